@@ -1,0 +1,1 @@
+//! The Kubernetes types of rdd and the generator of their CRDs.

@@ -1,0 +1,1 @@
+//! Server-side apply, managedFields, JSON patch and merge patch.

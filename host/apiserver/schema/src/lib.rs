@@ -1,0 +1,1 @@
+//! Structural schemas: parse, default, prune, validate, CEL rules.

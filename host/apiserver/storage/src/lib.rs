@@ -1,0 +1,1 @@
+//! The revisioned object store of the embedded API server.

@@ -1,0 +1,28 @@
+//! The engine-neutral heart of the host: the model of what an engine holds,
+//! the contract that a backend fulfils, and the snapshots that request
+//! handlers read.
+//!
+//! Invariant: nothing here names a framework (no Kubernetes client, no
+//! WebAssembly runtime, no HTTP library), so that every other room may depend
+//! on it and nothing in it needs a server to be tested.
+
+mod backend;
+mod engine;
+mod error;
+mod identity;
+mod model;
+mod read_only;
+mod serving;
+
+pub use backend::{BackendInfo, BackendState, Backends, Capabilities, IdForm, Loaded};
+pub use engine::{
+    Action, ContainerEngine, Inspection, LogChunk, LogOptions, LogSource, LogStream, Removal,
+    WatchEvent, WatchStream,
+};
+pub use error::{EngineError, ErrorCode};
+pub use identity::{AuthError, Authenticator, Credentials, Identity};
+pub use model::{
+    Container, ContainerState, Image, Object, ObjectKind, ObjectRef, Port, PortBinding, Volume,
+};
+pub use read_only::ReadOnly;
+pub use serving::{NotServing, Serving, ServingSnapshot};

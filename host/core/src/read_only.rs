@@ -1,0 +1,55 @@
+//! A guard between the host and an engine that must not be changed.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::{
+    Action, BackendInfo, ContainerEngine, EngineError, ErrorCode, Inspection, LogOptions,
+    LogStream, ObjectRef, Removal, WatchStream,
+};
+
+/// An engine whose every changing call is refused before it reaches the
+/// backend.
+pub struct ReadOnly(Arc<dyn ContainerEngine>);
+
+impl ReadOnly {
+    /// Guards `engine`.
+    pub fn new(engine: Arc<dyn ContainerEngine>) -> Self {
+        Self(engine)
+    }
+}
+
+fn refused() -> EngineError {
+    EngineError::new(
+        ErrorCode::PermissionDenied,
+        "the daemon runs with --read-only; start it without that flag to change the engine",
+    )
+}
+
+#[async_trait]
+impl ContainerEngine for ReadOnly {
+    fn info(&self) -> &BackendInfo {
+        self.0.info()
+    }
+
+    async fn watch(&self) -> Result<WatchStream, EngineError> {
+        self.0.watch().await
+    }
+
+    async fn inspect(&self, object: &ObjectRef) -> Result<Inspection, EngineError> {
+        self.0.inspect(object).await
+    }
+
+    async fn get_logs(&self, id: &str, options: &LogOptions) -> Result<LogStream, EngineError> {
+        self.0.get_logs(id, options).await
+    }
+
+    async fn act(&self, _: &str, _: Action) -> Result<(), EngineError> {
+        Err(refused())
+    }
+
+    async fn remove(&self, _: &Removal) -> Result<(), EngineError> {
+        Err(refused())
+    }
+}

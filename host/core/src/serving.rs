@@ -1,0 +1,76 @@
+//! Whether the engine can be asked, as request handlers see it.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::{BackendInfo, ContainerEngine};
+
+/// Why the engine cannot be asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotServing {
+    /// No usable backend of the chosen name. For ever, until one is installed: 501.
+    BackendNotInstalled {
+        /// The name that was asked for.
+        backend: String,
+        /// One sentence: why, and the remedy.
+        reason: String,
+    },
+    /// `App.spec.running` is false: 503.
+    Stopped,
+    /// The daemon has not finished its first look at the App: 503.
+    Starting,
+    /// The engine is not there: 503.
+    EngineUnreachable {
+        /// The engine's or transport's words.
+        reason: String,
+    },
+    /// The backend crashed and is about to be started again: 503.
+    BackendRestarting {
+        /// What it died of.
+        reason: String,
+    },
+}
+
+/// Whether the engine can be asked, and by whom.
+#[derive(Clone)]
+pub enum Serving {
+    /// It can.
+    Ready(Arc<dyn ContainerEngine>),
+    /// It cannot.
+    Not(NotServing),
+}
+
+impl std::fmt::Debug for Serving {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Ready(engine) => f.debug_tuple("Ready").field(&engine.info().name).finish(),
+            Self::Not(reason) => f.debug_tuple("Not").field(reason).finish(),
+        }
+    }
+}
+
+/// What request handlers read. Only the App's reconciler writes it, whole,
+/// through the sender of the watch channel: a reader never sees half a change
+/// and never waits for one.
+#[derive(Clone, Debug)]
+pub struct ServingSnapshot {
+    /// The name in `App.spec.containerEngine.name`; empty before the App was first read.
+    pub backend: String,
+    /// What that backend says of itself; kept while the engine is away, so
+    /// that an ID can be checked without it. `None` when none is installed.
+    pub info: Option<BackendInfo>,
+    /// Whether it can be asked now.
+    pub serving: Serving,
+}
+
+impl ServingSnapshot {
+    /// The channel that the reconciler writes and request handlers read.
+    pub fn channel() -> (watch::Sender<Self>, watch::Receiver<Self>) {
+        watch::channel(Self {
+            backend: String::new(),
+            info: None,
+            serving: Serving::Not(NotServing::Starting),
+        })
+    }
+}

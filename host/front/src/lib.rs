@@ -1,0 +1,1 @@
+//! The one door of the daemon: TLS listener, credentials, Host and Origin checks, routing.

@@ -1,0 +1,1 @@
+//! Mirrors engine state as Kubernetes objects, and carries deletions and actions back.

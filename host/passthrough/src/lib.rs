@@ -1,0 +1,1 @@
+//! The WebSocket mux: log streams of the engine for viewers.

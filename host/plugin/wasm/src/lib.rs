@@ -1,0 +1,1 @@
+//! Runs engine backends that are WebAssembly components.

@@ -1,0 +1,3 @@
+//! A container engine as Kubernetes objects, its logs over WebSockets.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Test helpers: a scripted engine, a private dockerd, patience.

@@ -1,0 +1,1 @@
+//! The moby backend: Docker Engine API to the engine interface.

@@ -1,0 +1,3 @@
+//! Developer tasks: CRDs, plugins, fixtures.
+
+fn main() {}
