@@ -1,0 +1,43 @@
+# What a person types. Each target installs what it needs, or says in one line what is missing.
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.SILENT:
+.DEFAULT_GOAL := help
+
+CARGO ?= cargo
+TARGET_DIR := $(shell $(CARGO) metadata --format-version 1 --no-deps 2>/dev/null | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
+
+.PHONY: help
+help: ## show this
+	sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+
+.PHONY: deps
+deps:
+	scripts/deps
+
+.PHONY: build
+build: deps ## build target/release/rdd with its plugins beside it
+	$(CARGO) build --release --locked -p rdd
+	$(CARGO) xtask plugins --out "$(TARGET_DIR)/release/plugins"
+	echo "built $(TARGET_DIR)/release/rdd"
+
+.PHONY: run
+run: build ## run the daemon on the Docker engine of this machine
+	exec "$(TARGET_DIR)/release/rdd" serve $(ARGS)
+
+.PHONY: engine
+engine: ## start a private dockerd with a test image; prints DOCKER_HOST
+	scripts/engine start
+
+.PHONY: test
+test: deps ## run every test, on a private dockerd
+	scripts/test
+
+.PHONY: check
+check: deps ## formatting, lints, documentation, drift of generated files, dependency rules
+	scripts/check
+
+.PHONY: bench
+bench: build ## measure beside the rivals and print docs/benchmarks.md's table
+	scripts/bench
