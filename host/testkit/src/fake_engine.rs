@@ -1,0 +1,164 @@
+//! An engine in memory that does what a test scripts.
+//!
+//! A test plays the engine's own user through the methods of [`FakeEngine`]
+//! (`create_container`, `tag`, `remove_volume`, …): each changes the state and
+//! sends the event that a real engine would. The host under test calls it
+//! through [`ContainerEngine`]. Failures, delays and gates are per
+//! [`Operation`]; every changing call is recorded as a [`Call`].
+
+mod logs;
+mod script;
+mod state;
+mod watch;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use rdd_core::{
+    Action, BackendInfo, Capabilities, ContainerEngine, EngineError, ErrorCode, IdForm, Inspection,
+    LogOptions, LogStream, ObjectRef, Removal, WatchStream,
+};
+use tokio::sync::Notify;
+
+pub use logs::LogScript;
+use script::Script;
+pub use script::{Call, Gate, Operation};
+use state::State;
+
+/// A scripted [`ContainerEngine`]. Clones share one state.
+#[derive(Clone)]
+pub struct FakeEngine {
+    info: BackendInfo,
+    shared: Arc<Shared>,
+}
+
+/// What all clones share. The lock is never held across an await.
+struct Shared {
+    state: Mutex<State>,
+    /// Told of every change of the state, of the log and of the script.
+    changed: Notify,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for FakeEngine {
+    /// An empty engine like Docker's, under the name `moby`.
+    fn default() -> Self {
+        Self::named("moby")
+    }
+}
+
+impl FakeEngine {
+    /// An empty engine like Docker's, under a name of its own.
+    pub fn named(name: &str) -> Self {
+        Self::with_info(BackendInfo {
+            name: name.to_owned(),
+            version: "0.0.0".to_owned(),
+            engine: "Fake Engine".to_owned(),
+            id_form: IdForm::LowerHex(64),
+            namespaces: vec![name.to_owned()],
+            capabilities: Capabilities {
+                logs: true,
+                actions: true,
+                removals: true,
+            },
+        })
+    }
+
+    /// An empty engine that says this of itself. Its objects live in the first
+    /// namespace that it names.
+    pub fn with_info(info: BackendInfo) -> Self {
+        let namespace = info.namespaces.first().cloned().unwrap_or_default();
+        Self {
+            info,
+            shared: Arc::new(Shared {
+                state: Mutex::new(State::new(namespace)),
+                changed: Notify::new(),
+            }),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.shared.lock()
+    }
+
+    /// Changes the state, then wakes every stream.
+    fn change<T>(&self, f: impl FnOnce(&mut State) -> T) -> T {
+        let result = f(&mut self.lock());
+        self.shared.changed.notify_waiters();
+        result
+    }
+
+    fn script<T>(&self, f: impl FnOnce(&mut Script) -> T) -> T {
+        self.change(|state| f(&mut state.script))
+    }
+
+    /// Waits for a delay or a gate of `operation`, then fails as scripted.
+    async fn perform(&self, operation: Operation, on: &str) -> Result<(), EngineError> {
+        let (delay, gate) = self.script(|script| script.begin(operation, on));
+        if let Some(delay) = delay {
+            tokio::time::sleep(delay).await;
+        }
+        if let Some(gate) = gate {
+            gate.passed().await;
+        }
+        self.script(|script| script.verdict(operation, on))
+    }
+}
+
+#[async_trait]
+impl ContainerEngine for FakeEngine {
+    fn info(&self) -> &BackendInfo {
+        &self.info
+    }
+
+    async fn watch(&self) -> Result<WatchStream, EngineError> {
+        self.perform(Operation::Watch, "").await?;
+        Ok(watch::stream(Arc::clone(&self.shared)))
+    }
+
+    async fn inspect(&self, object: &ObjectRef) -> Result<Inspection, EngineError> {
+        self.perform(Operation::Inspect, &object.id).await?;
+        let object = self.lock().find(object)?;
+        Ok(Inspection {
+            object,
+            raw: String::new(),
+        })
+    }
+
+    async fn get_logs(&self, id: &str, options: &LogOptions) -> Result<LogStream, EngineError> {
+        self.perform(Operation::GetLogs, id).await?;
+        logs::stream(Arc::clone(&self.shared), id, options.clone())
+    }
+
+    async fn act(&self, id: &str, action: Action) -> Result<(), EngineError> {
+        self.script(|script| {
+            script.record(Call::Act {
+                id: id.to_owned(),
+                action,
+            });
+        });
+        self.perform(Operation::Act, id).await?;
+        self.change(|state| state.act(id, action))
+    }
+
+    async fn remove(&self, target: &Removal) -> Result<(), EngineError> {
+        self.script(|script| script.record(Call::Remove(target.clone())));
+        let on = match target {
+            Removal::Container { id } | Removal::Image { id } => id,
+            Removal::ImageTag { tag, .. } => tag,
+            Removal::Volume { name, .. } => name,
+        };
+        self.perform(Operation::Remove, on).await?;
+        self.change(|state| state.remove(target))
+    }
+}
+
+/// The error that a real engine gives for an object that it does not have.
+fn not_found(what: &str, id: &str) -> EngineError {
+    EngineError::new(ErrorCode::NotFound, format!("no such {what}: {id}"))
+}
