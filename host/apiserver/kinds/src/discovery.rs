@@ -1,0 +1,271 @@
+//! Discovery documents, legacy and aggregated, as pure functions of the
+//! served kinds.
+
+use std::cmp::Reverse;
+
+use serde_json::{Map, Value, json};
+
+use crate::kind::{Kind, Origin, api_version, compare_versions};
+
+/// Content type of aggregated discovery: what a client asks for in `Accept`
+/// and what the answer carries.
+pub const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+
+/// Priority of every group that comes from a CRD.
+const CRD_PRIORITY: u32 = 1000;
+
+/// `groupPriorityMinimum` by which upstream orders its own groups.
+const PRIORITIES: [(&str, u32); 8] = [
+    ("", 18000),
+    ("events.k8s.io", 17750),
+    ("authentication.k8s.io", 17700),
+    ("authorization.k8s.io", 17600),
+    ("admissionregistration.k8s.io", 16700),
+    ("apiextensions.k8s.io", 16700),
+    ("coordination.k8s.io", 16500),
+    ("discovery.k8s.io", 16200),
+];
+
+/// One group-version with the kinds that it serves, sorted by plural.
+#[derive(Clone, Debug)]
+pub struct GroupVersion<'a> {
+    /// API group; empty for the core group.
+    pub group: &'a str,
+    /// Version within the group.
+    pub version: &'a str,
+    /// Kinds served, sorted by plural.
+    pub kinds: Vec<&'a Kind>,
+}
+
+/// The group-versions that `kinds` make up: groups in the order of upstream's
+/// priorities, versions best first.
+pub fn group_versions<'a>(kinds: &[&'a Kind]) -> Vec<GroupVersion<'a>> {
+    let mut sorted = kinds.to_vec();
+    sorted.sort_by(|a, b| {
+        Reverse(priority(a))
+            .cmp(&Reverse(priority(b)))
+            .then_with(|| a.group.cmp(&b.group))
+            .then_with(|| compare_versions(&a.version, &b.version))
+            .then_with(|| a.plural.cmp(&b.plural))
+    });
+    let mut found: Vec<GroupVersion<'a>> = Vec::new();
+    for kind in sorted {
+        match found.last_mut() {
+            Some(last) if last.group == kind.group && last.version == kind.version => {
+                last.kinds.push(kind);
+            }
+            _ => found.push(GroupVersion {
+                group: &kind.group,
+                version: &kind.version,
+                kinds: vec![kind],
+            }),
+        }
+    }
+    found
+}
+
+fn priority(kind: &Kind) -> u32 {
+    match kind.origin {
+        Origin::Crd => CRD_PRIORITY,
+        Origin::Builtin => PRIORITIES
+            .iter()
+            .find(|(group, _)| *group == kind.group)
+            .map_or(CRD_PRIORITY, |(_, priority)| *priority),
+    }
+}
+
+/// `GET /api`: an `APIVersions`. `server_address` is `host:port` as clients
+/// reach the server.
+pub fn api_versions(server_address: &str) -> Value {
+    json!({
+        "kind": "APIVersions",
+        "versions": ["v1"],
+        "serverAddressByClientCIDRs": [
+            {"clientCIDR": "0.0.0.0/0", "serverAddress": server_address}
+        ],
+    })
+}
+
+/// `GET /apis`: an `APIGroupList` of every group but the core one.
+pub fn group_list(kinds: &[&Kind]) -> Value {
+    let versions = group_versions(kinds);
+    let groups: Vec<Value> = by_group(&versions)
+        .into_iter()
+        .filter(|group| group.first().is_some_and(|v| !v.group.is_empty()))
+        .filter_map(|versions| group_entry(versions).map(Value::Object))
+        .collect();
+    json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
+}
+
+/// `GET /apis/{group}`: an `APIGroup`, or nothing when the group serves no
+/// kind.
+pub fn group(kinds: &[&Kind], group: &str) -> Option<Value> {
+    let versions = group_versions(kinds);
+    let versions = by_group(&versions)
+        .into_iter()
+        .find(|found| found.first().is_some_and(|v| v.group == group))?;
+    let mut entry = group_entry(versions)?;
+    entry.insert("kind".into(), "APIGroup".into());
+    entry.insert("apiVersion".into(), "v1".into());
+    Some(Value::Object(entry))
+}
+
+fn by_group<'v, 'a>(versions: &'v [GroupVersion<'a>]) -> Vec<&'v [GroupVersion<'a>]> {
+    versions.chunk_by(|a, b| a.group == b.group).collect()
+}
+
+fn group_entry(versions: &[GroupVersion<'_>]) -> Option<Map<String, Value>> {
+    let all: Vec<Value> = versions
+        .iter()
+        .map(|v| json!({"groupVersion": api_version(v.group, v.version), "version": v.version}))
+        .collect();
+    let mut entry = Map::new();
+    entry.insert("name".into(), versions.first()?.group.into());
+    entry.insert("preferredVersion".into(), all.first()?.clone());
+    entry.insert("versions".into(), Value::Array(all));
+    Some(entry)
+}
+
+/// `GET /api/v1` or `/apis/{group}/{version}`: an `APIResourceList`, or
+/// nothing when that version serves no kind.
+pub fn resource_list(kinds: &[&Kind], group: &str, version: &str) -> Option<Value> {
+    let found = group_versions(kinds)
+        .into_iter()
+        .find(|v| v.group == group && v.version == version)?;
+    let mut resources = Vec::new();
+    for kind in &found.kinds {
+        resources.push(resource_entry(kind));
+        resources.extend(subresource_entries(kind));
+    }
+    let mut list = json!({
+        "kind": "APIResourceList",
+        "groupVersion": api_version(group, version),
+        "resources": resources,
+    });
+    // The core group's list is the one that upstream writes without it.
+    if !group.is_empty()
+        && let Some(list) = list.as_object_mut()
+    {
+        list.insert("apiVersion".into(), "v1".into());
+    }
+    Some(list)
+}
+
+fn resource_entry(kind: &Kind) -> Value {
+    let mut entry = json!({
+        "name": kind.plural,
+        "singularName": kind.singular,
+        "namespaced": kind.namespaced,
+        "kind": kind.kind,
+        "verbs": kind.verbs,
+    });
+    if let Some(entry) = entry.as_object_mut() {
+        names(entry, kind);
+        if !kind.storage_version_hash.is_empty() {
+            entry.insert(
+                "storageVersionHash".into(),
+                kind.storage_version_hash.as_str().into(),
+            );
+        }
+    }
+    entry
+}
+
+fn names(entry: &mut Map<String, Value>, kind: &Kind) {
+    if !kind.short_names.is_empty() {
+        entry.insert("shortNames".into(), json!(kind.short_names));
+    }
+    if !kind.categories.is_empty() {
+        entry.insert("categories".into(), json!(kind.categories));
+    }
+}
+
+fn subresource_entries(kind: &Kind) -> impl Iterator<Item = Value> {
+    kind.subresources.iter().map(|sub| {
+        let mut entry = json!({
+            "name": format!("{}/{}", kind.plural, sub.name),
+            "singularName": "",
+            "namespaced": kind.namespaced,
+            "kind": sub.kind,
+            "verbs": sub.verbs,
+        });
+        let foreign = sub.group != kind.group || sub.version != kind.version;
+        if let (true, Some(entry)) = (foreign, entry.as_object_mut()) {
+            entry.insert("group".into(), sub.group.as_str().into());
+            entry.insert("version".into(), sub.version.as_str().into());
+        }
+        entry
+    })
+}
+
+/// Which half of aggregated discovery is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Root {
+    /// `/api`: the core group alone.
+    Api,
+    /// `/apis`: every other group.
+    Apis,
+}
+
+/// `GET /api` or `/apis` as an `APIGroupDiscoveryList` of version v2.
+pub fn aggregated(kinds: &[&Kind], root: Root) -> Value {
+    let versions = group_versions(kinds);
+    let items: Vec<Value> = by_group(&versions)
+        .into_iter()
+        .filter(|group| group.first().is_some_and(|v| v.group.is_empty()) == (root == Root::Api))
+        .filter_map(aggregated_group)
+        .collect();
+    json!({
+        "kind": "APIGroupDiscoveryList",
+        "apiVersion": "apidiscovery.k8s.io/v2",
+        "metadata": {},
+        "items": items,
+    })
+}
+
+fn aggregated_group(versions: &[GroupVersion<'_>]) -> Option<Value> {
+    let metadata = match versions.first()?.group {
+        "" => json!({}),
+        group => json!({"name": group}),
+    };
+    let versions: Vec<Value> = versions
+        .iter()
+        .map(|v| {
+            let resources: Vec<Value> = v.kinds.iter().map(|k| aggregated_resource(k)).collect();
+            json!({"version": v.version, "resources": resources, "freshness": "Current"})
+        })
+        .collect();
+    Some(json!({"metadata": metadata, "versions": versions}))
+}
+
+fn aggregated_resource(kind: &Kind) -> Value {
+    let mut entry = json!({
+        "resource": kind.plural,
+        "responseKind": response_kind(&kind.group, &kind.version, &kind.kind),
+        "scope": if kind.namespaced { "Namespaced" } else { "Cluster" },
+        "singularResource": kind.singular,
+        "verbs": kind.verbs,
+    });
+    if let Some(entry) = entry.as_object_mut() {
+        names(entry, kind);
+        if !kind.subresources.is_empty() {
+            let subresources: Vec<Value> = kind
+                .subresources
+                .iter()
+                .map(|sub| {
+                    json!({
+                        "subresource": sub.name,
+                        "responseKind": response_kind(&sub.group, &sub.version, &sub.kind),
+                        "verbs": sub.verbs,
+                    })
+                })
+                .collect();
+            entry.insert("subresources".into(), Value::Array(subresources));
+        }
+    }
+    entry
+}
+
+fn response_kind(group: &str, version: &str, kind: &str) -> Value {
+    json!({"group": group, "version": version, "kind": kind})
+}

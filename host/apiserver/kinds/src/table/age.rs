@@ -1,0 +1,97 @@
+//! Ages as kubectl's users know them: `5s`, `3m20s`, `7h`, `12d`.
+
+use jiff::Timestamp;
+
+/// What stands for the age of something without a time.
+pub(crate) const UNKNOWN: &str = "<unknown>";
+/// What stands for the age of something with a time that is none, or lies
+/// too far ahead.
+pub(crate) const INVALID: &str = "<invalid>";
+
+const MINUTE: i64 = 60;
+const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
+const YEAR: i64 = 365 * DAY;
+/// How far ahead another machine's clock may be before an age is refused.
+const TOLERANCE: i64 = 1;
+
+/// The age at `now` of something that began at `since`, to two digits of
+/// precision at most.
+pub fn age(since: Timestamp, now: Timestamp) -> String {
+    let seconds = now.duration_since(since).as_secs();
+    if seconds < -TOLERANCE {
+        return INVALID.into();
+    }
+    let seconds = seconds.max(0);
+    match seconds {
+        _ if seconds < 2 * MINUTE => format!("{seconds}s"),
+        _ if seconds < 10 * MINUTE => pair(seconds, MINUTE, 'm', 1, 's'),
+        _ if seconds < 3 * HOUR => format!("{}m", seconds / MINUTE),
+        _ if seconds < 8 * HOUR => pair(seconds, HOUR, 'h', MINUTE, 'm'),
+        _ if seconds < 2 * DAY => format!("{}h", seconds / HOUR),
+        _ if seconds < 8 * DAY => pair(seconds, DAY, 'd', HOUR, 'h'),
+        _ if seconds < 2 * YEAR => format!("{}d", seconds / DAY),
+        _ if seconds < 8 * YEAR => pair(seconds, YEAR, 'y', DAY, 'd'),
+        _ => format!("{}y", seconds / YEAR),
+    }
+}
+
+fn pair(seconds: i64, large: i64, large_unit: char, small: i64, small_unit: char) -> String {
+    match (seconds / large, seconds % large / small) {
+        (count, 0) => format!("{count}{large_unit}"),
+        (count, rest) => format!("{count}{large_unit}{rest}{small_unit}"),
+    }
+}
+
+/// The age of an RFC 3339 time.
+pub(crate) fn age_of_text(text: &str, now: Timestamp) -> String {
+    if text.is_empty() || text == "null" {
+        return UNKNOWN.into();
+    }
+    match text.parse::<Timestamp>() {
+        Ok(since) => age(since, now),
+        Err(_) => INVALID.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shows_two_units_only_while_they_matter() {
+        let now: Timestamp = "2024-06-01T12:00:00Z".parse().unwrap();
+        for (seconds, expected) in [
+            (-5, "<invalid>"),
+            (-1, "0s"),
+            (0, "0s"),
+            (119, "119s"),
+            (120, "2m"),
+            (200, "3m20s"),
+            (600, "10m"),
+            (3 * HOUR - 1, "179m"),
+            (3 * HOUR, "3h"),
+            (4 * HOUR + 5 * MINUTE, "4h5m"),
+            (8 * HOUR, "8h"),
+            (2 * DAY - 1, "47h"),
+            (2 * DAY, "2d"),
+            (3 * DAY + 4 * HOUR, "3d4h"),
+            (8 * DAY, "8d"),
+            (2 * YEAR - 1, "729d"),
+            (2 * YEAR, "2y"),
+            (3 * YEAR + 10 * DAY, "3y10d"),
+            (9 * YEAR, "9y"),
+        ] {
+            let since = now - jiff::SignedDuration::from_secs(seconds);
+            assert_eq!(age(since, now), expected, "{seconds} s");
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_no_time_says_so() {
+        let now = "2024-06-01T12:00:00Z".parse().unwrap();
+        assert_eq!(age_of_text("2024-06-01T13:00:00+02:00", now), "60m");
+        assert_eq!(age_of_text("", now), UNKNOWN);
+        assert_eq!(age_of_text("last week", now), INVALID);
+    }
+}

@@ -1,0 +1,271 @@
+//! The columns of the built-in kinds.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::age::age_of_text;
+use super::{Column, name_column};
+use crate::schemas;
+
+/// The columns of a built-in kind, `None` for one that is not shown.
+pub(super) fn columns(group: &str, kind: &str) -> Option<Vec<Column>> {
+    Some(match (group, kind) {
+        ("", "Namespace") => vec![
+            name_column(),
+            Column::computed(
+                "Status",
+                "string",
+                "",
+                0,
+                "The status of the namespace",
+                |o, _| text(&o["status"]["phase"]),
+            ),
+            age_column(),
+        ],
+        ("", "ConfigMap") => vec![
+            name_column(),
+            described("io.k8s.api.core.v1.ConfigMap", "data", "Data", 0, |o, _| {
+                count(&[&o["data"], &o["binaryData"]])
+            }),
+            age_column(),
+        ],
+        ("", "Secret") => vec![
+            name_column(),
+            described("io.k8s.api.core.v1.Secret", "type", "Type", 0, |o, _| {
+                text(&o["type"])
+            }),
+            described("io.k8s.api.core.v1.Secret", "data", "Data", 0, |o, _| {
+                count(&[&o["data"]])
+            }),
+            age_column(),
+        ],
+        ("", "ServiceAccount") => vec![
+            name_column(),
+            described(
+                "io.k8s.api.core.v1.ServiceAccount",
+                "secrets",
+                "Secrets",
+                0,
+                |o, _| count(&[&o["secrets"]]),
+            ),
+            age_column(),
+        ],
+        ("coordination.k8s.io", "Lease") => vec![
+            name_column(),
+            described(
+                "io.k8s.api.coordination.v1.LeaseSpec",
+                "holderIdentity",
+                "Holder",
+                0,
+                |o, _| text(&o["spec"]["holderIdentity"]),
+            ),
+            age_column(),
+        ],
+        ("", "Event") => event_columns(&CORE_EVENT),
+        ("events.k8s.io", "Event") => event_columns(&EVENTS_EVENT),
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => vec![
+            name_column(),
+            Column::computed(
+                "Created At",
+                "date",
+                "",
+                0,
+                schemas::object_meta_field("creationTimestamp"),
+                |o, _| text(&o["metadata"]["creationTimestamp"]),
+            ),
+        ],
+        _ => return None,
+    })
+}
+
+fn described(
+    schema: &str,
+    field: &str,
+    name: &str,
+    priority: u32,
+    cell: fn(&Value, Timestamp) -> Value,
+) -> Column {
+    Column::computed(
+        name,
+        "string",
+        "",
+        priority,
+        schemas::field_description(schema, field),
+        cell,
+    )
+}
+
+fn age_column() -> Column {
+    Column::computed(
+        "Age",
+        "string",
+        "",
+        0,
+        schemas::object_meta_field("creationTimestamp"),
+        |object, now| age_cell(&object["metadata"]["creationTimestamp"], now),
+    )
+}
+
+/// The age of a timestamp that may be absent.
+pub(super) fn age_cell(time: &Value, now: Timestamp) -> Value {
+    age_of_text(time.as_str().unwrap_or_default(), now).into()
+}
+
+fn text(value: &Value) -> Value {
+    value.as_str().unwrap_or_default().into()
+}
+
+fn count(collections: &[&Value]) -> Value {
+    collections
+        .iter()
+        .map(|c| match c {
+            Value::Object(map) => map.len(),
+            Value::Array(list) => list.len(),
+            _ => 0,
+        })
+        .sum::<usize>()
+        .into()
+}
+
+/// The cells of an Event, which two groups show alike from fields of
+/// different names.
+struct EventCells {
+    last_seen: fn(&Value, Timestamp) -> Value,
+    object: fn(&Value, Timestamp) -> Value,
+    subobject: fn(&Value, Timestamp) -> Value,
+    source: fn(&Value, Timestamp) -> Value,
+    message: fn(&Value, Timestamp) -> Value,
+    first_seen: fn(&Value, Timestamp) -> Value,
+    count: fn(&Value, Timestamp) -> Value,
+}
+
+const CORE_EVENT: EventCells = EventCells {
+    last_seen: |o, now| last_seen(&o["lastTimestamp"], &o["firstTimestamp"], o, now),
+    object: |o, _| target(&o["involvedObject"]),
+    subobject: |o, _| text(&o["involvedObject"]["fieldPath"]),
+    source: |o, _| {
+        source(
+            &o["source"],
+            &o["reportingComponent"],
+            &o["reportingInstance"],
+        )
+    },
+    message: |o, _| trimmed(&o["message"]),
+    first_seen: |o, now| first_seen(&o["firstTimestamp"], o, now),
+    count: |o, _| event_count(o, &o["count"]),
+};
+
+const EVENTS_EVENT: EventCells = EventCells {
+    last_seen: |o, now| {
+        last_seen(
+            &o["deprecatedLastTimestamp"],
+            &o["deprecatedFirstTimestamp"],
+            o,
+            now,
+        )
+    },
+    object: |o, _| target(&o["regarding"]),
+    subobject: |o, _| text(&o["regarding"]["fieldPath"]),
+    source: |o, _| {
+        source(
+            &o["deprecatedSource"],
+            &o["reportingController"],
+            &o["reportingInstance"],
+        )
+    },
+    message: |o, _| trimmed(&o["note"]),
+    first_seen: |o, now| first_seen(&o["deprecatedFirstTimestamp"], o, now),
+    count: |o, _| event_count(o, &o["deprecatedCount"]),
+};
+
+fn event_columns(cells: &EventCells) -> Vec<Column> {
+    const EVENT: &str = "io.k8s.api.core.v1.Event";
+    vec![
+        described(EVENT, "lastTimestamp", "Last Seen", 0, cells.last_seen),
+        described(EVENT, "type", "Type", 0, |o, _| text(&o["type"])),
+        described(EVENT, "reason", "Reason", 0, |o, _| text(&o["reason"])),
+        described(EVENT, "involvedObject", "Object", 0, cells.object),
+        described(
+            "io.k8s.api.core.v1.ObjectReference",
+            "fieldPath",
+            "Subobject",
+            1,
+            cells.subobject,
+        ),
+        described(EVENT, "source", "Source", 1, cells.source),
+        described(EVENT, "message", "Message", 0, cells.message),
+        described(EVENT, "firstTimestamp", "First Seen", 1, cells.first_seen),
+        described(EVENT, "count", "Count", 1, cells.count),
+        Column::computed(
+            "Name",
+            "string",
+            "name",
+            1,
+            schemas::object_meta_field("name"),
+            |o, _| text(&o["metadata"]["name"]),
+        ),
+    ]
+}
+
+fn first_seen(first: &Value, event: &Value, now: Timestamp) -> Value {
+    age_cell(
+        if first.is_string() {
+            first
+        } else {
+            &event["eventTime"]
+        },
+        now,
+    )
+}
+
+fn last_seen(last: &Value, first: &Value, event: &Value, now: Timestamp) -> Value {
+    if event["series"].is_object() {
+        age_cell(&event["series"]["lastObservedTime"], now)
+    } else if last.is_string() {
+        age_cell(last, now)
+    } else {
+        first_seen(first, event, now)
+    }
+}
+
+fn target(reference: &Value) -> Value {
+    let kind = reference["kind"]
+        .as_str()
+        .unwrap_or_default()
+        .to_lowercase();
+    match reference["name"].as_str() {
+        Some(name) if !name.is_empty() => format!("{kind}/{name}").into(),
+        _ => kind.into(),
+    }
+}
+
+fn source(source: &Value, controller: &Value, instance: &Value) -> Value {
+    let component = first_text(&source["component"], controller);
+    match first_text(&source["host"], instance) {
+        "" => component.into(),
+        host => format!("{component}, {host}").into(),
+    }
+}
+
+fn first_text<'v>(first: &'v Value, second: &'v Value) -> &'v str {
+    first
+        .as_str()
+        .filter(|s| !s.is_empty())
+        .or_else(|| second.as_str())
+        .unwrap_or_default()
+}
+
+fn trimmed(value: &Value) -> Value {
+    value.as_str().unwrap_or_default().trim().into()
+}
+
+/// An event that happened once may leave its count out.
+fn event_count(event: &Value, count: &Value) -> Value {
+    if event["series"].is_object() {
+        return event["series"]["count"].as_i64().unwrap_or_default().into();
+    }
+    match count.as_i64() {
+        None | Some(0) => 1.into(),
+        Some(count) => count.into(),
+    }
+}

@@ -1,0 +1,312 @@
+//! Tables as kubectl prints them, and objects cut down to their metadata.
+
+mod age;
+mod builtin;
+mod jsonpath;
+mod text;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+pub use age::age;
+pub use jsonpath::{JsonPath, Mismatch, PathError};
+
+use crate::schemas;
+
+/// `apiVersion` of tables and of metadata-only objects.
+const META_API_VERSION: &str = "meta.k8s.io/v1";
+
+/// What a row carries beside its cells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IncludeObject {
+    /// Nothing: `object` is null.
+    None,
+    /// A `PartialObjectMetadata`.
+    #[default]
+    Metadata,
+    /// The whole object.
+    Object,
+}
+
+/// The parameter `includeObject` has a value that does not exist.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("includeObject: Invalid value: {value:?}: must be 'Metadata', 'Object', 'None', or empty")]
+pub struct InvalidIncludeObject {
+    /// The value as given.
+    pub value: String,
+}
+
+impl IncludeObject {
+    /// Reads the query parameter `includeObject`.
+    ///
+    /// # Errors
+    /// When it is neither empty nor one of the three words.
+    pub fn parse(value: &str) -> Result<Self, InvalidIncludeObject> {
+        match value {
+            "None" => Ok(Self::None),
+            "Metadata" | "" => Ok(Self::Metadata),
+            "Object" => Ok(Self::Object),
+            _ => Err(InvalidIncludeObject {
+                value: value.into(),
+            }),
+        }
+    }
+}
+
+/// The columns of one kind in one version, compiled. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Columns(Arc<[Column]>);
+
+/// One column: its definition as clients see it, and where its cells come
+/// from.
+#[derive(Clone, Debug)]
+pub(crate) struct Column {
+    definition: Value,
+    cell: Cell,
+}
+
+#[derive(Clone, Debug)]
+enum Cell {
+    /// A function of the object.
+    Computed(fn(&Value, Timestamp) -> Value),
+    /// What a path finds, shown as the column's type says.
+    Path(JsonPath, ColumnType),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ColumnType {
+    String,
+    Integer,
+    Number,
+    Boolean,
+    Date,
+}
+
+/// A printer column cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ColumnError {
+    /// It lacks a name, a type or a path.
+    #[error(
+        "printer column {index} needs a name, a jsonPath and a type out of string, integer, number, boolean, date"
+    )]
+    Incomplete {
+        /// Its place in the list.
+        index: usize,
+    },
+    /// Its path cannot be compiled.
+    #[error("printer column {index} has a bad jsonPath")]
+    Path {
+        /// Its place in the list.
+        index: usize,
+        /// What is wrong with the path.
+        #[source]
+        source: PathError,
+    },
+}
+
+impl Columns {
+    /// The columns of one entry of a CRD's `spec.versions`: Name and its
+    /// `additionalPrinterColumns`, or Name and Age when it has none.
+    ///
+    /// # Errors
+    /// When a column is not one that a valid CRD can have.
+    pub fn of_crd_version(version: &Value) -> Result<Self, ColumnError> {
+        let declared = version["additionalPrinterColumns"]
+            .as_array()
+            .map_or(&[][..], Vec::as_slice);
+        if declared.is_empty() {
+            return Ok(Self::name_and_age());
+        }
+        let mut columns = vec![name_column()];
+        for (index, column) in declared.iter().enumerate() {
+            columns.push(declared_column(index, column)?);
+        }
+        Ok(Self(columns.into()))
+    }
+
+    /// Name and Age: the columns of a kind that says nothing of its own.
+    pub fn name_and_age() -> Self {
+        Self(Arc::new([
+            name_column(),
+            Column::computed(
+                "Age",
+                "date",
+                "",
+                0,
+                schemas::object_meta_field("creationTimestamp"),
+                |object, now| builtin::age_cell(&object["metadata"]["creationTimestamp"], now),
+            ),
+        ]))
+    }
+
+    /// The columns of a built-in kind; `None` when there is no such kind.
+    pub fn of_builtin(group: &str, kind: &str) -> Option<Self> {
+        builtin::columns(group, kind).map(|columns| Self(columns.into()))
+    }
+
+    /// `columnDefinitions`.
+    pub fn definitions(&self) -> Value {
+        self.0
+            .iter()
+            .map(|column| column.definition.clone())
+            .collect()
+    }
+
+    /// A table of `objects`. `metadata` is that of the list, or the
+    /// `resourceVersion` of a single object; `headers` is false for every
+    /// event of a watch but the first.
+    pub fn table<'o>(
+        &self,
+        objects: impl IntoIterator<Item = &'o Value>,
+        metadata: Value,
+        include: IncludeObject,
+        now: Timestamp,
+        headers: bool,
+    ) -> Value {
+        let rows: Vec<Value> = objects
+            .into_iter()
+            .map(|object| self.row(object, include, now))
+            .collect();
+        let definitions = if headers {
+            self.definitions()
+        } else {
+            Value::Null
+        };
+        json!({
+            "kind": "Table",
+            "apiVersion": META_API_VERSION,
+            "metadata": metadata,
+            "columnDefinitions": definitions,
+            "rows": rows,
+        })
+    }
+
+    /// One row of a table.
+    pub fn row(&self, object: &Value, include: IncludeObject, now: Timestamp) -> Value {
+        let object_cell = match include {
+            IncludeObject::None => Value::Null,
+            IncludeObject::Metadata => partial_object(object),
+            IncludeObject::Object => object.clone(),
+        };
+        json!({"cells": self.cells(object, now), "object": object_cell})
+    }
+
+    /// The cells of one object, one for each column.
+    pub fn cells(&self, object: &Value, now: Timestamp) -> Vec<Value> {
+        self.0
+            .iter()
+            .map(|column| column.show(object, now))
+            .collect()
+    }
+}
+
+impl Column {
+    fn computed(
+        name: &str,
+        column_type: &str,
+        format: &str,
+        priority: u32,
+        description: &str,
+        cell: fn(&Value, Timestamp) -> Value,
+    ) -> Self {
+        Self {
+            definition: definition(name, column_type, format, priority.into(), description),
+            cell: Cell::Computed(cell),
+        }
+    }
+
+    fn show(&self, object: &Value, now: Timestamp) -> Value {
+        match &self.cell {
+            Cell::Computed(cell) => cell(object, now),
+            Cell::Path(path, column_type) => match path.first(object) {
+                Ok(Some(value)) => text::cell(value, *column_type, now),
+                // A path that leads nowhere, or into something of another
+                // shape, leaves its cell empty: one odd object must not take
+                // the whole table away.
+                Ok(None) | Err(Mismatch) => Value::Null,
+            },
+        }
+    }
+}
+
+fn definition(
+    name: &str,
+    column_type: &str,
+    format: &str,
+    priority: i64,
+    description: &str,
+) -> Value {
+    json!({
+        "name": name,
+        "type": column_type,
+        "format": format,
+        "description": description,
+        "priority": priority,
+    })
+}
+
+fn name_column() -> Column {
+    Column::computed(
+        "Name",
+        "string",
+        "name",
+        0,
+        schemas::object_meta_field("name"),
+        |object, _| object["metadata"]["name"].clone(),
+    )
+}
+
+fn declared_column(index: usize, column: &Value) -> Result<Column, ColumnError> {
+    let text = |field: &str| column[field].as_str();
+    let (Some(name), Some(type_name), Some(path)) = (text("name"), text("type"), text("jsonPath"))
+    else {
+        return Err(ColumnError::Incomplete { index });
+    };
+    let column_type = match type_name {
+        "string" => ColumnType::String,
+        "integer" => ColumnType::Integer,
+        "number" => ColumnType::Number,
+        "boolean" => ColumnType::Boolean,
+        "date" => ColumnType::Date,
+        _ => return Err(ColumnError::Incomplete { index }),
+    };
+    let compiled = JsonPath::compile(path).map_err(|source| ColumnError::Path { index, source })?;
+    let described = text("description").filter(|d| !d.is_empty()).map_or_else(
+        || format!("Custom resource definition column (in JSONPath format): {path}"),
+        String::from,
+    );
+    Ok(Column {
+        definition: definition(
+            name,
+            type_name,
+            text("format").unwrap_or_default(),
+            column["priority"].as_i64().unwrap_or_default(),
+            &described,
+        ),
+        cell: Cell::Path(compiled, column_type),
+    })
+}
+
+/// The `PartialObjectMetadata` of an object.
+pub fn partial_object(object: &Value) -> Value {
+    let metadata = object.get("metadata").cloned().unwrap_or_else(|| json!({}));
+    json!({
+        "kind": "PartialObjectMetadata",
+        "apiVersion": META_API_VERSION,
+        "metadata": metadata,
+    })
+}
+
+/// The `PartialObjectMetadataList` of some objects; `metadata` is that of the
+/// list.
+pub fn partial_list<'o>(objects: impl IntoIterator<Item = &'o Value>, metadata: Value) -> Value {
+    let items: Vec<Value> = objects.into_iter().map(partial_object).collect();
+    let mut list = Map::new();
+    list.insert("kind".into(), "PartialObjectMetadataList".into());
+    list.insert("apiVersion".into(), META_API_VERSION.into());
+    list.insert("metadata".into(), metadata);
+    list.insert("items".into(), Value::Array(items));
+    Value::Object(list)
+}

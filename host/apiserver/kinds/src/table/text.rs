@@ -1,0 +1,135 @@
+//! Values as table cells, in the forms that kubectl's users know.
+
+use jiff::Timestamp;
+use serde_json::{Number, Value};
+
+use super::ColumnType;
+use super::age::age_of_text;
+
+/// What a string column shows for an explicit null.
+const NO_VALUE: &str = "<no value>";
+/// The largest magnitude below which every integral float is exact.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+/// Decimal exponents outside of these bounds are written as `1e+21`.
+const PLAIN_EXPONENTS: std::ops::Range<i32> = -4..21;
+
+/// The cell of a value that a printer column found.
+pub(super) fn cell(value: &Value, column_type: ColumnType, now: Timestamp) -> Value {
+    match (column_type, value) {
+        (ColumnType::String, value) => Value::String(text(value)),
+        (ColumnType::Integer, Value::Number(n)) => integer(n),
+        (ColumnType::Number, Value::Number(n)) => number(n),
+        (ColumnType::Boolean, Value::Bool(_)) => value.clone(),
+        (ColumnType::Date, Value::String(s)) => Value::String(age_of_text(s, now)),
+        _ => Value::Null,
+    }
+}
+
+fn integer(n: &Number) -> Value {
+    match (n.as_i64(), n.as_f64()) {
+        (Some(n), _) => n.into(),
+        // Saturates at the bounds of an int64.
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "the fraction is dropped on purpose"
+        )]
+        (None, Some(n)) => (n as i64).into(),
+        (None, None) => Value::Null,
+    }
+}
+
+/// A float without the `.0` that other writers of JSON do not write either.
+fn number(n: &Number) -> Value {
+    match n.as_f64() {
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "checked to be integral and exact"
+        )]
+        Some(f) if f.fract() == 0.0 && f.abs() < EXACT => (f as i64).into(),
+        _ => Value::Number(n.clone()),
+    }
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => NO_VALUE.into(),
+        Value::String(s) => s.clone(),
+        Value::Number(n) if n.is_f64() => n.as_f64().map(float).unwrap_or_default(),
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
+        Value::Array(_) | Value::Object(_) => compact(value),
+    }
+}
+
+/// JSON with the characters escaped that are special in HTML.
+fn compact(value: &Value) -> String {
+    let mut out = String::new();
+    for c in value.to_string().chars() {
+        match c {
+            '<' => out.push_str("\\u003c"),
+            '>' => out.push_str("\\u003e"),
+            '&' => out.push_str("\\u0026"),
+            '\u{2028}' => out.push_str("\\u2028"),
+            '\u{2029}' => out.push_str("\\u2029"),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// The shortest digits that give the float back, with an exponent only where
+/// it is very large or very small.
+fn float(f: f64) -> String {
+    let scientific = format!("{f:e}");
+    let exponent = scientific
+        .split_once('e')
+        .and_then(|(mantissa, exponent)| Some((mantissa, exponent.parse::<i32>().ok()?)));
+    match exponent {
+        Some((mantissa, exponent)) if !PLAIN_EXPONENTS.contains(&exponent) => {
+            let sign = if exponent < 0 { '-' } else { '+' };
+            format!("{mantissa}e{sign}{:02}", exponent.abs())
+        }
+        _ => format!("{f}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn each_type_shows_its_own_values_and_nothing_else() {
+        let now = "2024-06-01T12:00:00Z".parse().unwrap();
+        for (value, column_type, expected) in [
+            (json!(7), ColumnType::Integer, json!(7)),
+            (json!(7.9), ColumnType::Integer, json!(7)),
+            (json!("7"), ColumnType::Integer, json!(null)),
+            (json!(7), ColumnType::Number, json!(7)),
+            (json!(7.0), ColumnType::Number, json!(7)),
+            (json!(7.25), ColumnType::Number, json!(7.25)),
+            (json!(true), ColumnType::Boolean, json!(true)),
+            (json!("true"), ColumnType::Boolean, json!(null)),
+            (
+                json!("2024-06-01T11:59:50Z"),
+                ColumnType::Date,
+                json!("10s"),
+            ),
+            (json!(5), ColumnType::Date, json!(null)),
+            (json!(null), ColumnType::String, json!("<no value>")),
+            (json!(true), ColumnType::String, json!("true")),
+            (json!(-3), ColumnType::String, json!("-3")),
+            (json!(1.0), ColumnType::String, json!("1")),
+            (json!(1e21), ColumnType::String, json!("1e+21")),
+            (json!(0.00001), ColumnType::String, json!("1e-05")),
+            (json!(1_500_000.5), ColumnType::String, json!("1500000.5")),
+            (
+                json!({"b": "<&>", "a": [1]}),
+                ColumnType::String,
+                json!("{\"a\":[1],\"b\":\"\\u003c\\u0026\\u003e\"}"),
+            ),
+        ] {
+            assert_eq!(cell(&value, column_type, now), expected, "{value}");
+        }
+    }
+}
