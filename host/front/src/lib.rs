@@ -1,1 +1,25 @@
-//! The one door of the daemon: TLS listener, credentials, Host and Origin checks, routing.
+//! The one door of the daemon: it listens, speaks TLS, checks who calls and
+//! from where, and hands each request to the room that answers it.
+//!
+//! Invariants: no request reaches a room before its credentials, its `Host`
+//! and its `Origin` were found good (health paths need no credentials, and
+//! tell nothing); before the daemon is ready every path answers 503 with
+//! `Retry-After`; no secret is ever logged.
+
+mod auth;
+mod certificates;
+mod guard;
+mod kubeconfig;
+mod private_file;
+mod reply;
+mod server;
+mod token;
+
+pub use auth::LocalAuthenticator;
+pub use certificates::{CertificateError, Certificates};
+pub use guard::Guard;
+pub use kubeconfig::Kubeconfig;
+pub use private_file::{PrivateFileError, create_private_dir, write_private};
+pub use reply::{Body, refuse, text};
+pub use server::{BindError, Front, Handler, Options};
+pub use token::{Token, TokenError};

@@ -1,0 +1,205 @@
+//! The query parameters of a log request.
+
+use jiff::{SignedDuration, Timestamp};
+use rdd_core::LogOptions;
+
+/// The parameters, in the order of the documentation.
+const KNOWN: [&str; 7] = [
+    "follow",
+    "tail",
+    "since",
+    "until",
+    "timestamps",
+    "stdout",
+    "stderr",
+];
+
+/// A parameter that cannot be used.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ParamError {
+    #[error("unknown parameter {0:?}; known are {known}", known = KNOWN.join(", "))]
+    Unknown(String),
+    #[error("parameter {0:?} is given twice")]
+    Twice(String),
+    #[error("parameter {name}={value:?} is not a boolean; use true or false")]
+    Boolean { name: String, value: String },
+    #[error("parameter tail={0:?} is neither 'all' nor a whole number of lines")]
+    Tail(String),
+    #[error(
+        "parameter {name}={value:?} is no time; use RFC 3339 (2026-01-31T12:00:00Z), Unix seconds (1767225600.5) or a duration back from now (10m)"
+    )]
+    Time { name: String, value: String },
+    #[error("stdout and stderr are both false, so there is nothing to stream")]
+    NoStream,
+}
+
+/// Reads a query string. `now` is what durations count back from.
+pub(crate) fn parse(query: &str, now: Timestamp) -> Result<LogOptions, ParamError> {
+    let mut options = LogOptions::default();
+    let mut seen = Vec::new();
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        if seen.contains(&name) {
+            return Err(ParamError::Twice(name.into_owned()));
+        }
+        match name.as_ref() {
+            "follow" => options.follow = boolean(&name, &value)?,
+            "tail" => options.tail = tail(&value)?,
+            "since" => options.since = Some(time(&name, &value, now)?),
+            "until" => options.until = Some(time(&name, &value, now)?),
+            "timestamps" => options.timestamps = boolean(&name, &value)?,
+            "stdout" => options.stdout = boolean(&name, &value)?,
+            "stderr" => options.stderr = boolean(&name, &value)?,
+            _ => return Err(ParamError::Unknown(name.into_owned())),
+        }
+        seen.push(name);
+    }
+    if !options.stdout && !options.stderr {
+        return Err(ParamError::NoStream);
+    }
+    Ok(options)
+}
+
+fn boolean(name: &str, value: &str) -> Result<bool, ParamError> {
+    match value.to_ascii_lowercase().as_str() {
+        "true" | "t" | "1" => Ok(true),
+        "false" | "f" | "0" => Ok(false),
+        _ => Err(ParamError::Boolean {
+            name: name.to_owned(),
+            value: value.to_owned(),
+        }),
+    }
+}
+
+fn tail(value: &str) -> Result<Option<u64>, ParamError> {
+    if value == "all" {
+        return Ok(None);
+    }
+    // `parse` alone would take a leading plus sign.
+    let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+    match value.parse() {
+        Ok(lines) if digits => Ok(Some(lines)),
+        _ => Err(ParamError::Tail(value.to_owned())),
+    }
+}
+
+fn time(name: &str, value: &str, now: Timestamp) -> Result<Timestamp, ParamError> {
+    unix_seconds(value)
+        .or_else(|| value.parse().ok())
+        .or_else(|| {
+            let back: SignedDuration = value.parse().ok()?;
+            (!back.is_negative()).then(|| now.checked_sub(back).ok())?
+        })
+        .ok_or_else(|| ParamError::Time {
+            name: name.to_owned(),
+            value: value.to_owned(),
+        })
+}
+
+/// `1767225600`, or with a fraction of up to nine digits. Not by way of a
+/// floating-point number, which would lose the nanoseconds.
+fn unix_seconds(value: &str) -> Option<Timestamp> {
+    let (whole, fraction) = value.split_once('.').unwrap_or((value, "0"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(whole) || !digits(fraction) || fraction.len() > 9 {
+        return None;
+    }
+    let nanoseconds = format!("{fraction:0<9}").parse().ok()?;
+    Timestamp::new(whole.parse().ok()?, nanoseconds).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now() -> Timestamp {
+        "2026-01-31T12:00:00Z".parse().unwrap()
+    }
+
+    fn ok(query: &str) -> LogOptions {
+        parse(query, now()).unwrap_or_else(|error| panic!("{query}: {error}"))
+    }
+
+    #[test]
+    fn nothing_given_means_the_whole_log_followed() {
+        assert_eq!(ok(""), LogOptions::default());
+        assert!(ok("").follow);
+    }
+
+    #[test]
+    fn every_documented_form_is_taken() {
+        for (text, value) in [
+            ("true", true),
+            ("T", true),
+            ("1", true),
+            ("False", false),
+            ("f", false),
+            ("0", false),
+        ] {
+            assert_eq!(ok(&format!("follow={text}")).follow, value, "{text}");
+            assert_eq!(
+                ok(&format!("timestamps={text}")).timestamps,
+                value,
+                "{text}"
+            );
+        }
+        assert_eq!(ok("tail=all").tail, None);
+        assert_eq!(ok("tail=0").tail, Some(0));
+        assert_eq!(ok("tail=5").tail, Some(5));
+        assert!(!ok("stderr=false").stderr);
+        assert!(!ok("stdout=0").stdout);
+        let at = |text: &str| Some(text.parse::<Timestamp>().unwrap());
+        assert_eq!(ok("since=10m").since, at("2026-01-31T11:50:00Z"));
+        assert_eq!(ok("since=1h30m").since, at("2026-01-31T10:30:00Z"));
+        assert_eq!(
+            ok("until=2026-01-01T00:00:00.5%2B01:00").until,
+            at("2025-12-31T23:00:00.5Z")
+        );
+        assert_eq!(ok("since=1767225600").since, at("2026-01-01T00:00:00Z"));
+        assert_eq!(
+            ok("since=1767225600.000000001").since,
+            at("2026-01-01T00:00:00.000000001Z")
+        );
+    }
+
+    #[test]
+    fn every_bad_value_is_refused_by_name() {
+        for query in [
+            "follow=yes",
+            "follow=",
+            "tail=-1",
+            "tail=+1",
+            "tail=1.5",
+            "tail=",
+            "tail=ALL",
+            "tail=99999999999999999999",
+            "since=yesterday",
+            "since=",
+            "since=-5",
+            "since=-10m",
+            "since=1.",
+            "since=.5",
+            "since=1e3",
+            "until=2026-13-01T00:00:00Z",
+            "timestamps=2",
+            "stdout=no",
+            "stderr=no",
+            "stdout=false&stderr=false",
+        ] {
+            let error = parse(query, now()).expect_err(query).to_string();
+            let name = query.split('=').next().unwrap();
+            assert!(error.contains(name), "{query}: {error}");
+        }
+    }
+
+    #[test]
+    fn unknown_and_repeated_parameters_are_refused() {
+        assert_eq!(
+            parse("tails=5", now()),
+            Err(ParamError::Unknown("tails".to_owned()))
+        );
+        assert_eq!(
+            parse("tail=5&tail=6", now()),
+            Err(ParamError::Twice("tail".to_owned()))
+        );
+    }
+}
