@@ -1,0 +1,157 @@
+//! Field errors in Kubernetes' own wording.
+
+use std::fmt;
+
+use serde_json::Value;
+
+/// What is wrong with a field, as Kubernetes tells kinds of field errors apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// The field is missing or empty.
+    Required,
+    /// The value cannot be accepted.
+    Invalid,
+    /// The value has the wrong JSON type or format.
+    TypeInvalid,
+    /// The value is not one of the allowed ones.
+    NotSupported,
+    /// The value may occur only once in its list.
+    Duplicate,
+    /// The string is too long.
+    TooLong,
+    /// The list or map has too many entries.
+    TooMany,
+    /// The list or map has too few entries.
+    TooFew,
+    /// The field may not be set here.
+    Forbidden,
+}
+
+impl ErrorKind {
+    /// The `reason` of a `Status` cause.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Required => "FieldValueRequired",
+            Self::Invalid => "FieldValueInvalid",
+            Self::TypeInvalid => "FieldValueTypeInvalid",
+            Self::NotSupported => "FieldValueNotSupported",
+            Self::Duplicate => "FieldValueDuplicate",
+            Self::TooLong => "FieldValueTooLong",
+            Self::TooMany => "FieldValueTooMany",
+            Self::TooFew => "FieldValueTooFew",
+            Self::Forbidden => "FieldValueForbidden",
+        }
+    }
+
+    fn text(self) -> &'static str {
+        match self {
+            Self::Required => "Required value",
+            Self::Invalid | Self::TypeInvalid => "Invalid value",
+            Self::NotSupported => "Unsupported value",
+            Self::Duplicate => "Duplicate value",
+            Self::TooLong => "Too long",
+            Self::TooMany => "Too many",
+            Self::TooFew => "Too few",
+            Self::Forbidden => "Forbidden",
+        }
+    }
+
+    fn shows_value(self) -> bool {
+        matches!(self, Self::Invalid | Self::TypeInvalid | Self::NotSupported | Self::Duplicate)
+    }
+}
+
+/// One thing that is wrong with an object or a schema.
+///
+/// `Display` gives Kubernetes' text, `spec.n: Invalid value: 0: spec.n in body should be greater than or equal to 1`;
+/// [`FieldError::message`] the same without the field, as the causes of a `Status` carry it.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub struct FieldError {
+    /// What kind of error it is.
+    pub kind: ErrorKind,
+    /// The path of the field, `spec.list[0].name`; empty for the object itself.
+    pub field: String,
+    /// The value that was refused, where one is shown.
+    pub bad_value: Option<Value>,
+    /// What is expected instead; may be empty.
+    pub detail: String,
+}
+
+impl FieldError {
+    pub(crate) fn new(kind: ErrorKind, field: impl fmt::Display, bad_value: Option<Value>, detail: impl Into<String>) -> Self {
+        Self { kind, field: field.to_string(), bad_value, detail: detail.into() }
+    }
+
+    pub(crate) fn required(field: impl fmt::Display, detail: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Required, field, None, detail)
+    }
+
+    pub(crate) fn forbidden(field: impl fmt::Display, detail: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Forbidden, field, None, detail)
+    }
+
+    pub(crate) fn invalid(field: impl fmt::Display, bad_value: impl Into<Value>, detail: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Invalid, field, Some(bad_value.into()), detail)
+    }
+
+    pub(crate) fn unsupported(field: impl fmt::Display, bad_value: impl Into<Value>, supported: &[&str]) -> Self {
+        let supported = supported.iter().map(|value| quoted(value)).collect::<Vec<_>>().join(", ");
+        Self::new(ErrorKind::NotSupported, field, Some(bad_value.into()), format!("supported values: {supported}"))
+    }
+
+    /// The `reason` of a `Status` cause, say `FieldValueRequired`.
+    pub fn reason(&self) -> &'static str {
+        self.kind.reason()
+    }
+
+    /// The text without the field: `Invalid value: 0: must be positive`.
+    pub fn message(&self) -> String {
+        let mut text = String::from(self.kind.text());
+        if let Some(value) = self.bad_value.as_ref().filter(|_| self.kind.shows_value()) {
+            text.push_str(": ");
+            text.push_str(&shown(value));
+        }
+        if !self.detail.is_empty() {
+            text.push_str(": ");
+            text.push_str(&self.detail);
+        }
+        text
+    }
+}
+
+impl fmt::Display for FieldError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.message())
+    }
+}
+
+/// A string in Go's double quotes.
+pub(crate) fn quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{7}' => out.push_str("\\a"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{b}' => out.push_str("\\v"),
+            '\u{c}' => out.push_str("\\f"),
+            c if c.is_ascii_control() => out.push_str(&format!("\\x{:02x}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// A value as Kubernetes shows it: strings quoted, everything else as JSON that is safe in HTML.
+pub(crate) fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) => quoted(text),
+        other => other.to_string().replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026"),
+    }
+}

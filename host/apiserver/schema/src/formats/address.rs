@@ -1,0 +1,140 @@
+//! Names and addresses on networks.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+static HOSTNAME: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let letter = r"[a-zA-Z0-9\p{S}\p{L}]";
+    let inner = r"[a-zA-Z0-9\-\p{S}\p{L}]";
+    Regex::new(&format!(
+        r"^({letter}((-?{letter}{{0,62}})?)|({letter}(({inner}{{0,61}}{letter})?)(\.)){{1,}}({letter})(-?{letter}){{1,62}})$"
+    ))
+    .ok()
+});
+static MAC: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let groups = |digits: usize, separator: &str, counts: [usize; 3]| {
+        let group = format!("[0-9a-fA-F]{{{digits}}}");
+        counts.map(|count| format!("{group}({separator}{group}){{{}}}", count - 1)).join("|")
+    };
+    let forms = [groups(2, ":", [6, 8, 20]), groups(2, "-", [6, 8, 20]), groups(4, r"\.", [3, 4, 10])];
+    Regex::new(&format!("^({})$", forms.join("|"))).ok()
+});
+
+/// Octets of all labels and their lengths together (RFC 1034).
+const HOSTNAME_LIMIT: usize = 255;
+/// Octets of one label (RFC 1034).
+const LABEL_LIMIT: usize = 63;
+
+pub(super) fn is_hostname(text: &str) -> bool {
+    HOSTNAME.as_ref().is_some_and(|hostname| hostname.is_match(text))
+        && text.len() <= HOSTNAME_LIMIT
+        && text.split('.').all(|label| label.len() <= LABEL_LIMIT)
+}
+
+pub(super) fn is_ipv4(text: &str) -> bool {
+    // An IPv6 address with an embedded IPv4 one has a dot too, and counts.
+    text.contains('.') && text.parse::<IpAddr>().is_ok()
+}
+
+pub(super) fn is_ipv6(text: &str) -> bool {
+    text.contains(':') && text.parse::<Ipv6Addr>().is_ok()
+}
+
+pub(super) fn is_cidr(text: &str) -> bool {
+    let Some((address, bits)) = text.split_once('/') else { return false };
+    let limit = match address.parse() {
+        Ok(IpAddr::V4(_)) => 32,
+        Ok(IpAddr::V6(_)) => 128,
+        Err(_) => return false,
+    };
+    let plain = !bits.is_empty() && bits.chars().all(|c| c.is_ascii_digit());
+    plain && bits.parse::<u32>().is_ok_and(|bits| bits <= limit)
+}
+
+pub(super) fn is_mac(text: &str) -> bool {
+    MAC.as_ref().is_some_and(|mac| mac.is_match(text))
+}
+
+/// An RFC 5322 address, with or without a display name.
+pub(super) fn is_email(text: &str) -> bool {
+    let text = text.trim();
+    let address = match text.strip_suffix('>').and_then(|text| text.split_once('<')) {
+        Some((name, address)) if is_display_name(name.trim()) => address,
+        Some(_) => return false,
+        None => text,
+    };
+    let Some((local, domain)) = address.rsplit_once('@') else { return false };
+    let quoted = local.len() > 2 && local.starts_with('"') && local.ends_with('"');
+    let literal = domain.starts_with('[') && domain.ends_with(']');
+    (quoted || is_dot_atom(local)) && (literal || is_dot_atom(domain))
+}
+
+fn is_atom_char(c: char) -> bool {
+    c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c)
+}
+
+fn is_dot_atom(text: &str) -> bool {
+    text.split('.').all(|atom| !atom.is_empty() && atom.chars().all(is_atom_char))
+}
+
+fn is_display_name(name: &str) -> bool {
+    let quoted = name.len() >= 2 && name.starts_with('"') && name.ends_with('"');
+    name.is_empty() || quoted || name.split_whitespace().all(|word| word.chars().all(|c| is_atom_char(c) || c == '.'))
+}
+
+/// What may stand in a request: an absolute URI or an absolute path.
+pub(super) fn is_request_uri(text: &str) -> bool {
+    if text.is_empty() || text.chars().any(|c| c.is_ascii_control()) {
+        return false;
+    }
+    if text == "*" {
+        return true;
+    }
+    let Some((scheme, rest)) = split_scheme(text) else { return false };
+    let rest = rest.split_once('?').map_or(rest, |(path, _)| path);
+    match rest.strip_prefix("//") {
+        Some(authority) if !scheme.is_empty() || !rest.starts_with("///") => {
+            let (host, path) = authority.split_at(authority.find('/').unwrap_or(authority.len()));
+            is_authority(host) && is_escaped(path)
+        }
+        _ if rest.starts_with('/') => is_escaped(rest),
+        _ => !scheme.is_empty(),
+    }
+}
+
+/// The scheme, possibly empty, and what follows; none if there is a colon with no scheme before it.
+fn split_scheme(text: &str) -> Option<(&str, &str)> {
+    for (index, c) in text.char_indices() {
+        match c {
+            'a'..='z' | 'A'..='Z' => {}
+            '0'..='9' | '+' | '-' | '.' if index > 0 => {}
+            ':' if index > 0 => return Some((text.get(..index)?, text.get(index + 1..)?)),
+            ':' => return None,
+            _ => break,
+        }
+    }
+    Some(("", text))
+}
+
+fn is_authority(text: &str) -> bool {
+    let host = text.rsplit_once('@').map_or(text, |(_, host)| host);
+    let (host, port) = match host.strip_prefix('[') {
+        Some(literal) => match literal.split_once(']') {
+            Some((_, port)) => ("", port),
+            None => return false,
+        },
+        None => host.split_at(host.find(':').unwrap_or(host.len())),
+    };
+    let port_ok = port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.chars().all(|c| c.is_ascii_digit()));
+    port_ok && is_escaped(host) && !host.contains([' ', '<', '>', '"', '\\', '^', '`', '{', '|', '}'])
+}
+
+/// Whether every `%` begins an escape.
+fn is_escaped(text: &str) -> bool {
+    text.split('%').skip(1).all(|escape| {
+        let mut digits = escape.chars();
+        [digits.next(), digits.next()].iter().all(|digit| digit.is_some_and(|digit| digit.is_ascii_hexdigit()))
+    })
+}

@@ -1,0 +1,33 @@
+//! Defaults must be what their schema allows: pruned and valid.
+
+use crate::error::FieldError;
+use crate::node::Node;
+use crate::path::Path;
+use crate::{pruning, validate};
+
+/// Checks every default below a root schema.
+pub(super) fn check(root: &Node, path: &Path<'_>) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    visit(root, path, &mut errors);
+    errors
+}
+
+fn visit(node: &Node, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+    if let Some(default) = &node.default {
+        let field = path.field("default");
+        let mut pruned = default.clone();
+        pruning::prune_embedded(node, &mut pruned);
+        if pruned != *default {
+            errors.push(FieldError::invalid(&field, default.clone(), "must not have unknown fields"));
+        }
+        errors.extend(validate::validate_default(node, default, &field.to_string()));
+    }
+    // No way into additionalProperties: upstream neither checks nor forbids the defaults there.
+    if let Some(item) = &node.items {
+        visit(item, &path.field("items"), errors);
+    }
+    let properties = path.field("properties");
+    for (name, property) in &node.properties {
+        visit(property, &properties.key(name), errors);
+    }
+}

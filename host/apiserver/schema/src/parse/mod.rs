@@ -1,0 +1,48 @@
+//! From `openAPIV3Schema` to a compiled [`Node`]: read, check, compile.
+//!
+//! The order of the checks is upstream's, because it decides which errors are seen together: constructs that no
+//! structural schema can hold hide the errors about structure, and rules are compiled only in a sound schema.
+
+mod compile;
+mod defaults;
+mod general;
+mod keywords;
+mod props;
+mod structural;
+
+use serde_json::Value;
+
+use crate::error::FieldError;
+use crate::node::Node;
+use crate::path::Path;
+
+pub(crate) use keywords::prune_unknown;
+
+/// What parsing a sound schema gives.
+pub(crate) struct Parsed {
+    pub(crate) root: Node,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Parses a schema that stands at `prefix`.
+pub(crate) fn parse(prefix: &str, schema: &Value) -> Result<Parsed, Vec<FieldError>> {
+    let path = Path::Root(prefix);
+    let props = props::read(schema, &path)?;
+    let unsupported = general::unsupported(&props, &path);
+    let mut errors = Vec::new();
+    let mut root = None;
+    if unsupported.is_none() {
+        errors = structural::check(&props, &path);
+        if errors.is_empty() {
+            let node = compile::compile(&props, &path)?;
+            errors = defaults::check(&node, &path);
+            root = Some(node);
+        }
+    }
+    errors.extend(general::check(&props, &path));
+    match (root, unsupported) {
+        _ if !errors.is_empty() => Err(errors),
+        (Some(root), None) => Ok(Parsed { root, warnings: general::warnings(&props) }),
+        (_, unsupported) => Err(unsupported.into_iter().collect()),
+    }
+}

@@ -1,0 +1,277 @@
+//! A schema as written: every keyword read once, with its JSON type checked.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Number, Value};
+
+use super::keywords::is_known;
+use crate::error::FieldError;
+use crate::node::MAX_DEPTH;
+use crate::path::Path;
+
+/// `items`.
+#[derive(Debug)]
+pub(super) enum Items<'a> {
+    One(Box<Props<'a>>),
+    Many,
+}
+
+/// `additionalProperties`.
+#[derive(Debug)]
+pub(super) enum AdditionalProps<'a> {
+    Allowed(bool),
+    Schema(Box<Props<'a>>),
+}
+
+/// One entry of `x-kubernetes-validations`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RuleProps<'a> {
+    pub(crate) rule: &'a str,
+    pub(crate) message: &'a str,
+    pub(crate) message_expression: &'a str,
+    pub(crate) reason: Option<&'a str>,
+    pub(crate) field_path: &'a str,
+    pub(crate) optional_old_self: Option<bool>,
+}
+
+/// One schema. A keyword that is absent or null has its empty value.
+#[derive(Debug, Default)]
+pub(super) struct Props<'a> {
+    pub(super) id: &'a str,
+    pub(super) schema: &'a str,
+    pub(super) reference: Option<&'a str>,
+    pub(super) description: &'a str,
+    pub(super) kind: &'a str,
+    pub(super) format: &'a str,
+    pub(super) title: &'a str,
+    pub(super) default: Option<&'a Value>,
+    pub(super) maximum: Option<&'a Number>,
+    pub(super) exclusive_maximum: bool,
+    pub(super) minimum: Option<&'a Number>,
+    pub(super) exclusive_minimum: bool,
+    pub(super) max_length: Option<i64>,
+    pub(super) min_length: Option<i64>,
+    pub(super) pattern: &'a str,
+    pub(super) max_items: Option<i64>,
+    pub(super) min_items: Option<i64>,
+    pub(super) unique_items: bool,
+    pub(super) multiple_of: Option<&'a Number>,
+    pub(super) allowed: Vec<&'a Value>,
+    pub(super) max_properties: Option<i64>,
+    pub(super) min_properties: Option<i64>,
+    pub(super) required: Vec<&'a str>,
+    pub(super) items: Option<Items<'a>>,
+    pub(super) all_of: Vec<Props<'a>>,
+    pub(super) one_of: Vec<Props<'a>>,
+    pub(super) any_of: Vec<Props<'a>>,
+    pub(super) not: Option<Box<Props<'a>>>,
+    pub(super) properties: BTreeMap<&'a str, Props<'a>>,
+    pub(super) additional: Option<AdditionalProps<'a>>,
+    pub(super) pattern_properties: bool,
+    pub(super) dependencies: bool,
+    pub(super) additional_items: bool,
+    pub(super) definitions: bool,
+    pub(super) external_docs: bool,
+    pub(super) example: bool,
+    pub(super) nullable: bool,
+    pub(super) preserve_unknown: Option<bool>,
+    pub(super) embedded: bool,
+    pub(super) int_or_string: bool,
+    pub(super) list_map_keys: Vec<&'a str>,
+    pub(super) list_type: Option<&'a str>,
+    pub(super) map_type: Option<&'a str>,
+    pub(super) rules: Vec<RuleProps<'a>>,
+}
+
+impl<'a> Props<'a> {
+    /// The schema of the items, if there is one and only one.
+    pub(super) fn item(&self) -> Option<&Props<'a>> {
+        match &self.items {
+            Some(Items::One(item)) => Some(item),
+            _ => None,
+        }
+    }
+
+    pub(super) fn additional_schema(&self) -> Option<&Props<'a>> {
+        match &self.additional {
+            Some(AdditionalProps::Schema(schema)) => Some(schema),
+            _ => None,
+        }
+    }
+}
+
+/// Reads a schema; a keyword of the wrong JSON type, an unknown one or too deep nesting is refused.
+pub(super) fn read<'a>(schema: &'a Value, path: &Path<'_>) -> Result<Props<'a>, Vec<FieldError>> {
+    let mut reader = Reader { errors: Vec::new() };
+    let props = reader.schema(schema, path, 0);
+    if reader.errors.is_empty() { Ok(props) } else { Err(reader.errors) }
+}
+
+struct Reader {
+    errors: Vec<FieldError>,
+}
+
+impl Reader {
+    fn refuse(&mut self, path: &Path<'_>, value: &Value, expected: &str) {
+        self.errors.push(FieldError::invalid(path, value.clone(), format!("must be {expected}")));
+    }
+
+    fn schema<'a>(&mut self, value: &'a Value, path: &Path<'_>, depth: usize) -> Props<'a> {
+        let mut props = Props::default();
+        if depth > MAX_DEPTH {
+            self.errors.push(FieldError::forbidden(path, format!("must not be nested more than {MAX_DEPTH} levels deep")));
+            return props;
+        }
+        let Value::Object(map) = value else {
+            self.refuse(path, value, "a schema object");
+            return props;
+        };
+        for (keyword, value) in map.iter().filter(|(_, value)| !value.is_null()) {
+            self.keyword(&mut props, keyword, value, &path.field(keyword), depth + 1);
+        }
+        props
+    }
+
+    fn keyword<'a>(&mut self, props: &mut Props<'a>, keyword: &str, value: &'a Value, path: &Path<'_>, depth: usize) {
+        match keyword {
+            "id" => props.id = self.text(value, path),
+            "$schema" => props.schema = self.text(value, path),
+            "$ref" => props.reference = Some(self.text(value, path)),
+            "description" => props.description = self.text(value, path),
+            "type" => props.kind = self.text(value, path),
+            "format" => props.format = self.text(value, path),
+            "title" => props.title = self.text(value, path),
+            "default" => props.default = Some(value),
+            "maximum" => props.maximum = self.number(value, path),
+            "exclusiveMaximum" => props.exclusive_maximum = self.flag(value, path),
+            "minimum" => props.minimum = self.number(value, path),
+            "exclusiveMinimum" => props.exclusive_minimum = self.flag(value, path),
+            "maxLength" => props.max_length = self.integer(value, path),
+            "minLength" => props.min_length = self.integer(value, path),
+            "pattern" => props.pattern = self.text(value, path),
+            "maxItems" => props.max_items = self.integer(value, path),
+            "minItems" => props.min_items = self.integer(value, path),
+            "uniqueItems" => props.unique_items = self.flag(value, path),
+            "multipleOf" => props.multiple_of = self.number(value, path),
+            "enum" => props.allowed = self.list(value, path).iter().collect(),
+            "maxProperties" => props.max_properties = self.integer(value, path),
+            "minProperties" => props.min_properties = self.integer(value, path),
+            "required" => props.required = self.texts(value, path),
+            "items" => {
+                props.items = Some(match value {
+                    Value::Array(_) => Items::Many,
+                    value => Items::One(Box::new(self.schema(value, path, depth))),
+                });
+            }
+            "allOf" => props.all_of = self.schemas(value, path, depth),
+            "oneOf" => props.one_of = self.schemas(value, path, depth),
+            "anyOf" => props.any_of = self.schemas(value, path, depth),
+            "not" => props.not = Some(Box::new(self.schema(value, path, depth))),
+            "properties" => {
+                for (name, value) in self.map(value, path).into_iter().flatten() {
+                    props.properties.insert(name, self.schema(value, &path.key(name), depth));
+                }
+            }
+            "additionalProperties" => {
+                props.additional = Some(match value {
+                    Value::Bool(allowed) => AdditionalProps::Allowed(*allowed),
+                    value => AdditionalProps::Schema(Box::new(self.schema(value, path, depth))),
+                });
+            }
+            "patternProperties" => props.pattern_properties = true,
+            "dependencies" => props.dependencies = true,
+            "additionalItems" => props.additional_items = true,
+            "definitions" => props.definitions = true,
+            "externalDocs" => props.external_docs = true,
+            "example" => props.example = true,
+            "nullable" => props.nullable = self.flag(value, path),
+            "x-kubernetes-preserve-unknown-fields" => props.preserve_unknown = Some(self.flag(value, path)),
+            "x-kubernetes-embedded-resource" => props.embedded = self.flag(value, path),
+            "x-kubernetes-int-or-string" => props.int_or_string = self.flag(value, path),
+            "x-kubernetes-list-map-keys" => props.list_map_keys = self.texts(value, path),
+            "x-kubernetes-list-type" => props.list_type = Some(self.text(value, path)),
+            "x-kubernetes-map-type" => props.map_type = Some(self.text(value, path)),
+            "x-kubernetes-validations" => {
+                let rules = self.list(value, path).iter().enumerate();
+                props.rules = rules.map(|(index, rule)| self.rule(rule, &path.index(index))).collect();
+            }
+            _ => {
+                debug_assert!(!is_known(keyword), "{keyword} is known and not read");
+                self.errors.push(FieldError::forbidden(path, "is not a keyword of schemas"));
+            }
+        }
+    }
+
+    fn rule<'a>(&mut self, value: &'a Value, path: &Path<'_>) -> RuleProps<'a> {
+        let mut rule = RuleProps::default();
+        for (name, value) in self.map(value, path).into_iter().flatten().filter(|(_, value)| !value.is_null()) {
+            let path = path.field(name);
+            match name.as_str() {
+                "rule" => rule.rule = self.text(value, &path),
+                "message" => rule.message = self.text(value, &path),
+                "messageExpression" => rule.message_expression = self.text(value, &path),
+                "reason" => rule.reason = Some(self.text(value, &path)),
+                "fieldPath" => rule.field_path = self.text(value, &path),
+                "optionalOldSelf" => rule.optional_old_self = Some(self.flag(value, &path)),
+                _ => self.errors.push(FieldError::forbidden(&path, "is not a member of rules")),
+            }
+        }
+        rule
+    }
+
+    fn schemas<'a>(&mut self, value: &'a Value, path: &Path<'_>, depth: usize) -> Vec<Props<'a>> {
+        let entries = self.list(value, path).iter().enumerate();
+        entries.map(|(index, value)| self.schema(value, &path.index(index), depth)).collect()
+    }
+
+    fn text<'a>(&mut self, value: &'a Value, path: &Path<'_>) -> &'a str {
+        value.as_str().unwrap_or_else(|| {
+            self.refuse(path, value, "a string");
+            ""
+        })
+    }
+
+    fn flag(&mut self, value: &Value, path: &Path<'_>) -> bool {
+        value.as_bool().unwrap_or_else(|| {
+            self.refuse(path, value, "true or false");
+            false
+        })
+    }
+
+    fn number<'a>(&mut self, value: &'a Value, path: &Path<'_>) -> Option<&'a Number> {
+        let Value::Number(number) = value else {
+            self.refuse(path, value, "a number");
+            return None;
+        };
+        Some(number)
+    }
+
+    fn integer(&mut self, value: &Value, path: &Path<'_>) -> Option<i64> {
+        let integer = value.as_i64();
+        if integer.is_none() {
+            self.refuse(path, value, "an integer");
+        }
+        integer
+    }
+
+    fn list<'a>(&mut self, value: &'a Value, path: &Path<'_>) -> &'a [Value] {
+        let Value::Array(list) = value else {
+            self.refuse(path, value, "a list");
+            return &[];
+        };
+        list
+    }
+
+    fn texts<'a>(&mut self, value: &'a Value, path: &Path<'_>) -> Vec<&'a str> {
+        let entries = self.list(value, path).iter().enumerate();
+        entries.map(|(index, value)| self.text(value, &path.index(index))).collect()
+    }
+
+    fn map<'a>(&mut self, value: &'a Value, path: &Path<'_>) -> Option<&'a Map<String, Value>> {
+        let map = value.as_object();
+        if map.is_none() {
+            self.refuse(path, value, "an object");
+        }
+        map
+    }
+}

@@ -1,0 +1,46 @@
+//! Field paths that cost nothing until an error prints them.
+
+use std::fmt;
+
+/// A path, linked from the leaf to the root on the stack.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Path<'a> {
+    /// Where the path starts: empty for an object, the schema's own place for a schema.
+    Root(&'a str),
+    /// `.name`
+    Field(&'a Path<'a>, &'a str),
+    /// `[name]`: an entry of a map, or of `properties` in a schema.
+    Key(&'a Path<'a>, &'a str),
+    /// `[0]`
+    Index(&'a Path<'a>, usize),
+}
+
+impl<'a> Path<'a> {
+    pub(crate) fn field(&'a self, name: &'a str) -> Self {
+        Self::Field(self, name)
+    }
+
+    pub(crate) fn key(&'a self, name: &'a str) -> Self {
+        Self::Key(self, name)
+    }
+
+    pub(crate) fn index(&'a self, index: usize) -> Self {
+        Self::Index(self, index)
+    }
+
+    fn is_empty(&self) -> bool {
+        matches!(self, Self::Root(""))
+    }
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Root(text) => f.write_str(text),
+            Self::Field(parent, name) if parent.is_empty() => f.write_str(name),
+            Self::Field(parent, name) => write!(f, "{parent}.{name}"),
+            Self::Key(parent, name) => write!(f, "{parent}[{name}]"),
+            Self::Index(parent, index) => write!(f, "{parent}[{index}]"),
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Uniqueness in lists of type set and map.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value};
+
+use crate::error::{ErrorKind, FieldError};
+use crate::node::{ListType, Node};
+use crate::path::Path;
+
+/// All duplicates below a value.
+pub(super) fn check(node: &Node, value: &Value, base: &str) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    visit(node, value, &Path::Root(base), &mut errors);
+    errors
+}
+
+fn visit(node: &Node, value: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+    match value {
+        Value::Object(map) => {
+            for (name, value) in map {
+                if let Some(property) = node.properties.get(name) {
+                    visit(property, value, &path.field(name), errors);
+                } else if let Some(additional) = node.additional.schema() {
+                    visit(additional, value, &path.key(name), errors);
+                }
+            }
+        }
+        Value::Array(items) => {
+            match &node.list {
+                ListType::Untyped | ListType::Atomic => {}
+                ListType::Set => duplicates(items.iter().cloned(), path, errors),
+                ListType::Map(keys) => map_list(keys, items, path, errors),
+            }
+            if let Some(item) = &node.items {
+                for (index, value) in items.iter().enumerate() {
+                    visit(item, value, &path.index(index), errors);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn map_list(keys: &[String], items: &[Value], path: &Path<'_>, errors: &mut Vec<FieldError>) {
+    let odd = items.iter().enumerate().find(|(_, item)| !item.is_object() && !item.is_null());
+    if let Some((index, item)) = odd {
+        let detail = "must be an object for an array of list-type map";
+        errors.push(FieldError::invalid(path.index(index), item.clone(), detail));
+        return;
+    }
+    duplicates(items.iter().map(|item| Value::Object(key_of(keys, item))), path, errors);
+}
+
+/// Reports the second of equal values; a third one adds nothing.
+fn duplicates(values: impl ExactSizeIterator<Item = Value>, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+    if values.len() < 2 {
+        return;
+    }
+    let mut seen = HashMap::with_capacity(values.len());
+    for (index, value) in values.enumerate() {
+        // Object keys are sorted, so equal values have equal texts.
+        let times = seen.entry(value.to_string()).or_insert(0_usize);
+        *times += 1;
+        if *times == 2 {
+            errors.push(FieldError::new(ErrorKind::Duplicate, path.index(index), Some(value), ""));
+        }
+    }
+}
+
+fn key_of(keys: &[String], item: &Value) -> Map<String, Value> {
+    let value = |key: &String| item.get(key).map(|value| (key.clone(), value.clone()));
+    keys.iter().filter_map(value).collect()
+}
+
+/// Whether two entries of a map list have the same key.
+pub(super) fn same_key(keys: &[String], left: &Value, right: &Value) -> bool {
+    left.is_object() && right.is_object() && keys.iter().all(|key| left.get(key) == right.get(key))
+}

@@ -1,0 +1,115 @@
+//! The metadata of embedded resources.
+
+use serde_json::{Map, Value};
+
+use crate::error::{ErrorKind, FieldError};
+use crate::names;
+use crate::node::Node;
+use crate::path::Path;
+
+/// Checks the metadata of every resource embedded in a value, and of the value itself if it is a `resource`.
+pub(super) fn check(node: &Node, value: &Value, resource: bool, base: &str) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    visit(node, value, resource, &Path::Root(base), &mut errors);
+    errors
+}
+
+fn visit(node: &Node, value: &Value, resource: bool, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+    match value {
+        Value::Object(map) => {
+            if resource {
+                check_resource(map, path, errors);
+            }
+            for (name, value) in map {
+                if let Some(property) = node.properties.get(name) {
+                    visit(property, value, property.embedded, &path.field(name), errors);
+                } else if let Some(schema) = node.additional.schema() {
+                    visit(schema, value, schema.embedded, &path.key(name), errors);
+                }
+            }
+        }
+        Value::Array(items) => {
+            let Some(item) = &node.items else { return };
+            for (index, value) in items.iter().enumerate() {
+                visit(item, value, item.embedded, &path.index(index), errors);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn check_resource(map: &Map<String, Value>, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+    if let Some(version) = required_text(map, "apiVersion", path, errors)
+        && version.matches('/').count() > 1
+    {
+        let detail = format!("unexpected GroupVersion string: {version}");
+        errors.push(FieldError::invalid(path.field("apiVersion"), version, detail));
+    }
+    if let Some(kind) = required_text(map, "kind", path, errors) {
+        let problems = names::dns1035_label(&kind.to_lowercase());
+        if !problems.is_empty() {
+            let detail = format!("may have mixed case, but should otherwise match: {}", problems.join(","));
+            errors.push(FieldError::invalid(path.field("kind"), kind, detail));
+        }
+    }
+    if let Some(Value::Object(metadata)) = map.get("metadata") {
+        check_metadata(metadata, &path.field("metadata"), errors);
+    }
+}
+
+fn required_text<'a>(
+    map: &'a Map<String, Value>,
+    name: &str,
+    path: &Path<'_>,
+    errors: &mut Vec<FieldError>,
+) -> Option<&'a str> {
+    match map.get(name) {
+        Some(Value::String(text)) if !text.is_empty() => return Some(text),
+        None | Some(Value::String(_)) => errors.push(FieldError::required(path.field(name), "")),
+        Some(other) => errors.push(FieldError::invalid(path.field(name), other.clone(), "must be a string")),
+    }
+    None
+}
+
+fn check_metadata(metadata: &Map<String, Value>, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+    let text = |name: &str| metadata.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    for name in ["generateName", "name"] {
+        let Some(value) = text(name) else { continue };
+        for problem in names::path_segment(value) {
+            errors.push(FieldError::invalid(path.field(name), value, problem));
+        }
+    }
+    if let Some(namespace) = text("namespace") {
+        for problem in names::dns1123_label(namespace) {
+            errors.push(FieldError::invalid(path.field("namespace"), namespace, problem));
+        }
+    }
+    let labels = path.field("labels");
+    for (key, value) in metadata.get("labels").and_then(Value::as_object).into_iter().flatten() {
+        for problem in names::qualified_name(key) {
+            errors.push(FieldError::invalid(&labels, key.as_str(), problem));
+        }
+        for problem in value.as_str().into_iter().flat_map(names::label_value) {
+            errors.push(FieldError::invalid(&labels, value.clone(), problem));
+        }
+    }
+    let annotations = path.field("annotations");
+    let mut size = 0;
+    for (key, value) in metadata.get("annotations").and_then(Value::as_object).into_iter().flatten() {
+        for problem in names::qualified_name(&key.to_lowercase()) {
+            errors.push(FieldError::invalid(&annotations, key.as_str(), problem));
+        }
+        size += key.len() + value.as_str().map_or(0, str::len);
+    }
+    if size > names::ANNOTATIONS_LIMIT {
+        let detail = format!("may not be more than {} bytes", names::ANNOTATIONS_LIMIT);
+        errors.push(FieldError::new(ErrorKind::TooLong, &annotations, None, detail));
+    }
+    let finalizers = path.field("finalizers");
+    for (index, finalizer) in metadata.get("finalizers").and_then(Value::as_array).into_iter().flatten().enumerate() {
+        let finalizer = finalizer.as_str().unwrap_or_default();
+        for problem in names::qualified_name(finalizer) {
+            errors.push(FieldError::invalid(finalizers.index(index), finalizer, problem));
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Judges objects: values, lists, embedded resources.
+
+mod composition;
+mod lists;
+mod metadata;
+mod numbers;
+mod values;
+
+use serde_json::Value;
+
+use crate::error::{ErrorKind, FieldError};
+use crate::node::Node;
+
+/// All of validation, in upstream's order.
+pub(crate) fn validate(root: &Node, new: &Value, old: Option<&Value>) -> Vec<FieldError> {
+    let mut errors = values::check(root, new, old, "");
+    errors.extend(metadata::check(root, new, false, ""));
+    // Lists are judged as a whole: an object that had a duplicate before may keep its duplicates.
+    let lists = lists::check(root, new, "");
+    if !lists.is_empty() && old.is_none_or(|old| lists::check(root, old, "").is_empty()) {
+        errors.extend(lists);
+    }
+    errors
+}
+
+/// Judges a default at its place in the schema.
+pub(crate) fn validate_default(node: &Node, default: &Value, place: &str) -> Vec<FieldError> {
+    let errors = metadata::check(node, default, node.embedded, place);
+    if errors.is_empty() { values::check(node, default, None, place) } else { errors }
+}
+
+/// Whether an error leaves the object so broken that rules must not look at it.
+#[expect(dead_code, reason = "rules come next")]
+pub(crate) fn blocks_rules(error: &FieldError) -> bool {
+    use ErrorKind::{NotSupported, Required, TooLong, TooMany, TypeInvalid};
+    matches!(error.kind, NotSupported | Required | TooLong | TooMany | TypeInvalid)
+}
