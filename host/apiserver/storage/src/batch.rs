@@ -1,0 +1,177 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use crate::error::CommitError;
+use crate::record::{Change, Encode, Event, EventKind, Expect, Memo, Record};
+use crate::snapshot::{Records, State};
+
+pub(crate) type Verdict = Result<Arc<Record>, CommitError>;
+
+/// One write on its way to the writer thread.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) key: Arc<str>,
+    pub(crate) expect: Expect,
+    pub(crate) change: Change,
+    pub(crate) reply: oneshot::Sender<Verdict>,
+}
+
+/// Writes that become durable and visible together.
+///
+/// Each one sees the earlier ones of the batch, so that a batch gives the
+/// same verdicts as its writes one after the other would.
+pub(crate) struct Batch<'a> {
+    base: &'a State,
+    records: Records,
+    revision: u64,
+    events: Vec<Arc<Event>>,
+    bytes: usize,
+    decided: Vec<Decided>,
+}
+
+struct Decided {
+    key: Arc<str>,
+    reply: oneshot::Sender<Verdict>,
+    verdict: Verdict,
+}
+
+impl<'a> Batch<'a> {
+    /// `floor` is the highest revision that any encoder has ever seen.
+    pub(crate) fn new(base: &'a State, floor: u64) -> Self {
+        Self {
+            base,
+            records: base.records.clone(),
+            revision: floor,
+            events: Vec::new(),
+            bytes: 0,
+            decided: Vec::new(),
+        }
+    }
+
+    pub(crate) fn events(&self) -> &[Arc<Event>] {
+        &self.events
+    }
+
+    pub(crate) fn records(&self) -> &Records {
+        &self.records
+    }
+
+    /// The highest revision given out, also to writes that failed since.
+    pub(crate) fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// Requests so far.
+    pub(crate) fn len(&self) -> usize {
+        self.decided.len()
+    }
+
+    /// Bytes of the new values.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(crate) fn add(&mut self, request: Request) {
+        let Request {
+            key,
+            expect,
+            change,
+            reply,
+        } = request;
+        let verdict = self.decide(&key, expect, change);
+        self.decided.push(Decided {
+            key,
+            reply,
+            verdict,
+        });
+    }
+
+    fn decide(&mut self, key: &Arc<str>, expect: Expect, change: Change) -> Verdict {
+        let current = self.records.get(key).cloned();
+        match (expect, &current) {
+            (Expect::Absent, Some(record)) => {
+                return Err(CommitError::Exists(Arc::clone(record)));
+            }
+            (Expect::Revision(revision), Some(record)) if record.revision != revision => {
+                return Err(CommitError::Mismatch(Arc::clone(record)));
+            }
+            (Expect::Revision(_), None) => return Err(CommitError::Missing),
+            _ => {}
+        }
+        match (change, current) {
+            (Change::Delete(_), None) => Err(CommitError::Missing),
+            (Change::Delete(encode), Some(previous)) => {
+                let record = self.encode(Arc::clone(&previous.key), encode)?;
+                self.records.remove(key);
+                self.push(EventKind::Deleted, &record, Some(previous));
+                Ok(record)
+            }
+            (Change::Put(encode), current) => {
+                // One allocation per key, shared by all its forms.
+                let key = current.as_ref().map_or(key, |record| &record.key);
+                let record = self.encode(Arc::clone(key), encode)?;
+                self.records
+                    .insert(Arc::clone(&record.key), Arc::clone(&record));
+                let kind = match current {
+                    Some(_) => EventKind::Modified,
+                    None => EventKind::Added,
+                };
+                self.push(kind, &record, current);
+                Ok(record)
+            }
+        }
+    }
+
+    fn encode(&mut self, key: Arc<str>, encode: Encode) -> Verdict {
+        self.revision += 1;
+        let revision = self.revision;
+        // The closure is consumed and touches nothing of ours, so its panic
+        // leaves nothing half done, and must not end the only writer.
+        let value: Bytes =
+            catch_unwind(AssertUnwindSafe(|| encode(revision))).map_err(|_| CommitError::Encode)?;
+        Ok(Record::new(key, value, revision))
+    }
+
+    fn push(&mut self, kind: EventKind, record: &Arc<Record>, previous: Option<Arc<Record>>) {
+        self.bytes += record.value.len();
+        self.events.push(Arc::new(Event {
+            kind,
+            key: Arc::clone(&record.key),
+            revision: record.revision,
+            value: record.value.clone(),
+            previous,
+            memo: Memo::default(),
+        }));
+    }
+
+    /// Tells the callers, once the batch is durable and visible.
+    pub(crate) fn succeed(self) {
+        for decided in self.decided {
+            decided.answer();
+        }
+    }
+
+    /// Tells the callers that nothing was written. A refusal stands when it
+    /// rests on what was there before; one that rests on this batch does not.
+    pub(crate) fn fail(self, error: &CommitError) {
+        for mut decided in self.decided {
+            let before = self.base.records.get(&decided.key);
+            let after = self.records.get(&decided.key);
+            let untouched = before.map(Arc::as_ptr) == after.map(Arc::as_ptr);
+            if decided.verdict.is_ok() || !untouched {
+                decided.verdict = Err(error.clone());
+            }
+            decided.answer();
+        }
+    }
+}
+
+impl Decided {
+    fn answer(self) {
+        // A caller that has gone away does not want to know.
+        drop(self.reply.send(self.verdict));
+    }
+}

@@ -1,0 +1,122 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use imbl::Vector;
+
+use crate::options::History;
+use crate::record::Event;
+
+/// The events that are kept, oldest first, and where they begin.
+///
+/// Invariant: every event newer than `compacted` is here, none older.
+/// Cloning shares the events.
+#[derive(Clone, Debug)]
+pub(crate) struct Past {
+    events: Vector<Kept>,
+    bytes: usize,
+    compacted: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Kept {
+    event: Arc<Event>,
+    at: Moment,
+}
+
+/// Milliseconds on the monotonic clock; negative for what an earlier run wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Moment(i64);
+
+impl Moment {
+    pub(crate) fn new(monotonic: Duration) -> Self {
+        Self(millis(monotonic))
+    }
+
+    pub(crate) fn before(self, age: Duration) -> Self {
+        Self(self.0.saturating_sub(millis(age)))
+    }
+
+    pub(crate) fn after(self, delay: Duration) -> Self {
+        Self(self.0.saturating_add(millis(delay)))
+    }
+
+    /// The time from `earlier` to this moment; zero when it lies ahead.
+    pub(crate) fn since(self, earlier: Self) -> Duration {
+        let millis = self.0.saturating_sub(earlier.0).max(0);
+        Duration::from_millis(millis.unsigned_abs())
+    }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+impl Past {
+    pub(crate) fn new(compacted: u64) -> Self {
+        Self {
+            events: Vector::new(),
+            bytes: 0,
+            compacted,
+        }
+    }
+
+    /// The oldest revision that a watch may start after.
+    pub(crate) fn compacted(&self) -> u64 {
+        self.compacted
+    }
+
+    /// Adds the next event; revisions rise from call to call.
+    pub(crate) fn push(&mut self, event: Arc<Event>, at: Moment) {
+        self.bytes += weight(&event);
+        self.events.push_back(Kept { event, at });
+    }
+
+    /// The events newer than `revision`, oldest first.
+    pub(crate) fn after(&self, revision: u64) -> impl Iterator<Item = &Arc<Event>> {
+        let start = self
+            .events
+            .binary_search_by(|kept| kept.event.revision.cmp(&revision))
+            .map_or_else(|next| next, |found| found + 1);
+        self.events
+            .focus()
+            .narrow(start..)
+            .into_iter()
+            .map(|kept| &kept.event)
+    }
+
+    /// Removes what the limits let go, oldest first. The newest event stays.
+    pub(crate) fn trim(&mut self, limits: &History, now: Moment) -> Vec<Arc<Event>> {
+        let mut evicted = Vec::new();
+        while self.events.len() > 1 && self.is_over(limits, now) {
+            let Some(kept) = self.events.pop_front() else {
+                break;
+            };
+            self.bytes -= weight(&kept.event);
+            self.compacted = kept.event.revision;
+            evicted.push(kept.event);
+        }
+        evicted
+    }
+
+    fn is_over(&self, limits: &History, now: Moment) -> bool {
+        self.events.len() > limits.max_events
+            || self.bytes > limits.max_bytes
+            || self.expiry(limits).is_some_and(|expiry| expiry <= now)
+    }
+
+    /// When the oldest event becomes too old; none when age alone removes nothing.
+    pub(crate) fn expiry(&self, limits: &History) -> Option<Moment> {
+        if self.events.len() <= limits.keep_events.max(1) {
+            return None;
+        }
+        self.events
+            .front()
+            .map(|oldest| oldest.at.after(limits.max_age))
+    }
+}
+
+/// The replaced record is not counted: it is the value of an earlier event,
+/// or it was a live record until then.
+fn weight(event: &Event) -> usize {
+    event.key.len() + event.value.len()
+}

@@ -1,0 +1,130 @@
+use std::any::Any;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+
+/// One stored object as it stands at some revision.
+///
+/// Only the store makes records; they are shared, never changed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Record {
+    /// The storage key, chosen by the caller of [`Store::commit`](crate::Store::commit).
+    pub key: Arc<str>,
+    /// What the caller's [`Encode`] gave, byte for byte.
+    pub value: Bytes,
+    /// The revision of the write that made this form.
+    pub revision: u64,
+    /// What the reader derived from the value, kept with it.
+    pub memo: Memo,
+}
+
+impl Record {
+    pub(crate) fn new(key: Arc<str>, value: Bytes, revision: u64) -> Arc<Self> {
+        Arc::new(Self {
+            key,
+            value,
+            revision,
+            memo: Memo::default(),
+        })
+    }
+}
+
+/// What happened to a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// The key did not exist before.
+    Added,
+    /// The key existed before.
+    Modified,
+    /// The key does not exist any more.
+    Deleted,
+}
+
+/// One committed write. Every write has a revision of its own.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Event {
+    /// What happened.
+    pub kind: EventKind,
+    /// The key it happened to.
+    pub key: Arc<str>,
+    /// The revision of this write.
+    pub revision: u64,
+    /// The new form; for a deletion the last form, as the caller's [`Encode`]
+    /// wrote it for the deletion's revision.
+    pub value: Bytes,
+    /// The record that this write replaced or removed; none for `Added`.
+    pub previous: Option<Arc<Record>>,
+    /// What watchers derived from the event, shared by all of them.
+    pub memo: Memo,
+}
+
+/// One value of the reader's own choice, derived once and shared from then on:
+/// parsed labels, the encodings of a watch event in each wire format.
+#[derive(Default)]
+pub struct Memo(OnceLock<Box<dyn Any + Send + Sync>>);
+
+impl Memo {
+    /// The kept value; `make` is called when there is none yet.
+    ///
+    /// None when a value of another type was kept before: a record or event
+    /// has room for one type only.
+    pub fn get_or_init<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Option<&T> {
+        self.0.get_or_init(|| Box::new(make())).downcast_ref()
+    }
+}
+
+impl fmt::Debug for Memo {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kept = self.0.get().is_some();
+        formatter.debug_tuple("Memo").field(&kept).finish()
+    }
+}
+
+/// What must hold of the key for a write to take place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// Nothing; a put creates or replaces, a delete still needs the key.
+    Any,
+    /// The key does not exist.
+    Absent,
+    /// The key exists, and its record has this revision.
+    Revision(u64),
+}
+
+/// Makes the value once the revision of the write is known.
+///
+/// Called on the writer thread, at most once, and only when the expectation
+/// holds: keep it short, every other writer waits for it.
+pub type Encode = Box<dyn FnOnce(u64) -> Bytes + Send>;
+
+/// What a write does to its key.
+pub enum Change {
+    /// Creates or replaces the record.
+    Put(Encode),
+    /// Removes the record; the bytes are its last form, for the event.
+    Delete(Encode),
+}
+
+impl Change {
+    /// A put of what `encode` gives.
+    pub fn put(encode: impl FnOnce(u64) -> Bytes + Send + 'static) -> Self {
+        Self::Put(Box::new(encode))
+    }
+
+    /// A delete whose event carries what `encode` gives.
+    pub fn delete(encode: impl FnOnce(u64) -> Bytes + Send + 'static) -> Self {
+        Self::Delete(Box::new(encode))
+    }
+}
+
+impl fmt::Debug for Change {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Put(_) => "Put",
+            Self::Delete(_) => "Delete",
+        })
+    }
+}

@@ -1,0 +1,63 @@
+use std::time::Duration;
+
+use crc32fast::Hasher;
+
+use crate::record::{Event, EventKind};
+
+/// One row of the log table.
+pub(crate) struct Row<'a> {
+    pub(crate) revision: u64,
+    pub(crate) kind: i64,
+    /// Milliseconds since 1970.
+    pub(crate) at: i64,
+    /// The revision of the row that this one makes obsolete; 0 for none.
+    pub(crate) replaces: u64,
+    pub(crate) key: &'a str,
+    pub(crate) value: &'a [u8],
+}
+
+impl<'a> Row<'a> {
+    pub(crate) fn of(event: &'a Event, wall: Duration) -> Self {
+        Self {
+            revision: event.revision,
+            kind: number(event.kind),
+            at: i64::try_from(wall.as_millis()).unwrap_or(i64::MAX),
+            replaces: event.previous.as_ref().map_or(0, |record| record.revision),
+            key: &event.key,
+            value: &event.value,
+        }
+    }
+
+    /// SQLite notices a broken page structure, but not a broken value.
+    pub(crate) fn checksum(&self) -> i64 {
+        let mut hasher = Hasher::new();
+        hasher.update(&self.revision.to_le_bytes());
+        hasher.update(&self.kind.to_le_bytes());
+        hasher.update(&self.at.to_le_bytes());
+        hasher.update(&self.replaces.to_le_bytes());
+        hasher.update(&self.key.len().to_le_bytes());
+        hasher.update(self.key.as_bytes());
+        hasher.update(self.value);
+        hasher.finalize().into()
+    }
+}
+
+/// The checksum beside the beginning of the history.
+pub(crate) fn history_checksum(compacted: u64) -> i64 {
+    crc32fast::hash(&compacted.to_le_bytes()).into()
+}
+
+/// How a kind is stored.
+fn number(kind: EventKind) -> i64 {
+    match kind {
+        EventKind::Added => 0,
+        EventKind::Modified => 1,
+        EventKind::Deleted => 2,
+    }
+}
+
+pub(crate) fn kind(number: i64) -> Option<EventKind> {
+    [EventKind::Added, EventKind::Modified, EventKind::Deleted]
+        .into_iter()
+        .find(|&kind| self::number(kind) == number)
+}

@@ -1,0 +1,152 @@
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::batch::Request;
+use crate::database;
+use crate::error::{CommitError, OpenError, SetAsideError, SnapshotError, WatchError};
+use crate::files;
+use crate::hub::Hub;
+use crate::options::Options;
+use crate::record::{Change, Expect, Record};
+use crate::snapshot::{Snapshot, State};
+use crate::watch::Watch;
+use crate::writer::{Message, QUEUE, Writer};
+
+/// What readers and watchers see of the store.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) state: ArcSwap<State>,
+    pub(crate) hub: Hub,
+}
+
+/// A handle on the store. The last one to go ends the writer thread.
+#[derive(Clone, Debug)]
+pub struct Store {
+    shared: Arc<Shared>,
+    requests: mpsc::Sender<Message>,
+    done: watch::Receiver<bool>,
+}
+
+impl Store {
+    /// Opens the store, or makes a new one where there is none.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; after `Damaged`, [`Store::set_aside`] helps.
+    pub fn open(options: Options) -> Result<Self, OpenError> {
+        let opened = database::open(&options)?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .map_err(OpenError::Writer)?;
+        let floor = opened.state.revision;
+        let shared = Arc::new(Shared {
+            hub: Hub::new(floor),
+            state: ArcSwap::from_pointee(opened.state),
+        });
+        let (requests, received) = mpsc::channel(QUEUE);
+        let (done, is_done) = watch::channel(false);
+        let writer = Writer {
+            runtime,
+            requests: received,
+            shared: Arc::clone(&shared),
+            database: opened.database,
+            history: options.history,
+            clock: options.clock,
+            floor,
+            obsolete: opened.obsolete,
+            done,
+        };
+        // Owned by its channel: it ends when the last sender is gone, and
+        // `close` waits for that end.
+        std::thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || writer.run())
+            .map_err(OpenError::Writer)?;
+        Ok(Self {
+            shared,
+            requests,
+            done: is_done,
+        })
+    }
+
+    /// Renames a damaged database and its companions, so that `open` makes a
+    /// new one, and gives the new name of the database file.
+    ///
+    /// # Errors
+    /// See [`SetAsideError`].
+    pub fn set_aside(path: &Path) -> Result<PathBuf, SetAsideError> {
+        files::set_aside(path)
+    }
+
+    /// Writes one key, and returns when the write is on disk and visible.
+    /// For a delete the record is the last form.
+    ///
+    /// Dropping the future does not take a write back that is already queued.
+    ///
+    /// # Errors
+    /// See [`CommitError`]; all but `Storage` say that nothing was written.
+    pub async fn commit(
+        &self,
+        key: &str,
+        expect: Expect,
+        change: Change,
+    ) -> Result<Arc<Record>, CommitError> {
+        let (reply, verdict) = oneshot::channel();
+        let request = Request {
+            key: key.into(),
+            expect,
+            change,
+            reply,
+        };
+        self.requests
+            .send(Message::Commit(request))
+            .await
+            .map_err(|_| CommitError::Closed)?;
+        verdict.await.map_err(|_| CommitError::Closed)?
+    }
+
+    /// The current state. Never waits.
+    pub fn snapshot(&self) -> Snapshot {
+        self.shared.state.load().snapshot()
+    }
+
+    /// The state as it stood at `revision`.
+    ///
+    /// # Errors
+    /// `Compacted` when it is older than [`Store::compacted`], `Future` when
+    /// newer than [`Store::revision`].
+    pub fn snapshot_at(&self, revision: u64) -> Result<Snapshot, SnapshotError> {
+        self.shared.state.load_full().snapshot_at(revision)
+    }
+
+    /// The revision of the latest visible write.
+    pub fn revision(&self) -> u64 {
+        self.shared.state.load().revision
+    }
+
+    /// The oldest revision that a watch may start after.
+    pub fn compacted(&self) -> u64 {
+        self.shared.state.load().past.compacted()
+    }
+
+    /// The events after the revision `after` whose keys start with `prefix`.
+    ///
+    /// # Errors
+    /// `Compacted` and `Future` as in [`Store::snapshot_at`], `Closed` after
+    /// [`Store::close`].
+    pub fn watch(&self, prefix: &str, after: u64) -> Result<Watch, WatchError> {
+        Watch::new(Arc::clone(&self.shared), prefix, after)
+    }
+
+    /// Finishes the queued writes, checkpoints the database and gives it free.
+    /// Later commits end with `Closed`; snapshots stay readable.
+    pub async fn close(&self) {
+        // Refused only when the writer has ended already.
+        drop(self.requests.send(Message::Close).await);
+        // An error means that the writer has ended without saying so.
+        drop(self.done.clone().wait_for(|done| *done).await);
+    }
+}

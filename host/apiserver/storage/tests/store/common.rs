@@ -1,0 +1,57 @@
+//! What the tests of the store share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdd_apiserver_storage::{Change, Event, Expect, Options, Record, Store, Watch};
+
+/// Far beyond what anything here takes, so that only a hang reaches it.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) fn memory() -> Store {
+    Store::open(Options::in_memory()).expect("in memory")
+}
+
+/// A put whose value names its text and revision: `text@revision`.
+pub(crate) fn put(text: &str) -> Change {
+    let text = text.to_owned();
+    Change::put(move |revision| format!("{text}@{revision}").into())
+}
+
+/// A delete whose last form is `gone@revision`.
+pub(crate) fn delete() -> Change {
+    Change::delete(|revision| format!("gone@{revision}").into())
+}
+
+pub(crate) async fn set(store: &Store, key: &str, text: &str) -> Arc<Record> {
+    store
+        .commit(key, Expect::Any, put(text))
+        .await
+        .expect("a put")
+}
+
+pub(crate) async fn remove(store: &Store, key: &str) -> Arc<Record> {
+    store
+        .commit(key, Expect::Any, delete())
+        .await
+        .expect("a delete")
+}
+
+pub(crate) fn text(value: &[u8]) -> &str {
+    std::str::from_utf8(value).expect("values are text here")
+}
+
+/// `key=value` of every record under a prefix.
+pub(crate) fn list(snapshot: &rdd_apiserver_storage::Snapshot, prefix: &str) -> Vec<String> {
+    snapshot
+        .range(prefix, None)
+        .map(|record| format!("{}={}", record.key, text(&record.value)))
+        .collect()
+}
+
+pub(crate) async fn next(watch: &mut Watch) -> Arc<Event> {
+    tokio::time::timeout(PATIENCE, watch.next())
+        .await
+        .expect("an event in time")
+        .expect("the watch goes on")
+}

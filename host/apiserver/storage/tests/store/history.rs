@@ -1,0 +1,208 @@
+//! Watches, compaction and reads of the past.
+
+use crate::common::{list, memory, next, remove, set, text};
+use rdd_apiserver_storage::{
+    EventKind, History, Options, SnapshotError, Store, WatchEnd, WatchError,
+};
+
+fn short(max_events: usize) -> Store {
+    let mut options = Options::in_memory();
+    options.history = History {
+        max_events,
+        ..History::default()
+    };
+    Store::open(options).unwrap()
+}
+
+#[tokio::test]
+async fn a_watch_gives_past_and_present_of_its_prefix_in_order() {
+    let store = memory();
+    let start = store.revision();
+    let added = set(&store, "a/x", "one").await;
+    set(&store, "b/x", "other").await;
+    let mut watch = store.watch("a/", start).unwrap();
+    let modified = set(&store, "a/x", "two").await;
+    let removed = remove(&store, "a/x").await;
+
+    let event = next(&mut watch).await;
+    assert_eq!(
+        (event.kind, event.revision),
+        (EventKind::Added, added.revision)
+    );
+    assert!(event.previous.is_none());
+    let event = next(&mut watch).await;
+    assert_eq!(
+        (event.kind, event.revision),
+        (EventKind::Modified, modified.revision)
+    );
+    assert_eq!(event.previous.as_ref().unwrap().value, added.value);
+    let event = next(&mut watch).await;
+    assert_eq!(
+        (event.kind, event.revision),
+        (EventKind::Deleted, removed.revision)
+    );
+    assert_eq!(text(&event.value), format!("gone@{}", removed.revision));
+    assert_eq!(event.previous.as_ref().unwrap().value, modified.value);
+}
+
+#[tokio::test]
+async fn watchers_of_a_prefix_share_each_event() {
+    let store = memory();
+    let mut first = store.watch("a/", store.revision()).unwrap();
+    let mut second = store.watch("a/x", store.revision()).unwrap();
+    set(&store, "a/x", "one").await;
+    let (first, second) = (next(&mut first).await, next(&mut second).await);
+    assert!(std::sync::Arc::ptr_eq(&first, &second));
+    assert_eq!(first.memo.get_or_init(|| 7_u8), Some(&7));
+    assert_eq!(second.memo.get_or_init(|| 8_u8), Some(&7));
+    assert_eq!(second.memo.get_or_init(|| "other type"), None);
+}
+
+#[tokio::test]
+async fn a_watch_starts_neither_before_history_nor_in_the_future() {
+    let store = short(3);
+    let now = store.revision();
+    assert_eq!(
+        store.watch("a/", now + 1).unwrap_err(),
+        WatchError::Future { current: now }
+    );
+    assert_eq!(
+        store.watch("a/", now - 1).unwrap_err(),
+        WatchError::Compacted { oldest: now }
+    );
+    for index in 0..5 {
+        set(&store, &format!("a/{index}"), "v").await;
+    }
+    let oldest = store.compacted();
+    assert_eq!(oldest, now + 2);
+    assert_eq!(
+        store.watch("a/", now + 1).unwrap_err(),
+        WatchError::Compacted { oldest }
+    );
+    let mut watch = store.watch("a/", oldest).unwrap();
+    assert_eq!(next(&mut watch).await.revision, oldest + 1);
+}
+
+#[tokio::test]
+async fn a_slow_watcher_is_ended_and_a_quiet_one_is_not() {
+    let store = short(10);
+    let mut slow = store.watch("a/", store.revision()).unwrap();
+    let mut quiet = store.watch("b/", store.revision()).unwrap();
+    set(&store, "a/first", "v").await;
+    next(&mut slow).await;
+    for index in 0..100 {
+        set(&store, &format!("a/{index}"), "v").await;
+    }
+    assert_eq!(slow.next().await.unwrap_err(), WatchEnd::Lagged);
+    assert_eq!(
+        slow.next().await.unwrap_err(),
+        WatchEnd::Lagged,
+        "it stays so"
+    );
+    assert_eq!(quiet.progress(), store.revision());
+    let record = set(&store, "b/x", "v").await;
+    assert_eq!(next(&mut quiet).await.revision, record.revision);
+}
+
+#[tokio::test]
+async fn a_watcher_that_lags_in_the_past_is_ended_too() {
+    let store = short(200);
+    let start = store.revision();
+    for index in 0..150 {
+        set(&store, &format!("a/{index}"), "v").await;
+    }
+    let mut watch = store.watch("a/", start).unwrap();
+    next(&mut watch).await;
+    for index in 0..200 {
+        set(&store, &format!("b/{index}"), "v").await;
+    }
+    let mut given = 1;
+    let end = loop {
+        match watch.next().await {
+            Ok(event) => {
+                given += 1;
+                assert_eq!(event.revision, start + given);
+            }
+            Err(end) => break end,
+        }
+    };
+    assert_eq!(end, WatchEnd::Lagged);
+}
+
+#[tokio::test]
+async fn progress_follows_what_was_handed_out() {
+    let store = memory();
+    let start = store.revision();
+    let mut watch = store.watch("a/", start).unwrap();
+    assert_eq!(watch.progress(), start);
+    let other = set(&store, "b/x", "v").await;
+    assert_eq!(watch.progress(), other.revision);
+    let first = set(&store, "a/x", "v").await;
+    set(&store, "b/x", "w").await;
+    let second = set(&store, "a/y", "v").await;
+    assert_eq!(watch.progress(), first.revision - 1);
+    next(&mut watch).await;
+    assert_eq!(watch.progress(), second.revision - 1);
+    next(&mut watch).await;
+    assert_eq!(watch.progress(), second.revision);
+
+    let late = store.watch("a/", start).unwrap();
+    assert_eq!(
+        late.progress(),
+        start,
+        "nothing of the past is handed out yet"
+    );
+}
+
+#[tokio::test]
+async fn closing_ends_a_watch_after_its_last_event() {
+    let store = memory();
+    let mut watch = store.watch("", store.revision()).unwrap();
+    let record = set(&store, "a/x", "v").await;
+    store.close().await;
+    assert_eq!(next(&mut watch).await.revision, record.revision);
+    assert_eq!(watch.next().await.unwrap_err(), WatchEnd::Closed);
+    assert_eq!(
+        store.watch("", store.revision()).unwrap_err(),
+        WatchError::Closed
+    );
+}
+
+#[tokio::test]
+async fn every_kept_revision_can_be_read_again() {
+    let store = short(8);
+    let mut seen = vec![(store.revision(), list(&store.snapshot(), ""))];
+    for (key, put) in [
+        ("a", true),
+        ("b", true),
+        ("a", true),
+        ("a", false),
+        ("c", true),
+        ("a", true),
+        ("b", false),
+        ("b", true),
+        ("b", true),
+    ] {
+        let record = if put {
+            set(&store, key, "v").await
+        } else {
+            remove(&store, key).await
+        };
+        seen.push((record.revision, list(&store.snapshot(), "")));
+    }
+    let (gone, _) = seen.remove(0);
+    assert_eq!(
+        store.snapshot_at(gone).unwrap_err(),
+        SnapshotError::Compacted { oldest: gone + 1 }
+    );
+    for (revision, expected) in seen {
+        let snapshot = store.snapshot_at(revision).unwrap();
+        assert_eq!(snapshot.revision(), revision);
+        assert_eq!(list(&snapshot, ""), expected);
+    }
+    let current = store.revision();
+    assert_eq!(
+        store.snapshot_at(current + 1).unwrap_err(),
+        SnapshotError::Future { current }
+    );
+}

@@ -1,0 +1,11 @@
+//! The store as its user sees it.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod commit;
+mod common;
+mod history;
