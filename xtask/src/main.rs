@@ -1,3 +1,24 @@
-//! Developer tasks: CRDs, plugins, fixtures.
+//! Developer tasks.
 
-fn main() {}
+mod plugins;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(about = "Developer tasks")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Builds the engine backends as WASM components, each with its manifest.
+    Plugins(plugins::Args),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().task {
+        Task::Plugins(args) => plugins::run(&args),
+    }
+}

@@ -1,0 +1,17 @@
+//! From a core module to a component.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use wit_component::ComponentEncoder;
+
+/// Wraps a module, whose bindings carry the contract, as a component.
+pub(super) fn encode(module: &Path) -> Result<Vec<u8>> {
+    let bytes =
+        std::fs::read(module).with_context(|| format!("cannot read {}", module.display()))?;
+    ComponentEncoder::default()
+        .validate(true)
+        .module(&bytes)
+        .and_then(|encoder| encoder.encode())
+        .with_context(|| format!("cannot make a component of {}", module.display()))
+}
