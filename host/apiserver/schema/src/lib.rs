@@ -9,6 +9,7 @@ mod error;
 mod formats;
 mod names;
 mod node;
+mod object_meta;
 mod parse;
 mod path;
 mod pattern;
@@ -57,6 +58,15 @@ impl Schema {
     /// What the author of the schema should be told although it is accepted: `unrecognized format "x"`.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+
+    /// Refuses an object with an embedded resource whose metadata cannot be decoded: a malformed request (400), not an
+    /// invalid object. The root's own metadata is the caller's.
+    ///
+    /// # Errors
+    /// The first such resource, in the words of upstream's decoder.
+    pub fn check_metadata(&self, object: &Value) -> Result<(), FieldError> {
+        object_meta::check(&self.root, object)
     }
 
     /// Fills in defaults, on write and on read. A null where the schema has a default and forbids null is replaced.

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::node::Node;
+use crate::object_meta;
 use crate::path::Path;
 
 /// The fields that every resource has, at the root and where one is embedded.
@@ -43,15 +44,19 @@ fn prune_value(
     let embedded = |node: Option<&Node>| node.is_some_and(|node| node.embedded);
     match value {
         Value::Object(map) => map.retain(|name, value| {
+            let root = matches!(path, Path::Root(_));
+            let path = &path.field(name);
             if resource && META_FIELDS.contains(&name.as_str()) {
+                if name == "metadata" && !root {
+                    object_meta::prune(value, path, removed);
+                }
                 return true;
             }
-            let path = path.field(name);
             let named = node.and_then(|node| node.properties.get(name));
             let child = named.or_else(|| node.and_then(|node| node.additional.schema()));
             let declared = named.is_some() || node.is_some_and(|node| node.additional.is_set());
             if declared {
-                prune_value(child, embedded(child), policy(child), value, &path, removed);
+                prune_value(child, embedded(child), policy(child), value, path, removed);
             } else if unknown == Unknown::Remove {
                 removed.push(path.to_string());
             }
