@@ -101,6 +101,7 @@ impl Passthrough {
         let opened =
             logs::open(&snapshot, &id, query, Timestamp::now(), handshake.is_err()).await?;
         let handshake = handshake?;
+        let framing = handshake.framing();
 
         let upgrade = hyper::upgrade::on(request);
         let span = tracing::info_span!("log session", container = %id, user);
@@ -110,7 +111,7 @@ impl Passthrough {
                 let _place = place;
                 match upgrade.await {
                     Ok(connection) => {
-                        session::run(connection, opened.stream, serving, drain).await;
+                        session::run(connection, opened.stream, framing, serving, drain).await;
                     }
                     Err(error) => {
                         tracing::debug!(%error, "the connection was gone before the upgrade")

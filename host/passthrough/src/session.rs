@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 
-use futures::{SinkExt as _, StreamExt as _};
+use futures::{SinkExt as _, Stream, StreamExt as _};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use rdd_core::{EngineError, ErrorCode, LogStream, NotServing, Serving, ServingSnapshot};
+use rdd_core::{
+    EngineError, ErrorCode, LogChunk, LogSource, LogStream, NotServing, Serving, ServingSnapshot,
+};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
@@ -17,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::limits;
 use crate::pulse::{Pulse, Watched};
+use crate::upgrade::Framing;
 
 /// How a session ended.
 #[derive(Debug)]
@@ -41,18 +44,21 @@ enum End {
 pub(crate) async fn run(
     connection: Upgraded,
     logs: LogStream,
+    framing: Framing,
     serving: watch::Receiver<ServingSnapshot>,
     drain: CancellationToken,
 ) {
-    run_on(TokioIo::new(connection), logs, serving, drain).await;
+    run_on(TokioIo::new(connection), logs, framing, serving, drain).await;
 }
 
 async fn run_on<T: AsyncRead + AsyncWrite + Unpin>(
     connection: T,
-    mut logs: LogStream,
+    logs: LogStream,
+    framing: Framing,
     mut serving: watch::Receiver<ServingSnapshot>,
     drain: CancellationToken,
 ) {
+    let mut messages = logs.map(move |chunk| chunk.map(|chunk| message(framing, chunk)));
     let (connection, pulse) = Watched::new(connection);
     let config = WebSocketConfig::default()
         .max_message_size(Some(limits::INBOUND_MESSAGE))
@@ -62,14 +68,14 @@ async fn run_on<T: AsyncRead + AsyncWrite + Unpin>(
     let socket = WebSocketStream::from_raw_socket(connection, Role::Server, Some(config)).await;
     let (mut sink, mut stream) = socket.split();
     let end = tokio::select! {
-        end = pump(&mut sink, &mut logs) => end,
+        end = pump(&mut sink, &mut messages) => end,
         end = listen(&mut stream) => end,
         () = silence(&pulse) => End::PeerSilent,
         end = away(&mut serving) => end,
         () = drain.cancelled() => End::Away("the daemon is shutting down"),
     };
     // First of all the engine's side: whatever the peer does now, no stream is held open for it.
-    drop(logs);
+    drop(messages);
     tracing::debug!(?end, "log session ended");
     let Some(frame) = close_frame(end) else {
         return;
@@ -87,18 +93,36 @@ async fn run_on<T: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
+/// A chunk as the client chose to have it.
+fn message(framing: Framing, chunk: LogChunk) -> Message {
+    Message::Binary(match framing {
+        Framing::Raw => chunk.bytes,
+        Framing::Source => {
+            let source = match chunk.source {
+                LogSource::Stdout => 1,
+                LogSource::Stderr => 2,
+            };
+            let mut frame = Vec::with_capacity(1 + chunk.bytes.len());
+            frame.push(source);
+            frame.extend_from_slice(&chunk.bytes);
+            frame.into()
+        }
+    })
+}
+
 /// Engine to peer. Waits wherever the peer is slow, and with it the engine.
-async fn pump<S>(sink: &mut S, logs: &mut LogStream) -> End
+async fn pump<S, L>(sink: &mut S, logs: &mut L) -> End
 where
     S: futures::Sink<Message, Error = Error> + Unpin,
+    L: Stream<Item = Result<Message, EngineError>> + Unpin,
 {
     let mut ping = interval_at(Instant::now() + limits::PING_EVERY, limits::PING_EVERY);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let sent = tokio::select! {
-            chunk = logs.next() => match chunk {
+            message = logs.next() => match message {
                 // While more is at hand frames are gathered; the last one before a pause is flushed.
-                Some(Ok(chunk)) => match sink.feed(Message::Binary(chunk.bytes)).await {
+                Some(Ok(message)) => match sink.feed(message).await {
                     Ok(()) => gather(sink, logs).await,
                     Err(error) => Err(error),
                 },
@@ -117,14 +141,15 @@ where
 
 /// Feeds what the engine has at hand without waiting for more, then flushes.
 /// Answers how the log ended, if it did.
-async fn gather<S>(sink: &mut S, logs: &mut LogStream) -> Result<Option<End>, Error>
+async fn gather<S, L>(sink: &mut S, logs: &mut L) -> Result<Option<End>, Error>
 where
     S: futures::Sink<Message, Error = Error> + Unpin,
+    L: Stream<Item = Result<Message, EngineError>> + Unpin,
 {
     let mut end = None;
     while let Some(next) = futures::FutureExt::now_or_never(logs.next()) {
         match next {
-            Some(Ok(chunk)) => sink.feed(Message::Binary(chunk.bytes)).await?,
+            Some(Ok(message)) => sink.feed(message).await?,
             Some(Err(error)) => end = Some(End::Failed(error)),
             None => end = Some(End::LogEnded),
         }

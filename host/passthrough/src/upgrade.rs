@@ -9,15 +9,29 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::refusal::Refusal;
 
-/// Subprotocols that a client may choose, in the order of preference. This one
-/// names the default framing, for clients that must choose one (a browser that
-/// carries its token as a subprotocol needs another one to be answered).
-const SUBPROTOCOLS: [&str; 1] = ["rdd.logs.v1+raw"];
+/// Subprotocols that a client may choose, in the order of preference.
+const SUBPROTOCOLS: [(&str, Framing); 2] = [
+    // What `rdd logs` speaks, to keep standard error apart.
+    ("rdd.logs.v1+source", Framing::Source),
+    // The framing that a client gets which chooses none, for those that must
+    // choose one: a browser that carries its token as a subprotocol needs
+    // another one to be answered.
+    ("rdd.logs.v1+raw", Framing::Raw),
+];
+
+/// What a frame holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// Bytes of the log, both streams merged in arrival order.
+    Raw,
+    /// One byte that names the source (1 standard output, 2 standard error), then bytes of the log.
+    Source,
+}
 
 /// A request that asks for a WebSocket, found complete.
 pub(crate) struct Handshake {
     accept: HeaderValue,
-    subprotocol: Option<&'static str>,
+    subprotocol: Option<(&'static str, Framing)>,
 }
 
 impl Handshake {
@@ -54,11 +68,17 @@ impl Handshake {
             .map_err(|_| Refusal::Handshake("Sec-WebSocket-Key cannot be used"))?;
         let subprotocol = SUBPROTOCOLS
             .into_iter()
-            .find(|protocol| has_token(headers, &SEC_WEBSOCKET_PROTOCOL, protocol));
+            .find(|(name, _)| has_token(headers, &SEC_WEBSOCKET_PROTOCOL, name));
         Ok(Self {
             accept,
             subprotocol,
         })
+    }
+
+    /// What the client chose to have its frames hold.
+    pub(crate) fn framing(&self) -> Framing {
+        self.subprotocol
+            .map_or(Framing::Raw, |(_, framing)| framing)
     }
 
     /// The 101 answer.
@@ -69,8 +89,8 @@ impl Handshake {
         headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         headers.insert(SEC_WEBSOCKET_ACCEPT, self.accept);
-        if let Some(protocol) = self.subprotocol {
-            headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(protocol));
+        if let Some((name, _)) = self.subprotocol {
+            headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(name));
         }
         response
     }
