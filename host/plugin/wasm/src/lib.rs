@@ -1,1 +1,34 @@
 //! Runs engine backends that are WebAssembly components.
+//!
+//! Owns the compiler and its cache, the stores that instances live in, the
+//! imports that a component is given, and the check of all that it says.
+//!
+//! Invariant: nothing that a component does (trap, spin, eat memory, never
+//! answer, answer nonsense) reaches further than its own store. A call into
+//! it ends in an answer or in an [`EngineError`](rdd_core::EngineError) within
+//! a named time.
+
+mod backend;
+mod bindings;
+mod cache;
+mod check;
+mod clock;
+mod control;
+mod convert;
+mod guest;
+mod limits;
+mod logs;
+mod reflector;
+mod runtime;
+mod state;
+mod throttle;
+mod transport;
+mod watch;
+
+pub use backend::{Backend, Instance, LaunchError};
+pub use cache::{Cache, CacheError};
+pub use check::is_backend_name;
+pub use guest::Death;
+pub use limits::Limits;
+pub use runtime::{INTERFACE, LoadError, Program, Runtime, RuntimeError};
+pub use transport::{Connection, Transport};

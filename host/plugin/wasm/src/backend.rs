@@ -1,0 +1,322 @@
+//! A backend as the rest of the host sees it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rdd_core::{
+    Action, BackendInfo, ContainerEngine, EngineError, ErrorCode, Inspection, LogOptions,
+    LogStream, ObjectKind, ObjectRef, Removal, WatchStream,
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+
+use crate::control::{Call, Control, Request};
+use crate::guest::{Death, Guest};
+use crate::limits::{Limits, MemoryBudget};
+use crate::runtime::Program;
+use crate::state::Grants;
+use crate::throttle::Throttle;
+use crate::transport::Transport;
+use crate::{convert, logs};
+
+/// Requests on their way to the task that owns the control store. Each has a
+/// permit, so that the channel is never full for long.
+const REQUESTS: usize = 2 * Limits::CALLS + 1;
+
+/// What all lives of one backend share.
+pub(crate) struct Shared {
+    pub(crate) program: Program,
+    pub(crate) limits: Limits,
+    pub(crate) grants: Arc<Grants>,
+    pub(crate) budget: Arc<MemoryBudget>,
+    pub(crate) closing: CancellationToken,
+    /// Owns the tasks of all stores.
+    pub(crate) tasks: TaskTracker,
+    log_slots: Arc<Semaphore>,
+}
+
+impl Shared {
+    /// Leave for one more log stream.
+    pub(crate) fn log_slot(&self) -> Result<OwnedSemaphorePermit, EngineError> {
+        self.log_slots.clone().try_acquire_owned().map_err(|_| {
+            EngineError::new(
+                ErrorCode::Unavailable,
+                format!(
+                    "{} log streams of the backend {} are open, the most that it may have; close some and try again",
+                    self.limits.log_streams, self.grants.name
+                ),
+            )
+        })
+    }
+
+    pub(crate) fn timed_out(&self, what: &str, limit: Duration) -> EngineError {
+        EngineError::new(
+            ErrorCode::Timeout,
+            format!(
+                "the backend {} did not answer {what} within {limit:?}",
+                self.grants.name
+            ),
+        )
+    }
+}
+
+/// A component with what it is granted: makes one [`Instance`] after the
+/// other.
+pub struct Backend {
+    shared: Arc<Shared>,
+}
+
+/// A store could not be made, or the backend is not what it should be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the backend {backend} {}", death.reason)]
+pub struct LaunchError {
+    /// The name that the backend was given by its manifest.
+    pub backend: String,
+    /// What happened.
+    pub death: Death,
+}
+
+impl Backend {
+    /// Grants `program` the way to an engine and what `limits` say.
+    pub fn new(
+        name: &str,
+        program: Program,
+        limits: Limits,
+        transport: Arc<dyn Transport>,
+    ) -> Self {
+        let grants = Grants {
+            name: name.to_owned(),
+            transport,
+            connections: Arc::new(Semaphore::new(limits.connections)),
+            max_connections: limits.connections,
+            log_throttle: Throttle::new(),
+        };
+        Self {
+            shared: Arc::new(Shared {
+                program,
+                grants: Arc::new(grants),
+                budget: MemoryBudget::new(limits.total_memory),
+                closing: CancellationToken::new(),
+                tasks: TaskTracker::new(),
+                log_slots: Arc::new(Semaphore::new(limits.log_streams)),
+                limits,
+            }),
+        }
+    }
+
+    /// Makes a fresh control store and asks the backend what it is. Log
+    /// streams that earlier instances opened go on.
+    pub async fn launch(&self) -> Result<Instance, LaunchError> {
+        let shared = &self.shared;
+        let name = &shared.grants.name;
+        let failed = |death| LaunchError {
+            backend: name.clone(),
+            death,
+        };
+        let mut guest = Guest::start(
+            &shared.program,
+            &shared.limits,
+            shared.limits.control_memory,
+            shared.grants.clone(),
+            shared.budget.clone(),
+        )
+        .await
+        .map_err(failed)?;
+        let described = guest.describe(shared.limits.start).await.map_err(failed)?;
+        let info = convert::info(described)
+            .map_err(|violation| failed(Death::blamed(violation.to_string())))?;
+        if info.name != *name {
+            return Err(failed(Death::blamed(format!(
+                "says that its name is {:?}: correct the manifest or the component",
+                info.name
+            ))));
+        }
+        Ok(Instance::spawn(shared.clone(), guest, info))
+    }
+
+    /// Ends all stores and waits until they are gone.
+    pub async fn shutdown(&self) {
+        let Shared { closing, tasks, .. } = &*self.shared;
+        closing.cancel();
+        tasks.close();
+        tasks.wait().await;
+    }
+}
+
+impl Drop for Backend {
+    fn drop(&mut self) {
+        self.shared.closing.cancel();
+    }
+}
+
+/// One life of a backend: from a fresh control store to its death.
+pub struct Instance {
+    shared: Arc<Shared>,
+    info: BackendInfo,
+    requests: mpsc::Sender<Request>,
+    reads: Arc<Semaphore>,
+    changes: Arc<Semaphore>,
+    watches: Arc<Semaphore>,
+    death: watch::Receiver<Option<Death>>,
+    /// Ends the store's task with the instance.
+    _stop: DropGuard,
+}
+
+impl Instance {
+    fn spawn(shared: Arc<Shared>, mut guest: Guest, info: BackendInfo) -> Self {
+        let (requests, received) = mpsc::channel(REQUESTS);
+        let (dying, death) = watch::channel(None);
+        let closing = shared.closing.child_token();
+        let stop = closing.clone().drop_guard();
+        let control = Control {
+            backend: info.name.clone(),
+            form: info.id_form,
+            limits: shared.limits.clone(),
+        };
+        shared.tasks.spawn(async move {
+            let death = tokio::select! {
+                served = control.serve(&mut guest, received) => served.err(),
+                () = closing.cancelled() => None,
+            };
+            // Readers find out why before they find out that.
+            dying.send_replace(Some(
+                death.unwrap_or_else(|| Death::blameless("was shut down")),
+            ));
+        });
+        Self {
+            shared,
+            info,
+            requests,
+            reads: Arc::new(Semaphore::new(Limits::CALLS)),
+            changes: Arc::new(Semaphore::new(Limits::CALLS)),
+            watches: Arc::new(Semaphore::new(1)),
+            death,
+            _stop: stop,
+        }
+    }
+
+    /// Waits until the control store is no more, and says why.
+    pub async fn ended(&self) -> Death {
+        Death::of(&mut self.death.clone()).await
+    }
+
+    /// Sends a call to the store and waits for its answer, `limit` in all.
+    async fn ask<T>(
+        &self,
+        what: &str,
+        limit: Duration,
+        permits: &Arc<Semaphore>,
+        call: impl FnOnce(oneshot::Sender<Result<T, EngineError>>) -> Call,
+    ) -> Result<T, EngineError> {
+        let asking = async {
+            let permit = permits.clone().acquire_owned().await.ok()?;
+            let (reply, answer) = oneshot::channel();
+            let request = Request {
+                call: call(reply),
+                permit,
+            };
+            self.requests.send(request).await.ok()?;
+            answer.await.ok()
+        };
+        match tokio::time::timeout(limit, asking).await {
+            Ok(Some(answer)) => answer,
+            Ok(None) => Err(self.ended().await.error(&self.info.name)),
+            Err(_) => Err(self.shared.timed_out(what, limit)),
+        }
+    }
+
+    fn check_container(&self, id: &str) -> Result<(), EngineError> {
+        let form = self.info.id_form;
+        if form.matches(id) {
+            return Ok(());
+        }
+        Err(EngineError::new(
+            ErrorCode::InvalidArgument,
+            format!(
+                "{} is not a container ID: it must be {form}",
+                crate::check::shown(id)
+            ),
+        ))
+    }
+
+    fn require(&self, can: bool, what: &str) -> Result<(), EngineError> {
+        if can {
+            return Ok(());
+        }
+        Err(EngineError::new(
+            ErrorCode::Unsupported,
+            format!("the backend {} cannot {what}", self.info.name),
+        ))
+    }
+}
+
+#[async_trait]
+impl ContainerEngine for Instance {
+    fn info(&self) -> &BackendInfo {
+        &self.info
+    }
+
+    async fn watch(&self) -> Result<WatchStream, EngineError> {
+        let stop = CancellationToken::new();
+        let guard = stop.clone().drop_guard();
+        let limits = &self.shared.limits;
+        let opened = self
+            .ask("watch", limits.read, &self.watches, |reply| Call::Watch {
+                stop,
+                reply,
+            })
+            .await?;
+        let reader = crate::watch::Reader {
+            backend: self.info.name.clone(),
+            _stop: guard,
+            death: self.death.clone(),
+            init_stall: limits.init_stall,
+            end_grace: limits.stop_grace,
+        };
+        Ok(reader.stream(opened))
+    }
+
+    async fn inspect(&self, object: &ObjectRef) -> Result<Inspection, EngineError> {
+        if object.kind == ObjectKind::Container {
+            self.check_container(&object.id)?;
+        }
+        let object = object.clone();
+        self.ask("inspect", self.shared.limits.read, &self.reads, |reply| {
+            Call::Inspect { object, reply }
+        })
+        .await
+    }
+
+    async fn get_logs(&self, id: &str, options: &LogOptions) -> Result<LogStream, EngineError> {
+        self.require(self.info.capabilities.logs, "read logs")?;
+        self.check_container(id)?;
+        logs::open(&self.shared, id, options).await
+    }
+
+    async fn act(&self, id: &str, action: Action) -> Result<(), EngineError> {
+        self.require(self.info.capabilities.actions, "start or stop containers")?;
+        self.check_container(id)?;
+        let id = id.to_owned();
+        self.ask("act", self.shared.limits.change, &self.changes, |reply| {
+            Call::Act { id, action, reply }
+        })
+        .await
+    }
+
+    async fn remove(&self, target: &Removal) -> Result<(), EngineError> {
+        self.require(self.info.capabilities.removals, "remove anything")?;
+        if let Removal::Container { id } = target {
+            self.check_container(id)?;
+        }
+        let target = target.clone();
+        self.ask(
+            "remove",
+            self.shared.limits.change,
+            &self.changes,
+            |reply| Call::Remove { target, reply },
+        )
+        .await
+    }
+}

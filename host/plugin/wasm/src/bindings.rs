@@ -1,0 +1,27 @@
+//! Generated from `wit/`.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::let_underscore_must_use,
+    reason = "generated code; the WIT files carry the documentation"
+)]
+
+wasmtime::component::bindgen!({
+    path: "../../../wit",
+    world: "backend",
+    imports: {
+        // A flood of timers is a reason to trap, and `sleep` has no error.
+        "rancher-desktop:engine/host.sleep": async | store | trappable,
+        "rancher-desktop:engine/transport.connect": async | store | trappable,
+    },
+    exports: {
+        // A backend that spins in `describe` must yield to the watchdog.
+        "rancher-desktop:engine/engine.describe": async,
+    },
+});
+
+pub use exports::rancher_desktop::engine::{engine, lifecycle};
+pub use rancher_desktop::engine::{host, transport, types};

@@ -1,0 +1,138 @@
+//! What a store knows, and the imports that need no connection.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdd_core::{EngineError, ErrorCode};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use wasmtime::component::{Accessor, HasSelf};
+
+use crate::bindings::host::{self, LogLevel};
+use crate::bindings::types::{self, Timestamp};
+use crate::limits::StoreLimiter;
+use crate::throttle::Throttle;
+use crate::transport::Transport;
+
+/// The longest line that a backend may write to the daemon's log.
+const MAX_LOG_LINE: usize = 8 * 1024;
+/// The longest sleep that the contract allows.
+const MAX_SLEEP: Duration = Duration::from_secs(3600);
+/// Sleeps of one store at once. An SDK sleeps once or twice for each call
+/// and connection.
+const MAX_SLEEPS: usize = 4_096;
+
+/// What all stores of one backend share.
+pub(crate) struct Grants {
+    /// The backend's name.
+    pub(crate) name: String,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) connections: Arc<Semaphore>,
+    pub(crate) max_connections: usize,
+    pub(crate) log_throttle: Throttle,
+}
+
+/// The data of one store.
+pub(crate) struct HostState {
+    pub(crate) grants: Arc<Grants>,
+    pub(crate) limiter: StoreLimiter,
+    sleeps: usize,
+}
+
+impl HostState {
+    pub(crate) fn new(grants: Arc<Grants>, limiter: StoreLimiter) -> Self {
+        Self {
+            grants,
+            limiter,
+            sleeps: 0,
+        }
+    }
+
+    /// Leave for one more connection.
+    pub(crate) fn connect(
+        &self,
+    ) -> Result<(OwnedSemaphorePermit, Arc<dyn Transport>), EngineError> {
+        let Grants {
+            transport,
+            connections,
+            max_connections,
+            ..
+        } = &*self.grants;
+        match connections.clone().try_acquire_owned() {
+            Ok(permit) => Ok((permit, transport.clone())),
+            Err(_) => Err(EngineError::new(
+                ErrorCode::Unavailable,
+                format!(
+                    "{max_connections} connections to the engine are open, the most that a backend may have"
+                ),
+            )),
+        }
+    }
+}
+
+impl types::Host for HostState {}
+
+impl host::Host for HostState {
+    fn log(&mut self, level: LogLevel, message: String) {
+        let Grants {
+            name, log_throttle, ..
+        } = &*self.grants;
+        let Some(missed) = log_throttle.pass() else {
+            return;
+        };
+        if missed > 0 {
+            tracing::warn!(backend = %name, missed, "the backend logged too much; lines were left out");
+        }
+        let message = cut(&message, MAX_LOG_LINE);
+        match level {
+            LogLevel::Trace => tracing::trace!(backend = %name, "{message}"),
+            LogLevel::Debug => tracing::debug!(backend = %name, "{message}"),
+            LogLevel::Info => tracing::info!(backend = %name, "{message}"),
+            LogLevel::Warn => tracing::warn!(backend = %name, "{message}"),
+            LogLevel::Error => tracing::error!(backend = %name, "{message}"),
+        }
+    }
+
+    fn now(&mut self) -> Timestamp {
+        let now = jiff::Timestamp::now().as_nanosecond();
+        i64::try_from(now).unwrap_or(if now < 0 { i64::MIN } else { i64::MAX })
+    }
+}
+
+impl host::HostWithStore<HostState> for HasSelf<HostState> {
+    async fn sleep(accessor: &Accessor<HostState, Self>, nanoseconds: u64) -> wasmtime::Result<()> {
+        accessor.with(|mut access| {
+            let state = access.get();
+            if state.sleeps >= MAX_SLEEPS {
+                return Err(TooManySleeps.into());
+            }
+            state.sleeps += 1;
+            wasmtime::error::Ok(())
+        })?;
+        tokio::time::sleep(Duration::from_nanos(nanoseconds).min(MAX_SLEEP)).await;
+        accessor.with(|mut access| access.get().sleeps -= 1);
+        Ok(())
+    }
+}
+
+/// A guest made timers without end.
+#[derive(Debug, thiserror::Error)]
+#[error("had {MAX_SLEEPS} calls of host.sleep running at once")]
+struct TooManySleeps;
+
+/// The first `max` bytes of `text`, at a character's boundary.
+pub(crate) fn cut(text: &str, max: usize) -> &str {
+    text.get(..text.floor_char_boundary(max)).unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cut;
+
+    #[test]
+    fn cuts_between_characters() {
+        assert_eq!(cut("abc", 8), "abc");
+        assert_eq!(cut("abc", 2), "ab");
+        assert_eq!(cut("aé", 2), "a");
+        assert_eq!(cut("", 0), "");
+    }
+}

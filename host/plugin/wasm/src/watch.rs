@@ -1,0 +1,178 @@
+//! A watch, from the guest's stream to the host's.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures::StreamExt;
+use rdd_core::{EngineError, ErrorCode, WatchEvent, WatchStream};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::{DropGuard, PollSender};
+use wasmtime::StoreContextMut;
+use wasmtime::component::{Source, StreamConsumer, StreamResult};
+
+use crate::bindings::engine::Event;
+use crate::bindings::types;
+use crate::guest::Death;
+use crate::reflector::Reflector;
+
+/// Elements that cross the boundary at once: enough to make the crossing
+/// cheap, few enough that the reader sees the first ones early.
+const BATCH: usize = 64;
+/// Batches that wait for the reader. The weight of a batch is bounded by
+/// [`TRANSFER_BYTES`](crate::limits::TRANSFER_BYTES), that of a usual one is
+/// 100 KiB.
+pub(crate) const BATCHES: usize = 4;
+
+/// The guest's end of a watch.
+pub(crate) struct Sink {
+    to: PollSender<Vec<WatchEvent>>,
+    reflector: Reflector,
+}
+
+impl Sink {
+    pub(crate) fn new(to: mpsc::Sender<Vec<WatchEvent>>, reflector: Reflector) -> Self {
+        Self {
+            to: PollSender::new(to),
+            reflector,
+        }
+    }
+}
+
+impl<D> StreamConsumer<D> for Sink {
+    type Item = Event;
+
+    fn poll_consume(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut store: StoreContextMut<D>,
+        mut source: Source<'_, Event>,
+        finish: bool,
+    ) -> Poll<wasmtime::Result<StreamResult>> {
+        match self.to.poll_reserve(cx) {
+            Poll::Pending if finish => return Poll::Ready(Ok(StreamResult::Cancelled)),
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Err(_)) => return Poll::Ready(Ok(StreamResult::Dropped)),
+            Poll::Ready(Ok(())) => {}
+        }
+        let mut events = Vec::with_capacity(source.remaining(&mut store).min(BATCH));
+        if events.capacity() > 0 {
+            source.read(&mut store, &mut events)?;
+        }
+        if events.is_empty() {
+            self.to.abort_send();
+            return Poll::Ready(Ok(StreamResult::Completed));
+        }
+        let events = events
+            .into_iter()
+            .map(|event| self.reflector.next(event))
+            .collect::<Result<_, _>>()?;
+        Poll::Ready(Ok(match self.to.send_item(events) {
+            Ok(()) => StreamResult::Completed,
+            Err(_) => StreamResult::Dropped,
+        }))
+    }
+}
+
+/// The host's end of a watch, before it is a stream.
+pub(crate) struct Opened {
+    pub(crate) events: mpsc::Receiver<Vec<WatchEvent>>,
+    pub(crate) end: oneshot::Receiver<Result<(), types::Error>>,
+}
+
+/// What the reader of a watch needs to know beside its events.
+pub(crate) struct Reader {
+    /// The backend's name, for its errors.
+    pub(crate) backend: String,
+    /// Tells the guest when the reader goes.
+    pub(crate) _stop: DropGuard,
+    /// Tells the reader why the guest went.
+    pub(crate) death: watch::Receiver<Option<Death>>,
+    /// How long a listing may send nothing.
+    pub(crate) init_stall: Duration,
+    /// How long the end of the stream may go unexplained.
+    pub(crate) end_grace: Duration,
+}
+
+impl Reader {
+    /// The watch as its reader sees it.
+    pub(crate) fn stream(self, opened: Opened) -> WatchStream {
+        let state = State {
+            reader: self,
+            opened,
+            batch: Vec::new().into_iter(),
+            listing: true,
+        };
+        futures::stream::unfold(Some(state), |state| async {
+            let mut state = state?;
+            match state.next().await {
+                Some(Ok(event)) => Some((Ok(event), Some(state))),
+                Some(Err(error)) => Some((Err(error), None)),
+                None => None,
+            }
+        })
+        .boxed()
+    }
+}
+
+struct State {
+    reader: Reader,
+    opened: Opened,
+    batch: std::vec::IntoIter<WatchEvent>,
+    /// Whether the next elements belong to a listing, which must not stall.
+    listing: bool,
+}
+
+impl State {
+    async fn next(&mut self) -> Option<Result<WatchEvent, EngineError>> {
+        loop {
+            if let Some(event) = self.batch.next() {
+                match event {
+                    WatchEvent::InitBegin => self.listing = true,
+                    WatchEvent::InitDone => self.listing = false,
+                    WatchEvent::Applied(_) | WatchEvent::Removed(_) => {}
+                }
+                return Some(Ok(event));
+            }
+            let batch = if self.listing {
+                let limit = self.reader.init_stall;
+                match tokio::time::timeout(limit, self.opened.events.recv()).await {
+                    Ok(batch) => batch,
+                    Err(_) => {
+                        return Some(Err(EngineError::new(
+                            ErrorCode::Timeout,
+                            format!(
+                                "the backend {} sent nothing for {limit:?} in the middle of a listing",
+                                self.reader.backend
+                            ),
+                        )));
+                    }
+                }
+            } else {
+                self.opened.events.recv().await
+            };
+            match batch {
+                Some(batch) => self.batch = batch.into_iter(),
+                None => return self.end().await.err().map(Err),
+            }
+        }
+    }
+
+    async fn end(&mut self) -> Result<(), EngineError> {
+        let Reader {
+            backend,
+            death,
+            end_grace,
+            ..
+        } = &mut self.reader;
+        match tokio::time::timeout(*end_grace, &mut self.opened.end).await {
+            Ok(Ok(Ok(()))) => Ok(()),
+            Ok(Ok(Err(error))) => Err(crate::convert::error(error)),
+            Ok(Err(_)) => Err(Death::of(death).await.error(backend)),
+            Err(_) => Err(Death::blamed(
+                "broke the contract: a watch ended and its future did not",
+            )
+            .error(backend)),
+        }
+    }
+}
