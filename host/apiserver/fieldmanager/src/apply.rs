@@ -1,0 +1,374 @@
+//! Server-side apply.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use crate::compare::Comparison;
+use crate::last_applied;
+use crate::managed::{
+    Entry, Managed, ManagedFieldsError, Manager, Operation, managed_fields, set_managed_fields,
+    take_managed_fields,
+};
+use crate::merge::{is_contained, merge, remove};
+use crate::path::FieldPath;
+use crate::request::Request;
+use crate::set::Set;
+use crate::track::{field_set, violations, with_named_parents};
+use crate::update::{AtVersions, reconcile, take_from_others, track_update, untracked_stripped};
+use crate::value;
+
+/// The name of the entry that gets what an object without managedFields held before its first apply.
+const BEFORE_FIRST_APPLY: &str = "before-first-apply";
+
+/// One field that an apply would take from another manager.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conflict {
+    /// The manager that owns the field.
+    pub manager: Manager,
+    /// The version in which it wrote.
+    pub api_version: String,
+    /// When it wrote, if that is known.
+    pub time: Option<String>,
+    /// The field.
+    pub field: FieldPath,
+}
+
+impl Conflict {
+    /// The message of the cause in a Status: `conflict with "name"`, and how the manager wrote if not by an apply.
+    pub fn cause_message(&self) -> String {
+        format!("conflict with {}", self.with())
+    }
+
+    fn with(&self) -> String {
+        let mut out = format!("{:?}", self.manager.name);
+        if !self.manager.subresource.is_empty() {
+            out.push_str(&format!(" with subresource {:?}", self.manager.subresource));
+        }
+        if self.manager.operation == Operation::Update {
+            out.push_str(&format!(" using {}", self.api_version));
+        }
+        out
+    }
+}
+
+/// Why a configuration was not applied. Displayed in Kubernetes' own words, for clients show and match them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ApplyError {
+    /// Fields would change that other managers own, and `force` was not given. Sorted by manager and field. Status 409.
+    Conflicts(Vec<Conflict>),
+    /// The configuration has managedFields of its own. Status 400.
+    HasManagedFields,
+    /// The configuration is not a JSON object. Status 400.
+    NotAnObject,
+    /// The configuration does not follow the schema: each violation with its path. Status 500, as upstream.
+    Invalid {
+        /// Namespace and name, and version and kind, of the configuration.
+        object: String,
+        /// What is wrong, one text for each violation; never empty.
+        violations: Vec<String>,
+    },
+    /// The live object's managedFields cannot be read; an update may reset them. Status 500.
+    ManagedFields(ManagedFieldsError),
+    /// The live object has list items that cannot be told apart. Status 500.
+    Live(String),
+}
+
+impl ApplyError {
+    /// The HTTP status that answers it.
+    pub fn code(&self) -> u16 {
+        match self {
+            Self::Conflicts(_) => 409,
+            Self::HasManagedFields | Self::NotAnObject => 400,
+            Self::Invalid { .. } | Self::ManagedFields(_) | Self::Live(_) => 500,
+        }
+    }
+}
+
+impl std::error::Error for ApplyError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::ManagedFields(source) => Some(source),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for ApplyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Conflicts(conflicts) => show_conflicts(conflicts, f),
+            Self::HasManagedFields => f.write_str("metadata.managedFields must be nil"),
+            Self::NotAnObject => f.write_str("the applied configuration must be a JSON object"),
+            Self::Invalid { object, violations } => {
+                write!(f, "failed to create typed patch object ({object}): ")?;
+                match violations.as_slice() {
+                    [one] => f.write_str(one),
+                    several => {
+                        f.write_str("errors:")?;
+                        several.iter().try_for_each(|one| write!(f, "\n  {one}"))
+                    }
+                }
+            }
+            Self::ManagedFields(source) => write!(f, "failed to decode managed fields: {source}"),
+            Self::Live(why) => write!(f, "failed to create typed live object: {why}"),
+        }
+    }
+}
+
+fn show_conflicts(conflicts: &[Conflict], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    if let [only] = conflicts {
+        return write!(f, "Apply failed with 1 conflict: conflict with {}: {}", only.with(), only.field);
+    }
+    write!(f, "Apply failed with {} conflicts: ", conflicts.len())?;
+    let of_one = |l: &Conflict, r: &Conflict| l.manager == r.manager && l.api_version == r.api_version;
+    for (i, of_manager) in conflicts.chunk_by(of_one).enumerate() {
+        let Some(first) = of_manager.first() else {
+            continue;
+        };
+        let line_break = if i == 0 { "" } else { "\n" };
+        write!(f, "{line_break}conflicts with {}:", first.with())?;
+        of_manager
+            .iter()
+            .try_for_each(|conflict| write!(f, "\n- {}", conflict.field))?;
+    }
+    Ok(())
+}
+
+/// Applies a configuration to an object, or creates one from it (`live` is none): returns what is to be stored.
+///
+/// Fields of the configuration replace those of the object and belong to the manager; what the manager applied before and no
+/// longer does is removed unless somebody else owns it. `metadata` is merged as everything else, `resourceVersion` and `uid`
+/// included: the caller compares and restores these as it does for an update. Taking the last field out of a map or list
+/// leaves null there.
+pub fn apply(
+    live: Option<&Value>,
+    applied: &Value,
+    force: bool,
+    request: &Request<'_>,
+) -> Result<Value, ApplyError> {
+    let changed = apply_if_changed(live, applied, force, request)?;
+    Ok(changed.unwrap_or_else(|| live.cloned().unwrap_or_else(empty_object)))
+}
+
+/// As [`apply`], but none when the object would stay as it is in every respect: answer with `live`. This is the quick way
+/// for writers that apply the same again and again.
+pub fn apply_if_changed(
+    live: Option<&Value>,
+    applied: &Value,
+    force: bool,
+    request: &Request<'_>,
+) -> Result<Option<Value>, ApplyError> {
+    if !applied.is_object() {
+        return Err(ApplyError::NotAnObject);
+    }
+    let without_null;
+    let applied = match managed_fields(applied) {
+        None => applied,
+        Some(Value::Null) => {
+            let mut copy = applied.clone();
+            take_managed_fields(&mut copy);
+            without_null = copy;
+            &without_null
+        }
+        Some(_) => return Err(ApplyError::HasManagedFields),
+    };
+    let violations = violations(&request.types.root, applied);
+    if !violations.is_empty() {
+        return Err(ApplyError::Invalid {
+            object: describe(applied),
+            violations,
+        });
+    }
+    let ignored = Set::of(request.ignored);
+    let claimed = field_set(&request.types.root, applied).recursive_difference(&ignored);
+    if let Some(live) = live
+        && is_applied_already(live, applied, &claimed, request)
+    {
+        return Ok(None);
+    }
+    let outcome = apply_fully(live, applied, &claimed, force, request);
+    let mut new = match outcome {
+        Err(ApplyError::Conflicts(conflicts)) => {
+            let conflicts = last_applied::still_conflicting(conflicts, live, request);
+            if !conflicts.is_empty() {
+                return Err(ApplyError::Conflicts(conflicts));
+            }
+            apply_fully(live, applied, &claimed, true, request)?
+        }
+        outcome => outcome?,
+    };
+    last_applied::sync(&mut new, applied, request);
+    Ok((live != Some(&new)).then_some(new))
+}
+
+fn empty_object() -> Value {
+    Value::Object(Map::new())
+}
+
+/// Namespace, name, version and kind as upstream names an object in messages.
+fn describe(object: &Value) -> String {
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
+    let metadata = object.get("metadata");
+    let of_metadata = |name: &str| text(metadata.and_then(|metadata| metadata.get(name)));
+    format!(
+        "{}/{}; {}, Kind={}",
+        of_metadata("namespace"),
+        of_metadata("name"),
+        text(object.get("apiVersion")),
+        text(object.get("kind"))
+    )
+}
+
+/// Whether the manager applied exactly this before and the object still has it. Then nothing is given up, nothing can
+/// conflict and nothing changes. May say no where it would not: then all is worked out.
+fn is_applied_already(live: &Value, applied: &Value, claimed: &Set, request: &Request<'_>) -> bool {
+    if request.manager == last_applied::MANAGER {
+        return false;
+    }
+    let text = |entry: &Value, name: &str, expected: &str| {
+        entry.get(name).and_then(Value::as_str).unwrap_or_default() == expected
+    };
+    let own_entry = managed_fields(live)
+        .and_then(Value::as_array)
+        .and_then(|entries| {
+            entries.iter().find(|entry| {
+                text(entry, "manager", request.manager)
+                    && text(entry, "operation", Operation::Apply.as_str())
+                    && text(entry, "subresource", request.subresource.unwrap_or_default())
+            })
+        });
+    let Some(own_entry) = own_entry else {
+        return false;
+    };
+    text(own_entry, "apiVersion", request.api_version)
+        && own_entry
+            .get("fieldsV1")
+            .and_then(|fields| Set::from_fields_v1(fields).ok())
+            .is_some_and(|owned| owned == untracked_stripped(claimed.clone()))
+        && is_contained(&request.types.root, live, applied)
+}
+
+fn apply_fully(
+    live: Option<&Value>,
+    applied: &Value,
+    claimed: &Set,
+    force: bool,
+    request: &Request<'_>,
+) -> Result<Value, ApplyError> {
+    let nothing = empty_object();
+    let old = live.unwrap_or(&nothing);
+    let mut managed = Managed::read(managed_fields(old)).map_err(ApplyError::ManagedFields)?;
+    if managed.entries.is_empty() {
+        let writer = request.writer_named(BEFORE_FIRST_APPLY, Operation::Update);
+        let mut bare = old.clone();
+        take_managed_fields(&mut bare);
+        track_update(&mut managed, &nothing, &bare, writer, request);
+    }
+    reconcile(&mut managed, request);
+
+    let mut new = old.clone();
+    merge(&request.types.root, &mut new, applied).map_err(ApplyError::Live)?;
+    let writer = request.writer(Operation::Apply);
+    let before = managed.take(&writer, request.api_version);
+    let mut entry = Entry {
+        manager: writer.clone(),
+        api_version: request.api_version.to_owned(),
+        time: before.as_ref().and_then(|before| before.time.clone()),
+        set: claimed.clone(),
+    };
+    managed.put(entry.clone());
+    if let Some(before) = before
+        && !before.set.is_subset(claimed)
+    {
+        new = prune(new, &before, &managed, request);
+    }
+
+    let ignored = Set::of(request.ignored);
+    let changes = Comparison::of(&request.types.root, old, &new).without(&ignored);
+    if !force {
+        let conflicts = conflicts(&managed, old, &new, &changes, &writer, request);
+        if !conflicts.is_empty() {
+            return Err(ApplyError::Conflicts(conflicts));
+        }
+    }
+    take_from_others(&mut managed, old, &new, &changes, Some(&writer), request);
+
+    managed.take(&writer, request.api_version);
+    entry.set = untracked_stripped(entry.set);
+    if !entry.set.is_empty() {
+        if !value::equal(old, &new) {
+            entry.time = Some(request.now.to_owned());
+        }
+        managed.put(entry);
+    }
+    set_managed_fields(&mut new, managed);
+    Ok(new)
+}
+
+fn conflicts(
+    managed: &Managed,
+    old: &Value,
+    new: &Value,
+    changes: &Comparison,
+    writer: &Manager,
+    request: &Request<'_>,
+) -> Vec<Conflict> {
+    let mut at_versions = AtVersions::new(old, new, changes, request);
+    let mut out = Vec::new();
+    for entry in managed.entries.iter().filter(|entry| entry.manager != *writer) {
+        let Some((changed, _)) = at_versions.changed(&entry.api_version) else {
+            continue;
+        };
+        out.extend(entry.set.intersection(changed).paths().into_iter().map(|field| Conflict {
+            manager: entry.manager.clone(),
+            api_version: entry.api_version.clone(),
+            time: entry.time.clone(),
+            field,
+        }));
+    }
+    out.sort_by(|l, r| (&l.manager, &l.api_version).cmp(&(&r.manager, &r.api_version)));
+    out
+}
+
+/// Removes what the manager applied before and no longer does, unless somebody owns it. `managed` holds its new claim.
+fn prune(merged: Value, before: &Entry, managed: &Managed, request: &Request<'_>) -> Value {
+    let Some(types) = request.types_at(&before.api_version) else {
+        return merged;
+    };
+    let root = &types.root;
+    let mut pruned = merged.clone();
+    remove(root, &mut pruned, &with_named_parents(root, &before.set));
+
+    // What others own, or the new configuration claims, comes back; version by version, that of the old claim first.
+    let mut versions: Vec<&str> = vec![&before.api_version];
+    for entry in &managed.entries {
+        if !versions.contains(&entry.api_version.as_str()) {
+            versions.push(&entry.api_version);
+        }
+    }
+    for version in versions {
+        let Some(types) = request.types_at(version) else {
+            continue;
+        };
+        let root = &types.root;
+        let owned = managed
+            .entries
+            .iter()
+            .filter(|entry| entry.api_version == version)
+            .fold(Set::default(), |all, entry| all.union(&entry.set));
+        let named = |set: &Set| with_named_parents(root, set);
+        let keep = named(&field_set(root, &pruned)).union(&named(&owned));
+        let drop = named(&field_set(root, &merged)).difference(&keep);
+        pruned.clone_from(&merged);
+        remove(root, &mut pruned, &drop);
+    }
+
+    // Only what the manager itself applied before goes.
+    let named = |set: &Set| with_named_parents(root, set);
+    let gone = named(&field_set(root, &merged)).difference(&named(&field_set(root, &pruned)));
+    let drop = gone.intersection(&named(&before.set));
+    let mut out = merged;
+    remove(root, &mut out, &drop);
+    out
+}

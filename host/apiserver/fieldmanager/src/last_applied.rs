@@ -1,0 +1,94 @@
+//! The passage from client-side to server-side apply: kubectl's last-applied annotation.
+
+use serde_json::{Map, Value};
+
+use crate::apply::Conflict;
+use crate::compare::Comparison;
+use crate::managed::take_managed_fields;
+use crate::request::Request;
+use crate::set::Set;
+use crate::track::field_set;
+
+/// The manager whose applies take the annotation into account and keep it in step: kubectl's own.
+pub(crate) const MANAGER: &str = "kubectl";
+
+const ANNOTATION: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// The most that all annotations of an object may take, names and values together, in bytes. Kubernetes' limit.
+const MAX_ANNOTATIONS: usize = 256 * 1024;
+
+/// The annotation of an object, if it is there and not empty.
+fn annotation(object: &Value) -> Option<&str> {
+    let annotations = object.get("metadata")?.get("annotations")?;
+    annotations.get(ANNOTATION)?.as_str().filter(|text| !text.is_empty())
+}
+
+/// The conflicts that stay when kubectl may take over what it applied client-side before and what is still as it was then.
+/// Returns all of them for any other manager.
+pub(crate) fn still_conflicting(
+    conflicts: Vec<Conflict>,
+    live: Option<&Value>,
+    request: &Request<'_>,
+) -> Vec<Conflict> {
+    if request.manager != MANAGER {
+        return conflicts;
+    }
+    let Some(own) = live.and_then(|live| unchanged_since(live, request)) else {
+        return conflicts;
+    };
+    conflicts
+        .into_iter()
+        .filter(|conflict| !own.contains(&conflict.field))
+        .collect()
+}
+
+fn unchanged_since(live: &Value, request: &Request<'_>) -> Option<Set> {
+    // An annotation that cannot be read gives no right to anything.
+    let last: Value = serde_json::from_str(annotation(live)?).ok()?;
+    // Nor does one of another version, whose fields may mean something else.
+    if last.get("apiVersion").and_then(Value::as_str) != Some(request.api_version) {
+        return None;
+    }
+    let root = &request.types.root;
+    let changes = Comparison::of(root, &last, live);
+    Some(
+        field_set(root, &last)
+            .difference(&changes.modified)
+            .difference(&changes.added)
+            .difference(&changes.removed),
+    )
+}
+
+/// Writes what kubectl has applied into the annotation if the object has one, so that a later client-side apply starts from
+/// it. An annotation that would be too long goes.
+pub(crate) fn sync(object: &mut Value, applied: &Value, request: &Request<'_>) {
+    if request.manager != MANAGER || annotation(object).is_none() {
+        return;
+    }
+    let mut last = applied.clone();
+    take_managed_fields(&mut last);
+    if let Some(Value::Object(metadata)) = last.get_mut("metadata")
+        && let Some(Value::Object(annotations)) = metadata.get_mut("annotations")
+    {
+        annotations.remove(ANNOTATION);
+        if annotations.is_empty() {
+            metadata.remove("annotations");
+        }
+    }
+    // A trailing line break, as kubectl writes it.
+    let text = format!("{last}\n");
+    let Some(Value::Object(annotations)) = object.get_mut("metadata").and_then(|m| m.get_mut("annotations")) else {
+        return;
+    };
+    annotations.insert(ANNOTATION.to_owned(), Value::from(text));
+    if size(annotations) > MAX_ANNOTATIONS {
+        annotations.remove(ANNOTATION);
+    }
+}
+
+fn size(annotations: &Map<String, Value>) -> usize {
+    annotations
+        .iter()
+        .map(|(name, value)| name.len() + value.as_str().map_or(0, str::len))
+        .sum()
+}

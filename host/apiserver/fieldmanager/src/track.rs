@@ -1,0 +1,212 @@
+//! Walks over one object: the fields that it mentions, and what is wrong with it as an applied configuration.
+
+use serde_json::Value;
+
+use crate::path::PathElement;
+use crate::set::{Node, Set};
+use crate::types::{Scalar, Shape, Type};
+
+/// The set of fields that an object mentions: its leaves, the items of its `set` and `map` lists, undeclared keys of its
+/// maps, and what it says to be empty or null.
+pub(crate) fn field_set(ty: &Type, object: &Value) -> Set {
+    let mut root = Node::default();
+    mention(ty, object, &mut root);
+    root.children
+}
+
+fn mention(ty: &Type, value: &Value, node: &mut Node) {
+    match (ty.shape(Some(value)), value) {
+        (Shape::Scalar(_), _) => node.member = true,
+        (Shape::Map(map), _) if map.atomic => node.member = true,
+        (Shape::List(list), _) if list.is_atomic() => node.member = true,
+        (Shape::Map(map), Value::Object(fields)) => {
+            for (name, value) in fields {
+                let (ty, declared) = map.field(name);
+                let mut child = Node::default();
+                mention(ty, value, &mut child);
+                let empty = match value {
+                    Value::Null => true,
+                    Value::Object(inner) => inner.is_empty(),
+                    _ => false,
+                };
+                child.member |= empty || !declared;
+                node.children.add(PathElement::Field(name.clone()), child);
+            }
+        }
+        (Shape::List(list), Value::Array(items)) => {
+            let mut elements: Vec<(PathElement, &Value)> = items
+                .iter()
+                .filter_map(|item| Some((list.element_of(item).ok()?, item)))
+                .collect();
+            elements.sort_by(|(l, _), (r, _)| l.cmp(r));
+            for same in elements.chunk_by(|(l, _), (r, _)| l == r) {
+                let Some((element, item)) = same.first() else {
+                    continue;
+                };
+                let mut child = Node {
+                    member: true,
+                    ..Node::default()
+                };
+                // Items that are there twice are owned together, as one.
+                if same.len() == 1 {
+                    mention(&list.element, item, &mut child);
+                }
+                node.children.add(element.clone(), child);
+            }
+        }
+        (Shape::Map(_) | Shape::List(_), _) => {}
+    }
+}
+
+/// Everything in an applied configuration that its types do not allow, in the words of Kubernetes: undeclared fields,
+/// values of a wrong form, list items without keys, list items that are there twice.
+pub(crate) fn violations(ty: &Type, applied: &Value) -> Vec<String> {
+    let mut out = Vec::new();
+    check(ty, applied, &mut String::new(), &mut out);
+    out
+}
+
+fn check(ty: &Type, value: &Value, path: &mut String, out: &mut Vec<String>) {
+    if value.is_null() {
+        return;
+    }
+    let mut wrong = |path: &str, expected: &str| {
+        let at = if path.is_empty() {
+            String::new()
+        } else {
+            format!("{path}: ")
+        };
+        out.push(format!("{at}expected {expected}, got {value}"));
+    };
+    match (ty.shape(Some(value)), value) {
+        (Shape::Map(map), Value::Object(fields)) => {
+            for (name, value) in fields {
+                let depth = path.len();
+                path.push('.');
+                path.push_str(name);
+                match (map.fields.get(name), &map.rest) {
+                    (Some(ty), _) | (None, Some(ty)) => check(ty, value, path, out),
+                    (None, None) => out.push(format!("{path}: field not declared in schema")),
+                }
+                path.truncate(depth);
+            }
+        }
+        (Shape::Map(_), _) => wrong(path, "map"),
+        (Shape::List(list), Value::Array(items)) => {
+            let mut seen = std::collections::BTreeSet::new();
+            for (index, item) in items.iter().enumerate() {
+                let element = if list.is_atomic() {
+                    PathElement::Index(i64::try_from(index).unwrap_or(i64::MAX))
+                } else {
+                    match list.element_of(item) {
+                        Ok(element) => element,
+                        Err(problem) => {
+                            out.push(format!("{path}: element {index}: {problem}"));
+                            return;
+                        }
+                    }
+                };
+                let depth = path.len();
+                path.push_str(&element.to_string());
+                check(&list.element, item, path, out);
+                path.truncate(depth);
+                if !list.is_atomic() {
+                    let name = element.to_string();
+                    if !seen.insert(element) {
+                        out.push(format!("{path}: duplicate entries for key {name}"));
+                    }
+                }
+            }
+        }
+        (Shape::List(_), _) => wrong(path, "list"),
+        (Shape::Scalar(scalar), value) => {
+            let (fits, expected) = match scalar {
+                Scalar::Number => (value.is_number(), "numeric (int or float)"),
+                Scalar::Text => (value.is_string(), "string"),
+                Scalar::Bool => (value.is_boolean(), "boolean"),
+                Scalar::Any => (!value.is_object() && !value.is_array(), "any scalar"),
+            };
+            if !fits {
+                wrong(path, expected);
+            }
+        }
+    }
+}
+
+/// The set with all declared fields on the way to its members added: giving up all of a struct gives up the struct.
+/// Keys of maps and items of lists are not added.
+pub(crate) fn with_named_parents(ty: &Type, set: &Set) -> Set {
+    let atom = ty.atom();
+    let mut out = Set::default();
+    for (element, node) in set.nodes() {
+        let (child, declared) = match (element, &atom.map, &atom.list) {
+            (PathElement::Field(name), Some(map), _) => {
+                let declared = map.fields.contains_key(name);
+                (map.field(name).0, declared)
+            }
+            (PathElement::Key(_), _, Some(list)) => (&list.element, false),
+            _ => (&Type::Opaque, false),
+        };
+        out.add(
+            element.clone(),
+            Node {
+                member: node.member || (declared && !node.children.is_empty()),
+                children: with_named_parents(child, &node.children),
+            },
+        );
+    }
+    out
+}
+
+/// The set as it must be for types that have changed since it was written: what has become atomic is owned as a whole.
+/// None where nothing changes.
+pub(crate) fn reconciled(ty: &Type, set: &Set) -> Option<Set> {
+    let mut changed = false;
+    let out = reconcile(ty, set, &mut changed);
+    changed.then_some(out)
+}
+
+fn reconcile(ty: &Type, set: &Set, changed: &mut bool) -> Set {
+    // The form of the type counts here, not that of a value: as for a value of which nothing is known.
+    let shape = ty.shape(None);
+    // Deduced types say nothing about what is atomic.
+    if matches!(shape, Shape::Map(map) if map.fields.is_empty() && matches!(map.rest, Some(Type::Deduced))) {
+        return set.clone();
+    }
+    let mut out = Set::default();
+    for (element, node) in set.nodes() {
+        let child = match (shape, element) {
+            (Shape::Map(map), PathElement::Field(name)) => map
+                .fields
+                .get(name)
+                .or(map.rest.as_ref()),
+            (Shape::List(list), _) => Some(&list.element),
+            _ => None,
+        };
+        let node = match child {
+            None => node.clone(),
+            Some(_) if node.children.is_empty() => node.clone(),
+            Some(ty) if is_atomic(ty.shape(None)) => {
+                *changed = true;
+                Node {
+                    member: true,
+                    children: Set::default(),
+                }
+            }
+            Some(ty) => Node {
+                member: node.member,
+                children: reconcile(ty, &node.children, changed),
+            },
+        };
+        out.add(element.clone(), node);
+    }
+    out
+}
+
+fn is_atomic(shape: Shape<'_>) -> bool {
+    match shape {
+        Shape::Map(map) => map.atomic,
+        Shape::List(list) => list.is_atomic(),
+        Shape::Scalar(_) => false,
+    }
+}

@@ -1,0 +1,245 @@
+//! Tracking of every write that is not an apply.
+
+use serde_json::{Map, Value};
+
+use crate::compare::Comparison;
+use crate::managed::{
+    Entry, Managed, Manager, Operation, managed_fields, set_managed_fields, take_managed_fields,
+};
+use crate::path::FieldPath;
+use crate::request::Request;
+use crate::set::Set;
+use crate::track;
+
+/// Why a write cannot be tracked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UpdateError {
+    /// The new object is not a JSON object.
+    #[error("the object to store must be a JSON object, not {0}")]
+    NotAnObject(&'static str),
+}
+
+/// The most entries of updaters that an object keeps; older ones are put together, one for each version. Upstream's number.
+const MAX_UPDATERS: usize = 10;
+
+/// The name under which old entries are put together.
+const OLD_UPDATES: &str = "ancient-changes";
+
+/// Brings the managedFields of an object up to date that a create (`live` is none), replace or patch is about to store.
+///
+/// What the write changed or added belongs to the writer from now on and to nobody else; what it removed belongs to nobody.
+/// managedFields that the client sent count where they are readable: `[]` and `[{}]` reset them, absent, null or unreadable
+/// ones leave the live object's in force, as all do on a subresource. An object without managedFields stays without.
+pub fn update(live: Option<&Value>, mut new: Value, request: &Request<'_>) -> Result<Value, UpdateError> {
+    if !new.is_object() {
+        return Err(UpdateError::NotAnObject(form(&new)));
+    }
+    let sent = take_managed_fields(&mut new);
+    let mut managed = in_force(live, sent.as_ref(), request);
+    let is_create = live.is_none_or(|live| {
+        let uid = live.get("metadata").and_then(|metadata| metadata.get("uid"));
+        uid.and_then(Value::as_str).unwrap_or_default().is_empty()
+    });
+    if is_create || !managed.entries.is_empty() {
+        let nothing = Value::Object(Map::new());
+        let writer = request.writer(Operation::Update);
+        track_update(&mut managed, live.unwrap_or(&nothing), &new, writer, request);
+    }
+    set_managed_fields(&mut new, managed);
+    Ok(new)
+}
+
+fn form(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// The entries from which to go on: the client's where it may set them and they can be read, else the live object's.
+fn in_force(live: Option<&Value>, sent: Option<&Value>, request: &Request<'_>) -> Managed {
+    // What cannot be read protects nobody: such an object is tracked afresh.
+    let of_live = || Managed::read(live.and_then(managed_fields)).unwrap_or_default();
+    if request.subresource.is_some_and(|name| !name.is_empty()) {
+        return of_live();
+    }
+    match sent {
+        Some(Value::Array(entries)) if is_reset(entries) => Managed::default(),
+        sent => match Managed::read(sent) {
+            Ok(sent) if !sent.entries.is_empty() => sent,
+            _ => of_live(),
+        },
+    }
+}
+
+fn is_reset(entries: &[Value]) -> bool {
+    match entries {
+        [] => true,
+        [Value::Object(only)] => only.is_empty(),
+        _ => false,
+    }
+}
+
+/// Notes in `managed` that `writer` replaced `old` by `new`.
+pub(crate) fn track_update(
+    managed: &mut Managed,
+    old: &Value,
+    new: &Value,
+    writer: Manager,
+    request: &Request<'_>,
+) {
+    let ignored = Set::of(request.ignored);
+    reconcile(managed, request);
+    let changes = Comparison::of(&request.types.root, old, new).without(&ignored);
+    take_from_others(managed, old, new, &changes, None, request);
+
+    let taken = untracked_stripped(changes.modified.union(&changes.added).recursive_difference(&ignored));
+    if !taken.is_empty() {
+        let before = managed.take(&writer, request.api_version);
+        managed.put(Entry {
+            set: before.map_or(taken.clone(), |before| before.set.union(&taken)),
+            manager: writer,
+            api_version: request.api_version.to_owned(),
+            time: Some(request.now.to_owned()),
+        });
+    }
+    cap(managed);
+}
+
+/// Adapts the entries to the types of today, and drops those at versions that are no more.
+pub(crate) fn reconcile(managed: &mut Managed, request: &Request<'_>) {
+    managed.entries.retain_mut(|entry| {
+        let Some(types) = request.types_at(&entry.api_version) else {
+            return false;
+        };
+        if let Some(set) = track::reconciled(&types.root, &entry.set) {
+            entry.set = set;
+        }
+        true
+    });
+}
+
+/// Takes what has changed from everybody but `except`. `changes` is the comparison at the version of the request.
+pub(crate) fn take_from_others(
+    managed: &mut Managed,
+    old: &Value,
+    new: &Value,
+    changes: &Comparison,
+    except: Option<&Manager>,
+    request: &Request<'_>,
+) {
+    let mut at_versions = AtVersions::new(old, new, changes, request);
+    managed.entries.retain_mut(|entry| {
+        if Some(&entry.manager) == except {
+            return true;
+        }
+        let Some(lost) = at_versions.changed(&entry.api_version) else {
+            return false;
+        };
+        entry.set = entry.set.difference(&lost.0).difference(&lost.1);
+        !entry.set.is_empty()
+    });
+}
+
+/// The changes of one write as each version sees them: what was changed or added, and what was removed.
+pub(crate) struct AtVersions<'a> {
+    old: &'a Value,
+    new: &'a Value,
+    request: &'a Request<'a>,
+    ignored: Set,
+    known: Vec<(String, (Set, Set))>,
+}
+
+impl<'a> AtVersions<'a> {
+    pub(crate) fn new(old: &'a Value, new: &'a Value, changes: &Comparison, request: &'a Request<'a>) -> Self {
+        let own = (changes.modified.union(&changes.added), changes.removed.clone());
+        Self {
+            old,
+            new,
+            request,
+            ignored: Set::of(request.ignored),
+            known: vec![(request.api_version.to_owned(), own)],
+        }
+    }
+
+    /// What was changed or added, and what was removed; none at a version that is no more.
+    pub(crate) fn changed(&mut self, api_version: &str) -> Option<&(Set, Set)> {
+        let at = match self.known.iter().position(|(version, _)| version == api_version) {
+            Some(at) => at,
+            None => {
+                let types = self.request.types_at(api_version)?;
+                let changes = Comparison::of(&types.root, self.old, self.new).without(&self.ignored);
+                let changed = (changes.modified.union(&changes.added), changes.removed);
+                self.known.push((api_version.to_owned(), changed));
+                self.known.len() - 1
+            }
+        };
+        self.known.get(at).map(|(_, changed)| changed)
+    }
+}
+
+/// The set without what nobody owns: the type, the identity and the system's own notes.
+pub(crate) fn untracked_stripped(set: Set) -> Set {
+    const OF_METADATA: [&str; 9] = [
+        "name",
+        "namespace",
+        "creationTimestamp",
+        "selfLink",
+        "uid",
+        "clusterName",
+        "generation",
+        "managedFields",
+        "resourceVersion",
+    ];
+    let root = ["apiVersion", "kind", "metadata"].map(|name| FieldPath::of(&[name]));
+    let metadata = OF_METADATA.map(|name| FieldPath::of(&["metadata", name]));
+    set.difference(&Set::of(&[root.as_slice(), metadata.as_slice()].concat()))
+}
+
+/// Puts the oldest entries of updaters together until there are no more than [`MAX_UPDATERS`].
+fn cap(managed: &mut Managed) {
+    let mut updaters: Vec<(Option<String>, Manager, String)> = managed
+        .entries
+        .iter()
+        .filter(|entry| entry.manager.operation == Operation::Update)
+        .map(|entry| (entry.time.clone(), entry.manager.clone(), entry.api_version.clone()))
+        .collect();
+    if updaters.len() <= MAX_UPDATERS {
+        return;
+    }
+    updaters.sort();
+    let bucket = Manager {
+        name: OLD_UPDATES.to_owned(),
+        operation: Operation::Update,
+        subresource: String::new(),
+    };
+    // The first entry of a version waits here until a second one makes a bucket of both.
+    let mut first_of: Vec<(String, Manager)> = Vec::new();
+    let mut left = updaters.len();
+    for (time, manager, version) in updaters {
+        if left <= MAX_UPDATERS {
+            break;
+        }
+        let Some((_, first)) = first_of.iter().find(|(seen, _)| *seen == version) else {
+            first_of.push((version, manager));
+            continue;
+        };
+        let mut set = Set::default();
+        for writer in [first, &bucket, &manager] {
+            if let Some(entry) = managed.take(writer, &version) {
+                set = set.union(&entry.set);
+            }
+        }
+        managed.entries.push(Entry {
+            manager: bucket.clone(),
+            api_version: version,
+            time,
+            set,
+        });
+        left -= 1;
+    }
+}
