@@ -1,5 +1,6 @@
 //! Developer tasks.
 
+mod crds;
 mod plugins;
 
 use clap::{Parser, Subcommand};
@@ -13,12 +14,15 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Writes the CRDs of crds/ from the types.
+    Crds(crds::Args),
     /// Builds the engine backends as WASM components, each with its manifest.
     Plugins(plugins::Args),
 }
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().task {
+        Task::Crds(args) => crds::run(&args),
         Task::Plugins(args) => plugins::run(&args),
     }
 }

@@ -185,7 +185,10 @@ fn path_with_linker() -> Result<OsString> {
         .args(["--print", "target-libdir"])
         .output()
         .context("cannot run rustc")?;
-    ensure!(output.status.success(), "rustc --print target-libdir failed");
+    ensure!(
+        output.status.success(),
+        "rustc --print target-libdir failed"
+    );
     let libraries = PathBuf::from(String::from_utf8(output.stdout)?.trim());
     let beside = libraries
         .parent()

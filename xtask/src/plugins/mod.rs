@@ -52,7 +52,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         .exec()
         .context("cannot read the workspace")?;
     let plugins = find(&metadata, *fixtures)?;
-    ensure!(!plugins.is_empty(), "no package of the workspace is a plugin");
+    ensure!(
+        !plugins.is_empty(),
+        "no package of the workspace is a plugin"
+    );
     let target_directory = metadata.target_directory.as_std_path();
     let out = match out {
         Some(out) => out.clone(),
@@ -81,9 +84,10 @@ fn find(metadata: &Metadata, fixtures: bool) -> Result<Vec<Plugin>> {
         if about.is_null() || about["fixture"].as_bool().unwrap_or(false) != fixtures {
             continue;
         }
-        found.push(plugin(package, about).with_context(|| {
-            format!("package {} is not fit to be a plugin", package.name)
-        })?);
+        found.push(
+            plugin(package, about)
+                .with_context(|| format!("package {} is not fit to be a plugin", package.name))?,
+        );
     }
     found.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(found)

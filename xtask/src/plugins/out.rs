@@ -54,7 +54,10 @@ pub(super) fn write(out: &Path, plugin: &Plugin, component: &[u8]) -> Result<()>
 }
 
 /// Tells the developer.
-#[allow(clippy::print_stderr, reason = "a developer's task reports to its terminal")]
+#[allow(
+    clippy::print_stderr,
+    reason = "a developer's task reports to its terminal"
+)]
 pub(super) fn report(line: &str) {
     eprintln!("xtask: {line}");
 }
