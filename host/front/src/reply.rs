@@ -17,7 +17,7 @@ fn full(bytes: impl Into<Bytes>) -> Body {
 }
 
 /// A plain text answer.
-pub fn text(status: StatusCode, content: &'static str) -> Response<Body> {
+pub fn text(status: StatusCode, content: impl Into<Bytes>) -> Response<Body> {
     let mut response = Response::new(full(content));
     *response.status_mut() = status;
     response.headers_mut().insert(

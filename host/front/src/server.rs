@@ -45,6 +45,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub type Handler = BoxCloneSyncService<Request<Incoming>, Response<Body>, Infallible>;
 
 /// What the door is made of.
+#[derive(Clone)]
 pub struct Options {
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
@@ -58,6 +59,8 @@ pub struct Options {
     pub passthrough: Handler,
     /// Answers everything else; `None` when an external cluster serves the API.
     pub api: Option<Handler>,
+    /// Renders `/metrics`.
+    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// Turns true when the daemon is ready.
     pub ready: watch::Receiver<bool>,
     /// How long requests under way may go on after the shutdown began.
@@ -100,6 +103,7 @@ impl Front {
             guard,
             passthrough,
             api,
+            metrics,
             ready,
             grace,
         } = options;
@@ -119,6 +123,7 @@ impl Front {
             guard,
             passthrough,
             api,
+            metrics,
             ready,
         });
         Ok(Self {
@@ -246,6 +251,7 @@ struct Gate {
     guard: Guard,
     passthrough: Handler,
     api: Option<Handler>,
+    metrics: Arc<dyn Fn() -> String + Send + Sync>,
     ready: watch::Receiver<bool>,
 }
 
@@ -303,6 +309,7 @@ impl Gate {
             );
         }
         let handler = match request.uri().path() {
+            "/metrics" => return text(StatusCode::OK, (self.metrics)()),
             path if path == "/passthrough" || path.starts_with("/passthrough/") => {
                 &self.passthrough
             }
