@@ -52,6 +52,18 @@ const WAL_REST: i64 = 16 << 20;
 /// Statements that are kept prepared: all there are.
 const STATEMENTS: usize = 8;
 
+/// Bytes above the size limit for deletions: a thousand of them.
+const RESERVE: u64 = 1 << 20;
+
+/// How far a write may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// Up to the size limit.
+    Limit,
+    /// Into what is set aside for writes that make room in the end.
+    Reserve,
+}
+
 /// A row that nobody can ask for once history begins at `compacted`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Obsolete {
@@ -74,6 +86,7 @@ impl Obsolete {
 #[derive(Debug)]
 pub(crate) struct Database {
     connection: Connection,
+    size_limit: Option<u64>,
     /// Last, so that it is given free after SQLite has closed the file.
     _lock: Option<File>,
 }
@@ -176,23 +189,19 @@ fn finish(
             supported: SCHEMA,
         });
     }
-    if let Some(limit) = options.size_limit {
-        let page = pragma("page_size").map_err(failed)?.max(1);
-        let pages = i64::try_from(limit).unwrap_or(i64::MAX) / page;
-        connection
-            .pragma_update(None, "max_page_count", pages.max(1))
-            .map_err(failed)?;
-    }
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     let loaded = load::load(&connection, options).map_err(|error| match error {
         load::LoadError::Damaged(detail) => damaged(path, detail),
         load::LoadError::Database(source) => failed(source),
     })?;
+    let database = Database {
+        connection,
+        size_limit: options.size_limit,
+        _lock: lock,
+    };
+    database.limit(Room::Limit).map_err(failed)?;
     Ok(Opened {
-        database: Database {
-            connection,
-            _lock: lock,
-        },
+        database,
         state: loaded.state,
         obsolete: loaded.obsolete,
     })
@@ -202,6 +211,37 @@ impl Database {
     /// Appends the events and removes obsolete rows, all or nothing; on disk
     /// when it returns.
     pub(crate) fn write<'a>(
+        &mut self,
+        events: &[Arc<Event>],
+        wall: Duration,
+        obsolete: impl Iterator<Item = &'a Obsolete>,
+        room: Room,
+    ) -> rusqlite::Result<()> {
+        if room == Room::Limit {
+            return self.transact(events, wall, obsolete);
+        }
+        self.limit(Room::Reserve)?;
+        let written = self.transact(events, wall, obsolete);
+        self.limit(Room::Limit)?;
+        written
+    }
+
+    fn limit(&self, room: Room) -> rusqlite::Result<()> {
+        let Some(limit) = self.size_limit else {
+            return Ok(());
+        };
+        let bytes = match room {
+            Room::Limit => limit,
+            Room::Reserve => limit.saturating_add(RESERVE),
+        };
+        let connection = &self.connection;
+        let page = connection.pragma_query_value(None, "page_size", |row| row.get::<_, u64>(0))?;
+        // At least one page, because 0 means no change.
+        let pages = (bytes / page.max(1)).clamp(1, u32::MAX.into());
+        connection.pragma_update(None, "max_page_count", pages)
+    }
+
+    fn transact<'a>(
         &mut self,
         events: &[Arc<Event>],
         wall: Duration,

@@ -118,7 +118,8 @@ pub enum CommitError {
     /// The caller's own encoder panicked: nothing was written.
     #[error("the value could not be encoded")]
     Encode,
-    /// The store is closed, or closed before the write's turn.
+    /// The store is closed: nothing was written, unless the writer thread
+    /// broke down in the middle of this write.
     #[error("the store is closed")]
     Closed,
 }

@@ -65,6 +65,11 @@ impl Past {
         self.compacted
     }
 
+    /// The number of kept events.
+    pub(crate) fn len(&self) -> usize {
+        self.events.len()
+    }
+
     /// Adds the next event; revisions rise from call to call.
     pub(crate) fn push(&mut self, event: Arc<Event>, at: Moment) {
         self.bytes += weight(&event);

@@ -87,7 +87,7 @@ impl Store {
     /// Dropping the future does not take a write back that is already queued.
     ///
     /// # Errors
-    /// See [`CommitError`]; all but `Storage` say that nothing was written.
+    /// See [`CommitError`].
     pub async fn commit(
         &self,
         key: &str,

@@ -7,11 +7,11 @@ use tokio::sync::{mpsc, watch};
 
 use crate::batch::{Batch, Request};
 use crate::clock::Clock;
-use crate::database::{Database, Obsolete};
+use crate::database::{Database, Obsolete, Room};
 use crate::error::CommitError;
 use crate::options::History;
 use crate::past::Moment;
-use crate::record::Event;
+use crate::record::{Event, EventKind};
 use crate::snapshot::State;
 use crate::store::Shared;
 
@@ -61,7 +61,7 @@ impl Writer {
     /// Works until it is told to close or the last handle is gone.
     pub(crate) fn run(mut self) {
         // Also after a panic: watches end and `close` returns.
-        let _ending = Ending {
+        let ending = Ending {
             shared: Arc::clone(&self.shared),
         };
         self.tidy();
@@ -77,6 +77,7 @@ impl Writer {
         }
         let Self { database, done, .. } = self;
         drop(database);
+        drop(ending);
         done.send_replace(true);
     }
 
@@ -132,7 +133,7 @@ impl Writer {
         self.floor = batch.revision();
         match self.write(batch.events()) {
             Ok(()) => {
-                self.publish(&base, &batch);
+                self.publish(&batch);
                 batch.succeed();
             }
             Err(error) => {
@@ -146,37 +147,68 @@ impl Writer {
         if events.is_empty() {
             return Ok(());
         }
+        let mut written = self.append(events, Room::Limit);
+        while matches!(written, Err(CommitError::Full)) && self.make_room() {
+            written = self.append(events, Room::Limit);
+        }
+        let deletes = |event: &Arc<Event>| event.kind == EventKind::Deleted;
+        if matches!(written, Err(CommitError::Full)) && events.iter().any(deletes) {
+            // Otherwise a full database could not even be emptied.
+            written = self.append(events, Room::Reserve);
+        }
+        written
+    }
+
+    fn append(&mut self, events: &[Arc<Event>], room: Room) -> Result<(), CommitError> {
+        // Old rows go along with new ones, for the price of no further sync.
         let sweep = if self.obsolete.len() >= SWEEP {
             SWEEP
         } else {
             0
         };
-        let wall = self.clock.wall();
-        let written = self
-            .database
-            .write(events, wall, self.obsolete.range(..sweep));
-        match written {
-            Ok(()) => {
-                self.obsolete.drain(..sweep);
-                Ok(())
-            }
-            Err(error) => {
-                let error = CommitError::from(error);
-                if matches!(error, CommitError::Full) {
-                    // Room for the next write, if there is any to be had.
-                    self.sweep();
-                }
-                Err(error)
-            }
-        }
+        let obsolete = self.obsolete.iter().take(sweep);
+        self.database
+            .write(events, self.clock.wall(), obsolete, room)?;
+        self.obsolete.drain(..sweep);
+        Ok(())
     }
 
-    fn publish(&mut self, base: &State, batch: &Batch<'_>) {
+    /// Gives up as much history as it takes to remove some rows, by halves;
+    /// false when there is no row to be had that way. On a full disk removing
+    /// itself fails, and the history stays from then on.
+    fn make_room(&mut self) -> bool {
+        if !self.sweep() {
+            return false;
+        }
+        let kept = self.shared.state.load().past.len();
+        let mut less = self.history.clone();
+        less.max_events = kept;
+        while less.max_events > 1 {
+            less.max_events /= 2;
+            let (state, evicted) = self.shortened(&less);
+            if evicted
+                .iter()
+                .any(|event| Obsolete::after(event).next().is_some())
+            {
+                tracing::warn!(
+                    kept,
+                    left = less.max_events,
+                    "the database is full, giving history up"
+                );
+                self.show(state, &[], &evicted);
+                return self.sweep();
+            }
+        }
+        false
+    }
+
+    fn publish(&mut self, batch: &Batch<'_>) {
         let Some(newest) = batch.events().last() else {
             return;
         };
         let now = self.now();
-        let mut past = base.past.clone();
+        // Not the batch's base: making room may have shortened the past since.
+        let mut past = self.shared.state.load().past.clone();
         for event in batch.events() {
             past.push(Arc::clone(event), now);
         }
@@ -191,18 +223,24 @@ impl Writer {
 
     /// Lets go of what became too old, in memory and in the database.
     fn tidy(&mut self) {
-        let base = self.shared.state.load_full();
-        let mut past = base.past.clone();
-        let evicted = past.trim(&self.history, self.now());
+        let (state, evicted) = self.shortened(&self.history);
         if !evicted.is_empty() {
-            let state = State {
-                records: base.records.clone(),
-                revision: base.revision,
-                past,
-            };
             self.show(state, &[], &evicted);
         }
         self.sweep();
+    }
+
+    /// The current state with less history, and the events that go.
+    fn shortened(&self, limits: &History) -> (State, Vec<Arc<Event>>) {
+        let base = self.shared.state.load_full();
+        let mut past = base.past.clone();
+        let evicted = past.trim(limits, self.now());
+        let state = State {
+            records: base.records.clone(),
+            revision: base.revision,
+            past,
+        };
+        (state, evicted)
     }
 
     fn show(&mut self, state: State, events: &[Arc<Event>], evicted: &[Arc<Event>]) {
@@ -213,17 +251,20 @@ impl Writer {
             .extend(evicted.iter().flat_map(|event| Obsolete::after(event)));
     }
 
-    fn sweep(&mut self) {
+    /// Removes all obsolete rows; false when the database refused.
+    fn sweep(&mut self) -> bool {
         while !self.obsolete.is_empty() {
             let count = self.obsolete.len().min(SWEEP);
+            let obsolete = self.obsolete.iter().take(count);
             let wall = self.clock.wall();
-            let swept = self.database.write(&[], wall, self.obsolete.range(..count));
+            let swept = self.database.write(&[], wall, obsolete, Room::Reserve);
             if let Err(error) = swept {
                 tracing::warn!(%error, "could not remove old rows from the database, trying again later");
-                return;
+                return false;
             }
             self.obsolete.drain(..count);
         }
+        true
     }
 
     fn now(&self) -> Moment {

@@ -1,9 +1,10 @@
 //! What the tests of the store share.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use rdd_apiserver_storage::{Change, Event, Expect, Options, Record, Store, Watch};
+use rdd_apiserver_storage::{Change, Clock, Event, Expect, Options, Record, Store, Watch};
 
 /// Far beyond what anything here takes, so that only a hang reaches it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -54,4 +55,32 @@ pub(crate) async fn next(watch: &mut Watch) -> Arc<Event> {
         .await
         .expect("an event in time")
         .expect("the watch goes on")
+}
+
+/// A clock that stands until it is told to go on.
+#[derive(Clone, Debug)]
+pub(crate) struct TestClock(Arc<AtomicU64>);
+
+impl Default for TestClock {
+    fn default() -> Self {
+        // Some time in 2026, in milliseconds.
+        Self(Arc::new(AtomicU64::new(1_770_000_000_000)))
+    }
+}
+
+impl TestClock {
+    pub(crate) fn advance(&self, time: Duration) {
+        let millis = u64::try_from(time.as_millis()).expect("a short time");
+        self.0.fetch_add(millis, Ordering::SeqCst);
+    }
+}
+
+impl Clock for TestClock {
+    fn wall(&self) -> Duration {
+        Duration::from_millis(self.0.load(Ordering::SeqCst))
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.wall()
+    }
 }

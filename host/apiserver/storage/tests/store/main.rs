@@ -8,4 +8,8 @@
 
 mod commit;
 mod common;
+mod crash;
+mod damage;
 mod history;
+mod model;
+mod restart;

@@ -1,0 +1,206 @@
+//! Databases that cannot be trusted, and disks without room.
+
+use std::fs;
+use std::io::{Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use rdd_apiserver_storage::{CommitError, Expect, OpenError, Options, Store};
+use tempfile::TempDir;
+
+use crate::common::{list, put, remove, set};
+
+/// A database of a few hundred pages.
+async fn filled(folder: &TempDir) -> PathBuf {
+    let path = folder.path().join("state.db");
+    let store = Store::open(Options::file(&path)).unwrap();
+    let long = "x".repeat(2_000);
+    for index in 0..200 {
+        set(&store, &format!("a/{index}"), &long).await;
+    }
+    store.close().await;
+    path
+}
+
+fn damaged(path: &Path) -> String {
+    match Store::open(Options::file(path)) {
+        Err(error @ OpenError::Damaged { .. }) => error.to_string(),
+        Err(error) => panic!("another error: {error}"),
+        Ok(_) => panic!("opened"),
+    }
+}
+
+fn overwrite(path: &Path, at: u64, bytes: &[u8]) {
+    let mut file = fs::OpenOptions::new().write(true).open(path).unwrap();
+    file.seek(SeekFrom::Start(at)).unwrap();
+    file.write_all(bytes).unwrap();
+}
+
+fn change(path: &Path, statement: &str) {
+    rusqlite::Connection::open(path)
+        .unwrap()
+        .execute_batch(statement)
+        .unwrap();
+}
+
+#[tokio::test]
+async fn damage_is_named_set_aside_and_replaced() {
+    let folder = TempDir::new().unwrap();
+    let path = filled(&folder).await;
+    overwrite(&path, 0, b"no database at all");
+    let message = damaged(&path);
+    assert!(
+        message.contains("state.db") && message.contains("set it aside"),
+        "{message}"
+    );
+
+    let aside = Store::set_aside(&path).unwrap();
+    assert!(fs::read(&aside).unwrap().starts_with(b"no database at all"));
+    let name = aside.file_name().unwrap().to_string_lossy().into_owned();
+    assert!(name.starts_with("state.db.damaged-"), "{name}");
+    let store = Store::open(Options::file(&path)).unwrap();
+    assert!(store.snapshot().is_empty());
+    store.close().await;
+    let again = Store::set_aside(&path).unwrap();
+    assert_ne!(again, aside, "an older one is not overwritten");
+}
+
+#[tokio::test]
+async fn every_kind_of_damage_is_noticed() {
+    const PAGE: u64 = 4_096;
+    type Damage = fn(&Path);
+    let kinds: [(&str, Damage); 9] = [
+        ("an empty file", |path| fs::write(path, b"").unwrap()),
+        ("a page of zeros", |path| {
+            overwrite(path, 20 * PAGE, &[0; PAGE as usize])
+        }),
+        ("half a file", |path| {
+            let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+            file.set_len(40 * PAGE).unwrap();
+        }),
+        ("one letter in a value", |path| {
+            let bytes = fs::read(path).unwrap();
+            let at = bytes
+                .windows(8)
+                .position(|seen| seen == b"xxxxxxxx")
+                .unwrap();
+            overwrite(path, at as u64, b"y");
+        }),
+        ("a lost row", |path| {
+            change(path, "DELETE FROM history");
+        }),
+        ("a lost table", |path| change(path, "DROP TABLE log")),
+        ("a history that begins elsewhere", |path| {
+            change(path, "UPDATE history SET compacted = compacted + 1");
+        }),
+        ("another program's file", |path| {
+            change(path, "PRAGMA application_id = 0")
+        }),
+        ("a log without its main file", |path| {
+            fs::rename(path, path.with_extension("db-wal")).unwrap();
+        }),
+    ];
+    for (kind, damage) in kinds {
+        let folder = TempDir::new().unwrap();
+        let path = filled(&folder).await;
+        damage(&path);
+        let message = damaged(&path);
+        assert!(message.contains("state.db"), "{kind}: {message}");
+        Store::set_aside(&path).unwrap();
+        let store = Store::open(Options::file(&path));
+        assert!(store.is_ok(), "{kind}: no new database");
+    }
+}
+
+#[tokio::test]
+async fn a_lost_write_breaks_the_chain() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("state.db");
+    let store = Store::open(Options::file(&path)).unwrap();
+    set(&store, "a", "one").await;
+    let lost = set(&store, "a", "two").await;
+    set(&store, "a", "three").await;
+    store.close().await;
+    change(
+        &path,
+        &format!("DELETE FROM log WHERE revision = {}", lost.revision),
+    );
+    let message = damaged(&path);
+    assert!(message.contains("does not fit"), "{message}");
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused_and_left_alone() {
+    let folder = TempDir::new().unwrap();
+    let path = filled(&folder).await;
+    change(&path, "PRAGMA user_version = 9");
+    let error = Store::open(Options::file(&path)).unwrap_err();
+    assert!(
+        matches!(error, OpenError::NewerSchema { found: 9, .. }),
+        "{error}"
+    );
+    change(&path, "PRAGMA user_version = 1");
+    assert_eq!(
+        Store::open(Options::file(&path)).unwrap().snapshot().len(),
+        200
+    );
+}
+
+#[tokio::test]
+async fn a_folder_that_is_not_there_is_named() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("missing/state.db");
+    let error = Store::open(Options::file(&path)).unwrap_err();
+    assert!(error.to_string().contains("missing/state.db"), "{error}");
+}
+
+#[tokio::test]
+async fn a_full_database_reads_on_and_writes_again_later() {
+    let folder = TempDir::new().unwrap();
+    let mut options = Options::file(folder.path().join("state.db"));
+    options.size_limit = Some(1 << 20);
+    let store = Store::open(options.clone()).unwrap();
+    let long = "x".repeat(10_000);
+    let mut stored = 0;
+    let error = loop {
+        let key = format!("a/{stored}");
+        match store.commit(&key, Expect::Absent, put(&long)).await {
+            Ok(_) => stored += 1,
+            Err(error) => break error,
+        }
+        assert!(stored < 200, "the limit does not hold");
+    };
+    assert!(matches!(error, CommitError::Full), "{error}");
+    assert!(stored > 50);
+    let before = store.revision();
+    let listed = list(&store.snapshot(), "");
+    assert_eq!(listed.len(), stored);
+    let error = store
+        .commit("b", Expect::Any, put(&long))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, CommitError::Full), "{error}");
+    assert_eq!(store.revision(), before, "nothing of it is visible");
+    assert!(store.snapshot().get("b").is_none());
+
+    for index in 0..20 {
+        remove(&store, &format!("a/{index}")).await;
+    }
+    let written = set(&store, "b", &long).await;
+    assert!(written.revision > before);
+    store.close().await;
+    let store = Store::open(options).unwrap();
+    assert_eq!(store.snapshot().len(), stored - 20 + 1);
+}
+
+#[tokio::test]
+async fn history_gives_way_to_writes() {
+    let mut options = Options::in_memory();
+    options.size_limit = Some(1 << 20);
+    let store = Store::open(options).unwrap();
+    let long = "x".repeat(10_000);
+    let start = store.compacted();
+    for _ in 0..1_000 {
+        set(&store, "a", &long).await;
+    }
+    assert!(store.compacted() > start);
+}
