@@ -68,14 +68,25 @@ pub struct Backend {
     shared: Arc<Shared>,
 }
 
-/// A store could not be made, or the backend is not what it should be.
+/// A backend cannot be started.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the backend {backend} {}", death.reason)]
-pub struct LaunchError {
-    /// The name that the backend was given by its manifest.
-    pub backend: String,
-    /// What happened.
-    pub death: Death,
+pub enum LaunchError {
+    /// Its store died. Worth a retry.
+    #[error("the backend {backend} {}", death.reason)]
+    Died {
+        /// The name that its manifest gives.
+        backend: String,
+        /// What happened.
+        death: Death,
+    },
+    /// It is not what it should be, and never will be.
+    #[error("the backend {backend} {problem}")]
+    Unfit {
+        /// The name that its manifest gives.
+        backend: String,
+        /// Ends a sentence that begins with the backend's name.
+        problem: String,
+    },
 }
 
 impl Backend {
@@ -111,9 +122,13 @@ impl Backend {
     pub async fn launch(&self) -> Result<Instance, LaunchError> {
         let shared = &self.shared;
         let name = &shared.grants.name;
-        let failed = |death| LaunchError {
+        let died = |death| LaunchError::Died {
             backend: name.clone(),
             death,
+        };
+        let unfit = |problem| LaunchError::Unfit {
+            backend: name.clone(),
+            problem,
         };
         let mut guest = Guest::start(
             &shared.program,
@@ -123,15 +138,14 @@ impl Backend {
             shared.budget.clone(),
         )
         .await
-        .map_err(failed)?;
-        let described = guest.describe(shared.limits.start).await.map_err(failed)?;
-        let info = convert::info(described)
-            .map_err(|violation| failed(Death::blamed(violation.to_string())))?;
+        .map_err(died)?;
+        let described = guest.describe(shared.limits.start).await.map_err(died)?;
+        let info = convert::info(described).map_err(|violation| unfit(violation.to_string()))?;
         if info.name != *name {
-            return Err(failed(Death::blamed(format!(
-                "says that its name is {:?}: correct the manifest or the component",
+            return Err(unfit(format!(
+                "says that its name is {:?}: correct its manifest or the component",
                 info.name
-            ))));
+            )));
         }
         Ok(Instance::spawn(shared.clone(), guest, info))
     }
