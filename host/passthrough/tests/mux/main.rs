@@ -1,0 +1,11 @@
+//! The mux on a real socket, with a scripted engine behind it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod common;
+mod statuses;
+mod streams;
