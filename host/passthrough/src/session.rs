@@ -244,15 +244,4 @@ fn close_frame(end: End) -> Option<CloseFrame> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_reason_is_cut_at_a_character() {
-        let message = "ü".repeat(100);
-        let frame =
-            close_frame(End::Failed(EngineError::new(ErrorCode::Internal, message))).unwrap();
-        assert_eq!(frame.code, CloseCode::Error);
-        assert_eq!(frame.reason.len(), limits::CLOSE_REASON - 1);
-    }
-}
+mod tests;
