@@ -18,8 +18,13 @@ fn fill(node: &Node, value: &mut Value) {
     match value {
         Value::Object(map) => {
             for (name, property) in &node.properties {
-                let Some(default) = &property.default else { continue };
-                if map.get(name).is_none_or(|value| refused_null(value, property)) {
+                let Some(default) = &property.default else {
+                    continue;
+                };
+                if map
+                    .get(name)
+                    .is_none_or(|value| refused_null(value, property))
+                {
                     map.insert(name.clone(), default.clone());
                 }
             }
@@ -53,7 +58,10 @@ fn drop_nulls(node: &Node, value: &mut Value) {
     match value {
         Value::Object(map) => {
             map.retain(|name, value| {
-                let known = node.properties.get(name).or_else(|| node.additional.schema());
+                let known = node
+                    .properties
+                    .get(name)
+                    .or_else(|| node.additional.schema());
                 let Some(known) = known else { return true };
                 if refused_null(value, known) && known.default.is_none() {
                     return false;

@@ -57,7 +57,10 @@ impl ErrorKind {
     }
 
     fn shows_value(self) -> bool {
-        matches!(self, Self::Invalid | Self::TypeInvalid | Self::NotSupported | Self::Duplicate)
+        matches!(
+            self,
+            Self::Invalid | Self::TypeInvalid | Self::NotSupported | Self::Duplicate
+        )
     }
 }
 
@@ -78,8 +81,18 @@ pub struct FieldError {
 }
 
 impl FieldError {
-    pub(crate) fn new(kind: ErrorKind, field: impl fmt::Display, bad_value: Option<Value>, detail: impl Into<String>) -> Self {
-        Self { kind, field: field.to_string(), bad_value, detail: detail.into() }
+    pub(crate) fn new(
+        kind: ErrorKind,
+        field: impl fmt::Display,
+        bad_value: Option<Value>,
+        detail: impl Into<String>,
+    ) -> Self {
+        Self {
+            kind,
+            field: field.to_string(),
+            bad_value,
+            detail: detail.into(),
+        }
     }
 
     pub(crate) fn required(field: impl fmt::Display, detail: impl Into<String>) -> Self {
@@ -90,13 +103,30 @@ impl FieldError {
         Self::new(ErrorKind::Forbidden, field, None, detail)
     }
 
-    pub(crate) fn invalid(field: impl fmt::Display, bad_value: impl Into<Value>, detail: impl Into<String>) -> Self {
+    pub(crate) fn invalid(
+        field: impl fmt::Display,
+        bad_value: impl Into<Value>,
+        detail: impl Into<String>,
+    ) -> Self {
         Self::new(ErrorKind::Invalid, field, Some(bad_value.into()), detail)
     }
 
-    pub(crate) fn unsupported(field: impl fmt::Display, bad_value: impl Into<Value>, supported: &[&str]) -> Self {
-        let supported = supported.iter().map(|value| quoted(value)).collect::<Vec<_>>().join(", ");
-        Self::new(ErrorKind::NotSupported, field, Some(bad_value.into()), format!("supported values: {supported}"))
+    pub(crate) fn unsupported(
+        field: impl fmt::Display,
+        bad_value: impl Into<Value>,
+        supported: &[&str],
+    ) -> Self {
+        let supported = supported
+            .iter()
+            .map(|value| quoted(value))
+            .collect::<Vec<_>>()
+            .join(", ");
+        Self::new(
+            ErrorKind::NotSupported,
+            field,
+            Some(bad_value.into()),
+            format!("supported values: {supported}"),
+        )
     }
 
     /// The `reason` of a `Status` cause, say `FieldValueRequired`.
@@ -152,6 +182,13 @@ pub(crate) fn quoted(text: &str) -> String {
 pub(crate) fn shown(value: &Value) -> String {
     match value {
         Value::String(text) => quoted(text),
-        other => other.to_string().replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026"),
+        other => html_safe(&other.to_string()),
     }
+}
+
+/// JSON with the characters escaped that Go's encoder escapes.
+pub(crate) fn html_safe(json: &str) -> String {
+    json.replace('<', "\\u003c")
+        .replace('>', "\\u003e")
+        .replace('&', "\\u0026")
 }

@@ -4,6 +4,7 @@
 //! clock, no input or output. Its invariant: a [`Schema`] exists only if every construct in it is understood and
 //! enforced; whatever is not is refused by [`Schema::parse`], never accepted and then ignored.
 
+mod cel;
 mod defaulting;
 mod error;
 mod formats;
@@ -46,7 +47,10 @@ impl Schema {
     /// As for [`Schema::parse`].
     pub fn parse_at(prefix: &str, openapi_v3_schema: &Value) -> Result<Self, Vec<FieldError>> {
         let parsed = parse::parse(prefix, openapi_v3_schema)?;
-        Ok(Self { root: Arc::new(parsed.root), warnings: parsed.warnings.into() })
+        Ok(Self {
+            root: Arc::new(parsed.root),
+            warnings: parsed.warnings.into(),
+        })
     }
 
     /// Removes the keywords that no schema knows, as upstream does before it judges a definition; returns their dotted

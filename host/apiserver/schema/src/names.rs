@@ -13,8 +13,11 @@ fn is_lower_alphanumeric(byte: u8) -> bool {
 fn is_dns_label(text: &str) -> bool {
     let bytes = text.as_bytes();
     let ends = [bytes.first(), bytes.last()];
-    ends.iter().all(|end| end.is_some_and(|byte| is_lower_alphanumeric(*byte)))
-        && bytes.iter().all(|byte| is_lower_alphanumeric(*byte) || *byte == b'-')
+    ends.iter()
+        .all(|end| end.is_some_and(|byte| is_lower_alphanumeric(*byte)))
+        && bytes
+            .iter()
+            .all(|byte| is_lower_alphanumeric(*byte) || *byte == b'-')
 }
 
 fn too_long(text: &str, limit: usize) -> Option<String> {
@@ -30,7 +33,10 @@ pub(crate) fn dns1035_label(text: &str) -> Vec<String> {
          is '[a-z]([-a-z0-9]*[a-z0-9])?')"
             .to_owned()
     });
-    too_long(text, LABEL_LIMIT).into_iter().chain(wrong).collect()
+    too_long(text, LABEL_LIMIT)
+        .into_iter()
+        .chain(wrong)
+        .collect()
 }
 
 /// What keeps a text from being a DNS label of RFC 1123.
@@ -41,7 +47,10 @@ pub(crate) fn dns1123_label(text: &str) -> Vec<String> {
          '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
             .to_owned()
     });
-    too_long(text, LABEL_LIMIT).into_iter().chain(wrong).collect()
+    too_long(text, LABEL_LIMIT)
+        .into_iter()
+        .chain(wrong)
+        .collect()
 }
 
 fn dns1123_subdomain(text: &str) -> Vec<String> {
@@ -51,14 +60,20 @@ fn dns1123_subdomain(text: &str) -> Vec<String> {
          '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
             .to_owned()
     });
-    too_long(text, SUBDOMAIN_LIMIT).into_iter().chain(wrong).collect()
+    too_long(text, SUBDOMAIN_LIMIT)
+        .into_iter()
+        .chain(wrong)
+        .collect()
 }
 
 fn is_name_part(text: &str) -> bool {
     let bytes = text.as_bytes();
     let ends = [bytes.first(), bytes.last()];
-    ends.iter().all(|end| end.is_some_and(u8::is_ascii_alphanumeric))
-        && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
+    ends.iter()
+        .all(|end| end.is_some_and(u8::is_ascii_alphanumeric))
+        && bytes
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
 }
 
 /// What keeps a text from being the key of a label: a name, with or without a DNS prefix.
@@ -73,7 +88,11 @@ pub(crate) fn qualified_name(text: &str) -> Vec<String> {
             if prefix.is_empty() {
                 problems.push("prefix part must be non-empty".to_owned());
             } else {
-                problems.extend(dns1123_subdomain(prefix).into_iter().map(|problem| format!("prefix part {problem}")));
+                problems.extend(
+                    dns1123_subdomain(prefix)
+                        .into_iter()
+                        .map(|problem| format!("prefix part {problem}")),
+                );
             }
             name
         }
@@ -101,12 +120,21 @@ pub(crate) fn label_value(text: &str) -> Vec<String> {
          validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
             .to_owned()
     });
-    too_long(text, LABEL_LIMIT).into_iter().chain(wrong).collect()
+    too_long(text, LABEL_LIMIT)
+        .into_iter()
+        .chain(wrong)
+        .collect()
 }
 
 /// What keeps a text from being one segment of a path.
 pub(crate) fn path_segment(text: &str) -> impl Iterator<Item = String> {
-    let whole = [".", ".."].into_iter().filter(move |name| *name == text).map(|name| format!("may not be '{name}'"));
-    let parts = ["/", "%"].into_iter().filter(move |part| text.contains(part)).map(|part| format!("may not contain '{part}'"));
+    let whole = [".", ".."]
+        .into_iter()
+        .filter(move |name| *name == text)
+        .map(|name| format!("may not be '{name}'"));
+    let parts = ["/", "%"]
+        .into_iter()
+        .filter(move |part| text.contains(part))
+        .map(|part| format!("may not contain '{part}'"));
     whole.chain(parts)
 }

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use std::sync::Arc;
+
 use regex::Regex;
 use serde_json::{Number, Value};
 
+use crate::cel::Rule;
 use crate::formats::Format;
 
 /// How deep schemas and the objects under them may nest. Far above what people write, low enough that recursion
@@ -98,6 +101,9 @@ pub(crate) struct Node {
     pub(crate) additional: Additional,
     pub(crate) items: Option<Box<Node>>,
     pub(crate) checks: Checks,
+    pub(crate) rules: Arc<[Rule]>,
+    /// Whether there are rules here or below.
+    pub(crate) has_rules: bool,
 }
 
 /// The value validation of one schema.

@@ -18,13 +18,29 @@ enum Field {
     Objects(&'static str, &'static [&'static str]),
 }
 
-const OWNER_FIELDS: [&str; 6] = ["apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion"];
-const MANAGER_FIELDS: [&str; 7] =
-    ["manager", "operation", "apiVersion", "time", "fieldsType", "fieldsV1", "subresource"];
+const OWNER_FIELDS: [&str; 6] = [
+    "apiVersion",
+    "kind",
+    "name",
+    "uid",
+    "controller",
+    "blockOwnerDeletion",
+];
+const MANAGER_FIELDS: [&str; 7] = [
+    "manager",
+    "operation",
+    "apiVersion",
+    "time",
+    "fieldsType",
+    "fieldsV1",
+    "subresource",
+];
 
 fn field_of(name: &str) -> Option<Field> {
     Some(match name {
-        "name" | "generateName" | "namespace" | "selfLink" | "resourceVersion" | "uid" => Field::Text,
+        "name" | "generateName" | "namespace" | "selfLink" | "resourceVersion" | "uid" => {
+            Field::Text
+        }
         "generation" | "deletionGracePeriodSeconds" => Field::Integer,
         "creationTimestamp" | "deletionTimestamp" => Field::Time,
         "labels" | "annotations" => Field::TextMap,
@@ -50,24 +66,30 @@ fn json_type(value: &Value) -> &'static str {
 fn misfit(name: &str, field: Field, value: &Value) -> Option<String> {
     let wrong = |value: &Value, expected: &str| {
         let found = json_type(value);
-        Some(format!("json: cannot unmarshal {found} into Go struct field ObjectMeta.{name} of type {expected}"))
+        Some(format!(
+            "json: cannot unmarshal {found} into Go struct field ObjectMeta.{name} of type {expected}"
+        ))
     };
-    let text = |value: &Value| (!value.is_string() && !value.is_null()).then(|| wrong(value, "string")).flatten();
+    let text = |value: &Value| {
+        (!value.is_string() && !value.is_null())
+            .then(|| wrong(value, "string"))
+            .flatten()
+    };
     match (field, value) {
         (_, Value::Null) | (Field::Text, Value::String(_)) => None,
         (Field::Text, _) => wrong(value, if name == "uid" { "types.UID" } else { "string" }),
         (Field::Integer, value) => (!value.is_i64()).then(|| wrong(value, "int64")).flatten(),
-        (Field::Time, Value::String(time)) => {
-            (!time.parse::<jiff::Timestamp>().is_ok()).then(|| format!("parsing time {value} as RFC 3339 failed"))
-        }
+        (Field::Time, Value::String(time)) => (!time.parse::<jiff::Timestamp>().is_ok())
+            .then(|| format!("parsing time {value} as RFC 3339 failed")),
         (Field::Time, _) => wrong(value, "string"),
         (Field::TextMap, Value::Object(map)) => map.values().find_map(text),
         (Field::TextMap, _) => wrong(value, "map[string]string"),
         (Field::TextList, Value::Array(list)) => list.iter().find_map(text),
         (Field::TextList, _) => wrong(value, "[]string"),
-        (Field::Objects(kind, _), Value::Array(list)) => {
-            list.iter().find(|entry| !entry.is_object()).and_then(|entry| wrong(entry, kind))
-        }
+        (Field::Objects(kind, _), Value::Array(list)) => list
+            .iter()
+            .find(|entry| !entry.is_object())
+            .and_then(|entry| wrong(entry, kind)),
         (Field::Objects(kind, _), _) => wrong(value, &format!("[]{kind}")),
     }
 }
@@ -106,23 +128,40 @@ fn visit(node: &Node, value: &Value, resource: bool, path: &Path<'_>) -> Result<
 fn check_resource(map: &Map<String, Value>, path: &Path<'_>) -> Result<(), FieldError> {
     for name in ["apiVersion", "kind"] {
         if let Some(value) = map.get(name).filter(|value| !value.is_string()) {
-            return Err(FieldError::invalid(path.field(name), value.clone(), "must be a string"));
+            return Err(FieldError::invalid(
+                path.field(name),
+                value.clone(),
+                "must be a string",
+            ));
         }
     }
-    let Some(metadata) = map.get("metadata") else { return Ok(()) };
+    let Some(metadata) = map.get("metadata") else {
+        return Ok(());
+    };
     let problem = match metadata {
         Value::Null => None,
-        Value::Object(fields) => {
-            fields.iter().find_map(|(name, value)| misfit(name, field_of(name)?, value))
-        }
-        other => Some(format!("json: cannot unmarshal {} into Go value of type v1.ObjectMeta", json_type(other))),
+        Value::Object(fields) => fields
+            .iter()
+            .find_map(|(name, value)| misfit(name, field_of(name)?, value)),
+        other => Some(format!(
+            "json: cannot unmarshal {} into Go value of type v1.ObjectMeta",
+            json_type(other)
+        )),
     };
-    problem.map_or(Ok(()), |problem| Err(FieldError::invalid(path.field("metadata"), metadata.clone(), problem)))
+    problem.map_or(Ok(()), |problem| {
+        Err(FieldError::invalid(
+            path.field("metadata"),
+            metadata.clone(),
+            problem,
+        ))
+    })
 }
 
 /// Removes what metadata does not have, from an embedded resource's metadata; adds the paths to `removed`.
 pub(crate) fn prune(metadata: &mut Value, path: &Path<'_>, removed: &mut Vec<String>) {
-    let Value::Object(fields) = metadata else { return };
+    let Value::Object(fields) = metadata else {
+        return;
+    };
     fields.retain(|name, value| {
         let path = path.field(name);
         match field_of(name) {

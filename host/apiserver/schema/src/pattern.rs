@@ -7,14 +7,19 @@ pub(crate) fn compile(pattern: &str) -> Result<Option<Regex>, String> {
     if pattern.is_empty() {
         return Ok(None);
     }
-    Regex::new(pattern).map(Some).map_err(|error| explain(pattern, &error))
+    Regex::new(pattern)
+        .map(Some)
+        .map_err(|error| explain(pattern, &error))
 }
 
 /// Go's words for the most common mistakes; the library's own for the rest.
 fn explain(pattern: &str, error: &regex::Error) -> String {
     let text = error.to_string();
     let prefix = "error parsing regexp:";
-    if let Some(construct) = ["(?=", "(?!", "(?<=", "(?<!"].into_iter().find(|construct| pattern.contains(construct)) {
+    if let Some(construct) = ["(?=", "(?!", "(?<=", "(?<!"]
+        .into_iter()
+        .find(|construct| pattern.contains(construct))
+    {
         // RE2 names what it read so far: `(?<` alone is a group's name to it.
         let shown = construct.get(..3).unwrap_or(construct);
         return format!("{prefix} invalid or unsupported Perl syntax: `{shown}`");
@@ -25,6 +30,10 @@ fn explain(pattern: &str, error: &regex::Error) -> String {
     if text.contains("unopened group") {
         return format!("{prefix} unexpected ): `{pattern}`");
     }
-    let reason = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
+    let reason = text
+        .lines()
+        .last()
+        .unwrap_or_default()
+        .trim_start_matches("error: ");
     format!("{prefix} {reason}: `{pattern}`")
 }

@@ -19,18 +19,36 @@ enum Unknown {
 /// Removes unknown fields from an object; returns their paths, sorted.
 pub(crate) fn prune(root: &Node, object: &mut Value) -> Vec<String> {
     let mut removed = Vec::new();
-    prune_value(Some(root), true, policy(Some(root)), object, &Path::Root(""), &mut removed);
+    prune_value(
+        Some(root),
+        true,
+        policy(Some(root)),
+        object,
+        &Path::Root(""),
+        &mut removed,
+    );
     removed.sort();
     removed
 }
 
 /// Removes unknown fields from a value below the root.
 pub(crate) fn prune_embedded(node: &Node, value: &mut Value) {
-    prune_value(Some(node), node.embedded, policy(Some(node)), value, &Path::Root(""), &mut Vec::new());
+    prune_value(
+        Some(node),
+        node.embedded,
+        policy(Some(node)),
+        value,
+        &Path::Root(""),
+        &mut Vec::new(),
+    );
 }
 
 fn policy(node: Option<&Node>) -> Unknown {
-    if node.is_some_and(|node| node.preserve_unknown) { Unknown::Keep } else { Unknown::Remove }
+    if node.is_some_and(|node| node.preserve_unknown) {
+        Unknown::Keep
+    } else {
+        Unknown::Remove
+    }
 }
 
 fn prune_value(
@@ -68,9 +86,20 @@ fn prune_value(
                 return;
             }
             // A list that keeps the unknown hands that down to its items.
-            let unknown = if unknown == Unknown::Keep { unknown } else { policy(item) };
+            let unknown = if unknown == Unknown::Keep {
+                unknown
+            } else {
+                policy(item)
+            };
             for (index, value) in items.iter_mut().enumerate() {
-                prune_value(item, embedded(item), unknown, value, &path.index(index), removed);
+                prune_value(
+                    item,
+                    embedded(item),
+                    unknown,
+                    value,
+                    &path.index(index),
+                    removed,
+                );
             }
         }
         _ => {}

@@ -16,9 +16,15 @@ static HOSTNAME: LazyLock<Option<Regex>> = LazyLock::new(|| {
 static MAC: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let groups = |digits: usize, separator: &str, counts: [usize; 3]| {
         let group = format!("[0-9a-fA-F]{{{digits}}}");
-        counts.map(|count| format!("{group}({separator}{group}){{{}}}", count - 1)).join("|")
+        counts
+            .map(|count| format!("{group}({separator}{group}){{{}}}", count - 1))
+            .join("|")
     };
-    let forms = [groups(2, ":", [6, 8, 20]), groups(2, "-", [6, 8, 20]), groups(4, r"\.", [3, 4, 10])];
+    let forms = [
+        groups(2, ":", [6, 8, 20]),
+        groups(2, "-", [6, 8, 20]),
+        groups(4, r"\.", [3, 4, 10]),
+    ];
     Regex::new(&format!("^({})$", forms.join("|"))).ok()
 });
 
@@ -28,7 +34,9 @@ const HOSTNAME_LIMIT: usize = 255;
 const LABEL_LIMIT: usize = 63;
 
 pub(super) fn is_hostname(text: &str) -> bool {
-    HOSTNAME.as_ref().is_some_and(|hostname| hostname.is_match(text))
+    HOSTNAME
+        .as_ref()
+        .is_some_and(|hostname| hostname.is_match(text))
         && text.len() <= HOSTNAME_LIMIT
         && text.split('.').all(|label| label.len() <= LABEL_LIMIT)
 }
@@ -43,7 +51,9 @@ pub(super) fn is_ipv6(text: &str) -> bool {
 }
 
 pub(super) fn is_cidr(text: &str) -> bool {
-    let Some((address, bits)) = text.split_once('/') else { return false };
+    let Some((address, bits)) = text.split_once('/') else {
+        return false;
+    };
     let limit = match address.parse() {
         Ok(IpAddr::V4(_)) => 32,
         Ok(IpAddr::V6(_)) => 128,
@@ -65,7 +75,9 @@ pub(super) fn is_email(text: &str) -> bool {
         Some(_) => return false,
         None => text,
     };
-    let Some((local, domain)) = address.rsplit_once('@') else { return false };
+    let Some((local, domain)) = address.rsplit_once('@') else {
+        return false;
+    };
     let quoted = local.len() > 2 && local.starts_with('"') && local.ends_with('"');
     let literal = domain.starts_with('[') && domain.ends_with(']');
     (quoted || is_dot_atom(local)) && (literal || is_dot_atom(domain))
@@ -76,12 +88,17 @@ fn is_atom_char(c: char) -> bool {
 }
 
 fn is_dot_atom(text: &str) -> bool {
-    text.split('.').all(|atom| !atom.is_empty() && atom.chars().all(is_atom_char))
+    text.split('.')
+        .all(|atom| !atom.is_empty() && atom.chars().all(is_atom_char))
 }
 
 fn is_display_name(name: &str) -> bool {
     let quoted = name.len() >= 2 && name.starts_with('"') && name.ends_with('"');
-    name.is_empty() || quoted || name.split_whitespace().all(|word| word.chars().all(|c| is_atom_char(c) || c == '.'))
+    name.is_empty()
+        || quoted
+        || name
+            .split_whitespace()
+            .all(|word| word.chars().all(|c| is_atom_char(c) || c == '.'))
 }
 
 /// What may stand in a request: an absolute URI or an absolute path.
@@ -92,7 +109,9 @@ pub(super) fn is_request_uri(text: &str) -> bool {
     if text == "*" {
         return true;
     }
-    let Some((scheme, rest)) = split_scheme(text) else { return false };
+    let Some((scheme, rest)) = split_scheme(text) else {
+        return false;
+    };
     let rest = rest.split_once('?').map_or(rest, |(path, _)| path);
     match rest.strip_prefix("//") {
         Some(authority) if !scheme.is_empty() || !rest.starts_with("///") => {
@@ -127,14 +146,21 @@ fn is_authority(text: &str) -> bool {
         },
         None => host.split_at(host.find(':').unwrap_or(host.len())),
     };
-    let port_ok = port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.chars().all(|c| c.is_ascii_digit()));
-    port_ok && is_escaped(host) && !host.contains([' ', '<', '>', '"', '\\', '^', '`', '{', '|', '}'])
+    let port_ok = port.is_empty()
+        || port
+            .strip_prefix(':')
+            .is_some_and(|port| port.chars().all(|c| c.is_ascii_digit()));
+    port_ok
+        && is_escaped(host)
+        && !host.contains([' ', '<', '>', '"', '\\', '^', '`', '{', '|', '}'])
 }
 
 /// Whether every `%` begins an escape.
 fn is_escaped(text: &str) -> bool {
     text.split('%').skip(1).all(|escape| {
         let mut digits = escape.chars();
-        [digits.next(), digits.next()].iter().all(|digit| digit.is_some_and(|digit| digit.is_ascii_hexdigit()))
+        [digits.next(), digits.next()]
+            .iter()
+            .all(|digit| digit.is_some_and(|digit| digit.is_ascii_hexdigit()))
     })
 }

@@ -13,23 +13,39 @@ static CARD: LazyLock<Option<Regex>> = LazyLock::new(|| {
 
 /// The digits of `text` without spaces and dashes; none if anything else is in it.
 fn digits(text: &str, last: &str) -> Option<Vec<u32>> {
-    let text: String = text.chars().filter(|c| !c.is_whitespace() && *c != '-').collect();
+    let text: String = text
+        .chars()
+        .filter(|c| !c.is_whitespace() && *c != '-')
+        .collect();
     let count = text.chars().count();
     let digit = |(index, c): (usize, char)| {
-        c.to_digit(10).or_else(|| (index + 1 == count && last.contains(c)).then_some(10))
+        c.to_digit(10)
+            .or_else(|| (index + 1 == count && last.contains(c)).then_some(10))
     };
     text.chars().enumerate().map(digit).collect()
 }
 
 pub(super) fn is_isbn10(text: &str) -> bool {
-    let Some(digits) = digits(text, "X") else { return false };
-    let sum: u32 = digits.iter().zip(1..).map(|(digit, position)| digit * position).sum();
+    let Some(digits) = digits(text, "X") else {
+        return false;
+    };
+    let sum: u32 = digits
+        .iter()
+        .zip(1..)
+        .map(|(digit, position)| digit * position)
+        .sum();
     digits.len() == 10 && sum % 11 == 0
 }
 
 pub(super) fn is_isbn13(text: &str) -> bool {
-    let Some(digits) = digits(text, "") else { return false };
-    let sum: u32 = digits.iter().zip([1, 3].into_iter().cycle()).map(|(digit, weight)| digit * weight).sum();
+    let Some(digits) = digits(text, "") else {
+        return false;
+    };
+    let sum: u32 = digits
+        .iter()
+        .zip([1, 3].into_iter().cycle())
+        .map(|(digit, weight)| digit * weight)
+        .sum();
     digits.len() == 13 && sum % 10 == 0
 }
 
@@ -44,6 +60,12 @@ pub(super) fn is_credit_card(text: &str) -> bool {
         doubled if doubled > 9 => doubled - 9,
         doubled => doubled,
     };
-    let sum: u32 = text.chars().rev().filter_map(|c| c.to_digit(10)).enumerate().map(luhn).sum();
+    let sum: u32 = text
+        .chars()
+        .rev()
+        .filter_map(|c| c.to_digit(10))
+        .enumerate()
+        .map(luhn)
+        .sum();
     CARD.as_ref().is_some_and(|card| card.is_match(&text)) && sum % 10 == 0
 }

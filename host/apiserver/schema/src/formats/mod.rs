@@ -18,7 +18,10 @@ pub(crate) struct Format {
 impl Format {
     /// The format of that name, if it is one that is checked.
     pub(crate) fn parse(name: &str) -> Option<Self> {
-        Some(Self { name: name.to_owned(), check: check_of(name)? })
+        Some(Self {
+            name: name.to_owned(),
+            check: check_of(name)?,
+        })
     }
 
     pub(crate) fn accepts(&self, text: &str) -> bool {

@@ -5,11 +5,13 @@ use std::sync::LazyLock;
 use jiff::civil::Date;
 use regex::Regex;
 
-static DATE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new("^[0-9]{4}-[0-9]{2}-[0-9]{2}$").ok());
+static DATE: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new("^[0-9]{4}-[0-9]{2}-[0-9]{2}$").ok());
 static TIME: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new("^([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](.[0-9]+)?(z|[+-][0-9]{2}:[0-9]{2})$").ok()
 });
-static PARTS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"((?:-\s?)?[0-9]+)\s*([A-Za-zµ]+)").ok());
+static PARTS: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"((?:-\s?)?[0-9]+)\s*([A-Za-zµ]+)").ok());
 
 /// RFC 3339's full date.
 pub(super) fn is_date(text: &str) -> bool {
@@ -19,7 +21,9 @@ pub(super) fn is_date(text: &str) -> bool {
 /// RFC 3339's date and time, in either case.
 pub(super) fn is_date_time(text: &str) -> bool {
     let lower = text.to_lowercase();
-    let Some((date, time)) = lower.split_once('t') else { return false };
+    let Some((date, time)) = lower.split_once('t') else {
+        return false;
+    };
     is_date(date) && TIME.as_ref().is_some_and(|pattern| pattern.is_match(time))
 }
 
@@ -37,7 +41,9 @@ fn unit_nanos(unit: &str) -> Option<i64> {
         (&["d"], "day", 86_400 * SECOND),
         (&["w", "wk"], "week", 604_800 * SECOND),
     ];
-    let found = units.iter().find(|(exact, prefix, _)| exact.contains(&unit.as_str()) || unit.starts_with(prefix));
+    let found = units
+        .iter()
+        .find(|(exact, prefix, _)| exact.contains(&unit.as_str()) || unit.starts_with(prefix));
     found.map(|(.., nanos)| *nanos)
 }
 
@@ -48,9 +54,18 @@ pub(crate) fn parse_duration(text: &str) -> Option<i64> {
     }
     let mut total = None;
     for part in PARTS.as_ref()?.captures_iter(text) {
-        let number: i64 = part.get(1)?.as_str().replace(char::is_whitespace, "").parse().ok()?;
+        let number: i64 = part
+            .get(1)?
+            .as_str()
+            .replace(char::is_whitespace, "")
+            .parse()
+            .ok()?;
         if let Some(nanos) = unit_nanos(part.get(2)?.as_str()) {
-            total = Some(total.unwrap_or(0_i64).saturating_add(number.saturating_mul(nanos)));
+            total = Some(
+                total
+                    .unwrap_or(0_i64)
+                    .saturating_add(number.saturating_mul(nanos)),
+            );
         }
     }
     total
@@ -67,9 +82,13 @@ fn parse_go(text: &str) -> Option<i64> {
     }
     let mut total: i128 = 0;
     while !rest.is_empty() || total == 0 && text.is_empty() {
-        let number_end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').filter(|end| *end > 0)?;
+        let number_end = rest
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .filter(|end| *end > 0)?;
         let (number, tail) = rest.split_at(number_end);
-        let unit_end = tail.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(tail.len());
+        let unit_end = tail
+            .find(|c: char| c.is_ascii_digit() || c == '.')
+            .unwrap_or(tail.len());
         let (unit, tail) = tail.split_at(unit_end);
         let nanos: i128 = match unit {
             "ns" => 1,

@@ -18,9 +18,17 @@ fn visit(node: &Node, path: &Path<'_>, errors: &mut Vec<FieldError>) {
         let mut pruned = default.clone();
         pruning::prune_embedded(node, &mut pruned);
         if pruned != *default {
-            errors.push(FieldError::invalid(&field, default.clone(), "must not have unknown fields"));
+            errors.push(FieldError::invalid(
+                &field,
+                default.clone(),
+                "must not have unknown fields",
+            ));
         }
-        errors.extend(validate::validate_default(node, default, &field.to_string()));
+        errors.extend(validate::validate_default(
+            node,
+            default,
+            &field.to_string(),
+        ));
     }
     // No way into additionalProperties: upstream neither checks nor forbids the defaults there.
     if let Some(item) = &node.items {

@@ -14,15 +14,47 @@ enum Holds {
 }
 
 /// The members of a rule.
-const RULE_KEYWORDS: [&str; 6] = ["rule", "message", "messageExpression", "reason", "fieldPath", "optionalOldSelf"];
+const RULE_KEYWORDS: [&str; 6] = [
+    "rule",
+    "message",
+    "messageExpression",
+    "reason",
+    "fieldPath",
+    "optionalOldSelf",
+];
 
 fn holds(keyword: &str) -> Option<Holds> {
     Some(match keyword {
-        "id" | "$schema" | "$ref" | "description" | "type" | "format" | "title" | "default" | "maximum"
-        | "exclusiveMaximum" | "minimum" | "exclusiveMinimum" | "maxLength" | "minLength" | "pattern" | "maxItems"
-        | "minItems" | "uniqueItems" | "multipleOf" | "enum" | "maxProperties" | "minProperties" | "required"
-        | "nullable" | "example" | "x-kubernetes-preserve-unknown-fields" | "x-kubernetes-embedded-resource"
-        | "x-kubernetes-int-or-string" | "x-kubernetes-list-map-keys" | "x-kubernetes-list-type"
+        "id"
+        | "$schema"
+        | "$ref"
+        | "description"
+        | "type"
+        | "format"
+        | "title"
+        | "default"
+        | "maximum"
+        | "exclusiveMaximum"
+        | "minimum"
+        | "exclusiveMinimum"
+        | "maxLength"
+        | "minLength"
+        | "pattern"
+        | "maxItems"
+        | "minItems"
+        | "uniqueItems"
+        | "multipleOf"
+        | "enum"
+        | "maxProperties"
+        | "minProperties"
+        | "required"
+        | "nullable"
+        | "example"
+        | "x-kubernetes-preserve-unknown-fields"
+        | "x-kubernetes-embedded-resource"
+        | "x-kubernetes-int-or-string"
+        | "x-kubernetes-list-map-keys"
+        | "x-kubernetes-list-type"
         | "x-kubernetes-map-type" => Holds::Plain,
         "not" | "additionalProperties" | "additionalItems" => Holds::Schema,
         "allOf" | "anyOf" | "oneOf" => Holds::SchemaList,
@@ -49,7 +81,11 @@ pub(crate) fn prune_unknown(schema: &mut Value) -> Vec<String> {
 }
 
 fn join(path: &str, name: &str) -> String {
-    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+    if path.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{path}.{name}")
+    }
 }
 
 fn schema_at(schema: &mut Value, path: &str, removed: &mut Vec<String>) {
@@ -66,7 +102,9 @@ fn schema_at(schema: &mut Value, path: &str, removed: &mut Vec<String>) {
             Some(Holds::SchemaList) => list_at(value, &path, removed),
             Some(Holds::SchemaMap) => {
                 if let Value::Object(entries) = value {
-                    entries.iter_mut().for_each(|(name, entry)| schema_at(entry, &join(&path, name), removed));
+                    entries
+                        .iter_mut()
+                        .for_each(|(name, entry)| schema_at(entry, &join(&path, name), removed));
                 }
             }
             Some(Holds::SchemaOrList) if value.is_array() => list_at(value, &path, removed),

@@ -17,6 +17,7 @@ use crate::node::Node;
 use crate::path::Path;
 
 pub(crate) use keywords::prune_unknown;
+pub(crate) use props::RuleProps;
 
 /// What parsing a sound schema gives.
 pub(crate) struct Parsed {
@@ -30,19 +31,31 @@ pub(crate) fn parse(prefix: &str, schema: &Value) -> Result<Parsed, Vec<FieldErr
     let props = props::read(schema, &path)?;
     let unsupported = general::unsupported(&props, &path);
     let mut errors = Vec::new();
+    let mut rule_errors = Vec::new();
     let mut root = None;
     if unsupported.is_none() {
         errors = structural::check(&props, &path);
         if errors.is_empty() {
-            let node = compile::compile(&props, &path)?;
-            errors = defaults::check(&node, &path);
-            root = Some(node);
+            let compiled = compile::compile(&props, &path)?;
+            errors = defaults::check(&compiled.root, &path);
+            if errors.is_empty() {
+                rule_errors = compiled.rule_errors;
+            }
+            root = Some(compiled.root);
         }
     }
-    errors.extend(general::check(&props, &path));
+    let general = general::check(&props, &path);
+    // The errors of rules are told once the schema itself is sound.
+    if general.is_empty() {
+        errors.extend(rule_errors);
+    }
+    errors.extend(general);
     match (root, unsupported) {
         _ if !errors.is_empty() => Err(errors),
-        (Some(root), None) => Ok(Parsed { root, warnings: general::warnings(&props) }),
+        (Some(root), None) => Ok(Parsed {
+            root,
+            warnings: general::warnings(&props),
+        }),
         (_, unsupported) => Err(unsupported.into_iter().collect()),
     }
 }

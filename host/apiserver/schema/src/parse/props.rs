@@ -104,7 +104,11 @@ impl<'a> Props<'a> {
 pub(super) fn read<'a>(schema: &'a Value, path: &Path<'_>) -> Result<Props<'a>, Vec<FieldError>> {
     let mut reader = Reader { errors: Vec::new() };
     let props = reader.schema(schema, path, 0);
-    if reader.errors.is_empty() { Ok(props) } else { Err(reader.errors) }
+    if reader.errors.is_empty() {
+        Ok(props)
+    } else {
+        Err(reader.errors)
+    }
 }
 
 struct Reader {
@@ -113,13 +117,20 @@ struct Reader {
 
 impl Reader {
     fn refuse(&mut self, path: &Path<'_>, value: &Value, expected: &str) {
-        self.errors.push(FieldError::invalid(path, value.clone(), format!("must be {expected}")));
+        self.errors.push(FieldError::invalid(
+            path,
+            value.clone(),
+            format!("must be {expected}"),
+        ));
     }
 
     fn schema<'a>(&mut self, value: &'a Value, path: &Path<'_>, depth: usize) -> Props<'a> {
         let mut props = Props::default();
         if depth > MAX_DEPTH {
-            self.errors.push(FieldError::forbidden(path, format!("must not be nested more than {MAX_DEPTH} levels deep")));
+            self.errors.push(FieldError::forbidden(
+                path,
+                format!("must not be nested more than {MAX_DEPTH} levels deep"),
+            ));
             return props;
         }
         let Value::Object(map) = value else {
@@ -132,7 +143,14 @@ impl Reader {
         props
     }
 
-    fn keyword<'a>(&mut self, props: &mut Props<'a>, keyword: &str, value: &'a Value, path: &Path<'_>, depth: usize) {
+    fn keyword<'a>(
+        &mut self,
+        props: &mut Props<'a>,
+        keyword: &str,
+        value: &'a Value,
+        path: &Path<'_>,
+        depth: usize,
+    ) {
         match keyword {
             "id" => props.id = self.text(value, path),
             "$schema" => props.schema = self.text(value, path),
@@ -169,7 +187,9 @@ impl Reader {
             "not" => props.not = Some(Box::new(self.schema(value, path, depth))),
             "properties" => {
                 for (name, value) in self.map(value, path).into_iter().flatten() {
-                    props.properties.insert(name, self.schema(value, &path.key(name), depth));
+                    props
+                        .properties
+                        .insert(name, self.schema(value, &path.key(name), depth));
                 }
             }
             "additionalProperties" => {
@@ -185,7 +205,9 @@ impl Reader {
             "externalDocs" => props.external_docs = true,
             "example" => props.example = true,
             "nullable" => props.nullable = self.flag(value, path),
-            "x-kubernetes-preserve-unknown-fields" => props.preserve_unknown = Some(self.flag(value, path)),
+            "x-kubernetes-preserve-unknown-fields" => {
+                props.preserve_unknown = Some(self.flag(value, path))
+            }
             "x-kubernetes-embedded-resource" => props.embedded = self.flag(value, path),
             "x-kubernetes-int-or-string" => props.int_or_string = self.flag(value, path),
             "x-kubernetes-list-map-keys" => props.list_map_keys = self.texts(value, path),
@@ -193,18 +215,26 @@ impl Reader {
             "x-kubernetes-map-type" => props.map_type = Some(self.text(value, path)),
             "x-kubernetes-validations" => {
                 let rules = self.list(value, path).iter().enumerate();
-                props.rules = rules.map(|(index, rule)| self.rule(rule, &path.index(index))).collect();
+                props.rules = rules
+                    .map(|(index, rule)| self.rule(rule, &path.index(index)))
+                    .collect();
             }
             _ => {
                 debug_assert!(!is_known(keyword), "{keyword} is known and not read");
-                self.errors.push(FieldError::forbidden(path, "is not a keyword of schemas"));
+                self.errors
+                    .push(FieldError::forbidden(path, "is not a keyword of schemas"));
             }
         }
     }
 
     fn rule<'a>(&mut self, value: &'a Value, path: &Path<'_>) -> RuleProps<'a> {
         let mut rule = RuleProps::default();
-        for (name, value) in self.map(value, path).into_iter().flatten().filter(|(_, value)| !value.is_null()) {
+        for (name, value) in self
+            .map(value, path)
+            .into_iter()
+            .flatten()
+            .filter(|(_, value)| !value.is_null())
+        {
             let path = path.field(name);
             match name.as_str() {
                 "rule" => rule.rule = self.text(value, &path),
@@ -213,7 +243,9 @@ impl Reader {
                 "reason" => rule.reason = Some(self.text(value, &path)),
                 "fieldPath" => rule.field_path = self.text(value, &path),
                 "optionalOldSelf" => rule.optional_old_self = Some(self.flag(value, &path)),
-                _ => self.errors.push(FieldError::forbidden(&path, "is not a member of rules")),
+                _ => self
+                    .errors
+                    .push(FieldError::forbidden(&path, "is not a member of rules")),
             }
         }
         rule
@@ -221,7 +253,9 @@ impl Reader {
 
     fn schemas<'a>(&mut self, value: &'a Value, path: &Path<'_>, depth: usize) -> Vec<Props<'a>> {
         let entries = self.list(value, path).iter().enumerate();
-        entries.map(|(index, value)| self.schema(value, &path.index(index), depth)).collect()
+        entries
+            .map(|(index, value)| self.schema(value, &path.index(index), depth))
+            .collect()
     }
 
     fn text<'a>(&mut self, value: &'a Value, path: &Path<'_>) -> &'a str {
@@ -264,7 +298,9 @@ impl Reader {
 
     fn texts<'a>(&mut self, value: &'a Value, path: &Path<'_>) -> Vec<&'a str> {
         let entries = self.list(value, path).iter().enumerate();
-        entries.map(|(index, value)| self.text(value, &path.index(index))).collect()
+        entries
+            .map(|(index, value)| self.text(value, &path.index(index)))
+            .collect()
     }
 
     fn map<'a>(&mut self, value: &'a Value, path: &Path<'_>) -> Option<&'a Map<String, Value>> {

@@ -13,21 +13,39 @@ struct Attempt {
     matched: usize,
 }
 
-fn attempt(walk: &mut Walk<'_>, node: &Node, new: &Value, old: Option<&Value>, path: &Path<'_>) -> Attempt {
+fn attempt(
+    walk: &mut Walk<'_>,
+    node: &Node,
+    new: &Value,
+    old: Option<&Value>,
+    path: &Path<'_>,
+) -> Attempt {
     let before = walk.errors.len();
     let matched = walk.value(node, new, old, path);
-    Attempt { errors: walk.errors.split_off(before), matched }
+    Attempt {
+        errors: walk.errors.split_off(before),
+        matched,
+    }
 }
 
 /// Keeps the attempt that met most checks; the earlier one of equals.
 fn keep_best(best: &mut Option<Attempt>, candidate: Attempt) {
-    if best.as_ref().is_none_or(|best| candidate.matched > best.matched) {
+    if best
+        .as_ref()
+        .is_none_or(|best| candidate.matched > best.matched)
+    {
         *best = Some(candidate);
     }
 }
 
 /// Checks all four; returns how many checks were met on the way.
-pub(super) fn check(walk: &mut Walk<'_>, node: &Node, new: &Value, old: Option<&Value>, path: &Path<'_>) -> usize {
+pub(super) fn check(
+    walk: &mut Walk<'_>,
+    node: &Node,
+    new: &Value,
+    old: Option<&Value>,
+    path: &Path<'_>,
+) -> usize {
     let checks = &node.checks;
     let mut matched = 0;
     if !checks.any_of.is_empty() {
@@ -42,12 +60,21 @@ pub(super) fn check(walk: &mut Walk<'_>, node: &Node, new: &Value, old: Option<&
     if let Some(not) = &checks.not
         && attempt(walk, not, new, None, path).errors.is_empty()
     {
-        walk.report_whole(format!("{} must not validate the schema (not)", quoted(&path.to_string())));
+        walk.report_whole(format!(
+            "{} must not validate the schema (not)",
+            quoted(&path.to_string())
+        ));
     }
     matched
 }
 
-fn any_of(walk: &mut Walk<'_>, nodes: &[Node], new: &Value, old: Option<&Value>, path: &Path<'_>) -> usize {
+fn any_of(
+    walk: &mut Walk<'_>,
+    nodes: &[Node],
+    new: &Value,
+    old: Option<&Value>,
+    path: &Path<'_>,
+) -> usize {
     let mut best = None;
     for node in nodes {
         let attempt = attempt(walk, node, new, old, path);
@@ -56,11 +83,20 @@ fn any_of(walk: &mut Walk<'_>, nodes: &[Node], new: &Value, old: Option<&Value>,
         }
         keep_best(&mut best, attempt);
     }
-    walk.report_whole(format!("{} must validate at least one schema (anyOf)", quoted(&path.to_string())));
+    walk.report_whole(format!(
+        "{} must validate at least one schema (anyOf)",
+        quoted(&path.to_string())
+    ));
     take(walk, best)
 }
 
-fn one_of(walk: &mut Walk<'_>, nodes: &[Node], new: &Value, old: Option<&Value>, path: &Path<'_>) -> usize {
+fn one_of(
+    walk: &mut Walk<'_>,
+    nodes: &[Node],
+    new: &Value,
+    old: Option<&Value>,
+    path: &Path<'_>,
+) -> usize {
     let mut best = None;
     let mut valid = Vec::new();
     for node in nodes {
@@ -77,11 +113,23 @@ fn one_of(walk: &mut Walk<'_>, nodes: &[Node], new: &Value, old: Option<&Value>,
         several => format!("Found {} valid alternatives", several.len()),
     };
     let path = quoted(&path.to_string());
-    walk.report_whole(format!("{path} must validate one and only one schema (oneOf). {found}"));
-    if valid.is_empty() { take(walk, best) } else { 0 }
+    walk.report_whole(format!(
+        "{path} must validate one and only one schema (oneOf). {found}"
+    ));
+    if valid.is_empty() {
+        take(walk, best)
+    } else {
+        0
+    }
 }
 
-fn all_of(walk: &mut Walk<'_>, nodes: &[Node], new: &Value, old: Option<&Value>, path: &Path<'_>) -> usize {
+fn all_of(
+    walk: &mut Walk<'_>,
+    nodes: &[Node],
+    new: &Value,
+    old: Option<&Value>,
+    path: &Path<'_>,
+) -> usize {
     let mut matched = 0;
     let mut valid = 0;
     for node in nodes {
@@ -92,7 +140,10 @@ fn all_of(walk: &mut Walk<'_>, nodes: &[Node], new: &Value, old: Option<&Value>,
     }
     if valid < nodes.len() {
         let none = if valid == 0 { ". None validated" } else { "" };
-        walk.report_whole(format!("{} must validate all the schemas (allOf){none}", quoted(&path.to_string())));
+        walk.report_whole(format!(
+            "{} must validate all the schemas (allOf){none}",
+            quoted(&path.to_string())
+        ));
     }
     matched
 }

@@ -43,17 +43,28 @@ fn visit(node: &Node, value: &Value, path: &Path<'_>, errors: &mut Vec<FieldErro
 }
 
 fn map_list(keys: &[String], items: &[Value], path: &Path<'_>, errors: &mut Vec<FieldError>) {
-    let odd = items.iter().enumerate().find(|(_, item)| !item.is_object() && !item.is_null());
+    let odd = items
+        .iter()
+        .enumerate()
+        .find(|(_, item)| !item.is_object() && !item.is_null());
     if let Some((index, item)) = odd {
         let detail = "must be an object for an array of list-type map";
         errors.push(FieldError::invalid(path.index(index), item.clone(), detail));
         return;
     }
-    duplicates(items.iter().map(|item| Value::Object(key_of(keys, item))), path, errors);
+    duplicates(
+        items.iter().map(|item| Value::Object(key_of(keys, item))),
+        path,
+        errors,
+    );
 }
 
 /// Reports the second of equal values; a third one adds nothing.
-fn duplicates(values: impl ExactSizeIterator<Item = Value>, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+fn duplicates(
+    values: impl ExactSizeIterator<Item = Value>,
+    path: &Path<'_>,
+    errors: &mut Vec<FieldError>,
+) {
     if values.len() < 2 {
         return;
     }
@@ -63,7 +74,12 @@ fn duplicates(values: impl ExactSizeIterator<Item = Value>, path: &Path<'_>, err
         let times = seen.entry(value.to_string()).or_insert(0_usize);
         *times += 1;
         if *times == 2 {
-            errors.push(FieldError::new(ErrorKind::Duplicate, path.index(index), Some(value), ""));
+            errors.push(FieldError::new(
+                ErrorKind::Duplicate,
+                path.index(index),
+                Some(value),
+                "",
+            ));
         }
     }
 }

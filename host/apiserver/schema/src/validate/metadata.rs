@@ -14,7 +14,13 @@ pub(super) fn check(node: &Node, value: &Value, resource: bool, base: &str) -> V
     errors
 }
 
-fn visit(node: &Node, value: &Value, resource: bool, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+fn visit(
+    node: &Node,
+    value: &Value,
+    resource: bool,
+    path: &Path<'_>,
+    errors: &mut Vec<FieldError>,
+) {
     match value {
         Value::Object(map) => {
             if resource {
@@ -22,7 +28,13 @@ fn visit(node: &Node, value: &Value, resource: bool, path: &Path<'_>, errors: &m
             }
             for (name, value) in map {
                 if let Some(property) = node.properties.get(name) {
-                    visit(property, value, property.embedded, &path.field(name), errors);
+                    visit(
+                        property,
+                        value,
+                        property.embedded,
+                        &path.field(name),
+                        errors,
+                    );
                 } else if let Some(schema) = node.additional.schema() {
                     visit(schema, value, schema.embedded, &path.key(name), errors);
                 }
@@ -43,12 +55,19 @@ fn check_resource(map: &Map<String, Value>, path: &Path<'_>, errors: &mut Vec<Fi
         && version.matches('/').count() > 1
     {
         let detail = format!("unexpected GroupVersion string: {version}");
-        errors.push(FieldError::invalid(path.field("apiVersion"), version, detail));
+        errors.push(FieldError::invalid(
+            path.field("apiVersion"),
+            version,
+            detail,
+        ));
     }
     if let Some(kind) = required_text(map, "kind", path, errors) {
         let problems = names::dns1035_label(&kind.to_lowercase());
         if !problems.is_empty() {
-            let detail = format!("may have mixed case, but should otherwise match: {}", problems.join(","));
+            let detail = format!(
+                "may have mixed case, but should otherwise match: {}",
+                problems.join(",")
+            );
             errors.push(FieldError::invalid(path.field("kind"), kind, detail));
         }
     }
@@ -66,13 +85,22 @@ fn required_text<'a>(
     match map.get(name) {
         Some(Value::String(text)) if !text.is_empty() => return Some(text),
         None | Some(Value::String(_)) => errors.push(FieldError::required(path.field(name), "")),
-        Some(other) => errors.push(FieldError::invalid(path.field(name), other.clone(), "must be a string")),
+        Some(other) => errors.push(FieldError::invalid(
+            path.field(name),
+            other.clone(),
+            "must be a string",
+        )),
     }
     None
 }
 
 fn check_metadata(metadata: &Map<String, Value>, path: &Path<'_>, errors: &mut Vec<FieldError>) {
-    let text = |name: &str| metadata.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let text = |name: &str| {
+        metadata
+            .get(name)
+            .and_then(Value::as_str)
+            .filter(|text| !text.is_empty())
+    };
     for name in ["generateName", "name"] {
         let Some(value) = text(name) else { continue };
         for problem in names::path_segment(value) {
@@ -81,11 +109,20 @@ fn check_metadata(metadata: &Map<String, Value>, path: &Path<'_>, errors: &mut V
     }
     if let Some(namespace) = text("namespace") {
         for problem in names::dns1123_label(namespace) {
-            errors.push(FieldError::invalid(path.field("namespace"), namespace, problem));
+            errors.push(FieldError::invalid(
+                path.field("namespace"),
+                namespace,
+                problem,
+            ));
         }
     }
     let labels = path.field("labels");
-    for (key, value) in metadata.get("labels").and_then(Value::as_object).into_iter().flatten() {
+    for (key, value) in metadata
+        .get("labels")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+    {
         for problem in names::qualified_name(key) {
             errors.push(FieldError::invalid(&labels, key.as_str(), problem));
         }
@@ -95,7 +132,12 @@ fn check_metadata(metadata: &Map<String, Value>, path: &Path<'_>, errors: &mut V
     }
     let annotations = path.field("annotations");
     let mut size = 0;
-    for (key, value) in metadata.get("annotations").and_then(Value::as_object).into_iter().flatten() {
+    for (key, value) in metadata
+        .get("annotations")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+    {
         for problem in names::qualified_name(&key.to_lowercase()) {
             errors.push(FieldError::invalid(&annotations, key.as_str(), problem));
         }
@@ -103,13 +145,28 @@ fn check_metadata(metadata: &Map<String, Value>, path: &Path<'_>, errors: &mut V
     }
     if size > names::ANNOTATIONS_LIMIT {
         let detail = format!("may not be more than {} bytes", names::ANNOTATIONS_LIMIT);
-        errors.push(FieldError::new(ErrorKind::TooLong, &annotations, None, detail));
+        errors.push(FieldError::new(
+            ErrorKind::TooLong,
+            &annotations,
+            None,
+            detail,
+        ));
     }
     let finalizers = path.field("finalizers");
-    for (index, finalizer) in metadata.get("finalizers").and_then(Value::as_array).into_iter().flatten().enumerate() {
+    for (index, finalizer) in metadata
+        .get("finalizers")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .enumerate()
+    {
         let finalizer = finalizer.as_str().unwrap_or_default();
         for problem in names::qualified_name(finalizer) {
-            errors.push(FieldError::invalid(finalizers.index(index), finalizer, problem));
+            errors.push(FieldError::invalid(
+                finalizers.index(index),
+                finalizer,
+                problem,
+            ));
         }
     }
 }

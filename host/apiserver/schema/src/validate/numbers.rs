@@ -26,10 +26,16 @@ pub(crate) enum Numeric {
 impl Numeric {
     pub(crate) fn of(number: &Number) -> Self {
         // Every JSON number has a float; the fallback cannot be met by any bound.
-        number.as_i64().map_or_else(|| Self::Float(number.as_f64().unwrap_or(f64::NAN)), Self::Integer)
+        number.as_i64().map_or_else(
+            || Self::Float(number.as_f64().unwrap_or(f64::NAN)),
+            Self::Integer,
+        )
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "comparing an integer with a float is inexact by nature")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "comparing an integer with a float is inexact by nature"
+    )]
     fn float(self) -> f64 {
         match self {
             Self::Integer(integer) => integer as f64,
@@ -44,16 +50,19 @@ pub(super) fn is_whole(float: f64) -> bool {
         return false;
     }
     let whole = float.trunc();
-    float == whole || whole != 0.0 && (float - whole).abs() / (float.abs() + whole.abs()) < TOLERANCE
+    float == whole
+        || whole != 0.0 && (float - whole).abs() / (float.abs() + whole.abs()) < TOLERANCE
 }
 
 /// Equality of JSON values in which `1` is `1.0`.
 pub(super) fn equal(left: &Value, right: &Value) -> bool {
     match (left, right) {
-        (Value::Number(left), Value::Number(right)) => match (Numeric::of(left), Numeric::of(right)) {
-            (Numeric::Integer(left), Numeric::Integer(right)) => left == right,
-            (left, right) => left.float() == right.float(),
-        },
+        (Value::Number(left), Value::Number(right)) => {
+            match (Numeric::of(left), Numeric::of(right)) {
+                (Numeric::Integer(left), Numeric::Integer(right)) => left == right,
+                (left, right) => left.float() == right.float(),
+            }
+        }
         _ => left == right,
     }
 }
@@ -64,7 +73,9 @@ pub(crate) fn go_float(float: f64) -> String {
     if magnitude != 0.0 && !(EXPONENT_BELOW..EXPONENT_FROM).contains(&magnitude) {
         let text = format!("{float:e}");
         let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-        let (sign, digits) = exponent.strip_prefix('-').map_or(("+", exponent), |digits| ("-", digits));
+        let (sign, digits) = exponent
+            .strip_prefix('-')
+            .map_or(("+", exponent), |digits| ("-", digits));
         return format!("{mantissa}e{sign}{digits:0>2}");
     }
     float.to_string()
@@ -79,7 +90,9 @@ fn shown(bound: Numeric) -> String {
 
 fn exceeds(value: Numeric, bound: Numeric, exclusive: bool) -> bool {
     match (value, bound) {
-        (Numeric::Integer(value), Numeric::Integer(bound)) => value > bound || exclusive && value == bound,
+        (Numeric::Integer(value), Numeric::Integer(bound)) => {
+            value > bound || exclusive && value == bound
+        }
         _ => value.float() > bound.float() || exclusive && value.float() == bound.float(),
     }
 }
@@ -97,19 +110,37 @@ fn is_multiple(value: Numeric, factor: Numeric) -> bool {
 pub(super) fn check(walk: &mut Walk<'_>, checks: &Checks, number: &Number, path: &Path<'_>) {
     let value = Numeric::of(number);
     let mut fail = |expectation: String| {
-        walk.fail(ErrorKind::Invalid, path, number.clone(), &format!("should be {expectation}"));
+        walk.fail(
+            ErrorKind::Invalid,
+            path,
+            number.clone(),
+            &format!("should be {expectation}"),
+        );
     };
-    if let Some(factor) = checks.multiple_of.as_ref().map(Numeric::of).filter(|factor| !is_multiple(value, *factor)) {
+    if let Some(factor) = checks
+        .multiple_of
+        .as_ref()
+        .map(Numeric::of)
+        .filter(|factor| !is_multiple(value, *factor))
+    {
         fail(format!("a multiple of {}", shown(factor)));
     }
     let above = |bound: &Numeric| exceeds(value, *bound, checks.exclusive_maximum);
     if let Some(bound) = checks.maximum.as_ref().map(Numeric::of).filter(above) {
-        let or_equal = if checks.exclusive_maximum { "" } else { " or equal to" };
+        let or_equal = if checks.exclusive_maximum {
+            ""
+        } else {
+            " or equal to"
+        };
         fail(format!("less than{or_equal} {}", shown(bound)));
     }
     let below = |bound: &Numeric| exceeds(*bound, value, checks.exclusive_minimum);
     if let Some(bound) = checks.minimum.as_ref().map(Numeric::of).filter(below) {
-        let or_equal = if checks.exclusive_minimum { "" } else { " or equal to" };
+        let or_equal = if checks.exclusive_minimum {
+            ""
+        } else {
+            " or equal to"
+        };
         fail(format!("greater than{or_equal} {}", shown(bound)));
     }
 }

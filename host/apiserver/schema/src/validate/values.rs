@@ -10,7 +10,10 @@ use crate::path::Path;
 
 /// Checks `new` against a schema; `base` is the field that `new` stands in, empty for an object of its own.
 pub(super) fn check(node: &Node, new: &Value, old: Option<&Value>, base: &str) -> Vec<FieldError> {
-    let mut walk = Walk { base, errors: Vec::new() };
+    let mut walk = Walk {
+        base,
+        errors: Vec::new(),
+    };
     walk.value(node, new, old, &Path::Root(""));
     walk.errors
 }
@@ -22,7 +25,7 @@ pub(super) struct Walk<'a> {
 }
 
 /// What a field is called that has no name: the object itself, seen from itself.
-const NO_FIELD: &str = "<nil>";
+pub(crate) const NO_FIELD: &str = "<nil>";
 
 impl Walk<'_> {
     fn field(&self, path: &str) -> String {
@@ -35,16 +38,34 @@ impl Walk<'_> {
     }
 
     /// Reports an error whose text begins with `PATH in body`.
-    pub(super) fn fail(&mut self, kind: ErrorKind, path: &Path<'_>, value: impl Into<Value>, expectation: &str) {
+    pub(super) fn fail(
+        &mut self,
+        kind: ErrorKind,
+        path: &Path<'_>,
+        value: impl Into<Value>,
+        expectation: &str,
+    ) {
         let path = path.to_string();
         let detail = format!("{path} in body {expectation}");
-        self.errors.push(FieldError::new(kind, self.field(&path), Some(value.into()), detail));
+        self.errors.push(FieldError::new(
+            kind,
+            self.field(&path),
+            Some(value.into()),
+            detail,
+        ));
     }
 
     /// Reports an error with a text of its own.
-    pub(super) fn report(&mut self, kind: ErrorKind, path: &Path<'_>, value: Option<Value>, detail: impl Into<String>) {
+    pub(super) fn report(
+        &mut self,
+        kind: ErrorKind,
+        path: &Path<'_>,
+        value: Option<Value>,
+        detail: impl Into<String>,
+    ) {
         let field = self.field(&path.to_string());
-        self.errors.push(FieldError::new(kind, field, value, detail));
+        self.errors
+            .push(FieldError::new(kind, field, value, detail));
     }
 
     /// Reports what concerns the whole object, whatever the path.
@@ -54,7 +75,13 @@ impl Walk<'_> {
     }
 
     /// Checks one value; returns how many checks it met, by which the best of failed alternatives is chosen.
-    pub(super) fn value(&mut self, node: &Node, new: &Value, old: Option<&Value>, path: &Path<'_>) -> usize {
+    pub(super) fn value(
+        &mut self,
+        node: &Node,
+        new: &Value,
+        old: Option<&Value>,
+        path: &Path<'_>,
+    ) -> usize {
         let before = self.errors.len();
         let mut matched = usize::from(self.kind(node, new, path));
         if new.is_null() {
@@ -72,19 +99,26 @@ impl Walk<'_> {
 
     fn kind(&mut self, node: &Node, value: &Value, path: &Path<'_>) -> bool {
         let (found, fits) = match value {
-            Value::Null => ("null", node.kind.is_none() && !node.int_or_string || node.nullable),
+            Value::Null => (
+                "null",
+                node.kind.is_none() && !node.int_or_string || node.nullable,
+            ),
             Value::Bool(_) => ("boolean", node.kind == Some(Type::Boolean)),
             Value::Number(number) => match Numeric::of(number) {
-                Numeric::Integer(_) => {
-                    ("integer", node.int_or_string || matches!(node.kind, Some(Type::Integer | Type::Number)))
-                }
+                Numeric::Integer(_) => (
+                    "integer",
+                    node.int_or_string || matches!(node.kind, Some(Type::Integer | Type::Number)),
+                ),
                 Numeric::Float(float) => {
                     let whole = numbers::is_whole(float);
                     let integer = (node.int_or_string || node.kind == Some(Type::Integer)) && whole;
                     ("number", integer || node.kind == Some(Type::Number))
                 }
             },
-            Value::String(_) => ("string", node.int_or_string || node.kind == Some(Type::String)),
+            Value::String(_) => (
+                "string",
+                node.int_or_string || node.kind == Some(Type::String),
+            ),
             Value::Array(_) => ("array", node.kind == Some(Type::Array)),
             Value::Object(_) => ("object", node.kind == Some(Type::Object)),
         };
@@ -101,7 +135,9 @@ impl Walk<'_> {
     }
 
     fn allowed(&mut self, node: &Node, value: &Value, path: &Path<'_>) {
-        let Some(allowed) = &node.checks.allowed else { return };
+        let Some(allowed) = &node.checks.allowed else {
+            return;
+        };
         if allowed.iter().any(|allowed| numbers::equal(allowed, value)) {
             return;
         }
@@ -130,13 +166,34 @@ impl Walk<'_> {
         let checks = &node.checks;
         let length = || i64::try_from(text.chars().count()).unwrap_or(i64::MAX);
         if let Some(limit) = checks.max_length.filter(|limit| length() > *limit) {
-            self.report(ErrorKind::TooLong, path, None, format!("may not be more than {limit} bytes"));
+            self.report(
+                ErrorKind::TooLong,
+                path,
+                None,
+                format!("may not be more than {limit} bytes"),
+            );
         } else if let Some(limit) = checks.min_length.filter(|limit| length() < *limit) {
-            self.fail(ErrorKind::Invalid, path, text, &format!("should be at least {limit} chars long"));
-        } else if let Some(pattern) = checks.pattern.as_ref().filter(|pattern| !pattern.is_match(text)) {
-            self.fail(ErrorKind::Invalid, path, text, &format!("should match '{pattern}'"));
+            self.fail(
+                ErrorKind::Invalid,
+                path,
+                text,
+                &format!("should be at least {limit} chars long"),
+            );
+        } else if let Some(pattern) = checks
+            .pattern
+            .as_ref()
+            .filter(|pattern| !pattern.is_match(text))
+        {
+            self.fail(
+                ErrorKind::Invalid,
+                path,
+                text,
+                &format!("should match '{pattern}'"),
+            );
         }
-        let Some(format) = &checks.format else { return 1 };
+        let Some(format) = &checks.format else {
+            return 1;
+        };
         if !format.accepts(text) {
             let expectation = format!("must be of type {}: {}", format.name, quoted(text));
             self.fail(ErrorKind::TypeInvalid, path, text, &expectation);
@@ -144,7 +201,13 @@ impl Walk<'_> {
         2
     }
 
-    fn array(&mut self, node: &Node, items: &[Value], old: Option<&Value>, path: &Path<'_>) -> usize {
+    fn array(
+        &mut self,
+        node: &Node,
+        items: &[Value],
+        old: Option<&Value>,
+        path: &Path<'_>,
+    ) -> usize {
         let mut matched = 2;
         if let Some(item) = &node.items {
             let old = old.and_then(Value::as_array).map(Vec::as_slice);
@@ -155,22 +218,48 @@ impl Walk<'_> {
         }
         let size = i64::try_from(items.len()).unwrap_or(i64::MAX);
         if let Some(limit) = node.checks.min_items.filter(|limit| size < *limit) {
-            self.fail(ErrorKind::Invalid, path, size, &format!("should have at least {limit} items"));
+            self.fail(
+                ErrorKind::Invalid,
+                path,
+                size,
+                &format!("should have at least {limit} items"),
+            );
         }
         if let Some(limit) = node.checks.max_items.filter(|limit| size > *limit) {
-            self.report(ErrorKind::TooMany, path, Some(size.into()), format!("must have at most {limit} items"));
+            self.report(
+                ErrorKind::TooMany,
+                path,
+                Some(size.into()),
+                format!("must have at most {limit} items"),
+            );
         }
         matched
     }
 
-    fn object(&mut self, node: &Node, map: &Map<String, Value>, old: Option<&Value>, path: &Path<'_>) -> usize {
+    fn object(
+        &mut self,
+        node: &Node,
+        map: &Map<String, Value>,
+        old: Option<&Value>,
+        path: &Path<'_>,
+    ) -> usize {
         let size = i64::try_from(map.len()).unwrap_or(i64::MAX);
         if let Some(limit) = node.checks.min_properties.filter(|limit| size < *limit) {
-            self.fail(ErrorKind::Invalid, path, size, &format!("should have at least {limit} properties"));
+            self.fail(
+                ErrorKind::Invalid,
+                path,
+                size,
+                &format!("should have at least {limit} properties"),
+            );
             return 1;
         }
         if let Some(limit) = node.checks.max_properties.filter(|limit| size > *limit) {
-            self.report(ErrorKind::TooMany, path, Some(size.into()), format!("must have at most {limit} items"));
+            self.report(
+                ErrorKind::TooMany,
+                path,
+                Some(size.into()),
+                format!("must have at most {limit} items"),
+            );
             return 1;
         }
         let mut matched = 1;
@@ -180,7 +269,9 @@ impl Walk<'_> {
             let field = path.field(name);
             match (node.properties.get(name), &node.additional) {
                 (Some(property), _) => matched += self.value(property, value, old, &field),
-                (None, Additional::Schema(schema)) => matched += self.value(schema, value, old, &field),
+                (None, Additional::Schema(schema)) => {
+                    matched += self.value(schema, value, old, &field)
+                }
                 (None, Additional::Allowed(false)) => {
                     let detail = format!("{path}.{name} in body is a forbidden property");
                     self.report(ErrorKind::Invalid, path, Some(name.as_str().into()), detail);
@@ -188,7 +279,12 @@ impl Walk<'_> {
                 (None, Additional::Unset | Additional::Allowed(true)) => {}
             }
         }
-        for name in node.checks.required.iter().filter(|name| !map.contains_key(*name)) {
+        for name in node
+            .checks
+            .required
+            .iter()
+            .filter(|name| !map.contains_key(*name))
+        {
             self.report(ErrorKind::Required, &path.field(name), None, "");
         }
         matched
@@ -196,7 +292,12 @@ impl Walk<'_> {
 }
 
 /// The old value of a list's entry: of the same key in a map list, of the same index in one without a list type.
-pub(crate) fn correlated<'a>(node: &Node, old: &'a [Value], index: usize, new: &Value) -> Option<&'a Value> {
+pub(crate) fn correlated<'a>(
+    node: &Node,
+    old: &'a [Value],
+    index: usize,
+    new: &Value,
+) -> Option<&'a Value> {
     match &node.list {
         ListType::Untyped => old.get(index),
         ListType::Atomic | ListType::Set => None,
@@ -211,7 +312,9 @@ pub(crate) fn unchanged(node: &Node, old: &Value, new: &Value) -> bool {
     }
     match (old, new) {
         (Value::Array(old), Value::Array(new)) => {
-            let Some(item) = node.items.as_deref() else { return false };
+            let Some(item) = node.items.as_deref() else {
+                return false;
+            };
             let correlates = matches!(node.list, ListType::Untyped | ListType::Map(_));
             correlates
                 && old.len() == new.len()
@@ -222,7 +325,10 @@ pub(crate) fn unchanged(node: &Node, old: &Value, new: &Value) -> bool {
         (Value::Object(old), Value::Object(new)) => {
             old.len() == new.len()
                 && new.iter().all(|(name, new)| {
-                    let child = node.properties.get(name).or_else(|| node.additional.schema());
+                    let child = node
+                        .properties
+                        .get(name)
+                        .or_else(|| node.additional.schema());
                     match (old.get(name), child) {
                         (Some(old), Some(child)) => unchanged(child, old, new),
                         (Some(old), None) => old == new,

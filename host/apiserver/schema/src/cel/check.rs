@@ -1,0 +1,523 @@
+//! Types and costs of expressions, found before any object is judged.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use cel::common::ast::{
+    CallExpr, ComprehensionExpr, EntryExpr, Expr, ListExpr, LiteralValue, MapExpr, SelectExpr,
+};
+use cel::parser::Expression;
+
+use super::cost::{self, Operand, Range};
+use super::signatures::{self, Overload};
+use super::types::{Decl, DeclKind, Type};
+use super::unify::Unifier;
+
+/// What a rule may refer to.
+#[derive(Clone, Debug)]
+pub(super) struct Scope {
+    /// What `self` is.
+    pub(super) value: Arc<Decl>,
+    /// Whether `oldSelf` may be absent.
+    pub(super) optional_old: bool,
+}
+
+/// What is found out about an expression.
+#[derive(Debug)]
+pub(super) struct Checked {
+    pub(super) kind: Type,
+    /// The most it can cost.
+    pub(super) max_cost: u64,
+    pub(super) uses_old: bool,
+    /// The comparisons, by expression id, in which the order of some lists means nothing.
+    pub(super) unordered: HashMap<u64, Arc<Decl>>,
+}
+
+/// A mistake, at the expression with that id.
+#[derive(Debug, PartialEq)]
+pub(super) struct Mistake {
+    pub(super) id: u64,
+    pub(super) text: String,
+}
+
+/// Checks an expression.
+pub(super) fn check(expression: &Expression, scope: &Scope) -> Result<Checked, Vec<Mistake>> {
+    let mut checker = Checker {
+        scope,
+        locals: Vec::new(),
+        types: Unifier::default(),
+        mistakes: Vec::new(),
+        uses_old: false,
+        unordered: HashMap::new(),
+    };
+    let typed = checker.expression(expression);
+    if !checker.mistakes.is_empty() {
+        return Err(checker.mistakes);
+    }
+    let kind = checker.types.settle(&typed.kind);
+    Ok(Checked {
+        kind,
+        max_cost: typed.cost.max,
+        uses_old: checker.uses_old,
+        unordered: checker.unordered,
+    })
+}
+
+/// The names of types that rules may compare with; `type(x) == int`.
+pub(super) fn named_type(name: &str) -> Option<Type> {
+    Some(match name {
+        "bool" => Type::Bool,
+        "int" => Type::Int,
+        "uint" => Type::Uint,
+        "double" => Type::Double,
+        "string" => Type::String,
+        "bytes" => Type::Bytes,
+        "null_type" => Type::Null,
+        "list" => Type::list(Type::Dyn),
+        "map" => Type::map(Type::Dyn, Type::Dyn),
+        _ => return None,
+    })
+}
+
+#[derive(Clone, Debug)]
+struct Typed {
+    kind: Type,
+    /// The declared value that the expression is, if it is one.
+    place: Option<Arc<Decl>>,
+    size: Option<Range>,
+    cost: Range,
+}
+
+impl Typed {
+    fn new(kind: Type, cost: Range) -> Self {
+        let size = kind.is_scalar().then_some(Range::ONE);
+        Self {
+            kind,
+            place: None,
+            size,
+            cost,
+        }
+    }
+
+    fn declared(place: &Arc<Decl>, cost: Range) -> Self {
+        let size = Some(Range {
+            min: 0,
+            max: place.max_size,
+        });
+        Self {
+            kind: place.to_type(),
+            place: Some(Arc::clone(place)),
+            size,
+            cost,
+        }
+    }
+
+    fn sized(self, size: Option<Range>) -> Self {
+        Self {
+            size: size.or(self.size),
+            ..self
+        }
+    }
+
+    fn operand(&self) -> Operand {
+        let item = self.place.as_ref().and_then(|place| match &place.kind {
+            DeclKind::List { item, .. } => Some(Range {
+                min: 0,
+                max: item.max_size,
+            }),
+            _ => None,
+        });
+        Operand {
+            kind: self.kind.clone(),
+            size: self.size,
+            item_size: item,
+            cost: self.cost,
+        }
+    }
+}
+
+struct Checker<'a> {
+    scope: &'a Scope,
+    locals: Vec<(String, Typed)>,
+    types: Unifier,
+    mistakes: Vec<Mistake>,
+    uses_old: bool,
+    unordered: HashMap<u64, Arc<Decl>>,
+}
+
+impl Checker<'_> {
+    fn mistake(&mut self, id: u64, text: String) -> Typed {
+        let mistake = Mistake { id, text };
+        if !self.mistakes.contains(&mistake) {
+            self.mistakes.push(mistake);
+        }
+        // Whatever follows from a mistake is not reported again.
+        Typed::new(Type::Dyn, Range::ZERO)
+    }
+
+    fn expression(&mut self, expression: &Expression) -> Typed {
+        let id = expression.id;
+        match &expression.expr {
+            Expr::Literal(literal) => literal_type(literal),
+            Expr::Ident(name) => self.ident(id, name),
+            Expr::Select(select) => self.select(id, select),
+            Expr::Call(call) => self.call(id, call),
+            Expr::List(list) => self.list(id, list),
+            Expr::Map(map) => self.map(id, map),
+            Expr::Comprehension(comprehension) => self.comprehension(id, comprehension),
+            Expr::Struct(created) => self.mistake(
+                id,
+                format!(
+                    "undeclared reference to '{}' (in container '')",
+                    created.type_name
+                ),
+            ),
+            Expr::Unspecified => self.mistake(id, "unexpected empty expression".to_owned()),
+        }
+    }
+
+    fn ident(&mut self, id: u64, name: &str) -> Typed {
+        if let Some((_, local)) = self.locals.iter().rev().find(|(local, _)| local == name) {
+            return Typed {
+                cost: Range::ONE,
+                ..local.clone()
+            };
+        }
+        match name {
+            "self" => Typed::declared(&self.scope.value, Range::ONE),
+            "oldSelf" => {
+                self.uses_old = true;
+                let mut old = Typed::declared(&self.scope.value, Range::ONE);
+                if self.scope.optional_old {
+                    old.kind = Type::optional(old.kind);
+                    old.place = None;
+                }
+                old
+            }
+            name => match named_type(name) {
+                Some(kind) => Typed::new(Type::Type(Arc::new(kind)), Range::ONE),
+                None => self.mistake(
+                    id,
+                    format!("undeclared reference to '{name}' (in container '')"),
+                ),
+            },
+        }
+    }
+
+    fn select(&mut self, id: u64, select: &SelectExpr) -> Typed {
+        let operand = self.expression(&select.operand);
+        let kind = self.types.resolve(&operand.kind);
+        let step = if select.test || matches!(kind, Type::Dyn) {
+            Range::ZERO
+        } else {
+            Range::ONE
+        };
+        let cost = operand.cost.plus(step);
+        let selected = match &kind {
+            Type::Object(decl) => match &decl.kind {
+                DeclKind::Object(fields) => match fields.get(&select.field) {
+                    Some(field) => Typed::declared(field, cost),
+                    None => return self.mistake(id, format!("undefined field '{}'", select.field)),
+                },
+                _ => return self.mistake(id, format!("undefined field '{}'", select.field)),
+            },
+            Type::Map(_, value) => match operand.place.as_deref().map(|place| &place.kind) {
+                Some(DeclKind::Map(value)) => Typed::declared(value, cost),
+                _ => Typed::new(value.as_ref().clone(), cost),
+            },
+            Type::Dyn => Typed::new(Type::Dyn, cost),
+            other => {
+                return self.mistake(
+                    id,
+                    format!("type '{other}' does not support field selection"),
+                );
+            }
+        };
+        if select.test {
+            Typed::new(Type::Bool, cost)
+        } else {
+            selected
+        }
+    }
+
+    fn list(&mut self, id: u64, list: &ListExpr) -> Typed {
+        let item = self.types.fresh();
+        let mut cost = Range::fixed(cost::LIST);
+        for element in &list.elements {
+            let typed = self.expression(element);
+            cost = cost.plus(typed.cost);
+            self.same(element.id, &item, &typed.kind);
+        }
+        if !list.optional_indices.is_empty() {
+            return self.mistake(id, "unsupported syntax '?'".to_owned());
+        }
+        let size = Range::fixed(list.elements.len() as u64);
+        Typed::new(Type::list(item), cost).sized(Some(size))
+    }
+
+    fn map(&mut self, id: u64, map: &MapExpr) -> Typed {
+        let (key, value) = (self.types.fresh(), self.types.fresh());
+        let mut cost = Range::fixed(cost::MAP);
+        for entry in &map.entries {
+            let EntryExpr::MapEntry(pair) = &entry.expr else {
+                return self.mistake(id, "unexpected field of a message".to_owned());
+            };
+            if pair.optional {
+                return self.mistake(entry.id, "unsupported syntax '?'".to_owned());
+            }
+            for (wanted, given) in [(&key, &pair.key), (&value, &pair.value)] {
+                let typed = self.expression(given);
+                cost = cost.plus(typed.cost);
+                self.same(given.id, wanted, &typed.kind);
+            }
+        }
+        let size = Range::fixed(map.entries.len() as u64);
+        Typed::new(Type::map(key, value), cost).sized(Some(size))
+    }
+
+    /// Entries of one literal have one type.
+    fn same(&mut self, id: u64, wanted: &Type, given: &Type) {
+        if !self.types.assign(wanted, given) {
+            let (wanted, given) = (self.types.settle(wanted), self.types.settle(given));
+            self.mistake(id, format!("expected type '{wanted}' but found '{given}'"));
+        }
+    }
+
+    fn call(&mut self, id: u64, call: &CallExpr) -> Typed {
+        let (name, target) = match call.target.as_deref() {
+            None => (call.func_name.clone(), None),
+            Some(Expression {
+                expr: Expr::Ident(library),
+                ..
+            }) if signatures::overloads(&format!("{library}.{}", call.func_name)).is_some() => {
+                (format!("{library}.{}", call.func_name), None)
+            }
+            Some(target) => (call.func_name.clone(), Some(self.expression(target))),
+        };
+        let args: Vec<Typed> = call.args.iter().map(|arg| self.expression(arg)).collect();
+        let overloads = match target {
+            Some(_) => signatures::methods(&name),
+            None => signatures::overloads(&name),
+        };
+        let Some(overloads) = overloads else {
+            return self.mistake(
+                id,
+                format!("undeclared reference to '{name}' (in container '')"),
+            );
+        };
+        let Some(kind) = self.resolve(overloads, target.as_ref(), &args) else {
+            let shown = self.shown(target.as_ref(), &args);
+            return self.mistake(
+                id,
+                format!("found no matching overload for '{name}' applied to '{shown}'"),
+            );
+        };
+        self.orderless(id, &name, target.as_ref(), &args);
+        let operands: Vec<Operand> = args.iter().map(|arg| self.operand(arg)).collect();
+        let target_operand = target.as_ref().map(|target| self.operand(target));
+        let (cost, size) = cost::call(&name, target_operand.as_ref(), &operands);
+        let cost = cost.plus(target.as_ref().map_or(Range::ZERO, |target| target.cost));
+        let indexed = args
+            .first()
+            .filter(|_| name == "_[_]")
+            .and_then(|list| list.place.as_deref());
+        match indexed.map(|place| &place.kind) {
+            Some(DeclKind::List { item, .. } | DeclKind::Map(item)) => Typed::declared(item, cost),
+            _ if name == "dyn" => Typed {
+                kind: Type::Dyn,
+                cost,
+                place: None,
+                size: operands.first().and_then(|arg| arg.size),
+            },
+            _ => Typed::new(kind, cost).sized(size),
+        }
+    }
+
+    fn operand(&self, typed: &Typed) -> Operand {
+        let kind = self.types.resolve(&typed.kind);
+        let size = typed
+            .size
+            .or_else(|| kind.is_scalar().then_some(Range::ONE));
+        Operand {
+            kind,
+            size,
+            ..typed.operand()
+        }
+    }
+
+    /// The type of the result: of the one overload that fits, or dyn where several fit and differ.
+    fn resolve(
+        &mut self,
+        overloads: &[Overload],
+        target: Option<&Typed>,
+        args: &[Typed],
+    ) -> Option<Type> {
+        let mut result: Option<Type> = None;
+        for overload in overloads
+            .iter()
+            .filter(|overload| overload.args.len() == args.len())
+        {
+            let mut trial = self.types.clone();
+            let wanted = overload.target.iter().chain(&overload.args);
+            let wanted: Vec<Type> = wanted.map(|kind| trial.instance(kind)).collect();
+            let own = trial.instance(&overload.result);
+            trial.reserve(overload.vars);
+            let given = target.into_iter().chain(args);
+            if !wanted
+                .iter()
+                .zip(given)
+                .all(|(wanted, given)| trial.assign(wanted, &given.kind))
+            {
+                continue;
+            }
+            result = Some(match result {
+                None => {
+                    self.types = trial;
+                    own
+                }
+                Some(first) if trial.same(&self.types.settle(&first), &trial.settle(&own)) => first,
+                Some(_) => Type::Dyn,
+            });
+        }
+        result
+    }
+
+    fn shown(&self, target: Option<&Typed>, args: &[Typed]) -> String {
+        let args: Vec<String> = args
+            .iter()
+            .map(|arg| self.types.settle(&arg.kind).to_string())
+            .collect();
+        let target = target.map(|target| format!("{}.", self.types.settle(&target.kind)));
+        format!("{}({})", target.unwrap_or_default(), args.join(", "))
+    }
+
+    /// Lists of type set and map compare without regard to order. Comparisons are noted for the evaluator; where
+    /// order would matter in other ways the rule is refused, so that it never means something else than it should.
+    fn orderless(&mut self, id: u64, name: &str, target: Option<&Typed>, args: &[Typed]) {
+        let operands: Vec<&Typed> = target.into_iter().chain(args).collect();
+        let place = |typed: &&Typed| match self.types.resolve(&typed.kind) {
+            Type::Object(decl) => Some(decl),
+            _ => typed.place.clone(),
+        };
+        let places: Vec<Arc<Decl>> = operands
+            .iter()
+            .filter_map(place)
+            .filter(|place| place.has_unordered())
+            .collect();
+        let hidden = operands
+            .iter()
+            .any(|typed| typed.place.is_none() && hides_unordered(&self.types.settle(&typed.kind)));
+        match name {
+            "_==_" | "_!=_" => {
+                match places.into_iter().next() {
+                    Some(decl) => {
+                        self.unordered.insert(id, decl);
+                    }
+                    None if hidden => {
+                        self.mistake(id, "comparing such a list of objects that hold sets or maps is not supported".to_owned());
+                    }
+                    None => {}
+                }
+            }
+            "_+_" if !places.is_empty() || hidden => {
+                self.mistake(
+                    id,
+                    "adding to a list of type set or map is not supported".to_owned(),
+                );
+            }
+            "@in" | "indexOf" | "lastIndexOf" | "sets.contains" | "sets.equivalent"
+            | "sets.intersects" => {
+                let deep = places.iter().any(|place| match &place.kind {
+                    DeclKind::List { item, .. } => item.has_unordered(),
+                    DeclKind::Map(_) => false,
+                    _ => true,
+                });
+                if deep || hidden {
+                    self.mistake(
+                        id,
+                        "looking for a value that holds sets or maps is not supported".to_owned(),
+                    );
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn comprehension(&mut self, id: u64, comprehension: &ComprehensionExpr) -> Typed {
+        let range = self.expression(&comprehension.iter_range);
+        let init = self.expression(&comprehension.accu_init);
+        let kind = self.types.resolve(&range.kind);
+        let place = range.place.as_deref().map(|place| &place.kind);
+        let item = match (&kind, place) {
+            (Type::List(_), Some(DeclKind::List { item, .. })) => Typed::declared(item, Range::ONE),
+            (Type::List(item), _) => Typed::new(item.as_ref().clone(), Range::ONE),
+            // Keys of declared maps are as long as a request allows: their schema says nothing of them.
+            (Type::Map(key, _), _) => Typed::new(key.as_ref().clone(), Range::ONE),
+            (Type::Dyn, _) => Typed::new(Type::Dyn, Range::ONE),
+            (other, _) => {
+                let text = format!(
+                    "expression of type '{other}' cannot be range of a comprehension (must be list, map, or dynamic)"
+                );
+                return self.mistake(comprehension.iter_range.id, text);
+            }
+        };
+        if comprehension.iter_var2.is_some() {
+            return self.mistake(
+                id,
+                "comprehensions of two variables are not supported".to_owned(),
+            );
+        }
+        let accumulated = Typed {
+            place: None,
+            ..init.clone()
+        };
+        self.locals
+            .push((comprehension.accu_var.clone(), accumulated));
+        self.locals.push((comprehension.iter_var.clone(), item));
+        let condition = self.expression(&comprehension.loop_cond);
+        let step = self.expression(&comprehension.loop_step);
+        if !self.types.assign(&init.kind, &step.kind) {
+            let (wanted, given) = (self.types.settle(&init.kind), self.types.settle(&step.kind));
+            self.mistake(
+                comprehension.loop_step.id,
+                format!("expected type '{wanted}' but found '{given}'"),
+            );
+        }
+        self.locals.pop();
+        let result = self.expression(&comprehension.result);
+        self.locals.pop();
+        let count = range.size.unwrap_or(Range::UNKNOWN);
+        let turns = count.times(step.cost.plus(condition.cost));
+        let cost = range.cost.plus(init.cost).plus(result.cost).plus(turns);
+        let gathers = matches!(comprehension.accu_init.expr, Expr::List(_) | Expr::Map(_));
+        Typed::new(result.kind, cost).sized(gathers.then_some(count))
+    }
+}
+
+fn literal_type(literal: &LiteralValue) -> Typed {
+    let (kind, size) = match literal {
+        LiteralValue::Boolean(_) => (Type::Bool, None),
+        LiteralValue::Bytes(bytes) => (Type::Bytes, Some(bytes.inner().len())),
+        LiteralValue::Double(_) => (Type::Double, None),
+        LiteralValue::Int(_) => (Type::Int, None),
+        LiteralValue::Null => (Type::Null, None),
+        LiteralValue::String(text) => (Type::String, Some(text.inner().chars().count())),
+        LiteralValue::UInt(_) => (Type::Uint, None),
+    };
+    Typed::new(kind, Range::ZERO).sized(size.map(|size| Range::fixed(size as u64)))
+}
+
+/// Whether values of a type that is no declared place hold lists whose order means nothing.
+fn hides_unordered(kind: &Type) -> bool {
+    match kind {
+        Type::List(item) | Type::Optional(item) => match &**item {
+            Type::Object(decl) => decl.has_unordered(),
+            item => hides_unordered(item),
+        },
+        Type::Map(_, value) => match &**value {
+            Type::Object(decl) => decl.has_unordered(),
+            value => hides_unordered(value),
+        },
+        _ => false,
+    }
+}

@@ -1,0 +1,50 @@
+//! Equality of values that a schema declares.
+
+use cel::Value;
+
+use super::types::{Decl, DeclKind};
+
+/// Equality of declared values: lists of type set and map have no order.
+pub(super) fn equal_declared(decl: &Decl, left: &Value, right: &Value) -> bool {
+    match (&decl.kind, left, right) {
+        (DeclKind::List { item, unordered }, Value::List(left), Value::List(right)) => {
+            if left.len() != right.len() {
+                return false;
+            }
+            if !unordered {
+                return left
+                    .iter()
+                    .zip(right.iter())
+                    .all(|(left, right)| equal_declared(item, left, right));
+            }
+            // Entries are unique by key or as a whole, so that each has at most one like it on the other side.
+            left.iter()
+                .all(|left| right.iter().any(|right| equal_declared(item, left, right)))
+                && right
+                    .iter()
+                    .all(|right| left.iter().any(|left| equal_declared(item, left, right)))
+        }
+        (DeclKind::Map(value), Value::Map(left), Value::Map(right)) => {
+            left.map.len() == right.map.len()
+                && left.map.iter().all(|(key, left)| {
+                    right
+                        .get(key)
+                        .is_some_and(|right| equal_declared(value, left, right))
+                })
+        }
+        (DeclKind::Object(fields), Value::Map(left), Value::Map(right)) => {
+            left.map.len() == right.map.len()
+                && left.map.iter().all(|(key, left)| {
+                    let field = match key {
+                        cel::objects::Key::String(name) => fields.get(name.as_str()),
+                        _ => None,
+                    };
+                    right.get(key).is_some_and(|right| match field {
+                        Some(field) => equal_declared(field, left, right),
+                        None => left == right,
+                    })
+                })
+        }
+        _ => left == right,
+    }
+}

@@ -1,0 +1,22 @@
+//! CEL rules (`x-kubernetes-validations`): compiled with the schema, judged on every write.
+//!
+//! A rule exists only if all of it is understood: it parses, its types are right, its functions are known, its cost is
+//! bounded. Whatever goes wrong while it judges an object is an error on that object, never a pass.
+
+mod check;
+mod compile;
+mod cost;
+mod declare;
+mod equality;
+mod escape;
+mod evaluate;
+mod field_path;
+mod judge;
+mod program;
+mod signatures;
+mod types;
+mod unify;
+mod value;
+
+pub(crate) use compile::{Compiler, Place, Rule};
+pub(crate) use judge::check;

@@ -1,0 +1,253 @@
+//! The functions that rules may call, with their types: whatever is not here is refused when a rule is compiled.
+//!
+//! Each is carried out either by the evaluator or by `kube-cel`, and behaves as Kubernetes documents it. A capital
+//! letter stands for any type, the same in one signature.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+
+use super::types::Type;
+
+/// One way to call a function.
+#[derive(Clone, Debug)]
+pub(super) struct Overload {
+    /// The type of what a method is called on.
+    pub(super) target: Option<Type>,
+    /// The types of the arguments.
+    pub(super) args: Vec<Type>,
+    /// The type of the result.
+    pub(super) result: Type,
+    /// How many type variables it has.
+    pub(super) vars: usize,
+}
+
+/// `[target.]name(arguments) result`; operators by the names that the parser gives them.
+const SIGNATURES: &str = "
+_&&_(bool,bool) bool
+_||_(bool,bool) bool
+!_(bool) bool
+@not_strictly_false(bool) bool
+_?_:_(bool,A,A) A
+_==_(A,A) bool
+_!=_(A,A) bool
+_<_(bool,bool) bool|(int,int) bool|(uint,uint) bool|(double,double) bool|(string,string) bool|(timestamp,timestamp) bool|(duration,duration) bool|(int,double) bool|(double,int) bool
+_<=_(bool,bool) bool|(int,int) bool|(uint,uint) bool|(double,double) bool|(string,string) bool|(timestamp,timestamp) bool|(duration,duration) bool|(int,double) bool|(double,int) bool
+_>_(bool,bool) bool|(int,int) bool|(uint,uint) bool|(double,double) bool|(string,string) bool|(timestamp,timestamp) bool|(duration,duration) bool|(int,double) bool|(double,int) bool
+_>=_(bool,bool) bool|(int,int) bool|(uint,uint) bool|(double,double) bool|(string,string) bool|(timestamp,timestamp) bool|(duration,duration) bool|(int,double) bool|(double,int) bool
+_+_(int,int) int|(uint,uint) uint|(double,double) double|(string,string) string|(bytes,bytes) bytes|(list(A),list(A)) list(A)|(timestamp,duration) timestamp|(duration,timestamp) timestamp|(duration,duration) duration
+_-_(int,int) int|(uint,uint) uint|(double,double) double|(timestamp,timestamp) duration|(timestamp,duration) timestamp|(duration,duration) duration
+_*_(int,int) int|(uint,uint) uint|(double,double) double
+_/_(int,int) int|(uint,uint) uint|(double,double) double
+_%_(int,int) int|(uint,uint) uint
+-_(int) int|(double) double
+@in(A,list(A)) bool|(A,map(A,B)) bool
+_[_](list(A),int) A|(map(A,B),A) B
+
+size(string) int|(bytes) int|(list(A)) int|(map(A,B)) int
+.size(string) int|(bytes) int|(list(A)) int|(map(A,B)) int
+dyn(A) dyn
+type(A) type(A)
+bool(bool) bool|(string) bool
+int(int) int|(uint) int|(double) int|(string) int|(timestamp) int
+uint(uint) uint|(int) uint|(double) uint|(string) uint
+double(double) double|(int) double|(uint) double|(string) double
+string(string) string|(bool) string|(int) string|(uint) string|(double) string|(bytes) string|(timestamp) string|(duration) string
+bytes(bytes) bytes|(string) bytes
+timestamp(timestamp) timestamp|(string) timestamp
+duration(duration) duration|(string) duration
+
+.contains(string,string) bool
+.startsWith(string,string) bool
+.endsWith(string,string) bool
+.matches(string,string) bool
+matches(string,string) bool
+.getFullYear(timestamp) int
+.getMonth(timestamp) int
+.getDate(timestamp) int
+.getDayOfMonth(timestamp) int
+.getDayOfWeek(timestamp) int
+.getDayOfYear(timestamp) int
+.getHours(timestamp) int|(duration) int
+.getMinutes(timestamp) int|(duration) int
+.getSeconds(timestamp) int|(duration) int
+.getMilliseconds(timestamp) int
+
+.charAt(string,int) string
+.indexOf(string,string) int|(string,string,int) int|(list(A),A) int
+.lastIndexOf(string,string) int|(string,string,int) int|(list(A),A) int
+.lowerAscii(string) string
+.upperAscii(string) string
+.replace(string,string,string) string|(string,string,string,int) string
+.split(string,string) list(string)|(string,string,int) list(string)
+.substring(string,int) string|(string,int,int) string
+.trim(string) string
+.join(list(string)) string|(list(string),string) string
+.find(string,string) string
+.findAll(string,string) list(string)|(string,string,int) list(string)
+
+.isSorted(list(int)) bool|(list(double)) bool|(list(string)) bool|(list(bool)) bool|(list(timestamp)) bool|(list(duration)) bool
+.sum(list(int)) int|(list(double)) double|(list(duration)) duration
+.min(list(int)) int|(list(double)) double|(list(string)) string|(list(bool)) bool|(list(timestamp)) timestamp|(list(duration)) duration
+.max(list(int)) int|(list(double)) double|(list(string)) string|(list(bool)) bool|(list(timestamp)) timestamp|(list(duration)) duration
+sets.contains(list(A),list(A)) bool
+sets.equivalent(list(A),list(A)) bool
+sets.intersects(list(A),list(A)) bool
+
+url(string) kubernetes.URL
+isURL(string) bool
+.getScheme(kubernetes.URL) string
+.getHost(kubernetes.URL) string
+.getHostname(kubernetes.URL) string
+.getPort(kubernetes.URL) string
+.getEscapedPath(kubernetes.URL) string
+.getQuery(kubernetes.URL) map(string,list(string))
+
+isIP(string) bool
+ip(string) net.IP
+ip.isCanonical(string) bool
+.family(net.IP) int
+.isUnspecified(net.IP) bool
+.isLoopback(net.IP) bool
+.isLinkLocalMulticast(net.IP) bool
+.isLinkLocalUnicast(net.IP) bool
+.isGlobalUnicast(net.IP) bool
+isCIDR(string) bool
+cidr(string) net.CIDR
+.containsIP(net.CIDR,string) bool|(net.CIDR,net.IP) bool
+.containsCIDR(net.CIDR,string) bool|(net.CIDR,net.CIDR) bool
+.ip(net.CIDR) net.IP
+.masked(net.CIDR) net.CIDR
+.prefixLength(net.CIDR) int
+
+isQuantity(string) bool
+quantity(string) kubernetes.Quantity
+.sign(kubernetes.Quantity) int
+.isInteger(kubernetes.Quantity) bool
+.asInteger(kubernetes.Quantity) int
+.asApproximateFloat(kubernetes.Quantity) double
+.add(kubernetes.Quantity,kubernetes.Quantity) kubernetes.Quantity|(kubernetes.Quantity,int) kubernetes.Quantity
+.sub(kubernetes.Quantity,kubernetes.Quantity) kubernetes.Quantity|(kubernetes.Quantity,int) kubernetes.Quantity
+isSemver(string) bool
+semver(string) kubernetes.Semver
+.major(kubernetes.Semver) int
+.minor(kubernetes.Semver) int
+.patch(kubernetes.Semver) int
+.isLessThan(kubernetes.Quantity,kubernetes.Quantity) bool|(kubernetes.Semver,kubernetes.Semver) bool
+.isGreaterThan(kubernetes.Quantity,kubernetes.Quantity) bool|(kubernetes.Semver,kubernetes.Semver) bool
+.compareTo(kubernetes.Quantity,kubernetes.Quantity) int|(kubernetes.Semver,kubernetes.Semver) int
+
+format.dns1123Label() kubernetes.NamedFormat
+format.dns1123Subdomain() kubernetes.NamedFormat
+format.dns1035Label() kubernetes.NamedFormat
+format.qualifiedName() kubernetes.NamedFormat
+format.labelValue() kubernetes.NamedFormat
+format.uri() kubernetes.NamedFormat
+format.uuid() kubernetes.NamedFormat
+format.byte() kubernetes.NamedFormat
+format.date() kubernetes.NamedFormat
+format.datetime() kubernetes.NamedFormat
+.validate(kubernetes.NamedFormat,string) optional(list(string))
+
+.hasValue(optional(A)) bool
+.value(optional(A)) A
+.orValue(optional(A),A) A
+.or(optional(A),optional(A)) optional(A)
+optional.of(A) optional(A)
+optional.none() optional(A)
+";
+
+/// The types of libraries.
+const OPAQUE: [&str; 6] = [
+    "kubernetes.URL",
+    "net.IP",
+    "net.CIDR",
+    "kubernetes.Quantity",
+    "kubernetes.Semver",
+    "kubernetes.NamedFormat",
+];
+
+type Table = HashMap<&'static str, Vec<Overload>>;
+
+static TABLE: LazyLock<Table> = LazyLock::new(|| SIGNATURES.lines().filter_map(line).collect());
+
+/// The overloads of a function, if it is one.
+pub(super) fn overloads(name: &str) -> Option<&'static [Overload]> {
+    TABLE.get(name).map(Vec::as_slice)
+}
+
+/// The overloads of a method, if it is one.
+pub(super) fn methods(name: &str) -> Option<&'static [Overload]> {
+    TABLE.get(format!(".{name}").as_str()).map(Vec::as_slice)
+}
+
+fn line(line: &'static str) -> Option<(&'static str, Vec<Overload>)> {
+    let (name, rest) = line.split_at(line.find('(')?);
+    let overloads = rest
+        .split('|')
+        .filter_map(|text| overload(name.starts_with('.'), text));
+    Some((name, overloads.collect()))
+}
+
+fn overload(method: bool, text: &'static str) -> Option<Overload> {
+    let mut vars = Vec::new();
+    let (args, result) = text.strip_prefix('(')?.rsplit_once(") ")?;
+    let mut args = split(args)
+        .into_iter()
+        .map(|arg| parse(arg, &mut vars))
+        .collect::<Option<Vec<_>>>()?;
+    let result = parse(result, &mut vars)?;
+    let target = (method && !args.is_empty()).then(|| args.remove(0));
+    Some(Overload {
+        target,
+        args,
+        result,
+        vars: vars.len(),
+    })
+}
+
+/// Splits at the commas that stand in no brackets.
+fn split(text: &'static str) -> Vec<&'static str> {
+    let mut depth = 0;
+    text.split(move |c| {
+        match c {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            _ => {}
+        }
+        c == ',' && depth == 0
+    })
+    .filter(|part| !part.is_empty())
+    .collect()
+}
+
+fn parse(text: &'static str, vars: &mut Vec<&'static str>) -> Option<Type> {
+    if let Some((name, inner)) = text.strip_suffix(')').and_then(|text| text.split_once('(')) {
+        let mut inner = split(inner).into_iter().map(|part| parse(part, vars));
+        return Some(match name {
+            "list" => Type::list(inner.next()??),
+            "map" => Type::map(inner.next()??, inner.next()??),
+            "optional" => Type::optional(inner.next()??),
+            "type" => Type::Type(Arc::new(inner.next()??)),
+            _ => return None,
+        });
+    }
+    Some(match text {
+        "dyn" => Type::Dyn,
+        "bool" => Type::Bool,
+        "int" => Type::Int,
+        "uint" => Type::Uint,
+        "double" => Type::Double,
+        "string" => Type::String,
+        "bytes" => Type::Bytes,
+        "timestamp" => Type::Timestamp,
+        "duration" => Type::Duration,
+        "A" | "B" => {
+            let index = vars.iter().position(|var| *var == text).unwrap_or_else(|| {
+                vars.push(text);
+                vars.len() - 1
+            });
+            Type::Var(index)
+        }
+        _ => Type::Opaque(OPAQUE.into_iter().find(|name| *name == text)?),
+    })
+}

@@ -1,0 +1,144 @@
+//! The types of CEL expressions, and what schemas declare.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// A type. `Var` stands for a type to be found while a call is resolved.
+#[derive(Clone, Debug)]
+pub(super) enum Type {
+    Dyn,
+    Null,
+    Bool,
+    Int,
+    Uint,
+    Double,
+    String,
+    Bytes,
+    Timestamp,
+    Duration,
+    List(Arc<Type>),
+    Map(Arc<Type>, Arc<Type>),
+    /// An object that a schema declares; the same only as itself.
+    Object(Arc<Decl>),
+    Optional(Arc<Type>),
+    /// A value of a library that only the library's functions know.
+    Opaque(&'static str),
+    /// The type of types.
+    Type(Arc<Type>),
+    Var(usize),
+}
+
+impl Type {
+    pub(super) fn list(item: Self) -> Self {
+        Self::List(Arc::new(item))
+    }
+
+    pub(super) fn map(key: Self, value: Self) -> Self {
+        Self::Map(Arc::new(key), Arc::new(value))
+    }
+
+    pub(super) fn optional(inner: Self) -> Self {
+        Self::Optional(Arc::new(inner))
+    }
+
+    /// Whether null is a value of the type.
+    pub(super) fn takes_null(&self) -> bool {
+        matches!(
+            self,
+            Self::Object(_)
+                | Self::Timestamp
+                | Self::Duration
+                | Self::Opaque(_)
+                | Self::Optional(_)
+                | Self::Null
+                | Self::Dyn
+        )
+    }
+
+    /// Whether a value of the type has size one whatever it is.
+    pub(super) fn is_scalar(&self) -> bool {
+        matches!(
+            self,
+            Self::Null
+                | Self::Bool
+                | Self::Int
+                | Self::Uint
+                | Self::Double
+                | Self::Timestamp
+                | Self::Duration
+                | Self::Type(_)
+        )
+    }
+}
+
+impl fmt::Display for Type {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dyn => f.write_str("dyn"),
+            Self::Null => f.write_str("null"),
+            Self::Bool => f.write_str("bool"),
+            Self::Int => f.write_str("int"),
+            Self::Uint => f.write_str("uint"),
+            Self::Double => f.write_str("double"),
+            Self::String => f.write_str("string"),
+            Self::Bytes => f.write_str("bytes"),
+            Self::Timestamp => f.write_str("timestamp"),
+            Self::Duration => f.write_str("duration"),
+            Self::List(item) => write!(f, "list({item})"),
+            Self::Map(key, value) => write!(f, "map({key}, {value})"),
+            Self::Object(_) => f.write_str("object"),
+            Self::Optional(inner) => write!(f, "optional_type({inner})"),
+            Self::Opaque(name) => f.write_str(name),
+            Self::Type(inner) => write!(f, "type({inner})"),
+            Self::Var(_) => f.write_str("dyn"),
+        }
+    }
+}
+
+/// A value that a schema declares, as rules see it.
+#[derive(Debug)]
+pub(super) struct Decl {
+    /// What kind of value it is.
+    pub(super) kind: DeclKind,
+    /// The most characters, bytes, items or entries it can have; 0 where it has no size.
+    pub(super) max_size: u64,
+    /// The fewest bytes it takes in a request.
+    pub(super) min_serialized: u64,
+}
+
+/// The kinds of declared values.
+#[derive(Debug)]
+pub(super) enum DeclKind {
+    Scalar(Type),
+    /// The list's items, and whether their order means nothing (list types set and map).
+    List {
+        item: Arc<Decl>,
+        unordered: bool,
+    },
+    Map(Arc<Decl>),
+    /// Fields by their name in rules.
+    Object(BTreeMap<String, Arc<Decl>>),
+}
+
+impl Decl {
+    /// The type of an expression that is this value.
+    pub(super) fn to_type(self: &Arc<Self>) -> Type {
+        match &self.kind {
+            DeclKind::Scalar(scalar) => scalar.clone(),
+            DeclKind::List { item, .. } => Type::list(item.to_type()),
+            DeclKind::Map(value) => Type::map(Type::String, value.to_type()),
+            DeclKind::Object(_) => Type::Object(Arc::clone(self)),
+        }
+    }
+
+    /// Whether the order of some list in it means nothing.
+    pub(super) fn has_unordered(&self) -> bool {
+        match &self.kind {
+            DeclKind::Scalar(_) => false,
+            DeclKind::List { item, unordered } => *unordered || item.has_unordered(),
+            DeclKind::Map(value) => value.has_unordered(),
+            DeclKind::Object(fields) => fields.values().any(|field| field.has_unordered()),
+        }
+    }
+}
