@@ -347,6 +347,7 @@ fn prune(merged: Value, before: &Entry, managed: &Managed, request: &Request<'_>
             versions.push(&entry.api_version);
         }
     }
+    let mut owned_by_any = Set::default();
     for version in versions {
         let Some(types) = request.types_at(version) else {
             continue;
@@ -358,16 +359,19 @@ fn prune(merged: Value, before: &Entry, managed: &Managed, request: &Request<'_>
             .filter(|entry| entry.api_version == version)
             .fold(Set::default(), |all, entry| all.union(&entry.set));
         let named = |set: &Set| with_named_parents(root, set);
-        let keep = named(&field_set(root, &pruned)).union(&named(&owned));
+        let owned = named(&owned);
+        owned_by_any = owned_by_any.union(&owned);
+        let keep = named(&field_set(root, &pruned)).union(&owned);
         let drop = named(&field_set(root, &merged)).difference(&keep);
         pruned.clone_from(&merged);
         remove(root, &mut pruned, &drop);
     }
 
-    // Only what the manager itself applied before goes.
+    // Only what the manager itself applied before goes. Owners are asked once more, for what holds nothing but an empty
+    // list is in no set.
     let named = |set: &Set| with_named_parents(root, set);
     let gone = named(&field_set(root, &merged)).difference(&named(&field_set(root, &pruned)));
-    let drop = gone.intersection(&named(&before.set));
+    let drop = gone.intersection(&named(&before.set)).difference(&owned_by_any);
     let mut out = merged;
     remove(root, &mut out, &drop);
     out

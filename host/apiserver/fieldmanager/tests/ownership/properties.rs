@@ -1,0 +1,261 @@
+//! What holds of every chain of writes, and of every set.
+
+use proptest::prelude::*;
+use rdd_apiserver_fieldmanager::{FieldPath, PathElement, Set};
+use serde_json::{Map, Value, json};
+
+use crate::world::World;
+
+fn text() -> impl Strategy<Value = Value> {
+    prop_oneof![Just("1"), Just("2"), Just("3")].prop_map(Value::from)
+}
+
+fn name() -> impl Strategy<Value = &'static str> {
+    prop_oneof![Just("p"), Just("q"), Just("r"), Just("s")]
+}
+
+fn map_of(value: impl Strategy<Value = Value>) -> impl Strategy<Value = Value> {
+    prop::collection::btree_map(name(), value, 0..4)
+        .prop_map(|fields| Value::Object(fields.into_iter().map(|(k, v)| (k.to_owned(), v)).collect()))
+}
+
+fn items() -> impl Strategy<Value = Value> {
+    (prop::collection::btree_map(name(), prop::option::of(text()), 1..4), any::<bool>()).prop_map(|(items, backwards)| {
+        let mut items: Vec<Value> = items
+            .into_iter()
+            .map(|(name, value)| match value {
+                Some(value) => json!({"name": name, "value": value}),
+                None => json!({ "name": name }),
+            })
+            .collect();
+        if backwards {
+            items.reverse();
+        }
+        Value::from(items)
+    })
+}
+
+/// Valid specs with every kind of field; but no empty `set` or `map` list, for these are in no set and so are nobody's.
+fn spec() -> impl Strategy<Value = Value> {
+    let names = |least: usize| prop::collection::btree_set(name(), least..4).prop_map(|names| json!(names));
+    let x_y = map_of(text()).prop_map(|map| {
+        let fields = map.as_object().cloned().unwrap_or_default();
+        Value::Object(fields.into_iter().zip(["x", "y"]).map(|((_, v), k)| (k.to_owned(), v)).collect())
+    });
+    let open = map_of(prop_oneof![text(), map_of(text()), names(0)]);
+    let of = |names: &'static [&'static str], value: BoxedStrategy<Value>| (prop::sample::select(names), value);
+    let field = prop_oneof![
+        of(&["a", "b", "deflt"], text().boxed()),
+        of(&["obj"], x_y.boxed()),
+        of(&["map", "atomicMap"], map_of(text()).boxed()),
+        of(&["open"], open.boxed()),
+        of(&["set"], names(1).boxed()),
+        of(&["plain", "atomic"], names(0).boxed()),
+        of(&["list", "two"], items().boxed()),
+        of(&["nullable"], prop_oneof![text(), Just(Value::Null)].boxed()),
+    ];
+    prop::collection::vec(field, 0..6).prop_map(|fields| {
+        Value::Object(fields.into_iter().map(|(k, v)| (k.to_owned(), v)).collect::<Map<_, _>>())
+    })
+}
+
+fn step() -> impl Strategy<Value = (&'static str, u8, Value)> {
+    (prop_oneof![Just("one"), Just("two"), Just("three")], 0_u8..3, spec())
+}
+
+/// Does what the server does: an object with null where none may be is refused.
+fn play(w: &mut World, steps: &[(&'static str, u8, Value)]) {
+    for (manager, how, spec) in steps {
+        let before = w.live.clone();
+        match how {
+            0 => {
+                let _refused = w.apply(manager, spec.clone());
+            }
+            1 => w.force(manager, spec.clone()),
+            _ => w.update(manager, |new| {
+                new["spec"] = spec.clone();
+            }),
+        }
+        if !is_valid(w) {
+            w.live = before;
+        }
+    }
+}
+
+fn is_valid(w: &World) -> bool {
+    fn has_null(value: &Value) -> bool {
+        match value {
+            Value::Null => true,
+            Value::Array(items) => items.iter().any(has_null),
+            Value::Object(fields) => fields.iter().any(|(name, value)| name != "nullable" && has_null(value)),
+            _ => false,
+        }
+    }
+    w.live.as_ref().is_none_or(|live| live.get("spec").is_none_or(|spec| !has_null(spec)))
+}
+
+/// Whether the object has what the path leads to. Keys of lists count with their defaults.
+fn exists(value: &Value, path: &[PathElement]) -> bool {
+    let Some((first, rest)) = path.split_first() else {
+        return true;
+    };
+    match first {
+        PathElement::Field(name) => value.get(name).is_some_and(|inner| exists(inner, rest)),
+        PathElement::Value(own) => value.as_array().is_some_and(|items| items.contains(own)),
+        PathElement::Key(keys) => value.as_array().is_some_and(|items| {
+            items
+                .iter()
+                .filter(|item| keys.iter().all(|(name, key)| item.get(name).unwrap_or(&json!("TCP")) == key))
+                .any(|item| exists(item, rest))
+        }),
+        PathElement::Index(_) => false,
+    }
+}
+
+fn owned(w: &World) -> Vec<(String, Set)> {
+    let entries = w.live()["metadata"].get("managedFields").and_then(Value::as_array).cloned().unwrap_or_default();
+    entries
+        .iter()
+        .map(|entry| {
+            let writer = format!("{} {}", entry["manager"], entry["operation"]);
+            (writer, Set::from_fields_v1(&entry["fieldsV1"]).unwrap())
+        })
+        .collect()
+}
+
+fn path() -> impl Strategy<Value = FieldPath> {
+    let element = prop_oneof![
+        name().prop_map(|name| PathElement::Field(name.to_owned())),
+        (0_i64..3).prop_map(PathElement::Index),
+        name().prop_map(|name| PathElement::Value(json!(name))),
+        (0_i64..3).prop_map(|n| PathElement::Key(vec![("n".to_owned(), json!(n))])),
+    ];
+    prop::collection::vec(element, 1..4).prop_map(FieldPath)
+}
+
+fn set() -> impl Strategy<Value = Set> {
+    prop::collection::vec(path(), 0..12).prop_map(|paths| Set::of(&paths))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn applying_twice_is_applying_once(before in prop::collection::vec(step(), 0..5), spec in spec()) {
+        let mut w = World::new();
+        play(&mut w, &before);
+        w.force("one", spec.clone());
+        prop_assume!(is_valid(&w));
+        let once = w.live().clone();
+        w.apply("one", spec).unwrap();
+        prop_assert_eq!(w.live(), &once);
+    }
+
+    #[test]
+    fn what_is_applied_is_there_and_owned(before in prop::collection::vec(step(), 0..5), spec in spec()) {
+        let mut w = World::new();
+        play(&mut w, &before);
+        w.force("one", spec.clone());
+        let fields = owned(&w);
+        for (name, value) in spec.as_object().unwrap() {
+            let is_scalar = matches!(name.as_str(), "a" | "b" | "deflt" | "nullable" | "atomic" | "plain" | "atomicMap");
+            if is_scalar {
+                prop_assert_eq!(&w.spec()[name], value);
+                let path = FieldPath::of(&["spec", name]);
+                prop_assert!(fields.iter().any(|(writer, set)| writer == "\"one\" \"Apply\"" && set.contains(&path)), "{}", path);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_owned_exists(steps in prop::collection::vec(step(), 1..7)) {
+        let mut w = World::new();
+        play(&mut w, &steps);
+        if w.live.is_none() {
+            return Ok(());
+        }
+        for (writer, set) in owned(&w) {
+            prop_assert!(!set.is_empty());
+            for path in set.paths() {
+                prop_assert!(exists(w.live(), &path.0), "{} owns {} of {}", writer, path, w.spec());
+            }
+        }
+    }
+
+    #[test]
+    fn managers_of_disjoint_fields_commute(l in spec(), r in spec()) {
+        let one = json!({"obj": {"x": "1"}, "map": l["map"], "open": {"l": l["open"]}, "a": "1", "list": prefixed(&l["list"], "l")});
+        let two = json!({"obj": {"y": "2"}, "open": {"r": r["open"]}, "b": "2", "atomicMap": {"k": "v"}, "list": prefixed(&r["list"], "r")});
+        let one_spec = without_nulls(one);
+        let two_spec = without_nulls(two);
+        let (mut forth, mut back) = (World::new(), World::new());
+        forth.apply("one", one_spec.clone()).unwrap();
+        forth.apply("two", two_spec.clone()).unwrap();
+        back.apply("two", two_spec).unwrap();
+        back.apply("one", one_spec).unwrap();
+        let sorted = |w: &World| {
+            let mut owners = w.owners();
+            owners.sort();
+            let mut spec = w.spec();
+            if let Some(Value::Array(items)) = spec.get_mut("list") {
+                items.sort_by_key(|item| item["name"].to_string());
+            }
+            (owners, spec)
+        };
+        prop_assert_eq!(sorted(&forth), sorted(&back));
+    }
+
+    #[test]
+    fn an_apply_without_force_takes_from_nobody(before in prop::collection::vec(step(), 1..5), spec in spec()) {
+        let mut w = World::new();
+        play(&mut w, &before);
+        if w.live.is_none() {
+            return Ok(());
+        }
+        let (fields, old) = (owned(&w), w.spec());
+        if w.apply("new", spec).is_ok() && is_valid(&w) {
+            let others: Vec<_> = owned(&w).into_iter().filter(|(writer, _)| !writer.starts_with("\"new\"")).collect();
+            if !fields.is_empty() {
+                prop_assert_eq!(others.len(), fields.len(), "{} -> {}", old, w.spec());
+                for (writer, set) in fields {
+                    prop_assert!(others.contains(&(writer.clone(), set)), "{}", writer);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn sets_follow_the_laws_of_sets(a in set(), b in set(), c in set()) {
+        prop_assert_eq!(a.union(&b), b.union(&a));
+        prop_assert_eq!(a.intersection(&b), b.intersection(&a));
+        prop_assert_eq!(a.union(&b).union(&c), a.union(&b.union(&c)));
+        prop_assert_eq!(a.intersection(&b.union(&c)), a.intersection(&b).union(&a.intersection(&c)));
+        prop_assert_eq!(a.difference(&b).union(&a.intersection(&b)), a.clone());
+        prop_assert!(a.difference(&b).intersection(&b).is_empty());
+        prop_assert!(a.recursive_difference(&b).is_subset(&a.difference(&b)));
+        prop_assert_eq!(a.is_subset(&b), a.difference(&b).is_empty());
+        prop_assert!(a.leaves().is_subset(&a));
+        prop_assert_eq!(Set::of(&a.paths()), a.clone());
+        prop_assert!(a.paths().iter().all(|path| a.contains(path)));
+        prop_assert_eq!(a.union(&b).paths().iter().all(|path| a.contains(path) || b.contains(path)), true);
+        prop_assert_eq!(Set::from_fields_v1(&a.to_fields_v1()), Ok(a));
+    }
+}
+
+fn prefixed(items: &Value, prefix: &str) -> Value {
+    items
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|item| {
+            let mut item = item.clone();
+            item["name"] = json!(format!("{prefix}{}", item["name"].as_str().unwrap()));
+            item
+        })
+        .collect()
+}
+
+fn without_nulls(mut spec: Value) -> Value {
+    spec.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+    spec
+}

@@ -1,0 +1,208 @@
+//! One object that lives through a chain of writes, with a clock that moves on by a second each write.
+
+use rdd_apiserver_fieldmanager::{
+    ApplyError, FieldPath, Request, TypeTree, apply, apply_if_changed, keep_times_if_unchanged, update,
+};
+use serde_json::{Value, json};
+
+pub(crate) const V1: &str = "example.com/v1";
+
+/// One field of every kind that matters to ownership.
+pub(crate) fn schema() -> Value {
+    let text = json!({"type": "string"});
+    let texts = json!({"type": "object", "additionalProperties": text});
+    let item = json!({"type": "object", "required": ["name"], "properties": {
+        "name": text, "proto": {"type": "string", "default": "TCP"}, "value": text, "extra": texts}});
+    let x_y = json!({"x": text, "y": text});
+    json!({"type": "object", "properties": {
+        "spec": {"type": "object", "properties": {
+            "a": text, "b": text, "n": {"type": "integer"}, "flag": {"type": "boolean"},
+            "deflt": {"type": "string", "default": "given"},
+            "obj": {"type": "object", "properties": {"x": text, "y": text, "d": text}},
+            "atomicObj": {"type": "object", "x-kubernetes-map-type": "atomic", "properties": x_y},
+            "map": texts,
+            "atomicMap": {"type": "object", "x-kubernetes-map-type": "atomic", "additionalProperties": text},
+            "plain": {"type": "array", "items": text},
+            "atomic": {"type": "array", "x-kubernetes-list-type": "atomic", "items": text},
+            "set": {"type": "array", "x-kubernetes-list-type": "set", "items": text},
+            "numset": {"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "integer"}},
+            "list": {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"], "items": item},
+            "two": {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name", "proto"], "items": item},
+            "open": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
+            "nullable": {"type": "string", "nullable": true},
+            "ios": {"x-kubernetes-int-or-string": true}}},
+        "status": {"type": "object", "properties": {"phase": text, "conditions": {
+            "type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"],
+            "items": {"type": "object", "required": ["type"], "properties": {"type": text, "status": text}}}}}}})
+}
+
+pub(crate) fn config_map_schema() -> Value {
+    json!({"type": "object", "properties": {
+        "data": {"type": "object", "additionalProperties": {"type": "string"}},
+        "immutable": {"type": "boolean"}}})
+}
+
+pub(crate) struct World {
+    pub(crate) live: Option<Value>,
+    pub(crate) types: TypeTree,
+    pub(crate) api_version: String,
+    pub(crate) subresource: Option<&'static str>,
+    pub(crate) ignored: Vec<FieldPath>,
+    clock: u32,
+}
+
+impl World {
+    pub(crate) fn of(schema: &Value) -> Self {
+        Self {
+            live: None,
+            types: TypeTree::from_openapi(schema),
+            api_version: V1.to_owned(),
+            subresource: None,
+            ignored: Vec::new(),
+            clock: 0,
+        }
+    }
+
+    /// An object of [`schema`].
+    pub(crate) fn new() -> Self {
+        Self::of(&schema())
+    }
+
+    pub(crate) fn config_map() -> Self {
+        let mut world = Self::of(&config_map_schema());
+        world.api_version = "v1".to_owned();
+        world
+    }
+
+    fn tick(&mut self) -> String {
+        self.clock += 1;
+        format!("2026-01-01T00:{:02}:{:02}Z", self.clock / 60, self.clock % 60)
+    }
+
+    /// The time of the newest write.
+    pub(crate) fn time(&self) -> String {
+        format!("2026-01-01T00:{:02}:{:02}Z", self.clock / 60, self.clock % 60)
+    }
+
+    fn with<T>(&mut self, manager: &str, act: impl FnOnce(Option<&Value>, &Request<'_>) -> T) -> T {
+        let now = self.tick();
+        let request = Request {
+            manager,
+            api_version: &self.api_version,
+            subresource: self.subresource,
+            now: &now,
+            types: &self.types,
+            versions: &[],
+            ignored: &self.ignored,
+        };
+        act(self.live.as_ref(), &request)
+    }
+
+    /// Applies a whole object as it is given and stores the outcome.
+    pub(crate) fn apply_object(&mut self, manager: &str, applied: &Value, force: bool) -> Result<(), ApplyError> {
+        let new = self.with(manager, |live, request| {
+            let new = apply(live, applied, force, request);
+            // The quick way and the long way agree.
+            let changed = apply_if_changed(live, applied, force, request);
+            assert_eq!(new.as_ref().ok(), changed.as_ref().ok().map(|c| c.as_ref().or(live).unwrap()));
+            new
+        })?;
+        self.store(new);
+        Ok(())
+    }
+
+    pub(crate) fn apply_with(&mut self, manager: &str, mut fields: Value, force: bool) -> Result<(), ApplyError> {
+        let map = fields.as_object_mut().unwrap();
+        map.insert("apiVersion".to_owned(), json!(self.api_version));
+        map.insert("kind".to_owned(), json!("Widget"));
+        let metadata = map.entry("metadata").or_insert_with(|| json!({}));
+        metadata["name"] = json!("a");
+        self.apply_object(manager, &fields, force)
+    }
+
+    /// Applies a spec.
+    pub(crate) fn apply(&mut self, manager: &str, spec: Value) -> Result<(), ApplyError> {
+        self.apply_with(manager, json!({ "spec": spec }), false)
+    }
+
+    pub(crate) fn force(&mut self, manager: &str, spec: Value) {
+        self.apply_with(manager, json!({ "spec": spec }), true).unwrap();
+    }
+
+    /// Applies a spec that must conflict; returns `manager: field` for each cause, and the message.
+    pub(crate) fn conflict(&mut self, manager: &str, spec: Value) -> (Vec<String>, String) {
+        conflicts(self.apply(manager, spec))
+    }
+
+    /// Stores what `change` makes of the live object, as an update.
+    pub(crate) fn update(&mut self, manager: &str, change: impl FnOnce(&mut Value)) {
+        let api_version = self.api_version.clone();
+        let new = self.with(manager, |live, request| {
+            let mut new = live.cloned().unwrap_or_else(|| json!({
+                "apiVersion": api_version, "kind": "Widget", "metadata": {"name": "a"}}));
+            change(&mut new);
+            update(live, new, request).unwrap()
+        });
+        self.store(new);
+    }
+
+    fn store(&mut self, mut new: Value) {
+        new["metadata"]["uid"] = json!("11111111-1111-1111-1111-111111111111");
+        if let Some(live) = &self.live {
+            keep_times_if_unchanged(live, &mut new);
+        }
+        self.live = Some(new);
+    }
+
+    pub(crate) fn live(&self) -> &Value {
+        self.live.as_ref().unwrap()
+    }
+
+    pub(crate) fn spec(&self) -> Value {
+        self.live().get("spec").cloned().unwrap_or(Value::Null)
+    }
+
+    /// The entries of managedFields, each as `name Operation fields`, with the subresource behind the operation if there is one.
+    pub(crate) fn owners(&self) -> Vec<String> {
+        let entries = self.live()["metadata"].get("managedFields").cloned().unwrap_or(json!([]));
+        entries
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| {
+                assert_eq!(entry["fieldsType"], "FieldsV1");
+                let sub = entry.get("subresource").map_or(String::new(), |s| format!("/{}", s.as_str().unwrap()));
+                format!(
+                    "{} {}{sub} {}",
+                    entry["manager"].as_str().unwrap(),
+                    entry["operation"].as_str().unwrap(),
+                    entry["fieldsV1"]
+                )
+            })
+            .collect()
+    }
+
+    /// The time of a manager's entry.
+    pub(crate) fn time_of(&self, manager: &str) -> Option<String> {
+        let entries = self.live()["metadata"]["managedFields"].as_array().unwrap();
+        let entry = entries.iter().find(|entry| entry["manager"] == manager).unwrap();
+        entry.get("time").map(|time| time.as_str().unwrap().to_owned())
+    }
+}
+
+pub(crate) fn conflicts(outcome: Result<(), ApplyError>) -> (Vec<String>, String) {
+    let error = outcome.unwrap_err();
+    assert_eq!(error.code(), 409, "{error}");
+    let message = error.to_string();
+    let ApplyError::Conflicts(conflicts) = error else {
+        panic!("no conflict: {message}");
+    };
+    let causes = conflicts
+        .iter()
+        .map(|conflict| {
+            assert!(conflict.cause_message().starts_with("conflict with "));
+            format!("{}: {}", conflict.manager.name, conflict.field)
+        })
+        .collect();
+    (causes, message)
+}
