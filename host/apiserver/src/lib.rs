@@ -1,1 +1,44 @@
-//! An embedded Kubernetes API server.
+//! An embedded Kubernetes API server: one generic engine for a dozen built-in
+//! kinds and for whatever CustomResourceDefinitions define.
+//!
+//! This room owns the meaning of requests: paths, verbs, negotiation, field
+//! ownership, definitions and the registry of what is served. Objects are
+//! stored by `rdd-apiserver-storage`, judged by `rdd-apiserver-schema`, merged
+//! by `rdd-apiserver-fieldmanager` and shown by `rdd-apiserver-kinds`.
+//!
+//! Invariants: what is acknowledged is on disk; what the registry serves,
+//! discovery and OpenAPI describe; an event is published after its commit and
+//! in revision order; what is not there is refused and never feigned.
+
+mod body;
+mod builtin;
+mod clock;
+mod crd;
+mod decode;
+mod discovery;
+mod encode;
+mod health;
+mod managed;
+mod meta;
+mod namespaces;
+mod negotiate;
+mod path;
+mod query;
+mod registry;
+mod render;
+mod resource;
+mod revision;
+mod scale;
+mod selectors;
+mod server;
+mod service;
+mod start;
+mod status;
+mod user;
+mod verbs;
+
+pub use body::Body;
+pub use clock::Clock;
+pub use server::{ApiServer, OpenError, Options};
+pub use status::{ApiError, Cause};
+pub use user::UserInfo;

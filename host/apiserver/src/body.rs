@@ -1,0 +1,90 @@
+//! The body of an answer: whole, in pieces that lie in memory already, or a
+//! stream that goes on until the watch ends.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures::Stream;
+use http_body::{Frame, SizeHint};
+
+enum Source {
+    Pieces { pieces: VecDeque<Bytes>, left: u64 },
+    Stream(Pin<Box<dyn Stream<Item = Bytes> + Send>>),
+}
+
+/// The body of an answer. It never fails: a watch that must end says so in its
+/// last event.
+pub struct Body(Source);
+
+impl Body {
+    /// An empty body.
+    pub fn empty() -> Self {
+        Self::pieces(VecDeque::new())
+    }
+
+    /// A body of known length in pieces.
+    pub(crate) fn pieces(pieces: VecDeque<Bytes>) -> Self {
+        let left = pieces.iter().map(|piece| piece.len() as u64).sum();
+        Self(Source::Pieces { pieces, left })
+    }
+
+    pub(crate) fn stream(stream: impl Stream<Item = Bytes> + Send + 'static) -> Self {
+        Self(Source::Stream(Box::pin(stream)))
+    }
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        Self::pieces(VecDeque::from([bytes]))
+    }
+}
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Self {
+        Bytes::from(bytes).into()
+    }
+}
+
+impl std::fmt::Debug for Body {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.0 {
+            Source::Pieces { left, .. } => write!(f, "Body({left} bytes)"),
+            Source::Stream(_) => write!(f, "Body(stream)"),
+        }
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match &mut self.get_mut().0 {
+            Source::Pieces { pieces, left } => Poll::Ready(pieces.pop_front().map(|piece| {
+                *left = left.saturating_sub(piece.len() as u64);
+                Ok(Frame::data(piece))
+            })),
+            Source::Stream(stream) => stream
+                .as_mut()
+                .poll_next(cx)
+                .map(|next| next.map(|piece| Ok(Frame::data(piece)))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(&self.0, Source::Pieces { pieces, .. } if pieces.is_empty())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Source::Pieces { left, .. } => SizeHint::with_exact(*left),
+            Source::Stream(_) => SizeHint::default(),
+        }
+    }
+}

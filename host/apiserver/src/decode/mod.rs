@@ -1,0 +1,143 @@
+//! Request bodies: media type to JSON value, with what strict validation
+//! would object to.
+
+mod json;
+mod yaml;
+
+use serde_json::{Number, Value};
+
+/// A decoded body and the keys that it gave twice.
+#[derive(Debug)]
+pub(crate) struct Document {
+    pub(crate) value: Value,
+    /// Each as strict validation words it.
+    pub(crate) duplicates: Vec<String>,
+}
+
+/// The serialisation of a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Syntax {
+    Json,
+    Yaml,
+    Protobuf,
+}
+
+/// Whole floating-point numbers that an `i64` holds become integers.
+pub(crate) fn whole(number: f64) -> Value {
+    /// 2^63, the first whole number that an `i64` does not hold.
+    const LIMIT: f64 = 9_223_372_036_854_775_808.0;
+    if number.fract() == 0.0 && (-LIMIT..LIMIT).contains(&number) {
+        return (number as i64).into();
+    }
+    Number::from_f64(number).map_or(Value::Null, Value::Number)
+}
+
+/// Which syntax a `Content-Type` names; nothing for an unknown one. An absent
+/// or empty type is JSON.
+pub(crate) fn syntax(content_type: &str) -> Option<Syntax> {
+    let mut parts = content_type.split(';');
+    let media = parts.next().unwrap_or_default().trim().to_ascii_lowercase();
+    // A parameter without a value makes the whole header unreadable.
+    if parts.any(|part| !part.trim().is_empty() && !part.contains('=')) {
+        return None;
+    }
+    match media.as_str() {
+        "" | "application/json" => Some(Syntax::Json),
+        "application/yaml" => Some(Syntax::Yaml),
+        "application/vnd.kubernetes.protobuf" => Some(Syntax::Protobuf),
+        _ => None,
+    }
+}
+
+/// Parses a JSON body; the error is a sentence for the client.
+pub(crate) fn parse_json(bytes: &[u8]) -> Result<Document, String> {
+    let parsed = json::parse(bytes).or_else(|error| match mend_surrogates(bytes) {
+        Some(mended) => json::parse(&mended),
+        None => Err(error),
+    });
+    parsed
+        .map(|json::Document { value, duplicates }| Document {
+            value,
+            duplicates: duplicates
+                .into_iter()
+                .map(|path| format!("duplicate field \"{path}\""))
+                .collect(),
+        })
+        .map_err(|error| error.to_string())
+}
+
+/// Parses a YAML body (or JSON, which is read as YAML where it is one).
+pub(crate) fn parse_yaml(bytes: &[u8]) -> Result<Document, String> {
+    let text = std::str::from_utf8(bytes).map_err(|_| "yaml: invalid UTF-8".to_owned())?;
+    yaml::parse(text).map(|yaml::Document { value, duplicates }| Document { value, duplicates })
+}
+
+/// Parses by syntax; protobuf is the caller's to refuse.
+pub(crate) fn parse(syntax: Syntax, bytes: &[u8]) -> Result<Document, String> {
+    match syntax {
+        Syntax::Yaml => parse_yaml(bytes),
+        Syntax::Json | Syntax::Protobuf => parse_json(bytes),
+    }
+}
+
+/// Half of a surrogate pair alone stands for U+FFFD, as in Go. Nothing when
+/// there is none to mend.
+fn mend_surrogates(bytes: &[u8]) -> Option<Vec<u8>> {
+    let unit = |at: usize| -> Option<u16> {
+        match bytes.get(at..at + 6)? {
+            [b'\\', b'u', hex @ ..] => {
+                u16::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok()
+            }
+            _ => None,
+        }
+    };
+    let (mut out, mut at, mut mended) = (Vec::with_capacity(bytes.len()), 0, false);
+    while let Some(&byte) = bytes.get(at) {
+        let take = match unit(at) {
+            Some(0xD800..=0xDBFF) if matches!(unit(at + 6), Some(0xDC00..=0xDFFF)) => 12,
+            Some(0xD800..=0xDFFF) => {
+                out.extend_from_slice(b"\\ufffd");
+                mended = true;
+                at += 6;
+                continue;
+            }
+            _ if byte == b'\\' => 2,
+            _ => 1,
+        };
+        out.extend_from_slice(bytes.get(at..(at + take).min(bytes.len())).unwrap_or_default());
+        at += take;
+    }
+    mended.then_some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_a_surrogate_pair_becomes_the_replacement_character() {
+        let parsed = parse_json(br#"{"a":"\ud83d","b":"\ud83d\ude00"}"#).unwrap().value;
+        assert_eq!(parsed["a"], "\u{fffd}");
+        assert_eq!(parsed["b"], "\u{1f600}");
+    }
+
+    #[test]
+    fn numbers_keep_64_bits_and_whole_floats_become_integers() {
+        let parsed = parse_json(b"[1.0,1e3,9223372036854775807,9223372036854775808,-0.0,2.5]").unwrap().value;
+        assert_eq!(parsed.to_string(), "[1,1000,9223372036854775807,9.223372036854776e18,0,2.5]");
+    }
+
+    #[test]
+    fn a_key_given_twice_is_named_with_its_path() {
+        let parsed = parse_json(br#"{"a":[{"b":1,"b":2}],"a":3}"#).unwrap();
+        assert_eq!(parsed.duplicates, ["duplicate field \"a[0].b\"", "duplicate field \"a\""]);
+    }
+
+    #[test]
+    fn media_types_are_read_with_their_parameters() {
+        assert_eq!(syntax("APPLICATION/JSON; charset=utf-8"), Some(Syntax::Json));
+        assert_eq!(syntax(""), Some(Syntax::Json));
+        assert_eq!(syntax("application/json; x"), None);
+        assert_eq!(syntax("*/*"), None);
+    }
+}

@@ -1,0 +1,252 @@
+//! JSON as the real server writes it: whole floating-point numbers as
+//! integers, exponents with two parts, `<`, `>` and `&` escaped.
+
+use std::io;
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
+use serde_json::{Map, Value};
+
+/// Magnitudes from which floating-point numbers are written with an exponent.
+const EXPONENT_FROM: f64 = 1e21;
+const EXPONENT_BELOW: f64 = 1e-6;
+
+fn write_float<W: ?Sized + io::Write>(writer: &mut W, value: f64) -> io::Result<()> {
+    let magnitude = value.abs();
+    if magnitude != 0.0 && !(EXPONENT_BELOW..EXPONENT_FROM).contains(&magnitude) {
+        let text = format!("{value:e}");
+        let text = match text.split_once('e') {
+            Some((mantissa, exponent)) if !exponent.starts_with('-') => {
+                format!("{mantissa}e+{exponent}")
+            }
+            _ => text,
+        };
+        return writer.write_all(text.as_bytes());
+    }
+    write!(writer, "{value}")
+}
+
+fn write_fragment<W: ?Sized + io::Write>(writer: &mut W, fragment: &str) -> io::Result<()> {
+    let bytes = fragment.as_bytes();
+    let mut start = 0;
+    for (at, byte) in bytes.iter().enumerate() {
+        let (escape, length): (&[u8], usize) = match byte {
+            b'<' => (b"\\u003c", 1),
+            b'>' => (b"\\u003e", 1),
+            b'&' => (b"\\u0026", 1),
+            0xE2 => match bytes.get(at..at + 3) {
+                Some([0xE2, 0x80, 0xA8]) => (b"\\u2028", 3),
+                Some([0xE2, 0x80, 0xA9]) => (b"\\u2029", 3),
+                _ => continue,
+            },
+            _ => continue,
+        };
+        writer.write_all(bytes.get(start..at).unwrap_or_default())?;
+        writer.write_all(escape)?;
+        start = at + length;
+    }
+    writer.write_all(bytes.get(start..).unwrap_or_default())
+}
+
+#[derive(Clone, Debug)]
+struct Compact;
+
+impl Formatter for Compact {
+    fn write_f64<W: ?Sized + io::Write>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
+        write_float(writer, value)
+    }
+
+    fn write_string_fragment<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        write_fragment(writer, fragment)
+    }
+}
+
+struct Pretty(PrettyFormatter<'static>);
+
+impl Formatter for Pretty {
+    fn write_f64<W: ?Sized + io::Write>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
+        write_float(writer, value)
+    }
+
+    fn write_string_fragment<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        write_fragment(writer, fragment)
+    }
+
+    fn begin_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.begin_array(writer)
+    }
+
+    fn end_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_array(writer)
+    }
+
+    fn begin_array_value<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
+        self.0.begin_array_value(writer, first)
+    }
+
+    fn end_array_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_array_value(writer)
+    }
+
+    fn begin_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.begin_object(writer)
+    }
+
+    fn end_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_object(writer)
+    }
+
+    fn begin_object_key<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
+        self.0.begin_object_key(writer, first)
+    }
+
+    fn begin_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.begin_object_value(writer)
+    }
+
+    fn end_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_object_value(writer)
+    }
+}
+
+/// Appends a value as compact JSON.
+pub(crate) fn write(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
+    let mut serializer = Serializer::with_formatter(out, Compact);
+    if let Err(error) = value.serialize(&mut serializer) {
+        // Values of string-keyed maps written to memory cannot fail.
+        tracing::error!(%error, "a value could not be written as JSON");
+    }
+}
+
+/// A value as compact JSON.
+pub(crate) fn to_vec(value: &Value) -> Vec<u8> {
+    let mut out = Vec::with_capacity(1024);
+    write(&mut out, value);
+    out
+}
+
+/// A value as indented JSON.
+pub(crate) fn to_pretty(value: &Value) -> Vec<u8> {
+    let mut out = Vec::new();
+    let formatter = Pretty(PrettyFormatter::with_indent(b"  "));
+    let mut serializer = Serializer::with_formatter(&mut out, formatter);
+    if let Err(error) = value.serialize(&mut serializer) {
+        tracing::error!(%error, "a value could not be written as JSON");
+    }
+    out
+}
+
+/// An object ready to be stored: everything but its resourceVersion, which
+/// only the store knows.
+pub(crate) struct Storable {
+    head: Vec<u8>,
+    tail: Vec<u8>,
+}
+
+impl Storable {
+    /// Prepares an object; its own resourceVersion is left out.
+    pub(crate) fn new(object: &Value) -> Self {
+        let (mut head, mut tail) = (Vec::with_capacity(1024), Vec::new());
+        let empty = Map::new();
+        let root = object.as_object().unwrap_or(&empty);
+        head.extend_from_slice(b"{\"metadata\":{\"resourceVersion\":\"");
+        tail.push(b'"');
+        let metadata = root.get("metadata").and_then(Value::as_object);
+        for (key, value) in metadata.into_iter().flatten() {
+            if key != "resourceVersion" {
+                member(&mut tail, true, key, value);
+            }
+        }
+        tail.push(b'}');
+        for (key, value) in root {
+            if !matches!(key.as_str(), "metadata" | "apiVersion" | "kind") {
+                member(&mut tail, true, key, value);
+            }
+        }
+        tail.push(b'}');
+        Self { head, tail }
+    }
+
+    /// The stored form at a revision.
+    pub(crate) fn at(self, revision: u64) -> Bytes {
+        let Self { mut head, tail } = self;
+        head.extend_from_slice(revision.to_string().as_bytes());
+        head.extend_from_slice(&tail);
+        head.into()
+    }
+}
+
+fn member(out: &mut Vec<u8>, comma: bool, key: &str, value: &Value) {
+    if comma {
+        out.push(b',');
+    }
+    write(out, key);
+    out.push(b':');
+    write(out, value);
+}
+
+/// A stored object with `apiVersion` and `kind` put in front, which are not
+/// stored.
+pub(crate) fn with_type(prefix: &[u8], stored: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(prefix.len() + stored.len());
+    append_typed(&mut out, prefix, stored);
+    out
+}
+
+/// Appends a stored object; `prefix` is `{"apiVersion":…,"kind":…,` or `{`.
+pub(crate) fn append_typed(out: &mut Vec<u8>, prefix: &[u8], stored: &[u8]) {
+    out.extend_from_slice(prefix);
+    out.extend_from_slice(stored.strip_prefix(b"{").unwrap_or(stored));
+}
+
+/// The prefix that [`with_type`] takes.
+pub(crate) fn type_prefix(api_version: &str, kind: &str) -> Vec<u8> {
+    let mut out = b"{".to_vec();
+    member(&mut out, false, "apiVersion", &Value::from(api_version));
+    member(&mut out, true, "kind", &Value::from(kind));
+    out.push(b',');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn text(value: &Value) -> String {
+        String::from_utf8(to_vec(value)).unwrap()
+    }
+
+    #[test]
+    fn numbers_and_escapes_are_the_real_servers() {
+        assert_eq!(text(&json!([1e21, 1e-9, 0.1, 2.5, 9_007_199_254_740_993_i64])), "[1e+21,1e-9,0.1,2.5,9007199254740993]");
+        assert_eq!(text(&json!("ä<&>\u{2028}\"\n")), r#""ä\u003c\u0026\u003e\u2028\"\n""#);
+    }
+
+    #[test]
+    fn a_stored_object_carries_its_revision_and_gets_its_type_back() {
+        let object = json!({"metadata": {"name": "a", "resourceVersion": "1"}, "data": {"k": "v"}});
+        let stored = Storable::new(&object).at(7);
+        let out = with_type(&type_prefix("v1", "ConfigMap"), &stored);
+        let back: Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!(back, json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "resourceVersion": "7"}, "data": {"k": "v"}}));
+    }
+}

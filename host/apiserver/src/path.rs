@@ -1,0 +1,140 @@
+//! What a request's path names.
+
+use crate::query::decode;
+
+/// A resource, one of its objects, or an object's subresource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ResourcePath {
+    pub(crate) group: String,
+    pub(crate) version: String,
+    pub(crate) namespace: Option<String>,
+    pub(crate) resource: String,
+    pub(crate) name: Option<String>,
+    pub(crate) subresource: Option<String>,
+}
+
+/// Everything that the server has an answer for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Target {
+    Root,
+    Version,
+    /// `/healthz`, `/livez` or `/readyz` and the one check that is asked for.
+    Health(String, Option<String>),
+    OpenApiV2,
+    OpenApiV3(Option<String>),
+    Api,
+    Apis,
+    Group(String),
+    GroupVersion(String, String),
+    Resource(ResourcePath),
+    /// Nothing; the group that a path below `/apis` begins with decides how
+    /// that is said.
+    Unknown { group: Option<String> },
+}
+
+/// Reads a raw path.
+pub(crate) fn parse(path: &str) -> Target {
+    let trimmed = path.strip_prefix('/').unwrap_or(path);
+    let health = |name: &str| Target::Health(name.to_owned(), None);
+    match trimmed {
+        "" => return Target::Root,
+        "version" | "version/" => return Target::Version,
+        "healthz" | "livez" | "readyz" => return health(trimmed),
+        "openapi/v2" => return Target::OpenApiV2,
+        "openapi/v3" | "openapi/v3/" => return Target::OpenApiV3(None),
+        _ => {}
+    }
+    if let Some(rest) = trimmed.strip_prefix("openapi/v3/") {
+        return Target::OpenApiV3(Some(rest.to_owned()));
+    }
+    for name in ["healthz", "livez", "readyz"] {
+        if let Some(check) = trimmed.strip_prefix(name).and_then(|rest| rest.strip_prefix('/')) {
+            return Target::Health(name.to_owned(), Some(check.to_owned()));
+        }
+    }
+    let inner = trimmed.strip_suffix('/').unwrap_or(trimmed);
+    let parts: Vec<String> = inner
+        .split('/')
+        .map(|part| decode(part, false).into_owned())
+        .collect();
+    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    let unknown = || Target::Unknown {
+        group: match parts.as_slice() {
+            ["api", ..] => Some(String::new()),
+            ["apis", group, ..] => Some((*group).to_owned()),
+            _ => None,
+        },
+    };
+    if parts.contains(&"") {
+        return unknown();
+    }
+    match parts.as_slice() {
+        ["api"] => Target::Api,
+        ["apis"] => Target::Apis,
+        ["api", version] => Target::GroupVersion(String::new(), (*version).to_owned()),
+        ["apis", group] => Target::Group((*group).to_owned()),
+        ["apis", group, version] => {
+            Target::GroupVersion((*group).to_owned(), (*version).to_owned())
+        }
+        ["api", version, rest @ ..] => {
+            resource("", version, rest).map_or_else(unknown, Target::Resource)
+        }
+        ["apis", group, version, rest @ ..] => {
+            resource(group, version, rest).map_or_else(unknown, Target::Resource)
+        }
+        _ => unknown(),
+    }
+}
+
+fn resource(group: &str, version: &str, rest: &[&str]) -> Option<ResourcePath> {
+    let found = |namespace: Option<&str>, resource: &str, tail: &[&str]| {
+        let (name, subresource) = match tail {
+            [] => (None, None),
+            [name] => (Some(*name), None),
+            [name, sub] => (Some(*name), Some(*sub)),
+            _ => return None,
+        };
+        Some(ResourcePath {
+            group: group.to_owned(),
+            version: version.to_owned(),
+            namespace: namespace.map(str::to_owned),
+            resource: resource.to_owned(),
+            name: name.map(str::to_owned),
+            subresource: subresource.map(str::to_owned),
+        })
+    };
+    match rest {
+        ["namespaces", name, sub @ ("status" | "finalize")] if group.is_empty() => {
+            found(None, "namespaces", &[name, sub])
+        }
+        ["namespaces", namespace, resource, tail @ ..] => found(Some(namespace), resource, tail),
+        [resource, tail @ ..] => found(None, resource, tail),
+        [] => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(path: &str) -> (Option<String>, String, Option<String>, Option<String>) {
+        match parse(path) {
+            Target::Resource(p) => (p.namespace, p.resource, p.name, p.subresource),
+            other => panic!("{path}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn paths_are_read_as_clients_write_them() {
+        let text = |s: &str| Some(s.to_owned());
+        assert_eq!(named("/api/v1/namespaces"), (None, "namespaces".into(), None, None));
+        assert_eq!(named("/api/v1/namespaces/a"), (None, "namespaces".into(), text("a"), None));
+        assert_eq!(named("/api/v1/namespaces/a/finalize"), (None, "namespaces".into(), text("a"), text("finalize")));
+        assert_eq!(named("/api/v1/namespaces/a/configmaps/"), (text("a"), "configmaps".into(), None, None));
+        assert_eq!(named("/apis/g/v1/namespaces/a/ws/b/status"), (text("a"), "ws".into(), text("b"), text("status")));
+        assert_eq!(named("/apis/g/v1/ws/sha256%3Aabc"), (None, "ws".into(), text("sha256:abc"), None));
+        assert_eq!(parse("/api//v1"), Target::Unknown { group: Some(String::new()) });
+        assert_eq!(parse("/apis/g/v1/"), Target::GroupVersion("g".into(), "v1".into()));
+        assert_eq!(parse("/nope"), Target::Unknown { group: None });
+    }
+}

@@ -1,0 +1,148 @@
+//! Answers as bytes: the one place where objects, lists and failures take the
+//! form that the client asked for.
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WARNING};
+use http::{HeaderMap, Response, StatusCode};
+use rdd_apiserver_kinds::table::{self, IncludeObject};
+use serde_json::{Value, json};
+
+use crate::body::Body;
+use crate::encode;
+use crate::meta;
+use crate::negotiate::{Format, Media, Shape};
+use crate::status::ApiError;
+use crate::verbs::call::{Answer, Call, Shown};
+
+/// A response with the headers that every answer carries.
+pub(crate) fn response(code: u16, content_type: &'static str, body: impl Into<Body>) -> Response<Body> {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
+    response
+}
+
+/// Plain text.
+pub(crate) fn text(code: u16, text: impl Into<String>) -> Response<Body> {
+    response(code, "text/plain; charset=utf-8", text.into().into_bytes())
+}
+
+/// A value in a serialisation.
+pub(crate) fn bytes(value: &Value, format: Format) -> Vec<u8> {
+    match format.media {
+        Media::Json if format.pretty => encode::to_pretty(value),
+        Media::Json => {
+            let mut out = encode::to_vec(value);
+            out.push(b'\n');
+            out
+        }
+        Media::Yaml => match serde_saphyr::to_string(value) {
+            Ok(text) => text.into_bytes(),
+            Err(error) => {
+                tracing::error!(%error, "a value could not be written as YAML");
+                Vec::new()
+            }
+        },
+    }
+}
+
+/// A value as it is.
+pub(crate) fn value(code: u16, value: &Value, format: Format) -> Response<Body> {
+    response(code, format.content_type(), bytes(value, format))
+}
+
+/// A failure.
+pub(crate) fn error(error: &ApiError, format: Format) -> Response<Body> {
+    if error.is_page() {
+        return text(404, "404 page not found\n");
+    }
+    let mut response = value(error.code(), &error.to_value(), format);
+    if let Some(seconds) = error.retry_after() {
+        response.headers_mut().insert(RETRY_AFTER, seconds.into());
+    }
+    response
+}
+
+/// Adds `Warning` headers, each text once.
+pub(crate) fn warn(headers: &mut HeaderMap, warnings: &[String]) {
+    let mut seen: Vec<&str> = Vec::new();
+    for warning in warnings {
+        if seen.contains(&warning.as_str()) {
+            continue;
+        }
+        seen.push(warning);
+        let escaped = warning.replace('\\', "\\\\").replace('"', "\\\"").replace(['\n', '\r'], " ");
+        if let Ok(header) = HeaderValue::from_bytes(format!("299 - \"{escaped}\"").as_bytes()) {
+            headers.append(WARNING, header);
+        }
+    }
+}
+
+/// The parameter `includeObject`.
+pub(crate) fn include(call: &Call) -> Result<IncludeObject, ApiError> {
+    let asked = call.query.raw("includeObject").unwrap_or_default();
+    IncludeObject::parse(asked).map_err(|error| {
+        ApiError::invalid(
+            "meta.k8s.io",
+            "TableOptions",
+            "",
+            vec![crate::status::Cause::invalid(
+                "includeObject",
+                &error.value.into(),
+                "must be 'Metadata', 'Object', 'None', or empty",
+            )],
+        )
+    })
+}
+
+/// One object in the shape that was asked for.
+pub(crate) fn shaped(call: &Call, object: Value) -> Result<Value, ApiError> {
+    Ok(match call.format.shape {
+        Shape::Whole => object,
+        Shape::Partial => table::partial_object(&object),
+        Shape::PartialList => {
+            return Err(ApiError::not_acceptable(
+                "you requested PartialObjectMetadataList, but the requested object is not a list",
+            ));
+        }
+        Shape::Table => {
+            let metadata = json!({"resourceVersion": meta::text(&object, "resourceVersion")});
+            let now = (call.server.clock)();
+            call.resource
+                .columns
+                .table([&object], metadata, include(call)?, now, true)
+        }
+    })
+}
+
+/// A verb's answer.
+pub(crate) fn answer(call: &Call, answer: Answer) -> Result<Response<Body>, ApiError> {
+    let Answer {
+        code,
+        shown,
+        warnings,
+    } = answer;
+    let whole = call.format == Format::JSON && call.resource.verbatim();
+    let mut response = match shown {
+        Shown::Plain(plain) => value(code, &plain, call.format),
+        Shown::Stored(record) if whole => {
+            let mut out = encode::with_type(&call.resource.typed, &record.value);
+            out.push(b'\n');
+            response(code, call.format.content_type(), out)
+        }
+        Shown::Stored(record) => {
+            let object = shaped(call, call.load(&record)?)?;
+            value(code, &object, call.format)
+        }
+        Shown::Object(object) => value(code, &shaped(call, object)?, call.format),
+    };
+    warn(response.headers_mut(), &warnings);
+    Ok(response)
+}
+
+/// A JSON document that is ready.
+pub(crate) fn ready(content_type: &'static str, body: Bytes) -> Response<Body> {
+    response(200, content_type, body)
+}

@@ -1,0 +1,90 @@
+//! resourceVersions as clients write them.
+
+use serde_json::Value;
+
+use crate::query::Query;
+use crate::status::{ApiError, Cause};
+
+/// Reads a resourceVersion of a read.
+pub(crate) fn parse(text: &str) -> Result<u64, ApiError> {
+    text.parse().map_err(|_| {
+        ApiError::bad_request(format!(
+            "invalid resource version: resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax"
+        ))
+    })
+}
+
+/// How old a list may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Age {
+    /// The state after everything that was acknowledged.
+    Latest,
+    /// Not older than a revision.
+    NotOlder(u64),
+    /// Exactly as it was at a revision.
+    Exact(u64),
+}
+
+fn options_error(cause: Cause) -> ApiError {
+    ApiError::invalid("meta.k8s.io", "ListOptions", "", vec![cause])
+}
+
+/// Reads `resourceVersion` and `resourceVersionMatch` of a list.
+pub(crate) fn of_list(query: &Query) -> Result<Age, ApiError> {
+    let asked = query.get("resourceVersion");
+    let matched = query.get("resourceVersionMatch");
+    let continued = query.get("continue").is_some();
+    if query.raw("sendInitialEvents").is_some() {
+        return Err(options_error(Cause::forbidden(
+            "sendInitialEvents",
+            "sendInitialEvents is forbidden for list",
+        )));
+    }
+    if let Some(matched) = matched {
+        if continued {
+            return Err(options_error(Cause::forbidden(
+                "resourceVersionMatch",
+                "resourceVersionMatch is forbidden when continue is provided",
+            )));
+        }
+        if asked.is_none() {
+            return Err(options_error(Cause::forbidden(
+                "resourceVersionMatch",
+                "resourceVersionMatch is forbidden unless resourceVersion is provided",
+            )));
+        }
+        if !matches!(matched, "Exact" | "NotOlderThan") {
+            return Err(options_error(Cause::new(
+                "FieldValueNotSupported",
+                "resourceVersionMatch",
+                format!(
+                    "Unsupported value: {}: supported values: \"Exact\", \"NotOlderThan\", \"\"",
+                    Value::from(matched)
+                ),
+            )));
+        }
+        if matched == "Exact" && asked == Some("0") {
+            return Err(options_error(Cause::forbidden(
+                "resourceVersionMatch",
+                "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"",
+            )));
+        }
+    }
+    let Some(asked) = asked else {
+        return Ok(Age::Latest);
+    };
+    if continued && asked != "0" {
+        return Err(ApiError::bad_request(
+            "specifying resource version is not allowed when using continue",
+        ));
+    }
+    let revision = parse(asked)?;
+    let limited = query.get("limit").is_some_and(|limit| limit != "0");
+    Ok(match matched {
+        Some("Exact") => Age::Exact(revision),
+        Some(_) => Age::NotOlder(revision),
+        // Without a match, a limited list at a revision is that very state.
+        None if limited && revision != 0 => Age::Exact(revision),
+        None => Age::NotOlder(revision),
+    })
+}

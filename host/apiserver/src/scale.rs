@@ -1,0 +1,111 @@
+//! The scale subresource of custom resources.
+
+use serde_json::{Value, json};
+
+use crate::meta;
+use crate::status::Cause;
+
+/// Where the numbers of a scale lie in the object, as paths without the
+/// leading dot.
+#[derive(Debug, Clone)]
+pub(crate) struct ScalePaths {
+    pub(crate) spec: Vec<String>,
+    pub(crate) status: Vec<String>,
+    pub(crate) selector: Option<Vec<String>>,
+}
+
+fn path(text: &Value) -> Option<Vec<String>> {
+    let text = text.as_str()?;
+    Some(
+        text.trim_start_matches('.')
+            .split('.')
+            .map(str::to_owned)
+            .collect(),
+    )
+}
+
+fn find<'a>(object: &'a Value, path: &[String]) -> Option<&'a Value> {
+    path.iter().try_fold(object, |at, part| at.get(part))
+}
+
+impl ScalePaths {
+    /// Reads `subresources.scale` of a definition's version.
+    pub(crate) fn read(scale: &Value) -> Option<Self> {
+        Some(Self {
+            spec: path(scale.get("specReplicasPath")?)?,
+            status: path(scale.get("statusReplicasPath")?)?,
+            selector: scale.get("labelSelectorPath").and_then(path),
+        })
+    }
+
+    /// The `Scale` of an object.
+    ///
+    /// # Errors
+    /// The object has no replica count.
+    pub(crate) fn show(&self, object: &Value) -> Result<Value, String> {
+        let replicas = find(object, &self.spec).and_then(Value::as_i64).ok_or_else(|| {
+            format!("the spec replicas field \".{}\" does not exist", self.spec.join("."))
+        })?;
+        let mut metadata = serde_json::Map::new();
+        for key in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
+            if let Some(value) = object.get("metadata").and_then(|m| m.get(key)) {
+                metadata.insert(key.to_owned(), value.clone());
+            }
+        }
+        let mut status = json!({
+            "replicas": find(object, &self.status).and_then(Value::as_i64).unwrap_or_default(),
+        });
+        let selector = self
+            .selector
+            .as_ref()
+            .and_then(|path| find(object, path))
+            .and_then(Value::as_str);
+        if let (Some(selector), Some(status)) = (selector, status.as_object_mut()) {
+            status.insert("selector".to_owned(), selector.into());
+        }
+        let spec = if replicas == 0 {
+            json!({})
+        } else {
+            json!({"replicas": replicas})
+        };
+        Ok(json!({
+            "apiVersion": "autoscaling/v1",
+            "kind": "Scale",
+            "metadata": metadata,
+            "spec": spec,
+            "status": status,
+        }))
+    }
+
+    /// The object with the replica count and resourceVersion of a `Scale`.
+    ///
+    /// # Errors
+    /// The count is negative.
+    pub(crate) fn put(&self, scale: &Value, object: &Value) -> Result<Value, Cause> {
+        let replicas = scale
+            .pointer("/spec/replicas")
+            .and_then(Value::as_i64)
+            .unwrap_or_default();
+        if replicas < 0 {
+            return Err(Cause::invalid(
+                "spec.replicas",
+                &replicas.into(),
+                "must be greater than or equal to 0",
+            ));
+        }
+        let mut out = object.clone();
+        meta::set(&mut out, "resourceVersion", meta::text(scale, "resourceVersion"));
+        let mut at = &mut out;
+        for part in &self.spec {
+            if !at.is_object() {
+                *at = json!({});
+            }
+            at = match at {
+                Value::Object(map) => map.entry(part.as_str()).or_insert(Value::Null),
+                other => other,
+            };
+        }
+        *at = replicas.into();
+        Ok(out)
+    }
+}

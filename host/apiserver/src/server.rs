@@ -1,0 +1,125 @@
+//! The server as a value: what it holds, how it opens and how it closes.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use rdd_apiserver_storage::{OpenError as StoreError, Options as StoreOptions, Store};
+use tokio::sync::{Mutex, watch};
+use tokio::task::JoinHandle;
+
+use crate::clock::{self, Clock};
+use crate::crd;
+use crate::registry::Registry;
+
+/// What a server is opened with.
+#[derive(Clone)]
+pub struct Options {
+    /// The database file; nothing keeps everything in memory, for tests.
+    pub database: Option<PathBuf>,
+    /// The time of day.
+    pub clock: Clock,
+    /// `host:port` that `/api` names as the server's address.
+    pub address: String,
+}
+
+impl Options {
+    /// A durable server.
+    pub fn file(path: impl Into<PathBuf>) -> Self {
+        Self {
+            database: Some(path.into()),
+            ..Self::in_memory()
+        }
+    }
+
+    /// A server that forgets everything when it is closed.
+    pub fn in_memory() -> Self {
+        Self {
+            database: None,
+            clock: clock::system(),
+            address: "127.0.0.1:6443".to_owned(),
+        }
+    }
+}
+
+/// Why a server could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The store could not be opened.
+    #[error("cannot open the store of the API server")]
+    Store(#[source] StoreError),
+    /// What the store holds could not be brought up.
+    #[error("cannot start the API server: {0}")]
+    Start(String),
+}
+
+pub(crate) struct Inner {
+    pub(crate) store: Store,
+    pub(crate) registry: ArcSwap<Registry>,
+    pub(crate) clock: Clock,
+    pub(crate) address: String,
+    /// Revision of the definitions that the registry reflects.
+    pub(crate) reflected: watch::Sender<u64>,
+    /// True once the server closes: watches end.
+    pub(crate) closing: watch::Sender<bool>,
+    controller: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// An embedded Kubernetes API server. Cheap to clone: all clones are one
+/// server.
+#[derive(Clone)]
+pub struct ApiServer(pub(crate) Arc<Inner>);
+
+impl std::fmt::Debug for ApiServer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ApiServer")
+    }
+}
+
+impl ApiServer {
+    /// Opens the store, serves what it defines, and sees to it that the
+    /// namespaces every client expects exist. Must be called within a tokio
+    /// runtime.
+    ///
+    /// # Errors
+    /// When the store cannot be opened or not be written.
+    pub async fn open(options: Options) -> Result<Self, OpenError> {
+        let Options {
+            database,
+            clock,
+            address,
+        } = options;
+        let store_options = match database {
+            Some(path) => StoreOptions::file(path),
+            None => StoreOptions::in_memory(),
+        };
+        let store = Store::open(store_options).map_err(OpenError::Store)?;
+        let inner = Arc::new(Inner {
+            store,
+            registry: ArcSwap::from_pointee(Registry::default()),
+            clock,
+            address,
+            reflected: watch::Sender::new(0),
+            closing: watch::Sender::new(false),
+            controller: Mutex::new(None),
+        });
+        let server = Self(inner);
+        crate::start::namespaces(&server.0).await.map_err(OpenError::Start)?;
+        let controller = crd::controller::start(&server.0).await.map_err(OpenError::Start)?;
+        *server.0.controller.lock().await = Some(controller);
+        Ok(server)
+    }
+
+    /// Ends all watches cleanly, finishes what is being written and closes the
+    /// store. Requests that come later are refused.
+    pub async fn close(&self) {
+        self.0.closing.send_replace(true);
+        if let Some(controller) = self.0.controller.lock().await.take()
+            && let Err(error) = controller.await
+        {
+            tracing::error!(%error, "the controller of resource definitions failed");
+        }
+        self.0.store.close().await;
+    }
+}

@@ -1,0 +1,294 @@
+//! Requests in, answers out: the path decides who answers.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Method, Request, Response};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+
+use crate::body::Body;
+use crate::negotiate::{self, Format};
+use crate::path::{self, ResourcePath, Target};
+use crate::query::Query;
+use crate::registry::Registry;
+use crate::resource::Resource;
+use crate::server::{ApiServer, Inner};
+use crate::status::ApiError;
+use crate::user::UserInfo;
+use crate::verbs::call::Call;
+use crate::verbs::{collection, create, delete, get, list, patch, update, watch};
+use crate::{discovery, health, render};
+
+/// Largest request body, as the real server has it.
+const BODY_MAX: usize = 3 * 1024 * 1024;
+
+impl<B> tower::Service<Request<B>> for ApiServer
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let server = Arc::clone(&self.0);
+        Box::pin(async move {
+            let (parts, body) = request.into_parts();
+            Ok(handle(server, parts, body).await)
+        })
+    }
+}
+
+async fn handle<B>(server: Arc<Inner>, parts: Parts, body: B) -> Response<Body>
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let query = Query::parse(parts.uri.query());
+    let head = parts.method == Method::HEAD;
+    let format = negotiate::format(&parts.headers, &query, false).unwrap_or(Format::JSON);
+    let plain = Format {
+        media: format.media,
+        shape: negotiate::Shape::Whole,
+        pretty: format.pretty,
+    };
+    let mut response = route(server, parts, query, plain, body)
+        .await
+        .unwrap_or_else(|error| render::error(&error, plain));
+    if head {
+        *response.body_mut() = Body::empty();
+    }
+    response
+}
+
+/// Reads a body up to the limit.
+async fn read<B>(body: B) -> Result<Bytes, ApiError>
+where
+    B: http_body::Body<Data = Bytes> + Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    match Limited::new(body, BODY_MAX).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(ApiError::too_large(BODY_MAX)),
+        Err(error) => Err(ApiError::bad_request(format!("the body cannot be read: {error}"))),
+    }
+}
+
+async fn route<B>(
+    server: Arc<Inner>,
+    parts: Parts,
+    query: Query,
+    format: Format,
+    body: B,
+) -> Result<Response<Body>, ApiError>
+where
+    B: http_body::Body<Data = Bytes> + Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let target = path::parse(parts.uri.path());
+    let Some(user) = parts.extensions.get::<UserInfo>().cloned() else {
+        return Err(ApiError::unauthorized());
+    };
+    let registry = server.registry.load_full();
+    let only_get = || {
+        if parts.method == Method::GET {
+            Ok(())
+        } else {
+            Err(ApiError::method_not_allowed())
+        }
+    };
+    match target {
+        Target::Resource(path) => resource(server, &registry, parts, query, path, user, body).await,
+        Target::Root => Ok(render::value(200, &discovery::root(&registry), format)),
+        Target::Version => {
+            only_get()?;
+            Ok(render::value(200, &health::version(), format))
+        }
+        Target::Health(name, check) => Ok(health::health(
+            &server,
+            &name,
+            check.as_deref(),
+            query.raw("verbose").is_some(),
+        )),
+        Target::OpenApiV2 | Target::OpenApiV3(_) => Err(ApiError::no_resource()),
+        Target::Api => {
+            only_get()?;
+            Ok(discovery::api(&server, &registry, &parts.headers, format))
+        }
+        Target::Apis => Ok(discovery::apis(&registry, &parts.headers, format)),
+        Target::Group(group) => discovery::group(&registry, &group, format),
+        Target::GroupVersion(group, version) => {
+            discovery::version(&registry, &group, &version, format)
+                .ok_or_else(|| unknown(&registry, Some(&group)))
+        }
+        Target::Unknown { group } => Err(unknown(&registry, group.as_deref())),
+    }
+}
+
+/// 404 in the words that the path's group has for it.
+fn unknown(registry: &Registry, group: Option<&str>) -> ApiError {
+    match group {
+        Some(group) if group.is_empty() || registry.is_builtin_group(group) => {
+            ApiError::no_resource()
+        }
+        _ => ApiError::page_not_found(),
+    }
+}
+
+async fn resource<B>(
+    server: Arc<Inner>,
+    registry: &Registry,
+    parts: Parts,
+    query: Query,
+    path: ResourcePath,
+    user: UserInfo,
+    body: B,
+) -> Result<Response<Body>, ApiError>
+where
+    B: http_body::Body<Data = Bytes> + Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let _ = user;
+    let found = registry.get(&path.group, &path.version, &path.resource);
+    let Some(resource) = found.cloned() else {
+        return Err(unknown(registry, Some(&path.group)));
+    };
+    let verb = verb(&parts.method, &path, &resource, &query)?;
+    let mut format = negotiate::format(&parts.headers, &query, resource.is_builtin())?;
+    if path.subresource.as_deref() == Some("scale") {
+        format.shape = negotiate::Shape::Whole;
+    }
+    let call = Call {
+        server,
+        resource,
+        path,
+        query,
+        headers: parts.headers,
+        format,
+    };
+    let mut response = match verb {
+        Verb::Get => render::answer(&call, get::get(&call)?),
+        Verb::List => list::list(&call),
+        Verb::Watch => watch::watch(&call),
+        Verb::Create => {
+            let body = read(body).await?;
+            render::answer(&call, create::create(&call, &body).await?)
+        }
+        Verb::Update => {
+            let body = read(body).await?;
+            render::answer(&call, update::update(&call, &body).await?)
+        }
+        Verb::Patch => {
+            let body = read(body).await?;
+            render::answer(&call, patch::patch(&call, &body).await?)
+        }
+        Verb::Delete => {
+            let body = read(body).await?;
+            render::answer(&call, delete::delete(&call, &body).await?)
+        }
+        Verb::DeleteCollection => {
+            let body = read(body).await?;
+            collection::delete(&call, &body).await
+        }
+    }?;
+    if let Some(warning) = call.resource.custom().and_then(|custom| custom.warning.clone()) {
+        render::warn(response.headers_mut(), &[warning]);
+    }
+    Ok(response)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verb {
+    Get,
+    List,
+    Watch,
+    Create,
+    Update,
+    Patch,
+    Delete,
+    DeleteCollection,
+}
+
+/// Which verb a method is on this path, or why there is none.
+fn verb(
+    method: &Method,
+    path: &ResourcePath,
+    resource: &Resource,
+    query: &Query,
+) -> Result<Verb, ApiError> {
+    let builtin = resource.is_builtin();
+    let kind = &resource.kind;
+    let refuse = || {
+        if builtin {
+            ApiError::method_not_allowed()
+        } else {
+            ApiError::not_supported(&kind.group, &kind.plural, "")
+        }
+    };
+    let missing = || {
+        if builtin {
+            ApiError::no_resource()
+        } else {
+            ApiError::page_not_found()
+        }
+    };
+    if !kind.namespaced && path.namespace.is_some() {
+        return Err(missing());
+    }
+    // All namespaces at once: only reading.
+    let everywhere = kind.namespaced && path.namespace.is_none();
+    if everywhere && path.name.is_some() {
+        return Err(missing());
+    }
+    let reads = matches!(*method, Method::GET | Method::HEAD);
+    if everywhere && !(*method == Method::GET || !builtin && reads) {
+        return Err(if builtin { ApiError::method_not_allowed() } else { missing() });
+    }
+    if let Some(name) = path.subresource.as_deref() {
+        let sub = kind.subresource(name).ok_or_else(|| match (builtin, name, path.name.as_deref()) {
+            (false, "status" | "scale", Some(object)) => {
+                ApiError::not_found(&kind.group, &kind.plural, object)
+            }
+            _ => missing(),
+        })?;
+        let (verb, name) = match *method {
+            Method::GET => (Verb::Get, "get"),
+            Method::HEAD if !builtin => (Verb::Get, "get"),
+            Method::PUT => (Verb::Update, "update"),
+            Method::PATCH => (Verb::Patch, "patch"),
+            _ => return Err(refuse()),
+        };
+        return if sub.verbs.contains(&name) { Ok(verb) } else { Err(refuse()) };
+    }
+    let watches = query.flag("watch");
+    let verb = match (method, path.name.is_some()) {
+        (&Method::GET, true) => (Verb::Get, "get"),
+        (&Method::HEAD, true) if !builtin => (Verb::Get, "get"),
+        (&Method::GET, false) if watches => (Verb::Watch, "watch"),
+        (&Method::GET, false) => (Verb::List, "list"),
+        (&Method::HEAD, false) if !builtin => (Verb::List, "list"),
+        (&Method::POST, false) => (Verb::Create, "create"),
+        (&Method::PUT, true) => (Verb::Update, "update"),
+        (&Method::PATCH, true) => (Verb::Patch, "patch"),
+        (&Method::DELETE, true) => (Verb::Delete, "delete"),
+        (&Method::DELETE, false) => (Verb::DeleteCollection, "deletecollection"),
+        (&Method::PUT, false) if !builtin => return Err(ApiError::bad_request("name must be provided")),
+        (&Method::PATCH, false) if !builtin => {
+            return Err(ApiError::unsupported_media(
+                "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml",
+            ));
+        }
+        _ => return Err(refuse()),
+    };
+    if kind.serves(verb.1) { Ok(verb.0) } else { Err(refuse()) }
+}

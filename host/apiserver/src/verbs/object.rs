@@ -1,0 +1,195 @@
+//! The object in a request body: decoded, identified, cleaned.
+
+use serde_json::Value;
+
+use super::call::Call;
+use super::options::Validation;
+use crate::decode::{self, Document, Syntax};
+use crate::meta;
+use crate::resource::Source;
+use crate::status::{ApiError, Cause};
+
+const ACCEPTED: &str = "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml";
+
+/// An object and what strict validation objects to.
+pub(crate) struct Sent {
+    pub(crate) object: Value,
+    pub(crate) strict: Vec<String>,
+}
+
+/// How the caller words what is wrong with an object's types.
+pub(crate) fn unhandled(call: &Call, kind: &str, why: &str) -> ApiError {
+    ApiError::bad_request(format!(
+        "{kind} in version \"{}\" cannot be handled as a {}: {why}",
+        call.resource.kind.version, call.resource.kind.kind
+    ))
+}
+
+/// Decodes the body of a create or update.
+pub(crate) fn read(call: &Call, body: &[u8]) -> Result<Sent, ApiError> {
+    let content_type = call
+        .headers
+        .get(http::header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let syntax = match decode::syntax(content_type) {
+        Some(Syntax::Protobuf) | None => return Err(ApiError::unsupported_media(ACCEPTED)),
+        Some(syntax) => syntax,
+    };
+    let kind = &call.resource.kind;
+    let unrecognized = |why: String| {
+        ApiError::bad_request(format!(
+            "the object provided is unrecognized (must be of type {}): {why}",
+            kind.kind
+        ))
+    };
+    let Document {
+        mut value,
+        duplicates,
+    } = decode::parse(syntax, body)
+        .map_err(|why| unrecognized(format!("couldn't get version/kind; json parse error: {why}")))?;
+    if !value.is_object() {
+        return Err(unrecognized(
+            "couldn't get version/kind; json parse error: the body is not an object".to_owned(),
+        ));
+    }
+    type_of(call, &mut value, &unrecognized)?;
+    let mut strict = duplicates;
+    strict.extend(clean(call, &mut value).map_err(|why| unhandled(call, &kind.kind, &why))?);
+    Ok(Sent {
+        object: value,
+        strict,
+    })
+}
+
+/// Checks `apiVersion` and `kind`.
+fn type_of(
+    call: &Call,
+    value: &mut Value,
+    unrecognized: &impl Fn(String) -> ApiError,
+) -> Result<(), ApiError> {
+    let expected = &call.resource.kind;
+    let api_version = expected.api_version();
+    let sent_kind = value.get("kind").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let sent_version = value
+        .get("apiVersion")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned();
+    if call.resource.is_builtin() {
+        if !sent_version.is_empty() && sent_version != api_version {
+            return Err(ApiError::bad_request(format!(
+                "the API version in the data ({sent_version}) does not match the expected API version ({api_version})"
+            )));
+        }
+        if !sent_kind.is_empty() && sent_kind != expected.kind {
+            return Err(unhandled(
+                call,
+                &sent_kind,
+                &format!("converting ({}.{sent_kind}) to ({}): unknown conversion", expected.version, expected.kind),
+            ));
+        }
+        if let Some(root) = value.as_object_mut() {
+            root.insert("apiVersion".to_owned(), api_version.into());
+            root.insert("kind".to_owned(), expected.kind.as_str().into());
+        }
+        return Ok(());
+    }
+    if sent_kind.is_empty() {
+        return Err(unrecognized(format!("Object 'Kind' is missing in '{value}'")));
+    }
+    if sent_version != api_version {
+        return Err(ApiError::bad_request(format!(
+            "the API version in the data ({sent_version}) does not match the expected API version ({api_version})"
+        )));
+    }
+    Ok(())
+}
+
+/// Brings an object into the shape in which it is judged: typed metadata,
+/// unknown fields removed, defaults filled in. Gives what strict validation
+/// objects to; the error is a sentence about a wrong type.
+pub(crate) fn clean(call: &Call, object: &mut Value) -> Result<Vec<String>, String> {
+    let mut unknown = meta::decode::read(object)?;
+    match &call.resource.source {
+        Source::Builtin(builtin) => {
+            unknown.extend(builtin.decode(object)?);
+            builtin.default(object);
+        }
+        Source::Custom(custom) => {
+            unknown.extend(custom.schema.prune(object));
+            custom.schema.apply_defaults(object);
+        }
+    }
+    meta::tidy(object);
+    unknown.sort();
+    unknown.dedup();
+    Ok(unknown
+        .into_iter()
+        .map(|path| format!("unknown field \"{path}\""))
+        .collect())
+}
+
+/// What becomes of strict validation's objections: warnings, an error or
+/// nothing.
+pub(crate) fn strict(
+    call: &Call,
+    validation: Validation,
+    objections: Vec<String>,
+) -> Result<Vec<String>, ApiError> {
+    match validation {
+        _ if objections.is_empty() => Ok(Vec::new()),
+        Validation::Ignore => Ok(Vec::new()),
+        Validation::Warn => Ok(objections),
+        Validation::Strict => Err(unhandled(
+            call,
+            &call.resource.kind.kind,
+            &format!("strict decoding error: {}", objections.join(", ")),
+        )),
+    }
+}
+
+/// Puts the namespace of the path into the object, or refuses another one.
+pub(crate) fn namespace(call: &Call, object: &mut Value) -> Result<(), ApiError> {
+    let sent = meta::text(object, "namespace").to_owned();
+    match call.namespace() {
+        Some(namespace) if sent.is_empty() || sent == namespace => {
+            meta::set(object, "namespace", namespace);
+            Ok(())
+        }
+        None if sent.is_empty() => Ok(()),
+        // A cluster-scoped object: validation has the words.
+        None => Ok(()),
+        Some(_) => Err(ApiError::bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request",
+        )),
+    }
+}
+
+/// Everything that the kind itself and its metadata forbid.
+pub(crate) fn validate(call: &Call, new: &Value, old: Option<&Value>) -> Vec<Cause> {
+    let kind = &call.resource.kind;
+    let mut causes = Vec::new();
+    if let Source::Custom(custom) = &call.resource.source {
+        let sent = new.get("kind").and_then(Value::as_str).unwrap_or_default();
+        if sent != kind.kind {
+            causes.push(Cause::invalid("kind", &sent.into(), &format!("must be {}", kind.kind)));
+        }
+        causes.extend(meta::validate::metadata(new, call.resource.names, kind.namespaced));
+        if let Some(old) = old {
+            causes.extend(meta::validate::metadata_update(new, old));
+        }
+        causes.extend(custom.schema.validate(new, old).into_iter().map(|error| {
+            Cause::new(error.kind.reason(), error.field.clone(), error.message())
+        }));
+        return causes;
+    }
+    causes.extend(meta::validate::metadata(new, call.resource.names, kind.namespaced));
+    if let Some(old) = old {
+        causes.extend(meta::validate::metadata_update(new, old));
+    }
+    if let Source::Builtin(builtin) = &call.resource.source {
+        causes.extend(builtin.validate(new, old));
+    }
+    causes
+}

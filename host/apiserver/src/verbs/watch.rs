@@ -1,0 +1,427 @@
+//! Follows a collection: events in revision order, each written out once and
+//! shared among all who watch.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Response;
+use rdd_apiserver_kinds::table::{self, IncludeObject};
+use rdd_apiserver_storage::{Event, EventKind, Record, Watch, WatchEnd, WatchError};
+use serde_json::{Map, Value, json};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::call::Call;
+use super::select::Selection;
+use crate::body::Body;
+use crate::encode;
+use crate::meta;
+use crate::negotiate::{Format, Media, Shape};
+use crate::render;
+use crate::resource::Resource;
+use crate::server::Inner;
+use crate::status::{ApiError, Cause};
+
+/// Time between bookmarks for those who asked for them.
+const BOOKMARK_EVERY: Duration = Duration::from_secs(10);
+/// A watch without a limit of its own lasts between one and two of these.
+const LIFETIME: Duration = Duration::from_secs(30 * 60);
+/// Marks the bookmark after the initial events.
+const INITIAL_END: &str = "k8s.io/initial-events-end";
+
+/// Where a watch begins.
+enum Start {
+    /// With what exists now.
+    Existing,
+    /// After a revision.
+    After(u64),
+}
+
+struct Options {
+    start: Start,
+    bookmarks: bool,
+    /// Say when the initial events are over.
+    mark_initial: bool,
+    lifetime: Duration,
+}
+
+fn refuse(causes: Vec<Cause>) -> ApiError {
+    ApiError::invalid("meta.k8s.io", "ListOptions", "", causes)
+}
+
+fn options(call: &Call) -> Result<Options, ApiError> {
+    let query = &call.query;
+    let matched = query.get("resourceVersionMatch");
+    let initial = query.raw("sendInitialEvents").map(|_| query.flag("sendInitialEvents"));
+    if query.get("continue").is_some() {
+        return Err(refuse(vec![Cause::forbidden(
+            "resourceVersionMatch",
+            "resourceVersionMatch is forbidden when continue is provided",
+        )]));
+    }
+    let mut causes = Vec::new();
+    match (initial, matched) {
+        (None, Some(_)) => causes.push(Cause::forbidden(
+            "resourceVersionMatch",
+            "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+        )),
+        (Some(_), matched) if matched != Some("NotOlderThan") => causes.push(Cause::forbidden(
+            "resourceVersionMatch",
+            "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+        )),
+        _ => {}
+    }
+    if let Some(other) = matched
+        && other != "NotOlderThan"
+    {
+        causes.push(Cause::new(
+            "FieldValueNotSupported",
+            "resourceVersionMatch",
+            format!("Unsupported value: {other:?}: supported values: \"NotOlderThan\""),
+        ));
+    }
+    if !causes.is_empty() {
+        return Err(refuse(causes));
+    }
+    let asked = match query.get("resourceVersion") {
+        None => None,
+        Some(text) => Some(text.parse::<u64>().map_err(|_| {
+            ApiError::untyped(format!(
+                "resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax"
+            ))
+        })?),
+    };
+    let start = match (asked, initial) {
+        (None | Some(0), Some(false)) => Start::After(call.server.store.revision()),
+        (Some(revision), Some(true)) if revision > call.server.store.revision() => {
+            Start::After(revision)
+        }
+        (_, Some(true)) | (None | Some(0), None) => Start::Existing,
+        (Some(revision), _) => Start::After(revision),
+    };
+    let lifetime = match query.get("timeoutSeconds") {
+        None => None,
+        Some(text) => Some(text.parse::<i64>().map_err(|_| {
+            ApiError::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax"))
+        })?),
+    };
+    let lifetime = match lifetime.and_then(|seconds| u64::try_from(seconds).ok()) {
+        Some(seconds) if seconds > 0 => Duration::from_secs(seconds),
+        _ => LIFETIME + LIFETIME.mul_f64(f64::from(uuid::Uuid::new_v4().as_bytes()[0]) / 256.0),
+    };
+    let bookmarks = query.flag("allowWatchBookmarks");
+    Ok(Options {
+        start,
+        bookmarks,
+        mark_initial: bookmarks && initial == Some(true),
+        lifetime,
+    })
+}
+
+/// What all watchers of an event share: its object, read once, and its line,
+/// written once.
+#[derive(Default)]
+struct Shared {
+    api_version: String,
+    object: OnceLock<Option<Value>>,
+    lines: [OnceLock<Bytes>; 3],
+}
+
+/// Everything that a running watch needs.
+struct Follower {
+    server: Arc<Inner>,
+    resource: Arc<Resource>,
+    selection: Selection,
+    shape: Shape,
+    include: IncludeObject,
+    /// Column definitions are sent with the first event only.
+    headers: bool,
+    pending: VecDeque<Bytes>,
+    source: Option<Watch>,
+    bookmarks: bool,
+    bookmarked: u64,
+    tick: tokio::time::Interval,
+    deadline: Instant,
+    closing: watch::Receiver<bool>,
+    reflected: watch::Receiver<u64>,
+}
+
+/// Starts a watch.
+pub(crate) fn watch(call: &Call) -> Result<Response<Body>, ApiError> {
+    let selection = Selection::read(call)?;
+    let options = options(call)?;
+    if call.format.media == Media::Yaml {
+        return Err(ApiError::not_acceptable(
+            "only the following media types are accepted: application/json, application/json;stream=watch",
+        ));
+    }
+    let now = Instant::now();
+    let mut tick = tokio::time::interval_at(now + BOOKMARK_EVERY, BOOKMARK_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut follower = Follower {
+        server: Arc::clone(&call.server),
+        resource: Arc::clone(&call.resource),
+        selection,
+        shape: call.format.shape,
+        include: render::include(call)?,
+        headers: true,
+        pending: VecDeque::new(),
+        source: None,
+        bookmarks: options.bookmarks,
+        bookmarked: 0,
+        tick,
+        deadline: now + options.lifetime,
+        closing: call.server.closing.subscribe(),
+        reflected: call.server.reflected.subscribe(),
+    };
+    let prefix = call.resource.collection(call.namespace());
+    let after = match options.start {
+        Start::After(revision) => revision,
+        Start::Existing => {
+            let snapshot = call.server.store.snapshot();
+            for record in snapshot.range(&prefix, None) {
+                follower.existing(call, record)?;
+            }
+            if options.mark_initial {
+                let line = follower.bookmark(snapshot.revision(), true);
+                follower.pending.push_back(line);
+            }
+            snapshot.revision()
+        }
+    };
+    follower.bookmarked = after;
+    match call.server.store.watch(&prefix, after) {
+        Ok(source) => follower.source = Some(source),
+        Err(WatchError::Closed) => return Err(ApiError::unavailable("the server is shutting down")),
+        Err(WatchError::Compacted { oldest }) => {
+            follower.fail(&format!("too old resource version: {after} ({oldest})"));
+        }
+        Err(WatchError::Future { current }) => {
+            follower.fail(&format!("Too large resource version: {after}, current: {current}"));
+        }
+        Err(other) => return Err(ApiError::internal(other.to_string())),
+    }
+    let stream = futures::stream::unfold(follower, |mut follower| async move {
+        follower.next().await.map(|line| (line, follower))
+    });
+    Ok(render::response(200, "application/json", Body::stream(stream)))
+}
+
+fn line(kind: &str, object: &Value) -> Bytes {
+    let mut out = Vec::with_capacity(1024);
+    encode::write(&mut out, &json!({"type": kind, "object": object}));
+    out.push(b'\n');
+    out.into()
+}
+
+fn name(kind: EventKind) -> &'static str {
+    match kind {
+        EventKind::Added => "ADDED",
+        EventKind::Modified => "MODIFIED",
+        EventKind::Deleted => "DELETED",
+    }
+}
+
+impl Follower {
+    /// The next line, or nothing at the end.
+    async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            if let Some(line) = self.pending.pop_front() {
+                return Some(line);
+            }
+            let source = self.source.as_mut()?;
+            tokio::select! {
+                biased;
+                changed = self.closing.changed() => {
+                    if changed.is_err() || *self.closing.borrow() {
+                        return None;
+                    }
+                }
+                next = source.next() => match next {
+                    Ok(event) => {
+                        if let Some(line) = self.event(&event) {
+                            return Some(line);
+                        }
+                    }
+                    Err(WatchEnd::Lagged) => self.fail("too old resource version: the watcher fell behind"),
+                    Err(WatchEnd::Closed) => return None,
+                },
+                _ = self.reflected.changed() => {
+                    if !self.still_served() {
+                        return None;
+                    }
+                }
+                _ = self.tick.tick(), if self.bookmarks => {
+                    if let Some(line) = self.progress() {
+                        return Some(line);
+                    }
+                }
+                () = tokio::time::sleep_until(self.deadline) => {
+                    let last = if self.bookmarks { self.progress() } else { None };
+                    self.source = None;
+                    return last;
+                }
+            }
+        }
+    }
+
+    /// A definition that changed or went away ends its watches: clients start
+    /// anew with what is served then.
+    fn still_served(&self) -> bool {
+        let kind = &self.resource.kind;
+        self.server
+            .registry
+            .load()
+            .get(&kind.group, &kind.version, &kind.plural)
+            .is_some_and(|now| Arc::ptr_eq(now, &self.resource))
+    }
+
+    fn progress(&mut self) -> Option<Bytes> {
+        let progress = self.source.as_ref()?.progress();
+        if progress <= self.bookmarked {
+            return None;
+        }
+        self.bookmarked = progress;
+        Some(self.bookmark(progress, false))
+    }
+
+    fn bookmark(&self, revision: u64, initial_end: bool) -> Bytes {
+        let kind = &self.resource.kind;
+        let mut metadata = Map::new();
+        metadata.insert("resourceVersion".to_owned(), revision.to_string().into());
+        if initial_end {
+            metadata.insert("annotations".to_owned(), json!({INITIAL_END: "true"}));
+        }
+        let object = json!({
+            "kind": kind.kind,
+            "apiVersion": kind.api_version(),
+            "metadata": metadata,
+        });
+        let object = match self.shape {
+            Shape::Whole => object,
+            Shape::Table => self.resource.columns.table(
+                [],
+                json!({"resourceVersion": revision.to_string()}),
+                self.include,
+                (self.server.clock)(),
+                false,
+            ),
+            Shape::Partial | Shape::PartialList => table::partial_object(&object),
+        };
+        line("BOOKMARK", &object)
+    }
+
+    /// The last event: the client must list again.
+    fn fail(&mut self, message: &str) {
+        let status = ApiError::expired(message).to_value();
+        self.pending.push_back(line("ERROR", &status));
+        self.source = None;
+    }
+
+    /// An object that existed before the watch.
+    fn existing(&mut self, call: &Call, record: &Arc<Record>) -> Result<(), ApiError> {
+        if self.selection.is_empty() && call.format == Format::JSON && self.resource.verbatim() {
+            self.pending.push_back(self.raw("ADDED", &record.value));
+            return Ok(());
+        }
+        let object = call.load(record)?;
+        if self.selection.matches(&self.resource, &object) {
+            let line = self.shaped("ADDED", object);
+            self.pending.push_back(line);
+        }
+        Ok(())
+    }
+
+    fn raw(&self, kind: &str, stored: &[u8]) -> Bytes {
+        let mut out = Vec::with_capacity(stored.len() + 128);
+        out.extend_from_slice(b"{\"type\":\"");
+        out.extend_from_slice(kind.as_bytes());
+        out.extend_from_slice(b"\",\"object\":");
+        encode::append_typed(&mut out, &self.resource.typed, stored);
+        out.extend_from_slice(b"}\n");
+        out.into()
+    }
+
+    fn shaped(&mut self, kind: &str, object: Value) -> Bytes {
+        let object = match self.shape {
+            Shape::Whole => object,
+            Shape::Partial | Shape::PartialList => table::partial_object(&object),
+            Shape::Table => {
+                let metadata = json!({"resourceVersion": meta::text(&object, "resourceVersion")});
+                let now = (self.server.clock)();
+                let headers = std::mem::take(&mut self.headers);
+                self.resource
+                    .columns
+                    .table([&object], metadata, self.include, now, headers)
+            }
+        };
+        line(kind, &object)
+    }
+
+    fn load(&self, stored: &[u8], key: &str) -> Option<Value> {
+        match self.resource.load(stored) {
+            Ok(object) => Some(object),
+            Err(error) => {
+                tracing::error!(key, %error, "a stored object cannot be read");
+                None
+            }
+        }
+    }
+
+    /// The line of an event, or nothing when the selection has no interest.
+    fn event(&mut self, event: &Event) -> Option<Bytes> {
+        let shared = self.resource.verbatim().then(|| {
+            event.memo.get_or_init(|| Shared {
+                api_version: self.resource.kind.api_version(),
+                ..Shared::default()
+            })
+        });
+        let shared = shared
+            .flatten()
+            .filter(|shared| shared.api_version == self.resource.kind.api_version());
+        let mut kind = event.kind;
+        if !self.selection.is_empty() {
+            let object = match shared {
+                Some(shared) => shared
+                    .object
+                    .get_or_init(|| self.load(&event.value, &event.key))
+                    .clone(),
+                None => self.load(&event.value, &event.key),
+            }?;
+            let now = kind != EventKind::Deleted && self.selection.matches(&self.resource, &object);
+            let previous = event
+                .previous
+                .as_ref()
+                .and_then(|record| self.load(&record.value, &event.key));
+            let before = previous
+                .as_ref()
+                .is_some_and(|object| self.selection.matches(&self.resource, object));
+            kind = match (before, now) {
+                (false, false) => return None,
+                (false, true) => EventKind::Added,
+                (true, true) => EventKind::Modified,
+                (true, false) => {
+                    // The last form that matched, at the revision that ended it.
+                    let mut object = previous?;
+                    meta::set(&mut object, "resourceVersion", &event.revision.to_string());
+                    return Some(self.shaped("DELETED", object));
+                }
+            };
+        }
+        if self.shape != Shape::Whole || !self.resource.verbatim() {
+            let object = self.load(&event.value, &event.key)?;
+            return Some(self.shaped(name(kind), object));
+        }
+        let slot = match kind {
+            EventKind::Added => 0,
+            EventKind::Modified => 1,
+            EventKind::Deleted => 2,
+        };
+        match shared.and_then(|shared| shared.lines.get(slot)) {
+            Some(slot) => Some(slot.get_or_init(|| self.raw(name(kind), &event.value)).clone()),
+            None => Some(self.raw(name(kind), &event.value)),
+        }
+    }
+}
