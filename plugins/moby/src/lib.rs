@@ -1,38 +1,29 @@
 //! The moby backend: Docker Engine API to the engine interface.
+//!
+//! Rooms: [`api`] speaks HTTP with the engine and turns its failures into the
+//! contract's errors; [`model`] is what the engine answers, read with
+//! patience; [`record`] makes the contract's records of it; [`watch`] follows
+//! the engine; [`logs`], [`actions`] and [`removals`] are the other calls.
+//!
+//! Invariant: nothing that an engine says can fail more than the object it
+//! says it of. Environment variables end in [`model`]: no record has room for
+//! them, and [`record::raw`] blanks them.
 
-use rdd_sdk::types::{
-    BackendInfo, Capabilities, Error, IdForm, Inspection, ObjectRef,
-};
-use rdd_sdk::{Backend, Host, WatchResponder};
+mod actions;
+mod api;
+mod backend;
+mod event;
+mod lenient;
+mod logs;
+mod model;
+mod name;
+mod objects;
+mod record;
+mod removals;
+mod time;
+mod volume_times;
+mod watch;
 
-/// The backend for Docker and whatever speaks its API.
-pub struct Moby {
-    _host: Host,
-}
-
-impl Backend for Moby {
-    fn new(host: Host) -> Self {
-        Self { _host: host }
-    }
-
-    fn describe() -> BackendInfo {
-        BackendInfo {
-            name: "moby".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            engine: "Docker Engine".to_owned(),
-            id_form: IdForm::LowerHex(64),
-            namespaces: vec!["moby".to_owned()],
-            capabilities: Capabilities::all(),
-        }
-    }
-
-    async fn watch(&self, _: WatchResponder) -> Result<(), Error> {
-        Err(Error::unsupported("not yet"))
-    }
-
-    async fn inspect(&self, _: ObjectRef) -> Result<Inspection, Error> {
-        Err(Error::unsupported("not yet"))
-    }
-}
+pub use backend::Moby;
 
 rdd_sdk::export_backend!(Moby);

@@ -1,0 +1,121 @@
+//! `act`.
+//!
+//! Idempotent, though the engine's pause and unpause are not: the container is
+//! looked at first, and again where the engine says that the state forbids the
+//! action, as somebody else may have done it in between. What remains is a
+//! container that changes between the last look and the engine's answer; then
+//! the engine's words are the answer.
+
+use std::time::Duration;
+
+use rdd_sdk::http::{Call, Method};
+use rdd_sdk::types::{Action, Error, ErrorCode};
+
+use crate::backend::Moby;
+use crate::{model, objects};
+
+/// What the engine may take beyond the container's grace period.
+const MARGIN: Duration = Duration::from_secs(60);
+
+/// The engine's grace period where the container names none.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// A grace period without end: so long the action is waited for.
+const MAX_GRACE: Duration = Duration::from_secs(3600);
+
+/// Answers `act`.
+pub(crate) async fn run(moby: &Moby, id: &str, action: Action) -> Result<(), Error> {
+    let (container, _) = objects::container(&moby.api, id).await?;
+    if is_done(&container.state, id, action)? {
+        return Ok(());
+    }
+    let path = format!("/containers/{id}/{}", verb(action));
+    let limit = limit(&container, action);
+    let sent = moby
+        .api
+        .send(&path, |path| Call::new(Method::POST, path).timeout(limit))
+        .await;
+    match sent {
+        Ok(_) => Ok(()),
+        // Older engines answer a paused container's second pause with 500.
+        Err(error) if matches!(error.code, ErrorCode::Conflict | ErrorCode::Internal) => {
+            let (container, _) = objects::container(&moby.api, id).await?;
+            match is_done(&container.state, id, action) {
+                Ok(true) => Ok(()),
+                _ => Err(error),
+            }
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether there is nothing to do. Only for what the engine itself does not
+/// take as done: it answers a start or stop without a change with success.
+fn is_done(state: &model::State, id: &str, action: Action) -> Result<bool, Error> {
+    match action {
+        Action::Pause => Ok(state.paused),
+        Action::Unpause if state.running || state.paused => Ok(!state.paused),
+        Action::Unpause => Err(Error::conflict(format!("container {id} is not running"))),
+        Action::Start | Action::Stop | Action::Restart => Ok(false),
+    }
+}
+
+fn verb(action: Action) -> &'static str {
+    match action {
+        Action::Start => "start",
+        Action::Stop => "stop",
+        Action::Pause => "pause",
+        Action::Unpause => "unpause",
+        Action::Restart => "restart",
+    }
+}
+
+fn limit(container: &model::Container, action: Action) -> Duration {
+    let grace = match (action, container.config.stop_timeout) {
+        (Action::Stop | Action::Restart, Some(seconds)) => {
+            // Negative: the engine waits for ever.
+            u64::try_from(seconds).map_or(MAX_GRACE, Duration::from_secs)
+        }
+        (Action::Stop | Action::Restart, None) => GRACE,
+        _ => Duration::ZERO,
+    };
+    grace.min(MAX_GRACE) + MARGIN
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(running: bool, paused: bool) -> model::State {
+        model::State {
+            running,
+            paused,
+            ..model::State::default()
+        }
+    }
+
+    #[test]
+    fn pause_and_unpause_are_idempotent() {
+        let paused = state(true, true);
+        let running = state(true, false);
+        let stopped = state(false, false);
+        assert!(is_done(&paused, "x", Action::Pause).unwrap());
+        assert!(!is_done(&running, "x", Action::Pause).unwrap());
+        assert!(!is_done(&paused, "x", Action::Unpause).unwrap());
+        assert!(is_done(&running, "x", Action::Unpause).unwrap());
+        let error = is_done(&stopped, "x", Action::Unpause).unwrap_err();
+        assert_eq!(error.code, ErrorCode::Conflict);
+        assert!(error.message.ends_with("is not running"), "{}", error.message);
+    }
+
+    #[test]
+    fn a_stop_is_waited_for_as_long_as_it_may_take() {
+        let mut container = model::Container::default();
+        assert_eq!(limit(&container, Action::Stop), GRACE + MARGIN);
+        assert_eq!(limit(&container, Action::Pause), MARGIN);
+        container.config.stop_timeout = Some(300);
+        assert_eq!(limit(&container, Action::Restart), Duration::from_secs(360));
+        container.config.stop_timeout = Some(-1);
+        assert_eq!(limit(&container, Action::Stop), MAX_GRACE + MARGIN);
+    }
+}

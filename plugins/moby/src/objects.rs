@@ -1,0 +1,105 @@
+//! Reading objects: all of a kind, or one.
+
+use rdd_sdk::http::{Call, Response};
+use rdd_sdk::types::{Error, Inspection, Object, ObjectKind, ObjectRef};
+
+use crate::api::{Api, parse};
+use crate::backend::Moby;
+use crate::lenient::List;
+use crate::{model, name, record, time};
+
+/// Room for the listing of some 50,000 containers.
+const MAX_LIST: usize = 128 << 20;
+
+/// No engine says more of one object.
+const MAX_OBJECT: usize = 16 << 20;
+
+/// All containers, running or not.
+pub(crate) async fn containers(api: &Api) -> Result<Vec<model::ContainerSummary>, Error> {
+    let list: List<_> = api.get("/containers/json?all=1", MAX_LIST).await?;
+    Ok(list.into_vec())
+}
+
+/// All images but the intermediate ones of builds.
+pub(crate) async fn images(api: &Api) -> Result<Vec<model::ImageSummary>, Error> {
+    let list: List<_> = api.get("/images/json", MAX_LIST).await?;
+    Ok(list.into_vec())
+}
+
+/// All volumes.
+pub(crate) async fn volumes(api: &Api) -> Result<Vec<model::Volume>, Error> {
+    let list: model::VolumeList = api.get("/volumes", MAX_LIST).await?;
+    Ok(list.volumes)
+}
+
+/// One container, with the engine's JSON.
+pub(crate) async fn container(api: &Api, id: &str) -> Result<(model::Container, Response), Error> {
+    let path = format!("/containers/{}/json", name::container(id)?);
+    let response = document(api, &path).await?;
+    let container: model::Container = parse(&response.body)?;
+    // The engine takes a name where an ID is asked for.
+    if container.id != id {
+        return Err(Error::not_found(format!("no such container: {id}")));
+    }
+    Ok((container, response))
+}
+
+/// One image by ID, with the engine's JSON.
+pub(crate) async fn image(api: &Api, id: &str) -> Result<(model::Image, Response), Error> {
+    let path = format!("/images/{}/json", name::image_id(id)?);
+    let response = document(api, &path).await?;
+    let image: model::Image = parse(&response.body)?;
+    if image.id != id {
+        return Err(Error::not_found(format!("no such image: {id}")));
+    }
+    Ok((image, response))
+}
+
+/// The image that a tag points at.
+pub(crate) async fn tagged_image(api: &Api, tag: &str) -> Result<model::Image, Error> {
+    let path = format!("/images/{}/json", name::image_tag(tag)?);
+    parse(&document(api, &path).await?.body)
+}
+
+/// One volume, with the engine's JSON.
+pub(crate) async fn volume(api: &Api, name: &str) -> Result<(model::Volume, Response), Error> {
+    let path = format!("/volumes/{}", name::volume(name)?);
+    let response = document(api, &path).await?;
+    Ok((parse(&response.body)?, response))
+}
+
+async fn document(api: &Api, path: &str) -> Result<Response, Error> {
+    api.send(path, |path| Call::get(path).max_body(MAX_OBJECT)).await
+}
+
+/// Answers `inspect`.
+pub(crate) async fn inspect(moby: &Moby, object: &ObjectRef) -> Result<Inspection, Error> {
+    let ObjectRef { kind, id } = object;
+    let (mut object, raw) = match kind {
+        ObjectKind::Container => {
+            let (container, response) = container(&moby.api, id).await?;
+            let raw = record::raw(&response.body)?;
+            (Object::Container(record::container(container)), raw)
+        }
+        ObjectKind::Image => {
+            let (image, response) = image(&moby.api, id).await?;
+            let raw = record::raw(&response.body)?;
+            (Object::Image(record::image(image)), raw)
+        }
+        ObjectKind::Volume => {
+            let (volume, response) = volume(&moby.api, id).await?;
+            let raw = record::raw(&response.body)?;
+            let times = moby.volume_times.borrow();
+            let created = times.reported(&volume.name, time::parse(&volume.created_at));
+            (Object::Volume(record::volume(volume, created)), raw)
+        }
+        ObjectKind::Namespace if id == record::NAMESPACE => {
+            (Object::Namespace(id.clone()), String::new())
+        }
+        ObjectKind::Namespace => {
+            return Err(Error::not_found(format!("no such namespace: {id}")));
+        }
+    };
+    record::fit(&mut object);
+    Ok(Inspection { object, raw })
+}

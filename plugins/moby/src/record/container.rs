@@ -1,0 +1,242 @@
+//! Containers.
+
+use std::net::IpAddr;
+
+use rdd_sdk::types::{Container, ContainerState, Port, PortBinding};
+
+use super::NAMESPACE;
+use crate::{model, time};
+
+/// Exit codes of Windows are unsigned: beyond this they are negative here.
+const EXIT_CODES: std::ops::RangeInclusive<i64> = i32::MIN as i64..=u32::MAX as i64;
+
+/// From an inspection.
+pub(crate) fn container(from: model::Container) -> Container {
+    let model::Container {
+        id,
+        name,
+        created,
+        path,
+        args,
+        image,
+        state,
+        config,
+        network_settings,
+    } = from;
+    let (namespace, name) = split_name(&name);
+    Container {
+        id,
+        name,
+        namespace,
+        path,
+        args,
+        image_id: image,
+        labels: config.labels.into_iter().collect(),
+        state: container_state(&state.status, &state),
+        pid: i32::try_from(state.pid).unwrap_or_default(),
+        exit_code: exit_code(state.exit_code),
+        error: state.error,
+        created_at: time::parse(&created),
+        started_at: time::parse(&state.started_at),
+        finished_at: time::parse(&state.finished_at),
+        ports: ports(network_settings),
+        running: state.running,
+        paused: state.paused,
+        restarting: state.restarting,
+        oom_killed: state.oom_killed,
+        dead: state.dead,
+        tty: config.tty,
+    }
+}
+
+/// From an element of the listing, for a container that the engine lists but
+/// fails to inspect: what is known, rather than no container.
+pub(crate) fn container_of_summary(from: model::ContainerSummary) -> Container {
+    let model::ContainerSummary {
+        id,
+        names,
+        image_id,
+        created,
+        labels,
+        state,
+    } = from;
+    // Links give a container more names, which have a slash within.
+    let own = names
+        .iter()
+        .find(|name| !name.trim_start_matches('/').contains('/'))
+        .or(names.first());
+    let (namespace, name) = split_name(own.map_or("", String::as_str));
+    let state = container_state(&state, &model::State::default());
+    let paused = state == ContainerState::Paused;
+    Container {
+        id,
+        name,
+        namespace,
+        path: String::new(),
+        args: Vec::new(),
+        image_id,
+        labels: labels.into_iter().collect(),
+        state,
+        pid: 0,
+        exit_code: 0,
+        error: String::new(),
+        created_at: time::from_seconds(created),
+        started_at: None,
+        finished_at: None,
+        ports: Vec::new(),
+        running: paused || state == ContainerState::Running,
+        paused,
+        restarting: state == ContainerState::Restarting,
+        oom_killed: false,
+        dead: state == ContainerState::Dead,
+        tty: false,
+    }
+}
+
+/// Namespace and bare name: `/web` is `web` of moby, `/shop/web` is `web` of `shop`.
+fn split_name(name: &str) -> (String, String) {
+    let name = name.strip_prefix('/').unwrap_or(name);
+    match name.split_once('/') {
+        Some((namespace, bare)) if !namespace.is_empty() => (namespace.to_owned(), bare.to_owned()),
+        Some((_, bare)) => (NAMESPACE.to_owned(), bare.to_owned()),
+        None => (NAMESPACE.to_owned(), name.to_owned()),
+    }
+}
+
+fn container_state(status: &str, flags: &model::State) -> ContainerState {
+    match status {
+        "created" => ContainerState::Created,
+        "running" => ContainerState::Running,
+        "pausing" => ContainerState::Pausing,
+        "paused" => ContainerState::Paused,
+        "restarting" => ContainerState::Restarting,
+        "removing" => ContainerState::Removing,
+        "exited" => ContainerState::Exited,
+        "dead" => ContainerState::Dead,
+        // Engines that say nothing still set the flags.
+        "" if flags.paused => ContainerState::Paused,
+        "" if flags.restarting => ContainerState::Restarting,
+        "" if flags.running => ContainerState::Running,
+        "" if flags.dead => ContainerState::Dead,
+        _ => ContainerState::Unknown,
+    }
+}
+
+fn exit_code(code: i64) -> i32 {
+    if EXIT_CODES.contains(&code) {
+        // Keeps the bits, as Windows' tools print them.
+        code as i32
+    } else {
+        -1
+    }
+}
+
+fn ports(settings: model::NetworkSettings) -> Vec<Port> {
+    // A map: sorted by name already.
+    settings
+        .ports
+        .into_iter()
+        .map(|(name, model::Bindings(bindings))| {
+            let mut bindings: Vec<PortBinding> = bindings.into_iter().map(binding).collect();
+            bindings.sort_by(|a, b| (&a.host_ip, &a.host_port).cmp(&(&b.host_ip, &b.host_port)));
+            bindings.dedup();
+            Port { name, bindings }
+        })
+        .collect()
+}
+
+fn binding(from: model::Binding) -> PortBinding {
+    let model::Binding { host_ip, host_port } = from;
+    let is_address = host_ip.parse::<IpAddr>().is_ok();
+    PortBinding {
+        host_ip: if is_address { host_ip } else { String::new() },
+        host_port,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(document: serde_json::Value) -> Container {
+        container(serde_json::from_value(document).unwrap())
+    }
+
+    #[test]
+    fn an_ordinary_container_is_whole() {
+        let record = read(json!({
+            "Id": "ab", "Name": "/web", "Created": "2026-11-23T09:11:16.5Z",
+            "Path": "nginx", "Args": ["-g", "daemon off;"], "Image": "sha256:1",
+            "State": {"Status": "running", "Running": true, "Pid": 77, "ExitCode": 0, "Error": "",
+                "OOMKilled": true, "StartedAt": "2026-11-23T09:11:17Z", "FinishedAt": "0001-01-01T00:00:00Z"},
+            "Config": {"Env": ["SECRET=hunter2"], "Tty": true, "Labels": {"b": "2", "a": "1"}},
+            "NetworkSettings": {"Ports": {
+                "80/tcp": [{"HostIp": "::", "HostPort": "8080"}, {"HostIp": "0.0.0.0", "HostPort": "8080"}],
+                "443/tcp": null, "53/udp": [{"HostIp": "nowhere", "HostPort": "53"}]}}
+        }));
+        assert_eq!((record.namespace.as_str(), record.name.as_str()), ("moby", "web"));
+        assert_eq!((record.path.as_str(), record.args.len()), ("nginx", 2));
+        assert_eq!(record.state, ContainerState::Running);
+        assert!(record.running && record.tty && record.oom_killed && !record.paused);
+        assert_eq!(record.finished_at, None);
+        assert_eq!(record.started_at, Some(1_795_425_077_000_000_000));
+        assert_eq!(record.labels, [("a".into(), "1".into()), ("b".into(), "2".into())]);
+        let names: Vec<&str> = record.ports.iter().map(|port| port.name.as_str()).collect();
+        assert_eq!(names, ["443/tcp", "53/udp", "80/tcp"]);
+        assert!(record.ports[0].bindings.is_empty());
+        assert_eq!(record.ports[1].bindings[0].host_ip, "");
+        assert_eq!(record.ports[1].bindings[0].host_port, "53");
+        assert_eq!(record.ports[2].bindings[0].host_ip, "0.0.0.0");
+        assert!(!format!("{record:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_prefix_of_the_name_is_the_namespace() {
+        for (given, namespace, name) in [
+            ("/web", "moby", "web"),
+            ("web", "moby", "web"),
+            ("/shop/web", "shop", "web"),
+            ("/shop/web/x", "shop", "web/x"),
+            ("//web", "moby", "web"),
+            ("", "moby", ""),
+        ] {
+            assert_eq!(split_name(given), (namespace.to_owned(), name.to_owned()), "{given}");
+        }
+    }
+
+    #[test]
+    fn nonsense_costs_a_field_and_nothing_else() {
+        let record = read(json!({
+            "Id": "ab", "Name": 7, "Created": null, "Path": {}, "Args": ["a", null, 3, "b"],
+            "State": {"Status": "levitating", "Running": "yes", "Pid": 1e30, "ExitCode": 3221225786_i64},
+            "Config": {"Labels": {"good": "1", "bad": null, "worse": []}, "Tty": null},
+            "NetworkSettings": {"Ports": {"80/tcp": 5}}
+        }));
+        assert_eq!(record.id, "ab");
+        assert_eq!(record.args, ["a", "b"]);
+        assert_eq!(record.state, ContainerState::Unknown);
+        assert_eq!((record.pid, record.exit_code), (0, -1_073_741_510));
+        assert_eq!(record.labels, [("good".into(), "1".into())]);
+        assert!(record.ports[0].bindings.is_empty());
+
+        let bare = read(json!({"Id": "ab", "State": null, "Config": null, "NetworkSettings": null}));
+        assert_eq!(bare.state, ContainerState::Unknown);
+        let flagged = read(json!({"Id": "ab", "State": {"Running": true, "Paused": true}}));
+        assert_eq!(flagged.state, ContainerState::Paused);
+    }
+
+    #[test]
+    fn a_summary_stands_in_for_an_inspection() {
+        let summary: model::ContainerSummary = serde_json::from_value(json!({
+            "Id": "ab", "Names": ["/other/alias", "/web"], "ImageID": "sha256:1",
+            "Created": 5, "State": "paused", "Labels": {"a": "1"}
+        }))
+        .unwrap();
+        let record = container_of_summary(summary);
+        assert_eq!(record.name, "web");
+        assert!(record.running && record.paused);
+        assert_eq!(record.created_at, Some(5_000_000_000));
+    }
+}
