@@ -79,7 +79,9 @@ fn misfit(name: &str, field: Field, value: &Value) -> Option<String> {
         (_, Value::Null) | (Field::Text, Value::String(_)) => None,
         (Field::Text, _) => wrong(value, if name == "uid" { "types.UID" } else { "string" }),
         (Field::Integer, value) => (!value.is_i64()).then(|| wrong(value, "int64")).flatten(),
-        (Field::Time, Value::String(time)) => (!time.parse::<jiff::Timestamp>().is_ok())
+        (Field::Time, Value::String(time)) => time
+            .parse::<jiff::Timestamp>()
+            .is_err()
             .then(|| format!("parsing time {value} as RFC 3339 failed")),
         (Field::Time, _) => wrong(value, "string"),
         (Field::TextMap, Value::Object(map)) => map.values().find_map(text),

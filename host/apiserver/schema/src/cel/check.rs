@@ -195,7 +195,7 @@ impl Checker<'_> {
                 old
             }
             name => match named_type(name) {
-                Some(kind) => Typed::new(Type::Type(Arc::new(kind)), Range::ONE),
+                Some(kind) => Typed::new(Type::Meta(Arc::new(kind)), Range::ONE),
                 None => self.mistake(
                     id,
                     format!("undeclared reference to '{name}' (in container '')"),

@@ -111,7 +111,7 @@ impl Compiler {
         let path = path.field("x-kubernetes-validations");
         let Some(decl) = declare(node, place.resource) else {
             let detail = "rules cannot see a value of this schema: it has no type that rules know";
-            self.errors.push(FieldError::forbidden(&path, detail));
+            self.errors.push(FieldError::forbidden(path, detail));
             return Vec::new();
         };
         let cardinality = place
@@ -178,7 +178,7 @@ impl Compiler {
                 "oldSelf cannot be used on the uncorrelatable portion of the schema within {within}"
             );
             self.errors
-                .push(FieldError::invalid(&rule_path, rule.rule, detail));
+                .push(FieldError::invalid(rule_path, rule.rule, detail));
         }
         if let Some(optional) = rule.optional_old_self.filter(|_| !uses_old) {
             let detail = "may not be set if oldSelf is not used in rule";

@@ -227,7 +227,7 @@ fn parse(text: &'static str, vars: &mut Vec<&'static str>) -> Option<Type> {
             "list" => Type::list(inner.next()??),
             "map" => Type::map(inner.next()??, inner.next()??),
             "optional" => Type::optional(inner.next()??),
-            "type" => Type::Type(Arc::new(inner.next()??)),
+            "type" => Type::Meta(Arc::new(inner.next()??)),
             _ => return None,
         });
     }

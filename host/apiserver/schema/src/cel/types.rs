@@ -25,7 +25,7 @@ pub(super) enum Type {
     /// A value of a library that only the library's functions know.
     Opaque(&'static str),
     /// The type of types.
-    Type(Arc<Type>),
+    Meta(Arc<Type>),
     Var(usize),
 }
 
@@ -67,7 +67,7 @@ impl Type {
                 | Self::Double
                 | Self::Timestamp
                 | Self::Duration
-                | Self::Type(_)
+                | Self::Meta(_)
         )
     }
 }
@@ -90,7 +90,7 @@ impl fmt::Display for Type {
             Self::Object(_) => f.write_str("object"),
             Self::Optional(inner) => write!(f, "optional_type({inner})"),
             Self::Opaque(name) => f.write_str(name),
-            Self::Type(inner) => write!(f, "type({inner})"),
+            Self::Meta(inner) => write!(f, "type({inner})"),
             Self::Var(_) => f.write_str("dyn"),
         }
     }

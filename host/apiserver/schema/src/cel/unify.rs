@@ -25,7 +25,7 @@ impl Unifier {
             Type::List(item) => Type::List(shifted(item)),
             Type::Map(key, value) => Type::Map(shifted(key), shifted(value)),
             Type::Optional(inner) => Type::Optional(shifted(inner)),
-            Type::Type(inner) => Type::Type(shifted(inner)),
+            Type::Meta(inner) => Type::Meta(shifted(inner)),
             other => other.clone(),
         }
     }
@@ -54,7 +54,7 @@ impl Unifier {
             Type::List(item) => Type::List(settled(&item)),
             Type::Map(key, value) => Type::Map(settled(&key), settled(&value)),
             Type::Optional(inner) => Type::Optional(settled(&inner)),
-            Type::Type(inner) => Type::Type(settled(&inner)),
+            Type::Meta(inner) => Type::Meta(settled(&inner)),
             other => other,
         }
     }
@@ -66,7 +66,7 @@ impl Unifier {
             (Type::Dyn, _) | (_, Type::Dyn) => false,
             (Type::List(left), Type::List(right))
             | (Type::Optional(left), Type::Optional(right))
-            | (Type::Type(left), Type::Type(right)) => self.same(left, right),
+            | (Type::Meta(left), Type::Meta(right)) => self.same(left, right),
             (Type::Map(key, value), Type::Map(other_key, other_value)) => {
                 self.same(key, other_key) && self.same(value, other_value)
             }
@@ -93,7 +93,7 @@ impl Unifier {
                 self.assign(key, other_key) && self.assign(value, other_value)
             }
             // Types compare with each other whatever they are types of.
-            (Type::Type(_), Type::Type(_)) => true,
+            (Type::Meta(_), Type::Meta(_)) => true,
             (left, right) => self.same(left, right),
         }
     }
@@ -123,7 +123,7 @@ impl Unifier {
     fn holds(&self, kind: &Type, index: usize) -> bool {
         match self.resolve(kind) {
             Type::Var(other) => other == index,
-            Type::List(item) | Type::Optional(item) | Type::Type(item) => self.holds(&item, index),
+            Type::List(item) | Type::Optional(item) | Type::Meta(item) => self.holds(&item, index),
             Type::Map(key, value) => self.holds(&key, index) || self.holds(&value, index),
             _ => false,
         }

@@ -34,7 +34,7 @@ pub(super) fn is_isbn10(text: &str) -> bool {
         .zip(1..)
         .map(|(digit, position)| digit * position)
         .sum();
-    digits.len() == 10 && sum % 11 == 0
+    digits.len() == 10 && sum.is_multiple_of(11)
 }
 
 pub(super) fn is_isbn13(text: &str) -> bool {
@@ -46,7 +46,7 @@ pub(super) fn is_isbn13(text: &str) -> bool {
         .zip([1, 3].into_iter().cycle())
         .map(|(digit, weight)| digit * weight)
         .sum();
-    digits.len() == 13 && sum % 10 == 0
+    digits.len() == 13 && sum.is_multiple_of(10)
 }
 
 pub(super) fn is_isbn(text: &str) -> bool {
@@ -67,5 +67,5 @@ pub(super) fn is_credit_card(text: &str) -> bool {
         .enumerate()
         .map(luhn)
         .sum();
-    CARD.as_ref().is_some_and(|card| card.is_match(&text)) && sum % 10 == 0
+    CARD.as_ref().is_some_and(|card| card.is_match(&text)) && sum.is_multiple_of(10)
 }

@@ -19,7 +19,7 @@ fn visit(node: &Node, path: &Path<'_>, errors: &mut Vec<FieldError>) {
         pruning::prune_embedded(node, &mut pruned);
         if pruned != *default {
             errors.push(FieldError::invalid(
-                &field,
+                field,
                 default.clone(),
                 "must not have unknown fields",
             ));

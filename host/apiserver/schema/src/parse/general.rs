@@ -256,9 +256,9 @@ fn expect_type(
     let field = path.field("type");
     let detail = format!("must be {kind} if {because}");
     if props.kind.is_empty() {
-        errors.push(FieldError::required(&field, detail));
+        errors.push(FieldError::required(field, detail));
     } else if props.kind != kind {
-        errors.push(FieldError::invalid(&field, props.kind, detail));
+        errors.push(FieldError::invalid(field, props.kind, detail));
     }
     props.kind == kind
 }
@@ -275,7 +275,7 @@ fn lists_and_maps(props: &Props<'_>, path: &Path<'_>, errors: &mut Vec<FieldErro
         if !["atomic", "granular"].contains(&map_type) {
             let field = path.field("x-kubernetes-map-type");
             errors.push(FieldError::unsupported(
-                &field,
+                field,
                 map_type,
                 &["atomic", "granular"],
             ));
@@ -285,8 +285,8 @@ fn lists_and_maps(props: &Props<'_>, path: &Path<'_>, errors: &mut Vec<FieldErro
     if !props.list_map_keys.is_empty() && props.list_type != Some("map") {
         let detail = "must be map if x-kubernetes-list-map-keys is non-empty";
         errors.push(match props.list_type {
-            None => FieldError::required(&field, detail),
-            Some(other) => FieldError::invalid(&field, other, detail),
+            None => FieldError::required(field, detail),
+            Some(other) => FieldError::invalid(field, other, detail),
         });
     }
     let Some(list_type) = props.list_type else {
@@ -301,7 +301,7 @@ fn lists_and_maps(props: &Props<'_>, path: &Path<'_>, errors: &mut Vec<FieldErro
     );
     if !["atomic", "set", "map"].contains(&list_type) {
         errors.push(FieldError::unsupported(
-            &field,
+            field,
             list_type,
             &["atomic", "set", "map"],
         ));
@@ -351,14 +351,14 @@ fn map_list(props: &Props<'_>, path: &Path<'_>, errors: &mut Vec<FieldError>) {
     let items = path.field("items");
     if props.list_map_keys.is_empty() {
         errors.push(FieldError::required(
-            &keys_field,
+            keys_field,
             "must not be empty if x-kubernetes-list-type is map",
         ));
     }
     let Some(item) = props.item() else {
         if props.items.is_none() {
             errors.push(FieldError::required(
-                &items,
+                items,
                 "must have a schema if x-kubernetes-list-type is map",
             ));
         }
@@ -379,14 +379,14 @@ fn map_list(props: &Props<'_>, path: &Path<'_>, errors: &mut Vec<FieldError>) {
             .any(|&earlier| earlier == key)
         {
             errors.push(FieldError::invalid(
-                &keys_field,
+                keys_field,
                 shown(),
                 "must not contain duplicate entries",
             ));
         }
         let Some(property) = item.properties.get(key) else {
             errors.push(FieldError::invalid(
-                &keys_field,
+                keys_field,
                 shown(),
                 "entries must all be names of item properties",
             ));
@@ -422,19 +422,19 @@ fn rule_texts(rule: &RuleProps<'_>, path: &Path<'_>, errors: &mut Vec<FieldError
         ));
     } else if !rule.message.is_empty() && trimmed.is_empty() {
         errors.push(FieldError::invalid(
-            &message,
+            message,
             rule.message,
             "must be non-empty if specified",
         ));
     } else if has_line_break(trimmed) {
         errors.push(FieldError::invalid(
-            &message,
+            message,
             rule.message,
             "must not contain line breaks",
         ));
     } else if has_line_break(rule.rule.trim()) && trimmed.is_empty() {
         errors.push(FieldError::required(
-            &message,
+            message,
             "message must be specified if rule contains line breaks",
         ));
     }
@@ -454,14 +454,14 @@ fn rule_texts(rule: &RuleProps<'_>, path: &Path<'_>, errors: &mut Vec<FieldError
     let field_path = path.field("fieldPath");
     if !rule.field_path.is_empty() && rule.field_path.trim().is_empty() {
         errors.push(FieldError::invalid(
-            &field_path,
+            field_path,
             rule.field_path,
             "must be non-empty if specified",
         ));
     }
     if has_line_break(rule.field_path) {
         errors.push(FieldError::invalid(
-            &field_path,
+            field_path,
             rule.field_path,
             "must not contain line breaks",
         ));

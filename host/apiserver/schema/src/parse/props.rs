@@ -245,7 +245,7 @@ impl Reader {
                 "optionalOldSelf" => rule.optional_old_self = Some(self.flag(value, &path)),
                 _ => self
                     .errors
-                    .push(FieldError::forbidden(&path, "is not a member of rules")),
+                    .push(FieldError::forbidden(path, "is not a member of rules")),
             }
         }
         rule

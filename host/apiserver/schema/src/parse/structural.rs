@@ -24,7 +24,7 @@ pub(super) fn check(props: &Props<'_>, path: &Path<'_>) -> Vec<FieldError> {
 fn structure(props: &Props<'_>, level: Level, path: &Path<'_>, errors: &mut Vec<FieldError>) {
     let items = path.field("items");
     if props.kind == "array" && props.items.is_none() {
-        errors.push(FieldError::required(&items, "must be specified"));
+        errors.push(FieldError::required(items, "must be specified"));
     }
     if let Some(item) = props.item() {
         structure(item, Level::Item, &items, errors);
@@ -36,7 +36,7 @@ fn structure(props: &Props<'_>, level: Level, path: &Path<'_>, errors: &mut Vec<
     let additional = path.field("additionalProperties");
     if props.additional.is_some() && level == Level::Root {
         errors.push(FieldError::forbidden(
-            &additional,
+            additional,
             "must not be used at the root",
         ));
     }
@@ -45,7 +45,7 @@ fn structure(props: &Props<'_>, level: Level, path: &Path<'_>, errors: &mut Vec<
     }
     if props.embedded && props.additional.is_some() {
         let detail = "must not be used if x-kubernetes-embedded-resource is set";
-        errors.push(FieldError::forbidden(&additional, detail));
+        errors.push(FieldError::forbidden(additional, detail));
     }
     exclusive_extensions(props, path, errors);
     value_validation(props, exceptions(props), path, errors);
@@ -54,7 +54,7 @@ fn structure(props: &Props<'_>, level: Level, path: &Path<'_>, errors: &mut Vec<
     if props.embedded && props.preserve_unknown.is_none() && props.properties.is_empty() {
         let detail = "must not be empty if x-kubernetes-embedded-resource is true without \
                       x-kubernetes-preserve-unknown-fields";
-        errors.push(FieldError::required(&properties, detail));
+        errors.push(FieldError::required(properties, detail));
     }
 }
 
@@ -80,12 +80,12 @@ fn type_rules(props: &Props<'_>, level: Level, path: &Path<'_>, errors: &mut Vec
     if props.embedded && props.kind != "object" {
         let detail = "must be object if x-kubernetes-embedded-resource is true";
         errors.push(match props.kind {
-            "" => FieldError::required(&field, detail),
-            kind => FieldError::invalid(&field, kind, detail),
+            "" => FieldError::required(field, detail),
+            kind => FieldError::invalid(field, kind, detail),
         });
     } else if props.kind.is_empty() && !props.int_or_string && props.preserve_unknown.is_none() {
         errors.push(FieldError::required(
-            &field,
+            field,
             match level {
                 Level::Root => "must not be empty at the root",
                 Level::Item => "must not be empty for specified array items",
@@ -95,7 +95,7 @@ fn type_rules(props: &Props<'_>, level: Level, path: &Path<'_>, errors: &mut Vec
     }
     if level == Level::Root && !props.kind.is_empty() && props.kind != "object" {
         errors.push(FieldError::invalid(
-            &field,
+            field,
             props.kind,
             "must be object at the root",
         ));
@@ -131,7 +131,7 @@ fn metadata_rules(props: &Props<'_>, level: Level, path: &Path<'_>, errors: &mut
     }
     if level == Level::Root && restricts_more_than_names(metadata) {
         let detail = "must not specify anything other than name and generateName, but metadata is implicitly specified";
-        errors.push(FieldError::forbidden(&field, detail));
+        errors.push(FieldError::forbidden(field, detail));
     }
 }
 
@@ -345,7 +345,7 @@ fn nested_completeness(
         match structure.item() {
             Some(structure) => nested_completeness(item, structure, &structure_path, &path, errors),
             None => errors.push(FieldError::required(
-                &structure_path,
+                structure_path,
                 format!("because it is defined in {path}"),
             )),
         }
@@ -358,7 +358,7 @@ fn nested_completeness(
                 nested_completeness(property, structure, &structure_path, &path, errors)
             }
             None => errors.push(FieldError::required(
-                &structure_path,
+                structure_path,
                 format!("because it is defined in {path}"),
             )),
         }

@@ -124,10 +124,10 @@ fn check_metadata(metadata: &Map<String, Value>, path: &Path<'_>, errors: &mut V
         .flatten()
     {
         for problem in names::qualified_name(key) {
-            errors.push(FieldError::invalid(&labels, key.as_str(), problem));
+            errors.push(FieldError::invalid(labels, key.as_str(), problem));
         }
         for problem in value.as_str().into_iter().flat_map(names::label_value) {
-            errors.push(FieldError::invalid(&labels, value.clone(), problem));
+            errors.push(FieldError::invalid(labels, value.clone(), problem));
         }
     }
     let annotations = path.field("annotations");
@@ -139,7 +139,7 @@ fn check_metadata(metadata: &Map<String, Value>, path: &Path<'_>, errors: &mut V
         .flatten()
     {
         for problem in names::qualified_name(&key.to_lowercase()) {
-            errors.push(FieldError::invalid(&annotations, key.as_str(), problem));
+            errors.push(FieldError::invalid(annotations, key.as_str(), problem));
         }
         size += key.len() + value.as_str().map_or(0, str::len);
     }
@@ -147,7 +147,7 @@ fn check_metadata(metadata: &Map<String, Value>, path: &Path<'_>, errors: &mut V
         let detail = format!("may not be more than {} bytes", names::ANNOTATIONS_LIMIT);
         errors.push(FieldError::new(
             ErrorKind::TooLong,
-            &annotations,
+            annotations,
             None,
             detail,
         ));
