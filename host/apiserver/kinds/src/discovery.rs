@@ -4,6 +4,7 @@
 use std::cmp::Reverse;
 
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::kind::{Kind, Origin, api_version, compare_versions};
 
@@ -196,6 +197,12 @@ fn subresource_entries(kind: &Kind) -> impl Iterator<Item = Value> {
         }
         entry
     })
+}
+
+/// The entity tag of a document's bytes, quoted, for `ETag` and
+/// `If-None-Match`.
+pub fn etag(body: &[u8]) -> String {
+    format!("\"{:X}\"", Sha256::digest(body))
 }
 
 /// Which half of aggregated discovery is asked for.

@@ -5,8 +5,10 @@
 //! Invariant: everything here is a pure function of its arguments. Nothing
 //! reads a clock, a file or a socket, and nothing waits.
 
+pub mod builtin;
 pub mod discovery;
 mod kind;
+pub mod names;
 mod schemas;
 pub mod table;
 

@@ -1,0 +1,133 @@
+//! ConfigMaps.
+
+use rdd_apiserver_schema::FieldError;
+use serde_json::Value;
+
+use super::fail::{PROTECTED, complaints, forbidden, invalid, too_long};
+use crate::names;
+
+/// Most bytes that the values of a ConfigMap or Secret may have together, so
+/// that one object cannot fill the store.
+pub(super) const MAX_SIZE: usize = 1 << 20;
+
+/// The path of the object itself, as upstream writes it.
+const WHOLE: &str = "[]";
+
+pub(super) fn validate(object: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let mut size = 0;
+    for (field, value) in entries(&object["data"]) {
+        let path = format!("data[{field}]");
+        errors.extend(complaints(&path, field, names::config_key(field)));
+        if object["binaryData"].get(field).is_some() {
+            errors.push(invalid(
+                path,
+                field,
+                "duplicate of key present in binaryData",
+            ));
+        }
+        size += value.len();
+    }
+    for (field, value) in entries(&object["binaryData"]) {
+        errors.extend(complaints(
+            &format!("binaryData[{field}]"),
+            field,
+            names::config_key(field),
+        ));
+        size += decoded_size(value);
+    }
+    if size > MAX_SIZE {
+        errors.push(too_long(WHOLE, MAX_SIZE));
+    }
+    errors
+}
+
+pub(super) fn validate_update(object: &Value, old: &Value) -> Vec<FieldError> {
+    let mut errors = protected(object, old, &["data", "binaryData"]);
+    errors.extend(validate(object));
+    errors
+}
+
+/// What an update of an immutable object may not have changed.
+pub(super) fn protected(object: &Value, old: &Value, fields: &[&str]) -> Vec<FieldError> {
+    if old["immutable"] != true {
+        return Vec::new();
+    }
+    let still = object["immutable"] == true;
+    let flag = (!still).then(|| forbidden("immutable", PROTECTED));
+    let changed = fields
+        .iter()
+        .filter(|field| object.get(**field) != old.get(**field));
+    flag.into_iter()
+        .chain(changed.map(|field| forbidden(*field, PROTECTED)))
+        .collect()
+}
+
+/// The entries of a map of strings.
+pub(super) fn entries(map: &Value) -> impl Iterator<Item = (&str, &str)> {
+    map.as_object()
+        .into_iter()
+        .flatten()
+        .map(|(key, value)| (key.as_str(), value.as_str().unwrap_or_default()))
+}
+
+/// How many bytes a padded base64 text stands for.
+pub(super) fn decoded_size(base64: &str) -> usize {
+    let padding = base64.bytes().rev().take_while(|b| *b == b'=').count();
+    (base64.len() / 4 * 3).saturating_sub(padding)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn texts(errors: Vec<FieldError>) -> Vec<String> {
+        errors.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn keys_are_file_names_and_stand_in_one_of_the_maps() {
+        let errors = texts(validate(
+            &json!({"data": {"a b": "", "c": ""}, "binaryData": {"c": "", "/": ""}}),
+        ));
+        assert_eq!(errors.len(), 3, "{errors:?}");
+        assert!(
+            errors[0].starts_with("data[a b]: Invalid value: \"a b\": a valid config key must")
+        );
+        assert_eq!(
+            errors[1],
+            "data[c]: Invalid value: \"c\": duplicate of key present in binaryData"
+        );
+        assert!(errors[2].starts_with("binaryData[/]: Invalid value: \"/\""));
+    }
+
+    #[test]
+    fn both_maps_count_against_one_limit() {
+        let half = "x".repeat(MAX_SIZE / 2);
+        // Four characters of base64 are three bytes.
+        let binary = "A".repeat(MAX_SIZE / 2 / 3 * 4);
+        let mut object = json!({"data": {"a": half}, "binaryData": {"b": binary}});
+        assert_eq!(texts(validate(&object)), Vec::<String>::new());
+        object["data"]["c"] = "xxxxxx".into();
+        assert_eq!(
+            texts(validate(&object)),
+            ["[]: Too long: may not be more than 1048576 bytes"]
+        );
+    }
+
+    #[test]
+    fn an_immutable_one_keeps_its_data_but_not_its_labels() {
+        let old = json!({"immutable": true, "data": {"a": "1"}});
+        let same =
+            json!({"immutable": true, "data": {"a": "1"}, "metadata": {"labels": {"x": "y"}}});
+        assert_eq!(texts(validate_update(&same, &old)), Vec::<String>::new());
+        let other = json!({"immutable": false, "data": {"a": "2"}, "binaryData": {"b": ""}});
+        let expected: Vec<String> = ["immutable", "data", "binaryData"]
+            .iter()
+            .map(|f| format!("{f}: Forbidden: field is immutable when `immutable` is set"))
+            .collect();
+        assert_eq!(texts(validate_update(&other, &old)), expected);
+    }
+}

@@ -1,0 +1,138 @@
+//! Group, names and scope of a definition.
+
+use rdd_apiserver_schema::FieldError;
+use serde_json::Value;
+
+use super::super::fail::{complaints, invalid, required, unsupported};
+use super::super::text;
+use crate::names::{dns_1035_label, dns_subdomain};
+
+const APPROVAL: &str = "api-approved.kubernetes.io";
+const APPROVAL_DOC: &str = "https://github.com/kubernetes/enhancements/pull/1111";
+/// Groups of the Kubernetes project, which only it may extend.
+const PROTECTED: [&str; 2] = ["k8s.io", "kubernetes.io"];
+
+/// A group that belongs to the Kubernetes project needs its approval.
+pub(super) fn validate_approval(object: &Value) -> Vec<FieldError> {
+    let group = text(&object["spec"]["group"]);
+    let is_protected = PROTECTED.iter().any(|domain| {
+        group == *domain
+            || group
+                .strip_suffix(domain)
+                .is_some_and(|rest| rest.ends_with('.'))
+    });
+    if !is_protected {
+        return Vec::new();
+    }
+    let field = format!("metadata.annotations[{APPROVAL}]");
+    let need = format!("protected groups must have approval annotation \"{APPROVAL}\"");
+    let approval = text(&object["metadata"]["annotations"][APPROVAL]);
+    if approval.is_empty() {
+        return vec![required(field, &format!("{need}, see {APPROVAL_DOC}"))];
+    }
+    if approval.starts_with("unapproved") || is_url(&approval) {
+        return Vec::new();
+    }
+    let detail = format!(
+        "{need} with either a URL or a reason starting with \"unapproved\", see {APPROVAL_DOC}"
+    );
+    vec![invalid(field, approval, &detail)]
+}
+
+fn is_url(text: &str) -> bool {
+    text.split_once("://").is_some_and(|(scheme, rest)| {
+        let host = rest.split('/').next().unwrap_or_default();
+        !scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_alphanumeric()) && !host.is_empty()
+    })
+}
+
+pub(super) fn validate(object: &Value) -> Vec<FieldError> {
+    let spec = &object["spec"];
+    let (name, plural, group) = (
+        text(&object["metadata"]["name"]),
+        text(&spec["names"]["plural"]),
+        text(&spec["group"]),
+    );
+    let mut errors = Vec::new();
+    if name != format!("{plural}.{group}") {
+        errors.push(invalid(
+            "metadata.name",
+            name,
+            "must be spec.names.plural+\".\"+spec.group",
+        ));
+    }
+    errors.extend(validate_group(&group));
+    errors.extend(validate_scope(&text(&spec["scope"])));
+    errors.extend(validate_names(&spec["names"]));
+    errors
+}
+
+fn validate_group(group: &str) -> Vec<FieldError> {
+    const FIELD: &str = "spec.group";
+    if group.is_empty() {
+        return vec![required(FIELD, "")];
+    }
+    let errors: Vec<FieldError> = complaints(FIELD, group, dns_subdomain(group)).collect();
+    if errors.is_empty() && !group.contains('.') {
+        return vec![invalid(
+            FIELD,
+            group,
+            "should be a domain with at least one dot",
+        )];
+    }
+    errors
+}
+
+fn validate_scope(scope: &str) -> Option<FieldError> {
+    match scope {
+        "Cluster" | "Namespaced" => None,
+        "" => Some(required("spec.scope", "")),
+        other => Some(unsupported("spec.scope", other, &["Cluster", "Namespaced"])),
+    }
+}
+
+fn validate_names(names: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    for (field, is_kind) in [
+        ("plural", false),
+        ("singular", false),
+        ("kind", true),
+        ("listKind", true),
+    ] {
+        let name = text(&names[field]);
+        let field = format!("spec.names.{field}");
+        if name.is_empty() {
+            errors.push(required(field, ""));
+        } else if is_kind {
+            let complaints = dns_1035_label(&name.to_lowercase());
+            if !complaints.is_empty() {
+                let detail = format!(
+                    "may have mixed case, but should otherwise match: {}",
+                    complaints.join(",")
+                );
+                errors.push(invalid(field, name, &detail));
+            }
+        } else {
+            errors.extend(complaints(&field, &name, dns_1035_label(&name)));
+        }
+    }
+    for field in ["shortNames", "categories"] {
+        for (index, name) in names[field].as_array().into_iter().flatten().enumerate() {
+            let name = text(name);
+            errors.extend(complaints(
+                &format!("spec.names.{field}[{index}]"),
+                &name,
+                dns_1035_label(&name),
+            ));
+        }
+    }
+    let (kind, list_kind) = (text(&names["kind"]), text(&names["listKind"]));
+    if !kind.is_empty() && kind == list_kind {
+        errors.push(invalid(
+            "spec.names.listKind",
+            list_kind,
+            "kind and listKind may not be the same",
+        ));
+    }
+    errors
+}

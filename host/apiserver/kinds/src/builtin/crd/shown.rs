@@ -1,0 +1,160 @@
+//! Subresources, printer columns and selectable fields: what a version says
+//! of how its objects are shown and found.
+
+use rdd_apiserver_schema::{ErrorKind, FieldError};
+use serde_json::Value;
+
+use super::super::fail::{duplicate, invalid, required};
+use super::super::text;
+use crate::table::JsonPath;
+
+const COLUMN_TYPES: [&str; 5] = ["boolean", "date", "integer", "number", "string"];
+const COLUMN_FORMATS: [&str; 8] = [
+    "byte",
+    "date",
+    "date-time",
+    "double",
+    "float",
+    "int32",
+    "int64",
+    "password",
+];
+/// Most selectable fields of one version: each costs on every list.
+const SELECTABLE_MAX: usize = 8;
+/// Types whose values a selector can compare.
+const SELECTABLE_TYPES: [&str; 3] = ["string", "boolean", "integer"];
+
+/// What keeps a path from being one in dot notation.
+fn dotted(field: &str, path: &str) -> Option<FieldError> {
+    if path.is_empty() {
+        Some(invalid(field, path, "must not be empty"))
+    } else if !path.starts_with('.') {
+        Some(invalid(
+            field,
+            path,
+            "must be a simple json path starting with .",
+        ))
+    } else {
+        None
+    }
+}
+
+pub(super) fn validate_subresources(place: &str, subresources: &Value) -> Vec<FieldError> {
+    let Some(scale) = subresources.get("scale").filter(|scale| scale.is_object()) else {
+        return Vec::new();
+    };
+    let mut errors = Vec::new();
+    for (name, needed, under, detail) in [
+        (
+            "specReplicasPath",
+            true,
+            &[".spec."][..],
+            "should be a json path under .spec",
+        ),
+        (
+            "statusReplicasPath",
+            true,
+            &[".status."],
+            "should be a json path under .status",
+        ),
+        (
+            "labelSelectorPath",
+            false,
+            &[".spec.", ".status."],
+            "should be a json path under either .spec or .status",
+        ),
+    ] {
+        let field = format!("{place}.scale.{name}");
+        let path = text(&scale[name]);
+        if path.is_empty() {
+            errors.extend(needed.then(|| required(field, "")));
+        } else if let Some(error) = dotted(&field, &path) {
+            errors.push(error);
+        } else if !under.iter().any(|prefix| path.starts_with(prefix)) {
+            errors.push(invalid(field, path, detail));
+        }
+    }
+    errors
+}
+
+pub(super) fn validate_columns(place: &str, columns: &Value) -> Vec<FieldError> {
+    let columns = columns.as_array().into_iter().flatten();
+    columns
+        .enumerate()
+        .flat_map(|(index, column)| validate_column(&format!("{place}[{index}]"), column))
+        .collect()
+}
+
+fn validate_column(place: &str, column: &Value) -> Vec<FieldError> {
+    let [name, kind, format, path] =
+        ["name", "type", "format", "jsonPath"].map(|field| text(&column[field]));
+    let mut errors = Vec::new();
+    if name.is_empty() {
+        errors.push(required(format!("{place}.name"), ""));
+    }
+    let types = format!("must be one of {}", COLUMN_TYPES.join(","));
+    if kind.is_empty() {
+        errors.push(required(format!("{place}.type"), &types));
+    } else if !COLUMN_TYPES.contains(&kind.as_str()) {
+        errors.push(invalid(format!("{place}.type"), kind, &types));
+    }
+    if !format.is_empty() && !COLUMN_FORMATS.contains(&format.as_str()) {
+        let detail = format!("must be one of {}", COLUMN_FORMATS.join(","));
+        errors.push(invalid(format!("{place}.format"), format, &detail));
+    }
+    let field = format!("{place}.jsonPath");
+    if path.is_empty() {
+        errors.push(required(field, ""));
+    } else if let Some(error) = dotted(&field, &path) {
+        errors.push(error);
+    } else if let Err(error) = JsonPath::compile(&path) {
+        errors.push(invalid(field, path, &error.to_string()));
+    }
+    errors
+}
+
+pub(super) fn validate_selectable(place: &str, fields: &Value, schema: &Value) -> Vec<FieldError> {
+    let fields = fields.as_array().map_or(&[][..], Vec::as_slice);
+    let mut errors = Vec::new();
+    if fields.len() > SELECTABLE_MAX {
+        errors.push(FieldError {
+            kind: ErrorKind::TooMany,
+            field: place.into(),
+            bad_value: None,
+            detail: format!("{}: must have at most {SELECTABLE_MAX} items", fields.len()),
+        });
+    }
+    for (index, field) in fields.iter().enumerate() {
+        let place = format!("{place}[{index}].jsonPath");
+        let path = text(&field["jsonPath"]);
+        if path.is_empty() {
+            errors.push(required(place, ""));
+        } else if fields.iter().take(index).any(|earlier| earlier == field) {
+            errors.push(duplicate(place, path));
+        } else if let Some(detail) = unselectable(&path, schema) {
+            errors.push(invalid(place, path, detail));
+        }
+    }
+    errors
+}
+
+/// Why a path cannot be selected by.
+fn unselectable(path: &str, schema: &Value) -> Option<&'static str> {
+    const NOWHERE: &str = "is an invalid path: does not refer to a valid field";
+    let Some(dotted) = path.strip_prefix('.') else {
+        return Some("is an invalid path: must start with a dot");
+    };
+    if dotted == "metadata" || dotted.starts_with("metadata.") {
+        return Some("must not point to fields in metadata");
+    }
+    let mut schema = schema;
+    for name in dotted.split('.') {
+        match schema["properties"].get(name) {
+            Some(inner) => schema = inner,
+            None => return Some(NOWHERE),
+        }
+    }
+    let kind = schema["type"].as_str().unwrap_or_default();
+    (!SELECTABLE_TYPES.contains(&kind))
+        .then_some("must point to a field of type string, boolean or integer")
+}

@@ -1,0 +1,81 @@
+//! Field errors, built in the fewest words.
+
+use rdd_apiserver_schema::{ErrorKind, FieldError};
+use serde_json::Value;
+
+fn error(
+    kind: ErrorKind,
+    field: impl Into<String>,
+    bad_value: Option<Value>,
+    detail: &str,
+) -> FieldError {
+    FieldError {
+        kind,
+        field: field.into(),
+        bad_value,
+        detail: detail.into(),
+    }
+}
+
+pub(super) fn required(field: impl Into<String>, detail: &str) -> FieldError {
+    error(ErrorKind::Required, field, None, detail)
+}
+
+pub(super) fn invalid(
+    field: impl Into<String>,
+    bad_value: impl Into<Value>,
+    detail: &str,
+) -> FieldError {
+    error(ErrorKind::Invalid, field, Some(bad_value.into()), detail)
+}
+
+pub(super) fn forbidden(field: impl Into<String>, detail: &str) -> FieldError {
+    error(ErrorKind::Forbidden, field, None, detail)
+}
+
+pub(super) fn duplicate(field: impl Into<String>, bad_value: impl Into<Value>) -> FieldError {
+    error(ErrorKind::Duplicate, field, Some(bad_value.into()), "")
+}
+
+pub(super) fn too_long(field: impl Into<String>, bytes: usize) -> FieldError {
+    error(
+        ErrorKind::TooLong,
+        field,
+        None,
+        &format!("may not be more than {bytes} bytes"),
+    )
+}
+
+pub(super) fn unsupported(
+    field: impl Into<String>,
+    bad_value: impl Into<Value>,
+    supported: &[&str],
+) -> FieldError {
+    let supported: Vec<String> = supported
+        .iter()
+        .map(|value| format!("\"{value}\""))
+        .collect();
+    let detail = format!("supported values: {}", supported.join(", "));
+    error(
+        ErrorKind::NotSupported,
+        field,
+        Some(bad_value.into()),
+        &detail,
+    )
+}
+
+/// One error for each complaint about a value.
+pub(super) fn complaints(
+    field: &str,
+    value: &str,
+    complaints: Vec<String>,
+) -> impl Iterator<Item = FieldError> {
+    complaints
+        .into_iter()
+        .map(move |complaint| invalid(field, value, &complaint))
+}
+
+/// The detail of an error about something that `immutable` protects.
+pub(super) const PROTECTED: &str = "field is immutable when `immutable` is set";
+/// The detail of an error about something that can never change.
+pub(super) const IMMUTABLE: &str = "field is immutable";

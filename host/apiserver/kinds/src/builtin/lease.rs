@@ -1,0 +1,75 @@
+//! Leases.
+
+use rdd_apiserver_schema::FieldError;
+use serde_json::Value;
+
+use super::fail::invalid;
+
+/// Fields of coordinated leader election, which takes a controller of the
+/// control plane that is not here.
+const NOT_SERVED: [&str; 2] = ["strategy", "preferredHolder"];
+
+pub(super) fn prepare_create(object: &mut Value) {
+    if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) {
+        spec.retain(|field, _| !NOT_SERVED.contains(&field.as_str()));
+    }
+}
+
+pub(super) fn prepare_update(object: &mut Value, _old: &Value) {
+    prepare_create(object);
+}
+
+pub(super) fn validate(object: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    for (field, least, detail) in [
+        ("leaseDurationSeconds", 1, "must be greater than 0"),
+        ("leaseTransitions", 0, "must be greater than or equal to 0"),
+    ] {
+        if let Some(value) = object["spec"][field].as_i64()
+            && value < least
+        {
+            errors.push(invalid(format!("spec.{field}"), value, detail));
+        }
+    }
+    errors
+}
+
+pub(super) fn validate_update(object: &Value, _old: &Value) -> Vec<FieldError> {
+    validate(object)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_lease_lasts_and_counts_upwards() {
+        let texts = |spec: Value| -> Vec<String> {
+            validate(&json!({"spec": spec}))
+                .iter()
+                .map(ToString::to_string)
+                .collect()
+        };
+        assert_eq!(
+            texts(json!({"leaseDurationSeconds": 1, "leaseTransitions": 0})),
+            Vec::<String>::new()
+        );
+        assert_eq!(
+            texts(json!({"leaseDurationSeconds": 0, "leaseTransitions": -1})),
+            [
+                "spec.leaseDurationSeconds: Invalid value: 0: must be greater than 0",
+                "spec.leaseTransitions: Invalid value: -1: must be greater than or equal to 0"
+            ]
+        );
+    }
+
+    #[test]
+    fn coordinated_election_is_not_promised() {
+        let mut object =
+            json!({"spec": {"holderIdentity": "a", "strategy": "OldestEmulationVersion"}});
+        prepare_create(&mut object);
+        assert_eq!(object, json!({"spec": {"holderIdentity": "a"}}));
+    }
+}

@@ -1,0 +1,165 @@
+//! Namespaces.
+
+use rdd_apiserver_schema::FieldError;
+use serde_json::{Value, json};
+
+use super::fail::invalid;
+use super::{object_at, replace, text};
+use crate::names;
+
+/// The finalizer that holds a namespace until nothing is left in it.
+const FINALIZER: &str = "kubernetes";
+/// The label by which selectors can name a namespace.
+const NAME_LABEL: &str = "kubernetes.io/metadata.name";
+/// Finalizers that need no domain.
+const STANDARD_FINALIZERS: [&str; 3] = [FINALIZER, "orphan", "foregroundDeletion"];
+
+fn label(object: &mut Value) {
+    let name = text(&object["metadata"]["name"]);
+    if !name.is_empty()
+        && let Some(metadata) = object_at(object, "metadata")
+        && let Some(labels) = metadata
+            .entry("labels")
+            .or_insert_with(|| json!({}))
+            .as_object_mut()
+    {
+        labels.insert(NAME_LABEL.into(), name.into());
+    }
+}
+
+pub(super) fn prepare_create(object: &mut Value) {
+    label(object);
+    if let Some(spec) = object_at(object, "spec") {
+        let finalizers = spec.entry("finalizers").or_insert_with(|| json!([]));
+        if let Some(list) = finalizers.as_array_mut()
+            && !list.iter().any(|f| f == FINALIZER)
+        {
+            list.push(FINALIZER.into());
+        }
+    }
+    if let Some(object) = object.as_object_mut() {
+        object.insert("status".into(), json!({"phase": "Active"}));
+    }
+}
+
+pub(super) fn prepare_update(object: &mut Value, old: &Value) {
+    label(object);
+    replace(object, old, "spec");
+    replace(object, old, "status");
+}
+
+pub(super) fn prepare_finalize(object: &mut Value, old: &Value) {
+    label(object);
+    replace(object, old, "status");
+}
+
+pub(super) fn validate_create(object: &Value) -> Vec<FieldError> {
+    let finalizers = object["spec"]["finalizers"].as_array();
+    finalizers
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .flat_map(validate_finalizer)
+        .collect()
+}
+
+fn validate_finalizer(finalizer: &str) -> Vec<FieldError> {
+    const FIELD: &str = "spec.finalizers";
+    let mut complaints = names::qualified_name(finalizer);
+    if !finalizer.contains('/') && !STANDARD_FINALIZERS.contains(&finalizer) {
+        complaints
+            .push("name is neither a standard finalizer name nor is it fully qualified".into());
+    }
+    complaints
+        .iter()
+        .map(|complaint| invalid(FIELD, finalizer, complaint))
+        .collect()
+}
+
+pub(super) fn validate_update(object: &Value, _old: &Value) -> Vec<FieldError> {
+    validate_create(object)
+}
+
+pub(super) fn validate_status(object: &Value, _old: &Value) -> Vec<FieldError> {
+    let phase = object["status"]["phase"].as_str().unwrap_or_default();
+    let deleted = object["metadata"]["deletionTimestamp"].is_string();
+    let (wanted, condition) = if deleted {
+        ("Terminating", "is not empty")
+    } else {
+        ("Active", "is empty")
+    };
+    if phase == wanted {
+        return Vec::new();
+    }
+    let detail = format!("may only be '{wanted}' if `deletionTimestamp` {condition}");
+    vec![invalid("status.Phase", phase, &detail)]
+}
+
+pub(super) fn field(label: &str, object: &Value) -> Option<String> {
+    match label {
+        "status.phase" => Some(text(&object["status"]["phase"])),
+        "name" => Some(text(&object["metadata"]["name"])),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_one_is_active_held_and_labelled() {
+        let mut object = json!({"metadata": {"name": "a", "labels": {NAME_LABEL: "other", "x": "y"}},
+            "spec": {"finalizers": ["example.com/f"]}, "status": {"phase": "Terminating"}});
+        prepare_create(&mut object);
+        assert_eq!(
+            object,
+            json!({"metadata": {"name": "a", "labels": {NAME_LABEL: "a", "x": "y"}},
+                "spec": {"finalizers": ["example.com/f", "kubernetes"]}, "status": {"phase": "Active"}})
+        );
+    }
+
+    #[test]
+    fn an_update_changes_neither_finalizers_nor_phase() {
+        let old = json!({"metadata": {"name": "a"}, "spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}});
+        let mut object =
+            json!({"metadata": {"name": "a"}, "spec": {}, "status": {"phase": "Terminating"}});
+        prepare_update(&mut object, &old);
+        assert_eq!(
+            (&object["spec"], &object["status"]),
+            (&old["spec"], &old["status"])
+        );
+        assert_eq!(object["metadata"]["labels"], json!({NAME_LABEL: "a"}));
+        let mut object = json!({"metadata": {"name": "a"}, "spec": {}, "status": {}});
+        prepare_finalize(&mut object, &old);
+        assert_eq!(
+            (&object["spec"], &object["status"]),
+            (&json!({}), &old["status"])
+        );
+    }
+
+    #[test]
+    fn finalizers_are_standard_or_have_a_domain() {
+        let errors =
+            validate_create(&json!({"spec": {"finalizers": ["kubernetes", "a.b/c", "bad"]}}));
+        let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            texts,
+            [
+                "spec.finalizers: Invalid value: \"bad\": name is neither a standard finalizer name nor is it fully qualified"
+            ]
+        );
+    }
+
+    #[test]
+    fn the_phase_follows_the_deletion() {
+        let old = json!({});
+        let active = json!({"metadata": {}, "status": {"phase": "Active"}});
+        assert!(validate_status(&active, &old).is_empty());
+        let deleted = json!({"metadata": {"deletionTimestamp": "2024-01-01T00:00:00Z"}, "status": {"phase": "Active"}});
+        assert_eq!(
+            validate_status(&deleted, &old)[0].to_string(),
+            "status.Phase: Invalid value: \"Active\": may only be 'Terminating' if `deletionTimestamp` is not empty"
+        );
+    }
+}

@@ -1,0 +1,267 @@
+//! Secrets.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rdd_apiserver_schema::FieldError;
+use serde_json::{Map, Value};
+
+use super::config_map::{MAX_SIZE, decoded_size, entries, protected};
+use super::fail::{IMMUTABLE, complaints, invalid, required, too_long};
+use super::{object_at, text};
+use crate::names;
+
+const OPAQUE: &str = "Opaque";
+const TLS: &str = "kubernetes.io/tls";
+/// Stands for a secret's content in messages.
+const REDACTED: &str = "<secret contents redacted>";
+const PEM: &str = "-----BEGIN ";
+
+/// `stringData` is write-only: its entries become data, over those of the
+/// same name.
+fn merge_string_data(object: &mut Value) {
+    let plain = object
+        .as_object_mut()
+        .and_then(|object| object.remove("stringData"));
+    if let Some(Value::Object(plain)) = plain
+        && let Some(data) = object_at(object, "data")
+    {
+        for (key, value) in plain {
+            let encoded = STANDARD.encode(value.as_str().unwrap_or_default());
+            data.insert(key, encoded.into());
+        }
+    }
+}
+
+pub(super) fn prepare_create(object: &mut Value) {
+    merge_string_data(object);
+    if let Some(object) = object.as_object_mut() {
+        let kind = object.entry("type").or_insert(Value::Null);
+        if kind.as_str().is_none_or(str::is_empty) {
+            *kind = OPAQUE.into();
+        }
+    }
+}
+
+pub(super) fn prepare_update(object: &mut Value, _old: &Value) {
+    prepare_create(object);
+}
+
+pub(super) fn validate(object: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let mut size = 0;
+    for (key, value) in entries(&object["data"]) {
+        errors.extend(complaints(
+            &format!("data[{key}]"),
+            key,
+            names::config_key(key),
+        ));
+        size += decoded_size(value);
+    }
+    if size > MAX_SIZE {
+        errors.push(too_long("data", MAX_SIZE));
+    }
+    errors.extend(validate_type(object));
+    errors
+}
+
+/// What the well-known types ask for.
+fn validate_type(object: &Value) -> Vec<FieldError> {
+    let data = &object["data"];
+    let missing = |key: &str| data.get(key).is_none();
+    let needs = |key: &str| required(format!("data[{key}]"), "");
+    match object["type"].as_str().unwrap_or_default() {
+        "kubernetes.io/service-account-token" => {
+            const ACCOUNT: &str = "kubernetes.io/service-account.name";
+            let account = object["metadata"]["annotations"][ACCOUNT]
+                .as_str()
+                .unwrap_or_default();
+            if account.is_empty() {
+                return vec![required(format!("metadata.annotations[{ACCOUNT}]"), "")];
+            }
+            Vec::new()
+        }
+        "kubernetes.io/dockercfg" => docker_config(data, ".dockercfg"),
+        "kubernetes.io/dockerconfigjson" => docker_config(data, ".dockerconfigjson"),
+        "kubernetes.io/basic-auth" if missing("username") && missing("password") => {
+            vec![needs("username"), needs("password")]
+        }
+        "kubernetes.io/ssh-auth" => {
+            let key = data["ssh-privatekey"].as_str().unwrap_or_default();
+            if key.is_empty() {
+                vec![needs("ssh-privatekey")]
+            } else {
+                Vec::new()
+            }
+        }
+        TLS => ["tls.crt", "tls.key"]
+            .into_iter()
+            .filter(|key| missing(key))
+            .map(needs)
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// A registry's credentials must be a JSON object.
+fn docker_config(data: &Value, key: &str) -> Vec<FieldError> {
+    let field = format!("data[{key}]");
+    let Some(encoded) = data.get(key) else {
+        return vec![required(field, "")];
+    };
+    let content = STANDARD.decode(text(encoded)).unwrap_or_default();
+    match serde_json::from_slice::<Map<String, Value>>(&content) {
+        Ok(_) => Vec::new(),
+        // The parser's own words may quote what it read.
+        Err(error) => {
+            let detail = format!(
+                "not a JSON object: trouble at line {} column {}",
+                error.line(),
+                error.column()
+            );
+            vec![invalid(field, REDACTED, &detail)]
+        }
+    }
+}
+
+pub(super) fn validate_update(object: &Value, old: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    if object["type"] != old["type"] {
+        errors.push(invalid("type", text(&object["type"]), IMMUTABLE));
+    }
+    errors.extend(protected(object, old, &["data"]));
+    errors.extend(validate(object));
+    errors
+}
+
+/// A TLS secret whose parts are not PEM is of no use to anybody.
+pub(super) fn warnings(object: &Value) -> Vec<String> {
+    if object["type"] != TLS {
+        return Vec::new();
+    }
+    let without_pem = |key: &str| {
+        let content = STANDARD
+            .decode(text(&object["data"][key]))
+            .unwrap_or_default();
+        !String::from_utf8_lossy(&content).contains(PEM)
+    };
+    [("tls.crt", "certificate"), ("tls.key", "key")]
+        .into_iter()
+        .filter(|(key, _)| without_pem(key))
+        .map(|(_, what)| format!("tls: failed to find any PEM data in {what} input"))
+        .take(1)
+        .collect()
+}
+
+pub(super) fn field(label: &str, object: &Value) -> Option<String> {
+    (label == "type").then(|| text(&object["type"]))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn texts(errors: Vec<FieldError>) -> Vec<String> {
+        errors.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn string_data_goes_into_data_and_the_type_has_a_default() {
+        let mut object = json!({"data": {"a": "AA==", "b": "AQ=="}, "stringData": {"b": "ü"}});
+        prepare_create(&mut object);
+        assert_eq!(
+            object,
+            json!({"type": "Opaque", "data": {"a": "AA==", "b": "w7w="}})
+        );
+    }
+
+    #[test]
+    fn well_known_types_ask_for_their_keys() {
+        for (kind, data, expected) in [
+            (
+                "kubernetes.io/tls",
+                json!({"tls.crt": ""}),
+                &["data[tls.key]: Required value"][..],
+            ),
+            (
+                "kubernetes.io/basic-auth",
+                json!({}),
+                &[
+                    "data[username]: Required value",
+                    "data[password]: Required value",
+                ],
+            ),
+            ("kubernetes.io/basic-auth", json!({"password": ""}), &[]),
+            (
+                "kubernetes.io/ssh-auth",
+                json!({"ssh-privatekey": ""}),
+                &["data[ssh-privatekey]: Required value"],
+            ),
+            (
+                "kubernetes.io/dockercfg",
+                json!({}),
+                &["data[.dockercfg]: Required value"],
+            ),
+            (
+                "kubernetes.io/dockerconfigjson",
+                json!({".dockerconfigjson": "e30="}),
+                &[],
+            ),
+            (
+                "kubernetes.io/service-account-token",
+                json!({}),
+                &["metadata.annotations[kubernetes.io/service-account.name]: Required value"],
+            ),
+            ("example.com/mine", json!({}), &[]),
+        ] {
+            assert_eq!(
+                texts(validate(&json!({"type": kind, "data": data}))),
+                expected,
+                "{kind}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_bad_registry_config_is_refused_without_being_shown() {
+        let data = STANDARD.encode("{\"hunter2");
+        let errors = texts(validate(
+            &json!({"type": "kubernetes.io/dockerconfigjson", "data": {".dockerconfigjson": data}}),
+        ));
+        assert_eq!(errors.len(), 1);
+        assert!(
+            errors[0].starts_with(
+                "data[.dockerconfigjson]: Invalid value: \"<secret contents redacted>\""
+            )
+        );
+        assert!(!errors[0].contains("hunter2"), "{}", errors[0]);
+    }
+
+    #[test]
+    fn the_type_never_changes() {
+        let errors = validate_update(&json!({"type": "a/b"}), &json!({"type": "Opaque"}));
+        assert_eq!(
+            texts(errors),
+            ["type: Invalid value: \"a/b\": field is immutable"]
+        );
+    }
+
+    #[test]
+    fn parts_that_are_not_pem_are_warned_of() {
+        let pem = STANDARD.encode("-----BEGIN X-----\n-----END X-----\n");
+        let warned = |data: Value| warnings(&json!({"type": TLS, "data": data}));
+        assert_eq!(
+            warned(json!({"tls.crt": pem, "tls.key": pem})),
+            Vec::<String>::new()
+        );
+        assert_eq!(
+            warned(json!({"tls.crt": "", "tls.key": ""})),
+            ["tls: failed to find any PEM data in certificate input"]
+        );
+        assert_eq!(
+            warned(json!({"tls.crt": pem, "tls.key": ""})),
+            ["tls: failed to find any PEM data in key input"]
+        );
+    }
+}

@@ -1,0 +1,333 @@
+//! The table of built-in kinds. Adding a kind is adding an entry here, its
+//! type in `schemas` and its columns in `table`.
+
+use std::sync::LazyLock;
+
+use super::{
+    BuiltinKind, Rules, config_map, crd, event, lease, namespace, secret, service_account,
+};
+use crate::kind::{Kind, Origin, SUBRESOURCE_VERBS, Subresource, storage_version_hash};
+use crate::names::NameRule;
+
+const VERBS: [&str; 8] = [
+    "create",
+    "delete",
+    "deletecollection",
+    "get",
+    "list",
+    "patch",
+    "update",
+    "watch",
+];
+/// Namespaces go one by one.
+const NAMESPACE_VERBS: [&str; 7] = [
+    "create", "delete", "get", "list", "patch", "update", "watch",
+];
+
+static KINDS: LazyLock<Vec<BuiltinKind>> = LazyLock::new(|| {
+    vec![
+        namespace_kind(),
+        config_map_kind(),
+        secret_kind(),
+        service_account_kind(),
+        event_kind(),
+        events_event_kind(),
+        lease_kind(),
+        crd_kind(),
+    ]
+});
+
+static LISTED: LazyLock<Vec<Kind>> = LazyLock::new(|| {
+    let mut service = core("services", "Service", &["svc"]);
+    service.verbs.clear();
+    service.storage_version_hash.clear();
+    vec![service]
+});
+
+/// Every built-in kind that is served.
+pub fn kinds() -> &'static [BuiltinKind] {
+    &KINDS
+}
+
+/// Kinds that discovery shows although nothing serves them, so that clients
+/// can resolve their names: they have no verbs.
+pub fn listed() -> &'static [Kind] {
+    &LISTED
+}
+
+/// The built-in kind that a path names.
+pub fn find(group: &str, version: &str, plural: &str) -> Option<&'static BuiltinKind> {
+    KINDS.iter().find(|builtin| {
+        let kind = &builtin.kind;
+        kind.group == group && kind.version == version && kind.plural == plural
+    })
+}
+
+/// A namespaced kind of version v1 with every verb.
+fn kind(group: &str, plural: &str, kind: &str, short_names: &[&str]) -> Kind {
+    Kind {
+        group: group.into(),
+        version: "v1".into(),
+        plural: plural.into(),
+        singular: kind.to_lowercase(),
+        kind: kind.into(),
+        list_kind: format!("{kind}List"),
+        short_names: short_names.iter().map(|&name| name.into()).collect(),
+        categories: Vec::new(),
+        namespaced: true,
+        verbs: VERBS.to_vec(),
+        storage_version_hash: storage_version_hash(group, "v1", kind),
+        subresources: Vec::new(),
+        origin: Origin::Builtin,
+    }
+}
+
+fn core(plural: &str, name: &str, short_names: &[&str]) -> Kind {
+    kind("", plural, name, short_names)
+}
+
+fn subresource(of: &Kind, name: &str, verbs: &[&'static str]) -> Subresource {
+    Subresource {
+        name: name.into(),
+        group: of.group.clone(),
+        version: of.version.clone(),
+        kind: of.kind.clone(),
+        verbs: verbs.to_vec(),
+    }
+}
+
+/// What most kinds are: named by DNS subdomains, stored under their own name.
+fn builtin(
+    kind: Kind,
+    storage: (&'static str, &'static str),
+    schema: &'static str,
+    rules: Rules,
+) -> BuiltinKind {
+    BuiltinKind {
+        kind,
+        name_rule: NameRule::Subdomain,
+        put_creates: false,
+        delete_returns_object: false,
+        has_generation: false,
+        storage,
+        schema,
+        rules,
+    }
+}
+
+fn namespace_kind() -> BuiltinKind {
+    let mut kind = core("namespaces", "Namespace", &["ns"]);
+    kind.namespaced = false;
+    kind.verbs = NAMESPACE_VERBS.to_vec();
+    kind.subresources = vec![
+        subresource(&kind, "finalize", &["update"]),
+        subresource(&kind, "status", &SUBRESOURCE_VERBS),
+    ];
+    let rules = Rules {
+        prepare_create: namespace::prepare_create,
+        prepare_update: namespace::prepare_update,
+        validate_create: namespace::validate_create,
+        validate_update: namespace::validate_update,
+        validate_status: namespace::validate_status,
+        field: namespace::field,
+        ..Rules::NONE
+    };
+    BuiltinKind {
+        name_rule: NameRule::Label,
+        ..builtin(
+            kind,
+            ("", "namespaces"),
+            "io.k8s.api.core.v1.Namespace",
+            rules,
+        )
+    }
+}
+
+fn config_map_kind() -> BuiltinKind {
+    let rules = Rules {
+        validate_create: config_map::validate,
+        validate_update: config_map::validate_update,
+        ..Rules::NONE
+    };
+    builtin(
+        core("configmaps", "ConfigMap", &["cm"]),
+        ("", "configmaps"),
+        "io.k8s.api.core.v1.ConfigMap",
+        rules,
+    )
+}
+
+fn secret_kind() -> BuiltinKind {
+    let rules = Rules {
+        prepare_create: secret::prepare_create,
+        prepare_update: secret::prepare_update,
+        validate_create: secret::validate,
+        validate_update: secret::validate_update,
+        warnings: secret::warnings,
+        field: secret::field,
+        ..Rules::NONE
+    };
+    builtin(
+        core("secrets", "Secret", &[]),
+        ("", "secrets"),
+        "io.k8s.api.core.v1.Secret",
+        rules,
+    )
+}
+
+fn service_account_kind() -> BuiltinKind {
+    let rules = Rules {
+        prepare_create: service_account::prepare_create,
+        prepare_update: service_account::prepare_update,
+        ..Rules::NONE
+    };
+    BuiltinKind {
+        delete_returns_object: true,
+        ..builtin(
+            core("serviceaccounts", "ServiceAccount", &["sa"]),
+            ("", "serviceaccounts"),
+            "io.k8s.api.core.v1.ServiceAccount",
+            rules,
+        )
+    }
+}
+
+fn event_kind() -> BuiltinKind {
+    let rules = Rules {
+        validate_create: event::validate_core,
+        validate_update: event::validate_core_update,
+        field: event::core_field,
+        ..Rules::NONE
+    };
+    BuiltinKind {
+        name_rule: NameRule::PathSegment,
+        put_creates: true,
+        ..builtin(
+            core("events", "Event", &["ev"]),
+            ("", "events"),
+            "io.k8s.api.core.v1.Event",
+            rules,
+        )
+    }
+}
+
+fn events_event_kind() -> BuiltinKind {
+    let mut kind = kind("events.k8s.io", "events", "Event", &["ev"]);
+    // Events are stored once, in the form of the core group.
+    kind.storage_version_hash = storage_version_hash("", "v1", "Event");
+    let rules = Rules {
+        validate_create: event::validate_new,
+        validate_update: event::validate_new_update,
+        field: event::new_field,
+        to_storage: event::to_core,
+        from_storage: event::from_core,
+        ..Rules::NONE
+    };
+    BuiltinKind {
+        put_creates: true,
+        ..builtin(kind, ("", "events"), "io.k8s.api.events.v1.Event", rules)
+    }
+}
+
+fn lease_kind() -> BuiltinKind {
+    let rules = Rules {
+        prepare_create: lease::prepare_create,
+        prepare_update: lease::prepare_update,
+        validate_create: lease::validate,
+        validate_update: lease::validate_update,
+        ..Rules::NONE
+    };
+    BuiltinKind {
+        put_creates: true,
+        ..builtin(
+            kind("coordination.k8s.io", "leases", "Lease", &[]),
+            ("coordination.k8s.io", "leases"),
+            "io.k8s.api.coordination.v1.Lease",
+            rules,
+        )
+    }
+}
+
+fn crd_kind() -> BuiltinKind {
+    const PLURAL: &str = "customresourcedefinitions";
+    let mut kind = kind(
+        "apiextensions.k8s.io",
+        PLURAL,
+        "CustomResourceDefinition",
+        &["crd", "crds"],
+    );
+    kind.namespaced = false;
+    kind.categories = vec!["api-extensions".into()];
+    kind.subresources = vec![subresource(&kind, "status", &SUBRESOURCE_VERBS)];
+    let rules = Rules {
+        prepare_create: crd::prepare_create,
+        prepare_update: crd::prepare_update,
+        prepare_status: crd::prepare_status,
+        validate_create: crd::validate_create,
+        validate_update: crd::validate_update,
+        validate_status: crd::validate_status,
+        warnings: crd::warnings,
+        ..Rules::NONE
+    };
+    BuiltinKind {
+        has_generation: true,
+        ..builtin(
+            kind,
+            ("apiextensions.k8s.io", PLURAL),
+            "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition",
+            rules,
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schemas;
+    use crate::table::Columns;
+
+    #[test]
+    fn every_kind_has_a_schema_and_columns() {
+        for builtin in kinds() {
+            let Kind {
+                group,
+                version,
+                kind,
+                ..
+            } = &builtin.kind;
+            assert!(
+                builtin.schema()["properties"]["metadata"].is_object(),
+                "{kind}"
+            );
+            let gvk = &schemas::get(builtin.schema).unwrap()["x-kubernetes-group-version-kind"];
+            assert_eq!(gvk, &schemas::gvk(group, version, kind));
+            assert!(Columns::of_builtin(group, kind).is_some(), "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_path_finds_its_kind() {
+        assert_eq!(
+            find("", "v1", "events").unwrap().storage,
+            find("events.k8s.io", "v1", "events").unwrap().storage
+        );
+        assert!(find("", "v1", "services").is_none());
+        assert!(find("", "v2", "configmaps").is_none());
+    }
+
+    #[test]
+    fn every_kind_shows_common_field_labels() {
+        let object = serde_json::json!({"metadata": {"name": "a"}});
+        for builtin in kinds() {
+            assert_eq!(
+                builtin.field("metadata.name", &object).as_deref(),
+                Some("a")
+            );
+            assert_eq!(
+                builtin.field("metadata.namespace", &object).as_deref(),
+                Some("")
+            );
+            assert_eq!(builtin.field("spec.nope", &object), None);
+        }
+    }
+}
