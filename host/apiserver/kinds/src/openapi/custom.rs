@@ -1,0 +1,119 @@
+//! Schemas of custom resources and of lists, in the form in which OpenAPI
+//! documents carry them.
+
+use serde_json::{Map, Value, json};
+
+use crate::kind::Kind;
+use crate::schemas::{self, LIST_META, OBJECT_META, REF_PREFIX};
+
+/// A built-in type whose prose on `apiVersion`, `kind` and `metadata` holds
+/// for every type.
+const MODEL: &str = "io.k8s.api.core.v1.ConfigMap";
+
+pub(super) fn reference(name: &str) -> Value {
+    json!({"$ref": format!("{REF_PREFIX}{name}")})
+}
+
+fn described_reference(name: &str, description: &str) -> Value {
+    json!({"allOf": [reference(name)], "description": description})
+}
+
+fn text_field(field: &str) -> Value {
+    json!({"type": "string", "description": schemas::field_description(MODEL, field)})
+}
+
+/// `apiVersion`, `kind` and `metadata`.
+fn add_type_and_metadata(schema: &mut Map<String, Value>, metadata: &str, description: &str) {
+    let properties = schema.entry("properties").or_insert_with(|| json!({}));
+    if let Some(properties) = properties.as_object_mut() {
+        properties.insert("apiVersion".into(), text_field("apiVersion"));
+        properties.insert("kind".into(), text_field("kind"));
+        properties.insert(
+            "metadata".into(),
+            described_reference(metadata, description),
+        );
+    }
+}
+
+/// The schema of a custom resource: what its definition says, completed by
+/// what every object has.
+pub(super) fn schema(kind: &Kind, given: &Value) -> Value {
+    let mut schema = match given {
+        Value::Object(schema) => schema.clone(),
+        _ => {
+            // Without a schema everything is allowed.
+            let mut open = Map::new();
+            open.insert("type".into(), "object".into());
+            open.insert("x-kubernetes-preserve-unknown-fields".into(), true.into());
+            open
+        }
+    };
+    for inner in schema.values_mut() {
+        complete(inner);
+    }
+    add_type_and_metadata(
+        &mut schema,
+        OBJECT_META,
+        schemas::field_description(MODEL, "metadata"),
+    );
+    schema.insert(
+        "x-kubernetes-group-version-kind".into(),
+        schemas::gvk(&kind.group, &kind.version, &kind.kind),
+    );
+    Value::Object(schema)
+}
+
+/// Says in plain OpenAPI what extensions of Kubernetes mean, at any depth.
+fn complete(schema: &mut Value) {
+    match schema {
+        Value::Object(map) => {
+            // Defaults, examples and enums hold values, not schemas.
+            map.iter_mut()
+                .filter(|(key, _)| !matches!(key.as_str(), "default" | "example" | "enum"))
+                .for_each(|(_, inner)| complete(inner));
+            if map.get("x-kubernetes-int-or-string") == Some(&Value::Bool(true))
+                && !map.contains_key("anyOf")
+            {
+                map.insert(
+                    "anyOf".into(),
+                    json!([{"type": "integer"}, {"type": "string"}]),
+                );
+            }
+            if map.get("x-kubernetes-embedded-resource") == Some(&Value::Bool(true)) {
+                add_type_and_metadata(
+                    map,
+                    OBJECT_META,
+                    schemas::field_description(MODEL, "metadata"),
+                );
+            }
+        }
+        Value::Array(list) => list.iter_mut().for_each(complete),
+        _ => {}
+    }
+}
+
+/// The schema of a list of the kind whose schema is `name`.
+pub(super) fn list_schema(kind: &Kind, name: &str) -> Value {
+    const LIST_METADATA: &str = "Standard list metadata. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds";
+    let mut schema = Map::new();
+    schema.insert(
+        "description".into(),
+        format!("{} is a list of {}", kind.list_kind, kind.kind).into(),
+    );
+    schema.insert("type".into(), "object".into());
+    schema.insert("required".into(), json!(["items"]));
+    schema.insert(
+        "properties".into(),
+        json!({"items": {
+            "type": "array",
+            "description": format!("The {} of the list, in the order of their keys.", kind.plural),
+            "items": reference(name),
+        }}),
+    );
+    add_type_and_metadata(&mut schema, LIST_META, LIST_METADATA);
+    schema.insert(
+        "x-kubernetes-group-version-kind".into(),
+        schemas::gvk(&kind.group, &kind.version, &kind.list_kind),
+    );
+    Value::Object(schema)
+}

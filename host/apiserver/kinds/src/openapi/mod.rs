@@ -1,0 +1,157 @@
+//! OpenAPI v3: one document for each served group-version, and the index of
+//! them. `kubectl explain`, `apply` and `--validate` read them.
+
+mod custom;
+mod parameters;
+mod paths;
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use crate::builtin;
+use crate::discovery;
+use crate::kind::{Kind, Origin};
+use crate::schemas;
+
+/// Title of every document.
+const TITLE: &str = "Kubernetes";
+/// What a custom resource is validated by when its version gives no schema.
+static OPEN: Value = Value::Null;
+
+/// A custom resource and the schema of its version.
+#[derive(Clone, Copy, Debug)]
+pub struct Custom<'a> {
+    /// The resource.
+    pub kind: &'a Kind,
+    /// `schema.openAPIV3Schema` of the version; null when there is none.
+    pub schema: &'a Value,
+}
+
+/// Where a group-version's document is found below `/openapi/v3/`: `api/v1`
+/// or `apis/{group}/{version}`.
+pub fn location(group: &str, version: &str) -> String {
+    if group.is_empty() {
+        format!("api/{version}")
+    } else {
+        format!("apis/{group}/{version}")
+    }
+}
+
+/// Every group-version that has a document, in the order of discovery.
+pub fn documents<'a>(kinds: &[&'a Kind]) -> Vec<(&'a str, &'a str)> {
+    let served: Vec<&Kind> = kinds
+        .iter()
+        .copied()
+        .filter(|kind| !kind.verbs.is_empty())
+        .collect();
+    discovery::group_versions(&served)
+        .into_iter()
+        .map(|found| (found.group, found.version))
+        .collect()
+}
+
+/// `GET /openapi/v3`: where the documents are. `hashes` gives for each
+/// [`location`] a text that changes with the document, made of characters
+/// that need no escaping in a query.
+pub fn index(hashes: &BTreeMap<String, String>) -> Value {
+    let paths: Map<String, Value> = hashes
+        .iter()
+        .map(|(location, hash)| {
+            let url = format!("/openapi/v3/{location}?hash={hash}");
+            (location.clone(), json!({"serverRelativeURL": url}))
+        })
+        .collect();
+    json!({"paths": paths})
+}
+
+/// `GET /openapi/v3/{location}`: the document of one group-version, or
+/// nothing when it serves no kind. `custom` holds the schemas of the custom
+/// resources among `kinds`.
+pub fn document(
+    group: &str,
+    version: &str,
+    kinds: &[&Kind],
+    custom: &[Custom<'_>],
+) -> Option<Value> {
+    let mut served: Vec<&Kind> = kinds
+        .iter()
+        .copied()
+        .filter(|kind| kind.group == group && kind.version == version && !kind.verbs.is_empty())
+        .collect();
+    served.sort_by(|a, b| a.plural.cmp(&b.plural));
+    if served.is_empty() {
+        return None;
+    }
+    let mut all_paths = Map::new();
+    let mut components = Map::new();
+    for kind in served {
+        let name = schema_name(kind);
+        all_paths.extend(paths::of(kind, &name));
+        let schema = match kind.origin {
+            Origin::Builtin => schemas::get(&name)?.clone(),
+            Origin::Crd => {
+                let given = custom.iter().find(|custom| custom.kind == kind);
+                custom::schema(kind, given.map_or(&OPEN, |custom| custom.schema))
+            }
+        };
+        components.insert(list_name(&name), custom::list_schema(kind, &name));
+        components.insert(name, schema);
+    }
+    let all_paths = Value::Object(all_paths);
+    add_referenced(&all_paths, &mut components);
+    Some(json!({
+        "openapi": "3.0.0",
+        "info": {"title": TITLE, "version": "unversioned"},
+        "paths": all_paths,
+        "components": {"schemas": components},
+    }))
+}
+
+/// Adds every built-in schema that the document refers to.
+fn add_referenced(paths: &Value, components: &mut Map<String, Value>) {
+    let mut names = Vec::new();
+    schemas::collect_references(paths, &mut names);
+    components
+        .values()
+        .for_each(|schema| schemas::collect_references(schema, &mut names));
+    let missing: Vec<(String, Value)> = names
+        .into_iter()
+        .filter(|name| !components.contains_key(*name))
+        .filter_map(|name| Some((name.to_owned(), schemas::get(name)?.clone())))
+        .collect();
+    components.extend(missing);
+}
+
+/// The name of a kind's schema: of a custom resource, its group turned round
+/// with version and kind.
+pub fn schema_name(kind: &Kind) -> String {
+    let own = || {
+        let mut parts: Vec<&str> = kind.group.rsplit('.').collect();
+        parts.extend([kind.version.as_str(), kind.kind.as_str()]);
+        parts.join(".")
+    };
+    match kind.origin {
+        Origin::Crd => own(),
+        Origin::Builtin => builtin::find(&kind.group, &kind.version, &kind.plural)
+            .map_or_else(own, |builtin| builtin.schema_name().to_owned()),
+    }
+}
+
+fn list_name(name: &str) -> String {
+    format!("{name}List")
+}
+
+/// `GET /openapi/v2`: the frame of a Swagger document. Everything that is
+/// described stands in the v3 documents, which every supported client reads.
+pub fn v2() -> Value {
+    json!({
+        "swagger": "2.0",
+        "info": {"title": TITLE, "version": "unversioned"},
+        "paths": {},
+        "definitions": {},
+    })
+}
+
+#[cfg(test)]
+mod tests;

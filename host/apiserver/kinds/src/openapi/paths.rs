@@ -1,0 +1,312 @@
+//! The paths of one kind with their operations.
+
+use serde_json::{Map, Value, json};
+
+use super::custom::reference;
+use super::{list_name, parameters};
+use crate::kind::{Kind, Origin};
+use crate::schemas::{DELETE_OPTIONS, PATCH, SCALE, STATUS};
+
+const JSON: &str = "application/json";
+const YAML: &str = "application/yaml";
+const APPLY: &str = "application/apply-patch+yaml";
+const JSON_PATCH: &str = "application/json-patch+json";
+const MERGE_PATCH: &str = "application/merge-patch+json";
+const STRATEGIC_PATCH: &str = "application/strategic-merge-patch+json";
+
+/// One operation before it is written down.
+struct Operation<'a> {
+    method: &'static str,
+    /// `x-kubernetes-action`.
+    action: &'static str,
+    /// Name of the schema that a success answers with.
+    answers: &'a str,
+    /// Statuses of success, beside 401.
+    statuses: &'static [&'static str],
+    parameters: Vec<Value>,
+    body: Option<Value>,
+}
+
+/// Every path of a kind whose schema is `name`.
+pub(super) fn of(kind: &Kind, name: &str) -> Vec<(String, Value)> {
+    let root = kind.root();
+    let plural = &kind.plural;
+    let collection = if kind.namespaced {
+        format!("{root}/namespaces/{{namespace}}/{plural}")
+    } else {
+        format!("{root}/{plural}")
+    };
+    let item = format!("{collection}/{{name}}");
+    let list = list_name(name);
+    let mut found = Vec::new();
+    if kind.namespaced && kind.serves("list") {
+        let everywhere = format!("{root}/{plural}");
+        found.push((
+            everywhere.clone(),
+            path_item(
+                kind,
+                &everywhere,
+                "ForAllNamespaces",
+                vec![list_operation(&list)],
+            ),
+        ));
+    }
+    found.push((
+        collection.clone(),
+        path_item(
+            kind,
+            &collection,
+            "",
+            collection_operations(kind, name, &list),
+        ),
+    ));
+    found.push((
+        item.clone(),
+        path_item(kind, &item, "", item_operations(kind, name, &kind.verbs)),
+    ));
+    for subresource in &kind.subresources {
+        let path = format!("{item}/{}", subresource.name);
+        let answers = if subresource.kind == "Scale" {
+            SCALE
+        } else {
+            name
+        };
+        let operations = item_operations(kind, answers, &subresource.verbs);
+        let suffix = capitalised(&subresource.name);
+        found.push((path.clone(), path_item(kind, &path, &suffix, operations)));
+    }
+    found
+}
+
+fn list_operation(list: &str) -> Operation<'_> {
+    Operation {
+        method: "get",
+        action: "list",
+        answers: list,
+        statuses: &["200"],
+        parameters: parameters::render(parameters::LIST),
+        body: None,
+    }
+}
+
+fn collection_operations<'a>(kind: &Kind, name: &'a str, list: &'a str) -> Vec<Operation<'a>> {
+    let mut operations = Vec::new();
+    if kind.serves("list") {
+        operations.push(list_operation(list));
+    }
+    if kind.serves("create") {
+        operations.push(Operation {
+            method: "post",
+            action: "post",
+            answers: name,
+            statuses: &["200", "201", "202"],
+            parameters: parameters::render(parameters::WRITE),
+            body: Some(body(&[JSON, YAML], name, true)),
+        });
+    }
+    if kind.serves("deletecollection") {
+        operations.push(Operation {
+            method: "delete",
+            action: "deletecollection",
+            answers: STATUS,
+            statuses: &["200"],
+            parameters: parameters::render(parameters::LIST),
+            body: None,
+        });
+    }
+    operations
+}
+
+fn item_operations<'a>(kind: &Kind, name: &'a str, verbs: &[&str]) -> Vec<Operation<'a>> {
+    let mut operations = Vec::new();
+    if verbs.contains(&"get") {
+        operations.push(Operation {
+            method: "get",
+            action: "get",
+            answers: name,
+            statuses: &["200"],
+            parameters: parameters::render(parameters::GET),
+            body: None,
+        });
+    }
+    if verbs.contains(&"update") {
+        operations.push(Operation {
+            method: "put",
+            action: "put",
+            answers: name,
+            statuses: &["200", "201"],
+            parameters: parameters::render(parameters::WRITE),
+            body: Some(body(&[JSON, YAML], name, true)),
+        });
+    }
+    if verbs.contains(&"delete") {
+        operations.push(Operation {
+            method: "delete",
+            action: "delete",
+            answers: STATUS,
+            statuses: &["200", "202"],
+            parameters: parameters::render(parameters::DELETE),
+            body: Some(body(&[JSON, YAML], DELETE_OPTIONS, false)),
+        });
+    }
+    if verbs.contains(&"patch") {
+        // Strategic patches need types with merge keys, which custom
+        // resources have not.
+        let (media, statuses): (&[&str], &'static [&'static str]) = match kind.origin {
+            Origin::Builtin => (
+                &[APPLY, JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH],
+                &["200", "201"],
+            ),
+            Origin::Crd => (&[APPLY, JSON_PATCH, MERGE_PATCH], &["200"]),
+        };
+        operations.push(Operation {
+            method: "patch",
+            action: "patch",
+            answers: name,
+            statuses,
+            parameters: parameters::render(parameters::PATCH),
+            body: Some(body(media, PATCH, true)),
+        });
+    }
+    operations
+}
+
+fn content(media: &[&str], schema: &str) -> Value {
+    let content: Map<String, Value> = media
+        .iter()
+        .map(|media| ((*media).to_owned(), json!({"schema": reference(schema)})))
+        .collect();
+    Value::Object(content)
+}
+
+fn body(media: &[&str], schema: &str, required: bool) -> Value {
+    let mut body = json!({"content": content(media, schema)});
+    if let (true, Some(body)) = (required, body.as_object_mut()) {
+        body.insert("required".into(), true.into());
+    }
+    body
+}
+
+/// Writes the operations of one path down; what all of them take stands at
+/// the path itself.
+fn path_item(kind: &Kind, path: &str, suffix: &str, operations: Vec<Operation<'_>>) -> Value {
+    let shared: Vec<Value> = operations
+        .first()
+        .map(|first| {
+            let everywhere = |p: &&Value| operations.iter().all(|o| o.parameters.contains(p));
+            first
+                .parameters
+                .iter()
+                .filter(everywhere)
+                .cloned()
+                .collect()
+        })
+        .unwrap_or_default();
+    let mut item = Map::new();
+    for operation in operations {
+        let method = operation.method;
+        item.insert(method.into(), rendered(kind, suffix, operation, &shared));
+    }
+    let mut common = parameters::of_path(path, &kind.kind);
+    common.extend(shared);
+    item.insert("parameters".into(), Value::Array(common));
+    Value::Object(item)
+}
+
+fn rendered(kind: &Kind, suffix: &str, operation: Operation<'_>, shared: &[Value]) -> Value {
+    let Operation {
+        method: _,
+        action,
+        answers,
+        statuses,
+        parameters,
+        body,
+    } = operation;
+    let mut responses: Map<String, Value> = statuses
+        .iter()
+        .map(|status| {
+            let description = match *status {
+                "201" => "Created",
+                "202" => "Accepted",
+                _ => "OK",
+            };
+            (
+                (*status).to_owned(),
+                json!({"description": description, "content": content(&[JSON, YAML], answers)}),
+            )
+        })
+        .collect();
+    responses.insert("401".into(), json!({"description": "Unauthorized"}));
+    let own: Vec<Value> = parameters
+        .into_iter()
+        .filter(|p| !shared.contains(p))
+        .collect();
+    let mut written = json!({
+        "operationId": operation_id(kind, action, suffix),
+        "tags": [format!("{}_{}", group_word(kind), kind.version)],
+        "responses": responses,
+        "x-kubernetes-action": action,
+        "x-kubernetes-group-version-kind": {"group": kind.group, "version": kind.version, "kind": kind.kind},
+    });
+    if let Some(written) = written.as_object_mut() {
+        if !own.is_empty() {
+            written.insert("parameters".into(), Value::Array(own));
+        }
+        if let Some(body) = body {
+            written.insert("requestBody".into(), body);
+        }
+    }
+    written
+}
+
+/// A name that no other operation of the server has, such as
+/// `replaceCoreV1NamespacedConfigMap`.
+fn operation_id(kind: &Kind, action: &str, suffix: &str) -> String {
+    let (verb, collection) = match action {
+        "list" => ("list", ""),
+        "post" => ("create", ""),
+        "deletecollection" => ("delete", "Collection"),
+        "get" => ("read", ""),
+        "put" => ("replace", ""),
+        other => (other, ""),
+    };
+    let scope = if kind.namespaced && suffix != "ForAllNamespaces" {
+        "Namespaced"
+    } else {
+        ""
+    };
+    let group = capitalised(&group_word(kind));
+    let version = capitalised(&kind.version);
+    format!(
+        "{verb}{group}{version}{collection}{scope}{}{suffix}",
+        kind.kind
+    )
+}
+
+/// A group as one word: `core`, `coordination`, `comExample`.
+fn group_word(kind: &Kind) -> String {
+    let parts: Vec<&str> = match (kind.origin, kind.group.as_str()) {
+        (_, "") => vec!["core"],
+        (Origin::Builtin, group) => group.split('.').take(1).collect(),
+        (Origin::Crd, group) => group.rsplit('.').collect(),
+    };
+    let words = parts.iter().flat_map(|part| part.split('-'));
+    words
+        .enumerate()
+        .map(|(i, word)| {
+            if i == 0 {
+                word.into()
+            } else {
+                capitalised(word)
+            }
+        })
+        .collect()
+}
+
+fn capitalised(word: &str) -> String {
+    let mut chars = word.chars();
+    chars
+        .next()
+        .map(|first| first.to_uppercase().chain(chars).collect())
+        .unwrap_or_default()
+}

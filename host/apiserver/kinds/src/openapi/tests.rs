@@ -1,0 +1,238 @@
+use std::collections::HashSet;
+
+use super::*;
+
+fn boat() -> (Kind, Value) {
+    let crd = json!({"spec": {
+        "group": "sea.example.com", "scope": "Namespaced", "names": {"plural": "boats", "kind": "Boat"},
+        "versions": [{"name": "v1", "served": true, "storage": true, "subresources": {"status": {}, "scale": {}}}]}});
+    let schema = json!({"type": "object", "description": "A boat.", "properties": {
+        "metadata": {"type": "object"},
+        "spec": {"type": "object", "properties": {
+            "berth": {"x-kubernetes-int-or-string": true},
+            "cargo": {"type": "object", "x-kubernetes-embedded-resource": true, "x-kubernetes-preserve-unknown-fields": true},
+            "sails": {"type": "array", "default": [{"x-kubernetes-int-or-string": true}], "items": {"type": "object"}}}}}});
+    (Kind::from_crd(&crd).remove(0), schema)
+}
+
+fn boats() -> Value {
+    let (kind, schema) = boat();
+    document(
+        "sea.example.com",
+        "v1",
+        &[&kind],
+        &[Custom {
+            kind: &kind,
+            schema: &schema,
+        }],
+    )
+    .unwrap()
+}
+
+fn query(operation: &Value) -> Vec<&str> {
+    let parameters = operation["parameters"].as_array().into_iter().flatten();
+    parameters
+        .filter(|p| p["in"] == "query")
+        .map(|p| p["name"].as_str().unwrap())
+        .collect()
+}
+
+/// Every `$ref` of a document.
+fn references<'d>(value: &'d Value, found: &mut HashSet<&'d str>) {
+    match value {
+        Value::Object(map) => {
+            found.extend(map.get("$ref").and_then(Value::as_str));
+            map.values().for_each(|v| references(v, found));
+        }
+        Value::Array(list) => list.iter().for_each(|v| references(v, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_reference_of_every_document_is_followed_within_it() {
+    let (boat, schema) = boat();
+    let mut kinds: Vec<&Kind> = builtin::kinds()
+        .iter()
+        .map(|b| &b.kind)
+        .chain(builtin::listed())
+        .collect();
+    kinds.push(&boat);
+    let all = documents(&kinds);
+    assert_eq!(all.first(), Some(&("", "v1")));
+    assert_eq!(all.len(), 5, "{all:?}");
+    let mut operations = HashSet::new();
+    for (group, version) in all {
+        let doc = document(
+            group,
+            version,
+            &kinds,
+            &[Custom {
+                kind: &boat,
+                schema: &schema,
+            }],
+        )
+        .unwrap();
+        let mut found = HashSet::new();
+        references(&doc, &mut found);
+        assert!(found.len() > 5, "{group}");
+        for reference in found {
+            assert!(
+                doc.pointer(reference.strip_prefix('#').unwrap()).is_some(),
+                "{group}: {reference}"
+            );
+        }
+        let paths = doc["paths"].as_object().unwrap();
+        for operation in paths
+            .values()
+            .flat_map(|item| item.as_object().unwrap().values())
+        {
+            if let Some(id) = operation["operationId"].as_str() {
+                assert!(operations.insert(id.to_owned()), "{id} twice");
+            }
+        }
+    }
+    assert!(operations.contains("replaceCoreV1NamespacedConfigMap"));
+    assert!(operations.contains("patchComExampleSeaV1NamespacedBoatStatus"));
+    assert!(operations.contains("listCoordinationV1LeaseForAllNamespaces"));
+}
+
+#[test]
+fn a_custom_resource_has_its_paths_and_what_each_takes() {
+    let doc = boats();
+    let paths = doc["paths"].as_object().unwrap();
+    let root = "/apis/sea.example.com/v1";
+    let item = format!("{root}/namespaces/{{namespace}}/boats/{{name}}");
+    let names: Vec<&str> = paths.keys().map(String::as_str).collect();
+    assert_eq!(
+        names,
+        [
+            &format!("{root}/boats"),
+            &format!("{root}/namespaces/{{namespace}}/boats"),
+            &item,
+            &format!("{item}/scale"),
+            &format!("{item}/status"),
+        ]
+    );
+    let patch = &paths[&item]["patch"];
+    assert_eq!(
+        query(patch),
+        ["dryRun", "fieldManager", "fieldValidation", "force"]
+    );
+    assert_eq!(patch["x-kubernetes-action"], "patch");
+    assert_eq!(
+        patch["x-kubernetes-group-version-kind"],
+        json!({"group": "sea.example.com", "version": "v1", "kind": "Boat"})
+    );
+    let media: Vec<&String> = patch["requestBody"]["content"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .collect();
+    assert_eq!(
+        media,
+        [
+            "application/apply-patch+yaml",
+            "application/json-patch+json",
+            "application/merge-patch+json"
+        ]
+    );
+    let shared: Vec<&str> = paths[&item]["parameters"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|p| p["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(shared, ["name", "namespace", "pretty"]);
+    let everywhere = &paths[&format!("{root}/boats")];
+    assert_eq!(query(&everywhere["get"]), Vec::<&str>::new());
+    assert_eq!(query(everywhere).len(), 11);
+    assert_eq!(
+        paths[&format!("{item}/scale")]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+            ["$ref"],
+        "#/components/schemas/io.k8s.api.autoscaling.v1.Scale"
+    );
+}
+
+#[test]
+fn the_schema_of_a_custom_resource_is_completed() {
+    let doc = boats();
+    let schemas = &doc["components"]["schemas"];
+    let boat = &schemas["com.example.sea.v1.Boat"];
+    assert_eq!(boat["description"], "A boat.");
+    let object_meta =
+        json!([{"$ref": "#/components/schemas/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"}]);
+    assert_eq!(boat["properties"]["metadata"]["allOf"], object_meta);
+    assert_eq!(boat["properties"]["kind"]["type"], "string");
+    assert_eq!(
+        boat["x-kubernetes-group-version-kind"],
+        json!([{"group": "sea.example.com", "version": "v1", "kind": "Boat"}])
+    );
+    let spec = &boat["properties"]["spec"]["properties"];
+    assert_eq!(
+        spec["berth"]["anyOf"],
+        json!([{"type": "integer"}, {"type": "string"}])
+    );
+    assert_eq!(
+        spec["cargo"]["properties"]["metadata"]["allOf"],
+        object_meta
+    );
+    assert_eq!(
+        spec["sails"]["default"],
+        json!([{"x-kubernetes-int-or-string": true}])
+    );
+    let list = &schemas["com.example.sea.v1.BoatList"];
+    assert_eq!(list["required"], json!(["items"]));
+    assert_eq!(
+        list["x-kubernetes-group-version-kind"][0]["kind"],
+        "BoatList"
+    );
+}
+
+#[test]
+fn a_version_without_a_schema_takes_anything() {
+    let (kind, _) = boat();
+    let doc = document("sea.example.com", "v1", &[&kind], &[]).unwrap();
+    let schema = &doc["components"]["schemas"]["com.example.sea.v1.Boat"];
+    assert_eq!(schema["x-kubernetes-preserve-unknown-fields"], true);
+}
+
+#[test]
+fn built_in_kinds_take_strategic_patches_and_describe_themselves() {
+    let kinds: Vec<&Kind> = builtin::kinds()
+        .iter()
+        .map(|b| &b.kind)
+        .chain(builtin::listed())
+        .collect();
+    let doc = document("", "v1", &kinds, &[]).unwrap();
+    let item = &doc["paths"]["/api/v1/namespaces/{namespace}/configmaps/{name}"];
+    assert!(
+        item["patch"]["requestBody"]["content"]["application/strategic-merge-patch+json"]
+            .is_object()
+    );
+    assert!(doc["paths"]["/api/v1/namespaces/{name}/finalize"]["put"].is_object());
+    assert!(doc["paths"]["/api/v1/namespaces"]["delete"].is_null());
+    assert!(doc["paths"]["/api/v1/namespaces/{namespace}/services"].is_null());
+    let data = &doc["components"]["schemas"]["io.k8s.api.core.v1.ConfigMap"]["properties"]["data"];
+    assert!(
+        data["description"]
+            .as_str()
+            .unwrap()
+            .starts_with("Data contains")
+    );
+    assert!(document("", "v2", &kinds, &[]).is_none());
+}
+
+#[test]
+fn the_index_says_where_and_what_changed() {
+    let hashes = BTreeMap::from([
+        (location("", "v1"), "AB".to_owned()),
+        (location("g.io", "v1"), "CD".to_owned()),
+    ]);
+    assert_eq!(
+        index(&hashes),
+        json!({"paths": {
+            "api/v1": {"serverRelativeURL": "/openapi/v3/api/v1?hash=AB"},
+            "apis/g.io/v1": {"serverRelativeURL": "/openapi/v3/apis/g.io/v1?hash=CD"}}})
+    );
+}
