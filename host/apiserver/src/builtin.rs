@@ -1,160 +1,194 @@
-//! The built-in kinds.
+//! The built-in kinds as the engine meets them: what `rdd-apiserver-kinds`
+//! knows of a kind, and the few rules that need the engine.
 
 use std::sync::Arc;
 
-use rdd_apiserver_kinds::table::Columns;
-use rdd_apiserver_kinds::{Kind, Origin, Subresource};
-use serde_json::{Value, json};
+use rdd_apiserver_kinds::Kind;
+use rdd_apiserver_kinds::builtin::{self, BuiltinKind};
+use serde_json::Value;
 
 use crate::managed::Types;
-use crate::meta;
-use crate::meta::validate::NameRule;
 use crate::resource::{Resource, Source};
 use crate::status::{ApiError, Cause};
 
-/// One built-in kind's own behaviour.
+/// Namespaces that nobody may delete.
+const IMMORTAL: [&str; 3] = ["default", "kube-system", "kube-public"];
+
+/// One built-in kind.
 #[derive(Debug)]
 pub(crate) struct Builtin {
-    kind: &'static str,
+    pub(crate) kind: &'static BuiltinKind,
+    role: Role,
 }
 
-const VERBS: [&str; 8] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+/// Kinds with a life of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Plain,
+    Namespace,
+    Definition,
+}
+
+fn causes(errors: Vec<rdd_apiserver_schema::FieldError>) -> Vec<Cause> {
+    errors.iter().map(Cause::from).collect()
+}
 
 impl Builtin {
+    fn new(kind: &'static BuiltinKind) -> Self {
+        let role = match (kind.kind.group.as_str(), kind.kind.plural.as_str()) {
+            ("", "namespaces") => Role::Namespace,
+            (crate::crd::GROUP, crate::crd::PLURAL) => Role::Definition,
+            _ => Role::Plain,
+        };
+        Self { kind, role }
+    }
+
+    /// Whether stored objects are shown as they are stored.
     pub(crate) fn verbatim(&self) -> bool {
-        true
+        self.kind.stored_as_shown()
     }
-    pub(crate) fn read(&self, _object: &mut Value) {}
+
+    /// From the stored form, in place.
+    pub(crate) fn read(&self, object: &mut Value) {
+        if !self.verbatim() {
+            *object = self.kind.from_storage(object.take());
+        }
+    }
+
+    /// To the stored form; nothing when it is the same.
+    pub(crate) fn store(&self, object: &Value) -> Option<Value> {
+        (!self.verbatim()).then(|| self.kind.to_storage(object.clone()))
+    }
+
+    /// Whether a field can be selected on.
     pub(crate) fn selectable(&self, field: &str) -> bool {
-        match self.kind {
-            "Namespace" => field == "status.phase",
-            "Secret" => field == "type",
-            _ => false,
-        }
+        self.kind.field(field, &Value::Null).is_some()
     }
+
     pub(crate) fn field(&self, object: &Value, field: &str) -> String {
-        crate::selectors::field::read(object, field)
+        self.kind.field(field, object).unwrap_or_default()
     }
-    pub(crate) fn decode(&self, _object: &mut Value) -> Result<Vec<String>, String> {
-        Ok(Vec::new())
+
+    /// Decodes what a client sent, in place; gives the unknown fields.
+    pub(crate) fn decode(&self, object: &mut Value) -> Result<Vec<String>, String> {
+        self.kind.decode(object).map_err(|error| error.to_string())
     }
-    pub(crate) fn default(&self, _object: &mut Value) {}
-    pub(crate) fn validate(&self, new: &Value, _old: Option<&Value>) -> Vec<Cause> {
-        if self.kind == "CustomResourceDefinition" {
-            return crate::crd::validate::definition(new);
-        }
-        Vec::new()
+
+    pub(crate) fn validate(
+        &self,
+        new: &Value,
+        old: Option<&Value>,
+        subresource: Option<&str>,
+    ) -> Vec<Cause> {
+        causes(match (old, subresource) {
+            (None, _) => self.kind.validate_create(new),
+            (Some(old), Some("status")) => self.kind.validate_status(new, old),
+            (Some(old), _) => self.kind.validate_update(new, old),
+        })
     }
+
+    pub(crate) fn warnings(&self, object: &Value) -> Vec<String> {
+        self.kind.warnings(object)
+    }
+
     pub(crate) fn create_on_update(&self) -> bool {
-        matches!(self.kind, "Lease" | "Event")
+        self.kind.put_creates
     }
+
+    /// Whether something but metadata's finalizers keeps a terminating object.
     pub(crate) fn holds(&self, object: &Value) -> bool {
-        self.kind == "Namespace"
-            && object.pointer("/spec/finalizers").and_then(Value::as_array).is_some_and(|f| !f.is_empty())
+        self.role == Role::Namespace
+            && object
+                .pointer("/spec/finalizers")
+                .and_then(Value::as_array)
+                .is_some_and(|finalizers| !finalizers.is_empty())
     }
+
+    /// Whether writes to the main path leave the status alone.
     pub(crate) fn resets_status(&self) -> bool {
-        matches!(self.kind, "Namespace" | "CustomResourceDefinition")
+        self.kind.kind.subresource("status").is_some()
     }
+
     pub(crate) fn prepare_create(&self, object: &mut Value) {
-        match self.kind {
-            "Namespace" => {
-                object["status"] = json!({"phase": "Active"});
-                object["spec"] = json!({"finalizers": ["kubernetes"]});
-                let name = meta::text(object, "name").to_owned();
-                object["metadata"]["labels"]["kubernetes.io/metadata.name"] = name.into();
-            }
-            "CustomResourceDefinition" => {
-                crate::crd::prepare::create(object);
-            }
-            _ => {}
+        self.kind.prepare_create(object);
+        if self.kind.has_generation {
+            crate::meta::edit(object, |meta| {
+                meta.insert("generation".to_owned(), 1.into());
+            });
         }
     }
-    pub(crate) fn prepare_update(&self, object: &mut Value, live: &Value, subresource: Option<&str>) {
-        match (self.kind, subresource) {
-            ("Namespace", Some("finalize")) => {
-                let finalizers = object.pointer("/spec/finalizers").cloned();
-                *object = live.clone();
-                object["spec"]["finalizers"] = finalizers.unwrap_or(json!([]));
-            }
-            ("Namespace" | "CustomResourceDefinition", Some("status")) => {
-                let status = object.get("status").cloned();
-                let managed = object.pointer("/metadata/managedFields").cloned();
-                *object = live.clone();
-                crate::verbs::update::put(object, "status", status);
-                if let Some(managed) = managed {
-                    object["metadata"]["managedFields"] = managed;
-                }
-            }
-            ("Namespace", _) => {
-                crate::verbs::update::put(object, "status", live.get("status").cloned());
-                crate::verbs::update::put(object, "spec", live.get("spec").cloned());
-                let name = meta::text(live, "name").to_owned();
-                object["metadata"]["labels"]["kubernetes.io/metadata.name"] = name.into();
-            }
-            ("CustomResourceDefinition", _) => {
-                crate::verbs::update::put(object, "status", live.get("status").cloned());
-                crate::crd::prepare::update(object);
-            }
-            _ => {}
+
+    pub(crate) fn prepare_update(
+        &self,
+        object: &mut Value,
+        live: &Value,
+        subresource: Option<&str>,
+    ) {
+        match subresource {
+            Some("status") => self.kind.prepare_status(object, live),
+            Some("finalize") => self.kind.prepare_finalize(object, live),
+            _ => self.kind.prepare_update(object, live),
         }
     }
+
     pub(crate) fn counts_generations(&self) -> bool {
-        self.kind == "CustomResourceDefinition"
+        self.kind.has_generation
     }
+
     pub(crate) fn delete_returns_object(&self) -> bool {
-        self.kind == "ServiceAccount"
+        self.kind.delete_returns_object
     }
+
     pub(crate) fn may_delete(&self, name: &str) -> Result<(), ApiError> {
-        if self.kind == "Namespace" && matches!(name, "default" | "kube-system" | "kube-public") {
-            return Err(ApiError::forbidden("", "namespaces", name, "this namespace may not be deleted", Vec::new()));
+        if self.role == Role::Namespace && IMMORTAL.contains(&name) {
+            return Err(ApiError::forbidden(
+                "",
+                "namespaces",
+                name,
+                "this namespace may not be deleted",
+                Vec::new(),
+            ));
         }
         Ok(())
     }
+
+    /// What the kind itself does to an object that is about to be deleted.
     pub(crate) fn prepare_delete(&self, object: &mut Value, now: &str) {
-        match self.kind {
-            "Namespace" => {
-                object["status"]["phase"] = "Terminating".into();
+        match self.role {
+            Role::Namespace => {
+                if let Some(status) = object.pointer_mut("/status").and_then(Value::as_object_mut) {
+                    status.insert("phase".to_owned(), "Terminating".into());
+                }
             }
-            "CustomResourceDefinition" => crate::crd::prepare::delete(object, now),
-            _ => {}
+            Role::Definition => crate::crd::delete(object, now),
+            Role::Plain => {}
         }
     }
-    pub(crate) fn has_grace(&self) -> bool {
-        !matches!(self.kind, "Namespace" | "CustomResourceDefinition")
-    }
-}
 
-fn kind(group: &str, plural: &str, singular: &str, name: &str, namespaced: bool, short: &[&str], subs: &[&str]) -> Kind {
-    Kind {
-        group: group.into(), version: "v1".into(), plural: plural.into(), singular: singular.into(),
-        kind: name.into(), list_kind: format!("{name}List"), short_names: short.iter().map(|s| (*s).into()).collect(),
-        categories: Vec::new(), namespaced, verbs: VERBS.to_vec(), storage_version_hash: String::new(),
-        subresources: subs.iter().map(|s| Subresource { name: (*s).into(), group: group.into(), version: "v1".into(), kind: name.into(), verbs: vec!["get", "patch", "update"] }).collect(),
-        origin: Origin::Builtin,
+    /// Whether a marked object carries a grace period.
+    pub(crate) fn has_grace(&self) -> bool {
+        self.role == Role::Plain
     }
 }
 
 /// All built-in resources.
 pub(crate) fn resources() -> Vec<Arc<Resource>> {
-    let all: [(Kind, &'static str); 7] = [
-        (kind("", "namespaces", "namespace", "Namespace", false, &["ns"], &["finalize", "status"]), "Namespace"),
-        (kind("", "configmaps", "configmap", "ConfigMap", true, &["cm"], &[]), "ConfigMap"),
-        (kind("", "secrets", "secret", "Secret", true, &[], &[]), "Secret"),
-        (kind("", "events", "event", "Event", true, &["ev"], &[]), "Event"),
-        (kind("", "serviceaccounts", "serviceaccount", "ServiceAccount", true, &["sa"], &[]), "ServiceAccount"),
-        (kind("coordination.k8s.io", "leases", "lease", "Lease", true, &[], &[]), "Lease"),
-        (kind("apiextensions.k8s.io", "customresourcedefinitions", "customresourcedefinition", "CustomResourceDefinition", false, &["crd", "crds"], &["status"]), "CustomResourceDefinition"),
-    ];
-    all.into_iter()
-        .map(|(kind, name)| {
-            let names = if name == "Namespace" { NameRule::Label } else { NameRule::Subdomain };
-            let columns = Columns::of_builtin(&kind.group, name).unwrap_or_else(Columns::name_and_age);
-            Arc::new(Resource::new(kind, names, columns, Types::of(&Value::Null), Source::Builtin(Builtin { kind: name })))
+    builtin::kinds()
+        .iter()
+        .map(|kind| {
+            Arc::new(Resource::new(
+                kind.kind.clone(),
+                kind.storage,
+                kind.name_rule,
+                kind.columns(),
+                Types::of(kind.schema()),
+                Source::Builtin(Builtin::new(kind)),
+            ))
         })
         .collect()
 }
 
 /// Kinds that discovery shows and nobody serves.
 pub(crate) fn listed() -> Vec<Kind> {
-    Vec::new()
+    builtin::listed().to_vec()
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// The machine's own clock.
-pub fn system() -> Clock {
+pub(crate) fn system() -> Clock {
     Arc::new(Timestamp::now)
 }
 

@@ -22,6 +22,7 @@ mod managed;
 mod meta;
 mod namespaces;
 mod negotiate;
+mod openapi;
 mod path;
 mod query;
 mod registry;

@@ -1,8 +1,8 @@
 //! What the life of a namespace means for the objects in it.
 
+use rdd_apiserver_kinds::names;
 use serde::Deserialize;
 
-use crate::meta::names;
 use crate::status::{ApiError, Cause};
 use crate::verbs::call::Call;
 
@@ -23,7 +23,7 @@ pub(crate) fn admit(call: &Call, name: &str) -> Result<(), ApiError> {
         return Ok(());
     };
     let kind = &call.resource.kind;
-    if names::dns_label(namespace).is_some() {
+    if !names::dns_label(namespace).is_empty() {
         return Err(ApiError::not_found("", "namespaces", namespace));
     }
     let snapshot = call.server.store.snapshot();

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use rdd_apiserver_kinds::Kind;
 
+use crate::openapi::Documents;
 use crate::resource::Resource;
 
 type Versions = HashMap<String, HashMap<String, Arc<Resource>>>;
@@ -26,16 +27,13 @@ pub(crate) struct Registry {
     pub(crate) kinds: Vec<Kind>,
     pub(crate) aggregated: [OnceLock<Tagged>; 2],
     pub(crate) openapi_index: OnceLock<Tagged>,
-    pub(crate) openapi: std::sync::OnceLock<HashMap<String, OnceLock<Tagged>>>,
-    pub(crate) openapi_v2: OnceLock<Tagged>,
-    /// Revision of the definitions that this is made of.
-    pub(crate) revision: u64,
+    pub(crate) openapi: OnceLock<Documents>,
 }
 
 impl Registry {
     /// A registry of the given resources; `listed` are kinds that discovery
     /// shows and nobody serves.
-    pub(crate) fn new(resources: Vec<Arc<Resource>>, listed: Vec<Kind>, revision: u64) -> Self {
+    pub(crate) fn new(resources: Vec<Arc<Resource>>, listed: Vec<Kind>) -> Self {
         let mut kinds = listed;
         let mut groups: HashMap<String, Versions> = HashMap::new();
         for resource in resources {
@@ -51,7 +49,6 @@ impl Registry {
         Self {
             groups,
             kinds,
-            revision,
             ..Self::default()
         }
     }

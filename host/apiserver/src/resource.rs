@@ -9,9 +9,9 @@ use rdd_apiserver_kinds::Kind;
 use rdd_apiserver_schema::Schema;
 use serde_json::Value;
 
-use crate::encode;
+use crate::encode::{self, Storable};
 use crate::managed::Types;
-use crate::meta::validate::NameRule;
+use rdd_apiserver_kinds::names::NameRule;
 
 /// A resource as it is served right now; replaced as a whole when its
 /// definition changes.
@@ -59,13 +59,14 @@ pub(crate) struct Custom {
 impl Resource {
     pub(crate) fn new(
         kind: Kind,
+        storage: (&str, &str),
         names: NameRule,
         columns: Columns,
         types: Types,
         source: Source,
     ) -> Self {
         Self {
-            prefix: prefix(&kind.group, &kind.plural),
+            prefix: prefix(storage.0, storage.1),
             typed: encode::type_prefix(&kind.api_version(), &kind.kind),
             kind,
             names,
@@ -116,6 +117,9 @@ impl Resource {
     /// When what is stored is not JSON, which means a damaged database.
     pub(crate) fn load(&self, stored: &[u8]) -> Result<Value, serde_json::Error> {
         let mut object: Value = serde_json::from_slice(stored)?;
+        if let Source::Builtin(builtin) = &self.source {
+            builtin.read(&mut object);
+        }
         if let Some(root) = object.as_object_mut() {
             root.insert("apiVersion".to_owned(), self.kind.api_version().into());
             root.insert("kind".to_owned(), self.kind.kind.as_str().into());
@@ -125,10 +129,18 @@ impl Resource {
                 custom.schema.prune(&mut object);
                 custom.schema.apply_defaults(&mut object);
             }
-            Source::Custom(_) => {}
-            Source::Builtin(builtin) => builtin.read(&mut object),
+            Source::Custom(_) | Source::Builtin(_) => {}
         }
         Ok(object)
+    }
+
+    /// An object in the form in which it is stored.
+    pub(crate) fn storable(&self, object: &Value) -> Storable {
+        let stored = match &self.source {
+            Source::Builtin(builtin) => builtin.store(object),
+            Source::Custom(_) => None,
+        };
+        Storable::new(stored.as_ref().unwrap_or(object))
     }
 
     /// What a field selector compares, or nothing when the field cannot be

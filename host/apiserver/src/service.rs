@@ -22,7 +22,7 @@ use crate::status::ApiError;
 use crate::user::UserInfo;
 use crate::verbs::call::Call;
 use crate::verbs::{collection, create, delete, get, list, patch, update, watch};
-use crate::{discovery, health, render};
+use crate::{discovery, health, openapi, render};
 
 /// Largest request body, as the real server has it.
 const BODY_MAX: usize = 3 * 1024 * 1024;
@@ -120,7 +120,14 @@ where
             check.as_deref(),
             query.raw("verbose").is_some(),
         )),
-        Target::OpenApiV2 | Target::OpenApiV3(_) => Err(ApiError::no_resource()),
+        Target::OpenApiV2 => Err(ApiError::page_not_found()),
+        Target::OpenApiV3(location) => {
+            only_get()?;
+            match location {
+                None => Ok(openapi::index(&registry, &parts.headers)),
+                Some(location) => openapi::get(&registry, &location, &parts.headers),
+            }
+        }
         Target::Api => {
             only_get()?;
             Ok(discovery::api(&server, &registry, &parts.headers, format))

@@ -53,6 +53,12 @@ impl Cause {
     }
 }
 
+impl From<&rdd_apiserver_schema::FieldError> for Cause {
+    fn from(error: &rdd_apiserver_schema::FieldError) -> Self {
+        Self::new(error.kind.reason(), error.field.clone(), error.message())
+    }
+}
+
 /// The value as the real server prints it in messages: strings quoted,
 /// everything else as JSON.
 pub(crate) fn quoted(value: &Value) -> String {

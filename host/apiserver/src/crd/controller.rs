@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use rdd_apiserver_kinds::{Kind, Origin};
+use rdd_apiserver_kinds::Kind;
 use rdd_apiserver_storage::{Change, CommitError, Event, EventKind, Expect, Record, WatchEnd};
 use serde_json::{Map, Value, json};
 use tokio::task::JoinHandle;
@@ -265,10 +265,9 @@ impl Controller {
         let mut resources = self.builtin.clone();
         resources.extend(self.known.values().flat_map(|known| known.resources.iter().cloned()));
         let listed = crate::builtin::listed();
-        debug_assert!(listed.iter().all(|kind| kind.origin == Origin::Builtin));
         self.server
             .registry
-            .store(Arc::new(Registry::new(resources, listed, revision)));
+            .store(Arc::new(Registry::new(resources, listed)));
         self.reflect(revision);
     }
 

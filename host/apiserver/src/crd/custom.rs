@@ -5,13 +5,13 @@ use std::sync::atomic::AtomicBool;
 
 use rdd_apiserver_fieldmanager::TypeTree;
 use rdd_apiserver_kinds::Kind;
+use rdd_apiserver_kinds::names::NameRule;
 use rdd_apiserver_kinds::table::Columns;
 use rdd_apiserver_schema::Schema;
 use serde_json::Value;
 
 use crate::managed::Types;
 use crate::meta;
-use crate::meta::validate::NameRule;
 use crate::resource::{Custom, Resource, Source};
 use crate::scale::ScalePaths;
 
@@ -48,8 +48,10 @@ pub(crate) fn resources(definition: &Value) -> Result<Vec<Arc<Resource>>, String
             .ok_or_else(|| format!("version {} has no types", kind.version))?;
         let custom = custom(definition, version, several)?;
         let columns = Columns::of_crd_version(version).map_err(|error| error.to_string())?;
+        let (group, plural) = (kind.group.clone(), kind.plural.clone());
         out.push(Arc::new(Resource::new(
             kind,
+            (&group, &plural),
             NameRule::Subdomain,
             columns,
             Types::among(own, Arc::clone(&trees)),

@@ -3,11 +3,12 @@
 
 pub(crate) mod controller;
 pub(crate) mod custom;
-pub(crate) mod prepare;
-pub(crate) mod validate;
 
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
+use crate::meta;
 use crate::verbs::call::Call;
 
 /// Group and plural of definitions.
@@ -33,4 +34,31 @@ pub(crate) async fn settle(call: &Call, revision: u64) {
     if waited.is_err() {
         tracing::warn!(revision, "a resource definition is written but not served yet");
     }
+}
+
+/// A definition that is being deleted: held until its objects are gone.
+pub(crate) fn delete(object: &mut Value, now: &str) {
+    let held = meta::finalizers(object).contains(&CLEANUP);
+    if meta::terminating(object) {
+        return;
+    }
+    if !held {
+        meta::edit(object, |meta| {
+            let list = meta.entry("finalizers").or_insert_with(|| json!([]));
+            if let Some(list) = list.as_array_mut() {
+                list.push(CLEANUP.into());
+            }
+        });
+    }
+    let Some(status) = object.get_mut("status") else {
+        return;
+    };
+    controller::condition(
+        status,
+        "Terminating",
+        "True",
+        "InstanceDeletionPending",
+        "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon",
+        now,
+    );
 }

@@ -1,7 +1,6 @@
 //! `metadata`: what the server fills in, what it keeps, and what it refuses.
 
 pub(crate) mod decode;
-pub(crate) mod names;
 pub(crate) mod validate;
 
 use serde_json::{Map, Value};

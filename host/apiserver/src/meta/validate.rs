@@ -1,30 +1,12 @@
 //! Validation of `metadata`, alike for every kind.
 
+use rdd_apiserver_kinds::names::{self, NameRule};
 use serde_json::{Map, Value};
 
-use super::names;
 use crate::status::Cause;
 
 /// Bytes that all annotations of an object may take together.
 const ANNOTATIONS_MAX: usize = 256 * 1024;
-
-/// How a kind's names are judged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum NameRule {
-    Subdomain,
-    Label,
-    Segment,
-}
-
-impl NameRule {
-    pub(crate) fn check(self, name: &str) -> Option<String> {
-        match self {
-            NameRule::Subdomain => names::dns_subdomain(name),
-            NameRule::Label => names::dns_label(name),
-            NameRule::Segment => names::path_segment(name),
-        }
-    }
-}
 
 fn text<'a>(meta: &'a Map<String, Value>, key: &str) -> &'a str {
     meta.get(key).and_then(Value::as_str).unwrap_or_default()
@@ -39,22 +21,24 @@ pub(crate) fn metadata(object: &Value, rule: NameRule, namespaced: bool) -> Vec<
     if !generate.is_empty() {
         // The suffix will follow: a name may not end here, a prefix may.
         let probe = format!("{}a", generate);
-        if let Some(why) = rule.check(&probe) {
+        for why in rule.check(&probe) {
             out.push(Cause::invalid("metadata.generateName", &generate.into(), &why));
         }
     }
     let name = text(meta, "name");
     if name.is_empty() {
         out.push(Cause::required("metadata.name", "name or generateName is required"));
-    } else if let Some(why) = rule.check(name) {
-        out.push(Cause::invalid("metadata.name", &name.into(), &why));
+    }
+    for why in rule.check(name).iter().filter(|_| !name.is_empty()) {
+        out.push(Cause::invalid("metadata.name", &name.into(), why));
     }
     let namespace = text(meta, "namespace");
     if namespaced {
         if namespace.is_empty() {
             out.push(Cause::required("metadata.namespace", ""));
-        } else if let Some(why) = names::dns_label(namespace) {
-            out.push(Cause::invalid("metadata.namespace", &namespace.into(), &why));
+        }
+        for why in names::dns_label(namespace).iter().filter(|_| !namespace.is_empty()) {
+            out.push(Cause::invalid("metadata.namespace", &namespace.into(), why));
         }
     } else if !namespace.is_empty() {
         out.push(Cause::forbidden("metadata.namespace", "not allowed on this type"));
@@ -68,10 +52,10 @@ pub(crate) fn metadata(object: &Value, rule: NameRule, namespaced: bool) -> Vec<
 
 fn labels(meta: &Map<String, Value>, out: &mut Vec<Cause>) {
     for (key, value) in meta.get("labels").and_then(Value::as_object).into_iter().flatten() {
-        if let Some(why) = names::qualified_name(key) {
+        for why in names::qualified_name(key) {
             out.push(Cause::invalid("metadata.labels", &key.as_str().into(), &why));
         }
-        if let Some(why) = names::label_value(value.as_str().unwrap_or_default()) {
+        for why in names::label_value(value.as_str().unwrap_or_default()) {
             out.push(Cause::invalid("metadata.labels", value, &why));
         }
     }
@@ -80,7 +64,7 @@ fn labels(meta: &Map<String, Value>, out: &mut Vec<Cause>) {
 fn annotations(meta: &Map<String, Value>, out: &mut Vec<Cause>) {
     let mut size = 0;
     for (key, value) in meta.get("annotations").and_then(Value::as_object).into_iter().flatten() {
-        if let Some(why) = names::qualified_name(&key.to_lowercase()) {
+        for why in names::qualified_name(&key.to_lowercase()) {
             out.push(Cause::invalid("metadata.annotations", &key.as_str().into(), &why));
         }
         size += key.len() + value.as_str().unwrap_or_default().len();
@@ -132,7 +116,7 @@ fn owners(meta: &Map<String, Value>, out: &mut Vec<Cause>) {
 fn finalizers(meta: &Map<String, Value>, out: &mut Vec<Cause>) {
     let list = strings(meta.get("finalizers"));
     for finalizer in &list {
-        if let Some(why) = names::qualified_name(finalizer) {
+        for why in names::qualified_name(finalizer) {
             out.push(Cause::invalid("metadata.finalizers", &(*finalizer).into(), &why));
         }
     }

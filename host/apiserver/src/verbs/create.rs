@@ -8,7 +8,6 @@ use serde_json::Value;
 use super::call::{Answer, Call, Shown};
 use super::object::{self, Sent};
 use super::options::WriteOptions;
-use crate::encode::Storable;
 use crate::meta;
 use crate::resource::Source;
 use crate::status::{ApiError, Cause};
@@ -83,7 +82,7 @@ pub(crate) async fn insert(
     }
     for _ in 0..GENERATE_TRIES {
         let name = meta::text(&object, "name").to_owned();
-        let storable = Storable::new(&object);
+        let storable = call.resource.storable(&object);
         let committed = call
             .server
             .store

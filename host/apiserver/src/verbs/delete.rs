@@ -7,7 +7,6 @@ use super::call::{Answer, Call, MODIFIED, Shown};
 use super::create;
 use super::options;
 use crate::decode::{self, Syntax};
-use crate::encode::Storable;
 use crate::meta;
 use crate::resource::Source;
 use crate::status::{ApiError, Cause};
@@ -247,7 +246,7 @@ pub(crate) async fn remove(
         if options.dry_run {
             return Ok(if waits { Deleted::Waiting(object) } else { Deleted::Gone(live) });
         }
-        let storable = Storable::new(&object);
+        let storable = call.resource.storable(&object);
         let change = if waits {
             Change::put(move |revision| storable.at(revision))
         } else {

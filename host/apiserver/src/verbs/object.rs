@@ -114,7 +114,6 @@ pub(crate) fn clean(call: &Call, object: &mut Value) -> Result<Vec<String>, Stri
     match &call.resource.source {
         Source::Builtin(builtin) => {
             unknown.extend(builtin.decode(object)?);
-            builtin.default(object);
         }
         Source::Custom(custom) => {
             unknown.extend(custom.schema.prune(object));
@@ -179,9 +178,7 @@ pub(crate) fn validate(call: &Call, new: &Value, old: Option<&Value>) -> Vec<Cau
         if let Some(old) = old {
             causes.extend(meta::validate::metadata_update(new, old));
         }
-        causes.extend(custom.schema.validate(new, old).into_iter().map(|error| {
-            Cause::new(error.kind.reason(), error.field.clone(), error.message())
-        }));
+        causes.extend(custom.schema.validate(new, old).iter().map(Cause::from));
         return causes;
     }
     causes.extend(meta::validate::metadata(new, call.resource.names, kind.namespaced));
@@ -189,7 +186,7 @@ pub(crate) fn validate(call: &Call, new: &Value, old: Option<&Value>) -> Vec<Cau
         causes.extend(meta::validate::metadata_update(new, old));
     }
     if let Source::Builtin(builtin) = &call.resource.source {
-        causes.extend(builtin.validate(new, old));
+        causes.extend(builtin.validate(new, old, call.path.subresource.as_deref()));
     }
     causes
 }

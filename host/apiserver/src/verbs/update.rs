@@ -10,7 +10,6 @@ use super::call::{Answer, Call, MODIFIED, Shown};
 use super::create;
 use super::object::{self, Sent};
 use super::options::WriteOptions;
-use crate::encode::Storable;
 use crate::meta;
 use crate::resource::Source;
 use crate::status::{ApiError, Cause};
@@ -125,7 +124,7 @@ pub(crate) async fn change(
         let gone = meta::terminating(&object)
             && meta::finalizers(&object).is_empty()
             && !holds(call, &object);
-        let storable = Storable::new(&object);
+        let storable = call.resource.storable(&object);
         let change = if gone {
             Change::delete(move |revision| storable.at(revision))
         } else {

@@ -201,7 +201,6 @@ pub(crate) fn watch(call: &Call) -> Result<Response<Body>, ApiError> {
         Err(WatchError::Future { current }) => {
             follower.fail(&format!("Too large resource version: {after}, current: {current}"));
         }
-        Err(other) => return Err(ApiError::internal(other.to_string())),
     }
     let stream = futures::stream::unfold(follower, |mut follower| async move {
         follower.next().await.map(|line| (line, follower))
