@@ -57,10 +57,7 @@ impl ErrorKind {
     }
 
     fn shows_value(self) -> bool {
-        matches!(
-            self,
-            Self::Invalid | Self::TypeInvalid | Self::NotSupported | Self::Duplicate
-        )
+        !matches!(self, Self::Required | Self::Forbidden | Self::TooLong)
     }
 }
 

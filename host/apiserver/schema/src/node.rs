@@ -12,7 +12,7 @@ use crate::formats::Format;
 
 /// How deep schemas and the objects under them may nest. Far above what people write, low enough that recursion
 /// never exhausts a thread's stack.
-pub(crate) const MAX_DEPTH: usize = 128;
+pub(crate) const MAX_DEPTH: usize = 100;
 
 /// The `type` of a schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

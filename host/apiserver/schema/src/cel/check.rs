@@ -85,16 +85,19 @@ struct Typed {
     /// The declared value that the expression is, if it is one.
     place: Option<Arc<Decl>>,
     size: Option<Range>,
+    /// The size of the items of a list that is no declared place.
+    item_size: Option<Range>,
     cost: Range,
 }
 
 impl Typed {
     fn new(kind: Type, cost: Range) -> Self {
-        let size = kind.is_scalar().then_some(Range::ONE);
+        let size = kind.natural_size();
         Self {
             kind,
             place: None,
             size,
+            item_size: None,
             cost,
         }
     }
@@ -108,6 +111,7 @@ impl Typed {
             kind: place.to_type(),
             place: Some(Arc::clone(place)),
             size,
+            item_size: None,
             cost,
         }
     }
@@ -120,7 +124,7 @@ impl Typed {
     }
 
     fn operand(&self) -> Operand {
-        let item = self.place.as_ref().and_then(|place| match &place.kind {
+        let declared = self.place.as_ref().and_then(|place| match &place.kind {
             DeclKind::List { item, .. } => Some(Range {
                 min: 0,
                 max: item.max_size,
@@ -130,7 +134,7 @@ impl Typed {
         Operand {
             kind: self.kind.clone(),
             size: self.size,
-            item_size: item,
+            item_size: declared.or(self.item_size),
             cost: self.cost,
         }
     }
@@ -243,16 +247,23 @@ impl Checker<'_> {
     fn list(&mut self, id: u64, list: &ListExpr) -> Typed {
         let item = self.types.fresh();
         let mut cost = Range::fixed(cost::LIST);
+        let mut item_size: Option<Range> = None;
         for element in &list.elements {
             let typed = self.expression(element);
             cost = cost.plus(typed.cost);
             self.same(element.id, &item, &typed.kind);
+            let size = self.operand(&typed).size.unwrap_or(Range::UNKNOWN);
+            item_size = Some(item_size.map_or(size, |known| known.union(size)));
         }
         if !list.optional_indices.is_empty() {
             return self.mistake(id, "unsupported syntax '?'".to_owned());
         }
         let size = Range::fixed(list.elements.len() as u64);
-        Typed::new(Type::list(item), cost).sized(Some(size))
+        let item_size = Some(item_size.unwrap_or(Range::ZERO));
+        Typed {
+            item_size,
+            ..Typed::new(Type::list(item), cost).sized(Some(size))
+        }
     }
 
     fn map(&mut self, id: u64, map: &MapExpr) -> Typed {
@@ -328,16 +339,21 @@ impl Checker<'_> {
                 cost,
                 place: None,
                 size: operands.first().and_then(|arg| arg.size),
+                item_size: None,
             },
-            _ => Typed::new(kind, cost).sized(size),
+            _ => {
+                let item_size = joined_item_size(&name, &operands);
+                Typed {
+                    item_size,
+                    ..Typed::new(kind, cost).sized(size)
+                }
+            }
         }
     }
 
     fn operand(&self, typed: &Typed) -> Operand {
         let kind = self.types.resolve(&typed.kind);
-        let size = typed
-            .size
-            .or_else(|| kind.is_scalar().then_some(Range::ONE));
+        let size = typed.size.or_else(|| kind.natural_size());
         Operand {
             kind,
             size,
@@ -450,7 +466,9 @@ impl Checker<'_> {
         let place = range.place.as_deref().map(|place| &place.kind);
         let item = match (&kind, place) {
             (Type::List(_), Some(DeclKind::List { item, .. })) => Typed::declared(item, Range::ONE),
-            (Type::List(item), _) => Typed::new(item.as_ref().clone(), Range::ONE),
+            (Type::List(item), _) => {
+                Typed::new(item.as_ref().clone(), Range::ONE).sized(range.item_size)
+            }
             // Keys of declared maps are as long as a request allows: their schema says nothing of them.
             (Type::Map(key, _), _) => Typed::new(key.as_ref().clone(), Range::ONE),
             (Type::Dyn, _) => Typed::new(Type::Dyn, Range::ONE),
@@ -490,7 +508,21 @@ impl Checker<'_> {
         let turns = count.times(step.cost.plus(condition.cost));
         let cost = range.cost.plus(init.cost).plus(result.cost).plus(turns);
         let gathers = matches!(comprehension.accu_init.expr, Expr::List(_) | Expr::Map(_));
-        Typed::new(result.kind, cost).sized(gathers.then_some(count))
+        let item_size = step.item_size.filter(|_| gathers);
+        Typed {
+            item_size,
+            ..Typed::new(result.kind, cost).sized(gathers.then_some(count))
+        }
+    }
+}
+
+/// The size of the items where two lists become one, or either of them.
+fn joined_item_size(name: &str, operands: &[Operand]) -> Option<Range> {
+    match (name, operands) {
+        ("_+_", [left, right]) | ("_?_:_", [_, left, right]) => {
+            Some(left.item_size?.union(right.item_size?))
+        }
+        _ => None,
     }
 }
 

@@ -417,6 +417,18 @@ fn function(name: &str, target: Option<Value>, args: Vec<Value>) -> Outcome {
             "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(Value::Bool(false)),
             _ => Err(failed("type conversion error from 'string' to 'bool'")),
         },
+        ("string", None, [Value::Bool(flag)]) => Ok(Value::String(Arc::new(flag.to_string()))),
+        ("string", None, [Value::Duration(duration)]) => {
+            let nanos = duration.num_nanoseconds().ok_or_else(|| failed("range"))?;
+            Ok(Value::String(Arc::new(seconds(nanos))))
+        }
+        ("string", None, [Value::Timestamp(time)]) => {
+            let nanos =
+                i32::try_from(time.timestamp_subsec_nanos()).map_err(|_| failed("range"))?;
+            let time = jiff::Timestamp::new(time.timestamp(), nanos)
+                .map_err(|error| failed(error.to_string()))?;
+            Ok(Value::String(Arc::new(time.to_string())))
+        }
         ("timestamp", None, [time @ Value::Timestamp(_)]) => Ok(time.clone()),
         ("duration", None, [duration @ Value::Duration(_)]) => Ok(duration.clone()),
         ("int", None, [Value::Timestamp(time)]) => Ok(Value::Int(time.timestamp())),
@@ -443,6 +455,16 @@ fn function(name: &str, target: Option<Value>, args: Vec<Value>) -> Outcome {
         }
         _ => library(name, target, args),
     }
+}
+
+/// Nanoseconds as seconds, with as many digits as it takes: `90s`, `1.5s`.
+fn seconds(nanos: i64) -> String {
+    const SECOND: u64 = 1_000_000_000;
+    let sign = if nanos < 0 { "-" } else { "" };
+    let (whole, rest) = (nanos.unsigned_abs() / SECOND, nanos.unsigned_abs() % SECOND);
+    let fraction = format!(".{rest:09}");
+    let fraction = fraction.trim_end_matches('0').trim_end_matches('.');
+    format!("{sign}{whole}{fraction}s")
 }
 
 fn of(value: &Value) -> Result<&OptionalValue, Fault> {

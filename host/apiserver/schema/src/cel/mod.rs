@@ -7,6 +7,7 @@ mod check;
 mod compile;
 mod cost;
 mod declare;
+mod depth;
 mod equality;
 mod escape;
 mod evaluate;
@@ -19,4 +20,5 @@ mod unify;
 mod value;
 
 pub(crate) use compile::{Compiler, Place, Rule};
+pub(crate) use depth::on_parser_stack;
 pub(crate) use judge::check;

@@ -8,6 +8,7 @@ use cel::Value;
 use cel::parser::{Expression, ParseErrors, Parser};
 
 use super::check::{self, Mistake, Scope};
+use super::depth;
 use super::evaluate::{Evaluation, Fault};
 use super::types::{Decl, Type};
 
@@ -24,7 +25,9 @@ pub(super) struct Program {
 impl Program {
     /// Parses and checks an expression; the error is in the words of upstream's compiler.
     pub(super) fn compile(source: &str, scope: &Scope) -> Result<Self, String> {
+        depth::check_source(source)?;
         let expression = parse(source)?;
+        depth::check_levels(&expression)?;
         let checked =
             check::check(&expression, scope).map_err(|mistakes| explain(source, &mistakes))?;
         Ok(Self {

@@ -86,7 +86,7 @@ matches(string,string) bool
 .findAll(string,string) list(string)|(string,string,int) list(string)
 
 .isSorted(list(int)) bool|(list(double)) bool|(list(string)) bool|(list(bool)) bool|(list(timestamp)) bool|(list(duration)) bool
-.sum(list(int)) int|(list(double)) double|(list(duration)) duration
+.sum(list(int)) int|(list(double)) double
 .min(list(int)) int|(list(double)) double|(list(string)) string|(list(bool)) bool|(list(timestamp)) timestamp|(list(duration)) duration
 .max(list(int)) int|(list(double)) double|(list(string)) string|(list(bool)) bool|(list(timestamp)) timestamp|(list(duration)) duration
 sets.contains(list(A),list(A)) bool

@@ -4,6 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use super::cost::Range;
+
+/// What libraries' values are counted as: the bytes of an address, or a few numbers.
+const OPAQUE_SIZE: Range = Range { min: 4, max: 16 };
+
 /// A type. `Var` stands for a type to be found while a call is resolved.
 #[derive(Clone, Debug)]
 pub(super) enum Type {
@@ -56,19 +61,20 @@ impl Type {
         )
     }
 
-    /// Whether a value of the type has size one whatever it is.
-    pub(super) fn is_scalar(&self) -> bool {
-        matches!(
-            self,
+    /// The size of any value of the type, where the type alone tells it.
+    pub(super) fn natural_size(&self) -> Option<Range> {
+        match self {
             Self::Null
-                | Self::Bool
-                | Self::Int
-                | Self::Uint
-                | Self::Double
-                | Self::Timestamp
-                | Self::Duration
-                | Self::Meta(_)
-        )
+            | Self::Bool
+            | Self::Int
+            | Self::Uint
+            | Self::Double
+            | Self::Timestamp
+            | Self::Duration
+            | Self::Meta(_) => Some(Range::ONE),
+            Self::Opaque(_) => Some(OPAQUE_SIZE),
+            _ => None,
+        }
     }
 }
 

@@ -12,6 +12,7 @@ mod structural;
 
 use serde_json::Value;
 
+use crate::cel::on_parser_stack;
 use crate::error::FieldError;
 use crate::node::Node;
 use crate::path::Path;
@@ -25,8 +26,22 @@ pub(crate) struct Parsed {
     pub(crate) warnings: Vec<String>,
 }
 
-/// Parses a schema that stands at `prefix`.
+/// Parses a schema that stands at `prefix`, on a stack that is large enough for any.
 pub(crate) fn parse(prefix: &str, schema: &Value) -> Result<Parsed, Vec<FieldError>> {
+    let broken = |problem: String| {
+        vec![FieldError::forbidden(
+            prefix,
+            format!("the schema could not be compiled: {problem}"),
+        )]
+    };
+    match on_parser_stack(|| parse_here(prefix, schema)) {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(_panic)) => Err(broken("the compiler failed".to_owned())),
+        Err(error) => Err(broken(error.to_string())),
+    }
+}
+
+fn parse_here(prefix: &str, schema: &Value) -> Result<Parsed, Vec<FieldError>> {
     let path = Path::Root(prefix);
     let props = props::read(schema, &path)?;
     let unsupported = general::unsupported(&props, &path);

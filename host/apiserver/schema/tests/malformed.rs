@@ -1,0 +1,167 @@
+//! Whatever comes in as a schema or an object, it is answered: nothing panics, nothing is too deep.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use common::spec;
+use proptest::prelude::*;
+use rdd_apiserver_schema::Schema;
+use serde_json::{Map, Value, json};
+
+const KEYWORDS: [&str; 30] = [
+    "type",
+    "properties",
+    "items",
+    "additionalProperties",
+    "allOf",
+    "anyOf",
+    "oneOf",
+    "not",
+    "default",
+    "nullable",
+    "enum",
+    "format",
+    "pattern",
+    "minimum",
+    "maximum",
+    "multipleOf",
+    "minLength",
+    "maxLength",
+    "minItems",
+    "maxItems",
+    "required",
+    "x-kubernetes-list-type",
+    "x-kubernetes-list-map-keys",
+    "x-kubernetes-map-type",
+    "x-kubernetes-int-or-string",
+    "x-kubernetes-embedded-resource",
+    "x-kubernetes-preserve-unknown-fields",
+    "x-kubernetes-validations",
+    "rule",
+    "spec",
+];
+
+const TEXTS: [&str; 16] = [
+    "object",
+    "array",
+    "string",
+    "integer",
+    "map",
+    "set",
+    "atomic",
+    "date-time",
+    "byte",
+    "(",
+    "[a-z]+$",
+    "self",
+    "self.x > 1",
+    "self.all(x, x == oldSelf)",
+    "\u{0}",
+    "",
+];
+
+fn anything() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        prop::sample::select(&TEXTS[..]).prop_map(Value::from),
+    ];
+    leaf.prop_recursive(6, 60, 6, |inner| {
+        prop_oneof![
+            3 => prop::collection::btree_map(prop::sample::select(&KEYWORDS[..]), inner.clone(), 0..6)
+                .prop_map(|map| map.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>().into()),
+            1 => prop::collection::vec(inner, 0..4).prop_map(Value::from),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_schema_is_answered(schema in anything(), object in anything()) {
+        let mut schema = json!({"type": "object", "properties": {"spec": schema}});
+        Schema::prune_keywords(&mut schema);
+        if let Ok(schema) = Schema::parse(&schema) {
+            let mut object = json!({"spec": object});
+            let _outcome = schema.check_metadata(&object);
+            schema.prune(&mut object);
+            schema.apply_defaults(&mut object);
+            schema.validate(&object, Some(&json!({"spec": {}})));
+        }
+    }
+
+    #[test]
+    fn any_rule_is_answered(rule in "[ -~]{0,30}|(self|oldSelf|[(){}\\[\\].,?:!<>=&|+*/%-]|'|\"|1|x|all|has| ){0,20}") {
+        let schema = spec(json!({"a": {"type": "string", "maxLength": 5, "x-kubernetes-validations": [{"rule": rule, "message": "m"}]}}));
+        if let Ok(schema) = Schema::parse(&schema) {
+            schema.validate(&json!({"spec": {"a": "x"}}), Some(&json!({"spec": {"a": "y"}})));
+        }
+    }
+}
+
+/// A schema of `depth` objects in each other.
+fn nested(depth: usize, inner: Value, wrap: fn(Value) -> Value) -> Value {
+    (0..depth).fold(inner, |schema, _| wrap(schema))
+}
+
+#[test]
+fn deep_schemas_are_refused() {
+    let wraps: [fn(Value) -> Value; 3] = [
+        |schema| json!({"type": "object", "properties": {"x": schema}}),
+        |schema| json!({"type": "array", "items": schema}),
+        |schema| json!({"not": schema}),
+    ];
+    for wrap in wraps {
+        for depth in [90, 110, 400] {
+            let schema = spec(json!({"a": nested(depth, json!({"type": "string"}), wrap)}));
+            let outcome = Schema::parse(&schema);
+            if depth > 100 {
+                let errors = outcome.unwrap_err();
+                assert!(errors.iter().any(|error| error.detail == "must not be nested more than 100 levels deep"));
+            }
+        }
+    }
+}
+
+#[test]
+fn deep_objects_are_answered() {
+    let schema = nested(
+        100,
+        json!({"type": "string", "default": "x"}),
+        |schema| json!({"type": "object", "properties": {"x": schema}}),
+    );
+    let schema = Schema::parse(&schema).unwrap();
+    let mut object = (0..120).fold(json!({}), |object, _| json!({"x": object, "y": 1}));
+    assert_eq!(schema.prune(&mut object).len(), 102);
+    schema.apply_defaults(&mut object);
+    assert_eq!(schema.validate(&object, None).len(), 1);
+    let open =
+        Schema::parse(&json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true}))
+            .unwrap();
+    let lists = (0..120).fold(json!([]), |object, _| json!([object]));
+    let mut object = json!({"lists": lists});
+    assert!(open.prune(&mut object).is_empty());
+    assert!(open.validate(&object, None).is_empty());
+}
+
+#[test]
+fn deep_and_long_rules_are_answered() {
+    for rule in [
+        format!("{}true{}", "(".repeat(5000), ")".repeat(5000)),
+        "!".repeat(5000) + "true",
+        vec!["self == 'x'"; 3000].join(" || "),
+        format!("'{}' == self", "x".repeat(1_000_000)),
+        "[".repeat(3000),
+        "self.x.".repeat(1000) + "x",
+    ] {
+        let schema = spec(
+            json!({"a": {"type": "string", "maxLength": 5, "x-kubernetes-validations": [{"rule": rule, "message": "m"}]}}),
+        );
+        if let Ok(schema) = Schema::parse(&schema) {
+            schema.validate(&json!({"spec": {"a": "x"}}), None);
+        }
+    }
+}

@@ -1,0 +1,447 @@
+//! What objects are refused for, in Kubernetes' words.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use common::{same, sound, spec, texts};
+use serde_json::{Value, json};
+
+/// Judges one value of one schema.
+#[track_caller]
+fn judge(schema: Value, value: Value, expected: &[&str]) {
+    let schema = sound(&spec(json!({"a": schema})));
+    same(
+        texts(&schema.validate(&json!({"spec": {"a": value}}), None)),
+        expected,
+    );
+}
+
+#[test]
+fn types() {
+    let kinds = ["string", "integer", "number", "boolean", "object", "array"];
+    let values = [
+        ("string", json!("x")),
+        ("integer", json!(1)),
+        ("number", json!(1.5)),
+        ("boolean", json!(true)),
+        ("object", json!({})),
+        ("array", json!([])),
+        ("null", Value::Null),
+    ];
+    for kind in kinds {
+        for (found, value) in &values {
+            let schema = json!({"type": kind, "items": {"type": "string"}});
+            let fits = kind == *found || (kind, *found) == ("number", "integer");
+            let error = format!(
+                "spec.a: Invalid value: \"{found}\": spec.a in body must be of type {kind}: \"{found}\""
+            );
+            let expected = [error.as_str()];
+            judge(schema, value.clone(), if fits { &[] } else { &expected });
+        }
+    }
+}
+
+#[test]
+fn whole_numbers() {
+    let integer = || json!({"type": "integer"});
+    judge(integer(), json!(1.0), &[]);
+    judge(integer(), json!(i64::MAX), &[]);
+    judge(integer(), json!(i64::MIN), &[]);
+    let number =
+        "spec.a: Invalid value: \"number\": spec.a in body must be of type integer: \"number\"";
+    judge(integer(), json!(1.5), &[number]);
+    judge(integer(), json!(u64::MAX), &[number]);
+    judge(integer(), json!(1e300), &[number]);
+}
+
+#[test]
+fn int_or_string() {
+    let schema = || json!({"x-kubernetes-int-or-string": true});
+    judge(schema(), json!(1), &[]);
+    judge(schema(), json!("1"), &[]);
+    let error = |kind: &str| {
+        format!(
+            "spec.a: Invalid value: \"{kind}\": spec.a in body must be of type integer,string: \"{kind}\""
+        )
+    };
+    judge(schema(), json!(true), &[&error("boolean")]);
+    judge(schema(), json!(1.5), &[&error("number")]);
+    judge(schema(), json!({}), &[&error("object")]);
+    judge(schema(), Value::Null, &[&error("null")]);
+}
+
+#[test]
+fn numbers_in_bounds() {
+    let bounded = || json!({"type": "number", "minimum": 1, "maximum": 2.5});
+    judge(bounded(), json!(1), &[]);
+    judge(bounded(), json!(2.5), &[]);
+    judge(
+        bounded(),
+        json!(0),
+        &["spec.a: Invalid value: 0: spec.a in body should be greater than or equal to 1"],
+    );
+    judge(
+        bounded(),
+        json!(3.5),
+        &["spec.a: Invalid value: 3.5: spec.a in body should be less than or equal to 2.5"],
+    );
+    let exclusive = || json!({"type": "integer", "minimum": 1, "maximum": 3, "exclusiveMinimum": true, "exclusiveMaximum": true});
+    judge(exclusive(), json!(2), &[]);
+    judge(
+        exclusive(),
+        json!(1),
+        &["spec.a: Invalid value: 1: spec.a in body should be greater than 1"],
+    );
+    judge(
+        exclusive(),
+        json!(3),
+        &["spec.a: Invalid value: 3: spec.a in body should be less than 3"],
+    );
+    // Neighbours that are the same number as floats.
+    let precise = || json!({"type": "integer", "maximum": 9_007_199_254_740_993_i64});
+    judge(precise(), json!(9_007_199_254_740_993_i64), &[]);
+    let error = "spec.a: Invalid value: 9007199254740994: spec.a in body should be less than or equal to 9007199254740993";
+    judge(precise(), json!(9_007_199_254_740_994_i64), &[error]);
+}
+
+#[test]
+fn multiples() {
+    judge(json!({"type": "integer", "multipleOf": 3}), json!(-9), &[]);
+    let error = "spec.a: Invalid value: 10: spec.a in body should be a multiple of 3";
+    judge(
+        json!({"type": "integer", "multipleOf": 3}),
+        json!(10),
+        &[error],
+    );
+    judge(
+        json!({"type": "number", "multipleOf": 0.1}),
+        json!(0.3),
+        &[],
+    );
+    let error = "spec.a: Invalid value: 0.35: spec.a in body should be a multiple of 0.1";
+    judge(
+        json!({"type": "number", "multipleOf": 0.1}),
+        json!(0.35),
+        &[error],
+    );
+}
+
+#[test]
+fn lengths_are_characters() {
+    let schema = || json!({"type": "string", "minLength": 2, "maxLength": 3});
+    judge(schema(), json!("äöü"), &[]);
+    judge(
+        schema(),
+        json!("ä"),
+        &["spec.a: Invalid value: \"ä\": spec.a in body should be at least 2 chars long"],
+    );
+    judge(
+        schema(),
+        json!("äöüß"),
+        &["spec.a: Too long: may not be more than 3 bytes"],
+    );
+}
+
+#[test]
+fn patterns_match_anywhere() {
+    judge(
+        json!({"type": "string", "pattern": "b+"}),
+        json!("abbc"),
+        &[],
+    );
+    let error = "spec.a: Invalid value: \"x\\\"\\n\": spec.a in body should match '^a$'";
+    judge(
+        json!({"type": "string", "pattern": "^a$"}),
+        json!("x\"\n"),
+        &[error],
+    );
+}
+
+#[test]
+fn allowed_values() {
+    let texts = json!({"type": "string", "enum": ["a", "b"]});
+    judge(texts.clone(), json!("b"), &[]);
+    judge(
+        texts,
+        json!("c"),
+        &["spec.a: Unsupported value: \"c\": supported values: \"a\", \"b\""],
+    );
+    let numbers = json!({"type": "number", "enum": [1, 2.5]});
+    judge(numbers.clone(), json!(1.0), &[]);
+    judge(
+        numbers,
+        json!(3),
+        &["spec.a: Unsupported value: 3: supported values: \"1\", \"2.5\""],
+    );
+}
+
+#[test]
+fn counts() {
+    let list =
+        || json!({"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": 2});
+    judge(list(), json!(["a"]), &[]);
+    judge(
+        list(),
+        json!([]),
+        &["spec.a: Invalid value: 0: spec.a in body should have at least 1 items"],
+    );
+    judge(
+        list(),
+        json!(["a", "b", "c"]),
+        &["spec.a: Too many: 3: must have at most 2 items"],
+    );
+    let map = || json!({"type": "object", "additionalProperties": {"type": "string"}, "minProperties": 1, "maxProperties": 1});
+    judge(map(), json!({"k": "v"}), &[]);
+    judge(
+        map(),
+        json!({}),
+        &["spec.a: Invalid value: 0: spec.a in body should have at least 1 properties"],
+    );
+    judge(
+        map(),
+        json!({"k": "v", "l": "v"}),
+        &["spec.a: Too many: 2: must have at most 1 items"],
+    );
+}
+
+#[test]
+fn required_fields() {
+    let schema = || json!({"type": "object", "required": ["x", "y"], "properties": {"x": {"type": "string"}, "y": {"type": "string"}}});
+    judge(schema(), json!({"x": "", "y": ""}), &[]);
+    judge(schema(), json!({"y": ""}), &["spec.a.x: Required value"]);
+    judge(
+        schema(),
+        json!({}),
+        &["spec.a.x: Required value", "spec.a.y: Required value"],
+    );
+}
+
+#[test]
+fn every_error_is_told_with_its_place() {
+    let schema = json!({"type": "array", "items": {"type": "object", "properties": {
+        "m": {"type": "object", "additionalProperties": {"type": "integer"}}}}});
+    let value = json!([{"m": {"k": "x"}}, {"m": {"k": 1}}, 3]);
+    judge(
+        schema,
+        value,
+        &[
+            "spec.a[0].m.k: Invalid value: \"string\": spec.a[0].m.k in body must be of type integer: \"string\"",
+            "spec.a[2]: Invalid value: \"integer\": spec.a[2] in body must be of type object: \"integer\"",
+        ],
+    );
+}
+
+#[test]
+fn alternatives() {
+    let schema = |keyword: &str| json!({"type": "integer", keyword: [{"minimum": 5}, {"maximum": 10}, {"multipleOf": 7}]});
+    judge(schema("anyOf"), json!(4), &[]);
+    judge(schema("oneOf"), json!(4), &[]);
+    judge(schema("allOf"), json!(7), &[]);
+    let whole = |text: &str| format!("<nil>: Invalid value: \"\": \"spec.a\" {text}");
+    judge(
+        schema("oneOf"),
+        json!(7),
+        &[&whole(
+            "must validate one and only one schema (oneOf). Found 3 valid alternatives",
+        )],
+    );
+    judge(
+        schema("allOf"),
+        json!(6),
+        &[
+            &whole("must validate all the schemas (allOf)"),
+            "spec.a: Invalid value: 6: spec.a in body should be a multiple of 7",
+        ],
+    );
+    let none = json!({"type": "integer", "oneOf": [{"minimum": 5}, {"minimum": 6}]});
+    judge(
+        none,
+        json!(1),
+        &[
+            &whole("must validate one and only one schema (oneOf). Found none valid"),
+            "spec.a: Invalid value: 1: spec.a in body should be greater than or equal to 5",
+        ],
+    );
+    let any = json!({"type": "object", "properties": {"x": {"type": "string"}, "y": {"type": "string"}},
+        "anyOf": [{"required": ["x"]}, {"required": ["y"]}]});
+    judge(any.clone(), json!({"y": ""}), &[]);
+    judge(
+        any,
+        json!({}),
+        &[
+            &whole("must validate at least one schema (anyOf)"),
+            "spec.a.x: Required value",
+        ],
+    );
+    judge(
+        json!({"type": "string", "not": {"pattern": "^a"}}),
+        json!("b"),
+        &[],
+    );
+    judge(
+        json!({"type": "string", "not": {"pattern": "^a"}}),
+        json!("ab"),
+        &[&whole("must not validate the schema (not)")],
+    );
+}
+
+#[test]
+fn uniqueness() {
+    let set = |kind: &str| json!({"type": "array", "x-kubernetes-list-type": "set", "items": {"type": kind}});
+    judge(set("string"), json!(["a", "b"]), &[]);
+    judge(
+        set("string"),
+        json!(["a", "b", "a", "a"]),
+        &["spec.a[2]: Duplicate value: \"a\""],
+    );
+    judge(
+        set("integer"),
+        json!([1, 2, 1]),
+        &["spec.a[2]: Duplicate value: 1"],
+    );
+    let map = |keys: Value| {
+        json!({"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": keys,
+        "items": {"type": "object", "required": ["k", "l"], "properties": {"k": {"type": "string"}, "l": {"type": "integer"}}}})
+    };
+    let entries = json!([{"k": "a", "l": 1}, {"k": "a", "l": 2}, {"k": "b", "l": 1}]);
+    judge(map(json!(["k", "l"])), entries.clone(), &[]);
+    judge(
+        map(json!(["k"])),
+        entries,
+        &["spec.a[1]: Duplicate value: {\"k\":\"a\"}"],
+    );
+}
+
+#[test]
+fn formats() {
+    let cases = [
+        (
+            "date-time",
+            "2024-02-29T23:59:59.5+02:00",
+            "2023-02-29T00:00:00Z",
+        ),
+        ("datetime", "2024-01-02t03:04:05z", "2024-01-02 03:04:05Z"),
+        ("date", "2024-02-29", "2024-2-9"),
+        ("email", "A B <a.b@example.com>", "a@b@example.com, c"),
+        ("ipv4", "1.2.3.4", "1.2.3.256"),
+        ("ipv6", "fe80::1", "1.2.3.4"),
+        ("cidr", "fd00::/64", "10.0.0.0/33"),
+        ("mac", "0123.4567.89ab", "01:23:45:67:89"),
+        ("hostname", "a-b.example.com", "-a.example.com"),
+        ("uri", "mailto:a@example.com", "relative/path"),
+        (
+            "uuid",
+            "123E4567e89b12d3a456426614174000",
+            "123e4567-e89b-12d3-a456-42661417400",
+        ),
+        (
+            "uuid3",
+            "123e4567-e89b-32d3-a456-426614174000",
+            "123e4567-e89b-42d3-a456-426614174000",
+        ),
+        (
+            "uuid4",
+            "123e4567-e89b-42d3-a456-426614174000",
+            "123e4567-e89b-42d3-c456-426614174000",
+        ),
+        (
+            "uuid5",
+            "123e4567-e89b-52d3-a456-426614174000",
+            "123e4567-e89b-42d3-a456-426614174000",
+        ),
+        ("duration", "-1.5h30m", "5 parsecs"),
+        ("byte", "AA==", "AA"),
+        ("hexcolor", "#fff", "#ffff"),
+        ("rgbcolor", "rgb( 0, 10 ,255)", "rgb(256,0,0)"),
+        ("ssn", "123-45-6789", "1234-5-6789"),
+        ("isbn10", "0-306-40615-2", "0-306-40615-3"),
+        ("isbn13", "978-0-306-40615-7", "978-0-306-40615-8"),
+        ("isbn", "080442957X", "0804429570"),
+        ("creditcard", "4111 1111 1111 1111", "4111 1111 1111 1112"),
+        (
+            "bsonobjectid",
+            "507f1f77bcf86cd799439011",
+            "507f1f77bcf86cd79943901",
+        ),
+        ("k8s-short-name", "a-1", "a.b"),
+        ("k8s-long-name", "a-1.b", "a..b"),
+    ];
+    for (format, good, bad) in cases {
+        let schema = json!({"type": "string", "format": format});
+        judge(schema.clone(), json!(good), &[]);
+        let error = format!(
+            "spec.a: Invalid value: \"{bad}\": spec.a in body must be of type {format}: \"{bad}\""
+        );
+        judge(schema, json!(bad), &[&error]);
+    }
+    for format in ["password", "made-up", "int32"] {
+        judge(
+            json!({"type": "string", "format": format}),
+            json!("anything"),
+            &[],
+        );
+    }
+}
+
+#[test]
+fn embedded_resources() {
+    let schema = || json!({"type": "object", "x-kubernetes-embedded-resource": true, "x-kubernetes-preserve-unknown-fields": true});
+    let with = |metadata: Value| json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata});
+    judge(
+        schema(),
+        with(json!({"name": "n", "labels": {"a.b/c": "d"}})),
+        &[],
+    );
+    judge(
+        schema(),
+        json!({"kind": ""}),
+        &[
+            "spec.a.apiVersion: Required value",
+            "spec.a.kind: Required value",
+        ],
+    );
+    let open = sound(&spec(json!({"a": schema()})));
+    let labels = json!({"spec": {"a": with(json!({"labels": {"a/b/c": "x y"}}))}});
+    let errors = open.validate(&labels, None);
+    assert!(
+        errors
+            .iter()
+            .all(|error| error.field == "spec.a.metadata.labels"),
+        "{errors:?}"
+    );
+    assert_eq!(errors.len(), 2);
+    let broken = json!({"spec": {"a": with(json!({"finalizers": [1]}))}});
+    let error = open.check_metadata(&broken).unwrap_err();
+    assert_eq!(
+        error.message(),
+        "Invalid value: {\"finalizers\":[1]}: json: cannot unmarshal number into Go struct field ObjectMeta.finalizers of type string"
+    );
+    assert_eq!(error.field, "spec.a.metadata");
+}
+
+#[test]
+fn reasons() {
+    let schema = sound(&json!({"type": "object", "required": ["r"], "properties": {
+        "r": {"type": "string"}, "t": {"type": "string"}, "e": {"type": "string", "enum": ["a"]},
+        "l": {"type": "string", "maxLength": 1}, "m": {"type": "array", "maxItems": 0, "items": {"type": "string"}},
+        "i": {"type": "string", "minLength": 1}, "s": {"type": "array", "items": {"type": "string"}, "x-kubernetes-list-type": "set"}}}));
+    let object = json!({"t": 1, "e": "b", "l": "xx", "m": ["x"], "i": "", "s": ["a", "a"]});
+    let mut reasons: Vec<_> = schema
+        .validate(&object, None)
+        .iter()
+        .map(|error| error.reason())
+        .collect();
+    reasons.sort_unstable();
+    assert_eq!(
+        reasons,
+        [
+            "FieldValueDuplicate",
+            "FieldValueInvalid",
+            "FieldValueNotSupported",
+            "FieldValueRequired",
+            "FieldValueTooLong",
+            "FieldValueTooMany",
+            "FieldValueTypeInvalid",
+        ]
+    );
+}
