@@ -1,7 +1,8 @@
 //! What several tests need.
 #![allow(
     dead_code,
-    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
     reason = "not every test needs everything; a test fails by panicking"
 )]
 
