@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use cel::common::ast::{
-    CallExpr, ComprehensionExpr, EntryExpr, Expr, ListExpr, LiteralValue, MapExpr, SelectExpr,
+    CallExpr, ComprehensionExpr, EntryExpr, Expr, ListExpr, MapExpr, SelectExpr,
 };
 use cel::parser::Expression;
 
 use super::cost::{self, Operand, Range};
 use super::signatures::{self, Overload};
+use super::typed::{Typed, joined_item_size, literal_type};
 use super::types::{Decl, DeclKind, Type};
 use super::unify::Unifier;
 
@@ -79,78 +80,18 @@ pub(super) fn named_type(name: &str) -> Option<Type> {
     })
 }
 
-#[derive(Clone, Debug)]
-struct Typed {
-    kind: Type,
-    /// The declared value that the expression is, if it is one.
-    place: Option<Arc<Decl>>,
-    size: Option<Range>,
-    /// The size of the items of a list that is no declared place.
-    item_size: Option<Range>,
-    cost: Range,
-}
-
-impl Typed {
-    fn new(kind: Type, cost: Range) -> Self {
-        let size = kind.natural_size();
-        Self {
-            kind,
-            place: None,
-            size,
-            item_size: None,
-            cost,
-        }
-    }
-
-    fn declared(place: &Arc<Decl>, cost: Range) -> Self {
-        let size = Some(Range {
-            min: 0,
-            max: place.max_size,
-        });
-        Self {
-            kind: place.to_type(),
-            place: Some(Arc::clone(place)),
-            size,
-            item_size: None,
-            cost,
-        }
-    }
-
-    fn sized(self, size: Option<Range>) -> Self {
-        Self {
-            size: size.or(self.size),
-            ..self
-        }
-    }
-
-    fn operand(&self) -> Operand {
-        let declared = self.place.as_ref().and_then(|place| match &place.kind {
-            DeclKind::List { item, .. } => Some(Range {
-                min: 0,
-                max: item.max_size,
-            }),
-            _ => None,
-        });
-        Operand {
-            kind: self.kind.clone(),
-            size: self.size,
-            item_size: declared.or(self.item_size),
-            cost: self.cost,
-        }
-    }
-}
-
-struct Checker<'a> {
+/// One check under way.
+pub(super) struct Checker<'a> {
     scope: &'a Scope,
     locals: Vec<(String, Typed)>,
-    types: Unifier,
+    pub(super) types: Unifier,
     mistakes: Vec<Mistake>,
     uses_old: bool,
-    unordered: HashMap<u64, Arc<Decl>>,
+    pub(super) unordered: HashMap<u64, Arc<Decl>>,
 }
 
 impl Checker<'_> {
-    fn mistake(&mut self, id: u64, text: String) -> Typed {
+    pub(super) fn mistake(&mut self, id: u64, text: String) -> Typed {
         let mistake = Mistake { id, text };
         if !self.mistakes.contains(&mistake) {
             self.mistakes.push(mistake);
@@ -407,58 +348,6 @@ impl Checker<'_> {
         format!("{}({})", target.unwrap_or_default(), args.join(", "))
     }
 
-    /// Lists of type set and map compare without regard to order. Comparisons are noted for the evaluator; where
-    /// order would matter in other ways the rule is refused, so that it never means something else than it should.
-    fn orderless(&mut self, id: u64, name: &str, target: Option<&Typed>, args: &[Typed]) {
-        let operands: Vec<&Typed> = target.into_iter().chain(args).collect();
-        let place = |typed: &&Typed| match self.types.resolve(&typed.kind) {
-            Type::Object(decl) => Some(decl),
-            _ => typed.place.clone(),
-        };
-        let places: Vec<Arc<Decl>> = operands
-            .iter()
-            .filter_map(place)
-            .filter(|place| place.has_unordered())
-            .collect();
-        let hidden = operands
-            .iter()
-            .any(|typed| typed.place.is_none() && hides_unordered(&self.types.settle(&typed.kind)));
-        match name {
-            "_==_" | "_!=_" => {
-                match places.into_iter().next() {
-                    Some(decl) => {
-                        self.unordered.insert(id, decl);
-                    }
-                    None if hidden => {
-                        self.mistake(id, "comparing such a list of objects that hold sets or maps is not supported".to_owned());
-                    }
-                    None => {}
-                }
-            }
-            "_+_" if !places.is_empty() || hidden => {
-                self.mistake(
-                    id,
-                    "adding to a list of type set or map is not supported".to_owned(),
-                );
-            }
-            "@in" | "indexOf" | "lastIndexOf" | "sets.contains" | "sets.equivalent"
-            | "sets.intersects" => {
-                let deep = places.iter().any(|place| match &place.kind {
-                    DeclKind::List { item, .. } => item.has_unordered(),
-                    DeclKind::Map(_) => false,
-                    _ => true,
-                });
-                if deep || hidden {
-                    self.mistake(
-                        id,
-                        "looking for a value that holds sets or maps is not supported".to_owned(),
-                    );
-                }
-            }
-            _ => {}
-        }
-    }
-
     fn comprehension(&mut self, id: u64, comprehension: &ComprehensionExpr) -> Typed {
         let range = self.expression(&comprehension.iter_range);
         let init = self.expression(&comprehension.accu_init);
@@ -513,43 +402,5 @@ impl Checker<'_> {
             item_size,
             ..Typed::new(result.kind, cost).sized(gathers.then_some(count))
         }
-    }
-}
-
-/// The size of the items where two lists become one, or either of them.
-fn joined_item_size(name: &str, operands: &[Operand]) -> Option<Range> {
-    match (name, operands) {
-        ("_+_", [left, right]) | ("_?_:_", [_, left, right]) => {
-            Some(left.item_size?.union(right.item_size?))
-        }
-        _ => None,
-    }
-}
-
-fn literal_type(literal: &LiteralValue) -> Typed {
-    let (kind, size) = match literal {
-        LiteralValue::Boolean(_) => (Type::Bool, None),
-        LiteralValue::Bytes(bytes) => (Type::Bytes, Some(bytes.inner().len())),
-        LiteralValue::Double(_) => (Type::Double, None),
-        LiteralValue::Int(_) => (Type::Int, None),
-        LiteralValue::Null => (Type::Null, None),
-        LiteralValue::String(text) => (Type::String, Some(text.inner().chars().count())),
-        LiteralValue::UInt(_) => (Type::Uint, None),
-    };
-    Typed::new(kind, Range::ZERO).sized(size.map(|size| Range::fixed(size as u64)))
-}
-
-/// Whether values of a type that is no declared place hold lists whose order means nothing.
-fn hides_unordered(kind: &Type) -> bool {
-    match kind {
-        Type::List(item) | Type::Optional(item) => match &**item {
-            Type::Object(decl) => decl.has_unordered(),
-            item => hides_unordered(item),
-        },
-        Type::Map(_, value) => match &**value {
-            Type::Object(decl) => decl.has_unordered(),
-            value => hides_unordered(value),
-        },
-        _ => false,
     }
 }

@@ -1,7 +1,8 @@
 //! Bounds on expressions that keep recursion within a thread's stack.
 
-use cel::common::ast::{EntryExpr, Expr};
 use cel::parser::Expression;
+
+use super::visit::children;
 
 /// The most characters of an expression, as upstream has it.
 const MAX_CHARACTERS: usize = 100_000;
@@ -42,41 +43,12 @@ pub(super) fn check_levels(expression: &Expression) -> Result<(), String> {
 }
 
 fn levels(expression: &Expression) -> usize {
-    let deepest = |expressions: &[&Expression]| {
-        expressions
-            .iter()
-            .map(|expression| levels(expression))
-            .max()
-    };
-    let below = match &expression.expr {
-        Expr::Call(call) => {
-            let parts: Vec<&Expression> = call
-                .target
-                .as_deref()
-                .into_iter()
-                .chain(&call.args)
-                .collect();
-            deepest(&parts)
-        }
-        Expr::Select(select) => Some(levels(&select.operand)),
-        Expr::List(list) => deepest(&list.elements.iter().collect::<Vec<_>>()),
-        Expr::Map(map) => {
-            let pairs = map.entries.iter().flat_map(|entry| match &entry.expr {
-                EntryExpr::MapEntry(pair) => vec![&pair.key, &pair.value],
-                EntryExpr::StructField(field) => vec![&field.value],
-            });
-            deepest(&pairs.collect::<Vec<_>>())
-        }
-        Expr::Comprehension(it) => deepest(&[
-            &it.iter_range,
-            &it.accu_init,
-            &it.loop_cond,
-            &it.loop_step,
-            &it.result,
-        ]),
-        Expr::Struct(_) | Expr::Ident(_) | Expr::Literal(_) | Expr::Unspecified => None,
-    };
-    below.unwrap_or(0) + 1
+    children(expression)
+        .into_iter()
+        .map(levels)
+        .max()
+        .unwrap_or(0)
+        + 1
 }
 
 /// Runs what parses schemas where there is stack enough for it; waits for the result.

@@ -5,23 +5,19 @@
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
+use cel::Value;
 use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue};
-use cel::objects::{Key, KeyRef, Map, OptionalValue};
+use cel::objects::{Key, KeyRef, Map};
 use cel::parser::Expression;
-use cel::{Context, Value};
-use kube_cel::KubeCelExt;
 
 use super::equality::equal_declared;
+use super::functions::{function, type_value};
+use super::operators::{arithmetic, compare, contains, index, key, key_value};
+use super::regexes::Regexes;
 use super::signatures;
 use super::types::Decl;
-
-/// The functions of the libraries, made once.
-static FUNCTIONS: LazyLock<Context<'static>> = LazyLock::new(|| Context::default().with_all());
-
-/// Marks the value of a type, which no string of an object is like.
-const TYPE_MARK: char = '\0';
 
 /// Why an expression has no value.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -34,11 +30,12 @@ pub(super) enum Fault {
     Budget,
 }
 
-fn failed(text: impl Into<String>) -> Fault {
+pub(super) fn failed(text: impl Into<String>) -> Fault {
     Fault::Failed(text.into())
 }
 
-type Outcome = Result<Value, Fault>;
+/// A value, or why there is none.
+pub(super) type Outcome = Result<Value, Fault>;
 
 /// One evaluation.
 pub(super) struct Evaluation<'a> {
@@ -48,6 +45,8 @@ pub(super) struct Evaluation<'a> {
     pub(super) old: Option<Value>,
     /// The comparisons in which the order of some lists means nothing.
     pub(super) unordered: &'a HashMap<u64, Arc<Decl>>,
+    /// The patterns that the expression holds.
+    pub(super) regexes: &'a Regexes,
     /// How many more steps may be taken.
     pub(super) budget: &'a mut u64,
     /// The variables of macros, innermost last; an accumulator may hold an error.
@@ -165,6 +164,9 @@ impl<'a> Evaluation<'a> {
         {
             return outcome;
         }
+        if let Some(outcome) = self.regexes.call(name, target.as_ref(), &args) {
+            return outcome;
+        }
         match library {
             Some(library) => function(&format!("{library}.{name}"), None, args),
             None => function(name, target, args),
@@ -273,244 +275,4 @@ fn literal_value(literal: &LiteralValue) -> Value {
         LiteralValue::String(text) => Value::String(Arc::new(text.inner().to_owned())),
         LiteralValue::UInt(uint) => Value::UInt(*uint.inner()),
     }
-}
-
-fn type_value(name: &str) -> Value {
-    Value::String(Arc::new(format!("{TYPE_MARK}{name}")))
-}
-
-fn type_of(value: &Value) -> Value {
-    type_value(match value {
-        Value::List(_) => "list",
-        Value::Map(_) => "map",
-        Value::Int(_) => "int",
-        Value::UInt(_) => "uint",
-        Value::Float(_) => "double",
-        Value::String(_) => "string",
-        Value::Bytes(_) => "bytes",
-        Value::Bool(_) => "bool",
-        Value::Duration(_) => "duration",
-        Value::Timestamp(_) => "timestamp",
-        Value::Null => "null_type",
-        Value::Opaque(_) | Value::Function(..) => "opaque",
-    })
-}
-
-fn key(value: &Value) -> Result<Key, Fault> {
-    Ok(match value {
-        Value::Int(int) => Key::Int(*int),
-        Value::UInt(uint) => Key::Uint(*uint),
-        Value::Bool(flag) => Key::Bool(*flag),
-        Value::String(text) => Key::String(Arc::clone(text)),
-        _ => return Err(failed("unsupported key type")),
-    })
-}
-
-fn key_value(key: Key) -> Value {
-    match key {
-        Key::Int(int) => Value::Int(int),
-        Key::Uint(uint) => Value::UInt(uint),
-        Key::Bool(flag) => Value::Bool(flag),
-        Key::String(text) => Value::String(text),
-    }
-}
-
-fn compare(left: &Value, right: &Value) -> Result<Ordering, Fault> {
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "comparing an integer with a float is inexact by nature"
-    )]
-    let order = match (left, right) {
-        (Value::Bool(left), Value::Bool(right)) => Some(left.cmp(right)),
-        (Value::Int(left), Value::Int(right)) => Some(left.cmp(right)),
-        (Value::UInt(left), Value::UInt(right)) => Some(left.cmp(right)),
-        (Value::Float(left), Value::Float(right)) => left.partial_cmp(right),
-        (Value::Int(left), Value::Float(right)) => (*left as f64).partial_cmp(right),
-        (Value::Float(left), Value::Int(right)) => left.partial_cmp(&(*right as f64)),
-        (Value::String(left), Value::String(right)) => Some(left.cmp(right)),
-        (Value::Timestamp(left), Value::Timestamp(right)) => Some(left.cmp(right)),
-        (Value::Duration(left), Value::Duration(right)) => Some(left.cmp(right)),
-        _ => None,
-    };
-    order.ok_or_else(|| failed("no such overload"))
-}
-
-fn contains(item: &Value, container: &Value) -> Outcome {
-    match container {
-        Value::List(items) => Ok(Value::Bool(items.contains(item))),
-        Value::Map(map) => Ok(Value::Bool(map.get(&key(item)?).is_some())),
-        _ => Err(failed("no such overload")),
-    }
-}
-
-fn index(container: &Value, index: &Value) -> Outcome {
-    match (container, index) {
-        (Value::List(items), Value::Int(position)) => {
-            let found = usize::try_from(*position)
-                .ok()
-                .and_then(|position| items.get(position));
-            found
-                .cloned()
-                .ok_or_else(|| failed(format!("index out of bounds: {position}")))
-        }
-        (Value::Map(map), index) => {
-            let shown = || match index {
-                Value::String(text) => text.to_string(),
-                other => format!("{other:?}"),
-            };
-            map.get(&key(index)?)
-                .cloned()
-                .ok_or_else(|| failed(format!("no such key: {}", shown())))
-        }
-        _ => Err(failed("no such overload")),
-    }
-}
-
-fn arithmetic(name: &str, left: Value, right: Value) -> Outcome {
-    if let (Value::Int(_) | Value::UInt(_), Value::Int(0) | Value::UInt(0)) = (&left, &right) {
-        match name {
-            "_/_" => return Err(failed("division by zero")),
-            "_%_" => return Err(failed("modulus by zero")),
-            _ => {}
-        }
-    }
-    let outcome = match (name, left, right) {
-        ("_+_", Value::Bytes(left), Value::Bytes(right)) => {
-            return Ok(Value::Bytes(Arc::new(
-                left.iter().chain(right.iter()).copied().collect(),
-            )));
-        }
-        ("_+_", left, right) => left + right,
-        ("_-_", left, right) => left - right,
-        ("_*_", left, right) => left * right,
-        ("_/_", left, right) => left / right,
-        (_, left, right) => left % right,
-    };
-    outcome.map_err(|error| match error {
-        cel::ExecutionError::Overflow(..) => failed("integer overflow"),
-        other => failed(other.to_string()),
-    })
-}
-
-fn optional(value: &Value) -> Option<&OptionalValue> {
-    match value {
-        Value::Opaque(opaque) => opaque.downcast_ref::<OptionalValue>(),
-        _ => None,
-    }
-}
-
-/// A function that is neither operator nor macro.
-fn function(name: &str, target: Option<Value>, args: Vec<Value>) -> Outcome {
-    match (name, &target, args.as_slice()) {
-        ("size", Some(value), []) | ("size", None, [value]) => size(value),
-        ("dyn", None, [value]) => Ok(value.clone()),
-        ("type", None, [value]) => Ok(type_of(value)),
-        ("!_", None, [Value::Bool(flag)]) => Ok(Value::Bool(!flag)),
-        ("-_", None, [Value::Int(int)]) => int
-            .checked_neg()
-            .map(Value::Int)
-            .ok_or_else(|| failed("integer overflow")),
-        ("-_", None, [Value::Float(float)]) => Ok(Value::Float(-float)),
-        ("bool", None, [Value::Bool(flag)]) => Ok(Value::Bool(*flag)),
-        ("bool", None, [Value::String(text)]) => match text.as_str() {
-            "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(Value::Bool(true)),
-            "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(Value::Bool(false)),
-            _ => Err(failed("type conversion error from 'string' to 'bool'")),
-        },
-        ("string", None, [Value::Bool(flag)]) => Ok(Value::String(Arc::new(flag.to_string()))),
-        ("string", None, [Value::Duration(duration)]) => {
-            let nanos = duration.num_nanoseconds().ok_or_else(|| failed("range"))?;
-            Ok(Value::String(Arc::new(seconds(nanos))))
-        }
-        ("string", None, [Value::Timestamp(time)]) => {
-            let nanos =
-                i32::try_from(time.timestamp_subsec_nanos()).map_err(|_| failed("range"))?;
-            let time = jiff::Timestamp::new(time.timestamp(), nanos)
-                .map_err(|error| failed(error.to_string()))?;
-            Ok(Value::String(Arc::new(time.to_string())))
-        }
-        ("timestamp", None, [time @ Value::Timestamp(_)]) => Ok(time.clone()),
-        ("duration", None, [duration @ Value::Duration(_)]) => Ok(duration.clone()),
-        ("int", None, [Value::Timestamp(time)]) => Ok(Value::Int(time.timestamp())),
-        ("hasValue", Some(value), []) => Ok(Value::Bool(of(value)?.value().is_some())),
-        ("value", Some(value), []) => of(value)?
-            .value()
-            .cloned()
-            .ok_or_else(|| failed("optional.none() dereference")),
-        ("orValue", Some(value), [other]) => Ok(of(value)?.value().unwrap_or(other).clone()),
-        ("or", Some(value), [other]) => Ok(if of(value)?.value().is_some() {
-            value
-        } else {
-            other
-        }
-        .clone()),
-        ("optional.of", None, [value]) => {
-            Ok(Value::Opaque(Arc::new(OptionalValue::of(value.clone()))))
-        }
-        ("optional.none", None, []) => Ok(Value::Opaque(Arc::new(OptionalValue::none()))),
-        ("matches", Some(Value::String(text)), [Value::String(pattern)])
-        | ("matches", None, [Value::String(text), Value::String(pattern)]) => {
-            let regex = regex::Regex::new(pattern).map_err(|error| failed(error.to_string()))?;
-            Ok(Value::Bool(regex.is_match(text)))
-        }
-        _ => library(name, target, args),
-    }
-}
-
-/// Nanoseconds as seconds, with as many digits as it takes: `90s`, `1.5s`.
-fn seconds(nanos: i64) -> String {
-    const SECOND: u64 = 1_000_000_000;
-    let sign = if nanos < 0 { "-" } else { "" };
-    let (whole, rest) = (nanos.unsigned_abs() / SECOND, nanos.unsigned_abs() % SECOND);
-    let fraction = format!(".{rest:09}");
-    let fraction = fraction.trim_end_matches('0').trim_end_matches('.');
-    format!("{sign}{whole}{fraction}s")
-}
-
-fn of(value: &Value) -> Result<&OptionalValue, Fault> {
-    optional(value).ok_or_else(|| failed("no such overload"))
-}
-
-fn size(value: &Value) -> Outcome {
-    let size = match value {
-        Value::String(text) => text.chars().count(),
-        Value::Bytes(bytes) => bytes.len(),
-        Value::List(items) => items.len(),
-        Value::Map(map) => map.map.len(),
-        _ => return Err(failed("no such overload")),
-    };
-    i64::try_from(size)
-        .map(Value::Int)
-        .map_err(|_| failed("integer overflow"))
-}
-
-/// Calls a function of the libraries: they take expressions, so the values go in as variables.
-pub(super) fn library(name: &str, target: Option<Value>, args: Vec<Value>) -> Outcome {
-    let ident = |name: String| IdedExpr {
-        id: 0,
-        expr: Expr::Ident(name),
-    };
-    let mut scope = FUNCTIONS.new_inner_scope();
-    let mut call = CallExpr {
-        func_name: name.to_owned(),
-        target: None,
-        args: Vec::with_capacity(args.len()),
-    };
-    if let Some(target) = target {
-        scope.add_variable_from_value("@target", target);
-        call.target = Some(Box::new(ident("@target".to_owned())));
-    }
-    for (index, arg) in args.into_iter().enumerate() {
-        let name = format!("@{index}");
-        scope.add_variable_from_value(name.clone(), arg);
-        call.args.push(ident(name));
-    }
-    let call = IdedExpr {
-        id: 0,
-        expr: Expr::Call(call),
-    };
-    Value::resolve(&call, &scope).map_err(|error| match error {
-        cel::ExecutionError::FunctionError { message, .. } => failed(message),
-        other => failed(other.to_string()),
-    })
 }

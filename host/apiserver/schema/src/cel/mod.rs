@@ -12,12 +12,18 @@ mod equality;
 mod escape;
 mod evaluate;
 mod field_path;
+mod functions;
 mod judge;
+mod operators;
+mod orderless;
 mod program;
+mod regexes;
 mod signatures;
+mod typed;
 mod types;
 mod unify;
 mod value;
+mod visit;
 
 pub(crate) use compile::{Compiler, Place, Rule};
 pub(crate) use depth::on_parser_stack;

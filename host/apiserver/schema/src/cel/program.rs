@@ -10,6 +10,7 @@ use cel::parser::{Expression, ParseErrors, Parser};
 use super::check::{self, Mistake, Scope};
 use super::depth;
 use super::evaluate::{Evaluation, Fault};
+use super::regexes::Regexes;
 use super::types::{Decl, Type};
 
 /// An expression ready to be carried out.
@@ -17,6 +18,7 @@ use super::types::{Decl, Type};
 pub(super) struct Program {
     expression: Expression,
     unordered: HashMap<u64, Arc<Decl>>,
+    regexes: Regexes,
     pub(super) kind: Type,
     pub(super) max_cost: u64,
     pub(super) uses_old: bool,
@@ -30,9 +32,11 @@ impl Program {
         depth::check_levels(&expression)?;
         let checked =
             check::check(&expression, scope).map_err(|mistakes| explain(source, &mistakes))?;
+        let regexes = Regexes::of(&expression)?;
         Ok(Self {
             expression,
             unordered: checked.unordered,
+            regexes,
             kind: checked.kind,
             max_cost: checked.max_cost,
             uses_old: checked.uses_old,
@@ -52,6 +56,7 @@ impl Program {
                 value,
                 old,
                 unordered: &self.unordered,
+                regexes: &self.regexes,
                 budget,
                 locals: Vec::new(),
             }

@@ -10,7 +10,7 @@ use cel::objects::{Key, Map};
 use serde_json::Value as Json;
 
 use super::escape::escape;
-use super::evaluate::library;
+use super::functions::library;
 use crate::formats::parse_duration;
 use crate::node::{Node, Type};
 use crate::pruning::META_FIELDS;

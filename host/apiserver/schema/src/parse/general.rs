@@ -1,20 +1,12 @@
 //! The checks on every schema of a definition, structural or not.
 
-use serde_json::Value;
-
-use super::props::{Items, Props, RuleProps};
+use super::props::{AdditionalProps, Items, Props};
+use super::{lists, rule_texts};
 use crate::error::FieldError;
 use crate::formats::Format;
 use crate::node::Type;
 use crate::path::Path;
 use crate::pruning::META_FIELDS;
-
-const RULE_REASONS: [&str; 4] = [
-    "FieldValueDuplicate",
-    "FieldValueForbidden",
-    "FieldValueInvalid",
-    "FieldValueRequired",
-];
 
 /// What the place of a schema forbids in it.
 #[derive(Clone, Copy, Default)]
@@ -113,9 +105,9 @@ pub(super) fn check(props: &Props<'_>, path: &Path<'_>) -> Vec<FieldError> {
 
 fn visit(props: &Props<'_>, path: &Path<'_>, place: Place<'_>, errors: &mut Vec<FieldError>) {
     keywords(props, path, place, errors);
-    lists_and_maps(props, path, errors);
+    lists::check(props, path, errors);
     for (index, rule) in props.rules.iter().enumerate() {
-        rule_texts(
+        rule_texts::check(
             rule,
             &path.field("x-kubernetes-validations").index(index),
             errors,
@@ -203,10 +195,7 @@ fn keywords(props: &Props<'_>, path: &Path<'_>, place: Place<'_>, errors: &mut V
             "uniqueItems cannot be set to true since the runtime complexity becomes quadratic",
         );
     }
-    let additional_true = matches!(
-        props.additional,
-        Some(super::props::AdditionalProps::Allowed(true))
-    );
+    let additional_true = matches!(props.additional, Some(AdditionalProps::Allowed(true)));
     if props.additional.is_some() && !additional_true && !props.properties.is_empty() {
         forbid(
             "additionalProperties",
@@ -242,228 +231,6 @@ fn bounds(props: &Props<'_>, path: &Path<'_>, errors: &mut Vec<FieldError>) {
             path.field("multipleOf"),
             factor.clone(),
             "must be greater than 0",
-        ));
-    }
-}
-
-fn expect_type(
-    props: &Props<'_>,
-    path: &Path<'_>,
-    kind: &str,
-    because: &str,
-    errors: &mut Vec<FieldError>,
-) -> bool {
-    let field = path.field("type");
-    let detail = format!("must be {kind} if {because}");
-    if props.kind.is_empty() {
-        errors.push(FieldError::required(field, detail));
-    } else if props.kind != kind {
-        errors.push(FieldError::invalid(field, props.kind, detail));
-    }
-    props.kind == kind
-}
-
-fn lists_and_maps(props: &Props<'_>, path: &Path<'_>, errors: &mut Vec<FieldError>) {
-    if let Some(map_type) = props.map_type {
-        expect_type(
-            props,
-            path,
-            "object",
-            "x-kubernetes-map-type is specified",
-            errors,
-        );
-        if !["atomic", "granular"].contains(&map_type) {
-            let field = path.field("x-kubernetes-map-type");
-            errors.push(FieldError::unsupported(
-                field,
-                map_type,
-                &["atomic", "granular"],
-            ));
-        }
-    }
-    let field = path.field("x-kubernetes-list-type");
-    if !props.list_map_keys.is_empty() && props.list_type != Some("map") {
-        let detail = "must be map if x-kubernetes-list-map-keys is non-empty";
-        errors.push(match props.list_type {
-            None => FieldError::required(field, detail),
-            Some(other) => FieldError::invalid(field, other, detail),
-        });
-    }
-    let Some(list_type) = props.list_type else {
-        return;
-    };
-    let is_list = expect_type(
-        props,
-        path,
-        "array",
-        "x-kubernetes-list-type is specified",
-        errors,
-    );
-    if !["atomic", "set", "map"].contains(&list_type) {
-        errors.push(FieldError::unsupported(
-            field,
-            list_type,
-            &["atomic", "set", "map"],
-        ));
-    }
-    let items = path.field("items");
-    if let Some(item) = props.item().filter(|_| list_type == "set" && is_list) {
-        atomic_item(item, &items, errors);
-    }
-    if list_type == "map" {
-        map_list(props, path, errors);
-    }
-    if let Some(item) = props
-        .item()
-        .filter(|item| item.nullable && ["set", "map"].contains(&list_type))
-    {
-        debug_assert!(item.nullable);
-        let detail = format!("cannot be nullable when x-kubernetes-list-type is {list_type}");
-        errors.push(FieldError::forbidden(items.field("nullable"), detail));
-    }
-}
-
-fn atomic_item(item: &Props<'_>, path: &Path<'_>, errors: &mut Vec<FieldError>) {
-    let detail = "must be atomic as item of a list with x-kubernetes-list-type=set";
-    // Upstream shows the list type of the item in both cases.
-    let shown = item.list_type.map_or(Value::Null, Value::from);
-    if item.kind == "array"
-        && item
-            .list_type
-            .is_some_and(|list_type| list_type != "atomic")
-    {
-        errors.push(FieldError::invalid(
-            path.field("x-kubernetes-list-type"),
-            shown,
-            detail,
-        ));
-    } else if item.kind == "object" && item.map_type != Some("atomic") {
-        errors.push(FieldError::invalid(
-            path.field("x-kubernetes-map-type"),
-            shown,
-            detail,
-        ));
-    }
-}
-
-fn map_list(props: &Props<'_>, path: &Path<'_>, errors: &mut Vec<FieldError>) {
-    let keys_field = path.field("x-kubernetes-list-map-keys");
-    let items = path.field("items");
-    if props.list_map_keys.is_empty() {
-        errors.push(FieldError::required(
-            keys_field,
-            "must not be empty if x-kubernetes-list-type is map",
-        ));
-    }
-    let Some(item) = props.item() else {
-        if props.items.is_none() {
-            errors.push(FieldError::required(
-                items,
-                "must have a schema if x-kubernetes-list-type is map",
-            ));
-        }
-        return;
-    };
-    if item.kind != "object" {
-        let detail = "must be object if parent array's x-kubernetes-list-type is map";
-        errors.push(FieldError::invalid(items.field("type"), item.kind, detail));
-        return;
-    }
-    let properties = items.field("properties");
-    let shown = || Value::from(props.list_map_keys.clone());
-    for (index, &key) in props.list_map_keys.iter().enumerate() {
-        if props
-            .list_map_keys
-            .iter()
-            .take(index)
-            .any(|&earlier| earlier == key)
-        {
-            errors.push(FieldError::invalid(
-                keys_field,
-                shown(),
-                "must not contain duplicate entries",
-            ));
-        }
-        let Some(property) = item.properties.get(key) else {
-            errors.push(FieldError::invalid(
-                keys_field,
-                shown(),
-                "entries must all be names of item properties",
-            ));
-            continue;
-        };
-        let field = properties.key(key);
-        if property.kind == "array" || property.kind == "object" {
-            let detail = "must be a scalar type if parent array's x-kubernetes-list-type is map";
-            errors.push(FieldError::invalid(field.field("type"), item.kind, detail));
-        }
-        let in_keys = "this property is in x-kubernetes-list-map-keys, so it";
-        if !item.required.contains(&key) && property.default.is_none_or(Value::is_null) {
-            let detail = format!("{in_keys} must have a default or be a required property");
-            errors.push(FieldError::required(field.field("default"), detail));
-        }
-        if property.nullable {
-            errors.push(FieldError::forbidden(
-                field.field("nullable"),
-                format!("{in_keys} cannot be nullable"),
-            ));
-        }
-    }
-}
-
-fn rule_texts(rule: &RuleProps<'_>, path: &Path<'_>, errors: &mut Vec<FieldError>) {
-    let has_line_break = |text: &str| text.contains(['\n', '\r']);
-    let message = path.field("message");
-    let trimmed = rule.message.trim();
-    if rule.rule.trim().is_empty() {
-        errors.push(FieldError::required(
-            path.field("rule"),
-            "rule is not specified",
-        ));
-    } else if !rule.message.is_empty() && trimmed.is_empty() {
-        errors.push(FieldError::invalid(
-            message,
-            rule.message,
-            "must be non-empty if specified",
-        ));
-    } else if has_line_break(trimmed) {
-        errors.push(FieldError::invalid(
-            message,
-            rule.message,
-            "must not contain line breaks",
-        ));
-    } else if has_line_break(rule.rule.trim()) && trimmed.is_empty() {
-        errors.push(FieldError::required(
-            message,
-            "message must be specified if rule contains line breaks",
-        ));
-    }
-    if !rule.message_expression.is_empty() && rule.message_expression.trim().is_empty() {
-        errors.push(FieldError::required(
-            path.field("messageExpression"),
-            "must be non-empty if specified",
-        ));
-    }
-    if let Some(reason) = rule.reason.filter(|reason| !RULE_REASONS.contains(reason)) {
-        errors.push(FieldError::unsupported(
-            path.field("reason"),
-            reason,
-            &RULE_REASONS,
-        ));
-    }
-    let field_path = path.field("fieldPath");
-    if !rule.field_path.is_empty() && rule.field_path.trim().is_empty() {
-        errors.push(FieldError::invalid(
-            field_path,
-            rule.field_path,
-            "must be non-empty if specified",
-        ));
-    }
-    if has_line_break(rule.field_path) {
-        errors.push(FieldError::invalid(
-            field_path,
-            rule.field_path,
-            "must not contain line breaks",
         ));
     }
 }

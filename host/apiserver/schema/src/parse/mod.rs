@@ -7,7 +7,9 @@ mod compile;
 mod defaults;
 mod general;
 mod keywords;
+mod lists;
 mod props;
+mod rule_texts;
 mod structural;
 
 use serde_json::Value;

@@ -169,4 +169,36 @@ fn check_metadata(metadata: &Map<String, Value>, path: &Path<'_>, errors: &mut V
             ));
         }
     }
+    let owners = path.field("ownerReferences");
+    for (index, owner) in metadata
+        .get("ownerReferences")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .enumerate()
+    {
+        check_owner(owner, &owners.index(index), errors);
+    }
+}
+
+fn check_owner(owner: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+    let text = |name: &str| owner.get(name).and_then(Value::as_str).unwrap_or_default();
+    let version = text("apiVersion");
+    if version.rsplit('/').next().is_none_or(str::is_empty) {
+        errors.push(FieldError::invalid(
+            path.field("apiVersion"),
+            version,
+            "version must not be empty",
+        ));
+    }
+    for name in ["kind", "name", "uid"]
+        .into_iter()
+        .filter(|name| text(name).is_empty())
+    {
+        errors.push(FieldError::invalid(
+            path.field(name),
+            "",
+            "must not be empty",
+        ));
+    }
 }

@@ -1,0 +1,105 @@
+//! Operators, on values.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use cel::Value;
+use cel::objects::Key;
+
+use super::evaluate::{Fault, Outcome, failed};
+
+pub(super) fn key(value: &Value) -> Result<Key, Fault> {
+    Ok(match value {
+        Value::Int(int) => Key::Int(*int),
+        Value::UInt(uint) => Key::Uint(*uint),
+        Value::Bool(flag) => Key::Bool(*flag),
+        Value::String(text) => Key::String(Arc::clone(text)),
+        _ => return Err(failed("unsupported key type")),
+    })
+}
+
+pub(super) fn key_value(key: Key) -> Value {
+    match key {
+        Key::Int(int) => Value::Int(int),
+        Key::Uint(uint) => Value::UInt(uint),
+        Key::Bool(flag) => Value::Bool(flag),
+        Key::String(text) => Value::String(text),
+    }
+}
+
+pub(super) fn compare(left: &Value, right: &Value) -> Result<Ordering, Fault> {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "comparing an integer with a float is inexact by nature"
+    )]
+    let order = match (left, right) {
+        (Value::Bool(left), Value::Bool(right)) => Some(left.cmp(right)),
+        (Value::Int(left), Value::Int(right)) => Some(left.cmp(right)),
+        (Value::UInt(left), Value::UInt(right)) => Some(left.cmp(right)),
+        (Value::Float(left), Value::Float(right)) => left.partial_cmp(right),
+        (Value::Int(left), Value::Float(right)) => (*left as f64).partial_cmp(right),
+        (Value::Float(left), Value::Int(right)) => left.partial_cmp(&(*right as f64)),
+        (Value::String(left), Value::String(right)) => Some(left.cmp(right)),
+        (Value::Timestamp(left), Value::Timestamp(right)) => Some(left.cmp(right)),
+        (Value::Duration(left), Value::Duration(right)) => Some(left.cmp(right)),
+        _ => None,
+    };
+    order.ok_or_else(|| failed("no such overload"))
+}
+
+pub(super) fn contains(item: &Value, container: &Value) -> Outcome {
+    match container {
+        Value::List(items) => Ok(Value::Bool(items.contains(item))),
+        Value::Map(map) => Ok(Value::Bool(map.get(&key(item)?).is_some())),
+        _ => Err(failed("no such overload")),
+    }
+}
+
+pub(super) fn index(container: &Value, index: &Value) -> Outcome {
+    match (container, index) {
+        (Value::List(items), Value::Int(position)) => {
+            let found = usize::try_from(*position)
+                .ok()
+                .and_then(|position| items.get(position));
+            found
+                .cloned()
+                .ok_or_else(|| failed(format!("index out of bounds: {position}")))
+        }
+        (Value::Map(map), index) => {
+            let shown = || match index {
+                Value::String(text) => text.to_string(),
+                other => format!("{other:?}"),
+            };
+            map.get(&key(index)?)
+                .cloned()
+                .ok_or_else(|| failed(format!("no such key: {}", shown())))
+        }
+        _ => Err(failed("no such overload")),
+    }
+}
+
+pub(super) fn arithmetic(name: &str, left: Value, right: Value) -> Outcome {
+    if let (Value::Int(_) | Value::UInt(_), Value::Int(0) | Value::UInt(0)) = (&left, &right) {
+        match name {
+            "_/_" => return Err(failed("division by zero")),
+            "_%_" => return Err(failed("modulus by zero")),
+            _ => {}
+        }
+    }
+    let outcome = match (name, left, right) {
+        ("_+_", Value::Bytes(left), Value::Bytes(right)) => {
+            return Ok(Value::Bytes(Arc::new(
+                left.iter().chain(right.iter()).copied().collect(),
+            )));
+        }
+        ("_+_", left, right) => left + right,
+        ("_-_", left, right) => left - right,
+        ("_*_", left, right) => left * right,
+        ("_/_", left, right) => left / right,
+        (_, left, right) => left % right,
+    };
+    outcome.map_err(|error| match error {
+        cel::ExecutionError::Overflow(..) => failed("integer overflow"),
+        other => failed(other.to_string()),
+    })
+}

@@ -1,0 +1,216 @@
+//! From RE2's syntax to that of the `regex` crate.
+
+use std::iter::Peekable;
+use std::str::CharIndices;
+
+/// The most repetitions that RE2 takes.
+const MAX_REPEAT: u32 = 1000;
+
+/// The same pattern in the other syntax, or what is wrong with it.
+pub(super) fn translate(pattern: &str) -> Result<String, String> {
+    let mut translation = Translation {
+        pattern,
+        chars: pattern.char_indices().peekable(),
+        out: String::new(),
+    };
+    translation.run()?;
+    Ok(translation.out)
+}
+
+struct Translation<'a> {
+    pattern: &'a str,
+    chars: Peekable<CharIndices<'a>>,
+    out: String,
+}
+
+impl Translation<'_> {
+    fn rest(&mut self) -> &str {
+        let at = self.chars.peek().map_or(self.pattern.len(), |(at, _)| *at);
+        self.pattern.get(at..).unwrap_or_default()
+    }
+
+    fn skip(&mut self, characters: usize) {
+        for _ in 0..characters {
+            self.chars.next();
+        }
+    }
+
+    fn run(&mut self) -> Result<(), String> {
+        while let Some((_, c)) = self.chars.next() {
+            match c {
+                '\\' => self.escape(false)?,
+                '[' => self.class()?,
+                '(' => self.group()?,
+                '{' => self.repetition()?,
+                c => self.out.push(c),
+            }
+        }
+        Ok(())
+    }
+
+    /// What follows a backslash, in a class or not.
+    fn escape(&mut self, class: bool) -> Result<(), String> {
+        let Some((_, c)) = self.chars.next() else {
+            return Err("trailing backslash at end of expression: ``".to_owned());
+        };
+        let (inner, negated) = match c {
+            'd' | 'D' => ("0-9", c == 'D'),
+            'w' | 'W' => ("0-9A-Za-z_", c == 'W'),
+            's' | 'S' => ("\\t\\n\\x0c\\r ", c == 'S'),
+            'b' | 'B' if !class => {
+                self.out.push_str(&format!("(?-u:\\{c})"));
+                return Ok(());
+            }
+            'Q' if !class => {
+                self.quoted();
+                return Ok(());
+            }
+            '0'..='7' => return self.octal(c),
+            'a' | 'f' | 'n' | 'r' | 't' | 'v' | 'x' | 'p' | 'P' => {
+                self.out.extend(['\\', c]);
+                // The braces of a code or a name are no repetition.
+                if matches!(c, 'x' | 'p' | 'P') && self.rest().starts_with('{') {
+                    let named = self
+                        .rest()
+                        .split_inclusive('}')
+                        .next()
+                        .unwrap_or_default()
+                        .to_owned();
+                    self.skip(named.chars().count());
+                    self.out.push_str(&named);
+                }
+                return Ok(());
+            }
+            'A' | 'z' if !class => {
+                self.out.extend(['\\', c]);
+                return Ok(());
+            }
+            c if c.is_ascii_punctuation() => {
+                // `\<` and `\>` are no characters in the other syntax.
+                self.out.extend((!matches!(c, '<' | '>')).then_some('\\'));
+                self.out.push(c);
+                return Ok(());
+            }
+            c => return Err(format!("invalid escape sequence: `\\{c}`")),
+        };
+        match (class, negated) {
+            (true, false) => self.out.push_str(inner),
+            (_, true) => self.out.push_str(&format!("[^{inner}]")),
+            (false, false) => self.out.push_str(&format!("[{inner}]")),
+        }
+        Ok(())
+    }
+
+    /// `\123`; one digit but zero alone would be a back-reference, which RE2 has not.
+    fn octal(&mut self, first: char) -> Result<(), String> {
+        let mut digits = String::from(first);
+        while let Some((_, digit @ '0'..='7')) =
+            self.chars.peek().copied().filter(|_| digits.len() < 3)
+        {
+            digits.push(digit);
+            self.skip(1);
+        }
+        if digits.len() == 1 && first != '0' {
+            return Err(format!("invalid escape sequence: `\\{first}`"));
+        }
+        let code = u32::from_str_radix(&digits, 8)
+            .map_err(|_| format!("invalid escape sequence: `\\{digits}`"))?;
+        self.out.push_str(&format!("\\x{{{code:x}}}"));
+        Ok(())
+    }
+
+    /// Characters between `\Q` and `\E`, or the end, stand for themselves.
+    fn quoted(&mut self) {
+        let rest = self.rest();
+        let text = rest
+            .split_once("\\E")
+            .map_or(rest, |(text, _)| text)
+            .to_owned();
+        self.skip(text.chars().count() + 2);
+        self.out.push_str(&regex::escape(&text));
+    }
+
+    fn class(&mut self) -> Result<(), String> {
+        self.out.push('[');
+        if self.rest().starts_with('^') {
+            self.skip(1);
+            self.out.push('^');
+        }
+        let mut first = true;
+        while let Some((_, c)) = self.chars.next() {
+            match c {
+                ']' if !first => {
+                    self.out.push(']');
+                    return Ok(());
+                }
+                '[' if self.rest().starts_with(':') && self.rest().contains(":]") => {
+                    let name = self
+                        .rest()
+                        .split_once(":]")
+                        .map(|(name, _)| format!("{name}:]"))
+                        .unwrap_or_default();
+                    self.skip(name.chars().count());
+                    self.out.push('[');
+                    self.out.push_str(&name);
+                }
+                '\\' => self.escape(true)?,
+                '-' => {
+                    self.out.push('-');
+                    if self.rest().starts_with('-') {
+                        self.skip(1);
+                        self.out.push_str("\\-");
+                    }
+                }
+                '[' | ']' | '&' | '~' | '^' => self.out.extend(['\\', c]),
+                c => self.out.push(c),
+            }
+            first = false;
+        }
+        Err(format!("missing closing ]: `{}`", self.pattern))
+    }
+
+    /// What follows an opening parenthesis: RE2 has fewer kinds of groups.
+    fn group(&mut self) -> Result<(), String> {
+        self.out.push('(');
+        let Some(rest) = self.rest().strip_prefix('?').map(ToOwned::to_owned) else {
+            return Ok(());
+        };
+        let named = rest.starts_with("P<")
+            || rest.starts_with('<') && !rest.starts_with("<=") && !rest.starts_with("<!");
+        if named {
+            return Ok(());
+        }
+        let flags: String = rest.chars().take_while(|c| "imsU-".contains(*c)).collect();
+        let ends = rest
+            .get(flags.len()..)
+            .is_some_and(|rest| rest.starts_with([':', ')']));
+        if !ends {
+            let shown: String = rest.chars().take(1).collect();
+            return Err(format!("invalid or unsupported Perl syntax: `(?{shown}`"));
+        }
+        Ok(())
+    }
+
+    /// A brace begins a repetition only in three forms, and is a brace otherwise.
+    fn repetition(&mut self) -> Result<(), String> {
+        let counts = self
+            .rest()
+            .split_once('}')
+            .map(|(counts, _)| counts.to_owned())
+            .unwrap_or_default();
+        let (low, high) = counts.split_once(',').unwrap_or((&counts, ""));
+        let digits = |text: &str| text.chars().all(|c| c.is_ascii_digit());
+        if low.is_empty() || !digits(low) || !digits(high) {
+            self.out.push_str("\\{");
+            return Ok(());
+        }
+        let too_many = |text: &str| {
+            !text.is_empty() && text.parse().map_or(true, |count: u32| count > MAX_REPEAT)
+        };
+        if too_many(low) || too_many(high) {
+            return Err(format!("invalid repeat count: `{{{counts}}}`"));
+        }
+        self.out.push('{');
+        Ok(())
+    }
+}
