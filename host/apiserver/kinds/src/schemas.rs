@@ -47,12 +47,11 @@ enum Topology {
 }
 
 /// Type (without its package), field (empty for the type itself), topology.
-const TOPOLOGIES: [(&str, &str, Topology); 28] = [
+const TOPOLOGIES: [(&str, &str, Topology); 27] = [
     ("ObjectMeta", "finalizers", Topology::Set),
     ("ObjectMeta", "managedFields", Topology::AtomicList),
     ("ObjectMeta", "ownerReferences", Topology::Keyed("uid")),
     ("OwnerReference", "", Topology::AtomicMap),
-    ("LabelSelector", "", Topology::AtomicMap),
     ("DeleteOptions", "dryRun", Topology::AtomicList),
     ("StatusDetails", "causes", Topology::AtomicList),
     ("LocalObjectReference", "", Topology::AtomicMap),
@@ -253,7 +252,9 @@ fn wrap_references(schema: Value) -> Value {
                 .into_iter()
                 .map(|(k, v)| (k, wrap_references(v)))
                 .collect();
+            // A property may be called `$ref` too: only a text refers.
             if map.len() > 1
+                && map.get("$ref").is_some_and(Value::is_string)
                 && let Some(target) = map.remove("$ref")
             {
                 map.insert("allOf".into(), json!([{"$ref": target}]));

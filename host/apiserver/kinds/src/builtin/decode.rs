@@ -301,6 +301,9 @@ fn go_type(schema: &Value) -> String {
 
 /// What a null stands for as an item of a list or a value of a map.
 fn zero_of(schema: &Value) -> Value {
+    if schemas::reference(schema).is_some_and(|name| schemas::short_name(name) == "JSON") {
+        return Value::Null;
+    }
     match schema["type"].as_str() {
         Some("string") => Value::String(String::new()),
         Some("integer" | "number") => 0.into(),

@@ -48,9 +48,7 @@ pub(super) fn schema(kind: &Kind, given: &Value) -> Value {
             open
         }
     };
-    for inner in schema.values_mut() {
-        complete(inner);
-    }
+    complete(&mut schema);
     add_type_and_metadata(
         &mut schema,
         OBJECT_META,
@@ -64,31 +62,41 @@ pub(super) fn schema(kind: &Kind, given: &Value) -> Value {
 }
 
 /// Says in plain OpenAPI what extensions of Kubernetes mean, at any depth.
-fn complete(schema: &mut Value) {
-    match schema {
-        Value::Object(map) => {
-            // Defaults, examples and enums hold values, not schemas.
-            map.iter_mut()
-                .filter(|(key, _)| !matches!(key.as_str(), "default" | "example" | "enum"))
-                .for_each(|(_, inner)| complete(inner));
-            if map.get("x-kubernetes-int-or-string") == Some(&Value::Bool(true))
-                && !map.contains_key("anyOf")
-            {
-                map.insert(
-                    "anyOf".into(),
-                    json!([{"type": "integer"}, {"type": "string"}]),
-                );
-            }
-            if map.get("x-kubernetes-embedded-resource") == Some(&Value::Bool(true)) {
-                add_type_and_metadata(
-                    map,
-                    OBJECT_META,
-                    schemas::field_description(MODEL, "metadata"),
-                );
-            }
+fn complete(schema: &mut Map<String, Value>) {
+    let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
+    for schema in properties
+        .into_iter()
+        .flat_map(Map::values_mut)
+        .filter_map(Value::as_object_mut)
+    {
+        complete_one(schema);
+    }
+    for key in ["items", "additionalProperties"] {
+        if let Some(Value::Object(schema)) = schema.get_mut(key) {
+            complete_one(schema);
         }
-        Value::Array(list) => list.iter_mut().for_each(complete),
-        _ => {}
+    }
+}
+
+fn complete_one(schema: &mut Map<String, Value>) {
+    complete(schema);
+    let on = |extension: &str| schema.get(extension) == Some(&Value::Bool(true));
+    let (either, embedded) = (
+        on("x-kubernetes-int-or-string"),
+        on("x-kubernetes-embedded-resource"),
+    );
+    if either && !schema.contains_key("anyOf") {
+        schema.insert(
+            "anyOf".into(),
+            json!([{"type": "integer"}, {"type": "string"}]),
+        );
+    }
+    if embedded {
+        add_type_and_metadata(
+            schema,
+            OBJECT_META,
+            schemas::field_description(MODEL, "metadata"),
+        );
     }
 }
 

@@ -11,6 +11,7 @@ fn boat() -> (Kind, Value) {
         "spec": {"type": "object", "properties": {
             "berth": {"x-kubernetes-int-or-string": true},
             "cargo": {"type": "object", "x-kubernetes-embedded-resource": true, "x-kubernetes-preserve-unknown-fields": true},
+            "default": {"type": "object", "additionalProperties": {"x-kubernetes-int-or-string": true}},
             "sails": {"type": "array", "default": [{"x-kubernetes-int-or-string": true}], "items": {"type": "object"}}}}}});
     (Kind::from_crd(&crd).remove(0), schema)
 }
@@ -173,6 +174,7 @@ fn the_schema_of_a_custom_resource_is_completed() {
         spec["berth"]["anyOf"],
         json!([{"type": "integer"}, {"type": "string"}])
     );
+    assert!(spec["default"]["additionalProperties"]["anyOf"].is_array());
     assert_eq!(
         spec["cargo"]["properties"]["metadata"]["allOf"],
         object_meta
