@@ -273,6 +273,11 @@ fn names_are_escaped() {
         .collect::<serde_json::Map<_, _>>()
         .into();
     judge(&schema, value, None, &[]);
+    let plain = ruled(
+        json!({"type": "object", "properties": {"namespace": {"type": "string"}}}),
+        json!([{"rule": "self.namespace == 'n' && has(self.namespace)"}]),
+    );
+    judge(&plain, json!({"namespace": "n"}), None, &[]);
     let nameless = ruled(
         json!({"type": "object", "properties": {"1a": {"type": "integer"}}}),
         json!([{"rule": "self.1a == 1"}]),

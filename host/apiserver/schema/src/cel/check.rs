@@ -1,6 +1,6 @@
 //! Types and costs of expressions, found before any object is judged.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use cel::common::ast::{
@@ -9,6 +9,7 @@ use cel::common::ast::{
 use cel::parser::Expression;
 
 use super::cost::{self, Operand, Range};
+use super::escape::reserved;
 use super::signatures::{self, Overload};
 use super::typed::{Typed, joined_item_size, literal_type};
 use super::types::{Decl, DeclKind, Type};
@@ -62,6 +63,11 @@ pub(super) fn check(expression: &Expression, scope: &Scope) -> Result<Checked, V
         uses_old: checker.uses_old,
         unordered: checker.unordered,
     })
+}
+
+/// A field by its name in rules. Words that CEL keeps for itself may be written plainly after a dot.
+fn field<'f>(fields: &'f BTreeMap<String, Arc<Decl>>, name: &str) -> Option<&'f Arc<Decl>> {
+    fields.get(name).or_else(|| fields.get(&reserved(name)?))
 }
 
 /// The names of types that rules may compare with; `type(x) == int`.
@@ -160,14 +166,21 @@ impl Checker<'_> {
         let cost = operand.cost.plus(step);
         let selected = match &kind {
             Type::Object(decl) => match &decl.kind {
-                DeclKind::Object(fields) => match fields.get(&select.field) {
+                DeclKind::Object(fields) => match field(fields, &select.field) {
                     Some(field) => Typed::declared(field, cost),
                     None => return self.mistake(id, format!("undefined field '{}'", select.field)),
                 },
                 _ => return self.mistake(id, format!("undefined field '{}'", select.field)),
             },
             Type::Map(_, value) => match operand.place.as_deref().map(|place| &place.kind) {
-                Some(DeclKind::Map(value)) => Typed::declared(value, cost),
+                // An entry taken by its name is not looked up in the schema for its size, upstream.
+                Some(DeclKind::Map(value)) => {
+                    let declared = Typed::declared(value, cost);
+                    Typed {
+                        size: declared.kind.natural_size(),
+                        ..declared
+                    }
+                }
                 _ => Typed::new(value.as_ref().clone(), cost),
             },
             Type::Dyn => Typed::new(Type::Dyn, cost),
@@ -358,7 +371,10 @@ impl Checker<'_> {
             (Type::List(item), _) => {
                 Typed::new(item.as_ref().clone(), Range::ONE).sized(range.item_size)
             }
-            // Keys of declared maps are as long as a request allows: their schema says nothing of them.
+            // Upstream counts the keys of declared maps as empty.
+            (Type::Map(key, _), Some(DeclKind::Map(_))) => {
+                Typed::new(key.as_ref().clone(), Range::ONE).sized(Some(Range::ZERO))
+            }
             (Type::Map(key, _), _) => Typed::new(key.as_ref().clone(), Range::ONE),
             (Type::Dyn, _) => Typed::new(Type::Dyn, Range::ONE),
             (other, _) => {

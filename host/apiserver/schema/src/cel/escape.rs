@@ -25,13 +25,18 @@ const RESERVED: [&str; 21] = [
     "while",
 ];
 
+/// The escaped form of a word that CEL keeps for itself.
+pub(super) fn reserved(name: &str) -> Option<String> {
+    RESERVED.contains(&name).then(|| format!("__{name}__"))
+}
+
 /// The name of a field in rules; none where rules cannot name it.
 pub(super) fn escape(name: &str) -> Option<String> {
     if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
         return None;
     }
-    if RESERVED.contains(&name) {
-        return Some(format!("__{name}__"));
+    if let Some(escaped) = reserved(name) {
+        return Some(escaped);
     }
     let mut escaped = String::with_capacity(name.len());
     let mut rest = name;

@@ -13,6 +13,7 @@ use cel::objects::{Key, KeyRef, Map};
 use cel::parser::Expression;
 
 use super::equality::equal_declared;
+use super::escape::reserved;
 use super::functions::{function, type_value};
 use super::operators::{arithmetic, compare, contains, index, key, key_value};
 use super::regexes::Regexes;
@@ -65,7 +66,8 @@ impl<'a> Evaluation<'a> {
                 let Value::Map(map) = &operand else {
                     return Err(failed("no such overload"));
                 };
-                let found = map.get(&KeyRef::String(&select.field));
+                let plain = map.get(&KeyRef::String(&select.field));
+                let found = plain.or_else(|| map.get(&KeyRef::String(&reserved(&select.field)?)));
                 match found {
                     _ if select.test => Ok(Value::Bool(found.is_some())),
                     Some(value) => Ok(value.clone()),

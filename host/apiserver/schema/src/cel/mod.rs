@@ -6,6 +6,8 @@
 mod check;
 mod compile;
 mod cost;
+#[cfg(test)]
+mod costs;
 mod declare;
 mod depth;
 mod equality;

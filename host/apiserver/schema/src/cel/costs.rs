@@ -1,0 +1,264 @@
+//! Tests of estimates: what a rule may cost is what it may cost upstream, so that both take the same rules.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::check::Scope;
+use super::declare::declare;
+use super::program::Program;
+use crate::parse::parse;
+
+fn cost(schema: &Value, rule: &str) -> u64 {
+    let root = parse("", &json!({"type": "object", "properties": {"x": schema}}))
+        .map_err(|errors| errors[0].to_string());
+    let value = declare(&root.unwrap().root.properties["x"], false).unwrap();
+    Program::compile(
+        rule,
+        &Scope {
+            value: Arc::clone(&value),
+            optional_old: false,
+        },
+    )
+    .unwrap()
+    .max_cost
+}
+
+fn kind(name: &str) -> Value {
+    match name {
+        "int-or-string" => json!({"x-kubernetes-int-or-string": true}),
+        "date" | "date-time" | "duration" | "byte" => json!({"type": "string", "format": name}),
+        "list" => json!({"type": "array", "items": {"type": "number"}}),
+        "map" => json!({"type": "object", "additionalProperties": {"type": "number"}}),
+        "pair" => json!({"type": "object", "required": ["required"],
+            "properties": {"required": {"type": "string"}, "optional": {"type": "string"}}}),
+        name => json!({"type": name}),
+    }
+}
+
+fn list(item: Value, max: Option<i64>) -> Value {
+    json!({"type": "array", "items": item, "maxItems": max})
+}
+
+fn map(value: Value, max: Option<i64>) -> Value {
+    json!({"type": "object", "additionalProperties": value, "maxProperties": max})
+}
+
+fn text(max: Option<i64>) -> Value {
+    json!({"type": "string", "maxLength": max})
+}
+
+/// A shape with a bound or without.
+type Shape = fn(Option<i64>) -> Value;
+
+#[track_caller]
+fn check(
+    shape: impl Fn(Option<i64>) -> Value,
+    rule: &str,
+    open: u64,
+    (bound, bounded): (i64, u64),
+) {
+    assert_eq!(cost(&shape(None), rule), open, "{rule}, unbounded");
+    assert_eq!(
+        cost(&shape(Some(bound)), rule),
+        bounded,
+        "{rule}, at most {bound}"
+    );
+}
+
+#[test]
+fn loops_cost_what_fits_into_a_request() {
+    let lists = [
+        ("number", 4_718_591),
+        ("string", 3_145_727),
+        ("boolean", 1_887_437),
+        ("list", 3_145_727),
+        ("pair", 555_128),
+        ("int-or-string", 4_718_591),
+        ("duration", 2_359_295),
+        ("date", 725_936),
+        ("date-time", 428_963),
+    ];
+    for (item, open) in lists {
+        check(
+            |max| list(kind(item), max),
+            "self.all(x, true)",
+            open,
+            (10, 32),
+        );
+    }
+    let maps = [
+        ("number", 1_348_169),
+        ("string", 1_179_647),
+        ("boolean", 943_718),
+        ("int-or-string", 1_348_169),
+        ("map", 1_179_647),
+        ("list", 1_179_647),
+        ("duration", 1_048_577),
+        ("date", 524_288),
+        ("date-time", 349_526),
+    ];
+    for (value, open) in maps {
+        check(
+            |max| map(kind(value), max),
+            "self.all(x, true)",
+            open,
+            (20, 62),
+        );
+    }
+    let numbers = |max| list(kind("number"), max);
+    assert_eq!(
+        cost(&numbers(Some(10)), "self.all(x, self.all(y, true))"),
+        352
+    );
+    assert_eq!(
+        cost(
+            &numbers(Some(10)),
+            "self.all(x, self.all(y, self.all(z, true)))"
+        ),
+        3552
+    );
+    check(
+        numbers,
+        "self.all(x, x == 0.0)",
+        6_291_454,
+        (6_291_456, 25_165_826),
+    );
+}
+
+#[test]
+fn texts_cost_their_length() {
+    let cases: [(&str, u64, (i64, u64)); 11] = [
+        ("self.contains('test')", 314_574, (10, 5)),
+        ("self.startsWith('test')", 2, (15, 2)),
+        ("self.endsWith('test')", 2, (30, 2)),
+        ("size(self + 'hello') > size('hello')", 314_578, (4, 7)),
+        ("self.matches('x')", 314_574, (50, 22)),
+        ("''.matches('(((((((((())))))))))[0-9]')", 7, (10, 7)),
+        ("self.matches('')", 1, (100, 1)),
+        ("self == 'x'", 2, (0, 1)),
+        ("self.find('[0-9]+') == ''", 629_147, (10, 11)),
+        ("self.lowerAscii() == 'lower!'", 314_575, (10, 6)),
+        ("self.trim().size() > 1", 314_576, (10, 7)),
+    ];
+    for (rule, open, bounded) in cases {
+        check(text, rule, open, bounded);
+    }
+    check(
+        |max| json!({"type": "string", "format": "byte", "maxLength": max}),
+        "self == b'x'",
+        2,
+        (0, 1),
+    );
+    check(
+        |max| list(text(max), max),
+        "self.join(' ') == 'aa bb'",
+        329_853_068_905,
+        (10, 43),
+    );
+    check(
+        |max| list(text(max), max),
+        "self.isSorted() == true",
+        329_854_432_052,
+        (10, 52),
+    );
+    let replace = |max| json!({"type": "object", "properties": {"t": text(max), "from": text(Some(2)), "to": text(Some(4))}});
+    check(
+        replace,
+        "self.t.replace(self.from, self.to) == 'does not matter'",
+        629_154,
+        (4, 12),
+    );
+    let split = |max| json!({"type": "object", "properties": {"t": text(max), "by": text(max)}});
+    check(split, "self.t.split(self.by) == []", 629_160, (10, 22));
+    let allowed = |max: Option<i64>| json!({"type": "string", "enum": ["A", "B", "LongValue"], "maxLength": max});
+    check(allowed, "self.contains('A')", 2, (1000, 401));
+}
+
+#[test]
+fn steps_into_values_cost_one_each() {
+    let cases: [(Shape, &str, u64, (i64, u64)); 11] = [
+        (
+            |max| list(kind("number"), max),
+            "self[1] == 0.0",
+            2,
+            (5000, 2),
+        ),
+        (
+            |max| list(kind("string"), max),
+            "self[1] == self[1]",
+            314_577,
+            (8, 314_577),
+        ),
+        (
+            |max| map(kind("number"), max),
+            "self['x'] == 0.0",
+            2,
+            (0, 2),
+        ),
+        (
+            |max| list(kind("int-or-string"), max),
+            "self[0] == 5",
+            3,
+            (10, 3),
+        ),
+        (
+            |max| list(kind("pair"), max),
+            "self[0] == null",
+            2,
+            (422, 2),
+        ),
+        (
+            |max| list(kind("list"), max),
+            "self[0][0] == -1.0",
+            3,
+            (51, 3),
+        ),
+        (
+            |max| list(kind("map"), max),
+            "self.all(x, x.y == 25.2)",
+            6_291_452,
+            (12, 74),
+        ),
+        (
+            |max| list(kind("map"), max),
+            "self[0].x > 2.0",
+            4,
+            (3000, 4),
+        ),
+        (
+            |max| list(kind("duration"), max),
+            "self[0].getHours() == 2",
+            4,
+            (525, 4),
+        ),
+        (
+            |max| map(kind("date-time"), max),
+            "self['a'] == self['b']",
+            8,
+            (7, 8),
+        ),
+        (
+            |max| map(kind("integer"), max),
+            "oldSelf.size() == self.size()",
+            5,
+            (10, 5),
+        ),
+    ];
+    for (shape, rule, open, bounded) in cases {
+        check(shape, rule, open, bounded);
+    }
+    check(
+        |max| map(text(max), max),
+        "self.all(x, x.contains(self[x]))",
+        2_752_507,
+        (10, 72),
+    );
+    let deep = |max| list(map(kind("pair"), max), max);
+    check(
+        deep,
+        "self.all(x, x['y'].required == 'z')",
+        7_340_027,
+        (10, 72),
+    );
+}
