@@ -423,3 +423,14 @@ fn mistakes_are_located() {
         error("[1].all(x,\n  y > 1)")
     );
 }
+
+#[test]
+fn nulls_are_not_judged() {
+    let schema = ruled(
+        json!({"type": "integer", "nullable": true}),
+        json!([{"rule": "self > 3"}, {"rule": "self > oldSelf"}]),
+    );
+    judge(&schema, Value::Null, None, &[]);
+    judge(&schema, Value::Null, Some(json!(5)), &[]);
+    judge(&schema, json!(4), Some(Value::Null), &[]);
+}

@@ -313,6 +313,23 @@ fn uniqueness() {
 }
 
 #[test]
+fn uniqueness_in_long_lists() {
+    let set =
+        json!({"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "integer"}});
+    let mut items: Vec<i64> = (0..500).collect();
+    judge(set.clone(), json!(items), &[]);
+    items.extend([0, 499]);
+    judge(
+        set,
+        json!(items),
+        &[
+            "spec.a[500]: Duplicate value: 0",
+            "spec.a[501]: Duplicate value: 499",
+        ],
+    );
+}
+
+#[test]
 fn formats() {
     let cases = [
         (

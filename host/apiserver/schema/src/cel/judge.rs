@@ -53,9 +53,11 @@ impl Judge {
         old: Option<&Value>,
         path: &Path<'_>,
     ) {
-        if !node.has_rules || self.budget == 0 {
+        // Rules say nothing of null, neither as a value nor as what was before.
+        if !node.has_rules || self.budget == 0 || new.is_null() {
             return;
         }
+        let old = old.filter(|old| !old.is_null());
         if !node.rules.is_empty() {
             self.rules(node, resource, new, old, path);
         }

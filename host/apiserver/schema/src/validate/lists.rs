@@ -29,6 +29,7 @@ fn visit(node: &Node, value: &Value, path: &Path<'_>, errors: &mut Vec<FieldErro
         Value::Array(items) => {
             match &node.list {
                 ListType::Untyped | ListType::Atomic => {}
+                ListType::Set if are_unique(items, |left, right| left == right) => {}
                 ListType::Set => duplicates(items.iter().cloned(), path, errors),
                 ListType::Map(keys) => map_list(keys, items, path, errors),
             }
@@ -52,23 +53,31 @@ fn map_list(keys: &[String], items: &[Value], path: &Path<'_>, errors: &mut Vec<
         errors.push(FieldError::invalid(path.index(index), item.clone(), detail));
         return;
     }
-    duplicates(
-        items.iter().map(|item| Value::Object(key_of(keys, item))),
-        path,
-        errors,
-    );
+    let like = |left: &Value, right: &Value| keys.iter().all(|key| left.get(key) == right.get(key));
+    if !are_unique(items, like) {
+        duplicates(
+            items.iter().map(|item| Value::Object(key_of(keys, item))),
+            path,
+            errors,
+        );
+    }
+}
+
+/// Up to here entries are compared with each other, which is faster than making texts of them.
+const FEW: usize = 32;
+
+/// Whether entries are known to differ. Many are not compared.
+fn are_unique(items: &[Value], like: impl Fn(&Value, &Value) -> bool) -> bool {
+    items.len() <= FEW
+        && items
+            .iter()
+            .enumerate()
+            .all(|(index, item)| !items.iter().take(index).any(|earlier| like(earlier, item)))
 }
 
 /// Reports the second of equal values; a third one adds nothing.
-fn duplicates(
-    values: impl ExactSizeIterator<Item = Value>,
-    path: &Path<'_>,
-    errors: &mut Vec<FieldError>,
-) {
-    if values.len() < 2 {
-        return;
-    }
-    let mut seen = HashMap::with_capacity(values.len());
+fn duplicates(values: impl Iterator<Item = Value>, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+    let mut seen = HashMap::new();
     for (index, value) in values.enumerate() {
         // Object keys are sorted, so equal values have equal texts.
         let times = seen.entry(value.to_string()).or_insert(0_usize);
