@@ -20,7 +20,8 @@ use cargo_metadata::{Metadata, MetadataCommand, Package};
 /// Arguments of the task.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Where to put them; `plugins` in the target directory by default.
+    /// Where to put them; by default `plugins` in the target directory, or
+    /// `plugin-fixtures` for fixtures.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 
@@ -59,6 +60,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let target_directory = metadata.target_directory.as_std_path();
     let out = match out {
         Some(out) => out.clone(),
+        // Apart, so that no daemon of a developer ever finds the fixtures.
+        None if *fixtures => target_directory.join("plugin-fixtures"),
         None => target_directory.join("plugins"),
     };
 
