@@ -187,3 +187,145 @@ fn append(chunks: &mut Vec<LogChunk>, source: LogSource, mut bytes: &[u8]) {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::ErrorCode;
+
+    fn frame_of(kind: u8, bytes: &[u8]) -> Vec<u8> {
+        let mut frame = vec![kind, 0, 0, 0];
+        frame.extend_from_slice(&(bytes.len() as u32).to_be_bytes());
+        frame.extend_from_slice(bytes);
+        frame
+    }
+
+    /// All bytes of each source in order, with equal neighbours joined.
+    fn joined(chunks: Vec<LogChunk>) -> Vec<(LogSource, Vec<u8>)> {
+        let mut runs: Vec<(LogSource, Vec<u8>)> = Vec::new();
+        for chunk in chunks {
+            assert!(!chunk.bytes.is_empty() && chunk.bytes.len() <= MAX_CHUNK);
+            match runs.last_mut() {
+                Some((source, bytes)) if *source == chunk.source => bytes.extend(chunk.bytes),
+                _ => runs.push((chunk.source, chunk.bytes)),
+            }
+        }
+        runs
+    }
+
+    #[test]
+    fn frames_may_be_cut_anywhere() {
+        let mut stream = frame_of(STDOUT, b"one\n");
+        stream.extend(frame_of(STDERR, b"\xff\xfe"));
+        stream.extend(frame_of(STDOUT, b""));
+        stream.extend(frame_of(STDIN, b"two"));
+        stream.extend(frame_of(STDOUT, b"three"));
+        let expected = vec![
+            (LogSource::Stdout, b"one\n".to_vec()),
+            (LogSource::Stderr, b"\xff\xfe".to_vec()),
+            (LogSource::Stdout, b"twothree".to_vec()),
+        ];
+        for cut in 0..=stream.len() {
+            let (head, tail) = stream.split_at(cut);
+            let mut demux = Demux::multiplexed();
+            demux.push(head).unwrap();
+            let mut chunks = demux.take();
+            demux.push(tail).unwrap();
+            chunks.extend(demux.take());
+            demux.finish().unwrap();
+            assert_eq!(joined(chunks), expected, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_held_back() {
+        let mut demux = Demux::multiplexed();
+        let whole = frame_of(STDOUT, b"partial line");
+        demux.push(&whole[..HEADER + 3]).unwrap();
+        assert_eq!(demux.take()[0].bytes, b"par");
+        demux.push(&whole[HEADER + 3..]).unwrap();
+        assert_eq!(demux.take()[0].bytes, b"tial line");
+        assert!(demux.is_empty());
+    }
+
+    #[test]
+    fn a_frame_of_4_gib_streams_through() {
+        let mut demux = Demux::multiplexed();
+        demux.push(&[STDERR, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]).unwrap();
+        let piece = vec![b'x'; 1 << 20];
+        let mut left = u64::from(u32::MAX);
+        while left > 0 {
+            let now = usize::try_from(left.min(piece.len() as u64)).unwrap();
+            demux.push(&piece[..now]).unwrap();
+            let taken: usize = demux.take().iter().map(|chunk| chunk.bytes.len()).sum();
+            assert_eq!(taken, now);
+            left -= now as u64;
+        }
+        demux.finish().unwrap();
+        demux.push(&frame_of(STDOUT, b"after")).unwrap();
+        assert_eq!(demux.take()[0].source, LogSource::Stdout);
+    }
+
+    #[test]
+    fn chunks_never_grow_beyond_their_limit() {
+        let mut demux = Demux::multiplexed();
+        for _ in 0..3 {
+            demux.push(&frame_of(STDOUT, &vec![b'x'; MAX_CHUNK - 1])).unwrap();
+        }
+        let chunks = demux.take();
+        assert_eq!(chunks.len(), 3);
+        assert_eq!(joined(chunks)[0].1.len(), 3 * (MAX_CHUNK - 1));
+    }
+
+    #[test]
+    fn what_is_no_frame_is_an_error_after_what_was() {
+        let mut demux = Demux::multiplexed();
+        let mut stream = frame_of(STDOUT, b"good");
+        stream.extend_from_slice(b"plain text");
+        let error = demux.push(&stream).unwrap_err();
+        assert_eq!(error.code, ErrorCode::Internal);
+        assert!(error.message.contains("corrupt"), "{}", error.message);
+        assert_eq!(demux.take()[0].bytes, b"good");
+
+        for header in [[9, 0, 0, 0], [1, 0, 1, 0]] {
+            let mut bytes = header.to_vec();
+            bytes.extend_from_slice(&[0, 0, 0, 1]);
+            assert!(Demux::multiplexed().push(&bytes).is_err());
+        }
+    }
+
+    #[test]
+    fn the_engines_report_ends_the_log_with_its_words() {
+        let mut demux = Demux::multiplexed();
+        let error = demux
+            .push(&frame_of(SYSTEM_ERROR, b"Error grabbing logs: EOF\n"))
+            .unwrap_err();
+        assert!(error.message.ends_with("Error grabbing logs: EOF"), "{}", error.message);
+
+        let mut demux = Demux::multiplexed();
+        demux.push(&[SYSTEM_ERROR, 0, 0, 0, 0xff, 0, 0, 0]).unwrap();
+        for _ in 0..100 {
+            demux.push(&[b'x'; 4096]).unwrap();
+        }
+        assert!(demux.finish().unwrap_err().message.len() < MAX_REPORT + 100);
+    }
+
+    #[test]
+    fn an_end_within_a_frame_is_a_loss() {
+        for cut in 1..HEADER + 4 {
+            let mut demux = Demux::multiplexed();
+            demux.push(&frame_of(STDOUT, b"four")[..cut]).unwrap();
+            let error = demux.finish().unwrap_err();
+            assert_eq!(error.code, ErrorCode::Unavailable, "{cut}");
+        }
+    }
+
+    #[test]
+    fn a_terminal_has_no_frames() {
+        let mut demux = Demux::raw();
+        let bytes = vec![1, 0, 0, 0, 0, 0, 0, 9, 0xff];
+        demux.push(&bytes).unwrap();
+        demux.finish().unwrap();
+        assert_eq!(joined(demux.take()), [(LogSource::Stdout, bytes)]);
+    }
+}
