@@ -190,5 +190,7 @@ pub(crate) fn resources() -> Vec<Arc<Resource>> {
 
 /// Kinds that discovery shows and nobody serves.
 pub(crate) fn listed() -> Vec<Kind> {
-    builtin::listed().to_vec()
+    let mut listed = builtin::listed().to_vec();
+    listed.extend(crate::review::kinds());
+    listed
 }

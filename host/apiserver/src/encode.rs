@@ -219,8 +219,8 @@ pub(crate) fn append_typed(out: &mut Vec<u8>, prefix: &[u8], stored: &[u8]) {
 /// The prefix that [`with_type`] takes.
 pub(crate) fn type_prefix(api_version: &str, kind: &str) -> Vec<u8> {
     let mut out = b"{".to_vec();
-    member(&mut out, false, "apiVersion", &Value::from(api_version));
-    member(&mut out, true, "kind", &Value::from(kind));
+    member(&mut out, false, "kind", &Value::from(kind));
+    member(&mut out, true, "apiVersion", &Value::from(api_version));
     out.push(b',');
     out
 }

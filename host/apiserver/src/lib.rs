@@ -28,6 +28,7 @@ mod query;
 mod registry;
 mod render;
 mod resource;
+mod review;
 mod revision;
 mod scale;
 mod selectors;
@@ -35,6 +36,7 @@ mod server;
 mod service;
 mod start;
 mod status;
+mod strategic;
 mod user;
 mod verbs;
 

@@ -84,16 +84,7 @@ pub(crate) fn warn(headers: &mut HeaderMap, warnings: &[String]) {
 pub(crate) fn include(call: &Call) -> Result<IncludeObject, ApiError> {
     let asked = call.query.raw("includeObject").unwrap_or_default();
     IncludeObject::parse(asked).map_err(|error| {
-        ApiError::invalid(
-            "meta.k8s.io",
-            "TableOptions",
-            "",
-            vec![crate::status::Cause::invalid(
-                "includeObject",
-                &error.value.into(),
-                "must be 'Metadata', 'Object', 'None', or empty",
-            )],
-        )
+        ApiError::bad_request(format!("Unable to convert to Table as requested: {error}"))
     })
 }
 

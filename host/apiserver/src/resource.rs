@@ -38,8 +38,6 @@ pub(crate) enum Source {
 /// What a CustomResourceDefinition says of one version.
 #[derive(Debug)]
 pub(crate) struct Custom {
-    /// Name of the definition.
-    pub(crate) definition: String,
     pub(crate) schema: Schema,
     /// The schema as it was written, for OpenAPI.
     pub(crate) openapi: Arc<Value>,

@@ -46,6 +46,15 @@ impl ScalePaths {
         let replicas = find(object, &self.spec).and_then(Value::as_i64).ok_or_else(|| {
             format!("the spec replicas field \".{}\" does not exist", self.spec.join("."))
         })?;
+        Ok(self.scale(object, replicas))
+    }
+
+    /// The same, with zero where the object has no replica count.
+    pub(crate) fn show_or_zero(&self, object: &Value) -> Value {
+        self.scale(object, find(object, &self.spec).and_then(Value::as_i64).unwrap_or_default())
+    }
+
+    fn scale(&self, object: &Value, replicas: i64) -> Value {
         let mut metadata = serde_json::Map::new();
         for key in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
             if let Some(value) = object.get("metadata").and_then(|m| m.get(key)) {
@@ -68,13 +77,13 @@ impl ScalePaths {
         } else {
             json!({"replicas": replicas})
         };
-        Ok(json!({
+        json!({
             "apiVersion": "autoscaling/v1",
             "kind": "Scale",
             "metadata": metadata,
             "spec": spec,
             "status": status,
-        }))
+        })
     }
 
     /// The object with the replica count and resourceVersion of a `Scale`.
@@ -88,9 +97,9 @@ impl ScalePaths {
             .unwrap_or_default();
         if replicas < 0 {
             return Err(Cause::invalid(
-                "spec.replicas",
+                format!(".{}", self.spec.join(".")),
                 &replicas.into(),
-                "must be greater than or equal to 0",
+                "should be a non-negative integer",
             ));
         }
         let mut out = object.clone();

@@ -21,8 +21,8 @@ use crate::server::{ApiServer, Inner};
 use crate::status::ApiError;
 use crate::user::UserInfo;
 use crate::verbs::call::Call;
-use crate::verbs::{collection, create, delete, get, list, patch, update, watch};
-use crate::{discovery, health, openapi, render};
+use crate::verbs::{collection, create, delete, get, list, patch, scale, update, watch};
+use crate::{discovery, health, openapi, render, review};
 
 /// Largest request body, as the real server has it.
 const BODY_MAX: usize = 3 * 1024 * 1024;
@@ -165,12 +165,16 @@ where
     B: http_body::Body<Data = Bytes> + Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let _ = user;
+    if review::is_self(&path) {
+        let format = negotiate::format(&parts.headers, &query, true)?;
+        let body = read(body).await?;
+        return review::subject(&server, &path, &parts.method, &user, &body, format);
+    }
     let found = registry.get(&path.group, &path.version, &path.resource);
     let Some(resource) = found.cloned() else {
         return Err(unknown(registry, Some(&path.group)));
     };
-    let verb = verb(&parts.method, &path, &resource, &query)?;
+    let verb = verb(&parts.method, &path, &resource, &query, &parts.headers)?;
     let mut format = negotiate::format(&parts.headers, &query, resource.is_builtin())?;
     if path.subresource.as_deref() == Some("scale") {
         format.shape = negotiate::Shape::Whole;
@@ -183,7 +187,7 @@ where
         headers: parts.headers,
         format,
     };
-    let mut response = match verb {
+    let answered = match verb {
         Verb::Get => render::answer(&call, get::get(&call)?),
         Verb::List => list::list(&call),
         Verb::Watch => watch::watch(&call),
@@ -193,7 +197,12 @@ where
         }
         Verb::Update => {
             let body = read(body).await?;
-            render::answer(&call, update::update(&call, &body).await?)
+            let answer = if call.path.subresource.as_deref() == Some("scale") {
+                scale::update(&call, &body).await?
+            } else {
+                update::update(&call, &body).await?
+            };
+            render::answer(&call, answer)
         }
         Verb::Patch => {
             let body = read(body).await?;
@@ -207,7 +216,8 @@ where
             let body = read(body).await?;
             collection::delete(&call, &body).await
         }
-    }?;
+    };
+    let mut response = answered.unwrap_or_else(|error| render::error(&error, call.plain()));
     if let Some(warning) = call.resource.custom().and_then(|custom| custom.warning.clone()) {
         render::warn(response.headers_mut(), &[warning]);
     }
@@ -232,6 +242,7 @@ fn verb(
     path: &ResourcePath,
     resource: &Resource,
     query: &Query,
+    headers: &http::HeaderMap,
 ) -> Result<Verb, ApiError> {
     let builtin = resource.is_builtin();
     let kind = &resource.kind;
@@ -278,6 +289,9 @@ fn verb(
         return if sub.verbs.contains(&name) { Ok(verb) } else { Err(refuse()) };
     }
     let watches = query.flag("watch");
+    let apply = headers
+        .get(http::header::CONTENT_TYPE)
+        .is_some_and(|sent| sent.as_bytes().starts_with(b"application/apply-patch+yaml"));
     let verb = match (method, path.name.is_some()) {
         (&Method::GET, true) => (Verb::Get, "get"),
         (&Method::HEAD, true) if !builtin => (Verb::Get, "get"),
@@ -290,6 +304,9 @@ fn verb(
         (&Method::DELETE, true) => (Verb::Delete, "delete"),
         (&Method::DELETE, false) => (Verb::DeleteCollection, "deletecollection"),
         (&Method::PUT, false) if !builtin => return Err(ApiError::bad_request("name must be provided")),
+        (&Method::PATCH, false) if !builtin && apply => {
+            return Err(ApiError::bad_request("name must be provided"));
+        }
         (&Method::PATCH, false) if !builtin => {
             return Err(ApiError::unsupported_media(
                 "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml",

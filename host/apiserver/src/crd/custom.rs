@@ -91,7 +91,6 @@ fn custom(definition: &Value, version: &Value, several: bool) -> Result<Custom, 
         )
     });
     Ok(Custom {
-        definition: meta::text(definition, "name").to_owned(),
         schema,
         openapi: Arc::new(openapi),
         status: version.pointer("/subresources/status").is_some_and(Value::is_object),

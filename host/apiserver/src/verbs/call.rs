@@ -7,7 +7,7 @@ use http::header::USER_AGENT;
 use rdd_apiserver_storage::Record;
 use serde_json::Value;
 
-use crate::negotiate::Format;
+use crate::negotiate::{Format, Shape};
 use crate::path::ResourcePath;
 use crate::query::Query;
 use crate::resource::Resource;
@@ -52,6 +52,14 @@ impl Answer {
 }
 
 impl Call {
+    /// The form of answers that no Accept header changes.
+    pub(crate) fn plain(&self) -> Format {
+        Format {
+            shape: Shape::Whole,
+            ..self.format
+        }
+    }
+
     pub(crate) fn group(&self) -> &str {
         &self.resource.kind.group
     }

@@ -74,11 +74,17 @@ pub(crate) async fn insert(
     if !causes.is_empty() {
         return Err(invalid(call, &object, causes));
     }
+    let warnings = object::advice(call, &object);
+    let answer = |shown| Answer {
+        code: 201,
+        shown,
+        warnings: warnings.clone(),
+    };
     if options.dry_run {
         if call.server.store.snapshot().get(&call.key(&named)).is_some() {
             return Err(exists(call, &named));
         }
-        return Ok(Answer::new(201, Shown::Object(object)));
+        return Ok(answer(Shown::Object(object)));
     }
     for _ in 0..GENERATE_TRIES {
         let name = meta::text(&object, "name").to_owned();
@@ -95,7 +101,7 @@ pub(crate) async fn insert(
         match committed {
             Ok(record) => {
                 crate::crd::settle(call, record.revision).await;
-                return Ok(Answer::new(201, Shown::Stored(record)));
+                return Ok(answer(Shown::Stored(record)));
             }
             Err(CommitError::Exists(_)) if generated => {
                 meta::set(&mut object, "name", &meta::generate_name(&generate));

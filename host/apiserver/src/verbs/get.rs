@@ -18,12 +18,9 @@ pub(crate) fn get(call: &Call) -> Result<Answer, ApiError> {
         .get(&call.key(name))
         .ok_or_else(|| call.not_found(name))?;
     match (call.path.subresource.as_deref(), call.resource.custom()) {
-        (Some("scale"), Some(custom)) => {
+        (Some("scale"), Some(_)) => {
             let object = call.load(record)?;
-            let scale = custom
-                .scale
-                .as_ref()
-                .ok_or_else(|| call.not_found(name))?
+            let scale = super::scale::paths(call)?
                 .show(&object)
                 .map_err(ApiError::internal)?;
             Ok(Answer::new(200, Shown::Plain(scale)))

@@ -9,6 +9,7 @@ pub(crate) mod list;
 pub(crate) mod object;
 pub(crate) mod options;
 pub(crate) mod patch;
+pub(crate) mod scale;
 pub(crate) mod select;
 pub(crate) mod update;
 pub(crate) mod watch;

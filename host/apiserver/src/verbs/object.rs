@@ -156,13 +156,32 @@ pub(crate) fn namespace(call: &Call, object: &mut Value) -> Result<(), ApiError>
             meta::set(object, "namespace", namespace);
             Ok(())
         }
-        None if sent.is_empty() => Ok(()),
-        // A cluster-scoped object: validation has the words.
-        None => Ok(()),
+        // An object without namespace: what was sent is passed over.
+        None => {
+            meta::set(object, "namespace", "");
+            Ok(())
+        }
         Some(_) => Err(ApiError::bad_request(
             "the namespace of the provided object does not match the namespace sent on the request",
         )),
     }
+}
+
+/// What the kind itself has to say of an object that is fine.
+pub(crate) fn advice(call: &Call, object: &Value) -> Vec<String> {
+    match &call.resource.source {
+        Source::Builtin(builtin) => builtin.warnings(object),
+        Source::Custom(_) => Vec::new(),
+    }
+}
+
+/// The real server judges an update's metadata for every kind and again for
+/// the kind itself, and so names each cause twice; clients that count causes
+/// find the same number here.
+fn twice(causes: Vec<Cause>) -> Vec<Cause> {
+    let mut out = causes.clone();
+    out.extend(causes);
+    out
 }
 
 /// Everything that the kind itself and its metadata forbid.
@@ -176,14 +195,14 @@ pub(crate) fn validate(call: &Call, new: &Value, old: Option<&Value>) -> Vec<Cau
         }
         causes.extend(meta::validate::metadata(new, call.resource.names, kind.namespaced));
         if let Some(old) = old {
-            causes.extend(meta::validate::metadata_update(new, old));
+            causes.extend(twice(meta::validate::metadata_update(new, old)));
         }
         causes.extend(custom.schema.validate(new, old).iter().map(Cause::from));
         return causes;
     }
     causes.extend(meta::validate::metadata(new, call.resource.names, kind.namespaced));
     if let Some(old) = old {
-        causes.extend(meta::validate::metadata_update(new, old));
+        causes.extend(twice(meta::validate::metadata_update(new, old)));
     }
     if let Source::Builtin(builtin) = &call.resource.source {
         causes.extend(builtin.validate(new, old, call.path.subresource.as_deref()));

@@ -63,13 +63,7 @@ impl WriteOptions {
         };
         let force = match call.query.get("force") {
             None => None,
-            Some("true" | "1" | "t" | "T" | "TRUE" | "True") => Some(true),
-            Some("false" | "0" | "f" | "F" | "FALSE" | "False") => Some(false),
-            Some(other) => {
-                return Err(ApiError::bad_request(format!(
-                    "strconv.ParseBool: parsing {other:?}: invalid syntax"
-                )));
-            }
+            Some(text) => Some(!matches!(text.to_ascii_lowercase().as_str(), "false" | "0")),
         };
         let manager = call.query.get("fieldManager").unwrap_or_default();
         if apply && manager.is_empty() {

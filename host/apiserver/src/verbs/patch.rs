@@ -8,11 +8,14 @@ use super::call::{Answer, Call};
 use super::create;
 use super::object;
 use super::options::{Validation, WriteOptions};
+use super::scale;
 use super::update::{self, Changed, Verb};
 use crate::decode;
 use crate::managed;
 use crate::meta;
+use crate::resource::Source;
 use crate::status::{ApiError, Cause};
+use crate::strategic;
 
 /// The kinds of patches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,9 +55,7 @@ pub(crate) async fn patch(call: &Call, body: &[u8]) -> Result<Answer, ApiError> 
         return apply(call, body, &options).await;
     }
     if form == Form::Strategic {
-        return Err(ApiError::unsupported_media(
-            "strategic merge patches are not supported yet: send a merge patch or a server-side apply",
-        ));
+        return strategic(call, body, &options).await;
     }
     let document = decode::parse_json(body)
         .map_err(|why| ApiError::bad_request(format!("error decoding patch: {why}")))?;
@@ -64,20 +65,36 @@ pub(crate) async fn patch(call: &Call, body: &[u8]) -> Result<Answer, ApiError> 
             "error decoding patch: json: cannot unmarshal the body into a map",
         ));
     }
+    let patched = |document: &Value| {
+        match form {
+            Form::Json => fieldmanager::json_patch(document, &patch),
+            _ => fieldmanager::merge_patch(document, &patch),
+        }
+        .map_err(|error| managed::patch_error(&error))
+    };
+    if call.path.subresource.as_deref() == Some("scale") {
+        return scale::change(call, &options, patched).await;
+    }
     update::change(call, &options, Verb::Patch, |live| {
-        let mut shown = live.clone();
-        if let Some(custom) = call.resource.custom()
-            && call.path.subresource.as_deref() == Some("scale")
-            && let Some(scale) = &custom.scale
-        {
-            shown = scale.show(live).map_err(ApiError::internal)?;
-        }
-        let patched = match form {
-            Form::Json => fieldmanager::json_patch(&shown, &patch),
-            _ => fieldmanager::merge_patch(&shown, &patch),
-        }
-        .map_err(|error| managed::patch_error(&error))?;
+        let patched = patched(live)?;
         finish(call, patched, document.duplicates.clone(), &options)
+    })
+    .await
+}
+
+/// A strategic merge patch of a built-in kind.
+async fn strategic(call: &Call, body: &[u8], options: &WriteOptions) -> Result<Answer, ApiError> {
+    let document = decode::parse_json(body).map_err(ApiError::bad_request)?;
+    let (Some(patch), Source::Builtin(builtin)) = (document.value.as_object(), &call.resource.source)
+    else {
+        return Err(ApiError::bad_request(
+            "json: cannot unmarshal the body into a map",
+        ));
+    };
+    update::change(call, options, Verb::Patch, |live| {
+        let patched = strategic::apply(live, patch, builtin.kind.schema())
+            .map_err(|error| ApiError::untyped(error.to_string()))?;
+        finish(call, patched, document.duplicates.clone(), options)
     })
     .await
 }
@@ -105,13 +122,16 @@ fn finish(
     if !patched.is_object() {
         return Err(patched_invalid(&patched, "the patched document is not an object"));
     }
-    if call.resource.is_builtin() && (sent_kind != kind.kind || sent_version != kind.api_version()) {
-        let why = if sent_kind.is_empty() {
-            "Object 'Kind' is missing".to_owned()
-        } else {
-            format!("no kind {sent_kind:?} is registered for version {sent_version:?}")
-        };
-        return Err(patched_invalid(&patched, &why));
+    if call.resource.is_builtin() {
+        let other = |sent: &str, own: &str| !sent.is_empty() && sent != own;
+        if other(&sent_kind, &kind.kind) || other(&sent_version, &kind.api_version()) {
+            let why = format!("no kind {sent_kind:?} is registered for version {sent_version:?}");
+            return Err(patched_invalid(&patched, &why));
+        }
+        if let Some(root) = patched.as_object_mut() {
+            root.insert("apiVersion".to_owned(), kind.api_version().into());
+            root.insert("kind".to_owned(), kind.kind.as_str().into());
+        }
     }
     let before = patched.clone();
     objections.extend(
@@ -163,6 +183,11 @@ async fn apply(call: &Call, body: &[u8], options: &WriteOptions) -> Result<Answe
         .map_err(|why| ApiError::bad_request(format!("error decoding YAML: {why}")))?;
     let mut applied = document.value;
     let kind = &call.resource.kind;
+    if call.path.subresource.as_deref() == Some("scale") {
+        return Err(ApiError::unsupported_media(
+            "the body of the request was in an unknown format - accepted media types of scale include: application/json-patch+json, application/merge-patch+json",
+        ));
+    }
     if !applied.is_object() {
         return Err(ApiError::bad_request(
             "error decoding YAML: the body is not an object",
@@ -179,7 +204,7 @@ async fn apply(call: &Call, body: &[u8], options: &WriteOptions) -> Result<Answe
             kind.api_version(), kind.kind
         )));
     }
-    if applied.pointer("/metadata/managedFields").is_some_and(|fields| !fields.is_null() && fields.as_array().is_none_or(|list| !list.is_empty())) {
+    if applied.pointer("/metadata/managedFields").is_some_and(|fields| !fields.is_null()) {
         return Err(ApiError::bad_request("metadata.managedFields must be nil"));
     }
     meta::decode::read(&mut applied)
@@ -220,14 +245,11 @@ async fn create_applied(
     options: &WriteOptions,
     warnings: Vec<String>,
 ) -> Result<Answer, ApiError> {
-    if !meta::text(applied, "resourceVersion").is_empty() {
-        return Err(call.conflict(call.name(), "the object does not exist at the given resourceVersion"));
-    }
-    if !meta::text(applied, "uid").is_empty() {
-        return Err(call.conflict(
-            call.name(),
-            &format!("uid mismatch: the provided object specified uid {}, and no existing object was found", meta::text(applied, "uid")),
-        ));
+    let uid = meta::text(applied, "uid");
+    if !uid.is_empty() {
+        // There is no object of that uid, and a new one cannot choose its own.
+        let cause = Cause::invalid("metadata.uid", &uid.into(), "field is immutable");
+        return Err(create::invalid(call, applied, vec![cause.clone(), cause]));
     }
     let mut object = managed::apply(call, None, applied, options)?;
     object::clean(call, &mut object).map_err(|why| ApiError::untyped(why.clone()))?;

@@ -93,7 +93,7 @@ pub(crate) async fn change(
         let live = call.load(&record)?;
         let Changed {
             mut object,
-            warnings,
+            mut warnings,
             applied,
         } = make(&live)?;
         let pinned = revision(call, &mut object, &record, verb)?;
@@ -109,6 +109,7 @@ pub(crate) async fn change(
         if !causes.is_empty() {
             return Err(create::invalid(call, &object, causes));
         }
+        warnings.extend(object::advice(call, &object));
         managed::keep_times(&mut object, &live);
         let answer = |shown| Answer {
             code: 200,
