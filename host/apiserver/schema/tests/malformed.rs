@@ -156,6 +156,19 @@ fn deep_and_long_rules_are_answered() {
         format!("'{}' == self", "x".repeat(1_000_000)),
         "[".repeat(3000),
         "self.x.".repeat(1000) + "x",
+        // Just what is let through to the parser.
+        format!("{}true{}", "(".repeat(990), ")".repeat(990)),
+        format!("{}1{}", "[".repeat(990), "]".repeat(990)),
+        format!("{}1{}", "{1:".repeat(600), "}".repeat(600)),
+        format!("{}1{}", "size(".repeat(990), ")".repeat(990)),
+        "!".repeat(1990) + "true",
+        "-".repeat(1990) + "1",
+        "1 + ".repeat(1990) + "1",
+        "true && ".repeat(990) + "true",
+        "true ? true : ".repeat(990) + "true",
+        format!("self{}", ".x".repeat(1990)),
+        format!("self{}", "[0]".repeat(990)),
+        format!("self{}", ".all(x, x".repeat(600)),
     ] {
         let schema = spec(
             json!({"a": {"type": "string", "maxLength": 5, "x-kubernetes-validations": [{"rule": rule, "message": "m"}]}}),
@@ -164,4 +177,21 @@ fn deep_and_long_rules_are_answered() {
             schema.validate(&json!({"spec": {"a": "x"}}), None);
         }
     }
+}
+
+#[test]
+fn rules_nest_so_far_and_no_further() {
+    let schema = |levels: usize| {
+        let rule = format!("{}1 > 0", "1 + ".repeat(levels));
+        spec(json!({"a": {"type": "string", "x-kubernetes-validations": [{"rule": rule}]}}))
+    };
+    let deep = Schema::parse(&schema(190)).unwrap();
+    assert!(deep.validate(&json!({"spec": {"a": "x"}}), None).is_empty());
+    let errors = Schema::parse(&schema(210)).unwrap_err();
+    assert!(
+        errors[0]
+            .detail
+            .ends_with("nested more than 200 levels deep"),
+        "{errors:?}"
+    );
 }

@@ -290,3 +290,151 @@ fn all_errors_carry_the_prefix() {
         ],
     );
 }
+
+#[test]
+fn lists_and_maps() {
+    let list = |kind: &str, keys: &[&str], item: Value| json!({"type": "array", "x-kubernetes-list-type": kind, "x-kubernetes-list-map-keys": keys, "items": item});
+    let entry = || json!({"type": "object", "required": ["k"], "properties": {"k": {"type": "string"}, "l": {"type": "string", "default": "x"}, "o": {"type": "object"}}});
+    for sound_one in [
+        list("atomic", &[], entry()),
+        list("set", &[], json!({"type": "string"})),
+        list(
+            "set",
+            &[],
+            json!({"type": "object", "x-kubernetes-map-type": "atomic"}),
+        ),
+        list("set", &[], list("atomic", &[], json!({"type": "string"}))),
+        list("map", &["k", "l"], entry()),
+        json!({"type": "object", "x-kubernetes-map-type": "granular"}),
+    ] {
+        sound(&spec(json!({"a": sound_one})));
+    }
+    let keys = "x-kubernetes-list-map-keys";
+    property(
+        list("bag", &[], entry()),
+        &[
+            "x-kubernetes-list-type: Unsupported value: \"bag\": supported values: \"atomic\", \"set\", \"map\"",
+        ],
+    );
+    property(
+        list("set", &[], entry()),
+        &[
+            "items.x-kubernetes-map-type: Invalid value: null: must be atomic as item of a list with x-kubernetes-list-type=set",
+        ],
+    );
+    let inner = list("set", &[], json!({"type": "string"}));
+    property(
+        list("set", &[], inner),
+        &[
+            "items.x-kubernetes-list-type: Invalid value: \"set\": must be atomic as item of a list with x-kubernetes-list-type=set",
+        ],
+    );
+    property(
+        list("set", &[], json!({"type": "string", "nullable": true})),
+        &["items.nullable: Forbidden: cannot be nullable when x-kubernetes-list-type is set"],
+    );
+    property(
+        list("map", &[], entry()),
+        &[&format!(
+            "{keys}: Required value: must not be empty if x-kubernetes-list-type is map"
+        )],
+    );
+    property(
+        list("map", &["z"], entry()),
+        &[&format!(
+            "{keys}: Invalid value: [\"z\"]: entries must all be names of item properties"
+        )],
+    );
+    property(
+        list("map", &["k", "k"], entry()),
+        &[&format!(
+            "{keys}: Invalid value: [\"k\",\"k\"]: must not contain duplicate entries"
+        )],
+    );
+    property(
+        list("map", &["o", "k"], entry()),
+        &[
+            "items.properties[o].type: Invalid value: \"object\": must be a scalar type if parent array's x-kubernetes-list-type is map",
+            "items.properties[o].default: Required value: this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property",
+        ],
+    );
+    property(
+        list("map", &["k"], json!({"type": "string"})),
+        &[
+            "items.type: Invalid value: \"string\": must be object if parent array's x-kubernetes-list-type is map",
+        ],
+    );
+    property(
+        list("atomic", &["k"], entry()),
+        &[
+            "x-kubernetes-list-type: Invalid value: \"atomic\": must be map if x-kubernetes-list-map-keys is non-empty",
+        ],
+    );
+    property(
+        json!({"type": "string", "x-kubernetes-list-type": "set"}),
+        &["type: Invalid value: \"string\": must be array if x-kubernetes-list-type is specified"],
+    );
+    property(
+        json!({"type": "object", "x-kubernetes-map-type": "loose"}),
+        &[
+            "x-kubernetes-map-type: Unsupported value: \"loose\": supported values: \"atomic\", \"granular\"",
+        ],
+    );
+    property(
+        json!({"type": "string", "x-kubernetes-map-type": "atomic"}),
+        &["type: Invalid value: \"string\": must be object if x-kubernetes-map-type is specified"],
+    );
+}
+
+#[test]
+fn embedded_resources() {
+    let embedded = |more: Value| {
+        let mut schema = json!({"type": "object", "x-kubernetes-embedded-resource": true, "x-kubernetes-preserve-unknown-fields": true});
+        schema
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        schema
+    };
+    sound(&spec(
+        json!({"a": embedded(json!({"properties": {"metadata": {"type": "object"}}}))}),
+    ));
+    property(
+        embedded(json!({"type": "string"})),
+        &[
+            "type: Invalid value: \"string\": must be object if x-kubernetes-embedded-resource is true",
+        ],
+    );
+    property(
+        embedded(json!({"additionalProperties": true})),
+        &[
+            "additionalProperties: Forbidden: must not be used if x-kubernetes-embedded-resource is set",
+        ],
+    );
+    property(
+        embedded(json!({"properties": {"kind": {"type": "integer"}}})),
+        &["properties[kind].type: Invalid value: \"integer\": must be string"],
+    );
+    let inside = json!({"properties": {"metadata": {"type": "object", "properties": {"x": embedded(json!({}))}}}});
+    property(
+        embedded(inside),
+        &[
+            "properties[metadata].properties[x].x-kubernetes-embedded-resource: Forbidden: must not be used inside of resource meta",
+        ],
+    );
+    let bare = json!({"type": "object", "x-kubernetes-embedded-resource": true});
+    property(
+        bare,
+        &[
+            "properties: Required value: must not be empty if x-kubernetes-embedded-resource is true without x-kubernetes-preserve-unknown-fields",
+        ],
+    );
+    let either =
+        json!({"x-kubernetes-int-or-string": true, "x-kubernetes-preserve-unknown-fields": true});
+    property(
+        either,
+        &[
+            "x-kubernetes-preserve-unknown-fields: Invalid value: true: must be false if x-kubernetes-int-or-string is true",
+        ],
+    );
+}

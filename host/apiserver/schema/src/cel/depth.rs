@@ -8,12 +8,12 @@ use super::visit::children;
 const MAX_CHARACTERS: usize = 100_000;
 /// The most operators, dots and brackets of an expression, in texts too. People write fewer than a hundred; the
 /// parser recurses for each.
-const MAX_PUNCTUATION: usize = 4_000;
+const MAX_PUNCTUATION: usize = 2_000;
 /// The most levels of a parsed expression, so that walking it needs no more than a part of a small stack.
 const MAX_LEVELS: usize = 200;
 /// The stack on which schemas and their expressions are parsed: room for as much recursion as the bounds let through. Only what is used
 /// of it takes memory.
-const PARSER_STACK: usize = 256 * 1024 * 1024;
+const PARSER_STACK: usize = 64 * 1024 * 1024;
 
 /// Refuses a source that would be too much for the parser.
 pub(super) fn check_source(source: &str) -> Result<(), String> {

@@ -74,11 +74,7 @@ pub(super) fn check(props: &Props<'_>, path: &Path<'_>, errors: &mut Vec<FieldEr
     if list_type == "map" {
         map_list(props, path, errors);
     }
-    if let Some(item) = props
-        .item()
-        .filter(|item| item.nullable && ["set", "map"].contains(&list_type))
-    {
-        debug_assert!(item.nullable);
+    if props.item().is_some_and(|item| item.nullable) && ["set", "map"].contains(&list_type) {
         let detail = format!("cannot be nullable when x-kubernetes-list-type is {list_type}");
         errors.push(FieldError::forbidden(items.field("nullable"), detail));
     }
