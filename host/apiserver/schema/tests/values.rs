@@ -98,10 +98,11 @@ fn numbers_in_bounds() {
         &["spec.a: Invalid value: 3: spec.a in body should be less than 3"],
     );
     // Neighbours that are the same number as floats.
-    let precise = || json!({"type": "integer", "maximum": 9_007_199_254_740_993_i64});
-    judge(precise(), json!(9_007_199_254_740_993_i64), &[]);
-    let error = "spec.a: Invalid value: 9007199254740994: spec.a in body should be less than or equal to 9007199254740993";
-    judge(precise(), json!(9_007_199_254_740_994_i64), &[error]);
+    let limit = 9_007_199_254_740_992_i64;
+    let precise = || json!({"type": "integer", "maximum": limit});
+    judge(precise(), json!(limit), &[]);
+    let error = "spec.a: Invalid value: 9007199254740993: spec.a in body should be less than or equal to 9007199254740992";
+    judge(precise(), json!(limit + 1), &[error]);
 }
 
 #[test]
@@ -282,6 +283,37 @@ fn alternatives() {
         json!({"type": "string", "not": {"pattern": "^a"}}),
         json!("ab"),
         &[&whole("must not validate the schema (not)")],
+    );
+}
+
+#[test]
+fn of_failed_alternatives_the_one_that_came_furthest_is_told() {
+    let text = || json!({"type": "string"});
+    let schema = json!({"type": "object", "properties": {"x": text(), "y": text(), "z": text()}, "anyOf": [
+        {"required": ["z"]},
+        {"properties": {"x": {"minLength": 1}, "y": {"minLength": 9}}},
+        {"properties": {"x": {"maxLength": 0}}},
+    ]});
+    judge(
+        schema,
+        json!({"x": "a", "y": "b"}),
+        &[
+            "<nil>: Invalid value: \"\": \"spec.a\" must validate at least one schema (anyOf)",
+            "spec.a.y: Invalid value: \"b\": spec.a.y in body should be at least 9 chars long",
+        ],
+    );
+    // What a nested choice met counts too.
+    let nested = json!({"type": "object", "properties": {"x": text()}, "oneOf": [
+        {"required": ["z"], "properties": {"x": {"minLength": 1}}},
+        {"maxProperties": 0, "anyOf": [{"properties": {"x": {"minLength": 1}}}]},
+    ]});
+    judge(
+        nested,
+        json!({"x": "a"}),
+        &[
+            "<nil>: Invalid value: \"\": \"spec.a\" must validate one and only one schema (oneOf). Found none valid",
+            "spec.a: Too many: 1: must have at most 0 items",
+        ],
     );
 }
 
