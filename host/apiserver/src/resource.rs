@@ -39,6 +39,9 @@ pub(crate) enum Source {
 #[derive(Debug)]
 pub(crate) struct Custom {
     pub(crate) schema: Schema,
+    /// The schema of the version that is stored, where that is another one:
+    /// it decides what is kept.
+    pub(crate) stored: Option<Schema>,
     /// The schema as it was written, for OpenAPI.
     pub(crate) openapi: Arc<Value>,
     pub(crate) status: bool,
@@ -136,7 +139,11 @@ impl Resource {
     pub(crate) fn storable(&self, object: &Value) -> Storable {
         let stored = match &self.source {
             Source::Builtin(builtin) => builtin.store(object),
-            Source::Custom(_) => None,
+            Source::Custom(custom) => custom.stored.as_ref().map(|schema| {
+                let mut kept = object.clone();
+                schema.prune(&mut kept);
+                kept
+            }),
         };
         Storable::new(stored.as_ref().unwrap_or(object))
     }

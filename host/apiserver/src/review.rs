@@ -1,6 +1,8 @@
 //! Reviews of the caller: answers that are made up from the request and
 //! stored nowhere.
 
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
 use http::{Method, Response};
 use serde_json::{Value, json};
 
@@ -26,7 +28,7 @@ pub(crate) fn is_self(path: &ResourcePath) -> bool {
 pub(crate) fn subject(
     server: &Inner,
     path: &ResourcePath,
-    method: &Method,
+    request: &Parts,
     user: &UserInfo,
     body: &[u8],
     format: Format,
@@ -34,10 +36,16 @@ pub(crate) fn subject(
     if path.name.is_some() || path.namespace.is_some() {
         return Err(ApiError::no_resource());
     }
-    if *method != Method::POST {
+    if request.method != Method::POST {
         return Err(ApiError::method_not_allowed());
     }
-    let sent = decode::parse_json(body).map_err(ApiError::bad_request)?.value;
+    let content_type = request
+        .headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let syntax = decode::accepted(content_type)?;
+    let sent = decode::parse(syntax, body).map_err(ApiError::bad_request)?.value;
     let kind = sent.get("kind").and_then(Value::as_str).unwrap_or_default();
     if !sent.is_object() || !matches!(kind, "" | "SelfSubjectReview") {
         return Err(ApiError::bad_request(format!(

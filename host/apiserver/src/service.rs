@@ -168,7 +168,7 @@ where
     if review::is_self(&path) {
         let format = negotiate::format(&parts.headers, &query, true)?;
         let body = read(body).await?;
-        return review::subject(&server, &path, &parts.method, &user, &body, format);
+        return review::subject(&server, &path, &parts, &user, &body, format);
     }
     let found = registry.get(&path.group, &path.version, &path.resource);
     let Some(resource) = found.cloned() else {
@@ -187,41 +187,50 @@ where
         headers: parts.headers,
         format,
     };
-    let answered = match verb {
-        Verb::Get => render::answer(&call, get::get(&call)?),
-        Verb::List => list::list(&call),
-        Verb::Watch => watch::watch(&call),
-        Verb::Create => {
-            let body = read(body).await?;
-            render::answer(&call, create::create(&call, &body).await?)
-        }
-        Verb::Update => {
-            let body = read(body).await?;
-            let answer = if call.path.subresource.as_deref() == Some("scale") {
-                scale::update(&call, &body).await?
-            } else {
-                update::update(&call, &body).await?
-            };
-            render::answer(&call, answer)
-        }
-        Verb::Patch => {
-            let body = read(body).await?;
-            render::answer(&call, patch::patch(&call, &body).await?)
-        }
-        Verb::Delete => {
-            let body = read(body).await?;
-            render::answer(&call, delete::delete(&call, &body).await?)
-        }
-        Verb::DeleteCollection => {
-            let body = read(body).await?;
-            collection::delete(&call, &body).await
-        }
-    };
-    let mut response = answered.unwrap_or_else(|error| render::error(&error, call.plain()));
+    let mut response = serve(&call, verb, body)
+        .await
+        .unwrap_or_else(|error| render::error(&error, call.plain()));
     if let Some(warning) = call.resource.custom().and_then(|custom| custom.warning.clone()) {
         render::warn(response.headers_mut(), &[warning]);
     }
     Ok(response)
+}
+
+async fn serve<B>(call: &Call, verb: Verb, body: B) -> Result<Response<Body>, ApiError>
+where
+    B: http_body::Body<Data = Bytes> + Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    match verb {
+        Verb::Get => render::answer(call, get::get(call)?),
+        Verb::List => list::list(call),
+        Verb::Watch => watch::watch(call),
+        Verb::Create => {
+            let body = read(body).await?;
+            render::answer(call, create::create(call, &body).await?)
+        }
+        Verb::Update => {
+            let body = read(body).await?;
+            let answer = if call.path.subresource.as_deref() == Some("scale") {
+                scale::update(call, &body).await?
+            } else {
+                update::update(call, &body).await?
+            };
+            render::answer(call, answer)
+        }
+        Verb::Patch => {
+            let body = read(body).await?;
+            render::answer(call, patch::patch(call, &body).await?)
+        }
+        Verb::Delete => {
+            let body = read(body).await?;
+            render::answer(call, delete::delete(call, &body).await?)
+        }
+        Verb::DeleteCollection => {
+            let body = read(body).await?;
+            collection::delete(call, &body).await
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

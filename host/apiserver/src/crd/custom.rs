@@ -70,6 +70,18 @@ fn custom(definition: &Value, version: &Value, several: bool) -> Result<Custom, 
         let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
         texts.join(", ")
     })?;
+    let stored = definition["spec"]["versions"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .find(|other| other["storage"] == true && other["name"] != version["name"])
+        .and_then(|other| other.pointer("/schema/openAPIV3Schema"))
+        .map(Schema::parse)
+        .transpose()
+        .map_err(|errors| {
+            let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            texts.join(", ")
+        })?;
     let selectable = version["selectableFields"]
         .as_array()
         .into_iter()
@@ -92,6 +104,7 @@ fn custom(definition: &Value, version: &Value, several: bool) -> Result<Custom, 
     });
     Ok(Custom {
         schema,
+        stored,
         openapi: Arc::new(openapi),
         status: version.pointer("/subresources/status").is_some_and(Value::is_object),
         scale: version.pointer("/subresources/scale").and_then(ScalePaths::read),

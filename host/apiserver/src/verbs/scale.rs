@@ -24,7 +24,12 @@ pub(crate) fn paths(call: &Call) -> Result<&ScalePaths, ApiError> {
 /// `PUT` of a scale.
 pub(crate) async fn update(call: &Call, body: &[u8]) -> Result<Answer, ApiError> {
     let options = WriteOptions::read(call, "UpdateOptions", false)?;
-    let mut scale = decode::parse_json(body)
+    let content_type = call
+        .headers
+        .get(http::header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let mut scale = decode::parse(decode::accepted(content_type)?, body)
         .map_err(ApiError::bad_request)?
         .value;
     let kind = scale.get("kind").and_then(Value::as_str).unwrap_or_default();

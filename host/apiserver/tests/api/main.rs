@@ -1,0 +1,19 @@
+//! The server driven in process, request by request, as clients meet it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    reason = "a test that cannot go on fails"
+)]
+
+mod apply;
+mod client;
+mod crud;
+mod definitions;
+mod deletion;
+mod discovery;
+mod lists;
+mod protocol;
+mod reflector;
+mod watches;
