@@ -364,6 +364,54 @@ fn lists_without_order_compare_without_order() {
 }
 
 #[test]
+fn order_is_not_smuggled_in() {
+    let set = || json!({"type": "array", "maxItems": 9, "x-kubernetes-list-type": "set", "items": {"type": "integer"}});
+    let object = json!({"type": "object", "properties": {"s": set(), "l": {"type": "array", "maxItems": 9, "items": {"type": "object", "properties": {"s": set(), "n": {"type": "integer"}}}}}});
+    let value = || json!({"s": [2, 1], "l": [{"s": [1, 2], "n": 1}, {"s": [3], "n": 2}]});
+    for rule in [
+        "self.s == [1, 2]",
+        "[1, 2] == self.s && !(self.s != [1, 2])",
+        "self.l[0].s == self.s && self.l[0] == self.l[0]",
+        "self.l.filter(i, i.n > 1).size() == 1 && self.l.filter(i, i.n > 1)[0].s == [3]",
+        "self.l.map(i, i).exists(i, i.n == 2) && self.l.all(i, i == i)",
+        "self.s.filter(x, x > 0) == [2, 1] && self.s.map(x, x + 1) == [3, 2] && self.s[0] == 2",
+        "1 in self.s && self.s.sum() == 3 && sets.equivalent(self.s, [1, 2]) && self.s.size() == 2",
+        "(self.l.size() > 1 ? self.s : self.s).size() == 2",
+    ] {
+        judge(
+            &ruled(object.clone(), json!([{"rule": rule}])),
+            value(),
+            None,
+            &[],
+        );
+    }
+    for rule in [
+        "dyn(self.s) == dyn(self.s)",
+        "[self.s] == [self.s]",
+        "{'a': self.s} == {'a': self.s}",
+        "[self.s][0] == [1, 2]",
+        "{'a': self.s}.a == [1, 2]",
+        "(true ? self.s : self.s) == [1, 2]",
+        "optional.of(self.s).value() == [1, 2]",
+        "self.l.map(i, i.s) == [[1, 2]]",
+        "self.l.map(i, i.s).all(s, s == [1, 2])",
+        "self.l.filter(i, true) == self.l.filter(i, true)",
+        "self.s + [3] == [1, 2, 3]",
+        "self.l[0] in self.l",
+        "[1, 2] in self.l.map(i, i.s)",
+        "self.l.indexOf(self.l[0]) == 0",
+    ] {
+        let errors = refused(&ruled(object.clone(), json!([{"rule": rule}])));
+        assert!(
+            errors
+                .iter()
+                .any(|error| error.contains("is not supported")),
+            "{rule}: {errors:?}"
+        );
+    }
+}
+
+#[test]
 fn costs_are_bounded() {
     let nested = json!([{"rule": "self.all(x, self.all(y, x == y))"}]);
     let strings = |max_items: Option<i64>| {

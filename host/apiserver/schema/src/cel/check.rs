@@ -12,7 +12,7 @@ use super::cost::{self, Operand, Range};
 use super::escape::reserved;
 use super::signatures::{self, Overload};
 use super::typed::{Typed, joined_item_size, literal_type};
-use super::types::{Decl, DeclKind, Type};
+use super::types::{Decl, DeclKind, Order, Type};
 use super::unify::Unifier;
 
 /// What a rule may refer to.
@@ -68,6 +68,15 @@ pub(super) fn check(expression: &Expression, scope: &Scope) -> Result<Checked, V
 /// A field by its name in rules. Words that CEL keeps for itself may be written plainly after a dot.
 fn field<'f>(fields: &'f BTreeMap<String, Arc<Decl>>, name: &str) -> Option<&'f Arc<Decl>> {
     fields.get(name).or_else(|| fields.get(&reserved(name)?))
+}
+
+/// What is taken out of a value in which order is loose may be what is loose.
+fn taken_from(order: Order) -> Order {
+    if order == Order::Kept {
+        order
+    } else {
+        Order::Loose
+    }
 }
 
 /// The names of types that rules may compare with; `type(x) == int`.
@@ -181,7 +190,10 @@ impl Checker<'_> {
                         ..declared
                     }
                 }
-                _ => Typed::new(value.as_ref().clone(), cost),
+                _ => Typed {
+                    order: taken_from(operand.order),
+                    ..Typed::new(value.as_ref().clone(), cost)
+                },
             },
             Type::Dyn => Typed::new(Type::Dyn, cost),
             other => {
@@ -202,10 +214,12 @@ impl Checker<'_> {
         let item = self.types.fresh();
         let mut cost = Range::fixed(cost::LIST);
         let mut item_size: Option<Range> = None;
+        let mut order = Order::Kept;
         for element in &list.elements {
             let typed = self.expression(element);
             cost = cost.plus(typed.cost);
             self.same(element.id, &item, &typed.kind);
+            order = order.max(self.order(&typed).min(Order::LooseInside));
             let size = self.operand(&typed).size.unwrap_or(Range::UNKNOWN);
             item_size = Some(item_size.map_or(size, |known| known.union(size)));
         }
@@ -216,6 +230,7 @@ impl Checker<'_> {
         let item_size = Some(item_size.unwrap_or(Range::ZERO));
         Typed {
             item_size,
+            order,
             ..Typed::new(Type::list(item), cost).sized(Some(size))
         }
     }
@@ -223,6 +238,7 @@ impl Checker<'_> {
     fn map(&mut self, id: u64, map: &MapExpr) -> Typed {
         let (key, value) = (self.types.fresh(), self.types.fresh());
         let mut cost = Range::fixed(cost::MAP);
+        let mut order = Order::Kept;
         for entry in &map.entries {
             let EntryExpr::MapEntry(pair) = &entry.expr else {
                 return self.mistake(id, "unexpected field of a message".to_owned());
@@ -233,11 +249,15 @@ impl Checker<'_> {
             for (wanted, given) in [(&key, &pair.key), (&value, &pair.value)] {
                 let typed = self.expression(given);
                 cost = cost.plus(typed.cost);
+                order = order.max(self.order(&typed).min(Order::LooseInside));
                 self.same(given.id, wanted, &typed.kind);
             }
         }
         let size = Range::fixed(map.entries.len() as u64);
-        Typed::new(Type::map(key, value), cost).sized(Some(size))
+        Typed {
+            order,
+            ..Typed::new(Type::map(key, value), cost).sized(Some(size))
+        }
     }
 
     /// Entries of one literal have one type.
@@ -277,7 +297,9 @@ impl Checker<'_> {
                 format!("found no matching overload for '{name}' applied to '{shown}'"),
             );
         };
-        self.orderless(id, &name, target.as_ref(), &args);
+        let all: Vec<&Typed> = target.iter().chain(&args).collect();
+        self.orderless(id, &name, &all);
+        let order = self.result_order(&name, &kind, &all);
         let operands: Vec<Operand> = args.iter().map(|arg| self.operand(arg)).collect();
         let target_operand = target.as_ref().map(|target| self.operand(target));
         let (cost, size) = cost::call(&name, target_operand.as_ref(), &operands);
@@ -288,17 +310,19 @@ impl Checker<'_> {
             .and_then(|list| list.place.as_deref());
         match indexed.map(|place| &place.kind) {
             Some(DeclKind::List { item, .. } | DeclKind::Map(item)) => Typed::declared(item, cost),
-            _ if name == "dyn" => Typed {
-                kind: Type::Dyn,
-                cost,
-                place: None,
-                size: operands.first().and_then(|arg| arg.size),
-                item_size: None,
-            },
+            _ if name == "dyn" => {
+                let size = operands.first().and_then(|arg| arg.size);
+                Typed {
+                    size,
+                    order,
+                    ..Typed::new(Type::Dyn, cost)
+                }
+            }
             _ => {
                 let item_size = joined_item_size(&name, &operands);
                 Typed {
                     item_size,
+                    order,
                     ..Typed::new(kind, cost).sized(size)
                 }
             }
@@ -369,7 +393,11 @@ impl Checker<'_> {
         let item = match (&kind, place) {
             (Type::List(_), Some(DeclKind::List { item, .. })) => Typed::declared(item, Range::ONE),
             (Type::List(item), _) => {
-                Typed::new(item.as_ref().clone(), Range::ONE).sized(range.item_size)
+                let order = taken_from(range.order);
+                Typed {
+                    order,
+                    ..Typed::new(item.as_ref().clone(), Range::ONE).sized(range.item_size)
+                }
             }
             // Upstream counts the keys of declared maps as empty.
             (Type::Map(key, _), Some(DeclKind::Map(_))) => {
@@ -414,8 +442,10 @@ impl Checker<'_> {
         let cost = range.cost.plus(init.cost).plus(result.cost).plus(turns);
         let gathers = matches!(comprehension.accu_init.expr, Expr::List(_) | Expr::Map(_));
         let item_size = step.item_size.filter(|_| gathers);
+        let order = if gathers { step.order } else { Order::Kept };
         Typed {
             item_size,
+            order,
             ..Typed::new(result.kind, cost).sized(gathers.then_some(count))
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use cel::common::ast::LiteralValue;
 
 use super::cost::{Operand, Range};
-use super::types::{Decl, DeclKind, Type};
+use super::types::{Decl, DeclKind, Order, Type};
 
 /// An expression, checked.
 #[derive(Clone, Debug)]
@@ -16,6 +16,8 @@ pub(super) struct Typed {
     pub(super) size: Option<Range>,
     /// The size of the items of a list that is no declared place.
     pub(super) item_size: Option<Range>,
+    /// How far order means anything in it. Where it is taken from a declared value, that tells.
+    pub(super) order: Order,
     pub(super) cost: Range,
 }
 
@@ -27,6 +29,7 @@ impl Typed {
             place: None,
             size,
             item_size: None,
+            order: Order::Kept,
             cost,
         }
     }
@@ -41,6 +44,7 @@ impl Typed {
             place: Some(Arc::clone(place)),
             size,
             item_size: None,
+            order: place.order(),
             cost,
         }
     }

@@ -113,6 +113,18 @@ pub(super) struct Decl {
     pub(super) min_serialized: u64,
 }
 
+/// How far the order of lists means anything in a value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Order {
+    /// Everywhere.
+    #[default]
+    Kept,
+    /// Not in some list within it.
+    LooseInside,
+    /// It may itself be a list of type set or map.
+    Loose,
+}
+
 /// The kinds of declared values.
 #[derive(Debug)]
 pub(super) enum DeclKind {
@@ -135,6 +147,17 @@ impl Decl {
             DeclKind::List { item, .. } => Type::list(item.to_type()),
             DeclKind::Map(value) => Type::map(Type::String, value.to_type()),
             DeclKind::Object(_) => Type::Object(Arc::clone(self)),
+        }
+    }
+
+    /// How far order means anything in it.
+    pub(super) fn order(&self) -> Order {
+        match &self.kind {
+            DeclKind::List {
+                unordered: true, ..
+            } => Order::Loose,
+            _ if self.has_unordered() => Order::LooseInside,
+            _ => Order::Kept,
         }
     }
 
