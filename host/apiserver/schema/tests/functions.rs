@@ -233,11 +233,35 @@ fn named_formats_and_optionals() {
 }
 
 #[test]
+fn optional_fields_and_entries() {
+    all_true(&[
+        "self.?text.hasValue() && !self.?absent.hasValue() && self.?absent.orValue('x') == 'x'",
+        "self.?int.value() == 7 && self.?text.value() == 'häuser'",
+        "self.map[?'k'].orValue('') == 'v' && !self.map[?'q'].hasValue() && self.map.?k.value() == 'v'",
+        "self.list[?0].value() == 3 && !self.list[?9].hasValue() && !self.list[?-1].hasValue()",
+        "self.?map[?'k'].value() == 'v' && self.?map.?k.value() == 'v' && !self.?absent.or(self.?absent).hasValue()",
+        "self.?list[?1].orValue(0) == 1",
+    ]);
+    assert!(
+        judge("self.?absent.value() == 'x'")
+            .unwrap_err()
+            .contains("optional.none() dereference")
+    );
+}
+
+#[test]
 fn what_is_not_understood_is_refused() {
     let refused = [
         ("self.list.sort() == [1]", "undeclared reference to 'sort'"),
         ("math.abs(self.int) > 1", "undeclared reference to"),
-        ("self.?text.hasValue()", "unsupported syntax"),
+        ("self.?nothing.hasValue()", "undefined field 'nothing'"),
+        ("self.?text == 'x'", "found no matching overload"),
+        ("self.?map.k == 'v'", "does not support field selection"),
+        ("[?self.?text].size() == 1", "unsupported syntax"),
+        (
+            "self.?text.optMap(t, t == 'x').orValue(true)",
+            "undeclared reference to",
+        ),
         ("cel.bind(x, self.int, x > 1)", "undeclared reference to"),
         ("self.list.all(i, v, v > 1)", "undeclared reference to"),
         ("Foo{a: 1} == 1", "undeclared reference to"),

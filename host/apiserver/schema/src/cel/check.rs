@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use cel::common::ast::{
-    CallExpr, ComprehensionExpr, EntryExpr, Expr, ListExpr, MapExpr, SelectExpr,
+    CallExpr, ComprehensionExpr, EntryExpr, Expr, ListExpr, LiteralValue, MapExpr, SelectExpr,
 };
 use cel::parser::Expression;
 
@@ -268,7 +268,51 @@ impl Checker<'_> {
         }
     }
 
+    /// `operand.?field`: an optional, and none if the operand is none or has no such field.
+    fn optional_select(&mut self, id: u64, operand: &Expression, name: &str) -> Typed {
+        let operand = self.expression(operand);
+        let cost = operand.cost.plus(Range::ONE);
+        let kind = match self.types.resolve(&operand.kind) {
+            Type::Optional(inner) => self.types.resolve(&inner),
+            kind => kind,
+        };
+        let (kind, order) = match &kind {
+            Type::Object(decl) => match &decl.kind {
+                DeclKind::Object(fields) => match field(fields, name) {
+                    Some(field) => (field.to_type(), field.order()),
+                    None => return self.mistake(id, format!("undefined field '{name}'")),
+                },
+                _ => return self.mistake(id, format!("undefined field '{name}'")),
+            },
+            Type::Map(_, value) => (value.as_ref().clone(), taken_from(self.order(&operand))),
+            Type::Dyn => (Type::Dyn, taken_from(self.order(&operand))),
+            other => {
+                return self.mistake(
+                    id,
+                    format!("type '{other}' does not support field selection"),
+                );
+            }
+        };
+        Typed {
+            order,
+            ..Typed::new(Type::optional(kind), cost)
+        }
+    }
+
     fn call(&mut self, id: u64, call: &CallExpr) -> Typed {
+        if let (
+            "_?._",
+            [
+                operand,
+                Expression {
+                    expr: Expr::Literal(LiteralValue::String(name)),
+                    ..
+                },
+            ],
+        ) = (call.func_name.as_str(), call.args.as_slice())
+        {
+            return self.optional_select(id, operand, name.inner());
+        }
         let (name, target) = match call.target.as_deref() {
             None => (call.func_name.clone(), None),
             Some(Expression {

@@ -15,7 +15,7 @@ use cel::parser::Expression;
 use super::equality::equal_declared;
 use super::escape::reserved;
 use super::functions::{function, type_value};
-use super::operators::{arithmetic, compare, contains, index, key, key_value};
+use super::operators::{arithmetic, compare, contains, index, key, key_value, optional_index};
 use super::regexes::Regexes;
 use super::signatures;
 use super::types::Decl;
@@ -204,6 +204,7 @@ impl<'a> Evaluation<'a> {
             "_>=_" => compare(left, right).map(|order| Value::Bool(order != Ordering::Less)),
             "@in" => contains(left, right),
             "_[_]" => index(left, right),
+            "_[?_]" | "_?._" => optional_index(left, right),
             "_+_" | "_-_" | "_*_" | "_/_" | "_%_" => arithmetic(name, left.clone(), right.clone()),
             _ => return None,
         })

@@ -4,8 +4,9 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use cel::Value;
-use cel::objects::Key;
+use cel::objects::{Key, KeyRef, OptionalValue};
 
+use super::escape::reserved;
 use super::evaluate::{Fault, Outcome, failed};
 
 pub(super) fn key(value: &Value) -> Result<Key, Fault> {
@@ -76,6 +77,34 @@ pub(super) fn index(container: &Value, index: &Value) -> Outcome {
         }
         _ => Err(failed("no such overload")),
     }
+}
+
+/// An entry or a field as an optional; none also where there is no container.
+pub(super) fn optional_index(container: &Value, index: &Value) -> Outcome {
+    let container = match container {
+        Value::Opaque(opaque) => match opaque.downcast_ref::<OptionalValue>() {
+            Some(optional) => optional.value(),
+            None => return Err(failed("no such overload")),
+        },
+        container => Some(container),
+    };
+    let found = match (container, index) {
+        (None, _) => None,
+        (Some(Value::List(items)), Value::Int(position)) => usize::try_from(*position)
+            .ok()
+            .and_then(|position| items.get(position)),
+        (Some(Value::Map(map)), Value::String(name)) => {
+            let plain = map.get(&KeyRef::String(name));
+            plain.or_else(|| map.get(&KeyRef::String(&reserved(name)?)))
+        }
+        (Some(Value::Map(map)), index) => map.get(&key(index)?),
+        _ => return Err(failed("no such overload")),
+    };
+    Ok(Value::Opaque(Arc::new(
+        found
+            .cloned()
+            .map_or_else(OptionalValue::none, OptionalValue::of),
+    )))
 }
 
 pub(super) fn arithmetic(name: &str, left: Value, right: Value) -> Outcome {

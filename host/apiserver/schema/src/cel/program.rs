@@ -72,7 +72,7 @@ impl Program {
 
 fn raw_parse(source: &str) -> Result<Expression, ParseErrors> {
     // The parser panics on some malformed sources; those are no expressions either.
-    catch_unwind(|| Parser::default().parse(source))
+    catch_unwind(|| Parser::default().enable_optional_syntax(true).parse(source))
         .unwrap_or_else(|_| Err(ParseErrors { errors: Vec::new() }))
 }
 
