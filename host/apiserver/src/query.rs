@@ -51,7 +51,8 @@ impl Query {
 
 /// Undoes percent-encoding (and `+` for a space in a query).
 pub(crate) fn decode(text: &str, plus: bool) -> Cow<'_, str> {
-    if !text.contains('%') && !(plus && text.contains('+')) {
+    let encoded = text.contains('%') || (plus && text.contains('+'));
+    if !encoded {
         return Cow::Borrowed(text);
     }
     let bytes = text.as_bytes();

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use rdd_apiserver_storage::{OpenError as StoreError, Options as StoreOptions, Store};
+use rdd_apiserver_storage::{History, OpenError as StoreError, Options as StoreOptions, Store};
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 
@@ -19,6 +19,9 @@ pub struct Options {
     pub database: Option<PathBuf>,
     /// The time of day.
     pub clock: Clock,
+    /// How many events, bytes and minutes of the past are kept for watches
+    /// and paged lists.
+    pub history: History,
     /// `host:port` that `/api` names as the server's address.
     pub address: String,
 }
@@ -37,6 +40,7 @@ impl Options {
         Self {
             database: None,
             clock: clock::system(),
+            history: History::default(),
             address: "127.0.0.1:6443".to_owned(),
         }
     }
@@ -67,7 +71,7 @@ pub(crate) struct Inner {
 }
 
 /// An embedded Kubernetes API server. Cheap to clone: all clones are one
-/// server.
+/// server, which runs until [`ApiServer::close`].
 #[derive(Clone)]
 pub struct ApiServer(pub(crate) Arc<Inner>);
 
@@ -88,13 +92,19 @@ impl ApiServer {
         let Options {
             database,
             clock,
+            history,
             address,
         } = options;
-        let store_options = match database {
+        let mut store_options = match database {
             Some(path) => StoreOptions::file(path),
             None => StoreOptions::in_memory(),
         };
-        let store = Store::open(store_options).map_err(OpenError::Store)?;
+        store_options.history = history;
+        // Reading the database may take a while: not on a runtime's thread.
+        let store = tokio::task::spawn_blocking(move || Store::open(store_options))
+            .await
+            .map_err(|error| OpenError::Start(error.to_string()))?
+            .map_err(OpenError::Store)?;
         let inner = Arc::new(Inner {
             store,
             registry: ArcSwap::from_pointee(Registry::default()),

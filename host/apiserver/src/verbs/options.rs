@@ -61,10 +61,10 @@ impl WriteOptions {
                 Validation::Warn
             }
         };
-        let force = match call.query.get("force") {
-            None => None,
-            Some(text) => Some(!matches!(text.to_ascii_lowercase().as_str(), "false" | "0")),
-        };
+        let force = call
+            .query
+            .get("force")
+            .map(|text| !matches!(text.to_ascii_lowercase().as_str(), "false" | "0"));
         let manager = call.query.get("fieldManager").unwrap_or_default();
         if apply && manager.is_empty() {
             causes.push(Cause::required("fieldManager", "is required for apply patch"));

@@ -382,14 +382,18 @@ impl Follower {
             .filter(|shared| shared.api_version == self.resource.kind.api_version());
         let mut kind = event.kind;
         if !self.selection.is_empty() {
+            let own: Option<Value>;
             let object = match shared {
                 Some(shared) => shared
                     .object
-                    .get_or_init(|| self.load(&event.value, &event.key))
-                    .clone(),
-                None => self.load(&event.value, &event.key),
-            }?;
-            let now = kind != EventKind::Deleted && self.selection.matches(&self.resource, &object);
+                    .get_or_init(|| self.load(&event.value, &event.key)),
+                None => {
+                    own = self.load(&event.value, &event.key);
+                    &own
+                }
+            }
+            .as_ref()?;
+            let now = kind != EventKind::Deleted && self.selection.matches(&self.resource, object);
             let previous = event
                 .previous
                 .as_ref()

@@ -1,6 +1,7 @@
+use rdd_apiserver::{ApiServer, History, Options};
 use serde_json::json;
 
-use crate::client::{CMS, Client, WIDGETS, config_map, sized, widget};
+use crate::client::{CMS, Client, MERGE, WIDGETS, config_map, sized, widget};
 
 async fn filled() -> Client {
     let client = Client::new().await;
@@ -24,6 +25,29 @@ async fn pages_are_one_consistent_list() {
     assert_eq!(rest.names(), ["c", "d", "e"]);
     assert_eq!(rest.rv(), first.rv());
     assert_eq!(client.get(&format!("{CMS}?continue=rubbish")).await.reason(), (400, "BadRequest"));
+}
+
+#[tokio::test]
+async fn an_expired_token_comes_with_one_that_goes_on() {
+    let history = History { max_events: 4, keep_events: 2, ..History::default() };
+    let options = Options { history, ..Options::in_memory() };
+    let client = Client(ApiServer::open(options).await.unwrap());
+    for name in ["a", "b", "c"] {
+        client.post(CMS, &config_map(name)).await;
+    }
+    let first = client.get(&format!("{CMS}?limit=1")).await;
+    let old = first.rv();
+    for value in 0..20 {
+        client.patch(&format!("{CMS}/c"), MERGE, &json!({"data": {"k": value.to_string()}})).await;
+    }
+    let token = first.body["metadata"]["continue"].as_str().unwrap();
+    let expired = client.get(&format!("{CMS}?limit=1&continue={token}")).await;
+    assert_eq!(expired.reason(), (410, "Expired"));
+    let fresh = expired.body["metadata"]["continue"].as_str().unwrap();
+    let rest = client.get(&format!("{CMS}?continue={fresh}")).await;
+    assert_eq!((rest.names(), &rest.body["items"][1]["data"]["k"]), (vec!["b", "c"], &json!("19")));
+    let mut watch = client.watch(&format!("{CMS}?watch=1&resourceVersion={old}")).await;
+    assert_eq!(watch.next().await.unwrap()["object"]["code"], 410);
 }
 
 #[tokio::test]
