@@ -112,7 +112,10 @@ impl Watchdog {
             if busy.fetch_add(1, Ordering::Relaxed) >= ticks {
                 return Err(Spun(limit).into());
             }
-            Ok(UpdateDeadline::Yield(1))
+            // Tokio's own way to give way also lets timers and sockets have
+            // their turn; waking ourselves would not.
+            let give_way = Box::pin(tokio::task::yield_now());
+            Ok(UpdateDeadline::YieldCustom(1, give_way))
         });
         store.set_epoch_deadline(1);
     }

@@ -198,6 +198,8 @@ fn death(store: &Store<HostState>, error: &wasmtime::Error) -> Death {
         return Death::blamed(denied);
     }
     if let Some(trap) = chain().find_map(|cause| cause.downcast_ref::<Trap>()) {
+        let trap = trap.to_string();
+        let trap = trap.strip_prefix("wasm trap: ").unwrap_or(&trap);
         return Death::blamed(format!("trapped: {trap}"));
     }
     Death::blamed(format!("failed: {}", error.root_cause()))

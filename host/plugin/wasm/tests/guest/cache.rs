@@ -1,0 +1,185 @@
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+
+use rdd_plugin_wasm::{Cache, CacheError, LoadError, Runtime};
+
+use crate::support::*;
+
+const DIGEST: &str = "0123456789abcdef";
+
+/// Loads the fixture; tells whether it was compiled.
+fn compiles(dir: &Path) -> bool {
+    let runtime = Runtime::new(Some(Cache::open(dir).unwrap())).unwrap();
+    let before: Vec<_> = files(dir, "cwasm")
+        .iter()
+        .map(|path| fs::metadata(path).unwrap().modified().unwrap())
+        .collect();
+    let began = Instant::now();
+    runtime.load(&fixture_bytes(), DIGEST).unwrap();
+    println!("loaded in {:?}", began.elapsed());
+    let after = files(dir, "cwasm");
+    assert_eq!(after.len(), 1);
+    before != [fs::metadata(&after[0]).unwrap().modified().unwrap()]
+}
+
+#[test]
+fn a_component_is_compiled_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let cache = dir.path().join("cache");
+    assert!(compiles(&cache));
+    assert!(!compiles(&cache));
+}
+
+#[cfg(unix)]
+#[test]
+fn only_the_owner_can_read_what_is_kept() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let cache = dir.path().join("cache");
+    compiles(&cache);
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&cache), 0o700);
+    assert_eq!(mode(&cache.join("key")), 0o600);
+    assert_eq!(mode(&files(&cache, "cwasm")[0]), 0o600);
+}
+
+#[test]
+fn what_is_damaged_or_foreign_is_made_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let cache = dir.path();
+    compiles(cache);
+    let entry = files(cache, "cwasm").remove(0);
+    let good = fs::read(&entry).unwrap();
+
+    let mut flipped = good.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    let half = good[..good.len() / 2].to_vec();
+    for (what, damage) in [("flipped", flipped), ("half", half), ("empty", Vec::new())] {
+        fs::write(&entry, damage).unwrap();
+        assert!(compiles(cache), "{what}");
+        assert!(!compiles(cache), "{what}");
+    }
+
+    // An entry of another host, under this one's name.
+    let other = tempfile::tempdir().unwrap();
+    compiles(other.path());
+    fs::copy(&files(other.path(), "cwasm")[0], &entry).unwrap();
+    assert!(compiles(cache), "foreign");
+
+    // An entry of this host, under the name of another component.
+    let renamed = entry.with_file_name(
+        entry
+            .file_name()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .replace(DIGEST, "fedcba9876543210"),
+    );
+    fs::rename(&entry, &renamed).unwrap();
+    let runtime = Runtime::new(Some(Cache::open(cache).unwrap())).unwrap();
+    let before = fs::metadata(&renamed).unwrap().modified().unwrap();
+    runtime.load(&fixture_bytes(), "fedcba9876543210").unwrap();
+    assert_ne!(
+        fs::metadata(&renamed).unwrap().modified().unwrap(),
+        before,
+        "renamed"
+    );
+}
+
+#[test]
+fn a_lost_key_costs_one_compilation() {
+    let dir = tempfile::tempdir().unwrap();
+    compiles(dir.path());
+    fs::write(dir.path().join("key"), "short").unwrap();
+    assert!(compiles(dir.path()));
+    assert!(!compiles(dir.path()));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_directory_that_others_could_write_is_emptied_and_closed() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let cache = dir.path().join("cache");
+    compiles(&cache);
+    fs::set_permissions(&cache, fs::Permissions::from_mode(0o777)).unwrap();
+    let opened = Cache::open(&cache);
+    assert!(opened.is_ok());
+    assert!(files(&cache, "cwasm").is_empty());
+    assert_eq!(
+        fs::metadata(&cache).unwrap().permissions().mode() & 0o777,
+        0o700
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_is_no_cache() {
+    let dir = tempfile::tempdir().unwrap();
+    let link = dir.path().join("link");
+    std::os::unix::fs::symlink(dir.path(), &link).unwrap();
+    let Err(refused) = Cache::open(&link) else {
+        panic!("a link was opened");
+    };
+    assert!(matches!(refused, CacheError::NotOurs { .. }), "{refused}");
+}
+
+#[test]
+fn what_is_no_component_is_refused() {
+    let runtime = Runtime::new(None).unwrap();
+    for bytes in [&b""[..], b"\0asm\x01\0\0\0", b"not wasm at all"] {
+        let Err(refused) = runtime.load(bytes, DIGEST) else {
+            panic!("{bytes:?} was loaded");
+        };
+        assert!(matches!(refused, LoadError::Compile(_)), "{refused}");
+    }
+}
+
+/// A component whose only trait is that it imports the instance `name`.
+fn importing(name: &str) -> Vec<u8> {
+    let mut bytes = b"\0asm\x0d\0\x01\0".to_vec();
+    let section = |id: u8, content: &[u8]| {
+        let mut section = vec![id, u8::try_from(content.len()).unwrap()];
+        section.extend_from_slice(content);
+        section
+    };
+    // One type: an instance type without declarations.
+    bytes.extend(section(7, &[1, 0x42, 0]));
+    // One import of that type.
+    let mut import = vec![1, 0, u8::try_from(name.len()).unwrap()];
+    import.extend_from_slice(name.as_bytes());
+    import.extend_from_slice(&[5, 0]);
+    bytes.extend(section(10, &import));
+    bytes
+}
+
+#[test]
+fn a_foreign_import_is_refused_by_name() {
+    let runtime = Runtime::new(None).unwrap();
+    let Err(refused) = runtime.load(&importing("wasi:cli/environment@0.2.0"), DIGEST) else {
+        panic!("it was loaded");
+    };
+    assert_eq!(
+        refused,
+        LoadError::Import("wasi:cli/environment@0.2.0".to_owned())
+    );
+    let said = refused.to_string();
+    assert!(said.contains("without WASI"), "{said}");
+}
+
+#[test]
+fn a_component_without_the_exports_is_refused() {
+    let runtime = Runtime::new(None).unwrap();
+    // The smallest component there is.
+    let Err(refused) = runtime.load(b"\0asm\x0d\0\x01\0", DIGEST) else {
+        panic!("it was loaded");
+    };
+    assert!(matches!(refused, LoadError::Interface(_)), "{refused}");
+    assert!(
+        refused
+            .to_string()
+            .contains("rancher-desktop:engine/engine@0.1.0"),
+        "{refused}"
+    );
+}

@@ -1,0 +1,247 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use rdd_core::{Action, ContainerEngine, EngineError, ErrorCode, IdForm, Object, Removal};
+use rdd_plugin_wasm::{Connection, Limits, Transport};
+
+use crate::support::*;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn describes_itself() {
+    let backend = backend();
+    let instance = launch(&backend).await;
+    let info = instance.info();
+    assert_eq!(info.name, "scripted");
+    assert_eq!(info.version, "1.2.3");
+    assert_eq!(info.id_form, IdForm::Identifier(64));
+    assert!(info.capabilities.logs && info.capabilities.actions && info.capabilities.removals);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_name_than_the_manifests_is_unfit() {
+    let backend = rdd_plugin_wasm::Backend::new("other", program(), limits(), Arc::new(Nowhere));
+    let Err(refused) = backend.launch().await else {
+        panic!("launched");
+    };
+    assert!(
+        matches!(refused, rdd_plugin_wasm::LaunchError::Unfit { .. }),
+        "{refused}"
+    );
+    assert!(
+        refused
+            .to_string()
+            .contains("says that its name is \"scripted\""),
+        "{refused}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn inspects_and_passes_errors_on() {
+    let backend = backend();
+    let instance = launch(&backend).await;
+    let found = soon(instance.inspect(&container("one"))).await.unwrap();
+    let Object::Container(one) = found.object else {
+        panic!("no container");
+    };
+    assert_eq!(one.name, "name-of-one");
+    assert_eq!(one.labels["label"], "value");
+    let missing = soon(instance.inspect(&container("missing")))
+        .await
+        .unwrap_err();
+    assert_eq!(missing.code, ErrorCode::NotFound);
+    assert_eq!(missing.message, "no such container: missing");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn acts_and_removes() {
+    let backend = backend();
+    let instance = launch(&backend).await;
+    soon(instance.act("one", Action::Stop)).await.unwrap();
+    let missing = soon(instance.act("missing", Action::Stop))
+        .await
+        .unwrap_err();
+    assert_eq!(missing.code, ErrorCode::NotFound);
+    let volume = |created_at| Removal::Volume {
+        name: "data".to_owned(),
+        created_at,
+    };
+    soon(instance.remove(&volume(None))).await.unwrap();
+    let epoch = Some("1970-01-01T00:00:00Z".parse().unwrap());
+    let replaced = soon(instance.remove(&volume(epoch))).await.unwrap_err();
+    assert_eq!(replaced.code, ErrorCode::Replaced);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_id_of_another_form_never_reaches_the_guest() {
+    let backend = backend();
+    let instance = launch(&backend).await;
+    for id in ["", "-trap", "a/b", &"a".repeat(65)] {
+        let refused = soon(instance.inspect(&container(id))).await.unwrap_err();
+        assert_eq!(refused.code, ErrorCode::InvalidArgument, "{id}");
+        let refused = soon(instance.act(id, Action::Start)).await.unwrap_err();
+        assert_eq!(refused.code, ErrorCode::InvalidArgument, "{id}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_run_side_by_side() {
+    let backend = backend();
+    let instance = launch(&backend).await;
+    let began = Instant::now();
+    let slow = container("slow");
+    let all = futures::future::join_all((0..20).map(|_| instance.inspect(&slow)));
+    for answer in soon(all).await {
+        answer.unwrap();
+    }
+    // One after the other they would take four seconds.
+    assert!(
+        began.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        began.elapsed()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_is_never_answered_holds_up_no_other() {
+    let limits = Limits {
+        read: Duration::from_millis(300),
+        ..limits()
+    };
+    let backend = backend_with(limits, Nowhere);
+    let instance = launch(&backend).await;
+    let (never, good) = (container("never"), container("one"));
+    let (timed_out, answered) = soon(futures::future::join(
+        instance.inspect(&never),
+        instance.inspect(&good),
+    ))
+    .await;
+    assert_eq!(timed_out.unwrap_err().code, ErrorCode::Timeout);
+    answered.unwrap();
+    soon(instance.inspect(&good)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn changes_that_are_never_done_leave_room_for_reads() {
+    let backend = backend();
+    let instance = Arc::new(launch(&backend).await);
+    let stuck: Vec<_> = (0..100)
+        .map(|_| {
+            let instance = instance.clone();
+            tokio::spawn(async move { instance.act("never", Action::Stop).await })
+        })
+        .collect();
+    tokio::task::yield_now().await;
+    soon(instance.inspect(&container("one"))).await.unwrap();
+    for task in stuck {
+        task.abort();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_without_an_answer_end_the_store_without_blame() {
+    let limits = Limits {
+        read: Duration::from_millis(100),
+        abandoned: Duration::from_millis(200),
+        ..limits()
+    };
+    let backend = backend_with(limits, Nowhere);
+    let instance = launch(&backend).await;
+    let timed_out = soon(instance.inspect(&container("never")))
+        .await
+        .unwrap_err();
+    assert_eq!(timed_out.code, ErrorCode::Timeout);
+    let death = soon(instance.ended()).await;
+    assert!(!death.blamed, "{death:?}");
+    assert!(death.reason.contains("did not answer inspect"), "{death:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bytes_reach_the_engine_and_come_back_after_a_half_close() {
+    let backend = backend_with(limits(), Echo);
+    let instance = launch(&backend).await;
+    let answered = soon(instance.inspect(&container("echo"))).await.unwrap();
+    assert_eq!(answered.raw, "echo");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_engine_that_is_not_there_is_an_error_of_the_call() {
+    let backend = backend();
+    let instance = launch(&backend).await;
+    let refused = soon(instance.inspect(&container("echo")))
+        .await
+        .unwrap_err();
+    assert_eq!(refused.code, ErrorCode::Unavailable);
+    assert_eq!(refused.message, "nobody is there");
+}
+
+/// Counts the connections that are open.
+struct Counting(Arc<AtomicUsize>);
+
+struct Open(Arc<AtomicUsize>, tokio::io::DuplexStream);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl tokio::io::AsyncRead for Open {
+    fn poll_read(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+        buffer: &mut tokio::io::ReadBuf<'_>,
+    ) -> std::task::Poll<std::io::Result<()>> {
+        std::pin::Pin::new(&mut self.1).poll_read(cx, buffer)
+    }
+}
+
+#[async_trait]
+impl Transport for Counting {
+    async fn connect(&self) -> Result<Connection, EngineError> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        let (reader, _) = tokio::io::duplex(64);
+        Ok(Connection {
+            reader: Box::new(Open(self.0.clone(), reader)),
+            writer: Box::new(tokio::io::sink()),
+        })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_are_counted_and_end_with_the_store() {
+    let open = Arc::new(AtomicUsize::new(0));
+    let limits = Limits {
+        connections: 10,
+        ..limits()
+    };
+    let backend = backend_with(limits, Counting(open.clone()));
+    let instance = launch(&backend).await;
+    let refused = soon(instance.inspect(&container("connects")))
+        .await
+        .unwrap_err();
+    assert_eq!(refused.code, ErrorCode::Unavailable);
+    assert!(refused.message.starts_with("10 connections"), "{refused}");
+    drop(instance);
+    until("no connection is open", || open.load(Ordering::SeqCst) == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shut_down_backend_answers_so() {
+    let backend = backend();
+    let instance = launch(&backend).await;
+    let log = logs(&instance, "idle").await;
+    soon(backend.shutdown()).await;
+    let ended = soon(instance.inspect(&container("one"))).await.unwrap_err();
+    assert_failed(&ended, "was shut down");
+    let (_, ended) = drain_logs(log).await;
+    assert_failed(&ended.unwrap(), "was shut down");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_log_lines_do_no_harm() {
+    let backend = backend();
+    let instance = launch(&backend).await;
+    soon(instance.inspect(&container("chatter"))).await.unwrap();
+}

@@ -1,0 +1,195 @@
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use rdd_core::{ContainerEngine, ErrorCode, LogChunk, LogOptions, LogSource, LogStream};
+use rdd_plugin_wasm::Limits;
+
+use crate::support::*;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn both_sources_whole_and_apart() {
+    let backend = backend();
+    let instance = launch(&backend).await;
+    let (chunks, error) = drain_logs(logs(&instance, "lines-1000").await).await;
+    assert_eq!(error, None);
+    let of = |source| {
+        let bytes: Vec<u8> = chunks
+            .iter()
+            .filter(|chunk| chunk.source == source)
+            .flat_map(|chunk| chunk.bytes.to_vec())
+            .collect();
+        String::from_utf8(bytes).unwrap()
+    };
+    let lines = |rest| -> String {
+        (0..1_000)
+            .filter(|n| n % 2 == rest)
+            .map(|n| format!("line {n}\n"))
+            .collect()
+    };
+    assert_eq!(of(LogSource::Stdout), lines(0));
+    assert_eq!(of(LogSource::Stderr), lines(1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn options_reach_the_guest() {
+    let backend = backend();
+    let instance = launch(&backend).await;
+    let options = LogOptions {
+        tail: Some(3),
+        ..LogOptions::default()
+    };
+    let log = soon(instance.get_logs("lines-100", &options))
+        .await
+        .unwrap();
+    assert_eq!(drain_logs(log).await.0.len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_and_small_chunks_arrive_whole() {
+    let backend = backend();
+    let instance = launch(&backend).await;
+    for (id, bytes) in [("flood-8", 8 << 20), ("small-10000", 1_000_000)] {
+        let (chunks, error) = drain_logs(logs(&instance, id).await).await;
+        assert_eq!(error, None, "{id}");
+        assert!(
+            chunks
+                .iter()
+                .all(|chunk| chunk.bytes.len() <= LogChunk::MAX_LEN)
+        );
+        let sum: usize = chunks.iter().map(|chunk| chunk.bytes.len()).sum();
+        assert_eq!(sum, bytes, "{id}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn errors_before_and_after_the_first_byte() {
+    let backend = backend();
+    let instance = launch(&backend).await;
+    let Err(missing) = soon(instance.get_logs("missing", &LogOptions::default())).await else {
+        panic!("it is there");
+    };
+    assert_eq!(missing.code, ErrorCode::NotFound);
+    let (chunks, error) = drain_logs(logs(&instance, "broken").await).await;
+    assert_eq!(chunks.len(), 1);
+    let error = error.unwrap();
+    assert_eq!(error.code, ErrorCode::Unavailable);
+    assert_eq!(error.message, "the engine went away");
+}
+
+/// With room for one stream, the next one opens once the first one's store
+/// is gone.
+fn one_stream() -> Limits {
+    Limits {
+        log_streams: 1,
+        ..limits()
+    }
+}
+
+/// Opens a log as soon as there is room.
+async fn when_free(instance: &rdd_plugin_wasm::Instance, id: &str) -> (LogStream, Duration) {
+    let began = Instant::now();
+    let waiting = async {
+        loop {
+            match instance.get_logs(id, &LogOptions::default()).await {
+                Ok(log) => break log,
+                Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+        }
+    };
+    (soon(waiting).await, began.elapsed())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dropped_stream_is_gone_within_a_second() {
+    let backend = backend_with(one_stream(), Nowhere);
+    let instance = launch(&backend).await;
+    for id in ["idle", "ticker", "flood-1000"] {
+        let (mut log, _) = when_free(&instance, id).await;
+        soon(log.next()).await.unwrap().unwrap();
+        drop(log);
+        let (_, took) = when_free(&instance, "idle").await;
+        assert!(took < Duration::from_secs(1), "{id}: {took:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_that_does_not_stop_is_ended() {
+    let backend = backend_with(one_stream(), Nowhere);
+    let instance = launch(&backend).await;
+    let mut deaf = logs(&instance, "deaf").await;
+    soon(deaf.next()).await.unwrap().unwrap();
+    drop(deaf);
+    let (_, took) = when_free(&instance, "idle").await;
+    assert!(took >= Duration::from_millis(400), "{took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_never_returns_gives_its_place_back() {
+    let limits = Limits {
+        read: Duration::from_millis(200),
+        ..one_stream()
+    };
+    let backend = backend_with(limits, Nowhere);
+    let instance = launch(&backend).await;
+    let Err(refused) = soon(instance.get_logs("never", &LogOptions::default())).await else {
+        panic!("it returned");
+    };
+    assert_eq!(refused.code, ErrorCode::Timeout);
+    drop(when_free(&instance, "idle").await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_number_of_streams_is_bounded() {
+    let limits = Limits {
+        log_streams: 3,
+        ..limits()
+    };
+    let backend = backend_with(limits, Nowhere);
+    let instance = launch(&backend).await;
+    let mut open = Vec::new();
+    for _ in 0..3 {
+        open.push(logs(&instance, "idle").await);
+    }
+    let Err(refused) = soon(instance.get_logs("idle", &LogOptions::default())).await else {
+        panic!("there are four");
+    };
+    assert_eq!(refused.code, ErrorCode::Unavailable);
+    assert!(refused.message.starts_with("3 log streams"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_end_must_be_explained() {
+    let backend = backend();
+    let instance = launch(&backend).await;
+    let (chunks, error) = drain_logs(logs(&instance, "unresolved").await).await;
+    assert_eq!(chunks.len(), 1);
+    assert_failed(&error.unwrap(), "its future did not");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_that_waits_loses_nothing() {
+    let backend = backend();
+    let instance = launch(&backend).await;
+    let mut log = logs(&instance, "flood-4").await;
+    let first = soon(log.next()).await.unwrap().unwrap().bytes.len();
+    // Long enough for the guest to fill all that it may.
+    soon(instance.inspect(&container("slow"))).await.unwrap();
+    let (chunks, error) = drain_logs(log).await;
+    assert_eq!(error, None);
+    let rest: usize = chunks.iter().map(|chunk| chunk.bytes.len()).sum();
+    assert_eq!(first + rest, 4 << 20);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_outlive_the_control_store_that_opened_them() {
+    let backend = backend();
+    let instance = launch(&backend).await;
+    let mut log = logs(&instance, "ticker").await;
+    soon(instance.inspect(&container("trap")))
+        .await
+        .unwrap_err();
+    soon(instance.ended()).await;
+    for _ in 0..10 {
+        soon(log.next()).await.unwrap().unwrap();
+    }
+}

@@ -1,0 +1,15 @@
+//! The runtime with real components: the scripted fixture, which does what a
+//! test tells it to, right or wrong.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test says what it expects by failing"
+)]
+
+mod cache;
+mod calls;
+mod faults;
+mod logs;
+mod support;
+mod watch;
