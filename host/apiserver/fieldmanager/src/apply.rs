@@ -139,8 +139,8 @@ fn show_conflicts(conflicts: &[Conflict], f: &mut fmt::Formatter<'_>) -> fmt::Re
 ///
 /// Fields of the configuration replace those of the object and belong to the manager; what the manager applied before and no
 /// longer does is removed unless somebody else owns it. `metadata` is merged as everything else, `resourceVersion` and `uid`
-/// included: the caller compares and restores these as it does for an update. Taking the last field out of a map or list
-/// leaves null there.
+/// included: the caller compares and restores these as it does for an update. A map or list whose last field is given up stays
+/// there, empty, if it is owned still (a kube-apiserver 1.35 leaves null, and refuses the object for it; later ones do as here).
 pub fn apply(
     live: Option<&Value>,
     applied: &Value,

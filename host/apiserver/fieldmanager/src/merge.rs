@@ -203,19 +203,11 @@ fn is_subsequence(list: &ListType, own: &[Value], theirs: &[Value]) -> bool {
     })
 }
 
-/// Takes the members of the set out of the value. A map or list that loses all that it has becomes null.
+/// Takes the members of the set out of the value. A map or list that loses all that it has stays, empty: who owns it beside
+/// the one that gave its fields up has asked for no more than that.
 pub(crate) fn remove(ty: &Type, value: &mut Value, set: &Set) {
-    match ty.shape(Some(value)) {
-        Shape::Scalar(_) => {}
-        Shape::Map(map) => {
-            let Value::Object(fields) = value else {
-                *value = Value::Null;
-                return;
-            };
-            if map.atomic {
-                *value = Value::Null;
-                return;
-            }
+    match (ty.shape(Some(value)), value) {
+        (Shape::Map(map), Value::Object(fields)) if !map.atomic => {
             fields.retain(|name, inner| match set.field(name) {
                 Some(node) if node.member => false,
                 Some(node) => {
@@ -224,19 +216,8 @@ pub(crate) fn remove(ty: &Type, value: &mut Value, set: &Set) {
                 }
                 None => true,
             });
-            if fields.is_empty() {
-                *value = Value::Null;
-            }
         }
-        Shape::List(list) => {
-            let Value::Array(items) = value else {
-                *value = Value::Null;
-                return;
-            };
-            if list.is_atomic() {
-                *value = Value::Null;
-                return;
-            }
+        (Shape::List(list), Value::Array(items)) if !list.is_atomic() => {
             items.retain_mut(|item| {
                 let node = list.element_of(item).ok().and_then(|element| set.get(&element));
                 match node {
@@ -248,9 +229,8 @@ pub(crate) fn remove(ty: &Type, value: &mut Value, set: &Set) {
                     None => true,
                 }
             });
-            if items.is_empty() {
-                *value = Value::Null;
-            }
         }
+        // One value has nothing in it that could be taken out.
+        _ => {}
     }
 }

@@ -152,7 +152,7 @@ fn updaters_and_appliers_take_from_each_other() {
     );
     // Giving up what an updater owns does not remove it; but the item of the list is the applier's, whatever is in it.
     w.apply("ap", json!({})).unwrap();
-    assert_eq!(w.spec(), json!({"a": "2", "set": ["y"], "list": null}));
+    assert_eq!(w.spec(), json!({"a": "2", "set": ["y"], "list": []}));
 }
 
 #[test]
