@@ -21,8 +21,6 @@ pub enum ErrorKind {
     TooLong,
     /// The list or map has too many entries.
     TooMany,
-    /// The list or map has too few entries.
-    TooFew,
     /// The field may not be set here.
     Forbidden,
 }
@@ -38,7 +36,6 @@ impl ErrorKind {
             Self::Duplicate => "FieldValueDuplicate",
             Self::TooLong => "FieldValueTooLong",
             Self::TooMany => "FieldValueTooMany",
-            Self::TooFew => "FieldValueTooFew",
             Self::Forbidden => "FieldValueForbidden",
         }
     }
@@ -51,7 +48,6 @@ impl ErrorKind {
             Self::Duplicate => "Duplicate value",
             Self::TooLong => "Too long",
             Self::TooMany => "Too many",
-            Self::TooFew => "Too few",
             Self::Forbidden => "Forbidden",
         }
     }

@@ -318,6 +318,20 @@ fn of_failed_alternatives_the_one_that_came_furthest_is_told() {
 }
 
 #[test]
+fn one_mistake_is_told_once() {
+    let required = || json!({"required": ["x"]});
+    let schema = json!({"type": "object", "required": ["x"], "properties": {"x": {"type": "string"}}, "allOf": [required(), required()]});
+    judge(
+        schema,
+        json!({}),
+        &[
+            "<nil>: Invalid value: \"\": \"spec.a\" must validate all the schemas (allOf). None validated",
+            "spec.a.x: Required value",
+        ],
+    );
+}
+
+#[test]
 fn uniqueness() {
     let set = |kind: &str| json!({"type": "array", "x-kubernetes-list-type": "set", "items": {"type": kind}});
     judge(set("string"), json!(["a", "b"]), &[]);

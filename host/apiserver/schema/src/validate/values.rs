@@ -1,5 +1,7 @@
 //! Value validation: types, formats, bounds, required fields, nested schemas.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
 use super::numbers::{self, Numeric};
@@ -15,7 +17,21 @@ pub(super) fn check(node: &Node, new: &Value, old: Option<&Value>, base: &str) -
         errors: Vec::new(),
     };
     walk.value(node, new, old, &Path::Root(""));
-    walk.errors
+    once_each(walk.errors)
+}
+
+/// Several schemas may find the same mistake in one value: it is told once.
+fn once_each(errors: Vec<FieldError>) -> Vec<FieldError> {
+    let mut seen = HashSet::new();
+    let keys: Vec<bool> = errors
+        .iter()
+        .map(|error| seen.insert((error.kind, &error.field, &error.detail)))
+        .collect();
+    errors
+        .into_iter()
+        .zip(keys)
+        .filter_map(|(error, first)| first.then_some(error))
+        .collect()
 }
 
 /// The state of one walk over an object.
