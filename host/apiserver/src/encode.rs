@@ -135,19 +135,35 @@ pub(crate) fn write(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
     }
 }
 
-/// A value as compact JSON.
+/// A document whose type comes first, for whoever reads only its beginning.
+struct Document<'v>(&'v Value);
+
+impl Serialize for Document<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        /// What comes before everything else, in this order.
+        const FIRST: [&str; 3] = ["kind", "apiVersion", "metadata"];
+        let Value::Object(map) = self.0 else {
+            return self.0.serialize(serializer);
+        };
+        let first = FIRST.iter().filter_map(|key| map.get_key_value(*key));
+        let rest = map.iter().filter(|(key, _)| !FIRST.contains(&key.as_str()));
+        serializer.collect_map(first.chain(rest))
+    }
+}
+
+/// A document as compact JSON.
 pub(crate) fn to_vec(value: &Value) -> Vec<u8> {
     let mut out = Vec::with_capacity(1024);
-    write(&mut out, value);
+    write(&mut out, &Document(value));
     out
 }
 
-/// A value as indented JSON.
+/// A document as indented JSON.
 pub(crate) fn to_pretty(value: &Value) -> Vec<u8> {
     let mut out = Vec::new();
     let formatter = Pretty(PrettyFormatter::with_indent(b"  "));
     let mut serializer = Serializer::with_formatter(&mut out, formatter);
-    if let Err(error) = value.serialize(&mut serializer) {
+    if let Err(error) = Document(value).serialize(&mut serializer) {
         tracing::error!(%error, "a value could not be written as JSON");
     }
     out

@@ -18,7 +18,7 @@ use super::select::Selection;
 use crate::body::Body;
 use crate::encode;
 use crate::meta;
-use crate::negotiate::{Format, Media, Shape};
+use crate::negotiate::{Media, Shape};
 use crate::render;
 use crate::resource::Resource;
 use crate::server::Inner;
@@ -28,6 +28,8 @@ use crate::status::{ApiError, Cause};
 const BOOKMARK_EVERY: Duration = Duration::from_secs(10);
 /// A watch without a limit of its own lasts between one and two of these.
 const LIFETIME: Duration = Duration::from_secs(30 * 60);
+/// Bytes of existing objects that are sent in one piece.
+const PIECE: usize = 64 * 1024;
 /// Marks the bookmark after the initial events.
 const INITIAL_END: &str = "k8s.io/initial-events-end";
 
@@ -138,6 +140,8 @@ struct Follower {
     include: IncludeObject,
     /// Column definitions are sent with the first event only.
     headers: bool,
+    /// Objects from before the watch that are still to be sent.
+    existing: VecDeque<Arc<Record>>,
     pending: VecDeque<Bytes>,
     source: Option<Watch>,
     bookmarks: bool,
@@ -167,6 +171,7 @@ pub(crate) fn watch(call: &Call) -> Result<Response<Body>, ApiError> {
         shape: call.format.shape,
         include: render::include(call)?,
         headers: true,
+        existing: VecDeque::new(),
         pending: VecDeque::new(),
         source: None,
         bookmarks: options.bookmarks,
@@ -181,9 +186,7 @@ pub(crate) fn watch(call: &Call) -> Result<Response<Body>, ApiError> {
         Start::After(revision) => revision,
         Start::Existing => {
             let snapshot = call.server.store.snapshot();
-            for record in snapshot.range(&prefix, None) {
-                follower.existing(call, record)?;
-            }
+            follower.existing = snapshot.range(&prefix, None).cloned().collect();
             if options.mark_initial {
                 let line = follower.bookmark(snapshot.revision(), true);
                 follower.pending.push_back(line);
@@ -227,6 +230,9 @@ impl Follower {
     /// The next line, or nothing at the end.
     async fn next(&mut self) -> Option<Bytes> {
         loop {
+            if let Some(lines) = self.backlog() {
+                return Some(lines);
+            }
             if let Some(line) = self.pending.pop_front() {
                 return Some(line);
             }
@@ -319,18 +325,28 @@ impl Follower {
         self.source = None;
     }
 
-    /// An object that existed before the watch.
-    fn existing(&mut self, call: &Call, record: &Arc<Record>) -> Result<(), ApiError> {
-        if self.selection.is_empty() && call.format == Format::JSON && self.resource.verbatim() {
-            self.pending.push_back(self.raw("ADDED", &record.value));
-            return Ok(());
+    /// Some of the objects that existed before the watch, many in one piece:
+    /// nobody waits for a single one of them.
+    fn backlog(&mut self) -> Option<Bytes> {
+        let mut out = Vec::new();
+        let plain = self.selection.is_empty()
+            && self.shape == Shape::Whole
+            && self.resource.verbatim();
+        while out.len() < PIECE
+            && let Some(record) = self.existing.pop_front()
+        {
+            if plain {
+                out.extend_from_slice(&self.raw("ADDED", &record.value));
+                continue;
+            }
+            if let Some(object) = self.load(&record.value, &record.key)
+                && self.selection.matches(&self.resource, &object)
+            {
+                let line = self.shaped("ADDED", object);
+                out.extend_from_slice(&line);
+            }
         }
-        let object = call.load(record)?;
-        if self.selection.matches(&self.resource, &object) {
-            let line = self.shaped("ADDED", object);
-            self.pending.push_back(line);
-        }
-        Ok(())
+        (!out.is_empty()).then(|| out.into())
     }
 
     fn raw(&self, kind: &str, stored: &[u8]) -> Bytes {
