@@ -108,7 +108,10 @@ impl Parser {
         loop {
             match self.peek() {
                 Token::Word(_) | Token::Not => {
-                    out.push(self.requirement()?);
+                    let requirement = self
+                        .requirement()
+                        .map_err(|why| format!("unable to parse requirement: {why}"))?;
+                    out.push(requirement);
                     match self.next() {
                         Token::End => return Ok(out),
                         Token::Comma => {
@@ -241,10 +244,7 @@ impl LabelSelector {
     /// Parses a selector; the text of the error is the real server's.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let mut parser = Parser { tokens: tokens(text)?, at: 0 };
-        parser
-            .requirements()
-            .map(Self)
-            .map_err(|why| format!("unable to parse requirement: {why}"))
+        parser.requirements().map(Self)
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -56,7 +56,7 @@ impl WriteOptions {
                 causes.push(Cause::new(
                     "FieldValueNotSupported",
                     "fieldValidation",
-                    format!("Unsupported value: {other:?}: supported values: \"Ignore\", \"Strict\", \"Warn\""),
+                    format!("Unsupported value: {other:?}: supported values: \"\", \"Ignore\", \"Strict\", \"Warn\""),
                 ));
                 Validation::Warn
             }
