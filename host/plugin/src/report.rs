@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use rdd_core::Capabilities;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What has become of a plugin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PluginState {
     /// It is being read and compiled.
@@ -21,8 +21,21 @@ pub enum PluginState {
     Refused,
 }
 
+impl std::fmt::Display for PluginState {
+    /// The word that people read, the same as in JSON.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Loading => "loading",
+            Self::Ready => "ready",
+            Self::Restarting => "restarting",
+            Self::Parked => "parked",
+            Self::Refused => "refused",
+        })
+    }
+}
+
 /// A line of `rdd plugin list`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PluginReport {
     /// The name that selects it; the name of its directory when it has none.

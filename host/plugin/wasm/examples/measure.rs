@@ -127,6 +127,10 @@ async fn engine(backend: &Backend) {
     }
     let before = resident();
     let mut open = Vec::new();
+    let quiet = LogOptions {
+        tail: Some(0),
+        ..LogOptions::default()
+    };
     if let Some(running) = containers.iter().find(|container| container.running) {
         for _ in 0..200 {
             open.push(

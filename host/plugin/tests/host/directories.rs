@@ -1,0 +1,158 @@
+use std::fs;
+use std::path::Path;
+
+use rdd_core::{BackendState, Backends};
+use rdd_plugin::PluginState;
+
+use crate::support::*;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn finds_loads_and_reports_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    install(dir.path(), "zzzzzzzz");
+    install(dir.path(), "aaaaaaaa");
+    fs::write(dir.path().join("README.md"), "not a plugin").unwrap();
+    fs::create_dir(dir.path().join(".hidden")).unwrap();
+    let host = start(options(&[dir.path()])).await;
+    assert_eq!(host.names(), ["aaaaaaaa", "zzzzzzzz"]);
+    let reports = host.reports();
+    let names: Vec<_> = reports.iter().map(|report| report.name.as_str()).collect();
+    assert_eq!(names, ["aaaaaaaa", "zzzzzzzz"]);
+    for report in reports {
+        assert_eq!(report.state, PluginState::Ready, "{report:?}");
+        assert_eq!(report.version.as_deref(), Some("0.1.0"));
+        assert!(report.reason.is_empty());
+        assert!(report.capabilities.unwrap().logs);
+        assert_eq!(report.generation, 1);
+    }
+    soon(host.shutdown()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_that_nobody_installed() {
+    let dir = tempfile::tempdir().unwrap();
+    install(dir.path(), "aaaaaaaa");
+    let host = start(options(&[dir.path(), Path::new("/nonexistent")])).await;
+    let BackendState::NotInstalled { reason } = host.state("containerd") else {
+        panic!("it is there");
+    };
+    assert!(reason.contains("installed: aaaaaaaa"), "{reason}");
+    assert!(reason.contains("/nonexistent"), "{reason}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_of_a_name_wins_even_if_it_is_bad() {
+    let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    install(first.path(), "aaaaaaaa");
+    install_as(first.path(), "bbbbbbbb", "nonsense", b"");
+    install(second.path(), "aaaaaaaa");
+    install(second.path(), "bbbbbbbb");
+    let host = start(options(&[first.path(), second.path()])).await;
+    assert_eq!(host.names(), ["aaaaaaaa"]);
+    let reports = host.reports();
+    assert_eq!(reports.len(), 4);
+    let of = |dir: &Path, name: &str| {
+        let path = dir.join(name);
+        reports.iter().find(|report| report.path == path).unwrap()
+    };
+    assert_eq!(of(first.path(), "aaaaaaaa").state, PluginState::Ready);
+    for shadowed in ["aaaaaaaa", "bbbbbbbb"] {
+        let report = of(second.path(), shadowed);
+        assert_eq!(report.state, PluginState::Refused);
+        assert!(report.reason.contains("comes first"), "{report:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bad_plugin_is_refused_and_a_good_one_beside_it_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    install(root, "healthy1");
+    let good = manifest("digest-x", &sha256(b"other bytes"));
+    install_as(root, "digest-x", &good, b"these bytes");
+    install_as(
+        root,
+        "no-wasm0",
+        &manifest("no-wasm0", &sha256(b"junk")),
+        b"junk",
+    );
+    install_as(root, "unclear0", "name = ", b"");
+    install_as(root, "other-na", &manifest("another0", &sha256(b"")), b"");
+    let escaping = manifest("escapes0", &sha256(b"")).replace("it.wasm", "../healthy1/it.wasm");
+    install_as(root, "escapes0", &escaping, b"");
+    let dylib = manifest("a-dylib0", &sha256(b"")).replace("component", "dylib");
+    install_as(root, "a-dylib0", &dylib, b"");
+    fs::create_dir(root.join("nothing0")).unwrap();
+    let huge = format!(
+        "{}# {}",
+        manifest("huge-man", &sha256(b"")),
+        "x".repeat(70_000)
+    );
+    install_as(root, "huge-man", &huge, b"");
+    // The component says that its name is another.
+    let bytes = fs::read(root.join("healthy1/it.wasm")).unwrap();
+    install_as(
+        root,
+        "imposter",
+        &manifest("imposter", &sha256(&bytes)),
+        &bytes,
+    );
+    install_as(root, "Bad_Name", &manifest("Bad_Name", ""), b"");
+
+    let host = start(options(&[root])).await;
+    loaded(&host, "healthy1").await;
+    state_is(&host, "imposter", |state| {
+        matches!(state, BackendState::NotInstalled { .. })
+    })
+    .await;
+    for (name, why) in [
+        ("digest-x", "plugin.toml says"),
+        ("no-wasm0", "not a component"),
+        ("unclear0", "cannot be read at line 1"),
+        ("other-na", "make them equal"),
+        ("escapes0", "name a file beside it"),
+        ("a-dylib0", "cannot load yet"),
+        ("nothing0", "there is no plugin.toml"),
+        ("huge-man", "larger than 65536 bytes"),
+        ("imposter", "says that its name is \"healthy1\""),
+    ] {
+        assert_refused(&host, name, why);
+    }
+    let bad = report(&host, "Bad_Name");
+    assert_eq!(bad.state, PluginState::Refused);
+    assert!(bad.reason.contains("no name of a plugin"), "{bad:?}");
+    assert_eq!(host.names(), ["healthy1"]);
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn links_and_open_doors_are_refused() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let root = dir.path();
+    let real = install(elsewhere.path(), "linked-d");
+    symlink(&real, root.join("linked-d")).unwrap();
+    let relink = |name: &str, file: &str| {
+        let path = install(root, name);
+        let moved = elsewhere.path().join(format!("{name}-{file}"));
+        fs::rename(path.join(file), &moved).unwrap();
+        symlink(&moved, path.join(file)).unwrap();
+    };
+    relink("linked-m", "plugin.toml");
+    relink("linked-f", "it.wasm");
+    let open = install(root, "open-dir");
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
+    let open = install(root, "open-fil");
+    fs::set_permissions(open.join("it.wasm"), fs::Permissions::from_mode(0o666)).unwrap();
+
+    let host = start(options(&[root])).await;
+    for (name, why) in [
+        ("linked-d", "symbolic link"),
+        ("linked-m", "symbolic link"),
+        ("linked-f", "symbolic link"),
+        ("open-dir", "everybody may write"),
+        ("open-fil", "everybody may write"),
+    ] {
+        assert_refused(&host, name, why);
+    }
+}
