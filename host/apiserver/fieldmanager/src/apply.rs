@@ -181,7 +181,10 @@ pub fn apply_if_changed(
         });
     }
     let ignored = Set::of(request.ignored);
-    let claimed = field_set(&request.types.root, applied).recursive_difference(&ignored);
+    let mut claimed = field_set(&request.types.root, applied);
+    if !ignored.is_empty() {
+        claimed = claimed.recursive_difference(&ignored);
+    }
     if let Some(live) = live
         && is_applied_already(live, applied, &claimed, request)
     {

@@ -161,41 +161,44 @@ pub(crate) fn with_named_parents(ty: &Type, set: &Set) -> Set {
 /// The set as it must be for types that have changed since it was written: what has become atomic is owned as a whole.
 /// None where nothing changes.
 pub(crate) fn reconciled(ty: &Type, set: &Set) -> Option<Set> {
-    let mut changed = false;
-    let out = reconcile(ty, set, &mut changed);
-    changed.then_some(out)
+    // Types change rarely: looking first spares the copy.
+    reaches_into_atomic(ty, set).then(|| reconcile(ty, set))
 }
 
-fn reconcile(ty: &Type, set: &Set, changed: &mut bool) -> Set {
-    // The form of the type counts here, not that of a value: as for a value of which nothing is known.
-    let shape = ty.shape(None);
-    // Deduced types say nothing about what is atomic.
-    if matches!(shape, Shape::Map(map) if map.fields.is_empty() && matches!(map.rest, Some(Type::Deduced))) {
-        return set.clone();
+/// The type of what is below an element of the set, if there is something and the type says what it is. The form of the
+/// type counts, not that of a value: as for a value of which nothing is known.
+fn type_below<'a>(ty: &'a Type, element: &PathElement, node: &Node) -> Option<&'a Type> {
+    if node.children.is_empty() {
+        return None;
     }
+    match (ty.shape(None), element) {
+        // Deduced types say nothing about what is atomic.
+        (Shape::Map(map), _) if map.fields.is_empty() && matches!(map.rest, Some(Type::Deduced)) => None,
+        (Shape::Map(map), PathElement::Field(name)) => map.fields.get(name).or(map.rest.as_ref()),
+        (Shape::List(list), _) => Some(&list.element),
+        _ => None,
+    }
+}
+
+fn reaches_into_atomic(ty: &Type, set: &Set) -> bool {
+    set.nodes().iter().any(|(element, node)| {
+        type_below(ty, element, node)
+            .is_some_and(|ty| is_atomic(ty.shape(None)) || reaches_into_atomic(ty, &node.children))
+    })
+}
+
+fn reconcile(ty: &Type, set: &Set) -> Set {
     let mut out = Set::default();
     for (element, node) in set.nodes() {
-        let child = match (shape, element) {
-            (Shape::Map(map), PathElement::Field(name)) => map
-                .fields
-                .get(name)
-                .or(map.rest.as_ref()),
-            (Shape::List(list), _) => Some(&list.element),
-            _ => None,
-        };
-        let node = match child {
+        let node = match type_below(ty, element, node) {
             None => node.clone(),
-            Some(_) if node.children.is_empty() => node.clone(),
-            Some(ty) if is_atomic(ty.shape(None)) => {
-                *changed = true;
-                Node {
-                    member: true,
-                    children: Set::default(),
-                }
-            }
+            Some(ty) if is_atomic(ty.shape(None)) => Node {
+                member: true,
+                children: Set::default(),
+            },
             Some(ty) => Node {
                 member: node.member,
-                children: reconcile(ty, &node.children, changed),
+                children: reconcile(ty, &node.children),
             },
         };
         out.add(element.clone(), node);

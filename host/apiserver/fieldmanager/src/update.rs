@@ -1,5 +1,7 @@
 //! Tracking of every write that is not an apply.
 
+use std::sync::LazyLock;
+
 use serde_json::{Map, Value};
 
 use crate::compare::Comparison;
@@ -140,7 +142,8 @@ pub(crate) fn take_from_others(
         let Some(lost) = at_versions.changed(&entry.api_version) else {
             return false;
         };
-        entry.set = entry.set.difference(&lost.0).difference(&lost.1);
+        entry.set.remove_all(&lost.0);
+        entry.set.remove_all(&lost.1);
         !entry.set.is_empty()
     });
 }
@@ -182,8 +185,8 @@ impl<'a> AtVersions<'a> {
     }
 }
 
-/// The set without what nobody owns: the type, the identity and the system's own notes.
-pub(crate) fn untracked_stripped(set: Set) -> Set {
+/// What nobody owns: the type, the identity and the system's own notes.
+static UNTRACKED: LazyLock<Set> = LazyLock::new(|| {
     const OF_METADATA: [&str; 9] = [
         "name",
         "namespace",
@@ -197,7 +200,13 @@ pub(crate) fn untracked_stripped(set: Set) -> Set {
     ];
     let root = ["apiVersion", "kind", "metadata"].map(|name| FieldPath::of(&[name]));
     let metadata = OF_METADATA.map(|name| FieldPath::of(&["metadata", name]));
-    set.difference(&Set::of(&[root.as_slice(), metadata.as_slice()].concat()))
+    Set::of(&[root.as_slice(), metadata.as_slice()].concat())
+});
+
+/// The set without what nobody owns.
+pub(crate) fn untracked_stripped(mut set: Set) -> Set {
+    set.remove_all(&UNTRACKED);
+    set
 }
 
 /// Puts the oldest entries of updaters together until there are no more than [`MAX_UPDATERS`].
