@@ -1,1 +1,30 @@
-//! Mirrors engine state as Kubernetes objects, and carries deletions and actions back.
+//! Mirrors engine state as Kubernetes objects, and carries deletions and
+//! actions back.
+//!
+//! This room joins the engine (`rdd-core`) and Kubernetes (`rdd-api`), and it
+//! alone writes [`ServingSnapshot`](rdd_core::ServingSnapshot). Invariants: a
+//! removal reaches the engine only for a mirror that somebody deleted and that
+//! stands for what the engine has now; a sync that changes nothing writes
+//! nothing; what does not carry our label is left alone.
+
+mod api;
+mod app;
+mod conditions;
+mod controller;
+mod desired;
+mod entry;
+mod feed;
+mod install;
+mod jobs;
+mod key;
+mod names;
+mod operations;
+mod options;
+mod plan;
+mod state;
+mod view;
+mod watches;
+
+pub use controller::run;
+pub use install::{AppOptions, InstallError, apply_crds, ensure_app};
+pub use options::{Clock, Options, Progress, Timing};

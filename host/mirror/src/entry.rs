@@ -1,0 +1,153 @@
+//! What is known of one mirror, on both sides.
+
+use std::sync::Arc;
+
+use rdd_api::LastAction;
+
+use crate::desired::{Desired, Refusal, Status};
+use crate::key::Key;
+
+/// A mirror as the API has it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Object {
+    pub(crate) key: Key,
+    pub(crate) uid: Arc<str>,
+    pub(crate) version: Version,
+    /// Deleted by somebody, held by finalizers.
+    pub(crate) terminating: bool,
+    /// Where our finalizer stands in the list.
+    pub(crate) finalizer: Option<usize>,
+    /// The backend label.
+    pub(crate) backend: Option<Box<str>>,
+    /// The action annotation.
+    pub(crate) action: Option<Box<str>>,
+    pub(crate) status: Option<Status>,
+}
+
+/// A resource version. Kubernetes promises (since 1.35) that those of one
+/// resource compare as numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Version(pub(crate) Box<str>);
+
+impl Version {
+    /// `None` for what is no number; such a version is never called old.
+    pub(crate) fn number(&self) -> Option<u64> {
+        self.0.parse().ok()
+    }
+}
+
+/// A mirror, and what it stands for.
+#[derive(Debug)]
+pub(crate) struct Observed {
+    pub(crate) object: Object,
+    /// Which of the engine's successive objects of this name the mirror was
+    /// made for; see [`Entry::incarnation`].
+    pub(crate) incarnation: u64,
+    /// During which listing of the API it was last seen or written.
+    pub(crate) epoch: u64,
+}
+
+/// How far an action has come.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum ActionStage {
+    #[default]
+    Idle,
+    /// The engine is at it; the annotation had this value.
+    Running(Box<str>),
+    /// Done; the status has to say so, then the annotation goes.
+    Done(Box<str>),
+}
+
+/// How far the removal of the engine's object has come, which somebody asked
+/// for by deleting the mirror of this uid.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum RemovalStage {
+    #[default]
+    Idle,
+    Running(Arc<str>),
+    /// The engine has it no more: the mirror may go.
+    Done(Arc<str>),
+    Refused {
+        uid: Arc<str>,
+        refusal: Refusal,
+        attempts: u32,
+        next: NextAttempt,
+    },
+}
+
+/// When a refused removal is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NextAttempt {
+    /// When its timer says so.
+    Waiting,
+    Due,
+    Running,
+}
+
+impl RemovalStage {
+    pub(crate) fn is_done(&self, uid: &str) -> bool {
+        matches!(self, Self::Done(done) if **done == *uid)
+    }
+
+    pub(crate) fn refusal(&self, of: &str) -> Option<&Refusal> {
+        match self {
+            Self::Refused { uid, refusal, .. } if **uid == *of => Some(refusal),
+            _ => None,
+        }
+    }
+
+    /// Whether the engine may be asked (again) now.
+    pub(crate) fn may_begin(&self, of: &str) -> bool {
+        match self {
+            Self::Idle => true,
+            Self::Running(uid) | Self::Done(uid) => **uid != *of,
+            Self::Refused { uid, next, .. } => **uid != *of || *next == NextAttempt::Due,
+        }
+    }
+}
+
+/// Everything about one key.
+#[derive(Debug, Default)]
+pub(crate) struct Entry {
+    /// What the engine has.
+    pub(crate) desired: Option<Desired>,
+    /// Counts the engine's objects of this name: it moves when the engine says
+    /// that one is gone. A mirror of an older incarnation stands for something
+    /// that does not exist any more, and must never lead to a call.
+    pub(crate) incarnation: u64,
+    /// What the API has.
+    pub(crate) observed: Option<Observed>,
+    /// A mirror that we saw end, while the watch may still bring older news of
+    /// it; with the listing in which it was last heard of.
+    pub(crate) ended: Option<(Arc<str>, u64)>,
+    /// The newest version that was seen; older news is dropped.
+    pub(crate) floor: u64,
+    /// We had the engine remove the object and its own word for that is still
+    /// to come: until then its older words must not bring the mirror back.
+    pub(crate) removed: bool,
+    /// An action that ended since this process began.
+    pub(crate) last_action: Option<LastAction>,
+    pub(crate) action: ActionStage,
+    pub(crate) removal: RemovalStage,
+    /// A job is in flight, planned at this incarnation.
+    pub(crate) job: Option<u64>,
+    /// Failed jobs in a row.
+    pub(crate) failures: u32,
+    /// The next job has to wait for its timer.
+    pub(crate) backing_off: bool,
+}
+
+impl Entry {
+    /// What the engine has, as far as the mirror is concerned.
+    pub(crate) fn wanted(&self) -> Option<&Desired> {
+        self.desired.as_ref().filter(|_| !self.removed)
+    }
+
+    /// Whether nothing is left to remember.
+    pub(crate) fn is_void(&self) -> bool {
+        self.desired.is_none()
+            && self.observed.is_none()
+            && self.ended.is_none()
+            && self.job.is_none()
+    }
+}

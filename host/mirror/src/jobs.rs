@@ -1,0 +1,284 @@
+//! Carrying out a job: one to three requests about one object.
+
+use std::marker::PhantomData;
+
+use kube::Client;
+use kube::api::{DeleteParams, GetParams, Patch, PatchParams, Preconditions};
+use kube::core::Request;
+use rdd_api::{ACTION_ANNOTATION, BACKEND_LABEL, FIELD_MANAGER, MIRROR_FINALIZER};
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::{Value, json};
+
+use crate::api::{Answer, Mirrored, Watched};
+use crate::desired::Status;
+use crate::entry::Object;
+use crate::install;
+use crate::key::{Key, Kind};
+use crate::plan::Job;
+use crate::state::Outcome;
+
+/// Why a request failed, as far as the next step depends on it.
+#[derive(Debug, thiserror::Error)]
+enum RequestError {
+    /// The object, or the namespace for it, is not there.
+    #[error("{0}")]
+    NotFound(String),
+    /// The object is not what we took it for, or a patch's test did not hold.
+    #[error("{0}")]
+    Mistaken(String),
+    /// Anything else.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl From<kube::Error> for RequestError {
+    fn from(error: kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) => {
+                let message = format!("{} (HTTP status {})", status.message, status.code);
+                match status.code {
+                    404 => Self::NotFound(message),
+                    409 | 422 => Self::Mistaken(message),
+                    _ => Self::Other(message),
+                }
+            }
+            other => Self::Other(other.to_string()),
+        }
+    }
+}
+
+/// Carries `job` out. `was` is the status that the mirror had when the job was
+/// planned.
+pub(crate) async fn perform(client: &Client, key: &Key, job: Job, was: Option<Status>) -> Outcome {
+    match key.kind {
+        Kind::Container => run::<rdd_api::Container>(client, key, job, was).await,
+        Kind::Image => run::<rdd_api::Image>(client, key, job, was).await,
+        Kind::Volume => run::<rdd_api::Volume>(client, key, job, was).await,
+        Kind::Namespace => run::<rdd_api::ContainerNamespace>(client, key, job, was).await,
+    }
+}
+
+async fn run<K: Mirrored>(client: &Client, key: &Key, job: Job, was: Option<Status>) -> Outcome {
+    let target = Target::<K>::new(client, key);
+    let result = match job {
+        Job::Write {
+            backend,
+            metadata,
+            status,
+        } => {
+            target
+                .write(&backend, metadata, status.map(|status| *status), was)
+                .await
+        }
+        Job::Discard {
+            uid,
+            finalizer,
+            delete,
+        } => target.discard(&uid, finalizer, delete).await,
+        Job::DropAction { uid, value } => target.drop_action(&uid, &value, was).await,
+    };
+    match result {
+        Ok(outcome) => outcome,
+        Err(RequestError::Other(message)) => Outcome::Failed(message),
+        // What we knew may be old: the next step needs the truth.
+        Err(RequestError::NotFound(message) | RequestError::Mistaken(message)) => {
+            match target.get().await {
+                Ok(object) => Outcome::Refreshed { object, message },
+                Err(error) => Outcome::Failed(error.to_string()),
+            }
+        }
+    }
+}
+
+/// One object of one kind.
+struct Target<'a, K> {
+    client: &'a Client,
+    key: &'a Key,
+    requests: Request,
+    kind: PhantomData<K>,
+}
+
+impl<'a, K: Mirrored> Target<'a, K> {
+    fn new(client: &'a Client, key: &'a Key) -> Self {
+        Self {
+            client,
+            key,
+            requests: Request::new(K::url_path(&(), Some(&key.namespace))),
+            kind: PhantomData,
+        }
+    }
+
+    async fn send<T: DeserializeOwned>(
+        &self,
+        request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
+    ) -> Result<T, RequestError> {
+        let request = request.map_err(|error| RequestError::Other(error.to_string()))?;
+        Ok(self.client.request(request).await?)
+    }
+
+    async fn get(&self) -> Result<Option<Object>, RequestError> {
+        let request = self.requests.get(&self.key.name, &GetParams::default());
+        match self.send::<Watched<K>>(request).await {
+            Ok(object) => Ok(object.into_object()),
+            Err(RequestError::NotFound(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Metadata first: the finalizer has to be on before anybody can read a
+    /// status and delete what it shows.
+    async fn write(
+        &self,
+        backend: &str,
+        metadata: bool,
+        status: Option<Status>,
+        was: Option<Status>,
+    ) -> Result<Outcome, RequestError> {
+        let mut answer = None;
+        if metadata {
+            let body = self.metadata(backend);
+            answer = Some(match self.apply(&body).await {
+                // Nothing but the namespace can be missing for an apply.
+                Err(RequestError::NotFound(_)) => {
+                    install::ensure_namespace(self.client, &self.key.namespace).await?;
+                    self.apply(&body).await?
+                }
+                other => other?,
+            });
+        }
+        let mut known = was;
+        if let Some(status) = status {
+            answer = Some(self.apply_status(&status).await?);
+            known = Some(status);
+        }
+        match answer {
+            Some(answer) => Ok(Outcome::Written(answer.into_object(self.key, known))),
+            None => Err(RequestError::Other("nothing to write".to_owned())),
+        }
+    }
+
+    fn metadata(&self, backend: &str) -> Value {
+        let mut metadata = json!({
+            "name": &*self.key.name,
+            "namespace": &*self.key.namespace,
+            "labels": {BACKEND_LABEL: backend},
+        });
+        if self.key.kind != Kind::Namespace {
+            metadata["finalizers"] = json!([MIRROR_FINALIZER]);
+        }
+        json!({
+            "apiVersion": K::api_version(&()),
+            "kind": K::kind(&()),
+            "metadata": metadata,
+        })
+    }
+
+    async fn apply(&self, body: &Value) -> Result<Answer, RequestError> {
+        let params = PatchParams::apply(FIELD_MANAGER).force();
+        self.send(
+            self.requests
+                .patch(&self.key.name, &params, &Patch::Apply(body)),
+        )
+        .await
+    }
+
+    async fn apply_status(&self, status: &Status) -> Result<Answer, RequestError> {
+        let params = PatchParams::apply(FIELD_MANAGER).force();
+        let body = json!({
+            "apiVersion": K::api_version(&()),
+            "kind": K::kind(&()),
+            "metadata": {"name": &*self.key.name, "namespace": &*self.key.namespace},
+            "status": status,
+        });
+        let patch = Patch::Apply(&body);
+        self.send(
+            self.requests
+                .patch_subresource("status", &self.key.name, &params, &patch),
+        )
+        .await
+    }
+
+    /// The finalizer goes first: see `plan` for why.
+    async fn discard(
+        &self,
+        uid: &str,
+        finalizer: Option<usize>,
+        delete: bool,
+    ) -> Result<Outcome, RequestError> {
+        let mut version = None;
+        if let Some(index) = finalizer {
+            let path = format!("/metadata/finalizers/{index}");
+            let answer = self
+                .patch(json!([
+                    {"op": "test", "path": "/metadata/uid", "value": uid},
+                    {"op": "test", "path": path, "value": MIRROR_FINALIZER},
+                    {"op": "remove", "path": path},
+                ]))
+                .await?;
+            if answer.is_held() {
+                // Somebody else's finalizer holds it; ours is off.
+                return Ok(match self.get().await? {
+                    Some(object) => Outcome::Written(object),
+                    None => discarded(uid, answer.version()),
+                });
+            }
+            if answer.is_terminating() {
+                return Ok(discarded(uid, answer.version()));
+            }
+            version = Some(answer.version());
+        }
+        if delete {
+            let params = DeleteParams {
+                preconditions: Some(Preconditions {
+                    uid: Some(uid.to_owned()),
+                    resource_version: version.as_ref().map(|version| version.0.to_string()),
+                }),
+                ..DeleteParams::default()
+            };
+            self.send::<IgnoredAny>(self.requests.delete(&self.key.name, &params))
+                .await?;
+        }
+        // Whatever somebody else's finalizers hold is not ours any more.
+        Ok(discarded(uid, version.unwrap_or_default()))
+    }
+
+    async fn drop_action(
+        &self,
+        uid: &str,
+        value: &str,
+        was: Option<Status>,
+    ) -> Result<Outcome, RequestError> {
+        // A JSON pointer writes `/` as `~1`.
+        let name = ACTION_ANNOTATION.replace('/', "~1");
+        let path = format!("/metadata/annotations/{name}");
+        let answer = self
+            .patch(json!([
+                {"op": "test", "path": "/metadata/uid", "value": uid},
+                {"op": "test", "path": path, "value": value},
+                {"op": "remove", "path": path},
+            ]))
+            .await?;
+        Ok(Outcome::Written(answer.into_object(self.key, was)))
+    }
+
+    async fn patch(&self, operations: Value) -> Result<Answer, RequestError> {
+        let patch: json_patch::Patch = serde_json::from_value(operations)
+            .map_err(|error| RequestError::Other(error.to_string()))?;
+        let params = PatchParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        self.send(
+            self.requests
+                .patch(&self.key.name, &params, &Patch::<()>::Json(patch)),
+        )
+        .await
+    }
+}
+
+fn discarded(uid: &str, version: crate::entry::Version) -> Outcome {
+    Outcome::Discarded {
+        uid: uid.into(),
+        version,
+    }
+}

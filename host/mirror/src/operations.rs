@@ -1,0 +1,88 @@
+//! Calls to the engine: actions and removals.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use rdd_api::{ActionName, ActionState, LastAction, Time};
+use rdd_core::{Action, Container, ContainerEngine, ErrorCode, Object, ObjectKind, ObjectRef};
+
+use crate::options::Clock;
+
+/// Performs an action on a container that looked like `container`, and says
+/// how it went.
+pub(crate) async fn act(
+    engine: &dyn ContainerEngine,
+    container: &Container,
+    name: ActionName,
+    observed_at: Timestamp,
+    clock: &Clock,
+) -> LastAction {
+    let result = perform(engine, container, name).await;
+    LastAction {
+        action: name,
+        state: match result {
+            Ok(()) => ActionState::Succeeded,
+            Err(_) => ActionState::Failed,
+        },
+        error: result.err().unwrap_or_default(),
+        observed_at: whole(observed_at),
+        completed_at: whole(clock()),
+    }
+}
+
+async fn perform(
+    engine: &dyn ContainerEngine,
+    container: &Container,
+    name: ActionName,
+) -> Result<(), String> {
+    let action = match name {
+        ActionName::Pause if container.paused => return Ok(()),
+        ActionName::Unpause if !container.running => {
+            return Err(format!("container {} is not running", container.id));
+        }
+        ActionName::Start => Action::Start,
+        ActionName::Stop => Action::Stop,
+        ActionName::Pause => Action::Pause,
+        ActionName::Unpause => Action::Unpause,
+        ActionName::Restart => Action::Restart,
+    };
+    match engine.act(&container.id, action).await {
+        Ok(()) => Ok(()),
+        // An action that is replayed after a crash finds its work done.
+        Err(error)
+            if error.code == ErrorCode::Conflict && is_so(engine, &container.id, action).await =>
+        {
+            Ok(())
+        }
+        Err(error) => Err(error.message),
+    }
+}
+
+/// Whether the container is what the action would make of it.
+async fn is_so(engine: &dyn ContainerEngine, id: &str, action: Action) -> bool {
+    let reference = ObjectRef {
+        kind: ObjectKind::Container,
+        id: id.to_owned(),
+    };
+    let Ok(inspection) = engine.inspect(&reference).await else {
+        return false;
+    };
+    let Object::Container(container) = inspection.object else {
+        return false;
+    };
+    match action {
+        Action::Start | Action::Unpause => container.running && !container.paused,
+        Action::Pause => container.paused,
+        Action::Stop => !container.running,
+        Action::Restart => false,
+    }
+}
+
+/// A time as the wire carries it.
+fn whole(at: Timestamp) -> Time {
+    // Cannot fail: a second of a timestamp is a timestamp.
+    Time(Timestamp::from_second(at.as_second()).unwrap_or(at))
+}
+
+/// Calls that may run at once, of one sort.
+pub(crate) type Slots = Arc<tokio::sync::Semaphore>;

@@ -1,0 +1,124 @@
+//! What the mirror is run with, and what it tells its caller.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::Client;
+use rdd_core::{Backends, ServingSnapshot};
+use tokio::sync::watch;
+
+/// The time of day.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// What [`run`](crate::run) needs.
+pub struct Options {
+    /// The way to the Kubernetes API, embedded or not. The definitions of
+    /// `rdd-api` must be installed: [`apply_crds`](crate::apply_crds).
+    pub client: Client,
+    /// Every backend that is loaded, or why it is not.
+    pub backends: Arc<dyn Backends>,
+    /// What request handlers read; from [`ServingSnapshot::channel`]. Nobody
+    /// else may write it.
+    pub serving: watch::Sender<ServingSnapshot>,
+    /// How far the mirror has come, for a caller that shows or awaits it.
+    pub progress: watch::Sender<Progress>,
+    /// Whether nothing that changes the engine may reach it.
+    pub read_only: bool,
+    /// Intervals and limits.
+    pub timing: Timing,
+    /// The time of day, for conditions and actions.
+    pub clock: Clock,
+}
+
+impl Options {
+    /// Options with the usual intervals and the system's clock, and the
+    /// receivers of what the mirror says.
+    pub fn new(
+        client: Client,
+        backends: Arc<dyn Backends>,
+    ) -> (
+        Self,
+        watch::Receiver<ServingSnapshot>,
+        watch::Receiver<Progress>,
+    ) {
+        let (serving, snapshots) = ServingSnapshot::channel();
+        let (progress, steps) = watch::channel(Progress::default());
+        let options = Self {
+            client,
+            backends,
+            serving,
+            progress,
+            read_only: false,
+            timing: Timing::default(),
+            clock: Arc::new(Timestamp::now),
+        };
+        (options, snapshots, steps)
+    }
+}
+
+/// How far the mirror has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// The controllers have finished their first list and read the App: the
+    /// daemon's readiness may count on them.
+    pub ready: bool,
+    /// Everything that the engine named in its newest whole listing is
+    /// written, or was tried.
+    pub synced: bool,
+    /// Mirrors that are as they should be.
+    pub done: usize,
+    /// Mirrors that there should be, as far as is known.
+    pub total: usize,
+}
+
+/// Intervals and limits of the mirror.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// How often everything is listed anew, since engines drop events for slow
+    /// readers: a tenth more or less.
+    pub resync_interval: Duration,
+    /// First wait before the engine is tried again.
+    pub reconnect_min: Duration,
+    /// Longest wait, before jitter doubles it at most: mirrors have to be right
+    /// again within two seconds of the engine's return.
+    pub reconnect_max: Duration,
+    /// First wait after a failed write of a mirror.
+    pub write_retry_min: Duration,
+    /// Longest wait after failed writes.
+    pub write_retry_max: Duration,
+    /// First wait after the engine refused to remove something.
+    pub removal_retry_min: Duration,
+    /// Longest wait after refusals.
+    pub removal_retry_max: Duration,
+    /// How long the engine's own word on what we had it remove may take.
+    pub removal_echo: Duration,
+    /// How often a sweep looks again whether anything is left.
+    pub sweep_check: Duration,
+    /// Writes in flight at once: enough to fill the group commits of an
+    /// embedded server, few enough to leave a real one in peace.
+    pub concurrent_writes: usize,
+    /// Actions at work at once. Each is a call that mostly waits.
+    pub concurrent_actions: usize,
+    /// Removals at work at once. Engines serialise them anyway.
+    pub concurrent_removals: usize,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            resync_interval: Duration::from_secs(300),
+            reconnect_min: Duration::from_millis(100),
+            reconnect_max: Duration::from_millis(700),
+            write_retry_min: Duration::from_millis(250),
+            write_retry_max: Duration::from_secs(60),
+            removal_retry_min: Duration::from_secs(1),
+            removal_retry_max: Duration::from_secs(300),
+            removal_echo: Duration::from_secs(5),
+            sweep_check: Duration::from_secs(1),
+            concurrent_writes: 48,
+            concurrent_actions: 256,
+            concurrent_removals: 16,
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! What to do next about one mirror: a pure function of what is known.
+//!
+//! # Why no removal can hit the wrong object
+//!
+//! The engine is asked to remove something in one place only: [`removal`],
+//! reached when a mirror is terminating, carries our finalizer, is not stale
+//! and its object is not known to be gone. The races, one by one:
+//!
+//! * *Removed and re-created in the engine* (`docker volume rm x; docker
+//!   volume create x`). The engine's word that x is gone moves the entry's
+//!   incarnation, so the old mirror is stale from then on, whoever deletes it:
+//!   it is discarded, and the new x gets a mirror of its own. When that word
+//!   was lost with the connection, the next listing shows another creation
+//!   time, which counts as the word. When neither was heard yet, the call
+//!   carries the exact creation time of the volume that is meant, and the
+//!   backend refuses to remove another one.
+//! * *The daemon ends between stripping and deleting.* The finalizer goes
+//!   first. A mirror without it can be deleted by anybody without a call, and
+//!   a new process finds it and either takes it over or prunes it. Never is a
+//!   mirror of a vanished object left terminating with the finalizer on.
+//! * *The user deletes a mirror while we discard it.* Stripping tests the uid
+//!   and the finalizer's place; deleting is bound to uid and version. What was
+//!   re-created in between is not touched.
+//! * *Late news.* The watch may tell of a mirror that has ended, terminating
+//!   and with its finalizer, after the engine re-created the object. Its uid is
+//!   remembered until the watch has told its end, and older versions than the
+//!   newest that was seen are dropped.
+//! * *A tag moved* (`docker tag new name`). The mirror of (old id, tag) is
+//!   another object than that of (new id, tag); the view takes the tag from the
+//!   old image at once, which moves the old mirror's incarnation. A removal by
+//!   tag carries the image's id besides.
+//! * *We removed the object and the engine's earlier words arrive late* (the
+//!   `die` of a forced removal). The entry is marked removed until the engine
+//!   says so itself, so that the mirror is not written again.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use rdd_api::ActionName;
+use rdd_core::{Container, Removal};
+
+use crate::desired::{Desired, Own, Status, time};
+use crate::entry::{ActionStage, Entry, Object};
+use crate::key::{Key, Kind};
+
+/// What holds for all mirrors.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Context<'a> {
+    /// The backend whose mirrors belong here; `None` when none does.
+    pub(crate) backend: Option<&'a str>,
+    /// The Kubernetes namespace that they belong in.
+    pub(crate) namespace: &'a str,
+    /// Whether what the engine did not name does not exist.
+    pub(crate) complete: bool,
+    /// Whether the engine can be called.
+    pub(crate) callable: bool,
+}
+
+/// A change of one object in the API.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Job {
+    /// Apply metadata, status or both.
+    Write {
+        backend: Box<str>,
+        metadata: bool,
+        status: Option<Box<Status>>,
+    },
+    /// Strip our finalizer, then delete. The engine is not asked.
+    Discard {
+        uid: Arc<str>,
+        finalizer: Option<usize>,
+        /// False when somebody has deleted it already.
+        delete: bool,
+    },
+    /// Remove the action annotation if it still has this value.
+    DropAction { uid: Arc<str>, value: Box<str> },
+}
+
+/// A call to the engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Operation {
+    /// Remove what the mirror of this uid stands for.
+    Remove { uid: Arc<str>, target: Removal },
+    /// Perform an action; the annotation had this value.
+    Act {
+        value: Box<str>,
+        action: ActionName,
+        container: Arc<Container>,
+    },
+}
+
+/// What to do next; nothing when everything is as it should be.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Plan {
+    pub(crate) job: Option<Job>,
+    pub(crate) operation: Option<Operation>,
+}
+
+/// Whether a mirror must go although nobody asked for it: it belongs to a
+/// backend or a namespace that is not chosen.
+pub(crate) fn is_stray(object: &Object, context: Context<'_>) -> bool {
+    object.backend.as_deref().is_some_and(|label| {
+        context.backend != Some(label) || *object.key.namespace != *context.namespace
+    })
+}
+
+/// Decides.
+pub(crate) fn plan(key: &Key, entry: &Entry, context: Context<'_>, now: Timestamp) -> Plan {
+    let Some(observed) = &entry.observed else {
+        return match (context.backend, entry.wanted()) {
+            (Some(backend), Some(desired)) => Plan::job(Job::Write {
+                backend: backend.into(),
+                metadata: true,
+                status: desired.status(None, Own::default(), now).map(Box::new),
+            }),
+            _ => Plan::default(),
+        };
+    };
+    let object = &observed.object;
+    if is_stray(object, context) {
+        return discard(object);
+    }
+    let Some(backend) = context.backend else {
+        return Plan::default();
+    };
+    let ours = object.backend.is_some();
+    let gone = entry.wanted().is_none() && (context.complete || entry.removed);
+    let stale = observed.incarnation != entry.incarnation
+        || entry
+            .desired
+            .as_ref()
+            .is_some_and(|desired| is_another(desired, object));
+    if object.terminating {
+        return if object.finalizer.is_none() {
+            Plan::default()
+        } else if stale || gone || key.kind == Kind::Namespace || entry.removal.is_done(&object.uid)
+        {
+            discard(object)
+        } else if !ours && entry.wanted().is_none() {
+            Plan::default()
+        } else {
+            terminating(backend, entry, object, context, now)
+        };
+    }
+    match entry.wanted() {
+        _ if ours && stale => discard(object),
+        Some(desired) => live(backend, entry, object, desired, context, now),
+        None if ours && gone => discard(object),
+        None => Plan::default(),
+    }
+}
+
+/// Whether the engine's object is another one than the mirror shows.
+fn is_another(desired: &Desired, object: &Object) -> bool {
+    let (Desired::Volume(volume), Some(Status::Volume(status))) = (desired, &object.status) else {
+        // Containers and images are named by IDs that are never used again.
+        return false;
+    };
+    matches!(
+        (time(volume.created_at), &status.created_at),
+        (Some(is), Some(was)) if is != *was
+    )
+}
+
+fn discard(object: &Object) -> Plan {
+    if object.terminating && object.finalizer.is_none() {
+        // Somebody else's finalizer holds it.
+        return Plan::default();
+    }
+    Plan::job(Job::Discard {
+        uid: Arc::clone(&object.uid),
+        finalizer: object.finalizer,
+        delete: !object.terminating,
+    })
+}
+
+/// Somebody deleted the mirror: the engine's object goes first.
+fn terminating(
+    backend: &str,
+    entry: &Entry,
+    object: &Object,
+    context: Context<'_>,
+    now: Timestamp,
+) -> Plan {
+    let own = Own {
+        last_action: entry.last_action.as_ref(),
+        deleting: true,
+        refusal: entry.removal.refusal(&object.uid),
+    };
+    let status = entry
+        .wanted()
+        .and_then(|desired| desired.status(object.status.as_ref(), own, now))
+        .filter(|status| object.status.as_ref() != Some(status));
+    let operation = (context.callable && entry.removal.may_begin(&object.uid))
+        .then(|| removal(entry.wanted(), object))
+        .flatten()
+        .map(|target| Operation::Remove {
+            uid: Arc::clone(&object.uid),
+            target,
+        });
+    Plan {
+        job: status.map(|status| Job::Write {
+            backend: backend.into(),
+            metadata: false,
+            status: Some(Box::new(status)),
+        }),
+        operation,
+    }
+}
+
+/// What to remove, with what proves that it is still what the mirror shows.
+fn removal(desired: Option<&Desired>, object: &Object) -> Option<Removal> {
+    match (desired, &object.status) {
+        (Some(Desired::Container(_)), _) | (None, Some(Status::Container(_))) => {
+            Some(Removal::Container {
+                id: object.key.name.to_string(),
+            })
+        }
+        (Some(Desired::Image { image, tag }), _) => Some(image_removal(&image.id, tag.as_deref())),
+        (None, Some(Status::Image(status))) => {
+            Some(image_removal(&status.id, status.repo_tag.as_deref()))
+        }
+        (Some(Desired::Volume(volume)), _) => Some(Removal::Volume {
+            name: volume.name.clone(),
+            created_at: volume.created_at,
+        }),
+        // The mirror's creation time is cut to seconds and proves too little;
+        // and without a status nobody knows what it stands for. The first
+        // listing will tell.
+        (Some(Desired::Namespace) | None, _) => None,
+    }
+}
+
+fn image_removal(id: &str, tag: Option<&str>) -> Removal {
+    match tag {
+        Some(tag) => Removal::ImageTag {
+            tag: tag.to_owned(),
+            image_id: id.to_owned(),
+        },
+        None => Removal::Image { id: id.to_owned() },
+    }
+}
+
+/// The mirror stands for something that exists.
+fn live(
+    backend: &str,
+    entry: &Entry,
+    object: &Object,
+    desired: &Desired,
+    context: Context<'_>,
+    now: Timestamp,
+) -> Plan {
+    let metadata = object.backend.as_deref() != Some(backend)
+        || (object.finalizer.is_none() && object.key.kind != Kind::Namespace);
+    let own = Own {
+        last_action: entry.last_action.as_ref(),
+        ..Own::default()
+    };
+    let status = desired
+        .status(object.status.as_ref(), own, now)
+        .filter(|status| object.status.as_ref() != Some(status));
+    let mut plan = Plan::default();
+    if metadata || status.is_some() {
+        plan.job = Some(Job::Write {
+            backend: backend.into(),
+            metadata,
+            status: status.map(Box::new),
+        });
+    }
+    if let (Desired::Container(container), Some(value)) = (desired, &object.action) {
+        match (&entry.action, ActionName::parse(value)) {
+            (ActionStage::Running(_), _) => {}
+            (ActionStage::Done(done), _) if done == value => {
+                // The status goes first: whoever waits for the annotation to
+                // go then finds the outcome.
+                plan.job = plan.job.or_else(|| Some(drop_action(object, value)));
+            }
+            (_, None) => plan.job = plan.job.or_else(|| Some(drop_action(object, value))),
+            (_, Some(action)) if context.callable => {
+                plan.operation = Some(Operation::Act {
+                    value: value.clone(),
+                    action,
+                    container: Arc::clone(container),
+                });
+            }
+            _ => {}
+        }
+    }
+    plan
+}
+
+fn drop_action(object: &Object, value: &str) -> Job {
+    Job::DropAction {
+        uid: Arc::clone(&object.uid),
+        value: value.into(),
+    }
+}
+
+impl Plan {
+    fn job(job: Job) -> Self {
+        Self {
+            job: Some(job),
+            operation: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
