@@ -16,6 +16,7 @@ fn schema(rule: &str) -> Result<Schema, String> {
             "list": {"type": "array", "maxItems": 9, "items": {"type": "integer"}},
             "words": {"type": "array", "maxItems": 9, "items": {"type": "string", "maxLength": 9}},
             "map": {"type": "object", "maxProperties": 9, "additionalProperties": {"type": "string", "maxLength": 9}},
+            "gone": {"type": "object", "maxProperties": 9, "additionalProperties": {"type": "string", "maxLength": 9}},
             "absent": {"type": "string", "maxLength": 9}, "null": {"type": "string", "nullable": true, "format": "date"},
         },
         "x-kubernetes-validations": [{"rule": rule}],
@@ -241,6 +242,7 @@ fn optional_fields_and_entries() {
         "self.list[?0].value() == 3 && !self.list[?9].hasValue() && !self.list[?-1].hasValue()",
         "self.?map[?'k'].value() == 'v' && self.?map.?k.value() == 'v' && !self.?absent.or(self.?absent).hasValue()",
         "self.?list[?1].orValue(0) == 1",
+        "!self.?gone.?k.hasValue() && !self.?gone[?'k'].hasValue() && self.?gone.?k.orValue('x') == 'x'",
     ]);
     assert!(
         judge("self.?absent.value() == 'x'")
@@ -254,6 +256,11 @@ fn what_is_not_understood_is_refused() {
     let refused = [
         ("self.list.sort() == [1]", "undeclared reference to 'sort'"),
         ("math.abs(self.int) > 1", "undeclared reference to"),
+        ("self.text.matches('(')", "missing closing )"),
+        (
+            "self.text.find('(?=x)') == ''",
+            "invalid or unsupported Perl syntax",
+        ),
         ("self.?nothing.hasValue()", "undefined field 'nothing'"),
         ("self.?text == 'x'", "found no matching overload"),
         ("self.?map.k == 'v'", "does not support field selection"),

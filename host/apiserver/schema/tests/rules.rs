@@ -391,6 +391,7 @@ fn order_is_not_smuggled_in() {
         "{'a': self.s} == {'a': self.s}",
         "[self.s][0] == [1, 2]",
         "{'a': self.s}.a == [1, 2]",
+        "([self.s][0] + [3]).size() == 3",
         "(true ? self.s : self.s) == [1, 2]",
         "optional.of(self.s).value() == [1, 2]",
         "self.l.map(i, i.s) == [[1, 2]]",

@@ -473,6 +473,16 @@ fn embedded_resources() {
         "{errors:?}"
     );
     assert_eq!(errors.len(), 2);
+    let owners = json!({"ownerReferences": [{"apiVersion": "v1", "kind": "K", "name": "n", "uid": "u"}, {"apiVersion": "apps/", "name": "n"}]});
+    judge(
+        schema(),
+        with(owners),
+        &[
+            "spec.a.metadata.ownerReferences[1].apiVersion: Invalid value: \"apps/\": version must not be empty",
+            "spec.a.metadata.ownerReferences[1].kind: Invalid value: \"\": must not be empty",
+            "spec.a.metadata.ownerReferences[1].uid: Invalid value: \"\": must not be empty",
+        ],
+    );
     let broken = json!({"spec": {"a": with(json!({"finalizers": [1]}))}});
     let error = open.check_metadata(&broken).unwrap_err();
     assert_eq!(
