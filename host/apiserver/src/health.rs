@@ -10,7 +10,8 @@ use crate::server::Inner;
 /// The Kubernetes minor version whose behaviour is followed.
 const MAJOR: &str = "1";
 const MINOR: &str = "35";
-const VERSION: &str = concat!("v1.35.4+rdd-", env!("CARGO_PKG_VERSION"));
+/// The Kubernetes version that the API follows, with the server's own suffix.
+pub const VERSION: &str = concat!("v1.35.4+rdd-", env!("CARGO_PKG_VERSION"));
 
 /// The checks there are; a server that answers has its store.
 const CHECKS: [&str; 2] = ["ping", "store"];

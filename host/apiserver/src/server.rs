@@ -1,9 +1,10 @@
 //! The server as a value: what it holds, how it opens and how it closes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+pub use rdd_apiserver_storage::SetAsideError;
 use rdd_apiserver_storage::{History, OpenError as StoreError, Options as StoreOptions, Store};
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
@@ -56,6 +57,22 @@ pub enum OpenError {
     /// What the store holds could not be brought up.
     #[error("cannot start the API server: {0}")]
     Start(String),
+}
+
+impl OpenError {
+    /// Whether the database cannot be trusted: [`set_aside`] makes room for a
+    /// new one.
+    pub fn is_damaged(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Damaged { .. }))
+    }
+}
+
+/// Renames a damaged database out of the way, and says to what.
+///
+/// # Errors
+/// When a running server holds it, or the system refuses.
+pub fn set_aside(database: &Path) -> Result<PathBuf, SetAsideError> {
+    Store::set_aside(database)
 }
 
 pub(crate) struct Inner {

@@ -26,7 +26,6 @@ const CLEAR_AGAIN: Duration = Duration::from_millis(250);
 /// One definition as the controller knows it.
 struct Known {
     revision: u64,
-    generation: i64,
     uid: String,
     terminating: bool,
     object: Value,
@@ -159,18 +158,42 @@ impl Controller {
     }
 
     async fn handle(&mut self, event: &Event) {
-        if event.kind == EventKind::Deleted {
-            self.known.remove(&*event.key);
-            self.publish(event.revision);
-            return;
-        }
-        let changed = self.learn(&event.key, event.revision, &event.value);
+        let changed = if event.kind == EventKind::Deleted {
+            self.known.remove(&*event.key).is_some()
+        } else {
+            self.learn(&event.key, event.revision, &event.value)
+        };
+        let revived = if changed { self.revive() } else { Vec::new() };
         if changed {
             self.publish(event.revision);
         } else {
             self.reflect(event.revision);
         }
         self.tend(&event.key).await;
+        for key in revived {
+            self.tend(&key).await;
+        }
+    }
+
+    /// Looks again at definitions that are not served: the names that they
+    /// want may be free by now. Gives the keys of those that are served from
+    /// now on.
+    fn revive(&mut self) -> Vec<String> {
+        let snapshot = self.server.store.snapshot();
+        let waiting: Vec<String> = self
+            .known
+            .iter()
+            .filter(|(_, known)| known.resources.is_empty())
+            .map(|(key, _)| key.clone())
+            .collect();
+        waiting
+            .into_iter()
+            .filter(|key| {
+                snapshot
+                    .get(key)
+                    .is_some_and(|record| self.learn(key, record.revision, &record.value))
+            })
+            .collect()
     }
 
     /// Takes in a definition; true when what is served changes.
@@ -182,13 +205,13 @@ impl Controller {
                 return false;
             }
         };
-        let generation = meta::generation(&object);
         let uid = meta::text(&object, "uid").to_owned();
         let terminating = meta::terminating(&object);
         let names = self.conflict(key, &object);
         if let Some(known) = self.known.get_mut(key)
             && known.uid == uid
-            && known.generation == generation
+            // Not by generation: a delete moves that too.
+            && known.object["spec"] == object["spec"]
             && known.resources.is_empty() == names.is_some()
         {
             // Watches go on: they are to see the objects vanish.
@@ -211,7 +234,6 @@ impl Controller {
             key.to_owned(),
             Known {
                 revision,
-                generation,
                 uid,
                 terminating,
                 object,

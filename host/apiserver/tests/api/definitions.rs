@@ -6,6 +6,19 @@ fn condition<'v>(object: &'v Value, kind: &str) -> Option<&'v str> {
     object["status"]["conditions"].as_array()?.iter().find(|c| c["type"] == kind)?["status"].as_str()
 }
 
+/// Asks until a condition has the status; gives the object as it is then.
+async fn awaited(client: &Client, path: &str, kind: &str, status: &str) -> Value {
+    let end = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let now = client.get(path).await.body;
+        if condition(&now, kind) == Some(status) {
+            return now;
+        }
+        assert!(tokio::time::Instant::now() < end, "{now}");
+        tokio::task::yield_now().await;
+    }
+}
+
 /// Asks until the answer has the code.
 async fn until(client: &Client, path: &str, code: u16) {
     let end = tokio::time::Instant::now() + PATIENCE;
@@ -26,21 +39,29 @@ async fn a_definition_is_served_as_soon_as_it_is_created() {
     client.widgets(sized()).await;
     let made = client.post(WIDGETS, &widget("w", json!({"size": 1}))).await;
     assert_eq!(made.code, 201, "{}", made.text);
-    let end = tokio::time::Instant::now() + PATIENCE;
-    loop {
-        let now = client.get(&format!("{CRDS}/widgets.example.com")).await.body;
-        if condition(&now, "Established") == Some("True") {
-            assert_eq!(condition(&now, "NamesAccepted"), Some("True"));
-            assert_eq!(now["status"]["acceptedNames"]["plural"], "widgets");
-            assert_eq!(now["status"]["storedVersions"], json!(["v1"]));
-            break;
-        }
-        assert!(tokio::time::Instant::now() < end, "{now}");
-        tokio::task::yield_now().await;
-    }
+    let now = awaited(&client, &format!("{CRDS}/widgets.example.com"), "Established", "True").await;
+    assert_eq!(condition(&now, "NamesAccepted"), Some("True"));
+    assert_eq!(now["status"]["acceptedNames"]["plural"], "widgets");
+    assert_eq!(now["status"]["storedVersions"], json!(["v1"]));
     assert_eq!(client.get("/apis/example.com/v1").await.body["resources"][0]["name"], "widgets");
     let openapi = client.get("/openapi/v3/apis/example.com/v1").await;
     assert!(openapi.body["components"]["schemas"]["com.example.v1.Widget"].is_object());
+}
+
+#[tokio::test]
+async fn names_belong_to_the_first_until_it_goes() {
+    let client = Client::new().await;
+    client.widgets(sized()).await;
+    let mut second = widgets(sized());
+    second["metadata"]["name"] = "gadgets.example.com".into();
+    second["spec"]["names"] = json!({"plural": "gadgets", "kind": "Widget"});
+    assert_eq!(client.post(CRDS, &second).await.code, 201);
+    let path = format!("{CRDS}/gadgets.example.com");
+    awaited(&client, &path, "NamesAccepted", "False").await;
+    assert_eq!(client.get("/apis/example.com/v1/gadgets").await.code, 404);
+    client.delete(&format!("{CRDS}/widgets.example.com")).await;
+    awaited(&client, &path, "Established", "True").await;
+    assert_eq!(client.get("/apis/example.com/v1/gadgets").await.code, 200);
 }
 
 #[tokio::test]
