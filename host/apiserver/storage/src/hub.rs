@@ -205,6 +205,21 @@ mod tests {
         found
     }
 
+    #[test]
+    fn a_topic_lives_as_long_as_its_watchers() {
+        let hub = Hub::new(1);
+        let prefix: Arc<str> = "a/".into();
+        let topics = || hub.lock().as_ref().map(BTreeMap::len);
+        let _first = hub.join(&prefix).unwrap();
+        let _second = hub.join(&prefix).unwrap();
+        hub.leave(&prefix);
+        assert_eq!(topics(), Some(1));
+        hub.leave(&prefix);
+        assert_eq!(topics(), Some(0));
+        hub.close();
+        assert!(hub.join(&prefix).is_none());
+    }
+
     proptest::proptest! {
         #[test]
         fn finds_exactly_the_prefixes_of_a_key(

@@ -1,4 +1,32 @@
-//! The revisioned object store of the embedded API server.
+//! The revisioned object store of the embedded API server: what etcd is to a
+//! Kubernetes API server, for one process and one file.
+//!
+//! Keys are text in byte order, values are opaque bytes, every write has a
+//! revision of its own. [`Store::commit`] writes, [`Snapshot`] reads,
+//! [`Watch`] follows.
+//!
+//! Invariants:
+//! - A write that was answered is on disk (`fsync`), and survives kill -9.
+//!   Nothing is visible before that, and everything of one transaction
+//!   becomes visible at once.
+//! - A revision is never used twice, neither across restarts nor after
+//!   compaction; a new database begins above all that came before it.
+//! - Only the writer thread changes anything. It takes what is queued as one
+//!   batch, judges each write by what the earlier ones of the batch left, and
+//!   answers after the transaction (`batch`, `writer`).
+//! - A snapshot never waits, and never changes (`snapshot`).
+//! - A watch gives every event under its prefix once, in revision order, also
+//!   those of an earlier process, or ends with an error. It is woken by its own
+//!   prefix only, and how slow it is concerns nobody else (`hub`, `watch`).
+//! - The log table holds each live record and the kept history, once; a row
+//!   goes when the event that made it obsolete is forgotten (`database`,
+//!   `past`).
+//! - A database is opened by one store at a time; what fails a checksum or
+//!   does not fit its neighbours is damage, never read as something else
+//!   (`files`, `load`).
+//!
+//! Deliberately absent: leases, transactions over several keys, several
+//! writers. The API server needs none of them.
 
 mod batch;
 mod clock;
