@@ -23,9 +23,15 @@ use tower::ServiceExt as _;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .init();
     let mut arguments = std::env::args().skip(1);
-    let directory = PathBuf::from(arguments.next().context("usage: apiserver STATE-DIR [PORT]")?);
+    let directory = PathBuf::from(
+        arguments
+            .next()
+            .context("usage: apiserver STATE-DIR [PORT]")?,
+    );
     let port: u16 = match arguments.next() {
         Some(port) => port.parse().context("the port must be a number")?,
         None => 0,
@@ -40,7 +46,9 @@ async fn main() -> anyhow::Result<()> {
         directory.join("kubeconfig"),
         kubeconfig(&address, &certified.cert.pem(), &token),
     )?;
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(certified.signing_key.serialize_der()));
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(
+        certified.signing_key.serialize_der(),
+    ));
     let mut tls = ServerConfig::builder()
         .with_no_client_auth()
         .with_single_cert(vec![certified.cert.der().clone()], key)?;
@@ -100,7 +108,10 @@ async fn main() -> anyhow::Result<()> {
 fn admin() -> UserInfo {
     UserInfo {
         name: "admin".to_owned(),
-        groups: vec!["system:masters".to_owned(), "system:authenticated".to_owned()],
+        groups: vec![
+            "system:masters".to_owned(),
+            "system:authenticated".to_owned(),
+        ],
         ..UserInfo::default()
     }
 }

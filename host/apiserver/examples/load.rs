@@ -24,7 +24,11 @@ async fn ask(server: &ApiServer, method: &str, path: &str, body: String) -> anyh
         .extension(UserInfo::default())
         .body(Full::new(Bytes::from(body)))?;
     let response = server.clone().oneshot(request).await?;
-    anyhow::ensure!(response.status().is_success(), "{method} {path}: {}", response.status());
+    anyhow::ensure!(
+        response.status().is_success(),
+        "{method} {path}: {}",
+        response.status()
+    );
     Ok(response.into_body().collect().await?.to_bytes())
 }
 
@@ -42,7 +46,15 @@ async fn rate(server: &ApiServer, total: usize, method: &'static str) -> anyhow:
             for index in (client..total).step_by(CLIENTS) {
                 match method {
                     "POST" => ask(&server, method, CMS, object(index)).await?,
-                    _ => ask(&server, method, &format!("{CMS}/o{:05}", index % OBJECTS), String::new()).await?,
+                    _ => {
+                        ask(
+                            &server,
+                            method,
+                            &format!("{CMS}/o{:05}", index % OBJECTS),
+                            String::new(),
+                        )
+                        .await?
+                    }
                 };
             }
             anyhow::Ok(())
@@ -56,11 +68,19 @@ async fn rate(server: &ApiServer, total: usize, method: &'static str) -> anyhow:
 
 async fn watchers(server: &ApiServer) -> anyhow::Result<Duration> {
     let mut tasks = Vec::new();
-    let revision: serde_json::Value = serde_json::from_slice(&ask(server, "GET", &format!("{CMS}?limit=1"), String::new()).await?)?;
-    let revision = revision["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned();
+    let revision: serde_json::Value = serde_json::from_slice(
+        &ask(server, "GET", &format!("{CMS}?limit=1"), String::new()).await?,
+    )?;
+    let revision = revision["metadata"]["resourceVersion"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
     const EVENTS: usize = 1_000;
     for _ in 0..WATCHERS {
-        let (server, path) = (server.clone(), format!("{CMS}?watch=1&resourceVersion={revision}"));
+        let (server, path) = (
+            server.clone(),
+            format!("{CMS}?watch=1&resourceVersion={revision}"),
+        );
         tasks.push(tokio::spawn(async move {
             let request = Request::get(path)
                 .extension(UserInfo::default())
@@ -68,8 +88,13 @@ async fn watchers(server: &ApiServer) -> anyhow::Result<Duration> {
             let mut body = server.oneshot(request).await?.into_body();
             let mut seen = 0;
             while seen < EVENTS {
-                let frame = body.frame().await.ok_or_else(|| anyhow::anyhow!("the watch ended"))??;
-                seen += frame.data_ref().map_or(0, |data| data.iter().filter(|b| **b == b'\n').count());
+                let frame = body
+                    .frame()
+                    .await
+                    .ok_or_else(|| anyhow::anyhow!("the watch ended"))??;
+                seen += frame
+                    .data_ref()
+                    .map_or(0, |data| data.iter().filter(|b| **b == b'\n').count());
             }
             anyhow::Ok(())
         }));
@@ -90,12 +115,21 @@ async fn main() -> anyhow::Result<()> {
     let directory = tempfile::tempdir()?;
     let path = directory.path().join("db");
     let server = ApiServer::open(Options::file(&path)).await?;
-    println!("creates/s, {CLIENTS} clients      {:>10.0}", rate(&server, OBJECTS, "POST").await?);
-    println!("gets/s, {CLIENTS} clients         {:>10.0}", rate(&server, 10 * OBJECTS, "GET").await?);
+    println!(
+        "creates/s, {CLIENTS} clients      {:>10.0}",
+        rate(&server, OBJECTS, "POST").await?
+    );
+    println!(
+        "gets/s, {CLIENTS} clients         {:>10.0}",
+        rate(&server, 10 * OBJECTS, "GET").await?
+    );
     let start = Instant::now();
     let size = ask(&server, "GET", CMS, String::new()).await?.len();
     println!("list of {OBJECTS}, {size} bytes  {:>7.1?}", start.elapsed());
-    println!("1000 creates to {WATCHERS} watchers {:>10.1?}", watchers(&server).await?);
+    println!(
+        "1000 creates to {WATCHERS} watchers {:>10.1?}",
+        watchers(&server).await?
+    );
     server.close().await;
     drop(server);
     let start = Instant::now();

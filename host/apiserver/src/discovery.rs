@@ -5,8 +5,8 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 use http::header::{ETAG, HeaderValue, IF_NONE_MATCH, VARY};
 use http::{HeaderMap, Response, StatusCode};
-use rdd_apiserver_kinds::discovery::{self, Root};
 use rdd_apiserver_kinds::Kind;
+use rdd_apiserver_kinds::discovery::{self, Root};
 
 use crate::body::Body;
 use crate::encode;
@@ -38,7 +38,11 @@ pub(crate) fn tag(body: Vec<u8>) -> Tagged {
 }
 
 /// A tagged document, or 304 when the client has it.
-pub(crate) fn tagged(headers: &HeaderMap, content_type: &'static str, tagged: &Tagged) -> Response<Body> {
+pub(crate) fn tagged(
+    headers: &HeaderMap,
+    content_type: &'static str,
+    tagged: &Tagged,
+) -> Response<Body> {
     let known = headers
         .get(IF_NONE_MATCH)
         .is_some_and(|sent| sent.as_bytes() == tagged.etag.as_bytes());
@@ -88,7 +92,12 @@ fn aggregated(registry: &Registry, root: Root, headers: &HeaderMap) -> Response<
 }
 
 /// `/api`.
-pub(crate) fn api(server: &Inner, registry: &Registry, headers: &HeaderMap, format: Format) -> Response<Body> {
+pub(crate) fn api(
+    server: &Inner,
+    registry: &Registry,
+    headers: &HeaderMap,
+    format: Format,
+) -> Response<Body> {
     if wants_aggregated(headers) {
         return aggregated(registry, Root::Api, headers);
     }
@@ -104,7 +113,11 @@ pub(crate) fn apis(registry: &Registry, headers: &HeaderMap, format: Format) -> 
 }
 
 /// `/apis/{group}`.
-pub(crate) fn group(registry: &Registry, group: &str, format: Format) -> Result<Response<Body>, ApiError> {
+pub(crate) fn group(
+    registry: &Registry,
+    group: &str,
+    format: Format,
+) -> Result<Response<Body>, ApiError> {
     discovery::group(&kinds(registry), group)
         .map(|value| render::value(200, &value, format))
         .ok_or_else(ApiError::page_not_found)
@@ -123,10 +136,19 @@ pub(crate) fn version(
 
 /// `/`: the paths that are served.
 pub(crate) fn root(registry: &Registry) -> serde_json::Value {
-    let mut paths: Vec<String> = ["/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]
-        .into_iter()
-        .map(str::to_owned)
-        .collect();
+    let mut paths: Vec<String> = [
+        "/api",
+        "/apis",
+        "/healthz",
+        "/livez",
+        "/openapi/v2",
+        "/openapi/v3",
+        "/readyz",
+        "/version",
+    ]
+    .into_iter()
+    .map(str::to_owned)
+    .collect();
     for part in ["healthz", "livez", "readyz"] {
         paths.push(format!("/{part}/ping"));
     }

@@ -253,8 +253,14 @@ mod tests {
 
     #[test]
     fn numbers_and_escapes_are_the_real_servers() {
-        assert_eq!(text(&json!([1e21, 1e-9, 0.1, 2.5, 9_007_199_254_740_993_i64])), "[1e+21,1e-9,0.1,2.5,9007199254740993]");
-        assert_eq!(text(&json!("ä<&>\u{2028}\"\n")), r#""ä\u003c\u0026\u003e\u2028\"\n""#);
+        assert_eq!(
+            text(&json!([1e21, 1e-9, 0.1, 2.5, 9_007_199_254_740_993_i64])),
+            "[1e+21,1e-9,0.1,2.5,9007199254740993]"
+        );
+        assert_eq!(
+            text(&json!("ä<&>\u{2028}\"\n")),
+            r#""ä\u003c\u0026\u003e\u2028\"\n""#
+        );
     }
 
     #[test]
@@ -263,6 +269,9 @@ mod tests {
         let stored = Storable::new(&object).at(7);
         let out = with_type(&type_prefix("v1", "ConfigMap"), &stored);
         let back: Value = serde_json::from_slice(&out).unwrap();
-        assert_eq!(back, json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "resourceVersion": "7"}, "data": {"k": "v"}}));
+        assert_eq!(
+            back,
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "resourceVersion": "7"}, "data": {"k": "v"}})
+        );
     }
 }

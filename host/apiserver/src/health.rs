@@ -31,7 +31,10 @@ pub(crate) fn health(
         return render::text(200, "ok");
     }
     if closing && name != "livez" {
-        return render::text(503, format!("[-]shutdown failed: the server is shutting down\n{name} check failed\n"));
+        return render::text(
+            503,
+            format!("[-]shutdown failed: the server is shutting down\n{name} check failed\n"),
+        );
     }
     if !verbose {
         return render::text(200, "ok");

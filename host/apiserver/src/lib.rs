@@ -42,8 +42,8 @@ mod verbs;
 
 pub use body::Body;
 pub use clock::Clock;
-pub use rdd_apiserver_storage::History;
 pub use health::VERSION;
+pub use rdd_apiserver_storage::History;
 pub use server::{ApiServer, OpenError, Options, SetAsideError, set_aside};
 pub use status::{ApiError, Cause};
 pub use user::UserInfo;

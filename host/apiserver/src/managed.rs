@@ -90,7 +90,8 @@ pub(crate) fn apply(
 ) -> Result<Value, ApiError> {
     let now = (call.server.clock)();
     with_request(call, &options.manager, now, |request| {
-        fieldmanager::apply(live, applied, options.force, request).map_err(|error| apply_error(&error))
+        fieldmanager::apply(live, applied, options.force, request)
+            .map_err(|error| apply_error(&error))
     })
 }
 

@@ -37,7 +37,9 @@ pub(crate) fn admit(call: &Call, name: &str) -> Result<(), ApiError> {
             &kind.group,
             &kind.plural,
             name,
-            &format!("unable to create new content in namespace {namespace} because it is being terminated"),
+            &format!(
+                "unable to create new content in namespace {namespace} because it is being terminated"
+            ),
             vec![Cause::new(
                 "NamespaceTerminating",
                 "metadata.namespace",

@@ -135,7 +135,11 @@ pub(crate) fn format(
         });
     }
     let served = |clause: &&Clause<'_>| media(clause).is_some();
-    if builtin && !clauses.iter().any(|c| media(c).is_some() && c.media != "application/*") {
+    if builtin
+        && !clauses
+            .iter()
+            .any(|c| media(c).is_some() && c.media != "application/*")
+    {
         return Err(ApiError::not_acceptable(
             "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml",
         )

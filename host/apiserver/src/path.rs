@@ -29,7 +29,9 @@ pub(crate) enum Target {
     Resource(ResourcePath),
     /// Nothing; the group that a path below `/apis` begins with decides how
     /// that is said.
-    Unknown { group: Option<String> },
+    Unknown {
+        group: Option<String>,
+    },
 }
 
 /// Reads a raw path.
@@ -48,7 +50,10 @@ pub(crate) fn parse(path: &str) -> Target {
         return Target::OpenApiV3(Some(rest.to_owned()));
     }
     for name in ["healthz", "livez", "readyz"] {
-        if let Some(check) = trimmed.strip_prefix(name).and_then(|rest| rest.strip_prefix('/')) {
+        if let Some(check) = trimmed
+            .strip_prefix(name)
+            .and_then(|rest| rest.strip_prefix('/'))
+        {
             return Target::Health(name.to_owned(), Some(check.to_owned()));
         }
     }
@@ -127,14 +132,40 @@ mod tests {
     #[test]
     fn paths_are_read_as_clients_write_them() {
         let text = |s: &str| Some(s.to_owned());
-        assert_eq!(named("/api/v1/namespaces"), (None, "namespaces".into(), None, None));
-        assert_eq!(named("/api/v1/namespaces/a"), (None, "namespaces".into(), text("a"), None));
-        assert_eq!(named("/api/v1/namespaces/a/finalize"), (None, "namespaces".into(), text("a"), text("finalize")));
-        assert_eq!(named("/api/v1/namespaces/a/configmaps/"), (text("a"), "configmaps".into(), None, None));
-        assert_eq!(named("/apis/g/v1/namespaces/a/ws/b/status"), (text("a"), "ws".into(), text("b"), text("status")));
-        assert_eq!(named("/apis/g/v1/ws/sha256%3Aabc"), (None, "ws".into(), text("sha256:abc"), None));
-        assert_eq!(parse("/api//v1"), Target::Unknown { group: Some(String::new()) });
-        assert_eq!(parse("/apis/g/v1/"), Target::GroupVersion("g".into(), "v1".into()));
+        assert_eq!(
+            named("/api/v1/namespaces"),
+            (None, "namespaces".into(), None, None)
+        );
+        assert_eq!(
+            named("/api/v1/namespaces/a"),
+            (None, "namespaces".into(), text("a"), None)
+        );
+        assert_eq!(
+            named("/api/v1/namespaces/a/finalize"),
+            (None, "namespaces".into(), text("a"), text("finalize"))
+        );
+        assert_eq!(
+            named("/api/v1/namespaces/a/configmaps/"),
+            (text("a"), "configmaps".into(), None, None)
+        );
+        assert_eq!(
+            named("/apis/g/v1/namespaces/a/ws/b/status"),
+            (text("a"), "ws".into(), text("b"), text("status"))
+        );
+        assert_eq!(
+            named("/apis/g/v1/ws/sha256%3Aabc"),
+            (None, "ws".into(), text("sha256:abc"), None)
+        );
+        assert_eq!(
+            parse("/api//v1"),
+            Target::Unknown {
+                group: Some(String::new())
+            }
+        );
+        assert_eq!(
+            parse("/apis/g/v1/"),
+            Target::GroupVersion("g".into(), "v1".into())
+        );
         assert_eq!(parse("/nope"), Target::Unknown { group: None });
     }
 }

@@ -14,7 +14,10 @@ impl Query {
             .filter(|pair| !pair.is_empty())
             .map(|pair| {
                 let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-                (decode(name, true).into_owned(), decode(value, true).into_owned())
+                (
+                    decode(name, true).into_owned(),
+                    decode(value, true).into_owned(),
+                )
             })
             .collect();
         Self(pairs)

@@ -60,7 +60,10 @@ impl Registry {
 
     /// Every resource, in no order.
     pub(crate) fn resources(&self) -> impl Iterator<Item = &Arc<Resource>> {
-        self.groups.values().flat_map(HashMap::values).flat_map(HashMap::values)
+        self.groups
+            .values()
+            .flat_map(HashMap::values)
+            .flat_map(HashMap::values)
     }
 
     /// Whether a group is one of the server's own.

@@ -15,9 +15,14 @@ use crate::status::ApiError;
 use crate::verbs::call::{Answer, Call, Shown};
 
 /// A response with the headers that every answer carries.
-pub(crate) fn response(code: u16, content_type: &'static str, body: impl Into<Body>) -> Response<Body> {
+pub(crate) fn response(
+    code: u16,
+    content_type: &'static str,
+    body: impl Into<Body>,
+) -> Response<Body> {
     let mut response = Response::new(body.into());
-    *response.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.status_mut() =
+        StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
@@ -73,7 +78,10 @@ pub(crate) fn warn(headers: &mut HeaderMap, warnings: &[String]) {
             continue;
         }
         seen.push(warning);
-        let escaped = warning.replace('\\', "\\\\").replace('"', "\\\"").replace(['\n', '\r'], " ");
+        let escaped = warning
+            .replace('\\', "\\\\")
+            .replace('"', "\\\"")
+            .replace(['\n', '\r'], " ");
         if let Ok(header) = HeaderValue::from_bytes(format!("299 - \"{escaped}\"").as_bytes()) {
             headers.append(WARNING, header);
         }

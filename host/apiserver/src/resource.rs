@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use rdd_apiserver_kinds::table::Columns;
 use rdd_apiserver_kinds::Kind;
+use rdd_apiserver_kinds::table::Columns;
 use rdd_apiserver_schema::Schema;
 use serde_json::Value;
 

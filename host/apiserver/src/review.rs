@@ -45,7 +45,9 @@ pub(crate) fn subject(
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
     let syntax = decode::accepted(content_type)?;
-    let sent = decode::parse(syntax, body).map_err(ApiError::bad_request)?.value;
+    let sent = decode::parse(syntax, body)
+        .map_err(ApiError::bad_request)?
+        .value;
     let kind = sent.get("kind").and_then(Value::as_str).unwrap_or_default();
     if !sent.is_object() || !matches!(kind, "" | "SelfSubjectReview") {
         return Err(ApiError::bad_request(format!(

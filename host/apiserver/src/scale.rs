@@ -43,20 +43,36 @@ impl ScalePaths {
     /// # Errors
     /// The object has no replica count.
     pub(crate) fn show(&self, object: &Value) -> Result<Value, String> {
-        let replicas = find(object, &self.spec).and_then(Value::as_i64).ok_or_else(|| {
-            format!("the spec replicas field \".{}\" does not exist", self.spec.join("."))
-        })?;
+        let replicas = find(object, &self.spec)
+            .and_then(Value::as_i64)
+            .ok_or_else(|| {
+                format!(
+                    "the spec replicas field \".{}\" does not exist",
+                    self.spec.join(".")
+                )
+            })?;
         Ok(self.scale(object, replicas))
     }
 
     /// The same, with zero where the object has no replica count.
     pub(crate) fn show_or_zero(&self, object: &Value) -> Value {
-        self.scale(object, find(object, &self.spec).and_then(Value::as_i64).unwrap_or_default())
+        self.scale(
+            object,
+            find(object, &self.spec)
+                .and_then(Value::as_i64)
+                .unwrap_or_default(),
+        )
     }
 
     fn scale(&self, object: &Value, replicas: i64) -> Value {
         let mut metadata = serde_json::Map::new();
-        for key in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
+        for key in [
+            "name",
+            "namespace",
+            "uid",
+            "resourceVersion",
+            "creationTimestamp",
+        ] {
             if let Some(value) = object.get("metadata").and_then(|m| m.get(key)) {
                 metadata.insert(key.to_owned(), value.clone());
             }
@@ -103,7 +119,11 @@ impl ScalePaths {
             ));
         }
         let mut out = object.clone();
-        meta::set(&mut out, "resourceVersion", meta::text(scale, "resourceVersion"));
+        meta::set(
+            &mut out,
+            "resourceVersion",
+            meta::text(scale, "resourceVersion"),
+        );
         let mut at = &mut out;
         for part in &self.spec {
             if !at.is_object() {

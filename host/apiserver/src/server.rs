@@ -132,8 +132,12 @@ impl ApiServer {
             controller: Mutex::new(None),
         });
         let server = Self(inner);
-        crate::start::namespaces(&server.0).await.map_err(OpenError::Start)?;
-        let controller = crd::controller::start(&server.0).await.map_err(OpenError::Start)?;
+        crate::start::namespaces(&server.0)
+            .await
+            .map_err(OpenError::Start)?;
+        let controller = crd::controller::start(&server.0)
+            .await
+            .map_err(OpenError::Start)?;
         *server.0.controller.lock().await = Some(controller);
         Ok(server)
     }

@@ -80,7 +80,9 @@ where
     match Limited::new(body, BODY_MAX).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(ApiError::too_large(BODY_MAX)),
-        Err(error) => Err(ApiError::bad_request(format!("the body cannot be read: {error}"))),
+        Err(error) => Err(ApiError::bad_request(format!(
+            "the body cannot be read: {error}"
+        ))),
     }
 }
 
@@ -190,7 +192,11 @@ where
     let mut response = serve(&call, verb, body)
         .await
         .unwrap_or_else(|error| render::error(&error, call.plain()));
-    if let Some(warning) = call.resource.custom().and_then(|custom| custom.warning.clone()) {
+    if let Some(warning) = call
+        .resource
+        .custom()
+        .and_then(|custom| custom.warning.clone())
+    {
         render::warn(response.headers_mut(), &[warning]);
     }
     Ok(response)
@@ -279,15 +285,21 @@ fn verb(
     }
     let reads = matches!(*method, Method::GET | Method::HEAD);
     if everywhere && !(*method == Method::GET || !builtin && reads) {
-        return Err(if builtin { ApiError::method_not_allowed() } else { missing() });
+        return Err(if builtin {
+            ApiError::method_not_allowed()
+        } else {
+            missing()
+        });
     }
     if let Some(name) = path.subresource.as_deref() {
-        let sub = kind.subresource(name).ok_or_else(|| match (builtin, name, path.name.as_deref()) {
-            (false, "status" | "scale", Some(object)) => {
-                ApiError::not_found(&kind.group, &kind.plural, object)
-            }
-            _ => missing(),
-        })?;
+        let sub =
+            kind.subresource(name)
+                .ok_or_else(|| match (builtin, name, path.name.as_deref()) {
+                    (false, "status" | "scale", Some(object)) => {
+                        ApiError::not_found(&kind.group, &kind.plural, object)
+                    }
+                    _ => missing(),
+                })?;
         let (verb, name) = match *method {
             Method::GET => (Verb::Get, "get"),
             Method::HEAD if !builtin => (Verb::Get, "get"),
@@ -295,7 +307,11 @@ fn verb(
             Method::PATCH => (Verb::Patch, "patch"),
             _ => return Err(refuse()),
         };
-        return if sub.verbs.contains(&name) { Ok(verb) } else { Err(refuse()) };
+        return if sub.verbs.contains(&name) {
+            Ok(verb)
+        } else {
+            Err(refuse())
+        };
     }
     let watches = query.flag("watch");
     let apply = headers
@@ -312,7 +328,9 @@ fn verb(
         (&Method::PATCH, true) => (Verb::Patch, "patch"),
         (&Method::DELETE, true) => (Verb::Delete, "delete"),
         (&Method::DELETE, false) => (Verb::DeleteCollection, "deletecollection"),
-        (&Method::PUT, false) if !builtin => return Err(ApiError::bad_request("name must be provided")),
+        (&Method::PUT, false) if !builtin => {
+            return Err(ApiError::bad_request("name must be provided"));
+        }
         (&Method::PATCH, false) if !builtin && apply => {
             return Err(ApiError::bad_request("name must be provided"));
         }
@@ -323,5 +341,9 @@ fn verb(
         }
         _ => return Err(refuse()),
     };
-    if kind.serves(verb.1) { Ok(verb.0) } else { Err(refuse()) }
+    if kind.serves(verb.1) {
+        Ok(verb.0)
+    } else {
+        Err(refuse())
+    }
 }

@@ -149,7 +149,10 @@ impl ApiError {
         let message = if name.is_empty() {
             format!("{} is forbidden: {why}", qualified(group, resource))
         } else {
-            format!("{} \"{name}\" is forbidden: {why}", qualified(group, resource))
+            format!(
+                "{} \"{name}\" is forbidden: {why}",
+                qualified(group, resource)
+            )
         };
         Self::new(403, "Forbidden", message).details(Details {
             name: name.to_owned(),
@@ -311,12 +314,15 @@ impl ApiError {
     /// 500: something here broke; the text is safe to show.
     pub fn internal(message: impl Into<String>) -> Self {
         let message = message.into();
-        Self::new(500, "InternalError", format!("Internal error occurred: {message}")).details(
-            Details {
-                causes: vec![Cause::new("", "", message)],
-                ..Details::default()
-            },
+        Self::new(
+            500,
+            "InternalError",
+            format!("Internal error occurred: {message}"),
         )
+        .details(Details {
+            causes: vec![Cause::new("", "", message)],
+            ..Details::default()
+        })
     }
 
     /// 500 whose text stands alone, as apply gives for an object that its

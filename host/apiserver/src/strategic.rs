@@ -40,7 +40,9 @@ fn field<'s>(schema: &'s Value, name: &str) -> &'s Value {
 
 /// Whether a list is merged, and by which key when its items are objects.
 fn merged_by(schema: &Value) -> (bool, Option<&str>) {
-    let strategy = schema["x-kubernetes-patch-strategy"].as_str().unwrap_or_default();
+    let strategy = schema["x-kubernetes-patch-strategy"]
+        .as_str()
+        .unwrap_or_default();
     let merges = strategy.split(',').any(|part| part == "merge");
     (merges, schema["x-kubernetes-patch-merge-key"].as_str())
 }
@@ -54,7 +56,10 @@ fn is_directive(key: &str) -> bool {
 fn plain(value: &Value) -> Value {
     match value {
         Value::Object(map) => {
-            if map.get(PATCH).is_some_and(|directive| directive != "replace") {
+            if map
+                .get(PATCH)
+                .is_some_and(|directive| directive != "replace")
+            {
                 return Value::Object(Map::new());
             }
             Value::Object(
@@ -78,7 +83,10 @@ fn merge_map(
     patch: &Map<String, Value>,
     schema: &Value,
 ) -> Result<Map<String, Value>, StrategicError> {
-    match patch.get(PATCH).map(|directive| directive.as_str().unwrap_or_default()) {
+    match patch
+        .get(PATCH)
+        .map(|directive| directive.as_str().unwrap_or_default())
+    {
         None | Some("merge") => {}
         Some("delete") => return Ok(Map::new()),
         Some("replace") => {
@@ -107,7 +115,9 @@ fn merge_map(
             continue;
         }
         let inner = field(schema, key);
-        let order = patch.get(&format!("{ORDER}{key}")).and_then(Value::as_array);
+        let order = patch
+            .get(&format!("{ORDER}{key}"))
+            .and_then(Value::as_array);
         let merged = match (original.remove(key), value) {
             (Some(Value::Object(old)), Value::Object(new)) => {
                 Value::Object(merge_map(old, new, inner)?)
@@ -158,8 +168,15 @@ fn merge_list(
         return Ok(patch.iter().map(plain).collect());
     }
     let directive = |item: &Value| item.get(PATCH).and_then(Value::as_str).map(str::to_owned);
-    if patch.iter().any(|item| directive(item).as_deref() == Some("replace")) {
-        return Ok(patch.iter().filter(|item| item.get(PATCH).is_none()).map(plain).collect());
+    if patch
+        .iter()
+        .any(|item| directive(item).as_deref() == Some("replace"))
+    {
+        return Ok(patch
+            .iter()
+            .filter(|item| item.get(PATCH).is_none())
+            .map(plain)
+            .collect());
     }
     let server: Vec<Value> = old.iter().map(|item| identity(item, key).clone()).collect();
     let mut items = old;
@@ -194,7 +211,10 @@ fn merge_list(
         named.push(id);
     }
     let wanted: Vec<Value> = match order {
-        Some(order) => order.iter().map(|item| identity(item, key).clone()).collect(),
+        Some(order) => order
+            .iter()
+            .map(|item| identity(item, key).clone())
+            .collect(),
         None => named,
     };
     Ok(arrange(items, &wanted, &server, key))
@@ -204,17 +224,25 @@ fn merge_list(
 /// place before those that they stood before.
 fn arrange(items: Vec<Value>, wanted: &[Value], server: &[Value], key: Option<&str>) -> Vec<Value> {
     let place = |list: &[Value], item: &Value| list.iter().position(|id| id == identity(item, key));
-    let (mut patched, others): (Vec<Value>, Vec<Value>) =
-        items.into_iter().partition(|item| place(wanted, item).is_some());
+    let (mut patched, others): (Vec<Value>, Vec<Value>) = items
+        .into_iter()
+        .partition(|item| place(wanted, item).is_some());
     patched.sort_by_key(|item| place(wanted, item));
-    let (mut patched, mut others) = (patched.into_iter().peekable(), others.into_iter().peekable());
+    let (mut patched, mut others) = (
+        patched.into_iter().peekable(),
+        others.into_iter().peekable(),
+    );
     let mut out = Vec::new();
     while let (Some(other), Some(mine)) = (others.peek(), patched.peek()) {
         let before = matches!(
             (place(server, other), place(server, mine)),
             (Some(other), Some(mine)) if other < mine
         );
-        out.extend(if before { others.next() } else { patched.next() });
+        out.extend(if before {
+            others.next()
+        } else {
+            patched.next()
+        });
     }
     out.extend(others);
     out.extend(patched);
@@ -240,21 +268,50 @@ mod tests {
     #[test]
     fn maps_merge_and_directives_replace_or_delete() {
         let document = json!({"data": {"a": "1", "b": "2"}});
-        assert_eq!(patched(document.clone(), json!({"data": {"a": null, "c": "3"}})).unwrap(), json!({"data": {"b": "2", "c": "3"}}));
-        assert_eq!(patched(document.clone(), json!({"data": {"$patch": "replace", "x": "y"}})).unwrap(), json!({"data": {"x": "y"}}));
-        assert_eq!(patched(document.clone(), json!({"data": {"$patch": "delete"}})).unwrap(), json!({"data": {}}));
-        assert_eq!(patched(document, json!({"data": {"$patch": "explode"}})), Err(StrategicError::Directive("explode".into())));
+        assert_eq!(
+            patched(document.clone(), json!({"data": {"a": null, "c": "3"}})).unwrap(),
+            json!({"data": {"b": "2", "c": "3"}})
+        );
+        assert_eq!(
+            patched(
+                document.clone(),
+                json!({"data": {"$patch": "replace", "x": "y"}})
+            )
+            .unwrap(),
+            json!({"data": {"x": "y"}})
+        );
+        assert_eq!(
+            patched(document.clone(), json!({"data": {"$patch": "delete"}})).unwrap(),
+            json!({"data": {}})
+        );
+        assert_eq!(
+            patched(document, json!({"data": {"$patch": "explode"}})),
+            Err(StrategicError::Directive("explode".into()))
+        );
     }
 
     #[test]
     fn lists_merge_by_key_or_as_sets_and_keep_the_order_asked_for() {
         let document = json!({"finalizers": ["one", "two"], "plain": [1, 2], "owners": [{"uid": "u1", "name": "x", "n": 1}]});
         let new = patched(document.clone(), json!({"finalizers": ["three"], "plain": [3], "owners": [{"uid": "u2"}, {"uid": "u1", "name": "y"}]})).unwrap();
-        assert_eq!(new, json!({"finalizers": ["three", "one", "two"], "plain": [3], "owners": [{"uid": "u2"}, {"uid": "u1", "name": "y", "n": 1}]}));
+        assert_eq!(
+            new,
+            json!({"finalizers": ["three", "one", "two"], "plain": [3], "owners": [{"uid": "u2"}, {"uid": "u1", "name": "y", "n": 1}]})
+        );
         let gone = patched(document.clone(), json!({"$deleteFromPrimitiveList/finalizers": ["one"], "owners": [{"uid": "u1", "$patch": "delete"}]})).unwrap();
-        assert_eq!(gone, json!({"finalizers": ["two"], "plain": [1, 2], "owners": []}));
-        let ordered = patched(document.clone(), json!({"$setElementOrder/finalizers": ["two", "one"]})).unwrap();
+        assert_eq!(
+            gone,
+            json!({"finalizers": ["two"], "plain": [1, 2], "owners": []})
+        );
+        let ordered = patched(
+            document.clone(),
+            json!({"$setElementOrder/finalizers": ["two", "one"]}),
+        )
+        .unwrap();
         assert_eq!(ordered["finalizers"], json!(["two", "one"]));
-        assert!(matches!(patched(document, json!({"owners": [{"name": "z"}]})), Err(StrategicError::NoKey { .. })));
+        assert!(matches!(
+            patched(document, json!({"owners": [{"name": "z"}]})),
+            Err(StrategicError::NoKey { .. })
+        ));
     }
 }

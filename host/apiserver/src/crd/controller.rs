@@ -146,7 +146,8 @@ impl Controller {
             .watch(PREFIX, snapshot.revision())
             .map_err(|error| error.to_string())?;
         let records: Vec<Arc<Record>> = snapshot.range(PREFIX, None).cloned().collect();
-        self.known.retain(|key, _| records.iter().any(|record| *record.key == **key));
+        self.known
+            .retain(|key, _| records.iter().any(|record| *record.key == **key));
         for record in &records {
             self.learn(&record.key, record.revision, &record.value);
         }
@@ -261,22 +262,38 @@ impl Controller {
             let names = [&kind.plural, &kind.singular];
             let has = |name: &str| {
                 !name.is_empty()
-                    && (names.iter().any(|n| *n == name) || kind.short_names.iter().any(|n| n == name))
+                    && (names.iter().any(|n| *n == name)
+                        || kind.short_names.iter().any(|n| n == name))
             };
             if has(plural) {
                 return Some(("PluralConflict", format!("{plural:?} is already in use")));
             }
             if has(singular) {
-                return Some(("SingularConflict", format!("{singular:?} is already in use")));
+                return Some((
+                    "SingularConflict",
+                    format!("{singular:?} is already in use"),
+                ));
             }
             if let Some(name) = short.iter().find(|name| has(name)) {
                 return Some(("ShortNamesConflict", format!("{name:?} is already in use")));
             }
-            if [&kind.kind, &kind.list_kind].iter().any(|k| *k == text("kind")) {
-                return Some(("KindConflict", format!("{:?} is already in use", text("kind"))));
+            if [&kind.kind, &kind.list_kind]
+                .iter()
+                .any(|k| *k == text("kind"))
+            {
+                return Some((
+                    "KindConflict",
+                    format!("{:?} is already in use", text("kind")),
+                ));
             }
-            if [&kind.kind, &kind.list_kind].iter().any(|k| *k == text("listKind")) {
-                return Some(("ListKindConflict", format!("{:?} is already in use", text("listKind"))));
+            if [&kind.kind, &kind.list_kind]
+                .iter()
+                .any(|k| *k == text("listKind"))
+            {
+                return Some((
+                    "ListKindConflict",
+                    format!("{:?} is already in use", text("listKind")),
+                ));
             }
         }
         None
@@ -285,7 +302,11 @@ impl Controller {
     /// Swaps the registry for one that serves what is known now.
     fn publish(&self, revision: u64) {
         let mut resources = self.builtin.clone();
-        resources.extend(self.known.values().flat_map(|known| known.resources.iter().cloned()));
+        resources.extend(
+            self.known
+                .values()
+                .flat_map(|known| known.resources.iter().cloned()),
+        );
         let listed = crate::builtin::listed();
         self.server
             .registry
@@ -294,7 +315,9 @@ impl Controller {
     }
 
     fn reflect(&self, revision: u64) {
-        self.server.reflected.send_modify(|seen| *seen = (*seen).max(revision));
+        self.server
+            .reflected
+            .send_modify(|seen| *seen = (*seen).max(revision));
     }
 
     /// Does what a definition needs next.
@@ -335,18 +358,42 @@ impl Controller {
                 if let Some(map) = status.as_object_mut() {
                     map.insert("acceptedNames".to_owned(), names);
                 }
-                condition(status, "NamesAccepted", "True", "NoConflicts", "no conflicts found", &now);
-                condition(status, "Established", "True", "InitialNamesAccepted", "the initial names have been accepted", &now);
+                condition(
+                    status,
+                    "NamesAccepted",
+                    "True",
+                    "NoConflicts",
+                    "no conflicts found",
+                    &now,
+                );
+                condition(
+                    status,
+                    "Established",
+                    "True",
+                    "InitialNamesAccepted",
+                    "the initial names have been accepted",
+                    &now,
+                );
             }
             Some((reason, message)) => {
                 condition(status, "NamesAccepted", "False", reason, &message, &now);
                 if !established {
-                    condition(status, "Established", "False", "NotAccepted", "not all names are accepted", &now);
+                    condition(
+                        status,
+                        "Established",
+                        "False",
+                        "NotAccepted",
+                        "not all names are accepted",
+                        &now,
+                    );
                 }
             }
         }
         if let Some(stored) = stored {
-            let list = status["storedVersions"].as_array().cloned().unwrap_or_default();
+            let list = status["storedVersions"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default();
             if !list.contains(&stored) {
                 let mut list = list;
                 list.push(stored);
@@ -375,12 +422,19 @@ impl Controller {
     async fn write(&mut self, key: &str, revision: u64, object: &Value) {
         let storable = Storable::new(object);
         let change = Change::put(move |revision| storable.at(revision));
-        match self.server.store.commit(key, Expect::Revision(revision), change).await {
+        match self
+            .server
+            .store
+            .commit(key, Expect::Revision(revision), change)
+            .await
+        {
             // The event of this very write brings the new form.
             Ok(_) => {}
             // Somebody else wrote: their event comes and starts this anew.
             Err(CommitError::Mismatch(_) | CommitError::Missing) => {}
-            Err(error) => tracing::error!(key, %error, "the status of a definition cannot be written"),
+            Err(error) => {
+                tracing::error!(key, %error, "the status of a definition cannot be written")
+            }
         }
     }
 
@@ -392,7 +446,9 @@ impl Controller {
         };
         let (mut object, revision) = (known.object.clone(), known.revision);
         let group = object["spec"]["group"].as_str().unwrap_or_default();
-        let plural = object["spec"]["names"]["plural"].as_str().unwrap_or_default();
+        let plural = object["spec"]["names"]["plural"]
+            .as_str()
+            .unwrap_or_default();
         let prefix = resource::prefix(group, plural);
         let snapshot = self.server.store.snapshot();
         let mut left = 0_usize;
@@ -435,7 +491,12 @@ impl Controller {
         }
         let storable = Storable::new(&object);
         let change = Change::delete(move |revision| storable.at(revision));
-        match self.server.store.commit(key, Expect::Revision(revision), change).await {
+        match self
+            .server
+            .store
+            .commit(key, Expect::Revision(revision), change)
+            .await
+        {
             Ok(_) | Err(CommitError::Mismatch(_) | CommitError::Missing) => {}
             Err(error) => tracing::error!(key, %error, "a definition cannot be deleted"),
         }

@@ -26,7 +26,9 @@ pub(crate) fn resources(definition: &Value) -> Result<Vec<Arc<Resource>>, String
     let several = versions.len() > 1;
     let mut trees = Vec::new();
     for version in versions.iter().filter(|v| v["served"] == true) {
-        let schema = version.pointer("/schema/openAPIV3Schema").unwrap_or(&Value::Null);
+        let schema = version
+            .pointer("/schema/openAPIV3Schema")
+            .unwrap_or(&Value::Null);
         let group = definition["spec"]["group"].as_str().unwrap_or_default();
         let name = version["name"].as_str().unwrap_or_default();
         trees.push((
@@ -96,7 +98,9 @@ fn custom(definition: &Value, version: &Value, several: bool) -> Result<Custom, 
                     "{}/{} {} is deprecated",
                     definition["spec"]["group"].as_str().unwrap_or_default(),
                     version["name"].as_str().unwrap_or_default(),
-                    definition["spec"]["names"]["kind"].as_str().unwrap_or_default()
+                    definition["spec"]["names"]["kind"]
+                        .as_str()
+                        .unwrap_or_default()
                 )
             },
             str::to_owned,
@@ -106,8 +110,12 @@ fn custom(definition: &Value, version: &Value, several: bool) -> Result<Custom, 
         schema,
         stored,
         openapi: Arc::new(openapi),
-        status: version.pointer("/subresources/status").is_some_and(Value::is_object),
-        scale: version.pointer("/subresources/scale").and_then(ScalePaths::read),
+        status: version
+            .pointer("/subresources/status")
+            .is_some_and(Value::is_object),
+        scale: version
+            .pointer("/subresources/scale")
+            .and_then(ScalePaths::read),
         selectable,
         terminating: AtomicBool::new(meta::terminating(definition)),
         mend: several || meta::generation(definition) > 1,

@@ -32,7 +32,10 @@ pub(crate) async fn settle(call: &Call, revision: u64) {
     let mut reflected = call.server.reflected.subscribe();
     let waited = tokio::time::timeout(SETTLE, reflected.wait_for(|seen| *seen >= revision)).await;
     if waited.is_err() {
-        tracing::warn!(revision, "a resource definition is written but not served yet");
+        tracing::warn!(
+            revision,
+            "a resource definition is written but not served yet"
+        );
     }
 }
 

@@ -100,9 +100,7 @@ pub(crate) fn parse(syntax: Syntax, bytes: &[u8]) -> Result<Document, String> {
 fn mend_surrogates(bytes: &[u8]) -> Option<Vec<u8>> {
     let unit = |at: usize| -> Option<u16> {
         match bytes.get(at..at + 6)? {
-            [b'\\', b'u', hex @ ..] => {
-                u16::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok()
-            }
+            [b'\\', b'u', hex @ ..] => u16::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok(),
             _ => None,
         }
     };
@@ -119,7 +117,11 @@ fn mend_surrogates(bytes: &[u8]) -> Option<Vec<u8>> {
             _ if byte == b'\\' => 2,
             _ => 1,
         };
-        out.extend_from_slice(bytes.get(at..(at + take).min(bytes.len())).unwrap_or_default());
+        out.extend_from_slice(
+            bytes
+                .get(at..(at + take).min(bytes.len()))
+                .unwrap_or_default(),
+        );
         at += take;
     }
     mended.then_some(out)
@@ -131,26 +133,39 @@ mod tests {
 
     #[test]
     fn half_a_surrogate_pair_becomes_the_replacement_character() {
-        let parsed = parse_json(br#"{"a":"\ud83d","b":"\ud83d\ude00"}"#).unwrap().value;
+        let parsed = parse_json(br#"{"a":"\ud83d","b":"\ud83d\ude00"}"#)
+            .unwrap()
+            .value;
         assert_eq!(parsed["a"], "\u{fffd}");
         assert_eq!(parsed["b"], "\u{1f600}");
     }
 
     #[test]
     fn numbers_keep_64_bits_and_whole_floats_become_integers() {
-        let parsed = parse_json(b"[1.0,1e3,9223372036854775807,9223372036854775808,-0.0,2.5]").unwrap().value;
-        assert_eq!(parsed.to_string(), "[1,1000,9223372036854775807,9.223372036854776e+18,0,2.5]");
+        let parsed = parse_json(b"[1.0,1e3,9223372036854775807,9223372036854775808,-0.0,2.5]")
+            .unwrap()
+            .value;
+        assert_eq!(
+            parsed.to_string(),
+            "[1,1000,9223372036854775807,9.223372036854776e+18,0,2.5]"
+        );
     }
 
     #[test]
     fn a_key_given_twice_is_named_with_its_path() {
         let parsed = parse_json(br#"{"a":[{"b":1,"b":2}],"a":3}"#).unwrap();
-        assert_eq!(parsed.duplicates, ["duplicate field \"a[0].b\"", "duplicate field \"a\""]);
+        assert_eq!(
+            parsed.duplicates,
+            ["duplicate field \"a[0].b\"", "duplicate field \"a\""]
+        );
     }
 
     #[test]
     fn media_types_are_read_with_their_parameters() {
-        assert_eq!(syntax("APPLICATION/JSON; charset=utf-8"), Some(Syntax::Json));
+        assert_eq!(
+            syntax("APPLICATION/JSON; charset=utf-8"),
+            Some(Syntax::Json)
+        );
         assert_eq!(syntax(""), Some(Syntax::Json));
         assert_eq!(syntax("application/json; x"), None);
         assert_eq!(syntax("*/*"), None);

@@ -135,7 +135,8 @@ impl<'a> Builder<'a> {
                 found => found,
             };
             let line = span.start.line();
-            let merge = matches!(&event, Event::Scalar(text, ScalarStyle::Plain, ..) if text == "<<");
+            let merge =
+                matches!(&event, Event::Scalar(text, ScalarStyle::Plain, ..) if text == "<<");
             let key = key_text(self.node(event, span, depth + 1)?, line)?;
             let (event, span) = self.required()?;
             let value = self.node(event, span, depth + 1)?;
@@ -171,7 +172,9 @@ fn merge_into(merged: &mut Map<String, Value>, value: Value, line: usize) -> Res
     };
     for map in maps {
         let Value::Object(map) = map else {
-            return Err(format!("yaml: line {line}: map merge requires map or sequence of maps as the value"));
+            return Err(format!(
+                "yaml: line {line}: map merge requires map or sequence of maps as the value"
+            ));
         };
         for (key, value) in map {
             merged.entry(key).or_insert(value);
@@ -259,7 +262,9 @@ fn looks_like_float(text: &str) -> bool {
     };
     let digits = |t: &str| t.bytes().all(|b| b.is_ascii_digit());
     let mantissa_ok = match mantissa.split_once('.') {
-        Some((whole, part)) => digits(whole) && digits(part) && !(whole.is_empty() && part.is_empty()),
+        Some((whole, part)) => {
+            digits(whole) && digits(part) && !(whole.is_empty() && part.is_empty())
+        }
         None => !mantissa.is_empty() && digits(mantissa),
     };
     mantissa_ok
@@ -284,7 +289,10 @@ mod tests {
             json!({"true": true, "num": 8, "nul": null, "date": "2024-01-02",
                    "list": [1, 2, "3", 16, 1000, 0.5], "v": "1.2.3"})
         );
-        assert_eq!(document.duplicates, ["line 3: key \"true\" already set in map"]);
+        assert_eq!(
+            document.duplicates,
+            ["line 3: key \"true\" already set in map"]
+        );
     }
 
     #[test]
@@ -301,7 +309,11 @@ mod tests {
             text.push_str(&format!("a{level}: &a{level} [{inner}]\n"));
         }
         assert!(parse(&text).unwrap_err().contains("aliasing"));
-        assert_eq!(parse("a: &x {k: 1}\nb: *x\nc:\n  <<: *x\n  j: 2\n").unwrap().value,
-            json!({"a": {"k": 1}, "b": {"k": 1}, "c": {"k": 1, "j": 2}}));
+        assert_eq!(
+            parse("a: &x {k: 1}\nb: *x\nc:\n  <<: *x\n  j: 2\n")
+                .unwrap()
+                .value,
+            json!({"a": {"k": 1}, "b": {"k": 1}, "c": {"k": 1, "j": 2}})
+        );
     }
 }

@@ -80,7 +80,9 @@ pub(crate) fn read(object: &mut Value) -> Result<Vec<String>, String> {
             meta.remove(&key);
             continue;
         };
-        let Some(value) = meta.get_mut(&key) else { continue };
+        let Some(value) = meta.get_mut(&key) else {
+            continue;
+        };
         if value.is_null() {
             meta.remove(&key);
             continue;
@@ -90,7 +92,12 @@ pub(crate) fn read(object: &mut Value) -> Result<Vec<String>, String> {
     Ok(unknown)
 }
 
-fn check(key: &str, kind: Type, value: &mut Value, unknown: &mut Vec<String>) -> Result<(), String> {
+fn check(
+    key: &str,
+    kind: Type,
+    value: &mut Value,
+    unknown: &mut Vec<String>,
+) -> Result<(), String> {
     let fine = match kind {
         Type::Text => value.is_string(),
         Type::Integer => value.as_i64().is_some(),
@@ -184,7 +191,8 @@ fn owner(index: usize, value: &mut Value, unknown: &mut Vec<String>) -> Result<(
         }
     }
     for key in OWNER_TEXTS {
-        map.entry(key).or_insert_with(|| Value::String(String::new()));
+        map.entry(key)
+            .or_insert_with(|| Value::String(String::new()));
     }
     Ok(())
 }

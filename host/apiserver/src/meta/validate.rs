@@ -16,18 +16,28 @@ fn text<'a>(meta: &'a Map<String, Value>, key: &str) -> &'a str {
 pub(crate) fn metadata(object: &Value, rule: NameRule, namespaced: bool) -> Vec<Cause> {
     let mut out = Vec::new();
     let empty = Map::new();
-    let meta = object.get("metadata").and_then(Value::as_object).unwrap_or(&empty);
+    let meta = object
+        .get("metadata")
+        .and_then(Value::as_object)
+        .unwrap_or(&empty);
     let generate = text(meta, "generateName");
     if !generate.is_empty() {
         // The suffix will follow: a name may not end here, a prefix may.
         let probe = format!("{}a", generate);
         for why in rule.check(&probe) {
-            out.push(Cause::invalid("metadata.generateName", &generate.into(), &why));
+            out.push(Cause::invalid(
+                "metadata.generateName",
+                &generate.into(),
+                &why,
+            ));
         }
     }
     let name = text(meta, "name");
     if name.is_empty() {
-        out.push(Cause::required("metadata.name", "name or generateName is required"));
+        out.push(Cause::required(
+            "metadata.name",
+            "name or generateName is required",
+        ));
     }
     for why in rule.check(name).iter().filter(|_| !name.is_empty()) {
         out.push(Cause::invalid("metadata.name", &name.into(), why));
@@ -37,11 +47,17 @@ pub(crate) fn metadata(object: &Value, rule: NameRule, namespaced: bool) -> Vec<
         if namespace.is_empty() {
             out.push(Cause::required("metadata.namespace", ""));
         }
-        for why in names::dns_label(namespace).iter().filter(|_| !namespace.is_empty()) {
+        for why in names::dns_label(namespace)
+            .iter()
+            .filter(|_| !namespace.is_empty())
+        {
             out.push(Cause::invalid("metadata.namespace", &namespace.into(), why));
         }
     } else if !namespace.is_empty() {
-        out.push(Cause::forbidden("metadata.namespace", "not allowed on this type"));
+        out.push(Cause::forbidden(
+            "metadata.namespace",
+            "not allowed on this type",
+        ));
     }
     labels(meta, &mut out);
     annotations(meta, &mut out);
@@ -51,9 +67,18 @@ pub(crate) fn metadata(object: &Value, rule: NameRule, namespaced: bool) -> Vec<
 }
 
 fn labels(meta: &Map<String, Value>, out: &mut Vec<Cause>) {
-    for (key, value) in meta.get("labels").and_then(Value::as_object).into_iter().flatten() {
+    for (key, value) in meta
+        .get("labels")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+    {
         for why in names::qualified_name(key) {
-            out.push(Cause::invalid("metadata.labels", &key.as_str().into(), &why));
+            out.push(Cause::invalid(
+                "metadata.labels",
+                &key.as_str().into(),
+                &why,
+            ));
         }
         for why in names::label_value(value.as_str().unwrap_or_default()) {
             out.push(Cause::invalid("metadata.labels", value, &why));
@@ -63,9 +88,18 @@ fn labels(meta: &Map<String, Value>, out: &mut Vec<Cause>) {
 
 fn annotations(meta: &Map<String, Value>, out: &mut Vec<Cause>) {
     let mut size = 0;
-    for (key, value) in meta.get("annotations").and_then(Value::as_object).into_iter().flatten() {
+    for (key, value) in meta
+        .get("annotations")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+    {
         for why in names::qualified_name(&key.to_lowercase()) {
-            out.push(Cause::invalid("metadata.annotations", &key.as_str().into(), &why));
+            out.push(Cause::invalid(
+                "metadata.annotations",
+                &key.as_str().into(),
+                &why,
+            ));
         }
         size += key.len() + value.as_str().unwrap_or_default().len();
     }
@@ -94,11 +128,19 @@ fn owners(meta: &Map<String, Value>, out: &mut Vec<Cause>) {
             ("uid", text(owner, "uid"), "must not be empty"),
         ] {
             if value.is_empty() {
-                out.push(Cause::invalid(format!("{path}.{field}"), &value.into(), why));
+                out.push(Cause::invalid(
+                    format!("{path}.{field}"),
+                    &value.into(),
+                    why,
+                ));
             }
         }
         if kind == "Event" && matches!(api_version, "v1") {
-            out.push(Cause::invalid(path, &Value::Object(owner.clone()), "/v1, Kind=Event is disallowed from being an owner"));
+            out.push(Cause::invalid(
+                path,
+                &Value::Object(owner.clone()),
+                "/v1, Kind=Event is disallowed from being an owner",
+            ));
         }
         if owner.get("controller") == Some(&Value::Bool(true)) {
             match &controller {
@@ -117,7 +159,11 @@ fn finalizers(meta: &Map<String, Value>, out: &mut Vec<Cause>) {
     let list = strings(meta.get("finalizers"));
     for finalizer in &list {
         for why in names::qualified_name(finalizer) {
-            out.push(Cause::invalid("metadata.finalizers", &(*finalizer).into(), &why));
+            out.push(Cause::invalid(
+                "metadata.finalizers",
+                &(*finalizer).into(),
+                &why,
+            ));
         }
     }
     if list.contains(&super::ORPHAN) && list.contains(&super::FOREGROUND) {

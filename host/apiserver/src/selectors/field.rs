@@ -20,10 +20,20 @@ fn unescape(text: &str) -> Result<String, String> {
         match c {
             '\\' => match chars.next() {
                 Some(escaped @ ('\\' | ',' | '=')) => out.push(escaped),
-                Some(other) => return Err(format!("invalid field selector: invalid escape sequence: \\{other}")),
-                None => return Err("invalid field selector: invalid escape sequence: \\".to_owned()),
+                Some(other) => {
+                    return Err(format!(
+                        "invalid field selector: invalid escape sequence: \\{other}"
+                    ));
+                }
+                None => {
+                    return Err("invalid field selector: invalid escape sequence: \\".to_owned());
+                }
             },
-            ',' | '=' => return Err(format!("invalid field selector: unescaped character in {text:?}")),
+            ',' | '=' => {
+                return Err(format!(
+                    "invalid field selector: unescaped character in {text:?}"
+                ));
+            }
             other => out.push(other),
         }
     }
@@ -56,7 +66,11 @@ impl FieldSelector {
                 .ok_or_else(|| format!("invalid selector: '{text}'; can't understand '{term}'"))?;
             let field = term.get(..at).unwrap_or_default().to_owned();
             let value = unescape(term.get(at + length..).unwrap_or_default())?;
-            out.push(Term { field, value, equal });
+            out.push(Term {
+                field,
+                value,
+                equal,
+            });
         }
         Ok(Self(out))
     }

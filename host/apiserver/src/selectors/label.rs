@@ -73,9 +73,12 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
             '!' => Token::Not,
             first => {
                 let mut word = String::from(first);
-                while let Some(next) =
-                    chars.next_if(|c| !matches!(c, ' ' | '\t' | '\r' | '\n' | ',' | '(' | ')' | '>' | '<' | '=' | '!'))
-                {
+                while let Some(next) = chars.next_if(|c| {
+                    !matches!(
+                        c,
+                        ' ' | '\t' | '\r' | '\n' | ',' | '(' | ')' | '>' | '<' | '=' | '!'
+                    )
+                }) {
                     word.push(next);
                 }
                 Token::Word(word)
@@ -123,7 +126,10 @@ impl Parser {
                             }
                         }
                         other => {
-                            return Err(format!("found '{}', expected: ',' or 'end of string'", other.text()));
+                            return Err(format!(
+                                "found '{}', expected: ',' or 'end of string'",
+                                other.text()
+                            ));
                         }
                     }
                 }
@@ -149,10 +155,18 @@ impl Parser {
         };
         check_key(&key)?;
         if negated {
-            return Ok(Requirement { key, op: Op::Absent, values: Vec::new() });
+            return Ok(Requirement {
+                key,
+                op: Op::Absent,
+                values: Vec::new(),
+            });
         }
         if matches!(self.peek(), Token::End | Token::Comma) {
-            return Ok(Requirement { key, op: Op::Exists, values: Vec::new() });
+            return Ok(Requirement {
+                key,
+                op: Op::Exists,
+                values: Vec::new(),
+            });
         }
         let operator = self.next();
         let (op, values) = match &operator {
@@ -163,7 +177,11 @@ impl Parser {
                 let number = text.parse::<i64>().map_err(|_| {
                     format!("values[0][{key}]: Invalid value: \"{text}\": for 'Gt', 'Lt' operators, the value must be an integer")
                 })?;
-                let op = if operator == Token::Greater { Op::Greater(number) } else { Op::Less(number) };
+                let op = if operator == Token::Greater {
+                    Op::Greater(number)
+                } else {
+                    Op::Less(number)
+                };
                 (op, Vec::new())
             }
             Token::Word(word) if word == "in" => (Op::In, self.values()?),
@@ -210,7 +228,9 @@ impl Parser {
                             }
                         }
                         Token::Close => return Ok(out),
-                        other => return Err(format!("found '{}', expected: ',' or ')'", other.text())),
+                        other => {
+                            return Err(format!("found '{}', expected: ',' or ')'", other.text()));
+                        }
                     }
                 }
                 Token::Comma => out.push(String::new()),
@@ -220,7 +240,12 @@ impl Parser {
                     }
                     return Ok(out);
                 }
-                other => return Err(format!("found '{}', expected: ',', ')' or identifier", other.text())),
+                other => {
+                    return Err(format!(
+                        "found '{}', expected: ',', ')' or identifier",
+                        other.text()
+                    ));
+                }
             }
         }
     }
@@ -235,7 +260,9 @@ fn check_key(key: &str) -> Result<(), String> {
 
 fn check_value(key: &str, value: &str) -> Result<(), String> {
     match rdd_apiserver_kinds::names::label_value(value).first() {
-        Some(why) => Err(format!("values[0][{key}]: Invalid value: \"{value}\": {why}")),
+        Some(why) => Err(format!(
+            "values[0][{key}]: Invalid value: \"{value}\": {why}"
+        )),
         None => Ok(()),
     }
 }
@@ -243,7 +270,10 @@ fn check_value(key: &str, value: &str) -> Result<(), String> {
 impl LabelSelector {
     /// Parses a selector; the text of the error is the real server's.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let mut parser = Parser { tokens: tokens(text)?, at: 0 };
+        let mut parser = Parser {
+            tokens: tokens(text)?,
+            at: 0,
+        };
         parser.requirements().map(Self)
     }
 

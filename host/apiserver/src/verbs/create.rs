@@ -61,7 +61,11 @@ pub(crate) async fn insert(
     }
     let named = meta::text(&object, "name").to_owned();
     namespaces::admit(call, &named)?;
-    if call.resource.custom().is_some_and(|custom| custom.terminating.load(Ordering::Relaxed)) {
+    if call
+        .resource
+        .custom()
+        .is_some_and(|custom| custom.terminating.load(Ordering::Relaxed))
+    {
         return Err(ApiError::forbidden(
             &kind.group,
             &kind.plural,
@@ -81,7 +85,13 @@ pub(crate) async fn insert(
         warnings: warnings.clone(),
     };
     if options.dry_run {
-        if call.server.store.snapshot().get(&call.key(&named)).is_some() {
+        if call
+            .server
+            .store
+            .snapshot()
+            .get(&call.key(&named))
+            .is_some()
+        {
             return Err(exists(call, &named));
         }
         return Ok(answer(Shown::Object(object)));

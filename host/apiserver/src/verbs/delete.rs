@@ -39,11 +39,15 @@ impl DeleteOptions {
             let query = &call.query;
             if let Some(text) = query.get("gracePeriodSeconds") {
                 out.grace = Some(text.parse().map_err(|_| {
-                    bad(format!("strconv.ParseInt: parsing {text:?}: invalid syntax"))
+                    bad(format!(
+                        "strconv.ParseInt: parsing {text:?}: invalid syntax"
+                    ))
                 })?);
             }
             out.policy = query.get("propagationPolicy").map(str::to_owned);
-            out.orphan = query.get("orphanDependents").map(|v| v != "false" && v != "0");
+            out.orphan = query
+                .get("orphanDependents")
+                .map(|v| v != "false" && v != "0");
             dry = query.all("dryRun").map(str::to_owned).collect();
         } else {
             let value = parse(call, body)?;
@@ -71,13 +75,22 @@ impl DeleteOptions {
             }
         }
         if !causes.is_empty() {
-            return Err(ApiError::invalid("meta.k8s.io", "DeleteOptions", "", causes));
+            return Err(ApiError::invalid(
+                "meta.k8s.io",
+                "DeleteOptions",
+                "",
+                causes,
+            ));
         }
         Ok(out)
     }
 
     fn fill(&mut self, value: &Value) -> Result<Vec<String>, ApiError> {
-        let wrong = |field: &str| bad(format!("json: cannot unmarshal into Go struct field DeleteOptions.{field}"));
+        let wrong = |field: &str| {
+            bad(format!(
+                "json: cannot unmarshal into Go struct field DeleteOptions.{field}"
+            ))
+        };
         let text = |at: &Value, field: &str| match at.get(field) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.clone())),
@@ -137,15 +150,29 @@ fn parse(call: &Call, body: &[u8]) -> Result<Value, ApiError> {
         .unwrap_or_default();
     let syntax = decode::accepted(content_type)?;
     let value = decode::parse(syntax, body)
-        .map_err(|why| bad(format!("couldn't get version/kind; json parse error: {why}")))?
+        .map_err(|why| {
+            bad(format!(
+                "couldn't get version/kind; json parse error: {why}"
+            ))
+        })?
         .value;
-    let kind = value.get("kind").and_then(Value::as_str).unwrap_or_default();
-    let version = value.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
+    let kind = value
+        .get("kind")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let version = value
+        .get("apiVersion")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     if !kind.is_empty() && kind != "DeleteOptions" {
-        return Err(bad(format!("no kind {kind:?} is registered for version {version:?}")));
+        return Err(bad(format!(
+            "no kind {kind:?} is registered for version {version:?}"
+        )));
     }
     if !value.is_object() {
-        return Err(bad("couldn't get version/kind; json parse error: the body is not an object"));
+        return Err(bad(
+            "couldn't get version/kind; json parse error: the body is not an object",
+        ));
     }
     Ok(value)
 }
@@ -172,7 +199,10 @@ pub(crate) async fn delete(call: &Call, body: &[u8]) -> Result<Answer, ApiError>
             if returns {
                 Answer::new(200, Shown::Object(object))
             } else {
-                Answer::new(200, Shown::Plain(success(call, name, meta::text(&object, "uid"))))
+                Answer::new(
+                    200,
+                    Shown::Plain(success(call, name, meta::text(&object, "uid"))),
+                )
             }
         }
     })
@@ -233,11 +263,19 @@ pub(crate) async fn remove(
                 return Ok(Deleted::Waiting(live));
             }
             if marked_now {
-                mark(&mut object, &super::update::now(call), builtin.is_none_or(|b| b.has_grace()));
+                mark(
+                    &mut object,
+                    &super::update::now(call),
+                    builtin.is_none_or(|b| b.has_grace()),
+                );
             }
         }
         if options.dry_run {
-            return Ok(if waits { Deleted::Waiting(object) } else { Deleted::Gone(live) });
+            return Ok(if waits {
+                Deleted::Waiting(object)
+            } else {
+                Deleted::Gone(live)
+            });
         }
         let storable = call.resource.storable(&object);
         let change = if waits {
@@ -250,7 +288,11 @@ pub(crate) async fn remove(
             Ok(committed) => {
                 crate::crd::settle(call, committed.revision).await;
                 let object = call.load(&committed)?;
-                return Ok(if waits { Deleted::Waiting(object) } else { Deleted::Gone(object) });
+                return Ok(if waits {
+                    Deleted::Waiting(object)
+                } else {
+                    Deleted::Gone(object)
+                });
             }
             Err(CommitError::Mismatch(_)) => {}
             Err(error) => return Err(create::failed(call, name, &error)),
@@ -285,14 +327,20 @@ fn preconditions(
             &kind.group,
             &kind.kind,
             name,
-            &format!("the {what} in the precondition ({wanted}) does not match the {what} in record ({found}). The object might have been {hint}"),
+            &format!(
+                "the {what} in the precondition ({wanted}) does not match the {what} in record ({found}). The object might have been {hint}"
+            ),
         )
     };
     let (uid, revision) = (meta::text(live, "uid"), meta::text(live, "resourceVersion"));
     if let Some(wanted) = options.uid.as_deref().filter(|wanted| *wanted != uid) {
         return Err(conflict("UID", wanted, uid, "deleted and then recreated"));
     }
-    if let Some(wanted) = options.revision.as_deref().filter(|wanted| *wanted != revision) {
+    if let Some(wanted) = options
+        .revision
+        .as_deref()
+        .filter(|wanted| *wanted != revision)
+    {
         return Err(conflict("ResourceVersion", wanted, revision, "modified"));
     }
     Ok(())

@@ -53,10 +53,15 @@ impl Token {
 
     fn decode(text: &str) -> Result<Self, ApiError> {
         let bad = |why: String| ApiError::bad_request(format!("continue key is not valid: {why}"));
-        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|e| bad(e.to_string()))?;
+        let bytes = URL_SAFE_NO_PAD
+            .decode(text)
+            .map_err(|e| bad(e.to_string()))?;
         let token: Self = serde_json::from_slice(&bytes).map_err(|e| bad(e.to_string()))?;
         if token.v != TOKEN_VERSION {
-            return Err(bad(format!("server does not recognize this encoded version {:?}", token.v)));
+            return Err(bad(format!(
+                "server does not recognize this encoded version {:?}",
+                token.v
+            )));
         }
         Ok(token)
     }
@@ -75,7 +80,9 @@ fn limit(call: &Call) -> Result<Option<usize>, ApiError> {
         return Ok(None);
     };
     let limit: i64 = text.parse().map_err(|_| {
-        ApiError::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax"))
+        ApiError::bad_request(format!(
+            "strconv.ParseInt: parsing {text:?}: invalid syntax"
+        ))
     })?;
     Ok(usize::try_from(limit).ok().filter(|limit| *limit > 0))
 }
@@ -190,7 +197,10 @@ pub(crate) fn list(call: &Call) -> Result<Response<Body>, ApiError> {
 /// `metadata` of a list.
 fn metadata(call: &Call, page: &Page) -> Value {
     let mut metadata = Map::new();
-    metadata.insert("resourceVersion".to_owned(), page.revision.to_string().into());
+    metadata.insert(
+        "resourceVersion".to_owned(),
+        page.revision.to_string().into(),
+    );
     match &page.token {
         Some(token) => {
             metadata.insert("continue".to_owned(), token.as_str().into());
@@ -210,7 +220,11 @@ fn metadata(call: &Call, page: &Page) -> Value {
 /// A page in the form that was asked for.
 pub(crate) fn show(call: &Call, page: &Page) -> Result<Response<Body>, ApiError> {
     if call.format == Format::JSON && call.resource.verbatim() {
-        return Ok(render::response(200, "application/json", pieces(call, page)));
+        return Ok(render::response(
+            200,
+            "application/json",
+            pieces(call, page),
+        ));
     }
     let mut objects = Vec::with_capacity(page.records.len());
     for record in &page.records {

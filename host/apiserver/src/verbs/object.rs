@@ -41,8 +41,11 @@ pub(crate) fn read(call: &Call, body: &[u8]) -> Result<Sent, ApiError> {
     let Document {
         mut value,
         duplicates,
-    } = decode::parse(syntax, body)
-        .map_err(|why| unrecognized(format!("couldn't get version/kind; json parse error: {why}")))?;
+    } = decode::parse(syntax, body).map_err(|why| {
+        unrecognized(format!(
+            "couldn't get version/kind; json parse error: {why}"
+        ))
+    })?;
     if !value.is_object() {
         return Err(unrecognized(
             "couldn't get version/kind; json parse error: the body is not an object".to_owned(),
@@ -65,7 +68,11 @@ fn type_of(
 ) -> Result<(), ApiError> {
     let expected = &call.resource.kind;
     let api_version = expected.api_version();
-    let sent_kind = value.get("kind").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let sent_kind = value
+        .get("kind")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned();
     let sent_version = value
         .get("apiVersion")
         .and_then(Value::as_str)
@@ -81,7 +88,10 @@ fn type_of(
             return Err(unhandled(
                 call,
                 &sent_kind,
-                &format!("converting ({}.{sent_kind}) to ({}): unknown conversion", expected.version, expected.kind),
+                &format!(
+                    "converting ({}.{sent_kind}) to ({}): unknown conversion",
+                    expected.version, expected.kind
+                ),
             ));
         }
         if let Some(root) = value.as_object_mut() {
@@ -91,7 +101,9 @@ fn type_of(
         return Ok(());
     }
     if sent_kind.is_empty() {
-        return Err(unrecognized(format!("Object 'Kind' is missing in '{value}'")));
+        return Err(unrecognized(format!(
+            "Object 'Kind' is missing in '{value}'"
+        )));
     }
     if sent_version != api_version {
         return Err(ApiError::bad_request(format!(
@@ -186,16 +198,28 @@ pub(crate) fn validate(call: &Call, new: &Value, old: Option<&Value>) -> Vec<Cau
     if let Source::Custom(custom) = &call.resource.source {
         let sent = new.get("kind").and_then(Value::as_str).unwrap_or_default();
         if sent != kind.kind {
-            causes.push(Cause::invalid("kind", &sent.into(), &format!("must be {}", kind.kind)));
+            causes.push(Cause::invalid(
+                "kind",
+                &sent.into(),
+                &format!("must be {}", kind.kind),
+            ));
         }
-        causes.extend(meta::validate::metadata(new, call.resource.names, kind.namespaced));
+        causes.extend(meta::validate::metadata(
+            new,
+            call.resource.names,
+            kind.namespaced,
+        ));
         if let Some(old) = old {
             causes.extend(twice(meta::validate::metadata_update(new, old)));
         }
         causes.extend(custom.schema.validate(new, old).iter().map(Cause::from));
         return causes;
     }
-    causes.extend(meta::validate::metadata(new, call.resource.names, kind.namespaced));
+    causes.extend(meta::validate::metadata(
+        new,
+        call.resource.names,
+        kind.namespaced,
+    ));
     if let Some(old) = old {
         causes.extend(twice(meta::validate::metadata_update(new, old)));
     }

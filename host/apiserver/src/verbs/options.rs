@@ -67,10 +67,16 @@ impl WriteOptions {
             .map(|text| !matches!(text.to_ascii_lowercase().as_str(), "false" | "0"));
         let manager = call.query.get("fieldManager").unwrap_or_default();
         if apply && manager.is_empty() {
-            causes.push(Cause::required("fieldManager", "is required for apply patch"));
+            causes.push(Cause::required(
+                "fieldManager",
+                "is required for apply patch",
+            ));
         }
         if !apply && kind == "PatchOptions" && force.is_some() {
-            causes.push(Cause::forbidden("force", "may not be specified for non-apply patch"));
+            causes.push(Cause::forbidden(
+                "force",
+                "may not be specified for non-apply patch",
+            ));
         }
         if manager.len() > MANAGER_MAX {
             causes.push(Cause::new(

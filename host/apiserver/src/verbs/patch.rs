@@ -37,7 +37,9 @@ fn form(call: &Call) -> Result<Form, ApiError> {
         "application/json-patch+json" => Ok(Form::Json),
         "application/merge-patch+json" => Ok(Form::Merge),
         "application/apply-patch+yaml" => Ok(Form::Apply),
-        "application/strategic-merge-patch+json" if call.resource.is_builtin() => Ok(Form::Strategic),
+        "application/strategic-merge-patch+json" if call.resource.is_builtin() => {
+            Ok(Form::Strategic)
+        }
         _ if call.resource.is_builtin() => {
             Err(ApiError::unsupported_media("415: Unsupported Media Type").with_empty_details())
         }
@@ -85,7 +87,8 @@ pub(crate) async fn patch(call: &Call, body: &[u8]) -> Result<Answer, ApiError> 
 /// A strategic merge patch of a built-in kind.
 async fn strategic(call: &Call, body: &[u8], options: &WriteOptions) -> Result<Answer, ApiError> {
     let document = decode::parse_json(body).map_err(ApiError::bad_request)?;
-    let (Some(patch), Source::Builtin(builtin)) = (document.value.as_object(), &call.resource.source)
+    let (Some(patch), Source::Builtin(builtin)) =
+        (document.value.as_object(), &call.resource.source)
     else {
         return Err(ApiError::bad_request(
             "json: cannot unmarshal the body into a map",
@@ -105,7 +108,11 @@ fn patched_invalid(patched: &Value, why: &str) -> ApiError {
         "",
         "",
         "",
-        vec![Cause::invalid("patch", &Value::from(patched.to_string()), why)],
+        vec![Cause::invalid(
+            "patch",
+            &Value::from(patched.to_string()),
+            why,
+        )],
     )
 }
 
@@ -117,10 +124,19 @@ fn finish(
     options: &WriteOptions,
 ) -> Result<Changed, ApiError> {
     let kind = &call.resource.kind;
-    let text = |key: &str| patched.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text = |key: &str| {
+        patched
+            .get(key)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
     let (sent_version, sent_kind) = (text("apiVersion"), text("kind"));
     if !patched.is_object() {
-        return Err(patched_invalid(&patched, "the patched document is not an object"));
+        return Err(patched_invalid(
+            &patched,
+            "the patched document is not an object",
+        ));
     }
     if call.resource.is_builtin() {
         let other = |sent: &str, own: &str| !sent.is_empty() && sent != own;
@@ -134,9 +150,8 @@ fn finish(
         }
     }
     let before = patched.clone();
-    objections.extend(
-        object::clean(call, &mut patched).map_err(|why| patched_invalid(&before, &why))?,
-    );
+    objections
+        .extend(object::clean(call, &mut patched).map_err(|why| patched_invalid(&before, &why))?);
     if !call.resource.is_builtin() && sent_version != kind.api_version() {
         return Err(ApiError::bad_request(format!(
             "the API version in the data ({sent_version}) does not match the expected API version ({})",
@@ -193,22 +208,33 @@ async fn apply(call: &Call, body: &[u8], options: &WriteOptions) -> Result<Answe
             "error decoding YAML: the body is not an object",
         ));
     }
-    let text = |key: &str| applied.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text = |key: &str| {
+        applied
+            .get(key)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
     let (sent_version, sent_kind) = (text("apiVersion"), text("kind"));
     if sent_kind.is_empty() {
-        return Err(ApiError::bad_request("Object 'Kind' is missing in the applied configuration"));
+        return Err(ApiError::bad_request(
+            "Object 'Kind' is missing in the applied configuration",
+        ));
     }
     if sent_version != kind.api_version() || sent_kind != kind.kind {
         return Err(ApiError::bad_request(format!(
             "Incorrect version specified in apply patch. Specified patch version: {sent_version}, Kind={sent_kind}, expected: {}, Kind={}",
-            kind.api_version(), kind.kind
+            kind.api_version(),
+            kind.kind
         )));
     }
-    if applied.pointer("/metadata/managedFields").is_some_and(|fields| !fields.is_null()) {
+    if applied
+        .pointer("/metadata/managedFields")
+        .is_some_and(|fields| !fields.is_null())
+    {
         return Err(ApiError::bad_request("metadata.managedFields must be nil"));
     }
-    meta::decode::read(&mut applied)
-        .map_err(|why| object::unhandled(call, &kind.kind, &why))?;
+    meta::decode::read(&mut applied).map_err(|why| object::unhandled(call, &kind.kind, &why))?;
     meta::edit(&mut applied, |meta| {
         meta.remove("managedFields");
     });
@@ -225,8 +251,8 @@ async fn apply(call: &Call, body: &[u8], options: &WriteOptions) -> Result<Answe
     update::change(call, options, Verb::Patch, |live| {
         let object = managed::apply(call, Some(live), &applied, options)?;
         let mut object = object;
-        let objections = object::clean(call, &mut object)
-            .map_err(|why| ApiError::untyped(why.clone()))?;
+        let objections =
+            object::clean(call, &mut object).map_err(|why| ApiError::untyped(why.clone()))?;
         if let (Validation::Strict, Some(first)) = (options.validation, objections.first()) {
             return Err(ApiError::untyped(first.clone()));
         }

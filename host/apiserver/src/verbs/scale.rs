@@ -32,7 +32,10 @@ pub(crate) async fn update(call: &Call, body: &[u8]) -> Result<Answer, ApiError>
     let mut scale = decode::parse(decode::accepted(content_type)?, body)
         .map_err(ApiError::bad_request)?
         .value;
-    let kind = scale.get("kind").and_then(Value::as_str).unwrap_or_default();
+    let kind = scale
+        .get("kind")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     if !scale.is_object() || !matches!(kind, "" | "Scale") {
         return Err(ApiError::bad_request(format!(
             "no kind {kind:?} is registered for the type v1.Scale"
@@ -59,9 +62,9 @@ pub(crate) async fn change(
     let paths = paths(call)?;
     let answer = update::change(call, options, Verb::Patch, |live| {
         let shown = paths.show_or_zero(live);
-        let object = paths.put(&make(&shown)?, live).map_err(|cause| {
-            super::create::invalid(call, live, vec![cause])
-        })?;
+        let object = paths
+            .put(&make(&shown)?, live)
+            .map_err(|cause| super::create::invalid(call, live, vec![cause]))?;
         Ok(Changed {
             object,
             warnings: Vec::new(),

@@ -48,7 +48,6 @@ impl Selection {
     }
 
     pub(crate) fn matches(&self, resource: &Resource, object: &Value) -> bool {
-        self.labels.matches(object)
-            && self.fields.matches(|field| resource.field(object, field))
+        self.labels.matches(object) && self.fields.matches(|field| resource.field(object, field))
     }
 }

@@ -167,7 +167,9 @@ fn revision(
     let sent = match sent.as_str() {
         "" => 0,
         text => text.parse::<u64>().map_err(|_| {
-            ApiError::untyped(format!("strconv.ParseUint: parsing {text:?}: invalid syntax"))
+            ApiError::untyped(format!(
+                "strconv.ParseUint: parsing {text:?}: invalid syntax"
+            ))
         })?,
     };
     if sent == 0 && verb == Verb::Update && !call.resource.is_builtin() {
@@ -250,7 +252,10 @@ fn prepare(call: &Call, object: &mut Value, live: &Value) {
             set("deletionTimestamp", deleted);
         }
         if grace.is_some() && !meta.contains_key("deletionGracePeriodSeconds") {
-            meta.insert("deletionGracePeriodSeconds".to_owned(), grace.unwrap_or_default());
+            meta.insert(
+                "deletionGracePeriodSeconds".to_owned(),
+                grace.unwrap_or_default(),
+            );
         }
         meta.remove("selfLink");
     });

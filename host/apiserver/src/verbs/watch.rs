@@ -56,7 +56,9 @@ fn refuse(causes: Vec<Cause>) -> ApiError {
 fn options(call: &Call) -> Result<Options, ApiError> {
     let query = &call.query;
     let matched = query.get("resourceVersionMatch");
-    let initial = query.raw("sendInitialEvents").map(|_| query.flag("sendInitialEvents"));
+    let initial = query
+        .raw("sendInitialEvents")
+        .map(|_| query.flag("sendInitialEvents"));
     if query.get("continue").is_some() {
         return Err(refuse(vec![Cause::forbidden(
             "resourceVersionMatch",
@@ -106,7 +108,9 @@ fn options(call: &Call) -> Result<Options, ApiError> {
     let lifetime = match query.get("timeoutSeconds") {
         None => None,
         Some(text) => Some(text.parse::<i64>().map_err(|_| {
-            ApiError::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax"))
+            ApiError::bad_request(format!(
+                "strconv.ParseInt: parsing {text:?}: invalid syntax"
+            ))
         })?),
     };
     let lifetime = match lifetime.and_then(|seconds| u64::try_from(seconds).ok()) {
@@ -197,18 +201,26 @@ pub(crate) fn watch(call: &Call) -> Result<Response<Body>, ApiError> {
     follower.bookmarked = after;
     match call.server.store.watch(&prefix, after) {
         Ok(source) => follower.source = Some(source),
-        Err(WatchError::Closed) => return Err(ApiError::unavailable("the server is shutting down")),
+        Err(WatchError::Closed) => {
+            return Err(ApiError::unavailable("the server is shutting down"));
+        }
         Err(WatchError::Compacted { oldest }) => {
             follower.fail(&format!("too old resource version: {after} ({oldest})"));
         }
         Err(WatchError::Future { current }) => {
-            follower.fail(&format!("Too large resource version: {after}, current: {current}"));
+            follower.fail(&format!(
+                "Too large resource version: {after}, current: {current}"
+            ));
         }
     }
     let stream = futures::stream::unfold(follower, |mut follower| async move {
         follower.next().await.map(|line| (line, follower))
     });
-    Ok(render::response(200, "application/json", Body::stream(stream)))
+    Ok(render::response(
+        200,
+        "application/json",
+        Body::stream(stream),
+    ))
 }
 
 fn line(kind: &str, object: &Value) -> Bytes {
@@ -329,9 +341,8 @@ impl Follower {
     /// nobody waits for a single one of them.
     fn backlog(&mut self) -> Option<Bytes> {
         let mut out = Vec::new();
-        let plain = self.selection.is_empty()
-            && self.shape == Shape::Whole
-            && self.resource.verbatim();
+        let plain =
+            self.selection.is_empty() && self.shape == Shape::Whole && self.resource.verbatim();
         while out.len() < PIECE
             && let Some(record) = self.existing.pop_front()
         {
@@ -439,7 +450,10 @@ impl Follower {
             EventKind::Deleted => 2,
         };
         match shared.and_then(|shared| shared.lines.get(slot)) {
-            Some(slot) => Some(slot.get_or_init(|| self.raw(name(kind), &event.value)).clone()),
+            Some(slot) => Some(
+                slot.get_or_init(|| self.raw(name(kind), &event.value))
+                    .clone(),
+            ),
             None => Some(self.raw(name(kind), &event.value)),
         }
     }

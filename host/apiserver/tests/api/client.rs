@@ -36,11 +36,19 @@ impl Answer {
     }
 
     pub(crate) fn rv(&self) -> u64 {
-        self.body["metadata"]["resourceVersion"].as_str().unwrap().parse().unwrap()
+        self.body["metadata"]["resourceVersion"]
+            .as_str()
+            .unwrap()
+            .parse()
+            .unwrap()
     }
 
     pub(crate) fn warnings(&self) -> Vec<&str> {
-        self.headers.get_all("warning").iter().map(|w| w.to_str().unwrap()).collect()
+        self.headers
+            .get_all("warning")
+            .iter()
+            .map(|w| w.to_str().unwrap())
+            .collect()
     }
 
     /// Names of a list's items.
@@ -107,15 +115,18 @@ impl Client {
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
-        self.ask("POST", path, &[("content-type", JSON)], body.to_string()).await
+        self.ask("POST", path, &[("content-type", JSON)], body.to_string())
+            .await
     }
 
     pub(crate) async fn put(&self, path: &str, body: &Value) -> Answer {
-        self.ask("PUT", path, &[("content-type", JSON)], body.to_string()).await
+        self.ask("PUT", path, &[("content-type", JSON)], body.to_string())
+            .await
     }
 
     pub(crate) async fn patch(&self, path: &str, form: &str, body: &Value) -> Answer {
-        self.ask("PATCH", path, &[("content-type", form)], body.to_string()).await
+        self.ask("PATCH", path, &[("content-type", form)], body.to_string())
+            .await
     }
 
     pub(crate) async fn delete(&self, path: &str) -> Answer {
@@ -182,7 +193,10 @@ impl Lines {
     pub(crate) async fn brief(&mut self) -> (String, String) {
         let event = self.next().await.expect("an event");
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        (text(&event["type"]), text(&event["object"]["metadata"]["name"]))
+        (
+            text(&event["type"]),
+            text(&event["object"]["metadata"]["name"]),
+        )
     }
 }
 

@@ -1,21 +1,35 @@
 use serde_json::json;
 
-use crate::client::{CMS, Client, JSON_PATCH, MERGE, STRATEGIC, WIDGETS, config_map, sized, widget};
+use crate::client::{
+    CMS, Client, JSON_PATCH, MERGE, STRATEGIC, WIDGETS, config_map, sized, widget,
+};
 
 #[tokio::test]
 async fn an_object_lives_from_create_to_delete() {
     let client = Client::new().await;
-    assert_eq!(client.get(&format!("{CMS}/a")).await.reason(), (404, "NotFound"));
+    assert_eq!(
+        client.get(&format!("{CMS}/a")).await.reason(),
+        (404, "NotFound")
+    );
     let made = client.post(CMS, &config_map("a")).await;
     assert_eq!(made.code, 201, "{}", made.text);
     assert_eq!(made.body["kind"], "ConfigMap");
-    assert!(made.body["metadata"]["uid"].is_string() && made.body["metadata"]["creationTimestamp"].is_string());
+    assert!(
+        made.body["metadata"]["uid"].is_string()
+            && made.body["metadata"]["creationTimestamp"].is_string()
+    );
     assert_eq!(client.get(&format!("{CMS}/a")).await.body, made.body);
-    assert_eq!(client.post(CMS, &config_map("a")).await.reason(), (409, "AlreadyExists"));
+    assert_eq!(
+        client.post(CMS, &config_map("a")).await.reason(),
+        (409, "AlreadyExists")
+    );
     let gone = client.delete(&format!("{CMS}/a")).await;
     assert_eq!((gone.code, &gone.body["status"]), (200, &json!("Success")));
     assert_eq!(gone.body["details"]["uid"], made.body["metadata"]["uid"]);
-    assert_eq!(client.delete(&format!("{CMS}/a")).await.reason(), (404, "NotFound"));
+    assert_eq!(
+        client.delete(&format!("{CMS}/a")).await.reason(),
+        (404, "NotFound")
+    );
 }
 
 #[tokio::test]
@@ -36,9 +50,14 @@ async fn an_update_needs_the_revision_that_it_saw() {
     assert_eq!(client.put(&path, &config_map("a")).await.code, 200);
     client.widgets(sized()).await;
     client.post(WIDGETS, &widget("w", json!({"size": 1}))).await;
-    let blind = client.put(&format!("{WIDGETS}/w"), &widget("w", json!({"size": 2}))).await;
+    let blind = client
+        .put(&format!("{WIDGETS}/w"), &widget("w", json!({"size": 2})))
+        .await;
     assert_eq!(blind.reason(), (422, "Invalid"));
-    assert_eq!(blind.body["details"]["causes"][0]["field"], "metadata.resourceVersion");
+    assert_eq!(
+        blind.body["details"]["causes"][0]["field"],
+        "metadata.resourceVersion"
+    );
 }
 
 #[tokio::test]
@@ -48,7 +67,9 @@ async fn a_write_that_changes_nothing_changes_nothing() {
     let made = client.post(CMS, &config_map("a")).await;
     let same = client.put(&path, &made.body).await;
     assert_eq!(same.body, made.body);
-    let patched = client.patch(&path, MERGE, &json!({"data": {"k": "1"}})).await;
+    let patched = client
+        .patch(&path, MERGE, &json!({"data": {"k": "1"}}))
+        .await;
     assert_eq!(patched.rv(), made.rv());
 }
 
@@ -57,19 +78,48 @@ async fn every_form_of_patch_does_its_own() {
     let client = Client::new().await;
     let path = format!("{CMS}/a");
     client.post(CMS, &config_map("a")).await;
-    let json = client.patch(&path, JSON_PATCH, &json!([{"op": "add", "path": "/data/j", "value": "2"}])).await;
+    let json = client
+        .patch(
+            &path,
+            JSON_PATCH,
+            &json!([{"op": "add", "path": "/data/j", "value": "2"}]),
+        )
+        .await;
     assert_eq!(json.body["data"], json!({"k": "1", "j": "2"}));
-    let merge = client.patch(&path, MERGE, &json!({"data": {"j": null, "m": "3"}})).await;
+    let merge = client
+        .patch(&path, MERGE, &json!({"data": {"j": null, "m": "3"}}))
+        .await;
     assert_eq!(merge.body["data"], json!({"k": "1", "m": "3"}));
-    let strategic = client.patch(&path, STRATEGIC, &json!({"data": {"$patch": "replace", "s": "4"}})).await;
+    let strategic = client
+        .patch(
+            &path,
+            STRATEGIC,
+            &json!({"data": {"$patch": "replace", "s": "4"}}),
+        )
+        .await;
     assert_eq!(strategic.body["data"], json!({"s": "4"}));
-    let failed = client.patch(&path, JSON_PATCH, &json!([{"op": "test", "path": "/data/s", "value": "5"}])).await;
+    let failed = client
+        .patch(
+            &path,
+            JSON_PATCH,
+            &json!([{"op": "test", "path": "/data/s", "value": "5"}]),
+        )
+        .await;
     assert_eq!(failed.code, 422);
     client.widgets(sized()).await;
     client.post(WIDGETS, &widget("w", json!({"size": 1}))).await;
-    let refused = client.patch(&format!("{WIDGETS}/w"), STRATEGIC, &json!({"spec": {"size": 2}})).await;
+    let refused = client
+        .patch(
+            &format!("{WIDGETS}/w"),
+            STRATEGIC,
+            &json!({"spec": {"size": 2}}),
+        )
+        .await;
     assert_eq!(refused.reason(), (415, "UnsupportedMediaType"));
-    assert_eq!(client.get(&format!("{WIDGETS}/w")).await.body["spec"]["size"], 1);
+    assert_eq!(
+        client.get(&format!("{WIDGETS}/w")).await.body["spec"]["size"],
+        1
+    );
 }
 
 #[tokio::test]
@@ -80,30 +130,70 @@ async fn status_and_spec_are_written_apart_and_generation_follows_spec() {
     body["status"] = json!({"phase": "made up"});
     let made = client.post(WIDGETS, &body).await;
     assert_eq!(made.body.get("status"), None);
-    assert_eq!((&made.body["metadata"]["generation"], &made.body["spec"]["colour"]), (&json!(1), &json!("red")));
+    assert_eq!(
+        (
+            &made.body["metadata"]["generation"],
+            &made.body["spec"]["colour"]
+        ),
+        (&json!(1), &json!("red"))
+    );
     let path = format!("{WIDGETS}/w");
     let status = client.patch(&format!("{path}/status"), MERGE, &json!({"status": {"phase": "Up"}, "spec": {"size": 9}, "metadata": {"labels": {"x": "y"}}})).await;
-    assert_eq!((&status.body["status"]["phase"], &status.body["spec"]["size"]), (&json!("Up"), &json!(1)));
+    assert_eq!(
+        (
+            &status.body["status"]["phase"],
+            &status.body["spec"]["size"]
+        ),
+        (&json!("Up"), &json!(1))
+    );
     assert_eq!(status.body["metadata"]["generation"], 1);
     assert_eq!(status.body["metadata"].get("labels"), None);
-    let spec = client.patch(&path, MERGE, &json!({"status": {"phase": "Down"}, "spec": {"size": 2}})).await;
-    assert_eq!((&spec.body["status"]["phase"], &spec.body["metadata"]["generation"]), (&json!("Up"), &json!(2)));
-    let label = client.patch(&path, MERGE, &json!({"metadata": {"labels": {"x": "y"}}})).await;
+    let spec = client
+        .patch(
+            &path,
+            MERGE,
+            &json!({"status": {"phase": "Down"}, "spec": {"size": 2}}),
+        )
+        .await;
+    assert_eq!(
+        (
+            &spec.body["status"]["phase"],
+            &spec.body["metadata"]["generation"]
+        ),
+        (&json!("Up"), &json!(2))
+    );
+    let label = client
+        .patch(&path, MERGE, &json!({"metadata": {"labels": {"x": "y"}}}))
+        .await;
     assert_eq!(label.body["metadata"]["generation"], 2);
 }
 
 #[tokio::test]
 async fn a_dry_run_leaves_no_trace() {
     let client = Client::new().await;
-    let made = client.post(&format!("{CMS}?dryRun=All"), &config_map("a")).await;
+    let made = client
+        .post(&format!("{CMS}?dryRun=All"), &config_map("a"))
+        .await;
     assert_eq!(made.code, 201);
     assert_eq!(made.body["metadata"].get("resourceVersion"), None);
     assert_eq!(client.get(&format!("{CMS}/a")).await.code, 404);
     client.post(CMS, &config_map("a")).await;
-    client.patch(&format!("{CMS}/a?dryRun=All"), MERGE, &json!({"data": {"k": "2"}})).await;
+    client
+        .patch(
+            &format!("{CMS}/a?dryRun=All"),
+            MERGE,
+            &json!({"data": {"k": "2"}}),
+        )
+        .await;
     client.delete(&format!("{CMS}/a?dryRun=All")).await;
     assert_eq!(client.get(&format!("{CMS}/a")).await.body["data"]["k"], "1");
-    assert_eq!(client.post(&format!("{CMS}?dryRun=Some"), &config_map("b")).await.reason(), (422, "Invalid"));
+    assert_eq!(
+        client
+            .post(&format!("{CMS}?dryRun=Some"), &config_map("b"))
+            .await
+            .reason(),
+        (422, "Invalid")
+    );
 }
 
 #[tokio::test]
@@ -120,7 +210,13 @@ async fn names_are_generated_and_judged() {
     let mut labelled = config_map("l");
     labelled["metadata"]["labels"] = json!({"bad key": "v"});
     assert_eq!(client.post(CMS, &labelled).await.reason(), (422, "Invalid"));
-    assert_eq!(client.post("/api/v1/namespaces/none/configmaps", &config_map("a")).await.reason(), (404, "NotFound"));
+    assert_eq!(
+        client
+            .post("/api/v1/namespaces/none/configmaps", &config_map("a"))
+            .await
+            .reason(),
+        (404, "NotFound")
+    );
 }
 
 #[tokio::test]
@@ -129,12 +225,34 @@ async fn unknown_fields_warn_or_fail_or_pass_as_asked() {
     client.widgets(sized()).await;
     let odd = |name: &str| widget(name, json!({"size": 1, "nope": 2}));
     let warned = client.post(WIDGETS, &odd("a")).await;
-    assert_eq!((warned.code, warned.warnings()), (201, vec!["299 - \"unknown field \\\"spec.nope\\\"\""]));
+    assert_eq!(
+        (warned.code, warned.warnings()),
+        (201, vec!["299 - \"unknown field \\\"spec.nope\\\"\""])
+    );
     assert_eq!(warned.body["spec"], json!({"size": 1, "colour": "red"}));
-    assert!(client.post(&format!("{WIDGETS}?fieldValidation=Ignore"), &odd("b")).await.warnings().is_empty());
-    assert_eq!(client.post(&format!("{WIDGETS}?fieldValidation=Strict"), &odd("c")).await.reason(), (400, "BadRequest"));
+    assert!(
+        client
+            .post(&format!("{WIDGETS}?fieldValidation=Ignore"), &odd("b"))
+            .await
+            .warnings()
+            .is_empty()
+    );
+    assert_eq!(
+        client
+            .post(&format!("{WIDGETS}?fieldValidation=Strict"), &odd("c"))
+            .await
+            .reason(),
+        (400, "BadRequest")
+    );
     let twice = r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"d"},"data":{"k":"1","k":"2"}}"#;
-    let strict = client.ask("POST", &format!("{CMS}?fieldValidation=Strict"), &[("content-type", "application/json")], twice).await;
+    let strict = client
+        .ask(
+            "POST",
+            &format!("{CMS}?fieldValidation=Strict"),
+            &[("content-type", "application/json")],
+            twice,
+        )
+        .await;
     assert_eq!(strict.reason(), (400, "BadRequest"));
     assert!(strict.text.contains("duplicate field"), "{}", strict.text);
 }
@@ -144,11 +262,20 @@ async fn events_are_stored_once_for_both_groups() {
     let client = Client::new().await;
     let event = json!({"apiVersion": "v1", "kind": "Event", "metadata": {"name": "e"}, "reason": "Because", "message": "it happened", "type": "Normal",
         "involvedObject": {"kind": "ConfigMap", "namespace": "default", "name": "x"}});
-    let made = client.post("/api/v1/namespaces/default/events", &event).await;
+    let made = client
+        .post("/api/v1/namespaces/default/events", &event)
+        .await;
     assert_eq!(made.code, 201, "{}", made.text);
-    let other = client.get("/apis/events.k8s.io/v1/namespaces/default/events/e").await;
-    assert_eq!((&other.body["apiVersion"], &other.body["note"]), (&json!("events.k8s.io/v1"), &json!("it happened")));
+    let other = client
+        .get("/apis/events.k8s.io/v1/namespaces/default/events/e")
+        .await;
+    assert_eq!(
+        (&other.body["apiVersion"], &other.body["note"]),
+        (&json!("events.k8s.io/v1"), &json!("it happened"))
+    );
     assert_eq!(other.body["regarding"]["name"], "x");
-    let found = client.get("/api/v1/namespaces/default/events?fieldSelector=involvedObject.name%3Dx").await;
+    let found = client
+        .get("/api/v1/namespaces/default/events?fieldSelector=involvedObject.name%3Dx")
+        .await;
     assert_eq!(found.names(), ["e"]);
 }

@@ -10,14 +10,42 @@ async fn finalizers_hold_an_object_until_the_last_one_goes() {
     body["metadata"]["finalizers"] = json!(["example.com/one", "example.com/two"]);
     client.post(CMS, &body).await;
     let marked = client.delete(&path).await;
-    assert_eq!((marked.code, &marked.body["kind"]), (200, &json!("ConfigMap")));
+    assert_eq!(
+        (marked.code, &marked.body["kind"]),
+        (200, &json!("ConfigMap"))
+    );
     assert!(marked.body["metadata"]["deletionTimestamp"].is_string());
     assert_eq!(client.delete(&path).await.rv(), marked.rv());
-    assert_eq!(client.post(CMS, &config_map("a")).await.reason(), (409, "AlreadyExists"));
-    let more = client.patch(&path, MERGE, &json!({"metadata": {"finalizers": ["example.com/one", "example.com/three"]}})).await;
+    assert_eq!(
+        client.post(CMS, &config_map("a")).await.reason(),
+        (409, "AlreadyExists")
+    );
+    let more = client
+        .patch(
+            &path,
+            MERGE,
+            &json!({"metadata": {"finalizers": ["example.com/one", "example.com/three"]}}),
+        )
+        .await;
     assert_eq!(more.reason(), (422, "Invalid"));
-    assert_eq!(client.patch(&path, MERGE, &json!({"metadata": {"finalizers": ["example.com/two"]}})).await.code, 200);
-    assert_eq!(client.patch(&path, MERGE, &json!({"metadata": {"finalizers": null}})).await.code, 200);
+    assert_eq!(
+        client
+            .patch(
+                &path,
+                MERGE,
+                &json!({"metadata": {"finalizers": ["example.com/two"]}})
+            )
+            .await
+            .code,
+        200
+    );
+    assert_eq!(
+        client
+            .patch(&path, MERGE, &json!({"metadata": {"finalizers": null}}))
+            .await
+            .code,
+        200
+    );
     assert_eq!(client.get(&path).await.code, 404);
 }
 
@@ -27,15 +55,53 @@ async fn preconditions_and_policies_are_kept() {
     let made = client.post(CMS, &config_map("a")).await;
     let delete = |body: serde_json::Value| {
         let client = client.clone();
-        async move { client.ask("DELETE", &format!("{CMS}/a"), &[("content-type", JSON)], body.to_string()).await }
+        async move {
+            client
+                .ask(
+                    "DELETE",
+                    &format!("{CMS}/a"),
+                    &[("content-type", JSON)],
+                    body.to_string(),
+                )
+                .await
+        }
     };
-    assert_eq!(delete(json!({"preconditions": {"uid": "other"}})).await.reason(), (409, "Conflict"));
-    assert_eq!(delete(json!({"preconditions": {"resourceVersion": "1"}})).await.reason(), (409, "Conflict"));
-    assert_eq!(delete(json!({"propagationPolicy": "Sideways"})).await.reason(), (422, "Invalid"));
+    assert_eq!(
+        delete(json!({"preconditions": {"uid": "other"}}))
+            .await
+            .reason(),
+        (409, "Conflict")
+    );
+    assert_eq!(
+        delete(json!({"preconditions": {"resourceVersion": "1"}}))
+            .await
+            .reason(),
+        (409, "Conflict")
+    );
+    assert_eq!(
+        delete(json!({"propagationPolicy": "Sideways"}))
+            .await
+            .reason(),
+        (422, "Invalid")
+    );
     let held = delete(json!({"propagationPolicy": "Foreground"})).await;
-    assert_eq!(held.body["metadata"]["finalizers"], json!(["foregroundDeletion"]));
-    client.patch(&format!("{CMS}/a"), MERGE, &json!({"metadata": {"finalizers": null}})).await;
-    assert_eq!(delete(json!({"preconditions": {"uid": made.body["metadata"]["uid"]}})).await.code, 404);
+    assert_eq!(
+        held.body["metadata"]["finalizers"],
+        json!(["foregroundDeletion"])
+    );
+    client
+        .patch(
+            &format!("{CMS}/a"),
+            MERGE,
+            &json!({"metadata": {"finalizers": null}}),
+        )
+        .await;
+    assert_eq!(
+        delete(json!({"preconditions": {"uid": made.body["metadata"]["uid"]}}))
+            .await
+            .code,
+        404
+    );
 }
 
 #[tokio::test]
@@ -49,9 +115,21 @@ async fn a_namespace_terminates_until_it_is_finalized() {
     assert_eq!(gone.body["status"]["phase"], "Terminating");
     let refused = client.post(cms, &config_map("b")).await;
     assert_eq!(refused.reason(), (403, "Forbidden"));
-    assert_eq!(refused.body["details"]["causes"][0]["reason"], "NamespaceTerminating");
+    assert_eq!(
+        refused.body["details"]["causes"][0]["reason"],
+        "NamespaceTerminating"
+    );
     gone.body["spec"]["finalizers"] = json!([]);
-    assert_eq!(client.put("/api/v1/namespaces/x/finalize", &gone.body).await.code, 200);
+    assert_eq!(
+        client
+            .put("/api/v1/namespaces/x/finalize", &gone.body)
+            .await
+            .code,
+        200
+    );
     assert_eq!(client.get("/api/v1/namespaces/x").await.code, 404);
-    assert_eq!(client.delete("/api/v1/namespaces/default").await.reason(), (403, "Forbidden"));
+    assert_eq!(
+        client.delete("/api/v1/namespaces/default").await.reason(),
+        (403, "Forbidden")
+    );
 }

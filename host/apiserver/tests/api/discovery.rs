@@ -8,18 +8,44 @@ const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGrou
 async fn both_forms_of_discovery_agree() {
     let client = Client::new().await;
     let list = client.get("/api/v1").await;
-    let names: Vec<&str> = list.body["resources"].as_array().unwrap().iter().map(|r| r["name"].as_str().unwrap()).collect();
-    for name in ["namespaces", "namespaces/finalize", "configmaps", "secrets", "events", "serviceaccounts"] {
+    let names: Vec<&str> = list.body["resources"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| r["name"].as_str().unwrap())
+        .collect();
+    for name in [
+        "namespaces",
+        "namespaces/finalize",
+        "configmaps",
+        "secrets",
+        "events",
+        "serviceaccounts",
+    ] {
         assert!(names.contains(&name), "{name}");
     }
-    let aggregated = client.ask("GET", "/api", &[("accept", AGGREGATED)], "").await;
+    let aggregated = client
+        .ask("GET", "/api", &[("accept", AGGREGATED)], "")
+        .await;
     assert_eq!(aggregated.headers["content-type"], AGGREGATED);
-    let found: Vec<&str> = aggregated.body["items"][0]["versions"][0]["resources"].as_array().unwrap().iter().map(|r| r["resource"].as_str().unwrap()).collect();
+    let found: Vec<&str> = aggregated.body["items"][0]["versions"][0]["resources"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| r["resource"].as_str().unwrap())
+        .collect();
     for name in names.iter().filter(|name| !name.contains('/')) {
         assert!(found.contains(name), "{name}");
     }
     let etag = aggregated.headers["etag"].to_str().unwrap();
-    let again = client.ask("GET", "/api", &[("accept", AGGREGATED), ("if-none-match", etag)], "").await;
+    let again = client
+        .ask(
+            "GET",
+            "/api",
+            &[("accept", AGGREGATED), ("if-none-match", etag)],
+            "",
+        )
+        .await;
     assert_eq!((again.code, again.text.as_str()), (304, ""));
 }
 
@@ -28,21 +54,48 @@ async fn every_served_group_version_has_an_openapi_document() {
     let client = Client::new().await;
     let index = client.get("/openapi/v3").await;
     let paths = index.body["paths"].as_object().unwrap();
-    for location in ["api/v1", "apis/apiextensions.k8s.io/v1", "apis/coordination.k8s.io/v1", "apis/events.k8s.io/v1"] {
+    for location in [
+        "api/v1",
+        "apis/apiextensions.k8s.io/v1",
+        "apis/coordination.k8s.io/v1",
+        "apis/events.k8s.io/v1",
+    ] {
         let url = paths[location]["serverRelativeURL"].as_str().unwrap();
         let document = client.get(url).await;
-        assert_eq!((document.code, &document.body["openapi"]), (200, &json!("3.0.0")), "{location}");
+        assert_eq!(
+            (document.code, &document.body["openapi"]),
+            (200, &json!("3.0.0")),
+            "{location}"
+        );
     }
 }
 
 #[tokio::test]
 async fn what_is_not_there_is_said_in_the_words_of_its_group() {
     let client = Client::new().await;
-    assert_eq!(client.get("/api/v1/nopes").await.reason(), (404, "NotFound"));
-    assert_eq!(client.get("/apis/coordination.k8s.io/v1/nopes").await.reason(), (404, "NotFound"));
+    assert_eq!(
+        client.get("/api/v1/nopes").await.reason(),
+        (404, "NotFound")
+    );
+    assert_eq!(
+        client
+            .get("/apis/coordination.k8s.io/v1/nopes")
+            .await
+            .reason(),
+        (404, "NotFound")
+    );
     for path in ["/apis/example.com/v1/nopes", "/apis/example.com", "/nope"] {
-        assert_eq!(client.get(path).await.text, "404 page not found\n", "{path}");
+        assert_eq!(
+            client.get(path).await.text,
+            "404 page not found\n",
+            "{path}"
+        );
     }
     assert_eq!(client.get("/readyz").await.text, "ok");
-    assert!(client.get("/version").await.body["gitVersion"].as_str().unwrap().starts_with("v1.35."));
+    assert!(
+        client.get("/version").await.body["gitVersion"]
+            .as_str()
+            .unwrap()
+            .starts_with("v1.35.")
+    );
 }

@@ -20,9 +20,17 @@ async fn nobody_is_let_in_without_a_name() {
 async fn the_caller_learns_its_own_name() {
     let client = Client::new().await;
     let path = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
-    let review = client.post(path, &json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"})).await;
+    let review = client
+        .post(
+            path,
+            &json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}),
+        )
+        .await;
     assert_eq!(review.code, 201);
-    assert_eq!(review.body["status"]["userInfo"], json!({"username": "admin", "groups": ["system:masters"]}));
+    assert_eq!(
+        review.body["status"]["userInfo"],
+        json!({"username": "admin", "groups": ["system:masters"]})
+    );
     assert_eq!(client.get(path).await.code, 405);
 }
 
@@ -30,22 +38,54 @@ async fn the_caller_learns_its_own_name() {
 async fn bodies_are_read_by_their_media_type() {
     let client = Client::new().await;
     let yaml = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: y1\ndata:\n  k: |\n    a\n";
-    let made = client.ask("POST", CMS, &[("content-type", "application/yaml")], yaml).await;
+    let made = client
+        .ask("POST", CMS, &[("content-type", "application/yaml")], yaml)
+        .await;
     assert_eq!((made.code, &made.body["data"]["k"]), (201, &json!("a\n")));
     for other in ["text/plain", "application/vnd.kubernetes.protobuf"] {
-        let refused = client.ask("POST", CMS, &[("content-type", other)], config_map("x").to_string()).await;
+        let refused = client
+            .ask(
+                "POST",
+                CMS,
+                &[("content-type", other)],
+                config_map("x").to_string(),
+            )
+            .await;
         assert_eq!(refused.reason(), (415, "UnsupportedMediaType"), "{other}");
     }
-    assert_eq!(client.ask("POST", CMS, &[("content-type", JSON)], "{").await.reason(), (400, "BadRequest"));
+    assert_eq!(
+        client
+            .ask("POST", CMS, &[("content-type", JSON)], "{")
+            .await
+            .reason(),
+        (400, "BadRequest")
+    );
     let huge = vec![b' '; 3 * 1024 * 1024 + 1];
-    assert_eq!(client.ask("POST", CMS, &[("content-type", JSON)], huge).await.reason(), (413, "RequestEntityTooLarge"));
+    assert_eq!(
+        client
+            .ask("POST", CMS, &[("content-type", JSON)], huge)
+            .await
+            .reason(),
+        (413, "RequestEntityTooLarge")
+    );
 }
 
 #[tokio::test]
 async fn methods_that_mean_nothing_are_refused() {
     let client = Client::new().await;
-    for (method, path) in [("POST", "/version"), ("PUT", CMS), ("POST", "/api/v1/namespaces/default/configmaps/a"), ("OPTIONS", CMS), ("HEAD", CMS), ("DELETE", "/api/v1/configmaps")] {
-        assert_eq!(client.ask(method, path, &[], "").await.code, 405, "{method} {path}");
+    for (method, path) in [
+        ("POST", "/version"),
+        ("PUT", CMS),
+        ("POST", "/api/v1/namespaces/default/configmaps/a"),
+        ("OPTIONS", CMS),
+        ("HEAD", CMS),
+        ("DELETE", "/api/v1/configmaps"),
+    ] {
+        assert_eq!(
+            client.ask(method, path, &[], "").await.code,
+            405,
+            "{method} {path}"
+        );
     }
 }
 

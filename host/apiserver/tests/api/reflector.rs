@@ -11,7 +11,9 @@ use crate::client::{Client, PATIENCE, admin};
 fn kube_client(client: &Client) -> kube::Client {
     let service = ServiceBuilder::new()
         .map_request(|mut request: http::Request<kube::client::Body>| {
-            request.headers_mut().insert("user-agent", HeaderValue::from_static("kube/test"));
+            request
+                .headers_mut()
+                .insert("user-agent", HeaderValue::from_static("kube/test"));
             request.extensions_mut().insert(admin());
             request
         })
@@ -32,20 +34,35 @@ fn object(name: &str) -> ConfigMap {
 async fn mirrors(config: watcher::Config) {
     let server = Client::new().await;
     let api: Api<ConfigMap> = Api::default_namespaced(kube_client(&server));
-    api.create(&PostParams::default(), &object("before")).await.unwrap();
+    api.create(&PostParams::default(), &object("before"))
+        .await
+        .unwrap();
     let (reader, writer) = reflector::store();
-    let stream = watcher(api.clone(), config).reflect(writer).applied_objects();
+    let stream = watcher(api.clone(), config)
+        .reflect(writer)
+        .applied_objects();
     let follow = tokio::spawn(stream.for_each(|event| async move {
         event.expect("a watch without errors");
     }));
-    tokio::time::timeout(PATIENCE, reader.wait_until_ready()).await.unwrap().unwrap();
-    api.create(&PostParams::default(), &object("after")).await.unwrap();
+    tokio::time::timeout(PATIENCE, reader.wait_until_ready())
+        .await
+        .unwrap()
+        .unwrap();
+    api.create(&PostParams::default(), &object("after"))
+        .await
+        .unwrap();
     let params = PatchParams::apply("mirror");
-    api.patch("before", &params, &Patch::Apply(object("before"))).await.unwrap();
+    api.patch("before", &params, &Patch::Apply(object("before")))
+        .await
+        .unwrap();
     api.delete("before", &Default::default()).await.unwrap();
     let end = tokio::time::Instant::now() + PATIENCE;
     loop {
-        let names: Vec<String> = reader.state().iter().filter_map(|o| o.metadata.name.clone()).collect();
+        let names: Vec<String> = reader
+            .state()
+            .iter()
+            .filter_map(|o| o.metadata.name.clone())
+            .collect();
         if names == ["after"] {
             break;
         }

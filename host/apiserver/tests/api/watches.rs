@@ -15,31 +15,56 @@ async fn a_watch_shows_what_exists_and_then_what_happens() {
     assert_eq!(watch.code, 200);
     assert_eq!(watch.brief().await, pair("ADDED", "a"));
     client.post(CMS, &config_map("b")).await;
-    let changed = client.patch(&format!("{CMS}/b"), MERGE, &json!({"data": {"k": "2"}})).await;
+    let changed = client
+        .patch(&format!("{CMS}/b"), MERGE, &json!({"data": {"k": "2"}}))
+        .await;
     client.delete(&format!("{CMS}/b")).await;
     assert_eq!(watch.brief().await, pair("ADDED", "b"));
     assert_eq!(watch.brief().await, pair("MODIFIED", "b"));
     let last = watch.next().await.unwrap();
     assert_eq!(last["type"], "DELETED");
-    let revision: u64 = last["object"]["metadata"]["resourceVersion"].as_str().unwrap().parse().unwrap();
-    assert!(revision > changed.rv(), "a deleted object carries the revision of its deletion");
+    let revision: u64 = last["object"]["metadata"]["resourceVersion"]
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!(
+        revision > changed.rv(),
+        "a deleted object carries the revision of its deletion"
+    );
 }
 
 #[tokio::test]
 async fn a_change_of_the_match_is_an_arrival_or_a_departure() {
     let client = Client::new().await;
-    let mut watch = client.watch(&format!("{CMS}?watch=1&labelSelector=on%3Dyes")).await;
+    let mut watch = client
+        .watch(&format!("{CMS}?watch=1&labelSelector=on%3Dyes"))
+        .await;
     let label = |value: &'static str| {
         let client = client.clone();
-        async move { client.patch(&format!("{CMS}/a"), MERGE, &json!({"metadata": {"labels": {"on": value}}})).await }
+        async move {
+            client
+                .patch(
+                    &format!("{CMS}/a"),
+                    MERGE,
+                    &json!({"metadata": {"labels": {"on": value}}}),
+                )
+                .await
+        }
     };
     client.post(CMS, &config_map("a")).await;
     label("yes").await;
     assert_eq!(watch.brief().await, pair("ADDED", "a"));
     let left = label("no").await;
     let gone = watch.next().await.unwrap();
-    assert_eq!((&gone["type"], &gone["object"]["metadata"]["labels"]["on"]), (&json!("DELETED"), &json!("yes")));
-    assert_eq!(gone["object"]["metadata"]["resourceVersion"], left.body["metadata"]["resourceVersion"]);
+    assert_eq!(
+        (&gone["type"], &gone["object"]["metadata"]["labels"]["on"]),
+        (&json!("DELETED"), &json!("yes"))
+    );
+    assert_eq!(
+        gone["object"]["metadata"]["resourceVersion"],
+        left.body["metadata"]["resourceVersion"]
+    );
     label("maybe").await;
     label("yes").await;
     assert_eq!(watch.brief().await, pair("ADDED", "a"));
@@ -49,10 +74,19 @@ async fn a_change_of_the_match_is_an_arrival_or_a_departure() {
 async fn revisions_that_are_gone_or_to_come_are_expired() {
     let client = Client::new().await;
     for revision in ["1", "9223372036854775807"] {
-        let mut watch = client.watch(&format!("{CMS}?watch=1&resourceVersion={revision}")).await;
+        let mut watch = client
+            .watch(&format!("{CMS}?watch=1&resourceVersion={revision}"))
+            .await;
         assert_eq!(watch.code, 200);
         let error = watch.next().await.unwrap();
-        assert_eq!((&error["type"], &error["object"]["code"], &error["object"]["reason"]), (&json!("ERROR"), &json!(410), &json!("Expired")));
+        assert_eq!(
+            (
+                &error["type"],
+                &error["object"]["code"],
+                &error["object"]["reason"]
+            ),
+            (&json!("ERROR"), &json!(410), &json!("Expired"))
+        );
         assert_eq!(watch.next().await, None);
     }
 }
@@ -65,13 +99,33 @@ async fn bookmarks_and_the_end_come_in_time() {
     let mut watch = client.watch(&format!("{CMS}?{query}")).await;
     assert_eq!(watch.brief().await, pair("ADDED", "a"));
     let end = watch.next().await.unwrap();
-    assert_eq!((&end["type"], &end["object"]["metadata"]["annotations"]["k8s.io/initial-events-end"]), (&json!("BOOKMARK"), &json!("true")));
+    assert_eq!(
+        (
+            &end["type"],
+            &end["object"]["metadata"]["annotations"]["k8s.io/initial-events-end"]
+        ),
+        (&json!("BOOKMARK"), &json!("true"))
+    );
     // Somebody else's write moves the bookmark.
-    let other = client.post("/api/v1/namespaces/default/secrets", &json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}})).await;
+    let other = client
+        .post(
+            "/api/v1/namespaces/default/secrets",
+            &json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}}),
+        )
+        .await;
     // From here on nothing but the server's own timers is waited for.
     tokio::time::pause();
     let bookmark = watch.next().await.unwrap();
-    assert_eq!((&bookmark["type"], &bookmark["object"]["metadata"]["resourceVersion"]), (&json!("BOOKMARK"), &other.body["metadata"]["resourceVersion"]));
+    assert_eq!(
+        (
+            &bookmark["type"],
+            &bookmark["object"]["metadata"]["resourceVersion"]
+        ),
+        (
+            &json!("BOOKMARK"),
+            &other.body["metadata"]["resourceVersion"]
+        )
+    );
     assert_eq!(watch.next().await, None, "timeoutSeconds ends the watch");
 }
 
@@ -82,14 +136,21 @@ async fn a_watch_goes_on_where_it_was_after_a_restart() {
     let client = Client(open().await.unwrap());
     let start = client.post(CMS, &config_map("a")).await.rv();
     client.post(CMS, &config_map("b")).await;
-    let mut ending = client.watch(&format!("{CMS}?watch=1&resourceVersion={start}")).await;
+    let mut ending = client
+        .watch(&format!("{CMS}?watch=1&resourceVersion={start}"))
+        .await;
     assert_eq!(ending.brief().await, pair("ADDED", "b"));
     client.0.close().await;
     assert_eq!(ending.next().await, None, "closing ends watches");
-    assert_eq!(client.post(CMS, &config_map("late")).await.reason(), (503, "ServiceUnavailable"));
+    assert_eq!(
+        client.post(CMS, &config_map("late")).await.reason(),
+        (503, "ServiceUnavailable")
+    );
     drop(client);
     let client = Client(open().await.unwrap());
-    let mut again = client.watch(&format!("{CMS}?watch=1&resourceVersion={start}")).await;
+    let mut again = client
+        .watch(&format!("{CMS}?watch=1&resourceVersion={start}"))
+        .await;
     assert_eq!(again.brief().await, pair("ADDED", "b"));
     client.delete(&format!("{CMS}/b")).await;
     assert_eq!(again.brief().await, pair("DELETED", "b"));
@@ -98,7 +159,11 @@ async fn a_watch_goes_on_where_it_was_after_a_restart() {
 #[tokio::test]
 async fn options_that_contradict_each_other_are_refused() {
     let client = Client::new().await;
-    for query in ["sendInitialEvents=true", "resourceVersionMatch=NotOlderThan&resourceVersion=1", "continue=abc"] {
+    for query in [
+        "sendInitialEvents=true",
+        "resourceVersionMatch=NotOlderThan&resourceVersion=1",
+        "continue=abc",
+    ] {
         let answer = client.get(&format!("{CMS}?watch=1&{query}")).await;
         assert_eq!(answer.reason(), (422, "Invalid"), "{query}");
     }
