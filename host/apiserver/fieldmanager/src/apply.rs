@@ -118,10 +118,16 @@ impl fmt::Display for ApplyError {
 
 fn show_conflicts(conflicts: &[Conflict], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     if let [only] = conflicts {
-        return write!(f, "Apply failed with 1 conflict: conflict with {}: {}", only.with(), only.field);
+        return write!(
+            f,
+            "Apply failed with 1 conflict: conflict with {}: {}",
+            only.with(),
+            only.field
+        );
     }
     write!(f, "Apply failed with {} conflicts: ", conflicts.len())?;
-    let of_one = |l: &Conflict, r: &Conflict| l.manager == r.manager && l.api_version == r.api_version;
+    let of_one =
+        |l: &Conflict, r: &Conflict| l.manager == r.manager && l.api_version == r.api_version;
     for (i, of_manager) in conflicts.chunk_by(of_one).enumerate() {
         let Some(first) = of_manager.first() else {
             continue;
@@ -238,7 +244,11 @@ fn is_applied_already(live: &Value, applied: &Value, claimed: &Set, request: &Re
             entries.iter().find(|entry| {
                 text(entry, "manager", request.manager)
                     && text(entry, "operation", Operation::Apply.as_str())
-                    && text(entry, "subresource", request.subresource.unwrap_or_default())
+                    && text(
+                        entry,
+                        "subresource",
+                        request.subresource.unwrap_or_default(),
+                    )
             })
         });
     let Some(own_entry) = own_entry else {
@@ -319,16 +329,27 @@ fn conflicts(
 ) -> Vec<Conflict> {
     let mut at_versions = AtVersions::new(old, new, changes, request);
     let mut out = Vec::new();
-    for entry in managed.entries.iter().filter(|entry| entry.manager != *writer) {
+    for entry in managed
+        .entries
+        .iter()
+        .filter(|entry| entry.manager != *writer)
+    {
         let Some((changed, _)) = at_versions.changed(&entry.api_version) else {
             continue;
         };
-        out.extend(entry.set.intersection(changed).paths().into_iter().map(|field| Conflict {
-            manager: entry.manager.clone(),
-            api_version: entry.api_version.clone(),
-            time: entry.time.clone(),
-            field,
-        }));
+        out.extend(
+            entry
+                .set
+                .intersection(changed)
+                .paths()
+                .into_iter()
+                .map(|field| Conflict {
+                    manager: entry.manager.clone(),
+                    api_version: entry.api_version.clone(),
+                    time: entry.time.clone(),
+                    field,
+                }),
+        );
     }
     out.sort_by(|l, r| (&l.manager, &l.api_version).cmp(&(&r.manager, &r.api_version)));
     out
@@ -374,7 +395,9 @@ fn prune(merged: Value, before: &Entry, managed: &Managed, request: &Request<'_>
     // list is in no set.
     let named = |set: &Set| with_named_parents(root, set);
     let gone = named(&field_set(root, &merged)).difference(&named(&field_set(root, &pruned)));
-    let drop = gone.intersection(&named(&before.set)).difference(&owned_by_any);
+    let drop = gone
+        .intersection(&named(&before.set))
+        .difference(&owned_by_any);
     let mut out = merged;
     remove(root, &mut out, &drop);
     out

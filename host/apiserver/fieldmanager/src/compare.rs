@@ -93,14 +93,22 @@ fn compare(ty: &Type, old: Option<&Value>, new: Option<&Value>, change: &mut Cha
 }
 
 /// Returns whether the values were compared as one.
-fn compare_as(shape: Shape<'_>, old: Option<&Value>, new: Option<&Value>, change: &mut Change) -> bool {
+fn compare_as(
+    shape: Shape<'_>,
+    old: Option<&Value>,
+    new: Option<&Value>,
+    change: &mut Change,
+) -> bool {
     match shape {
         Shape::Scalar(_) => {
             change.leaf(old, new);
             true
         }
         Shape::Map(map) => {
-            let (l, r) = (old.and_then(Value::as_object), new.and_then(Value::as_object));
+            let (l, r) = (
+                old.and_then(Value::as_object),
+                new.and_then(Value::as_object),
+            );
             let empty = l.is_none_or(Map::is_empty) && r.is_none_or(Map::is_empty);
             if map.atomic || empty {
                 change.leaf(old, new);
@@ -110,7 +118,8 @@ fn compare_as(shape: Shape<'_>, old: Option<&Value>, new: Option<&Value>, change
             false
         }
         Shape::List(list) => {
-            let items = |v: Option<&'_ Value>| -> usize { v.and_then(Value::as_array).map_or(0, Vec::len) };
+            let items =
+                |v: Option<&'_ Value>| -> usize { v.and_then(Value::as_array).map_or(0, Vec::len) };
             if list.is_atomic() || (items(old) == 0 && items(new) == 0) {
                 change.leaf(old, new);
                 return true;
@@ -161,12 +170,22 @@ fn by_element<'a>(list: &ListType, value: Option<&'a Value>) -> Items<'a> {
 
 fn compare_items(list: &ListType, old: Items<'_>, new: Items<'_>, change: &mut Change) {
     let none = Vec::new();
-    let elements = old.keys().chain(new.keys().filter(|element| !old.contains_key(*element)));
+    let elements = old
+        .keys()
+        .chain(new.keys().filter(|element| !old.contains_key(*element)));
     for element in elements {
-        let (l, r) = (old.get(element).unwrap_or(&none), new.get(element).unwrap_or(&none));
+        let (l, r) = (
+            old.get(element).unwrap_or(&none),
+            new.get(element).unwrap_or(&none),
+        );
         let mut child = Change::default();
         match (l.as_slice(), r.as_slice()) {
-            ([] | [_], [] | [_]) => compare(&list.element, l.first().copied(), r.first().copied(), &mut child),
+            ([] | [_], [] | [_]) => compare(
+                &list.element,
+                l.first().copied(),
+                r.first().copied(),
+                &mut child,
+            ),
             // Items that are there twice count together, as one.
             ([_, _, ..], [_, _, ..]) => {
                 let same = l.len() == r.len() && l.iter().zip(r).all(|(l, r)| value::equal(l, r));

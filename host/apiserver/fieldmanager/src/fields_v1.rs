@@ -103,7 +103,10 @@ fn member() -> Node {
 
 /// The element that a key stands for, or none for a kind of element that is not known here.
 fn read_element(key: &str) -> Result<Option<PathElement>, FieldsV1Error> {
-    let Some((kind, rest)) = key.split_at_checked(1).and_then(|(kind, rest)| Some((kind, rest.strip_prefix(':')?))) else {
+    let Some((kind, rest)) = key
+        .split_at_checked(1)
+        .and_then(|(kind, rest)| Some((kind, rest.strip_prefix(':')?)))
+    else {
         return Err(FieldsV1Error::Element(key.to_owned()));
     };
     let problem = |problem: String| FieldsV1Error::Content {

@@ -20,7 +20,10 @@ const MAX_ANNOTATIONS: usize = 256 * 1024;
 /// The annotation of an object, if it is there and not empty.
 fn annotation(object: &Value) -> Option<&str> {
     let annotations = object.get("metadata")?.get("annotations")?;
-    annotations.get(ANNOTATION)?.as_str().filter(|text| !text.is_empty())
+    annotations
+        .get(ANNOTATION)?
+        .as_str()
+        .filter(|text| !text.is_empty())
 }
 
 /// The conflicts that stay when kubectl may take over what it applied client-side before and what is still as it was then.
@@ -77,7 +80,10 @@ pub(crate) fn sync(object: &mut Value, applied: &Value, request: &Request<'_>) {
     }
     // A trailing line break, as kubectl writes it.
     let text = format!("{last}\n");
-    let Some(Value::Object(annotations)) = object.get_mut("metadata").and_then(|m| m.get_mut("annotations")) else {
+    let Some(Value::Object(annotations)) = object
+        .get_mut("metadata")
+        .and_then(|m| m.get_mut("annotations"))
+    else {
         return;
     };
     annotations.insert(ANNOTATION.to_owned(), Value::from(text));

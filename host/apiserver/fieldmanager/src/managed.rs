@@ -72,7 +72,8 @@ pub(crate) struct Entry {
 impl Entry {
     /// Whether both are entries of one writer. An applier has one entry whatever the version, others one for each version.
     pub(crate) fn is_same_writer(&self, manager: &Manager, api_version: &str) -> bool {
-        self.manager == *manager && (manager.operation == Operation::Apply || self.api_version == api_version)
+        self.manager == *manager
+            && (manager.operation == Operation::Apply || self.api_version == api_version)
     }
 }
 
@@ -124,7 +125,9 @@ impl Managed {
             return None;
         }
         self.entries.sort_by(|l, r| sort_key(l).cmp(&sort_key(r)));
-        Some(Value::Array(self.entries.into_iter().map(print_entry).collect()))
+        Some(Value::Array(
+            self.entries.into_iter().map(print_entry).collect(),
+        ))
     }
 }
 
@@ -161,7 +164,11 @@ fn print_entry(entry: Entry) -> Value {
 const FIELDS_TYPE: &str = "FieldsV1";
 
 /// Text of an entry; absent and null are empty.
-fn text<'a>(index: usize, entry: &'a Value, field: &'static str) -> Result<&'a str, ManagedFieldsError> {
+fn text<'a>(
+    index: usize,
+    entry: &'a Value,
+    field: &'static str,
+) -> Result<&'a str, ManagedFieldsError> {
     match entry.get(field) {
         None | Some(Value::Null) => Ok(""),
         Some(Value::String(text)) => Ok(text),
@@ -174,7 +181,11 @@ fn text<'a>(index: usize, entry: &'a Value, field: &'static str) -> Result<&'a s
 }
 
 fn read_entry(index: usize, entry: &Value) -> Result<Entry, ManagedFieldsError> {
-    let form = |field, expected| ManagedFieldsError::Form { index, field, expected };
+    let form = |field, expected| ManagedFieldsError::Form {
+        index,
+        field,
+        expected,
+    };
     if !entry.is_object() {
         return Err(form("the entry", "an object"));
     }
@@ -196,7 +207,8 @@ fn read_entry(index: usize, entry: &Value) -> Result<Entry, ManagedFieldsError> 
     };
     let set = match entry.get("fieldsV1") {
         None => Set::default(),
-        Some(fields) => Set::from_fields_v1(fields).map_err(|source| ManagedFieldsError::Fields { index, source })?,
+        Some(fields) => Set::from_fields_v1(fields)
+            .map_err(|source| ManagedFieldsError::Fields { index, source })?,
     };
     Ok(Entry {
         manager: Manager {
@@ -214,7 +226,11 @@ fn read_entry(index: usize, entry: &Value) -> Result<Entry, ManagedFieldsError> 
 fn whole_seconds(time: &str) -> Option<String> {
     let parsed: Timestamp = time.parse().ok()?;
     let whole = parsed
-        .round(TimestampRound::new().smallest(Unit::Second).mode(RoundMode::Floor))
+        .round(
+            TimestampRound::new()
+                .smallest(Unit::Second)
+                .mode(RoundMode::Floor),
+        )
         .ok()?;
     Some(whole.to_string())
 }
@@ -267,10 +283,16 @@ pub fn managers(object: &Value) -> Vec<Manager> {
 /// Puts the old times back where times are all that differs between an object and what is to be stored in its place:
 /// a write that changes nothing else must not change these. Call it last, just before that comparison is made.
 pub fn keep_times_if_unchanged(live: &Value, new: &mut Value) {
-    let (Some(Value::Array(old)), Some(Value::Array(fresh))) = (managed_fields(live), managed_fields(new)) else {
+    let (Some(Value::Array(old)), Some(Value::Array(fresh))) =
+        (managed_fields(live), managed_fields(new))
+    else {
         return;
     };
-    let same = old.len() == fresh.len() && old.iter().zip(fresh).all(|(old, fresh)| is_same_but_time(old, fresh));
+    let same = old.len() == fresh.len()
+        && old
+            .iter()
+            .zip(fresh)
+            .all(|(old, fresh)| is_same_but_time(old, fresh));
     if !same || !is_same_but_managed_fields(live, new) {
         return;
     }
@@ -300,5 +322,8 @@ fn is_same_but_managed_fields(old: &Value, new: &Value) -> bool {
 
 fn are_same_but(old: &Map<String, Value>, new: &Map<String, Value>, but: &str) -> bool {
     let count = |map: &Map<String, Value>| map.len() - usize::from(map.contains_key(but));
-    count(old) == count(new) && old.iter().all(|(name, value)| name == but || new.get(name) == Some(value))
+    count(old) == count(new)
+        && old
+            .iter()
+            .all(|(name, value)| name == but || new.get(name) == Some(value))
 }

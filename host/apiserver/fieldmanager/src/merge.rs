@@ -44,10 +44,15 @@ fn non_empty_list(value: Option<&Value>) -> Option<&Vec<Value>> {
     value?.as_array().filter(|list| !list.is_empty())
 }
 
-fn merge_fields(map: &MapType, own: &mut Map<String, Value>, theirs: &Map<String, Value>) -> Result<(), String> {
+fn merge_fields(
+    map: &MapType,
+    own: &mut Map<String, Value>,
+    theirs: &Map<String, Value>,
+) -> Result<(), String> {
     for (name, applied) in theirs {
         match own.get_mut(name) {
-            Some(target) => merge(map.field(name).0, target, applied).map_err(|why| at(&format!(".{name}"), &why))?,
+            Some(target) => merge(map.field(name).0, target, applied)
+                .map_err(|why| at(&format!(".{name}"), &why))?,
             None => {
                 own.insert(name.clone(), applied.clone());
             }
@@ -68,7 +73,10 @@ fn elements(list: &ListType, items: &[Value]) -> Result<Vec<PathElement>, String
     items
         .iter()
         .enumerate()
-        .map(|(index, item)| list.element_of(item).map_err(|why| format!("element {index}: {why}")))
+        .map(|(index, item)| {
+            list.element_of(item)
+                .map_err(|why| format!("element {index}: {why}"))
+        })
         .collect()
 }
 
@@ -95,12 +103,17 @@ fn merge_items(list: &ListType, own: Vec<Value>, theirs: &[Value]) -> Result<Vec
         their_places.entry(element).or_insert(i);
     }
 
-    let mut shared = their_elements.iter().filter(|element| own_places.contains_key(element));
+    let mut shared = their_elements
+        .iter()
+        .filter(|element| own_places.contains_key(element));
     let mut next_shared = shared.next();
     let mut merged: Vec<bool> = vec![false; theirs.len()];
     let mut own_items: Vec<Option<Value>> = own.into_iter().map(Some).collect();
     let mut out = Vec::with_capacity(own_items.len().max(theirs.len()));
-    let take_theirs = |j: usize, own_items: &mut Vec<Option<Value>>, out: &mut Vec<Value>| -> Result<(), String> {
+    let take_theirs = |j: usize,
+                       own_items: &mut Vec<Option<Value>>,
+                       out: &mut Vec<Value>|
+     -> Result<(), String> {
         let (Some(element), Some(applied)) = (their_elements.get(j), theirs.get(j)) else {
             return Ok(());
         };
@@ -111,7 +124,8 @@ fn merge_items(list: &ListType, own: Vec<Value>, theirs: &[Value]) -> Result<Vec
         };
         out.push(match base {
             Some(mut item) => {
-                merge(&list.element, &mut item, applied).map_err(|why| at(&element.to_string(), &why))?;
+                merge(&list.element, &mut item, applied)
+                    .map_err(|why| at(&element.to_string(), &why))?;
                 item
             }
             None => applied.clone(),
@@ -134,7 +148,9 @@ fn merge_items(list: &ListType, own: Vec<Value>, theirs: &[Value]) -> Result<Vec
                 continue;
             }
             // Shared, but another one is due first.
-            (Some(own), Some(_)) if in_theirs.is_some() && next_shared.is_some_and(|next| next != own) => {
+            (Some(own), Some(_))
+                if in_theirs.is_some() && next_shared.is_some_and(|next| next != own) =>
+            {
                 i += 1;
                 continue;
             }
@@ -188,7 +204,8 @@ pub(crate) fn is_contained(ty: &Type, target: &Value, applied: &Value) -> bool {
 }
 
 fn is_subsequence(list: &ListType, own: &[Value], theirs: &[Value]) -> bool {
-    let (Ok(own_elements), Ok(their_elements)) = (elements(list, own), elements(list, theirs)) else {
+    let (Ok(own_elements), Ok(their_elements)) = (elements(list, own), elements(list, theirs))
+    else {
         return false;
     };
     let mut seen = std::collections::BTreeSet::new();
@@ -219,7 +236,10 @@ pub(crate) fn remove(ty: &Type, value: &mut Value, set: &Set) {
         }
         (Shape::List(list), Value::Array(items)) if !list.is_atomic() => {
             items.retain_mut(|item| {
-                let node = list.element_of(item).ok().and_then(|element| set.get(&element));
+                let node = list
+                    .element_of(item)
+                    .ok()
+                    .and_then(|element| set.get(&element));
                 match node {
                     Some(node) if node.member => false,
                     Some(node) => {

@@ -50,7 +50,9 @@ impl PatchError {
 /// Applies a merge patch. The patch must be an object, or it would replace the document.
 pub fn merge_patch(document: &Value, patch: &Value) -> Result<Value, PatchError> {
     if !patch.is_object() {
-        return Err(PatchError::Malformed("a merge patch must be a JSON object".to_owned()));
+        return Err(PatchError::Malformed(
+            "a merge patch must be a JSON object".to_owned(),
+        ));
     }
     let mut out = document.clone();
     json_patch::merge(&mut out, patch);
@@ -65,10 +67,16 @@ pub fn merge_patch(document: &Value, patch: &Value) -> Result<Value, PatchError>
 pub fn json_patch(document: &Value, patch: &Value) -> Result<Value, PatchError> {
     let operations = match patch {
         Value::Array(operations) => operations,
-        _ => return Err(PatchError::Malformed("a JSON patch must be a list of operations".to_owned())),
+        _ => {
+            return Err(PatchError::Malformed(
+                "a JSON patch must be a list of operations".to_owned(),
+            ));
+        }
     };
     if !operations.iter().all(Value::is_object) {
-        return Err(PatchError::Malformed("an operation of a JSON patch must be an object".to_owned()));
+        return Err(PatchError::Malformed(
+            "an operation of a JSON patch must be an object".to_owned(),
+        ));
     }
     if operations.len() > MAX_OPERATIONS {
         return Err(PatchError::TooManyOperations(operations.len()));
@@ -76,7 +84,8 @@ pub fn json_patch(document: &Value, patch: &Value) -> Result<Value, PatchError> 
     let mut out = document.clone();
     let mut copied = 0;
     for (index, operation) in operations.iter().enumerate() {
-        operate(&mut out, operation, &mut copied).map_err(|problem| PatchError::Failed { index, problem })?;
+        operate(&mut out, operation, &mut copied)
+            .map_err(|problem| PatchError::Failed { index, problem })?;
     }
     Ok(out)
 }
@@ -86,12 +95,14 @@ fn operate(document: &mut Value, operation: &Value, copied: &mut usize) -> Resul
     let value = || operation.get("value").cloned().unwrap_or(Value::Null);
     let place = |value: &Value| {
         let depth = path.tokens().count() + depth(value);
-        (depth <= MAX_DEPTH)
-            .then_some(())
-            .ok_or_else(|| format!("{path}: the result is nested more than {MAX_DEPTH} levels deep"))
+        (depth <= MAX_DEPTH).then_some(()).ok_or_else(|| {
+            format!("{path}: the result is nested more than {MAX_DEPTH} levels deep")
+        })
     };
     let is_new_field = || {
-        let parent = path.parent().and_then(|parent| parent.resolve(document).ok());
+        let parent = path
+            .parent()
+            .and_then(|parent| parent.resolve(document).ok());
         parent.is_some_and(Value::is_object) && path.resolve(document).is_err()
     };
     let operation = match operation.get("op").and_then(Value::as_str) {
@@ -128,8 +139,16 @@ fn operate(document: &mut Value, operation: &Value, copied: &mut usize) -> Resul
                     }
                     PatchOperation::Copy(CopyOperation { from, path })
                 }
-                Err(_) if from.parent().and_then(|p| p.resolve(document).ok()).is_some_and(Value::is_object) => {
-                    PatchOperation::Add(AddOperation { path, value: Value::Null })
+                Err(_)
+                    if from
+                        .parent()
+                        .and_then(|p| p.resolve(document).ok())
+                        .is_some_and(Value::is_object) =>
+                {
+                    PatchOperation::Add(AddOperation {
+                        path,
+                        value: Value::Null,
+                    })
                 }
                 Err(problem) => return Err(problem.to_string()),
             }
@@ -142,7 +161,11 @@ fn operate(document: &mut Value, operation: &Value, copied: &mut usize) -> Resul
             PatchOperation::Test(TestOperation { path, value })
         }
         Some(unknown) => return Err(format!("unexpected kind: {unknown}")),
-        None => return Err("the operation needs an op: add, remove, replace, move, copy or test".to_owned()),
+        None => {
+            return Err(
+                "the operation needs an op: add, remove, replace, move, copy or test".to_owned(),
+            );
+        }
     };
     // One by one on a copy: the whole patch fails with any of them.
     json_patch::patch_unsafe(document, &[operation]).map_err(|problem| problem.kind.to_string())
@@ -156,9 +179,14 @@ fn pointer(operation: &Value, field: &str) -> Result<PointerBuf, String> {
     let from_first_slash = match text.find('/') {
         _ if text.is_empty() => "",
         Some(at) => text.get(at..).unwrap_or_default(),
-        None => return Err(format!("{field} {text:?} is no JSON pointer: begin it with a slash")),
+        None => {
+            return Err(format!(
+                "{field} {text:?} is no JSON pointer: begin it with a slash"
+            ));
+        }
     };
-    PointerBuf::parse(from_first_slash).map_err(|problem| format!("{field} {text:?} is no JSON pointer: {problem}"))
+    PointerBuf::parse(from_first_slash)
+        .map_err(|problem| format!("{field} {text:?} is no JSON pointer: {problem}"))
 }
 
 fn depth(value: &Value) -> usize {

@@ -198,7 +198,10 @@ impl Set {
     }
 
     pub(crate) fn get(&self, element: &PathElement) -> Option<&Node> {
-        let at = self.nodes.binary_search_by(|(own, _)| own.cmp(element)).ok()?;
+        let at = self
+            .nodes
+            .binary_search_by(|(own, _)| own.cmp(element))
+            .ok()?;
         self.nodes.get(at).map(|(_, node)| node)
     }
 
@@ -244,7 +247,14 @@ mod tests {
 
     #[test]
     fn removal_in_place_is_difference() {
-        let set = |paths: &[&[&str]]| Set::of(&paths.iter().map(|path| FieldPath::of(path)).collect::<Vec<_>>());
+        let set = |paths: &[&[&str]]| {
+            Set::of(
+                &paths
+                    .iter()
+                    .map(|path| FieldPath::of(path))
+                    .collect::<Vec<_>>(),
+            )
+        };
         let own = set(&[&["a"], &["a", "b"], &["a", "c", "d"], &["e"]]);
         for other in [
             set(&[]),

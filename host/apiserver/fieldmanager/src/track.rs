@@ -173,7 +173,11 @@ fn type_below<'a>(ty: &'a Type, element: &PathElement, node: &Node) -> Option<&'
     }
     match (ty.shape(None), element) {
         // Deduced types say nothing about what is atomic.
-        (Shape::Map(map), _) if map.fields.is_empty() && matches!(map.rest, Some(Type::Deduced)) => None,
+        (Shape::Map(map), _)
+            if map.fields.is_empty() && matches!(map.rest, Some(Type::Deduced)) =>
+        {
+            None
+        }
         (Shape::Map(map), PathElement::Field(name)) => map.fields.get(name).or(map.rest.as_ref()),
         (Shape::List(list), _) => Some(&list.element),
         _ => None,

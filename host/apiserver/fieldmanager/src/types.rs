@@ -183,16 +183,25 @@ impl ListType {
             ListRelation::Keyed(keys) => keys,
             _ => {
                 return match item {
-                    Value::Object(_) => Err("associative list without keys has an element that's a map type".to_owned()),
-                    Value::Array(_) => Err("not supported: associative list with lists as elements".to_owned()),
-                    Value::Null => Err("associative list without keys has an element that's an explicit null".to_owned()),
+                    Value::Object(_) => Err(
+                        "associative list without keys has an element that's a map type".to_owned(),
+                    ),
+                    Value::Array(_) => {
+                        Err("not supported: associative list with lists as elements".to_owned())
+                    }
+                    Value::Null => Err(
+                        "associative list without keys has an element that's an explicit null"
+                            .to_owned(),
+                    ),
                     scalar => Ok(PathElement::Value(scalar.clone())),
                 };
             }
         };
         let fields = match item {
             Value::Object(fields) => fields,
-            Value::Null => return Err("associative list with keys may not have a null element".to_owned()),
+            Value::Null => {
+                return Err("associative list with keys may not have a null element".to_owned());
+            }
             _ => return Err("associative list with keys may not have non-map elements".to_owned()),
         };
         let found: Vec<(String, Value)> = keys
@@ -253,7 +262,12 @@ fn convert_map(schema: &Value, preserve: bool) -> MapType {
     let fields: BTreeMap<String, Type> = properties
         .into_iter()
         .flatten()
-        .map(|(name, schema)| (name.clone(), Type::Atom(Arc::new(convert(schema, preserve)))))
+        .map(|(name, schema)| {
+            (
+                name.clone(),
+                Type::Atom(Arc::new(convert(schema, preserve))),
+            )
+        })
         .collect();
     let rest = match schema.get("additionalProperties") {
         Some(Value::Bool(allowed)) => allowed.then_some(Type::Deduced),
@@ -292,7 +306,9 @@ fn convert_list(schema: &Value, preserve: bool) -> ListType {
     };
     ListType {
         relation,
-        element: items.map_or(Type::Opaque, |items| Type::Atom(Arc::new(convert(items, preserve)))),
+        element: items.map_or(Type::Opaque, |items| {
+            Type::Atom(Arc::new(convert(items, preserve)))
+        }),
     }
 }
 
@@ -306,7 +322,8 @@ fn declare_resource(map: &mut MapType) {
     };
     map.fields.insert("apiVersion".to_owned(), text());
     map.fields.insert("kind".to_owned(), text());
-    map.fields.insert("metadata".to_owned(), OBJECT_META.clone());
+    map.fields
+        .insert("metadata".to_owned(), OBJECT_META.clone());
 }
 
 /// ObjectMeta of meta/v1 as the API server types it.

@@ -32,20 +32,32 @@ const OLD_UPDATES: &str = "ancient-changes";
 /// What the write changed or added belongs to the writer from now on and to nobody else; what it removed belongs to nobody.
 /// managedFields that the client sent count where they are readable: `[]` and `[{}]` reset them, absent, null or unreadable
 /// ones leave the live object's in force, as all do on a subresource. An object without managedFields stays without.
-pub fn update(live: Option<&Value>, mut new: Value, request: &Request<'_>) -> Result<Value, UpdateError> {
+pub fn update(
+    live: Option<&Value>,
+    mut new: Value,
+    request: &Request<'_>,
+) -> Result<Value, UpdateError> {
     if !new.is_object() {
         return Err(UpdateError::NotAnObject(form(&new)));
     }
     let sent = take_managed_fields(&mut new);
     let mut managed = in_force(live, sent.as_ref(), request);
     let is_create = live.is_none_or(|live| {
-        let uid = live.get("metadata").and_then(|metadata| metadata.get("uid"));
+        let uid = live
+            .get("metadata")
+            .and_then(|metadata| metadata.get("uid"));
         uid.and_then(Value::as_str).unwrap_or_default().is_empty()
     });
     if is_create || !managed.entries.is_empty() {
         let nothing = Value::Object(Map::new());
         let writer = request.writer(Operation::Update);
-        track_update(&mut managed, live.unwrap_or(&nothing), &new, writer, request);
+        track_update(
+            &mut managed,
+            live.unwrap_or(&nothing),
+            &new,
+            writer,
+            request,
+        );
     }
     set_managed_fields(&mut new, managed);
     Ok(new)
@@ -99,7 +111,12 @@ pub(crate) fn track_update(
     let changes = Comparison::of(&request.types.root, old, new).without(&ignored);
     take_from_others(managed, old, new, &changes, None, request);
 
-    let taken = untracked_stripped(changes.modified.union(&changes.added).recursive_difference(&ignored));
+    let taken = untracked_stripped(
+        changes
+            .modified
+            .union(&changes.added)
+            .recursive_difference(&ignored),
+    );
     if !taken.is_empty() {
         let before = managed.take(&writer, request.api_version);
         managed.put(Entry {
@@ -158,8 +175,16 @@ pub(crate) struct AtVersions<'a> {
 }
 
 impl<'a> AtVersions<'a> {
-    pub(crate) fn new(old: &'a Value, new: &'a Value, changes: &Comparison, request: &'a Request<'a>) -> Self {
-        let own = (changes.modified.union(&changes.added), changes.removed.clone());
+    pub(crate) fn new(
+        old: &'a Value,
+        new: &'a Value,
+        changes: &Comparison,
+        request: &'a Request<'a>,
+    ) -> Self {
+        let own = (
+            changes.modified.union(&changes.added),
+            changes.removed.clone(),
+        );
         Self {
             old,
             new,
@@ -171,11 +196,16 @@ impl<'a> AtVersions<'a> {
 
     /// What was changed or added, and what was removed; none at a version that is no more.
     pub(crate) fn changed(&mut self, api_version: &str) -> Option<&(Set, Set)> {
-        let at = match self.known.iter().position(|(version, _)| version == api_version) {
+        let at = match self
+            .known
+            .iter()
+            .position(|(version, _)| version == api_version)
+        {
             Some(at) => at,
             None => {
                 let types = self.request.types_at(api_version)?;
-                let changes = Comparison::of(&types.root, self.old, self.new).without(&self.ignored);
+                let changes =
+                    Comparison::of(&types.root, self.old, self.new).without(&self.ignored);
                 let changed = (changes.modified.union(&changes.added), changes.removed);
                 self.known.push((api_version.to_owned(), changed));
                 self.known.len() - 1
@@ -215,7 +245,13 @@ fn cap(managed: &mut Managed) {
         .entries
         .iter()
         .filter(|entry| entry.manager.operation == Operation::Update)
-        .map(|entry| (entry.time.clone(), entry.manager.clone(), entry.api_version.clone()))
+        .map(|entry| {
+            (
+                entry.time.clone(),
+                entry.manager.clone(),
+                entry.api_version.clone(),
+            )
+        })
         .collect();
     if updaters.len() <= MAX_UPDATERS {
         return;

@@ -12,9 +12,7 @@ pub(crate) fn equal(left: &Value, right: &Value) -> bool {
             l.len() == r.len() && l.iter().zip(r).all(|(l, r)| equal(l, r))
         }
         (Value::Object(l), Value::Object(r)) => {
-            l.len() == r.len()
-                && l.iter()
-                    .all(|(k, l)| r.get(k).is_some_and(|r| equal(l, r)))
+            l.len() == r.len() && l.iter().all(|(k, l)| r.get(k).is_some_and(|r| equal(l, r)))
         }
         _ => left == right,
     }
@@ -94,9 +92,11 @@ fn float(number: &Number) -> f64 {
 fn compare_mixed(integer: i128, float: f64) -> Ordering {
     let whole = float.trunc();
     // The cast saturates, so a float out of range still lands on its side.
-    integer
-        .cmp(&(whole as i128))
-        .then_with(|| 0.0_f64.partial_cmp(&(float - whole)).unwrap_or(Ordering::Equal))
+    integer.cmp(&(whole as i128)).then_with(|| {
+        0.0_f64
+            .partial_cmp(&(float - whole))
+            .unwrap_or(Ordering::Equal)
+    })
 }
 
 #[cfg(test)]
@@ -113,7 +113,11 @@ mod tests {
             (json!(1), json!(1.0), Equal),
             (json!(1.5), json!(1), Greater),
             (json!(-1.5), json!(-1), Less),
-            (json!(9007199254740993_i64), json!(9007199254740992.0), Greater),
+            (
+                json!(9007199254740993_i64),
+                json!(9007199254740992.0),
+                Greater,
+            ),
             (json!(u64::MAX), json!(i64::MAX), Greater),
             (json!(1e300), json!(u64::MAX), Greater),
             (json!(-1e300), json!(i64::MIN), Less),

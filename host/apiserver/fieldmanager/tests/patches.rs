@@ -19,35 +19,91 @@ fn patched(operations: Value) -> Result<(Value, Value), u16> {
 #[test]
 fn operations_do_what_they_say() {
     for (operation, data) in [
-        (json!({"op": "add", "path": "/data/new", "value": "n"}), json!({"k": "1", "j": "2", "new": "n"})),
-        (json!({"op": "replace", "path": "/data/k", "value": "r"}), json!({"k": "r", "j": "2"})),
-        (json!({"op": "remove", "path": "/data/j"}), json!({"k": "1"})),
-        (json!({"op": "move", "from": "/data/k", "path": "/data/m"}), json!({"j": "2", "m": "1"})),
-        (json!({"op": "copy", "from": "/data/k", "path": "/data/c"}), json!({"k": "1", "j": "2", "c": "1"})),
-        (json!({"op": "test", "path": "/data/k", "value": "1"}), json!({"k": "1", "j": "2"})),
+        (
+            json!({"op": "add", "path": "/data/new", "value": "n"}),
+            json!({"k": "1", "j": "2", "new": "n"}),
+        ),
+        (
+            json!({"op": "replace", "path": "/data/k", "value": "r"}),
+            json!({"k": "r", "j": "2"}),
+        ),
+        (
+            json!({"op": "remove", "path": "/data/j"}),
+            json!({"k": "1"}),
+        ),
+        (
+            json!({"op": "move", "from": "/data/k", "path": "/data/m"}),
+            json!({"j": "2", "m": "1"}),
+        ),
+        (
+            json!({"op": "copy", "from": "/data/k", "path": "/data/c"}),
+            json!({"k": "1", "j": "2", "c": "1"}),
+        ),
+        (
+            json!({"op": "test", "path": "/data/k", "value": "1"}),
+            json!({"k": "1", "j": "2"}),
+        ),
         // The liberties of Kubernetes.
-        (json!({"op": "replace", "path": "/data/none", "value": "x"}), json!({"k": "1", "j": "2", "none": "x"})),
-        (json!({"op": "test", "path": "/data/none", "value": null}), json!({"k": "1", "j": "2"})),
-        (json!({"op": "test", "path": "/data/none"}), json!({"k": "1", "j": "2"})),
-        (json!({"op": "add", "path": "/data/q"}), json!({"k": "1", "j": "2", "q": null})),
-        (json!({"op": "copy", "from": "/data/none", "path": "/data/q"}), json!({"k": "1", "j": "2", "q": null})),
-        (json!({"op": "replace", "path": "data/k", "value": "x"}), json!({"k": "1", "j": "2"})),
+        (
+            json!({"op": "replace", "path": "/data/none", "value": "x"}),
+            json!({"k": "1", "j": "2", "none": "x"}),
+        ),
+        (
+            json!({"op": "test", "path": "/data/none", "value": null}),
+            json!({"k": "1", "j": "2"}),
+        ),
+        (
+            json!({"op": "test", "path": "/data/none"}),
+            json!({"k": "1", "j": "2"}),
+        ),
+        (
+            json!({"op": "add", "path": "/data/q"}),
+            json!({"k": "1", "j": "2", "q": null}),
+        ),
+        (
+            json!({"op": "copy", "from": "/data/none", "path": "/data/q"}),
+            json!({"k": "1", "j": "2", "q": null}),
+        ),
+        (
+            json!({"op": "replace", "path": "data/k", "value": "x"}),
+            json!({"k": "1", "j": "2"}),
+        ),
     ] {
-        assert_eq!(patched(json!([operation])), Ok((data, json!([1, 2]))), "{operation}");
+        assert_eq!(
+            patched(json!([operation])),
+            Ok((data, json!([1, 2]))),
+            "{operation}"
+        );
     }
     for (operation, list) in [
-        (json!({"op": "add", "path": "/list/-", "value": 3}), json!([1, 2, 3])),
-        (json!({"op": "add", "path": "/list/0", "value": 3}), json!([3, 1, 2])),
+        (
+            json!({"op": "add", "path": "/list/-", "value": 3}),
+            json!([1, 2, 3]),
+        ),
+        (
+            json!({"op": "add", "path": "/list/0", "value": 3}),
+            json!([3, 1, 2]),
+        ),
         (json!({"op": "remove", "path": "/list/0"}), json!([2])),
     ] {
-        assert_eq!(patched(json!([operation])), Ok((document()["data"].clone(), list)), "{operation}");
+        assert_eq!(
+            patched(json!([operation])),
+            Ok((document()["data"].clone(), list)),
+            "{operation}"
+        );
     }
     let escaped = json_patch(
         &document(),
         &json!([{"op": "replace", "path": "/metadata/annotations/example.com~1a", "value": "c"}]),
     );
-    assert_eq!(escaped.unwrap()["metadata"]["annotations"]["example.com/a"], "c");
-    let whole = json_patch(&document(), &json!([{"op": "replace", "path": "", "value": {"data": {}}}]));
+    assert_eq!(
+        escaped.unwrap()["metadata"]["annotations"]["example.com/a"],
+        "c"
+    );
+    let whole = json_patch(
+        &document(),
+        &json!([{"op": "replace", "path": "", "value": {"data": {}}}]),
+    );
     assert_eq!(whole, Ok(json!({"data": {}})));
     assert_eq!(json_patch(&document(), &json!([])), Ok(document()));
 }
@@ -55,32 +111,68 @@ fn operations_do_what_they_say() {
 #[test]
 fn what_cannot_be_done_is_refused() {
     for (operations, code) in [
-        (json!([{"op": "test", "path": "/data/k", "value": "zzz"}]), 422),
-        (json!([{"op": "test", "path": "/data/none", "value": "x"}]), 422),
+        (
+            json!([{"op": "test", "path": "/data/k", "value": "zzz"}]),
+            422,
+        ),
+        (
+            json!([{"op": "test", "path": "/data/none", "value": "x"}]),
+            422,
+        ),
         (json!([{"op": "remove", "path": "/data/none"}]), 422),
-        (json!([{"op": "move", "from": "/data/none", "path": "/data/x"}]), 422),
-        (json!([{"op": "replace", "path": "/nope/none", "value": "x"}]), 422),
-        (json!([{"op": "add", "path": "/nope/none", "value": "x"}]), 422),
-        (json!([{"op": "copy", "from": "/nope/none", "path": "/data/x"}]), 422),
+        (
+            json!([{"op": "move", "from": "/data/none", "path": "/data/x"}]),
+            422,
+        ),
+        (
+            json!([{"op": "replace", "path": "/nope/none", "value": "x"}]),
+            422,
+        ),
+        (
+            json!([{"op": "add", "path": "/nope/none", "value": "x"}]),
+            422,
+        ),
+        (
+            json!([{"op": "copy", "from": "/nope/none", "path": "/data/x"}]),
+            422,
+        ),
         (json!([{"op": "copy", "path": "/data/x"}]), 422),
-        (json!([{"op": "move", "from": "/data", "path": "/data/x"}]), 422),
+        (
+            json!([{"op": "move", "from": "/data", "path": "/data/x"}]),
+            422,
+        ),
         (json!([{"op": "add", "path": "/list/7", "value": 3}]), 422),
         (json!([{"op": "add", "path": "word", "value": 3}]), 422),
         (json!([{"op": "add", "path": "/data/~2", "value": 3}]), 422),
-        (json!([{"op": "frobnicate", "path": "/data/k", "value": "x"}]), 422),
+        (
+            json!([{"op": "frobnicate", "path": "/data/k", "value": "x"}]),
+            422,
+        ),
         (json!([{"path": "/data/k", "value": "x"}]), 422),
         (json!([{"op": "add", "value": "x"}]), 422),
         (json!([{"op": "add", "path": 5, "value": "x"}]), 422),
-        (json!([{"op": "remove", "path": "/data/k"}, {"op": "test", "path": "/data/j", "value": "zzz"}]), 422),
+        (
+            json!([{"op": "remove", "path": "/data/k"}, {"op": "test", "path": "/data/j", "value": "zzz"}]),
+            422,
+        ),
         (json!({"op": "add", "path": "/data/q", "value": "x"}), 400),
         (json!(["x"]), 400),
         (json!(null), 400),
-        (json!(vec![json!({"op": "test", "path": "/kind", "value": "ConfigMap"}); 10_001]), 413),
+        (
+            json!(vec![
+                json!({"op": "test", "path": "/kind", "value": "ConfigMap"});
+                10_001
+            ]),
+            413,
+        ),
     ] {
         let shown: String = operations.to_string().chars().take(100).collect();
         assert_eq!(patched(operations), Err(code), "{shown}");
     }
-    let most = json!(vec![json!({"op": "test", "path": "/kind", "value": "ConfigMap"}); 10_000]);
+    let most = json!(vec![
+        json!({"op": "test", "path": "/kind", "value": "ConfigMap"});
+        10_000
+    ]);
     assert_eq!(json_patch(&document(), &most), Ok(document()));
 }
 
@@ -89,16 +181,30 @@ fn a_patch_cannot_grow_the_document_without_bounds() {
     let double = json!({"op": "copy", "from": "/data", "path": "/data/x"});
     let error = json_patch(&document(), &json!(vec![double; 10_000])).unwrap_err();
     assert_eq!(error.code(), 422);
-    assert!(matches!(error, PatchError::Failed { index: 1..100, .. }), "{error}");
+    assert!(
+        matches!(error, PatchError::Failed { index: 1..100, .. }),
+        "{error}"
+    );
 
     let text = "x".repeat(100_000);
     let mut operations = vec![json!({"op": "add", "path": "/data/k", "value": text})];
-    operations.extend((0..1000).map(|i| json!({"op": "copy", "from": "/data/k", "path": format!("/data/c{i}")})));
+    operations.extend(
+        (0..1000).map(|i| json!({"op": "copy", "from": "/data/k", "path": format!("/data/c{i}")})),
+    );
     let error = json_patch(&document(), &json!(operations)).unwrap_err();
-    assert!(matches!(error, PatchError::Failed { index: 32, .. }), "{error}");
+    assert!(
+        matches!(error, PatchError::Failed { index: 32, .. }),
+        "{error}"
+    );
 
-    let deeper = json!({"op": "move", "from": "/data/k", "path": format!("/data{}", "/k".repeat(200))});
-    assert_eq!(json_patch(&document(), &json!([deeper])).unwrap_err().code(), 422);
+    let deeper =
+        json!({"op": "move", "from": "/data/k", "path": format!("/data{}", "/k".repeat(200))});
+    assert_eq!(
+        json_patch(&document(), &json!([deeper]))
+            .unwrap_err()
+            .code(),
+        422
+    );
 }
 
 #[test]
@@ -106,16 +212,33 @@ fn merge_patches_merge() {
     for (patch, data) in [
         (json!({}), json!({"k": "1", "j": "2"})),
         (json!({"data": {"k": "1"}}), json!({"k": "1", "j": "2"})),
-        (json!({"data": {"n": "3"}}), json!({"k": "1", "j": "2", "n": "3"})),
-        (json!({"data": {"j": null, "none": null}}), json!({"k": "1"})),
+        (
+            json!({"data": {"n": "3"}}),
+            json!({"k": "1", "j": "2", "n": "3"}),
+        ),
+        (
+            json!({"data": {"j": null, "none": null}}),
+            json!({"k": "1"}),
+        ),
         (json!({"data": null}), Value::Null),
         (json!({"data": {}}), json!({"k": "1", "j": "2"})),
         (json!({"data": [1]}), json!([1])),
-        (json!({"data": {"k": {"a": 1, "b": null}}}), json!({"k": {"a": 1}, "j": "2"})),
+        (
+            json!({"data": {"k": {"a": 1, "b": null}}}),
+            json!({"k": {"a": 1}, "j": "2"}),
+        ),
     ] {
-        assert_eq!(merge_patch(&document(), &patch).unwrap()["data"], data, "{patch}");
+        assert_eq!(
+            merge_patch(&document(), &patch).unwrap()["data"],
+            data,
+            "{patch}"
+        );
     }
     for patch in [json!([1]), json!("x"), json!(null), json!(5)] {
-        assert_eq!(merge_patch(&document(), &patch).unwrap_err().code(), 400, "{patch}");
+        assert_eq!(
+            merge_patch(&document(), &patch).unwrap_err().code(),
+            400,
+            "{patch}"
+        );
     }
 }

@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 use rdd_apiserver_fieldmanager::{
-    Request, Set, TypeTree, apply, json_patch, keep_times_if_unchanged, managers, merge_patch, strip_managed_fields, update,
+    Request, Set, TypeTree, apply, json_patch, keep_times_if_unchanged, managers, merge_patch,
+    strip_managed_fields, update,
 };
 use serde_json::{Map, Value, json};
 
@@ -11,12 +12,49 @@ use crate::world::{V1, schema};
 /// Any JSON, with the words of managedFields and of the schema among its keys and texts.
 fn json() -> impl Strategy<Value = Value> {
     let word = prop_oneof![
-        Just("f:spec"), Just("f:set"), Just("f:list"), Just("f:a"), Just("k:{\"name\":\"x\"}"), Just("k:{}"), Just("k:["),
-        Just("v:\"a\""), Just("v:{\"a\":[1]}"), Just("v:"), Just("i:0"), Just("i:x"), Just("."), Just("x:1"), Just("é:"), Just(""),
-        Just("manager"), Just("operation"), Just("apiVersion"), Just("fieldsType"), Just("FieldsV1"), Just("fieldsV1"), Just("time"),
-        Just("Apply"), Just("Update"), Just("example.com/v1"), Just("2026-01-01T00:00:00Z"), Just("-009999-01-01T00:00:00Z"),
-        Just("spec"), Just("status"), Just("set"), Just("list"), Just("two"), Just("map"), Just("obj"), Just("open"), Just("name"),
-        Just("metadata"), Just("managedFields"), Just("labels"), Just("finalizers"), Just("ownerReferences"), Just("uid"),
+        Just("f:spec"),
+        Just("f:set"),
+        Just("f:list"),
+        Just("f:a"),
+        Just("k:{\"name\":\"x\"}"),
+        Just("k:{}"),
+        Just("k:["),
+        Just("v:\"a\""),
+        Just("v:{\"a\":[1]}"),
+        Just("v:"),
+        Just("i:0"),
+        Just("i:x"),
+        Just("."),
+        Just("x:1"),
+        Just("é:"),
+        Just(""),
+        Just("manager"),
+        Just("operation"),
+        Just("apiVersion"),
+        Just("fieldsType"),
+        Just("FieldsV1"),
+        Just("fieldsV1"),
+        Just("time"),
+        Just("Apply"),
+        Just("Update"),
+        Just("example.com/v1"),
+        Just("2026-01-01T00:00:00Z"),
+        Just("-009999-01-01T00:00:00Z"),
+        Just("spec"),
+        Just("status"),
+        Just("set"),
+        Just("list"),
+        Just("two"),
+        Just("map"),
+        Just("obj"),
+        Just("open"),
+        Just("name"),
+        Just("metadata"),
+        Just("managedFields"),
+        Just("labels"),
+        Just("finalizers"),
+        Just("ownerReferences"),
+        Just("uid"),
     ]
     .prop_map(str::to_owned);
     let leaf = prop_oneof![
@@ -42,7 +80,10 @@ fn managed_fields() -> impl Strategy<Value = Value> {
             json!({"manager": manager, "operation": operation, "apiVersion": V1, "fieldsType": "FieldsV1", "fieldsV1": fields})
         },
     );
-    prop_oneof![json(), prop::collection::vec(entry, 0..4).prop_map(Value::from)]
+    prop_oneof![
+        json(),
+        prop::collection::vec(entry, 0..4).prop_map(Value::from)
+    ]
 }
 
 fn object() -> impl Strategy<Value = Value> {

@@ -15,35 +15,49 @@ fn name() -> impl Strategy<Value = &'static str> {
 }
 
 fn map_of(value: impl Strategy<Value = Value>) -> impl Strategy<Value = Value> {
-    prop::collection::btree_map(name(), value, 0..4)
-        .prop_map(|fields| Value::Object(fields.into_iter().map(|(k, v)| (k.to_owned(), v)).collect()))
+    prop::collection::btree_map(name(), value, 0..4).prop_map(|fields| {
+        Value::Object(fields.into_iter().map(|(k, v)| (k.to_owned(), v)).collect())
+    })
 }
 
 fn items() -> impl Strategy<Value = Value> {
-    (prop::collection::btree_map(name(), prop::option::of(text()), 1..4), any::<bool>()).prop_map(|(items, backwards)| {
-        let mut items: Vec<Value> = items
-            .into_iter()
-            .map(|(name, value)| match value {
-                Some(value) => json!({"name": name, "value": value}),
-                None => json!({ "name": name }),
-            })
-            .collect();
-        if backwards {
-            items.reverse();
-        }
-        Value::from(items)
-    })
+    (
+        prop::collection::btree_map(name(), prop::option::of(text()), 1..4),
+        any::<bool>(),
+    )
+        .prop_map(|(items, backwards)| {
+            let mut items: Vec<Value> = items
+                .into_iter()
+                .map(|(name, value)| match value {
+                    Some(value) => json!({"name": name, "value": value}),
+                    None => json!({ "name": name }),
+                })
+                .collect();
+            if backwards {
+                items.reverse();
+            }
+            Value::from(items)
+        })
 }
 
 /// Valid specs with every kind of field; but no empty `set` or `map` list, for these are in no set and so are nobody's.
 fn spec() -> impl Strategy<Value = Value> {
-    let names = |least: usize| prop::collection::btree_set(name(), least..4).prop_map(|names| json!(names));
+    let names =
+        |least: usize| prop::collection::btree_set(name(), least..4).prop_map(|names| json!(names));
     let x_y = map_of(text()).prop_map(|map| {
         let fields = map.as_object().cloned().unwrap_or_default();
-        Value::Object(fields.into_iter().zip(["x", "y"]).map(|((_, v), k)| (k.to_owned(), v)).collect())
+        Value::Object(
+            fields
+                .into_iter()
+                .zip(["x", "y"])
+                .map(|((_, v), k)| (k.to_owned(), v))
+                .collect(),
+        )
     });
     let open = map_of(prop_oneof![text(), map_of(text()), names(0)]);
-    let of = |names: &'static [&'static str], value: BoxedStrategy<Value>| (prop::sample::select(names), value);
+    let of = |names: &'static [&'static str], value: BoxedStrategy<Value>| {
+        (prop::sample::select(names), value)
+    };
     let field = prop_oneof![
         of(&["a", "b", "deflt"], text().boxed()),
         of(&["obj"], x_y.boxed()),
@@ -52,15 +66,27 @@ fn spec() -> impl Strategy<Value = Value> {
         of(&["set"], names(1).boxed()),
         of(&["plain", "atomic"], names(0).boxed()),
         of(&["list", "two"], items().boxed()),
-        of(&["nullable"], prop_oneof![text(), Just(Value::Null)].boxed()),
+        of(
+            &["nullable"],
+            prop_oneof![text(), Just(Value::Null)].boxed()
+        ),
     ];
     prop::collection::vec(field, 0..6).prop_map(|fields| {
-        Value::Object(fields.into_iter().map(|(k, v)| (k.to_owned(), v)).collect::<Map<_, _>>())
+        Value::Object(
+            fields
+                .into_iter()
+                .map(|(k, v)| (k.to_owned(), v))
+                .collect::<Map<_, _>>(),
+        )
     })
 }
 
 fn step() -> impl Strategy<Value = (&'static str, u8, Value)> {
-    (prop_oneof![Just("one"), Just("two"), Just("three")], 0_u8..3, spec())
+    (
+        prop_oneof![Just("one"), Just("two"), Just("three")],
+        0_u8..3,
+        spec(),
+    )
 }
 
 fn play(w: &mut World, steps: &[(&'static str, u8, Value)]) {
@@ -88,7 +114,10 @@ fn exists(value: &Value, path: &[PathElement]) -> bool {
         PathElement::Key(keys) => value.as_array().is_some_and(|items| {
             items
                 .iter()
-                .filter(|item| keys.iter().all(|(name, key)| item.get(name).unwrap_or(&json!("TCP")) == key))
+                .filter(|item| {
+                    keys.iter()
+                        .all(|(name, key)| item.get(name).unwrap_or(&json!("TCP")) == key)
+                })
                 .any(|item| exists(item, rest))
         }),
         PathElement::Index(_) => false,
@@ -96,7 +125,11 @@ fn exists(value: &Value, path: &[PathElement]) -> bool {
 }
 
 fn owned(w: &World) -> Vec<(String, Set)> {
-    let entries = w.live()["metadata"].get("managedFields").and_then(Value::as_array).cloned().unwrap_or_default();
+    let entries = w.live()["metadata"]
+        .get("managedFields")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default();
     entries
         .iter()
         .map(|entry| {
@@ -238,6 +271,8 @@ fn prefixed(items: &Value, prefix: &str) -> Value {
 }
 
 fn without_nulls(mut spec: Value) -> Value {
-    spec.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+    spec.as_object_mut()
+        .unwrap()
+        .retain(|_, value| !value.is_null());
     spec
 }

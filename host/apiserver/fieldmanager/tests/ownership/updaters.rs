@@ -14,7 +14,9 @@ fn an_update_takes_what_it_changes() {
     });
     assert_eq!(
         w.owners(),
-        [r#"c Update {"f:data":{".":{},"f:k":{}},"f:metadata":{"f:annotations":{".":{},"f:p":{}},"f:labels":{".":{},"f:x":{}}}}"#]
+        [
+            r#"c Update {"f:data":{".":{},"f:k":{}},"f:metadata":{"f:annotations":{".":{},"f:p":{}},"f:labels":{".":{},"f:x":{}}}}"#
+        ]
     );
     let replace = |w: &mut World, data: Value| {
         w.update("u", |new| {
@@ -26,7 +28,10 @@ fn an_update_takes_what_it_changes() {
     replace(&mut w, json!({"k": "1", "j": "2"}));
     assert_eq!(
         w.owners(),
-        [r#"c Update {"f:data":{".":{},"f:k":{}}}"#, r#"u Update {"f:data":{"f:j":{}}}"#],
+        [
+            r#"c Update {"f:data":{".":{},"f:k":{}}}"#,
+            r#"u Update {"f:data":{"f:j":{}}}"#
+        ],
         "what nobody sent any more belongs to nobody"
     );
     replace(&mut w, json!({"j": "2"}));
@@ -40,7 +45,13 @@ fn an_update_takes_what_it_changes() {
         r#"st Update {"f:data":{"f:s":{}},"f:metadata":{"f:labels":{".":{},"f:l":{}}}}"#
     );
     replace(&mut w, json!({"j": "3"}));
-    assert_eq!(w.owners(), [r#"c Update {"f:data":{}}"#, r#"u Update {"f:data":{"f:j":{}}}"#]);
+    assert_eq!(
+        w.owners(),
+        [
+            r#"c Update {"f:data":{}}"#,
+            r#"u Update {"f:data":{"f:j":{}}}"#
+        ]
+    );
     assert_eq!(w.time_of("u"), Some(w.time()));
 }
 
@@ -53,7 +64,10 @@ fn an_update_that_changes_nothing_changes_nothing() {
     assert_eq!(*w.live(), before);
     // The same number in another notation is the same number.
     w.update("d", |new| new["spec"]["n"] = json!(1.0));
-    assert_eq!(w.owners(), [r#"c Update {"f:spec":{".":{},"f:a":{},"f:n":{}}}"#]);
+    assert_eq!(
+        w.owners(),
+        [r#"c Update {"f:spec":{".":{},"f:a":{},"f:n":{}}}"#]
+    );
     // What the manager owns already stays its own, and its time moves with a change.
     w.update("c", |new| new["spec"]["a"] = json!("2"));
     assert_eq!(w.owners().len(), 1);
@@ -75,7 +89,8 @@ fn managed_fields_can_be_cleared_and_come_back_with_an_apply() {
         assert!(w.owners().is_empty());
     }
     w.update("u", |new| new["metadata"]["managedFields"] = json!([{}]));
-    w.apply_with("ap", json!({"data": {"j": "3", "new": "1"}}), false).unwrap();
+    w.apply_with("ap", json!({"data": {"j": "3", "new": "1"}}), false)
+        .unwrap();
     assert_eq!(
         w.owners(),
         [
@@ -83,7 +98,9 @@ fn managed_fields_can_be_cleared_and_come_back_with_an_apply() {
             r#"before-first-apply Update {"f:data":{".":{},"f:j":{}}}"#
         ]
     );
-    let error = w.apply_with("ap", json!({"data": {"j": "4"}}), false).unwrap_err();
+    let error = w
+        .apply_with("ap", json!({"data": {"j": "4"}}), false)
+        .unwrap_err();
     assert_eq!(
         error.to_string(),
         r#"Apply failed with 1 conflict: conflict with "before-first-apply" using v1: .data.j"#
@@ -131,7 +148,11 @@ fn managed_fields_that_a_client_sends_count_if_they_can_be_read() {
 #[test]
 fn updaters_and_appliers_take_from_each_other() {
     let mut w = World::new();
-    w.apply("ap", json!({"a": "1", "set": ["x"], "list": [{"name": "i", "value": "1"}]})).unwrap();
+    w.apply(
+        "ap",
+        json!({"a": "1", "set": ["x"], "list": [{"name": "i", "value": "1"}]}),
+    )
+    .unwrap();
     w.update("u", |new| {
         new["spec"]["a"] = json!("2");
         new["spec"]["set"] = json!(["x", "y"]);
@@ -144,7 +165,10 @@ fn updaters_and_appliers_take_from_each_other() {
             r#"u Update {"f:spec":{"f:a":{},"f:list":{"k:{\"name\":\"i\"}":{"f:value":{}}},"f:set":{"v:\"y\"":{}}}}"#
         ]
     );
-    let (causes, message) = w.conflict("ap", json!({"a": "1", "set": ["x"], "list": [{"name": "i", "value": "1"}]}));
+    let (causes, message) = w.conflict(
+        "ap",
+        json!({"a": "1", "set": ["x"], "list": [{"name": "i", "value": "1"}]}),
+    );
     assert_eq!(causes, ["u: .spec.a", r#"u: .spec.list[name="i"].value"#]);
     assert_eq!(
         message,
@@ -164,7 +188,12 @@ fn status_updates_have_an_entry_of_their_own() {
         new["status"] = json!({"phase": "ignored"});
     });
     assert_eq!(w.owners(), [r#"c Update {"f:spec":{".":{},"f:a":{}}}"#]);
-    w.live.as_mut().unwrap().as_object_mut().unwrap().remove("status");
+    w.live
+        .as_mut()
+        .unwrap()
+        .as_object_mut()
+        .unwrap()
+        .remove("status");
     w.subresource = Some("status");
     w.ignored = rdd_apiserver_fieldmanager::reset_fields(w.subresource, true);
     w.update("c", |new| {
@@ -186,7 +215,9 @@ fn old_updaters_are_put_together() {
     let mut w = World::new();
     w.apply("applier", json!({"a": "1"})).unwrap();
     for i in 0..14 {
-        w.update(&format!("u{i:02}"), |new| new["spec"]["map"][format!("k{i:02}")] = json!("v"));
+        w.update(&format!("u{i:02}"), |new| {
+            new["spec"]["map"][format!("k{i:02}")] = json!("v")
+        });
     }
     let owners = w.owners();
     assert_eq!(owners.len(), 11, "{owners:?}");
@@ -196,7 +227,11 @@ fn old_updaters_are_put_together() {
         r#"ancient-changes Update {"f:spec":{"f:map":{".":{},"f:k00":{},"f:k01":{},"f:k02":{},"f:k03":{},"f:k04":{}}}}"#
     );
     assert!(owners[2].starts_with("u05 "));
-    assert_eq!(w.time_of("ancient-changes").unwrap(), "2026-01-01T00:00:06Z", "that of the newest in it");
+    assert_eq!(
+        w.time_of("ancient-changes").unwrap(),
+        "2026-01-01T00:00:06Z",
+        "that of the newest in it"
+    );
 }
 
 #[test]
@@ -206,5 +241,8 @@ fn a_change_of_form_is_a_change_of_the_field() {
     w.update("u", |new| new["spec"]["open"]["a"] = json!([1]));
     assert_eq!(w.owners(), [r#"u Update {"f:spec":{"f:open":{"f:a":{}}}}"#]);
     w.update("v", |new| new["spec"]["open"]["a"] = json!({"c": 1}));
-    assert_eq!(w.owners(), [r#"v Update {"f:spec":{"f:open":{"f:a":{".":{},"f:c":{}}}}}"#]);
+    assert_eq!(
+        w.owners(),
+        [r#"v Update {"f:spec":{"f:open":{"f:a":{".":{},"f:c":{}}}}}"#]
+    );
 }

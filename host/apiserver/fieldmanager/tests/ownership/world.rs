@@ -1,7 +1,8 @@
 //! One object that lives through a chain of writes, with a clock that moves on by a second each write.
 
 use rdd_apiserver_fieldmanager::{
-    ApplyError, FieldPath, Request, TypeTree, apply, apply_if_changed, keep_times_if_unchanged, update,
+    ApplyError, FieldPath, Request, TypeTree, apply, apply_if_changed, keep_times_if_unchanged,
+    update,
 };
 use serde_json::{Value, json};
 
@@ -76,12 +77,20 @@ impl World {
 
     fn tick(&mut self) -> String {
         self.clock += 1;
-        format!("2026-01-01T00:{:02}:{:02}Z", self.clock / 60, self.clock % 60)
+        format!(
+            "2026-01-01T00:{:02}:{:02}Z",
+            self.clock / 60,
+            self.clock % 60
+        )
     }
 
     /// The time of the newest write.
     pub(crate) fn time(&self) -> String {
-        format!("2026-01-01T00:{:02}:{:02}Z", self.clock / 60, self.clock % 60)
+        format!(
+            "2026-01-01T00:{:02}:{:02}Z",
+            self.clock / 60,
+            self.clock % 60
+        )
     }
 
     fn with<T>(&mut self, manager: &str, act: impl FnOnce(Option<&Value>, &Request<'_>) -> T) -> T {
@@ -99,19 +108,32 @@ impl World {
     }
 
     /// Applies a whole object as it is given and stores the outcome.
-    pub(crate) fn apply_object(&mut self, manager: &str, applied: &Value, force: bool) -> Result<(), ApplyError> {
+    pub(crate) fn apply_object(
+        &mut self,
+        manager: &str,
+        applied: &Value,
+        force: bool,
+    ) -> Result<(), ApplyError> {
         let new = self.with(manager, |live, request| {
             let new = apply(live, applied, force, request);
             // The quick way and the long way agree.
             let changed = apply_if_changed(live, applied, force, request);
-            assert_eq!(new.as_ref().ok(), changed.as_ref().ok().map(|c| c.as_ref().or(live).unwrap()));
+            assert_eq!(
+                new.as_ref().ok(),
+                changed.as_ref().ok().map(|c| c.as_ref().or(live).unwrap())
+            );
             new
         })?;
         self.store(new);
         Ok(())
     }
 
-    pub(crate) fn apply_with(&mut self, manager: &str, mut fields: Value, force: bool) -> Result<(), ApplyError> {
+    pub(crate) fn apply_with(
+        &mut self,
+        manager: &str,
+        mut fields: Value,
+        force: bool,
+    ) -> Result<(), ApplyError> {
         let map = fields.as_object_mut().unwrap();
         map.insert("apiVersion".to_owned(), json!(self.api_version));
         map.insert("kind".to_owned(), json!("Widget"));
@@ -126,7 +148,8 @@ impl World {
     }
 
     pub(crate) fn force(&mut self, manager: &str, spec: Value) {
-        self.apply_with(manager, json!({ "spec": spec }), true).unwrap();
+        self.apply_with(manager, json!({ "spec": spec }), true)
+            .unwrap();
     }
 
     /// Applies a spec that must conflict; returns `manager: field` for each cause, and the message.
@@ -138,8 +161,10 @@ impl World {
     pub(crate) fn update(&mut self, manager: &str, change: impl FnOnce(&mut Value)) {
         let api_version = self.api_version.clone();
         let new = self.with(manager, |live, request| {
-            let mut new = live.cloned().unwrap_or_else(|| json!({
-                "apiVersion": api_version, "kind": "Widget", "metadata": {"name": "a"}}));
+            let mut new = live.cloned().unwrap_or_else(|| {
+                json!({
+                "apiVersion": api_version, "kind": "Widget", "metadata": {"name": "a"}})
+            });
             change(&mut new);
             update(live, new, request).unwrap()
         });
@@ -164,14 +189,19 @@ impl World {
 
     /// The entries of managedFields, each as `name Operation fields`, with the subresource behind the operation if there is one.
     pub(crate) fn owners(&self) -> Vec<String> {
-        let entries = self.live()["metadata"].get("managedFields").cloned().unwrap_or(json!([]));
+        let entries = self.live()["metadata"]
+            .get("managedFields")
+            .cloned()
+            .unwrap_or(json!([]));
         entries
             .as_array()
             .unwrap()
             .iter()
             .map(|entry| {
                 assert_eq!(entry["fieldsType"], "FieldsV1");
-                let sub = entry.get("subresource").map_or(String::new(), |s| format!("/{}", s.as_str().unwrap()));
+                let sub = entry
+                    .get("subresource")
+                    .map_or(String::new(), |s| format!("/{}", s.as_str().unwrap()));
                 format!(
                     "{} {}{sub} {}",
                     entry["manager"].as_str().unwrap(),
@@ -185,8 +215,13 @@ impl World {
     /// The time of a manager's entry.
     pub(crate) fn time_of(&self, manager: &str) -> Option<String> {
         let entries = self.live()["metadata"]["managedFields"].as_array().unwrap();
-        let entry = entries.iter().find(|entry| entry["manager"] == manager).unwrap();
-        entry.get("time").map(|time| time.as_str().unwrap().to_owned())
+        let entry = entries
+            .iter()
+            .find(|entry| entry["manager"] == manager)
+            .unwrap();
+        entry
+            .get("time")
+            .map(|time| time.as_str().unwrap().to_owned())
     }
 }
 
