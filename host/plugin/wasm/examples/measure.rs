@@ -133,12 +133,7 @@ async fn engine(backend: &Backend) {
     };
     if let Some(running) = containers.iter().find(|container| container.running) {
         for _ in 0..200 {
-            open.push(
-                instance
-                    .get_logs(&running.id, &LogOptions::default())
-                    .await
-                    .unwrap(),
-            );
+            open.push(instance.get_logs(&running.id, &quiet).await.unwrap());
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
         println!("idle follows: {} KiB each", (resident() - before) / 200);

@@ -42,7 +42,7 @@ impl Healthy {
     }
 
     /// Asserts that it went on all the while.
-    async fn is_well(self) {
+    async fn assert_well(self) {
         self.stop.cancel();
         let longest = soon(self.task).await.unwrap();
         // Ticks come each 10 ms; the rest is for the machine.
@@ -78,7 +78,7 @@ async fn calls_that_break_end_their_store_alone() {
         let again = launch(&backend).await;
         soon(again.inspect(&container("one"))).await.unwrap();
     }
-    healthy.is_well().await;
+    healthy.assert_well().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -103,7 +103,7 @@ async fn watches_that_break_say_why() {
             "{mode}: {death:?}"
         );
     }
-    healthy.is_well().await;
+    healthy.assert_well().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -136,7 +136,7 @@ async fn logs_that_break_end_alone() {
     for _ in 0..10 {
         soon(beside.next()).await.unwrap().unwrap();
     }
-    healthy.is_well().await;
+    healthy.assert_well().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
