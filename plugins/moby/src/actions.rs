@@ -105,7 +105,11 @@ mod tests {
         assert!(is_done(&running, "x", Action::Unpause).unwrap());
         let error = is_done(&stopped, "x", Action::Unpause).unwrap_err();
         assert_eq!(error.code, ErrorCode::Conflict);
-        assert!(error.message.ends_with("is not running"), "{}", error.message);
+        assert!(
+            error.message.ends_with("is not running"),
+            "{}",
+            error.message
+        );
     }
 
     #[test]

@@ -13,11 +13,17 @@ use serde::de::DeserializeOwned;
 use crate::{model, time};
 
 /// The oldest API that has what this backend needs: Docker 20.10.
-const OLDEST: Version = Version { major: 1, minor: 41 };
+const OLDEST: Version = Version {
+    major: 1,
+    minor: 41,
+};
 
 /// The newest API that this backend was written for: Docker 29. A newer
 /// engine is asked to speak this one, or its own oldest if that is newer.
-const NEWEST: Version = Version { major: 1, minor: 52 };
+const NEWEST: Version = Version {
+    major: 1,
+    minor: 52,
+};
 
 /// A ping takes no time; one that does comes from an engine that hangs.
 const PING_LIMIT: Duration = Duration::from_secs(10);
@@ -96,7 +102,11 @@ impl Api {
 
     /// Sends a request made for a path under the version, and reads its
     /// answer whole. An answer that is no success is the engine's error.
-    pub(crate) async fn send(&self, path: &str, make: impl FnOnce(String) -> Call) -> Result<Response, Error> {
+    pub(crate) async fn send(
+        &self,
+        path: &str,
+        make: impl FnOnce(String) -> Call,
+    ) -> Result<Response, Error> {
         let call = make(self.path(path).await?);
         let response = self.client.send(call).await?;
         if response.head.status.is_success() || response.head.status == StatusCode::NOT_MODIFIED {
@@ -106,7 +116,11 @@ impl Api {
     }
 
     /// `GET` of this path, read as JSON.
-    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str, max_body: usize) -> Result<T, Error> {
+    pub(crate) async fn get<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        max_body: usize,
+    ) -> Result<T, Error> {
         let response = self
             .send(path, |path| Call::get(path).max_body(max_body))
             .await?;
@@ -153,7 +167,9 @@ impl Api {
             ));
         };
         let version = text.parse().map_err(|()| {
-            Error::unsupported(format!("the engine's API version {text:?} is not understood"))
+            Error::unsupported(format!(
+                "the engine's API version {text:?} is not understood"
+            ))
         })?;
         if version < OLDEST {
             return Err(Error::unsupported(format!(
@@ -202,9 +218,8 @@ impl Api {
 
 /// Reads an answer as JSON.
 pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
-    serde_json::from_slice(body).map_err(|error| {
-        Error::internal(format!("the engine's answer is not understood: {error}"))
-    })
+    serde_json::from_slice(body)
+        .map_err(|error| Error::internal(format!("the engine's answer is not understood: {error}")))
 }
 
 /// The engine's sentence about a failure.
@@ -240,9 +255,18 @@ mod tests {
     #[test]
     fn the_engines_own_words_are_kept() {
         let status = StatusCode::CONFLICT;
-        assert_eq!(words(status, br#"{"message":"conflict: in use\n"}"#), "conflict: in use");
-        assert_eq!(words(status, b"plain"), "the engine answered 409 Conflict: plain");
+        assert_eq!(
+            words(status, br#"{"message":"conflict: in use\n"}"#),
+            "conflict: in use"
+        );
+        assert_eq!(
+            words(status, b"plain"),
+            "the engine answered 409 Conflict: plain"
+        );
         assert_eq!(words(status, b""), "the engine answered 409 Conflict");
-        assert_eq!(words(status, br#"{"message":5}"#), "the engine answered 409 Conflict: {\"message\":5}");
+        assert_eq!(
+            words(status, br#"{"message":5}"#),
+            "the engine answered 409 Conflict: {\"message\":5}"
+        );
     }
 }

@@ -182,7 +182,11 @@ mod tests {
             ("container", "health_status: healthy", container()),
             ("container", "oom", container()),
             ("container", "an action of the future", container()),
-            ("container", "destroy", vec![Change::ContainerGone("x".into()), Change::Images]),
+            (
+                "container",
+                "destroy",
+                vec![Change::ContainerGone("x".into()), Change::Images],
+            ),
             ("container", "exec_create: sh -c true", vec![]),
             ("container", "exec_start: sh", vec![]),
             ("container", "exec_die", vec![]),
@@ -194,7 +198,11 @@ mod tests {
             ("volume", "mount", vec![]),
             ("volume", "prune", vec![Change::Volumes]),
             ("network", "connect", vec![Change::Container("c9".into())]),
-            ("network", "disconnect", vec![Change::Container("c9".into())]),
+            (
+                "network",
+                "disconnect",
+                vec![Change::Container("c9".into())],
+            ),
             ("network", "create", vec![]),
             ("daemon", "reload", vec![]),
         ] {

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use futures::future::{Either, select};
 use rdd_sdk::LogResponder;
+use rdd_sdk::LogSink;
 use rdd_sdk::demux::Demux;
 use rdd_sdk::http::{Body, Head};
 use rdd_sdk::types::{Error, LogOptions, MAX_CHUNK, Timestamp};
-use rdd_sdk::LogSink;
 
 use crate::backend::Moby;
 use crate::{name, objects, time};
@@ -90,7 +90,11 @@ async fn wait_until(moby: &Moby, head: &Head, until: Timestamp) {
 
 /// Whether the log is a terminal's, without frames.
 async fn is_raw(moby: &Moby, id: &str, head: &Head) -> Result<bool, Error> {
-    match head.headers.get("content-type").map(|value| value.as_bytes()) {
+    match head
+        .headers
+        .get("content-type")
+        .map(|value| value.as_bytes())
+    {
         Some(kind) if kind == MULTIPLEXED.as_bytes() => Ok(false),
         Some(kind) if kind == RAW.as_bytes() => Ok(true),
         // Before API 1.42 only the container tells.

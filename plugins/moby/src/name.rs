@@ -21,7 +21,9 @@ pub(crate) fn container(id: &str) -> Result<&str, Error> {
 pub(crate) fn image_id(id: &str) -> Result<&str, Error> {
     let fits = id.split_once(':').is_some_and(|(algorithm, hex)| {
         !algorithm.is_empty()
-            && algorithm.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+            && algorithm
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
             && !hex.is_empty()
             && hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
     });
@@ -35,7 +37,8 @@ pub(crate) fn image_id(id: &str) -> Result<&str, Error> {
 
 /// A tag: a repository with an optional host and port, and a tag or digest.
 pub(crate) fn image_tag(tag: &str) -> Result<&str, Error> {
-    let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b':' | b'@' | b'/');
+    let fits =
+        |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b':' | b'@' | b'/');
     // Such a segment would lead a URL elsewhere.
     let leads_away = |segment: &str| matches!(segment, "" | "." | "..");
     if tag.bytes().all(fits) && !tag.split('/').any(leads_away) {
@@ -49,7 +52,10 @@ pub(crate) fn image_tag(tag: &str) -> Result<&str, Error> {
 /// A volume's name, encoded: drivers other than the engine's own take any text.
 pub(crate) fn volume(name: &str) -> Result<String, Error> {
     // Such a segment would lead a URL elsewhere.
-    if name.split('/').any(|segment| matches!(segment, "" | "." | "..")) {
+    if name
+        .split('/')
+        .any(|segment| matches!(segment, "" | "." | ".."))
+    {
         return Err(Error::invalid_argument(format!(
             "{name:?} is no volume name: it is empty, or a path with empty or dotted parts"
         )));
@@ -77,7 +83,13 @@ mod tests {
     #[test]
     fn container_ids_are_64_lower_case_hex_digits() {
         assert!(container(&"0af9".repeat(16)).is_ok());
-        for id in ["", "0af9", &"0AF9".repeat(16), &"0af9".repeat(17), &"xxxx".repeat(16)] {
+        for id in [
+            "",
+            "0af9",
+            &"0AF9".repeat(16),
+            &"0af9".repeat(17),
+            &"xxxx".repeat(16),
+        ] {
             assert!(container(id).is_err(), "{id}");
         }
     }
@@ -87,7 +99,19 @@ mod tests {
         for tag in ["a:b", "localhost:5000/a/b:c", "a@sha256:00", "a__b/c-d:E.f"] {
             assert!(image_tag(tag).is_ok(), "{tag}");
         }
-        for tag in ["", "..", "a/../b", "a//b", "a?force=1", "a b", "a%2e", "/a", "a/", "ä", "a#"] {
+        for tag in [
+            "",
+            "..",
+            "a/../b",
+            "a//b",
+            "a?force=1",
+            "a b",
+            "a%2e",
+            "/a",
+            "a/",
+            "ä",
+            "a#",
+        ] {
             assert!(image_tag(tag).is_err(), "{tag}");
         }
         for name in ["v", "a.b_c-d", "0"] {

@@ -69,7 +69,8 @@ pub(crate) async fn volume(api: &Api, name: &str) -> Result<(model::Volume, Resp
 }
 
 async fn document(api: &Api, path: &str) -> Result<Response, Error> {
-    api.send(path, |path| Call::get(path).max_body(MAX_OBJECT)).await
+    api.send(path, |path| Call::get(path).max_body(MAX_OBJECT))
+        .await
 }
 
 /// Answers `inspect`.

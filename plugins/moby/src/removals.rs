@@ -92,7 +92,8 @@ async fn volume(moby: &Moby, name: &str, created: Option<Timestamp>) -> Result<(
 /// engine's creation time has moved.
 async fn was_removed(moby: &Moby, name: &str, now: Timestamp) -> Result<bool, Error> {
     let filter = name::encode(
-        &serde_json::json!({"type": ["volume"], "event": ["create", "destroy", "prune"]}).to_string(),
+        &serde_json::json!({"type": ["volume"], "event": ["create", "destroy", "prune"]})
+            .to_string(),
     );
     let path = format!(
         "/events?filters={filter}&since={}&until={}",

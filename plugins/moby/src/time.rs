@@ -20,7 +20,9 @@ pub(crate) fn parse(text: &str) -> Option<Timestamp> {
 
 /// Seconds since 1970; `None` for 0, which engines use for "unknown".
 pub(crate) fn from_seconds(seconds: i64) -> Option<Timestamp> {
-    (seconds != 0).then(|| seconds.checked_mul(SECOND)).flatten()
+    (seconds != 0)
+        .then(|| seconds.checked_mul(SECOND))
+        .flatten()
 }
 
 /// The time of an HTTP `Date` header.
@@ -46,7 +48,10 @@ mod tests {
             parse("2026-11-23T09:11:16.491416755Z"),
             Some(1_795_425_076_491_416_755)
         );
-        assert_eq!(parse("2026-11-23T10:11:16+01:00"), Some(1_795_425_076 * SECOND));
+        assert_eq!(
+            parse("2026-11-23T10:11:16+01:00"),
+            Some(1_795_425_076 * SECOND)
+        );
         assert_eq!(parse("1970-01-01T00:00:00Z"), Some(0));
         assert_eq!(parse("1969-12-31T23:59:59Z"), Some(-SECOND));
     }

@@ -83,7 +83,7 @@ macro_rules! export_backend {
 
             type Exports = $crate::component::Component<Plugin>;
 
-            $crate::bindings::export!(Exports with_types_in $crate::bindings);
+    $crate::bindings::export!(Exports with_types_in $crate::bindings);
         };
     };
 }

@@ -251,7 +251,9 @@ mod tests {
     #[test]
     fn a_frame_of_4_gib_streams_through() {
         let mut demux = Demux::multiplexed();
-        demux.push(&[STDERR, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]).unwrap();
+        demux
+            .push(&[STDERR, 0, 0, 0, 0xff, 0xff, 0xff, 0xff])
+            .unwrap();
         let piece = vec![b'x'; 1 << 20];
         let mut left = u64::from(u32::MAX);
         while left > 0 {
@@ -270,7 +272,9 @@ mod tests {
     fn chunks_never_grow_beyond_their_limit() {
         let mut demux = Demux::multiplexed();
         for _ in 0..3 {
-            demux.push(&frame_of(STDOUT, &vec![b'x'; MAX_CHUNK - 1])).unwrap();
+            demux
+                .push(&frame_of(STDOUT, &vec![b'x'; MAX_CHUNK - 1]))
+                .unwrap();
         }
         let chunks = demux.take();
         assert_eq!(chunks.len(), 3);
@@ -300,7 +304,11 @@ mod tests {
         let error = demux
             .push(&frame_of(SYSTEM_ERROR, b"Error grabbing logs: EOF\n"))
             .unwrap_err();
-        assert!(error.message.ends_with("Error grabbing logs: EOF"), "{}", error.message);
+        assert!(
+            error.message.ends_with("Error grabbing logs: EOF"),
+            "{}",
+            error.message
+        );
 
         let mut demux = Demux::multiplexed();
         demux.push(&[SYSTEM_ERROR, 0, 0, 0, 0xff, 0, 0, 0]).unwrap();

@@ -67,7 +67,12 @@ impl Server {
     }
 }
 
-async fn play(mut stream: UnixStream, number: usize, steps: Vec<Step>, log: Rc<RefCell<Vec<String>>>) {
+async fn play(
+    mut stream: UnixStream,
+    number: usize,
+    steps: Vec<Step>,
+    log: Rc<RefCell<Vec<String>>>,
+) {
     for step in steps {
         match step {
             Step::Request => {
@@ -89,7 +94,11 @@ async fn play(mut stream: UnixStream, number: usize, steps: Vec<Step>, log: Rc<R
             }
             Step::Hold => {
                 let mut byte = [0];
-                assert_eq!(stream.read(&mut byte).await.unwrap_or(0), 0, "bytes after the request");
+                assert_eq!(
+                    stream.read(&mut byte).await.unwrap_or(0),
+                    0,
+                    "bytes after the request"
+                );
                 log.borrow_mut().push(format!("{number}: closed"));
                 return;
             }
@@ -98,7 +107,13 @@ async fn play(mut stream: UnixStream, number: usize, steps: Vec<Step>, log: Rc<R
 }
 
 fn answer(body: &str) -> Step {
-    Step::Send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes())
+    Step::Send(
+        format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .into_bytes(),
+    )
 }
 
 fn run(test: impl Future<Output = ()>) {
@@ -125,7 +140,10 @@ fn a_connection_carries_one_request_after_another() {
             assert_eq!(response.head.status, StatusCode::OK);
             assert_eq!(response.body, body);
         }
-        assert_eq!(server.seen(), ["0: GET /a?q=1 HTTP/1.1", "0: GET /b HTTP/1.1"]);
+        assert_eq!(
+            server.seen(),
+            ["0: GET /a?q=1 HTTP/1.1", "0: GET /b HTTP/1.1"]
+        );
     });
 }
 
@@ -163,7 +181,11 @@ fn a_change_is_never_sent_twice() {
             .await
             .unwrap_err();
         assert_eq!(error.code, ErrorCode::Unavailable);
-        let posts = server.seen().iter().filter(|line| line.contains("POST")).count();
+        let posts = server
+            .seen()
+            .iter()
+            .filter(|line| line.contains("POST"))
+            .count();
         assert_eq!(posts, 1);
     });
 }
@@ -179,7 +201,11 @@ fn chunks_at_hand_come_as_one_batch_and_none_is_held_back() {
         let (_, mut body) = server.client().open(Call::get("/logs")).await.unwrap();
         let (mut batches, mut bytes) = (0, 0);
         while bytes < 5000 {
-            assert!(body.read_batch(64 * 1024, |piece| bytes += piece.len()).await.unwrap());
+            assert!(
+                body.read_batch(64 * 1024, |piece| bytes += piece.len())
+                    .await
+                    .unwrap()
+            );
             batches += 1;
         }
         assert_eq!(bytes, 5000);
@@ -196,7 +222,9 @@ fn chunks_at_hand_come_as_one_batch_and_none_is_held_back() {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(10), closed).await.unwrap();
+        tokio::time::timeout(Duration::from_secs(10), closed)
+            .await
+            .unwrap();
     });
 }
 
@@ -212,7 +240,12 @@ fn a_body_cut_short_is_no_whole_body() {
             let script = vec![vec![Step::Request, step]; 2];
             let server = Server::start(script);
             let error = server.client().send(Call::get("/")).await.unwrap_err();
-            assert_eq!(error.code, ErrorCode::Unavailable, "{cut:?}: {}", error.message);
+            assert_eq!(
+                error.code,
+                ErrorCode::Unavailable,
+                "{cut:?}: {}",
+                error.message
+            );
         }
     });
 }
@@ -220,10 +253,17 @@ fn a_body_cut_short_is_no_whole_body() {
 #[test]
 fn what_is_no_http_is_an_error_that_says_so() {
     run(async {
-        let server = Server::start(vec![vec![Step::Request, Step::Send(b"SSH-2.0-OpenSSH\r\n".to_vec())]]);
+        let server = Server::start(vec![vec![
+            Step::Request,
+            Step::Send(b"SSH-2.0-OpenSSH\r\n".to_vec()),
+        ]]);
         let error = server.client().send(Call::get("/")).await.unwrap_err();
         assert_eq!(error.code, ErrorCode::Internal);
-        assert!(error.message.contains("does not speak HTTP"), "{}", error.message);
+        assert!(
+            error.message.contains("does not speak HTTP"),
+            "{}",
+            error.message
+        );
     });
 }
 
@@ -243,7 +283,11 @@ fn an_endless_body_is_refused_at_its_limit() {
             .await
             .unwrap_err();
         assert_eq!(error.code, ErrorCode::Internal);
-        assert!(error.message.contains("larger than 20000 bytes"), "{}", error.message);
+        assert!(
+            error.message.contains("larger than 20000 bytes"),
+            "{}",
+            error.message
+        );
     });
 }
 
@@ -254,7 +298,11 @@ fn silence_is_a_timeout_that_names_the_request() {
         let call = Call::get("/slow?secret=1").timeout(Duration::from_millis(20));
         let error = server.client().send(call).await.unwrap_err();
         assert_eq!(error.code, ErrorCode::Timeout);
-        assert!(error.message.contains("GET /slow within"), "{}", error.message);
+        assert!(
+            error.message.contains("GET /slow within"),
+            "{}",
+            error.message
+        );
         assert!(!error.message.contains("secret"));
     });
 }

@@ -176,13 +176,19 @@ mod tests {
                 "80/tcp": [{"HostIp": "::", "HostPort": "8080"}, {"HostIp": "0.0.0.0", "HostPort": "8080"}],
                 "443/tcp": null, "53/udp": [{"HostIp": "nowhere", "HostPort": "53"}]}}
         }));
-        assert_eq!((record.namespace.as_str(), record.name.as_str()), ("moby", "web"));
+        assert_eq!(
+            (record.namespace.as_str(), record.name.as_str()),
+            ("moby", "web")
+        );
         assert_eq!((record.path.as_str(), record.args.len()), ("nginx", 2));
         assert_eq!(record.state, ContainerState::Running);
         assert!(record.running && record.tty && record.oom_killed && !record.paused);
         assert_eq!(record.finished_at, None);
         assert_eq!(record.started_at, Some(1_795_425_077_000_000_000));
-        assert_eq!(record.labels, [("a".into(), "1".into()), ("b".into(), "2".into())]);
+        assert_eq!(
+            record.labels,
+            [("a".into(), "1".into()), ("b".into(), "2".into())]
+        );
         let names: Vec<&str> = record.ports.iter().map(|port| port.name.as_str()).collect();
         assert_eq!(names, ["443/tcp", "53/udp", "80/tcp"]);
         assert!(record.ports[0].bindings.is_empty());
@@ -202,7 +208,11 @@ mod tests {
             ("//web", "moby", "web"),
             ("", "moby", ""),
         ] {
-            assert_eq!(split_name(given), (namespace.to_owned(), name.to_owned()), "{given}");
+            assert_eq!(
+                split_name(given),
+                (namespace.to_owned(), name.to_owned()),
+                "{given}"
+            );
         }
     }
 
@@ -221,7 +231,8 @@ mod tests {
         assert_eq!(record.labels, [("good".into(), "1".into())]);
         assert!(record.ports[0].bindings.is_empty());
 
-        let bare = read(json!({"Id": "ab", "State": null, "Config": null, "NetworkSettings": null}));
+        let bare =
+            read(json!({"Id": "ab", "State": null, "Config": null, "NetworkSettings": null}));
         assert_eq!(bare.state, ContainerState::Unknown);
         let flagged = read(json!({"Id": "ab", "State": {"Running": true, "Paused": true}}));
         assert_eq!(flagged.state, ContainerState::Paused);

@@ -14,7 +14,10 @@ const ITEM: usize = 16;
 
 /// Leaves out what is too long; true when something was.
 pub(crate) fn fit(object: &mut Object) -> bool {
-    let mut budget = Budget { left: BUDGET, cut: false };
+    let mut budget = Budget {
+        left: BUDGET,
+        cut: false,
+    };
     match object {
         Object::Container(container) => {
             budget.text(&mut container.id);
@@ -27,7 +30,10 @@ pub(crate) fn fit(object: &mut Object) -> bool {
             budget.list(&mut container.labels, pair);
             budget.list(&mut container.ports, |port| {
                 let bindings = port.bindings.iter();
-                port.name.len() + bindings.map(|b| b.host_ip.len() + b.host_port.len()).sum::<usize>()
+                port.name.len()
+                    + bindings
+                        .map(|b| b.host_ip.len() + b.host_port.len())
+                        .sum::<usize>()
             });
         }
         Object::Image(image) => {
@@ -108,11 +114,17 @@ mod tests {
         assert_eq!(fine, before);
 
         let huge = "x".repeat(MAX_STRING + 1);
-        let mut labels = vec![("a".into(), "1".into()), ("b".into(), huge), ("c".into(), "3".into())];
+        let mut labels = vec![
+            ("a".into(), "1".into()),
+            ("b".into(), huge),
+            ("c".into(), "3".into()),
+        ];
         labels.extend((0..64).map(|n| (format!("many{n}"), "y".repeat(100_000))));
         let mut hostile = volume(labels);
         assert!(fit(&mut hostile));
-        let Object::Volume(left) = hostile else { panic!() };
+        let Object::Volume(left) = hostile else {
+            panic!()
+        };
         assert!(left.labels.iter().any(|(key, _)| key == "a"));
         assert!(left.labels.iter().any(|(key, _)| key == "c"));
         assert!(left.labels.iter().all(|(key, _)| key != "b"));

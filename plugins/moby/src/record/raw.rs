@@ -12,12 +12,19 @@ pub(crate) fn raw(document: &[u8]) -> Result<String, Error> {
     let mut document: Value = serde_json::from_slice(document)
         .map_err(|error| Error::internal(format!("the engine answered no JSON: {error}")))?;
     for key in CONFIGURATIONS {
-        if let Some(environment) = document.get_mut(key).and_then(|config| config.get_mut("Env")) {
+        if let Some(environment) = document
+            .get_mut(key)
+            .and_then(|config| config.get_mut("Env"))
+        {
             *environment = blank(environment);
         }
     }
     let text = document.to_string();
-    Ok(if text.len() <= MAX_STRING { text } else { String::new() })
+    Ok(if text.len() <= MAX_STRING {
+        text
+    } else {
+        String::new()
+    })
 }
 
 /// Only the names of variables; nothing of what is in no known form.
@@ -38,8 +45,10 @@ mod tests {
 
     #[test]
     fn values_of_the_environment_are_blanked() {
-        let text = raw(br#"{"Id":"x","Config":{"Env":["A=hunter2","B=x=hunter2","hunter2",5],"Cmd":["sh"]},
-            "ContainerConfig":{"Env":{"A":"hunter2"}}}"#)
+        let text = raw(
+            br#"{"Id":"x","Config":{"Env":["A=hunter2","B=x=hunter2","hunter2",5],"Cmd":["sh"]},
+            "ContainerConfig":{"Env":{"A":"hunter2"}}}"#,
+        )
         .unwrap();
         assert!(!text.contains("hunter2"), "{text}");
         let document: Value = serde_json::from_str(&text).unwrap();

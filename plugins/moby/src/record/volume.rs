@@ -45,7 +45,10 @@ mod tests {
             .unwrap(),
             Some(1),
         );
-        assert_eq!((record.name.as_str(), record.scope.as_str()), ("v", "local"));
+        assert_eq!(
+            (record.name.as_str(), record.scope.as_str()),
+            ("v", "local")
+        );
         assert!(record.labels.is_empty());
         assert_eq!(record.options, [("o".into(), "1".into())]);
     }

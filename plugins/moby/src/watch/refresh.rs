@@ -211,9 +211,7 @@ async fn read_key(moby: &Moby, known: &Known, item: &Item) -> Result<Read, Error
             Ok((container, _)) => Ok(Read::Container(Object::Container(record::container(
                 container,
             )))),
-            Err(error) if error.code == ErrorCode::NotFound => {
-                Ok(gone(ObjectKind::Container, id))
-            }
+            Err(error) if error.code == ErrorCode::NotFound => Ok(gone(ObjectKind::Container, id)),
             Err(error) => Err(error),
         },
         // A name that no URL can carry: the listing knows it.

@@ -134,8 +134,20 @@ mod tests {
         }
         stale.note(Change::ContainerGone("a".into()));
         let busy = HashSet::new();
-        assert_eq!(stale.take(&busy), Some(Item { key: container("a"), gone: true }));
-        assert_eq!(stale.take(&busy), Some(Item { key: container("b"), gone: false }));
+        assert_eq!(
+            stale.take(&busy),
+            Some(Item {
+                key: container("a"),
+                gone: true
+            })
+        );
+        assert_eq!(
+            stale.take(&busy),
+            Some(Item {
+                key: container("b"),
+                gone: false
+            })
+        );
         assert_eq!(stale.take(&busy), None);
     }
 

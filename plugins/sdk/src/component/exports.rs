@@ -86,13 +86,15 @@ where
     let (responder, accepted) = Responder::new(Box::new(writer));
     // Dropping the backend's future withdraws its reads and writes and closes
     // its connections.
-    let mut work: LocalBoxFuture<'static, Ending> =
-        select(call(responder).boxed_local(), stop.into_future().boxed_local())
-            .map(|first| match first {
-                Either::Left((result, _)) => Ending::Backend(result),
-                Either::Right(_) => Ending::Stopped,
-            })
-            .boxed_local();
+    let mut work: LocalBoxFuture<'static, Ending> = select(
+        call(responder).boxed_local(),
+        stop.into_future().boxed_local(),
+    )
+    .map(|first| match first {
+        Either::Left((result, _)) => Ending::Backend(result),
+        Either::Right(_) => Ending::Stopped,
+    })
+    .boxed_local();
     let mut accepted = accepted.fuse();
     let ended = match select(Pin::new(&mut work), &mut accepted).await {
         Either::Left((ended, _)) => Some(ended),
@@ -106,8 +108,7 @@ where
     {
         return Err(error.clone());
     }
-    let (end, end_reader) =
-        wit_future::new(|| Err(Error::internal("the backend gave no result")));
+    let (end, end_reader) = wit_future::new(|| Err(Error::internal("the backend gave no result")));
     wit_bindgen::spawn_local(async move {
         let ended = match ended {
             Some(ended) => ended,

@@ -99,9 +99,9 @@ impl Call {
         if !self.body.is_empty() {
             request = request.header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        request
-            .body(Full::new(self.body.clone()))
-            .map_err(|error| Error::invalid_argument(format!("{} is no request: {error}", self.name())))
+        request.body(Full::new(self.body.clone())).map_err(|error| {
+            Error::invalid_argument(format!("{} is no request: {error}", self.name()))
+        })
     }
 }
 

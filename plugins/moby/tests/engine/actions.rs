@@ -1,0 +1,66 @@
+//! `act`, with its promises of idempotence.
+
+use rdd_sdk::Backend;
+use rdd_sdk::types::{Action, Container, ContainerState, ErrorCode, Object, ObjectKind, ObjectRef};
+
+use crate::fixture::{self, Fixture};
+
+async fn container(fixture: &Fixture, id: &str) -> Container {
+    let object = ObjectRef {
+        kind: ObjectKind::Container,
+        id: id.to_owned(),
+    };
+    match fixture.moby.inspect(object).await.unwrap().object {
+        Object::Container(container) => container,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn each_action_twice_is_that_action_once() {
+    fixture::run("act", |fixture| async move {
+        let id = fixture.create("a", "exec sleep 600", false).await;
+        for (action, state) in [
+            (Action::Start, ContainerState::Running),
+            (Action::Pause, ContainerState::Paused),
+            (Action::Unpause, ContainerState::Running),
+            (Action::Stop, ContainerState::Exited),
+        ] {
+            let mut seen = Vec::new();
+            for _ in 0..2 {
+                fixture.moby.act(id.clone(), action).await.unwrap();
+                let now = container(&fixture, &id).await;
+                assert_eq!(now.state, state, "{action:?}");
+                seen.push((now.started_at, now.finished_at, now.pid));
+            }
+            assert_eq!(seen[0], seen[1], "{action:?} twice made a change");
+        }
+        fixture.moby.act(id.clone(), Action::Restart).await.unwrap();
+        let restarted = container(&fixture, &id).await;
+        assert!(restarted.running && restarted.started_at > restarted.finished_at);
+    });
+}
+
+#[test]
+fn what_the_state_forbids_is_a_conflict_in_words() {
+    fixture::run("conflict", |fixture| async move {
+        let id = fixture.create("a", "true", false).await;
+        for action in [Action::Pause, Action::Unpause] {
+            let error = fixture.moby.act(id.clone(), action).await.unwrap_err();
+            assert_eq!(
+                error.code,
+                ErrorCode::Conflict,
+                "{action:?}: {}",
+                error.message
+            );
+            assert!(
+                error.message.contains("is not running"),
+                "{}",
+                error.message
+            );
+        }
+        let missing = "0123456789abcdef".repeat(4);
+        let error = fixture.moby.act(missing, Action::Start).await.unwrap_err();
+        assert_eq!(error.code, ErrorCode::NotFound);
+    });
+}

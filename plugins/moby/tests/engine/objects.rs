@@ -1,0 +1,91 @@
+//! `inspect`, field by field.
+
+use rdd_sdk::Backend;
+use rdd_sdk::types::{ContainerState, ErrorCode, Object, ObjectKind, ObjectRef};
+
+use crate::fixture::{self, IMAGE};
+
+fn reference(kind: ObjectKind, id: &str) -> ObjectRef {
+    ObjectRef {
+        kind,
+        id: id.to_owned(),
+    }
+}
+
+#[test]
+fn a_container_is_read_whole_and_without_its_environment() {
+    fixture::run("inspect", |fixture| async move {
+        let id = fixture.finished("a", "exit 3", false).await;
+        let answer = fixture
+            .moby
+            .inspect(reference(ObjectKind::Container, &id))
+            .await
+            .unwrap();
+        let Object::Container(container) = answer.object else {
+            panic!()
+        };
+        assert_eq!(
+            (container.id, container.name),
+            (id.clone(), fixture.name("a"))
+        );
+        assert_eq!(
+            (container.path.as_str(), container.args),
+            ("sh", vec!["-c".into(), "exit 3".into()])
+        );
+        assert_eq!(
+            (container.state, container.exit_code, container.pid),
+            (ContainerState::Exited, 3, 0)
+        );
+        assert!(
+            container.created_at <= container.started_at
+                && container.started_at <= container.finished_at
+        );
+        assert!(container.created_at.is_some() && !container.running && !container.tty);
+        assert!(
+            !answer.raw.contains("hunter2") && answer.raw.contains("SECRET="),
+            "{}",
+            answer.raw
+        );
+
+        let image = reference(ObjectKind::Image, &container.image_id);
+        let Object::Image(image) = fixture.moby.inspect(image).await.unwrap().object else {
+            panic!()
+        };
+        assert!(image.repo_tags.iter().any(|tag| tag == IMAGE));
+        assert_eq!(
+            (image.os.as_str(), image.architecture.is_empty()),
+            ("linux", false)
+        );
+        assert!(image.size > 0 && image.created_at.is_some());
+
+        // The engine would take its name for an ID.
+        let name = reference(ObjectKind::Container, &fixture.name("a"));
+        let error = fixture.moby.inspect(name).await.unwrap_err();
+        assert_eq!(error.code, ErrorCode::InvalidArgument);
+    });
+}
+
+#[test]
+fn what_is_not_there_is_not_found_in_the_engines_words() {
+    fixture::run("missing", |fixture| async move {
+        let hex = "0123456789abcdef".repeat(4);
+        for (kind, id) in [
+            (ObjectKind::Container, hex.clone()),
+            (ObjectKind::Image, format!("sha256:{hex}")),
+            (ObjectKind::Volume, fixture.name("none")),
+            (ObjectKind::Namespace, "other".to_owned()),
+        ] {
+            let error = fixture
+                .moby
+                .inspect(reference(kind, &id))
+                .await
+                .unwrap_err();
+            assert_eq!(error.code, ErrorCode::NotFound, "{kind:?}");
+            assert!(
+                error.message.to_lowercase().contains("no such"),
+                "{}",
+                error.message
+            );
+        }
+    });
+}

@@ -1,0 +1,150 @@
+//! `remove`, and what it must leave alone.
+
+use bollard::models::VolumeCreateRequest;
+use bollard::query_parameters::RemoveVolumeOptions;
+use rdd_sdk::Backend;
+use rdd_sdk::types::{ErrorCode, Object, ObjectKind, ObjectRef, Removal};
+
+use crate::fixture::{self, Fixture};
+
+async fn created(fixture: &Fixture, name: &str) -> Option<i64> {
+    let object = ObjectRef {
+        kind: ObjectKind::Volume,
+        id: name.to_owned(),
+    };
+    match fixture.moby.inspect(object).await.unwrap().object {
+        Object::Volume(volume) => volume.created_at,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn create(fixture: &Fixture, name: &str) {
+    let request = VolumeCreateRequest {
+        name: Some(name.to_owned()),
+        ..VolumeCreateRequest::default()
+    };
+    fixture.docker.create_volume(request).await.unwrap();
+}
+
+#[test]
+fn a_running_container_goes_and_is_gone() {
+    fixture::run("rm", |fixture| async move {
+        let id = fixture.create("a", "exec sleep 600", false).await;
+        fixture.start(&id).await;
+        fixture
+            .moby
+            .remove(Removal::Container(id.clone()))
+            .await
+            .unwrap();
+        let error = fixture
+            .moby
+            .remove(Removal::Container(id))
+            .await
+            .unwrap_err();
+        assert_eq!(error.code, ErrorCode::NotFound);
+    });
+}
+
+#[test]
+fn a_tag_goes_only_from_the_image_that_was_meant() {
+    fixture::run("tags", |fixture| async move {
+        let container = fixture.finished("a", "echo 1 > /one", false).await;
+        let tag = fixture.name("image");
+        let old = fixture.image_of(&container, Some(&tag)).await;
+        let new = fixture.image_of(&container, None).await;
+        assert_ne!(old, new);
+        fixture.tag(&new, &tag).await;
+        let full = format!("{tag}:1");
+        let error = fixture
+            .moby
+            .remove(Removal::ImageTag((full.clone(), old.clone())))
+            .await
+            .unwrap_err();
+        assert_eq!(error.code, ErrorCode::Replaced, "{}", error.message);
+        // The old one dangles now: by its ID, and the new one is left alone.
+        fixture
+            .moby
+            .remove(Removal::Image(old.clone()))
+            .await
+            .unwrap();
+        let error = fixture
+            .moby
+            .remove(Removal::Image(new.clone()))
+            .await
+            .unwrap_err();
+        assert_eq!(error.code, ErrorCode::Replaced, "{}", error.message);
+        fixture
+            .moby
+            .remove(Removal::ImageTag((full.clone(), new.clone())))
+            .await
+            .unwrap();
+        for target in [Removal::ImageTag((full, new)), Removal::Image(old)] {
+            let error = fixture.moby.remove(target).await.unwrap_err();
+            assert_eq!(error.code, ErrorCode::NotFound, "{}", error.message);
+        }
+    });
+}
+
+#[test]
+fn an_image_in_use_is_a_conflict_in_the_engines_words() {
+    fixture::run("inuse", |fixture| async move {
+        let container = fixture.create("a", "true", false).await;
+        let object = ObjectRef {
+            kind: ObjectKind::Container,
+            id: container,
+        };
+        let Object::Container(container) = fixture.moby.inspect(object).await.unwrap().object
+        else {
+            panic!()
+        };
+        let target = Removal::ImageTag((fixture::IMAGE.to_owned(), container.image_id));
+        let error = fixture.moby.remove(target).await.unwrap_err();
+        assert_eq!(error.code, ErrorCode::Conflict);
+        assert!(error.message.contains("container"), "{}", error.message);
+    });
+}
+
+#[test]
+fn a_volume_of_the_same_name_is_another_volume() {
+    fixture::run("volume", |fixture| async move {
+        let name = fixture.name("v");
+        create(&fixture, &name).await;
+        let first = created(&fixture, &name).await;
+        fixture
+            .docker
+            .remove_volume(&name, None::<RemoveVolumeOptions>)
+            .await
+            .unwrap();
+        // The engine's time has steps of a second.
+        while created_or_make(&fixture, &name).await == first {
+            fixture
+                .docker
+                .remove_volume(&name, None::<RemoveVolumeOptions>)
+                .await
+                .unwrap();
+        }
+        let error = fixture
+            .moby
+            .remove(Removal::Volume((name.clone(), first)))
+            .await
+            .unwrap_err();
+        assert_eq!(error.code, ErrorCode::Replaced, "{}", error.message);
+        let second = created(&fixture, &name).await;
+        fixture
+            .moby
+            .remove(Removal::Volume((name.clone(), second)))
+            .await
+            .unwrap();
+        let error = fixture
+            .moby
+            .remove(Removal::Volume((name, second)))
+            .await
+            .unwrap_err();
+        assert_eq!(error.code, ErrorCode::NotFound);
+    });
+}
+
+async fn created_or_make(fixture: &Fixture, name: &str) -> Option<i64> {
+    create(fixture, name).await;
+    created(fixture, name).await
+}
