@@ -1,8 +1,11 @@
 //! CustomResourceDefinitions: judged when they are written, then brought to
 //! life by one controller that swaps the registry and says so in the status.
 
+mod cleanup;
 pub(crate) mod controller;
-pub(crate) mod custom;
+mod custom;
+mod names;
+mod status;
 
 use std::time::Duration;
 
@@ -53,11 +56,11 @@ pub(crate) fn delete(object: &mut Value, now: &str) {
             }
         });
     }
-    let Some(status) = object.get_mut("status") else {
+    let Some(found) = object.get_mut("status") else {
         return;
     };
-    controller::condition(
-        status,
+    status::condition(
+        found,
         "Terminating",
         "True",
         "InstanceDeletionPending",

@@ -78,6 +78,25 @@ async fn names_belong_to_the_first_until_it_goes() {
 }
 
 #[tokio::test]
+async fn a_definition_that_reaches_for_taken_names_keeps_its_own() {
+    let client = Client::new().await;
+    client.widgets(sized()).await;
+    let mut second = widgets(sized());
+    second["metadata"]["name"] = "gadgets.example.com".into();
+    second["spec"]["names"] = json!({"plural": "gadgets", "kind": "Gadget"});
+    assert_eq!(client.post(CRDS, &second).await.code, 201);
+    let path = format!("{CRDS}/gadgets.example.com");
+    awaited(&client, &path, "Established", "True").await;
+    let names = json!({"spec": {"names": {"shortNames": ["wg"]}}});
+    assert_eq!(client.patch(&path, MERGE, &names).await.code, 200);
+    let refused = awaited(&client, &path, "NamesAccepted", "False").await;
+    assert_eq!(condition(&refused, "Established"), Some("True"));
+    assert_eq!(client.get("/apis/example.com/v1/gadgets").await.code, 200);
+    let resources = client.get("/apis/example.com/v1").await.body["resources"].to_string();
+    assert_eq!(resources.matches("\"wg\"").count(), 1, "{resources}");
+}
+
+#[tokio::test]
 async fn what_no_schema_can_mean_is_refused() {
     let client = Client::new().await;
     let bad = widgets(

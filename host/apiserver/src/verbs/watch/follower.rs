@@ -1,130 +1,27 @@
-//! Follows a collection: events in revision order, each written out once and
-//! shared among all who watch.
+//! A watch that is under way: what is read from the store becomes lines.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use bytes::Bytes;
-use http::Response;
 use rdd_apiserver_kinds::table::{self, IncludeObject};
-use rdd_apiserver_storage::{Event, EventKind, Record, Watch, WatchEnd, WatchError};
+use rdd_apiserver_storage::{Event, EventKind, Record, Watch, WatchEnd};
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::call::Call;
-use super::select::Selection;
-use crate::body::Body;
 use crate::encode;
 use crate::meta;
-use crate::negotiate::{Media, Shape};
-use crate::render;
+use crate::negotiate::Shape;
 use crate::resource::Resource;
 use crate::server::Inner;
-use crate::status::{ApiError, Cause};
+use crate::status::ApiError;
+use crate::verbs::select::Selection;
 
-/// Time between bookmarks for those who asked for them.
-const BOOKMARK_EVERY: Duration = Duration::from_secs(10);
-/// A watch without a limit of its own lasts between one and two of these.
-const LIFETIME: Duration = Duration::from_secs(30 * 60);
 /// Bytes of existing objects that are sent in one piece.
 const PIECE: usize = 64 * 1024;
 /// Marks the bookmark after the initial events.
 const INITIAL_END: &str = "k8s.io/initial-events-end";
-
-/// Where a watch begins.
-enum Start {
-    /// With what exists now.
-    Existing,
-    /// After a revision.
-    After(u64),
-}
-
-struct Options {
-    start: Start,
-    bookmarks: bool,
-    /// Say when the initial events are over.
-    mark_initial: bool,
-    lifetime: Duration,
-}
-
-fn refuse(causes: Vec<Cause>) -> ApiError {
-    ApiError::invalid("meta.k8s.io", "ListOptions", "", causes)
-}
-
-fn options(call: &Call) -> Result<Options, ApiError> {
-    let query = &call.query;
-    let matched = query.get("resourceVersionMatch");
-    let initial = query
-        .raw("sendInitialEvents")
-        .map(|_| query.flag("sendInitialEvents"));
-    if query.get("continue").is_some() {
-        return Err(refuse(vec![Cause::forbidden(
-            "resourceVersionMatch",
-            "resourceVersionMatch is forbidden when continue is provided",
-        )]));
-    }
-    let mut causes = Vec::new();
-    match (initial, matched) {
-        (None, Some(_)) => causes.push(Cause::forbidden(
-            "resourceVersionMatch",
-            "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
-        )),
-        (Some(_), matched) if matched != Some("NotOlderThan") => causes.push(Cause::forbidden(
-            "resourceVersionMatch",
-            "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
-        )),
-        _ => {}
-    }
-    if let Some(other) = matched
-        && other != "NotOlderThan"
-    {
-        causes.push(Cause::new(
-            "FieldValueNotSupported",
-            "resourceVersionMatch",
-            format!("Unsupported value: {other:?}: supported values: \"NotOlderThan\""),
-        ));
-    }
-    if !causes.is_empty() {
-        return Err(refuse(causes));
-    }
-    let asked = match query.get("resourceVersion") {
-        None => None,
-        Some(text) => Some(text.parse::<u64>().map_err(|_| {
-            ApiError::untyped(format!(
-                "resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax"
-            ))
-        })?),
-    };
-    let start = match (asked, initial) {
-        (None | Some(0), Some(false)) => Start::After(call.server.store.revision()),
-        (Some(revision), Some(true)) if revision > call.server.store.revision() => {
-            Start::After(revision)
-        }
-        (_, Some(true)) | (None | Some(0), None) => Start::Existing,
-        (Some(revision), _) => Start::After(revision),
-    };
-    let lifetime = match query.get("timeoutSeconds") {
-        None => None,
-        Some(text) => Some(text.parse::<i64>().map_err(|_| {
-            ApiError::bad_request(format!(
-                "strconv.ParseInt: parsing {text:?}: invalid syntax"
-            ))
-        })?),
-    };
-    let lifetime = match lifetime.and_then(|seconds| u64::try_from(seconds).ok()) {
-        Some(seconds) if seconds > 0 => Duration::from_secs(seconds),
-        _ => LIFETIME + LIFETIME.mul_f64(f64::from(uuid::Uuid::new_v4().as_bytes()[0]) / 256.0),
-    };
-    let bookmarks = query.flag("allowWatchBookmarks");
-    Ok(Options {
-        start,
-        bookmarks,
-        mark_initial: bookmarks && initial == Some(true),
-        lifetime,
-    })
-}
 
 /// What all watchers of an event share: its object, read once, and its line,
 /// written once.
@@ -136,91 +33,24 @@ struct Shared {
 }
 
 /// Everything that a running watch needs.
-struct Follower {
-    server: Arc<Inner>,
-    resource: Arc<Resource>,
-    selection: Selection,
-    shape: Shape,
-    include: IncludeObject,
+pub(super) struct Follower {
+    pub(super) server: Arc<Inner>,
+    pub(super) resource: Arc<Resource>,
+    pub(super) selection: Selection,
+    pub(super) shape: Shape,
+    pub(super) include: IncludeObject,
     /// Column definitions are sent with the first event only.
-    headers: bool,
+    pub(super) headers: bool,
     /// Objects from before the watch that are still to be sent.
-    existing: VecDeque<Arc<Record>>,
-    pending: VecDeque<Bytes>,
-    source: Option<Watch>,
-    bookmarks: bool,
-    bookmarked: u64,
-    tick: tokio::time::Interval,
-    deadline: Instant,
-    closing: watch::Receiver<bool>,
-    reflected: watch::Receiver<u64>,
-}
-
-/// Starts a watch.
-pub(crate) fn watch(call: &Call) -> Result<Response<Body>, ApiError> {
-    let selection = Selection::read(call)?;
-    let options = options(call)?;
-    if call.format.media == Media::Yaml {
-        return Err(ApiError::not_acceptable(
-            "only the following media types are accepted: application/json, application/json;stream=watch",
-        ));
-    }
-    let now = Instant::now();
-    let mut tick = tokio::time::interval_at(now + BOOKMARK_EVERY, BOOKMARK_EVERY);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut follower = Follower {
-        server: Arc::clone(&call.server),
-        resource: Arc::clone(&call.resource),
-        selection,
-        shape: call.format.shape,
-        include: render::include(call)?,
-        headers: true,
-        existing: VecDeque::new(),
-        pending: VecDeque::new(),
-        source: None,
-        bookmarks: options.bookmarks,
-        bookmarked: 0,
-        tick,
-        deadline: now + options.lifetime,
-        closing: call.server.closing.subscribe(),
-        reflected: call.server.reflected.subscribe(),
-    };
-    let prefix = call.resource.collection(call.namespace());
-    let after = match options.start {
-        Start::After(revision) => revision,
-        Start::Existing => {
-            let snapshot = call.server.store.snapshot();
-            follower.existing = snapshot.range(&prefix, None).cloned().collect();
-            if options.mark_initial {
-                let line = follower.bookmark(snapshot.revision(), true);
-                follower.pending.push_back(line);
-            }
-            snapshot.revision()
-        }
-    };
-    follower.bookmarked = after;
-    match call.server.store.watch(&prefix, after) {
-        Ok(source) => follower.source = Some(source),
-        Err(WatchError::Closed) => {
-            return Err(ApiError::unavailable("the server is shutting down"));
-        }
-        Err(WatchError::Compacted { oldest }) => {
-            follower.fail(&format!("too old resource version: {after} ({oldest})"));
-        }
-        Err(WatchError::Future { current }) => {
-            follower.fail(&format!(
-                "Too large resource version: {after}, current: {current}"
-            ));
-        }
-    }
-    let stream = futures::stream::unfold(follower, |mut follower| async move {
-        follower.next().await.map(|line| (line, follower))
-    });
-    Ok(render::response(
-        200,
-        "application/json",
-        Body::stream(stream),
-    ))
+    pub(super) existing: VecDeque<Arc<Record>>,
+    pub(super) pending: VecDeque<Bytes>,
+    pub(super) source: Option<Watch>,
+    pub(super) bookmarks: bool,
+    pub(super) bookmarked: u64,
+    pub(super) tick: tokio::time::Interval,
+    pub(super) deadline: Instant,
+    pub(super) closing: watch::Receiver<bool>,
+    pub(super) reflected: watch::Receiver<u64>,
 }
 
 fn line(kind: &str, object: &Value) -> Bytes {
@@ -240,7 +70,7 @@ fn name(kind: EventKind) -> &'static str {
 
 impl Follower {
     /// The next line, or nothing at the end.
-    async fn next(&mut self) -> Option<Bytes> {
+    pub(super) async fn next(&mut self) -> Option<Bytes> {
         loop {
             if let Some(lines) = self.backlog() {
                 return Some(lines);
@@ -304,7 +134,7 @@ impl Follower {
         Some(self.bookmark(progress, false))
     }
 
-    fn bookmark(&self, revision: u64, initial_end: bool) -> Bytes {
+    pub(super) fn bookmark(&self, revision: u64, initial_end: bool) -> Bytes {
         let kind = &self.resource.kind;
         let mut metadata = Map::new();
         metadata.insert("resourceVersion".to_owned(), revision.to_string().into());
@@ -331,7 +161,7 @@ impl Follower {
     }
 
     /// The last event: the client must list again.
-    fn fail(&mut self, message: &str) {
+    pub(super) fn fail(&mut self, message: &str) {
         let status = ApiError::expired(message).to_value();
         self.pending.push_back(line("ERROR", &status));
         self.source = None;

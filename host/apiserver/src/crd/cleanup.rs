@@ -1,0 +1,127 @@
+//! Clears up behind definitions that are being deleted.
+
+use rdd_apiserver_storage::{Change, CommitError, Expect, Record};
+use serde_json::Value;
+
+use super::CLEANUP;
+use super::controller::Controller;
+use super::status::condition;
+use crate::clock;
+use crate::encode::Storable;
+use crate::meta;
+use crate::resource;
+
+impl Controller {
+    /// Whether deleted definitions wait for their objects.
+    pub(super) fn clearing(&self) -> bool {
+        self.known.values().any(|known| known.terminating)
+    }
+
+    /// Looks at all of them again.
+    pub(super) async fn clear_all(&mut self) {
+        let keys: Vec<String> = self
+            .known
+            .iter()
+            .filter(|(_, known)| known.terminating)
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in keys {
+            self.tend(&key).await;
+        }
+    }
+
+    /// Deletes the objects of a definition that is being deleted, then lets go
+    /// of it.
+    pub(super) async fn clear(&mut self, key: &str) {
+        let Some(known) = self.known.get(key) else {
+            return;
+        };
+        let (mut object, revision) = (known.object.clone(), known.revision);
+        let group = object["spec"]["group"].as_str().unwrap_or_default();
+        let plural = object["spec"]["names"]["plural"]
+            .as_str()
+            .unwrap_or_default();
+        let prefix = resource::prefix(group, plural);
+        let snapshot = self.server.store.snapshot();
+        let mut left = 0_usize;
+        for record in snapshot.range(&prefix, None) {
+            if !self.clear_one(record).await {
+                left += 1;
+            }
+        }
+        let now = clock::seconds((self.server.clock)());
+        if left > 0 {
+            condition(
+                &mut object["status"],
+                "Terminating",
+                "True",
+                "InstanceDeletionInProgress",
+                "CustomResource deletion is in progress",
+                &now,
+            );
+            if object["status"] != known.object["status"] {
+                self.write(key, revision, &object).await;
+            }
+            return;
+        }
+        condition(
+            &mut object["status"],
+            "Terminating",
+            "False",
+            "InstanceDeletionCompleted",
+            "removed all instances",
+            &now,
+        );
+        meta::edit(&mut object, |meta| {
+            if let Some(list) = meta.get_mut("finalizers").and_then(Value::as_array_mut) {
+                list.retain(|finalizer| finalizer != CLEANUP);
+            }
+        });
+        if !meta::finalizers(&object).is_empty() {
+            self.write(key, revision, &object).await;
+            return;
+        }
+        let storable = Storable::new(&object);
+        let change = Change::delete(move |revision| storable.at(revision));
+        match self
+            .server
+            .store
+            .commit(key, Expect::Revision(revision), change)
+            .await
+        {
+            Ok(_) | Err(CommitError::Mismatch(_) | CommitError::Missing) => {}
+            Err(error) => tracing::error!(key, %error, "a definition cannot be deleted"),
+        }
+    }
+
+    /// Deletes one object or marks it; true when it is gone.
+    async fn clear_one(&self, record: &Record) -> bool {
+        let Ok(mut object) = serde_json::from_slice::<Value>(&record.value) else {
+            tracing::error!(key = %record.key, "a stored object cannot be read");
+            return false;
+        };
+        let waits = !meta::finalizers(&object).is_empty();
+        if waits && meta::terminating(&object) {
+            return false;
+        }
+        if waits {
+            crate::verbs::delete::mark(&mut object, &clock::seconds((self.server.clock)()), true);
+        }
+        let storable = Storable::new(&object);
+        let change = if waits {
+            Change::put(move |revision| storable.at(revision))
+        } else {
+            Change::delete(move |revision| storable.at(revision))
+        };
+        let done = self
+            .server
+            .store
+            .commit(&record.key, Expect::Revision(record.revision), change)
+            .await;
+        match done {
+            Ok(_) => !waits,
+            Err(CommitError::Missing) => true,
+            Err(_) => false,
+        }
+    }
+}
