@@ -12,6 +12,7 @@
 
 mod body;
 mod builtin;
+mod cause;
 mod clock;
 mod crd;
 mod decode;

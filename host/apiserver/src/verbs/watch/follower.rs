@@ -86,20 +86,7 @@ impl Follower {
                         return None;
                     }
                 }
-                next = source.next() => match next {
-                    Ok(event) => {
-                        if let Some(line) = self.event(&event) {
-                            return Some(line);
-                        }
-                    }
-                    Err(WatchEnd::Lagged) => self.fail("too old resource version: the watcher fell behind"),
-                    Err(WatchEnd::Closed) => return None,
-                },
-                _ = self.reflected.changed() => {
-                    if !self.still_served() {
-                        return None;
-                    }
-                }
+                // Before the events: a busy stream must not outlive its time.
                 _ = self.tick.tick(), if self.bookmarks => {
                     if let Some(line) = self.progress() {
                         return Some(line);
@@ -109,6 +96,21 @@ impl Follower {
                     let last = if self.bookmarks { self.progress() } else { None };
                     self.source = None;
                     return last;
+                }
+                next = source.next() => match next {
+                    Ok(event) => {
+                        if let Some(line) = self.event(&event) {
+                            return Some(line);
+                        }
+                    }
+                    Err(WatchEnd::Lagged) => self.fail("too old resource version: the watcher fell behind"),
+                    Err(WatchEnd::Closed) => return None,
+                },
+                // After the events: those of a vanishing resource are still sent.
+                _ = self.reflected.changed() => {
+                    if !self.still_served() {
+                        return None;
+                    }
                 }
             }
         }
