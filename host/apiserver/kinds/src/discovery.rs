@@ -276,3 +276,71 @@ fn aggregated_resource(kind: &Kind) -> Value {
 fn response_kind(group: &str, version: &str, kind: &str) -> Value {
     json!({"group": group, "version": version, "kind": kind})
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::builtin;
+
+    fn boats() -> Vec<Kind> {
+        Kind::from_crd(&json!({"spec": {
+            "group": "example.com", "scope": "Namespaced", "names": {"plural": "boats", "kind": "Boat"},
+            "versions": [
+                {"name": "v1beta1", "served": true, "storage": false},
+                {"name": "v1", "served": true, "storage": true, "subresources": {"scale": {}}}]}}))
+    }
+
+    #[test]
+    fn groups_follow_priorities_and_versions_come_best_first() {
+        let custom = boats();
+        let kinds: Vec<&Kind> = custom
+            .iter()
+            .rev()
+            .chain(builtin::kinds().iter().map(|b| &b.kind))
+            .collect();
+        let list = group_list(&kinds);
+        let names: Vec<&str> = list["groups"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|g| g["name"].as_str().unwrap())
+            .collect();
+        assert_eq!(
+            names,
+            [
+                "events.k8s.io",
+                "apiextensions.k8s.io",
+                "coordination.k8s.io",
+                "example.com"
+            ]
+        );
+        let own = group(&kinds, "example.com").unwrap();
+        assert_eq!(own["preferredVersion"]["groupVersion"], "example.com/v1");
+        assert_eq!(own["versions"][1]["version"], "v1beta1");
+        assert!(group(&kinds, "none.example.com").is_none());
+        assert_eq!(
+            aggregated(&kinds, Root::Api)["items"]
+                .as_array()
+                .unwrap()
+                .len(),
+            1
+        );
+        assert_eq!(
+            aggregated(&kinds, Root::Apis)["items"]
+                .as_array()
+                .unwrap()
+                .len(),
+            4
+        );
+    }
+
+    #[test]
+    fn subresources_of_another_group_say_so() {
+        let custom = boats();
+        let kinds: Vec<&Kind> = custom.iter().collect();
+        let list = resource_list(&kinds, "example.com", "v1").unwrap();
+        assert_eq!(list["resources"][1]["name"], "boats/scale");
+        assert_eq!(list["resources"][1]["group"], "autoscaling");
+        assert!(resource_list(&kinds, "example.com", "v2").is_none());
+    }
+}

@@ -310,3 +310,49 @@ pub fn partial_list<'o>(objects: impl IntoIterator<Item = &'o Value>, metadata: 
     list.insert("items".into(), Value::Array(items));
     Value::Object(list)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_shows_columns_rows_and_the_object_asked_for() {
+        let version = json!({"additionalPrinterColumns": [
+            {"name": "Crew", "type": "integer", "jsonPath": ".spec.crew", "priority": 1}]});
+        let columns = Columns::of_crd_version(&version).unwrap();
+        let boat = json!({"metadata": {"name": "a"}, "spec": {"crew": 3}});
+        let now = "2024-06-01T12:00:00Z".parse().unwrap();
+        let show = |include, headers| {
+            columns.table(
+                [&boat],
+                json!({"resourceVersion": "7"}),
+                include,
+                now,
+                headers,
+            )
+        };
+        let table = show(IncludeObject::Metadata, true);
+        assert_eq!(table["rows"][0]["cells"], json!(["a", 3]));
+        assert_eq!(table["rows"][0]["object"]["kind"], "PartialObjectMetadata");
+        assert_eq!(table["columnDefinitions"][1]["priority"], 1);
+        assert_eq!(
+            show(IncludeObject::Object, false)["rows"][0]["object"],
+            boat
+        );
+        let bare = show(IncludeObject::None, false);
+        assert_eq!(
+            (&bare["rows"][0]["object"], &bare["columnDefinitions"]),
+            (&Value::Null, &Value::Null)
+        );
+    }
+
+    #[test]
+    fn a_column_that_cannot_be_followed_is_refused() {
+        let version = json!({"additionalPrinterColumns": [{"name": "A", "type": "string", "jsonPath": ".a["}]});
+        assert!(matches!(
+            Columns::of_crd_version(&version),
+            Err(ColumnError::Path { index: 0, .. })
+        ));
+        assert!(IncludeObject::parse("Half").is_err());
+    }
+}
