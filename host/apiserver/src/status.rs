@@ -5,6 +5,9 @@ use serde_json::{Map, Value, json};
 
 pub use crate::cause::Cause;
 
+/// Reason of a create whose name is taken.
+pub(crate) const ALREADY_EXISTS: &str = "AlreadyExists";
+
 #[derive(Debug, Clone, Default)]
 struct Details {
     name: String,
@@ -163,7 +166,7 @@ impl ApiError {
     pub fn already_exists(group: &str, resource: &str, name: &str) -> Self {
         Self::new(
             409,
-            "AlreadyExists",
+            ALREADY_EXISTS,
             format!("{} \"{name}\" already exists", qualified(group, resource)),
         )
         .object(group, resource, name)
@@ -319,6 +322,11 @@ impl ApiError {
     /// The HTTP status code.
     pub fn code(&self) -> u16 {
         self.0.code
+    }
+
+    /// The reason that clients branch on; empty when there is none.
+    pub fn reason(&self) -> &'static str {
+        self.0.reason
     }
 
     /// The human text.

@@ -12,7 +12,7 @@ use crate::resource::Source;
 use crate::status::{ApiError, Cause};
 
 /// Attempts at a delete that others keep overtaking.
-const ATTEMPTS: usize = 16;
+const ATTEMPTS: usize = 64;
 
 /// `DeleteOptions`, from the body or the query.
 #[derive(Debug, Default, Clone)]

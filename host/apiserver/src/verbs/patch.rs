@@ -14,7 +14,7 @@ use crate::decode;
 use crate::managed;
 use crate::meta;
 use crate::resource::Source;
-use crate::status::{ApiError, Cause};
+use crate::status::{ALREADY_EXISTS, ApiError, Cause};
 use crate::strategic;
 
 /// The kinds of patches.
@@ -246,7 +246,14 @@ async fn apply(call: &Call, body: &[u8], options: &WriteOptions) -> Result<Answe
     let warnings = object::strict(call, options.validation, document.duplicates)?;
     let key = call.key(call.name());
     if call.server.store.snapshot().get(&key).is_none() {
-        return create_applied(call, &applied, options, warnings).await;
+        if call.path.subresource.is_some() {
+            return Err(call.not_found(call.name()));
+        }
+        match create_applied(call, &applied, options, warnings.clone()).await {
+            // Somebody else created it meanwhile: then this is a change.
+            Err(error) if error.reason() == ALREADY_EXISTS => {}
+            answered => return answered,
+        }
     }
     update::change(call, options, Verb::Patch, |live| {
         let object = managed::apply(call, Some(live), &applied, options)?;

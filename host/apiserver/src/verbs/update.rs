@@ -16,7 +16,7 @@ use crate::status::{ApiError, Cause};
 use crate::{clock, managed};
 
 /// Attempts at a change that others keep overtaking.
-const ATTEMPTS: usize = 6;
+const ATTEMPTS: usize = 64;
 
 /// What a change makes of the live object.
 pub(crate) struct Changed {

@@ -66,6 +66,34 @@ async fn what_is_applied_no_longer_goes_away() {
     assert_eq!(other.reason(), (400, "BadRequest"));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_may_apply_what_does_not_exist_yet() {
+    let client = Client::new().await;
+    let applies = (0..16).map(|writer| {
+        let client = client.clone();
+        tokio::spawn(async move {
+            let path = format!("{CMS}/a?fieldManager=m{writer}");
+            let body = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {format!("k{writer}"): "v"}});
+            let answer = client.patch(&path, APPLY, &body).await;
+            assert!(matches!(answer.code, 200 | 201), "{}", answer.text);
+        })
+    });
+    for applied in applies.collect::<Vec<_>>() {
+        applied.await.unwrap();
+    }
+    let all = client.get(&format!("{CMS}/a")).await;
+    assert_eq!(all.body["data"].as_object().unwrap().len(), 16);
+}
+
+#[tokio::test]
+async fn the_status_of_nothing_cannot_be_applied() {
+    let client = Client::new().await;
+    client.widgets(sized()).await;
+    let path = format!("{WIDGETS}/w/status?fieldManager=one");
+    let answer = client.patch(&path, APPLY, &widget("w", json!({}))).await;
+    assert_eq!(answer.reason(), (404, "NotFound"));
+}
+
 #[tokio::test]
 async fn updates_are_tracked_under_the_client_s_name() {
     let client = Client::new().await;
