@@ -2,6 +2,7 @@
 
 mod crds;
 mod plugins;
+mod wit;
 
 use clap::{Parser, Subcommand};
 
@@ -18,11 +19,14 @@ enum Task {
     Crds(crds::Args),
     /// Builds the engine backends as WASM components, each with its manifest.
     Plugins(plugins::Args),
+    /// Records what wit/ means, or checks it against the record.
+    Wit(wit::Args),
 }
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().task {
         Task::Crds(args) => crds::run(&args),
         Task::Plugins(args) => plugins::run(&args),
+        Task::Wit(args) => wit::run(&args),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::ContainerEngine;
@@ -52,7 +52,7 @@ impl std::fmt::Display for IdForm {
 }
 
 /// What a backend can do beyond watching and inspecting.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Capabilities {
     /// [`ContainerEngine::get_logs`] works.
     pub logs: bool,

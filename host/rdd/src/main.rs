@@ -1,3 +1,25 @@
 //! A container engine as Kubernetes objects, its logs over WebSockets.
+//!
+//! The binary: reads the command line, wires the rooms together, and ends
+//! them in order.
 
-fn main() {}
+mod cli;
+mod client;
+mod ctl;
+mod endpoint;
+mod logs;
+mod plugins;
+mod serve;
+mod state_dir;
+mod status;
+mod telemetry;
+
+use clap::Parser as _;
+
+#[tokio::main]
+async fn main() -> std::process::ExitCode {
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .ok();
+    cli::run(cli::Cli::parse()).await
+}

@@ -143,7 +143,7 @@ fn fetch_target() -> bool {
             Ok(None) | Err(_) => {
                 if child.kill().is_ok() {
                     // Only reaps it: how it ended is known.
-                    let _ = child.wait();
+                    child.wait().ok();
                 }
                 return false;
             }

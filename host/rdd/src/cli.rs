@@ -1,0 +1,210 @@
+//! The command line. Every flag of `serve` is also an environment variable.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::state_dir::StateDir;
+use crate::{ctl, logs, plugins, serve, status};
+
+/// A container engine as Kubernetes objects, its logs over WebSockets.
+#[derive(Parser)]
+#[command(name = "rdd", version, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    instance: Instance,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Which daemon is meant.
+#[derive(Args, Clone)]
+struct Instance {
+    /// Directory that holds everything of one instance [default: $XDG_STATE_HOME/rdd/$RDD_INSTANCE]
+    #[arg(long, global = true, env = "RDD_STATE_DIR", value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the daemon in the foreground
+    Serve(Box<ServeArgs>),
+    /// Run kubectl with this instance's kubeconfig
+    #[command(disable_help_flag = true)]
+    Ctl {
+        /// Arguments of kubectl
+        #[arg(
+            trailing_var_arg = true,
+            allow_hyphen_values = true,
+            value_name = "ARGS"
+        )]
+        args: Vec<String>,
+    },
+    /// Print the log of a container
+    Logs(logs::LogsArgs),
+    /// Look at the installed engine backends
+    Plugin {
+        #[command(subcommand)]
+        command: PluginCommand,
+    },
+    /// Say whether the daemon runs and what it serves
+    Status,
+    /// Print version and build details
+    Version,
+}
+
+#[derive(Subcommand)]
+enum PluginCommand {
+    /// List the installed backends and their state
+    List {
+        /// Directory with backends; may be given several times
+        #[arg(
+            long = "plugin-dir",
+            env = "RDD_PLUGIN_DIR",
+            value_delimiter = ':',
+            value_name = "DIR"
+        )]
+        plugin_dirs: Vec<PathBuf>,
+    },
+}
+
+/// Options of `rdd serve`.
+#[derive(Args, Clone)]
+pub(crate) struct ServeArgs {
+    /// Address of the HTTPS listener; port 0 takes the port of the last run, or a free one
+    #[arg(
+        long,
+        env = "RDD_LISTEN",
+        default_value = "127.0.0.1:0",
+        value_name = "ADDRESS:PORT"
+    )]
+    pub(crate) listen: SocketAddr,
+    /// The engine: unix:///path, tcp://host:port or ssh://user@host [default: as the docker CLI finds it]
+    #[arg(long, env = "RDD_ENGINE_ENDPOINT", value_name = "URL")]
+    pub(crate) engine_endpoint: Option<String>,
+    /// Name of the engine backend that the App is created with on a first start, or switched to
+    #[arg(long, env = "RDD_BACKEND", value_name = "NAME")]
+    pub(crate) backend: Option<String>,
+    /// Directory with backends; may be given several times [default: beside the program, then the user's]
+    #[arg(
+        long = "plugin-dir",
+        env = "RDD_PLUGIN_DIR",
+        value_delimiter = ':',
+        value_name = "DIR"
+    )]
+    pub(crate) plugin_dirs: Vec<PathBuf>,
+    /// Write to the cluster of this kubeconfig instead of the embedded control plane
+    #[arg(long, env = "RDD_KUBECONFIG", value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// Never change the engine: actions and deletions are refused
+    #[arg(long, env = "RDD_READ_ONLY")]
+    pub(crate) read_only: bool,
+    /// Form of the daemon's own log, which goes to stderr
+    #[arg(long, env = "RDD_LOG_FORMAT", default_value = "text")]
+    pub(crate) log_format: LogFormat,
+    /// What is logged, such as info, debug or rdd_mirror=trace
+    #[arg(
+        long,
+        env = "RDD_LOG",
+        default_value = "warn,rdd=info",
+        value_name = "FILTER"
+    )]
+    pub(crate) log: String,
+    /// A host name, besides the loopback names, under which clients may reach the daemon; may be given several times
+    #[arg(
+        long = "allowed-host",
+        env = "RDD_ALLOWED_HOST",
+        value_delimiter = ',',
+        value_name = "NAME"
+    )]
+    pub(crate) allowed_hosts: Vec<String>,
+    /// An origin, besides the daemon's own, whose web pages may talk to it; may be given several times
+    #[arg(
+        long = "trusted-origin",
+        env = "RDD_TRUSTED_ORIGIN",
+        value_delimiter = ',',
+        value_name = "ORIGIN"
+    )]
+    pub(crate) trusted_origins: Vec<String>,
+    /// How often everything is listed anew, such as 5m or 30s
+    #[arg(long, env = "RDD_RESYNC", default_value = "5m", value_name = "DURATION", value_parser = duration)]
+    pub(crate) resync: std::time::Duration,
+}
+
+/// Forms of the daemon's own log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+fn duration(text: &str) -> Result<std::time::Duration, String> {
+    let parsed: jiff::SignedDuration = text
+        .parse()
+        .map_err(|error: jiff::Error| error.to_string())?;
+    std::time::Duration::try_from(parsed).map_err(|error| error.to_string())
+}
+
+/// Runs the command and turns a failure into one line and an exit code.
+pub(crate) async fn run(cli: Cli) -> ExitCode {
+    let Cli { instance, command } = cli;
+    let result = async {
+        let state_dir = StateDir::locate(instance.state_dir)?;
+        match command {
+            Command::Serve(args) => serve::run(state_dir, *args).await,
+            Command::Ctl { args } => ctl::run(&state_dir, &args),
+            Command::Logs(args) => logs::run(&state_dir, args).await,
+            Command::Plugin {
+                command: PluginCommand::List { plugin_dirs },
+            } => plugins::list(&state_dir, plugin_dirs).await,
+            Command::Status => status::run(&state_dir).await,
+            Command::Version => status::version(),
+        }
+    };
+    match result.await {
+        Ok(code) => code,
+        Err(error) => {
+            fail(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[allow(
+    clippy::print_stderr,
+    reason = "the command line's own word to its user"
+)]
+fn fail(error: &anyhow::Error) {
+    eprintln!("rdd: {error:#}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_of_serve_is_also_a_variable() {
+        use clap::CommandFactory as _;
+        let command = Cli::command();
+        let serve = command.find_subcommand("serve").unwrap();
+        for arg in serve
+            .get_arguments()
+            .filter(|arg| arg.get_long().is_some_and(|long| long != "help"))
+        {
+            let env = arg
+                .get_env()
+                .unwrap_or_else(|| panic!("--{} has no variable", arg.get_long().unwrap()));
+            assert!(env.to_string_lossy().starts_with("RDD_"));
+        }
+    }
+}

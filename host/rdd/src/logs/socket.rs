@@ -1,0 +1,102 @@
+//! The WebSocket to the daemon's log endpoint.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use http::header::{ACCEPT, AUTHORIZATION, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
+use http::{StatusCode, Uri};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Error;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+
+use crate::state_dir::StateDir;
+
+/// Each frame begins with one byte that names its source.
+const SUBPROTOCOL: &str = "rdd.logs.v1+source";
+
+/// A connected log.
+pub(crate) type Socket = WebSocketStream<TlsStream<TcpStream>>;
+
+/// Where the daemon's mux is, and what is needed to be let in.
+pub(crate) struct Endpoint {
+    url: Uri,
+    roots: rustls::RootCertStore,
+    token: String,
+}
+
+impl Endpoint {
+    /// From the state directory, and where the API is a cluster's, from what
+    /// the daemon announced there.
+    pub(crate) async fn discover(state_dir: &StateDir, config: &kube::Config) -> Result<Self> {
+        let discovery =
+            crate::serve::announce::read(kube::Client::try_from(config.clone())?).await?;
+        let url = discovery
+            .passthrough_endpoint
+            .parse()
+            .context("the daemon announced no usable endpoint")?;
+        let token = std::fs::read_to_string(state_dir.token())
+            .context("cannot read the instance's token")?;
+        let mut roots = rustls::RootCertStore::empty();
+        let authority = state_dir.tls().join("ca.crt");
+        roots.add(
+            CertificateDer::from_pem_file(&authority)
+                .map_err(|error| anyhow!("cannot read {}: {error}", authority.display()))?,
+        )?;
+        Ok(Self { url, roots, token })
+    }
+}
+
+/// Opens the log of a container.
+pub(crate) async fn open(endpoint: &Endpoint, id: &str, query: &str) -> Result<Socket> {
+    let Endpoint { url, roots, token } = endpoint;
+    let authority = url
+        .authority()
+        .context("the daemon announced an endpoint without a host")?;
+    let address = authority.as_str();
+    let stream = TcpStream::connect(address).await.with_context(|| {
+        format!("cannot reach the daemon at {address}; does it run? see 'rdd status'")
+    })?;
+    let tls = rustls::ClientConfig::builder()
+        .with_root_certificates(roots.clone())
+        .with_no_client_auth();
+    let host = authority
+        .host()
+        .trim_start_matches('[')
+        .trim_end_matches(']')
+        .to_owned();
+    let stream = TlsConnector::from(Arc::new(tls))
+        .connect(ServerName::try_from(host)?, stream)
+        .await
+        .context("the daemon's certificate was not accepted")?;
+
+    let path = url.path().trim_end_matches('/');
+    let mut request =
+        format!("wss://{address}{path}/engine/logs/{id}?{query}").into_client_request()?;
+    let headers = request.headers_mut();
+    let mut bearer = HeaderValue::from_str(&format!("Bearer {}", token.trim()))?;
+    bearer.set_sensitive(true);
+    headers.insert(AUTHORIZATION, bearer);
+    headers.insert(ACCEPT, HeaderValue::from_static("text/plain"));
+    headers.insert(
+        SEC_WEBSOCKET_PROTOCOL,
+        HeaderValue::from_static(SUBPROTOCOL),
+    );
+    match tokio_tungstenite::client_async(request, stream).await {
+        Ok((socket, _)) => Ok(socket),
+        Err(Error::Http(response)) => {
+            let status: StatusCode = response.status();
+            let body = response
+                .body()
+                .as_deref()
+                .map(String::from_utf8_lossy)
+                .unwrap_or_default();
+            bail!("{} ({status})", body.trim())
+        }
+        Err(error) => Err(error).context("the daemon did not open the log"),
+    }
+}

@@ -1,0 +1,51 @@
+//! Times as `docker logs` takes them.
+
+use jiff::civil;
+use jiff::tz::TimeZone;
+
+/// Turns a time without a zone (`2026-01-31`, `2026-01-31T12:00`) into the
+/// local one's RFC 3339; leaves anything else for the daemon to read, which
+/// says what is wrong with it.
+pub(crate) fn normalise(text: &str) -> String {
+    normalise_in(text, &TimeZone::system())
+}
+
+fn normalise_in(text: &str, zone: &TimeZone) -> String {
+    let civil: Option<civil::DateTime> = text.parse().ok();
+    let zoned = text.parse::<jiff::Timestamp>().is_ok();
+    match civil
+        .filter(|_| !zoned && text.contains('-'))
+        .and_then(|civil| civil.to_zoned(zone.clone()).ok())
+    {
+        Some(time) => time.timestamp().to_string(),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_without_a_zone_is_local_and_the_rest_is_left_alone() {
+        let zone = TimeZone::fixed(jiff::tz::offset(2));
+        assert_eq!(
+            normalise_in("2026-01-31T12:00:00", &zone),
+            "2026-01-31T10:00:00Z"
+        );
+        assert_eq!(
+            normalise_in("2026-01-31T12:00", &zone),
+            "2026-01-31T10:00:00Z"
+        );
+        assert_eq!(normalise_in("2026-01-31", &zone), "2026-01-30T22:00:00Z");
+        for text in [
+            "2026-01-31T12:00:00Z",
+            "2026-01-31T12:00:00+01:00",
+            "10m",
+            "1767225600.5",
+            "yesterday",
+        ] {
+            assert_eq!(normalise_in(text, &zone), text);
+        }
+    }
+}

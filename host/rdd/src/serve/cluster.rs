@@ -1,0 +1,161 @@
+//! The Kubernetes API that the daemon writes to: its own, or a cluster's.
+
+use std::convert::Infallible;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use http::Request;
+use http_body_util::BodyExt as _;
+use kube::config::{Config, KubeConfigOptions, Kubeconfig};
+use rdd_apiserver::{ApiServer, UserInfo};
+use rdd_core::{Authenticator, Identity};
+use rdd_front::{Handler, LocalAuthenticator, Token};
+use tower::util::BoxCloneSyncService;
+use tower::{Service, ServiceExt as _};
+
+use super::review::ClusterAuthenticator;
+use crate::state_dir::StateDir;
+
+/// Name of the daemon's own client.
+const DAEMON_USER: &str = "system:rdd";
+/// The group that may do everything.
+const ADMIN_GROUP: &str = "system:masters";
+
+/// Where objects live.
+pub(crate) enum Cluster {
+    /// In this process.
+    Embedded(ApiServer),
+    /// Behind the kubeconfig of the user's choice.
+    External {
+        /// Its contents, with paths made absolute.
+        kubeconfig: Box<Kubeconfig>,
+        /// A client of it.
+        client: kube::Client,
+    },
+}
+
+impl Cluster {
+    /// The embedded one, durable in the state directory.
+    pub(crate) async fn embedded(state_dir: &StateDir) -> Result<Self> {
+        let path = state_dir.database();
+        let server = match ApiServer::open(options(&path)).await {
+            Ok(server) => server,
+            Err(error) if error.is_damaged() => {
+                let aside = rdd_apiserver::set_aside(&path).with_context(|| {
+                    format!("{} is damaged and cannot be set aside", path.display())
+                })?;
+                tracing::error!(
+                    %error,
+                    set_aside_as = %aside.display(),
+                    "the database is damaged; it was set aside, and a new one is being filled from the engine: objects that were made by hand are in the old one only"
+                );
+                ApiServer::open(options(&path))
+                    .await
+                    .context("cannot make a new database")?
+            }
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot open {}", path.display()));
+            }
+        };
+        Ok(Self::Embedded(server))
+    }
+
+    /// A real cluster.
+    pub(crate) async fn external(path: &Path) -> Result<Self> {
+        let remedy = || format!("cannot use the cluster of --kubeconfig {}", path.display());
+        let kubeconfig = Kubeconfig::read_from(path).with_context(remedy)?;
+        let config =
+            Config::from_custom_kubeconfig(kubeconfig.clone(), &KubeConfigOptions::default())
+                .await
+                .with_context(remedy)?;
+        let client = kube::Client::try_from(config).with_context(remedy)?;
+        client.apiserver_version().await.with_context(remedy)?;
+        Ok(Self::External {
+            kubeconfig: Box::new(kubeconfig),
+            client,
+        })
+    }
+
+    /// The daemon's own client: in process where the API is.
+    pub(crate) fn client(&self) -> kube::Client {
+        match self {
+            Self::External { client, .. } => client.clone(),
+            Self::Embedded(server) => {
+                let service =
+                    server
+                        .clone()
+                        .map_request(|mut request: Request<kube::client::Body>| {
+                            request.extensions_mut().insert(UserInfo {
+                                name: DAEMON_USER.to_owned(),
+                                groups: vec![ADMIN_GROUP.to_owned()],
+                                ..UserInfo::default()
+                            });
+                            request
+                        });
+                kube::Client::new(service, "default")
+            }
+        }
+    }
+
+    /// Who checks the credentials of callers from outside.
+    pub(crate) fn authenticator(&self, token: Token) -> Arc<dyn Authenticator> {
+        let local = LocalAuthenticator::new(token);
+        match self {
+            Self::Embedded(_) => Arc::new(local),
+            Self::External { client, .. } => {
+                Arc::new(ClusterAuthenticator::new(local, client.clone()))
+            }
+        }
+    }
+
+    /// What answers requests outside `/passthrough`: nothing, where a cluster does.
+    pub(crate) fn handler(&self) -> Option<Handler> {
+        let Self::Embedded(server) = self else {
+            return None;
+        };
+        let service = server
+            .clone()
+            .map_request(|mut request: Request<hyper::body::Incoming>| {
+                if let Some(Identity { user, groups }) = request.extensions_mut().remove() {
+                    request.extensions_mut().insert(UserInfo {
+                        name: user,
+                        groups,
+                        ..UserInfo::default()
+                    });
+                }
+                request
+            })
+            .map_response(|response: http::Response<rdd_apiserver::Body>| {
+                response.map(|body| body.map_err(Into::into).boxed_unsync())
+            });
+        Some(BoxCloneSyncService::new(service))
+    }
+
+    /// The kubeconfig that leads users to the API, where it is not our own.
+    pub(crate) fn kubeconfig(&self) -> Option<&Kubeconfig> {
+        match self {
+            Self::Embedded(_) => None,
+            Self::External { kubeconfig, .. } => Some(kubeconfig),
+        }
+    }
+
+    /// Ends the watches and checkpoints the database.
+    pub(crate) async fn close(&self) {
+        if let Self::Embedded(server) = self {
+            server.close().await;
+        }
+    }
+}
+
+fn options(path: &Path) -> rdd_apiserver::Options {
+    rdd_apiserver::Options::file(path)
+}
+
+/// The compiler's check that the API server cannot fail as a service.
+#[allow(dead_code, reason = "never called: it only has to compile")]
+fn never_fails(
+    server: ApiServer,
+) -> impl Service<Request<hyper::body::Incoming>, Error = Infallible> {
+    server
+}

@@ -1,0 +1,105 @@
+//! Credentials of a real cluster, checked by asking it.
+
+use async_trait::async_trait;
+use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec};
+use k8s_openapi::api::authorization::v1::{
+    ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec,
+};
+use kube::Client;
+use kube::api::{Api, PostParams};
+use rdd_core::{AuthError, Authenticator, Credentials, Identity};
+use rdd_front::LocalAuthenticator;
+
+/// Accepts the instance's own token, and tokens that the cluster knows and
+/// lets read container logs.
+pub(crate) struct ClusterAuthenticator {
+    local: LocalAuthenticator,
+    client: Client,
+}
+
+impl ClusterAuthenticator {
+    /// Asks the cluster behind `client`.
+    pub(crate) fn new(local: LocalAuthenticator, client: Client) -> Self {
+        Self { local, client }
+    }
+
+    async fn review_token(&self, token: &str) -> Result<Identity, AuthError> {
+        let review = TokenReview {
+            spec: TokenReviewSpec {
+                token: Some(token.to_owned()),
+                audiences: None,
+            },
+            ..TokenReview::default()
+        };
+        let api: Api<TokenReview> = Api::all(self.client.clone());
+        let status = api
+            .create(&PostParams::default(), &review)
+            .await
+            .map_err(unavailable)?
+            .status
+            .unwrap_or_default();
+        if status.authenticated != Some(true) {
+            return Err(AuthError::Unauthenticated(
+                "the cluster does not know this token".to_owned(),
+            ));
+        }
+        let user = status.user.unwrap_or_default();
+        Ok(Identity {
+            user: user.username.unwrap_or_default(),
+            groups: user.groups.unwrap_or_default(),
+        })
+    }
+
+    async fn review_access(&self, identity: &Identity) -> Result<(), AuthError> {
+        let review = SubjectAccessReview {
+            spec: SubjectAccessReviewSpec {
+                user: Some(identity.user.clone()),
+                groups: Some(identity.groups.clone()),
+                resource_attributes: Some(ResourceAttributes {
+                    group: Some(rdd_api::CONTAINERS_GROUP.to_owned()),
+                    resource: Some("containers".to_owned()),
+                    subresource: Some("log".to_owned()),
+                    verb: Some("get".to_owned()),
+                    ..ResourceAttributes::default()
+                }),
+                ..SubjectAccessReviewSpec::default()
+            },
+            ..SubjectAccessReview::default()
+        };
+        let api: Api<SubjectAccessReview> = Api::all(self.client.clone());
+        let status = api
+            .create(&PostParams::default(), &review)
+            .await
+            .map_err(unavailable)?
+            .status
+            .unwrap_or_default();
+        if status.allowed {
+            return Ok(());
+        }
+        Err(AuthError::Forbidden(format!(
+            "user {:?} may not get containers/log in group {}; grant it with a role of the cluster",
+            identity.user,
+            rdd_api::CONTAINERS_GROUP
+        )))
+    }
+}
+
+fn unavailable(error: kube::Error) -> AuthError {
+    AuthError::Unavailable(format!(
+        "the cluster cannot check the credentials now: {error}"
+    ))
+}
+
+#[async_trait]
+impl Authenticator for ClusterAuthenticator {
+    async fn authenticate(&self, credentials: &Credentials) -> Result<Identity, AuthError> {
+        match (self.local.authenticate(credentials).await, credentials) {
+            (Err(AuthError::Unauthenticated(_)), Credentials::Bearer(token)) => {
+                let identity = self.review_token(token).await?;
+                self.review_access(&identity).await?;
+                Ok(identity)
+            }
+            (decided, _) => decided,
+        }
+    }
+}
