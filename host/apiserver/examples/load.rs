@@ -109,6 +109,30 @@ async fn watchers(server: &ApiServer) -> anyhow::Result<Duration> {
     Ok(start.elapsed())
 }
 
+/// From nothing to the first object of a new kind.
+async fn definition(server: &ApiServer) -> anyhow::Result<Duration> {
+    let definition = json!({
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "widgets.example.com"},
+        "spec": {
+            "group": "example.com",
+            "scope": "Namespaced",
+            "names": {"plural": "widgets", "kind": "Widget"},
+            "versions": [{"name": "v1", "served": true, "storage": true,
+                "schema": {"openAPIV3Schema": {"type": "object"}}}],
+        },
+    });
+    let widget =
+        json!({"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w"}});
+    let start = Instant::now();
+    let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    ask(server, "POST", path, definition.to_string()).await?;
+    let path = "/apis/example.com/v1/namespaces/default/widgets";
+    ask(server, "POST", path, widget.to_string()).await?;
+    Ok(start.elapsed())
+}
+
 #[tokio::main]
 #[allow(clippy::print_stdout, reason = "a tool whose output is a table")]
 async fn main() -> anyhow::Result<()> {
@@ -129,6 +153,10 @@ async fn main() -> anyhow::Result<()> {
     println!(
         "1000 creates to {WATCHERS} watchers {:>10.1?}",
         watchers(&server).await?
+    );
+    println!(
+        "definition to first object     {:>10.1?}",
+        definition(&server).await?
     );
     server.close().await;
     drop(server);
