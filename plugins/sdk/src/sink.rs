@@ -41,7 +41,7 @@ impl<T> Responder<T> {
     /// Answers the call with success; the stream begins.
     pub fn accept(self) -> Sink<T> {
         // Nobody waits for the answer any more: the first write will tell.
-        let _ = self.accepted.send(());
+        self.accepted.send(()).ok();
         Sink(self.sink)
     }
 }

@@ -69,8 +69,19 @@ impl Fixture {
 
     /// Makes a container that runs a shell script, and leaves it stopped.
     pub(crate) async fn create(&self, suffix: &str, script: &str, tty: bool) -> String {
+        self.create_of(IMAGE, suffix, script, tty).await
+    }
+
+    /// The same, of an image of the test's own.
+    pub(crate) async fn create_of(
+        &self,
+        image: &str,
+        suffix: &str,
+        script: &str,
+        tty: bool,
+    ) -> String {
         let body = ContainerCreateBody {
-            image: Some(IMAGE.to_owned()),
+            image: Some(image.to_owned()),
             cmd: Some(["sh", "-c", script].map(str::to_owned).to_vec()),
             env: Some(vec!["SECRET=hunter2".to_owned()]),
             labels: Some(HashMap::from([("test".to_owned(), self.prefix.clone())])),

@@ -4,6 +4,7 @@
 //! Each test makes objects of its own names and judges only those, so that
 //! tests run side by side on one engine.
 #![allow(
+    clippy::let_underscore_must_use,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

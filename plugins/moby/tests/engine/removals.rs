@@ -88,16 +88,13 @@ fn a_tag_goes_only_from_the_image_that_was_meant() {
 #[test]
 fn an_image_in_use_is_a_conflict_in_the_engines_words() {
     fixture::run("inuse", |fixture| async move {
-        let container = fixture.create("a", "true", false).await;
-        let object = ObjectRef {
-            kind: ObjectKind::Container,
-            id: container,
-        };
-        let Object::Container(container) = fixture.moby.inspect(object).await.unwrap().object
-        else {
-            panic!()
-        };
-        let target = Removal::ImageTag((fixture::IMAGE.to_owned(), container.image_id));
+        let source = fixture.finished("a", "echo 1 > /one", false).await;
+        // An image of this test's own: a failure must cost nobody else's.
+        let tag = fixture.name("image");
+        let image = fixture.image_of(&source, Some(&tag)).await;
+        let full = format!("{tag}:1");
+        fixture.create_of(&full, "b", "true", false).await;
+        let target = Removal::ImageTag((full, image));
         let error = fixture.moby.remove(target).await.unwrap_err();
         assert_eq!(error.code, ErrorCode::Conflict);
         assert!(error.message.contains("container"), "{}", error.message);

@@ -119,7 +119,7 @@ where
             Ending::Stopped => Err(Error::cancelled("the host stopped the call")),
         };
         // A host that does not want the result is no failure of ours.
-        let _ = end.write(result).await;
+        end.write(result).await.ok();
     });
     Ok((reader, end_reader))
 }
