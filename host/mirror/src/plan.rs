@@ -304,6 +304,3 @@ impl Plan {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

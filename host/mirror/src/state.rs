@@ -715,11 +715,6 @@ impl State {
     pub(crate) fn backlog(&self) -> (usize, usize) {
         (self.wanted, self.queue.len() + self.jobs)
     }
-
-    #[cfg(test)]
-    pub(crate) fn entries(&self) -> impl Iterator<Item = (&Key, &Entry)> {
-        self.entries.iter()
-    }
 }
 
 /// A condition's reason has to be a word.
@@ -740,6 +735,3 @@ fn refusal(error: EngineError) -> Refusal {
         message: error.message,
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -302,6 +302,3 @@ impl View {
         })
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -55,6 +55,15 @@ impl World {
         let server = rdd_apiserver::ApiServer::open(rdd_apiserver::Options::in_memory())
             .await
             .unwrap();
+        // The server believes whoever authenticated the request; here, us.
+        let server = tower::service_fn(move |mut request: http::Request<kube::client::Body>| {
+            request.extensions_mut().insert(rdd_apiserver::UserInfo {
+                name: "mirror-test".to_owned(),
+                groups: vec!["system:masters".to_owned()],
+                ..rdd_apiserver::UserInfo::default()
+            });
+            tower::Service::call(&mut server.clone(), request)
+        });
         let client = Client::new(server, NAMESPACE);
         rdd_mirror::apply_crds(&client).await.unwrap();
         rdd_mirror::ensure_app(&client, &AppOptions::default())
@@ -316,8 +325,8 @@ async fn a_recreated_volume_survives_the_deletion_of_the_old_mirror() {
     let world = World::new(&engine).await;
     world.synced().await;
     let old = world.all::<Volume>().await.remove(0);
-    // Removed and re-created within the same second, unseen; the mirror is
-    // deleted before the events arrive, then after.
+    // Removed and re-created, unseen: the mirror is deleted before the events
+    // arrive, so only the creation time that the call carries can save it.
     engine.hold_events();
     engine.remove_volume("x");
     engine.create_volume_at("x", first + jiff::SignedDuration::from_secs(5));
