@@ -125,9 +125,15 @@ pub(crate) async fn run(state_dir: StateDir, args: ServeArgs) -> Result<ExitCode
     rdd_mirror::apply_crds(&client)
         .await
         .context("cannot install the resource definitions")?;
-    rdd_mirror::ensure_app(&client, &rdd_mirror::AppOptions { backend, ..Default::default() })
-        .await
-        .context("cannot set up the App")?;
+    rdd_mirror::ensure_app(
+        &client,
+        &rdd_mirror::AppOptions {
+            backend,
+            ..Default::default()
+        },
+    )
+    .await
+    .context("cannot set up the App")?;
 
     let mirror_stop = CancellationToken::new();
     let mirror_task = tokio::spawn(rdd_mirror::run(mirror, mirror_stop.clone()));
