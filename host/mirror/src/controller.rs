@@ -150,7 +150,7 @@ impl Controller {
             self.decide();
             tokio::select! {
                 Some(news) = heard.recv() => match news {
-                    Heard::Mirror(news) => self.state.on_news(news),
+                    Heard::Mirror(news) => self.state.on_news(*news),
                     Heard::App(app) => self.on_app(app),
                 },
                 event = next_event(&mut self.session) => self.on_feed(event),

@@ -18,7 +18,7 @@ const BACKLOG: usize = 256;
 /// What a watch says.
 #[derive(Debug)]
 pub(crate) enum Heard {
-    Mirror(News),
+    Mirror(Box<News>),
     /// The App as it is, or that there is none.
     App(Option<Box<App>>),
 }
@@ -64,7 +64,7 @@ async fn mirrors<K: Mirrored>(client: Client, sender: mpsc::Sender<Heard>) {
             }
         };
         if let Some(news) = news
-            && sender.send(Heard::Mirror(news)).await.is_err()
+            && sender.send(Heard::Mirror(Box::new(news))).await.is_err()
         {
             return;
         }

@@ -1,5 +1,6 @@
 //! The mux on a real socket, with a scripted engine behind it.
 #![allow(
+    clippy::expect_used,
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
