@@ -7,7 +7,7 @@
 //!
 //! Invariant: nothing here, and nothing in a backend, knows in which form the
 //! plugin was built. Whatever touches the component model lives in
-//! [`component`] and [`bindings`], whatever touches a runtime in [`native`].
+//! `component` and [`bindings`], whatever touches a runtime in `native`.
 //!
 //! A backend is single-threaded in every form: its futures need not be `Send`.
 
