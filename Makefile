@@ -1,5 +1,5 @@
 # What a person types. Each target installs what it needs, or says in one line what is missing.
-SHELL := /usr/bin/env bash
+SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .SILENT:
