@@ -37,7 +37,3 @@ test: deps ## run every test, on a private dockerd
 .PHONY: check
 check: deps ## formatting, lints, documentation, drift of generated files, dependency rules
 	scripts/check
-
-.PHONY: bench
-bench: build ## measure beside the rivals and print docs/benchmarks.md's table
-	scripts/bench

@@ -18,7 +18,7 @@ pub enum NotServing {
     },
     /// `App.spec.running` is false: 503.
     Stopped,
-    /// The daemon has not finished its first look at the App: 503.
+    /// The App was not read yet, or the engine was asked and has not answered yet: 503.
     Starting,
     /// The engine is not there: 503.
     EngineUnreachable {

@@ -125,9 +125,7 @@ pub(crate) fn not_serving(backend: &str, running: bool, phase: &Phase) -> Option
         } => Some(NotServing::BackendRestarting {
             reason: reason.clone(),
         }),
-        Phase::Connecting => Some(NotServing::EngineUnreachable {
-            reason: "the engine has not answered yet".to_owned(),
-        }),
+        Phase::Connecting => Some(NotServing::Starting),
         Phase::Lost {
             reason,
             plugin: false,

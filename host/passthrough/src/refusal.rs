@@ -37,7 +37,7 @@ pub(crate) enum Refusal {
         "the container engine is stopped; start it with: kubectl patch app app --type=merge -p '{{\"spec\":{{\"running\":true}}}}'"
     )]
     Stopped,
-    #[error("the daemon has just started and has not looked for the engine yet")]
+    #[error("the daemon has just begun to look for the engine, which has not answered yet")]
     Starting,
     #[error("the container engine of backend {backend:?} cannot be reached: {reason}")]
     Unreachable { backend: String, reason: String },

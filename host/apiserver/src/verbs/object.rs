@@ -123,6 +123,10 @@ pub(crate) fn clean(call: &Call, object: &mut Value) -> Result<Vec<String>, Stri
             unknown.extend(builtin.decode(object)?);
         }
         Source::Custom(custom) => {
+            custom
+                .schema
+                .check_metadata(object)
+                .map_err(|error| error.to_string())?;
             unknown.extend(custom.schema.prune(object));
             custom.schema.apply_defaults(object);
         }

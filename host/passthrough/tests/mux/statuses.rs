@@ -127,7 +127,7 @@ async fn a_backend_that_cannot_serve_now_is_503_and_says_which() {
     let engine = FakeEngine::named("moby");
     for (why, words) in [
         (NotServing::Stopped, "stopped"),
-        (NotServing::Starting, "just started"),
+        (NotServing::Starting, "not answered yet"),
         (
             NotServing::EngineUnreachable {
                 reason: "no such file".to_owned(),
