@@ -202,4 +202,15 @@ mod tests {
             Err(ParamError::Twice("tail".to_owned()))
         );
     }
+
+    #[test]
+    fn s5_every_parameter_stands_in_the_documentation() {
+        let page = include_str!("../../../docs/passthrough.md");
+        for name in KNOWN {
+            assert!(
+                page.contains(&format!("| `{name}` |")),
+                "{name} has no row in docs/passthrough.md"
+            );
+        }
+    }
 }
