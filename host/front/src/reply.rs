@@ -82,6 +82,12 @@ fn reason(status: StatusCode) -> &'static str {
         StatusCode::TOO_MANY_REQUESTS => "TooManyRequests",
         StatusCode::SERVICE_UNAVAILABLE => "ServiceUnavailable",
         StatusCode::INTERNAL_SERVER_ERROR => "InternalError",
-        _ => "",
+        StatusCode::METHOD_NOT_ALLOWED => "MethodNotAllowed",
+        // Kubernetes has no words for these; a client that branches on the
+        // reason still gets one of its own for each.
+        StatusCode::UPGRADE_REQUIRED => "UpgradeRequired",
+        StatusCode::NOT_IMPLEMENTED => "NotImplemented",
+        StatusCode::BAD_GATEWAY => "BadGateway",
+        _ => "Unknown",
     }
 }

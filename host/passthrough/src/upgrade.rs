@@ -4,7 +4,7 @@ use http::header::{
     CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
     SEC_WEBSOCKET_VERSION, UPGRADE,
 };
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::refusal::Refusal;
@@ -35,13 +35,9 @@ pub(crate) struct Handshake {
 }
 
 impl Handshake {
+    /// Reads a GET request.
     pub(crate) fn read<B>(request: &Request<B>) -> Result<Self, Refusal> {
         let headers = request.headers();
-        if request.method() != Method::GET {
-            return Err(Refusal::Method {
-                method: request.method().clone(),
-            });
-        }
         if request.version() != Version::HTTP_11 {
             return Err(Refusal::NotWebSocket(
                 "use HTTP/1.1 with 'Upgrade: websocket'",
