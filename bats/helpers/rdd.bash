@@ -1,0 +1,130 @@
+# shellcheck shell=bash
+# What every end-to-end test needs: one daemon a file, an engine shared with
+# other tests, and patience.
+#
+# The environment comes from scripts/test: RDD_TEST_BIN, RDD_TEST_PLUGINS,
+# RDD_TEST_DOCKER_HOST, RDD_TEST_KUBECTL.
+
+: "${RDD_TEST_BIN:?run the tests with make test}" "${RDD_TEST_PLUGINS:?}" "${RDD_TEST_DOCKER_HOST:?}" "${RDD_TEST_KUBECTL:?}"
+HELPERS=$(dirname "${BASH_SOURCE[0]}")
+NAMESPACE=rancher-desktop
+# How long things may take on a busy machine that are not timed by a test.
+PATIENCE=(--max 300 --delay 0.1)
+
+unset DOCKER_CONTEXT RDD_STATE_DIR RDD_INSTANCE RDD_ENGINE_ENDPOINT
+export DOCKER_HOST=$RDD_TEST_DOCKER_HOST
+
+# try --max N --delay S COMMAND…: runs the command until it succeeds, at most N
+# times; its output is that of the last run, its status too.
+try() {
+  local max=1 delay=0.1 output='' status=0 i
+  while [ "${1#--}" != "$1" ]; do
+    case $1 in
+      --max) max=$2 ;;
+      --delay) delay=$2 ;;
+      *) echo "try: no option $1" >&2; return 2 ;;
+    esac
+    shift 2
+  done
+  for ((i = 1; i <= max; i++)); do
+    status=0
+    output=$("$@" 2>&1) || status=$?
+    [ "$status" = 0 ] && break
+    [ "$i" = "$max" ] || sleep "$delay"
+  done
+  printf '%s\n' "$output"
+  [ "$status" = 0 ] || echo "try: $max times in vain: $*" >&2
+  return "$status"
+}
+
+fails() { ! "$@"; }                       # for use with try
+contains() { case $1 in *"$2"*) ;; *) echo "no '$2' in: $1" >&2; return 1 ;; esac; }
+same() { [ "$1" = "$2" ] || { printf 'have: %s\nwant: %s\n' "$1" "$2" >&2; return 1; }; }
+millis() { date +%s%3N; }
+
+kubectl() { KUBECONFIG=$STATE/kubeconfig "$RDD_TEST_KUBECTL" -n "$NAMESPACE" "$@"; }
+rdd() { "$RDD_TEST_BIN" --state-dir "$STATE" "$@"; }
+
+# start_daemon [SERVE OPTION…]: starts one on $STATE and waits until it is ready.
+start_daemon() {
+  spawn_daemon "$@"
+  try "${PATIENCE[@]}" ready_or_dead
+  [ -f "$STATE/kubeconfig" ] || { cat "$STATE.log"; return 1; }
+}
+# ENGINE names another engine than the tests' own. The process ID goes to a file, since tests run in processes of their own.
+spawn_daemon() {
+  "$RDD_TEST_BIN" serve --state-dir "$STATE" --plugin-dir "$RDD_TEST_PLUGINS" \
+    --engine-endpoint "${ENGINE:-$RDD_TEST_DOCKER_HOST}" "$@" >>"$STATE.log" 2>&1 3>&- &
+  echo $! >"$STATE.pid"
+}
+ready_or_dead() { [ -f "$STATE/kubeconfig" ] || ended "$(daemon_pid)"; }
+daemon_pid() { cat "$STATE.pid"; }
+ended() { # also true of a process that is dead but not yet waited for
+  ! kill -0 "$1" 2>/dev/null || grep -q '^State:[[:space:]]*Z' "/proc/$1/status" 2>/dev/null
+}
+stop_daemon() {
+  [ -f "$STATE.pid" ] || return 0
+  kill -TERM "$(daemon_pid)" 2>/dev/null || true
+  try --max 120 --delay 0.1 ended "$(daemon_pid)" || kill -KILL "$(daemon_pid)"
+  rm -f "$STATE.pid"
+}
+connected() { kubectl wait --for=condition=ContainerEngineReady app/app --timeout=30s; }
+
+# Objects of this file carry its own label and go when it ends.
+LABEL=rdd-e2e=$(basename "${BATS_TEST_FILENAME:-none}" .bats)-$PPID
+own_label() { cat "$BATS_FILE_TMPDIR/label"; }
+begin_file() {
+  export STATE=$BATS_FILE_TMPDIR/state
+  echo "$LABEL" >"$BATS_FILE_TMPDIR/label"
+}
+sweep() {
+  local ids
+  ids=$(docker ps -aq --filter "label=$(own_label)")
+  # shellcheck disable=SC2086 # a list of IDs
+  [ -z "$ids" ] || docker rm -f $ids >/dev/null
+  ids=$(docker volume ls -q --filter "label=$(own_label)")
+  # shellcheck disable=SC2086
+  [ -z "$ids" ] || docker volume rm $ids >/dev/null
+}
+# container [DOCKER RUN OPTION…] IMAGE COMMAND…: prints the ID of a detached one.
+container() { docker run -d --network none --label "$(own_label)" "$@"; }
+# A name that no other run uses.
+unique() { echo "$1-$$-$RANDOM"; }
+
+# mirrored ID [STATUS]: waits until its mirror says so.
+is_status() { same "$(kubectl get container "$1" -o 'jsonpath={.status.status}')" "$2"; }
+mirrored() { try "${PATIENCE[@]}" is_status "$1" "${2:-running}"; }
+no_mirror() { same "$(kubectl get "$1" "$2" --ignore-not-found -o name)" ""; }
+image_tags() { kubectl get images -o "jsonpath={range .items[?(@.status.id==\"$1\")]}{.status.repoTag}{\"\\n\"}{end}"; }
+
+server() { kubectl config view --minify -o 'jsonpath={.clusters[0].cluster.server}'; }
+token() { cat "$STATE/token"; }
+# answer PATH [CURL OPTION…]: the answer with its head, asked for with the token.
+answer() {
+  local path=$1
+  shift
+  curl -sk -i --http1.1 --max-time 10 -H "Authorization: Bearer $(token)" "$@" "$(server)$path"
+}
+# expect_status PATH STATUS [CURL OPTION…]
+expect_status() {
+  local path=$1 want=$2
+  shift 2
+  contains "$(answer "$path" "$@")" "HTTP/1.1 $want"
+}
+
+# ws PATH [OPTION…]: the independent WebSocket client; see ws.py.
+ws() {
+  "$(ws_python)" "$HELPERS/ws.py" --token-file "$STATE/token" --ca "$STATE/tls/ca.crt" "$(server | sed s/^http/ws/)$1" "${@:2}"
+}
+ws_python() {
+  local venv=${XDG_CACHE_HOME:-$HOME/.cache}/rdd/ws-venv
+  if python3 -c 'import websockets.sync.client' 2>/dev/null; then
+    echo python3
+    return
+  fi
+  if ! "$venv/bin/python" -c 'import websockets.sync.client' 2>/dev/null; then
+    { python3 -m venv "$venv" && "$venv/bin/pip" install --quiet --disable-pip-version-check 'websockets>=13'; } >&2 ||
+      { echo "ws: needs the Python package websockets (13 or newer), and could not install it" >&2; return 1; }
+  fi
+  echo "$venv/bin/python"
+}

@@ -1,0 +1,104 @@
+#!/usr/bin/env bats
+bats_require_minimum_version 1.5.0
+# The command line and the life of the daemon.
+
+load ../helpers/rdd
+
+setup_file() {
+  begin_file
+  start_daemon
+}
+teardown_file() { stop_daemon; }
+
+# An instance of a test's own, beside the file's.
+own_state() { STATE=$BATS_TEST_TMPDIR/own; }
+teardown() {
+  STATE=$BATS_TEST_TMPDIR/own
+  stop_daemon
+}
+
+@test "version names the program, the engine interface and the Kubernetes API" {
+  run -0 "$RDD_TEST_BIN" version
+  contains "$output" "rdd "
+  contains "$output" "rancher-desktop:engine@"
+  contains "$output" "Kubernetes API"
+}
+
+@test "status says what the daemon serves" {
+  run -0 rdd status
+  contains "$output" "running since"
+  contains "$output" "$STATE/kubeconfig"
+}
+
+@test "status of an instance that does not run exits 3 and names the command that starts one" {
+  own_state
+  run -3 rdd status
+  contains "$output" "rdd serve"
+}
+
+@test "a second daemon on the same state directory is refused with the remedy" {
+  run -1 "$RDD_TEST_BIN" serve --state-dir "$STATE" --plugin-dir "$RDD_TEST_PLUGINS" --engine-endpoint "$RDD_TEST_DOCKER_HOST"
+  contains "$output" "another daemon runs on"
+  contains "$output" "--state-dir"
+  rdd status
+}
+
+@test "a port that is in use is refused with the remedy" {
+  local address
+  address=$(server)
+  own_state
+  run -1 "$RDD_TEST_BIN" serve --state-dir "$STATE" --plugin-dir "$RDD_TEST_PLUGINS" \
+    --engine-endpoint "$RDD_TEST_DOCKER_HOST" --listen "${address#https://}"
+  contains "$output" "${address#https://}"
+  contains "$output" "in use"
+  contains "$output" "--listen"
+}
+
+@test "an engine endpoint of an unknown form is refused by its name" {
+  own_state
+  run -1 "$RDD_TEST_BIN" serve --state-dir "$STATE" --engine-endpoint gopher://engine
+  contains "$output" "gopher://engine"
+  contains "$output" "--engine-endpoint"
+}
+
+@test "without an engine the daemon serves, says so, and answers logs with 503 and Retry-After" {
+  own_state
+  ENGINE=unix://$BATS_TEST_TMPDIR/no.sock start_daemon
+  try "${PATIENCE[@]}" grep -q "cannot be reached" "$STATE.log"
+  kubectl wait --for=jsonpath='{.status.conditions[?(@.type=="ContainerEngineReady")].reason}'=ConnectFailed app/app --timeout=20s
+  run -0 answer "/passthrough/engine/logs/$(printf '%064d' 0)"
+  contains "$output" "HTTP/1.1 503"
+  contains "${output,,}" "retry-after:"
+}
+
+@test "the kubeconfig is there only while the daemon is ready, for its owner alone" {
+  own_state
+  spawn_daemon
+  # Whenever it is there, the daemon must be ready: asked at once, with no patience.
+  until [ -f "$STATE/kubeconfig" ]; do kill -0 "$(daemon_pid)"; done
+  same "$(kubectl get --raw /readyz)" ok
+  same "$(kubectl -n rdd-system get configmap rdd-controller-manager -o 'jsonpath={.metadata.annotations.rdd\.rancherdesktop\.io/ready}')" true
+  same "$(stat -c %a "$STATE/kubeconfig")" 600
+  stop_daemon
+  fails test -e "$STATE/kubeconfig"
+}
+
+@test "SIGTERM ends the daemon with exit code 0 within 10 s" {
+  own_state
+  start_daemon
+  local begun status=0 pid
+  begun=$(millis)
+  pid=$(daemon_pid)
+  kill -TERM "$pid"
+  wait "$pid" || status=$?
+  same "$status" 0
+  [ $(($(millis) - begun)) -lt 10000 ]
+}
+
+@test "try gives the status of the command's last run, after as many runs as it may" {
+  count() { echo x >>"$BATS_TEST_TMPDIR/count"; [ "$(wc -l <"$BATS_TEST_TMPDIR/count")" -ge "$1" ]; }
+  try --max 3 --delay 0 count 3
+  rm "$BATS_TEST_TMPDIR/count"
+  run -1 try --max 2 --delay 0 count 3
+  same "$(wc -l <"$BATS_TEST_TMPDIR/count")" 2
+}
