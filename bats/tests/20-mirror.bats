@@ -1,0 +1,66 @@
+#!/usr/bin/env bats
+bats_require_minimum_version 1.5.0
+# The engine as Kubernetes objects, both ways.
+
+load ../helpers/rdd
+
+setup_file() {
+  begin_file
+  start_daemon
+  connected
+}
+teardown_file() {
+  sweep
+  stop_daemon
+}
+
+@test "a container that docker runs is running in kubectl within 2 s" {
+  id=$(container rdd-test sleep 1000)
+  kubectl wait --for=create "container/$id" --timeout=2s
+  kubectl wait --for=jsonpath='{.status.status}'=running "container/$id" --timeout=2s
+}
+
+@test "a container that docker removes is gone from kubectl within 2 s" {
+  id=$(container rdd-test sleep 1000)
+  mirrored "$id"
+  docker rm -f "$id"
+  kubectl wait --for=delete "container/$id" --timeout=2s
+}
+
+@test "a container deleted with kubectl is removed from the engine" {
+  id=$(container rdd-test sleep 1000)
+  mirrored "$id"
+  kubectl delete container "$id" --timeout=20s
+  run -1 docker inspect "$id"
+}
+
+@test "the stop annotation stops the container and is answered in lastAction" {
+  id=$(container --stop-timeout 1 rdd-test sleep 1000)
+  mirrored "$id"
+  kubectl annotate container "$id" containers.rancherdesktop.io/action=stop
+  kubectl wait --for=jsonpath='{.status.lastAction.state}'=Succeeded "container/$id" --timeout=20s
+  same "$(docker inspect -f '{{.State.Status}}' "$id")" exited
+}
+
+@test "a volume comes and goes with docker, and with kubectl" {
+  name=$(unique e2e)
+  mirror=vol-$(printf %s "$name" | sha256sum | cut -d' ' -f1)
+  docker volume create --label "$(own_label)" "$name"
+  try "${PATIENCE[@]}" kubectl get volume "$mirror"
+  docker volume rm "$name"
+  try "${PATIENCE[@]}" no_mirror volume "$mirror"
+  docker volume create --label "$(own_label)" "$name"
+  try "${PATIENCE[@]}" kubectl get volume "$mirror"
+  kubectl delete volume "$mirror" --timeout=20s
+  run -1 docker volume inspect "$name"
+}
+
+@test "stopping the App sweeps the mirrors and leaves the engine alone; starting brings them back" {
+  id=$(container rdd-test sleep 1000)
+  mirrored "$id"
+  kubectl patch app app --type=merge -p '{"spec":{"running":false}}'
+  try "${PATIENCE[@]}" no_mirror container "$id"
+  same "$(docker inspect -f '{{.State.Status}}' "$id")" running
+  kubectl patch app app --type=merge -p '{"spec":{"running":true}}'
+  mirrored "$id"
+}
