@@ -94,7 +94,11 @@ unique() { echo "$1-$$-$RANDOM"; }
 # mirrored ID [STATUS]: waits until its mirror says so.
 is_status() { same "$(kubectl get container "$1" -o 'jsonpath={.status.status}')" "$2"; }
 mirrored() { try "${PATIENCE[@]}" is_status "$1" "${2:-running}"; }
-no_mirror() { same "$(kubectl get "$1" "$2" --ignore-not-found -o name)" ""; }
+no_mirror() {
+  local found
+  found=$(kubectl get "$1" "$2" --ignore-not-found -o name) || return 1
+  same "$found" ""
+}
 image_tags() { kubectl get images -o "jsonpath={range .items[?(@.status.id==\"$1\")]}{.status.repoTag}{\"\\n\"}{end}"; }
 
 server() { kubectl config view --minify -o 'jsonpath={.clusters[0].cluster.server}'; }

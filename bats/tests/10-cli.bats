@@ -102,3 +102,15 @@ teardown() {
   run -1 try --max 2 --delay 0 count 3
   same "$(wc -l <"$BATS_TEST_TMPDIR/count")" 2
 }
+
+@test "status after the daemon was killed exits 3 and says so" {
+  local dir=$BATS_TEST_TMPDIR/killed pid
+  "$RDD_TEST_BIN" serve --state-dir "$dir" --plugin-dir "$RDD_TEST_PLUGINS" --engine-endpoint unix:///nosuch.sock >"$BATS_TEST_TMPDIR/killed.log" 2>&1 3>&- &
+  pid=$!
+  try --max 300 --delay 0.1 test -f "$dir/kubeconfig"
+  run -0 env KUBECONFIG="$dir/kubeconfig" "$RDD_TEST_KUBECTL" config view --minify -o 'jsonpath={.contexts[0].context.namespace}'
+  [ "$output" = rancher-desktop ]
+  kill -KILL "$pid"
+  run -3 "$RDD_TEST_BIN" --state-dir "$dir" status
+  [[ $output == *"may have been killed"* ]]
+}

@@ -13,6 +13,8 @@ use crate::token::Token;
 pub struct Kubeconfig<'a> {
     /// Name of the cluster, the user and the context: the instance's name.
     pub name: &'a str,
+    /// The namespace that clients mean when they name none: that of the mirrors.
+    pub namespace: &'a str,
     /// Where the daemon listens.
     pub address: SocketAddr,
     /// PEM of the certificates to trust.
@@ -46,7 +48,7 @@ impl Kubeconfig<'_> {
                 "certificate-authority-data": STANDARD.encode(self.bundle_pem),
             }}],
             "users": [{"name": name, "user": {"token": self.token.reveal()}}],
-            "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
+            "contexts": [{"name": name, "context": {"cluster": name, "user": name, "namespace": self.namespace}}],
         });
         // JSON is YAML: every reader of kubeconfigs takes it.
         write_private(path, format!("{content:#}\n").as_bytes())

@@ -26,12 +26,17 @@ pub(crate) async fn run(state_dir: &StateDir) -> Result<ExitCode> {
         return Ok(ExitCode::from(NOT_RUNNING));
     }
     let api = client::connect(state_dir).await?;
-    let discovery = announce::read(api.clone()).await.with_context(|| {
-        format!(
-            "no daemon answers for {}; it may have been killed: start it again with 'rdd serve'",
-            state_dir.root().display()
-        )
-    })?;
+    let discovery = match announce::read(api.clone()).await {
+        Ok(discovery) => discovery,
+        Err(error) => {
+            writeln!(
+                out,
+                "not running: no daemon answers for {}; it may have been killed: start it again with 'rdd serve' ({error:#})",
+                state_dir.root().display()
+            )?;
+            return Ok(ExitCode::from(NOT_RUNNING));
+        }
+    };
     let app = Api::<App>::all(api)
         .get(rdd_api::APP_NAME)
         .await

@@ -125,7 +125,7 @@ pub(crate) async fn run(state_dir: StateDir, args: ServeArgs) -> Result<ExitCode
     rdd_mirror::apply_crds(&client)
         .await
         .context("cannot install the resource definitions")?;
-    rdd_mirror::ensure_app(
+    let app = rdd_mirror::ensure_app(
         &client,
         &rdd_mirror::AppOptions {
             backend,
@@ -156,6 +156,7 @@ pub(crate) async fn run(state_dir: StateDir, args: ServeArgs) -> Result<ExitCode
         match cluster.kubeconfig() {
             None => Kubeconfig {
                 name: &state_dir.context_name(),
+                namespace: &app.spec.namespace,
                 address,
                 bundle_pem: &certificates.bundle_pem,
                 token: &token,
