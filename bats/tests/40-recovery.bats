@@ -1,0 +1,53 @@
+#!/usr/bin/env bats
+bats_require_minimum_version 1.5.0
+# What a daemon that was killed leaves, and streams that live long.
+
+load ../helpers/rdd
+
+setup_file() {
+  begin_file
+  start_daemon
+  connected
+}
+teardown_file() {
+  sweep
+  stop_daemon
+}
+
+uid() { kubectl get container "$1" -o 'jsonpath={.metadata.uid}'; }
+
+@test "after kill -9 mirrors keep their uid and what changed meanwhile converges" {
+  stays=$(container rdd-test sleep 1000)
+  stops=$(container rdd-test sleep 1000)
+  goes=$(container rdd-test sleep 1000)
+  for id in "$stays" "$stops" "$goes"; do mirrored "$id"; done
+  before=$(uid "$stays") before_stops=$(uid "$stops")
+
+  kill -KILL "$(daemon_pid)"
+  try "${PATIENCE[@]}" ended "$(daemon_pid)"
+  docker stop -t 0 "$stops"
+  docker rm -f "$goes"
+  comes=$(container rdd-test sleep 1000)
+  rm "$STATE/kubeconfig" # what tells a test that the next run is ready; the daemon removes a stale one itself
+  start_daemon
+  connected
+
+  mirrored "$comes"
+  mirrored "$stops" exited
+  try "${PATIENCE[@]}" no_mirror container "$goes"
+  same "$(uid "$stays")" "$before"
+  same "$(uid "$stops")" "$before_stops"
+}
+
+@test "a log without output for over 65 s still delivers the next line" {
+  id=$(container rdd-test sh -c 'echo first; while [ ! -e /tmp/go ]; do sleep 1; done; echo last')
+  mirrored "$id"
+  rdd logs -f "$id" >"$BATS_TEST_TMPDIR/followed" 2>&1 3>&- &
+  follower=$!
+  try "${PATIENCE[@]}" grep -q first "$BATS_TEST_TMPDIR/followed"
+  sleep 66 # the time itself is what is tested
+  fails ended "$follower"
+  docker exec "$id" touch /tmp/go
+  wait "$follower"
+  same "$(cat "$BATS_TEST_TMPDIR/followed")" "$(printf 'first\nlast')"
+}
