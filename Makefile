@@ -34,6 +34,10 @@ engine: ## start a private dockerd with a test image; prints DOCKER_HOST
 test: deps ## run every test, on a private dockerd
 	scripts/test
 
+.PHONY: bench
+bench: build ## measure the release build beside its rivals; takes a quarter of an hour
+	scripts/bench $(ARGS)
+
 .PHONY: check
 check: deps ## formatting, lints, documentation, drift of generated files, dependency rules
 	scripts/check

@@ -11,7 +11,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// What each room may depend on, of our own crates. Tests may use the testkit
 /// and whatever stands below them.
-const RULES: [(&str, &[&str]); 16] = [
+const RULES: [(&str, &[&str]); 17] = [
     ("rdd-core", &[]),
     ("rdd-api", &[]),
     ("rdd-front", &["rdd-core"]),
@@ -50,6 +50,7 @@ const RULES: [(&str, &[&str]); 16] = [
     ("rdd-testkit", &["rdd-core"]),
     ("rdd-sdk", &[]),
     ("xtask", &["rdd-api"]),
+    ("rdd-bench", &["rdd-api"]),
 ];
 
 /// A plugin sees the contract and the SDK, never the host.

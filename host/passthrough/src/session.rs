@@ -8,7 +8,7 @@ use hyper_util::rt::TokioIo;
 use rdd_core::{
     EngineError, ErrorCode, LogChunk, LogSource, LogStream, NotServing, Serving, ServingSnapshot,
 };
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_tungstenite::WebSocketStream;
@@ -81,15 +81,18 @@ async fn run_on<T: AsyncRead + AsyncWrite + Unpin>(
         return;
     };
     let goodbye = async {
-        if sink.send(Message::Close(Some(frame))).await.is_ok() {
-            while let Some(Ok(_)) = stream.next().await {}
+        sink.send(Message::Close(Some(frame))).await?;
+        while let Some(Ok(_)) = stream.next().await {}
+        // Without an end of its own a TLS connection looks cut off to the peer.
+        if let Ok(mut socket) = sink.reunite(stream) {
+            socket.get_mut().shutdown().await?;
         }
+        Ok::<_, Error>(())
     };
-    if tokio::time::timeout(limits::CLOSE_HANDSHAKE, goodbye)
-        .await
-        .is_err()
-    {
-        tracing::debug!("the peer did not answer the close frame");
+    match tokio::time::timeout(limits::CLOSE_HANDSHAKE, goodbye).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "the peer left before the end"),
+        Err(_) => tracing::debug!("the peer did not answer the close frame"),
     }
 }
 

@@ -1,10 +1,14 @@
 //! Sessions over a pipe, in time that passes as fast as it can.
 
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::stream;
 use rdd_core::LogStream;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+use tokio::io::{AsyncReadExt as _, DuplexStream, ReadBuf};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -139,6 +143,54 @@ async fn a_peer_that_does_not_answer_the_close_frame_holds_nothing_up() {
     drop(client);
 }
 
+/// A pipe that knows whether its end was announced, as TLS must.
+struct Announced(DuplexStream, Arc<AtomicBool>);
+
+impl AsyncRead for Announced {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Announced {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        self.1.store(true, Ordering::SeqCst);
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_connection_is_shut_down_in_order_once_both_sides_said_goodbye() {
+    let (server, client) = tokio::io::duplex(PIPE);
+    let announced = Arc::new(AtomicBool::new(false));
+    let (_serving, is_serving) = ServingSnapshot::channel();
+    let task = tokio::spawn(run_on(
+        Announced(server, announced.clone()),
+        Box::pin(stream::empty()),
+        Framing::Raw,
+        is_serving,
+        CancellationToken::new(),
+    ));
+    let mut client = websocket(client).await;
+    while let Some(Ok(_)) = client.next().await {}
+    task.await.unwrap();
+    assert!(announced.load(Ordering::SeqCst));
+}
+
 #[tokio::test(start_paused = true)]
 async fn garbage_instead_of_frames_ends_the_session() {
     let (mut client, task) = session(idle());
@@ -148,9 +200,6 @@ async fn garbage_instead_of_frames_ends_the_session() {
 
 #[tokio::test]
 async fn a_reader_that_does_not_read_makes_the_session_buffer_no_more_than_its_limit() {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
     let taken = Arc::new(AtomicUsize::new(0));
     let counter = taken.clone();
     let chunks = stream::repeat_with(move || {

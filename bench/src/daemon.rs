@@ -1,0 +1,164 @@
+//! A daemon under measurement.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use http::Uri;
+use http::header::{AUTHORIZATION, HeaderValue};
+use kube::config::{Config, KubeConfigOptions, Kubeconfig};
+use procfs::process::Process;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+
+/// A daemon that is not ready by then is broken.
+const START_LIMIT: Duration = Duration::from_secs(120);
+/// How often it is looked whether the daemon is ready: far below what a start takes.
+const START_POLL: Duration = Duration::from_millis(1);
+
+/// A log that is being read.
+pub(crate) type Log = WebSocketStream<TlsStream<TcpStream>>;
+
+/// A running `rdd serve`.
+pub(crate) struct Daemon {
+    child: Child,
+    state: PathBuf,
+    config: Config,
+    tls: Arc<rustls::ClientConfig>,
+    /// From the start of the process to its readiness.
+    pub(crate) ready_after: Duration,
+}
+
+impl Daemon {
+    /// Starts one on this state directory and waits until it is ready.
+    pub(crate) async fn start(rdd: &Path, state: &Path, engine: &str) -> Result<Self> {
+        let begun = Instant::now();
+        let mut child = Command::new(rdd)
+            .arg("serve")
+            .arg("--state-dir")
+            .arg(state)
+            .args(["--engine-endpoint", engine, "--log", "warn"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("cannot run {}", rdd.display()))?;
+        let kubeconfig = state.join("kubeconfig");
+        while !kubeconfig.exists() {
+            if let Some(status) = child.try_wait()? {
+                bail!("the daemon ended with {status} before it was ready");
+            }
+            if begun.elapsed() > START_LIMIT {
+                bail!("the daemon was not ready after {} s", START_LIMIT.as_secs());
+            }
+            tokio::time::sleep(START_POLL).await;
+        }
+        let ready_after = begun.elapsed();
+        let config = Config::from_custom_kubeconfig(
+            Kubeconfig::read_from(&kubeconfig)?,
+            &KubeConfigOptions::default(),
+        )
+        .await?;
+        Ok(Self {
+            child,
+            tls: tls(state)?,
+            state: state.to_owned(),
+            config,
+            ready_after,
+        })
+    }
+
+    /// Its kubeconfig.
+    pub(crate) fn kubeconfig(&self) -> PathBuf {
+        self.state.join("kubeconfig")
+    }
+
+    /// A client of its API.
+    pub(crate) fn client(&self) -> Result<kube::Client> {
+        Ok(kube::Client::try_from(self.config.clone())?)
+    }
+
+    /// Opens the log of a container.
+    pub(crate) async fn log(&self, id: &str, query: &str) -> Result<Log> {
+        let url: &Uri = &self.config.cluster_url;
+        let authority = url.authority().context("the kubeconfig names no server")?;
+        let stream = TcpStream::connect(authority.as_str()).await?;
+        let stream = TlsConnector::from(self.tls.clone())
+            .connect(ServerName::try_from(authority.host().to_owned())?, stream)
+            .await?;
+        let mut request = format!("wss://{authority}/passthrough/engine/logs/{id}?{query}")
+            .into_client_request()?;
+        let token = std::fs::read_to_string(self.state.join("token"))?;
+        request.headers_mut().insert(
+            AUTHORIZATION,
+            HeaderValue::from_str(&format!("Bearer {}", token.trim()))?,
+        );
+        let (log, _) = tokio_tungstenite::client_async(request, stream).await?;
+        Ok(log)
+    }
+
+    fn process(&self) -> Result<Process> {
+        let id = self.child.id().context("the daemon has ended")?;
+        Ok(Process::new(i32::try_from(id)?)?)
+    }
+
+    /// CPU seconds since its start.
+    pub(crate) fn cpu(&self) -> Result<f64> {
+        let stat = self.process()?.stat()?;
+        #[expect(clippy::cast_precision_loss, reason = "clock ticks of minutes")]
+        Ok((stat.utime + stat.stime) as f64 / procfs::ticks_per_second() as f64)
+    }
+
+    /// Resident memory, in bytes: all of it, and that part of it that is not
+    /// the program's file.
+    pub(crate) fn memory(&self) -> Result<Memory> {
+        let rollup = self.process()?.smaps_rollup()?;
+        let map = rollup
+            .memory_map_rollup
+            .0
+            .first()
+            .context("the kernel tells nothing of the daemon's memory")?;
+        let of = |name: &str| map.extension.map.get(name).copied().unwrap_or_default();
+        Ok(Memory {
+            resident: of("Rss"),
+            anonymous: of("Anonymous"),
+        })
+    }
+
+    /// Ends it in order.
+    pub(crate) async fn stop(mut self) -> Result<()> {
+        let id = self.child.id().context("the daemon has ended by itself")?;
+        let status = Command::new("kill")
+            .args(["-TERM", &id.to_string()])
+            .status()
+            .await?;
+        anyhow::ensure!(status.success(), "cannot signal the daemon");
+        let status = self.child.wait().await?;
+        anyhow::ensure!(status.success(), "the daemon ended with {status}");
+        Ok(())
+    }
+}
+
+/// Resident memory, in bytes.
+pub(crate) struct Memory {
+    pub(crate) resident: u64,
+    pub(crate) anonymous: u64,
+}
+
+fn tls(state: &Path) -> Result<Arc<rustls::ClientConfig>> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(state.join("tls/ca.crt"))?)?;
+    Ok(Arc::new(
+        rustls::ClientConfig::builder()
+            .with_root_certificates(roots)
+            .with_no_client_auth(),
+    ))
+}

@@ -1,0 +1,192 @@
+//! How fast a log comes through.
+
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, ensure};
+use futures::StreamExt as _;
+use http_body_util::{BodyExt as _, Empty};
+use hyper_util::rt::TokioIo;
+use tokio::net::UnixStream;
+use tokio::process::Command;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::Bench;
+use crate::daemon::Daemon;
+use crate::docker::{self, Took};
+use crate::fake_engine::{self, FakeEngine};
+use crate::stats::Sample;
+use crate::table::{Table, ratio};
+
+const MIB: u64 = 1024 * 1024;
+const FAKE_LOG: u64 = 1024 * MIB;
+const REAL_LOG: u64 = 64 * MIB;
+/// A line of the real log, its end included.
+const LINE: u64 = 100;
+
+/// Rows 1 and 2: an engine that costs nothing, so that only the readers are compared.
+pub(crate) async fn fake(bench: &Bench, table: &mut Table) -> Result<()> {
+    let dir = tempfile::tempdir_in(&bench.work_dir)?;
+    let socket = dir.path().join("engine.sock");
+    let _engine = FakeEngine::start(&socket, FAKE_LOG)?;
+    let host = format!("unix://{}", socket.display());
+    let bytes = FakeEngine::log_bytes(FAKE_LOG);
+    let measured = compare(bench, &host, fake_engine::ID, bytes, Some(&socket)).await?;
+    measured.add_to(
+        table,
+        "1 GiB of 100-byte lines, fake engine, WebSocket ÷ `docker logs >/dev/null`",
+        "rate ≥ 0.9",
+    );
+    table.add(
+        "the same, through the component ÷ the bare socket, nothing decoded",
+        rate(bytes, measured.socket.median()),
+        rate(bytes, measured.raw.median()),
+        ratio(measured.raw.median(), measured.socket.median()),
+        "none: the library form comes later",
+    );
+    Ok(())
+}
+
+/// Row 3: the real engine.
+pub(crate) async fn real(bench: &Bench, table: &mut Table) -> Result<()> {
+    let lines = REAL_LOG / LINE;
+    let text = "x".repeat(usize::try_from(LINE)? - 1);
+    let id = bench
+        .docker
+        .finished(&format!("yes {text} | head -n {lines}"))
+        .await?;
+    let bytes = bench.docker.log_bytes(&id).await?;
+    ensure!(
+        bytes == lines * LINE,
+        "the engine kept {bytes} bytes of the log"
+    );
+    let host = bench.docker.host.clone();
+    let measured = compare(bench, &host, &id, bytes, None).await?;
+    measured.add_to(
+        table,
+        "64 MiB of 100-byte lines, real engine, WebSocket ÷ `docker logs >/dev/null`",
+        "rate ≥ 1.0",
+    );
+    bench.docker.clear().await
+}
+
+/// Seconds of each way to read one log.
+#[derive(Default)]
+struct Measured {
+    bytes: u64,
+    socket: Sample,
+    socket_cpu: Sample,
+    command: Sample,
+    docker: Sample,
+    docker_cpu: Sample,
+    raw: Sample,
+}
+
+impl Measured {
+    fn add_to(&self, table: &mut Table, measure: &str, bar: &str) {
+        let docker = self.docker.median();
+        table.add(
+            measure,
+            rate(self.bytes, self.socket.median()),
+            rate(self.bytes, docker),
+            ratio(docker, self.socket.median()),
+            bar,
+        );
+        table.add(
+            "the same, `rdd logs >/dev/null` ÷ `docker logs >/dev/null`",
+            rate(self.bytes, self.command.median()),
+            rate(self.bytes, docker),
+            ratio(docker, self.command.median()),
+            "none",
+        );
+        table.add(
+            "the same, CPU seconds of the daemon ÷ of the docker command",
+            format!("{:.2} s", self.socket_cpu.median()),
+            format!("{:.2} s", self.docker_cpu.median()),
+            ratio(self.socket_cpu.median(), self.docker_cpu.median()),
+            "≤ 1.5",
+        );
+    }
+}
+
+/// The same log by each way in turn, so that whatever else the machine does meets them all.
+async fn compare(
+    bench: &Bench,
+    host: &str,
+    id: &str,
+    bytes: u64,
+    raw: Option<&Path>,
+) -> Result<Measured> {
+    let state = tempfile::tempdir_in(&bench.work_dir)?;
+    let daemon = Daemon::start(&bench.rdd, state.path(), host).await?;
+    let mut measured = Measured {
+        bytes,
+        ..Default::default()
+    };
+    for _ in 0..bench.rounds {
+        let cpu = daemon.cpu()?;
+        let begun = Instant::now();
+        let received = read_socket(&daemon, id).await?;
+        measured.socket.add_time(begun.elapsed());
+        measured.socket_cpu.add(daemon.cpu()? - cpu);
+        ensure!(received == bytes, "{received} of {bytes} bytes came");
+
+        let Took { wall, cpu } = docker::time(docker::command(host, &["logs", id])).await?;
+        measured.docker.add_time(wall);
+        measured.docker_cpu.add(cpu);
+
+        let mut command = Command::new(&bench.rdd);
+        command
+            .args(["logs", id, "--state-dir"])
+            .arg(state.path())
+            .stdout(std::process::Stdio::null());
+        measured.command.add_time(docker::time(command).await?.wall);
+
+        if let Some(socket) = raw {
+            let begun = Instant::now();
+            read_raw(socket, id).await?;
+            measured.raw.add_time(begun.elapsed());
+        }
+    }
+    daemon.stop().await?;
+    Ok(measured)
+}
+
+async fn read_socket(daemon: &Daemon, id: &str) -> Result<u64> {
+    let mut log = daemon.log(id, "follow=false").await?;
+    let mut received = 0;
+    while let Some(message) = log.next().await {
+        match message? {
+            Message::Binary(bytes) => received += bytes.len() as u64,
+            Message::Close(frame) => {
+                let code = frame.context("the log ended without a close code")?.code;
+                ensure!(u16::from(code) == 1000, "the log ended with {code}");
+            }
+            _ => {}
+        }
+    }
+    Ok(received)
+}
+
+/// Reads the fake engine's answer and does nothing with it: what the socket itself can do.
+async fn read_raw(socket: &Path, id: &str) -> Result<()> {
+    let stream = UnixStream::connect(socket).await?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let connection = tokio::spawn(connection);
+    let request = http::Request::get(format!("/containers/{id}/logs?stdout=1&stderr=1"))
+        .header("host", "docker")
+        .body(Empty::<bytes::Bytes>::new())?;
+    let mut body = sender.send_request(request).await?.into_body();
+    while let Some(frame) = body.frame().await {
+        frame?;
+    }
+    connection.abort();
+    Ok(())
+}
+
+fn rate(bytes: u64, seconds: f64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+    let mib = bytes as f64 / MIB as f64;
+    format!("{:.1} MiB/s", mib / seconds)
+}

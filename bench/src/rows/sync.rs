@@ -1,0 +1,127 @@
+//! The first sync of many containers.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use kube::api::{Api, ListParams};
+use rdd_api::Container;
+use tokio::process::Command;
+
+use crate::Bench;
+use crate::daemon::Daemon;
+use crate::docker;
+use crate::stats::Sample;
+use crate::table::{Table, ms, ratio};
+
+const CONTAINERS: usize = 1000;
+const LIMIT: Duration = Duration::from_secs(300);
+/// How often it is looked: far below what a sync takes.
+const POLL: Duration = Duration::from_millis(10);
+
+/// Row 8.
+pub(crate) async fn run(bench: &Bench, table: &mut Table) -> Result<()> {
+    let host = &bench.docker.host;
+    bench.docker.fill(CONTAINERS, false).await?;
+    let ids = bench.docker.ids().await?;
+    let mut ours = Sample::default();
+    let mut rival = Sample::default();
+    let mut listed = Sample::default();
+    let mut memory = Sample::default();
+    // The backend is compiled before, as on every start but the very first.
+    let cache = tempfile::tempdir_in(&bench.work_dir)?;
+    Daemon::start(&bench.rdd, cache.path(), host)
+        .await?
+        .stop()
+        .await?;
+    for _ in 0..bench.rounds {
+        let state = tempfile::tempdir_in(&bench.work_dir)?;
+        copy_cache(cache.path(), state.path()).await?;
+        let begun = Instant::now();
+        let daemon = Daemon::start(&bench.rdd, state.path(), host).await?;
+        synced(&daemon, CONTAINERS).await?;
+        ours.add_time(begun.elapsed());
+
+        let inspect: Vec<&str> = ["inspect"]
+            .into_iter()
+            .chain(ids.iter().map(String::as_str))
+            .collect();
+        let ps = docker::time(docker::command(host, &["ps", "-a", "--no-trunc"])).await?;
+        let inspect = docker::time(docker::command(host, &inspect)).await?;
+        rival.add_time(ps.wall + inspect.wall);
+
+        let mut kubectl = Command::new(&bench.kubectl);
+        kubectl
+            .env("KUBECONFIG", daemon.kubeconfig())
+            .args(["get", "containers"])
+            .stdout(std::process::Stdio::null());
+        listed.add_time(docker::time(kubectl).await?.wall);
+        #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+        memory.add(daemon.memory()?.resident as f64 / 1024.0 / 1024.0);
+        daemon.stop().await?;
+    }
+    table.add(
+        "1,000 containers, new database: process start to all mirrored ÷ `docker ps -a --no-trunc` + `docker inspect` of all",
+        ms(ours.median()),
+        ms(rival.median()),
+        ratio(ours.median(), rival.median()),
+        "≤ 1.5; ≤ 3 s",
+    );
+    table.add(
+        "the same ÷ the peer",
+        ms(ours.median()),
+        "54 s (the peer)",
+        ratio(ours.median(), 54.0),
+        "none",
+    );
+    table.add(
+        "`kubectl get containers` of 1,000",
+        ms(listed.median()),
+        "–",
+        "–",
+        "≤ 1 s",
+    );
+    table.add(
+        "RSS just after the first sync of 1,000 containers",
+        format!("{:.1} MiB", memory.median()),
+        "507–679 MiB (the peer)",
+        ratio(memory.median(), 507.0),
+        "≤ 90 MiB",
+    );
+    bench.docker.clear().await
+}
+
+/// Waits until so many containers are mirrored with their status.
+pub(crate) async fn synced(daemon: &Daemon, count: usize) -> Result<()> {
+    let api = Api::<Container>::all(daemon.client()?);
+    let begun = Instant::now();
+    loop {
+        let list = api.list(&ListParams::default()).await?;
+        let done = list
+            .items
+            .iter()
+            .filter(|container| container.status.is_some())
+            .count();
+        if done == count {
+            return Ok(());
+        }
+        ensure!(
+            begun.elapsed() < LIMIT,
+            "{done} of {count} containers were mirrored after {} s",
+            LIMIT.as_secs()
+        );
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+/// The compiled backends of one state directory, for another.
+async fn copy_cache(from: &std::path::Path, to: &std::path::Path) -> Result<()> {
+    let status = Command::new("cp")
+        .arg("-a")
+        .arg(from.join("plugins"))
+        .arg(to)
+        .status()
+        .await
+        .context("cannot copy the cache")?;
+    ensure!(status.success(), "cannot copy the cache: {status}");
+    Ok(())
+}
