@@ -1,6 +1,6 @@
 //! What the life of a namespace means for the objects in it.
 
-use rdd_apiserver_kinds::names;
+use rdd_apiserver_schema::names;
 use serde::Deserialize;
 
 use crate::status::{ApiError, Cause};

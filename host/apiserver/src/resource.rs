@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::encode::{self, Storable};
 use crate::managed::Types;
-use rdd_apiserver_kinds::names::NameRule;
+use rdd_apiserver_schema::names::NameRule;
 
 /// A resource as it is served right now; replaced as a whole when its
 /// definition changes.

@@ -63,6 +63,7 @@ async fn run_on<T: AsyncRead + AsyncWrite + Unpin>(
     let config = WebSocketConfig::default()
         .max_message_size(Some(limits::INBOUND_MESSAGE))
         .max_frame_size(Some(limits::INBOUND_MESSAGE))
+        .read_buffer_size(limits::INBOUND_MESSAGE)
         .write_buffer_size(limits::WRITE_BUFFER)
         .max_write_buffer_size(limits::SESSION_BUFFER);
     let socket = WebSocketStream::from_raw_socket(connection, Role::Server, Some(config)).await;

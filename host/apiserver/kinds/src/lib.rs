@@ -8,7 +8,6 @@
 pub mod builtin;
 pub mod discovery;
 mod kind;
-pub mod names;
 pub mod openapi;
 mod schemas;
 pub mod table;

@@ -8,7 +8,7 @@ mod cel;
 mod defaulting;
 mod error;
 mod formats;
-mod names;
+pub mod names;
 mod node;
 mod object_meta;
 mod parse;

@@ -1,140 +1,292 @@
-//! Kubernetes' rules for names, with its own words.
+//! The syntax of names, labels and keys, with the messages in which
+//! Kubernetes says what is wrong. Every check answers with its complaints:
+//! none means that the text is well formed.
 
-/// The bytes of all annotations together.
-pub(crate) const ANNOTATIONS_LIMIT: usize = 256 * 1024;
+use std::sync::LazyLock;
 
-const LABEL_LIMIT: usize = 63;
-const SUBDOMAIN_LIMIT: usize = 253;
+use regex::Regex;
 
-fn is_lower_alphanumeric(byte: u8) -> bool {
-    byte.is_ascii_lowercase() || byte.is_ascii_digit()
+/// Longest DNS label, label value and name part of a qualified name.
+const LABEL_MAX: usize = 63;
+/// Longest DNS subdomain and longest key of a ConfigMap or Secret.
+const SUBDOMAIN_MAX: usize = 253;
+
+/// The bytes of all annotations of an object together, keys and values.
+pub const ANNOTATIONS_MAX: usize = 256 * 1024;
+
+const LABEL: &str = "[a-z0-9]([-a-z0-9]*[a-z0-9])?";
+const LABEL_1035: &str = "[a-z]([-a-z0-9]*[a-z0-9])?";
+const SUBDOMAIN: &str = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*";
+const QUALIFIED: &str = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]";
+const VALUE: &str = "(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?";
+const CONFIG_KEY: &str = "[-._a-zA-Z0-9]+";
+
+/// What the name of an object may look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameRule {
+    /// A DNS subdomain: what most kinds take.
+    Subdomain,
+    /// A DNS label: Namespaces.
+    Label,
+    /// Anything that is one segment of a path: Events.
+    PathSegment,
 }
 
-fn is_dns_label(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let ends = [bytes.first(), bytes.last()];
-    ends.iter()
-        .all(|end| end.is_some_and(|byte| is_lower_alphanumeric(*byte)))
-        && bytes
-            .iter()
-            .all(|byte| is_lower_alphanumeric(*byte) || *byte == b'-')
+impl NameRule {
+    /// What is wrong with a name.
+    pub fn check(self, name: &str) -> Vec<String> {
+        match self {
+            Self::Subdomain => dns_subdomain(name),
+            Self::Label => dns_label(name),
+            Self::PathSegment => path_segment(name),
+        }
+    }
 }
 
-fn too_long(text: &str, limit: usize) -> Option<String> {
-    (text.len() > limit).then(|| format!("must be no more than {limit} bytes"))
+/// A whole-text match of `pattern`.
+fn matches(pattern: &'static LazyLock<Option<Regex>>, text: &str) -> bool {
+    pattern.as_ref().is_some_and(|p| p.is_match(text))
 }
 
-/// What keeps a text from being a DNS label of RFC 1035.
-pub(crate) fn dns1035_label(text: &str) -> Vec<String> {
-    let valid = is_dns_label(text) && text.starts_with(|c: char| c.is_ascii_lowercase());
-    let wrong = (!valid).then(|| {
-        "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic \
-         character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation \
-         is '[a-z]([-a-z0-9]*[a-z0-9])?')"
-            .to_owned()
-    });
-    too_long(text, LABEL_LIMIT)
+/// The patterns are constants; that each compiles is tested.
+fn anchored(pattern: &str) -> Option<Regex> {
+    Regex::new(&format!("^(?:{pattern})$")).ok()
+}
+
+static LABEL_RE: LazyLock<Option<Regex>> = LazyLock::new(|| anchored(LABEL));
+static LABEL_1035_RE: LazyLock<Option<Regex>> = LazyLock::new(|| anchored(LABEL_1035));
+static SUBDOMAIN_RE: LazyLock<Option<Regex>> = LazyLock::new(|| anchored(SUBDOMAIN));
+static QUALIFIED_RE: LazyLock<Option<Regex>> = LazyLock::new(|| anchored(QUALIFIED));
+static VALUE_RE: LazyLock<Option<Regex>> = LazyLock::new(|| anchored(VALUE));
+static CONFIG_KEY_RE: LazyLock<Option<Regex>> = LazyLock::new(|| anchored(CONFIG_KEY));
+
+/// `what`, some examples and the pattern, as every syntax message ends.
+fn syntax(what: &str, pattern: &str, examples: &[&str]) -> String {
+    let examples: Vec<String> = examples.iter().map(|e| format!("'{e}'")).collect();
+    format!(
+        "{what} (e.g. {}, regex used for validation is '{pattern}')",
+        examples.join(",  or ")
+    )
+}
+
+/// A DNS label (RFC 1123): at most 63 of `a-z0-9-`.
+pub fn dns_label(text: &str) -> Vec<String> {
+    let mut complaints = Vec::new();
+    if text.len() > LABEL_MAX {
+        complaints.push(format!("must be no more than {LABEL_MAX} characters"));
+    }
+    if !matches(&LABEL_RE, text) {
+        complaints.push(if matches(&SUBDOMAIN_RE, text) {
+            "must not contain dots".into()
+        } else {
+            syntax(
+                "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character",
+                LABEL,
+                &["my-name", "123-abc"],
+            )
+        });
+    }
+    complaints
+}
+
+/// A DNS label that starts with a letter (RFC 1035).
+pub fn dns_1035_label(text: &str) -> Vec<String> {
+    let mut complaints = Vec::new();
+    if text.len() > LABEL_MAX {
+        complaints.push(format!("must be no more than {LABEL_MAX} characters"));
+    }
+    if !matches(&LABEL_1035_RE, text) {
+        complaints.push(syntax(
+            "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character",
+            LABEL_1035,
+            &["my-name", "abc-123"],
+        ));
+    }
+    complaints
+}
+
+/// A DNS subdomain (RFC 1123): labels joined by dots, at most 253 characters.
+pub fn dns_subdomain(text: &str) -> Vec<String> {
+    let mut complaints = Vec::new();
+    if text.len() > SUBDOMAIN_MAX {
+        complaints.push(format!("must be no more than {SUBDOMAIN_MAX} characters"));
+    }
+    if !matches(&SUBDOMAIN_RE, text) {
+        complaints.push(syntax(
+            "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character",
+            SUBDOMAIN,
+            &["example.com"],
+        ));
+    }
+    complaints
+}
+
+/// One segment of a path: neither `.` nor `..`, without `/` and `%`.
+pub fn path_segment(text: &str) -> Vec<String> {
+    if text == "." || text == ".." {
+        return vec![format!("may not be '{text}'")];
+    }
+    ['/', '%']
         .into_iter()
-        .chain(wrong)
+        .filter(|c| text.contains(*c))
+        .map(|c| format!("may not contain '{c}'"))
         .collect()
 }
 
-/// What keeps a text from being a DNS label of RFC 1123.
-pub(crate) fn dns1123_label(text: &str) -> Vec<String> {
-    let wrong = (!is_dns_label(text)).then(|| {
-        "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end \
-         with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is \
-         '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
-            .to_owned()
-    });
-    too_long(text, LABEL_LIMIT)
-        .into_iter()
-        .chain(wrong)
-        .collect()
-}
-
-fn dns1123_subdomain(text: &str) -> Vec<String> {
-    let wrong = (!text.split('.').all(is_dns_label)).then(|| {
-        "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start \
-         and end with an alphanumeric character (e.g. 'example.com', regex used for validation is \
-         '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
-            .to_owned()
-    });
-    too_long(text, SUBDOMAIN_LIMIT)
-        .into_iter()
-        .chain(wrong)
-        .collect()
-}
-
-fn is_name_part(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let ends = [bytes.first(), bytes.last()];
-    ends.iter()
-        .all(|end| end.is_some_and(u8::is_ascii_alphanumeric))
-        && bytes
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
-}
-
-/// What keeps a text from being the key of a label: a name, with or without a DNS prefix.
-pub(crate) fn qualified_name(text: &str) -> Vec<String> {
-    const WRONG: &str = "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an \
-                         alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for \
-                         validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
-    let mut problems = Vec::new();
-    let name = match text.split_once('/') {
-        None => text,
-        Some((prefix, name)) if !name.contains('/') => {
-            if prefix.is_empty() {
-                problems.push("prefix part must be non-empty".to_owned());
-            } else {
-                problems.extend(
-                    dns1123_subdomain(prefix)
-                        .into_iter()
-                        .map(|problem| format!("prefix part {problem}")),
-                );
-            }
+/// A qualified name, the key of a label or annotation: `name` or
+/// `prefix/name`, where the prefix is a DNS subdomain.
+pub fn qualified_name(text: &str) -> Vec<String> {
+    const WORDS: &str = "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character";
+    const EXAMPLES: [&str; 3] = ["MyName", "my.name", "123-abc"];
+    let mut complaints = Vec::new();
+    let name = match text.split('/').collect::<Vec<_>>().as_slice() {
+        [name] => *name,
+        ["", name] => {
+            complaints.push("prefix part must be non-empty".into());
             name
         }
-        Some(_) => {
-            let and = "with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')";
-            return vec![format!("a qualified name {WRONG} {and}")];
+        [prefix, name] => {
+            complaints.extend(
+                dns_subdomain(prefix)
+                    .into_iter()
+                    .map(|c| format!("prefix part {c}")),
+            );
+            name
+        }
+        _ => {
+            let what = syntax(&format!("a qualified name {WORDS}"), QUALIFIED, &EXAMPLES);
+            return vec![format!(
+                "{what} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
+            )];
         }
     };
     if name.is_empty() {
-        problems.push("name part must be non-empty".to_owned());
-    } else {
-        problems.extend(too_long(name, LABEL_LIMIT).map(|problem| format!("name part {problem}")));
+        complaints.push("name part must be non-empty".into());
+    } else if name.len() > LABEL_MAX {
+        complaints.push(format!("name part must be no more than {LABEL_MAX} bytes"));
     }
-    if !is_name_part(name) {
-        problems.push(format!("name part {WRONG}"));
+    if !matches(&QUALIFIED_RE, name) {
+        complaints.push(syntax(&format!("name part {WORDS}"), QUALIFIED, &EXAMPLES));
     }
-    problems
+    complaints
 }
 
-/// What keeps a text from being the value of a label.
-pub(crate) fn label_value(text: &str) -> Vec<String> {
-    let wrong = (!text.is_empty() && !is_name_part(text)).then(|| {
-        "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start \
-         and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for \
-         validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
-            .to_owned()
-    });
-    too_long(text, LABEL_LIMIT)
-        .into_iter()
-        .chain(wrong)
-        .collect()
+/// The value of a label: at most 63 of `A-Za-z0-9-_.`, or empty.
+pub fn label_value(text: &str) -> Vec<String> {
+    let mut complaints = Vec::new();
+    if text.len() > LABEL_MAX {
+        complaints.push(format!("must be no more than {LABEL_MAX} bytes"));
+    }
+    if !matches(&VALUE_RE, text) {
+        complaints.push(syntax(
+            "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character",
+            VALUE,
+            &["MyValue", "my_value", "12345"],
+        ));
+    }
+    complaints
 }
 
-/// What keeps a text from being one segment of a path.
-pub(crate) fn path_segment(text: &str) -> impl Iterator<Item = String> {
-    let whole = [".", ".."]
-        .into_iter()
-        .filter(move |name| *name == text)
-        .map(|name| format!("may not be '{name}'"));
-    let parts = ["/", "%"]
-        .into_iter()
-        .filter(move |part| text.contains(part))
-        .map(|part| format!("may not contain '{part}'"));
-    whole.chain(parts)
+/// A key of a ConfigMap's or Secret's data: what can be a file's name.
+pub fn config_key(text: &str) -> Vec<String> {
+    let mut complaints = Vec::new();
+    if text.len() > SUBDOMAIN_MAX {
+        complaints.push(format!("must be no more than {SUBDOMAIN_MAX} bytes"));
+    }
+    if !matches(&CONFIG_KEY_RE, text) {
+        complaints.push(syntax(
+            "a valid config key must consist of alphanumeric characters, '-', '_' or '.'",
+            CONFIG_KEY,
+            &["key.name", "KEY_NAME", "key-name"],
+        ));
+    }
+    match text {
+        "." => complaints.push("must not be '.'".into()),
+        ".." => complaints.push("must not be '..'".into()),
+        _ if text.starts_with("..") => complaints.push("must not start with '..'".into()),
+        _ => {}
+    }
+    complaints
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pattern_compiles() {
+        for pattern in [
+            &LABEL_RE,
+            &LABEL_1035_RE,
+            &SUBDOMAIN_RE,
+            &QUALIFIED_RE,
+            &VALUE_RE,
+            &CONFIG_KEY_RE,
+        ] {
+            assert!(pattern.is_some());
+        }
+    }
+
+    #[test]
+    fn well_formed_texts_pass() {
+        for (check, texts) in [
+            (dns_label as fn(&str) -> Vec<String>, &["a", "a-1", "0"][..]),
+            (dns_1035_label, &["a", "a-1"]),
+            (dns_subdomain, &["a", "a.b-c.d", "1.2"]),
+            (path_segment, &["a b", "A:B", "..."]),
+            (qualified_name, &["A", "a_b.c", "example.com/My.Name"]),
+            (label_value, &["", "A_b.1"]),
+            (config_key, &["a", ".hidden", "A_b-c.d"]),
+        ] {
+            for text in texts {
+                assert_eq!(check(text), Vec::<String>::new(), "{text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn malformed_texts_are_told_what_is_wrong() {
+        let long = "x".repeat(254);
+        for (check, text, parts) in [
+            (
+                dns_label as fn(&str) -> Vec<String>,
+                "a.b",
+                &["must not contain dots"][..],
+            ),
+            (dns_label, "A", &["RFC 1123 label"]),
+            (dns_label, "-", &["RFC 1123 label"]),
+            (dns_label, &long, &["no more than 63 characters"]),
+            (dns_1035_label, "1a", &["DNS-1035"]),
+            (dns_subdomain, "a..b", &["RFC 1123 subdomain"]),
+            (dns_subdomain, &long, &["no more than 253 characters"]),
+            (
+                path_segment,
+                "a/b%",
+                &["may not contain '/'", "may not contain '%'"],
+            ),
+            (path_segment, "..", &["may not be '..'"]),
+            (
+                qualified_name,
+                "",
+                &["name part must be non-empty", "name part must consist"],
+            ),
+            (qualified_name, "/a", &["prefix part must be non-empty"]),
+            (
+                qualified_name,
+                "A/b",
+                &["prefix part a lowercase RFC 1123 subdomain"],
+            ),
+            (qualified_name, "a/b/c", &["optional DNS subdomain prefix"]),
+            (label_value, "a b", &["a valid label"]),
+            (config_key, "a/b", &["a valid config key"]),
+            (config_key, "..", &["must not be '..'"]),
+            (config_key, "..a", &["must not start with '..'"]),
+        ] {
+            let complaints = check(text);
+            assert_eq!(complaints.len(), parts.len(), "{text:?}: {complaints:?}");
+            for (complaint, part) in complaints.iter().zip(parts) {
+                assert!(complaint.contains(part), "{complaint}");
+            }
+        }
+    }
 }

@@ -5,9 +5,9 @@ use std::sync::atomic::AtomicBool;
 
 use rdd_apiserver_fieldmanager::TypeTree;
 use rdd_apiserver_kinds::Kind;
-use rdd_apiserver_kinds::names::NameRule;
 use rdd_apiserver_kinds::table::Columns;
 use rdd_apiserver_schema::Schema;
+use rdd_apiserver_schema::names::NameRule;
 use serde_json::Value;
 
 use crate::managed::Types;

@@ -1,12 +1,9 @@
 //! Validation of `metadata`, alike for every kind.
 
-use rdd_apiserver_kinds::names::{self, NameRule};
+use rdd_apiserver_schema::names::{self, NameRule};
 use serde_json::{Map, Value};
 
 use crate::status::Cause;
-
-/// Bytes that all annotations of an object may take together.
-const ANNOTATIONS_MAX: usize = 256 * 1024;
 
 fn text<'a>(meta: &'a Map<String, Value>, key: &str) -> &'a str {
     meta.get(key).and_then(Value::as_str).unwrap_or_default()
@@ -103,11 +100,14 @@ fn annotations(meta: &Map<String, Value>, out: &mut Vec<Cause>) {
         }
         size += key.len() + value.as_str().unwrap_or_default().len();
     }
-    if size > ANNOTATIONS_MAX {
+    if size > names::ANNOTATIONS_MAX {
         out.push(Cause::new(
             "FieldValueTooLong",
             "metadata.annotations",
-            format!("Too long: may not be more than {ANNOTATIONS_MAX} bytes"),
+            format!(
+                "Too long: may not be more than {} bytes",
+                names::ANNOTATIONS_MAX
+            ),
         ));
     }
 }

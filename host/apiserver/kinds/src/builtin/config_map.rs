@@ -4,7 +4,7 @@ use rdd_apiserver_schema::FieldError;
 use serde_json::Value;
 
 use super::fail::{PROTECTED, complaints, forbidden, invalid, too_long};
-use crate::names;
+use rdd_apiserver_schema::names;
 
 /// Most bytes that the values of a ConfigMap or Secret may have together, so
 /// that one object cannot fill the store.

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::fail::{IMMUTABLE, complaints, invalid, required};
 use super::text;
-use crate::names;
+use rdd_apiserver_schema::names;
 
 /// Names of the same field in core/v1 and in events.k8s.io/v1.
 const RENAMED: [(&str, &str); 7] = [

@@ -23,9 +23,9 @@ pub use decode::DecodeError;
 pub use table::{find, kinds, listed};
 
 use crate::kind::Kind;
-use crate::names::NameRule;
 use crate::schemas;
 use crate::table::Columns;
+use rdd_apiserver_schema::names::NameRule;
 
 /// One kind that is compiled into the server.
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::fail::invalid;
 use super::{object_at, replace, text};
-use crate::names;
+use rdd_apiserver_schema::names;
 
 /// The finalizer that holds a namespace until nothing is left in it.
 const FINALIZER: &str = "kubernetes";

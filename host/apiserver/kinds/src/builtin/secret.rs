@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::config_map::{MAX_SIZE, decoded_size, entries, protected};
 use super::fail::{IMMUTABLE, complaints, invalid, required, too_long};
 use super::{object_at, text};
-use crate::names;
+use rdd_apiserver_schema::names;
 
 const OPAQUE: &str = "Opaque";
 const TLS: &str = "kubernetes.io/tls";

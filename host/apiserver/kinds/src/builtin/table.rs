@@ -7,7 +7,7 @@ use super::{
     BuiltinKind, Rules, config_map, crd, event, lease, namespace, secret, service_account,
 };
 use crate::kind::{Kind, Origin, SUBRESOURCE_VERBS, Subresource, storage_version_hash};
-use crate::names::NameRule;
+use rdd_apiserver_schema::names::NameRule;
 
 const VERBS: [&str; 8] = [
     "create",

@@ -62,7 +62,7 @@ fn check_resource(map: &Map<String, Value>, path: &Path<'_>, errors: &mut Vec<Fi
         ));
     }
     if let Some(kind) = required_text(map, "kind", path, errors) {
-        let problems = names::dns1035_label(&kind.to_lowercase());
+        let problems = names::dns_1035_label(&kind.to_lowercase());
         if !problems.is_empty() {
             let detail = format!(
                 "may have mixed case, but should otherwise match: {}",
@@ -108,7 +108,7 @@ fn check_metadata(metadata: &Map<String, Value>, path: &Path<'_>, errors: &mut V
         }
     }
     if let Some(namespace) = text("namespace") {
-        for problem in names::dns1123_label(namespace) {
+        for problem in names::dns_label(namespace) {
             errors.push(FieldError::invalid(
                 path.field("namespace"),
                 namespace,
@@ -143,8 +143,8 @@ fn check_metadata(metadata: &Map<String, Value>, path: &Path<'_>, errors: &mut V
         }
         size += key.len() + value.as_str().map_or(0, str::len);
     }
-    if size > names::ANNOTATIONS_LIMIT {
-        let detail = format!("may not be more than {} bytes", names::ANNOTATIONS_LIMIT);
+    if size > names::ANNOTATIONS_MAX {
+        let detail = format!("may not be more than {} bytes", names::ANNOTATIONS_MAX);
         errors.push(FieldError::new(
             ErrorKind::TooLong,
             annotations,

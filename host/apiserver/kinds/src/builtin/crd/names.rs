@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::super::fail::{complaints, invalid, required, unsupported};
 use super::super::text;
-use crate::names::{dns_1035_label, dns_subdomain};
+use rdd_apiserver_schema::names::{dns_1035_label, dns_subdomain};
 
 const APPROVAL: &str = "api-approved.kubernetes.io";
 const APPROVAL_DOC: &str = "https://github.com/kubernetes/enhancements/pull/1111";

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::super::fail::{complaints, invalid, required};
 use super::super::text;
 use super::shown;
-use crate::names::dns_1035_label;
+use rdd_apiserver_schema::names::dns_1035_label;
 
 /// `spec.versions`.
 pub(super) fn all(object: &Value) -> &[Value] {
