@@ -1,5 +1,7 @@
 //! The roads to an engine.
 
+#[cfg(unix)]
+mod paced;
 mod ssh;
 mod tcp;
 mod unix;

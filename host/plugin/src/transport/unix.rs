@@ -7,14 +7,12 @@ use rdd_plugin_wasm::Connection;
 
 #[cfg(unix)]
 pub(super) async fn connect(path: &Path) -> Result<Connection, EngineError> {
-    match tokio::net::UnixStream::connect(path).await {
-        Ok(stream) => {
-            let (reader, writer) = stream.into_split();
-            Ok(Connection {
-                reader: Box::new(reader),
-                writer: Box::new(writer),
-            })
-        }
+    let connected = tokio::net::UnixStream::connect(path).await;
+    match connected.and_then(super::paced::split) {
+        Ok((reader, writer)) => Ok(Connection {
+            reader: Box::new(reader),
+            writer: Box::new(writer),
+        }),
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
             Err(EngineError::new(
                 rdd_core::ErrorCode::PermissionDenied,

@@ -1,0 +1,294 @@
+//! Reading a busy socket in fewer, larger pieces.
+//!
+//! An engine writes every line of a log by itself. A reader that is woken for
+//! each of them spends its time on waking, and so does the engine, which
+//! does the waking and mostly shares the machine. So once a socket is seen to be
+//! busy, it is left alone for a moment between two reads: not even the
+//! system's event queue looks at it then.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::net::UnixStream as Queued;
+use tokio::time::{Instant, Sleep, sleep};
+
+/// Reads that follow each other faster than this are a busy socket's. It is
+/// also how long a busy socket is left alone: nothing a person notices, and at
+/// 10 MB/s a third of what fits into the socket's buffer, of which a short
+/// write takes seven times its length.
+const PAUSE: Duration = Duration::from_millis(1);
+/// So many reads in a row make a socket busy. Answers to calls come in fewer
+/// pieces and are never held up.
+const BUSY: u32 = 16;
+/// A piece of this size is worth a wake-up: no waiting for more.
+const LARGE: usize = 16 * 1024;
+
+/// Splits a connected socket. Both halves must be used where a runtime is.
+pub(super) fn split(socket: Queued) -> io::Result<(Reader, Writer)> {
+    let socket = Arc::new(socket.into_std()?);
+    let reader = Reader {
+        socket: socket.clone(),
+        queued: None,
+        last: Instant::now(),
+        run: 0,
+        pause: None,
+    };
+    let writer = Writer {
+        socket,
+        queued: None,
+    };
+    Ok((reader, writer))
+}
+
+/// Puts the socket into the event queue, until the result is dropped.
+fn enqueue(socket: &UnixStream) -> io::Result<Queued> {
+    Queued::from_std(socket.try_clone()?)
+}
+
+/// The reading half.
+pub(super) struct Reader {
+    socket: Arc<UnixStream>,
+    /// The socket in the event queue, while it is not busy.
+    queued: Option<Queued>,
+    /// When something was last read.
+    last: Instant,
+    /// Short reads in quick succession.
+    run: u32,
+    pause: Option<Pin<Box<Sleep>>>,
+}
+
+impl Reader {
+    /// Waits for something to read, and reads it.
+    fn poll_some(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let mut read = |socket: &UnixStream| {
+            let mut socket = socket;
+            loop {
+                match socket.read(buffer.initialize_unfilled()) {
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Ok(bytes) => {
+                        buffer.advance(bytes);
+                        return Ok(bytes);
+                    }
+                    error => return error,
+                }
+            }
+        };
+        if self.queued.is_none() {
+            match read(&self.socket) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    // What was busy is so no more.
+                    self.run = 0;
+                }
+                done => return Poll::Ready(done),
+            }
+        }
+        let queued = match &mut self.queued {
+            Some(queued) => queued,
+            none => none.insert(enqueue(&self.socket)?),
+        };
+        loop {
+            ready!(queued.poll_read_ready(cx))?;
+            match queued.try_io(Interest::READABLE, || read(&self.socket)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => return Poll::Ready(done),
+            }
+        }
+    }
+}
+
+impl AsyncRead for Reader {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let mut paused = false;
+        if let Some(pause) = &mut this.pause {
+            ready!(pause.as_mut().poll(cx));
+            this.pause = None;
+            paused = true;
+        }
+        let bytes = ready!(this.poll_some(cx, buffer))?;
+        let now = Instant::now();
+        let quick = paused || now.duration_since(this.last) < PAUSE;
+        this.last = now;
+        this.run = if quick { this.run.saturating_add(1) } else { 0 };
+        if this.run >= BUSY && bytes < LARGE {
+            this.queued = None;
+            this.pause = Some(Box::pin(sleep(PAUSE)));
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// The writing half. Dropping it tells the engine that nothing more comes.
+pub(super) struct Writer {
+    socket: Arc<UnixStream>,
+    /// The socket in the event queue, while the engine takes nothing.
+    queued: Option<Queued>,
+}
+
+impl AsyncWrite for Writer {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = &mut *self;
+        loop {
+            let write = || (&*this.socket).write(bytes);
+            let written = match &this.queued {
+                None => write(),
+                Some(queued) => {
+                    ready!(queued.poll_write_ready(cx))?;
+                    queued.try_io(Interest::WRITABLE, write)
+                }
+            };
+            match written {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if this.queued.is_none() {
+                        this.queued = Some(enqueue(&this.socket)?);
+                    }
+                }
+                done => {
+                    this.queued = None;
+                    return Poll::Ready(done);
+                }
+            }
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.socket.shutdown(Shutdown::Write))
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // An engine that has closed already needs no telling.
+        self.socket.shutdown(Shutdown::Write).ok();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    const LINE: &[u8] = b"a line\n";
+
+    /// The engine's end and ours.
+    fn connected() -> (UnixStream, Reader, Writer) {
+        let (engine, ours) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let (reader, writer) = split(Queued::from_std(ours).unwrap()).unwrap();
+        (engine, reader, writer)
+    }
+
+    /// Has the engine write and us read line by line until the socket is busy.
+    async fn make_busy(engine: &mut UnixStream, reader: &mut Reader) {
+        let mut buffer = [0; 1024];
+        for _ in 0..=BUSY {
+            engine.write_all(LINE).unwrap();
+            assert_eq!(reader.read(&mut buffer).await.unwrap(), LINE.len());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn lines_of_a_busy_socket_come_together() {
+        let (mut engine, mut reader, _writer) = connected();
+        make_busy(&mut engine, &mut reader).await;
+        let begun = Instant::now();
+        for _ in 0..10 {
+            engine.write_all(LINE).unwrap();
+        }
+        let mut buffer = [0; 1024];
+        assert_eq!(reader.read(&mut buffer).await.unwrap(), 10 * LINE.len());
+        // The clock's steps are of a millisecond.
+        assert!((PAUSE..=2 * PAUSE).contains(&begun.elapsed()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_socket_that_takes_its_time_is_never_held_up() {
+        let (mut engine, mut reader, _writer) = connected();
+        let mut buffer = [0; 1024];
+        for _ in 0..3 * BUSY {
+            tokio::time::sleep(PAUSE).await;
+            engine.write_all(LINE).unwrap();
+            let written = Instant::now();
+            assert_eq!(reader.read(&mut buffer).await.unwrap(), LINE.len());
+            assert_eq!(written.elapsed(), Duration::ZERO);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_was_busy_is_waited_for_once_it_rests() {
+        let (mut engine, mut reader, _writer) = connected();
+        make_busy(&mut engine, &mut reader).await;
+        let rest = tokio::time::timeout(20 * PAUSE, reader.read(&mut [0; 1024])).await;
+        assert!(rest.is_err(), "nothing was written");
+        assert_eq!(reader.run, 0);
+        let waiting = tokio::spawn(async move { reader.read(&mut [0; 1024]).await });
+        tokio::task::yield_now().await;
+        engine.write_all(LINE).unwrap();
+        assert_eq!(waiting.await.unwrap().unwrap(), LINE.len());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn large_pieces_are_read_at_once() {
+        let (mut engine, mut reader, _writer) = connected();
+        let mut buffer = vec![0; LARGE];
+        let begun = Instant::now();
+        for _ in 0..3 * BUSY {
+            engine.write_all(&buffer).unwrap();
+            reader.read_exact(&mut buffer).await.unwrap();
+        }
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test]
+    async fn each_half_ends_by_itself() {
+        let (mut engine, mut reader, mut writer) = connected();
+        writer.write_all(LINE).await.unwrap();
+        drop(writer);
+        let mut sent = Vec::new();
+        engine.read_to_end(&mut sent).unwrap();
+        assert_eq!(sent, LINE);
+        engine.write_all(LINE).unwrap();
+        drop(engine);
+        let mut received = Vec::new();
+        reader.read_to_end(&mut received).await.unwrap();
+        assert_eq!(received, LINE);
+    }
+
+    #[tokio::test]
+    async fn a_writer_waits_for_a_reader_that_is_slow() {
+        let (mut engine, _reader, mut writer) = connected();
+        let bytes = vec![b'x'; 4 << 20];
+        let expected = bytes.len();
+        let writing = tokio::spawn(async move { writer.write_all(&bytes).await });
+        let received = tokio::task::spawn_blocking(move || {
+            let mut received = Vec::new();
+            engine.read_to_end(&mut received).map(|_| received.len())
+        });
+        writing.await.unwrap().unwrap();
+        assert_eq!(received.await.unwrap().unwrap(), expected);
+    }
+}
