@@ -69,7 +69,7 @@ impl FakeEngine {
 
 /// Lines of standard output as the engine multiplexes them.
 fn chunk() -> Bytes {
-    let mut line = vec![b'x'; HEAD + LINE];
+    let mut line = [b'x'; HEAD + LINE];
     line[..HEAD].copy_from_slice(&[1, 0, 0, 0, 0, 0, 0, LINE as u8]);
     line[HEAD + LINE - 1] = b'\n';
     line.repeat(LINES_A_CHUNK).into()

@@ -1,16 +1,15 @@
 //! How long an engine's event takes to a Kubernetes client.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use bollard::query_parameters::{EventsOptions, RenameContainerOptions};
 use futures::TryStreamExt as _;
-use kube::api::{Api, WatchEvent, WatchParams};
+use kube::api::{Api, ListParams, WatchEvent, WatchParams};
 use rdd_api::Container;
-use tokio::task::JoinHandle;
-use tokio::time::MissedTickBehavior;
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, timeout};
 
 use crate::Bench;
 use crate::daemon::Daemon;
@@ -23,9 +22,10 @@ const EVENTS: usize = 1000;
 const PACE: Duration = Duration::from_millis(10);
 /// What has not come by then does not come.
 const LAST: Duration = Duration::from_secs(10);
+const NAME: &str = "bench-";
 
-/// When each new name was first seen.
-type Seen = Arc<Mutex<HashMap<String, Instant>>>;
+/// A container's new name, and when it was seen.
+type Seen = (String, Instant);
 
 /// Row 5: containers are renamed; each new name is awaited on the engine's own
 /// events and on a watch.
@@ -36,37 +36,27 @@ pub(crate) async fn run(bench: &Bench, table: &mut Table) -> Result<()> {
     let daemon = Daemon::start(&bench.rdd, state.path(), &bench.docker.host).await?;
     synced(&daemon, CONTAINERS).await?;
 
-    let raw = Seen::default();
-    let watched = Seen::default();
+    let (to_raw, raw) = mpsc::channel(EVENTS);
+    let (to_watched, watched) = mpsc::channel(EVENTS);
+    let containers = Api::all(daemon.client()?);
+    let version = containers
+        .list(&ListParams::default())
+        .await?
+        .metadata
+        .resource_version
+        .context("a list without a version")?;
     let readers = [
-        read_events(bench.docker.api.clone(), raw.clone()),
-        read_watch(Api::all(daemon.client()?), watched.clone()).await?,
+        tokio::spawn(read_events(bench.docker.api.clone(), to_raw)),
+        tokio::spawn(read_watch(containers, version, to_watched)),
     ];
-    let begun = Instant::now();
-    let mut pace = tokio::time::interval(PACE);
-    pace.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    for (number, id) in ids.iter().cycle().take(EVENTS).enumerate() {
-        pace.tick().await;
-        let options = RenameContainerOptions {
-            name: format!("bench-{number}"),
-        };
-        bench.docker.api.rename_container(id, options).await?;
-    }
-    #[expect(clippy::cast_precision_loss, reason = "a thousand")]
-    let reached = EVENTS as f64 / begun.elapsed().as_secs_f64();
-    let last = format!("bench-{}", EVENTS - 1);
-    let given_up = Instant::now() + LAST;
-    while !seen(&watched).contains_key(&last) {
-        ensure!(Instant::now() < given_up, "the last rename was never seen");
-        tokio::time::sleep(PACE).await;
-    }
+    let (reached, raw, watched) =
+        tokio::try_join!(rename(bench, &ids), collect(raw), collect(watched))?;
     for reader in readers {
         reader.abort();
     }
 
     let mut latency = Sample::default();
-    let raw = seen(&raw);
-    for (name, at) in seen(&watched).iter() {
+    for (name, at) in &watched {
         let arrived = raw.get(name).context("the engine told no such name")?;
         latency.add(at.saturating_duration_since(*arrived).as_secs_f64());
     }
@@ -90,45 +80,65 @@ pub(crate) async fn run(bench: &Bench, table: &mut Table) -> Result<()> {
     bench.docker.clear().await
 }
 
-fn read_events(docker: bollard::Docker, raw: Seen) -> JoinHandle<Result<()>> {
-    tokio::spawn(async move {
-        let mut events = std::pin::pin!(docker.events(None::<EventsOptions>));
-        while let Some(event) = events.try_next().await? {
-            let at = Instant::now();
-            let name = event
-                .actor
-                .and_then(|actor| actor.attributes)
-                .and_then(|mut attributes| attributes.remove("name"));
-            if let Some(name) = name {
-                seen(&raw).entry(name).or_insert(at);
-            }
-        }
-        Ok(())
-    })
+/// Renames container after container; returns how many a second the engine took.
+async fn rename(bench: &Bench, ids: &[String]) -> Result<f64> {
+    let begun = Instant::now();
+    let mut pace = tokio::time::interval(PACE);
+    pace.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    for (number, id) in ids.iter().cycle().take(EVENTS).enumerate() {
+        pace.tick().await;
+        let options = RenameContainerOptions {
+            name: format!("{NAME}{number}"),
+        };
+        bench.docker.api.rename_container(id, options).await?;
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a thousand")]
+    let events = EVENTS as f64;
+    Ok(events / begun.elapsed().as_secs_f64())
 }
 
-async fn read_watch(api: Api<Container>, watched: Seen) -> Result<JoinHandle<Result<()>>> {
-    let version = api
-        .list(&Default::default())
-        .await?
-        .metadata
-        .resource_version
-        .context("a list without a version")?;
-    Ok(tokio::spawn(async move {
-        let mut events = std::pin::pin!(api.watch(&WatchParams::default(), &version).await?);
-        while let Some(event) = events.try_next().await? {
-            let at = Instant::now();
-            let WatchEvent::Modified(container) = event else {
-                continue;
-            };
-            if let Some(status) = container.status {
-                seen(&watched).entry(status.name).or_insert(at);
-            }
+/// When each name was first seen, until the last one was.
+async fn collect(mut names: mpsc::Receiver<Seen>) -> Result<HashMap<String, Instant>> {
+    let last = format!("{NAME}{}", EVENTS - 1);
+    let mut seen = HashMap::new();
+    while !seen.contains_key(&last) {
+        let (name, at) = timeout(LAST, names.recv())
+            .await
+            .context("the last rename was never seen")?
+            .context("the events ended")?;
+        if name.starts_with(NAME) {
+            seen.entry(name).or_insert(at);
         }
-        Ok(())
-    }))
+    }
+    Ok(seen)
 }
 
-fn seen(names: &Seen) -> std::sync::MutexGuard<'_, HashMap<String, Instant>> {
-    names.lock().unwrap_or_else(PoisonError::into_inner)
+async fn read_events(docker: bollard::Docker, names: mpsc::Sender<Seen>) -> Result<()> {
+    let mut events = std::pin::pin!(docker.events(None::<EventsOptions>));
+    while let Some(event) = events.try_next().await? {
+        let at = Instant::now();
+        let name = event
+            .actor
+            .and_then(|actor| actor.attributes)
+            .and_then(|mut attributes| attributes.remove("name"));
+        if let Some(name) = name {
+            names.send((name, at)).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn read_watch(api: Api<Container>, version: String, names: mpsc::Sender<Seen>) -> Result<()> {
+    let mut events = std::pin::pin!(api.watch(&WatchParams::default(), &version).await?);
+    while let Some(event) = events.try_next().await? {
+        let at = Instant::now();
+        if let WatchEvent::Modified(Container {
+            status: Some(status),
+            ..
+        }) = event
+        {
+            names.send((status.name, at)).await?;
+        }
+    }
+    Ok(())
 }

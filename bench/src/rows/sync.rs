@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use kube::api::{Api, ListParams};
 use rdd_api::Container;
 use tokio::process::Command;
@@ -14,6 +14,8 @@ use crate::stats::Sample;
 use crate::table::{Table, ms, ratio};
 
 const CONTAINERS: usize = 1000;
+/// All mirrors, within the state directory.
+const DATABASE: &str = "apiserver.db";
 const LIMIT: Duration = Duration::from_secs(300);
 /// How often it is looked: far below what a sync takes.
 const POLL: Duration = Duration::from_millis(10);
@@ -28,14 +30,13 @@ pub(crate) async fn run(bench: &Bench, table: &mut Table) -> Result<()> {
     let mut listed = Sample::default();
     let mut memory = Sample::default();
     // The backend is compiled before, as on every start but the very first.
-    let cache = tempfile::tempdir_in(&bench.work_dir)?;
-    Daemon::start(&bench.rdd, cache.path(), host)
+    let state = tempfile::tempdir_in(&bench.work_dir)?;
+    Daemon::start(&bench.rdd, state.path(), host)
         .await?
         .stop()
         .await?;
     for _ in 0..bench.rounds {
-        let state = tempfile::tempdir_in(&bench.work_dir)?;
-        copy_cache(cache.path(), state.path()).await?;
+        tokio::fs::remove_file(state.path().join(DATABASE)).await?;
         let begun = Instant::now();
         let daemon = Daemon::start(&bench.rdd, state.path(), host).await?;
         synced(&daemon, CONTAINERS).await?;
@@ -111,17 +112,4 @@ pub(crate) async fn synced(daemon: &Daemon, count: usize) -> Result<()> {
         );
         tokio::time::sleep(POLL).await;
     }
-}
-
-/// The compiled backends of one state directory, for another.
-async fn copy_cache(from: &std::path::Path, to: &std::path::Path) -> Result<()> {
-    let status = Command::new("cp")
-        .arg("-a")
-        .arg(from.join("plugins"))
-        .arg(to)
-        .status()
-        .await
-        .context("cannot copy the cache")?;
-    ensure!(status.success(), "cannot copy the cache: {status}");
-    Ok(())
 }

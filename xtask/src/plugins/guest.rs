@@ -61,7 +61,7 @@ pub(super) fn build(
         }
         Way::Debian => {
             report(&format!(
-                "building with Debian's rustc-web, std included, as rustup gives no {TARGET}"
+                "building with Debian's rustc-web, std for {TARGET} included"
             ));
             // Artefacts of two compilers in one directory would displace each other.
             (debian_cargo()?, target_directory.join("guest-debian"))
