@@ -321,3 +321,23 @@ impl From<rusqlite::Error> for CommitError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_is_on_the_disk_before_it_is_acknowledged() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("some.db");
+        drop(open_file(&path, &Options::file(&path)).unwrap());
+        let connection = connect(&path).unwrap();
+        let text = |name| connection.pragma_query_value(None, name, |row| row.get::<_, String>(0));
+        let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        assert_eq!(text("journal_mode").unwrap(), "wal");
+        assert_eq!(text("locking_mode").unwrap(), "exclusive");
+        // 2 is FULL: every commit waits for its part of the log.
+        assert_eq!(number("synchronous").unwrap(), 2);
+        assert_eq!(number("fullfsync").unwrap(), 1);
+    }
+}
