@@ -6,7 +6,11 @@
 # RDD_TEST_DOCKER_HOST, RDD_TEST_KUBECTL.
 
 : "${RDD_TEST_BIN:?run the tests with make test}" "${RDD_TEST_PLUGINS:?}" "${RDD_TEST_DOCKER_HOST:?}" "${RDD_TEST_KUBECTL:?}"
-HELPERS=$(dirname "${BASH_SOURCE[0]}")
+HELPERS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+ROOT=${HELPERS%/bats/helpers}
+LOGS=/passthrough/engine/logs
+# An ID of the right form that no container has.
+NOBODY=$(printf '%064d' 0)
 NAMESPACE=rancher-desktop
 # How long things may take on a busy machine that are not timed by a test.
 PATIENCE=(--max 300 --delay 0.1)
@@ -85,9 +89,14 @@ sweep() {
   ids=$(docker volume ls -q --filter "label=$(own_label)")
   # shellcheck disable=SC2086
   [ -z "$ids" ] || docker volume rm $ids >/dev/null
+  ids=$(docker images -q --filter "label=$(own_label)" | sort -u)
+  # shellcheck disable=SC2086
+  [ -z "$ids" ] || docker rmi -f $ids >/dev/null
 }
 # container [DOCKER RUN OPTION…] IMAGE COMMAND…: prints the ID of a detached one.
 container() { docker run -d --network none --label "$(own_label)" "$@"; }
+# image [NAME]: makes an empty image of its own and prints its ID.
+image() { tar -c -T /dev/null | docker import --change "LABEL $(own_label)" - "$@"; }
 # A name that no other run uses.
 unique() { echo "$1-$$-$RANDOM"; }
 
@@ -103,11 +112,11 @@ image_tags() { kubectl get images -o "jsonpath={range .items[?(@.status.id==\"$1
 
 server() { kubectl config view --minify -o 'jsonpath={.clusters[0].cluster.server}'; }
 token() { cat "$STATE/token"; }
-# answer PATH [CURL OPTION…]: the answer with its head, asked for with the token.
+# answer PATH [CURL OPTION…]: the answer with its head, asked for with the token, or with TOKEN.
 answer() {
   local path=$1
   shift
-  curl -sk -i --http1.1 --max-time 10 -H "Authorization: Bearer $(token)" "$@" "$(server)$path"
+  curl -sk -i --http1.1 --max-time 10 -H "Authorization: Bearer ${TOKEN-$(token)}" "$@" "$(server)$path"
 }
 # expect_status PATH STATUS [CURL OPTION…]
 expect_status() {
@@ -116,19 +125,24 @@ expect_status() {
   contains "$(answer "$path" "$@")" "HTTP/1.1 $want"
 }
 
-# ws PATH [OPTION…]: the independent WebSocket client; see ws.py.
-ws() {
-  "$(ws_python)" "$HELPERS/ws.py" --token-file "$STATE/token" --ca "$STATE/tls/ca.crt" "$(server | sed s/^http/ws/)$1" "${@:2}"
+# refused PATH STATUS WORDS [CURL OPTION…]: the answer has this status, its
+# body is a Kubernetes Status that says the same, with these words in its message.
+refused() {
+  local path=$1 code=$2 words=$3 answer status
+  shift 3
+  answer=$(answer "$path" -H 'Accept: application/json' "$@")
+  contains "$answer" "HTTP/1.1 $code" || return 1
+  status=$(python3 -c 'import json, sys
+status = json.load(sys.stdin)
+print(status["kind"], status["status"], status["code"], status["message"])' <<<"${answer#*$'\r\n\r\n'}") || return 1
+  contains "$status" "Status Failure $code " && contains "$status" "$words"
 }
-ws_python() {
-  local venv=${XDG_CACHE_HOME:-$HOME/.cache}/rdd/ws-venv
-  if python3 -c 'import websockets.sync.client' 2>/dev/null; then
-    echo python3
-    return
-  fi
-  if ! "$venv/bin/python" -c 'import websockets.sync.client' 2>/dev/null; then
-    { python3 -m venv "$venv" && "$venv/bin/pip" install --quiet --disable-pip-version-check 'websockets>=13'; } >&2 ||
-      { echo "ws: needs the Python package websockets (13 or newer), and could not install it" >&2; return 1; }
-  fi
-  echo "$venv/bin/python"
+
+# ws PATH [OPTION…]: the independent WebSocket client, with the token; see ws.py.
+ws() { ws_without_token "$1" --token-file "$STATE/token" "${@:2}"; }
+ws_without_token() {
+  WEBSOCKETS=${WEBSOCKETS:-$("$ROOT/scripts/websockets")}
+  "$WEBSOCKETS" "$HELPERS/ws.py" --ca "$STATE/tls/ca.crt" "$(server | sed s/^http/ws/)$1" "${@:2}"
 }
+# closed FILE CODE: the client whose standard error is FILE was closed so.
+closed() { grep -q "^closed $2 " "$1" || { cat "$1" >&2; return 1; }; }

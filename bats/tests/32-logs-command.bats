@@ -1,0 +1,109 @@
+#!/usr/bin/env bats
+bats_require_minimum_version 1.5.0
+# rdd logs.
+
+load ../helpers/rdd
+
+setup_file() {
+  begin_file
+  start_daemon
+  connected
+  NAME=$(unique talker)
+  TALKER=$(container --name "$NAME" rdd-test sh -c 'for i in 1 2 3 4 5 6 7 8 9; do echo "line $i"; done')
+  export NAME TALKER
+  mirrored "$TALKER" exited
+}
+teardown_file() {
+  sweep
+  stop_daemon
+}
+
+@test "the log of a container is byte for byte the engine's, stdout and stderr each" {
+  id=$(container rdd-test sh -c 'i=0; while [ $i -lt 500 ]; do echo "out $i"; printf "err %d\377\n" $i >&2; i=$((i+1)); done')
+  mirrored "$id" exited
+  for from in docker rdd; do
+    $from logs "$id" >"$BATS_TEST_TMPDIR/$from.out" 2>"$BATS_TEST_TMPDIR/$from.err"
+  done
+  [ -s "$BATS_TEST_TMPDIR/docker.out" ]
+  cmp "$BATS_TEST_TMPDIR/docker.out" "$BATS_TEST_TMPDIR/rdd.out"
+  cmp "$BATS_TEST_TMPDIR/docker.err" "$BATS_TEST_TMPDIR/rdd.err"
+}
+
+@test "a container is found by its name, its ID, and a prefix that is no other's" {
+  want=$(docker logs "$TALKER")
+  for text in "$NAME" "/$NAME" "$TALKER" "${TALKER:0:20}"; do
+    same "$(rdd logs "$text")" "$want"
+  done
+}
+
+@test "a prefix of several IDs is refused with the candidates" {
+  # Of seventeen IDs two begin with the same digit.
+  for _ in $(seq 17); do ids+=("$(docker create --network none --label "$(own_label)" rdd-test true)"); done
+  for id in "${ids[@]}"; do mirrored "$id" created; done
+  digit=$(printf '%.1s\n' "${ids[@]}" | sort | uniq -d | head -n 1)
+  run -1 rdd logs "$digit"
+  contains "$output" "begins the IDs of"
+  contains "$output" "give more of it, or a name"
+  contains "$output" "$(printf '%s\n' "${ids[@]}" "$TALKER" | grep "^$digit" | head -c 1)"
+}
+
+@test "an unknown container is refused with the command that lists them" {
+  run -1 rdd logs nobody-of-this-name
+  contains "$output" '"nobody-of-this-name"'
+  contains "$output" "rdd ctl get containers -A"
+}
+
+@test "without a daemon logs names the command that starts one" {
+  run -1 "$RDD_TEST_BIN" --state-dir "$BATS_TEST_TMPDIR/none" logs "$NAME"
+  contains "$output" "rdd serve"
+}
+
+@test "--tail, --since, --until and --timestamps are those of docker logs" {
+  same "$(rdd logs --tail 2 "$NAME")" $'line 8\nline 9'
+  same "$(rdd logs -n 0 "$NAME")" ""
+  same "$(rdd logs --since 1h "$NAME")" "$(docker logs --since 1h "$NAME")"
+  same "$(rdd logs --until 1h "$NAME")" ""
+  from=$(docker logs --timestamps "$NAME" | sed -n '5s/ .*//p')
+  same "$(rdd logs --since "$from" "$NAME")" "$(docker logs --since "$from" "$NAME")"
+  same "$(rdd logs -t --tail 3 "$NAME")" "$(docker logs -t --tail 3 "$NAME")"
+}
+
+@test "a value that cannot be used is refused by its name" {
+  run -1 rdd logs --tail many "$NAME"
+  contains "$output" 'tail="many"'
+  run -1 rdd logs --since yesterday "$NAME"
+  contains "$output" 'since="yesterday"'
+}
+
+@test "-f ends when the container ends" {
+  id=$(container rdd-test sh -c 'echo first; while [ ! -e /tmp/go ]; do sleep 0.1; done; echo last')
+  mirrored "$id"
+  rdd logs -f "$id" >"$BATS_TEST_TMPDIR/have" 2>&1 3>&- &
+  follower=$!
+  try "${PATIENCE[@]}" grep -q first "$BATS_TEST_TMPDIR/have"
+  docker exec "$id" touch /tmp/go
+  wait "$follower"
+  same "$(cat "$BATS_TEST_TMPDIR/have")" $'first\nlast'
+}
+
+# on_terminal COMMAND…: its output on a terminal of its own.
+on_terminal() { script -qefc "$(printf '%q ' "$@")" /dev/null </dev/null | tr -d '\r'; }
+
+@test "on a terminal only colours pass and standard error is red; a pipe gets every byte" {
+  printf 'plain \033[32mgreen\033[0m \033]0;title\007\033[2J\033[1;1Hhome\n' >"$BATS_TEST_TMPDIR/written"
+  # shellcheck disable=SC2016 # for the container's shell
+  id=$(container --env "TEXT=$(base64 -w0 "$BATS_TEST_TMPDIR/written")" rdd-test \
+    sh -c 'echo "$TEXT" | base64 -d; sleep 0.2; echo "$TEXT" | base64 -d >&2')
+  mirrored "$id" exited
+
+  rdd logs "$id" >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err"
+  cmp "$BATS_TEST_TMPDIR/written" "$BATS_TEST_TMPDIR/out"
+  cmp "$BATS_TEST_TMPDIR/written" "$BATS_TEST_TMPDIR/err"
+
+  on_terminal env -u NO_COLOR "$RDD_TEST_BIN" --state-dir "$STATE" logs "$id" >"$BATS_TEST_TMPDIR/terminal"
+  sed -n 1p "$BATS_TEST_TMPDIR/terminal" | cmp - <(printf 'plain \033[32mgreen\033[0m home\n')
+  contains "$(sed -n 2p "$BATS_TEST_TMPDIR/terminal")" $'\033[31mplain \033[32mgreen\033[0m\033[31m home'
+
+  on_terminal env NO_COLOR=1 "$RDD_TEST_BIN" --state-dir "$STATE" logs "$id" >"$BATS_TEST_TMPDIR/terminal"
+  same "$(sed -n 2p "$BATS_TEST_TMPDIR/terminal")" $'plain \033[32mgreen\033[0m home'
+}
