@@ -16,7 +16,8 @@ NAMESPACE=rancher-desktop
 PATIENCE=(--max 300 --delay 0.1)
 
 unset DOCKER_CONTEXT RDD_STATE_DIR RDD_INSTANCE RDD_ENGINE_ENDPOINT
-export DOCKER_HOST=$RDD_TEST_DOCKER_HOST
+# ENGINE names another engine than the tests' own, for docker and for the daemons that are started.
+export DOCKER_HOST=${ENGINE:-$RDD_TEST_DOCKER_HOST}
 
 # try --max N --delay S COMMAND…: runs the command until it succeeds, at most N
 # times; its output is that of the last run, its status too.
@@ -55,7 +56,7 @@ start_daemon() {
   try "${PATIENCE[@]}" ready_or_dead
   [ -f "$STATE/kubeconfig" ] || { cat "$STATE.log"; return 1; }
 }
-# ENGINE names another engine than the tests' own. The process ID goes to a file, since tests run in processes of their own.
+# The process ID goes to a file, since tests run in processes of their own.
 spawn_daemon() {
   "$RDD_TEST_BIN" serve --state-dir "$STATE" --plugin-dir "$RDD_TEST_PLUGINS" \
     --engine-endpoint "${ENGINE:-$RDD_TEST_DOCKER_HOST}" "$@" >>"$STATE.log" 2>&1 3>&- &
