@@ -8,9 +8,10 @@
 : "${RDD_TEST_BIN:?run the tests with make test}" "${RDD_TEST_PLUGINS:?}" "${RDD_TEST_DOCKER_HOST:?}" "${RDD_TEST_KUBECTL:?}"
 HELPERS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 ROOT=${HELPERS%/bats/helpers}
-LOGS=/passthrough/engine/logs
+export LOGS=/passthrough/engine/logs
 # An ID of the right form that no container has.
 NOBODY=$(printf '%064d' 0)
+export NOBODY
 NAMESPACE=rancher-desktop
 # How long things may take on a busy machine that are not timed by a test.
 PATIENCE=(--max 300 --delay 0.1)
@@ -73,6 +74,9 @@ stop_daemon() {
   try --max 120 --delay 0.1 ended "$(daemon_pid)" || kill -KILL "$(daemon_pid)"
   rm -f "$STATE.pid"
 }
+# own_state: from here on a test has an instance of its own, beside the file's.
+# A file that uses it stops it in `teardown`: own_state && stop_daemon.
+own_state() { STATE=$BATS_TEST_TMPDIR/own; }
 connected() { kubectl wait --for=condition=ContainerEngineReady app/app --timeout=30s; }
 
 # Objects of this file carry its own label and go when it ends.

@@ -10,12 +10,7 @@ setup_file() {
 }
 teardown_file() { stop_daemon; }
 
-# An instance of a test's own, beside the file's.
-own_state() { STATE=$BATS_TEST_TMPDIR/own; }
-teardown() {
-  STATE=$BATS_TEST_TMPDIR/own
-  stop_daemon
-}
+teardown() { own_state && stop_daemon; }
 
 @test "version names the program, the engine interface and the Kubernetes API" {
   run -0 "$RDD_TEST_BIN" version

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# shellcheck disable=SC2016 # the scripts are for the containers' shells
 bats_require_minimum_version 1.5.0
 # The log stream, read by a WebSocket client that shares no code with rdd.
 
@@ -172,7 +173,8 @@ logged() { contains "$(docker logs "$1" 2>&1)" "$2"; }
 }
 
 @test "SIGTERM closes streams with 1001, and the daemon exits with 0 within 10 s" {
-  local STATE=$BATS_TEST_TMPDIR/own begun status=0 pid
+  own_state
+  local begun status=0 pid
   start_daemon
   connected
   id=$(container rdd-test sh -c 'echo first; exec sleep 1000')
@@ -188,4 +190,4 @@ logged() { contains "$(docker logs "$1" 2>&1)" "$2"; }
   [ $(($(millis) - begun)) -lt 10000 ]
   for i in 1 2 3; do try "${PATIENCE[@]}" closed "$BATS_TEST_TMPDIR/end.$i" 1001; done
 }
-teardown() { STATE=$BATS_TEST_TMPDIR/own stop_daemon; }
+teardown() { own_state && stop_daemon; }

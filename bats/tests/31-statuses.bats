@@ -16,7 +16,7 @@ teardown_file() {
   sweep
   stop_daemon
 }
-teardown() { STATE=$BATS_TEST_TMPDIR/own stop_daemon; }
+teardown() { own_state && stop_daemon; }
 
 head_of() { answer "$@" | tr -d '\r' | sed '/^$/q' | tr '[:upper:]' '[:lower:]'; }
 
@@ -92,14 +92,14 @@ head_of() { answer "$@" | tr -d '\r' | sed '/^$/q' | tr '[:upper:]' '[:lower:]';
 }
 
 @test "an engine that is not there is answered with 503, its socket and Retry-After" {
-  local STATE=$BATS_TEST_TMPDIR/own
+  own_state
   ENGINE=unix://$BATS_TEST_TMPDIR/no.sock start_daemon
   try "${PATIENCE[@]}" refused "$LOGS/$NOBODY" 503 "$BATS_TEST_TMPDIR/no.sock"
   contains "$(head_of "$LOGS/$NOBODY")" "retry-after: 2"
 }
 
 @test "a backend that is not installed is answered with 501, and the App says so" {
-  local STATE=$BATS_TEST_TMPDIR/own
+  own_state
   start_daemon --backend containerd
   kubectl wait --for='jsonpath={.status.conditions[?(@.type=="ContainerEngineReady")].reason}=BackendNotInstalled' app/app --timeout=20s
   contains "$(kubectl get app app -o 'jsonpath={.status.conditions[?(@.type=="ContainerEngineReady")]}')" containerd

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# shellcheck disable=SC2016 # the scripts are for the containers' shells
 bats_require_minimum_version 1.5.0
 # rdd logs.
 
@@ -91,7 +92,6 @@ on_terminal() { script -qefc "$(printf '%q ' "$@")" /dev/null </dev/null | tr -d
 
 @test "on a terminal only colours pass and standard error is red; a pipe gets every byte" {
   printf 'plain \033[32mgreen\033[0m \033]0;title\007\033[2J\033[1;1Hhome\n' >"$BATS_TEST_TMPDIR/written"
-  # shellcheck disable=SC2016 # for the container's shell
   id=$(container --env "TEXT=$(base64 -w0 "$BATS_TEST_TMPDIR/written")" rdd-test \
     sh -c 'echo "$TEXT" | base64 -d; sleep 0.2; echo "$TEXT" | base64 -d >&2')
   mirrored "$id" exited

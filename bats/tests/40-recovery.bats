@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 bats_require_minimum_version 1.5.0
-# What a daemon that was killed leaves, and streams that live long.
+# What a daemon that was killed leaves.
 
 load ../helpers/rdd
 
@@ -37,17 +37,4 @@ uid() { kubectl get container "$1" -o 'jsonpath={.metadata.uid}'; }
   try "${PATIENCE[@]}" no_mirror container "$goes"
   same "$(uid "$stays")" "$before"
   same "$(uid "$stops")" "$before_stops"
-}
-
-@test "a log without output for over 65 s still delivers the next line" {
-  id=$(container rdd-test sh -c 'echo first; while [ ! -e /tmp/go ]; do sleep 1; done; echo last')
-  mirrored "$id"
-  rdd logs -f "$id" >"$BATS_TEST_TMPDIR/followed" 2>&1 3>&- &
-  follower=$!
-  try "${PATIENCE[@]}" grep -q first "$BATS_TEST_TMPDIR/followed"
-  sleep 66 # the time itself is what is tested
-  fails ended "$follower"
-  docker exec "$id" touch /tmp/go
-  wait "$follower"
-  same "$(cat "$BATS_TEST_TMPDIR/followed")" "$(printf 'first\nlast')"
 }
