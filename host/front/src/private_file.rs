@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// A private file or directory could not be written.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write {}: {source}", path.display())]
+#[error("cannot write {}", path.display())]
 pub struct PrivateFileError {
     /// What was to be written.
     pub path: PathBuf,

@@ -74,7 +74,7 @@ pub enum BindError {
     #[error("{0} is in use; choose another address with --listen (port 0 takes a free one)")]
     InUse(SocketAddr),
     /// Anything else.
-    #[error("cannot listen on {address}: {source}; choose another address with --listen")]
+    #[error("cannot listen on {address}; choose another address with --listen")]
     Other {
         /// The address that was asked for.
         address: SocketAddr,

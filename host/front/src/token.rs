@@ -19,7 +19,7 @@ pub enum TokenError {
     #[error("the system gave no random bytes for a token")]
     Random,
     /// The file is there and cannot be read.
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read {path}")]
     Read {
         /// The file.
         path: String,

@@ -50,15 +50,17 @@ impl StateDir {
 
     /// Makes the directory and takes the lock.
     pub(crate) fn lock(&self) -> Result<Lock> {
-        rdd_front::create_private_dir(&self.root).with_context(|| {
+        let unusable = || {
             format!(
                 "cannot use {} as state directory; choose another with --state-dir",
                 self.root.display()
             )
-        })?;
+        };
+        rdd_front::create_private_dir(&self.root).with_context(unusable)?;
         let path = self.root.join("lock");
-        let file =
-            File::create(&path).with_context(|| format!("cannot open {}", path.display()))?;
+        let file = File::create(&path)
+            .with_context(|| format!("cannot open {}", path.display()))
+            .with_context(unusable)?;
         match file.try_lock() {
             Ok(()) => Ok(Lock { _file: file }),
             Err(TryLockError::WouldBlock) => bail!(
