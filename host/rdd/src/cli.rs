@@ -174,12 +174,11 @@ pub(crate) async fn run(cli: Cli) -> ExitCode {
     }
 }
 
-#[allow(
-    clippy::print_stderr,
-    reason = "the command line's own word to its user"
-)]
+/// The command line's own word to its user.
 fn fail(error: &anyhow::Error) {
-    eprintln!("rdd: {error:#}");
+    use std::io::Write as _;
+    // Where standard error cannot be written to, the exit code still tells.
+    writeln!(std::io::stderr(), "rdd: {error:#}").ok();
 }
 
 #[cfg(test)]

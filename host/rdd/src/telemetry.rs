@@ -15,6 +15,9 @@ pub(crate) fn start(filter: &str, format: LogFormat) -> Result<()> {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_span_events(FmtSpan::NONE)
+        // Otherwise a line that cannot be written, to a full disk or a closed
+        // pipe, is told with `eprintln!`, which panics in whoever logged it.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
     match format {
