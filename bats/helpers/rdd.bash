@@ -16,6 +16,7 @@ NAMESPACE=rancher-desktop
 # How long things may take on a busy machine that are not timed by a test.
 PATIENCE=(--max 300 --delay 0.1)
 
+AS=()
 unset DOCKER_CONTEXT RDD_STATE_DIR RDD_INSTANCE RDD_ENGINE_ENDPOINT
 # ENGINE names another engine than the tests' own, for docker and for the daemons that are started.
 export DOCKER_HOST=${ENGINE:-$RDD_TEST_DOCKER_HOST}
@@ -57,9 +58,9 @@ start_daemon() {
   try "${PATIENCE[@]}" ready_or_dead
   [ -f "$STATE/kubeconfig" ] || { cat "$STATE.log"; return 1; }
 }
-# The process ID goes to a file, since tests run in processes of their own.
+# AS is a command that starts another, as another user, say. The process ID goes to a file, since tests run in processes of their own.
 spawn_daemon() {
-  "$RDD_TEST_BIN" serve --state-dir "$STATE" --plugin-dir "$RDD_TEST_PLUGINS" \
+  "${AS[@]}" "$RDD_TEST_BIN" serve --state-dir "$STATE" --plugin-dir "$RDD_TEST_PLUGINS" \
     --engine-endpoint "${ENGINE:-$RDD_TEST_DOCKER_HOST}" "$@" >>"$STATE.log" 2>&1 3>&- &
   echo $! >"$STATE.pid"
 }

@@ -10,13 +10,9 @@ setup() {
 }
 teardown() { stop_daemon; }
 
-serve() {
-  "${AS[@]}" "$RDD_TEST_BIN" serve --state-dir "$STATE" --plugin-dir "$RDD_TEST_PLUGINS" \
-    --engine-endpoint "${1:-$RDD_TEST_DOCKER_HOST}"
-}
+serve() { "${AS[@]}" "$RDD_TEST_BIN" serve --state-dir "$STATE" --plugin-dir "$RDD_TEST_PLUGINS" --engine-endpoint "$RDD_TEST_DOCKER_HOST"; }
 
-# as_stranger: from here on `serve` and daemons run as a user who owns nothing.
-# He may read everything, since the program may lie in somebody's home, but
+# as_stranger: from here on daemons run as a user who owns nothing. He may read everything, since the program may lie in somebody's home, but
 # write nothing. Who is not root is such a user already.
 as_stranger() {
   AS=()
@@ -85,9 +81,7 @@ signal.pause()' "$socket" 3>&- &
   else
     group=$(id -gn)
   fi
-  serve "unix://$socket" >"$STATE.log" 2>&1 3>&- &
-  echo $! >"$STATE.pid"
-  try "${PATIENCE[@]}" ready_or_dead
+  ENGINE=unix://$socket start_daemon
   try "${PATIENCE[@]}" grep -q "may not use the engine's socket $socket" "$STATE.log"
   grep -q "usermod -aG $group" "$STATE.log"
   refused "$LOGS/$NOBODY" 503 "it belongs to the group $group"
