@@ -56,6 +56,16 @@ as_stranger() {
   contains "$output" "$STATE/lock"
 }
 
+@test "a directory for everybody is refused as state directory, and stays as it is" {
+  mkdir "$STATE"
+  touch "$STATE/of-somebody"
+  chmod 1777 "$STATE"
+  run -1 serve
+  contains "$output" "cannot use $STATE as state directory; choose another with --state-dir"
+  contains "$output" "shared by all users"
+  same "$(stat -c %a "$STATE")" 1777
+}
+
 @test "a file of the state directory that cannot be read stops the start by its name" {
   mkdir -p "$STATE/token"
   run -1 serve

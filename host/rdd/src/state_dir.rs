@@ -8,6 +8,9 @@ use anyhow::{Context as _, Result, bail};
 /// The name of the instance that is meant when none is named.
 const DEFAULT_INSTANCE: &str = "default";
 
+/// The file that a running daemon holds locked.
+const LOCK: &str = "lock";
+
 /// Paths of an instance. Only its owner can read them.
 #[derive(Clone, Debug)]
 pub(crate) struct StateDir {
@@ -56,8 +59,9 @@ impl StateDir {
                 self.root.display()
             )
         };
+        refuse_shared(&self.root).with_context(unusable)?;
         rdd_front::create_private_dir(&self.root).with_context(unusable)?;
-        let path = self.root.join("lock");
+        let path = self.root.join(LOCK);
         let file = File::create(&path)
             .with_context(|| format!("cannot open {}", path.display()))
             .with_context(unusable)?;
@@ -117,9 +121,58 @@ impl StateDir {
     }
 }
 
+/// A state directory is made private, which a directory for everybody, such
+/// as /tmp, would not survive. One that is empty, such as a fresh mount, or
+/// ours already does no harm to anybody.
+fn refuse_shared(path: &Path) -> Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        /// What marks a directory in which everybody may make files.
+        const STICKY: u32 = 0o1000;
+        // What is not there, or cannot be looked at, is told by who makes it.
+        let Ok(metadata) = path.metadata() else {
+            return Ok(());
+        };
+        if metadata.permissions().mode() & STICKY != 0
+            && !path.join(LOCK).exists()
+            && path.read_dir()?.next().is_some()
+        {
+            bail!("it is shared by all users, and holds other files");
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = path;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_directory_for_everybody_is_refused_and_stays_as_it_is() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let shared = std::fs::Permissions::from_mode(0o1777);
+        std::fs::set_permissions(dir.path(), shared).unwrap();
+        std::fs::write(dir.path().join("somebody's"), "").unwrap();
+        let state = StateDir::locate(Some(dir.path().to_owned())).unwrap();
+        let Err(error) = state.lock() else {
+            panic!("taken")
+        };
+        assert!(format!("{error:#}").contains("shared by all"), "{error:#}");
+        let mode = || dir.path().metadata().unwrap().permissions().mode() & 0o7777;
+        assert_eq!(mode(), 0o1777);
+
+        std::fs::remove_file(dir.path().join("somebody's")).unwrap();
+        state.lock().unwrap();
+        assert_eq!(
+            mode(),
+            0o700,
+            "an empty one, such as a fresh mount, is taken"
+        );
+    }
 
     #[test]
     fn only_one_daemon_runs_on_a_directory() {
