@@ -32,7 +32,7 @@ teardown() { own_state && stop_daemon; }
 }
 
 @test "a second daemon on the same state directory is refused with the remedy" {
-  run -1 "$RDD_TEST_BIN" serve --state-dir "$STATE" --plugin-dir "$RDD_TEST_PLUGINS" --engine-endpoint "$RDD_TEST_DOCKER_HOST"
+  run -1 timeout 60 "$RDD_TEST_BIN" serve --state-dir "$STATE" --plugin-dir "$RDD_TEST_PLUGINS" --engine-endpoint "$RDD_TEST_DOCKER_HOST"
   contains "$output" "another daemon runs on"
   contains "$output" "--state-dir"
   rdd status
@@ -42,7 +42,7 @@ teardown() { own_state && stop_daemon; }
   local address
   address=$(server)
   own_state
-  run -1 "$RDD_TEST_BIN" serve --state-dir "$STATE" --plugin-dir "$RDD_TEST_PLUGINS" \
+  run -1 timeout 60 "$RDD_TEST_BIN" serve --state-dir "$STATE" --plugin-dir "$RDD_TEST_PLUGINS" \
     --engine-endpoint "$RDD_TEST_DOCKER_HOST" --listen "${address#https://}"
   contains "$output" "${address#https://}"
   contains "$output" "in use"
@@ -51,7 +51,7 @@ teardown() { own_state && stop_daemon; }
 
 @test "an engine endpoint of an unknown form is refused by its name" {
   own_state
-  run -1 "$RDD_TEST_BIN" serve --state-dir "$STATE" --engine-endpoint gopher://engine
+  run -1 timeout 60 "$RDD_TEST_BIN" serve --state-dir "$STATE" --engine-endpoint gopher://engine
   contains "$output" "gopher://engine"
   contains "$output" "--engine-endpoint"
 }

@@ -10,7 +10,8 @@ setup() {
 }
 teardown() { stop_daemon; }
 
-serve() { "${AS[@]}" "$RDD_TEST_BIN" serve --state-dir "$STATE" --plugin-dir "$RDD_TEST_PLUGINS" --engine-endpoint "$RDD_TEST_DOCKER_HOST"; }
+# The time limit is for a start that should fail and does not.
+serve() { timeout 60 "${AS[@]}" "$RDD_TEST_BIN" serve --state-dir "$STATE" --plugin-dir "$RDD_TEST_PLUGINS" --engine-endpoint "$RDD_TEST_DOCKER_HOST"; }
 
 # as_stranger: from here on daemons run as a user who owns nothing. He may read everything, since the program may lie in somebody's home, but
 # write nothing. Who is not root is such a user already.
