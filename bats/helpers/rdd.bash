@@ -15,7 +15,7 @@ export NOBODY
 NAMESPACE=rancher-desktop
 # How long things may take on a busy machine that are not timed by a test.
 PATIENCE=(--max 300 --delay 0.1)
-
+# What daemons are started by, where that is somebody else than the test: a command and its arguments.
 AS=()
 unset DOCKER_CONTEXT RDD_STATE_DIR RDD_INSTANCE RDD_ENGINE_ENDPOINT
 # ENGINE names another engine than the tests' own, for docker and for the daemons that are started.
@@ -44,6 +44,7 @@ try() {
   return "$status"
 }
 
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 fails() { ! "$@"; }                       # for use with try
 contains() { case $1 in *"$2"*) ;; *) echo "no '$2' in: $1" >&2; return 1 ;; esac; }
 same() { [ "$1" = "$2" ] || { printf 'have: %s\nwant: %s\n' "$1" "$2" >&2; return 1; }; }
@@ -58,7 +59,7 @@ start_daemon() {
   try "${PATIENCE[@]}" ready_or_dead
   [ -f "$STATE/kubeconfig" ] || { cat "$STATE.log"; return 1; }
 }
-# AS is a command that starts another, as another user, say. The process ID goes to a file, since tests run in processes of their own.
+# The process ID goes to a file, since tests run in processes of their own.
 spawn_daemon() {
   "${AS[@]}" "$RDD_TEST_BIN" serve --state-dir "$STATE" --plugin-dir "$RDD_TEST_PLUGINS" \
     --engine-endpoint "${ENGINE:-$RDD_TEST_DOCKER_HOST}" "$@" >>"$STATE.log" 2>&1 3>&- &

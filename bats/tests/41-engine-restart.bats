@@ -50,7 +50,7 @@ volume_mirror() { echo "vol-$(printf %s "$1" | sha256sum | cut -d' ' -f1)"; }
   contains "$output" "cannot be reached"
 
   # What the engine keeps on disk is all that makes a container.
-  rm -rf "$(dirname "$(socket)")/data/containers/$goes"
+  as_root rm -rf "$(dirname "$(socket)")/data/containers/$goes"
   "$ROOT/scripts/engine" start 3>&-
   ready_is True
   comes=$(container --stop-timeout 1 rdd-test sleep 1000)
@@ -83,11 +83,11 @@ volume_mirror() { echo "vol-$(printf %s "$1" | sha256sum | cut -d' ' -f1)"; }
   follower=$!
   try "${PATIENCE[@]}" grep -q first "$BATS_TEST_TMPDIR/have"
   process=$(docker inspect -f '{{.State.Pid}}' "$id")
-  kill -KILL "$(cat "$(dirname "$(socket)")/docker.pid")"
+  as_root kill -KILL "$(cat "$(dirname "$(socket)")/docker.pid")"
   wait "$follower"
   closed "$BATS_TEST_TMPDIR/end" 1013
   ready_is False
-  kill -KILL "$process" # nobody is there to see it
+  as_root kill -KILL "$process" # nobody is there to see it
   is_status "$id" running
   "$ROOT/scripts/engine" start 3>&-
   ready_is True
