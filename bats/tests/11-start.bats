@@ -5,10 +5,13 @@ bats_require_minimum_version 1.5.0
 load ../helpers/rdd
 
 setup() {
-  AS=()
   STATE=$BATS_TEST_TMPDIR/state
+  LISTENER=
 }
-teardown() { stop_daemon; }
+teardown() {
+  stop_daemon
+  [ -z "$LISTENER" ] || kill "$LISTENER"
+}
 
 # The time limit is for a start that should fail and does not.
 serve() { timeout 60 "${AS[@]}" "$RDD_TEST_BIN" serve --state-dir "$STATE" --plugin-dir "$RDD_TEST_PLUGINS" --engine-endpoint "$RDD_TEST_DOCKER_HOST"; }
@@ -81,7 +84,7 @@ engine = socket.socket(socket.AF_UNIX)
 engine.bind(sys.argv[1])
 engine.listen()
 signal.pause()' "$socket" 3>&- &
-  listener=$!
+  LISTENER=$!
   try "${PATIENCE[@]}" test -S "$socket"
   # Neither its owner nor a stranger may, its group may.
   chmod 060 "$socket"
@@ -96,5 +99,4 @@ signal.pause()' "$socket" 3>&- &
   try "${PATIENCE[@]}" grep -q "may not use the engine's socket $socket" "$STATE.log"
   grep -q "usermod -aG $group" "$STATE.log"
   refused "$LOGS/$NOBODY" 503 "it belongs to the group $group"
-  kill "$listener"
 }
