@@ -166,6 +166,15 @@ struct Known {
     action: Option<String>,
 }
 
+/// What is read of an answer to a delete: the object as it was or, held by
+/// finalizers, still is; or only that it went well.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Deleted {
+    Object(Answer),
+    Status(IgnoredAny),
+}
+
 impl Answer {
     pub(crate) fn version(&self) -> Version {
         Version(self.metadata.resource_version.as_str().into())

@@ -6,12 +6,12 @@ use kube::Client;
 use kube::api::{DeleteParams, GetParams, Patch, PatchParams, Preconditions};
 use kube::core::Request;
 use rdd_api::{ACTION_ANNOTATION, BACKEND_LABEL, FIELD_MANAGER, MIRROR_FINALIZER};
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::api::{Answer, Mirrored, Watched};
+use crate::api::{Answer, Deleted, Mirrored, Watched};
 use crate::desired::Status;
-use crate::entry::Object;
+use crate::entry::{Object, Version};
 use crate::install;
 use crate::key::{Key, Kind};
 use crate::plan::Job;
@@ -65,10 +65,10 @@ async fn run<K: Mirrored>(client: &Client, key: &Key, job: Job, was: Option<Stat
             backend,
             metadata,
             status,
+            over,
         } => {
-            target
-                .write(&backend, metadata, status.map(|status| *status), was)
-                .await
+            let status = status.map(|status| *status);
+            target.write(&backend, metadata, status, over, was).await
         }
         Job::Discard {
             uid,
@@ -132,6 +132,7 @@ impl<'a, K: Mirrored> Target<'a, K> {
         backend: &str,
         metadata: bool,
         status: Option<Status>,
+        over: Option<Version>,
         was: Option<Status>,
     ) -> Result<Outcome, RequestError> {
         let mut answer = None;
@@ -148,7 +149,7 @@ impl<'a, K: Mirrored> Target<'a, K> {
         }
         let mut known = was;
         if let Some(status) = status {
-            answer = Some(self.apply_status(&status).await?);
+            answer = Some(self.apply_status(&status, over).await?);
             known = Some(status);
         }
         match answer {
@@ -182,14 +183,21 @@ impl<'a, K: Mirrored> Target<'a, K> {
         .await
     }
 
-    async fn apply_status(&self, status: &Status) -> Result<Answer, RequestError> {
+    async fn apply_status(
+        &self,
+        status: &Status,
+        over: Option<Version>,
+    ) -> Result<Answer, RequestError> {
         let params = PatchParams::apply(FIELD_MANAGER).force();
-        let body = json!({
+        let mut body = json!({
             "apiVersion": K::api_version(&()),
             "kind": K::kind(&()),
             "metadata": {"name": &*self.key.name, "namespace": &*self.key.namespace},
             "status": status,
         });
+        if let Some(version) = over {
+            body["metadata"]["resourceVersion"] = json!(version.0);
+        }
         let patch = Patch::Apply(&body);
         self.send(
             self.requests
@@ -216,11 +224,7 @@ impl<'a, K: Mirrored> Target<'a, K> {
                 ]))
                 .await?;
             if answer.is_held() {
-                // Somebody else's finalizer holds it; ours is off.
-                return Ok(match self.get().await? {
-                    Some(object) => Outcome::Written(object),
-                    None => discarded(uid, answer.version()),
-                });
+                return self.held(uid, &answer).await;
             }
             if answer.is_terminating() {
                 return Ok(discarded(uid, answer.version()));
@@ -235,11 +239,22 @@ impl<'a, K: Mirrored> Target<'a, K> {
                 }),
                 ..DeleteParams::default()
             };
-            self.send::<IgnoredAny>(self.requests.delete(&self.key.name, &params))
-                .await?;
+            let request = self.requests.delete(&self.key.name, &params);
+            if let Deleted::Object(answer) = self.send(request).await?
+                && answer.is_held()
+            {
+                return self.held(uid, &answer).await;
+            }
         }
-        // Whatever somebody else's finalizers hold is not ours any more.
         Ok(discarded(uid, version.unwrap_or_default()))
+    }
+
+    /// Somebody else's finalizer holds it; ours is off.
+    async fn held(&self, uid: &str, answer: &Answer) -> Result<Outcome, RequestError> {
+        Ok(match self.get().await? {
+            Some(object) => Outcome::Written(object),
+            None => discarded(uid, answer.version()),
+        })
     }
 
     async fn drop_action(
@@ -276,7 +291,7 @@ impl<'a, K: Mirrored> Target<'a, K> {
     }
 }
 
-fn discarded(uid: &str, version: crate::entry::Version) -> Outcome {
+fn discarded(uid: &str, version: Version) -> Outcome {
     Outcome::Discarded {
         uid: uid.into(),
         version,

@@ -42,6 +42,7 @@ fn timing() -> Timing {
         removal_retry_max: Duration::from_secs(1),
         sweep_check: Duration::from_millis(50),
         removal_echo: Duration::from_secs(2),
+        volume_youth: Duration::from_millis(300),
         ..Timing::default()
     }
 }
