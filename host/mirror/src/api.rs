@@ -9,6 +9,7 @@ use kube::Resource;
 use rdd_api::{ACTION_ANNOTATION, BACKEND_LABEL, MIRROR_FINALIZER};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use crate::desired::Status;
 use crate::entry::{Object, Version};
@@ -141,6 +142,8 @@ impl<K: Mirrored> Watched<K> {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Answer {
     metadata: AnswerMeta,
+    #[serde(default)]
+    status: Value,
 }
 
 #[derive(Debug, Deserialize)]
@@ -178,6 +181,15 @@ pub(crate) enum Deleted {
 impl Answer {
     pub(crate) fn version(&self) -> Version {
         Version(self.metadata.resource_version.as_str().into())
+    }
+
+    pub(crate) fn uid(&self) -> &str {
+        &self.metadata.uid
+    }
+
+    /// Whether the status is this one, and nothing besides.
+    pub(crate) fn has_status(&self, status: &Value) -> bool {
+        self.status == *status
     }
 
     /// Whether finalizers of somebody else hold the object.

@@ -189,6 +189,8 @@ impl<'a, K: Mirrored> Target<'a, K> {
         over: Option<Version>,
     ) -> Result<Answer, RequestError> {
         let params = PatchParams::apply(FIELD_MANAGER).force();
+        let status =
+            serde_json::to_value(status).map_err(|error| RequestError::Other(error.to_string()))?;
         let mut body = json!({
             "apiVersion": K::api_version(&()),
             "kind": K::kind(&()),
@@ -199,9 +201,25 @@ impl<'a, K: Mirrored> Target<'a, K> {
             body["metadata"]["resourceVersion"] = json!(version.0);
         }
         let patch = Patch::Apply(&body);
+        let answer: Answer = self
+            .send(
+                self.requests
+                    .patch_subresource("status", &self.key.name, &params, &patch),
+            )
+            .await?;
+        if answer.has_status(&status) {
+            return Ok(answer);
+        }
+        // An apply leaves alone what somebody else has added; but all of the
+        // status is ours to say.
+        let patch = json_patch(json!([
+            {"op": "test", "path": "/metadata/uid", "value": answer.uid()},
+            {"op": "test", "path": "/metadata/resourceVersion", "value": answer.version().0},
+            {"op": "replace", "path": "/status", "value": status},
+        ]))?;
         self.send(
             self.requests
-                .patch_subresource("status", &self.key.name, &params, &patch),
+                .patch_subresource("status", &self.key.name, &as_manager(), &patch),
         )
         .await
     }
@@ -277,17 +295,22 @@ impl<'a, K: Mirrored> Target<'a, K> {
     }
 
     async fn patch(&self, operations: Value) -> Result<Answer, RequestError> {
-        let patch: json_patch::Patch = serde_json::from_value(operations)
-            .map_err(|error| RequestError::Other(error.to_string()))?;
-        let params = PatchParams {
-            field_manager: Some(FIELD_MANAGER.to_owned()),
-            ..PatchParams::default()
-        };
-        self.send(
-            self.requests
-                .patch(&self.key.name, &params, &Patch::<()>::Json(patch)),
-        )
-        .await
+        let patch = json_patch(operations)?;
+        self.send(self.requests.patch(&self.key.name, &as_manager(), &patch))
+            .await
+    }
+}
+
+fn json_patch(operations: Value) -> Result<Patch<()>, RequestError> {
+    serde_json::from_value(operations)
+        .map(Patch::Json)
+        .map_err(|error| RequestError::Other(error.to_string()))
+}
+
+fn as_manager() -> PatchParams {
+    PatchParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PatchParams::default()
     }
 }
 

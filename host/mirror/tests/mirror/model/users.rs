@@ -1,0 +1,340 @@
+//! What users of the engine and of the API do.
+
+use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};
+use kube::{Api, ResourceExt};
+use rdd_core::{EngineError, ErrorCode};
+use rdd_testkit::Operation;
+use serde_json::{Value, json};
+
+use super::Run;
+use super::expected::{self, Key};
+use super::truth::Target;
+use crate::world::NAMESPACE;
+
+/// Few names, so that they come back.
+const VOLUMES: [&str; 3] = ["x", "y", "z"];
+const TAGS: [&str; 4] = ["a:1", "a:2", "b:1", "b:2"];
+
+/// Somebody else's finalizer.
+pub(super) const HOLD: &str = "test.example/hold";
+
+/// What the engine says when it refuses a removal.
+pub(super) const REFUSAL: &str = "it is in use";
+
+impl Run {
+    /// One step of the engine's own user.
+    pub(super) fn engine_user(&mut self) {
+        let engine = self.engine.clone();
+        let containers: Vec<String> = self.truth.containers.iter().cloned().collect();
+        let images: Vec<String> = self.truth.images.keys().cloned().collect();
+        let (container, image) = (self.rng.choice(containers), self.rng.choice(images));
+        let name = VOLUMES[self.rng.usize(..VOLUMES.len())];
+        let tag = TAGS[self.rng.usize(..TAGS.len())];
+        let serial = self.truth.next_serial();
+        match (self.rng.u8(..13), container, image) {
+            (0, ..) => {
+                let id = engine.create_container(&format!("c{serial}"));
+                self.note(format!("create {id:.8}"));
+                self.truth.containers.insert(id);
+            }
+            (1, Some(id), _) => {
+                if !engine.container(&id).unwrap().paused {
+                    self.note(format!("start {id:.8}"));
+                    engine.start(&id);
+                }
+            }
+            (2, Some(id), _) => {
+                self.note(format!("stop {id:.8}"));
+                engine.stop(&id);
+            }
+            (3, Some(id), _) => {
+                self.note(format!("rename {id:.8}"));
+                engine.rename(&id, &format!("r{serial}"));
+            }
+            (4, Some(id), _) => {
+                self.note(format!("rm {id:.8}"));
+                engine.remove_container(&id);
+                self.truth.containers.remove(&id);
+            }
+            (5, ..) => {
+                let id = engine.add_image(&[]);
+                self.note(format!("build {id:.16}"));
+                self.truth.images.insert(id, Default::default());
+            }
+            (6 | 7, _, Some(id)) => {
+                self.note(format!("tag {id:.16} {tag}"));
+                engine.tag(&id, tag);
+                let mut moved = Vec::new();
+                for (owner, tags) in &mut self.truth.images {
+                    let changed = if *owner == id {
+                        tags.insert(tag.to_owned())
+                    } else {
+                        tags.remove(tag)
+                    };
+                    if changed {
+                        moved.extend(
+                            [None, Some(tag.to_owned())]
+                                .map(|tag| Target::Image(owner.clone(), tag)),
+                        );
+                    }
+                }
+                // What was deleted, lost and given again may be either.
+                for target in moved {
+                    self.moved(&target);
+                    self.truth.excused.insert(target);
+                }
+            }
+            (8, ..) if self.truth.images.values().any(|tags| tags.contains(tag)) => {
+                self.note(format!("rmi {tag}"));
+                engine.untag(tag);
+                self.truth.images.retain(|_, tags| {
+                    let last = tags.remove(tag) && tags.is_empty();
+                    !last
+                });
+            }
+            (9, _, Some(id)) => {
+                self.note(format!("rmi {id:.16}"));
+                engine.remove_image(&id);
+                self.truth.images.remove(&id);
+            }
+            (10 | 11, ..) => self.volume_user(name),
+            (12, ..) if self.truth.volumes.contains_key(name) => {
+                self.note(format!("write to volume {name}"));
+                let at = engine.write_to_volume(name);
+                let serial = self.truth.volumes[name];
+                self.truth.volume_stamped(name, at);
+                self.truth
+                    .excused
+                    .insert(Target::Volume(name.to_owned(), serial));
+            }
+            _ => {}
+        }
+    }
+
+    /// Its mirror may have another uid than before.
+    fn moved(&mut self, target: &Target) {
+        self.moved.insert(expected::key(target));
+    }
+
+    /// The engine does not refuse anything any more.
+    pub(super) fn relent(&mut self) {
+        for name in std::mem::take(&mut self.truth.refusing) {
+            self.note(format!("relent on {name:.16}"));
+            self.engine.mend(Operation::Remove, Some(&name));
+        }
+    }
+
+    /// Makes, removes or replaces a volume.
+    fn volume_user(&mut self, name: &str) {
+        let engine = self.engine.clone();
+        let made_at = engine
+            .objects()
+            .into_iter()
+            .find_map(|object| match object {
+                rdd_core::Object::Volume(volume) if volume.name == name => volume.created_at,
+                _ => None,
+            });
+        let Some(made_at) = made_at else {
+            self.note(format!("volume create {name}"));
+            let at = engine.create_volume(name);
+            self.truth.volume_made(name, at);
+            return;
+        };
+        let kinds = if self.may_lose_events { 2 } else { 3 };
+        let kind = self.rng.u8(..kinds);
+        engine.remove_volume(name);
+        self.truth.volumes.remove(name);
+        match kind {
+            0 => self.note(format!("volume rm {name}")),
+            1 => {
+                self.note(format!("volume rm {name}, volume create {name}"));
+                let at = engine.create_volume(name);
+                self.truth.volume_made(name, at);
+            }
+            // Nobody can tell it from the old one but by the events.
+            _ => {
+                self.note(format!(
+                    "volume rm {name}, create {name} in the same second"
+                ));
+                engine.create_volume_at(name, made_at);
+                self.truth.volume_made(name, made_at);
+            }
+        }
+    }
+
+    /// One step of a user of the API, on any mirror.
+    pub(super) async fn api_user(&mut self) {
+        if self.rng.u8(..12) == 0 {
+            self.note("delete the namespace's mirror");
+            let api = self.objects("ContainerNamespace");
+            ignore_missing(api.delete("moby", &DeleteParams::default()).await);
+            return;
+        }
+        let Some(target) = self.rng.choice(self.truth.all()) else {
+            return;
+        };
+        let key = expected::key(&target);
+        let api = self.objects(key.0);
+        let Some(object) = api.get_opt(&key.1).await.unwrap() else {
+            return;
+        };
+        match self.rng.u8(..12) {
+            0..4 => self.delete(&target, &key, &object).await,
+            4 => {
+                // A name that the script can be told of: refusals are by name.
+                self.engine.fail(
+                    Operation::Remove,
+                    Some(&script_name(&target)),
+                    EngineError::new(ErrorCode::Conflict, REFUSAL),
+                );
+                self.note(format!("refuse {target:?}"));
+                self.truth.refusing.insert(script_name(&target));
+                self.delete(&target, &key, &object).await;
+            }
+            5 | 6 => {
+                let actions = ["start", "stop", "pause", "unpause", "restart", "explode"];
+                let action = actions[self.rng.usize(..actions.len())];
+                if key.0 == "Container" {
+                    self.note(format!("annotate {action} {:.8}", key.1));
+                    self.actions.entry(key.1.clone()).or_default().push(action);
+                    let annotation = json!({rdd_api::ACTION_ANNOTATION: action});
+                    self.patch(&key, json!({"metadata": {"annotations": annotation}}))
+                        .await;
+                }
+            }
+            7 | 8 => {
+                self.note(format!("vandalise the status of {key:?}"));
+                let status = match key.0 {
+                    "Container" => json!({"name": "vandal", "pid": null, "error": "vandal"}),
+                    "Image" => json!({"size": 1, "labels": {"vandal": "1"}}),
+                    _ => json!({"driver": "vandal", "options": {"vandal": "1"}}),
+                };
+                let patch = Patch::Merge(json!({"status": status}));
+                ignore_missing(
+                    api.patch_status(&key.1, &PatchParams::default(), &patch)
+                        .await,
+                );
+            }
+            9 => {
+                self.note(format!("take the label off {key:?}"));
+                let labels = json!({rdd_api::BACKEND_LABEL: null, "test.example/own": "kept"});
+                self.patch(&key, json!({"metadata": {"labels": labels}}))
+                    .await;
+            }
+            10 => {
+                // Then it is that backend's mirror, and goes with it.
+                self.note(format!("label {key:?} as another backend's"));
+                let labels = json!({rdd_api::BACKEND_LABEL: "other"});
+                self.moved(&target);
+                self.truth.excused.insert(target);
+                self.patch(&key, json!({"metadata": {"labels": labels}}))
+                    .await;
+            }
+            _ => self.toggle_hold(&key, &object).await,
+        }
+    }
+
+    /// Deletes just this mirror; what it stands for is doomed from then on.
+    async fn delete(&mut self, target: &Target, key: &Key, object: &DynamicObject) {
+        let meant = match target {
+            Target::Volume(name, _) => {
+                let at = object.data["status"]["createdAt"].as_str();
+                let known = object
+                    .uid()
+                    .and_then(|uid| self.volume_of.get(&uid).copied());
+                let shown = at.and_then(|at| self.truth.volume_shown(name, at, known));
+                match shown {
+                    Some(serial) => Target::Volume(name.clone(), serial),
+                    None => return,
+                }
+            }
+            other => other.clone(),
+        };
+        self.note(format!("delete the mirror of {meant:?}"));
+        let params = DeleteParams {
+            preconditions: Some(Preconditions {
+                uid: object.uid(),
+                resource_version: object.resource_version(),
+            }),
+            ..DeleteParams::default()
+        };
+        let label = object.labels().get(rdd_api::BACKEND_LABEL);
+        let ours = label.is_none_or(|label| label == "moby");
+        let first = object.metadata.deletion_timestamp.is_none();
+        // It may be gone from the engine before the answer is here.
+        let was_doomed = self.truth.doomed.contains(&meant);
+        self.truth.doomed.insert(meant.clone());
+        match self.objects(key.0).delete(&key.1, &params).await {
+            Ok(_) => {
+                self.moved(&meant);
+                let finalized = object
+                    .finalizers()
+                    .iter()
+                    .any(|f| f == rdd_api::MIRROR_FINALIZER);
+                if !ours || !finalized || !first {
+                    self.truth.excused.insert(meant);
+                }
+            }
+            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {
+                if !was_doomed {
+                    self.truth.doomed.remove(&meant);
+                }
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Somebody else's finalizer comes or goes.
+    async fn toggle_hold(&mut self, key: &Key, object: &DynamicObject) {
+        let mut finalizers = object.finalizers().to_vec();
+        let before = finalizers.len();
+        finalizers.retain(|name| name != HOLD);
+        if finalizers.len() == before {
+            if object.metadata.deletion_timestamp.is_some() {
+                return;
+            }
+            // On either side of ours, since ours is found by its place.
+            let place = self.rng.usize(..=finalizers.len());
+            finalizers.insert(place, HOLD.to_owned());
+        }
+        self.note(format!("finalizers of {key:?}: {finalizers:?}"));
+        let version = object.resource_version();
+        let metadata = json!({"finalizers": finalizers, "resourceVersion": version});
+        self.patch(key, json!({"metadata": metadata})).await;
+    }
+
+    async fn patch(&self, key: &Key, patch: Value) {
+        let params = PatchParams::default();
+        let api = self.objects(key.0);
+        ignore_missing(api.patch(&key.1, &params, &Patch::Merge(patch)).await);
+    }
+
+    /// All mirrors of a kind.
+    pub(super) fn objects(&self, kind: &str) -> Api<DynamicObject> {
+        let resource = match kind {
+            "Container" => ApiResource::erase::<rdd_api::Container>(&()),
+            "Image" => ApiResource::erase::<rdd_api::Image>(&()),
+            "Volume" => ApiResource::erase::<rdd_api::Volume>(&()),
+            _ => ApiResource::erase::<rdd_api::ContainerNamespace>(&()),
+        };
+        Api::namespaced_with(self.world.client.clone(), NAMESPACE, &resource)
+    }
+}
+
+/// What the fake engine's script calls the removal of this.
+pub(super) fn script_name(target: &Target) -> String {
+    match target {
+        Target::Container(id) | Target::Image(id, None) => id.clone(),
+        Target::Image(_, Some(tag)) => tag.clone(),
+        Target::Volume(name, _) => name.clone(),
+    }
+}
+
+/// A mirror may go or change at any time.
+fn ignore_missing<T>(result: Result<T, kube::Error>) {
+    match result {
+        Ok(_) => {}
+        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409 | 422) => {}
+        Err(error) => panic!("{error}"),
+    }
+}
