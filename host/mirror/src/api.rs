@@ -137,8 +137,7 @@ impl<K: Mirrored> Watched<K> {
     }
 }
 
-/// What is read of an answer to a write: the server's word on everything that
-/// the write did not say itself.
+/// What is read of an answer to a write.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Answer {
     metadata: AnswerMeta,
@@ -201,8 +200,14 @@ impl Answer {
         self.metadata.deletion_timestamp.is_some()
     }
 
-    /// The object with this status.
-    pub(crate) fn into_object(self, key: &Key, status: Option<Status>) -> Object {
+    /// The object as it was answered.
+    pub(crate) fn into_object<K: Mirrored>(mut self, key: &Key) -> Object {
+        let status = serde_json::from_value(self.status.take()).ok();
+        self.with_status(key, status.and_then(K::status))
+    }
+
+    /// The object with the status that was written.
+    pub(crate) fn with_status(self, key: &Key, status: Option<Status>) -> Object {
         let meta = self.metadata;
         Object {
             key: key.clone(),
@@ -270,6 +275,7 @@ mod tests {
                 "labels": {BACKEND_LABEL: "moby"},
                 "annotations": {ACTION_ANNOTATION: "stop"},
             },
+            "status": {"name": "web"},
         }))
         .expect("it reads");
         let key = Key {
@@ -277,8 +283,9 @@ mod tests {
             namespace: "ns".into(),
             name: "abc".into(),
         };
-        let object = answer.into_object(&key, None);
+        let object = answer.into_object::<rdd_api::Container>(&key);
         assert_eq!(object.backend.as_deref(), Some("moby"));
         assert_eq!(object.action.as_deref(), Some("stop"));
+        assert!(matches!(object.status, Some(Status::Container(status)) if status.name == "web"));
     }
 }

@@ -262,3 +262,6 @@ pub(crate) fn time(at: Option<Timestamp>) -> Option<Time> {
     }
     Timestamp::from_second(seconds).ok().map(Time)
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,6 +24,14 @@ pub(crate) struct Object {
     pub(crate) status: Option<Status>,
 }
 
+impl Object {
+    /// Whether it is a mirror: by its label or, when somebody has taken that
+    /// off, by the finalizer that nobody else puts on.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.backend.is_some() || self.finalizer.is_some()
+    }
+}
+
 /// A resource version. Kubernetes promises (since 1.35) that those of one
 /// resource compare as numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,9 +53,6 @@ pub(crate) struct Observed {
     pub(crate) incarnation: u64,
     /// During which listing of the API it was last seen or written.
     pub(crate) epoch: u64,
-    /// Whether it carried our label when it was seen: somebody may take that
-    /// off just before the mirror has to go.
-    pub(crate) ours: bool,
 }
 
 /// How far an action has come.

@@ -104,3 +104,6 @@ pub(crate) fn channel() -> (mpsc::Sender<Feed>, mpsc::Receiver<Feed>) {
 fn jittered(interval: Duration) -> Duration {
     interval.mul_f32(0.9 + 0.2 * fastrand::f32())
 }
+
+#[cfg(test)]
+mod tests;

@@ -47,18 +47,17 @@ impl From<kube::Error> for RequestError {
     }
 }
 
-/// Carries `job` out. `was` is the status that the mirror had when the job was
-/// planned.
-pub(crate) async fn perform(client: &Client, key: &Key, job: Job, was: Option<Status>) -> Outcome {
+/// Carries `job` out.
+pub(crate) async fn perform(client: &Client, key: &Key, job: Job) -> Outcome {
     match key.kind {
-        Kind::Container => run::<rdd_api::Container>(client, key, job, was).await,
-        Kind::Image => run::<rdd_api::Image>(client, key, job, was).await,
-        Kind::Volume => run::<rdd_api::Volume>(client, key, job, was).await,
-        Kind::Namespace => run::<rdd_api::ContainerNamespace>(client, key, job, was).await,
+        Kind::Container => run::<rdd_api::Container>(client, key, job).await,
+        Kind::Image => run::<rdd_api::Image>(client, key, job).await,
+        Kind::Volume => run::<rdd_api::Volume>(client, key, job).await,
+        Kind::Namespace => run::<rdd_api::ContainerNamespace>(client, key, job).await,
     }
 }
 
-async fn run<K: Mirrored>(client: &Client, key: &Key, job: Job, was: Option<Status>) -> Outcome {
+async fn run<K: Mirrored>(client: &Client, key: &Key, job: Job) -> Outcome {
     let target = Target::<K>::new(client, key);
     let result = match job {
         Job::Write {
@@ -68,14 +67,14 @@ async fn run<K: Mirrored>(client: &Client, key: &Key, job: Job, was: Option<Stat
             over,
         } => {
             let status = status.map(|status| *status);
-            target.write(&backend, metadata, status, over, was).await
+            target.write(&backend, metadata, status, over).await
         }
         Job::Discard {
             uid,
             finalizer,
             delete,
         } => target.discard(&uid, finalizer, delete).await,
-        Job::DropAction { uid, value } => target.drop_action(&uid, &value, was).await,
+        Job::DropAction { uid, value } => target.drop_action(&uid, &value).await,
     };
     match result {
         Ok(outcome) => outcome,
@@ -133,29 +132,27 @@ impl<'a, K: Mirrored> Target<'a, K> {
         metadata: bool,
         status: Option<Status>,
         over: Option<Version>,
-        was: Option<Status>,
     ) -> Result<Outcome, RequestError> {
-        let mut answer = None;
+        let mut object = None;
         if metadata {
             let body = self.metadata(backend);
-            answer = Some(match self.apply(&body).await {
+            let answer = match self.apply(&body).await {
                 // Nothing but the namespace can be missing for an apply.
                 Err(RequestError::NotFound(_)) => {
                     install::ensure_namespace(self.client, &self.key.namespace).await?;
                     self.apply(&body).await?
                 }
                 other => other?,
-            });
+            };
+            object = Some(answer.into_object::<K>(self.key));
         }
-        let mut known = was;
         if let Some(status) = status {
-            answer = Some(self.apply_status(&status, over).await?);
-            known = Some(status);
+            let answer = self.apply_status(&status, over).await?;
+            object = Some(answer.with_status(self.key, Some(status)));
         }
-        match answer {
-            Some(answer) => Ok(Outcome::Written(answer.into_object(self.key, known))),
-            None => Err(RequestError::Other("nothing to write".to_owned())),
-        }
+        object
+            .map(Outcome::Written)
+            .ok_or_else(|| RequestError::Other("nothing to write".to_owned()))
     }
 
     fn metadata(&self, backend: &str) -> Value {
@@ -275,12 +272,7 @@ impl<'a, K: Mirrored> Target<'a, K> {
         })
     }
 
-    async fn drop_action(
-        &self,
-        uid: &str,
-        value: &str,
-        was: Option<Status>,
-    ) -> Result<Outcome, RequestError> {
+    async fn drop_action(&self, uid: &str, value: &str) -> Result<Outcome, RequestError> {
         // A JSON pointer writes `/` as `~1`.
         let name = ACTION_ANNOTATION.replace('/', "~1");
         let path = format!("/metadata/annotations/{name}");
@@ -291,7 +283,7 @@ impl<'a, K: Mirrored> Target<'a, K> {
                 {"op": "remove", "path": path},
             ]))
             .await?;
-        Ok(Outcome::Written(answer.into_object(self.key, was)))
+        Ok(Outcome::Written(answer.into_object::<K>(self.key)))
     }
 
     async fn patch(&self, operations: Value) -> Result<Answer, RequestError> {

@@ -108,9 +108,12 @@ pub(crate) struct Plan {
 /// Whether a mirror must go although nobody asked for it: it belongs to a
 /// backend or a namespace that is not chosen.
 pub(crate) fn is_stray(object: &Object, context: Context<'_>) -> bool {
-    object.backend.as_deref().is_some_and(|label| {
-        context.backend != Some(label) || *object.key.namespace != *context.namespace
-    })
+    let other_backend = match (&object.backend, context.backend) {
+        (Some(label), Some(chosen)) => **label != *chosen,
+        (_, None) => true,
+        (None, Some(_)) => false,
+    };
+    object.is_ours() && (other_backend || *object.key.namespace != *context.namespace)
 }
 
 /// Decides.
@@ -133,7 +136,7 @@ pub(crate) fn plan(key: &Key, entry: &Entry, context: Context<'_>, now: Timestam
     let Some(backend) = context.backend else {
         return Plan::default();
     };
-    let ours = observed.ours;
+    let ours = object.is_ours();
     let gone = entry.wanted().is_none() && (context.complete || entry.removed.is_some());
     let stale = observed.incarnation != entry.incarnation;
     if object.terminating {

@@ -17,7 +17,6 @@ use jiff::Timestamp;
 pub(crate) use jobs::Outcome;
 pub(crate) use news::News;
 
-use crate::desired::Status;
 use crate::entry::{Entry, NextAttempt, RemovalStage};
 use crate::key::{Key, Kind};
 use crate::plan::{Context, Job, Operation, is_stray, plan};
@@ -165,12 +164,6 @@ impl State {
     /// What has come up to be done outside, once.
     pub(crate) fn take_requests(&mut self) -> Requests {
         std::mem::take(&mut self.requests)
-    }
-
-    /// The status that the mirror has.
-    pub(crate) fn status(&self, key: &Key) -> Option<Status> {
-        let observed = self.entries.get(key)?.observed.as_ref()?;
-        observed.object.status.clone()
     }
 
     /// The next job; operations that were found on the way are requested.

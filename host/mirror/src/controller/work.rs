@@ -58,10 +58,9 @@ impl Controller {
             let Some((key, job)) = self.state.next_job(now) else {
                 break;
             };
-            let was = self.state.status(&key);
             let client = self.options.client.clone();
             self.spawn(Task::Job(key.clone()), async move {
-                let outcome = jobs::perform(&client, &key, job, was).await;
+                let outcome = jobs::perform(&client, &key, job).await;
                 Done::Job(key, outcome)
             });
         }

@@ -11,8 +11,7 @@ use crate::key::Key;
 /// How a job ended.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// The API has the object like this now; its status is the one that was
-    /// written, or the old one where none was.
+    /// The API has the object like this now.
     Written(Object),
     /// The mirror is no more.
     Discarded { uid: Arc<str>, version: Version },

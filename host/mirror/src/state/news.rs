@@ -57,8 +57,6 @@ impl State {
         {
             observed.epoch = epoch;
         }
-        // The version that our own write made is taken in once more: the
-        // answer to a write does not say what else was in the object.
         if !entry.is_overtaken(&object.version) {
             self.observe(object);
         }
@@ -148,7 +146,6 @@ impl State {
             entry.action = ActionStage::Idle;
         }
         entry.observed = Some(Observed {
-            ours: object.backend.is_some() || was.is_some_and(|was| was.ours),
             object,
             incarnation,
             epoch,

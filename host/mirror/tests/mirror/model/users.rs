@@ -221,7 +221,8 @@ impl Run {
                 self.patch(&key, json!({"metadata": {"labels": labels}}))
                     .await;
             }
-            10 => {
+            // While somebody holds it, the App could not settle.
+            10 if !is_held(&object) => {
                 // Then it is that backend's mirror, and goes with it.
                 self.note(format!("label {key:?} as another backend's"));
                 let labels = json!({rdd_api::BACKEND_LABEL: "other"});
@@ -230,7 +231,8 @@ impl Run {
                 self.patch(&key, json!({"metadata": {"labels": labels}}))
                     .await;
             }
-            _ => self.toggle_hold(&key, &object).await,
+            11 => self.toggle_hold(&key, &object).await,
+            _ => {}
         }
     }
 
@@ -290,7 +292,8 @@ impl Run {
         let before = finalizers.len();
         finalizers.retain(|name| name != HOLD);
         if finalizers.len() == before {
-            if object.metadata.deletion_timestamp.is_some() {
+            let label = object.labels().get(rdd_api::BACKEND_LABEL);
+            if object.metadata.deletion_timestamp.is_some() || label.is_some_and(|l| l == "other") {
                 return;
             }
             // On either side of ours, since ours is found by its place.
@@ -319,6 +322,10 @@ impl Run {
         };
         Api::namespaced_with(self.world.client.clone(), NAMESPACE, &resource)
     }
+}
+
+fn is_held(object: &DynamicObject) -> bool {
+    object.finalizers().iter().any(|name| name == HOLD)
 }
 
 /// What the fake engine's script calls the removal of this.
