@@ -13,6 +13,10 @@ use super::truth::{Target, Truth};
 /// Kind and name of a mirror.
 pub(super) type Key = (&'static str, String);
 
+/// Mirrors, what each stands for, and its status without conditions and last
+/// action.
+pub(super) type Mirrors = BTreeMap<Key, (Target, Value)>;
+
 /// The mirror that stands for this.
 pub(super) fn key(target: &Target) -> Key {
     match target {
@@ -30,9 +34,8 @@ pub(super) fn time(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// Every mirror that there must be, what it stands for, and its status without
-/// conditions and last action.
-pub(super) fn mirrors(truth: &Truth, objects: &[Object]) -> BTreeMap<Key, (Target, Value)> {
+/// Every mirror that there must be.
+pub(super) fn mirrors(truth: &Truth, objects: &[Object]) -> Mirrors {
     let mut mirrors = BTreeMap::new();
     let mut add = |target: Target, status: Value| {
         mirrors.insert(key(&target), (target, without_nulls(status)));

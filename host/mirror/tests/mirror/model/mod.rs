@@ -106,7 +106,7 @@ impl Run {
             self.relent();
         }
         for _ in 0..self.rng.usize(1..16) {
-            self.truth.absorb(&self.engine);
+            self.absorb();
             match self.rng.u8(..10) {
                 0..5 => self.engine_user(),
                 5..8 => self.api_user().await,
@@ -121,6 +121,12 @@ impl Run {
             }
         }
         self.mend().await;
+    }
+
+    fn absorb(&mut self) {
+        if let Err(violation) = self.truth.absorb(&self.engine) {
+            panic!("{violation} after\n  {}", self.log.join("\n  "));
+        }
     }
 
     fn note(&mut self, what: impl Into<String>) {

@@ -9,7 +9,7 @@ use rdd_testkit::eventually;
 use serde_json::Value;
 
 use super::Run;
-use super::expected::{self, Key};
+use super::expected::{self, Key, Mirrors};
 use super::truth::Target;
 use super::users::{HOLD, REFUSAL, script_name};
 
@@ -19,6 +19,9 @@ pub(super) struct Seen {
     target: Target,
     last_action: Value,
 }
+
+/// All mirrors as they are.
+type Mirrored = BTreeMap<Key, (DynamicObject, Found)>;
 
 /// A mirror as it has to be found.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -44,18 +47,17 @@ impl Run {
             this.compare().await
         })
         .await;
-        self.truth.absorb(&self.engine);
-        self.check_identity(&found);
+        self.absorb();
         self.check_silence(&found).await;
         self.remember(found);
     }
 
     /// All mirrors, when they agree with the model.
-    async fn compare(&self) -> Result<BTreeMap<Key, (DynamicObject, Found)>, String> {
+    async fn compare(&self) -> Result<Mirrored, String> {
         // Taken before the mirrors: whatever changes meanwhile, it is not quiet.
         let objects = self.engine.objects();
         let mut truth = self.truth.clone();
-        truth.absorb(&self.engine);
+        truth.absorb(&self.engine)?;
         let expected = expected::mirrors(&truth, &objects);
         let mut actual = BTreeMap::new();
         for kind in ["Container", "Image", "Volume"] {
@@ -102,47 +104,44 @@ impl Run {
                 _ => return Err(format!("an orphan: {object:?}")),
             }
         }
+        self.check_identity(&expected, &found)?;
         Ok(found)
     }
 
     /// The same object has the same uid, another one has another, and an
     /// action leaves its trace.
-    fn check_identity(&self, found: &BTreeMap<Key, (DynamicObject, Found)>) {
-        let expected = expected::mirrors(&self.truth, &self.engine.objects());
-        for (key, (target, _)) in &expected {
+    fn check_identity(&self, expected: &Mirrors, found: &Mirrored) -> Result<(), String> {
+        for (key, (target, _)) in expected {
             let (Some(was), Some((is, Found::Live))) = (self.seen.get(key), found.get(key)) else {
                 continue;
             };
-            let log = self.log.join("\n  ");
             let moved = self.all_moved || self.moved.contains(key);
             let same_uid = is.uid().as_deref() == Some(&*was.uid);
-            if was.target == *target {
-                assert!(
-                    same_uid || moved,
-                    "{target:?} has another uid after\n  {log}"
-                );
-            } else if !self.may_lose_events {
-                assert!(
-                    !same_uid,
-                    "{target:?} has the uid of {:?} after\n  {log}",
-                    was.target
-                );
+            if was.target == *target && !same_uid && !moved {
+                return Err(format!("{target:?} has another uid"));
+            }
+            if was.target != *target && same_uid && !self.may_lose_events {
+                return Err(format!("{target:?} has the uid of {:?}", was.target));
             }
             if !same_uid {
                 continue;
             }
             let last = &is.data["status"]["lastAction"];
-            match self.actions.get(&key.1).map(Vec::as_slice) {
-                None | Some(["explode"]) => assert_eq!(*last, was.last_action, "{log}"),
-                Some([one]) => assert_eq!(last["action"], *one, "{log}"),
+            let right = match self.actions.get(&key.1).map(Vec::as_slice) {
+                None | Some(["explode"]) => *last == was.last_action,
+                Some([one]) => last["action"] == *one,
                 // Any of them may have been the last to be seen.
-                Some(_) => {}
+                Some(_) => true,
+            };
+            if !right {
+                return Err(format!("{target:?} says {last} of its last action"));
             }
         }
+        Ok(())
     }
 
     /// Whatever is listed anew, nothing is written.
-    async fn check_silence(&mut self, found: &BTreeMap<Key, (DynamicObject, Found)>) {
+    async fn check_silence(&mut self, found: &Mirrored) {
         self.engine.reinit();
         // Comes after the init: once it is seen, the init was.
         let marker = self.engine.create_container("marker");
@@ -156,7 +155,7 @@ impl Run {
         }
     }
 
-    fn remember(&mut self, found: BTreeMap<Key, (DynamicObject, Found)>) {
+    fn remember(&mut self, found: Mirrored) {
         self.seen.clear();
         self.volume_of.clear();
         let expected = expected::mirrors(&self.truth, &self.engine.objects());

@@ -77,11 +77,9 @@ impl Truth {
         }
     }
 
-    /// Takes in what has gone from the engine.
-    ///
-    /// # Panics
-    /// When something has gone that must not.
-    pub(super) fn absorb(&mut self, engine: &FakeEngine) {
+    /// Takes in what has gone from the engine; fails when something has gone
+    /// that must not.
+    pub(super) fn absorb(&mut self, engine: &FakeEngine) -> Result<(), String> {
         let mut containers = BTreeSet::new();
         let mut images = BTreeMap::new();
         let mut volumes = BTreeMap::new();
@@ -121,14 +119,14 @@ impl Truth {
             }
         }
         for target in gone {
-            assert!(
-                self.doomed.remove(&target) && !self.refusing.contains(&script_name(&target)),
-                "gone from the engine, and nobody deleted it: {target:?}"
-            );
+            if !self.doomed.remove(&target) || self.refusing.contains(&script_name(&target)) {
+                return Err(format!("gone, and nobody deleted it: {target:?}"));
+            }
         }
         self.containers = containers;
         self.images = images;
         self.volumes = volumes;
+        Ok(())
     }
 
     /// Whether the engine has what this names.

@@ -181,7 +181,10 @@ impl Run {
         match self.rng.u8(..12) {
             0..4 => self.delete(&target, &key, &object).await,
             4 => {
-                // A name that the script can be told of: refusals are by name.
+                self.absorb();
+                if !self.truth.has(&target) {
+                    return;
+                }
                 self.engine.fail(
                     Operation::Remove,
                     Some(&script_name(&target)),
