@@ -53,6 +53,9 @@ pub(crate) struct Observed {
     pub(crate) incarnation: u64,
     /// During which listing of the API it was last seen or written.
     pub(crate) epoch: u64,
+    /// Whether it was ours when it was seen: our own discarding takes off the
+    /// finalizer, and a user the label, before it is deleted.
+    pub(crate) ours: bool,
 }
 
 /// How far an action has come.

@@ -136,7 +136,7 @@ pub(crate) fn plan(key: &Key, entry: &Entry, context: Context<'_>, now: Timestam
     let Some(backend) = context.backend else {
         return Plan::default();
     };
-    let ours = object.is_ours();
+    let ours = observed.ours;
     let gone = entry.wanted().is_none() && (context.complete || entry.removed.is_some());
     let stale = observed.incarnation != entry.incarnation;
     if object.terminating {

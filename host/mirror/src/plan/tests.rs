@@ -27,6 +27,7 @@ fn entry(key: Key, desired: Desired) -> (Key, Entry) {
             object,
             incarnation: 0,
             epoch: 0,
+            ours: true,
         }),
         ..Entry::default()
     };
@@ -125,6 +126,7 @@ fn what_is_not_ours_is_left_alone() {
     let foreign = |e: &mut Entry| {
         observed(e).backend = None;
         observed(e).finalizer = None;
+        e.observed.as_mut().expect("a mirror").ours = false;
         e.desired = None;
     };
     assert_eq!(after(|e, _| foreign(e)), "");
@@ -145,6 +147,15 @@ fn a_label_that_was_taken_off_does_not_save_a_mirror() {
             e.desired = None;
         }),
         "strip and delete"
+    );
+    // Nor when we have stripped it already.
+    assert_eq!(
+        after(|e, _| {
+            observed(e).backend = None;
+            observed(e).finalizer = None;
+            e.desired = None;
+        }),
+        "delete"
     );
     assert_eq!(
         after(|e, c| {

@@ -146,6 +146,7 @@ impl State {
             entry.action = ActionStage::Idle;
         }
         entry.observed = Some(Observed {
+            ours: object.is_ours() || was.is_some_and(|was| was.ours),
             object,
             incarnation,
             epoch,

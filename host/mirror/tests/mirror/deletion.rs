@@ -60,30 +60,18 @@ async fn a_recreated_volume_survives_the_deletion_of_the_old_mirror() {
     let first = engine.create_volume("x");
     let world = World::new(&engine).await;
     world.synced().await;
-    let old = world.all::<Volume>().await.remove(0);
-    // Removed and re-created, unseen: the mirror is deleted before the events
-    // arrive, so only the creation time that the call carries can save it.
-    engine.hold_events();
-    engine.remove_volume("x");
-    engine.create_volume_at("x", first + jiff::SignedDuration::from_secs(5));
-    world
-        .api::<Volume>()
-        .delete(&old.name_any(), &DeleteParams::default())
-        .await
-        .unwrap();
-    engine.release_events();
-    eventually("a mirror of the new volume", || async {
-        match world
-            .api::<Volume>()
-            .get_opt(&old.name_any())
-            .await
-            .unwrap()
-        {
-            Some(new) if new.uid() != old.uid() && new.status.is_some() => Ok(()),
+    let later = first + jiff::SignedDuration::from_secs(5);
+    let old = delete_unheard(&world, &engine, later).await;
+    // Only the creation time that the call carries can save it.
+    eventually("the call", || async {
+        match &removals(&engine)[..] {
+            [Removal::Volume { created_at, .. }] if *created_at == Some(first) => Ok(()),
             other => Err(format!("{other:?}")),
         }
     })
     .await;
+    engine.release_events();
+    another(&world, &old).await;
     assert_eq!(engine.objects().len(), 1);
 }
 
@@ -96,18 +84,7 @@ async fn a_removed_and_recreated_volume_gets_a_mirror_of_its_own_without_a_call(
     let old = world.all::<Volume>().await.remove(0);
     engine.remove_volume("x");
     engine.create_volume_at("x", first);
-    eventually("another mirror", || async {
-        match world
-            .api::<Volume>()
-            .get_opt(&old.name_any())
-            .await
-            .unwrap()
-        {
-            Some(new) if new.uid() != old.uid() && new.status.is_some() => Ok(()),
-            other => Err(format!("{other:?}")),
-        }
-    })
-    .await;
+    another(&world, &old).await;
     assert_eq!(removals(&engine), []);
     assert_eq!(engine.objects().len(), 1);
 }
@@ -136,4 +113,102 @@ async fn a_moved_tag_never_untags_the_new_image() {
     })
     .await;
     assert_eq!(removals(&engine), []);
+}
+
+/// Lets the engine's `x` be replaced without a word, by one of this age; then
+/// deletes the mirror, as it was seen before, and ends the silence.
+async fn delete_unheard(world: &World, engine: &FakeEngine, created_at: jiff::Timestamp) -> Volume {
+    let old = world.all::<Volume>().await.remove(0);
+    engine.hold_events();
+    engine.remove_volume("x");
+    engine.create_volume_at("x", created_at);
+    world
+        .api::<Volume>()
+        .delete(&old.name_any(), &DeleteParams::default())
+        .await
+        .unwrap();
+    old
+}
+
+/// Waits for a mirror that is another than `old`.
+async fn another(world: &World, old: &Volume) {
+    eventually("another mirror", || async {
+        match world
+            .api::<Volume>()
+            .get_opt(&old.name_any())
+            .await
+            .unwrap()
+        {
+            Some(new) if new.uid() != old.uid() && new.status.is_some() => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_volume_recreated_within_its_second_survives_the_deletion_of_the_old_mirror() {
+    let engine = FakeEngine::default();
+    let first = engine.create_volume("x");
+    let world = World::new(&engine).await;
+    world.synced().await;
+    let old = delete_unheard(&world, &engine, first).await;
+    // The deletion was heard, and the engine is left alone all the same.
+    eventually("the deletion", || async {
+        let volume = world.api::<Volume>().get(&old.name_any()).await.unwrap();
+        volume
+            .metadata
+            .deletion_timestamp
+            .map(|_| ())
+            .ok_or_else(String::new)
+    })
+    .await;
+    engine.release_events();
+    another(&world, &old).await;
+    assert_eq!(removals(&engine), []);
+    assert_eq!(engine.objects().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_volume_replaced_while_the_engine_was_away_survives_the_deletion_of_the_old_mirror() {
+    let engine = FakeEngine::default();
+    let first = engine.create_volume("x");
+    let mut world = World::new(&engine).await;
+    world.synced().await;
+    world.tasks.shutdown().await;
+    let old = delete_unheard(&world, &engine, first + jiff::SignedDuration::from_secs(5)).await;
+    engine.drop_held_events();
+    world.start();
+    another(&world, &old).await;
+    assert_eq!(removals(&engine), []);
+    assert_eq!(engine.objects().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_volume_that_is_written_to_keeps_its_mirror() {
+    let engine = FakeEngine::default();
+    engine.create_volume("x");
+    let world = World::new(&engine).await;
+    world.synced().await;
+    let old = world.all::<Volume>().await.remove(0);
+    engine.cut_watches();
+    let moved = engine.write_to_volume("x");
+    let new = eventually("the new time", || async {
+        let volume = world.api::<Volume>().get(&old.name_any()).await.unwrap();
+        let shown = volume.status.clone().unwrap_or_default().created_at;
+        match shown {
+            Some(time) if time.0 == moved => Ok(volume),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    assert_eq!(new.uid(), old.uid());
+    // And it is this one whose deletion counts.
+    world
+        .api::<Volume>()
+        .delete(&old.name_any(), &DeleteParams::default())
+        .await
+        .unwrap();
+    world.gone::<Volume>(&old.name_any()).await;
+    assert!(engine.objects().is_empty());
 }

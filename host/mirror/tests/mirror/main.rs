@@ -12,5 +12,6 @@ mod app;
 mod deletion;
 mod faults;
 mod model;
+mod recovery;
 mod sync;
 mod world;
