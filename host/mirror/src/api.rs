@@ -173,7 +173,7 @@ struct Known {
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum Deleted {
-    Object(Answer),
+    Object(Box<Answer>),
     Status(IgnoredAny),
 }
 

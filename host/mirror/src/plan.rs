@@ -47,7 +47,7 @@ use rdd_api::ActionName;
 use rdd_core::{Container, Removal};
 
 use crate::desired::{Desired, Own, Status, time};
-use crate::entry::{ActionStage, Entry, Object, Version};
+use crate::entry::{ActionStage, Entry, Object, Observed, Version};
 use crate::key::{Key, Kind};
 
 /// What holds for all mirrors.
@@ -107,13 +107,14 @@ pub(crate) struct Plan {
 
 /// Whether a mirror must go although nobody asked for it: it belongs to a
 /// backend or a namespace that is not chosen.
-pub(crate) fn is_stray(object: &Object, context: Context<'_>) -> bool {
+pub(crate) fn is_stray(observed: &Observed, context: Context<'_>) -> bool {
+    let object = &observed.object;
     let other_backend = match (&object.backend, context.backend) {
         (Some(label), Some(chosen)) => **label != *chosen,
         (_, None) => true,
         (None, Some(_)) => false,
     };
-    object.is_ours() && (other_backend || *object.key.namespace != *context.namespace)
+    observed.ours && (other_backend || *object.key.namespace != *context.namespace)
 }
 
 /// Decides.
@@ -130,7 +131,7 @@ pub(crate) fn plan(key: &Key, entry: &Entry, context: Context<'_>, now: Timestam
         };
     };
     let object = &observed.object;
-    if is_stray(object, context) {
+    if is_stray(observed, context) {
         return discard(object);
     }
     let Some(backend) = context.backend else {

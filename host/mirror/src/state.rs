@@ -267,7 +267,7 @@ impl State {
             .entries
             .get(key)
             .and_then(|entry| entry.observed.as_ref());
-        let stray = observed.is_some_and(|observed| is_stray(&observed.object, self.context()));
+        let stray = observed.is_some_and(|observed| is_stray(observed, self.context()));
         if stray {
             self.strays.insert(key.clone());
         } else {

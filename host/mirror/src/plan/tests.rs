@@ -1,7 +1,7 @@
 //! What is known in, the next step out.
 
 use super::*;
-use crate::entry::{NextAttempt, Observed, RemovalStage};
+use crate::entry::{NextAttempt, RemovalStage};
 use crate::fixtures::{
     NAMESPACE, at, container, desired_volume, image, key, object, status, volume_key,
 };
@@ -154,6 +154,14 @@ fn a_label_that_was_taken_off_does_not_save_a_mirror() {
             observed(e).backend = None;
             observed(e).finalizer = None;
             e.desired = None;
+        }),
+        "delete"
+    );
+    assert_eq!(
+        after(|e, c| {
+            observed(e).backend = None;
+            observed(e).finalizer = None;
+            c.backend = None;
         }),
         "delete"
     );

@@ -350,7 +350,7 @@ fn a_refused_removal_is_tried_again_when_anything_goes() {
     // And its own timer, of which there is one for each refusal.
     state.on_removed(&key, &mirror.uid, refused());
     let timer = Timer::Removal(key.clone(), 4);
-    assert_eq!(state.take_requests().timers, [timer.clone()]);
+    assert_eq!(state.take_requests().timers, std::slice::from_ref(&timer));
     state.on_timer(Timer::Removal(key, 3));
     assert!(work(&mut state, &mut mirror).is_empty());
     state.on_timer(timer);

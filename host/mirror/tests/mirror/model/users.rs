@@ -37,11 +37,9 @@ impl Run {
                 self.note(format!("create {id:.8}"));
                 self.truth.containers.insert(id);
             }
-            (1, Some(id), _) => {
-                if !engine.container(&id).unwrap().paused {
-                    self.note(format!("start {id:.8}"));
-                    engine.start(&id);
-                }
+            (1, Some(id), _) if !engine.container(&id).unwrap().paused => {
+                self.note(format!("start {id:.8}"));
+                engine.start(&id);
             }
             (2, Some(id), _) => {
                 self.note(format!("stop {id:.8}"));
