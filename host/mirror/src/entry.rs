@@ -75,14 +75,25 @@ impl ActionStage {
     }
 }
 
+/// When a removal was asked of the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Call {
+    /// [`Entry::incarnation`] then.
+    pub(crate) incarnation: u64,
+    /// How often something in use may have come free until then.
+    pub(crate) freed: u64,
+}
+
 /// How far the removal of the engine's object has come, which somebody asked
 /// for by deleting the mirror of this uid.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum RemovalStage {
     #[default]
     Idle,
-    /// The engine is at it, since the occasion of this number (see `State`).
-    Running { uid: Arc<str>, freed: u64 },
+    Running {
+        uid: Arc<str>,
+        call: Call,
+    },
     /// The engine has it no more: the mirror may go.
     Done(Arc<str>),
     Refused {
@@ -99,10 +110,7 @@ pub(crate) enum NextAttempt {
     /// When its timer says so.
     Waiting,
     Due,
-    /// As in [`RemovalStage::Running`].
-    Running {
-        freed: u64,
-    },
+    Running(Call),
 }
 
 impl RemovalStage {

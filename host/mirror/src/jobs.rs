@@ -312,3 +312,6 @@ fn discarded(uid: &str, version: Version) -> Outcome {
         version,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! What is known in, the next step out.
 
 use super::*;
-use crate::entry::{NextAttempt, RemovalStage};
+use crate::entry::{Call, NextAttempt, RemovalStage};
 use crate::fixtures::{
     NAMESPACE, at, container, desired_volume, image, key, object, status, volume_key,
 };
@@ -11,6 +11,11 @@ const CONTEXT: Context<'static> = Context {
     namespace: NAMESPACE,
     complete: true,
     callable: true,
+};
+
+const CALL: Call = Call {
+    incarnation: 0,
+    freed: 0,
 };
 
 /// The key and the entry of a container that is mirrored as it should be.
@@ -182,7 +187,7 @@ fn a_deletion_asks_the_engine_once_and_then_lets_go() {
         (
             RemovalStage::Running {
                 uid: "u1".into(),
-                freed: 0,
+                call: CALL,
             },
             "",
         ),
@@ -211,7 +216,7 @@ fn a_refusal_is_shown_and_asked_again_when_it_is_due() {
     for (next, expected) in [
         (NextAttempt::Waiting, "write status"),
         (NextAttempt::Due, "write status, remove"),
-        (NextAttempt::Running { freed: 0 }, "write status"),
+        (NextAttempt::Running(CALL), "write status"),
     ] {
         assert_eq!(
             after(|e, _| {

@@ -9,7 +9,7 @@ use tracing::info;
 
 use super::{State, Timer};
 use crate::desired::Refusal;
-use crate::entry::{ActionStage, NextAttempt, RemovalStage};
+use crate::entry::{ActionStage, Call, NextAttempt, RemovalStage};
 use crate::key::Key;
 use crate::plan::Operation;
 
@@ -21,16 +21,17 @@ impl State {
         };
         match &operation {
             Operation::Remove { uid, .. } => {
-                let freed = self.freed;
+                let call = Call {
+                    incarnation: entry.incarnation,
+                    freed: self.freed,
+                };
                 match &mut entry.removal {
                     RemovalStage::Refused { uid: of, next, .. } if of == uid => {
-                        *next = NextAttempt::Running { freed };
+                        *next = NextAttempt::Running(call);
                     }
                     other => {
-                        *other = RemovalStage::Running {
-                            uid: Arc::clone(uid),
-                            freed,
-                        }
+                        let uid = Arc::clone(uid);
+                        *other = RemovalStage::Running { uid, call };
                     }
                 }
             }
@@ -46,14 +47,14 @@ impl State {
         let Some(entry) = self.entries.get_mut(key) else {
             return;
         };
-        let (attempts, freed) = match &entry.removal {
-            RemovalStage::Running { uid, freed } if uid == of => (0, *freed),
+        let (attempts, call) = match &entry.removal {
+            RemovalStage::Running { uid, call } if uid == of => (0, *call),
             RemovalStage::Refused {
                 uid,
                 attempts,
-                next: NextAttempt::Running { freed },
+                next: NextAttempt::Running(call),
                 ..
-            } if uid == of => (*attempts, *freed),
+            } if uid == of => (*attempts, *call),
             // About a mirror that is no more, or an engine that is not ours.
             _ => return,
         };
@@ -64,7 +65,7 @@ impl State {
                     info!(mirror = %key, attempts, "the engine does not remove it: {error}");
                 }
                 // Something went while the engine was thinking: ask again.
-                let next = if freed == self.freed {
+                let next = if call.freed == self.freed {
                     NextAttempt::Waiting
                 } else {
                     NextAttempt::Due
@@ -81,7 +82,8 @@ impl State {
             }
             _ => {
                 entry.removal = RemovalStage::Done(Arc::clone(of));
-                if entry.desired.is_some() {
+                // Unless the engine has told already, and of another since.
+                if entry.desired.is_some() && entry.incarnation == call.incarnation {
                     entry.removed = self.session.as_ref().map(|session| session.listings);
                     let timer = Timer::Removed(key.clone(), entry.incarnation);
                     self.requests.timers.push(timer);

@@ -390,6 +390,32 @@ fn the_engines_older_words_do_not_bring_back_what_was_removed() {
 }
 
 #[test]
+fn a_volume_made_again_before_the_removal_was_answered_is_mirrored() {
+    let (mut state, key, mirror) = with_volume();
+    assert_eq!(delete(&mut state, &mirror).len(), 1);
+    hear(&mut state, removed(ObjectKind::Volume, "x"));
+    hear(
+        &mut state,
+        applied(EngineObject::Volume(volume("x", at(2)))),
+    );
+    state.on_removed(&key, &mirror.uid, Ok(()));
+    assert!(matches!(
+        job(&mut state, &key),
+        Some(Job::Discard { delete: false, .. })
+    ));
+    let uid = Arc::clone(&mirror.uid);
+    let gone = Outcome::Discarded {
+        uid,
+        version: Version("7".into()),
+    };
+    state.on_outcome(&key, gone);
+    assert!(matches!(
+        job(&mut state, &key),
+        Some(Job::Write { metadata: true, .. })
+    ));
+}
+
+#[test]
 fn a_removal_that_the_engine_does_not_confirm_asks_for_a_new_listing() {
     let (mut state, key, mirror) = with_volume();
     delete(&mut state, &mirror);
