@@ -20,7 +20,9 @@
 //!   about what it shows. The write is bound to the version that was live, so
 //!   that a mirror which somebody deleted meanwhile keeps the time that they
 //!   saw. Such a mirror is discarded: if it was the same volume, its mirror
-//!   comes back and has to be deleted again.
+//!   comes back and has to be deleted again. A volume that was replaced within
+//!   the second of its making, while nobody listened, cannot be told from the
+//!   old one by anybody.
 //! * *The daemon ends between stripping and deleting.* The finalizer goes
 //!   first. A mirror without it can be deleted by anybody without a call, and
 //!   a new process finds it and either takes it over or prunes it. Never is a
@@ -38,7 +40,8 @@
 //!   tag carries the image's id besides.
 //! * *We removed the object and the engine's earlier words arrive late* (the
 //!   `die` of a forced removal). The entry is marked removed until the engine
-//!   says so itself, so that the mirror is not written again.
+//!   says so itself, so that the mirror is not written again. If it does not
+//!   say so in time, its events are not to be trusted, and a new listing tells.
 
 use std::sync::Arc;
 

@@ -15,11 +15,27 @@ use crate::app::Phase;
 use crate::feed::{self, Feed};
 use crate::view::View;
 
-/// The chosen backend.
+/// What the App asks for.
+#[derive(PartialEq, Eq)]
 pub(super) struct Chosen {
     pub(super) backend: Arc<str>,
     namespace: Arc<str>,
     pub(super) running: bool,
+}
+
+impl Chosen {
+    /// Without an App, nothing is wanted.
+    fn by(app: Option<&App>) -> Self {
+        let (backend, namespace, running) = app.map_or(("", "", false), |app| {
+            let spec = &app.spec;
+            (&spec.container_engine.name, &spec.namespace, spec.running)
+        });
+        Self {
+            backend: Arc::from(backend),
+            namespace: Arc::from(namespace),
+            running,
+        }
+    }
 }
 
 /// The engine that is being watched.
@@ -43,49 +59,21 @@ pub(super) async fn next_event(session: &mut Option<Session>) -> Option<Feed> {
 }
 
 impl Controller {
+    /// Takes in the App as it is, or that there is none.
     pub(super) fn on_app(&mut self, app: Option<Box<App>>) {
         self.app_read = true;
-        let wish = app.as_ref().map(|app| {
-            (
-                app.spec.container_engine.name.clone(),
-                app.spec.namespace.clone(),
-                app.spec.running,
-            )
-        });
-        let same = match (&self.chosen, &wish) {
-            (Some(chosen), Some((backend, namespace, running))) => {
-                *chosen.backend == **backend
-                    && *chosen.namespace == **namespace
-                    && chosen.running == *running
-            }
-            _ => false,
-        };
-        // An event that is older than our own write of the status says nothing
-        // new about the status.
-        let stale = match (&self.app, &app) {
-            (Some(known), Some(news)) => older(news, known),
-            _ => false,
-        };
-        if !stale {
-            self.app = app;
-        }
-        if same || stale {
+        if let (Some(known), Some(news)) = (&self.app, &app)
+            && older(news, known)
+        {
+            // From before our own write of the status, whose answer told more.
             return;
         }
-        // No App: nothing is wanted.
-        self.chosen = Some(match wish {
-            Some((backend, namespace, running)) => Chosen {
-                backend: Arc::from(backend),
-                namespace: Arc::from(namespace),
-                running,
-            },
-            None => Chosen {
-                backend: Arc::from(""),
-                namespace: Arc::from(""),
-                running: false,
-            },
-        });
-        self.choose();
+        let chosen = Chosen::by(app.as_deref());
+        self.app = app;
+        if self.chosen.as_ref() != Some(&chosen) {
+            self.chosen = Some(chosen);
+            self.choose();
+        }
     }
 
     fn choose(&mut self) {
@@ -93,6 +81,7 @@ impl Controller {
         self.swept = false;
         self.session = None;
         self.info = None;
+        self.phase = Phase::Connecting;
         let Some(chosen) = &self.chosen else {
             return;
         };
