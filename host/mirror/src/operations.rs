@@ -96,3 +96,6 @@ fn whole(at: Timestamp) -> Time {
 
 /// Calls that may run at once, of one sort.
 pub(crate) type Slots = Arc<tokio::sync::Semaphore>;
+
+#[cfg(test)]
+mod tests;

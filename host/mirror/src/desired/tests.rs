@@ -64,6 +64,29 @@ fn ports_are_sorted_and_merged_and_bad_addresses_left_out() {
 }
 
 #[test]
+fn each_condition_says_what_the_engine_says() {
+    type Edit = fn(&mut Container);
+    let edits: [(&str, Edit); 5] = [
+        (condition::RUNNING, |c| c.running = true),
+        (condition::PAUSED, |c| c.paused = true),
+        (condition::RESTARTING, |c| c.restarting = true),
+        (condition::OOM_KILLED, |c| c.oom_killed = true),
+        (condition::DEAD, |c| c.dead = true),
+    ];
+    for (type_, edit) in edits {
+        let mut engine = container("aaaa");
+        edit(&mut engine);
+        let status = of_container(engine, None, Own::default());
+        let (yes, no): (Vec<_>, Vec<_>) = status
+            .conditions
+            .iter()
+            .partition(|condition| condition.status == "True");
+        assert!(matches!(&yes[..], [one] if one.type_ == type_), "{yes:?}");
+        assert_eq!(no.len(), 4);
+    }
+}
+
+#[test]
 fn a_condition_keeps_its_time_until_its_status_moves() {
     let first = of_container(container("aaaa"), None, Own::default());
     let was = Status::Container(ContainerStatus {

@@ -169,10 +169,13 @@ impl FakeEngine {
         self.script(|script| script.panics.insert(operation));
     }
 
-    /// Ends what [`FakeEngine::fail`] began.
+    /// Ends what [`FakeEngine::fail`] and [`FakeEngine::panic_next`] began.
     pub fn mend(&self, operation: Operation, on: Option<&str>) {
         let key = Calls(operation, on.map(str::to_owned));
-        self.script(|script| script.standing_failures.remove(&key));
+        self.script(|script| {
+            script.standing_failures.remove(&key);
+            script.panics.remove(&operation);
+        });
     }
 
     /// Makes calls take this long.

@@ -1,5 +1,6 @@
 //! What goes wrong in between.
 
+use rdd_testkit::Operation;
 use serde_json::json;
 
 use super::Run;
@@ -15,7 +16,7 @@ pub(super) struct Broken {
 impl Run {
     /// One blow. Those that can lose events are left to the bursts for them.
     pub(super) async fn misfortune(&mut self) {
-        let kinds = if self.may_lose_events { 12 } else { 5 };
+        let kinds = if self.may_lose_events { 13 } else { 6 };
         match self.rng.u8(..kinds) {
             0 => {
                 self.note("events are held");
@@ -37,11 +38,16 @@ impl Run {
                 self.note("the API forgets its watches");
                 self.world.faults.expire_watches(2);
             }
-            5 | 6 => {
+            5 => {
+                self.note("the backend panics");
+                self.engine.panic_next(Operation::Act);
+                self.engine.panic_next(Operation::Remove);
+            }
+            6 | 7 => {
                 self.note("the event stream is cut");
                 self.engine.cut_watches();
             }
-            7 => {
+            8 => {
                 self.broken.offline = !self.broken.offline;
                 self.note(format!("the engine is away: {}", self.broken.offline));
                 if self.broken.offline {
@@ -50,7 +56,7 @@ impl Run {
                     self.engine.go_online();
                 }
             }
-            8 => {
+            9 => {
                 self.broken.crashed = !self.broken.crashed;
                 self.note(format!("the plugin is down: {}", self.broken.crashed));
                 if self.broken.crashed {
@@ -59,16 +65,16 @@ impl Run {
                     self.world.backends.load(self.engine.clone());
                 }
             }
-            9 => {
+            10 => {
                 self.note("the daemon starts again");
                 self.world.tasks.shutdown().await;
                 self.world.start();
             }
-            10 if self.resyncs => {
+            11 if self.resyncs => {
                 self.note("held events are lost");
                 self.engine.drop_held_events();
             }
-            11 => {
+            12 => {
                 self.broken.stopped = !self.broken.stopped;
                 self.note(format!("the App is stopped: {}", self.broken.stopped));
                 self.all_moved = true;
@@ -83,6 +89,8 @@ impl Run {
     pub(super) async fn mend(&mut self) {
         self.engine.release_events();
         self.engine.go_online();
+        self.engine.mend(Operation::Act, None);
+        self.engine.mend(Operation::Remove, None);
         self.world.faults.mend();
         let broken = std::mem::take(&mut self.broken);
         if broken.crashed {
