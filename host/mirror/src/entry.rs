@@ -135,6 +135,15 @@ impl RemovalStage {
     }
 }
 
+/// What a job was planned upon.
+#[derive(Clone, Debug)]
+pub(crate) struct Flight {
+    /// [`Entry::incarnation`] then.
+    pub(crate) incarnation: u64,
+    /// The version that the mirror had then; `None` when there was none.
+    pub(crate) version: Option<Version>,
+}
+
 /// Everything about one key.
 #[derive(Debug, Default)]
 pub(crate) struct Entry {
@@ -162,8 +171,8 @@ pub(crate) struct Entry {
     pub(crate) last_action: Option<LastAction>,
     pub(crate) action: ActionStage,
     pub(crate) removal: RemovalStage,
-    /// A job is in flight, planned at this incarnation.
-    pub(crate) job: Option<u64>,
+    /// A job is in flight.
+    pub(crate) job: Option<Flight>,
     /// Failed jobs in a row.
     pub(crate) failures: u32,
     /// The next job has to wait for its timer.
@@ -199,6 +208,13 @@ impl Entry {
         self.last_action = None;
         self.failures = 0;
         self.backing_off = false;
+    }
+
+    /// The version that the mirror has, as far as is known.
+    pub(crate) fn version(&self) -> Option<&Version> {
+        self.observed
+            .as_ref()
+            .map(|observed| &observed.object.version)
     }
 
     /// Whether news of a later version was seen already.

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 pub(crate) use jobs::Outcome;
 pub(crate) use news::News;
 
-use crate::entry::{Entry, NextAttempt, RemovalStage};
+use crate::entry::{Entry, Flight, NextAttempt, RemovalStage};
 use crate::key::{Key, Kind};
 use crate::plan::{Context, Job, Operation, is_stray, plan};
 use crate::view::View;
@@ -191,7 +191,10 @@ impl State {
             };
             match plan.job {
                 Some(job) if !entry.backing_off => {
-                    entry.job = Some(entry.incarnation);
+                    entry.job = Some(Flight {
+                        incarnation: entry.incarnation,
+                        version: entry.version().cloned(),
+                    });
                     self.jobs += 1;
                     return Some((key, job));
                 }

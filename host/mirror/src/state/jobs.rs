@@ -30,28 +30,36 @@ impl State {
     pub(crate) fn on_outcome(&mut self, key: &Key, outcome: Outcome) {
         self.jobs -= 1;
         self.leaving.remove(key);
+        let known = self.entries.get(key);
+        let before = known.and_then(|entry| entry.job.as_ref()?.version.clone());
         match outcome {
             Outcome::Written(object) => {
-                self.succeeded(key);
-                self.observe_answer(object);
+                let was = known.and_then(|entry| entry.observed.as_ref());
+                if before.as_ref() == Some(&object.version)
+                    && was.is_some_and(|was| was.object == object)
+                {
+                    // Or it would be written again at once, and for ever.
+                    self.failed(key, "the API says that it is done, and does nothing");
+                } else {
+                    self.succeeded(key);
+                    self.observe_answer(object);
+                }
             }
             Outcome::Discarded { uid, version } => {
                 self.succeeded(key);
                 self.discarded(key, uid, &version);
             }
             Outcome::Refreshed { object, message } => {
-                let known = self.entries.get(key).and_then(|entry| {
-                    let observed = entry.observed.as_ref()?;
-                    Some(&observed.object.version)
-                });
                 // Nothing new: the request itself is at fault, and would be
                 // refused again.
-                if known == object.as_ref().map(|object| &object.version) {
+                if before.as_ref() == object.as_ref().map(|object| &object.version) {
                     self.failed(key, &message);
                 }
                 match object {
                     Some(object) => self.observe_answer(object),
-                    None => self.forget(key),
+                    // Unless one has come since.
+                    None if self.version(key) == before.as_ref() => self.forget(key),
+                    None => {}
                 }
             }
             Outcome::Failed(message) => self.failed(key, &message),
@@ -61,6 +69,10 @@ impl State {
         }
         self.settled(key);
         self.enqueue(key.clone());
+    }
+
+    fn version(&self, key: &Key) -> Option<&Version> {
+        self.entries.get(key)?.version()
     }
 
     /// Takes in an answer, unless news of a later version, its end included,

@@ -126,7 +126,10 @@ impl State {
                 if listed {
                     // A mirror that appears while its write is in flight is
                     // that write's, planned before whatever happened since.
-                    entry.job.unwrap_or(entry.incarnation)
+                    entry
+                        .job
+                        .as_ref()
+                        .map_or(entry.incarnation, |job| job.incarnation)
                 } else {
                     // Nothing was written yet: it is older than all that the
                     // engine has said.

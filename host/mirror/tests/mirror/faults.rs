@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
@@ -23,9 +23,14 @@ struct Script {
     percent: u8,
     /// How many such requests there were.
     requests: usize,
+    /// How many looks for mirrors that have to go.
+    sweeps: usize,
     cut: CancellationToken,
     /// Watches that are still to be told that their version is too old.
     expired: usize,
+    /// Whether watches of mirrors say nothing, and who waits for them to speak.
+    frozen: bool,
+    waiting: Vec<Waker>,
 }
 
 /// What becomes of a request.
@@ -66,10 +71,37 @@ impl Faults {
         std::mem::take(&mut script.cut).cancel();
     }
 
+    /// How many times mirrors that have to go were looked for: one list or more
+    /// each time.
+    pub(crate) fn sweeps(&self) -> usize {
+        self.lock().sweeps
+    }
+
+    /// From now on, the watches of mirrors say nothing; that of the App goes on.
+    pub(crate) fn freeze_watches(&self) {
+        self.lock().frozen = true;
+    }
+
+    /// The watches say what they kept to themselves.
+    pub(crate) fn thaw_watches(&self) {
+        let mut script = self.lock();
+        script.frozen = false;
+        script.waiting.drain(..).for_each(Waker::wake);
+    }
+
+    /// Whether a watch has to wait.
+    fn is_frozen(&self, context: &Context<'_>) -> bool {
+        let mut script = self.lock();
+        if script.frozen {
+            script.waiting.push(context.waker().clone());
+        }
+        script.frozen
+    }
+
     fn fate(&self, request: &Request<kube::client::Body>) -> Fate {
         let query = request.uri().query().unwrap_or_default();
         let mut script = self.lock();
-        if query.contains("watch=true") {
+        if is_watch(request) {
             if script.expired == 0 {
                 return Fate::Passes;
             }
@@ -78,6 +110,9 @@ impl Faults {
         }
         let is_list = request.method() == Method::GET && query.contains("limit=");
         if is_list {
+            let sweeps =
+                query.contains("labelSelector=") && request.uri().path().ends_with("/containers");
+            script.sweeps += usize::from(sweeps);
             return Fate::Passes;
         }
         script.requests += 1;
@@ -112,6 +147,8 @@ impl Faults {
             *response.status_mut() = code;
             return Ok(response);
         }
+        let path = request.uri().path();
+        let freezes = is_watch(&request) && path.contains(rdd_api::CONTAINERS_GROUP);
         let cut = self.lock().cut.clone();
         let response = server.call(request).await?;
         if let Fate::Lost = fate {
@@ -120,15 +157,23 @@ impl Faults {
         Ok(response.map(|inner| {
             Either::Left(Cut {
                 inner,
+                freezes: freezes.then_some(self),
                 cut: Box::pin(cut.cancelled_owned()),
             })
         }))
     }
 }
 
+fn is_watch(request: &Request<kube::client::Body>) -> bool {
+    let query = request.uri().query().unwrap_or_default();
+    query.contains("watch=true")
+}
+
 /// A body that ends when the watches are cut.
 pub(crate) struct Cut {
     inner: rdd_apiserver::Body,
+    /// Of a watch of mirrors: what can freeze it.
+    freezes: Option<Faults>,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
@@ -140,6 +185,13 @@ impl Body for Cut {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if self
+            .freezes
+            .as_ref()
+            .is_some_and(|faults| faults.is_frozen(context))
+        {
+            return Poll::Pending;
+        }
         if let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(context) {
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }

@@ -30,6 +30,25 @@ fn a_refused_removal_is_tried_again_when_anything_goes() {
 }
 
 #[test]
+fn what_is_gone_or_another_by_now_is_no_failure() {
+    for code in [ErrorCode::NotFound, ErrorCode::Replaced] {
+        let (mut state, key, mirror) = with_volume();
+        delete(&mut state, &mirror);
+        let error = EngineError::new(code, "it is not that one");
+        state.on_removed(&key, &mirror.uid, Err(error));
+        assert!(matches!(
+            job(&mut state, &key),
+            Some(Job::Discard { delete: false, .. })
+        ));
+        let requests = state.take_requests();
+        assert!(
+            matches!(requests.timers[..], [Timer::Removed(..)]),
+            "{requests:?}"
+        );
+    }
+}
+
+#[test]
 fn a_volume_of_the_last_two_seconds_waits_for_its_removal() {
     let (mut state, key, mirror) = with_volume();
     hear(&mut state, removed(ObjectKind::Volume, "x"));

@@ -71,6 +71,57 @@ fn a_refusal_of_the_api_that_says_nothing_new_waits_too() {
 }
 
 #[test]
+fn a_write_that_changes_nothing_is_not_repeated_at_once() {
+    let (mut state, key, mirror) = with_volume();
+    let mut bare = version(mirror, "6");
+    bare.finalizer = None;
+    state.on_news(News::Object(bare.clone()));
+    assert!(job(&mut state, &key).is_some());
+    state.on_outcome(&key, Outcome::Written(bare.clone()));
+    assert_eq!(state.next_job(at(9)), None);
+    let timer = Timer::Job(key.clone(), 1);
+    assert_eq!(state.take_requests().timers, std::slice::from_ref(&timer));
+    state.on_timer(timer);
+    assert!(job(&mut state, &key).is_some());
+    // The watch may tell of a write before its answer is here.
+    let mut written = version(bare, "7");
+    written.finalizer = Some(0);
+    state.on_news(News::Object(written.clone()));
+    state.on_outcome(&key, Outcome::Written(written));
+    assert!(state.take_requests().timers.is_empty());
+    assert_eq!(state.next_job(at(9)), None);
+}
+
+#[test]
+fn a_mirror_that_comes_while_there_seemed_to_be_none_is_not_forgotten() {
+    let (mut state, key, mirror) = with_volume();
+    let other = rdd_core::Volume {
+        mountpoint: "/m".to_owned(),
+        ..volume("x", at(1))
+    };
+    hear(&mut state, applied(EngineObject::Volume(other)));
+    assert!(job(&mut state, &key).is_some());
+    state.on_news(News::Deleted(version(mirror.clone(), "6")));
+    let second = Object {
+        uid: "u2".into(),
+        ..version(mirror, "7")
+    };
+    state.on_news(News::Object(second));
+    let missing = Outcome::Refreshed {
+        object: None,
+        message: "not found".to_owned(),
+    };
+    state.on_outcome(&key, missing);
+    assert!(matches!(
+        job(&mut state, &key),
+        Some(Job::Write {
+            metadata: false,
+            ..
+        })
+    ));
+}
+
+#[test]
 fn an_answer_that_news_has_overtaken_is_dropped() {
     for outcome in [
         |object: Object| Outcome::Written(object),

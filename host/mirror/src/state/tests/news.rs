@@ -86,3 +86,45 @@ fn what_a_new_listing_of_the_api_does_not_name_is_forgotten() {
     state.on_outcome(&key, Outcome::Written(mirror));
     assert_eq!(state.next_job(at(9)), None);
 }
+
+#[test]
+fn a_mirror_is_of_the_volume_that_its_write_was_planned_for() {
+    let mut state = state([EngineObject::Volume(volume("x", at(1)))]);
+    let key = volume_key("x");
+    assert!(job(&mut state, &key).is_some());
+    hear(&mut state, removed(ObjectKind::Volume, "x"));
+    hear(
+        &mut state,
+        applied(EngineObject::Volume(volume("x", at(1)))),
+    );
+    let mirror = object(&key, status(&desired_volume("x", at(1))));
+    state.on_outcome(&key, Outcome::Written(mirror));
+    assert!(matches!(
+        job(&mut state, &key),
+        Some(Job::Discard { delete: true, .. })
+    ));
+}
+
+#[test]
+fn a_mirror_that_lost_all_its_marks_goes_with_its_object() {
+    let (mut state, key, mirror) = with_volume();
+    hear(&mut state, removed(ObjectKind::Volume, "x"));
+    assert!(job(&mut state, &key).is_some());
+    // We stripped it, somebody took the label off, and the deletion failed.
+    let mut bare = version(mirror, "6");
+    bare.finalizer = None;
+    bare.backend = None;
+    state.on_news(News::Object(bare));
+    state.on_outcome(&key, Outcome::Failed("conflict".to_owned()));
+    for timer in state.take_requests().timers {
+        state.on_timer(timer);
+    }
+    assert!(matches!(
+        job(&mut state, &key),
+        Some(Job::Discard {
+            finalizer: None,
+            delete: true,
+            ..
+        })
+    ));
+}
