@@ -11,11 +11,12 @@
 //! one alone, and `RDD_MIRROR_SEEDS=1000` so many new ones. A seed fixes what
 //! is done, not how the tasks interleave: a rare failure may need a few runs.
 
+mod api_user;
+mod engine_user;
 mod expected;
 mod misfortune;
 mod settle;
 mod truth;
-mod users;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;

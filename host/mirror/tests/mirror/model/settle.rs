@@ -9,9 +9,9 @@ use rdd_testkit::eventually;
 use serde_json::Value;
 
 use super::Run;
+use super::api_user::{HOLD, REFUSAL, script_name};
 use super::expected::{self, Key, Mirrors};
 use super::truth::Target;
-use super::users::{HOLD, REFUSAL, script_name};
 
 /// What is remembered of a mirror from one quiet moment to the next.
 pub(super) struct Seen {

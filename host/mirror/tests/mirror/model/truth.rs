@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rdd_core::{Object, Volume};
 use rdd_testkit::FakeEngine;
 
-use super::users::script_name;
+use super::api_user::script_name;
 
 /// What the deletion of one mirror stands for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
