@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
@@ -11,6 +12,10 @@ use http_body_util::{Either, Full};
 use serde_json::json;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tower::{BoxError, Service};
+
+/// How many milliseconds an answer is late at most: about as long as a few
+/// requests take.
+const LATEST: u64 = 20;
 
 /// How requests fail. Clones share one state.
 #[derive(Clone, Default)]
@@ -21,6 +26,8 @@ struct Script {
     rng: Option<fastrand::Rng>,
     /// How many requests about single objects fail, of a hundred.
     percent: u8,
+    /// Whether the answers to the others are late.
+    slow: bool,
     /// How many such requests there were.
     requests: usize,
     /// How many looks for mirrors that have to go.
@@ -39,6 +46,8 @@ enum Fate {
     Refused(StatusCode, &'static str),
     /// It is carried out, and the answer is lost.
     Lost,
+    /// It is carried out, and the answer comes late.
+    Late(Duration),
 }
 
 impl Faults {
@@ -54,9 +63,19 @@ impl Faults {
         script.rng = Some(fastrand::Rng::with_seed(seed));
     }
 
-    /// From now on, nothing fails.
+    /// From now on, answers about single objects come late, by as much as
+    /// `seed` decides.
+    pub(crate) fn slow_down(&self, seed: u64) {
+        let mut script = self.lock();
+        script.slow = true;
+        script.rng = Some(fastrand::Rng::with_seed(seed));
+    }
+
+    /// From now on, nothing fails and nothing is late.
     pub(crate) fn mend(&self) {
-        self.lock().percent = 0;
+        let mut script = self.lock();
+        script.percent = 0;
+        script.slow = false;
     }
 
     /// How many requests about single objects there were.
@@ -116,12 +135,15 @@ impl Faults {
             return Fate::Passes;
         }
         script.requests += 1;
-        let percent = script.percent;
+        let (percent, slow) = (script.percent, script.slow);
         let Some(rng) = script.rng.as_mut() else {
             return Fate::Passes;
         };
         if rng.u8(..100) >= percent {
-            return Fate::Passes;
+            return match slow {
+                true => Fate::Late(Duration::from_millis(rng.u64(..LATEST))),
+                false => Fate::Passes,
+            };
         }
         match rng.u8(..5) {
             0 => Fate::Refused(StatusCode::CONFLICT, "Conflict"),
@@ -151,8 +173,10 @@ impl Faults {
         let freezes = is_watch(&request) && path.contains(rdd_api::CONTAINERS_GROUP);
         let cut = self.lock().cut.clone();
         let response = server.call(request).await?;
-        if let Fate::Lost = fate {
-            return Err("the connection broke, as the test wants it".into());
+        match fate {
+            Fate::Lost => return Err("the connection broke, as the test wants it".into()),
+            Fate::Late(by) => tokio::time::sleep(by).await,
+            Fate::Passes | Fate::Refused(..) => {}
         }
         Ok(response.map(|inner| {
             Either::Left(Cut {

@@ -127,24 +127,24 @@ impl Run {
             self.truth.volume_made(name, at);
             return;
         };
-        let kinds = if self.may_lose_events { 2 } else { 3 };
-        let kind = self.rng.u8(..kinds);
+        // Nobody could tell it from the old one but by the events.
+        let same_second = !self.may_lose_events && self.truth.is_newborn(name);
+        let kind = self.rng.u8(..4);
         engine.remove_volume(name);
         self.truth.volumes.remove(name);
         match kind {
             0 => self.note(format!("volume rm {name}")),
-            1 => {
-                self.note(format!("volume rm {name}, volume create {name}"));
-                let at = engine.create_volume(name);
-                self.truth.volume_made(name, at);
-            }
-            // Nobody can tell it from the old one but by the events.
-            _ => {
+            1 | 2 if same_second => {
                 self.note(format!(
                     "volume rm {name}, create {name} in the same second"
                 ));
                 engine.create_volume_at(name, made_at);
-                self.truth.volume_made(name, made_at);
+                self.truth.volume_made_again(name, made_at);
+            }
+            _ => {
+                self.note(format!("volume rm {name}, volume create {name}"));
+                let at = engine.create_volume(name);
+                self.truth.volume_made(name, at);
             }
         }
     }

@@ -31,8 +31,13 @@ impl Run {
                 self.engine.reinit();
             }
             3 => {
-                self.note("the API fails");
-                self.world.faults.fail(30, self.rng.u64(..));
+                if self.rng.bool() {
+                    self.note("the API fails");
+                    self.world.faults.fail(30, self.rng.u64(..));
+                } else {
+                    self.note("the API is slow");
+                    self.world.faults.slow_down(self.rng.u64(..));
+                }
             }
             4 => {
                 self.note("the API forgets its watches");

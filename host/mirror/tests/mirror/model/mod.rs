@@ -31,7 +31,7 @@ use crate::world::{World, timing};
 use expected::Key;
 use misfortune::Broken;
 use settle::Seen;
-use truth::Truth;
+use truth::{SECOND, Truth};
 
 /// Runs that showed a defect of an earlier version, and some more.
 const FIXED_SEEDS: std::ops::Range<u64> = 0..12;
@@ -79,7 +79,7 @@ impl Run {
                 write_retry_max: Duration::from_millis(200),
                 removal_retry_min: Duration::from_millis(20),
                 removal_retry_max: Duration::from_millis(200),
-                volume_youth: Duration::from_millis(200),
+                volume_youth: 4 * SECOND,
                 ..timing()
             };
         })

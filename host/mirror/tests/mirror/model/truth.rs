@@ -1,12 +1,17 @@
 //! What the engine must hold, and what may go from it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use rdd_core::{Object, Volume};
 use rdd_testkit::FakeEngine;
 
 use super::api_user::script_name;
+
+/// A second of the engine. Its clock runs by operations, so this is a matter of
+/// taste: a fraction of a volume's youth in these runs, as it is in life.
+pub(super) const SECOND: Duration = Duration::from_millis(250);
 
 /// What the deletion of one mirror stands for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,6 +33,8 @@ pub(super) struct Truth {
     pub(super) volumes: BTreeMap<String, u64>,
     /// Every creation time that each volume has ever shown.
     stamps: BTreeMap<String, Vec<(u64, Timestamp)>>,
+    /// When the second began in which each volume was made.
+    born: BTreeMap<String, Instant>,
     /// What users deleted: it may go at any time, and must go in the end.
     pub(super) doomed: BTreeSet<Target>,
     /// What the engine refuses to remove, by what it calls it.
@@ -46,9 +53,23 @@ impl Truth {
 
     /// A new volume of this name.
     pub(super) fn volume_made(&mut self, name: &str, at: Timestamp) {
+        self.born.insert(name.to_owned(), Instant::now());
+        self.volume_made_again(name, at);
+    }
+
+    /// A new volume of this name, made in the same second as the one before.
+    pub(super) fn volume_made_again(&mut self, name: &str, at: Timestamp) {
         let serial = self.next_serial();
         self.volumes.insert(name.to_owned(), serial);
         self.volume_stamped(name, at);
+    }
+
+    /// Whether the second in which this volume was made is not over, so that
+    /// another could be made in it.
+    pub(super) fn is_newborn(&self, name: &str) -> bool {
+        self.born
+            .get(name)
+            .is_some_and(|born| born.elapsed() < SECOND)
     }
 
     /// The volume shows another creation time.
