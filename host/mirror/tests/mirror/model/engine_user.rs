@@ -7,8 +7,8 @@ use super::expected;
 use super::truth::Target;
 
 /// Few names, so that they come back.
-const VOLUMES: [&str; 3] = ["x", "y", "z"];
-const TAGS: [&str; 4] = ["a:1", "a:2", "b:1", "b:2"];
+const VOLUMES: [&str; 2] = ["x", "y"];
+const TAGS: [&str; 3] = ["a:1", "a:2", "b:1"];
 
 impl Run {
     /// One step of the engine's own user.
@@ -20,8 +20,8 @@ impl Run {
         let name = VOLUMES[self.rng.usize(..VOLUMES.len())];
         let tag = TAGS[self.rng.usize(..TAGS.len())];
         let serial = self.truth.next_serial();
-        match (self.rng.u8(..13), container, image) {
-            (0, ..) => {
+        match (self.rng.u8(..17), container, image) {
+            (0 | 13, ..) => {
                 let id = engine.create_container(&format!("c{serial}"));
                 self.note(format!("create {id:.8}"));
                 self.truth.containers.insert(id);
@@ -43,7 +43,7 @@ impl Run {
                 engine.remove_container(&id);
                 self.truth.containers.remove(&id);
             }
-            (5, ..) => {
+            (5 | 14 | 15 | 16, ..) => {
                 let id = engine.add_image(&[]);
                 self.note(format!("build {id:.16}"));
                 self.truth.images.insert(id, Default::default());
