@@ -20,7 +20,7 @@ impl Run {
         let name = VOLUMES[self.rng.usize(..VOLUMES.len())];
         let tag = TAGS[self.rng.usize(..TAGS.len())];
         let serial = self.truth.next_serial();
-        match (self.rng.u8(..17), container, image) {
+        match (self.rng.u8(..20), container, image) {
             (0 | 13, ..) => {
                 let id = engine.create_container(&format!("c{serial}"));
                 self.note(format!("create {id:.8}"));
@@ -84,7 +84,7 @@ impl Run {
                 engine.remove_image(&id);
                 self.truth.images.remove(&id);
             }
-            (10 | 11, ..) => self.volume_user(name),
+            (10 | 11 | 17..20, ..) => self.volume_user(name),
             (12, ..) if self.truth.volumes.contains_key(name) => {
                 self.note(format!("write to volume {name}"));
                 let at = engine.write_to_volume(name);

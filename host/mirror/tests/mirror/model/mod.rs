@@ -67,7 +67,7 @@ impl Run {
     async fn new(seed: u64) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed);
         let engine = FakeEngine::default();
-        let resyncs = rng.bool();
+        let resyncs = rng.u8(..3) == 0;
         let world = World::with(&engine, |world| {
             world.timing = Timing {
                 resync_interval: if resyncs {
@@ -102,7 +102,7 @@ impl Run {
     }
 
     async fn burst(&mut self) {
-        self.may_lose_events = self.resyncs || self.rng.bool();
+        self.may_lose_events = self.resyncs || self.rng.u8(..3) == 0;
         if self.rng.bool() {
             self.relent();
         }
