@@ -9,6 +9,7 @@ use kube::Resource;
 use rdd_api::{ACTION_ANNOTATION, BACKEND_LABEL, MIRROR_FINALIZER};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use crate::desired::Status;
 use crate::entry::{Object, Version};
@@ -136,11 +137,12 @@ impl<K: Mirrored> Watched<K> {
     }
 }
 
-/// What is read of an answer to a write: the server's word on everything that
-/// the write did not say itself.
+/// What is read of an answer to a write.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Answer {
     metadata: AnswerMeta,
+    #[serde(default)]
+    status: Value,
 }
 
 #[derive(Debug, Deserialize)]
@@ -166,9 +168,27 @@ struct Known {
     action: Option<String>,
 }
 
+/// What is read of an answer to a delete: the object as it was or, held by
+/// finalizers, still is; or only that it went well.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Deleted {
+    Object(Box<Answer>),
+    Status(IgnoredAny),
+}
+
 impl Answer {
     pub(crate) fn version(&self) -> Version {
         Version(self.metadata.resource_version.as_str().into())
+    }
+
+    pub(crate) fn uid(&self) -> &str {
+        &self.metadata.uid
+    }
+
+    /// Whether the status is this one, and nothing besides.
+    pub(crate) fn has_status(&self, status: &Value) -> bool {
+        self.status == *status
     }
 
     /// Whether finalizers of somebody else hold the object.
@@ -180,8 +200,14 @@ impl Answer {
         self.metadata.deletion_timestamp.is_some()
     }
 
-    /// The object with this status.
-    pub(crate) fn into_object(self, key: &Key, status: Option<Status>) -> Object {
+    /// The object as it was answered.
+    pub(crate) fn into_object<K: Mirrored>(mut self, key: &Key) -> Object {
+        let status = serde_json::from_value(self.status.take()).ok();
+        self.with_status(key, status.and_then(K::status))
+    }
+
+    /// The object with the status that was written.
+    pub(crate) fn with_status(self, key: &Key, status: Option<Status>) -> Object {
         let meta = self.metadata;
         Object {
             key: key.clone(),
@@ -249,6 +275,7 @@ mod tests {
                 "labels": {BACKEND_LABEL: "moby"},
                 "annotations": {ACTION_ANNOTATION: "stop"},
             },
+            "status": {"name": "web"},
         }))
         .expect("it reads");
         let key = Key {
@@ -256,8 +283,9 @@ mod tests {
             namespace: "ns".into(),
             name: "abc".into(),
         };
-        let object = answer.into_object(&key, None);
+        let object = answer.into_object::<rdd_api::Container>(&key);
         assert_eq!(object.backend.as_deref(), Some("moby"));
         assert_eq!(object.action.as_deref(), Some("stop"));
+        assert!(matches!(object.status, Some(Status::Container(status)) if status.name == "web"));
     }
 }

@@ -59,6 +59,15 @@ pub(crate) struct Own<'a> {
 }
 
 impl Desired {
+    /// When a volume was made, which stands in for the ID that it has not. The
+    /// other kinds are named by IDs that are never used again.
+    pub(crate) fn created_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Volume(volume) => volume.created_at,
+            Self::Container(_) | Self::Image { .. } | Self::Namespace => None,
+        }
+    }
+
     /// The status that the mirror should have. `was` is the one that it has:
     /// it lends the times of conditions whose status did not change, and the
     /// last action.
@@ -253,3 +262,6 @@ pub(crate) fn time(at: Option<Timestamp>) -> Option<Time> {
     }
     Timestamp::from_second(seconds).ok().map(Time)
 }
+
+#[cfg(test)]
+mod tests;

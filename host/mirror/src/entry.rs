@@ -24,6 +24,14 @@ pub(crate) struct Object {
     pub(crate) status: Option<Status>,
 }
 
+impl Object {
+    /// Whether it is a mirror: by its label or, when somebody has taken that
+    /// off, by the finalizer that nobody else puts on.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.backend.is_some() || self.finalizer.is_some()
+    }
+}
+
 /// A resource version. Kubernetes promises (since 1.35) that those of one
 /// resource compare as numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,6 +53,9 @@ pub(crate) struct Observed {
     pub(crate) incarnation: u64,
     /// During which listing of the API it was last seen or written.
     pub(crate) epoch: u64,
+    /// Whether it was ours when it was seen: our own discarding takes off the
+    /// finalizer, and a user the label, before it is deleted.
+    pub(crate) ours: bool,
 }
 
 /// How far an action has come.
@@ -58,13 +69,31 @@ pub(crate) enum ActionStage {
     Done(Box<str>),
 }
 
+impl ActionStage {
+    pub(crate) fn is_running(&self, value: &str) -> bool {
+        matches!(self, Self::Running(running) if **running == *value)
+    }
+}
+
+/// When a removal was asked of the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Call {
+    /// [`Entry::incarnation`] then.
+    pub(crate) incarnation: u64,
+    /// How often something in use may have come free until then.
+    pub(crate) freed: u64,
+}
+
 /// How far the removal of the engine's object has come, which somebody asked
 /// for by deleting the mirror of this uid.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum RemovalStage {
     #[default]
     Idle,
-    Running(Arc<str>),
+    Running {
+        uid: Arc<str>,
+        call: Call,
+    },
     /// The engine has it no more: the mirror may go.
     Done(Arc<str>),
     Refused {
@@ -81,7 +110,7 @@ pub(crate) enum NextAttempt {
     /// When its timer says so.
     Waiting,
     Due,
-    Running,
+    Running(Call),
 }
 
 impl RemovalStage {
@@ -100,10 +129,19 @@ impl RemovalStage {
     pub(crate) fn may_begin(&self, of: &str) -> bool {
         match self {
             Self::Idle => true,
-            Self::Running(uid) | Self::Done(uid) => **uid != *of,
+            Self::Running { uid, .. } | Self::Done(uid) => **uid != *of,
             Self::Refused { uid, next, .. } => **uid != *of || *next == NextAttempt::Due,
         }
     }
+}
+
+/// What a job was planned upon.
+#[derive(Clone, Debug)]
+pub(crate) struct Flight {
+    /// [`Entry::incarnation`] then.
+    pub(crate) incarnation: u64,
+    /// The version that the mirror had then; `None` when there was none.
+    pub(crate) version: Option<Version>,
 }
 
 /// Everything about one key.
@@ -122,15 +160,19 @@ pub(crate) struct Entry {
     pub(crate) ended: Option<(Arc<str>, u64)>,
     /// The newest version that was seen; older news is dropped.
     pub(crate) floor: u64,
-    /// We had the engine remove the object and its own word for that is still
-    /// to come: until then its older words must not bring the mirror back.
-    pub(crate) removed: bool,
+    /// We had the engine remove the object, during its listing of this number,
+    /// and its own word for that is still to come: until then its older words
+    /// must not bring the mirror back.
+    pub(crate) removed: Option<u64>,
+    /// A volume that was heard of a moment ago, until the reminder of this
+    /// number: its creation time does not prove yet that it is not another.
+    pub(crate) young: Option<u64>,
     /// An action that ended since this process began.
     pub(crate) last_action: Option<LastAction>,
     pub(crate) action: ActionStage,
     pub(crate) removal: RemovalStage,
-    /// A job is in flight, planned at this incarnation.
-    pub(crate) job: Option<u64>,
+    /// A job is in flight.
+    pub(crate) job: Option<Flight>,
     /// Failed jobs in a row.
     pub(crate) failures: u32,
     /// The next job has to wait for its timer.
@@ -140,7 +182,48 @@ pub(crate) struct Entry {
 impl Entry {
     /// What the engine has, as far as the mirror is concerned.
     pub(crate) fn wanted(&self) -> Option<&Desired> {
-        self.desired.as_ref().filter(|_| !self.removed)
+        self.desired.as_ref().filter(|_| self.removed.is_none())
+    }
+
+    pub(crate) fn is_young(&self) -> bool {
+        self.young.is_some()
+    }
+
+    /// The engine's object of this name is no more: a later one is another.
+    pub(crate) fn succeed(&mut self) {
+        self.incarnation += 1;
+        self.removed = None;
+        self.young = None;
+        self.last_action = None;
+        self.action = ActionStage::Idle;
+    }
+
+    /// Nothing that the engine said holds any more.
+    pub(crate) fn forget_engine(&mut self) {
+        self.desired = None;
+        self.removed = None;
+        self.young = None;
+        self.action = ActionStage::Idle;
+        self.removal = RemovalStage::Idle;
+        self.last_action = None;
+        self.failures = 0;
+        self.backing_off = false;
+    }
+
+    /// The version that the mirror has, as far as is known.
+    pub(crate) fn version(&self) -> Option<&Version> {
+        self.observed
+            .as_ref()
+            .map(|observed| &observed.object.version)
+    }
+
+    /// Whether news of a later version was seen already.
+    pub(crate) fn is_overtaken(&self, version: &Version) -> bool {
+        version.number().is_some_and(|number| number < self.floor)
+    }
+
+    pub(crate) fn raise_floor(&mut self, version: &Version) {
+        self.floor = self.floor.max(version.number().unwrap_or(0));
     }
 
     /// Whether nothing is left to remember.

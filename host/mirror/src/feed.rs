@@ -7,7 +7,7 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use futures::StreamExt;
 use rdd_core::{ContainerEngine, EngineError, ErrorCode, WatchEvent};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::options::Timing;
@@ -26,10 +26,11 @@ pub(crate) enum Feed {
     Lost(EngineError),
 }
 
-/// Runs until the receiver is dropped.
+/// Runs until the receiver is dropped. `renew` asks for a new listing.
 pub(crate) async fn run(
     engine: Arc<dyn ContainerEngine>,
     timing: Timing,
+    renew: Arc<Notify>,
     sender: mpsc::Sender<Feed>,
 ) {
     let retries = ExponentialBuilder::new()
@@ -48,6 +49,7 @@ pub(crate) async fn run(
                     let event = tokio::select! {
                         event = events.next() => event,
                         () = sleep_until(renew_at) => break None,
+                        () = renew.notified() => break None,
                         () = sender.closed() => return,
                     };
                     match event {
@@ -102,3 +104,6 @@ pub(crate) fn channel() -> (mpsc::Sender<Feed>, mpsc::Receiver<Feed>) {
 fn jittered(interval: Duration) -> Duration {
     interval.mul_f32(0.9 + 0.2 * fastrand::f32())
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,12 +6,12 @@ use kube::Client;
 use kube::api::{DeleteParams, GetParams, Patch, PatchParams, Preconditions};
 use kube::core::Request;
 use rdd_api::{ACTION_ANNOTATION, BACKEND_LABEL, FIELD_MANAGER, MIRROR_FINALIZER};
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::api::{Answer, Mirrored, Watched};
+use crate::api::{Answer, Deleted, Mirrored, Watched};
 use crate::desired::Status;
-use crate::entry::Object;
+use crate::entry::{Object, Version};
 use crate::install;
 use crate::key::{Key, Kind};
 use crate::plan::Job;
@@ -47,35 +47,34 @@ impl From<kube::Error> for RequestError {
     }
 }
 
-/// Carries `job` out. `was` is the status that the mirror had when the job was
-/// planned.
-pub(crate) async fn perform(client: &Client, key: &Key, job: Job, was: Option<Status>) -> Outcome {
+/// Carries `job` out.
+pub(crate) async fn perform(client: &Client, key: &Key, job: Job) -> Outcome {
     match key.kind {
-        Kind::Container => run::<rdd_api::Container>(client, key, job, was).await,
-        Kind::Image => run::<rdd_api::Image>(client, key, job, was).await,
-        Kind::Volume => run::<rdd_api::Volume>(client, key, job, was).await,
-        Kind::Namespace => run::<rdd_api::ContainerNamespace>(client, key, job, was).await,
+        Kind::Container => run::<rdd_api::Container>(client, key, job).await,
+        Kind::Image => run::<rdd_api::Image>(client, key, job).await,
+        Kind::Volume => run::<rdd_api::Volume>(client, key, job).await,
+        Kind::Namespace => run::<rdd_api::ContainerNamespace>(client, key, job).await,
     }
 }
 
-async fn run<K: Mirrored>(client: &Client, key: &Key, job: Job, was: Option<Status>) -> Outcome {
+async fn run<K: Mirrored>(client: &Client, key: &Key, job: Job) -> Outcome {
     let target = Target::<K>::new(client, key);
     let result = match job {
         Job::Write {
             backend,
             metadata,
             status,
+            over,
         } => {
-            target
-                .write(&backend, metadata, status.map(|status| *status), was)
-                .await
+            let status = status.map(|status| *status);
+            target.write(&backend, metadata, status, over).await
         }
         Job::Discard {
             uid,
             finalizer,
             delete,
         } => target.discard(&uid, finalizer, delete).await,
-        Job::DropAction { uid, value } => target.drop_action(&uid, &value, was).await,
+        Job::DropAction { uid, value } => target.drop_action(&uid, &value).await,
     };
     match result {
         Ok(outcome) => outcome,
@@ -132,29 +131,28 @@ impl<'a, K: Mirrored> Target<'a, K> {
         backend: &str,
         metadata: bool,
         status: Option<Status>,
-        was: Option<Status>,
+        over: Option<Version>,
     ) -> Result<Outcome, RequestError> {
-        let mut answer = None;
+        let mut object = None;
         if metadata {
             let body = self.metadata(backend);
-            answer = Some(match self.apply(&body).await {
+            let answer = match self.apply(&body).await {
                 // Nothing but the namespace can be missing for an apply.
                 Err(RequestError::NotFound(_)) => {
                     install::ensure_namespace(self.client, &self.key.namespace).await?;
                     self.apply(&body).await?
                 }
                 other => other?,
-            });
+            };
+            object = Some(answer.into_object::<K>(self.key));
         }
-        let mut known = was;
         if let Some(status) = status {
-            answer = Some(self.apply_status(&status).await?);
-            known = Some(status);
+            let answer = self.apply_status(&status, over).await?;
+            object = Some(answer.with_status(self.key, Some(status)));
         }
-        match answer {
-            Some(answer) => Ok(Outcome::Written(answer.into_object(self.key, known))),
-            None => Err(RequestError::Other("nothing to write".to_owned())),
-        }
+        object
+            .map(Outcome::Written)
+            .ok_or_else(|| RequestError::Other("nothing to write".to_owned()))
     }
 
     fn metadata(&self, backend: &str) -> Value {
@@ -182,18 +180,43 @@ impl<'a, K: Mirrored> Target<'a, K> {
         .await
     }
 
-    async fn apply_status(&self, status: &Status) -> Result<Answer, RequestError> {
+    async fn apply_status(
+        &self,
+        status: &Status,
+        over: Option<Version>,
+    ) -> Result<Answer, RequestError> {
         let params = PatchParams::apply(FIELD_MANAGER).force();
-        let body = json!({
+        let status =
+            serde_json::to_value(status).map_err(|error| RequestError::Other(error.to_string()))?;
+        let mut body = json!({
             "apiVersion": K::api_version(&()),
             "kind": K::kind(&()),
             "metadata": {"name": &*self.key.name, "namespace": &*self.key.namespace},
             "status": status,
         });
+        if let Some(version) = over {
+            body["metadata"]["resourceVersion"] = json!(version.0);
+        }
         let patch = Patch::Apply(&body);
+        let answer: Answer = self
+            .send(
+                self.requests
+                    .patch_subresource("status", &self.key.name, &params, &patch),
+            )
+            .await?;
+        if answer.has_status(&status) {
+            return Ok(answer);
+        }
+        // An apply leaves alone what somebody else has added; but all of the
+        // status is ours to say.
+        let patch = json_patch(json!([
+            {"op": "test", "path": "/metadata/uid", "value": answer.uid()},
+            {"op": "test", "path": "/metadata/resourceVersion", "value": answer.version().0},
+            {"op": "replace", "path": "/status", "value": status},
+        ]))?;
         self.send(
             self.requests
-                .patch_subresource("status", &self.key.name, &params, &patch),
+                .patch_subresource("status", &self.key.name, &as_manager(), &patch),
         )
         .await
     }
@@ -216,11 +239,7 @@ impl<'a, K: Mirrored> Target<'a, K> {
                 ]))
                 .await?;
             if answer.is_held() {
-                // Somebody else's finalizer holds it; ours is off.
-                return Ok(match self.get().await? {
-                    Some(object) => Outcome::Written(object),
-                    None => discarded(uid, answer.version()),
-                });
+                return self.held(uid, &answer).await;
             }
             if answer.is_terminating() {
                 return Ok(discarded(uid, answer.version()));
@@ -235,19 +254,25 @@ impl<'a, K: Mirrored> Target<'a, K> {
                 }),
                 ..DeleteParams::default()
             };
-            self.send::<IgnoredAny>(self.requests.delete(&self.key.name, &params))
-                .await?;
+            let request = self.requests.delete(&self.key.name, &params);
+            if let Deleted::Object(answer) = self.send(request).await?
+                && answer.is_held()
+            {
+                return self.held(uid, &answer).await;
+            }
         }
-        // Whatever somebody else's finalizers hold is not ours any more.
         Ok(discarded(uid, version.unwrap_or_default()))
     }
 
-    async fn drop_action(
-        &self,
-        uid: &str,
-        value: &str,
-        was: Option<Status>,
-    ) -> Result<Outcome, RequestError> {
+    /// Somebody else's finalizer holds it; ours is off.
+    async fn held(&self, uid: &str, answer: &Answer) -> Result<Outcome, RequestError> {
+        Ok(match self.get().await? {
+            Some(object) => Outcome::Written(object),
+            None => discarded(uid, answer.version()),
+        })
+    }
+
+    async fn drop_action(&self, uid: &str, value: &str) -> Result<Outcome, RequestError> {
         // A JSON pointer writes `/` as `~1`.
         let name = ACTION_ANNOTATION.replace('/', "~1");
         let path = format!("/metadata/annotations/{name}");
@@ -258,27 +283,35 @@ impl<'a, K: Mirrored> Target<'a, K> {
                 {"op": "remove", "path": path},
             ]))
             .await?;
-        Ok(Outcome::Written(answer.into_object(self.key, was)))
+        Ok(Outcome::Written(answer.into_object::<K>(self.key)))
     }
 
     async fn patch(&self, operations: Value) -> Result<Answer, RequestError> {
-        let patch: json_patch::Patch = serde_json::from_value(operations)
-            .map_err(|error| RequestError::Other(error.to_string()))?;
-        let params = PatchParams {
-            field_manager: Some(FIELD_MANAGER.to_owned()),
-            ..PatchParams::default()
-        };
-        self.send(
-            self.requests
-                .patch(&self.key.name, &params, &Patch::<()>::Json(patch)),
-        )
-        .await
+        let patch = json_patch(operations)?;
+        self.send(self.requests.patch(&self.key.name, &as_manager(), &patch))
+            .await
     }
 }
 
-fn discarded(uid: &str, version: crate::entry::Version) -> Outcome {
+fn json_patch(operations: Value) -> Result<Patch<()>, RequestError> {
+    serde_json::from_value(operations)
+        .map(Patch::Json)
+        .map_err(|error| RequestError::Other(error.to_string()))
+}
+
+fn as_manager() -> PatchParams {
+    PatchParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PatchParams::default()
+    }
+}
+
+fn discarded(uid: &str, version: Version) -> Outcome {
     Outcome::Discarded {
         uid: uid.into(),
         version,
     }
 }
+
+#[cfg(test)]
+mod tests;

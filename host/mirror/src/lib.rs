@@ -5,7 +5,7 @@
 //! alone writes [`ServingSnapshot`](rdd_core::ServingSnapshot). Invariants: a
 //! removal reaches the engine only for a mirror that somebody deleted and that
 //! stands for what the engine has now; a sync that changes nothing writes
-//! nothing; what does not carry our label is left alone.
+//! nothing; what carries neither our label nor our finalizer is left alone.
 
 mod api;
 mod app;
@@ -14,6 +14,8 @@ mod controller;
 mod desired;
 mod entry;
 mod feed;
+#[cfg(test)]
+mod fixtures;
 mod install;
 mod jobs;
 mod key;

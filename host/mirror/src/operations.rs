@@ -18,15 +18,25 @@ pub(crate) async fn act(
     clock: &Clock,
 ) -> LastAction {
     let result = perform(engine, container, name).await;
+    outcome(name, result, observed_at, clock())
+}
+
+/// How an action went, as the status says it.
+pub(crate) fn outcome(
+    action: ActionName,
+    result: Result<(), String>,
+    observed_at: Timestamp,
+    completed_at: Timestamp,
+) -> LastAction {
     LastAction {
-        action: name,
+        action,
         state: match result {
             Ok(()) => ActionState::Succeeded,
             Err(_) => ActionState::Failed,
         },
         error: result.err().unwrap_or_default(),
         observed_at: whole(observed_at),
-        completed_at: whole(clock()),
+        completed_at: whole(completed_at),
     }
 }
 
@@ -86,3 +96,6 @@ fn whole(at: Timestamp) -> Time {
 
 /// Calls that may run at once, of one sort.
 pub(crate) type Slots = Arc<tokio::sync::Semaphore>;
+
+#[cfg(test)]
+mod tests;

@@ -91,8 +91,13 @@ pub struct Timing {
     pub removal_retry_min: Duration,
     /// Longest wait after refusals.
     pub removal_retry_max: Duration,
-    /// How long the engine's own word on what we had it remove may take.
+    /// How long the engine's own word on what we had it remove may take,
+    /// before its events count as lost.
     pub removal_echo: Duration,
+    /// How long a volume has to be known before it may be removed: longer than
+    /// the second that its creation time names, with time for events that
+    /// tell of another one made in that second.
+    pub volume_youth: Duration,
     /// How often a sweep looks again whether anything is left.
     pub sweep_check: Duration,
     /// Writes in flight at once: enough to fill the group commits of an
@@ -115,6 +120,7 @@ impl Default for Timing {
             removal_retry_min: Duration::from_secs(1),
             removal_retry_max: Duration::from_secs(300),
             removal_echo: Duration::from_secs(5),
+            volume_youth: Duration::from_secs(2),
             sweep_check: Duration::from_secs(1),
             concurrent_writes: 48,
             concurrent_actions: 256,

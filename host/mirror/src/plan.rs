@@ -4,16 +4,25 @@
 //!
 //! The engine is asked to remove something in one place only: [`removal`],
 //! reached when a mirror is terminating, carries our finalizer, is not stale
-//! and its object is not known to be gone. The races, one by one:
+//! and its object is known to exist. The races, one by one:
 //!
 //! * *Removed and re-created in the engine* (`docker volume rm x; docker
 //!   volume create x`). The engine's word that x is gone moves the entry's
 //!   incarnation, so the old mirror is stale from then on, whoever deletes it:
-//!   it is discarded, and the new x gets a mirror of its own. When that word
-//!   was lost with the connection, the next listing shows another creation
-//!   time, which counts as the word. When neither was heard yet, the call
-//!   carries the exact creation time of the volume that is meant, and the
-//!   backend refuses to remove another one.
+//!   it is discarded, and the new x gets a mirror of its own. When that was
+//!   not heard yet, the call carries the exact creation time of the volume
+//!   that is meant, and the backend refuses to remove another one. The time
+//!   may be told to the second, so a volume that was heard of a moment ago is
+//!   not removed before that second and its events are over.
+//! * *The same while the engine was not heard.* The next listing shows another
+//!   creation time, which may also mean that the volume was written to (see
+//!   `view`). A live mirror follows the time, and its deletion from then on is
+//!   about what it shows. The write is bound to the version that was live, so
+//!   that a mirror which somebody deleted meanwhile keeps the time that they
+//!   saw. Such a mirror is discarded: if it was the same volume, its mirror
+//!   comes back and has to be deleted again. A volume that was replaced within
+//!   the second of its making, while nobody listened, cannot be told from the
+//!   old one by anybody.
 //! * *The daemon ends between stripping and deleting.* The finalizer goes
 //!   first. A mirror without it can be deleted by anybody without a call, and
 //!   a new process finds it and either takes it over or prunes it. Never is a
@@ -31,7 +40,8 @@
 //!   tag carries the image's id besides.
 //! * *We removed the object and the engine's earlier words arrive late* (the
 //!   `die` of a forced removal). The entry is marked removed until the engine
-//!   says so itself, so that the mirror is not written again.
+//!   says so itself, so that the mirror is not written again. If it does not
+//!   say so in time, its events are not to be trusted, and a new listing tells.
 
 use std::sync::Arc;
 
@@ -40,7 +50,7 @@ use rdd_api::ActionName;
 use rdd_core::{Container, Removal};
 
 use crate::desired::{Desired, Own, Status, time};
-use crate::entry::{ActionStage, Entry, Object};
+use crate::entry::{ActionStage, Entry, Object, Observed, Version};
 use crate::key::{Key, Kind};
 
 /// What holds for all mirrors.
@@ -64,6 +74,8 @@ pub(crate) enum Job {
         backend: Box<str>,
         metadata: bool,
         status: Option<Box<Status>>,
+        /// The version that the status may be written over; any when `None`.
+        over: Option<Version>,
     },
     /// Strip our finalizer, then delete. The engine is not asked.
     Discard {
@@ -98,10 +110,14 @@ pub(crate) struct Plan {
 
 /// Whether a mirror must go although nobody asked for it: it belongs to a
 /// backend or a namespace that is not chosen.
-pub(crate) fn is_stray(object: &Object, context: Context<'_>) -> bool {
-    object.backend.as_deref().is_some_and(|label| {
-        context.backend != Some(label) || *object.key.namespace != *context.namespace
-    })
+pub(crate) fn is_stray(observed: &Observed, context: Context<'_>) -> bool {
+    let object = &observed.object;
+    let other_backend = match (&object.backend, context.backend) {
+        (Some(label), Some(chosen)) => **label != *chosen,
+        (_, None) => true,
+        (None, Some(_)) => false,
+    };
+    observed.ours && (other_backend || *object.key.namespace != *context.namespace)
 }
 
 /// Decides.
@@ -112,34 +128,34 @@ pub(crate) fn plan(key: &Key, entry: &Entry, context: Context<'_>, now: Timestam
                 backend: backend.into(),
                 metadata: true,
                 status: desired.status(None, Own::default(), now).map(Box::new),
+                over: None,
             }),
             _ => Plan::default(),
         };
     };
     let object = &observed.object;
-    if is_stray(object, context) {
+    if is_stray(observed, context) {
         return discard(object);
     }
     let Some(backend) = context.backend else {
         return Plan::default();
     };
-    let ours = object.backend.is_some();
-    let gone = entry.wanted().is_none() && (context.complete || entry.removed);
-    let stale = observed.incarnation != entry.incarnation
-        || entry
-            .desired
-            .as_ref()
-            .is_some_and(|desired| is_another(desired, object));
+    let ours = observed.ours;
+    let gone = entry.wanted().is_none() && (context.complete || entry.removed.is_some());
+    let stale = observed.incarnation != entry.incarnation;
     if object.terminating {
-        return if object.finalizer.is_none() {
-            Plan::default()
-        } else if stale || gone || key.kind == Kind::Namespace || entry.removal.is_done(&object.uid)
-        {
-            discard(object)
-        } else if !ours && entry.wanted().is_none() {
-            Plan::default()
-        } else {
-            terminating(backend, entry, object, context, now)
+        if object.finalizer.is_none() {
+            // Somebody else's finalizer holds it.
+            return Plan::default();
+        }
+        if stale || gone || key.kind == Kind::Namespace || entry.removal.is_done(&object.uid) {
+            return discard(object);
+        }
+        return match entry.wanted() {
+            Some(desired) if may_be_another(desired, object) => discard(object),
+            Some(desired) => terminating(backend, entry, object, desired, context, now),
+            // The first listing will tell.
+            None => Plan::default(),
         };
     }
     match entry.wanted() {
@@ -150,21 +166,19 @@ pub(crate) fn plan(key: &Key, entry: &Entry, context: Context<'_>, now: Timestam
     }
 }
 
-/// Whether the engine's object is another one than the mirror shows.
-fn is_another(desired: &Desired, object: &Object) -> bool {
-    let (Desired::Volume(volume), Some(Status::Volume(status))) = (desired, &object.status) else {
-        // Containers and images are named by IDs that are never used again.
+/// Whether the engine's object is perhaps not the one that the mirror shows.
+fn may_be_another(desired: &Desired, object: &Object) -> bool {
+    let Some(Status::Volume(status)) = &object.status else {
         return false;
     };
     matches!(
-        (time(volume.created_at), &status.created_at),
+        (time(desired.created_at()), &status.created_at),
         (Some(is), Some(was)) if is != *was
     )
 }
 
 fn discard(object: &Object) -> Plan {
     if object.terminating && object.finalizer.is_none() {
-        // Somebody else's finalizer holds it.
         return Plan::default();
     }
     Plan::job(Job::Discard {
@@ -179,6 +193,7 @@ fn terminating(
     backend: &str,
     entry: &Entry,
     object: &Object,
+    desired: &Desired,
     context: Context<'_>,
     now: Timestamp,
 ) -> Plan {
@@ -187,58 +202,50 @@ fn terminating(
         deleting: true,
         refusal: entry.removal.refusal(&object.uid),
     };
-    let status = entry
-        .wanted()
-        .and_then(|desired| desired.status(object.status.as_ref(), own, now))
+    let status = desired
+        .status(object.status.as_ref(), own, now)
         .filter(|status| object.status.as_ref() != Some(status));
-    let operation = (context.callable && entry.removal.may_begin(&object.uid))
-        .then(|| removal(entry.wanted(), object))
-        .flatten()
-        .map(|target| Operation::Remove {
-            uid: Arc::clone(&object.uid),
-            target,
-        });
+    let may_begin = context.callable && !entry.is_young() && entry.removal.may_begin(&object.uid);
+    let target = if may_begin {
+        removal(desired, &object.key)
+    } else {
+        None
+    };
     Plan {
         job: status.map(|status| Job::Write {
             backend: backend.into(),
             metadata: false,
             status: Some(Box::new(status)),
+            over: None,
         }),
-        operation,
+        operation: target.map(|target| Operation::Remove {
+            uid: Arc::clone(&object.uid),
+            target,
+        }),
     }
 }
 
 /// What to remove, with what proves that it is still what the mirror shows.
-fn removal(desired: Option<&Desired>, object: &Object) -> Option<Removal> {
-    match (desired, &object.status) {
-        (Some(Desired::Container(_)), _) | (None, Some(Status::Container(_))) => {
-            Some(Removal::Container {
-                id: object.key.name.to_string(),
-            })
-        }
-        (Some(Desired::Image { image, tag }), _) => Some(image_removal(&image.id, tag.as_deref())),
-        (None, Some(Status::Image(status))) => {
-            Some(image_removal(&status.id, status.repo_tag.as_deref()))
-        }
-        (Some(Desired::Volume(volume)), _) => Some(Removal::Volume {
+fn removal(desired: &Desired, key: &Key) -> Option<Removal> {
+    Some(match desired {
+        Desired::Container(_) => Removal::Container {
+            id: key.name.to_string(),
+        },
+        Desired::Image { image, tag } => match tag {
+            Some(tag) => Removal::ImageTag {
+                tag: tag.to_string(),
+                image_id: image.id.clone(),
+            },
+            None => Removal::Image {
+                id: image.id.clone(),
+            },
+        },
+        Desired::Volume(volume) => Removal::Volume {
             name: volume.name.clone(),
             created_at: volume.created_at,
-        }),
-        // The mirror's creation time is cut to seconds and proves too little;
-        // and without a status nobody knows what it stands for. The first
-        // listing will tell.
-        (Some(Desired::Namespace) | None, _) => None,
-    }
-}
-
-fn image_removal(id: &str, tag: Option<&str>) -> Removal {
-    match tag {
-        Some(tag) => Removal::ImageTag {
-            tag: tag.to_owned(),
-            image_id: id.to_owned(),
         },
-        None => Removal::Image { id: id.to_owned() },
-    }
+        Desired::Namespace => return None,
+    })
 }
 
 /// The mirror stands for something that exists.
@@ -256,15 +263,19 @@ fn live(
         last_action: entry.last_action.as_ref(),
         ..Own::default()
     };
+    let over = may_be_another(desired, object).then(|| object.version.clone());
     let status = desired
         .status(object.status.as_ref(), own, now)
-        .filter(|status| object.status.as_ref() != Some(status));
+        .filter(|status| object.status.as_ref() != Some(status))
+        // Metadata that is written makes another version: one after the other.
+        .filter(|_| !metadata || over.is_none());
     let mut plan = Plan::default();
     if metadata || status.is_some() {
         plan.job = Some(Job::Write {
             backend: backend.into(),
             metadata,
             status: status.map(Box::new),
+            over,
         });
     }
     if let (Desired::Container(container), Some(value)) = (desired, &object.action) {
@@ -304,3 +315,6 @@ impl Plan {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

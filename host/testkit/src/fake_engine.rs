@@ -98,6 +98,7 @@ impl FakeEngine {
     }
 
     /// Waits for a delay or a gate of `operation`, then fails as scripted.
+    #[expect(clippy::panic, reason = "a backend that panics, as scripted")]
     async fn perform(&self, operation: Operation, on: &str) -> Result<(), EngineError> {
         let (delay, gate) = self.script(|script| script.begin(operation, on));
         if let Some(delay) = delay {
@@ -105,6 +106,9 @@ impl FakeEngine {
         }
         if let Some(gate) = gate {
             gate.passed().await;
+        }
+        if self.script(|script| script.panics(operation)) {
+            panic!("scripted panic of {operation:?}");
         }
         self.script(|script| script.verdict(operation, on))
     }

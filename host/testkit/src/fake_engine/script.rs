@@ -1,6 +1,6 @@
 //! What a test lays down for the next calls, and what it reads of past ones.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,6 +71,7 @@ pub(super) struct Script {
     gates: HashMap<Calls, Gate>,
     next_failures: HashMap<Calls, VecDeque<EngineError>>,
     standing_failures: HashMap<Calls, EngineError>,
+    panics: HashSet<Operation>,
     offline: Option<EngineError>,
 }
 
@@ -89,6 +90,11 @@ impl Script {
             lookup(&self.delays, operation, on).copied(),
             lookup(&self.gates, operation, on).cloned(),
         )
+    }
+
+    /// Whether this call is the one that must panic.
+    pub(super) fn panics(&mut self, operation: Operation) -> bool {
+        self.panics.remove(&operation)
     }
 
     pub(super) fn verdict(&mut self, operation: Operation, on: &str) -> Result<(), EngineError> {
@@ -158,10 +164,18 @@ impl FakeEngine {
         self.script(|script| script.standing_failures.insert(key, error));
     }
 
-    /// Ends what [`FakeEngine::fail`] began.
+    /// Makes the next call panic: a bug of the backend.
+    pub fn panic_next(&self, operation: Operation) {
+        self.script(|script| script.panics.insert(operation));
+    }
+
+    /// Ends what [`FakeEngine::fail`] and [`FakeEngine::panic_next`] began.
     pub fn mend(&self, operation: Operation, on: Option<&str>) {
         let key = Calls(operation, on.map(str::to_owned));
-        self.script(|script| script.standing_failures.remove(&key));
+        self.script(|script| {
+            script.standing_failures.remove(&key);
+            script.panics.remove(&operation);
+        });
     }
 
     /// Makes calls take this long.

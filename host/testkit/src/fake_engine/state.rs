@@ -22,6 +22,10 @@ pub(super) struct State {
     pub(super) logs: BTreeMap<String, Log>,
     pub(super) journal: Vec<WatchEvent>,
     pub(super) events_held: bool,
+    /// Where in the journal the events begin that are kept back.
+    pub(super) held_from: usize,
+    /// Moves with each cut of the running watches.
+    pub(super) cuts: u64,
     pub(super) script: Script,
 }
 
@@ -38,6 +42,8 @@ impl State {
             logs: BTreeMap::new(),
             journal: Vec::new(),
             events_held: false,
+            held_from: 0,
+            cuts: 0,
             script: Script::default(),
         }
     }
@@ -160,6 +166,12 @@ impl State {
                 self.untag(tag)?;
             }
             Removal::Image { id } => {
+                if self
+                    .images()
+                    .any(|image| image.id == *id && !image.repo_tags.is_empty())
+                {
+                    return Err(replaced(id));
+                }
                 self.drop_object(ObjectKind::Image, id)?;
             }
             Removal::Volume { name, created_at } => {
@@ -416,6 +428,23 @@ impl FakeEngine {
                 options: BTreeMap::new(),
             }));
         });
+    }
+
+    /// Moves a volume's creation time, as Docker before 23 does when the volume
+    /// is written to; returns the new one.
+    pub fn write_to_volume(&self, name: &str) -> Timestamp {
+        self.change(|state| {
+            let now = state.now();
+            let Object::Volume(volume) = state.find(&reference(ObjectKind::Volume, name))? else {
+                return Err(not_found("volume", name));
+            };
+            state.apply(Object::Volume(Volume {
+                created_at: Some(now),
+                ..volume
+            }));
+            Ok(now)
+        })
+        .unwrap()
     }
 
     /// Removes a volume.

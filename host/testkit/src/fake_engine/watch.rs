@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use futures::stream;
-use rdd_core::{EngineError, WatchEvent, WatchStream};
+use rdd_core::{EngineError, ErrorCode, WatchEvent, WatchStream};
 
 use super::{FakeEngine, Shared};
 
@@ -15,18 +15,21 @@ struct Watcher {
     pending: VecDeque<WatchEvent>,
     /// How much of the journal this watcher has been given.
     read: usize,
+    /// How many cuts there had been when it began.
+    cuts: u64,
     ended: bool,
 }
 
 pub(super) fn stream(shared: Arc<Shared>) -> WatchStream {
-    let (pending, read) = {
+    let (pending, read, cuts) = {
         let state = shared.lock();
-        (state.init(), state.journal.len())
+        (state.init(), state.journal.len(), state.cuts)
     };
     let watcher = Watcher {
         shared,
         pending,
         read,
+        cuts,
         ended: false,
     };
     stream::unfold(watcher, |mut watcher| async move {
@@ -51,6 +54,10 @@ impl Watcher {
                 if let Some(error) = state.script.offline() {
                     return Some(Err(error.clone()));
                 }
+                if state.cuts != self.cuts {
+                    let words = "the event stream was cut";
+                    return Some(Err(EngineError::new(ErrorCode::Unavailable, words)));
+                }
                 if !state.events_held {
                     self.pending
                         .extend(state.journal.iter().skip(self.read).cloned());
@@ -69,7 +76,12 @@ impl Watcher {
 impl FakeEngine {
     /// Keeps events back: the state moves on, watchers see nothing yet.
     pub fn hold_events(&self) {
-        self.change(|state| state.events_held = true);
+        self.change(|state| {
+            if !state.events_held {
+                state.events_held = true;
+                state.held_from = state.journal.len();
+            }
+        });
     }
 
     /// Delivers what was kept back, in order.
@@ -85,6 +97,21 @@ impl FakeEngine {
             state.journal.extend(init);
             state.events_held = false;
         });
+    }
+
+    /// Loses what was kept back without a word, as an engine does to a slow
+    /// reader.
+    pub fn drop_held_events(&self) {
+        self.change(|state| {
+            let from = state.held_from;
+            state.journal.truncate(from);
+            state.events_held = false;
+        });
+    }
+
+    /// Ends the running watches with an error; the engine goes on.
+    pub fn cut_watches(&self) {
+        self.change(|state| state.cuts += 1);
     }
 
     /// Begins a whole new init on the running watches.

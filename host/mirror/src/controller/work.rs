@@ -1,0 +1,193 @@
+//! Tasks: jobs in the API, calls to the engine, and how they end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rdd_api::{ActionName, App, LastAction};
+use rdd_core::{EngineError, ErrorCode};
+use tokio::task::{Id, JoinError};
+use tracing::{debug, error};
+
+use super::{Controller, Due, backoff};
+use crate::jobs;
+use crate::key::Key;
+use crate::operations;
+use crate::plan::Operation;
+use crate::state::{Outcome, Timer};
+
+/// What a task reports.
+pub(super) enum Done {
+    Job(Key, Outcome),
+    Removed(Key, Arc<str>, Result<(), EngineError>),
+    Acted(Key, Box<str>, LastAction),
+    /// The App's status was written, or not.
+    App(Result<App, String>),
+    /// Whether a list showed no mirror that must go.
+    Swept(u64, Result<bool, String>),
+}
+
+/// What a task is at.
+pub(super) enum Task {
+    Job(Key),
+    Remove(Key, Arc<str>),
+    Act {
+        key: Key,
+        value: Box<str>,
+        action: ActionName,
+        observed_at: Timestamp,
+    },
+    App,
+    Sweep(u64),
+}
+
+impl Controller {
+    pub(super) fn spawn(
+        &mut self,
+        task: Task,
+        future: impl Future<Output = Done> + Send + 'static,
+    ) {
+        let handle = self.tasks.spawn(future);
+        self.running.insert(handle.id(), task);
+    }
+
+    /// Starts what there is to do.
+    pub(super) fn dispatch(&mut self) {
+        let now = self.now();
+        while self.state.jobs() < self.options.timing.concurrent_writes {
+            let Some((key, job)) = self.state.next_job(now) else {
+                break;
+            };
+            let client = self.options.client.clone();
+            self.spawn(Task::Job(key.clone()), async move {
+                let outcome = jobs::perform(&client, &key, job).await;
+                Done::Job(key, outcome)
+            });
+        }
+        let requests = self.state.take_requests();
+        for (key, operation) in requests.operations {
+            self.operate(key, operation);
+        }
+        for timer in requests.timers {
+            let delay = self.delay(&timer);
+            self.timers.insert(Due::Mirror(timer), delay);
+        }
+        if requests.resync
+            && let Some(session) = &self.session
+        {
+            session.renew.notify_one();
+        }
+    }
+
+    fn operate(&mut self, key: Key, operation: Operation) {
+        let Some(session) = &self.session else {
+            // The plan was made while the engine could be called.
+            match operation {
+                Operation::Remove { uid, .. } => {
+                    let error = EngineError::new(ErrorCode::Unavailable, "the engine is away");
+                    self.state.on_removed(&key, &uid, Err(error));
+                }
+                Operation::Act { value, .. } => self.state.forget_action(&key, &value),
+            }
+            return;
+        };
+        let engine = Arc::clone(&session.engine);
+        match operation {
+            Operation::Remove { uid, target } => {
+                let slots = Arc::clone(&self.removals);
+                self.spawn(Task::Remove(key.clone(), Arc::clone(&uid)), async move {
+                    // The semaphore is never closed.
+                    let _slot = slots.acquire().await;
+                    debug!(mirror = %key, "removing from the engine");
+                    let result = engine.remove(&target).await;
+                    Done::Removed(key, uid, result)
+                });
+            }
+            Operation::Act {
+                value,
+                action,
+                container,
+            } => {
+                let slots = Arc::clone(&self.actions);
+                let clock = Arc::clone(&self.options.clock);
+                let observed_at = self.now();
+                let task = Task::Act {
+                    key: key.clone(),
+                    value: value.clone(),
+                    action,
+                    observed_at,
+                };
+                self.spawn(task, async move {
+                    // The semaphore is never closed.
+                    let _slot = slots.acquire().await;
+                    let last =
+                        operations::act(engine.as_ref(), &container, action, observed_at, &clock)
+                            .await;
+                    Done::Acted(key, value, last)
+                });
+            }
+        }
+    }
+
+    fn delay(&self, timer: &Timer) -> Duration {
+        let timing = &self.options.timing;
+        match timer {
+            Timer::Job(_, failures) => {
+                backoff(timing.write_retry_min, timing.write_retry_max, *failures)
+            }
+            Timer::Removal(_, attempts) => backoff(
+                timing.removal_retry_min,
+                timing.removal_retry_max,
+                *attempts,
+            ),
+            Timer::Removed(..) => timing.removal_echo,
+            Timer::Young(..) => timing.volume_youth,
+        }
+    }
+
+    pub(super) fn on_done(&mut self, done: Result<(Id, Done), JoinError>) {
+        let done = match done {
+            Ok((id, done)) => {
+                self.running.remove(&id);
+                done
+            }
+            Err(failure) => {
+                error!("a task of the mirror broke: {failure}");
+                match self.running.remove(&failure.id()) {
+                    Some(task) => self.broke(task, &failure),
+                    None => return,
+                }
+            }
+        };
+        match done {
+            Done::Job(key, outcome) => self.state.on_outcome(&key, outcome),
+            Done::Removed(key, uid, result) => self.state.on_removed(&key, &uid, result),
+            Done::Acted(key, value, last) => self.state.on_acted(&key, &value, last),
+            Done::App(result) => self.on_app_written(result),
+            Done::Swept(choice, result) => self.on_swept(choice, result),
+        }
+    }
+
+    /// What a task that panicked would have reported.
+    fn broke(&self, task: Task, failure: &JoinError) -> Done {
+        let message = failure.to_string();
+        match task {
+            Task::Job(key) => Done::Job(key, Outcome::Failed(message)),
+            Task::Remove(key, uid) => {
+                let error = EngineError::new(ErrorCode::PluginFailed, message);
+                Done::Removed(key, uid, Err(error))
+            }
+            Task::Act {
+                key,
+                value,
+                action,
+                observed_at,
+            } => {
+                let last = operations::outcome(action, Err(message), observed_at, self.now());
+                Done::Acted(key, value, last)
+            }
+            Task::App => Done::App(Err(message)),
+            Task::Sweep(choice) => Done::Swept(choice, Err(message)),
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! The engine's object in, the status out.
+
+use super::*;
+use crate::fixtures::{at, container, image, volume};
+use rdd_core::{Port, PortBinding};
+
+fn of_container(container: Container, was: Option<&Status>, own: Own<'_>) -> ContainerStatus {
+    match Desired::Container(Arc::new(container)).status(was, own, at(50)) {
+        Some(Status::Container(status)) => status,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn times_that_the_wire_cannot_carry_are_left_out() {
+    for (engine, wire) in [
+        (None, None),
+        (Some("0001-01-01T00:00:00Z"), None),
+        (Some("-000044-03-15T12:00:00Z"), None),
+        (
+            Some("2026-01-01T00:00:01.999Z"),
+            Some("2026-01-01T00:00:01Z"),
+        ),
+        (Some("1969-12-31T23:59:59Z"), Some("1969-12-31T23:59:59Z")),
+    ] {
+        let parse = |text: &str| text.parse::<Timestamp>().expect("a time");
+        let expected = wire.map(parse).map(Time);
+        assert_eq!(time(engine.map(parse)), expected, "{engine:?}");
+    }
+}
+
+#[test]
+fn ports_are_sorted_and_merged_and_bad_addresses_left_out() {
+    let port = |name: &str, bindings: &[(&str, &str)]| Port {
+        name: name.to_owned(),
+        bindings: bindings
+            .iter()
+            .map(|(ip, port)| PortBinding {
+                host_ip: ip.to_string(),
+                host_port: port.to_string(),
+            })
+            .collect(),
+    };
+    let ports = ports(&[
+        port("80/tcp", &[("::", "2"), ("0.0.0.0", "1")]),
+        port("443/tcp", &[]),
+        port("80/tcp", &[("0.0.0.0", "1"), ("not an address", "3")]),
+    ]);
+    let shown: Vec<_> = ports
+        .iter()
+        .map(|port| {
+            let bindings = port.bindings.iter();
+            let bindings = bindings.map(|b| (b.host_ip.as_str(), b.host_port.as_str()));
+            (port.name.as_str(), bindings.collect::<Vec<_>>())
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            ("443/tcp", vec![]),
+            ("80/tcp", vec![("", "3"), ("0.0.0.0", "1"), ("::", "2")]),
+        ]
+    );
+}
+
+#[test]
+fn each_condition_says_what_the_engine_says() {
+    type Edit = fn(&mut Container);
+    let edits: [(&str, Edit); 5] = [
+        (condition::RUNNING, |c| c.running = true),
+        (condition::PAUSED, |c| c.paused = true),
+        (condition::RESTARTING, |c| c.restarting = true),
+        (condition::OOM_KILLED, |c| c.oom_killed = true),
+        (condition::DEAD, |c| c.dead = true),
+    ];
+    for (type_, edit) in edits {
+        let mut engine = container("aaaa");
+        edit(&mut engine);
+        let status = of_container(engine, None, Own::default());
+        let (yes, no): (Vec<_>, Vec<_>) = status
+            .conditions
+            .iter()
+            .partition(|condition| condition.status == "True");
+        assert!(matches!(&yes[..], [one] if one.type_ == type_), "{yes:?}");
+        assert_eq!(no.len(), 4);
+    }
+}
+
+#[test]
+fn a_condition_keeps_its_time_until_its_status_moves() {
+    let first = of_container(container("aaaa"), None, Own::default());
+    let was = Status::Container(ContainerStatus {
+        conditions: first
+            .conditions
+            .into_iter()
+            .map(|condition| Condition {
+                last_transition_time: Time(at(3)),
+                ..condition
+            })
+            .collect(),
+        ..ContainerStatus::default()
+    });
+    let running = Container {
+        running: true,
+        ..container("aaaa")
+    };
+    let second = of_container(running, Some(&was), Own::default());
+    let moved: Vec<_> = second
+        .conditions
+        .iter()
+        .filter(|condition| condition.last_transition_time.0 == at(50))
+        .map(|condition| condition.type_.as_str())
+        .collect();
+    assert_eq!(moved, [condition::RUNNING]);
+}
+
+#[test]
+fn the_last_action_outlives_what_follows() {
+    let action = LastAction {
+        action: rdd_api::ActionName::Stop,
+        state: rdd_api::ActionState::Succeeded,
+        error: String::new(),
+        observed_at: Time(at(1)),
+        completed_at: Time(at(2)),
+    };
+    let own = Own {
+        last_action: Some(&action),
+        ..Own::default()
+    };
+    let first = of_container(container("aaaa"), None, own);
+    assert_eq!(first.last_action.as_ref(), Some(&action));
+    let was = Status::Container(first);
+    let later = of_container(container("aaaa"), Some(&was), Own::default());
+    assert_eq!(later.last_action, Some(action));
+}
+
+#[test]
+fn a_refusal_shows_until_a_newer_attempt_speaks_or_the_deletion_is_over() {
+    let refusal = Refusal {
+        reason: "Conflict".to_owned(),
+        message: "in use".to_owned(),
+    };
+    let refused = Own {
+        deleting: true,
+        refusal: Some(&refusal),
+        ..Own::default()
+    };
+    let trying = Own {
+        deleting: true,
+        ..Own::default()
+    };
+    let shown = |status: &Option<Status>| -> Vec<String> {
+        let conditions = match status {
+            Some(Status::Container(status)) => &status.conditions,
+            Some(Status::Image(status)) => &status.conditions,
+            Some(Status::Volume(status)) => &status.conditions,
+            None => panic!("no status"),
+        };
+        let failed = conditions
+            .iter()
+            .filter(|c| c.type_ == condition::DELETE_FAILED);
+        failed
+            .map(|c| format!("{}: {}", c.reason, c.message))
+            .collect()
+    };
+    for desired in [
+        Desired::Container(Arc::new(container("aaaa"))),
+        Desired::Image {
+            image: Arc::new(image("sha256:1", &[])),
+            tag: None,
+        },
+        Desired::Volume(Arc::new(volume("x", at(1)))),
+    ] {
+        let first = desired.status(None, refused, at(50));
+        assert_eq!(shown(&first), ["Conflict: in use"]);
+        let second = desired.status(first.as_ref(), trying, at(50));
+        assert_eq!(shown(&second), ["Conflict: in use"]);
+        let third = desired.status(second.as_ref(), Own::default(), at(50));
+        assert!(shown(&third).is_empty());
+    }
+}

@@ -1,0 +1,133 @@
+//! What the tests of pure functions are fed with.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use rdd_core::{
+    BackendInfo, Capabilities, Container, ContainerState, IdForm, Image, Object, ObjectKind,
+    ObjectRef, Volume, WatchEvent,
+};
+
+use crate::desired::{Desired, Own, Status};
+use crate::entry;
+use crate::key::{Key, Kind};
+use crate::names;
+
+/// The namespace of the mirrors.
+pub(crate) const NAMESPACE: &str = "rd";
+
+/// This many seconds after the epoch.
+pub(crate) fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).expect("a time")
+}
+
+pub(crate) fn info() -> BackendInfo {
+    BackendInfo {
+        name: "moby".to_owned(),
+        version: String::new(),
+        engine: String::new(),
+        id_form: IdForm::LowerHex(4),
+        namespaces: vec!["moby".to_owned()],
+        capabilities: Capabilities::default(),
+    }
+}
+
+pub(crate) fn container(id: &str) -> Container {
+    Container {
+        id: id.to_owned(),
+        name: "web".to_owned(),
+        namespace: "moby".to_owned(),
+        path: String::new(),
+        args: Vec::new(),
+        image_id: "sha256:1".to_owned(),
+        labels: BTreeMap::new(),
+        state: ContainerState::Created,
+        pid: 0,
+        exit_code: 0,
+        error: String::new(),
+        created_at: Some(at(1)),
+        started_at: None,
+        finished_at: None,
+        ports: Vec::new(),
+        running: false,
+        paused: false,
+        restarting: false,
+        oom_killed: false,
+        dead: false,
+        tty: false,
+    }
+}
+
+pub(crate) fn image(id: &str, tags: &[&str]) -> Image {
+    Image {
+        id: id.to_owned(),
+        namespace: "moby".to_owned(),
+        repo_tags: tags.iter().map(ToString::to_string).collect(),
+        repo_digests: Vec::new(),
+        created_at: Some(at(1)),
+        architecture: String::new(),
+        os: String::new(),
+        size: 1,
+        labels: BTreeMap::new(),
+    }
+}
+
+pub(crate) fn volume(name: &str, created_at: Timestamp) -> Volume {
+    Volume {
+        name: name.to_owned(),
+        namespace: "moby".to_owned(),
+        created_at: Some(created_at),
+        driver: "local".to_owned(),
+        mountpoint: String::new(),
+        labels: BTreeMap::new(),
+        scope: "local".to_owned(),
+        options: BTreeMap::new(),
+    }
+}
+
+pub(crate) fn applied(object: Object) -> WatchEvent {
+    WatchEvent::Applied(Box::new(object))
+}
+
+pub(crate) fn removed(kind: ObjectKind, id: &str) -> WatchEvent {
+    WatchEvent::Removed(ObjectRef {
+        kind,
+        id: id.to_owned(),
+    })
+}
+
+pub(crate) fn key(kind: Kind, name: &str) -> Key {
+    Key {
+        kind,
+        namespace: NAMESPACE.into(),
+        name: name.into(),
+    }
+}
+
+pub(crate) fn volume_key(name: &str) -> Key {
+    key(Kind::Volume, &names::volume(name))
+}
+
+pub(crate) fn desired_volume(name: &str, created_at: Timestamp) -> Desired {
+    Desired::Volume(Arc::new(volume(name, created_at)))
+}
+
+/// The status that a mirror of this has.
+pub(crate) fn status(desired: &Desired) -> Option<Status> {
+    desired.status(None, Own::default(), at(9))
+}
+
+/// A mirror as it should be, in its version 5.
+pub(crate) fn object(key: &Key, status: Option<Status>) -> entry::Object {
+    entry::Object {
+        key: key.clone(),
+        uid: "u1".into(),
+        version: entry::Version("5".into()),
+        terminating: false,
+        finalizer: Some(0),
+        backend: Some("moby".into()),
+        action: None,
+        status,
+    }
+}

@@ -1,0 +1,92 @@
+//! Actions in, calls and outcomes out.
+
+use rdd_core::EngineError;
+use rdd_testkit::{Call, FakeEngine, Operation};
+
+use super::*;
+use crate::fixtures::at;
+
+/// Performs `name` on a container that was last seen as it was before
+/// `meanwhile`.
+async fn perform_after(
+    engine: &FakeEngine,
+    id: &str,
+    name: ActionName,
+    meanwhile: impl FnOnce(),
+) -> LastAction {
+    let seen = engine.container(id).expect("a container");
+    meanwhile();
+    let clock: Clock = Arc::new(|| at(7));
+    act(engine, &seen, name, at(5), &clock).await
+}
+
+fn conflict() -> EngineError {
+    EngineError::new(ErrorCode::Conflict, "the engine's own words")
+}
+
+#[tokio::test]
+async fn what_is_known_to_be_so_or_in_vain_is_not_asked_for() {
+    let engine = FakeEngine::default();
+    let paused = engine.run_container("paused");
+    engine.pause(&paused);
+    let last = perform_after(&engine, &paused, ActionName::Pause, || {}).await;
+    assert_eq!((last.state, &*last.error), (ActionState::Succeeded, ""));
+    let stopped = engine.create_container("stopped");
+    let last = perform_after(&engine, &stopped, ActionName::Unpause, || {}).await;
+    assert_eq!(last.state, ActionState::Failed);
+    assert!(last.error.contains("not running"), "{}", last.error);
+    assert_eq!(engine.calls(), []);
+}
+
+#[tokio::test]
+async fn each_action_is_the_call_of_its_name() {
+    for (name, action) in [
+        (ActionName::Start, Action::Start),
+        (ActionName::Stop, Action::Stop),
+        (ActionName::Pause, Action::Pause),
+        (ActionName::Unpause, Action::Unpause),
+        (ActionName::Restart, Action::Restart),
+    ] {
+        let engine = FakeEngine::default();
+        let id = engine.run_container("web");
+        let prepare = || {
+            if name == ActionName::Unpause {
+                engine.pause(&id);
+            }
+        };
+        let last = perform_after(&engine, &id, name, prepare).await;
+        assert_eq!(last.state, ActionState::Succeeded, "{last:?}");
+        assert_eq!(last.action, name);
+        assert_eq!(last.observed_at.0, at(5));
+        assert_eq!(last.completed_at.0, at(7));
+        assert_eq!(engine.calls(), [Call::Act { id, action }]);
+    }
+}
+
+#[tokio::test]
+async fn a_replay_that_finds_its_work_done_succeeds() {
+    let engine = FakeEngine::default();
+    let id = engine.run_container("web");
+    let last = perform_after(&engine, &id, ActionName::Pause, || engine.pause(&id)).await;
+    assert_eq!(last.state, ActionState::Succeeded, "{last:?}");
+    engine.fail(Operation::Act, None, conflict());
+    let last = perform_after(&engine, &id, ActionName::Stop, || engine.stop(&id)).await;
+    assert_eq!(last.state, ActionState::Succeeded, "{last:?}");
+}
+
+#[tokio::test]
+async fn a_failure_has_the_engines_words() {
+    let engine = FakeEngine::default();
+    let id = engine.run_container("web");
+    engine.fail(Operation::Act, None, conflict());
+    for name in [ActionName::Pause, ActionName::Stop, ActionName::Restart] {
+        let last = perform_after(&engine, &id, name, || {}).await;
+        assert_eq!(last.state, ActionState::Failed);
+        assert_eq!(last.error, "the engine's own words");
+    }
+    // Whatever it is, a failure that is no conflict is one.
+    let gone = EngineError::new(ErrorCode::NotFound, "no such container");
+    engine.fail(Operation::Act, None, gone);
+    let last = perform_after(&engine, &id, ActionName::Stop, || engine.stop(&id)).await;
+    assert_eq!(last.error, "no such container");
+}

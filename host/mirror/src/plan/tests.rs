@@ -1,0 +1,397 @@
+//! What is known in, the next step out.
+
+use super::*;
+use crate::entry::{Call, NextAttempt, RemovalStage};
+use crate::fixtures::{
+    NAMESPACE, at, container, desired_volume, image, key, object, status, volume_key,
+};
+
+const CONTEXT: Context<'static> = Context {
+    backend: Some("moby"),
+    namespace: NAMESPACE,
+    complete: true,
+    callable: true,
+};
+
+const CALL: Call = Call {
+    incarnation: 0,
+    freed: 0,
+};
+
+/// The key and the entry of a container that is mirrored as it should be.
+fn mirrored() -> (Key, Entry) {
+    let key = key(Kind::Container, "aaaa");
+    entry(key, Desired::Container(Arc::new(container("aaaa"))))
+}
+
+fn entry(key: Key, desired: Desired) -> (Key, Entry) {
+    let object = object(&key, status(&desired));
+    let entry = Entry {
+        desired: Some(desired),
+        observed: Some(Observed {
+            object,
+            incarnation: 0,
+            epoch: 0,
+            ours: true,
+        }),
+        ..Entry::default()
+    };
+    (key, entry)
+}
+
+/// A short name for the next step.
+fn next(key: &Key, entry: &Entry, context: Context<'_>) -> String {
+    let plan = plan(key, entry, context, at(9));
+    let job = match &plan.job {
+        None => "",
+        Some(Job::Write {
+            metadata: true,
+            status: Some(_),
+            ..
+        }) => "write both",
+        Some(Job::Write { metadata: true, .. }) => "write metadata",
+        Some(Job::Write { over: Some(_), .. }) => "write status over its version",
+        Some(Job::Write { .. }) => "write status",
+        Some(Job::Discard {
+            finalizer: None,
+            delete: true,
+            ..
+        }) => "delete",
+        Some(Job::Discard { delete: true, .. }) => "strip and delete",
+        Some(Job::Discard { .. }) => "strip",
+        Some(Job::DropAction { .. }) => "drop the action",
+    };
+    let operation = match &plan.operation {
+        None => "",
+        Some(Operation::Remove { .. }) => "remove",
+        Some(Operation::Act { .. }) => "act",
+    };
+    [job, operation]
+        .into_iter()
+        .filter(|s| !s.is_empty())
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// What comes next after `change` has had its way with a mirror that is right.
+fn after(change: impl FnOnce(&mut Entry, &mut Context<'_>)) -> String {
+    let (key, mut entry) = mirrored();
+    let mut context = CONTEXT;
+    change(&mut entry, &mut context);
+    next(&key, &entry, context)
+}
+
+fn observed(entry: &mut Entry) -> &mut Object {
+    &mut entry.observed.as_mut().expect("a mirror").object
+}
+
+#[test]
+fn what_is_right_is_left_alone() {
+    assert_eq!(after(|_, _| {}), "");
+}
+
+#[test]
+fn a_live_mirror_follows_the_engine() {
+    assert_eq!(after(|e, _| e.observed = None), "write both");
+    assert_eq!(after(|e, _| observed(e).status = None), "write status");
+    assert_eq!(after(|e, _| observed(e).backend = None), "write metadata");
+    assert_eq!(after(|e, _| observed(e).finalizer = None), "write metadata");
+    assert_eq!(after(|e, _| e.incarnation += 1), "strip and delete");
+    assert_eq!(after(|e, _| e.desired = None), "strip and delete");
+    assert_eq!(after(|e, _| e.removed = Some(1)), "strip and delete");
+}
+
+#[test]
+fn absence_is_no_fact_before_the_first_listing() {
+    assert_eq!(
+        after(|e, c| {
+            e.desired = None;
+            c.complete = false;
+        }),
+        ""
+    );
+}
+
+#[test]
+fn mirrors_of_another_choice_go_without_a_call() {
+    assert_eq!(after(|_, c| c.backend = None), "strip and delete");
+    assert_eq!(after(|_, c| c.backend = Some("other")), "strip and delete");
+    assert_eq!(after(|_, c| c.namespace = "elsewhere"), "strip and delete");
+    assert_eq!(
+        after(|e, c| {
+            observed(e).terminating = true;
+            c.backend = Some("other");
+        }),
+        "strip"
+    );
+}
+
+#[test]
+fn what_is_not_ours_is_left_alone() {
+    let foreign = |e: &mut Entry| {
+        observed(e).backend = None;
+        observed(e).finalizer = None;
+        e.observed.as_mut().expect("a mirror").ours = false;
+        e.desired = None;
+    };
+    assert_eq!(after(|e, _| foreign(e)), "");
+    assert_eq!(
+        after(|e, c| {
+            foreign(e);
+            c.backend = None;
+        }),
+        ""
+    );
+}
+
+#[test]
+fn a_label_that_was_taken_off_does_not_save_a_mirror() {
+    assert_eq!(
+        after(|e, _| {
+            observed(e).backend = None;
+            e.desired = None;
+        }),
+        "strip and delete"
+    );
+    // Nor when we have stripped it already.
+    assert_eq!(
+        after(|e, _| {
+            observed(e).backend = None;
+            observed(e).finalizer = None;
+            e.desired = None;
+        }),
+        "delete"
+    );
+    assert_eq!(
+        after(|e, c| {
+            observed(e).backend = None;
+            observed(e).finalizer = None;
+            c.backend = None;
+        }),
+        "delete"
+    );
+    assert_eq!(
+        after(|e, c| {
+            observed(e).backend = None;
+            c.backend = None;
+        }),
+        "strip and delete"
+    );
+}
+
+#[test]
+fn a_deletion_asks_the_engine_once_and_then_lets_go() {
+    let deleted = |e: &mut Entry| observed(e).terminating = true;
+    assert_eq!(after(|e, _| deleted(e)), "remove");
+    for (stage, expected) in [
+        (
+            RemovalStage::Running {
+                uid: "u1".into(),
+                call: CALL,
+            },
+            "",
+        ),
+        (RemovalStage::Done("u1".into()), "strip"),
+        (RemovalStage::Done("another".into()), "remove"),
+    ] {
+        assert_eq!(
+            after(|e, _| {
+                deleted(e);
+                e.removal = stage;
+            }),
+            expected
+        );
+    }
+    assert_eq!(
+        after(|e, c| {
+            deleted(e);
+            c.callable = false;
+        }),
+        ""
+    );
+}
+
+#[test]
+fn a_refusal_is_shown_and_asked_again_when_it_is_due() {
+    for (next, expected) in [
+        (NextAttempt::Waiting, "write status"),
+        (NextAttempt::Due, "write status, remove"),
+        (NextAttempt::Running(CALL), "write status"),
+    ] {
+        assert_eq!(
+            after(|e, _| {
+                observed(e).terminating = true;
+                e.removal = RemovalStage::Refused {
+                    uid: "u1".into(),
+                    refusal: crate::desired::Refusal {
+                        reason: "Conflict".to_owned(),
+                        message: "in use".to_owned(),
+                    },
+                    attempts: 1,
+                    next,
+                };
+            }),
+            expected
+        );
+    }
+}
+
+#[test]
+fn a_deletion_never_reaches_another_object() {
+    for change in [
+        |e: &mut Entry| e.incarnation += 1,
+        |e: &mut Entry| e.desired = None,
+        |e: &mut Entry| e.removed = Some(1),
+    ] {
+        assert_eq!(
+            after(|e, _| {
+                observed(e).terminating = true;
+                change(e);
+            }),
+            "strip"
+        );
+    }
+    // Before the first listing nobody knows what the mirror stands for.
+    assert_eq!(
+        after(|e, c| {
+            observed(e).terminating = true;
+            e.desired = None;
+            c.complete = false;
+        }),
+        ""
+    );
+    // Somebody else's finalizer holds it; ours is off, and we are done.
+    assert_eq!(
+        after(|e, _| {
+            observed(e).terminating = true;
+            observed(e).finalizer = None;
+        }),
+        ""
+    );
+}
+
+#[test]
+fn each_removal_carries_its_proof() {
+    let image = |tags: &[&str], tag: Option<&str>| Desired::Image {
+        image: Arc::new(image("sha256:1", tags)),
+        tag: tag.map(Into::into),
+    };
+    for (kind, desired, expected) in [
+        (
+            Kind::Container,
+            Desired::Container(Arc::new(container("aaaa"))),
+            Removal::Container {
+                id: "aaaa".to_owned(),
+            },
+        ),
+        (
+            Kind::Image,
+            image(&["a:1"], Some("a:1")),
+            Removal::ImageTag {
+                tag: "a:1".to_owned(),
+                image_id: "sha256:1".to_owned(),
+            },
+        ),
+        (
+            Kind::Image,
+            image(&[], None),
+            Removal::Image {
+                id: "sha256:1".to_owned(),
+            },
+        ),
+        (
+            Kind::Volume,
+            desired_volume("x", at(7)),
+            Removal::Volume {
+                name: "x".to_owned(),
+                created_at: Some(at(7)),
+            },
+        ),
+    ] {
+        let (key, mut entry) = entry(key(kind, "aaaa"), desired);
+        observed(&mut entry).terminating = true;
+        let plan = plan(&key, &entry, CONTEXT, at(9));
+        let expected = Operation::Remove {
+            uid: "u1".into(),
+            target: expected,
+        };
+        assert_eq!(plan.operation, Some(expected));
+    }
+}
+
+#[test]
+fn a_moved_creation_time_is_followed_but_never_removed() {
+    let (key, mut entry) = entry(volume_key("x"), desired_volume("x", at(1)));
+    entry.desired = Some(desired_volume("x", at(2)));
+    assert_eq!(next(&key, &entry, CONTEXT), "write status over its version");
+    observed(&mut entry).finalizer = None;
+    assert_eq!(next(&key, &entry, CONTEXT), "write metadata");
+    observed(&mut entry).finalizer = Some(0);
+    observed(&mut entry).terminating = true;
+    assert_eq!(next(&key, &entry, CONTEXT), "strip");
+}
+
+#[test]
+fn a_young_volume_is_not_removed_yet() {
+    let (key, mut entry) = entry(volume_key("x"), desired_volume("x", at(1)));
+    observed(&mut entry).terminating = true;
+    entry.young = Some(1);
+    assert_eq!(next(&key, &entry, CONTEXT), "");
+    entry.young = None;
+    assert_eq!(next(&key, &entry, CONTEXT), "remove");
+}
+
+#[test]
+fn a_namespace_has_no_finalizer_and_no_call() {
+    let (key, mut entry) = entry(key(Kind::Namespace, "moby"), Desired::Namespace);
+    observed(&mut entry).finalizer = None;
+    assert_eq!(next(&key, &entry, CONTEXT), "");
+    observed(&mut entry).terminating = true;
+    assert_eq!(next(&key, &entry, CONTEXT), "");
+    observed(&mut entry).finalizer = Some(0);
+    assert_eq!(next(&key, &entry, CONTEXT), "strip");
+}
+
+#[test]
+fn an_action_is_done_once_and_shown_before_its_annotation_goes() {
+    let asked = |stage: ActionStage| {
+        after(|e, _| {
+            observed(e).action = Some("stop".into());
+            e.action = stage;
+        })
+    };
+    assert_eq!(asked(ActionStage::Idle), "act");
+    assert_eq!(asked(ActionStage::Running("stop".into())), "");
+    assert_eq!(asked(ActionStage::Done("stop".into())), "drop the action");
+    assert_eq!(asked(ActionStage::Done("start".into())), "act");
+    assert_eq!(
+        after(|e, _| {
+            observed(e).action = Some("stop".into());
+            observed(e).status = None;
+            e.action = ActionStage::Done("stop".into());
+        }),
+        "write status"
+    );
+}
+
+#[test]
+fn nonsense_is_dropped_and_a_deaf_engine_is_waited_for() {
+    assert_eq!(
+        after(|e, _| observed(e).action = Some("explode".into())),
+        "drop the action"
+    );
+    assert_eq!(
+        after(|e, c| {
+            observed(e).action = Some("stop".into());
+            c.callable = false;
+        }),
+        ""
+    );
+    assert_eq!(
+        after(|e, _| {
+            observed(e).action = Some("stop".into());
+            observed(e).terminating = true;
+        }),
+        "remove"
+    );
+}

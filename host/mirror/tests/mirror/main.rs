@@ -1,0 +1,17 @@
+//! The mirror against the scripted engine and the embedded API server.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "a test fails by panicking"
+)]
+
+mod actions;
+mod app;
+mod deletion;
+mod faults;
+mod model;
+mod recovery;
+mod sync;
+mod world;

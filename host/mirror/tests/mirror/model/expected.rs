@@ -1,0 +1,126 @@
+//! What a mirror has to look like, written down from the contract and not from
+//! the code under test.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use rdd_core::{Container, Image, Object, Volume};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::truth::{Target, Truth};
+
+/// Kind and name of a mirror.
+pub(super) type Key = (&'static str, String);
+
+/// Mirrors, what each stands for, and its status without conditions and last
+/// action.
+pub(super) type Mirrors = BTreeMap<Key, (Target, Value)>;
+
+/// The mirror that stands for this.
+pub(super) fn key(target: &Target) -> Key {
+    match target {
+        Target::Container(id) => ("Container", id.clone()),
+        Target::Image(id, None) => ("Image", format!("img-{:x}", Sha256::digest(id))),
+        Target::Image(id, Some(tag)) => {
+            let digest = Sha256::digest(format!("{id}\0{tag}"));
+            ("Image", format!("img-{digest:x}"))
+        }
+        Target::Volume(name, _) => ("Volume", format!("vol-{:x}", Sha256::digest(name))),
+    }
+}
+
+pub(super) fn time(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// Every mirror that there must be.
+pub(super) fn mirrors(truth: &Truth, objects: &[Object]) -> Mirrors {
+    let mut mirrors = BTreeMap::new();
+    let mut add = |target: Target, status: Value| {
+        mirrors.insert(key(&target), (target, without_nulls(status)));
+    };
+    for object in objects {
+        match object {
+            Object::Container(it) => add(Target::Container(it.id.clone()), container(it)),
+            Object::Image(it) if it.repo_tags.is_empty() => {
+                add(Target::Image(it.id.clone(), None), image(it, None));
+            }
+            Object::Image(it) => {
+                for tag in &it.repo_tags {
+                    let target = Target::Image(it.id.clone(), Some(tag.clone()));
+                    add(target, image(it, Some(tag)));
+                }
+            }
+            Object::Volume(it) => {
+                let serial = truth.volumes[&it.name];
+                add(Target::Volume(it.name.clone(), serial), volume(it));
+            }
+            Object::Namespace(_) => {}
+        }
+    }
+    mirrors
+}
+
+/// The conditions of a container's mirror.
+pub(super) fn conditions(container: &Container) -> BTreeMap<String, String> {
+    [
+        ("Running", container.running),
+        ("Paused", container.paused),
+        ("Restarting", container.restarting),
+        ("OOMKilled", container.oom_killed),
+        ("Dead", container.dead),
+    ]
+    .into_iter()
+    .map(|(type_, holds)| {
+        let status = if holds { "True" } else { "False" };
+        (type_.to_owned(), status.to_owned())
+    })
+    .collect()
+}
+
+fn container(it: &Container) -> Value {
+    json!({
+        "name": it.name,
+        "namespace": it.namespace,
+        "path": it.path,
+        "args": it.args,
+        "image": it.image_id,
+        "status": it.state,
+        "pid": it.pid,
+        "exitCode": it.exit_code,
+        "createdAt": it.created_at.map(time),
+        "startedAt": it.started_at.map(time),
+        "finishedAt": it.finished_at.map(time),
+    })
+}
+
+fn image(it: &Image, tag: Option<&String>) -> Value {
+    json!({
+        "namespace": it.namespace,
+        "id": it.id,
+        "repoTag": tag,
+        "createdAt": it.created_at.map(time),
+        "architecture": it.architecture,
+        "os": it.os,
+        "size": it.size,
+    })
+}
+
+fn volume(it: &Volume) -> Value {
+    json!({
+        "name": it.name,
+        "namespace": it.namespace,
+        "createdAt": it.created_at.map(time),
+        "driver": it.driver,
+        "mountpoint": it.mountpoint,
+        "scope": it.scope,
+    })
+}
+
+fn without_nulls(mut value: Value) -> Value {
+    if let Some(map) = value.as_object_mut() {
+        map.retain(|_, value| !value.is_null());
+    }
+    value
+}
