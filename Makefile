@@ -35,7 +35,7 @@ test: deps ## run every test, on a private dockerd
 	scripts/test
 
 .PHONY: bench
-bench: build ## measure the release build beside its rivals; takes a quarter of an hour
+bench: build ## measure the release build beside its rivals; takes some minutes
 	scripts/bench $(ARGS)
 
 .PHONY: check
