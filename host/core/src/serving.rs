@@ -53,6 +53,24 @@ impl std::fmt::Debug for Serving {
 /// What request handlers read. Only the App's reconciler writes it, whole,
 /// through the sender of the watch channel: a reader never sees half a change
 /// and never waits for one.
+///
+/// ```
+/// use rdd_core::{NotServing, Serving, ServingSnapshot};
+///
+/// let (reconciler, handler) = ServingSnapshot::channel();
+/// // Before anything was read, the answer is "starting", not "stopped".
+/// assert!(matches!(handler.borrow().serving, Serving::Not(NotServing::Starting)));
+///
+/// let asked = handler.borrow().clone();
+/// reconciler.send_modify(|snapshot| {
+///     snapshot.backend = "moby".to_owned();
+///     snapshot.serving = Serving::Not(NotServing::Stopped);
+/// });
+/// // A request under way goes on with what it saw; the next one sees it all.
+/// assert_eq!(asked.backend, "");
+/// assert_eq!(handler.borrow().backend, "moby");
+/// assert!(matches!(handler.borrow().serving, Serving::Not(NotServing::Stopped)));
+/// ```
 #[derive(Clone, Debug)]
 pub struct ServingSnapshot {
     /// The name in `App.spec.containerEngine.name`; empty before the App was first read.

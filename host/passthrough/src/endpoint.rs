@@ -69,9 +69,13 @@ mod tests {
     }
 
     #[test]
-    fn discovery_lists_endpoints_sorted() {
-        for list in endpoints().values() {
-            assert!(list.is_sorted());
+    fn s6_what_discovery_lists_is_sorted_and_is_what_is_served() {
+        for (controller, endpoints) in endpoints() {
+            assert!(endpoints.is_sorted(), "{controller}: {endpoints:?}");
+            for endpoint in endpoints {
+                let path = format!("/passthrough/{controller}/{endpoint}/abc");
+                assert!(parse(&path).is_ok(), "{path}");
+            }
         }
     }
 }

@@ -183,6 +183,8 @@ fn fail(error: &anyhow::Error) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -205,5 +207,23 @@ mod tests {
                 .unwrap_or_else(|| panic!("--{} has no variable", arg.get_long().unwrap()));
             assert!(env.to_string_lossy().starts_with("RDD_"));
         }
+    }
+    #[test]
+    fn s1_the_readme_has_a_row_for_every_option_of_serve_and_no_other() {
+        use clap::CommandFactory as _;
+        let mut command = Cli::command();
+        command.build();
+        let serve = command.find_subcommand("serve").unwrap();
+        let options: BTreeSet<_> = serve
+            .get_arguments()
+            .filter_map(|arg| arg.get_long())
+            .filter(|long| !["help", "version"].contains(long))
+            .collect();
+        let rows: BTreeSet<_> = include_str!("../../../README.md")
+            .lines()
+            .filter_map(|line| line.strip_prefix("| `--"))
+            .filter_map(|row| row.split([' ', '`']).next())
+            .collect();
+        assert_eq!(rows, options);
     }
 }

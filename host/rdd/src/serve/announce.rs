@@ -121,3 +121,18 @@ pub(crate) async fn read(client: Client) -> Result<Discovery> {
     serde_json::from_str(entry)
         .with_context(|| format!("entry {MANAGER:?} of ConfigMap {NAMESPACE}/{NAME} is damaged"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s6_controllers_are_sorted_and_each_endpoint_has_its_own() {
+        let address = SocketAddr::from(([127, 0, 0, 1], 1));
+        let discovery = Discovery::new(address, Timestamp::UNIX_EPOCH);
+        assert!(discovery.enabled_controllers.is_sorted());
+        for controller in discovery.enabled_passthroughs.keys() {
+            assert!(discovery.enabled_controllers.contains(controller));
+        }
+    }
+}

@@ -110,7 +110,15 @@ proptest! {
                     if let Ok(out) = apply(live, applied, force, &request) {
                         prop_assert!(out.is_object());
                         let again = apply(Some(&out), applied, force, &request);
-                        prop_assert_eq!(again.as_ref(), Ok(&out), "applying the same again changes nothing");
+                        if managers(&out).is_empty() {
+                            // Nothing was applied, and what others owned could not be read:
+                            // the next apply is a first one.
+                            let again = again.unwrap();
+                            let third = apply(Some(&again), applied, force, &request);
+                            prop_assert_eq!(third.as_ref(), Ok(&again));
+                        } else {
+                            prop_assert_eq!(again.as_ref(), Ok(&out), "applying the same again changes nothing");
+                        }
                     }
                 }
                 for new in [&new, &whatever] {

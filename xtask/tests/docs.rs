@@ -1,0 +1,90 @@
+//! What the documentation says is there, is there.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use cargo_metadata::MetadataCommand;
+
+/// The folders by which a path of the repository is told from other texts.
+const FOLDERS: [&str; 9] = [
+    "bats/", "bench/", "crds/", "docs/", "host/", "plugins/", "scripts/", "wit/", "xtask/",
+];
+
+fn root() -> PathBuf {
+    let metadata = MetadataCommand::new().no_deps().exec().unwrap();
+    metadata.workspace_root.into_std_path_buf()
+}
+
+/// Every file of the repository with such an ending.
+fn files(root: &Path, ending: &str) -> Vec<PathBuf> {
+    let listed = Command::new("git")
+        .args(["ls-files", &format!("*{ending}")])
+        .current_dir(root)
+        .output()
+        .unwrap();
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    let files: Vec<_> = listed.lines().map(PathBuf::from).collect();
+    assert!(!files.is_empty(), "no {ending} is under version control");
+    files
+}
+
+/// What stands between backticks, or begins a comment's word, and looks like a path of ours.
+fn named_paths(text: &str) -> impl Iterator<Item = &str> {
+    text.split(['`', ' ', '\n', '(', ')', ',', ';', '"'])
+        .map(|word| word.trim_end_matches(['.', ':', '/']))
+        .filter(|word| FOLDERS.iter().any(|folder| word.starts_with(folder)))
+        // Patterns and examples are no paths.
+        .filter(|word| !word.contains(['*', '{', '<', '$', '…']))
+}
+
+#[test]
+fn s1_paths_that_documents_name_exist() {
+    let root = root();
+    for file in files(&root, ".md") {
+        let text = std::fs::read_to_string(root.join(&file)).unwrap();
+        let here = root.join(&file).parent().unwrap().to_owned();
+        for path in named_paths(&text) {
+            let path = path.split('#').next().unwrap();
+            assert!(
+                root.join(path).exists() || here.join(path).exists(),
+                "{} names {path}, which is not there",
+                file.display()
+            );
+        }
+        for link in text.split("](").skip(1) {
+            let link = link.split([')', '#']).next().unwrap();
+            if !link.is_empty() && !link.contains("://") {
+                assert!(
+                    here.join(link).exists(),
+                    "{} links to {link}, which is not there",
+                    file.display()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn s1_paths_that_comments_name_exist() {
+    let root = root();
+    for file in files(&root, ".rs") {
+        let text = std::fs::read_to_string(root.join(&file)).unwrap();
+        let comments: String = text
+            .lines()
+            .filter(|line| line.trim_start().starts_with("//"))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        for path in named_paths(&comments) {
+            assert!(
+                root.join(path).exists(),
+                "{} names {path}, which is not there",
+                file.display()
+            );
+        }
+    }
+}
