@@ -8,7 +8,7 @@ use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, Patch, PatchParams, PostParams};
-use kube::runtime::wait::{await_condition, conditions};
+use kube::runtime::wait::{Condition as _, await_condition, conditions};
 use kube::{Client, ResourceExt};
 use rdd_api::{
     APP_NAME, App, AppSpec, ContainerEngineSpec, DEFAULT_BACKEND, DEFAULT_NAMESPACE, FIELD_MANAGER,
@@ -42,6 +42,16 @@ pub enum InstallError {
     NotEstablished {
         /// The definition.
         name: String,
+    },
+    /// Another definition of the group has a name that this one needs.
+    #[error(
+        "the cluster does not serve the definition {name}: {reason}; remove the other definition that has the name"
+    )]
+    NamesTaken {
+        /// The definition.
+        name: String,
+        /// The server's words.
+        reason: String,
     },
     /// Waiting for a definition failed.
     #[error("cannot watch the definition {name}")]
@@ -125,18 +135,33 @@ async fn apply_crd(client: &Client, crd: &CustomResourceDefinition) -> Result<()
             source,
         })?;
     let established = conditions::is_crd_established();
-    if kube::runtime::wait::Condition::matches_object(&established, Some(&applied)) {
+    if established.matches_object(Some(&applied)) {
         return Ok(());
     }
-    let wait = await_condition(api, &name, conditions::is_crd_established());
+    let decided = |crd: Option<&CustomResourceDefinition>| {
+        established.matches_object(crd) || crd.and_then(names_refused).is_some()
+    };
+    let wait = await_condition(api, &name, decided);
     match timeout(ESTABLISH_TIMEOUT, wait).await {
-        Ok(Ok(_)) => Ok(()),
+        Ok(Ok(crd)) => match crd.as_ref().and_then(names_refused) {
+            None => Ok(()),
+            Some(reason) => Err(InstallError::NamesTaken { name, reason }),
+        },
         Ok(Err(source)) => Err(InstallError::Watch {
             name,
             source: Box::new(source),
         }),
         Err(_) => Err(InstallError::NotEstablished { name }),
     }
+}
+
+/// Why the server does not give a definition its names, if it does not.
+fn names_refused(crd: &CustomResourceDefinition) -> Option<String> {
+    let conditions = crd.status.as_ref()?.conditions.as_ref()?;
+    let refused = conditions
+        .iter()
+        .find(|condition| condition.type_ == "NamesAccepted" && condition.status == "False")?;
+    Some(refused.message.clone().unwrap_or_default())
 }
 
 /// Established is not yet served: real servers refresh discovery on their own

@@ -11,6 +11,7 @@ mod actions;
 mod app;
 mod deletion;
 mod faults;
+mod install;
 mod model;
 mod recovery;
 mod sync;

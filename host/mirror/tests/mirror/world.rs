@@ -203,7 +203,7 @@ impl World {
     }
 }
 
-fn client(server: rdd_apiserver::ApiServer, faults: Faults) -> Client {
+pub(crate) fn client(server: rdd_apiserver::ApiServer, faults: Faults) -> Client {
     let service = tower::service_fn(move |mut request: http::Request<kube::client::Body>| {
         // The server believes whoever authenticated the request; here, us.
         request.extensions_mut().insert(rdd_apiserver::UserInfo {

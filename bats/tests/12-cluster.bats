@@ -1,0 +1,60 @@
+#!/usr/bin/env bats
+bats_require_minimum_version 1.5.0
+# A daemon that writes to somebody else's API server.
+
+load ../helpers/rdd
+
+setup_file() { begin_file; }
+setup() {
+  STATE=$BATS_TEST_TMPDIR/state
+  CLUSTER=$BATS_TEST_TMPDIR/cluster
+  "${RDD_TEST_BIN%/*}/examples/apiserver" "$CLUSTER" >"$CLUSTER.log" 2>&1 3>&- &
+  API_SERVER=$!
+  try "${PATIENCE[@]}" in_cluster get namespaces
+}
+teardown() {
+  stop_daemon
+  kill "$API_SERVER"
+}
+teardown_file() { sweep; }
+
+in_cluster() { KUBECONFIG=$CLUSTER/kubeconfig "$RDD_TEST_KUBECTL" "$@"; }
+
+@test "a cluster is written to with --kubeconfig, and logs are the daemon's all the same" {
+  start_daemon --kubeconfig "$CLUSTER/kubeconfig"
+  id=$(container rdd-test sh -c 'echo out; exec sleep 1000')
+  try "${PATIENCE[@]}" in_cluster wait -n "$NAMESPACE" --for=jsonpath='{.status.status}'=running "container/$id" --timeout=1s
+  # The kubeconfig that the daemon hands out leads to the cluster.
+  is_status "$id" running
+  try "${PATIENCE[@]}" same "$(rdd logs "$id")" out
+  in_cluster delete container -n "$NAMESPACE" "$id" --timeout=20s
+  run -1 docker inspect "$id"
+
+  stop_daemon
+  same "$(in_cluster get configmap -n rdd-system rdd-controller-manager --ignore-not-found -o 'jsonpath={.metadata.annotations.rdd\.rancherdesktop\.io/ready}')" ""
+}
+
+@test "a daemon whose kinds the cluster does not serve says why, and is never announced as ready" {
+  in_cluster create -f - <<'EOF'
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: { name: boxes.containers.rancherdesktop.io }
+spec:
+  group: containers.rancherdesktop.io
+  scope: Namespaced
+  names: { plural: boxes, kind: Container }
+  versions: [{ name: v1, served: true, storage: true, schema: { openAPIV3Schema: { type: object } } }]
+EOF
+  in_cluster wait --for=condition=Established crd/boxes.containers.rancherdesktop.io --timeout=20s
+  run -1 timeout 60 "$RDD_TEST_BIN" serve --state-dir "$STATE" --plugin-dir "$RDD_TEST_PLUGINS" --kubeconfig "$CLUSTER/kubeconfig"
+  contains "$output" "does not serve the definition containers.containers.rancherdesktop.io"
+  [ ! -e "$STATE/kubeconfig" ]
+  same "$(in_cluster get configmap -n rdd-system rdd-controller-manager --ignore-not-found -o name)" ""
+}
+
+@test "a cluster that does not take the credentials is named with its kubeconfig" {
+  sed 's/"token": *"[^"]*"/"token": "wrong"/; s/token: .*/token: wrong/' "$CLUSTER/kubeconfig" >"$CLUSTER/wrong"
+  run -1 timeout 60 "$RDD_TEST_BIN" serve --state-dir "$STATE" --plugin-dir "$RDD_TEST_PLUGINS" --kubeconfig "$CLUSTER/wrong"
+  contains "$output" "cannot use the cluster of --kubeconfig $CLUSTER/wrong"
+  [ ! -e "$STATE/kubeconfig" ]
+}
