@@ -117,6 +117,9 @@ no_mirror() {
 }
 image_tags() { kubectl get images -o "jsonpath={range .items[?(@.status.id==\"$1\")]}{.status.repoTag}{\"\\n\"}{end}"; }
 
+# config_map NAME: one as JSON, with the value `value` under `key`.
+config_map() { printf '{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "%s"}, "data": {"key": "value"}}' "$1"; }
+
 server() { kubectl config view --minify -o 'jsonpath={.clusters[0].cluster.server}'; }
 token() { cat "$STATE/token"; }
 # answer PATH [CURL OPTION…]: the answer with its head, asked for with the token, or with TOKEN.

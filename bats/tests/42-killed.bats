@@ -76,7 +76,7 @@ write_until_it_fails() {
   container=$(docker create --network none --label "$(own_label)" rdd-test true)
   start_daemon
   mirrored "$container" created
-  for i in 1 2; do echo "{apiVersion: v1, kind: ConfigMap, metadata: {name: written-$i}}" | kubectl create -f -; done
+  for i in 1 2; do config_map "written-$i" | kubectl create -f -; done
   for round in 1 2 3; do
     uids=$(kubectl get "container/$container" configmap/written-{1,2} -o 'jsonpath={.items[*].metadata.uid}')
     for i in 1 2; do

@@ -16,7 +16,7 @@ teardown() {
 teardown_file() { sweep; }
 
 # write NAME: a ConfigMap that the engine knows nothing of.
-write() { echo "{apiVersion: v1, kind: ConfigMap, metadata: {name: $1}, data: {key: value}}" | kubectl create -f -; }
+write() { config_map "$1" | kubectl create -f -; }
 written() { same "$(kubectl get configmap "$1" -o 'jsonpath={.data.key}')" value; }
 
 # set_aside_and_rebuilt CONTAINER: what a daemon does with a database that it cannot trust.
