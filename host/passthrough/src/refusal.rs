@@ -23,7 +23,7 @@ pub(crate) enum Refusal {
     BadId { id: String, form: IdForm },
     #[error(transparent)]
     Param(#[from] ParamError),
-    #[error("no container engine backend {backend:?} is installed: {reason}")]
+    #[error("the container engine backend {backend:?} cannot be used: {reason}")]
     NotInstalled { backend: String, reason: String },
     #[error("the backend {backend:?} cannot read logs")]
     NoLogs { backend: String },
