@@ -11,4 +11,5 @@ mod conformance;
 mod directories;
 mod supervision;
 mod support;
+mod tls;
 mod transport;
