@@ -126,10 +126,13 @@ impl Daemon {
             .0
             .first()
             .context("the kernel tells nothing of the daemon's memory")?;
-        let of = |name: &str| map.extension.map.get(name).copied().unwrap_or_default();
+        let of = |name: &str| {
+            let bytes = map.extension.map.get(name).copied();
+            bytes.with_context(|| format!("the kernel tells no {name} of the daemon"))
+        };
         Ok(Memory {
-            resident: of("Rss"),
-            anonymous: of("Anonymous"),
+            resident: of("Rss")?,
+            anonymous: of("Anonymous")?,
         })
     }
 

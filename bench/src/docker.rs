@@ -40,7 +40,8 @@ impl Docker {
     }
 
     pub(crate) async fn version(&self) -> Result<String> {
-        Ok(self.api.version().await?.version.unwrap_or_default())
+        let version = self.api.version().await?.version;
+        version.context("the engine does not tell its version")
     }
 
     /// All containers' IDs.

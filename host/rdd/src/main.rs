@@ -18,6 +18,7 @@ use clap::Parser as _;
 
 #[tokio::main]
 async fn main() -> std::process::ExitCode {
+    // Fails only where one is installed already, which would do as well.
     rustls::crypto::ring::default_provider()
         .install_default()
         .ok();

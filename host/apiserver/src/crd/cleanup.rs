@@ -37,10 +37,15 @@ impl Controller {
             return;
         };
         let (mut object, revision) = (known.object.clone(), known.revision);
-        let group = object["spec"]["group"].as_str().unwrap_or_default();
-        let plural = object["spec"]["names"]["plural"]
-            .as_str()
-            .unwrap_or_default();
+        let spec = &object["spec"];
+        let (Some(group), Some(plural)) =
+            (spec["group"].as_str(), spec["names"]["plural"].as_str())
+        else {
+            // Validation lets no such definition in; were there one, its
+            // objects could not be told from a built-in kind's.
+            tracing::error!(key, "a definition without group or plural is left as it is");
+            return;
+        };
         let prefix = resource::prefix(group, plural);
         let snapshot = self.server.store.snapshot();
         let mut left = 0_usize;
