@@ -226,6 +226,9 @@ mod tests {
     #[tokio::test]
     async fn lines_of_a_busy_socket_come_together() {
         let (mut engine, mut reader, _writer) = connected();
+        // Nothing is there yet: it waits in the event queue, until it is busy.
+        assert!(futures::poll!(std::pin::pin!(reader.read(&mut [0; 8]))).is_pending());
+        assert!(reader.queued.is_some());
         make_busy(&mut engine, &mut reader).await;
         assert!(reader.queued.is_none());
         reader.pause = Some(Delay::new(Duration::from_secs(3600)));
