@@ -44,19 +44,28 @@ pub(crate) async fn run(
     loop {
         let error = match engine.watch().await {
             Ok(mut events) => {
-                let renew_at = Instant::now() + jittered(timing.resync_interval);
+                // `None` during a listing: one that is slower than the interval
+                // would never end if a renewal cut it short, and a renewal that
+                // was asked for meanwhile waits for its end.
+                let mut renew_at: Option<Instant> = None;
                 loop {
                     let event = tokio::select! {
                         event = events.next() => event,
-                        () = sleep_until(renew_at) => break None,
-                        () = renew.notified() => break None,
+                        () = due(renew_at) => break None,
+                        () = renew.notified(), if renew_at.is_some() => break None,
                         () = sender.closed() => return,
                     };
                     match event {
                         Some(Ok(event)) => {
-                            if event == WatchEvent::InitDone {
-                                delays = retries.build();
-                                patience = None;
+                            match event {
+                                WatchEvent::InitBegin => renew_at = None,
+                                WatchEvent::InitDone => {
+                                    renew_at =
+                                        Some(Instant::now() + jittered(timing.resync_interval));
+                                    delays = retries.build();
+                                    patience = None;
+                                }
+                                WatchEvent::Applied(_) | WatchEvent::Removed(_) => {}
                             }
                             if sender.send(Feed::Event(event)).await.is_err() {
                                 return;
@@ -91,6 +100,14 @@ pub(crate) async fn run(
             () = sleep(delay) => {}
             () = sender.closed() => return,
         }
+    }
+}
+
+/// Waits for the instant; for ever when there is none.
+async fn due(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
 

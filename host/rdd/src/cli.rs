@@ -128,8 +128,8 @@ pub(crate) struct ServeArgs {
         value_name = "ORIGIN"
     )]
     pub(crate) trusted_origins: Vec<String>,
-    /// How often everything is listed anew, such as 5m or 30s
-    #[arg(long, env = "RDD_RESYNC", default_value = "5m", value_name = "DURATION", value_parser = duration)]
+    /// How often everything is listed anew, from 1s to 24h, such as 5m or 30s
+    #[arg(long, env = "RDD_RESYNC", default_value = "5m", value_name = "DURATION", value_parser = resync_interval)]
     pub(crate) resync: std::time::Duration,
 }
 
@@ -142,11 +142,23 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-fn duration(text: &str) -> Result<std::time::Duration, String> {
+/// Reads `--resync`. It cannot be turned off: engines drop events for slow
+/// readers, and nothing else makes up for that. More often than once a second
+/// is a busy loop, and an interval of over a day was meant to turn it off.
+fn resync_interval(text: &str) -> Result<std::time::Duration, String> {
+    const MIN: std::time::Duration = std::time::Duration::from_secs(1);
+    const MAX: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
     let parsed: jiff::SignedDuration = text
         .parse()
         .map_err(|error: jiff::Error| error.to_string())?;
-    std::time::Duration::try_from(parsed).map_err(|error| error.to_string())
+    match std::time::Duration::try_from(parsed) {
+        Ok(interval) if (MIN..=MAX).contains(&interval) => Ok(interval),
+        _ => Err(
+            "engines lose events, so everything has to be listed anew now and then; \
+             use a duration from 1s to 24h"
+                .to_owned(),
+        ),
+    }
 }
 
 /// Runs the command and turns a failure into one line and an exit code.
@@ -208,6 +220,20 @@ mod tests {
             assert!(env.to_string_lossy().starts_with("RDD_"));
         }
     }
+
+    #[test]
+    fn a_resync_interval_is_neither_a_busy_loop_nor_never() {
+        let seconds = |text| resync_interval(text).map(|interval| interval.as_secs());
+        assert_eq!(seconds("1s"), Ok(1));
+        assert_eq!(seconds("5m"), Ok(300));
+        assert_eq!(seconds("24h"), Ok(86_400));
+        for text in ["0s", "0", "999ms", "-5m", "25h", "9999999999h", "soon", ""] {
+            assert!(resync_interval(text).is_err(), "{text:?}");
+        }
+        let error = resync_interval("0s").unwrap_err();
+        assert!(error.contains("from 1s to 24h"), "{error}");
+    }
+
     #[test]
     fn s1_the_readme_has_a_row_for_every_option_of_serve_and_no_other() {
         use clap::CommandFactory as _;

@@ -71,6 +71,80 @@ async fn a_listing_can_be_asked_for() {
     assert!(begun.elapsed() < Duration::from_secs(1));
 }
 
+/// An engine whose listings take this long.
+struct SlowListing(FakeEngine, Duration);
+
+#[async_trait::async_trait]
+impl ContainerEngine for SlowListing {
+    fn info(&self) -> &rdd_core::BackendInfo {
+        self.0.info()
+    }
+
+    async fn watch(&self) -> Result<rdd_core::WatchStream, EngineError> {
+        let pause = self.1;
+        let events = self.0.watch().await?;
+        Ok(events
+            .then(move |event| async move {
+                if matches!(event, Ok(WatchEvent::InitDone)) {
+                    tokio::time::sleep(pause).await;
+                }
+                event
+            })
+            .boxed())
+    }
+
+    async fn inspect(
+        &self,
+        object: &rdd_core::ObjectRef,
+    ) -> Result<rdd_core::Inspection, EngineError> {
+        self.0.inspect(object).await
+    }
+
+    async fn get_logs(
+        &self,
+        id: &str,
+        options: &rdd_core::LogOptions,
+    ) -> Result<rdd_core::LogStream, EngineError> {
+        self.0.get_logs(id, options).await
+    }
+
+    async fn act(&self, id: &str, action: rdd_core::Action) -> Result<(), EngineError> {
+        self.0.act(id, action).await
+    }
+
+    async fn remove(&self, target: &rdd_core::Removal) -> Result<(), EngineError> {
+        self.0.remove(target).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listing_that_takes_longer_than_the_interval_comes_to_its_end() {
+    let interval = Duration::from_secs(1);
+    let listing = 10 * interval;
+    let (sender, events) = channel();
+    let renew = Arc::new(Notify::new());
+    let timing = Timing {
+        resync_interval: interval,
+        ..Timing::default()
+    };
+    let engine = SlowListing(FakeEngine::default(), listing);
+    let task = tokio::spawn(run(Arc::new(engine), timing, Arc::clone(&renew), sender));
+    let mut feed = Running {
+        events,
+        renew,
+        task,
+    };
+    for _ in 0..3 {
+        assert_eq!(feed.next().await, "begin");
+        // Asked for during a listing, which is the answer.
+        feed.renew.notify_one();
+        let begun = Instant::now();
+        assert_eq!(feed.next().await, "done");
+        assert_eq!(begun.elapsed(), listing);
+        assert_eq!(feed.next().await, "renewing");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_lost_engine_is_tried_again_and_again_and_heard_within_two_seconds() {
     let engine = FakeEngine::default();
