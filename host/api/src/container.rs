@@ -162,13 +162,16 @@ pub struct HostBinding {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LastAction {
-    /// What was asked for.
-    pub action: ActionName,
-    /// How it went.
+    /// What was asked for: start, stop, pause, unpause or restart; when it is none of them, the annotation's value, cut to 64 bytes.
+    pub action: String,
+    /// How it went. An action that failed for want of an answer turns to Succeeded when the engine is seen to have done it after all.
     pub state: ActionState,
     /// Why it failed, in the engine's words.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub error: String,
+    /// Why it failed, as one word for programs, such as Conflict, Timeout or InvalidAction.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
     /// When the annotation was seen.
     pub observed_at: Time,
     /// When the engine was done with it.
@@ -203,6 +206,15 @@ pub enum ActionState {
 }
 
 impl ActionName {
+    /// Every action, in the order in which messages list them.
+    pub const ALL: [Self; 5] = [
+        Self::Start,
+        Self::Stop,
+        Self::Pause,
+        Self::Unpause,
+        Self::Restart,
+    ];
+
     /// Reads the value of the [action annotation](crate::ACTION_ANNOTATION);
     /// `None` for what is no action.
     pub fn parse(value: &str) -> Option<Self> {
@@ -225,5 +237,12 @@ impl ActionName {
             Self::Unpause => "unpause",
             Self::Restart => "restart",
         }
+    }
+}
+
+/// Whether [`LastAction::action`] names this action.
+impl PartialEq<ActionName> for String {
+    fn eq(&self, other: &ActionName) -> bool {
+        self == other.as_str()
     }
 }

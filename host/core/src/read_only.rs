@@ -18,13 +18,14 @@ impl ReadOnly {
     pub fn new(engine: Arc<dyn ContainerEngine>) -> Self {
         Self(engine)
     }
-}
 
-fn refused() -> EngineError {
-    EngineError::new(
-        ErrorCode::PermissionDenied,
-        "the daemon runs with --read-only; start it without that flag to change the engine",
-    )
+    /// The error of every changing call.
+    pub fn refusal() -> EngineError {
+        EngineError::new(
+            ErrorCode::PermissionDenied,
+            "the daemon runs with --read-only; start it without that flag to change the engine",
+        )
+    }
 }
 
 #[async_trait]
@@ -46,10 +47,10 @@ impl ContainerEngine for ReadOnly {
     }
 
     async fn act(&self, _: &str, _: Action) -> Result<(), EngineError> {
-        Err(refused())
+        Err(Self::refusal())
     }
 
     async fn remove(&self, _: &Removal) -> Result<(), EngineError> {
-        Err(refused())
+        Err(Self::refusal())
     }
 }

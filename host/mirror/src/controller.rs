@@ -78,9 +78,10 @@ impl Controller {
             concurrent_removals,
             ..
         } = options.timing;
+        let read_only = options.read_only;
         Self {
             options,
-            state: State::new(),
+            state: State::new(read_only),
             app: None,
             app_read: false,
             app_writing: false,

@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use rdd_api::{
-    Condition, ContainerPort, ContainerState, ContainerStatus, HostBinding, ImageStatus,
-    LastAction, Time, VolumeStatus, condition, reason,
+    ActionName, ActionState, Condition, ContainerPort, ContainerState, ContainerStatus,
+    HostBinding, ImageStatus, LastAction, Time, VolumeStatus, condition, reason,
 };
-use rdd_core::{Container, Image, Volume};
+use rdd_core::{Container, EngineError, ErrorCode, Image, Volume};
 use serde::Serialize;
 
 use crate::conditions::Conditions;
@@ -39,11 +39,36 @@ pub(crate) enum Status {
     Volume(VolumeStatus),
 }
 
-/// Why the engine does not let an object go.
+/// Why the engine does not do something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
+    /// One word, as a condition's reason has to be.
     pub(crate) reason: String,
+    /// In the engine's words.
     pub(crate) message: String,
+}
+
+impl From<EngineError> for Refusal {
+    fn from(error: EngineError) -> Self {
+        let reason = match error.code {
+            ErrorCode::NotFound => "NotFound",
+            ErrorCode::Replaced => "Replaced",
+            ErrorCode::Conflict => "Conflict",
+            ErrorCode::InvalidArgument => "InvalidArgument",
+            ErrorCode::PermissionDenied => "PermissionDenied",
+            ErrorCode::Unavailable => "Unavailable",
+            ErrorCode::Unsupported => "Unsupported",
+            ErrorCode::Timeout => "Timeout",
+            ErrorCode::Cancelled => "Cancelled",
+            ErrorCode::PluginFailed => "PluginFailed",
+            ErrorCode::Internal => "Internal",
+            _ => "Other",
+        };
+        Self {
+            reason: reason.to_owned(),
+            message: error.message,
+        }
+    }
 }
 
 /// What the host itself has to say in a status.
@@ -150,10 +175,64 @@ fn container_status(
         finished_at: time(container.finished_at),
         ports: ports(&container.ports),
         conditions: deletion(conditions, own).into_vec(),
-        last_action: own
-            .last_action
-            .or_else(|| was.and_then(|was| was.last_action.as_ref()))
-            .cloned(),
+        last_action: last_action(container, was, own, now),
+    }
+}
+
+/// The last action, corrected when it failed for want of an answer and the
+/// container is what the action makes of one: the engine did it after all.
+fn last_action(
+    container: &Container,
+    was: Option<&ContainerStatus>,
+    own: Own<'_>,
+    now: Timestamp,
+) -> Option<LastAction> {
+    /// Reasons that leave open whether the engine acts.
+    const UNANSWERED: [&str; 5] = [
+        "Timeout",
+        "PluginFailed",
+        "Unavailable",
+        "Cancelled",
+        "Internal",
+    ];
+    let was = was.and_then(|was| was.last_action.as_ref());
+    let last = match (own.last_action, was) {
+        // It was corrected already, which is no reason to do so at each sync.
+        (Some(own), Some(was))
+            if was.state == ActionState::Succeeded
+                && was.action == own.action
+                && was.observed_at == own.observed_at =>
+        {
+            was
+        }
+        (own, was) => own.or(was)?,
+    };
+    let unanswered =
+        last.state == ActionState::Failed && UNANSWERED.contains(&last.reason.as_str());
+    if !unanswered || !is_done(container, last) {
+        return Some(last.clone());
+    }
+    Some(LastAction {
+        state: ActionState::Succeeded,
+        error: String::new(),
+        reason: String::new(),
+        completed_at: time(Some(now)).unwrap_or_else(|| last.completed_at.clone()),
+        ..last.clone()
+    })
+}
+
+/// Whether the container is what the action makes of one.
+fn is_done(container: &Container, last: &LastAction) -> bool {
+    let runs = container.running && !container.paused && !container.restarting;
+    match ActionName::parse(&last.action) {
+        Some(ActionName::Start | ActionName::Unpause) => runs,
+        Some(ActionName::Stop) => !container.running && !container.restarting,
+        Some(ActionName::Pause) => container.paused,
+        // It ran before, too.
+        Some(ActionName::Restart) => {
+            runs && time(container.started_at).is_some_and(|at| at.0 >= last.observed_at.0)
+        }
+        None => false,
     }
 }
 

@@ -80,8 +80,8 @@ impl ActionStage {
 pub(crate) struct Call {
     /// [`Entry::incarnation`] then.
     pub(crate) incarnation: u64,
-    /// How often something in use may have come free until then.
-    pub(crate) freed: u64,
+    /// Whether something went meanwhile that may have been in its way.
+    pub(crate) woken: bool,
 }
 
 /// How far the removal of the engine's object has come, which somebody asked
@@ -107,8 +107,15 @@ pub(crate) enum RemovalStage {
 /// When a refused removal is tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NextAttempt {
-    /// When its timer says so.
-    Waiting,
+    /// When its timer says so, or earlier, when something goes that may have
+    /// been in its way.
+    Waiting {
+        /// Whether it has waited long enough since the last attempt to be
+        /// woken: much may go at once, and each time wake everything.
+        rested: bool,
+        /// Whether something went before it had.
+        woken: bool,
+    },
     Due,
     Running(Call),
 }
@@ -123,6 +130,28 @@ impl RemovalStage {
             Self::Refused { uid, refusal, .. } if **uid == *of => Some(refusal),
             _ => None,
         }
+    }
+
+    /// Something went that may have been in the way; true when the engine is
+    /// to be asked again now.
+    pub(crate) fn wake(&mut self) -> bool {
+        match self {
+            Self::Running { call, .. }
+            | Self::Refused {
+                next: NextAttempt::Running(call),
+                ..
+            } => call.woken = true,
+            Self::Refused { next, .. } => match next {
+                NextAttempt::Waiting { rested: true, .. } => {
+                    *next = NextAttempt::Due;
+                    return true;
+                }
+                NextAttempt::Waiting { woken, .. } => *woken = true,
+                NextAttempt::Due | NextAttempt::Running(_) => {}
+            },
+            Self::Idle | Self::Done(_) => {}
+        }
+        false
     }
 
     /// Whether the engine may be asked (again) now.

@@ -71,9 +71,10 @@ async fn run<K: Mirrored>(client: &Client, key: &Key, job: Job) -> Outcome {
         }
         Job::Discard {
             uid,
+            version,
             finalizer,
             delete,
-        } => target.discard(&uid, finalizer, delete).await,
+        } => target.discard(&uid, version, finalizer, delete).await,
         Job::DropAction { uid, value } => target.drop_action(&uid, &value).await,
     };
     match result {
@@ -225,15 +226,16 @@ impl<'a, K: Mirrored> Target<'a, K> {
     async fn discard(
         &self,
         uid: &str,
+        mut version: Version,
         finalizer: Option<usize>,
         delete: bool,
     ) -> Result<Outcome, RequestError> {
-        let mut version = None;
         if let Some(index) = finalizer {
             let path = format!("/metadata/finalizers/{index}");
             let answer = self
                 .patch(json!([
                     {"op": "test", "path": "/metadata/uid", "value": uid},
+                    {"op": "test", "path": "/metadata/resourceVersion", "value": version.0},
                     {"op": "test", "path": path, "value": MIRROR_FINALIZER},
                     {"op": "remove", "path": path},
                 ]))
@@ -244,13 +246,13 @@ impl<'a, K: Mirrored> Target<'a, K> {
             if answer.is_terminating() {
                 return Ok(discarded(uid, answer.version()));
             }
-            version = Some(answer.version());
+            version = answer.version();
         }
         if delete {
             let params = DeleteParams {
                 preconditions: Some(Preconditions {
                     uid: Some(uid.to_owned()),
-                    resource_version: version.as_ref().map(|version| version.0.to_string()),
+                    resource_version: Some(version.0.to_string()),
                 }),
                 ..DeleteParams::default()
             };
@@ -261,7 +263,7 @@ impl<'a, K: Mirrored> Target<'a, K> {
                 return self.held(uid, &answer).await;
             }
         }
-        Ok(discarded(uid, version.unwrap_or_default()))
+        Ok(discarded(uid, version))
     }
 
     /// Somebody else's finalizer holds it; ours is off.

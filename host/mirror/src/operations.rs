@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use rdd_api::{ActionName, ActionState, LastAction, Time};
-use rdd_core::{Action, Container, ContainerEngine, ErrorCode, Object, ObjectKind, ObjectRef};
+use rdd_core::{
+    Action, Container, ContainerEngine, EngineError, ErrorCode, Object, ObjectKind, ObjectRef,
+};
 
+use crate::desired::Refusal;
 use crate::options::Clock;
 
 /// Performs an action on a container that looked like `container`, and says
@@ -18,37 +21,64 @@ pub(crate) async fn act(
     clock: &Clock,
 ) -> LastAction {
     let result = perform(engine, container, name).await;
-    outcome(name, result, observed_at, clock())
+    outcome(name.as_str(), result, observed_at, clock())
 }
 
 /// How an action went, as the status says it.
 pub(crate) fn outcome(
-    action: ActionName,
-    result: Result<(), String>,
+    action: &str,
+    result: Result<(), Refusal>,
     observed_at: Timestamp,
     completed_at: Timestamp,
 ) -> LastAction {
+    let (state, error, reason) = match result {
+        Ok(()) => (ActionState::Succeeded, String::new(), String::new()),
+        Err(refusal) => (ActionState::Failed, refusal.message, refusal.reason),
+    };
     LastAction {
-        action,
-        state: match result {
-            Ok(()) => ActionState::Succeeded,
-            Err(_) => ActionState::Failed,
-        },
-        error: result.err().unwrap_or_default(),
+        action: shortened(action),
+        state,
+        error,
+        reason,
         observed_at: whole(observed_at),
         completed_at: whole(completed_at),
     }
+}
+
+/// Why a value of the action annotation is not carried out.
+pub(crate) fn invalid_action(value: &str) -> Refusal {
+    let valid = ActionName::ALL.map(ActionName::as_str).join(", ");
+    let hint = match ActionName::parse(&value.trim().to_ascii_lowercase()) {
+        Some(meant) => format!(" (did you mean {:?}?)", meant.as_str()),
+        None => String::new(),
+    };
+    Refusal {
+        reason: "InvalidAction".to_owned(),
+        message: format!(
+            "{:?} is not an action{hint}; the actions are {valid}",
+            shortened(value)
+        ),
+    }
+}
+
+/// An annotation may hold 256 KiB; what is not an action is shown as far as a
+/// person needs to recognize it.
+fn shortened(value: &str) -> String {
+    const MAX_LEN: usize = 64;
+    let end = value.floor_char_boundary(MAX_LEN);
+    value.get(..end).unwrap_or_default().to_owned()
 }
 
 async fn perform(
     engine: &dyn ContainerEngine,
     container: &Container,
     name: ActionName,
-) -> Result<(), String> {
+) -> Result<(), Refusal> {
     let action = match name {
         ActionName::Pause if container.paused => return Ok(()),
         ActionName::Unpause if !container.running => {
-            return Err(format!("container {} is not running", container.id));
+            let message = format!("container {} is not running", container.id);
+            return Err(EngineError::new(ErrorCode::Conflict, message).into());
         }
         ActionName::Start => Action::Start,
         ActionName::Stop => Action::Stop,
@@ -64,7 +94,7 @@ async fn perform(
         {
             Ok(())
         }
-        Err(error) => Err(error.message),
+        Err(error) => Err(error.into()),
     }
 }
 

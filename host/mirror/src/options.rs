@@ -91,6 +91,13 @@ pub struct Timing {
     pub removal_retry_min: Duration,
     /// Longest wait after refusals.
     pub removal_retry_max: Duration,
+    /// How long a refused removal is left alone at first, whatever goes that
+    /// may have been in its way: a burst of removals wakes it once, not each
+    /// time.
+    pub removal_rest_min: Duration,
+    /// The longest such rest, after refusals in a row: how long the last
+    /// removal of a burst may go unanswered.
+    pub removal_rest_max: Duration,
     /// How long the engine's own word on what we had it remove may take,
     /// before its events count as lost.
     pub removal_echo: Duration,
@@ -119,6 +126,8 @@ impl Default for Timing {
             write_retry_max: Duration::from_secs(60),
             removal_retry_min: Duration::from_secs(1),
             removal_retry_max: Duration::from_secs(300),
+            removal_rest_min: Duration::from_secs(1),
+            removal_rest_max: Duration::from_secs(8),
             removal_echo: Duration::from_secs(5),
             volume_youth: Duration::from_secs(2),
             sweep_check: Duration::from_secs(1),

@@ -47,11 +47,12 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use rdd_api::ActionName;
-use rdd_core::{Container, Removal};
+use rdd_core::{Container, ReadOnly, Removal};
 
-use crate::desired::{Desired, Own, Status, time};
+use crate::desired::{Desired, Own, Refusal, Status, time};
 use crate::entry::{ActionStage, Entry, Object, Observed, Version};
 use crate::key::{Key, Kind};
+use crate::operations::invalid_action;
 
 /// What holds for all mirrors.
 #[derive(Clone, Copy, Debug)]
@@ -64,6 +65,9 @@ pub(crate) struct Context<'a> {
     pub(crate) complete: bool,
     /// Whether the engine can be called.
     pub(crate) callable: bool,
+    /// Whether nothing that changes the engine may reach it. What is asked for
+    /// meanwhile is refused and forgotten: it must not outlive the mode.
+    pub(crate) read_only: bool,
 }
 
 /// A change of one object in the API.
@@ -77,9 +81,12 @@ pub(crate) enum Job {
         /// The version that the status may be written over; any when `None`.
         over: Option<Version>,
     },
-    /// Strip our finalizer, then delete. The engine is not asked.
+    /// Strip our finalizer, then delete. The engine is not asked. Bound to the
+    /// version that was seen, so that nobody can take a deletion of ours for a
+    /// user's: see the head of this file.
     Discard {
         uid: Arc<str>,
+        version: Version,
         finalizer: Option<usize>,
         /// False when somebody has deleted it already.
         delete: bool,
@@ -99,6 +106,9 @@ pub(crate) enum Operation {
         action: ActionName,
         container: Arc<Container>,
     },
+    /// Say in the status why the action that the annotation's value names is
+    /// not performed. The engine is not asked.
+    Reject { value: Box<str>, refusal: Refusal },
 }
 
 /// What to do next; nothing when everything is as it should be.
@@ -148,7 +158,12 @@ pub(crate) fn plan(key: &Key, entry: &Entry, context: Context<'_>, now: Timestam
             // Somebody else's finalizer holds it.
             return Plan::default();
         }
-        if stale || gone || key.kind == Kind::Namespace || entry.removal.is_done(&object.uid) {
+        if context.read_only
+            || stale
+            || gone
+            || key.kind == Kind::Namespace
+            || entry.removal.is_done(&object.uid)
+        {
             return discard(object);
         }
         return match entry.wanted() {
@@ -183,6 +198,7 @@ fn discard(object: &Object) -> Plan {
     }
     Plan::job(Job::Discard {
         uid: Arc::clone(&object.uid),
+        version: object.version.clone(),
         finalizer: object.finalizer,
         delete: !object.terminating,
     })
@@ -286,7 +302,10 @@ fn live(
                 // go then finds the outcome.
                 plan.job = plan.job.or_else(|| Some(drop_action(object, value)));
             }
-            (_, None) => plan.job = plan.job.or_else(|| Some(drop_action(object, value))),
+            (_, None) => plan.operation = Some(reject(value, invalid_action(value))),
+            (_, Some(_)) if context.read_only => {
+                plan.operation = Some(reject(value, ReadOnly::refusal().into()));
+            }
             (_, Some(action)) if context.callable => {
                 plan.operation = Some(Operation::Act {
                     value: value.clone(),
@@ -298,6 +317,13 @@ fn live(
         }
     }
     plan
+}
+
+fn reject(value: &str, refusal: Refusal) -> Operation {
+    Operation::Reject {
+        value: value.into(),
+        refusal,
+    }
 }
 
 fn drop_action(object: &Object, value: &str) -> Job {

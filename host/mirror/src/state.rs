@@ -30,6 +30,8 @@ pub(crate) enum Timer {
     Job(Key, u32),
     /// A refused removal may be tried again; after so many refusals.
     Removal(Key, u32),
+    /// A refused removal may be woken by what goes; after so many refusals.
+    Rested(Key, u32),
     /// The engine had time enough to tell what we had it remove.
     Removed(Key, u64),
     /// A volume is no longer young; the number of this reminder.
@@ -56,6 +58,7 @@ struct Session {
 
 /// All mirrors.
 pub(crate) struct State {
+    read_only: bool,
     namespace: Arc<str>,
     session: Option<Session>,
     /// Whether the App was read: before, nothing is anybody's.
@@ -69,10 +72,9 @@ pub(crate) struct State {
     leaving: HashSet<Key>,
     /// Keys that the newest whole listing left to be written; `None` before it.
     pending: Option<HashSet<Key>>,
-    /// Refused removals, for another try when something goes.
-    refused: HashSet<Key>,
-    /// Counts the occasions on which what was in use may have come free.
-    freed: u64,
+    /// Removals that were asked of the engine and are not done, for another
+    /// try when something goes.
+    removals: HashSet<Key>,
     listings: HashMap<Kind, Listing>,
     jobs: usize,
     wanted: usize,
@@ -82,8 +84,11 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new() -> Self {
+    /// No mirrors. With `read_only`, nothing that changes the engine is asked
+    /// of it.
+    pub(crate) fn new(read_only: bool) -> Self {
         Self {
+            read_only,
             namespace: Arc::from(""),
             session: None,
             decided: false,
@@ -93,8 +98,7 @@ impl State {
             strays: HashSet::new(),
             leaving: HashSet::new(),
             pending: None,
-            refused: HashSet::new(),
-            freed: 0,
+            removals: HashSet::new(),
             listings: HashMap::new(),
             jobs: 0,
             wanted: 0,
@@ -109,7 +113,7 @@ impl State {
         self.namespace = namespace;
         self.pending = None;
         self.wanted = 0;
-        self.refused.clear();
+        self.removals.clear();
         for (key, entry) in &mut self.entries {
             // Whatever another engine said, it says nothing of the new one's
             // objects; the calls to it are not ours any more.
@@ -184,7 +188,7 @@ impl State {
             }
             let plan = plan(&key, entry, self.context(), now);
             if let Some(operation) = plan.operation {
-                self.begin(key.clone(), operation);
+                self.begin(key.clone(), operation, now);
             }
             let Some(entry) = self.entries.get_mut(&key) else {
                 continue;
@@ -200,7 +204,7 @@ impl State {
                 }
                 _ if entry.is_void() => {
                     self.entries.remove(&key);
-                    self.refused.remove(&key);
+                    self.removals.remove(&key);
                 }
                 _ => {}
             }
@@ -213,6 +217,7 @@ impl State {
     pub(crate) fn on_timer(&mut self, timer: Timer) {
         let (Timer::Job(key, _)
         | Timer::Removal(key, _)
+        | Timer::Rested(key, _)
         | Timer::Removed(key, _)
         | Timer::Young(key, _)) = &timer;
         let key = key.clone();
@@ -229,9 +234,20 @@ impl State {
             Timer::Removal(_, of) => {
                 if let RemovalStage::Refused { attempts, next, .. } = &mut entry.removal
                     && *attempts == of
-                    && *next == NextAttempt::Waiting
+                    && matches!(next, NextAttempt::Waiting { .. })
                 {
                     *next = NextAttempt::Due;
+                }
+            }
+            Timer::Rested(_, of) => {
+                if let RemovalStage::Refused { attempts, next, .. } = &mut entry.removal
+                    && *attempts == of
+                    && let NextAttempt::Waiting { rested, woken } = next
+                {
+                    *rested = true;
+                    if *woken {
+                        *next = NextAttempt::Due;
+                    }
                 }
             }
             Timer::Removed(_, incarnation) => {
@@ -285,6 +301,7 @@ impl State {
             namespace: &self.namespace,
             complete: session.is_some_and(|session| session.view.is_complete()),
             callable: session.is_some_and(|session| session.callable),
+            read_only: self.read_only,
         }
     }
 }

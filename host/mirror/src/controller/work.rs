@@ -88,6 +88,8 @@ impl Controller {
                     self.state.on_removed(&key, &uid, Err(error));
                 }
                 Operation::Act { value, .. } => self.state.forget_action(&key, &value),
+                // Not requested: the state does it alone.
+                Operation::Reject { .. } => {}
             }
             return;
         };
@@ -126,6 +128,8 @@ impl Controller {
                     Done::Acted(key, value, last)
                 });
             }
+            // Not requested: the state does it alone.
+            Operation::Reject { .. } => {}
         }
     }
 
@@ -140,6 +144,9 @@ impl Controller {
                 timing.removal_retry_max,
                 *attempts,
             ),
+            Timer::Rested(_, attempts) => {
+                backoff(timing.removal_rest_min, timing.removal_rest_max, *attempts)
+            }
             Timer::Removed(..) => timing.removal_echo,
             Timer::Young(..) => timing.volume_youth,
         }
@@ -183,7 +190,9 @@ impl Controller {
                 action,
                 observed_at,
             } => {
-                let last = operations::outcome(action, Err(message), observed_at, self.now());
+                let error = EngineError::new(ErrorCode::PluginFailed, message);
+                let result = Err(error.into());
+                let last = operations::outcome(action.as_str(), result, observed_at, self.now());
                 Done::Acted(key, value, last)
             }
             Task::App => Done::App(Err(message)),

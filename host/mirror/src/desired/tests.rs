@@ -114,15 +114,20 @@ fn a_condition_keeps_its_time_until_its_status_moves() {
     assert_eq!(moved, [condition::RUNNING]);
 }
 
+fn last_action(action: &str, reason: &str) -> LastAction {
+    LastAction {
+        action: action.to_owned(),
+        state: ActionState::Failed,
+        error: "no answer".to_owned(),
+        reason: reason.to_owned(),
+        observed_at: Time(at(40)),
+        completed_at: Time(at(45)),
+    }
+}
+
 #[test]
 fn the_last_action_outlives_what_follows() {
-    let action = LastAction {
-        action: rdd_api::ActionName::Stop,
-        state: rdd_api::ActionState::Succeeded,
-        error: String::new(),
-        observed_at: Time(at(1)),
-        completed_at: Time(at(2)),
-    };
+    let action = last_action("stop", "Conflict");
     let own = Own {
         last_action: Some(&action),
         ..Own::default()
@@ -132,6 +137,57 @@ fn the_last_action_outlives_what_follows() {
     let was = Status::Container(first);
     let later = of_container(container("aaaa"), Some(&was), Own::default());
     assert_eq!(later.last_action, Some(action));
+}
+
+#[test]
+fn an_action_without_an_answer_succeeded_when_the_engine_did_it_after_all() {
+    let running = |started_at: i64| Container {
+        running: true,
+        started_at: Some(at(started_at)),
+        ..container("aaaa")
+    };
+    let paused = || Container {
+        paused: true,
+        ..running(1)
+    };
+    for (action, before, after) in [
+        ("stop", running(1), container("aaaa")),
+        ("start", container("aaaa"), running(41)),
+        ("pause", running(1), paused()),
+        ("unpause", paused(), running(1)),
+        ("restart", running(1), running(41)),
+    ] {
+        for reason in ["Timeout", "PluginFailed", "Unavailable"] {
+            let failed = last_action(action, reason);
+            let own = Own {
+                last_action: Some(&failed),
+                ..Own::default()
+            };
+            let first = of_container(before.clone(), None, own);
+            assert_eq!(first.last_action.as_ref(), Some(&failed), "{action}");
+            let was = Status::Container(first);
+            // As well by a process that only has the old status.
+            for own in [own, Own::default()] {
+                let status = of_container(after.clone(), Some(&was), own);
+                let last = status.last_action.clone().expect("a last action");
+                assert_eq!(last.state, ActionState::Succeeded, "{action} {reason}");
+                assert_eq!((&*last.error, &*last.reason), ("", ""));
+                assert_eq!(last.completed_at.0, at(50));
+                // Once, and not anew at each sync.
+                let was = Status::Container(status.clone());
+                let desired = Desired::Container(Arc::new(after.clone()));
+                assert_eq!(desired.status(Some(&was), own, at(99)), Some(was));
+            }
+        }
+        // What the engine refused, it did not do.
+        let refused = last_action(action, "Conflict");
+        let own = Own {
+            last_action: Some(&refused),
+            ..Own::default()
+        };
+        let status = of_container(after, None, own);
+        assert_eq!(status.last_action, Some(refused), "{action}");
+    }
 }
 
 #[test]

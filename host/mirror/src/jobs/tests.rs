@@ -66,6 +66,7 @@ fn refusal(code: u16) -> (u16, Value) {
 fn discard(delete: bool) -> Job {
     Job::Discard {
         uid: "u1".into(),
+        version: Version("6".into()),
         finalizer: Some(1),
         delete,
     }
@@ -91,6 +92,7 @@ async fn discarding_touches_the_very_object_and_asks_for_no_more_than_it_saw() {
         *strip,
         json!([
             {"op": "test", "path": "/metadata/uid", "value": "u1"},
+            {"op": "test", "path": "/metadata/resourceVersion", "value": "6"},
             {"op": "test", "path": "/metadata/finalizers/1", "value": MIRROR_FINALIZER},
             {"op": "remove", "path": "/metadata/finalizers/1"},
         ])
@@ -102,16 +104,22 @@ async fn discarding_touches_the_very_object_and_asks_for_no_more_than_it_saw() {
 }
 
 #[tokio::test]
-async fn what_was_stripped_before_is_deleted_by_its_uid() {
+async fn what_was_stripped_before_is_deleted_only_as_it_was_seen() {
     let key = key(Kind::Container, "aaaa");
     let job = Job::Discard {
         uid: "u1".into(),
+        version: Version("6".into()),
         finalizer: None,
         delete: true,
     };
     let (outcome, sent) = perform_with(&key, job, &[(200, json!({"kind": "Status"}))]).await;
     assert!(matches!(outcome, Outcome::Discarded { .. }));
-    assert_eq!(sent[0].1["preconditions"], json!({"uid": "u1"}));
+    // Another daemon may have put a finalizer on meanwhile, and would take a
+    // deletion without the version for a user's.
+    assert_eq!(
+        sent[0].1["preconditions"],
+        json!({"uid": "u1", "resourceVersion": "6"})
+    );
 }
 
 #[tokio::test]

@@ -1,6 +1,5 @@
 //! Actions in, calls and outcomes out.
 
-use rdd_core::EngineError;
 use rdd_testkit::{Call, FakeEngine, Operation};
 
 use super::*;

@@ -11,11 +11,12 @@ const CONTEXT: Context<'static> = Context {
     namespace: NAMESPACE,
     complete: true,
     callable: true,
+    read_only: false,
 };
 
 const CALL: Call = Call {
     incarnation: 0,
-    freed: 0,
+    woken: false,
 };
 
 /// The key and the entry of a container that is mirrored as it should be.
@@ -65,6 +66,7 @@ fn next(key: &Key, entry: &Entry, context: Context<'_>) -> String {
         None => "",
         Some(Operation::Remove { .. }) => "remove",
         Some(Operation::Act { .. }) => "act",
+        Some(Operation::Reject { .. }) => "reject",
     };
     [job, operation]
         .into_iter()
@@ -214,7 +216,13 @@ fn a_deletion_asks_the_engine_once_and_then_lets_go() {
 #[test]
 fn a_refusal_is_shown_and_asked_again_when_it_is_due() {
     for (next, expected) in [
-        (NextAttempt::Waiting, "write status"),
+        (
+            NextAttempt::Waiting {
+                rested: true,
+                woken: false,
+            },
+            "write status",
+        ),
         (NextAttempt::Due, "write status, remove"),
         (NextAttempt::Running(CALL), "write status"),
     ] {
@@ -375,11 +383,24 @@ fn an_action_is_done_once_and_shown_before_its_annotation_goes() {
 }
 
 #[test]
-fn nonsense_is_dropped_and_a_deaf_engine_is_waited_for() {
-    assert_eq!(
-        after(|e, _| observed(e).action = Some("explode".into())),
-        "drop the action"
-    );
+fn nonsense_is_rejected_and_an_absent_engine_is_waited_for() {
+    for value in ["explode", "Pause", ""] {
+        assert_eq!(
+            after(|e, c| {
+                observed(e).action = Some(value.into());
+                // Nobody has to be asked about it.
+                c.callable = false;
+            }),
+            "reject"
+        );
+        assert_eq!(
+            after(|e, _| {
+                observed(e).action = Some(value.into());
+                e.action = ActionStage::Done(value.into());
+            }),
+            "drop the action"
+        );
+    }
     assert_eq!(
         after(|e, c| {
             observed(e).action = Some("stop".into());
@@ -393,5 +414,41 @@ fn nonsense_is_dropped_and_a_deaf_engine_is_waited_for() {
             observed(e).terminating = true;
         }),
         "remove"
+    );
+}
+
+#[test]
+fn nothing_that_is_asked_for_in_read_only_mode_outlives_it() {
+    let read_only = |callable: bool, change: fn(&mut Entry)| {
+        after(|e, c| {
+            c.read_only = true;
+            c.callable = callable;
+            change(e);
+        })
+    };
+    for callable in [true, false] {
+        assert_eq!(
+            read_only(callable, |e| observed(e).terminating = true),
+            "strip"
+        );
+        assert_eq!(
+            read_only(callable, |e| observed(e).action = Some("stop".into())),
+            "reject"
+        );
+    }
+    // Not even before anybody knows what the mirror stands for.
+    assert_eq!(
+        after(|e, c| {
+            c.read_only = true;
+            c.complete = false;
+            e.desired = None;
+            observed(e).terminating = true;
+        }),
+        "strip"
+    );
+    // The mirror itself is kept up.
+    assert_eq!(
+        read_only(true, |e| observed(e).status = None),
+        "write status"
     );
 }

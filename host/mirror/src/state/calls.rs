@@ -3,19 +3,21 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use rdd_api::LastAction;
 use rdd_core::{EngineError, ErrorCode};
 use tracing::info;
 
 use super::{State, Timer};
-use crate::desired::Refusal;
+use crate::desired::Desired;
 use crate::entry::{ActionStage, Call, NextAttempt, RemovalStage};
 use crate::key::Key;
+use crate::operations;
 use crate::plan::Operation;
 
 impl State {
-    /// Requests a call.
-    pub(super) fn begin(&mut self, key: Key, operation: Operation) {
+    /// Requests a call, or refuses to.
+    pub(super) fn begin(&mut self, key: Key, operation: Operation, now: Timestamp) {
         let Some(entry) = self.entries.get_mut(&key) else {
             return;
         };
@@ -23,8 +25,9 @@ impl State {
             Operation::Remove { uid, .. } => {
                 let call = Call {
                     incarnation: entry.incarnation,
-                    freed: self.freed,
+                    woken: false,
                 };
+                self.removals.insert(key.clone());
                 match &mut entry.removal {
                     RemovalStage::Refused { uid: of, next, .. } if of == uid => {
                         *next = NextAttempt::Running(call);
@@ -37,6 +40,13 @@ impl State {
             }
             Operation::Act { value, .. } => {
                 entry.action = ActionStage::Running(value.clone());
+            }
+            Operation::Reject { value, refusal } => {
+                let last = operations::outcome(value, Err(refusal.clone()), now, now);
+                entry.last_action = Some(last);
+                entry.action = ActionStage::Done(value.clone());
+                self.enqueue(key);
+                return;
             }
         }
         self.requests.operations.push((key, operation));
@@ -64,21 +74,21 @@ impl State {
                 if attempts.is_power_of_two() {
                     info!(mirror = %key, attempts, "the engine does not remove it: {error}");
                 }
-                // Something went while the engine was thinking: ask again.
-                let next = if call.freed == self.freed {
-                    NextAttempt::Waiting
-                } else {
-                    NextAttempt::Due
+                let next = NextAttempt::Waiting {
+                    rested: false,
+                    woken: call.woken,
                 };
                 entry.removal = RemovalStage::Refused {
                     uid: Arc::clone(of),
-                    refusal: refusal(error),
+                    refusal: error.into(),
                     attempts,
                     next,
                 };
-                self.refused.insert(key.clone());
-                let timer = Timer::Removal(key.clone(), attempts);
-                self.requests.timers.push(timer);
+                let timers = [
+                    Timer::Rested(key.clone(), attempts),
+                    Timer::Removal(key.clone(), attempts),
+                ];
+                self.requests.timers.extend(timers);
             }
             _ => {
                 entry.removal = RemovalStage::Done(Arc::clone(of));
@@ -88,21 +98,41 @@ impl State {
                     let timer = Timer::Removed(key.clone(), entry.incarnation);
                     self.requests.timers.push(timer);
                 }
-                self.refused.remove(key);
+                self.removals.remove(key);
             }
         }
         self.enqueue(key.clone());
     }
 
-    /// Something went: what was in use may be free now.
-    pub(super) fn retry_refused(&mut self) {
-        self.freed += 1;
-        for key in std::mem::take(&mut self.refused) {
+    /// The engine's object is gone: removals that it may have stood in the way
+    /// of are tried again.
+    pub(super) fn wake_users(&mut self, gone: &Desired) {
+        let keys: Vec<Key> = self
+            .removals
+            .iter()
+            .filter(|key| {
+                let desired = self
+                    .entries
+                    .get(*key)
+                    .and_then(|entry| entry.desired.as_ref());
+                desired.is_some_and(|desired| may_stand_in_the_way(gone, desired))
+            })
+            .cloned()
+            .collect();
+        self.wake(keys);
+    }
+
+    /// Everything was listed anew: the engine may have been away.
+    pub(super) fn wake_all(&mut self) {
+        let keys = self.removals.iter().cloned().collect();
+        self.wake(keys);
+    }
+
+    fn wake(&mut self, keys: Vec<Key>) {
+        for key in keys {
             if let Some(entry) = self.entries.get_mut(&key)
-                && let RemovalStage::Refused { next, .. } = &mut entry.removal
-                && *next == NextAttempt::Waiting
+                && entry.removal.wake()
             {
-                *next = NextAttempt::Due;
                 self.enqueue(key);
             }
         }
@@ -141,21 +171,16 @@ impl State {
     }
 }
 
-/// A condition's reason has to be a word.
-fn refusal(error: EngineError) -> Refusal {
-    let reason = match error.code {
-        ErrorCode::Conflict => "Conflict",
-        ErrorCode::InvalidArgument => "InvalidArgument",
-        ErrorCode::PermissionDenied => "PermissionDenied",
-        ErrorCode::Unavailable => "Unavailable",
-        ErrorCode::Unsupported => "Unsupported",
-        ErrorCode::Timeout => "Timeout",
-        ErrorCode::PluginFailed => "PluginFailed",
-        ErrorCode::Internal => "Internal",
-        _ => "Other",
-    };
-    Refusal {
-        reason: reason.to_owned(),
-        message: error.message,
+/// Whether an engine may have refused to remove `kept` because of `gone`:
+/// containers use images and volumes, and images build on images.
+pub(super) fn may_stand_in_the_way(gone: &Desired, kept: &Desired) -> bool {
+    match (gone, kept) {
+        (Desired::Container(container), Desired::Image { image, .. }) => {
+            container.image_id == image.id
+        }
+        // What a container mounts is not known here.
+        (Desired::Container(_), Desired::Volume(_)) => true,
+        (Desired::Image { .. }, Desired::Image { .. }) => true,
+        _ => false,
     }
 }

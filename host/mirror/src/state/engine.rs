@@ -72,14 +72,11 @@ impl State {
         session.listings += u64::from(event == WatchEvent::InitBegin);
         let done = event == WatchEvent::InitDone;
         let first = done && !session.view.is_complete();
-        let gone = matches!(event, WatchEvent::Removed(_));
         let changes = session.view.apply(event)?;
         self.changed(changes);
         if done {
             self.listed(first);
-        }
-        if done || gone {
-            self.retry_refused();
+            self.wake_all();
         }
         Ok(())
     }
@@ -136,10 +133,13 @@ impl State {
                 Change::Gone(key) => {
                     let entry = self.entries.entry(key.clone()).or_default();
                     self.wanted -= usize::from(entry.desired.is_some());
-                    entry.desired = None;
+                    let gone = entry.desired.take();
                     entry.succeed();
                     entry.backing_off = false;
                     self.enqueue(key);
+                    if let Some(gone) = gone {
+                        self.wake_users(&gone);
+                    }
                 }
             }
         }

@@ -21,7 +21,7 @@ use crate::plan::Job;
 
 /// A state whose API is empty and whose engine has these objects.
 fn state(objects: impl IntoIterator<Item = EngineObject>) -> State {
-    let mut state = State::new();
+    let mut state = State::new(false);
     let view = View::new(NAMESPACE.into(), info());
     state.choose(NAMESPACE.into(), Some(("moby".into(), view)));
     for kind in Kind::ALL {

@@ -2,12 +2,13 @@
 
 use kube::ResourceExt;
 use kube::api::DeleteParams;
-use rdd_api::{Container, ContainerNamespace, ContainerState, Volume};
+use rdd_api::{Container, ContainerNamespace, ContainerState, Image, Volume};
 use rdd_core::{Action, Serving};
 use rdd_testkit::{Call, FakeEngine, eventually_within};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::world::{World, removals, status};
+use crate::world::{Mirror, World, removals, status};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mirrors_what_is_there_and_what_comes() {
@@ -45,20 +46,55 @@ async fn mirrors_what_is_there_and_what_comes() {
     assert_eq!(removals(&engine), []);
 }
 
+/// Name and version of every mirror, of all kinds.
+async fn versions(world: &World) -> BTreeMap<String, String> {
+    async fn of<K: Mirror>(world: &World, versions: &mut BTreeMap<String, String>) {
+        for object in world.all::<K>().await {
+            let name = format!("{} {}", K::kind(&()), object.name_any());
+            versions.insert(name, object.resource_version().unwrap());
+        }
+    }
+    let mut versions = BTreeMap::new();
+    of::<Container>(world, &mut versions).await;
+    of::<Image>(world, &mut versions).await;
+    of::<Volume>(world, &mut versions).await;
+    of::<ContainerNamespace>(world, &mut versions).await;
+    versions
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sync_that_changes_nothing_writes_nothing() {
+    const EACH: usize = 60;
     let engine = FakeEngine::default();
-    let id = engine.run_container("web");
-    engine.create_volume("data");
-    let world = World::new(&engine).await;
+    for i in 0..EACH {
+        let id = engine.run_container(&format!("run{i}"));
+        match i % 4 {
+            0 => engine.stop(&id),
+            1 => engine.pause(&id),
+            _ => {}
+        }
+        engine.create_container(&format!("created{i}"));
+        engine.create_volume(&format!("data{i}"));
+        engine.add_image(&[&format!("a:{i}"), &format!("b:{i}")]);
+        engine.add_image(&[]);
+    }
+    let mut world = World::new(&engine).await;
     world.synced().await;
-    let before = world.container(&id, |c| c.status.is_some()).await;
+    world.condition("Settled", "True", "Settled").await;
+    let before = versions(&world).await;
+    // Two containers, a volume, two tags and an image without one; a namespace.
+    assert_eq!(before.len(), 6 * EACH + 1);
     engine.reinit();
     // Comes after the init: once it is seen, the init was.
     let marker = engine.create_container("marker");
     world.container(&marker, |c| c.status.is_some()).await;
-    let after = world.container(&id, |_| true).await;
-    assert_eq!(before.resource_version(), after.resource_version());
+    engine.remove_container(&marker);
+    world.gone::<Container>(&marker).await;
+    assert_eq!(versions(&world).await, before);
+    // Nor does a new process have anything to write.
+    world.start();
+    world.synced().await;
+    assert_eq!(versions(&world).await, before);
 }
 
 #[tokio::test(flavor = "multi_thread")]

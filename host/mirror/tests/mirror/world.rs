@@ -20,6 +20,23 @@ use crate::faults::Faults;
 
 pub(crate) const NAMESPACE: &str = rdd_api::DEFAULT_NAMESPACE;
 
+/// What the mirrored kinds have in common.
+pub(crate) trait Mirror:
+    Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
+    + Clone
+    + Debug
+    + DeserializeOwned
+{
+}
+
+impl<K> Mirror for K where
+    K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
+        + Clone
+        + Debug
+        + DeserializeOwned
+{
+}
+
 /// A running mirror. Ends with the value.
 pub(crate) struct World {
     /// The API as users reach it.
@@ -40,6 +57,8 @@ pub(crate) fn timing() -> Timing {
     Timing {
         removal_retry_min: Duration::from_millis(50),
         removal_retry_max: Duration::from_secs(1),
+        removal_rest_min: Duration::from_millis(50),
+        removal_rest_max: Duration::from_millis(500),
         sweep_check: Duration::from_millis(50),
         removal_echo: Duration::from_secs(2),
         volume_youth: Duration::from_millis(300),
@@ -134,6 +153,20 @@ impl World {
             }
         })
         .await
+    }
+
+    /// Waits until nothing waits for the end of a deletion of this container's
+    /// mirror.
+    pub(crate) async fn gone_or_another(&self, id: &str) {
+        eventually("the deletion over", || async {
+            match self.api::<Container>().get_opt(id).await.unwrap() {
+                Some(found) if found.metadata.deletion_timestamp.is_some() => {
+                    Err(format!("{found:?}"))
+                }
+                _ => Ok(()),
+            }
+        })
+        .await;
     }
 
     pub(crate) async fn tags(&self) -> Vec<(String, Option<String>)> {

@@ -2,31 +2,123 @@
 
 use super::*;
 
-#[test]
-fn a_refused_removal_is_tried_again_when_anything_goes() {
-    let (mut state, key, mut mirror) = with_volume();
-    assert_eq!(delete(&mut state, &mirror).len(), 1);
+/// Fires the reminder that lets a refused removal be woken.
+fn rest(state: &mut State) {
+    for timer in state.take_requests().timers {
+        if matches!(timer, Timer::Rested(..)) {
+            state.on_timer(timer);
+        }
+    }
+}
+
+fn with_users() -> (State, Key, Object) {
+    let (mut state, key, mirror) = with_volume();
+    for id in ["bbbb", "cccc", "dddd"] {
+        hear(&mut state, applied(EngineObject::Container(container(id))));
+    }
+    while state.next_job(at(9)).is_some() {}
+    (state, key, mirror)
+}
+
+/// Works off everything; returns how often the engine is asked about this
+/// mirror.
+fn asked(state: &mut State, mirror: &mut Object) -> usize {
+    while let Some((key, job)) = state.next_job(at(9)) {
+        if key != mirror.key {
+            continue;
+        }
+        if let Job::Write {
+            status: Some(status),
+            ..
+        } = job
+        {
+            mirror.status = Some(*status);
+        }
+        let number = mirror.version.number().expect("a number") + 1;
+        mirror.version = Version(number.to_string().into());
+        state.on_outcome(&key, Outcome::Written(mirror.clone()));
+    }
+    let operations = state.take_requests().operations;
+    let about = operations.iter().filter(|(key, _)| *key == mirror.key);
+    about.count()
+}
+
+/// A user deletes the mirror.
+fn deleted(state: &mut State, mirror: Object) -> Object {
+    let mut mirror = version(mirror, "60");
     mirror.terminating = true;
+    state.on_news(News::Object(mirror.clone()));
+    mirror
+}
+
+#[test]
+fn a_refused_removal_is_tried_again_when_something_goes_that_it_may_wait_for() {
+    let (mut state, key, mirror) = with_users();
+    let mut mirror = deleted(&mut state, mirror);
+    assert_eq!(asked(&mut state, &mut mirror), 1);
     state.on_removed(&key, &mirror.uid, refused());
-    assert!(work(&mut state, &mut mirror).is_empty());
+    rest(&mut state);
     hear(&mut state, removed(ObjectKind::Container, "bbbb"));
-    assert_eq!(work(&mut state, &mut mirror).len(), 1);
+    assert_eq!(asked(&mut state, &mut mirror), 1);
     // What goes while the engine is thinking counts as well.
     hear(&mut state, removed(ObjectKind::Container, "cccc"));
     state.on_removed(&key, &mirror.uid, refused());
-    assert_eq!(work(&mut state, &mut mirror).len(), 1);
+    rest(&mut state);
+    assert_eq!(asked(&mut state, &mut mirror), 1);
     // So does a whole listing: the engine may have been away.
     state.on_removed(&key, &mirror.uid, refused());
+    rest(&mut state);
     list(&mut state, [EngineObject::Volume(volume("x", at(1)))]);
-    assert_eq!(work(&mut state, &mut mirror).len(), 1);
+    assert_eq!(asked(&mut state, &mut mirror), 1);
     // And its own timer, of which there is one for each refusal.
     state.on_removed(&key, &mirror.uid, refused());
     let timer = Timer::Removal(key.clone(), 4);
-    assert_eq!(state.take_requests().timers, std::slice::from_ref(&timer));
-    state.on_timer(Timer::Removal(key, 3));
-    assert!(work(&mut state, &mut mirror).is_empty());
+    assert!(state.take_requests().timers.contains(&timer));
+    state.on_timer(Timer::Removal(key.clone(), 3));
+    assert_eq!(asked(&mut state, &mut mirror), 0);
     state.on_timer(timer);
-    assert_eq!(work(&mut state, &mut mirror).len(), 1);
+    assert_eq!(asked(&mut state, &mut mirror), 1);
+}
+
+#[test]
+fn a_burst_of_removals_wakes_a_refused_one_once() {
+    let (mut state, key, mirror) = with_users();
+    let mut mirror = deleted(&mut state, mirror);
+    assert_eq!(asked(&mut state, &mut mirror), 1);
+    state.on_removed(&key, &mirror.uid, refused());
+    let timers = state.take_requests().timers;
+    for id in ["bbbb", "cccc", "dddd"] {
+        hear(&mut state, removed(ObjectKind::Container, id));
+        assert_eq!(asked(&mut state, &mut mirror), 0);
+    }
+    for timer in timers {
+        if matches!(timer, Timer::Rested(..)) {
+            state.on_timer(timer);
+        }
+    }
+    assert_eq!(asked(&mut state, &mut mirror), 1);
+}
+
+#[test]
+fn what_cannot_have_been_in_the_way_wakes_nothing() {
+    let (mut state, key, mirror) = with_users();
+    let other = volume("y", at(1));
+    hear(&mut state, applied(EngineObject::Volume(other)));
+    let mut mirror = deleted(&mut state, mirror);
+    assert_eq!(asked(&mut state, &mut mirror), 1);
+    state.on_removed(&key, &mirror.uid, refused());
+    rest(&mut state);
+    hear(&mut state, removed(ObjectKind::Volume, "y"));
+    assert_eq!(asked(&mut state, &mut mirror), 0);
+
+    let image = |id: &str| Desired::Image {
+        image: Arc::new(crate::fixtures::image(id, &["a:1"])),
+        tag: Some("a:1".into()),
+    };
+    let user = Desired::Container(Arc::new(container("bbbb")));
+    let in_the_way = |kept| super::super::calls::may_stand_in_the_way(&user, &kept);
+    assert!(in_the_way(image("sha256:1")));
+    assert!(!in_the_way(image("sha256:2")));
 }
 
 #[test]
@@ -94,9 +186,10 @@ fn an_action_that_is_asked_for_meanwhile_is_done_next() {
         News::Object(mirror)
     };
     let last = LastAction {
-        action: ActionName::Stop,
+        action: "stop".to_owned(),
         state: ActionState::Succeeded,
         error: String::new(),
+        reason: String::new(),
         observed_at: rdd_api::Time(at(1)),
         completed_at: rdd_api::Time(at(1)),
     };

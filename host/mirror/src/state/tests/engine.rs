@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn nothing_is_written_before_both_sides_are_known() {
-    let mut state = State::new();
+    let mut state = State::new(false);
     assert_eq!(state.next_job(at(9)), None);
     let view = View::new(NAMESPACE.into(), info());
     state.choose(NAMESPACE.into(), Some(("moby".into(), view)));

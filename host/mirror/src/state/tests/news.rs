@@ -36,7 +36,7 @@ fn late_news_of_a_discarded_mirror_asks_for_nothing() {
 
 #[test]
 fn a_mirror_from_before_this_process_is_not_of_a_volume_made_since() {
-    let mut state = State::new();
+    let mut state = State::new(false);
     let view = View::new(NAMESPACE.into(), info());
     state.choose(NAMESPACE.into(), Some(("moby".into(), view)));
     list(&mut state, [EngineObject::Volume(volume("x", at(1)))]);

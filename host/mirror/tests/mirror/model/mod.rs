@@ -79,6 +79,8 @@ impl Run {
                 write_retry_max: Duration::from_millis(200),
                 removal_retry_min: Duration::from_millis(20),
                 removal_retry_max: Duration::from_millis(200),
+                removal_rest_min: Duration::from_millis(10),
+                removal_rest_max: Duration::from_millis(100),
                 volume_youth: 4 * SECOND,
                 ..timing()
             };

@@ -144,7 +144,7 @@ impl Run {
             }
             let last = &is.data["status"]["lastAction"];
             let right = match self.actions.get(&key.1).map(Vec::as_slice) {
-                None | Some(["explode"]) => *last == was.last_action,
+                None => *last == was.last_action,
                 Some([one]) => last["action"] == *one,
                 // Any of them may have been the last to be seen.
                 Some(_) => true,
