@@ -82,7 +82,7 @@ impl Api {
 
     /// Agrees with the engine on a version, again even if that was done.
     pub(crate) async fn negotiate(&self) -> Result<Ping, Error> {
-        let ping = self.ping().await?;
+        let ping = self.ping(PING_LIMIT).await?;
         let version = if ping.version > NEWEST {
             match self.oldest_of_engine().await? {
                 Some(oldest) if oldest > NEWEST => oldest,
@@ -151,11 +151,9 @@ impl Api {
         Ok(format!("/v{version}{path}"))
     }
 
-    async fn ping(&self) -> Result<Ping, Error> {
-        let response = self
-            .client
-            .send(Call::get("/_ping").timeout(PING_LIMIT))
-            .await?;
+    /// Asks the engine whether it is there, and which API it speaks.
+    pub(crate) async fn ping(&self, limit: Duration) -> Result<Ping, Error> {
+        let response = self.client.send(Call::get("/_ping").timeout(limit)).await?;
         let Head { status, headers } = &response.head;
         if !status.is_success() {
             return Err(self.failure(*status, &response.body));

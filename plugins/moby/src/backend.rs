@@ -1,6 +1,7 @@
 //! The backend itself: each call leads to its room.
 
 use std::cell::RefCell;
+use std::time::Duration;
 
 use rdd_sdk::types::{
     Action, BackendInfo, Capabilities, Error, IdForm, Inspection, LogOptions, ObjectRef, Removal,
@@ -10,6 +11,10 @@ use rdd_sdk::{Backend, Host, LogResponder, WatchResponder};
 use crate::api::Api;
 use crate::volume_times::VolumeTimes;
 use crate::{actions, logs, name, objects, record, removals, watch};
+
+/// A probe has more time than the host gives it: the host decides when an
+/// engine is lost, and a slow answer is still one.
+const PROBE_LIMIT: Duration = Duration::from_secs(60);
 
 /// The backend for Docker and whatever speaks its API.
 pub struct Moby {
@@ -41,6 +46,10 @@ impl Backend for Moby {
 
     async fn watch(&self, responder: WatchResponder) -> Result<(), Error> {
         watch::run(self, responder).await
+    }
+
+    async fn ping(&self) -> Result<(), Error> {
+        self.api.ping(PROBE_LIMIT).await.map(drop)
     }
 
     async fn inspect(&self, object: ObjectRef) -> Result<Inspection, Error> {

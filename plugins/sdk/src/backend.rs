@@ -25,6 +25,9 @@ pub trait Backend: 'static {
     /// All objects, then their changes. Accept once the engine has answered.
     async fn watch(&self, responder: WatchResponder) -> Result<(), Error>;
 
+    /// Asks the engine for the cheapest answer that it has.
+    async fn ping(&self) -> Result<(), Error>;
+
     /// One object as it is now.
     async fn inspect(&self, object: ObjectRef) -> Result<Inspection, Error>;
 

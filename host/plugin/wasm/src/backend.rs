@@ -1,7 +1,6 @@
 //! A backend as the rest of the host sees it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use rdd_core::{
@@ -12,18 +11,20 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use crate::control::{Call, Control, Request};
+use crate::activity::Activity;
+use crate::control::{Call, Control, Load, Request};
 use crate::guest::{Death, Guest};
 use crate::limits::{Limits, MemoryBudget};
+use crate::liveness::{Liveness, Outcome, Probe};
 use crate::runtime::Program;
-use crate::state::Grants;
+use crate::state::{Grants, MAX_SLEEPS};
 use crate::throttle::Throttle;
 use crate::transport::Transport;
 use crate::{convert, logs};
 
 /// Requests on their way to the task that owns the control store. Each has a
 /// permit, so that the channel is never full for long.
-const REQUESTS: usize = 2 * Limits::CALLS + 1;
+const REQUESTS: usize = Limits::READS + Limits::CHANGES + 2;
 
 /// What all lives of one backend share.
 pub(crate) struct Shared {
@@ -49,16 +50,6 @@ impl Shared {
                 ),
             )
         })
-    }
-
-    pub(crate) fn timed_out(&self, what: &str, limit: Duration) -> EngineError {
-        EngineError::new(
-            ErrorCode::Timeout,
-            format!(
-                "the backend {} did not answer {what} within {limit:?}",
-                self.grants.name
-            ),
-        )
     }
 }
 
@@ -103,6 +94,7 @@ impl Backend {
             connections: Arc::new(Semaphore::new(limits.connections)),
             max_connections: limits.connections,
             log_throttle: Throttle::new(),
+            liveness: Liveness::new(),
         };
         Self {
             shared: Arc::new(Shared {
@@ -165,6 +157,68 @@ impl Drop for Backend {
     }
 }
 
+/// What a backend holds, for people who look for a leak. All but the memory
+/// is zero while nobody asks it for anything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Calls that the guest of the control store has not ended.
+    pub calls: usize,
+    /// Reads that run or are on their way, as far as they have a place.
+    pub reads: usize,
+    /// Changes that run or are on their way, as far as they have a place.
+    pub changes: usize,
+    /// Watches: one at most.
+    pub watches: usize,
+    /// Timers of the control store.
+    pub sleeps: usize,
+    /// Log streams of all lives of the backend.
+    pub log_streams: usize,
+    /// Connections to the engine of all stores of the backend.
+    pub connections: usize,
+    /// Bytes of linear memory of all stores of the backend.
+    pub memory: usize,
+}
+
+/// Looks for signs of life of the engine, as long as anybody waits for it.
+async fn probe(shared: Arc<Shared>, activity: Arc<Activity>, requests: mpsc::WeakSender<Request>) {
+    let Shared {
+        limits,
+        grants,
+        log_slots,
+        ..
+    } = &*shared;
+    let probe = Probe {
+        silence: limits.silence,
+        answer: limits.answer,
+    };
+    let place = Arc::new(Semaphore::new(1));
+    loop {
+        probe.silent(&grants.liveness).await;
+        if activity.len() == 0 && log_slots.available_permits() == limits.log_streams {
+            tokio::time::sleep(probe.silence).await;
+            continue;
+        }
+        let ping = async {
+            // The last ping may still be running.
+            let permit = place.clone().acquire_owned().await.ok()?;
+            let (reply, answer) = oneshot::channel();
+            let request = Request {
+                call: Call::Ping { reply },
+                permit,
+            };
+            requests.upgrade()?.send(request).await.ok()?;
+            answer.await.ok()
+        };
+        if probe.ask(&grants.liveness, ping).await == Outcome::Lost {
+            tracing::warn!(
+                backend = grants.name,
+                "the engine has sent nothing for {:?}, not even the answer to a ping; its connections are closed",
+                probe.silence + probe.answer
+            );
+        }
+    }
+}
+
 /// One life of a backend: from a fresh control store to its death.
 pub struct Instance {
     shared: Arc<Shared>,
@@ -174,6 +228,8 @@ pub struct Instance {
     changes: Arc<Semaphore>,
     watches: Arc<Semaphore>,
     death: watch::Receiver<Option<Death>>,
+    activity: Arc<Activity>,
+    sleeps: Arc<Semaphore>,
     /// Ends the store's task with the instance.
     _stop: DropGuard,
 }
@@ -188,11 +244,16 @@ impl Instance {
             backend: info.name.clone(),
             form: info.id_form,
             limits: shared.limits.clone(),
+            activity: guest.activity(),
+            load: Load::default(),
         };
+        let (activity, sleeps) = (guest.activity(), guest.sleeps());
+        let probing = probe(shared.clone(), activity.clone(), requests.downgrade());
         shared.tasks.spawn(async move {
             let death = tokio::select! {
                 served = control.serve(&mut guest, received) => served.err(),
                 () = closing.cancelled() => None,
+                () = probing => None,
             };
             // Readers find out why before they find out that.
             dying.send_replace(Some(
@@ -203,10 +264,12 @@ impl Instance {
             shared,
             info,
             requests,
-            reads: Arc::new(Semaphore::new(Limits::CALLS)),
-            changes: Arc::new(Semaphore::new(Limits::CALLS)),
+            reads: Arc::new(Semaphore::new(Limits::READS)),
+            changes: Arc::new(Semaphore::new(Limits::CHANGES)),
             watches: Arc::new(Semaphore::new(1)),
             death,
+            activity,
+            sleeps,
             _stop: stop,
         }
     }
@@ -216,16 +279,37 @@ impl Instance {
         Death::of(&mut self.death.clone()).await
     }
 
-    /// Sends a call to the store and waits for its answer, `limit` in all.
+    /// What the backend and this life of it hold now.
+    pub fn usage(&self) -> Usage {
+        let Shared {
+            limits,
+            grants,
+            budget,
+            log_slots,
+            ..
+        } = &*self.shared;
+        let used = |all: usize, left: &Semaphore| all.saturating_sub(left.available_permits());
+        Usage {
+            calls: self.activity.len(),
+            reads: used(Limits::READS, &self.reads),
+            changes: used(Limits::CHANGES, &self.changes),
+            watches: used(1, &self.watches),
+            sleeps: used(MAX_SLEEPS, &self.sleeps),
+            log_streams: used(limits.log_streams, log_slots),
+            connections: used(limits.connections, &grants.connections),
+            memory: budget.used(),
+        }
+    }
+
+    /// Sends a call to the store and waits for its answer. Has no limit of
+    /// its own: the caller may drop it, and whatever hangs is found out.
     async fn ask<T>(
         &self,
-        what: &str,
-        limit: Duration,
-        permits: &Arc<Semaphore>,
+        place: impl Future<Output = Result<OwnedSemaphorePermit, EngineError>>,
         call: impl FnOnce(oneshot::Sender<Result<T, EngineError>>) -> Call,
     ) -> Result<T, EngineError> {
+        let permit = place.await?;
         let asking = async {
-            let permit = permits.clone().acquire_owned().await.ok()?;
             let (reply, answer) = oneshot::channel();
             let request = Request {
                 call: call(reply),
@@ -234,10 +318,34 @@ impl Instance {
             self.requests.send(request).await.ok()?;
             answer.await.ok()
         };
-        match tokio::time::timeout(limit, asking).await {
-            Ok(Some(answer)) => answer,
-            Ok(None) => Err(self.ended().await.error(&self.info.name)),
-            Err(_) => Err(self.shared.timed_out(what, limit)),
+        match asking.await {
+            Some(answer) => answer,
+            None => Err(self.ended().await.error(&self.info.name)),
+        }
+    }
+
+    /// Waits for a place among so many calls.
+    async fn place(&self, places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, EngineError> {
+        match places.clone().acquire_owned().await {
+            Ok(permit) => Ok(permit),
+            // Nobody closes it.
+            Err(_) => Err(self.ended().await.error(&self.info.name)),
+        }
+    }
+
+    /// Waits until the last watch has ended, which it must soon after its
+    /// reader went.
+    async fn watch_place(&self) -> Result<OwnedSemaphorePermit, EngineError> {
+        let limit = self.shared.limits.stop_grace.saturating_mul(2);
+        match tokio::time::timeout(limit, self.place(&self.watches)).await {
+            Ok(place) => place,
+            Err(_) => Err(EngineError::new(
+                ErrorCode::Timeout,
+                format!(
+                    "another watch of the backend {} has not ended within {limit:?}, and there may be one at a time",
+                    self.info.name
+                ),
+            )),
         }
     }
 
@@ -277,16 +385,13 @@ impl ContainerEngine for Instance {
         let guard = stop.clone().drop_guard();
         let limits = &self.shared.limits;
         let opened = self
-            .ask("watch", limits.read, &self.watches, |reply| Call::Watch {
-                stop,
-                reply,
-            })
+            .ask(self.watch_place(), |reply| Call::Watch { stop, reply })
             .await?;
         let reader = crate::watch::Reader {
             backend: self.info.name.clone(),
             _stop: guard,
             death: self.death.clone(),
-            init_stall: limits.init_stall,
+            stall: limits.stall,
             end_grace: limits.stop_grace,
         };
         Ok(reader.stream(opened))
@@ -297,8 +402,9 @@ impl ContainerEngine for Instance {
             self.check_container(&object.id)?;
         }
         let object = object.clone();
-        self.ask("inspect", self.shared.limits.read, &self.reads, |reply| {
-            Call::Inspect { object, reply }
+        self.ask(self.place(&self.reads), |reply| Call::Inspect {
+            object,
+            reply,
         })
         .await
     }
@@ -313,8 +419,10 @@ impl ContainerEngine for Instance {
         self.require(self.info.capabilities.actions, "start or stop containers")?;
         self.check_container(id)?;
         let id = id.to_owned();
-        self.ask("act", self.shared.limits.change, &self.changes, |reply| {
-            Call::Act { id, action, reply }
+        self.ask(self.place(&self.changes), |reply| Call::Act {
+            id,
+            action,
+            reply,
         })
         .await
     }
@@ -325,12 +433,10 @@ impl ContainerEngine for Instance {
             self.check_container(id)?;
         }
         let target = target.clone();
-        self.ask(
-            "remove",
-            self.shared.limits.change,
-            &self.changes,
-            |reply| Call::Remove { target, reply },
-        )
+        self.ask(self.place(&self.changes), |reply| Call::Remove {
+            target,
+            reply,
+        })
         .await
     }
 }

@@ -1,20 +1,33 @@
 //! The control store of a backend: every call but the logs.
+//!
+//! A call has all the time that the engine takes. One that hangs
+//! ([`activity`](crate::activity)) is answered with an error, and the store is
+//! replaced as soon as that harms nobody: once no other call runs, or once so
+//! many hang that there would be no place for others.
 
-use std::time::Duration;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::StreamExt;
+use futures::future::{Either, select};
 use futures::stream::FuturesUnordered;
-use rdd_core::{Action, EngineError, IdForm, Inspection, ObjectRef, Removal};
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use rdd_core::{Action, EngineError, ErrorCode, IdForm, Inspection, ObjectRef, Removal};
+use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
-use wasmtime::component::Accessor;
+use wasmtime::component::{Accessor, ComponentNamedList, Lift, Lower, TypedFunc};
 
+use crate::activity::{Activity, Followed};
 use crate::bindings::{Backend as Bindings, types};
-use crate::guest::{Death, Failure, Guest, Resolve, close, overdue, stop_future};
+use crate::guest::{Death, Failure, Guest, Resolve, close, hangs, overdue, stop_future};
 use crate::limits::Limits;
 use crate::reflector::Reflector;
 use crate::state::HostState;
 use crate::{convert, watch};
+
+/// With so many hanging calls a store is replaced whatever else runs in it:
+/// half of the reads that it may run.
+const MAX_HUNG: usize = Limits::READS / 2;
 
 /// Where the answer of a call goes. Nobody may be waiting for it any more.
 type Reply<T> = oneshot::Sender<Result<T, EngineError>>;
@@ -46,6 +59,22 @@ pub(crate) enum Call {
         target: Removal,
         reply: Reply<()>,
     },
+    Ping {
+        reply: Reply<()>,
+    },
+}
+
+impl Call {
+    /// Whether its caller is there no more.
+    fn is_unwanted(&self) -> bool {
+        match self {
+            Self::Watch { reply, .. } => reply.is_closed(),
+            Self::Inspect { reply, .. } => reply.is_closed(),
+            Self::Act { reply, .. } | Self::Remove { reply, .. } | Self::Ping { reply } => {
+                reply.is_closed()
+            }
+        }
+    }
 }
 
 /// What the task of a control store knows.
@@ -54,6 +83,60 @@ pub(crate) struct Control {
     pub(crate) backend: String,
     pub(crate) form: IdForm,
     pub(crate) limits: Limits,
+    pub(crate) activity: Arc<Activity>,
+    pub(crate) load: Load,
+}
+
+/// How many calls run in a store, but the watch, which can begin anew.
+#[derive(Debug, Default)]
+pub(crate) struct Load {
+    busy: AtomicUsize,
+    hung: AtomicUsize,
+    changed: Notify,
+}
+
+/// One call of a [`Load`].
+struct Counted<'a> {
+    count: &'a AtomicUsize,
+    changed: &'a Notify,
+}
+
+impl Load {
+    fn busy(&self) -> Counted<'_> {
+        Counted::new(&self.busy, &self.changed)
+    }
+
+    fn hung(&self) -> Counted<'_> {
+        Counted::new(&self.hung, &self.changed)
+    }
+
+    /// Returns once the store is to be replaced.
+    async fn spent(&self) {
+        loop {
+            let changed = self.changed.notified();
+            let hung = self.hung.load(Ordering::Relaxed);
+            let busy = self.busy.load(Ordering::Relaxed);
+            if hung >= MAX_HUNG || (hung > 0 && busy == 0) {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
+
+impl<'a> Counted<'a> {
+    fn new(count: &'a AtomicUsize, changed: &'a Notify) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        changed.notify_waiters();
+        Self { count, changed }
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.count.fetch_sub(1, Ordering::Relaxed);
+        self.changed.notify_waiters();
+    }
 }
 
 impl Control {
@@ -66,13 +149,18 @@ impl Control {
         guest
             .run(async |accessor, bindings| {
                 let mut calls = FuturesUnordered::new();
+                let mut spent = pin!(self.load.spent());
                 loop {
                     tokio::select! {
                         Some(done) = calls.next() => done?,
                         request = requests.recv() => match request {
+                            Some(request) if request.call.is_unwanted() => {}
                             Some(request) => calls.push(self.call(accessor, bindings, request)),
                             None => return Ok(()),
                         },
+                        () = &mut spent => {
+                            return Err(Failure::Ours(hangs("a call", self.limits.stall)));
+                        }
                     }
                 }
             })
@@ -87,51 +175,103 @@ impl Control {
     ) -> Result<(), Failure> {
         let engine = bindings.rancher_desktop_engine_engine();
         let lifecycle = bindings.rancher_desktop_engine_lifecycle();
-        let Limits { read, change, .. } = self.limits;
+        let unit = |answered: Result<(), types::Error>| answered.map_err(convert::error);
         match call {
             Call::Watch { stop, reply } => {
                 let told = stop_future(accessor, &stop)?;
-                let opening = engine.call_watch(accessor, told);
-                match self.in_time("watch", read, opening).await? {
+                let (followed, opening) = self.start(accessor, engine.func_watch(), (told,))?;
+                let opening = pin!(opening);
+                let hung = pin!(followed.progress().hung(self.limits.stall));
+                let opened = match select(opening, hung).await {
+                    Either::Left((opened, _)) => opened?.0,
+                    // No other watch can begin while this one does not end.
+                    Either::Right(_) => {
+                        return Err(Failure::Ours(hangs("watch", self.limits.stall)));
+                    }
+                };
+                match opened {
                     Ok((stream, end)) => {
-                        self.watch(accessor, stream, end, &stop, reply).await?;
+                        self.watch(accessor, stream, end, &stop, reply, &followed)
+                            .await?;
                     }
                     Err(error) => answer(reply, Err(convert::error(error))),
                 }
             }
             Call::Inspect { object, reply } => {
-                let asking = engine.call_inspect(accessor, convert::to_object_ref(&object));
-                let answered = self.in_time("inspect", read, asking).await?;
-                answer(
-                    reply,
-                    match answered {
-                        Ok(inspection) => convert::inspection(self.form, &object, inspection)
-                            .map_err(|violation| {
-                                Death::blamed(violation.to_string()).error(&self.backend)
-                            }),
-                        Err(error) => Err(convert::error(error)),
-                    },
-                );
+                let params = (convert::to_object_ref(&object),);
+                let started = self.start(accessor, engine.func_inspect(), params)?;
+                self.answer("inspect", started, reply, |inspected| match inspected {
+                    Ok(inspection) => {
+                        convert::inspection(self.form, &object, inspection).map_err(|violation| {
+                            Death::blamed(violation.to_string()).error(&self.backend)
+                        })
+                    }
+                    Err(error) => Err(convert::error(error)),
+                })
+                .await?;
             }
             Call::Act { id, action, reply } => {
-                let acting = lifecycle.call_act(accessor, id, convert::to_action(action));
-                let acted = self.in_time("act", change, acting).await?;
-                answer(reply, acted.map_err(convert::error));
+                let params = (id, convert::to_action(action));
+                let started = self.start(accessor, lifecycle.func_act(), params)?;
+                self.answer("act", started, reply, unit).await?;
             }
-            Call::Remove { target, reply } => {
-                let removed = match convert::to_removal(&target) {
-                    Ok(target) => {
-                        let removing = lifecycle.call_remove(accessor, target);
-                        self.in_time("remove", change, removing)
-                            .await?
-                            .map_err(convert::error)
-                    }
-                    Err(error) => Err(error),
-                };
-                answer(reply, removed);
+            Call::Remove { target, reply } => match convert::to_removal(&target) {
+                Ok(target) => {
+                    let started = self.start(accessor, lifecycle.func_remove(), (target,))?;
+                    self.answer("remove", started, reply, unit).await?;
+                }
+                Err(error) => answer(reply, Err(error)),
+            },
+            Call::Ping { reply } => {
+                let started = self.start(accessor, engine.func_ping(), ())?;
+                self.answer("ping", started, reply, unit).await?;
             }
         }
         drop(permit);
+        Ok(())
+    }
+
+    /// Starts a call, and follows what it waits for.
+    fn start<'a, P, R>(
+        &self,
+        accessor: &'a Accessor<HostState>,
+        function: TypedFunc<P, R>,
+        params: P,
+    ) -> wasmtime::Result<(
+        Followed,
+        impl Future<Output = wasmtime::Result<R>> + use<'a, P, R>,
+    )>
+    where
+        P: ComponentNamedList + Lower + Send + Sync + 'static,
+        R: ComponentNamedList + Lift + Send + Sync + 'static,
+    {
+        let call = accessor.with(|store| function.start_call_concurrent(store, params))?;
+        let followed = self.activity.follow(call.task());
+        Ok((followed, function.finish_call_concurrent(accessor, call)))
+    }
+
+    /// Waits for the guest's answer and passes it on; once the call hangs,
+    /// its caller is told, and the answer is waited for all the same.
+    async fn answer<R, T>(
+        &self,
+        what: &str,
+        (followed, answering): (Followed, impl Future<Output = wasmtime::Result<(R,)>>),
+        reply: Reply<T>,
+        convert: impl FnOnce(R) -> Result<T, EngineError>,
+    ) -> Result<(), Failure> {
+        let busy = self.load.busy();
+        let hung = pin!(followed.progress().hung(self.limits.stall));
+        match select(pin!(answering), hung).await {
+            Either::Left((answered, _)) => answer(reply, convert(answered?.0)),
+            Either::Right(((), answering)) => {
+                let Death { reason, .. } = hangs(what, self.limits.stall);
+                let message = format!("the backend {} {reason}", self.backend);
+                answer(reply, Err(EngineError::new(ErrorCode::Timeout, message)));
+                let _hung = self.load.hung();
+                drop(busy);
+                answering.await?;
+            }
+        }
         Ok(())
     }
 
@@ -142,6 +282,7 @@ impl Control {
         end: wasmtime::component::FutureReader<Result<(), types::Error>>,
         stop: &CancellationToken,
         reply: Reply<watch::Opened>,
+        followed: &Followed,
     ) -> Result<(), Failure> {
         if reply.is_closed() {
             return Ok(close(accessor, stream, end)?);
@@ -153,7 +294,12 @@ impl Control {
             end.pipe(&mut access, Resolve(Some(ended)))
         })?;
         let (forward, end) = oneshot::channel();
-        answer(reply, Ok(watch::Opened { events, end }));
+        let opened = watch::Opened {
+            events,
+            end,
+            progress: followed.progress().clone(),
+        };
+        answer(reply, Ok(opened));
         let grace = self.limits.stop_grace;
         tokio::select! {
             ended = end_of_guest => {
@@ -168,25 +314,9 @@ impl Control {
             )))),
         }
     }
-
-    /// Waits for the guest, much longer than its caller does.
-    async fn in_time<T>(
-        &self,
-        what: &str,
-        limit: Duration,
-        call: impl Future<Output = wasmtime::Result<T>>,
-    ) -> Result<T, Failure> {
-        let limit = limit.saturating_add(self.limits.abandoned);
-        match tokio::time::timeout(limit, call).await {
-            Ok(answer) => Ok(answer?),
-            Err(_) => Err(Failure::Ours(Death::blameless(format!(
-                "did not answer {what} within {limit:?}"
-            )))),
-        }
-    }
 }
 
 fn answer<T>(reply: Reply<T>, answer: Result<T, EngineError>) {
-    // The caller may have given up: its time is shorter than the guest's.
+    // The caller may have given up.
     reply.send(answer).ok();
 }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdd_core::{EngineError, ErrorCode};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use wasmtime::component::{Accessor, FutureConsumer, FutureReader, Lift, Source, StreamReader};
 use wasmtime::{Store, StoreContextMut, Trap};
 
+use crate::activity::Activity;
 use crate::bindings::Backend as Bindings;
 use crate::check::Violation;
 use crate::clock::{Spun, Watchdog};
@@ -26,8 +27,7 @@ pub struct Death {
     /// Ends a sentence that begins with the backend's name, such as
     /// `trapped: …`.
     pub reason: String,
-    /// Whether it is the backend's fault. An engine that never answers ends a
-    /// store, too, and must not get the backend parked.
+    /// Whether it is the backend's fault, which gets it parked in the end.
     pub blamed: bool,
 }
 
@@ -63,6 +63,13 @@ impl Death {
             format!("the backend {backend} {}", self.reason),
         )
     }
+}
+
+/// The end of a call that waits for nothing.
+pub(crate) fn hangs(what: &str, limit: Duration) -> Death {
+    Death::blamed(format!(
+        "hangs: {what} has waited for neither the engine nor a timer for {limit:?}"
+    ))
 }
 
 /// What ends a store from within its event loop.
@@ -119,6 +126,16 @@ impl Guest {
             Ok(Err(error)) => Err(death(&store, &error)),
             Err(_) => Err(slow("its start", limits.start)),
         }
+    }
+
+    /// What the calls in this store wait for.
+    pub(crate) fn activity(&self) -> Arc<Activity> {
+        self.store.data().activity.clone()
+    }
+
+    /// The sleeps that may yet begin, of [`MAX_SLEEPS`](crate::state::MAX_SLEEPS).
+    pub(crate) fn sleeps(&self) -> Arc<Semaphore> {
+        self.store.data().sleeps.clone()
     }
 
     /// Asks what the backend is.

@@ -5,9 +5,11 @@
 //!
 //! Invariant: nothing that a component does (trap, spin, eat memory, never
 //! answer, answer nonsense) reaches further than its own store. A call into
-//! it ends in an answer or in an [`EngineError`](rdd_core::EngineError) within
-//! a named time.
+//! it ends in an answer or in an [`EngineError`](rdd_core::EngineError): it has
+//! as much time as the engine takes, as long as that shows signs of life, and
+//! a named time when it waits for nothing.
 
+mod activity;
 mod backend;
 mod bindings;
 mod cache;
@@ -17,6 +19,8 @@ mod control;
 mod convert;
 mod guest;
 mod limits;
+mod link;
+mod liveness;
 mod logs;
 mod reflector;
 mod runtime;
@@ -25,7 +29,7 @@ mod throttle;
 mod transport;
 mod watch;
 
-pub use backend::{Backend, Instance, LaunchError};
+pub use backend::{Backend, Instance, LaunchError, Usage};
 pub use cache::{Cache, CacheError};
 pub use check::is_backend_name;
 pub use guest::Death;

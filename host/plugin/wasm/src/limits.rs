@@ -41,28 +41,29 @@ pub struct Limits {
     /// Log streams that may be open at once.
     pub log_streams: usize,
     /// Connections to the engine that may be open at once: one for each log
-    /// stream, and some for calls.
+    /// stream and each call.
     pub connections: usize,
     /// How long a guest may compute without giving way to its own store.
-    /// Parsing a listing of 10,000 containers takes a fifth of a second.
+    /// Parsing a listing of 10,000 containers takes a fifth of a second of an
+    /// idle machine; a busy one is given fifty times that.
     pub spin: Duration,
     /// How long making a store ready and `describe` may take: neither
     /// reaches the engine.
     pub start: Duration,
-    /// How long a read from the engine may take: `inspect`, and until `watch`
-    /// and `get-logs` begin to answer.
-    pub read: Duration,
-    /// How long a change may take. An engine's `stop` waits as long as the
-    /// container's own grace period says.
-    pub change: Duration,
-    /// How long after its caller gave up a call may still run before the
-    /// store is taken down to get its memory back.
-    pub abandoned: Duration,
+    /// How long a call may wait for neither a connection to the engine nor a
+    /// timer before it is taken to hang, and how long a listing may then send
+    /// nothing. A call that waits for the engine has all the time it needs.
+    pub stall: Duration,
+    /// How long the engine may send nothing on any connection before it is
+    /// asked for a sign of life.
+    pub silence: Duration,
+    /// How long the engine has for that sign before all that waits for it is
+    /// told that it is lost: more than a busy engine takes, and together with
+    /// `silence` less than the minute that people wait before they ask why.
+    pub answer: Duration,
     /// How long a stream may go on after its `stop` was resolved. The
     /// contract says one second; the other one is for a loaded machine.
     pub stop_grace: Duration,
-    /// How long a listing may send nothing between its begin and its end.
-    pub init_stall: Duration,
 }
 
 impl Limits {
@@ -74,9 +75,12 @@ impl Limits {
     pub const MAX_LOG_STREAMS: usize = 4_000;
     /// The most that a manifest may ask for as `connections`.
     pub const MAX_CONNECTIONS: usize = 4_200;
-    /// Calls that one control store runs side by side, reads and changes
-    /// counted apart, so that slow changes never hold up a read.
-    pub(crate) const CALLS: usize = 64;
+    /// Reads that one control store runs side by side. Changes are counted
+    /// apart, so that slow ones never hold up a read.
+    pub(crate) const READS: usize = 64;
+    /// Changes that one control store runs side by side. Each may wait for
+    /// the engine for an hour, and costs a connection and some KiB.
+    pub(crate) const CHANGES: usize = 256;
 }
 
 impl Default for Limits {
@@ -86,14 +90,13 @@ impl Default for Limits {
             log_memory: 32 * MIB,
             total_memory: 1024 * MIB,
             log_streams: 1_000,
-            connections: 1_100,
-            spin: Duration::from_secs(2),
+            connections: 1_400,
+            spin: Duration::from_secs(10),
             start: Duration::from_secs(10),
-            read: Duration::from_secs(30),
-            change: Duration::from_secs(300),
-            abandoned: Duration::from_secs(120),
+            stall: Duration::from_secs(30),
+            silence: Duration::from_secs(15),
+            answer: Duration::from_secs(30),
             stop_grace: Duration::from_secs(2),
-            init_stall: Duration::from_secs(60),
         }
     }
 }
@@ -119,6 +122,11 @@ impl MemoryBudget {
                 used.checked_add(bytes).filter(|sum| *sum <= self.max)
             })
             .is_ok()
+    }
+
+    /// Bytes that are in use.
+    pub(crate) fn used(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
     }
 
     fn give_back(&self, bytes: usize) {

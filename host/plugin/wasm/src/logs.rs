@@ -17,7 +17,7 @@ use crate::backend::Shared;
 use crate::bindings::engine;
 use crate::check::violation;
 use crate::convert;
-use crate::guest::{Death, Failure, Guest, Resolve, close, overdue, stop_future};
+use crate::guest::{Death, Failure, Guest, Resolve, close, hangs, overdue, stop_future};
 
 /// Bytes of one stream that may wait for its reader.
 const MAX_BUFFERED: usize = 256 * 1024;
@@ -175,8 +175,8 @@ pub(crate) async fn open(
         ended.send(end).ok();
         drop(slot);
     });
-    match tokio::time::timeout(shared.limits.read, opened).await {
-        Ok(Ok(Ok(Opened { from, gauge }))) => Ok(Logs {
+    match opened.await {
+        Ok(Ok(Opened { from, gauge })) => Ok(Logs {
             from,
             batch: Vec::new().into_iter(),
             gauge,
@@ -185,13 +185,12 @@ pub(crate) async fn open(
             _stop: guard,
         }
         .boxed()),
-        Ok(Ok(Err(error))) => Err(error),
+        Ok(Err(error)) => Err(error),
         // The store died before the call was answered.
-        Ok(Err(_)) => match end.await {
+        Err(_) => match end.await {
             Ok(Err(error)) => Err(error),
             Ok(Ok(())) | Err(_) => Err(Death::blameless("was shut down").error(&backend)),
         },
-        Err(_) => Err(shared.timed_out("get-logs", shared.limits.read)),
     }
 }
 
@@ -254,13 +253,21 @@ async fn log(
         shared.budget.clone(),
     )
     .await?;
+    let activity = guest.activity();
+    let stall = shared.limits.stall;
     guest
         .run(async |accessor, bindings| {
             let told = stop_future(accessor, stop)?;
-            let called = bindings
-                .rancher_desktop_engine_engine()
-                .call_get_logs(accessor, id, options, told)
-                .await?;
+            let function = bindings.rancher_desktop_engine_engine().func_get_logs();
+            let call = accessor
+                .with(|store| function.start_call_concurrent(store, (id, options, told)))?;
+            let followed = activity.follow(call.task());
+            let called = tokio::select! {
+                called = function.finish_call_concurrent(accessor, call) => called?.0,
+                () = followed.progress().hung(stall) => {
+                    return Err(Failure::Ours(hangs("get-logs", stall)));
+                }
+            };
             let (stream, end) = match called {
                 Ok(opened) => opened,
                 Err(error) => {

@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use rdd_core::{EngineError, ErrorCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use wasmtime::AsContextMut;
 use wasmtime::component::{Accessor, HasSelf};
 
+use crate::activity::{Activity, caller};
 use crate::bindings::host::{self, LogLevel};
 use crate::bindings::types::{self, Timestamp};
 use crate::limits::StoreLimiter;
+use crate::liveness::Liveness;
 use crate::throttle::Throttle;
 use crate::transport::Transport;
 
@@ -19,7 +22,7 @@ const MAX_LOG_LINE: usize = 8 * 1024;
 const MAX_SLEEP: Duration = Duration::from_secs(3600);
 /// Sleeps of one store at once. An SDK sleeps once or twice for each call
 /// and connection.
-const MAX_SLEEPS: usize = 4_096;
+pub(crate) const MAX_SLEEPS: usize = 4_096;
 
 /// What all stores of one backend share.
 pub(crate) struct Grants {
@@ -28,6 +31,7 @@ pub(crate) struct Grants {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) connections: Arc<Semaphore>,
     pub(crate) max_connections: usize,
+    pub(crate) liveness: Arc<Liveness>,
     pub(crate) log_throttle: Throttle,
 }
 
@@ -35,7 +39,9 @@ pub(crate) struct Grants {
 pub(crate) struct HostState {
     pub(crate) grants: Arc<Grants>,
     pub(crate) limiter: StoreLimiter,
-    sleeps: usize,
+    pub(crate) activity: Arc<Activity>,
+    /// One permit for each sleep that does not run.
+    pub(crate) sleeps: Arc<Semaphore>,
 }
 
 impl HostState {
@@ -43,7 +49,8 @@ impl HostState {
         Self {
             grants,
             limiter,
-            sleeps: 0,
+            activity: Arc::default(),
+            sleeps: Arc::new(Semaphore::new(MAX_SLEEPS)),
         }
     }
 
@@ -100,16 +107,19 @@ impl host::Host for HostState {
 
 impl host::HostWithStore<HostState> for HasSelf<HostState> {
     async fn sleep(accessor: &Accessor<HostState, Self>, nanoseconds: u64) -> wasmtime::Result<()> {
-        accessor.with(|mut access| {
-            let state = access.get();
-            if state.sleeps >= MAX_SLEEPS {
-                return Err(TooManySleeps.into());
-            }
-            state.sleeps += 1;
-            wasmtime::error::Ok(())
+        // Given back however this ends: most sleeps are cancelled.
+        let (_permit, _wait) = accessor.with(|mut access| {
+            let task = caller(&mut access.as_context_mut());
+            let HostState {
+                activity, sleeps, ..
+            } = access.get();
+            let permit = sleeps.clone().try_acquire_owned();
+            let wait = activity.of(task).map(|call| call.wait());
+            permit
+                .map(|permit| (permit, wait))
+                .map_err(|_| TooManySleeps)
         })?;
         tokio::time::sleep(Duration::from_nanos(nanoseconds).min(MAX_SLEEP)).await;
-        accessor.with(|mut access| access.get().sleeps -= 1);
         Ok(())
     }
 }

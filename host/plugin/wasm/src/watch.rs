@@ -1,6 +1,7 @@
 //! A watch, from the guest's stream to the host's.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -11,9 +12,10 @@ use tokio_util::sync::{DropGuard, PollSender};
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Source, StreamConsumer, StreamResult};
 
+use crate::activity::Progress;
 use crate::bindings::engine::Event;
 use crate::bindings::types;
-use crate::guest::Death;
+use crate::guest::{Death, hangs};
 use crate::reflector::Reflector;
 
 /// Elements that cross the boundary at once: enough to make the crossing
@@ -78,6 +80,8 @@ impl<D> StreamConsumer<D> for Sink {
 pub(crate) struct Opened {
     pub(crate) events: mpsc::Receiver<Vec<WatchEvent>>,
     pub(crate) end: oneshot::Receiver<Result<(), types::Error>>,
+    /// What the guest waits for.
+    pub(crate) progress: Arc<Progress>,
 }
 
 /// What the reader of a watch needs to know beside its events.
@@ -88,8 +92,8 @@ pub(crate) struct Reader {
     pub(crate) _stop: DropGuard,
     /// Tells the reader why the guest went.
     pub(crate) death: watch::Receiver<Option<Death>>,
-    /// How long a listing may send nothing.
-    pub(crate) init_stall: Duration,
+    /// How long a listing may send nothing while it waits for nothing.
+    pub(crate) stall: Duration,
     /// How long the end of the stream may go unexplained.
     pub(crate) end_grace: Duration,
 }
@@ -135,17 +139,19 @@ impl State {
                 return Some(Ok(event));
             }
             let batch = if self.listing {
-                let limit = self.reader.init_stall;
-                match tokio::time::timeout(limit, self.opened.events.recv()).await {
-                    Ok(batch) => batch,
-                    Err(_) => {
-                        return Some(Err(EngineError::new(
-                            ErrorCode::Timeout,
-                            format!(
-                                "the backend {} sent nothing for {limit:?} in the middle of a listing",
-                                self.reader.backend
-                            ),
-                        )));
+                let Reader { stall, backend, .. } = &self.reader;
+                let Opened {
+                    events, progress, ..
+                } = &mut self.opened;
+                // What was sent until now is with the reader: from here on it
+                // is the guest's time.
+                progress.moved();
+                tokio::select! {
+                    batch = events.recv() => batch,
+                    () = progress.hung(*stall) => {
+                        let Death { reason, .. } = hangs("a listing", *stall);
+                        let message = format!("the backend {backend} {reason}");
+                        return Some(Err(EngineError::new(ErrorCode::Timeout, message)));
                     }
                 }
             } else {

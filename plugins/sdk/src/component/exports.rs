@@ -45,6 +45,10 @@ impl<P: Plugin> engine::Guest for Component<P> {
         .await
     }
 
+    async fn ping() -> Result<(), Error> {
+        P::backend().ping().await
+    }
+
     async fn inspect(object: ObjectRef) -> Result<Inspection, Error> {
         P::backend().inspect(object).await
     }

@@ -104,29 +104,10 @@ async fn calls_run_side_by_side() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_call_that_is_never_answered_holds_up_no_other() {
-    let limits = Limits {
-        read: Duration::from_millis(300),
-        ..limits()
-    };
-    let backend = backend_with(limits, Nowhere);
-    let instance = launch(&backend).await;
-    let (never, good) = (container("never"), container("one"));
-    let (timed_out, answered) = soon(futures::future::join(
-        instance.inspect(&never),
-        instance.inspect(&good),
-    ))
-    .await;
-    assert_eq!(timed_out.unwrap_err().code, ErrorCode::Timeout);
-    answered.unwrap();
-    soon(instance.inspect(&good)).await.unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn changes_that_are_never_done_leave_room_for_reads() {
     let backend = backend();
     let instance = Arc::new(launch(&backend).await);
-    let stuck: Vec<_> = (0..100)
+    let stuck: Vec<_> = (0..300)
         .map(|_| {
             let instance = instance.clone();
             tokio::spawn(async move { instance.act("never", Action::Stop).await })
@@ -137,24 +118,6 @@ async fn changes_that_are_never_done_leave_room_for_reads() {
     for task in stuck {
         task.abort();
     }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn calls_without_an_answer_end_the_store_without_blame() {
-    let limits = Limits {
-        read: Duration::from_millis(100),
-        abandoned: Duration::from_millis(200),
-        ..limits()
-    };
-    let backend = backend_with(limits, Nowhere);
-    let instance = launch(&backend).await;
-    let timed_out = soon(instance.inspect(&container("never")))
-        .await
-        .unwrap_err();
-    assert_eq!(timed_out.code, ErrorCode::Timeout);
-    let death = soon(instance.ended()).await;
-    assert!(!death.blamed, "{death:?}");
-    assert!(death.reason.contains("did not answer inspect"), "{death:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

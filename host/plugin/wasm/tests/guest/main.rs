@@ -9,7 +9,10 @@
 
 mod cache;
 mod calls;
+mod cancelled;
 mod faults;
+mod liveness;
 mod logs;
+mod patience;
 mod support;
 mod watch;

@@ -11,6 +11,9 @@ use rdd_core::{
     ObjectRef, WatchEvent, WatchStream,
 };
 use rdd_plugin_wasm::{Backend, Connection, Instance, Limits, Program, Runtime, Transport};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::sync::mpsc;
 
 /// How long anything may take that must happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -50,8 +53,7 @@ pub(crate) fn program() -> Program {
 pub(crate) fn limits() -> Limits {
     Limits {
         spin: Duration::from_millis(300),
-        read: Duration::from_secs(5),
-        change: Duration::from_secs(5),
+        stall: Duration::from_secs(5),
         stop_grace: Duration::from_millis(500),
         ..Limits::default()
     }
@@ -83,6 +85,61 @@ impl Transport for Echo {
             reader: Box::new(reader),
             writer: Box::new(writer),
         })
+    }
+}
+
+/// An engine over real sockets that a test plays.
+pub(crate) struct Played(mpsc::UnboundedSender<Asked>);
+
+/// A line that the fixture sent to a [`Played`] engine, and the connection
+/// that it came on.
+pub(crate) struct Asked {
+    pub(crate) line: String,
+    pub(crate) connection: BufReader<UnixStream>,
+}
+
+/// An engine, and what it is asked.
+pub(crate) fn played() -> (Played, mpsc::UnboundedReceiver<Asked>) {
+    let (asked, questions) = mpsc::unbounded_channel();
+    (Played(asked), questions)
+}
+
+#[async_trait]
+impl Transport for Played {
+    async fn connect(&self) -> Result<Connection, EngineError> {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let asked = self.0.clone();
+        tokio::spawn(async move {
+            let mut connection = BufReader::new(ours);
+            let mut line = String::new();
+            connection.read_line(&mut line).await.unwrap();
+            let line = line.trim().to_owned();
+            // A test may be over.
+            asked.send(Asked { line, connection }).ok();
+        });
+        let (reader, writer) = theirs.into_split();
+        Ok(Connection {
+            reader: Box::new(reader),
+            writer: Box::new(writer),
+        })
+    }
+}
+
+impl Asked {
+    pub(crate) async fn answer(&mut self) {
+        self.connection.get_mut().write_all(b"!").await.unwrap();
+    }
+}
+
+/// The next question but a ping, which is answered.
+pub(crate) async fn asked(questions: &mut mpsc::UnboundedReceiver<Asked>, line: &str) -> Asked {
+    loop {
+        let mut asked = soon(questions.recv()).await.unwrap();
+        if asked.line != "ping" {
+            assert_eq!(asked.line, line);
+            return asked;
+        }
+        asked.answer().await;
     }
 }
 

@@ -79,17 +79,14 @@ async fn a_dropped_watch_makes_room_for_the_next_within_a_second() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_watch_waits_for_the_first_and_not_for_ever() {
-    let limits = Limits {
-        read: Duration::from_millis(300),
-        ..limits()
-    };
-    let backend = backend_with(limits, Nowhere);
+    let backend = backend();
     let instance = launch(&backend).await;
     let _first = watch(&instance, "good").await;
     let Err(refused) = soon(instance.watch()).await else {
         panic!("there are two watches");
     };
     assert_eq!(refused.code, ErrorCode::Timeout);
+    assert!(refused.message.contains("one at a time"), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -120,7 +117,7 @@ async fn an_end_must_be_explained() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stalled_listing_is_given_up() {
     let limits = Limits {
-        init_stall: Duration::from_millis(300),
+        stall: Duration::from_millis(300),
         ..limits()
     };
     let backend = backend_with(limits, Nowhere);
@@ -130,7 +127,9 @@ async fn a_stalled_listing_is_given_up() {
     let error = error.unwrap();
     assert_eq!(error.code, ErrorCode::Timeout);
     assert!(
-        error.message.contains("in the middle of a listing"),
+        error
+            .message
+            .contains("a listing has waited for neither the engine nor a timer"),
         "{error}"
     );
 }
