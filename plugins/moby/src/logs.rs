@@ -3,12 +3,12 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use futures::future::{Either, select};
-use rdd_sdk::LogResponder;
-use rdd_sdk::LogSink;
+use futures::FutureExt;
+use futures::future::{Either, LocalBoxFuture, ready, select};
 use rdd_sdk::demux::Demux;
 use rdd_sdk::http::{Body, Head};
 use rdd_sdk::types::{Error, LogOptions, MAX_CHUNK, Timestamp};
+use rdd_sdk::{Host, LogResponder, LogSink};
 
 use crate::backend::Moby;
 use crate::{name, objects, time};
@@ -17,9 +17,19 @@ use crate::{name, objects, time};
 const MULTIPLEXED: &str = "application/vnd.docker.multiplexed-stream";
 const RAW: &str = "application/vnd.docker.raw-stream";
 
-/// How long after `until` a followed log still takes lines that were written
-/// before: the engine's clock is known to the second, and lines travel.
-const UNTIL_GRACE: Duration = Duration::from_secs(2);
+/// How long after `until` a line that was written before may still be on its
+/// way into the engine's log.
+const LINES_TRAVEL: Duration = Duration::from_millis(500);
+
+/// Where `until` is no further away than this it is waited for, and what was
+/// written is then read to its end. Less than the time that a host gives the
+/// engine for its first answer.
+const SOON: Duration = Duration::from_secs(3);
+
+/// A followed log ends when `until` was reached and the engine had nothing to
+/// send for this long: engines look at `until` only when a line comes, and what
+/// they still have to send, a long history above all, comes without such pauses.
+const UNTIL_QUIET: Duration = Duration::from_secs(2);
 
 /// The longest single wait that the host grants.
 const MAX_SLEEP: Duration = Duration::from_secs(3600);
@@ -36,35 +46,54 @@ pub(crate) async fn run(
             "neither stdout nor stderr is wanted: choose at least one",
         ));
     }
-    let (head, body) = moby.api.open(&path(id, options)?).await?;
+    let mut options = options.clone();
+    let mut until_end = None;
+    if let Some(until) = options.until.filter(|_| options.follow) {
+        let left = time_left(moby, until).await?;
+        if left <= SOON {
+            // Then every line is written, and an engine that does not follow
+            // ends the log itself, after the last of them.
+            moby.host.sleep(left).await;
+            options.follow = false;
+        } else {
+            until_end = Some(UntilEnd::new(moby.host.clone(), left));
+        }
+    }
+    let (head, body) = moby.api.open(&path(id, &options)?).await?;
     let demux = if is_raw(moby, id, &head).await? {
         Demux::raw()
     } else {
         Demux::multiplexed()
     };
-    let mut sink = responder.accept();
-    let pumping = pin!(pump(body, demux, &mut sink));
-    match options.until.filter(|_| options.follow) {
-        None => pumping.await,
-        // Engines look at `until` only when a line comes.
-        Some(until) => match select(pumping, pin!(wait_until(moby, &head, until))).await {
-            Either::Left((result, _)) => result,
-            Either::Right(((), _)) => Ok(()),
-        },
-    }
+    pump(body, demux, responder.accept(), until_end).await
 }
 
 /// Moves the log on, as fast as it comes and no faster than it is read.
-async fn pump(mut body: Body, mut demux: Demux, sink: &mut LogSink) -> Result<(), Error> {
+async fn pump(
+    mut body: Body,
+    mut demux: Demux,
+    mut sink: LogSink,
+    mut until_end: Option<UntilEnd>,
+) -> Result<(), Error> {
     loop {
         let mut pushed = Ok(());
-        let more = body
-            .read_batch(MAX_CHUNK, |bytes| {
+        let more = {
+            let read = body.read_batch(MAX_CHUNK, |bytes| {
                 if pushed.is_ok() {
                     pushed = demux.push(&bytes);
                 }
-            })
-            .await;
+            });
+            match &mut until_end {
+                None => read.await,
+                Some(end) => match select(pin!(read), pin!(end.wait())).await {
+                    Either::Left((more, _)) => more,
+                    Either::Right(((), _)) => return Ok(()),
+                },
+            }
+        };
+        if let Some(end) = &mut until_end {
+            end.busy = true;
+        }
         // What came before a failure is still the container's.
         sink.send(demux.take()).await?;
         pushed?;
@@ -74,17 +103,56 @@ async fn pump(mut body: Body, mut demux: Demux, sink: &mut LogSink) -> Result<()
     }
 }
 
-async fn wait_until(moby: &Moby, head: &Head, until: Timestamp) {
-    let engine = head.headers.get("date").and_then(|date| date.to_str().ok());
-    let now = engine
-        .and_then(time::parse_http_date)
-        .unwrap_or_else(|| moby.host.now());
-    let nanoseconds = u64::try_from(until.saturating_sub(now)).unwrap_or_default();
-    let mut left = Duration::from_nanos(nanoseconds) + UNTIL_GRACE;
-    while !left.is_zero() {
-        let step = left.min(MAX_SLEEP);
-        moby.host.sleep(step).await;
-        left -= step;
+/// How long it is until every line that was written before `until` is in the
+/// engine's log, by the engine's clock.
+async fn time_left(moby: &Moby, until: Timestamp) -> Result<Duration, Error> {
+    // Told to the second below, so the time left is never told too short.
+    let now = moby.api.negotiate().await?.now;
+    let left = until.saturating_sub(now.unwrap_or_else(|| moby.host.now()));
+    Ok(u64::try_from(left).map_or(Duration::ZERO, |left| {
+        Duration::from_nanos(left) + LINES_TRAVEL
+    }))
+}
+
+/// The end of a followed log that has an `until`.
+struct UntilEnd {
+    host: Host,
+    /// What is left of the time to `until`, beyond `sleep`.
+    left: Duration,
+    sleep: LocalBoxFuture<'static, ()>,
+    /// Whether bytes came since `sleep` began.
+    busy: bool,
+}
+
+impl UntilEnd {
+    fn new(host: Host, left: Duration) -> Self {
+        Self {
+            host,
+            left,
+            sleep: ready(()).boxed_local(),
+            busy: true,
+        }
+    }
+
+    /// Returns when `until` was reached and the engine was quiet for
+    /// [`UNTIL_QUIET`]. What was waited for is kept when this is dropped.
+    async fn wait(&mut self) {
+        loop {
+            (&mut self.sleep).await;
+            let step = if self.left.is_zero() {
+                if !self.busy {
+                    return;
+                }
+                self.busy = false;
+                UNTIL_QUIET
+            } else {
+                let step = self.left.min(MAX_SLEEP);
+                self.left -= step;
+                step
+            };
+            let host = self.host.clone();
+            self.sleep = async move { host.sleep(step).await }.boxed_local();
+        }
     }
 }
 

@@ -1,0 +1,186 @@
+//! A followed log with an `until`, of a scripted engine, in time that passes
+//! as fast as it can.
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use futures::future::LocalBoxFuture;
+use hyper_util::rt::TokioIo;
+use rdd_backend_moby::Moby;
+use rdd_sdk::native::Running;
+use rdd_sdk::types::{Error, LogLevel, LogOptions, Timestamp};
+use rdd_sdk::{Backend as _, BoxConnection, Host, HostApi};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+use tokio::time::Instant;
+
+/// 2026-01-01T00:00:00Z, where the tests begin.
+const BEGIN: i64 = 1_767_225_600;
+const SECOND: i64 = 1_000_000_000;
+const LINE: &[u8] = b"a line\n";
+
+/// What the engine does with a log: pieces, each after a pause.
+type Script = Vec<Duration>;
+
+/// An engine that sends `script` as a log, and then nothing more, without an
+/// end if it follows.
+struct ScriptedEngine {
+    begun: Instant,
+    script: Script,
+    asked: Rc<RefCell<Vec<String>>>,
+}
+
+impl HostApi for ScriptedEngine {
+    fn connect(&self) -> LocalBoxFuture<'static, Result<BoxConnection, Error>> {
+        let (near, far) = tokio::io::duplex(64 * 1024);
+        let answer = answer(far, self.begun, self.script.clone(), self.asked.clone());
+        tokio::task::spawn_local(answer);
+        async move { Ok(Box::new(TokioIo::new(near)) as BoxConnection) }.boxed_local()
+    }
+
+    fn sleep(&self, duration: Duration) -> LocalBoxFuture<'static, ()> {
+        tokio::time::sleep(duration).boxed_local()
+    }
+
+    fn now(&self) -> Timestamp {
+        panic!("the engine tells its time")
+    }
+
+    fn log(&self, _: LogLevel, _: &str) {}
+}
+
+/// Answers the requests of one connection.
+async fn answer(
+    mut stream: DuplexStream,
+    begun: Instant,
+    script: Script,
+    asked: Rc<RefCell<Vec<String>>>,
+) {
+    loop {
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            match stream.read_u8().await {
+                Ok(byte) => request.push(byte),
+                Err(_) => return,
+            }
+        }
+        let request = String::from_utf8(request).unwrap();
+        let path = request.split(' ').nth(1).unwrap().to_owned();
+        let now = jiff::Timestamp::from_second(BEGIN).unwrap()
+            + jiff::SignedDuration::try_from(begun.elapsed()).unwrap();
+        let date = now.strftime("%a, %d %b %Y %H:%M:%S GMT");
+        let head = format!("HTTP/1.1 200 OK\r\nApi-Version: 1.48\r\nDate: {date}\r\n");
+        if path == "/_ping" {
+            let head = format!("{head}Content-Length: 2\r\n\r\nOK");
+            stream.write_all(head.as_bytes()).await.unwrap();
+            continue;
+        }
+        let follows = path.contains("follow=1");
+        asked.borrow_mut().push(path);
+        let head = format!(
+            "{head}Content-Type: application/vnd.docker.raw-stream\r\nConnection: close\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        for pause in script {
+            tokio::time::sleep(pause).await;
+            if stream.write_all(LINE).await.is_err() {
+                return;
+            }
+        }
+        if follows {
+            std::future::pending::<()>().await;
+        }
+        return;
+    }
+}
+
+/// How a log went that was followed until so long after the beginning.
+struct Outcome {
+    lines: usize,
+    took: Duration,
+    asked: Vec<String>,
+}
+
+/// Reads a log; each piece takes the reader `pace`.
+fn follow(until: Duration, script: Script, pace: Duration) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    tokio::task::LocalSet::new().block_on(&runtime, async {
+        let asked = Rc::default();
+        let begun = Instant::now();
+        let engine = ScriptedEngine {
+            begun,
+            script,
+            asked: Rc::clone(&asked),
+        };
+        let moby = Moby::new(Host::new(engine));
+        let options = LogOptions {
+            follow: true,
+            tail: None,
+            since: None,
+            until: Some(BEGIN * SECOND + i64::try_from(until.as_nanos()).unwrap()),
+            timestamps: false,
+            stdout: true,
+            stderr: true,
+        };
+        let id = "ab".repeat(32);
+        let mut log = Running::start(|to| async move { moby.get_logs(id, options, to).await })
+            .await
+            .unwrap();
+        let mut bytes = 0;
+        while let Some(chunks) = log.next().await {
+            bytes += chunks.iter().map(|chunk| chunk.bytes.len()).sum::<usize>();
+            tokio::time::sleep(pace).await;
+        }
+        log.result().await.unwrap();
+        Outcome {
+            lines: bytes / LINE.len(),
+            took: begun.elapsed(),
+            asked: asked.take(),
+        }
+    })
+}
+
+fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+#[test]
+fn an_until_that_is_reached_needs_no_following() {
+    for until in [Duration::ZERO, Duration::from_millis(700)] {
+        // The engine takes its time for a long history.
+        let outcome = follow(until, vec![seconds(30); 20], Duration::ZERO);
+        assert_eq!(outcome.lines, 20, "{until:?}");
+        assert!(outcome.took > seconds(600), "{:?}", outcome.took);
+        assert!(outcome.asked[0].contains("follow=0"), "{:?}", outcome.asked);
+        assert_eq!(outcome.asked.len(), 1);
+    }
+}
+
+#[test]
+fn what_is_still_to_be_sent_when_until_is_reached_is_sent() {
+    // One line a second for a minute, and a reader that takes longer still.
+    let outcome = follow(seconds(10), vec![seconds(1); 60], seconds(5));
+    assert_eq!(outcome.lines, 60);
+    assert!(outcome.asked[0].contains("follow=1"), "{:?}", outcome.asked);
+}
+
+#[test]
+fn a_quiet_log_ends_soon_after_until() {
+    for until in [seconds(10), seconds(3 * 3600 + 5)] {
+        let outcome = follow(until, vec![seconds(1)], Duration::ZERO);
+        assert_eq!(outcome.lines, 1);
+        let late = outcome.took - until;
+        assert!(late < seconds(6), "{until:?}: {late:?} late");
+    }
+}
