@@ -8,6 +8,7 @@
 
 mod auth;
 mod certificates;
+mod connection;
 mod guard;
 mod kubeconfig;
 mod private_file;
@@ -17,6 +18,7 @@ mod token;
 
 pub use auth::LocalAuthenticator;
 pub use certificates::{CertificateError, Certificates};
+pub use connection::{Connection, into_connection};
 pub use guard::Guard;
 pub use kubeconfig::Kubeconfig;
 pub use private_file::{PrivateFileError, create_private_dir, write_private};

@@ -19,6 +19,7 @@ use tower::ServiceExt as _;
 use tower::util::BoxCloneSyncService;
 
 use crate::auth::take_credentials;
+use crate::connection::Connection;
 use crate::guard::Guard;
 use crate::reply::{Body, refuse, text};
 
@@ -215,12 +216,10 @@ impl Front {
     }
 }
 
-type TlsStream = tokio_rustls::server::TlsStream<TcpStream>;
-
 async fn handshake(
     acceptor: &TlsAcceptor,
     stream: TcpStream,
-) -> Option<(TlsStream, Option<Arc<[u8]>>)> {
+) -> Option<(Connection, Option<Arc<[u8]>>)> {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection stays without TCP_NODELAY");
     }

@@ -233,3 +233,45 @@ async fn a_port_in_use_is_named_with_the_remedy() {
     assert!(matches!(error, BindError::InUse(_)));
     assert!(error.to_string().contains("--listen"), "{error}");
 }
+
+#[tokio::test]
+async fn an_upgraded_connection_can_be_taken_out_of_its_wrapping() {
+    let door = door().await;
+    let (taken, is_taken) = tokio::sync::oneshot::channel();
+    let taken = Arc::new(std::sync::Mutex::new(Some(taken)));
+    let passthrough = BoxCloneSyncService::new(tower::service_fn(
+        move |request: Request<hyper::body::Incoming>| {
+            let taken = taken.lock().unwrap().take();
+            async move {
+                tokio::spawn(async move {
+                    let upgraded = hyper::upgrade::on(request).await.unwrap();
+                    let connection = rdd_front::into_connection(upgraded);
+                    taken
+                        .unwrap()
+                        .send(connection.map(|(_, read)| read).ok())
+                        .unwrap();
+                });
+                let mut answer = text(StatusCode::SWITCHING_PROTOCOLS, "");
+                for (name, value) in [("connection", "upgrade"), ("upgrade", "test")] {
+                    answer.headers_mut().insert(name, value.parse().unwrap());
+                }
+                Ok::<Response<Body>, Infallible>(answer)
+            }
+        },
+    ));
+    let options = Options {
+        passthrough,
+        ..door.options.clone()
+    };
+    let front = Front::bind(options).await.unwrap();
+    let door = Door {
+        address: front.address(),
+        ..door
+    };
+    tokio::spawn(front.serve(std::future::pending()));
+    door.ready.send_replace(true);
+    let headers = format!("{}upgrade: test\r\n", door.bearer());
+    let upgrade = headers.replace("upgrade: test", "connection: upgrade\r\nupgrade: test");
+    door.ask("/passthrough/x", &upgrade).await;
+    assert_eq!(is_taken.await.unwrap(), Some(bytes::Bytes::new()));
+}

@@ -10,12 +10,13 @@
 //! whatever its peer does; when a session ends for any reason, the engine's
 //! side of it ends within a second; bytes are passed as they are.
 
+mod delivery;
 mod endpoint;
 pub mod limits;
 mod logs;
 mod params;
+mod peer;
 mod places;
-mod pulse;
 mod refusal;
 mod service;
 mod session;

@@ -26,8 +26,20 @@ pub const WRITE_BUFFER: usize = 64 * 1024;
 /// the chunk that did not fit any more. The engine's side waits from then on.
 pub const SESSION_BUFFER: usize = 256 * 1024;
 
-/// A closing handshake with a peer that is alive takes one round trip.
-pub const CLOSE_HANDSHAKE: Duration = Duration::from_secs(2);
+/// How often a peer's system is asked whether its buffers are still full: at
+/// least twice in `PEER_SILENCE`, so that one question may get lost, and with
+/// enough distance from `SILENCE_CHECK` that a daemon which was held up for a
+/// few of those does not lose its stalled readers.
+pub const ASK_STALLED_EVERY: Duration = Duration::from_secs(30);
+
+/// Once every byte is delivered and the close frames are exchanged, how long
+/// the peer may take to end its side of the connection: one round trip, with
+/// patience.
+pub const LINGER: Duration = Duration::from_secs(2);
+
+/// How long the daemon's end waits for the closing handshakes: one round trip
+/// with a peer that reads, with patience.
+pub const DRAIN: Duration = Duration::from_secs(2);
 
 /// An engine that does not begin to answer in this time is treated as unreachable.
 pub const ENGINE_ANSWER: Duration = Duration::from_secs(10);

@@ -15,10 +15,11 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
 use crate::endpoint::{self, Target};
+use crate::logs;
 use crate::places::Places;
 use crate::refusal::Refusal;
+use crate::session::Session;
 use crate::upgrade::Handshake;
-use crate::{logs, session};
 
 /// What the mux works with.
 pub struct Options {
@@ -105,14 +106,18 @@ impl Passthrough {
 
         let upgrade = hyper::upgrade::on(request);
         let span = tracing::info_span!("log session", container = %id, user);
-        let (serving, drain) = (serving.clone(), drain.clone());
+        let session = Session {
+            logs: opened.stream,
+            framing,
+            backend: snapshot.backend.clone(),
+            serving: serving.clone(),
+            drain: drain.clone(),
+        };
         sessions.spawn(
             async move {
                 let _place = place;
                 match upgrade.await {
-                    Ok(connection) => {
-                        session::run(connection, opened.stream, framing, serving, drain).await;
-                    }
+                    Ok(upgraded) => session.run(upgraded).await,
                     Err(error) => {
                         tracing::debug!(%error, "the connection was gone before the upgrade")
                     }

@@ -1,5 +1,7 @@
 //! One log on one WebSocket, from the upgrade to the close.
 
+mod closing;
+
 use std::borrow::Cow;
 
 use futures::{SinkExt as _, Stream, StreamExt as _};
@@ -8,18 +10,35 @@ use hyper_util::rt::TokioIo;
 use rdd_core::{
     EngineError, ErrorCode, LogChunk, LogSource, LogStream, NotServing, Serving, ServingSnapshot,
 };
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, sleep_until};
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 use tokio_util::sync::CancellationToken;
 
+use crate::delivery::Transport;
 use crate::limits;
-use crate::pulse::{Pulse, Watched};
+use crate::peer::PeerConnection;
 use crate::upgrade::Framing;
+
+/// What a session carries, and what may end it from outside.
+pub(crate) struct Session {
+    /// The engine's side.
+    pub(crate) logs: LogStream,
+    /// What a frame holds.
+    pub(crate) framing: Framing,
+    /// The backend that gives the log.
+    pub(crate) backend: String,
+    /// Which backend is chosen, and whether the App runs.
+    pub(crate) serving: watch::Receiver<ServingSnapshot>,
+    /// Cancelled when the daemon ends.
+    pub(crate) drain: CancellationToken,
+}
 
 /// How a session ended.
 #[derive(Debug)]
@@ -28,73 +47,87 @@ enum End {
     LogEnded,
     /// The engine or the plugin failed.
     Failed(EngineError),
-    /// The App was stopped, or its backend is no more.
+    /// The App was stopped, its backend is no more, or another one was chosen.
     Away(&'static str),
-    /// The peer said goodbye.
+    /// The peer sent a close frame first.
     PeerClosed,
-    /// The peer's connection broke.
-    PeerLeft,
-    /// The peer gave no sign of life.
-    PeerSilent,
+    /// The peer's connection broke, or the peer gave no sign of life.
+    PeerLeft(Error),
     /// The peer sent something that does not belong here.
     PeerMisbehaved(CloseCode, &'static str),
 }
 
-/// Carries the log until either side ends.
-pub(crate) async fn run(
-    connection: Upgraded,
-    logs: LogStream,
-    framing: Framing,
-    serving: watch::Receiver<ServingSnapshot>,
-    drain: CancellationToken,
-) {
-    run_on(TokioIo::new(connection), logs, framing, serving, drain).await;
+impl Session {
+    /// Carries the log until either side ends.
+    pub(crate) async fn run(self, upgraded: Upgraded) {
+        // The connection itself tells more than its wrapping does.
+        match rdd_front::into_connection(upgraded) {
+            Ok((connection, read)) => self.run_on(connection, read).await,
+            Err(upgraded) => match upgraded.downcast::<TokioIo<TcpStream>>() {
+                Ok(parts) => self.run_on(parts.io.into_inner(), parts.read_buf).await,
+                Err(upgraded) => self.run_on(TokioIo::new(upgraded), Bytes::new()).await,
+            },
+        }
+    }
+
+    /// `read` was received already, and follows the request.
+    async fn run_on<T>(self, connection: T, read: Bytes)
+    where
+        T: AsyncRead + AsyncWrite + Transport + Unpin,
+    {
+        let Self {
+            logs,
+            framing,
+            backend,
+            mut serving,
+            drain,
+        } = self;
+        let mut messages = logs.map(move |chunk| chunk.map(|chunk| message(framing, chunk)));
+        let config = WebSocketConfig::default()
+            .max_message_size(Some(limits::INBOUND_MESSAGE))
+            .max_frame_size(Some(limits::INBOUND_MESSAGE))
+            .read_buffer_size(limits::INBOUND_MESSAGE)
+            .write_buffer_size(limits::WRITE_BUFFER)
+            .max_write_buffer_size(limits::SESSION_BUFFER);
+        let socket = WebSocketStream::from_partially_read(
+            PeerConnection::new(connection),
+            read.into(),
+            Role::Server,
+            Some(config),
+        )
+        .await;
+        let (mut sink, mut stream) = socket.split();
+        let end = tokio::select! {
+            end = pump(&mut sink, &mut messages) => end,
+            end = listen(&mut stream) => end,
+            end = away(&mut serving, &backend) => end,
+            () = drain.cancelled() => End::Away("the daemon is shutting down"),
+        };
+        // First of all the engine's side: whatever the peer does now, no stream is held open for it.
+        drop(messages);
+        if let End::PeerLeft(error) = end {
+            tracing::debug!(%error, "log session ended: the peer left");
+            return;
+        }
+        tracing::debug!(?end, "log session ended");
+        // Halves of one socket always fit.
+        let Ok(socket) = sink.reunite(stream) else {
+            return;
+        };
+        tokio::select! {
+            closed = closing::close(socket, close_frame(end)) => match closed {
+                Ok(()) => {}
+                Err(error) => tracing::debug!(%error, "the peer left before the end"),
+            },
+            () = overdue(&drain) => tracing::debug!("the peer did not answer the close frame"),
+        }
+    }
 }
 
-async fn run_on<T: AsyncRead + AsyncWrite + Unpin>(
-    connection: T,
-    logs: LogStream,
-    framing: Framing,
-    mut serving: watch::Receiver<ServingSnapshot>,
-    drain: CancellationToken,
-) {
-    let mut messages = logs.map(move |chunk| chunk.map(|chunk| message(framing, chunk)));
-    let (connection, pulse) = Watched::new(connection);
-    let config = WebSocketConfig::default()
-        .max_message_size(Some(limits::INBOUND_MESSAGE))
-        .max_frame_size(Some(limits::INBOUND_MESSAGE))
-        .read_buffer_size(limits::INBOUND_MESSAGE)
-        .write_buffer_size(limits::WRITE_BUFFER)
-        .max_write_buffer_size(limits::SESSION_BUFFER);
-    let socket = WebSocketStream::from_raw_socket(connection, Role::Server, Some(config)).await;
-    let (mut sink, mut stream) = socket.split();
-    let end = tokio::select! {
-        end = pump(&mut sink, &mut messages) => end,
-        end = listen(&mut stream) => end,
-        () = silence(&pulse) => End::PeerSilent,
-        end = away(&mut serving) => end,
-        () = drain.cancelled() => End::Away("the daemon is shutting down"),
-    };
-    // First of all the engine's side: whatever the peer does now, no stream is held open for it.
-    drop(messages);
-    tracing::debug!(?end, "log session ended");
-    let Some(frame) = close_frame(end) else {
-        return;
-    };
-    let goodbye = async {
-        sink.send(Message::Close(Some(frame))).await?;
-        while let Some(Ok(_)) = stream.next().await {}
-        // Without an end of its own a TLS connection looks cut off to the peer.
-        if let Ok(mut socket) = sink.reunite(stream) {
-            socket.get_mut().shutdown().await?;
-        }
-        Ok::<_, Error>(())
-    };
-    match tokio::time::timeout(limits::CLOSE_HANDSHAKE, goodbye).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!(%error, "the peer left before the end"),
-        Err(_) => tracing::debug!("the peer did not answer the close frame"),
-    }
+/// Returns when the daemon has waited long enough for its peers.
+async fn overdue(drain: &CancellationToken) {
+    drain.cancelled().await;
+    tokio::time::sleep(limits::DRAIN).await;
 }
 
 /// A chunk as the client chose to have it.
@@ -120,42 +153,47 @@ where
     S: futures::Sink<Message, Error = Error> + Unpin,
     L: Stream<Item = Result<Message, EngineError>> + Unpin,
 {
-    let mut ping = interval_at(Instant::now() + limits::PING_EVERY, limits::PING_EVERY);
-    ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ping = Instant::now() + limits::PING_EVERY;
     loop {
         let sent = tokio::select! {
+            // A log that never pauses must not hold the pings back.
+            biased;
+            () = sleep_until(ping) => {
+                ping = Instant::now() + limits::PING_EVERY;
+                sink.send(Message::Ping(Bytes::new())).await.map(|()| None)
+            }
             message = logs.next() => match message {
                 // While more is at hand frames are gathered; the last one before a pause is flushed.
                 Some(Ok(message)) => match sink.feed(message).await {
-                    Ok(()) => gather(sink, logs).await,
+                    Ok(()) => gather(sink, logs, ping).await,
                     Err(error) => Err(error),
                 },
                 Some(Err(error)) => return End::Failed(error),
                 None => return End::LogEnded,
             },
-            _ = ping.tick() => sink.send(Message::Ping(Bytes::new())).await.map(|()| None),
         };
         match sent {
             Ok(None) => {}
             Ok(Some(end)) => return end,
-            Err(_) => return End::PeerLeft,
+            Err(error) => return End::PeerLeft(error),
         }
     }
 }
 
-/// Feeds what the engine has at hand without waiting for more, then flushes.
-/// Answers how the log ended, if it did.
-async fn gather<S, L>(sink: &mut S, logs: &mut L) -> Result<Option<End>, Error>
+/// Feeds what the engine has at hand until a ping is due, without waiting for
+/// more, then flushes. Answers how the log ended, if it did.
+async fn gather<S, L>(sink: &mut S, logs: &mut L, ping: Instant) -> Result<Option<End>, Error>
 where
     S: futures::Sink<Message, Error = Error> + Unpin,
     L: Stream<Item = Result<Message, EngineError>> + Unpin,
 {
     let mut end = None;
-    while let Some(next) = futures::FutureExt::now_or_never(logs.next()) {
-        match next {
-            Some(Ok(message)) => sink.feed(message).await?,
-            Some(Err(error)) => end = Some(End::Failed(error)),
-            None => end = Some(End::LogEnded),
+    while Instant::now() < ping {
+        match futures::FutureExt::now_or_never(logs.next()) {
+            Some(Some(Ok(message))) => sink.feed(message).await?,
+            Some(Some(Err(error))) => end = Some(End::Failed(error)),
+            Some(None) => end = Some(End::LogEnded),
+            None => break,
         }
         if end.is_some() {
             break;
@@ -174,58 +212,57 @@ where
     loop {
         match stream.next().await {
             Some(Ok(Message::Close(_))) => return End::PeerClosed,
-            None => return End::PeerLeft,
             Some(Ok(_)) => {}
-            Some(Err(Error::Capacity(_))) => {
-                return End::PeerMisbehaved(
-                    CloseCode::Size,
-                    "messages to this endpoint have at most 4096 bytes",
-                );
-            }
-            Some(Err(Error::Protocol(_))) => {
-                return End::PeerMisbehaved(
-                    CloseCode::Protocol,
-                    "the WebSocket protocol was not kept",
-                );
-            }
-            Some(Err(_)) => return End::PeerLeft,
+            Some(Err(error)) => return broken(error),
+            None => return End::PeerLeft(Error::ConnectionClosed),
         }
     }
 }
 
-/// Returns when the peer gave no sign of life for too long.
-async fn silence(pulse: &Pulse) {
-    let mut check = interval_at(
-        Instant::now() + limits::SILENCE_CHECK,
-        limits::SILENCE_CHECK,
-    );
-    check.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    while pulse.silence() < limits::PEER_SILENCE {
-        check.tick().await;
+/// What an error of reading says of the peer.
+fn broken(error: Error) -> End {
+    match error {
+        Error::Capacity(_) => End::PeerMisbehaved(
+            CloseCode::Size,
+            "messages to this endpoint have at most 4096 bytes",
+        ),
+        Error::Utf8(_) => End::PeerMisbehaved(CloseCode::Invalid, "text must be UTF-8"),
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => End::PeerLeft(error),
+        Error::Protocol(_) => {
+            End::PeerMisbehaved(CloseCode::Protocol, "the WebSocket protocol was not kept")
+        }
+        _ => End::PeerLeft(error),
     }
 }
 
 /// Returns when the user stopped the App or chose another backend. An engine
 /// that is merely unreachable ends its own streams.
-async fn away(serving: &mut watch::Receiver<ServingSnapshot>) -> End {
-    let stopped = serving
-        .wait_for(|snapshot| {
-            matches!(
+async fn away(serving: &mut watch::Receiver<ServingSnapshot>, backend: &str) -> End {
+    let is_gone = |snapshot: &ServingSnapshot| {
+        snapshot.backend != backend
+            || matches!(
                 snapshot.serving,
                 Serving::Not(NotServing::Stopped | NotServing::BackendNotInstalled { .. })
             )
-        })
-        .await
-        .map(|snapshot| matches!(snapshot.serving, Serving::Not(NotServing::Stopped)));
-    match stopped {
-        Ok(true) => End::Away("the container engine was stopped"),
-        Ok(false) => End::Away("another backend was chosen"),
+    };
+    let why = serving.wait_for(is_gone).await.map(|snapshot| {
+        if snapshot.backend != backend {
+            return "another backend was chosen";
+        }
+        match snapshot.serving {
+            Serving::Not(NotServing::Stopped) => "the container engine was stopped",
+            _ => "the backend cannot be used any more",
+        }
+    });
+    match why {
+        Ok(why) => End::Away(why),
         // The reconciler is gone, and with it the daemon: the drain says so better.
         Err(_) => std::future::pending().await,
     }
 }
 
-/// What the peer is told; nothing when it closed first or there is nobody to tell.
+/// What the peer is told; nothing when it closed first, since the library has
+/// its answer ready then, or when there is nobody to tell.
 fn close_frame(end: End) -> Option<CloseFrame> {
     let (code, reason): (CloseCode, Cow<'static, str>) = match end {
         End::LogEnded => (CloseCode::Normal, "the log ended".into()),
@@ -238,7 +275,7 @@ fn close_frame(end: End) -> Option<CloseFrame> {
             (code, error.message.into())
         }
         End::PeerMisbehaved(code, why) => (code, why.into()),
-        End::PeerClosed | End::PeerLeft | End::PeerSilent => return None,
+        End::PeerClosed | End::PeerLeft(_) => return None,
     };
     let end = reason.floor_char_boundary(limits::CLOSE_REASON);
     Some(CloseFrame {

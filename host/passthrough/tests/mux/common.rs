@@ -94,6 +94,16 @@ impl Mux {
         path: &str,
         headers: &[(&'static str, &str)],
     ) -> Result<WebSocketStream<TcpStream>, Response<Option<Vec<u8>>>> {
+        Ok(self.upgrade(path, headers).await?.0)
+    }
+
+    /// The same, with the answer that opened it.
+    pub(crate) async fn upgrade(
+        &self,
+        path: &str,
+        headers: &[(&'static str, &str)],
+    ) -> Result<(WebSocketStream<TcpStream>, Response<Option<Vec<u8>>>), Response<Option<Vec<u8>>>>
+    {
         let mut request = format!("ws://{}{path}", self.address)
             .into_client_request()
             .unwrap();
@@ -102,7 +112,7 @@ impl Mux {
         }
         let stream = TcpStream::connect(self.address).await.unwrap();
         match tokio_tungstenite::client_async(request, stream).await {
-            Ok((socket, _)) => Ok(socket),
+            Ok(opened) => Ok(opened),
             Err(Error::Http(response)) => Err(*response),
             Err(error) => panic!("{path}: {error}"),
         }

@@ -7,6 +7,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod closing;
 mod common;
+mod raw;
 mod statuses;
 mod streams;

@@ -1,10 +1,12 @@
 //! What goes over an open stream, and how it ends.
 
-use super::common::{Mux, drain};
+use super::common::{Mux, drain, ready};
 use futures::{SinkExt as _, StreamExt as _};
 use rdd_core::{EngineError, ErrorCode, LogChunk, LogSource, NotServing, Serving};
-use rdd_testkit::{LogScript, eventually};
+use rdd_testkit::{FakeEngine, LogScript, eventually};
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 fn logs(id: &str, query: &str) -> String {
     format!("/passthrough/engine/logs/{id}?{query}")
@@ -158,11 +160,20 @@ async fn s9_a_failing_engine_ends_the_stream_with_its_own_words() {
 async fn s4_when_a_viewer_goes_away_the_engines_side_is_closed() {
     let mux = Mux::start().await;
     let id = mux.engine.run_container("web");
-    // One says goodbye, one just vanishes, one vanishes while bytes are under way to it.
+    // One closes in order, one just vanishes, one vanishes while bytes are under way to it.
     let mut polite = mux.connect(&logs(&id, "")).await.unwrap();
-    polite.close(None).await.unwrap();
-    while polite.next().await.is_some() {}
-    drop(mux.connect(&logs(&id, "")).await.unwrap());
+    assert_eq!(mux.engine.log_readers(&id), 1);
+    let frame = CloseFrame {
+        code: CloseCode::Away,
+        reason: "seen enough".into(),
+    };
+    polite.close(Some(frame)).await.unwrap();
+    let (_, close) = drain(&mut polite).await;
+    assert_eq!(close, Some((1001, "seen enough".to_owned())));
+    no_readers(&mux, &id).await;
+    let vanishing = mux.connect(&logs(&id, "")).await.unwrap();
+    assert_eq!(mux.engine.log_readers(&id), 1);
+    drop(vanishing);
     no_readers(&mux, &id).await;
     let loud = mux.engine.run_container("loud");
     mux.engine.generate_log(&loud, generated(u64::MAX));
@@ -235,6 +246,37 @@ async fn stopping_the_app_ends_its_streams() {
 }
 
 #[tokio::test]
+async fn choosing_another_installed_backend_ends_the_streams_of_the_old_one() {
+    let mux = Mux::start().await;
+    let id = mux.engine.run_container("web");
+    let mut socket = mux.connect(&logs(&id, "")).await.unwrap();
+    let other = FakeEngine::named("containerd");
+    // The snapshots may follow each other so fast that only the last is seen.
+    mux.serving.send_replace(ready(&other));
+    let (_, close) = drain(&mut socket).await;
+    assert_eq!(close, Some((1001, "another backend was chosen".to_owned())));
+    no_readers(&mux, &id).await;
+    let id = other.run_container("web");
+    mux.connect(&logs(&id, "")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_backend_that_is_found_again_keeps_its_streams() {
+    let mux = Mux::start().await;
+    let id = mux.engine.run_container("web");
+    let mut socket = mux.connect(&logs(&id, "")).await.unwrap();
+    mux.serving.send_modify(|snapshot| {
+        snapshot.serving = Serving::Not(NotServing::EngineUnreachable {
+            reason: "one connection broke".to_owned(),
+        });
+    });
+    mux.serving.send_replace(ready(&mux.engine));
+    mux.engine.write_log(&id, LogSource::Stdout, "x\n");
+    mux.engine.end_log(&id);
+    assert_eq!(drain(&mut socket).await.0, b"x\n");
+}
+
+#[tokio::test]
 async fn a_reader_that_stops_reading_holds_the_engine_back_and_loses_nothing() {
     let mux = Mux::start().await;
     let id = mux.engine.run_container("loud");
@@ -258,11 +300,17 @@ async fn a_reader_that_stops_reading_holds_the_engine_back_and_loses_nothing() {
 async fn compression_is_declined() {
     let mux = Mux::start().await;
     let id = mux.engine.run_container("web");
-    let offered = [("sec-websocket-extensions", "permessage-deflate")];
-    let request = mux.connect_with(&logs(&id, ""), &offered).await;
-    // A server that answered with the extension would have its frames refused by this client.
-    let mut socket = request.unwrap();
-    mux.engine
-        .write_log(&id, LogSource::Stdout, "x".repeat(10_000));
-    assert_eq!(socket.next().await.unwrap().unwrap().len(), 10_000);
+    for offered in [
+        "permessage-deflate",
+        "permessage-deflate; client_max_window_bits",
+        "permessage-deflate; server_no_context_takeover, permessage-deflate",
+    ] {
+        let headers = [("sec-websocket-extensions", offered)];
+        let (mut socket, response) = mux.upgrade(&logs(&id, ""), &headers).await.unwrap();
+        // The library of this test takes any answer, so it is looked at here.
+        assert_eq!(response.headers().get("sec-websocket-extensions"), None);
+        mux.engine
+            .write_log(&id, LogSource::Stdout, "x".repeat(10_000));
+        assert_eq!(socket.next().await.unwrap().unwrap().len(), 10_000);
+    }
 }
