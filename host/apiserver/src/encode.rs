@@ -200,6 +200,11 @@ impl Storable {
         Self { head, tail }
     }
 
+    /// Bytes of the stored form, but for the revision.
+    pub(crate) fn len(&self) -> usize {
+        self.head.len() + self.tail.len()
+    }
+
     /// The stored form at a revision.
     pub(crate) fn at(self, revision: u64) -> Bytes {
         let Self { mut head, tail } = self;

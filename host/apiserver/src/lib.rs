@@ -10,6 +10,7 @@
 //! discovery and OpenAPI describe; an event is published after its commit and
 //! in revision order; what is not there is refused and never feigned.
 
+mod admission;
 mod body;
 mod builtin;
 mod cause;
@@ -18,7 +19,10 @@ mod crd;
 mod decode;
 mod discovery;
 mod encode;
+mod gc;
 mod health;
+mod large;
+mod limits;
 mod managed;
 mod meta;
 mod namespaces;
@@ -26,6 +30,7 @@ mod negotiate;
 mod openapi;
 mod path;
 mod query;
+mod records;
 mod registry;
 mod render;
 mod resource;
@@ -41,6 +46,7 @@ mod strategic;
 mod user;
 mod verbs;
 
+pub use admission::{AdmissionPolicy, AdmissionRequest, Operation};
 pub use body::Body;
 pub use clock::Clock;
 pub use health::VERSION;

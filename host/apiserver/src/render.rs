@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::body::Body;
 use crate::encode;
+use crate::limits;
 use crate::meta;
 use crate::negotiate::{Format, Media, Shape};
 use crate::status::ApiError;
@@ -70,14 +71,36 @@ pub(crate) fn error(error: &ApiError, format: Format) -> Response<Body> {
     response
 }
 
-/// Adds `Warning` headers, each text once.
+/// Adds `Warning` headers, each text once, as many as clients can take: the
+/// last one says that there were more.
 pub(crate) fn warn(headers: &mut HeaderMap, warnings: &[String]) {
     let mut seen: Vec<&str> = Vec::new();
     for warning in warnings {
-        if seen.contains(&warning.as_str()) {
-            continue;
+        if seen.len() == limits::WARNINGS_MAX {
+            break;
         }
-        seen.push(warning);
+        if !seen.contains(&warning.as_str()) {
+            seen.push(warning);
+        }
+    }
+    let long = seen.iter().map(|text| text.len()).sum::<usize>() > limits::WARNINGS_BYTES;
+    let mut shown: Vec<String> = Vec::new();
+    let mut bytes = 0;
+    for (index, warning) in seen.iter().enumerate() {
+        let text = if long {
+            limits::clipped((*warning).to_owned(), limits::WARNING_BYTES)
+        } else {
+            (*warning).to_owned()
+        };
+        bytes += text.len();
+        let is_last = index + 1 == limits::WARNINGS_MAX && warnings.len() > index + 1;
+        if bytes > limits::WARNINGS_BYTES || is_last {
+            shown.push("more warnings were left out".to_owned());
+            break;
+        }
+        shown.push(text);
+    }
+    for warning in &shown {
         let escaped = warning
             .replace('\\', "\\\\")
             .replace('"', "\\\"")

@@ -2,7 +2,7 @@
 //! shown, whether it is built in or comes from a definition.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use rdd_apiserver_kinds::Kind;
 use rdd_apiserver_kinds::table::Columns;
@@ -50,6 +50,9 @@ pub(crate) struct Custom {
     pub(crate) selectable: Vec<String>,
     /// The definition is being deleted: nothing new is created.
     pub(crate) terminating: AtomicBool,
+    /// Revision of the definition that `terminating` reflects, stored after
+    /// it: whoever reads this one first never sees an older `terminating`.
+    pub(crate) definition: AtomicU64,
     /// Stored objects may be older than this schema or written through
     /// another version: they are pruned and defaulted when read.
     pub(crate) mend: bool,
@@ -117,7 +120,7 @@ impl Resource {
     /// # Errors
     /// When what is stored is not JSON, which means a damaged database.
     pub(crate) fn load(&self, stored: &[u8]) -> Result<Value, serde_json::Error> {
-        let mut object: Value = serde_json::from_slice(stored)?;
+        let mut object = crate::records::parse(stored)?;
         if let Source::Builtin(builtin) = &self.source {
             builtin.read(&mut object);
         }

@@ -9,8 +9,12 @@ use rdd_apiserver_storage::{History, OpenError as StoreError, Options as StoreOp
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 
+use crate::admission::AdmissionPolicy;
 use crate::clock::{self, Clock};
 use crate::crd;
+use crate::gc;
+use crate::large::LargeRequests;
+use crate::namespaces;
 use crate::registry::Registry;
 
 /// What a server is opened with.
@@ -25,6 +29,8 @@ pub struct Options {
     pub history: History,
     /// `host:port` that `/api` names as the server's address.
     pub address: String,
+    /// Who may refuse writes, asked in this order.
+    pub admission: Vec<Arc<dyn AdmissionPolicy>>,
 }
 
 impl Options {
@@ -43,6 +49,7 @@ impl Options {
             clock: clock::system(),
             history: History::default(),
             address: "127.0.0.1:6443".to_owned(),
+            admission: Vec::new(),
         }
     }
 }
@@ -80,11 +87,14 @@ pub(crate) struct Inner {
     pub(crate) registry: ArcSwap<Registry>,
     pub(crate) clock: Clock,
     pub(crate) address: String,
+    pub(crate) admission: Vec<Arc<dyn AdmissionPolicy>>,
     /// Revision of the definitions that the registry reflects.
     pub(crate) reflected: watch::Sender<u64>,
+    pub(crate) large: LargeRequests,
     /// True once the server closes: watches end.
     pub(crate) closing: watch::Sender<bool>,
-    controller: Mutex<Option<JoinHandle<()>>>,
+    /// What runs beside the requests until the server closes, with its name.
+    controllers: Mutex<Vec<(&'static str, JoinHandle<()>)>>,
 }
 
 /// An embedded Kubernetes API server. Cheap to clone: all clones are one
@@ -111,6 +121,7 @@ impl ApiServer {
             clock,
             history,
             address,
+            admission,
         } = options;
         let mut store_options = match database {
             Some(path) => StoreOptions::file(path),
@@ -127,18 +138,26 @@ impl ApiServer {
             registry: ArcSwap::from_pointee(Registry::default()),
             clock,
             address,
+            admission,
             reflected: watch::Sender::new(0),
+            large: LargeRequests::default(),
             closing: watch::Sender::new(false),
-            controller: Mutex::new(None),
+            controllers: Mutex::new(Vec::new()),
         });
         let server = Self(inner);
         crate::start::namespaces(&server.0)
             .await
             .map_err(OpenError::Start)?;
-        let controller = crd::controller::start(&server.0)
+        let definitions = crd::controller::start(&server.0)
             .await
             .map_err(OpenError::Start)?;
-        *server.0.controller.lock().await = Some(controller);
+        let namespaces = namespaces::controller::start(&server.0).map_err(OpenError::Start)?;
+        let garbage = gc::controller::start(&server.0).map_err(OpenError::Start)?;
+        *server.0.controllers.lock().await = vec![
+            ("resource definitions", definitions),
+            ("namespaces", namespaces),
+            ("garbage collection", garbage),
+        ];
         Ok(server)
     }
 
@@ -146,10 +165,10 @@ impl ApiServer {
     /// store. Requests that come later are refused.
     pub async fn close(&self) {
         self.0.closing.send_replace(true);
-        if let Some(controller) = self.0.controller.lock().await.take()
-            && let Err(error) = controller.await
-        {
-            tracing::error!(%error, "the controller of resource definitions failed");
+        for (name, controller) in std::mem::take(&mut *self.0.controllers.lock().await) {
+            if let Err(error) = controller.await {
+                tracing::error!(%error, "the controller of {name} failed");
+            }
         }
         self.0.store.close().await;
     }

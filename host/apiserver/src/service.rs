@@ -12,6 +12,7 @@ use http::{Method, Request, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use crate::body::Body;
+use crate::limits::{self, BODY_MAX};
 use crate::negotiate::{self, Format};
 use crate::path::{self, ResourcePath, Target};
 use crate::query::Query;
@@ -23,9 +24,6 @@ use crate::user::UserInfo;
 use crate::verbs::call::Call;
 use crate::verbs::{collection, create, delete, get, list, patch, scale, update, watch};
 use crate::{discovery, health, openapi, render, review};
-
-/// Largest request body, as the real server has it.
-const BODY_MAX: usize = 3 * 1024 * 1024;
 
 impl<B> tower::Service<Request<B>> for ApiServer
 where
@@ -54,6 +52,14 @@ where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
+    let length = parts.uri.query().map_or(0, str::len);
+    if length > limits::QUERY_MAX {
+        let error = ApiError::bad_request(format!(
+            "the query string has {length} bytes, the most is {}",
+            limits::QUERY_MAX
+        ));
+        return render::error(&error, Format::JSON);
+    }
     let query = Query::parse(parts.uri.query());
     let head = parts.method == Method::HEAD;
     let format = negotiate::format(&parts.headers, &query, false).unwrap_or(Format::JSON);
@@ -101,6 +107,7 @@ where
     let Some(user) = parts.extensions.get::<UserInfo>().cloned() else {
         return Err(ApiError::unauthorized());
     };
+    refuse_impersonation(&parts.headers, &user)?;
     let registry = server.registry.load_full();
     let only_get = || {
         if parts.method == Method::GET {
@@ -142,6 +149,38 @@ where
         }
         Target::Unknown { group } => Err(unknown(&registry, group.as_deref())),
     }
+}
+
+/// Begins the name of every header by which a caller asks to act as somebody
+/// else.
+const IMPERSONATE: &str = "impersonate-";
+
+/// Refuses to act as somebody else: a header that is passed over would give
+/// the caller's own rights to who asked for lesser ones.
+fn refuse_impersonation(headers: &http::HeaderMap, user: &UserInfo) -> Result<(), ApiError> {
+    let Some((name, value)) = headers
+        .iter()
+        .find(|(name, _)| name.as_str().starts_with(IMPERSONATE))
+    else {
+        return Ok(());
+    };
+    let (group, resource) = match name.as_str() {
+        "impersonate-user" => ("", "users"),
+        "impersonate-group" => ("", "groups"),
+        "impersonate-uid" => ("authentication.k8s.io", "uids"),
+        _ => ("authentication.k8s.io", "userextras"),
+    };
+    let subject = String::from_utf8_lossy(value.as_bytes());
+    Err(ApiError::forbidden(
+        group,
+        resource,
+        &subject,
+        &format!(
+            "User {:?} cannot impersonate resource {resource:?} in API group {group:?} at the cluster scope: this server acts for nobody but the caller; leave out {name} (kubectl: --as, --as-group, --as-uid)",
+            user.name
+        ),
+        Vec::new(),
+    ))
 }
 
 /// 404 in the words that the path's group has for it.
@@ -188,10 +227,24 @@ where
         query,
         headers: parts.headers,
         format,
+        user,
     };
-    let mut response = serve(&call, verb, body)
-        .await
-        .unwrap_or_else(|error| render::error(&error, call.plain()));
+    let body = if verb.has_body() {
+        read(body).await
+    } else {
+        Ok(Bytes::new())
+    };
+    let call = Arc::new(call);
+    let answered = match body {
+        Ok(body) if is_large(&call, verb, &body) => {
+            let work = Arc::clone(&call);
+            let answer = async move { serve(&work, verb, &body).await };
+            call.server.large.run(answer).await.flatten()
+        }
+        Ok(body) => serve(&call, verb, &body).await,
+        Err(error) => Err(error),
+    };
+    let mut response = answered.unwrap_or_else(|error| render::error(&error, call.plain()));
     if let Some(warning) = call
         .resource
         .custom()
@@ -202,40 +255,40 @@ where
     Ok(response)
 }
 
-async fn serve<B>(call: &Call, verb: Verb, body: B) -> Result<Response<Body>, ApiError>
-where
-    B: http_body::Body<Data = Bytes> + Send,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
+/// Whether a write takes so long that it must not hold up others: what it
+/// sends is large, or what it changes is.
+fn is_large(call: &Call, verb: Verb, body: &Bytes) -> bool {
+    let stored = || {
+        call.server
+            .store
+            .snapshot()
+            .get(&call.key(call.name()))
+            .map_or(0, |record| record.value.len())
+    };
+    match verb {
+        Verb::Get | Verb::List | Verb::Watch => false,
+        Verb::Create | Verb::Delete | Verb::DeleteCollection => body.len() > limits::LARGE,
+        Verb::Update | Verb::Patch => body.len() > limits::LARGE || stored() > limits::LARGE,
+    }
+}
+
+async fn serve(call: &Call, verb: Verb, body: &Bytes) -> Result<Response<Body>, ApiError> {
     match verb {
         Verb::Get => render::answer(call, get::get(call)?),
         Verb::List => list::list(call),
         Verb::Watch => watch::watch(call),
-        Verb::Create => {
-            let body = read(body).await?;
-            render::answer(call, create::create(call, &body).await?)
-        }
+        Verb::Create => render::answer(call, create::create(call, body).await?),
         Verb::Update => {
-            let body = read(body).await?;
             let answer = if call.path.subresource.as_deref() == Some("scale") {
-                scale::update(call, &body).await?
+                scale::update(call, body).await?
             } else {
-                update::update(call, &body).await?
+                update::update(call, body).await?
             };
             render::answer(call, answer)
         }
-        Verb::Patch => {
-            let body = read(body).await?;
-            render::answer(call, patch::patch(call, &body).await?)
-        }
-        Verb::Delete => {
-            let body = read(body).await?;
-            render::answer(call, delete::delete(call, &body).await?)
-        }
-        Verb::DeleteCollection => {
-            let body = read(body).await?;
-            collection::delete(call, &body).await
-        }
+        Verb::Patch => render::answer(call, patch::patch(call, body).await?),
+        Verb::Delete => render::answer(call, delete::delete(call, body).await?),
+        Verb::DeleteCollection => collection::delete(call, body).await,
     }
 }
 
@@ -249,6 +302,12 @@ enum Verb {
     Patch,
     Delete,
     DeleteCollection,
+}
+
+impl Verb {
+    fn has_body(self) -> bool {
+        !matches!(self, Self::Get | Self::List | Self::Watch)
+    }
 }
 
 /// Which verb a method is on this path, or why there is none.

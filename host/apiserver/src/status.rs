@@ -4,6 +4,7 @@
 use serde_json::{Map, Value, json};
 
 pub use crate::cause::Cause;
+use crate::limits;
 
 /// Reason of a create whose name is taken.
 pub(crate) const ALREADY_EXISTS: &str = "AlreadyExists";
@@ -41,12 +42,31 @@ pub(crate) fn qualified(group: &str, resource: &str) -> String {
     }
 }
 
+/// As many causes as a client can use, each of a length that it can show.
+fn limited(mut causes: Vec<Cause>) -> Vec<Cause> {
+    let more = causes.len().saturating_sub(limits::CAUSES_MAX);
+    if more > 0 {
+        causes.truncate(limits::CAUSES_MAX - 1);
+        causes.push(Cause::new(
+            "",
+            "",
+            format!("and {} more; correct these first", more + 1),
+        ));
+    }
+    for cause in &mut causes {
+        for text in [&mut cause.message, &mut cause.field] {
+            *text = limits::clipped(std::mem::take(text), limits::CAUSE_BYTES);
+        }
+    }
+    causes
+}
+
 impl ApiError {
     fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
         Self(Box::new(Inner {
             code,
             reason,
-            message: message.into(),
+            message: limits::clipped(message.into(), limits::MESSAGE_BYTES),
             details: None,
             continue_token: None,
             page: false,
@@ -188,7 +208,7 @@ impl ApiError {
     /// 409 of a server-side apply whose fields others own.
     pub fn apply_conflict(message: String, causes: Vec<Cause>) -> Self {
         Self::new(409, "Conflict", message).details(Details {
-            causes,
+            causes: limited(causes),
             ..Details::default()
         })
     }
@@ -207,6 +227,18 @@ impl ApiError {
         )
     }
 
+    /// 413: the object would be larger than what is stored.
+    pub fn too_large_object(size: usize) -> Self {
+        Self::new(
+            413,
+            "RequestEntityTooLarge",
+            format!(
+                "Request entity too large: the object would have {size} bytes, limit is {}",
+                limits::OBJECT_MAX
+            ),
+        )
+    }
+
     /// 413: a patch of too many operations.
     pub fn too_many_operations(message: impl Into<String>) -> Self {
         Self::new(413, "RequestEntityTooLarge", message)
@@ -219,6 +251,7 @@ impl ApiError {
 
     /// 422: the object is understood and wrong.
     pub fn invalid(group: &str, kind: &str, name: &str, causes: Vec<Cause>) -> Self {
+        let causes = limited(causes);
         let mut texts: Vec<String> = Vec::new();
         for cause in &causes {
             let text = if cause.field.is_empty() {

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use crate::error::FieldError;
 use crate::node::Node;
 use crate::path::Path;
+use crate::pruning::note;
 
 /// How a field of `metadata` is typed.
 #[derive(Clone, Copy, PartialEq)]
@@ -168,7 +169,7 @@ pub(crate) fn prune(metadata: &mut Value, path: &Path<'_>, removed: &mut Vec<Str
         let path = path.field(name);
         match field_of(name) {
             None => {
-                removed.push(path.to_string());
+                note(removed, &path);
                 return false;
             }
             Some(Field::Objects(_, known)) => {
@@ -177,7 +178,7 @@ pub(crate) fn prune(metadata: &mut Value, path: &Path<'_>, removed: &mut Vec<Str
                         entry.retain(|name, _| {
                             let keep = known.contains(&name.as_str());
                             if !keep {
-                                removed.push(path.index(index).field(name).to_string());
+                                note(removed, &path.index(index).field(name));
                             }
                             keep
                         });

@@ -9,6 +9,16 @@ use crate::path::Path;
 /// The fields that every resource has, at the root and where one is embedded.
 pub(crate) const META_FIELDS: [&str; 3] = ["apiVersion", "kind", "metadata"];
 
+/// Removed fields that are named: an object has room for a hundred thousand.
+const NAMED_MAX: usize = 200;
+
+/// Notes a field that is removed, unless enough of them are noted.
+pub(crate) fn note(removed: &mut Vec<String>, path: &Path<'_>) {
+    if removed.len() < NAMED_MAX {
+        removed.push(path.to_string());
+    }
+}
+
 /// What happens to the fields that a schema does not name.
 #[derive(Clone, Copy, PartialEq)]
 enum Unknown {
@@ -76,7 +86,7 @@ fn prune_value(
             if declared {
                 prune_value(child, embedded(child), policy(child), value, path, removed);
             } else if unknown == Unknown::Remove {
-                removed.push(path.to_string());
+                note(removed, path);
             }
             declared || unknown == Unknown::Keep
         }),

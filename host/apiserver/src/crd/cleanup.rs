@@ -1,5 +1,8 @@
 //! Clears up behind definitions that are being deleted.
 
+use std::sync::Arc;
+
+use futures::StreamExt as _;
 use rdd_apiserver_storage::{Change, CommitError, Expect, Record};
 use serde_json::Value;
 
@@ -9,6 +12,7 @@ use super::status::condition;
 use crate::clock;
 use crate::encode::Storable;
 use crate::meta;
+use crate::records::{self, Outcome};
 use crate::resource;
 
 impl Controller {
@@ -48,12 +52,9 @@ impl Controller {
         };
         let prefix = resource::prefix(group, plural);
         let snapshot = self.server.store.snapshot();
-        let mut left = 0_usize;
-        for record in snapshot.range(&prefix, None) {
-            if !self.clear_one(record).await {
-                left += 1;
-            }
-        }
+        let left = self
+            .clear_objects(snapshot.range(&prefix, None).cloned().collect())
+            .await;
         let now = clock::seconds((self.server.clock)());
         if left > 0 {
             condition(
@@ -99,34 +100,23 @@ impl Controller {
         }
     }
 
-    /// Deletes one object or marks it; true when it is gone.
-    async fn clear_one(&self, record: &Record) -> bool {
-        let Ok(mut object) = serde_json::from_slice::<Value>(&record.value) else {
-            tracing::error!(key = %record.key, "a stored object cannot be read");
-            return false;
-        };
-        let waits = !meta::finalizers(&object).is_empty();
-        if waits && meta::terminating(&object) {
-            return false;
-        }
-        if waits {
-            crate::verbs::delete::mark(&mut object, &clock::seconds((self.server.clock)()), true);
-        }
-        let storable = Storable::new(&object);
-        let change = if waits {
-            Change::put(move |revision| storable.at(revision))
-        } else {
-            Change::delete(move |revision| storable.at(revision))
-        };
-        let done = self
-            .server
-            .store
-            .commit(&record.key, Expect::Revision(record.revision), change)
-            .await;
-        match done {
-            Ok(_) => !waits,
-            Err(CommitError::Missing) => true,
-            Err(_) => false,
-        }
+    /// Deletes objects or marks them; says how many are still there.
+    async fn clear_objects(&self, objects: Vec<Arc<Record>>) -> usize {
+        let server = &self.server;
+        futures::stream::iter(objects)
+            .map(|record| async move {
+                match records::remove(server, &record).await {
+                    Ok(outcome) => usize::from(outcome == Outcome::Kept),
+                    Err(error) => {
+                        if !error.is_overtaken() {
+                            tracing::error!(key = %record.key, %error, "an object of a deleted definition stays");
+                        }
+                        1
+                    }
+                }
+            })
+            .buffer_unordered(records::AT_ONCE)
+            .fold(0, |left, kept| async move { left + kept })
+            .await
     }
 }

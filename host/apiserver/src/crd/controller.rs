@@ -170,7 +170,7 @@ impl Controller {
 
     /// Takes in a definition; true when what is served changes.
     fn learn(&mut self, key: &str, revision: u64, value: &[u8]) -> bool {
-        let object: Value = match serde_json::from_slice(value) {
+        let object: Value = match crate::records::parse(value) {
             Ok(object) => object,
             Err(error) => {
                 tracing::error!(key, %error, "a stored definition cannot be read");
@@ -189,6 +189,7 @@ impl Controller {
             // Watches go on: they are to see the objects vanish.
             for custom in known.resources.iter().filter_map(|r| r.custom()) {
                 custom.terminating.store(terminating, Ordering::Relaxed);
+                custom.definition.store(revision, Ordering::Release);
             }
             known.terminating = terminating;
             known.revision = revision;

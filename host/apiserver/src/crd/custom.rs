@@ -1,7 +1,7 @@
 //! From a definition to the resources that it stands for.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use rdd_apiserver_fieldmanager::TypeTree;
 use rdd_apiserver_kinds::Kind;
@@ -118,6 +118,12 @@ fn custom(definition: &Value, version: &Value, several: bool) -> Result<Custom, 
             .and_then(ScalePaths::read),
         selectable,
         terminating: AtomicBool::new(meta::terminating(definition)),
+        // A definition that is only tried out has none.
+        definition: AtomicU64::new(
+            meta::text(definition, "resourceVersion")
+                .parse()
+                .unwrap_or_default(),
+        ),
         mend: several || meta::generation(definition) > 1,
         warning,
     })

@@ -7,11 +7,14 @@ mod custom;
 mod names;
 mod status;
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use rdd_apiserver_storage::Guard;
 use serde_json::{Value, json};
 
 use crate::meta;
+use crate::status::ApiError;
 use crate::verbs::call::Call;
 
 /// Group and plural of definitions.
@@ -32,6 +35,10 @@ pub(crate) async fn settle(call: &Call, revision: u64) {
     if call.group() != GROUP || call.resource.kind.plural != PLURAL {
         return;
     }
+    reflected(call, revision).await;
+}
+
+async fn reflected(call: &Call, revision: u64) {
     let mut reflected = call.server.reflected.subscribe();
     let waited = tokio::time::timeout(SETTLE, reflected.wait_for(|seen| *seen >= revision)).await;
     if waited.is_err() {
@@ -40,6 +47,47 @@ pub(crate) async fn settle(call: &Call, revision: u64) {
             "a resource definition is written but not served yet"
         );
     }
+}
+
+/// What a new object of a defined kind rests on: its definition, which must
+/// not be terminating. Nothing for a built-in kind.
+///
+/// # Errors
+/// 403 when the definition is being deleted, 404 when it is gone.
+pub(crate) fn ground(call: &Call, name: &str) -> Result<Option<Guard>, ApiError> {
+    if call.resource.is_builtin() {
+        return Ok(None);
+    }
+    let kind = &call.resource.kind;
+    // Not the call's own: a change of the definition may have replaced it.
+    let registry = call.server.registry.load();
+    let Some(custom) = registry
+        .get(&kind.group, &kind.version, &kind.plural)
+        .and_then(|resource| resource.custom())
+    else {
+        return Err(ApiError::page_not_found());
+    };
+    let revision = custom.definition.load(Ordering::Acquire);
+    if custom.terminating.load(Ordering::Relaxed) {
+        return Err(ApiError::forbidden(
+            &kind.group,
+            &kind.plural,
+            name,
+            "create not allowed while custom resource definition is terminating",
+            Vec::new(),
+        ));
+    }
+    Ok(Some(Guard {
+        key: format!("{PREFIX}{}.{}", kind.plural, kind.group).into(),
+        revision,
+    }))
+}
+
+/// Waits until the registry reflects every definition that is stored now.
+pub(crate) async fn caught_up(call: &Call) {
+    let snapshot = call.server.store.snapshot();
+    let latest = snapshot.range(PREFIX, None).map(|record| record.revision);
+    reflected(call, latest.max().unwrap_or_default()).await;
 }
 
 /// A definition that is being deleted: held until its objects are gone.

@@ -3,8 +3,10 @@
 
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
+
+use crate::limits::{self, Budget};
 
 /// A document and the paths of the keys that it gave twice.
 #[derive(Debug)]
@@ -15,26 +17,91 @@ pub(crate) struct Document {
 
 /// Parses one JSON document; anything but white space after it is an error.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Document, serde_json::Error> {
-    let mut duplicates = Vec::new();
+    let mut seen = Seen::default();
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = Node {
-        path: String::new(),
-        duplicates: &mut duplicates,
+        place: &Place::ROOT,
+        seen: &mut seen,
     }
     .deserialize(&mut deserializer)?;
     deserializer.end()?;
-    Ok(Document { value, duplicates })
+    Ok(Document {
+        value,
+        duplicates: seen.duplicates,
+    })
+}
+
+/// What was met so far.
+#[derive(Default)]
+struct Seen {
+    duplicates: Vec<String>,
+    budget: Budget,
+}
+
+/// A place in the document, linked to the root on the stack: it costs nothing
+/// until a duplicate is reported.
+struct Place<'p> {
+    step: Step<'p>,
+    depth: usize,
+    /// Bytes of the names from the root to here.
+    length: usize,
+}
+
+enum Step<'p> {
+    Root,
+    Field(&'p Place<'p>, &'p str),
+    Item(&'p Place<'p>, usize),
+}
+
+impl Place<'_> {
+    const ROOT: Place<'static> = Place {
+        step: Step::Root,
+        depth: 0,
+        length: 0,
+    };
+
+    fn field<'a>(&'a self, name: &'a str) -> Place<'a> {
+        Place {
+            step: Step::Field(self, name),
+            depth: self.depth + 1,
+            length: self.length + name.len(),
+        }
+    }
+
+    fn item(&self, index: usize) -> Place<'_> {
+        Place {
+            step: Step::Item(self, index),
+            depth: self.depth + 1,
+            length: self.length,
+        }
+    }
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.step {
+            Step::Root => Ok(()),
+            Step::Field(parent, name) if matches!(parent.step, Step::Root) => f.write_str(name),
+            Step::Field(parent, name) => write!(f, "{parent}.{name}"),
+            Step::Item(parent, index) => write!(f, "{parent}[{index}]"),
+        }
+    }
 }
 
 struct Node<'a> {
-    path: String,
-    duplicates: &'a mut Vec<String>,
+    place: &'a Place<'a>,
+    seen: &'a mut Seen,
 }
 
 impl<'de> DeserializeSeed<'de> for Node<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        let Place { depth, length, .. } = *self.place;
+        self.seen
+            .budget
+            .spend(depth, length)
+            .map_err(D::Error::custom)?;
         deserializer.deserialize_any(self)
     }
 }
@@ -86,11 +153,11 @@ impl<'de> Visitor<'de> for Node<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
-        let Self { path, duplicates } = self;
+        let Self { place, seen } = self;
         let mut out = Vec::new();
         while let Some(value) = seq.next_element_seed(Node {
-            path: format!("{path}[{}]", out.len()),
-            duplicates,
+            place: &place.item(out.len()),
+            seen,
         })? {
             out.push(value);
         }
@@ -98,20 +165,19 @@ impl<'de> Visitor<'de> for Node<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let Self { path, duplicates } = self;
+        let Self { place, seen } = self;
         let mut out = Map::new();
         while let Some(key) = map.next_key::<String>()? {
-            let inner = if path.is_empty() {
-                key.clone()
-            } else {
-                format!("{path}.{key}")
-            };
-            if out.contains_key(&key) && !duplicates.contains(&inner) {
-                duplicates.push(inner.clone());
+            let inner = place.field(&key);
+            if out.contains_key(&key) && seen.duplicates.len() < limits::OBJECTIONS_MAX {
+                let path = inner.to_string();
+                if !seen.duplicates.contains(&path) {
+                    seen.duplicates.push(path);
+                }
             }
             let value = map.next_value_seed(Node {
-                path: inner,
-                duplicates,
+                place: &inner,
+                seen,
             })?;
             out.insert(key, value);
         }

@@ -6,6 +6,8 @@ use std::collections::HashMap;
 use serde_json::{Map, Number, Value};
 use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle, Span};
 
+use crate::limits::{self, Budget};
+
 /// A document and the keys that it gave twice, in the real server's words.
 #[derive(Debug)]
 pub(crate) struct Document {
@@ -13,18 +15,24 @@ pub(crate) struct Document {
     pub(crate) duplicates: Vec<String>,
 }
 
-/// Nodes that a document may expand to: aliases could otherwise multiply a
-/// small body without bound.
-const MAX_NODES: usize = 500_000;
-
-/// Nesting that a document may have, so that no body exhausts the stack.
-const MAX_DEPTH: usize = 200;
+/// What an alias copies.
+#[derive(Debug, Clone, Copy, Default)]
+struct Size {
+    nodes: usize,
+    bytes: usize,
+}
 
 struct Builder<'a> {
     parser: Parser<'a, serde_saphyr::granit_parser::StrInput<'a>>,
-    anchors: HashMap<usize, (Value, usize)>,
+    anchors: HashMap<usize, (Value, Size)>,
     duplicates: Vec<String>,
-    nodes: usize,
+    budget: Budget,
+    /// Bytes of all scalars so far, copied ones too.
+    bytes: usize,
+    /// Bytes that were copied for anchors and by aliases.
+    copied: usize,
+    /// Bytes of the names from the root to here.
+    length: usize,
 }
 
 /// Parses the first document of a YAML text.
@@ -33,7 +41,10 @@ pub(crate) fn parse(text: &str) -> Result<Document, String> {
         parser: Parser::new_from_str(text),
         anchors: HashMap::new(),
         duplicates: Vec::new(),
-        nodes: 0,
+        budget: Budget::default(),
+        bytes: 0,
+        copied: 0,
+        length: 0,
     };
     let mut value = Value::Null;
     loop {
@@ -77,13 +88,13 @@ impl<'a> Builder<'a> {
     }
 
     fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Value, String> {
-        if depth > MAX_DEPTH {
-            return Err("yaml: the document is nested too deeply".to_owned());
-        }
-        let before = self.nodes;
-        self.spend(1)?;
+        let before = self.size();
+        self.budget
+            .spend(depth, self.length)
+            .map_err(|why| format!("yaml: {why}"))?;
         let (value, anchor) = match event {
             Event::Scalar(text, style, anchor, tag) => {
+                self.bytes += text.len();
                 let plain = matches!(style, ScalarStyle::Plain) && tag.is_none();
                 let value = if plain {
                     resolve(&text)?
@@ -104,13 +115,15 @@ impl<'a> Builder<'a> {
             }
             Event::MappingStart(_, anchor, ..) => (self.mapping(depth)?, anchor),
             Event::Alias(id) => {
-                let (value, size) = self
-                    .anchors
-                    .get(&id)
-                    .cloned()
-                    .ok_or_else(|| "yaml: unknown anchor".to_owned())?;
-                self.spend(size)?;
-                return Ok(value);
+                let size = match self.anchors.get(&id) {
+                    Some((_, size)) => *size,
+                    None => return Err("yaml: unknown anchor".to_owned()),
+                };
+                // Before it is copied.
+                self.copy(size)?;
+                self.bytes += size.bytes;
+                let found = self.anchors.get(&id);
+                return Ok(found.map(|(value, _)| value.clone()).unwrap_or_default());
             }
             other => {
                 return Err(format!(
@@ -120,8 +133,13 @@ impl<'a> Builder<'a> {
             }
         };
         if anchor != 0 {
-            self.anchors
-                .insert(anchor, (value.clone(), self.nodes - before));
+            let after = self.size();
+            let size = Size {
+                nodes: after.nodes - before.nodes,
+                bytes: after.bytes - before.bytes,
+            };
+            self.copy(size)?;
+            self.anchors.insert(anchor, (value.clone(), size));
         }
         Ok(value)
     }
@@ -139,12 +157,14 @@ impl<'a> Builder<'a> {
                 matches!(&event, Event::Scalar(text, ScalarStyle::Plain, ..) if text == "<<");
             let key = key_text(self.node(event, span, depth + 1)?, line)?;
             let (event, span) = self.required()?;
+            self.length += key.len();
             let value = self.node(event, span, depth + 1)?;
+            self.length -= key.len();
             if merge {
                 merge_into(&mut merged, value, line)?;
                 continue;
             }
-            if out.contains_key(&key) {
+            if out.contains_key(&key) && self.duplicates.len() < limits::OBJECTIONS_MAX {
                 self.duplicates
                     .push(format!("line {line}: key \"{key}\" already set in map"));
             }
@@ -156,10 +176,23 @@ impl<'a> Builder<'a> {
         Ok(Value::Object(out))
     }
 
-    fn spend(&mut self, nodes: usize) -> Result<(), String> {
-        self.nodes += nodes;
-        if self.nodes > MAX_NODES {
-            return Err("yaml: document contains excessive aliasing".to_owned());
+    fn size(&self) -> Size {
+        Size {
+            nodes: self.budget.nodes(),
+            bytes: self.bytes,
+        }
+    }
+
+    /// Counts a copy that is about to be made: a small body could otherwise
+    /// stand for any amount of memory.
+    fn copy(&mut self, size: Size) -> Result<(), String> {
+        self.copied += size.bytes;
+        if self.copied > limits::COPIED_MAX || self.budget.copy(size.nodes).is_err() {
+            return Err(format!(
+                "yaml: document contains excessive aliasing: its aliases stand for more than {} bytes or {} values",
+                limits::COPIED_MAX,
+                limits::NODES_MAX
+            ));
         }
         Ok(())
     }

@@ -72,6 +72,7 @@ impl FieldSelector {
                 equal,
             });
         }
+        super::limited(out.len())?;
         Ok(Self(out))
     }
 

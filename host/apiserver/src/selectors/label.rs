@@ -274,7 +274,10 @@ impl LabelSelector {
             tokens: tokens(text)?,
             at: 0,
         };
-        parser.requirements().map(Self)
+        let requirements = parser.requirements()?;
+        let size = requirements.iter().map(|term| 1 + term.values.len()).sum();
+        super::limited(size)?;
+        Ok(Self(requirements))
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -2,3 +2,15 @@
 
 pub(crate) mod field;
 pub(crate) mod label;
+
+use crate::limits::SELECTOR_MAX;
+
+/// Refuses a selector of too many terms and values.
+fn limited(size: usize) -> Result<(), String> {
+    if size <= SELECTOR_MAX {
+        return Ok(());
+    }
+    Err(format!(
+        "the selector has {size} terms and values, the most is {SELECTOR_MAX}"
+    ))
+}

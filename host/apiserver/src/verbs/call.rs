@@ -7,12 +7,14 @@ use http::header::USER_AGENT;
 use rdd_apiserver_storage::Record;
 use serde_json::Value;
 
+use crate::admission::{AdmissionRequest, Operation};
 use crate::negotiate::{Format, Shape};
 use crate::path::ResourcePath;
 use crate::query::Query;
 use crate::resource::Resource;
 use crate::server::Inner;
 use crate::status::ApiError;
+use crate::user::UserInfo;
 
 /// A request about a resource.
 pub(crate) struct Call {
@@ -22,6 +24,7 @@ pub(crate) struct Call {
     pub(crate) query: Query,
     pub(crate) headers: HeaderMap,
     pub(crate) format: Format,
+    pub(crate) user: UserInfo,
 }
 
 /// What a verb answers with.
@@ -82,6 +85,40 @@ impl Call {
 
     pub(crate) fn conflict(&self, name: &str, why: &str) -> ApiError {
         ApiError::conflict(self.group(), &self.resource.kind.plural, name, why)
+    }
+
+    /// Asks the embedder's policies whether a write of this call may take
+    /// place.
+    ///
+    /// # Errors
+    /// 403 with the sentence of the policy that refuses.
+    pub(crate) fn admit(
+        &self,
+        operation: Operation,
+        name: &str,
+        object: Option<&Value>,
+        old_object: Option<&Value>,
+        dry_run: bool,
+    ) -> Result<(), ApiError> {
+        let kind = &self.resource.kind;
+        let request = AdmissionRequest {
+            user: &self.user,
+            operation,
+            group: &kind.group,
+            resource: &kind.plural,
+            subresource: self.path.subresource.as_deref(),
+            namespace: self.namespace(),
+            name,
+            object,
+            old_object,
+            dry_run,
+        };
+        for policy in &*self.server.admission {
+            policy.admit(&request).map_err(|why| {
+                ApiError::forbidden(&kind.group, &kind.plural, name, &why, Vec::new())
+            })?;
+        }
+        Ok(())
     }
 
     /// A stored record as an object of this version.

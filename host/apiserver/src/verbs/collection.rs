@@ -7,7 +7,9 @@ use super::call::Call;
 use super::delete::{self, DeleteOptions, Deleted};
 use super::list::{self, Page};
 use super::select::Selection;
+use crate::admission::Operation;
 use crate::body::Body;
+use crate::meta;
 use crate::render;
 use crate::status::ApiError;
 
@@ -17,6 +19,20 @@ pub(crate) async fn delete(call: &Call, body: &[u8]) -> Result<Response<Body>, A
     let options = DeleteOptions::read(call, body)?;
     let selection = Selection::read(call)?;
     let page = list::page(call, &selection)?;
+    // All or nothing: a policy that keeps one object keeps the others too.
+    call.admit(Operation::Delete, "", None, None, options.dry_run)?;
+    let asked = !call.server.admission.is_empty();
+    for record in page.records.iter().filter(|_| asked) {
+        let object = call.load(record)?;
+        let name = meta::text(&object, "name");
+        call.admit(
+            Operation::Delete,
+            name,
+            None,
+            Some(&object),
+            options.dry_run,
+        )?;
+    }
     let mut deleted: Vec<Value> = Vec::with_capacity(page.records.len());
     for record in &page.records {
         let name = record.key.rsplit('/').next().unwrap_or_default();

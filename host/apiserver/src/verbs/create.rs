@@ -1,20 +1,22 @@
 //! Creates one object.
 
-use std::sync::atomic::Ordering;
-
-use rdd_apiserver_storage::{Change, CommitError, Expect};
+use rdd_apiserver_storage::{Change, CommitError, Expect, Guard};
 use serde_json::Value;
 
 use super::call::{Answer, Call, Shown};
 use super::object::{self, Sent};
 use super::options::WriteOptions;
+use crate::admission::Operation;
+use crate::limits;
 use crate::meta;
 use crate::resource::Source;
 use crate::status::{ApiError, Cause};
 use crate::{clock, managed, namespaces};
 
-/// Tries for a generated name that is free.
-const GENERATE_TRIES: usize = 8;
+/// Tries for a generated name that is free, in a namespace that may change
+/// meanwhile: five random characters meet a taken name once in millions, and
+/// a namespace is seldom written.
+const TRIES: usize = 8;
 
 /// `POST` of a collection.
 pub(crate) async fn create(call: &Call, body: &[u8]) -> Result<Answer, ApiError> {
@@ -48,7 +50,6 @@ pub(crate) async fn insert(
     options: &WriteOptions,
     how: &Managed,
 ) -> Result<Answer, ApiError> {
-    let kind = &call.resource.kind;
     let generate = meta::text(&object, "generateName").to_owned();
     let generated = meta::text(&object, "name").is_empty() && !generate.is_empty();
     if generated {
@@ -60,20 +61,15 @@ pub(crate) async fn insert(
         object = managed::update(call, None, object, &options.manager, now)?;
     }
     let named = meta::text(&object, "name").to_owned();
-    namespaces::admit(call, &named)?;
-    if call
-        .resource
-        .custom()
-        .is_some_and(|custom| custom.terminating.load(Ordering::Relaxed))
-    {
-        return Err(ApiError::forbidden(
-            &kind.group,
-            &kind.plural,
-            &named,
-            "create not allowed while custom resource definition is terminating",
-            Vec::new(),
-        ));
-    }
+    let mut guards = ground(call, &named)?;
+    call.admit(
+        Operation::Create,
+        &named,
+        Some(&object),
+        None,
+        options.dry_run,
+    )?;
+    limits::check(&object)?;
     let causes = object::validate(call, &object, None);
     if !causes.is_empty() {
         return Err(invalid(call, &object, causes));
@@ -96,15 +92,16 @@ pub(crate) async fn insert(
         }
         return Ok(answer(Shown::Object(object)));
     }
-    for _ in 0..GENERATE_TRIES {
+    for _ in 0..TRIES {
         let name = meta::text(&object, "name").to_owned();
-        let storable = call.resource.storable(&object);
+        let storable = object::storable(call, &object)?;
         let committed = call
             .server
             .store
-            .commit(
+            .commit_guarded(
                 &call.key(&name),
                 Expect::Absent,
+                guards.clone(),
                 Change::put(move |revision| storable.at(revision)),
             )
             .await;
@@ -117,10 +114,26 @@ pub(crate) async fn insert(
                 meta::set(&mut object, "name", &meta::generate_name(&generate));
             }
             Err(CommitError::Exists(_)) => return Err(exists(call, &name)),
+            // Its namespace or definition was changed meanwhile, or deleted.
+            Err(CommitError::Guard) => {
+                if !call.resource.is_builtin() {
+                    crate::crd::caught_up(call).await;
+                }
+                guards = ground(call, &name)?;
+            }
             Err(error) => return Err(failed(call, &name, &error)),
         }
     }
-    Err(exists(call, meta::text(&object, "name")))
+    Err(ApiError::unavailable(
+        "the names that were generated are taken, or the namespace is changed all the time; try again",
+    ))
+}
+
+/// What a new object rests on: its namespace and its definition.
+fn ground(call: &Call, name: &str) -> Result<Vec<Guard>, ApiError> {
+    let namespace = namespaces::ground(call, name)?;
+    let definition = crate::crd::ground(call, name)?;
+    Ok(namespace.into_iter().chain(definition).collect())
 }
 
 fn exists(call: &Call, name: &str) -> ApiError {

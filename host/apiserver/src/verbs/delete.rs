@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::call::{Answer, Call, MODIFIED, Shown};
 use super::create;
 use super::options;
+use crate::admission::Operation;
 use crate::decode;
 use crate::meta;
 use crate::resource::Source;
@@ -19,10 +20,10 @@ const ATTEMPTS: usize = 64;
 pub(crate) struct DeleteOptions {
     pub(crate) dry_run: bool,
     pub(crate) grace: Option<i64>,
-    uid: Option<String>,
-    revision: Option<String>,
-    policy: Option<String>,
-    orphan: Option<bool>,
+    pub(crate) uid: Option<String>,
+    pub(crate) revision: Option<String>,
+    pub(crate) policy: Option<String>,
+    pub(crate) orphan: Option<bool>,
 }
 
 fn bad(message: impl Into<String>) -> ApiError {
@@ -237,6 +238,7 @@ pub(crate) async fn remove(
             .ok_or_else(|| call.not_found(name))?;
         let live = call.load(&record)?;
         preconditions(call, name, &live, options)?;
+        call.admit(Operation::Delete, name, None, Some(&live), options.dry_run)?;
         let mut object = live.clone();
         let finalizers = options.finalizers(&live);
         let before: Vec<&str> = meta::finalizers(&live);

@@ -5,6 +5,8 @@ use serde_json::Value;
 use super::call::Call;
 use super::options::Validation;
 use crate::decode::{self, Document};
+use crate::encode::Storable;
+use crate::limits;
 use crate::meta;
 use crate::resource::Source;
 use crate::status::{ApiError, Cause};
@@ -134,6 +136,7 @@ pub(crate) fn clean(call: &Call, object: &mut Value) -> Result<Vec<String>, Stri
     meta::tidy(object);
     unknown.sort();
     unknown.dedup();
+    unknown.truncate(limits::OBJECTIONS_MAX);
     Ok(unknown
         .into_iter()
         .map(|path| format!("unknown field \"{path}\""))
@@ -184,6 +187,19 @@ pub(crate) fn advice(call: &Call, object: &Value) -> Vec<String> {
         Source::Builtin(builtin) => builtin.warnings(object),
         Source::Custom(_) => Vec::new(),
     }
+}
+
+/// The stored form of an object within its budgets.
+///
+/// # Errors
+/// 400 or 413 with the budget that it exceeds: patches and defaults add to what
+/// was sent.
+pub(crate) fn storable(call: &Call, object: &Value) -> Result<Storable, ApiError> {
+    let storable = call.resource.storable(object);
+    if storable.len() > limits::OBJECT_MAX {
+        return Err(ApiError::too_large_object(storable.len()));
+    }
+    Ok(storable)
 }
 
 /// The real server judges an update's metadata for every kind and again for

@@ -10,6 +10,8 @@ use super::call::{Answer, Call, MODIFIED, Shown};
 use super::create;
 use super::object::{self, Sent};
 use super::options::WriteOptions;
+use crate::admission::Operation;
+use crate::limits;
 use crate::meta;
 use crate::resource::Source;
 use crate::status::{ApiError, Cause};
@@ -105,6 +107,7 @@ pub(crate) async fn change(
         }
         prepare_generation(call, &mut object, &live);
         meta::tidy(&mut object);
+        limits::check(&object)?;
         let causes = object::validate(call, &object, Some(&live));
         if !causes.is_empty() {
             return Err(create::invalid(call, &object, causes));
@@ -119,13 +122,20 @@ pub(crate) async fn change(
         if object == live {
             return Ok(answer(Shown::Stored(record)));
         }
+        call.admit(
+            Operation::Update,
+            name,
+            Some(&object),
+            Some(&live),
+            options.dry_run,
+        )?;
         if options.dry_run {
             return Ok(answer(Shown::Object(object)));
         }
         let gone = meta::terminating(&object)
             && meta::finalizers(&object).is_empty()
             && !holds(call, &object);
-        let storable = call.resource.storable(&object);
+        let storable = object::storable(call, &object)?;
         let change = if gone {
             Change::delete(move |revision| storable.at(revision))
         } else {

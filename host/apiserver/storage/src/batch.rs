@@ -5,7 +5,7 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use crate::error::CommitError;
-use crate::record::{Change, Encode, Event, EventKind, Expect, Memo, Record};
+use crate::record::{Change, Encode, Event, EventKind, Expect, Guard, Memo, Record};
 use crate::snapshot::{Records, State};
 
 pub(crate) type Verdict = Result<Arc<Record>, CommitError>;
@@ -15,6 +15,7 @@ pub(crate) type Verdict = Result<Arc<Record>, CommitError>;
 pub(crate) struct Request {
     pub(crate) key: Arc<str>,
     pub(crate) expect: Expect,
+    pub(crate) guards: Vec<Guard>,
     pub(crate) change: Change,
     pub(crate) reply: oneshot::Sender<Verdict>,
 }
@@ -78,15 +79,26 @@ impl<'a> Batch<'a> {
         let Request {
             key,
             expect,
+            guards,
             change,
             reply,
         } = request;
-        let verdict = self.decide(&key, expect, change);
+        let verdict = if guards.iter().all(|guard| self.stands(guard)) {
+            self.decide(&key, expect, change)
+        } else {
+            Err(CommitError::Guard)
+        };
         self.decided.push(Decided {
             key,
             reply,
             verdict,
         });
+    }
+
+    fn stands(&self, guard: &Guard) -> bool {
+        self.records
+            .get(&guard.key)
+            .is_some_and(|record| record.revision == guard.revision)
     }
 
     fn decide(&mut self, key: &Arc<str>, expect: Expect, change: Change) -> Verdict {
@@ -161,7 +173,9 @@ impl<'a> Batch<'a> {
             let before = self.base.records.get(&decided.key);
             let after = self.records.get(&decided.key);
             let untouched = before.map(Arc::as_ptr) == after.map(Arc::as_ptr);
-            if decided.verdict.is_ok() || !untouched {
+            // What a guard saw may rest on this batch as well.
+            let guarded = matches!(decided.verdict, Err(CommitError::Guard));
+            if decided.verdict.is_ok() || !untouched || guarded {
                 decided.verdict = Err(error.clone());
             }
             decided.answer();

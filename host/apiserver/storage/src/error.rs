@@ -101,6 +101,10 @@ pub enum CommitError {
     /// [`Expect::Revision`](crate::Expect::Revision), and the record has another one.
     #[error("key {} is at revision {}, not the expected one", .0.key, .0.revision)]
     Mismatch(Arc<Record>),
+    /// The [`Guard`](crate::Guard) of the write is gone or was changed: look
+    /// at it again.
+    #[error("the record that the write rests on was changed")]
+    Guard,
     /// A delete, or a write that expects a revision, and the key does not exist.
     #[error("the key does not exist")]
     Missing,

@@ -25,7 +25,10 @@
 //!   does not fit its neighbours is damage, never read as something else
 //!   (`files`, `load`).
 //!
-//! Deliberately absent: leases, transactions over several keys, several
+//! - A write may rest on other records, which it does not change (`Guard`): it
+//!   takes place only while they stand as they were read.
+//!
+//! Deliberately absent: leases, transactions that change several keys, several
 //! writers. The API server needs none of them.
 
 mod batch;
@@ -47,7 +50,7 @@ mod writer;
 pub use clock::{Clock, SystemClock};
 pub use error::{CommitError, OpenError, SetAsideError, SnapshotError, WatchEnd, WatchError};
 pub use options::{History, Options};
-pub use record::{Change, Encode, Event, EventKind, Expect, Memo, Record};
+pub use record::{Change, Encode, Event, EventKind, Expect, Guard, Memo, Record};
 pub use snapshot::Snapshot;
 pub use store::Store;
 pub use watch::Watch;

@@ -94,6 +94,26 @@ pub enum Expect {
     Revision(u64),
 }
 
+/// Another record that must stand as it did when the writer looked: what a
+/// write rests on without changing it, as an object rests on its namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guard {
+    /// The other record's key.
+    pub key: Arc<str>,
+    /// The revision at which the writer read it.
+    pub revision: u64,
+}
+
+impl Guard {
+    /// The guard that a record stays as it is.
+    pub fn of(record: &Record) -> Self {
+        Self {
+            key: Arc::clone(&record.key),
+            revision: record.revision,
+        }
+    }
+}
+
 /// Makes the value once the revision of the write is known.
 ///
 /// Called on the writer thread, at most once, and only when the expectation

@@ -10,7 +10,7 @@ use crate::error::{CommitError, OpenError, SetAsideError, SnapshotError, WatchEr
 use crate::files;
 use crate::hub::Hub;
 use crate::options::Options;
-use crate::record::{Change, Expect, Record};
+use crate::record::{Change, Expect, Guard, Record};
 use crate::snapshot::{Snapshot, State};
 use crate::watch::Watch;
 use crate::writer::{Message, QUEUE, Writer};
@@ -94,10 +94,26 @@ impl Store {
         expect: Expect,
         change: Change,
     ) -> Result<Arc<Record>, CommitError> {
+        self.commit_guarded(key, expect, Vec::new(), change).await
+    }
+
+    /// The same for a write that rests on other records: it takes place only
+    /// while all of them stand as `guards` say.
+    ///
+    /// # Errors
+    /// See [`CommitError`]; `Guard` when one of them is another one by now.
+    pub async fn commit_guarded(
+        &self,
+        key: &str,
+        expect: Expect,
+        guards: Vec<Guard>,
+        change: Change,
+    ) -> Result<Arc<Record>, CommitError> {
         let (reply, verdict) = oneshot::channel();
         let request = Request {
             key: key.into(),
             expect,
+            guards,
             change,
             reply,
         };

@@ -110,6 +110,27 @@ impl Client {
         read(self.raw(method, path, headers, body).await).await
     }
 
+    /// Asks again until the answer is as wanted.
+    pub(crate) async fn until(&self, path: &str, wanted: impl Fn(&Answer) -> bool) -> Answer {
+        let asked = async {
+            loop {
+                let answer = self.get(path).await;
+                if wanted(&answer) {
+                    return answer;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        match tokio::time::timeout(PATIENCE, asked).await {
+            Ok(answer) => answer,
+            Err(_) => panic!("{path} is still {}", self.get(path).await.text),
+        }
+    }
+
+    pub(crate) async fn gone(&self, path: &str) {
+        self.until(path, |answer| answer.code == 404).await;
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.ask("GET", path, &[], Bytes::new()).await
     }

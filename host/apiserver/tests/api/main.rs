@@ -7,13 +7,18 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod admission;
 mod apply;
 mod client;
 mod crud;
 mod definitions;
 mod deletion;
 mod discovery;
+mod garbage;
+mod impersonation;
+mod limits;
 mod lists;
+mod namespaces;
 mod protocol;
 mod reflector;
 mod watches;

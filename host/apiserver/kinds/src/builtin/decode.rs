@@ -68,6 +68,9 @@ pub(super) fn decode(name: &str, object: &mut Value) -> Result<Vec<String>, Deco
     Ok(decoder.unknown)
 }
 
+/// Unknown fields that are named: an object has room for a hundred thousand.
+const UNKNOWN_MAX: usize = 200;
+
 struct Decoder {
     unknown: Vec<String>,
     /// Where the walk is, as `spec.list[0].name`.
@@ -137,7 +140,9 @@ impl Decoder {
         for key in names {
             let Some(property) = properties.get(&key) else {
                 map.remove(&key);
-                self.unknown.push(join(&self.path, &key));
+                if self.unknown.len() < UNKNOWN_MAX {
+                    self.unknown.push(join(&self.path, &key));
+                }
                 continue;
             };
             let Some(value) = map.get_mut(&key) else {

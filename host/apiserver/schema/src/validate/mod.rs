@@ -32,7 +32,8 @@ fn rules(root: &Node, new: &Value, old: Option<&Value>, errors: &[FieldError]) -
     if !root.has_rules {
         return Vec::new();
     }
-    if errors.iter().any(blocks_rules) {
+    // There may be more errors than were noted.
+    if errors.len() >= values::ERRORS_MAX || errors.iter().any(blocks_rules) {
         let detail = "some validation rules were not checked because the object was invalid; correct the existing errors \
                       to complete validation";
         return vec![FieldError::invalid(NO_FIELD, Value::Null, detail)];

@@ -34,6 +34,10 @@ fn once_each(errors: Vec<FieldError>) -> Vec<FieldError> {
         .collect()
 }
 
+/// Errors that one walk notes. Each carries the value that it is about, and a
+/// list has room for a hundred thousand of them; a `Status` names a hundred.
+pub(super) const ERRORS_MAX: usize = 200;
+
 /// The state of one walk over an object.
 pub(super) struct Walk<'a> {
     base: &'a str,
@@ -61,6 +65,9 @@ impl Walk<'_> {
         value: impl Into<Value>,
         expectation: &str,
     ) {
+        if self.errors.len() >= ERRORS_MAX {
+            return;
+        }
         let path = path.to_string();
         let detail = format!("{path} in body {expectation}");
         self.errors.push(FieldError::new(
@@ -79,6 +86,9 @@ impl Walk<'_> {
         value: Option<Value>,
         detail: impl Into<String>,
     ) {
+        if self.errors.len() >= ERRORS_MAX {
+            return;
+        }
         let field = self.field(&path.to_string());
         self.errors
             .push(FieldError::new(kind, field, value, detail));
@@ -86,6 +96,9 @@ impl Walk<'_> {
 
     /// Reports what concerns the whole object, whatever the path.
     pub(super) fn report_whole(&mut self, detail: String) {
+        if self.errors.len() >= ERRORS_MAX {
+            return;
+        }
         let field = self.field("");
         self.errors.push(FieldError::invalid(field, "", detail));
     }

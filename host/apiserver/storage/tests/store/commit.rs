@@ -1,7 +1,7 @@
 //! Expectations, and what a commit answers.
 
 use crate::common::{delete, list, memory, put, remove, set, text};
-use rdd_apiserver_storage::{Change, CommitError, Expect};
+use rdd_apiserver_storage::{Change, CommitError, Expect, Guard};
 
 #[tokio::test]
 async fn a_put_answers_with_its_record_and_shows_it() {
@@ -129,4 +129,28 @@ async fn a_closed_store_refuses_writes_and_still_reads() {
     assert!(matches!(error, CommitError::Closed), "{error}");
     assert_eq!(store.snapshot().len(), 1);
     store.close().await;
+}
+
+#[tokio::test]
+async fn a_write_rests_on_records_that_stand_as_they_were_read() {
+    let store = memory();
+    let first = set(&store, "ns/a", "one").await;
+    let guarded = |key: &'static str, guards: Vec<Guard>| {
+        let store = store.clone();
+        async move {
+            store
+                .commit_guarded(key, Expect::Absent, guards, put("x"))
+                .await
+        }
+    };
+    guarded("a/x", vec![Guard::of(&first)]).await.unwrap();
+    let second = set(&store, "ns/a", "two").await;
+    let before = store.revision();
+    let refused = guarded("a/y", vec![Guard::of(&second), Guard::of(&first)]).await;
+    assert!(matches!(refused, Err(CommitError::Guard)), "{refused:?}");
+    remove(&store, "ns/a").await;
+    let refused = guarded("a/y", vec![Guard::of(&second)]).await;
+    assert!(matches!(refused, Err(CommitError::Guard)), "{refused:?}");
+    assert!(store.snapshot().get("a/y").is_none());
+    assert_eq!(store.revision(), before + 1, "a refusal takes no revision");
 }

@@ -1,10 +1,21 @@
-//! What the life of a namespace means for the objects in it.
+//! What the life of a namespace means for the objects in it: a terminating
+//! one takes no new objects, loses those that it has, and goes with the last.
+
+mod content;
+pub(crate) mod controller;
+mod status;
 
 use rdd_apiserver_schema::names;
+use rdd_apiserver_storage::Guard;
 use serde::Deserialize;
 
 use crate::status::{ApiError, Cause};
 use crate::verbs::call::Call;
+
+/// Where namespaces lie in the store.
+pub(crate) const PREFIX: &str = "core/namespaces/";
+/// Holds a namespace until nothing is left in it.
+const FINALIZER: &str = "kubernetes";
 
 #[derive(Deserialize)]
 struct Namespace {
@@ -17,10 +28,14 @@ struct Metadata {
     deletion_timestamp: Option<String>,
 }
 
-/// Refuses a new object in a namespace that is missing or being deleted.
-pub(crate) fn admit(call: &Call, name: &str) -> Result<(), ApiError> {
+/// What a new object rests on: its namespace, which must be there and not be
+/// terminating. Nothing for an object without one.
+///
+/// # Errors
+/// 404 when there is no such namespace, 403 when it is being deleted.
+pub(crate) fn ground(call: &Call, name: &str) -> Result<Option<Guard>, ApiError> {
     let Some(namespace) = call.namespace() else {
-        return Ok(());
+        return Ok(None);
     };
     let kind = &call.resource.kind;
     if !names::dns_label(namespace).is_empty() {
@@ -28,7 +43,7 @@ pub(crate) fn admit(call: &Call, name: &str) -> Result<(), ApiError> {
     }
     let snapshot = call.server.store.snapshot();
     let record = snapshot
-        .get(&format!("core/namespaces/{namespace}"))
+        .get(&format!("{PREFIX}{namespace}"))
         .ok_or_else(|| ApiError::not_found("", "namespaces", namespace))?;
     let found: Namespace = serde_json::from_slice(&record.value)
         .map_err(|error| ApiError::internal(format!("namespace {namespace}: {error}")))?;
@@ -47,5 +62,5 @@ pub(crate) fn admit(call: &Call, name: &str) -> Result<(), ApiError> {
             )],
         ));
     }
-    Ok(())
+    Ok(Some(Guard::of(record)))
 }

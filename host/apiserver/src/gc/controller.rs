@@ -1,0 +1,159 @@
+//! Follows every event of the store and looks at the objects that it concerns.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use rdd_apiserver_storage::{Event, EventKind, Watch, WatchEnd};
+use tokio::task::JoinHandle;
+
+use super::collect::{self, CollectError};
+use super::graph::{Graph, Node};
+use crate::records;
+use crate::server::Inner;
+
+/// Time until an object is looked at again whose turn failed: others write,
+/// or the store has no room. Short enough for whoever waits for a deletion.
+const AGAIN: Duration = Duration::from_millis(250);
+
+/// Keys to look at; with the uid of an owner whose deletion was seen.
+type Queue = BTreeMap<Arc<str>, Option<String>>;
+
+struct Controller {
+    server: Arc<Inner>,
+    graph: Graph,
+    queue: Queue,
+}
+
+/// Collects garbage until the server closes.
+pub(crate) fn start(server: &Arc<Inner>) -> Result<JoinHandle<()>, String> {
+    let mut controller = Controller {
+        server: Arc::clone(server),
+        graph: Graph::default(),
+        queue: Queue::new(),
+    };
+    let mut watch = controller.list()?;
+    let mut closing = server.closing.subscribe();
+    Ok(tokio::spawn(async move {
+        controller.work().await;
+        let mut again = tokio::time::interval(AGAIN);
+        again.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                changed = closing.changed() => {
+                    if changed.is_err() || *closing.borrow() {
+                        return;
+                    }
+                }
+                next = watch.next() => match next {
+                    Ok(event) => {
+                        controller.learn(&event);
+                        controller.work().await;
+                    }
+                    Err(WatchEnd::Closed) => return,
+                    Err(WatchEnd::Lagged) => match controller.list() {
+                        Ok(from_here) => {
+                            watch = from_here;
+                            controller.work().await;
+                        }
+                        Err(error) => {
+                            tracing::error!(%error, "garbage can be collected no more");
+                            return;
+                        }
+                    },
+                },
+                _ = again.tick(), if !controller.queue.is_empty() => controller.work().await,
+            }
+        }
+    }))
+}
+
+impl Controller {
+    /// Learns everything anew, and watches from there.
+    fn list(&mut self) -> Result<Watch, String> {
+        let snapshot = self.server.store.snapshot();
+        let watch = self
+            .server
+            .store
+            .watch("", snapshot.revision())
+            .map_err(|error| error.to_string())?;
+        self.graph = Graph::default();
+        for record in snapshot.range("", None) {
+            self.put(&record.key, &record.value);
+        }
+        // In the order of their keys nobody knows yet who depends on whom.
+        for key in self.graph.keys() {
+            self.queue.entry(key).or_default();
+        }
+        Ok(watch)
+    }
+
+    fn put(&mut self, key: &Arc<str>, stored: &[u8]) {
+        match self.graph.put(key, stored) {
+            Ok(look) => {
+                for key in look {
+                    self.queue.entry(key).or_default();
+                }
+            }
+            Err(error) => tracing::error!(%key, %error, "a stored object cannot be read"),
+        }
+    }
+
+    fn learn(&mut self, event: &Event) {
+        if event.kind != EventKind::Deleted {
+            return self.put(&event.key, &event.value);
+        }
+        for key in self.graph.remove(&event.key) {
+            self.queue.entry(key).or_default();
+        }
+        if self.graph.owns_nothing() {
+            return;
+        }
+        match Node::read(&event.value) {
+            Ok(Node { uid, .. }) => {
+                for key in self.graph.dependents(&uid) {
+                    self.queue.insert(key, Some(uid.clone()));
+                }
+            }
+            Err(error) => {
+                tracing::error!(key = %event.key, %error, "a deleted object cannot be read")
+            }
+        }
+    }
+
+    /// Looks at what is queued; what fails for the moment stays.
+    async fn work(&mut self) {
+        let (server, graph) = (&self.server, &self.graph);
+        let results: Vec<_> = futures::stream::iter(std::mem::take(&mut self.queue))
+            .map(|(key, gone)| async move {
+                let result = collect::collect(server, graph, &key, gone.as_deref()).await;
+                (key, gone, result)
+            })
+            .buffer_unordered(records::AT_ONCE)
+            .collect()
+            .await;
+        for (key, gone, result) in results {
+            let Err(error) = result else { continue };
+            report(&key, &error);
+            if error.is_transient() {
+                self.queue.insert(key, gone);
+            }
+        }
+    }
+}
+
+fn report(key: &str, error: &CollectError) {
+    match error {
+        CollectError::Record(error) if error.is_overtaken() => {}
+        CollectError::Delete(denied) if denied.code() == 403 => {
+            tracing::warn!(
+                key,
+                error = denied.message(),
+                "an object whose owner is gone stays"
+            );
+        }
+        error => tracing::warn!(key, %error, "an object is not collected yet"),
+    }
+}

@@ -1,0 +1,246 @@
+//! Who owns whom, kept from the events of the store. Objects that own nothing,
+//! are owned by nobody and do not wait are not in it.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use memchr::memmem;
+use serde::Deserialize;
+
+use super::owner::OwnerReference;
+use crate::meta;
+
+/// One object that owns, is owned or waits.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) struct Node {
+    pub(super) uid: String,
+    pub(super) owners: Vec<OwnerReference>,
+    pub(super) terminating: bool,
+    /// Has the finalizer `foregroundDeletion`.
+    pub(super) foreground: bool,
+    /// Has the finalizer `orphan`.
+    pub(super) orphan: bool,
+}
+
+#[derive(Deserialize)]
+struct Object {
+    metadata: Metadata,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    #[serde(default)]
+    uid: String,
+    #[serde(default)]
+    owner_references: Vec<OwnerReference>,
+    #[serde(default)]
+    finalizers: Vec<String>,
+    deletion_timestamp: Option<String>,
+}
+
+impl Node {
+    /// Reads what matters here of a stored object.
+    pub(super) fn read(stored: &[u8]) -> Result<Self, serde_json::Error> {
+        let Object { metadata } = serde_json::from_slice(stored)?;
+        let has = |name: &str| metadata.finalizers.iter().any(|f| f == name);
+        Ok(Self {
+            foreground: has(meta::FOREGROUND),
+            orphan: has(meta::ORPHAN),
+            terminating: metadata.deletion_timestamp.is_some(),
+            uid: metadata.uid,
+            owners: metadata.owner_references,
+        })
+    }
+
+    /// It waits for its dependents to go.
+    pub(super) fn waits(&self) -> bool {
+        self.terminating && self.foreground
+    }
+
+    /// It is to free its dependents before it goes.
+    pub(super) fn frees(&self) -> bool {
+        self.terminating && self.orphan
+    }
+}
+
+/// Whether a stored object may concern the collector at all: a look at the
+/// bytes, since most objects do not.
+fn concerns(stored: &[u8]) -> bool {
+    [
+        "\"ownerReferences\"",
+        "\"foregroundDeletion\"",
+        "\"orphan\"",
+    ]
+    .iter()
+    .any(|text| memmem::find(stored, text.as_bytes()).is_some())
+}
+
+/// All nodes, and who depends on which uid.
+#[derive(Debug, Default)]
+pub(super) struct Graph {
+    nodes: HashMap<Arc<str>, Node>,
+    /// Keys of the objects that name this uid as an owner.
+    dependents: HashMap<String, BTreeSet<Arc<str>>>,
+    /// Keys of the owners that wait or free, by uid.
+    busy: HashMap<String, Arc<str>>,
+}
+
+impl Graph {
+    pub(super) fn get(&self, key: &str) -> Option<&Node> {
+        self.nodes.get(key)
+    }
+
+    pub(super) fn keys(&self) -> Vec<Arc<str>> {
+        self.nodes.keys().cloned().collect()
+    }
+
+    pub(super) fn dependents(&self, uid: &str) -> Vec<Arc<str>> {
+        self.dependents
+            .get(uid)
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect()
+    }
+
+    /// Whether nothing here depends on anything.
+    pub(super) fn owns_nothing(&self) -> bool {
+        self.dependents.is_empty()
+    }
+
+    /// Whether a node waits for dependents that wait, in the end, for it.
+    pub(super) fn waits_for_itself(&self, node: &Node) -> bool {
+        let mut seen: BTreeSet<Arc<str>> = BTreeSet::new();
+        let mut next = self.dependents(&node.uid);
+        while let Some(key) = next.pop() {
+            let Some(dependent) = self.nodes.get(&key).filter(|found| found.waits()) else {
+                continue;
+            };
+            if dependent.uid == node.uid {
+                return true;
+            }
+            if seen.insert(key) {
+                next.extend(self.dependents(&dependent.uid));
+            }
+        }
+        false
+    }
+
+    /// The owners of a node that wait for it.
+    fn waiting_owners(&self, node: &Node) -> Vec<Arc<str>> {
+        node.owners
+            .iter()
+            .filter_map(|owner| self.busy.get(&owner.uid))
+            .cloned()
+            .collect()
+    }
+
+    /// Takes in a new form of an object; gives the keys to look at.
+    pub(super) fn put(
+        &mut self,
+        key: &Arc<str>,
+        stored: &[u8],
+    ) -> Result<Vec<Arc<str>>, serde_json::Error> {
+        if !self.nodes.contains_key(key) && !concerns(stored) {
+            return Ok(Vec::new());
+        }
+        let node = Node::read(stored)?;
+        let mut look = self.remove(key);
+        let matters = !node.owners.is_empty() || node.foreground || node.orphan;
+        if !matters {
+            return Ok(look);
+        }
+        for owner in &node.owners {
+            self.dependents
+                .entry(owner.uid.clone())
+                .or_default()
+                .insert(Arc::clone(key));
+        }
+        if node.waits() || node.frees() {
+            self.busy.insert(node.uid.clone(), Arc::clone(key));
+            // An owner that waits has its dependents deleted.
+            look.extend(self.dependents(&node.uid));
+        }
+        look.extend(self.waiting_owners(&node));
+        look.push(Arc::clone(key));
+        self.nodes.insert(Arc::clone(key), node);
+        Ok(look)
+    }
+
+    /// Forgets an object; gives the owners that waited for it.
+    pub(super) fn remove(&mut self, key: &Arc<str>) -> Vec<Arc<str>> {
+        let Some(node) = self.nodes.remove(key) else {
+            return Vec::new();
+        };
+        for owner in &node.owners {
+            if let Some(list) = self.dependents.get_mut(&owner.uid) {
+                list.remove(key);
+                if list.is_empty() {
+                    self.dependents.remove(&owner.uid);
+                }
+            }
+        }
+        self.busy.remove(&node.uid);
+        self.waiting_owners(&node)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn stored(uid: &str, owners: &[&str], finalizers: &[&str], terminating: bool) -> Vec<u8> {
+        let owners: Vec<_> = owners
+            .iter()
+            .map(|uid| json!({"apiVersion": "v1", "kind": "ConfigMap", "name": uid, "uid": uid}))
+            .collect();
+        let mut object =
+            json!({"metadata": {"uid": uid, "ownerReferences": owners, "finalizers": finalizers}});
+        if terminating {
+            object["metadata"]["deletionTimestamp"] = "2024-01-01T00:00:00Z".into();
+        }
+        object.to_string().into_bytes()
+    }
+
+    fn keys(list: &[Arc<str>]) -> Vec<&str> {
+        list.iter().map(|key| &**key).collect()
+    }
+
+    #[test]
+    fn owners_that_wait_are_looked_at_when_a_dependent_goes() {
+        let mut graph = Graph::default();
+        let (owner, child): (Arc<str>, Arc<str>) = ("cm/o".into(), "cm/c".into());
+        assert_eq!(
+            keys(&graph.put(&child, &stored("c", &["o"], &[], false)).unwrap()),
+            ["cm/c"]
+        );
+        let waits = stored("o", &[], &["foregroundDeletion"], true);
+        assert_eq!(keys(&graph.put(&owner, &waits).unwrap()), ["cm/c", "cm/o"]);
+        assert_eq!(keys(&graph.remove(&child)), ["cm/o"]);
+        assert!(graph.owns_nothing());
+        graph.remove(&owner);
+        assert!(graph.nodes.is_empty() && graph.busy.is_empty());
+    }
+
+    #[test]
+    fn what_concerns_nobody_is_not_kept() {
+        let mut graph = Graph::default();
+        let key: Arc<str> = "cm/a".into();
+        graph.put(&key, b"{\"metadata\":{\"uid\":\"a\"}}").unwrap();
+        // The words alone do not make it matter.
+        graph
+            .put(
+                &key,
+                b"{\"metadata\":{\"uid\":\"a\"},\"data\":{\"orphan\":\"ownerReferences\"}}",
+            )
+            .unwrap();
+        assert!(graph.nodes.is_empty());
+        graph.put(&key, &stored("a", &["o"], &[], false)).unwrap();
+        assert_eq!(keys(&graph.dependents("o")), ["cm/a"]);
+        graph.put(&key, &stored("a", &[], &[], false)).unwrap();
+        assert!(graph.nodes.is_empty() && graph.owns_nothing());
+    }
+}

@@ -1,0 +1,146 @@
+//! Ends namespaces: deletes what is in a terminating one, says in its
+//! conditions what is left, and lets it go when nothing is.
+//!
+//! No new object comes into a namespace once it terminates (a create rests on
+//! the namespace as it was read), so one that was found empty stays empty.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdd_apiserver_storage::{Event, EventKind, Record, Watch, WatchEnd};
+use serde_json::Value;
+use tokio::task::JoinHandle;
+
+use super::{FINALIZER, PREFIX, content, status};
+use crate::clock;
+use crate::meta;
+use crate::records;
+use crate::server::Inner;
+
+/// Time between looks at namespaces that wait for finalizers of their objects.
+const AGAIN: Duration = Duration::from_millis(250);
+
+struct Controller {
+    server: Arc<Inner>,
+    /// Keys of the namespaces that terminate.
+    terminating: BTreeSet<Arc<str>>,
+}
+
+/// Follows the namespaces until the server closes.
+pub(crate) fn start(server: &Arc<Inner>) -> Result<JoinHandle<()>, String> {
+    let mut controller = Controller {
+        server: Arc::clone(server),
+        terminating: BTreeSet::new(),
+    };
+    let mut watch = controller.list()?;
+    let mut closing = server.closing.subscribe();
+    Ok(tokio::spawn(async move {
+        let mut again = tokio::time::interval(AGAIN);
+        again.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                changed = closing.changed() => {
+                    if changed.is_err() || *closing.borrow() {
+                        return;
+                    }
+                }
+                next = watch.next() => match next {
+                    Ok(event) => controller.handle(&event).await,
+                    Err(WatchEnd::Closed) => return,
+                    Err(WatchEnd::Lagged) => match controller.list() {
+                        Ok(from_here) => watch = from_here,
+                        Err(error) => {
+                            tracing::error!(%error, "namespaces cannot be followed any more");
+                            return;
+                        }
+                    },
+                },
+                _ = again.tick(), if !controller.terminating.is_empty() => {
+                    controller.finalize_all().await;
+                }
+            }
+        }
+    }))
+}
+
+impl Controller {
+    /// Learns all namespaces anew, and watches from there.
+    fn list(&mut self) -> Result<Watch, String> {
+        let snapshot = self.server.store.snapshot();
+        let watch = self
+            .server
+            .store
+            .watch(PREFIX, snapshot.revision())
+            .map_err(|error| error.to_string())?;
+        self.terminating = snapshot
+            .range(PREFIX, None)
+            .filter(|record| is_terminating(record))
+            .map(|record| Arc::clone(&record.key))
+            .collect();
+        Ok(watch)
+    }
+
+    async fn handle(&mut self, event: &Event) {
+        let ends = event.kind != EventKind::Deleted
+            && records::parse(&event.value).is_ok_and(|object| meta::terminating(&object));
+        if !ends {
+            self.terminating.remove(&event.key);
+        } else if self.terminating.insert(Arc::clone(&event.key)) {
+            self.finalize(&event.key).await;
+        }
+    }
+
+    async fn finalize_all(&mut self) {
+        for key in self.terminating.clone() {
+            self.finalize(&key).await;
+        }
+    }
+
+    /// Does what a terminating namespace needs next.
+    async fn finalize(&self, key: &str) {
+        let Some(record) = self.server.store.snapshot().get(key).cloned() else {
+            return;
+        };
+        let mut object = match records::read(&record) {
+            Ok(object) => object,
+            Err(error) => {
+                tracing::error!(%error, "a namespace cannot be deleted");
+                return;
+            }
+        };
+        let held = object
+            .pointer("/spec/finalizers")
+            .and_then(Value::as_array)
+            .is_some_and(|list| list.iter().any(|finalizer| finalizer == FINALIZER));
+        if !meta::terminating(&object) || !held {
+            return;
+        }
+        let name = key.strip_prefix(PREFIX).unwrap_or(key);
+        let remains = content::delete(&self.server, name).await;
+        let before = object.clone();
+        let now = clock::seconds((self.server.clock)());
+        status::update(&mut object, &remains, &now);
+        if remains.is_empty()
+            && let Some(list) = object
+                .pointer_mut("/spec/finalizers")
+                .and_then(Value::as_array_mut)
+        {
+            list.retain(|finalizer| finalizer != FINALIZER);
+        }
+        if object == before {
+            return;
+        }
+        match records::replace(&self.server, &record, &object, true).await {
+            Ok(_) => {}
+            // Looked at again by the next event or tick.
+            Err(error) if error.is_overtaken() => {}
+            Err(error) => tracing::error!(key, %error, "a namespace cannot be finalized"),
+        }
+    }
+}
+
+fn is_terminating(record: &Record) -> bool {
+    records::read(record).is_ok_and(|object| meta::terminating(&object))
+}

@@ -1,0 +1,39 @@
+//! Nobody acts as somebody else.
+
+use bytes::Bytes;
+
+use crate::client::{CMS, Client};
+
+#[tokio::test]
+async fn impersonation_is_refused_on_every_path() {
+    let client = Client::new().await;
+    for path in [CMS, "/api", "/apis", "/version", "/openapi/v3", "/nope"] {
+        for header in [
+            "Impersonate-User",
+            "Impersonate-Group",
+            "Impersonate-Uid",
+            "Impersonate-Extra-scopes",
+        ] {
+            let answer = client
+                .ask("GET", path, &[(header, "alice")], Bytes::new())
+                .await;
+            assert_eq!(answer.reason(), (403, "Forbidden"), "{path} {header}");
+            let message = answer.body["message"].as_str().unwrap();
+            assert!(
+                message.contains("alice") && message.contains("cannot impersonate"),
+                "{message}"
+            );
+        }
+    }
+    let wrote = client
+        .ask(
+            "DELETE",
+            "/api/v1/namespaces/kube-node-lease",
+            &[("impersonate-user", "nobody")],
+            Bytes::new(),
+        )
+        .await;
+    assert_eq!(wrote.code, 403);
+    let kept = client.get("/api/v1/namespaces/kube-node-lease").await;
+    assert_eq!(kept.body["status"]["phase"], "Active");
+}
