@@ -1,14 +1,26 @@
 //! Where an engine listens.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::path::PathBuf;
 
 use http::uri::Authority;
 
 /// The port of an engine without TLS, when none is given.
-const TCP_PORT: u16 = 2375;
+pub(crate) const TCP_PORT: u16 = 2375;
 /// The port of an engine with TLS, when none is given.
 const TLS_PORT: u16 = 2376;
+/// The host of an engine over TCP, when none is given.
+const TCP_HOST: &str = "localhost";
+/// The engine's socket, when none is given.
+const UNIX_SOCKET: &str = "/var/run/docker.sock";
+/// The engine's pipe, when none is given.
+const PIPE: &str = r"\\.\pipe\docker_engine";
+/// What can be written, where something else was.
+#[cfg(not(windows))]
+const FORMS: &str = "unix:///path, tcp://host:port or ssh://user@host";
+#[cfg(windows)]
+const FORMS: &str = "npipe:////./pipe/name, tcp://host:port or ssh://user@host";
 
 /// Where an engine listens, and by which road it is reached. Fixed for one
 /// run of the daemon.
@@ -22,8 +34,8 @@ pub enum EngineEndpoint {
     Tcp {
         /// A name or an address; IPv6 without brackets.
         host: String,
-        /// The port.
-        port: u16,
+        /// The port; 2375, and 2376 with TLS, when `None`.
+        port: Option<u16>,
     },
     /// `tcp://host:port` with certificates of both sides.
     Tls {
@@ -73,10 +85,8 @@ impl TlsFiles {
 /// A text that names no endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
-    /// The scheme is missing or unknown.
-    #[error(
-        "{0:?} is no engine endpoint: write unix:///path, tcp://host:port, ssh://user@host or npipe:////./pipe/name"
-    )]
+    /// The scheme is unknown, or a path stands without one.
+    #[error("{0:?} is no engine endpoint: write {FORMS}")]
     Scheme(String),
     /// The part after the scheme is wrong.
     #[error("the engine endpoint {endpoint:?} {problem}")]
@@ -94,19 +104,35 @@ pub enum EndpointError {
 }
 
 impl EngineEndpoint {
-    /// Reads one of the forms that `DOCKER_HOST` takes. A `tcp://` endpoint
-    /// is without TLS until [`EngineEndpoint::with_tls`].
+    /// Reads one of the forms that `DOCKER_HOST` takes: also a host, a port,
+    /// or both without a scheme, which is `tcp://` then, and `unix://` or
+    /// `tcp://` alone. A `tcp://` endpoint is without TLS until
+    /// [`EngineEndpoint::with_tls`].
+    ///
+    /// ```
+    /// # use rdd_plugin::EngineEndpoint;
+    /// let endpoint = EngineEndpoint::parse(":2375")?;
+    /// assert_eq!(endpoint.to_string(), "tcp://localhost:2375");
+    /// # Ok::<(), rdd_plugin::EndpointError>(())
+    /// ```
     pub fn parse(text: &str) -> Result<Self, EndpointError> {
+        let text = text.trim();
         let invalid = |problem| EndpointError::Invalid {
             endpoint: text.to_owned(),
             problem,
         };
-        let Some((scheme, rest)) = text.split_once("://") else {
-            return Err(EndpointError::Scheme(text.to_owned()));
+        let (scheme, rest) = match text.split_once("://") {
+            Some(split) => split,
+            None if text.is_empty() || text.starts_with('/') => {
+                return Err(EndpointError::Scheme(text.to_owned()));
+            }
+            None => ("tcp", text),
         };
         match scheme {
+            "unix" if rest.is_empty() => Ok(Self::Unix(UNIX_SOCKET.into())),
             "unix" if rest.starts_with('/') => Ok(Self::Unix(rest.into())),
             "unix" => Err(invalid("needs an absolute path: unix:///path")),
+            "npipe" if rest.is_empty() => Ok(Self::NamedPipe(PIPE.to_owned())),
             "npipe" => {
                 let path = rest.replace('/', "\\");
                 if path.starts_with(r"\\") {
@@ -120,15 +146,19 @@ impl EngineEndpoint {
                 if rest.contains('/') {
                     return Err(invalid("must end after the port: tcp://host:port"));
                 }
+                let rest = if rest.is_empty() || rest.starts_with(':') && !rest.starts_with("::") {
+                    format!("{TCP_HOST}{rest}")
+                } else if rest.parse::<Ipv6Addr>().is_ok() {
+                    format!("[{rest}]")
+                } else {
+                    rest.to_owned()
+                };
                 let Target { user, host, port } =
-                    Target::parse(rest).ok_or_else(|| invalid("needs tcp://host:port"))?;
+                    Target::parse(&rest).ok_or_else(|| invalid("needs tcp://host:port"))?;
                 if user.is_some() {
                     return Err(invalid("must not name a user"));
                 }
-                Ok(Self::Tcp {
-                    host,
-                    port: port.unwrap_or(TCP_PORT),
-                })
+                Ok(Self::Tcp { host, port })
             }
             "ssh" => {
                 let (authority, socket) = match rest.split_once('/') {
@@ -139,6 +169,9 @@ impl EngineEndpoint {
                     .ok_or_else(|| invalid("needs ssh://user@host[:port][/socket]"))?;
                 if user.as_ref().is_some_and(|user| user.contains(':')) {
                     return Err(invalid("must not hold a password: use a key and an agent"));
+                }
+                if rest.contains(['?', '#']) {
+                    return Err(invalid("must end after the socket: ssh://user@host/socket"));
                 }
                 let odd = |text: &str| text.starts_with('-') || text.chars().any(char::is_control);
                 if odd(&host) || user.as_deref().is_some_and(odd) {
@@ -160,11 +193,12 @@ impl EngineEndpoint {
     /// The same TCP endpoint with TLS, as `DOCKER_TLS_VERIFY` asks for.
     pub fn with_tls(self, files: TlsFiles) -> Result<Self, EndpointError> {
         match self {
-            Self::Tcp { host, port } | Self::Tls { host, port, .. } => Ok(Self::Tls {
+            Self::Tcp { host, port } => Ok(Self::Tls {
                 host,
-                port: if port == TCP_PORT { TLS_PORT } else { port },
+                port: port.unwrap_or(TLS_PORT),
                 files,
             }),
+            Self::Tls { host, port, .. } => Ok(Self::Tls { host, port, files }),
             other => Err(EndpointError::TlsElsewhere(other.to_string())),
         }
     }
@@ -176,9 +210,11 @@ impl fmt::Display for EngineEndpoint {
         match self {
             Self::Unix(path) => write!(f, "unix://{}", path.display()),
             Self::NamedPipe(path) => write!(f, "npipe://{}", path.replace('\\', "/")),
-            Self::Tcp { host, port } | Self::Tls { host, port, .. } => {
+            Self::Tcp { host, port } => {
+                let port = port.unwrap_or(TCP_PORT);
                 write!(f, "tcp://{}:{port}", Bracketed(host))
             }
+            Self::Tls { host, port, .. } => write!(f, "tcp://{}:{port}", Bracketed(host)),
             Self::Ssh {
                 user,
                 host,
@@ -260,10 +296,10 @@ mod tests {
         }
     }
 
-    fn tcp(host: &str, port: u16) -> EngineEndpoint {
+    fn tcp(host: &str, port: impl Into<Option<u16>>) -> EngineEndpoint {
         EngineEndpoint::Tcp {
             host: host.to_owned(),
-            port,
+            port: port.into(),
         }
     }
 
@@ -295,25 +331,66 @@ mod tests {
             );
             assert_eq!(endpoint.to_string(), text);
         }
-        assert_eq!(EngineEndpoint::parse("tcp://a"), Ok(tcp("a", 2375)));
-        assert_eq!(EngineEndpoint::parse("tcp://[::1]/"), Ok(tcp("::1", 2375)));
+        assert_eq!(EngineEndpoint::parse("tcp://[::1]/"), Ok(tcp("::1", None)));
         assert_eq!(
             EngineEndpoint::parse("ssh://a/"),
             Ok(ssh(None, "a", None, None))
         );
     }
 
+    /// As `docker version` says where it looks.
+    #[test]
+    fn reads_short_forms_as_the_docker_cli_does() {
+        for (text, meant) in [
+            ("unix://", "unix:///var/run/docker.sock"),
+            (" unix:///a \n", "unix:///a"),
+            ("npipe://", "npipe:////./pipe/docker_engine"),
+            ("tcp://", "tcp://localhost:2375"),
+            ("tcp://:2399", "tcp://localhost:2399"),
+            ("tcp://a", "tcp://a:2375"),
+            (":2375", "tcp://localhost:2375"),
+            ("localhost", "tcp://localhost:2375"),
+            ("localhost:1", "tcp://localhost:1"),
+            ("127.0.0.1", "tcp://127.0.0.1:2375"),
+            ("127.0.0.1:2375/", "tcp://127.0.0.1:2375"),
+            ("engine", "tcp://engine:2375"),
+            ("::1", "tcp://[::1]:2375"),
+            ("[::1]:1", "tcp://[::1]:1"),
+        ] {
+            let read = EngineEndpoint::parse(text).map(|endpoint| endpoint.to_string());
+            assert_eq!(read.as_deref(), Ok(meant), "{text}");
+        }
+    }
+
+    #[cfg(not(windows))]
+    #[test]
+    fn proposes_what_this_system_has() {
+        let refused = EngineEndpoint::parse("fd://").unwrap_err().to_string();
+        assert!(refused.contains("write unix:///path, tcp://"), "{refused}");
+        assert!(!refused.contains("npipe"), "{refused}");
+    }
+
     #[test]
     fn refuses_what_is_none() {
         for text in [
             "",
+            " ",
             "/var/run/docker.sock",
             "fd://",
+            "fd://3",
             "http://a:1",
-            "unix://",
+            "TCP://a:1",
+            "unix:/a",
+            "a:b:c",
+            "h ost:1",
+            "a:1/path",
+            "tcp://a:1?x=y",
+            "ssh://a/b?x",
+            "ssh://a?x",
+            "ssh://a#x",
+            "ssh://a:b",
             "unix://relative",
             "npipe://x",
-            "tcp://",
             "tcp://a:b",
             "tcp://a:99999",
             "tcp://a:1/path",
@@ -340,15 +417,15 @@ mod tests {
     #[test]
     fn certificates_are_for_tcp_alone() {
         let files = TlsFiles::in_dir("/certs");
-        let tls = tcp("a", 2375).with_tls(files.clone()).unwrap();
-        assert_eq!(
-            tls,
-            EngineEndpoint::Tls {
+        for (text, port) in [("tcp://a", 2376), ("tcp://a:2375", 2375), ("a:1", 1)] {
+            let tls = EngineEndpoint::parse(text).unwrap().with_tls(files.clone());
+            let expected = EngineEndpoint::Tls {
                 host: "a".to_owned(),
-                port: 2376,
-                files: files.clone()
-            }
-        );
+                port,
+                files: files.clone(),
+            };
+            assert_eq!(tls, Ok(expected), "{text}");
+        }
         let refused = ssh(None, "a", None, None).with_tls(files).unwrap_err();
         assert!(refused.to_string().contains("ssh://a"), "{refused}");
     }

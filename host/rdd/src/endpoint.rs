@@ -32,7 +32,7 @@ pub(crate) struct Environment {
 impl Environment {
     /// Reads `DOCKER_HOST`, `DOCKER_CONTEXT`, `DOCKER_CONFIG`, `DOCKER_TLS_VERIFY` and `DOCKER_CERT_PATH`.
     pub(crate) fn read() -> Self {
-        let var = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let var = |name: &str| std::env::var(name).ok().filter(|value| !is_blank(value));
         let config_dir = var("DOCKER_CONFIG")
             .map(PathBuf::from)
             .or_else(|| Some(std::env::home_dir()?.join(".docker")));
@@ -52,7 +52,7 @@ impl Environment {
     /// `--engine-endpoint`, `DOCKER_HOST`, the current context, or the usual
     /// socket, in this order.
     pub(crate) fn find(&self, flag: Option<&str>) -> Result<Found> {
-        if let Some(url) = flag {
+        if let Some(url) = flag.filter(|url| !is_blank(url)) {
             return Ok(Found {
                 url: url.to_owned(),
                 tls_dir: self.tls_dir.clone(),
@@ -82,6 +82,11 @@ impl Environment {
             }),
         }
     }
+}
+
+/// Nothing but spaces is nothing, as for the docker CLI.
+fn is_blank(text: &str) -> bool {
+    text.trim().is_empty()
 }
 
 #[derive(Deserialize)]
@@ -134,7 +139,7 @@ fn read_context(dir: &Path, name: &str, source: &str) -> Result<Found> {
         .endpoints
         .get("docker")
         .and_then(|endpoint| endpoint.host.clone())
-        .filter(|host| !host.is_empty())
+        .filter(|host| !is_blank(host))
         .context("it names no docker endpoint")
         .with_context(remedy)?;
     let tls_dir = contexts.join("tls").join(&id).join("docker");
@@ -185,6 +190,7 @@ mod tests {
             "unix:///x"
         );
         assert_eq!(environment.find(None).unwrap().url, "tcp://h:1");
+        assert_eq!(environment.find(Some(" ")).unwrap().url, "tcp://h:1");
         environment.docker_host = None;
         assert_eq!(environment.find(None).unwrap().url, "ssh://me@lab");
         environment.docker_context = Some("default".to_owned());

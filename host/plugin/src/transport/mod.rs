@@ -89,9 +89,11 @@ impl Dialer {
                 &self.endpoint,
                 &io::ErrorKind::Unsupported.into(),
             )),
-            EngineEndpoint::Tcp { host, port } => tcp::connect(&self.endpoint, host, *port)
-                .await
-                .map(tcp::plain),
+            EngineEndpoint::Tcp { host, port } => {
+                let port = port.unwrap_or(crate::endpoint::TCP_PORT);
+                let connected = tcp::connect(&self.endpoint, host, port).await;
+                connected.map(tcp::plain)
+            }
             EngineEndpoint::Tls { host, port, .. } => {
                 let stream = tcp::connect(&self.endpoint, host, *port).await?;
                 match &self.tls {
