@@ -1,6 +1,7 @@
 //! SSH, by the `ssh` program and the `docker` program over there.
 
 use std::io;
+use std::path::Path;
 use std::pin::Pin;
 use std::process::Stdio;
 use std::task::{Context, Poll, ready};
@@ -14,6 +15,11 @@ use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 /// Bytes that are kept of what `ssh` says about a failure.
 const MAX_COMPLAINT: usize = 4 * 1024;
 
+/// How soon `ssh` asks the other side whether it is there, and how often in
+/// vain before it gives up: 45 s in all, as for TCP.
+const ALIVE_INTERVAL: Duration = Duration::from_secs(15);
+const ALIVE_COUNT: u64 = 3;
+
 pub(super) fn connect(
     user: Option<&str>,
     host: &str,
@@ -21,7 +27,18 @@ pub(super) fn connect(
     socket: Option<&str>,
     timeout: Duration,
 ) -> Result<Connection, EngineError> {
-    let started = Command::new("ssh")
+    start(Path::new("ssh"), user, host, port, socket, timeout)
+}
+
+fn start(
+    program: &Path,
+    user: Option<&str>,
+    host: &str,
+    port: Option<u16>,
+    socket: Option<&str>,
+    timeout: Duration,
+) -> Result<Connection, EngineError> {
+    let started = Command::new(program)
         .args(arguments(user, host, port, socket, timeout))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -63,6 +80,12 @@ fn arguments(
         .map(str::to_owned)
         .into();
     arguments.push(format!("ConnectTimeout={}", timeout.as_secs()));
+    for (option, value) in [
+        ("ServerAliveInterval", ALIVE_INTERVAL.as_secs()),
+        ("ServerAliveCountMax", ALIVE_COUNT),
+    ] {
+        arguments.extend(["-o".to_owned(), format!("{option}={value}")]);
+    }
     if let Some(user) = user {
         arguments.extend(["-l".to_owned(), user.to_owned()]);
     }
@@ -126,6 +149,8 @@ impl AsyncRead for Reader {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
     use super::*;
 
     #[test]
@@ -143,6 +168,10 @@ mod tests {
             "BatchMode=yes",
             "-o",
             "ConnectTimeout=10",
+            "-o",
+            "ServerAliveInterval=15",
+            "-o",
+            "ServerAliveCountMax=3",
             "-l",
             "me",
             "-p",
@@ -159,5 +188,50 @@ mod tests {
         let least = arguments(None, "there", None, None, Duration::from_secs(1));
         assert_eq!(least.last().map(String::as_str), Some("dial-stdio"));
         assert!(!least.contains(&"--host".to_owned()));
+    }
+
+    /// A connection by a program that stands for `ssh`.
+    #[cfg(unix)]
+    fn by(dir: &tempfile::TempDir, script: &str) -> Connection {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let program = dir.path().join("ssh");
+        std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
+        loop {
+            let limit = Duration::from_secs(1);
+            match start(&program, Some("me"), "there", None, None, limit) {
+                Ok(connection) => return connection,
+                // A child of another test still holds the file open.
+                Err(error) if error.message.contains("busy") => std::thread::yield_now(),
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_failure_is_told_in_the_words_of_ssh() {
+        let dir = tempfile::tempdir().unwrap();
+        let script = "echo 'me@there: Permission denied (publickey).' >&2; exit 255";
+        let mut connection = by(&dir, script);
+        let error = connection.reader.read(&mut [0]).await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "ssh to there gave no connection: me@there: Permission denied (publickey)."
+        );
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn what_is_said_beside_an_answer_is_no_failure() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut connection = by(&dir, "echo 'a banner' >&2; cat");
+        connection.writer.write_all(b"question").await.unwrap();
+        connection.writer.flush().await.unwrap();
+        drop(connection.writer);
+        let mut answer = Vec::new();
+        connection.reader.read_to_end(&mut answer).await.unwrap();
+        assert_eq!(answer, b"question");
     }
 }

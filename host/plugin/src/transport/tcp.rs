@@ -12,6 +12,7 @@ use rdd_plugin_wasm::Connection;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncWrite, AsyncWriteExt, WriteHalf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -19,6 +20,18 @@ use tokio_rustls::client::TlsStream;
 
 use super::{TransportError, unavailable};
 use crate::{EngineEndpoint, TlsFiles};
+
+/// How soon the kernel looks whether the other end of a silent connection is
+/// still there, ...
+const KEEPALIVE_TIME: Duration = Duration::from_secs(15);
+/// ... how soon again without an answer, ...
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+/// ... and after how many of these it gives up: 45 s in all.
+const KEEPALIVE_RETRIES: u32 = 3;
+/// How long sent bytes may go without an acknowledgement: the same time, since
+/// there is no keep-alive while bytes are on their way.
+#[cfg(target_os = "linux")]
+const USER_TIMEOUT: Duration = Duration::from_secs(45);
 
 /// How long saying goodbye over TLS may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -35,7 +48,21 @@ pub(super) async fn connect(
     stream
         .set_nodelay(true)
         .map_err(|error| unavailable(endpoint, &error))?;
+    watch_over(&stream).map_err(|error| unavailable(endpoint, &error))?;
     Ok(stream)
+}
+
+/// Has the kernel find out when the other end is gone.
+fn watch_over(stream: &TcpStream) -> io::Result<()> {
+    let socket = SockRef::from(stream);
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE_TIME)
+        .with_interval(KEEPALIVE_INTERVAL)
+        .with_retries(KEEPALIVE_RETRIES);
+    socket.set_tcp_keepalive(&keepalive)?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+    Ok(())
 }
 
 pub(super) fn plain(stream: TcpStream) -> Connection {
@@ -155,5 +182,28 @@ impl Drop for Closing {
                 tracing::debug!(%error, "an engine's connection did not close in order");
             }
         });
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_kernel_looks_after_a_silent_connection() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let endpoint = EngineEndpoint::Tcp {
+            host: "127.0.0.1".to_owned(),
+            port: Some(port),
+        };
+        let stream = connect(&endpoint, "127.0.0.1", port).await.unwrap();
+        let socket = SockRef::from(&stream);
+        assert!(socket.keepalive().unwrap());
+        let looks = socket.tcp_keepalive_interval().unwrap()
+            * socket.tcp_keepalive_retries().unwrap()
+            + socket.tcp_keepalive_time().unwrap();
+        assert_eq!(looks, Duration::from_secs(45));
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(looks));
     }
 }
