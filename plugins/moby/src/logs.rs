@@ -168,6 +168,9 @@ async fn is_raw(moby: &Moby, id: &str, head: &Head) -> Result<bool, Error> {
         // Before API 1.42 only the container tells.
         _ => {
             let (container, _) = objects::container(&moby.api, id).await?;
+            // Nothing else is asked from here: a kept connection would cost a
+            // descriptor as long as the log is open.
+            moby.api.trim(0);
             Ok(container.config.tty)
         }
     }

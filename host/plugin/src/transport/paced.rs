@@ -10,12 +10,13 @@ use std::io::{self, Read as _, Write as _};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 // The runtime's own timers have steps of a millisecond and fire up to two late.
 use futures_timer::Delay;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::UnixStream as Queued;
 
@@ -33,33 +34,135 @@ const BUSY: u32 = 16;
 /// less than what an engine sends that writes large pieces.
 const SHORT: usize = 48 * 1024;
 
-/// Splits a connected socket. Both halves must be used where a runtime is.
-pub(super) fn split(socket: Queued) -> io::Result<(Reader, Writer)> {
-    let socket = Arc::new(socket.into_std()?);
+/// Splits a connected socket, which stays the only descriptor. Both halves
+/// must be used where a runtime is.
+pub(super) fn split(socket: UnixStream) -> (Reader, Writer) {
+    let socket = Arc::new(Socket(Mutex::new(State {
+        place: Place::Aside(socket),
+        waiting: [false; 2],
+    })));
     let reader = Reader {
         socket: socket.clone(),
-        queued: None,
+        queued: false,
         last: Instant::now(),
         run: 0,
         pause: None,
     };
     let writer = Writer {
         socket,
-        queued: None,
+        queued: false,
     };
-    Ok((reader, writer))
+    (reader, writer)
 }
 
-/// Puts the socket into the event queue, until the result is dropped.
-fn enqueue(socket: &UnixStream) -> io::Result<Queued> {
-    Queued::from_std(socket.try_clone()?)
+/// A direction of the socket.
+#[derive(Clone, Copy)]
+enum Half {
+    Reader = 0,
+    Writer = 1,
+}
+
+/// The socket of two halves. The lock is held for one system call at a time.
+struct Socket(Mutex<State>);
+
+struct State {
+    place: Place,
+    /// Which halves need it in the event queue, by [`Half`].
+    waiting: [bool; 2],
+}
+
+/// Where the socket is.
+enum Place {
+    /// Not in the system's event queue.
+    Aside(UnixStream),
+    /// In the queue.
+    Queued(Queued),
+    /// The system would not take it into the queue, or out of it.
+    Lost,
+}
+
+impl State {
+    fn enqueue(&mut self) -> io::Result<&Queued> {
+        if let Place::Aside(_) = self.place
+            && let Place::Aside(socket) = std::mem::replace(&mut self.place, Place::Lost)
+        {
+            self.place = Place::Queued(Queued::from_std(socket)?);
+        }
+        match &self.place {
+            Place::Queued(queued) => Ok(queued),
+            Place::Aside(_) | Place::Lost => Err(lost()),
+        }
+    }
+}
+
+fn lost() -> io::Error {
+    io::ErrorKind::NotConnected.into()
+}
+
+impl Socket {
+    /// Does `io` now, wherever the socket is.
+    fn now<T>(&self, io: impl FnOnce(&socket2::Socket) -> io::Result<T>) -> io::Result<T> {
+        match &self.state().place {
+            Place::Aside(socket) => io(&SockRef::from(socket)),
+            Place::Queued(socket) => io(&SockRef::from(socket)),
+            Place::Lost => Err(lost()),
+        }
+    }
+
+    /// Does `io` as soon as the event queue says that it can be done.
+    fn poll<T>(
+        &self,
+        half: Half,
+        cx: &mut Context<'_>,
+        mut io: impl FnMut(&socket2::Socket) -> io::Result<T>,
+    ) -> Poll<io::Result<T>> {
+        let mut state = self.state();
+        state.waiting[half as usize] = true;
+        let queued = state.enqueue()?;
+        loop {
+            let interest = match half {
+                Half::Reader => {
+                    ready!(queued.poll_read_ready(cx))?;
+                    Interest::READABLE
+                }
+                Half::Writer => {
+                    ready!(queued.poll_write_ready(cx))?;
+                    Interest::WRITABLE
+                }
+            };
+            match queued.try_io(interest, || io(&SockRef::from(queued))) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => return Poll::Ready(done),
+            }
+        }
+    }
+
+    /// Notes that this half needs the queue no more.
+    fn leave(&self, half: Half) {
+        let mut state = self.state();
+        state.waiting[half as usize] = false;
+        if state.waiting == [false; 2]
+            && let Place::Queued(_) = state.place
+            && let Place::Queued(queued) = std::mem::replace(&mut state.place, Place::Lost)
+        {
+            match queued.into_std() {
+                Ok(socket) => state.place = Place::Aside(socket),
+                Err(error) => tracing::warn!(%error, "an engine's connection is given up"),
+            }
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Where a step could panic the socket counts as lost.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The reading half.
 pub(super) struct Reader {
-    socket: Arc<UnixStream>,
-    /// The socket in the event queue, while it is not busy.
-    queued: Option<Queued>,
+    socket: Arc<Socket>,
+    /// Whether it is in the event queue: while it is not busy.
+    queued: bool,
     /// When something was last read.
     last: Instant,
     /// Short reads in quick succession.
@@ -74,7 +177,7 @@ impl Reader {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<usize>> {
-        let mut read = |socket: &UnixStream| {
+        let mut read = |socket: &socket2::Socket| {
             let mut socket = socket;
             loop {
                 match socket.read(buffer.initialize_unfilled()) {
@@ -87,8 +190,8 @@ impl Reader {
                 }
             }
         };
-        if self.queued.is_none() {
-            match read(&self.socket) {
+        if !self.queued {
+            match self.socket.now(&mut read) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     // What was busy is so no more.
                     self.run = 0;
@@ -96,17 +199,14 @@ impl Reader {
                 done => return Poll::Ready(done),
             }
         }
-        let queued = match &mut self.queued {
-            Some(queued) => queued,
-            none => none.insert(enqueue(&self.socket)?),
-        };
-        loop {
-            ready!(queued.poll_read_ready(cx))?;
-            match queued.try_io(Interest::READABLE, || read(&self.socket)) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                done => return Poll::Ready(done),
-            }
-        }
+        self.queued = true;
+        self.socket.poll(Half::Reader, cx, read)
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.socket.leave(Half::Reader);
     }
 }
 
@@ -133,7 +233,8 @@ impl AsyncRead for Reader {
             0
         };
         if this.run >= BUSY {
-            this.queued = None;
+            this.queued = false;
+            this.socket.leave(Half::Reader);
             this.pause = Some(Delay::new(PAUSE));
         }
         Poll::Ready(Ok(()))
@@ -142,9 +243,9 @@ impl AsyncRead for Reader {
 
 /// The writing half. Dropping it tells the engine that nothing more comes.
 pub(super) struct Writer {
-    socket: Arc<UnixStream>,
-    /// The socket in the event queue, while the engine takes nothing.
-    queued: Option<Queued>,
+    socket: Arc<Socket>,
+    /// Whether it is in the event queue: while the engine takes nothing.
+    queued: bool,
 }
 
 impl AsyncWrite for Writer {
@@ -154,28 +255,25 @@ impl AsyncWrite for Writer {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
-        loop {
-            let write = || (&*this.socket).write(bytes);
-            let written = match &this.queued {
-                None => write(),
-                Some(queued) => {
-                    ready!(queued.poll_write_ready(cx))?;
-                    queued.try_io(Interest::WRITABLE, write)
-                }
-            };
-            match written {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if this.queued.is_none() {
-                        this.queued = Some(enqueue(&this.socket)?);
-                    }
-                }
-                done => {
-                    this.queued = None;
-                    return Poll::Ready(done);
+        let write = |socket: &socket2::Socket| {
+            let mut socket = socket;
+            loop {
+                match socket.write(bytes) {
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    done => return done,
                 }
             }
+        };
+        if !this.queued {
+            match this.socket.now(write) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => this.queued = true,
+                done => return Poll::Ready(done),
+            }
         }
+        let written = ready!(this.socket.poll(Half::Writer, cx, write));
+        this.queued = false;
+        this.socket.leave(Half::Writer);
+        Poll::Ready(written)
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -183,14 +281,17 @@ impl AsyncWrite for Writer {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.socket.shutdown(Shutdown::Write))
+        Poll::Ready(self.socket.now(|socket| socket.shutdown(Shutdown::Write)))
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
+        self.socket.leave(Half::Writer);
         // An engine that has closed already needs no telling.
-        self.socket.shutdown(Shutdown::Write).ok();
+        self.socket
+            .now(|socket| socket.shutdown(Shutdown::Write))
+            .ok();
     }
 }
 
@@ -206,7 +307,7 @@ mod tests {
     fn connected() -> (UnixStream, Reader, Writer) {
         let (engine, ours) = UnixStream::pair().unwrap();
         ours.set_nonblocking(true).unwrap();
-        let (reader, writer) = split(Queued::from_std(ours).unwrap()).unwrap();
+        let (reader, writer) = split(ours);
         (engine, reader, writer)
     }
 
@@ -228,9 +329,9 @@ mod tests {
         let (mut engine, mut reader, _writer) = connected();
         // Nothing is there yet: it waits in the event queue, until it is busy.
         assert!(futures::poll!(std::pin::pin!(reader.read(&mut [0; 8]))).is_pending());
-        assert!(reader.queued.is_some());
+        assert!(reader.queued);
         make_busy(&mut engine, &mut reader).await;
-        assert!(reader.queued.is_none());
+        assert!(!reader.queued);
         reader.pause = Some(Delay::new(Duration::from_secs(3600)));
         let mut buffer = [0; 1024];
         for _ in 0..10 {
@@ -257,10 +358,10 @@ mod tests {
     async fn a_socket_that_was_busy_is_waited_for_once_it_rests() {
         let (mut engine, mut reader, _writer) = connected();
         make_busy(&mut engine, &mut reader).await;
-        assert!(reader.pause.is_some() && reader.queued.is_none());
+        assert!(reader.pause.is_some() && !reader.queued);
         let rest = tokio::time::timeout(40 * PAUSE, reader.read(&mut [0; 1024])).await;
         assert!(rest.is_err(), "nothing was written");
-        assert!(reader.pause.is_none() && reader.queued.is_some());
+        assert!(reader.pause.is_none() && reader.queued);
         let waiting = tokio::spawn(async move { reader.read(&mut [0; 1024]).await });
         tokio::task::yield_now().await;
         engine.write_all(LINE).unwrap();
@@ -305,5 +406,42 @@ mod tests {
         });
         writing.await.unwrap().unwrap();
         assert_eq!(received.await.unwrap().unwrap(), expected);
+    }
+
+    #[tokio::test]
+    async fn both_halves_wait_for_one_descriptor() {
+        let (mut engine, mut reader, mut writer) = connected();
+        let aside = |socket: &Socket| matches!(socket.state().place, Place::Aside(_));
+        let mut byte = [0];
+        assert!(aside(&reader.socket), "nobody waits");
+        // The buffer is full, and nothing is there to be read.
+        while let Poll::Ready(written) = futures::poll!(std::pin::pin!(writer.write(&[0; 1024]))) {
+            written.unwrap();
+        }
+        assert!(futures::poll!(std::pin::pin!(reader.read(&mut byte))).is_pending());
+        assert!(reader.queued && writer.queued);
+        assert!(!aside(&reader.socket));
+        // Each wakes for its own.
+        let reading = tokio::spawn(async move {
+            let byte = reader.read_u8().await.unwrap();
+            (byte, reader)
+        });
+        let writing = tokio::spawn(async move {
+            writer.write_all(b"end").await.unwrap();
+            writer
+        });
+        tokio::task::yield_now().await;
+        engine.write_all(b"!").unwrap();
+        let (read, reader) = reading.await.unwrap();
+        assert_eq!(read, b'!');
+        engine.set_nonblocking(true).unwrap();
+        while !writing.is_finished() {
+            engine.read(&mut [0; 4096]).ok();
+            tokio::task::yield_now().await;
+        }
+        let writer = writing.await.unwrap();
+        assert!(!writer.queued && !aside(&writer.socket), "one half waits");
+        drop(reader);
+        assert!(aside(&writer.socket));
     }
 }

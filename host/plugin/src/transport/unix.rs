@@ -8,11 +8,14 @@ use rdd_plugin_wasm::Connection;
 #[cfg(unix)]
 pub(super) async fn connect(path: &Path) -> Result<Connection, EngineError> {
     let connected = tokio::net::UnixStream::connect(path).await;
-    match connected.and_then(super::paced::split) {
-        Ok((reader, writer)) => Ok(Connection {
-            reader: Box::new(reader),
-            writer: Box::new(writer),
-        }),
+    match connected.and_then(tokio::net::UnixStream::into_std) {
+        Ok(socket) => {
+            let (reader, writer) = super::paced::split(socket);
+            Ok(Connection {
+                reader: Box::new(reader),
+                writer: Box::new(writer),
+            })
+        }
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
             Err(EngineError::new(
                 rdd_core::ErrorCode::PermissionDenied,
