@@ -27,6 +27,9 @@ pub enum ErrorCode {
     Cancelled,
     /// The backend broke: a trap, a limit, a rule of the protocol.
     PluginFailed,
+    /// One stream of the backend broke in the same way. The backend goes on,
+    /// and the same call is likely to break again.
+    StreamFailed,
     /// The engine broke a rule of its protocol.
     Internal,
     /// A failure of the backend's own kind, by its short name.
@@ -74,6 +77,7 @@ impl fmt::Display for ErrorCode {
             Self::Timeout => "timeout",
             Self::Cancelled => "cancelled",
             Self::PluginFailed => "plugin failed",
+            Self::StreamFailed => "stream failed",
             Self::Internal => "internal",
             Self::Other(name) => name,
         })

@@ -47,6 +47,8 @@ pub(crate) enum Refusal {
     NoContainer { backend: String, id: String },
     #[error("the engine refused the request: {0}")]
     Engine(EngineError),
+    #[error("the log cannot be streamed: {0}")]
+    StreamFailed(String),
     #[error("a log is streamed over a WebSocket: {0}")]
     NotWebSocket(&'static str),
     #[error("the WebSocket handshake is incomplete: {0}")]
@@ -76,6 +78,7 @@ impl Refusal {
                 backend,
                 reason: error.message,
             },
+            ErrorCode::StreamFailed => Self::StreamFailed(error.message),
             _ => Self::Engine(error),
         }
     }
@@ -116,7 +119,7 @@ impl Refusal {
             Self::Engine(error) if error.code == ErrorCode::InvalidArgument => {
                 StatusCode::BAD_REQUEST
             }
-            Self::Engine(_) => StatusCode::BAD_GATEWAY,
+            Self::Engine(_) | Self::StreamFailed(_) => StatusCode::BAD_GATEWAY,
             Self::NotWebSocket(_) => StatusCode::UPGRADE_REQUIRED,
         }
     }

@@ -167,6 +167,14 @@ async fn an_engine_that_goes_away_between_two_looks_is_503() {
         let (status, retry, _) = refused(&mux, &logs(&id)).await;
         assert_eq!((status, retry.is_some()), (503, true), "{code}");
     }
+    // The backend goes on, and the next log would fail in the same way.
+    mux.engine.fail_next(
+        Operation::GetLogs,
+        None,
+        EngineError::new(ErrorCode::StreamFailed, "it trapped"),
+    );
+    let (status, retry, _) = refused(&mux, &logs(&id)).await;
+    assert_eq!((status, retry.is_some()), (502, false));
 }
 
 #[tokio::test]

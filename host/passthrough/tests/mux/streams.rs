@@ -139,6 +139,7 @@ async fn s9_a_failing_engine_ends_the_stream_with_its_own_words() {
         (ErrorCode::Timeout, 1013),
         (ErrorCode::Internal, 1011),
         (ErrorCode::PluginFailed, 1011),
+        (ErrorCode::StreamFailed, 1011),
     ] {
         let id = mux.engine.run_container("web");
         let mut socket = mux.connect(&logs(&id, "")).await.unwrap();

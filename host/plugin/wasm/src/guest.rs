@@ -56,6 +56,18 @@ impl Death {
         }
     }
 
+    /// The error of a log stream that was cut short by a death of its own
+    /// store; where the backend ends as a whole, that of every other call.
+    pub(crate) fn stream_error(&self, backend: &str) -> EngineError {
+        if !self.blamed {
+            return self.error(backend);
+        }
+        EngineError::new(
+            ErrorCode::StreamFailed,
+            format!("the log stream of the backend {backend} {}", self.reason),
+        )
+    }
+
     /// The error of every call that was cut short.
     pub(crate) fn error(&self, backend: &str) -> EngineError {
         EngineError::new(

@@ -232,7 +232,7 @@ impl Task {
                         "a log stream of the backend failed"
                     );
                 }
-                Err(death.error(backend))
+                Err(death.stream_error(backend))
             }
         }
     }

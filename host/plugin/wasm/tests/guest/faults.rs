@@ -120,7 +120,7 @@ async fn logs_that_break_end_alone() {
         let Err(error) = soon(instance.get_logs(id, &LogOptions::default())).await else {
             panic!("{id} opened");
         };
-        assert_failed(&error, why);
+        assert_stream_failed(&error, why);
     }
     for (id, why) in [
         ("late-trap", "trapped: wasm `unreachable`"),
@@ -129,7 +129,7 @@ async fn logs_that_break_end_alone() {
         ("huge-chunk", "a log chunk holds 1048576 bytes"),
     ] {
         let (_, error) = drain_logs(logs(&instance, id).await).await;
-        assert_failed(&error.unwrap_or_else(|| panic!("{id} ended well")), why);
+        assert_stream_failed(&error.unwrap_or_else(|| panic!("{id} ended well")), why);
     }
     // The control store, and a stream of the same backend, did not notice.
     soon(instance.inspect(&container("one"))).await.unwrap();
@@ -162,7 +162,7 @@ async fn all_stores_of_a_backend_share_a_budget() {
     let backend = backend_with(limits, Nowhere);
     let instance = launch(&backend).await;
     let (_, error) = drain_logs(logs(&instance, "late-hog").await).await;
-    assert_failed(&error.unwrap(), "all its stores together may use 8 MiB");
+    assert_stream_failed(&error.unwrap(), "all its stores together may use 8 MiB");
     // What the dead store held is free again.
     let (chunks, error) = drain_logs(logs(&instance, "lines-10").await).await;
     assert_eq!((chunks.len(), error), (10, None));

@@ -134,7 +134,7 @@ async fn a_call_that_never_returns_gives_its_place_back() {
     let Err(refused) = soon(instance.get_logs("never", &LogOptions::default())).await else {
         panic!("it returned");
     };
-    assert_failed(&refused, "get-logs has waited for neither the engine nor");
+    assert_stream_failed(&refused, "get-logs has waited for neither the engine nor");
     drop(when_free(&instance, "idle").await);
 }
 
@@ -163,7 +163,7 @@ async fn an_end_must_be_explained() {
     let instance = launch(&backend).await;
     let (chunks, error) = drain_logs(logs(&instance, "unresolved").await).await;
     assert_eq!(chunks.len(), 1);
-    assert_failed(&error.unwrap(), "its future did not");
+    assert_stream_failed(&error.unwrap(), "its future did not");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

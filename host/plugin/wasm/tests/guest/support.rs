@@ -212,6 +212,17 @@ pub(crate) async fn drain_logs(mut logs: LogStream) -> (Vec<LogChunk>, Option<En
     (chunks, None)
 }
 
+/// Asserts that a log stream failed by itself, and that the sentence says so.
+pub(crate) fn assert_stream_failed(error: &EngineError, why: &str) {
+    assert_eq!(error.code, ErrorCode::StreamFailed, "{error}");
+    let said = error.to_string();
+    assert!(
+        said.starts_with("the log stream of the backend scripted "),
+        "{said}"
+    );
+    assert!(said.contains(why), "{said:?} does not say {why:?}");
+}
+
 /// Asserts that the backend is to blame, and that the sentence says so.
 pub(crate) fn assert_failed(error: &EngineError, why: &str) {
     assert_eq!(error.code, ErrorCode::PluginFailed, "{error}");
