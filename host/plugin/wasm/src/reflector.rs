@@ -35,6 +35,8 @@ pub(crate) struct Reflector {
     listed: HashMap<u64, usize>,
     /// The weight of `known` and `listed`.
     bytes: usize,
+    /// The weight of the last element.
+    last: usize,
     /// Elements since the last finished listing.
     unfinished: usize,
 }
@@ -58,12 +60,14 @@ impl Reflector {
             known: HashMap::new(),
             listed: HashMap::new(),
             bytes: 0,
+            last: 0,
             unfinished: 0,
         }
     }
 
     /// Checks the next element.
     pub(crate) fn next(&mut self, event: Event) -> Result<WatchEvent, Violation> {
+        self.last = 0;
         match event {
             Event::InitBegin => {
                 self.listed_more()?;
@@ -75,6 +79,7 @@ impl Reflector {
             Event::Applied(object) => {
                 let (object, weight) = convert::object(self.form, object)?;
                 let reference = object.reference();
+                self.last = weight;
                 match self.phase {
                     Phase::Before => {
                         return Err(violation!(
@@ -122,6 +127,11 @@ impl Reflector {
                 Ok(WatchEvent::Removed(reference))
             }
         }
+    }
+
+    /// The bytes of the object in the last element.
+    pub(crate) fn last_weight(&self) -> usize {
+        self.last
     }
 
     fn listed_more(&mut self) -> Result<(), Violation> {

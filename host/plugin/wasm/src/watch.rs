@@ -16,14 +16,14 @@ use crate::activity::Progress;
 use crate::bindings::engine::Event;
 use crate::bindings::types;
 use crate::guest::{Death, hangs};
+use crate::limits::TRANSFER_BYTES;
 use crate::reflector::Reflector;
 
 /// Elements that cross the boundary at once: enough to make the crossing
 /// cheap, few enough that the reader sees the first ones early.
 const BATCH: usize = 64;
-/// Batches that wait for the reader. The weight of a batch is bounded by
-/// [`TRANSFER_BYTES`](crate::limits::TRANSFER_BYTES), that of a usual one is
-/// 100 KiB.
+/// Batches that wait for the reader. A batch ends with the object that takes
+/// it beyond [`TRANSFER_BYTES`]; a usual one has 100 KiB.
 pub(crate) const BATCHES: usize = 4;
 
 /// The guest's end of a watch.
@@ -58,17 +58,19 @@ impl<D> StreamConsumer<D> for Sink {
             Poll::Ready(Ok(())) => {}
         }
         let mut events = Vec::with_capacity(source.remaining(&mut store).min(BATCH));
-        if events.capacity() > 0 {
-            source.read(&mut store, &mut events)?;
+        let mut bytes = 0;
+        // One by one: each may be as large as the contract allows.
+        while events.len() < events.capacity() && bytes < TRANSFER_BYTES {
+            let mut event = None;
+            source.read(&mut store, &mut event)?;
+            let Some(event) = event else { break };
+            events.push(self.reflector.next(event)?);
+            bytes += self.reflector.last_weight();
         }
         if events.is_empty() {
             self.to.abort_send();
             return Poll::Ready(Ok(StreamResult::Completed));
         }
-        let events = events
-            .into_iter()
-            .map(|event| self.reflector.next(event))
-            .collect::<Result<_, _>>()?;
         Poll::Ready(Ok(match self.to.send_item(events) {
             Ok(()) => StreamResult::Completed,
             Err(_) => StreamResult::Dropped,

@@ -135,6 +135,18 @@ async fn a_stalled_listing_is_given_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_objects_may_come_in_one_write() {
+    let backend = backend();
+    let instance = launch(&backend).await;
+    let watch = watch(&instance, "heavy").await;
+    let events: Vec<_> = soon(watch.take(66).collect()).await;
+    for event in &events {
+        assert!(event.is_ok(), "{event:?}");
+    }
+    assert_eq!(*events[65].as_ref().unwrap(), WatchEvent::InitDone);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_reader_loses_nothing() {
     let backend = backend();
     let instance = launch(&backend).await;
