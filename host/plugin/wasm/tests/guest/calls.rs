@@ -202,9 +202,42 @@ async fn a_shut_down_backend_answers_so() {
     assert_failed(&ended.unwrap(), "was shut down");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ten_thousand_log_lines_do_no_harm() {
+/// Counts the events of its thread that a backend has written.
+struct Lines(Arc<AtomicUsize>);
+
+impl tracing::Subscriber for Lines {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        metadata.target() == "rdd_plugin_wasm::state" && *metadata.level() == tracing::Level::INFO
+    }
+
+    fn event(&self, _: &tracing::Event<'_>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[tokio::test]
+async fn ten_thousand_log_lines_are_thinned() {
+    const PER_SECOND: usize = 100;
+    let lines = Arc::new(AtomicUsize::new(0));
+    let _collecting = tracing::subscriber::set_default(Lines(lines.clone()));
     let backend = backend();
     let instance = launch(&backend).await;
+    let began = Instant::now();
     soon(instance.inspect(&container("chatter"))).await.unwrap();
+    let seconds = 2 + usize::try_from(began.elapsed().as_secs()).unwrap();
+    let lines = lines.load(Ordering::SeqCst);
+    assert!(lines >= PER_SECOND, "{lines} came through");
+    assert!(lines <= seconds * PER_SECOND, "{lines} came through");
 }
