@@ -9,6 +9,7 @@ mod ctl;
 mod endpoint;
 mod logs;
 mod plugins;
+mod proxy;
 mod serve;
 mod state_dir;
 mod status;
