@@ -8,12 +8,15 @@ mod client;
 mod ctl;
 mod endpoint;
 mod logs;
+mod output;
+mod plugin_dirs;
 mod plugins;
 mod proxy;
 mod serve;
 mod state_dir;
 mod status;
 mod telemetry;
+mod version;
 
 use clap::Parser as _;
 

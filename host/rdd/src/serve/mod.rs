@@ -27,7 +27,7 @@ use tower::util::BoxCloneSyncService;
 use crate::cli::ServeArgs;
 use crate::endpoint::{Environment, Found};
 use crate::state_dir::StateDir;
-use crate::{plugins, telemetry};
+use crate::{output, plugins, telemetry};
 use banner::Banner;
 use cluster::Cluster;
 
@@ -83,13 +83,17 @@ pub(crate) async fn run(state_dir: StateDir, args: ServeArgs) -> Result<ExitCode
     let client = cluster.client();
 
     // Loading begins before anything else that takes time, and goes on beside it.
+    let plugin_dirs = plugin_dirs.or_default();
     let plugin_host = PluginHost::start(rdd_plugin::Options::new(
-        plugins::dirs(plugin_dirs),
+        plugin_dirs.clone(),
         state_dir.plugin_cache(),
         endpoint,
     ))
     .await
     .context("cannot start the plugin host")?;
+    if let Some(name) = &backend {
+        plugins::check_backend(&plugin_host, &plugin_dirs, name)?;
+    }
     let plugin_host = Arc::new(plugin_host);
 
     let (mut mirror, is_serving, mut progress) =
@@ -197,7 +201,10 @@ pub(crate) async fn run(state_dir: StateDir, args: ServeArgs) -> Result<ExitCode
         join("the mirror", mirror_task).await;
         join("the plugin reports", reports_task).await;
         if let Err(error) = announce::withdraw(client.clone()).await {
-            tracing::warn!(error = format!("{error:#}"), "the next start will do it");
+            tracing::warn!(
+                error = output::describe(&error),
+                "the next start will do it"
+            );
         }
         front_stop.cancel();
         join("the listener", front_task).await;
