@@ -8,7 +8,9 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use rdd_api::ActionName;
 
+use crate::actions::{self, ActionArgs, RemoveArgs};
 use crate::output::{self, OutputArgs, OutputError};
 use crate::plugin_dirs::PluginDirs;
 use crate::state_dir::StateDir;
@@ -54,6 +56,18 @@ enum Command {
         #[command(subcommand)]
         command: PluginCommand,
     },
+    /// Start containers and wait until they are started
+    Start(ActionArgs),
+    /// Stop containers and wait until they are stopped
+    Stop(ActionArgs),
+    /// Stop containers, start them again, and wait until that is done
+    Restart(ActionArgs),
+    /// Freeze the processes of containers
+    Pause(ActionArgs),
+    /// Let frozen processes of containers go on
+    Unpause(ActionArgs),
+    /// Remove containers, running or not, and wait until they are gone
+    Rm(RemoveArgs),
     /// Say whether the daemon runs and what it serves; exit code 3 when none is ready, 4 when it does not answer
     Status(OutputArgs),
     /// Print version and build details
@@ -137,6 +151,14 @@ pub(crate) enum LogFormat {
     Json,
 }
 
+/// Reads a duration such as `5m` or `1h30m`.
+pub(crate) fn duration(text: &str) -> Result<std::time::Duration, String> {
+    let parsed: jiff::SignedDuration = text
+        .parse()
+        .map_err(|error: jiff::Error| error.to_string())?;
+    std::time::Duration::try_from(parsed).map_err(|error| error.to_string())
+}
+
 /// Reads `--resync`. It cannot be turned off: engines drop events for slow
 /// readers, and nothing else makes up for that. More often than once a second
 /// is a busy loop, and an interval of over a day was meant to turn it off.
@@ -173,6 +195,7 @@ pub(crate) async fn run(cli: Cli) -> ExitCode {
 async fn dispatch(cli: Cli) -> Result<ExitCode> {
     let Cli { instance, command } = cli;
     let state_dir = StateDir::locate(instance.state_dir)?;
+    let act = async |action, args| actions::run(&state_dir, action, args).await;
     match command {
         Command::Serve(args) => serve::run(state_dir, *args).await,
         Command::Ctl { args } => match ctl::run(&state_dir, &args)? {},
@@ -184,6 +207,12 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
                     output,
                 },
         } => plugins::list(&state_dir, plugin_dirs, output).await,
+        Command::Start(args) => act(ActionName::Start, args).await,
+        Command::Stop(args) => act(ActionName::Stop, args).await,
+        Command::Restart(args) => act(ActionName::Restart, args).await,
+        Command::Pause(args) => act(ActionName::Pause, args).await,
+        Command::Unpause(args) => act(ActionName::Unpause, args).await,
+        Command::Rm(args) => actions::remove(&state_dir, args).await,
         Command::Status(output) => status::run(&state_dir, output).await,
         Command::Version(output) => version::run(output),
     }

@@ -3,6 +3,7 @@
 //! The binary: reads the command line, wires the rooms together, and ends
 //! them in order.
 
+mod actions;
 mod cli;
 mod client;
 mod ctl;
