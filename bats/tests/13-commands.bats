@@ -149,3 +149,17 @@ once() {
   run -1 rdd ctl version
   contains "$output" "rdd serve"
 }
+
+@test "the start is announced once, and nothing runs into a log line on a terminal" {
+  own_state
+  for i in $(seq 30); do docker volume create --label "$(own_label)" "$(unique "terminal-$i")" >/dev/null; done
+  local command="$RDD_TEST_BIN serve --log debug --state-dir $STATE --plugin-dir $RDD_TEST_PLUGINS --engine-endpoint $RDD_TEST_DOCKER_HOST"
+  script -qfc "echo \$\$ >$STATE.pid; exec $command" "$STATE.typescript" </dev/null >/dev/null 3>&- &
+  try "${PATIENCE[@]}" test -f "$STATE/kubeconfig"
+  connected
+  stop_daemon
+  wait
+  same "$(tr '\r' '\n' <"$STATE.typescript" | grep -c 'is ready')" 1
+  fails grep -qE 'mirroring [0-9]+ of [0-9]+ objects[^[:cntrl:]]' "$STATE.typescript"
+  sweep
+}

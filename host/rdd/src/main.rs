@@ -12,6 +12,7 @@ mod logs;
 mod output;
 mod plugin_dirs;
 mod plugins;
+mod progress_line;
 mod proxy;
 mod serve;
 mod state_dir;

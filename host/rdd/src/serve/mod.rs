@@ -54,7 +54,7 @@ pub(crate) async fn run(state_dir: StateDir, args: ServeArgs) -> Result<ExitCode
         trusted_origins,
         resync,
     } = args;
-    telemetry::start(&log, log_format)?;
+    let progress_line = telemetry::start(&log, log_format)?;
     // Signals are caught from here on, so that none that comes early is lost.
     let stop = stop_signal()?;
     let _lock = state_dir.lock()?;
@@ -72,7 +72,7 @@ pub(crate) async fn run(state_dir: StateDir, args: ServeArgs) -> Result<ExitCode
             .with_tls(TlsFiles::in_dir(dir))
             .with_context(unusable)?;
     }
-    let banner = Banner::new(log_format, &url, &source);
+    let banner = Banner::new(log_format, progress_line, &url, &source);
 
     let certificates = Certificates::load_or_create(&state_dir.tls(), &allowed_hosts, start_time)?;
     let token = Token::load_or_create(&state_dir.token())?;
