@@ -100,7 +100,8 @@ head_of() { answer "$@" | tr -d '\r' | sed '/^$/q' | tr '[:upper:]' '[:lower:]';
 
 @test "a backend that is not installed is answered with 501, and the App says so" {
   own_state
-  start_daemon --backend containerd
+  start_daemon
+  kubectl patch app app --type=merge -p '{"spec":{"containerEngine":{"name":"containerd"}}}'
   kubectl wait --for='jsonpath={.status.conditions[?(@.type=="ContainerEngineReady")].reason}=BackendNotInstalled' app/app --timeout=20s
   contains "$(kubectl get app app -o 'jsonpath={.status.conditions[?(@.type=="ContainerEngineReady")]}')" containerd
   refused "$LOGS/$NOBODY" 501 '"containerd"'

@@ -1,13 +1,20 @@
 //! The command line. Every flag of `serve` is also an environment variable.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Result;
+use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use rdd_api::ActionName;
 
+use crate::actions::{self, ActionArgs, RemoveArgs};
+use crate::output::{self, OutputArgs, OutputError};
+use crate::plugin_dirs::PluginDirs;
 use crate::state_dir::StateDir;
-use crate::{ctl, logs, plugins, serve, status};
+use crate::{ctl, logs, plugins, serve, status, version};
 
 /// A container engine as Kubernetes objects, its logs over WebSockets.
 #[derive(Parser)]
@@ -31,7 +38,7 @@ struct Instance {
 enum Command {
     /// Run the daemon in the foreground
     Serve(Box<ServeArgs>),
-    /// Run kubectl with this instance's kubeconfig
+    /// Run kubectl with this instance's kubeconfig; RDD_KUBECTL names another kubectl than the one on PATH
     #[command(disable_help_flag = true)]
     Ctl {
         /// Arguments of kubectl
@@ -40,7 +47,7 @@ enum Command {
             allow_hyphen_values = true,
             value_name = "ARGS"
         )]
-        args: Vec<String>,
+        args: Vec<OsString>,
     },
     /// Print the log of a container
     Logs(logs::LogsArgs),
@@ -49,24 +56,32 @@ enum Command {
         #[command(subcommand)]
         command: PluginCommand,
     },
-    /// Say whether the daemon runs and what it serves
-    Status,
+    /// Start containers and wait until they are started
+    Start(ActionArgs),
+    /// Stop containers and wait until they are stopped
+    Stop(ActionArgs),
+    /// Stop containers, start them again, and wait until that is done
+    Restart(ActionArgs),
+    /// Freeze the processes of containers
+    Pause(ActionArgs),
+    /// Let frozen processes of containers go on
+    Unpause(ActionArgs),
+    /// Remove containers, running or not, and wait until they are gone
+    Rm(RemoveArgs),
+    /// Say whether the daemon runs and what it serves; exit code 3 when none is ready, 4 when it does not answer
+    Status(OutputArgs),
     /// Print version and build details
-    Version,
+    Version(OutputArgs),
 }
 
 #[derive(Subcommand)]
 enum PluginCommand {
     /// List the installed backends and their state
     List {
-        /// Directory with backends; may be given several times
-        #[arg(
-            long = "plugin-dir",
-            env = "RDD_PLUGIN_DIR",
-            value_delimiter = ':',
-            value_name = "DIR"
-        )]
-        plugin_dirs: Vec<PathBuf>,
+        #[command(flatten)]
+        plugin_dirs: PluginDirs,
+        #[command(flatten)]
+        output: OutputArgs,
     },
 }
 
@@ -84,22 +99,16 @@ pub(crate) struct ServeArgs {
     /// The engine: unix:///path, tcp://host:port or ssh://user@host [default: as the docker CLI finds it]
     #[arg(long, env = "RDD_ENGINE_ENDPOINT", value_name = "URL")]
     pub(crate) engine_endpoint: Option<String>,
-    /// Name of the engine backend that the App is created with on a first start, or switched to
+    /// Name of the installed engine backend that the App is created with on a first start, or switched to
     #[arg(long, env = "RDD_BACKEND", value_name = "NAME")]
     pub(crate) backend: Option<String>,
-    /// Directory with backends; may be given several times [default: beside the program, then the user's]
-    #[arg(
-        long = "plugin-dir",
-        env = "RDD_PLUGIN_DIR",
-        value_delimiter = ':',
-        value_name = "DIR"
-    )]
-    pub(crate) plugin_dirs: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) plugin_dirs: PluginDirs,
     /// Write to the cluster of this kubeconfig instead of the embedded control plane
     #[arg(long, env = "RDD_KUBECONFIG", value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,
     /// Never change the engine: actions and deletions are refused
-    #[arg(long, env = "RDD_READ_ONLY")]
+    #[arg(long, env = "RDD_READ_ONLY", value_parser = BoolishValueParser::new())]
     pub(crate) read_only: bool,
     /// Form of the daemon's own log, which goes to stderr
     #[arg(long, env = "RDD_LOG_FORMAT", default_value = "text")]
@@ -112,7 +121,7 @@ pub(crate) struct ServeArgs {
         value_name = "FILTER"
     )]
     pub(crate) log: String,
-    /// A host name, besides the loopback names, under which clients may reach the daemon; may be given several times
+    /// A host name, besides the loopback names, under which clients may reach the daemon; may be given several times, or as a list with ','
     #[arg(
         long = "allowed-host",
         env = "RDD_ALLOWED_HOST",
@@ -120,7 +129,7 @@ pub(crate) struct ServeArgs {
         value_name = "NAME"
     )]
     pub(crate) allowed_hosts: Vec<String>,
-    /// An origin, besides the daemon's own, whose web pages may talk to it; may be given several times
+    /// An origin, besides the daemon's own, whose web pages may talk to it; may be given several times, or as a list with ','
     #[arg(
         long = "trusted-origin",
         env = "RDD_TRUSTED_ORIGIN",
@@ -140,6 +149,14 @@ pub(crate) enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// Reads a duration such as `5m` or `1h30m`.
+pub(crate) fn duration(text: &str) -> Result<std::time::Duration, String> {
+    let parsed: jiff::SignedDuration = text
+        .parse()
+        .map_err(|error: jiff::Error| error.to_string())?;
+    std::time::Duration::try_from(parsed).map_err(|error| error.to_string())
 }
 
 /// Reads `--resync`. It cannot be turned off: engines drop events for slow
@@ -163,34 +180,42 @@ fn resync_interval(text: &str) -> Result<std::time::Duration, String> {
 
 /// Runs the command and turns a failure into one line and an exit code.
 pub(crate) async fn run(cli: Cli) -> ExitCode {
-    let Cli { instance, command } = cli;
-    let result = async {
-        let state_dir = StateDir::locate(instance.state_dir)?;
-        match command {
-            Command::Serve(args) => serve::run(state_dir, *args).await,
-            Command::Ctl { args } => ctl::run(&state_dir, &args),
-            Command::Logs(args) => logs::run(&state_dir, args).await,
-            Command::Plugin {
-                command: PluginCommand::List { plugin_dirs },
-            } => plugins::list(&state_dir, plugin_dirs).await,
-            Command::Status => status::run(&state_dir).await,
-            Command::Version => status::version(),
-        }
-    };
-    match result.await {
+    match dispatch(cli).await {
         Ok(code) => code,
+        Err(error) if matches!(error.downcast_ref(), Some(OutputError::Closed)) => {
+            ExitCode::from(output::BROKEN_PIPE)
+        }
         Err(error) => {
-            fail(&error);
+            output::print_error(&output::describe(&error));
             ExitCode::FAILURE
         }
     }
 }
 
-/// The command line's own word to its user.
-fn fail(error: &anyhow::Error) {
-    use std::io::Write as _;
-    // Where standard error cannot be written to, the exit code still tells.
-    writeln!(std::io::stderr(), "rdd: {error:#}").ok();
+async fn dispatch(cli: Cli) -> Result<ExitCode> {
+    let Cli { instance, command } = cli;
+    let state_dir = StateDir::locate(instance.state_dir)?;
+    let act = async |action, args| actions::run(&state_dir, action, args).await;
+    match command {
+        Command::Serve(args) => serve::run(state_dir, *args).await,
+        Command::Ctl { args } => match ctl::run(&state_dir, &args)? {},
+        Command::Logs(args) => logs::run(&state_dir, args).await,
+        Command::Plugin {
+            command:
+                PluginCommand::List {
+                    plugin_dirs,
+                    output,
+                },
+        } => plugins::list(&state_dir, plugin_dirs, output).await,
+        Command::Start(args) => act(ActionName::Start, args).await,
+        Command::Stop(args) => act(ActionName::Stop, args).await,
+        Command::Restart(args) => act(ActionName::Restart, args).await,
+        Command::Pause(args) => act(ActionName::Pause, args).await,
+        Command::Unpause(args) => act(ActionName::Unpause, args).await,
+        Command::Rm(args) => actions::remove(&state_dir, args).await,
+        Command::Status(output) => status::run(&state_dir, output).await,
+        Command::Version(output) => version::run(output),
+    }
 }
 
 #[cfg(test)]

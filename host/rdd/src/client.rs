@@ -1,28 +1,186 @@
-//! How the commands other than `serve` reach the daemon.
+//! Clients of a Kubernetes API, from a kubeconfig.
+
+use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
+use hyper_util::client::proxy::matcher::Intercept;
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 
+use crate::proxy::{self, ProxyEnvironment};
 use crate::state_dir::StateDir;
 
-/// The configuration of the instance's own API: its kubeconfig, which is there
-/// only while the daemon is ready.
-pub(crate) async fn config(state_dir: &StateDir) -> Result<Config> {
-    let path = state_dir.kubeconfig();
-    if !path.exists() {
-        bail!(
-            "no daemon is ready on {}; start one with 'rdd serve'",
-            state_dir.root().display()
-        );
-    }
-    let kubeconfig =
-        Kubeconfig::read_from(&path).with_context(|| format!("cannot use {}", path.display()))?;
-    Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
-        .await
-        .with_context(|| format!("cannot use {}", path.display()))
+/// Keeps kube from reading the environment's proxies, which it takes for
+/// loopback addresses, too. Nothing ever connects to it.
+const PROXY_PLACEHOLDER: &str = "http://proxy.invalid";
+
+/// A kubeconfig, and what is needed to talk to its cluster.
+pub(crate) struct ClientConfig {
+    /// The file's contents, with paths made absolute.
+    pub(crate) kubeconfig: Kubeconfig,
+    config: Config,
+    proxy: Option<Intercept>,
 }
 
-/// A client of the instance's API.
+impl ClientConfig {
+    /// Reads a kubeconfig and chooses its current context.
+    pub(crate) async fn load(path: &Path) -> Result<Self> {
+        Self::new(Kubeconfig::read_from(path)?, &ProxyEnvironment::read()).await
+    }
+
+    async fn new(kubeconfig: Kubeconfig, environment: &ProxyEnvironment) -> Result<Self> {
+        let mut with_placeholder = kubeconfig.clone();
+        for named in &mut with_placeholder.clusters {
+            if let Some(cluster) = &mut named.cluster {
+                cluster.proxy_url = Some(PROXY_PLACEHOLDER.to_owned());
+            }
+        }
+        let mut config =
+            Config::from_custom_kubeconfig(with_placeholder, &KubeConfigOptions::default()).await?;
+        config.proxy_url = None;
+        let proxy = environment.proxy_for(&config.cluster_url, proxy_url(&kubeconfig))?;
+        Ok(Self {
+            kubeconfig,
+            config,
+            proxy,
+        })
+    }
+
+    /// A client of the cluster.
+    pub(crate) fn client(&self) -> Result<kube::Client> {
+        match &self.proxy {
+            None => Ok(kube::Client::try_from(self.config.clone())?),
+            Some(proxy) => proxy::tunneled_client(self.config.clone(), proxy),
+        }
+    }
+}
+
+/// The proxy that the current context's cluster names.
+fn proxy_url(kubeconfig: &Kubeconfig) -> Option<&str> {
+    let current = kubeconfig.current_context.as_ref()?;
+    let context = kubeconfig
+        .contexts
+        .iter()
+        .find(|named| named.name == *current)?
+        .context
+        .as_ref()?;
+    let cluster = kubeconfig
+        .clusters
+        .iter()
+        .find(|named| named.name == context.cluster)?
+        .cluster
+        .as_ref()?;
+    cluster.proxy_url.as_deref()
+}
+
+/// A client of the instance's API, by its kubeconfig, which is there only
+/// while the daemon is ready.
 pub(crate) async fn connect(state_dir: &StateDir) -> Result<kube::Client> {
-    Ok(kube::Client::try_from(config(state_dir).await?)?)
+    let path = state_dir.kubeconfig();
+    if !path.exists() {
+        bail!("{}", not_ready(state_dir));
+    }
+    let unusable = || format!("cannot use {}", path.display());
+    let config = ClientConfig::load(&path).await.with_context(unusable)?;
+    config.client().with_context(unusable)
+}
+
+/// What every command says that needs a daemon where none is ready.
+pub(crate) fn not_ready(state_dir: &StateDir) -> String {
+    format!(
+        "no daemon is ready on {}; start one with 'rdd serve'",
+        state_dir.root().display()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufStream};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A proxy that lets one connection through to an API server which knows
+    /// nothing but its version; gives the lines of the two requests.
+    async fn proxy_and_api(listener: TcpListener) -> Vec<String> {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut stream = BufStream::new(stream);
+        let mut lines = Vec::new();
+        let version = r#"{"major":"1","minor":"35","gitVersion":"v1.35.0","gitCommit":"","gitTreeState":"","buildDate":"","goVersion":"","compiler":"","platform":""}"#;
+        let answers = [
+            "HTTP/1.1 200 OK\r\n\r\n".to_owned(),
+            format!(
+                "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{version}",
+                version.len()
+            ),
+        ];
+        for answer in answers {
+            loop {
+                let mut line = String::new();
+                stream.read_line(&mut line).await.unwrap();
+                if line.trim().is_empty() {
+                    break;
+                }
+                lines.push(line.trim().to_owned());
+            }
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            stream.flush().await.unwrap();
+        }
+        lines
+    }
+
+    fn kubeconfig(server: &str, proxy_url: Option<String>) -> Kubeconfig {
+        let mut cluster = serde_json::json!({"server": server});
+        if let Some(url) = proxy_url {
+            cluster["proxy-url"] = url.into();
+        }
+        serde_json::from_value(serde_json::json!({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "far", "cluster": cluster}],
+            "users": [{"name": "me", "user": {"token": "token"}}],
+            "contexts": [{"name": "it", "context": {"cluster": "far", "user": "me"}}],
+            "current-context": "it",
+        }))
+        .unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_cluster_is_asked_through_a_tunnel_of_its_proxy() {
+        rustls::crypto::ring::default_provider()
+            .install_default()
+            .ok();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://me:word@{}", listener.local_addr().unwrap());
+        let config = ClientConfig::new(
+            kubeconfig("http://cluster.invalid:8080", Some(url)),
+            &ProxyEnvironment::default(),
+        )
+        .await
+        .unwrap();
+        let client = config.client().unwrap();
+        let (version, lines) = tokio::join!(client.apiserver_version(), proxy_and_api(listener));
+        assert_eq!(version.unwrap().minor, "35");
+        let begins = |text: &str| lines.iter().any(|line| line.starts_with(text));
+        assert!(begins("CONNECT cluster.invalid:8080"), "{lines:?}");
+        assert!(
+            begins("Proxy-Authorization: Basic bWU6d29yZA=="),
+            "{lines:?}"
+        );
+        assert!(begins("GET /version"), "{lines:?}");
+    }
+
+    #[tokio::test]
+    async fn without_a_proxy_the_placeholder_is_not_used() {
+        rustls::crypto::ring::default_provider()
+            .install_default()
+            .ok();
+        let config = ClientConfig::new(
+            kubeconfig("https://127.0.0.1:1", None),
+            &ProxyEnvironment::default(),
+        )
+        .await
+        .unwrap();
+        assert!(config.proxy.is_none());
+        config.client().unwrap();
+    }
 }

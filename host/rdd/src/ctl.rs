@@ -1,27 +1,34 @@
 //! `rdd ctl`: kubectl with this instance's kubeconfig.
 
-use std::process::{Command, ExitCode};
+use std::convert::Infallible;
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::client;
 use crate::state_dir::StateDir;
 
-/// Runs the kubectl on PATH (or the one that `RDD_KUBECTL` names) and passes its exit code on.
-pub(crate) fn run(state_dir: &StateDir, args: &[String]) -> Result<ExitCode> {
+/// Variable that names the kubectl to run.
+const KUBECTL: &str = "RDD_KUBECTL";
+
+/// Becomes the kubectl on `PATH`, or the one that `RDD_KUBECTL` names: its exit
+/// code, its signals and its terminal are kubectl's own. Returns only when that
+/// fails.
+pub(crate) fn run(state_dir: &StateDir, args: &[OsString]) -> Result<Infallible> {
     let kubeconfig = state_dir.kubeconfig();
     if !kubeconfig.exists() {
-        bail!(
-            "no daemon is ready on {}; start one with 'rdd serve'",
-            state_dir.root().display()
-        );
+        bail!("{}", client::not_ready(state_dir));
     }
-    let kubectl = std::env::var("RDD_KUBECTL").unwrap_or_else(|_| "kubectl".to_owned());
-    let status = Command::new(&kubectl)
+    let kubectl = std::env::var_os(KUBECTL)
+        .filter(|value| !value.is_empty())
+        .unwrap_or_else(|| "kubectl".into());
+    let error = Command::new(&kubectl)
         .args(args)
         .env("KUBECONFIG", kubeconfig)
-        .status()
-        .with_context(|| format!("cannot run {kubectl:?}; install kubectl 1.30 or newer, or name one with RDD_KUBECTL"))?;
-    // A process that a signal ended has no code; shells say 128 and more.
-    let code = status.code().unwrap_or(130);
-    Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
+        .exec();
+    Err(error).with_context(|| {
+        format!("cannot run {kubectl:?}; install kubectl 1.30 or newer, or name one with {KUBECTL}")
+    })
 }

@@ -3,16 +3,22 @@
 //! The binary: reads the command line, wires the rooms together, and ends
 //! them in order.
 
+mod actions;
 mod cli;
 mod client;
 mod ctl;
 mod endpoint;
 mod logs;
+mod output;
+mod plugin_dirs;
 mod plugins;
+mod progress_line;
+mod proxy;
 mod serve;
 mod state_dir;
 mod status;
 mod telemetry;
+mod version;
 
 use clap::Parser as _;
 

@@ -1,33 +1,58 @@
-//! Where backends are looked for, and `rdd plugin list`.
+//! `rdd plugin list`, and the check of the backend that was asked for.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Result;
-use rdd_plugin::PluginReport;
+use anyhow::{Result, bail};
+use rdd_plugin::{PluginHost, PluginReport};
+use serde::Serialize;
 
 use crate::client;
+use crate::output::{self, OutputArgs, Report};
+use crate::plugin_dirs::PluginDirs;
 use crate::serve::plugin_reports;
 use crate::state_dir::StateDir;
 
-/// The directories that were named; else the one beside the program, then the
-/// user's own, `$XDG_DATA_HOME/rdd/plugins`.
-pub(crate) fn dirs(named: Vec<PathBuf>) -> Vec<PathBuf> {
-    if !named.is_empty() {
-        return named;
+/// What `rdd plugin list` prints.
+#[derive(Serialize)]
+struct PluginList {
+    plugins: Vec<PluginReport>,
+}
+
+impl Report for PluginList {
+    fn text(&self) -> String {
+        if self.plugins.is_empty() {
+            return "no engine backend is installed; 'make build' puts the moby backend beside the program\n".to_owned();
+        }
+        let rows: Vec<_> = self
+            .plugins
+            .iter()
+            .map(|plugin| {
+                [
+                    plugin.name.clone(),
+                    plugin.version.clone().unwrap_or_default(),
+                    plugin.state.to_string(),
+                    plugin.path.display().to_string(),
+                ]
+            })
+            .collect();
+        let mut text = output::table(["NAME", "VERSION", "STATE", "PATH"], &rows);
+        for plugin in self
+            .plugins
+            .iter()
+            .filter(|plugin| !plugin.reason.is_empty())
+        {
+            text.push_str(&format!("{}: {}\n", plugin.name, plugin.reason));
+        }
+        text
     }
-    let beside = std::env::current_exe()
-        .ok()
-        .and_then(|program| Some(program.parent()?.join("plugins")));
-    let data = std::env::var_os("XDG_DATA_HOME")
-        .filter(|value| !value.is_empty())
-        .map(PathBuf::from)
-        .or_else(|| Some(std::env::home_dir()?.join(".local/share")));
-    beside
-        .into_iter()
-        .chain(data.map(|data| data.join("rdd/plugins")))
-        .collect()
+
+    fn names(&self) -> Vec<String> {
+        self.plugins
+            .iter()
+            .map(|plugin| plugin.name.clone())
+            .collect()
+    }
 }
 
 /// Finds and loads what there is, as a daemon would, and lets it go again.
@@ -38,7 +63,7 @@ async fn load_once(state_dir: &StateDir, dirs: Vec<PathBuf>) -> Result<Vec<Plugi
     if !state_dir.root().exists() {
         options.cache_dir = None;
     }
-    let host = rdd_plugin::PluginHost::start(options).await?;
+    let host = PluginHost::start(options).await?;
     host.loaded().await;
     let reports = host.reports();
     host.shutdown().await;
@@ -46,50 +71,40 @@ async fn load_once(state_dir: &StateDir, dirs: Vec<PathBuf>) -> Result<Vec<Plugi
 }
 
 /// Lists the backends: as the running daemon sees them, else as they lie on disk.
-pub(crate) async fn list(state_dir: &StateDir, named: Vec<PathBuf>) -> Result<ExitCode> {
-    let reports = if state_dir.kubeconfig().exists() && named.is_empty() {
+pub(crate) async fn list(
+    state_dir: &StateDir,
+    dirs: PluginDirs,
+    output: OutputArgs,
+) -> Result<ExitCode> {
+    let plugins = if state_dir.kubeconfig().exists() && dirs.is_empty() {
         plugin_reports::read(client::connect(state_dir).await?).await?
     } else {
-        load_once(state_dir, dirs(named)).await?
+        load_once(state_dir, dirs.or_default()).await?
     };
-    let mut out = std::io::stdout().lock();
-    if reports.is_empty() {
-        writeln!(
-            out,
-            "no engine backend is installed; 'make build' puts the moby backend beside the program"
-        )?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    let width = reports
-        .iter()
-        .map(|report| report.name.len())
-        .max()
-        .unwrap_or_default()
-        .max("NAME".len());
-    writeln!(
-        out,
-        "{:<width$}  {:<9}  {:<12}  PATH",
-        "NAME", "VERSION", "STATE"
-    )?;
-    for PluginReport {
-        name,
-        version,
-        state,
-        path,
-        reason,
-        ..
-    } in reports
-    {
-        let version = version.unwrap_or_default();
-        let state = state.to_string();
-        writeln!(
-            out,
-            "{name:<width$}  {version:<9}  {state:<12}  {}",
-            path.display()
-        )?;
-        if !reason.is_empty() {
-            writeln!(out, "{:<width$}  {reason}", "")?;
-        }
-    }
+    output.print(&PluginList { plugins })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses the name of a backend that is not installed, before it becomes the
+/// App's choice. One that is there and cannot be used is the App's to tell.
+pub(crate) fn check_backend(host: &PluginHost, dirs: &[PathBuf], name: &str) -> Result<()> {
+    let mut installed: Vec<_> = host
+        .reports()
+        .into_iter()
+        .map(|report| report.name)
+        .collect();
+    if installed.iter().any(|known| known == name) {
+        return Ok(());
+    }
+    installed.dedup();
+    let known = if installed.is_empty() {
+        "none is".to_owned()
+    } else {
+        format!("installed: {}", installed.join(", "))
+    };
+    let dirs: Vec<_> = dirs.iter().map(|dir| dir.display().to_string()).collect();
+    bail!(
+        "no backend of the name {name:?} is installed ({known}); name another with --backend, or put its directory into {}",
+        dirs.join(" or ")
+    )
 }

@@ -1,80 +1,255 @@
-//! `rdd status` and `rdd version`.
+//! `rdd status`.
 
-use std::io::Write as _;
+use std::fmt::Write as _;
+use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use http::Uri;
+use jiff::Timestamp;
 use kube::api::Api;
-use rdd_api::App;
+use rdd_api::{App, Condition};
+use serde::Serialize;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use crate::client;
+use crate::output::{self, OutputArgs, Report};
 use crate::serve::announce;
 use crate::state_dir::StateDir;
 
-/// Exit code of `rdd status` when no daemon is ready, as service managers have it.
-const NOT_RUNNING: u8 = 3;
+/// How long a daemon may take to answer. It answers within milliseconds; one
+/// that takes this long is of no use to anybody now.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The state of the daemon; the exit codes are those that init scripts give
+/// for "status".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum DaemonState {
+    /// Ready to serve.
+    Running,
+    /// It is there and does not answer.
+    Busy,
+    /// None is ready.
+    Stopped,
+}
+
+impl DaemonState {
+    fn exit_code(self) -> u8 {
+        match self {
+            Self::Running => 0,
+            Self::Stopped => 3,
+            Self::Busy => 4,
+        }
+    }
+}
+
+/// What `rdd status` prints.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StatusReport {
+    instance: String,
+    state: DaemonState,
+    state_dir: PathBuf,
+    /// Why it is not running, and the remedy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    serving: Option<ServingReport>,
+}
+
+/// What a daemon that runs serves.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ServingReport {
+    start_time: Timestamp,
+    kubeconfig: PathBuf,
+    passthrough_endpoint: String,
+    backend: String,
+    conditions: Vec<Condition>,
+}
+
+impl Report for StatusReport {
+    fn text(&self) -> String {
+        let mut text = String::new();
+        if let Some(message) = &self.message {
+            text.push_str(message);
+            text.push('\n');
+        }
+        let Some(serving) = &self.serving else {
+            return text;
+        };
+        for (label, value) in [
+            ("running since", serving.start_time.to_string()),
+            ("kubeconfig", serving.kubeconfig.display().to_string()),
+            ("logs", serving.passthrough_endpoint.clone()),
+            ("backend", serving.backend.clone()),
+        ] {
+            // Writing to a string does not fail.
+            writeln!(text, "{label:<13}  {value}").ok();
+        }
+        for condition in &serving.conditions {
+            let message = match condition.message.as_str() {
+                "" => String::new(),
+                message => format!(": {message}"),
+            };
+            writeln!(
+                text,
+                "{:<22} {:<7} {}{message}",
+                condition.type_, condition.status, condition.reason
+            )
+            .ok();
+        }
+        text
+    }
+
+    fn names(&self) -> Vec<String> {
+        vec![self.instance.clone()]
+    }
+}
+
+/// Why there is nothing to report of a daemon.
+struct Absence {
+    state: DaemonState,
+    message: String,
+}
 
 /// Says whether the daemon runs and what it serves.
-pub(crate) async fn run(state_dir: &StateDir) -> Result<ExitCode> {
-    let mut out = std::io::stdout().lock();
+pub(crate) async fn run(state_dir: &StateDir, output: OutputArgs) -> Result<ExitCode> {
+    let (state, message, serving) = match timeout(PATIENCE, look(state_dir)).await {
+        Ok(Ok(Ok(serving))) => (DaemonState::Running, None, Some(serving)),
+        Ok(Ok(Err(Absence { state, message }))) => (state, Some(message), None),
+        Ok(Err(error)) => return Err(error),
+        Err(_) => {
+            let reason = format!("no answer within {} s", PATIENCE.as_secs());
+            (DaemonState::Busy, Some(busy(state_dir, &reason)), None)
+        }
+    };
+    output.print(&StatusReport {
+        instance: state_dir.context_name(),
+        state,
+        state_dir: state_dir.root().to_owned(),
+        message,
+        serving,
+    })?;
+    Ok(ExitCode::from(state.exit_code()))
+}
+
+async fn look(state_dir: &StateDir) -> Result<Result<ServingReport, Absence>> {
     if !state_dir.kubeconfig().exists() {
-        writeln!(
-            out,
-            "not running: no daemon is ready on {}; start one with 'rdd serve'",
-            state_dir.root().display()
-        )?;
-        return Ok(ExitCode::from(NOT_RUNNING));
+        return Ok(Err(Absence {
+            state: DaemonState::Stopped,
+            message: format!(
+                "not running: {}; until then its kubeconfig is not there, and kubectl may ask localhost:8080 instead",
+                client::not_ready(state_dir)
+            ),
+        }));
     }
     let api = client::connect(state_dir).await?;
     let discovery = match announce::read(api.clone()).await {
         Ok(discovery) => discovery,
-        Err(error) => {
-            writeln!(
-                out,
-                "not running: no daemon answers for {}; it may have been killed: start it again with 'rdd serve' ({error:#})",
-                state_dir.root().display()
-            )?;
-            return Ok(ExitCode::from(NOT_RUNNING));
-        }
+        Err(error) => return Ok(Err(absence(state_dir, &error))),
     };
+    // Where the API is a cluster's, it answers also for a daemon that is gone.
+    if let Err(error) = reach(&discovery.passthrough_endpoint).await {
+        return Ok(Err(absence(state_dir, &error)));
+    }
     let app = Api::<App>::all(api)
         .get(rdd_api::APP_NAME)
         .await
         .context("cannot read the App")?;
-    writeln!(out, "running since  {}", discovery.start_time)?;
-    writeln!(out, "kubeconfig     {}", state_dir.kubeconfig().display())?;
-    writeln!(out, "logs           {}", discovery.passthrough_endpoint)?;
-    writeln!(out, "backend        {}", app.spec.container_engine.name)?;
-    for condition in app
-        .status
-        .map(|status| status.conditions)
-        .unwrap_or_default()
-    {
-        let message = if condition.message.is_empty() {
-            String::new()
-        } else {
-            format!(": {}", condition.message)
-        };
-        writeln!(
-            out,
-            "{:<22} {:<7} {}{message}",
-            condition.type_, condition.status, condition.reason
-        )?;
-    }
-    Ok(ExitCode::SUCCESS)
+    Ok(Ok(ServingReport {
+        start_time: discovery.start_time,
+        kubeconfig: state_dir.kubeconfig(),
+        passthrough_endpoint: discovery.passthrough_endpoint,
+        backend: app.spec.container_engine.name,
+        conditions: app
+            .status
+            .map(|status| status.conditions)
+            .unwrap_or_default(),
+    }))
 }
 
-/// Prints the version and what was built in.
-pub(crate) fn version() -> Result<ExitCode> {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "rdd {}", env!("CARGO_PKG_VERSION"))?;
-    writeln!(out, "engine interface  {}", rdd_plugin::INTERFACE)?;
-    writeln!(out, "Kubernetes API    {}", rdd_apiserver::VERSION)?;
-    writeln!(
-        out,
-        "platform          {}-{}",
-        std::env::consts::ARCH,
-        std::env::consts::OS
-    )?;
-    Ok(ExitCode::SUCCESS)
+/// Whether something listens at the daemon's address.
+async fn reach(endpoint: &str) -> Result<()> {
+    let url: Uri = endpoint
+        .parse()
+        .context("the daemon announced no usable endpoint")?;
+    let authority = url
+        .authority()
+        .context("the daemon announced an endpoint without a host")?;
+    TcpStream::connect(authority.as_str())
+        .await
+        .with_context(|| format!("cannot reach {authority}"))?;
+    Ok(())
+}
+
+/// Tells a daemon that is busy from one that is gone, by how asking it failed.
+fn absence(state_dir: &StateDir, error: &anyhow::Error) -> Absence {
+    let told = output::describe(error);
+    if is_overload(error) {
+        return Absence {
+            state: DaemonState::Busy,
+            message: busy(state_dir, &told),
+        };
+    }
+    Absence {
+        state: DaemonState::Stopped,
+        message: format!(
+            "not running: no daemon answers for {}; it may have been killed: start it again with 'rdd serve' ({told})",
+            state_dir.root().display()
+        ),
+    }
+}
+
+fn busy(state_dir: &StateDir, reason: &str) -> String {
+    format!(
+        "busy: the daemon of {} is there and does not answer; try again, or look at its log ({reason})",
+        state_dir.root().display()
+    )
+}
+
+/// Whether whoever was asked is there and has no time: it refuses for now
+/// (429, 5xx), or lets the connection go. A refused connection is nobody's.
+fn is_overload(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        if let Some(kube::Error::Api(status)) = cause.downcast_ref() {
+            return status.code == 429 || status.code >= 500;
+        }
+        cause.downcast_ref::<io::Error>().is_some_and(|error| {
+            matches!(
+                error.kind(),
+                io::ErrorKind::ConnectionReset
+                    | io::ErrorKind::TimedOut
+                    | io::ErrorKind::UnexpectedEof
+            )
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_connection_is_nobody_and_a_dropped_one_is_somebody_busy() {
+        let failed = |kind| anyhow::Error::new(io::Error::from(kind)).context("cannot ask");
+        assert!(!is_overload(&failed(io::ErrorKind::ConnectionRefused)));
+        assert!(is_overload(&failed(io::ErrorKind::ConnectionReset)));
+        assert!(is_overload(&failed(io::ErrorKind::UnexpectedEof)));
+    }
+
+    #[test]
+    fn the_daemons_refusals_for_now_are_told_from_those_for_good() {
+        let refused = |code| {
+            let status = kube::core::Status::failure("no", "No").with_code(code);
+            anyhow::Error::new(kube::Error::Api(Box::new(status)))
+        };
+        for (code, busy) in [(429, true), (503, true), (401, false), (404, false)] {
+            assert_eq!(is_overload(&refused(code)), busy, "{code}");
+        }
+    }
 }

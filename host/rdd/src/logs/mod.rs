@@ -1,7 +1,7 @@
 //! `rdd logs`: a container's log on standard output and standard error.
 
 mod output;
-mod resolve;
+pub(crate) mod resolve;
 mod socket;
 mod terminal;
 mod when;
@@ -64,9 +64,9 @@ pub(crate) async fn run(state_dir: &StateDir, args: LogsArgs) -> Result<ExitCode
             query.append_pair(name, &when::normalise(&value));
         }
     }
-    let config = client::config(state_dir).await?;
-    let id = resolve::container(kube::Client::try_from(config.clone())?, &container).await?;
-    let endpoint = socket::Endpoint::discover(state_dir, &config).await?;
+    let api = client::connect(state_dir).await?;
+    let id = resolve::container(api.clone(), &container).await?;
+    let endpoint = socket::Endpoint::discover(state_dir, api).await?;
     let socket = socket::open(&endpoint, &id, &query.finish()).await?;
     output::print(socket, output::Streams::new()).await
 }

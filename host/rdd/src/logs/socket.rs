@@ -32,9 +32,8 @@ pub(crate) struct Endpoint {
 impl Endpoint {
     /// From the state directory, and where the API is a cluster's, from what
     /// the daemon announced there.
-    pub(crate) async fn discover(state_dir: &StateDir, config: &kube::Config) -> Result<Self> {
-        let discovery =
-            crate::serve::announce::read(kube::Client::try_from(config.clone())?).await?;
+    pub(crate) async fn discover(state_dir: &StateDir, api: kube::Client) -> Result<Self> {
+        let discovery = crate::serve::announce::read(api).await?;
         let url = discovery
             .passthrough_endpoint
             .parse()

@@ -1,6 +1,6 @@
 //! What `serve` tells the person who started it, on standard output.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -10,35 +10,45 @@ use rdd_mirror::Progress;
 use tokio::sync::watch;
 
 use crate::cli::LogFormat;
+use crate::progress_line::ProgressLine;
 use crate::state_dir::StateDir;
 
 /// Prints in text form; silent where logs are JSON, which somebody else reads.
 pub(crate) struct Banner {
     text: bool,
-    terminal: bool,
+    progress_line: ProgressLine,
     engine: String,
 }
 
 impl Banner {
     /// `url` is the engine's address, `source` what decided on it.
-    pub(crate) fn new(format: LogFormat, url: &str, source: &str) -> Self {
+    pub(crate) fn new(
+        format: LogFormat,
+        progress_line: ProgressLine,
+        url: &str,
+        source: &str,
+    ) -> Self {
         Self {
             text: format == LogFormat::Text,
-            terminal: std::io::stdout().is_terminal(),
+            progress_line,
             engine: format!("{url} (from {source})"),
         }
     }
 
-    /// Ready: where, and what to try next.
+    /// Ready: where, and what to try next. Told once: here, or in a log that
+    /// programs read.
     pub(crate) fn ready(&self, after: Duration, address: SocketAddr, state_dir: &StateDir) {
         let server = Kubeconfig::server(address);
-        tracing::info!(%server, kubeconfig = %state_dir.kubeconfig().display(), millis = after.as_millis(), "ready");
-        self.say(&format!(
-            "rdd is ready ({} ms)\n  address     {server}\n  kubeconfig  {}\n  engine      {}\n  try         KUBECONFIG={} kubectl get containers,images,volumes -A\n",
-            after.as_millis(),
-            state_dir.kubeconfig().display(),
+        let kubeconfig = state_dir.kubeconfig();
+        let millis = after.as_millis();
+        if !self.text {
+            tracing::info!(%server, kubeconfig = %kubeconfig.display(), millis, "ready");
+            return;
+        }
+        self.print(&format!(
+            "rdd is ready ({millis} ms)\n  address     {server}\n  kubeconfig  {kubeconfig}\n  engine      {}\n  try         KUBECONFIG={kubeconfig} kubectl get containers,images,volumes -A\n",
             self.engine,
-            state_dir.kubeconfig().display(),
+            kubeconfig = kubeconfig.display(),
         ));
     }
 
@@ -52,8 +62,7 @@ impl Banner {
         loop {
             let line = describe(&serving.borrow_and_update());
             if line != last {
-                self.clear_progress();
-                self.say(&format!("{line}\n"));
+                self.print(&format!("{line}\n"));
                 last = line;
             }
             let gone = tokio::select! {
@@ -70,23 +79,20 @@ impl Banner {
     }
 
     fn show_progress(&self, progress: &Progress) {
-        if self.terminal && !progress.synced && progress.total > 0 {
-            self.say(&format!(
-                "\r\x1b[Kmirroring {} of {} objects",
+        if progress.synced {
+            self.progress_line.erase();
+        } else if self.text && progress.total > 0 {
+            self.progress_line.show(&format!(
+                "mirroring {} of {} objects",
                 progress.done, progress.total
             ));
         }
     }
 
-    fn clear_progress(&self) {
-        if self.terminal {
-            self.say("\r\x1b[K");
-        }
-    }
-
     /// Standard output may be closed; the daemon goes on all the same.
-    fn say(&self, text: &str) {
+    fn print(&self, text: &str) {
         if self.text {
+            self.progress_line.erase();
             let mut out = std::io::stdout().lock();
             out.write_all(text.as_bytes())
                 .and_then(|()| out.flush())
@@ -96,21 +102,19 @@ impl Banner {
 }
 
 fn describe(snapshot: &ServingSnapshot) -> String {
-    let backend = &snapshot.backend;
     match &snapshot.serving {
-        Serving::Ready(engine) => format!("{} is connected and mirrored", engine.info().engine),
+        Serving::Ready(engine) => format!("{} is connected", engine.info().engine),
         Serving::Not(NotServing::Starting) => "looking for the engine".to_owned(),
         Serving::Not(NotServing::Stopped) => "the App is stopped: nothing is mirrored".to_owned(),
-        Serving::Not(NotServing::BackendNotInstalled { reason, .. }) => {
-            format!("no backend {backend:?}: {reason}")
-        }
+        // Both name the backend.
+        Serving::Not(NotServing::BackendNotInstalled { reason, .. }) => reason.clone(),
         Serving::Not(NotServing::EngineUnreachable { reason }) => {
             format!(
-                "the engine cannot be reached, trying again: {reason}\n  is it running? name another with --engine-endpoint, or start a private one with 'make engine'"
+                "the engine cannot be reached, trying again: {reason}\n  is it running? name another with --engine-endpoint, or start a private one and name it: export $(make engine)"
             )
         }
         Serving::Not(NotServing::BackendRestarting { reason }) => {
-            format!("backend {backend:?} crashed and is being restarted: {reason}")
+            format!("waiting for the backend: {reason}")
         }
     }
 }

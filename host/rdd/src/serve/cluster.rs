@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use http::Request;
 use http_body_util::BodyExt as _;
-use kube::config::{Config, KubeConfigOptions, Kubeconfig};
+use kube::config::Kubeconfig;
 use rdd_apiserver::{ApiServer, UserInfo};
 use rdd_core::{Authenticator, Identity};
 use rdd_front::{Handler, LocalAuthenticator, Token};
@@ -15,6 +15,7 @@ use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceExt as _};
 
 use super::review::ClusterAuthenticator;
+use crate::client::ClientConfig;
 use crate::state_dir::StateDir;
 
 /// Name of the daemon's own client.
@@ -64,15 +65,11 @@ impl Cluster {
     /// A real cluster.
     pub(crate) async fn external(path: &Path) -> Result<Self> {
         let remedy = || format!("cannot use the cluster of --kubeconfig {}", path.display());
-        let kubeconfig = Kubeconfig::read_from(path).with_context(remedy)?;
-        let config =
-            Config::from_custom_kubeconfig(kubeconfig.clone(), &KubeConfigOptions::default())
-                .await
-                .with_context(remedy)?;
-        let client = kube::Client::try_from(config).with_context(remedy)?;
+        let config = ClientConfig::load(path).await.with_context(remedy)?;
+        let client = config.client().with_context(remedy)?;
         client.apiserver_version().await.with_context(remedy)?;
         Ok(Self::External {
-            kubeconfig: Box::new(kubeconfig),
+            kubeconfig: Box::new(config.kubeconfig),
             client,
         })
     }

@@ -27,7 +27,7 @@ use tower::util::BoxCloneSyncService;
 use crate::cli::ServeArgs;
 use crate::endpoint::{Environment, Found};
 use crate::state_dir::StateDir;
-use crate::{plugins, telemetry};
+use crate::{output, plugins, telemetry};
 use banner::Banner;
 use cluster::Cluster;
 
@@ -54,7 +54,7 @@ pub(crate) async fn run(state_dir: StateDir, args: ServeArgs) -> Result<ExitCode
         trusted_origins,
         resync,
     } = args;
-    telemetry::start(&log, log_format)?;
+    let progress_line = telemetry::start(&log, log_format)?;
     // Signals are caught from here on, so that none that comes early is lost.
     let stop = stop_signal()?;
     let _lock = state_dir.lock()?;
@@ -72,7 +72,7 @@ pub(crate) async fn run(state_dir: StateDir, args: ServeArgs) -> Result<ExitCode
             .with_tls(TlsFiles::in_dir(dir))
             .with_context(unusable)?;
     }
-    let banner = Banner::new(log_format, &url, &source);
+    let banner = Banner::new(log_format, progress_line, &url, &source);
 
     let certificates = Certificates::load_or_create(&state_dir.tls(), &allowed_hosts, start_time)?;
     let token = Token::load_or_create(&state_dir.token())?;
@@ -83,13 +83,17 @@ pub(crate) async fn run(state_dir: StateDir, args: ServeArgs) -> Result<ExitCode
     let client = cluster.client();
 
     // Loading begins before anything else that takes time, and goes on beside it.
+    let plugin_dirs = plugin_dirs.or_default();
     let plugin_host = PluginHost::start(rdd_plugin::Options::new(
-        plugins::dirs(plugin_dirs),
+        plugin_dirs.clone(),
         state_dir.plugin_cache(),
         endpoint,
     ))
     .await
     .context("cannot start the plugin host")?;
+    if let Some(name) = &backend {
+        plugins::check_backend(&plugin_host, &plugin_dirs, name)?;
+    }
     let plugin_host = Arc::new(plugin_host);
 
     let (mut mirror, is_serving, mut progress) =
@@ -197,7 +201,10 @@ pub(crate) async fn run(state_dir: StateDir, args: ServeArgs) -> Result<ExitCode
         join("the mirror", mirror_task).await;
         join("the plugin reports", reports_task).await;
         if let Err(error) = announce::withdraw(client.clone()).await {
-            tracing::warn!(error = format!("{error:#}"), "the next start will do it");
+            tracing::warn!(
+                error = output::describe(&error),
+                "the next start will do it"
+            );
         }
         front_stop.cancel();
         join("the listener", front_task).await;

@@ -1,0 +1,165 @@
+#!/usr/bin/env bats
+bats_require_minimum_version 1.5.0
+# What commands print, for people, programs and pipes, and how they end.
+
+load ../helpers/rdd
+
+setup_file() {
+  begin_file
+  start_daemon
+  connected
+}
+teardown_file() { stop_daemon; }
+teardown() { own_state && stop_daemon; }
+
+field() { python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"; }
+
+# refuse [SERVE OPTION…]: a start that should fail.
+refuse() {
+  timeout 60 "$RDD_TEST_BIN" serve --state-dir "$STATE" --plugin-dir "$RDD_TEST_PLUGINS" \
+    --engine-endpoint "$RDD_TEST_DOCKER_HOST" "$@"
+}
+# once TEXT PART: the text has the part, and only once.
+once() {
+  contains "$1" "$2"
+  fails contains "${1#*"$2"}" "$2"
+}
+
+@test "status, version and plugin list print what programs read" {
+  same "$(rdd status -o json | field state)" running
+  same "$(rdd status -o json | field kubeconfig)" "$STATE/kubeconfig"
+  contains "$(rdd status -o yaml)" "backend: moby"
+  same "$(rdd status -o name)" rdd
+  contains "$(rdd version -o json | field engineInterface)" rancher-desktop:engine@
+  contains "$(rdd version -o yaml)" "version: \"$(rdd version -o name)\""
+  same "$(rdd plugin list -o name)" moby
+  contains "$(rdd plugin list -o json)" '"state": "ready"'
+  contains "$(rdd plugin list -o yaml)" "name: moby"
+  run -2 rdd status -o wide
+  contains "$output" "error: invalid value 'wide'"
+}
+
+@test "status of an instance that does not run is told in every format, with exit code 3" {
+  own_state
+  run -3 rdd status
+  contains "$output" "localhost:8080"
+  run -3 rdd status -o json
+  same "$(field state <<<"$output")" stopped
+  run -3 rdd status -o name
+}
+
+@test "status tells a daemon that does not answer from one that is gone" {
+  own_state
+  start_daemon
+  kill -STOP "$(daemon_pid)"
+  run -4 rdd status
+  kill -CONT "$(daemon_pid)"
+  contains "$output" busy
+  rdd status
+}
+
+@test "a reader that has had enough ends a command without a word" {
+  for command in status "status -o json" version "version -o yaml" "plugin list" "plugin list -o json"; do
+    # The pipe is closed before the command begins to write.
+    # shellcheck disable=SC2086 # a command and its options
+    codes=$({ sleep 0.1; rdd $command 2>"$BATS_TEST_TMPDIR/stderr"; echo "$?" >"$BATS_TEST_TMPDIR/code"; } | true; cat "$BATS_TEST_TMPDIR/code")
+    same "$command: $codes" "$command: 141"
+    same "$(cat "$BATS_TEST_TMPDIR/stderr")" ""
+  done
+}
+
+@test "errors begin as those of the parser do" {
+  run -2 rdd nonsense
+  same "${output%%:*}" error
+  own_state
+  run -1 rdd logs nobody
+  same "${output%%:*}" error
+}
+
+@test "causes are told once" {
+  own_state
+  run -1 refuse --kubeconfig /nonexist
+  once "$output" "No such file or directory"
+  run -1 refuse --log nonsense=foo
+  once "$output" "error parsing level filter"
+}
+
+@test "RDD_READ_ONLY is read as switches are" {
+  own_state
+  RDD_READ_ONLY=1 start_daemon
+  stop_daemon
+  RDD_READ_ONLY=off start_daemon
+  stop_daemon
+  RDD_READ_ONLY=maybe run -2 refuse
+  contains "$output" "--read-only"
+}
+
+@test "the variable of the plugin directories is a list, the option is none" {
+  own_state
+  dir=$BATS_TEST_TMPDIR/with:colon
+  mkdir -p "$dir"
+  cp -r "$RDD_TEST_PLUGINS/moby" "$dir/moby"
+  same "$(rdd plugin list --plugin-dir "$dir" -o name)" moby
+  same "$(RDD_PLUGIN_DIR=/nosuch:$RDD_TEST_PLUGINS rdd plugin list -o name)" moby
+}
+
+@test "the variable of the trusted origins is a list" {
+  own_state
+  RDD_TRUSTED_ORIGIN=http://a:1,http://b start_daemon
+  for origin in http://a:1 http://b; do
+    try "${PATIENCE[@]}" expect_status "$LOGS/$NOBODY" 404 -H "Origin: $origin"
+  done
+  expect_status "$LOGS/$NOBODY" 403 -H "Origin: http://c"
+}
+
+@test "a backend that is not installed is refused with those that are, and is not remembered" {
+  own_state
+  run -1 refuse --backend nope
+  contains "$output" '"nope"'
+  contains "$output" "installed: moby"
+  start_daemon
+  same "$(kubectl get app app -o 'jsonpath={.spec.containerEngine.name}')" moby
+  stop_daemon
+  # Nor does it become the choice of an App that is there.
+  run -1 refuse --backend nope
+  start_daemon
+  same "$(kubectl get app app -o 'jsonpath={.spec.containerEngine.name}')" moby
+}
+
+@test "ctl is kubectl: its exit code, its signals, its standard input" {
+  export RDD_KUBECTL=$BATS_TEST_TMPDIR/kubectl
+  printf '#!/bin/sh\necho "$$ $KUBECONFIG $*"; cat; exit 42\n' >"$RDD_KUBECTL"
+  chmod +x "$RDD_KUBECTL"
+  run -42 rdd ctl get -o json <<<"from stdin"
+  contains "$output" "$STATE/kubeconfig get -o json"
+  contains "$output" "from stdin"
+
+  printf '#!/bin/sh\nkill -TERM $$\n' >"$RDD_KUBECTL"
+  run -143 rdd ctl version
+  # It is the same process, so that whoever signals rdd signals kubectl.
+  printf '#!/bin/sh\necho $$\n' >"$RDD_KUBECTL"
+  "$RDD_TEST_BIN" --state-dir "$STATE" ctl >"$BATS_TEST_TMPDIR/inner" 3>&- &
+  wait $!
+  same "$(cat "$BATS_TEST_TMPDIR/inner")" "$!"
+
+  RDD_KUBECTL=/nosuch run -1 rdd ctl version
+  contains "$output" RDD_KUBECTL
+  contains "$("$RDD_TEST_BIN" --help)" RDD_KUBECTL
+  own_state
+  run -1 rdd ctl version
+  contains "$output" "rdd serve"
+}
+
+@test "the start is announced once, and nothing runs into a log line on a terminal" {
+  own_state
+  for i in $(seq 30); do docker volume create --label "$(own_label)" "$(unique "terminal-$i")" >/dev/null; done
+  local command="$RDD_TEST_BIN serve --log debug --state-dir $STATE --plugin-dir $RDD_TEST_PLUGINS --engine-endpoint $RDD_TEST_DOCKER_HOST"
+  script -qfc "echo \$\$ >$STATE.pid; exec $command" "$STATE.typescript" </dev/null >/dev/null 3>&- &
+  try "${PATIENCE[@]}" test -f "$STATE/kubeconfig"
+  connected
+  stop_daemon
+  wait
+  same "$(tr '\r' '\n' <"$STATE.typescript" | grep -c 'is ready')" 1
+  fails grep -qE 'mirroring [0-9]+ of [0-9]+ objects[^[:cntrl:]]' "$STATE.typescript"
+  sweep
+}

@@ -1,0 +1,101 @@
+#!/usr/bin/env bats
+bats_require_minimum_version 1.5.0
+# Actions and removals by name, with their outcome.
+
+load ../helpers/rdd
+
+setup_file() {
+  begin_file
+  start_daemon
+  connected
+}
+teardown_file() {
+  sweep
+  stop_daemon
+}
+
+state_of() { docker inspect -f '{{.State.Status}}' "$1"; }
+is_state() { same "$(state_of "$1")" "$2"; }
+# named [DOCKER RUN OPTION…]: one that ends at once when it is told to; sets NAME and ID.
+named() {
+  NAME=$(unique action)
+  ID=$(container --init --name "$NAME" "$@" rdd-test sleep 1000)
+  mirrored "$ID"
+}
+
+@test "each action is done when the command ends, which prints the name that it was given" {
+  named
+  for action in 'stop exited' 'start running' 'pause paused' 'unpause running' 'restart running'; do
+    run -0 rdd ${action% *} "$NAME"
+    same "$output" "$NAME"
+    same "$(state_of "$ID")" "${action#* }"
+    same "$(kubectl get container "$ID" -o 'jsonpath={.status.lastAction.action}')" "${action% *}"
+  done
+  run -0 rdd stop "$ID"
+  same "$output" "$ID"
+}
+
+@test "what the engine refuses is told in its words, and the others are done all the same" {
+  named
+  local other=$NAME
+  named
+  run -0 rdd stop "$NAME"
+  run -1 --separate-stderr rdd pause "$NAME" nobody "$other"
+  same "$output" "$other"
+  contains "$stderr" "cannot pause \"$NAME\""
+  contains "$stderr" "not running"
+  contains "$stderr" 'no container "nobody"'
+  same "$(state_of "$other")" paused
+}
+
+@test "an action that is asked for again is done again" {
+  named
+  for i in 1 2 3 4 5; do
+    before=$(docker inspect -f '{{.State.StartedAt}}' "$ID")
+    rdd restart "$NAME"
+    fails same "$(docker inspect -f '{{.State.StartedAt}}' "$ID")" "$before"
+  done
+  # The same name twice is done twice.
+  run -0 rdd restart "$NAME" "$NAME"
+  same "$output" "$NAME"$'\n'"$NAME"
+}
+
+@test "rm removes a running container and waits until it is gone" {
+  named
+  local first=$ID
+  named
+  run -0 rdd rm "$NAME" "$first"
+  same "$output" "$NAME"$'\n'"$first"
+  run -1 docker inspect "$ID"
+  run -1 docker inspect "$first"
+  run -1 rdd rm "$NAME"
+  contains "$output" "no container \"$NAME\""
+}
+
+@test "a stop that outlasts --timeout or is interrupted goes on" {
+  NAME=$(unique slow)
+  # A shell as the first process does not hear SIGTERM.
+  ID=$(container --name "$NAME" --stop-timeout 6 rdd-test sh -c 'while :; do sleep 1; done')
+  mirrored "$ID"
+  run -1 rdd stop --timeout 1s "$NAME"
+  contains "$output" "the request stands"
+  same "$(state_of "$ID")" running
+  local code=0 pid
+  "$RDD_TEST_BIN" --state-dir "$STATE" stop "$NAME" >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+  pid=$!
+  sleep 1
+  kill -INT "$pid"
+  wait "$pid" || code=$?
+  same "$code" 130
+  contains "$(cat "$BATS_TEST_TMPDIR/out")" interrupted
+  try "${PATIENCE[@]}" is_state "$ID" exited
+}
+
+@test "while the App is stopped an action says so" {
+  named
+  kubectl patch app app --type=merge -p '{"spec":{"running":false}}'
+  run -1 rdd stop "$NAME"
+  contains "$output" "the App is stopped"
+  kubectl patch app app --type=merge -p '{"spec":{"running":true}}'
+  connected
+}

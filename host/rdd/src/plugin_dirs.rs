@@ -1,0 +1,120 @@
+//! Where backends are looked for.
+
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+use clap::builder::ValueParser;
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
+
+/// The directories that `--plugin-dir` or `RDD_PLUGIN_DIR` names. Each use of
+/// the option is one directory, whatever its name; the variable holds a list,
+/// in the form of `PATH`.
+///
+/// Written by hand since clap's derived form splits both or neither.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PluginDirs(Vec<PathBuf>);
+
+/// clap's name of the argument.
+const ID: &str = "plugin_dirs";
+
+impl PluginDirs {
+    /// Whether any was named.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The directories that were named; else the one beside the program, then
+    /// the user's own, `$XDG_DATA_HOME/rdd/plugins`.
+    pub(crate) fn or_default(self) -> Vec<PathBuf> {
+        if !self.is_empty() {
+            return self.0;
+        }
+        let beside = std::env::current_exe()
+            .ok()
+            .and_then(|program| Some(program.parent()?.join("plugins")));
+        let data = std::env::var_os("XDG_DATA_HOME")
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+            .or_else(|| Some(std::env::home_dir()?.join(".local/share")));
+        beside
+            .into_iter()
+            .chain(data.map(|data| data.join("rdd/plugins")))
+            .collect()
+    }
+
+    fn from_variable(list: &OsStr) -> Self {
+        // An empty entry would be the working directory.
+        Self(
+            std::env::split_paths(list)
+                .filter(|dir| !dir.as_os_str().is_empty())
+                .collect(),
+        )
+    }
+}
+
+impl Args for PluginDirs {
+    fn augment_args(command: Command) -> Command {
+        command.arg(
+            Arg::new(ID)
+                .long("plugin-dir")
+                .env("RDD_PLUGIN_DIR")
+                .value_name("DIR")
+                .action(ArgAction::Append)
+                .value_parser(ValueParser::os_string())
+                .help("Directory with backends; may be given several times, the variable separates them by ':' [default: beside the program, then the user's]"),
+        )
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for PluginDirs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
+        let values = matches.get_many::<OsString>(ID).unwrap_or_default();
+        Ok(match matches.value_source(ID) {
+            Some(ValueSource::EnvVariable) => {
+                let dirs = values.flat_map(|list| Self::from_variable(list).0);
+                Self(dirs.collect())
+            }
+            _ => Self(values.map(PathBuf::from).collect()),
+        })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        dirs: PluginDirs,
+    }
+
+    #[test]
+    fn the_option_names_one_directory_each_time_whatever_its_name() {
+        let line = Line::parse_from(["rdd", "--plugin-dir", "/a:b,c", "--plugin-dir=/d"]);
+        assert_eq!(line.dirs, PluginDirs(vec!["/a:b,c".into(), "/d".into()]));
+    }
+
+    #[test]
+    fn the_variable_is_a_list_as_path_is() {
+        let dirs = |list: &str| PluginDirs::from_variable(list.as_ref());
+        assert_eq!(
+            dirs("/a:/b c"),
+            PluginDirs(vec!["/a".into(), "/b c".into()])
+        );
+        assert_eq!(dirs("/a::"), PluginDirs(vec!["/a".into()]));
+        assert_eq!(dirs(""), PluginDirs::default());
+    }
+}
