@@ -43,6 +43,7 @@ mod service;
 mod start;
 mod status;
 mod strategic;
+mod tasks;
 mod user;
 mod verbs;
 
@@ -53,4 +54,5 @@ pub use health::VERSION;
 pub use rdd_apiserver_storage::History;
 pub use server::{ApiServer, OpenError, Options, SetAsideError, set_aside};
 pub use status::{ApiError, Cause};
+pub use tasks::ServerTask;
 pub use user::UserInfo;

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 pub use rdd_apiserver_storage::SetAsideError;
 use rdd_apiserver_storage::{History, OpenError as StoreError, Options as StoreOptions, Store};
-use tokio::sync::{Mutex, watch};
-use tokio::task::JoinHandle;
+use tokio::sync::watch;
 
 use crate::admission::AdmissionPolicy;
 use crate::clock::{self, Clock};
@@ -16,6 +15,7 @@ use crate::gc;
 use crate::large::LargeRequests;
 use crate::namespaces;
 use crate::registry::Registry;
+use crate::tasks::{ControllerTasks, ServerTask};
 
 /// What a server is opened with.
 #[derive(Clone)]
@@ -93,8 +93,39 @@ pub(crate) struct Inner {
     pub(crate) large: LargeRequests,
     /// True once the server closes: watches end.
     pub(crate) closing: watch::Sender<bool>,
-    /// What runs beside the requests until the server closes, with its name.
-    controllers: Mutex<Vec<(&'static str, JoinHandle<()>)>>,
+    /// What runs beside the requests until the server closes.
+    pub(crate) controllers: ControllerTasks,
+}
+
+impl Inner {
+    async fn start_controllers(self: &Arc<Self>) -> Result<(), String> {
+        let stop = || self.controllers.stop();
+        for (task, controller) in [
+            (
+                ServerTask::DefinitionController,
+                crd::controller::start(self, stop()).await?,
+            ),
+            (
+                ServerTask::NamespaceController,
+                namespaces::controller::start(self, stop())?,
+            ),
+            (
+                ServerTask::GarbageCollector,
+                gc::controller::start(self, stop())?,
+            ),
+        ] {
+            self.controllers.observe(task, controller).await;
+        }
+        Ok(())
+    }
+
+    /// Why `task` has ended, if nobody told it to.
+    pub(crate) fn failure(&self, task: ServerTask) -> Option<String> {
+        match task {
+            ServerTask::StorageWriter => self.store.writer_failure(),
+            controller => self.controllers.failure(controller),
+        }
+    }
 }
 
 /// An embedded Kubernetes API server. Cheap to clone: all clones are one
@@ -142,34 +173,89 @@ impl ApiServer {
             reflected: watch::Sender::new(0),
             large: LargeRequests::default(),
             closing: watch::Sender::new(false),
-            controllers: Mutex::new(Vec::new()),
+            controllers: ControllerTasks::default(),
         });
         let server = Self(inner);
         crate::start::namespaces(&server.0)
             .await
             .map_err(OpenError::Start)?;
-        let definitions = crd::controller::start(&server.0)
+        server
+            .0
+            .start_controllers()
             .await
             .map_err(OpenError::Start)?;
-        let namespaces = namespaces::controller::start(&server.0).map_err(OpenError::Start)?;
-        let garbage = gc::controller::start(&server.0).map_err(OpenError::Start)?;
-        *server.0.controllers.lock().await = vec![
-            ("resource definitions", definitions),
-            ("namespaces", namespaces),
-            ("garbage collection", garbage),
-        ];
         Ok(server)
+    }
+
+    /// Returns when `task` has ended without being told to, and says why. The
+    /// server cannot be trusted from then on: close it, and open it anew.
+    pub async fn task_failed(&self, task: ServerTask) -> String {
+        if task != ServerTask::StorageWriter {
+            return self.0.controllers.failed(task).await;
+        }
+        match self.0.store.writer_ended().await {
+            Err(cause) => cause,
+            // It was closed.
+            Ok(()) => std::future::pending().await,
+        }
+    }
+
+    /// Ends all watches cleanly, and those that are opened from now on at
+    /// once. Everything else goes on until [`ApiServer::close`].
+    pub fn end_watches(&self) {
+        self.0.closing.send_replace(true);
     }
 
     /// Ends all watches cleanly, finishes what is being written and closes the
     /// store. Requests that come later are refused.
     pub async fn close(&self) {
-        self.0.closing.send_replace(true);
-        for (name, controller) in std::mem::take(&mut *self.0.controllers.lock().await) {
-            if let Err(error) = controller.await {
-                tracing::error!(%error, "the controller of {name} failed");
-            }
-        }
+        self.end_watches();
+        self.0.controllers.close().await;
         self.0.store.close().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::health;
+
+    async fn body(response: http::Response<crate::Body>) -> (u16, String) {
+        use http_body_util::BodyExt as _;
+        let status = response.status().as_u16();
+        let collected = response.into_body().collect().await;
+        let bytes = collected.map(|body| body.to_bytes()).unwrap();
+        (status, String::from_utf8(bytes.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_controller_that_fails_is_named_by_the_health_checks() {
+        let server = ApiServer::open(Options::in_memory()).await.unwrap();
+        let (status, text) = body(health::health(&server.0, "readyz", None, true)).await;
+        assert_eq!(status, 200);
+        for task in ServerTask::ALL {
+            assert!(text.contains(&format!("[+]{} ok\n", task.name())), "{text}");
+        }
+        let broken = tokio::spawn(async { Err("injected".to_owned()) });
+        let task = ServerTask::DefinitionController;
+        server.0.controllers.observe(task, broken).await;
+        assert_eq!(server.task_failed(task).await, "injected");
+        for name in ["readyz", "livez"] {
+            let (status, text) = body(health::health(&server.0, name, None, false)).await;
+            assert_eq!(status, 503);
+            assert!(text.contains("[-]crd-controller failed: "), "{text}");
+            assert!(text.contains("[+]storage-writer ok\n"), "{text}");
+        }
+        server.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_server_that_was_closed_has_not_failed() {
+        let server = ApiServer::open(Options::in_memory()).await.unwrap();
+        server.close().await;
+        for task in ServerTask::ALL {
+            let failed = server.task_failed(task);
+            assert!(futures::FutureExt::now_or_never(failed).is_none());
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rdd_apiserver_storage::{Change, CommitError, Event, EventKind, Expect, Record, WatchEnd};
 use serde_json::Value;
-use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use super::status::{self, Refusal};
 use super::{CLEANUP, PREFIX, custom, names};
@@ -18,6 +18,7 @@ use crate::meta;
 use crate::registry::Registry;
 use crate::resource::Resource;
 use crate::server::Inner;
+use crate::tasks::ControllerHandle;
 
 /// Time between looks at the objects of definitions that are being deleted:
 /// finalizers of theirs may have gone.
@@ -41,9 +42,11 @@ pub(super) struct Controller {
     pub(super) known: HashMap<String, Known>,
 }
 
-/// Serves what is defined, then follows the definitions until the server
-/// closes.
-pub(crate) async fn start(server: &Arc<Inner>) -> Result<JoinHandle<()>, String> {
+/// Serves what is defined, then follows the definitions until `stop`.
+pub(crate) async fn start(
+    server: &Arc<Inner>,
+    stop: CancellationToken,
+) -> Result<ControllerHandle, String> {
     let mut controller = Controller {
         server: Arc::clone(server),
         builtin: crate::builtin::resources(),
@@ -62,26 +65,20 @@ pub(crate) async fn start(server: &Arc<Inner>) -> Result<JoinHandle<()>, String>
     for record in &records {
         controller.tend(&record.key).await;
     }
-    let mut closing = server.closing.subscribe();
     Ok(tokio::spawn(async move {
         let mut again = tokio::time::interval(CLEAR_AGAIN);
         again.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 biased;
-                changed = closing.changed() => {
-                    if changed.is_err() || *closing.borrow() {
-                        return;
-                    }
-                }
+                () = stop.cancelled() => return Ok(()),
                 next = watch.next() => match next {
                     Ok(event) => controller.handle(&event).await,
-                    Err(WatchEnd::Closed) => return,
+                    Err(WatchEnd::Closed) => return Err("the store has closed".to_owned()),
                     Err(WatchEnd::Lagged) => match controller.relist().await {
                         Ok(again) => watch = again,
                         Err(error) => {
-                            tracing::error!(%error, "definitions cannot be followed any more");
-                            return;
+                            return Err(format!("definitions cannot be followed any more: {error}"));
                         }
                     },
                 },

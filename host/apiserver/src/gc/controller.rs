@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use rdd_apiserver_storage::{Event, EventKind, Watch, WatchEnd};
-use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use super::collect::{self, CollectError};
 use super::graph::{Graph, Node};
 use crate::records;
 use crate::server::Inner;
+use crate::tasks::ControllerHandle;
 
 /// Time until an object is looked at again whose turn failed: others write,
 /// or the store has no room. Short enough for whoever waits for a deletion.
@@ -26,15 +27,17 @@ struct Controller {
     queue: Queue,
 }
 
-/// Collects garbage until the server closes.
-pub(crate) fn start(server: &Arc<Inner>) -> Result<JoinHandle<()>, String> {
+/// Collects garbage until `stop`.
+pub(crate) fn start(
+    server: &Arc<Inner>,
+    stop: CancellationToken,
+) -> Result<ControllerHandle, String> {
     let mut controller = Controller {
         server: Arc::clone(server),
         graph: Graph::default(),
         queue: Queue::new(),
     };
     let mut watch = controller.list()?;
-    let mut closing = server.closing.subscribe();
     Ok(tokio::spawn(async move {
         controller.work().await;
         let mut again = tokio::time::interval(AGAIN);
@@ -42,25 +45,20 @@ pub(crate) fn start(server: &Arc<Inner>) -> Result<JoinHandle<()>, String> {
         loop {
             tokio::select! {
                 biased;
-                changed = closing.changed() => {
-                    if changed.is_err() || *closing.borrow() {
-                        return;
-                    }
-                }
+                () = stop.cancelled() => return Ok(()),
                 next = watch.next() => match next {
                     Ok(event) => {
                         controller.learn(&event);
                         controller.work().await;
                     }
-                    Err(WatchEnd::Closed) => return,
+                    Err(WatchEnd::Closed) => return Err("the store has closed".to_owned()),
                     Err(WatchEnd::Lagged) => match controller.list() {
                         Ok(from_here) => {
                             watch = from_here;
                             controller.work().await;
                         }
                         Err(error) => {
-                            tracing::error!(%error, "garbage can be collected no more");
-                            return;
+                            return Err(format!("garbage can be collected no more: {error}"));
                         }
                     },
                 },

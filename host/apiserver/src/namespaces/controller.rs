@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use rdd_apiserver_storage::{Event, EventKind, Record, Watch, WatchEnd};
 use serde_json::Value;
-use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use super::{FINALIZER, PREFIX, content, status};
 use crate::clock;
 use crate::meta;
 use crate::records;
 use crate::server::Inner;
+use crate::tasks::ControllerHandle;
 
 /// Time between looks at namespaces that wait for finalizers of their objects.
 const AGAIN: Duration = Duration::from_millis(250);
@@ -27,33 +28,30 @@ struct Controller {
     terminating: BTreeSet<Arc<str>>,
 }
 
-/// Follows the namespaces until the server closes.
-pub(crate) fn start(server: &Arc<Inner>) -> Result<JoinHandle<()>, String> {
+/// Follows the namespaces until `stop`.
+pub(crate) fn start(
+    server: &Arc<Inner>,
+    stop: CancellationToken,
+) -> Result<ControllerHandle, String> {
     let mut controller = Controller {
         server: Arc::clone(server),
         terminating: BTreeSet::new(),
     };
     let mut watch = controller.list()?;
-    let mut closing = server.closing.subscribe();
     Ok(tokio::spawn(async move {
         let mut again = tokio::time::interval(AGAIN);
         again.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 biased;
-                changed = closing.changed() => {
-                    if changed.is_err() || *closing.borrow() {
-                        return;
-                    }
-                }
+                () = stop.cancelled() => return Ok(()),
                 next = watch.next() => match next {
                     Ok(event) => controller.handle(&event).await,
-                    Err(WatchEnd::Closed) => return,
+                    Err(WatchEnd::Closed) => return Err("the store has closed".to_owned()),
                     Err(WatchEnd::Lagged) => match controller.list() {
                         Ok(from_here) => watch = from_here,
                         Err(error) => {
-                            tracing::error!(%error, "namespaces cannot be followed any more");
-                            return;
+                            return Err(format!("namespaces cannot be followed any more: {error}"));
                         }
                     },
                 },

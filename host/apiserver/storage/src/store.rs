@@ -27,7 +27,7 @@ pub(crate) struct Shared {
 pub struct Store {
     shared: Arc<Shared>,
     requests: mpsc::Sender<Message>,
-    done: watch::Receiver<bool>,
+    state: watch::Receiver<WriterState>,
 }
 
 impl Store {
@@ -47,7 +47,7 @@ impl Store {
             state: ArcSwap::from_pointee(opened.state),
         });
         let (requests, received) = mpsc::channel(QUEUE);
-        let (done, is_done) = watch::channel(false);
+        let (report, state) = watch::channel(WriterState::Running);
         let writer = Writer {
             runtime,
             requests: received,
@@ -57,18 +57,17 @@ impl Store {
             clock: options.clock,
             floor,
             obsolete: opened.obsolete,
-            done,
         };
         // Owned by its channel: it ends when the last sender is gone, and
         // `close` waits for that end.
         std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || writer.run())
+            .spawn(move || run(writer, &report))
             .map_err(OpenError::Writer)?;
         Ok(Self {
             shared,
             requests,
-            done: is_done,
+            state,
         })
     }
 
@@ -162,7 +161,54 @@ impl Store {
     pub async fn close(&self) {
         // Refused only when the writer has ended already.
         drop(self.requests.send(Message::Close).await);
-        // An error means that the writer has ended without saying so.
-        drop(self.done.clone().wait_for(|done| *done).await);
+        self.writer_ended().await.ok();
     }
+
+    /// The message of the writer's panic, if it has ended that way.
+    pub fn writer_failure(&self) -> Option<String> {
+        match &*self.state.borrow() {
+            WriterState::Panicked(message) => Some(message.clone()),
+            WriterState::Running | WriterState::Closed => None,
+        }
+    }
+
+    /// Returns when the writer has ended: `Ok` after [`Store::close`], or the
+    /// message of its panic. From then on every commit ends with `Closed`.
+    ///
+    /// # Errors
+    /// The message of the writer's panic.
+    pub async fn writer_ended(&self) -> Result<(), String> {
+        let mut state = self.state.clone();
+        let ended = state
+            .wait_for(|state| !matches!(state, WriterState::Running))
+            .await;
+        match ended.as_deref() {
+            Ok(WriterState::Panicked(message)) => Err(message.clone()),
+            Ok(_) => Ok(()),
+            Err(_) => Err("its thread is gone".to_owned()),
+        }
+    }
+}
+
+/// What has become of the writer.
+#[derive(Clone, Debug)]
+enum WriterState {
+    Running,
+    Closed,
+    Panicked(String),
+}
+
+/// Works until the writer is told to close, and tells how it ended.
+fn run(writer: Writer, report: &watch::Sender<WriterState>) {
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| writer.run()));
+    report.send_replace(match outcome {
+        Ok(()) => WriterState::Closed,
+        Err(panic) => WriterState::Panicked(
+            panic
+                .downcast_ref::<&str>()
+                .map(|text| (*text).to_owned())
+                .or_else(|| panic.downcast_ref::<String>().cloned())
+                .unwrap_or_else(|| "a panic without a message".to_owned()),
+        ),
+    });
 }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use crate::batch::{Batch, Request};
 use crate::clock::Clock;
@@ -54,7 +54,6 @@ pub(crate) struct Writer {
     /// The highest revision that any encoder has seen.
     pub(crate) floor: u64,
     pub(crate) obsolete: VecDeque<Obsolete>,
-    pub(crate) done: watch::Sender<bool>,
 }
 
 impl Writer {
@@ -75,10 +74,9 @@ impl Writer {
         if let Err(error) = self.database.checkpoint() {
             tracing::warn!(%error, "could not checkpoint the database, the next start does it");
         }
-        let Self { database, done, .. } = self;
+        let Self { database, .. } = self;
         drop(database);
         drop(ending);
-        done.send_replace(true);
     }
 
     fn wait(&mut self) -> Wake {

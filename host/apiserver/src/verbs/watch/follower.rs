@@ -68,6 +68,12 @@ fn name(kind: EventKind) -> &'static str {
     }
 }
 
+/// Returns when the server ends its watches, at once if it already has.
+async fn closed(closing: &mut watch::Receiver<bool>) {
+    // An error means that the server is gone.
+    closing.wait_for(|closing| *closing).await.ok();
+}
+
 impl Follower {
     /// The next line, or nothing at the end.
     pub(super) async fn next(&mut self) -> Option<Bytes> {
@@ -81,11 +87,7 @@ impl Follower {
             let source = self.source.as_mut()?;
             tokio::select! {
                 biased;
-                changed = self.closing.changed() => {
-                    if changed.is_err() || *self.closing.borrow() {
-                        return None;
-                    }
-                }
+                () = closed(&mut self.closing) => return None,
                 // Before the events: a busy stream must not outlive its time.
                 _ = self.tick.tick(), if self.bookmarks => {
                     if let Some(line) = self.progress() {

@@ -1,7 +1,11 @@
 //! Expectations, and what a commit answers.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use crate::common::{delete, list, memory, put, remove, set, text};
-use rdd_apiserver_storage::{Change, CommitError, Expect, Guard};
+use rdd_apiserver_storage::{Change, Clock, CommitError, Expect, Guard, Options, Store};
 
 #[tokio::test]
 async fn a_put_answers_with_its_record_and_shows_it() {
@@ -153,4 +157,46 @@ async fn a_write_rests_on_records_that_stand_as_they_were_read() {
     assert!(matches!(refused, Err(CommitError::Guard)), "{refused:?}");
     assert!(store.snapshot().get("a/y").is_none());
     assert_eq!(store.revision(), before + 1, "a refusal takes no revision");
+}
+
+/// A clock that stops working when it is told to.
+#[derive(Debug, Default)]
+struct BrokenClock(AtomicBool);
+
+impl Clock for BrokenClock {
+    fn wall(&self) -> Duration {
+        Duration::from_secs(1_770_000_000)
+    }
+
+    fn monotonic(&self) -> Duration {
+        assert!(!self.0.load(Ordering::SeqCst), "the clock is broken");
+        Duration::ZERO
+    }
+}
+
+#[tokio::test]
+async fn a_writer_that_panics_says_so_and_refuses_from_then_on() {
+    let clock = Arc::new(BrokenClock::default());
+    let mut options = Options::in_memory();
+    options.clock = clock.clone();
+    let store = Store::open(options).unwrap();
+    set(&store, "a/x", "one").await;
+    assert_eq!(store.writer_failure(), None);
+    clock.0.store(true, Ordering::SeqCst);
+    for _ in 0..2 {
+        let error = store.commit("a/x", Expect::Any, put("two")).await;
+        assert!(matches!(error, Err(CommitError::Closed)), "{error:?}");
+    }
+    let message = store.writer_ended().await.unwrap_err();
+    assert_eq!(message, "the clock is broken");
+    assert_eq!(store.writer_failure(), Some(message));
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_writer_that_was_closed_has_not_failed() {
+    let store = memory();
+    store.close().await;
+    assert_eq!(store.writer_ended().await, Ok(()));
+    assert_eq!(store.writer_failure(), None);
 }
