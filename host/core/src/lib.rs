@@ -11,6 +11,7 @@ mod engine;
 mod error;
 mod identity;
 mod model;
+mod private_file;
 mod read_only;
 mod serving;
 
@@ -24,5 +25,6 @@ pub use identity::{AuthError, Authenticator, Credentials, Identity};
 pub use model::{
     Container, ContainerState, Image, Object, ObjectKind, ObjectRef, Port, PortBinding, Volume,
 };
+pub use private_file::{PrivateFileError, create_private_dir, remove_drafts, write_private};
 pub use read_only::ReadOnly;
 pub use serving::{NotServing, Serving, ServingSnapshot};

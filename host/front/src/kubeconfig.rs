@@ -5,8 +5,8 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use rdd_core::{PrivateFileError, write_private};
 
-use crate::private_file::{PrivateFileError, write_private};
 use crate::token::Token;
 
 /// What a kubeconfig is written from.

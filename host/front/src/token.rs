@@ -4,10 +4,9 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rdd_core::{PrivateFileError, write_private};
 use ring::rand::SecureRandom as _;
 use subtle::ConstantTimeEq as _;
-
-use crate::private_file::{PrivateFileError, write_private};
 
 /// As many random bits as the key of a 256-bit cipher: beyond guessing.
 const TOKEN_BYTES: usize = 32;
@@ -46,8 +45,16 @@ impl Token {
     /// The token in `path`, made on first use and stable from then on.
     /// Deleting the file and starting anew gives another one.
     pub fn load_or_create(path: &Path) -> Result<Self, TokenError> {
-        match std::fs::read_to_string(path) {
-            Ok(text) => {
+        match std::fs::read(path) {
+            Ok(bytes) if bytes.iter().all(|byte| matches!(byte, 0 | b'\n')) => {
+                tracing::error!(
+                    path = %path.display(),
+                    "the file of the token is empty; a new token is made, and the kubeconfig is written anew: copies of the old one stop working"
+                );
+                Self::create(path)
+            }
+            Ok(bytes) => {
+                let text = String::from_utf8_lossy(&bytes);
                 let text = text.trim();
                 let bytes = URL_SAFE_NO_PAD.decode(text).unwrap_or_default();
                 if bytes.len() < TOKEN_BYTES {
@@ -57,20 +64,22 @@ impl Token {
                 }
                 Ok(Self(text.to_owned()))
             }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let mut bytes = [0; TOKEN_BYTES];
-                ring::rand::SystemRandom::new()
-                    .fill(&mut bytes)
-                    .map_err(|_| TokenError::Random)?;
-                let token = Self(URL_SAFE_NO_PAD.encode(bytes));
-                write_private(path, token.0.as_bytes())?;
-                Ok(token)
-            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Self::create(path),
             Err(source) => Err(TokenError::Read {
                 path: path.display().to_string(),
                 source,
             }),
         }
+    }
+
+    fn create(path: &Path) -> Result<Self, TokenError> {
+        let mut bytes = [0; TOKEN_BYTES];
+        ring::rand::SystemRandom::new()
+            .fill(&mut bytes)
+            .map_err(|_| TokenError::Random)?;
+        let token = Self(URL_SAFE_NO_PAD.encode(bytes));
+        write_private(path, token.0.as_bytes())?;
+        Ok(token)
     }
 
     /// The secret itself, for a kubeconfig.
@@ -114,11 +123,25 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_token_file_gets_a_token() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("token");
+        for content in [&b""[..], b"\n", &[0; 43]] {
+            std::fs::write(&path, content).unwrap();
+            let made = Token::load_or_create(&path).unwrap();
+            assert!(Token::load_or_create(&path).unwrap().matches(made.reveal()));
+        }
+    }
+
+    #[test]
     fn a_damaged_token_file_is_refused_with_the_remedy() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("token");
-        std::fs::write(&path, "short").unwrap();
-        let error = Token::load_or_create(&path).unwrap_err().to_string();
-        assert!(error.contains("delete it"), "{error}");
+        for content in [&b"short"[..], &[0xff; 43]] {
+            std::fs::write(&path, content).unwrap();
+            let error = Token::load_or_create(&path).unwrap_err().to_string();
+            assert!(error.contains("delete it"), "{error}");
+            assert_eq!(std::fs::read(&path).unwrap(), content, "it is left alone");
+        }
     }
 }

@@ -60,7 +60,7 @@ impl StateDir {
             )
         };
         refuse_shared(&self.root).with_context(unusable)?;
-        rdd_front::create_private_dir(&self.root).with_context(unusable)?;
+        rdd_core::create_private_dir(&self.root).with_context(unusable)?;
         let path = self.root.join(LOCK);
         let file = File::create(&path)
             .with_context(|| format!("cannot open {}", path.display()))

@@ -30,16 +30,23 @@ pub(crate) async fn bind(state_dir: &StateDir, options: Options) -> Result<Front
         }
     };
     let port = front.address().port().to_string();
-    rdd_front::write_private(&state_dir.port(), port.as_bytes())
+    rdd_core::write_private(&state_dir.port(), port.as_bytes())
         .context("cannot remember the port")?;
     Ok(front)
 }
 
-/// The port of the last run. A file that holds none is as good as none: it is written anew.
+/// The port of the last run. A file that holds none costs the clients their
+/// address, no more: it is written anew.
 fn remembered(state_dir: &StateDir) -> Option<u16> {
-    std::fs::read_to_string(state_dir.port())
-        .ok()?
-        .trim()
-        .parse()
-        .ok()
+    let path = state_dir.port();
+    let problem = match std::fs::read_to_string(&path) {
+        Ok(text) => match text.trim().parse() {
+            Ok(port) => return Some(port),
+            Err(error) => error.to_string(),
+        },
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
+        Err(error) => error.to_string(),
+    };
+    tracing::warn!(path = %path.display(), problem, "the port of the last run is lost; taking another one");
+    None
 }

@@ -167,7 +167,7 @@ pub(crate) async fn run(state_dir: StateDir, args: ServeArgs) -> Result<ExitCode
             }
             .write(&state_dir.kubeconfig())?,
             Some(external) => {
-                rdd_front::write_private(
+                rdd_core::write_private(
                     &state_dir.kubeconfig(),
                     serde_json::to_string_pretty(external)?.as_bytes(),
                 )?;
