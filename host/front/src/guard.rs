@@ -5,6 +5,8 @@ use http::HeaderMap;
 use http::header::{HOST, ORIGIN};
 use http::uri::Authority;
 
+use crate::allow_list::{AllowedHost, TrustedOrigin};
+
 /// Names that always lead to this machine itself.
 const LOOPBACK_HOSTS: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
@@ -16,18 +18,18 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// Allows the loopback names and `hosts` (names without a port), and the
-    /// server's own origin and `origins` (`scheme://host[:port]`, exact).
-    pub fn new(hosts: &[String], origins: &[String]) -> Self {
+    /// Allows the loopback names and `hosts`, and the server's own origin and
+    /// `origins`, exactly as they are.
+    pub fn new(hosts: &[AllowedHost], origins: &[TrustedOrigin]) -> Self {
         Self {
             hosts: LOOPBACK_HOSTS
                 .iter()
                 .map(|host| (*host).to_owned())
-                .chain(hosts.iter().map(|host| host.to_ascii_lowercase()))
+                .chain(hosts.iter().map(AllowedHost::in_header))
                 .collect(),
             origins: origins
                 .iter()
-                .map(|origin| origin.trim_end_matches('/').to_ascii_lowercase())
+                .map(|origin| origin.as_str().to_owned())
                 .collect(),
         }
     }
@@ -77,8 +79,11 @@ mod tests {
             headers.insert(ORIGIN, origin.parse().unwrap());
         }
         Guard::new(
-            &["box.example".to_owned()],
-            &["http://gui.example:3000".to_owned()],
+            &[
+                "box.example".parse().unwrap(),
+                "2001:db8::7".parse().unwrap(),
+            ],
+            &["http://gui.example:3000".parse().unwrap()],
         )
         .check(&headers, None)
     }
@@ -91,6 +96,7 @@ mod tests {
             "[::1]:8443",
             "LOCALHOST",
             "box.example:5",
+            "[2001:db8::7]:5",
         ] {
             assert_eq!(check(host, None), Ok(()), "{host}");
         }

@@ -6,6 +6,7 @@
 //! tell nothing); before the daemon is ready every path answers 503 with
 //! `Retry-After`; no secret is ever logged.
 
+mod allow_list;
 mod auth;
 mod certificates;
 mod connection;
@@ -15,6 +16,7 @@ mod reply;
 mod server;
 mod token;
 
+pub use allow_list::{AllowListError, AllowedHost, TrustedOrigin};
 pub use auth::LocalAuthenticator;
 pub use certificates::{CertificateError, Certificates};
 pub use connection::{Connection, into_connection};

@@ -9,6 +9,7 @@ use anyhow::Result;
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use rdd_api::ActionName;
+use rdd_front::{AllowedHost, TrustedOrigin};
 
 use crate::actions::{self, ActionArgs, RemoveArgs};
 use crate::output::{self, OutputArgs, OutputError};
@@ -128,7 +129,7 @@ pub(crate) struct ServeArgs {
         value_delimiter = ',',
         value_name = "NAME"
     )]
-    pub(crate) allowed_hosts: Vec<String>,
+    pub(crate) allowed_hosts: Vec<AllowedHost>,
     /// An origin, besides the daemon's own, whose web pages may talk to it; may be given several times, or as a list with ','
     #[arg(
         long = "trusted-origin",
@@ -136,7 +137,7 @@ pub(crate) struct ServeArgs {
         value_delimiter = ',',
         value_name = "ORIGIN"
     )]
-    pub(crate) trusted_origins: Vec<String>,
+    pub(crate) trusted_origins: Vec<TrustedOrigin>,
     /// How often everything is listed anew, from 1s to 24h, such as 5m or 30s
     #[arg(long, env = "RDD_RESYNC", default_value = "5m", value_name = "DURATION", value_parser = resync_interval)]
     pub(crate) resync: std::time::Duration,
@@ -228,6 +229,20 @@ mod tests {
     fn the_command_line_is_well_formed() {
         use clap::CommandFactory as _;
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_host_or_an_origin_that_cannot_match_is_refused_by_its_option() {
+        for (option, value, form) in [
+            ("--trusted-origin", "foo", "scheme://host:port"),
+            ("--allowed-host", "box.example:8443", "leave out the port"),
+        ] {
+            let Err(error) = Cli::try_parse_from(["rdd", "serve", option, value]) else {
+                panic!("{option} {value} was accepted")
+            };
+            let error = error.to_string();
+            assert!(error.contains(option) && error.contains(form), "{error}");
+        }
     }
 
     #[test]

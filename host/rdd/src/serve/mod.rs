@@ -74,7 +74,8 @@ pub(crate) async fn run(state_dir: StateDir, args: ServeArgs) -> Result<ExitCode
     }
     let banner = Banner::new(log_format, progress_line, &url, &source);
 
-    let certificates = Certificates::load_or_create(&state_dir.tls(), &allowed_hosts, start_time)?;
+    let names: Vec<String> = allowed_hosts.iter().map(ToString::to_string).collect();
+    let certificates = Certificates::load_or_create(&state_dir.tls(), &names, start_time)?;
     let token = Token::load_or_create(&state_dir.token())?;
     let cluster = match &kubeconfig {
         Some(path) => Cluster::external(path).await?,
