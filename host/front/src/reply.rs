@@ -1,7 +1,10 @@
 //! Answers that the door gives itself.
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{
+    ACCEPT, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS,
+};
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 
@@ -27,42 +30,33 @@ pub fn text(status: StatusCode, content: impl Into<Bytes>) -> Response<Body> {
     response
 }
 
-/// A refusal: one clear sentence as plain text, or a Kubernetes `Status` when
-/// the client accepts JSON. `retry_after` is in seconds.
+/// A refusal, in the form that the client reads best: a Kubernetes `Status`
+/// when it accepts JSON, a small page when it is a browser, one clear sentence
+/// as plain text otherwise. `retry_after` is in seconds.
 pub fn refuse(
     headers: &HeaderMap,
     status: StatusCode,
     message: &str,
     retry_after: Option<u32>,
 ) -> Response<Body> {
-    let wants_json = headers
-        .get_all(ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .any(|accept| accept.contains("application/json"));
-    let (content_type, body) = if wants_json {
-        let mut details = serde_json::json!({});
-        if let Some(seconds) = retry_after {
-            details["retryAfterSeconds"] = seconds.into();
-        }
-        let body = serde_json::json!({
-            "kind": "Status",
-            "apiVersion": "v1",
-            "metadata": {},
-            "status": "Failure",
-            "message": message,
-            "reason": reason(status),
-            "details": details,
-            "code": status.as_u16(),
-        });
-        ("application/json", format!("{body}\n"))
-    } else {
-        ("text/plain; charset=utf-8", format!("{message}\n"))
+    let (content_type, body) = match RefusalForm::accepted(headers) {
+        RefusalForm::Status => (
+            "application/json",
+            status_object(status, message, retry_after),
+        ),
+        RefusalForm::Page => ("text/html; charset=utf-8", page(status, message)),
+        RefusalForm::Text => ("text/plain; charset=utf-8", format!("{message}\n")),
     };
     let mut response = Response::new(full(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // The page needs nothing, so nothing may be loaded, nor may it be framed.
+    headers.insert(
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
+    );
     if let Some(seconds) = retry_after {
         headers.insert(RETRY_AFTER, seconds.into());
     }
@@ -70,6 +64,91 @@ pub fn refuse(
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     response
+}
+
+/// The forms that a refusal has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum RefusalForm {
+    Status,
+    Page,
+    Text,
+}
+
+impl RefusalForm {
+    /// Browsers name HTML before they accept anything; clients of the API name
+    /// JSON, and curl names nothing in particular.
+    fn accepted(headers: &HeaderMap) -> Self {
+        let accepts = |media_type: &str| {
+            headers
+                .get_all(ACCEPT)
+                .iter()
+                .filter_map(|value| value.to_str().ok())
+                .any(|accept| accept.contains(media_type))
+        };
+        if accepts("application/json") {
+            Self::Status
+        } else if accepts("text/html") {
+            Self::Page
+        } else {
+            Self::Text
+        }
+    }
+}
+
+fn status_object(status: StatusCode, message: &str, retry_after: Option<u32>) -> String {
+    let mut details = serde_json::json!({});
+    if let Some(seconds) = retry_after {
+        details["retryAfterSeconds"] = seconds.into();
+    }
+    let body = serde_json::json!({
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Failure",
+        "message": message,
+        "reason": reason(status),
+        "details": details,
+        "code": status.as_u16(),
+    });
+    format!("{body}\n")
+}
+
+/// What a person sees who opened the daemon's address in a browser.
+fn page(status: StatusCode, message: &str) -> String {
+    format!(
+        r#"<!DOCTYPE html>
+<html lang="en">
+<head><meta charset="utf-8"><title>rdd: {status}</title></head>
+<body>
+<h1>{status}</h1>
+<p>{message}</p>
+<p>This is the Kubernetes API of <b>rdd</b>, which shows the containers, images and volumes of a container engine. It is made for programs; there are no pages here.</p>
+<p>In a terminal:</p>
+<pre>rdd status                    # where the kubeconfig is, and whether the engine is connected
+rdd ctl get containers -A     # kubectl, with the kubeconfig of the daemon
+rdd logs NAME                 # the log of a container</pre>
+</body>
+</html>
+"#,
+        message = escape(message),
+    )
+}
+
+/// `text` as it stands in an HTML element. Five replacements; a crate for them
+/// would be larger than what it replaces.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
 }
 
 /// Kubernetes' machine-readable word for a status code.
@@ -89,5 +168,68 @@ fn reason(status: StatusCode) -> &'static str {
         StatusCode::NOT_IMPLEMENTED => "NotImplemented",
         StatusCode::BAD_GATEWAY => "BadGateway",
         _ => "Unknown",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BROWSER: &str =
+        "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8";
+
+    async fn refused(accept: Option<&'static str>, message: &str) -> (String, String) {
+        let mut headers = HeaderMap::new();
+        if let Some(accept) = accept {
+            headers.insert(ACCEPT, HeaderValue::from_static(accept));
+        }
+        let response = refuse(&headers, StatusCode::UNAUTHORIZED, message, None);
+        assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+        assert_eq!(response.headers()[WWW_AUTHENTICATE], "Bearer");
+        let content_type = response.headers()[CONTENT_TYPE]
+            .to_str()
+            .unwrap()
+            .to_owned();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (content_type, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn each_client_is_refused_in_the_form_that_it_reads() {
+        let (content_type, body) = refused(Some(BROWSER), "no credentials").await;
+        assert_eq!(content_type, "text/html; charset=utf-8");
+        assert!(
+            body.contains("no credentials") && body.contains("rdd ctl get"),
+            "{body}"
+        );
+
+        for kubectl in [
+            "application/json",
+            "application/json;as=Table;v=v1;g=meta.k8s.io,application/json",
+            "application/vnd.kubernetes.protobuf,application/json",
+            "application/json, text/html",
+        ] {
+            let (content_type, body) = refused(Some(kubectl), "no credentials").await;
+            assert_eq!(content_type, "application/json", "{kubectl}");
+            let status: serde_json::Value = serde_json::from_str(&body).unwrap();
+            assert_eq!(status["message"], "no credentials");
+            assert_eq!(status["code"], 401);
+        }
+
+        for curl in [None, Some("*/*")] {
+            let (content_type, body) = refused(curl, "no credentials").await;
+            assert_eq!(content_type, "text/plain; charset=utf-8");
+            assert_eq!(body, "no credentials\n");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_request_brought_along_is_no_markup() {
+        let (_, body) = refused(Some(BROWSER), r#"host "<script>'&" is not allowed"#).await;
+        assert!(
+            body.contains("&quot;&lt;script&gt;&#39;&amp;&quot;"),
+            "{body}"
+        );
+        assert!(!body.contains("<script"), "{body}");
     }
 }
