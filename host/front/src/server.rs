@@ -1,49 +1,25 @@
-//! The listener: accepts, speaks TLS, checks each request, routes it.
+//! The listener: accepts connections, and ends them in order.
 
-use std::convert::Infallible;
 use std::future::Future;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response, StatusCode};
-use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
-use rdd_core::{AuthError, Authenticator};
+use rdd_core::Authenticator;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
-use tower::ServiceExt as _;
-use tower::util::BoxCloneSyncService;
+use tokio_util::sync::CancellationToken;
 
-use crate::auth::take_credentials;
-use crate::connection::Connection;
+use crate::gate::{Gate, Handler};
 use crate::guard::Guard;
-use crate::reply::{Body, refuse, text};
-
-/// A TLS handshake takes milliseconds; a peer that needs longer holds a place for nothing.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// A peer must finish its request head in this time; also how long an idle
-/// HTTP/1.1 connection is kept. Longer than a browser's own 60 s would only
-/// collect dead peers.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
-/// An HTTP/2 peer that does not answer a ping is gone: a vanished watcher is
-/// found within [`HTTP2_PING_EVERY`] + [`HTTP2_PING_TIMEOUT`].
-const HTTP2_PING_EVERY: Duration = Duration::from_secs(30);
-const HTTP2_PING_TIMEOUT: Duration = Duration::from_secs(20);
-/// Far above what a GUI and a few kubectls open, far below the usual limit of
-/// file descriptors; further connections wait in the listener's backlog.
-const MAX_CONNECTIONS: usize = 1024;
-/// What a client is told to wait while the daemon starts, in seconds.
-const STARTING_RETRY_AFTER: u32 = 1;
-/// After a failed accept (out of file descriptors, say): trying at once would spin.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// Answers the requests of one part of the URL space. It gets only requests
-/// that were found good, with an [`rdd_core::Identity`] among their extensions.
-pub type Handler = BoxCloneSyncService<Request<Incoming>, Response<Body>, Infallible>;
+use crate::health::HealthReport;
+use crate::http_connection::ConnectionServer;
+use crate::limits::{ACCEPT_PAUSE, ConnectionLimits, LOG_EVERY};
+use crate::registry::ConnectionRegistry;
 
 /// What the door is made of.
 #[derive(Clone)]
@@ -62,8 +38,11 @@ pub struct Options {
     pub api: Option<Handler>,
     /// Renders `/metrics`.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
-    /// Turns true when the daemon is ready.
-    pub ready: watch::Receiver<bool>,
+    /// The state of the daemon: what `/readyz` tells, and whether requests are
+    /// answered.
+    pub health: watch::Receiver<HealthReport>,
+    /// How many connections there may be, and how long they may be idle.
+    pub limits: ConnectionLimits,
     /// How long requests under way may go on after the shutdown began.
     pub grace: Duration,
 }
@@ -89,8 +68,7 @@ pub enum BindError {
 pub struct Front {
     listener: TcpListener,
     address: SocketAddr,
-    acceptor: TlsAcceptor,
-    gate: Arc<Gate>,
+    connections: Arc<ConnectionServer>,
     grace: Duration,
 }
 
@@ -105,7 +83,8 @@ impl Front {
             passthrough,
             api,
             metrics,
-            ready,
+            health,
+            limits,
             grace,
         } = options;
         let other = |source: std::io::Error| BindError::Other {
@@ -115,23 +94,27 @@ impl Front {
         let listener = TcpListener::bind(listen)
             .await
             .map_err(|source| match source.kind() {
-                std::io::ErrorKind::AddrInUse => BindError::InUse(listen),
+                ErrorKind::AddrInUse => BindError::InUse(listen),
                 _ => other(source),
             })?;
         let address = listener.local_addr().map_err(other)?;
-        let gate = Arc::new(Gate {
+        let gate = Gate {
             authenticator,
             guard,
             passthrough,
             api,
             metrics,
-            ready,
-        });
+            health,
+        };
         Ok(Self {
             listener,
             address,
-            acceptor: TlsAcceptor::from(tls),
-            gate,
+            connections: Arc::new(ConnectionServer {
+                acceptor: TlsAcceptor::from(tls),
+                gate,
+                limits,
+                closing: CancellationToken::new(),
+            }),
             grace,
         })
     }
@@ -142,192 +125,98 @@ impl Front {
     }
 
     /// Answers until `shutdown` resolves, then lets requests under way finish
-    /// within the grace period.
+    /// within the grace period. Connections without one are closed at once.
     pub async fn serve(self, shutdown: impl Future<Output = ()> + Send) {
         let Self {
             listener,
             address: _,
-            acceptor,
-            gate,
+            connections,
             grace,
         } = self;
-        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-        let graceful = GracefulShutdown::new();
-        let mut builder = Builder::new(TokioExecutor::new());
-        builder
-            .http1()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEADER_TIMEOUT);
-        builder
-            .http2()
-            .timer(TokioTimer::new())
-            .keep_alive_interval(HTTP2_PING_EVERY)
-            .keep_alive_timeout(HTTP2_PING_TIMEOUT);
-        let builder = Arc::new(builder);
-        let mut connections = tokio::task::JoinSet::new();
-        tokio::pin!(shutdown);
-        loop {
-            let place = tokio::select! {
-                () = &mut shutdown => break,
-                // The semaphore is never closed.
-                Ok(place) = places.clone().acquire_owned() => place,
-                else => break,
-            };
-            let stream = tokio::select! {
-                () = &mut shutdown => break,
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => stream,
-                    Err(error) => {
-                        tracing::warn!(%error, "a connection could not be accepted");
-                        tokio::time::sleep(ACCEPT_PAUSE).await;
-                        continue;
-                    }
-                },
-            };
-            let watcher = graceful.watcher();
-            let (acceptor, gate, builder) = (acceptor.clone(), gate.clone(), builder.clone());
-            connections.spawn(async move {
-                let _place = place;
-                let Some((stream, certificate)) = handshake(&acceptor, stream).await else {
-                    return;
-                };
-                let service = hyper::service::service_fn(move |request| {
-                    let (gate, certificate) = (gate.clone(), certificate.clone());
-                    async move {
-                        Ok::<_, Infallible>(gate.answer(request, certificate.as_deref()).await)
-                    }
-                });
-                let connection =
-                    builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
-                if let Err(error) = watcher.watch(connection.into_owned()).await {
-                    tracing::debug!(error, "a connection ended early");
-                }
-            });
-            // Tasks that are done are let go as the next connection comes, so the set stays as small as the number of connections.
-            while connections.try_join_next().is_some() {}
+        let mut tasks = JoinSet::new();
+        tokio::select! {
+            () = shutdown => {}
+            never = accept(&listener, &connections, &mut tasks) => match never {},
         }
         drop(listener);
-        if tokio::time::timeout(grace, graceful.shutdown())
-            .await
-            .is_err()
-        {
+        connections.closing.cancel();
+        let ended = async { while tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(grace, ended).await.is_err() {
             tracing::info!("some requests did not end within the grace period");
         }
     }
 }
 
-async fn handshake(
-    acceptor: &TlsAcceptor,
-    stream: TcpStream,
-) -> Option<(Connection, Option<Arc<[u8]>>)> {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "a connection stays without TCP_NODELAY");
-    }
-    match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => {
-            let certificate = stream
-                .get_ref()
-                .1
-                .peer_certificates()
-                .and_then(|chain| chain.first())
-                .map(|certificate| Arc::from(certificate.as_ref()));
-            Some((stream, certificate))
-        }
-        Ok(Err(error)) => {
-            tracing::debug!(%error, "a TLS handshake failed");
-            None
-        }
-        Err(_) => {
-            tracing::debug!("a TLS handshake took too long");
-            None
-        }
+/// Accepts for as long as it is polled.
+async fn accept(
+    listener: &TcpListener,
+    connections: &Arc<ConnectionServer>,
+    tasks: &mut JoinSet<()>,
+) -> std::convert::Infallible {
+    let limits = &connections.limits;
+    let registry = ConnectionRegistry::new(*limits);
+    // The registry decides who goes; this waits until they are gone, so that
+    // there are never more sockets than the limits say.
+    let open = Arc::new(Semaphore::new(
+        limits.authenticated + limits.anonymous.max(1),
+    ));
+    let mut failures = AcceptFailures::default();
+    loop {
+        let (stream, peer) = accept_one(listener, &registry, &mut failures).await;
+        let permit = registry.admit();
+        // The semaphore is never closed.
+        let Ok(slot) = open.clone().acquire_owned().await else {
+            continue;
+        };
+        let connections = connections.clone();
+        tasks.spawn(async move {
+            let _slot = slot;
+            connections.run(stream, peer, permit).await;
+        });
+        // Tasks that are done are let go as the next connection comes, so the
+        // set stays as small as the number of connections.
+        while tasks.try_join_next().is_some() {}
     }
 }
 
-/// The checks that every request passes, and the way it goes from there.
-struct Gate {
-    authenticator: Arc<dyn Authenticator>,
-    guard: Guard,
-    passthrough: Handler,
-    api: Option<Handler>,
-    metrics: Arc<dyn Fn() -> String + Send + Sync>,
-    ready: watch::Receiver<bool>,
+async fn accept_one(
+    listener: &TcpListener,
+    registry: &ConnectionRegistry,
+    failures: &mut AcceptFailures,
+) -> (TcpStream, SocketAddr) {
+    loop {
+        let error = match listener.accept().await {
+            Ok(accepted) => return accepted,
+            Err(error) => error,
+        };
+        // The peer was gone before it was accepted: nothing is wrong here.
+        if matches!(
+            error.kind(),
+            ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted
+        ) {
+            continue;
+        }
+        failures.log(&error);
+        // Most likely out of file descriptors.
+        registry.evict_oldest();
+        tokio::time::sleep(ACCEPT_PAUSE).await;
+    }
 }
 
-impl Gate {
-    async fn answer(
-        &self,
-        mut request: Request<Incoming>,
-        certificate: Option<&[u8]>,
-    ) -> Response<Body> {
-        let ready = *self.ready.borrow();
-        let refused = |request: &Request<Incoming>, status, message: &str, retry| {
-            refuse(request.headers(), status, message, retry)
-        };
-        if matches!(request.uri().path(), "/livez" | "/readyz" | "/healthz") {
-            return match request.uri().path() {
-                "/livez" => text(StatusCode::OK, "ok"),
-                _ if ready => text(StatusCode::OK, "ok"),
-                _ => refused(
-                    &request,
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "the daemon is starting",
-                    Some(STARTING_RETRY_AFTER),
-                ),
-            };
-        }
-        let identity = match take_credentials(request.headers_mut(), certificate) {
-            Ok(credentials) => self.authenticator.authenticate(&credentials).await,
-            Err(error) => Err(error),
-        };
-        let identity = match identity {
-            Ok(identity) => identity,
-            Err(error) => {
-                let (status, retry) = match &error {
-                    AuthError::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, None),
-                    AuthError::Forbidden(_) => (StatusCode::FORBIDDEN, None),
-                    AuthError::Unavailable(_) => {
-                        (StatusCode::SERVICE_UNAVAILABLE, Some(STARTING_RETRY_AFTER))
-                    }
-                };
-                return refused(&request, status, &error.to_string(), retry);
-            }
-        };
-        if let Err(message) = self
-            .guard
-            .check(request.headers(), request.uri().authority())
-        {
-            return refused(&request, StatusCode::FORBIDDEN, &message, None);
-        }
-        if !ready {
-            return refused(
-                &request,
-                StatusCode::SERVICE_UNAVAILABLE,
-                "the daemon is starting",
-                Some(STARTING_RETRY_AFTER),
-            );
-        }
-        let handler = match request.uri().path() {
-            "/metrics" => return text(StatusCode::OK, (self.metrics)()),
-            path if path == "/passthrough" || path.starts_with("/passthrough/") => {
-                &self.passthrough
-            }
-            _ => match &self.api {
-                Some(api) => api,
-                None => {
-                    return refused(
-                        &request,
-                        StatusCode::NOT_FOUND,
-                        "the Kubernetes API of this daemon is served by the cluster of its --kubeconfig; only /passthrough is served here",
-                        None,
-                    );
-                }
-            },
-        };
-        request.extensions_mut().insert(identity);
-        match handler.clone().oneshot(request).await {
-            Ok(response) => response,
-            Err(never) => match never {},
+/// Failed accepts, which come in crowds.
+#[derive(Default)]
+struct AcceptFailures {
+    count: u64,
+    logged: Option<Instant>,
+}
+
+impl AcceptFailures {
+    fn log(&mut self, error: &std::io::Error) {
+        self.count += 1;
+        if self.logged.is_none_or(|at| at.elapsed() >= LOG_EVERY) {
+            tracing::warn!(%error, failures = self.count, "connections cannot be accepted");
+            self.count = 0;
+            self.logged = Some(Instant::now());
         }
     }
 }

@@ -5,123 +5,11 @@
     reason = "a test fails by panicking"
 )]
 
-use std::convert::Infallible;
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
+mod common;
 
-use http::{Request, Response, StatusCode};
-use jiff::Timestamp;
-use rdd_core::Identity;
-use rdd_front::{
-    BindError, Body, Certificates, Front, Guard, Handler, LocalAuthenticator, Options, Token, text,
-};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
-use tokio::sync::watch;
-use tower::util::BoxCloneSyncService;
+use rdd_front::{BindError, Front, Options};
 
-struct Door {
-    address: SocketAddr,
-    token: Token,
-    ready: watch::Sender<bool>,
-    roots: rustls::RootCertStore,
-    options: Options,
-    _dir: tempfile::TempDir,
-}
-
-/// A room that says its name and who came in.
-fn room(name: &'static str) -> Handler {
-    BoxCloneSyncService::new(tower::service_fn(
-        move |request: Request<hyper::body::Incoming>| async move {
-            let user = request
-                .extensions()
-                .get::<Identity>()
-                .map_or("nobody", |identity| &identity.user)
-                .to_owned();
-            let secret = request.headers().contains_key("authorization");
-            Ok::<Response<Body>, Infallible>(text(
-                StatusCode::OK,
-                format!("{name} {user} secret={secret}"),
-            ))
-        },
-    ))
-}
-
-async fn door() -> Door {
-    let dir = tempfile::tempdir().unwrap();
-    let certificates =
-        Certificates::load_or_create(&dir.path().join("tls"), &[], Timestamp::now()).unwrap();
-    let token = Token::load_or_create(&dir.path().join("token")).unwrap();
-    let (ready, is_ready) = watch::channel(false);
-    let options = Options {
-        listen: "127.0.0.1:0".parse().unwrap(),
-        tls: certificates.server.clone(),
-        authenticator: Arc::new(LocalAuthenticator::new(token.clone())),
-        guard: Guard::new(&[], &[]),
-        passthrough: room("passthrough"),
-        api: Some(room("api")),
-        metrics: Arc::new(|| "metrics".to_owned()),
-        ready: is_ready,
-        grace: Duration::from_secs(1),
-    };
-    let front = Front::bind(options.clone()).await.unwrap();
-    let address = front.address();
-    tokio::spawn(front.serve(std::future::pending()));
-    let mut roots = rustls::RootCertStore::empty();
-    roots
-        .add(CertificateDer::from_pem_slice(certificates.bundle_pem.as_bytes()).unwrap())
-        .unwrap();
-    Door {
-        address,
-        token,
-        ready,
-        roots,
-        options,
-        _dir: dir,
-    }
-}
-
-impl Door {
-    /// Sends one request and reads the whole answer.
-    async fn ask(&self, path: &str, headers: &str) -> String {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(self.roots.clone())
-            .with_no_client_auth();
-        let stream = TcpStream::connect(self.address).await.unwrap();
-        let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
-        let mut stream = connector
-            .connect(ServerName::try_from("localhost").unwrap(), stream)
-            .await
-            .unwrap();
-        let host = if headers.contains("host:") {
-            String::new()
-        } else {
-            format!("host: {}\r\n", self.address)
-        };
-        let request = format!("GET {path} HTTP/1.1\r\nconnection: close\r\n{host}{headers}\r\n");
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        // The server may close without a TLS goodbye; what came before counts.
-        if let Err(error) = stream.read_to_string(&mut answer).await {
-            assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof);
-        }
-        answer
-    }
-
-    fn bearer(&self) -> String {
-        format!("authorization: Bearer {}\r\n", self.token.reveal())
-    }
-}
-
-fn status(answer: &str) -> &str {
-    answer.split(' ').nth(1).unwrap_or(answer)
-}
+use common::{door, status};
 
 #[tokio::test]
 async fn s11_before_the_daemon_is_ready_every_path_is_503_with_retry_after() {
@@ -142,7 +30,7 @@ async fn s11_before_the_daemon_is_ready_every_path_is_503_with_retry_after() {
         );
     }
     assert_eq!(status(&door.ask("/livez", "").await), "200");
-    door.ready.send_replace(true);
+    door.become_ready();
     assert_eq!(status(&door.ask("/readyz", "").await), "200");
     assert_eq!(status(&door.ask("/api", &door.bearer()).await), "200");
 }
@@ -150,7 +38,7 @@ async fn s11_before_the_daemon_is_ready_every_path_is_503_with_retry_after() {
 #[tokio::test]
 async fn one_credential_check_holds_on_every_path() {
     let door = door().await;
-    door.ready.send_replace(true);
+    door.become_ready();
     for path in [
         "/",
         "/api",
@@ -182,7 +70,7 @@ async fn one_credential_check_holds_on_every_path() {
 #[tokio::test]
 async fn a_room_sees_the_identity_and_never_the_secret() {
     let door = door().await;
-    door.ready.send_replace(true);
+    door.become_ready();
     let answer = door.ask("/passthrough/x", &door.bearer()).await;
     assert!(
         answer.ends_with("passthrough rdd-admin secret=false"),
@@ -195,7 +83,7 @@ async fn a_room_sees_the_identity_and_never_the_secret() {
 #[tokio::test]
 async fn another_origin_or_host_is_403_even_with_credentials() {
     let door = door().await;
-    door.ready.send_replace(true);
+    door.become_ready();
     for headers in [
         "origin: https://evil.example\r\n",
         "host: evil.example\r\n",

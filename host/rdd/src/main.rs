@@ -22,11 +22,21 @@ mod version;
 
 use clap::Parser as _;
 
-#[tokio::main]
-async fn main() -> std::process::ExitCode {
+fn main() -> std::process::ExitCode {
     // Fails only where one is installed already, which would do as well.
     rustls::crypto::ring::default_provider()
         .install_default()
         .ok();
-    cli::run(cli::Cli::parse()).await
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            output::print_error(&format!("cannot start: {error}"));
+            return std::process::ExitCode::FAILURE;
+        }
+    };
+    let code = runtime.block_on(cli::run(cli::Cli::parse()));
+    // A thread that compiles a backend or waits for a terminal would hold up
+    // the end; what counts was waited for.
+    runtime.shutdown_background();
+    code
 }

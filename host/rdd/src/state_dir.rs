@@ -1,7 +1,9 @@
 //! The directory that holds everything of one instance.
 
-use std::fs::{File, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -10,6 +12,16 @@ const DEFAULT_INSTANCE: &str = "default";
 
 /// The file that a running daemon holds locked.
 const LOCK: &str = "lock";
+/// What a daemon that is about to end writes into its lock.
+const STOPPING: &[u8] = b"stopping\n";
+/// How long a start waits for a daemon that is about to end: as long as that
+/// may take, and a little for the system to clear up behind it.
+const PREDECESSOR_STOPS: Duration = Duration::from_secs(11);
+/// How long a start waits for a daemon that does not say that it ends: the
+/// signal that tells it to may be on its way.
+const PREDECESSOR_RUNS: Duration = Duration::from_millis(500);
+/// Time between two looks at a lock that is taken.
+const LOCK_POLL: Duration = Duration::from_millis(10);
 
 /// Paths of an instance. Only its owner can read them.
 #[derive(Clone, Debug)]
@@ -21,7 +33,14 @@ pub(crate) struct StateDir {
 /// Held by the one daemon that runs on a state directory; the system lets go
 /// of it when the process ends, however it ends.
 pub(crate) struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Lock {
+    /// Tells whoever starts next that it need not wait for long.
+    pub(crate) fn mark_stopping(&mut self) -> std::io::Result<()> {
+        self.file.write_all(STOPPING)
+    }
 }
 
 impl StateDir {
@@ -51,8 +70,9 @@ impl StateDir {
         Ok(Self { root, instance })
     }
 
-    /// Makes the directory and takes the lock.
-    pub(crate) fn lock(&self) -> Result<Lock> {
+    /// Makes the directory and takes the lock. Waits for a daemon that is
+    /// about to end.
+    pub(crate) async fn lock(&self) -> Result<Lock> {
         let unusable = || {
             format!(
                 "cannot use {} as state directory; choose another with --state-dir",
@@ -62,19 +82,51 @@ impl StateDir {
         refuse_shared(&self.root).with_context(unusable)?;
         rdd_core::create_private_dir(&self.root).with_context(unusable)?;
         let path = self.root.join(LOCK);
-        let file = File::create(&path)
+        let file = open_lock(&path)
             .with_context(|| format!("cannot open {}", path.display()))
             .with_context(unusable)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Lock { _file: file }),
-            Err(TryLockError::WouldBlock) => bail!(
-                "another daemon runs on {}; stop it, or choose another directory with --state-dir or RDD_INSTANCE",
-                self.root.display()
-            ),
-            Err(TryLockError::Error(error)) => {
-                Err(error).with_context(|| format!("cannot lock {}", path.display()))
+        let began = Instant::now();
+        let mut told = false;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(error)) => {
+                    return Err(error).with_context(|| format!("cannot lock {}", path.display()));
+                }
             }
+            let content =
+                std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            let (limit, stopping) = match content.as_slice() {
+                STOPPING => (PREDECESSOR_STOPS, true),
+                _ => (PREDECESSOR_RUNS, false),
+            };
+            if began.elapsed() >= limit {
+                bail!(
+                    "another daemon runs on {}; stop it, or choose another directory with --state-dir or RDD_INSTANCE",
+                    self.root.display()
+                );
+            }
+            if stopping && !told {
+                told = true;
+                tracing::info!("waiting for the daemon that is stopping on this state directory");
+            }
+            tokio::time::sleep(LOCK_POLL).await;
         }
+        file.set_len(0)
+            .with_context(|| format!("cannot write {}", path.display()))
+            .with_context(unusable)?;
+        // Nobody else writes here now.
+        rdd_core::remove_drafts(&self.root)
+            .with_context(|| format!("cannot clear up {}", self.root.display()))?;
+        Ok(Lock { file })
+    }
+
+    /// Whether a daemon runs on the directory, ready or not.
+    pub(crate) fn is_locked(&self) -> bool {
+        // Without a file that may be read there is none of ours.
+        File::open(self.root.join(LOCK))
+            .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 
     /// The directory itself.
@@ -121,6 +173,15 @@ impl StateDir {
     }
 }
 
+/// Not truncated: it may hold another daemon's words.
+fn open_lock(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+}
+
 /// A state directory is made private, which a directory for everybody, such
 /// as /tmp, would not survive. One that is empty, such as a fresh mount, or
 /// ours already does no harm to anybody.
@@ -150,15 +211,15 @@ fn refuse_shared(path: &Path) -> Result<()> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_directory_for_everybody_is_refused_and_stays_as_it_is() {
+    #[tokio::test]
+    async fn a_directory_for_everybody_is_refused_and_stays_as_it_is() {
         use std::os::unix::fs::PermissionsExt as _;
         let dir = tempfile::tempdir().unwrap();
         let shared = std::fs::Permissions::from_mode(0o1777);
         std::fs::set_permissions(dir.path(), shared).unwrap();
         std::fs::write(dir.path().join("somebody's"), "").unwrap();
         let state = StateDir::locate(Some(dir.path().to_owned())).unwrap();
-        let Err(error) = state.lock() else {
+        let Err(error) = state.lock().await else {
             panic!("taken")
         };
         assert!(format!("{error:#}").contains("shared by all"), "{error:#}");
@@ -166,7 +227,7 @@ mod tests {
         assert_eq!(mode(), 0o1777);
 
         std::fs::remove_file(dir.path().join("somebody's")).unwrap();
-        state.lock().unwrap();
+        state.lock().await.unwrap();
         assert_eq!(
             mode(),
             0o700,
@@ -174,12 +235,18 @@ mod tests {
         );
     }
 
-    #[test]
-    fn only_one_daemon_runs_on_a_directory() {
+    fn state_dir(dir: &tempfile::TempDir) -> StateDir {
+        StateDir::locate(Some(dir.path().join("state"))).unwrap()
+    }
+
+    #[tokio::test]
+    async fn only_one_daemon_runs_on_a_directory() {
         let dir = tempfile::tempdir().unwrap();
-        let state = StateDir::locate(Some(dir.path().join("state"))).unwrap();
-        let held = state.lock().unwrap();
-        let Err(error) = state.lock() else {
+        let state = state_dir(&dir);
+        assert!(!state.is_locked());
+        let held = state.lock().await.unwrap();
+        assert!(state.is_locked());
+        let Err(error) = state.lock().await else {
             panic!("locked twice")
         };
         assert!(
@@ -187,6 +254,41 @@ mod tests {
             "{error:#}"
         );
         drop(held);
-        state.lock().unwrap();
+        assert!(!state.is_locked());
+        state.lock().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_start_waits_for_a_daemon_that_is_stopping() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = state_dir(&dir);
+        let mut held = state.lock().await.unwrap();
+        held.mark_stopping().unwrap();
+        let next = tokio::spawn({
+            let state = state.clone();
+            async move { state.lock().await.map(drop) }
+        });
+        // Longer than it waits for one that goes on.
+        tokio::time::sleep(2 * PREDECESSOR_RUNS).await;
+        assert!(!next.is_finished());
+        drop(held);
+        next.await.unwrap().unwrap();
+        // The next one does not stop, whatever the file says after a crash.
+        std::fs::write(dir.path().join("state").join(LOCK), STOPPING).unwrap();
+        let held = state.lock().await.unwrap();
+        let content = std::fs::read(dir.path().join("state").join(LOCK)).unwrap();
+        assert_eq!(content, b"");
+        drop(held);
+    }
+
+    #[tokio::test]
+    async fn drafts_of_a_killed_daemon_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = state_dir(&dir);
+        drop(state.lock().await.unwrap());
+        let draft = dir.path().join("state/.draft-1");
+        std::fs::write(&draft, "half a token").unwrap();
+        state.lock().await.unwrap();
+        assert!(!draft.exists());
     }
 }

@@ -140,6 +140,16 @@ pub(crate) async fn run(state_dir: &StateDir, output: OutputArgs) -> Result<Exit
 
 async fn look(state_dir: &StateDir) -> Result<Result<ServingReport, Absence>> {
     if !state_dir.kubeconfig().exists() {
+        // It goes as the end begins, and comes when all is ready.
+        if state_dir.is_locked() {
+            return Ok(Err(Absence {
+                state: DaemonState::Stopped,
+                message: format!(
+                    "not ready: the daemon on {} is starting or stopping",
+                    state_dir.root().display()
+                ),
+            }));
+        }
         return Ok(Err(Absence {
             state: DaemonState::Stopped,
             message: format!(
@@ -190,7 +200,8 @@ async fn reach(endpoint: &str) -> Result<()> {
 /// Tells a daemon that is busy from one that is gone, by how asking it failed.
 fn absence(state_dir: &StateDir, error: &anyhow::Error) -> Absence {
     let told = output::describe(error);
-    if is_overload(error) {
+    // Its lock is held as long as its process is there.
+    if state_dir.is_locked() || is_overload(error) {
         return Absence {
             state: DaemonState::Busy,
             message: busy(state_dir, &told),

@@ -28,5 +28,21 @@ pub(crate) fn start(filter: &str, format: LogFormat) -> Result<ProgressLine> {
         LogFormat::Text => builder.init(),
         LogFormat::Json => builder.json().init(),
     }
+    log_panics();
     Ok(progress_line)
+}
+
+/// Whatever panics, and wherever: it is a line of the log like any other, not
+/// text between its lines that no reader of JSON understands.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let thread = std::thread::current();
+        tracing::error!(
+            thread = thread.name(),
+            location = panic.location().map(ToString::to_string),
+            message = panic.payload_as_str(),
+            backtrace = %std::backtrace::Backtrace::capture(),
+            "panic; report this"
+        );
+    }));
 }

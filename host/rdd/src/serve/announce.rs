@@ -13,6 +13,8 @@ use rdd_front::Kubeconfig;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::config_map::{ConfigMapContent, OwnConfigMap};
+
 /// Namespace and name of the discovery ConfigMap.
 const NAMESPACE: &str = rdd_api::SYSTEM_NAMESPACE;
 const NAME: &str = "rdd-controller-manager";
@@ -20,8 +22,6 @@ const NAME: &str = "rdd-controller-manager";
 const MANAGER: &str = "rdd";
 /// The controllers of this manager, sorted.
 const CONTROLLERS: [&str; 2] = ["app", "engine"];
-/// Name under which the daemon's writes are tracked.
-const FIELD_MANAGER: &str = "rdd";
 /// Set to "true" when every part of the daemon is ready.
 const READY_ANNOTATION: &str = "rdd.rancherdesktop.io/ready";
 
@@ -84,27 +84,37 @@ pub(crate) async fn withdraw(client: Client) -> Result<()> {
     }
 }
 
-/// Writes discovery, then the annotation. When this fails, ready was not announced.
-pub(crate) async fn announce(client: Client, discovery: &Discovery) -> Result<()> {
-    let api = config_maps(client);
-    let entry = serde_json::to_string(discovery)?;
-    let params = PatchParams::apply(FIELD_MANAGER).force();
-    let mut object = json!({
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": NAME, "namespace": NAMESPACE},
-        "data": {MANAGER: entry},
-    });
-    api.patch(NAME, &params, &Patch::Apply(&object))
+/// Takes back what this run announced, if another one did not take over.
+pub(crate) async fn withdraw_own(own: &OwnConfigMap) -> Result<()> {
+    own.remove_annotation(READY_ANNOTATION)
+        .await
+        .context("cannot withdraw the readiness of this run")
+}
+
+/// The ConfigMap of one run of the daemon.
+pub(crate) fn own(client: Client, discovery: &Discovery) -> OwnConfigMap {
+    OwnConfigMap::new(client, NAME, &discovery.boot_id)
+}
+
+/// Writes discovery, then the annotation. When this fails, ready was not
+/// announced. Answers what is to be kept from then on.
+pub(crate) async fn announce(
+    own: &OwnConfigMap,
+    discovery: &Discovery,
+) -> Result<ConfigMapContent> {
+    let mut content = ConfigMapContent {
+        key: MANAGER,
+        value: serde_json::to_string(discovery)?,
+        annotations: BTreeMap::new(),
+    };
+    own.write(&content)
         .await
         .context("cannot write the discovery ConfigMap")?;
-    if let Some(metadata) = object.get_mut("metadata") {
-        metadata["annotations"] = json!({READY_ANNOTATION: "true"});
-    }
-    api.patch(NAME, &params, &Patch::Apply(&object))
+    content.annotations.insert(READY_ANNOTATION, "true");
+    own.write(&content)
         .await
         .context("cannot announce readiness")?;
-    Ok(())
+    Ok(content)
 }
 
 /// Reads what a ready daemon announced.

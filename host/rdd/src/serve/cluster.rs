@@ -137,7 +137,15 @@ impl Cluster {
         }
     }
 
-    /// Ends the watches and checkpoints the database.
+    /// The server, where it is ours.
+    pub(crate) fn server(&self) -> Option<&ApiServer> {
+        match self {
+            Self::Embedded(server) => Some(server),
+            Self::External { .. } => None,
+        }
+    }
+
+    /// Finishes what is being written and checkpoints the database.
     pub(crate) async fn close(&self) {
         if let Self::Embedded(server) = self {
             server.close().await;
