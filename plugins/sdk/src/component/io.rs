@@ -115,7 +115,9 @@ impl Read for Io {
                         return Poll::Pending;
                     }
                     Poll::Ready(Ok(())) => Reading::Ended,
-                    Poll::Ready(Err(error)) => return Poll::Ready(Err(io::Error::other(error))),
+                    Poll::Ready(Err(error)) => {
+                        return Poll::Ready(Err(io::Error::other(error.message)));
+                    }
                 },
                 Reading::Ended => return Poll::Ready(Ok(())),
             };

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use rdd_core::{Action, ContainerEngine, EngineError, ErrorCode, LogOptions, WatchEvent};
 use rdd_plugin_wasm::{Instance, Limits};
 
@@ -143,26 +143,37 @@ async fn a_connection_that_another_call_waits_for_is_no_excuse() {
     assert_hangs(&hung, "inspect");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+/// One thread: the store has no turn between a call and its end.
+#[tokio::test]
 async fn a_change_that_nobody_waits_for_any_more_is_not_begun() {
     let (engine, mut questions) = played();
     let backend = backend_with(limits(), engine);
     let instance = Arc::new(launch(&backend).await);
-    // All places are taken.
+    for _ in 0..10 {
+        let given_up = instance.act("asks-given-up", Action::Stop);
+        assert!(given_up.now_or_never().is_none());
+    }
+    let wanted = act(&instance, "asks-wanted");
+    asked(&mut questions, "asks-wanted").await.answer().await;
+    soon(wanted).await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hundreds_of_changes_may_wait_for_the_engine() {
+    let (engine, mut questions) = played();
+    let backend = backend_with(limits(), engine);
+    let instance = Arc::new(launch(&backend).await);
     let mut running = Vec::new();
     for _ in 0..256 {
-        let stop = act(&instance, "asks-first");
-        running.push((stop, asked(&mut questions, "asks-first").await));
+        let stop = act(&instance, "asks-stop");
+        running.push((stop, asked(&mut questions, "asks-stop").await));
     }
-    let given_up = act(&instance, "asks-given-up");
-    let waiting = act(&instance, "asks-last");
-    tokio::task::yield_now().await;
-    given_up.abort();
-    soon(given_up).await.unwrap_err();
+    soon(instance.inspect(&container("one"))).await.unwrap();
+    let one_more = act(&instance, "asks-one-more");
     for (stop, mut asked) in running {
         asked.answer().await;
         soon(stop).await.unwrap().unwrap();
     }
-    asked(&mut questions, "asks-last").await.answer().await;
-    soon(waiting).await.unwrap().unwrap();
+    asked(&mut questions, "asks-one-more").await.answer().await;
+    soon(one_more).await.unwrap().unwrap();
 }
