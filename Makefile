@@ -31,7 +31,7 @@ engine: ## start a private dockerd with a test image; prints DOCKER_HOST
 	scripts/engine start
 
 .PHONY: test
-test: deps ## run every test, on a private dockerd
+test: ## run every test, on a private dockerd
 	scripts/test
 
 .PHONY: bench
@@ -39,5 +39,6 @@ bench: build ## measure the release build beside its rivals; takes some minutes
 	scripts/bench $(ARGS)
 
 .PHONY: check
-check: deps ## formatting, lints, documentation, drift of generated files, dependency rules
+check: ## formatting, lints, documentation, drift of generated files, dependency rules
+	scripts/deps check
 	scripts/check
