@@ -1,6 +1,7 @@
 //! `rdd serve`: wires the rooms together, says when they are ready, and ends
 //! them in order.
 
+mod admission;
 pub(crate) mod announce;
 mod banner;
 mod cluster;
@@ -10,11 +11,12 @@ pub(crate) mod plugin_reports;
 mod review;
 
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
+use rdd_apiserver::AdmissionPolicy;
 use rdd_core::Backends;
 use rdd_front::{Certificates, Guard, Kubeconfig, Token};
 use rdd_passthrough::Passthrough;
@@ -76,9 +78,17 @@ pub(crate) async fn run(state_dir: StateDir, args: ServeArgs) -> Result<ExitCode
 
     let certificates = Certificates::load_or_create(&state_dir.tls(), &allowed_hosts, start_time)?;
     let token = Token::load_or_create(&state_dir.token())?;
+    let mirrors_namespace: Arc<OnceLock<String>> = Arc::default();
     let cluster = match &kubeconfig {
         Some(path) => Cluster::external(path).await?,
-        None => Cluster::embedded(&state_dir).await?,
+        None => {
+            let mut admission: Vec<Arc<dyn AdmissionPolicy>> =
+                vec![Arc::new(admission::Ground::new(mirrors_namespace.clone()))];
+            if read_only {
+                admission.push(Arc::new(admission::ReadOnly));
+            }
+            Cluster::embedded(&state_dir, &token, admission).await?
+        }
     };
     let client = cluster.client();
 
@@ -134,6 +144,8 @@ pub(crate) async fn run(state_dir: StateDir, args: ServeArgs) -> Result<ExitCode
     )
     .await
     .context("cannot set up the App")?;
+
+    mirrors_namespace.get_or_init(|| app.spec.namespace.clone());
 
     let mirror_stop = CancellationToken::new();
     let mirror_task = tokio::spawn(rdd_mirror::run(mirror, mirror_stop.clone()));
