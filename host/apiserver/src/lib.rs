@@ -55,4 +55,4 @@ pub use rdd_apiserver_storage::History;
 pub use server::{ApiServer, OpenError, Options, SetAsideError, set_aside};
 pub use status::{ApiError, Cause};
 pub use tasks::ServerTask;
-pub use user::UserInfo;
+pub use user::{TokenAuthenticator, UserInfo};

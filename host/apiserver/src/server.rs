@@ -16,6 +16,7 @@ use crate::large::LargeRequests;
 use crate::namespaces;
 use crate::registry::Registry;
 use crate::tasks::{ControllerTasks, ServerTask};
+use crate::user::TokenAuthenticator;
 
 /// What a server is opened with.
 #[derive(Clone)]
@@ -29,6 +30,8 @@ pub struct Options {
     pub history: History,
     /// `host:port` that `/api` names as the server's address.
     pub address: String,
+    /// Who answers reviews of tokens; nothing knows none.
+    pub tokens: Option<Arc<dyn TokenAuthenticator>>,
     /// Who may refuse writes, asked in this order.
     pub admission: Vec<Arc<dyn AdmissionPolicy>>,
 }
@@ -49,6 +52,7 @@ impl Options {
             clock: clock::system(),
             history: History::default(),
             address: "127.0.0.1:6443".to_owned(),
+            tokens: None,
             admission: Vec::new(),
         }
     }
@@ -87,6 +91,7 @@ pub(crate) struct Inner {
     pub(crate) registry: ArcSwap<Registry>,
     pub(crate) clock: Clock,
     pub(crate) address: String,
+    pub(crate) tokens: Option<Arc<dyn TokenAuthenticator>>,
     pub(crate) admission: Vec<Arc<dyn AdmissionPolicy>>,
     /// Revision of the definitions that the registry reflects.
     pub(crate) reflected: watch::Sender<u64>,
@@ -152,6 +157,7 @@ impl ApiServer {
             clock,
             history,
             address,
+            tokens,
             admission,
         } = options;
         let mut store_options = match database {
@@ -169,6 +175,7 @@ impl ApiServer {
             registry: ArcSwap::from_pointee(Registry::default()),
             clock,
             address,
+            tokens,
             admission,
             reflected: watch::Sender::new(0),
             large: LargeRequests::default(),

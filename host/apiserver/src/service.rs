@@ -206,10 +206,10 @@ where
     B: http_body::Body<Data = Bytes> + Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    if review::is_self(&path) {
+    if review::is_review(&path) {
         let format = negotiate::format(&parts.headers, &query, true)?;
         let body = read(body).await?;
-        return review::subject(&server, &path, &parts, &user, &body, format);
+        return review::answer(&server, &path, &parts, &user, &body, format).await;
     }
     let found = registry.get(&path.group, &path.version, &path.resource);
     let Some(resource) = found.cloned() else {

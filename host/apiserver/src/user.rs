@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
 /// The caller, as whoever authenticated the request found. The request carries
@@ -16,6 +17,15 @@ pub struct UserInfo {
     pub uid: String,
     /// More that the authenticator knows.
     pub extra: BTreeMap<String, Vec<String>>,
+}
+
+/// Finds who a bearer token belongs to, for `TokenReview`.
+pub trait TokenAuthenticator: std::fmt::Debug + Send + Sync {
+    /// The owner of the token.
+    ///
+    /// # Errors
+    /// A sentence that says why it is nobody's.
+    fn authenticate<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<UserInfo, String>>;
 }
 
 impl UserInfo {

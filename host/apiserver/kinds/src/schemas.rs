@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use k8s_openapi::api::{autoscaling, coordination, core, events};
+use k8s_openapi::api::{authentication, authorization, autoscaling, coordination, core, events};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions;
 use k8s_openapi::apimachinery::pkg::apis::meta;
 use schemars::JsonSchema;
@@ -118,7 +118,7 @@ const TOPOLOGIES: [(&str, &str, Topology); 27] = [
 ];
 
 /// Types that are sent or answered on their own, with group, version and kind.
-const TOPS: [(&str, &str, &str, &str); 11] = [
+const TOPS: [(&str, &str, &str, &str); 17] = [
     ("io.k8s.api.core.v1.Namespace", "", "v1", "Namespace"),
     ("io.k8s.api.core.v1.ConfigMap", "", "v1", "ConfigMap"),
     ("io.k8s.api.core.v1.Secret", "", "v1", "Secret"),
@@ -141,6 +141,42 @@ const TOPS: [(&str, &str, &str, &str); 11] = [
         "apiextensions.k8s.io",
         "v1",
         "CustomResourceDefinition",
+    ),
+    (
+        "io.k8s.api.authentication.v1.SelfSubjectReview",
+        "authentication.k8s.io",
+        "v1",
+        "SelfSubjectReview",
+    ),
+    (
+        "io.k8s.api.authentication.v1.TokenReview",
+        "authentication.k8s.io",
+        "v1",
+        "TokenReview",
+    ),
+    (
+        "io.k8s.api.authorization.v1.LocalSubjectAccessReview",
+        "authorization.k8s.io",
+        "v1",
+        "LocalSubjectAccessReview",
+    ),
+    (
+        "io.k8s.api.authorization.v1.SelfSubjectAccessReview",
+        "authorization.k8s.io",
+        "v1",
+        "SelfSubjectAccessReview",
+    ),
+    (
+        "io.k8s.api.authorization.v1.SelfSubjectRulesReview",
+        "authorization.k8s.io",
+        "v1",
+        "SelfSubjectRulesReview",
+    ),
+    (
+        "io.k8s.api.authorization.v1.SubjectAccessReview",
+        "authorization.k8s.io",
+        "v1",
+        "SubjectAccessReview",
     ),
     (SCALE, "autoscaling", "v1", "Scale"),
     (STATUS, "", "v1", "Status"),
@@ -209,6 +245,12 @@ fn generate() -> Map<String, Value> {
     add::<coordination::v1::Lease>(&mut generator);
     add::<events::v1::Event>(&mut generator);
     add::<apiextensions::v1::CustomResourceDefinition>(&mut generator);
+    add::<authentication::v1::SelfSubjectReview>(&mut generator);
+    add::<authentication::v1::TokenReview>(&mut generator);
+    add::<authorization::v1::LocalSubjectAccessReview>(&mut generator);
+    add::<authorization::v1::SelfSubjectAccessReview>(&mut generator);
+    add::<authorization::v1::SelfSubjectRulesReview>(&mut generator);
+    add::<authorization::v1::SubjectAccessReview>(&mut generator);
     add::<autoscaling::v1::Scale>(&mut generator);
     add::<meta::v1::Status>(&mut generator);
     add::<meta::v1::DeleteOptions>(&mut generator);

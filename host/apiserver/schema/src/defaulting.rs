@@ -57,10 +57,9 @@ fn fill(node: &Node, value: &mut Value, allowance: &mut Allowance) {
                 if map
                     .get(name)
                     .is_none_or(|value| refused_null(value, property))
+                    && let Some(default) = allowance.copy(default)
                 {
-                    if let Some(default) = allowance.copy(default) {
-                        map.insert(name.clone(), default);
-                    }
+                    map.insert(name.clone(), default);
                 }
             }
             for (name, value) in map.iter_mut() {

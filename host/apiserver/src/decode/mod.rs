@@ -2,6 +2,7 @@
 //! would object to.
 
 mod json;
+mod protobuf;
 mod yaml;
 
 use serde_json::{Number, Value};
@@ -51,16 +52,45 @@ pub(crate) fn syntax(content_type: &str) -> Option<Syntax> {
     }
 }
 
-/// The syntax of a body that can be read here.
+/// What a body is read as.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Expected<'k> {
+    pub(crate) api_version: &'k str,
+    pub(crate) kind: &'k str,
+}
+
+/// The syntax of a body that can be read here: protobuf only where the kind
+/// that is expected has a message.
 ///
 /// # Errors
-/// 415 for every other one; protobuf is not read yet.
-pub(crate) fn accepted(content_type: &str) -> Result<Syntax, ApiError> {
+/// 415 for every other one.
+pub(crate) fn accepted(
+    content_type: &str,
+    expected: Option<Expected<'_>>,
+) -> Result<Syntax, ApiError> {
+    let has_message =
+        expected.is_some_and(|Expected { api_version, kind }| protobuf::knows(api_version, kind));
     match syntax(content_type) {
         Some(syntax @ (Syntax::Json | Syntax::Yaml)) => Ok(syntax),
-        Some(Syntax::Protobuf) | None => Err(ApiError::unsupported_media(
-            "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml",
-        )),
+        Some(Syntax::Protobuf) if has_message => Ok(Syntax::Protobuf),
+        Some(Syntax::Protobuf) | None => Err(ApiError::unsupported_media(format!(
+            "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml{}",
+            if has_message {
+                ", application/vnd.kubernetes.protobuf"
+            } else {
+                ""
+            }
+        ))),
+    }
+}
+
+/// The sentence about a body that cannot be read.
+pub(crate) fn unreadable(syntax: Syntax, why: &str) -> String {
+    match syntax {
+        Syntax::Json | Syntax::Yaml => {
+            format!("couldn't get version/kind; json parse error: {why}")
+        }
+        Syntax::Protobuf => format!("the protobuf body cannot be read: {why}"),
     }
 }
 
@@ -87,11 +117,12 @@ pub(crate) fn parse_yaml(bytes: &[u8]) -> Result<Document, String> {
     yaml::parse(text).map(|yaml::Document { value, duplicates }| Document { value, duplicates })
 }
 
-/// Parses by syntax; protobuf is the caller's to refuse.
+/// Parses by syntax.
 pub(crate) fn parse(syntax: Syntax, bytes: &[u8]) -> Result<Document, String> {
     match syntax {
         Syntax::Yaml => parse_yaml(bytes),
-        Syntax::Json | Syntax::Protobuf => parse_json(bytes),
+        Syntax::Json => parse_json(bytes),
+        Syntax::Protobuf => protobuf::parse(bytes),
     }
 }
 

@@ -7,7 +7,7 @@ use super::call::{Answer, Call, MODIFIED, Shown};
 use super::create;
 use super::options;
 use crate::admission::Operation;
-use crate::decode;
+use crate::decode::{self, Expected};
 use crate::meta;
 use crate::resource::Source;
 use crate::status::{ApiError, Cause};
@@ -149,13 +149,13 @@ fn parse(call: &Call, body: &[u8]) -> Result<Value, ApiError> {
         .get(http::header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    let syntax = decode::accepted(content_type)?;
+    let expected = call.resource.is_builtin().then_some(Expected {
+        api_version: "v1",
+        kind: "DeleteOptions",
+    });
+    let syntax = decode::accepted(content_type, expected)?;
     let value = decode::parse(syntax, body)
-        .map_err(|why| {
-            bad(format!(
-                "couldn't get version/kind; json parse error: {why}"
-            ))
-        })?
+        .map_err(|why| bad(decode::unreadable(syntax, &why)))?
         .value;
     let kind = value
         .get("kind")

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::call::Call;
 use super::options::Validation;
-use crate::decode::{self, Document};
+use crate::decode::{self, Document, Expected};
 use crate::encode::Storable;
 use crate::limits;
 use crate::meta;
@@ -32,8 +32,13 @@ pub(crate) fn read(call: &Call, body: &[u8]) -> Result<Sent, ApiError> {
         .get(http::header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    let syntax = decode::accepted(content_type)?;
     let kind = &call.resource.kind;
+    let api_version = kind.api_version();
+    let expected = call.resource.is_builtin().then_some(Expected {
+        api_version: &api_version,
+        kind: &kind.kind,
+    });
+    let syntax = decode::accepted(content_type, expected)?;
     let unrecognized = |why: String| {
         ApiError::bad_request(format!(
             "the object provided is unrecognized (must be of type {}): {why}",
@@ -43,11 +48,8 @@ pub(crate) fn read(call: &Call, body: &[u8]) -> Result<Sent, ApiError> {
     let Document {
         mut value,
         duplicates,
-    } = decode::parse(syntax, body).map_err(|why| {
-        unrecognized(format!(
-            "couldn't get version/kind; json parse error: {why}"
-        ))
-    })?;
+    } = decode::parse(syntax, body)
+        .map_err(|why| unrecognized(decode::unreadable(syntax, &why)))?;
     if !value.is_object() {
         return Err(unrecognized(
             "couldn't get version/kind; json parse error: the body is not an object".to_owned(),

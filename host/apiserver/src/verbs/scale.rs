@@ -29,7 +29,7 @@ pub(crate) async fn update(call: &Call, body: &[u8]) -> Result<Answer, ApiError>
         .get(http::header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    let mut scale = decode::parse(decode::accepted(content_type)?, body)
+    let mut scale = decode::parse(decode::accepted(content_type, None)?, body)
         .map_err(ApiError::bad_request)?
         .value;
     let kind = scale

@@ -19,6 +19,8 @@ mod impersonation;
 mod limits;
 mod lists;
 mod namespaces;
+mod protobuf;
 mod protocol;
 mod reflector;
+mod reviews;
 mod watches;

@@ -4,7 +4,7 @@ use http_body_util::Full;
 use serde_json::json;
 use tower::ServiceExt as _;
 
-use crate::client::{CMS, Client, JSON, config_map, read};
+use crate::client::{CMS, Client, JSON, WIDGETS, config_map, read, sized};
 
 #[tokio::test]
 async fn nobody_is_let_in_without_a_name() {
@@ -42,11 +42,15 @@ async fn bodies_are_read_by_their_media_type() {
         .ask("POST", CMS, &[("content-type", "application/yaml")], yaml)
         .await;
     assert_eq!((made.code, &made.body["data"]["k"]), (201, &json!("a\n")));
-    for other in ["text/plain", "application/vnd.kubernetes.protobuf"] {
+    client.widgets(sized()).await;
+    for (path, other) in [
+        (CMS, "text/plain"),
+        (WIDGETS, "application/vnd.kubernetes.protobuf"),
+    ] {
         let refused = client
             .ask(
                 "POST",
-                CMS,
+                path,
                 &[("content-type", other)],
                 config_map("x").to_string(),
             )

@@ -5,11 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
+use futures::future::BoxFuture;
 use http::Request;
 use http_body_util::BodyExt as _;
 use kube::config::Kubeconfig;
-use rdd_apiserver::{ApiServer, UserInfo};
-use rdd_core::{Authenticator, Identity};
+use rdd_apiserver::{AdmissionPolicy, ApiServer, TokenAuthenticator, UserInfo};
+use rdd_core::{Authenticator, Credentials, Identity};
 use rdd_front::{Handler, LocalAuthenticator, Token};
 use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceExt as _};
@@ -19,7 +20,7 @@ use crate::client::ClientConfig;
 use crate::state_dir::StateDir;
 
 /// Name of the daemon's own client.
-const DAEMON_USER: &str = "system:rdd";
+pub(crate) const DAEMON_USER: &str = "system:rdd";
 /// The group that may do everything.
 const ADMIN_GROUP: &str = "system:masters";
 
@@ -38,9 +39,18 @@ pub(crate) enum Cluster {
 
 impl Cluster {
     /// The embedded one, durable in the state directory.
-    pub(crate) async fn embedded(state_dir: &StateDir) -> Result<Self> {
+    pub(crate) async fn embedded(
+        state_dir: &StateDir,
+        token: &Token,
+        admission: Vec<Arc<dyn AdmissionPolicy>>,
+    ) -> Result<Self> {
         let path = state_dir.database();
-        let server = match ApiServer::open(options(&path)).await {
+        let options = rdd_apiserver::Options {
+            tokens: Some(Arc::new(Tokens(LocalAuthenticator::new(token.clone())))),
+            admission,
+            ..rdd_apiserver::Options::file(&path)
+        };
+        let server = match ApiServer::open(options.clone()).await {
             Ok(server) => server,
             Err(error) if error.is_damaged() => {
                 let aside = rdd_apiserver::set_aside(&path).with_context(|| {
@@ -51,7 +61,7 @@ impl Cluster {
                     set_aside_as = %aside.display(),
                     "the database is damaged; it was set aside, and a new one is being filled from the engine: objects that were made by hand are in the old one only"
                 );
-                ApiServer::open(options(&path))
+                ApiServer::open(options)
                     .await
                     .context("cannot make a new database")?
             }
@@ -114,12 +124,8 @@ impl Cluster {
         let service = server
             .clone()
             .map_request(|mut request: Request<hyper::body::Incoming>| {
-                if let Some(Identity { user, groups }) = request.extensions_mut().remove() {
-                    request.extensions_mut().insert(UserInfo {
-                        name: user,
-                        groups,
-                        ..UserInfo::default()
-                    });
+                if let Some(identity) = request.extensions_mut().remove::<Identity>() {
+                    request.extensions_mut().insert(user_info(identity));
                 }
                 request
             })
@@ -153,8 +159,33 @@ impl Cluster {
     }
 }
 
-fn options(path: &Path) -> rdd_apiserver::Options {
-    rdd_apiserver::Options::file(path)
+/// The front's own judgment of tokens, for `TokenReview`.
+struct Tokens(LocalAuthenticator);
+
+impl std::fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tokens")
+    }
+}
+
+impl TokenAuthenticator for Tokens {
+    fn authenticate<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<UserInfo, String>> {
+        Box::pin(async move {
+            let shown = Credentials::Bearer(token.to_owned());
+            match self.0.authenticate(&shown).await {
+                Ok(identity) => Ok(user_info(identity)),
+                Err(error) => Err(error.to_string()),
+            }
+        })
+    }
+}
+
+fn user_info(Identity { user, groups }: Identity) -> UserInfo {
+    UserInfo {
+        name: user,
+        groups,
+        ..UserInfo::default()
+    }
 }
 
 /// The compiler's check that the API server cannot fail as a service.

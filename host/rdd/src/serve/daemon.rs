@@ -1,11 +1,11 @@
 //! The parts of a running daemon, in the order in which they start and end.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 use jiff::Timestamp;
-use rdd_apiserver::ServerTask;
+use rdd_apiserver::{AdmissionPolicy, ServerTask};
 use rdd_core::{Backends, ServingSnapshot};
 use rdd_front::{Certificates, ConnectionLimits, DaemonPhase, Guard, Kubeconfig, Token};
 use rdd_mirror::Progress;
@@ -19,7 +19,9 @@ use super::banner::Banner;
 use super::cluster::Cluster;
 use super::config_map::{ConfigMapContent, OwnConfigMap};
 use super::supervisor::{Supervisor, TaskHandle};
-use super::{GRACE, listen, metrics, notify_service_manager, plugin_reports, remove_kubeconfig};
+use super::{
+    GRACE, admission, listen, metrics, notify_service_manager, plugin_reports, remove_kubeconfig,
+};
 use crate::cli::ServeArgs;
 use crate::endpoint::{Environment, Found};
 use crate::progress_line::ProgressLine;
@@ -96,9 +98,17 @@ impl Daemon {
         let certificates = Certificates::load_or_create(&state_dir.tls(), &names, start_time)?;
         let token = Token::load_or_create(&state_dir.token())?;
         let supervisor = Arc::new(Supervisor::new());
+        let mirrors_namespace: Arc<OnceLock<String>> = Arc::default();
         let cluster = match &kubeconfig {
             Some(path) => Cluster::external(path).await?,
-            None => Cluster::embedded(&state_dir).await?,
+            None => {
+                let mut policies: Vec<Arc<dyn AdmissionPolicy>> =
+                    vec![Arc::new(admission::Ground::new(mirrors_namespace.clone()))];
+                if read_only {
+                    policies.push(Arc::new(admission::ReadOnly));
+                }
+                Cluster::embedded(&state_dir, &token, policies).await?
+            }
         };
         let client = cluster.client();
         let observers = observe(&supervisor, &cluster);
@@ -161,6 +171,7 @@ impl Daemon {
         )
         .await
         .context("cannot set up the App")?;
+        mirrors_namespace.get_or_init(|| app.spec.namespace.clone());
 
         let discovery = Discovery::new(address, start_time);
         let discovery_map = announce::own(client.clone(), &discovery);

@@ -1,6 +1,7 @@
 //! `rdd serve`: wires the rooms together, says when they are ready, and ends
 //! them in order.
 
+mod admission;
 pub(crate) mod announce;
 mod banner;
 mod cluster;

@@ -95,7 +95,9 @@ pub fn document(
                 custom::schema(kind, given.map_or(&OPEN, |custom| custom.schema))
             }
         };
-        components.insert(list_name(&name), custom::list_schema(kind, &name));
+        if kind.serves("list") {
+            components.insert(list_name(&name), custom::list_schema(kind, &name));
+        }
         components.insert(name, schema);
     }
     let all_paths = Value::Object(all_paths);
@@ -131,10 +133,15 @@ pub fn schema_name(kind: &Kind) -> String {
         parts.extend([kind.version.as_str(), kind.kind.as_str()]);
         parts.join(".")
     };
+    // Kinds that nobody stores: the API group's first part is its package.
+    let review = || {
+        let package = kind.group.split('.').next().unwrap_or_default();
+        format!("io.k8s.api.{package}.{}.{}", kind.version, kind.kind)
+    };
     match kind.origin {
         Origin::Crd => own(),
         Origin::Builtin => builtin::find(&kind.group, &kind.version, &kind.plural)
-            .map_or_else(own, |builtin| builtin.schema_name().to_owned()),
+            .map_or_else(review, |builtin| builtin.schema_name().to_owned()),
     }
 }
 

@@ -1,0 +1,192 @@
+use serde_json::json;
+
+use super::*;
+use crate::limits;
+
+fn varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(u8::try_from(value & 0x7f).unwrap() | 0x80);
+        value >>= 7;
+    }
+    out.push(u8::try_from(value).unwrap());
+}
+
+fn bytes(number: u64, content: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    varint(&mut out, number << 3 | 2);
+    varint(&mut out, content.len() as u64);
+    out.extend_from_slice(content);
+    out
+}
+
+fn number(number: u64, value: u64) -> Vec<u8> {
+    let mut out = Vec::new();
+    varint(&mut out, number << 3);
+    varint(&mut out, value);
+    out
+}
+
+/// A body with its envelope.
+fn body(api_version: &str, kind: &str, raw: &[u8]) -> Vec<u8> {
+    let typed = [bytes(1, api_version.as_bytes()), bytes(2, kind.as_bytes())].concat();
+    let mut out = MAGIC.to_vec();
+    out.extend(bytes(1, &typed));
+    out.extend(bytes(2, raw));
+    out.extend(bytes(3, b""));
+    out.extend(bytes(4, b""));
+    out
+}
+
+fn config_map(raw: &[u8]) -> Result<Value, String> {
+    parse(&body("v1", "ConfigMap", raw)).map(|document| document.value)
+}
+
+fn entry(key: &str, value: &[u8]) -> Vec<u8> {
+    [bytes(1, key.as_bytes()), bytes(2, value)].concat()
+}
+
+#[test]
+fn fields_that_go_writes_although_they_are_empty_vanish() {
+    let time = [number(1, 1_700_000_000), number(2, 5)].concat();
+    let meta = [
+        bytes(1, b"a"),
+        bytes(3, b""),
+        number(7, 0),
+        bytes(8, b""),
+        bytes(9, &time),
+        number(10, 0),
+        bytes(11, &entry("k", b"")),
+        bytes(14, b""),
+        // A field of a later version.
+        bytes(900, b"later"),
+    ]
+    .concat();
+    let read = config_map(
+        &[
+            bytes(1, &meta),
+            number(4, 0),
+            bytes(3, &entry("b", b"\x00\xff")),
+        ]
+        .concat(),
+    );
+    assert_eq!(
+        read.unwrap(),
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "immutable": false, "binaryData": {"b": "AP8="},
+            "metadata": {"name": "a", "deletionTimestamp": "2023-11-14T22:13:20Z", "deletionGracePeriodSeconds": 0,
+                "labels": {"k": ""}, "finalizers": [""]}})
+    );
+}
+
+#[test]
+fn a_message_in_two_parts_is_their_sum() {
+    let parts = [
+        bytes(1, &bytes(1, b"a")),
+        bytes(1, &bytes(3, b"ns")),
+        bytes(1, &bytes(1, b"b")),
+    ];
+    assert_eq!(
+        config_map(&parts.concat()).unwrap()["metadata"],
+        json!({"name": "b", "namespace": "ns"})
+    );
+}
+
+#[test]
+fn errors_name_the_field() {
+    for (raw, expected) in [
+        (
+            bytes(1, &number(1, 7)),
+            "ConfigMap.metadata.name: a number stands where bytes belong",
+        ),
+        (
+            bytes(1, &bytes(1, b"\xff")),
+            "ConfigMap.metadata.name: the text is no UTF-8",
+        ),
+        (
+            bytes(1, &bytes(7, b"x")),
+            "ConfigMap.metadata.generation: bytes stand where a number belongs",
+        ),
+        (
+            bytes(2, &entry("key", b"\xff")),
+            "ConfigMap.data.key: the text is no UTF-8",
+        ),
+        (
+            bytes(1, &[0x0a, 9, b'x']),
+            "ConfigMap.metadata: it ends before the end of a field",
+        ),
+        (
+            bytes(1, &bytes(8, &number(1, u64::MAX >> 1))),
+            "ConfigMap.metadata.creationTimestamp: the time is beyond",
+        ),
+        (
+            bytes(1, &bytes(17, &bytes(7, &bytes(1, b"{")))),
+            "ConfigMap.metadata.managedFields.fieldsV1: EOF",
+        ),
+    ] {
+        let error = config_map(&raw).unwrap_err();
+        assert!(error.starts_with(expected), "{error}");
+    }
+    let error = parse(&body(
+        "coordination.k8s.io/v1",
+        "Lease",
+        &bytes(2, &number(2, 1 << 40)),
+    ))
+    .unwrap_err();
+    assert_eq!(
+        error,
+        "Lease.spec.leaseDurationSeconds: the number has more than 32 bits"
+    );
+}
+
+#[test]
+fn envelopes_say_what_they_hold() {
+    for (sent, expected) in [
+        (b"{}".to_vec(), "it does not begin with"),
+        (Vec::new(), "it does not begin with"),
+        (body("v1", "Pod", b""), "no kind \"Pod\" of version \"v1\""),
+        (body("v2", "ConfigMap", b""), "no kind"),
+        ([MAGIC.to_vec(), bytes(2, b"")].concat(), "no kind \"\""),
+        (
+            [body("v1", "ConfigMap", b""), bytes(3, b"gzip")].concat(),
+            "contentEncoding \"gzip\"",
+        ),
+        (
+            [MAGIC.to_vec(), vec![0x12, 200, 1]].concat(),
+            "Unknown: it ends",
+        ),
+    ] {
+        let error = parse(&sent).unwrap_err();
+        assert!(error.starts_with(expected), "{error}");
+    }
+    assert!(knows("meta.k8s.io/v1", "DeleteOptions") && !knows("v1", "Pod"));
+}
+
+#[test]
+fn no_cut_and_no_flipped_bit_does_harm() {
+    let meta = [
+        bytes(1, b"a"),
+        bytes(11, &entry("k", b"v")),
+        bytes(8, &number(1, 1_700_000_000)),
+    ]
+    .concat();
+    let whole = body(
+        "v1",
+        "ConfigMap",
+        &[bytes(1, &meta), bytes(2, &entry("k", b"v"))].concat(),
+    );
+    assert!(parse(&whole).is_ok());
+    for end in 0..whole.len() {
+        drop(parse(&whole[..end]));
+        for bit in 0..8 {
+            let mut flipped = whole.clone();
+            flipped[end] ^= 1 << bit;
+            drop(parse(&flipped));
+        }
+    }
+}
+
+#[test]
+fn empty_messages_do_not_multiply() {
+    let entries = bytes(17, b"").repeat(limits::NODES_MAX + 1);
+    let error = config_map(&bytes(1, &entries)).unwrap_err();
+    assert!(error.contains("more than"), "{error}");
+}

@@ -1,0 +1,88 @@
+//! The reviews that are answered, and what discovery says of them.
+
+use rdd_apiserver_kinds::{Kind, Origin};
+
+use crate::path::ResourcePath;
+
+/// One kind of review.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Review {
+    SelfSubject,
+    Token,
+    SelfSubjectAccess,
+    SubjectAccess,
+    LocalSubjectAccess,
+    SelfSubjectRules,
+}
+
+const ALL: [Review; 6] = [
+    Review::SelfSubject,
+    Review::Token,
+    Review::LocalSubjectAccess,
+    Review::SelfSubjectAccess,
+    Review::SelfSubjectRules,
+    Review::SubjectAccess,
+];
+
+impl Review {
+    pub(super) fn group(self) -> &'static str {
+        match self {
+            Self::SelfSubject | Self::Token => "authentication.k8s.io",
+            _ => "authorization.k8s.io",
+        }
+    }
+
+    pub(super) fn api_version(self) -> String {
+        format!("{}/v1", self.group())
+    }
+
+    pub(super) fn kind(self) -> &'static str {
+        match self {
+            Self::SelfSubject => "SelfSubjectReview",
+            Self::Token => "TokenReview",
+            Self::SelfSubjectAccess => "SelfSubjectAccessReview",
+            Self::SubjectAccess => "SubjectAccessReview",
+            Self::LocalSubjectAccess => "LocalSubjectAccessReview",
+            Self::SelfSubjectRules => "SelfSubjectRulesReview",
+        }
+    }
+
+    /// Whether it is asked within a namespace.
+    pub(super) fn is_local(self) -> bool {
+        self == Self::LocalSubjectAccess
+    }
+
+    fn plural(self) -> String {
+        format!("{}s", self.kind().to_lowercase())
+    }
+}
+
+/// The review that a path names.
+pub(super) fn find(path: &ResourcePath) -> Option<Review> {
+    if path.version != "v1" {
+        return None;
+    }
+    ALL.into_iter()
+        .find(|review| path.group == review.group() && path.resource == review.plural())
+}
+
+/// What discovery says of the reviews.
+pub(crate) fn kinds() -> Vec<Kind> {
+    ALL.into_iter()
+        .map(|review| Kind {
+            group: review.group().to_owned(),
+            version: "v1".to_owned(),
+            plural: review.plural(),
+            singular: review.kind().to_lowercase(),
+            kind: review.kind().to_owned(),
+            list_kind: String::new(),
+            short_names: Vec::new(),
+            categories: Vec::new(),
+            namespaced: review.is_local(),
+            verbs: vec!["create"],
+            storage_version_hash: String::new(),
+            subresources: Vec::new(),
+            origin: Origin::Builtin,
+        })
+        .collect()
+}

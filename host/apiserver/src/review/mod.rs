@@ -1,0 +1,130 @@
+//! Reviews: who a caller or a token is, and what somebody may do. Answers that
+//! are made up from the request and stored nowhere.
+//!
+//! There are no roles: whoever was let in may do everything, which is what the
+//! answers say. Policies of admission are not asked, as in Kubernetes.
+
+mod access;
+mod authentication;
+mod kinds;
+
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
+use http::{Method, Response};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+pub(crate) use self::kinds::kinds;
+use self::kinds::{Review, find};
+
+use crate::body::Body;
+use crate::decode::{self, Expected};
+use crate::meta;
+use crate::negotiate::Format;
+use crate::path::ResourcePath;
+use crate::render;
+use crate::server::Inner;
+use crate::status::ApiError;
+use crate::user::UserInfo;
+
+/// Whether a path names a review.
+pub(crate) fn is_review(path: &ResourcePath) -> bool {
+    find(path).is_some()
+}
+
+/// Answers a review.
+pub(crate) async fn answer(
+    server: &Inner,
+    path: &ResourcePath,
+    request: &Parts,
+    user: &UserInfo,
+    body: &[u8],
+    format: Format,
+) -> Result<Response<Body>, ApiError> {
+    let Some(review) = find(path) else {
+        return Err(ApiError::no_resource());
+    };
+    let namespaced = review.is_local();
+    if path.name.is_some() || path.namespace.is_some() != namespaced {
+        return Err(ApiError::no_resource());
+    }
+    if request.method != Method::POST {
+        return Err(ApiError::method_not_allowed());
+    }
+    let sent = read(review, request, body)?;
+    let (spec, status) = match review {
+        Review::SelfSubject => (None, authentication::subject(user)),
+        Review::Token => authentication::token(server, &sent).await?,
+        Review::SelfSubjectAccess => access::own(&sent)?,
+        Review::SubjectAccess => access::of(&sent, user, None)?,
+        Review::LocalSubjectAccess => access::of(&sent, user, path.namespace.as_deref())?,
+        Review::SelfSubjectRules => access::rules(&sent)?,
+    };
+    let mut answer = json!({
+        "kind": review.kind(),
+        "apiVersion": review.api_version(),
+        "metadata": metadata(server, review, &sent),
+        "status": status,
+    });
+    if let (Some(spec), Some(map)) = (spec, answer.as_object_mut()) {
+        map.insert("spec".to_owned(), spec);
+    }
+    Ok(render::value(201, &answer, format))
+}
+
+fn metadata(server: &Inner, review: Review, sent: &Value) -> Value {
+    if review == Review::SelfSubject {
+        return json!({"creationTimestamp": crate::clock::seconds((server.clock)())});
+    }
+    let mut metadata = json!({"creationTimestamp": null});
+    for key in ["name", "namespace"] {
+        let text = meta::text(sent, key);
+        if let (false, Some(map)) = (text.is_empty(), metadata.as_object_mut()) {
+            map.insert(key.to_owned(), text.into());
+        }
+    }
+    metadata
+}
+
+fn read(review: Review, request: &Parts, body: &[u8]) -> Result<Value, ApiError> {
+    let content_type = request
+        .headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let (api_version, kind) = (review.api_version(), review.kind());
+    let expected = Some(Expected {
+        api_version: &api_version,
+        kind,
+    });
+    let syntax = decode::accepted(content_type, expected)?;
+    let sent = decode::parse(syntax, body)
+        .map_err(|why| ApiError::bad_request(decode::unreadable(syntax, &why)))?
+        .value;
+    let text = |key: &str| sent.get(key).and_then(Value::as_str).unwrap_or_default();
+    if !sent.is_object() || !(text("kind").is_empty() || text("kind") == kind) {
+        return Err(ApiError::bad_request(format!(
+            "the object provided is unrecognized (must be of type {kind}): {:?}",
+            text("kind")
+        )));
+    }
+    if !text("apiVersion").is_empty() && text("apiVersion") != api_version {
+        return Err(ApiError::bad_request(format!(
+            "the API version in the data ({}) does not match the expected API version ({api_version})",
+            text("apiVersion")
+        )));
+    }
+    Ok(sent)
+}
+
+/// The specification of a review, as its type.
+///
+/// # Errors
+/// 400 that names what has the wrong type.
+fn spec<T: DeserializeOwned + Default>(sent: &Value) -> Result<T, ApiError> {
+    match sent.get("spec") {
+        None | Some(Value::Null) => Ok(T::default()),
+        Some(spec) => T::deserialize(spec)
+            .map_err(|error| ApiError::bad_request(format!("spec cannot be read: {error}"))),
+    }
+}

@@ -1,0 +1,192 @@
+//! Protobuf bodies as client-go writes them: each fixture is what its encoder
+//! made of the object beside it (`protobuf/main.go` makes them anew).
+
+use serde_json::{Value, json};
+
+use crate::client::{Answer, Client};
+
+const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
+
+macro_rules! fixture {
+    ($name:literal) => {
+        (
+            include_bytes!(concat!("protobuf/", $name, ".bin")).as_slice(),
+            include_str!(concat!("protobuf/", $name, ".json")),
+        )
+    };
+}
+
+async fn send(client: &Client, method: &str, path: &str, body: &'static [u8]) -> Answer {
+    client
+        .ask(
+            method,
+            path,
+            &[
+                ("content-type", PROTOBUF),
+                (
+                    "accept",
+                    "application/vnd.kubernetes.protobuf,application/json",
+                ),
+            ],
+            body,
+        )
+        .await
+}
+
+/// What an object says, without what the server owns of it.
+fn said(mut object: Value) -> Value {
+    let metadata = object["metadata"].as_object_mut().unwrap();
+    for key in [
+        "uid",
+        "resourceVersion",
+        "creationTimestamp",
+        "managedFields",
+    ] {
+        metadata.remove(key);
+    }
+    object
+}
+
+/// A body in protobuf and the same in JSON make the same object.
+#[tokio::test]
+async fn each_kind_is_read_as_its_json_is() {
+    for (path, (binary, text)) in [
+        ("/api/v1/namespaces", fixture!("namespace")),
+        (
+            "/api/v1/namespaces/default/configmaps",
+            fixture!("configmap"),
+        ),
+        ("/api/v1/namespaces/default/secrets", fixture!("secret")),
+        (
+            "/api/v1/namespaces/default/serviceaccounts",
+            fixture!("serviceaccount"),
+        ),
+        ("/api/v1/namespaces/default/events", fixture!("event")),
+        (
+            "/apis/events.k8s.io/v1/namespaces/default/events",
+            fixture!("newevent"),
+        ),
+        (
+            "/apis/coordination.k8s.io/v1/namespaces/default/leases",
+            fixture!("lease"),
+        ),
+    ] {
+        let client = Client::new().await;
+        let read = send(&client, "POST", path, binary).await;
+        assert_eq!(read.code, 201, "{path}: {}", read.text);
+        assert!(read.warnings().is_empty(), "{path}: {:?}", read.warnings());
+        let other = Client::new().await;
+        let wanted = other.post(path, &serde_json::from_str(text).unwrap()).await;
+        assert_eq!(wanted.code, 201, "{path}: {}", wanted.text);
+        assert_eq!(said(read.body.clone()), said(wanted.body), "{path}");
+        let object = format!("{path}/{}", read.body["metadata"]["name"].as_str().unwrap());
+        let put = send(&client, "PUT", &object, binary).await;
+        assert_eq!(put.code, 200, "{object}: {}", put.text);
+    }
+}
+
+#[tokio::test]
+async fn delete_options_keep_their_preconditions() {
+    let client = Client::new().await;
+    let path = "/api/v1/namespaces/default/configmaps";
+    let (binary, _) = fixture!("configmap");
+    let made = send(&client, "POST", path, binary).await;
+    let object = format!("{path}/{}", made.body["metadata"]["name"].as_str().unwrap());
+    // Of another uid, and a dry run.
+    let refused = send(&client, "DELETE", &object, fixture!("deleteoptions").0).await;
+    assert_eq!(refused.reason(), (409, "Conflict"), "{}", refused.text);
+    let (binary, _) = fixture!("deletedryrun");
+    assert_eq!(send(&client, "DELETE", &object, binary).await.code, 200);
+    assert_eq!(client.get(&object).await.code, 200);
+}
+
+#[tokio::test]
+async fn reviews_are_answered() {
+    let client = Client::new().await;
+    for (path, (binary, _), allowed) in [
+        (
+            "selfsubjectaccessreviews",
+            fixture!("selfsubjectaccessreview"),
+            true,
+        ),
+        (
+            "subjectaccessreviews",
+            fixture!("subjectaccessreview"),
+            false,
+        ),
+    ] {
+        let path = format!("/apis/authorization.k8s.io/v1/{path}");
+        let answer = send(&client, "POST", &path, binary).await;
+        assert_eq!(
+            (answer.code, &answer.body["status"]["allowed"]),
+            (201, &json!(allowed)),
+            "{}",
+            answer.text
+        );
+    }
+    let rules = send(
+        &client,
+        "POST",
+        "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews",
+        fixture!("selfsubjectrulesreview").0,
+    )
+    .await;
+    assert_eq!(
+        rules.body["status"]["resourceRules"][0]["verbs"],
+        json!(["*"]),
+        "{}",
+        rules.text
+    );
+    let own = send(
+        &client,
+        "POST",
+        "/apis/authentication.k8s.io/v1/selfsubjectreviews",
+        fixture!("selfsubjectreview").0,
+    )
+    .await;
+    assert_eq!(
+        own.body["status"]["userInfo"]["username"], "admin",
+        "{}",
+        own.text
+    );
+    let token = send(
+        &client,
+        "POST",
+        "/apis/authentication.k8s.io/v1/tokenreviews",
+        fixture!("tokenreview").0,
+    )
+    .await;
+    assert_eq!(token.code, 201);
+    assert!(
+        token.body["status"]["error"].is_string()
+            && token.body["status"]["authenticated"].is_null()
+    );
+    assert!(!token.text.contains("secret-token"), "{}", token.text);
+}
+
+#[tokio::test]
+async fn bad_bodies_are_refused_with_the_field() {
+    let client = Client::new().await;
+    let path = "/api/v1/namespaces/default/configmaps";
+    let (binary, _) = fixture!("configmap");
+    let cut = send(&client, "POST", path, &binary[..binary.len() - 40]).await;
+    assert_eq!(cut.reason(), (400, "BadRequest"), "{}", cut.text);
+    assert!(
+        cut.text.contains("the protobuf body cannot be read"),
+        "{}",
+        cut.text
+    );
+    let other = send(
+        &client,
+        "POST",
+        "/api/v1/namespaces/default/secrets",
+        binary,
+    )
+    .await;
+    assert_eq!(other.reason(), (400, "BadRequest"), "{}", other.text);
+    let json = send(&client, "POST", path, b"{}").await;
+    assert_eq!(json.reason(), (400, "BadRequest"));
+    // Kinds without a message say what they take.
+    let crd = send(&client, "POST", crate::client::CRDS, binary).await;
+    assert_eq!(crd.reason(), (415, "UnsupportedMediaType"));
+}

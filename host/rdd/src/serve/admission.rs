@@ -1,0 +1,316 @@
+//! What the embedded API server refuses on the daemon's behalf: deletions that
+//! would take the daemon's own ground away, and with `--read-only` every wish
+//! to change the engine. In a cluster none of this can be refused, and the
+//! mirror copes.
+
+use std::collections::HashSet;
+use std::sync::{Arc, OnceLock};
+
+use rdd_api::{ACTION_ANNOTATION, CONTAINERS_GROUP, DEFAULT_NAMESPACE, SYSTEM_NAMESPACE};
+use rdd_apiserver::{AdmissionPolicy, AdmissionRequest, Operation};
+use serde_json::Value;
+
+use super::cluster::DAEMON_USER;
+
+const CRD_GROUP: &str = "apiextensions.k8s.io";
+/// Kinds whose deletion removes something from the engine.
+const REMOVABLE: [&str; 3] = ["containers", "images", "volumes"];
+
+/// Keeps the namespaces and kinds that the daemon stands on.
+#[derive(Debug)]
+pub(crate) struct Ground {
+    /// Names of the daemon's definitions.
+    definitions: HashSet<String>,
+    /// Where the mirrors are, as soon as the App has said so.
+    namespace: Arc<OnceLock<String>>,
+}
+
+impl Ground {
+    /// Protects the default namespace, and the one that `namespace` will name.
+    pub(crate) fn new(namespace: Arc<OnceLock<String>>) -> Self {
+        let definitions = rdd_api::crds()
+            .into_iter()
+            .filter_map(|definition| definition.metadata.name)
+            .collect();
+        Self {
+            definitions,
+            namespace,
+        }
+    }
+}
+
+impl AdmissionPolicy for Ground {
+    fn admit(&self, request: &AdmissionRequest<'_>) -> Result<(), String> {
+        if request.operation != Operation::Delete || is_daemon(request) {
+            return Ok(());
+        }
+        match (request.group, request.resource) {
+            ("", "namespaces") if request.name == SYSTEM_NAMESPACE => Err(format!(
+                "rdd keeps what it says of itself here; delete single objects, which it writes again, or stop the daemon to be rid of {SYSTEM_NAMESPACE}"
+            )),
+            ("", "namespaces")
+                if request.name == DEFAULT_NAMESPACE
+                    || self.namespace.get().is_some_and(|own| own == request.name) =>
+            {
+                Err(
+                    "rdd keeps the mirrors of the engine here; to take them away and leave the engine alone set spec.running of the App to false (kubectl edit app app), to remove something from the engine delete its own object"
+                        .to_owned(),
+                )
+            }
+            (CRD_GROUP, "customresourcedefinitions") if self.definitions.contains(request.name) => {
+                Err(
+                    "rdd serves this kind as long as it runs; to take the mirrors away and leave the engine alone set spec.running of the App to false (kubectl edit app app)"
+                        .to_owned(),
+                )
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Refuses wishes to change an engine that the daemon may only read.
+#[derive(Debug)]
+pub(crate) struct ReadOnly;
+
+impl AdmissionPolicy for ReadOnly {
+    fn admit(&self, request: &AdmissionRequest<'_>) -> Result<(), String> {
+        if request.group != CONTAINERS_GROUP || is_daemon(request) {
+            return Ok(());
+        }
+        let is_mirror = REMOVABLE.contains(&request.resource);
+        if request.operation == Operation::Delete && is_mirror {
+            return Err(
+                "rdd runs with --read-only and removes nothing from the engine; start it without, or remove it with the engine's own tools"
+                    .to_owned(),
+            );
+        }
+        let asked = action(request.object);
+        if asked.is_some() && asked != action(request.old_object) {
+            return Err(format!(
+                "rdd runs with --read-only and carries out no action; start it without, use the engine's own tools, or leave out the annotation {ACTION_ANNOTATION}"
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The daemon's own client, which no caller from outside can be: the front
+/// gives its callers other names.
+fn is_daemon(request: &AdmissionRequest<'_>) -> bool {
+    request.user.name == DAEMON_USER
+}
+
+fn action(object: Option<&Value>) -> Option<&Value> {
+    object?
+        .get("metadata")?
+        .get("annotations")?
+        .get(ACTION_ANNOTATION)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{Request, StatusCode};
+    use http_body_util::{BodyExt as _, Full};
+    use rdd_apiserver::{ApiServer, Options, UserInfo};
+    use serde_json::json;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    const OURS: &str = "mine";
+    const MIRRORS: &str = "/apis/containers.rancherdesktop.io/v1alpha1/namespaces/mine/containers";
+
+    async fn server(read_only: bool) -> ApiServer {
+        let namespace = Arc::new(OnceLock::from(OURS.to_owned()));
+        let mut admission: Vec<Arc<dyn AdmissionPolicy>> = vec![Arc::new(Ground::new(namespace))];
+        if read_only {
+            admission.push(Arc::new(ReadOnly));
+        }
+        let server = ApiServer::open(Options {
+            admission,
+            ..Options::in_memory()
+        })
+        .await
+        .unwrap();
+        for definition in rdd_api::crds() {
+            let body = serde_json::to_value(&definition).unwrap();
+            ask(&server, "rdd-admin", "POST", CRDS, "", Some(body)).await;
+        }
+        for name in [OURS, DEFAULT_NAMESPACE, SYSTEM_NAMESPACE, "other"] {
+            let body = json!({"metadata": {"name": name}});
+            ask(
+                &server,
+                "rdd-admin",
+                "POST",
+                "/api/v1/namespaces",
+                "",
+                Some(body),
+            )
+            .await;
+        }
+        let body = container("a", json!({}));
+        let (code, text) = ask(&server, DAEMON_USER, "POST", MIRRORS, "", Some(body)).await;
+        assert_eq!(code, 201, "{text}");
+        server
+    }
+
+    fn container(name: &str, annotations: Value) -> Value {
+        json!({"apiVersion": "containers.rancherdesktop.io/v1alpha1", "kind": "Container",
+            "metadata": {"name": name, "annotations": annotations}})
+    }
+
+    const CRDS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+
+    async fn ask(
+        server: &ApiServer,
+        user: &str,
+        method: &str,
+        path: &str,
+        media: &str,
+        body: Option<Value>,
+    ) -> (StatusCode, String) {
+        let media = if media.is_empty() {
+            "application/json"
+        } else {
+            media
+        };
+        let body = body.map(|body| body.to_string()).unwrap_or_default();
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("content-type", media)
+            .extension(UserInfo {
+                name: user.to_owned(),
+                ..UserInfo::default()
+            })
+            .body(Full::from(body))
+            .unwrap();
+        let response = server.clone().oneshot(request).await.unwrap();
+        let code = response.status();
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        (code, String::from_utf8(bytes.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn the_daemons_ground_cannot_be_deleted() {
+        let server = server(false).await;
+        let container_crd = format!("{CRDS}/containers.containers.rancherdesktop.io");
+        let of = |name: &str| format!("/api/v1/namespaces/{name}");
+        for (path, says) in [
+            (of(OURS), "spec.running"),
+            (of(DEFAULT_NAMESPACE), "spec.running"),
+            (of(SYSTEM_NAMESPACE), "stop the daemon"),
+            (container_crd.clone(), "spec.running"),
+            (CRDS.to_owned(), "spec.running"),
+        ] {
+            for query in [
+                "",
+                "?dryRun=All",
+                "?propagationPolicy=Foreground",
+                "?propagationPolicy=Orphan",
+            ] {
+                let path = format!("{path}{query}");
+                let (code, text) = ask(&server, "rdd-admin", "DELETE", &path, "", None).await;
+                assert_eq!(code, 403, "{path}: {text}");
+                assert!(text.contains(says), "{path}: {text}");
+            }
+            let (code, text) = ask(&server, "rdd-admin", "GET", &path, "", None).await;
+            assert!(
+                code == 200 && !text.contains("deletionTimestamp"),
+                "{path}: {text}"
+            );
+        }
+        let (code, _) = ask(&server, "rdd-admin", "DELETE", &of("other"), "", None).await;
+        assert_eq!(code, 200);
+        let mirror = format!("{MIRRORS}/a");
+        let (code, text) = ask(&server, "rdd-admin", "DELETE", &mirror, "", None).await;
+        assert_eq!(code, 200, "{text}");
+        let (code, _) = ask(&server, DAEMON_USER, "DELETE", &container_crd, "", None).await;
+        assert_eq!(code, 200);
+    }
+
+    #[tokio::test]
+    async fn a_foreign_definition_can_be_deleted() {
+        let server = server(true).await;
+        let body = json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+            "metadata": {"name": "containers.example.com"},
+            "spec": {"group": "example.com", "scope": "Namespaced", "names": {"plural": "containers", "kind": "Container"},
+                "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {"type": "object"}}}]}});
+        let (code, text) = ask(&server, "rdd-admin", "POST", CRDS, "", Some(body)).await;
+        assert_eq!(code, 201, "{text}");
+        let path = "/apis/example.com/v1/namespaces/other/containers";
+        let body =
+            json!({"apiVersion": "example.com/v1", "kind": "Container", "metadata": {"name": "c"}});
+        ask(&server, "rdd-admin", "POST", path, "", Some(body)).await;
+        for path in [
+            format!("{path}/c"),
+            format!("{CRDS}/containers.example.com"),
+        ] {
+            let (code, text) = ask(&server, "rdd-admin", "DELETE", &path, "", None).await;
+            assert_eq!(code, 200, "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn read_only_takes_no_deletion_and_no_action() {
+        let server = server(true).await;
+        let mirror = format!("{MIRRORS}/a");
+        for resource in REMOVABLE {
+            let collection =
+                format!("/apis/containers.rancherdesktop.io/v1alpha1/namespaces/mine/{resource}");
+            for query in ["", "?dryRun=All"] {
+                let path = format!("{collection}{query}");
+                let (code, text) = ask(&server, "rdd-admin", "DELETE", &path, "", None).await;
+                assert_eq!(code, 403, "{path}: {text}");
+                assert!(text.contains("--read-only"), "{text}");
+            }
+        }
+        let (code, _) = ask(&server, "rdd-admin", "DELETE", &mirror, "", None).await;
+        assert_eq!(code, 403);
+        let asked = json!({ACTION_ANNOTATION: "stop"});
+        let patch = json!({"metadata": {"annotations": asked}});
+        let pointer = ACTION_ANNOTATION.replace('/', "~1");
+        let json_patch = json!([{"op": "add", "path": "/metadata/annotations", "value": {}},
+            {"op": "add", "path": format!("/metadata/annotations/{pointer}"), "value": "stop"}]);
+        let apply = format!("{mirror}?fieldManager=m&force=true");
+        for (method, path, media, body) in [
+            ("POST", MIRRORS, "", container("b", asked.clone())),
+            ("PATCH", &mirror, "application/merge-patch+json", patch),
+            ("PATCH", &mirror, "application/json-patch+json", json_patch),
+            (
+                "PATCH",
+                &apply,
+                "application/apply-patch+yaml",
+                container("a", asked.clone()),
+            ),
+        ] {
+            let (code, text) = ask(&server, "rdd-admin", method, path, media, Some(body)).await;
+            assert_eq!(code, 403, "{method} {media}: {text}");
+            assert!(
+                text.contains("--read-only") && text.contains(ACTION_ANNOTATION),
+                "{text}"
+            );
+        }
+        let (_, text) = ask(&server, "rdd-admin", "GET", &mirror, "", None).await;
+        let mut whole: Value = serde_json::from_str(&text).unwrap();
+        whole["metadata"]["annotations"] = asked;
+        let (code, text) = ask(&server, "rdd-admin", "PUT", &mirror, "", Some(whole)).await;
+        assert_eq!(code, 403, "{text}");
+        // Other annotations and labels change nothing in the engine.
+        let patch =
+            json!({"metadata": {"annotations": {"example.com/note": "x"}, "labels": {"a": "b"}}});
+        let (code, text) = ask(
+            &server,
+            "rdd-admin",
+            "PATCH",
+            &mirror,
+            "application/merge-patch+json",
+            Some(patch),
+        )
+        .await;
+        assert_eq!(code, 200, "{text}");
+        // The mirror itself takes back what the engine no longer has.
+        let (code, text) = ask(&server, DAEMON_USER, "DELETE", &mirror, "", None).await;
+        assert_eq!(code, 200, "{text}");
+    }
+}
