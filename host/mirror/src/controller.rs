@@ -28,15 +28,23 @@ use work::{Done, Task};
 
 /// Mirrors the chosen engine until `shutdown`. Failures of the engine, of a
 /// backend or of the API are waited out; they show in the App's conditions and
-/// in the log.
+/// in the log. It returns earlier only when it cannot go on.
 pub async fn run(options: Options, shutdown: CancellationToken) {
     let mut watch_tasks = JoinSet::new();
     let heard = watches::start(&options.client, &mut watch_tasks);
     let backends = options.backends.changes();
     let controller = Controller::new(options);
-    shutdown
-        .run_until_cancelled(controller.run(heard, backends))
-        .await;
+    let ended = async {
+        tokio::select! {
+            () = controller.run(heard, backends) => {}
+            // The others would go on and see a part of the changes only.
+            Some(watch) = watch_tasks.join_next() => match watch {
+                Ok(()) => tracing::error!("a watch of the mirror ended on its own"),
+                Err(error) => tracing::error!(%error, "a watch of the mirror failed"),
+            },
+        }
+    };
+    shutdown.run_until_cancelled(ended).await;
 }
 
 /// What a reminder is about.
