@@ -25,6 +25,9 @@ use crate::upgrade::Handshake;
 pub struct Options {
     /// Whether the engine can be asked: written by the App's reconciler, read here.
     pub serving: watch::Receiver<ServingSnapshot>,
+    /// How many streams there may be at once: as many as there are file
+    /// descriptors for, at most [`limits::STREAMS_TOTAL`](crate::limits::STREAMS_TOTAL).
+    pub max_streams: usize,
 }
 
 /// The mux. Cheap to clone; all clones share their sessions.
@@ -43,11 +46,14 @@ struct Shared {
 impl Passthrough {
     /// A mux without sessions.
     pub fn new(options: Options) -> Self {
-        let Options { serving } = options;
+        let Options {
+            serving,
+            max_streams,
+        } = options;
         Self {
             shared: Arc::new(Shared {
                 serving,
-                places: Places::default(),
+                places: Places::new(max_streams),
                 sessions: TaskTracker::new(),
                 drain: CancellationToken::new(),
             }),

@@ -45,7 +45,10 @@ impl Mux {
     /// With a state of the test's choice.
     pub(crate) async fn start_with(engine: FakeEngine, snapshot: ServingSnapshot) -> Self {
         let (serving, receiver) = watch::channel(snapshot);
-        let passthrough = Passthrough::new(Options { serving: receiver });
+        let passthrough = Passthrough::new(Options {
+            serving: receiver,
+            max_streams: rdd_passthrough::limits::STREAMS_TOTAL,
+        });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let service =

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use jiff::Timestamp;
 use rdd_apiserver::{AdmissionPolicy, ServerTask};
 use rdd_core::{Backends, ServingSnapshot};
-use rdd_front::{Certificates, ConnectionLimits, DaemonPhase, Guard, Kubeconfig, Token};
+use rdd_front::{Certificates, DaemonPhase, Guard, Kubeconfig, Token};
 use rdd_mirror::Progress;
 use rdd_passthrough::Passthrough;
 use rdd_plugin::{EngineEndpoint, PluginHost, TlsFiles};
@@ -18,6 +18,7 @@ use super::announce::{self, Discovery};
 use super::banner::Banner;
 use super::cluster::Cluster;
 use super::config_map::{ConfigMapContent, OwnConfigMap};
+use super::descriptors::DescriptorBudget;
 use super::supervisor::{Supervisor, TaskHandle};
 use super::{
     GRACE, admission, listen, metrics, notify_service_manager, plugin_reports, remove_kubeconfig,
@@ -80,6 +81,7 @@ impl Daemon {
             trusted_origins,
             resync,
         } = args;
+        let descriptors = DescriptorBudget::raise()?;
         let Found {
             url,
             tls_dir,
@@ -134,6 +136,7 @@ impl Daemon {
 
         let passthrough = Passthrough::new(rdd_passthrough::Options {
             serving: serving.clone(),
+            max_streams: descriptors.streams,
         });
         let metrics = metrics::Metrics::new(start_time, passthrough.clone(), serving.clone());
         let front = listen::bind(
@@ -147,7 +150,7 @@ impl Daemon {
                 api: cluster.handler(),
                 metrics: Arc::new(move || metrics.render()),
                 health: supervisor.health(),
-                limits: ConnectionLimits::default(),
+                limits: descriptors.connections,
                 grace: GRACE,
             },
         )

@@ -7,6 +7,7 @@ mod banner;
 mod cluster;
 mod config_map;
 mod daemon;
+mod descriptors;
 mod fault;
 mod listen;
 mod metrics;
