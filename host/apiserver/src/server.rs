@@ -71,6 +71,12 @@ pub enum OpenError {
 }
 
 impl OpenError {
+    /// Whether another process, or another server of this one, holds the
+    /// database.
+    pub fn is_locked(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Locked { .. }))
+    }
+
     /// Whether the database cannot be trusted: [`set_aside`] makes room for a
     /// new one.
     pub fn is_damaged(&self) -> bool {

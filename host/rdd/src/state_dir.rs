@@ -37,6 +37,11 @@ pub(crate) struct Lock {
 }
 
 impl Lock {
+    /// Holds the lock until the process is gone.
+    pub(crate) fn keep(self) {
+        std::mem::forget(self);
+    }
+
     /// Tells whoever starts next that it need not wait for long.
     pub(crate) fn mark_stopping(&mut self) -> std::io::Result<()> {
         self.file.write_all(STOPPING)

@@ -3,13 +3,14 @@
 use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use futures::future::BoxFuture;
 use http::Request;
 use http_body_util::BodyExt as _;
 use kube::config::Kubeconfig;
-use rdd_apiserver::{AdmissionPolicy, ApiServer, TokenAuthenticator, UserInfo};
+use rdd_apiserver::{AdmissionPolicy, ApiServer, OpenError, TokenAuthenticator, UserInfo};
 use rdd_core::{Authenticator, Credentials, Identity};
 use rdd_front::{Handler, LocalAuthenticator, Token};
 use tower::util::BoxCloneSyncService;
@@ -23,6 +24,11 @@ use crate::state_dir::StateDir;
 pub(crate) const DAEMON_USER: &str = "system:rdd";
 /// The group that may do everything.
 const ADMIN_GROUP: &str = "system:masters";
+
+/// How long the system may take to clear up behind a process.
+const CLEARED_UP: Duration = Duration::from_secs(1);
+/// Time between two looks at a database that somebody has.
+const POLL: Duration = Duration::from_millis(10);
 
 /// Where objects live.
 pub(crate) enum Cluster {
@@ -50,7 +56,7 @@ impl Cluster {
             admission,
             ..rdd_apiserver::Options::file(&path)
         };
-        let server = match ApiServer::open(options.clone()).await {
+        let server = match open(&options).await {
             Ok(server) => server,
             Err(error) if error.is_damaged() => {
                 let aside = rdd_apiserver::set_aside(&path).with_context(|| {
@@ -185,6 +191,20 @@ fn user_info(Identity { user, groups }: Identity) -> UserInfo {
         name: user,
         groups,
         ..UserInfo::default()
+    }
+}
+
+/// Opens the database. The state directory is ours, so whoever still has the
+/// database is a daemon whose process is being cleared up.
+async fn open(options: &rdd_apiserver::Options) -> Result<ApiServer, OpenError> {
+    let began = Instant::now();
+    loop {
+        match ApiServer::open(options.clone()).await {
+            Err(error) if error.is_locked() && began.elapsed() < CLEARED_UP => {
+                tokio::time::sleep(POLL).await;
+            }
+            result => return result,
+        }
     }
 }
 

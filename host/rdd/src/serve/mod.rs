@@ -47,8 +47,11 @@ pub(crate) async fn run(state_dir: StateDir, args: ServeArgs) -> Result<ExitCode
     remove_kubeconfig(&state_dir)?;
     let mut daemon = tokio::select! {
         daemon = Daemon::start(state_dir.clone(), args, progress_line, Timestamp::now()) => daemon?,
-        // What was begun goes with the process.
-        () = stop.cancelled() => return Ok(ExitCode::SUCCESS),
+        () = stop.cancelled() => {
+            // What was begun goes with the process, and the lock with it.
+            lock.keep();
+            return Ok(ExitCode::SUCCESS);
+        }
     };
 
     let supervisor = daemon.supervisor.clone();

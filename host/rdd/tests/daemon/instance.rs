@@ -1,9 +1,10 @@
 //! A daemon of a test's own.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 use rustix::process::{Pid, Signal, kill_process};
@@ -24,6 +25,8 @@ pub(crate) struct Instance {
     dir: tempfile::TempDir,
     child: Option<Child>,
     runs: u32,
+    /// The kubeconfig of the daemon before, which may still be ending.
+    former: Option<(u64, SystemTime)>,
 }
 
 /// How a daemon ended.
@@ -41,6 +44,7 @@ impl Instance {
             dir,
             child: None,
             runs: 0,
+            former: None,
         }
     }
 
@@ -69,6 +73,7 @@ impl Instance {
     /// Starts a daemon and does not wait for it.
     pub(crate) fn spawn(&mut self, variables: &[(&str, &str)]) {
         self.runs += 1;
+        self.former = self.kubeconfig();
         let log = std::fs::File::create(self.log_path()).unwrap();
         let plugins = self.dir.path().join("plugins");
         let child = self
@@ -91,15 +96,21 @@ impl Instance {
         }
     }
 
+    /// Tells a kubeconfig from the one of another run.
+    fn kubeconfig(&self) -> Option<(u64, SystemTime)> {
+        let metadata = self.state().join("kubeconfig").metadata().ok()?;
+        Some((metadata.ino(), metadata.modified().unwrap()))
+    }
+
     /// Waits until the daemon is ready, or how it ended before.
     pub(crate) async fn ready_or_ended(&mut self) -> Option<Ended> {
-        let kubeconfig = self.state().join("kubeconfig");
         let outcome = timeout(PATIENCE, async {
             loop {
                 if let Some(status) = self.child.as_mut().unwrap().try_wait().unwrap() {
                     return Some(status);
                 }
-                if kubeconfig.is_file() {
+                let kubeconfig = self.kubeconfig();
+                if kubeconfig.is_some() && kubeconfig != self.former {
                     return None;
                 }
                 sleep(POLL).await;

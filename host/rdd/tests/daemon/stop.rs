@@ -56,6 +56,25 @@ async fn a_start_right_after_a_stop_waits_for_the_one_that_ends() {
 }
 
 #[tokio::test]
+async fn a_daemon_that_is_stopped_while_it_starts_keeps_nothing_from_the_next() {
+    let mut instance = Instance::new();
+    let mut former = Vec::new();
+    for _ in 0..5 {
+        instance.spawn(&[]);
+        former.push(instance.take());
+        let pid = former.last().unwrap().id().unwrap();
+        let pid = rustix::process::Pid::from_raw(pid.try_into().unwrap()).unwrap();
+        rustix::process::kill_process(pid, Signal::TERM).unwrap();
+    }
+    instance.start().await;
+    for mut daemon in former {
+        daemon.wait().await.unwrap();
+    }
+    instance.signal(Signal::TERM);
+    assert_eq!(instance.ended().await.status.code(), Some(0));
+}
+
+#[tokio::test]
 async fn a_second_signal_ends_the_daemon_at_once() {
     let mut instance = Instance::new();
     instance.start().await;

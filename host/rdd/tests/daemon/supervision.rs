@@ -27,7 +27,7 @@ async fn whichever_task_ends_the_daemon_names_it_and_ends_non_zero() {
             assert!(log.contains("a part of the daemon failed"), "{log}");
             assert!(log.contains(&format!("task=\"{task}\"")), "{log}");
             assert!(
-                log.contains(&format!("rdd: {task} failed: {cause}")),
+                log.contains(&format!("error: {task} failed: {cause}")),
                 "{log}"
             );
             // In order: nobody is told any more that the daemon is there.
