@@ -180,7 +180,10 @@ impl FromStr for TrustedOrigin {
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
             return refuse("it cannot be read as a URL");
         };
-        if uri.path().trim_end_matches('/') != "" || uri.query().is_some() || text.contains('#') {
+        if !uri.path().trim_end_matches('/').is_empty()
+            || uri.query().is_some()
+            || text.contains('#')
+        {
             return refuse("leave out the path: an origin ends after host and port");
         }
         if authority.host().is_empty() {
