@@ -1,27 +1,19 @@
 //! `act`.
 //!
+//! The engine has all the time that it takes: for a stop that is the grace
+//! period of the container, which may be an hour.
+//!
 //! Idempotent, though the engine's pause and unpause are not: the container is
 //! looked at first, and again where the engine says that the state forbids the
 //! action, as somebody else may have done it in between. What remains is a
 //! container that changes between the last look and the engine's answer; then
 //! the engine's words are the answer.
 
-use std::time::Duration;
-
 use rdd_sdk::http::{Call, Method};
 use rdd_sdk::types::{Action, Error, ErrorCode};
 
 use crate::backend::Moby;
 use crate::{model, objects};
-
-/// What the engine may take beyond the container's grace period.
-const MARGIN: Duration = Duration::from_secs(60);
-
-/// The engine's grace period where the container names none.
-const GRACE: Duration = Duration::from_secs(10);
-
-/// A grace period without end: so long the action is waited for.
-const MAX_GRACE: Duration = Duration::from_secs(3600);
 
 /// Answers `act`.
 pub(crate) async fn run(moby: &Moby, id: &str, action: Action) -> Result<(), Error> {
@@ -30,10 +22,9 @@ pub(crate) async fn run(moby: &Moby, id: &str, action: Action) -> Result<(), Err
         return Ok(());
     }
     let path = format!("/containers/{id}/{}", verb(action));
-    let limit = limit(&container, action);
     let sent = moby
         .api
-        .send(&path, |path| Call::new(Method::POST, path).timeout(limit))
+        .send(&path, |path| Call::new(Method::POST, path))
         .await;
     match sent {
         Ok(_) => Ok(()),
@@ -70,18 +61,6 @@ fn verb(action: Action) -> &'static str {
     }
 }
 
-fn limit(container: &model::Container, action: Action) -> Duration {
-    let grace = match (action, container.config.stop_timeout) {
-        (Action::Stop | Action::Restart, Some(seconds)) => {
-            // Negative: the engine waits for ever.
-            u64::try_from(seconds).map_or(MAX_GRACE, Duration::from_secs)
-        }
-        (Action::Stop | Action::Restart, None) => GRACE,
-        _ => Duration::ZERO,
-    };
-    grace.min(MAX_GRACE) + MARGIN
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,16 +89,5 @@ mod tests {
             "{}",
             error.message
         );
-    }
-
-    #[test]
-    fn a_stop_is_waited_for_as_long_as_it_may_take() {
-        let mut container = model::Container::default();
-        assert_eq!(limit(&container, Action::Stop), GRACE + MARGIN);
-        assert_eq!(limit(&container, Action::Pause), MARGIN);
-        container.config.stop_timeout = Some(300);
-        assert_eq!(limit(&container, Action::Restart), Duration::from_secs(360));
-        container.config.stop_timeout = Some(-1);
-        assert_eq!(limit(&container, Action::Stop), MAX_GRACE + MARGIN);
     }
 }

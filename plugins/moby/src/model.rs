@@ -89,9 +89,6 @@ pub(crate) struct ContainerConfig {
     pub(crate) labels: BTreeMap<String, String>,
     #[serde(deserialize_with = "or_default")]
     pub(crate) tty: bool,
-    /// Seconds; absent where the engine's default holds.
-    #[serde(deserialize_with = "or_default")]
-    pub(crate) stop_timeout: Option<i64>,
 }
 
 /// `NetworkSettings` of a container.

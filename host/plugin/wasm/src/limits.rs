@@ -86,7 +86,7 @@ impl Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            control_memory: 64 * MIB,
+            control_memory: 128 * MIB,
             log_memory: 32 * MIB,
             total_memory: 1024 * MIB,
             log_streams: 1_000,

@@ -1,5 +1,7 @@
 //! Images: listed as a whole, as no event tells which tags moved.
 
+use std::collections::BTreeSet;
+
 use futures::stream::{self, StreamExt};
 use rdd_sdk::types::{Error, ErrorCode, Event, Image, LogLevel, Object, ObjectKind, ObjectRef};
 
@@ -56,10 +58,8 @@ async fn one(
 
 /// What differs between the images that are known and those that are there.
 pub(super) fn difference(known: &Known, images: Vec<Image>) -> (Vec<Object>, Vec<Event>) {
-    let gone = known
-        .images
-        .keys()
-        .filter(|id| images.iter().all(|image| image.id != **id))
+    let ids = images.iter().map(|image| &image.id);
+    let gone = missing(known.images.keys(), ids)
         .map(|id| {
             Event::Removed(ObjectRef {
                 kind: ObjectKind::Image,
@@ -73,4 +73,50 @@ pub(super) fn difference(known: &Known, images: Vec<Image>) -> (Vec<Object>, Vec
         .map(Object::Image)
         .collect();
     (applied, gone)
+}
+
+/// What is not there any more, in the order of `known`.
+fn missing<T: Ord>(
+    known: impl Iterator<Item = T>,
+    there: impl Iterator<Item = T>,
+) -> impl Iterator<Item = T> {
+    let there: BTreeSet<T> = there.collect();
+    known.filter(move |one| !there.contains(one))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::cmp::Ordering;
+
+    use super::*;
+
+    thread_local! {
+        static COMPARISONS: Cell<usize> = const { Cell::new(0) };
+    }
+
+    #[derive(PartialEq, Eq)]
+    struct Counted(usize);
+
+    impl PartialOrd for Counted {
+        fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+            Some(self.cmp(other))
+        }
+    }
+
+    impl Ord for Counted {
+        fn cmp(&self, other: &Self) -> Ordering {
+            COMPARISONS.set(COMPARISONS.get() + 1);
+            self.0.cmp(&other.0)
+        }
+    }
+
+    #[test]
+    fn thousands_of_images_are_compared_in_few_steps() {
+        const MANY: usize = 10_000;
+        let gone: Vec<_> = missing((0..MANY).map(Counted), (1..=MANY).map(Counted)).collect();
+        assert!(gone == [Counted(0)]);
+        let each = COMPARISONS.get() / MANY;
+        assert!(each < 64, "{each} comparisons for each image");
+    }
 }

@@ -1,5 +1,7 @@
 //! The listing that a watch begins with, and begins again with.
 
+use std::collections::HashSet;
+
 use futures::stream::{self, StreamExt};
 use rdd_sdk::types::{Error, ErrorCode, Event, LogLevel, Object};
 
@@ -23,10 +25,11 @@ impl Watch<'_> {
 
     async fn list_volumes(&mut self) -> Result<(), Error> {
         let volumes = objects::volumes(&self.moby.api).await?;
+        let names: HashSet<&str> = volumes.iter().map(|volume| &*volume.name).collect();
         self.moby
             .volume_times
             .borrow_mut()
-            .retain(|name| volumes.iter().any(|volume| volume.name == name));
+            .retain(|name| names.contains(name));
         let objects = volumes
             .into_iter()
             .map(|volume| observe(self.moby, volume))

@@ -170,19 +170,20 @@ impl Watch<'_> {
                 }
             }
             Read::Volumes(volumes) => {
+                let there: HashSet<&str> = volumes.iter().map(|volume| &*volume.name).collect();
                 let names = self
                     .moby
                     .volume_times
                     .borrow_mut()
-                    .retain(|name| volumes.iter().any(|volume| volume.name == name));
+                    .retain(|name| there.contains(name));
                 gone.extend(names.iter().map(|name| removed(ObjectKind::Volume, name)));
                 applied.extend(volumes.into_iter().map(|v| listing::observe(self.moby, v)));
             }
             Read::Nothing => {}
         }
-        while !gone.is_empty() {
-            let later = gone.split_off(gone.len().min(BATCH));
-            self.sink.send(std::mem::replace(&mut gone, later)).await?;
+        let mut gone = gone.into_iter();
+        while gone.len() > 0 {
+            self.sink.send(gone.by_ref().take(BATCH).collect()).await?;
         }
         self.send(applied).await
     }

@@ -20,9 +20,6 @@ const MAX_IDLE: usize = 16;
 /// A batch of an answer's body that is read as a whole.
 const BATCH: usize = 256 * 1024;
 
-/// How long an answer may take, where the call says nothing.
-const TIMEOUT: Duration = Duration::from_secs(60);
-
 /// How large an answer may be, where the call says nothing.
 const MAX_BODY: usize = 4 << 20;
 
@@ -32,7 +29,7 @@ pub struct Call {
     method: Method,
     path: String,
     body: Bytes,
-    timeout: Duration,
+    timeout: Option<Duration>,
     max_body: usize,
 }
 
@@ -44,7 +41,7 @@ impl Call {
             method,
             path: path.into(),
             body: Bytes::new(),
-            timeout: TIMEOUT,
+            timeout: None,
             max_body: MAX_BODY,
         }
     }
@@ -64,10 +61,15 @@ impl Call {
     }
 
     /// Gives up after this long: for [`Client::send`] on the whole answer,
-    /// for [`Client::open`] on its head.
+    /// for [`Client::open`] on its head. Without it the engine has all the
+    /// time that it takes: the host finds out one that hangs, and breaks its
+    /// connections.
     #[must_use]
     pub fn timeout(self, timeout: Duration) -> Self {
-        Self { timeout, ..self }
+        Self {
+            timeout: Some(timeout),
+            ..self
+        }
     }
 
     /// Refuses an answer of more bytes than this.
@@ -173,16 +175,26 @@ impl Client {
                 body: join(pieces),
             })
         };
-        self.host.timeout(call.timeout, &name, work).await
+        self.within(call.timeout, &name, work).await
     }
 
     /// Sends a request on a connection of its own and waits for the head of
     /// its answer.
     pub async fn open(&self, call: Call) -> Result<(Head, Body), Error> {
         let name = call.name();
-        self.host
-            .timeout(call.timeout, &name, self.start(&call))
-            .await
+        self.within(call.timeout, &name, self.start(&call)).await
+    }
+
+    async fn within<T>(
+        &self,
+        limit: Option<Duration>,
+        name: &str,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        match limit {
+            Some(limit) => self.host.timeout(limit, name, work).await,
+            None => work.await,
+        }
     }
 
     /// Closes idle connections beyond so many.

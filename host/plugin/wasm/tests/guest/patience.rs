@@ -70,7 +70,7 @@ async fn an_engine_has_all_the_time_it_takes() {
 async fn a_timer_is_something_to_wait_for() {
     let backend = backend_with(short(), Nowhere);
     let instance = launch(&backend).await;
-    soon(instance.act("naps", Action::Stop)).await.unwrap();
+    soon(instance.act("nap", Action::Stop)).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

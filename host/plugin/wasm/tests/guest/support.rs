@@ -52,6 +52,7 @@ pub(crate) fn program() -> Program {
 /// Limits that make a test of a limit short.
 pub(crate) fn limits() -> Limits {
     Limits {
+        control_memory: 64 << 20,
         spin: Duration::from_millis(300),
         stall: Duration::from_secs(5),
         stop_grace: Duration::from_millis(500),
