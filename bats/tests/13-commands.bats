@@ -9,7 +9,10 @@ setup_file() {
   start_daemon
   connected
 }
-teardown_file() { stop_daemon; }
+teardown_file() {
+  sweep
+  stop_daemon
+}
 teardown() { own_state && stop_daemon; }
 
 field() { python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"; }
@@ -153,13 +156,17 @@ once() {
 @test "the start is announced once, and nothing runs into a log line on a terminal" {
   own_state
   for i in $(seq 30); do docker volume create --label "$(own_label)" "$(unique "terminal-$i")" >/dev/null; done
-  local command="$RDD_TEST_BIN serve --log debug --state-dir $STATE --plugin-dir $RDD_TEST_PLUGINS --engine-endpoint $RDD_TEST_DOCKER_HOST"
+  # The engine comes after the daemon, so that progress is shown.
+  local socket=$BATS_TEST_TMPDIR/late.sock
+  local command="$RDD_TEST_BIN serve --state-dir $STATE --plugin-dir $RDD_TEST_PLUGINS --engine-endpoint unix://$socket"
   script -qfc "echo \$\$ >$STATE.pid; exec $command" "$STATE.typescript" </dev/null >/dev/null 3>&- &
   try "${PATIENCE[@]}" test -f "$STATE/kubeconfig"
+  ln -s "${RDD_TEST_DOCKER_HOST#unix://}" "$socket"
   connected
+  try "${PATIENCE[@]}" grep -q 'is mirrored' "$STATE.typescript"
   stop_daemon
   wait
-  same "$(tr '\r' '\n' <"$STATE.typescript" | grep -c 'is ready')" 1
+  same "$(tr '\r' '\n' <"$STATE.typescript" | grep -cw ready)" 1
+  grep -q 'mirroring [0-9]* of [0-9]* objects' "$STATE.typescript"
   fails grep -qE 'mirroring [0-9]+ of [0-9]+ objects[^[:cntrl:]]' "$STATE.typescript"
-  sweep
 }

@@ -19,6 +19,7 @@ use kube::runtime::wait::await_condition;
 use kube::{Client, ResourceExt as _};
 use rdd_api::{
     ACTION_ANNOTATION, APP_NAME, ActionName, ActionState, App, Container, LastAction, condition,
+    reason,
 };
 use serde_json::json;
 
@@ -194,6 +195,10 @@ async fn containers_of_app(client: &Client) -> Result<Api<Container>> {
         .into_iter()
         .find(|found| found.type_ == condition::CONTAINER_ENGINE_READY && found.status != "True");
     if let Some(found) = not_ready {
+        // No waiting will help.
+        if found.reason == reason::BACKEND_NOT_INSTALLED {
+            bail!("{}", found.message);
+        }
         output::print_note(&format!(
             "waiting for the engine: {} ({})",
             found.message, found.reason
