@@ -13,6 +13,7 @@ mod identity;
 mod model;
 mod read_only;
 mod serving;
+mod time;
 
 pub use backend::{BackendInfo, BackendState, Backends, Capabilities, IdForm, Loaded};
 pub use engine::{
@@ -26,3 +27,4 @@ pub use model::{
 };
 pub use read_only::ReadOnly;
 pub use serving::{NotServing, Serving, ServingSnapshot};
+pub use time::{Timestamp, TimestampError};

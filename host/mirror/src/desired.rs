@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use rdd_api::{
-    Condition, ContainerPort, ContainerState, ContainerStatus, HostBinding, ImageStatus,
-    LastAction, Time, VolumeStatus, condition, reason,
+    Condition, ContainerPort, ContainerState, ContainerStatus, EngineTime, HostBinding,
+    ImageStatus, LastAction, VolumeStatus, condition, reason,
 };
 use rdd_core::{Container, Image, Volume};
 use serde::Serialize;
@@ -61,7 +61,7 @@ pub(crate) struct Own<'a> {
 impl Desired {
     /// When a volume was made, which stands in for the ID that it has not. The
     /// other kinds are named by IDs that are never used again.
-    pub(crate) fn created_at(&self) -> Option<Timestamp> {
+    pub(crate) fn created_at(&self) -> Option<rdd_core::Timestamp> {
         match self {
             Self::Volume(volume) => volume.created_at,
             Self::Container(_) | Self::Image { .. } | Self::Namespace => None,
@@ -140,6 +140,7 @@ fn container_status(
         path: container.path.clone(),
         args: container.args.clone(),
         image: container.image_id.clone(),
+        image_name: container.image_name.clone(),
         labels: container.labels.clone(),
         status: state(container.state),
         pid: container.pid,
@@ -253,14 +254,9 @@ fn host_ip(text: &str) -> String {
 }
 
 /// A time as the wire carries it: whole seconds, years that RFC 3339 can name.
-pub(crate) fn time(at: Option<Timestamp>) -> Option<Time> {
-    /// 0001-01-01T00:00:00Z, the zero time of many engines.
-    const ZERO: i64 = -62_135_596_800;
-    let seconds = at?.as_second();
-    if seconds <= ZERO {
-        return None;
-    }
-    Timestamp::from_second(seconds).ok().map(Time)
+pub(crate) fn time(at: Option<rdd_core::Timestamp>) -> Option<EngineTime> {
+    let at = at.filter(|at| *at > rdd_core::Timestamp::GO_ZERO)?;
+    EngineTime::new(at.to_civil()?)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use rdd_sdk::http::{Body, Head};
 use rdd_sdk::types::{Error, LogOptions, MAX_CHUNK, Timestamp};
 
 use crate::backend::Moby;
-use crate::{name, objects, time};
+use crate::{model, name, objects, time};
 
 /// How engines since API 1.42 announce the two forms of a log.
 const MULTIPLEXED: &str = "application/vnd.docker.multiplexed-stream";
@@ -37,14 +37,17 @@ pub(crate) async fn run(
         ));
     }
     let (head, body) = moby.api.open(&path(id, options)?).await?;
-    let demux = if is_raw(moby, id, &head).await? {
+    // After the log was opened: that the container is there now proves that it
+    // is its log, and not that of one which bears this ID as its name.
+    let (container, _) = objects::container(&moby.api, id).await?;
+    let demux = if is_raw(&container, &head) {
         Demux::raw()
     } else {
         Demux::multiplexed()
     };
     let mut sink = responder.accept();
     let pumping = pin!(pump(body, demux, &mut sink));
-    match options.until.filter(|_| options.follow) {
+    match until(options).filter(|_| options.follow) {
         None => pumping.await,
         // Engines look at `until` only when a line comes.
         Some(until) => match select(pumping, pin!(wait_until(moby, &head, until))).await {
@@ -79,8 +82,7 @@ async fn wait_until(moby: &Moby, head: &Head, until: Timestamp) {
     let now = engine
         .and_then(time::parse_http_date)
         .unwrap_or_else(|| moby.host.now());
-    let nanoseconds = u64::try_from(until.saturating_sub(now)).unwrap_or_default();
-    let mut left = Duration::from_nanos(nanoseconds) + UNTIL_GRACE;
+    let mut left = time::between(now, until).saturating_add(UNTIL_GRACE);
     while !left.is_zero() {
         let step = left.min(MAX_SLEEP);
         moby.host.sleep(step).await;
@@ -88,20 +90,22 @@ async fn wait_until(moby: &Moby, head: &Head, until: Timestamp) {
     }
 }
 
+/// Where the log ends; nowhere for the zero time, as with `docker logs`.
+fn until(options: &LogOptions) -> Option<Timestamp> {
+    options.until.filter(|until| !time::is_zero(*until))
+}
+
 /// Whether the log is a terminal's, without frames.
-async fn is_raw(moby: &Moby, id: &str, head: &Head) -> Result<bool, Error> {
+fn is_raw(container: &model::Container, head: &Head) -> bool {
     match head
         .headers
         .get("content-type")
         .map(|value| value.as_bytes())
     {
-        Some(kind) if kind == MULTIPLEXED.as_bytes() => Ok(false),
-        Some(kind) if kind == RAW.as_bytes() => Ok(true),
+        Some(kind) if kind == MULTIPLEXED.as_bytes() => false,
+        Some(kind) if kind == RAW.as_bytes() => true,
         // Before API 1.42 only the container tells.
-        _ => {
-            let (container, _) = objects::container(&moby.api, id).await?;
-            Ok(container.config.tty)
-        }
+        _ => container.config.tty,
     }
 }
 
@@ -110,7 +114,7 @@ fn path(id: &str, options: &LogOptions) -> Result<String, Error> {
         follow,
         tail,
         since,
-        until,
+        until: _,
         timestamps,
         stdout,
         stderr,
@@ -127,9 +131,9 @@ fn path(id: &str, options: &LogOptions) -> Result<String, Error> {
     if let Some(since) = since {
         path.push_str(&format!("&since={}", time::to_query(*since)));
     }
-    if let Some(until) = until {
+    if let Some(until) = until(options) {
         // The engine sends lines written at `until`, too; the contract does not.
-        let last = until.saturating_sub(1);
+        let last = time::before(until);
         path.push_str(&format!("&until={}", time::to_query(last)));
     }
     Ok(path)
@@ -158,8 +162,11 @@ mod tests {
         options = LogOptions {
             follow: false,
             tail: Some(0),
-            since: Some(1_500_000_000),
-            until: Some(2_000_000_000),
+            since: Some(Timestamp {
+                seconds: 1,
+                nanoseconds: 500_000_000,
+            }),
+            until: Some(time::at(2)),
             timestamps: true,
             ..options
         };
@@ -169,6 +176,22 @@ mod tests {
                 "/containers/{id}/logs?follow=0&tail=0&timestamps=1&stdout=1&stderr=0&since=1.500000000&until=1.999999999"
             )
         );
+        let years = |since: &str, until: &str| {
+            let options = LogOptions {
+                since: time::parse(since),
+                until: time::parse(until),
+                ..options
+            };
+            let path = path(&id, &options).unwrap();
+            path.split_once("&since=").unwrap().1.to_owned()
+        };
+        assert_eq!(
+            years("1066-10-14T09:00:00Z", "9999-12-31T23:59:59Z"),
+            "-28502722800.000000000&until=253402300798.999999999"
+        );
+        // Go's zero time is no time.
+        options.until = Some(time::at(-62_135_596_800));
+        assert!(!path(&id, &options).unwrap().contains("until"));
         assert!(path("../x", &options).is_err());
     }
 }

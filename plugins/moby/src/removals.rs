@@ -13,12 +13,9 @@ use crate::event::Decoder;
 use crate::record::tags;
 use crate::{name, objects, time};
 
-/// Nanoseconds in a second.
-const SECOND: Timestamp = 1_000_000_000;
-
-/// How far back the engine is asked whether a volume was removed: the watch
-/// knows of all that is older.
-const LOOK_BACK: Timestamp = 30 * SECOND;
+/// How many seconds back the engine is asked whether a volume was removed: the
+/// watch knows of all that is older.
+const LOOK_BACK: i64 = 30;
 
 /// Events of one volume within [`LOOK_BACK`].
 const MAX_EVENTS: usize = 1 << 20;
@@ -36,7 +33,7 @@ pub(crate) async fn run(moby: &Moby, target: Removal) -> Result<(), Error> {
 async fn container(moby: &Moby, id: &str) -> Result<(), Error> {
     // Makes sure that it is the ID of one, not another's name.
     objects::container(&moby.api, id).await?;
-    delete(moby, &format!("/containers/{id}?force=1&v=1")).await
+    delete(moby, &format!("/containers/{id}?force=1")).await
 }
 
 async fn image_tag(moby: &Moby, tag: &str, id: &str) -> Result<(), Error> {
@@ -97,9 +94,9 @@ async fn was_removed(moby: &Moby, name: &str, now: Timestamp) -> Result<bool, Er
     );
     let path = format!(
         "/events?filters={filter}&since={}&until={}",
-        time::to_query(now - LOOK_BACK),
+        time::to_query(time::shift(now, -LOOK_BACK)),
         // The clock is known to the second below: until its end.
-        time::to_query(now + SECOND)
+        time::to_query(time::shift(now, 1))
     );
     let response = moby
         .api

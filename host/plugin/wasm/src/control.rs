@@ -119,16 +119,9 @@ impl Control {
                 answer(reply, acted.map_err(convert::error));
             }
             Call::Remove { target, reply } => {
-                let removed = match convert::to_removal(&target) {
-                    Ok(target) => {
-                        let removing = lifecycle.call_remove(accessor, target);
-                        self.in_time("remove", change, removing)
-                            .await?
-                            .map_err(convert::error)
-                    }
-                    Err(error) => Err(error),
-                };
-                answer(reply, removed);
+                let removing = lifecycle.call_remove(accessor, convert::to_removal(&target));
+                let removed = self.in_time("remove", change, removing).await?;
+                answer(reply, removed.map_err(convert::error));
             }
         }
         drop(permit);
