@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use rdd_sdk::types::{Container, ContainerState, Port, PortBinding};
 
 use super::NAMESPACE;
+use crate::removals::own_name;
 use crate::{model, time};
 
 /// Exit codes of Windows are unsigned: beyond this they are negative here.
@@ -23,7 +24,7 @@ pub(crate) fn container(from: model::Container) -> Container {
         config,
         network_settings,
     } = from;
-    let (namespace, name) = split_name(&name);
+    let (namespace, name) = split_name(own_name(&name, &id));
     Container {
         id,
         name,
@@ -67,7 +68,7 @@ pub(crate) fn container_of_summary(from: model::ContainerSummary) -> Container {
         .iter()
         .find(|name| !name.trim_start_matches('/').contains('/'))
         .or(names.first());
-    let (namespace, name) = split_name(own.map_or("", String::as_str));
+    let (namespace, name) = split_name(own_name(own.map_or("", String::as_str), &id));
     let state = container_state(&state, &model::State::default());
     let paused = state == ContainerState::Paused;
     Container {
@@ -221,6 +222,12 @@ mod tests {
                 "{given}"
             );
         }
+    }
+
+    #[test]
+    fn a_container_that_is_being_removed_keeps_its_name_here() {
+        let record = read(json!({"Id": "ab", "Name": "/web.rdd-removing.ab"}));
+        assert_eq!(record.name, "web");
     }
 
     #[test]
