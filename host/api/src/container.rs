@@ -7,6 +7,8 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::EngineTime;
+
 /// A Container has no spec: what it is is said by its status alone.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
@@ -30,8 +32,8 @@ use serde::{Deserialize, Serialize};
     printcolumn(
         name = "Image",
         type_ = "string",
-        json_path = ".status.image",
-        description = "ID of the container's image"
+        json_path = ".status.imageName",
+        description = "The reference that the container was made from"
     ),
     printcolumn(
         name = "Status",
@@ -71,6 +73,9 @@ pub struct ContainerStatus {
     pub args: Vec<String>,
     /// ID of the container's image, equal to the status.id of some Image.
     pub image: String,
+    /// The reference that the container was made from, such as busybox:latest.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub image_name: String,
     /// Labels of the container's configuration.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
@@ -85,13 +90,13 @@ pub struct ContainerStatus {
     pub error: String,
     /// When the container was made.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub created_at: Option<Time>,
+    pub created_at: Option<EngineTime>,
     /// When the container last started; kept when it stops.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub started_at: Option<Time>,
+    pub started_at: Option<EngineTime>,
     /// When the container last ended.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub finished_at: Option<Time>,
+    pub finished_at: Option<EngineTime>,
     /// Ports that the container exposes, sorted by name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]

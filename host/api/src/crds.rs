@@ -145,7 +145,7 @@ mod tests {
             ),
             ("ImagePullRequest", "Complete,Failed,Age", ".spec.namespace"),
             ("ImagePushRequest", "Complete,Failed,Age", ""),
-            ("Volume", "Driver", ".status.namespace,.status.name"),
+            ("Volume", "Name,Driver", ".status.namespace,.status.name"),
             (
                 "VolumeCreateRequest",
                 "Complete,Failed,Age",
@@ -167,6 +167,17 @@ mod tests {
             (kind.to_owned(), columns.to_owned(), fields.to_owned())
         });
         assert_eq!(found, BTreeSet::from(wanted));
+        let path = |kind, name: &str| {
+            let version = find(kind).spec.versions.remove(0);
+            let columns = version.additional_printer_columns.unwrap_or_default();
+            let column = columns.into_iter().find(|column| column.name == name);
+            column.expect("a column").json_path
+        };
+        // What a person knows it by, neither an ID nor a hash.
+        assert_eq!(path("Container", "Image"), ".status.imageName");
+        assert_eq!(path("Container", "Name"), ".status.name");
+        assert_eq!(path("Volume", "Name"), ".status.name");
+        assert_eq!(path("Image", "Tag"), ".status.repoTag");
     }
 
     #[test]

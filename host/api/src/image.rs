@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::EngineTime;
 
 /// An Image has no spec: what it is is said by its status alone.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -61,7 +63,7 @@ pub struct ImageStatus {
     pub repo_digests: Vec<String>,
     /// When the image was built.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub created_at: Option<Time>,
+    pub created_at: Option<EngineTime>,
     /// Processor architecture, such as amd64.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub architecture: String,

@@ -16,6 +16,7 @@ mod image;
 mod meta;
 mod namespace;
 mod requests;
+mod time;
 mod volume;
 
 pub use app::{App, AppSpec, AppStatus, ContainerEngineSpec};
@@ -33,4 +34,5 @@ pub use requests::{
     ImagePullRequest, ImagePullRequestSpec, ImagePushRequest, ImagePushRequestSpec, Progress,
     TransferStatus, VolumeCreateRequest, VolumeCreateRequestSpec, VolumeCreateRequestStatus,
 };
+pub use time::EngineTime;
 pub use volume::{Volume, VolumeFields, VolumeStatus};

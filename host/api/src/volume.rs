@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::EngineTime;
 
 /// A Volume has no spec: what it is is said by its status alone.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -21,6 +23,12 @@ use serde::{Deserialize, Serialize};
     selectable = ".status.namespace",
     selectable = ".status.name",
     doc = "Volume mirrors a volume of the engine. Deleting it removes the engine's volume unless that is in use.",
+    printcolumn(
+        name = "Name",
+        type_ = "string",
+        json_path = ".status.name",
+        description = "The engine's name of the volume"
+    ),
     printcolumn(
         name = "Driver",
         type_ = "string",
@@ -40,7 +48,7 @@ pub struct VolumeStatus {
     pub namespace: String,
     /// When the volume was made.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub created_at: Option<Time>,
+    pub created_at: Option<EngineTime>,
     /// The volume driver, such as local.
     pub driver: String,
     /// Where the volume lies on the engine's host.

@@ -3,9 +3,8 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use jiff::Timestamp;
 
-use crate::{BackendInfo, EngineError, Object, ObjectRef};
+use crate::{BackendInfo, EngineError, Object, ObjectRef, Timestamp};
 
 /// One element of a watch; the order is that of the WIT package's `event`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,7 +104,7 @@ pub enum Action {
 /// What to remove, with what proves that it is still what the caller meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Removal {
-    /// A container by full ID, running or not, with its anonymous volumes.
+    /// A container by full ID, running or not. Its volumes stay.
     Container {
         /// The full ID.
         id: String,

@@ -14,6 +14,7 @@ mod model;
 mod private_file;
 mod read_only;
 mod serving;
+mod time;
 
 pub use backend::{BackendInfo, BackendState, Backends, Capabilities, IdForm, Loaded};
 pub use engine::{
@@ -28,3 +29,4 @@ pub use model::{
 pub use private_file::{PrivateFileError, create_private_dir, remove_drafts, write_private};
 pub use read_only::ReadOnly;
 pub use serving::{NotServing, Serving, ServingSnapshot};
+pub use time::{Timestamp, TimestampError};

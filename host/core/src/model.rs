@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use crate::Timestamp;
 
 /// What a container is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -62,6 +63,9 @@ pub struct Container {
     pub args: Vec<String>,
     /// The ID of its image, equal to some [`Image::id`].
     pub image_id: String,
+    /// The reference that it was made from, such as `busybox:latest`; empty
+    /// when the engine gave none.
+    pub image_name: String,
     /// Labels of its configuration.
     pub labels: BTreeMap<String, String>,
     /// What it is doing.

@@ -9,13 +9,14 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use rdd_api::{
-    ActionName, ActionState, Condition, ContainerPort, ContainerState, ContainerStatus,
+    ActionName, ActionState, Condition, ContainerPort, ContainerState, ContainerStatus, EngineTime,
     HostBinding, ImageStatus, LastAction, Time, VolumeStatus, condition, reason,
 };
 use rdd_core::{Container, EngineError, ErrorCode, Image, Volume};
 use serde::Serialize;
 
 use crate::conditions::Conditions;
+use crate::operations::whole;
 
 /// The engine's side of a mirror.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,7 +87,7 @@ pub(crate) struct Own<'a> {
 impl Desired {
     /// When a volume was made, which stands in for the ID that it has not. The
     /// other kinds are named by IDs that are never used again.
-    pub(crate) fn created_at(&self) -> Option<Timestamp> {
+    pub(crate) fn created_at(&self) -> Option<rdd_core::Timestamp> {
         match self {
             Self::Volume(volume) => volume.created_at,
             Self::Container(_) | Self::Image { .. } | Self::Namespace => None,
@@ -165,6 +166,7 @@ fn container_status(
         path: container.path.clone(),
         args: container.args.clone(),
         image: container.image_id.clone(),
+        image_name: container.image_name.clone(),
         labels: container.labels.clone(),
         status: state(container.state),
         pid: container.pid,
@@ -216,7 +218,7 @@ fn last_action(
         state: ActionState::Succeeded,
         error: String::new(),
         reason: String::new(),
-        completed_at: time(Some(now)).unwrap_or_else(|| last.completed_at.clone()),
+        completed_at: whole(now),
         ..last.clone()
     })
 }
@@ -230,7 +232,8 @@ fn is_done(container: &Container, last: &LastAction) -> bool {
         Some(ActionName::Pause) => container.paused,
         // It ran before, too.
         Some(ActionName::Restart) => {
-            runs && time(container.started_at).is_some_and(|at| at.0 >= last.observed_at.0)
+            let observed = last.observed_at.0.as_second();
+            runs && container.started_at.is_some_and(|at| at.seconds() >= observed)
         }
         None => false,
     }
@@ -332,14 +335,9 @@ fn host_ip(text: &str) -> String {
 }
 
 /// A time as the wire carries it: whole seconds, years that RFC 3339 can name.
-pub(crate) fn time(at: Option<Timestamp>) -> Option<Time> {
-    /// 0001-01-01T00:00:00Z, the zero time of many engines.
-    const ZERO: i64 = -62_135_596_800;
-    let seconds = at?.as_second();
-    if seconds <= ZERO {
-        return None;
-    }
-    Timestamp::from_second(seconds).ok().map(Time)
+pub(crate) fn time(at: Option<rdd_core::Timestamp>) -> Option<EngineTime> {
+    let at = at.filter(|at| *at > rdd_core::Timestamp::GO_ZERO)?;
+    EngineTime::new(at.to_civil()?)
 }
 
 #[cfg(test)]

@@ -41,12 +41,13 @@ pub(crate) fn container(id: &str) -> Container {
         path: String::new(),
         args: Vec::new(),
         image_id: "sha256:1".to_owned(),
+        image_name: "busybox:latest".to_owned(),
         labels: BTreeMap::new(),
         state: ContainerState::Created,
         pid: 0,
         exit_code: 0,
         error: String::new(),
-        created_at: Some(at(1)),
+        created_at: Some(at(1).into()),
         started_at: None,
         finished_at: None,
         ports: Vec::new(),
@@ -65,7 +66,7 @@ pub(crate) fn image(id: &str, tags: &[&str]) -> Image {
         namespace: "moby".to_owned(),
         repo_tags: tags.iter().map(ToString::to_string).collect(),
         repo_digests: Vec::new(),
-        created_at: Some(at(1)),
+        created_at: Some(at(1).into()),
         architecture: String::new(),
         os: String::new(),
         size: 1,
@@ -73,11 +74,11 @@ pub(crate) fn image(id: &str, tags: &[&str]) -> Image {
     }
 }
 
-pub(crate) fn volume(name: &str, created_at: Timestamp) -> Volume {
+pub(crate) fn volume(name: &str, created_at: impl Into<rdd_core::Timestamp>) -> Volume {
     Volume {
         name: name.to_owned(),
         namespace: "moby".to_owned(),
-        created_at: Some(created_at),
+        created_at: Some(created_at.into()),
         driver: "local".to_owned(),
         mountpoint: String::new(),
         labels: BTreeMap::new(),
@@ -109,7 +110,7 @@ pub(crate) fn volume_key(name: &str) -> Key {
     key(Kind::Volume, &names::volume(name))
 }
 
-pub(crate) fn desired_volume(name: &str, created_at: Timestamp) -> Desired {
+pub(crate) fn desired_volume(name: &str, created_at: impl Into<rdd_core::Timestamp>) -> Desired {
     Desired::Volume(Arc::new(volume(name, created_at)))
 }
 

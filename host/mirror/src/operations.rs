@@ -119,7 +119,7 @@ async fn is_so(engine: &dyn ContainerEngine, id: &str, action: Action) -> bool {
 }
 
 /// A time as the wire carries it.
-fn whole(at: Timestamp) -> Time {
+pub(crate) fn whole(at: Timestamp) -> Time {
     // Cannot fail: a second of a timestamp is a timestamp.
     Time(Timestamp::from_second(at.as_second()).unwrap_or(at))
 }

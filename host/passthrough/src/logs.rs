@@ -30,7 +30,7 @@ pub(crate) async fn open(
             form,
         });
     }
-    let mut options = params::parse(query, now)?;
+    let mut options = params::parse(query, now.into())?;
     if probe {
         options = LogOptions {
             follow: false,

@@ -1,7 +1,7 @@
 //! The query parameters of a log request.
 
-use jiff::{SignedDuration, Timestamp};
-use rdd_core::LogOptions;
+use jiff::SignedDuration;
+use rdd_core::{LogOptions, Timestamp};
 
 /// The parameters, in the order of the documentation.
 const KNOWN: [&str; 7] = [
@@ -87,7 +87,7 @@ fn time(name: &str, value: &str, now: Timestamp) -> Result<Timestamp, ParamError
         .or_else(|| value.parse().ok())
         .or_else(|| {
             let back: SignedDuration = value.parse().ok()?;
-            (!back.is_negative()).then(|| now.checked_sub(back).ok())?
+            (!back.is_negative()).then(|| now.saturating_sub(back))
         })
         .ok_or_else(|| ParamError::Time {
             name: name.to_owned(),
@@ -104,7 +104,7 @@ fn unix_seconds(value: &str) -> Option<Timestamp> {
         return None;
     }
     let nanoseconds = format!("{fraction:0<9}").parse().ok()?;
-    Timestamp::new(whole.parse().ok()?, nanoseconds).ok()
+    Timestamp::new(whole.parse().ok()?, nanoseconds)
 }
 
 #[cfg(test)]

@@ -8,6 +8,12 @@
 //! action, as somebody else may have done it in between. What remains is a
 //! container that changes between the last look and the engine's answer; then
 //! the engine's words are the answer.
+//!
+//! The engine takes an ID for a name where no container has the ID (any
+//! more). So nothing is done where another container bears this ID as its
+//! name, and afterwards the container must still be there: then it was this
+//! one that was acted on. Where it vanished meanwhile and another took its ID
+//! for a name, that is told as a failure, since the other may have been hit.
 
 use rdd_sdk::http::{Call, Method};
 use rdd_sdk::types::{Action, Error, ErrorCode};
@@ -21,13 +27,14 @@ pub(crate) async fn run(moby: &Moby, id: &str, action: Action) -> Result<(), Err
     if is_done(&container.state, id, action)? {
         return Ok(());
     }
+    objects::unambiguous(&moby.api, id).await?;
     let path = format!("/containers/{id}/{}", verb(action));
     let sent = moby
         .api
         .send(&path, |path| Call::new(Method::POST, path))
         .await;
     match sent {
-        Ok(_) => Ok(()),
+        Ok(_) => was_hit(moby, id, action).await,
         // Older engines answer a paused container's second pause with 500.
         Err(error) if matches!(error.code, ErrorCode::Conflict | ErrorCode::Internal) => {
             let (container, _) = objects::container(&moby.api, id).await?;
@@ -36,6 +43,21 @@ pub(crate) async fn run(moby: &Moby, id: &str, action: Action) -> Result<(), Err
                 _ => Err(error),
             }
         }
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes sure that it was this container that was acted on. One that is gone
+/// (`docker run --rm`) is no failure, as long as its ID is nobody's name.
+async fn was_hit(moby: &Moby, id: &str, action: Action) -> Result<(), Error> {
+    match objects::container_named(&moby.api, id).await {
+        Ok(found) if found.id == id => Ok(()),
+        Ok(other) => Err(Error::replaced(format!(
+            "container {id} is gone, and container {} bears its ID as a name by now: the engine may have done the {} to that one",
+            other.id,
+            verb(action)
+        ))),
+        Err(error) if error.code == ErrorCode::NotFound => Ok(()),
         Err(error) => Err(error),
     }
 }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use rdd_sdk::Host;
-use rdd_sdk::http::{Body, Call, Client, Head, Response, StatusCode};
+use rdd_sdk::http::{Body, Call, Client, Head, Method, Response, StatusCode};
 use rdd_sdk::types::{Error, ErrorCode, Timestamp};
 use serde::de::DeserializeOwned;
 
@@ -114,6 +114,13 @@ impl Api {
             return Ok(response);
         }
         Err(self.failure(response.head.status, &response.body))
+    }
+
+    /// `POST` to this path, whose answer says nothing but that it was done.
+    pub(crate) async fn post(&self, path: &str) -> Result<(), Error> {
+        self.send(path, |path| Call::new(Method::POST, path))
+            .await?;
+        Ok(())
     }
 
     /// `GET` of this path, read as JSON.

@@ -11,7 +11,7 @@ use rdd_sdk::types::{Error, LogOptions, MAX_CHUNK, Timestamp};
 use rdd_sdk::{Host, LogResponder, LogSink};
 
 use crate::backend::Moby;
-use crate::{name, objects, time};
+use crate::{model, name, objects, time};
 
 /// How engines since API 1.42 announce the two forms of a log.
 const MULTIPLEXED: &str = "application/vnd.docker.multiplexed-stream";
@@ -48,7 +48,7 @@ pub(crate) async fn run(
     }
     let mut options = options.clone();
     let mut until_end = None;
-    if let Some(until) = options.until.filter(|_| options.follow) {
+    if let Some(until) = until(&options).filter(|_| options.follow) {
         let left = time_left(moby, until).await?;
         if left <= SOON {
             // Then every line is written, and an engine that does not follow
@@ -60,7 +60,13 @@ pub(crate) async fn run(
         }
     }
     let (head, body) = moby.api.open(&path(id, &options)?).await?;
-    let demux = if is_raw(moby, id, &head).await? {
+    // After the log was opened: that the container is there now proves that it
+    // is its log, and not that of one which bears this ID as its name.
+    let (container, _) = objects::container(&moby.api, id).await?;
+    // Nothing else is asked from here: a kept connection would cost a
+    // descriptor as long as the log is open.
+    moby.api.trim(0);
+    let demux = if is_raw(&container, &head) {
         Demux::raw()
     } else {
         Demux::multiplexed()
@@ -108,10 +114,11 @@ async fn pump(
 async fn time_left(moby: &Moby, until: Timestamp) -> Result<Duration, Error> {
     // Told to the second below, so the time left is never told too short.
     let now = moby.api.negotiate().await?.now;
-    let left = until.saturating_sub(now.unwrap_or_else(|| moby.host.now()));
-    Ok(u64::try_from(left).map_or(Duration::ZERO, |left| {
-        Duration::from_nanos(left) + LINES_TRAVEL
-    }))
+    let left = time::between(now.unwrap_or_else(|| moby.host.now()), until);
+    Ok(match left {
+        Duration::ZERO => left,
+        left => left.saturating_add(LINES_TRAVEL),
+    })
 }
 
 /// The end of a followed log that has an `until`.
@@ -156,23 +163,22 @@ impl UntilEnd {
     }
 }
 
+/// Where the log ends; nowhere for the zero time, as with `docker logs`.
+fn until(options: &LogOptions) -> Option<Timestamp> {
+    options.until.filter(|until| !time::is_zero(*until))
+}
+
 /// Whether the log is a terminal's, without frames.
-async fn is_raw(moby: &Moby, id: &str, head: &Head) -> Result<bool, Error> {
+fn is_raw(container: &model::Container, head: &Head) -> bool {
     match head
         .headers
         .get("content-type")
         .map(|value| value.as_bytes())
     {
-        Some(kind) if kind == MULTIPLEXED.as_bytes() => Ok(false),
-        Some(kind) if kind == RAW.as_bytes() => Ok(true),
+        Some(kind) if kind == MULTIPLEXED.as_bytes() => false,
+        Some(kind) if kind == RAW.as_bytes() => true,
         // Before API 1.42 only the container tells.
-        _ => {
-            let (container, _) = objects::container(&moby.api, id).await?;
-            // Nothing else is asked from here: a kept connection would cost a
-            // descriptor as long as the log is open.
-            moby.api.trim(0);
-            Ok(container.config.tty)
-        }
+        _ => container.config.tty,
     }
 }
 
@@ -181,7 +187,7 @@ fn path(id: &str, options: &LogOptions) -> Result<String, Error> {
         follow,
         tail,
         since,
-        until,
+        until: _,
         timestamps,
         stdout,
         stderr,
@@ -198,9 +204,9 @@ fn path(id: &str, options: &LogOptions) -> Result<String, Error> {
     if let Some(since) = since {
         path.push_str(&format!("&since={}", time::to_query(*since)));
     }
-    if let Some(until) = until {
+    if let Some(until) = until(options) {
         // The engine sends lines written at `until`, too; the contract does not.
-        let last = until.saturating_sub(1);
+        let last = time::before(until);
         path.push_str(&format!("&until={}", time::to_query(last)));
     }
     Ok(path)
@@ -229,8 +235,11 @@ mod tests {
         options = LogOptions {
             follow: false,
             tail: Some(0),
-            since: Some(1_500_000_000),
-            until: Some(2_000_000_000),
+            since: Some(Timestamp {
+                seconds: 1,
+                nanoseconds: 500_000_000,
+            }),
+            until: Some(time::at(2)),
             timestamps: true,
             ..options
         };
@@ -240,6 +249,22 @@ mod tests {
                 "/containers/{id}/logs?follow=0&tail=0&timestamps=1&stdout=1&stderr=0&since=1.500000000&until=1.999999999"
             )
         );
+        let years = |since: &str, until: &str| {
+            let options = LogOptions {
+                since: time::parse(since),
+                until: time::parse(until),
+                ..options
+            };
+            let path = path(&id, &options).unwrap();
+            path.split_once("&since=").unwrap().1.to_owned()
+        };
+        assert_eq!(
+            years("1066-10-14T09:00:00Z", "9999-12-31T23:59:59Z"),
+            "-28502722800.000000000&until=253402300798.999999999"
+        );
+        // Go's zero time is no time.
+        options.until = Some(time::at(-62_135_596_800));
+        assert!(!path(&id, &options).unwrap().contains("until"));
         assert!(path("../x", &options).is_err());
     }
 }

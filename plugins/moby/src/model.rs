@@ -18,6 +18,8 @@ pub(crate) struct ContainerSummary {
     pub(crate) id: String,
     #[serde(deserialize_with = "list")]
     pub(crate) names: Vec<String>,
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) image: String,
     #[serde(rename = "ImageID", deserialize_with = "or_default")]
     pub(crate) image_id: String,
     /// Seconds since 1970.
@@ -85,6 +87,9 @@ pub(crate) struct State {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub(crate) struct ContainerConfig {
+    /// The reference that the container was made from.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) image: String,
     #[serde(deserialize_with = "map")]
     pub(crate) labels: BTreeMap<String, String>,
     #[serde(deserialize_with = "or_default")]

@@ -32,7 +32,8 @@ pub(crate) async fn volumes(api: &Api) -> Result<Vec<model::Volume>, Error> {
     Ok(list.volumes)
 }
 
-/// One container, with the engine's JSON.
+/// One container, with the engine's JSON. As IDs are never used again, this
+/// proves that whatever was asked of the ID until now was asked of this one.
 pub(crate) async fn container(api: &Api, id: &str) -> Result<(model::Container, Response), Error> {
     let path = format!("/containers/{}/json", name::container(id)?);
     let response = document(api, &path).await?;
@@ -42,6 +43,35 @@ pub(crate) async fn container(api: &Api, id: &str) -> Result<(model::Container, 
         return Err(Error::not_found(format!("no such container: {id}")));
     }
     Ok((container, response))
+}
+
+/// The container that a text leads to: by ID, by name, or by the beginning of
+/// its ID.
+pub(crate) async fn container_named(api: &Api, text: &str) -> Result<model::Container, Error> {
+    let path = format!("/containers/{}/json", name::encode(text));
+    parse(&document(api, &path).await?.body)
+}
+
+/// Refuses where another container bears this ID as its name: once the one of
+/// this ID is gone, the engine would take the other for it.
+pub(crate) async fn unambiguous(api: &Api, id: &str) -> Result<(), Error> {
+    let id = name::container(id)?;
+    // A regular expression to the engine: the digits stand for themselves.
+    let filters = serde_json::json!({"name": [format!("^/?{id}$")]}).to_string();
+    let path = format!("/containers/json?all=1&filters={}", name::encode(&filters));
+    let named: List<model::ContainerSummary> = api.get(&path, MAX_OBJECT).await?;
+    let named = named.into_vec();
+    let bears = |names: &[String]| names.iter().any(|name| name.trim_start_matches('/') == id);
+    match named
+        .iter()
+        .find(|other| other.id != id && bears(&other.names))
+    {
+        None => Ok(()),
+        Some(other) => Err(Error::conflict(format!(
+            "container {} is named {id}, which is the ID of this container, and the engine may take one for the other: rename it or remove it first",
+            other.id
+        ))),
+    }
 }
 
 /// One image by ID, with the engine's JSON.

@@ -70,25 +70,26 @@ impl VolumeTimes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::at;
 
     #[test]
     fn writing_to_a_volume_does_not_make_it_another() {
         let mut times = VolumeTimes::default();
-        assert_eq!(times.observe("v", Some(1)), Some(1));
-        times.moved("v", Some(5));
-        assert_eq!(times.reported("v", Some(5)), Some(1));
-        assert_eq!(times.observe("v", Some(5)), Some(1));
-        assert_eq!(times.observe("v", Some(1)), Some(1));
+        assert_eq!(times.observe("v", Some(at(1))), Some(at(1)));
+        times.moved("v", Some(at(5)));
+        assert_eq!(times.reported("v", Some(at(5))), Some(at(1)));
+        assert_eq!(times.observe("v", Some(at(5))), Some(at(1)));
+        assert_eq!(times.observe("v", Some(at(1))), Some(at(1)));
     }
 
     #[test]
     fn what_may_be_another_volume_is_one() {
         let mut times = VolumeTimes::default();
-        times.observe("v", Some(1));
-        assert_eq!(times.observe("v", Some(7)), Some(7));
+        times.observe("v", Some(at(1)));
+        assert_eq!(times.observe("v", Some(at(7))), Some(at(7)));
         times.forget("v");
-        assert_eq!(times.observe("v", Some(9)), Some(9));
+        assert_eq!(times.observe("v", Some(at(9))), Some(at(9)));
         assert_eq!(times.retain(|name| name != "v"), ["v"]);
-        assert_eq!(times.reported("v", Some(3)), Some(3));
+        assert_eq!(times.reported("v", Some(at(3))), Some(at(3)));
     }
 }

@@ -23,7 +23,6 @@ use tokio::time::Instant;
 
 /// 2026-01-01T00:00:00Z, where the tests begin.
 const BEGIN: i64 = 1_767_225_600;
-const SECOND: i64 = 1_000_000_000;
 const LINE: &[u8] = b"a line\n";
 
 /// What the engine does with a log: pieces, each after a pause.
@@ -128,7 +127,10 @@ fn follow(until: Duration, script: Script, pace: Duration) -> Outcome {
             follow: true,
             tail: None,
             since: None,
-            until: Some(BEGIN * SECOND + i64::try_from(until.as_nanos()).unwrap()),
+            until: Some(Timestamp {
+                seconds: BEGIN + i64::try_from(until.as_secs()).unwrap(),
+                nanoseconds: until.subsec_nanos(),
+            }),
             timestamps: false,
             stdout: true,
             stderr: true,

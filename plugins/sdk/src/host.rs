@@ -27,7 +27,7 @@ pub trait HostApi: 'static {
     /// Waits for this long by the monotonic clock, at the least.
     fn sleep(&self, duration: Duration) -> LocalBoxFuture<'static, ()>;
 
-    /// The wall clock, in nanoseconds since 1970. May jump.
+    /// The wall clock. May jump.
     fn now(&self) -> Timestamp;
 
     /// Writes a line to the daemon's log.
@@ -55,8 +55,7 @@ impl Host {
         self.0.sleep(duration).await;
     }
 
-    /// The wall clock, in nanoseconds since 1970. May jump: for a span of
-    /// time, [`sleep`](Self::sleep).
+    /// The wall clock. May jump: for a span of time, [`sleep`](Self::sleep).
     pub fn now(&self) -> Timestamp {
         self.0.now()
     }

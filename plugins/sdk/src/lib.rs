@@ -25,6 +25,7 @@ pub mod http;
 #[cfg(all(feature = "native", not(target_family = "wasm")))]
 pub mod native;
 mod sink;
+mod time;
 pub mod types;
 
 pub use backend::Backend;

@@ -56,11 +56,14 @@ impl HostApi for UnixHost {
     }
 
     fn now(&self) -> Timestamp {
-        std::time::SystemTime::now()
+        // A clock before 1970 is taken for one at 1970.
+        let since = std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
-            .ok()
-            .and_then(|since| Timestamp::try_from(since.as_nanos()).ok())
-            .unwrap_or_default()
+            .unwrap_or_default();
+        Timestamp {
+            seconds: i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
+            nanoseconds: since.subsec_nanos(),
+        }
     }
 
     fn log(&self, level: LogLevel, message: &str) {

@@ -312,7 +312,7 @@ fn each_removal_carries_its_proof() {
             desired_volume("x", at(7)),
             Removal::Volume {
                 name: "x".to_owned(),
-                created_at: Some(at(7)),
+                created_at: Some(at(7).into()),
             },
         ),
     ] {

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 
-use jiff::Timestamp;
 use rdd_core::{BackendInfo, WatchEvent};
 
 use super::{State, Timer};
@@ -150,5 +149,5 @@ impl State {
 /// ID, and many engines tell their time to the second.
 fn is_coarse(desired: &Desired) -> bool {
     matches!(desired, Desired::Volume(volume)
-        if volume.created_at.is_none_or(|at: Timestamp| at.subsec_nanosecond() == 0))
+        if volume.created_at.is_none_or(|at| at.nanoseconds() == 0))
 }

@@ -2,7 +2,7 @@
 
 use kube::ResourceExt;
 use kube::api::DeleteParams;
-use rdd_api::{Container, Volume};
+use rdd_api::{Container, EngineTime, Volume};
 use rdd_core::{EngineError, ErrorCode, Removal};
 use rdd_testkit::{FakeEngine, Operation, eventually};
 
@@ -60,7 +60,7 @@ async fn a_recreated_volume_survives_the_deletion_of_the_old_mirror() {
     let first = engine.create_volume("x");
     let world = World::new(&engine).await;
     world.synced().await;
-    let later = first + jiff::SignedDuration::from_secs(5);
+    let later = first.saturating_add(jiff::SignedDuration::from_secs(5));
     let old = delete_unheard(&world, &engine, later).await;
     // Only the creation time that the call carries can save it.
     eventually("the call", || async {
@@ -117,7 +117,11 @@ async fn a_moved_tag_never_untags_the_new_image() {
 
 /// Lets the engine's `x` be replaced without a word, by one of this age; then
 /// deletes the mirror, as it was seen before, and ends the silence.
-async fn delete_unheard(world: &World, engine: &FakeEngine, created_at: jiff::Timestamp) -> Volume {
+async fn delete_unheard(
+    world: &World,
+    engine: &FakeEngine,
+    created_at: rdd_core::Timestamp,
+) -> Volume {
     let old = world.all::<Volume>().await.remove(0);
     engine.hold_events();
     engine.remove_volume("x");
@@ -176,7 +180,8 @@ async fn a_volume_replaced_while_the_engine_was_away_survives_the_deletion_of_th
     let mut world = World::new(&engine).await;
     world.synced().await;
     world.tasks.shutdown().await;
-    let old = delete_unheard(&world, &engine, first + jiff::SignedDuration::from_secs(5)).await;
+    let later = first.saturating_add(jiff::SignedDuration::from_secs(5));
+    let old = delete_unheard(&world, &engine, later).await;
     engine.drop_held_events();
     world.start();
     another(&world, &old).await;
@@ -197,7 +202,7 @@ async fn a_volume_that_is_written_to_keeps_its_mirror() {
         let volume = world.api::<Volume>().get(&old.name_any()).await.unwrap();
         let shown = volume.status.clone().unwrap_or_default().created_at;
         match shown {
-            Some(time) if time.0 == moved => Ok(volume),
+            Some(time) if Some(time) == moved.to_civil().and_then(EngineTime::new) => Ok(volume),
             other => Err(format!("{other:?}")),
         }
     })

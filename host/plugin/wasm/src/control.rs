@@ -215,13 +215,11 @@ impl Control {
                 let started = self.start(accessor, lifecycle.func_act(), params)?;
                 self.answer("act", started, reply, unit).await?;
             }
-            Call::Remove { target, reply } => match convert::to_removal(&target) {
-                Ok(target) => {
-                    let started = self.start(accessor, lifecycle.func_remove(), (target,))?;
-                    self.answer("remove", started, reply, unit).await?;
-                }
-                Err(error) => answer(reply, Err(error)),
-            },
+            Call::Remove { target, reply } => {
+                let params = (convert::to_removal(&target),);
+                let started = self.start(accessor, lifecycle.func_remove(), params)?;
+                self.answer("remove", started, reply, unit).await?;
+            }
             Call::Ping { reply } => {
                 let started = self.start(accessor, engine.func_ping(), ())?;
                 self.answer("ping", started, reply, unit).await?;

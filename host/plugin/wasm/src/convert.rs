@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use rdd_core::{
     Action, BackendInfo, Capabilities, Container, ContainerState, EngineError, ErrorCode, IdForm,
     Image, Inspection, LogOptions, LogSource, Object, ObjectKind, ObjectRef, Port, PortBinding,
-    Removal, Volume,
+    Removal, Timestamp, Volume,
 };
 
 use crate::bindings::{engine, lifecycle, types};
@@ -148,6 +147,7 @@ fn container(form: IdForm, it: types::Container, scale: &mut Scale) -> Checked<C
         path,
         args,
         image_id,
+        image_name,
         labels,
         state,
         pid,
@@ -170,6 +170,7 @@ fn container(form: IdForm, it: types::Container, scale: &mut Scale) -> Checked<C
         ("name", &name),
         ("path", &path),
         ("image-id", &image_id),
+        ("image-name", &image_name),
         ("error", &error),
     ] {
         scale.text(what, text)?;
@@ -188,6 +189,7 @@ fn container(form: IdForm, it: types::Container, scale: &mut Scale) -> Checked<C
         path,
         args,
         image_id,
+        image_name,
         pid,
         exit_code,
         error,
@@ -319,13 +321,17 @@ fn map(
     Ok(map)
 }
 
-fn time(what: &str, nanoseconds: Option<types::Timestamp>) -> Checked<Option<Timestamp>> {
-    nanoseconds
-        .map(|nanoseconds| {
-            Timestamp::from_nanosecond(nanoseconds.into())
-                .map_err(|error| violation!("{what} is not a time: {error}"))
-        })
-        .transpose()
+fn time(what: &str, time: Option<types::Timestamp>) -> Checked<Option<Timestamp>> {
+    time.map(
+        |types::Timestamp {
+             seconds,
+             nanoseconds,
+         }| {
+            Timestamp::new(seconds, nanoseconds)
+                .ok_or_else(|| violation!("{what} has {nanoseconds} nanoseconds, a second or more"))
+        },
+    )
+    .transpose()
 }
 
 /// The name of an object, checked.
@@ -360,7 +366,7 @@ pub(crate) fn to_object_ref(it: &ObjectRef) -> types::ObjectRef {
 }
 
 /// Which part of a log is wanted, for a component.
-pub(crate) fn to_log_options(options: &LogOptions) -> Result<engine::LogOptions, EngineError> {
+pub(crate) fn to_log_options(options: &LogOptions) -> engine::LogOptions {
     let LogOptions {
         follow,
         tail,
@@ -370,15 +376,15 @@ pub(crate) fn to_log_options(options: &LogOptions) -> Result<engine::LogOptions,
         stdout,
         stderr,
     } = options;
-    Ok(engine::LogOptions {
+    engine::LogOptions {
         follow: *follow,
         tail: *tail,
-        since: since.map(to_time).transpose()?,
-        until: until.map(to_time).transpose()?,
+        since: since.map(to_time),
+        until: until.map(to_time),
         timestamps: *timestamps,
         stdout: *stdout,
         stderr: *stderr,
-    })
+    }
 }
 
 /// What to do, for a component.
@@ -393,26 +399,25 @@ pub(crate) fn to_action(action: Action) -> lifecycle::Action {
 }
 
 /// What to remove, for a component.
-pub(crate) fn to_removal(target: &Removal) -> Result<lifecycle::Removal, EngineError> {
-    Ok(match target {
+pub(crate) fn to_removal(target: &Removal) -> lifecycle::Removal {
+    match target {
         Removal::Container { id } => lifecycle::Removal::Container(id.clone()),
         Removal::ImageTag { tag, image_id } => {
             lifecycle::Removal::ImageTag((tag.clone(), image_id.clone()))
         }
         Removal::Image { id } => lifecycle::Removal::Image(id.clone()),
         Removal::Volume { name, created_at } => {
-            lifecycle::Removal::Volume((name.clone(), created_at.map(to_time).transpose()?))
+            lifecycle::Removal::Volume((name.clone(), created_at.map(to_time)))
         }
-    })
+    }
 }
 
-fn to_time(time: Timestamp) -> Result<types::Timestamp, EngineError> {
-    i64::try_from(time.as_nanosecond()).map_err(|_| {
-        EngineError::new(
-            ErrorCode::InvalidArgument,
-            format!("the time {time} is not between the years 1678 and 2262"),
-        )
-    })
+/// A time, for a component.
+pub(crate) fn to_time(time: Timestamp) -> types::Timestamp {
+    types::Timestamp {
+        seconds: time.seconds(),
+        nanoseconds: time.nanoseconds(),
+    }
 }
 
 /// Which stream a chunk is of.

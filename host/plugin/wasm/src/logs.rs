@@ -156,7 +156,7 @@ pub(crate) async fn open(
     id: &str,
     options: &LogOptions,
 ) -> Result<LogStream, EngineError> {
-    let options = convert::to_log_options(options)?;
+    let options = convert::to_log_options(options);
     let slot = shared.log_slot()?;
     let backend = shared.grants.name.clone();
     let stop = CancellationToken::new();

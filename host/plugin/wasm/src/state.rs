@@ -100,8 +100,7 @@ impl host::Host for HostState {
     }
 
     fn now(&mut self) -> Timestamp {
-        let now = jiff::Timestamp::now().as_nanosecond();
-        i64::try_from(now).unwrap_or(if now < 0 { i64::MIN } else { i64::MAX })
+        crate::convert::to_time(jiff::Timestamp::now().into())
     }
 }
 

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, stream};
-use jiff::Timestamp;
-use rdd_core::{EngineError, LogChunk, LogOptions, LogSource, LogStream};
+use rdd_core::{EngineError, LogChunk, LogOptions, LogSource, LogStream, Timestamp};
 
 use super::{FakeEngine, Shared, not_found};
 

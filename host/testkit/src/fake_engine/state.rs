@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use rdd_core::{
     Action, Container, ContainerState, EngineError, ErrorCode, Image, Object, ObjectKind,
-    ObjectRef, Removal, Volume, WatchEvent,
+    ObjectRef, Removal, Timestamp, Volume, WatchEvent,
 };
 
 use super::logs::Log;
@@ -36,7 +36,7 @@ impl State {
     pub(super) fn new(namespace: String) -> Self {
         Self {
             namespace,
-            clock: Timestamp::from_second(EPOCH).unwrap_or_default(),
+            clock: Timestamp::from_seconds(EPOCH),
             serial: 0,
             objects: BTreeMap::new(),
             logs: BTreeMap::new(),
@@ -49,10 +49,7 @@ impl State {
     }
 
     pub(super) fn now(&mut self) -> Timestamp {
-        // Only fails after the year 9999.
-        if let Ok(later) = self.clock.checked_add(SignedDuration::from_secs(1)) {
-            self.clock = later;
-        }
+        self.clock = self.clock.saturating_add(SignedDuration::from_secs(1));
         self.clock
     }
 
@@ -276,6 +273,7 @@ impl FakeEngine {
                 path: "/bin/sh".to_owned(),
                 args: vec!["-c".to_owned(), "sleep inf".to_owned()],
                 image_id: format!("sha256:{}", "0".repeat(64)),
+                image_name: "busybox:latest".to_owned(),
                 labels: BTreeMap::new(),
                 state: ContainerState::Created,
                 pid: 0,

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use rdd_sdk::types::{Container, ContainerState, Port, PortBinding};
 
 use super::NAMESPACE;
+use crate::removals::own_name;
 use crate::{model, time};
 
 /// Exit codes of Windows are unsigned: beyond this they are negative here.
@@ -23,7 +24,7 @@ pub(crate) fn container(from: model::Container) -> Container {
         config,
         network_settings,
     } = from;
-    let (namespace, name) = split_name(&name);
+    let (namespace, name) = split_name(own_name(&name, &id));
     Container {
         id,
         name,
@@ -31,6 +32,7 @@ pub(crate) fn container(from: model::Container) -> Container {
         path,
         args,
         image_id: image,
+        image_name: config.image,
         labels: config.labels.into_iter().collect(),
         state: container_state(&state.status, &state),
         pid: i32::try_from(state.pid).unwrap_or_default(),
@@ -55,6 +57,7 @@ pub(crate) fn container_of_summary(from: model::ContainerSummary) -> Container {
     let model::ContainerSummary {
         id,
         names,
+        image,
         image_id,
         created,
         labels,
@@ -65,7 +68,7 @@ pub(crate) fn container_of_summary(from: model::ContainerSummary) -> Container {
         .iter()
         .find(|name| !name.trim_start_matches('/').contains('/'))
         .or(names.first());
-    let (namespace, name) = split_name(own.map_or("", String::as_str));
+    let (namespace, name) = split_name(own_name(own.map_or("", String::as_str), &id));
     let state = container_state(&state, &model::State::default());
     let paused = state == ContainerState::Paused;
     Container {
@@ -75,6 +78,7 @@ pub(crate) fn container_of_summary(from: model::ContainerSummary) -> Container {
         path: String::new(),
         args: Vec::new(),
         image_id,
+        image_name: image,
         labels: labels.into_iter().collect(),
         state,
         pid: 0,
@@ -171,7 +175,7 @@ mod tests {
             "Path": "nginx", "Args": ["-g", "daemon off;"], "Image": "sha256:1",
             "State": {"Status": "running", "Running": true, "Pid": 77, "ExitCode": 0, "Error": "",
                 "OOMKilled": true, "StartedAt": "2026-11-23T09:11:17Z", "FinishedAt": "0001-01-01T00:00:00Z"},
-            "Config": {"Env": ["SECRET=hunter2"], "Tty": true, "Labels": {"b": "2", "a": "1"}},
+            "Config": {"Env": ["SECRET=hunter2"], "Image": "nginx:1", "Tty": true, "Labels": {"b": "2", "a": "1"}},
             "NetworkSettings": {"Ports": {
                 "80/tcp": [{"HostIp": "::", "HostPort": "8080"}, {"HostIp": "0.0.0.0", "HostPort": "8080"}],
                 "443/tcp": null, "53/udp": [{"HostIp": "nowhere", "HostPort": "53"}]}}
@@ -181,10 +185,14 @@ mod tests {
             ("moby", "web")
         );
         assert_eq!((record.path.as_str(), record.args.len()), ("nginx", 2));
+        assert_eq!(
+            (record.image_id.as_str(), record.image_name.as_str()),
+            ("sha256:1", "nginx:1")
+        );
         assert_eq!(record.state, ContainerState::Running);
         assert!(record.running && record.tty && record.oom_killed && !record.paused);
         assert_eq!(record.finished_at, None);
-        assert_eq!(record.started_at, Some(1_795_425_077_000_000_000));
+        assert_eq!(record.started_at, Some(time::at(1_795_425_077)));
         assert_eq!(
             record.labels,
             [("a".into(), "1".into()), ("b".into(), "2".into())]
@@ -217,6 +225,12 @@ mod tests {
     }
 
     #[test]
+    fn a_container_that_is_being_removed_keeps_its_name_here() {
+        let record = read(json!({"Id": "ab", "Name": "/web.rdd-removing.ab"}));
+        assert_eq!(record.name, "web");
+    }
+
+    #[test]
     fn nonsense_costs_a_field_and_nothing_else() {
         let record = read(json!({
             "Id": "ab", "Name": 7, "Created": null, "Path": {}, "Args": ["a", null, 3, "b"],
@@ -241,13 +255,14 @@ mod tests {
     #[test]
     fn a_summary_stands_in_for_an_inspection() {
         let summary: model::ContainerSummary = serde_json::from_value(json!({
-            "Id": "ab", "Names": ["/other/alias", "/web"], "ImageID": "sha256:1",
+            "Id": "ab", "Names": ["/other/alias", "/web"], "Image": "nginx", "ImageID": "sha256:1",
             "Created": 5, "State": "paused", "Labels": {"a": "1"}
         }))
         .unwrap();
         let record = container_of_summary(summary);
         assert_eq!(record.name, "web");
+        assert_eq!(record.image_name, "nginx");
         assert!(record.running && record.paused);
-        assert_eq!(record.created_at, Some(5_000_000_000));
+        assert_eq!(record.created_at, Some(time::at(5)));
     }
 }

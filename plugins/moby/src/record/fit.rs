@@ -24,6 +24,7 @@ pub(crate) fn fit(object: &mut Object) -> bool {
             budget.text(&mut container.name);
             budget.text(&mut container.namespace);
             budget.text(&mut container.image_id);
+            budget.text(&mut container.image_name);
             budget.text(&mut container.path);
             budget.text(&mut container.error);
             budget.list(&mut container.args, String::len);

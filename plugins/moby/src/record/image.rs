@@ -90,7 +90,7 @@ mod tests {
         );
         assert_eq!(record.repo_tags, ["a:2", "b:1"]);
         assert_eq!(record.repo_digests, ["a@sha256:3", "b@sha256:2"]);
-        assert_eq!(record.created_at, Some(0));
+        assert_eq!(record.created_at, Some(time::at(0)));
         assert!(record.labels.is_empty());
         assert!(!format!("{record:?}").contains("s3cret"));
     }

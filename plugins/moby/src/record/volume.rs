@@ -43,7 +43,7 @@ mod tests {
                 "Scope": "local", "Options": {"o": "1", "p": null}
             }))
             .unwrap(),
-            Some(1),
+            Some(crate::time::at(1)),
         );
         assert_eq!(
             (record.name.as_str(), record.scope.as_str()),

@@ -14,10 +14,11 @@ use rdd_sdk::types::Error;
 use super::stale::Stale;
 use crate::backend::Moby;
 use crate::event::{Decoder, path};
+use crate::time;
 
-/// The engine's clock is known to the second below: so much earlier events
-/// are asked for again.
-const CLOCK_STEP: i64 = 1_000_000_000;
+/// The engine's clock is known to the second below: events that are so many
+/// seconds older are asked for again.
+const CLOCK_STEP: i64 = 1;
 
 /// Events that are taken at once.
 const BATCH: usize = 256 * 1024;
@@ -40,7 +41,7 @@ impl Feed {
     /// Subscribes, from a moment before now.
     pub(super) async fn open(moby: &Moby) -> Result<Self, Error> {
         let ping = moby.api.negotiate().await?;
-        let since = ping.now.map(|now| now - CLOCK_STEP);
+        let since = ping.now.map(|now| time::shift(now, -CLOCK_STEP));
         let (_, body) = moby.api.open(&path(since)).await?;
         Ok(Self(body))
     }

@@ -10,9 +10,9 @@ use std::time::Duration;
 use bollard::Docker;
 use bollard::models::{ContainerCreateBody, HostConfig};
 use bollard::query_parameters::{
-    CommitContainerOptionsBuilder, CreateContainerOptionsBuilder, ListContainersOptionsBuilder,
-    ListImagesOptions, ListVolumesOptions, RemoveContainerOptionsBuilder, RemoveImageOptions,
-    RemoveVolumeOptions, TagImageOptionsBuilder,
+    CommitContainerOptionsBuilder, CreateContainerOptionsBuilder, InspectContainerOptions,
+    ListContainersOptionsBuilder, ListImagesOptions, ListVolumesOptions,
+    RemoveContainerOptionsBuilder, RemoveImageOptions, RemoveVolumeOptions, TagImageOptionsBuilder,
 };
 use futures::{FutureExt, StreamExt};
 use rdd_backend_moby::Moby;
@@ -29,6 +29,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Fixture {
     pub(crate) docker: Docker,
     pub(crate) moby: Rc<Moby>,
+    /// The engine's.
+    pub(crate) socket: String,
     prefix: String,
 }
 
@@ -51,6 +53,7 @@ pub(crate) fn run<F: Future<Output = ()>>(name: &str, test: impl FnOnce(Rc<Fixtu
                 .await
                 .expect("the engine of RDD_TEST_DOCKER_HOST answers"),
             moby: Rc::new(Moby::new(UnixHost::new(socket, |_, _| {}).handle())),
+            socket: socket.to_owned(),
             prefix: format!("rdd-moby-{name}-{}", std::process::id()),
         });
         let outcome = AssertUnwindSafe(test(Rc::clone(&fixture)))
@@ -126,6 +129,34 @@ impl Fixture {
             .await
             .unwrap()
             .id
+    }
+
+    /// Makes a container with an anonymous volume.
+    pub(crate) async fn create_with_volume(&self, suffix: &str) -> String {
+        let body = ContainerCreateBody {
+            image: Some(IMAGE.to_owned()),
+            labels: Some(HashMap::from([("test".to_owned(), self.prefix.clone())])),
+            volumes: Some(vec!["/data".to_owned()]),
+            ..ContainerCreateBody::default()
+        };
+        let options = CreateContainerOptionsBuilder::new()
+            .name(&self.name(suffix))
+            .build();
+        self.docker
+            .create_container(Some(options), body)
+            .await
+            .unwrap()
+            .id
+    }
+
+    /// The name of a container's only volume.
+    pub(crate) async fn volume_of(&self, id: &str) -> String {
+        let container = self
+            .docker
+            .inspect_container(id, None::<InspectContainerOptions>)
+            .await
+            .unwrap();
+        container.mounts.unwrap().remove(0).name.unwrap()
     }
 
     pub(crate) async fn start(&self, id: &str) {

@@ -7,7 +7,7 @@ use bollard::query_parameters::LogsOptionsBuilder;
 use futures::StreamExt;
 use rdd_sdk::Backend;
 use rdd_sdk::native::Running;
-use rdd_sdk::types::{ErrorCode, LogOptions};
+use rdd_sdk::types::{ErrorCode, LogOptions, Timestamp};
 
 use crate::fixture::{self, Fixture, PATIENCE, everything, read};
 
@@ -63,6 +63,22 @@ fn a_terminals_log_is_the_engines_byte_by_byte() {
     });
 }
 
+fn timestamp(time: jiff::Timestamp) -> Timestamp {
+    let nanoseconds = time.as_nanosecond();
+    Timestamp {
+        seconds: nanoseconds.div_euclid(1_000_000_000) as i64,
+        nanoseconds: nanoseconds.rem_euclid(1_000_000_000) as u32,
+    }
+}
+
+fn later(time: Timestamp) -> Timestamp {
+    let nanoseconds = (time.nanoseconds + 1) % 1_000_000_000;
+    Timestamp {
+        seconds: time.seconds + i64::from(nanoseconds == 0),
+        nanoseconds,
+    }
+}
+
 #[test]
 fn options_choose_the_part() {
     fixture::run("part", |fixture| async move {
@@ -104,13 +120,13 @@ fn options_choose_the_part() {
             ..everything()
         };
         let (stamped, _) = part(timestamps).await;
-        let times: Vec<i64> = stamped
+        let times: Vec<Timestamp> = stamped
             .lines()
             .map(|line| {
                 let (time, rest) = line.split_once(' ').unwrap();
                 assert_eq!(rest.len(), 1);
                 let time: jiff::Timestamp = time.parse().unwrap();
-                time.as_nanosecond() as i64
+                timestamp(time)
             })
             .collect();
         assert_eq!(times.len(), 3);
@@ -122,7 +138,7 @@ fn options_choose_the_part() {
         };
         assert_eq!(part(since).await.0, "2\n3\n");
         let after = LogOptions {
-            since: Some(times[1] + 1),
+            since: Some(later(times[1])),
             stderr: false,
             ..everything()
         };
@@ -134,7 +150,7 @@ fn options_choose_the_part() {
         };
         assert_eq!(part(until).await.0, "1\n");
         let with = LogOptions {
-            until: Some(times[1] + 1),
+            until: Some(later(times[1])),
             stderr: false,
             ..everything()
         };
@@ -170,10 +186,11 @@ fn a_followed_log_that_is_idle_ends_at_until() {
     fixture::run("until", |fixture| async move {
         let id = fixture.create("a", "echo one; exec sleep 600", false).await;
         fixture.start(&id).await;
-        let now = jiff::Timestamp::now().as_nanosecond() as i64;
         let options = LogOptions {
             follow: true,
-            until: Some(now + 500_000_000),
+            until: Some(timestamp(
+                jiff::Timestamp::now() + Duration::from_millis(500),
+            )),
             ..everything()
         };
         let begun = Instant::now();
@@ -230,6 +247,45 @@ fn a_reader_that_pauses_loses_nothing() {
                 bytes.len(),
                 expected.len()
             );
+        }
+    });
+}
+
+#[test]
+fn times_of_any_year_choose_what_docker_logs_prints_for_them() {
+    /// Go's zero time, the first and the last year of RFC 3339, and what 64
+    /// bits of nanoseconds since 1970 do not reach.
+    const ZERO: i64 = -62_135_596_800;
+    const YEAR_1066: i64 = -28_502_722_800;
+    const YEAR_9999: i64 = 253_402_300_799;
+    fixture::run("years", |fixture| async move {
+        let id = fixture.finished("a", "echo 1", false).await;
+        let at = |seconds| Timestamp {
+            seconds,
+            nanoseconds: 0,
+        };
+        // Each was tried with `docker logs` of 20.10.
+        for (since, until, printed) in [
+            (Some(ZERO), None, "1\n"),
+            (Some(YEAR_1066), None, "1\n"),
+            (Some(-5), None, "1\n"),
+            (Some(YEAR_9999), None, ""),
+            (Some(99_999_999_999_999), None, ""),
+            (None, Some(ZERO), "1\n"),
+            (None, Some(YEAR_1066), ""),
+            (None, Some(-5), ""),
+            (None, Some(0), ""),
+            (None, Some(YEAR_9999), "1\n"),
+            (None, Some(99_999_999_999_999), "1\n"),
+        ] {
+            let options = LogOptions {
+                since: since.map(at),
+                until: until.map(at),
+                ..everything()
+            };
+            let (out, _) = read(fixture.logs(&id, options).await).await;
+            let out = String::from_utf8(out).unwrap();
+            assert_eq!(out, printed, "since {since:?} until {until:?}");
         }
     });
 }

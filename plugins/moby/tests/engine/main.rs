@@ -14,7 +14,9 @@
 
 mod actions;
 mod fixture;
+mod identity;
 mod logs;
 mod objects;
+mod proxy;
 mod removals;
 mod watch;

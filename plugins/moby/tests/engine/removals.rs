@@ -3,11 +3,11 @@
 use bollard::models::VolumeCreateRequest;
 use bollard::query_parameters::RemoveVolumeOptions;
 use rdd_sdk::Backend;
-use rdd_sdk::types::{ErrorCode, Object, ObjectKind, ObjectRef, Removal};
+use rdd_sdk::types::{ErrorCode, Object, ObjectKind, ObjectRef, Removal, Timestamp};
 
 use crate::fixture::{self, Fixture};
 
-async fn created(fixture: &Fixture, name: &str) -> Option<i64> {
+async fn created(fixture: &Fixture, name: &str) -> Option<Timestamp> {
     let object = ObjectRef {
         kind: ObjectKind::Volume,
         id: name.to_owned(),
@@ -141,7 +141,7 @@ fn a_volume_of_the_same_name_is_another_volume() {
     });
 }
 
-async fn created_or_make(fixture: &Fixture, name: &str) -> Option<i64> {
+async fn created_or_make(fixture: &Fixture, name: &str) -> Option<Timestamp> {
     create(fixture, name).await;
     created(fixture, name).await
 }

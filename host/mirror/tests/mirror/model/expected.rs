@@ -3,8 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
-use rdd_core::{Container, Image, Object, Volume};
+use rdd_core::{Container, Image, Object, Timestamp, Volume};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -31,7 +30,7 @@ pub(super) fn key(target: &Target) -> Key {
 }
 
 pub(super) fn time(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    Timestamp::from_seconds(at.seconds()).to_string()
 }
 
 /// Every mirror that there must be.
@@ -86,6 +85,7 @@ fn container(it: &Container) -> Value {
         "path": it.path,
         "args": it.args,
         "image": it.image_id,
+        "imageName": it.image_name,
         "status": it.state,
         "pid": it.pid,
         "exitCode": it.exit_code,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
+use rdd_core::Timestamp;
 use rdd_core::{Object, Volume};
 use rdd_testkit::FakeEngine;
 

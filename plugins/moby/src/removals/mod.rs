@@ -1,9 +1,15 @@
 //! `remove`: nothing but what the caller meant.
 //!
-//! A container's and an image's ID is never used again. A tag and a volume's
-//! name are: they are looked at right before the removal. The engine has no
-//! conditional removal, so a tag moved within the milliseconds between the two
-//! requests cannot be told; nor a volume replaced in them.
+//! A container's and an image's ID is never used again, but a container may
+//! bear another's ID as its name: see [`container`]. The engine refuses to make
+//! a tag of an image's ID. A tag and a volume's name are used again: they are
+//! looked at right before the removal. The engine has no conditional removal,
+//! so a tag moved within the milliseconds between the two requests cannot be
+//! told; nor a volume replaced in them.
+
+mod container;
+
+pub(crate) use container::own_name;
 
 use rdd_sdk::http::{Call, Method};
 use rdd_sdk::types::{Error, ErrorCode, Removal, Timestamp};
@@ -13,12 +19,9 @@ use crate::event::Decoder;
 use crate::record::tags;
 use crate::{name, objects, time};
 
-/// Nanoseconds in a second.
-const SECOND: Timestamp = 1_000_000_000;
-
-/// How far back the engine is asked whether a volume was removed: the watch
-/// knows of all that is older.
-const LOOK_BACK: Timestamp = 30 * SECOND;
+/// How many seconds back the engine is asked whether a volume was removed: the
+/// watch knows of all that is older.
+const LOOK_BACK: i64 = 30;
 
 /// Events of one volume within [`LOOK_BACK`].
 const MAX_EVENTS: usize = 1 << 20;
@@ -26,17 +29,11 @@ const MAX_EVENTS: usize = 1 << 20;
 /// Answers `remove`.
 pub(crate) async fn run(moby: &Moby, target: Removal) -> Result<(), Error> {
     match target {
-        Removal::Container(id) => container(moby, &id).await,
+        Removal::Container(id) => container::remove(moby, &id).await,
         Removal::ImageTag((tag, id)) => image_tag(moby, &tag, &id).await,
         Removal::Image(id) => image(moby, &id).await,
         Removal::Volume((name, created)) => volume(moby, &name, created).await,
     }
-}
-
-async fn container(moby: &Moby, id: &str) -> Result<(), Error> {
-    // Makes sure that it is the ID of one, not another's name.
-    objects::container(&moby.api, id).await?;
-    delete(moby, &format!("/containers/{id}?force=1&v=1")).await
 }
 
 async fn image_tag(moby: &Moby, tag: &str, id: &str) -> Result<(), Error> {
@@ -97,9 +94,9 @@ async fn was_removed(moby: &Moby, name: &str, now: Timestamp) -> Result<bool, Er
     );
     let path = format!(
         "/events?filters={filter}&since={}&until={}",
-        time::to_query(now - LOOK_BACK),
+        time::to_query(time::shift(now, -LOOK_BACK)),
         // The clock is known to the second below: until its end.
-        time::to_query(now + SECOND)
+        time::to_query(time::shift(now, 1))
     );
     let response = moby
         .api
