@@ -21,6 +21,15 @@ pub const MIRROR_FINALIZER: &str = "engine.rancherdesktop.io/mirror";
 /// the object. What lacks it is somebody else's.
 pub const BACKEND_LABEL: &str = "engine.rancherdesktop.io/backend";
 
+/// Label of each mirror; its value is the ID of the daemon's instance that made
+/// it. Only that instance acts on it, or the one that has taken over its Lease.
+pub const INSTANCE_LABEL: &str = "engine.rancherdesktop.io/instance";
+
+/// Annotation by which the daemon claims an action that it carries out; its
+/// value is the ID of its instance. It goes together with the
+/// [`ACTION_ANNOTATION`].
+pub const ACTION_CLAIM_ANNOTATION: &str = "engine.rancherdesktop.io/action-claim";
+
 /// Annotation by which a client asks for an action on a Container; its value
 /// is an [`ActionName`](crate::ActionName).
 pub const ACTION_ANNOTATION: &str = "containers.rancherdesktop.io/action";

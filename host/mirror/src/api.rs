@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
-use rdd_api::{ACTION_ANNOTATION, BACKEND_LABEL, MIRROR_FINALIZER};
+use rdd_api::{
+    ACTION_ANNOTATION, ACTION_CLAIM_ANNOTATION, BACKEND_LABEL, INSTANCE_LABEL, MIRROR_FINALIZER,
+};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -114,6 +116,8 @@ impl<K: Mirrored> Watched<K> {
     /// `None` for what has no name or no uid, which no server sends.
     pub(crate) fn into_object(self) -> Option<Object> {
         let meta = self.metadata;
+        let mut labels = meta.labels.unwrap_or_default();
+        let mut annotations = meta.annotations.unwrap_or_default();
         Some(Object {
             key: Key {
                 kind: K::KIND,
@@ -124,14 +128,10 @@ impl<K: Mirrored> Watched<K> {
             version: Version(meta.resource_version?.into()),
             terminating: meta.deletion_timestamp.is_some(),
             finalizer: our_finalizer(meta.finalizers.as_deref().unwrap_or_default()),
-            backend: meta
-                .labels
-                .and_then(|mut labels| labels.remove(BACKEND_LABEL))
-                .map(Into::into),
-            action: meta
-                .annotations
-                .and_then(|mut annotations| annotations.remove(ACTION_ANNOTATION))
-                .map(Into::into),
+            backend: labels.remove(BACKEND_LABEL).map(Into::into),
+            instance: labels.remove(INSTANCE_LABEL).map(Into::into),
+            action: annotations.remove(ACTION_ANNOTATION).map(Into::into),
+            claim: annotations.remove(ACTION_CLAIM_ANNOTATION).map(Into::into),
             status: self.status.and_then(K::status),
         })
     }
@@ -159,13 +159,17 @@ struct AnswerMeta {
     annotations: Known,
 }
 
-/// The one label and the one annotation that are ours.
+/// The labels and annotations that are ours.
 #[derive(Debug, Default, Deserialize)]
 struct Known {
     #[serde(rename = "engine.rancherdesktop.io/backend")]
     backend: Option<String>,
+    #[serde(rename = "engine.rancherdesktop.io/instance")]
+    instance: Option<String>,
     #[serde(rename = "containers.rancherdesktop.io/action")]
     action: Option<String>,
+    #[serde(rename = "engine.rancherdesktop.io/action-claim")]
+    claim: Option<String>,
 }
 
 /// What is read of an answer to a delete: the object as it was or, held by
@@ -216,7 +220,9 @@ impl Answer {
             terminating: meta.deletion_timestamp.is_some(),
             finalizer: our_finalizer(&meta.finalizers),
             backend: meta.labels.backend.map(Into::into),
+            instance: meta.labels.instance.map(Into::into),
             action: meta.annotations.action.map(Into::into),
+            claim: meta.annotations.claim.map(Into::into),
             status,
         }
     }
@@ -245,14 +251,22 @@ mod tests {
                 "name": "abc", "namespace": "ns", "uid": "u", "resourceVersion": "7",
                 "deletionTimestamp": "2026-01-01T00:00:00Z",
                 "finalizers": ["other/one", "engine.rancherdesktop.io/mirror"],
-                "labels": {"engine.rancherdesktop.io/backend": "moby"},
-                "annotations": {"containers.rancherdesktop.io/action": "stop"},
+                "labels": {
+                    "engine.rancherdesktop.io/backend": "moby",
+                    "engine.rancherdesktop.io/instance": "me",
+                },
+                "annotations": {
+                    "containers.rancherdesktop.io/action": "stop",
+                    "engine.rancherdesktop.io/action-claim": "me",
+                },
             },
             "status": {"name": "web"},
         }));
         assert_eq!(object.finalizer, Some(1));
         assert_eq!(object.backend.as_deref(), Some("moby"));
+        assert_eq!(object.instance.as_deref(), Some("me"));
         assert_eq!(object.action.as_deref(), Some("stop"));
+        assert_eq!(object.claim.as_deref(), Some("me"));
         assert!(object.terminating);
         assert_eq!(object.version.number(), Some(7));
         assert!(matches!(object.status, Some(Status::Container(status)) if status.name == "web"));
@@ -268,12 +282,12 @@ mod tests {
     }
 
     #[test]
-    fn the_label_and_the_annotation_are_those_of_the_api() {
+    fn the_labels_and_annotations_are_those_of_the_api() {
         let answer: Answer = serde_json::from_value(json!({
             "metadata": {
                 "uid": "u", "resourceVersion": "7",
-                "labels": {BACKEND_LABEL: "moby"},
-                "annotations": {ACTION_ANNOTATION: "stop"},
+                "labels": {BACKEND_LABEL: "moby", INSTANCE_LABEL: "me"},
+                "annotations": {ACTION_ANNOTATION: "stop", ACTION_CLAIM_ANNOTATION: "me"},
             },
             "status": {"name": "web"},
         }))
@@ -285,7 +299,9 @@ mod tests {
         };
         let object = answer.into_object::<rdd_api::Container>(&key);
         assert_eq!(object.backend.as_deref(), Some("moby"));
+        assert_eq!(object.instance.as_deref(), Some("me"));
         assert_eq!(object.action.as_deref(), Some("stop"));
+        assert_eq!(object.claim.as_deref(), Some("me"));
         assert!(matches!(object.status, Some(Status::Container(status)) if status.name == "web"));
     }
 }

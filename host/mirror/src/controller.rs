@@ -3,6 +3,7 @@
 
 mod choice;
 mod report;
+mod standby;
 mod work;
 
 use std::collections::HashMap;
@@ -19,11 +20,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::time::DelayQueue;
 
 use crate::app::Phase;
+use crate::lease::LeaseTask;
 use crate::operations::Slots;
 use crate::options::{Options, Timing};
 use crate::state::{State, Timer};
 use crate::watches::{self, Heard};
 use choice::{Chosen, Session, next_event};
+use standby::lease_changed;
 use work::{Done, Task};
 
 /// Mirrors the chosen engine until `shutdown`. Failures of the engine, of a
@@ -65,6 +68,10 @@ struct Controller {
     app_backing_off: bool,
     chosen: Option<Chosen>,
     session: Option<Session>,
+    /// The Lease of what is chosen; `None` when nothing is.
+    lease: Option<LeaseTask>,
+    /// Why nothing is mirrored although it could, as it was last said.
+    standby: Option<Arc<str>>,
     info: Option<BackendInfo>,
     phase: Phase,
     /// Moves with every choice, so that an older list proves nothing.
@@ -86,10 +93,10 @@ impl Controller {
             concurrent_removals,
             ..
         } = options.timing;
-        let read_only = options.read_only;
+        let state = State::new(options.instance.shared(), options.read_only);
         Self {
             options,
-            state: State::new(read_only),
+            state,
             app: None,
             app_read: false,
             app_writing: false,
@@ -97,6 +104,8 @@ impl Controller {
             app_backing_off: false,
             chosen: None,
             session: None,
+            lease: None,
+            standby: None,
             info: None,
             phase: Phase::Connecting,
             choice: 0,
@@ -120,6 +129,7 @@ impl Controller {
                     Heard::App(app) => self.on_app(app),
                 },
                 event = next_event(&mut self.session) => self.on_feed(event),
+                () = lease_changed(&mut self.lease) => self.on_lease(),
                 Some(done) = self.tasks.join_next_with_id() => self.on_done(done),
                 Some(due) = self.timers.next(), if !self.timers.is_empty() => {
                     self.on_due(due.into_inner());

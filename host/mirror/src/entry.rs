@@ -19,17 +19,40 @@ pub(crate) struct Object {
     pub(crate) finalizer: Option<usize>,
     /// The backend label.
     pub(crate) backend: Option<Box<str>>,
+    /// The instance label.
+    pub(crate) instance: Option<Box<str>>,
     /// The action annotation.
     pub(crate) action: Option<Box<str>>,
+    /// The annotation that claims the action.
+    pub(crate) claim: Option<Box<str>>,
     pub(crate) status: Option<Status>,
 }
 
 impl Object {
-    /// Whether it is a mirror: by its label or, when somebody has taken that
-    /// off, by the finalizer that nobody else puts on.
-    pub(crate) fn is_ours(&self) -> bool {
-        self.backend.is_some() || self.finalizer.is_some()
+    /// Whose mirror it is, as seen by `instance`.
+    pub(crate) fn owner(&self, instance: &str) -> Owner {
+        match &self.instance {
+            Some(label) if **label == *instance => Owner::Me,
+            Some(_) => Owner::Other,
+            None if self.backend.is_some() || self.finalizer.is_some() => Owner::Unclaimed,
+            None => Owner::Nobody,
+        }
     }
+}
+
+/// Whose mirror an object is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// This instance's.
+    Me,
+    /// Another instance's.
+    Other,
+    /// A mirror that names no instance: it is from before the label, or
+    /// somebody has taken the label off.
+    Unclaimed,
+    /// It is no mirror: it has neither a label nor the finalizer, which nobody
+    /// else puts on.
+    Nobody,
 }
 
 /// A resource version. Kubernetes promises (since 1.35) that those of one
@@ -53,9 +76,9 @@ pub(crate) struct Observed {
     pub(crate) incarnation: u64,
     /// During which listing of the API it was last seen or written.
     pub(crate) epoch: u64,
-    /// Whether it was ours when it was seen: our own discarding takes off the
-    /// finalizer, and a user the label, before it is deleted.
-    pub(crate) ours: bool,
+    /// Whose it is. Marks that were there once count: our own discarding takes
+    /// off the finalizer, and a user the labels, before it is deleted.
+    pub(crate) owner: Owner,
 }
 
 /// How far an action has come.
@@ -70,6 +93,10 @@ pub(crate) enum ActionStage {
 }
 
 impl ActionStage {
+    pub(crate) fn is_at_work(&self) -> bool {
+        matches!(self, Self::Running(_))
+    }
+
     pub(crate) fn is_running(&self, value: &str) -> bool {
         matches!(self, Self::Running(running) if **running == *value)
     }
@@ -96,6 +123,9 @@ pub(crate) enum RemovalStage {
     },
     /// The engine has it no more: the mirror may go.
     Done(Arc<str>),
+    /// The deletion was nobody's wish, and is not carried out: the mirror may
+    /// go, and is made again.
+    Withdrawn(Arc<str>),
     Refused {
         uid: Arc<str>,
         refusal: Refusal,
@@ -121,8 +151,9 @@ pub(crate) enum NextAttempt {
 }
 
 impl RemovalStage {
-    pub(crate) fn is_done(&self, uid: &str) -> bool {
-        matches!(self, Self::Done(done) if **done == *uid)
+    /// Whether the mirror may go.
+    pub(crate) fn is_over(&self, uid: &str) -> bool {
+        matches!(self, Self::Done(of) | Self::Withdrawn(of) if **of == *uid)
     }
 
     pub(crate) fn refusal(&self, of: &str) -> Option<&Refusal> {
@@ -149,7 +180,7 @@ impl RemovalStage {
                 NextAttempt::Waiting { woken, .. } => *woken = true,
                 NextAttempt::Due | NextAttempt::Running(_) => {}
             },
-            Self::Idle | Self::Done(_) => {}
+            Self::Idle | Self::Done(_) | Self::Withdrawn(_) => {}
         }
         false
     }
@@ -158,7 +189,7 @@ impl RemovalStage {
     pub(crate) fn may_begin(&self, of: &str) -> bool {
         match self {
             Self::Idle => true,
-            Self::Running { uid, .. } | Self::Done(uid) => **uid != *of,
+            Self::Running { uid, .. } | Self::Done(uid) | Self::Withdrawn(uid) => **uid != *of,
             Self::Refused { uid, next, .. } => **uid != *of || *next == NextAttempt::Due,
         }
     }

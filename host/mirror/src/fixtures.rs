@@ -17,6 +17,9 @@ use crate::names;
 /// The namespace of the mirrors.
 pub(crate) const NAMESPACE: &str = "rd";
 
+/// The instance whose mirrors they are.
+pub(crate) const INSTANCE: &str = "me";
+
 /// This many seconds after the epoch.
 pub(crate) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).expect("a time")
@@ -128,7 +131,9 @@ pub(crate) fn object(key: &Key, status: Option<Status>) -> entry::Object {
         terminating: false,
         finalizer: Some(0),
         backend: Some("moby".into()),
+        instance: Some(INSTANCE.into()),
         action: None,
+        claim: None,
         status,
     }
 }

@@ -5,7 +5,10 @@ use std::marker::PhantomData;
 use kube::Client;
 use kube::api::{DeleteParams, GetParams, Patch, PatchParams, Preconditions};
 use kube::core::Request;
-use rdd_api::{ACTION_ANNOTATION, BACKEND_LABEL, FIELD_MANAGER, MIRROR_FINALIZER};
+use rdd_api::{
+    ACTION_ANNOTATION, ACTION_CLAIM_ANNOTATION, BACKEND_LABEL, FIELD_MANAGER, INSTANCE_LABEL,
+    MIRROR_FINALIZER,
+};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -13,7 +16,9 @@ use crate::api::{Answer, Deleted, Mirrored, Watched};
 use crate::desired::Status;
 use crate::entry::{Object, Version};
 use crate::install;
+use crate::instance::InstanceId;
 use crate::key::{Key, Kind};
+use crate::lease::LeaseHandle;
 use crate::plan::Job;
 use crate::state::Outcome;
 
@@ -47,18 +52,37 @@ impl From<kube::Error> for RequestError {
     }
 }
 
-/// Carries `job` out.
-pub(crate) async fn perform(client: &Client, key: &Key, job: Job) -> Outcome {
-    match key.kind {
-        Kind::Container => run::<rdd_api::Container>(client, key, job).await,
-        Kind::Image => run::<rdd_api::Image>(client, key, job).await,
-        Kind::Volume => run::<rdd_api::Volume>(client, key, job).await,
-        Kind::Namespace => run::<rdd_api::ContainerNamespace>(client, key, job).await,
+/// What writes mirrors.
+#[derive(Clone)]
+pub(crate) struct MirrorWriter {
+    pub(crate) client: Client,
+    pub(crate) instance: InstanceId,
+    /// Whether it may still write; `None` while there is nothing to write.
+    pub(crate) lease: Option<LeaseHandle>,
+}
+
+impl MirrorWriter {
+    /// Carries `job` out.
+    pub(crate) async fn perform(&self, key: &Key, job: Job) -> Outcome {
+        match key.kind {
+            Kind::Container => run::<rdd_api::Container>(self, key, job).await,
+            Kind::Image => run::<rdd_api::Image>(self, key, job).await,
+            Kind::Volume => run::<rdd_api::Volume>(self, key, job).await,
+            Kind::Namespace => run::<rdd_api::ContainerNamespace>(self, key, job).await,
+        }
+    }
+
+    /// Fails when the Lease was lost since the job was planned.
+    fn may_write(&self) -> Result<(), RequestError> {
+        match &self.lease {
+            Some(lease) if lease.is_held() => Ok(()),
+            _ => Err(RequestError::Other("the Lease is not held".to_owned())),
+        }
     }
 }
 
-async fn run<K: Mirrored>(client: &Client, key: &Key, job: Job) -> Outcome {
-    let target = Target::<K>::new(client, key);
+async fn run<K: Mirrored>(writer: &MirrorWriter, key: &Key, job: Job) -> Outcome {
+    let target = Target::<K>::new(writer, key);
     let result = match job {
         Job::Write {
             backend,
@@ -75,7 +99,7 @@ async fn run<K: Mirrored>(client: &Client, key: &Key, job: Job) -> Outcome {
             finalizer,
             delete,
         } => target.discard(&uid, version, finalizer, delete).await,
-        Job::DropAction { uid, value } => target.drop_action(&uid, &value).await,
+        Job::DropAction { uid, value } => target.drop_action(&uid, value.as_deref()).await,
     };
     match result {
         Ok(outcome) => outcome,
@@ -92,16 +116,16 @@ async fn run<K: Mirrored>(client: &Client, key: &Key, job: Job) -> Outcome {
 
 /// One object of one kind.
 struct Target<'a, K> {
-    client: &'a Client,
+    writer: &'a MirrorWriter,
     key: &'a Key,
     requests: Request,
     kind: PhantomData<K>,
 }
 
 impl<'a, K: Mirrored> Target<'a, K> {
-    fn new(client: &'a Client, key: &'a Key) -> Self {
+    fn new(writer: &'a MirrorWriter, key: &'a Key) -> Self {
         Self {
-            client,
+            writer,
             key,
             requests: Request::new(K::url_path(&(), Some(&key.namespace))),
             kind: PhantomData,
@@ -113,7 +137,7 @@ impl<'a, K: Mirrored> Target<'a, K> {
         request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
     ) -> Result<T, RequestError> {
         let request = request.map_err(|error| RequestError::Other(error.to_string()))?;
-        Ok(self.client.request(request).await?)
+        Ok(self.writer.client.request(request).await?)
     }
 
     async fn get(&self) -> Result<Option<Object>, RequestError> {
@@ -140,7 +164,7 @@ impl<'a, K: Mirrored> Target<'a, K> {
             let answer = match self.apply(&body).await {
                 // Nothing but the namespace can be missing for an apply.
                 Err(RequestError::NotFound(_)) => {
-                    install::ensure_namespace(self.client, &self.key.namespace).await?;
+                    install::ensure_namespace(&self.writer.client, &self.key.namespace).await?;
                     self.apply(&body).await?
                 }
                 other => other?,
@@ -160,7 +184,10 @@ impl<'a, K: Mirrored> Target<'a, K> {
         let mut metadata = json!({
             "name": &*self.key.name,
             "namespace": &*self.key.namespace,
-            "labels": {BACKEND_LABEL: backend},
+            "labels": {
+                BACKEND_LABEL: backend,
+                INSTANCE_LABEL: self.writer.instance.as_str(),
+            },
         });
         if self.key.kind != Kind::Namespace {
             metadata["finalizers"] = json!([MIRROR_FINALIZER]);
@@ -173,6 +200,7 @@ impl<'a, K: Mirrored> Target<'a, K> {
     }
 
     async fn apply(&self, body: &Value) -> Result<Answer, RequestError> {
+        self.writer.may_write()?;
         let params = PatchParams::apply(FIELD_MANAGER).force();
         self.send(
             self.requests
@@ -186,6 +214,7 @@ impl<'a, K: Mirrored> Target<'a, K> {
         status: &Status,
         over: Option<Version>,
     ) -> Result<Answer, RequestError> {
+        self.writer.may_write()?;
         let params = PatchParams::apply(FIELD_MANAGER).force();
         let status =
             serde_json::to_value(status).map_err(|error| RequestError::Other(error.to_string()))?;
@@ -274,17 +303,27 @@ impl<'a, K: Mirrored> Target<'a, K> {
         })
     }
 
-    async fn drop_action(&self, uid: &str, value: &str) -> Result<Outcome, RequestError> {
-        // A JSON pointer writes `/` as `~1`.
-        let name = ACTION_ANNOTATION.replace('/', "~1");
-        let path = format!("/metadata/annotations/{name}");
-        let answer = self
-            .patch(json!([
-                {"op": "test", "path": "/metadata/uid", "value": uid},
-                {"op": "test", "path": path, "value": value},
-                {"op": "remove", "path": path},
-            ]))
-            .await?;
+    async fn drop_action(&self, uid: &str, value: Option<&str>) -> Result<Outcome, RequestError> {
+        self.writer.may_write()?;
+        let claim = annotation_path(ACTION_CLAIM_ANNOTATION);
+        let mut operations = vec![json!({"op": "test", "path": "/metadata/uid", "value": uid})];
+        match value {
+            Some(value) => {
+                let action = annotation_path(ACTION_ANNOTATION);
+                operations.extend([
+                    json!({"op": "test", "path": action, "value": value}),
+                    json!({"op": "remove", "path": action}),
+                    // It need not be there, and what is not cannot be removed.
+                    json!({"op": "add", "path": claim, "value": ""}),
+                ]);
+            }
+            None => {
+                let ours = self.writer.instance.as_str();
+                operations.push(json!({"op": "test", "path": claim, "value": ours}));
+            }
+        }
+        operations.push(json!({"op": "remove", "path": claim}));
+        let answer = self.patch(operations.into()).await?;
         Ok(Outcome::Written(answer.into_object::<K>(self.key)))
     }
 
@@ -293,6 +332,11 @@ impl<'a, K: Mirrored> Target<'a, K> {
         self.send(self.requests.patch(&self.key.name, &as_manager(), &patch))
             .await
     }
+}
+
+/// A JSON pointer writes `/` as `~1`.
+fn annotation_path(name: &str) -> String {
+    format!("/metadata/annotations/{}", name.replace('/', "~1"))
 }
 
 fn json_patch(operations: Value) -> Result<Patch<()>, RequestError> {

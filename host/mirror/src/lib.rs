@@ -7,18 +7,22 @@
 //! stands for what the engine has now; a sync that changes nothing writes
 //! nothing; what carries neither our label nor our finalizer is left alone.
 
+mod action_claim;
 mod api;
 mod app;
 mod conditions;
 mod controller;
+mod deletion_check;
 mod desired;
 mod entry;
 mod feed;
 #[cfg(test)]
 mod fixtures;
 mod install;
+mod instance;
 mod jobs;
 mod key;
+mod lease;
 mod names;
 mod operations;
 mod options;
@@ -29,4 +33,5 @@ mod watches;
 
 pub use controller::run;
 pub use install::{AppOptions, InstallError, apply_crds, ensure_app};
-pub use options::{Clock, Options, Progress, Timing};
+pub use instance::{InstanceId, InstanceIdError};
+pub use options::{Clock, LeaseTiming, Options, Progress, Timing};

@@ -61,6 +61,16 @@ pub(crate) fn invalid_action(value: &str) -> Refusal {
     }
 }
 
+/// Why an action is not carried out that another instance has claimed.
+pub(crate) fn interrupted_action() -> Refusal {
+    Refusal {
+        reason: "Interrupted".to_owned(),
+        message: "another instance of the daemon began this action and ended before it said \
+                  how it went; look at the container, and ask again if it is not as wanted"
+            .to_owned(),
+    }
+}
+
 /// An annotation may hold 256 KiB; what is not an action is shown as far as a
 /// person needs to recognize it.
 fn shortened(value: &str) -> String {

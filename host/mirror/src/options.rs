@@ -8,6 +8,8 @@ use kube::Client;
 use rdd_core::{Backends, ServingSnapshot};
 use tokio::sync::watch;
 
+use crate::instance::InstanceId;
+
 /// The time of day.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
@@ -16,6 +18,8 @@ pub struct Options {
     /// The way to the Kubernetes API, embedded or not. The definitions of
     /// `rdd-api` must be installed: [`apply_crds`](crate::apply_crds).
     pub client: Client,
+    /// Which of the daemons that may write to this API this one is.
+    pub instance: InstanceId,
     /// Every backend that is loaded, or why it is not.
     pub backends: Arc<dyn Backends>,
     /// What request handlers read; from [`ServingSnapshot::channel`]. Nobody
@@ -37,6 +41,7 @@ impl Options {
     pub fn new(
         client: Client,
         backends: Arc<dyn Backends>,
+        instance: InstanceId,
     ) -> (
         Self,
         watch::Receiver<ServingSnapshot>,
@@ -46,6 +51,7 @@ impl Options {
         let (progress, steps) = watch::channel(Progress::default());
         let options = Self {
             client,
+            instance,
             backends,
             serving,
             progress,
@@ -58,7 +64,7 @@ impl Options {
 }
 
 /// How far the mirror has come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
     /// The controllers have finished their first list and read the App: the
     /// daemon's readiness may count on them.
@@ -70,6 +76,10 @@ pub struct Progress {
     pub done: usize,
     /// Mirrors that there should be, as far as is known.
     pub total: usize,
+    /// Why this instance mirrors nothing although it could, as one sentence:
+    /// another one holds the Lease, or it cannot be had. Logs are served all
+    /// the same.
+    pub standby: Option<Arc<str>>,
 }
 
 /// Intervals and limits of the mirror.
@@ -105,6 +115,8 @@ pub struct Timing {
     /// the second that its creation time names, with time for events that
     /// tell of another one made in that second.
     pub volume_youth: Duration,
+    /// How the Lease is held.
+    pub lease: LeaseTiming,
     /// How often a sweep looks again whether anything is left.
     pub sweep_check: Duration,
     /// Writes in flight at once: enough to fill the group commits of an
@@ -130,10 +142,38 @@ impl Default for Timing {
             removal_rest_max: Duration::from_secs(8),
             removal_echo: Duration::from_secs(5),
             volume_youth: Duration::from_secs(2),
+            lease: LeaseTiming::default(),
             sweep_check: Duration::from_secs(1),
             concurrent_writes: 48,
             concurrent_actions: 256,
             concurrent_removals: 16,
+        }
+    }
+}
+
+/// How a Lease is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeaseTiming {
+    /// How long a holder may be silent before another instance takes over, in
+    /// whole seconds.
+    pub duration: Duration,
+    /// How long a holder goes on writing without a renewal. Shorter than
+    /// `duration`, so that it has stopped when another one begins.
+    pub renew_deadline: Duration,
+    /// How often a holder renews it, and anybody else looks at it.
+    pub renew_interval: Duration,
+    /// How soon a request that failed is tried again.
+    pub retry_interval: Duration,
+}
+
+impl Default for LeaseTiming {
+    /// Three renewals in each duration: one may be late and one lost.
+    fn default() -> Self {
+        Self {
+            duration: Duration::from_secs(30),
+            renew_deadline: Duration::from_secs(20),
+            renew_interval: Duration::from_secs(10),
+            retry_interval: Duration::from_secs(2),
         }
     }
 }

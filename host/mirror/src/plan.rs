@@ -38,6 +38,21 @@
 //!   another object than that of (new id, tag); the view takes the tag from the
 //!   old image at once, which moves the old mirror's incarnation. A removal by
 //!   tag carries the image's id besides.
+//! * *A second daemon writes to the same API*, perhaps for another engine. A
+//!   mirror names the instance that made it, and only that instance acts on
+//!   it. Our own sweeping, pruning and discarding cannot be taken for a user's
+//!   deletion, not even by ourselves after a restart: the finalizer goes
+//!   first, and the deletion is bound to the version without it, so nothing of
+//!   ours ever leaves a mirror terminating with the finalizer on. Who takes a
+//!   Lease over discards the mirrors of the instance before, deleted or not,
+//!   without a call; only a container with the same ID is the same container,
+//!   and keeps its mirror while it is live.
+//! * *An upgrade.* Mirrors from before the instance label name nobody. A live
+//!   one is claimed as it is; one that somebody has deleted is let go without a
+//!   call, since two daemons without labels took each other's pruning for
+//!   deletions, and nobody can tell afterwards.
+//! * *The definition or the namespace is deleted*, and the mirrors with it. The
+//!   last look before the call tells: see `deletion_check`.
 //! * *We removed the object and the engine's earlier words arrive late* (the
 //!   `die` of a forced removal). The entry is marked removed until the engine
 //!   says so itself, so that the mirror is not written again. If it does not
@@ -50,15 +65,22 @@ use rdd_api::ActionName;
 use rdd_core::{Container, ReadOnly, Removal};
 
 use crate::desired::{Desired, Own, Refusal, Status, time};
-use crate::entry::{ActionStage, Entry, Object, Observed, Version};
+use crate::entry::{ActionStage, Entry, Object, Observed, Owner, Version};
 use crate::key::{Key, Kind};
-use crate::operations::invalid_action;
+use crate::operations::{interrupted_action, invalid_action};
 
 /// What holds for all mirrors.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Context<'a> {
-    /// The backend whose mirrors belong here; `None` when none does.
-    pub(crate) backend: Option<&'a str>,
+    /// This instance of the daemon.
+    pub(crate) instance: &'a str,
+    /// Whether it holds the Lease. Without it, it writes nothing but the end of
+    /// its own mirrors that belong nowhere.
+    pub(crate) held: bool,
+    /// The backend whose mirrors belong here.
+    pub(crate) backend: &'a str,
+    /// Whether they do belong here, or the App is stopped.
+    pub(crate) running: bool,
     /// The Kubernetes namespace that they belong in.
     pub(crate) namespace: &'a str,
     /// Whether what the engine did not name does not exist.
@@ -68,6 +90,17 @@ pub(crate) struct Context<'a> {
     /// Whether nothing that changes the engine may reach it. What is asked for
     /// meanwhile is refused and forgotten: it must not outlive the mode.
     pub(crate) read_only: bool,
+}
+
+impl Context<'_> {
+    /// Whether the mirror is of the backend and the namespace of the Lease.
+    fn is_in_scope(&self, object: &Object) -> bool {
+        *object.key.namespace == *self.namespace
+            && object
+                .backend
+                .as_deref()
+                .is_none_or(|label| *label == *self.backend)
+    }
 }
 
 /// A change of one object in the API.
@@ -91,8 +124,12 @@ pub(crate) enum Job {
         /// False when somebody has deleted it already.
         delete: bool,
     },
-    /// Remove the action annotation if it still has this value.
-    DropAction { uid: Arc<str>, value: Box<str> },
+    /// Remove the action annotation if it still has this value, and the claim
+    /// with it; the claim alone when there is no action.
+    DropAction {
+        uid: Arc<str>,
+        value: Option<Box<str>>,
+    },
 }
 
 /// A call to the engine.
@@ -119,23 +156,24 @@ pub(crate) struct Plan {
 }
 
 /// Whether a mirror must go although nobody asked for it: it belongs to a
-/// backend or a namespace that is not chosen.
+/// backend or a namespace that is not chosen, and is ours to sweep.
 pub(crate) fn is_stray(observed: &Observed, context: Context<'_>) -> bool {
-    let object = &observed.object;
-    let other_backend = match (&object.backend, context.backend) {
-        (Some(label), Some(chosen)) => **label != *chosen,
-        (_, None) => true,
-        (None, Some(_)) => false,
-    };
-    observed.ours && (other_backend || *object.key.namespace != *context.namespace)
+    let in_scope = context.is_in_scope(&observed.object);
+    match observed.owner {
+        Owner::Me => !context.running || !in_scope,
+        Owner::Unclaimed => context.held && (!context.running || !in_scope),
+        Owner::Other => context.held && !context.running && in_scope,
+        Owner::Nobody => false,
+    }
 }
 
 /// Decides.
 pub(crate) fn plan(key: &Key, entry: &Entry, context: Context<'_>, now: Timestamp) -> Plan {
+    let may_write = context.held && context.running;
     let Some(observed) = &entry.observed else {
-        return match (context.backend, entry.wanted()) {
-            (Some(backend), Some(desired)) => Plan::job(Job::Write {
-                backend: backend.into(),
+        return match entry.wanted() {
+            Some(desired) if may_write => Plan::job(Job::Write {
+                backend: context.backend.into(),
                 metadata: true,
                 status: desired.status(None, Own::default(), now).map(Box::new),
                 over: None,
@@ -147,36 +185,35 @@ pub(crate) fn plan(key: &Key, entry: &Entry, context: Context<'_>, now: Timestam
     if is_stray(observed, context) {
         return discard(object);
     }
-    let Some(backend) = context.backend else {
+    let owner = observed.owner;
+    if !may_write || (owner == Owner::Other && !context.is_in_scope(object)) {
         return Plan::default();
-    };
-    let ours = observed.ours;
+    }
     let gone = entry.wanted().is_none() && (context.complete || entry.removed.is_some());
     let stale = observed.incarnation != entry.incarnation;
     if object.terminating {
         if object.finalizer.is_none() {
-            // Somebody else's finalizer holds it.
+            // Somebody else's finalizer holds it. When that goes, the watch
+            // tells, and what the engine has is mirrored again.
             return Plan::default();
         }
-        if context.read_only
-            || stale
-            || gone
-            || key.kind == Kind::Namespace
-            || entry.removal.is_done(&object.uid)
-        {
+        let is_wish = owner == Owner::Me && !context.read_only && key.kind != Kind::Namespace;
+        if !is_wish || stale || gone || entry.removal.is_over(&object.uid) {
             return discard(object);
         }
         return match entry.wanted() {
             Some(desired) if may_be_another(desired, object) => discard(object),
-            Some(desired) => terminating(backend, entry, object, desired, context, now),
+            Some(desired) => terminating(entry, object, desired, context, now),
             // The first listing will tell.
             None => Plan::default(),
         };
     }
     match entry.wanted() {
-        _ if ours && stale => discard(object),
-        Some(desired) => live(backend, entry, object, desired, context, now),
-        None if ours && gone => discard(object),
+        _ if owner != Owner::Nobody && stale => discard(object),
+        // The other kinds have names that two engines may both use.
+        Some(_) if owner == Owner::Other && key.kind != Kind::Container => discard(object),
+        Some(desired) => live(entry, object, desired, context, now),
+        None if owner != Owner::Nobody && gone => discard(object),
         None => Plan::default(),
     }
 }
@@ -206,7 +243,6 @@ fn discard(object: &Object) -> Plan {
 
 /// Somebody deleted the mirror: the engine's object goes first.
 fn terminating(
-    backend: &str,
     entry: &Entry,
     object: &Object,
     desired: &Desired,
@@ -229,7 +265,7 @@ fn terminating(
     };
     Plan {
         job: status.map(|status| Job::Write {
-            backend: backend.into(),
+            backend: context.backend.into(),
             metadata: false,
             status: Some(Box::new(status)),
             over: None,
@@ -266,14 +302,14 @@ fn removal(desired: &Desired, key: &Key) -> Option<Removal> {
 
 /// The mirror stands for something that exists.
 fn live(
-    backend: &str,
     entry: &Entry,
     object: &Object,
     desired: &Desired,
     context: Context<'_>,
     now: Timestamp,
 ) -> Plan {
-    let metadata = object.backend.as_deref() != Some(backend)
+    let metadata = object.backend.as_deref() != Some(context.backend)
+        || object.instance.as_deref() != Some(context.instance)
         || (object.finalizer.is_none() && object.key.kind != Kind::Namespace);
     let own = Own {
         last_action: entry.last_action.as_ref(),
@@ -288,35 +324,64 @@ fn live(
     let mut plan = Plan::default();
     if metadata || status.is_some() {
         plan.job = Some(Job::Write {
-            backend: backend.into(),
+            backend: context.backend.into(),
             metadata,
             status: status.map(Box::new),
             over,
         });
     }
-    if let (Desired::Container(container), Some(value)) = (desired, &object.action) {
-        match (&entry.action, ActionName::parse(value)) {
-            (ActionStage::Running(_), _) => {}
-            (ActionStage::Done(done), _) if done == value => {
-                // The status goes first: whoever waits for the annotation to
-                // go then finds the outcome.
-                plan.job = plan.job.or_else(|| Some(drop_action(object, value)));
-            }
-            (_, None) => plan.operation = Some(reject(value, invalid_action(value))),
-            (_, Some(_)) if context.read_only => {
-                plan.operation = Some(reject(value, ReadOnly::refusal().into()));
-            }
-            (_, Some(action)) if context.callable => {
-                plan.operation = Some(Operation::Act {
-                    value: value.clone(),
-                    action,
-                    container: Arc::clone(container),
-                });
-            }
-            _ => {}
-        }
+    if metadata {
+        // It is not ours to act on before it says so.
+        return plan;
     }
+    let (job, operation) = match (desired, &object.action) {
+        (Desired::Container(container), Some(value)) => {
+            action(entry, object, value, container, context)
+        }
+        (_, None) if object.claim.is_some() && !entry.action.is_at_work() => {
+            (Some(drop_action(object, None)), None)
+        }
+        _ => (None, None),
+    };
+    // The status goes first: whoever waits for the annotation to go then finds
+    // the outcome.
+    plan.job = plan.job.or(job);
+    plan.operation = operation;
     plan
+}
+
+/// What to do about the annotation that asks for an action.
+fn action(
+    entry: &Entry,
+    object: &Object,
+    value: &str,
+    container: &Arc<Container>,
+    context: Context<'_>,
+) -> (Option<Job>, Option<Operation>) {
+    let claimed_by_other = object
+        .claim
+        .as_deref()
+        .is_some_and(|claim| *claim != *context.instance);
+    match (&entry.action, ActionName::parse(value)) {
+        (ActionStage::Running(_), _) => (None, None),
+        (ActionStage::Done(done), _) if **done == *value => {
+            (Some(drop_action(object, Some(value))), None)
+        }
+        (_, None) => (None, Some(reject(value, invalid_action(value)))),
+        (_, Some(_)) if context.read_only => {
+            (None, Some(reject(value, ReadOnly::refusal().into())))
+        }
+        (_, Some(_)) if claimed_by_other => (None, Some(reject(value, interrupted_action()))),
+        (_, Some(action)) if context.callable => {
+            let operation = Operation::Act {
+                value: value.into(),
+                action,
+                container: Arc::clone(container),
+            };
+            (None, Some(operation))
+        }
+        _ => (None, None),
+    }
 }
 
 fn reject(value: &str, refusal: Refusal) -> Operation {
@@ -326,10 +391,10 @@ fn reject(value: &str, refusal: Refusal) -> Operation {
     }
 }
 
-fn drop_action(object: &Object, value: &str) -> Job {
+fn drop_action(object: &Object, value: Option<&str>) -> Job {
     Job::DropAction {
         uid: Arc::clone(&object.uid),
-        value: value.into(),
+        value: value.map(Into::into),
     }
 }
 

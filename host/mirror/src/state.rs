@@ -19,6 +19,7 @@ pub(crate) use news::News;
 
 use crate::entry::{Entry, Flight, NextAttempt, RemovalStage};
 use crate::key::{Key, Kind};
+use crate::lease::LeaseScope;
 use crate::plan::{Context, Job, Operation, is_stray, plan};
 use crate::view::View;
 use news::Listing;
@@ -47,9 +48,8 @@ pub(crate) struct Requests {
     pub(crate) resync: bool,
 }
 
-/// The chosen backend and its engine.
+/// The chosen backend's engine.
 struct Session {
-    backend: Arc<str>,
     view: View,
     callable: bool,
     /// Counts the engine's listings, when they begin.
@@ -59,7 +59,11 @@ struct Session {
 /// All mirrors.
 pub(crate) struct State {
     read_only: bool,
-    namespace: Arc<str>,
+    instance: Arc<str>,
+    /// What is chosen, and what there is a Lease for.
+    scope: LeaseScope,
+    /// Whether this instance holds the Lease.
+    held: bool,
     session: Option<Session>,
     /// Whether the App was read: before, nothing is anybody's.
     decided: bool,
@@ -86,10 +90,12 @@ pub(crate) struct State {
 impl State {
     /// No mirrors. With `read_only`, nothing that changes the engine is asked
     /// of it.
-    pub(crate) fn new(read_only: bool) -> Self {
+    pub(crate) fn new(instance: Arc<str>, read_only: bool) -> Self {
         Self {
             read_only,
-            namespace: Arc::from(""),
+            instance,
+            scope: LeaseScope::default(),
+            held: false,
             session: None,
             decided: false,
             entries: HashMap::new(),
@@ -107,10 +113,10 @@ impl State {
         }
     }
 
-    /// Mirrors this backend in this namespace from now on, or none.
-    pub(crate) fn choose(&mut self, namespace: Arc<str>, view: Option<(Arc<str>, View)>) {
+    /// Mirrors the backend of this scope from now on; nothing without a view.
+    pub(crate) fn choose(&mut self, scope: LeaseScope, view: Option<View>) {
         self.decided = true;
-        self.namespace = namespace;
+        self.scope = scope;
         self.pending = None;
         self.wanted = 0;
         self.removals.clear();
@@ -122,19 +128,48 @@ impl State {
                 self.leaving.insert(key.clone());
             }
         }
-        let changes = view.as_ref().map(|(_, view)| view.fixed_namespaces());
-        self.session = view.map(|(backend, view)| Session {
-            backend,
+        let changes = view.as_ref().map(View::fixed_namespaces);
+        self.session = view.map(|view| Session {
             view,
             callable: true,
             listings: 0,
         });
         self.changed(changes.unwrap_or_default());
+        self.reconsider();
+    }
+
+    /// Whether this instance holds the Lease of the scope now.
+    pub(crate) fn set_held(&mut self, held: bool) {
+        if self.held == held {
+            return;
+        }
+        self.held = held;
+        for entry in self.entries.values_mut() {
+            // What failed for want of the Lease, or before another one had it.
+            entry.backing_off = false;
+            entry.failures = 0;
+        }
+        self.reconsider();
+        if self.pending.is_some() {
+            self.expect_all();
+        }
+    }
+
+    /// Looks at every mirror again.
+    fn reconsider(&mut self) {
         let keys: Vec<Key> = self.entries.keys().cloned().collect();
         for key in keys {
             self.find_stray(&key);
             self.enqueue(key);
         }
+    }
+
+    /// The listing is worked off when everything that waits now was written.
+    fn expect_all(&mut self) {
+        let mut pending: HashSet<Key> = self.queued.clone();
+        let in_flight = self.entries.iter().filter(|(_, entry)| entry.job.is_some());
+        pending.extend(in_flight.map(|(key, _)| key.clone()));
+        self.pending = Some(pending);
     }
 
     /// Whether every kind was listed, without which nobody knows what is there.
@@ -152,7 +187,7 @@ impl State {
 
     /// Whether everything of the newest whole listing was written, or tried.
     pub(crate) fn is_synced(&self) -> bool {
-        self.is_listed() && self.pending.as_ref().is_some_and(HashSet::is_empty)
+        self.held && self.is_listed() && self.pending.as_ref().is_some_and(HashSet::is_empty)
     }
 
     /// How many mirrors there should be, and how many of them wait for a job.
@@ -297,8 +332,11 @@ impl State {
     fn context(&self) -> Context<'_> {
         let session = self.session.as_ref();
         Context {
-            backend: session.map(|session| &*session.backend),
-            namespace: &self.namespace,
+            instance: &self.instance,
+            held: self.held,
+            backend: &self.scope.backend,
+            running: session.is_some(),
+            namespace: &self.scope.namespace,
             complete: session.is_some_and(|session| session.view.is_complete()),
             callable: session.is_some_and(|session| session.callable),
             read_only: self.read_only,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use rdd_mirror::InstanceId;
 
 /// The name of the instance that is meant when none is named.
 const DEFAULT_INSTANCE: &str = "default";
@@ -172,6 +173,27 @@ impl StateDir {
         self.root.join("plugin-cache")
     }
 
+    /// The instance's ID among those that write to one cluster, made on first
+    /// use and stable from then on.
+    pub(crate) fn instance_id(&self) -> Result<InstanceId> {
+        let path = self.root.join("instance-id");
+        match std::fs::read_to_string(&path) {
+            Ok(text) => InstanceId::parse(text.trim()).with_context(|| {
+                format!(
+                    "{} is damaged; delete it, and the daemon makes a new one: in a cluster, it then waits for the Lease of the old one to expire",
+                    path.display()
+                )
+            }),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let text = uuid::Uuid::new_v4().to_string();
+                let id = InstanceId::parse(&text)?;
+                rdd_front::write_private(&path, text.as_bytes())?;
+                Ok(id)
+            }
+            Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+        }
+    }
+
     /// The port of the last run, so that it stays the same where it can.
     pub(crate) fn port(&self) -> PathBuf {
         self.root.join("port")
@@ -238,6 +260,22 @@ mod tests {
             0o700,
             "an empty one, such as a fresh mount, is taken"
         );
+    }
+
+    #[test]
+    fn an_instance_keeps_its_id_and_says_what_to_do_about_a_damaged_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::locate(Some(dir.path().to_owned())).unwrap();
+        let id = state.instance_id().unwrap();
+        assert_eq!(state.instance_id().unwrap(), id);
+        let other = tempfile::tempdir().unwrap();
+        let other = StateDir::locate(Some(other.path().to_owned())).unwrap();
+        assert_ne!(other.instance_id().unwrap(), id);
+        for damage in ["", "not an ID"] {
+            std::fs::write(dir.path().join("instance-id"), damage).unwrap();
+            let error = state.instance_id().unwrap_err();
+            assert!(format!("{error:#}").contains("delete it"), "{error:#}");
+        }
     }
 
     fn state_dir(dir: &tempfile::TempDir) -> StateDir {

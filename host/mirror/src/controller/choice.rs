@@ -13,26 +13,32 @@ use tracing::{info, warn};
 use super::Controller;
 use crate::app::Phase;
 use crate::feed::{self, Feed};
+use crate::lease::LeaseScope;
 use crate::view::View;
 
 /// What the App asks for.
 #[derive(PartialEq, Eq)]
 pub(super) struct Chosen {
-    pub(super) backend: Arc<str>,
-    namespace: Arc<str>,
+    pub(super) scope: LeaseScope,
     pub(super) running: bool,
 }
 
 impl Chosen {
     /// Without an App, nothing is wanted.
     fn by(app: Option<&App>) -> Self {
-        let (backend, namespace, running) = app.map_or(("", "", false), |app| {
-            let spec = &app.spec;
-            (&spec.container_engine.name, &spec.namespace, spec.running)
-        });
+        let Some(app) = app else {
+            return Self {
+                scope: LeaseScope::default(),
+                running: false,
+            };
+        };
+        let (backend, namespace) = (&app.spec.container_engine.name, &app.spec.namespace);
+        let running = app.spec.running;
         Self {
-            backend: Arc::from(backend),
-            namespace: Arc::from(namespace),
+            scope: LeaseScope {
+                namespace: Arc::from(namespace.as_str()),
+                backend: Arc::from(backend.as_str()),
+            },
             running,
         }
     }
@@ -85,25 +91,21 @@ impl Controller {
         let Some(chosen) = &self.chosen else {
             return;
         };
+        let scope = chosen.scope.clone();
         info!(
-            backend = &*chosen.backend,
+            backend = &*scope.backend,
             running = chosen.running,
             "the App has chosen"
         );
-        if !chosen.running {
-            self.state.choose(Arc::clone(&chosen.namespace), None);
-            self.on_backends();
-            return;
-        }
-        let info = match self.options.backends.state(&chosen.backend) {
-            BackendState::Loaded(loaded) => loaded.engine.info().clone(),
-            _ => placeholder(&chosen.backend),
-        };
-        let view = View::new(Arc::clone(&chosen.namespace), info);
-        self.state.choose(
-            Arc::clone(&chosen.namespace),
-            Some((Arc::clone(&chosen.backend), view)),
-        );
+        let view = chosen.running.then(|| {
+            let info = match self.options.backends.state(&scope.backend) {
+                BackendState::Loaded(loaded) => loaded.engine.info().clone(),
+                _ => placeholder(&scope.backend),
+            };
+            View::new(Arc::clone(&scope.namespace), info)
+        });
+        self.hold_lease(&scope);
+        self.state.choose(scope, view);
         self.on_backends();
     }
 
@@ -112,7 +114,7 @@ impl Controller {
         let Some(chosen) = &self.chosen else {
             return;
         };
-        match self.options.backends.state(&chosen.backend) {
+        match self.options.backends.state(&chosen.scope.backend) {
             BackendState::Loaded(loaded) => {
                 let info = loaded.engine.info().clone();
                 let known = self.session.as_ref().map(|session| session.generation);

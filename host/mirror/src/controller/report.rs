@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use kube::Client;
 use kube::api::{Api, ListParams, Patch, PatchParams};
-use rdd_api::{APP_NAME, App, AppStatus, BACKEND_LABEL, Condition, FIELD_MANAGER};
+use kube::core::NamespaceResourceScope;
+use rdd_api::{APP_NAME, App, AppStatus, BACKEND_LABEL, Condition, FIELD_MANAGER, INSTANCE_LABEL};
 use rdd_core::{NotServing, Serving, ServingSnapshot};
 use serde_json::json;
 use tracing::{info, warn};
@@ -13,6 +14,8 @@ use tracing::{info, warn};
 use super::work::{Done, Task};
 use super::{Controller, Due, backoff};
 use crate::app::{self, Facts, Phase};
+use crate::instance::InstanceId;
+use crate::lease::LeaseScope;
 use crate::options::Progress;
 
 impl Controller {
@@ -32,6 +35,7 @@ impl Controller {
             synced: self.phase == Phase::Synced,
             done: total.saturating_sub(waiting),
             total,
+            standby: self.standby.clone(),
         };
         self.options.progress.send_if_modified(|known| {
             let moved = *known != progress;
@@ -44,7 +48,7 @@ impl Controller {
         let Some(chosen) = &self.chosen else {
             return;
         };
-        let not = app::not_serving(&chosen.backend, chosen.running, &self.phase);
+        let not = app::not_serving(&chosen.scope.backend, chosen.running, &self.phase);
         let session = self.session.as_ref();
         let serving = match (not, session) {
             (Some(why), _) => Serving::Not(why),
@@ -52,7 +56,7 @@ impl Controller {
             (None, None) => Serving::Not(NotServing::Starting),
         };
         self.options.serving.send_if_modified(|known| {
-            let same = known.backend == *chosen.backend
+            let same = known.backend == *chosen.scope.backend
                 && known.info == self.info
                 && match (&known.serving, &serving) {
                     (Serving::Ready(was), Serving::Ready(is)) => Arc::ptr_eq(was, is),
@@ -61,7 +65,7 @@ impl Controller {
                 };
             if !same {
                 *known = ServingSnapshot {
-                    backend: chosen.backend.to_string(),
+                    backend: chosen.scope.backend.to_string(),
                     info: self.info.clone(),
                     serving,
                 };
@@ -71,7 +75,12 @@ impl Controller {
     }
 
     fn write_app(&mut self) {
-        if self.app_writing || self.app_backing_off || !self.state.is_listed() {
+        // Its status is the word of the instance that mirrors, and of no other.
+        if self.app_writing
+            || self.app_backing_off
+            || !self.state.is_listed()
+            || !self.is_lease_held()
+        {
             return;
         }
         let Some(app) = &self.app else {
@@ -110,7 +119,7 @@ impl Controller {
 
     /// A sweep is over when neither we nor the API know of a stray.
     fn check_sweep(&mut self) {
-        if self.swept || self.sweep_checking || self.chosen.is_none() || !self.state.is_listed() {
+        if self.swept || self.sweep_checking || !self.state.is_listed() || !self.is_lease_held() {
             return;
         }
         if self.state.has_strays() {
@@ -122,13 +131,13 @@ impl Controller {
         self.sweep_checking = true;
         let client = self.options.client.clone();
         let choice = self.choice;
-        let selector = if chosen.running {
-            format!("{BACKEND_LABEL},{BACKEND_LABEL}!={}", chosen.backend)
-        } else {
-            BACKEND_LABEL.to_owned()
+        let sweep = Sweep {
+            instance: self.options.instance.clone(),
+            scope: chosen.scope.clone(),
+            running: chosen.running,
         };
         self.spawn(Task::Sweep(choice), async move {
-            let result = none_left(&client, &selector).await;
+            let result = sweep.none_left(&client).await;
             Done::Swept(choice, result.map_err(|error| error.to_string()))
         });
     }
@@ -180,20 +189,60 @@ impl Controller {
     }
 }
 
-/// Whether no object of any mirrored kind matches.
-async fn none_left(client: &Client, selector: &str) -> Result<bool, kube::Error> {
-    async fn none<K>(client: &Client, params: &ListParams) -> Result<bool, kube::Error>
-    where
-        K: kube::Resource<DynamicType = ()> + Clone + serde::de::DeserializeOwned + std::fmt::Debug,
-    {
-        let api: Api<K> = Api::all(client.clone());
-        Ok(api.list_metadata(params).await?.items.is_empty())
+/// Mirrors that must go, as the API can be asked for them.
+struct Sweep {
+    instance: InstanceId,
+    scope: LeaseScope,
+    running: bool,
+}
+
+impl Sweep {
+    /// Whether there are none, of any kind.
+    async fn none_left(&self, client: &Client) -> Result<bool, kube::Error> {
+        let stray = match self.running {
+            true => format!("{BACKEND_LABEL},{BACKEND_LABEL}!={}", self.scope.backend),
+            false => BACKEND_LABEL.to_owned(),
+        };
+        // Ours, and those that name nobody.
+        let mut lists = vec![
+            (None, format!("{stray},{INSTANCE_LABEL}={}", self.instance)),
+            (None, format!("{stray},!{INSTANCE_LABEL}")),
+        ];
+        if !self.running {
+            let all = format!("{BACKEND_LABEL}={}", self.scope.backend);
+            lists.push((Some(&*self.scope.namespace), all));
+        }
+        for (namespace, selector) in lists {
+            let params = ListParams::default().labels(&selector).limit(1);
+            let none = none::<rdd_api::Container>(client, namespace, &params).await?
+                && none::<rdd_api::Image>(client, namespace, &params).await?
+                && none::<rdd_api::Volume>(client, namespace, &params).await?
+                && none::<rdd_api::ContainerNamespace>(client, namespace, &params).await?;
+            if !none {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
-    let params = ListParams::default().labels(selector).limit(1);
-    Ok(none::<rdd_api::Container>(client, &params).await?
-        && none::<rdd_api::Image>(client, &params).await?
-        && none::<rdd_api::Volume>(client, &params).await?
-        && none::<rdd_api::ContainerNamespace>(client, &params).await?)
+}
+
+/// Whether no object of the kind matches, in one namespace or in all.
+async fn none<K>(
+    client: &Client,
+    namespace: Option<&str>,
+    params: &ListParams,
+) -> Result<bool, kube::Error>
+where
+    K: kube::Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + serde::de::DeserializeOwned
+        + std::fmt::Debug,
+{
+    let api: Api<K> = match namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    };
+    Ok(api.list_metadata(params).await?.items.is_empty())
 }
 
 /// Whether the status says what it should. Conditions of others may stand

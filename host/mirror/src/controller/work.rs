@@ -7,10 +7,12 @@ use jiff::Timestamp;
 use rdd_api::{ActionName, App, LastAction};
 use rdd_core::{EngineError, ErrorCode};
 use tokio::task::{Id, JoinError};
-use tracing::{debug, error};
+use tracing::{debug, error, info};
 
 use super::{Controller, Due, backoff};
-use crate::jobs;
+use crate::action_claim::{self, ClaimOutcome};
+use crate::deletion_check::{self, DeletionCheckError, DeletionVerdict};
+use crate::jobs::MirrorWriter;
 use crate::key::Key;
 use crate::operations;
 use crate::plan::Operation;
@@ -20,7 +22,11 @@ use crate::state::{Outcome, Timer};
 pub(super) enum Done {
     Job(Key, Outcome),
     Removed(Key, Arc<str>, Result<(), EngineError>),
+    /// The deletion is not to be carried out.
+    Withdrawn(Key, Arc<str>),
     Acted(Key, Box<str>, LastAction),
+    /// The action is not ours to carry out, or could not be claimed.
+    Unclaimed(Key, Box<str>, Option<String>),
     /// The App's status was written, or not.
     App(Result<App, String>),
     /// Whether a list showed no mirror that must go.
@@ -58,9 +64,13 @@ impl Controller {
             let Some((key, job)) = self.state.next_job(now) else {
                 break;
             };
-            let client = self.options.client.clone();
+            let writer = MirrorWriter {
+                client: self.options.client.clone(),
+                instance: self.options.instance.clone(),
+                lease: self.lease_handle(),
+            };
             self.spawn(Task::Job(key.clone()), async move {
-                let outcome = jobs::perform(&client, &key, job).await;
+                let outcome = writer.perform(&key, job).await;
                 Done::Job(key, outcome)
             });
         }
@@ -80,7 +90,7 @@ impl Controller {
     }
 
     fn operate(&mut self, key: Key, operation: Operation) {
-        let Some(session) = &self.session else {
+        let (Some(session), Some(lease)) = (&self.session, &self.lease) else {
             // The plan was made while the engine could be called.
             match operation {
                 Operation::Remove { uid, .. } => {
@@ -94,15 +104,34 @@ impl Controller {
             return;
         };
         let engine = Arc::clone(&session.engine);
+        let client = self.options.client.clone();
+        let instance = self.options.instance.clone();
+        let scope = lease.scope.clone();
+        let lease = lease.handle.clone();
         match operation {
             Operation::Remove { uid, target } => {
                 let slots = Arc::clone(&self.removals);
                 self.spawn(Task::Remove(key.clone(), Arc::clone(&uid)), async move {
                     // The semaphore is never closed.
                     let _slot = slots.acquire().await;
-                    debug!(mirror = %key, "removing from the engine");
-                    let result = engine.remove(&target).await;
-                    Done::Removed(key, uid, result)
+                    let verdict =
+                        deletion_check::check(&client, &key, &uid, &instance, &scope).await;
+                    match verdict {
+                        Ok(DeletionVerdict::Confirmed) if lease.is_held() => {
+                            debug!(mirror = %key, "removing from the engine");
+                            let result = engine.remove(&target).await;
+                            Done::Removed(key, uid, result)
+                        }
+                        Ok(DeletionVerdict::Withdrawn(reason)) => {
+                            info!(mirror = %key, reason, "the deletion is not carried out");
+                            Done::Withdrawn(key, uid)
+                        }
+                        verdict => {
+                            let error = verdict.err().unwrap_or(DeletionCheckError::LeaseLost);
+                            let error = EngineError::new(ErrorCode::Unavailable, error.to_string());
+                            Done::Removed(key, uid, Err(error))
+                        }
+                    }
                 });
             }
             Operation::Act {
@@ -122,6 +151,11 @@ impl Controller {
                 self.spawn(task, async move {
                     // The semaphore is never closed.
                     let _slot = slots.acquire().await;
+                    match action_claim::claim(&client, &key, &value, &instance).await {
+                        Ok(ClaimOutcome::Won) if lease.is_held() => {}
+                        Ok(_) => return Done::Unclaimed(key, value, None),
+                        Err(error) => return Done::Unclaimed(key, value, Some(error.to_string())),
+                    }
                     let last =
                         operations::act(engine.as_ref(), &container, action, observed_at, &clock)
                             .await;
@@ -169,7 +203,12 @@ impl Controller {
         match done {
             Done::Job(key, outcome) => self.state.on_outcome(&key, outcome),
             Done::Removed(key, uid, result) => self.state.on_removed(&key, &uid, result),
+            Done::Withdrawn(key, uid) => self.state.on_withdrawn(&key, &uid),
             Done::Acted(key, value, last) => self.state.on_acted(&key, &value, last),
+            Done::Unclaimed(key, value, None) => self.state.forget_action(&key, &value),
+            Done::Unclaimed(key, value, Some(message)) => {
+                self.state.on_unclaimed(&key, &value, &message);
+            }
             Done::App(result) => self.on_app_written(result),
             Done::Swept(choice, result) => self.on_swept(choice, result),
         }

@@ -7,7 +7,7 @@ use http::{Request, Response};
 use kube::client::Body;
 
 use super::*;
-use crate::fixtures::{at, container, desired_volume, key, status, volume_key};
+use crate::fixtures::{INSTANCE, at, container, desired_volume, key, status, volume_key};
 
 /// Requests as they were sent: method and path, with the body.
 type Sent = Arc<Mutex<Vec<(String, Value)>>>;
@@ -36,7 +36,12 @@ async fn perform_with(
         }
     });
     let client = Client::new(service, "rd");
-    let outcome = perform(&client, key, job).await;
+    let writer = MirrorWriter {
+        client,
+        instance: InstanceId::parse(INSTANCE).expect("an ID"),
+        lease: Some(LeaseHandle::held()),
+    };
+    let outcome = writer.perform(key, job).await;
     let sent = sent.lock().expect("the list").clone();
     (outcome, sent)
 }
@@ -216,7 +221,7 @@ async fn metadata_goes_before_the_status_and_makes_its_namespace() {
     );
     assert_eq!(
         sent[3].1["metadata"]["labels"],
-        json!({BACKEND_LABEL: "moby"})
+        json!({BACKEND_LABEL: "moby", INSTANCE_LABEL: INSTANCE})
     );
     assert_eq!(sent[3].1.get("status"), None);
     assert_eq!(sent[4].1["metadata"].get("resourceVersion"), None);
@@ -269,17 +274,75 @@ async fn what_others_have_added_to_the_status_is_taken_out() {
 async fn an_action_is_dropped_only_as_it_was_seen() {
     let job = Job::DropAction {
         uid: "u1".into(),
-        value: "stop".into(),
+        value: Some("stop".into()),
     };
     let answers = [(200, the_object("6", json!({})))];
     let (_, sent) = perform_with(&key(Kind::Container, "aaaa"), job, &answers).await;
     let path = "/metadata/annotations/containers.rancherdesktop.io~1action";
+    let claim = "/metadata/annotations/engine.rancherdesktop.io~1action-claim";
     assert_eq!(
         sent[0].1,
         json!([
             {"op": "test", "path": "/metadata/uid", "value": "u1"},
             {"op": "test", "path": path, "value": "stop"},
             {"op": "remove", "path": path},
+            {"op": "add", "path": claim, "value": ""},
+            {"op": "remove", "path": claim},
         ])
     );
+    let job = Job::DropAction {
+        uid: "u1".into(),
+        value: None,
+    };
+    let (_, sent) = perform_with(&key(Kind::Container, "aaaa"), job, &answers).await;
+    assert_eq!(
+        sent[0].1,
+        json!([
+            {"op": "test", "path": "/metadata/uid", "value": "u1"},
+            {"op": "test", "path": claim, "value": INSTANCE},
+            {"op": "remove", "path": claim},
+        ])
+    );
+}
+
+#[tokio::test]
+async fn nothing_is_written_once_the_lease_is_lost() {
+    let key = key(Kind::Container, "aaaa");
+    let status = status(&crate::desired::Desired::Container(Arc::new(container(
+        "aaaa",
+    ))));
+    for job in [
+        Job::Write {
+            backend: "moby".into(),
+            metadata: true,
+            status: status.clone().map(Box::new),
+            over: None,
+        },
+        Job::Write {
+            backend: "moby".into(),
+            metadata: false,
+            status: status.map(Box::new),
+            over: None,
+        },
+        Job::DropAction {
+            uid: "u1".into(),
+            value: Some("stop".into()),
+        },
+    ] {
+        let writer = MirrorWriter {
+            client: Client::new(
+                tower::service_fn(|_: Request<Body>| async {
+                    Err::<Response<Body>, _>("a request was sent")
+                }),
+                "rd",
+            ),
+            instance: InstanceId::parse(INSTANCE).expect("an ID"),
+            lease: Some(LeaseHandle::lost()),
+        };
+        let outcome = writer.perform(&key, job).await;
+        assert!(
+            matches!(&outcome, Outcome::Failed(message) if message.contains("Lease")),
+            "{outcome:?}"
+        );
+    }
 }

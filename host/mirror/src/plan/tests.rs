@@ -3,11 +3,14 @@
 use super::*;
 use crate::entry::{Call, NextAttempt, RemovalStage};
 use crate::fixtures::{
-    NAMESPACE, at, container, desired_volume, image, key, object, status, volume_key,
+    INSTANCE, NAMESPACE, at, container, desired_volume, image, key, object, status, volume_key,
 };
 
 const CONTEXT: Context<'static> = Context {
-    backend: Some("moby"),
+    instance: INSTANCE,
+    held: true,
+    backend: "moby",
+    running: true,
     namespace: NAMESPACE,
     complete: true,
     callable: true,
@@ -33,7 +36,7 @@ fn entry(key: Key, desired: Desired) -> (Key, Entry) {
             object,
             incarnation: 0,
             epoch: 0,
-            ours: true,
+            owner: Owner::Me,
         }),
         ..Entry::default()
     };
@@ -116,13 +119,13 @@ fn absence_is_no_fact_before_the_first_listing() {
 
 #[test]
 fn mirrors_of_another_choice_go_without_a_call() {
-    assert_eq!(after(|_, c| c.backend = None), "strip and delete");
-    assert_eq!(after(|_, c| c.backend = Some("other")), "strip and delete");
+    assert_eq!(after(|_, c| c.running = false), "strip and delete");
+    assert_eq!(after(|_, c| c.backend = "other"), "strip and delete");
     assert_eq!(after(|_, c| c.namespace = "elsewhere"), "strip and delete");
     assert_eq!(
         after(|e, c| {
             observed(e).terminating = true;
-            c.backend = Some("other");
+            c.backend = "other";
         }),
         "strip"
     );
@@ -133,14 +136,14 @@ fn what_is_not_ours_is_left_alone() {
     let foreign = |e: &mut Entry| {
         observed(e).backend = None;
         observed(e).finalizer = None;
-        e.observed.as_mut().expect("a mirror").ours = false;
+        e.observed.as_mut().expect("a mirror").owner = Owner::Nobody;
         e.desired = None;
     };
     assert_eq!(after(|e, _| foreign(e)), "");
     assert_eq!(
         after(|e, c| {
             foreign(e);
-            c.backend = None;
+            c.running = false;
         }),
         ""
     );
@@ -168,14 +171,14 @@ fn a_label_that_was_taken_off_does_not_save_a_mirror() {
         after(|e, c| {
             observed(e).backend = None;
             observed(e).finalizer = None;
-            c.backend = None;
+            c.running = false;
         }),
         "delete"
     );
     assert_eq!(
         after(|e, c| {
             observed(e).backend = None;
-            c.backend = None;
+            c.running = false;
         }),
         "strip and delete"
     );
@@ -194,6 +197,7 @@ fn a_deletion_asks_the_engine_once_and_then_lets_go() {
             "",
         ),
         (RemovalStage::Done("u1".into()), "strip"),
+        (RemovalStage::Withdrawn("u1".into()), "strip"),
         (RemovalStage::Done("another".into()), "remove"),
     ] {
         assert_eq!(
@@ -451,4 +455,181 @@ fn nothing_that_is_asked_for_in_read_only_mode_outlives_it() {
         read_only(true, |e| observed(e).status = None),
         "write status"
     );
+}
+
+/// A change that makes the mirror another's, as far as its label tells.
+fn belongs_to(owner: Owner) -> impl Fn(&mut Entry) {
+    move |entry| {
+        let observed = entry.observed.as_mut().expect("a mirror");
+        observed.owner = owner;
+        observed.object.instance = match owner {
+            Owner::Me => Some(INSTANCE.into()),
+            Owner::Other => Some("other".into()),
+            Owner::Unclaimed | Owner::Nobody => None,
+        };
+    }
+}
+
+#[test]
+fn without_the_lease_nothing_is_written() {
+    let idle = |change: &dyn Fn(&mut Entry)| {
+        after(|e, c| {
+            c.held = false;
+            change(e);
+        })
+    };
+    assert_eq!(idle(&|e| e.observed = None), "");
+    for owner in [Owner::Me, Owner::Other, Owner::Unclaimed, Owner::Nobody] {
+        let owned = belongs_to(owner);
+        assert_eq!(idle(&|e| owned(e)), "", "{owner:?}");
+        for change in [
+            |e: &mut Entry| observed(e).status = None,
+            |e: &mut Entry| observed(e).backend = None,
+            |e: &mut Entry| observed(e).terminating = true,
+            |e: &mut Entry| observed(e).action = Some("stop".into()),
+            |e: &mut Entry| observed(e).action = Some("explode".into()),
+            |e: &mut Entry| e.desired = None,
+            |e: &mut Entry| e.incarnation += 1,
+        ] {
+            assert_eq!(
+                idle(&|e| {
+                    owned(e);
+                    change(e);
+                }),
+                "",
+                "{owner:?}"
+            );
+        }
+    }
+    // But for the end of our own mirrors that belong nowhere any more.
+    let stopped = |owner| {
+        let owned = belongs_to(owner);
+        after(|e, c| {
+            c.held = false;
+            c.running = false;
+            owned(e);
+        })
+    };
+    assert_eq!(stopped(Owner::Me), "strip and delete");
+    for owner in [Owner::Other, Owner::Unclaimed, Owner::Nobody] {
+        assert_eq!(stopped(owner), "", "{owner:?}");
+    }
+}
+
+#[test]
+fn a_mirror_from_before_the_label_is_claimed_and_never_removed() {
+    let unclaimed = belongs_to(Owner::Unclaimed);
+    assert_eq!(after(|e, _| unclaimed(e)), "write metadata");
+    // Its deletion may have been the pruning of another daemon.
+    assert_eq!(
+        after(|e, _| {
+            unclaimed(e);
+            observed(e).terminating = true;
+        }),
+        "strip"
+    );
+    // Nor does anything happen to the container before the mirror is ours.
+    assert_eq!(
+        after(|e, _| {
+            unclaimed(e);
+            observed(e).action = Some("stop".into());
+        }),
+        "write metadata"
+    );
+    assert_eq!(
+        after(|e, _| {
+            unclaimed(e);
+            e.desired = None;
+        }),
+        "strip and delete"
+    );
+}
+
+#[test]
+fn the_mirrors_of_the_instance_before_are_replaced_without_a_call() {
+    let other = belongs_to(Owner::Other);
+    // The same container, since no two have one ID.
+    assert_eq!(after(|e, _| other(e)), "write metadata");
+    let (key, mut volume) = entry(volume_key("x"), desired_volume("x", at(1)));
+    other(&mut volume);
+    assert_eq!(next(&key, &volume, CONTEXT), "strip and delete");
+    for change in [
+        |e: &mut Entry| observed(e).terminating = true,
+        |e: &mut Entry| {
+            observed(e).terminating = true;
+            e.desired = None;
+        },
+    ] {
+        assert_eq!(
+            after(|e, _| {
+                other(e);
+                change(e);
+            }),
+            "strip"
+        );
+    }
+    assert_eq!(
+        after(|e, _| {
+            other(e);
+            e.desired = None;
+        }),
+        "strip and delete"
+    );
+    // Absence is no fact before the first listing.
+    assert_eq!(
+        after(|e, c| {
+            other(e);
+            e.desired = None;
+            c.complete = false;
+        }),
+        ""
+    );
+    assert_eq!(
+        after(|e, c| {
+            other(e);
+            c.running = false;
+        }),
+        "strip and delete"
+    );
+    // Those that are under another Lease are somebody's.
+    for running in [true, false] {
+        for (backend, namespace) in [("other", NAMESPACE), ("moby", "elsewhere")] {
+            assert_eq!(
+                after(|e, c| {
+                    other(e);
+                    c.running = running;
+                    c.backend = backend;
+                    c.namespace = namespace;
+                }),
+                ""
+            );
+        }
+    }
+}
+
+#[test]
+fn an_action_that_another_instance_has_claimed_is_not_done_again() {
+    let claimed = |by: &str, stage: ActionStage| {
+        after(|e, _| {
+            observed(e).action = Some("restart".into());
+            observed(e).claim = Some(by.into());
+            e.action = stage;
+        })
+    };
+    assert_eq!(claimed("other", ActionStage::Idle), "reject");
+    // Our own, from before a crash.
+    assert_eq!(claimed(INSTANCE, ActionStage::Idle), "act");
+    assert_eq!(
+        claimed(INSTANCE, ActionStage::Running("restart".into())),
+        ""
+    );
+    // A claim without an action claims nothing.
+    let left = |stage: ActionStage| {
+        after(|e, _| {
+            observed(e).claim = Some(INSTANCE.into());
+            e.action = stage;
+        })
+    };
+    assert_eq!(left(ActionStage::Idle), "drop the action");
+    assert_eq!(left(ActionStage::Running("stop".into())), "");
 }

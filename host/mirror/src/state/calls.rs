@@ -52,6 +52,27 @@ impl State {
         self.requests.operations.push((key, operation));
     }
 
+    /// A removal that was requested is not to be carried out.
+    pub(crate) fn on_withdrawn(&mut self, key: &Key, of: &Arc<str>) {
+        let Some(entry) = self.entries.get_mut(key) else {
+            return;
+        };
+        let uid = match &entry.removal {
+            RemovalStage::Running { uid, .. }
+            | RemovalStage::Refused {
+                uid,
+                next: NextAttempt::Running(_),
+                ..
+            } => uid,
+            _ => return,
+        };
+        if uid == of {
+            entry.removal = RemovalStage::Withdrawn(Arc::clone(of));
+            self.removals.remove(key);
+            self.enqueue(key.clone());
+        }
+    }
+
     /// Takes in how a removal ended.
     pub(crate) fn on_removed(&mut self, key: &Key, of: &Arc<str>, result: Result<(), EngineError>) {
         let Some(entry) = self.entries.get_mut(key) else {
@@ -158,6 +179,12 @@ impl State {
             };
             self.enqueue(key.clone());
         }
+    }
+
+    /// An action could not be claimed, which may work later.
+    pub(crate) fn on_unclaimed(&mut self, key: &Key, value: &str, message: &str) {
+        self.forget_action(key, value);
+        self.failed(key, message);
     }
 
     /// An action that was to be performed was not.

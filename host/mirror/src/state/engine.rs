@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use jiff::Timestamp;
 use rdd_core::{BackendInfo, WatchEvent};
 
 use super::{State, Timer};
@@ -98,10 +99,7 @@ impl State {
         for key in stale {
             self.enqueue(key);
         }
-        let mut pending: HashSet<Key> = self.queued.clone();
-        let in_flight = self.entries.iter().filter(|(_, entry)| entry.job.is_some());
-        pending.extend(in_flight.map(|(key, _)| key.clone()));
-        self.pending = Some(pending);
+        self.expect_all();
     }
 
     pub(super) fn changed(&mut self, changes: Vec<Change>) {

@@ -109,7 +109,7 @@ impl State {
         }
     }
 
-    fn failed(&mut self, key: &Key, message: &str) {
+    pub(super) fn failed(&mut self, key: &Key, message: &str) {
         let Some(entry) = self.entries.get_mut(key) else {
             return;
         };

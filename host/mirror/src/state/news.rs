@@ -1,7 +1,7 @@
 //! The API's side: what its watches and answers say of our mirrors.
 
 use super::State;
-use crate::entry::{ActionStage, Object, Observed};
+use crate::entry::{ActionStage, Object, Observed, Owner};
 use crate::key::{Key, Kind};
 
 /// What the watch of one kind in the API says.
@@ -148,8 +148,13 @@ impl State {
         {
             entry.action = ActionStage::Idle;
         }
+        let owner = match (object.owner(&self.instance), was.map(|was| was.owner)) {
+            (Owner::Unclaimed | Owner::Nobody, Some(Owner::Me)) => Owner::Me,
+            (Owner::Nobody, Some(Owner::Unclaimed)) => Owner::Unclaimed,
+            (owner, _) => owner,
+        };
         entry.observed = Some(Observed {
-            ours: object.is_ours() || was.is_some_and(|was| was.ours),
+            owner,
             object,
             incarnation,
             epoch,

@@ -14,16 +14,17 @@ use super::*;
 use crate::desired::Desired;
 use crate::entry::{Object, Version};
 use crate::fixtures::{
-    NAMESPACE, applied, at, container, desired_volume, info, key, object, removed, status, volume,
-    volume_key,
+    INSTANCE, NAMESPACE, applied, at, container, desired_volume, info, key, object, removed,
+    status, volume, volume_key,
 };
 use crate::plan::Job;
 
 /// A state whose API is empty and whose engine has these objects.
 fn state(objects: impl IntoIterator<Item = EngineObject>) -> State {
-    let mut state = State::new(false);
+    let mut state = State::new(INSTANCE.into(), false);
     let view = View::new(NAMESPACE.into(), info());
-    state.choose(NAMESPACE.into(), Some(("moby".into(), view)));
+    state.choose(scope(), Some(view));
+    state.set_held(true);
     for kind in Kind::ALL {
         state.on_news(News::Begin(kind));
         state.on_news(News::Done(kind));
@@ -35,6 +36,13 @@ fn state(objects: impl IntoIterator<Item = EngineObject>) -> State {
     mirror.finalizer = None;
     state.on_news(News::Object(mirror));
     state
+}
+
+fn scope() -> LeaseScope {
+    LeaseScope {
+        namespace: NAMESPACE.into(),
+        backend: "moby".into(),
+    }
 }
 
 fn list(state: &mut State, objects: impl IntoIterator<Item = EngineObject>) {

@@ -12,6 +12,7 @@ mod app;
 mod deletion;
 mod faults;
 mod install;
+mod instances;
 mod model;
 mod recovery;
 mod sync;

@@ -8,7 +8,7 @@ use kube::api::{Api, ListParams, Patch, PatchParams};
 use kube::{Client, Resource};
 use rdd_api::{App, Container, Image};
 use rdd_core::{Removal, ServingSnapshot};
-use rdd_mirror::{AppOptions, Options, Progress, Timing};
+use rdd_mirror::{AppOptions, InstanceId, LeaseTiming, Options, Progress, Timing};
 use rdd_testkit::{Call, FakeBackends, FakeEngine, eventually};
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -41,6 +41,7 @@ impl<K> Mirror for K where
 pub(crate) struct World {
     /// The API as users reach it.
     pub(crate) client: Client,
+    server: rdd_apiserver::ApiServer,
     /// The API as the mirror reaches it.
     mirrors_client: Client,
     pub(crate) faults: Faults,
@@ -48,6 +49,7 @@ pub(crate) struct World {
     pub(crate) serving: watch::Receiver<ServingSnapshot>,
     pub(crate) progress: watch::Receiver<Progress>,
     pub(crate) tasks: JoinSet<()>,
+    pub(crate) instance: InstanceId,
     pub(crate) read_only: bool,
     pub(crate) timing: Timing,
 }
@@ -62,6 +64,12 @@ pub(crate) fn timing() -> Timing {
         sweep_check: Duration::from_millis(50),
         removal_echo: Duration::from_secs(2),
         volume_youth: Duration::from_millis(300),
+        lease: LeaseTiming {
+            duration: Duration::from_secs(2),
+            renew_deadline: Duration::from_millis(1500),
+            renew_interval: Duration::from_millis(300),
+            retry_interval: Duration::from_millis(100),
+        },
         ..Timing::default()
     }
 }
@@ -84,12 +92,14 @@ impl World {
             .unwrap();
         let mut world = Self {
             client,
-            mirrors_client: self::client(server, faults.clone()),
+            mirrors_client: self::client(server.clone(), faults.clone()),
+            server,
             faults,
             backends: FakeBackends::with(engine.clone()),
             serving: ServingSnapshot::channel().1,
             progress: watch::channel(Progress::default()).1,
             tasks: JoinSet::new(),
+            instance: InstanceId::parse("first").unwrap(),
             read_only: false,
             timing: timing(),
         };
@@ -98,10 +108,44 @@ impl World {
         world
     }
 
+    /// Another instance on the same API, for an engine of its own.
+    pub(crate) fn join(&self, instance: &str, engine: &FakeEngine) -> Self {
+        let mut world = Self {
+            client: self.client.clone(),
+            server: self.server.clone(),
+            mirrors_client: self::client(self.server.clone(), Faults::default()),
+            faults: Faults::default(),
+            backends: FakeBackends::with(engine.clone()),
+            serving: ServingSnapshot::channel().1,
+            progress: watch::channel(Progress::default()).1,
+            tasks: JoinSet::new(),
+            instance: InstanceId::parse(instance).unwrap(),
+            read_only: self.read_only,
+            timing: self.timing,
+        };
+        world.mirrors_client = self::client(self.server.clone(), world.faults.clone());
+        world.start();
+        world
+    }
+
+    /// Waits until this instance says that another one mirrors.
+    pub(crate) async fn on_standby(&self) -> String {
+        let mut progress = self.progress.clone();
+        let waits = progress.wait_for(|p| p.standby.is_some() && p.ready);
+        let found = tokio::time::timeout(rdd_testkit::PATIENCE, waits)
+            .await
+            .expect("on standby in time")
+            .unwrap();
+        found.standby.as_deref().unwrap_or_default().to_owned()
+    }
+
     /// A new process over the same API; ends the old one.
     pub(crate) fn start(&mut self) {
-        let (mut options, serving, progress) =
-            Options::new(self.mirrors_client.clone(), Arc::new(self.backends.clone()));
+        let (mut options, serving, progress) = Options::new(
+            self.mirrors_client.clone(),
+            Arc::new(self.backends.clone()),
+            self.instance.clone(),
+        );
         options.timing = self.timing;
         options.read_only = self.read_only;
         self.tasks = JoinSet::new();

@@ -60,7 +60,10 @@ impl Banner {
     ) {
         let mut last = String::new();
         loop {
-            let line = describe(&serving.borrow_and_update());
+            let line = describe(
+                &serving.borrow_and_update(),
+                progress.borrow().standby.as_deref(),
+            );
             if line != last {
                 self.print(&format!("{line}\n"));
                 last = line;
@@ -101,9 +104,16 @@ impl Banner {
     }
 }
 
-fn describe(snapshot: &ServingSnapshot) -> String {
+/// `standby` says why this instance mirrors nothing although it could.
+fn describe(snapshot: &ServingSnapshot, standby: Option<&str>) -> String {
     match &snapshot.serving {
-        Serving::Ready(engine) => format!("{} is connected", engine.info().engine),
+        Serving::Ready(engine) => {
+            let connected = format!("{} is connected", engine.info().engine);
+            match standby {
+                Some(reason) => format!("{connected}; nothing is mirrored from here: {reason}"),
+                None => connected,
+            }
+        }
         Serving::Not(NotServing::Starting) => "looking for the engine".to_owned(),
         Serving::Not(NotServing::Stopped) => "the App is stopped: nothing is mirrored".to_owned(),
         // Both name the backend.

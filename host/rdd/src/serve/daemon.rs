@@ -98,6 +98,7 @@ impl Daemon {
 
         let names: Vec<String> = allowed_hosts.iter().map(ToString::to_string).collect();
         let certificates = Certificates::load_or_create(&state_dir.tls(), &names, start_time)?;
+        let instance = state_dir.instance_id()?;
         let token = Token::load_or_create(&state_dir.token())?;
         let supervisor = Arc::new(Supervisor::new());
         let mirrors_namespace: Arc<OnceLock<String>> = Arc::default();
@@ -130,7 +131,11 @@ impl Daemon {
         let plugin_host = Arc::new(plugin_host);
 
         let (mut mirror, serving, progress) =
-            rdd_mirror::Options::new(client.clone(), plugin_host.clone() as Arc<dyn Backends>);
+            rdd_mirror::Options::new(
+                client.clone(),
+                plugin_host.clone() as Arc<dyn Backends>,
+                instance,
+            );
         mirror.read_only = read_only;
         mirror.timing.resync_interval = resync;
 

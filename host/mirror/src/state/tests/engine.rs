@@ -4,10 +4,11 @@ use super::*;
 
 #[test]
 fn nothing_is_written_before_both_sides_are_known() {
-    let mut state = State::new(false);
+    let mut state = State::new(INSTANCE.into(), false);
     assert_eq!(state.next_job(at(9)), None);
     let view = View::new(NAMESPACE.into(), info());
-    state.choose(NAMESPACE.into(), Some(("moby".into(), view)));
+    state.choose(scope(), Some(view));
+    state.set_held(true);
     list(&mut state, [EngineObject::Container(container("aaaa"))]);
     assert!(!state.is_synced() && !state.is_listed());
     assert_eq!(state.next_job(at(9)), None);

@@ -154,7 +154,7 @@ fn a_write_of_the_choice_before_may_still_bring_a_stray() {
     let mut state = state([EngineObject::Container(container("aaaa"))]);
     let container = key(Kind::Container, "aaaa");
     assert!(job(&mut state, &container).is_some());
-    state.choose(NAMESPACE.into(), None);
+    state.choose(scope(), None);
     let mirror = object(&container, None);
     // The namespace's mirror goes; the container's is on its way.
     let namespace = key(Kind::Namespace, "moby");

@@ -36,9 +36,10 @@ fn late_news_of_a_discarded_mirror_asks_for_nothing() {
 
 #[test]
 fn a_mirror_from_before_this_process_is_not_of_a_volume_made_since() {
-    let mut state = State::new(false);
+    let mut state = State::new(INSTANCE.into(), false);
     let view = View::new(NAMESPACE.into(), info());
-    state.choose(NAMESPACE.into(), Some(("moby".into(), view)));
+    state.choose(scope(), Some(view));
+    state.set_held(true);
     list(&mut state, [EngineObject::Volume(volume("x", at(1)))]);
     hear(&mut state, removed(ObjectKind::Volume, "x"));
     hear(

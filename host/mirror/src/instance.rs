@@ -1,0 +1,65 @@
+//! Which daemon this is, among those that write to one API.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// The durable ID of an instance of the daemon: the value of the label
+/// [`INSTANCE_LABEL`](rdd_api::INSTANCE_LABEL) on each of its mirrors, and the
+/// holder of its Leases. It stays the same when the instance starts again, and
+/// no two instances share one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstanceId(Arc<str>);
+
+/// A text that is no ID of an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "an instance ID consists of 1 to {max} lower-case letters, digits and '-', and begins and ends with a letter or digit",
+    max = InstanceId::MAX_LEN
+)]
+pub struct InstanceIdError;
+
+impl InstanceId {
+    /// Longest value of a Kubernetes label.
+    const MAX_LEN: usize = 63;
+
+    /// Reads an ID, such as a UUID.
+    ///
+    /// # Errors
+    /// When it could not be the value of a label.
+    ///
+    /// ```
+    /// use rdd_mirror::InstanceId;
+    ///
+    /// assert!(InstanceId::parse("4b6c1a52-0d2e-4f4e-9f5f-3a1c9d1e7b10").is_ok());
+    /// assert!(InstanceId::parse("").is_err());
+    /// assert!(InstanceId::parse("not a label").is_err());
+    /// ```
+    pub fn parse(text: &str) -> Result<Self, InstanceIdError> {
+        let alphanumeric = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        let bytes = text.as_bytes();
+        let valid = bytes.len() <= Self::MAX_LEN
+            && bytes.first().is_some_and(alphanumeric)
+            && bytes.last().is_some_and(alphanumeric)
+            && bytes.iter().all(|byte| alphanumeric(byte) || *byte == b'-');
+        if valid {
+            Ok(Self(text.into()))
+        } else {
+            Err(InstanceIdError)
+        }
+    }
+
+    /// The ID as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(crate) fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
+    }
+}
+
+impl fmt::Display for InstanceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
