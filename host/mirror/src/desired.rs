@@ -10,7 +10,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rdd_api::{
     ActionName, ActionState, Condition, ContainerPort, ContainerState, ContainerStatus, EngineTime,
-    HostBinding, ImageStatus, LastAction, Time, VolumeStatus, condition, reason,
+    HostBinding, ImageStatus, LastAction, VolumeStatus, condition, reason,
 };
 use rdd_core::{Container, EngineError, ErrorCode, Image, Volume};
 use serde::Serialize;
@@ -233,7 +233,9 @@ fn is_done(container: &Container, last: &LastAction) -> bool {
         // It ran before, too.
         Some(ActionName::Restart) => {
             let observed = last.observed_at.0.as_second();
-            runs && container.started_at.is_some_and(|at| at.seconds() >= observed)
+            runs && container
+                .started_at
+                .is_some_and(|at| at.seconds() >= observed)
         }
         None => false,
     }

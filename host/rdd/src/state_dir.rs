@@ -187,7 +187,7 @@ impl StateDir {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let text = uuid::Uuid::new_v4().to_string();
                 let id = InstanceId::parse(&text)?;
-                rdd_front::write_private(&path, text.as_bytes())?;
+                rdd_core::write_private(&path, text.as_bytes())?;
                 Ok(id)
             }
             Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),

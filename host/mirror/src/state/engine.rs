@@ -1,8 +1,5 @@
 //! The engine's side: what it says, and whether it can be called.
 
-use std::collections::HashSet;
-
-use jiff::Timestamp;
 use rdd_core::{BackendInfo, WatchEvent};
 
 use super::{State, Timer};

@@ -130,12 +130,11 @@ impl Daemon {
         }
         let plugin_host = Arc::new(plugin_host);
 
-        let (mut mirror, serving, progress) =
-            rdd_mirror::Options::new(
-                client.clone(),
-                plugin_host.clone() as Arc<dyn Backends>,
-                instance,
-            );
+        let (mut mirror, serving, progress) = rdd_mirror::Options::new(
+            client.clone(),
+            plugin_host.clone() as Arc<dyn Backends>,
+            instance,
+        );
         mirror.read_only = read_only;
         mirror.timing.resync_interval = resync;
 
