@@ -38,6 +38,14 @@ test: ## run every test, on a private dockerd
 bench: build ## measure the release build beside its rivals; takes some minutes
 	scripts/bench $(ARGS)
 
+.PHONY: soak
+soak: build ## put the daemon under load for an hour; look for growth and loss
+	scripts/soak $(ARGS)
+
+.PHONY: two-daemons
+two-daemons: build ## run two daemons on one cluster for ten minutes; look for loss
+	scripts/two-daemons $(ARGS)
+
 .PHONY: check
 check: ## formatting, lints, documentation, drift of generated files, dependency rules
 	scripts/deps check

@@ -45,8 +45,21 @@ try() {
 }
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
-fails() { ! "$@"; }                       # for use with try
+# fails COMMAND…: it says no, which is status 1. One that could not tell, such as a
+# grep in a file that is not there, has another status, and is no failure to rely on.
+fails() {
+  local status=0
+  "$@" || status=$?
+  [ "$status" = 1 ] || { echo "status $status of: $*" >&2; return 1; }
+}
 contains() { case $1 in *"$2"*) ;; *) echo "no '$2' in: $1" >&2; return 1 ;; esac; }
+# lacks TEXT WORD: there is a text, without the word. What a failed command prints lacks everything.
+lacks() {
+  case $1 in
+    '') echo "no text to look for '$2' in" >&2; return 1 ;;
+    *"$2"*) echo "'$2' in: $1" >&2; return 1 ;;
+  esac
+}
 same() { [ "$1" = "$2" ] || { printf 'have: %s\nwant: %s\n' "$1" "$2" >&2; return 1; }; }
 millis() { date +%s%3N; }
 

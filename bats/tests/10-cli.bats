@@ -98,6 +98,15 @@ teardown() { own_state && stop_daemon; }
   same "$(wc -l <"$BATS_TEST_TMPDIR/count")" 2
 }
 
+@test "fails and lacks are not content with a command that could not tell" {
+  fails false
+  run -1 fails true
+  run -1 fails grep -q x "$BATS_TEST_TMPDIR/none"
+  lacks text word
+  run -1 lacks "a word" word
+  run -1 lacks "" word
+}
+
 @test "status after the daemon was killed exits 3 and says so" {
   local dir=$BATS_TEST_TMPDIR/killed pid
   "$RDD_TEST_BIN" serve --state-dir "$dir" --plugin-dir "$RDD_TEST_PLUGINS" --engine-endpoint unix:///nosuch.sock >"$BATS_TEST_TMPDIR/killed.log" 2>&1 3>&- &

@@ -131,6 +131,7 @@ once() {
 
 @test "ctl is kubectl: its exit code, its signals, its standard input" {
   export RDD_KUBECTL=$BATS_TEST_TMPDIR/kubectl
+  # shellcheck disable=SC2016 # for the script
   printf '#!/bin/sh\necho "$$ $KUBECONFIG $*"; cat; exit 42\n' >"$RDD_KUBECTL"
   chmod +x "$RDD_KUBECTL"
   run -42 rdd ctl get -o json <<<"from stdin"

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# shellcheck disable=SC2030,SC2031,SC2119,SC2120,SC2154 # tests are functions in subshells, and bats sets stderr
 bats_require_minimum_version 1.5.0
 # Actions and removals by name, with their outcome.
 
@@ -26,7 +27,7 @@ named() {
 @test "each action is done when the command ends, which prints the name that it was given" {
   named
   for action in 'stop exited' 'start running' 'pause paused' 'unpause running' 'restart running'; do
-    run -0 rdd ${action% *} "$NAME"
+    run -0 rdd "${action% *}" "$NAME"
     same "$output" "$NAME"
     same "$(state_of "$ID")" "${action#* }"
     same "$(kubectl get container "$ID" -o 'jsonpath={.status.lastAction.action}')" "${action% *}"
@@ -50,10 +51,11 @@ named() {
 
 @test "an action that is asked for again is done again" {
   named
-  for i in 1 2 3 4 5; do
+  for _ in 1 2 3 4 5; do
     before=$(docker inspect -f '{{.State.StartedAt}}' "$ID")
     rdd restart "$NAME"
-    fails same "$(docker inspect -f '{{.State.StartedAt}}' "$ID")" "$before"
+    after=$(docker inspect -f '{{.State.StartedAt}}' "$ID")
+    fails same "$after" "$before"
   done
   # The same name twice is done twice.
   run -0 rdd restart "$NAME" "$NAME"

@@ -105,6 +105,6 @@ head_of() { answer "$@" | tr -d '\r' | sed '/^$/q' | tr '[:upper:]' '[:lower:]';
   kubectl wait --for='jsonpath={.status.conditions[?(@.type=="ContainerEngineReady")].reason}=BackendNotInstalled' app/app --timeout=20s
   contains "$(kubectl get app app -o 'jsonpath={.status.conditions[?(@.type=="ContainerEngineReady")]}')" containerd
   refused "$LOGS/$NOBODY" 501 '"containerd"'
-  fails contains "$(head_of "$LOGS/$NOBODY")" retry-after
+  lacks "$(head_of "$LOGS/$NOBODY")" retry-after
   contains "$(rdd status)" BackendNotInstalled
 }

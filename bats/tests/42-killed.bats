@@ -53,10 +53,10 @@ in_database() { cat "$STATE"/apiserver.db* 2>/dev/null | grep -aoE '[0-9a-f]{64}
   all=$(mirrored_containers)
   same "$(wc -l <<<"$all")" "$(sort -u <<<"$all" | wc -l)"
   contains "$all" "$(head -n 1 <<<"$comes")"
-  fails contains "$all" "$(head -n 1 <<<"$goes")"
+  lacks "$all" "$(head -n 1 <<<"$goes")"
   # Every mirror is whole: its status and its finalizer were written, too.
   same "$(kubectl get containers -o 'jsonpath={range .items[*]}{.status.status} {.metadata.finalizers[0]}{"\n"}{end}' | sort -u | grep -c '^created engine.rancherdesktop.io/mirror$')" 1
-  fails grep -q '^ *$' <(kubectl get containers -o 'jsonpath={range .items[*]}{.status.name}{"\n"}{end}')
+  same "$(kubectl get containers -o 'jsonpath={range .items[*]}{.status.name}{"\n"}{end}' | grep -c .)" "$(wc -l <<<"$all")"
 }
 
 # write_until_it_fails KIND NAME: adds one annotation and one label after the
