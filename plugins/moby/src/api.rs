@@ -5,11 +5,13 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use futures::stream::{self, Stream};
 use rdd_sdk::Host;
 use rdd_sdk::http::{Body, Call, Client, Head, Method, Response, StatusCode};
 use rdd_sdk::types::{Error, ErrorCode, Timestamp};
 use serde::de::DeserializeOwned;
 
+use crate::elements::Elements;
 use crate::{model, time};
 
 /// The oldest API that has what this backend needs: Docker 20.10.
@@ -28,6 +30,13 @@ const NEWEST: Version = Version {
 /// A ping takes no time; one that takes longer than a busy engine does comes
 /// from an engine that hangs.
 const PING_LIMIT: Duration = Duration::from_secs(30);
+
+/// How long a listing that has begun may stand still. Until then the engine
+/// asks every volume plugin and reads every image, for as long as that takes.
+const LISTING_PAUSE: Duration = Duration::from_secs(60);
+
+/// Bytes of a listing that are taken at once.
+const LISTING_BATCH: usize = 64 * 1024;
 
 /// How much of a failure's body is read.
 const MAX_FAILURE: usize = 64 * 1024;
@@ -69,6 +78,7 @@ pub(crate) struct Ping {
 
 /// The engine's API at one version.
 pub(crate) struct Api {
+    host: Host,
     client: Client,
     version: Cell<Option<Version>>,
 }
@@ -76,7 +86,8 @@ pub(crate) struct Api {
 impl Api {
     pub(crate) fn new(host: Host) -> Self {
         Self {
-            client: Client::new(host),
+            client: Client::new(host.clone()),
+            host,
             version: Cell::new(None),
         }
     }
@@ -133,6 +144,23 @@ impl Api {
             .send(path, |path| Call::get(path).max_body(max_body))
             .await?;
         parse(&response.body)
+    }
+
+    /// `GET` of this path, read as a list, element by element: it may take as
+    /// long as the engine goes on sending. `key` names the list where it is not
+    /// the whole answer.
+    pub(crate) async fn list<T: DeserializeOwned>(
+        &self,
+        path: &'static str,
+        key: Option<&'static str>,
+    ) -> Result<Listing<'_, T>, Error> {
+        let (_, body) = self.open(path).await?;
+        Ok(Listing {
+            api: self,
+            path,
+            body: Some(body),
+            elements: Elements::new(key),
+        })
     }
 
     /// `GET` of this path, whose answer goes on and on.
@@ -219,6 +247,47 @@ impl Api {
             _ => ErrorCode::Internal,
         };
         Error::new(code, message)
+    }
+}
+
+/// A list, as its elements come.
+pub(crate) struct Listing<'a, T> {
+    api: &'a Api,
+    path: &'static str,
+    /// Gone once it has ended.
+    body: Option<Body>,
+    elements: Elements<T>,
+}
+
+impl<'a, T: DeserializeOwned + 'a> Listing<'a, T> {
+    /// The next element.
+    pub(crate) async fn next(&mut self) -> Result<Option<T>, Error> {
+        loop {
+            if let Some(element) = self.elements.next()? {
+                return Ok(Some(element));
+            }
+            let Some(body) = &mut self.body else {
+                return Ok(None);
+            };
+            let elements = &mut self.elements;
+            let reading = body.read_batch(LISTING_BATCH, |bytes| elements.push(&bytes));
+            let what = format!("more of {}", self.path);
+            let more = self.api.host.timeout(LISTING_PAUSE, &what, reading).await?;
+            if !more {
+                self.elements.end();
+                if let Some(body) = self.body.take() {
+                    self.api.client.reuse(body).await;
+                }
+            }
+        }
+    }
+
+    /// All elements. A failure is the last one.
+    pub(crate) fn into_stream(self) -> impl Stream<Item = Result<T, Error>> + 'a {
+        stream::try_unfold(self, |mut listing| async {
+            let element = listing.next().await?;
+            Ok(element.map(|element| (element, listing)))
+        })
     }
 }
 

@@ -9,7 +9,9 @@ use rdd_sdk::types::{
 use rdd_sdk::{Backend, Host, LogResponder, WatchResponder};
 
 use crate::api::Api;
+use crate::event::Change;
 use crate::volume_times::VolumeTimes;
+use crate::watch::Stale;
 use crate::{actions, logs, name, objects, record, removals, watch};
 
 /// A probe has more time than the host gives it: the host decides when an
@@ -22,6 +24,8 @@ pub struct Moby {
     pub(crate) api: Api,
     /// Never borrowed across an await.
     pub(crate) volume_times: RefCell<VolumeTimes>,
+    /// What the watch has to read again. Never borrowed across an await.
+    pub(crate) stale: RefCell<Stale>,
 }
 
 impl Backend for Moby {
@@ -30,6 +34,7 @@ impl Backend for Moby {
             api: Api::new(host.clone()),
             host,
             volume_times: RefCell::default(),
+            stale: RefCell::default(),
         }
     }
 
@@ -66,10 +71,30 @@ impl Backend for Moby {
     }
 
     async fn act(&self, id: String, action: Action) -> Result<(), Error> {
-        actions::run(self, &id, action).await
+        let result = actions::run(self, &id, action).await;
+        self.note_failure(&result, || Change::Container(id));
+        result
     }
 
     async fn remove(&self, target: Removal) -> Result<(), Error> {
-        removals::run(self, target).await
+        let container = match &target {
+            Removal::Container(id) => Some(id.clone()),
+            _ => None,
+        };
+        let result = removals::run(self, target).await;
+        if let Some(id) = container {
+            self.note_failure(&result, || Change::Container(id));
+        }
+        result
+    }
+}
+
+impl Moby {
+    /// A change that the engine refused may have left its object in another
+    /// state, which the engine has no event for.
+    fn note_failure(&self, result: &Result<(), Error>, change: impl FnOnce() -> Change) {
+        if result.is_err() {
+            self.stale.borrow_mut().note(change());
+        }
     }
 }

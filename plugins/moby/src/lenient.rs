@@ -10,14 +10,15 @@ use serde::{Deserialize, Deserializer};
 /// A value, or something else in its place.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Maybe<T> {
+pub(crate) enum Maybe<T> {
     Value(T),
     // Matches whatever the value's type does not.
     Other(IgnoredAny),
 }
 
 impl<T> Maybe<T> {
-    fn into_option(self) -> Option<T> {
+    /// The value, where there is one.
+    pub(crate) fn into_option(self) -> Option<T> {
         match self {
             Self::Value(value) => Some(value),
             Self::Other(IgnoredAny) => None,

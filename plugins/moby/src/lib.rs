@@ -12,6 +12,7 @@
 mod actions;
 mod api;
 mod backend;
+mod elements;
 mod event;
 mod lenient;
 mod logs;

@@ -168,14 +168,6 @@ pub(crate) struct ImageConfig {
     pub(crate) labels: BTreeMap<String, String>,
 }
 
-/// `GET /volumes`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "PascalCase")]
-pub(crate) struct VolumeList {
-    #[serde(deserialize_with = "list")]
-    pub(crate) volumes: Vec<Volume>,
-}
-
 /// A volume, listed or by name.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]

@@ -3,33 +3,36 @@
 use rdd_sdk::http::{Call, Response};
 use rdd_sdk::types::{Error, Inspection, Object, ObjectKind, ObjectRef};
 
-use crate::api::{Api, parse};
+use crate::api::{Api, Listing, parse};
 use crate::backend::Moby;
 use crate::lenient::List;
 use crate::{model, name, record, time};
-
-/// Room for the listing of some 50,000 containers.
-const MAX_LIST: usize = 128 << 20;
 
 /// No engine says more of one object.
 const MAX_OBJECT: usize = 16 << 20;
 
 /// All containers, running or not.
-pub(crate) async fn containers(api: &Api) -> Result<Vec<model::ContainerSummary>, Error> {
-    let list: List<_> = api.get("/containers/json?all=1", MAX_LIST).await?;
-    Ok(list.into_vec())
+pub(crate) async fn containers(api: &Api) -> Result<Listing<'_, model::ContainerSummary>, Error> {
+    api.list("/containers/json?all=1", None).await
+}
+
+/// Containers whose removal is under way, or has failed half-way: the engine
+/// has no event for either.
+pub(crate) async fn half_removed(api: &Api) -> Result<Listing<'_, model::ContainerSummary>, Error> {
+    /// `{"status":["dead","removing"]}`
+    const PATH: &str =
+        "/containers/json?all=1&filters=%7B%22status%22%3A%5B%22dead%22%2C%22removing%22%5D%7D";
+    api.list(PATH, None).await
 }
 
 /// All images but the intermediate ones of builds.
-pub(crate) async fn images(api: &Api) -> Result<Vec<model::ImageSummary>, Error> {
-    let list: List<_> = api.get("/images/json", MAX_LIST).await?;
-    Ok(list.into_vec())
+pub(crate) async fn images(api: &Api) -> Result<Listing<'_, model::ImageSummary>, Error> {
+    api.list("/images/json", None).await
 }
 
 /// All volumes.
-pub(crate) async fn volumes(api: &Api) -> Result<Vec<model::Volume>, Error> {
-    let list: model::VolumeList = api.get("/volumes", MAX_LIST).await?;
-    Ok(list.volumes)
+pub(crate) async fn volumes(api: &Api) -> Result<Listing<'_, model::Volume>, Error> {
+    api.list("/volumes", Some("Volumes")).await
 }
 
 /// One container, with the engine's JSON. As IDs are never used again, this

@@ -1,8 +1,9 @@
 //! The listing that a watch begins with, and begins again with.
 
 use std::collections::HashSet;
+use std::pin::pin;
 
-use futures::stream::{self, StreamExt};
+use futures::stream::StreamExt;
 use rdd_sdk::types::{Error, ErrorCode, Event, LogLevel, Object};
 
 use super::stale::Key;
@@ -24,37 +25,49 @@ impl Watch<'_> {
     }
 
     async fn list_volumes(&mut self) -> Result<(), Error> {
-        let volumes = objects::volumes(&self.moby.api).await?;
-        let names: HashSet<&str> = volumes.iter().map(|volume| &*volume.name).collect();
+        let mut listing = objects::volumes(&self.moby.api).await?;
+        let mut names = HashSet::new();
+        let mut objects = Vec::with_capacity(BATCH);
+        while let Some(volume) = listing.next().await? {
+            names.insert(volume.name.clone());
+            objects.push(observe(self.moby, volume));
+            if objects.len() >= BATCH {
+                self.send(std::mem::take(&mut objects)).await?;
+            }
+        }
         self.moby
             .volume_times
             .borrow_mut()
             .retain(|name| names.contains(name));
-        let objects = volumes
-            .into_iter()
-            .map(|volume| observe(self.moby, volume))
-            .collect();
         self.send(objects).await
     }
 
     async fn list_images(&mut self) -> Result<(), Error> {
-        let images = images::read(self.moby, &self.known).await?;
-        self.known.images.clear();
-        self.send(images.into_iter().map(Object::Image).collect())
-            .await
+        self.images.borrow_mut().begin();
+        let mut images = pin!(images::read(self.moby, self.images).ready_chunks(BATCH));
+        while let Some(found) = images.next().await {
+            let mut objects = Vec::with_capacity(found.len());
+            for listed in found {
+                let listed = listed?;
+                self.images.borrow_mut().note(&listed);
+                objects.push(Object::Image(listed.image));
+            }
+            self.send(objects).await?;
+        }
+        self.images.borrow_mut().end();
+        Ok(())
     }
 
     async fn list_containers(&mut self) -> Result<(), Error> {
-        let listed = objects::containers(&self.moby.api).await?;
-        self.known = Known {
-            images: std::mem::take(&mut self.known.images),
-            ..Known::default()
-        };
+        let listing = objects::containers(&self.moby.api).await?;
+        self.known = Known::default();
         let moby = self.moby;
-        let mut containers = stream::iter(listed)
-            .map(|summary| one(moby, summary))
+        let containers = listing
+            .into_stream()
+            .map(|summary| async move { one(moby, summary?).await })
             .buffer_unordered(CONCURRENCY)
             .ready_chunks(BATCH);
+        let mut containers = pin!(containers);
         while let Some(found) = containers.next().await {
             let mut objects = Vec::with_capacity(found.len());
             for container in found {

@@ -17,17 +17,21 @@ mod refresh;
 mod stale;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::pin::pin;
+use std::time::Duration;
 
 use futures::future::{Either, select};
-use rdd_sdk::types::{Error, Event, Image, LogLevel, Object};
+use rdd_sdk::Host;
+use rdd_sdk::types::{ContainerState, Error, Event, LogLevel, Object};
 use rdd_sdk::{WatchResponder, WatchSink};
 
 use crate::backend::Moby;
 use crate::record;
 use feed::Feed;
-use stale::Stale;
+use images::Images;
+use stale::Key;
+pub(crate) use stale::Stale;
 
 /// Objects that are read side by side. More made the first listing no faster.
 const CONCURRENCY: usize = 12;
@@ -38,22 +42,37 @@ const KEPT_CONNECTIONS: usize = 2;
 /// Events that cross to the host at once.
 const BATCH: usize = 64;
 
+/// How often the engine is asked for what it has no event for: a removal that
+/// failed half-way leaves a container `dead` without a word.
+const HALF_REMOVED: Duration = Duration::from_secs(10);
+
 /// Answers `watch`.
 pub(crate) async fn run(moby: &Moby, responder: WatchResponder) -> Result<(), Error> {
     let feed = Feed::open(moby).await?;
-    let stale = RefCell::new(Stale::default());
+    let images = RefCell::default();
     let mut watch = Watch {
         moby,
-        stale: &stale,
+        stale: &moby.stale,
         sink: responder.accept(),
         known: Known::default(),
+        images: &images,
     };
     // The feed is read whatever else goes on, even while the host is busy:
     // the engine drops events for a reader that lags.
-    let reading = pin!(feed.read(&moby.host, &stale));
+    let reading = pin!(feed.read(&moby.host, &moby.stale));
+    let asking = pin!(ask(&moby.host, &moby.stale));
     let working = pin!(watch.run());
-    match select(reading, working).await {
-        Either::Left((error, _)) | Either::Right((error, _)) => Err(error),
+    match select(reading, select(working, asking)).await {
+        Either::Left((error, _)) | Either::Right((Either::Left((error, _)), _)) => Err(error),
+        Either::Right((Either::Right((never, _)), _)) => match never {},
+    }
+}
+
+/// Has the engine asked, now and then, for what it has no event for.
+async fn ask(host: &Host, stale: &RefCell<Stale>) -> std::convert::Infallible {
+    loop {
+        host.sleep(HALF_REMOVED).await;
+        stale.borrow_mut().insert(Key::HalfRemoved, false);
     }
 }
 
@@ -64,14 +83,15 @@ struct Watch<'a> {
     stale: &'a RefCell<Stale>,
     sink: WatchSink,
     known: Known,
+    /// Never borrowed across an await. Kept over a new listing: what an image
+    /// is never changes.
+    images: &'a RefCell<Images>,
 }
 
-/// What the host was told of.
+/// What the host was told of, but images.
 #[derive(Default)]
 struct Known {
-    containers: HashSet<String>,
-    /// By ID. Kept over a new listing: what an image is never changes.
-    images: BTreeMap<String, Image>,
+    containers: HashMap<String, ContainerState>,
     /// But moby's own, which always exists.
     namespaces: HashSet<String>,
 }
@@ -106,17 +126,16 @@ impl Watch<'_> {
         let mut namespace = None;
         match &object {
             Object::Container(container) => {
-                self.known.containers.insert(container.id.clone());
+                self.known
+                    .containers
+                    .insert(container.id.clone(), container.state);
                 if container.namespace != record::NAMESPACE
                     && self.known.namespaces.insert(container.namespace.clone())
                 {
                     namespace = Some(Object::Namespace(container.namespace.clone()));
                 }
             }
-            Object::Image(image) => {
-                self.known.images.insert(image.id.clone(), image.clone());
-            }
-            Object::Volume(_) | Object::Namespace(_) => {}
+            Object::Image(_) | Object::Volume(_) | Object::Namespace(_) => {}
         }
         namespace.into_iter().chain([object]).map(Event::Applied)
     }

@@ -6,11 +6,14 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::{Either, LocalBoxFuture, select};
-use futures::stream::{FuturesUnordered, StreamExt};
-use rdd_sdk::types::{Error, ErrorCode, Event, Image, LogLevel, Object, ObjectKind, ObjectRef};
+use futures::stream::{FuturesUnordered, LocalBoxStream, StreamExt};
+use rdd_sdk::types::{
+    ContainerState, Error, ErrorCode, Event, LogLevel, Object, ObjectKind, ObjectRef,
+};
 
+use super::images::Listed;
 use super::stale::{Item, Key, due};
-use super::{BATCH, CONCURRENCY, Known, Watch, images, listing};
+use super::{BATCH, CONCURRENCY, KEPT_CONNECTIONS, Watch, images, listing};
 use crate::backend::Moby;
 use crate::{model, name, objects, record};
 
@@ -23,28 +26,37 @@ const LAST_RETRY: Duration = Duration::from_secs(60);
 /// Waits double until this many, which is beyond the longest.
 const MAX_DOUBLINGS: u32 = 6;
 
+/// Images that were read, and those that are still to be read.
+type Images<'a> = LocalBoxStream<'a, Vec<Result<Listed, Error>>>;
+
 /// What reading a stale key brought.
-enum Read {
+enum Read<'a> {
     Container(Object),
     Volume(model::Volume),
     /// It is not there (any more).
     Gone(ObjectRef),
-    Containers(Vec<model::ContainerSummary>),
-    Images(Vec<Image>),
+    Containers(HashSet<String>),
+    /// The containers that are half removed.
+    HalfRemoved(HashMap<String, ContainerState>),
+    /// Some of the images; the rest follows, unless that was all.
+    Images(Vec<Listed>, Option<Images<'a>>),
     Volumes(Vec<model::Volume>),
     Nothing,
 }
 
-type Reading<'a> = LocalBoxFuture<'a, (Item, Result<Read, Error>)>;
+type Reading<'a> = LocalBoxFuture<'a, (Item, Result<Read<'a>, Error>)>;
 
 impl Watch<'_> {
     /// Reads what becomes stale, until a new listing is due.
     pub(super) async fn follow(&mut self) -> Result<(), Error> {
         let moby = self.moby;
         let stale = self.stale;
+        let images = self.images;
         let mut reading: FuturesUnordered<Reading<'_>> = FuturesUnordered::new();
         let mut waiting: FuturesUnordered<LocalBoxFuture<'_, Key>> = FuturesUnordered::new();
         let mut busy: HashSet<Key> = HashSet::new();
+        // Those that wait: one wait for each, however often it fails meanwhile.
+        let mut retrying: HashSet<Key> = HashSet::new();
         let mut failures: HashMap<Key, u32> = HashMap::new();
         loop {
             if stale.borrow().is_everything() {
@@ -53,16 +65,14 @@ impl Watch<'_> {
             let free = reading.len() < CONCURRENCY;
             if free && let Some(item) = stale.borrow_mut().take(&busy) {
                 busy.insert(item.key.clone());
-                // Images are compared with what is known at this moment; as
-                // their key is busy, nobody else changes that meanwhile.
-                let known = match item.key {
-                    Key::Images => Known {
-                        images: self.known.images.clone(),
-                        ..Known::default()
-                    },
-                    _ => Known::default(),
-                };
-                reading.push(read(moby, known, item).boxed_local());
+                reading.push(match item.key {
+                    Key::Images => {
+                        images.borrow_mut().begin();
+                        let all = images::read(moby, images).ready_chunks(BATCH);
+                        read_images(item, all.boxed_local()).boxed_local()
+                    }
+                    _ => read(moby, item).boxed_local(),
+                });
                 continue;
             }
             let next = {
@@ -80,19 +90,29 @@ impl Watch<'_> {
                     Either::Left((read, _)) => Some(read),
                     Either::Right((Either::Left(_), _)) => None,
                     Either::Right((Either::Right((key, _)), _)) => {
+                        retrying.remove(&key);
                         stale.borrow_mut().insert(key, false);
                         None
                     }
                 }
             };
             let Some((item, result)) = next else { continue };
-            busy.remove(&item.key);
             match result {
+                // The key stays busy: nobody else reads images meanwhile.
+                Ok(Read::Images(found, Some(rest))) => {
+                    self.tell(&item, Read::Images(found, None)).await?;
+                    reading.push(read_images(item, rest).boxed_local());
+                }
                 Ok(read) => {
+                    busy.remove(&item.key);
                     failures.remove(&item.key);
+                    if item.key == Key::Images {
+                        self.forget_images().await?;
+                    }
                     self.tell(&item, read).await?;
                 }
                 Err(error) => {
+                    busy.remove(&item.key);
                     let count = failures.entry(item.key.clone()).or_default();
                     let wait = retry_after(*count);
                     *count = count.saturating_add(1);
@@ -109,20 +129,22 @@ impl Watch<'_> {
                         stale.borrow_mut().insert(item.key.clone(), true);
                     }
                     let key = item.key;
-                    waiting.push(
-                        async move {
-                            moby.host.sleep(wait).await;
-                            key
-                        }
-                        .boxed_local(),
-                    );
+                    if retrying.insert(key.clone()) {
+                        waiting.push(
+                            async move {
+                                moby.host.sleep(wait).await;
+                                key
+                            }
+                            .boxed_local(),
+                        );
+                    }
                 }
             }
         }
     }
 
     /// Tells the host what reading a key brought.
-    async fn tell(&mut self, item: &Item, read: Read) -> Result<(), Error> {
+    async fn tell(&mut self, item: &Item, read: Read<'_>) -> Result<(), Error> {
         let mut gone: Vec<Event> = Vec::new();
         let mut applied: Vec<Object> = Vec::new();
         // It went, and what was read is another of its name.
@@ -147,45 +169,69 @@ impl Watch<'_> {
                     gone.push(event);
                 }
             }
-            Read::Containers(listed) => {
-                let ids: HashSet<&str> = listed.iter().map(|c| c.id.as_str()).collect();
+            Read::Containers(ids) => {
                 let mut stale = self.stale.borrow_mut();
-                for id in &self.known.containers {
-                    if !ids.contains(id.as_str()) {
+                for id in self.known.containers.keys() {
+                    if !ids.contains(id) {
                         stale.insert(Key::Container(id.clone()), true);
                     }
                 }
                 for id in ids {
-                    if !self.known.containers.contains(id) {
-                        stale.insert(Key::Container(id.to_owned()), false);
+                    if !self.known.containers.contains_key(&id) {
+                        stale.insert(Key::Container(id), false);
                     }
                 }
             }
-            Read::Images(images) => {
-                (applied, gone) = images::difference(&self.known, images);
-                for event in &gone {
-                    if let Event::Removed(object) = event {
-                        self.known.images.remove(&object.id);
+            Read::HalfRemoved(now) => {
+                let mut stale = self.stale.borrow_mut();
+                for (id, known) in &self.known.containers {
+                    let half = matches!(known, ContainerState::Dead | ContainerState::Removing);
+                    let now = now.get(id);
+                    if now.is_none() && half || now.is_some_and(|now| now != known) {
+                        stale.insert(Key::Container(id.clone()), false);
                     }
                 }
+                // A burst has opened more.
+                self.moby.api.trim(KEPT_CONNECTIONS);
+            }
+            Read::Images(found, _) => {
+                let mut images = self.images.borrow_mut();
+                applied.extend(
+                    found
+                        .into_iter()
+                        .filter(|listed| images.note(listed))
+                        .map(|listed| Object::Image(listed.image)),
+                );
             }
             Read::Volumes(volumes) => {
-                let there: HashSet<&str> = volumes.iter().map(|volume| &*volume.name).collect();
+                let listed: HashSet<&str> = volumes.iter().map(|v| v.name.as_str()).collect();
                 let names = self
                     .moby
                     .volume_times
                     .borrow_mut()
-                    .retain(|name| there.contains(name));
+                    .retain(|name| listed.contains(name));
                 gone.extend(names.iter().map(|name| removed(ObjectKind::Volume, name)));
                 applied.extend(volumes.into_iter().map(|v| listing::observe(self.moby, v)));
             }
             Read::Nothing => {}
         }
-        let mut gone = gone.into_iter();
-        while gone.len() > 0 {
-            self.sink.send(gone.by_ref().take(BATCH).collect()).await?;
-        }
+        self.send_gone(gone).await?;
         self.send(applied).await
+    }
+
+    /// Tells the host which images are gone, once all are listed.
+    async fn forget_images(&mut self) -> Result<(), Error> {
+        let gone = self.images.borrow_mut().end();
+        let gone = gone.iter().map(|id| removed(ObjectKind::Image, id));
+        self.send_gone(gone.collect()).await
+    }
+
+    async fn send_gone(&mut self, mut gone: Vec<Event>) -> Result<(), Error> {
+        while !gone.is_empty() {
+            let later = gone.split_off(gone.len().min(BATCH));
+            self.sink.send(std::mem::replace(&mut gone, later)).await?;
+        }
+        Ok(())
     }
 }
 
@@ -197,12 +243,25 @@ async fn next_of<T: Future>(set: &mut FuturesUnordered<T>) -> T::Output {
     }
 }
 
-async fn read(moby: &Moby, known: Known, item: Item) -> (Item, Result<Read, Error>) {
-    let result = read_key(moby, &known, &item).await;
+async fn read(moby: &Moby, item: Item) -> (Item, Result<Read<'_>, Error>) {
+    let result = read_key(moby, &item).await;
     (item, result)
 }
 
-async fn read_key(moby: &Moby, known: &Known, item: &Item) -> Result<Read, Error> {
+/// The next images of a listing. One that fails ends it: what was read before
+/// it is read again.
+async fn read_images(item: Item, mut images: Images<'_>) -> (Item, Result<Read<'_>, Error>) {
+    let result = match images.next().await {
+        Some(found) => {
+            let found: Result<Vec<Listed>, Error> = found.into_iter().collect();
+            found.map(|found| Read::Images(found, Some(images)))
+        }
+        None => Ok(Read::Images(Vec::new(), None)),
+    };
+    (item, result)
+}
+
+async fn read_key<'a>(moby: &'a Moby, item: &Item) -> Result<Read<'a>, Error> {
     match &item.key {
         // An ID is never used again: no need to look.
         Key::Container(id) if item.gone => Ok(gone(ObjectKind::Container, id)),
@@ -216,21 +275,52 @@ async fn read_key(moby: &Moby, known: &Known, item: &Item) -> Result<Read, Error
             Err(error) => Err(error),
         },
         // A name that no URL can carry: the listing knows it.
-        Key::Volume(name) if name::volume(name).is_err() => {
-            objects::volumes(&moby.api).await.map(Read::Volumes)
-        }
+        Key::Volume(name) if name::volume(name).is_err() => read_volumes(moby).await,
         Key::Volume(name) => match objects::volume(&moby.api, name).await {
             Ok((volume, _)) => Ok(Read::Volume(volume)),
             Err(error) if error.code == ErrorCode::NotFound => Ok(gone(ObjectKind::Volume, name)),
             Err(error) => Err(error),
         },
-        Key::Containers => objects::containers(&moby.api).await.map(Read::Containers),
-        Key::Images => images::read(moby, known).await.map(Read::Images),
-        Key::Volumes => objects::volumes(&moby.api).await.map(Read::Volumes),
+        Key::Containers => {
+            let mut listing = objects::containers(&moby.api).await?;
+            let mut ids = HashSet::new();
+            while let Some(container) = listing.next().await? {
+                ids.insert(container.id);
+            }
+            Ok(Read::Containers(ids))
+        }
+        Key::HalfRemoved => {
+            let mut listing = match objects::half_removed(&moby.api).await {
+                Ok(listing) => listing,
+                // An engine that speaks the API and does not know the states.
+                Err(error) if error.code == ErrorCode::InvalidArgument => {
+                    return Ok(Read::Nothing);
+                }
+                Err(error) => return Err(error),
+            };
+            let mut found = HashMap::new();
+            while let Some(container) = listing.next().await? {
+                let container = record::container_of_summary(container);
+                found.insert(container.id, container.state);
+            }
+            Ok(Read::HalfRemoved(found))
+        }
+        // They are read by `read_images`.
+        Key::Images => Ok(Read::Nothing),
+        Key::Volumes => read_volumes(moby).await,
     }
 }
 
-fn gone(kind: ObjectKind, id: &str) -> Read {
+async fn read_volumes(moby: &Moby) -> Result<Read<'_>, Error> {
+    let mut listing = objects::volumes(&moby.api).await?;
+    let mut volumes = Vec::new();
+    while let Some(volume) = listing.next().await? {
+        volumes.push(volume);
+    }
+    Ok(Read::Volumes(volumes))
+}
+
+fn gone<'a>(kind: ObjectKind, id: &str) -> Read<'a> {
     Read::Gone(ObjectRef {
         kind,
         id: id.to_owned(),

@@ -13,12 +13,14 @@ const MAX_STALE: usize = 20_000;
 
 /// An object, or all of a kind.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Key {
+pub(crate) enum Key {
     Container(String),
     Volume(String),
     Containers,
     Images,
     Volumes,
+    /// The containers that are `dead` or being removed.
+    HalfRemoved,
 }
 
 /// A stale object.
@@ -31,7 +33,7 @@ pub(super) struct Item {
 
 /// All stale objects, in the order in which they became so.
 #[derive(Debug, Default)]
-pub(super) struct Stale {
+pub(crate) struct Stale {
     queue: VecDeque<Key>,
     gone: HashMap<Key, bool>,
     /// Anything may be stale.
@@ -41,7 +43,7 @@ pub(super) struct Stale {
 
 impl Stale {
     /// Notes a change.
-    pub(super) fn note(&mut self, change: Change) {
+    pub(crate) fn note(&mut self, change: Change) {
         let (key, gone) = match change {
             Change::Container(id) => (Key::Container(id), false),
             Change::ContainerGone(id) => (Key::Container(id), true),

@@ -169,7 +169,7 @@ impl Client {
                     )));
                 }
             }
-            self.keep(body.into_exchange()).await;
+            self.reuse(body).await;
             Ok(Response {
                 head,
                 body: join(pieces),
@@ -195,6 +195,12 @@ impl Client {
             Some(limit) => self.host.timeout(limit, name, work).await,
             None => work.await,
         }
+    }
+
+    /// Keeps the connection of a body from [`open`](Self::open) for the next
+    /// request, once the body was read to its end.
+    pub async fn reuse(&self, body: Body) {
+        self.keep(body.into_exchange()).await;
     }
 
     /// Closes idle connections beyond so many.

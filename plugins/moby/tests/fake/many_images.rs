@@ -1,0 +1,188 @@
+//! An engine with thousands of images, and one that lists slowly.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use rdd_sdk::native::Running;
+use rdd_sdk::types::{Event, Object, ObjectKind};
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use crate::server::{Answer, Server, next};
+
+const IMAGES: usize = 5_000;
+const TAGS: usize = 4;
+
+fn id(n: usize) -> String {
+    format!("sha256:{n:064x}")
+}
+
+/// As the listing has it: about as large as a real one with labels.
+fn summary(n: usize, tags: usize) -> String {
+    let tags: Vec<String> = (0..tags)
+        .map(|tag| format!("registry.example/image-{n}:{tag}"))
+        .collect();
+    json!({
+        "Id": id(n), "RepoTags": tags, "RepoDigests": [format!("registry.example/image-{n}@{}", id(n))],
+        "Created": 1_700_000_000, "Size": 5, "Labels": {"description": "x".repeat(1_000)},
+    })
+    .to_string()
+}
+
+fn inspection(path: &str) -> Answer {
+    let id = path
+        .trim_start_matches("/images/")
+        .trim_end_matches("/json");
+    Answer::json(&json!({
+        "Id": id, "Created": "9999-12-31T23:59:59Z", "Architecture": "arm64", "Os": "linux", "Size": 5,
+        "Config": {"Labels": {"description": "x".repeat(1_000)}},
+    }))
+}
+
+/// Sends a list of these summaries, each in its own time.
+fn send(pause: Duration, summaries: impl Iterator<Item = String> + 'static) -> Answer {
+    let (sender, receiver) = mpsc::channel(1);
+    tokio::task::spawn_local(async move {
+        let mut before = "[";
+        for summary in summaries {
+            tokio::time::sleep(pause).await;
+            // The backend may have given up.
+            let _ = sender.send(format!("{before}{summary}").into_bytes()).await;
+            before = ",";
+        }
+        let _ = sender.send(b"]".to_vec()).await;
+    });
+    Answer::Pieces(receiver)
+}
+
+/// Reads to the end of the listing: tags of each image.
+async fn listing(watch: &mut Running<Event>) -> BTreeMap<String, usize> {
+    let mut found = BTreeMap::new();
+    loop {
+        for event in next(watch).await {
+            match event {
+                Event::Applied(Object::Image(image)) => {
+                    assert_eq!(image.architecture, "arm64");
+                    assert_eq!(image.created_at.unwrap().seconds, 253_402_300_799);
+                    assert_eq!(image.labels.len(), 1);
+                    found.insert(image.id, image.repo_tags.len());
+                }
+                Event::InitDone => return found,
+                _ => {}
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "local")]
+async fn thousands_of_images_are_mirrored_and_only_changes_are_told_again() {
+    let inspected = Rc::new(Cell::new(0));
+    // The first listing; then one image more, one less, and one tag less.
+    let changed = Rc::new(Cell::new(false));
+    let events = Rc::new(RefCell::new(None));
+    let server = Server::start("images", {
+        let (inspected, changed, events) = (
+            Rc::clone(&inspected),
+            Rc::clone(&changed),
+            Rc::clone(&events),
+        );
+        move |path| match path {
+            "/images/json" if changed.get() => send(
+                Duration::ZERO,
+                (1..=IMAGES).map(|n| summary(n, if n == 7 { 1 } else { TAGS })),
+            ),
+            "/images/json" => send(Duration::ZERO, (0..IMAGES).map(|n| summary(n, TAGS))),
+            "/volumes" => Answer::json(&json!({"Volumes": null})),
+            path if path.starts_with("/containers/json") => Answer::json(&json!([])),
+            path if path.starts_with("/events") => {
+                let (sender, receiver) = mpsc::channel(1);
+                *events.borrow_mut() = Some(sender);
+                Answer::Pieces(receiver)
+            }
+            path if path.starts_with("/images/") => {
+                inspected.set(inspected.get() + 1);
+                inspection(path)
+            }
+            _ => Answer::Missing,
+        }
+    });
+    let mut watch = server.watch().await;
+    let found = listing(&mut watch).await;
+    assert_eq!(found.len(), IMAGES);
+    assert_eq!(found.values().sum::<usize>(), IMAGES * TAGS);
+    assert_eq!(inspected.get(), IMAGES);
+
+    changed.set(true);
+    let sender = events.borrow().clone().unwrap();
+    let event = json!({"Type": "image", "Action": "untag", "Actor": {"ID": id(7)}});
+    sender
+        .send(format!("{event}\n").into_bytes())
+        .await
+        .unwrap();
+    let (mut applied, mut removed) = (BTreeMap::new(), Vec::new());
+    while removed.is_empty() {
+        for event in next(&mut watch).await {
+            match event {
+                Event::Applied(Object::Image(image)) => {
+                    applied.insert(image.id, image.repo_tags.len());
+                }
+                Event::Removed(object) => {
+                    assert_eq!(object.kind, ObjectKind::Image);
+                    removed.push(object.id);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert_eq!(removed, [id(0)]);
+    assert_eq!(applied.len(), 2);
+    assert_eq!(applied, BTreeMap::from([(id(7), 1), (id(IMAGES), TAGS)]));
+    assert_eq!(inspected.get(), IMAGES + 1);
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_listing_may_take_as_long_as_the_engine_goes_on() {
+    let server = Server::start("slow", |path| match path {
+        // Half an hour in all, and never a pause of a minute.
+        "/images/json" => send(Duration::from_secs(45), (0..40).map(|n| summary(n, 1))),
+        "/volumes" => Answer::json(&json!({"Volumes": []})),
+        path if path.starts_with("/containers/json") => Answer::json(&json!([])),
+        path if path.starts_with("/events") => Answer::Stalled(""),
+        path if path.starts_with("/images/") => inspection(path),
+        _ => Answer::Missing,
+    });
+    let mut watch = server.watch().await;
+    let mut found = 0;
+    'listing: loop {
+        for event in next(&mut watch).await {
+            match event {
+                Event::Applied(Object::Image(_)) => found += 1,
+                Event::InitDone => break 'listing,
+                _ => {}
+            }
+        }
+    }
+    assert_eq!(found, 40);
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_listing_that_stands_still_is_given_up() {
+    let server = Server::start("still", |path| match path {
+        "/images/json" => Answer::Stalled("["),
+        "/volumes" => Answer::json(&json!({"Volumes": []})),
+        path if path.starts_with("/events") => Answer::Stalled(""),
+        _ => Answer::Missing,
+    });
+    let mut watch = server.watch().await;
+    while watch.next().await.is_some() {}
+    let error = watch.result().await.unwrap_err();
+    assert!(
+        error
+            .message
+            .contains("did not answer more of /images/json within 60 s"),
+        "{}",
+        error.message
+    );
+}
