@@ -153,7 +153,9 @@ pub trait ContainerEngine: Send + Sync + 'static {
     /// One object as it is now.
     async fn inspect(&self, object: &ObjectRef) -> Result<Inspection, EngineError>;
 
-    /// A container's output. Returns once the engine has begun to answer.
+    /// A container's output. Returns once the engine has begun to answer. The
+    /// call and its stream may also fail with
+    /// [`ErrorCode::StreamFailed`](crate::ErrorCode::StreamFailed).
     async fn get_logs(&self, id: &str, options: &LogOptions) -> Result<LogStream, EngineError>;
 
     /// Performs an action; returns when the engine has done it.

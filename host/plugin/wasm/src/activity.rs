@@ -91,6 +91,8 @@ struct State {
     waits: usize,
     /// When it last waited for one, or was last seen to go on.
     moved: Instant,
+    /// Whether it asks the engine for a sign of life.
+    probe: bool,
 }
 
 impl Progress {
@@ -98,7 +100,17 @@ impl Progress {
         Self(Mutex::new(State {
             waits: 0,
             moved: Instant::now(),
+            probe: false,
         }))
+    }
+
+    /// Notes that the call asks the engine for a sign of life.
+    pub(crate) fn set_probe(&self) {
+        self.state().probe = true;
+    }
+
+    pub(crate) fn is_probe(&self) -> bool {
+        self.state().probe
     }
 
     /// Notes that the call waits for something outside of the guest, until

@@ -93,6 +93,7 @@ impl Backend {
             transport,
             connections: Arc::new(Semaphore::new(limits.connections)),
             max_connections: limits.connections,
+            probe_connection: Arc::new(Semaphore::new(1)),
             log_throttle: Throttle::new(),
             liveness: Liveness::new(),
         };

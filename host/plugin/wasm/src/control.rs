@@ -222,6 +222,7 @@ impl Control {
             }
             Call::Ping { reply } => {
                 let started = self.start(accessor, engine.func_ping(), ())?;
+                started.0.progress().set_probe();
                 self.answer("ping", started, reply, unit).await?;
             }
         }

@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::AsContextMut;
 use wasmtime::component::{Accessor, HasSelf};
 
-use crate::activity::{Activity, caller};
+use crate::activity::{Activity, Progress, caller};
 use crate::bindings::host::{self, LogLevel};
 use crate::bindings::types::{self, Timestamp};
 use crate::limits::StoreLimiter;
@@ -31,6 +31,9 @@ pub(crate) struct Grants {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) connections: Arc<Semaphore>,
     pub(crate) max_connections: usize,
+    /// One more connection, for a probe: an engine must not be taken for lost
+    /// because all others are in use and silent.
+    pub(crate) probe_connection: Arc<Semaphore>,
     pub(crate) liveness: Arc<Liveness>,
     pub(crate) log_throttle: Throttle,
 }
@@ -54,17 +57,23 @@ impl HostState {
         }
     }
 
-    /// Leave for one more connection.
+    /// Leave for one more connection, on behalf of this call.
     pub(crate) fn connect(
         &self,
+        call: Option<&Progress>,
     ) -> Result<(OwnedSemaphorePermit, Arc<dyn Transport>), EngineError> {
         let Grants {
             transport,
             connections,
             max_connections,
+            probe_connection,
             ..
         } = &*self.grants;
-        match connections.clone().try_acquire_owned() {
+        let mut lease = connections.clone().try_acquire_owned();
+        if lease.is_err() && call.is_some_and(Progress::is_probe) {
+            lease = probe_connection.clone().try_acquire_owned();
+        }
+        match lease {
             Ok(permit) => Ok((permit, transport.clone())),
             Err(_) => Err(EngineError::new(
                 ErrorCode::Unavailable,

@@ -216,7 +216,7 @@ impl transport::HostWithStore<HostState> for HasSelf<HostState> {
             let state = access.get();
             let call = state.activity.of(task);
             (
-                state.connect(),
+                state.connect(call.as_deref()),
                 state.activity.clone(),
                 state.grants.liveness.clone(),
                 call,

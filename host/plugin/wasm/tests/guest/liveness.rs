@@ -68,7 +68,12 @@ async fn all_that_waits_for_an_engine_that_hangs_is_told() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_silent_engine_that_answers_pings_is_left_alone() {
     let (engine, mut questions) = played();
-    let backend = backend_with(short(), engine);
+    // The watch has the only one: a probe has a connection of its own.
+    let limits = Limits {
+        connections: 1,
+        ..short()
+    };
+    let backend = backend_with(limits, engine);
     let instance = launch(&backend).await;
     let mut listing = watch(&instance, "feed").await;
     let mut feed = None;
