@@ -70,6 +70,25 @@ teardown_file() {
   same "$(rdd logs -t --tail 3 "$NAME")" "$(docker logs -t --tail 3 "$NAME")"
 }
 
+# prints_as_docker OPTION…: rdd logs prints what docker logs prints for these.
+prints_as_docker() {
+  local want have
+  want=$(docker logs "$@" "$NAME")
+  have=$(rdd logs "$@" "$NAME")
+  same "$have" "$want"
+}
+
+@test "odd numbers and times are those of docker logs, also before 1678 and after 2262" {
+  same "$(rdd logs --tail -1 "$NAME" | wc -l)" 9
+  same "$(rdd logs --since 1066-10-14T09:00:00Z "$NAME" | wc -l)" 9
+  for number in -1 -n=-5 +2 0 ''; do prints_as_docker --tail "${number#-n=}"; done
+  for time in 0 0s -10m '' 0001-01-01T00:00:00Z 1066-10-14T09:00:00Z 1677-01-01T00:00:00Z 1969-12-31T23:59:59Z \
+    1970-01-01T00:00:00Z 2263-01-01T00:00:00Z 9999-12-31T23:59:59Z 99999999999; do
+    prints_as_docker --since "$time"
+    prints_as_docker --until "$time"
+  done
+}
+
 @test "a value that cannot be used is refused by its name" {
   run -1 rdd logs --tail many "$NAME"
   contains "$output" 'tail="many"'
@@ -86,6 +105,35 @@ teardown_file() {
   docker exec "$id" touch /tmp/go
   wait "$follower"
   same "$(cat "$BATS_TEST_TMPDIR/have")" $'first\nlast'
+}
+
+# A container that has written 20 MB and goes on running.
+big_log() {
+  local id
+  id=$(container rdd-test sh -c 'yes "$(printf %099d 0)" | head -n 200000; exec sleep 1000')
+  try "${PATIENCE[@]}" same "$(docker logs --tail 1 "$id" | wc -l)" 1
+  try "${PATIENCE[@]}" log_lines "$id" 200000
+  mirrored "$id"
+  echo "$id"
+}
+log_lines() { same "$(docker logs "$1" | wc -l)" "$2"; }
+
+@test "-f --until 0s prints the whole log, and ends" {
+  id=$(big_log)
+  rdd logs -f --until 0s "$id" >"$BATS_TEST_TMPDIR/have"
+  docker logs "$id" | cmp - "$BATS_TEST_TMPDIR/have"
+}
+
+@test "a reader that pauses for over 65 s loses nothing, one that has had enough ends the command without a word" {
+  id=$(big_log)
+  # The time itself is what is tested.
+  rdd logs "$id" 2>"$BATS_TEST_TMPDIR/err" | { head -c 1; sleep 66; cat; } >"$BATS_TEST_TMPDIR/have"
+  same "${PIPESTATUS[0]}" 0
+  docker logs "$id" | cmp - "$BATS_TEST_TMPDIR/have"
+  same "$(cat "$BATS_TEST_TMPDIR/err")" ""
+  same "$(rdd logs "$id" 2>"$BATS_TEST_TMPDIR/err" | head -c 3)" 000
+  same "$(rdd logs -f "$id" 2>>"$BATS_TEST_TMPDIR/err" | head -c 3)" 000
+  same "$(cat "$BATS_TEST_TMPDIR/err")" ""
 }
 
 # on_terminal COMMAND…: its output on a terminal of its own.
@@ -107,4 +155,17 @@ on_terminal() { script -qefc "$(printf '%q ' "$@")" /dev/null </dev/null | tr -d
 
   on_terminal env NO_COLOR=1 "$RDD_TEST_BIN" --state-dir "$STATE" logs "$id" >"$BATS_TEST_TMPDIR/terminal"
   same "$(sed -n 2p "$BATS_TEST_TMPDIR/terminal")" $'plain \033[32mgreen\033[0m home'
+}
+
+app_runs() { kubectl patch app app --type=merge -p "{\"spec\":{\"running\":$1}}"; }
+
+@test "while the App is stopped logs says so, and how to start it" {
+  app_runs false
+  try "${PATIENCE[@]}" no_mirror container "$TALKER"
+  run -1 rdd logs "$NAME"
+  contains "$output" 'the container engine is stopped'
+  # What it says is what helps.
+  eval "$(grep -o 'rdd ctl patch.*' <<<"$output")"
+  mirrored "$TALKER" exited
+  same "$(rdd logs --tail 1 "$NAME")" 'line 9'
 }

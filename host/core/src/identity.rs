@@ -50,6 +50,10 @@ pub enum AuthError {
 /// Checks credentials.
 #[async_trait]
 pub trait Authenticator: Send + Sync + 'static {
-    /// Who shows these credentials.
+    /// Whose these credentials are, where that can be told without asking
+    /// anybody; `None` where [`authenticate`](Self::authenticate) has to ask.
+    fn known(&self, credentials: &Credentials) -> Option<Result<Identity, AuthError>>;
+
+    /// Whose these credentials are.
     async fn authenticate(&self, credentials: &Credentials) -> Result<Identity, AuthError>;
 }

@@ -27,11 +27,13 @@ impl LocalAuthenticator {
     pub fn new(token: Token) -> Self {
         Self { token }
     }
-}
 
-#[async_trait]
-impl Authenticator for LocalAuthenticator {
-    async fn authenticate(&self, credentials: &Credentials) -> Result<Identity, AuthError> {
+    /// Whose these credentials are.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthError::Unauthenticated`] alone.
+    pub fn check(&self, credentials: &Credentials) -> Result<Identity, AuthError> {
         let refused = |why: &str| {
             Err(AuthError::Unauthenticated(format!(
                 "{why}; use the token of the instance's kubeconfig"
@@ -51,6 +53,17 @@ impl Authenticator for LocalAuthenticator {
                 }
             },
         }
+    }
+}
+
+#[async_trait]
+impl Authenticator for LocalAuthenticator {
+    fn known(&self, credentials: &Credentials) -> Option<Result<Identity, AuthError>> {
+        Some(self.check(credentials))
+    }
+
+    async fn authenticate(&self, credentials: &Credentials) -> Result<Identity, AuthError> {
+        self.check(credentials)
     }
 }
 

@@ -70,34 +70,22 @@ impl Gate {
             return answer;
         }
         let certificate = connection.certificate.as_deref();
-        let identity = match take_credentials(request.headers_mut(), certificate) {
-            Ok(credentials) => self.authenticator.authenticate(&credentials).await,
-            Err(error) => Err(error),
+        let credentials = match take_credentials(request.headers_mut(), certificate) {
+            Ok(credentials) => credentials,
+            Err(error) => return unauthenticated(&request, &error),
         };
-        let identity = match identity {
-            Ok(identity) => identity,
-            Err(error) => {
-                let (status, retry) = match &error {
-                    AuthError::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, None),
-                    AuthError::Forbidden(_) => (StatusCode::FORBIDDEN, None),
-                    AuthError::Unavailable(_) => {
-                        (StatusCode::SERVICE_UNAVAILABLE, Some(STARTING_RETRY_AFTER))
-                    }
-                };
-                return refused(&request, status, &error.to_string(), retry);
+        // What is wrong here and now is refused first. A cluster is asked only
+        // about requests that nothing else speaks against.
+        let known = match self.authenticator.known(&credentials) {
+            Some(Err(error)) => return unauthenticated(&request, &error),
+            Some(Ok(identity)) => {
+                if let Err(limit) = admit(connection) {
+                    return too_many(&request, limit);
+                }
+                Some(identity)
             }
+            None => None,
         };
-        if connection.activity.authenticate()
-            && let Err(TooManyConnections { limit }) = connection.permit.authenticate()
-        {
-            connection.activity.forget();
-            return refused(
-                &request,
-                StatusCode::TOO_MANY_REQUESTS,
-                &format!("{limit} connections are open; close some, or ask again later"),
-                Some(CONNECTIONS_RETRY_AFTER),
-            );
-        }
         if let Err(message) = self
             .guard
             .check(request.headers(), request.uri().authority())
@@ -113,6 +101,18 @@ impl Gate {
                 Some(STARTING_RETRY_AFTER),
             );
         }
+        let identity = match known {
+            Some(identity) => identity,
+            None => match self.authenticator.authenticate(&credentials).await {
+                Ok(identity) => {
+                    if let Err(limit) = admit(connection) {
+                        return too_many(&request, limit);
+                    }
+                    identity
+                }
+                Err(error) => return unauthenticated(&request, &error),
+            },
+        };
         let handler = match request.uri().path() {
             "/metrics" => return text(StatusCode::OK, (self.metrics)()),
             path if path == "/passthrough" || path.starts_with("/passthrough/") => {
@@ -136,4 +136,37 @@ impl Gate {
             Err(never) => match never {},
         }
     }
+}
+
+/// Counts the connection among those whose credentials are good.
+fn admit(connection: &ConnectionContext) -> Result<(), TooManyConnections> {
+    if !connection.activity.authenticate() {
+        return Ok(());
+    }
+    connection
+        .permit
+        .authenticate()
+        .inspect_err(|_| connection.activity.forget())
+}
+
+/// The answer to a request that has good credentials and comes on one
+/// connection too many.
+fn too_many(request: &Request<Incoming>, error: TooManyConnections) -> Response<Body> {
+    let TooManyConnections { limit } = error;
+    refuse(
+        request.headers(),
+        StatusCode::TOO_MANY_REQUESTS,
+        &format!("{limit} connections are open; close some, or ask again later"),
+        Some(CONNECTIONS_RETRY_AFTER),
+    )
+}
+
+/// The answer to a request whose credentials were not accepted.
+fn unauthenticated(request: &Request<Incoming>, error: &AuthError) -> Response<Body> {
+    let (status, retry) = match error {
+        AuthError::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, None),
+        AuthError::Forbidden(_) => (StatusCode::FORBIDDEN, None),
+        AuthError::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, Some(STARTING_RETRY_AFTER)),
+    };
+    refuse(request.headers(), status, &error.to_string(), retry)
 }

@@ -45,7 +45,7 @@ pub(crate) fn parse(query: &str, now: Timestamp) -> Result<LogOptions, ParamErro
             "follow" => options.follow = boolean(&name, &value)?,
             "tail" => options.tail = tail(&value)?,
             "since" => options.since = Some(time(&name, &value, now)?),
-            "until" => options.until = Some(time(&name, &value, now)?),
+            "until" => options.until = until(&name, &value, now)?,
             "timestamps" => options.timestamps = boolean(&name, &value)?,
             "stdout" => options.stdout = boolean(&name, &value)?,
             "stderr" => options.stderr = boolean(&name, &value)?,
@@ -82,12 +82,21 @@ fn tail(value: &str) -> Result<Option<u64>, ParamError> {
     }
 }
 
+/// No seconds and Go's zero time are what Docker's clients send for none.
+fn until(name: &str, value: &str, now: Timestamp) -> Result<Option<Timestamp>, ParamError> {
+    if value == "0" {
+        return Ok(None);
+    }
+    time(name, value, now).map(|time| (time != Timestamp::GO_ZERO).then_some(time))
+}
+
 fn time(name: &str, value: &str, now: Timestamp) -> Result<Timestamp, ParamError> {
     unix_seconds(value)
         .or_else(|| value.parse().ok())
         .or_else(|| {
+            // A negative one lies ahead, as with docker.
             let back: SignedDuration = value.parse().ok()?;
-            (!back.is_negative()).then(|| now.saturating_sub(back))
+            Some(now.saturating_sub(back))
         })
         .ok_or_else(|| ParamError::Time {
             name: name.to_owned(),
@@ -162,6 +171,47 @@ mod tests {
     }
 
     #[test]
+    fn times_of_any_age_are_taken() {
+        for text in [
+            "0001-01-01T00:00:00Z",
+            "1066-10-14T09:00:00Z",
+            "1677-09-21T00:12:43Z",
+            "1969-12-31T23:59:59Z",
+            "2263-01-01T00:00:00Z",
+            "9999-12-31T23:59:59Z",
+        ] {
+            let time = Some(text.parse::<Timestamp>().unwrap());
+            assert_eq!(ok(&format!("since={text}")).since, time, "{text}");
+            let until = time.filter(|time| *time != Timestamp::GO_ZERO);
+            assert_eq!(ok(&format!("until={text}")).until, until, "{text}");
+        }
+        let far = Some(Timestamp::from_seconds(999_999_999_999));
+        assert_eq!(ok("until=999999999999").until, far);
+        assert!(ok("since=2000000000h").since.unwrap() < Timestamp::GO_ZERO);
+    }
+
+    #[test]
+    fn a_negative_duration_lies_ahead() {
+        let ahead = "2026-01-31T12:10:00Z".parse().unwrap();
+        assert_eq!(ok("until=-10m").until, Some(ahead));
+        assert_eq!(ok("since=-10m").since, Some(ahead));
+        assert_eq!(ok("until=0s").until, Some(now()));
+        assert_eq!(ok("until=-0s").until, Some(now()));
+    }
+
+    #[test]
+    fn what_docker_sends_for_no_until_is_none() {
+        for value in ["0", "0001-01-01T00:00:00Z"] {
+            assert_eq!(ok(&format!("until={value}")).until, None, "{value}");
+        }
+        // Which leaves other ways to write 1970.
+        let epoch = Some(Timestamp::from_seconds(0));
+        assert_eq!(ok("until=0.0").until, epoch);
+        assert_eq!(ok("until=1970-01-01T00:00:00Z").until, epoch);
+        assert_eq!(ok("since=0").since, epoch);
+    }
+
+    #[test]
     fn every_bad_value_is_refused_by_name() {
         for query in [
             "follow=yes",
@@ -175,7 +225,10 @@ mod tests {
             "since=yesterday",
             "since=",
             "since=-5",
-            "since=-10m",
+            "since=99999999999999999999",
+            "since=10000-01-01T00:00:00Z",
+            "until=9999-12-31",
+            "until=9999-13-31T23:59:59Z",
             "since=1.",
             "since=.5",
             "since=1e3",

@@ -81,6 +81,13 @@ async fn answer(
             stream.write_all(head.as_bytes()).await.unwrap();
             continue;
         }
+        if path.ends_with("/json") {
+            let id = path.split('/').rev().nth(1).unwrap();
+            let body = format!(r#"{{"Id":"{id}","Name":"/web","Config":{{"Tty":true}}}}"#);
+            let head = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
+            stream.write_all(head.as_bytes()).await.unwrap();
+            continue;
+        }
         let follows = path.contains("follow=1");
         asked.borrow_mut().push(path);
         let head = format!(
@@ -163,7 +170,7 @@ fn an_until_that_is_reached_needs_no_following() {
         // The engine takes its time for a long history.
         let outcome = follow(until, vec![seconds(30); 20], Duration::ZERO);
         assert_eq!(outcome.lines, 20, "{until:?}");
-        assert!(outcome.took > seconds(600), "{:?}", outcome.took);
+        assert!(outcome.took >= seconds(600), "{:?}", outcome.took);
         assert!(outcome.asked[0].contains("follow=0"), "{:?}", outcome.asked);
         assert_eq!(outcome.asked.len(), 1);
     }

@@ -1,11 +1,9 @@
 //! From frames to this process's own standard output and standard error.
 
 use std::io::{self, IsTerminal as _, Write};
-use std::process::ExitCode;
 
-use anyhow::{Context as _, Result, bail};
-use futures::{Stream, StreamExt as _};
-use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio::sync::mpsc;
+use tokio_tungstenite::tungstenite::Bytes;
 
 use super::terminal::Filter;
 
@@ -47,51 +45,48 @@ impl Streams {
     }
 }
 
-impl<W: Write> Sink<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match &mut self.filter {
-            Some(filter) => self.inner.write_all(&filter.pass(bytes))?,
-            None => self.inner.write_all(bytes)?,
+impl Streams {
+    /// Writes a frame to where it belongs, and what is gathered if `flush`.
+    fn write(&mut self, frame: &[u8], flush: bool) -> io::Result<()> {
+        let Self { out, err } = self;
+        match frame.split_first() {
+            Some((&STDERR, bytes)) => {
+                // The order of the two streams is kept.
+                out.inner.flush()?;
+                err.write(bytes)?;
+            }
+            Some((_, bytes)) => out.write(bytes)?,
+            None => {}
         }
-        self.inner.flush()
+        if flush {
+            out.inner.flush()?;
+        }
+        Ok(())
     }
 }
 
-/// Prints frames until the daemon closes the stream.
-pub(crate) async fn print<S>(mut socket: S, mut streams: Streams) -> Result<ExitCode>
-where
-    S: Stream<Item = Result<Message, Error>> + Unpin,
-{
-    while let Some(message) = socket.next().await {
-        match message.context("the connection to the daemon broke")? {
-            Message::Binary(frame) => {
-                let Some((source, bytes)) = frame.split_first() else {
-                    continue;
-                };
-                let written = match *source {
-                    STDERR => streams.err.write(bytes),
-                    _ => streams.out.write(bytes),
-                };
-                match written {
-                    Ok(()) => {}
-                    // The reader of our pipe has had enough: `| head`, say.
-                    Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                        return Ok(ExitCode::SUCCESS);
-                    }
-                    Err(error) => return Err(error).context("cannot print"),
-                }
-            }
-            Message::Close(Some(frame)) if u16::from(frame.code) == 1000 => {
-                return Ok(ExitCode::SUCCESS);
-            }
-            Message::Close(Some(frame)) => bail!(
-                "the log was cut: {} ({})",
-                frame.reason,
-                u16::from(frame.code)
-            ),
-            Message::Close(None) => bail!("the log was cut: the daemon gave no reason"),
-            _ => {}
+impl<W: Write> Sink<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match &mut self.filter {
+            Some(filter) => self.inner.write_all(&filter.pass(bytes)),
+            None => self.inner.write_all(bytes),
         }
     }
-    bail!("the log was cut: the connection to the daemon broke")
+}
+
+/// Prints frames until there are no more. Blocks while nobody reads the output.
+///
+/// # Errors
+///
+/// The system's, where it cannot print. That the reader of a pipe has had
+/// enough is none: `| head`, say.
+pub(super) fn print(mut frames: mpsc::Receiver<Bytes>, mut streams: Streams) -> io::Result<()> {
+    while let Some(frame) = frames.blocking_recv() {
+        match streams.write(&frame, frames.is_empty()) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }

@@ -1,5 +1,6 @@
 //! Times as `docker logs` takes them.
 
+use jiff::Timestamp;
 use jiff::civil;
 use jiff::tz::TimeZone;
 
@@ -12,12 +13,13 @@ pub(crate) fn normalise(text: &str) -> String {
 
 fn normalise_in(text: &str, zone: &TimeZone) -> String {
     let civil: Option<civil::DateTime> = text.parse().ok();
-    let zoned = text.parse::<jiff::Timestamp>().is_ok();
-    match civil
-        .filter(|_| !zoned && text.contains('-'))
-        .and_then(|civil| civil.to_zoned(zone.clone()).ok())
-    {
-        Some(time) => time.timestamp().to_string(),
+    let zoned = text.parse::<Timestamp>().is_ok();
+    match civil.filter(|_| !zoned && text.contains('-')) {
+        Some(civil) => civil
+            .to_zoned(zone.clone())
+            // The last hours of the year 9999: no line was written after them.
+            .map_or(Timestamp::MAX, |time| time.timestamp())
+            .to_string(),
         None => text.to_owned(),
     }
 }
@@ -38,7 +40,16 @@ mod tests {
             "2026-01-31T10:00:00Z"
         );
         assert_eq!(normalise_in("2026-01-31", &zone), "2026-01-30T22:00:00Z");
+        assert_eq!(normalise_in("1066-10-14", &zone), "1066-10-13T22:00:00Z");
+        let west = TimeZone::fixed(jiff::tz::offset(-5));
+        assert_eq!(
+            normalise_in("9999-12-31", &west),
+            Timestamp::MAX.to_string()
+        );
         for text in [
+            "-10m",
+            "0",
+            "9999-12-31T23:59:59Z",
             "2026-01-31T12:00:00Z",
             "2026-01-31T12:00:00+01:00",
             "10m",

@@ -1,5 +1,7 @@
 //! Credentials of a real cluster, checked by asking it.
 
+mod cache;
+
 use async_trait::async_trait;
 use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec};
 use k8s_openapi::api::authorization::v1::{
@@ -10,17 +12,30 @@ use kube::api::{Api, PostParams};
 use rdd_core::{AuthError, Authenticator, Credentials, Identity};
 use rdd_front::LocalAuthenticator;
 
+use self::cache::ReviewCache;
+
 /// Accepts the instance's own token, and tokens that the cluster knows and
 /// lets read container logs.
 pub(crate) struct ClusterAuthenticator {
     local: LocalAuthenticator,
     client: Client,
+    reviews: ReviewCache,
 }
 
 impl ClusterAuthenticator {
     /// Asks the cluster behind `client`.
     pub(crate) fn new(local: LocalAuthenticator, client: Client) -> Self {
-        Self { local, client }
+        Self {
+            local,
+            client,
+            reviews: ReviewCache::default(),
+        }
+    }
+
+    async fn review(&self, token: &str) -> Result<Identity, AuthError> {
+        let identity = self.review_token(token).await?;
+        self.review_access(&identity).await?;
+        Ok(identity)
     }
 
     async fn review_token(&self, token: &str) -> Result<Identity, AuthError> {
@@ -92,14 +107,21 @@ fn unavailable(error: kube::Error) -> AuthError {
 
 #[async_trait]
 impl Authenticator for ClusterAuthenticator {
+    fn known(&self, credentials: &Credentials) -> Option<Result<Identity, AuthError>> {
+        match (self.local.check(credentials), credentials) {
+            (Err(AuthError::Unauthenticated(_)), Credentials::Bearer(_)) => None,
+            (decided, _) => Some(decided),
+        }
+    }
+
     async fn authenticate(&self, credentials: &Credentials) -> Result<Identity, AuthError> {
-        match (self.local.authenticate(credentials).await, credentials) {
-            (Err(AuthError::Unauthenticated(_)), Credentials::Bearer(token)) => {
-                let identity = self.review_token(token).await?;
-                self.review_access(&identity).await?;
-                Ok(identity)
+        match (self.known(credentials), credentials) {
+            (None, Credentials::Bearer(token)) => {
+                self.reviews.get(token, || self.review(token)).await
             }
-            (decided, _) => decided,
+            (Some(decided), _) => decided,
+            // Only tokens are a cluster's to know.
+            (None, _) => self.local.check(credentials),
         }
     }
 }
