@@ -7,9 +7,14 @@
 
 mod common;
 
-use rdd_front::{BindError, Front, Options};
+use std::convert::Infallible;
+use std::sync::Arc;
 
-use common::{door, status};
+use http::{Request, Response, StatusCode};
+use rdd_front::{BindError, Body, Front, Options, text};
+use tower::util::BoxCloneSyncService;
+
+use common::{Door, door, status};
 
 #[tokio::test]
 async fn s11_before_the_daemon_is_ready_every_path_is_503_with_retry_after() {
@@ -157,7 +162,7 @@ async fn an_upgraded_connection_can_be_taken_out_of_its_wrapping() {
         ..door
     };
     tokio::spawn(front.serve(std::future::pending()));
-    door.ready.send_replace(true);
+    door.become_ready();
     let headers = format!("{}upgrade: test\r\n", door.bearer());
     let upgrade = headers.replace("upgrade: test", "connection: upgrade\r\nupgrade: test");
     door.ask("/passthrough/x", &upgrade).await;
