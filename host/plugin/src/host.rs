@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use rdd_core::{BackendState, Backends};
-use rdd_plugin_wasm::{Cache, Limits, Runtime, RuntimeError, Transport};
+use rdd_plugin_wasm::{Cache, ComponentCompiler, Limits, Runtime, RuntimeError, Transport};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -24,6 +24,9 @@ pub struct Options {
     /// Where compiled components are kept; a directory of its own. Without
     /// one they are compiled at each start.
     pub cache_dir: Option<PathBuf>,
+    /// Who fills the cache, in a process of its own; without one the daemon
+    /// does, and keeps the memory that this took.
+    pub compiler: Option<Arc<dyn ComponentCompiler>>,
     /// Where the engine listens.
     pub endpoint: EngineEndpoint,
     /// Where the engines of single backends listen, by the backend's name.
@@ -40,6 +43,7 @@ impl Options {
         Self {
             plugin_dirs,
             cache_dir: Some(cache_dir),
+            compiler: None,
             endpoint,
             endpoints: BTreeMap::new(),
             limits: Limits::default(),
@@ -80,6 +84,7 @@ impl PluginHost {
         let Options {
             plugin_dirs,
             cache_dir,
+            compiler,
             endpoint,
             mut endpoints,
             limits,
@@ -95,7 +100,8 @@ impl PluginHost {
                     })
                     .ok()
             });
-            (discovery::discover(&looked_in), Runtime::new(cache))
+            let runtime = Runtime::with_compiler(cache, compiler);
+            (discovery::discover(&looked_in), runtime)
         });
         let (Discovered { first, rest }, runtime) = prepared
             .await

@@ -20,7 +20,9 @@ mod transport;
 
 pub use endpoint::{EndpointError, EngineEndpoint, TlsFiles};
 pub use host::{Options, PluginHost, StartError};
-pub use rdd_plugin_wasm::{INTERFACE, Limits};
+pub use rdd_plugin_wasm::{
+    Cache, CacheError, ComponentCompiler, INTERFACE, Limits, LoadError, compile,
+};
 pub use report::{PluginReport, PluginState};
 pub use restart::RestartPolicy;
 pub use transport::{Dialer, TransportError};

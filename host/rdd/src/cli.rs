@@ -15,7 +15,7 @@ use crate::actions::{self, ActionArgs, RemoveArgs};
 use crate::output::{self, OutputArgs, OutputError};
 use crate::plugin_dirs::PluginDirs;
 use crate::state_dir::StateDir;
-use crate::{ctl, logs, plugins, serve, status, version};
+use crate::{compiler, ctl, logs, plugins, serve, status, version};
 
 /// A container engine as Kubernetes objects, its logs over WebSockets.
 #[derive(Parser)]
@@ -69,6 +69,14 @@ enum Command {
     Unpause(ActionArgs),
     /// Remove containers, running or not, and wait until they are gone
     Rm(RemoveArgs),
+    /// Compile a backend, which the daemon has a process of its own do
+    #[command(name = compiler::COMMAND, hide = true)]
+    CompileBackend {
+        /// Directory of compiled backends
+        cache_dir: PathBuf,
+        /// SHA-256 of the component on standard input
+        digest: String,
+    },
     /// Say whether the daemon runs and what it serves; exit code 3 when none is ready, 4 when it does not answer
     Status(OutputArgs),
     /// Print version and build details
@@ -214,6 +222,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Pause(args) => act(ActionName::Pause, args).await,
         Command::Unpause(args) => act(ActionName::Unpause, args).await,
         Command::Rm(args) => actions::remove(&state_dir, args).await,
+        Command::CompileBackend { cache_dir, digest } => compiler::run(&cache_dir, &digest),
         Command::Status(output) => status::run(&state_dir, output).await,
         Command::Version(output) => version::run(output),
     }

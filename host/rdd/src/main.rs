@@ -6,6 +6,7 @@
 mod actions;
 mod cli;
 mod client;
+mod compiler;
 mod ctl;
 mod endpoint;
 mod logs;

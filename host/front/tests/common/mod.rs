@@ -34,7 +34,7 @@ pub(crate) struct Door {
     pub(crate) options: Options,
     pub(crate) stop: CancellationToken,
     pub(crate) served: JoinHandle<()>,
-    _dir: tempfile::TempDir,
+    pub(crate) _dir: tempfile::TempDir,
 }
 
 /// A room that says its name and who came in.

@@ -34,5 +34,7 @@ pub use cache::{Cache, CacheError};
 pub use check::is_backend_name;
 pub use guest::Death;
 pub use limits::Limits;
-pub use runtime::{INTERFACE, LoadError, Program, Runtime, RuntimeError};
+pub use runtime::{
+    ComponentCompiler, INTERFACE, LoadError, Program, Runtime, RuntimeError, compile,
+};
 pub use transport::{Connection, Transport};

@@ -34,6 +34,42 @@ pub struct Runtime {
     pub(crate) clock: EpochClock,
     linker: Linker<HostState>,
     cache: Option<Cache>,
+    compiler: Option<Arc<dyn ComponentCompiler>>,
+}
+
+/// Compiles components elsewhere, so that the memory that it takes goes with
+/// whoever did: about as much as all the rest of the daemon needs.
+pub trait ComponentCompiler: std::fmt::Debug + Send + Sync + 'static {
+    /// Has [`compile`] run on `bytes`, whose SHA-256 in lower-case hex is
+    /// `digest`, with the cache of the runtime. The error says what went wrong;
+    /// the runtime then compiles by itself.
+    fn compile(&self, bytes: &[u8], digest: &str) -> Result<(), String>;
+}
+
+/// Compiles the component in `bytes`, whose SHA-256 in lower-case hex is
+/// `digest`, and keeps it in `cache`.
+///
+/// # Errors
+/// When the component is none, or this machine cannot compile it.
+pub fn compile(cache: &Cache, bytes: &[u8], digest: &str) -> Result<(), LoadError> {
+    let failed = |error: wasmtime::Error| LoadError::Compile(format!("{error:#}"));
+    let engine = engine().map_err(failed)?;
+    let component = Component::from_binary(&engine, bytes).map_err(failed)?;
+    cache.store(&engine, digest, &component);
+    Ok(())
+}
+
+/// What is compiled by one engine can be run by another one with the same settings.
+fn engine() -> wasmtime::Result<Engine> {
+    let mut config = Config::new();
+    config
+        .wasm_component_model(true)
+        .wasm_component_model_async(true)
+        .epoch_interruption(true)
+        .cranelift_opt_level(OptLevel::Speed)
+        .max_wasm_stack(WASM_STACK)
+        .async_stack_size(FIBER_STACK);
+    Engine::new(&config)
 }
 
 /// The runtime cannot be made.
@@ -71,16 +107,16 @@ impl Runtime {
     /// Makes the runtime. Without a `cache` components are compiled at each
     /// load.
     pub fn new(cache: Option<Cache>) -> Result<Arc<Self>, RuntimeError> {
+        Self::with_compiler(cache, None)
+    }
+
+    /// Makes a runtime that has a `compiler` fill its `cache`.
+    pub fn with_compiler(
+        cache: Option<Cache>,
+        compiler: Option<Arc<dyn ComponentCompiler>>,
+    ) -> Result<Arc<Self>, RuntimeError> {
         let failed = |error: wasmtime::Error| RuntimeError::Engine(format!("{error:#}"));
-        let mut config = Config::new();
-        config
-            .wasm_component_model(true)
-            .wasm_component_model_async(true)
-            .epoch_interruption(true)
-            .cranelift_opt_level(OptLevel::Speed)
-            .max_wasm_stack(WASM_STACK)
-            .async_stack_size(FIBER_STACK);
-        let engine = Engine::new(&config).map_err(failed)?;
+        let engine = engine().map_err(failed)?;
         let mut linker = Linker::new(&engine);
         Bindings::add_to_linker::<_, HasSelf<HostState>>(&mut linker, |state| state)
             .map_err(failed)?;
@@ -89,6 +125,7 @@ impl Runtime {
             engine,
             linker,
             cache,
+            compiler,
         }))
     }
 
@@ -96,11 +133,21 @@ impl Runtime {
     /// `digest`, ready to run. Compiling takes seconds of all cores: call it
     /// from a thread that may block.
     pub fn load(self: &Arc<Self>, bytes: &[u8], digest: &str) -> Result<Program, LoadError> {
-        let cached = self
-            .cache
-            .as_ref()
-            .and_then(|cache| cache.load(&self.engine, digest));
-        let component = match cached {
+        let cached = || {
+            let cache = self.cache.as_ref()?;
+            cache.load(&self.engine, digest)
+        };
+        let compiled = || {
+            let (compiler, _) = self.compiler.as_ref().zip(self.cache.as_ref())?;
+            if let Err(problem) = compiler.compile(bytes, digest) {
+                tracing::warn!(
+                    problem,
+                    "the component could not be compiled by a process of its own"
+                );
+            }
+            cached()
+        };
+        let component = match cached().or_else(compiled) {
             Some(component) => component,
             None => {
                 let component = Component::from_binary(&self.engine, bytes)

@@ -27,7 +27,7 @@ use crate::cli::ServeArgs;
 use crate::endpoint::{Environment, Found};
 use crate::progress_line::ProgressLine;
 use crate::state_dir::StateDir;
-use crate::{output, plugins};
+use crate::{compiler, output, plugins};
 
 /// A daemon whose parts all run, but which is not ready yet.
 pub(super) struct Daemon {
@@ -118,13 +118,12 @@ impl Daemon {
 
         // Loading begins before anything else that takes time, and goes on beside it.
         let plugin_dirs = plugin_dirs.or_default();
-        let plugin_host = PluginHost::start(rdd_plugin::Options::new(
-            plugin_dirs.clone(),
-            state_dir.plugin_cache(),
-            endpoint,
-        ))
-        .await
-        .context("cannot start the plugin host")?;
+        let mut plugin_options =
+            rdd_plugin::Options::new(plugin_dirs.clone(), state_dir.plugin_cache(), endpoint);
+        plugin_options.compiler = compiler::compiler(state_dir.plugin_cache());
+        let plugin_host = PluginHost::start(plugin_options)
+            .await
+            .context("cannot start the plugin host")?;
         if let Some(name) = &backend {
             plugins::check_backend(&plugin_host, &plugin_dirs, name)?;
         }

@@ -25,6 +25,7 @@ pub(crate) struct Instance {
     dir: tempfile::TempDir,
     child: Option<Child>,
     runs: u32,
+    open_files: Option<u32>,
     /// The kubeconfig of the daemon before, which may still be ending.
     former: Option<(u64, SystemTime)>,
 }
@@ -44,6 +45,7 @@ impl Instance {
             dir,
             child: None,
             runs: 0,
+            open_files: None,
             former: None,
         }
     }
@@ -52,9 +54,23 @@ impl Instance {
         self.dir.path().join("state")
     }
 
+    /// Has daemons be started with this limit, which they cannot raise.
+    pub(crate) fn limit_open_files(&mut self, limit: u32) {
+        self.open_files = Some(limit);
+    }
+
     /// `rdd` on this instance.
     pub(crate) fn rdd(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_rdd"));
+        let program = env!("CARGO_BIN_EXE_rdd");
+        let mut command = match self.open_files {
+            None => Command::new(program),
+            Some(limit) => {
+                let mut shell = Command::new("sh");
+                let script = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
+                shell.args(["-c", &script, program]);
+                shell
+            }
+        };
         for (name, _) in std::env::vars_os() {
             let is_option = name.to_string_lossy().starts_with("RDD_");
             if is_option || name == "DOCKER_HOST" || name == "DOCKER_CONTEXT" {

@@ -6,6 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod descriptors;
 mod discovery;
 mod instance;
 mod partial_state;

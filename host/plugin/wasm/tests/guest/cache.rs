@@ -1,7 +1,9 @@
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rdd_plugin_wasm::{Cache, CacheError, LoadError, Runtime};
+use rdd_plugin_wasm::{Cache, CacheError, ComponentCompiler, LoadError, Runtime};
 
 use crate::support::*;
 
@@ -26,6 +28,48 @@ fn a_component_is_compiled_once() {
     let cache = dir.path().join("cache");
     assert!(compiles(&cache));
     assert!(!compiles(&cache));
+}
+
+/// Compiles into the cache of a runtime, or says that it cannot.
+#[derive(Debug)]
+struct FakeCompiler {
+    cache: PathBuf,
+    works: bool,
+    calls: AtomicUsize,
+}
+
+impl ComponentCompiler for FakeCompiler {
+    fn compile(&self, bytes: &[u8], digest: &str) -> Result<(), String> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        if !self.works {
+            return Err("injected".to_owned());
+        }
+        let cache = Cache::open(&self.cache).unwrap();
+        rdd_plugin_wasm::compile(&cache, bytes, digest).map_err(|error| error.to_string())
+    }
+}
+
+#[test]
+fn a_compiler_elsewhere_fills_the_cache_and_one_that_fails_is_made_up_for() {
+    for works in [true, false] {
+        let dir = tempfile::tempdir().unwrap();
+        let compiler = Arc::new(FakeCompiler {
+            cache: dir.path().to_owned(),
+            works,
+            calls: AtomicUsize::new(0),
+        });
+        let load = || {
+            let cache = Cache::open(dir.path()).unwrap();
+            let runtime = Runtime::with_compiler(Some(cache), Some(compiler.clone())).unwrap();
+            runtime.load(&fixture_bytes(), DIGEST).unwrap();
+        };
+        load();
+        assert_eq!(compiler.calls.load(Ordering::SeqCst), 1);
+        assert_eq!(files(dir.path(), "cwasm").len(), 1);
+        // From the cache, whoever filled it.
+        load();
+        assert_eq!(compiler.calls.load(Ordering::SeqCst), 1, "works: {works}");
+    }
 }
 
 #[cfg(unix)]
