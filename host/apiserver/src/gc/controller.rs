@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use rdd_apiserver_storage::{Event, EventKind, Watch, WatchEnd};
+use rdd_apiserver_storage::{Event, EventKind, Snapshot, Watch, WatchEnd};
 use tokio_util::sync::CancellationToken;
 
 use super::collect::{self, CollectError};
@@ -17,6 +17,9 @@ use crate::tasks::ControllerHandle;
 /// Time until an object is looked at again whose turn failed: others write,
 /// or the store has no room. Short enough for whoever waits for a deletion.
 const AGAIN: Duration = Duration::from_millis(250);
+
+/// Objects that are read before others have their turn.
+const TURN: usize = 500;
 
 /// Keys to look at; with the uid of an owner whose deletion was seen.
 type Queue = BTreeMap<Arc<str>, Option<String>>;
@@ -37,8 +40,11 @@ pub(crate) fn start(
         graph: Graph::default(),
         queue: Queue::new(),
     };
-    let mut watch = controller.list()?;
+    let (mut watch, snapshot) = controller.follow()?;
     Ok(tokio::spawn(async move {
+        // Not before the server is open: there may be much to read.
+        controller.list(&snapshot).await;
+        drop(snapshot);
         controller.work().await;
         let mut again = tokio::time::interval(AGAIN);
         again.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -52,9 +58,10 @@ pub(crate) fn start(
                         controller.work().await;
                     }
                     Err(WatchEnd::Closed) => return Err("the store has closed".to_owned()),
-                    Err(WatchEnd::Lagged) => match controller.list() {
-                        Ok(from_here) => {
+                    Err(WatchEnd::Lagged) => match controller.follow() {
+                        Ok((from_here, snapshot)) => {
                             watch = from_here;
+                            controller.list(&snapshot).await;
                             controller.work().await;
                         }
                         Err(error) => {
@@ -69,23 +76,30 @@ pub(crate) fn start(
 }
 
 impl Controller {
-    /// Learns everything anew, and watches from there.
-    fn list(&mut self) -> Result<Watch, String> {
+    /// What is stored now, and the watch from there.
+    fn follow(&self) -> Result<(Watch, Snapshot), String> {
         let snapshot = self.server.store.snapshot();
         let watch = self
             .server
             .store
             .watch("", snapshot.revision())
             .map_err(|error| error.to_string())?;
+        Ok((watch, snapshot))
+    }
+
+    /// Learns everything anew.
+    async fn list(&mut self, snapshot: &Snapshot) {
         self.graph = Graph::default();
-        for record in snapshot.range("", None) {
+        for (index, record) in snapshot.range("", None).enumerate() {
+            if index % TURN == TURN - 1 {
+                tokio::task::yield_now().await;
+            }
             self.put(&record.key, &record.value);
         }
         // In the order of their keys nobody knows yet who depends on whom.
         for key in self.graph.keys() {
             self.queue.entry(key).or_default();
         }
-        Ok(watch)
     }
 
     fn put(&mut self, key: &Arc<str>, stored: &[u8]) {

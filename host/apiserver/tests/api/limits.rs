@@ -1,7 +1,10 @@
 //! Bodies that are made to cost much.
 
+use std::sync::{Arc, Mutex};
+use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
+use rdd_apiserver::{AdmissionPolicy, AdmissionRequest, ApiServer, Options};
 use serde_json::{Value, json};
 
 use crate::client::{Answer, CMS, CRDS, Client, JSON, MERGE, WIDGETS, config_map, sized, widget};
@@ -235,40 +238,50 @@ async fn long_queries_are_refused() {
     }
 }
 
-/// The thread that serves everybody is not the one that works.
-#[tokio::test]
-async fn a_large_write_holds_up_nobody() {
-    let client = Client::new().await;
-    client.widgets(open()).await;
-    let mut body = widget("large", json!({}));
-    body["spec"] = json!(
-        (0..30_000)
-            .map(|index| (format!("k{index}"), json!({"a": index})))
-            .collect::<serde_json::Map<_, _>>()
-    );
-    let body = body.to_string();
-    let large = {
-        let client = client.clone();
-        tokio::spawn(async move {
-            client
-                .ask("POST", WIDGETS, &[("content-type", JSON)], body)
-                .await
-                .code
-        })
-    };
-    tokio::task::yield_now().await;
-    // On the one thread of this test every small request takes its turn while
-    // the large one is at work.
-    let mut small = 0;
-    while !large.is_finished() {
-        let begun = Instant::now();
-        client
-            .post(&format!("{CMS}?dryRun=All"), &config_map("a"))
-            .await;
-        assert!(begun.elapsed() < Duration::from_secs(2));
-        small += 1;
-        tokio::task::yield_now().await;
+/// Notes on which thread each config map and widget is written.
+#[derive(Debug, Default)]
+struct Threads(Mutex<Vec<(String, ThreadId)>>);
+
+impl AdmissionPolicy for Threads {
+    fn admit(&self, request: &AdmissionRequest<'_>) -> Result<(), String> {
+        let seen = (request.name.to_owned(), std::thread::current().id());
+        self.0.lock().unwrap().push(seen);
+        Ok(())
     }
-    assert_eq!(large.await.unwrap(), 201);
-    assert!(small > 1, "the large write kept the thread for itself");
+}
+
+/// Large writes, and small ones of large objects, are no work for the threads
+/// that serve everybody: here the only one.
+#[tokio::test]
+async fn a_large_write_leaves_the_thread_that_serves_everybody() {
+    let threads = Arc::new(Threads::default());
+    let options = Options {
+        admission: vec![threads.clone()],
+        ..Options::in_memory()
+    };
+    let client = Client(ApiServer::open(options).await.unwrap());
+    let mut large = config_map("large");
+    large["data"]["k"] = "x".repeat(100 * 1024).into();
+    let change = json!({"metadata": {"labels": {"a": "b"}}});
+    assert_eq!(client.post(CMS, &config_map("small")).await.code, 201);
+    assert_eq!(client.post(CMS, &large).await.code, 201);
+    for name in ["small", "large"] {
+        let path = format!("{CMS}/{name}");
+        assert_eq!(client.patch(&path, MERGE, &change).await.code, 200);
+    }
+    let here = std::thread::current().id();
+    let seen: Vec<(String, bool)> = threads
+        .0
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|(name, thread)| (name.clone(), *thread == here))
+        .collect();
+    let expected = [
+        ("small", true),
+        ("large", false),
+        ("small", true),
+        ("large", false),
+    ];
+    assert_eq!(seen, expected.map(|(name, same)| (name.to_owned(), same)));
 }

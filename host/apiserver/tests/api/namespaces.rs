@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::client::{Client, MERGE, config_map, sized, widget};
+use crate::client::{CRDS, Client, MERGE, WIDGETS, config_map, sized, widget};
 
 const X: &str = "/api/v1/namespaces/x";
 const CMS: &str = "/api/v1/namespaces/x/configmaps";
@@ -136,5 +136,37 @@ async fn nothing_slips_into_a_namespace_that_ends() {
         client.gone(X).await;
         let left = client.get("/api/v1/configmaps").await;
         assert!(left.names().is_empty(), "round {round}: {:?}", left.names());
+    }
+}
+
+/// The same of a definition: made again, it has no objects of the former one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nothing_slips_into_a_kind_that_ends() {
+    let client = Client::new().await;
+    let definition = format!("{CRDS}/widgets.example.com");
+    for round in 0..10 {
+        client.widgets(sized()).await;
+        let creates: Vec<_> = (0..16)
+            .map(|index| {
+                let client = client.clone();
+                tokio::spawn(async move {
+                    for more in 0..4 {
+                        let body = widget(&format!("r{round}-{index}-{more}"), json!({}));
+                        client.post(WIDGETS, &body).await;
+                    }
+                })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        client.delete(&definition).await;
+        for create in creates {
+            create.await.unwrap();
+        }
+        client.gone(&definition).await;
+        client.widgets(sized()).await;
+        let left = client.get(WIDGETS).await;
+        assert!(left.names().is_empty(), "round {round}: {:?}", left.names());
+        client.delete(&definition).await;
+        client.gone(&definition).await;
     }
 }
