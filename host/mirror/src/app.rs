@@ -30,6 +30,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) phase: &'a Phase,
     /// Whether no mirror is left that must go.
     pub(crate) swept: bool,
+    /// Why mirrors cannot be written, if they cannot.
+    pub(crate) problem: Option<&'a str>,
 }
 
 /// The App's conditions, each stamped with the generation of `app`, which is
@@ -42,7 +44,7 @@ pub(crate) fn conditions(app: &App, facts: Facts<'_>, now: Timestamp) -> Vec<Con
     let generation = app.metadata.generation;
     let mut conditions = Conditions::over(was, now);
     if !app.spec.running {
-        if facts.swept {
+        if facts.swept && facts.problem.is_none() {
             conditions.set(condition::RUNNING, false, reason::STOPPED, "", generation);
             conditions.set(
                 condition::CONTAINER_ENGINE_READY,
@@ -59,7 +61,7 @@ pub(crate) fn conditions(app: &App, facts: Facts<'_>, now: Timestamp) -> Vec<Con
                 condition::SETTLED,
                 false,
                 reason::STOPPING,
-                "mirrors are being removed",
+                facts.problem.unwrap_or("mirrors are being removed"),
                 generation,
             );
         }
@@ -74,8 +76,12 @@ pub(crate) fn conditions(app: &App, facts: Facts<'_>, now: Timestamp) -> Vec<Con
         message,
         generation,
     );
-    let settled = if ready { reason::SETTLED } else { why };
-    conditions.set(condition::SETTLED, ready, settled, message, generation);
+    let (settled, why, message) = match facts.problem {
+        Some(problem) if ready => (false, reason::RESYNCING, problem),
+        _ if ready => (true, reason::SETTLED, message),
+        _ => (false, why, message),
+    };
+    conditions.set(condition::SETTLED, settled, why, message, generation);
     conditions.into_vec()
 }
 

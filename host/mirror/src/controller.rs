@@ -3,6 +3,7 @@
 
 mod choice;
 mod report;
+mod restore;
 mod standby;
 mod work;
 
@@ -20,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::time::DelayQueue;
 
 use crate::app::Phase;
+use crate::installation::{self, Installation};
 use crate::lease::LeaseTask;
 use crate::operations::Slots;
 use crate::options::{Options, Timing};
@@ -34,9 +36,23 @@ use work::{Done, Task};
 /// in the log. It returns earlier only when it cannot go on.
 pub async fn run(options: Options, shutdown: CancellationToken) {
     let mut watch_tasks = JoinSet::new();
-    let heard = watches::start(&options.client, &mut watch_tasks);
+    let (relist, relists) = watch::channel(0);
+    let heard = watches::start(&options.client, &relists, &mut watch_tasks);
+    let (namespace, namespaces) = watch::channel(Arc::from(""));
+    let (sender, installation) = watch::channel(Installation::complete());
+    watch_tasks.spawn(installation::maintain(
+        options.client.clone(),
+        namespaces,
+        sender,
+    ));
     let backends = options.backends.changes();
-    let controller = Controller::new(options);
+    let surroundings = Surroundings {
+        namespace,
+        relist,
+        installation,
+        app_lost: false,
+    };
+    let controller = Controller::new(options, surroundings);
     let ended = async {
         tokio::select! {
             () = controller.run(heard, backends) => {}
@@ -55,10 +71,24 @@ enum Due {
     Mirror(Timer),
     App,
     Sweep,
+    /// The App may be made again.
+    RestoreApp,
+}
+
+/// What mirrors lie in, and who looks after it.
+struct Surroundings {
+    /// The namespace that has to be there.
+    namespace: watch::Sender<Arc<str>>,
+    /// Has the mirrors listed anew.
+    relist: watch::Sender<u64>,
+    installation: watch::Receiver<Installation>,
+    /// The App went with its definition, and has to be made again.
+    app_lost: bool,
 }
 
 struct Controller {
     options: Options,
+    surroundings: Surroundings,
     state: State,
     /// The newest App that was read or written; `None` when there is none.
     app: Option<Box<App>>,
@@ -87,7 +117,7 @@ struct Controller {
 }
 
 impl Controller {
-    fn new(options: Options) -> Self {
+    fn new(options: Options, surroundings: Surroundings) -> Self {
         let Timing {
             concurrent_actions,
             concurrent_removals,
@@ -96,6 +126,7 @@ impl Controller {
         let state = State::new(options.instance.shared(), options.read_only);
         Self {
             options,
+            surroundings,
             state,
             app: None,
             app_read: false,
@@ -127,9 +158,17 @@ impl Controller {
                 Some(news) = heard.recv() => match news {
                     Heard::Mirror(news) => self.state.on_news(*news),
                     Heard::App(app) => self.on_app(app),
+                    Heard::AppLost => self.on_app_lost(),
                 },
                 event = next_event(&mut self.session) => self.on_feed(event),
-                () = lease_changed(&mut self.lease) => self.on_lease(),
+                is_kept = lease_changed(&mut self.lease) => {
+                    if !is_kept {
+                        tracing::error!("nobody holds the Lease any more");
+                        return;
+                    }
+                    self.on_lease();
+                }
+                Ok(()) = self.surroundings.installation.changed() => self.on_installation(),
                 Some(done) = self.tasks.join_next_with_id() => self.on_done(done),
                 Some(due) = self.timers.next(), if !self.timers.is_empty() => {
                     self.on_due(due.into_inner());
@@ -155,6 +194,7 @@ impl Controller {
             Due::Mirror(timer) => self.state.on_timer(timer),
             Due::App => self.app_backing_off = false,
             Due::Sweep => self.sweep_checking = false,
+            Due::RestoreApp => self.restore_app(),
         }
     }
 }

@@ -123,7 +123,11 @@ pub async fn apply_crds(client: &Client) -> Result<(), InstallError> {
     Ok(())
 }
 
-async fn apply_crd(client: &Client, crd: &CustomResourceDefinition) -> Result<(), InstallError> {
+/// Applies a definition, and returns once it is established.
+pub(crate) async fn apply_crd(
+    client: &Client,
+    crd: &CustomResourceDefinition,
+) -> Result<(), InstallError> {
     let name = crd.name_any();
     let api: Api<CustomResourceDefinition> = Api::all(client.clone());
     let params = PatchParams::apply(FIELD_MANAGER).force();

@@ -19,6 +19,7 @@ mod feed;
 #[cfg(test)]
 mod fixtures;
 mod install;
+mod installation;
 mod instance;
 mod jobs;
 mod key;

@@ -87,6 +87,10 @@ pub(crate) struct Context<'a> {
     pub(crate) complete: bool,
     /// Whether the engine can be called.
     pub(crate) callable: bool,
+    /// Whether the definition or the namespace of the mirror is being deleted
+    /// or gone: then nothing can be written, and what is being deleted was not
+    /// deleted for its own sake.
+    pub(crate) blocked: bool,
     /// Whether nothing that changes the engine may reach it. What is asked for
     /// meanwhile is refused and forgotten: it must not outlive the mode.
     pub(crate) read_only: bool,
@@ -172,7 +176,7 @@ pub(crate) fn plan(key: &Key, entry: &Entry, context: Context<'_>, now: Timestam
     let may_write = context.held && context.running;
     let Some(observed) = &entry.observed else {
         return match entry.wanted() {
-            Some(desired) if may_write => Plan::job(Job::Write {
+            Some(desired) if may_write && !context.blocked => Plan::job(Job::Write {
                 backend: context.backend.into(),
                 metadata: true,
                 status: desired.status(None, Own::default(), now).map(Box::new),
@@ -197,7 +201,10 @@ pub(crate) fn plan(key: &Key, entry: &Entry, context: Context<'_>, now: Timestam
             // tells, and what the engine has is mirrored again.
             return Plan::default();
         }
-        let is_wish = owner == Owner::Me && !context.read_only && key.kind != Kind::Namespace;
+        let is_wish = owner == Owner::Me
+            && key.kind != Kind::Namespace
+            && !context.read_only
+            && !context.blocked;
         if !is_wish || stale || gone || entry.removal.is_over(&object.uid) {
             return discard(object);
         }
@@ -212,6 +219,7 @@ pub(crate) fn plan(key: &Key, entry: &Entry, context: Context<'_>, now: Timestam
         _ if owner != Owner::Nobody && stale => discard(object),
         // The other kinds have names that two engines may both use.
         Some(_) if owner == Owner::Other && key.kind != Kind::Container => discard(object),
+        Some(_) if context.blocked => Plan::default(),
         Some(desired) => live(entry, object, desired, context, now),
         None if owner != Owner::Nobody && gone => discard(object),
         None => Plan::default(),

@@ -9,7 +9,7 @@ mod engine;
 mod jobs;
 mod news;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -23,6 +23,10 @@ use crate::lease::LeaseScope;
 use crate::plan::{Context, Job, Operation, is_stray, plan};
 use crate::view::View;
 use news::Listing;
+
+/// How often a write fails before it counts as failing: the first retries come
+/// within a second, and mend what was a coincidence.
+const FAILING_AFTER: u32 = 3;
 
 /// What to be reminded of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +68,8 @@ pub(crate) struct State {
     scope: LeaseScope,
     /// Whether this instance holds the Lease.
     held: bool,
+    /// Kinds whose definition or namespace is not there.
+    blocked: BTreeSet<Kind>,
     session: Option<Session>,
     /// Whether the App was read: before, nothing is anybody's.
     decided: bool,
@@ -76,6 +82,8 @@ pub(crate) struct State {
     leaving: HashSet<Key>,
     /// Keys that the newest whole listing left to be written; `None` before it.
     pending: Option<HashSet<Key>>,
+    /// Mirrors that cannot be written, and why.
+    failing: HashMap<Key, Arc<str>>,
     /// Removals that were asked of the engine and are not done, for another
     /// try when something goes.
     removals: HashSet<Key>,
@@ -96,6 +104,7 @@ impl State {
             instance,
             scope: LeaseScope::default(),
             held: false,
+            blocked: BTreeSet::new(),
             session: None,
             decided: false,
             entries: HashMap::new(),
@@ -104,6 +113,7 @@ impl State {
             strays: HashSet::new(),
             leaving: HashSet::new(),
             pending: None,
+            failing: HashMap::new(),
             removals: HashSet::new(),
             listings: HashMap::new(),
             jobs: 0,
@@ -120,6 +130,7 @@ impl State {
         self.pending = None;
         self.wanted = 0;
         self.removals.clear();
+        self.failing.clear();
         for (key, entry) in &mut self.entries {
             // Whatever another engine said, it says nothing of the new one's
             // objects; the calls to it are not ours any more.
@@ -144,8 +155,27 @@ impl State {
             return;
         }
         self.held = held;
+        self.failing.clear();
         for entry in self.entries.values_mut() {
             // What failed for want of the Lease, or before another one had it.
+            entry.backing_off = false;
+            entry.failures = 0;
+        }
+        self.reconsider();
+        if self.pending.is_some() {
+            self.expect_all();
+        }
+    }
+
+    /// Kinds that cannot be written from now on; all others can.
+    pub(crate) fn set_blocked(&mut self, blocked: BTreeSet<Kind>) {
+        if self.blocked == blocked {
+            return;
+        }
+        self.blocked = blocked;
+        self.failing.clear();
+        for entry in self.entries.values_mut() {
+            // What failed since there was nothing to write it in.
             entry.backing_off = false;
             entry.failures = 0;
         }
@@ -187,7 +217,24 @@ impl State {
 
     /// Whether everything of the newest whole listing was written, or tried.
     pub(crate) fn is_synced(&self) -> bool {
-        self.held && self.is_listed() && self.pending.as_ref().is_some_and(HashSet::is_empty)
+        self.held
+            && self.blocked.is_empty()
+            && self.is_listed()
+            && (self.failing.is_empty() || self.failing.len() < self.wanted)
+            && self.pending.as_ref().is_some_and(HashSet::is_empty)
+    }
+
+    /// Why some mirrors are not what they should be, as one sentence.
+    pub(crate) fn failures(&self) -> Option<Arc<str>> {
+        let message = self.failing.values().min()?;
+        Some(
+            format!(
+                "{} of {} mirrors cannot be written, trying again: {message}",
+                self.failing.len(),
+                self.wanted,
+            )
+            .into(),
+        )
     }
 
     /// How many mirrors there should be, and how many of them wait for a job.
@@ -221,7 +268,7 @@ impl State {
                 // Its outcome puts the key in the queue again.
                 continue;
             }
-            let plan = plan(&key, entry, self.context(), now);
+            let plan = plan(&key, entry, self.context(key.kind), now);
             if let Some(operation) = plan.operation {
                 self.begin(key.clone(), operation, now);
             }
@@ -237,8 +284,11 @@ impl State {
                     self.jobs += 1;
                     return Some((key, job));
                 }
+                // It is tried again soon, and the listing waits for that.
+                Some(_) if entry.failures < FAILING_AFTER => continue,
                 _ if entry.is_void() => {
                     self.entries.remove(&key);
+                    self.failing.remove(&key);
                     self.removals.remove(&key);
                 }
                 _ => {}
@@ -321,7 +371,7 @@ impl State {
             .entries
             .get(key)
             .and_then(|entry| entry.observed.as_ref());
-        let stray = observed.is_some_and(|observed| is_stray(observed, self.context()));
+        let stray = observed.is_some_and(|observed| is_stray(observed, self.context(key.kind)));
         if stray {
             self.strays.insert(key.clone());
         } else {
@@ -329,7 +379,7 @@ impl State {
         }
     }
 
-    fn context(&self) -> Context<'_> {
+    fn context(&self, kind: Kind) -> Context<'_> {
         let session = self.session.as_ref();
         Context {
             instance: &self.instance,
@@ -339,6 +389,7 @@ impl State {
             namespace: &self.scope.namespace,
             complete: session.is_some_and(|session| session.view.is_complete()),
             callable: session.is_some_and(|session| session.callable),
+            blocked: self.blocked.contains(&kind),
             read_only: self.read_only,
         }
     }

@@ -63,6 +63,7 @@ fn each_phase_has_its_reason() {
         let facts = Facts {
             phase: &phase,
             swept: true,
+            problem: None,
         };
         let settled = if ready == "True" { "Settled" } else { why };
         assert_eq!(
@@ -83,6 +84,7 @@ fn a_stop_shows_only_once_nothing_is_left() {
         Facts {
             phase: &Phase::Synced,
             swept: true,
+            problem: None,
         },
         at(1),
     );
@@ -91,6 +93,7 @@ fn a_stop_shows_only_once_nothing_is_left() {
         Facts {
             phase: &Phase::Synced,
             swept: false,
+            problem: None,
         },
         at(2),
     );
@@ -107,6 +110,7 @@ fn a_stop_shows_only_once_nothing_is_left() {
         Facts {
             phase: &Phase::Synced,
             swept: true,
+            problem: None,
         },
         at(3),
     );
@@ -125,6 +129,7 @@ fn a_transition_time_moves_only_with_the_status() {
     let facts = Facts {
         phase: &Phase::Reading,
         swept: true,
+        problem: None,
     };
     let first = conditions(&app(true, 1, Vec::new()), facts, at(1));
     let lost = Phase::Lost {
@@ -134,11 +139,13 @@ fn a_transition_time_moves_only_with_the_status() {
     let facts = Facts {
         phase: &lost,
         swept: true,
+        problem: None,
     };
     let second = conditions(&app(true, 1, first), facts, at(2));
     let facts = Facts {
         phase: &Phase::Synced,
         swept: true,
+        problem: None,
     };
     let third = conditions(&app(true, 1, second.clone()), facts, at(3));
     let ready = |list: &[Condition]| list[1].last_transition_time.0;
@@ -168,4 +175,24 @@ fn absent_is_not_unreachable() {
         Some(NotServing::Stopped)
     );
     assert_eq!(not_serving("moby", true, &Phase::Reading), None);
+}
+
+#[test]
+fn nothing_is_settled_while_mirrors_cannot_be_written() {
+    let facts = Facts {
+        phase: &Phase::Synced,
+        swept: true,
+        problem: Some("the namespace rd is being deleted"),
+    };
+    let running = conditions(&app(true, 3, Vec::new()), facts, at(9));
+    assert_eq!(
+        show(&running)[1..],
+        [
+            "ContainerEngineReady=True/Connected@Some(3)",
+            "Settled=False/Resyncing@Some(3)"
+        ]
+    );
+    assert_eq!(running[2].message, "the namespace rd is being deleted");
+    let stopped = conditions(&app(false, 3, Vec::new()), facts, at(9));
+    assert_eq!(show(&stopped), ["Settled=False/Stopping@Some(3)"]);
 }

@@ -68,6 +68,7 @@ impl Controller {
     /// Takes in the App as it is, or that there is none.
     pub(super) fn on_app(&mut self, app: Option<Box<App>>) {
         self.app_read = true;
+        self.surroundings.app_lost = false;
         if let (Some(known), Some(news)) = (&self.app, &app)
             && older(news, known)
         {
@@ -104,6 +105,9 @@ impl Controller {
             };
             View::new(Arc::clone(&scope.namespace), info)
         });
+        self.surroundings
+            .namespace
+            .send_replace(Arc::clone(&scope.namespace));
         self.hold_lease(&scope);
         self.state.choose(scope, view);
         self.on_backends();

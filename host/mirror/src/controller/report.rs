@@ -74,21 +74,30 @@ impl Controller {
         });
     }
 
+    /// Why mirrors are not what they should be although the engine is there.
+    fn problem(&self) -> Option<Arc<str>> {
+        let missing = self.surroundings.installation.borrow().problem.clone();
+        missing.or_else(|| self.state.failures())
+    }
+
     fn write_app(&mut self) {
         // Its status is the word of the instance that mirrors, and of no other.
         if self.app_writing
             || self.app_backing_off
             || !self.state.is_listed()
             || !self.is_lease_held()
+            || self.surroundings.app_lost
         {
             return;
         }
         let Some(app) = &self.app else {
             return;
         };
+        let problem = self.problem();
         let facts = Facts {
             phase: &self.phase,
             swept: self.swept,
+            problem: problem.as_deref(),
         };
         let wanted = app::conditions(app, facts, self.now());
         let known = app
@@ -267,6 +276,7 @@ mod tests {
         let facts = Facts {
             phase: &Phase::Synced,
             swept: true,
+            problem: None,
         };
         let wanted = app::conditions(&app, facts, jiff::Timestamp::UNIX_EPOCH);
         let mut known = wanted.clone();

@@ -9,8 +9,8 @@ use super::Controller;
 use crate::lease::{LeaseHandle, LeaseScope, LeaseState, LeaseTask};
 
 /// Waits for the Lease to change hands or be renewed; for ever when there is
-/// none.
-pub(super) async fn lease_changed(lease: &mut Option<LeaseTask>) {
+/// none. False when nobody looks after it any more.
+pub(super) async fn lease_changed(lease: &mut Option<LeaseTask>) -> bool {
     match lease {
         Some(lease) => lease.handle.changed().await,
         None => std::future::pending().await,

@@ -31,6 +31,8 @@ pub(super) enum Done {
     App(Result<App, String>),
     /// Whether a list showed no mirror that must go.
     Swept(u64, Result<bool, String>),
+    /// The App was made again, or not.
+    AppRestored(Result<(), String>),
 }
 
 /// What a task is at.
@@ -44,6 +46,7 @@ pub(super) enum Task {
         observed_at: Timestamp,
     },
     App,
+    RestoreApp,
     Sweep(u64),
 }
 
@@ -211,6 +214,7 @@ impl Controller {
             }
             Done::App(result) => self.on_app_written(result),
             Done::Swept(choice, result) => self.on_swept(choice, result),
+            Done::AppRestored(result) => self.on_app_restored(result),
         }
     }
 
@@ -235,6 +239,7 @@ impl Controller {
                 Done::Acted(key, value, last)
             }
             Task::App => Done::App(Err(message)),
+            Task::RestoreApp => Done::AppRestored(Err(message)),
             Task::Sweep(choice) => Done::Swept(choice, Err(message)),
         }
     }

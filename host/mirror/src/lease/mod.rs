@@ -72,12 +72,10 @@ impl LeaseHandle {
         self.0.borrow().clone()
     }
 
-    /// Waits for another state.
-    pub(crate) async fn changed(&mut self) {
-        if self.0.changed().await.is_err() {
-            // The task that holds it was replaced.
-            std::future::pending::<()>().await;
-        }
+    /// Waits for another state; false when the task that holds it has ended,
+    /// which it does not do on its own.
+    pub(crate) async fn changed(&mut self) -> bool {
+        self.0.changed().await.is_ok()
     }
 
     /// One that is held for as long as a test runs.

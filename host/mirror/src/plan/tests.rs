@@ -14,6 +14,7 @@ const CONTEXT: Context<'static> = Context {
     namespace: NAMESPACE,
     complete: true,
     callable: true,
+    blocked: false,
     read_only: false,
 };
 
@@ -632,4 +633,30 @@ fn an_action_that_another_instance_has_claimed_is_not_done_again() {
     };
     assert_eq!(left(ActionStage::Idle), "drop the action");
     assert_eq!(left(ActionStage::Running("stop".into())), "");
+}
+
+#[test]
+fn while_its_definition_or_namespace_goes_a_mirror_is_let_go_and_not_written() {
+    let blocked = |change: fn(&mut Entry)| {
+        after(|e, c| {
+            c.blocked = true;
+            // Nobody has to be asked about it.
+            c.callable = false;
+            change(e);
+        })
+    };
+    assert_eq!(blocked(|e| observed(e).terminating = true), "strip");
+    assert_eq!(blocked(|e| e.observed = None), "");
+    assert_eq!(blocked(|e| observed(e).status = None), "");
+    assert_eq!(blocked(|e| observed(e).action = Some("stop".into())), "");
+    // Not even before anybody knows what the mirror stands for.
+    assert_eq!(
+        after(|e, c| {
+            c.blocked = true;
+            c.complete = false;
+            e.desired = None;
+            observed(e).terminating = true;
+        }),
+        "strip"
+    );
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tracing::warn;
 
-use super::{State, Timer};
+use super::{FAILING_AFTER, State, Timer};
 use crate::entry::{Object, Version};
 use crate::key::Key;
 
@@ -67,7 +67,13 @@ impl State {
         if let Some(entry) = self.entries.get_mut(key) {
             entry.job = None;
         }
-        self.settled(key);
+        let is_retried = self
+            .entries
+            .get(key)
+            .is_some_and(|entry| entry.backing_off && entry.failures < FAILING_AFTER);
+        if !is_retried {
+            self.settled(key);
+        }
         self.enqueue(key.clone());
     }
 
@@ -107,6 +113,7 @@ impl State {
         if let Some(entry) = self.entries.get_mut(key) {
             entry.failures = 0;
         }
+        self.failing.remove(key);
     }
 
     pub(super) fn failed(&mut self, key: &Key, message: &str) {
@@ -118,6 +125,9 @@ impl State {
         // Loud when it begins, then quieter and quieter.
         if entry.failures.is_power_of_two() {
             warn!(mirror = %key, failures = entry.failures, "cannot write: {message}");
+        }
+        if entry.failures >= FAILING_AFTER {
+            self.failing.insert(key.clone(), message.into());
         }
         let timer = Timer::Job(key.clone(), entry.failures);
         self.requests.timers.push(timer);

@@ -154,7 +154,11 @@ async fn another(world: &World, old: &Volume) {
 async fn a_volume_recreated_within_its_second_survives_the_deletion_of_the_old_mirror() {
     let engine = FakeEngine::default();
     let first = engine.create_volume("x");
-    let world = World::new(&engine).await;
+    let world = World::with(&engine, |world| {
+        // However slow the machine is, the second is not over.
+        world.timing.volume_youth = rdd_testkit::PATIENCE;
+    })
+    .await;
     world.synced().await;
     let old = delete_unheard(&world, &engine, first).await;
     // The deletion was heard, and the engine is left alone all the same.

@@ -160,6 +160,7 @@ async fn who_takes_over_replaces_mirrors_and_touches_no_engine() {
 async fn two_that_both_hold_the_lease_for_a_while_touch_no_engine() {
     let (one, two) = (engine("one"), engine("two"));
     let first = World::new(&one).await;
+    first.synced().await;
     let second = first.join("second", &two);
     second.on_standby().await;
     // Whoever is told last, both believe for a moment that it is theirs.

@@ -15,5 +15,6 @@ mod install;
 mod instances;
 mod model;
 mod recovery;
+mod surroundings;
 mod sync;
 mod world;

@@ -134,14 +134,14 @@ async fn a_removal_whose_event_is_lost_is_looked_after() {
     .await;
     world.synced().await;
     engine.hold_events();
+    // Lost along with it, and found by the same listing.
+    engine.rename(&other, "renamed");
     world
         .api::<Container>()
         .delete(&id, &DeleteParams::default())
         .await
         .unwrap();
     world.gone::<Container>(&id).await;
-    // Lost along with it, and found by the same listing.
-    engine.rename(&other, "renamed");
     engine.drop_held_events();
     world
         .container(&other, |c| status(c).name == "renamed")

@@ -171,3 +171,41 @@ fn a_write_of_the_choice_before_may_still_bring_a_stray() {
     state.on_outcome(&container, gone(&mirror));
     assert!(!state.has_strays());
 }
+
+#[test]
+fn what_cannot_be_written_shows_and_nothing_at_all_is_no_sync() {
+    let mut state = state([EngineObject::Container(container("aaaa"))]);
+    let container = key(Kind::Container, "aaaa");
+    let fail = |state: &mut State| {
+        assert!(job(state, &container).is_some());
+        state.on_outcome(&container, Outcome::Failed("quota exceeded".to_owned()));
+        assert_eq!(state.next_job(at(9)), None);
+    };
+    let wait = |state: &mut State| {
+        for timer in state.take_requests().timers {
+            state.on_timer(timer);
+        }
+    };
+    for _ in 0..2 {
+        fail(&mut state);
+        // It is tried again soon, and the listing waits for that.
+        assert_eq!(state.failures(), None);
+        assert!(!state.is_synced());
+        wait(&mut state);
+    }
+    fail(&mut state);
+    // The namespace's mirror is written, one of two.
+    let failures = state.failures().expect("a failure");
+    assert!(failures.starts_with("1 of 2 mirrors"), "{failures}");
+    assert!(failures.contains("quota exceeded"), "{failures}");
+    assert!(state.is_synced());
+    // Were it not, nothing would be.
+    state.wanted = 1;
+    assert!(!state.is_synced());
+    state.wanted = 2;
+    wait(&mut state);
+    let desired = Desired::Container(Arc::new(crate::fixtures::container("aaaa")));
+    settle(&mut state, &desired, &container);
+    assert_eq!(state.failures(), None);
+    assert!(state.is_synced());
+}
