@@ -36,6 +36,7 @@ TALKERS = 3  # containers whose logs are followed, each by both kinds of reader
 LINE_PAUSE = "0.1"  # seconds between two lines of each
 SAMPLE_SECONDS, SHORTEST_SAMPLE = 10.0, 2.0
 START_SECONDS = 120.0  # a debug build on a busy machine
+LISTING_SECONDS = 5.0  # it takes milliseconds; this long and the daemon stood still
 DIVERGED_SECONDS = 8.0  # a mirror follows in milliseconds, on a machine that is not busy with other things
 SETTLE_SECONDS = 30.0  # for the last events to arrive, after the load has ended
 NAMESPACE = "rancher-desktop"
@@ -240,11 +241,13 @@ class Mirrors:
     when it is still there after a while."""
 
     def __init__(self):
-        self.since, self.diverged = {}, set()
+        self.since, self.diverged, self.slowest = {}, set(), 0.0
 
     async def compare(self, docker: Docker, daemon: Daemon) -> tuple:
         before = await docker.ids()
+        asked = time.monotonic()
         mirrored = await daemon.mirrors()
+        self.slowest = max(self.slowest, time.monotonic() - asked)
         after = await docker.ids()
         now = time.monotonic()
         different = ((before & after) - mirrored) | (mirrored - before - after)
@@ -368,6 +371,7 @@ async def main() -> int:
         ("descriptors, trend", f"{descriptors:+.1f}", f"at most {DESCRIPTOR_GROWTH}", descriptors <= DESCRIPTOR_GROWTH),
         ("threads, first and last sample", f"{warm[0]['threads']} {warm[-1]['threads']}", "", True),
         ("warnings and errors of the backend and its host", len(of_backend), "none", not of_backend),
+        ("slowest listing of the mirrors (s)", f"{mirrors.slowest:.3f}", f"at most {LISTING_SECONDS:g}", mirrors.slowest <= LISTING_SECONDS),
         ("mirrors that diverged under load", len(mirrors.diverged), "none", not mirrors.diverged),
         ("mirrors equal to the containers at the end", "yes" if equal else "no", "yes", equal),
         ("logs of which something was lost", len(lost), "none", not lost),
