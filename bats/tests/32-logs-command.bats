@@ -131,8 +131,8 @@ log_lines() { same "$(docker logs "$1" | wc -l)" "$2"; }
   same "${PIPESTATUS[0]}" 0
   docker logs "$id" | cmp - "$BATS_TEST_TMPDIR/have"
   same "$(cat "$BATS_TEST_TMPDIR/err")" ""
-  same "$(rdd logs "$id" 2>"$BATS_TEST_TMPDIR/err" | head -c 3)" 000
-  same "$(rdd logs -f "$id" 2>>"$BATS_TEST_TMPDIR/err" | head -c 3)" 000
+  same "$(rdd logs "$id" 2>"$BATS_TEST_TMPDIR/err" | head -c 3; echo " ${PIPESTATUS[0]}")" "000 141"
+  same "$(rdd logs -f "$id" 2>>"$BATS_TEST_TMPDIR/err" | head -c 3; echo " ${PIPESTATUS[0]}")" "000 141"
   same "$(cat "$BATS_TEST_TMPDIR/err")" ""
 }
 

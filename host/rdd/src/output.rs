@@ -12,14 +12,14 @@ use serde::Serialize;
 /// end then. Rust ignores the signal, so the code is given instead.
 pub(crate) const BROKEN_PIPE: u8 = 141;
 
-/// Standard output cannot be written to.
+/// Standard output, or in `rdd logs` standard error, cannot be written to.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OutputError {
     /// Its reader has read enough, as `head` does: no failure to be reported.
-    #[error("nobody reads standard output any more")]
+    #[error("nobody reads the output any more")]
     Closed,
     /// The disk is full, say.
-    #[error("cannot write to standard output")]
+    #[error("cannot write the output")]
     Write(#[source] io::Error),
 }
 
@@ -28,10 +28,16 @@ pub(crate) fn print(text: &str) -> Result<(), OutputError> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())
         .and_then(|()| out.flush())
-        .map_err(|error| match error.kind() {
-            io::ErrorKind::BrokenPipe => OutputError::Closed,
-            _ => OutputError::Write(error),
-        })
+        .map_err(OutputError::from)
+}
+
+impl From<io::Error> for OutputError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::Closed,
+            _ => Self::Write(error),
+        }
+    }
 }
 
 /// Prints an error of the command to standard error, in clap's form.

@@ -88,7 +88,7 @@ pub(crate) async fn run(state_dir: &StateDir, args: LogsArgs) -> Result<ExitCode
     let printing = tokio::task::spawn_blocking(move || output::print(frames, streams));
     let end = receive::run(socket, queue).await;
     // What has arrived is printed, however the stream ended.
-    printing.await?.context("cannot print")?;
+    printing.await??;
     conclude(end)
 }
 

@@ -6,6 +6,7 @@ use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Bytes;
 
 use super::terminal::Filter;
+use crate::output::OutputError;
 
 /// The first byte of a frame.
 const STDERR: u8 = 2;
@@ -78,15 +79,13 @@ impl<W: Write> Sink<W> {
 ///
 /// # Errors
 ///
-/// The system's, where it cannot print. That the reader of a pipe has had
-/// enough is none: `| head`, say.
-pub(super) fn print(mut frames: mpsc::Receiver<Bytes>, mut streams: Streams) -> io::Result<()> {
+/// The output cannot be written, or its reader has had enough: `| head`, say.
+pub(super) fn print(
+    mut frames: mpsc::Receiver<Bytes>,
+    mut streams: Streams,
+) -> Result<(), OutputError> {
     while let Some(frame) = frames.blocking_recv() {
-        match streams.write(&frame, frames.is_empty()) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
-            Err(error) => return Err(error),
-        }
+        streams.write(&frame, frames.is_empty())?;
     }
     Ok(())
 }

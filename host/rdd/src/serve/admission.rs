@@ -1,7 +1,7 @@
-//! What the embedded API server refuses on the daemon's behalf: deletions that
-//! would take the daemon's own ground away, and with `--read-only` every wish
-//! to change the engine. In a cluster none of this can be refused, and the
-//! mirror copes.
+//! What the embedded API server refuses on the daemon's behalf: deletions of
+//! the namespaces and kinds that the daemon needs, and with `--read-only` every
+//! request to change the engine. In a cluster none of this can be refused;
+//! there the mirror restores what was deleted.
 
 use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
@@ -16,16 +16,16 @@ const CRD_GROUP: &str = "apiextensions.k8s.io";
 /// Kinds whose deletion removes something from the engine.
 const REMOVABLE: [&str; 3] = ["containers", "images", "volumes"];
 
-/// Keeps the namespaces and kinds that the daemon stands on.
+/// Refuses to delete the namespaces and kinds that the daemon needs.
 #[derive(Debug)]
-pub(crate) struct Ground {
+pub(crate) struct ProtectedObjects {
     /// Names of the daemon's definitions.
     definitions: HashSet<String>,
     /// Where the mirrors are, as soon as the App has said so.
     namespace: Arc<OnceLock<String>>,
 }
 
-impl Ground {
+impl ProtectedObjects {
     /// Protects the default namespace, and the one that `namespace` will name.
     pub(crate) fn new(namespace: Arc<OnceLock<String>>) -> Self {
         let definitions = rdd_api::crds()
@@ -39,7 +39,7 @@ impl Ground {
     }
 }
 
-impl AdmissionPolicy for Ground {
+impl AdmissionPolicy for ProtectedObjects {
     fn admit(&self, request: &AdmissionRequest<'_>) -> Result<(), String> {
         if request.operation != Operation::Delete || is_daemon(request) {
             return Ok(());
@@ -68,7 +68,7 @@ impl AdmissionPolicy for Ground {
     }
 }
 
-/// Refuses wishes to change an engine that the daemon may only read.
+/// Refuses requests to change an engine that the daemon may only read.
 #[derive(Debug)]
 pub(crate) struct ReadOnly;
 
@@ -122,7 +122,7 @@ mod tests {
 
     async fn server(read_only: bool) -> ApiServer {
         let namespace = Arc::new(OnceLock::from(OURS.to_owned()));
-        let mut admission: Vec<Arc<dyn AdmissionPolicy>> = vec![Arc::new(Ground::new(namespace))];
+        let mut admission: Vec<Arc<dyn AdmissionPolicy>> = vec![Arc::new(ProtectedObjects::new(namespace))];
         if read_only {
             admission.push(Arc::new(ReadOnly));
         }
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_daemons_ground_cannot_be_deleted() {
+    async fn what_the_daemon_needs_cannot_be_deleted() {
         let server = server(false).await;
         let container_crd = format!("{CRDS}/containers.containers.rancherdesktop.io");
         let of = |name: &str| format!("/api/v1/namespaces/{name}");

@@ -106,7 +106,7 @@ impl Daemon {
             Some(path) => Cluster::external(path).await?,
             None => {
                 let mut policies: Vec<Arc<dyn AdmissionPolicy>> =
-                    vec![Arc::new(admission::Ground::new(mirrors_namespace.clone()))];
+                    vec![Arc::new(admission::ProtectedObjects::new(mirrors_namespace.clone()))];
                 if read_only {
                     policies.push(Arc::new(admission::ReadOnly));
                 }
