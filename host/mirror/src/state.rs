@@ -286,12 +286,18 @@ impl State {
                 }
                 // It is tried again soon, and the listing waits for that.
                 Some(_) if entry.failures < FAILING_AFTER => continue,
-                _ if entry.is_void() => {
-                    self.entries.remove(&key);
+                Some(_) => {}
+                None => {
+                    // Nothing is left to write, also where a write arrived whose
+                    // answer was lost: what failed before is over.
+                    entry.failures = 0;
+                    entry.backing_off = false;
                     self.failing.remove(&key);
-                    self.removals.remove(&key);
+                    if entry.is_void() {
+                        self.entries.remove(&key);
+                        self.removals.remove(&key);
+                    }
                 }
-                _ => {}
             }
             self.settled(&key);
         }

@@ -46,7 +46,7 @@ pub(crate) async fn run(
             "neither stdout nor stderr is wanted: choose at least one",
         ));
     }
-    let mut options = options.clone();
+    let mut options = *options;
     let mut until_end = None;
     if let Some(until) = until(&options).filter(|_| options.follow) {
         let left = time_left(moby, until).await?;

@@ -122,7 +122,8 @@ mod tests {
 
     async fn server(read_only: bool) -> ApiServer {
         let namespace = Arc::new(OnceLock::from(OURS.to_owned()));
-        let mut admission: Vec<Arc<dyn AdmissionPolicy>> = vec![Arc::new(ProtectedObjects::new(namespace))];
+        let mut admission: Vec<Arc<dyn AdmissionPolicy>> =
+            vec![Arc::new(ProtectedObjects::new(namespace))];
         if read_only {
             admission.push(Arc::new(ReadOnly));
         }

@@ -105,8 +105,9 @@ impl Daemon {
         let cluster = match &kubeconfig {
             Some(path) => Cluster::external(path).await?,
             None => {
-                let mut policies: Vec<Arc<dyn AdmissionPolicy>> =
-                    vec![Arc::new(admission::ProtectedObjects::new(mirrors_namespace.clone()))];
+                let mut policies: Vec<Arc<dyn AdmissionPolicy>> = vec![Arc::new(
+                    admission::ProtectedObjects::new(mirrors_namespace.clone()),
+                )];
                 if read_only {
                     policies.push(Arc::new(admission::ReadOnly));
                 }

@@ -209,3 +209,22 @@ fn what_cannot_be_written_shows_and_nothing_at_all_is_no_sync() {
     assert_eq!(state.failures(), None);
     assert!(state.is_synced());
 }
+
+#[test]
+fn a_write_that_arrived_though_its_answers_were_lost_fails_no_more() {
+    let mut state = state([EngineObject::Container(container("aaaa"))]);
+    let key = key(Kind::Container, "aaaa");
+    for _ in 0..3 {
+        assert!(job(&mut state, &key).is_some());
+        state.on_outcome(&key, Outcome::Failed("the connection broke".to_owned()));
+        assert_eq!(state.next_job(at(9)), None);
+        for timer in state.take_requests().timers {
+            state.on_timer(timer);
+        }
+    }
+    assert!(state.failures().is_some());
+    let desired = Desired::Container(Arc::new(container("aaaa")));
+    state.on_news(News::Object(object(&key, status(&desired))));
+    assert_eq!(job(&mut state, &key), None);
+    assert_eq!(state.failures(), None);
+}
