@@ -436,7 +436,10 @@ mod tests {
         assert_eq!(read, b'!');
         engine.set_nonblocking(true).unwrap();
         while !writing.is_finished() {
-            engine.read(&mut [0; 4096]).ok();
+            match engine.read(&mut [0; 4096]) {
+                Ok(read) => assert_ne!(read, 0, "the writer closed"),
+                Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+            }
             tokio::task::yield_now().await;
         }
         let writer = writing.await.unwrap();

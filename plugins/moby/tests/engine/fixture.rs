@@ -78,7 +78,10 @@ fn engine_address() -> Option<String> {
         std::env::var("RDD_TEST_REQUIRE_ALL").as_deref() != Ok("1"),
         "{remedy}"
     );
-    // Past the harness, which shows the output of failed tests only.
+    #[expect(
+        clippy::explicit_write,
+        reason = "the harness shows what eprintln! prints of failed tests only"
+    )]
     PRINTED.call_once(|| {
         writeln!(
             std::io::stderr(),
