@@ -17,16 +17,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 const NAME: &[u8; 8] = b"scripted";
 
 fn fixture_bytes() -> Vec<u8> {
-    let test = std::env::current_exe().unwrap();
-    // target/debug/deps/host-…
-    let target = test.ancestors().nth(3).unwrap();
-    let file = target.join("plugin-fixtures/scripted/scripted.wasm");
-    fs::read(&file).unwrap_or_else(|error| {
-        panic!(
-            "{} cannot be read ({error}): run `cargo xtask plugins --fixtures` first",
-            file.display()
-        )
-    })
+    fs::read(rdd_testkit::fixture_component("scripted")).unwrap()
 }
 
 /// The fixture under another name of eight bytes.

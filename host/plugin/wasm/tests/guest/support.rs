@@ -11,6 +11,7 @@ use rdd_core::{
     ObjectRef, WatchEvent, WatchStream,
 };
 use rdd_plugin_wasm::{Backend, Connection, Instance, Limits, Program, Runtime, Transport};
+use rdd_testkit::fixture_component;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
@@ -18,25 +19,8 @@ use tokio::sync::mpsc;
 /// How long anything may take that must happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A built fixture's file.
-pub(crate) fn fixture(name: &str) -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    // target/debug/deps/guest-…
-    let target = test.ancestors().nth(3).unwrap();
-    let file = target
-        .join("plugin-fixtures")
-        .join(name)
-        .join(format!("{name}.wasm"));
-    assert!(
-        file.is_file(),
-        "{} is missing: run `cargo xtask plugins --fixtures` first",
-        file.display()
-    );
-    file
-}
-
 pub(crate) fn fixture_bytes() -> Vec<u8> {
-    std::fs::read(fixture("scripted")).unwrap()
+    std::fs::read(fixture_component("scripted")).unwrap()
 }
 
 /// Compiled once for all tests of the process.
