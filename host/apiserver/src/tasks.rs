@@ -105,7 +105,10 @@ impl ControllerTasks {
     /// Ends all controllers and waits until they have.
     pub(crate) async fn close(&self) {
         self.stop.cancel();
-        for observer in std::mem::take(&mut *self.observers.lock().await) {
+        // The lock ends with this statement; in the head of the loop it would
+        // be held for all of it.
+        let observers = std::mem::take(&mut *self.observers.lock().await);
+        for observer in observers {
             if let Err(error) = observer.await {
                 tracing::error!(%error, "the observer of a controller failed");
             }

@@ -155,16 +155,7 @@ impl State {
             return;
         }
         self.held = held;
-        self.failing.clear();
-        for entry in self.entries.values_mut() {
-            // What failed for want of the Lease, or before another one had it.
-            entry.backing_off = false;
-            entry.failures = 0;
-        }
-        self.reconsider();
-        if self.pending.is_some() {
-            self.expect_all();
-        }
+        self.retry_writes();
     }
 
     /// Kinds that cannot be written from now on; all others can.
@@ -173,9 +164,14 @@ impl State {
             return;
         }
         self.blocked = blocked;
+        self.retry_writes();
+    }
+
+    /// Forgets failed writes and tries them again: what they failed for, the
+    /// Lease or something to write them in, has changed.
+    fn retry_writes(&mut self) {
         self.failing.clear();
         for entry in self.entries.values_mut() {
-            // What failed since there was nothing to write it in.
             entry.backing_off = false;
             entry.failures = 0;
         }
