@@ -75,6 +75,6 @@ pub(crate) async fn claim(
             Err(error) => return Err(error),
         }
     }
-    // Found again with the next news of the mirror.
+    // Others keep writing it: looked at again a moment later.
     Ok(ClaimOutcome::Lost)
 }

@@ -41,6 +41,9 @@ pub(crate) enum Timer {
     Removed(Key, u64),
     /// A volume is no longer young; the number of this reminder.
     Young(Key, u64),
+    /// An action was not to be claimed as we knew it; what we know by now may
+    /// be another one.
+    Claim(Key),
 }
 
 /// What has to be done outside.
@@ -306,7 +309,8 @@ impl State {
         | Timer::Removal(key, _)
         | Timer::Rested(key, _)
         | Timer::Removed(key, _)
-        | Timer::Young(key, _)) = &timer;
+        | Timer::Young(key, _)
+        | Timer::Claim(key)) = &timer;
         let key = key.clone();
         let is_listing = self.is_listing();
         let Some(entry) = self.entries.get_mut(&key) else {
@@ -351,6 +355,7 @@ impl State {
             Timer::Young(_, reminder) => {
                 entry.young.take_if(|young| *young == reminder);
             }
+            Timer::Claim(_) => {}
         }
         self.enqueue(key);
     }

@@ -186,6 +186,7 @@ impl Controller {
             }
             Timer::Removed(..) => timing.removal_echo,
             Timer::Young(..) => timing.volume_youth,
+            Timer::Claim(_) => timing.write_retry_min,
         }
     }
 
@@ -208,7 +209,7 @@ impl Controller {
             Done::Removed(key, uid, result) => self.state.on_removed(&key, &uid, result),
             Done::Withdrawn(key, uid) => self.state.on_withdrawn(&key, &uid),
             Done::Acted(key, value, last) => self.state.on_acted(&key, &value, last),
-            Done::Unclaimed(key, value, None) => self.state.forget_action(&key, &value),
+            Done::Unclaimed(key, value, None) => self.state.on_claim_lost(&key, &value),
             Done::Unclaimed(key, value, Some(message)) => {
                 self.state.on_unclaimed(&key, &value, &message);
             }

@@ -187,6 +187,14 @@ impl State {
         self.failed(key, message);
     }
 
+    /// The API had something else than what the action was planned upon. The
+    /// news of it may have come while the claim was running, and is then not
+    /// to be waited for.
+    pub(crate) fn on_claim_lost(&mut self, key: &Key, value: &str) {
+        self.forget_action(key, value);
+        self.requests.timers.push(Timer::Claim(key.clone()));
+    }
+
     /// An action that was to be performed was not.
     pub(crate) fn forget_action(&mut self, key: &Key, value: &str) {
         if let Some(entry) = self.entries.get_mut(key)

@@ -214,3 +214,43 @@ fn an_action_that_is_asked_for_meanwhile_is_done_next() {
         )]
     ));
 }
+
+#[test]
+fn an_action_that_changes_while_it_is_claimed_is_looked_at_again() {
+    let mut state = state([EngineObject::Container(container("aaaa"))]);
+    let key = key(Kind::Container, "aaaa");
+    let desired = Desired::Container(Arc::new(container("aaaa")));
+    settle(&mut state, &desired, &key);
+    let asked = |version_: &str, action: &str| {
+        let mut mirror = version(object(&key, status(&desired)), version_);
+        mirror.action = Some(action.into());
+        News::Object(mirror)
+    };
+    state.on_news(asked("6", "restart"));
+    while state.next_job(at(9)).is_some() {}
+    assert_eq!(state.take_requests().operations.len(), 1);
+    // The news of the other action comes before the claim of the first is lost.
+    state.on_news(asked("7", "stop"));
+    while state.next_job(at(9)).is_some() {}
+    state.on_claim_lost(&key, "restart");
+    let timers = state.take_requests().timers;
+    assert_eq!(timers, [Timer::Claim(key.clone())]);
+    for timer in timers {
+        state.on_timer(timer);
+    }
+    while state.next_job(at(9)).is_some() {}
+    let operations = state.take_requests().operations;
+    assert!(
+        matches!(
+            &operations[..],
+            [(
+                _,
+                Operation::Act {
+                    action: ActionName::Stop,
+                    ..
+                }
+            )]
+        ),
+        "{operations:?}"
+    );
+}

@@ -144,7 +144,7 @@ impl Run {
             }
             let last = &is.data["status"]["lastAction"];
             let right = match self.actions.get(&key.1).map(Vec::as_slice) {
-                None => *last == was.last_action,
+                None => *last == was.last_action || is_correction(&was.last_action, last),
                 Some([one]) => last["action"] == *one,
                 // Any of them may have been the last to be seen.
                 Some(_) => true,
@@ -190,6 +190,15 @@ impl Run {
         self.actions.clear();
         self.log.clear();
     }
+}
+
+/// Whether an action whose outcome was unknown is now said to have succeeded,
+/// since the engine's user did by hand what it asked for.
+fn is_correction(was: &Value, is: &Value) -> bool {
+    was["state"] == "Failed"
+        && is["state"] == "Succeeded"
+        && was["action"] == is["action"]
+        && was["observedAt"] == is["observedAt"]
 }
 
 fn is_ours(object: &DynamicObject) -> bool {
