@@ -14,11 +14,14 @@ setup() {
 }
 teardown() {
   stop_daemon
+  STATE=$BATS_TEST_TMPDIR/second
+  stop_daemon
   kill "$API_SERVER"
 }
 teardown_file() { sweep; }
 
 in_cluster() { KUBECONFIG=$CLUSTER/kubeconfig "$RDD_TEST_KUBECTL" "$@"; }
+log_is() { same "$(rdd logs "$1")" "$2"; }
 
 @test "a cluster is written to with --kubeconfig, and logs are the daemon's all the same" {
   start_daemon --kubeconfig "$CLUSTER/kubeconfig"
@@ -26,12 +29,45 @@ in_cluster() { KUBECONFIG=$CLUSTER/kubeconfig "$RDD_TEST_KUBECTL" "$@"; }
   try "${PATIENCE[@]}" in_cluster wait -n "$NAMESPACE" --for=jsonpath='{.status.status}'=running "container/$id" --timeout=1s
   # The kubeconfig that the daemon hands out leads to the cluster.
   is_status "$id" running
-  try "${PATIENCE[@]}" same "$(rdd logs "$id")" out
+  try "${PATIENCE[@]}" log_is "$id" out
   in_cluster delete container -n "$NAMESPACE" "$id" --timeout=20s
   run -1 docker inspect "$id"
 
   stop_daemon
   same "$(in_cluster get configmap -n rdd-system rdd-controller-manager --ignore-not-found -o 'jsonpath={.metadata.annotations.rdd\.rancherdesktop\.io/ready}')" ""
+}
+
+published() { in_cluster get configmap -n rdd-system rdd-controller-manager -o "jsonpath={.metadata.annotations.rdd\\.rancherdesktop\\.io/$1}"; }
+is_published() { same "$(published instance)" "$1"; }
+
+@test "of two daemons the one that mirrors is announced, and the other one answers its own user" {
+  start_daemon --kubeconfig "$CLUSTER/kubeconfig"
+  first=$(cat "$STATE/instance-id")
+  same "$(published instance)" "$first"
+  FIRST_STATE=$STATE STATE=$BATS_TEST_TMPDIR/second
+  start_daemon --kubeconfig "$CLUSTER/kubeconfig"
+  same "$(published instance) $(published ready)" "$first true"
+  run -0 rdd status
+  contains "$output" "$(sed 's/.*"passthroughEndpoint":"\([^"]*\)".*/\1/' "$STATE/discovery.json")"
+  contains "$output" "instance $first mirrors here: it holds the Lease rdd-system/rancher-desktop.moby"
+  contains "$(rdd status -o json)" '"standby": "instance'
+  contains "$(rdd plugin list)" moby
+  # Its logs are those of its own engine.
+  id=$(container rdd-test sh -c 'echo here; exec sleep 1000')
+  try "${PATIENCE[@]}" log_is "$id" here
+  # What ends takes back its own only.
+  stop_daemon
+  same "$(published instance) $(published ready)" "$first true"
+  STATE=$FIRST_STATE
+  lacks "$(rdd status)" "mirrors here"
+  # Nor does a start.
+  kill -KILL "$(daemon_pid)"
+  try "${PATIENCE[@]}" ended "$(daemon_pid)"
+  STATE=$BATS_TEST_TMPDIR/second
+  start_daemon --kubeconfig "$CLUSTER/kubeconfig"
+  same "$(published instance)" "$first"
+  # The Lease runs out.
+  try --max 600 --delay 0.1 is_published "$(cat "$STATE/instance-id")"
 }
 
 @test "a daemon whose kinds the cluster does not serve says why, and is never announced as ready" {

@@ -35,4 +35,5 @@ mod watches;
 pub use controller::run;
 pub use install::{AppOptions, InstallError, apply_crds, ensure_app};
 pub use instance::{InstanceId, InstanceIdError};
+pub use lease::lease_name;
 pub use options::{Clock, LeaseTiming, Options, Progress, Timing};

@@ -66,8 +66,9 @@ impl Options {
 /// How far the mirror has come.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// The controllers have finished their first list and read the App: the
-    /// daemon's readiness may count on them.
+    /// The controllers have finished their first list and read the App, and it
+    /// is known whether this instance mirrors or stands by: the daemon's
+    /// readiness may count on them.
     pub ready: bool,
     /// Everything that the engine named in its newest whole listing is
     /// written, or was tried.

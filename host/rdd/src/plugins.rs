@@ -7,7 +7,6 @@ use anyhow::{Result, bail};
 use rdd_plugin::{PluginHost, PluginReport};
 use serde::Serialize;
 
-use crate::client;
 use crate::output::{self, OutputArgs, Report};
 use crate::plugin_dirs::PluginDirs;
 use crate::serve::plugin_reports;
@@ -76,8 +75,8 @@ pub(crate) async fn list(
     dirs: PluginDirs,
     output: OutputArgs,
 ) -> Result<ExitCode> {
-    let plugins = if state_dir.kubeconfig().exists() && dirs.is_empty() {
-        plugin_reports::read(client::connect(state_dir).await?).await?
+    let plugins = if state_dir.kubeconfig().exists() && state_dir.is_locked() && dirs.is_empty() {
+        plugin_reports::read(state_dir)?
     } else {
         load_once(state_dir, dirs.or_default()).await?
     };

@@ -153,6 +153,16 @@ impl StateDir {
         self.root.join("kubeconfig")
     }
 
+    /// What a ready daemon offers and where, for the commands of its user.
+    pub(crate) fn discovery(&self) -> PathBuf {
+        self.root.join("discovery.json")
+    }
+
+    /// The state of a running daemon's backends, for the commands of its user.
+    pub(crate) fn plugin_reports(&self) -> PathBuf {
+        self.root.join("plugins.json")
+    }
+
     /// The control plane's database.
     pub(crate) fn database(&self) -> PathBuf {
         self.root.join("apiserver.db")

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use http::Uri;
 use jiff::Timestamp;
+use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::Api;
 use rdd_api::{App, Condition};
 use serde::Serialize;
@@ -69,6 +70,10 @@ struct ServingReport {
     kubeconfig: PathBuf,
     passthrough_endpoint: String,
     backend: String,
+    /// Who mirrors the backend in the place of this daemon; the conditions
+    /// are then about the engine of that one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    standby: Option<String>,
     conditions: Vec<Condition>,
 }
 
@@ -90,6 +95,13 @@ impl Report for StatusReport {
         ] {
             // Writing to a string does not fail.
             writeln!(text, "{label:<13}  {value}").ok();
+        }
+        if let Some(reason) = &serving.standby {
+            writeln!(
+                text,
+                "standing by    {reason}; logs are of this daemon's engine, what follows is of the other one's"
+            )
+            .ok();
         }
         for condition in &serving.conditions {
             let message = match condition.message.as_str() {
@@ -158,20 +170,23 @@ async fn look(state_dir: &StateDir) -> Result<Result<ServingReport, Absence>> {
             ),
         }));
     }
-    let api = client::connect(state_dir).await?;
-    let discovery = match announce::read(api.clone()).await {
-        Ok(discovery) => discovery,
-        Err(error) => return Ok(Err(absence(state_dir, &error))),
-    };
+    let discovery = announce::read(state_dir)?;
     // Where the API is a cluster's, it answers also for a daemon that is gone.
     if let Err(error) = reach(&discovery.passthrough_endpoint).await {
         return Ok(Err(absence(state_dir, &error)));
     }
-    let app = Api::<App>::all(api)
+    let api = client::connect(state_dir).await?;
+    let app = Api::<App>::all(api.clone())
         .get(rdd_api::APP_NAME)
         .await
-        .context("cannot read the App")?;
+        .context("cannot read the App");
+    let app = match app {
+        Ok(app) => app,
+        Err(error) => return Ok(Err(absence(state_dir, &error))),
+    };
+    let standby = standby(state_dir, api, &app).await?;
     Ok(Ok(ServingReport {
+        standby,
         start_time: discovery.start_time,
         kubeconfig: state_dir.kubeconfig(),
         passthrough_endpoint: discovery.passthrough_endpoint,
@@ -181,6 +196,25 @@ async fn look(state_dir: &StateDir) -> Result<Result<ServingReport, Absence>> {
             .map(|status| status.conditions)
             .unwrap_or_default(),
     }))
+}
+
+/// Who holds the Lease of what the App asks for, when it is another instance.
+async fn standby(state_dir: &StateDir, api: kube::Client, app: &App) -> Result<Option<String>> {
+    let name = rdd_mirror::lease_name(&app.spec.namespace, &app.spec.container_engine.name);
+    let lease = Api::<Lease>::namespaced(api, rdd_api::SYSTEM_NAMESPACE)
+        .get_opt(&name)
+        .await
+        .with_context(|| format!("cannot read the Lease {}/{name}", rdd_api::SYSTEM_NAMESPACE))?;
+    let instance = state_dir.instance_id()?;
+    let holder = lease.and_then(|lease| lease.spec?.holder_identity);
+    Ok(holder
+        .filter(|holder| !holder.is_empty() && holder != instance.as_str())
+        .map(|holder| {
+            format!(
+                "instance {holder} mirrors here: it holds the Lease {}/{name}",
+                rdd_api::SYSTEM_NAMESPACE
+            )
+        }))
 }
 
 /// Whether something listens at the daemon's address.

@@ -31,7 +31,7 @@ impl Controller {
         self.write_app();
         let (total, waiting) = self.state.backlog();
         let progress = Progress {
-            ready: self.app_read && self.state.is_listed(),
+            ready: self.app_read && self.state.is_listed() && self.is_role_known(),
             synced: self.phase == Phase::Synced,
             done: total.saturating_sub(waiting),
             total,

@@ -50,6 +50,13 @@ impl Controller {
             .is_some_and(|lease| lease.handle.is_held())
     }
 
+    /// Whether it is known if this instance mirrors or another one does.
+    pub(super) fn is_role_known(&self) -> bool {
+        self.lease.as_ref().is_none_or(|lease| {
+            !matches!(lease.handle.state(), LeaseState::Unknown { reason: None })
+        })
+    }
+
     /// The Lease was won, renewed or lost.
     pub(super) fn on_lease(&mut self) {
         let Some(lease) = &self.lease else {

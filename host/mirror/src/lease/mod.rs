@@ -39,12 +39,23 @@ pub(crate) struct LeaseScope {
 }
 
 impl LeaseScope {
-    /// Name of the Lease. It lies in the daemon's own namespace and not with
-    /// the mirrors: while their namespace is being deleted, somebody has to
-    /// hold it to let them go.
     pub(crate) fn lease_name(&self) -> String {
-        format!("{}.{}", self.namespace, self.backend)
+        lease_name(&self.namespace, &self.backend)
     }
+}
+
+/// Name of the Lease that lets an instance mirror `backend` into `namespace`;
+/// the holder is the [`InstanceId`].
+///
+/// It lies in the daemon's own namespace, [`SYSTEM_NAMESPACE`], and not with
+/// the mirrors: while their namespace is being deleted, somebody has to hold
+/// it to let them go.
+///
+/// ```
+/// assert_eq!(rdd_mirror::lease_name("rancher-desktop", "moby"), "rancher-desktop.moby");
+/// ```
+pub fn lease_name(namespace: &str, backend: &str) -> String {
+    format!("{namespace}.{backend}")
 }
 
 /// Whether this daemon holds a Lease.

@@ -80,7 +80,7 @@ pub(crate) async fn run(state_dir: &StateDir, args: LogsArgs) -> Result<ExitCode
     }
     let api = client::connect(state_dir).await?;
     let id = resolve::container(api.clone(), &container).await?;
-    let endpoint = socket::Endpoint::discover(state_dir, api).await?;
+    let endpoint = socket::Endpoint::discover(state_dir)?;
     let socket = socket::open(&endpoint, &id, &query.finish()).await?;
     let (queue, frames) = mpsc::channel(QUEUE);
     let streams = output::Streams::new();

@@ -30,10 +30,9 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    /// From the state directory, and where the API is a cluster's, from what
-    /// the daemon announced there.
-    pub(crate) async fn discover(state_dir: &StateDir, api: kube::Client) -> Result<Self> {
-        let discovery = crate::serve::announce::read(api).await?;
+    /// From the state directory.
+    pub(crate) fn discover(state_dir: &StateDir) -> Result<Self> {
+        let discovery = crate::serve::announce::read(state_dir)?;
         let url = discovery
             .passthrough_endpoint
             .parse()

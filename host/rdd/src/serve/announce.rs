@@ -1,22 +1,20 @@
-//! What the daemon says of itself in the API: the discovery ConfigMap and its
-//! `ready` annotation, which comes last.
+//! What the daemon says of itself: in the API by the discovery ConfigMap and its
+//! `ready` annotation, which comes last; in its state directory by a file.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Client;
-use kube::api::{Api, Patch, PatchParams};
 use rdd_front::Kubeconfig;
+use rdd_mirror::InstanceId;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
-use super::config_map::{ConfigMapContent, OwnConfigMap};
+use super::config_map::{ConfigMapContent, OwnConfigMap, Writer};
+use crate::state_dir::StateDir;
 
-/// Namespace and name of the discovery ConfigMap.
-const NAMESPACE: &str = rdd_api::SYSTEM_NAMESPACE;
+/// Name of the discovery ConfigMap.
 const NAME: &str = "rdd-controller-manager";
 /// The one manager that this daemon is, as a key of the ConfigMap.
 const MANAGER: &str = "rdd";
@@ -67,69 +65,67 @@ impl Discovery {
     }
 }
 
-fn config_maps(client: Client) -> Api<ConfigMap> {
-    Api::namespaced(client, NAMESPACE)
-}
-
-/// Takes back what an earlier run announced, if one ended without doing so.
-pub(crate) async fn withdraw(client: Client) -> Result<()> {
-    let patch = json!({"metadata": {"annotations": {READY_ANNOTATION: null}}});
-    match config_maps(client)
-        .patch(NAME, &PatchParams::default(), &Patch::Merge(patch))
+/// Takes back what an earlier run of this instance announced, if that ended
+/// without doing so.
+pub(crate) async fn withdraw_earlier(own: &OwnConfigMap) -> Result<()> {
+    own.remove_annotation(READY_ANNOTATION, Writer::AnyRun)
         .await
-    {
-        Ok(_) => Ok(()),
-        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
-        Err(error) => Err(error).context("cannot withdraw the readiness of an earlier run"),
-    }
+        .context("cannot withdraw the readiness of an earlier run")
 }
 
 /// Takes back what this run announced, if another one did not take over.
 pub(crate) async fn withdraw_own(own: &OwnConfigMap) -> Result<()> {
-    own.remove_annotation(READY_ANNOTATION)
+    own.remove_annotation(READY_ANNOTATION, Writer::ThisRun)
         .await
         .context("cannot withdraw the readiness of this run")
 }
 
 /// The ConfigMap of one run of the daemon.
-pub(crate) fn own(client: Client, discovery: &Discovery) -> OwnConfigMap {
-    OwnConfigMap::new(client, NAME, &discovery.boot_id)
+pub(crate) fn own(client: Client, discovery: &Discovery, instance: &InstanceId) -> OwnConfigMap {
+    OwnConfigMap::new(client, NAME, &discovery.boot_id, instance)
+}
+
+/// What a ready daemon's ConfigMap says.
+pub(crate) fn content(discovery: &Discovery) -> Result<ConfigMapContent> {
+    Ok(ConfigMapContent {
+        key: MANAGER,
+        value: serde_json::to_string(discovery)?,
+        annotations: BTreeMap::from([(READY_ANNOTATION, "true")]),
+    })
 }
 
 /// Writes discovery, then the annotation. When this fails, ready was not
-/// announced. Answers what is to be kept from then on.
-pub(crate) async fn announce(
-    own: &OwnConfigMap,
-    discovery: &Discovery,
-) -> Result<ConfigMapContent> {
-    let mut content = ConfigMapContent {
-        key: MANAGER,
-        value: serde_json::to_string(discovery)?,
+/// announced.
+pub(crate) async fn announce(own: &OwnConfigMap, content: &ConfigMapContent) -> Result<()> {
+    let without_annotation = ConfigMapContent {
         annotations: BTreeMap::new(),
+        ..content.clone()
     };
-    own.write(&content)
+    own.write(&without_annotation)
         .await
         .context("cannot write the discovery ConfigMap")?;
-    content.annotations.insert(READY_ANNOTATION, "true");
-    own.write(&content)
+    own.write(content)
         .await
         .context("cannot announce readiness")?;
-    Ok(content)
+    Ok(())
 }
 
-/// Reads what a ready daemon announced.
-pub(crate) async fn read(client: Client) -> Result<Discovery> {
-    let object = config_maps(client)
-        .get(NAME)
-        .await
-        .context("cannot read what the daemon announced")?;
-    let entry = object
-        .data
-        .as_ref()
-        .and_then(|data| data.get(MANAGER))
-        .with_context(|| format!("ConfigMap {NAMESPACE}/{NAME} has no entry {MANAGER:?}"))?;
-    serde_json::from_str(entry)
-        .with_context(|| format!("entry {MANAGER:?} of ConfigMap {NAMESPACE}/{NAME} is damaged"))
+/// Reads what the daemon of a state directory announced. In a cluster the
+/// ConfigMap may be another daemon's: the file is this one's.
+pub(crate) fn read(state_dir: &StateDir) -> Result<Discovery> {
+    let path = state_dir.discovery();
+    let text = std::fs::read(&path).with_context(|| {
+        format!(
+            "cannot read what the daemon announced in {}",
+            path.display()
+        )
+    })?;
+    serde_json::from_slice(&text).with_context(|| {
+        format!(
+            "{} is damaged; restart the daemon, which writes it again",
+            path.display()
+        )
+    })
 }
 
 #[cfg(test)]

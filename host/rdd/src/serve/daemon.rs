@@ -133,7 +133,7 @@ impl Daemon {
         let (mut mirror, serving, progress) = rdd_mirror::Options::new(
             client.clone(),
             plugin_host.clone() as Arc<dyn Backends>,
-            instance,
+            instance.clone(),
         );
         mirror.read_only = read_only;
         mirror.timing.resync_interval = resync;
@@ -165,7 +165,9 @@ impl Daemon {
             Ok(())
         });
 
-        announce::withdraw(client.clone()).await?;
+        let discovery = Discovery::new(address, start_time);
+        let discovery_map = announce::own(client.clone(), &discovery, &instance);
+        announce::withdraw_earlier(&discovery_map).await?;
         rdd_mirror::apply_crds(&client)
             .await
             .context("cannot install the resource definitions")?;
@@ -180,8 +182,6 @@ impl Daemon {
         .context("cannot set up the App")?;
         mirrors_namespace.get_or_init(|| app.spec.namespace.clone());
 
-        let discovery = Discovery::new(address, start_time);
-        let discovery_map = announce::own(client.clone(), &discovery);
         let (announced, to_keep) = watch::channel(None);
         let writers = vec![
             supervisor.spawn("mirror", |stop| async move {
@@ -189,11 +189,12 @@ impl Daemon {
                 Ok(())
             }),
             supervisor.spawn("plugin-reports", |stop| {
-                let boot_id = discovery.boot_id.clone();
-                plugin_reports::publish(client, boot_id, plugin_host.clone(), stop)
+                let own = plugin_reports::own(client, &discovery.boot_id, &instance);
+                let file = state_dir.plugin_reports();
+                plugin_reports::publish(own, file, plugin_host.clone(), progress.clone(), stop)
             }),
             supervisor.spawn("discovery", |stop| {
-                discovery_map.clone().keep(to_keep, stop)
+                discovery_map.clone().keep(to_keep, progress.clone(), stop)
             }),
         ];
         Ok(Self {
@@ -238,11 +239,19 @@ impl Daemon {
 
     async fn become_ready(&mut self) -> Result<()> {
         self.plugin_host.loaded().await;
-        self.progress
+        let mirrors = self
+            .progress
             .wait_for(|progress| progress.ready)
             .await
-            .context("the controllers ended before they were ready")?;
-        let content = announce::announce(&self.discovery_map, &self.discovery).await?;
+            .context("the controllers ended before they were ready")?
+            .standby
+            .is_none();
+        let content = announce::content(&self.discovery)?;
+        // Else it is another instance's to be found, until this one mirrors.
+        if mirrors {
+            announce::announce(&self.discovery_map, &content).await?;
+        }
+        rdd_core::write_private(&self.state_dir.discovery(), content.value.as_bytes())?;
         self.announced.send_replace(Some(content));
         let path = self.state_dir.kubeconfig();
         match self.cluster.kubeconfig() {
