@@ -109,14 +109,14 @@ impl Past {
             || self.expiry(limits).is_some_and(|expiry| expiry <= now)
     }
 
-    /// When the oldest event becomes too old; none when age alone removes nothing.
+    /// When the oldest event becomes too old; none when age removes nothing.
     pub(crate) fn expiry(&self, limits: &History) -> Option<Moment> {
-        if self.events.len() <= limits.keep_events.max(1) {
-            return None;
-        }
-        self.events
-            .front()
-            .map(|oldest| oldest.at.after(limits.max_age))
+        let oldest = self.events.front()?.at;
+        let spared = limits.keep_events.max(1);
+        let expired = (self.events.len() > spared).then(|| oldest.after(limits.max_age));
+        let settled = (self.events.len() > 1 && self.bytes > limits.settled_bytes)
+            .then(|| oldest.after(limits.settle_age));
+        expired.into_iter().chain(settled).min()
     }
 }
 

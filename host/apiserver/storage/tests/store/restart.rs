@@ -116,6 +116,33 @@ async fn history_ends_by_age_and_spares_the_newest() {
 }
 
 #[tokio::test]
+async fn a_burst_is_kept_whole_until_it_has_settled() {
+    let clock = TestClock::default();
+    let mut options = Options::in_memory();
+    options.clock = std::sync::Arc::new(clock.clone());
+    options.history.settled_bytes = 4 * 1_001;
+    let limits = options.history.clone();
+    let store = Store::open(options).unwrap();
+    let start = store.revision();
+    for _ in 0..10 {
+        set(&store, "a", &"x".repeat(1_000)).await;
+    }
+    clock.advance(limits.settle_age / 2);
+    set(&store, "a", "young").await;
+    assert_eq!(store.compacted(), start, "a reader may be that far behind");
+    clock.advance(limits.settle_age / 2);
+    set(&store, "a", "younger").await;
+    assert_eq!(
+        store.compacted(),
+        start + 7,
+        "what is left is few enough bytes"
+    );
+    clock.advance(limits.settle_age * 2);
+    set(&store, "a", "youngest").await;
+    assert_eq!(store.compacted(), start + 7);
+}
+
+#[tokio::test]
 async fn a_new_database_starts_where_no_old_one_reached() {
     let clock = TestClock::default();
     let mut options = Options::in_memory();
