@@ -6,6 +6,10 @@ use imbl::Vector;
 use crate::options::History;
 use crate::record::Event;
 
+/// The newest events, whose [`Memo`](crate::Memo) is kept: as many as the
+/// watchers of a busy server are apart from each other.
+const NEWS: usize = 256;
+
 /// The events that are kept, oldest first, and where they begin.
 ///
 /// Invariant: every event newer than `compacted` is here, none older.
@@ -74,6 +78,10 @@ impl Past {
     pub(crate) fn push(&mut self, event: Arc<Event>, at: Moment) {
         self.bytes += weight(&event);
         self.events.push_back(Kept { event, at });
+        let old = self.events.len().checked_sub(NEWS + 1);
+        if let Some(kept) = old.and_then(|old| self.events.get(old)) {
+            kept.event.memo.end();
+        }
     }
 
     /// The events newer than `revision`, oldest first.

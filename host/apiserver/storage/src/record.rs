@@ -1,6 +1,6 @@
 use std::any::Any;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
@@ -16,8 +16,6 @@ pub struct Record {
     pub value: Bytes,
     /// The revision of the write that made this form.
     pub revision: u64,
-    /// What the reader derived from the value, kept with it.
-    pub memo: Memo,
 }
 
 impl Record {
@@ -26,7 +24,6 @@ impl Record {
             key,
             value,
             revision,
-            memo: Memo::default(),
         })
     }
 }
@@ -61,24 +58,56 @@ pub struct Event {
     pub memo: Memo,
 }
 
-/// One value of the reader's own choice, derived once and shared from then on:
-/// parsed labels, the encodings of a watch event in each wire format.
+/// One value of the readers' own choice, derived once and shared by all who
+/// read the event while it is news: its object, its line in a watch. Once
+/// newer events have come, the value goes, and whoever reads the event derives
+/// one for himself: kept with all of the history, it would take several times
+/// the memory of the history.
 #[derive(Default)]
-pub struct Memo(OnceLock<Box<dyn Any + Send + Sync>>);
+pub struct Memo(Mutex<MemoState>);
+
+#[derive(Default)]
+enum MemoState {
+    #[default]
+    Empty,
+    Kept(Arc<dyn Any + Send + Sync>),
+    Over,
+}
 
 impl Memo {
-    /// The kept value; `make` is called when there is none yet.
+    /// The kept value; `make` is called when there is none. Others wait for
+    /// it, so it is to be short: what takes long belongs into a lock of its own
+    /// inside the value.
     ///
-    /// None when a value of another type was kept before: a record or event
-    /// has room for one type only.
-    pub fn get_or_init<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Option<&T> {
-        self.0.get_or_init(|| Box::new(make())).downcast_ref()
+    /// None when a value of another type is kept: an event has room for one
+    /// type only.
+    pub fn get_or_init<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Option<Arc<T>> {
+        let mut state = self.lock();
+        match &*state {
+            MemoState::Kept(value) => Arc::clone(value).downcast().ok(),
+            MemoState::Over => Some(Arc::new(make())),
+            MemoState::Empty => {
+                let value = Arc::new(make());
+                *state = MemoState::Kept(value.clone());
+                Some(value)
+            }
+        }
+    }
+
+    /// Drops the value, and keeps none from now on.
+    pub(crate) fn end(&self) {
+        *self.lock() = MemoState::Over;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, MemoState> {
+        // A `make` that panicked has left nothing.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl fmt::Debug for Memo {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kept = self.0.get().is_some();
+        let kept = matches!(*self.lock(), MemoState::Kept(_));
         formatter.debug_tuple("Memo").field(&kept).finish()
     }
 }

@@ -244,7 +244,7 @@ impl Follower {
         let mut kind = event.kind;
         if !self.selection.is_empty() {
             let own: Option<Value>;
-            let object = match shared {
+            let object = match &shared {
                 Some(shared) => shared
                     .object
                     .get_or_init(|| self.load(&event.value, &event.key)),
@@ -283,7 +283,7 @@ impl Follower {
             EventKind::Modified => 1,
             EventKind::Deleted => 2,
         };
-        match shared.and_then(|shared| shared.lines.get(slot)) {
+        match shared.as_ref().and_then(|shared| shared.lines.get(slot)) {
             Some(slot) => Some(
                 slot.get_or_init(|| self.raw(name(kind), &event.value))
                     .clone(),

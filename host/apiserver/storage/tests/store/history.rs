@@ -53,9 +53,25 @@ async fn watchers_of_a_prefix_share_each_event() {
     set(&store, "a/x", "one").await;
     let (first, second) = (next(&mut first).await, next(&mut second).await);
     assert!(std::sync::Arc::ptr_eq(&first, &second));
-    assert_eq!(first.memo.get_or_init(|| 7_u8), Some(&7));
-    assert_eq!(second.memo.get_or_init(|| 8_u8), Some(&7));
+    assert_eq!(first.memo.get_or_init(|| 7_u8).as_deref(), Some(&7));
+    assert_eq!(second.memo.get_or_init(|| 8_u8).as_deref(), Some(&7));
     assert_eq!(second.memo.get_or_init(|| "other type"), None);
+}
+
+#[tokio::test]
+async fn what_watchers_share_goes_once_the_event_is_no_news() {
+    let store = memory();
+    let mut watch = store.watch("a/", store.revision()).unwrap();
+    set(&store, "a/x", "one").await;
+    let event = next(&mut watch).await;
+    let shared = event.memo.get_or_init(|| 7_u8).unwrap();
+    for _ in 0..300 {
+        set(&store, "b/x", "another").await;
+    }
+    assert_eq!(std::sync::Arc::strong_count(&shared), 1, "ours alone");
+    // Nor does a late reader keep one.
+    assert_eq!(event.memo.get_or_init(|| 8_u8).as_deref(), Some(&8));
+    assert_eq!(event.memo.get_or_init(|| 9_u8).as_deref(), Some(&9));
 }
 
 #[tokio::test]
