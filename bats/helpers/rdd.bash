@@ -113,6 +113,16 @@ sweep() {
   # shellcheck disable=SC2086
   [ -z "$ids" ] || docker rmi -f $ids >/dev/null
 }
+# start_file and end_file: one daemon for all tests of a file, on the engine.
+start_file() {
+  begin_file
+  start_daemon
+  connected
+}
+end_file() {
+  sweep
+  stop_daemon
+}
 # container [DOCKER RUN OPTION…] IMAGE COMMAND…: prints the ID of a detached one.
 container() { docker run -d --network none --label "$(own_label)" "$@"; }
 # image [NAME]: makes an empty image of its own and prints its ID.
