@@ -109,6 +109,30 @@ pub(crate) struct Inner {
 }
 
 impl Inner {
+    /// Serves nothing yet.
+    pub(crate) fn new(store: Store, options: Options) -> Arc<Self> {
+        let Options {
+            database: _,
+            clock,
+            history: _,
+            address,
+            tokens,
+            admission,
+        } = options;
+        Arc::new(Self {
+            store,
+            registry: ArcSwap::from_pointee(Registry::default()),
+            clock,
+            address,
+            tokens,
+            admission,
+            reflected: watch::Sender::new(0),
+            large: LargeRequests::default(),
+            closing: watch::Sender::new(false),
+            controllers: ControllerTasks::default(),
+        })
+    }
+
     async fn start_controllers(self: &Arc<Self>) -> Result<(), String> {
         let stop = || self.controllers.stop();
         for (task, controller) in [
@@ -158,37 +182,17 @@ impl ApiServer {
     /// # Errors
     /// When the store cannot be opened or not be written.
     pub async fn open(options: Options) -> Result<Self, OpenError> {
-        let Options {
-            database,
-            clock,
-            history,
-            address,
-            tokens,
-            admission,
-        } = options;
-        let mut store_options = match database {
+        let mut store_options = match &options.database {
             Some(path) => StoreOptions::file(path),
             None => StoreOptions::in_memory(),
         };
-        store_options.history = history;
+        store_options.history = options.history.clone();
         // Reading the database may take a while: not on a runtime's thread.
         let store = tokio::task::spawn_blocking(move || Store::open(store_options))
             .await
             .map_err(|error| OpenError::Start(error.to_string()))?
             .map_err(OpenError::Store)?;
-        let inner = Arc::new(Inner {
-            store,
-            registry: ArcSwap::from_pointee(Registry::default()),
-            clock,
-            address,
-            tokens,
-            admission,
-            reflected: watch::Sender::new(0),
-            large: LargeRequests::default(),
-            closing: watch::Sender::new(false),
-            controllers: ControllerTasks::default(),
-        });
-        let server = Self(inner);
+        let server = Self(Inner::new(store, options));
         crate::start::namespaces(&server.0)
             .await
             .map_err(OpenError::Start)?;

@@ -1,12 +1,11 @@
 //! Brings definitions to life: accepts names, swaps the registry, then
 //! publishes `Established`; clears up behind deleted ones.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
-use rdd_apiserver_storage::{Change, CommitError, Event, EventKind, Expect, Record, WatchEnd};
+use rdd_apiserver_storage::{Change, CommitError, Event, EventKind, Expect, Record, Watch};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -14,15 +13,12 @@ use super::status::{self, Refusal};
 use super::{CLEANUP, PREFIX, custom, names};
 use crate::clock;
 use crate::encode::Storable;
+use crate::follow::{Follow, follow};
 use crate::meta;
 use crate::registry::Registry;
 use crate::resource::Resource;
 use crate::server::Inner;
 use crate::tasks::ControllerHandle;
-
-/// Time between looks at the objects of definitions that are being deleted:
-/// finalizers of theirs may have gone.
-const CLEAR_AGAIN: Duration = Duration::from_millis(250);
 
 /// One definition as the controller knows it.
 pub(super) struct Known {
@@ -40,6 +36,8 @@ pub(super) struct Controller {
     pub(super) server: Arc<Inner>,
     pub(super) builtin: Vec<Arc<Resource>>,
     pub(super) known: HashMap<String, Known>,
+    /// Definitions whose status is to be written again, and why that failed.
+    failed: BTreeMap<String, String>,
 }
 
 /// Serves what is defined, then follows the definitions until `stop`.
@@ -51,41 +49,10 @@ pub(crate) async fn start(
         server: Arc::clone(server),
         builtin: crate::builtin::resources(),
         known: HashMap::new(),
+        failed: BTreeMap::new(),
     };
-    let snapshot = server.store.snapshot();
-    let mut watch = server
-        .store
-        .watch(PREFIX, snapshot.revision())
-        .map_err(|error| error.to_string())?;
-    let records: Vec<Arc<Record>> = snapshot.range(PREFIX, None).cloned().collect();
-    for record in &records {
-        controller.learn(&record.key, record.revision, &record.value);
-    }
-    controller.publish(snapshot.revision());
-    for record in &records {
-        controller.tend(&record.key).await;
-    }
-    Ok(tokio::spawn(async move {
-        let mut again = tokio::time::interval(CLEAR_AGAIN);
-        again.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => return Ok(()),
-                next = watch.next() => match next {
-                    Ok(event) => controller.handle(&event).await,
-                    Err(WatchEnd::Closed) => return Err("the store has closed".to_owned()),
-                    Err(WatchEnd::Lagged) => match controller.relist().await {
-                        Ok(again) => watch = again,
-                        Err(error) => {
-                            return Err(format!("definitions cannot be followed any more: {error}"));
-                        }
-                    },
-                },
-                _ = again.tick(), if controller.clearing() => controller.clear_all().await,
-            }
-        }
-    }))
+    let watch = controller.list().await?;
+    Ok(tokio::spawn(follow(controller, watch, stop)))
 }
 
 /// The resources of a definition. One whose new names are refused keeps those
@@ -105,8 +72,10 @@ fn served(definition: &Value, refused: bool) -> Result<Vec<Arc<Resource>>, Strin
     custom::resources(&former)
 }
 
-impl Controller {
-    async fn relist(&mut self) -> Result<rdd_apiserver_storage::Watch, String> {
+impl Follow for Controller {
+    const WHAT: &'static str = "definitions";
+
+    async fn list(&mut self) -> Result<Watch, String> {
         let snapshot = self.server.store.snapshot();
         let watch = self
             .server
@@ -144,6 +113,20 @@ impl Controller {
         }
     }
 
+    fn waits(&self) -> bool {
+        self.clearing() || !self.failed.is_empty()
+    }
+
+    async fn look_again(&mut self) {
+        self.clear_all().await;
+        let failed: Vec<String> = self.failed.keys().cloned().collect();
+        for key in failed {
+            self.tend(&key).await;
+        }
+    }
+}
+
+impl Controller {
     /// Looks again at definitions that are not served: the names that they
     /// want may be free by now. Gives the keys of those that are served from
     /// now on.
@@ -243,8 +226,23 @@ impl Controller {
             .send_modify(|seen| *seen = (*seen).max(revision));
     }
 
-    /// Does what a definition needs next.
+    /// Does what a definition needs next; what cannot be written now is tried
+    /// again.
     pub(super) async fn tend(&mut self, key: &str) {
+        let before = self.failed.remove(key);
+        self.advance(key).await;
+        if let Some(error) = self.failed.get(key)
+            && before.as_ref() != Some(error)
+        {
+            tracing::error!(
+                key,
+                error,
+                "the status of a definition cannot be written, trying again"
+            );
+        }
+    }
+
+    async fn advance(&mut self, key: &str) {
         let Some(known) = self.known.get(key) else {
             return;
         };
@@ -277,8 +275,84 @@ impl Controller {
             // Somebody else wrote: their event comes and starts this anew.
             Err(CommitError::Mismatch(_) | CommitError::Missing) => {}
             Err(error) => {
-                tracing::error!(key, %error, "the status of a definition cannot be written")
+                self.failed.insert(key.to_owned(), error.to_string());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rdd_apiserver_storage::{Options as StoreOptions, Store};
+    use serde_json::json;
+
+    use super::*;
+    use crate::server::Options;
+
+    const KEY: &str = "apiextensions.k8s.io/customresourcedefinitions/things.example.com";
+
+    fn definition() -> Value {
+        json!({
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": {"name": "things.example.com", "uid": "1"},
+            "spec": {
+                "group": "example.com",
+                "scope": "Namespaced",
+                "names": {"plural": "things", "kind": "Thing", "singular": "thing", "listKind": "ThingList"},
+                "versions": [{
+                    "name": "v1", "served": true, "storage": true,
+                    "schema": {"openAPIV3Schema": {"type": "object"}},
+                }],
+            },
+            "status": {},
+        })
+    }
+
+    async fn put(store: &Store, key: &str, object: &Value) -> Result<Arc<Record>, CommitError> {
+        let storable = Storable::new(object);
+        let change = Change::put(move |revision| storable.at(revision));
+        store.commit(key, Expect::Absent, change).await
+    }
+
+    #[tokio::test]
+    async fn a_status_that_found_no_room_is_written_when_there_is_some() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut options = StoreOptions::file(dir.path().join("state.db"));
+        options.size_limit = Some(1 << 20);
+        let store = Store::open(options).unwrap();
+        let server = Inner::new(store.clone(), Options::in_memory());
+        let record = put(&store, KEY, &definition()).await.unwrap();
+        let mut filler = 0;
+        for text in ["x".repeat(10_000), String::new()] {
+            let object = json!({"metadata": {"name": "x"}, "data": {"k": text}});
+            while put(&store, &format!("core/configmaps/x/{filler}"), &object)
+                .await
+                .is_ok()
+            {
+                filler += 1;
+            }
+        }
+        let mut controller = Controller {
+            server,
+            builtin: crate::builtin::resources(),
+            known: HashMap::new(),
+            failed: BTreeMap::new(),
+        };
+        controller.learn(KEY, record.revision, &record.value);
+        controller.tend(KEY).await;
+        let is_established = || {
+            let record = store.snapshot().get(KEY).cloned().unwrap();
+            status::is_true(&crate::records::read(&record).unwrap(), "Established")
+        };
+        assert!(!is_established() && controller.waits());
+
+        let change = || Change::delete(|_| Vec::new().into());
+        for index in 0..20 {
+            let key = format!("core/configmaps/x/{index}");
+            store.commit(&key, Expect::Any, change()).await.unwrap();
+        }
+        controller.look_again().await;
+        assert!(is_established() && !controller.waits());
     }
 }
