@@ -101,7 +101,9 @@ pub(crate) struct Inner {
     pub(crate) admission: Vec<Arc<dyn AdmissionPolicy>>,
     /// Revision of the definitions that the registry reflects.
     pub(crate) reflected: watch::Sender<u64>,
-    pub(crate) large: LargeRequests,
+    /// Large writes; lists do not wait for them.
+    pub(crate) large_writes: LargeRequests,
+    pub(crate) large_lists: LargeRequests,
     /// True once the server closes: watches end.
     pub(crate) closing: watch::Sender<bool>,
     /// What runs beside the requests until the server closes.
@@ -127,7 +129,8 @@ impl Inner {
             tokens,
             admission,
             reflected: watch::Sender::new(0),
-            large: LargeRequests::default(),
+            large_writes: LargeRequests::default(),
+            large_lists: LargeRequests::default(),
             closing: watch::Sender::new(false),
             controllers: ControllerTasks::default(),
         })

@@ -14,6 +14,7 @@ use super::{CLEANUP, PREFIX, custom, names};
 use crate::clock;
 use crate::encode::Storable;
 use crate::follow::{Follow, follow};
+use crate::limits;
 use crate::meta;
 use crate::registry::Registry;
 use crate::resource::Resource;
@@ -72,6 +73,31 @@ fn served(definition: &Value, refused: bool) -> Result<Vec<Arc<Resource>>, Strin
     custom::resources(&former)
 }
 
+/// Compiles what a definition of so many bytes serves. The schema of a large
+/// one takes its time: not on the threads that serve everybody.
+async fn compile(
+    definition: Value,
+    refused: bool,
+    size: usize,
+) -> (Value, Result<Vec<Arc<Resource>>, String>) {
+    let work = move || {
+        let resources = served(&definition, refused);
+        (definition, resources)
+    };
+    if size <= limits::LARGE {
+        return work();
+    }
+    match tokio::task::spawn_blocking(work).await {
+        Ok(compiled) => compiled,
+        Err(error) => match error.try_into_panic() {
+            // The controller fails as it would have on its own thread.
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is going away, and this task with it.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
+
 impl Follow for Controller {
     const WHAT: &'static str = "definitions";
 
@@ -86,7 +112,8 @@ impl Follow for Controller {
         self.known
             .retain(|key, _| records.iter().any(|record| *record.key == **key));
         for record in &records {
-            self.learn(&record.key, record.revision, &record.value);
+            self.learn(&record.key, record.revision, &record.value)
+                .await;
         }
         self.publish(snapshot.revision());
         for record in &records {
@@ -99,9 +126,13 @@ impl Follow for Controller {
         let changed = if event.kind == EventKind::Deleted {
             self.known.remove(&*event.key).is_some()
         } else {
-            self.learn(&event.key, event.revision, &event.value)
+            self.learn(&event.key, event.revision, &event.value).await
         };
-        let revived = if changed { self.revive() } else { Vec::new() };
+        let revived = if changed {
+            self.revive().await
+        } else {
+            Vec::new()
+        };
         if changed {
             self.publish(event.revision);
         } else {
@@ -130,7 +161,7 @@ impl Controller {
     /// Looks again at definitions that are not served: the names that they
     /// want may be free by now. Gives the keys of those that are served from
     /// now on.
-    fn revive(&mut self) -> Vec<String> {
+    async fn revive(&mut self) -> Vec<String> {
         let snapshot = self.server.store.snapshot();
         let waiting: Vec<String> = self
             .known
@@ -138,18 +169,19 @@ impl Controller {
             .filter(|(_, known)| known.refused)
             .map(|(key, _)| key.clone())
             .collect();
-        waiting
-            .into_iter()
-            .filter(|key| {
-                snapshot
-                    .get(key)
-                    .is_some_and(|record| self.learn(key, record.revision, &record.value))
-            })
-            .collect()
+        let mut revived = Vec::new();
+        for key in waiting {
+            if let Some(record) = snapshot.get(&key)
+                && self.learn(&key, record.revision, &record.value).await
+            {
+                revived.push(key);
+            }
+        }
+        revived
     }
 
     /// Takes in a definition; true when what is served changes.
-    fn learn(&mut self, key: &str, revision: u64, value: &[u8]) -> bool {
+    async fn learn(&mut self, key: &str, revision: u64, value: &[u8]) -> bool {
         let object: Value = match crate::records::parse(value) {
             Ok(object) => object,
             Err(error) => {
@@ -176,7 +208,8 @@ impl Controller {
             known.object = object;
             return false;
         }
-        let resources = served(&object, refused).unwrap_or_else(|error| {
+        let (object, resources) = compile(object, refused, value.len()).await;
+        let resources = resources.unwrap_or_else(|error| {
             tracing::error!(key, %error, "a stored definition cannot be served");
             Vec::new()
         });
@@ -339,7 +372,7 @@ mod tests {
             known: HashMap::new(),
             failed: BTreeMap::new(),
         };
-        controller.learn(KEY, record.revision, &record.value);
+        controller.learn(KEY, record.revision, &record.value).await;
         controller.tend(KEY).await;
         let is_established = || {
             let record = store.snapshot().get(KEY).cloned().unwrap();
@@ -354,5 +387,42 @@ mod tests {
         }
         controller.look_again().await;
         assert!(is_established() && !controller.waits());
+    }
+
+    #[tokio::test]
+    async fn a_large_definition_is_compiled_beside_the_others() {
+        let server = Inner::new(
+            Store::open(StoreOptions::in_memory()).unwrap(),
+            Options::in_memory(),
+        );
+        let mut controller = Controller {
+            server,
+            builtin: Vec::new(),
+            known: HashMap::new(),
+            failed: BTreeMap::new(),
+        };
+        for (fields, is_small) in [(1, true), (2_000, false)] {
+            let properties: serde_json::Map<String, Value> = (0..fields)
+                .map(|index| {
+                    (
+                        format!("field{index}"),
+                        json!({"type": "string", "maxLength": 9}),
+                    )
+                })
+                .collect();
+            let mut object = definition();
+            object["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"] =
+                properties.into();
+            let stored = object.to_string();
+            let mut learnt = std::pin::pin!(controller.learn(KEY, fields, stored.as_bytes()));
+            let first = futures::poll!(learnt.as_mut());
+            assert_eq!(first.is_ready(), is_small, "{fields}");
+            let is_news = match first {
+                std::task::Poll::Ready(is_news) => is_news,
+                std::task::Poll::Pending => learnt.await,
+            };
+            assert!(is_news);
+        }
+        assert_eq!(controller.known[KEY].resources.len(), 1);
     }
 }
