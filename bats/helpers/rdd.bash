@@ -67,6 +67,7 @@ kubectl() { KUBECONFIG=$STATE/kubeconfig "$RDD_TEST_KUBECTL" -n "$NAMESPACE" "$@
 rdd() { "$RDD_TEST_BIN" --state-dir "$STATE" "$@"; }
 
 # start_daemon [SERVE OPTION…]: starts one on $STATE and waits until it is ready.
+# shellcheck disable=SC2120 # tests give options
 start_daemon() {
   spawn_daemon "$@"
   try "${PATIENCE[@]}" ready_or_dead
@@ -112,6 +113,17 @@ sweep() {
   ids=$(docker images -q --filter "label=$(own_label)" | sort -u)
   # shellcheck disable=SC2086
   [ -z "$ids" ] || docker rmi -f $ids >/dev/null
+}
+# start_file and end_file: one daemon for all tests of a file, on the engine.
+start_file() {
+  begin_file
+  # shellcheck disable=SC2119 # without options
+  start_daemon
+  connected
+}
+end_file() {
+  sweep
+  stop_daemon
 }
 # container [DOCKER RUN OPTION…] IMAGE COMMAND…: prints the ID of a detached one.
 container() { docker run -d --network none --label "$(own_label)" "$@"; }

@@ -142,9 +142,21 @@ process_of() { on_machine pgrep -f "^$1 .*$DIR"; }
 
 @test "an engine that cannot start is told with the end of its log" {
   mkdir "$DIR"
+  touch "$DIR/lock" # it is an engine's
   touch "$DIR/data" # where a directory has to be
   run -1 engine start
   contains "$output" "the engine did not start"
   contains "$output" "$DIR/data"
   unchanged
+}
+
+@test "a directory that holds something else is neither used nor deleted" {
+  mkdir "$DIR"
+  echo mine >"$DIR/file"
+  run -1 engine start
+  contains "$output" "choose another directory with RDD_ENGINE_DIR"
+  run -1 engine clean
+  contains "$output" "nothing in it was deleted"
+  same "$(cat "$DIR/file")" mine
+  rm "$DIR/file"
 }

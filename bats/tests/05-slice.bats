@@ -8,10 +8,7 @@ setup_file() {
   begin_file
   start_daemon
 }
-teardown_file() {
-  sweep
-  stop_daemon
-}
+teardown_file() { end_file; }
 
 @test "a container of the engine is seen by kubectl, its log by rdd, its deletion by the engine" {
   name=$(unique slice)

@@ -4,11 +4,7 @@ bats_require_minimum_version 1.5.0
 
 load ../helpers/rdd
 
-setup_file() {
-  begin_file
-  start_daemon
-  connected
-}
+setup_file() { start_file; }
 teardown_file() {
   docker rm -f hello >/dev/null 2>&1 || true
   stop_daemon

@@ -4,15 +4,8 @@ bats_require_minimum_version 1.5.0
 
 load ../helpers/rdd
 
-setup_file() {
-  begin_file
-  start_daemon
-  connected
-}
-teardown_file() {
-  sweep
-  stop_daemon
-}
+setup_file() { start_file; }
+teardown_file() { end_file; }
 
 @test "a container that docker runs is running in kubectl within 2 s" {
   id=$(container rdd-test sleep 1000)

@@ -4,15 +4,8 @@ bats_require_minimum_version 1.5.0
 
 load ../helpers/rdd
 
-setup_file() {
-  begin_file
-  start_daemon
-  connected
-}
-teardown_file() {
-  sweep
-  stop_daemon
-}
+setup_file() { start_file; }
+teardown_file() { end_file; }
 
 # mirror_of ID [TAG]: the name of the mirror.
 mirror_of() { echo "img-$(printf '%s' "$1" | if [ $# = 2 ]; then cat - <(printf '\0%s' "$2"); else cat; fi | sha256sum | cut -d' ' -f1)"; }

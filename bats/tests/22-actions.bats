@@ -5,15 +5,8 @@ bats_require_minimum_version 1.5.0
 
 load ../helpers/rdd
 
-setup_file() {
-  begin_file
-  start_daemon
-  connected
-}
-teardown_file() {
-  sweep
-  stop_daemon
-}
+setup_file() { start_file; }
+teardown_file() { end_file; }
 
 state_of() { docker inspect -f '{{.State.Status}}' "$1"; }
 is_state() { same "$(state_of "$1")" "$2"; }

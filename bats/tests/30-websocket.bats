@@ -6,9 +6,7 @@ bats_require_minimum_version 1.5.0
 load ../helpers/rdd
 
 setup_file() {
-  begin_file
-  start_daemon
-  connected
+  start_file
   WEBSOCKETS=$("$ROOT/scripts/websockets")
   PLAIN=$(container rdd-test sh -c 'i=0; while [ $i -lt 300 ]; do echo "out $i"; echo "err $i" >&2; i=$((i+1)); done')
   TTY=$(container -t rdd-test sh -c 'printf "\033[31mred\033[0m\n"; echo plain; echo err >&2')
@@ -16,10 +14,7 @@ setup_file() {
   mirrored "$PLAIN" exited
   mirrored "$TTY" exited
 }
-teardown_file() {
-  sweep
-  stop_daemon
-}
+teardown_file() { end_file; }
 
 # reads QUERY DOCKER-LOGS-OPTION…: the log of $PLAIN by this query is not
 # empty, and byte for byte what docker logs prints by these options.

@@ -5,17 +5,12 @@ bats_require_minimum_version 1.5.0
 load ../helpers/rdd
 
 setup_file() {
-  begin_file
-  start_daemon
-  connected
+  start_file
   CONTAINER=$(container rdd-test sleep 1000)
   export CONTAINER
   mirrored "$CONTAINER"
 }
-teardown_file() {
-  sweep
-  stop_daemon
-}
+teardown_file() { end_file; }
 teardown() { own_state && stop_daemon; }
 
 head_of() { answer "$@" | tr -d '\r' | sed '/^$/q' | tr '[:upper:]' '[:lower:]'; }

@@ -6,18 +6,13 @@ bats_require_minimum_version 1.5.0
 load ../helpers/rdd
 
 setup_file() {
-  begin_file
-  start_daemon
-  connected
+  start_file
   NAME=$(unique talker)
   TALKER=$(container --name "$NAME" rdd-test sh -c 'for i in 1 2 3 4 5 6 7 8 9; do echo "line $i"; done')
   export NAME TALKER
   mirrored "$TALKER" exited
 }
-teardown_file() {
-  sweep
-  stop_daemon
-}
+teardown_file() { end_file; }
 
 @test "the log of a container is byte for byte the engine's, stdout and stderr each" {
   id=$(container rdd-test sh -c 'i=0; while [ $i -lt 500 ]; do echo "out $i"; printf "err %d\377\n" $i >&2; i=$((i+1)); done')

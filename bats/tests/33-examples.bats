@@ -5,15 +5,8 @@ bats_require_minimum_version 1.5.0
 
 load ../helpers/rdd
 
-setup_file() {
-  begin_file
-  start_daemon
-  connected
-}
-teardown_file() {
-  sweep
-  stop_daemon
-}
+setup_file() { start_file; }
+teardown_file() { end_file; }
 
 # block LANGUAGE NUMBER: so many-th code block in this language.
 block() { awk -v begin="\`\`\`$1" -v want="$2" '$0 == begin { n++; inside = 1; next } /^```/ { inside = 0 } inside && n == want' "$ROOT/docs/passthrough.md"; }

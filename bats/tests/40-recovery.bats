@@ -4,15 +4,8 @@ bats_require_minimum_version 1.5.0
 
 load ../helpers/rdd
 
-setup_file() {
-  begin_file
-  start_daemon
-  connected
-}
-teardown_file() {
-  sweep
-  stop_daemon
-}
+setup_file() { start_file; }
+teardown_file() { end_file; }
 
 uid() { kubectl get container "$1" -o 'jsonpath={.metadata.uid}'; }
 

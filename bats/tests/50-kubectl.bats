@@ -28,10 +28,7 @@ setup_file() {
   kubectl label container "$WEB" tier=front
   kubectl label container "$DB" tier=back
 }
-teardown_file() {
-  sweep
-  stop_daemon
-}
+teardown_file() { end_file; }
 
 # each FUNCTION: runs it with each version; $v is for the names of what it makes.
 each() {

@@ -19,6 +19,7 @@ mod crd;
 mod decode;
 mod discovery;
 mod encode;
+mod follow;
 mod gc;
 mod health;
 mod large;

@@ -66,7 +66,11 @@ pub(crate) const SELECTOR_MAX: usize = 1_000;
 /// threads that serve everybody: below, it takes a millisecond or two.
 pub(crate) const LARGE: usize = 64 * 1024;
 
-/// Large writes at work at a time. What waits holds its body, what works
+/// Bytes of a collection from which a list leaves the threads that serve
+/// everybody: read as values, a megabyte takes some ten milliseconds.
+pub(crate) const LARGE_LIST: usize = 512 * 1024;
+
+/// Large writes at work at a time, and as many large lists. What waits holds its body, what works
 /// holds several copies of it as values.
 pub(crate) const LARGE_AT_ONCE: usize = 2;
 

@@ -101,7 +101,9 @@ pub(crate) struct Inner {
     pub(crate) admission: Vec<Arc<dyn AdmissionPolicy>>,
     /// Revision of the definitions that the registry reflects.
     pub(crate) reflected: watch::Sender<u64>,
-    pub(crate) large: LargeRequests,
+    /// Large writes; lists do not wait for them.
+    pub(crate) large_writes: LargeRequests,
+    pub(crate) large_lists: LargeRequests,
     /// True once the server closes: watches end.
     pub(crate) closing: watch::Sender<bool>,
     /// What runs beside the requests until the server closes.
@@ -109,6 +111,31 @@ pub(crate) struct Inner {
 }
 
 impl Inner {
+    /// Serves nothing yet.
+    pub(crate) fn new(store: Store, options: Options) -> Arc<Self> {
+        let Options {
+            database: _,
+            clock,
+            history: _,
+            address,
+            tokens,
+            admission,
+        } = options;
+        Arc::new(Self {
+            store,
+            registry: ArcSwap::from_pointee(Registry::default()),
+            clock,
+            address,
+            tokens,
+            admission,
+            reflected: watch::Sender::new(0),
+            large_writes: LargeRequests::default(),
+            large_lists: LargeRequests::default(),
+            closing: watch::Sender::new(false),
+            controllers: ControllerTasks::default(),
+        })
+    }
+
     async fn start_controllers(self: &Arc<Self>) -> Result<(), String> {
         let stop = || self.controllers.stop();
         for (task, controller) in [
@@ -158,37 +185,17 @@ impl ApiServer {
     /// # Errors
     /// When the store cannot be opened or not be written.
     pub async fn open(options: Options) -> Result<Self, OpenError> {
-        let Options {
-            database,
-            clock,
-            history,
-            address,
-            tokens,
-            admission,
-        } = options;
-        let mut store_options = match database {
+        let mut store_options = match &options.database {
             Some(path) => StoreOptions::file(path),
             None => StoreOptions::in_memory(),
         };
-        store_options.history = history;
+        store_options.history = options.history.clone();
         // Reading the database may take a while: not on a runtime's thread.
         let store = tokio::task::spawn_blocking(move || Store::open(store_options))
             .await
             .map_err(|error| OpenError::Start(error.to_string()))?
             .map_err(OpenError::Store)?;
-        let inner = Arc::new(Inner {
-            store,
-            registry: ArcSwap::from_pointee(Registry::default()),
-            clock,
-            address,
-            tokens,
-            admission,
-            reflected: watch::Sender::new(0),
-            large: LargeRequests::default(),
-            closing: watch::Sender::new(false),
-            controllers: ControllerTasks::default(),
-        });
-        let server = Self(inner);
+        let server = Self(Inner::new(store, options));
         crate::start::namespaces(&server.0)
             .await
             .map_err(OpenError::Start)?;

@@ -237,9 +237,13 @@ where
     let call = Arc::new(call);
     let answered = match body {
         Ok(body) if is_large(&call, verb, &body) => {
+            let large = match verb {
+                Verb::List => &call.server.large_lists,
+                _ => &call.server.large_writes,
+            };
             let work = Arc::clone(&call);
             let answer = async move { serve(&work, verb, &body).await };
-            call.server.large.run(answer).await.flatten()
+            large.run(answer).await.flatten()
         }
         Ok(body) => serve(&call, verb, &body).await,
         Err(error) => Err(error),
@@ -255,8 +259,8 @@ where
     Ok(response)
 }
 
-/// Whether a write takes so long that it must not hold up others: what it
-/// sends is large, or what it changes is.
+/// Whether a request takes so long that it must not hold up others: what it
+/// sends is large, or what it changes or lists is.
 fn is_large(call: &Call, verb: Verb, body: &Bytes) -> bool {
     let stored = || {
         call.server
@@ -266,7 +270,8 @@ fn is_large(call: &Call, verb: Verb, body: &Bytes) -> bool {
             .map_or(0, |record| record.value.len())
     };
     match verb {
-        Verb::Get | Verb::List | Verb::Watch => false,
+        Verb::Get | Verb::Watch => false,
+        Verb::List => list::is_large(call),
         Verb::Create | Verb::Delete | Verb::DeleteCollection => body.len() > limits::LARGE,
         Verb::Update | Verb::Patch => body.len() > limits::LARGE || stored() > limits::LARGE,
     }

@@ -26,7 +26,10 @@ pub use identity::{AuthError, Authenticator, Credentials, Identity};
 pub use model::{
     Container, ContainerState, Image, Object, ObjectKind, ObjectRef, Port, PortBinding, Volume,
 };
-pub use private_file::{PrivateFileError, create_private_dir, remove_drafts, write_private};
+pub use private_file::{
+    PrivateFileError, create_private_dir, remove_drafts, remove_old_drafts, write_private,
+    write_private_parts,
+};
 pub use read_only::ReadOnly;
 pub use serving::{NotServing, Serving, ServingSnapshot};
 pub use time::{Timestamp, TimestampError};

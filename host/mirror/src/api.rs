@@ -206,6 +206,7 @@ impl Answer {
 
     /// The object as it was answered.
     pub(crate) fn into_object<K: Mirrored>(mut self, key: &Key) -> Object {
+        // As in a watch: a status that somebody spoilt is none, and written anew.
         let status = serde_json::from_value(self.status.take()).ok();
         self.with_status(key, status.and_then(K::status))
     }

@@ -8,11 +8,11 @@ use rdd_core::{BackendState, Backends};
 use rdd_plugin_wasm::{Cache, ComponentCompiler, Limits, Runtime, RuntimeError, Transport};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::discovery::{self, Discovered};
 use crate::slot::Slot;
 use crate::supervisor::Supervisor;
+use crate::supervisor_tasks::SupervisorTasks;
 use crate::{Dialer, EngineEndpoint, PluginReport, RestartPolicy, TransportError};
 
 /// What the host of the plugins needs.
@@ -74,7 +74,7 @@ pub struct PluginHost {
     plugin_dirs: Vec<PathBuf>,
     changes: watch::Sender<u64>,
     closing: CancellationToken,
-    supervisors: TaskTracker,
+    supervisors: SupervisorTasks,
 }
 
 impl PluginHost {
@@ -109,7 +109,7 @@ impl PluginHost {
         let runtime = runtime?;
         let (changes, _) = watch::channel(0);
         let closing = CancellationToken::new();
-        let supervisors = TaskTracker::new();
+        let supervisors = SupervisorTasks::default();
         let mut slots = BTreeMap::new();
         for (name, found) in first {
             let slot = Arc::new(Slot::new(&found, changes.clone()));
@@ -129,7 +129,7 @@ impl PluginHost {
                         transport,
                         closing: closing.clone(),
                     };
-                    supervisors.spawn(supervisor.run());
+                    supervisors.spawn(&name, supervisor.run());
                 }
                 Err(reason) => {
                     tracing::error!(backend = %name, path = %found.path.display(), reason, "the plugin is refused");
@@ -154,13 +154,20 @@ impl PluginHost {
         })
     }
 
-    /// Waits until every plugin has been loaded or refused.
+    /// Waits until every plugin has been loaded or refused, or until the host
+    /// has failed.
     pub async fn loaded(&self) {
         let mut changes = self.changes.subscribe();
-        while self.slots.values().any(|slot| slot.is_loading()) {
-            if changes.changed().await.is_err() {
-                return;
+        let loaded = async {
+            while self.slots.values().any(|slot| slot.is_loading()) {
+                if changes.changed().await.is_err() {
+                    return;
+                }
             }
+        };
+        tokio::select! {
+            () = loaded => {}
+            _ = self.failed() => {}
         }
     }
 
@@ -176,11 +183,16 @@ impl PluginHost {
         reports
     }
 
+    /// Returns when the supervisor of a backend has panicked, and says which.
+    /// Nobody starts that backend again: the host cannot be trusted any more.
+    pub async fn failed(&self) -> String {
+        self.supervisors.failed().await
+    }
+
     /// Ends all backends and waits until nothing of them runs.
     pub async fn shutdown(&self) {
         self.closing.cancel();
-        self.supervisors.close();
-        self.supervisors.wait().await;
+        self.supervisors.ended().await;
     }
 }
 

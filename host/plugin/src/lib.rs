@@ -16,9 +16,10 @@ mod report;
 mod restart;
 mod slot;
 mod supervisor;
+mod supervisor_tasks;
 mod transport;
 
-pub use endpoint::{EndpointError, EngineEndpoint, TlsFiles};
+pub use endpoint::{EndpointError, EngineEndpoint, TlsFiles, without_password};
 pub use host::{Options, PluginHost, StartError};
 pub use rdd_plugin_wasm::{
     Cache, CacheError, ComponentCompiler, INTERFACE, Limits, LoadError, compile,

@@ -29,7 +29,12 @@ impl Supervisor {
     pub(crate) async fn run(self) {
         let name = self.slot.name.clone();
         let began = Instant::now();
-        let program = match self.load().await {
+        let loaded = tokio::select! {
+            loaded = self.load() => loaded,
+            // A compiler at work cannot be cut short; its thread goes with the process.
+            () = self.closing.cancelled() => return,
+        };
+        let program = match loaded {
             Ok(program) => program,
             Err(reason) => return self.refuse(reason),
         };

@@ -113,6 +113,7 @@ impl OutputArgs {
             Some(OutputFormat::Yaml) => serde_saphyr::to_string(report)?,
             Some(OutputFormat::Name) => {
                 report.names().iter().fold(String::new(), |mut text, name| {
+                    // Writing to a string does not fail.
                     writeln!(text, "{name}").ok();
                     text
                 })
@@ -136,6 +137,7 @@ pub(crate) fn table<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> 
             .iter()
             .zip(widths)
             .fold(String::new(), |mut line, (cell, width)| {
+                // Writing to a string does not fail.
                 write!(line, "{cell:<width$}  ").ok();
                 line
             });

@@ -30,6 +30,7 @@ impl ProgressLine {
     /// Erases the line, before something is written to standard output.
     pub(crate) fn erase(&self) {
         let mut out = io::stderr().lock();
+        // A line that cannot be erased stays above what follows, no more.
         self.write_above(&mut out, b"").ok();
     }
 

@@ -339,7 +339,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let state = state_dir(&dir);
         drop(state.lock().await.unwrap());
-        let draft = dir.path().join("state/.draft-1");
+        let draft = dir.path().join("state/.rdd-draft-1");
         std::fs::write(&draft, "half a token").unwrap();
         state.lock().await.unwrap();
         assert!(!draft.exists());

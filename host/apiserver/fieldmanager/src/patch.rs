@@ -14,6 +14,10 @@ const MAX_OPERATIONS: usize = 10_000;
 /// document again and again. As much as a request body may have.
 const MAX_COPIED: usize = 3 * 1024 * 1024;
 
+/// The most that all move operations of a patch may move together, in values. A move adds nothing to the document, but what is
+/// moved is measured each time, and a few bytes of patch may move all of it: ten times the values that an object may have.
+const MAX_MOVED: usize = 1_000_000;
+
 /// The deepest nesting that a patch may make. JSON readers stop at 128 levels, and an object is read inside of envelopes.
 const MAX_DEPTH: usize = 100;
 
@@ -82,22 +86,34 @@ pub fn json_patch(document: &Value, patch: &Value) -> Result<Value, PatchError> 
         return Err(PatchError::TooManyOperations(operations.len()));
     }
     let mut out = document.clone();
-    let mut copied = 0;
+    let mut spent = Spent::default();
     for (index, operation) in operations.iter().enumerate() {
-        operate(&mut out, operation, &mut copied)
+        operate(&mut out, operation, &mut spent)
             .map_err(|problem| PatchError::Failed { index, problem })?;
     }
     Ok(out)
 }
 
-fn operate(document: &mut Value, operation: &Value, copied: &mut usize) -> Result<(), String> {
+/// What the operations of a patch have cost so far.
+#[derive(Default)]
+struct Spent {
+    /// Bytes of JSON, see [`MAX_COPIED`].
+    copied: usize,
+    /// Values, see [`MAX_MOVED`].
+    moved: usize,
+}
+
+fn operate(document: &mut Value, operation: &Value, spent: &mut Spent) -> Result<(), String> {
     let path = pointer(operation, "path")?;
     let value = || operation.get("value").cloned().unwrap_or(Value::Null);
+    // Gives the number of values that are placed.
     let place = |value: &Value| {
-        let depth = path.tokens().count() + depth(value);
-        (depth <= MAX_DEPTH).then_some(()).ok_or_else(|| {
-            format!("{path}: the result is nested more than {MAX_DEPTH} levels deep")
-        })
+        let Extent { depth, values } = Extent::of(value);
+        (path.tokens().count() + depth <= MAX_DEPTH)
+            .then_some(values)
+            .ok_or_else(|| {
+                format!("{path}: the result is nested more than {MAX_DEPTH} levels deep")
+            })
     };
     let is_new_field = || {
         let parent = path
@@ -124,7 +140,10 @@ fn operate(document: &mut Value, operation: &Value, copied: &mut usize) -> Resul
         Some("move") => {
             let from = pointer(operation, "from")?;
             if let Ok(value) = from.resolve(document) {
-                place(value)?;
+                spent.moved = spent.moved.saturating_add(place(value)?);
+                if spent.moved > MAX_MOVED {
+                    return Err(format!("the patch moves more than {MAX_MOVED} values"));
+                }
             }
             PatchOperation::Move(MoveOperation { from, path })
         }
@@ -133,8 +152,8 @@ fn operate(document: &mut Value, operation: &Value, copied: &mut usize) -> Resul
             match from.resolve(document) {
                 Ok(value) => {
                     place(value)?;
-                    *copied = copied.saturating_add(value.to_string().len());
-                    if *copied > MAX_COPIED {
+                    spent.copied = spent.copied.saturating_add(value.to_string().len());
+                    if spent.copied > MAX_COPIED {
                         return Err(format!("the patch copies more than {MAX_COPIED} bytes"));
                     }
                     PatchOperation::Copy(CopyOperation { from, path })
@@ -189,10 +208,33 @@ fn pointer(operation: &Value, field: &str) -> Result<PointerBuf, String> {
         .map_err(|problem| format!("{field} {text:?} is no JSON pointer: {problem}"))
 }
 
-fn depth(value: &Value) -> usize {
-    match value {
-        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
-        Value::Object(fields) => 1 + fields.values().map(depth).max().unwrap_or(0),
-        _ => 0,
+/// How deep a value is nested, and how many values it is made of.
+struct Extent {
+    depth: usize,
+    values: usize,
+}
+
+impl Extent {
+    fn of(value: &Value) -> Self {
+        let of_all = |inner: &mut dyn Iterator<Item = &Value>| {
+            inner.map(Self::of).fold(
+                Self {
+                    depth: 1,
+                    values: 1,
+                },
+                |all, one| Self {
+                    depth: all.depth.max(1 + one.depth),
+                    values: all.values + one.values,
+                },
+            )
+        };
+        match value {
+            Value::Array(items) => of_all(&mut items.iter()),
+            Value::Object(fields) => of_all(&mut fields.values()),
+            _ => Self {
+                depth: 0,
+                values: 1,
+            },
+        }
     }
 }

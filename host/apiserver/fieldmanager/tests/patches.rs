@@ -208,6 +208,21 @@ fn a_patch_cannot_grow_the_document_without_bounds() {
 }
 
 #[test]
+fn what_all_moves_of_a_patch_move_is_limited() {
+    let document = json!({"data": {"a": vec![0; 2_000]}});
+    let there = json!({"op": "move", "from": "/data/a", "path": "/data/b"});
+    let back = json!({"op": "move", "from": "/data/b", "path": "/data/a"});
+    let moves = |times: usize| json!(vec![[&there, &back]; times].concat());
+    assert_eq!(json_patch(&document, &moves(200)), Ok(document.clone()));
+    let error = json_patch(&document, &moves(1_000)).unwrap_err();
+    assert_eq!(error.code(), 422);
+    assert!(
+        error.to_string().contains("moves more than 1000000 values"),
+        "{error}"
+    );
+}
+
+#[test]
 fn merge_patches_merge() {
     for (patch, data) in [
         (json!({}), json!({"k": "1", "j": "2"})),

@@ -1,12 +1,11 @@
 //! Brings definitions to life: accepts names, swaps the registry, then
 //! publishes `Established`; clears up behind deleted ones.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
-use rdd_apiserver_storage::{Change, CommitError, Event, EventKind, Expect, Record, WatchEnd};
+use rdd_apiserver_storage::{Change, CommitError, Event, EventKind, Expect, Record, Watch};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -14,15 +13,13 @@ use super::status::{self, Refusal};
 use super::{CLEANUP, PREFIX, custom, names};
 use crate::clock;
 use crate::encode::Storable;
+use crate::follow::{Follow, follow};
+use crate::limits;
 use crate::meta;
 use crate::registry::Registry;
 use crate::resource::Resource;
 use crate::server::Inner;
 use crate::tasks::ControllerHandle;
-
-/// Time between looks at the objects of definitions that are being deleted:
-/// finalizers of theirs may have gone.
-const CLEAR_AGAIN: Duration = Duration::from_millis(250);
 
 /// One definition as the controller knows it.
 pub(super) struct Known {
@@ -40,6 +37,8 @@ pub(super) struct Controller {
     pub(super) server: Arc<Inner>,
     pub(super) builtin: Vec<Arc<Resource>>,
     pub(super) known: HashMap<String, Known>,
+    /// Definitions whose status is to be written again, and why that failed.
+    failed: BTreeMap<String, String>,
 }
 
 /// Serves what is defined, then follows the definitions until `stop`.
@@ -51,41 +50,10 @@ pub(crate) async fn start(
         server: Arc::clone(server),
         builtin: crate::builtin::resources(),
         known: HashMap::new(),
+        failed: BTreeMap::new(),
     };
-    let snapshot = server.store.snapshot();
-    let mut watch = server
-        .store
-        .watch(PREFIX, snapshot.revision())
-        .map_err(|error| error.to_string())?;
-    let records: Vec<Arc<Record>> = snapshot.range(PREFIX, None).cloned().collect();
-    for record in &records {
-        controller.learn(&record.key, record.revision, &record.value);
-    }
-    controller.publish(snapshot.revision());
-    for record in &records {
-        controller.tend(&record.key).await;
-    }
-    Ok(tokio::spawn(async move {
-        let mut again = tokio::time::interval(CLEAR_AGAIN);
-        again.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => return Ok(()),
-                next = watch.next() => match next {
-                    Ok(event) => controller.handle(&event).await,
-                    Err(WatchEnd::Closed) => return Err("the store has closed".to_owned()),
-                    Err(WatchEnd::Lagged) => match controller.relist().await {
-                        Ok(again) => watch = again,
-                        Err(error) => {
-                            return Err(format!("definitions cannot be followed any more: {error}"));
-                        }
-                    },
-                },
-                _ = again.tick(), if controller.clearing() => controller.clear_all().await,
-            }
-        }
-    }))
+    let watch = controller.list().await?;
+    Ok(tokio::spawn(follow(controller, watch, stop)))
 }
 
 /// The resources of a definition. One whose new names are refused keeps those
@@ -105,8 +73,35 @@ fn served(definition: &Value, refused: bool) -> Result<Vec<Arc<Resource>>, Strin
     custom::resources(&former)
 }
 
-impl Controller {
-    async fn relist(&mut self) -> Result<rdd_apiserver_storage::Watch, String> {
+/// Compiles what a definition of so many bytes serves. The schema of a large
+/// one takes its time: not on the threads that serve everybody.
+async fn compile(
+    definition: Value,
+    refused: bool,
+    size: usize,
+) -> (Value, Result<Vec<Arc<Resource>>, String>) {
+    let work = move || {
+        let resources = served(&definition, refused);
+        (definition, resources)
+    };
+    if size <= limits::LARGE {
+        return work();
+    }
+    match tokio::task::spawn_blocking(work).await {
+        Ok(compiled) => compiled,
+        Err(error) => match error.try_into_panic() {
+            // The controller fails as it would have on its own thread.
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is going away, and this task with it.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
+
+impl Follow for Controller {
+    const WHAT: &'static str = "definitions";
+
+    async fn list(&mut self) -> Result<Watch, String> {
         let snapshot = self.server.store.snapshot();
         let watch = self
             .server
@@ -117,7 +112,8 @@ impl Controller {
         self.known
             .retain(|key, _| records.iter().any(|record| *record.key == **key));
         for record in &records {
-            self.learn(&record.key, record.revision, &record.value);
+            self.learn(&record.key, record.revision, &record.value)
+                .await;
         }
         self.publish(snapshot.revision());
         for record in &records {
@@ -130,9 +126,13 @@ impl Controller {
         let changed = if event.kind == EventKind::Deleted {
             self.known.remove(&*event.key).is_some()
         } else {
-            self.learn(&event.key, event.revision, &event.value)
+            self.learn(&event.key, event.revision, &event.value).await
         };
-        let revived = if changed { self.revive() } else { Vec::new() };
+        let revived = if changed {
+            self.revive().await
+        } else {
+            Vec::new()
+        };
         if changed {
             self.publish(event.revision);
         } else {
@@ -144,10 +144,24 @@ impl Controller {
         }
     }
 
+    fn waits(&self) -> bool {
+        self.clearing() || !self.failed.is_empty()
+    }
+
+    async fn look_again(&mut self) {
+        self.clear_all().await;
+        let failed: Vec<String> = self.failed.keys().cloned().collect();
+        for key in failed {
+            self.tend(&key).await;
+        }
+    }
+}
+
+impl Controller {
     /// Looks again at definitions that are not served: the names that they
     /// want may be free by now. Gives the keys of those that are served from
     /// now on.
-    fn revive(&mut self) -> Vec<String> {
+    async fn revive(&mut self) -> Vec<String> {
         let snapshot = self.server.store.snapshot();
         let waiting: Vec<String> = self
             .known
@@ -155,18 +169,19 @@ impl Controller {
             .filter(|(_, known)| known.refused)
             .map(|(key, _)| key.clone())
             .collect();
-        waiting
-            .into_iter()
-            .filter(|key| {
-                snapshot
-                    .get(key)
-                    .is_some_and(|record| self.learn(key, record.revision, &record.value))
-            })
-            .collect()
+        let mut revived = Vec::new();
+        for key in waiting {
+            if let Some(record) = snapshot.get(&key)
+                && self.learn(&key, record.revision, &record.value).await
+            {
+                revived.push(key);
+            }
+        }
+        revived
     }
 
     /// Takes in a definition; true when what is served changes.
-    fn learn(&mut self, key: &str, revision: u64, value: &[u8]) -> bool {
+    async fn learn(&mut self, key: &str, revision: u64, value: &[u8]) -> bool {
         let object: Value = match crate::records::parse(value) {
             Ok(object) => object,
             Err(error) => {
@@ -193,7 +208,8 @@ impl Controller {
             known.object = object;
             return false;
         }
-        let resources = served(&object, refused).unwrap_or_else(|error| {
+        let (object, resources) = compile(object, refused, value.len()).await;
+        let resources = resources.unwrap_or_else(|error| {
             tracing::error!(key, %error, "a stored definition cannot be served");
             Vec::new()
         });
@@ -243,8 +259,23 @@ impl Controller {
             .send_modify(|seen| *seen = (*seen).max(revision));
     }
 
-    /// Does what a definition needs next.
+    /// Does what a definition needs next; what cannot be written now is tried
+    /// again.
     pub(super) async fn tend(&mut self, key: &str) {
+        let before = self.failed.remove(key);
+        self.advance(key).await;
+        if let Some(error) = self.failed.get(key)
+            && before.as_ref() != Some(error)
+        {
+            tracing::error!(
+                key,
+                error,
+                "the status of a definition cannot be written, trying again"
+            );
+        }
+    }
+
+    async fn advance(&mut self, key: &str) {
         let Some(known) = self.known.get(key) else {
             return;
         };
@@ -277,8 +308,121 @@ impl Controller {
             // Somebody else wrote: their event comes and starts this anew.
             Err(CommitError::Mismatch(_) | CommitError::Missing) => {}
             Err(error) => {
-                tracing::error!(key, %error, "the status of a definition cannot be written")
+                self.failed.insert(key.to_owned(), error.to_string());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rdd_apiserver_storage::{Options as StoreOptions, Store};
+    use serde_json::json;
+
+    use super::*;
+    use crate::server::Options;
+
+    const KEY: &str = "apiextensions.k8s.io/customresourcedefinitions/things.example.com";
+
+    fn definition() -> Value {
+        json!({
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": {"name": "things.example.com", "uid": "1"},
+            "spec": {
+                "group": "example.com",
+                "scope": "Namespaced",
+                "names": {"plural": "things", "kind": "Thing", "singular": "thing", "listKind": "ThingList"},
+                "versions": [{
+                    "name": "v1", "served": true, "storage": true,
+                    "schema": {"openAPIV3Schema": {"type": "object"}},
+                }],
+            },
+            "status": {},
+        })
+    }
+
+    async fn put(store: &Store, key: &str, object: &Value) -> Result<Arc<Record>, CommitError> {
+        let storable = Storable::new(object);
+        let change = Change::put(move |revision| storable.at(revision));
+        store.commit(key, Expect::Absent, change).await
+    }
+
+    #[tokio::test]
+    async fn a_status_that_found_no_room_is_written_when_there_is_some() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut options = StoreOptions::file(dir.path().join("state.db"));
+        options.size_limit = Some(1 << 20);
+        let store = Store::open(options).unwrap();
+        let server = Inner::new(store.clone(), Options::in_memory());
+        let record = put(&store, KEY, &definition()).await.unwrap();
+        let mut filler = 0;
+        for text in ["x".repeat(10_000), String::new()] {
+            let object = json!({"metadata": {"name": "x"}, "data": {"k": text}});
+            while put(&store, &format!("core/configmaps/x/{filler}"), &object)
+                .await
+                .is_ok()
+            {
+                filler += 1;
+            }
+        }
+        let mut controller = Controller {
+            server,
+            builtin: crate::builtin::resources(),
+            known: HashMap::new(),
+            failed: BTreeMap::new(),
+        };
+        controller.learn(KEY, record.revision, &record.value).await;
+        controller.tend(KEY).await;
+        let is_established = || {
+            let record = store.snapshot().get(KEY).cloned().unwrap();
+            status::is_true(&crate::records::read(&record).unwrap(), "Established")
+        };
+        assert!(!is_established() && controller.waits());
+
+        let change = || Change::delete(|_| Vec::new().into());
+        for index in 0..20 {
+            let key = format!("core/configmaps/x/{index}");
+            store.commit(&key, Expect::Any, change()).await.unwrap();
+        }
+        controller.look_again().await;
+        assert!(is_established() && !controller.waits());
+    }
+
+    #[tokio::test]
+    async fn a_large_definition_is_compiled_beside_the_others() {
+        let server = Inner::new(
+            Store::open(StoreOptions::in_memory()).unwrap(),
+            Options::in_memory(),
+        );
+        let mut controller = Controller {
+            server,
+            builtin: Vec::new(),
+            known: HashMap::new(),
+            failed: BTreeMap::new(),
+        };
+        for (fields, is_small) in [(1, true), (2_000, false)] {
+            let properties: serde_json::Map<String, Value> = (0..fields)
+                .map(|index| {
+                    (
+                        format!("field{index}"),
+                        json!({"type": "string", "maxLength": 9}),
+                    )
+                })
+                .collect();
+            let mut object = definition();
+            object["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"] =
+                properties.into();
+            let stored = object.to_string();
+            let mut learnt = std::pin::pin!(controller.learn(KEY, fields, stored.as_bytes()));
+            let first = futures::poll!(learnt.as_mut());
+            assert_eq!(first.is_ready(), is_small, "{fields}");
+            let is_news = match first {
+                std::task::Poll::Ready(is_news) => is_news,
+                std::task::Poll::Pending => learnt.await,
+            };
+            assert!(is_news);
+        }
+        assert_eq!(controller.known[KEY].resources.len(), 1);
     }
 }

@@ -2,21 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::StreamExt as _;
-use rdd_apiserver_storage::{Event, EventKind, Snapshot, Watch, WatchEnd};
+use rdd_apiserver_storage::{Event, EventKind, Snapshot, Watch};
 use tokio_util::sync::CancellationToken;
 
 use super::collect::{self, CollectError};
 use super::graph::{Graph, Node};
+use crate::follow::{Follow, follow};
 use crate::records;
 use crate::server::Inner;
 use crate::tasks::ControllerHandle;
-
-/// Time until an object is looked at again whose turn failed: others write,
-/// or the store has no room. Short enough for whoever waits for a deletion.
-const AGAIN: Duration = Duration::from_millis(250);
 
 /// Objects that are read before others have their turn.
 const TURN: usize = 500;
@@ -40,44 +36,43 @@ pub(crate) fn start(
         graph: Graph::default(),
         queue: Queue::new(),
     };
-    let (mut watch, snapshot) = controller.follow()?;
+    let (watch, snapshot) = controller.begin()?;
     Ok(tokio::spawn(async move {
         // Not before the server is open: there may be much to read.
-        controller.list(&snapshot).await;
+        controller.learn_all(&snapshot).await;
         drop(snapshot);
         controller.work().await;
-        let mut again = tokio::time::interval(AGAIN);
-        again.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => return Ok(()),
-                next = watch.next() => match next {
-                    Ok(event) => {
-                        controller.learn(&event);
-                        controller.work().await;
-                    }
-                    Err(WatchEnd::Closed) => return Err("the store has closed".to_owned()),
-                    Err(WatchEnd::Lagged) => match controller.follow() {
-                        Ok((from_here, snapshot)) => {
-                            watch = from_here;
-                            controller.list(&snapshot).await;
-                            controller.work().await;
-                        }
-                        Err(error) => {
-                            return Err(format!("garbage can be collected no more: {error}"));
-                        }
-                    },
-                },
-                _ = again.tick(), if !controller.queue.is_empty() => controller.work().await,
-            }
-        }
+        follow(controller, watch, stop).await
     }))
+}
+
+impl Follow for Controller {
+    const WHAT: &'static str = "garbage";
+
+    async fn list(&mut self) -> Result<Watch, String> {
+        let (watch, snapshot) = self.begin()?;
+        self.learn_all(&snapshot).await;
+        self.work().await;
+        Ok(watch)
+    }
+
+    async fn handle(&mut self, event: &Event) {
+        self.learn(event);
+        self.work().await;
+    }
+
+    fn waits(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
+    async fn look_again(&mut self) {
+        self.work().await;
+    }
 }
 
 impl Controller {
     /// What is stored now, and the watch from there.
-    fn follow(&self) -> Result<(Watch, Snapshot), String> {
+    fn begin(&self) -> Result<(Watch, Snapshot), String> {
         let snapshot = self.server.store.snapshot();
         let watch = self
             .server
@@ -88,7 +83,7 @@ impl Controller {
     }
 
     /// Learns everything anew.
-    async fn list(&mut self, snapshot: &Snapshot) {
+    async fn learn_all(&mut self, snapshot: &Snapshot) {
         self.graph = Graph::default();
         for (index, record) in snapshot.range("", None).enumerate() {
             if index % TURN == TURN - 1 {

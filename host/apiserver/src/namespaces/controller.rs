@@ -6,21 +6,18 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
-use rdd_apiserver_storage::{Event, EventKind, Record, Watch, WatchEnd};
+use rdd_apiserver_storage::{Event, EventKind, Record, Watch};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::{FINALIZER, PREFIX, content, status};
 use crate::clock;
+use crate::follow::{Follow, follow};
 use crate::meta;
 use crate::records;
 use crate::server::Inner;
 use crate::tasks::ControllerHandle;
-
-/// Time between looks at namespaces that wait for finalizers of their objects.
-const AGAIN: Duration = Duration::from_millis(250);
 
 struct Controller {
     server: Arc<Inner>,
@@ -37,47 +34,15 @@ pub(crate) fn start(
         server: Arc::clone(server),
         terminating: BTreeSet::new(),
     };
-    let mut watch = controller.list()?;
-    Ok(tokio::spawn(async move {
-        let mut again = tokio::time::interval(AGAIN);
-        again.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => return Ok(()),
-                next = watch.next() => match next {
-                    Ok(event) => controller.handle(&event).await,
-                    Err(WatchEnd::Closed) => return Err("the store has closed".to_owned()),
-                    Err(WatchEnd::Lagged) => match controller.list() {
-                        Ok(from_here) => watch = from_here,
-                        Err(error) => {
-                            return Err(format!("namespaces cannot be followed any more: {error}"));
-                        }
-                    },
-                },
-                _ = again.tick(), if !controller.terminating.is_empty() => {
-                    controller.finalize_all().await;
-                }
-            }
-        }
-    }))
+    let watch = controller.relist()?;
+    Ok(tokio::spawn(follow(controller, watch, stop)))
 }
 
-impl Controller {
-    /// Learns all namespaces anew, and watches from there.
-    fn list(&mut self) -> Result<Watch, String> {
-        let snapshot = self.server.store.snapshot();
-        let watch = self
-            .server
-            .store
-            .watch(PREFIX, snapshot.revision())
-            .map_err(|error| error.to_string())?;
-        self.terminating = snapshot
-            .range(PREFIX, None)
-            .filter(|record| is_terminating(record))
-            .map(|record| Arc::clone(&record.key))
-            .collect();
-        Ok(watch)
+impl Follow for Controller {
+    const WHAT: &'static str = "namespaces";
+
+    async fn list(&mut self) -> Result<Watch, String> {
+        self.relist()
     }
 
     async fn handle(&mut self, event: &Event) {
@@ -90,10 +55,32 @@ impl Controller {
         }
     }
 
-    async fn finalize_all(&mut self) {
+    fn waits(&self) -> bool {
+        !self.terminating.is_empty()
+    }
+
+    async fn look_again(&mut self) {
         for key in self.terminating.clone() {
             self.finalize(&key).await;
         }
+    }
+}
+
+impl Controller {
+    /// Learns all namespaces anew, and watches from there.
+    fn relist(&mut self) -> Result<Watch, String> {
+        let snapshot = self.server.store.snapshot();
+        let watch = self
+            .server
+            .store
+            .watch(PREFIX, snapshot.revision())
+            .map_err(|error| error.to_string())?;
+        self.terminating = snapshot
+            .range(PREFIX, None)
+            .filter(|record| is_terminating(record))
+            .map(|record| Arc::clone(&record.key))
+            .collect();
+        Ok(watch)
     }
 
     /// Does what a terminating namespace needs next.

@@ -16,6 +16,7 @@ use super::call::Call;
 use super::select::Selection;
 use crate::body::Body;
 use crate::encode;
+use crate::limits;
 use crate::negotiate::{Format, Shape};
 use crate::render;
 use crate::revision::{self, Age};
@@ -185,6 +186,21 @@ fn token_after(records: &[Arc<Record>], more: bool, revision: u64, prefix: &str)
     let last = records.last().filter(|_| more)?;
     let start = last.key.strip_prefix(prefix).unwrap_or(&last.key);
     Some(Token::new(revision, start).encode())
+}
+
+/// Whether a collection is large. So is then a page of it: which objects are
+/// on the page may only be known once all were looked at.
+pub(crate) fn is_large(call: &Call) -> bool {
+    let prefix = call.resource.collection(call.namespace());
+    let mut bytes = 0;
+    call.server
+        .store
+        .snapshot()
+        .range(&prefix, None)
+        .any(|record| {
+            bytes += record.value.len();
+            bytes > limits::LARGE_LIST
+        })
 }
 
 /// Lists.

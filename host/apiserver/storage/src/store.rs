@@ -161,7 +161,13 @@ impl Store {
     pub async fn close(&self) {
         // Refused only when the writer has ended already.
         drop(self.requests.send(Message::Close).await);
-        self.writer_ended().await.ok();
+        if let Err(cause) = self.writer_ended().await {
+            // Whoever watched over the writer may have stopped before this.
+            tracing::error!(
+                cause,
+                "the writer of the store failed, and the database was not closed in order: what was acknowledged is in it, and the next start clears up"
+            );
+        }
     }
 
     /// The message of the writer's panic, if it has ended that way.

@@ -1,3 +1,8 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Wake, Waker};
+
+use http_body_util::BodyExt as _;
 use rdd_apiserver::{ApiServer, Options};
 use serde_json::json;
 
@@ -167,4 +172,42 @@ async fn options_that_contradict_each_other_are_refused() {
         let answer = client.get(&format!("{CMS}?watch=1&{query}")).await;
         assert_eq!(answer.reason(), (422, "Invalid"), "{query}");
     }
+}
+
+#[tokio::test]
+async fn a_watch_may_be_asked_for_that_never_ends() {
+    let client = Client::new().await;
+    for seconds in [i64::MAX, 1] {
+        let path = format!("{CMS}?watch=true&timeoutSeconds={seconds}");
+        assert_eq!(client.raw("GET", &path, &[], "").await.status(), 200);
+    }
+}
+
+/// Whether a task was woken.
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test]
+async fn what_exists_and_does_not_match_is_passed_over_in_turns() {
+    let client = Client::new().await;
+    for index in 0..30 {
+        let mut body = config_map(&format!("large-{index}"));
+        body["data"]["text"] = "x".repeat(10_000).into();
+        assert_eq!(client.post(CMS, &body).await.code, 201);
+    }
+    let path = format!("{CMS}?watch=true&labelSelector=no%3Done");
+    let mut body = client.raw("GET", &path, &[], "").await.into_body();
+    let mut frame = std::pin::pin!(body.frame());
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(woken.clone());
+    let first = frame.as_mut().poll(&mut Context::from_waker(&waker));
+    assert!(first.is_pending());
+    tokio::task::yield_now().await;
+    assert!(woken.0.load(Ordering::SeqCst), "all of it was read at once");
 }

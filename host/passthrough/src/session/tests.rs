@@ -1,5 +1,8 @@
 //! Sessions over a pipe, in time that passes as fast as it can.
 
+mod ending;
+mod liveness;
+
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -127,257 +130,6 @@ fn endless() -> LogStream {
     Box::pin(stream::repeat_with(chunk))
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_log_without_output_lives_for_hours_while_its_viewer_answers_pings() {
-    let (client, task) = session(idle());
-    let mut client = websocket(client).await;
-    let begun = Instant::now();
-    let mut pings = 0;
-    // Reading is what answers pings.
-    while begun.elapsed() < Duration::from_secs(4 * 3600) {
-        match client.next().await {
-            Some(Ok(Message::Ping(_))) => pings += 1,
-            other => panic!("after {:?}: {other:?}", begun.elapsed()),
-        }
-    }
-    assert!(pings >= 4 * 360, "a ping every ten seconds, not {pings}");
-    assert!(!task.is_finished());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_viewer_that_is_silent_is_dropped_within_70_s() {
-    let (mut client, task) = session(idle());
-    let begun = Instant::now();
-    // The peer's system takes the bytes; nobody is there to answer them.
-    let reader = tokio::spawn(async move {
-        let mut sunk = Vec::new();
-        client.read_to_end(&mut sunk).await.unwrap();
-    });
-    task.await.unwrap();
-    let took = begun.elapsed();
-    assert!((60..=70).contains(&took.as_secs()), "{took:?}");
-    reader.await.unwrap();
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_viewer_that_vanished_while_bytes_were_under_way_is_dropped_within_70_s() {
-    let (client, task) = session(endless());
-    let begun = Instant::now();
-    task.await.unwrap();
-    let took = begun.elapsed();
-    assert!((60..=70).contains(&took.as_secs()), "{took:?}");
-    drop(client);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_slow_reader_is_held_back_and_not_dropped() {
-    let (mut client, task) = session(endless());
-    let begun = Instant::now();
-    // Too slow for any ping to get through in time: the data before it takes longer.
-    let mut piece = vec![0; 1024];
-    while begun.elapsed() < Duration::from_secs(3600) {
-        client.read_exact(&mut piece).await.unwrap();
-        tokio::time::sleep(Duration::from_secs(20)).await;
-    }
-    assert!(!task.is_finished());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_half_open_viewer_of_a_quiet_log_is_dropped_though_writes_succeed() {
-    // One short line a second fits the system's buffers for hours: that it can
-    // be written proves nothing about the peer.
-    let lines = stream::unfold((), |()| async {
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        Some((
-            Ok(LogChunk {
-                source: LogSource::Stdout,
-                bytes: Bytes::from_static(b"tick\n"),
-            }),
-            (),
-        ))
-    });
-    let (client, task) = session(Box::pin(lines));
-    let begun = Instant::now();
-    task.await.unwrap();
-    assert!(
-        begun.elapsed() <= Duration::from_secs(70),
-        "{:?}",
-        begun.elapsed()
-    );
-    drop(client);
-}
-
-/// Bytes wait, and the peer's system answered so long ago.
-fn stalled(since_answer: Duration) -> Option<Delivery> {
-    Some(Delivery {
-        pending: true,
-        acknowledged: 1,
-        since_answer,
-    })
-}
-
-/// Nothing waits.
-fn delivered() -> Option<Delivery> {
-    Some(Delivery {
-        pending: false,
-        acknowledged: 2,
-        since_answer: Duration::ZERO,
-    })
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_stalled_reader_lives_while_its_system_answers_and_loses_nothing() {
-    let lines = stream::iter((0..200).map(|_| {
-        Ok(LogChunk {
-            source: LogSource::Stdout,
-            bytes: Bytes::from(vec![b'x'; 1000]),
-        })
-    }));
-    let running = start(Box::pin(lines));
-    *running.system.0.lock().unwrap() = stalled(Duration::from_secs(1));
-    tokio::time::sleep(Duration::from_secs(3600)).await;
-    assert!(!running.task.is_finished(), "it was dropped");
-
-    let (mut bytes, mut close) = (0, None);
-    let mut client = websocket(running.client).await;
-    while let Some(Ok(message)) = client.next().await {
-        match message {
-            Message::Binary(frame) => bytes += frame.len(),
-            Message::Close(frame) => close = frame.map(|frame| frame.code),
-            _ => {}
-        }
-    }
-    assert_eq!((bytes, close), (200_000, Some(CloseCode::Normal)));
-    drop(client);
-    *running.system.0.lock().unwrap() = delivered();
-    running.task.await.unwrap();
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_stalled_reader_whose_system_is_gone_is_dropped_within_70_s() {
-    let running = start(endless());
-    *running.system.0.lock().unwrap() = stalled(Duration::from_secs(1));
-    tokio::time::sleep(Duration::from_secs(600)).await;
-    assert!(!running.task.is_finished());
-    // It answers no more: time goes on since it last did.
-    let begun = Instant::now();
-    let system = running.system.clone();
-    let clock = tokio::spawn(async move {
-        loop {
-            *system.0.lock().unwrap() = stalled(begun.elapsed());
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        }
-    });
-    running.task.await.unwrap();
-    let took = begun.elapsed();
-    assert!((55..=70).contains(&took.as_secs()), "{took:?}");
-    clock.abort();
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_viewer_that_has_every_byte_and_is_silent_is_dropped_within_70_s() {
-    let (running, begun) = (start(idle()), Instant::now());
-    *running.system.0.lock().unwrap() = delivered();
-    running.task.await.unwrap();
-    let took = begun.elapsed();
-    assert!((60..=70).contains(&took.as_secs()), "{took:?}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn pings_are_sent_while_a_log_never_pauses() {
-    let (client, task) = session(endless());
-    let mut client = websocket(client).await;
-    let begun = Instant::now();
-    // A reader of 100 kB/s or so.
-    let mut pings = 0;
-    while begun.elapsed() < Duration::from_secs(60) {
-        match client.next().await {
-            Some(Ok(Message::Ping(_))) => pings += 1,
-            Some(Ok(_)) => tokio::time::sleep(Duration::from_millis(10)).await,
-            other => panic!("after {:?}: {other:?}", begun.elapsed()),
-        }
-    }
-    assert!(pings >= 4, "{pings} pings in a minute");
-    assert!(!task.is_finished());
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_end_of_a_log_waits_for_a_slow_reader() {
-    // The whole log and the close frame fit into what the system keeps; the
-    // reader needs minutes for it, and answers the pings in between late.
-    let lines = stream::iter((0..60).map(|_| {
-        Ok(LogChunk {
-            source: LogSource::Stdout,
-            bytes: Bytes::from(vec![b'x'; 1000]),
-        })
-    }));
-    let running = start(Box::pin(lines));
-    *running.system.0.lock().unwrap() = stalled(Duration::from_secs(1));
-    let mut client = websocket(running.client).await;
-    for _ in 0..60 {
-        let Some(Ok(Message::Binary(_))) = client.next().await else {
-            panic!("the log was cut");
-        };
-        tokio::time::sleep(Duration::from_secs(5)).await;
-    }
-    let Some(Ok(Message::Close(Some(frame)))) = client.next().await else {
-        panic!("no close frame");
-    };
-    assert_eq!(frame.code, CloseCode::Normal);
-    assert!(!running.task.is_finished(), "the peer has not answered yet");
-    *running.system.0.lock().unwrap() = delivered();
-    assert!(client.next().await.is_none());
-    drop(client);
-    running.task.await.unwrap();
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_peer_that_does_not_answer_the_close_frame_is_dropped_and_holds_no_engine_up() {
-    let held = Arc::new(());
-    let still_held = Arc::downgrade(&held);
-    let logs = stream::empty().inspect(move |_: &Result<LogChunk, EngineError>| drop(held.clone()));
-    let (running, begun) = (start(Box::pin(logs)), Instant::now());
-    *running.system.0.lock().unwrap() = delivered();
-    rdd_testkit::eventually("the engine's side is let go", || async {
-        match still_held.upgrade() {
-            None => Ok(()),
-            Some(_) => Err("held".to_owned()),
-        }
-    })
-    .await;
-    assert!(begun.elapsed() < Duration::from_secs(1));
-    running.task.await.unwrap();
-    assert!(begun.elapsed() <= Duration::from_secs(70));
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_daemons_end_does_not_wait_for_a_peer_that_does_not_read() {
-    let running = start(endless());
-    *running.system.0.lock().unwrap() = stalled(Duration::ZERO);
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    let begun = Instant::now();
-    running.drain.cancel();
-    running.task.await.unwrap();
-    assert!(begun.elapsed() <= limits::DRAIN, "{:?}", begun.elapsed());
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_connection_is_shut_down_in_order_once_both_sides_said_goodbye() {
-    let running = start(Box::pin(stream::empty()));
-    let mut client = websocket(running.client).await;
-    while let Some(Ok(_)) = client.next().await {}
-    drop(client);
-    running.task.await.unwrap();
-    assert!(running.announced.load(Ordering::SeqCst));
-}
-
-#[tokio::test(start_paused = true)]
-async fn garbage_instead_of_frames_ends_the_session() {
-    let (mut client, task) = session(idle());
-    client.write_all(&[0xff; 32]).await.unwrap();
-    task.await.unwrap();
-}
-
 #[tokio::test]
 async fn a_reader_that_does_not_read_makes_the_session_buffer_no_more_than_its_limit() {
     let taken = Arc::new(AtomicUsize::new(0));
@@ -430,4 +182,22 @@ fn s10_the_limits_keep_their_promises_to_each_other() {
         );
     }
     const { assert!(limits::STREAMS_PER_USER < limits::STREAMS_TOTAL) };
+}
+
+/// Bytes wait, and the peer's system answered so long ago.
+fn stalled(since_answer: Duration) -> Option<Delivery> {
+    Some(Delivery {
+        pending: true,
+        acknowledged: 1,
+        since_answer,
+    })
+}
+
+/// Nothing waits.
+fn delivered() -> Option<Delivery> {
+    Some(Delivery {
+        pending: false,
+        acknowledged: 2,
+        since_answer: Duration::ZERO,
+    })
 }

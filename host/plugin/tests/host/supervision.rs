@@ -1,8 +1,10 @@
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::StreamExt;
 use rdd_core::{Action, BackendState, Backends, ErrorCode, LogOptions, WatchEvent};
-use rdd_plugin::PluginState;
+use rdd_plugin::{ComponentCompiler, PluginState};
 
 use crate::support::*;
 
@@ -156,4 +158,36 @@ async fn starting_does_not_wait_for_the_compiler() {
     assert!(reason.contains("being loaded"), "{reason}");
     assert_eq!(host.names(), ["compiled"]);
     loaded(&host, "compiled").await;
+}
+
+/// Works until the other end of the channel is dropped.
+#[derive(Debug)]
+struct SlowCompiler(Mutex<Receiver<()>>);
+
+impl ComponentCompiler for SlowCompiler {
+    fn compile(&self, _: &[u8], _: &str) -> Result<(), String> {
+        self.0.lock().unwrap().recv().unwrap_err();
+        Err("cut short".to_owned())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn shutting_down_does_not_wait_for_the_compiler() {
+    let (dir, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    // None that the daemon itself would then be busy with.
+    let bytes = b"no component";
+    install_as(
+        dir.path(),
+        "compiled",
+        &manifest("compiled", &sha256(bytes)),
+        bytes,
+    );
+    let mut options = options(&[dir.path()]);
+    options.cache_dir = Some(cache.path().join("new"));
+    let (at_work, ends) = channel();
+    options.compiler = Some(Arc::new(SlowCompiler(Mutex::new(ends))));
+    let host = rdd_plugin::PluginHost::start(options).await.unwrap();
+    let shutdown = tokio::time::timeout(Duration::from_secs(5), host.shutdown()).await;
+    drop(at_work);
+    shutdown.expect("the compiler held up the end");
 }

@@ -2,9 +2,11 @@
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use rdd_core::{PrivateFileError, remove_old_drafts, write_private, write_private_parts};
 use ring::hmac;
 use ring::rand::SystemRandom;
 use wasmtime::Engine;
@@ -20,6 +22,9 @@ const MAX_ENTRIES: usize = 16;
 /// No component compiles to more.
 const MAX_ENTRY_BYTES: u64 = 512 * 1024 * 1024;
 const EXTENSION: &str = "cwasm";
+/// The age at which an entry that is not whole is one that a killed writer
+/// left. Several processes may write here at once, each for seconds.
+const DRAFT_AGE: Duration = Duration::from_secs(60 * 60);
 
 /// A directory of compiled components that this host made.
 ///
@@ -74,7 +79,8 @@ impl Cache {
                     .map_err(|_| CacheError::NoRandomness)?
                     .expose()
                     .to_vec();
-                private::write(dir, &key_path, &[&seed]).map_err(failed)?;
+                write_private(&key_path, &seed)
+                    .map_err(|PrivateFileError { source, .. }| failed(source))?;
                 seed
             }
             Err(source) => return Err(failed(source)),
@@ -117,7 +123,8 @@ impl Cache {
             .map_err(io::Error::other)
             .and_then(|code| {
                 let seal = self.seal(&name, &code);
-                private::write(&self.dir, &path, &[FORMAT, seal.as_ref(), &code])
+                write_private_parts(&path, &[FORMAT, seal.as_ref(), &code])
+                    .map_err(|PrivateFileError { source, .. }| source)
             })
             .and_then(|()| self.prune());
         if let Err(error) = kept {
@@ -144,8 +151,10 @@ impl Cache {
         (ours.as_ref() == seal).then_some(Sealed(code))
     }
 
-    /// Removes the oldest entries above the number that is kept.
+    /// Removes the oldest entries above the number that is kept, and what
+    /// killed writers left.
     fn prune(&self) -> io::Result<()> {
+        remove_old_drafts(&self.dir, DRAFT_AGE)?;
         let mut entries = Vec::new();
         for entry in fs::read_dir(&self.dir)? {
             let entry = entry?;
@@ -186,9 +195,9 @@ fn entry_name(engine: &Engine, digest: &str) -> String {
     format!("{digest}-{:016x}.{EXTENSION}", hasher.finish())
 }
 
-/// Files that only this user may read.
+/// What is there, and whether it is this user's alone.
 mod private {
-    use super::{CacheError, Path, Write, fs, io};
+    use super::{CacheError, Path, fs, io};
 
     #[cfg(unix)]
     pub(super) fn directory(dir: &Path) -> Result<(), CacheError> {
@@ -246,24 +255,5 @@ mod private {
             return Err(io::Error::other(format!("it is larger than {max} bytes")));
         }
         fs::read(path).map(Some)
-    }
-
-    /// Writes a file whole or not at all.
-    pub(super) fn write(dir: &Path, path: &Path, parts: &[&[u8]]) -> io::Result<()> {
-        // Two daemons may share the directory, and one may write two entries
-        // at once: the name is this process's and this entry's.
-        let name = path.file_name().unwrap_or_default().display();
-        let draft = dir.join(format!("draft-{}-{name}", std::process::id()));
-        let mut options = fs::OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&draft)?;
-        for part in parts {
-            file.write_all(part)?;
-        }
-        file.sync_data()?;
-        drop(file);
-        fs::rename(&draft, path)
     }
 }

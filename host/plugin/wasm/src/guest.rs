@@ -51,9 +51,16 @@ impl Death {
     pub(crate) async fn of(death: &mut watch::Receiver<Option<Self>>) -> Self {
         match death.wait_for(Option::is_some).await.as_deref() {
             Ok(Some(death)) => death.clone(),
-            // The task that owned the store was dropped with its runtime.
-            Ok(None) | Err(_) => Self::blameless("was shut down"),
+            Ok(None) | Err(_) => Self::untold(),
         }
+    }
+
+    /// The task that owned the store ended without a word: it panicked, for
+    /// where it is dropped with its runtime there is nobody left to ask. To
+    /// blame the backend has it parked in the end, whatever made the task
+    /// panic; else it would be started again and again for ever.
+    pub(crate) fn untold() -> Self {
+        Self::blamed("was given up by a panic in the daemon, which its log shows: report this")
     }
 
     /// The error of a log stream that was cut short by a death of its own
@@ -286,5 +293,23 @@ impl<D, T: Lift + Send + Sync + 'static> FutureConsumer<D> for Resolve<T> {
             sender.send(value).ok();
         }
         std::task::Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_store_whose_task_panicked_is_no_store_that_was_shut_down() {
+        let (dying, mut death) = watch::channel(None);
+        let task = tokio::spawn(async move {
+            let _dying = dying;
+            panic!("injected");
+        });
+        task.await.unwrap_err();
+        let told = Death::of(&mut death).await;
+        assert!(told.blamed, "{told:?}");
+        assert!(told.reason.contains("panic"), "{told:?}");
     }
 }

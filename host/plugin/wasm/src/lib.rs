@@ -18,10 +18,12 @@ mod clock;
 mod control;
 mod convert;
 mod guest;
+mod instance;
 mod limits;
 mod link;
 mod liveness;
 mod logs;
+mod probe;
 mod reflector;
 mod runtime;
 mod state;
@@ -29,10 +31,11 @@ mod throttle;
 mod transport;
 mod watch;
 
-pub use backend::{Backend, Instance, LaunchError, Usage};
+pub use backend::{Backend, LaunchError};
 pub use cache::{Cache, CacheError};
 pub use check::is_backend_name;
 pub use guest::Death;
+pub use instance::{Instance, Usage};
 pub use limits::Limits;
 pub use runtime::{
     ComponentCompiler, INTERFACE, LoadError, Program, Runtime, RuntimeError, compile,

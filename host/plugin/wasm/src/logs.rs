@@ -133,9 +133,8 @@ impl Stream for Logs {
             match ready!(this.from.poll_recv(cx)) {
                 Some(batch) => this.batch = batch.into_iter(),
                 None => {
-                    let ended = ready!(Pin::new(end).poll(cx)).unwrap_or_else(|_| {
-                        Err(Death::blameless("was shut down").error(&this.backend))
-                    });
+                    let ended = ready!(Pin::new(end).poll(cx))
+                        .unwrap_or_else(|_| Err(Death::untold().stream_error(&this.backend)));
                     this.end = None;
                     return Poll::Ready(ended.err().map(Err));
                 }
@@ -189,7 +188,8 @@ pub(crate) async fn open(
         // The store died before the call was answered.
         Err(_) => match end.await {
             Ok(Err(error)) => Err(error),
-            Ok(Ok(())) | Err(_) => Err(Death::blameless("was shut down").error(&backend)),
+            Ok(Ok(())) => Err(Death::blameless("was shut down").error(&backend)),
+            Err(_) => Err(Death::untold().stream_error(&backend)),
         },
     }
 }

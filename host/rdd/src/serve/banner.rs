@@ -97,6 +97,7 @@ impl Banner {
         if self.text {
             self.progress_line.erase();
             let mut out = std::io::stdout().lock();
+            // Whoever started it may have closed their end: the daemon goes on.
             out.write_all(text.as_bytes())
                 .and_then(|()| out.flush())
                 .ok();

@@ -10,7 +10,7 @@ use rdd_core::{Backends, ServingSnapshot};
 use rdd_front::{Certificates, DaemonPhase, Guard, Kubeconfig, Token};
 use rdd_mirror::Progress;
 use rdd_passthrough::Passthrough;
-use rdd_plugin::{EngineEndpoint, PluginHost, TlsFiles};
+use rdd_plugin::{EngineEndpoint, PluginHost, TlsFiles, without_password};
 use tokio::sync::watch;
 use tower::util::BoxCloneSyncService;
 
@@ -47,7 +47,7 @@ pub(super) struct Daemon {
     listener: TaskHandle,
     /// Those that write to the API, in the order in which they end.
     writers: Vec<TaskHandle>,
-    /// Those that look at the tasks of the API server.
+    /// Those that look at the tasks of the API server and of the plugin host.
     observers: Vec<TaskHandle>,
 }
 
@@ -87,14 +87,15 @@ impl Daemon {
             tls_dir,
             source,
         } = Environment::read().find(engine_endpoint.as_deref())?;
-        let unusable = || format!("cannot use the engine endpoint {url:?} (from {source})");
+        let shown = without_password(&url);
+        let unusable = || format!("cannot use the engine endpoint {shown:?} (from {source})");
         let mut endpoint = EngineEndpoint::parse(&url).with_context(unusable)?;
         if let Some(dir) = tls_dir {
             endpoint = endpoint
                 .with_tls(TlsFiles::in_dir(dir))
                 .with_context(unusable)?;
         }
-        let banner = Banner::new(log_format, progress_line, &url, &source);
+        let banner = Banner::new(log_format, progress_line, &shown, &source);
 
         let names: Vec<String> = allowed_hosts.iter().map(ToString::to_string).collect();
         let certificates = Certificates::load_or_create(&state_dir.tls(), &names, start_time)?;
@@ -115,7 +116,7 @@ impl Daemon {
             }
         };
         let client = cluster.client();
-        let observers = observe(&supervisor, &cluster);
+        let mut observers = observe(&supervisor, &cluster);
 
         // Loading begins before anything else that takes time, and goes on beside it.
         let plugin_dirs = plugin_dirs.or_default();
@@ -129,6 +130,13 @@ impl Daemon {
             plugins::check_backend(&plugin_host, &plugin_dirs, name)?;
         }
         let plugin_host = Arc::new(plugin_host);
+        let observed = plugin_host.clone();
+        observers.push(supervisor.spawn("plugin-host", |stop| async move {
+            tokio::select! {
+                cause = observed.failed() => bail!(cause),
+                () = stop.cancelled() => Ok(()),
+            }
+        }));
 
         let (mut mirror, serving, progress) = rdd_mirror::Options::new(
             client.clone(),

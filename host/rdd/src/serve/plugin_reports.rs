@@ -1,8 +1,9 @@
 //! The state of the installed backends, published in the API for whoever asks.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use kube::Client;
@@ -14,12 +15,15 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::config_map::{ConfigMapContent, OwnConfigMap};
+use crate::output;
 use crate::state_dir::StateDir;
 
 /// Name of the ConfigMap, beside the discovery one.
 const NAME: &str = "rdd-plugins";
 /// Its only entry: a JSON list of reports.
 const ENTRY: &str = "plugins";
+/// How soon a file that could not be written is tried again.
+const RETRY: Duration = Duration::from_secs(5);
 
 /// Writes the reports now, whenever one changes, and whenever somebody removes
 /// or edits them, until `stop`: into `file` for the commands of the daemon's
@@ -36,22 +40,39 @@ pub(crate) async fn publish(
         value: json!(host.reports()).to_string(),
         annotations: BTreeMap::new(),
     };
-    let mut changes = host.changes();
-    changes.mark_unchanged();
-    let first = content();
-    rdd_core::write_private(&file, first.value.as_bytes())?;
-    let (wanted, kept) = watch::channel(Some(first));
-    let follow = async {
-        loop {
-            changes.changed().await.context("the plugin host is gone")?;
-            let content = content();
-            rdd_core::write_private(&file, content.value.as_bytes())?;
-            wanted.send_replace(Some(content));
-        }
-    };
+    let (wanted, kept) = watch::channel(None);
     tokio::select! {
         result = own.keep(kept, progress, stop) => result,
-        result = follow => result,
+        result = follow(&file, content, host.changes(), wanted) => result,
+    }
+}
+
+/// Keeps the file and what is `wanted` of the ConfigMap as they are now. A file
+/// that cannot be written, such as on a full disk, is no reason for the daemon
+/// to end: it is tried again.
+async fn follow(
+    file: &Path,
+    content: impl Fn() -> ConfigMapContent,
+    mut changes: watch::Receiver<u64>,
+    wanted: watch::Sender<Option<ConfigMapContent>>,
+) -> Result<()> {
+    loop {
+        changes.mark_unchanged();
+        let content = content();
+        let written = rdd_core::write_private(file, content.value.as_bytes());
+        wanted.send_replace(Some(content));
+        let failed = written.is_err();
+        if let Err(error) = written {
+            let error = output::describe(&error.into());
+            tracing::warn!(
+                error,
+                "'rdd plugin list' shows an earlier state of the backends; trying again"
+            );
+        }
+        tokio::select! {
+            changed = changes.changed() => changed.context("the plugin host is gone")?,
+            () = tokio::time::sleep(RETRY), if failed => {}
+        }
     }
 }
 
@@ -75,4 +96,35 @@ pub(crate) fn read(state_dir: &StateDir) -> Result<Vec<PluginReport>> {
             path.display()
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_file_that_cannot_be_written_is_tried_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("later/plugins.json");
+        let content = || ConfigMapContent {
+            key: ENTRY,
+            value: "[]".to_owned(),
+            annotations: BTreeMap::new(),
+        };
+        let (_changes, changed) = watch::channel(0);
+        let (wanted, mut kept) = watch::channel(None);
+        let there = async {
+            // In the API they are right all the same.
+            kept.wait_for(Option::is_some).await.unwrap();
+            std::fs::create_dir(dir.path().join("later")).unwrap();
+            while !file.exists() {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        tokio::select! {
+            ended = follow(&file, content, changed, wanted) => panic!("it ended: {ended:?}"),
+            () = there => {}
+        }
+        assert_eq!(std::fs::read(&file).unwrap(), b"[]");
+    }
 }

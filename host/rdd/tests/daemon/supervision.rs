@@ -9,6 +9,7 @@ async fn whichever_task_ends_the_daemon_names_it_and_ends_non_zero() {
         "mirror",
         "plugin-reports",
         "discovery",
+        "plugin-host",
         "crd-controller",
         "namespace-controller",
         "garbage-collector",

@@ -115,7 +115,6 @@ impl Fixture {
             image: Some(image.to_owned()),
             cmd: Some(["sh", "-c", script].map(str::to_owned).to_vec()),
             env: Some(vec!["SECRET=hunter2".to_owned()]),
-            labels: Some(HashMap::from([("test".to_owned(), self.prefix.clone())])),
             tty: Some(tty),
             stop_timeout: Some(0),
             host_config: Some(HostConfig {
@@ -124,23 +123,24 @@ impl Fixture {
             }),
             ..ContainerCreateBody::default()
         };
-        let options = CreateContainerOptionsBuilder::new()
-            .name(&self.name(suffix))
-            .build();
-        self.docker
-            .create_container(Some(options), body)
-            .await
-            .unwrap()
-            .id
+        self.make(suffix, body).await
     }
 
     /// Makes a container with an anonymous volume.
     pub(crate) async fn create_with_volume(&self, suffix: &str) -> String {
         let body = ContainerCreateBody {
             image: Some(IMAGE.to_owned()),
-            labels: Some(HashMap::from([("test".to_owned(), self.prefix.clone())])),
             volumes: Some(vec!["/data".to_owned()]),
             ..ContainerCreateBody::default()
+        };
+        self.make(suffix, body).await
+    }
+
+    /// Makes a container that carries the test's label.
+    async fn make(&self, suffix: &str, body: ContainerCreateBody) -> String {
+        let body = ContainerCreateBody {
+            labels: Some(HashMap::from([("test".to_owned(), self.prefix.clone())])),
+            ..body
         };
         let options = CreateContainerOptionsBuilder::new()
             .name(&self.name(suffix))

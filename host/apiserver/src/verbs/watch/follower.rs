@@ -81,6 +81,11 @@ impl Follower {
             if let Some(lines) = self.backlog() {
                 return Some(lines);
             }
+            if !self.existing.is_empty() {
+                // Nothing of this turn matched: others have theirs before the next.
+                tokio::task::yield_now().await;
+                continue;
+            }
             if let Some(line) = self.pending.pop_front() {
                 return Some(line);
             }
@@ -174,12 +179,14 @@ impl Follower {
     /// Some of the objects that existed before the watch, many in one piece:
     /// nobody waits for a single one of them.
     fn backlog(&mut self) -> Option<Bytes> {
-        let mut out = Vec::new();
+        let (mut out, mut read) = (Vec::new(), 0);
         let plain =
             self.selection.is_empty() && self.shape == Shape::Whole && self.resource.verbatim();
         while out.len() < PIECE
+            && read < PIECE
             && let Some(record) = self.existing.pop_front()
         {
+            read += record.value.len();
             if plain {
                 out.extend_from_slice(&self.raw("ADDED", &record.value));
                 continue;

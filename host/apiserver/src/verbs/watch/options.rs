@@ -7,6 +7,9 @@ use crate::verbs::call::Call;
 
 /// A watch without a limit of its own lasts between one and two of these.
 const LIFETIME: Duration = Duration::from_secs(30 * 60);
+/// The longest that a client may ask for: beyond any watch's life, and within
+/// what can be added to the time of day.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// Where a watch begins.
 pub(super) enum Start {
@@ -95,7 +98,7 @@ pub(super) fn read(call: &Call) -> Result<Options, ApiError> {
         })?),
     };
     let lifetime = match lifetime.and_then(|seconds| u64::try_from(seconds).ok()) {
-        Some(seconds) if seconds > 0 => Duration::from_secs(seconds),
+        Some(seconds) if seconds > 0 => Duration::from_secs(seconds).min(LONGEST),
         _ => LIFETIME + LIFETIME.mul_f64(f64::from(uuid::Uuid::new_v4().as_bytes()[0]) / 256.0),
     };
     let bookmarks = query.flag("allowWatchBookmarks");

@@ -1,0 +1,59 @@
+//! The loop of every controller: events of the store as they come, everything
+//! anew when some were missed, and now and then a look at what waits.
+
+use std::future::Future;
+use std::time::Duration;
+
+use rdd_apiserver_storage::{Event, Watch, WatchEnd};
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+/// Time between looks at what waits without an event to come: finalizers that
+/// others take off, a write that failed. Short enough for whoever waits for a
+/// deletion.
+const AGAIN: Duration = Duration::from_millis(250);
+
+/// What follows the events of the store.
+pub(crate) trait Follow: Send {
+    /// Ends the sentence that nothing can be followed any more.
+    const WHAT: &'static str;
+
+    /// Learns everything anew, and watches from there.
+    fn list(&mut self) -> impl Future<Output = Result<Watch, String>> + Send;
+
+    /// Takes in one event.
+    fn handle(&mut self, event: &Event) -> impl Future<Output = ()> + Send;
+
+    /// Whether anything is to be looked at again without an event.
+    fn waits(&self) -> bool;
+
+    /// Looks at what waits.
+    fn look_again(&mut self) -> impl Future<Output = ()> + Send;
+}
+
+/// Follows `watch` until `stop`; the error says why that cannot go on.
+pub(crate) async fn follow<F: Follow>(
+    mut follower: F,
+    mut watch: Watch,
+    stop: CancellationToken,
+) -> Result<(), String> {
+    let mut again = tokio::time::interval(AGAIN);
+    again.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(()),
+            next = watch.next() => match next {
+                Ok(event) => follower.handle(&event).await,
+                Err(WatchEnd::Closed) => return Err("the store has closed".to_owned()),
+                Err(WatchEnd::Lagged) => match follower.list().await {
+                    Ok(from_here) => watch = from_here,
+                    Err(error) => {
+                        return Err(format!("{} cannot be followed any more: {error}", F::WHAT));
+                    }
+                },
+            },
+            _ = again.tick(), if follower.waits() => follower.look_again().await,
+        }
+    }
+}
