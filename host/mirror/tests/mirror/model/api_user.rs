@@ -31,7 +31,8 @@ impl Run {
         };
         let key = expected::key(&target);
         let api = self.objects(key.0);
-        let Some(object) = api.get_opt(&key.1).await.unwrap() else {
+        // Its kind may not be served now.
+        let Ok(Some(object)) = api.get_opt(&key.1).await else {
             return;
         };
         if self.is_rivals(&object) {

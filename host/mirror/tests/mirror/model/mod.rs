@@ -149,6 +149,8 @@ impl Run {
         self.may_lose_events = self.resyncs || self.rng.u8(..3) == 0;
         self.may_uproot = self.rng.u8(..4) == 0;
         self.may_contest = self.rival.is_some() && self.rng.u8(..3) == 0;
+        // An instance that does not run hears nothing.
+        self.may_lose_events |= self.may_contest;
         if self.rng.bool() {
             self.relent();
         }

@@ -115,14 +115,16 @@ impl Run {
                     return Err(name);
                 }
             }
+            // Without an App, nobody needs the namespace that it names.
+            let made = rdd_mirror::ensure_app(&this.world.client, &AppOptions::default()).await;
+            made.map_err(|error| error.to_string())?;
             for name in [NAMESPACE, rdd_api::SYSTEM_NAMESPACE] {
                 let found = this.namespaces().get_opt(name).await.unwrap();
                 if found.is_none_or(|found| found.metadata.deletion_timestamp.is_some()) {
                     return Err(name.to_owned());
                 }
             }
-            let made = rdd_mirror::ensure_app(&this.world.client, &AppOptions::default()).await;
-            made.map(drop).map_err(|error| error.to_string())
+            Ok(())
         })
         .await;
     }
