@@ -108,6 +108,14 @@ impl Run {
         if self.broken.down {
             self.start();
         }
+        if self.is_uprooted {
+            // A mirror that somebody labeled as another backend's is let go by
+            // its own instance alone.
+            self.switch();
+            if self.broken.down {
+                self.start();
+            }
+        }
         self.replant().await;
         if std::mem::take(&mut self.stopped) {
             self.run_app(true).await;
