@@ -81,25 +81,13 @@ pub(crate) struct Observed {
     pub(crate) owner: Owner,
 }
 
-/// How far an action has come.
+/// Whether an action has been carried out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum ActionStage {
     #[default]
     Idle,
-    /// The engine is at it; the annotation had this value.
-    Running(Box<str>),
     /// Done; the status has to say so, then the annotation goes.
     Done(Box<str>),
-}
-
-impl ActionStage {
-    pub(crate) fn is_at_work(&self) -> bool {
-        matches!(self, Self::Running(_))
-    }
-
-    pub(crate) fn is_running(&self, value: &str) -> bool {
-        matches!(self, Self::Running(running) if **running == *value)
-    }
 }
 
 /// When a removal was asked of the engine.
@@ -230,6 +218,10 @@ pub(crate) struct Entry {
     /// An action that ended since this process began.
     pub(crate) last_action: Option<LastAction>,
     pub(crate) action: ActionStage,
+    /// The mirror, perhaps one before this one, whose action is being claimed or
+    /// carried out. Another one waits for its end: so each end is known for what
+    /// it is, and nothing is begun twice.
+    pub(crate) acting: Option<Arc<str>>,
     pub(crate) removal: RemovalStage,
     /// A job is in flight.
     pub(crate) job: Option<Flight>,
@@ -291,6 +283,7 @@ impl Entry {
         self.desired.is_none()
             && self.observed.is_none()
             && self.ended.is_none()
+            && self.acting.is_none()
             && self.job.is_none()
     }
 }

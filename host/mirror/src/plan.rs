@@ -346,7 +346,7 @@ fn live(
         (Desired::Container(container), Some(value)) => {
             action(entry, object, value, container, context)
         }
-        (_, None) if object.claim.is_some() && !entry.action.is_at_work() => {
+        (_, None) if object.claim.is_some() && entry.acting.is_none() => {
             (Some(drop_action(object, None)), None)
         }
         _ => (None, None),
@@ -371,7 +371,7 @@ fn action(
         .as_deref()
         .is_some_and(|claim| *claim != *context.instance);
     match (&entry.action, ActionName::parse(value)) {
-        (ActionStage::Running(_), _) => (None, None),
+        _ if entry.acting.is_some() => (None, None),
         (ActionStage::Done(done), _) if **done == *value => {
             (Some(drop_action(object, Some(value))), None)
         }

@@ -288,10 +288,13 @@ impl State {
                 Some(_) => {}
                 None => {
                     // Nothing is left to write, also where a write arrived whose
-                    // answer was lost: what failed before is over.
-                    entry.failures = 0;
-                    entry.backing_off = false;
-                    self.failing.remove(&key);
+                    // answer was lost: what failed before is over. Of a claim
+                    // that is being tried nobody can tell yet.
+                    if entry.acting.is_none() {
+                        entry.failures = 0;
+                        entry.backing_off = false;
+                        self.failing.remove(&key);
+                    }
                     if entry.is_void() {
                         self.entries.remove(&key);
                         self.removals.remove(&key);

@@ -82,6 +82,14 @@ impl FakeEngine {
         }
     }
 
+    /// Counts its IDs from here on, so that they are not those of another fake
+    /// engine.
+    #[must_use]
+    pub fn with_ids_from(self, serial: u64) -> Self {
+        self.lock().set_serial(serial);
+        self
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.shared.lock()
     }

@@ -26,7 +26,7 @@ pub(super) enum Done {
     Withdrawn(Key, Arc<str>),
     Acted(Key, Box<str>, LastAction),
     /// The action is not ours to carry out, or could not be claimed.
-    Unclaimed(Key, Box<str>, Option<String>),
+    Unclaimed(Key, Option<String>),
     /// The App's status was written, or not.
     App(Result<App, String>),
     /// Whether a list showed no mirror that must go.
@@ -100,7 +100,7 @@ impl Controller {
                     let error = EngineError::new(ErrorCode::Unavailable, "the engine is away");
                     self.state.on_removed(&key, &uid, Err(error));
                 }
-                Operation::Act { value, .. } => self.state.forget_action(&key, &value),
+                Operation::Act { .. } => self.state.forget_action(&key),
                 // Not requested: the state does it alone.
                 Operation::Reject { .. } => {}
             }
@@ -156,8 +156,8 @@ impl Controller {
                     let _slot = slots.acquire().await;
                     match action_claim::claim(&client, &key, &value, &instance).await {
                         Ok(ClaimOutcome::Won) if lease.is_held() => {}
-                        Ok(_) => return Done::Unclaimed(key, value, None),
-                        Err(error) => return Done::Unclaimed(key, value, Some(error.to_string())),
+                        Ok(_) => return Done::Unclaimed(key, None),
+                        Err(error) => return Done::Unclaimed(key, Some(error.to_string())),
                     }
                     let last =
                         operations::act(engine.as_ref(), &container, action, observed_at, &clock)
@@ -209,10 +209,8 @@ impl Controller {
             Done::Removed(key, uid, result) => self.state.on_removed(&key, &uid, result),
             Done::Withdrawn(key, uid) => self.state.on_withdrawn(&key, &uid),
             Done::Acted(key, value, last) => self.state.on_acted(&key, &value, last),
-            Done::Unclaimed(key, value, None) => self.state.on_claim_lost(&key, &value),
-            Done::Unclaimed(key, value, Some(message)) => {
-                self.state.on_unclaimed(&key, &value, &message);
-            }
+            Done::Unclaimed(key, None) => self.state.on_claim_lost(&key),
+            Done::Unclaimed(key, Some(message)) => self.state.on_unclaimed(&key, &message),
             Done::App(result) => self.on_app_written(result),
             Done::Swept(choice, result) => self.on_swept(choice, result),
             Done::AppRestored(result) => self.on_app_restored(result),

@@ -10,7 +10,7 @@ use tracing::info;
 
 use super::{State, Timer};
 use crate::desired::Desired;
-use crate::entry::{ActionStage, Call, NextAttempt, RemovalStage};
+use crate::entry::{ActionStage, Call, NextAttempt, Owner, RemovalStage};
 use crate::key::Key;
 use crate::operations;
 use crate::plan::Operation;
@@ -38,8 +38,11 @@ impl State {
                     }
                 }
             }
-            Operation::Act { value, .. } => {
-                entry.action = ActionStage::Running(value.clone());
+            Operation::Act { .. } => {
+                entry.acting = entry
+                    .observed
+                    .as_ref()
+                    .map(|was| Arc::clone(&was.object.uid));
             }
             Operation::Reject { value, refusal } => {
                 let last = operations::outcome(value, Err(refusal.clone()), now, now);
@@ -164,44 +167,44 @@ impl State {
         let Some(entry) = self.entries.get_mut(key) else {
             return;
         };
-        // Else it is about a container that is no more, or an engine that is
-        // not ours.
-        if entry.action.is_running(value) {
-            entry.last_action = Some(last_action);
-            let asked = entry
-                .observed
-                .as_ref()
-                .and_then(|was| was.object.action.as_deref());
-            entry.action = if asked == Some(value) {
-                ActionStage::Done(value.into())
+        let of = entry.acting.take();
+        // Else it is about a container or a mirror that is no more.
+        if let Some(was) = &entry.observed
+            && of.as_ref() == Some(&was.object.uid)
+        {
+            let mirror = &was.object;
+            if mirror.action.as_deref() == Some(value) {
+                entry.action = ActionStage::Done(value.into());
+                entry.last_action = Some(last_action);
             } else {
-                ActionStage::Idle
-            };
-            self.enqueue(key.clone());
+                entry.action = ActionStage::Idle;
+                // Another instance has said meanwhile how it went.
+                let is_ours = was.owner != Owner::Other;
+                entry.last_action = is_ours.then_some(last_action);
+            }
         }
+        self.enqueue(key.clone());
     }
 
     /// An action could not be claimed, which may work later.
-    pub(crate) fn on_unclaimed(&mut self, key: &Key, value: &str, message: &str) {
-        self.forget_action(key, value);
+    pub(crate) fn on_unclaimed(&mut self, key: &Key, message: &str) {
+        self.forget_action(key);
         self.failed(key, message);
     }
 
     /// The API had something else than what the action was planned upon. The
     /// news of it may have come while the claim was running, and is then not
     /// to be waited for.
-    pub(crate) fn on_claim_lost(&mut self, key: &Key, value: &str) {
-        self.forget_action(key, value);
+    pub(crate) fn on_claim_lost(&mut self, key: &Key) {
+        self.forget_action(key);
         self.requests.timers.push(Timer::Claim(key.clone()));
     }
 
     /// An action that was to be performed was not.
-    pub(crate) fn forget_action(&mut self, key: &Key, value: &str) {
-        if let Some(entry) = self.entries.get_mut(key)
-            && entry.action.is_running(value)
-        {
+    pub(crate) fn forget_action(&mut self, key: &Key) {
+        if let Some(entry) = self.entries.get_mut(key) {
             // It is found again when the engine can be called again.
-            entry.action = ActionStage::Idle;
+            entry.acting = None;
         }
     }
 }

@@ -153,6 +153,10 @@ impl State {
             (Owner::Nobody, Some(Owner::Unclaimed)) => Owner::Unclaimed,
             (owner, _) => owner,
         };
+        if owner == Owner::Other && entry.action == ActionStage::Idle {
+            // It may have carried out a later one: its status says so.
+            entry.last_action = None;
+        }
         entry.observed = Some(Observed {
             owner,
             object,

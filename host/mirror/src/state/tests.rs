@@ -1,5 +1,6 @@
 //! News of both sides in, jobs and operations out.
 
+mod actions;
 mod calls;
 mod engine;
 mod jobs;

@@ -53,6 +53,10 @@ impl State {
         self.clock
     }
 
+    pub(super) fn set_serial(&mut self, serial: u64) {
+        self.serial = serial;
+    }
+
     fn hex_id(&mut self) -> String {
         self.serial += 1;
         // Spread over the digits, so that prefixes of IDs differ early.

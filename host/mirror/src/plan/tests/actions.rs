@@ -11,9 +11,15 @@ fn an_action_is_done_once_and_shown_before_its_annotation_goes() {
         })
     };
     assert_eq!(asked(ActionStage::Idle), "act");
-    assert_eq!(asked(ActionStage::Running("stop".into())), "");
     assert_eq!(asked(ActionStage::Done("stop".into())), "drop the action");
     assert_eq!(asked(ActionStage::Done("start".into())), "act");
+    assert_eq!(
+        after(|e, _| {
+            observed(e).action = Some("stop".into());
+            e.acting = Some("u0".into());
+        }),
+        ""
+    );
     assert_eq!(
         after(|e, _| {
             observed(e).action = Some("stop".into());
@@ -97,27 +103,24 @@ fn nothing_that_is_asked_for_in_read_only_mode_outlives_it() {
 
 #[test]
 fn an_action_that_another_instance_has_claimed_is_not_done_again() {
-    let claimed = |by: &str, stage: ActionStage| {
+    let claimed = |by: &str, acting: Option<&str>| {
         after(|e, _| {
             observed(e).action = Some("restart".into());
             observed(e).claim = Some(by.into());
-            e.action = stage;
+            e.acting = acting.map(Into::into);
         })
     };
-    assert_eq!(claimed("other", ActionStage::Idle), "reject");
+    assert_eq!(claimed("other", None), "reject");
     // Our own, from before a crash.
-    assert_eq!(claimed(INSTANCE, ActionStage::Idle), "act");
-    assert_eq!(
-        claimed(INSTANCE, ActionStage::Running("restart".into())),
-        ""
-    );
+    assert_eq!(claimed(INSTANCE, None), "act");
+    assert_eq!(claimed(INSTANCE, Some("u1")), "");
     // A claim without an action claims nothing.
-    let left = |stage: ActionStage| {
+    let left = |acting: Option<&str>| {
         after(|e, _| {
             observed(e).claim = Some(INSTANCE.into());
-            e.action = stage;
+            e.acting = acting.map(Into::into);
         })
     };
-    assert_eq!(left(ActionStage::Idle), "drop the action");
-    assert_eq!(left(ActionStage::Running("stop".into())), "");
+    assert_eq!(left(None), "drop the action");
+    assert_eq!(left(Some("u1")), "");
 }

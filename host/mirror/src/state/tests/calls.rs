@@ -232,7 +232,7 @@ fn an_action_that_changes_while_it_is_claimed_is_looked_at_again() {
     // The news of the other action comes before the claim of the first is lost.
     state.on_news(asked("7", "stop"));
     while state.next_job(at(9)).is_some() {}
-    state.on_claim_lost(&key, "restart");
+    state.on_claim_lost(&key);
     let timers = state.take_requests().timers;
     assert_eq!(timers, [Timer::Claim(key.clone())]);
     for timer in timers {

@@ -26,14 +26,23 @@ impl Run {
             ignore_missing(api.delete("moby", &DeleteParams::default()).await);
             return;
         }
-        let Some(target) = self.rng.choice(self.truth.all()) else {
+        let Some(mut target) = self.rng.choice(self.truth.all()) else {
             return;
         };
         let key = expected::key(&target);
         let api = self.objects(key.0);
-        let Some(object) = api.get_opt(&key.1).await.unwrap() else {
+        // Its kind may not be served now.
+        let Ok(Some(object)) = api.get_opt(&key.1).await else {
             return;
         };
+        if self.is_rivals(&object) {
+            // A volume of the same name, which the other engine has or had.
+            self.switch();
+            match self.truth.named_like(&target) {
+                Some(namesake) => target = namesake,
+                None => return,
+            }
+        }
         match self.rng.u8(..12) {
             0..4 => self.delete(&target, &key, &object).await,
             4 => {
@@ -56,6 +65,7 @@ impl Run {
                 if key.0 == "Container" {
                     self.note(format!("annotate {action} {:.8}", key.1));
                     self.actions.entry(key.1.clone()).or_default().push(action);
+                    *self.asked.entry(key.1.clone()).or_default() += 1;
                     let annotation = json!({rdd_api::ACTION_ANNOTATION: action});
                     self.patch(&key, json!({"metadata": {"annotations": annotation}}))
                         .await;
@@ -93,6 +103,15 @@ impl Run {
             11 => self.toggle_hold(&key, &object).await,
             _ => {}
         }
+    }
+
+    /// Whether the mirror is about the engine of the instance that does not act
+    /// now.
+    fn is_rivals(&self, object: &DynamicObject) -> bool {
+        let owner = object.labels().get(rdd_api::INSTANCE_LABEL);
+        self.rival.as_ref().is_some_and(|rival| {
+            !rival.shares && owner.is_some_and(|owner| *owner == rival.world.instance.to_string())
+        })
     }
 
     /// Deletes just this mirror; what it stands for is doomed from then on.
@@ -197,7 +216,7 @@ pub(super) fn script_name(target: &Target) -> String {
 }
 
 /// A mirror may go or change at any time.
-fn ignore_missing<T>(result: Result<T, kube::Error>) {
+pub(super) fn ignore_missing<T>(result: Result<T, kube::Error>) {
     match result {
         Ok(_) => {}
         Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409 | 422) => {}

@@ -9,6 +9,9 @@ use sha2::{Digest, Sha256};
 
 use super::truth::{Target, Truth};
 
+/// All kinds of mirrors.
+pub(super) const KINDS: [&str; 4] = ["Container", "Image", "Volume", "ContainerNamespace"];
+
 /// Kind and name of a mirror.
 pub(super) type Key = (&'static str, String);
 

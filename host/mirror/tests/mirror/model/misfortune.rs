@@ -1,7 +1,8 @@
 //! What goes wrong in between.
 
+use std::time::Duration;
+
 use rdd_testkit::Operation;
-use serde_json::json;
 
 use super::Run;
 
@@ -10,13 +11,14 @@ use super::Run;
 pub(super) struct Broken {
     offline: bool,
     crashed: bool,
-    stopped: bool,
+    /// The daemon does not run.
+    pub(super) down: bool,
 }
 
 impl Run {
     /// One blow. Those that can lose events are left to the bursts for them.
     pub(super) async fn misfortune(&mut self) {
-        let kinds = if self.may_lose_events { 13 } else { 6 };
+        let kinds = if self.may_lose_events { 14 } else { 7 };
         match self.rng.u8(..kinds) {
             0 => {
                 self.note("events are held");
@@ -48,11 +50,16 @@ impl Run {
                 self.engine.panic_next(Operation::Act);
                 self.engine.panic_next(Operation::Remove);
             }
-            6 | 7 => {
+            6 => {
+                self.note("actions take a while");
+                let delay = Duration::from_millis(self.rng.u64(..30));
+                self.engine.delay(Operation::Act, None, delay);
+            }
+            7 | 8 => {
                 self.note("the event stream is cut");
                 self.engine.cut_watches();
             }
-            8 => {
+            9 => {
                 self.broken.offline = !self.broken.offline;
                 self.note(format!("the engine is away: {}", self.broken.offline));
                 if self.broken.offline {
@@ -61,7 +68,7 @@ impl Run {
                     self.engine.go_online();
                 }
             }
-            9 => {
+            10 => {
                 self.broken.crashed = !self.broken.crashed;
                 self.note(format!("the plugin is down: {}", self.broken.crashed));
                 if self.broken.crashed {
@@ -70,21 +77,20 @@ impl Run {
                     self.world.backends.load(self.engine.clone());
                 }
             }
-            10 => {
-                self.note("the daemon starts again");
+            11 => {
                 self.world.tasks.shutdown().await;
-                self.world.start();
+                self.start();
             }
-            11 if self.resyncs => {
+            12 if self.resyncs => {
                 self.note("held events are lost");
                 self.engine.drop_held_events();
             }
-            12 => {
-                self.broken.stopped = !self.broken.stopped;
-                self.note(format!("the App is stopped: {}", self.broken.stopped));
-                self.all_moved = true;
-                let running = !self.broken.stopped;
-                self.world.patch_app(json!({"running": running})).await;
+            13 => {
+                self.stopped = !self.stopped;
+                self.note(format!("the App is stopped: {}", self.stopped));
+                self.uproot_all();
+                self.may_repeat_actions();
+                self.run_app(!self.stopped).await;
             }
             _ => {}
         }
@@ -92,18 +98,59 @@ impl Run {
 
     /// All is well again.
     pub(super) async fn mend(&mut self) {
+        for _ in 0..2 {
+            self.mend_one();
+            self.switch();
+        }
+        if self.broken.down {
+            self.switch();
+        }
+        if self.broken.down {
+            self.start();
+        }
+        if self.is_uprooted {
+            // A mirror that somebody labeled as another backend's is let go by
+            // its own instance alone.
+            self.switch();
+            if self.broken.down {
+                self.start();
+            }
+        }
+        self.replant().await;
+        if std::mem::take(&mut self.stopped) {
+            self.run_app(true).await;
+        }
+        // From here on the one that acts is running. The other one may have
+        // to see that it was too late, or not.
+        self.switch();
+        if self.broken.down {
+            let asked = self.asked.clone();
+            self.switch();
+            let takes_over = self.rng.bool();
+            if takes_over {
+                self.takes_over().await;
+            }
+            self.switch();
+            self.start();
+            if takes_over {
+                // What it had claimed is not its own any more.
+                self.asked = asked;
+            }
+        }
+        self.note("all is mended");
+    }
+
+    /// All is well again with this engine and this instance's way to the API.
+    fn mend_one(&mut self) {
         self.engine.release_events();
         self.engine.go_online();
         self.engine.mend(Operation::Act, None);
         self.engine.mend(Operation::Remove, None);
+        self.engine.delay(Operation::Act, None, Duration::ZERO);
         self.world.faults.mend();
-        let broken = std::mem::take(&mut self.broken);
-        if broken.crashed {
+        if std::mem::take(&mut self.broken.crashed) {
             self.world.backends.load(self.engine.clone());
         }
-        if broken.stopped {
-            self.world.patch_app(json!({"running": true})).await;
-        }
-        self.note("all is mended");
+        self.broken.offline = false;
     }
 }

@@ -1,10 +1,12 @@
 //! Random engines, users and faults against a simple model.
 //!
 //! A run is a sequence of bursts. In a burst, the engine's user, the users of
-//! the API and misfortune act at random, without waiting for the mirror. Then
+//! the API and misfortune act at random, without waiting for the mirror. What
+//! mirrors lie in may be deleted, too, and a second instance of the daemon, for
+//! an engine of its own or for the same one, may want the same Lease. Then
 //! all faults are mended, and the mirror has to come to what the model says:
 //! exactly these objects, with this status, the same uid where it is the same
-//! object, and nothing gone from the engine that nobody deleted. See
+//! object, and nothing gone from either engine that nobody deleted. See
 //! [`truth::Truth`] for what follows from what.
 //!
 //! The normal test run does a few fixed seeds. `RDD_MIRROR_SEED=7` does that
@@ -15,8 +17,10 @@ mod api_user;
 mod engine_user;
 mod expected;
 mod misfortune;
+mod rival;
 mod settle;
 mod truth;
+mod uprooting;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
@@ -24,12 +28,13 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use rdd_mirror::Timing;
+use rdd_mirror::{LeaseTiming, Timing};
 use rdd_testkit::FakeEngine;
 
 use crate::world::{World, timing};
 use expected::Key;
 use misfortune::Broken;
+use rival::{Rival, Term};
 use settle::Seen;
 use truth::{SECOND, Truth};
 
@@ -42,6 +47,9 @@ const BURSTS: usize = 8;
 /// One random run.
 struct Run {
     rng: fastrand::Rng,
+    rival: Option<Rival>,
+    /// The Lease in the last quiet moment.
+    term: Option<Term>,
     engine: FakeEngine,
     world: World,
     truth: Truth,
@@ -51,16 +59,29 @@ struct Run {
     resyncs: bool,
     /// Events may get lost in this burst, and a replacement with them.
     may_lose_events: bool,
+    /// What mirrors lie in may be deleted in this burst.
+    may_uproot: bool,
+    /// The instances may be set against each other in this burst.
+    may_contest: bool,
     broken: Broken,
+    /// The App is stopped until it is mended.
+    stopped: bool,
+    /// Something that mirrors lie in was deleted.
+    is_uprooted: bool,
     /// The mirrors of the last quiet moment.
     seen: BTreeMap<Key, Seen>,
     /// Which volume the mirror of a uid stood for then.
     volume_of: BTreeMap<String, u64>,
     /// Mirrors that may have another uid since.
     moved: BTreeSet<Key>,
-    all_moved: bool,
+    /// Kinds all of whose mirrors may have, and may be there although somebody
+    /// deleted them.
+    uprooted: BTreeSet<&'static str>,
     /// Actions that were asked for since, by container.
     actions: BTreeMap<String, Vec<&'static str>>,
+    /// How often the engine may have been asked at most for an action, by
+    /// container, since the run began.
+    asked: BTreeMap<String, usize>,
 }
 
 impl Run {
@@ -82,37 +103,67 @@ impl Run {
                 removal_rest_min: Duration::from_millis(10),
                 removal_rest_max: Duration::from_millis(100),
                 volume_youth: 4 * SECOND,
+                lease: LeaseTiming {
+                    duration: Duration::from_secs(1),
+                    renew_deadline: Duration::from_millis(700),
+                    renew_interval: Duration::from_millis(100),
+                    retry_interval: Duration::from_millis(50),
+                },
                 ..timing()
             };
         })
         .await;
+        let rival = match rng.u8(..3) {
+            0 => None,
+            kind => {
+                // The first one is to mirror first, so that runs repeat.
+                world.synced().await;
+                Some(Rival::of(&world, &engine, kind == 1))
+            }
+        };
         Self {
             rng,
+            rival,
+            term: None,
             engine,
             world,
             truth: Truth::default(),
             log: Vec::new(),
             resyncs,
             may_lose_events: true,
+            may_uproot: false,
+            may_contest: false,
             broken: Broken::default(),
+            stopped: false,
+            is_uprooted: false,
             seen: BTreeMap::new(),
             volume_of: BTreeMap::new(),
             moved: BTreeSet::new(),
-            all_moved: false,
+            uprooted: BTreeSet::new(),
             actions: BTreeMap::new(),
+            asked: BTreeMap::new(),
         }
     }
 
     async fn burst(&mut self) {
         self.may_lose_events = self.resyncs || self.rng.u8(..3) == 0;
+        self.may_uproot = self.rng.u8(..4) == 0;
+        self.may_contest = self.rival.is_some() && self.rng.u8(..3) == 0;
+        // An instance that does not run hears nothing.
+        self.may_lose_events |= self.may_contest;
         if self.rng.bool() {
             self.relent();
         }
         for _ in 0..self.rng.usize(1..50) {
+            if self.rng.bool() {
+                self.switch();
+            }
             self.absorb();
-            match self.rng.u8(..10) {
-                0..5 => self.engine_user(),
-                5..8 => self.api_user().await,
+            match self.rng.u8(..20) {
+                0..10 => self.engine_user(),
+                10..16 => self.api_user().await,
+                16 if self.may_uproot => self.uproot().await,
+                17 if self.may_contest => self.contest().await,
                 _ => self.misfortune().await,
             }
             // Not to wait for anything, but to let the mirror get anywhere
@@ -127,8 +178,17 @@ impl Run {
     }
 
     fn absorb(&mut self) {
-        if let Err(violation) = self.truth.absorb(&self.engine) {
+        let own = self.truth.absorb(&self.engine);
+        let others = self.rival.as_mut().map_or(Ok(()), Rival::absorb);
+        if let Err(violation) = own.and(others) {
             panic!("{violation} after\n  {}", self.log.join("\n  "));
+        }
+    }
+
+    /// An action that an instance has begun may be carried out by it again.
+    fn may_repeat_actions(&mut self) {
+        for id in self.actions.keys() {
+            *self.asked.entry(id.clone()).or_default() += 1;
         }
     }
 

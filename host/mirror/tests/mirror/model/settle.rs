@@ -1,23 +1,44 @@
 //! The comparison, once all is quiet.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use kube::ResourceExt;
-use kube::api::{DynamicObject, ListParams};
+use kube::api::{Api, DynamicObject, ListParams};
+use rdd_api::App;
 use rdd_core::Object;
-use rdd_testkit::eventually;
+use rdd_testkit::{Call, FakeEngine};
 use serde_json::Value;
+use tokio::time::{sleep, timeout};
 
 use super::Run;
 use super::api_user::{HOLD, REFUSAL, script_name};
 use super::expected::{self, Key, Mirrors};
+use super::rival::Term;
 use super::truth::Target;
+use crate::world::World;
 
 /// What is remembered of a mirror from one quiet moment to the next.
 pub(super) struct Seen {
     uid: String,
     target: Target,
     last_action: Value,
+}
+
+/// How long agreement may take, on a busy machine: a definition, its namespace
+/// and a Lease may have to be waited for, one after the other.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often is looked whether all is quiet.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// A container that must not outlive the look that it is for.
+struct Marker<'a>(&'a FakeEngine, String);
+
+impl Drop for Marker<'_> {
+    fn drop(&mut self) {
+        self.0.remove_container(&self.1);
+    }
 }
 
 /// All mirrors as they are.
@@ -38,34 +59,114 @@ impl Run {
     /// Waits until everything is as it must be, and nothing is written any more,
     /// whatever is listed anew.
     pub(super) async fn settle(&mut self) {
-        self.world
-            .condition("ContainerEngineReady", "True", "Connected")
-            .await;
-        self.world.condition("Settled", "True", "Settled").await;
-        let log = self.log.join("\n  ");
-        let this = &*self;
-        let found = eventually(&format!("agreement after\n  {log}\n"), || async {
-            let found = this.compare().await?;
-            this.list_anew().await;
-            if this.compare().await? == found {
-                Ok(found)
-            } else {
-                Err("written without a reason, or not quiet yet".to_owned())
-            }
-        })
-        .await;
+        let begun = Instant::now();
+        let found = loop {
+            let last = match self.agree().await {
+                Ok(found) => break found,
+                Err(last) => last,
+            };
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "agreement after\n  {}\n: not within {PATIENCE:?}; last seen: {last}",
+                self.log.join("\n  ")
+            );
+            sleep(LOOK_EVERY).await;
+        };
         self.absorb();
+        self.check_actions();
         self.remember(found);
+    }
+
+    /// All mirrors, when they agree with the model and stay as they are.
+    async fn agree(&mut self) -> Result<Mirrored, String> {
+        let term = self.face_the_holder().await?;
+        self.check_app().await?;
+        let found = self.compare().await?;
+        let relisted = timeout(PATIENCE / 6, self.list_anew()).await;
+        relisted.map_err(|_| "a new listing is not taken in".to_owned())?;
+        if self.compare().await? != found {
+            return Err("written without a reason, or not quiet yet".to_owned());
+        }
+        if self.term().await? != term {
+            return Err("the Lease has changed hands".to_owned());
+        }
+        self.term = Some(term);
+        Ok(found)
+    }
+
+    /// Finds out which one mirrors, and looks at that one from now on; the
+    /// other one has to be on standby.
+    async fn face_the_holder(&mut self) -> Result<Term, String> {
+        let term = self.term().await?;
+        if term.holder != self.world.instance.to_string() {
+            self.switch();
+        }
+        let standby = |world: &World| world.progress.borrow().standby.clone();
+        if term.holder != self.world.instance.to_string() || standby(&self.world).is_some() {
+            return Err(format!("{term:?} and nobody mirrors"));
+        }
+        let Some(rival) = &self.rival else {
+            return Ok(term);
+        };
+        if !standby(&rival.world).is_some_and(|reason| reason.contains(&term.holder)) {
+            return Err(format!("{term:?} and two mirror"));
+        }
+        if self.term.as_ref() != Some(&term) {
+            // It was not renewed in time on a busy machine, say.
+            self.uproot_all();
+        }
+        Ok(term)
+    }
+
+    async fn check_app(&self) -> Result<(), String> {
+        let apps: Api<App> = Api::all(self.world.client.clone());
+        let app = apps.get("app").await.map_err(|error| error.to_string())?;
+        let generation = app.metadata.generation;
+        let conditions = app.status.unwrap_or_default().conditions;
+        for (type_, reason) in [
+            ("ContainerEngineReady", "Connected"),
+            ("Settled", "Settled"),
+        ] {
+            let is_it = |c: &rdd_api::Condition| {
+                c.type_ == type_ && c.status == "True" && c.reason == reason
+            };
+            let is_new = |c: &rdd_api::Condition| c.observed_generation == generation;
+            if !conditions.iter().any(|c| is_it(c) && is_new(c)) {
+                return Err(format!("the App says {conditions:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Each action is carried out once, or by one instance that began it again.
+    fn check_actions(&self) {
+        let mut acted: BTreeMap<String, usize> = BTreeMap::new();
+        for call in self.engine.calls() {
+            if let Call::Act { id, .. } = call {
+                *acted.entry(id).or_default() += 1;
+            }
+        }
+        for (id, times) in acted {
+            let asked = self.asked.get(&id).copied().unwrap_or_default();
+            assert!(
+                times <= asked,
+                "{times} actions on {id:.8} for {asked} after\n  {}",
+                self.log.join("\n  ")
+            );
+        }
     }
 
     /// Has the backend list everything anew, and the mirror take it in.
     async fn list_anew(&self) {
         self.engine.reinit();
         // Comes after the init: once it is seen, the init was.
-        let marker = self.engine.create_container("marker");
-        self.world.container(&marker, |c| c.status.is_some()).await;
-        self.engine.remove_container(&marker);
-        self.world.gone::<rdd_api::Container>(&marker).await;
+        let marker = Marker(&self.engine, self.engine.create_container("marker"));
+        self.world
+            .container(&marker.1, |c| c.status.is_some())
+            .await;
+        let id = marker.1.clone();
+        drop(marker);
+        self.world.gone::<rdd_api::Container>(&id).await;
     }
 
     /// All mirrors, when they agree with the model.
@@ -85,7 +186,15 @@ impl Run {
         let api = self.objects("ContainerNamespace");
         let names = api.list(&ListParams::default()).await;
         let names = names.map_err(|error| error.to_string())?.items;
-        if names.len() != 1 || names[0].name_any() != "moby" || !is_ours(&names[0]) {
+        let instance = self.world.instance.to_string();
+        let is_mine = |object: &DynamicObject| {
+            let owner = object.labels().get(rdd_api::INSTANCE_LABEL);
+            owner.is_some_and(|owner| *owner == instance)
+        };
+        let is_it = |object: &DynamicObject| {
+            object.name_any() == "moby" && is_ours(object) && is_mine(object)
+        };
+        if names.len() != 1 || !is_it(&names[0]) {
             return Err(format!("namespaces: {names:?}"));
         }
         let mut found = BTreeMap::new();
@@ -96,10 +205,13 @@ impl Run {
             let how = how(object);
             let doomed = truth.doomed.contains(target);
             let refused = truth.refusing.contains(&script_name(target));
-            let excused = self.all_moved || truth.excused.contains(target);
+            let excused = self.uprooted.contains(key.0) || truth.excused.contains(target);
             let may_be_live = !doomed || excused;
             match how {
                 Some(Found::Held) => {}
+                Some(Found::Live | Found::Refused) if !is_mine(object) => {
+                    return Err(format!("another instance's: {object:?}"));
+                }
                 Some(Found::Live) if may_be_live => {
                     check_status(object, status)?;
                     check_conditions(object, target, &objects)?;
@@ -131,7 +243,7 @@ impl Run {
             let (Some(was), Some((is, Found::Live))) = (self.seen.get(key), found.get(key)) else {
                 continue;
             };
-            let moved = self.all_moved || self.moved.contains(key);
+            let moved = self.uprooted.contains(key.0) || self.moved.contains(key);
             let same_uid = is.uid().as_deref() == Some(&*was.uid);
             if was.target == *target && !same_uid && !moved {
                 return Err(format!("{target:?} has another uid"));
@@ -186,7 +298,10 @@ impl Run {
         self.truth.doomed.retain(|target| truth.has(target));
         self.truth.excused.clear();
         self.moved.clear();
-        self.all_moved = false;
+        self.uprooted.clear();
+        if let Some(rival) = &mut self.rival {
+            rival.forget_wishes();
+        }
         self.actions.clear();
         self.log.clear();
     }

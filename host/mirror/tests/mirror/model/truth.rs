@@ -162,6 +162,16 @@ impl Truth {
         }
     }
 
+    /// The volume that the mirror of another engine's volume of that name would
+    /// stand for here.
+    pub(super) fn named_like(&self, target: &Target) -> Option<Target> {
+        let Target::Volume(name, _) = target else {
+            return None;
+        };
+        let serial = self.volumes.get(name)?;
+        Some(Target::Volume(name.clone(), *serial))
+    }
+
     /// Everything that the engine has.
     pub(super) fn all(&self) -> Vec<Target> {
         let containers = self.containers.iter().cloned().map(Target::Container);
