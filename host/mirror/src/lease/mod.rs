@@ -266,3 +266,6 @@ fn record(lease: &Lease) -> LeaseRecord {
         transitions: spec.lease_transitions.unwrap_or_default(),
     }
 }
+
+#[cfg(test)]
+mod tests;
