@@ -65,7 +65,10 @@ impl FakeApi {
         self.store(json!({
             "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
             "metadata": {"name": NAME, "namespace": SYSTEM_NAMESPACE},
-            "spec": {"holderIdentity": holder, "leaseDurationSeconds": 30, "leaseTransitions": 4},
+            "spec": {
+                "holderIdentity": holder, "leaseDurationSeconds": 30, "leaseTransitions": 4,
+                "acquireTime": "2000-01-01T00:00:00.000000Z",
+            },
         }));
     }
 
