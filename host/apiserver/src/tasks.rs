@@ -118,7 +118,11 @@ impl ControllerTasks {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(60);
 
     #[tokio::test]
     async fn a_controller_that_ends_in_any_way_is_told_with_its_cause() {
@@ -138,7 +142,9 @@ mod tests {
             let task = ServerTask::GarbageCollector;
             assert_eq!(tasks.failure(task), None);
             tasks.observe(task, controller).await;
-            let told = tasks.failed(task).await;
+            let told = tokio::time::timeout(PATIENCE, tasks.failed(task))
+                .await
+                .unwrap();
             assert!(told.contains(cause), "{told}");
             assert_eq!(tasks.failure(task), Some(told));
             assert_eq!(tasks.failure(ServerTask::DefinitionController), None);

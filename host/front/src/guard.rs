@@ -121,6 +121,33 @@ mod tests {
     }
 
     #[test]
+    fn the_host_of_http_2_is_the_one_that_counts() {
+        let guard = Guard::new(&[], &[]);
+        let authority = |text: &str| text.parse::<Authority>().unwrap();
+        let mut headers = HeaderMap::new();
+        assert!(
+            guard
+                .check(&headers, Some(&authority("localhost:1")))
+                .is_ok()
+        );
+        assert!(guard.check(&headers, None).is_err(), "no host at all");
+        headers.insert(HOST, "localhost".parse().unwrap());
+        let evil = authority("evil.example");
+        assert!(guard.check(&headers, Some(&evil)).is_err());
+    }
+
+    #[test]
+    fn one_good_origin_does_not_excuse_another() {
+        let mut headers = HeaderMap::new();
+        headers.insert(HOST, "localhost".parse().unwrap());
+        headers.append(ORIGIN, "https://localhost".parse().unwrap());
+        let guard = Guard::new(&[], &[]);
+        assert_eq!(guard.check(&headers, None), Ok(()));
+        headers.append(ORIGIN, "https://evil.example".parse().unwrap());
+        assert!(guard.check(&headers, None).is_err());
+    }
+
+    #[test]
     fn an_origin_must_be_our_own_or_listed_exactly() {
         assert_eq!(
             check("localhost:8443", Some("https://localhost:8443")),

@@ -73,6 +73,26 @@ async fn one_credential_check_holds_on_every_path() {
 }
 
 #[tokio::test]
+async fn a_browser_gets_a_page_and_kubectl_a_status() {
+    let door = door().await;
+    door.become_ready();
+    let foreign = format!("{}host: evil.example\r\n", door.bearer());
+    for (headers, code) in [("", "401"), (&*foreign, "403")] {
+        for (accept, media_type) in [
+            ("text/html,application/xhtml+xml,*/*;q=0.8", "text/html"),
+            ("application/json, */*", "application/json"),
+            ("*/*", "text/plain"),
+        ] {
+            let headers = format!("{headers}accept: {accept}\r\n");
+            let answer = door.ask("/", &headers).await.to_lowercase();
+            assert_eq!(status(&answer), code, "{answer}");
+            let content_type = format!("content-type: {media_type}");
+            assert!(answer.contains(&content_type), "{accept}: {answer}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_room_sees_the_identity_and_never_the_secret() {
     let door = door().await;
     door.become_ready();

@@ -78,3 +78,6 @@ pub(crate) async fn claim(
     // Others keep writing it: looked at again a moment later.
     Ok(ClaimOutcome::Lost)
 }
+
+#[cfg(test)]
+mod tests;

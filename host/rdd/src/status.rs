@@ -287,6 +287,27 @@ mod tests {
         assert!(is_overload(&failed(io::ErrorKind::UnexpectedEof)));
     }
 
+    #[tokio::test]
+    async fn who_holds_the_lock_is_there_whatever_fails() {
+        let dir = tempfile::tempdir().unwrap();
+        let state_dir = StateDir::locate(Some(dir.path().join("state"))).unwrap();
+        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+        let refused = anyhow::Error::new(refused).context("cannot reach it");
+        let told = |absence: &Absence, state, words| {
+            assert_eq!(absence.state, state);
+            assert!(absence.message.starts_with(words), "{}", absence.message);
+        };
+        let lock = state_dir.lock().await.unwrap();
+        told(&absence(&state_dir, &refused), DaemonState::Busy, "busy: ");
+        let starting = look(&state_dir).await.unwrap().err().unwrap();
+        told(&starting, DaemonState::Stopped, "not ready: ");
+        drop(lock);
+        let gone = absence(&state_dir, &refused);
+        told(&gone, DaemonState::Stopped, "not running: ");
+        let stopped = look(&state_dir).await.unwrap().err().unwrap();
+        told(&stopped, DaemonState::Stopped, "not running: ");
+    }
+
     #[test]
     fn the_daemons_refusals_for_now_are_told_from_those_for_good() {
         let refused = |code| {

@@ -334,14 +334,24 @@ mod tests {
         assert!(parse("a: [").is_err());
     }
 
-    #[test]
-    fn aliases_cannot_multiply_without_bound() {
-        let mut text = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
-        for level in 1..9 {
+    /// Lists of ten, each of the list before.
+    fn bomb(innermost: &str, levels: usize) -> String {
+        let mut text = format!("a0: &a0 {innermost}\n");
+        for level in 1..=levels {
             let inner = vec![format!("*a{}", level - 1); 10].join(",");
             text.push_str(&format!("a{level}: &a{level} [{inner}]\n"));
         }
-        assert!(parse(&text).unwrap_err().contains("aliasing"));
+        text
+    }
+
+    #[test]
+    fn aliases_cannot_multiply_without_bound() {
+        assert!(parse(&bomb("[x,x,x,x,x,x,x,x,x,x]", 2)).is_ok());
+        let many_values = bomb("[[],[],[],[],[],[],[],[],[],[]]", 4);
+        let many_bytes = bomb(&"x".repeat(10_000), 3);
+        for text in [bomb("[x,x,x,x,x,x,x,x,x,x]", 8), many_values, many_bytes] {
+            assert!(parse(&text).unwrap_err().contains("aliasing"));
+        }
         assert_eq!(
             parse("a: &x {k: 1}\nb: *x\nc:\n  <<: *x\n  j: 2\n")
                 .unwrap()

@@ -71,33 +71,40 @@ async fn a_listing_can_be_asked_for() {
     assert!(begun.elapsed() < Duration::from_secs(1));
 }
 
-/// An engine whose listings take this long.
-struct SlowListing(FakeEngine, Duration);
+/// An engine whose listings take their time.
+struct SlowListing {
+    engine: FakeEngine,
+    /// How long the first one of a stream takes, and those that follow in it.
+    pauses: Vec<Duration>,
+}
 
 #[async_trait::async_trait]
 impl ContainerEngine for SlowListing {
     fn info(&self) -> &rdd_core::BackendInfo {
-        self.0.info()
+        self.engine.info()
     }
 
     async fn watch(&self) -> Result<rdd_core::WatchStream, EngineError> {
-        let pause = self.1;
-        let events = self.0.watch().await?;
-        Ok(events
-            .then(move |event| async move {
+        let mut listings = Vec::new();
+        for pause in self.pauses.clone() {
+            let events = self.engine.watch().await?;
+            let listing = events.take(2).then(move |event| async move {
                 if matches!(event, Ok(WatchEvent::InitDone)) {
                     tokio::time::sleep(pause).await;
                 }
                 event
-            })
-            .boxed())
+            });
+            listings.push(listing.boxed());
+        }
+        let listings = futures::stream::iter(listings).flatten();
+        Ok(listings.chain(futures::stream::pending()).boxed())
     }
 
     async fn inspect(
         &self,
         object: &rdd_core::ObjectRef,
     ) -> Result<rdd_core::Inspection, EngineError> {
-        self.0.inspect(object).await
+        self.engine.inspect(object).await
     }
 
     async fn get_logs(
@@ -105,15 +112,15 @@ impl ContainerEngine for SlowListing {
         id: &str,
         options: &rdd_core::LogOptions,
     ) -> Result<rdd_core::LogStream, EngineError> {
-        self.0.get_logs(id, options).await
+        self.engine.get_logs(id, options).await
     }
 
     async fn act(&self, id: &str, action: rdd_core::Action) -> Result<(), EngineError> {
-        self.0.act(id, action).await
+        self.engine.act(id, action).await
     }
 
     async fn remove(&self, target: &rdd_core::Removal) -> Result<(), EngineError> {
-        self.0.remove(target).await
+        self.engine.remove(target).await
     }
 }
 
@@ -127,7 +134,10 @@ async fn a_listing_that_takes_longer_than_the_interval_comes_to_its_end() {
         resync_interval: interval,
         ..Timing::default()
     };
-    let engine = SlowListing(FakeEngine::default(), listing);
+    let engine = SlowListing {
+        engine: FakeEngine::default(),
+        pauses: vec![listing],
+    };
     let task = tokio::spawn(run(Arc::new(engine), timing, Arc::clone(&renew), sender));
     let mut feed = Running {
         events,
@@ -143,6 +153,34 @@ async fn a_listing_that_takes_longer_than_the_interval_comes_to_its_end() {
         assert_eq!(begun.elapsed(), listing);
         assert_eq!(feed.next().await, "renewing");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listing_that_a_backend_begins_by_itself_comes_to_its_end() {
+    let interval = Duration::from_secs(1);
+    let listing = 10 * interval;
+    let (sender, events) = channel();
+    let renew = Arc::new(Notify::new());
+    let timing = Timing {
+        resync_interval: interval,
+        ..Timing::default()
+    };
+    let engine = SlowListing {
+        engine: FakeEngine::default(),
+        pauses: vec![Duration::ZERO, listing],
+    };
+    let task = tokio::spawn(run(Arc::new(engine), timing, Arc::clone(&renew), sender));
+    let mut feed = Running {
+        events,
+        renew,
+        task,
+    };
+    feed.listed().await;
+    assert_eq!(feed.next().await, "begin");
+    let begun = Instant::now();
+    assert_eq!(feed.next().await, "done");
+    assert_eq!(begun.elapsed(), listing);
+    assert_eq!(feed.next().await, "renewing");
 }
 
 #[tokio::test(start_paused = true)]

@@ -154,6 +154,8 @@ impl LeaseHolder {
     async fn run(mut self, sender: watch::Sender<LeaseState>) {
         let mut held_until: Option<Instant> = None;
         let mut failures = 0_u32;
+        // What the attempt before met with.
+        let mut cause: Option<String> = None;
         loop {
             // From before the request: the server counts from when it writes.
             let begun = Instant::now();
@@ -167,9 +169,14 @@ impl LeaseHolder {
                 Ok(Ok(Some(holder))) => (LeaseState::HeldBy { holder }, self.timing.renew_interval),
                 failure => {
                     let reason = match failure {
-                        Ok(Err(error)) => error.to_string(),
-                        _ => "the API does not answer in time".to_owned(),
+                        Ok(Err(error)) => Some(error.to_string()),
+                        // The deadline left this attempt no time.
+                        _ if limit <= begun => cause.take(),
+                        _ => None,
                     };
+                    let reason =
+                        reason.unwrap_or_else(|| "the API does not answer in time".to_owned());
+                    cause = Some(reason.clone());
                     failures = failures.saturating_add(1);
                     // Loud when it begins, then quieter and quieter.
                     if failures.is_power_of_two() {
@@ -192,6 +199,7 @@ impl LeaseHolder {
                 || held_until.is_some_and(|until| until > limit)
             {
                 failures = 0;
+                cause = None;
             }
             sender.send_if_modified(|known| {
                 let moved = *known != state;
@@ -266,3 +274,6 @@ fn record(lease: &Lease) -> LeaseRecord {
         transitions: spec.lease_transitions.unwrap_or_default(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -131,12 +131,35 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_daemon_that_does_not_end_the_connection_is_not_waited_for() {
+        let (mut daemon, client) = pair().await;
+        let (queue, _frames) = mpsc::channel(2);
+        let task = tokio::spawn(run(client, queue));
+        daemon.send(Message::Close(Some(close()))).await.unwrap();
+        let begun = Instant::now();
+        assert!(matches!(task.await.unwrap(), End::Closed(Some(_))));
+        assert!(begun.elapsed() <= CLOSE_LIMIT, "{:?}", begun.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_breaks_is_no_end_of_the_log() {
+        let (mut daemon, client) = pair().await;
+        let (queue, mut frames) = mpsc::channel(2);
+        let task = tokio::spawn(run(client, queue));
+        daemon.send(Message::binary(vec![1, b'x'])).await.unwrap();
+        drop(daemon);
+        assert!(matches!(task.await.unwrap(), End::Broken(_)));
+        assert_eq!(&frames.recv().await.unwrap()[..], [1, b'x']);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn no_more_is_read_when_nobody_prints() {
         let (_daemon, client) = pair().await;
         let (queue, frames) = mpsc::channel(2);
         let task = tokio::spawn(run(client, queue));
         tokio::time::sleep(Duration::from_secs(1)).await;
         drop(frames);
-        assert!(matches!(task.await.unwrap(), End::Unwanted));
+        let ended = timeout(Duration::from_secs(3600), task).await;
+        assert!(matches!(ended.unwrap().unwrap(), End::Unwanted));
     }
 }

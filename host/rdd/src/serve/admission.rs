@@ -256,7 +256,7 @@ mod tests {
     async fn read_only_takes_no_deletion_and_no_action() {
         let server = server(true).await;
         let mirror = format!("{MIRRORS}/a");
-        for resource in REMOVABLE {
+        for resource in ["containers", "images", "volumes"] {
             let collection =
                 format!("/apis/containers.rancherdesktop.io/v1alpha1/namespaces/mine/{resource}");
             for query in ["", "?dryRun=All"] {
@@ -310,6 +310,22 @@ mod tests {
         )
         .await;
         assert_eq!(code, 200, "{text}");
+        // An action from before is still there, and is not asked for anew.
+        let body = container("old", json!({ACTION_ANNOTATION: "stop"}));
+        let (code, text) = ask(&server, DAEMON_USER, "POST", MIRRORS, "", Some(body)).await;
+        assert_eq!(code, 201, "{text}");
+        for (annotations, allowed) in [
+            (json!({"example.com/note": "x"}), true),
+            (json!({ACTION_ANNOTATION: "start"}), false),
+            (json!({ACTION_ANNOTATION: null}), true),
+            (json!({ACTION_ANNOTATION: "stop"}), false),
+        ] {
+            let patch = json!({"metadata": {"annotations": annotations}});
+            let path = format!("{MIRRORS}/old");
+            let media = "application/merge-patch+json";
+            let (code, text) = ask(&server, "rdd-admin", "PATCH", &path, media, Some(patch)).await;
+            assert_eq!(code, if allowed { 200 } else { 403 }, "{text}");
+        }
         // The mirror itself takes back what the engine no longer has.
         let (code, text) = ask(&server, DAEMON_USER, "DELETE", &mirror, "", None).await;
         assert_eq!(code, 200, "{text}");

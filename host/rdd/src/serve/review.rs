@@ -125,3 +125,6 @@ impl Authenticator for ClusterAuthenticator {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! Reading what is stale, side by side, and telling the host.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
+use std::collections::hash_map::{Entry, HashMap};
 use std::pin::pin;
 use std::time::Duration;
 
@@ -55,15 +56,19 @@ impl Watch<'_> {
         let mut reading: FuturesUnordered<Reading<'_>> = FuturesUnordered::new();
         let mut waiting: FuturesUnordered<LocalBoxFuture<'_, Key>> = FuturesUnordered::new();
         let mut busy: HashSet<Key> = HashSet::new();
-        // Those that wait: one wait for each, however often it fails meanwhile.
-        let mut retrying: HashSet<Key> = HashSet::new();
+        // Those that wait, and whether they went: one wait for each, however
+        // often it fails meanwhile.
+        let mut retrying: HashMap<Key, bool> = HashMap::new();
         let mut failures: HashMap<Key, u32> = HashMap::new();
         loop {
             if stale.borrow().is_everything() {
                 return Ok(());
             }
             let free = reading.len() < CONCURRENCY;
-            if free && let Some(item) = stale.borrow_mut().take(&busy) {
+            if free && let Some(mut item) = stale.borrow_mut().take(&busy) {
+                if let Some(gone) = retrying.get_mut(&item.key) {
+                    item.gone |= std::mem::take(gone);
+                }
                 busy.insert(item.key.clone());
                 reading.push(match item.key {
                     Key::Images => {
@@ -90,8 +95,8 @@ impl Watch<'_> {
                     Either::Left((read, _)) => Some(read),
                     Either::Right((Either::Left(_), _)) => None,
                     Either::Right((Either::Right((key, _)), _)) => {
-                        retrying.remove(&key);
-                        stale.borrow_mut().insert(key, false);
+                        let gone = retrying.remove(&key).unwrap_or_default();
+                        stale.borrow_mut().insert(key, gone);
                         None
                     }
                 }
@@ -125,18 +130,19 @@ impl Watch<'_> {
                             error.message
                         ),
                     );
-                    if item.gone {
-                        stale.borrow_mut().insert(item.key.clone(), true);
-                    }
                     let key = item.key;
-                    if retrying.insert(key.clone()) {
-                        waiting.push(
-                            async move {
-                                moby.host.sleep(wait).await;
-                                key
-                            }
-                            .boxed_local(),
-                        );
+                    match retrying.entry(key.clone()) {
+                        Entry::Occupied(mut waits) => *waits.get_mut() |= item.gone,
+                        Entry::Vacant(waits) => {
+                            waits.insert(item.gone);
+                            waiting.push(
+                                async move {
+                                    moby.host.sleep(wait).await;
+                                    key
+                                }
+                                .boxed_local(),
+                            );
+                        }
                     }
                 }
             }

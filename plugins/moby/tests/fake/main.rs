@@ -9,6 +9,8 @@
     reason = "tests fail by panicking"
 )]
 
+mod connections;
 mod many_images;
+mod retries;
 mod server;
 mod silent_changes;

@@ -1,5 +1,6 @@
 //! An engine that answers as a test wants, on a unix socket.
 
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
@@ -21,6 +22,8 @@ pub(crate) enum Answer {
     Whole(Vec<u8>),
     /// `404`.
     Missing,
+    /// `500`.
+    Broken,
     /// `200` with the pieces of a body as they come; it ends with the channel.
     Pieces(mpsc::Receiver<Vec<u8>>),
     /// `200` with the beginning of a body that never goes on.
@@ -37,6 +40,33 @@ type Handler = Rc<dyn Fn(&str) -> Answer>;
 
 pub(crate) struct Server {
     socket: PathBuf,
+    connections: Rc<Connections>,
+}
+
+/// Counts the connections of a backend.
+#[derive(Default)]
+struct Connections {
+    open: Cell<usize>,
+    /// The most that were open at once.
+    peak: Cell<usize>,
+}
+
+/// One of them, for as long as it is open.
+struct Counted(Rc<Connections>);
+
+impl Counted {
+    fn new(connections: &Rc<Connections>) -> Self {
+        let open = connections.open.get() + 1;
+        connections.open.set(open);
+        connections.peak.set(connections.peak.get().max(open));
+        Self(Rc::clone(connections))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.open.set(self.0.open.get() - 1);
+    }
 }
 
 impl Server {
@@ -47,12 +77,33 @@ impl Server {
         let socket = std::env::temp_dir().join(name);
         let listener = UnixListener::bind(&socket).unwrap();
         let handler: Handler = Rc::new(handler);
+        let connections = Rc::new(Connections::default());
+        let counts = Rc::clone(&connections);
         tokio::task::spawn_local(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::task::spawn_local(serve(stream, Rc::clone(&handler)));
+                let counted = Counted::new(&counts);
+                let serving = serve(stream, Rc::clone(&handler));
+                tokio::task::spawn_local(async move {
+                    let served = serving.await;
+                    drop(counted);
+                    served
+                });
             }
         });
-        Self { socket }
+        Self {
+            socket,
+            connections,
+        }
+    }
+
+    /// How many connections are open.
+    pub(crate) fn open(&self) -> usize {
+        self.connections.open.get()
+    }
+
+    /// How many were open at once since this was asked last.
+    pub(crate) fn peak(&self) -> usize {
+        self.connections.peak.replace(self.open())
     }
 
     /// Watches this engine, as a host does.
@@ -98,13 +149,8 @@ async fn serve(mut stream: UnixStream, handler: Handler) -> std::io::Result<()> 
                 stream.write_all(head.as_bytes()).await?;
                 stream.write_all(&body).await?;
             }
-            Answer::Missing => {
-                let body = r#"{"message":"no such thing"}"#;
-                let length = body.len();
-                let head =
-                    format!("HTTP/1.1 404 Not Found\r\n{common}Content-Length: {length}\r\n\r\n");
-                stream.write_all(format!("{head}{body}").as_bytes()).await?;
-            }
+            Answer::Missing => refuse(&mut stream, common, "404 Not Found").await?,
+            Answer::Broken => refuse(&mut stream, common, "500 Internal Server Error").await?,
             Answer::Pieces(mut pieces) => {
                 stream.write_all(chunked(common).as_bytes()).await?;
                 while let Some(bytes) = pieces.recv().await {
@@ -121,6 +167,13 @@ async fn serve(mut stream: UnixStream, handler: Handler) -> std::io::Result<()> 
             }
         }
     }
+}
+
+async fn refuse(stream: &mut UnixStream, common: &str, status: &str) -> std::io::Result<()> {
+    let body = format!(r#"{{"message":"{status}"}}"#);
+    let length = body.len();
+    let head = format!("HTTP/1.1 {status}\r\n{common}Content-Length: {length}\r\n\r\n");
+    stream.write_all(format!("{head}{body}").as_bytes()).await
 }
 
 fn chunked(common: &str) -> String {
