@@ -115,7 +115,7 @@ fn a_claim_that_keeps_failing_is_tried_less_and_less_often() {
         assert_eq!(requests.operations.len(), 1);
         state.on_unclaimed(&key, "the API refuses it");
         let timer = Timer::Job(key.clone(), failures);
-        assert_eq!(state.take_requests().timers, [timer.clone()]);
+        assert_eq!(state.take_requests().timers, std::slice::from_ref(&timer));
         state.on_timer(timer);
     }
     assert!(state.failures().is_some());

@@ -13,6 +13,7 @@
 //! one alone, and `RDD_MIRROR_SEEDS=1000` so many new ones. A seed fixes what
 //! is done, not how the tasks interleave: a rare failure may need a few runs.
 
+mod actions;
 mod api_user;
 mod engine_user;
 mod expected;
@@ -182,13 +183,6 @@ impl Run {
         let others = self.rival.as_mut().map_or(Ok(()), Rival::absorb);
         if let Err(violation) = own.and(others) {
             panic!("{violation} after\n  {}", self.log.join("\n  "));
-        }
-    }
-
-    /// An action that an instance has begun may be carried out by it again.
-    fn may_repeat_actions(&mut self) {
-        for id in self.actions.keys() {
-            *self.asked.entry(id.clone()).or_default() += 1;
         }
     }
 

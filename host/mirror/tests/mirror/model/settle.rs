@@ -7,7 +7,7 @@ use kube::ResourceExt;
 use kube::api::{Api, DynamicObject, ListParams};
 use rdd_api::App;
 use rdd_core::Object;
-use rdd_testkit::{Call, FakeEngine};
+use rdd_testkit::FakeEngine;
 use serde_json::Value;
 use tokio::time::{sleep, timeout};
 
@@ -136,24 +136,6 @@ impl Run {
             }
         }
         Ok(())
-    }
-
-    /// Each action is carried out once, or by one instance that began it again.
-    fn check_actions(&self) {
-        let mut acted: BTreeMap<String, usize> = BTreeMap::new();
-        for call in self.engine.calls() {
-            if let Call::Act { id, .. } = call {
-                *acted.entry(id).or_default() += 1;
-            }
-        }
-        for (id, times) in acted {
-            let asked = self.asked.get(&id).copied().unwrap_or_default();
-            assert!(
-                times <= asked,
-                "{times} actions on {id:.8} for {asked} after\n  {}",
-                self.log.join("\n  ")
-            );
-        }
     }
 
     /// Has the backend list everything anew, and the mirror take it in.
