@@ -24,6 +24,8 @@ struct Controller {
     server: Arc<Inner>,
     graph: Graph,
     queue: Queue,
+    /// What failed in the last look at a queued key: told once, not each time.
+    failures: BTreeMap<Arc<str>, String>,
 }
 
 /// Collects garbage until `stop`.
@@ -35,6 +37,7 @@ pub(crate) fn start(
         server: Arc::clone(server),
         graph: Graph::default(),
         queue: Queue::new(),
+        failures: BTreeMap::new(),
     };
     let (watch, snapshot) = controller.begin()?;
     Ok(tokio::spawn(async move {
@@ -141,10 +144,15 @@ impl Controller {
             .buffer_unordered(records::AT_ONCE)
             .collect()
             .await;
+        let before = std::mem::take(&mut self.failures);
         for (key, gone, result) in results {
             let Err(error) = result else { continue };
-            report(&key, &error);
+            let message = error.to_string();
+            if before.get(&key) != Some(&message) {
+                report(&key, &error);
+            }
             if error.is_transient() {
+                self.failures.insert(Arc::clone(&key), message);
                 self.queue.insert(key, gone);
             }
         }

@@ -114,6 +114,25 @@ struct Reader {
     _child: Child,
 }
 
+impl Reader {
+    /// Takes in what `ssh` says, until it says no more; of much, the beginning
+    /// is kept.
+    fn poll_complaints(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while let Some(complaints) = &mut self.complaints {
+            let mut bytes = [0; 512];
+            let mut part = ReadBuf::new(&mut bytes);
+            let read = ready!(Pin::new(complaints).poll_read(cx, &mut part));
+            if read.is_err() || part.filled().is_empty() {
+                self.complaints = None;
+            }
+            let room = MAX_COMPLAINT.saturating_sub(self.complaint.len());
+            let kept = part.filled().iter().take(room);
+            self.complaint.extend(kept);
+        }
+        Poll::Ready(())
+    }
+}
+
 impl AsyncRead for Reader {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -122,7 +141,10 @@ impl AsyncRead for Reader {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut this.output).poll_read(cx, buffer))?;
+        let read = Pin::new(&mut this.output).poll_read(cx, buffer)?;
+        // Always: an ssh whose standard error is full passes nothing on.
+        let told = this.poll_complaints(cx);
+        ready!(read);
         if buffer.filled().len() > before || buffer.capacity() == before {
             this.answered = true;
             return Poll::Ready(Ok(()));
@@ -130,15 +152,7 @@ impl AsyncRead for Reader {
         if this.answered {
             return Poll::Ready(Ok(()));
         }
-        while let Some(complaints) = &mut this.complaints {
-            let mut bytes = [0; 512];
-            let mut part = ReadBuf::new(&mut bytes);
-            let read = ready!(Pin::new(complaints).poll_read(cx, &mut part));
-            this.complaint.extend_from_slice(part.filled());
-            if read.is_err() || part.filled().is_empty() || this.complaint.len() >= MAX_COMPLAINT {
-                this.complaints = None;
-            }
-        }
+        ready!(told);
         Poll::Ready(Err(io::Error::other(format!(
             "ssh to {} gave no connection: {}",
             this.host,
@@ -233,5 +247,19 @@ mod tests {
         let mut answer = Vec::new();
         connection.reader.read_to_end(&mut answer).await.unwrap();
         assert_eq!(answer, b"question");
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn much_that_is_said_beside_an_answer_does_not_hold_it_up() {
+        let dir = tempfile::tempdir().unwrap();
+        // More than a pipe holds.
+        let script = "head -c 1000000 /dev/zero >&2; echo answer; exec cat";
+        let mut connection = by(&dir, script);
+        let mut answer = [0; 7];
+        let read = connection.reader.read_exact(&mut answer);
+        let patience = Duration::from_secs(30);
+        tokio::time::timeout(patience, read).await.unwrap().unwrap();
+        assert_eq!(&answer, b"answer\n");
     }
 }
