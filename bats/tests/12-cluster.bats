@@ -6,20 +6,23 @@ load ../helpers/rdd
 
 setup_file() { begin_file; }
 setup() {
-  STATE=$BATS_TEST_TMPDIR/state
+  use state
   CLUSTER=$BATS_TEST_TMPDIR/cluster
   "${RDD_TEST_BIN%/*}/examples/apiserver" "$CLUSTER" >"$CLUSTER.log" 2>&1 3>&- &
   API_SERVER=$!
   try "${PATIENCE[@]}" in_cluster get namespaces
 }
 teardown() {
+  use state
   stop_daemon
-  STATE=$BATS_TEST_TMPDIR/second
+  use second
   stop_daemon
   kill "$API_SERVER"
 }
 teardown_file() { sweep; }
 
+# use NAME: commands are for the daemon of this state directory from here on.
+use() { STATE=$BATS_TEST_TMPDIR/$1; }
 in_cluster() { KUBECONFIG=$CLUSTER/kubeconfig "$RDD_TEST_KUBECTL" "$@"; }
 log_is() { same "$(rdd logs "$1")" "$2"; }
 
@@ -44,7 +47,7 @@ is_published() { same "$(published instance)" "$1"; }
   start_daemon --kubeconfig "$CLUSTER/kubeconfig"
   first=$(cat "$STATE/instance-id")
   same "$(published instance)" "$first"
-  FIRST_STATE=$STATE STATE=$BATS_TEST_TMPDIR/second
+  use second
   start_daemon --kubeconfig "$CLUSTER/kubeconfig"
   same "$(published instance) $(published ready)" "$first true"
   run -0 rdd status
@@ -58,12 +61,12 @@ is_published() { same "$(published instance)" "$1"; }
   # What ends takes back its own only.
   stop_daemon
   same "$(published instance) $(published ready)" "$first true"
-  STATE=$FIRST_STATE
+  use state
   lacks "$(rdd status)" "mirrors here"
   # Nor does a start.
   kill -KILL "$(daemon_pid)"
   try "${PATIENCE[@]}" ended "$(daemon_pid)"
-  STATE=$BATS_TEST_TMPDIR/second
+  use second
   start_daemon --kubeconfig "$CLUSTER/kubeconfig"
   same "$(published instance)" "$first"
   # The Lease runs out.

@@ -23,7 +23,8 @@ mirrors() { # mirrors KIND: how many there are
 are_mirrored() { same "$(mirrors images)" "$1"; }
 
 @test "an engine with 5,000 images and 20,000 tags is mirrored whole, in bounded memory" {
-  STATE=$BATS_TEST_TMPDIR/state ENGINE=unix://$BATS_TEST_TMPDIR/engine.sock
+  own_state
+  ENGINE=unix://$BATS_TEST_TMPDIR/engine.sock
   python3 "$HELPERS/large_engine.py" "${ENGINE#unix://}" 5000 4 >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
   engine=$!
   start_daemon --resync 1s
