@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use http::{Response, StatusCode};
 use jiff::Timestamp;
+use kube::client::Body;
 use rdd_core::{
     BackendInfo, Capabilities, Container, ContainerState, IdForm, Image, Object, ObjectKind,
     ObjectRef, Volume, WatchEvent,
 };
+use serde_json::{Value, json};
 
 use crate::desired::{Desired, Own, Status};
 use crate::entry;
@@ -136,4 +139,24 @@ pub(crate) fn object(key: &Key, status: Option<Status>) -> entry::Object {
         claim: None,
         status,
     }
+}
+
+/// An answer of a fake API server.
+pub(crate) fn answered(status: StatusCode, body: &Value) -> Response<Body> {
+    let body = Body::from(body.to_string().into_bytes());
+    Response::builder().status(status).body(body).unwrap()
+}
+
+/// A fake API server's refusal.
+pub(crate) fn refused(code: u16) -> Response<Body> {
+    let reason = match code {
+        404 => "NotFound",
+        409 => "Conflict",
+        _ => "InternalError",
+    };
+    let status = json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "message": "it failed", "reason": reason, "code": code,
+    });
+    answered(StatusCode::from_u16(code).unwrap(), &status)
 }

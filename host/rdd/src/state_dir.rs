@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use rdd_mirror::InstanceId;
+use serde::de::DeserializeOwned;
 
 /// The name of the instance that is meant when none is named.
 const DEFAULT_INSTANCE: &str = "default";
@@ -47,6 +48,17 @@ impl Lock {
     pub(crate) fn mark_stopping(&mut self) -> std::io::Result<()> {
         self.file.write_all(STOPPING)
     }
+}
+
+/// Reads a JSON file that a running daemon keeps for the commands of its user.
+pub(crate) fn read_published<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = std::fs::read(path).with_context(|| path.display().to_string())?;
+    serde_json::from_slice(&text).with_context(|| {
+        format!(
+            "{} is damaged; restart the daemon, which writes it again",
+            path.display()
+        )
+    })
 }
 
 impl StateDir {

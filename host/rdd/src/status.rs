@@ -97,6 +97,7 @@ impl Report for StatusReport {
             writeln!(text, "{label:<13}  {value}").ok();
         }
         if let Some(reason) = &serving.standby {
+            // As above, and below.
             writeln!(
                 text,
                 "standing by    {reason}; logs are of this daemon's engine, what follows is of the other one's"

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::sync::Notify;
 
 use super::*;
-use crate::fixtures::NAMESPACE;
+use crate::fixtures::{NAMESPACE, answered, refused};
 use crate::key::Kind;
 
 const ID: &str = "abcd";
@@ -137,24 +137,6 @@ fn touch(container: &mut Value) {
     let version = &mut container["metadata"]["resourceVersion"];
     let number: u64 = version.as_str().unwrap().parse().unwrap();
     *version = (number + 1).to_string().into();
-}
-
-fn answered(status: StatusCode, body: &Value) -> Response<Body> {
-    let body = Body::from(body.to_string().into_bytes());
-    Response::builder().status(status).body(body).unwrap()
-}
-
-fn refused(code: u16) -> Response<Body> {
-    let reason = match code {
-        404 => "NotFound",
-        409 => "Conflict",
-        _ => "InternalError",
-    };
-    let status = json!({
-        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-        "message": "no", "reason": reason, "code": code,
-    });
-    answered(StatusCode::from_u16(code).unwrap(), &status)
 }
 
 async fn claim_as(api: &Arc<FakeApi>, instance: &str) -> Result<ClaimOutcome, kube::Error> {

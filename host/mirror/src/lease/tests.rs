@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::*;
+use crate::fixtures::{answered, refused};
 
 const NAME: &str = "rd.moby";
 const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/rdd-system/leases";
@@ -140,24 +141,6 @@ impl FakeApi {
             _ => refused(404),
         }
     }
-}
-
-fn answered(status: StatusCode, body: &Value) -> Response<Body> {
-    let body = Body::from(body.to_string().into_bytes());
-    Response::builder().status(status).body(body).unwrap()
-}
-
-fn refused(code: u16) -> Response<Body> {
-    let reason = match code {
-        404 => "NotFound",
-        409 => "Conflict",
-        _ => "InternalError",
-    };
-    let status = json!({
-        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-        "message": "it failed", "reason": reason, "code": code,
-    });
-    answered(StatusCode::from_u16(code).unwrap(), &status)
 }
 
 /// Begins to hold the Lease on this API.

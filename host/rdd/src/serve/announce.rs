@@ -12,7 +12,7 @@ use rdd_mirror::InstanceId;
 use serde::{Deserialize, Serialize};
 
 use super::config_map::{ConfigMapContent, OwnConfigMap, Writer};
-use crate::state_dir::StateDir;
+use crate::state_dir::{StateDir, read_published};
 
 /// Name of the discovery ConfigMap.
 const NAME: &str = "rdd-controller-manager";
@@ -113,19 +113,7 @@ pub(crate) async fn announce(own: &OwnConfigMap, content: &ConfigMapContent) -> 
 /// Reads what the daemon of a state directory announced. In a cluster the
 /// ConfigMap may be another daemon's: the file is this one's.
 pub(crate) fn read(state_dir: &StateDir) -> Result<Discovery> {
-    let path = state_dir.discovery();
-    let text = std::fs::read(&path).with_context(|| {
-        format!(
-            "cannot read what the daemon announced in {}",
-            path.display()
-        )
-    })?;
-    serde_json::from_slice(&text).with_context(|| {
-        format!(
-            "{} is damaged; restart the daemon, which writes it again",
-            path.display()
-        )
-    })
+    read_published(&state_dir.discovery()).context("cannot read what the daemon announced")
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::config_map::{ConfigMapContent, OwnConfigMap};
 use crate::output;
-use crate::state_dir::StateDir;
+use crate::state_dir::{StateDir, read_published};
 
 /// Name of the ConfigMap, beside the discovery one.
 const NAME: &str = "rdd-plugins";
@@ -83,19 +83,7 @@ pub(crate) fn own(client: Client, boot_id: &str, instance: &InstanceId) -> OwnCo
 
 /// Reads what the running daemon of a state directory published.
 pub(crate) fn read(state_dir: &StateDir) -> Result<Vec<PluginReport>> {
-    let path = state_dir.plugin_reports();
-    let text = std::fs::read(&path).with_context(|| {
-        format!(
-            "cannot read the state of the backends in {}",
-            path.display()
-        )
-    })?;
-    serde_json::from_slice(&text).with_context(|| {
-        format!(
-            "{} is damaged; restart the daemon, which writes it again",
-            path.display()
-        )
-    })
+    read_published(&state_dir.plugin_reports()).context("cannot read the state of the backends")
 }
 
 #[cfg(test)]

@@ -1,0 +1,109 @@
+use rdd_apiserver_storage::{Options as StoreOptions, Store};
+use serde_json::json;
+
+use super::*;
+use crate::server::Options;
+
+const KEY: &str = "apiextensions.k8s.io/customresourcedefinitions/things.example.com";
+
+fn definition() -> Value {
+    json!({
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "things.example.com", "uid": "1"},
+        "spec": {
+            "group": "example.com",
+            "scope": "Namespaced",
+            "names": {"plural": "things", "kind": "Thing", "singular": "thing", "listKind": "ThingList"},
+            "versions": [{
+                "name": "v1", "served": true, "storage": true,
+                "schema": {"openAPIV3Schema": {"type": "object"}},
+            }],
+        },
+        "status": {},
+    })
+}
+
+async fn put(store: &Store, key: &str, object: &Value) -> Result<Arc<Record>, CommitError> {
+    let storable = Storable::new(object);
+    let change = Change::put(move |revision| storable.at(revision));
+    store.commit(key, Expect::Absent, change).await
+}
+
+#[tokio::test]
+async fn a_status_that_found_no_room_is_written_when_there_is_some() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = StoreOptions::file(dir.path().join("state.db"));
+    options.size_limit = Some(1 << 20);
+    let store = Store::open(options).unwrap();
+    let server = Inner::new(store.clone(), Options::in_memory());
+    let record = put(&store, KEY, &definition()).await.unwrap();
+    let mut filler = 0;
+    for text in ["x".repeat(10_000), String::new()] {
+        let object = json!({"metadata": {"name": "x"}, "data": {"k": text}});
+        while put(&store, &format!("core/configmaps/x/{filler}"), &object)
+            .await
+            .is_ok()
+        {
+            filler += 1;
+        }
+    }
+    let mut controller = Controller {
+        server,
+        builtin: crate::builtin::resources(),
+        known: HashMap::new(),
+        failed: BTreeMap::new(),
+    };
+    controller.learn(KEY, record.revision, &record.value).await;
+    controller.tend(KEY).await;
+    let is_established = || {
+        let record = store.snapshot().get(KEY).cloned().unwrap();
+        status::is_true(&crate::records::read(&record).unwrap(), "Established")
+    };
+    assert!(!is_established() && controller.waits());
+
+    let change = || Change::delete(|_| Vec::new().into());
+    for index in 0..20 {
+        let key = format!("core/configmaps/x/{index}");
+        store.commit(&key, Expect::Any, change()).await.unwrap();
+    }
+    controller.look_again().await;
+    assert!(is_established() && !controller.waits());
+}
+
+#[tokio::test]
+async fn a_large_definition_is_compiled_beside_the_others() {
+    let server = Inner::new(
+        Store::open(StoreOptions::in_memory()).unwrap(),
+        Options::in_memory(),
+    );
+    let mut controller = Controller {
+        server,
+        builtin: Vec::new(),
+        known: HashMap::new(),
+        failed: BTreeMap::new(),
+    };
+    for (fields, is_small) in [(1, true), (2_000, false)] {
+        let properties: serde_json::Map<String, Value> = (0..fields)
+            .map(|index| {
+                (
+                    format!("field{index}"),
+                    json!({"type": "string", "maxLength": 9}),
+                )
+            })
+            .collect();
+        let mut object = definition();
+        object["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"] =
+            properties.into();
+        let stored = object.to_string();
+        let mut learnt = std::pin::pin!(controller.learn(KEY, fields, stored.as_bytes()));
+        let first = futures::poll!(learnt.as_mut());
+        assert_eq!(first.is_ready(), is_small, "{fields}");
+        let is_news = match first {
+            std::task::Poll::Ready(is_news) => is_news,
+            std::task::Poll::Pending => learnt.await,
+        };
+        assert!(is_news);
+    }
+    assert_eq!(controller.known[KEY].resources.len(), 1);
+}
