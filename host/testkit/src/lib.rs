@@ -3,11 +3,13 @@
 //! Invariant: nothing here reaches a shipped binary; other crates name this
 //! one under `dev-dependencies` only.
 
+mod blocking_pool;
 mod fake_backends;
 mod fake_engine;
 mod fixture_component;
 mod patience;
 
+pub use blocking_pool::{is_ready_without_blocking, with_one_blocking_thread};
 pub use fake_backends::FakeBackends;
 pub use fake_engine::{Call, FakeEngine, Gate, LogScript, Operation};
 pub use fixture_component::fixture_component;

@@ -1,4 +1,5 @@
 use rdd_apiserver::{ApiServer, History, Options};
+use rdd_testkit::{is_ready_without_blocking, with_one_blocking_thread};
 use serde_json::json;
 
 use crate::client::{CMS, Client, JSON, MERGE, WIDGETS, config_map, sized, widget};
@@ -206,35 +207,33 @@ async fn tables_and_metadata_alone_are_served_on_request() {
     assert_eq!(neither.reason(), (406, "NotAcceptable"));
 }
 
-/// Whether the answer to a list is there at once, on the thread that asks.
+/// Whether a list is answered by the thread that asks for it.
 async fn is_listed_at_once(client: &Client, headers: &[(&str, &str)]) -> bool {
-    let mut listed = std::pin::pin!(client.raw("GET", CMS, headers, ""));
-    let first = futures::poll!(listed.as_mut());
-    let (at_once, answer) = match first {
-        std::task::Poll::Ready(answer) => (true, answer),
-        std::task::Poll::Pending => (false, listed.await),
-    };
+    let list = client.raw("GET", CMS, headers, "");
+    let (is_at_once, answer) = is_ready_without_blocking(list).await;
     assert_eq!(answer.status(), 200);
-    at_once
+    is_at_once
 }
 
-#[tokio::test]
-async fn a_large_list_leaves_the_thread_that_serves_everybody() {
-    let client = Client::new().await;
-    let forms = [
-        ("accept", JSON),
-        ("accept", "application/json;as=Table;v=v1;g=meta.k8s.io"),
-    ];
-    client.post(CMS, &config_map("small")).await;
-    for form in forms {
-        assert!(is_listed_at_once(&client, &[form]).await);
-    }
-    for index in 0..60 {
-        let mut body = config_map(&format!("large-{index}"));
-        body["data"]["text"] = "x".repeat(10_000).into();
-        assert_eq!(client.post(CMS, &body).await.code, 201);
-    }
-    for form in forms {
-        assert!(!is_listed_at_once(&client, &[form]).await);
-    }
+#[test]
+fn a_large_list_leaves_the_thread_that_serves_everybody() {
+    with_one_blocking_thread(async {
+        let client = Client::new().await;
+        let forms = [
+            ("accept", JSON),
+            ("accept", "application/json;as=Table;v=v1;g=meta.k8s.io"),
+        ];
+        client.post(CMS, &config_map("small")).await;
+        for form in forms {
+            assert!(is_listed_at_once(&client, &[form]).await);
+        }
+        for index in 0..60 {
+            let mut body = config_map(&format!("large-{index}"));
+            body["data"]["text"] = "x".repeat(10_000).into();
+            assert_eq!(client.post(CMS, &body).await.code, 201);
+        }
+        for form in forms {
+            assert!(!is_listed_at_once(&client, &[form]).await);
+        }
+    });
 }

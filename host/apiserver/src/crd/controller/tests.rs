@@ -1,4 +1,5 @@
 use rdd_apiserver_storage::{Options as StoreOptions, Store};
+use rdd_testkit::{is_ready_without_blocking, with_one_blocking_thread};
 use serde_json::json;
 
 use super::*;
@@ -71,39 +72,39 @@ async fn a_status_that_found_no_room_is_written_when_there_is_some() {
     assert!(is_established() && !controller.waits());
 }
 
-#[tokio::test]
-async fn a_large_definition_is_compiled_beside_the_others() {
-    let server = Inner::new(
-        Store::open(StoreOptions::in_memory()).unwrap(),
-        Options::in_memory(),
-    );
-    let mut controller = Controller {
-        server,
-        builtin: Vec::new(),
-        known: HashMap::new(),
-        failed: BTreeMap::new(),
-    };
-    for (fields, is_small) in [(1, true), (2_000, false)] {
-        let properties: serde_json::Map<String, Value> = (0..fields)
-            .map(|index| {
-                (
-                    format!("field{index}"),
-                    json!({"type": "string", "maxLength": 9}),
-                )
-            })
-            .collect();
-        let mut object = definition();
-        object["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"] =
-            properties.into();
-        let stored = object.to_string();
-        let mut learnt = std::pin::pin!(controller.learn(KEY, fields, stored.as_bytes()));
-        let first = futures::poll!(learnt.as_mut());
-        assert_eq!(first.is_ready(), is_small, "{fields}");
-        let is_news = match first {
-            std::task::Poll::Ready(is_news) => is_news,
-            std::task::Poll::Pending => learnt.await,
+#[test]
+fn a_large_definition_is_compiled_beside_the_others() {
+    with_one_blocking_thread(async {
+        let server = Inner::new(
+            Store::open(StoreOptions::in_memory()).unwrap(),
+            Options::in_memory(),
+        );
+        let mut controller = Controller {
+            server,
+            builtin: Vec::new(),
+            known: HashMap::new(),
+            failed: BTreeMap::new(),
         };
-        assert!(is_news);
-    }
-    assert_eq!(controller.known[KEY].resources.len(), 1);
+        for (fields, is_small) in [(1, true), (2_000, false)] {
+            let properties: serde_json::Map<String, Value> = (0..fields)
+                .map(|index| {
+                    (
+                        format!("field{index}"),
+                        json!({"type": "string", "maxLength": 9}),
+                    )
+                })
+                .collect();
+            let mut object = definition();
+            object["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"] =
+                properties.into();
+            let stored = object.to_string();
+            let learnt = controller.learn(KEY, fields, stored.as_bytes());
+            assert_eq!(
+                is_ready_without_blocking(learnt).await,
+                (is_small, true),
+                "{fields}"
+            );
+        }
+        assert_eq!(controller.known[KEY].resources.len(), 1);
+    });
 }
