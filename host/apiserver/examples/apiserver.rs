@@ -14,7 +14,7 @@ use http::header::AUTHORIZATION;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
-use rdd_apiserver::{ApiServer, Options, UserInfo};
+use rdd_apiserver::{ApiServer, ApiServerOptions, UserInfo};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -55,7 +55,7 @@ async fn main() -> anyhow::Result<()> {
     tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let acceptor = TlsAcceptor::from(Arc::new(tls));
 
-    let mut options = Options::file(directory.join("apiserver.db"));
+    let mut options = ApiServerOptions::file(directory.join("apiserver.db"));
     options.address = address.to_string();
     let server = ApiServer::open(options).await?;
     tracing::info!(%address, kubeconfig = %directory.join("kubeconfig").display(), "serving");

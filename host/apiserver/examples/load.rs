@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt as _, Full};
-use rdd_apiserver::{ApiServer, Options, UserInfo};
+use rdd_apiserver::{ApiServer, ApiServerOptions, UserInfo};
 use serde_json::json;
 use tower::ServiceExt as _;
 
@@ -138,7 +138,7 @@ async fn definition(server: &ApiServer) -> anyhow::Result<Duration> {
 async fn main() -> anyhow::Result<()> {
     let directory = tempfile::tempdir()?;
     let path = directory.path().join("db");
-    let server = ApiServer::open(Options::file(&path)).await?;
+    let server = ApiServer::open(ApiServerOptions::file(&path)).await?;
     println!(
         "creates/s, {CLIENTS} clients      {:>10.0}",
         rate(&server, OBJECTS, "POST").await?
@@ -161,7 +161,7 @@ async fn main() -> anyhow::Result<()> {
     server.close().await;
     drop(server);
     let start = Instant::now();
-    let server = ApiServer::open(Options::file(&path)).await?;
+    let server = ApiServer::open(ApiServerOptions::file(&path)).await?;
     println!("open with {OBJECTS} objects   {:>10.1?}", start.elapsed());
     server.close().await;
     Ok(())

@@ -9,7 +9,7 @@ use crate::user::UserInfo;
 
 /// What a write does to an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Operation {
+pub enum AdmissionOperation {
     /// A new object, also by apply or by a PUT that creates.
     Create,
     /// A change by update, patch or apply, also of a subresource.
@@ -25,7 +25,7 @@ pub struct AdmissionRequest<'a> {
     /// Who writes.
     pub user: &'a UserInfo,
     /// What the write does.
-    pub operation: Operation,
+    pub operation: AdmissionOperation,
     /// API group; empty for the core group.
     pub group: &'a str,
     /// Plural of the resource.

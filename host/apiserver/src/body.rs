@@ -17,9 +17,9 @@ enum Source {
 
 /// The body of an answer. It never fails: a watch that must end says so in its
 /// last event.
-pub struct Body(Source);
+pub struct ResponseBody(Source);
 
-impl Body {
+impl ResponseBody {
     /// An empty body.
     pub fn empty() -> Self {
         Self::pieces(VecDeque::new())
@@ -36,19 +36,19 @@ impl Body {
     }
 }
 
-impl From<Bytes> for Body {
+impl From<Bytes> for ResponseBody {
     fn from(bytes: Bytes) -> Self {
         Self::pieces(VecDeque::from([bytes]))
     }
 }
 
-impl From<Vec<u8>> for Body {
+impl From<Vec<u8>> for ResponseBody {
     fn from(bytes: Vec<u8>) -> Self {
         Bytes::from(bytes).into()
     }
 }
 
-impl std::fmt::Debug for Body {
+impl std::fmt::Debug for ResponseBody {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.0 {
             Source::Pieces { left, .. } => write!(f, "Body({left} bytes)"),
@@ -57,7 +57,7 @@ impl std::fmt::Debug for Body {
     }
 }
 
-impl http_body::Body for Body {
+impl http_body::Body for ResponseBody {
     type Data = Bytes;
     type Error = Infallible;
 

@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
-use rdd_apiserver_kinds::Kind;
+use rdd_apiserver_kinds::ResourceKind;
 use rdd_apiserver_kinds::builtin::{self, BuiltinKind};
 use serde_json::Value;
 
 use crate::managed::Types;
 use crate::resource::{Resource, Source};
-use crate::status::{ApiError, Cause};
+use crate::status::{ApiError, StatusCause};
 
 /// Namespaces that nobody may delete.
 const IMMORTAL: [&str; 3] = ["default", "kube-system", "kube-public"];
@@ -29,8 +29,8 @@ enum Role {
     Definition,
 }
 
-fn causes(errors: Vec<rdd_apiserver_schema::FieldError>) -> Vec<Cause> {
-    errors.iter().map(Cause::from).collect()
+fn causes(errors: Vec<rdd_apiserver_schema::FieldError>) -> Vec<StatusCause> {
+    errors.iter().map(StatusCause::from).collect()
 }
 
 impl Builtin {
@@ -79,7 +79,7 @@ impl Builtin {
         new: &Value,
         old: Option<&Value>,
         subresource: Option<&str>,
-    ) -> Vec<Cause> {
+    ) -> Vec<StatusCause> {
         causes(match (old, subresource) {
             (None, _) => self.kind.validate_create(new),
             (Some(old), Some("status")) => self.kind.validate_status(new, old),
@@ -189,7 +189,7 @@ pub(crate) fn resources() -> Vec<Arc<Resource>> {
 }
 
 /// Kinds that discovery shows and nobody serves.
-pub(crate) fn listed() -> Vec<Kind> {
+pub(crate) fn listed() -> Vec<ResourceKind> {
     let mut listed = builtin::listed().to_vec();
     listed.extend(crate::review::kinds());
     listed

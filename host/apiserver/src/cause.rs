@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 /// One cause of an invalid object: the field at fault and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cause {
+pub struct StatusCause {
     /// Machine-readable reason, such as `FieldValueInvalid`.
     pub reason: String,
     /// Human text, without the field's path.
@@ -13,7 +13,7 @@ pub struct Cause {
     pub field: String,
 }
 
-impl Cause {
+impl StatusCause {
     /// A cause with the given reason, path and text.
     pub fn new(
         reason: impl Into<String>,
@@ -52,7 +52,7 @@ impl Cause {
     }
 }
 
-impl From<&rdd_apiserver_schema::FieldError> for Cause {
+impl From<&rdd_apiserver_schema::FieldError> for StatusCause {
     fn from(error: &rdd_apiserver_schema::FieldError) -> Self {
         Self::new(error.kind.reason(), error.field.clone(), error.message())
     }
@@ -64,7 +64,7 @@ pub(crate) fn quoted(value: &Value) -> String {
     value.to_string()
 }
 
-impl Cause {
+impl StatusCause {
     /// As it stands in the details of a Status.
     pub(crate) fn to_value(&self) -> Value {
         let mut out = Map::new();

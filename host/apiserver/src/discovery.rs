@@ -5,10 +5,10 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 use http::header::{ETAG, HeaderValue, IF_NONE_MATCH, VARY};
 use http::{HeaderMap, Response, StatusCode};
-use rdd_apiserver_kinds::Kind;
+use rdd_apiserver_kinds::ResourceKind;
 use rdd_apiserver_kinds::discovery::{self, Root};
 
-use crate::body::Body;
+use crate::body::ResponseBody;
 use crate::encode;
 use crate::negotiate::{self, Format};
 use crate::registry::{Registry, Tagged};
@@ -16,7 +16,7 @@ use crate::render;
 use crate::server::Inner;
 use crate::status::ApiError;
 
-fn kinds(registry: &Registry) -> Vec<&Kind> {
+fn kinds(registry: &Registry) -> Vec<&ResourceKind> {
     registry.kinds.iter().collect()
 }
 
@@ -42,12 +42,12 @@ pub(crate) fn tagged(
     headers: &HeaderMap,
     content_type: &'static str,
     tagged: &Tagged,
-) -> Response<Body> {
+) -> Response<ResponseBody> {
     let known = headers
         .get(IF_NONE_MATCH)
         .is_some_and(|sent| sent.as_bytes() == tagged.etag.as_bytes());
     let mut response = if known {
-        let mut response = Response::new(Body::empty());
+        let mut response = Response::new(ResponseBody::empty());
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         response
     } else {
@@ -77,7 +77,7 @@ fn wants_aggregated(headers: &HeaderMap) -> bool {
     }) == Some(true)
 }
 
-fn aggregated(registry: &Registry, root: Root, headers: &HeaderMap) -> Response<Body> {
+fn aggregated(registry: &Registry, root: Root, headers: &HeaderMap) -> Response<ResponseBody> {
     let slot: Option<&OnceLock<Tagged>> = registry.aggregated.get(usize::from(root == Root::Apis));
     let make = || {
         let value = discovery::aggregated(&kinds(registry), root);
@@ -97,7 +97,7 @@ pub(crate) fn api(
     registry: &Registry,
     headers: &HeaderMap,
     format: Format,
-) -> Response<Body> {
+) -> Response<ResponseBody> {
     if wants_aggregated(headers) {
         return aggregated(registry, Root::Api, headers);
     }
@@ -105,7 +105,11 @@ pub(crate) fn api(
 }
 
 /// `/apis`.
-pub(crate) fn apis(registry: &Registry, headers: &HeaderMap, format: Format) -> Response<Body> {
+pub(crate) fn apis(
+    registry: &Registry,
+    headers: &HeaderMap,
+    format: Format,
+) -> Response<ResponseBody> {
     if wants_aggregated(headers) {
         return aggregated(registry, Root::Apis, headers);
     }
@@ -117,7 +121,7 @@ pub(crate) fn group(
     registry: &Registry,
     group: &str,
     format: Format,
-) -> Result<Response<Body>, ApiError> {
+) -> Result<Response<ResponseBody>, ApiError> {
     discovery::group(&kinds(registry), group)
         .map(|value| render::value(200, &value, format))
         .ok_or_else(ApiError::page_not_found)
@@ -129,7 +133,7 @@ pub(crate) fn version(
     group: &str,
     version: &str,
     format: Format,
-) -> Option<Response<Body>> {
+) -> Option<Response<ResponseBody>> {
     discovery::resource_list(&kinds(registry), group, version)
         .map(|value| render::value(200, &value, format))
 }

@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use rdd_apiserver_storage::{Event, Watch, WatchEnd};
+use rdd_apiserver_storage::{StoreEvent, StoreWatch, WatchEnd};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -19,10 +19,10 @@ pub(crate) trait Follow: Send {
     const WHAT: &'static str;
 
     /// Learns everything anew, and watches from there.
-    fn list(&mut self) -> impl Future<Output = Result<Watch, String>> + Send;
+    fn list(&mut self) -> impl Future<Output = Result<StoreWatch, String>> + Send;
 
     /// Takes in one event.
-    fn handle(&mut self, event: &Event) -> impl Future<Output = ()> + Send;
+    fn handle(&mut self, event: &StoreEvent) -> impl Future<Output = ()> + Send;
 
     /// Whether anything is to be looked at again without an event.
     fn waits(&self) -> bool;
@@ -34,7 +34,7 @@ pub(crate) trait Follow: Send {
 /// Follows `watch` until `stop`; the error says why that cannot go on.
 pub(crate) async fn follow<F: Follow>(
     mut follower: F,
-    mut watch: Watch,
+    mut watch: StoreWatch,
     stop: CancellationToken,
 ) -> Result<(), String> {
     let mut again = tokio::time::interval(AGAIN);

@@ -3,7 +3,7 @@
 use http::Response;
 use serde_json::{Value, json};
 
-use crate::body::Body;
+use crate::body::ResponseBody;
 use crate::render;
 use crate::server::Inner;
 use crate::tasks::ServerTask;
@@ -24,7 +24,7 @@ pub(crate) fn health(
     name: &str,
     check: Option<&str>,
     verbose: bool,
-) -> Response<Body> {
+) -> Response<ResponseBody> {
     let mut checks = vec![("ping", None)];
     // A server whose parts have failed will not come back by itself.
     for task in ServerTask::ALL {

@@ -48,12 +48,12 @@ mod tasks;
 mod user;
 mod verbs;
 
-pub use admission::{AdmissionPolicy, AdmissionRequest, Operation};
-pub use body::Body;
+pub use admission::{AdmissionOperation, AdmissionPolicy, AdmissionRequest};
+pub use body::ResponseBody;
 pub use clock::Clock;
 pub use health::VERSION;
-pub use rdd_apiserver_storage::History;
-pub use server::{ApiServer, OpenError, Options, SetAsideError, set_aside};
-pub use status::{ApiError, Cause};
+pub use rdd_apiserver_storage::HistoryLimits;
+pub use server::{ApiServer, ApiServerOptions, OpenError, SetAsideError, set_aside};
+pub use status::{ApiError, StatusCause};
 pub use tasks::ServerTask;
 pub use user::{TokenAuthenticator, UserInfo};

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::clock;
 use crate::resource::Source;
-use crate::status::{ApiError, Cause};
+use crate::status::{ApiError, StatusCause};
 use crate::verbs::call::Call;
 use crate::verbs::options::WriteOptions;
 
@@ -39,7 +39,7 @@ fn with_request<R>(
     call: &Call,
     manager: &str,
     now: Timestamp,
-    run: impl FnOnce(&fieldmanager::Request<'_>) -> R,
+    run: impl FnOnce(&fieldmanager::TrackingRequest<'_>) -> R,
 ) -> R {
     let kind = &call.resource.kind;
     let api_version = kind.api_version();
@@ -56,7 +56,7 @@ fn with_request<R>(
         Source::Builtin(builtin) => builtin.resets_status(),
     };
     let ignored = fieldmanager::reset_fields(subresource, has_status);
-    run(&fieldmanager::Request {
+    run(&fieldmanager::TrackingRequest {
         manager,
         api_version: &api_version,
         subresource,
@@ -102,7 +102,7 @@ fn apply_error(error: &ApplyError) -> ApiError {
             conflicts
                 .iter()
                 .map(|conflict| {
-                    Cause::new(
+                    StatusCause::new(
                         "FieldManagerConflict",
                         conflict.field.to_string(),
                         conflict.cause_message(),

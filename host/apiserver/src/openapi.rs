@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::OnceLock;
 
 use http::{HeaderMap, Response};
-use rdd_apiserver_kinds::Kind;
+use rdd_apiserver_kinds::ResourceKind;
 use rdd_apiserver_kinds::openapi::{self, Custom};
 
-use crate::body::Body;
+use crate::body::ResponseBody;
 use crate::discovery::{tag, tagged};
 use crate::encode;
 use crate::registry::{Registry, Tagged};
@@ -22,7 +22,7 @@ pub(crate) struct Documents {
 
 fn documents(registry: &Registry) -> &Documents {
     registry.openapi.get_or_init(|| {
-        let kinds: Vec<&Kind> = registry.kinds.iter().collect();
+        let kinds: Vec<&ResourceKind> = registry.kinds.iter().collect();
         let by_location = openapi::documents(&kinds)
             .into_iter()
             .map(|(group, version)| {
@@ -35,7 +35,7 @@ fn documents(registry: &Registry) -> &Documents {
 }
 
 fn make(registry: &Registry, group: &str, version: &str) -> Option<Tagged> {
-    let kinds: Vec<&Kind> = registry.kinds.iter().collect();
+    let kinds: Vec<&ResourceKind> = registry.kinds.iter().collect();
     let custom: Vec<Custom<'_>> = registry
         .resources()
         .filter(|resource| resource.kind.group == group && resource.kind.version == version)
@@ -57,7 +57,7 @@ fn document<'r>(registry: &'r Registry, location: &str) -> Option<&'r Tagged> {
 }
 
 /// The index; each document's address carries the hash of its content.
-pub(crate) fn index(registry: &Registry, headers: &HeaderMap) -> Response<Body> {
+pub(crate) fn index(registry: &Registry, headers: &HeaderMap) -> Response<ResponseBody> {
     let index = registry.openapi_index.get_or_init(|| {
         let mut hashes = BTreeMap::new();
         for location in documents(registry).by_location.keys() {
@@ -75,7 +75,7 @@ pub(crate) fn get(
     registry: &Registry,
     location: &str,
     headers: &HeaderMap,
-) -> Result<Response<Body>, ApiError> {
+) -> Result<Response<ResponseBody>, ApiError> {
     document(registry, location)
         .map(|found| tagged(headers, "application/json", found))
         .ok_or_else(ApiError::page_not_found)

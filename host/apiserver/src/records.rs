@@ -7,7 +7,9 @@
 
 use std::sync::Arc;
 
-use rdd_apiserver_storage::{Change, CommitError, Expect, Record, Snapshot};
+use rdd_apiserver_storage::{
+    CommitError, RecordChange, StoreSnapshot, StoredRecord, WritePrecondition,
+};
 use serde::Deserialize as _;
 use serde_json::Value;
 
@@ -67,7 +69,7 @@ pub(crate) fn parse(stored: &[u8]) -> Result<Value, serde_json::Error> {
 }
 
 /// A record as an object without its type.
-pub(crate) fn read(record: &Record) -> Result<Value, RecordError> {
+pub(crate) fn read(record: &StoredRecord) -> Result<Value, RecordError> {
     parse(&record.value).map_err(|source| RecordError::Unreadable {
         key: Arc::clone(&record.key),
         source,
@@ -88,7 +90,7 @@ fn is_kept(object: &Value) -> bool {
 /// its last finalizer. `namespace` says that `spec.finalizers` counts too.
 pub(crate) async fn replace(
     server: &Inner,
-    record: &Record,
+    record: &StoredRecord,
     object: &Value,
     namespace: bool,
 ) -> Result<Outcome, RecordError> {
@@ -100,19 +102,23 @@ pub(crate) async fn replace(
     let gone = meta::terminating(object) && !kept;
     let storable = Storable::new(object);
     let change = if gone {
-        Change::delete(move |revision| storable.at(revision))
+        RecordChange::delete(move |revision| storable.at(revision))
     } else {
-        Change::put(move |revision| storable.at(revision))
+        RecordChange::put(move |revision| storable.at(revision))
     };
     server
         .store
-        .commit(&record.key, Expect::Revision(record.revision), change)
+        .commit(
+            &record.key,
+            WritePrecondition::Revision(record.revision),
+            change,
+        )
         .await?;
     Ok(if gone { Outcome::Gone } else { Outcome::Kept })
 }
 
 /// Deletes an object that has a namespace, or marks it when finalizers keep it.
-pub(crate) async fn remove(server: &Inner, record: &Record) -> Result<Outcome, RecordError> {
+pub(crate) async fn remove(server: &Inner, record: &StoredRecord) -> Result<Outcome, RecordError> {
     let mut object = read(record)?;
     let kept = !meta::finalizers(&object).is_empty();
     if kept && meta::terminating(&object) {
@@ -123,11 +129,11 @@ pub(crate) async fn remove(server: &Inner, record: &Record) -> Result<Outcome, R
     }
     let storable = Storable::new(&object);
     let change = if kept {
-        Change::put(move |revision| storable.at(revision))
+        RecordChange::put(move |revision| storable.at(revision))
     } else {
-        Change::delete(move |revision| storable.at(revision))
+        RecordChange::delete(move |revision| storable.at(revision))
     };
-    let expect = Expect::Revision(record.revision);
+    let expect = WritePrecondition::Revision(record.revision);
     match server.store.commit(&record.key, expect, change).await {
         Ok(_) if kept => Ok(Outcome::Kept),
         Ok(_) | Err(CommitError::Missing) => Ok(Outcome::Gone),
@@ -136,7 +142,7 @@ pub(crate) async fn remove(server: &Inner, record: &Record) -> Result<Outcome, R
 }
 
 /// `group/plural/` of everything that is stored, served or not.
-pub(crate) fn prefixes(snapshot: &Snapshot) -> Vec<String> {
+pub(crate) fn prefixes(snapshot: &StoreSnapshot) -> Vec<String> {
     let mut out: Vec<String> = Vec::new();
     let mut after: Option<String> = None;
     while let Some(key) = next_key(snapshot, after.as_deref()) {
@@ -153,7 +159,7 @@ pub(crate) fn prefixes(snapshot: &Snapshot) -> Vec<String> {
     out
 }
 
-fn next_key(snapshot: &Snapshot, after: Option<&str>) -> Option<Arc<str>> {
+fn next_key(snapshot: &StoreSnapshot, after: Option<&str>) -> Option<Arc<str>> {
     snapshot
         .range("", after)
         .next()

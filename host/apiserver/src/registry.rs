@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use rdd_apiserver_kinds::Kind;
+use rdd_apiserver_kinds::ResourceKind;
 
 use crate::openapi::Documents;
 use crate::resource::Resource;
@@ -24,7 +24,7 @@ pub(crate) struct Tagged {
 pub(crate) struct Registry {
     groups: HashMap<String, Versions>,
     /// All kinds, those that are only listed too.
-    pub(crate) kinds: Vec<Kind>,
+    pub(crate) kinds: Vec<ResourceKind>,
     pub(crate) aggregated: [OnceLock<Tagged>; 2],
     pub(crate) openapi_index: OnceLock<Tagged>,
     pub(crate) openapi: OnceLock<Documents>,
@@ -33,7 +33,7 @@ pub(crate) struct Registry {
 impl Registry {
     /// A registry of the given resources; `listed` are kinds that discovery
     /// shows and nobody serves.
-    pub(crate) fn new(resources: Vec<Arc<Resource>>, listed: Vec<Kind>) -> Self {
+    pub(crate) fn new(resources: Vec<Arc<Resource>>, listed: Vec<ResourceKind>) -> Self {
         let mut kinds = listed;
         let mut groups: HashMap<String, Versions> = HashMap::new();
         for resource in resources {
@@ -68,8 +68,8 @@ impl Registry {
 
     /// Whether a group is one of the server's own.
     pub(crate) fn is_builtin_group(&self, group: &str) -> bool {
-        self.kinds
-            .iter()
-            .any(|kind| kind.group == group && kind.origin == rdd_apiserver_kinds::Origin::Builtin)
+        self.kinds.iter().any(|kind| {
+            kind.group == group && kind.origin == rdd_apiserver_kinds::KindOrigin::Builtin
+        })
     }
 }

@@ -7,7 +7,7 @@ use http::{HeaderMap, Response, StatusCode};
 use rdd_apiserver_kinds::table::{self, IncludeObject};
 use serde_json::{Value, json};
 
-use crate::body::Body;
+use crate::body::ResponseBody;
 use crate::encode;
 use crate::limits;
 use crate::meta;
@@ -19,8 +19,8 @@ use crate::verbs::call::{Answer, Call, Shown};
 pub(crate) fn response(
     code: u16,
     content_type: &'static str,
-    body: impl Into<Body>,
-) -> Response<Body> {
+    body: impl Into<ResponseBody>,
+) -> Response<ResponseBody> {
     let mut response = Response::new(body.into());
     *response.status_mut() =
         StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -31,7 +31,7 @@ pub(crate) fn response(
 }
 
 /// Plain text.
-pub(crate) fn text(code: u16, text: impl Into<String>) -> Response<Body> {
+pub(crate) fn text(code: u16, text: impl Into<String>) -> Response<ResponseBody> {
     response(code, "text/plain; charset=utf-8", text.into().into_bytes())
 }
 
@@ -55,12 +55,12 @@ pub(crate) fn bytes(value: &Value, format: Format) -> Vec<u8> {
 }
 
 /// A value as it is.
-pub(crate) fn value(code: u16, value: &Value, format: Format) -> Response<Body> {
+pub(crate) fn value(code: u16, value: &Value, format: Format) -> Response<ResponseBody> {
     response(code, format.content_type(), bytes(value, format))
 }
 
 /// A failure.
-pub(crate) fn error(error: &ApiError, format: Format) -> Response<Body> {
+pub(crate) fn error(error: &ApiError, format: Format) -> Response<ResponseBody> {
     if error.is_page() {
         return text(404, "404 page not found\n");
     }
@@ -140,7 +140,7 @@ pub(crate) fn shaped(call: &Call, object: Value) -> Result<Value, ApiError> {
 }
 
 /// A verb's answer.
-pub(crate) fn answer(call: &Call, answer: Answer) -> Result<Response<Body>, ApiError> {
+pub(crate) fn answer(call: &Call, answer: Answer) -> Result<Response<ResponseBody>, ApiError> {
     let Answer {
         code,
         shown,
@@ -165,6 +165,6 @@ pub(crate) fn answer(call: &Call, answer: Answer) -> Result<Response<Body>, ApiE
 }
 
 /// A JSON document that is ready.
-pub(crate) fn ready(content_type: &'static str, body: Bytes) -> Response<Body> {
+pub(crate) fn ready(content_type: &'static str, body: Bytes) -> Response<ResponseBody> {
     response(200, content_type, body)
 }

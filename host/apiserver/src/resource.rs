@@ -4,9 +4,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
-use rdd_apiserver_kinds::Kind;
-use rdd_apiserver_kinds::table::Columns;
-use rdd_apiserver_schema::Schema;
+use rdd_apiserver_kinds::ResourceKind;
+use rdd_apiserver_kinds::table::TableColumns;
+use rdd_apiserver_schema::StructuralSchema;
 use serde_json::Value;
 
 use crate::encode::{self, Storable};
@@ -17,13 +17,13 @@ use rdd_apiserver_schema::names::NameRule;
 /// definition changes.
 #[derive(Debug)]
 pub(crate) struct Resource {
-    pub(crate) kind: Kind,
+    pub(crate) kind: ResourceKind,
     /// `group/plural/`: where its objects lie in the store.
     pub(crate) prefix: String,
     /// `{"apiVersion":…,"kind":…,` in front of every stored object.
     pub(crate) typed: Vec<u8>,
     pub(crate) names: NameRule,
-    pub(crate) columns: Columns,
+    pub(crate) columns: TableColumns,
     pub(crate) types: Types,
     pub(crate) source: Source,
 }
@@ -38,10 +38,10 @@ pub(crate) enum Source {
 /// What a CustomResourceDefinition says of one version.
 #[derive(Debug)]
 pub(crate) struct Custom {
-    pub(crate) schema: Schema,
+    pub(crate) schema: StructuralSchema,
     /// The schema of the version that is stored, where that is another one:
     /// it decides what is kept.
-    pub(crate) stored: Option<Schema>,
+    pub(crate) stored: Option<StructuralSchema>,
     /// The schema as it was written, for OpenAPI.
     pub(crate) openapi: Arc<Value>,
     pub(crate) status: bool,
@@ -62,10 +62,10 @@ pub(crate) struct Custom {
 
 impl Resource {
     pub(crate) fn new(
-        kind: Kind,
+        kind: ResourceKind,
         storage: (&str, &str),
         names: NameRule,
-        columns: Columns,
+        columns: TableColumns,
         types: Types,
         source: Source,
     ) -> Self {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::query::Query;
-use crate::status::{ApiError, Cause};
+use crate::status::{ApiError, StatusCause};
 
 /// Reads a resourceVersion of a read.
 pub(crate) fn parse(text: &str) -> Result<u64, ApiError> {
@@ -25,7 +25,7 @@ pub(crate) enum Age {
     Exact(u64),
 }
 
-fn options_error(cause: Cause) -> ApiError {
+fn options_error(cause: StatusCause) -> ApiError {
     ApiError::invalid("meta.k8s.io", "ListOptions", "", vec![cause])
 }
 
@@ -35,26 +35,26 @@ pub(crate) fn of_list(query: &Query) -> Result<Age, ApiError> {
     let matched = query.get("resourceVersionMatch");
     let continued = query.get("continue").is_some();
     if query.raw("sendInitialEvents").is_some() {
-        return Err(options_error(Cause::forbidden(
+        return Err(options_error(StatusCause::forbidden(
             "sendInitialEvents",
             "sendInitialEvents is forbidden for list",
         )));
     }
     if let Some(matched) = matched {
         if continued {
-            return Err(options_error(Cause::forbidden(
+            return Err(options_error(StatusCause::forbidden(
                 "resourceVersionMatch",
                 "resourceVersionMatch is forbidden when continue is provided",
             )));
         }
         if asked.is_none() {
-            return Err(options_error(Cause::forbidden(
+            return Err(options_error(StatusCause::forbidden(
                 "resourceVersionMatch",
                 "resourceVersionMatch is forbidden unless resourceVersion is provided",
             )));
         }
         if !matches!(matched, "Exact" | "NotOlderThan") {
-            return Err(options_error(Cause::new(
+            return Err(options_error(StatusCause::new(
                 "FieldValueNotSupported",
                 "resourceVersionMatch",
                 format!(
@@ -64,7 +64,7 @@ pub(crate) fn of_list(query: &Query) -> Result<Age, ApiError> {
             )));
         }
         if matched == "Exact" && asked == Some("0") {
-            return Err(options_error(Cause::forbidden(
+            return Err(options_error(StatusCause::forbidden(
                 "resourceVersionMatch",
                 "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"",
             )));

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::meta;
-use crate::status::Cause;
+use crate::status::StatusCause;
 
 /// Where the numbers of a scale lie in the object, as paths without the
 /// leading dot.
@@ -106,13 +106,13 @@ impl ScalePaths {
     ///
     /// # Errors
     /// The count is negative.
-    pub(crate) fn put(&self, scale: &Value, object: &Value) -> Result<Value, Cause> {
+    pub(crate) fn put(&self, scale: &Value, object: &Value) -> Result<Value, StatusCause> {
         let replicas = scale
             .pointer("/spec/replicas")
             .and_then(Value::as_i64)
             .unwrap_or_default();
         if replicas < 0 {
-            return Err(Cause::invalid(
+            return Err(StatusCause::invalid(
                 format!(".{}", self.spec.join(".")),
                 &replicas.into(),
                 "should be a non-negative integer",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 pub use rdd_apiserver_storage::SetAsideError;
-use rdd_apiserver_storage::{History, OpenError as StoreError, Options as StoreOptions, Store};
+use rdd_apiserver_storage::{HistoryLimits, OpenError as StoreError, Store, StoreOptions};
 use tokio::sync::watch;
 
 use crate::admission::AdmissionPolicy;
@@ -20,14 +20,14 @@ use crate::user::TokenAuthenticator;
 
 /// What a server is opened with.
 #[derive(Clone)]
-pub struct Options {
+pub struct ApiServerOptions {
     /// The database file; nothing keeps everything in memory, for tests.
     pub database: Option<PathBuf>,
     /// The time of day.
     pub clock: Clock,
     /// How many events, bytes and minutes of the past are kept for watches
     /// and paged lists.
-    pub history: History,
+    pub history: HistoryLimits,
     /// `host:port` that `/api` names as the server's address.
     pub address: String,
     /// Who answers reviews of tokens; nothing knows none.
@@ -36,7 +36,7 @@ pub struct Options {
     pub admission: Vec<Arc<dyn AdmissionPolicy>>,
 }
 
-impl Options {
+impl ApiServerOptions {
     /// A durable server.
     pub fn file(path: impl Into<PathBuf>) -> Self {
         Self {
@@ -50,7 +50,7 @@ impl Options {
         Self {
             database: None,
             clock: clock::system(),
-            history: History::default(),
+            history: HistoryLimits::default(),
             address: "127.0.0.1:6443".to_owned(),
             tokens: None,
             admission: Vec::new(),
@@ -112,8 +112,8 @@ pub(crate) struct Inner {
 
 impl Inner {
     /// Serves nothing yet.
-    pub(crate) fn new(store: Store, options: Options) -> Arc<Self> {
-        let Options {
+    pub(crate) fn new(store: Store, options: ApiServerOptions) -> Arc<Self> {
+        let ApiServerOptions {
             database: _,
             clock,
             history: _,
@@ -184,7 +184,7 @@ impl ApiServer {
     ///
     /// # Errors
     /// When the store cannot be opened or not be written.
-    pub async fn open(options: Options) -> Result<Self, OpenError> {
+    pub async fn open(options: ApiServerOptions) -> Result<Self, OpenError> {
         let mut store_options = match &options.database {
             Some(path) => StoreOptions::file(path),
             None => StoreOptions::in_memory(),
@@ -240,7 +240,7 @@ mod tests {
     use super::*;
     use crate::health;
 
-    async fn body(response: http::Response<crate::Body>) -> (u16, String) {
+    async fn body(response: http::Response<crate::ResponseBody>) -> (u16, String) {
         use http_body_util::BodyExt as _;
         let status = response.status().as_u16();
         let collected = response.into_body().collect().await;
@@ -250,7 +250,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_controller_that_fails_is_named_by_the_health_checks() {
-        let server = ApiServer::open(Options::in_memory()).await.unwrap();
+        let server = ApiServer::open(ApiServerOptions::in_memory())
+            .await
+            .unwrap();
         let (status, text) = body(health::health(&server.0, "readyz", None, true)).await;
         assert_eq!(status, 200);
         for task in ServerTask::ALL {
@@ -271,7 +273,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_that_was_closed_has_not_failed() {
-        let server = ApiServer::open(Options::in_memory()).await.unwrap();
+        let server = ApiServer::open(ApiServerOptions::in_memory())
+            .await
+            .unwrap();
         server.close().await;
         for task in ServerTask::ALL {
             let failed = server.task_failed(task);

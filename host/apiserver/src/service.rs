@@ -11,7 +11,7 @@ use http::request::Parts;
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
-use crate::body::Body;
+use crate::body::ResponseBody;
 use crate::limits::{self, BODY_MAX};
 use crate::negotiate::{self, Format};
 use crate::path::{self, ResourcePath, Target};
@@ -30,9 +30,9 @@ where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    type Response = Response<Body>;
+    type Response = Response<ResponseBody>;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<ResponseBody>, Infallible>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
@@ -47,7 +47,7 @@ where
     }
 }
 
-async fn handle<B>(server: Arc<Inner>, parts: Parts, body: B) -> Response<Body>
+async fn handle<B>(server: Arc<Inner>, parts: Parts, body: B) -> Response<ResponseBody>
 where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -72,7 +72,7 @@ where
         .await
         .unwrap_or_else(|error| render::error(&error, plain));
     if head {
-        *response.body_mut() = Body::empty();
+        *response.body_mut() = ResponseBody::empty();
     }
     response
 }
@@ -98,7 +98,7 @@ async fn route<B>(
     query: Query,
     format: Format,
     body: B,
-) -> Result<Response<Body>, ApiError>
+) -> Result<Response<ResponseBody>, ApiError>
 where
     B: http_body::Body<Data = Bytes> + Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -201,7 +201,7 @@ async fn resource<B>(
     path: ResourcePath,
     user: UserInfo,
     body: B,
-) -> Result<Response<Body>, ApiError>
+) -> Result<Response<ResponseBody>, ApiError>
 where
     B: http_body::Body<Data = Bytes> + Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -277,7 +277,7 @@ fn is_large(call: &Call, verb: Verb, body: &Bytes) -> bool {
     }
 }
 
-async fn serve(call: &Call, verb: Verb, body: &Bytes) -> Result<Response<Body>, ApiError> {
+async fn serve(call: &Call, verb: Verb, body: &Bytes) -> Result<Response<ResponseBody>, ApiError> {
     match verb {
         Verb::Get => render::answer(call, get::get(call)?),
         Verb::List => list::list(call),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rdd_apiserver_storage::{Change, CommitError, Expect};
+use rdd_apiserver_storage::{CommitError, RecordChange, WritePrecondition};
 use serde_json::json;
 
 use crate::clock;
@@ -26,10 +26,14 @@ pub(crate) async fn namespaces(server: &Arc<Inner>) -> Result<(), String> {
             "status": {"phase": "Active"},
         });
         let storable = Storable::new(&object);
-        let change = Change::put(move |revision| storable.at(revision));
+        let change = RecordChange::put(move |revision| storable.at(revision));
         match server
             .store
-            .commit(&format!("core/namespaces/{name}"), Expect::Absent, change)
+            .commit(
+                &format!("core/namespaces/{name}"),
+                WritePrecondition::Absent,
+                change,
+            )
             .await
         {
             Ok(_) | Err(CommitError::Exists(_)) => {}

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-pub use crate::cause::Cause;
+pub use crate::cause::StatusCause;
 use crate::limits;
 
 /// Reason of a create whose name is taken.
@@ -15,7 +15,7 @@ struct Details {
     group: String,
     kind: String,
     uid: String,
-    causes: Vec<Cause>,
+    causes: Vec<StatusCause>,
     retry_after: Option<u32>,
 }
 
@@ -43,11 +43,11 @@ pub(crate) fn qualified(group: &str, resource: &str) -> String {
 }
 
 /// As many causes as a client can use, each of a length that it can show.
-fn limited(mut causes: Vec<Cause>) -> Vec<Cause> {
+fn limited(mut causes: Vec<StatusCause>) -> Vec<StatusCause> {
     let more = causes.len().saturating_sub(limits::CAUSES_MAX);
     if more > 0 {
         causes.truncate(limits::CAUSES_MAX - 1);
-        causes.push(Cause::new(
+        causes.push(StatusCause::new(
             "",
             "",
             format!("and {} more; correct these first", more + 1),
@@ -107,7 +107,7 @@ impl ApiError {
         resource: &str,
         name: &str,
         why: &str,
-        causes: Vec<Cause>,
+        causes: Vec<StatusCause>,
     ) -> Self {
         let message = if name.is_empty() {
             format!("{} is forbidden: {why}", qualified(group, resource))
@@ -206,7 +206,7 @@ impl ApiError {
     }
 
     /// 409 of a server-side apply whose fields others own.
-    pub fn apply_conflict(message: String, causes: Vec<Cause>) -> Self {
+    pub fn apply_conflict(message: String, causes: Vec<StatusCause>) -> Self {
         Self::new(409, "Conflict", message).details(Details {
             causes: limited(causes),
             ..Details::default()
@@ -250,7 +250,7 @@ impl ApiError {
     }
 
     /// 422: the object is understood and wrong.
-    pub fn invalid(group: &str, kind: &str, name: &str, causes: Vec<Cause>) -> Self {
+    pub fn invalid(group: &str, kind: &str, name: &str, causes: Vec<StatusCause>) -> Self {
         let causes = limited(causes);
         let mut texts: Vec<String> = Vec::new();
         for cause in &causes {
@@ -296,7 +296,7 @@ impl ApiError {
             format!("Internal error occurred: {message}"),
         )
         .details(Details {
-            causes: vec![Cause::new("", "", message)],
+            causes: vec![StatusCause::new("", "", message)],
             ..Details::default()
         })
     }
@@ -323,7 +323,7 @@ impl ApiError {
             format!("Timeout: Too large resource version: {asked}, current: {current}"),
         )
         .details(Details {
-            causes: vec![Cause::new(
+            causes: vec![StatusCause::new(
                 "ResourceVersionTooLarge",
                 "",
                 "Too large resource version",
@@ -418,7 +418,7 @@ impl Details {
             }
         }
         if !self.causes.is_empty() {
-            let causes: Vec<Value> = self.causes.iter().map(Cause::to_value).collect();
+            let causes: Vec<Value> = self.causes.iter().map(StatusCause::to_value).collect();
             out.insert("causes".to_owned(), Value::Array(causes));
         }
         if let Some(seconds) = self.retry_after {

@@ -9,14 +9,14 @@ use crate::ContainerEngine;
 
 /// The form of a container's full ID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub enum IdForm {
+pub enum IdFormat {
     /// Exactly so many lower-case hexadecimal digits.
     LowerHex(u32),
     /// A letter or digit, then letters, digits, `_`, `.` or `-`; at most so many bytes.
     Identifier(u32),
 }
 
-impl IdForm {
+impl IdFormat {
     /// Whether `id` has this form.
     pub fn matches(self, id: &str) -> bool {
         let bytes = id.as_bytes();
@@ -36,7 +36,7 @@ impl IdForm {
     }
 }
 
-impl std::fmt::Display for IdForm {
+impl std::fmt::Display for IdFormat {
     /// For an error message: what an ID looks like.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -72,7 +72,7 @@ pub struct BackendInfo {
     /// The engine's name for people.
     pub engine: String,
     /// The form of its container IDs.
-    pub id_form: IdForm,
+    pub id_form: IdFormat,
     /// The namespaces that always exist.
     pub namespaces: Vec<String>,
     /// What it can do.
@@ -81,7 +81,7 @@ pub struct BackendInfo {
 
 /// A backend that can be called.
 #[derive(Clone)]
-pub struct Loaded {
+pub struct LoadedBackend {
     /// Call it.
     pub engine: Arc<dyn ContainerEngine>,
     /// Moves with every restart of the backend, so that whoever holds an
@@ -89,7 +89,7 @@ pub struct Loaded {
     pub generation: u64,
 }
 
-impl std::fmt::Debug for Loaded {
+impl std::fmt::Debug for LoadedBackend {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Loaded")
             .field("backend", &self.engine.info().name)
@@ -112,11 +112,11 @@ pub enum BackendState {
         reason: String,
     },
     /// Ready to be called.
-    Loaded(Loaded),
+    Loaded(LoadedBackend),
 }
 
 /// All backends that the host knows, read as a snapshot.
-pub trait Backends: Send + Sync + 'static {
+pub trait BackendRegistry: Send + Sync + 'static {
     /// The state of the backend of this name now. Never waits.
     fn state(&self, name: &str) -> BackendState;
 

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 
-use crate::{BackendInfo, EngineError, Object, ObjectRef, Timestamp};
+use crate::{BackendInfo, EngineError, EngineObject, ObjectRef, Timestamp};
 
 /// One element of a watch; the order is that of the WIT package's `event`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub enum WatchEvent {
     /// A whole new listing begins.
     InitBegin,
     /// The object exists and looks like this.
-    Applied(Box<Object>),
+    Applied(Box<EngineObject>),
     /// The listing is whole: what it did not name does not exist any more.
     InitDone,
     /// The object is gone.
@@ -88,7 +88,7 @@ impl Default for LogOptions {
 
 /// What can be done to a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Action {
+pub enum ContainerAction {
     /// Start it.
     Start,
     /// Stop it, with the engine's grace period.
@@ -103,7 +103,7 @@ pub enum Action {
 
 /// What to remove, with what proves that it is still what the caller meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Removal {
+pub enum RemoveRequest {
     /// A container by full ID, running or not. Its volumes stay.
     Container {
         /// The full ID.
@@ -132,9 +132,9 @@ pub enum Removal {
 
 /// The answer of [`ContainerEngine::inspect`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Inspection {
+pub struct InspectResponse {
     /// The object.
-    pub object: Object,
+    pub object: EngineObject,
     /// The engine's own JSON about it, environment blanked; empty when there is none.
     pub raw: String,
 }
@@ -151,7 +151,7 @@ pub trait ContainerEngine: Send + Sync + 'static {
     async fn watch(&self) -> Result<WatchStream, EngineError>;
 
     /// One object as it is now.
-    async fn inspect(&self, object: &ObjectRef) -> Result<Inspection, EngineError>;
+    async fn inspect(&self, object: &ObjectRef) -> Result<InspectResponse, EngineError>;
 
     /// A container's output. Returns once the engine has begun to answer. The
     /// call and its stream may also fail with
@@ -159,8 +159,8 @@ pub trait ContainerEngine: Send + Sync + 'static {
     async fn get_logs(&self, id: &str, options: &LogOptions) -> Result<LogStream, EngineError>;
 
     /// Performs an action; returns when the engine has done it.
-    async fn act(&self, id: &str, action: Action) -> Result<(), EngineError>;
+    async fn act(&self, id: &str, action: ContainerAction) -> Result<(), EngineError>;
 
     /// Removes one object, if it is still the one that is meant.
-    async fn remove(&self, target: &Removal) -> Result<(), EngineError>;
+    async fn remove(&self, target: &RemoveRequest) -> Result<(), EngineError>;
 }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 /// Who a request comes from, once its credentials were found good.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
+pub struct UserIdentity {
     /// The user's name.
     pub user: String,
     /// The groups that the user belongs to.
@@ -52,8 +52,8 @@ pub enum AuthError {
 pub trait Authenticator: Send + Sync + 'static {
     /// Whose these credentials are, where that can be told without asking
     /// anybody; `None` where [`authenticate`](Self::authenticate) has to ask.
-    fn known(&self, credentials: &Credentials) -> Option<Result<Identity, AuthError>>;
+    fn known(&self, credentials: &Credentials) -> Option<Result<UserIdentity, AuthError>>;
 
     /// Whose these credentials are.
-    async fn authenticate(&self, credentials: &Credentials) -> Result<Identity, AuthError>;
+    async fn authenticate(&self, credentials: &Credentials) -> Result<UserIdentity, AuthError>;
 }

@@ -16,20 +16,23 @@ mod read_only;
 mod serving;
 mod time;
 
-pub use backend::{BackendInfo, BackendState, Backends, Capabilities, IdForm, Loaded};
+pub use backend::{
+    BackendInfo, BackendRegistry, BackendState, Capabilities, IdFormat, LoadedBackend,
+};
 pub use engine::{
-    Action, ContainerEngine, Inspection, LogChunk, LogOptions, LogSource, LogStream, Removal,
-    WatchEvent, WatchStream,
+    ContainerAction, ContainerEngine, InspectResponse, LogChunk, LogOptions, LogSource, LogStream,
+    RemoveRequest, WatchEvent, WatchStream,
 };
 pub use error::{EngineError, ErrorCode};
-pub use identity::{AuthError, Authenticator, Credentials, Identity};
+pub use identity::{AuthError, Authenticator, Credentials, UserIdentity};
 pub use model::{
-    Container, ContainerState, Image, Object, ObjectKind, ObjectRef, Port, PortBinding, Volume,
+    Container, ContainerState, EngineObject, ExposedPort, Image, ObjectKind, ObjectRef,
+    PortBinding, Volume,
 };
 pub use private_file::{
     PrivateFileError, create_private_dir, remove_drafts, remove_old_drafts, write_private,
     write_private_parts,
 };
-pub use read_only::ReadOnly;
-pub use serving::{NotServing, Serving, ServingSnapshot};
+pub use read_only::ReadOnlyMode;
+pub use serving::{ServingSnapshot, ServingState, UnavailableReason};
 pub use time::{Timestamp, TimestampError};

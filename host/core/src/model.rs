@@ -41,7 +41,7 @@ pub struct PortBinding {
 
 /// A port that a container exposes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Port {
+pub struct ExposedPort {
     /// Number and protocol, such as `80/tcp`.
     pub name: String,
     /// Empty when the port is not published.
@@ -51,7 +51,7 @@ pub struct Port {
 /// A container, without its environment: secrets live there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Container {
-    /// The engine's full ID, in the backend's [`IdForm`](crate::IdForm).
+    /// The engine's full ID, in the backend's [`IdFormat`](crate::IdFormat).
     pub id: String,
     /// The name without the engine's decoration.
     pub name: String,
@@ -83,7 +83,7 @@ pub struct Container {
     /// When it last ended.
     pub finished_at: Option<Timestamp>,
     /// Sorted by name.
-    pub ports: Vec<Port>,
+    pub ports: Vec<ExposedPort>,
     /// Whether processes exist; true while paused.
     pub running: bool,
     /// Whether it is frozen.
@@ -157,7 +157,7 @@ pub enum ObjectKind {
 
 /// One object as the engine has it now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Object {
+pub enum EngineObject {
     /// A container.
     Container(Container),
     /// An image.
@@ -168,7 +168,7 @@ pub enum Object {
     Namespace(String),
 }
 
-impl Object {
+impl EngineObject {
     /// Names this object.
     pub fn reference(&self) -> ObjectRef {
         let (kind, id) = match self {

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::{
-    Action, BackendInfo, ContainerEngine, EngineError, ErrorCode, Inspection, LogOptions,
-    LogStream, ObjectRef, Removal, WatchStream,
+    BackendInfo, ContainerAction, ContainerEngine, EngineError, ErrorCode, InspectResponse,
+    LogOptions, LogStream, ObjectRef, RemoveRequest, WatchStream,
 };
 
 /// An engine whose every changing call is refused before it reaches the
 /// backend.
-pub struct ReadOnly(Arc<dyn ContainerEngine>);
+pub struct ReadOnlyMode(Arc<dyn ContainerEngine>);
 
-impl ReadOnly {
+impl ReadOnlyMode {
     /// Guards `engine`.
     pub fn new(engine: Arc<dyn ContainerEngine>) -> Self {
         Self(engine)
@@ -29,7 +29,7 @@ impl ReadOnly {
 }
 
 #[async_trait]
-impl ContainerEngine for ReadOnly {
+impl ContainerEngine for ReadOnlyMode {
     fn info(&self) -> &BackendInfo {
         self.0.info()
     }
@@ -38,7 +38,7 @@ impl ContainerEngine for ReadOnly {
         self.0.watch().await
     }
 
-    async fn inspect(&self, object: &ObjectRef) -> Result<Inspection, EngineError> {
+    async fn inspect(&self, object: &ObjectRef) -> Result<InspectResponse, EngineError> {
         self.0.inspect(object).await
     }
 
@@ -46,11 +46,11 @@ impl ContainerEngine for ReadOnly {
         self.0.get_logs(id, options).await
     }
 
-    async fn act(&self, _: &str, _: Action) -> Result<(), EngineError> {
+    async fn act(&self, _: &str, _: ContainerAction) -> Result<(), EngineError> {
         Err(Self::refusal())
     }
 
-    async fn remove(&self, _: &Removal) -> Result<(), EngineError> {
+    async fn remove(&self, _: &RemoveRequest) -> Result<(), EngineError> {
         Err(Self::refusal())
     }
 }

@@ -8,7 +8,7 @@ use crate::{BackendInfo, ContainerEngine};
 
 /// Why the engine cannot be asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NotServing {
+pub enum UnavailableReason {
     /// No usable backend of the chosen name. For ever, until one is installed: 501.
     BackendNotInstalled {
         /// The name that was asked for.
@@ -34,14 +34,14 @@ pub enum NotServing {
 
 /// Whether the engine can be asked, and by whom.
 #[derive(Clone)]
-pub enum Serving {
+pub enum ServingState {
     /// It can.
     Ready(Arc<dyn ContainerEngine>),
     /// It cannot.
-    Not(NotServing),
+    Not(UnavailableReason),
 }
 
-impl std::fmt::Debug for Serving {
+impl std::fmt::Debug for ServingState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Ready(engine) => f.debug_tuple("Ready").field(&engine.info().name).finish(),
@@ -79,7 +79,7 @@ pub struct ServingSnapshot {
     /// that an ID can be checked without it. `None` when none is installed.
     pub info: Option<BackendInfo>,
     /// Whether it can be asked now.
-    pub serving: Serving,
+    pub serving: ServingState,
 }
 
 impl ServingSnapshot {
@@ -88,7 +88,7 @@ impl ServingSnapshot {
         watch::channel(Self {
             backend: String::new(),
             info: None,
-            serving: Serving::Not(NotServing::Starting),
+            serving: ServingState::Not(UnavailableReason::Starting),
         })
     }
 }

@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 use rdd_api::{App, Condition, condition, reason};
-use rdd_core::NotServing;
+use rdd_core::UnavailableReason;
 
 use crate::conditions::Conditions;
 
@@ -115,12 +115,16 @@ fn readiness(facts: Facts<'_>) -> (bool, &'static str, &str) {
 
 /// Why request handlers may not ask the engine; `None` when they may. An
 /// engine that is still being read can be asked.
-pub(crate) fn not_serving(backend: &str, running: bool, phase: &Phase) -> Option<NotServing> {
+pub(crate) fn not_serving(
+    backend: &str,
+    running: bool,
+    phase: &Phase,
+) -> Option<UnavailableReason> {
     if !running {
-        return Some(NotServing::Stopped);
+        return Some(UnavailableReason::Stopped);
     }
     match phase {
-        Phase::NotInstalled { reason } => Some(NotServing::BackendNotInstalled {
+        Phase::NotInstalled { reason } => Some(UnavailableReason::BackendNotInstalled {
             backend: backend.to_owned(),
             reason: reason.clone(),
         }),
@@ -128,14 +132,14 @@ pub(crate) fn not_serving(backend: &str, running: bool, phase: &Phase) -> Option
         | Phase::Lost {
             reason,
             plugin: true,
-        } => Some(NotServing::BackendRestarting {
+        } => Some(UnavailableReason::BackendRestarting {
             reason: reason.clone(),
         }),
-        Phase::Connecting => Some(NotServing::Starting),
+        Phase::Connecting => Some(UnavailableReason::Starting),
         Phase::Lost {
             reason,
             plugin: false,
-        } => Some(NotServing::EngineUnreachable {
+        } => Some(UnavailableReason::EngineUnreachable {
             reason: reason.clone(),
         }),
         Phase::Reading | Phase::Synced => None,

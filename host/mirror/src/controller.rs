@@ -24,7 +24,7 @@ use crate::app::Phase;
 use crate::installation::{self, Installation};
 use crate::lease::LeaseTask;
 use crate::operations::Slots;
-use crate::options::{Options, Timing};
+use crate::options::{MirrorOptions, MirrorTiming};
 use crate::state::{State, Timer};
 use crate::watches::{self, Heard};
 use choice::{Chosen, Session, next_event};
@@ -34,7 +34,7 @@ use work::{Done, Task};
 /// Mirrors the chosen engine until `shutdown`. Failures of the engine, of a
 /// backend or of the API are waited out; they show in the App's conditions and
 /// in the log. It returns earlier only when it cannot go on.
-pub async fn run(options: Options, shutdown: CancellationToken) {
+pub async fn run(options: MirrorOptions, shutdown: CancellationToken) {
     let mut watch_tasks = JoinSet::new();
     let (relist, relists) = watch::channel(0);
     let heard = watches::start(&options.client, &relists, &mut watch_tasks);
@@ -87,7 +87,7 @@ struct Surroundings {
 }
 
 struct Controller {
-    options: Options,
+    options: MirrorOptions,
     surroundings: Surroundings,
     state: State,
     /// The newest App that was read or written; `None` when there is none.
@@ -117,8 +117,8 @@ struct Controller {
 }
 
 impl Controller {
-    fn new(options: Options, surroundings: Surroundings) -> Self {
-        let Timing {
+    fn new(options: MirrorOptions, surroundings: Surroundings) -> Self {
+        let MirrorTiming {
             concurrent_actions,
             concurrent_removals,
             ..

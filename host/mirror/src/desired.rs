@@ -304,7 +304,7 @@ fn state(state: rdd_core::ContainerState) -> ContainerState {
 
 /// Duplicates of a port's name would be refused as duplicate keys of the list,
 /// so their bindings are merged.
-fn ports(ports: &[rdd_core::Port]) -> Vec<ContainerPort> {
+fn ports(ports: &[rdd_core::ExposedPort]) -> Vec<ContainerPort> {
     let mut result: Vec<ContainerPort> = Vec::with_capacity(ports.len());
     let mut sorted: Vec<_> = ports.iter().collect();
     sorted.sort_by(|a, b| a.name.cmp(&b.name));

@@ -10,7 +10,7 @@ use rdd_core::{ContainerEngine, EngineError, ErrorCode, WatchEvent};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::options::Timing;
+use crate::options::MirrorTiming;
 
 /// Events that may wait for the controller. A full channel slows the backend
 /// down, which renews its listing when it had to drop something.
@@ -29,7 +29,7 @@ pub(crate) enum Feed {
 /// Runs until the receiver is dropped. `renew` asks for a new listing.
 pub(crate) async fn run(
     engine: Arc<dyn ContainerEngine>,
-    timing: Timing,
+    timing: MirrorTiming,
     renew: Arc<Notify>,
     sender: mpsc::Sender<Feed>,
 ) {

@@ -7,8 +7,8 @@ use http::{Response, StatusCode};
 use jiff::Timestamp;
 use kube::client::Body;
 use rdd_core::{
-    BackendInfo, Capabilities, Container, ContainerState, IdForm, Image, Object, ObjectKind,
-    ObjectRef, Volume, WatchEvent,
+    BackendInfo, Capabilities, Container, ContainerState, EngineObject, IdFormat, Image,
+    ObjectKind, ObjectRef, Volume, WatchEvent,
 };
 use serde_json::{Value, json};
 
@@ -33,7 +33,7 @@ pub(crate) fn info() -> BackendInfo {
         name: "moby".to_owned(),
         version: String::new(),
         engine: String::new(),
-        id_form: IdForm::LowerHex(4),
+        id_form: IdFormat::LowerHex(4),
         namespaces: vec!["moby".to_owned()],
         capabilities: Capabilities::default(),
     }
@@ -93,7 +93,7 @@ pub(crate) fn volume(name: &str, created_at: impl Into<rdd_core::Timestamp>) -> 
     }
 }
 
-pub(crate) fn applied(object: Object) -> WatchEvent {
+pub(crate) fn applied(object: EngineObject) -> WatchEvent {
     WatchEvent::Applied(Box::new(object))
 }
 

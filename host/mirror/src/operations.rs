@@ -5,7 +5,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rdd_api::{ActionName, ActionState, LastAction, Time};
 use rdd_core::{
-    Action, Container, ContainerEngine, EngineError, ErrorCode, Object, ObjectKind, ObjectRef,
+    Container, ContainerAction, ContainerEngine, EngineError, EngineObject, ErrorCode, ObjectKind,
+    ObjectRef,
 };
 
 use crate::desired::Refusal;
@@ -90,11 +91,11 @@ async fn perform(
             let message = format!("container {} is not running", container.id);
             return Err(EngineError::new(ErrorCode::Conflict, message).into());
         }
-        ActionName::Start => Action::Start,
-        ActionName::Stop => Action::Stop,
-        ActionName::Pause => Action::Pause,
-        ActionName::Unpause => Action::Unpause,
-        ActionName::Restart => Action::Restart,
+        ActionName::Start => ContainerAction::Start,
+        ActionName::Stop => ContainerAction::Stop,
+        ActionName::Pause => ContainerAction::Pause,
+        ActionName::Unpause => ContainerAction::Unpause,
+        ActionName::Restart => ContainerAction::Restart,
     };
     match engine.act(&container.id, action).await {
         Ok(()) => Ok(()),
@@ -109,7 +110,7 @@ async fn perform(
 }
 
 /// Whether the container is what the action would make of it.
-async fn is_so(engine: &dyn ContainerEngine, id: &str, action: Action) -> bool {
+async fn is_so(engine: &dyn ContainerEngine, id: &str, action: ContainerAction) -> bool {
     let reference = ObjectRef {
         kind: ObjectKind::Container,
         id: id.to_owned(),
@@ -117,14 +118,14 @@ async fn is_so(engine: &dyn ContainerEngine, id: &str, action: Action) -> bool {
     let Ok(inspection) = engine.inspect(&reference).await else {
         return false;
     };
-    let Object::Container(container) = inspection.object else {
+    let EngineObject::Container(container) = inspection.object else {
         return false;
     };
     match action {
-        Action::Start | Action::Unpause => container.running && !container.paused,
-        Action::Pause => container.paused,
-        Action::Stop => !container.running,
-        Action::Restart => false,
+        ContainerAction::Start | ContainerAction::Unpause => container.running && !container.paused,
+        ContainerAction::Pause => container.paused,
+        ContainerAction::Stop => !container.running,
+        ContainerAction::Restart => false,
     }
 }
 

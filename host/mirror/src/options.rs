@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::Client;
-use rdd_core::{Backends, ServingSnapshot};
+use rdd_core::{BackendRegistry, ServingSnapshot};
 use tokio::sync::watch;
 
 use crate::instance::InstanceId;
@@ -14,41 +14,41 @@ use crate::instance::InstanceId;
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// What [`run`](crate::run) needs.
-pub struct Options {
+pub struct MirrorOptions {
     /// The way to the Kubernetes API, embedded or not. The definitions of
     /// `rdd-api` must be installed: [`apply_crds`](crate::apply_crds).
     pub client: Client,
     /// Which of the daemons that may write to this API this one is.
     pub instance: InstanceId,
     /// Every backend that is loaded, or why it is not.
-    pub backends: Arc<dyn Backends>,
+    pub backends: Arc<dyn BackendRegistry>,
     /// What request handlers read; from [`ServingSnapshot::channel`]. Nobody
     /// else may write it.
     pub serving: watch::Sender<ServingSnapshot>,
     /// How far the mirror has come, for a caller that shows or awaits it.
-    pub progress: watch::Sender<Progress>,
+    pub progress: watch::Sender<MirrorProgress>,
     /// Whether nothing that changes the engine may reach it.
     pub read_only: bool,
     /// Intervals and limits.
-    pub timing: Timing,
+    pub timing: MirrorTiming,
     /// The time of day, for conditions and actions.
     pub clock: Clock,
 }
 
-impl Options {
+impl MirrorOptions {
     /// Options with the usual intervals and the system's clock, and the
     /// receivers of what the mirror says.
     pub fn new(
         client: Client,
-        backends: Arc<dyn Backends>,
+        backends: Arc<dyn BackendRegistry>,
         instance: InstanceId,
     ) -> (
         Self,
         watch::Receiver<ServingSnapshot>,
-        watch::Receiver<Progress>,
+        watch::Receiver<MirrorProgress>,
     ) {
         let (serving, snapshots) = ServingSnapshot::channel();
-        let (progress, steps) = watch::channel(Progress::default());
+        let (progress, steps) = watch::channel(MirrorProgress::default());
         let options = Self {
             client,
             instance,
@@ -56,7 +56,7 @@ impl Options {
             serving,
             progress,
             read_only: false,
-            timing: Timing::default(),
+            timing: MirrorTiming::default(),
             clock: Arc::new(Timestamp::now),
         };
         (options, snapshots, steps)
@@ -65,7 +65,7 @@ impl Options {
 
 /// How far the mirror has come.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
+pub struct MirrorProgress {
     /// The controllers have finished their first list and read the App, and it
     /// is known whether this instance mirrors or stands by: the daemon's
     /// readiness may count on them.
@@ -85,7 +85,7 @@ pub struct Progress {
 
 /// Intervals and limits of the mirror.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timing {
+pub struct MirrorTiming {
     /// How often everything is listed anew, since engines drop events for slow
     /// readers: a tenth more or less.
     pub resync_interval: Duration,
@@ -129,7 +129,7 @@ pub struct Timing {
     pub concurrent_removals: usize,
 }
 
-impl Default for Timing {
+impl Default for MirrorTiming {
     fn default() -> Self {
         Self {
             resync_interval: Duration::from_secs(300),

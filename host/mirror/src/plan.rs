@@ -62,7 +62,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use rdd_api::ActionName;
-use rdd_core::{Container, ReadOnly, Removal};
+use rdd_core::{Container, ReadOnlyMode, RemoveRequest};
 
 use crate::desired::{Desired, Own, Refusal, Status, time};
 use crate::entry::{ActionStage, Entry, Object, Observed, Owner, Version};
@@ -140,7 +140,10 @@ pub(crate) enum Job {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
     /// Remove what the mirror of this uid stands for.
-    Remove { uid: Arc<str>, target: Removal },
+    Remove {
+        uid: Arc<str>,
+        target: RemoveRequest,
+    },
     /// Perform an action; the annotation had this value.
     Act {
         value: Box<str>,
@@ -286,21 +289,21 @@ fn terminating(
 }
 
 /// What to remove, with what proves that it is still what the mirror shows.
-fn removal(desired: &Desired, key: &Key) -> Option<Removal> {
+fn removal(desired: &Desired, key: &Key) -> Option<RemoveRequest> {
     Some(match desired {
-        Desired::Container(_) => Removal::Container {
+        Desired::Container(_) => RemoveRequest::Container {
             id: key.name.to_string(),
         },
         Desired::Image { image, tag } => match tag {
-            Some(tag) => Removal::ImageTag {
+            Some(tag) => RemoveRequest::ImageTag {
                 tag: tag.to_string(),
                 image_id: image.id.clone(),
             },
-            None => Removal::Image {
+            None => RemoveRequest::Image {
                 id: image.id.clone(),
             },
         },
-        Desired::Volume(volume) => Removal::Volume {
+        Desired::Volume(volume) => RemoveRequest::Volume {
             name: volume.name.clone(),
             created_at: volume.created_at,
         },
@@ -377,7 +380,7 @@ fn action(
         }
         (_, None) => (None, Some(reject(value, invalid_action(value)))),
         (_, Some(_)) if context.read_only => {
-            (None, Some(reject(value, ReadOnly::refusal().into())))
+            (None, Some(reject(value, ReadOnlyMode::refusal().into())))
         }
         (_, Some(_)) if claimed_by_other => (None, Some(reject(value, interrupted_action()))),
         (_, Some(action)) if context.callable => {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use rdd_core::{BackendInfo, Image, Object, ObjectRef, Volume, WatchEvent};
+use rdd_core::{BackendInfo, EngineObject, Image, ObjectRef, Volume, WatchEvent};
 use tracing::warn;
 
 use crate::desired::Desired;
@@ -133,10 +133,10 @@ impl View {
         Ok(changes)
     }
 
-    fn applied(&mut self, reference: ObjectRef, object: Object, changes: &mut Vec<Change>) {
+    fn applied(&mut self, reference: ObjectRef, object: EngineObject, changes: &mut Vec<Change>) {
         let (key, desired) = match object {
-            Object::Image(image) => return self.image_applied(&reference, image, changes),
-            Object::Container(container) => {
+            EngineObject::Image(image) => return self.image_applied(&reference, image, changes),
+            EngineObject::Container(container) => {
                 if !self.info.id_form.matches(&container.id) {
                     warn!(
                         backend = self.info.name,
@@ -149,11 +149,11 @@ impl View {
                     Desired::Container(Arc::new(container)),
                 )
             }
-            Object::Volume(volume) => (
+            EngineObject::Volume(volume) => (
                 self.key(Kind::Volume, &names::volume(&volume.name)),
                 Desired::Volume(Arc::new(volume)),
             ),
-            Object::Namespace(name) => (self.key(Kind::Namespace, &name), Desired::Namespace),
+            EngineObject::Namespace(name) => (self.key(Kind::Namespace, &name), Desired::Namespace),
         };
         let Some(key) = key else {
             return;

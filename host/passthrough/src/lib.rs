@@ -23,4 +23,4 @@ mod session;
 mod upgrade;
 
 pub use endpoint::endpoints;
-pub use service::{Options, Passthrough};
+pub use service::{Passthrough, PassthroughOptions};

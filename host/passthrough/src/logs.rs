@@ -2,7 +2,7 @@
 //! the documentation gives them, and the engine's stream.
 
 use jiff::Timestamp;
-use rdd_core::{IdForm, LogOptions, LogStream, Serving, ServingSnapshot};
+use rdd_core::{IdFormat, LogOptions, LogStream, ServingSnapshot, ServingState};
 
 use crate::{limits, params, refusal::Refusal};
 
@@ -23,7 +23,7 @@ pub(crate) async fn open(
     let form = snapshot
         .info
         .as_ref()
-        .map_or(IdForm::Identifier(limits::ANY_ID), |info| info.id_form);
+        .map_or(IdFormat::Identifier(limits::ANY_ID), |info| info.id_form);
     if !form.matches(id) {
         return Err(Refusal::BadId {
             id: shortened(id),
@@ -47,8 +47,8 @@ pub(crate) async fn open(
         });
     }
     let engine = match &snapshot.serving {
-        Serving::Ready(engine) => engine,
-        Serving::Not(why) => return Err(Refusal::from_not_serving(&snapshot.backend, why)),
+        ServingState::Ready(engine) => engine,
+        ServingState::Not(why) => return Err(Refusal::from_not_serving(&snapshot.backend, why)),
     };
     match tokio::time::timeout(limits::ENGINE_ANSWER, engine.get_logs(id, &options)).await {
         Ok(Ok(stream)) => Ok(Opened { stream }),

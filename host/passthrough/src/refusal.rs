@@ -1,8 +1,8 @@
 //! Why a request got no stream, and how that is told.
 
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
-use rdd_core::{EngineError, ErrorCode, IdForm, NotServing};
-use rdd_front::Body;
+use rdd_core::{EngineError, ErrorCode, IdFormat, UnavailableReason};
+use rdd_gateway::Body;
 
 use crate::limits;
 use crate::params::ParamError;
@@ -20,7 +20,7 @@ pub(crate) enum Refusal {
     #[error(
         "{id:?} is not a full container ID: it must be {form}; names and short IDs are resolved by 'rdd logs' or the Kubernetes API"
     )]
-    BadId { id: String, form: IdForm },
+    BadId { id: String, form: IdFormat },
     #[error(transparent)]
     Param(#[from] ParamError),
     #[error("the container engine backend {backend:?} cannot be used: {reason}")]
@@ -84,18 +84,18 @@ impl Refusal {
     }
 
     /// Why there is no engine to ask.
-    pub(crate) fn from_not_serving(backend: &str, why: &NotServing) -> Self {
+    pub(crate) fn from_not_serving(backend: &str, why: &UnavailableReason) -> Self {
         match why.clone() {
-            NotServing::BackendNotInstalled { backend, reason } => {
+            UnavailableReason::BackendNotInstalled { backend, reason } => {
                 Self::NotInstalled { backend, reason }
             }
-            NotServing::Stopped => Self::Stopped,
-            NotServing::Starting => Self::Starting,
-            NotServing::EngineUnreachable { reason } => Self::Unreachable {
+            UnavailableReason::Stopped => Self::Stopped,
+            UnavailableReason::Starting => Self::Starting,
+            UnavailableReason::EngineUnreachable { reason } => Self::Unreachable {
                 backend: backend.to_owned(),
                 reason,
             },
-            NotServing::BackendRestarting { reason } => Self::Restarting {
+            UnavailableReason::BackendRestarting { reason } => Self::Restarting {
                 backend: backend.to_owned(),
                 reason,
             },
@@ -132,7 +132,7 @@ impl Refusal {
             StatusCode::SERVICE_UNAVAILABLE => Some(limits::RETRY_AFTER_ENGINE),
             _ => None,
         };
-        let mut response = rdd_front::refuse(headers, status, &self.to_string(), retry_after);
+        let mut response = rdd_gateway::refuse(headers, status, &self.to_string(), retry_after);
         let mut set = |name, value| {
             response
                 .headers_mut()

@@ -7,8 +7,8 @@ use std::task::{Context, Poll};
 use futures::future::BoxFuture;
 use http::{Method, Request, Response};
 use jiff::Timestamp;
-use rdd_core::{Identity, ServingSnapshot};
-use rdd_front::Body;
+use rdd_core::{ServingSnapshot, UserIdentity};
+use rdd_gateway::Body;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -22,7 +22,7 @@ use crate::session::Session;
 use crate::upgrade::Handshake;
 
 /// What the mux works with.
-pub struct Options {
+pub struct PassthroughOptions {
     /// Whether the engine can be asked: written by the App's reconciler, read here.
     pub serving: watch::Receiver<ServingSnapshot>,
     /// How many streams there may be at once: as many as there are file
@@ -45,8 +45,8 @@ struct Shared {
 
 impl Passthrough {
     /// A mux without sessions.
-    pub fn new(options: Options) -> Self {
-        let Options {
+    pub fn new(options: PassthroughOptions) -> Self {
+        let PassthroughOptions {
             serving,
             max_streams,
         } = options;
@@ -92,7 +92,7 @@ impl Passthrough {
         }
         let user = request
             .extensions()
-            .get::<Identity>()
+            .get::<UserIdentity>()
             .map_or_else(String::new, |identity| identity.user.clone());
         let Target::Logs(id) = endpoint::parse(request.uri().path())?;
         let id = id.to_owned();

@@ -8,7 +8,8 @@ use futures::{SinkExt as _, Stream, StreamExt as _};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use rdd_core::{
-    EngineError, ErrorCode, LogChunk, LogSource, LogStream, NotServing, Serving, ServingSnapshot,
+    EngineError, ErrorCode, LogChunk, LogSource, LogStream, ServingSnapshot, ServingState,
+    UnavailableReason,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -61,7 +62,7 @@ impl Session {
     /// Carries the log until either side ends.
     pub(crate) async fn run(self, upgraded: Upgraded) {
         // The connection itself tells more than its wrapping does.
-        match rdd_front::into_connection(upgraded) {
+        match rdd_gateway::into_connection(upgraded) {
             Ok((connection, read)) => self.run_on(connection, read).await,
             Err(upgraded) => match upgraded.downcast::<TokioIo<TcpStream>>() {
                 Ok(parts) => self.run_on(parts.io.into_inner(), parts.read_buf).await,
@@ -242,7 +243,9 @@ async fn away(serving: &mut watch::Receiver<ServingSnapshot>, backend: &str) -> 
         snapshot.backend != backend
             || matches!(
                 snapshot.serving,
-                Serving::Not(NotServing::Stopped | NotServing::BackendNotInstalled { .. })
+                ServingState::Not(
+                    UnavailableReason::Stopped | UnavailableReason::BackendNotInstalled { .. }
+                )
             )
     };
     let why = serving.wait_for(is_gone).await.map(|snapshot| {
@@ -250,7 +253,7 @@ async fn away(serving: &mut watch::Receiver<ServingSnapshot>, backend: &str) -> 
             return "another backend was chosen";
         }
         match snapshot.serving {
-            Serving::Not(NotServing::Stopped) => "the container engine was stopped",
+            ServingState::Not(UnavailableReason::Stopped) => "the container engine was stopped",
             _ => "the backend cannot be used any more",
         }
     });

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rdd_core::{BackendState, Backends};
-use rdd_plugin_wasm::{Cache, ComponentCompiler, Limits, Runtime, RuntimeError, Transport};
+use rdd_core::{BackendRegistry, BackendState};
+use rdd_plugin_wasm::{
+    BackendLimits, ComponentCache, ComponentCompiler, Runtime, RuntimeError, Transport,
+};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -13,11 +15,11 @@ use crate::discovery::{self, Discovered};
 use crate::slot::Slot;
 use crate::supervisor::Supervisor;
 use crate::supervisor_tasks::SupervisorTasks;
-use crate::{Dialer, EngineEndpoint, PluginReport, RestartPolicy, TransportError};
+use crate::{EngineDialer, EngineEndpoint, PluginReport, RestartPolicy, TransportError};
 
 /// What the host of the plugins needs.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct PluginHostOptions {
     /// Where plugins lie, as `<dir>/<name>/plugin.toml`; the first one of a
     /// name wins. A directory that is not there holds none.
     pub plugin_dirs: Vec<PathBuf>,
@@ -32,12 +34,12 @@ pub struct Options {
     /// Where the engines of single backends listen, by the backend's name.
     pub endpoints: BTreeMap<String, EngineEndpoint>,
     /// What a backend may use that asks for nothing else.
-    pub limits: Limits,
+    pub limits: BackendLimits,
     /// When a failed backend is started again.
     pub restarts: RestartPolicy,
 }
 
-impl Options {
+impl PluginHostOptions {
     /// The usual limits, and one engine for all backends.
     pub fn new(plugin_dirs: Vec<PathBuf>, cache_dir: PathBuf, endpoint: EngineEndpoint) -> Self {
         Self {
@@ -46,7 +48,7 @@ impl Options {
             compiler: None,
             endpoint,
             endpoints: BTreeMap::new(),
-            limits: Limits::default(),
+            limits: BackendLimits::default(),
             restarts: RestartPolicy::default(),
         }
     }
@@ -80,8 +82,8 @@ pub struct PluginHost {
 impl PluginHost {
     /// Finds the plugins and begins to load them side by side; returns before
     /// they are loaded, see [`PluginHost::loaded`].
-    pub async fn start(options: Options) -> Result<Self, StartError> {
-        let Options {
+    pub async fn start(options: PluginHostOptions) -> Result<Self, StartError> {
+        let PluginHostOptions {
             plugin_dirs,
             cache_dir,
             compiler,
@@ -90,11 +92,11 @@ impl PluginHost {
             limits,
             restarts,
         } = options;
-        let shared: Arc<dyn Transport> = Arc::new(Dialer::new(endpoint)?);
+        let shared: Arc<dyn Transport> = Arc::new(EngineDialer::new(endpoint)?);
         let looked_in = plugin_dirs.clone();
         let prepared = tokio::task::spawn_blocking(move || {
             let cache = cache_dir.and_then(|dir| {
-                Cache::open(&dir)
+                ComponentCache::open(&dir)
                     .inspect_err(|error| {
                         tracing::warn!(%error, "components are compiled at each start");
                     })
@@ -116,7 +118,7 @@ impl PluginHost {
             match found.manifest {
                 Ok(manifest) => {
                     let transport = match endpoints.remove(&name) {
-                        Some(endpoint) => Arc::new(Dialer::new(endpoint)?),
+                        Some(endpoint) => Arc::new(EngineDialer::new(endpoint)?),
                         None => shared.clone(),
                     };
                     let supervisor = Supervisor {
@@ -202,7 +204,7 @@ impl Drop for PluginHost {
     }
 }
 
-impl Backends for PluginHost {
+impl BackendRegistry for PluginHost {
     fn state(&self, name: &str) -> BackendState {
         match self.slots.get(name) {
             Some(slot) => slot.state(),

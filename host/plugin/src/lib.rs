@@ -20,10 +20,10 @@ mod supervisor_tasks;
 mod transport;
 
 pub use endpoint::{EndpointError, EngineEndpoint, TlsFiles, without_password};
-pub use host::{Options, PluginHost, StartError};
+pub use host::{PluginHost, PluginHostOptions, StartError};
 pub use rdd_plugin_wasm::{
-    Cache, CacheError, ComponentCompiler, INTERFACE, Limits, LoadError, compile,
+    BackendLimits, CacheError, ComponentCache, ComponentCompiler, INTERFACE, LoadError, compile,
 };
 pub use report::{PluginReport, PluginState};
 pub use restart::RestartPolicy;
-pub use transport::{Dialer, TransportError};
+pub use transport::{EngineDialer, TransportError};

@@ -1,6 +1,6 @@
 //! `plugin.toml`: what a plugin says before it is run.
 
-use rdd_plugin_wasm::{INTERFACE, Limits, is_backend_name};
+use rdd_plugin_wasm::{BackendLimits, INTERFACE, is_backend_name};
 use serde::Deserialize;
 
 const MIB: usize = 1024 * 1024;
@@ -29,14 +29,14 @@ pub(crate) struct Asked {
 
 impl Asked {
     /// The host's limits, with what the plugin asks for in their place.
-    pub(crate) fn apply(self, host: &Limits) -> Limits {
+    pub(crate) fn apply(self, host: &BackendLimits) -> BackendLimits {
         let Self {
             control_memory_mib,
             log_memory_mib,
             log_streams,
             connections,
         } = self;
-        Limits {
+        BackendLimits {
             control_memory: control_memory_mib.map_or(host.control_memory, |mib| mib * MIB),
             log_memory: log_memory_mib.map_or(host.log_memory, |mib| mib * MIB),
             log_streams: log_streams.unwrap_or(host.log_streams),
@@ -61,15 +61,15 @@ impl Asked {
         bounded(
             "control-memory-mib",
             control_memory_mib,
-            Limits::MAX_CONTROL_MEMORY / MIB,
+            BackendLimits::MAX_CONTROL_MEMORY / MIB,
         )?;
         bounded(
             "log-memory-mib",
             log_memory_mib,
-            Limits::MAX_LOG_MEMORY / MIB,
+            BackendLimits::MAX_LOG_MEMORY / MIB,
         )?;
-        bounded("log-streams", log_streams, Limits::MAX_LOG_STREAMS)?;
-        bounded("connections", connections, Limits::MAX_CONNECTIONS)?;
+        bounded("log-streams", log_streams, BackendLimits::MAX_LOG_STREAMS)?;
+        bounded("connections", connections, BackendLimits::MAX_CONNECTIONS)?;
         Ok(self)
     }
 }
@@ -197,7 +197,10 @@ interface = "rancher-desktop:engine@0.1.0"
         let manifest = Manifest::parse(GOOD, "moby").unwrap();
         assert_eq!(manifest.name, "moby");
         assert_eq!(manifest.limits, Asked::default());
-        assert_eq!(manifest.limits.apply(&Limits::default()), Limits::default());
+        assert_eq!(
+            manifest.limits.apply(&BackendLimits::default()),
+            BackendLimits::default()
+        );
     }
 
     #[test]
@@ -244,10 +247,10 @@ interface = "rancher-desktop:engine@0.1.0"
         let limits = with("control-memory-mib = 128\nlog-streams = 10")
             .unwrap()
             .limits
-            .apply(&Limits::default());
+            .apply(&BackendLimits::default());
         assert_eq!(limits.control_memory, 128 * MIB);
         assert_eq!(limits.log_streams, 10);
-        assert_eq!(limits.log_memory, Limits::default().log_memory);
+        assert_eq!(limits.log_memory, BackendLimits::default().log_memory);
         for (bad, why) in [
             ("control-memory-mib = 513", "from 1 to 512"),
             ("log-memory-mib = 0", "from 1 to 128"),

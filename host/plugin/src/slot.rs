@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use rdd_core::{BackendState, Capabilities, Loaded};
+use rdd_core::{BackendState, Capabilities, LoadedBackend};
 use tokio::sync::watch;
 
 use crate::discovery::Found;
@@ -24,7 +24,7 @@ pub(crate) struct Slot {
 struct Current {
     state: PluginState,
     reason: String,
-    loaded: Option<Loaded>,
+    loaded: Option<LoadedBackend>,
     capabilities: Option<Capabilities>,
     generation: u64,
 }
@@ -56,7 +56,7 @@ impl Slot {
     }
 
     /// It can be called from now on.
-    pub(crate) fn ready(&self, loaded: Loaded) {
+    pub(crate) fn ready(&self, loaded: LoadedBackend) {
         self.set(Current {
             state: PluginState::Ready,
             reason: String::new(),

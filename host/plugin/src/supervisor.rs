@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use rdd_core::{BackendInfo, ContainerEngine, Loaded};
-use rdd_plugin_wasm::{Backend, Death, LaunchError, Limits, Program, Runtime, Transport};
+use rdd_core::{BackendInfo, ContainerEngine, LoadedBackend};
+use rdd_plugin_wasm::{Backend, BackendLimits, Death, LaunchError, Program, Runtime, Transport};
 use tokio_util::sync::CancellationToken;
 
 use crate::manifest::Manifest;
@@ -17,7 +17,7 @@ pub(crate) struct Supervisor {
     pub(crate) slot: Arc<Slot>,
     pub(crate) path: PathBuf,
     pub(crate) manifest: Manifest,
-    pub(crate) limits: Limits,
+    pub(crate) limits: BackendLimits,
     pub(crate) policy: RestartPolicy,
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) transport: Arc<dyn Transport>,
@@ -90,7 +90,7 @@ impl Supervisor {
                     }
                     generation += 1;
                     let instance = Arc::new(instance);
-                    self.slot.ready(Loaded {
+                    self.slot.ready(LoadedBackend {
                         engine: instance.clone(),
                         generation,
                     });

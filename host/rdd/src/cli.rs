@@ -9,7 +9,7 @@ use anyhow::Result;
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use rdd_api::ActionName;
-use rdd_front::{AllowedHost, TrustedOrigin};
+use rdd_gateway::{AllowedHost, TrustedOrigin};
 
 use crate::actions::{self, ActionArgs, RemoveArgs};
 use crate::output::{self, OutputArgs, OutputError};

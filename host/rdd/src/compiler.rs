@@ -8,7 +8,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use rdd_plugin::{Cache, ComponentCompiler};
+use rdd_plugin::{ComponentCache, ComponentCompiler};
 
 /// The command that the daemon calls itself with; not for people.
 pub(crate) const COMMAND: &str = "compile-backend";
@@ -63,6 +63,6 @@ pub(crate) fn run(cache_dir: &Path, digest: &str) -> Result<ExitCode> {
         .lock()
         .read_to_end(&mut bytes)
         .context("cannot read the component from standard input")?;
-    rdd_plugin::compile(&Cache::open(cache_dir)?, &bytes, digest)?;
+    rdd_plugin::compile(&ComponentCache::open(cache_dir)?, &bytes, digest)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -58,7 +58,7 @@ impl Report for PluginList {
 async fn load_once(state_dir: &StateDir, dirs: Vec<PathBuf>) -> Result<Vec<PluginReport>> {
     // No engine is called while a backend is loaded, so any address does.
     let endpoint = rdd_plugin::EngineEndpoint::parse("unix:///var/run/docker.sock")?;
-    let mut options = rdd_plugin::Options::new(dirs, state_dir.plugin_cache(), endpoint);
+    let mut options = rdd_plugin::PluginHostOptions::new(dirs, state_dir.plugin_cache(), endpoint);
     if !state_dir.root().exists() {
         options.cache_dir = None;
     }

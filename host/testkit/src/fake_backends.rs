@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rdd_core::{BackendState, Backends, ContainerEngine, Loaded};
+use rdd_core::{BackendRegistry, BackendState, ContainerEngine, LoadedBackend};
 use tokio::sync::watch;
 
-/// A scripted [`Backends`]. Clones share one state.
+/// A scripted [`BackendRegistry`]. Clones share one state.
 #[derive(Clone)]
 pub struct FakeBackends {
     states: Arc<Mutex<BTreeMap<String, BackendState>>>,
@@ -38,7 +38,10 @@ impl FakeBackends {
         let name = engine.info().name.clone();
         // The change counter only grows, so it is a generation that does too.
         let generation = *self.changes.borrow() + 1;
-        self.set(&name, BackendState::Loaded(Loaded { engine, generation }));
+        self.set(
+            &name,
+            BackendState::Loaded(LoadedBackend { engine, generation }),
+        );
     }
 
     /// Makes a backend crash: about to be started again.
@@ -63,7 +66,7 @@ impl FakeBackends {
     }
 }
 
-impl Backends for FakeBackends {
+impl BackendRegistry for FakeBackends {
     fn state(&self, name: &str) -> BackendState {
         self.lock()
             .get(name)

@@ -4,7 +4,7 @@
 //! (`create_container`, `tag`, `remove_volume`, …): each changes the state and
 //! sends the event that a real engine would. The host under test calls it
 //! through [`ContainerEngine`]. Failures, delays and gates are per
-//! [`Operation`]; every changing call is recorded as a [`Call`].
+//! [`EngineOperation`]; every changing call is recorded as a [`EngineCall`].
 
 mod logs;
 mod script;
@@ -15,14 +15,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use rdd_core::{
-    Action, BackendInfo, Capabilities, ContainerEngine, EngineError, ErrorCode, IdForm, Inspection,
-    LogOptions, LogStream, ObjectRef, Removal, WatchStream,
+    BackendInfo, Capabilities, ContainerAction, ContainerEngine, EngineError, ErrorCode, IdFormat,
+    InspectResponse, LogOptions, LogStream, ObjectRef, RemoveRequest, WatchStream,
 };
 use tokio::sync::Notify;
 
 pub use logs::LogScript;
 use script::Script;
-pub use script::{Call, Gate, Operation};
+pub use script::{CallGate, EngineCall, EngineOperation};
 use state::State;
 
 /// A scripted [`ContainerEngine`]. Clones share one state.
@@ -59,7 +59,7 @@ impl FakeEngine {
             name: name.to_owned(),
             version: "0.0.0".to_owned(),
             engine: "Fake Engine".to_owned(),
-            id_form: IdForm::LowerHex(64),
+            id_form: IdFormat::LowerHex(64),
             namespaces: vec![name.to_owned()],
             capabilities: Capabilities {
                 logs: true,
@@ -107,7 +107,7 @@ impl FakeEngine {
 
     /// Waits for a delay or a gate of `operation`, then fails as scripted.
     #[expect(clippy::panic, reason = "a backend that panics, as scripted")]
-    async fn perform(&self, operation: Operation, on: &str) -> Result<(), EngineError> {
+    async fn perform(&self, operation: EngineOperation, on: &str) -> Result<(), EngineError> {
         let (delay, gate) = self.script(|script| script.begin(operation, on));
         if let Some(delay) = delay {
             tokio::time::sleep(delay).await;
@@ -129,43 +129,43 @@ impl ContainerEngine for FakeEngine {
     }
 
     async fn watch(&self) -> Result<WatchStream, EngineError> {
-        self.perform(Operation::Watch, "").await?;
+        self.perform(EngineOperation::Watch, "").await?;
         Ok(watch::stream(Arc::clone(&self.shared)))
     }
 
-    async fn inspect(&self, object: &ObjectRef) -> Result<Inspection, EngineError> {
-        self.perform(Operation::Inspect, &object.id).await?;
+    async fn inspect(&self, object: &ObjectRef) -> Result<InspectResponse, EngineError> {
+        self.perform(EngineOperation::Inspect, &object.id).await?;
         let object = self.lock().find(object)?;
-        Ok(Inspection {
+        Ok(InspectResponse {
             object,
             raw: String::new(),
         })
     }
 
     async fn get_logs(&self, id: &str, options: &LogOptions) -> Result<LogStream, EngineError> {
-        self.perform(Operation::GetLogs, id).await?;
+        self.perform(EngineOperation::GetLogs, id).await?;
         logs::stream(Arc::clone(&self.shared), id, options.clone())
     }
 
-    async fn act(&self, id: &str, action: Action) -> Result<(), EngineError> {
+    async fn act(&self, id: &str, action: ContainerAction) -> Result<(), EngineError> {
         self.script(|script| {
-            script.record(Call::Act {
+            script.record(EngineCall::Act {
                 id: id.to_owned(),
                 action,
             });
         });
-        self.perform(Operation::Act, id).await?;
+        self.perform(EngineOperation::Act, id).await?;
         self.change(|state| state.act(id, action))
     }
 
-    async fn remove(&self, target: &Removal) -> Result<(), EngineError> {
-        self.script(|script| script.record(Call::Remove(target.clone())));
+    async fn remove(&self, target: &RemoveRequest) -> Result<(), EngineError> {
+        self.script(|script| script.record(EngineCall::Remove(target.clone())));
         let on = match target {
-            Removal::Container { id } | Removal::Image { id } => id,
-            Removal::ImageTag { tag, .. } => tag,
-            Removal::Volume { name, .. } => name,
+            RemoveRequest::Container { id } | RemoveRequest::Image { id } => id,
+            RemoveRequest::ImageTag { tag, .. } => tag,
+            RemoveRequest::Volume { name, .. } => name,
         };
-        self.perform(Operation::Remove, on).await?;
+        self.perform(EngineOperation::Remove, on).await?;
         self.change(|state| state.remove(target))
     }
 }

@@ -11,6 +11,6 @@ mod patience;
 
 pub use blocking_pool::{is_ready_without_blocking, with_one_blocking_thread};
 pub use fake_backends::FakeBackends;
-pub use fake_engine::{Call, FakeEngine, Gate, LogScript, Operation};
+pub use fake_engine::{CallGate, EngineCall, EngineOperation, FakeEngine, LogScript};
 pub use fixture_component::fixture_component;
 pub use patience::{PATIENCE, eventually, eventually_within};

@@ -8,7 +8,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use rdd_apiserver_fieldmanager::{Request, TypeTree, apply, apply_if_changed, update};
+use rdd_apiserver_fieldmanager::{TrackingRequest, TypeTree, apply, apply_if_changed, update};
 use serde_json::{Value, json};
 
 /// Short batches, so that the best of them was not interrupted; the median shows what the machine made of the rest.
@@ -69,7 +69,7 @@ fn measure(what: &str, mut act: impl FnMut(u32)) {
 
 fn main() {
     let types = TypeTree::from_openapi(&schema());
-    let request = |manager| Request {
+    let request = |manager| TrackingRequest {
         manager,
         api_version: "containers.example.com/v1",
         subresource: None,

@@ -7,13 +7,13 @@ use serde_json::{Map, Value};
 use crate::compare::Comparison;
 use crate::last_applied;
 use crate::managed::{
-    Entry, Managed, ManagedFieldsError, Manager, Operation, managed_fields, set_managed_fields,
-    take_managed_fields,
+    Entry, Managed, ManagedFieldsEntry, ManagedFieldsError, ManagedFieldsOperation, managed_fields,
+    set_managed_fields, take_managed_fields,
 };
 use crate::merge::{is_contained, merge, remove};
 use crate::path::FieldPath;
-use crate::request::Request;
-use crate::set::Set;
+use crate::request::TrackingRequest;
+use crate::set::FieldSet;
 use crate::track::{field_set, violations, with_named_parents};
 use crate::update::{AtVersions, reconcile, take_from_others, track_update, untracked_stripped};
 use crate::value;
@@ -23,9 +23,9 @@ const BEFORE_FIRST_APPLY: &str = "before-first-apply";
 
 /// One field that an apply would take from another manager.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Conflict {
+pub struct FieldConflict {
     /// The manager that owns the field.
-    pub manager: Manager,
+    pub manager: ManagedFieldsEntry,
     /// The version in which it wrote.
     pub api_version: String,
     /// When it wrote, if that is known.
@@ -34,7 +34,7 @@ pub struct Conflict {
     pub field: FieldPath,
 }
 
-impl Conflict {
+impl FieldConflict {
     /// The message of the cause in a Status: `conflict with "name"`, and how the manager wrote if not by an apply.
     pub fn cause_message(&self) -> String {
         format!("conflict with {}", self.with())
@@ -45,7 +45,7 @@ impl Conflict {
         if !self.manager.subresource.is_empty() {
             out.push_str(&format!(" with subresource {:?}", self.manager.subresource));
         }
-        if self.manager.operation == Operation::Update {
+        if self.manager.operation == ManagedFieldsOperation::Update {
             out.push_str(&format!(" using {}", self.api_version));
         }
         out
@@ -56,7 +56,7 @@ impl Conflict {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ApplyError {
     /// Fields would change that other managers own, and `force` was not given. Sorted by manager and field. Status 409.
-    Conflicts(Vec<Conflict>),
+    Conflicts(Vec<FieldConflict>),
     /// The configuration has managedFields of its own. Status 400.
     HasManagedFields,
     /// The configuration is not a JSON object. Status 400.
@@ -116,7 +116,7 @@ impl fmt::Display for ApplyError {
     }
 }
 
-fn show_conflicts(conflicts: &[Conflict], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn show_conflicts(conflicts: &[FieldConflict], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     if let [only] = conflicts {
         return write!(
             f,
@@ -126,8 +126,9 @@ fn show_conflicts(conflicts: &[Conflict], f: &mut fmt::Formatter<'_>) -> fmt::Re
         );
     }
     write!(f, "Apply failed with {} conflicts: ", conflicts.len())?;
-    let of_one =
-        |l: &Conflict, r: &Conflict| l.manager == r.manager && l.api_version == r.api_version;
+    let of_one = |l: &FieldConflict, r: &FieldConflict| {
+        l.manager == r.manager && l.api_version == r.api_version
+    };
     for (i, of_manager) in conflicts.chunk_by(of_one).enumerate() {
         let Some(first) = of_manager.first() else {
             continue;
@@ -151,7 +152,7 @@ pub fn apply(
     live: Option<&Value>,
     applied: &Value,
     force: bool,
-    request: &Request<'_>,
+    request: &TrackingRequest<'_>,
 ) -> Result<Value, ApplyError> {
     let changed = apply_if_changed(live, applied, force, request)?;
     Ok(changed.unwrap_or_else(|| live.cloned().unwrap_or_else(empty_object)))
@@ -163,7 +164,7 @@ pub fn apply_if_changed(
     live: Option<&Value>,
     applied: &Value,
     force: bool,
-    request: &Request<'_>,
+    request: &TrackingRequest<'_>,
 ) -> Result<Option<Value>, ApplyError> {
     if !applied.is_object() {
         return Err(ApplyError::NotAnObject);
@@ -186,7 +187,7 @@ pub fn apply_if_changed(
             violations,
         });
     }
-    let ignored = Set::of(request.ignored);
+    let ignored = FieldSet::of(request.ignored);
     let mut claimed = field_set(&request.types.root, applied);
     if !ignored.is_empty() {
         claimed = claimed.recursive_difference(&ignored);
@@ -231,7 +232,12 @@ fn describe(object: &Value) -> String {
 
 /// Whether the manager applied exactly this before and the object still has it. Then nothing is given up, nothing can
 /// conflict and nothing changes. May say no where it would not: then all is worked out.
-fn is_applied_already(live: &Value, applied: &Value, claimed: &Set, request: &Request<'_>) -> bool {
+fn is_applied_already(
+    live: &Value,
+    applied: &Value,
+    claimed: &FieldSet,
+    request: &TrackingRequest<'_>,
+) -> bool {
     if request.manager == last_applied::MANAGER {
         return false;
     }
@@ -243,7 +249,7 @@ fn is_applied_already(live: &Value, applied: &Value, claimed: &Set, request: &Re
         .and_then(|entries| {
             entries.iter().find(|entry| {
                 text(entry, "manager", request.manager)
-                    && text(entry, "operation", Operation::Apply.as_str())
+                    && text(entry, "operation", ManagedFieldsOperation::Apply.as_str())
                     && text(
                         entry,
                         "subresource",
@@ -257,7 +263,7 @@ fn is_applied_already(live: &Value, applied: &Value, claimed: &Set, request: &Re
     text(own_entry, "apiVersion", request.api_version)
         && own_entry
             .get("fieldsV1")
-            .and_then(|fields| Set::from_fields_v1(fields).ok())
+            .and_then(|fields| FieldSet::from_fields_v1(fields).ok())
             .is_some_and(|owned| owned == untracked_stripped(claimed.clone()))
         && is_contained(&request.types.root, live, applied)
 }
@@ -265,15 +271,15 @@ fn is_applied_already(live: &Value, applied: &Value, claimed: &Set, request: &Re
 fn apply_fully(
     live: Option<&Value>,
     applied: &Value,
-    claimed: &Set,
+    claimed: &FieldSet,
     force: bool,
-    request: &Request<'_>,
+    request: &TrackingRequest<'_>,
 ) -> Result<Value, ApplyError> {
     let nothing = empty_object();
     let old = live.unwrap_or(&nothing);
     let mut managed = Managed::read(managed_fields(old)).map_err(ApplyError::ManagedFields)?;
     if managed.entries.is_empty() {
-        let writer = request.writer_named(BEFORE_FIRST_APPLY, Operation::Update);
+        let writer = request.writer_named(BEFORE_FIRST_APPLY, ManagedFieldsOperation::Update);
         let mut bare = old.clone();
         take_managed_fields(&mut bare);
         track_update(&mut managed, &nothing, &bare, writer, request);
@@ -282,7 +288,7 @@ fn apply_fully(
 
     let mut new = old.clone();
     merge(&request.types.root, &mut new, applied).map_err(ApplyError::Live)?;
-    let writer = request.writer(Operation::Apply);
+    let writer = request.writer(ManagedFieldsOperation::Apply);
     let before = managed.take(&writer, request.api_version);
     let mut entry = Entry {
         manager: writer.clone(),
@@ -297,7 +303,7 @@ fn apply_fully(
         new = prune(new, &before, &managed, request);
     }
 
-    let ignored = Set::of(request.ignored);
+    let ignored = FieldSet::of(request.ignored);
     let changes = Comparison::of(&request.types.root, old, &new).without(&ignored);
     if !force {
         let conflicts = conflicts(&managed, old, &new, &changes, &writer, request);
@@ -324,9 +330,9 @@ fn conflicts(
     old: &Value,
     new: &Value,
     changes: &Comparison,
-    writer: &Manager,
-    request: &Request<'_>,
-) -> Vec<Conflict> {
+    writer: &ManagedFieldsEntry,
+    request: &TrackingRequest<'_>,
+) -> Vec<FieldConflict> {
     let mut at_versions = AtVersions::new(old, new, changes, request);
     let mut out = Vec::new();
     for entry in managed
@@ -343,7 +349,7 @@ fn conflicts(
                 .intersection(changed)
                 .paths()
                 .into_iter()
-                .map(|field| Conflict {
+                .map(|field| FieldConflict {
                     manager: entry.manager.clone(),
                     api_version: entry.api_version.clone(),
                     time: entry.time.clone(),
@@ -356,7 +362,7 @@ fn conflicts(
 }
 
 /// Removes what the manager applied before and no longer does, unless somebody owns it. `managed` holds its new claim.
-fn prune(merged: Value, before: &Entry, managed: &Managed, request: &Request<'_>) -> Value {
+fn prune(merged: Value, before: &Entry, managed: &Managed, request: &TrackingRequest<'_>) -> Value {
     let Some(types) = request.types_at(&before.api_version) else {
         return merged;
     };
@@ -371,7 +377,7 @@ fn prune(merged: Value, before: &Entry, managed: &Managed, request: &Request<'_>
             versions.push(&entry.api_version);
         }
     }
-    let mut owned_by_any = Set::default();
+    let mut owned_by_any = FieldSet::default();
     for version in versions {
         let Some(types) = request.types_at(version) else {
             continue;
@@ -381,8 +387,8 @@ fn prune(merged: Value, before: &Entry, managed: &Managed, request: &Request<'_>
             .entries
             .iter()
             .filter(|entry| entry.api_version == version)
-            .fold(Set::default(), |all, entry| all.union(&entry.set));
-        let named = |set: &Set| with_named_parents(root, set);
+            .fold(FieldSet::default(), |all, entry| all.union(&entry.set));
+        let named = |set: &FieldSet| with_named_parents(root, set);
         let owned = named(&owned);
         owned_by_any = owned_by_any.union(&owned);
         let keep = named(&field_set(root, &pruned)).union(&owned);
@@ -393,7 +399,7 @@ fn prune(merged: Value, before: &Entry, managed: &Managed, request: &Request<'_>
 
     // Only what the manager itself applied before goes. Owners are asked once more, for what holds nothing but an empty
     // list is in no set.
-    let named = |set: &Set| with_named_parents(root, set);
+    let named = |set: &FieldSet| with_named_parents(root, set);
     let gone = named(&field_set(root, &merged)).difference(&named(&field_set(root, &pruned)));
     let drop = gone
         .intersection(&named(&before.set))

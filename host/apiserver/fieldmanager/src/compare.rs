@@ -5,16 +5,16 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::path::PathElement;
-use crate::set::{Node, Set};
+use crate::set::{FieldSet, Node};
 use crate::types::{ListType, MapType, Shape, Type};
 use crate::value;
 
 /// The fields that only the old object has, those that both have with another value, and those that only the new one has.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Comparison {
-    pub(crate) removed: Set,
-    pub(crate) modified: Set,
-    pub(crate) added: Set,
+    pub(crate) removed: FieldSet,
+    pub(crate) modified: FieldSet,
+    pub(crate) added: FieldSet,
 }
 
 impl Comparison {
@@ -30,7 +30,7 @@ impl Comparison {
     }
 
     /// The comparison without these fields and all below them.
-    pub(crate) fn without(self, fields: &Set) -> Self {
+    pub(crate) fn without(self, fields: &FieldSet) -> Self {
         if fields.is_empty() {
             return self;
         }

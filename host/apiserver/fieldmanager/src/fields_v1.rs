@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::path::PathElement;
-use crate::set::{Node, Set};
+use crate::set::{FieldSet, Node};
 
 /// Why a `fieldsV1` cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,7 +27,7 @@ pub enum FieldsV1Error {
 /// The key of an entry that says that the path so far is itself a member.
 const SELF: &str = ".";
 
-impl Set {
+impl FieldSet {
     /// Reads a `fieldsV1`: keys are path elements, an empty object is a member. Elements of a kind not known here are left out,
     /// for a later version may have written them; everything else that is malformed is an error.
     pub fn from_fields_v1(fields: &Value) -> Result<Self, FieldsV1Error> {
@@ -97,7 +97,7 @@ fn read(key: &str, fields: &Value) -> Result<Node, FieldsV1Error> {
 fn member() -> Node {
     Node {
         member: true,
-        children: Set::default(),
+        children: FieldSet::default(),
     }
 }
 

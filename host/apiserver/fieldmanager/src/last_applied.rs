@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value};
 
-use crate::apply::Conflict;
+use crate::apply::FieldConflict;
 use crate::compare::Comparison;
 use crate::managed::take_managed_fields;
-use crate::request::Request;
-use crate::set::Set;
+use crate::request::TrackingRequest;
+use crate::set::FieldSet;
 use crate::track::field_set;
 
 /// The manager whose applies take the annotation into account and keep it in step: kubectl's own.
@@ -29,10 +29,10 @@ fn annotation(object: &Value) -> Option<&str> {
 /// The conflicts that stay when kubectl may take over what it applied client-side before and what is still as it was then.
 /// Returns all of them for any other manager.
 pub(crate) fn still_conflicting(
-    conflicts: Vec<Conflict>,
+    conflicts: Vec<FieldConflict>,
     live: Option<&Value>,
-    request: &Request<'_>,
-) -> Vec<Conflict> {
+    request: &TrackingRequest<'_>,
+) -> Vec<FieldConflict> {
     if request.manager != MANAGER {
         return conflicts;
     }
@@ -45,7 +45,7 @@ pub(crate) fn still_conflicting(
         .collect()
 }
 
-fn unchanged_since(live: &Value, request: &Request<'_>) -> Option<Set> {
+fn unchanged_since(live: &Value, request: &TrackingRequest<'_>) -> Option<FieldSet> {
     // An annotation that cannot be read gives no right to anything.
     let last: Value = serde_json::from_str(annotation(live)?).ok()?;
     // Nor does one of another version, whose fields may mean something else.
@@ -64,7 +64,7 @@ fn unchanged_since(live: &Value, request: &Request<'_>) -> Option<Set> {
 
 /// Writes what kubectl has applied into the annotation if the object has one, so that a later client-side apply starts from
 /// it. An annotation that would be too long goes.
-pub(crate) fn sync(object: &mut Value, applied: &Value, request: &Request<'_>) {
+pub(crate) fn sync(object: &mut Value, applied: &Value, request: &TrackingRequest<'_>) {
     if request.manager != MANAGER || annotation(object).is_none() {
         return;
     }

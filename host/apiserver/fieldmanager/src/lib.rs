@@ -18,14 +18,15 @@ mod types;
 mod update;
 mod value;
 
-pub use apply::{ApplyError, Conflict, apply, apply_if_changed};
+pub use apply::{ApplyError, FieldConflict, apply, apply_if_changed};
 pub use fields_v1::FieldsV1Error;
 pub use managed::{
-    ManagedFieldsError, Manager, Operation, keep_times_if_unchanged, managers, strip_managed_fields,
+    ManagedFieldsEntry, ManagedFieldsError, ManagedFieldsOperation, keep_times_if_unchanged,
+    managers, strip_managed_fields,
 };
 pub use patch::{PatchError, json_patch, merge_patch};
 pub use path::{FieldPath, PathElement, reset_fields};
-pub use request::Request;
-pub use set::Set;
+pub use request::TrackingRequest;
+pub use set::FieldSet;
 pub use types::TypeTree;
 pub use update::{UpdateError, update};

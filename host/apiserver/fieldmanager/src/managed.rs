@@ -4,18 +4,18 @@ use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 use serde_json::{Map, Value};
 
 use crate::fields_v1::FieldsV1Error;
-use crate::set::Set;
+use crate::set::FieldSet;
 
 /// How a manager came to its fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Operation {
+pub enum ManagedFieldsOperation {
     /// By applying a configuration: giving the field up removes it.
     Apply,
     /// By any other write.
     Update,
 }
 
-impl Operation {
+impl ManagedFieldsOperation {
     /// As it is written in managedFields.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -27,11 +27,11 @@ impl Operation {
 
 /// A writer that an object's managedFields name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Manager {
+pub struct ManagedFieldsEntry {
     /// The name that the writer gave, or that was made from its user agent.
     pub name: String,
     /// How it wrote.
-    pub operation: Operation,
+    pub operation: ManagedFieldsOperation,
     /// The subresource that it wrote to; empty for the object itself.
     pub subresource: String,
 }
@@ -62,18 +62,19 @@ pub enum ManagedFieldsError {
 /// One entry: who owns what since when.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Entry {
-    pub(crate) manager: Manager,
+    pub(crate) manager: ManagedFieldsEntry,
     pub(crate) api_version: String,
     /// RFC 3339 in UTC with whole seconds, so that text order is time order.
     pub(crate) time: Option<String>,
-    pub(crate) set: Set,
+    pub(crate) set: FieldSet,
 }
 
 impl Entry {
     /// Whether both are entries of one writer. An applier has one entry whatever the version, others one for each version.
-    pub(crate) fn is_same_writer(&self, manager: &Manager, api_version: &str) -> bool {
+    pub(crate) fn is_same_writer(&self, manager: &ManagedFieldsEntry, api_version: &str) -> bool {
         self.manager == *manager
-            && (manager.operation == Operation::Apply || self.api_version == api_version)
+            && (manager.operation == ManagedFieldsOperation::Apply
+                || self.api_version == api_version)
     }
 }
 
@@ -111,7 +112,11 @@ impl Managed {
     }
 
     /// Removes the entry of that writer.
-    pub(crate) fn take(&mut self, manager: &Manager, api_version: &str) -> Option<Entry> {
+    pub(crate) fn take(
+        &mut self,
+        manager: &ManagedFieldsEntry,
+        api_version: &str,
+    ) -> Option<Entry> {
         let at = self
             .entries
             .iter()
@@ -131,7 +136,7 @@ impl Managed {
     }
 }
 
-fn sort_key(entry: &Entry) -> (Operation, Option<&str>, &str, &str, &str) {
+fn sort_key(entry: &Entry) -> (ManagedFieldsOperation, Option<&str>, &str, &str, &str) {
     (
         entry.manager.operation,
         entry.time.as_deref(),
@@ -190,8 +195,8 @@ fn read_entry(index: usize, entry: &Value) -> Result<Entry, ManagedFieldsError> 
         return Err(form("the entry", "an object"));
     }
     let operation = match text(index, entry, "operation")? {
-        "Apply" => Operation::Apply,
-        "Update" => Operation::Update,
+        "Apply" => ManagedFieldsOperation::Apply,
+        "Update" => ManagedFieldsOperation::Update,
         _ => return Err(form("operation", "Apply or Update")),
     };
     let api_version = text(index, entry, "apiVersion")?;
@@ -206,12 +211,12 @@ fn read_entry(index: usize, entry: &Value) -> Result<Entry, ManagedFieldsError> 
         time => Some(whole_seconds(time).ok_or_else(|| form("time", "an RFC 3339 time"))?),
     };
     let set = match entry.get("fieldsV1") {
-        None => Set::default(),
-        Some(fields) => Set::from_fields_v1(fields)
+        None => FieldSet::default(),
+        Some(fields) => FieldSet::from_fields_v1(fields)
             .map_err(|source| ManagedFieldsError::Fields { index, source })?,
     };
     Ok(Entry {
-        manager: Manager {
+        manager: ManagedFieldsEntry {
             name: text(index, entry, "manager")?.to_owned(),
             operation,
             subresource: text(index, entry, "subresource")?.to_owned(),
@@ -271,7 +276,7 @@ pub(crate) fn set_managed_fields(object: &mut Value, managed: Managed) {
 }
 
 /// The writers that the object's managedFields name, in their order; none where they cannot be read.
-pub fn managers(object: &Value) -> Vec<Manager> {
+pub fn managers(object: &Value) -> Vec<ManagedFieldsEntry> {
     Managed::read(managed_fields(object))
         .unwrap_or_default()
         .entries

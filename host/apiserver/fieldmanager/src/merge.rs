@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::path::PathElement;
-use crate::set::Set;
+use crate::set::FieldSet;
 use crate::types::{ListType, MapType, Shape, Type};
 use crate::value;
 
@@ -222,7 +222,7 @@ fn is_subsequence(list: &ListType, own: &[Value], theirs: &[Value]) -> bool {
 
 /// Takes the members of the set out of the value. A map or list that loses all that it has stays, empty: who owns it beside
 /// the one that gave its fields up has asked for no more than that.
-pub(crate) fn remove(ty: &Type, value: &mut Value, set: &Set) {
+pub(crate) fn remove(ty: &Type, value: &mut Value, set: &FieldSet) {
     match (ty.shape(Some(value)), value) {
         (Shape::Map(map), Value::Object(fields)) if !map.atomic => {
             fields.retain(|name, inner| match set.field(name) {

@@ -114,7 +114,7 @@ impl fmt::Display for FieldPath {
     }
 }
 
-/// The fields that a write may not set, and so may not own ([`crate::Request::ignored`]): a write to a kind that has a
+/// The fields that a write may not set, and so may not own ([`crate::TrackingRequest::ignored`]): a write to a kind that has a
 /// `/status` leaves `status` alone, one to `/status` leaves `metadata` and `spec` alone.
 pub fn reset_fields(subresource: Option<&str>, has_status: bool) -> Vec<FieldPath> {
     match subresource {

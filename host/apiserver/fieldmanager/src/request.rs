@@ -1,12 +1,12 @@
 //! Who writes what when, for tracking.
 
-use crate::managed::{Manager, Operation};
+use crate::managed::{ManagedFieldsEntry, ManagedFieldsOperation};
 use crate::path::FieldPath;
 use crate::types::TypeTree;
 
 /// What tracking must know of a write besides the objects.
 #[derive(Clone, Copy, Debug)]
-pub struct Request<'a> {
+pub struct TrackingRequest<'a> {
     /// The writer's name: `fieldManager`, or what the caller makes of the user agent.
     pub manager: &'a str,
     /// The `apiVersion` in which the objects are given.
@@ -24,7 +24,7 @@ pub struct Request<'a> {
     pub ignored: &'a [FieldPath],
 }
 
-impl Request<'_> {
+impl TrackingRequest<'_> {
     /// The types at a version; none if the kind is no longer served in it.
     pub(crate) fn types_at(&self, api_version: &str) -> Option<&TypeTree> {
         if api_version == self.api_version || self.versions.is_empty() {
@@ -37,12 +37,16 @@ impl Request<'_> {
     }
 
     /// The writer as managedFields name it.
-    pub(crate) fn writer(&self, operation: Operation) -> Manager {
+    pub(crate) fn writer(&self, operation: ManagedFieldsOperation) -> ManagedFieldsEntry {
         self.writer_named(self.manager, operation)
     }
 
-    pub(crate) fn writer_named(&self, name: &str, operation: Operation) -> Manager {
-        Manager {
+    pub(crate) fn writer_named(
+        &self,
+        name: &str,
+        operation: ManagedFieldsOperation,
+    ) -> ManagedFieldsEntry {
+        ManagedFieldsEntry {
             name: name.to_owned(),
             operation,
             subresource: self.subresource.unwrap_or_default().to_owned(),

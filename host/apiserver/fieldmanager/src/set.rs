@@ -8,7 +8,7 @@ use crate::path::{FieldPath, PathElement};
 ///
 /// Kept sorted and without empty branches, so two sets are equal exactly when they have the same members.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Set {
+pub struct FieldSet {
     nodes: Vec<(PathElement, Node)>,
 }
 
@@ -16,7 +16,7 @@ pub struct Set {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Node {
     pub(crate) member: bool,
-    pub(crate) children: Set,
+    pub(crate) children: FieldSet,
 }
 
 impl Node {
@@ -25,7 +25,7 @@ impl Node {
     }
 }
 
-impl Set {
+impl FieldSet {
     /// Whether no path is a member.
     pub fn is_empty(&self) -> bool {
         self.nodes.is_empty()
@@ -248,7 +248,7 @@ mod tests {
     #[test]
     fn removal_in_place_is_difference() {
         let set = |paths: &[&[&str]]| {
-            Set::of(
+            FieldSet::of(
                 &paths
                     .iter()
                     .map(|path| FieldPath::of(path))

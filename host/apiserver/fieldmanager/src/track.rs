@@ -3,12 +3,12 @@
 use serde_json::Value;
 
 use crate::path::PathElement;
-use crate::set::{Node, Set};
+use crate::set::{FieldSet, Node};
 use crate::types::{Scalar, Shape, Type};
 
 /// The set of fields that an object mentions: its leaves, the items of its `set` and `map` lists, undeclared keys of its
 /// maps, and what it says to be empty or null.
-pub(crate) fn field_set(ty: &Type, object: &Value) -> Set {
+pub(crate) fn field_set(ty: &Type, object: &Value) -> FieldSet {
     let mut root = Node::default();
     mention(ty, object, &mut root);
     root.children
@@ -135,9 +135,9 @@ fn check(ty: &Type, value: &Value, path: &mut String, out: &mut Vec<String>) {
 
 /// The set with all declared fields on the way to its members added: giving up all of a struct gives up the struct.
 /// Keys of maps and items of lists are not added.
-pub(crate) fn with_named_parents(ty: &Type, set: &Set) -> Set {
+pub(crate) fn with_named_parents(ty: &Type, set: &FieldSet) -> FieldSet {
     let atom = ty.atom();
-    let mut out = Set::default();
+    let mut out = FieldSet::default();
     for (element, node) in set.nodes() {
         let (child, declared) = match (element, &atom.map, &atom.list) {
             (PathElement::Field(name), Some(map), _) => {
@@ -160,7 +160,7 @@ pub(crate) fn with_named_parents(ty: &Type, set: &Set) -> Set {
 
 /// The set as it must be for types that have changed since it was written: what has become atomic is owned as a whole.
 /// None where nothing changes.
-pub(crate) fn reconciled(ty: &Type, set: &Set) -> Option<Set> {
+pub(crate) fn reconciled(ty: &Type, set: &FieldSet) -> Option<FieldSet> {
     // Types change rarely: looking first spares the copy.
     reaches_into_atomic(ty, set).then(|| reconcile(ty, set))
 }
@@ -184,21 +184,21 @@ fn type_below<'a>(ty: &'a Type, element: &PathElement, node: &Node) -> Option<&'
     }
 }
 
-fn reaches_into_atomic(ty: &Type, set: &Set) -> bool {
+fn reaches_into_atomic(ty: &Type, set: &FieldSet) -> bool {
     set.nodes().iter().any(|(element, node)| {
         type_below(ty, element, node)
             .is_some_and(|ty| is_atomic(ty.shape(None)) || reaches_into_atomic(ty, &node.children))
     })
 }
 
-fn reconcile(ty: &Type, set: &Set) -> Set {
-    let mut out = Set::default();
+fn reconcile(ty: &Type, set: &FieldSet) -> FieldSet {
+    let mut out = FieldSet::default();
     for (element, node) in set.nodes() {
         let node = match type_below(ty, element, node) {
             None => node.clone(),
             Some(ty) if is_atomic(ty.shape(None)) => Node {
                 member: true,
-                children: Set::default(),
+                children: FieldSet::default(),
             },
             Some(ty) => Node {
                 member: node.member,

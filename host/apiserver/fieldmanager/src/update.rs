@@ -6,11 +6,12 @@ use serde_json::{Map, Value};
 
 use crate::compare::Comparison;
 use crate::managed::{
-    Entry, Managed, Manager, Operation, managed_fields, set_managed_fields, take_managed_fields,
+    Entry, Managed, ManagedFieldsEntry, ManagedFieldsOperation, managed_fields, set_managed_fields,
+    take_managed_fields,
 };
 use crate::path::FieldPath;
-use crate::request::Request;
-use crate::set::Set;
+use crate::request::TrackingRequest;
+use crate::set::FieldSet;
 use crate::track;
 
 /// Why a write cannot be tracked.
@@ -35,7 +36,7 @@ const OLD_UPDATES: &str = "ancient-changes";
 pub fn update(
     live: Option<&Value>,
     mut new: Value,
-    request: &Request<'_>,
+    request: &TrackingRequest<'_>,
 ) -> Result<Value, UpdateError> {
     if !new.is_object() {
         return Err(UpdateError::NotAnObject(form(&new)));
@@ -50,7 +51,7 @@ pub fn update(
     });
     if is_create || !managed.entries.is_empty() {
         let nothing = Value::Object(Map::new());
-        let writer = request.writer(Operation::Update);
+        let writer = request.writer(ManagedFieldsOperation::Update);
         track_update(
             &mut managed,
             live.unwrap_or(&nothing),
@@ -75,7 +76,7 @@ fn form(value: &Value) -> &'static str {
 }
 
 /// The entries from which to go on: the client's where it may set them and they can be read, else the live object's.
-fn in_force(live: Option<&Value>, sent: Option<&Value>, request: &Request<'_>) -> Managed {
+fn in_force(live: Option<&Value>, sent: Option<&Value>, request: &TrackingRequest<'_>) -> Managed {
     // What cannot be read protects nobody: such an object is tracked afresh.
     let of_live = || Managed::read(live.and_then(managed_fields)).unwrap_or_default();
     if request.subresource.is_some_and(|name| !name.is_empty()) {
@@ -103,10 +104,10 @@ pub(crate) fn track_update(
     managed: &mut Managed,
     old: &Value,
     new: &Value,
-    writer: Manager,
-    request: &Request<'_>,
+    writer: ManagedFieldsEntry,
+    request: &TrackingRequest<'_>,
 ) {
-    let ignored = Set::of(request.ignored);
+    let ignored = FieldSet::of(request.ignored);
     reconcile(managed, request);
     let changes = Comparison::of(&request.types.root, old, new).without(&ignored);
     take_from_others(managed, old, new, &changes, None, request);
@@ -130,7 +131,7 @@ pub(crate) fn track_update(
 }
 
 /// Adapts the entries to the types of today, and drops those at versions that are no more.
-pub(crate) fn reconcile(managed: &mut Managed, request: &Request<'_>) {
+pub(crate) fn reconcile(managed: &mut Managed, request: &TrackingRequest<'_>) {
     managed.entries.retain_mut(|entry| {
         let Some(types) = request.types_at(&entry.api_version) else {
             return false;
@@ -148,8 +149,8 @@ pub(crate) fn take_from_others(
     old: &Value,
     new: &Value,
     changes: &Comparison,
-    except: Option<&Manager>,
-    request: &Request<'_>,
+    except: Option<&ManagedFieldsEntry>,
+    request: &TrackingRequest<'_>,
 ) {
     let mut at_versions = AtVersions::new(old, new, changes, request);
     managed.entries.retain_mut(|entry| {
@@ -169,9 +170,9 @@ pub(crate) fn take_from_others(
 pub(crate) struct AtVersions<'a> {
     old: &'a Value,
     new: &'a Value,
-    request: &'a Request<'a>,
-    ignored: Set,
-    known: Vec<(String, (Set, Set))>,
+    request: &'a TrackingRequest<'a>,
+    ignored: FieldSet,
+    known: Vec<(String, (FieldSet, FieldSet))>,
 }
 
 impl<'a> AtVersions<'a> {
@@ -179,7 +180,7 @@ impl<'a> AtVersions<'a> {
         old: &'a Value,
         new: &'a Value,
         changes: &Comparison,
-        request: &'a Request<'a>,
+        request: &'a TrackingRequest<'a>,
     ) -> Self {
         let own = (
             changes.modified.union(&changes.added),
@@ -189,13 +190,13 @@ impl<'a> AtVersions<'a> {
             old,
             new,
             request,
-            ignored: Set::of(request.ignored),
+            ignored: FieldSet::of(request.ignored),
             known: vec![(request.api_version.to_owned(), own)],
         }
     }
 
     /// What was changed or added, and what was removed; none at a version that is no more.
-    pub(crate) fn changed(&mut self, api_version: &str) -> Option<&(Set, Set)> {
+    pub(crate) fn changed(&mut self, api_version: &str) -> Option<&(FieldSet, FieldSet)> {
         let at = match self
             .known
             .iter()
@@ -216,7 +217,7 @@ impl<'a> AtVersions<'a> {
 }
 
 /// What nobody owns: the type, the identity and the system's own notes.
-static UNTRACKED: LazyLock<Set> = LazyLock::new(|| {
+static UNTRACKED: LazyLock<FieldSet> = LazyLock::new(|| {
     const OF_METADATA: [&str; 9] = [
         "name",
         "namespace",
@@ -230,21 +231,21 @@ static UNTRACKED: LazyLock<Set> = LazyLock::new(|| {
     ];
     let root = ["apiVersion", "kind", "metadata"].map(|name| FieldPath::of(&[name]));
     let metadata = OF_METADATA.map(|name| FieldPath::of(&["metadata", name]));
-    Set::of(&[root.as_slice(), metadata.as_slice()].concat())
+    FieldSet::of(&[root.as_slice(), metadata.as_slice()].concat())
 });
 
 /// The set without what nobody owns.
-pub(crate) fn untracked_stripped(mut set: Set) -> Set {
+pub(crate) fn untracked_stripped(mut set: FieldSet) -> FieldSet {
     set.remove_all(&UNTRACKED);
     set
 }
 
 /// Puts the oldest entries of updaters together until there are no more than [`MAX_UPDATERS`].
 fn cap(managed: &mut Managed) {
-    let mut updaters: Vec<(Option<String>, Manager, String)> = managed
+    let mut updaters: Vec<(Option<String>, ManagedFieldsEntry, String)> = managed
         .entries
         .iter()
-        .filter(|entry| entry.manager.operation == Operation::Update)
+        .filter(|entry| entry.manager.operation == ManagedFieldsOperation::Update)
         .map(|entry| {
             (
                 entry.time.clone(),
@@ -257,13 +258,13 @@ fn cap(managed: &mut Managed) {
         return;
     }
     updaters.sort();
-    let bucket = Manager {
+    let bucket = ManagedFieldsEntry {
         name: OLD_UPDATES.to_owned(),
-        operation: Operation::Update,
+        operation: ManagedFieldsOperation::Update,
         subresource: String::new(),
     };
     // The first entry of a version waits here until a second one makes a bucket of both.
-    let mut first_of: Vec<(String, Manager)> = Vec::new();
+    let mut first_of: Vec<(String, ManagedFieldsEntry)> = Vec::new();
     let mut left = updaters.len();
     for (time, manager, version) in updaters {
         if left <= MAX_UPDATERS {
@@ -273,7 +274,7 @@ fn cap(managed: &mut Managed) {
             first_of.push((version, manager));
             continue;
         };
-        let mut set = Set::default();
+        let mut set = FieldSet::default();
         for writer in [first, &bucket, &manager] {
             if let Some(entry) = managed.take(writer, &version) {
                 set = set.union(&entry.set);

@@ -6,7 +6,7 @@ use std::cmp::Reverse;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::kind::{Kind, Origin, api_version, compare_versions};
+use crate::kind::{KindOrigin, ResourceKind, api_version, compare_versions};
 
 /// Content type of aggregated discovery: what a client asks for in `Accept`
 /// and what the answer carries.
@@ -35,12 +35,12 @@ pub struct GroupVersion<'a> {
     /// Version within the group.
     pub version: &'a str,
     /// Kinds served, sorted by plural.
-    pub kinds: Vec<&'a Kind>,
+    pub kinds: Vec<&'a ResourceKind>,
 }
 
 /// The group-versions that `kinds` make up: groups in the order of upstream's
 /// priorities, versions best first.
-pub fn group_versions<'a>(kinds: &[&'a Kind]) -> Vec<GroupVersion<'a>> {
+pub fn group_versions<'a>(kinds: &[&'a ResourceKind]) -> Vec<GroupVersion<'a>> {
     let mut sorted = kinds.to_vec();
     sorted.sort_by(|a, b| {
         Reverse(priority(a))
@@ -65,10 +65,10 @@ pub fn group_versions<'a>(kinds: &[&'a Kind]) -> Vec<GroupVersion<'a>> {
     found
 }
 
-fn priority(kind: &Kind) -> u32 {
+fn priority(kind: &ResourceKind) -> u32 {
     match kind.origin {
-        Origin::Crd => CRD_PRIORITY,
-        Origin::Builtin => PRIORITIES
+        KindOrigin::Crd => CRD_PRIORITY,
+        KindOrigin::Builtin => PRIORITIES
             .iter()
             .find(|(group, _)| *group == kind.group)
             .map_or(CRD_PRIORITY, |(_, priority)| *priority),
@@ -88,7 +88,7 @@ pub fn api_versions(server_address: &str) -> Value {
 }
 
 /// `GET /apis`: an `APIGroupList` of every group but the core one.
-pub fn group_list(kinds: &[&Kind]) -> Value {
+pub fn group_list(kinds: &[&ResourceKind]) -> Value {
     let versions = group_versions(kinds);
     let groups: Vec<Value> = by_group(&versions)
         .into_iter()
@@ -100,7 +100,7 @@ pub fn group_list(kinds: &[&Kind]) -> Value {
 
 /// `GET /apis/{group}`: an `APIGroup`, or nothing when the group serves no
 /// kind.
-pub fn group(kinds: &[&Kind], group: &str) -> Option<Value> {
+pub fn group(kinds: &[&ResourceKind], group: &str) -> Option<Value> {
     let versions = group_versions(kinds);
     let versions = by_group(&versions)
         .into_iter()
@@ -129,7 +129,7 @@ fn group_entry(versions: &[GroupVersion<'_>]) -> Option<Map<String, Value>> {
 
 /// `GET /api/v1` or `/apis/{group}/{version}`: an `APIResourceList`, or
 /// nothing when that version serves no kind.
-pub fn resource_list(kinds: &[&Kind], group: &str, version: &str) -> Option<Value> {
+pub fn resource_list(kinds: &[&ResourceKind], group: &str, version: &str) -> Option<Value> {
     let found = group_versions(kinds)
         .into_iter()
         .find(|v| v.group == group && v.version == version)?;
@@ -152,7 +152,7 @@ pub fn resource_list(kinds: &[&Kind], group: &str, version: &str) -> Option<Valu
     Some(list)
 }
 
-fn resource_entry(kind: &Kind) -> Value {
+fn resource_entry(kind: &ResourceKind) -> Value {
     let mut entry = json!({
         "name": kind.plural,
         "singularName": kind.singular,
@@ -172,7 +172,7 @@ fn resource_entry(kind: &Kind) -> Value {
     entry
 }
 
-fn names(entry: &mut Map<String, Value>, kind: &Kind) {
+fn names(entry: &mut Map<String, Value>, kind: &ResourceKind) {
     if !kind.short_names.is_empty() {
         entry.insert("shortNames".into(), json!(kind.short_names));
     }
@@ -181,7 +181,7 @@ fn names(entry: &mut Map<String, Value>, kind: &Kind) {
     }
 }
 
-fn subresource_entries(kind: &Kind) -> impl Iterator<Item = Value> {
+fn subresource_entries(kind: &ResourceKind) -> impl Iterator<Item = Value> {
     kind.subresources.iter().map(|sub| {
         let mut entry = json!({
             "name": format!("{}/{}", kind.plural, sub.name),
@@ -215,7 +215,7 @@ pub enum Root {
 }
 
 /// `GET /api` or `/apis` as an `APIGroupDiscoveryList` of version v2.
-pub fn aggregated(kinds: &[&Kind], root: Root) -> Value {
+pub fn aggregated(kinds: &[&ResourceKind], root: Root) -> Value {
     let versions = group_versions(kinds);
     let items: Vec<Value> = by_group(&versions)
         .into_iter()
@@ -245,7 +245,7 @@ fn aggregated_group(versions: &[GroupVersion<'_>]) -> Option<Value> {
     Some(json!({"metadata": metadata, "versions": versions}))
 }
 
-fn aggregated_resource(kind: &Kind) -> Value {
+fn aggregated_resource(kind: &ResourceKind) -> Value {
     let mut entry = json!({
         "resource": kind.plural,
         "responseKind": response_kind(&kind.group, &kind.version, &kind.kind),
@@ -282,8 +282,8 @@ mod tests {
     use super::*;
     use crate::builtin;
 
-    fn boats() -> Vec<Kind> {
-        Kind::from_crd(&json!({"spec": {
+    fn boats() -> Vec<ResourceKind> {
+        ResourceKind::from_crd(&json!({"spec": {
             "group": "example.com", "scope": "Namespaced", "names": {"plural": "boats", "kind": "Boat"},
             "versions": [
                 {"name": "v1beta1", "served": true, "storage": false},
@@ -293,7 +293,7 @@ mod tests {
     #[test]
     fn groups_follow_priorities_and_versions_come_best_first() {
         let custom = boats();
-        let kinds: Vec<&Kind> = custom
+        let kinds: Vec<&ResourceKind> = custom
             .iter()
             .rev()
             .chain(builtin::kinds().iter().map(|b| &b.kind))
@@ -337,7 +337,7 @@ mod tests {
     #[test]
     fn subresources_of_another_group_say_so() {
         let custom = boats();
-        let kinds: Vec<&Kind> = custom.iter().collect();
+        let kinds: Vec<&ResourceKind> = custom.iter().collect();
         let list = resource_list(&kinds, "example.com", "v1").unwrap();
         assert_eq!(list["resources"][1]["name"], "boats/scale");
         assert_eq!(list["resources"][1]["group"], "autoscaling");

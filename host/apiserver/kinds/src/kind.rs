@@ -28,7 +28,7 @@ const HASH_BYTES: usize = 8;
 /// What discovery, OpenAPI and the request router need to know of one served
 /// resource in one version.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Kind {
+pub struct ResourceKind {
     /// API group; empty for the core group.
     pub group: String,
     /// Version within the group, such as `v1`.
@@ -53,14 +53,14 @@ pub struct Kind {
     /// Tells clients whether two versions are stored alike.
     pub storage_version_hash: String,
     /// Subresources, in the order in which aggregated discovery shows them.
-    pub subresources: Vec<Subresource>,
+    pub subresources: Vec<SubresourceKind>,
     /// Who defined the resource.
-    pub origin: Origin,
+    pub origin: KindOrigin,
 }
 
 /// Who defined a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub enum KindOrigin {
     /// Compiled into the server.
     Builtin,
     /// A CustomResourceDefinition object.
@@ -69,7 +69,7 @@ pub enum Origin {
 
 /// One subresource such as `status`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Subresource {
+pub struct SubresourceKind {
     /// Name in the path, after the object's name.
     pub name: String,
     /// Group of what it answers with.
@@ -82,7 +82,7 @@ pub struct Subresource {
     pub verbs: Vec<&'static str>,
 }
 
-impl Kind {
+impl ResourceKind {
     /// `group/version`, or only the version in the core group: the value of
     /// `apiVersion`.
     pub fn api_version(&self) -> String {
@@ -105,18 +105,18 @@ impl Kind {
     }
 
     /// The subresource of that name.
-    pub fn subresource(&self, name: &str) -> Option<&Subresource> {
+    pub fn subresource(&self, name: &str) -> Option<&SubresourceKind> {
         self.subresources.iter().find(|s| s.name == name)
     }
 
     /// The served versions of a CustomResourceDefinition (as JSON, v1), best
     /// version first. Names come from `spec.names`; the caller sees to it
     /// that they were accepted. Empty when `crd` lacks what a valid one has.
-    pub fn from_crd(crd: &Value) -> Vec<Kind> {
+    pub fn from_crd(crd: &Value) -> Vec<ResourceKind> {
         let spec = &crd["spec"];
         let versions = spec["versions"].as_array().map_or(&[][..], Vec::as_slice);
         let storage = versions.iter().find(|v| v["storage"] == true);
-        let mut kinds: Vec<Kind> = versions
+        let mut kinds: Vec<ResourceKind> = versions
             .iter()
             .filter(|v| v["served"] == true)
             .filter_map(|v| crd_version(spec, v, storage.unwrap_or(v)))
@@ -126,14 +126,14 @@ impl Kind {
     }
 }
 
-fn crd_version(spec: &Value, version: &Value, storage: &Value) -> Option<Kind> {
+fn crd_version(spec: &Value, version: &Value, storage: &Value) -> Option<ResourceKind> {
     let names = &spec["names"];
     let group = spec["group"].as_str()?;
     let kind = names["kind"].as_str()?;
     let name = version["name"].as_str()?;
     let mut subresources = Vec::new();
     if version["subresources"]["status"].is_object() {
-        subresources.push(Subresource {
+        subresources.push(SubresourceKind {
             name: "status".into(),
             group: group.into(),
             version: name.into(),
@@ -142,7 +142,7 @@ fn crd_version(spec: &Value, version: &Value, storage: &Value) -> Option<Kind> {
         });
     }
     if version["subresources"]["scale"].is_object() {
-        subresources.push(Subresource {
+        subresources.push(SubresourceKind {
             name: "scale".into(),
             group: "autoscaling".into(),
             version: "v1".into(),
@@ -150,7 +150,7 @@ fn crd_version(spec: &Value, version: &Value, storage: &Value) -> Option<Kind> {
             verbs: SUBRESOURCE_VERBS.to_vec(),
         });
     }
-    Some(Kind {
+    Some(ResourceKind {
         group: group.into(),
         version: name.into(),
         plural: names["plural"].as_str()?.into(),
@@ -167,7 +167,7 @@ fn crd_version(spec: &Value, version: &Value, storage: &Value) -> Option<Kind> {
         verbs: CRD_VERBS.to_vec(),
         storage_version_hash: storage_version_hash(group, storage["name"].as_str()?, kind),
         subresources,
-        origin: Origin::Crd,
+        origin: KindOrigin::Crd,
     })
 }
 
@@ -276,7 +276,7 @@ mod tests {
 
     #[test]
     fn a_crd_gives_its_served_versions_best_first() {
-        let kinds = Kind::from_crd(&json!({"spec": {
+        let kinds = ResourceKind::from_crd(&json!({"spec": {
         "group": "example.com", "scope": "Cluster",
         "names": {"plural": "boats", "kind": "Boat", "shortNames": ["bt"]},
         "versions": [

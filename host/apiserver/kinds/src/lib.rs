@@ -12,4 +12,4 @@ pub mod openapi;
 mod schemas;
 pub mod table;
 
-pub use kind::{Kind, Origin, Subresource, api_version, compare_versions};
+pub use kind::{KindOrigin, ResourceKind, SubresourceKind, api_version, compare_versions};

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 /// What is wrong with a field, as Kubernetes tells kinds of field errors apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ErrorKind {
+pub enum FieldErrorKind {
     /// The field is missing or empty.
     Required,
     /// The value cannot be accepted.
@@ -25,7 +25,7 @@ pub enum ErrorKind {
     Forbidden,
 }
 
-impl ErrorKind {
+impl FieldErrorKind {
     /// The `reason` of a `Status` cause.
     pub fn reason(self) -> &'static str {
         match self {
@@ -64,7 +64,7 @@ impl ErrorKind {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub struct FieldError {
     /// What kind of error it is.
-    pub kind: ErrorKind,
+    pub kind: FieldErrorKind,
     /// The path of the field, `spec.list[0].name`; empty for the object itself.
     pub field: String,
     /// The value that was refused, where one is shown.
@@ -75,7 +75,7 @@ pub struct FieldError {
 
 impl FieldError {
     pub(crate) fn new(
-        kind: ErrorKind,
+        kind: FieldErrorKind,
         field: impl fmt::Display,
         bad_value: Option<Value>,
         detail: impl Into<String>,
@@ -89,11 +89,11 @@ impl FieldError {
     }
 
     pub(crate) fn required(field: impl fmt::Display, detail: impl Into<String>) -> Self {
-        Self::new(ErrorKind::Required, field, None, detail)
+        Self::new(FieldErrorKind::Required, field, None, detail)
     }
 
     pub(crate) fn forbidden(field: impl fmt::Display, detail: impl Into<String>) -> Self {
-        Self::new(ErrorKind::Forbidden, field, None, detail)
+        Self::new(FieldErrorKind::Forbidden, field, None, detail)
     }
 
     pub(crate) fn invalid(
@@ -101,7 +101,12 @@ impl FieldError {
         bad_value: impl Into<Value>,
         detail: impl Into<String>,
     ) -> Self {
-        Self::new(ErrorKind::Invalid, field, Some(bad_value.into()), detail)
+        Self::new(
+            FieldErrorKind::Invalid,
+            field,
+            Some(bad_value.into()),
+            detail,
+        )
     }
 
     pub(crate) fn unsupported(
@@ -115,7 +120,7 @@ impl FieldError {
             .collect::<Vec<_>>()
             .join(", ");
         Self::new(
-            ErrorKind::NotSupported,
+            FieldErrorKind::NotSupported,
             field,
             Some(bad_value.into()),
             format!("supported values: {supported}"),

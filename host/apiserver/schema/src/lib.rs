@@ -1,8 +1,8 @@
 //! Structural schemas of CustomResourceDefinitions: parse, default, prune, validate, CEL rules.
 //!
 //! This room owns the meaning of a CRD's `openAPIV3Schema`. It is pure: `serde_json::Value` in, results out, no
-//! clock, no input or output. Its invariant: a [`Schema`] exists only if every construct in it is understood and
-//! enforced; whatever is not is refused by [`Schema::parse`], never accepted and then ignored.
+//! clock, no input or output. Its invariant: a [`StructuralSchema`] exists only if every construct in it is understood and
+//! enforced; whatever is not is refused by [`StructuralSchema::parse`], never accepted and then ignored.
 
 mod cel;
 mod defaulting;
@@ -21,17 +21,17 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-pub use crate::error::{ErrorKind, FieldError};
+pub use crate::error::{FieldError, FieldErrorKind};
 use crate::node::Node;
 
 /// A parsed structural schema: compiled patterns and rules, ready for any number of objects. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Schema {
+pub struct StructuralSchema {
     root: Arc<Node>,
     warnings: Arc<[String]>,
 }
 
-impl Schema {
+impl StructuralSchema {
     /// Parses `openAPIV3Schema`; the field paths of the errors are relative to it.
     ///
     /// # Errors
@@ -40,11 +40,11 @@ impl Schema {
         Self::parse_at("", openapi_v3_schema)
     }
 
-    /// Like [`Schema::parse`], with `prefix` (say `spec.validation.openAPIV3Schema`) before every path, in messages
+    /// Like [`StructuralSchema::parse`], with `prefix` (say `spec.validation.openAPIV3Schema`) before every path, in messages
     /// that name another field too.
     ///
     /// # Errors
-    /// As for [`Schema::parse`].
+    /// As for [`StructuralSchema::parse`].
     pub fn parse_at(prefix: &str, openapi_v3_schema: &Value) -> Result<Self, Vec<FieldError>> {
         let parsed = parse::parse(prefix, openapi_v3_schema)?;
         Ok(Self {
@@ -54,7 +54,7 @@ impl Schema {
     }
 
     /// Removes the keywords that no schema knows, as upstream does before it judges a definition; returns their dotted
-    /// paths, sorted. [`Schema::parse`] refuses them.
+    /// paths, sorted. [`StructuralSchema::parse`] refuses them.
     pub fn prune_keywords(openapi_v3_schema: &mut Value) -> Vec<String> {
         parse::prune_unknown(openapi_v3_schema)
     }

@@ -4,7 +4,7 @@ mod common;
 
 use common::{sound, spec};
 use proptest::prelude::*;
-use rdd_apiserver_schema::Schema;
+use rdd_apiserver_schema::StructuralSchema;
 use serde_json::{Map, Value, json};
 
 #[track_caller]
@@ -154,14 +154,14 @@ fn twice(object: &Value, change: impl Fn(&mut Value)) -> (Value, Value) {
 proptest! {
     #[test]
     fn defaulting_twice_is_defaulting_once(schema in schemas(), object in values()) {
-        let schema = Schema::parse(&schema).map_err(|errors| TestCaseError::fail(format!("{errors:?}")))?;
+        let schema = StructuralSchema::parse(&schema).map_err(|errors| TestCaseError::fail(format!("{errors:?}")))?;
         let (once, again) = twice(&object, |object| schema.apply_defaults(object));
         prop_assert_eq!(once, again);
     }
 
     #[test]
     fn a_pruned_object_has_nothing_unknown(schema in schemas(), object in values()) {
-        let schema = Schema::parse(&schema).map_err(|errors| TestCaseError::fail(format!("{errors:?}")))?;
+        let schema = StructuralSchema::parse(&schema).map_err(|errors| TestCaseError::fail(format!("{errors:?}")))?;
         let mut pruned = object.clone();
         let removed = schema.prune(&mut pruned);
         prop_assert_eq!(removed.is_empty(), pruned == object);
@@ -172,7 +172,7 @@ proptest! {
 
     #[test]
     fn defaults_are_known_fields(schema in schemas(), object in values()) {
-        let schema = Schema::parse(&schema).map_err(|errors| TestCaseError::fail(format!("{errors:?}")))?;
+        let schema = StructuralSchema::parse(&schema).map_err(|errors| TestCaseError::fail(format!("{errors:?}")))?;
         let mut object = object;
         schema.prune(&mut object);
         schema.apply_defaults(&mut object);
@@ -181,7 +181,7 @@ proptest! {
 
     #[test]
     fn what_did_not_change_is_not_refused(schema in schemas(), object in values()) {
-        let schema = Schema::parse(&schema).map_err(|errors| TestCaseError::fail(format!("{errors:?}")))?;
+        let schema = StructuralSchema::parse(&schema).map_err(|errors| TestCaseError::fail(format!("{errors:?}")))?;
         prop_assert_eq!(schema.validate(&object, Some(&object)), vec![]);
     }
 }

@@ -1,11 +1,11 @@
 //! Every function that rules may call gives what Kubernetes documents.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use rdd_apiserver_schema::Schema;
+use rdd_apiserver_schema::StructuralSchema;
 use serde_json::{Value, json};
 
 /// Parses a schema with one rule on an object with a field of every kind.
-fn schema(rule: &str) -> Result<Schema, String> {
+fn schema(rule: &str) -> Result<StructuralSchema, String> {
     let text = |format: &str| json!({"type": "string", "format": format, "maxLength": 100});
     let schema = json!({"type": "object", "properties": {"spec": {
         "type": "object",
@@ -21,7 +21,7 @@ fn schema(rule: &str) -> Result<Schema, String> {
         },
         "x-kubernetes-validations": [{"rule": rule}],
     }}});
-    Schema::parse(&schema).map_err(|errors| {
+    StructuralSchema::parse(&schema).map_err(|errors| {
         errors
             .iter()
             .map(ToString::to_string)

@@ -5,7 +5,7 @@ mod common;
 
 use common::spec;
 use proptest::prelude::*;
-use rdd_apiserver_schema::Schema;
+use rdd_apiserver_schema::StructuralSchema;
 use serde_json::{Map, Value, json};
 
 const KEYWORDS: [&str; 30] = [
@@ -83,8 +83,8 @@ proptest! {
     #[test]
     fn any_schema_is_answered(schema in anything(), object in anything()) {
         let mut schema = json!({"type": "object", "properties": {"spec": schema}});
-        Schema::prune_keywords(&mut schema);
-        if let Ok(schema) = Schema::parse(&schema) {
+        StructuralSchema::prune_keywords(&mut schema);
+        if let Ok(schema) = StructuralSchema::parse(&schema) {
             let mut object = json!({"spec": object});
             let _outcome = schema.check_metadata(&object);
             schema.prune(&mut object);
@@ -96,7 +96,7 @@ proptest! {
     #[test]
     fn any_rule_is_answered(rule in "[ -~]{0,30}|(self|oldSelf|[(){}\\[\\].,?:!<>=&|+*/%-]|'|\"|1|x|all|has| ){0,20}") {
         let schema = spec(json!({"a": {"type": "string", "maxLength": 5, "x-kubernetes-validations": [{"rule": rule, "message": "m"}]}}));
-        if let Ok(schema) = Schema::parse(&schema) {
+        if let Ok(schema) = StructuralSchema::parse(&schema) {
             schema.validate(&json!({"spec": {"a": "x"}}), Some(&json!({"spec": {"a": "y"}})));
         }
     }
@@ -117,7 +117,7 @@ fn deep_schemas_are_refused() {
     for wrap in wraps {
         for depth in [90, 110, 400] {
             let schema = spec(json!({"a": nested(depth, json!({"type": "string"}), wrap)}));
-            let outcome = Schema::parse(&schema);
+            let outcome = StructuralSchema::parse(&schema);
             if depth > 100 {
                 let errors = outcome.unwrap_err();
                 assert!(errors.iter().any(|error| error.detail == "must not be nested more than 100 levels deep"));
@@ -133,14 +133,15 @@ fn deep_objects_are_answered() {
         json!({"type": "string", "default": "x"}),
         |schema| json!({"type": "object", "properties": {"x": schema}}),
     );
-    let schema = Schema::parse(&schema).unwrap();
+    let schema = StructuralSchema::parse(&schema).unwrap();
     let mut object = (0..120).fold(json!({}), |object, _| json!({"x": object, "y": 1}));
     assert_eq!(schema.prune(&mut object).len(), 102);
     schema.apply_defaults(&mut object);
     assert_eq!(schema.validate(&object, None).len(), 1);
-    let open =
-        Schema::parse(&json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true}))
-            .unwrap();
+    let open = StructuralSchema::parse(
+        &json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true}),
+    )
+    .unwrap();
     let lists = (0..120).fold(json!([]), |object, _| json!([object]));
     let mut object = json!({"lists": lists});
     assert!(open.prune(&mut object).is_empty());
@@ -173,7 +174,7 @@ fn deep_and_long_rules_are_answered() {
         let schema = spec(
             json!({"a": {"type": "string", "maxLength": 5, "x-kubernetes-validations": [{"rule": rule, "message": "m"}]}}),
         );
-        if let Ok(schema) = Schema::parse(&schema) {
+        if let Ok(schema) = StructuralSchema::parse(&schema) {
             schema.validate(&json!({"spec": {"a": "x"}}), None);
         }
     }
@@ -185,9 +186,9 @@ fn rules_nest_so_far_and_no_further() {
         let rule = format!("{}1 > 0", "1 + ".repeat(levels));
         spec(json!({"a": {"type": "string", "x-kubernetes-validations": [{"rule": rule}]}}))
     };
-    let deep = Schema::parse(&schema(190)).unwrap();
+    let deep = StructuralSchema::parse(&schema(190)).unwrap();
     assert!(deep.validate(&json!({"spec": {"a": "x"}}), None).is_empty());
-    let errors = Schema::parse(&schema(210)).unwrap_err();
+    let errors = StructuralSchema::parse(&schema(210)).unwrap_err();
     assert!(
         errors[0]
             .detail

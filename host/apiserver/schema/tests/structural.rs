@@ -4,7 +4,7 @@
 mod common;
 
 use common::{refused, same, sound, spec, texts};
-use rdd_apiserver_schema::Schema;
+use rdd_apiserver_schema::StructuralSchema;
 use serde_json::{Value, json};
 
 /// A schema with one property must be refused for this; paths begin below the property.
@@ -222,7 +222,7 @@ fn unsupported_keywords() {
 fn unknown_keywords_can_be_pruned() {
     let mut schema = json!({"type": "object", "x": 1, "properties": {"x": {"type": "array", "items": {"type": "string", "y": 1}}},
         "allOf": [{"z": 1}], "x-kubernetes-validations": [{"rule": "true", "w": 1}], "externalDocs": {"url": "u", "v": 1}});
-    let removed = Schema::prune_keywords(&mut schema);
+    let removed = StructuralSchema::prune_keywords(&mut schema);
     let expected = [
         "allOf[0].z",
         "externalDocs.v",
@@ -232,7 +232,7 @@ fn unknown_keywords_can_be_pruned() {
     ];
     assert_eq!(removed, expected);
     sound(&schema);
-    assert!(Schema::prune_keywords(&mut schema).is_empty());
+    assert!(StructuralSchema::prune_keywords(&mut schema).is_empty());
 }
 
 #[test]
@@ -281,7 +281,8 @@ fn defaults() {
 #[test]
 fn all_errors_carry_the_prefix() {
     let schema = spec(json!({"a": {}, "b": {"type": "string", "not": {"title": "t"}}}));
-    let errors = Schema::parse_at("spec.versions[1].schema.openAPIV3Schema", &schema).unwrap_err();
+    let errors =
+        StructuralSchema::parse_at("spec.versions[1].schema.openAPIV3Schema", &schema).unwrap_err();
     same(
         texts(&errors),
         &[

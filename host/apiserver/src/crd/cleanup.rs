@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::StreamExt as _;
-use rdd_apiserver_storage::{Change, CommitError, Expect, Record};
+use rdd_apiserver_storage::{CommitError, RecordChange, StoredRecord, WritePrecondition};
 use serde_json::Value;
 
 use super::CLEANUP;
@@ -88,11 +88,11 @@ impl Controller {
             return;
         }
         let storable = Storable::new(&object);
-        let change = Change::delete(move |revision| storable.at(revision));
+        let change = RecordChange::delete(move |revision| storable.at(revision));
         match self
             .server
             .store
-            .commit(key, Expect::Revision(revision), change)
+            .commit(key, WritePrecondition::Revision(revision), change)
             .await
         {
             Ok(_) | Err(CommitError::Mismatch(_) | CommitError::Missing) => {}
@@ -101,7 +101,7 @@ impl Controller {
     }
 
     /// Deletes objects or marks them; says how many are still there.
-    async fn clear_objects(&self, objects: Vec<Arc<Record>>) -> usize {
+    async fn clear_objects(&self, objects: Vec<Arc<StoredRecord>>) -> usize {
         let server = &self.server;
         futures::stream::iter(objects)
             .map(|record| async move {

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use rdd_apiserver_storage::{Change, CommitError, Event, EventKind, Expect, Record, Watch};
+use rdd_apiserver_storage::{
+    CommitError, EventKind, RecordChange, StoreEvent, StoreWatch, StoredRecord, WritePrecondition,
+};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -101,14 +103,14 @@ async fn compile(
 impl Follow for Controller {
     const WHAT: &'static str = "definitions";
 
-    async fn list(&mut self) -> Result<Watch, String> {
+    async fn list(&mut self) -> Result<StoreWatch, String> {
         let snapshot = self.server.store.snapshot();
         let watch = self
             .server
             .store
             .watch(PREFIX, snapshot.revision())
             .map_err(|error| error.to_string())?;
-        let records: Vec<Arc<Record>> = snapshot.range(PREFIX, None).cloned().collect();
+        let records: Vec<Arc<StoredRecord>> = snapshot.range(PREFIX, None).cloned().collect();
         self.known
             .retain(|key, _| records.iter().any(|record| *record.key == **key));
         for record in &records {
@@ -122,7 +124,7 @@ impl Follow for Controller {
         Ok(watch)
     }
 
-    async fn handle(&mut self, event: &Event) {
+    async fn handle(&mut self, event: &StoreEvent) {
         let changed = if event.kind == EventKind::Deleted {
             self.known.remove(&*event.key).is_some()
         } else {
@@ -296,11 +298,11 @@ impl Controller {
 
     pub(super) async fn write(&mut self, key: &str, revision: u64, object: &Value) {
         let storable = Storable::new(object);
-        let change = Change::put(move |revision| storable.at(revision));
+        let change = RecordChange::put(move |revision| storable.at(revision));
         match self
             .server
             .store
-            .commit(key, Expect::Revision(revision), change)
+            .commit(key, WritePrecondition::Revision(revision), change)
             .await
         {
             // The event of this very write brings the new form.

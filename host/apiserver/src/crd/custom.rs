@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use rdd_apiserver_fieldmanager::TypeTree;
-use rdd_apiserver_kinds::Kind;
-use rdd_apiserver_kinds::table::Columns;
-use rdd_apiserver_schema::Schema;
+use rdd_apiserver_kinds::ResourceKind;
+use rdd_apiserver_kinds::table::TableColumns;
+use rdd_apiserver_schema::StructuralSchema;
 use rdd_apiserver_schema::names::NameRule;
 use serde_json::Value;
 
@@ -38,7 +38,7 @@ pub(crate) fn resources(definition: &Value) -> Result<Vec<Arc<Resource>>, String
     }
     let trees: Arc<[(String, Arc<TypeTree>)]> = trees.into();
     let mut out = Vec::new();
-    for kind in Kind::from_crd(definition) {
+    for kind in ResourceKind::from_crd(definition) {
         let version = versions
             .iter()
             .find(|v| v["name"] == kind.version.as_str())
@@ -49,7 +49,7 @@ pub(crate) fn resources(definition: &Value) -> Result<Vec<Arc<Resource>>, String
             .map(|(_, tree)| Arc::clone(tree))
             .ok_or_else(|| format!("version {} has no types", kind.version))?;
         let custom = custom(definition, version, several)?;
-        let columns = Columns::of_crd_version(version).map_err(|error| error.to_string())?;
+        let columns = TableColumns::of_crd_version(version).map_err(|error| error.to_string())?;
         let (group, plural) = (kind.group.clone(), kind.plural.clone());
         out.push(Arc::new(Resource::new(
             kind,
@@ -68,7 +68,7 @@ fn custom(definition: &Value, version: &Value, several: bool) -> Result<Custom, 
         .pointer("/schema/openAPIV3Schema")
         .cloned()
         .unwrap_or_else(|| serde_json::json!({"type": "object"}));
-    let schema = Schema::parse(&openapi).map_err(|errors| {
+    let schema = StructuralSchema::parse(&openapi).map_err(|errors| {
         let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
         texts.join(", ")
     })?;
@@ -78,7 +78,7 @@ fn custom(definition: &Value, version: &Value, several: bool) -> Result<Custom, 
         .flatten()
         .find(|other| other["storage"] == true && other["name"] != version["name"])
         .and_then(|other| other.pointer("/schema/openAPIV3Schema"))
-        .map(Schema::parse)
+        .map(StructuralSchema::parse)
         .transpose()
         .map_err(|errors| {
             let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();

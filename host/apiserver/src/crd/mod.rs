@@ -10,7 +10,7 @@ mod status;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use rdd_apiserver_storage::Guard;
+use rdd_apiserver_storage::RecordGuard;
 use serde_json::{Value, json};
 
 use crate::meta;
@@ -54,7 +54,7 @@ async fn reflected(call: &Call, revision: u64) {
 ///
 /// # Errors
 /// 403 when the definition is being deleted, 404 when it is gone.
-pub(crate) fn ground(call: &Call, name: &str) -> Result<Option<Guard>, ApiError> {
+pub(crate) fn ground(call: &Call, name: &str) -> Result<Option<RecordGuard>, ApiError> {
     if call.resource.is_builtin() {
         return Ok(None);
     }
@@ -77,7 +77,7 @@ pub(crate) fn ground(call: &Call, name: &str) -> Result<Option<Guard>, ApiError>
             Vec::new(),
         ));
     }
-    Ok(Some(Guard {
+    Ok(Some(RecordGuard {
         key: format!("{PREFIX}{}.{}", kind.plural, kind.group).into(),
         revision,
     }))

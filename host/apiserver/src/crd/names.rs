@@ -1,6 +1,6 @@
 //! Who may have which names within a group.
 
-use rdd_apiserver_kinds::Kind;
+use rdd_apiserver_kinds::ResourceKind;
 use serde_json::Value;
 
 use crate::meta;
@@ -9,7 +9,7 @@ use crate::meta;
 /// message: one of `taken` has them.
 pub(super) fn conflict<'k>(
     definition: &Value,
-    taken: impl Iterator<Item = &'k Kind>,
+    taken: impl Iterator<Item = &'k ResourceKind>,
 ) -> Option<(&'static str, String)> {
     let group = definition["spec"]["group"].as_str().unwrap_or_default();
     let wanted = &definition["spec"]["names"];

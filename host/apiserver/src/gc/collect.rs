@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use http::HeaderMap;
-use rdd_apiserver_storage::Record;
+use rdd_apiserver_storage::StoredRecord;
 use serde_json::Value;
 
 use super::graph::{Graph, Node};
@@ -139,7 +139,7 @@ async fn free(
     server: &Arc<Inner>,
     graph: &Graph,
     node: &Node,
-    record: &Record,
+    record: &StoredRecord,
 ) -> Result<(), CollectError> {
     let snapshot = server.store.snapshot();
     for key in graph.dependents(&node.uid) {
@@ -155,7 +155,7 @@ async fn release(
     server: &Arc<Inner>,
     graph: &Graph,
     node: &Node,
-    record: &Record,
+    record: &StoredRecord,
 ) -> Result<(), CollectError> {
     let blocked = graph.dependents(&node.uid).iter().any(|key| {
         graph.get(key).is_some_and(|dependent| {
@@ -177,7 +177,7 @@ async fn release(
 
 async fn edit(
     server: &Arc<Inner>,
-    record: &Record,
+    record: &StoredRecord,
     change: impl FnOnce(&mut Value),
 ) -> Result<(), CollectError> {
     let mut object = records::read(record)?;
@@ -192,7 +192,7 @@ async fn edit(
 
 async fn unfinalize(
     server: &Arc<Inner>,
-    record: &Record,
+    record: &StoredRecord,
     finalizer: &str,
 ) -> Result<(), CollectError> {
     edit(server, record, |object| {
@@ -214,7 +214,11 @@ fn references(meta: &mut serde_json::Map<String, Value>) -> Option<&mut Vec<Valu
         .and_then(Value::as_array_mut)
 }
 
-async fn disown(server: &Arc<Inner>, record: &Record, uids: &[&str]) -> Result<(), CollectError> {
+async fn disown(
+    server: &Arc<Inner>,
+    record: &StoredRecord,
+    uids: &[&str],
+) -> Result<(), CollectError> {
     edit(server, record, |object| {
         meta::edit(object, |meta| {
             let left = references(meta).map(|list| {
@@ -229,7 +233,7 @@ async fn disown(server: &Arc<Inner>, record: &Record, uids: &[&str]) -> Result<(
     .await
 }
 
-async fn unblock(server: &Arc<Inner>, record: &Record) -> Result<(), CollectError> {
+async fn unblock(server: &Arc<Inner>, record: &StoredRecord) -> Result<(), CollectError> {
     edit(server, record, |object| {
         meta::edit(object, |meta| {
             for owner in references(meta).into_iter().flatten() {

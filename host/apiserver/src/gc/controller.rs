@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::StreamExt as _;
-use rdd_apiserver_storage::{Event, EventKind, Snapshot, Watch};
+use rdd_apiserver_storage::{EventKind, StoreEvent, StoreSnapshot, StoreWatch};
 use tokio_util::sync::CancellationToken;
 
 use super::collect::{self, CollectError};
@@ -52,14 +52,14 @@ pub(crate) fn start(
 impl Follow for Controller {
     const WHAT: &'static str = "garbage";
 
-    async fn list(&mut self) -> Result<Watch, String> {
+    async fn list(&mut self) -> Result<StoreWatch, String> {
         let (watch, snapshot) = self.begin()?;
         self.learn_all(&snapshot).await;
         self.work().await;
         Ok(watch)
     }
 
-    async fn handle(&mut self, event: &Event) {
+    async fn handle(&mut self, event: &StoreEvent) {
         self.learn(event);
         self.work().await;
     }
@@ -75,7 +75,7 @@ impl Follow for Controller {
 
 impl Controller {
     /// What is stored now, and the watch from there.
-    fn begin(&self) -> Result<(Watch, Snapshot), String> {
+    fn begin(&self) -> Result<(StoreWatch, StoreSnapshot), String> {
         let snapshot = self.server.store.snapshot();
         let watch = self
             .server
@@ -86,7 +86,7 @@ impl Controller {
     }
 
     /// Learns everything anew.
-    async fn learn_all(&mut self, snapshot: &Snapshot) {
+    async fn learn_all(&mut self, snapshot: &StoreSnapshot) {
         self.graph = Graph::default();
         for (index, record) in snapshot.range("", None).enumerate() {
             if index % TURN == TURN - 1 {
@@ -111,7 +111,7 @@ impl Controller {
         }
     }
 
-    fn learn(&mut self, event: &Event) {
+    fn learn(&mut self, event: &StoreEvent) {
         if event.kind != EventKind::Deleted {
             return self.put(&event.key, &event.value);
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rdd_apiserver_storage::{Record, Snapshot};
+use rdd_apiserver_storage::{StoreSnapshot, StoredRecord};
 use serde::Deserialize;
 
 use super::graph::Node;
@@ -54,7 +54,7 @@ pub(super) fn resolve<'k>(
 /// Looks an owner up. `namespace` is the dependent's.
 pub(super) fn look_up(
     registry: &Registry,
-    snapshot: &Snapshot,
+    snapshot: &StoreSnapshot,
     reference: &OwnerReference,
     namespace: Option<&str>,
 ) -> Owner {
@@ -79,7 +79,7 @@ pub(super) fn look_up(
     }
 }
 
-fn judge(record: &Record, reference: &OwnerReference) -> Owner {
+fn judge(record: &StoredRecord, reference: &OwnerReference) -> Owner {
     match Node::read(&record.value) {
         Ok(owner) if owner.uid != reference.uid => Owner::Absent,
         Ok(owner) if owner.waits() => Owner::Waiting,

@@ -3,14 +3,14 @@
 use rdd_apiserver_schema::names::{self, NameRule};
 use serde_json::{Map, Value};
 
-use crate::status::Cause;
+use crate::status::StatusCause;
 
 fn text<'a>(meta: &'a Map<String, Value>, key: &str) -> &'a str {
     meta.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// What is wrong with the metadata of an object that is about to be stored.
-pub(crate) fn metadata(object: &Value, rule: NameRule, namespaced: bool) -> Vec<Cause> {
+pub(crate) fn metadata(object: &Value, rule: NameRule, namespaced: bool) -> Vec<StatusCause> {
     let mut out = Vec::new();
     let empty = Map::new();
     let meta = object
@@ -22,7 +22,7 @@ pub(crate) fn metadata(object: &Value, rule: NameRule, namespaced: bool) -> Vec<
         // The suffix will follow: a name may not end here, a prefix may.
         let probe = format!("{}a", generate);
         for why in rule.check(&probe) {
-            out.push(Cause::invalid(
+            out.push(StatusCause::invalid(
                 "metadata.generateName",
                 &generate.into(),
                 &why,
@@ -31,27 +31,31 @@ pub(crate) fn metadata(object: &Value, rule: NameRule, namespaced: bool) -> Vec<
     }
     let name = text(meta, "name");
     if name.is_empty() {
-        out.push(Cause::required(
+        out.push(StatusCause::required(
             "metadata.name",
             "name or generateName is required",
         ));
     }
     for why in rule.check(name).iter().filter(|_| !name.is_empty()) {
-        out.push(Cause::invalid("metadata.name", &name.into(), why));
+        out.push(StatusCause::invalid("metadata.name", &name.into(), why));
     }
     let namespace = text(meta, "namespace");
     if namespaced {
         if namespace.is_empty() {
-            out.push(Cause::required("metadata.namespace", ""));
+            out.push(StatusCause::required("metadata.namespace", ""));
         }
         for why in names::dns_label(namespace)
             .iter()
             .filter(|_| !namespace.is_empty())
         {
-            out.push(Cause::invalid("metadata.namespace", &namespace.into(), why));
+            out.push(StatusCause::invalid(
+                "metadata.namespace",
+                &namespace.into(),
+                why,
+            ));
         }
     } else if !namespace.is_empty() {
-        out.push(Cause::forbidden(
+        out.push(StatusCause::forbidden(
             "metadata.namespace",
             "not allowed on this type",
         ));
@@ -63,7 +67,7 @@ pub(crate) fn metadata(object: &Value, rule: NameRule, namespaced: bool) -> Vec<
     out
 }
 
-fn labels(meta: &Map<String, Value>, out: &mut Vec<Cause>) {
+fn labels(meta: &Map<String, Value>, out: &mut Vec<StatusCause>) {
     for (key, value) in meta
         .get("labels")
         .and_then(Value::as_object)
@@ -71,19 +75,19 @@ fn labels(meta: &Map<String, Value>, out: &mut Vec<Cause>) {
         .flatten()
     {
         for why in names::qualified_name(key) {
-            out.push(Cause::invalid(
+            out.push(StatusCause::invalid(
                 "metadata.labels",
                 &key.as_str().into(),
                 &why,
             ));
         }
         for why in names::label_value(value.as_str().unwrap_or_default()) {
-            out.push(Cause::invalid("metadata.labels", value, &why));
+            out.push(StatusCause::invalid("metadata.labels", value, &why));
         }
     }
 }
 
-fn annotations(meta: &Map<String, Value>, out: &mut Vec<Cause>) {
+fn annotations(meta: &Map<String, Value>, out: &mut Vec<StatusCause>) {
     let mut size = 0;
     for (key, value) in meta
         .get("annotations")
@@ -92,7 +96,7 @@ fn annotations(meta: &Map<String, Value>, out: &mut Vec<Cause>) {
         .flatten()
     {
         for why in names::qualified_name(&key.to_lowercase()) {
-            out.push(Cause::invalid(
+            out.push(StatusCause::invalid(
                 "metadata.annotations",
                 &key.as_str().into(),
                 &why,
@@ -101,7 +105,7 @@ fn annotations(meta: &Map<String, Value>, out: &mut Vec<Cause>) {
         size += key.len() + value.as_str().unwrap_or_default().len();
     }
     if size > names::ANNOTATIONS_MAX {
-        out.push(Cause::new(
+        out.push(StatusCause::new(
             "FieldValueTooLong",
             "metadata.annotations",
             format!(
@@ -112,7 +116,7 @@ fn annotations(meta: &Map<String, Value>, out: &mut Vec<Cause>) {
     }
 }
 
-fn owners(meta: &Map<String, Value>, out: &mut Vec<Cause>) {
+fn owners(meta: &Map<String, Value>, out: &mut Vec<StatusCause>) {
     let mut controller: Option<String> = None;
     let list = meta.get("ownerReferences").and_then(Value::as_array);
     for (index, owner) in list.into_iter().flatten().enumerate() {
@@ -128,7 +132,7 @@ fn owners(meta: &Map<String, Value>, out: &mut Vec<Cause>) {
             ("uid", text(owner, "uid"), "must not be empty"),
         ] {
             if value.is_empty() {
-                out.push(Cause::invalid(
+                out.push(StatusCause::invalid(
                     format!("{path}.{field}"),
                     &value.into(),
                     why,
@@ -136,7 +140,7 @@ fn owners(meta: &Map<String, Value>, out: &mut Vec<Cause>) {
             }
         }
         if kind == "Event" && matches!(api_version, "v1") {
-            out.push(Cause::invalid(
+            out.push(StatusCause::invalid(
                 path,
                 &Value::Object(owner.clone()),
                 "/v1, Kind=Event is disallowed from being an owner",
@@ -144,7 +148,7 @@ fn owners(meta: &Map<String, Value>, out: &mut Vec<Cause>) {
         }
         if owner.get("controller") == Some(&Value::Bool(true)) {
             match &controller {
-                Some(first) => out.push(Cause::invalid(
+                Some(first) => out.push(StatusCause::invalid(
                     "metadata.ownerReferences",
                     &Value::Array(list.cloned().unwrap_or_default()),
                     &format!("Only one reference can have Controller set to true. Found \"true\" in references for {first} and {name}"),
@@ -155,11 +159,11 @@ fn owners(meta: &Map<String, Value>, out: &mut Vec<Cause>) {
     }
 }
 
-fn finalizers(meta: &Map<String, Value>, out: &mut Vec<Cause>) {
+fn finalizers(meta: &Map<String, Value>, out: &mut Vec<StatusCause>) {
     let list = strings(meta.get("finalizers"));
     for finalizer in &list {
         for why in names::qualified_name(finalizer) {
-            out.push(Cause::invalid(
+            out.push(StatusCause::invalid(
                 "metadata.finalizers",
                 &(*finalizer).into(),
                 &why,
@@ -167,7 +171,7 @@ fn finalizers(meta: &Map<String, Value>, out: &mut Vec<Cause>) {
         }
     }
     if list.contains(&super::ORPHAN) && list.contains(&super::FOREGROUND) {
-        out.push(Cause::invalid(
+        out.push(StatusCause::invalid(
             "metadata.finalizers",
             &list.clone().into(),
             "finalizer orphan and foregroundDeletion cannot be both set",
@@ -184,7 +188,7 @@ pub(crate) fn strings(list: Option<&Value>) -> Vec<&str> {
 }
 
 /// What an update may not do to metadata, whatever the kind.
-pub(crate) fn metadata_update(new: &Value, old: &Value) -> Vec<Cause> {
+pub(crate) fn metadata_update(new: &Value, old: &Value) -> Vec<StatusCause> {
     let mut out = Vec::new();
     let get = |object: &Value, key: &str| object.pointer(&format!("/metadata/{key}")).cloned();
     if get(old, "deletionTimestamp").is_some() {
@@ -196,7 +200,7 @@ pub(crate) fn metadata_update(new: &Value, old: &Value) -> Vec<Cause> {
             .collect();
         if !added.is_empty() {
             let list: Vec<String> = added.iter().map(|f| format!("\"{f}\"")).collect();
-            out.push(Cause::forbidden(
+            out.push(StatusCause::forbidden(
                 "metadata.finalizers",
                 &format!(
                     "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
@@ -215,7 +219,7 @@ pub(crate) fn metadata_update(new: &Value, old: &Value) -> Vec<Cause> {
     ] {
         let (before, after) = (get(old, key), get(new, key));
         if before != after {
-            out.push(Cause::invalid(
+            out.push(StatusCause::invalid(
                 format!("metadata.{key}"),
                 &after.unwrap_or(Value::Null),
                 "field is immutable",

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::StreamExt as _;
-use rdd_apiserver_storage::Record;
+use rdd_apiserver_storage::StoredRecord;
 
 use crate::meta;
 use crate::records::{self, Outcome, RecordError};
@@ -33,7 +33,7 @@ pub(super) async fn delete(server: &Arc<Inner>, namespace: &str) -> Remains {
     let snapshot = server.store.snapshot();
     // By what is stored, not by what is served: objects of a version that is
     // served no more must go too.
-    let found: Vec<(String, Arc<Record>)> = records::prefixes(&snapshot)
+    let found: Vec<(String, Arc<StoredRecord>)> = records::prefixes(&snapshot)
         .into_iter()
         .flat_map(|prefix| {
             let inside = format!("{prefix}{namespace}/");

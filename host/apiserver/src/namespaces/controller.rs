@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use rdd_apiserver_storage::{Event, EventKind, Record, Watch};
+use rdd_apiserver_storage::{EventKind, StoreEvent, StoreWatch, StoredRecord};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -41,11 +41,11 @@ pub(crate) fn start(
 impl Follow for Controller {
     const WHAT: &'static str = "namespaces";
 
-    async fn list(&mut self) -> Result<Watch, String> {
+    async fn list(&mut self) -> Result<StoreWatch, String> {
         self.relist()
     }
 
-    async fn handle(&mut self, event: &Event) {
+    async fn handle(&mut self, event: &StoreEvent) {
         let ends = event.kind != EventKind::Deleted
             && records::parse(&event.value).is_ok_and(|object| meta::terminating(&object));
         if !ends {
@@ -68,7 +68,7 @@ impl Follow for Controller {
 
 impl Controller {
     /// Learns all namespaces anew, and watches from there.
-    fn relist(&mut self) -> Result<Watch, String> {
+    fn relist(&mut self) -> Result<StoreWatch, String> {
         let snapshot = self.server.store.snapshot();
         let watch = self
             .server
@@ -126,6 +126,6 @@ impl Controller {
     }
 }
 
-fn is_terminating(record: &Record) -> bool {
+fn is_terminating(record: &StoredRecord) -> bool {
     records::read(record).is_ok_and(|object| meta::terminating(&object))
 }

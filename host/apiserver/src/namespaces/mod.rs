@@ -6,10 +6,10 @@ pub(crate) mod controller;
 mod status;
 
 use rdd_apiserver_schema::names;
-use rdd_apiserver_storage::Guard;
+use rdd_apiserver_storage::RecordGuard;
 use serde::Deserialize;
 
-use crate::status::{ApiError, Cause};
+use crate::status::{ApiError, StatusCause};
 use crate::verbs::call::Call;
 
 /// Where namespaces lie in the store.
@@ -33,7 +33,7 @@ struct Metadata {
 ///
 /// # Errors
 /// 404 when there is no such namespace, 403 when it is being deleted.
-pub(crate) fn ground(call: &Call, name: &str) -> Result<Option<Guard>, ApiError> {
+pub(crate) fn ground(call: &Call, name: &str) -> Result<Option<RecordGuard>, ApiError> {
     let Some(namespace) = call.namespace() else {
         return Ok(None);
     };
@@ -55,12 +55,12 @@ pub(crate) fn ground(call: &Call, name: &str) -> Result<Option<Guard>, ApiError>
             &format!(
                 "unable to create new content in namespace {namespace} because it is being terminated"
             ),
-            vec![Cause::new(
+            vec![StatusCause::new(
                 "NamespaceTerminating",
                 "metadata.namespace",
                 format!("namespace {namespace} is being terminated"),
             )],
         ));
     }
-    Ok(Some(Guard::of(record)))
+    Ok(Some(RecordGuard::of(record)))
 }

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::spec;
-use crate::status::{ApiError, Cause};
+use crate::status::{ApiError, StatusCause};
 use crate::user::UserInfo;
 
 const GROUP: &str = "authorization.k8s.io";
@@ -27,7 +27,7 @@ struct Attributes {
     namespace: String,
 }
 
-fn invalid(kind: &str, cause: Cause) -> ApiError {
+fn invalid(kind: &str, cause: StatusCause) -> ApiError {
     ApiError::invalid(GROUP, kind, "", vec![cause])
 }
 
@@ -41,7 +41,7 @@ fn check(kind: &str, spec: &AccessSpec) -> Result<(), ApiError> {
     if spec.resource_attributes.is_some() == spec.non_resource_attributes.is_some() {
         return Err(invalid(
             kind,
-            Cause::invalid(
+            StatusCause::invalid(
                 "spec.resourceAttributes",
                 &Value::Null,
                 "exactly one of nonResourceAttributes or resourceAttributes must be specified",
@@ -74,7 +74,10 @@ pub(super) fn of(
     check(kind, &spec)?;
     if spec.user.is_empty() && spec.groups.is_empty() {
         let why = "at least one of user or group must be specified";
-        return Err(invalid(kind, Cause::invalid("spec.user", &"".into(), why)));
+        return Err(invalid(
+            kind,
+            StatusCause::invalid("spec.user", &"".into(), why),
+        ));
     }
     let asked = spec.resource_attributes.as_ref();
     if let Some(namespace) = namespace
@@ -84,7 +87,7 @@ pub(super) fn of(
         let why = format!("must match metadata.namespace {namespace:?} of the path");
         return Err(invalid(
             kind,
-            Cause::invalid("spec.resourceAttributes.namespace", &value.into(), &why),
+            StatusCause::invalid("spec.resourceAttributes.namespace", &value.into(), &why),
         ));
     }
     let allowed = spec.groups.iter().any(|group| group == ADMINS)

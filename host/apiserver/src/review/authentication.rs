@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::spec;
 use crate::server::Inner;
-use crate::status::{ApiError, Cause};
+use crate::status::{ApiError, StatusCause};
 use crate::user::UserInfo;
 
 pub(super) fn subject(user: &UserInfo) -> Value {
@@ -26,7 +26,7 @@ pub(super) async fn token(
 ) -> Result<(Option<Value>, Value), ApiError> {
     let TokenReviewSpec { token, audiences } = spec(sent)?;
     if token.is_empty() {
-        let cause = Cause::required(
+        let cause = StatusCause::required(
             "spec.token",
             "token is required for TokenReview in authentication",
         );

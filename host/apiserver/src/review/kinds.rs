@@ -1,6 +1,6 @@
 //! The reviews that are answered, and what discovery says of them.
 
-use rdd_apiserver_kinds::{Kind, Origin};
+use rdd_apiserver_kinds::{KindOrigin, ResourceKind};
 
 use crate::path::ResourcePath;
 
@@ -67,9 +67,9 @@ pub(super) fn find(path: &ResourcePath) -> Option<Review> {
 }
 
 /// What discovery says of the reviews.
-pub(crate) fn kinds() -> Vec<Kind> {
+pub(crate) fn kinds() -> Vec<ResourceKind> {
     ALL.into_iter()
-        .map(|review| Kind {
+        .map(|review| ResourceKind {
             group: review.group().to_owned(),
             version: "v1".to_owned(),
             plural: review.plural(),
@@ -82,7 +82,7 @@ pub(crate) fn kinds() -> Vec<Kind> {
             verbs: vec!["create"],
             storage_version_hash: String::new(),
             subresources: Vec::new(),
-            origin: Origin::Builtin,
+            origin: KindOrigin::Builtin,
         })
         .collect()
 }

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 pub(crate) use self::kinds::kinds;
 use self::kinds::{Review, find};
 
-use crate::body::Body;
+use crate::body::ResponseBody;
 use crate::decode::{self, Expected};
 use crate::meta;
 use crate::negotiate::Format;
@@ -40,7 +40,7 @@ pub(crate) async fn answer(
     user: &UserInfo,
     body: &[u8],
     format: Format,
-) -> Result<Response<Body>, ApiError> {
+) -> Result<Response<ResponseBody>, ApiError> {
     let Some(review) = find(path) else {
         return Err(ApiError::no_resource());
     };

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 use http::header::USER_AGENT;
-use rdd_apiserver_storage::Record;
+use rdd_apiserver_storage::StoredRecord;
 use serde_json::Value;
 
-use crate::admission::{AdmissionRequest, Operation};
+use crate::admission::{AdmissionOperation, AdmissionRequest};
 use crate::negotiate::{Format, Shape};
 use crate::path::ResourcePath;
 use crate::query::Query;
@@ -30,7 +30,7 @@ pub(crate) struct Call {
 /// What a verb answers with.
 pub(crate) enum Shown {
     /// A stored object of the call's resource.
-    Stored(Arc<Record>),
+    Stored(Arc<StoredRecord>),
     /// An object of the call's resource.
     Object(Value),
     /// Something that no Accept header changes, such as a Status.
@@ -94,7 +94,7 @@ impl Call {
     /// 403 with the sentence of the policy that refuses.
     pub(crate) fn admit(
         &self,
-        operation: Operation,
+        operation: AdmissionOperation,
         name: &str,
         object: Option<&Value>,
         old_object: Option<&Value>,
@@ -122,7 +122,7 @@ impl Call {
     }
 
     /// A stored record as an object of this version.
-    pub(crate) fn load(&self, record: &Record) -> Result<Value, ApiError> {
+    pub(crate) fn load(&self, record: &StoredRecord) -> Result<Value, ApiError> {
         self.resource.load(&record.value).map_err(|error| {
             tracing::error!(key = %record.key, %error, "a stored object cannot be read");
             ApiError::internal(format!("stored object {} cannot be read", record.key))

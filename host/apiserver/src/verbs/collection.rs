@@ -7,8 +7,8 @@ use super::call::Call;
 use super::delete::{self, DeleteOptions, Deleted};
 use super::list::{self, Page};
 use super::select::Selection;
-use crate::admission::Operation;
-use crate::body::Body;
+use crate::admission::AdmissionOperation;
+use crate::body::ResponseBody;
 use crate::meta;
 use crate::render;
 use crate::status::ApiError;
@@ -18,12 +18,12 @@ const TURN: usize = 100;
 
 /// `DELETE` of a collection: each object by itself; those that vanish
 /// meanwhile count as deleted.
-pub(crate) async fn delete(call: &Call, body: &[u8]) -> Result<Response<Body>, ApiError> {
+pub(crate) async fn delete(call: &Call, body: &[u8]) -> Result<Response<ResponseBody>, ApiError> {
     let options = DeleteOptions::read(call, body)?;
     let selection = Selection::read(call)?;
     let page = list::page(call, &selection)?;
     // All or nothing: a policy that keeps one object keeps the others too.
-    call.admit(Operation::Delete, "", None, None, options.dry_run)?;
+    call.admit(AdmissionOperation::Delete, "", None, None, options.dry_run)?;
     let asked = !call.server.admission.is_empty();
     for (index, record) in page.records.iter().filter(|_| asked).enumerate() {
         if index % TURN == TURN - 1 {
@@ -32,7 +32,7 @@ pub(crate) async fn delete(call: &Call, body: &[u8]) -> Result<Response<Body>, A
         let object = call.load(record)?;
         let name = meta::text(&object, "name");
         call.admit(
-            Operation::Delete,
+            AdmissionOperation::Delete,
             name,
             None,
             Some(&object),

@@ -1,16 +1,16 @@
 //! Creates one object.
 
-use rdd_apiserver_storage::{Change, CommitError, Expect, Guard};
+use rdd_apiserver_storage::{CommitError, RecordChange, RecordGuard, WritePrecondition};
 use serde_json::Value;
 
 use super::call::{Answer, Call, Shown};
 use super::object::{self, Sent};
 use super::options::WriteOptions;
-use crate::admission::Operation;
+use crate::admission::AdmissionOperation;
 use crate::limits;
 use crate::meta;
 use crate::resource::Source;
-use crate::status::{ApiError, Cause};
+use crate::status::{ApiError, StatusCause};
 use crate::{clock, managed, namespaces};
 
 /// Tries for a generated name that is free, in a namespace that may change
@@ -63,7 +63,7 @@ pub(crate) async fn insert(
     let named = meta::text(&object, "name").to_owned();
     let mut guards = ground(call, &named)?;
     call.admit(
-        Operation::Create,
+        AdmissionOperation::Create,
         &named,
         Some(&object),
         None,
@@ -100,9 +100,9 @@ pub(crate) async fn insert(
             .store
             .commit_guarded(
                 &call.key(&name),
-                Expect::Absent,
+                WritePrecondition::Absent,
                 guards.clone(),
-                Change::put(move |revision| storable.at(revision)),
+                RecordChange::put(move |revision| storable.at(revision)),
             )
             .await;
         match committed {
@@ -130,7 +130,7 @@ pub(crate) async fn insert(
 }
 
 /// What a new object rests on: its namespace and its definition.
-fn ground(call: &Call, name: &str) -> Result<Vec<Guard>, ApiError> {
+fn ground(call: &Call, name: &str) -> Result<Vec<RecordGuard>, ApiError> {
     let namespace = namespaces::ground(call, name)?;
     let definition = crate::crd::ground(call, name)?;
     Ok(namespace.into_iter().chain(definition).collect())
@@ -141,7 +141,7 @@ fn exists(call: &Call, name: &str) -> ApiError {
 }
 
 /// 422 about an object of the call's kind.
-pub(crate) fn invalid(call: &Call, object: &Value, causes: Vec<Cause>) -> ApiError {
+pub(crate) fn invalid(call: &Call, object: &Value, causes: Vec<StatusCause>) -> ApiError {
     let kind = object
         .get("kind")
         .and_then(Value::as_str)

@@ -1,16 +1,16 @@
 //! Deletes one object, or marks it when finalizers hold it.
 
-use rdd_apiserver_storage::{Change, CommitError, Expect};
+use rdd_apiserver_storage::{CommitError, RecordChange, WritePrecondition};
 use serde_json::{Value, json};
 
 use super::call::{Answer, Call, MODIFIED, Shown};
 use super::create;
 use super::options;
-use crate::admission::Operation;
+use crate::admission::AdmissionOperation;
 use crate::decode::{self, Expected};
 use crate::meta;
 use crate::resource::Source;
-use crate::status::{ApiError, Cause};
+use crate::status::{ApiError, StatusCause};
 
 /// Attempts at a delete that others keep overtaking.
 const ATTEMPTS: usize = 64;
@@ -61,14 +61,14 @@ impl DeleteOptions {
         });
         if let Some(policy) = &out.policy {
             if !matches!(policy.as_str(), "Foreground" | "Background" | "Orphan") {
-                causes.push(Cause::new(
+                causes.push(StatusCause::new(
                     "FieldValueNotSupported",
                     "propagationPolicy",
                     format!("Unsupported value: {policy:?}: supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\""),
                 ));
             }
             if out.orphan.is_some() {
-                causes.push(Cause::invalid(
+                causes.push(StatusCause::invalid(
                     "propagationPolicy",
                     &policy.as_str().into(),
                     "orphanDependents and deletionPropagation cannot be both set",
@@ -238,7 +238,13 @@ pub(crate) async fn remove(
             .ok_or_else(|| call.not_found(name))?;
         let live = call.load(&record)?;
         preconditions(call, name, &live, options)?;
-        call.admit(Operation::Delete, name, None, Some(&live), options.dry_run)?;
+        call.admit(
+            AdmissionOperation::Delete,
+            name,
+            None,
+            Some(&live),
+            options.dry_run,
+        )?;
         let mut object = live.clone();
         let finalizers = options.finalizers(&live);
         let before: Vec<&str> = meta::finalizers(&live);
@@ -281,11 +287,11 @@ pub(crate) async fn remove(
         }
         let storable = call.resource.storable(&object);
         let change = if waits {
-            Change::put(move |revision| storable.at(revision))
+            RecordChange::put(move |revision| storable.at(revision))
         } else {
-            Change::delete(move |revision| storable.at(revision))
+            RecordChange::delete(move |revision| storable.at(revision))
         };
-        let expect = Expect::Revision(record.revision);
+        let expect = WritePrecondition::Revision(record.revision);
         match call.server.store.commit(&key, expect, change).await {
             Ok(committed) => {
                 crate::crd::settle(call, committed.revision).await;

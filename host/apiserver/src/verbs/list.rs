@@ -8,13 +8,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http::Response;
 use rdd_apiserver_kinds::table;
-use rdd_apiserver_storage::{Record, Snapshot, SnapshotError};
+use rdd_apiserver_storage::{SnapshotError, StoreSnapshot, StoredRecord};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::call::Call;
 use super::select::Selection;
-use crate::body::Body;
+use crate::body::ResponseBody;
 use crate::encode;
 use crate::limits;
 use crate::negotiate::{Format, Shape};
@@ -70,7 +70,7 @@ impl Token {
 
 /// One page of a collection.
 pub(crate) struct Page {
-    pub(crate) records: Vec<Arc<Record>>,
+    pub(crate) records: Vec<Arc<StoredRecord>>,
     pub(crate) revision: u64,
     pub(crate) token: Option<String>,
     pub(crate) remaining: Option<usize>,
@@ -94,7 +94,7 @@ fn expired(start: &str) -> ApiError {
 }
 
 /// The state that a list shows, and the key after which it goes on.
-fn state(call: &Call) -> Result<(Snapshot, Option<String>), ApiError> {
+fn state(call: &Call) -> Result<(StoreSnapshot, Option<String>), ApiError> {
     let store = &call.server.store;
     let age = revision::of_list(&call.query)?;
     if let Some(text) = call.query.get("continue") {
@@ -146,7 +146,7 @@ pub(crate) fn page(call: &Call, selection: &Selection) -> Result<Page, ApiError>
                 remaining: None,
             });
         };
-        let records: Vec<Arc<Record>> = range.by_ref().take(limit).cloned().collect();
+        let records: Vec<Arc<StoredRecord>> = range.by_ref().take(limit).cloned().collect();
         let left = range.count();
         let token = token_after(&records, left > 0, revision, &prefix);
         return Ok(Page {
@@ -182,7 +182,12 @@ pub(crate) fn page(call: &Call, selection: &Selection) -> Result<Page, ApiError>
     })
 }
 
-fn token_after(records: &[Arc<Record>], more: bool, revision: u64, prefix: &str) -> Option<String> {
+fn token_after(
+    records: &[Arc<StoredRecord>],
+    more: bool,
+    revision: u64,
+    prefix: &str,
+) -> Option<String> {
     let last = records.last().filter(|_| more)?;
     let start = last.key.strip_prefix(prefix).unwrap_or(&last.key);
     Some(Token::new(revision, start).encode())
@@ -204,7 +209,7 @@ pub(crate) fn is_large(call: &Call) -> bool {
 }
 
 /// Lists.
-pub(crate) fn list(call: &Call) -> Result<Response<Body>, ApiError> {
+pub(crate) fn list(call: &Call) -> Result<Response<ResponseBody>, ApiError> {
     let selection = Selection::read(call)?;
     let page = page(call, &selection)?;
     show(call, &page)
@@ -234,7 +239,7 @@ fn metadata(call: &Call, page: &Page) -> Value {
 }
 
 /// A page in the form that was asked for.
-pub(crate) fn show(call: &Call, page: &Page) -> Result<Response<Body>, ApiError> {
+pub(crate) fn show(call: &Call, page: &Page) -> Result<Response<ResponseBody>, ApiError> {
     if call.format == Format::JSON && call.resource.verbatim() {
         return Ok(render::response(
             200,
@@ -287,7 +292,7 @@ pub(crate) fn shaped(call: &Call, page: &Page, mut objects: Vec<Value>) -> Resul
 }
 
 /// The fast way: stored bytes put behind one another, nothing parsed.
-fn pieces(call: &Call, page: &Page) -> Body {
+fn pieces(call: &Call, page: &Page) -> ResponseBody {
     let kind = &call.resource.kind;
     let untyped: &[u8] = b"{";
     let prefix: &[u8] = if call.resource.is_builtin() {
@@ -311,5 +316,5 @@ fn pieces(call: &Call, page: &Page) -> Body {
     }
     piece.extend_from_slice(b"]}\n");
     out.push_back(piece.into());
-    Body::pieces(out)
+    ResponseBody::pieces(out)
 }

@@ -9,7 +9,7 @@ use crate::encode::Storable;
 use crate::limits;
 use crate::meta;
 use crate::resource::Source;
-use crate::status::{ApiError, Cause};
+use crate::status::{ApiError, StatusCause};
 
 /// An object and what strict validation objects to.
 pub(crate) struct Sent {
@@ -207,20 +207,20 @@ pub(crate) fn storable(call: &Call, object: &Value) -> Result<Storable, ApiError
 /// The real server judges an update's metadata for every kind and again for
 /// the kind itself, and so names each cause twice; clients that count causes
 /// find the same number here.
-fn twice(causes: Vec<Cause>) -> Vec<Cause> {
+fn twice(causes: Vec<StatusCause>) -> Vec<StatusCause> {
     let mut out = causes.clone();
     out.extend(causes);
     out
 }
 
 /// Everything that the kind itself and its metadata forbid.
-pub(crate) fn validate(call: &Call, new: &Value, old: Option<&Value>) -> Vec<Cause> {
+pub(crate) fn validate(call: &Call, new: &Value, old: Option<&Value>) -> Vec<StatusCause> {
     let kind = &call.resource.kind;
     let mut causes = Vec::new();
     if let Source::Custom(custom) = &call.resource.source {
         let sent = new.get("kind").and_then(Value::as_str).unwrap_or_default();
         if sent != kind.kind {
-            causes.push(Cause::invalid(
+            causes.push(StatusCause::invalid(
                 "kind",
                 &sent.into(),
                 &format!("must be {}", kind.kind),
@@ -234,7 +234,13 @@ pub(crate) fn validate(call: &Call, new: &Value, old: Option<&Value>) -> Vec<Cau
         if let Some(old) = old {
             causes.extend(twice(meta::validate::metadata_update(new, old)));
         }
-        causes.extend(custom.schema.validate(new, old).iter().map(Cause::from));
+        causes.extend(
+            custom
+                .schema
+                .validate(new, old)
+                .iter()
+                .map(StatusCause::from),
+        );
         return causes;
     }
     causes.extend(meta::validate::metadata(

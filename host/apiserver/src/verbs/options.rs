@@ -1,7 +1,7 @@
 //! Parameters of writes: dry run, field manager, field validation.
 
 use super::call::Call;
-use crate::status::{ApiError, Cause};
+use crate::status::{ApiError, StatusCause};
 
 /// Longest name of a field manager.
 pub(crate) const MANAGER_MAX: usize = 128;
@@ -24,11 +24,11 @@ pub(crate) struct WriteOptions {
 }
 
 /// The cause of a `dryRun` that is neither absent nor `All`.
-pub(crate) fn dry_run(values: &[&str]) -> Result<bool, Cause> {
+pub(crate) fn dry_run(values: &[&str]) -> Result<bool, StatusCause> {
     let values: Vec<&str> = values.iter().copied().filter(|v| !v.is_empty()).collect();
     if values.iter().any(|value| *value != "All") {
         let list = serde_json::Value::from(values);
-        return Err(Cause::new(
+        return Err(StatusCause::new(
             "FieldValueNotSupported",
             "dryRun",
             format!("Unsupported value: {list}: supported values: \"All\""),
@@ -53,7 +53,7 @@ impl WriteOptions {
             Some("Warn") => Validation::Warn,
             Some("Strict") => Validation::Strict,
             Some(other) => {
-                causes.push(Cause::new(
+                causes.push(StatusCause::new(
                     "FieldValueNotSupported",
                     "fieldValidation",
                     format!("Unsupported value: {other:?}: supported values: \"\", \"Ignore\", \"Strict\", \"Warn\""),
@@ -67,26 +67,26 @@ impl WriteOptions {
             .map(|text| !matches!(text.to_ascii_lowercase().as_str(), "false" | "0"));
         let manager = call.query.get("fieldManager").unwrap_or_default();
         if apply && manager.is_empty() {
-            causes.push(Cause::required(
+            causes.push(StatusCause::required(
                 "fieldManager",
                 "is required for apply patch",
             ));
         }
         if !apply && kind == "PatchOptions" && force.is_some() {
-            causes.push(Cause::forbidden(
+            causes.push(StatusCause::forbidden(
                 "force",
                 "may not be specified for non-apply patch",
             ));
         }
         if manager.len() > MANAGER_MAX {
-            causes.push(Cause::new(
+            causes.push(StatusCause::new(
                 "FieldValueTooLong",
                 "fieldManager",
                 format!("Too long: may not be more than {MANAGER_MAX} bytes"),
             ));
         }
         if manager.chars().any(char::is_control) {
-            causes.push(Cause::invalid(
+            causes.push(StatusCause::invalid(
                 "fieldManager",
                 &manager.into(),
                 "should only contain printable characters",

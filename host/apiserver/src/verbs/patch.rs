@@ -14,7 +14,7 @@ use crate::decode;
 use crate::managed;
 use crate::meta;
 use crate::resource::Source;
-use crate::status::{ALREADY_EXISTS, ApiError, Cause};
+use crate::status::{ALREADY_EXISTS, ApiError, StatusCause};
 use crate::strategic;
 
 /// The kinds of patches.
@@ -108,7 +108,7 @@ fn patched_invalid(patched: &Value, why: &str) -> ApiError {
         "",
         "",
         "",
-        vec![Cause::invalid(
+        vec![StatusCause::invalid(
             "patch",
             &Value::from(patched.to_string()),
             why,
@@ -281,7 +281,7 @@ async fn create_applied(
     let uid = meta::text(applied, "uid");
     if !uid.is_empty() {
         // There is no object of that uid, and a new one cannot choose its own.
-        let cause = Cause::invalid("metadata.uid", &uid.into(), "field is immutable");
+        let cause = StatusCause::invalid("metadata.uid", &uid.into(), "field is immutable");
         return Err(create::invalid(call, applied, vec![cause.clone(), cause]));
     }
     let mut object = managed::apply(call, None, applied, options)?;

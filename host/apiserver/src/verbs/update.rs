@@ -3,18 +3,18 @@
 
 use std::sync::Arc;
 
-use rdd_apiserver_storage::{Change, CommitError, Expect, Record};
+use rdd_apiserver_storage::{CommitError, RecordChange, StoredRecord, WritePrecondition};
 use serde_json::Value;
 
 use super::call::{Answer, Call, MODIFIED, Shown};
 use super::create;
 use super::object::{self, Sent};
 use super::options::WriteOptions;
-use crate::admission::Operation;
+use crate::admission::AdmissionOperation;
 use crate::limits;
 use crate::meta;
 use crate::resource::Source;
-use crate::status::{ApiError, Cause};
+use crate::status::{ApiError, StatusCause};
 use crate::{clock, managed};
 
 /// Attempts at a change that others keep overtaking.
@@ -123,7 +123,7 @@ pub(crate) async fn change(
             return Ok(answer(Shown::Stored(record)));
         }
         call.admit(
-            Operation::Update,
+            AdmissionOperation::Update,
             name,
             Some(&object),
             Some(&live),
@@ -137,11 +137,11 @@ pub(crate) async fn change(
             && !holds(call, &object);
         let storable = object::storable(call, &object)?;
         let change = if gone {
-            Change::delete(move |revision| storable.at(revision))
+            RecordChange::delete(move |revision| storable.at(revision))
         } else {
-            Change::put(move |revision| storable.at(revision))
+            RecordChange::put(move |revision| storable.at(revision))
         };
-        let expect = Expect::Revision(record.revision);
+        let expect = WritePrecondition::Revision(record.revision);
         match call.server.store.commit(&key, expect, change).await {
             Ok(committed) => {
                 crate::crd::settle(call, committed.revision).await;
@@ -170,7 +170,7 @@ fn holds(call: &Call, object: &Value) -> bool {
 fn revision(
     call: &Call,
     object: &mut Value,
-    record: &Arc<Record>,
+    record: &Arc<StoredRecord>,
     verb: Verb,
 ) -> Result<bool, ApiError> {
     let sent = meta::text(object, "resourceVersion").to_owned();
@@ -188,7 +188,7 @@ fn revision(
             &kind.group,
             &kind.plural,
             meta::text(object, "name"),
-            vec![Cause::invalid(
+            vec![StatusCause::invalid(
                 "metadata.resourceVersion",
                 &0.into(),
                 "must be specified for an update",

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use rdd_apiserver_storage::{Change, Expect, Options, Store, WatchEnd};
+use rdd_apiserver_storage::{RecordChange, Store, StoreOptions, WatchEnd, WritePrecondition};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -69,7 +69,7 @@ fn main() {
 }
 
 fn open(folder: &Path, name: &str) -> Store {
-    Store::open(Options::file(folder.join(name))).expect("a store")
+    Store::open(StoreOptions::file(folder.join(name))).expect("a store")
 }
 
 fn plain(folder: &Path) -> f64 {
@@ -121,9 +121,9 @@ async fn commits(store: &Store, clients: u64) -> (f64, Vec<Duration>) {
 }
 
 async fn create(store: &Store, key: &str) {
-    let change = Change::put(|_| vec![b'x'; VALUE].into());
+    let change = RecordChange::put(|_| vec![b'x'; VALUE].into());
     store
-        .commit(key, Expect::Absent, change)
+        .commit(key, WritePrecondition::Absent, change)
         .await
         .expect("a write");
 }
@@ -156,10 +156,10 @@ async fn fan_out(folder: &Path) {
         ticks.tick().await;
         let (store, acknowledged) = (store.clone(), Arc::clone(&acknowledged));
         writes.push(tokio::spawn(async move {
-            let change = Change::put(|_| vec![b'x'; VALUE].into());
+            let change = RecordChange::put(|_| vec![b'x'; VALUE].into());
             let sent = zero.elapsed();
             let record = store
-                .commit("things/ns/one", Expect::Any, change)
+                .commit("things/ns/one", WritePrecondition::Any, change)
                 .await
                 .expect("a write");
             let place = usize::try_from(record.revision - start - 1).expect("a small number");

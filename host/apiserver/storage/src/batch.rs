@@ -5,18 +5,21 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use crate::error::CommitError;
-use crate::record::{Change, Encode, Event, EventKind, Expect, Guard, Memo, Record};
+use crate::record::{
+    Encode, EventKind, EventMemo, RecordChange, RecordGuard, StoreEvent, StoredRecord,
+    WritePrecondition,
+};
 use crate::snapshot::{Records, State};
 
-pub(crate) type Verdict = Result<Arc<Record>, CommitError>;
+pub(crate) type Verdict = Result<Arc<StoredRecord>, CommitError>;
 
 /// One write on its way to the writer thread.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) key: Arc<str>,
-    pub(crate) expect: Expect,
-    pub(crate) guards: Vec<Guard>,
-    pub(crate) change: Change,
+    pub(crate) expect: WritePrecondition,
+    pub(crate) guards: Vec<RecordGuard>,
+    pub(crate) change: RecordChange,
     pub(crate) reply: oneshot::Sender<Verdict>,
 }
 
@@ -28,7 +31,7 @@ pub(crate) struct Batch<'a> {
     base: &'a State,
     records: Records,
     revision: u64,
-    events: Vec<Arc<Event>>,
+    events: Vec<Arc<StoreEvent>>,
     bytes: usize,
     decided: Vec<Decided>,
 }
@@ -52,7 +55,7 @@ impl<'a> Batch<'a> {
         }
     }
 
-    pub(crate) fn events(&self) -> &[Arc<Event>] {
+    pub(crate) fn events(&self) -> &[Arc<StoreEvent>] {
         &self.events
     }
 
@@ -95,33 +98,40 @@ impl<'a> Batch<'a> {
         });
     }
 
-    fn stands(&self, guard: &Guard) -> bool {
+    fn stands(&self, guard: &RecordGuard) -> bool {
         self.records
             .get(&guard.key)
             .is_some_and(|record| record.revision == guard.revision)
     }
 
-    fn decide(&mut self, key: &Arc<str>, expect: Expect, change: Change) -> Verdict {
+    fn decide(
+        &mut self,
+        key: &Arc<str>,
+        expect: WritePrecondition,
+        change: RecordChange,
+    ) -> Verdict {
         let current = self.records.get(key).cloned();
         match (expect, &current) {
-            (Expect::Absent, Some(record)) => {
+            (WritePrecondition::Absent, Some(record)) => {
                 return Err(CommitError::Exists(Arc::clone(record)));
             }
-            (Expect::Revision(revision), Some(record)) if record.revision != revision => {
+            (WritePrecondition::Revision(revision), Some(record))
+                if record.revision != revision =>
+            {
                 return Err(CommitError::Mismatch(Arc::clone(record)));
             }
-            (Expect::Revision(_), None) => return Err(CommitError::Missing),
+            (WritePrecondition::Revision(_), None) => return Err(CommitError::Missing),
             _ => {}
         }
         match (change, current) {
-            (Change::Delete(_), None) => Err(CommitError::Missing),
-            (Change::Delete(encode), Some(previous)) => {
+            (RecordChange::Delete(_), None) => Err(CommitError::Missing),
+            (RecordChange::Delete(encode), Some(previous)) => {
                 let record = self.encode(Arc::clone(&previous.key), encode)?;
                 self.records.remove(key);
                 self.push(EventKind::Deleted, &record, Some(previous));
                 Ok(record)
             }
-            (Change::Put(encode), current) => {
+            (RecordChange::Put(encode), current) => {
                 // One allocation per key, shared by all its forms.
                 let key = current.as_ref().map_or(key, |record| &record.key);
                 let record = self.encode(Arc::clone(key), encode)?;
@@ -144,18 +154,23 @@ impl<'a> Batch<'a> {
         // leaves nothing half done, and must not end the only writer.
         let value: Bytes =
             catch_unwind(AssertUnwindSafe(|| encode(revision))).map_err(|_| CommitError::Encode)?;
-        Ok(Record::new(key, value, revision))
+        Ok(StoredRecord::new(key, value, revision))
     }
 
-    fn push(&mut self, kind: EventKind, record: &Arc<Record>, previous: Option<Arc<Record>>) {
+    fn push(
+        &mut self,
+        kind: EventKind,
+        record: &Arc<StoredRecord>,
+        previous: Option<Arc<StoredRecord>>,
+    ) {
         self.bytes += record.value.len();
-        self.events.push(Arc::new(Event {
+        self.events.push(Arc::new(StoreEvent {
             kind,
             key: Arc::clone(&record.key),
             revision: record.revision,
             value: record.value.clone(),
             previous,
-            memo: Memo::default(),
+            memo: EventMemo::default(),
         }));
     }
 

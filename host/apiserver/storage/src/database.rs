@@ -9,8 +9,8 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use crate::error::{CommitError, OpenError};
 use crate::files::{self, Found};
 use crate::load;
-use crate::options::Options;
-use crate::record::{Event, EventKind};
+use crate::options::StoreOptions;
+use crate::record::{EventKind, StoreEvent};
 use crate::row::{self, Row};
 use crate::snapshot::State;
 
@@ -73,7 +73,7 @@ pub(crate) struct Obsolete {
 
 impl Obsolete {
     /// What nobody can ask for once `event` is forgotten.
-    pub(crate) fn after(event: &Event) -> impl Iterator<Item = Self> + use<> {
+    pub(crate) fn after(event: &StoreEvent) -> impl Iterator<Item = Self> + use<> {
         let compacted = event.revision;
         let replaced = event.previous.as_ref().map(|record| record.revision);
         let deletion = (event.kind == EventKind::Deleted).then_some(event.revision);
@@ -99,7 +99,7 @@ pub(crate) struct Opened {
     pub(crate) obsolete: VecDeque<Obsolete>,
 }
 
-pub(crate) fn open(options: &Options) -> Result<Opened, OpenError> {
+pub(crate) fn open(options: &StoreOptions) -> Result<Opened, OpenError> {
     match &options.path {
         Some(path) => open_file(path, options),
         None => {
@@ -112,7 +112,7 @@ pub(crate) fn open(options: &Options) -> Result<Opened, OpenError> {
     }
 }
 
-fn open_file(path: &Path, options: &Options) -> Result<Opened, OpenError> {
+fn open_file(path: &Path, options: &StoreOptions) -> Result<Opened, OpenError> {
     let Some(lock) = files::lock(path)? else {
         return Err(OpenError::Locked {
             path: path.to_owned(),
@@ -128,7 +128,7 @@ fn open_file(path: &Path, options: &Options) -> Result<Opened, OpenError> {
 }
 
 /// Makes a database under another name first: what has the name is whole.
-fn create(path: &Path, options: &Options) -> Result<(), OpenError> {
+fn create(path: &Path, options: &StoreOptions) -> Result<(), OpenError> {
     let unfinished = files::unfinished(path)?;
     let failed = |source| failed(path, source);
     let connection = connect(&unfinished).map_err(failed)?;
@@ -154,7 +154,7 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-fn create_tables(connection: &Connection, options: &Options) -> rusqlite::Result<()> {
+fn create_tables(connection: &Connection, options: &StoreOptions) -> rusqlite::Result<()> {
     // Microseconds since 1970: more than any earlier database of this place
     // reached, unless it wrote a million times a second, and below 2^53,
     // where JavaScript's numbers end.
@@ -174,7 +174,7 @@ fn finish(
     connection: Connection,
     lock: Option<File>,
     path: &Path,
-    options: &Options,
+    options: &StoreOptions,
 ) -> Result<Opened, OpenError> {
     let failed = |source| failed(path, source);
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
@@ -212,7 +212,7 @@ impl Database {
     /// when it returns.
     pub(crate) fn write<'a>(
         &mut self,
-        events: &[Arc<Event>],
+        events: &[Arc<StoreEvent>],
         wall: Duration,
         obsolete: impl Iterator<Item = &'a Obsolete>,
         room: Room,
@@ -243,7 +243,7 @@ impl Database {
 
     fn transact<'a>(
         &mut self,
-        events: &[Arc<Event>],
+        events: &[Arc<StoreEvent>],
         wall: Duration,
         obsolete: impl Iterator<Item = &'a Obsolete>,
     ) -> rusqlite::Result<()> {
@@ -330,7 +330,7 @@ mod tests {
     fn a_commit_is_on_the_disk_before_it_is_acknowledged() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("some.db");
-        drop(open_file(&path, &Options::file(&path)).unwrap());
+        drop(open_file(&path, &StoreOptions::file(&path)).unwrap());
         let connection = connect(&path).unwrap();
         let text = |name| connection.pragma_query_value(None, name, |row| row.get::<_, String>(0));
         let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));

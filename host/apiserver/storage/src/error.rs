@@ -2,7 +2,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::record::Record;
+use crate::record::StoredRecord;
 
 /// Why a store did not open.
 #[derive(Debug, thiserror::Error)]
@@ -95,13 +95,13 @@ pub enum SetAsideError {
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommitError {
-    /// [`Expect::Absent`](crate::Expect::Absent), and the key exists.
+    /// [`WritePrecondition::Absent`](crate::WritePrecondition::Absent), and the key exists.
     #[error("key {} exists at revision {}", .0.key, .0.revision)]
-    Exists(Arc<Record>),
-    /// [`Expect::Revision`](crate::Expect::Revision), and the record has another one.
+    Exists(Arc<StoredRecord>),
+    /// [`WritePrecondition::Revision`](crate::WritePrecondition::Revision), and the record has another one.
     #[error("key {} is at revision {}, not the expected one", .0.key, .0.revision)]
-    Mismatch(Arc<Record>),
-    /// The [`Guard`](crate::Guard) of the write is gone or was changed: look
+    Mismatch(Arc<StoredRecord>),
+    /// The [`RecordGuard`](crate::RecordGuard) of the write is gone or was changed: look
     /// at it again.
     #[error("the record that the write rests on was changed")]
     Guard,

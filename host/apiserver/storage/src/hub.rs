@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use crate::record::Event;
+use crate::record::StoreEvent;
 
 /// Hands each event to the prefixes that somebody watches, and wakes nobody else.
 ///
@@ -32,7 +32,7 @@ struct Topic {
 /// The kept events under one prefix since somebody began to watch it.
 #[derive(Debug, Default)]
 pub(crate) struct Tail {
-    events: VecDeque<Arc<Event>>,
+    events: VecDeque<Arc<StoreEvent>>,
     evicted: u64,
     /// Whether the current batch brought something; the writer's own mark.
     fresh: bool,
@@ -45,7 +45,7 @@ impl Tail {
     }
 
     /// The events newer than `revision`, oldest first.
-    pub(crate) fn after(&self, revision: u64) -> impl Iterator<Item = &Arc<Event>> {
+    pub(crate) fn after(&self, revision: u64) -> impl Iterator<Item = &Arc<StoreEvent>> {
         let start = self
             .events
             .partition_point(|event| event.revision <= revision);
@@ -107,7 +107,12 @@ impl Hub {
 
     /// Hands out what a batch brought and removed. The state that holds it
     /// must be visible already: a watcher that joins now reads it from there.
-    pub(crate) fn publish(&self, events: &[Arc<Event>], evicted: &[Arc<Event>], revision: u64) {
+    pub(crate) fn publish(
+        &self,
+        events: &[Arc<StoreEvent>],
+        evicted: &[Arc<StoreEvent>],
+        revision: u64,
+    ) {
         let topics = self.lock();
         if let Some(topics) = topics.as_ref().filter(|topics| !topics.is_empty()) {
             let mut touched = Vec::new();

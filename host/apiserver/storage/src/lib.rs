@@ -2,8 +2,8 @@
 //! Kubernetes API server, for one process and one file.
 //!
 //! Keys are text in byte order, values are opaque bytes, every write has a
-//! revision of its own. [`Store::commit`] writes, [`Snapshot`] reads,
-//! [`Watch`] follows.
+//! revision of its own. [`Store::commit`] writes, [`StoreSnapshot`] reads,
+//! [`StoreWatch`] follows.
 //!
 //! Invariants:
 //! - A write that was answered is on disk (`fsync`), and survives kill -9.
@@ -49,8 +49,11 @@ mod writer;
 
 pub use clock::{Clock, SystemClock};
 pub use error::{CommitError, OpenError, SetAsideError, SnapshotError, WatchEnd, WatchError};
-pub use options::{History, Options};
-pub use record::{Change, Encode, Event, EventKind, Expect, Guard, Memo, Record};
-pub use snapshot::Snapshot;
+pub use options::{HistoryLimits, StoreOptions};
+pub use record::{
+    Encode, EventKind, EventMemo, RecordChange, RecordGuard, StoreEvent, StoredRecord,
+    WritePrecondition,
+};
+pub use snapshot::StoreSnapshot;
 pub use store::Store;
-pub use watch::Watch;
+pub use watch::StoreWatch;

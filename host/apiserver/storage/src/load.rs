@@ -6,9 +6,9 @@ use bytes::Bytes;
 use rusqlite::Connection;
 
 use crate::database::Obsolete;
-use crate::options::Options;
+use crate::options::StoreOptions;
 use crate::past::{Moment, Past};
-use crate::record::{Event, EventKind, Memo, Record};
+use crate::record::{EventKind, EventMemo, StoreEvent, StoredRecord};
 use crate::row::{self, Row};
 use crate::snapshot::{Records, State};
 
@@ -46,7 +46,7 @@ impl From<rusqlite::Error> for LoadError {
 }
 
 /// Reads and checks every row, and replays the log up to the current state.
-pub(crate) fn load(connection: &Connection, options: &Options) -> Result<Loaded, LoadError> {
+pub(crate) fn load(connection: &Connection, options: &StoreOptions) -> Result<Loaded, LoadError> {
     let (compacted, checksum): (u64, i64) =
         connection.query_row("SELECT compacted, checksum FROM history", [], |row| {
             Ok((row.get(0)?, row.get(1)?))
@@ -116,7 +116,7 @@ impl Replay {
             Some(record) => Arc::clone(&record.key),
             None => row.key.into(),
         };
-        let record = Record::new(key, Bytes::copy_from_slice(row.value), row.revision);
+        let record = StoredRecord::new(key, Bytes::copy_from_slice(row.value), row.revision);
         if kind == EventKind::Deleted {
             self.records.remove(row.key);
         } else {
@@ -139,19 +139,19 @@ impl Replay {
         }
         let written = Duration::from_millis(u64::try_from(row.at).unwrap_or(0));
         let age = self.wall.saturating_sub(written);
-        let event = Event {
+        let event = StoreEvent {
             kind,
             key: Arc::clone(&record.key),
             revision: row.revision,
             value: record.value.clone(),
             previous,
-            memo: Memo::default(),
+            memo: EventMemo::default(),
         };
         self.past.push(Arc::new(event), self.now.before(age));
         Ok(())
     }
 
-    fn finish(mut self, options: &Options) -> Loaded {
+    fn finish(mut self, options: &StoreOptions) -> Loaded {
         let evicted = self.past.trim(&options.history, self.now);
         self.obsolete
             .extend(evicted.iter().flat_map(|event| Obsolete::after(event)));

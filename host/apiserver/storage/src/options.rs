@@ -7,11 +7,11 @@ use crate::clock::{Clock, SystemClock};
 /// How a store is opened.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Options {
+pub struct StoreOptions {
     /// The database file; its folder must exist. None: nothing is kept.
     pub path: Option<PathBuf>,
     /// How much of the past is kept for watches and for reads at a revision.
-    pub history: History,
+    pub history: HistoryLimits,
     /// Where the time comes from.
     pub clock: Arc<dyn Clock>,
     /// Bytes that the database may grow to; commits beyond it end with
@@ -19,7 +19,7 @@ pub struct Options {
     pub size_limit: Option<u64>,
 }
 
-impl Options {
+impl StoreOptions {
     /// A store in the file `path`, created when it is not there.
     pub fn file(path: impl Into<PathBuf>) -> Self {
         Self {
@@ -32,7 +32,7 @@ impl Options {
     pub fn in_memory() -> Self {
         Self {
             path: None,
-            history: History::default(),
+            history: HistoryLimits::default(),
             clock: Arc::new(SystemClock::default()),
             size_limit: None,
         }
@@ -42,7 +42,7 @@ impl Options {
 /// How much of the past is kept. An event goes when one of the upper limits
 /// is passed; age alone spares the newest `keep_events`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct History {
+pub struct HistoryLimits {
     /// Events at most. The default, 32,768, is half a minute at the thousand
     /// writes a second that the server is built for, and about 5 MB of
     /// bookkeeping.
@@ -65,7 +65,7 @@ pub struct History {
     pub keep_events: usize,
 }
 
-impl Default for History {
+impl Default for HistoryLimits {
     fn default() -> Self {
         Self {
             max_events: 32_768,

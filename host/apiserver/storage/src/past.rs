@@ -3,10 +3,10 @@ use std::time::Duration;
 
 use imbl::Vector;
 
-use crate::options::History;
-use crate::record::Event;
+use crate::options::HistoryLimits;
+use crate::record::StoreEvent;
 
-/// The newest events, whose [`Memo`](crate::Memo) is kept: as many as the
+/// The newest events, whose [`EventMemo`](crate::EventMemo) is kept: as many as the
 /// watchers of a busy server are apart from each other.
 const NEWS: usize = 256;
 
@@ -23,7 +23,7 @@ pub(crate) struct Past {
 
 #[derive(Clone, Debug)]
 struct Kept {
-    event: Arc<Event>,
+    event: Arc<StoreEvent>,
     at: Moment,
 }
 
@@ -75,7 +75,7 @@ impl Past {
     }
 
     /// Adds the next event; revisions rise from call to call.
-    pub(crate) fn push(&mut self, event: Arc<Event>, at: Moment) {
+    pub(crate) fn push(&mut self, event: Arc<StoreEvent>, at: Moment) {
         self.bytes += weight(&event);
         self.events.push_back(Kept { event, at });
         let old = self.events.len().checked_sub(NEWS + 1);
@@ -85,7 +85,7 @@ impl Past {
     }
 
     /// The events newer than `revision`, oldest first.
-    pub(crate) fn after(&self, revision: u64) -> impl Iterator<Item = &Arc<Event>> {
+    pub(crate) fn after(&self, revision: u64) -> impl Iterator<Item = &Arc<StoreEvent>> {
         let start = self
             .events
             .binary_search_by(|kept| kept.event.revision.cmp(&revision))
@@ -98,7 +98,7 @@ impl Past {
     }
 
     /// Removes what the limits let go, oldest first. The newest event stays.
-    pub(crate) fn trim(&mut self, limits: &History, now: Moment) -> Vec<Arc<Event>> {
+    pub(crate) fn trim(&mut self, limits: &HistoryLimits, now: Moment) -> Vec<Arc<StoreEvent>> {
         let mut evicted = Vec::new();
         while self.events.len() > 1 && self.is_over(limits, now) {
             let Some(kept) = self.events.pop_front() else {
@@ -111,14 +111,14 @@ impl Past {
         evicted
     }
 
-    fn is_over(&self, limits: &History, now: Moment) -> bool {
+    fn is_over(&self, limits: &HistoryLimits, now: Moment) -> bool {
         self.events.len() > limits.max_events
             || self.bytes > limits.max_bytes
             || self.expiry(limits).is_some_and(|expiry| expiry <= now)
     }
 
     /// When the oldest event becomes too old; none when age removes nothing.
-    pub(crate) fn expiry(&self, limits: &History) -> Option<Moment> {
+    pub(crate) fn expiry(&self, limits: &HistoryLimits) -> Option<Moment> {
         let oldest = self.events.front()?.at;
         let spared = limits.keep_events.max(1);
         let expired = (self.events.len() > spared).then(|| oldest.after(limits.max_age));
@@ -130,6 +130,6 @@ impl Past {
 
 /// The replaced record is not counted: it is the value of an earlier event,
 /// or it was a live record until then.
-fn weight(event: &Event) -> usize {
+fn weight(event: &StoreEvent) -> usize {
     event.key.len() + event.value.len()
 }

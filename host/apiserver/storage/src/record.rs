@@ -9,7 +9,7 @@ use bytes::Bytes;
 /// Only the store makes records; they are shared, never changed.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Record {
+pub struct StoredRecord {
     /// The storage key, chosen by the caller of [`Store::commit`](crate::Store::commit).
     pub key: Arc<str>,
     /// What the caller's [`Encode`] gave, byte for byte.
@@ -18,7 +18,7 @@ pub struct Record {
     pub revision: u64,
 }
 
-impl Record {
+impl StoredRecord {
     pub(crate) fn new(key: Arc<str>, value: Bytes, revision: u64) -> Arc<Self> {
         Arc::new(Self {
             key,
@@ -42,7 +42,7 @@ pub enum EventKind {
 /// One committed write. Every write has a revision of its own.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Event {
+pub struct StoreEvent {
     /// What happened.
     pub kind: EventKind,
     /// The key it happened to.
@@ -53,9 +53,9 @@ pub struct Event {
     /// wrote it for the deletion's revision.
     pub value: Bytes,
     /// The record that this write replaced or removed; none for `Added`.
-    pub previous: Option<Arc<Record>>,
+    pub previous: Option<Arc<StoredRecord>>,
     /// What watchers derived from the event, shared by all of them.
-    pub memo: Memo,
+    pub memo: EventMemo,
 }
 
 /// One value of the readers' own choice, derived once and shared by all who
@@ -64,7 +64,7 @@ pub struct Event {
 /// one for himself: kept with all of the history, it would take several times
 /// the memory of the history.
 #[derive(Default)]
-pub struct Memo(Mutex<MemoState>);
+pub struct EventMemo(Mutex<MemoState>);
 
 #[derive(Default)]
 enum MemoState {
@@ -74,7 +74,7 @@ enum MemoState {
     Over,
 }
 
-impl Memo {
+impl EventMemo {
     /// The kept value; `make` is called when there is none. Others wait for
     /// it, so it is to be short: what takes long belongs into a lock of its own
     /// inside the value.
@@ -105,7 +105,7 @@ impl Memo {
     }
 }
 
-impl fmt::Debug for Memo {
+impl fmt::Debug for EventMemo {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kept = matches!(*self.lock(), MemoState::Kept(_));
         formatter.debug_tuple("Memo").field(&kept).finish()
@@ -114,7 +114,7 @@ impl fmt::Debug for Memo {
 
 /// What must hold of the key for a write to take place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expect {
+pub enum WritePrecondition {
     /// Nothing; a put creates or replaces, a delete still needs the key.
     Any,
     /// The key does not exist.
@@ -126,16 +126,16 @@ pub enum Expect {
 /// Another record that must stand as it did when the writer looked: what a
 /// write rests on without changing it, as an object rests on its namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Guard {
+pub struct RecordGuard {
     /// The other record's key.
     pub key: Arc<str>,
     /// The revision at which the writer read it.
     pub revision: u64,
 }
 
-impl Guard {
+impl RecordGuard {
     /// The guard that a record stays as it is.
-    pub fn of(record: &Record) -> Self {
+    pub fn of(record: &StoredRecord) -> Self {
         Self {
             key: Arc::clone(&record.key),
             revision: record.revision,
@@ -150,14 +150,14 @@ impl Guard {
 pub type Encode = Box<dyn FnOnce(u64) -> Bytes + Send>;
 
 /// What a write does to its key.
-pub enum Change {
+pub enum RecordChange {
     /// Creates or replaces the record.
     Put(Encode),
     /// Removes the record; the bytes are its last form, for the event.
     Delete(Encode),
 }
 
-impl Change {
+impl RecordChange {
     /// A put of what `encode` gives.
     pub fn put(encode: impl FnOnce(u64) -> Bytes + Send + 'static) -> Self {
         Self::Put(Box::new(encode))
@@ -169,7 +169,7 @@ impl Change {
     }
 }
 
-impl fmt::Debug for Change {
+impl fmt::Debug for RecordChange {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::Put(_) => "Put",

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use crc32fast::Hasher;
 
-use crate::record::{Event, EventKind};
+use crate::record::{EventKind, StoreEvent};
 
 /// One row of the log table.
 pub(crate) struct Row<'a> {
@@ -17,7 +17,7 @@ pub(crate) struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    pub(crate) fn of(event: &'a Event, wall: Duration) -> Self {
+    pub(crate) fn of(event: &'a StoreEvent, wall: Duration) -> Self {
         Self {
             revision: event.revision,
             kind: number(event.kind),

@@ -6,10 +6,10 @@ use imbl::OrdMap;
 
 use crate::error::SnapshotError;
 use crate::past::Past;
-use crate::record::Record;
+use crate::record::StoredRecord;
 
 /// The live records by key, in byte order.
-pub(crate) type Records = OrdMap<Arc<str>, Arc<Record>>;
+pub(crate) type Records = OrdMap<Arc<str>, Arc<StoredRecord>>;
 
 /// Everything that one commit makes visible, in one piece.
 #[derive(Debug)]
@@ -20,8 +20,8 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn snapshot(&self) -> Snapshot {
-        Snapshot {
+    pub(crate) fn snapshot(&self) -> StoreSnapshot {
+        StoreSnapshot {
             records: self.records.clone(),
             revision: self.revision,
         }
@@ -29,7 +29,7 @@ impl State {
 
     /// Takes the events after `revision` back. Undoing costs time in the rare
     /// read of the past; keeping old snapshots would cost memory in each write.
-    pub(crate) fn snapshot_at(&self, revision: u64) -> Result<Snapshot, SnapshotError> {
+    pub(crate) fn snapshot_at(&self, revision: u64) -> Result<StoreSnapshot, SnapshotError> {
         if revision > self.revision {
             return Err(SnapshotError::Future {
                 current: self.revision,
@@ -52,26 +52,26 @@ impl State {
                 None => records.remove(&event.key),
             };
         }
-        Ok(Snapshot { records, revision })
+        Ok(StoreSnapshot { records, revision })
     }
 }
 
 /// All records as they stood at one revision. Cheap to clone; later writes
 /// do not change it.
 #[derive(Clone, Debug)]
-pub struct Snapshot {
+pub struct StoreSnapshot {
     records: Records,
     revision: u64,
 }
 
-impl Snapshot {
+impl StoreSnapshot {
     /// The revision whose state this is.
     pub fn revision(&self) -> u64 {
         self.revision
     }
 
     /// The record under `key`.
-    pub fn get(&self, key: &str) -> Option<&Arc<Record>> {
+    pub fn get(&self, key: &str) -> Option<&Arc<StoredRecord>> {
         self.records.get(key)
     }
 
@@ -81,7 +81,7 @@ impl Snapshot {
         &'a self,
         prefix: &'a str,
         after: Option<&'a str>,
-    ) -> impl Iterator<Item = &'a Arc<Record>> + 'a {
+    ) -> impl Iterator<Item = &'a Arc<StoredRecord>> + 'a {
         let start = match after {
             Some(after) if after >= prefix => Bound::Excluded(after),
             _ => Bound::Included(prefix),

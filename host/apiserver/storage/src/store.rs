@@ -9,10 +9,10 @@ use crate::database;
 use crate::error::{CommitError, OpenError, SetAsideError, SnapshotError, WatchError};
 use crate::files;
 use crate::hub::Hub;
-use crate::options::Options;
-use crate::record::{Change, Expect, Guard, Record};
-use crate::snapshot::{Snapshot, State};
-use crate::watch::Watch;
+use crate::options::StoreOptions;
+use crate::record::{RecordChange, RecordGuard, StoredRecord, WritePrecondition};
+use crate::snapshot::{State, StoreSnapshot};
+use crate::watch::StoreWatch;
 use crate::writer::{Message, QUEUE, Writer};
 
 /// What readers and watchers see of the store.
@@ -35,7 +35,7 @@ impl Store {
     ///
     /// # Errors
     /// See [`OpenError`]; after `Damaged`, [`Store::set_aside`] helps.
-    pub fn open(options: Options) -> Result<Self, OpenError> {
+    pub fn open(options: StoreOptions) -> Result<Self, OpenError> {
         let opened = database::open(&options)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
@@ -90,9 +90,9 @@ impl Store {
     pub async fn commit(
         &self,
         key: &str,
-        expect: Expect,
-        change: Change,
-    ) -> Result<Arc<Record>, CommitError> {
+        expect: WritePrecondition,
+        change: RecordChange,
+    ) -> Result<Arc<StoredRecord>, CommitError> {
         self.commit_guarded(key, expect, Vec::new(), change).await
     }
 
@@ -104,10 +104,10 @@ impl Store {
     pub async fn commit_guarded(
         &self,
         key: &str,
-        expect: Expect,
-        guards: Vec<Guard>,
-        change: Change,
-    ) -> Result<Arc<Record>, CommitError> {
+        expect: WritePrecondition,
+        guards: Vec<RecordGuard>,
+        change: RecordChange,
+    ) -> Result<Arc<StoredRecord>, CommitError> {
         let (reply, verdict) = oneshot::channel();
         let request = Request {
             key: key.into(),
@@ -124,7 +124,7 @@ impl Store {
     }
 
     /// The current state. Never waits.
-    pub fn snapshot(&self) -> Snapshot {
+    pub fn snapshot(&self) -> StoreSnapshot {
         self.shared.state.load().snapshot()
     }
 
@@ -133,7 +133,7 @@ impl Store {
     /// # Errors
     /// `Compacted` when it is older than [`Store::compacted`], `Future` when
     /// newer than [`Store::revision`].
-    pub fn snapshot_at(&self, revision: u64) -> Result<Snapshot, SnapshotError> {
+    pub fn snapshot_at(&self, revision: u64) -> Result<StoreSnapshot, SnapshotError> {
         self.shared.state.load_full().snapshot_at(revision)
     }
 
@@ -152,8 +152,8 @@ impl Store {
     /// # Errors
     /// `Compacted` and `Future` as in [`Store::snapshot_at`], `Closed` after
     /// [`Store::close`].
-    pub fn watch(&self, prefix: &str, after: u64) -> Result<Watch, WatchError> {
-        Watch::new(Arc::clone(&self.shared), prefix, after)
+    pub fn watch(&self, prefix: &str, after: u64) -> Result<StoreWatch, WatchError> {
+        StoreWatch::new(Arc::clone(&self.shared), prefix, after)
     }
 
     /// Finishes the queued writes, checkpoints the database and gives it free.

@@ -5,7 +5,7 @@ use tokio::sync::watch;
 
 use crate::error::{WatchEnd, WatchError};
 use crate::hub::Tail;
-use crate::record::Event;
+use crate::record::StoreEvent;
 use crate::store::Shared;
 
 /// Events that a watcher takes at a time. Small, because they stay in memory
@@ -18,7 +18,7 @@ const TAKE: usize = 64;
 /// It first reads the past from the published state up to `joined`, then what
 /// its topic receives.
 #[derive(Debug)]
-pub struct Watch {
+pub struct StoreWatch {
     shared: Arc<Shared>,
     prefix: Arc<str>,
     tail: watch::Receiver<Tail>,
@@ -26,10 +26,10 @@ pub struct Watch {
     cursor: u64,
     /// From here on the topic has all events.
     joined: u64,
-    taken: VecDeque<Arc<Event>>,
+    taken: VecDeque<Arc<StoreEvent>>,
 }
 
-impl Watch {
+impl StoreWatch {
     pub(crate) fn new(shared: Arc<Shared>, prefix: &str, after: u64) -> Result<Self, WatchError> {
         let prefix: Arc<str> = prefix.into();
         // First join, then look: what is published in between is in both, and
@@ -62,7 +62,7 @@ impl Watch {
     /// # Errors
     /// [`WatchEnd::Lagged`] when the next event is not kept any more,
     /// [`WatchEnd::Closed`] when the store closed and all events were given.
-    pub async fn next(&mut self) -> Result<Arc<Event>, WatchEnd> {
+    pub async fn next(&mut self) -> Result<Arc<StoreEvent>, WatchEnd> {
         loop {
             if let Some(event) = self.taken.pop_front() {
                 return Ok(event);
@@ -134,7 +134,7 @@ impl Watch {
     }
 }
 
-impl Drop for Watch {
+impl Drop for StoreWatch {
     fn drop(&mut self) {
         self.shared.hub.leave(&self.prefix);
     }

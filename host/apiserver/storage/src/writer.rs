@@ -9,9 +9,9 @@ use crate::batch::{Batch, Request};
 use crate::clock::Clock;
 use crate::database::{Database, Obsolete, Room};
 use crate::error::CommitError;
-use crate::options::History;
+use crate::options::HistoryLimits;
 use crate::past::Moment;
-use crate::record::{Event, EventKind};
+use crate::record::{EventKind, StoreEvent};
 use crate::snapshot::State;
 use crate::store::Shared;
 
@@ -49,7 +49,7 @@ pub(crate) struct Writer {
     pub(crate) requests: mpsc::Receiver<Message>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) database: Database,
-    pub(crate) history: History,
+    pub(crate) history: HistoryLimits,
     pub(crate) clock: Arc<dyn Clock>,
     /// The highest revision that any encoder has seen.
     pub(crate) floor: u64,
@@ -141,7 +141,7 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, events: &[Arc<Event>]) -> Result<(), CommitError> {
+    fn write(&mut self, events: &[Arc<StoreEvent>]) -> Result<(), CommitError> {
         if events.is_empty() {
             return Ok(());
         }
@@ -149,7 +149,7 @@ impl Writer {
         while matches!(written, Err(CommitError::Full)) && self.make_room() {
             written = self.append(events, Room::Limit);
         }
-        let deletes = |event: &Arc<Event>| event.kind == EventKind::Deleted;
+        let deletes = |event: &Arc<StoreEvent>| event.kind == EventKind::Deleted;
         if matches!(written, Err(CommitError::Full)) && events.iter().any(deletes) {
             // Otherwise a full database could not even be emptied.
             written = self.append(events, Room::Reserve);
@@ -157,7 +157,7 @@ impl Writer {
         written
     }
 
-    fn append(&mut self, events: &[Arc<Event>], room: Room) -> Result<(), CommitError> {
+    fn append(&mut self, events: &[Arc<StoreEvent>], room: Room) -> Result<(), CommitError> {
         // Old rows go along with new ones, for the price of no further sync.
         let sweep = if self.obsolete.len() >= SWEEP {
             SWEEP
@@ -229,7 +229,7 @@ impl Writer {
     }
 
     /// The current state with less history, and the events that go.
-    fn shortened(&self, limits: &History) -> (State, Vec<Arc<Event>>) {
+    fn shortened(&self, limits: &HistoryLimits) -> (State, Vec<Arc<StoreEvent>>) {
         let base = self.shared.state.load_full();
         let mut past = base.past.clone();
         let evicted = past.trim(limits, self.now());
@@ -241,7 +241,7 @@ impl Writer {
         (state, evicted)
     }
 
-    fn show(&mut self, state: State, events: &[Arc<Event>], evicted: &[Arc<Event>]) {
+    fn show(&mut self, state: State, events: &[Arc<StoreEvent>], evicted: &[Arc<StoreEvent>]) {
         let revision = state.revision;
         self.shared.state.store(Arc::new(state));
         self.shared.hub.publish(events, evicted, revision);

@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use rdd_apiserver::{AdmissionPolicy, AdmissionRequest, ApiServer, Operation, Options};
+use rdd_apiserver::{
+    AdmissionOperation, AdmissionPolicy, AdmissionRequest, ApiServer, ApiServerOptions,
+};
 use serde_json::json;
 
 use crate::client::{APPLY, CMS, Client, JSON, JSON_PATCH, MERGE, STRATEGIC, config_map};
@@ -33,8 +35,8 @@ impl AdmissionPolicy for Keeper {
             object.is_some(),
             old_object.is_some(),
         ));
-        let is_create = *operation == Operation::Create && name.starts_with("kept-new");
-        let is_change = *operation != Operation::Create && name.starts_with("kept");
+        let is_create = *operation == AdmissionOperation::Create && name.starts_with("kept-new");
+        let is_change = *operation != AdmissionOperation::Create && name.starts_with("kept");
         if *resource == "configmaps" && (is_create || is_change) {
             return Err("it is kept; take another".to_owned());
         }
@@ -44,9 +46,9 @@ impl AdmissionPolicy for Keeper {
 
 async fn guarded() -> (Client, Arc<Keeper>) {
     let keeper = Arc::new(Keeper::default());
-    let options = Options {
+    let options = ApiServerOptions {
         admission: vec![keeper.clone()],
-        ..Options::in_memory()
+        ..ApiServerOptions::in_memory()
     };
     (Client(ApiServer::open(options).await.unwrap()), keeper)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request};
 use http_body_util::{BodyExt, Full};
-use rdd_apiserver::{ApiServer, Body, Options, UserInfo};
+use rdd_apiserver::{ApiServer, ApiServerOptions, ResponseBody, UserInfo};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -75,7 +75,11 @@ pub(crate) fn admin() -> UserInfo {
 
 impl Client {
     pub(crate) async fn new() -> Self {
-        Self(ApiServer::open(Options::in_memory()).await.unwrap())
+        Self(
+            ApiServer::open(ApiServerOptions::in_memory())
+                .await
+                .unwrap(),
+        )
     }
 
     pub(crate) async fn raw(
@@ -84,7 +88,7 @@ impl Client {
         path: &str,
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
-    ) -> http::Response<Body> {
+    ) -> http::Response<ResponseBody> {
         let mut request = Request::builder()
             .method(Method::from_bytes(method.as_bytes()).unwrap())
             .uri(path)
@@ -171,7 +175,7 @@ impl Client {
     }
 }
 
-pub(crate) async fn read(response: http::Response<Body>) -> Answer {
+pub(crate) async fn read(response: http::Response<ResponseBody>) -> Answer {
     let (parts, body) = response.into_parts();
     let bytes = tokio::time::timeout(PATIENCE, body.collect())
         .await
@@ -190,7 +194,7 @@ pub(crate) async fn read(response: http::Response<Body>) -> Answer {
 /// The events of a watch.
 pub(crate) struct Lines {
     pub(crate) code: u16,
-    body: Body,
+    body: ResponseBody,
     buffer: Vec<u8>,
 }
 

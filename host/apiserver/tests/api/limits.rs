@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
-use rdd_apiserver::{AdmissionPolicy, AdmissionRequest, ApiServer, Options};
+use rdd_apiserver::{AdmissionPolicy, AdmissionRequest, ApiServer, ApiServerOptions};
 use serde_json::{Value, json};
 
 use crate::client::{Answer, CMS, CRDS, Client, JSON, MERGE, WIDGETS, config_map, sized, widget};
@@ -255,9 +255,9 @@ impl AdmissionPolicy for Threads {
 #[tokio::test]
 async fn a_large_write_leaves_the_thread_that_serves_everybody() {
     let threads = Arc::new(Threads::default());
-    let options = Options {
+    let options = ApiServerOptions {
         admission: vec![threads.clone()],
-        ..Options::in_memory()
+        ..ApiServerOptions::in_memory()
     };
     let client = Client(ApiServer::open(options).await.unwrap());
     let mut large = config_map("large");

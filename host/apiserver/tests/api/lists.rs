@@ -1,4 +1,4 @@
-use rdd_apiserver::{ApiServer, History, Options};
+use rdd_apiserver::{ApiServer, ApiServerOptions, HistoryLimits};
 use rdd_testkit::{is_ready_without_blocking, with_one_blocking_thread};
 use serde_json::json;
 
@@ -39,14 +39,14 @@ async fn pages_are_one_consistent_list() {
 
 #[tokio::test]
 async fn an_expired_token_comes_with_one_that_goes_on() {
-    let history = History {
+    let history = HistoryLimits {
         max_events: 4,
         keep_events: 2,
-        ..History::default()
+        ..HistoryLimits::default()
     };
-    let options = Options {
+    let options = ApiServerOptions {
         history,
-        ..Options::in_memory()
+        ..ApiServerOptions::in_memory()
     };
     let client = Client(ApiServer::open(options).await.unwrap());
     for name in ["a", "b", "c"] {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use rdd_apiserver::{ApiServer, Options, TokenAuthenticator, UserInfo};
+use rdd_apiserver::{ApiServer, ApiServerOptions, TokenAuthenticator, UserInfo};
 use serde_json::json;
 
 use crate::client::Client;
@@ -25,9 +25,9 @@ impl TokenAuthenticator for OneToken {
 
 #[tokio::test]
 async fn tokens_are_told_apart() {
-    let options = Options {
+    let options = ApiServerOptions {
         tokens: Some(Arc::new(OneToken)),
-        ..Options::in_memory()
+        ..ApiServerOptions::in_memory()
     };
     let client = Client(ApiServer::open(options).await.unwrap());
     let path = "/apis/authentication.k8s.io/v1/tokenreviews";

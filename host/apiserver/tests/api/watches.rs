@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Wake, Waker};
 
 use http_body_util::BodyExt as _;
-use rdd_apiserver::{ApiServer, Options};
+use rdd_apiserver::{ApiServer, ApiServerOptions};
 use serde_json::json;
 
 use crate::client::{CMS, Client, MERGE, config_map};
@@ -137,7 +137,7 @@ async fn bookmarks_and_the_end_come_in_time() {
 #[tokio::test]
 async fn a_watch_goes_on_where_it_was_after_a_restart() {
     let directory = tempfile::tempdir().unwrap();
-    let open = || ApiServer::open(Options::file(directory.path().join("db")));
+    let open = || ApiServer::open(ApiServerOptions::file(directory.path().join("db")));
     let client = Client(open().await.unwrap());
     let start = client.post(CMS, &config_map("a")).await.rv();
     client.post(CMS, &config_map("b")).await;

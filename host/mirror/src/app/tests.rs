@@ -160,7 +160,7 @@ fn absent_is_not_unreachable() {
     };
     assert!(matches!(
         not_serving("containerd", true, &absent),
-        Some(NotServing::BackendNotInstalled { backend, .. }) if backend == "containerd"
+        Some(UnavailableReason::BackendNotInstalled { backend, .. }) if backend == "containerd"
     ));
     let lost = Phase::Lost {
         reason: "refused".to_owned(),
@@ -168,11 +168,11 @@ fn absent_is_not_unreachable() {
     };
     assert!(matches!(
         not_serving("moby", true, &lost),
-        Some(NotServing::EngineUnreachable { .. })
+        Some(UnavailableReason::EngineUnreachable { .. })
     ));
     assert_eq!(
         not_serving("moby", false, &absent),
-        Some(NotServing::Stopped)
+        Some(UnavailableReason::Stopped)
     );
     assert_eq!(not_serving("moby", true, &Phase::Reading), None);
 }

@@ -7,7 +7,7 @@ use kube::Client;
 use kube::api::{Api, ListParams, Patch, PatchParams};
 use kube::core::NamespaceResourceScope;
 use rdd_api::{APP_NAME, App, AppStatus, BACKEND_LABEL, Condition, FIELD_MANAGER, INSTANCE_LABEL};
-use rdd_core::{NotServing, Serving, ServingSnapshot};
+use rdd_core::{ServingSnapshot, ServingState, UnavailableReason};
 use serde_json::json;
 use tracing::{info, warn};
 
@@ -16,7 +16,7 @@ use super::{Controller, Due, backoff};
 use crate::app::{self, Facts, Phase};
 use crate::instance::InstanceId;
 use crate::lease::LeaseScope;
-use crate::options::Progress;
+use crate::options::MirrorProgress;
 
 impl Controller {
     /// Brings the App's status, the serving snapshot and the progress up to
@@ -30,7 +30,7 @@ impl Controller {
         self.publish();
         self.write_app();
         let (total, waiting) = self.state.backlog();
-        let progress = Progress {
+        let progress = MirrorProgress {
             ready: self.app_read && self.state.is_listed() && self.is_role_known(),
             synced: self.phase == Phase::Synced,
             done: total.saturating_sub(waiting),
@@ -51,16 +51,16 @@ impl Controller {
         let not = app::not_serving(&chosen.scope.backend, chosen.running, &self.phase);
         let session = self.session.as_ref();
         let serving = match (not, session) {
-            (Some(why), _) => Serving::Not(why),
-            (None, Some(session)) => Serving::Ready(Arc::clone(&session.engine)),
-            (None, None) => Serving::Not(NotServing::Starting),
+            (Some(why), _) => ServingState::Not(why),
+            (None, Some(session)) => ServingState::Ready(Arc::clone(&session.engine)),
+            (None, None) => ServingState::Not(UnavailableReason::Starting),
         };
         self.options.serving.send_if_modified(|known| {
             let same = known.backend == *chosen.scope.backend
                 && known.info == self.info
                 && match (&known.serving, &serving) {
-                    (Serving::Ready(was), Serving::Ready(is)) => Arc::ptr_eq(was, is),
-                    (Serving::Not(was), Serving::Not(is)) => was == is,
+                    (ServingState::Ready(was), ServingState::Ready(is)) => Arc::ptr_eq(was, is),
+                    (ServingState::Not(was), ServingState::Not(is)) => was == is,
                     _ => false,
                 };
             if !same {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::fixtures::{at, container, image, volume};
 use rdd_api::Time;
-use rdd_core::{Port, PortBinding};
+use rdd_core::{ExposedPort, PortBinding};
 
 fn of_container(container: Container, was: Option<&Status>, own: Own<'_>) -> ContainerStatus {
     match Desired::Container(Arc::new(container)).status(was, own, at(50)) {
@@ -33,7 +33,7 @@ fn times_that_the_wire_cannot_carry_are_left_out() {
 
 #[test]
 fn ports_are_sorted_and_merged_and_bad_addresses_left_out() {
-    let port = |name: &str, bindings: &[(&str, &str)]| Port {
+    let port = |name: &str, bindings: &[(&str, &str)]| ExposedPort {
         name: name.to_owned(),
         bindings: bindings
             .iter()

@@ -1,6 +1,6 @@
 //! The feed on a clock that the test moves.
 
-use rdd_testkit::{FakeEngine, Operation};
+use rdd_testkit::{EngineOperation, FakeEngine};
 
 use super::*;
 
@@ -15,7 +15,7 @@ fn start(engine: &FakeEngine) -> Running {
     let renew = Arc::new(Notify::new());
     let run = run(
         Arc::new(engine.clone()),
-        Timing::default(),
+        MirrorTiming::default(),
         Arc::clone(&renew),
         sender,
     );
@@ -103,7 +103,7 @@ impl ContainerEngine for SlowListing {
     async fn inspect(
         &self,
         object: &rdd_core::ObjectRef,
-    ) -> Result<rdd_core::Inspection, EngineError> {
+    ) -> Result<rdd_core::InspectResponse, EngineError> {
         self.engine.inspect(object).await
     }
 
@@ -115,11 +115,11 @@ impl ContainerEngine for SlowListing {
         self.engine.get_logs(id, options).await
     }
 
-    async fn act(&self, id: &str, action: rdd_core::Action) -> Result<(), EngineError> {
+    async fn act(&self, id: &str, action: rdd_core::ContainerAction) -> Result<(), EngineError> {
         self.engine.act(id, action).await
     }
 
-    async fn remove(&self, target: &rdd_core::Removal) -> Result<(), EngineError> {
+    async fn remove(&self, target: &rdd_core::RemoveRequest) -> Result<(), EngineError> {
         self.engine.remove(target).await
     }
 }
@@ -130,9 +130,9 @@ async fn a_listing_that_takes_longer_than_the_interval_comes_to_its_end() {
     let listing = 10 * interval;
     let (sender, events) = channel();
     let renew = Arc::new(Notify::new());
-    let timing = Timing {
+    let timing = MirrorTiming {
         resync_interval: interval,
-        ..Timing::default()
+        ..MirrorTiming::default()
     };
     let engine = SlowListing {
         engine: FakeEngine::default(),
@@ -161,9 +161,9 @@ async fn a_listing_that_a_backend_begins_by_itself_comes_to_its_end() {
     let listing = 10 * interval;
     let (sender, events) = channel();
     let renew = Arc::new(Notify::new());
-    let timing = Timing {
+    let timing = MirrorTiming {
         resync_interval: interval,
-        ..Timing::default()
+        ..MirrorTiming::default()
     };
     let engine = SlowListing {
         engine: FakeEngine::default(),
@@ -195,7 +195,10 @@ async fn a_lost_engine_is_tried_again_and_again_and_heard_within_two_seconds() {
     }
     let tries = begun.elapsed();
     // Forty of fifty waits are the longest, so this is no busy loop.
-    assert!(tries > 40 * Timing::default().reconnect_max, "{tries:?}");
+    assert!(
+        tries > 40 * MirrorTiming::default().reconnect_max,
+        "{tries:?}"
+    );
     engine.go_online();
     let back = Instant::now();
     feed.listed().await;
@@ -209,7 +212,7 @@ async fn a_lost_engine_is_tried_again_and_again_and_heard_within_two_seconds() {
     assert_eq!(feed.next().await, "lost: the event stream was cut");
     let cut = Instant::now();
     feed.listed().await;
-    assert!(cut.elapsed() <= 2 * Timing::default().reconnect_min);
+    assert!(cut.elapsed() <= 2 * MirrorTiming::default().reconnect_min);
 }
 
 #[tokio::test(start_paused = true)]
@@ -218,7 +221,7 @@ async fn a_renewal_that_fails_at_first_is_no_loss() {
     let mut feed = start(&engine);
     feed.listed().await;
     let busy = EngineError::new(ErrorCode::Unavailable, "busy");
-    engine.fail_next(Operation::Watch, None, busy);
+    engine.fail_next(EngineOperation::Watch, None, busy);
     assert_eq!(feed.next().await, "renewing");
     feed.listed().await;
 }

@@ -1,6 +1,6 @@
 //! Actions in, calls and outcomes out.
 
-use rdd_testkit::{Call, FakeEngine, Operation};
+use rdd_testkit::{EngineCall, EngineOperation, FakeEngine};
 
 use super::*;
 use crate::fixtures::at;
@@ -40,11 +40,11 @@ async fn what_is_known_to_be_so_or_in_vain_is_not_asked_for() {
 #[tokio::test]
 async fn each_action_is_the_call_of_its_name() {
     for (name, action) in [
-        (ActionName::Start, Action::Start),
-        (ActionName::Stop, Action::Stop),
-        (ActionName::Pause, Action::Pause),
-        (ActionName::Unpause, Action::Unpause),
-        (ActionName::Restart, Action::Restart),
+        (ActionName::Start, ContainerAction::Start),
+        (ActionName::Stop, ContainerAction::Stop),
+        (ActionName::Pause, ContainerAction::Pause),
+        (ActionName::Unpause, ContainerAction::Unpause),
+        (ActionName::Restart, ContainerAction::Restart),
     ] {
         let engine = FakeEngine::default();
         let id = engine.run_container("web");
@@ -58,7 +58,7 @@ async fn each_action_is_the_call_of_its_name() {
         assert_eq!(last.action, name);
         assert_eq!(last.observed_at.0, at(5));
         assert_eq!(last.completed_at.0, at(7));
-        assert_eq!(engine.calls(), [Call::Act { id, action }]);
+        assert_eq!(engine.calls(), [EngineCall::Act { id, action }]);
     }
 }
 
@@ -68,7 +68,7 @@ async fn a_replay_that_finds_its_work_done_succeeds() {
     let id = engine.run_container("web");
     let last = perform_after(&engine, &id, ActionName::Pause, || engine.pause(&id)).await;
     assert_eq!(last.state, ActionState::Succeeded, "{last:?}");
-    engine.fail(Operation::Act, None, conflict());
+    engine.fail(EngineOperation::Act, None, conflict());
     let last = perform_after(&engine, &id, ActionName::Stop, || engine.stop(&id)).await;
     assert_eq!(last.state, ActionState::Succeeded, "{last:?}");
 }
@@ -77,7 +77,7 @@ async fn a_replay_that_finds_its_work_done_succeeds() {
 async fn a_failure_has_the_engines_words() {
     let engine = FakeEngine::default();
     let id = engine.run_container("web");
-    engine.fail(Operation::Act, None, conflict());
+    engine.fail(EngineOperation::Act, None, conflict());
     for name in [ActionName::Pause, ActionName::Stop, ActionName::Restart] {
         let last = perform_after(&engine, &id, name, || {}).await;
         assert_eq!(last.state, ActionState::Failed);
@@ -85,7 +85,7 @@ async fn a_failure_has_the_engines_words() {
     }
     // Whatever it is, a failure that is no conflict is one.
     let gone = EngineError::new(ErrorCode::NotFound, "no such container");
-    engine.fail(Operation::Act, None, gone);
+    engine.fail(EngineOperation::Act, None, gone);
     let last = perform_after(&engine, &id, ActionName::Stop, || engine.stop(&id)).await;
     assert_eq!(last.error, "no such container");
 }

@@ -9,7 +9,7 @@ mod news;
 use std::sync::Arc;
 
 use rdd_api::{ActionName, ActionState, LastAction};
-use rdd_core::{EngineError, ErrorCode, Object as EngineObject, ObjectKind, WatchEvent};
+use rdd_core::{EngineError, EngineObject, ErrorCode, ObjectKind, WatchEvent};
 
 use super::*;
 use crate::desired::Desired;

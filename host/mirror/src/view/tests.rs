@@ -37,11 +37,11 @@ fn gone(name: &str) -> String {
 #[test]
 fn a_whole_listing_ends_what_it_does_not_name() {
     let mut view = view([
-        applied(Object::Container(container("aaaa"))),
+        applied(EngineObject::Container(container("aaaa"))),
         WatchEvent::InitBegin,
     ]);
     assert!(view.is_listing() && !view.is_complete());
-    let changes = view.apply(applied(Object::Container(container("bbbb"))));
+    let changes = view.apply(applied(EngineObject::Container(container("bbbb"))));
     assert_eq!(show(&changes.expect("good")), ["set bbbb"]);
     let changes = view.apply(WatchEvent::InitDone);
     assert_eq!(show(&changes.expect("good")), ["gone aaaa"]);
@@ -51,7 +51,7 @@ fn a_whole_listing_ends_what_it_does_not_name() {
 #[test]
 fn a_listing_that_breaks_off_ends_nothing() {
     let mut view = view([
-        applied(Object::Container(container("aaaa"))),
+        applied(EngineObject::Container(container("aaaa"))),
         WatchEvent::InitBegin,
     ]);
     view.interrupted();
@@ -66,9 +66,9 @@ fn a_listing_that_breaks_off_ends_nothing() {
 fn what_did_not_change_is_no_change() {
     let all = || {
         [
-            Object::Container(container("aaaa")),
-            Object::Image(image("sha256:1", &["a:1"])),
-            Object::Volume(volume("x", at(1))),
+            EngineObject::Container(container("aaaa")),
+            EngineObject::Image(image("sha256:1", &["a:1"])),
+            EngineObject::Volume(volume("x", at(1))),
         ]
         .map(applied)
     };
@@ -80,9 +80,12 @@ fn what_did_not_change_is_no_change() {
 
 #[test]
 fn a_tag_has_one_image() {
-    let mut view = view([applied(Object::Image(image("sha256:1", &["a:1", "b:1"])))]);
+    let mut view = view([applied(EngineObject::Image(image(
+        "sha256:1",
+        &["a:1", "b:1"],
+    )))]);
     let changes = view
-        .apply(applied(Object::Image(image("sha256:2", &["a:1"]))))
+        .apply(applied(EngineObject::Image(image("sha256:2", &["a:1"]))))
         .expect("good");
     assert_eq!(
         show(&changes),
@@ -94,7 +97,7 @@ fn a_tag_has_one_image() {
     );
     // The engine's own word on the loser changes nothing, and takes nothing
     // from the winner.
-    let late = applied(Object::Image(image("sha256:1", &["b:1"])));
+    let late = applied(EngineObject::Image(image("sha256:1", &["b:1"])));
     assert_eq!(view.apply(late), Ok(Vec::new()));
     let changes = view.apply(removed(ObjectKind::Image, "sha256:1"));
     let lost = names::image("sha256:1", Some("b:1"));
@@ -103,9 +106,9 @@ fn a_tag_has_one_image() {
 
 #[test]
 fn an_image_dangles_only_without_tags() {
-    let mut view = view([applied(Object::Image(image("sha256:1", &["a:1"])))]);
+    let mut view = view([applied(EngineObject::Image(image("sha256:1", &["a:1"])))]);
     let changes = view
-        .apply(applied(Object::Image(image("sha256:2", &["a:1"]))))
+        .apply(applied(EngineObject::Image(image("sha256:2", &["a:1"]))))
         .expect("good");
     let lost = names::image("sha256:1", Some("a:1"));
     assert_eq!(
@@ -113,7 +116,7 @@ fn an_image_dangles_only_without_tags() {
         [gone(&lost), "set a:1".into(), "set none".into()]
     );
     let changes = view
-        .apply(applied(Object::Image(image("sha256:1", &["b:1"]))))
+        .apply(applied(EngineObject::Image(image("sha256:1", &["b:1"]))))
         .expect("good");
     let dangling = names::image("sha256:1", None);
     assert_eq!(show(&changes), [gone(&dangling), "set b:1".into()]);
@@ -121,23 +124,25 @@ fn an_image_dangles_only_without_tags() {
 
 #[test]
 fn a_volume_that_was_removed_is_another_from_then_on() {
-    let mut view = view([applied(Object::Volume(volume("x", at(1))))]);
+    let mut view = view([applied(EngineObject::Volume(volume("x", at(1))))]);
     let changes = view.apply(removed(ObjectKind::Volume, "x")).expect("good");
     assert_eq!(changes, [Change::Gone(volume_key("x"))]);
 }
 
 #[test]
 fn a_moved_creation_time_alone_makes_no_other_volume() {
-    let mut view = view([applied(Object::Volume(volume("x", at(1))))]);
+    let mut view = view([applied(EngineObject::Volume(volume("x", at(1))))]);
     let changes = view
-        .apply(applied(Object::Volume(volume("x", at(2)))))
+        .apply(applied(EngineObject::Volume(volume("x", at(2)))))
         .expect("good");
     assert!(matches!(&changes[..], [Change::Set(..)]), "{changes:?}");
     let labelled = Volume {
         labels: [("a".to_owned(), "b".to_owned())].into(),
         ..volume("x", at(3))
     };
-    let changes = view.apply(applied(Object::Volume(labelled))).expect("good");
+    let changes = view
+        .apply(applied(EngineObject::Volume(labelled)))
+        .expect("good");
     assert!(
         matches!(&changes[..], [Change::Gone(_), Change::Set(..)]),
         "{changes:?}"
@@ -148,9 +153,9 @@ fn a_moved_creation_time_alone_makes_no_other_volume() {
 fn what_kubernetes_or_the_backend_cannot_name_is_left_out() {
     let mut view = view([]);
     for nonsense in [
-        Object::Container(container("../../secrets")),
-        Object::Container(container("AAAA")),
-        Object::Namespace("a/b".to_owned()),
+        EngineObject::Container(container("../../secrets")),
+        EngineObject::Container(container("AAAA")),
+        EngineObject::Namespace("a/b".to_owned()),
     ] {
         assert_eq!(view.apply(applied(nonsense)), Ok(Vec::new()));
     }
@@ -167,7 +172,7 @@ fn the_fixed_namespaces_never_go() {
         )]
     );
     for name in ["moby", "other"] {
-        view.apply(applied(Object::Namespace(name.to_owned())))
+        view.apply(applied(EngineObject::Namespace(name.to_owned())))
             .expect("good");
     }
     assert_eq!(

@@ -4,7 +4,7 @@ use kube::ResourceExt;
 use kube::api::DeleteParams;
 use rdd_api::{ActionState, Container, ContainerState, Image, Volume};
 use rdd_core::{EngineError, ErrorCode};
-use rdd_testkit::{FakeEngine, Operation, eventually};
+use rdd_testkit::{EngineOperation, FakeEngine, eventually};
 
 use crate::world::{Mirror, World, status};
 
@@ -15,10 +15,10 @@ async fn a_slow_stop_holds_up_nothing_else() {
     let quick = engine.run_container("quick");
     let world = World::new(&engine).await;
     world.synced().await;
-    let gate = engine.gate(Operation::Act, Some(&slow));
+    let gate = engine.gate(EngineOperation::Act, Some(&slow));
     world.annotate(&slow, "stop").await;
     eventually("the stop begun", || async {
-        if engine.begun(Operation::Act) == 1 {
+        if engine.begun(EngineOperation::Act) == 1 {
             Ok(())
         } else {
             Err(String::new())
@@ -97,7 +97,7 @@ async fn an_action_that_timed_out_is_corrected_when_the_engine_does_it_after_all
     let world = World::new(&engine).await;
     world.synced().await;
     let error = EngineError::new(ErrorCode::Timeout, "no answer within 420 s");
-    engine.fail_next(Operation::Act, None, error);
+    engine.fail_next(EngineOperation::Act, None, error);
     world.annotate(&id, "stop").await;
     let failed = world
         .container(&id, |c| status(c).last_action.is_some())

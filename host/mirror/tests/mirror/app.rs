@@ -3,7 +3,7 @@
 use kube::ResourceExt;
 use kube::api::{Patch, PatchParams, PostParams};
 use rdd_api::{Container, ContainerNamespace, Image, Volume};
-use rdd_core::{NotServing, Serving};
+use rdd_core::{ServingState, UnavailableReason};
 use rdd_testkit::{FakeEngine, eventually};
 use serde_json::json;
 
@@ -22,7 +22,7 @@ async fn a_lost_engine_keeps_its_mirrors_and_their_uids() {
         .await;
     assert!(matches!(
         &world.serving.borrow().serving,
-        Serving::Not(NotServing::EngineUnreachable { reason }) if reason == "connection refused"
+        ServingState::Not(UnavailableReason::EngineUnreachable { reason }) if reason == "connection refused"
     ));
     engine.rename(&id, "renamed");
     engine.go_online();
@@ -50,7 +50,7 @@ async fn a_stop_sweeps_and_a_start_mirrors_again() {
     assert_eq!(removals(&engine), []);
     assert!(matches!(
         world.serving.borrow().serving,
-        Serving::Not(NotServing::Stopped)
+        ServingState::Not(UnavailableReason::Stopped)
     ));
     world.patch_app(json!({"running": true})).await;
     world.container(&id, |c| c.status.is_some()).await;
@@ -85,7 +85,7 @@ async fn another_backend_sweeps_the_first_ones_mirrors_only() {
     assert_eq!(left, ["f".repeat(64)]);
     assert!(matches!(
         &world.serving.borrow().serving,
-        Serving::Not(NotServing::BackendNotInstalled { backend, .. }) if backend == "containerd"
+        ServingState::Not(UnavailableReason::BackendNotInstalled { backend, .. }) if backend == "containerd"
     ));
     assert_eq!(removals(&engine), []);
 }

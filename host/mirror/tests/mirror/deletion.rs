@@ -3,8 +3,8 @@
 use kube::ResourceExt;
 use kube::api::DeleteParams;
 use rdd_api::{Container, EngineTime, Volume};
-use rdd_core::{EngineError, ErrorCode, Removal};
-use rdd_testkit::{FakeEngine, Operation, eventually};
+use rdd_core::{EngineError, ErrorCode, RemoveRequest};
+use rdd_testkit::{EngineOperation, FakeEngine, eventually};
 
 use crate::world::{World, removals};
 
@@ -20,7 +20,10 @@ async fn deleting_a_mirror_removes_the_container_once() {
         .await
         .unwrap();
     world.gone::<Container>(&id).await;
-    assert_eq!(removals(&engine), [Removal::Container { id: id.clone() }]);
+    assert_eq!(
+        removals(&engine),
+        [RemoveRequest::Container { id: id.clone() }]
+    );
     assert!(engine.container(&id).is_none());
 }
 
@@ -32,7 +35,7 @@ async fn a_refused_deletion_shows_and_is_retried() {
     world.synced().await;
     let name = world.all::<Volume>().await[0].name_any();
     let error = EngineError::new(ErrorCode::Conflict, "volume is in use - [abc]");
-    engine.fail(Operation::Remove, None, error);
+    engine.fail(EngineOperation::Remove, None, error);
     world
         .api::<Volume>()
         .delete(&name, &DeleteParams::default())
@@ -49,7 +52,7 @@ async fn a_refused_deletion_shows_and_is_retried() {
         }
     })
     .await;
-    engine.mend(Operation::Remove, None);
+    engine.mend(EngineOperation::Remove, None);
     world.gone::<Volume>(&name).await;
     assert!(engine.objects().is_empty());
 }
@@ -65,7 +68,7 @@ async fn a_recreated_volume_survives_the_deletion_of_the_old_mirror() {
     // Only the creation time that the call carries can save it.
     eventually("the call", || async {
         match &removals(&engine)[..] {
-            [Removal::Volume { created_at, .. }] if *created_at == Some(first) => Ok(()),
+            [RemoveRequest::Volume { created_at, .. }] if *created_at == Some(first) => Ok(()),
             other => Err(format!("{other:?}")),
         }
     })

@@ -195,7 +195,7 @@ fn is_watch(request: &Request<kube::client::Body>) -> bool {
 
 /// A body that ends when the watches are cut.
 pub(crate) struct Cut {
-    inner: rdd_apiserver::Body,
+    inner: rdd_apiserver::ResponseBody,
     /// Of a watch of mirrors: what can freeze it.
     freezes: Option<Faults>,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,

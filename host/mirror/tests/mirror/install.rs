@@ -12,7 +12,7 @@ use crate::world::client;
 
 #[tokio::test]
 async fn s11_a_definition_whose_names_are_taken_is_no_registration() {
-    let server = rdd_apiserver::ApiServer::open(rdd_apiserver::Options::in_memory())
+    let server = rdd_apiserver::ApiServer::open(rdd_apiserver::ApiServerOptions::in_memory())
         .await
         .unwrap();
     let client = client(server, Faults::default());

@@ -6,8 +6,8 @@ use k8s_openapi::api::coordination::v1::Lease;
 use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use rdd_api::{ActionState, Container, INSTANCE_LABEL, Image, Volume};
-use rdd_core::{Action, Serving};
-use rdd_testkit::{Call, FakeEngine, Operation, eventually};
+use rdd_core::{ContainerAction, ServingState};
+use rdd_testkit::{EngineCall, EngineOperation, FakeEngine, eventually};
 use serde_json::json;
 
 use crate::world::{Mirror, World, removals, status};
@@ -54,7 +54,7 @@ async fn mirrored(world: &World, engine: &FakeEngine) {
         .objects()
         .into_iter()
         .filter_map(|object| match object {
-            rdd_core::Object::Container(container) => Some(container.id),
+            rdd_core::EngineObject::Container(container) => Some(container.id),
             _ => None,
         })
         .collect();
@@ -88,7 +88,7 @@ async fn a_second_instance_mirrors_nothing_and_says_whose_it_is() {
     // Its engine can be asked all the same.
     eventually("its engine", || async {
         match second.serving.borrow().serving {
-            Serving::Ready(_) => Ok(()),
+            ServingState::Ready(_) => Ok(()),
             ref other => Err(format!("{other:?}")),
         }
     })
@@ -269,17 +269,17 @@ async fn two_instances_on_one_engine_carry_an_action_out_once() {
             c.annotations().is_empty() && status(c).last_action.is_some()
         })
         .await;
-    let restart = Call::Act {
+    let restart = EngineCall::Act {
         id: id.clone(),
-        action: Action::Restart,
+        action: ContainerAction::Restart,
     };
     assert_eq!(engine.calls(), std::slice::from_ref(&restart));
 
     // The first one ends in the middle of an action; the second takes over.
-    let gate = engine.gate(Operation::Act, Some(&id));
+    let gate = engine.gate(EngineOperation::Act, Some(&id));
     first.annotate(&id, "restart").await;
     eventually("the action begun", || async {
-        match engine.begun(Operation::Act) {
+        match engine.begun(EngineOperation::Act) {
             2 => Ok(()),
             n => Err(format!("{n}")),
         }
@@ -298,10 +298,10 @@ async fn two_instances_on_one_engine_carry_an_action_out_once() {
     gate.open();
 
     // The same instance, after a crash, finds its own claim.
-    let gate = engine.gate(Operation::Act, Some(&id));
+    let gate = engine.gate(EngineOperation::Act, Some(&id));
     second.annotate(&id, "stop").await;
     eventually("the action begun", || async {
-        match engine.begun(Operation::Act) {
+        match engine.begun(EngineOperation::Act) {
             3 => Ok(()),
             n => Err(format!("{n}")),
         }

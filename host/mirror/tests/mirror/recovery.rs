@@ -5,8 +5,8 @@ use std::time::Duration;
 use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use rdd_api::{ActionState, App, Container, Volume};
-use rdd_core::{NotServing, Removal, Serving, WatchEvent};
-use rdd_testkit::{FakeEngine, Operation, eventually};
+use rdd_core::{RemoveRequest, ServingState, UnavailableReason, WatchEvent};
+use rdd_testkit::{EngineOperation, FakeEngine, eventually};
 use serde_json::json;
 
 use crate::world::{World, removals, status};
@@ -24,7 +24,7 @@ async fn a_crashed_plugin_keeps_its_mirrors_and_their_uids() {
         .await;
     assert!(matches!(
         &world.serving.borrow().serving,
-        Serving::Not(NotServing::BackendRestarting { reason }) if reason == "it trapped"
+        ServingState::Not(UnavailableReason::BackendRestarting { reason }) if reason == "it trapped"
     ));
     // Asked for while nobody can be called: it waits.
     world.annotate(&id, "pause").await;
@@ -65,7 +65,7 @@ async fn a_backend_that_panics_breaks_nothing_but_the_call() {
     let id = engine.run_container("web");
     let world = World::new(&engine).await;
     world.synced().await;
-    engine.panic_next(Operation::Watch);
+    engine.panic_next(EngineOperation::Watch);
     engine.cut_watches();
     world
         .condition("ContainerEngineReady", "False", "PluginFailed")
@@ -73,7 +73,7 @@ async fn a_backend_that_panics_breaks_nothing_but_the_call() {
     world
         .condition("ContainerEngineReady", "True", "Connected")
         .await;
-    engine.panic_next(Operation::Act);
+    engine.panic_next(EngineOperation::Act);
     world.annotate(&id, "stop").await;
     let after = world
         .container(&id, |c| {
@@ -82,7 +82,7 @@ async fn a_backend_that_panics_breaks_nothing_but_the_call() {
         .await;
     let last = status(&after).last_action.as_ref().unwrap();
     assert_eq!(last.state, ActionState::Failed);
-    engine.panic_next(Operation::Remove);
+    engine.panic_next(EngineOperation::Remove);
     world
         .api::<Container>()
         .delete(&id, &DeleteParams::default())
@@ -154,7 +154,7 @@ async fn a_removal_whose_event_is_lost_is_looked_after() {
             .unwrap()
             .is_none()
     );
-    assert_eq!(removals(&engine), [Removal::Container { id }]);
+    assert_eq!(removals(&engine), [RemoveRequest::Container { id }]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use rdd_api::{App, Container, Image, Volume};
-use rdd_core::Removal;
+use rdd_core::RemoveRequest;
 use rdd_testkit::{FakeEngine, eventually};
 use serde_json::json;
 
@@ -104,7 +104,7 @@ async fn a_deleted_definition_is_installed_again_and_the_engine_left_alone() {
     let api = world.api::<Container>();
     api.delete(&held, &deletion).await.unwrap();
     world.gone::<Container>(&held).await;
-    assert_eq!(removals(&engine), [Removal::Container { id: held }]);
+    assert_eq!(removals(&engine), [RemoveRequest::Container { id: held }]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,8 +3,8 @@
 use kube::ResourceExt;
 use kube::api::DeleteParams;
 use rdd_api::{Container, ContainerNamespace, ContainerState, Image, Volume};
-use rdd_core::{Action, Serving};
-use rdd_testkit::{Call, FakeEngine, eventually_within};
+use rdd_core::{ContainerAction, ServingState};
+use rdd_testkit::{EngineCall, FakeEngine, eventually_within};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -31,7 +31,10 @@ async fn mirrors_what_is_there_and_what_comes() {
     assert_eq!(world.all::<Volume>().await.len(), 1);
     assert_eq!(world.tags().await.len(), 3);
     assert_eq!(world.all::<ContainerNamespace>().await.len(), 1);
-    assert!(matches!(world.serving.borrow().serving, Serving::Ready(_)));
+    assert!(matches!(
+        world.serving.borrow().serving,
+        ServingState::Ready(_)
+    ));
 
     let new = engine.run_container("new");
     world
@@ -132,9 +135,9 @@ async fn a_new_process_prunes_replays_and_converges() {
     world.container(&kept, |c| c.annotations().is_empty()).await;
     assert_eq!(
         engine.calls(),
-        [Call::Act {
+        [EngineCall::Act {
             id: kept,
-            action: Action::Stop
+            action: ContainerAction::Stop
         }]
     );
 }

@@ -7,9 +7,11 @@ use std::time::Duration;
 use kube::api::{Api, ListParams, Patch, PatchParams};
 use kube::{Client, Resource};
 use rdd_api::{App, Container, Image};
-use rdd_core::{Removal, ServingSnapshot};
-use rdd_mirror::{AppOptions, InstanceId, LeaseTiming, Options, Progress, Timing};
-use rdd_testkit::{Call, FakeBackends, FakeEngine, eventually};
+use rdd_core::{RemoveRequest, ServingSnapshot};
+use rdd_mirror::{
+    AppOptions, InstanceId, LeaseTiming, MirrorOptions, MirrorProgress, MirrorTiming,
+};
+use rdd_testkit::{EngineCall, FakeBackends, FakeEngine, eventually};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio::sync::watch;
@@ -47,16 +49,16 @@ pub(crate) struct World {
     pub(crate) faults: Faults,
     pub(crate) backends: FakeBackends,
     pub(crate) serving: watch::Receiver<ServingSnapshot>,
-    pub(crate) progress: watch::Receiver<Progress>,
+    pub(crate) progress: watch::Receiver<MirrorProgress>,
     pub(crate) tasks: JoinSet<()>,
     pub(crate) instance: InstanceId,
     pub(crate) read_only: bool,
-    pub(crate) timing: Timing,
+    pub(crate) timing: MirrorTiming,
 }
 
 /// Intervals short enough for a test, in the usual proportions.
-pub(crate) fn timing() -> Timing {
-    Timing {
+pub(crate) fn timing() -> MirrorTiming {
+    MirrorTiming {
         removal_retry_min: Duration::from_millis(50),
         removal_retry_max: Duration::from_secs(1),
         removal_rest_min: Duration::from_millis(50),
@@ -70,7 +72,7 @@ pub(crate) fn timing() -> Timing {
             renew_interval: Duration::from_millis(300),
             retry_interval: Duration::from_millis(100),
         },
-        ..Timing::default()
+        ..MirrorTiming::default()
     }
 }
 
@@ -81,7 +83,7 @@ impl World {
 
     /// A mirror that `prepare` has had its way with before it starts.
     pub(crate) async fn with(engine: &FakeEngine, prepare: impl FnOnce(&mut Self)) -> Self {
-        let server = rdd_apiserver::ApiServer::open(rdd_apiserver::Options::in_memory())
+        let server = rdd_apiserver::ApiServer::open(rdd_apiserver::ApiServerOptions::in_memory())
             .await
             .unwrap();
         let faults = Faults::default();
@@ -97,7 +99,7 @@ impl World {
             faults,
             backends: FakeBackends::with(engine.clone()),
             serving: ServingSnapshot::channel().1,
-            progress: watch::channel(Progress::default()).1,
+            progress: watch::channel(MirrorProgress::default()).1,
             tasks: JoinSet::new(),
             instance: InstanceId::parse("first").unwrap(),
             read_only: false,
@@ -117,7 +119,7 @@ impl World {
             faults: Faults::default(),
             backends: FakeBackends::with(engine.clone()),
             serving: ServingSnapshot::channel().1,
-            progress: watch::channel(Progress::default()).1,
+            progress: watch::channel(MirrorProgress::default()).1,
             tasks: JoinSet::new(),
             instance: InstanceId::parse(instance).unwrap(),
             read_only: self.read_only,
@@ -141,7 +143,7 @@ impl World {
 
     /// A new process over the same API; ends the old one.
     pub(crate) fn start(&mut self) {
-        let (mut options, serving, progress) = Options::new(
+        let (mut options, serving, progress) = MirrorOptions::new(
             self.mirrors_client.clone(),
             Arc::new(self.backends.clone()),
             self.instance.clone(),
@@ -293,13 +295,13 @@ pub(crate) fn client(server: rdd_apiserver::ApiServer, faults: Faults) -> Client
     Client::new(service, NAMESPACE)
 }
 
-pub(crate) fn removals(engine: &FakeEngine) -> Vec<Removal> {
+pub(crate) fn removals(engine: &FakeEngine) -> Vec<RemoveRequest> {
     engine
         .calls()
         .into_iter()
         .filter_map(|call| match call {
-            Call::Remove(removal) => Some(removal),
-            Call::Act { .. } => None,
+            EngineCall::Remove(removal) => Some(removal),
+            EngineCall::Act { .. } => None,
         })
         .collect()
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use http::Request;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
-use rdd_core::{BackendInfo, ContainerEngine as _, Identity, Serving, ServingSnapshot};
-use rdd_passthrough::{Options, Passthrough};
+use rdd_core::{BackendInfo, ContainerEngine as _, ServingSnapshot, ServingState, UserIdentity};
+use rdd_passthrough::{Passthrough, PassthroughOptions};
 use rdd_testkit::FakeEngine;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -30,7 +30,7 @@ pub(crate) fn ready(engine: &FakeEngine) -> ServingSnapshot {
     ServingSnapshot {
         backend: engine.info().name.clone(),
         info: Some(engine.info().clone()),
-        serving: Serving::Ready(Arc::new(engine.clone())),
+        serving: ServingState::Ready(Arc::new(engine.clone())),
     }
 }
 
@@ -45,7 +45,7 @@ impl Mux {
     /// With a state of the test's choice.
     pub(crate) async fn start_with(engine: FakeEngine, snapshot: ServingSnapshot) -> Self {
         let (serving, receiver) = watch::channel(snapshot);
-        let passthrough = Passthrough::new(Options {
+        let passthrough = Passthrough::new(PassthroughOptions {
             serving: receiver,
             max_streams: rdd_passthrough::limits::STREAMS_TOTAL,
         });
@@ -60,7 +60,7 @@ impl Mux {
                         .get("x-user")
                         .map_or("tester", |user| user.to_str().unwrap())
                         .to_owned();
-                    request.extensions_mut().insert(Identity {
+                    request.extensions_mut().insert(UserIdentity {
                         user,
                         groups: Vec::new(),
                     });

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::common::{Mux, ready, without_logs};
 use rdd_core::{
-    ContainerEngine as _, EngineError, ErrorCode, NotServing, Serving, ServingSnapshot,
+    ContainerEngine as _, EngineError, ErrorCode, ServingSnapshot, ServingState, UnavailableReason,
 };
-use rdd_testkit::{FakeEngine, Operation, eventually};
+use rdd_testkit::{EngineOperation, FakeEngine, eventually};
 
 const NOBODY: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
@@ -26,11 +26,11 @@ async fn refused(mux: &Mux, path: &str) -> (u16, Option<String>, String) {
     (response.status().as_u16(), retry, body)
 }
 
-fn not(why: NotServing, engine: Option<&FakeEngine>) -> ServingSnapshot {
+fn not(why: UnavailableReason, engine: Option<&FakeEngine>) -> ServingSnapshot {
     ServingSnapshot {
         backend: "containerd".to_owned(),
         info: engine.map(|engine| engine.info().clone()),
-        serving: Serving::Not(why),
+        serving: ServingState::Not(why),
     }
 }
 
@@ -51,7 +51,7 @@ async fn s3_an_id_that_is_not_the_backends_form_is_400() {
         assert!(body.contains("64 lower-case hexadecimal digits"), "{body}");
     }
     assert_eq!(
-        mux.engine.begun(Operation::GetLogs),
+        mux.engine.begun(EngineOperation::GetLogs),
         0,
         "no bad ID reached the engine"
     );
@@ -77,7 +77,7 @@ async fn a_bad_parameter_is_400_and_named() {
 
 #[tokio::test]
 async fn s7_a_backend_that_is_absent_is_501_and_never_503() {
-    let why = NotServing::BackendNotInstalled {
+    let why = UnavailableReason::BackendNotInstalled {
         backend: "containerd".to_owned(),
         reason: "no plugin of that name; install one".to_owned(),
     };
@@ -112,7 +112,7 @@ async fn an_unreadable_log_driver_is_501_with_the_engines_words() {
     let mux = Mux::start().await;
     let id = mux.engine.run_container("web");
     mux.engine.fail(
-        Operation::GetLogs,
+        EngineOperation::GetLogs,
         Some(&id),
         EngineError::new(
             ErrorCode::Unsupported,
@@ -128,16 +128,16 @@ async fn an_unreadable_log_driver_is_501_with_the_engines_words() {
 async fn a_backend_that_cannot_serve_now_is_503_and_says_which() {
     let engine = FakeEngine::named("moby");
     for (why, words) in [
-        (NotServing::Stopped, "stopped"),
-        (NotServing::Starting, "not answered yet"),
+        (UnavailableReason::Stopped, "stopped"),
+        (UnavailableReason::Starting, "not answered yet"),
         (
-            NotServing::EngineUnreachable {
+            UnavailableReason::EngineUnreachable {
                 reason: "no such file".to_owned(),
             },
             "no such file",
         ),
         (
-            NotServing::BackendRestarting {
+            UnavailableReason::BackendRestarting {
                 reason: "out of bounds".to_owned(),
             },
             "out of bounds",
@@ -162,7 +162,7 @@ async fn an_engine_that_goes_away_between_two_looks_is_503() {
         ErrorCode::PermissionDenied,
     ] {
         mux.engine.fail_next(
-            Operation::GetLogs,
+            EngineOperation::GetLogs,
             None,
             EngineError::new(code.clone(), "gone"),
         );
@@ -171,7 +171,7 @@ async fn an_engine_that_goes_away_between_two_looks_is_503() {
     }
     // The backend goes on, and the next log would fail in the same way.
     mux.engine.fail_next(
-        Operation::GetLogs,
+        EngineOperation::GetLogs,
         None,
         EngineError::new(ErrorCode::StreamFailed, "it trapped"),
     );
@@ -275,7 +275,7 @@ async fn the_order_is_form_parameter_501_503_404() {
     // Everything is wrong at once; each mended fault shows the next one.
     let engine = FakeEngine::named("moby");
     let info = without_logs(engine.info());
-    let down = NotServing::EngineUnreachable {
+    let down = UnavailableReason::EngineUnreachable {
         reason: "down".to_owned(),
     };
     let mux = Mux::start_with(
@@ -351,12 +351,12 @@ async fn i1_no_request_waits_for_the_reconciler_or_for_another_request() {
     const AT_ONCE: Duration = Duration::from_secs(5);
     let mux = Mux::start().await;
     let [held, free] = ["held", "free"].map(|name| mux.engine.run_container(name));
-    let gate = mux.engine.gate(Operation::GetLogs, Some(&held));
+    let gate = mux.engine.gate(EngineOperation::GetLogs, Some(&held));
     let (held, free) = (logs(&held), logs(&free));
     let waiting = mux.connect(&held);
     let others = async {
         eventually("the engine is asked", || async {
-            match mux.engine.begun(Operation::GetLogs) {
+            match mux.engine.begun(EngineOperation::GetLogs) {
                 1 => Ok(()),
                 asked => Err(asked.to_string()),
             }
@@ -366,7 +366,7 @@ async fn i1_no_request_waits_for_the_reconciler_or_for_another_request() {
         let (serving, engine) = (mux.serving.clone(), mux.engine.clone());
         let writer = tokio::spawn(async move {
             loop {
-                serving.send_replace(not(NotServing::Stopped, Some(&engine)));
+                serving.send_replace(not(UnavailableReason::Stopped, Some(&engine)));
                 tokio::task::yield_now().await;
                 serving.send_replace(ready(&engine));
                 tokio::task::yield_now().await;

@@ -2,7 +2,7 @@
 
 use super::common::{Mux, drain, ready};
 use futures::{SinkExt as _, StreamExt as _};
-use rdd_core::{EngineError, ErrorCode, LogChunk, LogSource, NotServing, Serving};
+use rdd_core::{EngineError, ErrorCode, LogChunk, LogSource, ServingState, UnavailableReason};
 use rdd_testkit::{FakeEngine, LogScript, eventually};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -238,7 +238,7 @@ async fn stopping_the_app_ends_its_streams() {
     let id = mux.engine.run_container("web");
     let mut socket = mux.connect(&logs(&id, "")).await.unwrap();
     mux.serving
-        .send_modify(|snapshot| snapshot.serving = Serving::Not(NotServing::Stopped));
+        .send_modify(|snapshot| snapshot.serving = ServingState::Not(UnavailableReason::Stopped));
     let (_, close) = drain(&mut socket).await;
     assert_eq!(
         close,
@@ -267,7 +267,7 @@ async fn a_backend_that_is_found_again_keeps_its_streams() {
     let id = mux.engine.run_container("web");
     let mut socket = mux.connect(&logs(&id, "")).await.unwrap();
     mux.serving.send_modify(|snapshot| {
-        snapshot.serving = Serving::Not(NotServing::EngineUnreachable {
+        snapshot.serving = ServingState::Not(UnavailableReason::EngineUnreachable {
             reason: "one connection broke".to_owned(),
         });
     });

@@ -22,7 +22,7 @@ use crate::EngineEndpoint;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Opens connections to one engine.
-pub struct Dialer {
+pub struct EngineDialer {
     endpoint: EngineEndpoint,
     timeout: Duration,
     tls: Option<tcp::Tls>,
@@ -58,7 +58,7 @@ pub enum TransportError {
     ServerName(String),
 }
 
-impl Dialer {
+impl EngineDialer {
     /// Prepares the road to `endpoint`; reads its certificates. Connects to
     /// nothing.
     pub fn new(endpoint: EngineEndpoint) -> Result<Self, TransportError> {
@@ -122,7 +122,7 @@ impl Dialer {
 }
 
 #[async_trait]
-impl Transport for Dialer {
+impl Transport for EngineDialer {
     async fn connect(&self) -> Result<Connection, EngineError> {
         match tokio::time::timeout(self.timeout, self.dial()).await {
             Ok(dialled) => dialled,

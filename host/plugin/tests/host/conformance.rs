@@ -3,8 +3,8 @@
 
 use futures::StreamExt;
 use rdd_core::{
-    Action, Backends, ContainerEngine, ErrorCode, LogOptions, LogSource, Object, Removal,
-    WatchEvent,
+    BackendRegistry, ContainerAction, ContainerEngine, EngineObject, ErrorCode, LogOptions,
+    LogSource, RemoveRequest, WatchEvent,
 };
 use std::sync::Arc;
 
@@ -41,7 +41,7 @@ fn describes(engine: &dyn ContainerEngine) {
 
 async fn inspects(engine: &dyn ContainerEngine) {
     let found = soon(engine.inspect(&container("one"))).await.unwrap();
-    let Object::Container(one) = found.object else {
+    let EngineObject::Container(one) = found.object else {
         panic!("no container");
     };
     assert_eq!((one.id.as_str(), one.name.as_str()), ("one", "name-of-one"));
@@ -58,11 +58,11 @@ async fn inspects(engine: &dyn ContainerEngine) {
 
 async fn changes(engine: &dyn ContainerEngine) {
     for action in [
-        Action::Start,
-        Action::Stop,
-        Action::Pause,
-        Action::Unpause,
-        Action::Restart,
+        ContainerAction::Start,
+        ContainerAction::Stop,
+        ContainerAction::Pause,
+        ContainerAction::Unpause,
+        ContainerAction::Restart,
     ] {
         soon(engine.act("one", action)).await.unwrap();
         let error = soon(engine.act("missing", action)).await.unwrap_err();
@@ -71,13 +71,13 @@ async fn changes(engine: &dyn ContainerEngine) {
     let text = |text: &str| text.to_owned();
     for (id, code) in [("one", None), ("missing", Some(ErrorCode::NotFound))] {
         for target in [
-            Removal::Container { id: text(id) },
-            Removal::Image { id: text(id) },
-            Removal::ImageTag {
+            RemoveRequest::Container { id: text(id) },
+            RemoveRequest::Image { id: text(id) },
+            RemoveRequest::ImageTag {
                 tag: text(id),
                 image_id: text("sha256:0"),
             },
-            Removal::Volume {
+            RemoveRequest::Volume {
                 name: text(id),
                 created_at: None,
             },
@@ -89,7 +89,9 @@ async fn changes(engine: &dyn ContainerEngine) {
 }
 
 async fn follows(engine: &dyn ContainerEngine) {
-    soon(engine.act("watch-good", Action::Start)).await.unwrap();
+    soon(engine.act("watch-good", ContainerAction::Start))
+        .await
+        .unwrap();
     for _ in 0..3 {
         let mut watch = soon(engine.watch()).await.unwrap();
         assert_eq!(

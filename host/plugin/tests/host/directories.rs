@@ -1,7 +1,7 @@
 use std::fs;
 use std::path::Path;
 
-use rdd_core::{BackendState, Backends};
+use rdd_core::{BackendRegistry, BackendState};
 use rdd_plugin::PluginState;
 
 use crate::support::*;

@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::StreamExt;
-use rdd_core::{Action, BackendState, Backends, ErrorCode, LogOptions, WatchEvent};
+use rdd_core::{BackendRegistry, BackendState, ContainerAction, ErrorCode, LogOptions, WatchEvent};
 use rdd_plugin::{ComponentCompiler, PluginState};
 
 use crate::support::*;
@@ -122,7 +122,9 @@ async fn the_trap_of_a_log_restarts_nothing() {
         while soon(log.next()).await.is_some_and(|chunk| chunk.is_ok()) {}
     }
     assert_eq!(loaded(&host, "log-trap").await.generation, 1);
-    soon(engine.act("one", Action::Stop)).await.unwrap();
+    soon(engine.act("one", ContainerAction::Stop))
+        .await
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,9 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdd_core::{Action, BackendState, Backends, ContainerEngine, Loaded, ObjectKind, ObjectRef};
+use rdd_core::{
+    BackendRegistry, BackendState, ContainerAction, ContainerEngine, LoadedBackend, ObjectKind,
+    ObjectRef,
+};
 use rdd_plugin::{
-    EngineEndpoint, Limits, Options, PluginHost, PluginReport, PluginState, RestartPolicy,
+    BackendLimits, EngineEndpoint, PluginHost, PluginHostOptions, PluginReport, PluginState,
+    RestartPolicy,
 };
 
 /// How long anything may take that must happen.
@@ -75,12 +79,12 @@ pub(crate) fn cache_dir() -> PathBuf {
         .join("plugin-host-test-cache")
 }
 
-pub(crate) fn options(dirs: &[&Path]) -> Options {
-    Options {
-        limits: Limits {
+pub(crate) fn options(dirs: &[&Path]) -> PluginHostOptions {
+    PluginHostOptions {
+        limits: BackendLimits {
             spin: Duration::from_millis(300),
             stop_grace: Duration::from_millis(500),
-            ..Limits::default()
+            ..BackendLimits::default()
         },
         restarts: RestartPolicy {
             first: Duration::from_millis(20),
@@ -88,7 +92,7 @@ pub(crate) fn options(dirs: &[&Path]) -> Options {
             failures: 3,
             stable: Duration::from_secs(3600),
         },
-        ..Options::new(
+        ..PluginHostOptions::new(
             dirs.iter().map(|dir| (*dir).to_owned()).collect(),
             cache_dir(),
             EngineEndpoint::Unix("/nonexistent/engine.sock".into()),
@@ -96,7 +100,7 @@ pub(crate) fn options(dirs: &[&Path]) -> Options {
     }
 }
 
-pub(crate) async fn start(options: Options) -> PluginHost {
+pub(crate) async fn start(options: PluginHostOptions) -> PluginHost {
     let host = PluginHost::start(options).await.unwrap();
     soon(host.loaded()).await;
     host
@@ -129,7 +133,7 @@ pub(crate) async fn state_is(
     .await
 }
 
-pub(crate) async fn loaded(host: &PluginHost, name: &str) -> Loaded {
+pub(crate) async fn loaded(host: &PluginHost, name: &str) -> LoadedBackend {
     match state_is(host, name, |state| matches!(state, BackendState::Loaded(_))).await {
         BackendState::Loaded(loaded) => loaded,
         other => panic!("{other:?}"),
@@ -137,7 +141,9 @@ pub(crate) async fn loaded(host: &PluginHost, name: &str) -> Loaded {
 }
 
 pub(crate) async fn trap(engine: &Arc<dyn ContainerEngine>) {
-    soon(engine.act("trap", Action::Stop)).await.unwrap_err();
+    soon(engine.act("trap", ContainerAction::Stop))
+        .await
+        .unwrap_err();
 }
 
 pub(crate) fn report(host: &PluginHost, name: &str) -> PluginReport {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rdd_core::ErrorCode;
-use rdd_plugin::{Dialer, EngineEndpoint, TlsFiles};
+use rdd_plugin::{EngineDialer, EngineEndpoint, TlsFiles};
 use rdd_plugin_wasm::{Connection, Transport};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -70,10 +70,10 @@ fn engine(listener: TcpListener, files: &TlsFiles) -> tokio::task::JoinHandle<Op
     })
 }
 
-async fn dialer(listener: &TcpListener, files: TlsFiles) -> Dialer {
+async fn dialer(listener: &TcpListener, files: TlsFiles) -> EngineDialer {
     let endpoint = format!("tcp://{}", listener.local_addr().unwrap());
     let endpoint = EngineEndpoint::parse(&endpoint).unwrap();
-    Dialer::new(endpoint.with_tls(files).unwrap()).unwrap()
+    EngineDialer::new(endpoint.with_tls(files).unwrap()).unwrap()
 }
 
 #[tokio::test]

@@ -1,8 +1,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rdd_core::{Backends, ErrorCode};
-use rdd_plugin::{Dialer, EngineEndpoint, Options, PluginHost, StartError, TlsFiles};
+use rdd_core::{BackendRegistry, ErrorCode};
+use rdd_plugin::{
+    EngineDialer, EngineEndpoint, PluginHost, PluginHostOptions, StartError, TlsFiles,
+};
 use rdd_plugin_wasm::Transport;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
@@ -10,7 +12,7 @@ use tokio::net::{TcpListener, UnixListener};
 use crate::support::*;
 
 async fn failure(endpoint: EngineEndpoint) -> rdd_core::EngineError {
-    let dialer = Dialer::new(endpoint).unwrap();
+    let dialer = EngineDialer::new(endpoint).unwrap();
     match soon(dialer.connect()).await {
         Ok(_) => panic!("it is connected"),
         Err(error) => error,
@@ -51,7 +53,7 @@ async fn nobody_there() {
 async fn what_can_never_be_reached_is_an_error_of_the_start() {
     let dir = tempfile::tempdir().unwrap();
     let pipe = EngineEndpoint::parse("npipe:////./pipe/docker_engine").unwrap();
-    let options = Options::new(Vec::new(), dir.path().join("cache"), pipe);
+    let options = PluginHostOptions::new(Vec::new(), dir.path().join("cache"), pipe);
     let Err(refused) = PluginHost::start(options).await else {
         panic!("it started");
     };
@@ -65,7 +67,7 @@ async fn what_can_never_be_reached_is_an_error_of_the_start() {
         .unwrap()
         .with_tls(TlsFiles::in_dir(dir.path()))
         .unwrap();
-    let Err(refused) = Dialer::new(tls) else {
+    let Err(refused) = EngineDialer::new(tls) else {
         panic!("there are no certificates");
     };
     assert!(refused.to_string().contains("ca.pem"), "{refused}");
@@ -81,7 +83,7 @@ async fn answer(mut stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + 
 }
 
 async fn ask(endpoint: EngineEndpoint) -> Vec<u8> {
-    let dialer = Dialer::new(endpoint).unwrap();
+    let dialer = EngineDialer::new(endpoint).unwrap();
     let rdd_plugin_wasm::Connection {
         mut reader,
         mut writer,
@@ -147,7 +149,7 @@ async fn a_backend_speaks_with_its_own_engine() {
 async fn ssh_that_cannot_connect_says_what_ssh_said() {
     // Nobody listens at port 1.
     let endpoint = EngineEndpoint::parse("ssh://nobody@127.0.0.1:1").unwrap();
-    let dialer = Dialer::new(endpoint).unwrap();
+    let dialer = EngineDialer::new(endpoint).unwrap();
     let said = match tokio::time::timeout(Duration::from_secs(20), dialer.connect())
         .await
         .unwrap()

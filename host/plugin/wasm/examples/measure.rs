@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures::StreamExt;
-use rdd_core::{ContainerEngine, EngineError, LogOptions, Object, WatchEvent};
-use rdd_plugin_wasm::{Backend, Cache, Connection, Limits, Runtime, Transport};
+use rdd_core::{ContainerEngine, EngineError, EngineObject, LogOptions, WatchEvent};
+use rdd_plugin_wasm::{Backend, BackendLimits, ComponentCache, Connection, Runtime, Transport};
 
 struct Socket(String);
 
@@ -46,7 +46,7 @@ async fn main() {
     let bytes = std::fs::read(&file).unwrap();
     let cache = std::env::temp_dir().join(format!("rdd-measure-{}", std::process::id()));
     for turn in ["cold", "warm"] {
-        let runtime = Runtime::new(Some(Cache::open(&cache).unwrap())).unwrap();
+        let runtime = Runtime::new(Some(ComponentCache::open(&cache).unwrap())).unwrap();
         let began = Instant::now();
         runtime.load(&bytes, "measured").unwrap();
         println!(
@@ -55,21 +55,25 @@ async fn main() {
             bytes.len() / 1024
         );
     }
-    let runtime = Runtime::new(Some(Cache::open(&cache).unwrap())).unwrap();
+    let runtime = Runtime::new(Some(ComponentCache::open(&cache).unwrap())).unwrap();
     let before = resident();
     let program = runtime.load(&bytes, "measured").unwrap();
     println!("the code: {} KiB resident", resident() - before);
     match socket {
         Some(socket) => {
-            let backend =
-                Backend::new("moby", program, Limits::default(), Arc::new(Socket(socket)));
+            let backend = Backend::new(
+                "moby",
+                program,
+                BackendLimits::default(),
+                Arc::new(Socket(socket)),
+            );
             engine(&backend).await;
         }
         None => {
             let backend = Backend::new(
                 "scripted",
                 program,
-                Limits::default(),
+                BackendLimits::default(),
                 Arc::new(Socket(String::new())),
             );
             fixture(&backend).await;
@@ -90,7 +94,7 @@ async fn engine(backend: &Backend) {
         match watch.next().await.unwrap().unwrap() {
             WatchEvent::Applied(object) => {
                 objects += 1;
-                if let Object::Container(container) = *object {
+                if let EngineObject::Container(container) = *object {
                     containers.push(container);
                 }
             }
@@ -100,7 +104,7 @@ async fn engine(backend: &Backend) {
     }
     println!("listing of {objects} objects: {:?}", began.elapsed());
     for container in containers.iter().take(3) {
-        let object = Object::Container(container.clone()).reference();
+        let object = EngineObject::Container(container.clone()).reference();
         let began = Instant::now();
         let inspected = instance.inspect(&object).await.unwrap();
         println!(

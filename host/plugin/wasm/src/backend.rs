@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 use crate::convert;
 use crate::guest::{Death, Guest};
 use crate::instance::Instance;
-use crate::limits::{Limits, MemoryBudget};
+use crate::limits::{BackendLimits, MemoryBudget};
 use crate::liveness::Liveness;
 use crate::runtime::Program;
 use crate::state::Grants;
@@ -20,7 +20,7 @@ use crate::transport::Transport;
 /// What all lives of one backend share.
 pub(crate) struct Shared {
     pub(crate) program: Program,
-    pub(crate) limits: Limits,
+    pub(crate) limits: BackendLimits,
     pub(crate) grants: Arc<Grants>,
     pub(crate) budget: Arc<MemoryBudget>,
     pub(crate) closing: CancellationToken,
@@ -76,7 +76,7 @@ impl Backend {
     pub fn new(
         name: &str,
         program: Program,
-        limits: Limits,
+        limits: BackendLimits,
         transport: Arc<dyn Transport>,
     ) -> Self {
         let grants = Grants {

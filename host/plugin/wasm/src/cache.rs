@@ -31,7 +31,7 @@ const DRAFT_AGE: Duration = Duration::from_secs(60 * 60);
 /// Loading machine code is as dangerous as running a program, so an entry
 /// counts only when it carries a seal made with a key that lies in the same
 /// directory, which only this user can read or write.
-pub struct Cache {
+pub struct ComponentCache {
     dir: PathBuf,
     key: hmac::Key,
 }
@@ -61,7 +61,7 @@ pub enum CacheError {
     NoRandomness,
 }
 
-impl Cache {
+impl ComponentCache {
     /// Opens the cache in `dir`, which is made when it is missing.
     pub fn open(dir: &Path) -> Result<Self, CacheError> {
         let failed = |source| CacheError::Directory {

@@ -1,7 +1,7 @@
 //! Rules on what a component says, beyond what the types of the contract
 //! enforce.
 
-use rdd_core::IdForm;
+use rdd_core::IdFormat;
 
 /// Bytes of one string, by the contract.
 const MAX_STRING: usize = 1024 * 1024;
@@ -64,7 +64,7 @@ impl Scale {
 }
 
 /// Whether a container's ID has the backend's form.
-pub(crate) fn container_id(form: IdForm, id: &str) -> Result<(), Violation> {
+pub(crate) fn container_id(form: IdFormat, id: &str) -> Result<(), Violation> {
     if form.matches(id) {
         Ok(())
     } else {

@@ -12,7 +12,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures::StreamExt;
 use futures::future::{Either, select};
 use futures::stream::FuturesUnordered;
-use rdd_core::{Action, EngineError, ErrorCode, IdForm, Inspection, ObjectRef, Removal};
+use rdd_core::{
+    ContainerAction, EngineError, ErrorCode, IdFormat, InspectResponse, ObjectRef, RemoveRequest,
+};
 use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use wasmtime::component::{Accessor, ComponentNamedList, Lift, Lower, TypedFunc};
@@ -20,14 +22,14 @@ use wasmtime::component::{Accessor, ComponentNamedList, Lift, Lower, TypedFunc};
 use crate::activity::{Activity, Followed};
 use crate::bindings::{Backend as Bindings, types};
 use crate::guest::{Death, Failure, Guest, Resolve, close, hangs, overdue, stop_future};
-use crate::limits::Limits;
+use crate::limits::BackendLimits;
 use crate::reflector::Reflector;
 use crate::state::HostState;
 use crate::{convert, watch};
 
 /// With so many hanging calls a store is replaced whatever else runs in it:
 /// half of the reads that it may run.
-const MAX_HUNG: usize = Limits::READS / 2;
+const MAX_HUNG: usize = BackendLimits::READS / 2;
 
 /// Where the answer of a call goes. Nobody may be waiting for it any more.
 type Reply<T> = oneshot::Sender<Result<T, EngineError>>;
@@ -48,15 +50,15 @@ pub(crate) enum Call {
     },
     Inspect {
         object: ObjectRef,
-        reply: Reply<Inspection>,
+        reply: Reply<InspectResponse>,
     },
     Act {
         id: String,
-        action: Action,
+        action: ContainerAction,
         reply: Reply<()>,
     },
     Remove {
-        target: Removal,
+        target: RemoveRequest,
         reply: Reply<()>,
     },
     Ping {
@@ -81,8 +83,8 @@ impl Call {
 pub(crate) struct Control {
     /// The backend's name, for its errors.
     pub(crate) backend: String,
-    pub(crate) form: IdForm,
-    pub(crate) limits: Limits,
+    pub(crate) form: IdFormat,
+    pub(crate) limits: BackendLimits,
     pub(crate) activity: Arc<Activity>,
     pub(crate) load: Load,
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use rdd_core::{
-    Action, BackendInfo, Capabilities, Container, ContainerState, EngineError, ErrorCode, IdForm,
-    Image, Inspection, LogOptions, LogSource, Object, ObjectKind, ObjectRef, Port, PortBinding,
-    Removal, Timestamp, Volume,
+    BackendInfo, Capabilities, Container, ContainerAction, ContainerState, EngineError,
+    EngineObject, ErrorCode, ExposedPort, IdFormat, Image, InspectResponse, LogOptions, LogSource,
+    ObjectKind, ObjectRef, PortBinding, RemoveRequest, Timestamp, Volume,
 };
 
 use crate::bindings::{engine, lifecycle, types};
@@ -44,8 +44,8 @@ pub(crate) fn info(info: engine::BackendInfo) -> Checked<BackendInfo> {
     }
     check::name("name of the engine", &engine)?;
     let id_form = match id_form {
-        engine::IdForm::LowerHex(len) if (1..=MAX_ID).contains(&len) => IdForm::LowerHex(len),
-        engine::IdForm::Identifier(max) if (1..=MAX_ID).contains(&max) => IdForm::Identifier(max),
+        engine::IdForm::LowerHex(len) if (1..=MAX_ID).contains(&len) => IdFormat::LowerHex(len),
+        engine::IdForm::Identifier(max) if (1..=MAX_ID).contains(&max) => IdFormat::Identifier(max),
         engine::IdForm::LowerHex(len) | engine::IdForm::Identifier(len) => {
             return Err(violation!(
                 "describe gives container IDs of {len} bytes; 1 to {MAX_ID} are allowed"
@@ -98,10 +98,10 @@ pub(crate) fn error(error: types::Error) -> EngineError {
 
 /// The answer of `inspect`, checked to be about the object that was asked for.
 pub(crate) fn inspection(
-    form: IdForm,
+    form: IdFormat,
     asked: &ObjectRef,
     inspection: engine::Inspection,
-) -> Checked<Inspection> {
+) -> Checked<InspectResponse> {
     let engine::Inspection { object, raw } = inspection;
     let mut scale = Scale::default();
     scale.text("raw", &raw)?;
@@ -120,26 +120,26 @@ pub(crate) fn inspection(
             check::shown(&object.reference().id)
         ));
     }
-    Ok(Inspection { object, raw })
+    Ok(InspectResponse { object, raw })
 }
 
 /// An object, checked, and how many bytes it weighs.
-pub(crate) fn object(form: IdForm, object: types::Object) -> Checked<(Object, usize)> {
+pub(crate) fn object(form: IdFormat, object: types::Object) -> Checked<(EngineObject, usize)> {
     let mut scale = Scale::default();
     let object = match object {
-        types::Object::Container(it) => Object::Container(container(form, it, &mut scale)?),
-        types::Object::Image(it) => Object::Image(image(it, &mut scale)?),
-        types::Object::Volume(it) => Object::Volume(volume(it, &mut scale)?),
+        types::Object::Container(it) => EngineObject::Container(container(form, it, &mut scale)?),
+        types::Object::Image(it) => EngineObject::Image(image(it, &mut scale)?),
+        types::Object::Volume(it) => EngineObject::Volume(volume(it, &mut scale)?),
         types::Object::Namespace(name) => {
             check::namespace(&name)?;
             scale.text("name", &name)?;
-            Object::Namespace(name)
+            EngineObject::Namespace(name)
         }
     };
     Ok((object, scale.total()))
 }
 
-fn container(form: IdForm, it: types::Container, scale: &mut Scale) -> Checked<Container> {
+fn container(form: IdFormat, it: types::Container, scale: &mut Scale) -> Checked<Container> {
     let types::Container {
         id,
         name,
@@ -216,7 +216,7 @@ fn container_state(state: types::ContainerState) -> ContainerState {
     }
 }
 
-fn ports(ports: Vec<types::Port>, scale: &mut Scale) -> Checked<Vec<Port>> {
+fn ports(ports: Vec<types::Port>, scale: &mut Scale) -> Checked<Vec<ExposedPort>> {
     let mut ports = ports
         .into_iter()
         .map(|types::Port { name, bindings }| {
@@ -229,7 +229,7 @@ fn ports(ports: Vec<types::Port>, scale: &mut Scale) -> Checked<Vec<Port>> {
                     Ok(PortBinding { host_ip, host_port })
                 })
                 .collect::<Checked<_>>()?;
-            Ok(Port { name, bindings })
+            Ok(ExposedPort { name, bindings })
         })
         .collect::<Checked<Vec<_>>>()?;
     // The contract asks for the order; a sort that finds it costs nothing,
@@ -335,7 +335,7 @@ fn time(what: &str, time: Option<types::Timestamp>) -> Checked<Option<Timestamp>
 }
 
 /// The name of an object, checked.
-pub(crate) fn object_ref(form: IdForm, it: types::ObjectRef) -> Checked<ObjectRef> {
+pub(crate) fn object_ref(form: IdFormat, it: types::ObjectRef) -> Checked<ObjectRef> {
     let types::ObjectRef { kind, id } = it;
     let kind = match kind {
         types::ObjectKind::Container => ObjectKind::Container,
@@ -388,25 +388,25 @@ pub(crate) fn to_log_options(options: &LogOptions) -> engine::LogOptions {
 }
 
 /// What to do, for a component.
-pub(crate) fn to_action(action: Action) -> lifecycle::Action {
+pub(crate) fn to_action(action: ContainerAction) -> lifecycle::Action {
     match action {
-        Action::Start => lifecycle::Action::Start,
-        Action::Stop => lifecycle::Action::Stop,
-        Action::Pause => lifecycle::Action::Pause,
-        Action::Unpause => lifecycle::Action::Unpause,
-        Action::Restart => lifecycle::Action::Restart,
+        ContainerAction::Start => lifecycle::Action::Start,
+        ContainerAction::Stop => lifecycle::Action::Stop,
+        ContainerAction::Pause => lifecycle::Action::Pause,
+        ContainerAction::Unpause => lifecycle::Action::Unpause,
+        ContainerAction::Restart => lifecycle::Action::Restart,
     }
 }
 
 /// What to remove, for a component.
-pub(crate) fn to_removal(target: &Removal) -> lifecycle::Removal {
+pub(crate) fn to_removal(target: &RemoveRequest) -> lifecycle::Removal {
     match target {
-        Removal::Container { id } => lifecycle::Removal::Container(id.clone()),
-        Removal::ImageTag { tag, image_id } => {
+        RemoveRequest::Container { id } => lifecycle::Removal::Container(id.clone()),
+        RemoveRequest::ImageTag { tag, image_id } => {
             lifecycle::Removal::ImageTag((tag.clone(), image_id.clone()))
         }
-        Removal::Image { id } => lifecycle::Removal::Image(id.clone()),
-        Removal::Volume { name, created_at } => {
+        RemoveRequest::Image { id } => lifecycle::Removal::Image(id.clone()),
+        RemoveRequest::Volume { name, created_at } => {
             lifecycle::Removal::Volume((name.clone(), created_at.map(to_time)))
         }
     }

@@ -13,7 +13,7 @@ use crate::activity::Activity;
 use crate::bindings::Backend as Bindings;
 use crate::check::Violation;
 use crate::clock::{Spun, Watchdog};
-use crate::limits::{Limits, MemoryBudget, StoreLimiter, TRANSFER_BYTES};
+use crate::limits::{BackendLimits, MemoryBudget, StoreLimiter, TRANSFER_BYTES};
 use crate::runtime::Program;
 use crate::state::{Grants, HostState};
 
@@ -118,7 +118,7 @@ impl Guest {
     /// Makes a fresh store of at most `memory` bytes.
     pub(crate) async fn start(
         program: &Program,
-        limits: &Limits,
+        limits: &BackendLimits,
         memory: usize,
         grants: Arc<Grants>,
         budget: Arc<MemoryBudget>,

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use rdd_core::{
-    Action, BackendInfo, ContainerEngine, EngineError, ErrorCode, Inspection, LogOptions,
-    LogStream, ObjectKind, ObjectRef, Removal, WatchStream,
+    BackendInfo, ContainerAction, ContainerEngine, EngineError, ErrorCode, InspectResponse,
+    LogOptions, LogStream, ObjectKind, ObjectRef, RemoveRequest, WatchStream,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -14,13 +14,13 @@ use crate::activity::Activity;
 use crate::backend::Shared;
 use crate::control::{Call, Control, Load, Request};
 use crate::guest::{Death, Guest};
-use crate::limits::Limits;
+use crate::limits::BackendLimits;
 use crate::state::MAX_SLEEPS;
 use crate::{logs, probe};
 
 /// Requests on their way to the task that owns the control store. Each has a
 /// permit, so that the channel is never full for long.
-const REQUESTS: usize = Limits::READS + Limits::CHANGES + 2;
+const REQUESTS: usize = BackendLimits::READS + BackendLimits::CHANGES + 2;
 
 /// What a backend holds, for people who look for a leak. All but the memory
 /// is zero while nobody asks it for anything.
@@ -89,8 +89,8 @@ impl Instance {
             shared,
             info,
             requests,
-            reads: Arc::new(Semaphore::new(Limits::READS)),
-            changes: Arc::new(Semaphore::new(Limits::CHANGES)),
+            reads: Arc::new(Semaphore::new(BackendLimits::READS)),
+            changes: Arc::new(Semaphore::new(BackendLimits::CHANGES)),
             watches: Arc::new(Semaphore::new(1)),
             death,
             activity,
@@ -116,8 +116,8 @@ impl Instance {
         let used = |all: usize, left: &Semaphore| all.saturating_sub(left.available_permits());
         Usage {
             calls: self.activity.len(),
-            reads: used(Limits::READS, &self.reads),
-            changes: used(Limits::CHANGES, &self.changes),
+            reads: used(BackendLimits::READS, &self.reads),
+            changes: used(BackendLimits::CHANGES, &self.changes),
             watches: used(1, &self.watches),
             sleeps: used(MAX_SLEEPS, &self.sleeps),
             log_streams: used(limits.log_streams, log_slots),
@@ -222,7 +222,7 @@ impl ContainerEngine for Instance {
         Ok(reader.stream(opened))
     }
 
-    async fn inspect(&self, object: &ObjectRef) -> Result<Inspection, EngineError> {
+    async fn inspect(&self, object: &ObjectRef) -> Result<InspectResponse, EngineError> {
         if object.kind == ObjectKind::Container {
             self.check_container(&object.id)?;
         }
@@ -240,7 +240,7 @@ impl ContainerEngine for Instance {
         logs::open(&self.shared, id, options).await
     }
 
-    async fn act(&self, id: &str, action: Action) -> Result<(), EngineError> {
+    async fn act(&self, id: &str, action: ContainerAction) -> Result<(), EngineError> {
         self.require(self.info.capabilities.actions, "start or stop containers")?;
         self.check_container(id)?;
         let id = id.to_owned();
@@ -252,9 +252,9 @@ impl ContainerEngine for Instance {
         .await
     }
 
-    async fn remove(&self, target: &Removal) -> Result<(), EngineError> {
+    async fn remove(&self, target: &RemoveRequest) -> Result<(), EngineError> {
         self.require(self.info.capabilities.removals, "remove anything")?;
-        if let Removal::Container { id } = target {
+        if let RemoveRequest::Container { id } = target {
             self.check_container(id)?;
         }
         let target = target.clone();

@@ -32,11 +32,11 @@ mod transport;
 mod watch;
 
 pub use backend::{Backend, LaunchError};
-pub use cache::{Cache, CacheError};
+pub use cache::{CacheError, ComponentCache};
 pub use check::is_backend_name;
 pub use guest::Death;
 pub use instance::{Instance, Usage};
-pub use limits::Limits;
+pub use limits::BackendLimits;
 pub use runtime::{
     ComponentCompiler, INTERFACE, LoadError, Program, Runtime, RuntimeError, compile,
 };

@@ -27,9 +27,9 @@ const MAX_TABLE_ELEMENTS: usize = 200_000;
 /// What a backend may use, and how long it may take.
 ///
 /// The defaults are what a backend gets that asks for nothing; a manifest may
-/// ask for other sizes, within [`Limits::MAX_CONTROL_MEMORY`] and its like.
+/// ask for other sizes, within [`BackendLimits::MAX_CONTROL_MEMORY`] and its like.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct BackendLimits {
     /// Bytes of linear memory of the control store, where a whole listing of
     /// the engine is parsed.
     pub control_memory: usize,
@@ -66,7 +66,7 @@ pub struct Limits {
     pub stop_grace: Duration,
 }
 
-impl Limits {
+impl BackendLimits {
     /// The most that a manifest may ask for as `control_memory`.
     pub const MAX_CONTROL_MEMORY: usize = 512 * MIB;
     /// The most that a manifest may ask for as `log_memory`.
@@ -83,7 +83,7 @@ impl Limits {
     pub(crate) const CHANGES: usize = 256;
 }
 
-impl Default for Limits {
+impl Default for BackendLimits {
     fn default() -> Self {
         Self {
             control_memory: 128 * MIB,

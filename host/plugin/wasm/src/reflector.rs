@@ -21,7 +21,7 @@ const MAX_UNFINISHED: usize = 4 * MAX_OBJECTS;
 
 /// Follows a watch and refuses what its protocol forbids.
 pub(crate) struct Reflector {
-    form: rdd_core::IdForm,
+    form: rdd_core::IdFormat,
     max_objects: usize,
     max_bytes: usize,
     max_unfinished: usize,
@@ -49,7 +49,7 @@ enum Phase {
 }
 
 impl Reflector {
-    pub(crate) fn new(form: rdd_core::IdForm) -> Self {
+    pub(crate) fn new(form: rdd_core::IdFormat) -> Self {
         Self {
             form,
             max_objects: MAX_OBJECTS,
@@ -178,7 +178,7 @@ mod tests {
     use crate::bindings::types::{self, Object, ObjectKind};
 
     fn reflector() -> Reflector {
-        Reflector::new(rdd_core::IdForm::LowerHex(4))
+        Reflector::new(rdd_core::IdFormat::LowerHex(4))
     }
 
     fn applied(name: &str) -> Event {

@@ -6,7 +6,7 @@ use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 use wasmtime::{Config, Engine, OptLevel};
 
 use crate::bindings::{Backend as Bindings, BackendPre};
-use crate::cache::Cache;
+use crate::cache::ComponentCache;
 use crate::clock::EpochClock;
 use crate::state::HostState;
 
@@ -33,7 +33,7 @@ pub struct Runtime {
     pub(crate) engine: Engine,
     pub(crate) clock: EpochClock,
     linker: Linker<HostState>,
-    cache: Option<Cache>,
+    cache: Option<ComponentCache>,
     compiler: Option<Arc<dyn ComponentCompiler>>,
 }
 
@@ -51,7 +51,7 @@ pub trait ComponentCompiler: std::fmt::Debug + Send + Sync + 'static {
 ///
 /// # Errors
 /// When the component is none, or this machine cannot compile it.
-pub fn compile(cache: &Cache, bytes: &[u8], digest: &str) -> Result<(), LoadError> {
+pub fn compile(cache: &ComponentCache, bytes: &[u8], digest: &str) -> Result<(), LoadError> {
     let failed = |error: wasmtime::Error| LoadError::Compile(format!("{error:#}"));
     let engine = engine().map_err(failed)?;
     let component = Component::from_binary(&engine, bytes).map_err(failed)?;
@@ -106,13 +106,13 @@ pub enum LoadError {
 impl Runtime {
     /// Makes the runtime. Without a `cache` components are compiled at each
     /// load.
-    pub fn new(cache: Option<Cache>) -> Result<Arc<Self>, RuntimeError> {
+    pub fn new(cache: Option<ComponentCache>) -> Result<Arc<Self>, RuntimeError> {
         Self::with_compiler(cache, None)
     }
 
     /// Makes a runtime that has a `compiler` fill its `cache`.
     pub fn with_compiler(
-        cache: Option<Cache>,
+        cache: Option<ComponentCache>,
         compiler: Option<Arc<dyn ComponentCompiler>>,
     ) -> Result<Arc<Self>, RuntimeError> {
         let failed = |error: wasmtime::Error| RuntimeError::Engine(format!("{error:#}"));

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 
 use rdd_api::{ACTION_ANNOTATION, CONTAINERS_GROUP, DEFAULT_NAMESPACE, SYSTEM_NAMESPACE};
-use rdd_apiserver::{AdmissionPolicy, AdmissionRequest, Operation};
+use rdd_apiserver::{AdmissionOperation, AdmissionPolicy, AdmissionRequest};
 use serde_json::Value;
 
 use super::cluster::DAEMON_USER;
@@ -41,7 +41,7 @@ impl ProtectedObjects {
 
 impl AdmissionPolicy for ProtectedObjects {
     fn admit(&self, request: &AdmissionRequest<'_>) -> Result<(), String> {
-        if request.operation != Operation::Delete || is_daemon(request) {
+        if request.operation != AdmissionOperation::Delete || is_daemon(request) {
             return Ok(());
         }
         match (request.group, request.resource) {
@@ -78,7 +78,7 @@ impl AdmissionPolicy for ReadOnly {
             return Ok(());
         }
         let is_mirror = REMOVABLE.contains(&request.resource);
-        if request.operation == Operation::Delete && is_mirror {
+        if request.operation == AdmissionOperation::Delete && is_mirror {
             return Err(
                 "rdd runs with --read-only and removes nothing from the engine; start it without, or remove it with the engine's own tools"
                     .to_owned(),
@@ -111,7 +111,7 @@ fn action(object: Option<&Value>) -> Option<&Value> {
 mod tests {
     use http::{Request, StatusCode};
     use http_body_util::{BodyExt as _, Full};
-    use rdd_apiserver::{ApiServer, Options, UserInfo};
+    use rdd_apiserver::{ApiServer, ApiServerOptions, UserInfo};
     use serde_json::json;
     use tower::ServiceExt as _;
 
@@ -127,9 +127,9 @@ mod tests {
         if read_only {
             admission.push(Arc::new(ReadOnly));
         }
-        let server = ApiServer::open(Options {
+        let server = ApiServer::open(ApiServerOptions {
             admission,
-            ..Options::in_memory()
+            ..ApiServerOptions::in_memory()
         })
         .await
         .unwrap();

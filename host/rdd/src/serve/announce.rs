@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use kube::Client;
-use rdd_front::Kubeconfig;
+use rdd_gateway::Kubeconfig;
 use rdd_mirror::InstanceId;
 use serde::{Deserialize, Serialize};
 

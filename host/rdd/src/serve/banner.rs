@@ -4,9 +4,9 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use rdd_core::{NotServing, Serving, ServingSnapshot};
-use rdd_front::Kubeconfig;
-use rdd_mirror::Progress;
+use rdd_core::{ServingSnapshot, ServingState, UnavailableReason};
+use rdd_gateway::Kubeconfig;
+use rdd_mirror::MirrorProgress;
 use tokio::sync::watch;
 
 use crate::cli::LogFormat;
@@ -56,7 +56,7 @@ impl Banner {
     pub(crate) async fn follow(
         &self,
         mut serving: watch::Receiver<ServingSnapshot>,
-        mut progress: watch::Receiver<Progress>,
+        mut progress: watch::Receiver<MirrorProgress>,
     ) {
         let mut last = String::new();
         loop {
@@ -81,7 +81,7 @@ impl Banner {
         }
     }
 
-    fn show_progress(&self, progress: &Progress) {
+    fn show_progress(&self, progress: &MirrorProgress) {
         if progress.synced {
             self.progress_line.erase();
         } else if self.text && progress.total > 0 {
@@ -108,23 +108,25 @@ impl Banner {
 /// `standby` says why this instance mirrors nothing although it could.
 fn describe(snapshot: &ServingSnapshot, standby: Option<&str>) -> String {
     match &snapshot.serving {
-        Serving::Ready(engine) => {
+        ServingState::Ready(engine) => {
             let connected = format!("{} is connected", engine.info().engine);
             match standby {
                 Some(reason) => format!("{connected}; nothing is mirrored from here: {reason}"),
                 None => connected,
             }
         }
-        Serving::Not(NotServing::Starting) => "looking for the engine".to_owned(),
-        Serving::Not(NotServing::Stopped) => "the App is stopped: nothing is mirrored".to_owned(),
+        ServingState::Not(UnavailableReason::Starting) => "looking for the engine".to_owned(),
+        ServingState::Not(UnavailableReason::Stopped) => {
+            "the App is stopped: nothing is mirrored".to_owned()
+        }
         // Both name the backend.
-        Serving::Not(NotServing::BackendNotInstalled { reason, .. }) => reason.clone(),
-        Serving::Not(NotServing::EngineUnreachable { reason }) => {
+        ServingState::Not(UnavailableReason::BackendNotInstalled { reason, .. }) => reason.clone(),
+        ServingState::Not(UnavailableReason::EngineUnreachable { reason }) => {
             format!(
                 "the engine cannot be reached, trying again: {reason}\n  is it running? name another with --engine-endpoint, or start a private one and name it: export $(make engine)"
             )
         }
-        Serving::Not(NotServing::BackendRestarting { reason }) => {
+        ServingState::Not(UnavailableReason::BackendRestarting { reason }) => {
             format!("waiting for the backend: {reason}")
         }
     }

@@ -11,8 +11,8 @@ use http::Request;
 use http_body_util::BodyExt as _;
 use kube::config::Kubeconfig;
 use rdd_apiserver::{AdmissionPolicy, ApiServer, OpenError, TokenAuthenticator, UserInfo};
-use rdd_core::{Authenticator, Credentials, Identity};
-use rdd_front::{Handler, LocalAuthenticator, Token};
+use rdd_core::{Authenticator, Credentials, UserIdentity};
+use rdd_gateway::{Handler, LocalAuthenticator, Token};
 use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceExt as _};
 
@@ -51,10 +51,10 @@ impl Cluster {
         admission: Vec<Arc<dyn AdmissionPolicy>>,
     ) -> Result<Self> {
         let path = state_dir.database();
-        let options = rdd_apiserver::Options {
+        let options = rdd_apiserver::ApiServerOptions {
             tokens: Some(Arc::new(Tokens(LocalAuthenticator::new(token.clone())))),
             admission,
-            ..rdd_apiserver::Options::file(&path)
+            ..rdd_apiserver::ApiServerOptions::file(&path)
         };
         let server = match open(&options).await {
             Ok(server) => server,
@@ -130,12 +130,12 @@ impl Cluster {
         let service = server
             .clone()
             .map_request(|mut request: Request<hyper::body::Incoming>| {
-                if let Some(identity) = request.extensions_mut().remove::<Identity>() {
+                if let Some(identity) = request.extensions_mut().remove::<UserIdentity>() {
                     request.extensions_mut().insert(user_info(identity));
                 }
                 request
             })
-            .map_response(|response: http::Response<rdd_apiserver::Body>| {
+            .map_response(|response: http::Response<rdd_apiserver::ResponseBody>| {
                 response.map(|body| body.map_err(Into::into).boxed_unsync())
             });
         Some(BoxCloneSyncService::new(service))
@@ -186,7 +186,7 @@ impl TokenAuthenticator for Tokens {
     }
 }
 
-fn user_info(Identity { user, groups }: Identity) -> UserInfo {
+fn user_info(UserIdentity { user, groups }: UserIdentity) -> UserInfo {
     UserInfo {
         name: user,
         groups,
@@ -196,7 +196,7 @@ fn user_info(Identity { user, groups }: Identity) -> UserInfo {
 
 /// Opens the database. The state directory is ours, so whoever still has the
 /// database is a daemon whose process is being cleared up.
-async fn open(options: &rdd_apiserver::Options) -> Result<ApiServer, OpenError> {
+async fn open(options: &rdd_apiserver::ApiServerOptions) -> Result<ApiServer, OpenError> {
     let began = Instant::now();
     loop {
         match ApiServer::open(options.clone()).await {

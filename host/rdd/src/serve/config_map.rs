@@ -14,7 +14,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, Patch, PatchParams};
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Client, ResourceExt as _};
-use rdd_mirror::{InstanceId, Progress};
+use rdd_mirror::{InstanceId, MirrorProgress};
 use serde_json::json;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -125,7 +125,7 @@ impl OwnConfigMap {
     pub(crate) async fn keep(
         self,
         mut content: watch::Receiver<Option<ConfigMapContent>>,
-        mut progress: watch::Receiver<Progress>,
+        mut progress: watch::Receiver<MirrorProgress>,
         stop: CancellationToken,
     ) -> Result<()> {
         let config = watcher::Config::default().fields(&format!("metadata.name={}", self.name));

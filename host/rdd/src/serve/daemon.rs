@@ -6,9 +6,9 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail};
 use jiff::Timestamp;
 use rdd_apiserver::{AdmissionPolicy, ServerTask};
-use rdd_core::{Backends, ServingSnapshot};
-use rdd_front::{Certificates, DaemonPhase, Guard, Kubeconfig, Token};
-use rdd_mirror::Progress;
+use rdd_core::{BackendRegistry, ServingSnapshot};
+use rdd_gateway::{Certificates, DaemonPhase, Guard, Kubeconfig, Token};
+use rdd_mirror::MirrorProgress;
 use rdd_passthrough::Passthrough;
 use rdd_plugin::{EngineEndpoint, PluginHost, TlsFiles, without_password};
 use tokio::sync::watch;
@@ -39,7 +39,7 @@ pub(super) struct Daemon {
     plugin_host: Arc<PluginHost>,
     passthrough: Passthrough,
     serving: watch::Receiver<ServingSnapshot>,
-    progress: watch::Receiver<Progress>,
+    progress: watch::Receiver<MirrorProgress>,
     discovery: Discovery,
     discovery_map: OwnConfigMap,
     /// What the task `discovery` keeps written, once the daemon is ready.
@@ -120,8 +120,11 @@ impl Daemon {
 
         // Loading begins before anything else that takes time, and goes on beside it.
         let plugin_dirs = plugin_dirs.or_default();
-        let mut plugin_options =
-            rdd_plugin::Options::new(plugin_dirs.clone(), state_dir.plugin_cache(), endpoint);
+        let mut plugin_options = rdd_plugin::PluginHostOptions::new(
+            plugin_dirs.clone(),
+            state_dir.plugin_cache(),
+            endpoint,
+        );
         plugin_options.compiler = compiler::compiler(state_dir.plugin_cache());
         let plugin_host = PluginHost::start(plugin_options)
             .await
@@ -138,22 +141,22 @@ impl Daemon {
             }
         }));
 
-        let (mut mirror, serving, progress) = rdd_mirror::Options::new(
+        let (mut mirror, serving, progress) = rdd_mirror::MirrorOptions::new(
             client.clone(),
-            plugin_host.clone() as Arc<dyn Backends>,
+            plugin_host.clone() as Arc<dyn BackendRegistry>,
             instance.clone(),
         );
         mirror.read_only = read_only;
         mirror.timing.resync_interval = resync;
 
-        let passthrough = Passthrough::new(rdd_passthrough::Options {
+        let passthrough = Passthrough::new(rdd_passthrough::PassthroughOptions {
             serving: serving.clone(),
             max_streams: descriptors.streams,
         });
         let metrics = metrics::Metrics::new(start_time, passthrough.clone(), serving.clone());
         let front = listen::bind(
             &state_dir,
-            rdd_front::Options {
+            rdd_gateway::GatewayOptions {
                 listen,
                 tls: certificates.server.clone(),
                 authenticator: cluster.authenticator(token.clone()),

@@ -2,7 +2,7 @@
 //! connections and log streams, so that neither takes what the rest needs.
 
 use anyhow::{Context as _, Result, bail};
-use rdd_front::ConnectionLimits;
+use rdd_gateway::ConnectionLimits;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// More than all limits of the daemon together. Not whatever the system

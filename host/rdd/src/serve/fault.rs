@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use anyhow::Result;
-use rdd_front::HealthReport;
+use rdd_gateway::HealthReport;
 use tokio::sync::watch;
 
 /// `TASK=panic` or `TASK=end`: what happens to this task once the daemon is ready.
@@ -21,7 +21,7 @@ pub(super) async fn inject(
     let Some((_, fault)) = wanted.split_once('=').filter(|(task, _)| *task == name) else {
         return task.await;
     };
-    let ready = |report: &HealthReport| report.phase == rdd_front::DaemonPhase::Ready;
+    let ready = |report: &HealthReport| report.phase == rdd_gateway::DaemonPhase::Ready;
     tokio::select! {
         result = task => result,
         _ = health.wait_for(ready) => {

@@ -4,18 +4,18 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result};
-use rdd_front::{BindError, Front, Options};
+use rdd_gateway::{BindError, Gateway, GatewayOptions};
 
 use crate::state_dir::StateDir;
 
 /// Binds, and remembers the port.
-pub(crate) async fn bind(state_dir: &StateDir, options: Options) -> Result<Front> {
+pub(crate) async fn bind(state_dir: &StateDir, options: GatewayOptions) -> Result<Gateway> {
     let asked = options.listen;
     let front = match remembered(state_dir).filter(|_| asked.port() == 0) {
-        None => Front::bind(options).await?,
+        None => Gateway::bind(options).await?,
         Some(port) => {
             let last = SocketAddr::new(asked.ip(), port);
-            match Front::bind(Options {
+            match Gateway::bind(GatewayOptions {
                 listen: last,
                 ..options.clone()
             })
@@ -23,7 +23,7 @@ pub(crate) async fn bind(state_dir: &StateDir, options: Options) -> Result<Front
             {
                 Err(BindError::InUse(address)) => {
                     tracing::warn!(%address, "the port of the last run is in use; taking another one");
-                    Front::bind(options).await?
+                    Gateway::bind(options).await?
                 }
                 result => result?,
             }

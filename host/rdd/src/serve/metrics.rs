@@ -1,7 +1,7 @@
 //! `/metrics`: a few figures in Prometheus' text form.
 
 use jiff::Timestamp;
-use rdd_core::{Serving, ServingSnapshot};
+use rdd_core::{ServingSnapshot, ServingState};
 use rdd_passthrough::Passthrough;
 use tokio::sync::watch;
 
@@ -28,7 +28,10 @@ impl Metrics {
 
     /// The page.
     pub(crate) fn render(&self) -> String {
-        let serving = i32::from(matches!(self.serving.borrow().serving, Serving::Ready(_)));
+        let serving = i32::from(matches!(
+            self.serving.borrow().serving,
+            ServingState::Ready(_)
+        ));
         [
             (
                 "process_start_time_seconds",

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
-use rdd_front::DaemonPhase;
+use rdd_gateway::DaemonPhase;
 
 use crate::cli::ServeArgs;
 use crate::state_dir::StateDir;

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use kube::Client;
-use rdd_core::Backends as _;
-use rdd_mirror::{InstanceId, Progress};
+use rdd_core::BackendRegistry as _;
+use rdd_mirror::{InstanceId, MirrorProgress};
 use rdd_plugin::{PluginHost, PluginReport};
 use serde_json::json;
 use tokio::sync::watch;
@@ -32,7 +32,7 @@ pub(crate) async fn publish(
     own: OwnConfigMap,
     file: PathBuf,
     host: Arc<PluginHost>,
-    progress: watch::Receiver<Progress>,
+    progress: watch::Receiver<MirrorProgress>,
     stop: CancellationToken,
 ) -> Result<()> {
     let content = || ConfigMapContent {

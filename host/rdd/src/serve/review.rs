@@ -9,8 +9,8 @@ use k8s_openapi::api::authorization::v1::{
 };
 use kube::Client;
 use kube::api::{Api, PostParams};
-use rdd_core::{AuthError, Authenticator, Credentials, Identity};
-use rdd_front::LocalAuthenticator;
+use rdd_core::{AuthError, Authenticator, Credentials, UserIdentity};
+use rdd_gateway::LocalAuthenticator;
 
 use self::cache::ReviewCache;
 
@@ -32,13 +32,13 @@ impl ClusterAuthenticator {
         }
     }
 
-    async fn review(&self, token: &str) -> Result<Identity, AuthError> {
+    async fn review(&self, token: &str) -> Result<UserIdentity, AuthError> {
         let identity = self.review_token(token).await?;
         self.review_access(&identity).await?;
         Ok(identity)
     }
 
-    async fn review_token(&self, token: &str) -> Result<Identity, AuthError> {
+    async fn review_token(&self, token: &str) -> Result<UserIdentity, AuthError> {
         let review = TokenReview {
             spec: TokenReviewSpec {
                 token: Some(token.to_owned()),
@@ -59,13 +59,13 @@ impl ClusterAuthenticator {
             ));
         }
         let user = status.user.unwrap_or_default();
-        Ok(Identity {
+        Ok(UserIdentity {
             user: user.username.unwrap_or_default(),
             groups: user.groups.unwrap_or_default(),
         })
     }
 
-    async fn review_access(&self, identity: &Identity) -> Result<(), AuthError> {
+    async fn review_access(&self, identity: &UserIdentity) -> Result<(), AuthError> {
         let review = SubjectAccessReview {
             spec: SubjectAccessReviewSpec {
                 user: Some(identity.user.clone()),
@@ -107,14 +107,14 @@ fn unavailable(error: kube::Error) -> AuthError {
 
 #[async_trait]
 impl Authenticator for ClusterAuthenticator {
-    fn known(&self, credentials: &Credentials) -> Option<Result<Identity, AuthError>> {
+    fn known(&self, credentials: &Credentials) -> Option<Result<UserIdentity, AuthError>> {
         match (self.local.check(credentials), credentials) {
             (Err(AuthError::Unauthenticated(_)), Credentials::Bearer(_)) => None,
             (decided, _) => Some(decided),
         }
     }
 
-    async fn authenticate(&self, credentials: &Credentials) -> Result<Identity, AuthError> {
+    async fn authenticate(&self, credentials: &Credentials) -> Result<UserIdentity, AuthError> {
         match (self.known(credentials), credentials) {
             (None, Credentials::Bearer(token)) => {
                 self.reviews.get(token, || self.review(token)).await

@@ -8,7 +8,7 @@
 use std::future::Future;
 
 use anyhow::Result;
-use rdd_front::{DaemonPhase, HealthCheck, HealthReport};
+use rdd_gateway::{DaemonPhase, HealthCheck, HealthReport};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;

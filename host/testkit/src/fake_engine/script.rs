@@ -4,14 +4,14 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdd_core::{Action, EngineError, ErrorCode, Removal};
+use rdd_core::{ContainerAction, EngineError, ErrorCode, RemoveRequest};
 use tokio::sync::watch;
 
 use super::FakeEngine;
 
 /// The calls that can be scripted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Operation {
+pub enum EngineOperation {
     /// [`ContainerEngine::watch`](rdd_core::ContainerEngine::watch).
     Watch,
     /// [`ContainerEngine::inspect`](rdd_core::ContainerEngine::inspect).
@@ -26,23 +26,23 @@ pub enum Operation {
 
 /// A changing call that the host made, recorded as it began.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Call {
+pub enum EngineCall {
     /// [`ContainerEngine::act`](rdd_core::ContainerEngine::act).
     Act {
         /// The container.
         id: String,
         /// What was asked for.
-        action: Action,
+        action: ContainerAction,
     },
     /// [`ContainerEngine::remove`](rdd_core::ContainerEngine::remove).
-    Remove(Removal),
+    Remove(RemoveRequest),
 }
 
 /// Holds calls back until the test opens it. Clones are one gate.
 #[derive(Clone)]
-pub struct Gate(Arc<watch::Sender<bool>>);
+pub struct CallGate(Arc<watch::Sender<bool>>);
 
-impl Gate {
+impl CallGate {
     fn closed() -> Self {
         Self(Arc::new(watch::Sender::new(false)))
     }
@@ -61,30 +61,30 @@ impl Gate {
 /// Which calls a line of the script is about: of an operation, on one object
 /// or on any.
 #[derive(PartialEq, Eq, Hash)]
-struct Calls(Operation, Option<String>);
+struct Calls(EngineOperation, Option<String>);
 
 #[derive(Default)]
 pub(super) struct Script {
-    calls: Vec<Call>,
-    begun: HashMap<Operation, usize>,
+    calls: Vec<EngineCall>,
+    begun: HashMap<EngineOperation, usize>,
     delays: HashMap<Calls, Duration>,
-    gates: HashMap<Calls, Gate>,
+    gates: HashMap<Calls, CallGate>,
     next_failures: HashMap<Calls, VecDeque<EngineError>>,
     standing_failures: HashMap<Calls, EngineError>,
-    panics: HashSet<Operation>,
+    panics: HashSet<EngineOperation>,
     offline: Option<EngineError>,
 }
 
 impl Script {
-    pub(super) fn record(&mut self, call: Call) {
+    pub(super) fn record(&mut self, call: EngineCall) {
         self.calls.push(call);
     }
 
     pub(super) fn begin(
         &mut self,
-        operation: Operation,
+        operation: EngineOperation,
         on: &str,
-    ) -> (Option<Duration>, Option<Gate>) {
+    ) -> (Option<Duration>, Option<CallGate>) {
         *self.begun.entry(operation).or_default() += 1;
         (
             lookup(&self.delays, operation, on).copied(),
@@ -93,11 +93,15 @@ impl Script {
     }
 
     /// Whether this call is the one that must panic.
-    pub(super) fn panics(&mut self, operation: Operation) -> bool {
+    pub(super) fn panics(&mut self, operation: EngineOperation) -> bool {
         self.panics.remove(&operation)
     }
 
-    pub(super) fn verdict(&mut self, operation: Operation, on: &str) -> Result<(), EngineError> {
+    pub(super) fn verdict(
+        &mut self,
+        operation: EngineOperation,
+        on: &str,
+    ) -> Result<(), EngineError> {
         if let Some(error) = &self.offline {
             return Err(error.clone());
         }
@@ -124,7 +128,11 @@ impl Script {
     }
 }
 
-fn lookup<'a, V>(map: &'a HashMap<Calls, V>, operation: Operation, on: &str) -> Option<&'a V> {
+fn lookup<'a, V>(
+    map: &'a HashMap<Calls, V>,
+    operation: EngineOperation,
+    on: &str,
+) -> Option<&'a V> {
     map.get(&Calls(operation, Some(on.to_owned())))
         .or_else(|| map.get(&Calls(operation, None)))
 }
@@ -132,12 +140,12 @@ fn lookup<'a, V>(map: &'a HashMap<Calls, V>, operation: Operation, on: &str) -> 
 /// The script. `on` is an ID, tag or volume name; `None` means any.
 impl FakeEngine {
     /// Every changing call so far, in the order in which they began.
-    pub fn calls(&self) -> Vec<Call> {
+    pub fn calls(&self) -> Vec<EngineCall> {
         self.lock().script.calls.clone()
     }
 
     /// How many calls of this operation have begun.
-    pub fn begun(&self, operation: Operation) -> usize {
+    pub fn begun(&self, operation: EngineOperation) -> usize {
         self.lock()
             .script
             .begun
@@ -147,7 +155,7 @@ impl FakeEngine {
     }
 
     /// Fails the next call; repeated, the one after it as well.
-    pub fn fail_next(&self, operation: Operation, on: Option<&str>, error: EngineError) {
+    pub fn fail_next(&self, operation: EngineOperation, on: Option<&str>, error: EngineError) {
         let key = Calls(operation, on.map(str::to_owned));
         self.script(|script| {
             script
@@ -159,18 +167,18 @@ impl FakeEngine {
     }
 
     /// Fails every call until [`FakeEngine::mend`].
-    pub fn fail(&self, operation: Operation, on: Option<&str>, error: EngineError) {
+    pub fn fail(&self, operation: EngineOperation, on: Option<&str>, error: EngineError) {
         let key = Calls(operation, on.map(str::to_owned));
         self.script(|script| script.standing_failures.insert(key, error));
     }
 
     /// Makes the next call panic: a bug of the backend.
-    pub fn panic_next(&self, operation: Operation) {
+    pub fn panic_next(&self, operation: EngineOperation) {
         self.script(|script| script.panics.insert(operation));
     }
 
     /// Ends what [`FakeEngine::fail`] and [`FakeEngine::panic_next`] began.
-    pub fn mend(&self, operation: Operation, on: Option<&str>) {
+    pub fn mend(&self, operation: EngineOperation, on: Option<&str>) {
         let key = Calls(operation, on.map(str::to_owned));
         self.script(|script| {
             script.standing_failures.remove(&key);
@@ -179,14 +187,14 @@ impl FakeEngine {
     }
 
     /// Makes calls take this long.
-    pub fn delay(&self, operation: Operation, on: Option<&str>, delay: Duration) {
+    pub fn delay(&self, operation: EngineOperation, on: Option<&str>, delay: Duration) {
         let key = Calls(operation, on.map(str::to_owned));
         self.script(|script| script.delays.insert(key, delay));
     }
 
     /// Holds calls back until the gate is opened.
-    pub fn gate(&self, operation: Operation, on: Option<&str>) -> Gate {
-        let gate = Gate::closed();
+    pub fn gate(&self, operation: EngineOperation, on: Option<&str>) -> CallGate {
+        let gate = CallGate::closed();
         let key = Calls(operation, on.map(str::to_owned));
         self.script(|script| script.gates.insert(key, gate.clone()));
         gate

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use jiff::SignedDuration;
 use rdd_core::{
-    Action, Container, ContainerState, EngineError, ErrorCode, Image, Object, ObjectKind,
-    ObjectRef, Removal, Timestamp, Volume, WatchEvent,
+    Container, ContainerAction, ContainerState, EngineError, EngineObject, ErrorCode, Image,
+    ObjectKind, ObjectRef, RemoveRequest, Timestamp, Volume, WatchEvent,
 };
 
 use super::logs::Log;
@@ -18,7 +18,7 @@ pub(super) struct State {
     /// creation times differ and runs repeat.
     clock: Timestamp,
     serial: u64,
-    objects: BTreeMap<ObjectRef, Object>,
+    objects: BTreeMap<ObjectRef, EngineObject>,
     pub(super) logs: BTreeMap<String, Log>,
     pub(super) journal: Vec<WatchEvent>,
     pub(super) events_held: bool,
@@ -74,19 +74,19 @@ impl State {
         init
     }
 
-    pub(super) fn find(&self, reference: &ObjectRef) -> Result<Object, EngineError> {
+    pub(super) fn find(&self, reference: &ObjectRef) -> Result<EngineObject, EngineError> {
         self.objects
             .get(reference)
             .cloned()
             .ok_or_else(|| not_found(word(reference.kind), &reference.id))
     }
 
-    fn apply(&mut self, object: Object) {
+    fn apply(&mut self, object: EngineObject) {
         self.objects.insert(object.reference(), object.clone());
         self.journal.push(WatchEvent::Applied(Box::new(object)));
     }
 
-    fn drop_object(&mut self, kind: ObjectKind, id: &str) -> Result<Object, EngineError> {
+    fn drop_object(&mut self, kind: ObjectKind, id: &str) -> Result<EngineObject, EngineError> {
         let reference = reference(kind, id);
         let object = self
             .objects
@@ -99,64 +99,64 @@ impl State {
 
     fn images(&self) -> impl Iterator<Item = &Image> {
         self.objects.values().filter_map(|object| match object {
-            Object::Image(image) => Some(image),
+            EngineObject::Image(image) => Some(image),
             _ => None,
         })
     }
 
     pub(super) fn container(&self, id: &str) -> Result<Container, EngineError> {
         match self.find(&reference(ObjectKind::Container, id))? {
-            Object::Container(container) => Ok(container),
+            EngineObject::Container(container) => Ok(container),
             _ => Err(not_found("container", id)),
         }
     }
 
-    pub(super) fn act(&mut self, id: &str, action: Action) -> Result<(), EngineError> {
+    pub(super) fn act(&mut self, id: &str, action: ContainerAction) -> Result<(), EngineError> {
         let mut container = self.container(id)?;
         let now = self.now();
         let conflict = |what: &str| EngineError::new(ErrorCode::Conflict, what);
         match action {
-            Action::Start if container.paused => {
+            ContainerAction::Start if container.paused => {
                 return Err(conflict(
                     "cannot start a paused container, try unpause instead",
                 ));
             }
-            Action::Start if container.running => return Ok(()),
-            Action::Stop if !container.running => return Ok(()),
-            Action::Pause if container.paused => return Ok(()),
-            Action::Pause if !container.running => {
+            ContainerAction::Start if container.running => return Ok(()),
+            ContainerAction::Stop if !container.running => return Ok(()),
+            ContainerAction::Pause if container.paused => return Ok(()),
+            ContainerAction::Pause if !container.running => {
                 return Err(conflict(&format!("container {id} is not running")));
             }
-            Action::Unpause if !container.paused => {
+            ContainerAction::Unpause if !container.paused => {
                 return Err(conflict(&format!("container {id} is not paused")));
             }
-            Action::Start => begin(&mut container, now),
-            Action::Stop => end(&mut container, now),
-            Action::Restart => {
+            ContainerAction::Start => begin(&mut container, now),
+            ContainerAction::Stop => end(&mut container, now),
+            ContainerAction::Restart => {
                 if container.running {
                     end(&mut container, now);
                 }
                 begin(&mut container, now);
             }
-            Action::Pause => {
+            ContainerAction::Pause => {
                 container.paused = true;
                 container.state = ContainerState::Paused;
             }
-            Action::Unpause => {
+            ContainerAction::Unpause => {
                 container.paused = false;
                 container.state = ContainerState::Running;
             }
         }
-        self.apply(Object::Container(container));
+        self.apply(EngineObject::Container(container));
         Ok(())
     }
 
-    pub(super) fn remove(&mut self, target: &Removal) -> Result<(), EngineError> {
+    pub(super) fn remove(&mut self, target: &RemoveRequest) -> Result<(), EngineError> {
         match target {
-            Removal::Container { id } => {
+            RemoveRequest::Container { id } => {
                 self.drop_object(ObjectKind::Container, id)?;
             }
-            Removal::ImageTag { tag, image_id } => {
+            RemoveRequest::ImageTag { tag, image_id } => {
                 let owner = self
                     .images()
                     .find(|image| image.repo_tags.contains(tag))
@@ -166,7 +166,7 @@ impl State {
                 }
                 self.untag(tag)?;
             }
-            Removal::Image { id } => {
+            RemoveRequest::Image { id } => {
                 if self
                     .images()
                     .any(|image| image.id == *id && !image.repo_tags.is_empty())
@@ -175,9 +175,9 @@ impl State {
                 }
                 self.drop_object(ObjectKind::Image, id)?;
             }
-            Removal::Volume { name, created_at } => {
+            RemoveRequest::Volume { name, created_at } => {
                 let found = self.find(&reference(ObjectKind::Volume, name))?;
-                if let (Object::Volume(volume), Some(meant)) = (&found, created_at)
+                if let (EngineObject::Volume(volume), Some(meant)) = (&found, created_at)
                     && volume.created_at.as_ref() != Some(meant)
                 {
                     return Err(replaced(name));
@@ -195,9 +195,9 @@ impl State {
             .clone();
         image.repo_tags.retain(|t| t != tag);
         if notify {
-            self.apply(Object::Image(image.clone()));
+            self.apply(EngineObject::Image(image.clone()));
         } else {
-            let object = Object::Image(image.clone());
+            let object = EngineObject::Image(image.clone());
             self.objects.insert(object.reference(), object);
         }
         Some(image)
@@ -297,7 +297,7 @@ impl FakeEngine {
             edit(&mut container);
             let id = container.id.clone();
             state.logs.insert(id.clone(), Log::default());
-            state.apply(Object::Container(container));
+            state.apply(EngineObject::Container(container));
             id
         })
     }
@@ -311,17 +311,20 @@ impl FakeEngine {
 
     /// Starts a container.
     pub fn start(&self, id: &str) {
-        self.change(|state| state.act(id, Action::Start)).unwrap();
+        self.change(|state| state.act(id, ContainerAction::Start))
+            .unwrap();
     }
 
     /// Stops a container.
     pub fn stop(&self, id: &str) {
-        self.change(|state| state.act(id, Action::Stop)).unwrap();
+        self.change(|state| state.act(id, ContainerAction::Stop))
+            .unwrap();
     }
 
     /// Pauses a container.
     pub fn pause(&self, id: &str) {
-        self.change(|state| state.act(id, Action::Pause)).unwrap();
+        self.change(|state| state.act(id, ContainerAction::Pause))
+            .unwrap();
     }
 
     /// Renames a container.
@@ -334,7 +337,7 @@ impl FakeEngine {
         self.change(|state| {
             let mut container = state.container(id).unwrap();
             edit(&mut container);
-            state.apply(Object::Container(container));
+            state.apply(EngineObject::Container(container));
         });
     }
 
@@ -365,7 +368,7 @@ impl FakeEngine {
                 labels: BTreeMap::new(),
             };
             let id = image.id.clone();
-            let object = Object::Image(image);
+            let object = EngineObject::Image(image);
             if tags.is_empty() {
                 state.apply(object);
             } else {
@@ -385,13 +388,14 @@ impl FakeEngine {
     pub fn tag(&self, image_id: &str, tag: &str) {
         self.change(|state| {
             state.take_tag(tag, false);
-            let Ok(Object::Image(mut image)) = state.find(&reference(ObjectKind::Image, image_id))
+            let Ok(EngineObject::Image(mut image)) =
+                state.find(&reference(ObjectKind::Image, image_id))
             else {
                 return Err(not_found("image", image_id));
             };
             image.repo_tags.push(tag.to_owned());
             image.repo_tags.sort();
-            state.apply(Object::Image(image));
+            state.apply(EngineObject::Image(image));
             Ok(())
         })
         .unwrap();
@@ -419,7 +423,7 @@ impl FakeEngine {
     pub fn create_volume_at(&self, name: &str, created_at: Timestamp) {
         self.change(|state| {
             let namespace = state.namespace.clone();
-            state.apply(Object::Volume(Volume {
+            state.apply(EngineObject::Volume(Volume {
                 name: name.to_owned(),
                 namespace,
                 created_at: Some(created_at),
@@ -437,10 +441,11 @@ impl FakeEngine {
     pub fn write_to_volume(&self, name: &str) -> Timestamp {
         self.change(|state| {
             let now = state.now();
-            let Object::Volume(volume) = state.find(&reference(ObjectKind::Volume, name))? else {
+            let EngineObject::Volume(volume) = state.find(&reference(ObjectKind::Volume, name))?
+            else {
                 return Err(not_found("volume", name));
             };
-            state.apply(Object::Volume(Volume {
+            state.apply(EngineObject::Volume(Volume {
                 created_at: Some(now),
                 ..volume
             }));
@@ -457,7 +462,7 @@ impl FakeEngine {
 
     /// Makes a namespace.
     pub fn create_namespace(&self, name: &str) {
-        self.change(|state| state.apply(Object::Namespace(name.to_owned())));
+        self.change(|state| state.apply(EngineObject::Namespace(name.to_owned())));
     }
 
     /// Removes a namespace.
@@ -467,7 +472,7 @@ impl FakeEngine {
     }
 
     /// Every object, in order of kind and ID.
-    pub fn objects(&self) -> Vec<Object> {
+    pub fn objects(&self) -> Vec<EngineObject> {
         self.lock().objects.values().cloned().collect()
     }
 }

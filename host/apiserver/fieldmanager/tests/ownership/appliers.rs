@@ -1,6 +1,8 @@
 //! Appliers among themselves: sharing, giving up, conflicts, force, defaults.
 
-use rdd_apiserver_fieldmanager::{FieldPath, Request, TypeTree, apply, managers, reset_fields};
+use rdd_apiserver_fieldmanager::{
+    FieldPath, TrackingRequest, TypeTree, apply, managers, reset_fields,
+};
 use serde_json::{Value, json};
 
 use crate::world::{V1, World, conflicts, schema};
@@ -401,7 +403,7 @@ fn reset_fields_are_neither_changed_nor_owned() {
 fn an_applier_has_one_entry_whatever_the_version() {
     let types = TypeTree::from_openapi(&schema());
     let object = |version: &str, spec: Value| json!({"apiVersion": version, "kind": "Widget", "metadata": {"name": "a"}, "spec": spec});
-    let at = |version: &'static str, manager: &'static str| Request {
+    let at = |version: &'static str, manager: &'static str| TrackingRequest {
         manager,
         api_version: version,
         subresource: None,
@@ -441,7 +443,7 @@ fn an_applier_has_one_entry_whatever_the_version() {
 
     // A version that is served no more owns nothing.
     let served = [("g/v2", &types)];
-    let gone = Request {
+    let gone = TrackingRequest {
         versions: &served,
         ..at("g/v2", "three")
     };

@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use rdd_apiserver_fieldmanager::{
-    Request, Set, TypeTree, apply, json_patch, keep_times_if_unchanged, managers, merge_patch,
-    strip_managed_fields, update,
+    FieldSet, TrackingRequest, TypeTree, apply, json_patch, keep_times_if_unchanged, managers,
+    merge_patch, strip_managed_fields, update,
 };
 use serde_json::{Map, Value, json};
 
@@ -99,7 +99,7 @@ proptest! {
     #[test]
     fn nothing_panics(live in object(), new in object(), whatever in json(), wild_schema in json(), force: bool) {
         for types in [TypeTree::from_openapi(&schema()), TypeTree::from_openapi(&wild_schema), TypeTree::untyped()] {
-            let request = Request {
+            let request = TrackingRequest {
                 manager: "one", api_version: V1, subresource: None, now: "2026-01-01T00:00:00Z",
                 types: &types, versions: &[], ignored: &[],
             };
@@ -138,9 +138,9 @@ proptest! {
 
     #[test]
     fn what_is_read_prints_and_reads_the_same(fields in json()) {
-        if let Ok(set) = Set::from_fields_v1(&fields) {
+        if let Ok(set) = FieldSet::from_fields_v1(&fields) {
             let printed = set.to_fields_v1();
-            prop_assert_eq!(Set::from_fields_v1(&printed), Ok(set), "{}", printed);
+            prop_assert_eq!(FieldSet::from_fields_v1(&printed), Ok(set), "{}", printed);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What holds of every chain of writes, and of every set.
 
 use proptest::prelude::*;
-use rdd_apiserver_fieldmanager::{FieldPath, PathElement, Set};
+use rdd_apiserver_fieldmanager::{FieldPath, FieldSet, PathElement};
 use serde_json::{Map, Value, json};
 
 use crate::world::World;
@@ -124,7 +124,7 @@ fn exists(value: &Value, path: &[PathElement]) -> bool {
     }
 }
 
-fn owned(w: &World) -> Vec<(String, Set)> {
+fn owned(w: &World) -> Vec<(String, FieldSet)> {
     let entries = w.live()["metadata"]
         .get("managedFields")
         .and_then(Value::as_array)
@@ -134,7 +134,10 @@ fn owned(w: &World) -> Vec<(String, Set)> {
         .iter()
         .map(|entry| {
             let writer = format!("{} {}", entry["manager"], entry["operation"]);
-            (writer, Set::from_fields_v1(&entry["fieldsV1"]).unwrap())
+            (
+                writer,
+                FieldSet::from_fields_v1(&entry["fieldsV1"]).unwrap(),
+            )
         })
         .collect()
 }
@@ -149,8 +152,8 @@ fn path() -> impl Strategy<Value = FieldPath> {
     prop::collection::vec(element, 1..4).prop_map(FieldPath)
 }
 
-fn set() -> impl Strategy<Value = Set> {
-    prop::collection::vec(path(), 0..12).prop_map(|paths| Set::of(&paths))
+fn set() -> impl Strategy<Value = FieldSet> {
+    prop::collection::vec(path(), 0..12).prop_map(|paths| FieldSet::of(&paths))
 }
 
 proptest! {
@@ -250,10 +253,10 @@ proptest! {
         prop_assert!(a.recursive_difference(&b).is_subset(&a.difference(&b)));
         prop_assert_eq!(a.is_subset(&b), a.difference(&b).is_empty());
         prop_assert!(a.leaves().is_subset(&a));
-        prop_assert_eq!(Set::of(&a.paths()), a.clone());
+        prop_assert_eq!(FieldSet::of(&a.paths()), a.clone());
         prop_assert!(a.paths().iter().all(|path| a.contains(path)));
         prop_assert_eq!(a.union(&b).paths().iter().all(|path| a.contains(path) || b.contains(path)), true);
-        prop_assert_eq!(Set::from_fields_v1(&a.to_fields_v1()), Ok(a));
+        prop_assert_eq!(FieldSet::from_fields_v1(&a.to_fields_v1()), Ok(a));
     }
 }
 

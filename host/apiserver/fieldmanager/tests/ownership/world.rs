@@ -1,8 +1,8 @@
 //! One object that lives through a chain of writes, with a clock that moves on by a second each write.
 
 use rdd_apiserver_fieldmanager::{
-    ApplyError, FieldPath, Request, TypeTree, apply, apply_if_changed, keep_times_if_unchanged,
-    update,
+    ApplyError, FieldPath, TrackingRequest, TypeTree, apply, apply_if_changed,
+    keep_times_if_unchanged, update,
 };
 use serde_json::{Value, json};
 
@@ -93,9 +93,13 @@ impl World {
         )
     }
 
-    fn with<T>(&mut self, manager: &str, act: impl FnOnce(Option<&Value>, &Request<'_>) -> T) -> T {
+    fn with<T>(
+        &mut self,
+        manager: &str,
+        act: impl FnOnce(Option<&Value>, &TrackingRequest<'_>) -> T,
+    ) -> T {
         let now = self.tick();
-        let request = Request {
+        let request = TrackingRequest {
             manager,
             api_version: &self.api_version,
             subresource: self.subresource,

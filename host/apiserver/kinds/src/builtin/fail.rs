@@ -1,10 +1,10 @@
 //! Field errors, built in the fewest words.
 
-use rdd_apiserver_schema::{ErrorKind, FieldError};
+use rdd_apiserver_schema::{FieldError, FieldErrorKind};
 use serde_json::Value;
 
 fn error(
-    kind: ErrorKind,
+    kind: FieldErrorKind,
     field: impl Into<String>,
     bad_value: Option<Value>,
     detail: &str,
@@ -18,7 +18,7 @@ fn error(
 }
 
 pub(super) fn required(field: impl Into<String>, detail: &str) -> FieldError {
-    error(ErrorKind::Required, field, None, detail)
+    error(FieldErrorKind::Required, field, None, detail)
 }
 
 pub(super) fn invalid(
@@ -26,20 +26,25 @@ pub(super) fn invalid(
     bad_value: impl Into<Value>,
     detail: &str,
 ) -> FieldError {
-    error(ErrorKind::Invalid, field, Some(bad_value.into()), detail)
+    error(
+        FieldErrorKind::Invalid,
+        field,
+        Some(bad_value.into()),
+        detail,
+    )
 }
 
 pub(super) fn forbidden(field: impl Into<String>, detail: &str) -> FieldError {
-    error(ErrorKind::Forbidden, field, None, detail)
+    error(FieldErrorKind::Forbidden, field, None, detail)
 }
 
 pub(super) fn duplicate(field: impl Into<String>, bad_value: impl Into<Value>) -> FieldError {
-    error(ErrorKind::Duplicate, field, Some(bad_value.into()), "")
+    error(FieldErrorKind::Duplicate, field, Some(bad_value.into()), "")
 }
 
 pub(super) fn too_long(field: impl Into<String>, bytes: usize) -> FieldError {
     error(
-        ErrorKind::TooLong,
+        FieldErrorKind::TooLong,
         field,
         None,
         &format!("may not be more than {bytes} bytes"),
@@ -57,7 +62,7 @@ pub(super) fn unsupported(
         .collect();
     let detail = format!("supported values: {}", supported.join(", "));
     error(
-        ErrorKind::NotSupported,
+        FieldErrorKind::NotSupported,
         field,
         Some(bad_value.into()),
         &detail,

@@ -22,16 +22,16 @@ use serde_json::{Map, Value};
 pub use decode::DecodeError;
 pub use table::{find, kinds, listed};
 
-use crate::kind::Kind;
+use crate::kind::ResourceKind;
 use crate::schemas;
-use crate::table::Columns;
+use crate::table::TableColumns;
 use rdd_apiserver_schema::names::NameRule;
 
 /// One kind that is compiled into the server.
 #[derive(Clone, Debug)]
 pub struct BuiltinKind {
     /// What discovery says of it.
-    pub kind: Kind,
+    pub kind: ResourceKind,
     /// What names its objects take.
     pub name_rule: NameRule,
     /// Whether a PUT of an object that does not exist creates it.
@@ -106,7 +106,7 @@ impl BuiltinKind {
     /// The sentence with which upstream refuses an object that cannot be
     /// decoded.
     pub fn decode_message(&self, error: &DecodeError) -> String {
-        let Kind { kind, version, .. } = &self.kind;
+        let ResourceKind { kind, version, .. } = &self.kind;
         format!("{kind} in version \"{version}\" cannot be handled as a {kind}: {error}")
     }
 
@@ -180,8 +180,9 @@ impl BuiltinKind {
     }
 
     /// The columns of the kind's tables.
-    pub fn columns(&self) -> Columns {
-        Columns::of_builtin(&self.kind.group, &self.kind.kind).unwrap_or_else(Columns::name_and_age)
+    pub fn columns(&self) -> TableColumns {
+        TableColumns::of_builtin(&self.kind.group, &self.kind.kind)
+            .unwrap_or_else(TableColumns::name_and_age)
     }
 }
 

@@ -6,7 +6,9 @@ use std::sync::LazyLock;
 use super::{
     BuiltinKind, Rules, config_map, crd, event, lease, namespace, secret, service_account,
 };
-use crate::kind::{Kind, Origin, SUBRESOURCE_VERBS, Subresource, storage_version_hash};
+use crate::kind::{
+    KindOrigin, ResourceKind, SUBRESOURCE_VERBS, SubresourceKind, storage_version_hash,
+};
 use rdd_apiserver_schema::names::NameRule;
 
 const VERBS: [&str; 8] = [
@@ -37,7 +39,7 @@ static KINDS: LazyLock<Vec<BuiltinKind>> = LazyLock::new(|| {
     ]
 });
 
-static LISTED: LazyLock<Vec<Kind>> = LazyLock::new(|| {
+static LISTED: LazyLock<Vec<ResourceKind>> = LazyLock::new(|| {
     let mut service = core("services", "Service", &["svc"]);
     service.verbs.clear();
     service.storage_version_hash.clear();
@@ -51,7 +53,7 @@ pub fn kinds() -> &'static [BuiltinKind] {
 
 /// Kinds that discovery shows although nothing serves them, so that clients
 /// can resolve their names: they have no verbs.
-pub fn listed() -> &'static [Kind] {
+pub fn listed() -> &'static [ResourceKind] {
     &LISTED
 }
 
@@ -64,8 +66,8 @@ pub fn find(group: &str, version: &str, plural: &str) -> Option<&'static Builtin
 }
 
 /// A namespaced kind of version v1 with every verb.
-fn kind(group: &str, plural: &str, kind: &str, short_names: &[&str]) -> Kind {
-    Kind {
+fn kind(group: &str, plural: &str, kind: &str, short_names: &[&str]) -> ResourceKind {
+    ResourceKind {
         group: group.into(),
         version: "v1".into(),
         plural: plural.into(),
@@ -78,16 +80,16 @@ fn kind(group: &str, plural: &str, kind: &str, short_names: &[&str]) -> Kind {
         verbs: VERBS.to_vec(),
         storage_version_hash: storage_version_hash(group, "v1", kind),
         subresources: Vec::new(),
-        origin: Origin::Builtin,
+        origin: KindOrigin::Builtin,
     }
 }
 
-fn core(plural: &str, name: &str, short_names: &[&str]) -> Kind {
+fn core(plural: &str, name: &str, short_names: &[&str]) -> ResourceKind {
     kind("", plural, name, short_names)
 }
 
-fn subresource(of: &Kind, name: &str, verbs: &[&'static str]) -> Subresource {
-    Subresource {
+fn subresource(of: &ResourceKind, name: &str, verbs: &[&'static str]) -> SubresourceKind {
+    SubresourceKind {
         name: name.into(),
         group: of.group.clone(),
         version: of.version.clone(),
@@ -98,7 +100,7 @@ fn subresource(of: &Kind, name: &str, verbs: &[&'static str]) -> Subresource {
 
 /// What most kinds are: named by DNS subdomains, stored under their own name.
 fn builtin(
-    kind: Kind,
+    kind: ResourceKind,
     storage: (&'static str, &'static str),
     schema: &'static str,
     rules: Rules,
@@ -284,12 +286,12 @@ fn crd_kind() -> BuiltinKind {
 mod tests {
     use super::*;
     use crate::schemas;
-    use crate::table::Columns;
+    use crate::table::TableColumns;
 
     #[test]
     fn every_kind_has_a_schema_and_columns() {
         for builtin in kinds() {
-            let Kind {
+            let ResourceKind {
                 group,
                 version,
                 kind,
@@ -301,7 +303,7 @@ mod tests {
             );
             let gvk = &schemas::get(builtin.schema).unwrap()["x-kubernetes-group-version-kind"];
             assert_eq!(gvk, &schemas::gvk(group, version, kind));
-            assert!(Columns::of_builtin(group, kind).is_some(), "{kind}");
+            assert!(TableColumns::of_builtin(group, kind).is_some(), "{kind}");
         }
     }
 

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::kind::Kind;
+use crate::kind::ResourceKind;
 use crate::schemas::{self, LIST_META, OBJECT_META, REF_PREFIX};
 
 /// A built-in type whose prose on `apiVersion`, `kind` and `metadata` holds
@@ -37,7 +37,7 @@ fn add_type_and_metadata(schema: &mut Map<String, Value>, metadata: &str, descri
 
 /// The schema of a custom resource: what its definition says, completed by
 /// what every object has.
-pub(super) fn schema(kind: &Kind, given: &Value) -> Value {
+pub(super) fn schema(kind: &ResourceKind, given: &Value) -> Value {
     let mut schema = match given {
         Value::Object(schema) => schema.clone(),
         _ => {
@@ -101,7 +101,7 @@ fn complete_one(schema: &mut Map<String, Value>) {
 }
 
 /// The schema of a list of the kind whose schema is `name`.
-pub(super) fn list_schema(kind: &Kind, name: &str) -> Value {
+pub(super) fn list_schema(kind: &ResourceKind, name: &str) -> Value {
     const LIST_METADATA: &str = "Standard list metadata. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds";
     let mut schema = Map::new();
     schema.insert(

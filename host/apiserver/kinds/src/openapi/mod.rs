@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::builtin;
 use crate::discovery;
-use crate::kind::{Kind, Origin};
+use crate::kind::{KindOrigin, ResourceKind};
 use crate::schemas;
 
 /// Title of every document.
@@ -23,7 +23,7 @@ static OPEN: Value = Value::Null;
 #[derive(Clone, Copy, Debug)]
 pub struct Custom<'a> {
     /// The resource.
-    pub kind: &'a Kind,
+    pub kind: &'a ResourceKind,
     /// `schema.openAPIV3Schema` of the version; null when there is none.
     pub schema: &'a Value,
 }
@@ -39,8 +39,8 @@ pub fn location(group: &str, version: &str) -> String {
 }
 
 /// Every group-version that has a document, in the order of discovery.
-pub fn documents<'a>(kinds: &[&'a Kind]) -> Vec<(&'a str, &'a str)> {
-    let served: Vec<&Kind> = kinds
+pub fn documents<'a>(kinds: &[&'a ResourceKind]) -> Vec<(&'a str, &'a str)> {
+    let served: Vec<&ResourceKind> = kinds
         .iter()
         .copied()
         .filter(|kind| !kind.verbs.is_empty())
@@ -71,10 +71,10 @@ pub fn index(hashes: &BTreeMap<String, String>) -> Value {
 pub fn document(
     group: &str,
     version: &str,
-    kinds: &[&Kind],
+    kinds: &[&ResourceKind],
     custom: &[Custom<'_>],
 ) -> Option<Value> {
-    let mut served: Vec<&Kind> = kinds
+    let mut served: Vec<&ResourceKind> = kinds
         .iter()
         .copied()
         .filter(|kind| kind.group == group && kind.version == version && !kind.verbs.is_empty())
@@ -89,8 +89,8 @@ pub fn document(
         let name = schema_name(kind);
         all_paths.extend(paths::of(kind, &name));
         let schema = match kind.origin {
-            Origin::Builtin => schemas::get(&name)?.clone(),
-            Origin::Crd => {
+            KindOrigin::Builtin => schemas::get(&name)?.clone(),
+            KindOrigin::Crd => {
                 let given = custom.iter().find(|custom| custom.kind == kind);
                 custom::schema(kind, given.map_or(&OPEN, |custom| custom.schema))
             }
@@ -127,7 +127,7 @@ fn add_referenced(paths: &Value, components: &mut Map<String, Value>) {
 
 /// The name of a kind's schema: of a custom resource, its group turned round
 /// with version and kind.
-pub fn schema_name(kind: &Kind) -> String {
+pub fn schema_name(kind: &ResourceKind) -> String {
     let own = || {
         let mut parts: Vec<&str> = kind.group.rsplit('.').collect();
         parts.extend([kind.version.as_str(), kind.kind.as_str()]);
@@ -139,8 +139,8 @@ pub fn schema_name(kind: &Kind) -> String {
         format!("io.k8s.api.{package}.{}.{}", kind.version, kind.kind)
     };
     match kind.origin {
-        Origin::Crd => own(),
-        Origin::Builtin => builtin::find(&kind.group, &kind.version, &kind.plural)
+        KindOrigin::Crd => own(),
+        KindOrigin::Builtin => builtin::find(&kind.group, &kind.version, &kind.plural)
             .map_or_else(review, |builtin| builtin.schema_name().to_owned()),
     }
 }

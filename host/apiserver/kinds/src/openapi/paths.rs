@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::custom::reference;
 use super::{list_name, parameters};
-use crate::kind::{Kind, Origin};
+use crate::kind::{KindOrigin, ResourceKind};
 use crate::schemas::{DELETE_OPTIONS, PATCH, SCALE, STATUS};
 
 const JSON: &str = "application/json";
@@ -28,7 +28,7 @@ struct Operation<'a> {
 }
 
 /// Every path of a kind whose schema is `name`.
-pub(super) fn of(kind: &Kind, name: &str) -> Vec<(String, Value)> {
+pub(super) fn of(kind: &ResourceKind, name: &str) -> Vec<(String, Value)> {
     let root = kind.root();
     let plural = &kind.plural;
     let collection = if kind.namespaced {
@@ -89,7 +89,11 @@ fn list_operation(list: &str) -> Operation<'_> {
     }
 }
 
-fn collection_operations<'a>(kind: &Kind, name: &'a str, list: &'a str) -> Vec<Operation<'a>> {
+fn collection_operations<'a>(
+    kind: &ResourceKind,
+    name: &'a str,
+    list: &'a str,
+) -> Vec<Operation<'a>> {
     let mut operations = Vec::new();
     if kind.serves("list") {
         operations.push(list_operation(list));
@@ -117,7 +121,7 @@ fn collection_operations<'a>(kind: &Kind, name: &'a str, list: &'a str) -> Vec<O
     operations
 }
 
-fn item_operations<'a>(kind: &Kind, name: &'a str, verbs: &[&str]) -> Vec<Operation<'a>> {
+fn item_operations<'a>(kind: &ResourceKind, name: &'a str, verbs: &[&str]) -> Vec<Operation<'a>> {
     let mut operations = Vec::new();
     if verbs.contains(&"get") {
         operations.push(Operation {
@@ -153,11 +157,11 @@ fn item_operations<'a>(kind: &Kind, name: &'a str, verbs: &[&str]) -> Vec<Operat
         // Strategic patches need types with merge keys, which custom
         // resources have not.
         let (media, statuses): (&[&str], &'static [&'static str]) = match kind.origin {
-            Origin::Builtin => (
+            KindOrigin::Builtin => (
                 &[APPLY, JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH],
                 &["200", "201"],
             ),
-            Origin::Crd => (&[APPLY, JSON_PATCH, MERGE_PATCH], &["200"]),
+            KindOrigin::Crd => (&[APPLY, JSON_PATCH, MERGE_PATCH], &["200"]),
         };
         operations.push(Operation {
             method: "patch",
@@ -189,7 +193,12 @@ fn body(media: &[&str], schema: &str, required: bool) -> Value {
 
 /// Writes the operations of one path down; what all of them take stands at
 /// the path itself.
-fn path_item(kind: &Kind, path: &str, suffix: &str, operations: Vec<Operation<'_>>) -> Value {
+fn path_item(
+    kind: &ResourceKind,
+    path: &str,
+    suffix: &str,
+    operations: Vec<Operation<'_>>,
+) -> Value {
     let shared: Vec<Value> = operations
         .first()
         .map(|first| {
@@ -213,7 +222,12 @@ fn path_item(kind: &Kind, path: &str, suffix: &str, operations: Vec<Operation<'_
     Value::Object(item)
 }
 
-fn rendered(kind: &Kind, suffix: &str, operation: Operation<'_>, shared: &[Value]) -> Value {
+fn rendered(
+    kind: &ResourceKind,
+    suffix: &str,
+    operation: Operation<'_>,
+    shared: &[Value],
+) -> Value {
     let Operation {
         method: _,
         action,
@@ -261,7 +275,7 @@ fn rendered(kind: &Kind, suffix: &str, operation: Operation<'_>, shared: &[Value
 
 /// A name that no other operation of the server has, such as
 /// `replaceCoreV1NamespacedConfigMap`.
-fn operation_id(kind: &Kind, action: &str, suffix: &str) -> String {
+fn operation_id(kind: &ResourceKind, action: &str, suffix: &str) -> String {
     let (verb, collection) = match action {
         "list" => ("list", ""),
         "post" => ("create", ""),
@@ -284,11 +298,11 @@ fn operation_id(kind: &Kind, action: &str, suffix: &str) -> String {
 }
 
 /// A group as one word: `core`, `coordination`, `comExample`.
-fn group_word(kind: &Kind) -> String {
+fn group_word(kind: &ResourceKind) -> String {
     let parts: Vec<&str> = match (kind.origin, kind.group.as_str()) {
         (_, "") => vec!["core"],
-        (Origin::Builtin, group) => group.split('.').take(1).collect(),
-        (Origin::Crd, group) => group.rsplit('.').collect(),
+        (KindOrigin::Builtin, group) => group.split('.').take(1).collect(),
+        (KindOrigin::Crd, group) => group.rsplit('.').collect(),
     };
     let words = parts.iter().flat_map(|part| part.split('-'));
     words

@@ -2,7 +2,7 @@ use std::collections::HashSet;
 
 use super::*;
 
-fn boat() -> (Kind, Value) {
+fn boat() -> (ResourceKind, Value) {
     let crd = json!({"spec": {
         "group": "sea.example.com", "scope": "Namespaced", "names": {"plural": "boats", "kind": "Boat"},
         "versions": [{"name": "v1", "served": true, "storage": true, "subresources": {"status": {}, "scale": {}}}]}});
@@ -13,7 +13,7 @@ fn boat() -> (Kind, Value) {
             "cargo": {"type": "object", "x-kubernetes-embedded-resource": true, "x-kubernetes-preserve-unknown-fields": true},
             "default": {"type": "object", "additionalProperties": {"x-kubernetes-int-or-string": true}},
             "sails": {"type": "array", "default": [{"x-kubernetes-int-or-string": true}], "items": {"type": "object"}}}}}});
-    (Kind::from_crd(&crd).remove(0), schema)
+    (ResourceKind::from_crd(&crd).remove(0), schema)
 }
 
 fn boats() -> Value {
@@ -53,7 +53,7 @@ fn references<'d>(value: &'d Value, found: &mut HashSet<&'d str>) {
 #[test]
 fn every_reference_of_every_document_is_followed_within_it() {
     let (boat, schema) = boat();
-    let mut kinds: Vec<&Kind> = builtin::kinds()
+    let mut kinds: Vec<&ResourceKind> = builtin::kinds()
         .iter()
         .map(|b| &b.kind)
         .chain(builtin::listed())
@@ -201,7 +201,7 @@ fn a_version_without_a_schema_takes_anything() {
 
 #[test]
 fn built_in_kinds_take_strategic_patches_and_describe_themselves() {
-    let kinds: Vec<&Kind> = builtin::kinds()
+    let kinds: Vec<&ResourceKind> = builtin::kinds()
         .iter()
         .map(|b| &b.kind)
         .chain(builtin::listed())

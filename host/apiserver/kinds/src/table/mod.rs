@@ -57,7 +57,7 @@ impl IncludeObject {
 
 /// The columns of one kind in one version, compiled. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Columns(Arc<[Column]>);
+pub struct TableColumns(Arc<[Column]>);
 
 /// One column: its definition as clients see it, and where its cells come
 /// from.
@@ -106,7 +106,7 @@ pub enum ColumnError {
     },
 }
 
-impl Columns {
+impl TableColumns {
     /// The columns of one entry of a CRD's `spec.versions`: Name and its
     /// `additionalPrinterColumns`, or Name and Age when it has none.
     ///
@@ -319,7 +319,7 @@ mod tests {
     fn a_table_shows_columns_rows_and_the_object_asked_for() {
         let version = json!({"additionalPrinterColumns": [
             {"name": "Crew", "type": "integer", "jsonPath": ".spec.crew", "priority": 1}]});
-        let columns = Columns::of_crd_version(&version).unwrap();
+        let columns = TableColumns::of_crd_version(&version).unwrap();
         let boat = json!({"metadata": {"name": "a"}, "spec": {"crew": 3}});
         let now = "2024-06-01T12:00:00Z".parse().unwrap();
         let show = |include, headers| {
@@ -350,7 +350,7 @@ mod tests {
     fn a_column_that_cannot_be_followed_is_refused() {
         let version = json!({"additionalPrinterColumns": [{"name": "A", "type": "string", "jsonPath": ".a["}]});
         assert!(matches!(
-            Columns::of_crd_version(&version),
+            TableColumns::of_crd_version(&version),
             Err(ColumnError::Path { index: 0, .. })
         ));
         assert!(IncludeObject::parse("Half").is_err());

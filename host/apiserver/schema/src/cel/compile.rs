@@ -6,7 +6,7 @@ use super::declare::{MAX_REQUEST, declare};
 use super::field_path::{self, Step};
 use super::program::Program;
 use super::types::Type;
-use crate::error::{ErrorKind, FieldError};
+use crate::error::{FieldError, FieldErrorKind};
 use crate::node::{self, Additional, ListType, Node};
 use crate::parse::RuleProps;
 use crate::path::Path;
@@ -26,7 +26,7 @@ pub(crate) struct Rule {
     /// What is said of a failure if no message expression says it.
     pub(super) text: String,
     /// The same where the rule itself went wrong.
-    pub(super) kind: ErrorKind,
+    pub(super) kind: FieldErrorKind,
     pub(super) field: Vec<Step>,
     pub(super) optional_old: bool,
 }
@@ -196,10 +196,10 @@ impl Compiler {
             message => message.to_owned(),
         };
         let kind = match rule.reason {
-            Some("FieldValueForbidden") => ErrorKind::Forbidden,
-            Some("FieldValueRequired") => ErrorKind::Required,
-            Some("FieldValueDuplicate") => ErrorKind::Duplicate,
-            _ => ErrorKind::Invalid,
+            Some("FieldValueForbidden") => FieldErrorKind::Forbidden,
+            Some("FieldValueRequired") => FieldErrorKind::Required,
+            Some("FieldValueDuplicate") => FieldErrorKind::Duplicate,
+            _ => FieldErrorKind::Invalid,
         };
         Some(Rule {
             program: program?,
@@ -253,7 +253,7 @@ impl Compiler {
             json(rule.field_path),
         );
         self.errors.push(FieldError::new(
-            ErrorKind::Invalid,
+            FieldErrorKind::Invalid,
             path,
             None,
             format!("{shown}: {problem}"),

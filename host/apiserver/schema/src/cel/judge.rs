@@ -10,7 +10,7 @@ use super::compile::Rule;
 use super::evaluate::Fault;
 use super::field_path;
 use super::value::convert;
-use crate::error::{ErrorKind, FieldError};
+use crate::error::{FieldError, FieldErrorKind};
 use crate::node::{Node, Type};
 use crate::path::Path;
 use crate::validate::{correlated, unchanged};
@@ -142,9 +142,13 @@ impl Judge {
             Ok(_) => {
                 let detail = self.message(rule, value, old);
                 let field = field_path::extend(path, &rule.field);
-                let bad_value = bad_value
-                    .filter(|_| !matches!(rule.kind, ErrorKind::Forbidden | ErrorKind::Required));
-                let detail = if rule.kind == ErrorKind::Duplicate {
+                let bad_value = bad_value.filter(|_| {
+                    !matches!(
+                        rule.kind,
+                        FieldErrorKind::Forbidden | FieldErrorKind::Required
+                    )
+                });
+                let detail = if rule.kind == FieldErrorKind::Duplicate {
                     String::new()
                 } else {
                     detail
@@ -163,7 +167,7 @@ impl Judge {
             Err(Fault::Failed(problem)) => format!("{problem} evaluating rule: {}", rule.text),
         };
         Some(FieldError::new(
-            ErrorKind::Invalid,
+            FieldErrorKind::Invalid,
             named(path.to_string()),
             bad_value,
             detail,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
-use crate::error::{ErrorKind, FieldError};
+use crate::error::{FieldError, FieldErrorKind};
 use crate::node::{ListType, Node};
 use crate::path::Path;
 
@@ -84,7 +84,7 @@ fn duplicates(values: impl Iterator<Item = Value>, path: &Path<'_>, errors: &mut
         *times += 1;
         if *times == 2 {
             errors.push(FieldError::new(
-                ErrorKind::Duplicate,
+                FieldErrorKind::Duplicate,
                 path.index(index),
                 Some(value),
                 "",

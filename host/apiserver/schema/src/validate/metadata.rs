@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::error::{ErrorKind, FieldError};
+use crate::error::{FieldError, FieldErrorKind};
 use crate::names;
 use crate::node::Node;
 use crate::path::Path;
@@ -146,7 +146,7 @@ fn check_metadata(metadata: &Map<String, Value>, path: &Path<'_>, errors: &mut V
     if size > names::ANNOTATIONS_MAX {
         let detail = format!("may not be more than {} bytes", names::ANNOTATIONS_MAX);
         errors.push(FieldError::new(
-            ErrorKind::TooLong,
+            FieldErrorKind::TooLong,
             annotations,
             None,
             detail,

@@ -11,7 +11,7 @@ use serde_json::Value;
 pub(crate) use self::values::{NO_FIELD, correlated, unchanged};
 
 use crate::cel;
-use crate::error::{ErrorKind, FieldError};
+use crate::error::{FieldError, FieldErrorKind};
 use crate::node::Node;
 
 /// All of validation, in upstream's order.
@@ -57,7 +57,7 @@ pub(crate) fn validate_default(node: &Node, default: &Value, place: &str) -> Vec
 
 /// Whether an error leaves the object so broken that rules must not look at it.
 fn blocks_rules(error: &FieldError) -> bool {
-    use ErrorKind::{NotSupported, Required, TooLong, TooMany, TypeInvalid};
+    use FieldErrorKind::{NotSupported, Required, TooLong, TooMany, TypeInvalid};
     matches!(
         error.kind,
         NotSupported | Required | TooLong | TooMany | TypeInvalid

@@ -3,7 +3,7 @@
 use serde_json::{Number, Value};
 
 use super::values::Walk;
-use crate::error::ErrorKind;
+use crate::error::FieldErrorKind;
 use crate::node::Checks;
 use crate::path::Path;
 
@@ -111,7 +111,7 @@ pub(super) fn check(walk: &mut Walk<'_>, checks: &Checks, number: &Number, path:
     let value = Numeric::of(number);
     let mut fail = |expectation: String| {
         walk.fail(
-            ErrorKind::Invalid,
+            FieldErrorKind::Invalid,
             path,
             number.clone(),
             &format!("should be {expectation}"),

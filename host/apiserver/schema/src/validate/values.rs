@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::numbers::{self, Numeric};
 use super::{composition, lists};
-use crate::error::{ErrorKind, FieldError, quoted};
+use crate::error::{FieldError, FieldErrorKind, quoted};
 use crate::node::{Additional, ListType, Node, Type};
 use crate::path::Path;
 
@@ -60,7 +60,7 @@ impl Walk<'_> {
     /// Reports an error whose text begins with `PATH in body`.
     pub(super) fn fail(
         &mut self,
-        kind: ErrorKind,
+        kind: FieldErrorKind,
         path: &Path<'_>,
         value: impl Into<Value>,
         expectation: &str,
@@ -81,7 +81,7 @@ impl Walk<'_> {
     /// Reports an error with a text of its own.
     pub(super) fn report(
         &mut self,
-        kind: ErrorKind,
+        kind: FieldErrorKind,
         path: &Path<'_>,
         value: Option<Value>,
         detail: impl Into<String>,
@@ -158,7 +158,7 @@ impl Walk<'_> {
         };
         if !fits {
             let expectation = format!("must be of type {expected}: {}", quoted(found));
-            self.fail(ErrorKind::TypeInvalid, path, found, &expectation);
+            self.fail(FieldErrorKind::TypeInvalid, path, found, &expectation);
         }
         fits
     }
@@ -175,7 +175,12 @@ impl Walk<'_> {
             other => quoted(&other.to_string()),
         });
         let detail = format!("supported values: {}", names.collect::<Vec<_>>().join(", "));
-        self.report(ErrorKind::NotSupported, path, Some(value.clone()), detail);
+        self.report(
+            FieldErrorKind::NotSupported,
+            path,
+            Some(value.clone()),
+            detail,
+        );
     }
 
     fn by_kind(&mut self, node: &Node, new: &Value, old: Option<&Value>, path: &Path<'_>) -> usize {
@@ -196,14 +201,14 @@ impl Walk<'_> {
         let length = || i64::try_from(text.chars().count()).unwrap_or(i64::MAX);
         if let Some(limit) = checks.max_length.filter(|limit| length() > *limit) {
             self.report(
-                ErrorKind::TooLong,
+                FieldErrorKind::TooLong,
                 path,
                 None,
                 format!("may not be more than {limit} bytes"),
             );
         } else if let Some(limit) = checks.min_length.filter(|limit| length() < *limit) {
             self.fail(
-                ErrorKind::Invalid,
+                FieldErrorKind::Invalid,
                 path,
                 text,
                 &format!("should be at least {limit} chars long"),
@@ -214,7 +219,7 @@ impl Walk<'_> {
             .filter(|pattern| !pattern.is_match(text))
         {
             self.fail(
-                ErrorKind::Invalid,
+                FieldErrorKind::Invalid,
                 path,
                 text,
                 &format!("should match '{pattern}'"),
@@ -225,7 +230,7 @@ impl Walk<'_> {
         };
         if !format.accepts(text) {
             let expectation = format!("must be of type {}: {}", format.name, quoted(text));
-            self.fail(ErrorKind::TypeInvalid, path, text, &expectation);
+            self.fail(FieldErrorKind::TypeInvalid, path, text, &expectation);
         }
         2
     }
@@ -248,7 +253,7 @@ impl Walk<'_> {
         let size = i64::try_from(items.len()).unwrap_or(i64::MAX);
         if let Some(limit) = node.checks.min_items.filter(|limit| size < *limit) {
             self.fail(
-                ErrorKind::Invalid,
+                FieldErrorKind::Invalid,
                 path,
                 size,
                 &format!("should have at least {limit} items"),
@@ -256,7 +261,7 @@ impl Walk<'_> {
         }
         if let Some(limit) = node.checks.max_items.filter(|limit| size > *limit) {
             self.report(
-                ErrorKind::TooMany,
+                FieldErrorKind::TooMany,
                 path,
                 Some(size.into()),
                 format!("must have at most {limit} items"),
@@ -275,7 +280,7 @@ impl Walk<'_> {
         let size = i64::try_from(map.len()).unwrap_or(i64::MAX);
         if let Some(limit) = node.checks.min_properties.filter(|limit| size < *limit) {
             self.fail(
-                ErrorKind::Invalid,
+                FieldErrorKind::Invalid,
                 path,
                 size,
                 &format!("should have at least {limit} properties"),
@@ -284,7 +289,7 @@ impl Walk<'_> {
         }
         if let Some(limit) = node.checks.max_properties.filter(|limit| size > *limit) {
             self.report(
-                ErrorKind::TooMany,
+                FieldErrorKind::TooMany,
                 path,
                 Some(size.into()),
                 format!("must have at most {limit} items"),
@@ -303,7 +308,12 @@ impl Walk<'_> {
                 }
                 (None, Additional::Allowed(false)) => {
                     let detail = format!("{path}.{name} in body is a forbidden property");
-                    self.report(ErrorKind::Invalid, path, Some(name.as_str().into()), detail);
+                    self.report(
+                        FieldErrorKind::Invalid,
+                        path,
+                        Some(name.as_str().into()),
+                        detail,
+                    );
                 }
                 (None, Additional::Unset | Additional::Allowed(true)) => {}
             }
@@ -314,7 +324,7 @@ impl Walk<'_> {
             .iter()
             .filter(|name| !map.contains_key(*name))
         {
-            self.report(ErrorKind::Required, &path.field(name), None, "");
+            self.report(FieldErrorKind::Required, &path.field(name), None, "");
         }
         matched
     }

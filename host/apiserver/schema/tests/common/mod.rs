@@ -6,7 +6,7 @@
     reason = "not every test needs everything; a test fails by panicking"
 )]
 
-use rdd_apiserver_schema::{FieldError, Schema};
+use rdd_apiserver_schema::{FieldError, StructuralSchema};
 use serde_json::{Value, json};
 
 /// A schema with these properties in `spec`.
@@ -16,14 +16,15 @@ pub(crate) fn spec(properties: Value) -> Value {
 
 /// A schema that must be sound.
 #[track_caller]
-pub(crate) fn sound(schema: &Value) -> Schema {
-    Schema::parse(schema).unwrap_or_else(|errors| panic!("refused: {:#?}", texts(&errors)))
+pub(crate) fn sound(schema: &Value) -> StructuralSchema {
+    StructuralSchema::parse(schema)
+        .unwrap_or_else(|errors| panic!("refused: {:#?}", texts(&errors)))
 }
 
 /// The errors of a schema that must be refused.
 #[track_caller]
 pub(crate) fn refused(schema: &Value) -> Vec<String> {
-    texts(&Schema::parse(schema).expect_err("accepted"))
+    texts(&StructuralSchema::parse(schema).expect_err("accepted"))
 }
 
 pub(crate) fn texts(errors: &[FieldError]) -> Vec<String> {

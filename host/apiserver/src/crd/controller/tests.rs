@@ -1,9 +1,9 @@
-use rdd_apiserver_storage::{Options as StoreOptions, Store};
+use rdd_apiserver_storage::{Store, StoreOptions};
 use rdd_testkit::{is_ready_without_blocking, with_one_blocking_thread};
 use serde_json::json;
 
 use super::*;
-use crate::server::Options;
+use crate::server::ApiServerOptions;
 
 const KEY: &str = "apiextensions.k8s.io/customresourcedefinitions/things.example.com";
 
@@ -25,10 +25,10 @@ fn definition() -> Value {
     })
 }
 
-async fn put(store: &Store, key: &str, object: &Value) -> Result<Arc<Record>, CommitError> {
+async fn put(store: &Store, key: &str, object: &Value) -> Result<Arc<StoredRecord>, CommitError> {
     let storable = Storable::new(object);
-    let change = Change::put(move |revision| storable.at(revision));
-    store.commit(key, Expect::Absent, change).await
+    let change = RecordChange::put(move |revision| storable.at(revision));
+    store.commit(key, WritePrecondition::Absent, change).await
 }
 
 #[tokio::test]
@@ -37,7 +37,7 @@ async fn a_status_that_found_no_room_is_written_when_there_is_some() {
     let mut options = StoreOptions::file(dir.path().join("state.db"));
     options.size_limit = Some(1 << 20);
     let store = Store::open(options).unwrap();
-    let server = Inner::new(store.clone(), Options::in_memory());
+    let server = Inner::new(store.clone(), ApiServerOptions::in_memory());
     let record = put(&store, KEY, &definition()).await.unwrap();
     let mut filler = 0;
     for text in ["x".repeat(10_000), String::new()] {
@@ -63,10 +63,13 @@ async fn a_status_that_found_no_room_is_written_when_there_is_some() {
     };
     assert!(!is_established() && controller.waits());
 
-    let change = || Change::delete(|_| Vec::new().into());
+    let change = || RecordChange::delete(|_| Vec::new().into());
     for index in 0..20 {
         let key = format!("core/configmaps/x/{index}");
-        store.commit(&key, Expect::Any, change()).await.unwrap();
+        store
+            .commit(&key, WritePrecondition::Any, change())
+            .await
+            .unwrap();
     }
     controller.look_again().await;
     assert!(is_established() && !controller.waits());
@@ -77,7 +80,7 @@ fn a_large_definition_is_compiled_beside_the_others() {
     with_one_blocking_thread(async {
         let server = Inner::new(
             Store::open(StoreOptions::in_memory()).unwrap(),
-            Options::in_memory(),
+            ApiServerOptions::in_memory(),
         );
         let mut controller = Controller {
             server,

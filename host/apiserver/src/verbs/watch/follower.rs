@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use rdd_apiserver_kinds::table::{self, IncludeObject};
-use rdd_apiserver_storage::{Event, EventKind, Record, Watch, WatchEnd};
+use rdd_apiserver_storage::{EventKind, StoreEvent, StoreWatch, StoredRecord, WatchEnd};
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -42,9 +42,9 @@ pub(super) struct Follower {
     /// Column definitions are sent with the first event only.
     pub(super) headers: bool,
     /// Objects from before the watch that are still to be sent.
-    pub(super) existing: VecDeque<Arc<Record>>,
+    pub(super) existing: VecDeque<Arc<StoredRecord>>,
     pub(super) pending: VecDeque<Bytes>,
-    pub(super) source: Option<Watch>,
+    pub(super) source: Option<StoreWatch>,
     pub(super) bookmarks: bool,
     pub(super) bookmarked: u64,
     pub(super) tick: tokio::time::Interval,
@@ -238,7 +238,7 @@ impl Follower {
     }
 
     /// The line of an event, or nothing when the selection has no interest.
-    fn event(&mut self, event: &Event) -> Option<Bytes> {
+    fn event(&mut self, event: &StoreEvent) -> Option<Bytes> {
         let shared = self.resource.verbatim().then(|| {
             event.memo.get_or_init(|| Shared {
                 api_version: self.resource.kind.api_version(),

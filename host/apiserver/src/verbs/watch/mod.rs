@@ -16,7 +16,7 @@ use self::follower::Follower;
 use self::options::Start;
 use super::call::Call;
 use super::select::Selection;
-use crate::body::Body;
+use crate::body::ResponseBody;
 use crate::negotiate::Media;
 use crate::render;
 use crate::status::ApiError;
@@ -25,7 +25,7 @@ use crate::status::ApiError;
 const BOOKMARK_EVERY: Duration = Duration::from_secs(10);
 
 /// Starts a watch.
-pub(crate) fn watch(call: &Call) -> Result<Response<Body>, ApiError> {
+pub(crate) fn watch(call: &Call) -> Result<Response<ResponseBody>, ApiError> {
     let selection = Selection::read(call)?;
     let options = options::read(call)?;
     if call.format.media == Media::Yaml {
@@ -87,6 +87,6 @@ pub(crate) fn watch(call: &Call) -> Result<Response<Body>, ApiError> {
     Ok(render::response(
         200,
         "application/json",
-        Body::stream(stream),
+        ResponseBody::stream(stream),
     ))
 }

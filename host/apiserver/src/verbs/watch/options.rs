@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::status::{ApiError, Cause};
+use crate::status::{ApiError, StatusCause};
 use crate::verbs::call::Call;
 
 /// A watch without a limit of its own lasts between one and two of these.
@@ -28,7 +28,7 @@ pub(super) struct Options {
     pub(super) lifetime: Duration,
 }
 
-fn refuse(causes: Vec<Cause>) -> ApiError {
+fn refuse(causes: Vec<StatusCause>) -> ApiError {
     ApiError::invalid("meta.k8s.io", "ListOptions", "", causes)
 }
 
@@ -44,27 +44,29 @@ pub(super) fn read(call: &Call) -> Result<Options, ApiError> {
         .raw("sendInitialEvents")
         .map(|_| query.flag("sendInitialEvents"));
     if query.get("continue").is_some() {
-        return Err(refuse(vec![Cause::forbidden(
+        return Err(refuse(vec![StatusCause::forbidden(
             "resourceVersionMatch",
             "resourceVersionMatch is forbidden when continue is provided",
         )]));
     }
     let mut causes = Vec::new();
     match (initial, matched) {
-        (None, Some(_)) => causes.push(Cause::forbidden(
+        (None, Some(_)) => causes.push(StatusCause::forbidden(
             "resourceVersionMatch",
             "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
         )),
-        (Some(_), matched) if matched != Some("NotOlderThan") => causes.push(Cause::forbidden(
-            "resourceVersionMatch",
-            "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
-        )),
+        (Some(_), matched) if matched != Some("NotOlderThan") => {
+            causes.push(StatusCause::forbidden(
+                "resourceVersionMatch",
+                "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+            ))
+        }
         _ => {}
     }
     if let Some(other) = matched
         && other != "NotOlderThan"
     {
-        causes.push(Cause::new(
+        causes.push(StatusCause::new(
             "FieldValueNotSupported",
             "resourceVersionMatch",
             format!("Unsupported value: {other:?}: supported values: \"NotOlderThan\""),

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::common::{delete, list, memory, put, remove, set, text};
-use rdd_apiserver_storage::{Change, Clock, CommitError, Expect, Guard, Options, Store};
+use rdd_apiserver_storage::{
+    Clock, CommitError, RecordChange, RecordGuard, Store, StoreOptions, WritePrecondition,
+};
 
 #[tokio::test]
 async fn a_put_answers_with_its_record_and_shows_it() {
@@ -24,7 +26,7 @@ async fn absent_refuses_what_exists_and_shows_it() {
     let store = memory();
     let first = set(&store, "a/x", "one").await;
     let error = store
-        .commit("a/x", Expect::Absent, put("two"))
+        .commit("a/x", WritePrecondition::Absent, put("two"))
         .await
         .unwrap_err();
     let CommitError::Exists(found) = error else {
@@ -38,7 +40,7 @@ async fn absent_refuses_what_exists_and_shows_it() {
     );
     remove(&store, "a/x").await;
     store
-        .commit("a/x", Expect::Absent, put("three"))
+        .commit("a/x", WritePrecondition::Absent, put("three"))
         .await
         .unwrap();
 }
@@ -48,12 +50,16 @@ async fn revision_must_match() {
     let store = memory();
     let first = set(&store, "a/x", "one").await;
     let second = store
-        .commit("a/x", Expect::Revision(first.revision), put("two"))
+        .commit(
+            "a/x",
+            WritePrecondition::Revision(first.revision),
+            put("two"),
+        )
         .await
         .unwrap();
     for change in [put("three"), delete()] {
         let error = store
-            .commit("a/x", Expect::Revision(first.revision), change)
+            .commit("a/x", WritePrecondition::Revision(first.revision), change)
             .await
             .unwrap_err();
         let CommitError::Mismatch(found) = error else {
@@ -62,11 +68,19 @@ async fn revision_must_match() {
         assert_eq!(found.revision, second.revision);
     }
     store
-        .commit("a/x", Expect::Revision(second.revision), delete())
+        .commit(
+            "a/x",
+            WritePrecondition::Revision(second.revision),
+            delete(),
+        )
         .await
         .unwrap();
     let error = store
-        .commit("a/x", Expect::Revision(second.revision), put("four"))
+        .commit(
+            "a/x",
+            WritePrecondition::Revision(second.revision),
+            put("four"),
+        )
         .await
         .unwrap_err();
     assert!(matches!(error, CommitError::Missing), "{error}");
@@ -80,7 +94,7 @@ async fn a_delete_answers_with_the_last_form() {
     assert_eq!(text(&last.value), format!("gone@{}", last.revision));
     assert!(store.snapshot().get("a/x").is_none());
     let error = store
-        .commit("a/x", Expect::Any, delete())
+        .commit("a/x", WritePrecondition::Any, delete())
         .await
         .unwrap_err();
     assert!(matches!(error, CommitError::Missing), "{error}");
@@ -90,8 +104,11 @@ async fn a_delete_answers_with_the_last_form() {
 async fn a_panic_of_an_encoder_hurts_only_its_own_write() {
     let store = memory();
     set(&store, "a/x", "one").await;
-    let change = Change::put(|_| panic!("on purpose"));
-    let error = store.commit("a/x", Expect::Any, change).await.unwrap_err();
+    let change = RecordChange::put(|_| panic!("on purpose"));
+    let error = store
+        .commit("a/x", WritePrecondition::Any, change)
+        .await
+        .unwrap_err();
     assert!(matches!(error, CommitError::Encode), "{error}");
     let record = set(&store, "a/y", "two").await;
     assert_eq!(store.snapshot().len(), 2);
@@ -127,7 +144,7 @@ async fn a_closed_store_refuses_writes_and_still_reads() {
     set(&store, "a/x", "one").await;
     store.close().await;
     let error = store
-        .commit("a/x", Expect::Any, put("two"))
+        .commit("a/x", WritePrecondition::Any, put("two"))
         .await
         .unwrap_err();
     assert!(matches!(error, CommitError::Closed), "{error}");
@@ -139,21 +156,25 @@ async fn a_closed_store_refuses_writes_and_still_reads() {
 async fn a_write_rests_on_records_that_stand_as_they_were_read() {
     let store = memory();
     let first = set(&store, "ns/a", "one").await;
-    let guarded = |key: &'static str, guards: Vec<Guard>| {
+    let guarded = |key: &'static str, guards: Vec<RecordGuard>| {
         let store = store.clone();
         async move {
             store
-                .commit_guarded(key, Expect::Absent, guards, put("x"))
+                .commit_guarded(key, WritePrecondition::Absent, guards, put("x"))
                 .await
         }
     };
-    guarded("a/x", vec![Guard::of(&first)]).await.unwrap();
+    guarded("a/x", vec![RecordGuard::of(&first)]).await.unwrap();
     let second = set(&store, "ns/a", "two").await;
     let before = store.revision();
-    let refused = guarded("a/y", vec![Guard::of(&second), Guard::of(&first)]).await;
+    let refused = guarded(
+        "a/y",
+        vec![RecordGuard::of(&second), RecordGuard::of(&first)],
+    )
+    .await;
     assert!(matches!(refused, Err(CommitError::Guard)), "{refused:?}");
     remove(&store, "ns/a").await;
-    let refused = guarded("a/y", vec![Guard::of(&second)]).await;
+    let refused = guarded("a/y", vec![RecordGuard::of(&second)]).await;
     assert!(matches!(refused, Err(CommitError::Guard)), "{refused:?}");
     assert!(store.snapshot().get("a/y").is_none());
     assert_eq!(store.revision(), before + 1, "a refusal takes no revision");
@@ -177,14 +198,16 @@ impl Clock for BrokenClock {
 #[tokio::test]
 async fn a_writer_that_panics_says_so_and_refuses_from_then_on() {
     let clock = Arc::new(BrokenClock::default());
-    let mut options = Options::in_memory();
+    let mut options = StoreOptions::in_memory();
     options.clock = clock.clone();
     let store = Store::open(options).unwrap();
     set(&store, "a/x", "one").await;
     assert_eq!(store.writer_failure(), None);
     clock.0.store(true, Ordering::SeqCst);
     for _ in 0..2 {
-        let error = store.commit("a/x", Expect::Any, put("two")).await;
+        let error = store
+            .commit("a/x", WritePrecondition::Any, put("two"))
+            .await;
         assert!(matches!(error, Err(CommitError::Closed)), "{error:?}");
     }
     let message = store.writer_ended().await.unwrap_err();

@@ -4,36 +4,39 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use rdd_apiserver_storage::{Change, Clock, Event, Expect, Options, Record, Store, Watch};
+use rdd_apiserver_storage::{
+    Clock, RecordChange, Store, StoreEvent, StoreOptions, StoreWatch, StoredRecord,
+    WritePrecondition,
+};
 
 /// Far beyond what anything here takes, so that only a hang reaches it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) fn memory() -> Store {
-    Store::open(Options::in_memory()).expect("in memory")
+    Store::open(StoreOptions::in_memory()).expect("in memory")
 }
 
 /// A put whose value names its text and revision: `text@revision`.
-pub(crate) fn put(text: &str) -> Change {
+pub(crate) fn put(text: &str) -> RecordChange {
     let text = text.to_owned();
-    Change::put(move |revision| format!("{text}@{revision}").into())
+    RecordChange::put(move |revision| format!("{text}@{revision}").into())
 }
 
 /// A delete whose last form is `gone@revision`.
-pub(crate) fn delete() -> Change {
-    Change::delete(|revision| format!("gone@{revision}").into())
+pub(crate) fn delete() -> RecordChange {
+    RecordChange::delete(|revision| format!("gone@{revision}").into())
 }
 
-pub(crate) async fn set(store: &Store, key: &str, text: &str) -> Arc<Record> {
+pub(crate) async fn set(store: &Store, key: &str, text: &str) -> Arc<StoredRecord> {
     store
-        .commit(key, Expect::Any, put(text))
+        .commit(key, WritePrecondition::Any, put(text))
         .await
         .expect("a put")
 }
 
-pub(crate) async fn remove(store: &Store, key: &str) -> Arc<Record> {
+pub(crate) async fn remove(store: &Store, key: &str) -> Arc<StoredRecord> {
     store
-        .commit(key, Expect::Any, delete())
+        .commit(key, WritePrecondition::Any, delete())
         .await
         .expect("a delete")
 }
@@ -43,14 +46,14 @@ pub(crate) fn text(value: &[u8]) -> &str {
 }
 
 /// `key=value` of every record under a prefix.
-pub(crate) fn list(snapshot: &rdd_apiserver_storage::Snapshot, prefix: &str) -> Vec<String> {
+pub(crate) fn list(snapshot: &rdd_apiserver_storage::StoreSnapshot, prefix: &str) -> Vec<String> {
     snapshot
         .range(prefix, None)
         .map(|record| format!("{}={}", record.key, text(&record.value)))
         .collect()
 }
 
-pub(crate) async fn next(watch: &mut Watch) -> Arc<Event> {
+pub(crate) async fn next(watch: &mut StoreWatch) -> Arc<StoreEvent> {
     tokio::time::timeout(PATIENCE, watch.next())
         .await
         .expect("an event in time")

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use proptest::prelude::Rng as _;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 
-use rdd_apiserver_storage::{Change, EventKind, Expect, Options, Store};
+use rdd_apiserver_storage::{EventKind, RecordChange, Store, StoreOptions, WritePrecondition};
 use tempfile::TempDir;
 
 use crate::common::{next, text};
@@ -27,8 +27,8 @@ const LIFE: u32 = 400;
 const WRITERS: usize = 8;
 const KEYS: usize = 30;
 
-fn options(folder: &Path) -> Options {
-    let mut options = Options::file(folder.join("state.db"));
+fn options(folder: &Path) -> StoreOptions {
+    let mut options = StoreOptions::file(folder.join("state.db"));
     // Small, so that cleaning runs all the time too.
     options.history.max_events = 200;
     options
@@ -154,11 +154,11 @@ async fn child_that_writes_until_it_is_killed() {
                 let key = format!("k/{}", (writer * 7 + round) % KEYS);
                 let id = format!("{}-{writer}-{round}", std::process::id());
                 let change = if (writer + round) % 4 == 3 {
-                    Change::delete(move |revision| format!("gone-{id}@{revision}").into())
+                    RecordChange::delete(move |revision| format!("gone-{id}@{revision}").into())
                 } else {
-                    Change::put(move |revision| format!("put-{id}@{revision}").into())
+                    RecordChange::put(move |revision| format!("put-{id}@{revision}").into())
                 };
-                if let Ok(record) = store.commit(&key, Expect::Any, change).await {
+                if let Ok(record) = store.commit(&key, WritePrecondition::Any, change).await {
                     let line = format!("ack {key} {} {}\n", record.revision, text(&record.value));
                     std::io::stdout().lock().write_all(line.as_bytes()).unwrap();
                 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use rdd_apiserver_storage::{CommitError, Expect, OpenError, Options, Store};
+use rdd_apiserver_storage::{CommitError, OpenError, Store, StoreOptions, WritePrecondition};
 use tempfile::TempDir;
 
 use crate::common::{list, put, remove, set};
@@ -12,7 +12,7 @@ use crate::common::{list, put, remove, set};
 /// A database of a few hundred pages.
 async fn filled(folder: &TempDir) -> PathBuf {
     let path = folder.path().join("state.db");
-    let store = Store::open(Options::file(&path)).unwrap();
+    let store = Store::open(StoreOptions::file(&path)).unwrap();
     let long = "x".repeat(2_000);
     for index in 0..200 {
         set(&store, &format!("a/{index}"), &long).await;
@@ -22,7 +22,7 @@ async fn filled(folder: &TempDir) -> PathBuf {
 }
 
 fn damaged(path: &Path) -> String {
-    match Store::open(Options::file(path)) {
+    match Store::open(StoreOptions::file(path)) {
         Err(error @ OpenError::Damaged { .. }) => error.to_string(),
         Err(error) => panic!("another error: {error}"),
         Ok(_) => panic!("opened"),
@@ -57,7 +57,7 @@ async fn damage_is_named_set_aside_and_replaced() {
     assert!(fs::read(&aside).unwrap().starts_with(b"no database at all"));
     let name = aside.file_name().unwrap().to_string_lossy().into_owned();
     assert!(name.starts_with("state.db.damaged-"), "{name}");
-    let store = Store::open(Options::file(&path)).unwrap();
+    let store = Store::open(StoreOptions::file(&path)).unwrap();
     assert!(store.snapshot().is_empty());
     store.close().await;
     let again = Store::set_aside(&path).unwrap();
@@ -106,7 +106,7 @@ async fn every_kind_of_damage_is_noticed() {
         let message = damaged(&path);
         assert!(message.contains("state.db"), "{kind}: {message}");
         Store::set_aside(&path).unwrap();
-        let store = Store::open(Options::file(&path));
+        let store = Store::open(StoreOptions::file(&path));
         assert!(store.is_ok(), "{kind}: no new database");
     }
 }
@@ -115,7 +115,7 @@ async fn every_kind_of_damage_is_noticed() {
 async fn a_lost_write_breaks_the_chain() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("state.db");
-    let store = Store::open(Options::file(&path)).unwrap();
+    let store = Store::open(StoreOptions::file(&path)).unwrap();
     set(&store, "a", "one").await;
     let lost = set(&store, "a", "two").await;
     set(&store, "a", "three").await;
@@ -133,14 +133,17 @@ async fn a_newer_schema_is_refused_and_left_alone() {
     let folder = TempDir::new().unwrap();
     let path = filled(&folder).await;
     change(&path, "PRAGMA user_version = 9");
-    let error = Store::open(Options::file(&path)).unwrap_err();
+    let error = Store::open(StoreOptions::file(&path)).unwrap_err();
     assert!(
         matches!(error, OpenError::NewerSchema { found: 9, .. }),
         "{error}"
     );
     change(&path, "PRAGMA user_version = 1");
     assert_eq!(
-        Store::open(Options::file(&path)).unwrap().snapshot().len(),
+        Store::open(StoreOptions::file(&path))
+            .unwrap()
+            .snapshot()
+            .len(),
         200
     );
 }
@@ -149,21 +152,24 @@ async fn a_newer_schema_is_refused_and_left_alone() {
 async fn a_folder_that_is_not_there_is_named() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("missing/state.db");
-    let error = Store::open(Options::file(&path)).unwrap_err();
+    let error = Store::open(StoreOptions::file(&path)).unwrap_err();
     assert!(error.to_string().contains("missing/state.db"), "{error}");
 }
 
 #[tokio::test]
 async fn a_full_database_reads_on_and_writes_again_later() {
     let folder = TempDir::new().unwrap();
-    let mut options = Options::file(folder.path().join("state.db"));
+    let mut options = StoreOptions::file(folder.path().join("state.db"));
     options.size_limit = Some(1 << 20);
     let store = Store::open(options.clone()).unwrap();
     let long = "x".repeat(10_000);
     let mut stored = 0;
     let error = loop {
         let key = format!("a/{stored}");
-        match store.commit(&key, Expect::Absent, put(&long)).await {
+        match store
+            .commit(&key, WritePrecondition::Absent, put(&long))
+            .await
+        {
             Ok(_) => stored += 1,
             Err(error) => break error,
         }
@@ -175,7 +181,7 @@ async fn a_full_database_reads_on_and_writes_again_later() {
     let listed = list(&store.snapshot(), "");
     assert_eq!(listed.len(), stored);
     let error = store
-        .commit("b", Expect::Any, put(&long))
+        .commit("b", WritePrecondition::Any, put(&long))
         .await
         .unwrap_err();
     assert!(matches!(error, CommitError::Full), "{error}");
@@ -185,7 +191,7 @@ async fn a_full_database_reads_on_and_writes_again_later() {
     // Not even the smallest write finds room any more, but a delete does.
     let mut small = 0;
     while store
-        .commit(&format!("s/{small}"), Expect::Absent, put(""))
+        .commit(&format!("s/{small}"), WritePrecondition::Absent, put(""))
         .await
         .is_ok()
     {
@@ -203,7 +209,7 @@ async fn a_full_database_reads_on_and_writes_again_later() {
 
 #[tokio::test]
 async fn history_gives_way_to_writes() {
-    let mut options = Options::in_memory();
+    let mut options = StoreOptions::in_memory();
     options.size_limit = Some(1 << 20);
     let store = Store::open(options).unwrap();
     let long = "x".repeat(10_000);

@@ -2,14 +2,14 @@
 
 use crate::common::{list, memory, next, remove, set, text};
 use rdd_apiserver_storage::{
-    EventKind, History, Options, SnapshotError, Store, WatchEnd, WatchError,
+    EventKind, HistoryLimits, SnapshotError, Store, StoreOptions, WatchEnd, WatchError,
 };
 
 fn short(max_events: usize) -> Store {
-    let mut options = Options::in_memory();
-    options.history = History {
+    let mut options = StoreOptions::in_memory();
+    options.history = HistoryLimits {
         max_events,
-        ..History::default()
+        ..HistoryLimits::default()
     };
     Store::open(options).unwrap()
 }

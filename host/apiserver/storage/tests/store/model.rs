@@ -6,7 +6,8 @@ use std::sync::Arc;
 use futures::future::join_all;
 use proptest::prelude::*;
 use rdd_apiserver_storage::{
-    Change, CommitError, Event, EventKind, Expect, Options, Snapshot, Store, Watch,
+    CommitError, EventKind, RecordChange, Store, StoreEvent, StoreOptions, StoreSnapshot,
+    StoreWatch, WritePrecondition,
 };
 use tempfile::TempDir;
 
@@ -82,15 +83,15 @@ enum Answer {
 }
 
 impl Model {
-    fn write(&mut self, write: &Write, expect: Expect) -> Answer {
+    fn write(&mut self, write: &Write, expect: WritePrecondition) -> Answer {
         let key = KEYS[write.key];
         let current = self.records.get(key).map(|(revision, _)| *revision);
         match (expect, current) {
-            (Expect::Absent, Some(revision)) => return Answer::Exists(revision),
-            (Expect::Revision(wanted), Some(revision)) if wanted != revision => {
+            (WritePrecondition::Absent, Some(revision)) => return Answer::Exists(revision),
+            (WritePrecondition::Revision(wanted), Some(revision)) if wanted != revision => {
                 return Answer::Mismatch(revision);
             }
-            (Expect::Revision(_), None) => return Answer::Missing,
+            (WritePrecondition::Revision(_), None) => return Answer::Missing,
             (_, None) if write.delete => return Answer::Missing,
             _ => {}
         }
@@ -112,34 +113,34 @@ impl Model {
     }
 }
 
-fn records(snapshot: &Snapshot) -> Records {
-    let record = |record: &Arc<rdd_apiserver_storage::Record>| {
+fn records(snapshot: &StoreSnapshot) -> Records {
+    let record = |record: &Arc<rdd_apiserver_storage::StoredRecord>| {
         let value = (record.revision, text(&record.value).to_owned());
         (record.key.to_string(), value)
     };
     snapshot.range("", None).map(record).collect()
 }
 
-fn change(write: &Write) -> Change {
+fn change(write: &Write) -> RecordChange {
     let key = KEYS[write.key];
     let encode = move |revision| format!("{key}@{revision}").into();
     if write.delete {
-        Change::delete(encode)
+        RecordChange::delete(encode)
     } else {
-        Change::put(encode)
+        RecordChange::put(encode)
     }
 }
 
 async fn send(store: &Store, model: &mut Model, group: &[Write]) {
     let seen = model.records.clone();
     let expect = |write: &Write| match write.expect {
-        Wish::Any => Expect::Any,
-        Wish::Absent => Expect::Absent,
+        Wish::Any => WritePrecondition::Any,
+        Wish::Absent => WritePrecondition::Absent,
         Wish::Seen => match seen.get(KEYS[write.key]) {
-            Some((revision, _)) => Expect::Revision(*revision),
-            None => Expect::Absent,
+            Some((revision, _)) => WritePrecondition::Revision(*revision),
+            None => WritePrecondition::Absent,
         },
-        Wish::Wrong => Expect::Revision(1),
+        Wish::Wrong => WritePrecondition::Revision(1),
     };
     // Polled in order, and so queued in order.
     let commits = group
@@ -173,13 +174,13 @@ fn check_states(store: &Store, model: &Model) {
     }
 }
 
-async fn check_events(watch: &mut Watch, prefix: &str, events: &[(u64, EventKind, String)]) {
+async fn check_events(watch: &mut StoreWatch, prefix: &str, events: &[(u64, EventKind, String)]) {
     for (revision, kind, key) in events {
         if !key.starts_with(prefix) {
             continue;
         }
         assert!(watch.progress() < *revision);
-        let event: Arc<Event> = next(watch).await;
+        let event: Arc<StoreEvent> = next(watch).await;
         assert_eq!(
             (event.revision, event.kind, &*event.key),
             (*revision, *kind, &**key)
@@ -189,7 +190,7 @@ async fn check_events(watch: &mut Watch, prefix: &str, events: &[(u64, EventKind
 
 async fn run(steps: Vec<Step>) {
     let folder = TempDir::new().unwrap();
-    let mut options = Options::file(folder.path().join("state.db"));
+    let mut options = StoreOptions::file(folder.path().join("state.db"));
     // Some of the past goes in each run, but never what a watch here needs.
     options.history.max_events = 60;
     let mut store = Store::open(options.clone()).unwrap();
@@ -248,7 +249,7 @@ async fn concurrent_writers_and_watchers_agree() {
     const WRITERS: usize = 16;
     const WRITES: usize = 100;
     let folder = TempDir::new().unwrap();
-    let store = Store::open(Options::file(folder.path().join("state.db"))).unwrap();
+    let store = Store::open(StoreOptions::file(folder.path().join("state.db"))).unwrap();
     let start = store.revision();
     let writers = (0..WRITERS).map(|writer| {
         let store = store.clone();
@@ -257,13 +258,13 @@ async fn concurrent_writers_and_watchers_agree() {
             for round in 0..WRITES {
                 let key = KEYS[(writer + round) % KEYS.len()];
                 let expect = match store.snapshot().get(key) {
-                    Some(record) => Expect::Revision(record.revision),
-                    None => Expect::Absent,
+                    Some(record) => WritePrecondition::Revision(record.revision),
+                    None => WritePrecondition::Absent,
                 };
                 let change = if round % 5 == 4 {
-                    Change::delete(|_| "gone".into())
+                    RecordChange::delete(|_| "gone".into())
                 } else {
-                    Change::put(move |_| format!("{writer}/{round}").into())
+                    RecordChange::put(move |_| format!("{writer}/{round}").into())
                 };
                 if let Ok(record) = store.commit(key, expect, change).await {
                     assert!(store.revision() >= record.revision, "visible when answered");

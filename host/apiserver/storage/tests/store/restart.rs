@@ -1,12 +1,12 @@
 //! What a new process finds.
 
-use rdd_apiserver_storage::{EventKind, OpenError, Options, Store};
+use rdd_apiserver_storage::{EventKind, OpenError, Store, StoreOptions};
 use tempfile::TempDir;
 
 use crate::common::{PATIENCE, TestClock, list, next, remove, set};
 
-fn options(folder: &TempDir) -> Options {
-    Options::file(folder.path().join("state.db"))
+fn options(folder: &TempDir) -> StoreOptions {
+    StoreOptions::file(folder.path().join("state.db"))
 }
 
 #[tokio::test]
@@ -80,7 +80,7 @@ async fn compaction_holds_across_restarts_and_gives_no_revision_twice() {
     store.close().await;
 }
 
-fn rows(options: &Options) -> i64 {
+fn rows(options: &StoreOptions) -> i64 {
     let path = options.path.as_ref().unwrap();
     rusqlite::Connection::open(path)
         .unwrap()
@@ -118,7 +118,7 @@ async fn history_ends_by_age_and_spares_the_newest() {
 #[tokio::test]
 async fn a_burst_is_kept_whole_until_it_has_settled() {
     let clock = TestClock::default();
-    let mut options = Options::in_memory();
+    let mut options = StoreOptions::in_memory();
     options.clock = std::sync::Arc::new(clock.clone());
     options.history.settled_bytes = 4 * 1_001;
     let limits = options.history.clone();
@@ -145,7 +145,7 @@ async fn a_burst_is_kept_whole_until_it_has_settled() {
 #[tokio::test]
 async fn a_new_database_starts_where_no_old_one_reached() {
     let clock = TestClock::default();
-    let mut options = Options::in_memory();
+    let mut options = StoreOptions::in_memory();
     options.clock = std::sync::Arc::new(clock.clone());
     let first = Store::open(options.clone()).unwrap();
     for _ in 0..100 {

@@ -110,14 +110,14 @@ fn each_removal_carries_its_proof() {
         (
             Kind::Container,
             Desired::Container(Arc::new(container("aaaa"))),
-            Removal::Container {
+            RemoveRequest::Container {
                 id: "aaaa".to_owned(),
             },
         ),
         (
             Kind::Image,
             image(&["a:1"], Some("a:1")),
-            Removal::ImageTag {
+            RemoveRequest::ImageTag {
                 tag: "a:1".to_owned(),
                 image_id: "sha256:1".to_owned(),
             },
@@ -125,14 +125,14 @@ fn each_removal_carries_its_proof() {
         (
             Kind::Image,
             image(&[], None),
-            Removal::Image {
+            RemoveRequest::Image {
                 id: "sha256:1".to_owned(),
             },
         ),
         (
             Kind::Volume,
             desired_volume("x", at(7)),
-            Removal::Volume {
+            RemoveRequest::Volume {
                 name: "x".to_owned(),
                 created_at: Some(at(7).into()),
             },

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rdd_testkit::Call;
+use rdd_testkit::EngineCall;
 
 use super::Run;
 
@@ -18,7 +18,7 @@ impl Run {
     pub(super) fn check_actions(&self) {
         let mut acted: BTreeMap<String, usize> = BTreeMap::new();
         for call in self.engine.calls() {
-            if let Call::Act { id, .. } = call {
+            if let EngineCall::Act { id, .. } = call {
                 *acted.entry(id).or_default() += 1;
             }
         }

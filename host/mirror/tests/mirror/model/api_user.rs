@@ -3,7 +3,7 @@
 use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};
 use kube::{Api, ResourceExt};
 use rdd_core::{EngineError, ErrorCode};
-use rdd_testkit::Operation;
+use rdd_testkit::EngineOperation;
 use serde_json::{Value, json};
 
 use super::Run;
@@ -51,7 +51,7 @@ impl Run {
                     return;
                 }
                 self.engine.fail(
-                    Operation::Remove,
+                    EngineOperation::Remove,
                     Some(&script_name(&target)),
                     EngineError::new(ErrorCode::Conflict, REFUSAL),
                 );

@@ -1,6 +1,6 @@
 //! What the engine's own user does.
 
-use rdd_testkit::Operation;
+use rdd_testkit::EngineOperation;
 
 use super::Run;
 use super::expected;
@@ -107,7 +107,7 @@ impl Run {
     pub(super) fn relent(&mut self) {
         for name in std::mem::take(&mut self.truth.refusing) {
             self.note(format!("relent on {name:.16}"));
-            self.engine.mend(Operation::Remove, Some(&name));
+            self.engine.mend(EngineOperation::Remove, Some(&name));
         }
     }
 
@@ -118,7 +118,7 @@ impl Run {
             .objects()
             .into_iter()
             .find_map(|object| match object {
-                rdd_core::Object::Volume(volume) if volume.name == name => volume.created_at,
+                rdd_core::EngineObject::Volume(volume) if volume.name == name => volume.created_at,
                 _ => None,
             });
         let Some(made_at) = made_at else {

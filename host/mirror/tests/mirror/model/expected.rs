@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use rdd_core::{Container, Image, Object, Timestamp, Volume};
+use rdd_core::{Container, EngineObject, Image, Timestamp, Volume};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -37,28 +37,28 @@ pub(super) fn time(at: Timestamp) -> String {
 }
 
 /// Every mirror that there must be.
-pub(super) fn mirrors(truth: &Truth, objects: &[Object]) -> Mirrors {
+pub(super) fn mirrors(truth: &Truth, objects: &[EngineObject]) -> Mirrors {
     let mut mirrors = BTreeMap::new();
     let mut add = |target: Target, status: Value| {
         mirrors.insert(key(&target), (target, without_nulls(status)));
     };
     for object in objects {
         match object {
-            Object::Container(it) => add(Target::Container(it.id.clone()), container(it)),
-            Object::Image(it) if it.repo_tags.is_empty() => {
+            EngineObject::Container(it) => add(Target::Container(it.id.clone()), container(it)),
+            EngineObject::Image(it) if it.repo_tags.is_empty() => {
                 add(Target::Image(it.id.clone(), None), image(it, None));
             }
-            Object::Image(it) => {
+            EngineObject::Image(it) => {
                 for tag in &it.repo_tags {
                     let target = Target::Image(it.id.clone(), Some(tag.clone()));
                     add(target, image(it, Some(tag)));
                 }
             }
-            Object::Volume(it) => {
+            EngineObject::Volume(it) => {
                 let serial = truth.volumes[&it.name];
                 add(Target::Volume(it.name.clone(), serial), volume(it));
             }
-            Object::Namespace(_) => {}
+            EngineObject::Namespace(_) => {}
         }
     }
     mirrors

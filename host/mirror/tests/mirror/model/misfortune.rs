@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rdd_testkit::Operation;
+use rdd_testkit::EngineOperation;
 
 use super::Run;
 
@@ -47,13 +47,13 @@ impl Run {
             }
             5 => {
                 self.note("the backend panics");
-                self.engine.panic_next(Operation::Act);
-                self.engine.panic_next(Operation::Remove);
+                self.engine.panic_next(EngineOperation::Act);
+                self.engine.panic_next(EngineOperation::Remove);
             }
             6 => {
                 self.note("actions take a while");
                 let delay = Duration::from_millis(self.rng.u64(..30));
-                self.engine.delay(Operation::Act, None, delay);
+                self.engine.delay(EngineOperation::Act, None, delay);
             }
             7 | 8 => {
                 self.note("the event stream is cut");
@@ -144,9 +144,10 @@ impl Run {
     fn mend_one(&mut self) {
         self.engine.release_events();
         self.engine.go_online();
-        self.engine.mend(Operation::Act, None);
-        self.engine.mend(Operation::Remove, None);
-        self.engine.delay(Operation::Act, None, Duration::ZERO);
+        self.engine.mend(EngineOperation::Act, None);
+        self.engine.mend(EngineOperation::Remove, None);
+        self.engine
+            .delay(EngineOperation::Act, None, Duration::ZERO);
         self.world.faults.mend();
         if std::mem::take(&mut self.broken.crashed) {
             self.world.backends.load(self.engine.clone());

@@ -29,7 +29,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use rdd_mirror::{LeaseTiming, Timing};
+use rdd_mirror::{LeaseTiming, MirrorTiming};
 use rdd_testkit::FakeEngine;
 
 use crate::world::{World, timing};
@@ -91,7 +91,7 @@ impl Run {
         let engine = FakeEngine::default();
         let resyncs = rng.u8(..3) == 0;
         let world = World::with(&engine, |world| {
-            world.timing = Timing {
+            world.timing = MirrorTiming {
                 resync_interval: if resyncs {
                     Duration::from_millis(400)
                 } else {

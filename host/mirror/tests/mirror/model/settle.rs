@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use kube::ResourceExt;
 use kube::api::{Api, DynamicObject, ListParams};
 use rdd_api::App;
-use rdd_core::Object;
+use rdd_core::EngineObject;
 use rdd_testkit::FakeEngine;
 use serde_json::Value;
 use tokio::time::{sleep, timeout};
@@ -361,7 +361,7 @@ fn check_status(object: &DynamicObject, expected: &Value) -> Result<(), String> 
 fn check_conditions(
     object: &DynamicObject,
     target: &Target,
-    objects: &[Object],
+    objects: &[EngineObject],
 ) -> Result<(), String> {
     let found: BTreeMap<String, String> = object.data["status"]["conditions"]
         .as_array()
@@ -373,7 +373,7 @@ fn check_conditions(
         })
         .collect();
     let expected = objects.iter().find_map(|object| match (object, target) {
-        (Object::Container(it), Target::Container(id)) if it.id == *id => {
+        (EngineObject::Container(it), Target::Container(id)) if it.id == *id => {
             Some(expected::conditions(it))
         }
         _ => None,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use rdd_core::Timestamp;
-use rdd_core::{Object, Volume};
+use rdd_core::{EngineObject, Volume};
 use rdd_testkit::FakeEngine;
 
 use super::api_user::script_name;
@@ -106,18 +106,18 @@ impl Truth {
         let mut volumes = BTreeMap::new();
         for object in engine.objects() {
             match object {
-                Object::Container(container) => {
+                EngineObject::Container(container) => {
                     containers.insert(container.id);
                 }
-                Object::Image(image) => {
+                EngineObject::Image(image) => {
                     let tags: BTreeSet<String> = image.repo_tags.into_iter().collect();
                     images.insert(image.id, tags);
                 }
-                Object::Volume(Volume { name, .. }) => {
+                EngineObject::Volume(Volume { name, .. }) => {
                     let serial = self.volumes.get(&name).copied().expect("a known volume");
                     volumes.insert(name, serial);
                 }
-                Object::Namespace(_) => {}
+                EngineObject::Namespace(_) => {}
             }
         }
         let mut gone: Vec<Target> = Vec::new();

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rdd_plugin_wasm::{Cache, CacheError, ComponentCompiler, LoadError, Runtime};
+use rdd_plugin_wasm::{CacheError, ComponentCache, ComponentCompiler, LoadError, Runtime};
 
 use crate::support::*;
 
@@ -11,7 +11,7 @@ const DIGEST: &str = "0123456789abcdef";
 
 /// Loads the fixture; tells whether it was compiled.
 fn compiles(dir: &Path) -> bool {
-    let runtime = Runtime::new(Some(Cache::open(dir).unwrap())).unwrap();
+    let runtime = Runtime::new(Some(ComponentCache::open(dir).unwrap())).unwrap();
     let before: Vec<_> = files(dir, "cwasm")
         .iter()
         .map(|path| fs::metadata(path).unwrap().modified().unwrap())
@@ -44,7 +44,7 @@ impl ComponentCompiler for FakeCompiler {
         if !self.works {
             return Err("injected".to_owned());
         }
-        let cache = Cache::open(&self.cache).unwrap();
+        let cache = ComponentCache::open(&self.cache).unwrap();
         rdd_plugin_wasm::compile(&cache, bytes, digest).map_err(|error| error.to_string())
     }
 }
@@ -59,7 +59,7 @@ fn a_compiler_elsewhere_fills_the_cache_and_one_that_fails_is_made_up_for() {
             calls: AtomicUsize::new(0),
         });
         let load = || {
-            let cache = Cache::open(dir.path()).unwrap();
+            let cache = ComponentCache::open(dir.path()).unwrap();
             let runtime = Runtime::with_compiler(Some(cache), Some(compiler.clone())).unwrap();
             runtime.load(&fixture_bytes(), DIGEST).unwrap();
         };
@@ -118,7 +118,7 @@ fn what_is_damaged_or_foreign_is_made_anew() {
             .replace(DIGEST, "fedcba9876543210"),
     );
     fs::rename(&entry, &renamed).unwrap();
-    let runtime = Runtime::new(Some(Cache::open(cache).unwrap())).unwrap();
+    let runtime = Runtime::new(Some(ComponentCache::open(cache).unwrap())).unwrap();
     let before = fs::metadata(&renamed).unwrap().modified().unwrap();
     runtime.load(&fixture_bytes(), "fedcba9876543210").unwrap();
     assert_ne!(
@@ -145,7 +145,7 @@ fn a_directory_that_others_could_write_is_emptied_and_closed() {
     let cache = dir.path().join("cache");
     compiles(&cache);
     fs::set_permissions(&cache, fs::Permissions::from_mode(0o777)).unwrap();
-    let opened = Cache::open(&cache);
+    let opened = ComponentCache::open(&cache);
     assert!(opened.is_ok());
     assert!(files(&cache, "cwasm").is_empty());
     assert_eq!(
@@ -160,7 +160,7 @@ fn a_link_is_no_cache() {
     let dir = tempfile::tempdir().unwrap();
     let link = dir.path().join("link");
     std::os::unix::fs::symlink(dir.path(), &link).unwrap();
-    let Err(refused) = Cache::open(&link) else {
+    let Err(refused) = ComponentCache::open(&link) else {
         panic!("a link was opened");
     };
     assert!(matches!(refused, CacheError::NotOurs { .. }), "{refused}");

@@ -3,8 +3,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use rdd_core::{Action, ContainerEngine, EngineError, ErrorCode, IdForm, Object, Removal};
-use rdd_plugin_wasm::{Connection, Limits, Transport};
+use rdd_core::{
+    ContainerAction, ContainerEngine, EngineError, EngineObject, ErrorCode, IdFormat, RemoveRequest,
+};
+use rdd_plugin_wasm::{BackendLimits, Connection, Transport};
 
 use crate::support::*;
 
@@ -15,7 +17,7 @@ async fn describes_itself() {
     let info = instance.info();
     assert_eq!(info.name, "scripted");
     assert_eq!(info.version, "1.2.3");
-    assert_eq!(info.id_form, IdForm::Identifier(64));
+    assert_eq!(info.id_form, IdFormat::Identifier(64));
     assert!(info.capabilities.logs && info.capabilities.actions && info.capabilities.removals);
 }
 
@@ -42,7 +44,7 @@ async fn inspects_and_passes_errors_on() {
     let backend = backend();
     let instance = launch(&backend).await;
     let found = soon(instance.inspect(&container("one"))).await.unwrap();
-    let Object::Container(one) = found.object else {
+    let EngineObject::Container(one) = found.object else {
         panic!("no container");
     };
     assert_eq!(one.name, "name-of-one");
@@ -58,12 +60,14 @@ async fn inspects_and_passes_errors_on() {
 async fn acts_and_removes() {
     let backend = backend();
     let instance = launch(&backend).await;
-    soon(instance.act("one", Action::Stop)).await.unwrap();
-    let missing = soon(instance.act("missing", Action::Stop))
+    soon(instance.act("one", ContainerAction::Stop))
+        .await
+        .unwrap();
+    let missing = soon(instance.act("missing", ContainerAction::Stop))
         .await
         .unwrap_err();
     assert_eq!(missing.code, ErrorCode::NotFound);
-    let volume = |created_at| Removal::Volume {
+    let volume = |created_at| RemoveRequest::Volume {
         name: "data".to_owned(),
         created_at,
     };
@@ -80,7 +84,9 @@ async fn an_id_of_another_form_never_reaches_the_guest() {
     for id in ["", "-trap", "a/b", &"a".repeat(65)] {
         let refused = soon(instance.inspect(&container(id))).await.unwrap_err();
         assert_eq!(refused.code, ErrorCode::InvalidArgument, "{id}");
-        let refused = soon(instance.act(id, Action::Start)).await.unwrap_err();
+        let refused = soon(instance.act(id, ContainerAction::Start))
+            .await
+            .unwrap_err();
         assert_eq!(refused.code, ErrorCode::InvalidArgument, "{id}");
     }
 }
@@ -110,7 +116,7 @@ async fn changes_that_are_never_done_leave_room_for_reads() {
     let stuck: Vec<_> = (0..300)
         .map(|_| {
             let instance = instance.clone();
-            tokio::spawn(async move { instance.act("never", Action::Stop).await })
+            tokio::spawn(async move { instance.act("never", ContainerAction::Stop).await })
         })
         .collect();
     tokio::task::yield_now().await;
@@ -175,7 +181,7 @@ impl Transport for Counting {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_are_counted_and_end_with_the_store() {
     let open = Arc::new(AtomicUsize::new(0));
-    let limits = Limits {
+    let limits = BackendLimits {
         connections: 10,
         ..limits()
     };

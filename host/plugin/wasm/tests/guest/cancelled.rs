@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::{FutureExt, StreamExt};
-use rdd_core::{Action, ContainerEngine, EngineError, LogOptions};
-use rdd_plugin_wasm::{Connection, Instance, Limits, Transport, Usage};
+use rdd_core::{ContainerAction, ContainerEngine, EngineError, LogOptions};
+use rdd_plugin_wasm::{BackendLimits, Connection, Instance, Transport, Usage};
 
 use crate::support::*;
 
@@ -95,7 +95,7 @@ async fn calls() {
     let slow = container("slow");
     for round in 0..MANY / 100 {
         let reads = (0..100).map(|_| instance.inspect(&slow));
-        let changes = (0..100).map(|_| instance.act("slow", Action::Stop));
+        let changes = (0..100).map(|_| instance.act("slow", ContainerAction::Stop));
         // Each is sent, and some have reached the guest.
         let all = (
             futures::future::join_all(reads),
@@ -124,7 +124,7 @@ async fn watches() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn logs_that_are_read_and_logs_that_are_not() {
-    let limits = Limits {
+    let limits = BackendLimits {
         log_streams: 50,
         ..limits()
     };

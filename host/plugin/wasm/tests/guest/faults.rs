@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use rdd_core::{ContainerEngine, ErrorCode, LogOptions};
-use rdd_plugin_wasm::{Backend, Limits};
+use rdd_plugin_wasm::{Backend, BackendLimits};
 
 use crate::support::*;
 
@@ -155,7 +155,7 @@ async fn nonsense_in_an_answer_fails_that_call_alone() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_stores_of_a_backend_share_a_budget() {
-    let limits = Limits {
+    let limits = BackendLimits {
         total_memory: 8 << 20,
         ..limits()
     };

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use rdd_core::{ContainerEngine, ErrorCode, LogOptions, WatchEvent};
-use rdd_plugin_wasm::Limits;
+use rdd_plugin_wasm::BackendLimits;
 use tokio::io::AsyncWriteExt;
 
 use crate::support::*;
@@ -12,8 +12,8 @@ use crate::support::*;
 const SILENCE: Duration = Duration::from_millis(200);
 const ANSWER: Duration = Duration::from_millis(400);
 
-fn short() -> Limits {
-    Limits {
+fn short() -> BackendLimits {
+    BackendLimits {
         silence: SILENCE,
         answer: ANSWER,
         ..limits()
@@ -36,7 +36,7 @@ async fn all_that_waits_for_an_engine_that_hangs_is_told() {
     feed.answer().await;
     // From now on nothing comes: the pings are taken and not answered.
     let began = Instant::now();
-    let stop = instance.act("asks-stop", rdd_core::Action::Stop);
+    let stop = instance.act("asks-stop", rdd_core::ContainerAction::Stop);
     let (events, stop, log_end) =
         futures::future::join3(drain(listing), soon(stop), soon(log.next())).await;
     assert_eq!(events.0, [WatchEvent::InitBegin, WatchEvent::InitDone]);
@@ -69,7 +69,7 @@ async fn all_that_waits_for_an_engine_that_hangs_is_told() {
 async fn a_silent_engine_that_answers_pings_is_left_alone() {
     let (engine, mut questions) = played();
     // The watch has the only one: a probe has a connection of its own.
-    let limits = Limits {
+    let limits = BackendLimits {
         connections: 1,
         ..short()
     };

@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use rdd_core::{ContainerEngine, ErrorCode, LogChunk, LogOptions, LogSource, LogStream};
-use rdd_plugin_wasm::Limits;
+use rdd_plugin_wasm::BackendLimits;
 
 use crate::support::*;
 
@@ -78,8 +78,8 @@ async fn errors_before_and_after_the_first_byte() {
 
 /// With room for one stream, the next one opens once the first one's store
 /// is gone.
-fn one_stream() -> Limits {
-    Limits {
+fn one_stream() -> BackendLimits {
+    BackendLimits {
         log_streams: 1,
         ..limits()
     }
@@ -125,7 +125,7 @@ async fn a_stream_that_does_not_stop_is_ended() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_that_never_returns_gives_its_place_back() {
-    let limits = Limits {
+    let limits = BackendLimits {
         stall: Duration::from_millis(200),
         ..one_stream()
     };
@@ -140,7 +140,7 @@ async fn a_call_that_never_returns_gives_its_place_back() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_number_of_streams_is_bounded() {
-    let limits = Limits {
+    let limits = BackendLimits {
         log_streams: 3,
         ..limits()
     };

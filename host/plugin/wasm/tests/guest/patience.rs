@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{FutureExt, StreamExt};
-use rdd_core::{Action, ContainerEngine, EngineError, ErrorCode, LogOptions, WatchEvent};
-use rdd_plugin_wasm::{Instance, Limits};
+use rdd_core::{ContainerAction, ContainerEngine, EngineError, ErrorCode, LogOptions, WatchEvent};
+use rdd_plugin_wasm::{BackendLimits, Instance};
 
 use crate::support::*;
 
 /// A hang is found soon, and an engine that is silent is left alone.
-fn short() -> Limits {
-    Limits {
+fn short() -> BackendLimits {
+    BackendLimits {
         stall: STALL,
         ..limits()
     }
@@ -36,7 +36,7 @@ fn act(
     id: &'static str,
 ) -> tokio::task::JoinHandle<Result<(), EngineError>> {
     let instance = instance.clone();
-    tokio::spawn(async move { instance.act(id, Action::Stop).await })
+    tokio::spawn(async move { instance.act(id, ContainerAction::Stop).await })
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -70,7 +70,9 @@ async fn an_engine_has_all_the_time_it_takes() {
 async fn a_timer_is_something_to_wait_for() {
     let backend = backend_with(short(), Nowhere);
     let instance = launch(&backend).await;
-    soon(instance.act("nap", Action::Stop)).await.unwrap();
+    soon(instance.act("nap", ContainerAction::Stop))
+        .await
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -150,7 +152,7 @@ async fn a_change_that_nobody_waits_for_any_more_is_not_begun() {
     let backend = backend_with(limits(), engine);
     let instance = Arc::new(launch(&backend).await);
     for _ in 0..10 {
-        let given_up = instance.act("asks-given-up", Action::Stop);
+        let given_up = instance.act("asks-given-up", ContainerAction::Stop);
         assert!(given_up.now_or_never().is_none());
     }
     let wanted = act(&instance, "asks-wanted");

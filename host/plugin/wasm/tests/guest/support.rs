@@ -10,7 +10,7 @@ use rdd_core::{
     ContainerEngine, EngineError, ErrorCode, LogChunk, LogOptions, LogStream, ObjectKind,
     ObjectRef, WatchEvent, WatchStream,
 };
-use rdd_plugin_wasm::{Backend, Connection, Instance, Limits, Program, Runtime, Transport};
+use rdd_plugin_wasm::{Backend, BackendLimits, Connection, Instance, Program, Runtime, Transport};
 use rdd_testkit::fixture_component;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
@@ -34,13 +34,13 @@ pub(crate) fn program() -> Program {
 }
 
 /// Limits that make a test of a limit short.
-pub(crate) fn limits() -> Limits {
-    Limits {
+pub(crate) fn limits() -> BackendLimits {
+    BackendLimits {
         control_memory: 64 << 20,
         spin: Duration::from_millis(300),
         stall: Duration::from_secs(5),
         stop_grace: Duration::from_millis(500),
-        ..Limits::default()
+        ..BackendLimits::default()
     }
 }
 
@@ -128,7 +128,7 @@ pub(crate) async fn asked(questions: &mut mpsc::UnboundedReceiver<Asked>, line: 
     }
 }
 
-pub(crate) fn backend_with(limits: Limits, transport: impl Transport) -> Backend {
+pub(crate) fn backend_with(limits: BackendLimits, transport: impl Transport) -> Backend {
     Backend::new("scripted", program(), limits, Arc::new(transport))
 }
 
@@ -162,7 +162,7 @@ pub(crate) async fn watch(instance: &Instance, mode: &str) -> WatchStream {
 
 pub(crate) async fn choose(instance: &Instance, mode: &str) {
     let id = format!("watch-{mode}");
-    soon(instance.act(&id, rdd_core::Action::Start))
+    soon(instance.act(&id, rdd_core::ContainerAction::Start))
         .await
         .unwrap();
 }

@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use rdd_core::{ContainerEngine, ErrorCode, WatchEvent};
-use rdd_plugin_wasm::Limits;
+use rdd_plugin_wasm::BackendLimits;
 
 use crate::support::*;
 
@@ -116,7 +116,7 @@ async fn an_end_must_be_explained() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stalled_listing_is_given_up() {
-    let limits = Limits {
+    let limits = BackendLimits {
         stall: Duration::from_millis(300),
         ..limits()
     };

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use lru::LruCache;
-use rdd_core::{AuthError, Identity};
+use rdd_core::{AuthError, UserIdentity};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
@@ -28,7 +28,7 @@ const TOKENS: usize = 1024;
 type Key = [u8; 32];
 
 /// What the cluster said, and when. Empty while it is being asked.
-type Review = Arc<OnceCell<(Instant, Result<Identity, AuthError>)>>;
+type Review = Arc<OnceCell<(Instant, Result<UserIdentity, AuthError>)>>;
 
 /// Reviews by token.
 pub(super) struct ReviewCache(Mutex<LruCache<Key, Review>>);
@@ -49,9 +49,9 @@ impl ReviewCache {
         &self,
         token: &str,
         ask: impl Fn() -> F,
-    ) -> Result<Identity, AuthError>
+    ) -> Result<UserIdentity, AuthError>
     where
-        F: Future<Output = Result<Identity, AuthError>>,
+        F: Future<Output = Result<UserIdentity, AuthError>>,
     {
         let review = self.review(Sha256::digest(token).into());
         let (_, outcome) = review
@@ -93,8 +93,8 @@ mod tests {
 
     use super::*;
 
-    fn identity() -> Identity {
-        Identity {
+    fn identity() -> UserIdentity {
+        UserIdentity {
             user: "jane".to_owned(),
             groups: Vec::new(),
         }
@@ -102,13 +102,13 @@ mod tests {
 
     /// A cluster that says the same each time.
     struct Cluster {
-        outcome: Result<Identity, AuthError>,
+        outcome: Result<UserIdentity, AuthError>,
         asked: AtomicUsize,
         cache: ReviewCache,
     }
 
     impl Cluster {
-        fn new(outcome: Result<Identity, AuthError>) -> Self {
+        fn new(outcome: Result<UserIdentity, AuthError>) -> Self {
             Self {
                 outcome,
                 asked: AtomicUsize::new(0),
@@ -116,7 +116,7 @@ mod tests {
             }
         }
 
-        async fn get(&self, token: &str) -> Result<Identity, AuthError> {
+        async fn get(&self, token: &str) -> Result<UserIdentity, AuthError> {
             let ask = || async {
                 self.asked.fetch_add(1, Ordering::SeqCst);
                 tokio::time::sleep(Duration::from_millis(100)).await;

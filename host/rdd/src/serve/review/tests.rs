@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use kube::client::Body;
-use rdd_front::Token;
+use rdd_gateway::Token;
 use serde_json::{Value, json};
 
 use super::*;
@@ -72,7 +72,7 @@ impl Door {
         }
     }
 
-    async fn show(&self, token: &str) -> Result<Identity, AuthError> {
+    async fn show(&self, token: &str) -> Result<UserIdentity, AuthError> {
         let credentials = Credentials::Bearer(token.to_owned());
         self.authenticator.authenticate(&credentials).await
     }

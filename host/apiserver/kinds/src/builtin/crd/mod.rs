@@ -5,7 +5,7 @@ mod names;
 mod shown;
 mod versions;
 
-use rdd_apiserver_schema::{FieldError, Schema};
+use rdd_apiserver_schema::{FieldError, StructuralSchema};
 use serde_json::{Value, json};
 
 use super::fail::{IMMUTABLE, invalid};
@@ -153,7 +153,9 @@ pub(super) fn validate_status(object: &Value, _old: &Value) -> Vec<FieldError> {
 pub(super) fn warnings(object: &Value) -> Vec<String> {
     versions::schemas(object)
         .into_iter()
-        .filter_map(|(place, schema)| Some((Schema::parse_at(&place, schema?).ok()?, place)))
+        .filter_map(|(place, schema)| {
+            Some((StructuralSchema::parse_at(&place, schema?).ok()?, place))
+        })
         .flat_map(|(schema, _)| schema.warnings().to_vec())
         .collect()
 }

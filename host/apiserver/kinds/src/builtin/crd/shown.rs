@@ -1,7 +1,7 @@
 //! Subresources, printer columns and selectable fields: what a version says
 //! of how its objects are shown and found.
 
-use rdd_apiserver_schema::{ErrorKind, FieldError};
+use rdd_apiserver_schema::{FieldError, FieldErrorKind};
 use serde_json::Value;
 
 use super::super::fail::{duplicate, invalid, required};
@@ -118,7 +118,7 @@ pub(super) fn validate_selectable(place: &str, fields: &Value, schema: &Value) -
     let mut errors = Vec::new();
     if fields.len() > SELECTABLE_MAX {
         errors.push(FieldError {
-            kind: ErrorKind::TooMany,
+            kind: FieldErrorKind::TooMany,
             field: place.into(),
             bad_value: None,
             detail: format!("{}: must have at most {SELECTABLE_MAX} items", fields.len()),

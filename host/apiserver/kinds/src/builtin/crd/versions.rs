@@ -1,7 +1,7 @@
 //! The versions of a definition: which are served and stored, and what each
 //! says of its objects.
 
-use rdd_apiserver_schema::{FieldError, Schema};
+use rdd_apiserver_schema::{FieldError, StructuralSchema};
 use serde_json::Value;
 
 use super::super::fail::{complaints, invalid, required};
@@ -95,7 +95,7 @@ pub(super) fn validate(object: &Value) -> Vec<FieldError> {
         return errors;
     }
     for (place, schema) in schemas(object) {
-        match schema.map(|schema| Schema::parse_at(&place, schema)) {
+        match schema.map(|schema| StructuralSchema::parse_at(&place, schema)) {
             None => errors.push(required(place, "schemas are required")),
             Some(Err(found)) => errors.extend(found),
             Some(Ok(_)) => {}

@@ -32,5 +32,5 @@ pub use health::{DaemonPhase, HealthCheck, HealthReport};
 pub use kubeconfig::Kubeconfig;
 pub use limits::ConnectionLimits;
 pub use reply::{Body, refuse, text};
-pub use server::{BindError, Front, Options};
+pub use server::{BindError, Gateway, GatewayOptions};
 pub use token::{Token, TokenError};

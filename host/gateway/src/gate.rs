@@ -19,7 +19,7 @@ use crate::registry::{ConnectionPermit, TooManyConnections};
 use crate::reply::{Body, refuse, text};
 
 /// Answers the requests of one part of the URL space. It gets only requests
-/// that were found good, with an [`rdd_core::Identity`] among their extensions.
+/// that were found good, with an [`rdd_core::UserIdentity`] among their extensions.
 pub type Handler = BoxCloneSyncService<Request<Incoming>, Response<Body>, Infallible>;
 
 /// What requests are checked against and handed to.

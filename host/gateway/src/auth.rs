@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
-use rdd_core::{AuthError, Authenticator, Credentials, Identity};
+use rdd_core::{AuthError, Authenticator, Credentials, UserIdentity};
 use x509_parser::prelude::FromDer as _;
 
 use crate::token::Token;
@@ -33,7 +33,7 @@ impl LocalAuthenticator {
     /// # Errors
     ///
     /// [`AuthError::Unauthenticated`] alone.
-    pub fn check(&self, credentials: &Credentials) -> Result<Identity, AuthError> {
+    pub fn check(&self, credentials: &Credentials) -> Result<UserIdentity, AuthError> {
         let refused = |why: &str| {
             Err(AuthError::Unauthenticated(format!(
                 "{why}; use the token of the instance's kubeconfig"
@@ -41,7 +41,7 @@ impl LocalAuthenticator {
         };
         match credentials {
             Credentials::None => refused("the request carries no credentials"),
-            Credentials::Bearer(shown) if self.token.matches(shown) => Ok(Identity {
+            Credentials::Bearer(shown) if self.token.matches(shown) => Ok(UserIdentity {
                 user: "rdd-admin".to_owned(),
                 groups: vec![ADMIN_GROUP.to_owned(), AUTHENTICATED_GROUP.to_owned()],
             }),
@@ -58,17 +58,17 @@ impl LocalAuthenticator {
 
 #[async_trait]
 impl Authenticator for LocalAuthenticator {
-    fn known(&self, credentials: &Credentials) -> Option<Result<Identity, AuthError>> {
+    fn known(&self, credentials: &Credentials) -> Option<Result<UserIdentity, AuthError>> {
         Some(self.check(credentials))
     }
 
-    async fn authenticate(&self, credentials: &Credentials) -> Result<Identity, AuthError> {
+    async fn authenticate(&self, credentials: &Credentials) -> Result<UserIdentity, AuthError> {
         self.check(credentials)
     }
 }
 
 /// The common name is the user, each organisation a group.
-fn subject(der: &[u8]) -> Option<Identity> {
+fn subject(der: &[u8]) -> Option<UserIdentity> {
     let (_, certificate) = x509_parser::certificate::X509Certificate::from_der(der).ok()?;
     let subject = certificate.subject();
     let user = subject.iter_common_name().next()?.as_str().ok()?.to_owned();
@@ -77,7 +77,7 @@ fn subject(der: &[u8]) -> Option<Identity> {
         .filter_map(|organization| organization.as_str().ok().map(str::to_owned))
         .chain([AUTHENTICATED_GROUP.to_owned()])
         .collect();
-    Some(Identity { user, groups })
+    Some(UserIdentity { user, groups })
 }
 
 /// Takes the credentials out of a request, so that no later room sees or logs

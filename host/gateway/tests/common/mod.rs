@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
 use jiff::Timestamp;
-use rdd_core::Identity;
-use rdd_front::{
-    Body, Certificates, ConnectionLimits, DaemonPhase, Front, Guard, Handler, HealthReport,
-    LocalAuthenticator, Options, Token, text,
+use rdd_core::UserIdentity;
+use rdd_gateway::{
+    Body, Certificates, ConnectionLimits, DaemonPhase, Gateway, GatewayOptions, Guard, Handler,
+    HealthReport, LocalAuthenticator, Token, text,
 };
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -31,7 +31,7 @@ pub(crate) struct Door {
     pub(crate) token: Token,
     pub(crate) health: watch::Sender<HealthReport>,
     pub(crate) roots: rustls::RootCertStore,
-    pub(crate) options: Options,
+    pub(crate) options: GatewayOptions,
     pub(crate) stop: CancellationToken,
     pub(crate) served: JoinHandle<()>,
     pub(crate) _dir: tempfile::TempDir,
@@ -43,7 +43,7 @@ pub(crate) fn room(name: &'static str) -> Handler {
         move |request: Request<hyper::body::Incoming>| async move {
             let user = request
                 .extensions()
-                .get::<Identity>()
+                .get::<UserIdentity>()
                 .map_or("nobody", |identity| &identity.user)
                 .to_owned();
             let secret = request.headers().contains_key("authorization");
@@ -65,7 +65,7 @@ pub(crate) async fn door_with(limits: ConnectionLimits, api: Handler) -> Door {
         Certificates::load_or_create(&dir.path().join("tls"), &[], Timestamp::now()).unwrap();
     let token = Token::load_or_create(&dir.path().join("token")).unwrap();
     let (health, reported) = watch::channel(HealthReport::default());
-    let options = Options {
+    let options = GatewayOptions {
         listen: "127.0.0.1:0".parse().unwrap(),
         tls: certificates.server.clone(),
         authenticator: Arc::new(LocalAuthenticator::new(token.clone())),
@@ -77,7 +77,7 @@ pub(crate) async fn door_with(limits: ConnectionLimits, api: Handler) -> Door {
         limits,
         grace: PATIENCE,
     };
-    let front = Front::bind(options.clone()).await.unwrap();
+    let front = Gateway::bind(options.clone()).await.unwrap();
     let address = front.address();
     let stop = CancellationToken::new();
     let served = tokio::spawn(front.serve(stop.clone().cancelled_owned()));

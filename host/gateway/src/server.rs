@@ -23,7 +23,7 @@ use crate::registry::ConnectionRegistry;
 
 /// What the door is made of.
 #[derive(Clone)]
-pub struct Options {
+pub struct GatewayOptions {
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
     /// The certificates to show.
@@ -65,17 +65,17 @@ pub enum BindError {
 }
 
 /// The door, listening but not yet answering.
-pub struct Front {
+pub struct Gateway {
     listener: TcpListener,
     address: SocketAddr,
     connections: Arc<ConnectionServer>,
     grace: Duration,
 }
 
-impl Front {
+impl Gateway {
     /// Takes the address.
-    pub async fn bind(options: Options) -> Result<Self, BindError> {
-        let Options {
+    pub async fn bind(options: GatewayOptions) -> Result<Self, BindError> {
+        let GatewayOptions {
             listen,
             tls,
             authenticator,

@@ -11,7 +11,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use http::{Request, Response, StatusCode};
-use rdd_front::{BindError, Body, Front, Options, text};
+use rdd_gateway::{BindError, Body, Gateway, GatewayOptions, text};
 use tower::util::BoxCloneSyncService;
 
 use common::{Door, door, status};
@@ -136,11 +136,11 @@ async fn another_origin_or_host_is_403_even_with_credentials() {
 #[tokio::test]
 async fn a_port_in_use_is_named_with_the_remedy() {
     let door = door().await;
-    let taken = Options {
+    let taken = GatewayOptions {
         listen: door.address,
         ..door.options.clone()
     };
-    let Err(error) = Front::bind(taken).await else {
+    let Err(error) = Gateway::bind(taken).await else {
         panic!("bound twice")
     };
     assert!(matches!(error, BindError::InUse(_)));
@@ -158,7 +158,7 @@ async fn an_upgraded_connection_can_be_taken_out_of_its_wrapping() {
             async move {
                 tokio::spawn(async move {
                     let upgraded = hyper::upgrade::on(request).await.unwrap();
-                    let connection = rdd_front::into_connection(upgraded);
+                    let connection = rdd_gateway::into_connection(upgraded);
                     taken
                         .unwrap()
                         .send(connection.map(|(_, read)| read).ok())
@@ -172,11 +172,11 @@ async fn an_upgraded_connection_can_be_taken_out_of_its_wrapping() {
             }
         },
     ));
-    let options = Options {
+    let options = GatewayOptions {
         passthrough,
         ..door.options.clone()
     };
-    let front = Front::bind(options).await.unwrap();
+    let front = Gateway::bind(options).await.unwrap();
     let door = Door {
         address: front.address(),
         ..door

@@ -16,12 +16,12 @@ const MAX_LABEL: usize = 63;
 /// under it on any port.
 ///
 /// ```
-/// use rdd_front::AllowedHost;
+/// use rdd_gateway::AllowedHost;
 ///
 /// let host: AllowedHost = "Box.Example".parse()?;
 /// assert_eq!(host.to_string(), "box.example");
 /// assert!("box.example:8443".parse::<AllowedHost>().is_err());
-/// # Ok::<(), rdd_front::AllowListError>(())
+/// # Ok::<(), rdd_gateway::AllowListError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AllowedHost(HostKind);
@@ -36,12 +36,12 @@ enum HostKind {
 /// scheme's own.
 ///
 /// ```
-/// use rdd_front::TrustedOrigin;
+/// use rdd_gateway::TrustedOrigin;
 ///
 /// let origin: TrustedOrigin = "https://GUI.example:443/".parse()?;
 /// assert_eq!(origin.to_string(), "https://gui.example");
 /// assert!("gui.example".parse::<TrustedOrigin>().is_err());
-/// # Ok::<(), rdd_front::AllowListError>(())
+/// # Ok::<(), rdd_gateway::AllowListError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrustedOrigin(String);

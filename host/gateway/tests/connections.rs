@@ -18,7 +18,7 @@ use futures::StreamExt as _;
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Empty, StreamBody};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rdd_front::{Body, ConnectionLimits, Handler};
+use rdd_gateway::{Body, ConnectionLimits, Handler};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
