@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::ContainerEngine;
+use crate::{ContainerEngine, text};
 
 /// The form of a container's full ID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -19,19 +19,9 @@ pub enum IdFormat {
 impl IdFormat {
     /// Whether `id` has this form.
     pub fn matches(self, id: &str) -> bool {
-        let bytes = id.as_bytes();
         match self {
-            Self::LowerHex(len) => {
-                bytes.len() == len as usize
-                    && bytes.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-            }
-            Self::Identifier(max) => {
-                bytes.len() <= max as usize
-                    && bytes.first().is_some_and(u8::is_ascii_alphanumeric)
-                    && bytes
-                        .iter()
-                        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
-            }
+            Self::LowerHex(digits) => text::is_lower_hex(id, digits as usize),
+            Self::Identifier(max_bytes) => text::is_identifier(id, max_bytes as usize),
         }
     }
 }

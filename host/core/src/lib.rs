@@ -14,6 +14,7 @@ mod model;
 mod private_file;
 mod read_only;
 mod serving;
+pub mod text;
 mod time;
 
 pub use backend::{

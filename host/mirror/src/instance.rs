@@ -14,14 +14,11 @@ pub struct InstanceId(Arc<str>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "an instance ID consists of 1 to {max} lower-case letters, digits and '-', and begins and ends with a letter or digit",
-    max = InstanceId::MAX_LEN
+    max = rdd_core::text::MAX_DNS_LABEL
 )]
 pub struct InstanceIdError;
 
 impl InstanceId {
-    /// Longest value of a Kubernetes label.
-    const MAX_LEN: usize = 63;
-
     /// Reads an ID, such as a UUID.
     ///
     /// # Errors
@@ -35,13 +32,7 @@ impl InstanceId {
     /// assert!(InstanceId::parse("not a label").is_err());
     /// ```
     pub fn parse(text: &str) -> Result<Self, InstanceIdError> {
-        let alphanumeric = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-        let bytes = text.as_bytes();
-        let valid = bytes.len() <= Self::MAX_LEN
-            && bytes.first().is_some_and(alphanumeric)
-            && bytes.last().is_some_and(alphanumeric)
-            && bytes.iter().all(|byte| alphanumeric(byte) || *byte == b'-');
-        if valid {
+        if rdd_core::text::is_dns_label(text) {
             Ok(Self(text.into()))
         } else {
             Err(InstanceIdError)

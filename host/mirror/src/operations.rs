@@ -76,8 +76,7 @@ pub(crate) fn interrupted_action() -> Refusal {
 /// person needs to recognize it.
 fn shortened(value: &str) -> String {
     const MAX_LEN: usize = 64;
-    let end = value.floor_char_boundary(MAX_LEN);
-    value.get(..end).unwrap_or_default().to_owned()
+    rdd_core::text::truncate(value, MAX_LEN).to_owned()
 }
 
 async fn perform(

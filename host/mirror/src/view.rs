@@ -291,7 +291,7 @@ impl View {
 
     /// `None`, with a line in the log, for what Kubernetes could not name.
     fn key(&self, kind: Kind, name: &str) -> Option<Key> {
-        if !names::is_object_name(name) {
+        if !rdd_core::text::is_dns_subdomain(name) {
             warn!(
                 backend = self.info.name,
                 kind = kind.as_str(),

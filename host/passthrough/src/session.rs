@@ -280,10 +280,9 @@ fn close_frame(end: End) -> Option<CloseFrame> {
         End::PeerMisbehaved(code, why) => (code, why.into()),
         End::PeerClosed | End::PeerLeft(_) => return None,
     };
-    let end = reason.floor_char_boundary(limits::CLOSE_REASON);
     Some(CloseFrame {
         code,
-        reason: reason.get(..end).unwrap_or_default().into(),
+        reason: rdd_core::text::truncate(&reason, limits::CLOSE_REASON).into(),
     })
 }
 

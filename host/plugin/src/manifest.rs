@@ -144,8 +144,7 @@ impl Manifest {
                 "plugin.toml names the file {file:?}: name a file beside it, of letters, digits, '.', '_' and '-'"
             ));
         }
-        let hex = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
-        if sha256.len() != 64 || !sha256.bytes().all(hex) {
+        if !rdd_core::text::is_lower_hex(&sha256, 64) {
             return Err(
                 "plugin.toml gives a sha256 that is not 64 lower-case hexadecimal digits: write what sha256sum prints for the file".to_owned(),
             );

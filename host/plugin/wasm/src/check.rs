@@ -1,7 +1,7 @@
 //! Rules on what a component says, beyond what the types of the contract
 //! enforce.
 
-use rdd_core::IdFormat;
+use rdd_core::{IdFormat, text};
 
 /// Bytes of one string, by the contract.
 const MAX_STRING: usize = 1024 * 1024;
@@ -93,15 +93,7 @@ pub(crate) fn name(what: &str, name: &str) -> Result<(), Violation> {
 
 /// Whether this can be the name of a namespace of an engine.
 pub(crate) fn namespace(name: &str) -> Result<(), Violation> {
-    let good = name.len() <= MAX_NAMESPACE
-        && name
-            .bytes()
-            .next()
-            .is_some_and(|b| b.is_ascii_alphanumeric())
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
-    if good {
+    if text::is_identifier(name, MAX_NAMESPACE) {
         Ok(())
     } else {
         Err(violation!(
@@ -113,23 +105,14 @@ pub(crate) fn namespace(name: &str) -> Result<(), Violation> {
 
 /// Whether this can be a backend's name, and that of its directory.
 pub fn is_backend_name(name: &str) -> bool {
-    /// As long as a DNS label, so that it fits into any Kubernetes name.
-    const MAX: usize = 63;
-    let bytes = name.as_bytes();
-    let inner = |b: &u8| matches!(b, b'a'..=b'z' | b'0'..=b'9');
-    name.len() <= MAX
-        && bytes.first().is_some_and(inner)
-        && bytes.last().is_some_and(inner)
-        && bytes.iter().all(|b| inner(b) || *b == b'-')
+    text::is_dns_label(name)
 }
 
 /// A text that a component sent, fit to stand in an error message.
-pub(crate) fn shown(text: &str) -> String {
+pub(crate) fn shown(value: &str) -> String {
     /// Longer texts say nothing more.
     const MAX: usize = 80;
-    let cut = crate::state::cut(text, MAX);
-    let more = if cut.len() < text.len() { "…" } else { "" };
-    format!("{cut:?}{more}")
+    text::quote(value, MAX)
 }
 
 #[cfg(test)]

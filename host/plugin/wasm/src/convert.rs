@@ -93,7 +93,7 @@ pub(crate) fn error(error: types::Error) -> EngineError {
         types::ErrorCode::Other(name) if check::is_backend_name(&name) => ErrorCode::Other(name),
         types::ErrorCode::Other(_) => ErrorCode::Internal,
     };
-    EngineError::new(code, crate::state::cut(&message, MAX_MESSAGE))
+    EngineError::new(code, rdd_core::text::truncate(&message, MAX_MESSAGE))
 }
 
 /// The answer of `inspect`, checked to be about the object that was asked for.

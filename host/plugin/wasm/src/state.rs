@@ -98,7 +98,7 @@ impl host::Host for HostState {
         if missed > 0 {
             tracing::warn!(backend = %name, missed, "the backend logged too much; lines were left out");
         }
-        let message = cut(&message, MAX_LOG_LINE);
+        let message = rdd_core::text::truncate(&message, MAX_LOG_LINE);
         match level {
             LogLevel::Trace => tracing::trace!(backend = %name, "{message}"),
             LogLevel::Debug => tracing::debug!(backend = %name, "{message}"),
@@ -136,21 +136,3 @@ impl host::HostWithStore<HostState> for HasSelf<HostState> {
 #[derive(Debug, thiserror::Error)]
 #[error("had {MAX_SLEEPS} calls of host.sleep running at once")]
 struct TooManySleeps;
-
-/// The first `max` bytes of `text`, at a character's boundary.
-pub(crate) fn cut(text: &str, max: usize) -> &str {
-    text.get(..text.floor_char_boundary(max)).unwrap_or(text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::cut;
-
-    #[test]
-    fn cuts_between_characters() {
-        assert_eq!(cut("abc", 8), "abc");
-        assert_eq!(cut("abc", 2), "ab");
-        assert_eq!(cut("aé", 2), "a");
-        assert_eq!(cut("", 0), "");
-    }
-}
