@@ -10,8 +10,8 @@ const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 macro_rules! fixture {
     ($name:literal) => {
         (
-            include_bytes!(concat!("protobuf/", $name, ".bin")).as_slice(),
-            include_str!(concat!("protobuf/", $name, ".json")),
+            include_bytes!(concat!($name, ".bin")).as_slice(),
+            include_str!(concat!($name, ".json")),
         )
     };
 }
