@@ -1,4 +1,4 @@
-# What a person types. Each target installs what it needs, or says in one line what is missing.
+# The entry points for people. Each target installs what it needs, or names what is missing and how to get it.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
@@ -9,7 +9,7 @@ CARGO ?= cargo
 TARGET_DIR := $(shell $(CARGO) metadata --format-version 1 --no-deps 2>/dev/null | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
 
 .PHONY: help
-help: ## show this
+help: ## list the targets
 	sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 .PHONY: deps
@@ -17,36 +17,69 @@ deps:
 	scripts/deps
 
 .PHONY: build
-build: deps ## build target/release/rdd with its plugins beside it
+build: deps ## build target/release/rdd and the plugins next to it
 	$(CARGO) build --release --locked -p rdd
 	$(CARGO) xtask plugins --out "$(TARGET_DIR)/release/plugins"
 	echo "built $(TARGET_DIR)/release/rdd"
 
 .PHONY: run
-run: build ## run the daemon on the Docker engine of this machine
+run: build ## run the daemon with this machine's Docker engine
 	exec "$(TARGET_DIR)/release/rdd" serve $(ARGS)
 
+# DESTDIR stages the files for a package. The program is a link, since it looks for plugins next to its real path.
+PREFIX ?= /usr/local
+INSTALL_DIR = $(DESTDIR)$(PREFIX)/lib/rdd
+.PHONY: install
+install: build ## install into PREFIX (default: /usr/local); honors DESTDIR
+	install -d "$(DESTDIR)$(PREFIX)/bin" "$(INSTALL_DIR)/plugins/moby"
+	install -m 755 "$(TARGET_DIR)/release/rdd" "$(INSTALL_DIR)/rdd"
+	install -m 644 "$(TARGET_DIR)"/release/plugins/moby/* "$(INSTALL_DIR)/plugins/moby/"
+	ln -sf ../lib/rdd/rdd "$(DESTDIR)$(PREFIX)/bin/rdd"
+	echo "installed $(DESTDIR)$(PREFIX)/bin/rdd"
+
+.PHONY: uninstall
+uninstall: ## remove what install put into PREFIX
+	rm -f "$(DESTDIR)$(PREFIX)/bin/rdd" "$(INSTALL_DIR)/rdd" "$(INSTALL_DIR)"/plugins/moby/{plugin.toml,moby.wasm}
+	rmdir "$(INSTALL_DIR)/plugins/moby" "$(INSTALL_DIR)/plugins" "$(INSTALL_DIR)" 2>/dev/null || true
+
 .PHONY: engine
-engine: ## start a private dockerd with a test image; prints DOCKER_HOST
+engine: ## start a private dockerd with a test image; print its DOCKER_HOST
 	scripts/engine start
 
 .PHONY: test
-test: ## run every test, on a private dockerd
+test: ## run all tests, on a private dockerd
 	scripts/test
 
+.PHONY: test-unit
+test-unit: ## run the tests that need neither Docker nor root
+	scripts/test-unit $(ARGS)
+
 .PHONY: bench
-bench: build ## measure the release build beside its rivals; takes some minutes
+bench: build ## compare the release build with its rivals (about six minutes)
 	scripts/bench $(ARGS)
 
 .PHONY: soak
-soak: build ## put the daemon under load for an hour; look for growth and loss
+soak: build ## run the daemon under load for an hour; report growth and loss
 	scripts/soak $(ARGS)
 
 .PHONY: two-daemons
-two-daemons: build ## run two daemons on one cluster for ten minutes; look for loss
+two-daemons: build ## run two daemons on one cluster for ten minutes; report loss
 	scripts/two-daemons $(ARGS)
 
+.PHONY: fmt
+fmt: ## format the Rust code
+	$(CARGO) fmt --all
+
+.PHONY: lint
+lint: ## clippy, with warnings as errors
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+.PHONY: doc
+doc: ## build the API documentation into target/doc, with warnings as errors
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --locked
+	echo "$(TARGET_DIR)/doc/rdd_core/index.html"
+
 .PHONY: check
-check: ## formatting, lints, documentation, drift of generated files, dependency rules
+check: ## formatting, lints, spelling, documentation, generated files, dependency rules
 	scripts/deps check
 	scripts/check
