@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# What every end-to-end test needs: one daemon a file, an engine shared with
-# other tests, and patience.
+# Helpers of the end-to-end tests: one daemon per file, an engine shared with the
+# other tests, and waiting with a limit.
 #
 # The environment comes from scripts/test: RDD_TEST_BIN, RDD_TEST_PLUGINS,
 # RDD_TEST_DOCKER_HOST, RDD_TEST_KUBECTL.
@@ -9,27 +9,27 @@
 HELPERS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 ROOT=${HELPERS%/bats/helpers}
 export LOGS=/passthrough/engine/logs
-# An ID of the right form that no container has.
+# A valid ID that no container has
 NOBODY=$(printf '%064d' 0)
 export NOBODY
 NAMESPACE=rancher-desktop
-# How long things may take on a busy machine that are not timed by a test.
+# Limit for waits whose duration is not tested, generous enough for a busy machine
 PATIENCE=(--max 300 --delay 0.1)
-# What daemons are started by, where that is somebody else than the test: a command and its arguments.
+# Command prefix that daemons are started with, to run them as another user
 AS=()
 unset DOCKER_CONTEXT RDD_STATE_DIR RDD_INSTANCE RDD_ENGINE_ENDPOINT
-# ENGINE names another engine than the tests' own, for docker and for the daemons that are started.
+# ENGINE overrides the tests' engine, for docker and for daemons that are started.
 export DOCKER_HOST=${ENGINE:-$RDD_TEST_DOCKER_HOST}
 
 # try --max N --delay S COMMAND…: runs the command until it succeeds, at most N
-# times; its output is that of the last run, its status too.
+# times; prints the output of the last run and returns its status.
 try() {
   local max=1 delay=0.1 output='' status=0 i
   while [ "${1#--}" != "$1" ]; do
     case $1 in
       --max) max=$2 ;;
       --delay) delay=$2 ;;
-      *) echo "try: no option $1" >&2; return 2 ;;
+      *) echo "try: unknown option $1" >&2; return 2 ;;
     esac
     shift 2
   done
@@ -40,20 +40,20 @@ try() {
     [ "$i" = "$max" ] || sleep "$delay"
   done
   printf '%s\n' "$output"
-  [ "$status" = 0 ] || echo "try: $max times in vain: $*" >&2
+  [ "$status" = 0 ] || echo "try: gave up after $max attempts: $*" >&2
   return "$status"
 }
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
-# fails COMMAND…: it says no, which is status 1. One that could not tell, such as a
-# grep in a file that is not there, has another status, and is no failure to rely on.
+# fails COMMAND…: the command exits with 1. Other statuses, such as that of grep for a
+# missing file, mean that it could not check anything, and are not accepted.
 fails() {
   local status=0
   "$@" || status=$?
   [ "$status" = 1 ] || { echo "status $status of: $*" >&2; return 1; }
 }
 contains() { case $1 in *"$2"*) ;; *) echo "no '$2' in: $1" >&2; return 1 ;; esac; }
-# lacks TEXT WORD: there is a text, without the word. What a failed command prints lacks everything.
+# lacks TEXT WORD: TEXT does not contain WORD, and is not empty: the output of a failed command lacks every word.
 lacks() {
   case $1 in
     '') echo "no text to look for '$2' in" >&2; return 1 ;;
@@ -66,14 +66,14 @@ millis() { date +%s%3N; }
 kubectl() { KUBECONFIG=$STATE/kubeconfig "$RDD_TEST_KUBECTL" -n "$NAMESPACE" "$@"; }
 rdd() { "$RDD_TEST_BIN" --state-dir "$STATE" "$@"; }
 
-# start_daemon [SERVE OPTION…]: starts one on $STATE and waits until it is ready.
+# start_daemon [SERVE OPTION…]: starts a daemon on $STATE and waits until it is ready.
 # shellcheck disable=SC2120 # tests give options
 start_daemon() {
   spawn_daemon "$@"
   try "${PATIENCE[@]}" ready_or_dead
   [ -f "$STATE/kubeconfig" ] || { cat "$STATE.log"; return 1; }
 }
-# The process ID goes to a file, since tests run in processes of their own.
+# The process ID is kept in a file, since each test runs in its own process.
 spawn_daemon() {
   "${AS[@]}" "$RDD_TEST_BIN" serve --state-dir "$STATE" --plugin-dir "$RDD_TEST_PLUGINS" \
     --engine-endpoint "${ENGINE:-$RDD_TEST_DOCKER_HOST}" "$@" >>"$STATE.log" 2>&1 3>&- &
@@ -81,7 +81,7 @@ spawn_daemon() {
 }
 ready_or_dead() { [ -f "$STATE/kubeconfig" ] || ended "$(daemon_pid)"; }
 daemon_pid() { cat "$STATE.pid"; }
-ended() { # also true of a process that is dead but not yet waited for
+ended() { # also true for a zombie
   ! kill -0 "$1" 2>/dev/null || grep -q '^State:[[:space:]]*Z' "/proc/$1/status" 2>/dev/null
 }
 stop_daemon() {
@@ -90,19 +90,19 @@ stop_daemon() {
   try --max 120 --delay 0.1 ended "$(daemon_pid)" || kill -KILL "$(daemon_pid)"
   rm -f "$STATE.pid"
 }
-# own_state: from here on a test has an instance of its own, beside the file's.
+# own_state: from here on, a test has its own instance in addition to the file's.
 # A file that uses it stops it in `teardown`: own_state && stop_daemon.
 own_state() { STATE=$BATS_TEST_TMPDIR/own; }
 connected() { kubectl wait --for=condition=ContainerEngineReady app/app --timeout=30s; }
 
-# Objects of this file carry its own label and go when it ends.
+# Objects of this file have this label and are removed when it ends.
 LABEL=rdd-e2e=$(basename "${BATS_TEST_FILENAME:-none}" .bats)-$PPID
 own_label() { cat "$BATS_FILE_TMPDIR/label"; }
 begin_file() {
   export STATE=$BATS_FILE_TMPDIR/state
   echo "$LABEL" >"$BATS_FILE_TMPDIR/label"
 }
-sweep() {
+remove_own() {
   local ids
   ids=$(docker ps -aq --filter "label=$(own_label)")
   # shellcheck disable=SC2086 # a list of IDs
@@ -122,17 +122,17 @@ start_file() {
   connected
 }
 end_file() {
-  sweep
+  remove_own
   stop_daemon
 }
-# container [DOCKER RUN OPTION…] IMAGE COMMAND…: prints the ID of a detached one.
+# container [DOCKER RUN OPTION…] IMAGE COMMAND…: runs a detached container; prints its ID.
 container() { docker run -d --network none --label "$(own_label)" "$@"; }
-# image [NAME]: makes an empty image of its own and prints its ID.
+# image [NAME]: creates a unique empty image; prints its ID.
 image() { tar -c -T /dev/null | docker import --change "LABEL $(own_label)" - "$@"; }
-# A name that no other run uses.
+# unique PREFIX: a name that no other run uses
 unique() { echo "$1-$$-$RANDOM"; }
 
-# mirrored ID [STATUS]: waits until its mirror says so.
+# mirrored ID [STATUS]: waits until the mirror has this status (running).
 is_status() { same "$(kubectl get container "$1" -o 'jsonpath={.status.status}')" "$2"; }
 mirrored() { try "${PATIENCE[@]}" is_status "$1" "${2:-running}"; }
 no_mirror() {
@@ -142,12 +142,12 @@ no_mirror() {
 }
 image_tags() { kubectl get images -o "jsonpath={range .items[?(@.status.id==\"$1\")]}{.status.repoTag}{\"\\n\"}{end}"; }
 
-# config_map NAME: one as JSON, with the value `value` under `key`.
+# config_map NAME: a ConfigMap as JSON, with the value `value` at `key`
 config_map() { printf '{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "%s"}, "data": {"key": "value"}}' "$1"; }
 
 server() { kubectl config view --minify -o 'jsonpath={.clusters[0].cluster.server}'; }
 token() { cat "$STATE/token"; }
-# answer PATH [CURL OPTION…]: the answer with its head, asked for with the token, or with TOKEN.
+# answer PATH [CURL OPTION…]: response with its headers, requested with the token, or with $TOKEN if set
 answer() {
   local path=$1
   shift
@@ -160,8 +160,8 @@ expect_status() {
   contains "$(answer "$path" "$@")" "HTTP/1.1 $want"
 }
 
-# refused PATH STATUS WORDS [CURL OPTION…]: the answer has this status, its
-# body is a Kubernetes Status that says the same, with these words in its message.
+# refused PATH STATUS WORDS [CURL OPTION…]: the response has this status, and its
+# body is a Kubernetes Status with the same code and with WORDS in its message.
 refused() {
   local path=$1 code=$2 words=$3 answer status
   shift 3
@@ -179,5 +179,5 @@ ws_without_token() {
   WEBSOCKETS=${WEBSOCKETS:-$("$ROOT/scripts/websockets")}
   "$WEBSOCKETS" "$HELPERS/ws.py" --ca "$STATE/tls/ca.crt" "$(server | sed s/^http/ws/)$1" "${@:2}"
 }
-# closed FILE CODE: the client whose standard error is FILE was closed so.
+# closed FILE CODE: the client whose standard error is in FILE was closed with CODE.
 closed() { grep -q "^closed $2 " "$1" || { cat "$1" >&2; return 1; }; }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 bats_require_minimum_version 1.5.0
-# The private engine of scripts/engine, on a machine that is to stay as it is. The
-# machine is one in namespaces: what goes wrong here does so without the real one.
+# The private engine of scripts/engine must leave its machine unchanged. The machine
+# here consists of namespaces, so a failure does not affect the real one.
 
 load ../helpers/rdd
 
@@ -15,18 +15,18 @@ setup() {
   MACHINE=$(try "${PATIENCE[@]}" machine_process)
   on_machine "$(command -v ip || echo /bin/busybox ip)" link add docker0 type bridge
   on_machine mount -n -t tmpfs tmpfs /run
-  on_machine mount -n -t tmpfs tmpfs /etc/docker 2>/dev/null || true # where there is one
+  on_machine mount -n -t tmpfs tmpfs /etc/docker 2>/dev/null || true # if it exists
   on_machine mount -n -t tmpfs tmpfs /opt
   BEFORE=$(machine)
   contains "$BEFORE" docker0
 }
 teardown() {
-  # What the machine's first process leaves behind ends with it.
+  # Ending the first process of the PID namespace ends all of it.
   as_root kill -KILL "${MACHINE:-$MACHINE_KEEPER}"
   wait "$MACHINE_KEEPER" || true
   for dir in "$DIR" "$OTHER"; do RDD_ENGINE_DIR=$dir "$ENGINE_SCRIPT" clean; done
 }
-# What was started is sudo or unshare, and the machine's first process is its last descendant but one.
+# The process started above is sudo or unshare; the machine's first process is its second to last descendant.
 machine_process() {
   local process=$MACHINE_KEEPER child parent=
   while child=$(pgrep -P "$process"); do parent=$process process=$child; done
@@ -37,9 +37,9 @@ engine() { on_machine env RDD_ENGINE_DIR="$DIR" "$ENGINE_SCRIPT" "$@" 3>&-; }
 other() { DIR=$OTHER engine "$@"; }
 docker_of() { on_machine docker -H "unix://$1/docker.sock" "${@:2}"; }
 
-# All of the machine that an engine is known to change.
+# Everything on a machine that an engine is known to change.
 machine() {
-  # shellcheck disable=SC2016 # it is the machine's shell that expands it
+  # shellcheck disable=SC2016 # expanded by the machine's shell
   on_machine bash -c '
     PATH=$PATH:/usr/sbin:/sbin
     /bin/busybox ip link
@@ -47,17 +47,17 @@ machine() {
     ! command -v iptables-save >/dev/null || iptables-save | grep -v "^#"
     ! command -v nft >/dev/null || nft list ruleset
     grep -r . /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/*/forwarding /proc/sys/net/bridge /proc/sys/kernel/keys 2>/dev/null
-    cut -d" " -f4- /proc/self/mountinfo | grep -v -e /overlay2/ -e /netns/ # those of the real machine come and go
+    cut -d" " -f4- /proc/self/mountinfo | grep -v -e /overlay2/ -e /netns/ # these change on the real machine
     grep -e "$2" /proc/self/mountinfo
     find /run /etc/docker /opt
     find /sys/fs/cgroup -type d -name "$1"
     pgrep -fa "dockerd|containerd|unshare|engine-run|sleep 4321" | grep -v "bash -c"
-  ' _ "$(cgroup_of "$DIR")" "$BATS_TEST_TMPDIR" || true # pgrep says whether it found any
+  ' _ "$(cgroup_of "$DIR")" "$BATS_TEST_TMPDIR" || true # pgrep fails if it finds nothing
 }
 cgroup_of() { echo "rdd-engine-$(printf %s "$1" | cksum | cut -d' ' -f1)"; }
 unchanged() { diff <(echo "$BEFORE") <(machine); }
 
-# busy DIR: containers in all states that matter, and a network with a published port.
+# busy DIR: creates containers in all relevant states, and a network with a published port.
 busy() {
   docker_of "$1" network create some
   docker_of "$1" run -d --network some -p 127.0.0.1:8080:80 --stop-timeout 0 rdd-test sleep 4321
@@ -67,14 +67,14 @@ busy() {
 running_in() { docker_of "$1" ps -q | wc -l; }
 process_of() { on_machine pgrep -f "^$1 .*$DIR"; }
 
-@test "an engine that is started, used and stopped leaves the machine as it was" {
+@test "an engine that is started, used, and stopped leaves the machine unchanged" {
   engine start
   busy "$DIR"
-  # What is meant to be there is: otherwise this test would see nothing.
+  # The engine is visible to this check; otherwise the test could not fail.
   contains "$(on_machine find /sys/fs/cgroup -type d -name "$(cgroup_of "$DIR")")" rdd-engine
   engine stop
   unchanged
-  # It was stopped in order, and keeps its containers.
+  # It was stopped properly and keeps its containers.
   engine start
   same "$(docker_of "$DIR" ps -aq | wc -l)" 2
   engine clean
@@ -82,23 +82,23 @@ process_of() { on_machine pgrep -f "^$1 .*$DIR"; }
   [ ! -e "$DIR" ]
 }
 
-@test "an engine that is killed leaves the machine as it was, and starts again" {
+@test "an engine that is killed leaves the machine unchanged, and starts again" {
   for victim in dockerd unshare "bash .*/engine-run"; do
     echo "killing $victim"
     engine start
-    busy "$DIR" # a paused container cannot be killed before it is thawed
+    busy "$DIR" # a paused container cannot be killed until it is thawed
     process=$(process_of "$victim" | head -n 1)
     on_machine kill -KILL "$process"
     case $victim in
       dockerd) try --max 50 --delay 0.1 unchanged ;;
-      # Of these nobody is left to clear up; the next command does.
+      # Nothing is left to clean up after these; the next command does it.
       *) engine kill; engine start; engine stop; unchanged ;;
     esac
     engine clean
   done
 }
 
-@test "kill ends the engine with its containers, and leaves the machine as it was" {
+@test "kill ends the engine with its containers and leaves the machine unchanged" {
   engine start
   busy "$DIR"
   engine kill
@@ -107,7 +107,7 @@ process_of() { on_machine pgrep -f "^$1 .*$DIR"; }
   same "$(docker_of "$DIR" ps -aq --filter status=exited | wc -l)" 2
 }
 
-@test "engines run side by side, and none touches another" {
+@test "engines run side by side without affecting each other" {
   engine start
   other start
   busy "$DIR"
@@ -121,9 +121,9 @@ process_of() { on_machine pgrep -f "^$1 .*$DIR"; }
   unchanged
 }
 
-@test "the engine uses neither the containerd of the machine nor its daemon.json" {
+@test "the engine uses neither the machine's containerd nor its daemon.json" {
   on_machine mkdir -p /run/containerd /etc/docker
-  on_machine touch /run/containerd/containerd.sock # an engine that sees it wants to use it
+  on_machine touch /run/containerd/containerd.sock # an engine that finds it would use it
   ! on_machine test -d /etc/docker || on_machine bash -c 'echo "{\"hosts\": [\"fd://\"]}" >/etc/docker/daemon.json'
   BEFORE=$(machine)
   engine start
@@ -132,7 +132,7 @@ process_of() { on_machine pgrep -f "^$1 .*$DIR"; }
   unchanged
 }
 
-@test "two starts at once start one engine" {
+@test "two concurrent starts start one engine" {
   engine start >"$BATS_TEST_TMPDIR/first" &
   engine start >"$BATS_TEST_TMPDIR/second"
   wait $!
@@ -140,17 +140,17 @@ process_of() { on_machine pgrep -f "^$1 .*$DIR"; }
   same "$(process_of dockerd | wc -l)" 1
 }
 
-@test "an engine that cannot start is told with the end of its log" {
+@test "an engine that cannot start is reported with the end of its log" {
   mkdir "$DIR"
-  touch "$DIR/lock" # it is an engine's
-  touch "$DIR/data" # where a directory has to be
+  touch "$DIR/lock" # makes it an engine's directory
+  touch "$DIR/data" # in place of a directory
   run -1 engine start
   contains "$output" "the engine did not start"
   contains "$output" "$DIR/data"
   unchanged
 }
 
-@test "a directory that holds something else is neither used nor deleted" {
+@test "a directory with other contents is neither used nor deleted" {
   mkdir "$DIR"
   echo mine >"$DIR/file"
   run -1 engine start

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 bats_require_minimum_version 1.5.0
-# The whole slice once: engine, component, mirror, kubectl, log.
+# Once through everything: engine, component, mirror, kubectl, log.
 
 load ../helpers/rdd
 
@@ -10,7 +10,7 @@ setup_file() {
 }
 teardown_file() { end_file; }
 
-@test "a container of the engine is seen by kubectl, its log by rdd, its deletion by the engine" {
+@test "kubectl shows a container, rdd prints its log, and deleting it removes it from the engine" {
   name=$(unique slice)
   id=$(container --name "$name" rdd-test sh -c 'echo out; echo err >&2; exec sleep 1000')
   kubectl wait --for=create "container/$id" --timeout=10s

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 bats_require_minimum_version 1.5.0
-# The command line and the life of the daemon.
+# The command line, and starting and stopping the daemon.
 
 load ../helpers/rdd
 
@@ -12,33 +12,33 @@ teardown_file() { stop_daemon; }
 
 teardown() { own_state && stop_daemon; }
 
-@test "version names the program, the engine interface and the Kubernetes API" {
+@test "version prints the program, the engine interface, and the Kubernetes API" {
   run -0 "$RDD_TEST_BIN" version
   contains "$output" "rdd "
   contains "$output" "rancher-desktop:engine@"
   contains "$output" "Kubernetes API"
 }
 
-@test "status says what the daemon serves" {
+@test "status shows what the daemon serves" {
   run -0 rdd status
   contains "$output" "running since"
   contains "$output" "$STATE/kubeconfig"
 }
 
-@test "status of an instance that does not run exits 3 and names the command that starts one" {
+@test "status of a stopped instance exits with 3 and names the command that starts it" {
   own_state
   run -3 rdd status
   contains "$output" "rdd serve"
 }
 
-@test "a second daemon on the same state directory is refused with the remedy" {
+@test "a second daemon on the same state directory fails with the remedy" {
   run -1 timeout 60 "$RDD_TEST_BIN" serve --state-dir "$STATE" --plugin-dir "$RDD_TEST_PLUGINS" --engine-endpoint "$RDD_TEST_DOCKER_HOST"
   contains "$output" "another daemon runs on"
   contains "$output" "--state-dir"
   rdd status
 }
 
-@test "a port that is in use is refused with the remedy" {
+@test "a port that is in use fails with the remedy" {
   local address
   address=$(server)
   own_state
@@ -49,14 +49,14 @@ teardown() { own_state && stop_daemon; }
   contains "$output" "--listen"
 }
 
-@test "an engine endpoint of an unknown form is refused by its name" {
+@test "an engine endpoint with an unknown scheme is rejected by name" {
   own_state
   run -1 timeout 60 "$RDD_TEST_BIN" serve --state-dir "$STATE" --engine-endpoint gopher://engine
   contains "$output" "gopher://engine"
   contains "$output" "--engine-endpoint"
 }
 
-@test "without an engine the daemon serves, says so, and answers logs with 503 and Retry-After" {
+@test "without an engine the daemon runs, reports it, and answers logs with 503 and Retry-After" {
   own_state
   ENGINE=unix://$BATS_TEST_TMPDIR/no.sock start_daemon
   try "${PATIENCE[@]}" grep -q "cannot be reached" "$STATE.log"
@@ -66,10 +66,10 @@ teardown() { own_state && stop_daemon; }
   contains "${output,,}" "retry-after:"
 }
 
-@test "the kubeconfig is there only while the daemon is ready, for its owner alone" {
+@test "the kubeconfig exists only while the daemon is ready, readable by its owner alone" {
   own_state
   spawn_daemon
-  # Whenever it is there, the daemon must be ready: asked at once, with no patience.
+  # As soon as it exists, the daemon must be ready: checked at once, without waiting.
   until [ -f "$STATE/kubeconfig" ]; do kill -0 "$(daemon_pid)"; done
   same "$(kubectl get --raw /readyz)" ok
   same "$(kubectl -n rdd-system get configmap rdd-controller-manager -o 'jsonpath={.metadata.annotations.rdd\.rancherdesktop\.io/ready}')" true
@@ -78,7 +78,7 @@ teardown() { own_state && stop_daemon; }
   fails test -e "$STATE/kubeconfig"
 }
 
-@test "SIGTERM ends the daemon with exit code 0 within 10 s" {
+@test "SIGTERM stops the daemon with exit code 0 within 10 s" {
   own_state
   start_daemon
   local begun status=0 pid
@@ -90,7 +90,7 @@ teardown() { own_state && stop_daemon; }
   [ $(($(millis) - begun)) -lt 10000 ]
 }
 
-@test "try gives the status of the command's last run, after as many runs as it may" {
+@test "try returns the status of the last run, after at most the given number of runs" {
   count() { echo x >>"$BATS_TEST_TMPDIR/count"; [ "$(wc -l <"$BATS_TEST_TMPDIR/count")" -ge "$1" ]; }
   try --max 3 --delay 0 count 3
   rm "$BATS_TEST_TMPDIR/count"
@@ -98,7 +98,7 @@ teardown() { own_state && stop_daemon; }
   same "$(wc -l <"$BATS_TEST_TMPDIR/count")" 2
 }
 
-@test "fails and lacks are not content with a command that could not tell" {
+@test "fails and lacks reject a command that could not check anything" {
   fails false
   run -1 fails true
   run -1 fails grep -q x "$BATS_TEST_TMPDIR/none"
@@ -107,7 +107,7 @@ teardown() { own_state && stop_daemon; }
   run -1 lacks "" word
 }
 
-@test "status after the daemon was killed exits 3 and says so" {
+@test "status after the daemon was killed exits with 3 and says so" {
   local dir=$BATS_TEST_TMPDIR/killed pid
   "$RDD_TEST_BIN" serve --state-dir "$dir" --plugin-dir "$RDD_TEST_PLUGINS" --engine-endpoint unix:///nosuch.sock >"$BATS_TEST_TMPDIR/killed.log" 2>&1 3>&- &
   pid=$!

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 bats_require_minimum_version 1.5.0
-# What commands print, for people, programs and pipes, and how they end.
+# Output of commands for people, programs, and pipes, and their exit codes.
 
 load ../helpers/rdd
 
@@ -10,18 +10,18 @@ teardown() { own_state && stop_daemon; }
 
 field() { python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"; }
 
-# refuse [SERVE OPTION…]: a start that should fail.
+# refuse [SERVE OPTION…]: a start that should fail
 refuse() {
   timeout 60 "$RDD_TEST_BIN" serve --state-dir "$STATE" --plugin-dir "$RDD_TEST_PLUGINS" \
     --engine-endpoint "$RDD_TEST_DOCKER_HOST" "$@"
 }
-# once TEXT PART: the text has the part, and only once.
+# once TEXT PART: TEXT contains PART exactly once.
 once() {
   contains "$1" "$2"
   fails contains "${1#*"$2"}" "$2"
 }
 
-@test "status, version and plugin list print what programs read" {
+@test "status, version, and plugin list have output for programs" {
   same "$(rdd status -o json | field state)" running
   same "$(rdd status -o json | field kubeconfig)" "$STATE/kubeconfig"
   contains "$(rdd status -o yaml)" "backend: moby"
@@ -35,7 +35,7 @@ once() {
   contains "$output" "error: invalid value 'wide'"
 }
 
-@test "status of an instance that does not run is told in every format, with exit code 3" {
+@test "status of a stopped instance is printed in every format, with exit code 3" {
   own_state
   run -3 rdd status
   contains "$output" "localhost:8080"
@@ -44,7 +44,7 @@ once() {
   run -3 rdd status -o name
 }
 
-@test "status tells a daemon that does not answer from one that is gone" {
+@test "status distinguishes a daemon that does not respond from one that is gone" {
   own_state
   start_daemon
   kill -STOP "$(daemon_pid)"
@@ -54,9 +54,9 @@ once() {
   rdd status
 }
 
-@test "a reader that has had enough ends a command without a word" {
+@test "a command whose pipe is closed ends silently" {
   for command in status "status -o json" version "version -o yaml" "plugin list" "plugin list -o json"; do
-    # The pipe is closed before the command begins to write.
+    # The pipe is closed before the command starts to write.
     # shellcheck disable=SC2086 # a command and its options
     codes=$({ sleep 0.1; rdd $command 2>"$BATS_TEST_TMPDIR/stderr"; echo "$?" >"$BATS_TEST_TMPDIR/code"; } | true; cat "$BATS_TEST_TMPDIR/code")
     same "$command: $codes" "$command: 141"
@@ -64,7 +64,7 @@ once() {
   done
 }
 
-@test "errors begin as those of the parser do" {
+@test "errors have the same prefix as those of the argument parser" {
   run -2 rdd nonsense
   same "${output%%:*}" error
   own_state
@@ -72,7 +72,7 @@ once() {
   same "${output%%:*}" error
 }
 
-@test "causes are told once" {
+@test "causes are printed once" {
   own_state
   run -1 refuse --kubeconfig /nonexist
   once "$output" "No such file or directory"
@@ -80,7 +80,7 @@ once() {
   once "$output" "error parsing level filter"
 }
 
-@test "RDD_READ_ONLY is read as switches are" {
+@test "RDD_READ_ONLY accepts the usual boolean values" {
   own_state
   RDD_READ_ONLY=1 start_daemon
   stop_daemon
@@ -90,7 +90,7 @@ once() {
   contains "$output" "--read-only"
 }
 
-@test "the variable of the plugin directories is a list, the option is none" {
+@test "RDD_PLUGIN_DIR is a list, --plugin-dir is a single directory" {
   own_state
   dir=$BATS_TEST_TMPDIR/with:colon
   mkdir -p "$dir"
@@ -99,7 +99,7 @@ once() {
   same "$(RDD_PLUGIN_DIR=/nosuch:$RDD_TEST_PLUGINS rdd plugin list -o name)" moby
 }
 
-@test "the variable of the trusted origins is a list" {
+@test "RDD_TRUSTED_ORIGIN is a list" {
   own_state
   RDD_TRUSTED_ORIGIN=http://a:1,http://b start_daemon
   for origin in http://a:1 http://b; do
@@ -108,7 +108,7 @@ once() {
   expect_status "$LOGS/$NOBODY" 403 -H "Origin: http://c"
 }
 
-@test "a backend that is not installed is refused with those that are, and is not remembered" {
+@test "a backend that is not installed is rejected with a list of those that are, and not remembered" {
   own_state
   run -1 refuse --backend nope
   contains "$output" '"nope"'
@@ -116,13 +116,13 @@ once() {
   start_daemon
   same "$(kubectl get app app -o 'jsonpath={.spec.containerEngine.name}')" moby
   stop_daemon
-  # Nor does it become the choice of an App that is there.
+  # Nor is it selected in an existing App.
   run -1 refuse --backend nope
   start_daemon
   same "$(kubectl get app app -o 'jsonpath={.spec.containerEngine.name}')" moby
 }
 
-@test "ctl is kubectl: its exit code, its signals, its standard input" {
+@test "ctl becomes kubectl: exit code, signals, standard input" {
   export RDD_KUBECTL=$BATS_TEST_TMPDIR/kubectl
   # shellcheck disable=SC2016 # for the script
   printf '#!/bin/sh\necho "$$ $KUBECONFIG $*"; cat; exit 42\n' >"$RDD_KUBECTL"
@@ -133,7 +133,7 @@ once() {
 
   printf '#!/bin/sh\nkill -TERM $$\n' >"$RDD_KUBECTL"
   run -143 rdd ctl version
-  # It is the same process, so that whoever signals rdd signals kubectl.
+  # It is the same process, so a signal to rdd reaches kubectl.
   printf '#!/bin/sh\necho $$\n' >"$RDD_KUBECTL"
   "$RDD_TEST_BIN" --state-dir "$STATE" ctl >"$BATS_TEST_TMPDIR/inner" 3>&- &
   wait $!
@@ -147,10 +147,10 @@ once() {
   contains "$output" "rdd serve"
 }
 
-@test "the start is announced once, and nothing runs into a log line on a terminal" {
+@test "on a terminal the start is announced once, and progress never mixes with log lines" {
   own_state
   for i in $(seq 30); do docker volume create --label "$(own_label)" "$(unique "terminal-$i")" >/dev/null; done
-  # The engine comes after the daemon, so that progress is shown.
+  # The engine starts after the daemon, so that progress is shown.
   local socket=$BATS_TEST_TMPDIR/late.sock
   local command="$RDD_TEST_BIN serve --state-dir $STATE --plugin-dir $RDD_TEST_PLUGINS --engine-endpoint unix://$socket"
   script -qfc "echo \$\$ >$STATE.pid; exec $command" "$STATE.typescript" </dev/null >/dev/null 3>&- &

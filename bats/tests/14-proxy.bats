@@ -1,13 +1,13 @@
 #!/usr/bin/env bats
 bats_require_minimum_version 1.5.0
-# Proxies: a cluster is reached through them, this machine itself is not.
+# Proxies are used for clusters, never for this machine.
 
 load ../helpers/rdd
 
 setup_file() {
   begin_file
   export CLUSTER=$BATS_FILE_TMPDIR/cluster
-  # No engine is needed, and none must be mirrored twice.
+  # No engine is needed.
   export ENGINE=unix://$BATS_FILE_TMPDIR/no.sock
   STATE=$CLUSTER start_daemon --allowed-host cluster.invalid
 }
@@ -22,14 +22,14 @@ teardown() {
   [ -z "$PROXY" ] || kill "$PROXY"
 }
 
-# A proxy that knows CONNECT alone, and takes every name for this machine. It writes down what it was asked for.
+# A proxy that supports only CONNECT, resolves every name to this machine, and logs its requests.
 start_proxy() {
   python3 -u "$HELPERS/proxy.py" >"$PROXY_LOG" 3>&- &
   PROXY=$!
   try "${PATIENCE[@]}" grep -q '^port ' "$PROXY_LOG"
   PROXY_URL=http://127.0.0.1:$(sed -n 's/^port //p' "$PROXY_LOG")
 }
-# A kubeconfig for the other daemon, under a name that only the proxy knows.
+# A kubeconfig for the other daemon, with a host name that only the proxy resolves.
 far_kubeconfig() {
   local server
   server=$(STATE=$CLUSTER server)
@@ -37,7 +37,7 @@ far_kubeconfig() {
   "$RDD_TEST_KUBECTL" --kubeconfig "$BATS_TEST_TMPDIR/far" config view >/dev/null
 }
 
-@test "a proxy that is not there keeps no command from a daemon on this machine" {
+@test "an unreachable proxy does not affect commands to a daemon on this machine" {
   export HTTPS_PROXY=http://127.0.0.1:1
   for no_proxy in '' 'localhost,' 'no/host'; do
     export NO_PROXY=$no_proxy
@@ -49,7 +49,7 @@ far_kubeconfig() {
   start_daemon --kubeconfig "$CLUSTER/kubeconfig"
 }
 
-@test "a cluster is reached through HTTPS_PROXY, but for what NO_PROXY lists" {
+@test "a cluster is reached through HTTPS_PROXY, except for hosts in NO_PROXY" {
   start_proxy
   far_kubeconfig
   HTTPS_PROXY=$PROXY_URL start_daemon --kubeconfig "$BATS_TEST_TMPDIR/far"
@@ -61,7 +61,7 @@ far_kubeconfig() {
   contains "$output" "cannot use the cluster of --kubeconfig $BATS_TEST_TMPDIR/far"
 }
 
-@test "a proxy without a usable URL is told by its variable, and its password is not" {
+@test "an invalid proxy URL is reported by its variable, without its password" {
   far_kubeconfig
   HTTPS_PROXY=socks5://me:secret@proxy:1 run -1 timeout 60 "$RDD_TEST_BIN" serve --state-dir "$STATE" \
     --plugin-dir "$RDD_TEST_PLUGINS" --engine-endpoint "$ENGINE" --kubeconfig "$BATS_TEST_TMPDIR/far"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 bats_require_minimum_version 1.5.0
-# The tour of README.md, as it is written there.
+# The tour of README.md, verbatim.
 
 load ../helpers/rdd
 
@@ -10,28 +10,28 @@ teardown_file() {
   stop_daemon
 }
 
-# commands: what the tour types, one a line.
+# commands: the commands of the tour, one per line
 commands() { sed -n '/^## A tour/,/^## Commands/s/^    \$ //p' "$ROOT/README.md"; }
 
-@test "every command of the tour succeeds, in its order" {
+@test "all commands of the tour succeed in order" {
   docker rm -f hello >/dev/null 2>&1 || true
   export RDD_KUBECTL=$RDD_TEST_KUBECTL
   [ "$(commands | wc -l)" -ge 8 ]
   while read -r line; do
     echo "\$ $line"
     case $line in
-      # A person types slower than the mirror is.
+      # A person types more slowly than the mirror works.
       rdd*) try "${PATIENCE[@]}" eval "$line" ;;
       *) eval "$line" ;;
     esac
   done < <(commands)
-  # It ends with the container's end.
+  # It ends when the container ends.
   run -1 docker inspect hello
 }
 
-@test "what make engine prints can be exported" {
+@test "the output of make engine can be exported" {
   local socket=${RDD_TEST_DOCKER_HOST#unix://}
-  # The engine of the tests runs, so that nothing is started.
+  # The engine of the tests is running, so nothing is started.
   line=$(RDD_ENGINE_DIR=${socket%/*} make --no-print-directory -C "$ROOT" engine)
   same "$line" "DOCKER_HOST=$RDD_TEST_DOCKER_HOST"
 }

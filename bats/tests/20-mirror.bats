@@ -1,13 +1,13 @@
 #!/usr/bin/env bats
 bats_require_minimum_version 1.5.0
-# The engine as Kubernetes objects, both ways.
+# Engine objects as Kubernetes objects, in both directions.
 
 load ../helpers/rdd
 
 setup_file() { start_file; }
 teardown_file() { end_file; }
 
-@test "a container that docker runs is running in kubectl within 2 s" {
+@test "a container that docker starts is shown as running by kubectl within 2 s" {
   id=$(container rdd-test sleep 1000)
   begun=$(date +%s%N)
   kubectl wait --for=create "container/$id" --timeout=2s
@@ -15,7 +15,7 @@ teardown_file() { end_file; }
   [ $((($(date +%s%N) - begun) / 1000000)) -lt 2000 ]
 }
 
-@test "a container that docker removes is gone from kubectl within 2 s" {
+@test "a container that docker removes disappears from kubectl within 2 s" {
   id=$(container rdd-test sleep 1000)
   mirrored "$id"
   docker rm -f "$id"
@@ -29,7 +29,7 @@ teardown_file() { end_file; }
   run -1 docker inspect "$id"
 }
 
-@test "the stop annotation stops the container and is answered in lastAction" {
+@test "the stop annotation stops the container, and lastAction has the outcome" {
   id=$(container --stop-timeout 1 rdd-test sleep 1000)
   mirrored "$id"
   kubectl annotate container "$id" containers.rancherdesktop.io/action=stop
@@ -37,7 +37,7 @@ teardown_file() { end_file; }
   same "$(docker inspect -f '{{.State.Status}}' "$id")" exited
 }
 
-@test "a volume comes and goes with docker, and with kubectl" {
+@test "a volume is created and removed with docker, and removed with kubectl" {
   name=$(unique e2e)
   mirror=vol-$(printf %s "$name" | sha256sum | cut -d' ' -f1)
   docker volume create --label "$(own_label)" "$name"
@@ -50,7 +50,7 @@ teardown_file() { end_file; }
   run -1 docker volume inspect "$name"
 }
 
-@test "stopping the App sweeps the mirrors and leaves the engine alone; starting brings them back" {
+@test "stopping the App prunes the mirrors and leaves the engine alone; starting restores them" {
   id=$(container rdd-test sleep 1000)
   mirrored "$id"
   kubectl patch app app --type=merge -p '{"spec":{"running":false}}'

@@ -1,13 +1,13 @@
 #!/usr/bin/env bats
 bats_require_minimum_version 1.5.0
-# Images: one mirror a tag, and one for an image without any.
+# Images have one mirror per tag, and one if they have no tag.
 
 load ../helpers/rdd
 
 setup_file() { start_file; }
 teardown_file() { end_file; }
 
-# mirror_of ID [TAG]: the name of the mirror.
+# mirror_of ID [TAG]: name of the mirror
 mirror_of() { echo "img-$(printf '%s' "$1" | if [ $# = 2 ]; then cat - <(printf '\0%s' "$2"); else cat; fi | sha256sum | cut -d' ' -f1)"; }
 is_there() { try "${PATIENCE[@]}" kubectl get image "$1" -o name; }
 is_gone() { try "${PATIENCE[@]}" no_mirror image "$1"; }
@@ -15,7 +15,7 @@ tags_are() { same "$(image_tags "$1" | sort | paste -sd' ')" "$2"; }
 uid() { kubectl get image "$1" -o 'jsonpath={.metadata.uid}'; }
 engine_id() { docker image inspect -f '{{.Id}}' "$1" 2>/dev/null; }
 
-@test "each tag is a mirror of its own, untag takes that one away, the last one the image" {
+@test "each tag has its own mirror; untagging removes it, and the last untag removes the image" {
   local name id
   name=$(unique tagged)
   id=$(image "$name:one")
@@ -47,11 +47,11 @@ engine_id() { docker image inspect -f '{{.Id}}' "$1" 2>/dev/null; }
   is_there "$(mirror_of "$old")"
   is_gone "$(mirror_of "$new")"
   same "$(kubectl get image "$(mirror_of "$old")" -o 'jsonpath={.status.id} {.status.repoTag}')" "$old "
-  # The old mirror went without an untag of what the name means now.
+  # The old mirror was removed without untagging the new image.
   same "$(engine_id "$name")" "$new"
 }
 
-@test "an image without a tag has a mirror by its ID alone, which a tag replaces" {
+@test "an image without a tag has a mirror named by its ID, which a tag replaces" {
   local name id
   name=$(unique late):latest
   id=$(image)
@@ -85,7 +85,7 @@ engine_id() { docker image inspect -f '{{.Id}}' "$1" 2>/dev/null; }
   same "$(engine_id "$id")$(engine_id "$dangling")" ""
 }
 
-@test "deleting the mirror of an image in use says the engine's words, and ends when the use ends" {
+@test "deleting the mirror of an image in use reports the engine's error and completes once it is unused" {
   local id user mirror
   id=$(image)
   user=$(docker create --network none --label "$(own_label)" "$id" true)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # shellcheck disable=SC2030,SC2031,SC2119,SC2120,SC2154 # tests are functions in subshells, and bats sets stderr
 bats_require_minimum_version 1.5.0
-# Actions and removals by name, with their outcome.
+# Actions and removals by name, and their outcomes.
 
 load ../helpers/rdd
 
@@ -10,14 +10,14 @@ teardown_file() { end_file; }
 
 state_of() { docker inspect -f '{{.State.Status}}' "$1"; }
 is_state() { same "$(state_of "$1")" "$2"; }
-# named [DOCKER RUN OPTION…]: one that ends at once when it is told to; sets NAME and ID.
+# named [DOCKER RUN OPTION…]: runs a container that stops immediately on request; sets NAME and ID.
 named() {
   NAME=$(unique action)
   ID=$(container --init --name "$NAME" "$@" rdd-test sleep 1000)
   mirrored "$ID"
 }
 
-@test "each action is done when the command ends, which prints the name that it was given" {
+@test "each action is complete when its command ends, which prints the given name" {
   named
   for action in 'stop exited' 'start running' 'pause paused' 'unpause running' 'restart running'; do
     run -0 rdd "${action% *}" "$NAME"
@@ -29,7 +29,7 @@ named() {
   same "$output" "$ID"
 }
 
-@test "what the engine refuses is told in its words, and the others are done all the same" {
+@test "an action that the engine refuses is reported in its words, and the others are carried out" {
   named
   local other=$NAME
   named
@@ -42,7 +42,7 @@ named() {
   same "$(state_of "$other")" paused
 }
 
-@test "an action that is asked for again is done again" {
+@test "a repeated request repeats the action" {
   named
   for _ in 1 2 3 4 5; do
     before=$(docker inspect -f '{{.State.StartedAt}}' "$ID")
@@ -50,7 +50,7 @@ named() {
     after=$(docker inspect -f '{{.State.StartedAt}}' "$ID")
     fails same "$after" "$before"
   done
-  # The same name twice is done twice.
+  # The same name twice means two actions.
   run -0 rdd restart "$NAME" "$NAME"
   same "$output" "$NAME"$'\n'"$NAME"
 }
@@ -67,9 +67,9 @@ named() {
   contains "$output" "no container \"$NAME\""
 }
 
-@test "a stop that outlasts --timeout or is interrupted goes on" {
+@test "a stop continues after --timeout expires or the command is interrupted" {
   NAME=$(unique slow)
-  # A shell as the first process does not hear SIGTERM.
+  # A shell that is PID 1 ignores SIGTERM.
   ID=$(container --name "$NAME" --stop-timeout 6 rdd-test sh -c 'while :; do sleep 1; done')
   mirrored "$ID"
   run -1 rdd stop --timeout 1s "$NAME"
@@ -86,7 +86,7 @@ named() {
   try "${PATIENCE[@]}" is_state "$ID" exited
 }
 
-@test "while the App is stopped an action says so" {
+@test "while the App is stopped, an action fails and says so" {
   named
   kubectl patch app app --type=merge -p '{"spec":{"running":false}}'
   run -1 rdd stop "$NAME"
@@ -97,7 +97,7 @@ named() {
 
 says() { contains "$("$RDD_TEST_BIN" --state-dir "$STATE" "${@:2}" 2>&1)" "$1"; }
 
-@test "without the App's backend an action says so, and does not wait for one" {
+@test "without the App's backend, an action fails and says so without waiting" {
   named
   kubectl patch app app --type=merge -p '{"spec":{"containerEngine":{"name":"nope"}}}'
   try "${PATIENCE[@]}" says 'error: no backend of the name "nope" is installed' stop --timeout 1s "$NAME"

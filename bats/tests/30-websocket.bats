@@ -16,8 +16,8 @@ setup_file() {
 }
 teardown_file() { end_file; }
 
-# reads QUERY DOCKER-LOGS-OPTION…: the log of $PLAIN by this query is not
-# empty, and byte for byte what docker logs prints by these options.
+# reads QUERY DOCKER-LOGS-OPTION…: the log of $PLAIN with this query is not
+# empty, and equals byte for byte the output of docker logs with these options.
 reads() {
   local query=$1 dir=$BATS_TEST_TMPDIR
   shift
@@ -27,15 +27,15 @@ reads() {
   [ -s "$dir/want" ]
   cmp "$dir/want" "$dir/have"
 }
-# time_of LINE: the engine's time of this line of standard output.
+# time_of LINE: the engine's timestamp of this line of standard output
 time_of() { docker logs --timestamps "$PLAIN" 2>/dev/null | sed -n "$1s/ .*//p"; }
 
-@test "the log of a container without a terminal is the engine's, both streams in the engine's order" {
+@test "the log of a container without a TTY equals the engine's, both streams in order" {
   reads ''
   same "$(wc -l <"$BATS_TEST_TMPDIR/have")" 600
 }
 
-@test "the log of a terminal is byte for byte the engine's, colours and carriage returns too" {
+@test "the log of a TTY equals the engine's byte for byte, including colors and carriage returns" {
   docker logs "$TTY" >"$BATS_TEST_TMPDIR/want"
   ws "$LOGS/$TTY?follow=false" >"$BATS_TEST_TMPDIR/have" 2>"$BATS_TEST_TMPDIR/end"
   closed "$BATS_TEST_TMPDIR/end" 1000
@@ -43,7 +43,7 @@ time_of() { docker logs --timestamps "$PLAIN" 2>/dev/null | sed -n "$1s/ .*//p";
   contains "$(cat "$BATS_TEST_TMPDIR/have")" $'\033[31mred\033[0m\r\n'
 }
 
-@test "stderr=false sends standard output alone, stdout=false standard error alone" {
+@test "stderr=false sends only standard output, stdout=false only standard error" {
   docker logs "$PLAIN" >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err"
   ws "$LOGS/$PLAIN?follow=false&stderr=false" >"$BATS_TEST_TMPDIR/have.out"
   ws "$LOGS/$PLAIN?follow=false&stdout=false" >"$BATS_TEST_TMPDIR/have.err"
@@ -57,18 +57,18 @@ time_of() { docker logs --timestamps "$PLAIN" 2>/dev/null | sed -n "$1s/ .*//p";
   same "$(ws "$LOGS/$PLAIN?follow=false&tail=0" 2>/dev/null)" ""
 }
 
-# just_before TIME: one nanosecond earlier.
+# just_before TIME: one nanosecond earlier
 just_before() {
   local nanoseconds=${1##*.}
   printf '%s.%09dZ' "${1%.*}" $((10#${nanoseconds%Z} - 1))
 }
 
-@test "since takes the line written then, until does not, to the nanosecond" {
+@test "since includes the line written at that time, until excludes it, to the nanosecond" {
   local from to
   from=$(time_of 100) to=$(time_of 200)
   reads "since=$from" --since "$from"
   grep -qx 'out 99' "$BATS_TEST_TMPDIR/have"
-  # The engine itself takes the line written at that very time, too.
+  # The engine itself includes the line written at exactly that time.
   reads "until=$to" --until "$(just_before "$to")"
   fails grep -qx 'out 199' "$BATS_TEST_TMPDIR/have"
   reads "since=$from&until=$to" --since "$from" --until "$(just_before "$to")"
@@ -83,8 +83,8 @@ just_before() {
   fails grep -qvE '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z (out|err) [0-9]+$' "$BATS_TEST_TMPDIR/have"
 }
 
-@test "bytes that are no UTF-8 arrive as they were written" {
-  # The engine's driver of this name keeps bytes; its usual one keeps text.
+@test "bytes that are not UTF-8 arrive unchanged" {
+  # This log driver stores bytes; the default one stores text.
   python3 -c 'import random, sys
 sys.stdout.buffer.write(random.Random(1).randbytes(200_000) + b"\n")' >"$BATS_TEST_TMPDIR/written"
   id=$(docker create -i --network none --label "$(own_label)" --log-driver local rdd-test cat)
@@ -93,7 +93,7 @@ sys.stdout.buffer.write(random.Random(1).randbytes(200_000) + b"\n")' >"$BATS_TE
   cmp "$BATS_TEST_TMPDIR/written" "$BATS_TEST_TMPDIR/have"
 }
 
-@test "follow=false of a container that runs ends with 1000 after what there is" {
+@test "follow=false of a running container ends with 1000 after the existing log" {
   id=$(container rdd-test sh -c 'echo so far; exec sleep 1000')
   try "${PATIENCE[@]}" logged "$id" 'so far'
   ws "$LOGS/$id?follow=false" >"$BATS_TEST_TMPDIR/have" 2>"$BATS_TEST_TMPDIR/end"
@@ -102,7 +102,7 @@ sys.stdout.buffer.write(random.Random(1).randbytes(200_000) + b"\n")' >"$BATS_TE
 }
 logged() { contains "$(docker logs "$1" 2>&1)" "$2"; }
 
-@test "a followed log gets what comes, and ends with 1000 when the container ends" {
+@test "a followed log receives new output, and ends with 1000 when the container stops" {
   id=$(container rdd-test sh -c 'echo first; while [ ! -e /tmp/go ]; do sleep 0.1; done; echo last')
   ws "$LOGS/$id" >"$BATS_TEST_TMPDIR/have" 2>"$BATS_TEST_TMPDIR/end" 3>&- &
   follower=$!
@@ -123,7 +123,7 @@ logged() { contains "$(docker logs "$1" 2>&1)" "$2"; }
   rdd=$!
   try "${PATIENCE[@]}" grep -q first "$BATS_TEST_TMPDIR/ws"
   try "${PATIENCE[@]}" grep -q first "$BATS_TEST_TMPDIR/rdd"
-  sleep 66 # the time itself is what is tested
+  sleep 66 # the duration itself is tested
   fails ended "$ws"
   fails ended "$rdd"
   docker exec "$id" touch /tmp/go
@@ -134,7 +134,7 @@ logged() { contains "$(docker logs "$1" 2>&1)" "$2"; }
   closed "$BATS_TEST_TMPDIR/end" 1000
 }
 
-@test "the subprotocol rdd.logs.v1+source names each frame's stream, rdd.logs.v1+raw and none do not" {
+@test "rdd.logs.v1+source names the stream of each frame, rdd.logs.v1+raw and no subprotocol do not" {
   local dir=$BATS_TEST_TMPDIR
   docker logs "$PLAIN" >"$dir/out" 2>"$dir/err"
   ws "$LOGS/$PLAIN?follow=false" --subprotocol rdd.logs.v1+source --source 1 >"$dir/have.out" 2>"$dir/end"
@@ -150,13 +150,13 @@ logged() { contains "$(docker logs "$1" 2>&1)" "$2"; }
   cmp "$dir/plain" "$dir/raw"
 }
 
-@test "an unknown subprotocol is not agreed to, and frames are raw" {
+@test "an unknown subprotocol is not selected, and frames are raw" {
   ws "$LOGS/$PLAIN?follow=false" --subprotocol rdd.logs.v9 >"$BATS_TEST_TMPDIR/have" 2>"$BATS_TEST_TMPDIR/end"
   grep -qx 'subprotocol none' "$BATS_TEST_TMPDIR/end"
   docker logs "$PLAIN" 2>&1 | cmp - "$BATS_TEST_TMPDIR/have"
 }
 
-@test "a token in the subprotocols opens the stream, and is not echoed" {
+@test "a token in the subprotocols authenticates the stream and is not echoed" {
   local token
   token=$(token | tr -d '\n' | base64 -w0 | tr '+/' '-_' | tr -d =)
   ws_without_token "$LOGS/$PLAIN?follow=false&tail=1" \

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # shellcheck disable=SC2016 # the scripts are for the containers' shells
 bats_require_minimum_version 1.5.0
-# rdd logs.
+# rdd logs
 
 load ../helpers/rdd
 
@@ -14,7 +14,7 @@ setup_file() {
 }
 teardown_file() { end_file; }
 
-@test "the log of a container is byte for byte the engine's, stdout and stderr each" {
+@test "the log of a container equals the engine's byte for byte, on each stream" {
   id=$(container rdd-test sh -c 'i=0; while [ $i -lt 500 ]; do echo "out $i"; printf "err %d\377\n" $i >&2; i=$((i+1)); done')
   mirrored "$id" exited
   for from in docker rdd; do
@@ -25,15 +25,15 @@ teardown_file() { end_file; }
   cmp "$BATS_TEST_TMPDIR/docker.err" "$BATS_TEST_TMPDIR/rdd.err"
 }
 
-@test "a container is found by its name, its ID, and a prefix that is no other's" {
+@test "a container is found by its name, its ID, and a unique prefix" {
   want=$(docker logs "$TALKER")
   for text in "$NAME" "/$NAME" "$TALKER" "${TALKER:0:20}"; do
     same "$(rdd logs "$text")" "$want"
   done
 }
 
-@test "a prefix of several IDs is refused with the candidates" {
-  # Of seventeen IDs two begin with the same digit.
+@test "an ambiguous prefix is rejected with the candidates" {
+  # Of seventeen IDs, two start with the same digit.
   for _ in $(seq 17); do ids+=("$(docker create --network none --label "$(own_label)" rdd-test true)"); done
   for id in "${ids[@]}"; do mirrored "$id" created; done
   digit=$(printf '%.1s\n' "${ids[@]}" | sort | uniq -d | head -n 1)
@@ -44,18 +44,18 @@ teardown_file() { end_file; }
   contains "$output" "give more of it, or a name"
 }
 
-@test "an unknown container is refused with the command that lists them" {
+@test "an unknown container is rejected with the command that lists containers" {
   run -1 rdd logs nobody-of-this-name
   contains "$output" '"nobody-of-this-name"'
   contains "$output" "rdd ctl get containers -A"
 }
 
-@test "without a daemon logs names the command that starts one" {
+@test "without a daemon, logs names the command that starts one" {
   run -1 "$RDD_TEST_BIN" --state-dir "$BATS_TEST_TMPDIR/none" logs "$NAME"
   contains "$output" "rdd serve"
 }
 
-@test "--tail, --since, --until and --timestamps are those of docker logs" {
+@test "--tail, --since, --until, and --timestamps work as in docker logs" {
   same "$(rdd logs --tail 2 "$NAME")" $'line 8\nline 9'
   same "$(rdd logs -n 0 "$NAME")" ""
   same "$(rdd logs --since 1h "$NAME")" "$(docker logs --since 1h "$NAME")"
@@ -65,7 +65,7 @@ teardown_file() { end_file; }
   same "$(rdd logs -t --tail 3 "$NAME")" "$(docker logs -t --tail 3 "$NAME")"
 }
 
-# prints_as_docker OPTION…: rdd logs prints what docker logs prints for these.
+# prints_as_docker OPTION…: rdd logs and docker logs print the same with these options.
 prints_as_docker() {
   local want have
   want=$(docker logs "$@" "$NAME")
@@ -73,7 +73,7 @@ prints_as_docker() {
   same "$have" "$want"
 }
 
-@test "odd numbers and times are those of docker logs, also before 1678 and after 2262" {
+@test "unusual numbers and times work as in docker logs, also before 1678 and after 2262" {
   same "$(rdd logs --tail -1 "$NAME" | wc -l)" 9
   same "$(rdd logs --since 1066-10-14T09:00:00Z "$NAME" | wc -l)" 9
   for number in -1 -n=-5 +2 0 ''; do prints_as_docker --tail "${number#-n=}"; done
@@ -84,14 +84,14 @@ prints_as_docker() {
   done
 }
 
-@test "a value that cannot be used is refused by its name" {
+@test "an invalid value is rejected by name" {
   run -1 rdd logs --tail many "$NAME"
   contains "$output" 'tail="many"'
   run -1 rdd logs --since yesterday "$NAME"
   contains "$output" 'since="yesterday"'
 }
 
-@test "-f ends when the container ends" {
+@test "-f ends when the container stops" {
   id=$(container rdd-test sh -c 'echo first; while [ ! -e /tmp/go ]; do sleep 0.1; done; echo last')
   mirrored "$id"
   rdd logs -f "$id" >"$BATS_TEST_TMPDIR/have" 2>&1 3>&- &
@@ -102,7 +102,7 @@ prints_as_docker() {
   same "$(cat "$BATS_TEST_TMPDIR/have")" $'first\nlast'
 }
 
-# A container that has written 20 MB and goes on running.
+# A container that has written 20 MB and keeps running.
 big_log() {
   local id
   id=$(container rdd-test sh -c 'yes "$(printf %099d 0)" | head -n 200000; exec sleep 1000')
@@ -112,15 +112,15 @@ big_log() {
 }
 log_lines() { same "$(docker logs "$1" | wc -l)" "$2"; }
 
-@test "-f --until 0s prints the whole log, and ends" {
+@test "-f --until 0s prints the whole log and ends" {
   id=$(big_log)
   rdd logs -f --until 0s "$id" >"$BATS_TEST_TMPDIR/have"
   docker logs "$id" | cmp - "$BATS_TEST_TMPDIR/have"
 }
 
-@test "a reader that pauses for over 65 s loses nothing, one that has had enough ends the command without a word" {
+@test "a reader that pauses for over 65 s loses nothing, and one that closes the pipe ends the command silently" {
   id=$(big_log)
-  # The time itself is what is tested.
+  # The duration itself is tested.
   rdd logs "$id" 2>"$BATS_TEST_TMPDIR/err" | { head -c 1; sleep 66; cat; } >"$BATS_TEST_TMPDIR/have"
   same "${PIPESTATUS[0]}" 0
   docker logs "$id" | cmp - "$BATS_TEST_TMPDIR/have"
@@ -130,10 +130,10 @@ log_lines() { same "$(docker logs "$1" | wc -l)" "$2"; }
   same "$(cat "$BATS_TEST_TMPDIR/err")" ""
 }
 
-# on_terminal COMMAND…: its output on a terminal of its own.
+# on_terminal COMMAND…: output of the command on a pseudo-terminal
 on_terminal() { script -qefc "$(printf '%q ' "$@")" /dev/null </dev/null | tr -d '\r'; }
 
-@test "on a terminal only colours pass and standard error is red; a pipe gets every byte" {
+@test "on a terminal only colors pass through and standard error is red; a pipe gets every byte" {
   printf 'plain \033[32mgreen\033[0m \033]0;title\007\033[2J\033[1;1Hhome\n' >"$BATS_TEST_TMPDIR/written"
   id=$(container --env "TEXT=$(base64 -w0 "$BATS_TEST_TMPDIR/written")" rdd-test \
     sh -c 'echo "$TEXT" | base64 -d; sleep 0.2; echo "$TEXT" | base64 -d >&2')
@@ -153,12 +153,12 @@ on_terminal() { script -qefc "$(printf '%q ' "$@")" /dev/null </dev/null | tr -d
 
 app_runs() { kubectl patch app app --type=merge -p "{\"spec\":{\"running\":$1}}"; }
 
-@test "while the App is stopped logs says so, and how to start it" {
+@test "while the App is stopped, logs says so and how to start it" {
   app_runs false
   try "${PATIENCE[@]}" no_mirror container "$TALKER"
   run -1 rdd logs "$NAME"
   contains "$output" 'the container engine is stopped'
-  # What it says is what helps.
+  # The suggested command works.
   eval "$(grep -o 'rdd ctl patch.*' <<<"$output")"
   mirrored "$TALKER" exited
   same "$(rdd logs --tail 1 "$NAME")" 'line 9'

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 bats_require_minimum_version 1.5.0
-# What a daemon that was killed leaves.
+# Recovery after a daemon was killed.
 
 load ../helpers/rdd
 
@@ -9,7 +9,7 @@ teardown_file() { end_file; }
 
 uid() { kubectl get container "$1" -o 'jsonpath={.metadata.uid}'; }
 
-@test "after kill -9 mirrors keep their uid and what changed meanwhile converges" {
+@test "after kill -9 mirrors keep their UID and catch up with changes" {
   stays=$(container rdd-test sleep 1000)
   stops=$(container rdd-test sleep 1000)
   goes=$(container rdd-test sleep 1000)
@@ -21,7 +21,7 @@ uid() { kubectl get container "$1" -o 'jsonpath={.metadata.uid}'; }
   docker stop -t 0 "$stops"
   docker rm -f "$goes"
   comes=$(container rdd-test sleep 1000)
-  rm "$STATE/kubeconfig" # what tells a test that the next run is ready; the daemon removes a stale one itself
+  rm "$STATE/kubeconfig" # its return shows that the next run is ready; the daemon removes a stale one itself
   start_daemon
   connected
 

@@ -1,15 +1,15 @@
 #!/usr/bin/env bats
 bats_require_minimum_version 1.5.0
-# kill -9 of the daemon at bad moments.
+# kill -9 of the daemon at inconvenient moments.
 
 load ../helpers/rdd
 
 setup_file() { begin_file; }
 setup() { STATE=$BATS_TEST_TMPDIR/state; }
 teardown() { stop_daemon; }
-teardown_file() { sweep; }
+teardown_file() { remove_own; }
 
-# create_many N LABEL: containers that are created and not started, four at a time.
+# create_many N LABEL: creates N containers without starting them, four at a time.
 create_many() {
   seq "$1" | xargs -P 4 -I{} docker create --network none --label "$(own_label)" --label "$2" rdd-test true
 }
@@ -22,12 +22,12 @@ converged() { same "$(mirrored_containers)" "$(ids)" && same "$(mirrored_images)
 kill_daemon() {
   kill -KILL "$(daemon_pid)"
   try "${PATIENCE[@]}" ended "$(daemon_pid)"
-  rm -f "$STATE/kubeconfig" # the next daemon would remove it itself; this way a test cannot take it for the next one's
+  rm -f "$STATE/kubeconfig" # the next daemon removes it, too; but then a test could mistake it for the new one
 }
-# How many of the containers listed in FILE the database has heard of.
+# Number of the containers listed in FILE that are in the database
 in_database() { cat "$STATE"/apiserver.db* 2>/dev/null | grep -aoE '[0-9a-f]{64}' | sort -u | comm -12 - "$1" | wc -l; }
 
-@test "a daemon killed again and again during its first sync converges: nothing twice, nothing left over" {
+@test "a daemon killed repeatedly during its first sync converges without duplicates or leftovers" {
   local all cut=0 round have goes comes list=$BATS_TEST_TMPDIR/list
   create_many 200 batch=first >/dev/null
   for round in 1 2 3 4; do
@@ -45,7 +45,7 @@ in_database() { cat "$STATE"/apiserver.db* 2>/dev/null | grep -aoE '[0-9a-f]{64}
       comes=$(create_many 20 batch=second)
     }
   done
-  [ "$cut" -ge 2 ] # really in the middle
+  [ "$cut" -ge 2 ] # interrupted halfway
 
   start_daemon
   connected
@@ -54,13 +54,13 @@ in_database() { cat "$STATE"/apiserver.db* 2>/dev/null | grep -aoE '[0-9a-f]{64}
   same "$(wc -l <<<"$all")" "$(sort -u <<<"$all" | wc -l)"
   contains "$all" "$(head -n 1 <<<"$comes")"
   lacks "$all" "$(head -n 1 <<<"$goes")"
-  # Every mirror is whole: its status and its finalizer were written, too.
+  # Every mirror is complete, with its status and its finalizer.
   same "$(kubectl get containers -o 'jsonpath={range .items[*]}{.status.status} {.metadata.finalizers[0]}{"\n"}{end}' | sort -u | grep -c '^created engine.rancherdesktop.io/mirror$')" 1
   same "$(kubectl get containers -o 'jsonpath={range .items[*]}{.status.name}{"\n"}{end}' | grep -c .)" "$(wc -l <<<"$all")"
 }
 
-# write_until_it_fails KIND NAME: adds one annotation and one label after the
-# other; prints the number of each write that was acknowledged.
+# write_until_it_fails KIND NAME: adds annotations and labels one by one;
+# prints the number of each acknowledged write.
 write_until_it_fails() {
   local i
   for ((i = 1; ; i++)); do
@@ -71,7 +71,7 @@ write_until_it_fails() {
   done
 }
 
-@test "every write that was acknowledged before kill -9 is there afterwards" {
+@test "every write that was acknowledged before kill -9 is there afterward" {
   local container i uids acknowledged=0
   container=$(docker create --network none --label "$(own_label)" rdd-test true)
   start_daemon
@@ -91,7 +91,7 @@ write_until_it_fails() {
     for i in 1 2; do all_there "$BATS_TEST_TMPDIR/acknowledged-$i" configmap "written-$i"; done
     all_there "$BATS_TEST_TMPDIR/acknowledged-3" container "$container"
     acknowledged=$((acknowledged + $(cat "$BATS_TEST_TMPDIR"/acknowledged-* | wc -l)))
-    # The next round begins with the first number again.
+    # The next round starts with the first number again.
     for i in 1 2; do kubectl patch configmap "written-$i" --type=merge -p '{"metadata":{"annotations":null,"labels":null}}'; done
     # shellcheck disable=SC2046 # a list of keys
     kubectl annotate container "$container" $(seq -f 'e2e/a%g-' 100) >/dev/null

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 bats_require_minimum_version 1.5.0
-# A damaged database, and a disk without room.
+# A corrupted database, and a full disk.
 
 load ../helpers/rdd
 
@@ -13,13 +13,13 @@ teardown() {
   stop_daemon
   [ -z "$DISK" ] || umount "$DISK"
 }
-teardown_file() { sweep; }
+teardown_file() { remove_own; }
 
-# write NAME: a ConfigMap that the engine knows nothing of.
+# write NAME: creates a ConfigMap, which no engine can restore.
 write() { config_map "$1" | kubectl create -f -; }
 written() { same "$(kubectl get configmap "$1" -o 'jsonpath={.data.key}')" value; }
 
-# set_aside_and_rebuilt CONTAINER: what a daemon does with a database that it cannot trust.
+# set_aside_and_rebuilt CONTAINER: checks how a daemon handles a corrupted database.
 set_aside_and_rebuilt() {
   local aside
   start_daemon
@@ -29,14 +29,14 @@ set_aside_and_rebuilt() {
   contains "$(cat "$STATE.log")" "$aside"
   connected
   mirrored "$1" created
-  # The new one is good: it outlives a restart.
+  # The new database is valid: it survives a restart.
   write after
   stop_daemon
   start_daemon
   written after
   same "$(grep -c "the database is damaged" "$STATE.log")" 1
 }
-# damaged COMMAND…: fills a database, ends the daemon, and runs this on the file.
+# damaged COMMAND…: fills a database, stops the daemon, and runs COMMAND on the file.
 damaged() {
   container=$(docker create --network none --label "$(own_label)" rdd-test true)
   start_daemon
@@ -47,25 +47,25 @@ damaged() {
   cp "$STATE/apiserver.db" "$BATS_TEST_TMPDIR/damaged"
 }
 
-@test "a database with garbage in its middle is set aside loudly, and rebuilt from the engine" {
+@test "a database with garbage in the middle is set aside with an error and rebuilt from the engine" {
   garbage() { head -c 8192 /dev/urandom | dd of="$1" bs=1 seek=$(($(stat -c %s "$1") / 2)) conv=notrunc status=none; }
   damaged garbage
   set_aside_and_rebuilt "$container"
 }
 
-@test "a truncated database is set aside loudly, and rebuilt from the engine" {
+@test "a truncated database is set aside with an error and rebuilt from the engine" {
   half() { truncate -s $(($(stat -c %s "$1") / 2)) "$1"; }
   damaged half
   set_aside_and_rebuilt "$container"
 }
 
-@test "a database that is no database is set aside loudly, and rebuilt from the engine" {
+@test "a file that is not a database is set aside with an error and rebuilt from the engine" {
   other() { echo "a letter to my aunt" >"$1"; }
   damaged other
   set_aside_and_rebuilt "$container"
 }
 
-# small_disk DIR: mounts one there.
+# small_disk DIR: mounts a small disk at DIR.
 small_disk() {
   [ "$(id -u)" = 0 ] || skip "takes root, to mount a small disk"
   mkdir "$1"
@@ -76,16 +76,16 @@ state_on_disk() { STATE=$DISK/state; }
 fill_disk() { dd if=/dev/zero of="$DISK/filler" bs=64k status=none || true; }
 free_disk() { rm "$DISK/filler"; }
 
-@test "on a full disk writes are refused by that name, reads go on, and all is well when there is room again" {
+@test "on a full disk writes fail with that reason, reads work, and everything recovers when there is space" {
   local comes
-  # The daemon's log, beside the state directory, is on this disk, too.
+  # The daemon's log, next to the state directory, is on this disk, too.
   small_disk "$BATS_TEST_TMPDIR/disk"
   state_on_disk
   start_daemon
   connected
   write before
   fill_disk
-  # Small writes may still find room in the last page.
+  # Small writes may still fit into the last page.
   try --max 50 --delay 0 refused "/api/v1/namespaces/$NAMESPACE/configmaps" 503 \
     "no space left for the database: free some on its disk" \
     -X POST -H 'Content-Type: application/json' -d '{"metadata":{"generateName":"some-"}}'
@@ -105,7 +105,7 @@ free_disk() { rm "$DISK/filler"; }
   fails grep -q "the database is damaged" "$STATE.log"
 }
 
-@test "a start on a full disk is refused by that name, and succeeds with everything when there is room again" {
+@test "a start on a full disk fails with that reason, and succeeds without loss when there is space" {
   small_disk "$STATE"
   start_daemon
   write before
@@ -113,7 +113,7 @@ free_disk() { rm "$DISK/filler"; }
   fill_disk
   spawn_daemon
   try "${PATIENCE[@]}" ended "$(daemon_pid)"
-  # Whether the disk or the database finds out first, the words differ little.
+  # The wording depends on whether the file system or the database fails first.
   contains "$(tail -n 1 "$STATE.log" | tr N n)" "no space left"
   free_disk
   start_daemon

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # shellcheck disable=SC2030,SC2031 # each test has variables of its own, on purpose
 bats_require_minimum_version 1.5.0
-# What people type, by the oldest and the newest kubectl that are supported.
+# Everyday commands, with the oldest and the newest supported kubectl.
 
 load ../helpers/rdd
 
@@ -12,8 +12,8 @@ setup_file() {
     if "$ROOT/scripts/kubectl" "$version" >/dev/null; then
       VERSIONS+=" $version"
     else
-      [ "${RDD_TEST_REQUIRE_ALL:-0}" != 1 ] # where nothing may be left out
-      echo "# without kubectl $version, which could not be had" >&3
+      [ "${RDD_TEST_REQUIRE_ALL:-0}" != 1 ] # where nothing may be skipped
+      echo "# without kubectl $version, which cannot be downloaded" >&3
     fi
   done
   [ -n "$VERSIONS" ]
@@ -30,19 +30,19 @@ setup_file() {
 }
 teardown_file() { end_file; }
 
-# each FUNCTION: runs it with each version; $v is for the names of what it makes.
+# each FUNCTION: runs it with each version; $v makes names unique.
 each() {
   for version in $VERSIONS; do
     RDD_TEST_KUBECTL=$("$ROOT/scripts/kubectl" "$version")
     echo "with kubectl $version"
     contains "$(kubectl version)" "Client Version: v$version."
     v=v${version#1.}
-    "$1" # not part of a condition: there its failures would not count
+    "$1" # not in a condition, where its failures would be ignored
   done
 }
-# manifest NAME [VALUE]: of a ConfigMap.
+# manifest NAME [VALUE]: manifest of a ConfigMap
 manifest() { printf 'apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: %s\n  labels: {rdd-e2e: kubectl}\ndata:\n  key: %s\n' "$1" "${2:-first}"; }
-# value NAME [KEY]: of a ConfigMap's data.
+# value NAME [KEY]: value in a ConfigMap
 value() { kubectl get configmap "$1" -o "jsonpath={.data.${2:-key}}"; }
 running_of_app() { kubectl get app app -o 'jsonpath={.spec.running}'; }
 
@@ -90,7 +90,7 @@ selections() {
   same "$(kubectl get containers --field-selector "status.namespace=moby,status.name!=$name" -l tier -o name)" "container.containers.rancherdesktop.io/$DB"
   contains "$(kubectl get containers --field-selector status.image=x 2>&1)" 'field label not supported'
 }
-@test "get selects by labels and by the fields that the kinds name" { each selections; }
+@test "get selects by labels and by the selectable fields" { each selections; }
 
 watching() {
   local seen=$BATS_TEST_TMPDIR/seen-$v
@@ -109,7 +109,7 @@ watching() {
   kill "$(pgrep -P $!)"
 }
 twice() { [ "$(grep -c "$1" "$2")" -ge 2 ]; }
-@test "get -w prints what is there and then each change" { each watching; }
+@test "get -w prints the existing objects and then each change" { each watching; }
 
 description() {
   local out
@@ -124,7 +124,7 @@ description() {
   contains "$(kubectl describe configmap "described-$v")" "key:"
   kubectl delete configmap "described-$v"
 }
-@test "describe describes containers, the App, namespaces and ConfigMaps" { each description; }
+@test "describe describes containers, the App, namespaces, and ConfigMaps" { each description; }
 
 explanations() {
   contains "$(kubectl explain container)" "containers.rancherdesktop.io"
@@ -151,7 +151,7 @@ discovery() {
   contains "$(kubectl get --raw /openapi/v3)" "apis/containers.rancherdesktop.io/v1alpha1"
   contains "$(kubectl get --raw /api/v1/nothing 2>&1)" NotFound
 }
-@test "api-resources, api-versions and get --raw tell what there is" { each discovery; }
+@test "api-resources, api-versions, and get --raw list what is served" { each discovery; }
 
 creation() {
   local name=made-$v
@@ -161,7 +161,7 @@ creation() {
   manifest "$name-dry" | kubectl create --dry-run=server -f -
   contains "$(kubectl get configmap "$name-dry" 2>&1)" NotFound
   contains "$(printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {generateName: %s-}\n' "$name" | kubectl create -f -)" "configmap/$name-"
-  # A field that the kind has not is an error, as the server says.
+  # The server rejects an unknown field.
   contains "$(printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: %s-odd}\nfata: {}\n' "$name" | kubectl create -f - 2>&1)" 'unknown field "fata"'
 
   manifest "$name" second | kubectl replace -f -
@@ -176,7 +176,7 @@ creation() {
   kubectl delete configmap "$name" --ignore-not-found
   kubectl delete configmap -l rdd-e2e=kubectl
 }
-@test "create -f, replace and delete" { each creation; }
+@test "create -f, replace, and delete work" { each creation; }
 
 application() {
   local name=applied-$v
@@ -184,14 +184,14 @@ application() {
   same "$(manifest "$name" | kubectl apply -f -)" "configmap/$name unchanged"
   same "$(manifest "$name" second | kubectl apply -f -)" "configmap/$name configured"
   same "$(value "$name")" second
-  # What was applied and is applied no more goes; what others wrote stays.
+  # Fields that are no longer applied are removed; those of other writers stay.
   kubectl patch configmap "$name" --type=merge -p '{"data":{"other":"stays"}}'
   manifest "$name" | sed '/^  key/s/key/new/' | kubectl apply -f -
   same "$(kubectl get configmap "$name" -o 'jsonpath={.data}')" '{"new":"first","other":"stays"}'
   contains "$(kubectl apply view-last-applied configmap "$name")" "new: first"
   kubectl delete configmap "$name"
 }
-@test "apply merges on the client's side" { each application; }
+@test "client-side apply merges" { each application; }
 
 application_by_the_server() {
   local name=served-$v
@@ -203,7 +203,7 @@ application_by_the_server() {
   same "$(value "$name")" theirs
   kubectl delete configmap "$name"
 }
-@test "apply --server-side tells conflicts, and takes over when forced" { each application_by_the_server; }
+@test "apply --server-side reports conflicts, and takes ownership when forced" { each application_by_the_server; }
 
 difference() {
   local name=differs-$v
@@ -218,7 +218,7 @@ difference() {
   same "$(value "$name")" first
   kubectl delete configmap "$name"
 }
-@test "diff shows what apply would change, and changes nothing" { each difference; }
+@test "diff shows what apply would change and changes nothing" { each difference; }
 
 edits() {
   local name=edited-$v
@@ -229,7 +229,7 @@ edits() {
   KUBE_EDITOR='sed -i s/tier:.front/tier:\ edge/' kubectl edit container "$WEB"
   same "$(kubectl get container "$WEB" -o 'jsonpath={.metadata.labels.tier}')" edge
   kubectl label container "$WEB" tier=front --overwrite
-  # A bad value is refused with the reason, and the editor's copy kept.
+  # An invalid value is rejected with the reason, and the edited copy is kept.
   run -1 env KUBE_EDITOR='sed -i s/running:.true/running:\ maybe/' KUBECONFIG="$STATE/kubeconfig" "$RDD_TEST_KUBECTL" edit app app
   contains "$output" "no valid changes were saved"
   copy=$(sed -n 's/.*stored to "\(.*\)"/\1/p' <<<"$output")
@@ -238,7 +238,7 @@ edits() {
   same "$(running_of_app)" true
   kubectl delete configmap "$name"
 }
-@test "edit saves what the editor did, and refuses what is not valid" { each edits; }
+@test "edit saves valid changes and rejects invalid ones" { each edits; }
 
 same_error() { same "$(kubectl get container "$1" -o 'jsonpath={.status.error}')" "$2"; }
 patches() {
@@ -252,12 +252,12 @@ patches() {
   kubectl patch configmap "$name" --type=merge --dry-run=server -p '{"data":{"key":"dry"}}'
   same "$(value "$name")" y
   same "$(kubectl patch container "$WEB" --type=merge --subresource=status -p '{"status":{"error":"by hand"}}' -o 'jsonpath={.status.error}')" "by hand"
-  # What the engine says is the mirror's to write.
+  # Only the mirror writes what the engine reports.
   try "${PATIENCE[@]}" same_error "$WEB" ""
   contains "$(kubectl patch app app --type=merge -p '{"spec":{"namespace":"elsewhere"}}' 2>&1)" "spec.namespace is immutable"
   kubectl delete configmap "$name"
 }
-@test "patch takes JSON patches, merge patches, dry runs and subresources" { each patches; }
+@test "patch accepts JSON patches, merge patches, dry runs, and subresources" { each patches; }
 
 markings() {
   kubectl annotate container "$WEB" "note-$v=one"
@@ -272,7 +272,7 @@ markings() {
   same "$(kubectl get containers -l "mark-$v" -o name | wc -l)" 0
   contains "$(kubectl label container "$WEB" 'mark=not valid' 2>&1)" "nvalid"
 }
-@test "annotate and label set, overwrite, remove, and select" { each markings; }
+@test "annotate and label can set, overwrite, remove, and select" { each markings; }
 
 waits() {
   local name=awaited-$v id
@@ -297,4 +297,4 @@ waits() {
   docker rm -f "$id"
   kubectl wait --for=delete "container/$id" --timeout=20s
 }
-@test "wait waits for creation, deletion, conditions and fields" { each waits; }
+@test "wait waits for creation, deletion, conditions, and fields" { each waits; }

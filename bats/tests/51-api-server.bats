@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 bats_require_minimum_version 1.5.0
-# What clients take for granted of an API server: imperative commands, which
-# send protobuf, namespaces and cascades that end, and refusals that say why.
+# What clients expect of an API server: imperative commands, which send protobuf;
+# namespace deletion and cascades that complete; rejections with a reason.
 
 load ../helpers/rdd
 
@@ -11,7 +11,7 @@ setup_file() {
 }
 teardown_file() { stop_daemon; }
 
-refused() { # SAYS COMMAND…: is forbidden, in these words
+refused() { # MESSAGE COMMAND…: the command is forbidden with this message
   local says=$1 out
   shift
   out=$("$@" 2>&1) && return 1
@@ -19,7 +19,7 @@ refused() { # SAYS COMMAND…: is forbidden, in these words
   contains "$out" "$says"
 }
 
-@test "imperative commands create what they name" {
+@test "imperative commands create objects" {
   kubectl create namespace made
   kubectl create configmap c -n made --from-literal=key=value
   kubectl create secret generic s -n made --from-literal=key=value
@@ -27,14 +27,14 @@ refused() { # SAYS COMMAND…: is forbidden, in these words
   same "$(kubectl get configmap c -n made -o 'jsonpath={.data.key}')" value
   same "$(kubectl get secret s -n made -o 'jsonpath={.data.key}' | base64 -d)" value
   kubectl get serviceaccount a -n made
-  # Everything in it goes along.
+  # Its contents are deleted with it.
   kubectl delete namespace made --timeout=30s
   kubectl create namespace made
   same "$(kubectl get configmaps,secrets,serviceaccounts -n made -o name)" ""
   kubectl delete namespace made --timeout=30s
 }
 
-@test "auth can-i and whoami are answered, and --as is refused" {
+@test "auth can-i and whoami work, and --as is rejected" {
   same "$(kubectl auth can-i delete configmaps)" yes
   contains "$(kubectl auth can-i --list)" "*.*"
   contains "$(kubectl auth whoami)" rdd-admin
@@ -42,7 +42,7 @@ refused() { # SAYS COMMAND…: is forbidden, in these words
   refused "cannot impersonate" kubectl create configmap never --from-literal=a=b --as=somebody --as-group=others
 }
 
-@test "cascades end" {
+@test "cascading deletions complete" {
   for policy in background foreground orphan; do
     kubectl create configmap "owner-$policy"
     uid=$(kubectl get configmap "owner-$policy" -o 'jsonpath={.metadata.uid}')
@@ -57,7 +57,7 @@ refused() { # SAYS COMMAND…: is forbidden, in these words
   kubectl delete configmap owned-orphan
 }
 
-@test "what the daemon stands on cannot be deleted" {
+@test "what the daemon depends on cannot be deleted" {
   for how in --dry-run=server --cascade=background --cascade=foreground --cascade=orphan; do
     refused spec.running kubectl delete namespace "$NAMESPACE" "$how"
     refused "stop the daemon" kubectl delete namespace rdd-system "$how"
@@ -66,7 +66,7 @@ refused() { # SAYS COMMAND…: is forbidden, in these words
   same "$(kubectl get namespace "$NAMESPACE" -o 'jsonpath={.status.phase}')" Active
 }
 
-@test "with --read-only deletions and actions are refused" {
+@test "with --read-only, deletions and actions are rejected" {
   kubectl apply -f - <<'YAML'
 apiVersion: containers.rancherdesktop.io/v1alpha1
 kind: Container
