@@ -1,10 +1,10 @@
-"""Puts one daemon under a steady load and looks whether it stays as it is.
+"""Runs one daemon under a steady load and checks that it stays stable.
 
-Containers are created, started, executed in, restarted and removed, so many
-engine events a second; logs are followed with `rdd logs -f` and over WebSockets.
-The daemon's memory, descriptors and threads, what its backend reports, and the
-mirrors beside `docker ps -a` go into a CSV file at each sample. The exit code
-is 1 when a bound is exceeded or anything was lost.
+Containers are created, started, executed in, restarted, and removed at a fixed
+rate of engine events; logs are followed with `rdd logs -f` and over WebSockets.
+Each sample records the daemon's memory, descriptors, and threads, its warnings,
+and the number of mirrors and containers in a CSV file. Exits with 1 if a limit
+is exceeded or anything was lost.
 """
 
 import argparse
@@ -23,22 +23,22 @@ from pathlib import Path
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-# What may be told of a run after its warm-up: the trend over the whole of it,
-# which is the slope of a straight line through the samples times the time.
-MEMORY_GROWTH_KIB = 8 * 1024  # allocators keep pages; a leak of one object an event is far more in an hour
-DESCRIPTOR_GROWTH = 8  # requests that happen to be open when a sample is taken
-# The part of the run in which caches and pools fill up, at most ten minutes.
+# Limits of the trend after the warm-up: the slope of a regression line through the
+# samples, times the duration.
+MEMORY_GROWTH_KIB = 8 * 1024  # allocators keep pages; a leak of one object per event is far more in an hour
+DESCRIPTOR_GROWTH = 8  # requests that happen to be in progress at a sample
+# Part of the run in which caches and pools fill up, at most ten minutes
 WARM_UP, LONGEST_WARM_UP = 0.25, 600.0
 
-EVENTS_OF_CYCLE = 17  # of one container's life below, counted on dockerd 20.10
-LIVES_AT_ONCE = 8  # more than that and the engine is what is measured
-TALKERS = 3  # containers whose logs are followed, each by both kinds of reader
-LINE_PAUSE = "0.1"  # seconds between two lines of each
+EVENTS_OF_CYCLE = 17  # events of one container's life cycle below, counted with dockerd 20.10
+LIVES_AT_ONCE = 8  # with more, the engine would be the bottleneck
+TALKERS = 3  # containers whose logs are followed, each by both kinds of client
+LINE_PAUSE = "0.1"  # seconds between lines
 SAMPLE_SECONDS, SHORTEST_SAMPLE = 10.0, 2.0
 START_SECONDS = 120.0  # a debug build on a busy machine
-LISTING_SECONDS = 5.0  # it takes milliseconds; this long and the daemon stood still
-DIVERGED_SECONDS = 8.0  # a mirror follows in milliseconds, on a machine that is not busy with other things
-SETTLE_SECONDS = 30.0  # for the last events to arrive, after the load has ended
+LISTING_SECONDS = 5.0  # a listing takes milliseconds; this long means that the daemon hung
+DIVERGED_SECONDS = 8.0  # a mirror follows within milliseconds on an idle machine
+SETTLE_SECONDS = 30.0  # for the last events to arrive after the load has ended
 NAMESPACE = "rancher-desktop"
 LABEL = "rdd-soak"
 LOGS = "/passthrough/engine/logs"
@@ -48,19 +48,19 @@ def arguments() -> argparse.Namespace:
     options = argparse.ArgumentParser(
         prog="scripts/soak", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    options.add_argument("--seconds", type=float, default=3600, help="how long the load lasts (default: one hour)")
-    options.add_argument("--rate", type=float, default=20, help="engine events a second (default: 20)")
+    options.add_argument("--seconds", type=float, default=3600, help="duration of the load (default: one hour)")
+    options.add_argument("--rate", type=float, default=20, help="engine events per second (default: 20)")
     options.add_argument("--resync", default="30s", help="the daemon's --resync (default: 30s)")
     options.add_argument("--rdd", required=True, help="the program (default: target/release/rdd)")
-    options.add_argument("--plugin-dir", help="where its backends are (default: beside the program)")
-    options.add_argument("--csv", default="soak.csv", help="where the samples go (default: soak.csv)")
+    options.add_argument("--plugin-dir", help="directory with its backends (default: next to the program)")
+    options.add_argument("--csv", default="soak.csv", help="file for the samples (default: soak.csv)")
     options.add_argument("--state-dir", required=True, help=argparse.SUPPRESS)
     options.add_argument("--engine", required=True, help=argparse.SUPPRESS)
     return options.parse_args()
 
 
 class HttpError(Exception):
-    """An answer that is no success."""
+    """An error response."""
 
     def __init__(self, method: str, path: str, status: int, body: bytes):
         super().__init__(f"{method} {path}: {status} {body.decode(errors='replace').strip()}")
@@ -68,7 +68,7 @@ class HttpError(Exception):
 
 
 async def request(opening, method, path, headers=(), body=None):
-    """One HTTP/1.1 request on a connection of its own; returns the body."""
+    """Sends one HTTP/1.1 request on a new connection; returns the body."""
     reader, writer = await opening()
     try:
         payload = b"" if body is None else json.dumps(body).encode()
@@ -103,7 +103,7 @@ def join_chunks(content: bytes) -> bytes:
 
 
 class Docker:
-    """The engine, by its API."""
+    """The engine's API."""
 
     def __init__(self, socket: str):
         self.socket = socket
@@ -124,7 +124,7 @@ class Docker:
         return (await self.call("POST", "/containers/create", body))["Id"]
 
     async def live(self) -> None:
-        """The life of one container."""
+        """Takes one container through its life cycle."""
         container = await self.create("exec sleep 1000")
         await self.call("POST", f"/containers/{container}/start")
         command = await self.call("POST", f"/containers/{container}/exec", {"Cmd": ["true"], "AttachStdout": True})
@@ -143,7 +143,7 @@ class Docker:
 
 
 class Daemon:
-    """The daemon, and what it can be asked from outside."""
+    """The daemon's process and API."""
 
     def __init__(self, options):
         self.options = options
@@ -160,7 +160,7 @@ class Daemon:
         deadline = time.monotonic() + START_SECONDS
         while not (self.state / "kubeconfig").exists():
             if self.process.returncode is not None or time.monotonic() > deadline:
-                sys.exit(f"the daemon does not start:\n{self.log.read_text()}")
+                sys.exit(f"the daemon did not start:\n{self.log.read_text()}")
             await asyncio.sleep(0.1)
         config = (self.state / "kubeconfig").read_text()
         self.address = re.search(r'https://([^"\s]+)', config)[1]
@@ -187,7 +187,7 @@ class Daemon:
             "threads": int(status["Threads"]),
         }
 
-    def complaints(self) -> list:
+    def warnings(self) -> list:
         """Warnings and errors of the daemon's log."""
         found = []
         for line in self.log.read_text(errors="replace").splitlines():
@@ -204,7 +204,7 @@ class Daemon:
 
 
 class Follower:
-    """A reader of one log, whose lines are numbers that count up from zero."""
+    """Reads one log, whose lines are consecutive numbers from zero."""
 
     def __init__(self, kind: str, container: str):
         self.name = f"{kind} {container[:12]}"
@@ -237,8 +237,8 @@ class Follower:
 
 
 class Mirrors:
-    """Compares mirrors with containers while both change: a difference counts
-    when it is still there after a while."""
+    """Compares mirrors with containers while both change: only a difference that
+    persists counts."""
 
     def __init__(self):
         self.since, self.diverged, self.slowest = {}, set(), 0.0
@@ -257,7 +257,7 @@ class Mirrors:
 
 
 def trend(samples: list, field: str) -> float:
-    """How much a field grew from the first sample to the last, by a line through all."""
+    """Returns how much a field grew, according to a regression line."""
     times = [sample["seconds"] for sample in samples]
     values = [sample[field] for sample in samples]
     middle, mean = sum(times) / len(times), sum(values) / len(values)
@@ -269,7 +269,7 @@ def trend(samples: list, field: str) -> float:
 
 
 async def load(docker: Docker, rate: float, until: float) -> int:
-    """Starts lives at an even pace; one that is held up does not hold up the next."""
+    """Starts life cycles at a steady rate; a slow one does not delay the next."""
     lives, failures, begun = set(), 0, time.monotonic()
     slots = asyncio.Semaphore(LIVES_AT_ONCE)
 
@@ -314,7 +314,7 @@ async def main() -> int:
     for talker in talkers:
         await docker.call("POST", f"/containers/{talker}/start")
     if not await settled(docker, daemon):
-        sys.exit(f"the first sync does not come to an end:\n{daemon.log.read_text()}")
+        sys.exit(f"the first sync did not complete:\n{daemon.log.read_text()}")
     followers = [Follower(kind, talker) for talker in talkers for kind in ("websocket", "command")]
     following = [asyncio.create_task(getattr(follower, follower.name.split()[0])(daemon)) for follower in followers]
 
@@ -328,7 +328,7 @@ async def main() -> int:
             containers, mirrored = await mirrors.compare(docker, daemon)
             sample = {"seconds": round(time.monotonic() - begun, 1), **daemon.usage()}
             sample |= {"containers": containers, "mirrors": mirrored, "events": docker.events}
-            sample |= {"lines": sum(follower.lines for follower in followers), "complaints": len(daemon.complaints())}
+            sample |= {"lines": sum(follower.lines for follower in followers), "warnings": len(daemon.warnings())}
             rows = rows or csv.DictWriter(file, sample.keys())
             if not samples:
                 rows.writeheader()
@@ -338,7 +338,7 @@ async def main() -> int:
             await asyncio.wait([loading], timeout=interval)
     took = time.monotonic() - begun
     if daemon.process.returncode is not None:
-        sys.exit(f"the daemon ended with {daemon.process.returncode}:\n{daemon.log.read_text()[-4000:]}")
+        sys.exit(f"the daemon exited with {daemon.process.returncode}:\n{daemon.log.read_text()[-4000:]}")
     failures = await loading
     equal = await settled(docker, daemon)
 
@@ -351,7 +351,7 @@ async def main() -> int:
         content = await docker.call("GET", f"/containers/{talker}/logs?stdout=true&tail=1")
         written[talker] = int(content[8:]) + 1
     counting.cancel()
-    complaints = daemon.complaints()
+    warnings = daemon.warnings()
     ended = await daemon.stop()
 
     warm = [sample for sample in samples if sample["seconds"] >= min(took * WARM_UP, LONGEST_WARM_UP)]
@@ -360,10 +360,10 @@ async def main() -> int:
         for follower in followers
         if follower.fault or follower.lines != written[follower.container] or follower.ended != "closed with 1000"
     ]
-    of_backend = [entry for entry in complaints if entry.get("target", "").startswith("rdd_plugin")]
+    of_backend = [entry for entry in warnings if entry.get("target", "").startswith("rdd_plugin")]
     memory, descriptors = trend(warm, "memory_kib"), trend(warm, "descriptors")
     table = [
-        ("engine events a second", f"{docker.events / took:.1f}", f"at least {options.rate / 2:g}", docker.events / took >= options.rate / 2),
+        ("engine events per second", f"{docker.events / took:.1f}", f"at least {options.rate / 2:g}", docker.events / took >= options.rate / 2),
         ("lines followed", sum(follower.lines for follower in followers), "", True),
         ("memory, first and last sample after the warm-up (KiB)", f"{warm[0]['memory_kib']} {warm[-1]['memory_kib']}", "", True),
         ("memory, trend (KiB)", f"{memory:+.0f}", f"at most {MEMORY_GROWTH_KIB}", memory <= MEMORY_GROWTH_KIB),
@@ -371,17 +371,17 @@ async def main() -> int:
         ("descriptors, trend", f"{descriptors:+.1f}", f"at most {DESCRIPTOR_GROWTH}", descriptors <= DESCRIPTOR_GROWTH),
         ("threads, first and last sample", f"{warm[0]['threads']} {warm[-1]['threads']}", "", True),
         ("warnings and errors of the backend and its host", len(of_backend), "none", not of_backend),
-        ("slowest listing of the mirrors (s)", f"{mirrors.slowest:.3f}", f"at most {LISTING_SECONDS:g}", mirrors.slowest <= LISTING_SECONDS),
+        ("slowest list of the mirrors (s)", f"{mirrors.slowest:.3f}", f"at most {LISTING_SECONDS:g}", mirrors.slowest <= LISTING_SECONDS),
         ("mirrors that diverged under load", len(mirrors.diverged), "none", not mirrors.diverged),
         ("mirrors equal to the containers at the end", "yes" if equal else "no", "yes", equal),
-        ("logs of which something was lost", len(lost), "none", not lost),
+        ("logs with lost lines", len(lost), "none", not lost),
         ("failures of the engine", failures, "none", failures == 0),
         ("the daemon's exit code", ended, "0", ended == 0),
     ]
     print(f"{took:.0f} s of load; {len(samples)} samples in {options.csv}\n")
     for what, value, bound, kept in table:
         print(f"{what:55} {value!s:>16}  {bound:16} {'' if kept else 'EXCEEDED'}".rstrip())
-    for line in [*lost, *(json.dumps(entry) for entry in complaints[-20:])]:
+    for line in [*lost, *(json.dumps(entry) for entry in warnings[-20:])]:
         print(line)
     return 0 if all(kept for *_, kept in table) else 1
 

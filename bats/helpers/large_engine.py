@@ -1,4 +1,4 @@
-"""A Docker Engine API on a Unix socket with as many images as nobody has, and
+"""A Docker Engine API on a Unix socket with an extreme number of images and
 nothing else: python large_engine.py SOCKET IMAGES TAGS [CONTAINERS]
 
 Objects are as large as real ones with labels. Runs until it is killed.
@@ -82,7 +82,7 @@ ONE = {"images": image, "containers": container}
 
 
 def answer(path: str):
-    """What is at the path; None is a stream on which nothing ever comes."""
+    """Returns the resource at the path; None is a stream that never sends anything."""
     path = re.sub(r"^/v1\.[0-9]+", "", path)
     if path in FIXED:
         return FIXED[path]()

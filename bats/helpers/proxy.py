@@ -1,5 +1,5 @@
-"""An HTTP proxy that knows CONNECT alone and takes every host for this
-machine. It prints its port, then what it was asked to connect to.
+"""An HTTP proxy that supports only CONNECT and resolves every host to this
+machine. Prints its port, then the requested destinations.
 """
 
 import asyncio

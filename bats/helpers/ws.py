@@ -1,11 +1,11 @@
-"""A WebSocket client that shares no code with rdd. It prints what a stream
-holds to standard output, and to standard error one line each for
+"""A WebSocket client that shares no code with rdd. It writes the
+content of a stream to standard output, and these lines to standard error:
 
-    subprotocol NAME       the one that the server chose, or "none"
-    closed CODE REASON     how the stream ended ("none" where the connection broke)
-    refused STATUS BODY    instead of both: the answer that was no upgrade
+    subprotocol NAME       the selected subprotocol, or "none"
+    closed CODE REASON     how the stream ended ("none" if the connection broke)
+    refused STATUS BODY    instead of both: a response other than an upgrade
 
-It exits with 0 after a close frame, 1 after a broken connection, 2 when refused.
+Exits with 0 after a close frame, 1 after a broken connection, 2 if refused.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import ssl
 import sys
 
 # Not the threading interface, which reads and writes one TLS connection from
-# two threads at once: now and then a handshake hangs.
+# two threads at once, so that handshakes hang occasionally.
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -29,18 +29,18 @@ def arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     options.add_argument("url")
-    options.add_argument("--token-file", help="holds the bearer token")
-    options.add_argument("--ca", required=True, help="the authority to trust")
+    options.add_argument("--token-file", help="file with the bearer token")
+    options.add_argument("--ca", required=True, help="CA certificate to trust")
     options.add_argument(
-        "--subprotocol", action="append", help="one to offer; may be given several times"
+        "--subprotocol", action="append", help="subprotocol to offer; may be repeated"
     )
     options.add_argument(
         "--source",
         type=int,
-        help="frames begin with a source byte: print those of this source, without it",
+        help="frames begin with a source byte: print those of this source, without the byte",
     )
     options.add_argument(
-        "--streams", type=int, default=1, help="how many to hold open side by side"
+        "--streams", type=int, default=1, help="number of concurrent streams to hold open"
     )
     return options.parse_args()
 
@@ -59,7 +59,7 @@ async def main() -> int:
                     ssl=ssl.create_default_context(cafile=options.ca),
                     additional_headers=headers,
                     subprotocols=options.subprotocol,
-                    # It is the server's keep-alive that is on trial.
+                    # Only the server's keep-alive is tested.
                     ping_interval=None,
                 )
                 socket = await held.enter_async_context(opening)
@@ -76,7 +76,7 @@ async def follow(socket, source) -> int:
         while True:
             message = await socket.recv()
             if isinstance(message, str):
-                sys.exit("a text message, where bytes are streamed")
+                sys.exit("received a text message instead of bytes")
             if source is not None:
                 message = message[1:] if message[0] == source else b""
             sys.stdout.buffer.write(message)
