@@ -50,9 +50,9 @@ fn write_fragment<W: ?Sized + io::Write>(writer: &mut W, fragment: &str) -> io::
 }
 
 #[derive(Clone, Debug)]
-struct Compact;
+struct CompactFormatter;
 
-impl Formatter for Compact {
+impl Formatter for CompactFormatter {
     fn write_f64<W: ?Sized + io::Write>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
         write_float(writer, value)
     }
@@ -66,9 +66,9 @@ impl Formatter for Compact {
     }
 }
 
-struct Pretty(PrettyFormatter<'static>);
+struct IndentedFormatter(PrettyFormatter<'static>);
 
-impl Formatter for Pretty {
+impl Formatter for IndentedFormatter {
     fn write_f64<W: ?Sized + io::Write>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
         write_float(writer, value)
     }
@@ -128,7 +128,7 @@ impl Formatter for Pretty {
 
 /// Appends a value as compact JSON.
 pub(crate) fn write(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
-    let mut serializer = Serializer::with_formatter(out, Compact);
+    let mut serializer = Serializer::with_formatter(out, CompactFormatter);
     if let Err(error) = value.serialize(&mut serializer) {
         // Values of string-keyed maps written to memory cannot fail.
         tracing::error!(%error, "a value could not be written as JSON");
@@ -136,9 +136,9 @@ pub(crate) fn write(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
 }
 
 /// A document whose type comes first, for whoever reads only its beginning.
-struct Document<'v>(&'v Value);
+struct TypeFirst<'v>(&'v Value);
 
-impl Serialize for Document<'_> {
+impl Serialize for TypeFirst<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         /// What comes before everything else, in this order.
         const FIRST: [&str; 3] = ["kind", "apiVersion", "metadata"];
@@ -154,16 +154,16 @@ impl Serialize for Document<'_> {
 /// A document as compact JSON.
 pub(crate) fn to_vec(value: &Value) -> Vec<u8> {
     let mut out = Vec::with_capacity(1024);
-    write(&mut out, &Document(value));
+    write(&mut out, &TypeFirst(value));
     out
 }
 
 /// A document as indented JSON.
 pub(crate) fn to_pretty(value: &Value) -> Vec<u8> {
     let mut out = Vec::new();
-    let formatter = Pretty(PrettyFormatter::with_indent(b"  "));
+    let formatter = IndentedFormatter(PrettyFormatter::with_indent(b"  "));
     let mut serializer = Serializer::with_formatter(&mut out, formatter);
-    if let Err(error) = Document(value).serialize(&mut serializer) {
+    if let Err(error) = TypeFirst(value).serialize(&mut serializer) {
         tracing::error!(%error, "a value could not be written as JSON");
     }
     out
@@ -171,12 +171,12 @@ pub(crate) fn to_pretty(value: &Value) -> Vec<u8> {
 
 /// An object ready to be stored: everything but its resourceVersion, which
 /// only the store knows.
-pub(crate) struct Storable {
+pub(crate) struct EncodedObject {
     head: Vec<u8>,
     tail: Vec<u8>,
 }
 
-impl Storable {
+impl EncodedObject {
     /// Prepares an object; its own resourceVersion is left out.
     pub(crate) fn new(object: &Value) -> Self {
         let (mut head, mut tail) = (Vec::with_capacity(1024), Vec::new());
@@ -187,13 +187,13 @@ impl Storable {
         let metadata = root.get("metadata").and_then(Value::as_object);
         for (key, value) in metadata.into_iter().flatten() {
             if key != "resourceVersion" {
-                member(&mut tail, true, key, value);
+                write_member(&mut tail, true, key, value);
             }
         }
         tail.push(b'}');
         for (key, value) in root {
             if !matches!(key.as_str(), "metadata" | "apiVersion" | "kind") {
-                member(&mut tail, true, key, value);
+                write_member(&mut tail, true, key, value);
             }
         }
         tail.push(b'}');
@@ -206,7 +206,7 @@ impl Storable {
     }
 
     /// The stored form at a revision.
-    pub(crate) fn at(self, revision: u64) -> Bytes {
+    pub(crate) fn at_revision(self, revision: u64) -> Bytes {
         let Self { mut head, tail } = self;
         head.extend_from_slice(revision.to_string().as_bytes());
         head.extend_from_slice(&tail);
@@ -214,7 +214,7 @@ impl Storable {
     }
 }
 
-fn member(out: &mut Vec<u8>, comma: bool, key: &str, value: &Value) {
+fn write_member(out: &mut Vec<u8>, comma: bool, key: &str, value: &Value) {
     if comma {
         out.push(b',');
     }
@@ -225,23 +225,23 @@ fn member(out: &mut Vec<u8>, comma: bool, key: &str, value: &Value) {
 
 /// A stored object with `apiVersion` and `kind` put in front, which are not
 /// stored.
-pub(crate) fn with_type(prefix: &[u8], stored: &[u8]) -> Vec<u8> {
+pub(crate) fn with_type_meta(prefix: &[u8], stored: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(prefix.len() + stored.len());
-    append_typed(&mut out, prefix, stored);
+    append_with_type_meta(&mut out, prefix, stored);
     out
 }
 
 /// Appends a stored object; `prefix` is `{"apiVersion":…,"kind":…,` or `{`.
-pub(crate) fn append_typed(out: &mut Vec<u8>, prefix: &[u8], stored: &[u8]) {
+pub(crate) fn append_with_type_meta(out: &mut Vec<u8>, prefix: &[u8], stored: &[u8]) {
     out.extend_from_slice(prefix);
     out.extend_from_slice(stored.strip_prefix(b"{").unwrap_or(stored));
 }
 
 /// The prefix that [`with_type`] takes.
-pub(crate) fn type_prefix(api_version: &str, kind: &str) -> Vec<u8> {
+pub(crate) fn type_meta_prefix(api_version: &str, kind: &str) -> Vec<u8> {
     let mut out = b"{".to_vec();
-    member(&mut out, false, "kind", &Value::from(kind));
-    member(&mut out, true, "apiVersion", &Value::from(api_version));
+    write_member(&mut out, false, "kind", &Value::from(kind));
+    write_member(&mut out, true, "apiVersion", &Value::from(api_version));
     out.push(b',');
     out
 }
@@ -271,8 +271,8 @@ mod tests {
     #[test]
     fn a_stored_object_carries_its_revision_and_gets_its_type_back() {
         let object = json!({"metadata": {"name": "a", "resourceVersion": "1"}, "data": {"k": "v"}});
-        let stored = Storable::new(&object).at(7);
-        let out = with_type(&type_prefix("v1", "ConfigMap"), &stored);
+        let stored = EncodedObject::new(&object).at_revision(7);
+        let out = with_type_meta(&type_meta_prefix("v1", "ConfigMap"), &stored);
         let back: Value = serde_json::from_slice(&out).unwrap();
         assert_eq!(
             back,

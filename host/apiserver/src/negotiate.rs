@@ -3,57 +3,57 @@
 use http::HeaderMap;
 use http::header::{ACCEPT, USER_AGENT};
 
-use crate::query::Query;
+use crate::query::QueryParams;
 use crate::status::ApiError;
 
 /// How bytes are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Media {
+pub(crate) enum MediaType {
     Json,
     Yaml,
 }
 
 /// What of an object is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Shape {
+pub(crate) enum ObjectShape {
     Whole,
     Table,
-    Partial,
-    PartialList,
+    PartialMetadata,
+    PartialMetadataList,
 }
 
 /// The form of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Format {
-    pub(crate) media: Media,
-    pub(crate) shape: Shape,
+pub(crate) struct ResponseFormat {
+    pub(crate) media: MediaType,
+    pub(crate) shape: ObjectShape,
     pub(crate) pretty: bool,
 }
 
-impl Format {
+impl ResponseFormat {
     /// Compact JSON of whole objects.
     pub(crate) const JSON: Self = Self {
-        media: Media::Json,
-        shape: Shape::Whole,
+        media: MediaType::Json,
+        shape: ObjectShape::Whole,
         pretty: false,
     };
 
     pub(crate) fn content_type(self) -> &'static str {
         match self.media {
-            Media::Json => "application/json",
-            Media::Yaml => "application/yaml",
+            MediaType::Json => "application/json",
+            MediaType::Yaml => "application/yaml",
         }
     }
 }
 
 /// One alternative of an `Accept` header.
-pub(crate) struct Clause<'a> {
+pub(crate) struct AcceptClause<'a> {
     pub(crate) media: &'a str,
     parameters: Vec<(&'a str, &'a str)>,
     quality: f32,
 }
 
-impl Clause<'_> {
+impl AcceptClause<'_> {
     pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
         self.parameters
             .iter()
@@ -63,8 +63,8 @@ impl Clause<'_> {
 }
 
 /// The alternatives of the `Accept` header, best first.
-pub(crate) fn clauses(headers: &HeaderMap) -> Vec<Clause<'_>> {
-    let mut out: Vec<Clause<'_>> = headers
+pub(crate) fn accept_clauses(headers: &HeaderMap) -> Vec<AcceptClause<'_>> {
+    let mut out: Vec<AcceptClause<'_>> = headers
         .get_all(ACCEPT)
         .iter()
         .filter_map(|value| value.to_str().ok())
@@ -83,7 +83,7 @@ pub(crate) fn clauses(headers: &HeaderMap) -> Vec<Clause<'_>> {
                 .find(|(key, _)| *key == "q")
                 .and_then(|(_, value)| value.parse().ok())
                 .unwrap_or(1.0);
-            Clause {
+            AcceptClause {
                 media,
                 parameters,
                 quality,
@@ -95,12 +95,12 @@ pub(crate) fn clauses(headers: &HeaderMap) -> Vec<Clause<'_>> {
     out
 }
 
-fn shape(clause: &Clause<'_>) -> Option<Shape> {
+fn requested_shape(clause: &AcceptClause<'_>) -> Option<ObjectShape> {
     let shape = match clause.parameter("as") {
-        None => return Some(Shape::Whole),
-        Some("Table") => Shape::Table,
-        Some("PartialObjectMetadata") => Shape::Partial,
-        Some("PartialObjectMetadataList") => Shape::PartialList,
+        None => return Some(ObjectShape::Whole),
+        Some("Table") => ObjectShape::Table,
+        Some("PartialObjectMetadata") => ObjectShape::PartialMetadata,
+        Some("PartialObjectMetadataList") => ObjectShape::PartialMetadataList,
         Some(_) => return None,
     };
     let ours = clause.parameter("g") == Some("meta.k8s.io");
@@ -108,10 +108,10 @@ fn shape(clause: &Clause<'_>) -> Option<Shape> {
     (ours && version).then_some(shape)
 }
 
-fn media(clause: &Clause<'_>) -> Option<Media> {
+fn served_media_type(clause: &AcceptClause<'_>) -> Option<MediaType> {
     match clause.media {
-        "*/*" | "application/*" | "application/json" => Some(Media::Json),
-        "application/yaml" => Some(Media::Yaml),
+        "*/*" | "application/*" | "application/json" => Some(MediaType::Json),
+        "application/yaml" => Some(MediaType::Yaml),
         _ => None,
     }
 }
@@ -123,22 +123,22 @@ fn media(clause: &Clause<'_>) -> Option<Media> {
 /// word it differently.
 pub(crate) fn format(
     headers: &HeaderMap,
-    query: &Query,
+    query: &QueryParams,
     builtin: bool,
-) -> Result<Format, ApiError> {
-    let pretty = pretty(headers, query);
-    let clauses = clauses(headers);
+) -> Result<ResponseFormat, ApiError> {
+    let pretty = wants_pretty(headers, query);
+    let clauses = accept_clauses(headers);
     if clauses.is_empty() {
-        return Ok(Format {
+        return Ok(ResponseFormat {
             pretty,
-            ..Format::JSON
+            ..ResponseFormat::JSON
         });
     }
-    let served = |clause: &&Clause<'_>| media(clause).is_some();
+    let served = |clause: &&AcceptClause<'_>| served_media_type(clause).is_some();
     if builtin
         && !clauses
             .iter()
-            .any(|c| media(c).is_some() && c.media != "application/*")
+            .any(|c| served_media_type(c).is_some() && c.media != "application/*")
     {
         return Err(ApiError::not_acceptable(
             "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml",
@@ -149,9 +149,9 @@ pub(crate) fn format(
         .iter()
         .filter(served)
         .find_map(|clause| {
-            Some(Format {
-                media: media(clause)?,
-                shape: shape(clause)?,
+            Some(ResponseFormat {
+                media: served_media_type(clause)?,
+                shape: requested_shape(clause)?,
                 pretty,
             })
         })
@@ -163,7 +163,7 @@ pub(crate) fn format(
 }
 
 /// Whether JSON is indented: by parameter, else for people's own tools.
-fn pretty(headers: &HeaderMap, query: &Query) -> bool {
+fn wants_pretty(headers: &HeaderMap, query: &QueryParams) -> bool {
     if query.raw("pretty").is_some() {
         return query.flag("pretty");
     }

@@ -15,7 +15,7 @@ pub(crate) struct ResourcePath {
 
 /// Everything that the server has an answer for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Target {
+pub(crate) enum RequestTarget {
     Root,
     Version,
     /// `/healthz`, `/livez` or `/readyz` and the one check that is asked for.
@@ -35,26 +35,26 @@ pub(crate) enum Target {
 }
 
 /// Reads a raw path.
-pub(crate) fn parse(path: &str) -> Target {
+pub(crate) fn parse(path: &str) -> RequestTarget {
     let trimmed = path.strip_prefix('/').unwrap_or(path);
-    let health = |name: &str| Target::Health(name.to_owned(), None);
+    let health = |name: &str| RequestTarget::Health(name.to_owned(), None);
     match trimmed {
-        "" => return Target::Root,
-        "version" | "version/" => return Target::Version,
+        "" => return RequestTarget::Root,
+        "version" | "version/" => return RequestTarget::Version,
         "healthz" | "livez" | "readyz" => return health(trimmed),
-        "openapi/v2" => return Target::OpenApiV2,
-        "openapi/v3" | "openapi/v3/" => return Target::OpenApiV3(None),
+        "openapi/v2" => return RequestTarget::OpenApiV2,
+        "openapi/v3" | "openapi/v3/" => return RequestTarget::OpenApiV3(None),
         _ => {}
     }
     if let Some(rest) = trimmed.strip_prefix("openapi/v3/") {
-        return Target::OpenApiV3(Some(rest.to_owned()));
+        return RequestTarget::OpenApiV3(Some(rest.to_owned()));
     }
     for name in ["healthz", "livez", "readyz"] {
         if let Some(check) = trimmed
             .strip_prefix(name)
             .and_then(|rest| rest.strip_prefix('/'))
         {
-            return Target::Health(name.to_owned(), Some(check.to_owned()));
+            return RequestTarget::Health(name.to_owned(), Some(check.to_owned()));
         }
     }
     let inner = trimmed.strip_suffix('/').unwrap_or(trimmed);
@@ -63,7 +63,7 @@ pub(crate) fn parse(path: &str) -> Target {
         .map(|part| decode(part, false).into_owned())
         .collect();
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-    let unknown = || Target::Unknown {
+    let unknown = || RequestTarget::Unknown {
         group: match parts.as_slice() {
             ["api", ..] => Some(String::new()),
             ["apis", group, ..] => Some((*group).to_owned()),
@@ -74,24 +74,24 @@ pub(crate) fn parse(path: &str) -> Target {
         return unknown();
     }
     match parts.as_slice() {
-        ["api"] => Target::Api,
-        ["apis"] => Target::Apis,
-        ["api", version] => Target::GroupVersion(String::new(), (*version).to_owned()),
-        ["apis", group] => Target::Group((*group).to_owned()),
+        ["api"] => RequestTarget::Api,
+        ["apis"] => RequestTarget::Apis,
+        ["api", version] => RequestTarget::GroupVersion(String::new(), (*version).to_owned()),
+        ["apis", group] => RequestTarget::Group((*group).to_owned()),
         ["apis", group, version] => {
-            Target::GroupVersion((*group).to_owned(), (*version).to_owned())
+            RequestTarget::GroupVersion((*group).to_owned(), (*version).to_owned())
         }
         ["api", version, rest @ ..] => {
-            resource("", version, rest).map_or_else(unknown, Target::Resource)
+            parse_resource("", version, rest).map_or_else(unknown, RequestTarget::Resource)
         }
         ["apis", group, version, rest @ ..] => {
-            resource(group, version, rest).map_or_else(unknown, Target::Resource)
+            parse_resource(group, version, rest).map_or_else(unknown, RequestTarget::Resource)
         }
         _ => unknown(),
     }
 }
 
-fn resource(group: &str, version: &str, rest: &[&str]) -> Option<ResourcePath> {
+fn parse_resource(group: &str, version: &str, rest: &[&str]) -> Option<ResourcePath> {
     let found = |namespace: Option<&str>, resource: &str, tail: &[&str]| {
         let (name, subresource) = match tail {
             [] => (None, None),
@@ -124,7 +124,7 @@ mod tests {
 
     fn named(path: &str) -> (Option<String>, String, Option<String>, Option<String>) {
         match parse(path) {
-            Target::Resource(p) => (p.namespace, p.resource, p.name, p.subresource),
+            RequestTarget::Resource(p) => (p.namespace, p.resource, p.name, p.subresource),
             other => panic!("{path}: {other:?}"),
         }
     }
@@ -158,14 +158,14 @@ mod tests {
         );
         assert_eq!(
             parse("/api//v1"),
-            Target::Unknown {
+            RequestTarget::Unknown {
                 group: Some(String::new())
             }
         );
         assert_eq!(
             parse("/apis/g/v1/"),
-            Target::GroupVersion("g".into(), "v1".into())
+            RequestTarget::GroupVersion("g".into(), "v1".into())
         );
-        assert_eq!(parse("/nope"), Target::Unknown { group: None });
+        assert_eq!(parse("/nope"), RequestTarget::Unknown { group: None });
     }
 }

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 /// Decoded `name=value` pairs in the order in which they were sent.
 #[derive(Debug, Default)]
-pub(crate) struct Query(Vec<(String, String)>);
+pub(crate) struct QueryParams(Vec<(String, String)>);
 
-impl Query {
+impl QueryParams {
     pub(crate) fn parse(raw: Option<&str>) -> Self {
         let pairs = raw
             .unwrap_or_default()

@@ -11,9 +11,9 @@ use crate::body::ResponseBody;
 use crate::encode;
 use crate::limits;
 use crate::meta;
-use crate::negotiate::{Format, Media, Shape};
+use crate::negotiate::{MediaType, ObjectShape, ResponseFormat};
 use crate::status::ApiError;
-use crate::verbs::call::{Answer, Call, Shown};
+use crate::verbs::context::{HandlerResponse, RequestContext, ResponsePayload};
 
 /// A response with the headers that every answer carries.
 pub(crate) fn response(
@@ -36,15 +36,15 @@ pub(crate) fn text(code: u16, text: impl Into<String>) -> Response<ResponseBody>
 }
 
 /// A value in a serialisation.
-pub(crate) fn bytes(value: &Value, format: Format) -> Vec<u8> {
+pub(crate) fn bytes(value: &Value, format: ResponseFormat) -> Vec<u8> {
     match format.media {
-        Media::Json if format.pretty => encode::to_pretty(value),
-        Media::Json => {
+        MediaType::Json if format.pretty => encode::to_pretty(value),
+        MediaType::Json => {
             let mut out = encode::to_vec(value);
             out.push(b'\n');
             out
         }
-        Media::Yaml => match serde_saphyr::to_string(value) {
+        MediaType::Yaml => match serde_saphyr::to_string(value) {
             Ok(text) => text.into_bytes(),
             Err(error) => {
                 tracing::error!(%error, "a value could not be written as YAML");
@@ -55,12 +55,12 @@ pub(crate) fn bytes(value: &Value, format: Format) -> Vec<u8> {
 }
 
 /// A value as it is.
-pub(crate) fn value(code: u16, value: &Value, format: Format) -> Response<ResponseBody> {
+pub(crate) fn value(code: u16, value: &Value, format: ResponseFormat) -> Response<ResponseBody> {
     response(code, format.content_type(), bytes(value, format))
 }
 
 /// A failure.
-pub(crate) fn error(error: &ApiError, format: Format) -> Response<ResponseBody> {
+pub(crate) fn error(error: &ApiError, format: ResponseFormat) -> Response<ResponseBody> {
     if error.is_page() {
         return text(404, "404 page not found\n");
     }
@@ -73,7 +73,7 @@ pub(crate) fn error(error: &ApiError, format: Format) -> Response<ResponseBody> 
 
 /// Adds `Warning` headers, each text once, as many as clients can take: the
 /// last one says that there were more.
-pub(crate) fn warn(headers: &mut HeaderMap, warnings: &[String]) {
+pub(crate) fn add_warnings(headers: &mut HeaderMap, warnings: &[String]) {
     let mut seen: Vec<&str> = Vec::new();
     for warning in warnings {
         if seen.len() == limits::WARNINGS_MAX {
@@ -112,7 +112,7 @@ pub(crate) fn warn(headers: &mut HeaderMap, warnings: &[String]) {
 }
 
 /// The parameter `includeObject`.
-pub(crate) fn include(call: &Call) -> Result<IncludeObject, ApiError> {
+pub(crate) fn include_object(call: &RequestContext) -> Result<IncludeObject, ApiError> {
     let asked = call.query.raw("includeObject").unwrap_or_default();
     IncludeObject::parse(asked).map_err(|error| {
         ApiError::bad_request(format!("Unable to convert to Table as requested: {error}"))
@@ -120,51 +120,56 @@ pub(crate) fn include(call: &Call) -> Result<IncludeObject, ApiError> {
 }
 
 /// One object in the shape that was asked for.
-pub(crate) fn shaped(call: &Call, object: Value) -> Result<Value, ApiError> {
+pub(crate) fn transform_object(call: &RequestContext, object: Value) -> Result<Value, ApiError> {
     Ok(match call.format.shape {
-        Shape::Whole => object,
-        Shape::Partial => table::partial_object(&object),
-        Shape::PartialList => {
+        ObjectShape::Whole => object,
+        ObjectShape::PartialMetadata => table::partial_object(&object),
+        ObjectShape::PartialMetadataList => {
             return Err(ApiError::not_acceptable(
                 "you requested PartialObjectMetadataList, but the requested object is not a list",
             ));
         }
-        Shape::Table => {
+        ObjectShape::Table => {
             let metadata = json!({"resourceVersion": meta::text(&object, "resourceVersion")});
             let now = (call.server.clock)();
             call.resource
                 .columns
-                .table([&object], metadata, include(call)?, now, true)
+                .table([&object], metadata, include_object(call)?, now, true)
         }
     })
 }
 
 /// A verb's answer.
-pub(crate) fn answer(call: &Call, answer: Answer) -> Result<Response<ResponseBody>, ApiError> {
-    let Answer {
+pub(crate) fn handler_response(
+    call: &RequestContext,
+    answer: HandlerResponse,
+) -> Result<Response<ResponseBody>, ApiError> {
+    let HandlerResponse {
         code,
-        shown,
+        payload: shown,
         warnings,
     } = answer;
-    let whole = call.format == Format::JSON && call.resource.verbatim();
+    let whole = call.format == ResponseFormat::JSON && call.resource.verbatim();
     let mut response = match shown {
-        Shown::Plain(plain) => value(code, &plain, call.format),
-        Shown::Stored(record) if whole => {
-            let mut out = encode::with_type(&call.resource.typed, &record.value);
+        ResponsePayload::Plain(plain) => value(code, &plain, call.format),
+        ResponsePayload::Record(record) if whole => {
+            let mut out = encode::with_type_meta(&call.resource.type_meta, &record.value);
             out.push(b'\n');
             response(code, call.format.content_type(), out)
         }
-        Shown::Stored(record) => {
-            let object = shaped(call, call.load(&record)?)?;
+        ResponsePayload::Record(record) => {
+            let object = transform_object(call, call.load(&record)?)?;
             value(code, &object, call.format)
         }
-        Shown::Object(object) => value(code, &shaped(call, object)?, call.format),
+        ResponsePayload::Object(object) => {
+            value(code, &transform_object(call, object)?, call.format)
+        }
     };
-    warn(response.headers_mut(), &warnings);
+    add_warnings(response.headers_mut(), &warnings);
     Ok(response)
 }
 
 /// A JSON document that is ready.
-pub(crate) fn ready(content_type: &'static str, body: Bytes) -> Response<ResponseBody> {
+pub(crate) fn document(content_type: &'static str, body: Bytes) -> Response<ResponseBody> {
     response(200, content_type, body)
 }

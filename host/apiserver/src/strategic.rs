@@ -3,19 +3,19 @@
 
 use serde_json::{Map, Value};
 
-const PATCH: &str = "$patch";
-const DELETE_PRIMITIVES: &str = "$deleteFromPrimitiveList/";
-const ORDER: &str = "$setElementOrder/";
+const PATCH_DIRECTIVE: &str = "$patch";
+const DELETE_FROM_PRIMITIVE_LIST: &str = "$deleteFromPrimitiveList/";
+const SET_ELEMENT_ORDER: &str = "$setElementOrder/";
 
 /// Why a strategic patch cannot be applied.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub(crate) enum StrategicError {
     /// A list is merged by a key that an item of the patch lacks.
     #[error("map: {item} does not contain declared merge key: {key}")]
-    NoKey { item: String, key: String },
+    MissingMergeKey { item: String, key: String },
     /// A `$patch` that is none of merge, replace and delete.
     #[error("unknown patch type found in map: {0}")]
-    Directive(String),
+    UnknownDirective(String),
 }
 
 /// Applies a patch to a document whose OpenAPI schema is given.
@@ -30,7 +30,7 @@ pub(crate) fn apply(
 }
 
 /// The schema of a field: of a property, or of any value of a map.
-fn field<'s>(schema: &'s Value, name: &str) -> &'s Value {
+fn field_schema<'s>(schema: &'s Value, name: &str) -> &'s Value {
     schema
         .pointer("/properties")
         .and_then(|properties| properties.get(name))
@@ -39,7 +39,7 @@ fn field<'s>(schema: &'s Value, name: &str) -> &'s Value {
 }
 
 /// Whether a list is merged, and by which key when its items are objects.
-fn merged_by(schema: &Value) -> (bool, Option<&str>) {
+fn merge_strategy(schema: &Value) -> (bool, Option<&str>) {
     let strategy = schema["x-kubernetes-patch-strategy"]
         .as_str()
         .unwrap_or_default();
@@ -48,16 +48,18 @@ fn merged_by(schema: &Value) -> (bool, Option<&str>) {
 }
 
 fn is_directive(key: &str) -> bool {
-    key == PATCH || key.starts_with(DELETE_PRIMITIVES) || key.starts_with(ORDER)
+    key == PATCH_DIRECTIVE
+        || key.starts_with(DELETE_FROM_PRIMITIVE_LIST)
+        || key.starts_with(SET_ELEMENT_ORDER)
 }
 
 /// A value of the patch where the document has nothing: without directives,
 /// and without what only deletes.
-fn plain(value: &Value) -> Value {
+fn without_directives(value: &Value) -> Value {
     match value {
         Value::Object(map) => {
             if map
-                .get(PATCH)
+                .get(PATCH_DIRECTIVE)
                 .is_some_and(|directive| directive != "replace")
             {
                 return Value::Object(Map::new());
@@ -65,14 +67,14 @@ fn plain(value: &Value) -> Value {
             Value::Object(
                 map.iter()
                     .filter(|(key, value)| !is_directive(key) && !value.is_null())
-                    .map(|(key, value)| (key.clone(), plain(value)))
+                    .map(|(key, value)| (key.clone(), without_directives(value)))
                     .collect(),
             )
         }
         Value::Array(items) => items
             .iter()
-            .filter(|item| item.get(PATCH).is_none())
-            .map(plain)
+            .filter(|item| item.get(PATCH_DIRECTIVE).is_none())
+            .map(without_directives)
             .collect(),
         other => other.clone(),
     }
@@ -84,7 +86,7 @@ fn merge_map(
     schema: &Value,
 ) -> Result<Map<String, Value>, StrategicError> {
     match patch
-        .get(PATCH)
+        .get(PATCH_DIRECTIVE)
         .map(|directive| directive.as_str().unwrap_or_default())
     {
         None | Some("merge") => {}
@@ -92,14 +94,14 @@ fn merge_map(
         Some("replace") => {
             return Ok(patch
                 .iter()
-                .filter(|(key, _)| *key != PATCH)
+                .filter(|(key, _)| *key != PATCH_DIRECTIVE)
                 .map(|(key, value)| (key.clone(), value.clone()))
                 .collect());
         }
-        Some(other) => return Err(StrategicError::Directive(other.to_owned())),
+        Some(other) => return Err(StrategicError::UnknownDirective(other.to_owned())),
     }
     for (key, value) in patch {
-        if let Some(name) = key.strip_prefix(DELETE_PRIMITIVES) {
+        if let Some(name) = key.strip_prefix(DELETE_FROM_PRIMITIVE_LIST) {
             let gone = value.as_array().map_or(&[][..], Vec::as_slice);
             if let Some(Value::Array(items)) = original.get_mut(name) {
                 items.retain(|item| !gone.contains(item));
@@ -114,9 +116,9 @@ fn merge_map(
             original.remove(key);
             continue;
         }
-        let inner = field(schema, key);
+        let inner = field_schema(schema, key);
         let order = patch
-            .get(&format!("{ORDER}{key}"))
+            .get(&format!("{SET_ELEMENT_ORDER}{key}"))
             .and_then(Value::as_array);
         let merged = match (original.remove(key), value) {
             (Some(Value::Object(old)), Value::Object(new)) => {
@@ -125,22 +127,22 @@ fn merge_map(
             (Some(Value::Array(old)), Value::Array(new)) => {
                 Value::Array(merge_list(old, new, order, inner)?)
             }
-            (None, Value::Array(new)) if merged_by(inner).0 => {
+            (None, Value::Array(new)) if merge_strategy(inner).0 => {
                 Value::Array(merge_list(Vec::new(), new, order, inner)?)
             }
-            (_, new) => plain(new),
+            (_, new) => without_directives(new),
         };
         original.insert(key.clone(), merged);
     }
     // An order may come without any change of the items.
     for (key, order) in patch {
-        let Some((name, order)) = key.strip_prefix(ORDER).zip(order.as_array()) else {
+        let Some((name, order)) = key.strip_prefix(SET_ELEMENT_ORDER).zip(order.as_array()) else {
             continue;
         };
         if patch.contains_key(name) {
             continue;
         }
-        let inner = field(schema, name);
+        let inner = field_schema(schema, name);
         if let Some(Value::Array(items)) = original.get_mut(name) {
             let old = std::mem::take(items);
             *items = merge_list(old, &[], Some(order), inner)?;
@@ -150,7 +152,7 @@ fn merge_map(
 }
 
 /// What tells an item apart: its key, or the item itself.
-fn identity<'v>(item: &'v Value, key: Option<&str>) -> &'v Value {
+fn merge_key_value<'v>(item: &'v Value, key: Option<&str>) -> &'v Value {
     match key {
         Some(key) if item.is_object() => item.get(key).unwrap_or(&Value::Null),
         _ => item,
@@ -163,67 +165,82 @@ fn merge_list(
     order: Option<&Vec<Value>>,
     schema: &Value,
 ) -> Result<Vec<Value>, StrategicError> {
-    let (merges, key) = merged_by(schema);
+    let (merges, key) = merge_strategy(schema);
     if !merges {
-        return Ok(patch.iter().map(plain).collect());
+        return Ok(patch.iter().map(without_directives).collect());
     }
-    let directive = |item: &Value| item.get(PATCH).and_then(Value::as_str).map(str::to_owned);
+    let directive = |item: &Value| {
+        item.get(PATCH_DIRECTIVE)
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+    };
     if patch
         .iter()
         .any(|item| directive(item).as_deref() == Some("replace"))
     {
         return Ok(patch
             .iter()
-            .filter(|item| item.get(PATCH).is_none())
-            .map(plain)
+            .filter(|item| item.get(PATCH_DIRECTIVE).is_none())
+            .map(without_directives)
             .collect());
     }
-    let server: Vec<Value> = old.iter().map(|item| identity(item, key).clone()).collect();
+    let server: Vec<Value> = old
+        .iter()
+        .map(|item| merge_key_value(item, key).clone())
+        .collect();
     let mut items = old;
     let mut named: Vec<Value> = Vec::new();
     for item in patch {
-        let id = identity(item, key).clone();
+        let id = merge_key_value(item, key).clone();
         if let (Value::Object(map), Some(key)) = (item, key)
             && !map.contains_key(key)
         {
-            return Err(StrategicError::NoKey {
+            return Err(StrategicError::MissingMergeKey {
                 item: item.to_string(),
                 key: key.to_owned(),
             });
         }
         match directive(item).as_deref() {
             Some("delete") => {
-                items.retain(|old| *identity(old, key) != id);
+                items.retain(|old| *merge_key_value(old, key) != id);
                 continue;
             }
             None | Some("merge") => {}
-            Some(other) => return Err(StrategicError::Directive(other.to_owned())),
+            Some(other) => return Err(StrategicError::UnknownDirective(other.to_owned())),
         }
-        let found = items.iter().position(|old| *identity(old, key) == id);
+        let found = items
+            .iter()
+            .position(|old| *merge_key_value(old, key) == id);
         match (found.and_then(|at| items.get_mut(at)), item) {
             (Some(Value::Object(map)), Value::Object(new)) => {
                 let inner = schema.get("items").unwrap_or(&Value::Null);
                 *map = merge_map(std::mem::take(map), new, inner)?;
             }
             (Some(_), _) => {}
-            (None, new) => items.push(plain(new)),
+            (None, new) => items.push(without_directives(new)),
         }
         named.push(id);
     }
     let wanted: Vec<Value> = match order {
         Some(order) => order
             .iter()
-            .map(|item| identity(item, key).clone())
+            .map(|item| merge_key_value(item, key).clone())
             .collect(),
         None => named,
     };
-    Ok(arrange(items, &wanted, &server, key))
+    Ok(order_items(items, &wanted, &server, key))
 }
 
 /// Items that the patch speaks of come in its order, the others keep their
 /// place before those that they stood before.
-fn arrange(items: Vec<Value>, wanted: &[Value], server: &[Value], key: Option<&str>) -> Vec<Value> {
-    let place = |list: &[Value], item: &Value| list.iter().position(|id| id == identity(item, key));
+fn order_items(
+    items: Vec<Value>,
+    wanted: &[Value],
+    server: &[Value],
+    key: Option<&str>,
+) -> Vec<Value> {
+    let place =
+        |list: &[Value], item: &Value| list.iter().position(|id| id == merge_key_value(item, key));
     let (mut patched, others): (Vec<Value>, Vec<Value>) = items
         .into_iter()
         .partition(|item| place(wanted, item).is_some());
@@ -286,7 +303,7 @@ mod tests {
         );
         assert_eq!(
             patched(document, json!({"data": {"$patch": "explode"}})),
-            Err(StrategicError::Directive("explode".into()))
+            Err(StrategicError::UnknownDirective("explode".into()))
         );
     }
 
@@ -311,7 +328,7 @@ mod tests {
         assert_eq!(ordered["finalizers"], json!(["two", "one"]));
         assert!(matches!(
             patched(document, json!({"owners": [{"name": "z"}]})),
-            Err(StrategicError::NoKey { .. })
+            Err(StrategicError::MissingMergeKey { .. })
         ));
     }
 }

@@ -11,7 +11,7 @@ use crate::status::ApiError;
 
 /// A decoded body and the keys that it gave twice.
 #[derive(Debug)]
-pub(crate) struct Document {
+pub(crate) struct DecodedBody {
     pub(crate) value: Value,
     /// Each as strict validation words it.
     pub(crate) duplicates: Vec<String>,
@@ -19,14 +19,14 @@ pub(crate) struct Document {
 
 /// The serialisation of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Syntax {
+pub(crate) enum ContentType {
     Json,
     Yaml,
     Protobuf,
 }
 
 /// Whole floating-point numbers that an `i64` holds become integers.
-pub(crate) fn whole(number: f64) -> Value {
+pub(crate) fn number_from_f64(number: f64) -> Value {
     /// 2^63, the first whole number that an `i64` does not hold.
     const LIMIT: f64 = 9_223_372_036_854_775_808.0;
     if number.fract() == 0.0 && (-LIMIT..LIMIT).contains(&number) {
@@ -37,7 +37,7 @@ pub(crate) fn whole(number: f64) -> Value {
 
 /// Which syntax a `Content-Type` names; nothing for an unknown one. An absent
 /// or empty type is JSON.
-pub(crate) fn syntax(content_type: &str) -> Option<Syntax> {
+pub(crate) fn parse_content_type(content_type: &str) -> Option<ContentType> {
     let mut parts = content_type.split(';');
     let media = parts.next().unwrap_or_default().trim().to_ascii_lowercase();
     // A parameter without a value makes the whole header unreadable.
@@ -45,16 +45,16 @@ pub(crate) fn syntax(content_type: &str) -> Option<Syntax> {
         return None;
     }
     match media.as_str() {
-        "" | "application/json" => Some(Syntax::Json),
-        "application/yaml" => Some(Syntax::Yaml),
-        "application/vnd.kubernetes.protobuf" => Some(Syntax::Protobuf),
+        "" | "application/json" => Some(ContentType::Json),
+        "application/yaml" => Some(ContentType::Yaml),
+        "application/vnd.kubernetes.protobuf" => Some(ContentType::Protobuf),
         _ => None,
     }
 }
 
 /// What a body is read as.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Expected<'k> {
+pub(crate) struct ExpectedKind<'k> {
     pub(crate) api_version: &'k str,
     pub(crate) kind: &'k str,
 }
@@ -64,16 +64,16 @@ pub(crate) struct Expected<'k> {
 ///
 /// # Errors
 /// 415 for every other one.
-pub(crate) fn accepted(
+pub(crate) fn accepted_content_type(
     content_type: &str,
-    expected: Option<Expected<'_>>,
-) -> Result<Syntax, ApiError> {
-    let has_message =
-        expected.is_some_and(|Expected { api_version, kind }| protobuf::knows(api_version, kind));
-    match syntax(content_type) {
-        Some(syntax @ (Syntax::Json | Syntax::Yaml)) => Ok(syntax),
-        Some(Syntax::Protobuf) if has_message => Ok(Syntax::Protobuf),
-        Some(Syntax::Protobuf) | None => Err(ApiError::unsupported_media(format!(
+    expected: Option<ExpectedKind<'_>>,
+) -> Result<ContentType, ApiError> {
+    let has_message = expected
+        .is_some_and(|ExpectedKind { api_version, kind }| protobuf::has_message(api_version, kind));
+    match parse_content_type(content_type) {
+        Some(syntax @ (ContentType::Json | ContentType::Yaml)) => Ok(syntax),
+        Some(ContentType::Protobuf) if has_message => Ok(ContentType::Protobuf),
+        Some(ContentType::Protobuf) | None => Err(ApiError::unsupported_media(format!(
             "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml{}",
             if has_message {
                 ", application/vnd.kubernetes.protobuf"
@@ -85,23 +85,23 @@ pub(crate) fn accepted(
 }
 
 /// The sentence about a body that cannot be read.
-pub(crate) fn unreadable(syntax: Syntax, why: &str) -> String {
+pub(crate) fn unreadable(syntax: ContentType, why: &str) -> String {
     match syntax {
-        Syntax::Json | Syntax::Yaml => {
+        ContentType::Json | ContentType::Yaml => {
             format!("couldn't get version/kind; json parse error: {why}")
         }
-        Syntax::Protobuf => format!("the protobuf body cannot be read: {why}"),
+        ContentType::Protobuf => format!("the protobuf body cannot be read: {why}"),
     }
 }
 
 /// Parses a JSON body; the error is a sentence for the client.
-pub(crate) fn parse_json(bytes: &[u8]) -> Result<Document, String> {
-    let parsed = json::parse(bytes).or_else(|error| match mend_surrogates(bytes) {
+pub(crate) fn parse_json(bytes: &[u8]) -> Result<DecodedBody, String> {
+    let parsed = json::parse(bytes).or_else(|error| match replace_lone_surrogates(bytes) {
         Some(mended) => json::parse(&mended),
         None => Err(error),
     });
     parsed
-        .map(|json::Document { value, duplicates }| Document {
+        .map(|json::JsonDocument { value, duplicates }| DecodedBody {
             value,
             duplicates: duplicates
                 .into_iter()
@@ -112,23 +112,24 @@ pub(crate) fn parse_json(bytes: &[u8]) -> Result<Document, String> {
 }
 
 /// Parses a YAML body (or JSON, which is read as YAML where it is one).
-pub(crate) fn parse_yaml(bytes: &[u8]) -> Result<Document, String> {
+pub(crate) fn parse_yaml(bytes: &[u8]) -> Result<DecodedBody, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "yaml: invalid UTF-8".to_owned())?;
-    yaml::parse(text).map(|yaml::Document { value, duplicates }| Document { value, duplicates })
+    yaml::parse(text)
+        .map(|yaml::YamlDocument { value, duplicates }| DecodedBody { value, duplicates })
 }
 
 /// Parses by syntax.
-pub(crate) fn parse(syntax: Syntax, bytes: &[u8]) -> Result<Document, String> {
+pub(crate) fn parse(syntax: ContentType, bytes: &[u8]) -> Result<DecodedBody, String> {
     match syntax {
-        Syntax::Yaml => parse_yaml(bytes),
-        Syntax::Json => parse_json(bytes),
-        Syntax::Protobuf => protobuf::parse(bytes),
+        ContentType::Yaml => parse_yaml(bytes),
+        ContentType::Json => parse_json(bytes),
+        ContentType::Protobuf => protobuf::parse(bytes),
     }
 }
 
 /// Half of a surrogate pair alone stands for U+FFFD, as in Go. Nothing when
 /// there is none to mend.
-fn mend_surrogates(bytes: &[u8]) -> Option<Vec<u8>> {
+fn replace_lone_surrogates(bytes: &[u8]) -> Option<Vec<u8>> {
     let unit = |at: usize| -> Option<u16> {
         match bytes.get(at..at + 6)? {
             [b'\\', b'u', hex @ ..] => u16::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok(),
@@ -194,11 +195,11 @@ mod tests {
     #[test]
     fn media_types_are_read_with_their_parameters() {
         assert_eq!(
-            syntax("APPLICATION/JSON; charset=utf-8"),
-            Some(Syntax::Json)
+            parse_content_type("APPLICATION/JSON; charset=utf-8"),
+            Some(ContentType::Json)
         );
-        assert_eq!(syntax(""), Some(Syntax::Json));
-        assert_eq!(syntax("application/json; x"), None);
-        assert_eq!(syntax("*/*"), None);
+        assert_eq!(parse_content_type(""), Some(ContentType::Json));
+        assert_eq!(parse_content_type("application/json; x"), None);
+        assert_eq!(parse_content_type("*/*"), None);
     }
 }

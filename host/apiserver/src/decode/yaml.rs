@@ -10,21 +10,21 @@ use crate::limits::{self, Budget};
 
 /// A document and the keys that it gave twice, in the real server's words.
 #[derive(Debug)]
-pub(crate) struct Document {
+pub(crate) struct YamlDocument {
     pub(crate) value: Value,
     pub(crate) duplicates: Vec<String>,
 }
 
 /// What an alias copies.
 #[derive(Debug, Clone, Copy, Default)]
-struct Size {
+struct NodeSize {
     nodes: usize,
     bytes: usize,
 }
 
-struct Builder<'a> {
+struct DocumentBuilder<'a> {
     parser: Parser<'a, serde_saphyr::granit_parser::StrInput<'a>>,
-    anchors: HashMap<usize, (Value, Size)>,
+    anchors: HashMap<usize, (Value, NodeSize)>,
     duplicates: Vec<String>,
     budget: Budget,
     /// Bytes of all scalars so far, copied ones too.
@@ -32,46 +32,46 @@ struct Builder<'a> {
     /// Bytes that were copied for anchors and by aliases.
     copied: usize,
     /// Bytes of the names from the root to here.
-    length: usize,
+    path_bytes: usize,
 }
 
 /// Parses the first document of a YAML text.
-pub(crate) fn parse(text: &str) -> Result<Document, String> {
-    let mut builder = Builder {
+pub(crate) fn parse(text: &str) -> Result<YamlDocument, String> {
+    let mut builder = DocumentBuilder {
         parser: Parser::new_from_str(text),
         anchors: HashMap::new(),
         duplicates: Vec::new(),
         budget: Budget::default(),
         bytes: 0,
         copied: 0,
-        length: 0,
+        path_bytes: 0,
     };
     let mut value = Value::Null;
     loop {
-        match builder.event()? {
+        match builder.next_event()? {
             None | Some((Event::StreamEnd | Event::DocumentEnd, _)) => break,
             Some((Event::StreamStart | Event::DocumentStart(..), _)) => {}
             Some((event, span)) => {
-                value = builder.node(event, span, 0)?;
+                value = builder.build_node(event, span, 0)?;
                 break;
             }
         }
     }
     // What follows must be well-formed up to the end of this document.
     loop {
-        match builder.event()? {
+        match builder.next_event()? {
             None | Some((Event::StreamEnd | Event::DocumentEnd, _)) => break,
             Some(_) => {}
         }
     }
-    Ok(Document {
+    Ok(YamlDocument {
         value,
         duplicates: builder.duplicates,
     })
 }
 
-impl<'a> Builder<'a> {
-    fn event(&mut self) -> Result<Option<(Event<'a>, Span)>, String> {
+impl<'a> DocumentBuilder<'a> {
+    fn next_event(&mut self) -> Result<Option<(Event<'a>, Span)>, String> {
         loop {
             match self.parser.next() {
                 None => return Ok(None),
@@ -82,22 +82,22 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn required(&mut self) -> Result<(Event<'a>, Span), String> {
-        self.event()?
+    fn expect_event(&mut self) -> Result<(Event<'a>, Span), String> {
+        self.next_event()?
             .ok_or_else(|| "yaml: unexpected end of the document".to_owned())
     }
 
-    fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Value, String> {
+    fn build_node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Value, String> {
         let before = self.size();
         self.budget
-            .spend(depth, self.length)
+            .spend(depth, self.path_bytes)
             .map_err(|why| format!("yaml: {why}"))?;
         let (value, anchor) = match event {
             Event::Scalar(text, style, anchor, tag) => {
                 self.bytes += text.len();
                 let plain = matches!(style, ScalarStyle::Plain) && tag.is_none();
                 let value = if plain {
-                    resolve(&text)?
+                    resolve_scalar(&text)?
                 } else {
                     Value::String(text.into_owned())
                 };
@@ -106,21 +106,21 @@ impl<'a> Builder<'a> {
             Event::SequenceStart(_, anchor, ..) => {
                 let mut items = Vec::new();
                 loop {
-                    match self.required()? {
+                    match self.expect_event()? {
                         (Event::SequenceEnd, _) => break,
-                        (event, span) => items.push(self.node(event, span, depth + 1)?),
+                        (event, span) => items.push(self.build_node(event, span, depth + 1)?),
                     }
                 }
                 (Value::Array(items), anchor)
             }
-            Event::MappingStart(_, anchor, ..) => (self.mapping(depth)?, anchor),
+            Event::MappingStart(_, anchor, ..) => (self.build_mapping(depth)?, anchor),
             Event::Alias(id) => {
                 let size = match self.anchors.get(&id) {
                     Some((_, size)) => *size,
                     None => return Err("yaml: unknown anchor".to_owned()),
                 };
                 // Before it is copied.
-                self.copy(size)?;
+                self.spend_copy(size)?;
                 self.bytes += size.bytes;
                 let found = self.anchors.get(&id);
                 return Ok(found.map(|(value, _)| value.clone()).unwrap_or_default());
@@ -134,32 +134,32 @@ impl<'a> Builder<'a> {
         };
         if anchor != 0 {
             let after = self.size();
-            let size = Size {
+            let size = NodeSize {
                 nodes: after.nodes - before.nodes,
                 bytes: after.bytes - before.bytes,
             };
-            self.copy(size)?;
+            self.spend_copy(size)?;
             self.anchors.insert(anchor, (value.clone(), size));
         }
         Ok(value)
     }
 
-    fn mapping(&mut self, depth: usize) -> Result<Value, String> {
+    fn build_mapping(&mut self, depth: usize) -> Result<Value, String> {
         let mut out = Map::new();
         let mut merged = Map::new();
         loop {
-            let (event, span) = match self.required()? {
+            let (event, span) = match self.expect_event()? {
                 (Event::MappingEnd, _) => break,
                 found => found,
             };
             let line = span.start.line();
             let merge =
                 matches!(&event, Event::Scalar(text, ScalarStyle::Plain, ..) if text == "<<");
-            let key = key_text(self.node(event, span, depth + 1)?, line)?;
-            let (event, span) = self.required()?;
-            self.length += key.len();
-            let value = self.node(event, span, depth + 1)?;
-            self.length -= key.len();
+            let key = key_text(self.build_node(event, span, depth + 1)?, line)?;
+            let (event, span) = self.expect_event()?;
+            self.path_bytes += key.len();
+            let value = self.build_node(event, span, depth + 1)?;
+            self.path_bytes -= key.len();
             if merge {
                 merge_into(&mut merged, value, line)?;
                 continue;
@@ -176,8 +176,8 @@ impl<'a> Builder<'a> {
         Ok(Value::Object(out))
     }
 
-    fn size(&self) -> Size {
-        Size {
+    fn size(&self) -> NodeSize {
+        NodeSize {
             nodes: self.budget.nodes(),
             bytes: self.bytes,
         }
@@ -185,7 +185,7 @@ impl<'a> Builder<'a> {
 
     /// Counts a copy that is about to be made: a small body could otherwise
     /// stand for any amount of memory.
-    fn copy(&mut self, size: Size) -> Result<(), String> {
+    fn spend_copy(&mut self, size: NodeSize) -> Result<(), String> {
         self.copied += size.bytes;
         if self.copied > limits::COPIED_MAX || self.budget.copy(size.nodes).is_err() {
             return Err(format!(
@@ -228,7 +228,7 @@ fn key_text(key: Value, line: usize) -> Result<String, String> {
 }
 
 /// What a plain scalar stands for.
-fn resolve(text: &str) -> Result<Value, String> {
+fn resolve_scalar(text: &str) -> Result<Value, String> {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Ok(Value::Null),
         "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => {
@@ -247,13 +247,13 @@ fn resolve(text: &str) -> Result<Value, String> {
         return Ok(Value::String(text.to_owned()));
     }
     let digits = text.replace('_', "");
-    if let Some(number) = integer(&digits) {
+    if let Some(number) = parse_integer(&digits) {
         return Ok(number);
     }
-    if looks_like_float(&digits)
+    if is_float(&digits)
         && let Ok(number) = digits.parse::<f64>()
     {
-        return Ok(super::whole(number));
+        return Ok(super::number_from_f64(number));
     }
     if matches!(
         digits.trim_start_matches(['+', '-']),
@@ -264,7 +264,7 @@ fn resolve(text: &str) -> Result<Value, String> {
     Ok(Value::String(text.to_owned()))
 }
 
-fn integer(digits: &str) -> Option<Value> {
+fn parse_integer(digits: &str) -> Option<Value> {
     let (negative, rest) = match digits.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, digits.strip_prefix('+').unwrap_or(digits)),
@@ -287,7 +287,7 @@ fn integer(digits: &str) -> Option<Value> {
     })
 }
 
-fn looks_like_float(text: &str) -> bool {
+fn is_float(text: &str) -> bool {
     let rest = text.trim_start_matches(['+', '-']);
     let (mantissa, exponent) = match rest.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => (mantissa, Some(exponent)),

@@ -1,6 +1,6 @@
 //! `metadata`: what the server fills in, what it keeps, and what it refuses.
 
-pub(crate) mod decode;
+pub(crate) mod object_meta;
 pub(crate) mod validate;
 
 use serde_json::{Map, Value};
@@ -58,11 +58,11 @@ pub(crate) fn set(object: &mut Value, key: &str, value: &str) {
 
 /// The finalizers of an object.
 pub(crate) fn finalizers(object: &Value) -> Vec<&str> {
-    validate::strings(object.pointer("/metadata/finalizers"))
+    validate::string_items(object.pointer("/metadata/finalizers"))
 }
 
 /// Whether a delete is under way.
-pub(crate) fn terminating(object: &Value) -> bool {
+pub(crate) fn is_terminating(object: &Value) -> bool {
     object
         .pointer("/metadata/deletionTimestamp")
         .is_some_and(|time| !time.is_null())
@@ -95,7 +95,7 @@ pub(crate) fn generate_name(prefix: &str) -> String {
 
 /// Removes what clients send empty and the server does not keep: empty maps
 /// and lists of metadata, empty texts, nulls.
-pub(crate) fn tidy(object: &mut Value) {
+pub(crate) fn drop_empty_fields(object: &mut Value) {
     edit(object, |meta| {
         meta.retain(|key, value| match value {
             Value::Null => false,

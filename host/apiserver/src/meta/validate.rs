@@ -10,7 +10,11 @@ fn text<'a>(meta: &'a Map<String, Value>, key: &str) -> &'a str {
 }
 
 /// What is wrong with the metadata of an object that is about to be stored.
-pub(crate) fn metadata(object: &Value, rule: NameRule, namespaced: bool) -> Vec<StatusCause> {
+pub(crate) fn validate_metadata(
+    object: &Value,
+    rule: NameRule,
+    namespaced: bool,
+) -> Vec<StatusCause> {
     let mut out = Vec::new();
     let empty = Map::new();
     let meta = object
@@ -60,14 +64,14 @@ pub(crate) fn metadata(object: &Value, rule: NameRule, namespaced: bool) -> Vec<
             "not allowed on this type",
         ));
     }
-    labels(meta, &mut out);
-    annotations(meta, &mut out);
-    owners(meta, &mut out);
-    finalizers(meta, &mut out);
+    validate_labels(meta, &mut out);
+    validate_annotations(meta, &mut out);
+    validate_owner_references(meta, &mut out);
+    validate_finalizers(meta, &mut out);
     out
 }
 
-fn labels(meta: &Map<String, Value>, out: &mut Vec<StatusCause>) {
+fn validate_labels(meta: &Map<String, Value>, out: &mut Vec<StatusCause>) {
     for (key, value) in meta
         .get("labels")
         .and_then(Value::as_object)
@@ -87,7 +91,7 @@ fn labels(meta: &Map<String, Value>, out: &mut Vec<StatusCause>) {
     }
 }
 
-fn annotations(meta: &Map<String, Value>, out: &mut Vec<StatusCause>) {
+fn validate_annotations(meta: &Map<String, Value>, out: &mut Vec<StatusCause>) {
     let mut size = 0;
     for (key, value) in meta
         .get("annotations")
@@ -116,7 +120,7 @@ fn annotations(meta: &Map<String, Value>, out: &mut Vec<StatusCause>) {
     }
 }
 
-fn owners(meta: &Map<String, Value>, out: &mut Vec<StatusCause>) {
+fn validate_owner_references(meta: &Map<String, Value>, out: &mut Vec<StatusCause>) {
     let mut controller: Option<String> = None;
     let list = meta.get("ownerReferences").and_then(Value::as_array);
     for (index, owner) in list.into_iter().flatten().enumerate() {
@@ -159,8 +163,8 @@ fn owners(meta: &Map<String, Value>, out: &mut Vec<StatusCause>) {
     }
 }
 
-fn finalizers(meta: &Map<String, Value>, out: &mut Vec<StatusCause>) {
-    let list = strings(meta.get("finalizers"));
+fn validate_finalizers(meta: &Map<String, Value>, out: &mut Vec<StatusCause>) {
+    let list = string_items(meta.get("finalizers"));
     for finalizer in &list {
         for why in names::qualified_name(finalizer) {
             out.push(StatusCause::invalid(
@@ -179,7 +183,7 @@ fn finalizers(meta: &Map<String, Value>, out: &mut Vec<StatusCause>) {
     }
 }
 
-pub(crate) fn strings(list: Option<&Value>) -> Vec<&str> {
+pub(crate) fn string_items(list: Option<&Value>) -> Vec<&str> {
     list.and_then(Value::as_array)
         .into_iter()
         .flatten()
@@ -188,13 +192,13 @@ pub(crate) fn strings(list: Option<&Value>) -> Vec<&str> {
 }
 
 /// What an update may not do to metadata, whatever the kind.
-pub(crate) fn metadata_update(new: &Value, old: &Value) -> Vec<StatusCause> {
+pub(crate) fn validate_metadata_update(new: &Value, old: &Value) -> Vec<StatusCause> {
     let mut out = Vec::new();
     let get = |object: &Value, key: &str| object.pointer(&format!("/metadata/{key}")).cloned();
     if get(old, "deletionTimestamp").is_some() {
         let (before, after) = (get(old, "finalizers"), get(new, "finalizers"));
-        let before = strings(before.as_ref());
-        let added: Vec<&str> = strings(after.as_ref())
+        let before = string_items(before.as_ref());
+        let added: Vec<&str> = string_items(after.as_ref())
             .into_iter()
             .filter(|f| !before.contains(f))
             .collect();

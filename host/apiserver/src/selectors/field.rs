@@ -3,15 +3,15 @@
 use serde_json::Value;
 
 #[derive(Debug, Clone, PartialEq)]
-struct Term {
+struct FieldTerm {
     field: String,
     value: String,
-    equal: bool,
+    is_equal: bool,
 }
 
 /// A parsed field selector; the empty one matches everything.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct FieldSelector(Vec<Term>);
+pub(crate) struct FieldSelector(Vec<FieldTerm>);
 
 fn unescape(text: &str) -> Result<String, String> {
     let mut out = String::new();
@@ -62,17 +62,17 @@ impl FieldSelector {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let mut out = Vec::new();
         for term in terms(text).into_iter().filter(|term| !term.is_empty()) {
-            let (at, length, equal) = operator(term)
+            let (at, length, equal) = find_operator(term)
                 .ok_or_else(|| format!("invalid selector: '{text}'; can't understand '{term}'"))?;
             let field = term.get(..at).unwrap_or_default().to_owned();
             let value = unescape(term.get(at + length..).unwrap_or_default())?;
-            out.push(Term {
+            out.push(FieldTerm {
                 field,
                 value,
-                equal,
+                is_equal: equal,
             });
         }
-        super::limited(out.len())?;
+        super::check_size(out.len())?;
         Ok(Self(out))
     }
 
@@ -89,7 +89,7 @@ impl FieldSelector {
     pub(crate) fn name(&self) -> Option<&str> {
         self.0
             .iter()
-            .find(|term| term.equal && term.field == "metadata.name")
+            .find(|term| term.is_equal && term.field == "metadata.name")
             .map(|term| term.value.as_str())
     }
 
@@ -97,11 +97,11 @@ impl FieldSelector {
     pub(crate) fn matches(&self, read: impl Fn(&str) -> String) -> bool {
         self.0
             .iter()
-            .all(|term| (read(&term.field) == term.value) == term.equal)
+            .all(|term| (read(&term.field) == term.value) == term.is_equal)
     }
 }
 
-fn operator(term: &str) -> Option<(usize, usize, bool)> {
+fn find_operator(term: &str) -> Option<(usize, usize, bool)> {
     let bytes = term.as_bytes();
     for (at, byte) in bytes.iter().enumerate() {
         let next = bytes.get(at + 1);
@@ -117,7 +117,7 @@ fn operator(term: &str) -> Option<(usize, usize, bool)> {
 
 /// A field as the selectors compare it: text as it is, numbers and booleans
 /// printed, everything absent empty.
-pub(crate) fn read(object: &Value, field: &str) -> String {
+pub(crate) fn field_value(object: &Value, field: &str) -> String {
     let mut at = object;
     for part in field.trim_start_matches('.').split('.') {
         match at.get(part) {

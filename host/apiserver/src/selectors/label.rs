@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 #[derive(Debug, Clone, PartialEq)]
-enum Op {
+enum LabelOperator {
     In,
     NotIn,
     Exists,
@@ -13,18 +13,18 @@ enum Op {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-struct Requirement {
+struct LabelRequirement {
     key: String,
-    op: Op,
+    operator: LabelOperator,
     values: Vec<String>,
 }
 
 /// A parsed label selector; the empty one matches everything.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct LabelSelector(Vec<Requirement>);
+pub(crate) struct LabelSelector(Vec<LabelRequirement>);
 
 #[derive(Debug, Clone, PartialEq)]
-enum Token {
+enum SelectorToken {
     Word(String),
     Comma,
     Open,
@@ -38,39 +38,39 @@ enum Token {
     End,
 }
 
-impl Token {
+impl SelectorToken {
     fn text(&self) -> &str {
         match self {
-            Token::Word(word) => word,
-            Token::Comma => ",",
-            Token::Open => "(",
-            Token::Close => ")",
-            Token::Equal => "=",
-            Token::DoubleEqual => "==",
-            Token::NotEqual => "!=",
-            Token::Not => "!",
-            Token::Greater => ">",
-            Token::Less => "<",
-            Token::End => "",
+            SelectorToken::Word(word) => word,
+            SelectorToken::Comma => ",",
+            SelectorToken::Open => "(",
+            SelectorToken::Close => ")",
+            SelectorToken::Equal => "=",
+            SelectorToken::DoubleEqual => "==",
+            SelectorToken::NotEqual => "!=",
+            SelectorToken::Not => "!",
+            SelectorToken::Greater => ">",
+            SelectorToken::Less => "<",
+            SelectorToken::End => "",
         }
     }
 }
 
-fn tokens(text: &str) -> Result<Vec<Token>, String> {
+fn tokenize(text: &str) -> Result<Vec<SelectorToken>, String> {
     let mut out = Vec::new();
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
         let token = match c {
             ' ' | '\t' | '\r' | '\n' => continue,
-            ',' => Token::Comma,
-            '(' => Token::Open,
-            ')' => Token::Close,
-            '>' => Token::Greater,
-            '<' => Token::Less,
-            '=' if chars.next_if_eq(&'=').is_some() => Token::DoubleEqual,
-            '=' => Token::Equal,
-            '!' if chars.next_if_eq(&'=').is_some() => Token::NotEqual,
-            '!' => Token::Not,
+            ',' => SelectorToken::Comma,
+            '(' => SelectorToken::Open,
+            ')' => SelectorToken::Close,
+            '>' => SelectorToken::Greater,
+            '<' => SelectorToken::Less,
+            '=' if chars.next_if_eq(&'=').is_some() => SelectorToken::DoubleEqual,
+            '=' => SelectorToken::Equal,
+            '!' if chars.next_if_eq(&'=').is_some() => SelectorToken::NotEqual,
+            '!' => SelectorToken::Not,
             first => {
                 let mut word = String::from(first);
                 while let Some(next) = chars.next_if(|c| {
@@ -81,44 +81,46 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
                 }) {
                     word.push(next);
                 }
-                Token::Word(word)
+                SelectorToken::Word(word)
             }
         };
         out.push(token);
     }
-    out.push(Token::End);
+    out.push(SelectorToken::End);
     Ok(out)
 }
 
-struct Parser {
-    tokens: Vec<Token>,
-    at: usize,
+struct SelectorParser {
+    tokens: Vec<SelectorToken>,
+    position: usize,
 }
 
-impl Parser {
-    fn peek(&self) -> &Token {
-        self.tokens.get(self.at).unwrap_or(&Token::End)
+impl SelectorParser {
+    fn peek(&self) -> &SelectorToken {
+        self.tokens
+            .get(self.position)
+            .unwrap_or(&SelectorToken::End)
     }
 
-    fn next(&mut self) -> Token {
+    fn next(&mut self) -> SelectorToken {
         let token = self.peek().clone();
-        self.at += 1;
+        self.position += 1;
         token
     }
 
-    fn requirements(&mut self) -> Result<Vec<Requirement>, String> {
+    fn requirements(&mut self) -> Result<Vec<LabelRequirement>, String> {
         let mut out = Vec::new();
         loop {
             match self.peek() {
-                Token::Word(_) | Token::Not => {
+                SelectorToken::Word(_) | SelectorToken::Not => {
                     let requirement = self
                         .requirement()
                         .map_err(|why| format!("unable to parse requirement: {why}"))?;
                     out.push(requirement);
                     match self.next() {
-                        Token::End => return Ok(out),
-                        Token::Comma => {
-                            if !matches!(self.peek(), Token::Word(_) | Token::Not) {
+                        SelectorToken::End => return Ok(out),
+                        SelectorToken::Comma => {
+                            if !matches!(self.peek(), SelectorToken::Word(_) | SelectorToken::Not) {
                                 return Err(format!(
                                     "found '{}', expected: identifier after ','",
                                     self.peek().text()
@@ -133,7 +135,7 @@ impl Parser {
                         }
                     }
                 }
-                Token::End => return Ok(out),
+                SelectorToken::End => return Ok(out),
                 other => {
                     return Err(format!(
                         "found '{}', expected: !, identifier, or 'end of string'",
@@ -144,48 +146,50 @@ impl Parser {
         }
     }
 
-    fn requirement(&mut self) -> Result<Requirement, String> {
-        let negated = *self.peek() == Token::Not;
+    fn requirement(&mut self) -> Result<LabelRequirement, String> {
+        let negated = *self.peek() == SelectorToken::Not;
         if negated {
             self.next();
         }
         let key = match self.next() {
-            Token::Word(word) => word,
+            SelectorToken::Word(word) => word,
             other => return Err(format!("found '{}', expected: identifier", other.text())),
         };
         check_key(&key)?;
         if negated {
-            return Ok(Requirement {
+            return Ok(LabelRequirement {
                 key,
-                op: Op::Absent,
+                operator: LabelOperator::Absent,
                 values: Vec::new(),
             });
         }
-        if matches!(self.peek(), Token::End | Token::Comma) {
-            return Ok(Requirement {
+        if matches!(self.peek(), SelectorToken::End | SelectorToken::Comma) {
+            return Ok(LabelRequirement {
                 key,
-                op: Op::Exists,
+                operator: LabelOperator::Exists,
                 values: Vec::new(),
             });
         }
         let operator = self.next();
         let (op, values) = match &operator {
-            Token::Equal | Token::DoubleEqual => (Op::In, vec![self.exact()]),
-            Token::NotEqual => (Op::NotIn, vec![self.exact()]),
-            Token::Greater | Token::Less => {
-                let text = self.exact();
+            SelectorToken::Equal | SelectorToken::DoubleEqual => {
+                (LabelOperator::In, vec![self.exact_value()])
+            }
+            SelectorToken::NotEqual => (LabelOperator::NotIn, vec![self.exact_value()]),
+            SelectorToken::Greater | SelectorToken::Less => {
+                let text = self.exact_value();
                 let number = text.parse::<i64>().map_err(|_| {
                     format!("values[0][{key}]: Invalid value: \"{text}\": for 'Gt', 'Lt' operators, the value must be an integer")
                 })?;
-                let op = if operator == Token::Greater {
-                    Op::Greater(number)
+                let op = if operator == SelectorToken::Greater {
+                    LabelOperator::Greater(number)
                 } else {
-                    Op::Less(number)
+                    LabelOperator::Less(number)
                 };
                 (op, Vec::new())
             }
-            Token::Word(word) if word == "in" => (Op::In, self.values()?),
-            Token::Word(word) if word == "notin" => (Op::NotIn, self.values()?),
+            SelectorToken::Word(word) if word == "in" => (LabelOperator::In, self.values()?),
+            SelectorToken::Word(word) if word == "notin" => (LabelOperator::NotIn, self.values()?),
             other => {
                 return Err(format!(
                     "found '{}', expected: in, notin, =, ==, !=, gt, lt",
@@ -196,15 +200,19 @@ impl Parser {
         for value in &values {
             check_value(&key, value)?;
         }
-        Ok(Requirement { key, op, values })
+        Ok(LabelRequirement {
+            key,
+            operator: op,
+            values,
+        })
     }
 
     /// The value after an operator, which may be empty.
-    fn exact(&mut self) -> String {
+    fn exact_value(&mut self) -> String {
         match self.peek() {
-            Token::Word(word) => {
+            SelectorToken::Word(word) => {
                 let word = word.clone();
-                self.at += 1;
+                self.position += 1;
                 word
             }
             _ => String::new(),
@@ -213,28 +221,28 @@ impl Parser {
 
     fn values(&mut self) -> Result<Vec<String>, String> {
         match self.next() {
-            Token::Open => {}
+            SelectorToken::Open => {}
             other => return Err(format!("found '{}' expected: '('", other.text())),
         }
         let mut out: Vec<String> = Vec::new();
         loop {
             match self.next() {
-                Token::Word(word) => {
+                SelectorToken::Word(word) => {
                     out.push(word);
                     match self.next() {
-                        Token::Comma => {
-                            if *self.peek() == Token::Close {
+                        SelectorToken::Comma => {
+                            if *self.peek() == SelectorToken::Close {
                                 out.push(String::new());
                             }
                         }
-                        Token::Close => return Ok(out),
+                        SelectorToken::Close => return Ok(out),
                         other => {
                             return Err(format!("found '{}', expected: ',' or ')'", other.text()));
                         }
                     }
                 }
-                Token::Comma => out.push(String::new()),
-                Token::Close => {
+                SelectorToken::Comma => out.push(String::new()),
+                SelectorToken::Close => {
                     if out.is_empty() {
                         out.push(String::new());
                     }
@@ -270,13 +278,13 @@ fn check_value(key: &str, value: &str) -> Result<(), String> {
 impl LabelSelector {
     /// Parses a selector; the text of the error is the real server's.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let mut parser = Parser {
-            tokens: tokens(text)?,
-            at: 0,
+        let mut parser = SelectorParser {
+            tokens: tokenize(text)?,
+            position: 0,
         };
         let requirements = parser.requirements()?;
         let size = requirements.iter().map(|term| 1 + term.values.len()).sum();
-        super::limited(size)?;
+        super::check_size(size)?;
         Ok(Self(requirements))
     }
 
@@ -292,13 +300,17 @@ impl LabelSelector {
                 .and_then(|labels| labels.get(&requirement.key))
                 .and_then(Value::as_str);
             let number = || value.and_then(|text| text.parse::<i64>().ok());
-            match requirement.op {
-                Op::In => value.is_some_and(|v| requirement.values.iter().any(|w| w == v)),
-                Op::NotIn => value.is_none_or(|v| !requirement.values.iter().any(|w| w == v)),
-                Op::Exists => value.is_some(),
-                Op::Absent => value.is_none(),
-                Op::Greater(bound) => number().is_some_and(|n| n > bound),
-                Op::Less(bound) => number().is_some_and(|n| n < bound),
+            match requirement.operator {
+                LabelOperator::In => {
+                    value.is_some_and(|v| requirement.values.iter().any(|w| w == v))
+                }
+                LabelOperator::NotIn => {
+                    value.is_none_or(|v| !requirement.values.iter().any(|w| w == v))
+                }
+                LabelOperator::Exists => value.is_some(),
+                LabelOperator::Absent => value.is_none(),
+                LabelOperator::Greater(bound) => number().is_some_and(|n| n > bound),
+                LabelOperator::Less(bound) => number().is_some_and(|n| n < bound),
             }
         })
     }

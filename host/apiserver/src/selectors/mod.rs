@@ -6,7 +6,7 @@ pub(crate) mod label;
 use crate::limits::SELECTOR_MAX;
 
 /// Refuses a selector of too many terms and values.
-fn limited(size: usize) -> Result<(), String> {
+fn check_size(size: usize) -> Result<(), String> {
     if size <= SELECTOR_MAX {
         return Ok(());
     }

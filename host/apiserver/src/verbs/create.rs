@@ -3,40 +3,46 @@
 use rdd_apiserver_storage::{CommitError, RecordChange, RecordGuard, WritePrecondition};
 use serde_json::Value;
 
-use super::call::{Answer, Call, Shown};
-use super::object::{self, Sent};
-use super::options::WriteOptions;
+use super::context::{HandlerResponse, RequestContext, ResponsePayload};
+use super::request_object::{self, RequestObject};
+use super::write_options::WriteOptions;
 use crate::admission::AdmissionOperation;
 use crate::limits;
 use crate::meta;
 use crate::resource::Source;
 use crate::status::{ApiError, StatusCause};
-use crate::{clock, managed, namespaces};
+use crate::{clock, managed_fields, namespaces};
 
 /// Tries for a generated name that is free, in a namespace that may change
 /// meanwhile: five random characters meet a taken name once in millions, and
 /// a namespace is seldom written.
-const TRIES: usize = 8;
+const NAME_ATTEMPTS: usize = 8;
 
 /// `POST` of a collection.
-pub(crate) async fn create(call: &Call, body: &[u8]) -> Result<Answer, ApiError> {
-    let options = WriteOptions::read(call, "CreateOptions", false)?;
-    let Sent { mut object, strict } = object::read(call, body)?;
-    let mut warnings = object::strict(call, options.validation, strict)?;
-    object::namespace(call, &mut object)?;
+pub(crate) async fn create(
+    call: &RequestContext,
+    body: &[u8],
+) -> Result<HandlerResponse, ApiError> {
+    let options = WriteOptions::parse(call, "CreateOptions", false)?;
+    let RequestObject {
+        mut object,
+        strict_errors: strict,
+    } = request_object::decode_body(call, body)?;
+    let mut warnings = request_object::handle_strict_errors(call, options.validation, strict)?;
+    request_object::ensure_namespace(call, &mut object)?;
     if !meta::text(&object, "resourceVersion").is_empty() {
         return Err(ApiError::bad_request(
             "resourceVersion should not be set on objects to be created",
         ));
     }
-    let mut answer = insert(call, object, &options, &Managed::Update).await?;
+    let mut answer = create_object(call, object, &options, &ManagedFieldsPolicy::Update).await?;
     warnings.append(&mut answer.warnings);
     answer.warnings = warnings;
     Ok(answer)
 }
 
 /// How the managed fields of a new object come about.
-pub(crate) enum Managed {
+pub(crate) enum ManagedFieldsPolicy {
     /// Everything that is set belongs to the writer.
     Update,
     /// The object comes from an apply and carries them already.
@@ -44,25 +50,25 @@ pub(crate) enum Managed {
 }
 
 /// Fills in what the server owns and stores a new object.
-pub(crate) async fn insert(
-    call: &Call,
+pub(crate) async fn create_object(
+    call: &RequestContext,
     mut object: Value,
     options: &WriteOptions,
-    how: &Managed,
-) -> Result<Answer, ApiError> {
+    how: &ManagedFieldsPolicy,
+) -> Result<HandlerResponse, ApiError> {
     let generate = meta::text(&object, "generateName").to_owned();
     let generated = meta::text(&object, "name").is_empty() && !generate.is_empty();
     if generated {
         meta::set(&mut object, "name", &meta::generate_name(&generate));
     }
     let now = (call.server.clock)();
-    prepare(call, &mut object, &clock::seconds(now));
-    if matches!(how, Managed::Update) {
-        object = managed::update(call, None, object, &options.manager, now)?;
+    prepare_for_create(call, &mut object, &clock::seconds(now));
+    if matches!(how, ManagedFieldsPolicy::Update) {
+        object = managed_fields::update(call, None, object, &options.manager, now)?;
     }
     let named = meta::text(&object, "name").to_owned();
-    let mut guards = ground(call, &named)?;
-    call.admit(
+    let mut guards = write_guards(call, &named)?;
+    call.check_admission(
         AdmissionOperation::Create,
         &named,
         Some(&object),
@@ -70,14 +76,14 @@ pub(crate) async fn insert(
         options.dry_run,
     )?;
     limits::check(&object)?;
-    let causes = object::validate(call, &object, None);
+    let causes = request_object::validate(call, &object, None);
     if !causes.is_empty() {
-        return Err(invalid(call, &object, causes));
+        return Err(invalid_object(call, &object, causes));
     }
-    let warnings = object::advice(call, &object);
-    let answer = |shown| Answer {
+    let warnings = request_object::object_warnings(call, &object);
+    let answer = |shown| HandlerResponse {
         code: 201,
-        shown,
+        payload: shown,
         warnings: warnings.clone(),
     };
     if options.dry_run {
@@ -88,13 +94,13 @@ pub(crate) async fn insert(
             .get(&call.key(&named))
             .is_some()
         {
-            return Err(exists(call, &named));
+            return Err(already_exists(call, &named));
         }
-        return Ok(answer(Shown::Object(object)));
+        return Ok(answer(ResponsePayload::Object(object)));
     }
-    for _ in 0..TRIES {
+    for _ in 0..NAME_ATTEMPTS {
         let name = meta::text(&object, "name").to_owned();
-        let storable = object::storable(call, &object)?;
+        let storable = request_object::encode_object(call, &object)?;
         let committed = call
             .server
             .store
@@ -102,26 +108,26 @@ pub(crate) async fn insert(
                 &call.key(&name),
                 WritePrecondition::Absent,
                 guards.clone(),
-                RecordChange::put(move |revision| storable.at(revision)),
+                RecordChange::put(move |revision| storable.at_revision(revision)),
             )
             .await;
         match committed {
             Ok(record) => {
                 crate::crd::settle(call, record.revision).await;
-                return Ok(answer(Shown::Stored(record)));
+                return Ok(answer(ResponsePayload::Record(record)));
             }
             Err(CommitError::Exists(_)) if generated => {
                 meta::set(&mut object, "name", &meta::generate_name(&generate));
             }
-            Err(CommitError::Exists(_)) => return Err(exists(call, &name)),
+            Err(CommitError::Exists(_)) => return Err(already_exists(call, &name)),
             // Its namespace or definition was changed meanwhile, or deleted.
             Err(CommitError::Guard) => {
                 if !call.resource.is_builtin() {
                     crate::crd::caught_up(call).await;
                 }
-                guards = ground(call, &name)?;
+                guards = write_guards(call, &name)?;
             }
-            Err(error) => return Err(failed(call, &name, &error)),
+            Err(error) => return Err(commit_error(call, &name, &error)),
         }
     }
     Err(ApiError::unavailable(
@@ -130,18 +136,22 @@ pub(crate) async fn insert(
 }
 
 /// What a new object rests on: its namespace and its definition.
-fn ground(call: &Call, name: &str) -> Result<Vec<RecordGuard>, ApiError> {
+fn write_guards(call: &RequestContext, name: &str) -> Result<Vec<RecordGuard>, ApiError> {
     let namespace = namespaces::ground(call, name)?;
     let definition = crate::crd::ground(call, name)?;
     Ok(namespace.into_iter().chain(definition).collect())
 }
 
-fn exists(call: &Call, name: &str) -> ApiError {
+fn already_exists(call: &RequestContext, name: &str) -> ApiError {
     ApiError::already_exists(call.group(), &call.resource.kind.plural, name)
 }
 
 /// 422 about an object of the call's kind.
-pub(crate) fn invalid(call: &Call, object: &Value, causes: Vec<StatusCause>) -> ApiError {
+pub(crate) fn invalid_object(
+    call: &RequestContext,
+    object: &Value,
+    causes: Vec<StatusCause>,
+) -> ApiError {
     let kind = object
         .get("kind")
         .and_then(Value::as_str)
@@ -150,10 +160,10 @@ pub(crate) fn invalid(call: &Call, object: &Value, causes: Vec<StatusCause>) -> 
 }
 
 /// A commit that failed for a reason of the store's own.
-pub(crate) fn failed(call: &Call, name: &str, error: &CommitError) -> ApiError {
+pub(crate) fn commit_error(call: &RequestContext, name: &str, error: &CommitError) -> ApiError {
     match error {
-        CommitError::Exists(_) => exists(call, name),
-        CommitError::Mismatch(_) => call.conflict(name, super::call::MODIFIED),
+        CommitError::Exists(_) => already_exists(call, name),
+        CommitError::Mismatch(_) => call.conflict(name, super::context::OPTIMISTIC_LOCK_MESSAGE),
         CommitError::Missing => call.not_found(name),
         CommitError::Closed => ApiError::unavailable("the server is shutting down"),
         CommitError::Full => ApiError::unavailable(error.to_string()),
@@ -165,7 +175,7 @@ pub(crate) fn failed(call: &Call, name: &str, error: &CommitError) -> ApiError {
 }
 
 /// Sets what only the server may set on a new object.
-fn prepare(call: &Call, object: &mut Value, now: &str) {
+fn prepare_for_create(call: &RequestContext, object: &mut Value, now: &str) {
     meta::edit(object, |meta| {
         meta.remove("deletionTimestamp");
         meta.remove("deletionGracePeriodSeconds");

@@ -3,27 +3,27 @@
 use rdd_apiserver_storage::{CommitError, RecordChange, WritePrecondition};
 use serde_json::{Value, json};
 
-use super::call::{Answer, Call, MODIFIED, Shown};
+use super::context::{HandlerResponse, OPTIMISTIC_LOCK_MESSAGE, RequestContext, ResponsePayload};
 use super::create;
-use super::options;
+use super::write_options;
 use crate::admission::AdmissionOperation;
-use crate::decode::{self, Expected};
+use crate::decode::{self, ExpectedKind};
 use crate::meta;
 use crate::resource::Source;
 use crate::status::{ApiError, StatusCause};
 
 /// Attempts at a delete that others keep overtaking.
-const ATTEMPTS: usize = 64;
+const MAX_ATTEMPTS: usize = 64;
 
 /// `DeleteOptions`, from the body or the query.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct DeleteOptions {
     pub(crate) dry_run: bool,
-    pub(crate) grace: Option<i64>,
-    pub(crate) uid: Option<String>,
-    pub(crate) revision: Option<String>,
-    pub(crate) policy: Option<String>,
-    pub(crate) orphan: Option<bool>,
+    pub(crate) grace_period_seconds: Option<i64>,
+    pub(crate) precondition_uid: Option<String>,
+    pub(crate) precondition_resource_version: Option<String>,
+    pub(crate) propagation_policy: Option<String>,
+    pub(crate) orphan_dependents: Option<bool>,
 }
 
 fn bad(message: impl Into<String>) -> ApiError {
@@ -32,34 +32,34 @@ fn bad(message: impl Into<String>) -> ApiError {
 
 impl DeleteOptions {
     /// Reads the options: a body wins over the query.
-    pub(crate) fn read(call: &Call, body: &[u8]) -> Result<Self, ApiError> {
+    pub(crate) fn from_request(call: &RequestContext, body: &[u8]) -> Result<Self, ApiError> {
         let mut out = Self::default();
         let mut causes = Vec::new();
         let dry: Vec<String>;
         if body.is_empty() {
             let query = &call.query;
             if let Some(text) = query.get("gracePeriodSeconds") {
-                out.grace = Some(text.parse().map_err(|_| {
+                out.grace_period_seconds = Some(text.parse().map_err(|_| {
                     bad(format!(
                         "strconv.ParseInt: parsing {text:?}: invalid syntax"
                     ))
                 })?);
             }
-            out.policy = query.get("propagationPolicy").map(str::to_owned);
-            out.orphan = query
+            out.propagation_policy = query.get("propagationPolicy").map(str::to_owned);
+            out.orphan_dependents = query
                 .get("orphanDependents")
                 .map(|v| v != "false" && v != "0");
             dry = query.all("dryRun").map(str::to_owned).collect();
         } else {
-            let value = parse(call, body)?;
-            dry = out.fill(&value)?;
+            let value = decode_options(call, body)?;
+            dry = out.fill_from_body(&value)?;
         }
         let dry: Vec<&str> = dry.iter().map(String::as_str).collect();
-        out.dry_run = options::dry_run(&dry).unwrap_or_else(|cause| {
+        out.dry_run = write_options::parse_dry_run(&dry).unwrap_or_else(|cause| {
             causes.push(cause);
             false
         });
-        if let Some(policy) = &out.policy {
+        if let Some(policy) = &out.propagation_policy {
             if !matches!(policy.as_str(), "Foreground" | "Background" | "Orphan") {
                 causes.push(StatusCause::new(
                     "FieldValueNotSupported",
@@ -67,7 +67,7 @@ impl DeleteOptions {
                     format!("Unsupported value: {policy:?}: supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\""),
                 ));
             }
-            if out.orphan.is_some() {
+            if out.orphan_dependents.is_some() {
                 causes.push(StatusCause::invalid(
                     "propagationPolicy",
                     &policy.as_str().into(),
@@ -86,7 +86,7 @@ impl DeleteOptions {
         Ok(out)
     }
 
-    fn fill(&mut self, value: &Value) -> Result<Vec<String>, ApiError> {
+    fn fill_from_body(&mut self, value: &Value) -> Result<Vec<String>, ApiError> {
         let wrong = |field: &str| {
             bad(format!(
                 "json: cannot unmarshal into Go struct field DeleteOptions.{field}"
@@ -97,18 +97,18 @@ impl DeleteOptions {
             Some(Value::String(text)) => Ok(Some(text.clone())),
             Some(_) => Err(wrong(field)),
         };
-        self.grace = match value.get("gracePeriodSeconds") {
+        self.grace_period_seconds = match value.get("gracePeriodSeconds") {
             None | Some(Value::Null) => None,
             Some(number) => Some(number.as_i64().ok_or_else(|| wrong("gracePeriodSeconds"))?),
         };
-        self.policy = text(value, "propagationPolicy")?;
-        self.orphan = match value.get("orphanDependents") {
+        self.propagation_policy = text(value, "propagationPolicy")?;
+        self.orphan_dependents = match value.get("orphanDependents") {
             None | Some(Value::Null) => None,
             Some(flag) => Some(flag.as_bool().ok_or_else(|| wrong("orphanDependents"))?),
         };
         if let Some(preconditions) = value.get("preconditions") {
-            self.uid = text(preconditions, "uid")?;
-            self.revision = text(preconditions, "resourceVersion")?;
+            self.precondition_uid = text(preconditions, "uid")?;
+            self.precondition_resource_version = text(preconditions, "resourceVersion")?;
         }
         match value.get("dryRun") {
             None | Some(Value::Null) => Ok(Vec::new()),
@@ -123,7 +123,7 @@ impl DeleteOptions {
     /// The finalizers that an object gets for this kind of delete.
     fn finalizers(&self, object: &Value) -> Vec<String> {
         let present = meta::finalizers(object);
-        let choice = match (&self.policy, self.orphan) {
+        let choice = match (&self.propagation_policy, self.orphan_dependents) {
             (Some(policy), _) => Some(policy.as_str()),
             (None, Some(true)) => Some("Orphan"),
             (None, Some(false)) => Some("Background"),
@@ -143,17 +143,17 @@ impl DeleteOptions {
     }
 }
 
-fn parse(call: &Call, body: &[u8]) -> Result<Value, ApiError> {
+fn decode_options(call: &RequestContext, body: &[u8]) -> Result<Value, ApiError> {
     let content_type = call
         .headers
         .get(http::header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    let expected = call.resource.is_builtin().then_some(Expected {
+    let expected = call.resource.is_builtin().then_some(ExpectedKind {
         api_version: "v1",
         kind: "DeleteOptions",
     });
-    let syntax = decode::accepted(content_type, expected)?;
+    let syntax = decode::accepted_content_type(content_type, expected)?;
     let value = decode::parse(syntax, body)
         .map_err(|why| bad(decode::unreadable(syntax, &why)))?
         .value;
@@ -179,37 +179,42 @@ fn parse(call: &Call, body: &[u8]) -> Result<Value, ApiError> {
 }
 
 /// What a delete came to.
-pub(crate) enum Deleted {
+pub(crate) enum DeleteOutcome {
     /// The object is gone; this was its last form.
-    Gone(Value),
+    Removed(Value),
     /// The object waits for its finalizers.
-    Waiting(Value),
+    Terminating(Value),
 }
 
 /// `DELETE` of an object.
-pub(crate) async fn delete(call: &Call, body: &[u8]) -> Result<Answer, ApiError> {
-    let options = DeleteOptions::read(call, body)?;
+pub(crate) async fn delete(
+    call: &RequestContext,
+    body: &[u8],
+) -> Result<HandlerResponse, ApiError> {
+    let options = DeleteOptions::from_request(call, body)?;
     let name = call.name();
-    Ok(match remove(call, name, &options).await? {
-        Deleted::Waiting(object) => Answer::new(200, Shown::Object(object)),
-        Deleted::Gone(object) => {
+    Ok(match delete_object(call, name, &options).await? {
+        DeleteOutcome::Terminating(object) => {
+            HandlerResponse::new(200, ResponsePayload::Object(object))
+        }
+        DeleteOutcome::Removed(object) => {
             let returns = match &call.resource.source {
                 Source::Builtin(builtin) => builtin.delete_returns_object(),
                 Source::Custom(_) => false,
             };
             if returns {
-                Answer::new(200, Shown::Object(object))
+                HandlerResponse::new(200, ResponsePayload::Object(object))
             } else {
-                Answer::new(
+                HandlerResponse::new(
                     200,
-                    Shown::Plain(success(call, name, meta::text(&object, "uid"))),
+                    ResponsePayload::Plain(success_status(call, name, meta::text(&object, "uid"))),
                 )
             }
         }
     })
 }
 
-fn success(call: &Call, name: &str, uid: &str) -> Value {
+fn success_status(call: &RequestContext, name: &str, uid: &str) -> Value {
     let kind = &call.resource.kind;
     let mut details = json!({"name": name, "kind": kind.plural, "uid": uid});
     if let (false, Some(details)) = (kind.group.is_empty(), details.as_object_mut()) {
@@ -219,16 +224,16 @@ fn success(call: &Call, name: &str, uid: &str) -> Value {
 }
 
 /// Deletes or marks one object of the call's collection.
-pub(crate) async fn remove(
-    call: &Call,
+pub(crate) async fn delete_object(
+    call: &RequestContext,
     name: &str,
     options: &DeleteOptions,
-) -> Result<Deleted, ApiError> {
+) -> Result<DeleteOutcome, ApiError> {
     let key = call.key(name);
     if let Source::Builtin(builtin) = &call.resource.source {
         builtin.may_delete(name)?;
     }
-    for _ in 0..ATTEMPTS {
+    for _ in 0..MAX_ATTEMPTS {
         let record = call
             .server
             .store
@@ -237,8 +242,8 @@ pub(crate) async fn remove(
             .cloned()
             .ok_or_else(|| call.not_found(name))?;
         let live = call.load(&record)?;
-        preconditions(call, name, &live, options)?;
-        call.admit(
+        check_preconditions(call, name, &live, options)?;
+        call.check_admission(
             AdmissionOperation::Delete,
             name,
             None,
@@ -260,36 +265,36 @@ pub(crate) async fn remove(
                 meta.insert("finalizers".to_owned(), finalizers.into());
             }
         });
-        let marked_now = !meta::terminating(&live);
+        let marked_now = !meta::is_terminating(&live);
         if let Some(builtin) = builtin {
-            builtin.prepare_delete(&mut object, &super::update::now(call));
+            builtin.prepare_delete(&mut object, &super::update::current_time(call));
         }
         let waits = !meta::finalizers(&object).is_empty()
             || builtin.is_some_and(|builtin| builtin.holds(&object));
         if waits {
             if !marked_now && same {
-                return Ok(Deleted::Waiting(live));
+                return Ok(DeleteOutcome::Terminating(live));
             }
             if marked_now {
-                mark(
+                mark_terminating(
                     &mut object,
-                    &super::update::now(call),
+                    &super::update::current_time(call),
                     builtin.is_none_or(|b| b.has_grace()),
                 );
             }
         }
         if options.dry_run {
             return Ok(if waits {
-                Deleted::Waiting(object)
+                DeleteOutcome::Terminating(object)
             } else {
-                Deleted::Gone(live)
+                DeleteOutcome::Removed(live)
             });
         }
         let storable = call.resource.storable(&object);
         let change = if waits {
-            RecordChange::put(move |revision| storable.at(revision))
+            RecordChange::put(move |revision| storable.at_revision(revision))
         } else {
-            RecordChange::delete(move |revision| storable.at(revision))
+            RecordChange::delete(move |revision| storable.at_revision(revision))
         };
         let expect = WritePrecondition::Revision(record.revision);
         match call.server.store.commit(&key, expect, change).await {
@@ -297,20 +302,20 @@ pub(crate) async fn remove(
                 crate::crd::settle(call, committed.revision).await;
                 let object = call.load(&committed)?;
                 return Ok(if waits {
-                    Deleted::Waiting(object)
+                    DeleteOutcome::Terminating(object)
                 } else {
-                    Deleted::Gone(object)
+                    DeleteOutcome::Removed(object)
                 });
             }
             Err(CommitError::Mismatch(_)) => {}
-            Err(error) => return Err(create::failed(call, name, &error)),
+            Err(error) => return Err(create::commit_error(call, name, &error)),
         }
     }
-    Err(call.conflict(name, MODIFIED))
+    Err(call.conflict(name, OPTIMISTIC_LOCK_MESSAGE))
 }
 
 /// Marks an object as being deleted.
-pub(crate) fn mark(object: &mut Value, now: &str, grace: bool) {
+pub(crate) fn mark_terminating(object: &mut Value, now: &str, grace: bool) {
     let generation = meta::generation(object);
     meta::edit(object, |meta| {
         meta.insert("deletionTimestamp".to_owned(), now.into());
@@ -323,8 +328,8 @@ pub(crate) fn mark(object: &mut Value, now: &str, grace: bool) {
     });
 }
 
-fn preconditions(
-    call: &Call,
+fn check_preconditions(
+    call: &RequestContext,
     name: &str,
     live: &Value,
     options: &DeleteOptions,
@@ -341,11 +346,15 @@ fn preconditions(
         )
     };
     let (uid, revision) = (meta::text(live, "uid"), meta::text(live, "resourceVersion"));
-    if let Some(wanted) = options.uid.as_deref().filter(|wanted| *wanted != uid) {
+    if let Some(wanted) = options
+        .precondition_uid
+        .as_deref()
+        .filter(|wanted| *wanted != uid)
+    {
         return Err(conflict("UID", wanted, uid, "deleted and then recreated"));
     }
     if let Some(wanted) = options
-        .revision
+        .precondition_resource_version
         .as_deref()
         .filter(|wanted| *wanted != revision)
     {

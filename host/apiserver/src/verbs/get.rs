@@ -1,10 +1,10 @@
 //! Reads one object.
 
-use super::call::{Answer, Call, Shown};
+use super::context::{HandlerResponse, RequestContext, ResponsePayload};
 use crate::revision;
 use crate::status::ApiError;
 
-pub(crate) fn get(call: &Call) -> Result<Answer, ApiError> {
+pub(crate) fn get(call: &RequestContext) -> Result<HandlerResponse, ApiError> {
     if let Some(asked) = call.query.get("resourceVersion") {
         let asked = revision::parse(asked)?;
         let current = call.server.store.revision();
@@ -20,11 +20,14 @@ pub(crate) fn get(call: &Call) -> Result<Answer, ApiError> {
     match (call.path.subresource.as_deref(), call.resource.custom()) {
         (Some("scale"), Some(_)) => {
             let object = call.load(record)?;
-            let scale = super::scale::paths(call)?
-                .show(&object)
+            let scale = super::scale::scale_paths(call)?
+                .to_scale(&object)
                 .map_err(ApiError::internal)?;
-            Ok(Answer::new(200, Shown::Plain(scale)))
+            Ok(HandlerResponse::new(200, ResponsePayload::Plain(scale)))
         }
-        _ => Ok(Answer::new(200, Shown::Stored(record.clone()))),
+        _ => Ok(HandlerResponse::new(
+            200,
+            ResponsePayload::Record(record.clone()),
+        )),
     }
 }

@@ -12,22 +12,22 @@ use rdd_apiserver_storage::{SnapshotError, StoreSnapshot, StoredRecord};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::call::Call;
-use super::select::Selection;
+use super::context::RequestContext;
+use super::predicate::SelectionPredicate;
 use crate::body::ResponseBody;
 use crate::encode;
 use crate::limits;
-use crate::negotiate::{Format, Shape};
+use crate::negotiate::{ObjectShape, ResponseFormat};
 use crate::render;
 use crate::revision::{self, Age};
 use crate::status::ApiError;
 
 /// Bytes of a list that are put together before they are handed on.
-const PIECE: usize = 256 * 1024;
+const CHUNK_BYTES: usize = 256 * 1024;
 
 /// Where a list goes on: what a continue token says.
 #[derive(Debug, Serialize, Deserialize)]
-struct Token {
+struct ContinueToken {
     v: String,
     /// Revision of the whole list; zero for a token that goes on with whatever
     /// there is now.
@@ -38,7 +38,7 @@ struct Token {
 
 const TOKEN_VERSION: &str = "meta.k8s.io/v1";
 
-impl Token {
+impl ContinueToken {
     fn new(rv: u64, start: &str) -> Self {
         Self {
             v: TOKEN_VERSION.to_owned(),
@@ -69,14 +69,14 @@ impl Token {
 }
 
 /// One page of a collection.
-pub(crate) struct Page {
+pub(crate) struct ListPage {
     pub(crate) records: Vec<Arc<StoredRecord>>,
     pub(crate) revision: u64,
-    pub(crate) token: Option<String>,
-    pub(crate) remaining: Option<usize>,
+    pub(crate) continue_token: Option<String>,
+    pub(crate) remaining_items: Option<usize>,
 }
 
-fn limit(call: &Call) -> Result<Option<usize>, ApiError> {
+fn parse_limit(call: &RequestContext) -> Result<Option<usize>, ApiError> {
     let Some(text) = call.query.get("limit") else {
         return Ok(None);
     };
@@ -88,23 +88,23 @@ fn limit(call: &Call) -> Result<Option<usize>, ApiError> {
     Ok(usize::try_from(limit).ok().filter(|limit| *limit > 0))
 }
 
-fn expired(start: &str) -> ApiError {
+fn expired_continue_token(start: &str) -> ApiError {
     ApiError::expired("The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.")
-        .with_continue(Token::new(0, start).encode())
+        .with_continue(ContinueToken::new(0, start).encode())
 }
 
 /// The state that a list shows, and the key after which it goes on.
-fn state(call: &Call) -> Result<(StoreSnapshot, Option<String>), ApiError> {
+fn list_snapshot(call: &RequestContext) -> Result<(StoreSnapshot, Option<String>), ApiError> {
     let store = &call.server.store;
     let age = revision::of_list(&call.query)?;
     if let Some(text) = call.query.get("continue") {
-        let token = Token::decode(text)?;
+        let token = ContinueToken::decode(text)?;
         let snapshot = if token.rv == 0 {
             store.snapshot()
         } else {
             store
                 .snapshot_at(token.rv)
-                .map_err(|_| expired(&token.start))?
+                .map_err(|_| expired_continue_token(&token.start))?
         };
         return Ok((snapshot, Some(token.start)));
     }
@@ -130,36 +130,39 @@ fn state(call: &Call) -> Result<(StoreSnapshot, Option<String>), ApiError> {
 }
 
 /// Selects one page.
-pub(crate) fn page(call: &Call, selection: &Selection) -> Result<Page, ApiError> {
-    let limit = limit(call)?;
-    let (snapshot, after) = state(call)?;
+pub(crate) fn select_page(
+    call: &RequestContext,
+    selection: &SelectionPredicate,
+) -> Result<ListPage, ApiError> {
+    let limit = parse_limit(call)?;
+    let (snapshot, after) = list_snapshot(call)?;
     let revision = snapshot.revision();
     let prefix = call.resource.collection(call.namespace());
     let after = after.map(|after| format!("{prefix}{after}"));
     if selection.is_empty() {
         let mut range = snapshot.range(&prefix, after.as_deref());
         let Some(limit) = limit else {
-            return Ok(Page {
+            return Ok(ListPage {
                 records: range.cloned().collect(),
                 revision,
-                token: None,
-                remaining: None,
+                continue_token: None,
+                remaining_items: None,
             });
         };
         let records: Vec<Arc<StoredRecord>> = range.by_ref().take(limit).cloned().collect();
         let left = range.count();
-        let token = token_after(&records, left > 0, revision, &prefix);
-        return Ok(Page {
+        let token = next_token(&records, left > 0, revision, &prefix);
+        return Ok(ListPage {
             records,
             revision,
-            token,
-            remaining: (left > 0).then_some(left),
+            continue_token: token,
+            remaining_items: (left > 0).then_some(left),
         });
     }
     let mut records = Vec::new();
     let mut more = false;
     for record in snapshot.range(&prefix, after.as_deref()) {
-        if let Some(name) = selection.name()
+        if let Some(name) = selection.single_name()
             && record.key.rsplit('/').next() != Some(name)
         {
             continue;
@@ -173,16 +176,16 @@ pub(crate) fn page(call: &Call, selection: &Selection) -> Result<Page, ApiError>
         }
         records.push(record.clone());
     }
-    let token = token_after(&records, more, revision, &prefix);
-    Ok(Page {
+    let token = next_token(&records, more, revision, &prefix);
+    Ok(ListPage {
         records,
         revision,
-        token,
-        remaining: None,
+        continue_token: token,
+        remaining_items: None,
     })
 }
 
-fn token_after(
+fn next_token(
     records: &[Arc<StoredRecord>],
     more: bool,
     revision: u64,
@@ -190,12 +193,12 @@ fn token_after(
 ) -> Option<String> {
     let last = records.last().filter(|_| more)?;
     let start = last.key.strip_prefix(prefix).unwrap_or(&last.key);
-    Some(Token::new(revision, start).encode())
+    Some(ContinueToken::new(revision, start).encode())
 }
 
 /// Whether a collection is large. So is then a page of it: which objects are
 /// on the page may only be known once all were looked at.
-pub(crate) fn is_large(call: &Call) -> bool {
+pub(crate) fn is_large(call: &RequestContext) -> bool {
     let prefix = call.resource.collection(call.namespace());
     let mut bytes = 0;
     call.server
@@ -209,58 +212,65 @@ pub(crate) fn is_large(call: &Call) -> bool {
 }
 
 /// Lists.
-pub(crate) fn list(call: &Call) -> Result<Response<ResponseBody>, ApiError> {
-    let selection = Selection::read(call)?;
-    let page = page(call, &selection)?;
-    show(call, &page)
+pub(crate) fn list(call: &RequestContext) -> Result<Response<ResponseBody>, ApiError> {
+    let selection = SelectionPredicate::from_query(call)?;
+    let page = select_page(call, &selection)?;
+    render_page(call, &page)
 }
 
 /// `metadata` of a list.
-fn metadata(call: &Call, page: &Page) -> Value {
+fn list_metadata(call: &RequestContext, page: &ListPage) -> Value {
     let mut metadata = Map::new();
     metadata.insert(
         "resourceVersion".to_owned(),
         page.revision.to_string().into(),
     );
-    match &page.token {
+    match &page.continue_token {
         Some(token) => {
             metadata.insert("continue".to_owned(), token.as_str().into());
         }
         // Lists of custom resources say that there is no more.
-        None if !call.resource.is_builtin() && call.format.shape == Shape::Whole => {
+        None if !call.resource.is_builtin() && call.format.shape == ObjectShape::Whole => {
             metadata.insert("continue".to_owned(), "".into());
         }
         None => {}
     }
-    if let Some(remaining) = page.remaining {
+    if let Some(remaining) = page.remaining_items {
         metadata.insert("remainingItemCount".to_owned(), remaining.into());
     }
     Value::Object(metadata)
 }
 
 /// A page in the form that was asked for.
-pub(crate) fn show(call: &Call, page: &Page) -> Result<Response<ResponseBody>, ApiError> {
-    if call.format == Format::JSON && call.resource.verbatim() {
+pub(crate) fn render_page(
+    call: &RequestContext,
+    page: &ListPage,
+) -> Result<Response<ResponseBody>, ApiError> {
+    if call.format == ResponseFormat::JSON && call.resource.verbatim() {
         return Ok(render::response(
             200,
             "application/json",
-            pieces(call, page),
+            concatenate_stored(call, page),
         ));
     }
     let mut objects = Vec::with_capacity(page.records.len());
     for record in &page.records {
         objects.push(call.load(record)?);
     }
-    let value = shaped(call, page, objects)?;
+    let value = list_value(call, page, objects)?;
     Ok(render::value(200, &value, call.format))
 }
 
 /// The list of some objects in the shape that was asked for.
-pub(crate) fn shaped(call: &Call, page: &Page, mut objects: Vec<Value>) -> Result<Value, ApiError> {
+pub(crate) fn list_value(
+    call: &RequestContext,
+    page: &ListPage,
+    mut objects: Vec<Value>,
+) -> Result<Value, ApiError> {
     let kind = &call.resource.kind;
-    let metadata = metadata(call, page);
+    let metadata = list_metadata(call, page);
     Ok(match call.format.shape {
-        Shape::Whole => {
+        ObjectShape::Whole => {
             if call.resource.is_builtin() {
                 for object in &mut objects {
                     if let Some(root) = object.as_object_mut() {
@@ -276,14 +286,18 @@ pub(crate) fn shaped(call: &Call, page: &Page, mut objects: Vec<Value>) -> Resul
                 "items": objects,
             })
         }
-        Shape::Table => {
+        ObjectShape::Table => {
             let now = (call.server.clock)();
-            call.resource
-                .columns
-                .table(&objects, metadata, render::include(call)?, now, true)
+            call.resource.columns.table(
+                &objects,
+                metadata,
+                render::include_object(call)?,
+                now,
+                true,
+            )
         }
-        Shape::PartialList => table::partial_list(&objects, metadata),
-        Shape::Partial => {
+        ObjectShape::PartialMetadataList => table::partial_list(&objects, metadata),
+        ObjectShape::PartialMetadata => {
             return Err(ApiError::not_acceptable(
                 "you requested PartialObjectMetadata, but the requested object is a list (PartialObjectMetadataList)",
             ));
@@ -292,29 +306,29 @@ pub(crate) fn shaped(call: &Call, page: &Page, mut objects: Vec<Value>) -> Resul
 }
 
 /// The fast way: stored bytes put behind one another, nothing parsed.
-fn pieces(call: &Call, page: &Page) -> ResponseBody {
+fn concatenate_stored(call: &RequestContext, page: &ListPage) -> ResponseBody {
     let kind = &call.resource.kind;
     let untyped: &[u8] = b"{";
     let prefix: &[u8] = if call.resource.is_builtin() {
         untyped
     } else {
-        &call.resource.typed
+        &call.resource.type_meta
     };
     let mut out = VecDeque::new();
-    let mut piece = encode::type_prefix(&kind.api_version(), &kind.list_kind);
+    let mut piece = encode::type_meta_prefix(&kind.api_version(), &kind.list_kind);
     piece.extend_from_slice(b"\"metadata\":");
-    encode::write(&mut piece, &metadata(call, page));
+    encode::write(&mut piece, &list_metadata(call, page));
     piece.extend_from_slice(b",\"items\":[");
     for (index, record) in page.records.iter().enumerate() {
         if index > 0 {
             piece.push(b',');
         }
-        encode::append_typed(&mut piece, prefix, &record.value);
-        if piece.len() >= PIECE {
+        encode::append_with_type_meta(&mut piece, prefix, &record.value);
+        if piece.len() >= CHUNK_BYTES {
             out.push_back(Bytes::from(std::mem::take(&mut piece)));
         }
     }
     piece.extend_from_slice(b"]}\n");
     out.push_back(piece.into());
-    ResponseBody::pieces(out)
+    ResponseBody::from_chunks(out)
 }

@@ -4,14 +4,14 @@
 use rdd_apiserver_fieldmanager as fieldmanager;
 use serde_json::Value;
 
-use super::call::{Answer, Call};
+use super::context::{HandlerResponse, RequestContext};
 use super::create;
-use super::object;
-use super::options::{Validation, WriteOptions};
+use super::request_object;
 use super::scale;
-use super::update::{self, Changed, Verb};
+use super::update::{self, ObjectUpdate, UpdateKind};
+use super::write_options::{FieldValidation, WriteOptions};
 use crate::decode;
-use crate::managed;
+use crate::managed_fields;
 use crate::meta;
 use crate::resource::Source;
 use crate::status::{ALREADY_EXISTS, ApiError, StatusCause};
@@ -19,14 +19,14 @@ use crate::strategic;
 
 /// The kinds of patches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
-    Json,
-    Merge,
-    Strategic,
+enum PatchKind {
+    JsonPatch,
+    MergePatch,
+    StrategicMergePatch,
     Apply,
 }
 
-fn form(call: &Call) -> Result<Form, ApiError> {
+fn patch_kind(call: &RequestContext) -> Result<PatchKind, ApiError> {
     let content_type = call
         .headers
         .get(http::header::CONTENT_TYPE)
@@ -34,11 +34,11 @@ fn form(call: &Call) -> Result<Form, ApiError> {
         .unwrap_or_default();
     let media = content_type.split(';').next().unwrap_or_default().trim();
     match media.to_ascii_lowercase().as_str() {
-        "application/json-patch+json" => Ok(Form::Json),
-        "application/merge-patch+json" => Ok(Form::Merge),
-        "application/apply-patch+yaml" => Ok(Form::Apply),
+        "application/json-patch+json" => Ok(PatchKind::JsonPatch),
+        "application/merge-patch+json" => Ok(PatchKind::MergePatch),
+        "application/apply-patch+yaml" => Ok(PatchKind::Apply),
         "application/strategic-merge-patch+json" if call.resource.is_builtin() => {
-            Ok(Form::Strategic)
+            Ok(PatchKind::StrategicMergePatch)
         }
         _ if call.resource.is_builtin() => {
             Err(ApiError::unsupported_media("415: Unsupported Media Type").with_empty_details())
@@ -50,42 +50,46 @@ fn form(call: &Call) -> Result<Form, ApiError> {
 }
 
 /// `PATCH` of an object.
-pub(crate) async fn patch(call: &Call, body: &[u8]) -> Result<Answer, ApiError> {
-    let form = form(call)?;
-    let options = WriteOptions::read(call, "PatchOptions", form == Form::Apply)?;
-    if form == Form::Apply {
+pub(crate) async fn patch(call: &RequestContext, body: &[u8]) -> Result<HandlerResponse, ApiError> {
+    let form = patch_kind(call)?;
+    let options = WriteOptions::parse(call, "PatchOptions", form == PatchKind::Apply)?;
+    if form == PatchKind::Apply {
         return apply(call, body, &options).await;
     }
-    if form == Form::Strategic {
-        return strategic(call, body, &options).await;
+    if form == PatchKind::StrategicMergePatch {
+        return strategic_merge_patch(call, body, &options).await;
     }
     let document = decode::parse_json(body)
         .map_err(|why| ApiError::bad_request(format!("error decoding patch: {why}")))?;
     let patch = document.value;
-    if form == Form::Merge && !patch.is_object() {
+    if form == PatchKind::MergePatch && !patch.is_object() {
         return Err(ApiError::bad_request(
             "error decoding patch: json: cannot unmarshal the body into a map",
         ));
     }
     let patched = |document: &Value| {
         match form {
-            Form::Json => fieldmanager::json_patch(document, &patch),
+            PatchKind::JsonPatch => fieldmanager::json_patch(document, &patch),
             _ => fieldmanager::merge_patch(document, &patch),
         }
-        .map_err(|error| managed::patch_error(&error))
+        .map_err(|error| managed_fields::patch_error(&error))
     };
     if call.path.subresource.as_deref() == Some("scale") {
-        return scale::change(call, &options, patched).await;
+        return scale::update_scale(call, &options, patched).await;
     }
-    update::change(call, &options, Verb::Patch, |live| {
+    update::guaranteed_update(call, &options, UpdateKind::Patch, |live| {
         let patched = patched(live)?;
-        finish(call, patched, document.duplicates.clone(), &options)
+        decode_patched(call, patched, document.duplicates.clone(), &options)
     })
     .await
 }
 
 /// A strategic merge patch of a built-in kind.
-async fn strategic(call: &Call, body: &[u8], options: &WriteOptions) -> Result<Answer, ApiError> {
+async fn strategic_merge_patch(
+    call: &RequestContext,
+    body: &[u8],
+    options: &WriteOptions,
+) -> Result<HandlerResponse, ApiError> {
     let document = decode::parse_json(body).map_err(ApiError::bad_request)?;
     let (Some(patch), Source::Builtin(builtin)) =
         (document.value.as_object(), &call.resource.source)
@@ -94,16 +98,16 @@ async fn strategic(call: &Call, body: &[u8], options: &WriteOptions) -> Result<A
             "json: cannot unmarshal the body into a map",
         ));
     };
-    update::change(call, options, Verb::Patch, |live| {
+    update::guaranteed_update(call, options, UpdateKind::Patch, |live| {
         let patched = strategic::apply(live, patch, builtin.kind.schema())
             .map_err(|error| ApiError::untyped(error.to_string()))?;
-        finish(call, patched, document.duplicates.clone(), options)
+        decode_patched(call, patched, document.duplicates.clone(), options)
     })
     .await
 }
 
 /// 422 about what the patch made of the object.
-fn patched_invalid(patched: &Value, why: &str) -> ApiError {
+fn invalid_patch(patched: &Value, why: &str) -> ApiError {
     ApiError::invalid(
         "",
         "",
@@ -117,12 +121,12 @@ fn patched_invalid(patched: &Value, why: &str) -> ApiError {
 }
 
 /// Reads a patched object like one that was sent.
-fn finish(
-    call: &Call,
+fn decode_patched(
+    call: &RequestContext,
     mut patched: Value,
     mut objections: Vec<String>,
     options: &WriteOptions,
-) -> Result<Changed, ApiError> {
+) -> Result<ObjectUpdate, ApiError> {
     let kind = &call.resource.kind;
     let text = |key: &str| {
         patched
@@ -133,7 +137,7 @@ fn finish(
     };
     let (sent_version, sent_kind) = (text("apiVersion"), text("kind"));
     if !patched.is_object() {
-        return Err(patched_invalid(
+        return Err(invalid_patch(
             &patched,
             "the patched document is not an object",
         ));
@@ -142,7 +146,7 @@ fn finish(
         let other = |sent: &str, own: &str| !sent.is_empty() && sent != own;
         if other(&sent_kind, &kind.kind) || other(&sent_version, &kind.api_version()) {
             let why = format!("no kind {sent_kind:?} is registered for version {sent_version:?}");
-            return Err(patched_invalid(&patched, &why));
+            return Err(invalid_patch(&patched, &why));
         }
         if let Some(root) = patched.as_object_mut() {
             root.insert("apiVersion".to_owned(), kind.api_version().into());
@@ -150,8 +154,10 @@ fn finish(
         }
     }
     let before = patched.clone();
-    objections
-        .extend(object::clean(call, &mut patched).map_err(|why| patched_invalid(&before, &why))?);
+    objections.extend(
+        request_object::prune_and_default(call, &mut patched)
+            .map_err(|why| invalid_patch(&before, &why))?,
+    );
     if !call.resource.is_builtin() && sent_version != kind.api_version() {
         return Err(ApiError::bad_request(format!(
             "the API version in the data ({sent_version}) does not match the expected API version ({})",
@@ -159,17 +165,17 @@ fn finish(
         )));
     }
     let warnings = match options.validation {
-        Validation::Strict if !objections.is_empty() => {
-            return Err(patched_invalid(
+        FieldValidation::Strict if !objections.is_empty() => {
+            return Err(invalid_patch(
                 &before,
                 &format!("strict decoding error: {}", objections.join(", ")),
             ));
         }
-        Validation::Ignore => Vec::new(),
+        FieldValidation::Ignore => Vec::new(),
         _ => objections,
     };
-    named(call, &mut patched)?;
-    Ok(Changed {
+    ensure_name(call, &mut patched)?;
+    Ok(ObjectUpdate {
         object: patched,
         warnings,
         applied: false,
@@ -177,7 +183,7 @@ fn finish(
 }
 
 /// The object must still be the one that the path names.
-fn named(call: &Call, object: &mut Value) -> Result<(), ApiError> {
+fn ensure_name(call: &RequestContext, object: &mut Value) -> Result<(), ApiError> {
     let (sent, name) = (meta::text(object, "name"), call.name());
     if sent.is_empty() {
         return Err(ApiError::bad_request(format!(
@@ -189,11 +195,15 @@ fn named(call: &Call, object: &mut Value) -> Result<(), ApiError> {
             "the name of the object ({sent}) does not match the name on the URL ({name})"
         )));
     }
-    object::namespace(call, object)
+    request_object::ensure_namespace(call, object)
 }
 
 /// Server-side apply.
-async fn apply(call: &Call, body: &[u8], options: &WriteOptions) -> Result<Answer, ApiError> {
+async fn apply(
+    call: &RequestContext,
+    body: &[u8],
+    options: &WriteOptions,
+) -> Result<HandlerResponse, ApiError> {
     let document = decode::parse_yaml(body)
         .map_err(|why| ApiError::bad_request(format!("error decoding YAML: {why}")))?;
     let mut applied = document.value;
@@ -234,7 +244,8 @@ async fn apply(call: &Call, body: &[u8], options: &WriteOptions) -> Result<Answe
     {
         return Err(ApiError::bad_request("metadata.managedFields must be nil"));
     }
-    meta::decode::read(&mut applied).map_err(|why| object::unhandled(call, &kind.kind, &why))?;
+    meta::object_meta::decode_object_meta(&mut applied)
+        .map_err(|why| request_object::decode_error(call, &kind.kind, &why))?;
     meta::edit(&mut applied, |meta| {
         meta.remove("managedFields");
     });
@@ -242,8 +253,9 @@ async fn apply(call: &Call, body: &[u8], options: &WriteOptions) -> Result<Answe
         let name = call.name().to_owned();
         meta::set(&mut applied, "name", &name);
     }
-    named(call, &mut applied)?;
-    let warnings = object::strict(call, options.validation, document.duplicates)?;
+    ensure_name(call, &mut applied)?;
+    let warnings =
+        request_object::handle_strict_errors(call, options.validation, document.duplicates)?;
     let key = call.key(call.name());
     if call.server.store.snapshot().get(&key).is_none() {
         if call.path.subresource.is_some() {
@@ -255,15 +267,15 @@ async fn apply(call: &Call, body: &[u8], options: &WriteOptions) -> Result<Answe
             answered => return answered,
         }
     }
-    update::change(call, options, Verb::Patch, |live| {
-        let object = managed::apply(call, Some(live), &applied, options)?;
+    update::guaranteed_update(call, options, UpdateKind::Patch, |live| {
+        let object = managed_fields::apply(call, Some(live), &applied, options)?;
         let mut object = object;
-        let objections =
-            object::clean(call, &mut object).map_err(|why| ApiError::untyped(why.clone()))?;
-        if let (Validation::Strict, Some(first)) = (options.validation, objections.first()) {
+        let objections = request_object::prune_and_default(call, &mut object)
+            .map_err(|why| ApiError::untyped(why.clone()))?;
+        if let (FieldValidation::Strict, Some(first)) = (options.validation, objections.first()) {
             return Err(ApiError::untyped(first.clone()));
         }
-        Ok(Changed {
+        Ok(ObjectUpdate {
             object,
             warnings: warnings.clone(),
             applied: true,
@@ -273,20 +285,26 @@ async fn apply(call: &Call, body: &[u8], options: &WriteOptions) -> Result<Answe
 }
 
 async fn create_applied(
-    call: &Call,
+    call: &RequestContext,
     applied: &Value,
     options: &WriteOptions,
     warnings: Vec<String>,
-) -> Result<Answer, ApiError> {
+) -> Result<HandlerResponse, ApiError> {
     let uid = meta::text(applied, "uid");
     if !uid.is_empty() {
         // There is no object of that uid, and a new one cannot choose its own.
         let cause = StatusCause::invalid("metadata.uid", &uid.into(), "field is immutable");
-        return Err(create::invalid(call, applied, vec![cause.clone(), cause]));
+        return Err(create::invalid_object(
+            call,
+            applied,
+            vec![cause.clone(), cause],
+        ));
     }
-    let mut object = managed::apply(call, None, applied, options)?;
-    object::clean(call, &mut object).map_err(|why| ApiError::untyped(why.clone()))?;
-    let mut answer = create::insert(call, object, options, &create::Managed::Applied).await?;
+    let mut object = managed_fields::apply(call, None, applied, options)?;
+    request_object::prune_and_default(call, &mut object)
+        .map_err(|why| ApiError::untyped(why.clone()))?;
+    let mut answer =
+        create::create_object(call, object, options, &create::ManagedFieldsPolicy::Applied).await?;
     answer.warnings.extend(warnings);
     Ok(answer)
 }

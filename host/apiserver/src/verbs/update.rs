@@ -6,22 +6,22 @@ use std::sync::Arc;
 use rdd_apiserver_storage::{CommitError, RecordChange, StoredRecord, WritePrecondition};
 use serde_json::Value;
 
-use super::call::{Answer, Call, MODIFIED, Shown};
+use super::context::{HandlerResponse, OPTIMISTIC_LOCK_MESSAGE, RequestContext, ResponsePayload};
 use super::create;
-use super::object::{self, Sent};
-use super::options::WriteOptions;
+use super::request_object::{self, RequestObject};
+use super::write_options::WriteOptions;
 use crate::admission::AdmissionOperation;
 use crate::limits;
 use crate::meta;
 use crate::resource::Source;
 use crate::status::{ApiError, StatusCause};
-use crate::{clock, managed};
+use crate::{clock, managed_fields};
 
 /// Attempts at a change that others keep overtaking.
-const ATTEMPTS: usize = 64;
+const MAX_ATTEMPTS: usize = 64;
 
 /// What a change makes of the live object.
-pub(crate) struct Changed {
+pub(crate) struct ObjectUpdate {
     pub(crate) object: Value,
     /// Warnings that go with it.
     pub(crate) warnings: Vec<String>,
@@ -32,16 +32,22 @@ pub(crate) struct Changed {
 /// Where a uid that does not match is a conflict (an update) or a change of an
 /// immutable field (a patch).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verb {
+pub(crate) enum UpdateKind {
     Update,
     Patch,
 }
 
 /// `PUT` of an object.
-pub(crate) async fn update(call: &Call, body: &[u8]) -> Result<Answer, ApiError> {
-    let options = WriteOptions::read(call, "UpdateOptions", false)?;
-    let Sent { mut object, strict } = object::read(call, body)?;
-    let warnings = object::strict(call, options.validation, strict)?;
+pub(crate) async fn update(
+    call: &RequestContext,
+    body: &[u8],
+) -> Result<HandlerResponse, ApiError> {
+    let options = WriteOptions::parse(call, "UpdateOptions", false)?;
+    let RequestObject {
+        mut object,
+        strict_errors: strict,
+    } = request_object::decode_body(call, body)?;
+    let warnings = request_object::handle_strict_errors(call, options.validation, strict)?;
     let name = call.name();
     let sent = meta::text(&object, "name");
     if sent.is_empty() {
@@ -54,19 +60,21 @@ pub(crate) async fn update(call: &Call, body: &[u8]) -> Result<Answer, ApiError>
             "the name of the object ({sent}) does not match the name on the URL ({name})"
         )));
     }
-    object::namespace(call, &mut object)?;
+    request_object::ensure_namespace(call, &mut object)?;
     if call.path.subresource.is_none()
         && let Source::Builtin(builtin) = &call.resource.source
         && builtin.create_on_update()
         && call.server.store.snapshot().get(&call.key(name)).is_none()
     {
         meta::set(&mut object, "resourceVersion", "");
-        let mut answer = create::insert(call, object, &options, &create::Managed::Update).await?;
+        let mut answer =
+            create::create_object(call, object, &options, &create::ManagedFieldsPolicy::Update)
+                .await?;
         answer.warnings.extend(warnings);
         return Ok(answer);
     }
-    change(call, &options, Verb::Update, |_| {
-        Ok(Changed {
+    guaranteed_update(call, &options, UpdateKind::Update, |_| {
+        Ok(ObjectUpdate {
             object: object.clone(),
             warnings: warnings.clone(),
             applied: false,
@@ -76,15 +84,15 @@ pub(crate) async fn update(call: &Call, body: &[u8]) -> Result<Answer, ApiError>
 }
 
 /// Runs a change against the live object until it is committed.
-pub(crate) async fn change(
-    call: &Call,
+pub(crate) async fn guaranteed_update(
+    call: &RequestContext,
     options: &WriteOptions,
-    verb: Verb,
-    make: impl Fn(&Value) -> Result<Changed, ApiError> + Send + Sync,
-) -> Result<Answer, ApiError> {
+    verb: UpdateKind,
+    make: impl Fn(&Value) -> Result<ObjectUpdate, ApiError> + Send + Sync,
+) -> Result<HandlerResponse, ApiError> {
     let name = call.name();
     let key = call.key(name);
-    for _ in 0..ATTEMPTS {
+    for _ in 0..MAX_ATTEMPTS {
         let record = call
             .server
             .store
@@ -93,36 +101,36 @@ pub(crate) async fn change(
             .cloned()
             .ok_or_else(|| call.not_found(name))?;
         let live = call.load(&record)?;
-        let Changed {
+        let ObjectUpdate {
             mut object,
             mut warnings,
             applied,
         } = make(&live)?;
-        let pinned = revision(call, &mut object, &record, verb)?;
-        identity(call, &mut object, &live, verb)?;
+        let pinned = check_resource_version(call, &mut object, &record, verb)?;
+        check_uid(call, &mut object, &live, verb)?;
         let now = (call.server.clock)();
-        prepare(call, &mut object, &live);
+        prepare_for_update(call, &mut object, &live);
         if !applied {
-            object = managed::update(call, Some(&live), object, &options.manager, now)?;
+            object = managed_fields::update(call, Some(&live), object, &options.manager, now)?;
         }
-        prepare_generation(call, &mut object, &live);
-        meta::tidy(&mut object);
+        update_generation(call, &mut object, &live);
+        meta::drop_empty_fields(&mut object);
         limits::check(&object)?;
-        let causes = object::validate(call, &object, Some(&live));
+        let causes = request_object::validate(call, &object, Some(&live));
         if !causes.is_empty() {
-            return Err(create::invalid(call, &object, causes));
+            return Err(create::invalid_object(call, &object, causes));
         }
-        warnings.extend(object::advice(call, &object));
-        managed::keep_times(&mut object, &live);
-        let answer = |shown| Answer {
+        warnings.extend(request_object::object_warnings(call, &object));
+        managed_fields::keep_times(&mut object, &live);
+        let answer = |shown| HandlerResponse {
             code: 200,
-            shown,
+            payload: shown,
             warnings: warnings.clone(),
         };
         if object == live {
-            return Ok(answer(Shown::Stored(record)));
+            return Ok(answer(ResponsePayload::Record(record)));
         }
-        call.admit(
+        call.check_admission(
             AdmissionOperation::Update,
             name,
             Some(&object),
@@ -130,36 +138,36 @@ pub(crate) async fn change(
             options.dry_run,
         )?;
         if options.dry_run {
-            return Ok(answer(Shown::Object(object)));
+            return Ok(answer(ResponsePayload::Object(object)));
         }
-        let gone = meta::terminating(&object)
+        let gone = meta::is_terminating(&object)
             && meta::finalizers(&object).is_empty()
-            && !holds(call, &object);
-        let storable = object::storable(call, &object)?;
+            && !is_held(call, &object);
+        let storable = request_object::encode_object(call, &object)?;
         let change = if gone {
-            RecordChange::delete(move |revision| storable.at(revision))
+            RecordChange::delete(move |revision| storable.at_revision(revision))
         } else {
-            RecordChange::put(move |revision| storable.at(revision))
+            RecordChange::put(move |revision| storable.at_revision(revision))
         };
         let expect = WritePrecondition::Revision(record.revision);
         match call.server.store.commit(&key, expect, change).await {
             Ok(committed) => {
                 crate::crd::settle(call, committed.revision).await;
                 return Ok(answer(if gone {
-                    Shown::Object(object)
+                    ResponsePayload::Object(object)
                 } else {
-                    Shown::Stored(committed)
+                    ResponsePayload::Record(committed)
                 }));
             }
             Err(CommitError::Mismatch(_)) if !pinned => {}
-            Err(error) => return Err(create::failed(call, name, &error)),
+            Err(error) => return Err(create::commit_error(call, name, &error)),
         }
     }
-    Err(call.conflict(name, MODIFIED))
+    Err(call.conflict(name, OPTIMISTIC_LOCK_MESSAGE))
 }
 
 /// Whether something but finalizers keeps a terminating object.
-fn holds(call: &Call, object: &Value) -> bool {
+fn is_held(call: &RequestContext, object: &Value) -> bool {
     match &call.resource.source {
         Source::Builtin(builtin) => builtin.holds(object),
         Source::Custom(_) => false,
@@ -167,11 +175,11 @@ fn holds(call: &Call, object: &Value) -> bool {
 }
 
 /// Checks the resourceVersion that the writer saw; true when there is one.
-fn revision(
-    call: &Call,
+fn check_resource_version(
+    call: &RequestContext,
     object: &mut Value,
     record: &Arc<StoredRecord>,
-    verb: Verb,
+    verb: UpdateKind,
 ) -> Result<bool, ApiError> {
     let sent = meta::text(object, "resourceVersion").to_owned();
     let sent = match sent.as_str() {
@@ -182,7 +190,7 @@ fn revision(
             ))
         })?,
     };
-    if sent == 0 && verb == Verb::Update && !call.resource.is_builtin() {
+    if sent == 0 && verb == UpdateKind::Update && !call.resource.is_builtin() {
         let kind = &call.resource.kind;
         return Err(ApiError::invalid(
             &kind.group,
@@ -196,16 +204,21 @@ fn revision(
         ));
     }
     if sent != 0 && sent != record.revision {
-        return Err(call.conflict(call.name(), MODIFIED));
+        return Err(call.conflict(call.name(), OPTIMISTIC_LOCK_MESSAGE));
     }
     meta::set(object, "resourceVersion", &record.revision.to_string());
-    Ok(sent != 0 && verb == Verb::Update)
+    Ok(sent != 0 && verb == UpdateKind::Update)
 }
 
 /// Checks the uid that the writer means.
-fn identity(call: &Call, object: &mut Value, live: &Value, verb: Verb) -> Result<(), ApiError> {
+fn check_uid(
+    call: &RequestContext,
+    object: &mut Value,
+    live: &Value,
+    verb: UpdateKind,
+) -> Result<(), ApiError> {
     let (sent, uid) = (meta::text(object, "uid"), meta::text(live, "uid"));
-    if verb == Verb::Update && !sent.is_empty() && sent != uid {
+    if verb == UpdateKind::Update && !sent.is_empty() && sent != uid {
         return Err(call.conflict(
             call.name(),
             &format!("Precondition failed: UID in precondition: {sent}, UID in object meta: {uid}"),
@@ -219,13 +232,13 @@ fn identity(call: &Call, object: &mut Value, live: &Value, verb: Verb) -> Result
 }
 
 /// Takes from the live object what this write may not touch.
-fn prepare(call: &Call, object: &mut Value, live: &Value) {
+fn prepare_for_update(call: &RequestContext, object: &mut Value, live: &Value) {
     match (&call.resource.source, call.path.subresource.as_deref()) {
         (Source::Custom(_), Some("status")) => {
             let status = object.get("status").cloned();
             let managed = object.pointer("/metadata/managedFields").cloned();
             *object = live.clone();
-            put(object, "status", status);
+            set_field(object, "status", status);
             meta::edit(object, |meta| match managed {
                 Some(managed) => {
                     meta.insert("managedFields".to_owned(), managed);
@@ -237,7 +250,7 @@ fn prepare(call: &Call, object: &mut Value, live: &Value) {
         }
         (Source::Custom(custom), _) => {
             if custom.status {
-                put(object, "status", live.get("status").cloned());
+                set_field(object, "status", live.get("status").cloned());
             }
         }
         (Source::Builtin(builtin), subresource) => {
@@ -271,7 +284,7 @@ fn prepare(call: &Call, object: &mut Value, live: &Value) {
     });
 }
 
-pub(crate) fn put(object: &mut Value, key: &str, value: Option<Value>) {
+pub(crate) fn set_field(object: &mut Value, key: &str, value: Option<Value>) {
     if let Some(root) = object.as_object_mut() {
         match value {
             Some(value) => {
@@ -285,7 +298,7 @@ pub(crate) fn put(object: &mut Value, key: &str, value: Option<Value>) {
 }
 
 /// Moves the generation when anything changed that it counts.
-fn prepare_generation(call: &Call, object: &mut Value, live: &Value) {
+fn update_generation(call: &RequestContext, object: &mut Value, live: &Value) {
     if call.path.subresource.as_deref() == Some("status") {
         return;
     }
@@ -315,6 +328,6 @@ fn prepare_generation(call: &Call, object: &mut Value, live: &Value) {
 }
 
 /// The time that a change happens, as metadata has it.
-pub(crate) fn now(call: &Call) -> String {
+pub(crate) fn current_time(call: &RequestContext) -> String {
     clock::seconds((call.server.clock)())
 }

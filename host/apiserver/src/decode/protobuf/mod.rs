@@ -16,15 +16,15 @@ mod wire;
 
 use serde_json::Value;
 
-use self::messages::{ENVELOPE, Message};
-use self::reader::Reader;
-use super::Document;
+use self::messages::{ENVELOPE, MessageDescriptor};
+use self::reader::MessageReader;
+use super::DecodedBody;
 
 /// What every body begins with.
 const MAGIC: &[u8] = b"k8s\0";
 
 /// Whether there is a message for a kind; `DeleteOptions` go with any version.
-pub(crate) fn knows(api_version: &str, kind: &str) -> bool {
+pub(crate) fn has_message(api_version: &str, kind: &str) -> bool {
     messages::find(api_version, kind).is_some()
 }
 
@@ -32,14 +32,14 @@ pub(crate) fn knows(api_version: &str, kind: &str) -> bool {
 ///
 /// # Errors
 /// A sentence that names the field at fault.
-pub(crate) fn parse(body: &[u8]) -> Result<Document, String> {
+pub(crate) fn parse(body: &[u8]) -> Result<DecodedBody, String> {
     let envelope = body
         .strip_prefix(MAGIC)
         .ok_or("it does not begin with the four bytes \"k8s\\0\"")?;
-    let mut reader = Reader::default();
-    let envelope = reader.envelope(&ENVELOPE, envelope)?;
+    let mut reader = MessageReader::default();
+    let envelope = reader.read_envelope(&ENVELOPE, envelope)?;
     for (name, encoding) in [
-        ("contentEncoding", envelope.encoding),
+        ("contentEncoding", envelope.content_encoding),
         ("contentType", envelope.content_type),
     ] {
         if !encoding.is_empty() {
@@ -47,14 +47,14 @@ pub(crate) fn parse(body: &[u8]) -> Result<Document, String> {
         }
     }
     let (api_version, kind) = (envelope.api_version, envelope.kind);
-    let message: &Message = messages::find(&api_version, &kind)
+    let message: &MessageDescriptor = messages::find(&api_version, &kind)
         .ok_or_else(|| format!("no kind {kind:?} of version {api_version:?} can be read"))?;
-    let mut value = reader.message(message, envelope.raw)?;
+    let mut value = reader.read_message(message, envelope.raw)?;
     if let Value::Object(map) = &mut value {
         map.insert("apiVersion".to_owned(), api_version.into());
         map.insert("kind".to_owned(), kind.into());
     }
-    Ok(Document {
+    Ok(DecodedBody {
         value,
         duplicates: Vec::new(),
     })

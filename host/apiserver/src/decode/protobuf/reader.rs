@@ -7,41 +7,41 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::messages::{Field, Message, Type};
-use super::wire::{self, Content};
+use super::messages::{FieldDescriptor, FieldType, MessageDescriptor};
+use super::wire::{self, WireValue};
 use crate::clock;
 use crate::limits::Budget;
 
 /// What the envelope says of the message within.
-pub(super) struct Envelope<'b> {
+pub(super) struct UnknownEnvelope<'b> {
     pub(super) api_version: String,
     pub(super) kind: String,
     pub(super) raw: &'b [u8],
-    pub(super) encoding: String,
+    pub(super) content_encoding: String,
     pub(super) content_type: String,
 }
 
 /// Reads one body within its budget.
 #[derive(Default)]
-pub(super) struct Reader {
+pub(super) struct MessageReader {
     budget: Budget,
     /// The way to the field that is being read, for errors.
     path: Vec<Cow<'static, str>>,
 }
 
-impl Reader {
+impl MessageReader {
     fn fail(&self, why: impl std::fmt::Display) -> String {
         format!("{}: {why}", self.path.join("."))
     }
 
     /// Reads the envelope without copying what it holds.
-    pub(super) fn envelope<'b>(
+    pub(super) fn read_envelope<'b>(
         &mut self,
-        message: &'static Message,
+        message: &'static MessageDescriptor,
         mut rest: &'b [u8],
-    ) -> Result<Envelope<'b>, String> {
+    ) -> Result<UnknownEnvelope<'b>, String> {
         let whole = rest;
-        let value = self.message(message, whole)?;
+        let value = self.read_message(message, whole)?;
         let text = |at: &str| {
             value
                 .pointer(at)
@@ -50,42 +50,46 @@ impl Reader {
                 .to_owned()
         };
         let mut raw: &[u8] = &[];
-        while let Some((number, content)) = wire::field(&mut rest).map_err(|why| self.fail(why))? {
-            if let (2, Content::Bytes(bytes)) = (number, content) {
+        while let Some((number, content)) =
+            wire::next_field(&mut rest).map_err(|why| self.fail(why))?
+        {
+            if let (2, WireValue::Bytes(bytes)) = (number, content) {
                 raw = bytes;
             }
         }
-        Ok(Envelope {
+        Ok(UnknownEnvelope {
             api_version: text("/typeMeta/apiVersion"),
             kind: text("/typeMeta/kind"),
             raw,
-            encoding: text("/contentEncoding"),
+            content_encoding: text("/contentEncoding"),
             content_type: text("/contentType"),
         })
     }
 
     /// Reads a message on its own.
-    pub(super) fn message(
+    pub(super) fn read_message(
         &mut self,
-        message: &'static Message,
+        message: &'static MessageDescriptor,
         bytes: &[u8],
     ) -> Result<Value, String> {
         self.path.push(Cow::Borrowed(message.name));
         let mut map = Map::new();
-        self.fill(message, bytes, &mut map)?;
+        self.merge_message(message, bytes, &mut map)?;
         self.path.pop();
         Ok(Value::Object(map))
     }
 
     /// Reads a message into what was read of it before: one that comes in two
     /// parts is the sum of both.
-    fn fill(
+    fn merge_message(
         &mut self,
-        message: &'static Message,
+        message: &'static MessageDescriptor,
         mut rest: &[u8],
         map: &mut Map<String, Value>,
     ) -> Result<(), String> {
-        while let Some((number, content)) = wire::field(&mut rest).map_err(|why| self.fail(why))? {
+        while let Some((number, content)) =
+            wire::next_field(&mut rest).map_err(|why| self.fail(why))?
+        {
             // Fields of later versions are passed over, as everywhere.
             let Some(field) = message.field(number) else {
                 continue;
@@ -94,21 +98,21 @@ impl Reader {
             self.budget
                 .spend(self.path.len(), 0)
                 .map_err(|why| self.fail(why))?;
-            self.put(field, content, map)?;
+            self.merge_field(field, content, map)?;
             self.path.pop();
         }
         Ok(())
     }
 
-    fn put(
+    fn merge_field(
         &mut self,
-        field: &'static Field,
-        content: Content<'_>,
+        field: &'static FieldDescriptor,
+        content: WireValue<'_>,
         map: &mut Map<String, Value>,
     ) -> Result<(), String> {
-        match field.kind {
-            Type::Map(values) => {
-                let (key, value) = self.entry(values, content)?;
+        match field.field_type {
+            FieldType::Map(values) => {
+                let (key, value) = self.map_entry(values, content)?;
                 let slot = map
                     .entry(field.name)
                     .or_insert_with(|| Value::Object(Map::new()));
@@ -117,19 +121,19 @@ impl Reader {
                 }
                 return Ok(());
             }
-            Type::Message(inner) if !field.repeated => {
+            FieldType::Message(inner) if !field.repeated => {
                 let bytes = self.bytes(content)?;
                 let slot = map
                     .entry(field.name)
                     .or_insert_with(|| Value::Object(Map::new()));
                 if let Value::Object(inside) = slot {
-                    self.fill(inner, bytes, inside)?;
+                    self.merge_message(inner, bytes, inside)?;
                 }
                 return Ok(());
             }
             _ => {}
         }
-        let value = self.value(&field.kind, content)?;
+        let value = self.read_value(&field.field_type, content)?;
         if field.repeated {
             let slot = map
                 .entry(field.name)
@@ -148,51 +152,53 @@ impl Reader {
     }
 
     /// One value; nothing for a time that is not set.
-    fn value(
+    fn read_value(
         &mut self,
-        kind: &'static Type,
-        content: Content<'_>,
+        kind: &'static FieldType,
+        content: WireValue<'_>,
     ) -> Result<Option<Value>, String> {
         Ok(Some(match kind {
-            Type::Text => self.text(content)?.into(),
-            Type::Bytes => STANDARD.encode(self.bytes(content)?).into(),
-            Type::Bool => (self.number(content)? != 0).into(),
-            Type::Int64 => self.number(content)?.cast_signed().into(),
+            FieldType::Text => self.text(content)?.into(),
+            FieldType::Bytes => STANDARD.encode(self.bytes(content)?).into(),
+            FieldType::Bool => (self.varint(content)? != 0).into(),
+            FieldType::Int64 => self.varint(content)?.cast_signed().into(),
             // Negative numbers have 64 bits on the wire.
-            Type::Int32 => i32::try_from(self.number(content)?.cast_signed())
+            FieldType::Int32 => i32::try_from(self.varint(content)?.cast_signed())
                 .map_err(|_| self.fail("the number has more than 32 bits"))?
                 .into(),
-            Type::Time | Type::MicroTime => return self.time(kind, content),
-            Type::Message(inner) => {
+            FieldType::Time | FieldType::MicroTime => return self.timestamp(kind, content),
+            FieldType::Message(inner) => {
                 let bytes = self.bytes(content)?;
                 let mut map = Map::new();
-                self.fill(inner, bytes, &mut map)?;
+                self.merge_message(inner, bytes, &mut map)?;
                 Value::Object(map)
             }
-            Type::List(inner) => {
+            FieldType::List(inner) => {
                 let bytes = self.bytes(content)?;
                 let mut map = Map::new();
-                self.fill(inner, bytes, &mut map)?;
+                self.merge_message(inner, bytes, &mut map)?;
                 map.remove("items")
                     .unwrap_or_else(|| Vec::<Value>::new().into())
             }
-            Type::Json => {
+            FieldType::Json => {
                 let bytes = self.bytes(content)?;
-                let raw = self.raw(bytes)?;
+                let raw = self.raw_json(bytes)?;
                 super::super::parse_json(raw)
                     .map_err(|why| self.fail(why))?
                     .value
             }
-            Type::Skip => return Ok(None),
+            FieldType::Skip => return Ok(None),
             // Only as a field, and handled there.
-            Type::Map(_) => return Err(self.fail("a map cannot be repeated")),
+            FieldType::Map(_) => return Err(self.fail("a map cannot be repeated")),
         }))
     }
 
     /// The bytes in the one field of a message around raw JSON.
-    fn raw<'b>(&self, mut rest: &'b [u8]) -> Result<&'b [u8], String> {
+    fn raw_json<'b>(&self, mut rest: &'b [u8]) -> Result<&'b [u8], String> {
         let mut raw: &[u8] = b"null";
-        while let Some((number, content)) = wire::field(&mut rest).map_err(|why| self.fail(why))? {
+        while let Some((number, content)) =
+            wire::next_field(&mut rest).map_err(|why| self.fail(why))?
+        {
             if number == 1 {
                 raw = self.bytes(content)?;
             }
@@ -201,42 +207,50 @@ impl Reader {
     }
 
     /// A map's entry: a message with the key as field 1 and the value as 2.
-    fn entry(
+    fn map_entry(
         &mut self,
-        values: &'static Type,
-        content: Content<'_>,
+        values: &'static FieldType,
+        content: WireValue<'_>,
     ) -> Result<(String, Value), String> {
         let mut rest = self.bytes(content)?;
         let (mut key, mut value) = (String::new(), None);
-        while let Some((number, content)) = wire::field(&mut rest).map_err(|why| self.fail(why))? {
+        while let Some((number, content)) =
+            wire::next_field(&mut rest).map_err(|why| self.fail(why))?
+        {
             match number {
                 1 => key = self.text(content)?,
                 2 => {
-                    self.path.push(Cow::Owned(shown(&key)));
+                    self.path.push(Cow::Owned(shortened_key(&key)));
                     self.budget
                         .spend(self.path.len(), key.len())
                         .map_err(|why| self.fail(why))?;
-                    value = self.value(values, content)?;
+                    value = self.read_value(values, content)?;
                     self.path.pop();
                 }
                 _ => {}
             }
         }
         let empty = || match values {
-            Type::List(_) => Value::Array(Vec::new()),
+            FieldType::List(_) => Value::Array(Vec::new()),
             _ => Value::String(String::new()),
         };
         Ok((key, value.unwrap_or_else(empty)))
     }
 
-    fn time(&mut self, kind: &Type, content: Content<'_>) -> Result<Option<Value>, String> {
+    fn timestamp(
+        &mut self,
+        kind: &FieldType,
+        content: WireValue<'_>,
+    ) -> Result<Option<Value>, String> {
         let mut rest = self.bytes(content)?;
         let (mut seconds, mut nanos) = (0_i64, 0_i32);
-        while let Some((number, content)) = wire::field(&mut rest).map_err(|why| self.fail(why))? {
+        while let Some((number, content)) =
+            wire::next_field(&mut rest).map_err(|why| self.fail(why))?
+        {
             match number {
-                1 => seconds = self.number(content)?.cast_signed(),
+                1 => seconds = self.varint(content)?.cast_signed(),
                 2 => {
-                    nanos = i32::try_from(self.number(content)?.cast_signed()).map_err(|_| {
+                    nanos = i32::try_from(self.varint(content)?.cast_signed()).map_err(|_| {
                         self.fail("the number of nanoseconds has more than 32 bits")
                     })?;
                 }
@@ -249,27 +263,27 @@ impl Reader {
         let time = Timestamp::new(seconds, nanos)
             .map_err(|_| self.fail("the time is beyond the years 1 to 9999"))?;
         let text = match kind {
-            Type::MicroTime => clock::microseconds(time),
+            FieldType::MicroTime => clock::microseconds(time),
             _ => clock::seconds(time),
         };
         Ok(Some(text.into()))
     }
 
-    fn bytes<'b>(&self, content: Content<'b>) -> Result<&'b [u8], String> {
+    fn bytes<'b>(&self, content: WireValue<'b>) -> Result<&'b [u8], String> {
         match content {
-            Content::Bytes(bytes) => Ok(bytes),
+            WireValue::Bytes(bytes) => Ok(bytes),
             other => Err(self.fail(format!("{} stands where bytes belong", other.name()))),
         }
     }
 
-    fn number(&self, content: Content<'_>) -> Result<u64, String> {
+    fn varint(&self, content: WireValue<'_>) -> Result<u64, String> {
         match content {
-            Content::Varint(number) => Ok(number),
+            WireValue::Varint(number) => Ok(number),
             other => Err(self.fail(format!("{} stand where a number belongs", other.name()))),
         }
     }
 
-    fn text(&self, content: Content<'_>) -> Result<String, String> {
+    fn text(&self, content: WireValue<'_>) -> Result<String, String> {
         let bytes = self.bytes(content)?;
         let text = std::str::from_utf8(bytes).map_err(|_| self.fail("the text is no UTF-8"))?;
         Ok(text.to_owned())
@@ -287,7 +301,7 @@ fn is_empty(value: &Value) -> bool {
 }
 
 /// A map's key as errors show it.
-fn shown(key: &str) -> String {
+fn shortened_key(key: &str) -> String {
     /// Characters that tell one key from another.
     const SHOWN: usize = 64;
     key.chars().take(SHOWN).collect()

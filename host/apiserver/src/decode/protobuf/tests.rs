@@ -157,7 +157,7 @@ fn envelopes_say_what_they_hold() {
         let error = parse(&sent).unwrap_err();
         assert!(error.starts_with(expected), "{error}");
     }
-    assert!(knows("meta.k8s.io/v1", "DeleteOptions") && !knows("v1", "Pod"));
+    assert!(has_message("meta.k8s.io/v1", "DeleteOptions") && !has_message("v1", "Pod"));
 }
 
 #[test]

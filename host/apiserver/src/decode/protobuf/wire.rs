@@ -2,14 +2,14 @@
 
 /// What stands at a field, by its wire type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Content<'b> {
+pub(super) enum WireValue<'b> {
     Varint(u64),
     Bytes(&'b [u8]),
     /// Four or eight bytes, which no message here has.
     Fixed,
 }
 
-impl Content<'_> {
+impl WireValue<'_> {
     /// The name of the wire type, for messages.
     pub(super) fn name(&self) -> &'static str {
         match self {
@@ -50,7 +50,9 @@ fn take<'b>(rest: &mut &'b [u8], length: u64) -> Result<&'b [u8], &'static str> 
 }
 
 /// Takes the next field: its number and what stands there. Nothing at the end.
-pub(super) fn field<'b>(rest: &mut &'b [u8]) -> Result<Option<(u32, Content<'b>)>, &'static str> {
+pub(super) fn next_field<'b>(
+    rest: &mut &'b [u8],
+) -> Result<Option<(u32, WireValue<'b>)>, &'static str> {
     /// The largest number that a field may have.
     const NUMBER_MAX: u64 = (1 << 29) - 1;
     if rest.is_empty() {
@@ -62,18 +64,18 @@ pub(super) fn field<'b>(rest: &mut &'b [u8]) -> Result<Option<(u32, Content<'b>)
         return Err("a field has a number that no field may have");
     }
     let content = match tag & 7 {
-        0 => Content::Varint(varint(rest)?),
+        0 => WireValue::Varint(varint(rest)?),
         1 => {
             take(rest, 8)?;
-            Content::Fixed
+            WireValue::Fixed
         }
         2 => {
             let length = varint(rest)?;
-            Content::Bytes(take(rest, length)?)
+            WireValue::Bytes(take(rest, length)?)
         }
         5 => {
             take(rest, 4)?;
-            Content::Fixed
+            WireValue::Fixed
         }
         _ => return Err("a field has a wire type that is not known"),
     };
@@ -88,10 +90,13 @@ mod tests {
     #[test]
     fn fields_are_taken_one_by_one() {
         let mut rest: &[u8] = &[0x08, 0xac, 0x02, 0x12, 2, b'h', b'i', 0x1d, 0, 0, 0, 0];
-        assert_eq!(field(&mut rest), Ok(Some((1, Content::Varint(300)))));
-        assert_eq!(field(&mut rest), Ok(Some((2, Content::Bytes(b"hi")))));
-        assert_eq!(field(&mut rest), Ok(Some((3, Content::Fixed))));
-        assert_eq!(field(&mut rest), Ok(None));
+        assert_eq!(next_field(&mut rest), Ok(Some((1, WireValue::Varint(300)))));
+        assert_eq!(
+            next_field(&mut rest),
+            Ok(Some((2, WireValue::Bytes(b"hi"))))
+        );
+        assert_eq!(next_field(&mut rest), Ok(Some((3, WireValue::Fixed))));
+        assert_eq!(next_field(&mut rest), Ok(None));
     }
 
     #[test]
@@ -113,11 +118,14 @@ mod tests {
             &[0x0b],
             &[0x09, 1, 2, 3],
         ] {
-            assert!(field(&mut &bad[..]).is_err(), "{bad:?}");
+            assert!(next_field(&mut &bad[..]).is_err(), "{bad:?}");
         }
         let mut most: &[u8] = &[
             0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01,
         ];
-        assert_eq!(field(&mut most), Ok(Some((1, Content::Varint(u64::MAX)))));
+        assert_eq!(
+            next_field(&mut most),
+            Ok(Some((1, WireValue::Varint(u64::MAX))))
+        );
     }
 }

@@ -3,32 +3,32 @@
 use std::time::Duration;
 
 use crate::status::{ApiError, StatusCause};
-use crate::verbs::call::Call;
+use crate::verbs::context::RequestContext;
 
 /// A watch without a limit of its own lasts between one and two of these.
-const LIFETIME: Duration = Duration::from_secs(30 * 60);
+const MIN_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 /// The longest that a client may ask for: beyond any watch's life, and within
 /// what can be added to the time of day.
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// Where a watch begins.
-pub(super) enum Start {
+pub(super) enum WatchStart {
     /// With what exists now.
-    Existing,
+    InitialEvents,
     /// After a revision.
     After(u64),
 }
 
 /// What was asked for.
-pub(super) struct Options {
-    pub(super) start: Start,
-    pub(super) bookmarks: bool,
+pub(super) struct WatchOptions {
+    pub(super) start: WatchStart,
+    pub(super) sends_bookmarks: bool,
     /// Say when the initial events are over.
-    pub(super) mark_initial: bool,
-    pub(super) lifetime: Duration,
+    pub(super) bookmarks_initial_events: bool,
+    pub(super) timeout: Duration,
 }
 
-fn refuse(causes: Vec<StatusCause>) -> ApiError {
+fn invalid_options(causes: Vec<StatusCause>) -> ApiError {
     ApiError::invalid("meta.k8s.io", "ListOptions", "", causes)
 }
 
@@ -37,14 +37,14 @@ fn refuse(causes: Vec<StatusCause>) -> ApiError {
 /// # Errors
 /// 422 for options that contradict each other, 400 and 500 for numbers that are
 /// none.
-pub(super) fn read(call: &Call) -> Result<Options, ApiError> {
+pub(super) fn parse_options(call: &RequestContext) -> Result<WatchOptions, ApiError> {
     let query = &call.query;
     let matched = query.get("resourceVersionMatch");
     let initial = query
         .raw("sendInitialEvents")
         .map(|_| query.flag("sendInitialEvents"));
     if query.get("continue").is_some() {
-        return Err(refuse(vec![StatusCause::forbidden(
+        return Err(invalid_options(vec![StatusCause::forbidden(
             "resourceVersionMatch",
             "resourceVersionMatch is forbidden when continue is provided",
         )]));
@@ -73,7 +73,7 @@ pub(super) fn read(call: &Call) -> Result<Options, ApiError> {
         ));
     }
     if !causes.is_empty() {
-        return Err(refuse(causes));
+        return Err(invalid_options(causes));
     }
     let asked = match query.get("resourceVersion") {
         None => None,
@@ -84,12 +84,12 @@ pub(super) fn read(call: &Call) -> Result<Options, ApiError> {
         })?),
     };
     let start = match (asked, initial) {
-        (None | Some(0), Some(false)) => Start::After(call.server.store.revision()),
+        (None | Some(0), Some(false)) => WatchStart::After(call.server.store.revision()),
         (Some(revision), Some(true)) if revision > call.server.store.revision() => {
-            Start::After(revision)
+            WatchStart::After(revision)
         }
-        (_, Some(true)) | (None | Some(0), None) => Start::Existing,
-        (Some(revision), _) => Start::After(revision),
+        (_, Some(true)) | (None | Some(0), None) => WatchStart::InitialEvents,
+        (Some(revision), _) => WatchStart::After(revision),
     };
     let lifetime = match query.get("timeoutSeconds") {
         None => None,
@@ -100,14 +100,16 @@ pub(super) fn read(call: &Call) -> Result<Options, ApiError> {
         })?),
     };
     let lifetime = match lifetime.and_then(|seconds| u64::try_from(seconds).ok()) {
-        Some(seconds) if seconds > 0 => Duration::from_secs(seconds).min(LONGEST),
-        _ => LIFETIME + LIFETIME.mul_f64(f64::from(uuid::Uuid::new_v4().as_bytes()[0]) / 256.0),
+        Some(seconds) if seconds > 0 => Duration::from_secs(seconds).min(MAX_TIMEOUT),
+        _ => {
+            MIN_TIMEOUT + MIN_TIMEOUT.mul_f64(f64::from(uuid::Uuid::new_v4().as_bytes()[0]) / 256.0)
+        }
     };
     let bookmarks = query.flag("allowWatchBookmarks");
-    Ok(Options {
+    Ok(WatchOptions {
         start,
-        bookmarks,
-        mark_initial: bookmarks && initial == Some(true),
-        lifetime,
+        sends_bookmarks: bookmarks,
+        bookmarks_initial_events: bookmarks && initial == Some(true),
+        timeout: lifetime,
     })
 }

@@ -14,17 +14,17 @@ use self::reviews::{
 
 /// One message: a name for errors, and its fields.
 #[derive(Debug)]
-pub(super) struct Message {
+pub(super) struct MessageDescriptor {
     pub(super) name: &'static str,
-    fields: &'static [Field],
+    fields: &'static [FieldDescriptor],
 }
 
 /// One field: its number on the wire and its name in JSON.
 #[derive(Debug)]
-pub(super) struct Field {
+pub(super) struct FieldDescriptor {
     number: u32,
     pub(super) name: &'static str,
-    pub(super) kind: Type,
+    pub(super) field_type: FieldType,
     pub(super) repeated: bool,
     /// A pointer in Go: an empty value says something.
     pub(super) pointer: bool,
@@ -32,7 +32,7 @@ pub(super) struct Field {
 
 /// What a field holds.
 #[derive(Debug)]
-pub(super) enum Type {
+pub(super) enum FieldType {
     Text,
     /// Base64 in JSON.
     Bytes,
@@ -43,25 +43,25 @@ pub(super) enum Type {
     Time,
     /// RFC 3339 with microseconds.
     MicroTime,
-    Message(&'static Message),
+    Message(&'static MessageDescriptor),
     /// A message whose field `items` is a list on its own in JSON.
-    List(&'static Message),
+    List(&'static MessageDescriptor),
     /// A map by text.
-    Map(&'static Type),
+    Map(&'static FieldType),
     /// A message around bytes that are JSON.
     Json,
     /// Not read.
     Skip,
 }
 
-impl Message {
-    pub(super) fn field(&self, number: u32) -> Option<&'static Field> {
+impl MessageDescriptor {
+    pub(super) fn field(&self, number: u32) -> Option<&'static FieldDescriptor> {
         self.fields.iter().find(|field| field.number == number)
     }
 }
 
 /// Kinds that are sent on their own, by `apiVersion` and `kind`.
-static TOPS: [(&str, &str, &Message); 13] = [
+static TOP_LEVEL_MESSAGES: [(&str, &str, &MessageDescriptor); 13] = [
     ("v1", "Namespace", &NAMESPACE),
     ("v1", "ConfigMap", &CONFIG_MAP),
     ("v1", "Secret", &SECRET),
@@ -98,34 +98,35 @@ static TOPS: [(&str, &str, &Message); 13] = [
 ];
 
 /// The message of a kind; every group has `DeleteOptions`.
-pub(super) fn find(api_version: &str, kind: &str) -> Option<&'static Message> {
+pub(super) fn find(api_version: &str, kind: &str) -> Option<&'static MessageDescriptor> {
     if kind == "DeleteOptions" {
         return Some(&DELETE_OPTIONS);
     }
-    TOPS.iter()
+    TOP_LEVEL_MESSAGES
+        .iter()
         .find(|(version, name, _)| *version == api_version && *name == kind)
         .map(|(.., message)| *message)
 }
 
-const fn field(number: u32, name: &'static str, kind: Type) -> Field {
-    Field {
+const fn field(number: u32, name: &'static str, kind: FieldType) -> FieldDescriptor {
+    FieldDescriptor {
         number,
         name,
-        kind,
+        field_type: kind,
         repeated: false,
         pointer: false,
     }
 }
 
-const fn pointer(number: u32, name: &'static str, kind: Type) -> Field {
-    Field {
+const fn is_pointer(number: u32, name: &'static str, kind: FieldType) -> FieldDescriptor {
+    FieldDescriptor {
         pointer: true,
         ..field(number, name, kind)
     }
 }
 
-const fn repeated(number: u32, name: &'static str, kind: Type) -> Field {
-    Field {
+const fn is_repeated(number: u32, name: &'static str, kind: FieldType) -> FieldDescriptor {
+    FieldDescriptor {
         repeated: true,
         ..field(number, name, kind)
     }

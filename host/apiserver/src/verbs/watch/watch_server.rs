@@ -12,55 +12,55 @@ use tokio::time::Instant;
 
 use crate::encode;
 use crate::meta;
-use crate::negotiate::Shape;
+use crate::negotiate::ObjectShape;
 use crate::resource::Resource;
 use crate::server::Inner;
 use crate::status::ApiError;
-use crate::verbs::select::Selection;
+use crate::verbs::predicate::SelectionPredicate;
 
 /// Bytes of existing objects that are sent in one piece.
-const PIECE: usize = 64 * 1024;
+const CHUNK_BYTES: usize = 64 * 1024;
 /// Marks the bookmark after the initial events.
-const INITIAL_END: &str = "k8s.io/initial-events-end";
+const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
 
 /// What all watchers of an event share: its object, read once, and its line,
 /// written once.
 #[derive(Default)]
-struct Shared {
+struct CachedEncoding {
     api_version: String,
     object: OnceLock<Option<Value>>,
     lines: [OnceLock<Bytes>; 3],
 }
 
 /// Everything that a running watch needs.
-pub(super) struct Follower {
+pub(super) struct WatchServer {
     pub(super) server: Arc<Inner>,
     pub(super) resource: Arc<Resource>,
-    pub(super) selection: Selection,
-    pub(super) shape: Shape,
-    pub(super) include: IncludeObject,
+    pub(super) selection: SelectionPredicate,
+    pub(super) shape: ObjectShape,
+    pub(super) include_object: IncludeObject,
     /// Column definitions are sent with the first event only.
-    pub(super) headers: bool,
+    pub(super) send_columns: bool,
     /// Objects from before the watch that are still to be sent.
-    pub(super) existing: VecDeque<Arc<StoredRecord>>,
-    pub(super) pending: VecDeque<Bytes>,
-    pub(super) source: Option<StoreWatch>,
-    pub(super) bookmarks: bool,
-    pub(super) bookmarked: u64,
-    pub(super) tick: tokio::time::Interval,
+    pub(super) initial_records: VecDeque<Arc<StoredRecord>>,
+    pub(super) pending_lines: VecDeque<Bytes>,
+    pub(super) store_watch: Option<StoreWatch>,
+    pub(super) sends_bookmarks: bool,
+    pub(super) last_bookmark: u64,
+    pub(super) bookmark_interval: tokio::time::Interval,
     pub(super) deadline: Instant,
-    pub(super) closing: watch::Receiver<bool>,
-    pub(super) reflected: watch::Receiver<u64>,
+    pub(super) shutdown: watch::Receiver<bool>,
+    pub(super) registry_changes: watch::Receiver<u64>,
 }
 
-fn line(kind: &str, object: &Value) -> Bytes {
+fn encode_event(kind: &str, object: &Value) -> Bytes {
     let mut out = Vec::with_capacity(1024);
     encode::write(&mut out, &json!({"type": kind, "object": object}));
     out.push(b'\n');
     out.into()
 }
 
-fn name(kind: EventKind) -> &'static str {
+fn event_type(kind: EventKind) -> &'static str {
     match kind {
         EventKind::Added => "ADDED",
         EventKind::Modified => "MODIFIED",
@@ -69,53 +69,53 @@ fn name(kind: EventKind) -> &'static str {
 }
 
 /// Returns when the server ends its watches, at once if it already has.
-async fn closed(closing: &mut watch::Receiver<bool>) {
+async fn wait_for_shutdown(closing: &mut watch::Receiver<bool>) {
     // An error means that the server is gone.
     closing.wait_for(|closing| *closing).await.ok();
 }
 
-impl Follower {
+impl WatchServer {
     /// The next line, or nothing at the end.
-    pub(super) async fn next(&mut self) -> Option<Bytes> {
+    pub(super) async fn next_chunk(&mut self) -> Option<Bytes> {
         loop {
-            if let Some(lines) = self.backlog() {
+            if let Some(lines) = self.initial_chunk() {
                 return Some(lines);
             }
-            if !self.existing.is_empty() {
+            if !self.initial_records.is_empty() {
                 // Nothing of this turn matched: others have theirs before the next.
                 tokio::task::yield_now().await;
                 continue;
             }
-            if let Some(line) = self.pending.pop_front() {
+            if let Some(line) = self.pending_lines.pop_front() {
                 return Some(line);
             }
-            let source = self.source.as_mut()?;
+            let source = self.store_watch.as_mut()?;
             tokio::select! {
                 biased;
-                () = closed(&mut self.closing) => return None,
+                () = wait_for_shutdown(&mut self.shutdown) => return None,
                 // Before the events: a busy stream must not outlive its time.
-                _ = self.tick.tick(), if self.bookmarks => {
-                    if let Some(line) = self.progress() {
+                _ = self.bookmark_interval.tick(), if self.sends_bookmarks => {
+                    if let Some(line) = self.progress_bookmark() {
                         return Some(line);
                     }
                 }
                 () = tokio::time::sleep_until(self.deadline) => {
-                    let last = if self.bookmarks { self.progress() } else { None };
-                    self.source = None;
+                    let last = if self.sends_bookmarks { self.progress_bookmark() } else { None };
+                    self.store_watch = None;
                     return last;
                 }
                 next = source.next() => match next {
                     Ok(event) => {
-                        if let Some(line) = self.event(&event) {
+                        if let Some(line) = self.event_line(&event) {
                             return Some(line);
                         }
                     }
-                    Err(WatchEnd::Lagged) => self.fail("too old resource version: the watcher fell behind"),
+                    Err(WatchEnd::Lagged) => self.expire("too old resource version: the watcher fell behind"),
                     Err(WatchEnd::Closed) => return None,
                 },
                 // After the events: those of a vanishing resource are still sent.
-                _ = self.reflected.changed() => {
-                    if !self.still_served() {
+                _ = self.registry_changes.changed() => {
+                    if !self.is_still_served() {
                         return None;
                     }
                 }
@@ -125,7 +125,7 @@ impl Follower {
 
     /// A definition that changed or went away ends its watches: clients start
     /// anew with what is served then.
-    fn still_served(&self) -> bool {
+    fn is_still_served(&self) -> bool {
         let kind = &self.resource.kind;
         self.server
             .registry
@@ -134,21 +134,24 @@ impl Follower {
             .is_some_and(|now| Arc::ptr_eq(now, &self.resource))
     }
 
-    fn progress(&mut self) -> Option<Bytes> {
-        let progress = self.source.as_ref()?.progress();
-        if progress <= self.bookmarked {
+    fn progress_bookmark(&mut self) -> Option<Bytes> {
+        let progress = self.store_watch.as_ref()?.progress();
+        if progress <= self.last_bookmark {
             return None;
         }
-        self.bookmarked = progress;
-        Some(self.bookmark(progress, false))
+        self.last_bookmark = progress;
+        Some(self.bookmark_line(progress, false))
     }
 
-    pub(super) fn bookmark(&self, revision: u64, initial_end: bool) -> Bytes {
+    pub(super) fn bookmark_line(&self, revision: u64, initial_end: bool) -> Bytes {
         let kind = &self.resource.kind;
         let mut metadata = Map::new();
         metadata.insert("resourceVersion".to_owned(), revision.to_string().into());
         if initial_end {
-            metadata.insert("annotations".to_owned(), json!({INITIAL_END: "true"}));
+            metadata.insert(
+                "annotations".to_owned(),
+                json!({INITIAL_EVENTS_END: "true"}),
+            );
         }
         let object = json!({
             "kind": kind.kind,
@@ -156,78 +159,83 @@ impl Follower {
             "metadata": metadata,
         });
         let object = match self.shape {
-            Shape::Whole => object,
-            Shape::Table => self.resource.columns.table(
+            ObjectShape::Whole => object,
+            ObjectShape::Table => self.resource.columns.table(
                 [],
                 json!({"resourceVersion": revision.to_string()}),
-                self.include,
+                self.include_object,
                 (self.server.clock)(),
                 false,
             ),
-            Shape::Partial | Shape::PartialList => table::partial_object(&object),
+            ObjectShape::PartialMetadata | ObjectShape::PartialMetadataList => {
+                table::partial_object(&object)
+            }
         };
-        line("BOOKMARK", &object)
+        encode_event("BOOKMARK", &object)
     }
 
     /// The last event: the client must list again.
-    pub(super) fn fail(&mut self, message: &str) {
+    pub(super) fn expire(&mut self, message: &str) {
         let status = ApiError::expired(message).to_value();
-        self.pending.push_back(line("ERROR", &status));
-        self.source = None;
+        self.pending_lines.push_back(encode_event("ERROR", &status));
+        self.store_watch = None;
     }
 
     /// Some of the objects that existed before the watch, many in one piece:
     /// nobody waits for a single one of them.
-    fn backlog(&mut self) -> Option<Bytes> {
+    fn initial_chunk(&mut self) -> Option<Bytes> {
         let (mut out, mut read) = (Vec::new(), 0);
-        let plain =
-            self.selection.is_empty() && self.shape == Shape::Whole && self.resource.verbatim();
-        while out.len() < PIECE
-            && read < PIECE
-            && let Some(record) = self.existing.pop_front()
+        let plain = self.selection.is_empty()
+            && self.shape == ObjectShape::Whole
+            && self.resource.verbatim();
+        while out.len() < CHUNK_BYTES
+            && read < CHUNK_BYTES
+            && let Some(record) = self.initial_records.pop_front()
         {
             read += record.value.len();
             if plain {
-                out.extend_from_slice(&self.raw("ADDED", &record.value));
+                out.extend_from_slice(&self.stored_line("ADDED", &record.value));
                 continue;
             }
-            if let Some(object) = self.load(&record.value, &record.key)
+            if let Some(object) = self.decode_object(&record.value, &record.key)
                 && self.selection.matches(&self.resource, &object)
             {
-                let line = self.shaped("ADDED", object);
+                let line = self.object_line("ADDED", object);
                 out.extend_from_slice(&line);
             }
         }
         (!out.is_empty()).then(|| out.into())
     }
 
-    fn raw(&self, kind: &str, stored: &[u8]) -> Bytes {
+    fn stored_line(&self, kind: &str, stored: &[u8]) -> Bytes {
         let mut out = Vec::with_capacity(stored.len() + 128);
         out.extend_from_slice(b"{\"type\":\"");
         out.extend_from_slice(kind.as_bytes());
         out.extend_from_slice(b"\",\"object\":");
-        encode::append_typed(&mut out, &self.resource.typed, stored);
+        encode::append_with_type_meta(&mut out, &self.resource.type_meta, stored);
         out.extend_from_slice(b"}\n");
         out.into()
     }
 
-    fn shaped(&mut self, kind: &str, object: Value) -> Bytes {
+    fn object_line(&mut self, kind: &str, object: Value) -> Bytes {
         let object = match self.shape {
-            Shape::Whole => object,
-            Shape::Partial | Shape::PartialList => table::partial_object(&object),
-            Shape::Table => {
+            ObjectShape::Whole => object,
+            ObjectShape::PartialMetadata | ObjectShape::PartialMetadataList => {
+                table::partial_object(&object)
+            }
+            ObjectShape::Table => {
                 let metadata = json!({"resourceVersion": meta::text(&object, "resourceVersion")});
                 let now = (self.server.clock)();
-                let headers = std::mem::take(&mut self.headers);
+                let headers = std::mem::take(&mut self.send_columns);
                 self.resource
                     .columns
-                    .table([&object], metadata, self.include, now, headers)
+                    .table([&object], metadata, self.include_object, now, headers)
             }
         };
-        line(kind, &object)
+        encode_event(kind, &object)
     }
 
-    fn load(&self, stored: &[u8], key: &str) -> Option<Value> {
+    fn decode_object(&self, stored: &[u8], key: &str) -> Option<Value> {
         match self.resource.load(stored) {
             Ok(object) => Some(object),
             Err(error) => {
@@ -238,11 +246,11 @@ impl Follower {
     }
 
     /// The line of an event, or nothing when the selection has no interest.
-    fn event(&mut self, event: &StoreEvent) -> Option<Bytes> {
+    fn event_line(&mut self, event: &StoreEvent) -> Option<Bytes> {
         let shared = self.resource.verbatim().then(|| {
-            event.memo.get_or_init(|| Shared {
+            event.memo.get_or_init(|| CachedEncoding {
                 api_version: self.resource.kind.api_version(),
-                ..Shared::default()
+                ..CachedEncoding::default()
             })
         });
         let shared = shared
@@ -254,9 +262,9 @@ impl Follower {
             let object = match &shared {
                 Some(shared) => shared
                     .object
-                    .get_or_init(|| self.load(&event.value, &event.key)),
+                    .get_or_init(|| self.decode_object(&event.value, &event.key)),
                 None => {
-                    own = self.load(&event.value, &event.key);
+                    own = self.decode_object(&event.value, &event.key);
                     &own
                 }
             }
@@ -265,7 +273,7 @@ impl Follower {
             let previous = event
                 .previous
                 .as_ref()
-                .and_then(|record| self.load(&record.value, &event.key));
+                .and_then(|record| self.decode_object(&record.value, &event.key));
             let before = previous
                 .as_ref()
                 .is_some_and(|object| self.selection.matches(&self.resource, object));
@@ -277,13 +285,13 @@ impl Follower {
                     // The last form that matched, at the revision that ended it.
                     let mut object = previous?;
                     meta::set(&mut object, "resourceVersion", &event.revision.to_string());
-                    return Some(self.shaped("DELETED", object));
+                    return Some(self.object_line("DELETED", object));
                 }
             };
         }
-        if self.shape != Shape::Whole || !self.resource.verbatim() {
-            let object = self.load(&event.value, &event.key)?;
-            return Some(self.shaped(name(kind), object));
+        if self.shape != ObjectShape::Whole || !self.resource.verbatim() {
+            let object = self.decode_object(&event.value, &event.key)?;
+            return Some(self.object_line(event_type(kind), object));
         }
         let slot = match kind {
             EventKind::Added => 0,
@@ -292,10 +300,10 @@ impl Follower {
         };
         match shared.as_ref().and_then(|shared| shared.lines.get(slot)) {
             Some(slot) => Some(
-                slot.get_or_init(|| self.raw(name(kind), &event.value))
+                slot.get_or_init(|| self.stored_line(event_type(kind), &event.value))
                     .clone(),
             ),
-            None => Some(self.raw(name(kind), &event.value)),
+            None => Some(self.stored_line(event_type(kind), &event.value)),
         }
     }
 }

@@ -8,29 +8,29 @@ use rdd_apiserver_storage::StoredRecord;
 use serde_json::Value;
 
 use crate::admission::{AdmissionOperation, AdmissionRequest};
-use crate::negotiate::{Format, Shape};
+use crate::negotiate::{ObjectShape, ResponseFormat};
 use crate::path::ResourcePath;
-use crate::query::Query;
+use crate::query::QueryParams;
 use crate::resource::Resource;
 use crate::server::Inner;
 use crate::status::ApiError;
 use crate::user::UserInfo;
 
 /// A request about a resource.
-pub(crate) struct Call {
+pub(crate) struct RequestContext {
     pub(crate) server: Arc<Inner>,
     pub(crate) resource: Arc<Resource>,
     pub(crate) path: ResourcePath,
-    pub(crate) query: Query,
+    pub(crate) query: QueryParams,
     pub(crate) headers: HeaderMap,
-    pub(crate) format: Format,
+    pub(crate) format: ResponseFormat,
     pub(crate) user: UserInfo,
 }
 
 /// What a verb answers with.
-pub(crate) enum Shown {
+pub(crate) enum ResponsePayload {
     /// A stored object of the call's resource.
-    Stored(Arc<StoredRecord>),
+    Record(Arc<StoredRecord>),
     /// An object of the call's resource.
     Object(Value),
     /// Something that no Accept header changes, such as a Status.
@@ -38,27 +38,27 @@ pub(crate) enum Shown {
 }
 
 /// A verb's answer: status code, what is shown, and warnings.
-pub(crate) struct Answer {
+pub(crate) struct HandlerResponse {
     pub(crate) code: u16,
-    pub(crate) shown: Shown,
+    pub(crate) payload: ResponsePayload,
     pub(crate) warnings: Vec<String>,
 }
 
-impl Answer {
-    pub(crate) fn new(code: u16, shown: Shown) -> Self {
+impl HandlerResponse {
+    pub(crate) fn new(code: u16, shown: ResponsePayload) -> Self {
         Self {
             code,
-            shown,
+            payload: shown,
             warnings: Vec::new(),
         }
     }
 }
 
-impl Call {
+impl RequestContext {
     /// The form of answers that no Accept header changes.
-    pub(crate) fn plain(&self) -> Format {
-        Format {
-            shape: Shape::Whole,
+    pub(crate) fn plain_format(&self) -> ResponseFormat {
+        ResponseFormat {
+            shape: ObjectShape::Whole,
             ..self.format
         }
     }
@@ -92,7 +92,7 @@ impl Call {
     ///
     /// # Errors
     /// 403 with the sentence of the policy that refuses.
-    pub(crate) fn admit(
+    pub(crate) fn check_admission(
         &self,
         operation: AdmissionOperation,
         name: &str,
@@ -130,7 +130,7 @@ impl Call {
     }
 
     /// The field manager of a write: as given, else the client program.
-    pub(crate) fn default_manager(&self) -> String {
+    pub(crate) fn manager_from_user_agent(&self) -> String {
         let agent = self
             .headers
             .get(USER_AGENT)
@@ -141,11 +141,14 @@ impl Call {
         if clean.is_empty() {
             "unknown".to_owned()
         } else {
-            clean.chars().take(super::options::MANAGER_MAX).collect()
+            clean
+                .chars()
+                .take(super::write_options::FIELD_MANAGER_MAX_LENGTH)
+                .collect()
         }
     }
 }
 
 /// The text of a resourceVersion conflict.
-pub(crate) const MODIFIED: &str =
+pub(crate) const OPTIMISTIC_LOCK_MESSAGE: &str =
     "the object has been modified; please apply your changes to the latest version and try again";

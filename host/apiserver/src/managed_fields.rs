@@ -9,34 +9,40 @@ use serde_json::Value;
 use crate::clock;
 use crate::resource::Source;
 use crate::status::{ApiError, StatusCause};
-use crate::verbs::call::Call;
-use crate::verbs::options::WriteOptions;
+use crate::verbs::context::RequestContext;
+use crate::verbs::write_options::WriteOptions;
 
 /// How a kind's fields are merged and owned, in every version that is served.
 #[derive(Debug, Clone)]
-pub(crate) struct Types {
-    own: Arc<TypeTree>,
+pub(crate) struct VersionedTypes {
+    tree: Arc<TypeTree>,
     versions: Arc<[(String, Arc<TypeTree>)]>,
 }
 
-impl Types {
+impl VersionedTypes {
     /// The types of a kind with one version.
-    pub(crate) fn of(schema: &Value) -> Self {
+    pub(crate) fn from_schema(schema: &Value) -> Self {
         Self {
-            own: Arc::new(TypeTree::from_openapi(schema)),
+            tree: Arc::new(TypeTree::from_openapi(schema)),
             versions: Arc::new([]),
         }
     }
 
     /// The types of one of several versions, given as `apiVersion` and tree.
-    pub(crate) fn among(own: Arc<TypeTree>, versions: Arc<[(String, Arc<TypeTree>)]>) -> Self {
-        Self { own, versions }
+    pub(crate) fn with_versions(
+        own: Arc<TypeTree>,
+        versions: Arc<[(String, Arc<TypeTree>)]>,
+    ) -> Self {
+        Self {
+            tree: own,
+            versions,
+        }
     }
 }
 
 /// Calls the field manager with a request that speaks of this call.
-fn with_request<R>(
-    call: &Call,
+fn with_tracking_request<R>(
+    call: &RequestContext,
     manager: &str,
     now: Timestamp,
     run: impl FnOnce(&fieldmanager::TrackingRequest<'_>) -> R,
@@ -61,7 +67,7 @@ fn with_request<R>(
         api_version: &api_version,
         subresource,
         now: &now,
-        types: &types.own,
+        types: &types.tree,
         versions: &versions,
         ignored: &ignored,
     })
@@ -69,13 +75,13 @@ fn with_request<R>(
 
 /// Brings the managed fields of a write that is no apply up to date.
 pub(crate) fn update(
-    call: &Call,
+    call: &RequestContext,
     live: Option<&Value>,
     new: Value,
     manager: &str,
     now: Timestamp,
 ) -> Result<Value, ApiError> {
-    with_request(call, manager, now, |request| {
+    with_tracking_request(call, manager, now, |request| {
         fieldmanager::update(live, new, request)
             .map_err(|error| ApiError::bad_request(error.to_string()))
     })
@@ -83,13 +89,13 @@ pub(crate) fn update(
 
 /// Applies a configuration.
 pub(crate) fn apply(
-    call: &Call,
+    call: &RequestContext,
     live: Option<&Value>,
     applied: &Value,
     options: &WriteOptions,
 ) -> Result<Value, ApiError> {
     let now = (call.server.clock)();
-    with_request(call, &options.manager, now, |request| {
+    with_tracking_request(call, &options.manager, now, |request| {
         fieldmanager::apply(live, applied, options.force, request)
             .map_err(|error| apply_error(&error))
     })

@@ -14,7 +14,7 @@ pub(crate) struct ScalePaths {
     pub(crate) selector: Option<Vec<String>>,
 }
 
-fn path(text: &Value) -> Option<Vec<String>> {
+fn parse_path(text: &Value) -> Option<Vec<String>> {
     let text = text.as_str()?;
     Some(
         text.trim_start_matches('.')
@@ -24,17 +24,17 @@ fn path(text: &Value) -> Option<Vec<String>> {
     )
 }
 
-fn find<'a>(object: &'a Value, path: &[String]) -> Option<&'a Value> {
+fn lookup<'a>(object: &'a Value, path: &[String]) -> Option<&'a Value> {
     path.iter().try_fold(object, |at, part| at.get(part))
 }
 
 impl ScalePaths {
     /// Reads `subresources.scale` of a definition's version.
-    pub(crate) fn read(scale: &Value) -> Option<Self> {
+    pub(crate) fn from_definition(scale: &Value) -> Option<Self> {
         Some(Self {
-            spec: path(scale.get("specReplicasPath")?)?,
-            status: path(scale.get("statusReplicasPath")?)?,
-            selector: scale.get("labelSelectorPath").and_then(path),
+            spec: parse_path(scale.get("specReplicasPath")?)?,
+            status: parse_path(scale.get("statusReplicasPath")?)?,
+            selector: scale.get("labelSelectorPath").and_then(parse_path),
         })
     }
 
@@ -42,8 +42,8 @@ impl ScalePaths {
     ///
     /// # Errors
     /// The object has no replica count.
-    pub(crate) fn show(&self, object: &Value) -> Result<Value, String> {
-        let replicas = find(object, &self.spec)
+    pub(crate) fn to_scale(&self, object: &Value) -> Result<Value, String> {
+        let replicas = lookup(object, &self.spec)
             .and_then(Value::as_i64)
             .ok_or_else(|| {
                 format!(
@@ -51,20 +51,20 @@ impl ScalePaths {
                     self.spec.join(".")
                 )
             })?;
-        Ok(self.scale(object, replicas))
+        Ok(self.build_scale(object, replicas))
     }
 
     /// The same, with zero where the object has no replica count.
-    pub(crate) fn show_or_zero(&self, object: &Value) -> Value {
-        self.scale(
+    pub(crate) fn to_scale_or_zero(&self, object: &Value) -> Value {
+        self.build_scale(
             object,
-            find(object, &self.spec)
+            lookup(object, &self.spec)
                 .and_then(Value::as_i64)
                 .unwrap_or_default(),
         )
     }
 
-    fn scale(&self, object: &Value, replicas: i64) -> Value {
+    fn build_scale(&self, object: &Value, replicas: i64) -> Value {
         let mut metadata = serde_json::Map::new();
         for key in [
             "name",
@@ -78,12 +78,12 @@ impl ScalePaths {
             }
         }
         let mut status = json!({
-            "replicas": find(object, &self.status).and_then(Value::as_i64).unwrap_or_default(),
+            "replicas": lookup(object, &self.status).and_then(Value::as_i64).unwrap_or_default(),
         });
         let selector = self
             .selector
             .as_ref()
-            .and_then(|path| find(object, path))
+            .and_then(|path| lookup(object, path))
             .and_then(Value::as_str);
         if let (Some(selector), Some(status)) = (selector, status.as_object_mut()) {
             status.insert("selector".to_owned(), selector.into());
@@ -106,7 +106,7 @@ impl ScalePaths {
     ///
     /// # Errors
     /// The count is negative.
-    pub(crate) fn put(&self, scale: &Value, object: &Value) -> Result<Value, StatusCause> {
+    pub(crate) fn apply_scale(&self, scale: &Value, object: &Value) -> Result<Value, StatusCause> {
         let replicas = scale
             .pointer("/spec/replicas")
             .and_then(Value::as_i64)

@@ -4,38 +4,38 @@
 use serde_json::{Map, Value};
 
 #[derive(Clone, Copy)]
-enum Type {
+enum MetaFieldType {
     Text,
     Integer,
     Time,
     TextMap,
     TextList,
-    Owners,
-    Managed,
+    OwnerReferences,
+    ManagedFields,
 }
 
-const FIELDS: &[(&str, Type)] = &[
-    ("name", Type::Text),
-    ("generateName", Type::Text),
-    ("namespace", Type::Text),
-    ("selfLink", Type::Text),
-    ("uid", Type::Text),
-    ("resourceVersion", Type::Text),
-    ("generation", Type::Integer),
-    ("creationTimestamp", Type::Time),
-    ("deletionTimestamp", Type::Time),
-    ("deletionGracePeriodSeconds", Type::Integer),
-    ("labels", Type::TextMap),
-    ("annotations", Type::TextMap),
-    ("ownerReferences", Type::Owners),
-    ("finalizers", Type::TextList),
-    ("managedFields", Type::Managed),
+const FIELDS: &[(&str, MetaFieldType)] = &[
+    ("name", MetaFieldType::Text),
+    ("generateName", MetaFieldType::Text),
+    ("namespace", MetaFieldType::Text),
+    ("selfLink", MetaFieldType::Text),
+    ("uid", MetaFieldType::Text),
+    ("resourceVersion", MetaFieldType::Text),
+    ("generation", MetaFieldType::Integer),
+    ("creationTimestamp", MetaFieldType::Time),
+    ("deletionTimestamp", MetaFieldType::Time),
+    ("deletionGracePeriodSeconds", MetaFieldType::Integer),
+    ("labels", MetaFieldType::TextMap),
+    ("annotations", MetaFieldType::TextMap),
+    ("ownerReferences", MetaFieldType::OwnerReferences),
+    ("finalizers", MetaFieldType::TextList),
+    ("managedFields", MetaFieldType::ManagedFields),
 ];
 
 const OWNER_TEXTS: [&str; 4] = ["apiVersion", "kind", "name", "uid"];
 const OWNER_FLAGS: [&str; 2] = ["controller", "blockOwnerDeletion"];
 
-fn name_of(value: &Value) -> &'static str {
+fn json_type_name(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "bool",
@@ -49,13 +49,13 @@ fn name_of(value: &Value) -> &'static str {
 fn mismatch(value: &Value, field: &str, wanted: &str) -> String {
     format!(
         "json: cannot unmarshal {} into Go struct field ObjectMeta.{field} of type {wanted}",
-        name_of(value)
+        json_type_name(value)
     )
 }
 
 /// Checks and cleans the metadata of an object in place; gives the paths of
 /// unknown fields, or the sentence that says which type is wrong.
-pub(crate) fn read(object: &mut Value) -> Result<Vec<String>, String> {
+pub(crate) fn decode_object_meta(object: &mut Value) -> Result<Vec<String>, String> {
     let mut unknown = Vec::new();
     let Some(meta) = object.get_mut("metadata") else {
         return Ok(unknown);
@@ -69,7 +69,7 @@ pub(crate) fn read(object: &mut Value) -> Result<Vec<String>, String> {
         other => {
             return Err(format!(
                 "json: cannot unmarshal {} into Go value of type v1.ObjectMeta",
-                name_of(other)
+                json_type_name(other)
             ));
         }
     };
@@ -87,22 +87,22 @@ pub(crate) fn read(object: &mut Value) -> Result<Vec<String>, String> {
             meta.remove(&key);
             continue;
         }
-        check(&key, *kind, value, &mut unknown)?;
+        check_field(&key, *kind, value, &mut unknown)?;
     }
     Ok(unknown)
 }
 
-fn check(
+fn check_field(
     key: &str,
-    kind: Type,
+    kind: MetaFieldType,
     value: &mut Value,
     unknown: &mut Vec<String>,
 ) -> Result<(), String> {
     let fine = match kind {
-        Type::Text => value.is_string(),
-        Type::Integer => value.as_i64().is_some(),
-        Type::Time => return time(key, value),
-        Type::TextMap => match value {
+        MetaFieldType::Text => value.is_string(),
+        MetaFieldType::Integer => value.as_i64().is_some(),
+        MetaFieldType::Time => return normalize_time(key, value),
+        MetaFieldType::TextMap => match value {
             Value::Object(map) => {
                 for inner in map.values_mut() {
                     if inner.is_null() {
@@ -115,23 +115,23 @@ fn check(
             }
             _ => false,
         },
-        Type::TextList => match value {
+        MetaFieldType::TextList => match value {
             Value::Array(items) => match items.iter().find(|item| !item.is_string()) {
                 Some(item) => return Err(mismatch(item, key, "string")),
                 None => true,
             },
             _ => false,
         },
-        Type::Owners => match value {
+        MetaFieldType::OwnerReferences => match value {
             Value::Array(items) => {
                 for (index, item) in items.iter_mut().enumerate() {
-                    owner(index, item, unknown)?;
+                    check_owner_reference(index, item, unknown)?;
                 }
                 true
             }
             _ => false,
         },
-        Type::Managed => match value {
+        MetaFieldType::ManagedFields => match value {
             Value::Array(items) => match items.iter().find(|item| !item.is_object()) {
                 Some(item) => return Err(mismatch(item, key, "v1.ManagedFieldsEntry")),
                 None => true,
@@ -143,17 +143,17 @@ fn check(
         return Ok(());
     }
     let wanted = match kind {
-        Type::Text | Type::Time => "string",
-        Type::Integer => "int64",
-        Type::TextMap => "map[string]string",
-        Type::TextList => "[]string",
-        Type::Owners => "[]v1.OwnerReference",
-        Type::Managed => "[]v1.ManagedFieldsEntry",
+        MetaFieldType::Text | MetaFieldType::Time => "string",
+        MetaFieldType::Integer => "int64",
+        MetaFieldType::TextMap => "map[string]string",
+        MetaFieldType::TextList => "[]string",
+        MetaFieldType::OwnerReferences => "[]v1.OwnerReference",
+        MetaFieldType::ManagedFields => "[]v1.ManagedFieldsEntry",
     };
     Err(mismatch(value, key, wanted))
 }
 
-fn time(key: &str, value: &mut Value) -> Result<(), String> {
+fn normalize_time(key: &str, value: &mut Value) -> Result<(), String> {
     let Some(text) = value.as_str() else {
         return Err(mismatch(value, key, "string"));
     };
@@ -164,7 +164,11 @@ fn time(key: &str, value: &mut Value) -> Result<(), String> {
     Ok(())
 }
 
-fn owner(index: usize, value: &mut Value, unknown: &mut Vec<String>) -> Result<(), String> {
+fn check_owner_reference(
+    index: usize,
+    value: &mut Value,
+    unknown: &mut Vec<String>,
+) -> Result<(), String> {
     let Value::Object(map) = value else {
         return Err(mismatch(value, "ownerReferences", "v1.OwnerReference"));
     };
@@ -185,7 +189,7 @@ fn owner(index: usize, value: &mut Value, unknown: &mut Vec<String>) -> Result<(
         } else if !wanted.0 {
             return Err(format!(
                 "json: cannot unmarshal {} into Go struct field OwnerReference.metadata.ownerReferences.{key} of type {}",
-                name_of(inner),
+                json_type_name(inner),
                 wanted.1
             ));
         }

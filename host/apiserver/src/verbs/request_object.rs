@@ -2,23 +2,23 @@
 
 use serde_json::Value;
 
-use super::call::Call;
-use super::options::Validation;
-use crate::decode::{self, Document, Expected};
-use crate::encode::Storable;
+use super::context::RequestContext;
+use super::write_options::FieldValidation;
+use crate::decode::{self, DecodedBody, ExpectedKind};
+use crate::encode::EncodedObject;
 use crate::limits;
 use crate::meta;
 use crate::resource::Source;
 use crate::status::{ApiError, StatusCause};
 
 /// An object and what strict validation objects to.
-pub(crate) struct Sent {
+pub(crate) struct RequestObject {
     pub(crate) object: Value,
-    pub(crate) strict: Vec<String>,
+    pub(crate) strict_errors: Vec<String>,
 }
 
 /// How the caller words what is wrong with an object's types.
-pub(crate) fn unhandled(call: &Call, kind: &str, why: &str) -> ApiError {
+pub(crate) fn decode_error(call: &RequestContext, kind: &str, why: &str) -> ApiError {
     ApiError::bad_request(format!(
         "{kind} in version \"{}\" cannot be handled as a {}: {why}",
         call.resource.kind.version, call.resource.kind.kind
@@ -26,7 +26,7 @@ pub(crate) fn unhandled(call: &Call, kind: &str, why: &str) -> ApiError {
 }
 
 /// Decodes the body of a create or update.
-pub(crate) fn read(call: &Call, body: &[u8]) -> Result<Sent, ApiError> {
+pub(crate) fn decode_body(call: &RequestContext, body: &[u8]) -> Result<RequestObject, ApiError> {
     let content_type = call
         .headers
         .get(http::header::CONTENT_TYPE)
@@ -34,18 +34,18 @@ pub(crate) fn read(call: &Call, body: &[u8]) -> Result<Sent, ApiError> {
         .unwrap_or_default();
     let kind = &call.resource.kind;
     let api_version = kind.api_version();
-    let expected = call.resource.is_builtin().then_some(Expected {
+    let expected = call.resource.is_builtin().then_some(ExpectedKind {
         api_version: &api_version,
         kind: &kind.kind,
     });
-    let syntax = decode::accepted(content_type, expected)?;
+    let syntax = decode::accepted_content_type(content_type, expected)?;
     let unrecognized = |why: String| {
         ApiError::bad_request(format!(
             "the object provided is unrecognized (must be of type {}): {why}",
             kind.kind
         ))
     };
-    let Document {
+    let DecodedBody {
         mut value,
         duplicates,
     } = decode::parse(syntax, body)
@@ -55,18 +55,20 @@ pub(crate) fn read(call: &Call, body: &[u8]) -> Result<Sent, ApiError> {
             "couldn't get version/kind; json parse error: the body is not an object".to_owned(),
         ));
     }
-    type_of(call, &mut value, &unrecognized)?;
+    check_type_meta(call, &mut value, &unrecognized)?;
     let mut strict = duplicates;
-    strict.extend(clean(call, &mut value).map_err(|why| unhandled(call, &kind.kind, &why))?);
-    Ok(Sent {
+    strict.extend(
+        prune_and_default(call, &mut value).map_err(|why| decode_error(call, &kind.kind, &why))?,
+    );
+    Ok(RequestObject {
         object: value,
-        strict,
+        strict_errors: strict,
     })
 }
 
 /// Checks `apiVersion` and `kind`.
-fn type_of(
-    call: &Call,
+fn check_type_meta(
+    call: &RequestContext,
     value: &mut Value,
     unrecognized: &impl Fn(String) -> ApiError,
 ) -> Result<(), ApiError> {
@@ -89,7 +91,7 @@ fn type_of(
             )));
         }
         if !sent_kind.is_empty() && sent_kind != expected.kind {
-            return Err(unhandled(
+            return Err(decode_error(
                 call,
                 &sent_kind,
                 &format!(
@@ -120,8 +122,11 @@ fn type_of(
 /// Brings an object into the shape in which it is judged: typed metadata,
 /// unknown fields removed, defaults filled in. Gives what strict validation
 /// objects to; the error is a sentence about a wrong type.
-pub(crate) fn clean(call: &Call, object: &mut Value) -> Result<Vec<String>, String> {
-    let mut unknown = meta::decode::read(object)?;
+pub(crate) fn prune_and_default(
+    call: &RequestContext,
+    object: &mut Value,
+) -> Result<Vec<String>, String> {
+    let mut unknown = meta::object_meta::decode_object_meta(object)?;
     match &call.resource.source {
         Source::Builtin(builtin) => {
             unknown.extend(builtin.decode(object)?);
@@ -135,7 +140,7 @@ pub(crate) fn clean(call: &Call, object: &mut Value) -> Result<Vec<String>, Stri
             custom.schema.apply_defaults(object);
         }
     }
-    meta::tidy(object);
+    meta::drop_empty_fields(object);
     unknown.sort();
     unknown.dedup();
     unknown.truncate(limits::OBJECTIONS_MAX);
@@ -147,16 +152,16 @@ pub(crate) fn clean(call: &Call, object: &mut Value) -> Result<Vec<String>, Stri
 
 /// What becomes of strict validation's objections: warnings, an error or
 /// nothing.
-pub(crate) fn strict(
-    call: &Call,
-    validation: Validation,
+pub(crate) fn handle_strict_errors(
+    call: &RequestContext,
+    validation: FieldValidation,
     objections: Vec<String>,
 ) -> Result<Vec<String>, ApiError> {
     match validation {
         _ if objections.is_empty() => Ok(Vec::new()),
-        Validation::Ignore => Ok(Vec::new()),
-        Validation::Warn => Ok(objections),
-        Validation::Strict => Err(unhandled(
+        FieldValidation::Ignore => Ok(Vec::new()),
+        FieldValidation::Warn => Ok(objections),
+        FieldValidation::Strict => Err(decode_error(
             call,
             &call.resource.kind.kind,
             &format!("strict decoding error: {}", objections.join(", ")),
@@ -165,7 +170,7 @@ pub(crate) fn strict(
 }
 
 /// Puts the namespace of the path into the object, or refuses another one.
-pub(crate) fn namespace(call: &Call, object: &mut Value) -> Result<(), ApiError> {
+pub(crate) fn ensure_namespace(call: &RequestContext, object: &mut Value) -> Result<(), ApiError> {
     let sent = meta::text(object, "namespace").to_owned();
     match call.namespace() {
         Some(namespace) if sent.is_empty() || sent == namespace => {
@@ -184,7 +189,7 @@ pub(crate) fn namespace(call: &Call, object: &mut Value) -> Result<(), ApiError>
 }
 
 /// What the kind itself has to say of an object that is fine.
-pub(crate) fn advice(call: &Call, object: &Value) -> Vec<String> {
+pub(crate) fn object_warnings(call: &RequestContext, object: &Value) -> Vec<String> {
     match &call.resource.source {
         Source::Builtin(builtin) => builtin.warnings(object),
         Source::Custom(_) => Vec::new(),
@@ -196,7 +201,10 @@ pub(crate) fn advice(call: &Call, object: &Value) -> Vec<String> {
 /// # Errors
 /// 400 or 413 with the budget that it exceeds: patches and defaults add to what
 /// was sent.
-pub(crate) fn storable(call: &Call, object: &Value) -> Result<Storable, ApiError> {
+pub(crate) fn encode_object(
+    call: &RequestContext,
+    object: &Value,
+) -> Result<EncodedObject, ApiError> {
     let storable = call.resource.storable(object);
     if storable.len() > limits::OBJECT_MAX {
         return Err(ApiError::too_large_object(storable.len()));
@@ -207,14 +215,18 @@ pub(crate) fn storable(call: &Call, object: &Value) -> Result<Storable, ApiError
 /// The real server judges an update's metadata for every kind and again for
 /// the kind itself, and so names each cause twice; clients that count causes
 /// find the same number here.
-fn twice(causes: Vec<StatusCause>) -> Vec<StatusCause> {
+fn repeat_causes(causes: Vec<StatusCause>) -> Vec<StatusCause> {
     let mut out = causes.clone();
     out.extend(causes);
     out
 }
 
 /// Everything that the kind itself and its metadata forbid.
-pub(crate) fn validate(call: &Call, new: &Value, old: Option<&Value>) -> Vec<StatusCause> {
+pub(crate) fn validate(
+    call: &RequestContext,
+    new: &Value,
+    old: Option<&Value>,
+) -> Vec<StatusCause> {
     let kind = &call.resource.kind;
     let mut causes = Vec::new();
     if let Source::Custom(custom) = &call.resource.source {
@@ -226,13 +238,15 @@ pub(crate) fn validate(call: &Call, new: &Value, old: Option<&Value>) -> Vec<Sta
                 &format!("must be {}", kind.kind),
             ));
         }
-        causes.extend(meta::validate::metadata(
+        causes.extend(meta::validate::validate_metadata(
             new,
             call.resource.names,
             kind.namespaced,
         ));
         if let Some(old) = old {
-            causes.extend(twice(meta::validate::metadata_update(new, old)));
+            causes.extend(repeat_causes(meta::validate::validate_metadata_update(
+                new, old,
+            )));
         }
         causes.extend(
             custom
@@ -243,13 +257,15 @@ pub(crate) fn validate(call: &Call, new: &Value, old: Option<&Value>) -> Vec<Sta
         );
         return causes;
     }
-    causes.extend(meta::validate::metadata(
+    causes.extend(meta::validate::validate_metadata(
         new,
         call.resource.names,
         kind.namespaced,
     ));
     if let Some(old) = old {
-        causes.extend(twice(meta::validate::metadata_update(new, old)));
+        causes.extend(repeat_causes(meta::validate::validate_metadata_update(
+            new, old,
+        )));
     }
     if let Source::Builtin(builtin) = &call.resource.source {
         causes.extend(builtin.validate(new, old, call.path.subresource.as_deref()));

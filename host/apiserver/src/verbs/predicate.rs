@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::call::Call;
+use super::context::RequestContext;
 use crate::resource::Resource;
 use crate::selectors::field::FieldSelector;
 use crate::selectors::label::LabelSelector;
@@ -10,13 +10,13 @@ use crate::status::ApiError;
 
 /// What a collection is narrowed down to.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Selection {
+pub(crate) struct SelectionPredicate {
     labels: LabelSelector,
     fields: FieldSelector,
 }
 
-impl Selection {
-    pub(crate) fn read(call: &Call) -> Result<Self, ApiError> {
+impl SelectionPredicate {
+    pub(crate) fn from_query(call: &RequestContext) -> Result<Self, ApiError> {
         let labels = LabelSelector::parse(call.query.raw("labelSelector").unwrap_or_default())
             .map_err(ApiError::bad_request)?;
         let fields = FieldSelector::parse(call.query.raw("fieldSelector").unwrap_or_default())
@@ -43,7 +43,7 @@ impl Selection {
 
     /// The only name that can match, if the selection says so and says no
     /// more.
-    pub(crate) fn name(&self) -> Option<&str> {
+    pub(crate) fn single_name(&self) -> Option<&str> {
         self.fields.name()
     }
 

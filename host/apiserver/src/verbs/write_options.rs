@@ -1,14 +1,14 @@
 //! Parameters of writes: dry run, field manager, field validation.
 
-use super::call::Call;
+use super::context::RequestContext;
 use crate::status::{ApiError, StatusCause};
 
 /// Longest name of a field manager.
-pub(crate) const MANAGER_MAX: usize = 128;
+pub(crate) const FIELD_MANAGER_MAX_LENGTH: usize = 128;
 
 /// What becomes of unknown and duplicate fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Validation {
+pub(crate) enum FieldValidation {
     Ignore,
     Warn,
     Strict,
@@ -19,12 +19,12 @@ pub(crate) enum Validation {
 pub(crate) struct WriteOptions {
     pub(crate) dry_run: bool,
     pub(crate) manager: String,
-    pub(crate) validation: Validation,
+    pub(crate) validation: FieldValidation,
     pub(crate) force: bool,
 }
 
 /// The cause of a `dryRun` that is neither absent nor `All`.
-pub(crate) fn dry_run(values: &[&str]) -> Result<bool, StatusCause> {
+pub(crate) fn parse_dry_run(values: &[&str]) -> Result<bool, StatusCause> {
     let values: Vec<&str> = values.iter().copied().filter(|v| !v.is_empty()).collect();
     if values.iter().any(|value| *value != "All") {
         let list = serde_json::Value::from(values);
@@ -40,25 +40,25 @@ pub(crate) fn dry_run(values: &[&str]) -> Result<bool, StatusCause> {
 impl WriteOptions {
     /// Reads the query; `kind` is the name of the options in messages. An
     /// apply needs a manager, other patches may not force.
-    pub(crate) fn read(call: &Call, kind: &str, apply: bool) -> Result<Self, ApiError> {
+    pub(crate) fn parse(call: &RequestContext, kind: &str, apply: bool) -> Result<Self, ApiError> {
         let mut causes = Vec::new();
         let asked: Vec<&str> = call.query.all("dryRun").collect();
-        let dry_run = dry_run(&asked).unwrap_or_else(|cause| {
+        let dry_run = parse_dry_run(&asked).unwrap_or_else(|cause| {
             causes.push(cause);
             false
         });
         let validation = match call.query.get("fieldValidation") {
-            None => Validation::Warn,
-            Some("Ignore") => Validation::Ignore,
-            Some("Warn") => Validation::Warn,
-            Some("Strict") => Validation::Strict,
+            None => FieldValidation::Warn,
+            Some("Ignore") => FieldValidation::Ignore,
+            Some("Warn") => FieldValidation::Warn,
+            Some("Strict") => FieldValidation::Strict,
             Some(other) => {
                 causes.push(StatusCause::new(
                     "FieldValueNotSupported",
                     "fieldValidation",
                     format!("Unsupported value: {other:?}: supported values: \"\", \"Ignore\", \"Strict\", \"Warn\""),
                 ));
-                Validation::Warn
+                FieldValidation::Warn
             }
         };
         let force = call
@@ -78,11 +78,11 @@ impl WriteOptions {
                 "may not be specified for non-apply patch",
             ));
         }
-        if manager.len() > MANAGER_MAX {
+        if manager.len() > FIELD_MANAGER_MAX_LENGTH {
             causes.push(StatusCause::new(
                 "FieldValueTooLong",
                 "fieldManager",
-                format!("Too long: may not be more than {MANAGER_MAX} bytes"),
+                format!("Too long: may not be more than {FIELD_MANAGER_MAX_LENGTH} bytes"),
             ));
         }
         if manager.chars().any(char::is_control) {
@@ -98,7 +98,7 @@ impl WriteOptions {
         Ok(Self {
             dry_run,
             manager: if manager.is_empty() {
-                call.default_manager()
+                call.manager_from_user_agent()
             } else {
                 manager.to_owned()
             },
