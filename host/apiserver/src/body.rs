@@ -1,5 +1,4 @@
-//! The body of an answer: whole, in pieces that lie in memory already, or a
-//! stream that goes on until the watch ends.
+//! The body of a response: chunks in memory, or the stream of a watch.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -12,31 +11,32 @@ use http_body::{Frame, SizeHint};
 
 enum BodySource {
     Chunks {
-        pieces: VecDeque<Bytes>,
+        chunks: VecDeque<Bytes>,
         remaining_bytes: u64,
     },
     Stream(Pin<Box<dyn Stream<Item = Bytes> + Send>>),
 }
 
-/// The body of an answer. It never fails: a watch that must end says so in its
-/// last event.
+/// The body of a response. It never fails: if a watch ends with an error, the error
+/// is its last event.
 pub struct ResponseBody(BodySource);
 
 impl ResponseBody {
-    /// An empty body.
+    /// Returns an empty body.
     pub fn empty() -> Self {
         Self::from_chunks(VecDeque::new())
     }
 
-    /// A body of known length in pieces.
-    pub(crate) fn from_chunks(pieces: VecDeque<Bytes>) -> Self {
-        let left = pieces.iter().map(|piece| piece.len() as u64).sum();
+    /// Returns a body of known length.
+    pub(crate) fn from_chunks(chunks: VecDeque<Bytes>) -> Self {
+        let left = chunks.iter().map(|chunk| chunk.len() as u64).sum();
         Self(BodySource::Chunks {
-            pieces,
+            chunks,
             remaining_bytes: left,
         })
     }
 
+    /// Returns a body of unknown length.
     pub(crate) fn from_stream(stream: impl Stream<Item = Bytes> + Send + 'static) -> Self {
         Self(BodySource::Stream(Box::pin(stream)))
     }
@@ -76,21 +76,21 @@ impl http_body::Body for ResponseBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         match &mut self.get_mut().0 {
             BodySource::Chunks {
-                pieces,
+                chunks,
                 remaining_bytes: left,
-            } => Poll::Ready(pieces.pop_front().map(|piece| {
-                *left = left.saturating_sub(piece.len() as u64);
-                Ok(Frame::data(piece))
+            } => Poll::Ready(chunks.pop_front().map(|chunk| {
+                *left = left.saturating_sub(chunk.len() as u64);
+                Ok(Frame::data(chunk))
             })),
             BodySource::Stream(stream) => stream
                 .as_mut()
                 .poll_next(cx)
-                .map(|next| next.map(|piece| Ok(Frame::data(piece)))),
+                .map(|next| next.map(|chunk| Ok(Frame::data(chunk)))),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(&self.0, BodySource::Chunks { pieces, .. } if pieces.is_empty())
+        matches!(&self.0, BodySource::Chunks { chunks, .. } if chunks.is_empty())
     }
 
     fn size_hint(&self) -> SizeHint {

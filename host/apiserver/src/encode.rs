@@ -1,5 +1,5 @@
-//! JSON as the real server writes it: whole floating-point numbers as
-//! integers, exponents with two parts, `<`, `>` and `&` escaped.
+//! JSON as Go encodes it: `<`, `>`, and `&` are escaped, exponents have a sign, and
+//! whole floating-point numbers have no fraction.
 
 use std::io;
 
@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
 use serde_json::{Map, Value};
 
-/// Magnitudes from which floating-point numbers are written with an exponent.
+/// Floating-point numbers below or from these magnitudes have an exponent.
 const EXPONENT_FROM: f64 = 1e21;
 const EXPONENT_BELOW: f64 = 1e-6;
 
@@ -130,17 +130,17 @@ impl Formatter for IndentedFormatter {
 pub(crate) fn write(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
     let mut serializer = Serializer::with_formatter(out, CompactFormatter);
     if let Err(error) = value.serialize(&mut serializer) {
-        // Values of string-keyed maps written to memory cannot fail.
-        tracing::error!(%error, "a value could not be written as JSON");
+        // Unreachable: maps have texts as keys, and writing to memory does not fail.
+        tracing::error!(%error, "cannot encode a value as JSON");
     }
 }
 
-/// A document whose type comes first, for whoever reads only its beginning.
+/// A document with its type first, for readers that look at its beginning only.
 struct TypeFirst<'v>(&'v Value);
 
 impl Serialize for TypeFirst<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        /// What comes before everything else, in this order.
+        /// The first fields, in this order.
         const FIRST: [&str; 3] = ["kind", "apiVersion", "metadata"];
         let Value::Object(map) = self.0 else {
             return self.0.serialize(serializer);
@@ -151,33 +151,33 @@ impl Serialize for TypeFirst<'_> {
     }
 }
 
-/// A document as compact JSON.
+/// Encodes a document as compact JSON.
 pub(crate) fn to_vec(value: &Value) -> Vec<u8> {
     let mut out = Vec::with_capacity(1024);
     write(&mut out, &TypeFirst(value));
     out
 }
 
-/// A document as indented JSON.
+/// Encodes a document as indented JSON.
 pub(crate) fn to_pretty(value: &Value) -> Vec<u8> {
     let mut out = Vec::new();
     let formatter = IndentedFormatter(PrettyFormatter::with_indent(b"  "));
     let mut serializer = Serializer::with_formatter(&mut out, formatter);
     if let Err(error) = TypeFirst(value).serialize(&mut serializer) {
-        tracing::error!(%error, "a value could not be written as JSON");
+        tracing::error!(%error, "cannot encode a value as JSON");
     }
     out
 }
 
-/// An object ready to be stored: everything but its resourceVersion, which
-/// only the store knows.
+/// An object encoded for the store, up to its `resourceVersion`, which the commit
+/// determines.
 pub(crate) struct EncodedObject {
     head: Vec<u8>,
     tail: Vec<u8>,
 }
 
 impl EncodedObject {
-    /// Prepares an object; its own resourceVersion is left out.
+    /// Encodes an object without its `resourceVersion`, `apiVersion`, and `kind`.
     pub(crate) fn new(object: &Value) -> Self {
         let (mut head, mut tail) = (Vec::with_capacity(1024), Vec::new());
         let empty = Map::new();
@@ -200,12 +200,12 @@ impl EncodedObject {
         Self { head, tail }
     }
 
-    /// Bytes of the stored form, but for the revision.
+    /// Returns the number of bytes without those of the revision.
     pub(crate) fn len(&self) -> usize {
         self.head.len() + self.tail.len()
     }
 
-    /// The stored form at a revision.
+    /// Returns the stored bytes at a revision.
     pub(crate) fn at_revision(self, revision: u64) -> Bytes {
         let Self { mut head, tail } = self;
         head.extend_from_slice(revision.to_string().as_bytes());
@@ -214,6 +214,7 @@ impl EncodedObject {
     }
 }
 
+/// Appends a member of an object, after a comma unless it is the first one.
 fn write_member(out: &mut Vec<u8>, comma: bool, key: &str, value: &Value) {
     if comma {
         out.push(b',');
@@ -223,21 +224,20 @@ fn write_member(out: &mut Vec<u8>, comma: bool, key: &str, value: &Value) {
     write(out, value);
 }
 
-/// A stored object with `apiVersion` and `kind` put in front, which are not
-/// stored.
+/// Returns a stored object with `apiVersion` and `kind`, which are not stored.
 pub(crate) fn with_type_meta(prefix: &[u8], stored: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(prefix.len() + stored.len());
     append_with_type_meta(&mut out, prefix, stored);
     out
 }
 
-/// Appends a stored object; `prefix` is `{"apiVersion":…,"kind":…,` or `{`.
+/// Appends a stored object; `prefix` is that of [`type_meta_prefix`], or `{`.
 pub(crate) fn append_with_type_meta(out: &mut Vec<u8>, prefix: &[u8], stored: &[u8]) {
     out.extend_from_slice(prefix);
     out.extend_from_slice(stored.strip_prefix(b"{").unwrap_or(stored));
 }
 
-/// The prefix that [`with_type`] takes.
+/// Returns the prefix for [`with_type_meta`]: `{"kind":…,"apiVersion":…,`.
 pub(crate) fn type_meta_prefix(api_version: &str, kind: &str) -> Vec<u8> {
     let mut out = b"{".to_vec();
     write_member(&mut out, false, "kind", &Value::from(kind));
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_and_escapes_are_the_real_servers() {
+    fn numbers_and_escapes_are_those_of_go() {
         assert_eq!(
             text(&json!([1e21, 1e-9, 0.1, 2.5, 9_007_199_254_740_993_i64])),
             "[1e+21,1e-9,0.1,2.5,9007199254740993]"
@@ -269,13 +269,13 @@ mod tests {
     }
 
     #[test]
-    fn a_stored_object_carries_its_revision_and_gets_its_type_back() {
+    fn a_stored_object_has_its_revision_and_regains_its_type() {
         let object = json!({"metadata": {"name": "a", "resourceVersion": "1"}, "data": {"k": "v"}});
         let stored = EncodedObject::new(&object).at_revision(7);
         let out = with_type_meta(&type_meta_prefix("v1", "ConfigMap"), &stored);
-        let back: Value = serde_json::from_slice(&out).unwrap();
+        let decoded: Value = serde_json::from_slice(&out).unwrap();
         assert_eq!(
-            back,
+            decoded,
             json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "resourceVersion": "7"}, "data": {"k": "v"}})
         );
     }

@@ -1,4 +1,4 @@
-//! `Accept`: in which form and serialisation a client wants its answer.
+//! Content negotiation: the media type and the shape that a client accepts.
 
 use http::HeaderMap;
 use http::header::{ACCEPT, USER_AGENT};
@@ -6,27 +6,31 @@ use http::header::{ACCEPT, USER_AGENT};
 use crate::query::QueryParams;
 use crate::status::ApiError;
 
-/// How bytes are written.
+/// The encoding of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MediaType {
     Json,
     Yaml,
 }
 
-/// What of an object is shown.
+/// The representation of an object in a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ObjectShape {
     Whole,
+    /// `Table`
     Table,
+    /// `PartialObjectMetadata`
     PartialMetadata,
+    /// `PartialObjectMetadataList`
     PartialMetadataList,
 }
 
-/// The form of an answer.
+/// The negotiated format of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ResponseFormat {
     pub(crate) media: MediaType,
     pub(crate) shape: ObjectShape,
+    /// Whether JSON is indented.
     pub(crate) pretty: bool,
 }
 
@@ -46,7 +50,7 @@ impl ResponseFormat {
     }
 }
 
-/// One alternative of an `Accept` header.
+/// One media range of an `Accept` header.
 pub(crate) struct AcceptClause<'a> {
     pub(crate) media: &'a str,
     parameters: Vec<(&'a str, &'a str)>,
@@ -62,7 +66,7 @@ impl AcceptClause<'_> {
     }
 }
 
-/// The alternatives of the `Accept` header, best first.
+/// Returns the media ranges of the `Accept` headers, the preferred one first.
 pub(crate) fn accept_clauses(headers: &HeaderMap) -> Vec<AcceptClause<'_>> {
     let mut out: Vec<AcceptClause<'_>> = headers
         .get_all(ACCEPT)
@@ -90,11 +94,12 @@ pub(crate) fn accept_clauses(headers: &HeaderMap) -> Vec<AcceptClause<'_>> {
             }
         })
         .collect();
-    // A stable sort: among equals the client's order counts.
+    // Stable: ranges of equal quality keep the client's order.
     out.sort_by(|a, b| b.quality.total_cmp(&a.quality));
     out
 }
 
+/// Returns the shape that a media range requests; `None` for an unknown one.
 fn requested_shape(clause: &AcceptClause<'_>) -> Option<ObjectShape> {
     let shape = match clause.parameter("as") {
         None => return Some(ObjectShape::Whole),
@@ -103,11 +108,12 @@ fn requested_shape(clause: &AcceptClause<'_>) -> Option<ObjectShape> {
         Some("PartialObjectMetadataList") => ObjectShape::PartialMetadataList,
         Some(_) => return None,
     };
-    let ours = clause.parameter("g") == Some("meta.k8s.io");
-    let version = clause.parameter("v") == Some("v1");
-    (ours && version).then_some(shape)
+    let is_served =
+        clause.parameter("g") == Some("meta.k8s.io") && clause.parameter("v") == Some("v1");
+    is_served.then_some(shape)
 }
 
+/// Returns the encoding that a media range accepts.
 fn served_media_type(clause: &AcceptClause<'_>) -> Option<MediaType> {
     match clause.media {
         "*/*" | "application/*" | "application/json" => Some(MediaType::Json),
@@ -116,15 +122,15 @@ fn served_media_type(clause: &AcceptClause<'_>) -> Option<MediaType> {
     }
 }
 
-/// Chooses the form of an answer.
+/// Negotiates the format of a response.
 ///
 /// # Errors
-/// 406 when nothing that the client accepts can be served; `builtin` kinds
-/// word it differently.
+/// 406 if the server supports nothing that the client accepts; the message for
+/// built-in kinds differs.
 pub(crate) fn format(
     headers: &HeaderMap,
     query: &QueryParams,
-    builtin: bool,
+    is_builtin: bool,
 ) -> Result<ResponseFormat, ApiError> {
     let pretty = wants_pretty(headers, query);
     let clauses = accept_clauses(headers);
@@ -134,11 +140,11 @@ pub(crate) fn format(
             ..ResponseFormat::JSON
         });
     }
-    let served = |clause: &&AcceptClause<'_>| served_media_type(clause).is_some();
-    if builtin
+    let is_served = |clause: &&AcceptClause<'_>| served_media_type(clause).is_some();
+    if is_builtin
         && !clauses
             .iter()
-            .any(|c| served_media_type(c).is_some() && c.media != "application/*")
+            .any(|clause| served_media_type(clause).is_some() && clause.media != "application/*")
     {
         return Err(ApiError::not_acceptable(
             "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml",
@@ -147,7 +153,7 @@ pub(crate) fn format(
     }
     clauses
         .iter()
-        .filter(served)
+        .filter(is_served)
         .find_map(|clause| {
             Some(ResponseFormat {
                 media: served_media_type(clause)?,
@@ -162,7 +168,8 @@ pub(crate) fn format(
         })
 }
 
-/// Whether JSON is indented: by parameter, else for people's own tools.
+/// Returns whether JSON is indented: as the query says, otherwise for tools that
+/// people use interactively, as kube-apiserver does.
 fn wants_pretty(headers: &HeaderMap, query: &QueryParams) -> bool {
     if query.raw("pretty").is_some() {
         return query.flag("pretty");

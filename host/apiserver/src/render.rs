@@ -1,5 +1,4 @@
-//! Answers as bytes: the one place where objects, lists and failures take the
-//! form that the client asked for.
+//! Encodes responses: objects, lists, and errors in the negotiated format.
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WARNING};
@@ -15,7 +14,7 @@ use crate::negotiate::{MediaType, ObjectShape, ResponseFormat};
 use crate::status::ApiError;
 use crate::verbs::context::{HandlerResponse, RequestContext, ResponsePayload};
 
-/// A response with the headers that every answer carries.
+/// Returns a response with the headers that every response has.
 pub(crate) fn response(
     code: u16,
     content_type: &'static str,
@@ -30,12 +29,12 @@ pub(crate) fn response(
     response
 }
 
-/// Plain text.
+/// Returns plain text.
 pub(crate) fn text(code: u16, text: impl Into<String>) -> Response<ResponseBody> {
     response(code, "text/plain; charset=utf-8", text.into().into_bytes())
 }
 
-/// A value in a serialisation.
+/// Encodes a value.
 pub(crate) fn bytes(value: &Value, format: ResponseFormat) -> Vec<u8> {
     match format.media {
         MediaType::Json if format.pretty => encode::to_pretty(value),
@@ -47,19 +46,19 @@ pub(crate) fn bytes(value: &Value, format: ResponseFormat) -> Vec<u8> {
         MediaType::Yaml => match serde_saphyr::to_string(value) {
             Ok(text) => text.into_bytes(),
             Err(error) => {
-                tracing::error!(%error, "a value could not be written as YAML");
+                tracing::error!(%error, "cannot encode a value as YAML");
                 Vec::new()
             }
         },
     }
 }
 
-/// A value as it is.
+/// Returns a value.
 pub(crate) fn value(code: u16, value: &Value, format: ResponseFormat) -> Response<ResponseBody> {
     response(code, format.content_type(), bytes(value, format))
 }
 
-/// A failure.
+/// Returns an error as a `Status`, or as the plain text of an unknown path.
 pub(crate) fn error(error: &ApiError, format: ResponseFormat) -> Response<ResponseBody> {
     if error.is_page() {
         return text(404, "404 page not found\n");
@@ -71,23 +70,24 @@ pub(crate) fn error(error: &ApiError, format: ResponseFormat) -> Response<Respon
     response
 }
 
-/// Adds `Warning` headers, each text once, as many as clients can take: the
-/// last one says that there were more.
+/// Adds `Warning` headers, each text once, up to the limits that clients have. The
+/// last one says if there are more.
 pub(crate) fn add_warnings(headers: &mut HeaderMap, warnings: &[String]) {
-    let mut seen: Vec<&str> = Vec::new();
+    let mut distinct: Vec<&str> = Vec::new();
     for warning in warnings {
-        if seen.len() == limits::WARNINGS_MAX {
+        if distinct.len() == limits::WARNINGS_MAX {
             break;
         }
-        if !seen.contains(&warning.as_str()) {
-            seen.push(warning);
+        if !distinct.contains(&warning.as_str()) {
+            distinct.push(warning);
         }
     }
-    let long = seen.iter().map(|text| text.len()).sum::<usize>() > limits::WARNINGS_BYTES;
-    let mut shown: Vec<String> = Vec::new();
+    let must_truncate =
+        distinct.iter().map(|text| text.len()).sum::<usize>() > limits::WARNINGS_BYTES;
+    let mut texts: Vec<String> = Vec::new();
     let mut bytes = 0;
-    for (index, warning) in seen.iter().enumerate() {
-        let text = if long {
+    for (index, warning) in distinct.iter().enumerate() {
+        let text = if must_truncate {
             limits::clipped((*warning).to_owned(), limits::WARNING_BYTES)
         } else {
             (*warning).to_owned()
@@ -95,12 +95,12 @@ pub(crate) fn add_warnings(headers: &mut HeaderMap, warnings: &[String]) {
         bytes += text.len();
         let is_last = index + 1 == limits::WARNINGS_MAX && warnings.len() > index + 1;
         if bytes > limits::WARNINGS_BYTES || is_last {
-            shown.push("more warnings were left out".to_owned());
+            texts.push("more warnings were left out".to_owned());
             break;
         }
-        shown.push(text);
+        texts.push(text);
     }
-    for warning in &shown {
+    for warning in &texts {
         let escaped = warning
             .replace('\\', "\\\\")
             .replace('"', "\\\"")
@@ -111,17 +111,23 @@ pub(crate) fn add_warnings(headers: &mut HeaderMap, warnings: &[String]) {
     }
 }
 
-/// The parameter `includeObject`.
-pub(crate) fn include_object(call: &RequestContext) -> Result<IncludeObject, ApiError> {
-    let asked = call.query.raw("includeObject").unwrap_or_default();
-    IncludeObject::parse(asked).map_err(|error| {
+/// Parses the query parameter `includeObject`.
+///
+/// # Errors
+/// 400 for an unknown value.
+pub(crate) fn include_object(ctx: &RequestContext) -> Result<IncludeObject, ApiError> {
+    let value = ctx.query.raw("includeObject").unwrap_or_default();
+    IncludeObject::parse(value).map_err(|error| {
         ApiError::bad_request(format!("Unable to convert to Table as requested: {error}"))
     })
 }
 
-/// One object in the shape that was asked for.
-pub(crate) fn transform_object(call: &RequestContext, object: Value) -> Result<Value, ApiError> {
-    Ok(match call.format.shape {
+/// Converts an object to the negotiated shape.
+///
+/// # Errors
+/// 406 if the shape is that of a list.
+pub(crate) fn transform_object(ctx: &RequestContext, object: Value) -> Result<Value, ApiError> {
+    Ok(match ctx.format.shape {
         ObjectShape::Whole => object,
         ObjectShape::PartialMetadata => table::partial_object(&object),
         ObjectShape::PartialMetadataList => {
@@ -131,45 +137,46 @@ pub(crate) fn transform_object(call: &RequestContext, object: Value) -> Result<V
         }
         ObjectShape::Table => {
             let metadata = json!({"resourceVersion": meta::text(&object, "resourceVersion")});
-            let now = (call.server.clock)();
-            call.resource
+            let now = (ctx.server.clock)();
+            ctx.resource
                 .columns
-                .table([&object], metadata, include_object(call)?, now, true)
+                .table([&object], metadata, include_object(ctx)?, now, true)
         }
     })
 }
 
-/// A verb's answer.
+/// Encodes the response of a handler.
+///
+/// # Errors
+/// 406 if the shape is that of a list, 500 for a damaged record.
 pub(crate) fn handler_response(
-    call: &RequestContext,
-    answer: HandlerResponse,
+    ctx: &RequestContext,
+    response: HandlerResponse,
 ) -> Result<Response<ResponseBody>, ApiError> {
     let HandlerResponse {
         code,
-        payload: shown,
+        payload,
         warnings,
-    } = answer;
-    let whole = call.format == ResponseFormat::JSON && call.resource.verbatim();
-    let mut response = match shown {
-        ResponsePayload::Plain(plain) => value(code, &plain, call.format),
-        ResponsePayload::Record(record) if whole => {
-            let mut out = encode::with_type_meta(&call.resource.type_meta, &record.value);
+    } = response;
+    let is_verbatim = ctx.format == ResponseFormat::JSON && ctx.resource.verbatim();
+    let mut http_response = match payload {
+        ResponsePayload::Plain(plain) => value(code, &plain, ctx.format),
+        ResponsePayload::Record(record) if is_verbatim => {
+            let mut out = encode::with_type_meta(&ctx.resource.type_meta, &record.value);
             out.push(b'\n');
-            response(code, call.format.content_type(), out)
+            self::response(code, ctx.format.content_type(), out)
         }
         ResponsePayload::Record(record) => {
-            let object = transform_object(call, call.load(&record)?)?;
-            value(code, &object, call.format)
+            let object = transform_object(ctx, ctx.load(&record)?)?;
+            value(code, &object, ctx.format)
         }
-        ResponsePayload::Object(object) => {
-            value(code, &transform_object(call, object)?, call.format)
-        }
+        ResponsePayload::Object(object) => value(code, &transform_object(ctx, object)?, ctx.format),
     };
-    add_warnings(response.headers_mut(), &warnings);
-    Ok(response)
+    add_warnings(http_response.headers_mut(), &warnings);
+    Ok(http_response)
 }
 
-/// A JSON document that is ready.
+/// Returns a document that is already encoded.
 pub(crate) fn document(content_type: &'static str, body: Bytes) -> Response<ResponseBody> {
     response(200, content_type, body)
 }

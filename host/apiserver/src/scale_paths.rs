@@ -1,12 +1,12 @@
-//! The scale subresource of custom resources.
+//! The paths of a custom resource's scale, and the `Scale` that they select.
 
 use serde_json::{Value, json};
 
 use crate::meta;
 use crate::status::StatusCause;
 
-/// Where the numbers of a scale lie in the object, as paths without the
-/// leading dot.
+/// The fields of an object that make up its scale, as paths without the leading
+/// dot.
 #[derive(Debug, Clone)]
 pub(crate) struct ScalePaths {
     pub(crate) spec: Vec<String>,
@@ -24,12 +24,19 @@ fn parse_path(text: &Value) -> Option<Vec<String>> {
     )
 }
 
+/// An object without a replica count.
+#[derive(Debug, thiserror::Error)]
+#[error("the spec replicas field \".{path}\" does not exist")]
+pub(crate) struct MissingReplicasError {
+    path: String,
+}
+
 fn lookup<'a>(object: &'a Value, path: &[String]) -> Option<&'a Value> {
-    path.iter().try_fold(object, |at, part| at.get(part))
+    path.iter().try_fold(object, |value, part| value.get(part))
 }
 
 impl ScalePaths {
-    /// Reads `subresources.scale` of a definition's version.
+    /// Parses `subresources.scale` of a definition's version.
     pub(crate) fn from_definition(scale: &Value) -> Option<Self> {
         Some(Self {
             spec: parse_path(scale.get("specReplicasPath")?)?,
@@ -38,23 +45,20 @@ impl ScalePaths {
         })
     }
 
-    /// The `Scale` of an object.
+    /// Returns the `Scale` of an object.
     ///
     /// # Errors
     /// The object has no replica count.
-    pub(crate) fn to_scale(&self, object: &Value) -> Result<Value, String> {
+    pub(crate) fn to_scale(&self, object: &Value) -> Result<Value, MissingReplicasError> {
         let replicas = lookup(object, &self.spec)
             .and_then(Value::as_i64)
-            .ok_or_else(|| {
-                format!(
-                    "the spec replicas field \".{}\" does not exist",
-                    self.spec.join(".")
-                )
+            .ok_or_else(|| MissingReplicasError {
+                path: self.spec.join("."),
             })?;
         Ok(self.build_scale(object, replicas))
     }
 
-    /// The same, with zero where the object has no replica count.
+    /// Returns the `Scale` of an object, with 0 replicas if it has no count.
     pub(crate) fn to_scale_or_zero(&self, object: &Value) -> Value {
         self.build_scale(
             object,
@@ -102,7 +106,7 @@ impl ScalePaths {
         })
     }
 
-    /// The object with the replica count and resourceVersion of a `Scale`.
+    /// Returns the object with the replica count and resource version of a `Scale`.
     ///
     /// # Errors
     /// The count is negative.
@@ -124,17 +128,17 @@ impl ScalePaths {
             "resourceVersion",
             meta::text(scale, "resourceVersion"),
         );
-        let mut at = &mut out;
+        let mut target = &mut out;
         for part in &self.spec {
-            if !at.is_object() {
-                *at = json!({});
+            if !target.is_object() {
+                *target = json!({});
             }
-            at = match at {
+            target = match target {
                 Value::Object(map) => map.entry(part.as_str()).or_insert(Value::Null),
                 other => other,
             };
         }
-        *at = replicas.into();
+        *target = replicas.into();
         Ok(out)
     }
 }

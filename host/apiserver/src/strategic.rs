@@ -1,24 +1,32 @@
-//! Strategic merge patches of built-in kinds: a merge patch that knows from
-//! the schema which lists are merged, and by which key.
+//! Strategic merge patches of built-in kinds: merge patches that merge lists where
+//! the schema has a merge strategy.
+//!
+//! Written by hand: no crate implements this format, which only Kubernetes uses.
 
 use serde_json::{Map, Value};
 
+/// Key of the directive that replaces or deletes a map or an item.
 const PATCH_DIRECTIVE: &str = "$patch";
+/// Prefix of the directive that deletes items of a list of primitives.
 const DELETE_FROM_PRIMITIVE_LIST: &str = "$deleteFromPrimitiveList/";
+/// Prefix of the directive that orders a list.
 const SET_ELEMENT_ORDER: &str = "$setElementOrder/";
 
-/// Why a strategic patch cannot be applied.
+/// A strategic merge patch that cannot be applied, in the words of kube-apiserver.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub(crate) enum StrategicError {
-    /// A list is merged by a key that an item of the patch lacks.
+    /// An item of the patch lacks the list's merge key.
     #[error("map: {item} does not contain declared merge key: {key}")]
     MissingMergeKey { item: String, key: String },
-    /// A `$patch` that is none of merge, replace and delete.
+    /// A `$patch` other than merge, replace, and delete.
     #[error("unknown patch type found in map: {0}")]
     UnknownDirective(String),
 }
 
-/// Applies a patch to a document whose OpenAPI schema is given.
+/// Applies a patch to a document with the given OpenAPI schema.
+///
+/// # Errors
+/// An item lacks its merge key, or a directive is unknown.
 pub(crate) fn apply(
     document: &Value,
     patch: &Map<String, Value>,
@@ -29,7 +37,7 @@ pub(crate) fn apply(
     merge_map(original, patch, schema).map(Value::Object)
 }
 
-/// The schema of a field: of a property, or of any value of a map.
+/// Returns the schema of a property, or that of the values of a map.
 fn field_schema<'s>(schema: &'s Value, name: &str) -> &'s Value {
     schema
         .pointer("/properties")
@@ -38,7 +46,7 @@ fn field_schema<'s>(schema: &'s Value, name: &str) -> &'s Value {
         .unwrap_or(&Value::Null)
 }
 
-/// Whether a list is merged, and by which key when its items are objects.
+/// Returns whether a list is merged, and the merge key if its items are objects.
 fn merge_strategy(schema: &Value) -> (bool, Option<&str>) {
     let strategy = schema["x-kubernetes-patch-strategy"]
         .as_str()
@@ -53,8 +61,7 @@ fn is_directive(key: &str) -> bool {
         || key.starts_with(SET_ELEMENT_ORDER)
 }
 
-/// A value of the patch where the document has nothing: without directives,
-/// and without what only deletes.
+/// Returns a value of the patch for a new field: without directives and nulls.
 fn without_directives(value: &Value) -> Value {
     match value {
         Value::Object(map) => {
@@ -102,9 +109,9 @@ fn merge_map(
     }
     for (key, value) in patch {
         if let Some(name) = key.strip_prefix(DELETE_FROM_PRIMITIVE_LIST) {
-            let gone = value.as_array().map_or(&[][..], Vec::as_slice);
+            let deleted = value.as_array().map_or(&[][..], Vec::as_slice);
             if let Some(Value::Array(items)) = original.get_mut(name) {
-                items.retain(|item| !gone.contains(item));
+                items.retain(|item| !deleted.contains(item));
             }
         }
     }
@@ -134,7 +141,7 @@ fn merge_map(
         };
         original.insert(key.clone(), merged);
     }
-    // An order may come without any change of the items.
+    // The order may change without a change of items.
     for (key, order) in patch {
         let Some((name, order)) = key.strip_prefix(SET_ELEMENT_ORDER).zip(order.as_array()) else {
             continue;
@@ -151,7 +158,7 @@ fn merge_map(
     Ok(original)
 }
 
-/// What tells an item apart: its key, or the item itself.
+/// Returns what identifies an item: its merge key, or the item itself.
 fn merge_key_value<'v>(item: &'v Value, key: Option<&str>) -> &'v Value {
     match key {
         Some(key) if item.is_object() => item.get(key).unwrap_or(&Value::Null),
@@ -184,12 +191,12 @@ fn merge_list(
             .map(without_directives)
             .collect());
     }
-    let server: Vec<Value> = old
+    let live_order: Vec<Value> = old
         .iter()
         .map(|item| merge_key_value(item, key).clone())
         .collect();
     let mut items = old;
-    let mut named: Vec<Value> = Vec::new();
+    let mut patch_order: Vec<Value> = Vec::new();
     for item in patch {
         let id = merge_key_value(item, key).clone();
         if let (Value::Object(map), Some(key)) = (item, key)
@@ -208,10 +215,10 @@ fn merge_list(
             None | Some("merge") => {}
             Some(other) => return Err(StrategicError::UnknownDirective(other.to_owned())),
         }
-        let found = items
+        let existing = items
             .iter()
             .position(|old| *merge_key_value(old, key) == id);
-        match (found.and_then(|at| items.get_mut(at)), item) {
+        match (existing.and_then(|index| items.get_mut(index)), item) {
             (Some(Value::Object(map)), Value::Object(new)) => {
                 let inner = schema.get("items").unwrap_or(&Value::Null);
                 *map = merge_map(std::mem::take(map), new, inner)?;
@@ -219,43 +226,43 @@ fn merge_list(
             (Some(_), _) => {}
             (None, new) => items.push(without_directives(new)),
         }
-        named.push(id);
+        patch_order.push(id);
     }
-    let wanted: Vec<Value> = match order {
+    let new_order: Vec<Value> = match order {
         Some(order) => order
             .iter()
             .map(|item| merge_key_value(item, key).clone())
             .collect(),
-        None => named,
+        None => patch_order,
     };
-    Ok(order_items(items, &wanted, &server, key))
+    Ok(order_items(items, &new_order, &live_order, key))
 }
 
-/// Items that the patch speaks of come in its order, the others keep their
-/// place before those that they stood before.
+/// Orders the items: those of the patch in its order, and each other item before
+/// the first of them that it preceded.
 fn order_items(
     items: Vec<Value>,
-    wanted: &[Value],
-    server: &[Value],
+    new_order: &[Value],
+    live_order: &[Value],
     key: Option<&str>,
 ) -> Vec<Value> {
-    let place =
+    let position =
         |list: &[Value], item: &Value| list.iter().position(|id| id == merge_key_value(item, key));
     let (mut patched, others): (Vec<Value>, Vec<Value>) = items
         .into_iter()
-        .partition(|item| place(wanted, item).is_some());
-    patched.sort_by_key(|item| place(wanted, item));
+        .partition(|item| position(new_order, item).is_some());
+    patched.sort_by_key(|item| position(new_order, item));
     let (mut patched, mut others) = (
         patched.into_iter().peekable(),
         others.into_iter().peekable(),
     );
     let mut out = Vec::new();
-    while let (Some(other), Some(mine)) = (others.peek(), patched.peek()) {
-        let before = matches!(
-            (place(server, other), place(server, mine)),
-            (Some(other), Some(mine)) if other < mine
+    while let (Some(other), Some(next)) = (others.peek(), patched.peek()) {
+        let other_is_first = matches!(
+            (position(live_order, other), position(live_order, next)),
+            (Some(other), Some(patched)) if other < patched
         );
-        out.extend(if before {
+        out.extend(if other_is_first {
             others.next()
         } else {
             patched.next()
@@ -272,7 +279,7 @@ mod tests {
 
     use super::*;
 
-    fn patched(document: Value, patch: Value) -> Result<Value, StrategicError> {
+    fn patch(document: Value, patch: Value) -> Result<Value, StrategicError> {
         let schema = json!({"properties": {
             "data": {"additionalProperties": {"type": "string"}},
             "finalizers": {"x-kubernetes-patch-strategy": "merge"},
@@ -286,11 +293,11 @@ mod tests {
     fn maps_merge_and_directives_replace_or_delete() {
         let document = json!({"data": {"a": "1", "b": "2"}});
         assert_eq!(
-            patched(document.clone(), json!({"data": {"a": null, "c": "3"}})).unwrap(),
+            patch(document.clone(), json!({"data": {"a": null, "c": "3"}})).unwrap(),
             json!({"data": {"b": "2", "c": "3"}})
         );
         assert_eq!(
-            patched(
+            patch(
                 document.clone(),
                 json!({"data": {"$patch": "replace", "x": "y"}})
             )
@@ -298,36 +305,36 @@ mod tests {
             json!({"data": {"x": "y"}})
         );
         assert_eq!(
-            patched(document.clone(), json!({"data": {"$patch": "delete"}})).unwrap(),
+            patch(document.clone(), json!({"data": {"$patch": "delete"}})).unwrap(),
             json!({"data": {}})
         );
         assert_eq!(
-            patched(document, json!({"data": {"$patch": "explode"}})),
+            patch(document, json!({"data": {"$patch": "explode"}})),
             Err(StrategicError::UnknownDirective("explode".into()))
         );
     }
 
     #[test]
-    fn lists_merge_by_key_or_as_sets_and_keep_the_order_asked_for() {
+    fn lists_merge_by_key_or_as_sets_and_follow_the_requested_order() {
         let document = json!({"finalizers": ["one", "two"], "plain": [1, 2], "owners": [{"uid": "u1", "name": "x", "n": 1}]});
-        let new = patched(document.clone(), json!({"finalizers": ["three"], "plain": [3], "owners": [{"uid": "u2"}, {"uid": "u1", "name": "y"}]})).unwrap();
+        let new = patch(document.clone(), json!({"finalizers": ["three"], "plain": [3], "owners": [{"uid": "u2"}, {"uid": "u1", "name": "y"}]})).unwrap();
         assert_eq!(
             new,
             json!({"finalizers": ["three", "one", "two"], "plain": [3], "owners": [{"uid": "u2"}, {"uid": "u1", "name": "y", "n": 1}]})
         );
-        let gone = patched(document.clone(), json!({"$deleteFromPrimitiveList/finalizers": ["one"], "owners": [{"uid": "u1", "$patch": "delete"}]})).unwrap();
+        let deleted = patch(document.clone(), json!({"$deleteFromPrimitiveList/finalizers": ["one"], "owners": [{"uid": "u1", "$patch": "delete"}]})).unwrap();
         assert_eq!(
-            gone,
+            deleted,
             json!({"finalizers": ["two"], "plain": [1, 2], "owners": []})
         );
-        let ordered = patched(
+        let ordered = patch(
             document.clone(),
             json!({"$setElementOrder/finalizers": ["two", "one"]}),
         )
         .unwrap();
         assert_eq!(ordered["finalizers"], json!(["two", "one"]));
         assert!(matches!(
-            patched(document, json!({"owners": [{"name": "z"}]})),
+            patch(document, json!({"owners": [{"name": "z"}]})),
             Err(StrategicError::MissingMergeKey { .. })
         ));
     }

@@ -1,49 +1,50 @@
-//! JSON bodies as the real server reads them: a key given twice is noticed,
-//! and integers beyond 64 signed bits become floating point.
+//! JSON bodies as kube-apiserver decodes them: duplicate keys are reported, and
+//! integers of more than 64 signed bits become floating-point numbers.
 
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
+use super::DecodedBody;
 use crate::limits::{self, Budget};
 
-/// A document and the paths of the keys that it gave twice.
-#[derive(Debug)]
-pub(crate) struct JsonDocument {
-    pub(crate) value: Value,
-    pub(crate) duplicates: Vec<String>,
-}
-
-/// Parses one JSON document; anything but white space after it is an error.
-pub(crate) fn parse(bytes: &[u8]) -> Result<JsonDocument, serde_json::Error> {
-    let mut seen = ParseState::default();
+/// Parses one JSON document.
+///
+/// # Errors
+/// The bytes are not JSON, exceed a limit, or have more than white space after the
+/// document.
+pub(crate) fn parse(bytes: &[u8]) -> Result<DecodedBody, serde_json::Error> {
+    let mut state = ParseState::default();
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = NodeVisitor {
         path: &JsonPath::ROOT,
-        state: &mut seen,
+        state: &mut state,
     }
     .deserialize(&mut deserializer)?;
     deserializer.end()?;
-    Ok(JsonDocument {
-        value,
-        duplicates: seen.duplicates,
-    })
+    let duplicates = state
+        .duplicates
+        .into_iter()
+        .map(|path| format!("duplicate field \"{path}\""))
+        .collect();
+    Ok(DecodedBody { value, duplicates })
 }
 
-/// What was met so far.
+/// What the document contains so far.
 #[derive(Default)]
 struct ParseState {
+    /// The paths of duplicate keys.
     duplicates: Vec<String>,
     budget: Budget,
 }
 
-/// A place in the document, linked to the root on the stack: it costs nothing
-/// until a duplicate is reported.
+/// The path of a value, linked to the root on the stack: it costs nothing until a
+/// duplicate is reported.
 struct JsonPath<'p> {
     segment: PathSegment<'p>,
     depth: usize,
-    /// Bytes of the names from the root to here.
+    /// Bytes of the names from the root to the value.
     name_bytes: usize,
 }
 
@@ -90,6 +91,7 @@ impl fmt::Display for JsonPath<'_> {
     }
 }
 
+/// Deserializes one value of the document.
 struct NodeVisitor<'a> {
     path: &'a JsonPath<'a>,
     state: &'a mut ParseState,
@@ -180,15 +182,15 @@ impl<'de> Visitor<'de> for NodeVisitor<'_> {
         } = self;
         let mut out = Map::new();
         while let Some(key) = map.next_key::<String>()? {
-            let inner = place.field(&key);
+            let field = place.field(&key);
             if out.contains_key(&key) && seen.duplicates.len() < limits::OBJECTIONS_MAX {
-                let path = inner.to_string();
+                let path = field.to_string();
                 if !seen.duplicates.contains(&path) {
                     seen.duplicates.push(path);
                 }
             }
             let value = map.next_value_seed(NodeVisitor {
-                path: &inner,
+                path: &field,
                 state: seen,
             })?;
             out.insert(key, value);

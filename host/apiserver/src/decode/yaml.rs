@@ -1,49 +1,90 @@
-//! YAML bodies by the rules of YAML 1.1, as the real server reads them: `yes`
-//! and `on` are booleans, `010` is eight, keys become text.
+//! YAML bodies by the rules of YAML 1.1, as in kube-apiserver: `yes` and `on` are
+//! booleans, `010` is eight, keys become text.
+//!
+//! Written by hand on the events of `serde_saphyr`'s parser: its deserializer, like
+//! those of other crates, follows YAML 1.2, does not report duplicate keys as
+//! warnings, and does not count what aliases expand to.
 
 use std::collections::HashMap;
 
 use serde_json::{Map, Number, Value};
 use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle, Span};
 
+use super::DecodedBody;
 use crate::limits::{self, Budget};
 
-/// A document and the keys that it gave twice, in the real server's words.
-#[derive(Debug)]
-pub(crate) struct YamlDocument {
-    pub(crate) value: Value,
-    pub(crate) duplicates: Vec<String>,
+/// A YAML document that cannot be decoded.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum YamlError {
+    /// It is not UTF-8.
+    #[error("yaml: invalid UTF-8")]
+    Encoding,
+    /// It is not YAML.
+    #[error("yaml: {0}")]
+    Syntax(String),
+    /// It ends within a value.
+    #[error("yaml: unexpected end of the document")]
+    UnexpectedEnd,
+    /// The parser returns an event where a value must begin.
+    #[error("yaml: line {line}: unexpected {event}")]
+    UnexpectedEvent { line: usize, event: String },
+    /// It exceeds a limit of size or depth.
+    #[error("yaml: {0}")]
+    Limit(String),
+    /// An alias without its anchor.
+    #[error("yaml: unknown anchor")]
+    UnknownAnchor,
+    /// Its anchors and aliases copy more than is allowed.
+    #[error(
+        "yaml: document contains excessive aliasing: its aliases stand for more than {} bytes or {} values",
+        limits::COPIED_MAX,
+        limits::NODES_MAX
+    )]
+    Aliasing,
+    /// The value of a merge key (`<<`) is not a mapping.
+    #[error("yaml: line {line}: map merge requires map or sequence of maps as the value")]
+    MergeValue { line: usize },
+    /// A key is a sequence or a mapping.
+    #[error("yaml: line {line}: a key must be a scalar")]
+    Key { line: usize },
+    /// An infinite number or not a number.
+    #[error("yaml: json: unsupported value: {0}")]
+    Number(String),
 }
 
-/// What an alias copies.
+/// The size of a node, which an alias copies.
 #[derive(Debug, Clone, Copy, Default)]
 struct NodeSize {
     nodes: usize,
     bytes: usize,
 }
 
+/// Builds a JSON value from the parser's events.
 struct DocumentBuilder<'a> {
     parser: Parser<'a, serde_saphyr::granit_parser::StrInput<'a>>,
     anchors: HashMap<usize, (Value, NodeSize)>,
     duplicates: Vec<String>,
     budget: Budget,
-    /// Bytes of all scalars so far, copied ones too.
+    /// Bytes of all scalars so far, including copies.
     bytes: usize,
     /// Bytes that were copied for anchors and by aliases.
-    copied: usize,
-    /// Bytes of the names from the root to here.
+    copied_bytes: usize,
+    /// Bytes of the keys from the root to the current node.
     path_bytes: usize,
 }
 
 /// Parses the first document of a YAML text.
-pub(crate) fn parse(text: &str) -> Result<YamlDocument, String> {
+///
+/// # Errors
+/// The document is not YAML, exceeds a limit, or has no JSON form.
+pub(crate) fn parse(text: &str) -> Result<DecodedBody, YamlError> {
     let mut builder = DocumentBuilder {
         parser: Parser::new_from_str(text),
         anchors: HashMap::new(),
         duplicates: Vec::new(),
         budget: Budget::default(),
         bytes: 0,
-        copied: 0,
+        copied_bytes: 0,
         path_bytes: 0,
     };
     let mut value = Value::Null;
@@ -57,46 +98,50 @@ pub(crate) fn parse(text: &str) -> Result<YamlDocument, String> {
             }
         }
     }
-    // What follows must be well-formed up to the end of this document.
+    // The rest of the document must be well-formed.
     loop {
         match builder.next_event()? {
             None | Some((Event::StreamEnd | Event::DocumentEnd, _)) => break,
             Some(_) => {}
         }
     }
-    Ok(YamlDocument {
+    Ok(DecodedBody {
         value,
         duplicates: builder.duplicates,
     })
 }
 
 impl<'a> DocumentBuilder<'a> {
-    fn next_event(&mut self) -> Result<Option<(Event<'a>, Span)>, String> {
+    fn next_event(&mut self) -> Result<Option<(Event<'a>, Span)>, YamlError> {
         loop {
             match self.parser.next() {
                 None => return Ok(None),
                 Some(Ok((Event::Comment(..), _))) => {}
-                Some(Ok(found)) => return Ok(Some(found)),
-                Some(Err(error)) => return Err(format!("yaml: {error}")),
+                Some(Ok(event)) => return Ok(Some(event)),
+                Some(Err(error)) => return Err(YamlError::Syntax(error.to_string())),
             }
         }
     }
 
-    fn expect_event(&mut self) -> Result<(Event<'a>, Span), String> {
-        self.next_event()?
-            .ok_or_else(|| "yaml: unexpected end of the document".to_owned())
+    fn expect_event(&mut self) -> Result<(Event<'a>, Span), YamlError> {
+        self.next_event()?.ok_or(YamlError::UnexpectedEnd)
     }
 
-    fn build_node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Value, String> {
+    fn build_node(
+        &mut self,
+        event: Event<'a>,
+        span: Span,
+        depth: usize,
+    ) -> Result<Value, YamlError> {
         let before = self.size();
         self.budget
             .spend(depth, self.path_bytes)
-            .map_err(|why| format!("yaml: {why}"))?;
+            .map_err(|error| YamlError::Limit(error.to_string()))?;
         let (value, anchor) = match event {
             Event::Scalar(text, style, anchor, tag) => {
                 self.bytes += text.len();
-                let plain = matches!(style, ScalarStyle::Plain) && tag.is_none();
-                let value = if plain {
+                let is_plain = matches!(style, ScalarStyle::Plain) && tag.is_none();
+                let value = if is_plain {
                     resolve_scalar(&text)?
                 } else {
                     Value::String(text.into_owned())
@@ -117,19 +162,19 @@ impl<'a> DocumentBuilder<'a> {
             Event::Alias(id) => {
                 let size = match self.anchors.get(&id) {
                     Some((_, size)) => *size,
-                    None => return Err("yaml: unknown anchor".to_owned()),
+                    None => return Err(YamlError::UnknownAnchor),
                 };
-                // Before it is copied.
+                // Counted before it is copied.
                 self.spend_copy(size)?;
                 self.bytes += size.bytes;
-                let found = self.anchors.get(&id);
-                return Ok(found.map(|(value, _)| value.clone()).unwrap_or_default());
+                let anchored = self.anchors.get(&id);
+                return Ok(anchored.map(|(value, _)| value.clone()).unwrap_or_default());
             }
             other => {
-                return Err(format!(
-                    "yaml: line {}: unexpected {other:?}",
-                    span.start.line()
-                ));
+                return Err(YamlError::UnexpectedEvent {
+                    line: span.start.line(),
+                    event: format!("{other:?}"),
+                });
             }
         };
         if anchor != 0 {
@@ -144,23 +189,23 @@ impl<'a> DocumentBuilder<'a> {
         Ok(value)
     }
 
-    fn build_mapping(&mut self, depth: usize) -> Result<Value, String> {
+    fn build_mapping(&mut self, depth: usize) -> Result<Value, YamlError> {
         let mut out = Map::new();
         let mut merged = Map::new();
         loop {
             let (event, span) = match self.expect_event()? {
                 (Event::MappingEnd, _) => break,
-                found => found,
+                event => event,
             };
             let line = span.start.line();
-            let merge =
+            let is_merge =
                 matches!(&event, Event::Scalar(text, ScalarStyle::Plain, ..) if text == "<<");
             let key = key_text(self.build_node(event, span, depth + 1)?, line)?;
             let (event, span) = self.expect_event()?;
             self.path_bytes += key.len();
             let value = self.build_node(event, span, depth + 1)?;
             self.path_bytes -= key.len();
-            if merge {
+            if is_merge {
                 merge_into(&mut merged, value, line)?;
                 continue;
             }
@@ -183,31 +228,25 @@ impl<'a> DocumentBuilder<'a> {
         }
     }
 
-    /// Counts a copy that is about to be made: a small body could otherwise
-    /// stand for any amount of memory.
-    fn spend_copy(&mut self, size: NodeSize) -> Result<(), String> {
-        self.copied += size.bytes;
-        if self.copied > limits::COPIED_MAX || self.budget.copy(size.nodes).is_err() {
-            return Err(format!(
-                "yaml: document contains excessive aliasing: its aliases stand for more than {} bytes or {} values",
-                limits::COPIED_MAX,
-                limits::NODES_MAX
-            ));
+    /// Counts a copy before it is made: otherwise a small body could expand to any
+    /// amount of memory.
+    fn spend_copy(&mut self, size: NodeSize) -> Result<(), YamlError> {
+        self.copied_bytes += size.bytes;
+        if self.copied_bytes > limits::COPIED_MAX || self.budget.copy(size.nodes).is_err() {
+            return Err(YamlError::Aliasing);
         }
         Ok(())
     }
 }
 
-fn merge_into(merged: &mut Map<String, Value>, value: Value, line: usize) -> Result<(), String> {
+fn merge_into(merged: &mut Map<String, Value>, value: Value, line: usize) -> Result<(), YamlError> {
     let maps = match value {
         Value::Array(items) => items,
-        one => vec![one],
+        map => vec![map],
     };
     for map in maps {
         let Value::Object(map) = map else {
-            return Err(format!(
-                "yaml: line {line}: map merge requires map or sequence of maps as the value"
-            ));
+            return Err(YamlError::MergeValue { line });
         };
         for (key, value) in map {
             merged.entry(key).or_insert(value);
@@ -216,19 +255,17 @@ fn merge_into(merged: &mut Map<String, Value>, value: Value, line: usize) -> Res
     Ok(())
 }
 
-fn key_text(key: Value, line: usize) -> Result<String, String> {
+fn key_text(key: Value, line: usize) -> Result<String, YamlError> {
     match key {
         Value::String(text) => Ok(text),
         Value::Bool(_) | Value::Number(_) => Ok(key.to_string()),
         Value::Null => Ok("null".to_owned()),
-        Value::Array(_) | Value::Object(_) => {
-            Err(format!("yaml: line {line}: a key must be a scalar"))
-        }
+        Value::Array(_) | Value::Object(_) => Err(YamlError::Key { line }),
     }
 }
 
-/// What a plain scalar stands for.
-fn resolve_scalar(text: &str) -> Result<Value, String> {
+/// Returns the value of a plain scalar.
+fn resolve_scalar(text: &str) -> Result<Value, YamlError> {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Ok(Value::Null),
         "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => {
@@ -239,11 +276,11 @@ fn resolve_scalar(text: &str) -> Result<Value, String> {
         }
         _ => {}
     }
-    let numeric = text
+    let may_be_number = text
         .bytes()
         .next()
         .is_some_and(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.'));
-    if !numeric {
+    if !may_be_number {
         return Ok(Value::String(text.to_owned()));
     }
     let digits = text.replace('_', "");
@@ -259,7 +296,7 @@ fn resolve_scalar(text: &str) -> Result<Value, String> {
         digits.trim_start_matches(['+', '-']),
         ".inf" | ".Inf" | ".INF" | ".nan" | ".NaN" | ".NAN"
     ) {
-        return Err(format!("yaml: json: unsupported value: {text}"));
+        return Err(YamlError::Number(text.to_owned()));
     }
     Ok(Value::String(text.to_owned()))
 }
@@ -334,7 +371,7 @@ mod tests {
         assert!(parse("a: [").is_err());
     }
 
-    /// Lists of ten, each of the list before.
+    /// Returns a document of lists, each with ten aliases of the list before it.
     fn bomb(innermost: &str, levels: usize) -> String {
         let mut text = format!("a0: &a0 {innermost}\n");
         for level in 1..=levels {
@@ -350,7 +387,7 @@ mod tests {
         let many_values = bomb("[[],[],[],[],[],[],[],[],[],[]]", 4);
         let many_bytes = bomb(&"x".repeat(10_000), 3);
         for text in [bomb("[x,x,x,x,x,x,x,x,x,x]", 8), many_values, many_bytes] {
-            assert!(parse(&text).unwrap_err().contains("aliasing"));
+            assert!(matches!(parse(&text), Err(YamlError::Aliasing)));
         }
         assert_eq!(
             parse("a: &x {k: 1}\nb: *x\nc:\n  <<: *x\n  j: 2\n")

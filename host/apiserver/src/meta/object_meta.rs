@@ -1,8 +1,9 @@
-//! Reads `metadata` as the typed structure that it is: wrong types are
-//! refused, unknown fields are dropped and named.
+//! Decodes `metadata` by the types of `ObjectMeta`: rejects wrong types, and
+//! drops unknown fields.
 
 use serde_json::{Map, Value};
 
+/// The type of a field of `metadata`.
 #[derive(Clone, Copy)]
 enum MetaFieldType {
     Text,
@@ -46,16 +47,51 @@ fn json_type_name(value: &Value) -> &'static str {
     }
 }
 
-fn mismatch(value: &Value, field: &str, wanted: &str) -> String {
-    format!(
-        "json: cannot unmarshal {} into Go struct field ObjectMeta.{field} of type {wanted}",
-        json_type_name(value)
-    )
+/// Metadata with a value of the wrong type, in the words of kube-apiserver.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ObjectMetaError {
+    /// `metadata` is not an object.
+    #[error("json: cannot unmarshal {actual} into Go value of type v1.ObjectMeta")]
+    NotObject { actual: &'static str },
+    /// A field of `metadata`.
+    #[error(
+        "json: cannot unmarshal {actual} into Go struct field ObjectMeta.{field} of type {expected}"
+    )]
+    Field {
+        actual: &'static str,
+        field: String,
+        expected: &'static str,
+    },
+    /// A field of an owner reference.
+    #[error(
+        "json: cannot unmarshal {actual} into Go struct field OwnerReference.metadata.ownerReferences.{field} of type {expected}"
+    )]
+    OwnerReference {
+        actual: &'static str,
+        field: String,
+        expected: &'static str,
+    },
+    /// A time that is not RFC 3339.
+    #[error(
+        "parsing time {text:?} as \"2006-01-02T15:04:05Z07:00\": cannot parse {text:?} as \"2006\""
+    )]
+    Time { text: String },
 }
 
-/// Checks and cleans the metadata of an object in place; gives the paths of
-/// unknown fields, or the sentence that says which type is wrong.
-pub(crate) fn decode_object_meta(object: &mut Value) -> Result<Vec<String>, String> {
+fn mismatch(value: &Value, field: &str, expected: &'static str) -> ObjectMetaError {
+    ObjectMetaError::Field {
+        actual: json_type_name(value),
+        field: field.to_owned(),
+        expected,
+    }
+}
+
+/// Decodes the metadata of an object in place: checks types, removes nulls and
+/// unknown fields, and normalizes times. Returns the paths of the unknown fields.
+///
+/// # Errors
+/// A value has the wrong type.
+pub(crate) fn decode_object_meta(object: &mut Value) -> Result<Vec<String>, ObjectMetaError> {
     let mut unknown = Vec::new();
     let Some(meta) = object.get_mut("metadata") else {
         return Ok(unknown);
@@ -67,10 +103,9 @@ pub(crate) fn decode_object_meta(object: &mut Value) -> Result<Vec<String>, Stri
             return Ok(unknown);
         }
         other => {
-            return Err(format!(
-                "json: cannot unmarshal {} into Go value of type v1.ObjectMeta",
-                json_type_name(other)
-            ));
+            return Err(ObjectMetaError::NotObject {
+                actual: json_type_name(other),
+            });
         }
     };
     let keys: Vec<String> = meta.keys().cloned().collect();
@@ -97,8 +132,8 @@ fn check_field(
     kind: MetaFieldType,
     value: &mut Value,
     unknown: &mut Vec<String>,
-) -> Result<(), String> {
-    let fine = match kind {
+) -> Result<(), ObjectMetaError> {
+    let has_type = match kind {
         MetaFieldType::Text => value.is_string(),
         MetaFieldType::Integer => value.as_i64().is_some(),
         MetaFieldType::Time => return normalize_time(key, value),
@@ -139,10 +174,10 @@ fn check_field(
             _ => false,
         },
     };
-    if fine {
+    if has_type {
         return Ok(());
     }
-    let wanted = match kind {
+    let expected = match kind {
         MetaFieldType::Text | MetaFieldType::Time => "string",
         MetaFieldType::Integer => "int64",
         MetaFieldType::TextMap => "map[string]string",
@@ -150,15 +185,15 @@ fn check_field(
         MetaFieldType::OwnerReferences => "[]v1.OwnerReference",
         MetaFieldType::ManagedFields => "[]v1.ManagedFieldsEntry",
     };
-    Err(mismatch(value, key, wanted))
+    Err(mismatch(value, key, expected))
 }
 
-fn normalize_time(key: &str, value: &mut Value) -> Result<(), String> {
+fn normalize_time(key: &str, value: &mut Value) -> Result<(), ObjectMetaError> {
     let Some(text) = value.as_str() else {
         return Err(mismatch(value, key, "string"));
     };
-    let parsed: jiff::Timestamp = text.parse().map_err(|_| {
-        format!("parsing time {text:?} as \"2006-01-02T15:04:05Z07:00\": cannot parse {text:?} as \"2006\"")
+    let parsed: jiff::Timestamp = text.parse().map_err(|_| ObjectMetaError::Time {
+        text: text.to_owned(),
     })?;
     *value = Value::String(crate::clock::seconds(parsed));
     Ok(())
@@ -168,14 +203,14 @@ fn check_owner_reference(
     index: usize,
     value: &mut Value,
     unknown: &mut Vec<String>,
-) -> Result<(), String> {
+) -> Result<(), ObjectMetaError> {
     let Value::Object(map) = value else {
         return Err(mismatch(value, "ownerReferences", "v1.OwnerReference"));
     };
     let keys: Vec<String> = map.keys().cloned().collect();
     for key in keys {
         let Some(inner) = map.get(&key) else { continue };
-        let wanted = if OWNER_TEXTS.contains(&key.as_str()) {
+        let (has_type, expected) = if OWNER_TEXTS.contains(&key.as_str()) {
             (inner.is_string(), "string")
         } else if OWNER_FLAGS.contains(&key.as_str()) {
             (inner.is_boolean(), "bool")
@@ -186,12 +221,12 @@ fn check_owner_reference(
         };
         if inner.is_null() {
             map.remove(&key);
-        } else if !wanted.0 {
-            return Err(format!(
-                "json: cannot unmarshal {} into Go struct field OwnerReference.metadata.ownerReferences.{key} of type {}",
-                json_type_name(inner),
-                wanted.1
-            ));
+        } else if !has_type {
+            return Err(ObjectMetaError::OwnerReference {
+                actual: json_type_name(inner),
+                field: key,
+                expected,
+            });
         }
     }
     for key in OWNER_TEXTS {

@@ -1,4 +1,4 @@
-//! Validation of `metadata`, alike for every kind.
+//! Validation of `metadata`, the same for every kind.
 
 use rdd_apiserver_schema::names::{self, NameRule};
 use serde_json::{Map, Value};
@@ -9,7 +9,7 @@ fn text<'a>(meta: &'a Map<String, Value>, key: &str) -> &'a str {
     meta.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// What is wrong with the metadata of an object that is about to be stored.
+/// Validates the metadata of an object. Returns a cause for each error.
 pub(crate) fn validate_metadata(
     object: &Value,
     rule: NameRule,
@@ -21,15 +21,15 @@ pub(crate) fn validate_metadata(
         .get("metadata")
         .and_then(Value::as_object)
         .unwrap_or(&empty);
-    let generate = text(meta, "generateName");
-    if !generate.is_empty() {
-        // The suffix will follow: a name may not end here, a prefix may.
-        let probe = format!("{}a", generate);
-        for why in rule.check(&probe) {
+    let prefix = text(meta, "generateName");
+    if !prefix.is_empty() {
+        // A prefix may end with characters that a name must not end with.
+        let with_suffix = format!("{prefix}a");
+        for reason in rule.check(&with_suffix) {
             out.push(StatusCause::invalid(
                 "metadata.generateName",
-                &generate.into(),
-                &why,
+                &prefix.into(),
+                &reason,
             ));
         }
     }
@@ -40,22 +40,22 @@ pub(crate) fn validate_metadata(
             "name or generateName is required",
         ));
     }
-    for why in rule.check(name).iter().filter(|_| !name.is_empty()) {
-        out.push(StatusCause::invalid("metadata.name", &name.into(), why));
+    for reason in rule.check(name).iter().filter(|_| !name.is_empty()) {
+        out.push(StatusCause::invalid("metadata.name", &name.into(), reason));
     }
     let namespace = text(meta, "namespace");
     if namespaced {
         if namespace.is_empty() {
             out.push(StatusCause::required("metadata.namespace", ""));
         }
-        for why in names::dns_label(namespace)
+        for reason in names::dns_label(namespace)
             .iter()
             .filter(|_| !namespace.is_empty())
         {
             out.push(StatusCause::invalid(
                 "metadata.namespace",
                 &namespace.into(),
-                why,
+                reason,
             ));
         }
     } else if !namespace.is_empty() {
@@ -78,15 +78,15 @@ fn validate_labels(meta: &Map<String, Value>, out: &mut Vec<StatusCause>) {
         .into_iter()
         .flatten()
     {
-        for why in names::qualified_name(key) {
+        for reason in names::qualified_name(key) {
             out.push(StatusCause::invalid(
                 "metadata.labels",
                 &key.as_str().into(),
-                &why,
+                &reason,
             ));
         }
-        for why in names::label_value(value.as_str().unwrap_or_default()) {
-            out.push(StatusCause::invalid("metadata.labels", value, &why));
+        for reason in names::label_value(value.as_str().unwrap_or_default()) {
+            out.push(StatusCause::invalid("metadata.labels", value, &reason));
         }
     }
 }
@@ -99,11 +99,11 @@ fn validate_annotations(meta: &Map<String, Value>, out: &mut Vec<StatusCause>) {
         .into_iter()
         .flatten()
     {
-        for why in names::qualified_name(&key.to_lowercase()) {
+        for reason in names::qualified_name(&key.to_lowercase()) {
             out.push(StatusCause::invalid(
                 "metadata.annotations",
                 &key.as_str().into(),
-                &why,
+                &reason,
             ));
         }
         size += key.len() + value.as_str().unwrap_or_default().len();
@@ -129,7 +129,7 @@ fn validate_owner_references(meta: &Map<String, Value>, out: &mut Vec<StatusCaus
         let path = format!("metadata.ownerReferences[{index}]");
         let (api_version, kind) = (text(owner, "apiVersion"), text(owner, "kind"));
         let name = text(owner, "name");
-        for (field, value, why) in [
+        for (field, value, reason) in [
             ("apiVersion", api_version, "version must not be empty"),
             ("kind", kind, "must not be empty"),
             ("name", name, "must not be empty"),
@@ -139,7 +139,7 @@ fn validate_owner_references(meta: &Map<String, Value>, out: &mut Vec<StatusCaus
                 out.push(StatusCause::invalid(
                     format!("{path}.{field}"),
                     &value.into(),
-                    why,
+                    reason,
                 ));
             }
         }
@@ -166,11 +166,11 @@ fn validate_owner_references(meta: &Map<String, Value>, out: &mut Vec<StatusCaus
 fn validate_finalizers(meta: &Map<String, Value>, out: &mut Vec<StatusCause>) {
     let list = string_items(meta.get("finalizers"));
     for finalizer in &list {
-        for why in names::qualified_name(finalizer) {
+        for reason in names::qualified_name(finalizer) {
             out.push(StatusCause::invalid(
                 "metadata.finalizers",
                 &(*finalizer).into(),
-                &why,
+                &reason,
             ));
         }
     }
@@ -183,6 +183,7 @@ fn validate_finalizers(meta: &Map<String, Value>, out: &mut Vec<StatusCause>) {
     }
 }
 
+/// Returns the strings in a list.
 pub(crate) fn string_items(list: Option<&Value>) -> Vec<&str> {
     list.and_then(Value::as_array)
         .into_iter()
@@ -191,7 +192,7 @@ pub(crate) fn string_items(list: Option<&Value>) -> Vec<&str> {
         .collect()
 }
 
-/// What an update may not do to metadata, whatever the kind.
+/// Validates a change of the metadata. Returns a cause for each error.
 pub(crate) fn validate_metadata_update(new: &Value, old: &Value) -> Vec<StatusCause> {
     let mut out = Vec::new();
     let get = |object: &Value, key: &str| object.pointer(&format!("/metadata/{key}")).cloned();

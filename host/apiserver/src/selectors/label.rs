@@ -1,6 +1,9 @@
 //! Label selectors: `app=x,tier in (1,2),!old`.
 
+use rdd_apiserver_schema::names;
 use serde_json::Value;
+
+use super::SelectorError;
 
 #[derive(Debug, Clone, PartialEq)]
 enum LabelOperator {
@@ -56,7 +59,7 @@ impl SelectorToken {
     }
 }
 
-fn tokenize(text: &str) -> Result<Vec<SelectorToken>, String> {
+fn tokenize(text: &str) -> Vec<SelectorToken> {
     let mut out = Vec::new();
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
@@ -87,7 +90,7 @@ fn tokenize(text: &str) -> Result<Vec<SelectorToken>, String> {
         out.push(token);
     }
     out.push(SelectorToken::End);
-    Ok(out)
+    out
 }
 
 struct SelectorParser {
@@ -108,52 +111,43 @@ impl SelectorParser {
         token
     }
 
-    fn requirements(&mut self) -> Result<Vec<LabelRequirement>, String> {
+    fn requirements(&mut self) -> Result<Vec<LabelRequirement>, SelectorError> {
         let mut out = Vec::new();
         loop {
             match self.peek() {
                 SelectorToken::Word(_) | SelectorToken::Not => {
                     let requirement = self
                         .requirement()
-                        .map_err(|why| format!("unable to parse requirement: {why}"))?;
+                        .map_err(|error| SelectorError::Requirement(Box::new(error)))?;
                     out.push(requirement);
                     match self.next() {
                         SelectorToken::End => return Ok(out),
                         SelectorToken::Comma => {
                             if !matches!(self.peek(), SelectorToken::Word(_) | SelectorToken::Not) {
-                                return Err(format!(
-                                    "found '{}', expected: identifier after ','",
-                                    self.peek().text()
-                                ));
+                                return Err(unexpected(self.peek(), "identifier after ','"));
                             }
                         }
                         other => {
-                            return Err(format!(
-                                "found '{}', expected: ',' or 'end of string'",
-                                other.text()
-                            ));
+                            return Err(unexpected(&other, "',' or 'end of string'"));
                         }
                     }
                 }
                 SelectorToken::End => return Ok(out),
                 other => {
-                    return Err(format!(
-                        "found '{}', expected: !, identifier, or 'end of string'",
-                        other.text()
-                    ));
+                    return Err(unexpected(other, "!, identifier, or 'end of string'"));
                 }
             }
         }
     }
 
-    fn requirement(&mut self) -> Result<LabelRequirement, String> {
+    fn requirement(&mut self) -> Result<LabelRequirement, SelectorError> {
         let negated = *self.peek() == SelectorToken::Not;
         if negated {
             self.next();
         }
         let key = match self.next() {
             SelectorToken::Word(word) => word,
-            other => return Err(format!("found '{}', expected: identifier", other.text())),
+            other => return Err(unexpected(&other, "identifier")),
         };
         check_key(&key)?;
         if negated {
@@ -170,31 +164,30 @@ impl SelectorParser {
                 values: Vec::new(),
             });
         }
-        let operator = self.next();
-        let (op, values) = match &operator {
+        let token = self.next();
+        let (operator, values) = match &token {
             SelectorToken::Equal | SelectorToken::DoubleEqual => {
                 (LabelOperator::In, vec![self.exact_value()])
             }
             SelectorToken::NotEqual => (LabelOperator::NotIn, vec![self.exact_value()]),
             SelectorToken::Greater | SelectorToken::Less => {
                 let text = self.exact_value();
-                let number = text.parse::<i64>().map_err(|_| {
-                    format!("values[0][{key}]: Invalid value: \"{text}\": for 'Gt', 'Lt' operators, the value must be an integer")
+                let number = text.parse::<i64>().map_err(|_| SelectorError::Value {
+                    key: key.clone(),
+                    value: text,
+                    reason: "for 'Gt', 'Lt' operators, the value must be an integer".to_owned(),
                 })?;
-                let op = if operator == SelectorToken::Greater {
+                let comparison = if token == SelectorToken::Greater {
                     LabelOperator::Greater(number)
                 } else {
                     LabelOperator::Less(number)
                 };
-                (op, Vec::new())
+                (comparison, Vec::new())
             }
             SelectorToken::Word(word) if word == "in" => (LabelOperator::In, self.values()?),
             SelectorToken::Word(word) if word == "notin" => (LabelOperator::NotIn, self.values()?),
             other => {
-                return Err(format!(
-                    "found '{}', expected: in, notin, =, ==, !=, gt, lt",
-                    other.text()
-                ));
+                return Err(unexpected(other, "in, notin, =, ==, !=, gt, lt"));
             }
         };
         for value in &values {
@@ -202,12 +195,12 @@ impl SelectorParser {
         }
         Ok(LabelRequirement {
             key,
-            operator: op,
+            operator,
             values,
         })
     }
 
-    /// The value after an operator, which may be empty.
+    /// Returns the value after an operator, which may be empty.
     fn exact_value(&mut self) -> String {
         match self.peek() {
             SelectorToken::Word(word) => {
@@ -219,10 +212,14 @@ impl SelectorParser {
         }
     }
 
-    fn values(&mut self) -> Result<Vec<String>, String> {
+    fn values(&mut self) -> Result<Vec<String>, SelectorError> {
         match self.next() {
             SelectorToken::Open => {}
-            other => return Err(format!("found '{}' expected: '('", other.text())),
+            other => {
+                return Err(SelectorError::NoValues {
+                    found: other.text().to_owned(),
+                });
+            }
         }
         let mut out: Vec<String> = Vec::new();
         loop {
@@ -237,7 +234,7 @@ impl SelectorParser {
                         }
                         SelectorToken::Close => return Ok(out),
                         other => {
-                            return Err(format!("found '{}', expected: ',' or ')'", other.text()));
+                            return Err(unexpected(&other, "',' or ')'"));
                         }
                     }
                 }
@@ -249,37 +246,49 @@ impl SelectorParser {
                     return Ok(out);
                 }
                 other => {
-                    return Err(format!(
-                        "found '{}', expected: ',', ')' or identifier",
-                        other.text()
-                    ));
+                    return Err(unexpected(&other, "',', ')' or identifier"));
                 }
             }
         }
     }
 }
 
-fn check_key(key: &str) -> Result<(), String> {
-    match rdd_apiserver_schema::names::qualified_name(key).first() {
-        Some(why) => Err(format!("key: Invalid value: \"{key}\": {why}")),
+fn unexpected(found: &SelectorToken, expected: &'static str) -> SelectorError {
+    SelectorError::Unexpected {
+        found: found.text().to_owned(),
+        expected,
+    }
+}
+
+fn check_key(key: &str) -> Result<(), SelectorError> {
+    match names::qualified_name(key).into_iter().next() {
+        Some(reason) => Err(SelectorError::Key {
+            key: key.to_owned(),
+            reason,
+        }),
         None => Ok(()),
     }
 }
 
-fn check_value(key: &str, value: &str) -> Result<(), String> {
-    match rdd_apiserver_schema::names::label_value(value).first() {
-        Some(why) => Err(format!(
-            "values[0][{key}]: Invalid value: \"{value}\": {why}"
-        )),
+fn check_value(key: &str, value: &str) -> Result<(), SelectorError> {
+    match names::label_value(value).into_iter().next() {
+        Some(reason) => Err(SelectorError::Value {
+            key: key.to_owned(),
+            value: value.to_owned(),
+            reason,
+        }),
         None => Ok(()),
     }
 }
 
 impl LabelSelector {
-    /// Parses a selector; the text of the error is the real server's.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    /// Parses a selector.
+    ///
+    /// # Errors
+    /// The text is not a selector, or it has too many terms and values.
+    pub(crate) fn parse(text: &str) -> Result<Self, SelectorError> {
         let mut parser = SelectorParser {
-            tokens: tokenize(text)?,
+            tokens: tokenize(text),
             position: 0,
         };
         let requirements = parser.requirements()?;
@@ -292,7 +301,7 @@ impl LabelSelector {
         self.0.is_empty()
     }
 
-    /// Whether the labels of an object match.
+    /// Returns whether the labels of an object match.
     pub(crate) fn matches(&self, object: &Value) -> bool {
         let labels = object.pointer("/metadata/labels");
         self.0.iter().all(|requirement| {

@@ -1,4 +1,4 @@
-//! Deletes what a selection finds.
+//! `DELETE` of a collection.
 
 use http::Response;
 use serde_json::Value;
@@ -13,28 +13,28 @@ use crate::meta;
 use crate::render;
 use crate::status::ApiError;
 
-/// Objects that are read for the policies before others have their turn.
+/// Number of objects decoded for admission before the task yields.
 const YIELD_EVERY: usize = 100;
 
-/// `DELETE` of a collection: each object by itself; those that vanish
-/// meanwhile count as deleted.
+/// `DELETE` of a collection: deletes the matching objects one by one. Objects
+/// that are gone by then are skipped.
 pub(crate) async fn delete_collection(
-    call: &RequestContext,
+    ctx: &RequestContext,
     body: &[u8],
 ) -> Result<Response<ResponseBody>, ApiError> {
-    let options = DeleteOptions::from_request(call, body)?;
-    let selection = SelectionPredicate::from_query(call)?;
-    let page = list::select_page(call, &selection)?;
-    // All or nothing: a policy that keeps one object keeps the others too.
-    call.check_admission(AdmissionOperation::Delete, "", None, None, options.dry_run)?;
-    let asked = !call.server.admission.is_empty();
-    for (index, record) in page.records.iter().filter(|_| asked).enumerate() {
+    let options = DeleteOptions::from_request(ctx, body)?;
+    let predicate = SelectionPredicate::from_query(ctx)?;
+    let page = list::select_page(ctx, &predicate)?;
+    // All or nothing: a policy that refuses one object refuses the collection.
+    ctx.check_admission(AdmissionOperation::Delete, "", None, None, options.dry_run)?;
+    let has_policies = !ctx.server.admission.is_empty();
+    for (index, record) in page.records.iter().filter(|_| has_policies).enumerate() {
         if index % YIELD_EVERY == YIELD_EVERY - 1 {
             tokio::task::yield_now().await;
         }
-        let object = call.load(record)?;
+        let object = ctx.load(record)?;
         let name = meta::text(&object, "name");
-        call.check_admission(
+        ctx.check_admission(
             AdmissionOperation::Delete,
             name,
             None,
@@ -45,8 +45,8 @@ pub(crate) async fn delete_collection(
     let mut deleted: Vec<Value> = Vec::with_capacity(page.records.len());
     for record in &page.records {
         let name = record.key.rsplit('/').next().unwrap_or_default();
-        let result = if call.namespace().is_some() || !call.resource.kind.namespaced {
-            delete::delete_object(call, name, &options).await
+        let result = if ctx.namespace().is_some() || !ctx.resource.kind.namespaced {
+            delete::delete_object(ctx, name, &options).await
         } else {
             return Err(ApiError::method_not_allowed());
         };
@@ -62,6 +62,6 @@ pub(crate) async fn delete_collection(
         records: Vec::new(),
         ..page
     };
-    let value = list::list_value(call, &page, deleted)?;
-    Ok(render::value(200, &value, call.format))
+    let value = list::list_value(ctx, &page, deleted)?;
+    Ok(render::value(200, &value, ctx.format))
 }

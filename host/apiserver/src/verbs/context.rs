@@ -1,4 +1,4 @@
-//! One request about a resource, with everything that its verb needs.
+//! One request for a resource, with everything that its handler needs.
 
 use std::sync::Arc;
 
@@ -7,6 +7,7 @@ use http::header::USER_AGENT;
 use rdd_apiserver_storage::StoredRecord;
 use serde_json::Value;
 
+use super::write_options::FIELD_MANAGER_MAX_LENGTH;
 use crate::admission::{AdmissionOperation, AdmissionRequest};
 use crate::negotiate::{ObjectShape, ResponseFormat};
 use crate::path::ResourcePath;
@@ -16,7 +17,7 @@ use crate::server::Inner;
 use crate::status::ApiError;
 use crate::user::UserInfo;
 
-/// A request about a resource.
+/// A request for a resource.
 pub(crate) struct RequestContext {
     pub(crate) server: Arc<Inner>,
     pub(crate) resource: Arc<Resource>,
@@ -27,20 +28,21 @@ pub(crate) struct RequestContext {
     pub(crate) user: UserInfo,
 }
 
-/// What a verb answers with.
+/// The object in a response.
 pub(crate) enum ResponsePayload {
-    /// A stored object of the call's resource.
+    /// A stored object of the request's resource.
     Record(Arc<StoredRecord>),
-    /// An object of the call's resource.
+    /// An object of the request's resource that is not stored.
     Object(Value),
-    /// Something that no Accept header changes, such as a Status.
+    /// A value that no `Accept` header transforms, such as a `Status`.
     Plain(Value),
 }
 
-/// A verb's answer: status code, what is shown, and warnings.
+/// The response of a handler, before it is encoded.
 pub(crate) struct HandlerResponse {
     pub(crate) code: u16,
     pub(crate) payload: ResponsePayload,
+    /// Texts for `Warning` headers.
     pub(crate) warnings: Vec<String>,
 }
 
@@ -55,7 +57,7 @@ impl HandlerResponse {
 }
 
 impl RequestContext {
-    /// The form of answers that no Accept header changes.
+    /// The format of a payload that no `Accept` header transforms.
     pub(crate) fn plain_format(&self) -> ResponseFormat {
         ResponseFormat {
             shape: ObjectShape::Whole,
@@ -71,10 +73,12 @@ impl RequestContext {
         self.path.namespace.as_deref()
     }
 
+    /// The name in the path; empty for a collection.
     pub(crate) fn name(&self) -> &str {
         self.path.name.as_deref().unwrap_or_default()
     }
 
+    /// The key of an object in the request's collection.
     pub(crate) fn key(&self, name: &str) -> String {
         self.resource.key(self.namespace(), name)
     }
@@ -83,15 +87,14 @@ impl RequestContext {
         ApiError::not_found(self.group(), &self.resource.kind.plural, name)
     }
 
-    pub(crate) fn conflict(&self, name: &str, why: &str) -> ApiError {
-        ApiError::conflict(self.group(), &self.resource.kind.plural, name, why)
+    pub(crate) fn conflict(&self, name: &str, reason: &str) -> ApiError {
+        ApiError::conflict(self.group(), &self.resource.kind.plural, name, reason)
     }
 
-    /// Asks the embedder's policies whether a write of this call may take
-    /// place.
+    /// Passes a write to the embedder's admission policies.
     ///
     /// # Errors
-    /// 403 with the sentence of the policy that refuses.
+    /// 403 with the message of the first policy that refuses.
     pub(crate) fn check_admission(
         &self,
         operation: AdmissionOperation,
@@ -114,22 +117,26 @@ impl RequestContext {
             dry_run,
         };
         for policy in &*self.server.admission {
-            policy.admit(&request).map_err(|why| {
-                ApiError::forbidden(&kind.group, &kind.plural, name, &why, Vec::new())
+            policy.admit(&request).map_err(|reason| {
+                ApiError::forbidden(&kind.group, &kind.plural, name, &reason, Vec::new())
             })?;
         }
         Ok(())
     }
 
-    /// A stored record as an object of this version.
+    /// Decodes a stored record as an object of the request's version.
+    ///
+    /// # Errors
+    /// 500 if the database is damaged.
     pub(crate) fn load(&self, record: &StoredRecord) -> Result<Value, ApiError> {
         self.resource.load(&record.value).map_err(|error| {
-            tracing::error!(key = %record.key, %error, "a stored object cannot be read");
+            tracing::error!(key = %record.key, %error, "cannot decode a stored object");
             ApiError::internal(format!("stored object {} cannot be read", record.key))
         })
     }
 
-    /// The field manager of a write: as given, else the client program.
+    /// The field manager of a write without `fieldManager`: the client program
+    /// in `User-Agent`.
     pub(crate) fn manager_from_user_agent(&self) -> String {
         let agent = self
             .headers
@@ -137,18 +144,15 @@ impl RequestContext {
             .and_then(|agent| agent.to_str().ok())
             .unwrap_or_default();
         let name = agent.split('/').next().unwrap_or_default();
-        let clean: String = name.chars().filter(|c| !c.is_control()).collect();
-        if clean.is_empty() {
+        let printable: String = name.chars().filter(|c| !c.is_control()).collect();
+        if printable.is_empty() {
             "unknown".to_owned()
         } else {
-            clean
-                .chars()
-                .take(super::write_options::FIELD_MANAGER_MAX_LENGTH)
-                .collect()
+            printable.chars().take(FIELD_MANAGER_MAX_LENGTH).collect()
         }
     }
 }
 
-/// The text of a resourceVersion conflict.
+/// The message of a conflict of resource versions; kube-apiserver's text.
 pub(crate) const OPTIMISTIC_LOCK_MESSAGE: &str =
     "the object has been modified; please apply your changes to the latest version and try again";

@@ -1,4 +1,4 @@
-//! Deletes one object, or marks it when finalizers hold it.
+//! `DELETE` of one object, which terminates first if finalizers hold it.
 
 use rdd_apiserver_storage::{CommitError, RecordChange, WritePrecondition};
 use serde_json::{Value, json};
@@ -12,10 +12,10 @@ use crate::meta;
 use crate::resource::Source;
 use crate::status::{ApiError, StatusCause};
 
-/// Attempts at a delete that others keep overtaking.
+/// The maximum number of attempts while other writers keep changing the object.
 const MAX_ATTEMPTS: usize = 64;
 
-/// `DeleteOptions`, from the body or the query.
+/// `DeleteOptions`, from the body or from the query.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct DeleteOptions {
     pub(crate) dry_run: bool,
@@ -26,21 +26,20 @@ pub(crate) struct DeleteOptions {
     pub(crate) orphan_dependents: Option<bool>,
 }
 
-fn bad(message: impl Into<String>) -> ApiError {
-    ApiError::bad_request(message)
-}
-
 impl DeleteOptions {
-    /// Reads the options: a body wins over the query.
-    pub(crate) fn from_request(call: &RequestContext, body: &[u8]) -> Result<Self, ApiError> {
+    /// Parses the options from the body, or from the query if there is no body.
+    ///
+    /// # Errors
+    /// 400 for a body or a number that cannot be parsed, 422 for invalid options.
+    pub(crate) fn from_request(ctx: &RequestContext, body: &[u8]) -> Result<Self, ApiError> {
         let mut out = Self::default();
         let mut causes = Vec::new();
-        let dry: Vec<String>;
+        let dry_run_values: Vec<String>;
         if body.is_empty() {
-            let query = &call.query;
+            let query = &ctx.query;
             if let Some(text) = query.get("gracePeriodSeconds") {
                 out.grace_period_seconds = Some(text.parse().map_err(|_| {
-                    bad(format!(
+                    ApiError::bad_request(format!(
                         "strconv.ParseInt: parsing {text:?}: invalid syntax"
                     ))
                 })?);
@@ -49,13 +48,13 @@ impl DeleteOptions {
             out.orphan_dependents = query
                 .get("orphanDependents")
                 .map(|v| v != "false" && v != "0");
-            dry = query.all("dryRun").map(str::to_owned).collect();
+            dry_run_values = query.all("dryRun").map(str::to_owned).collect();
         } else {
-            let value = decode_options(call, body)?;
-            dry = out.fill_from_body(&value)?;
+            let value = decode_options(ctx, body)?;
+            dry_run_values = out.fill_from_body(&value)?;
         }
-        let dry: Vec<&str> = dry.iter().map(String::as_str).collect();
-        out.dry_run = write_options::parse_dry_run(&dry).unwrap_or_else(|cause| {
+        let dry_run_values: Vec<&str> = dry_run_values.iter().map(String::as_str).collect();
+        out.dry_run = write_options::parse_dry_run(&dry_run_values).unwrap_or_else(|cause| {
             causes.push(cause);
             false
         });
@@ -86,25 +85,33 @@ impl DeleteOptions {
         Ok(out)
     }
 
+    /// Sets the options of a body, except `dryRun`, whose values are returned.
     fn fill_from_body(&mut self, value: &Value) -> Result<Vec<String>, ApiError> {
-        let wrong = |field: &str| {
-            bad(format!(
+        let wrong_type = |field: &str| {
+            ApiError::bad_request(format!(
                 "json: cannot unmarshal into Go struct field DeleteOptions.{field}"
             ))
         };
-        let text = |at: &Value, field: &str| match at.get(field) {
+        let text = |parent: &Value, field: &str| match parent.get(field) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.clone())),
-            Some(_) => Err(wrong(field)),
+            Some(_) => Err(wrong_type(field)),
         };
         self.grace_period_seconds = match value.get("gracePeriodSeconds") {
             None | Some(Value::Null) => None,
-            Some(number) => Some(number.as_i64().ok_or_else(|| wrong("gracePeriodSeconds"))?),
+            Some(number) => Some(
+                number
+                    .as_i64()
+                    .ok_or_else(|| wrong_type("gracePeriodSeconds"))?,
+            ),
         };
         self.propagation_policy = text(value, "propagationPolicy")?;
         self.orphan_dependents = match value.get("orphanDependents") {
             None | Some(Value::Null) => None,
-            Some(flag) => Some(flag.as_bool().ok_or_else(|| wrong("orphanDependents"))?),
+            Some(flag) => Some(
+                flag.as_bool()
+                    .ok_or_else(|| wrong_type("orphanDependents"))?,
+            ),
         };
         if let Some(preconditions) = value.get("preconditions") {
             self.precondition_uid = text(preconditions, "uid")?;
@@ -116,14 +123,14 @@ impl DeleteOptions {
                 .iter()
                 .map(|item| item.as_str().unwrap_or_default().to_owned())
                 .collect()),
-            Some(_) => Err(wrong("dryRun")),
+            Some(_) => Err(wrong_type("dryRun")),
         }
     }
 
-    /// The finalizers that an object gets for this kind of delete.
+    /// Returns the finalizers of an object deleted with these options.
     fn finalizers(&self, object: &Value) -> Vec<String> {
         let present = meta::finalizers(object);
-        let choice = match (&self.propagation_policy, self.orphan_dependents) {
+        let policy = match (&self.propagation_policy, self.orphan_dependents) {
             (Some(policy), _) => Some(policy.as_str()),
             (None, Some(true)) => Some("Orphan"),
             (None, Some(false)) => Some("Background"),
@@ -131,10 +138,10 @@ impl DeleteOptions {
         };
         let mut out: Vec<String> = present
             .iter()
-            .filter(|f| choice.is_none() || (**f != meta::ORPHAN && **f != meta::FOREGROUND))
+            .filter(|f| policy.is_none() || (**f != meta::ORPHAN && **f != meta::FOREGROUND))
             .map(|f| (*f).to_owned())
             .collect();
-        match choice {
+        match policy {
             Some("Orphan") => out.push(meta::ORPHAN.to_owned()),
             Some("Foreground") => out.push(meta::FOREGROUND.to_owned()),
             _ => {}
@@ -143,19 +150,19 @@ impl DeleteOptions {
     }
 }
 
-fn decode_options(call: &RequestContext, body: &[u8]) -> Result<Value, ApiError> {
-    let content_type = call
+fn decode_options(ctx: &RequestContext, body: &[u8]) -> Result<Value, ApiError> {
+    let content_type = ctx
         .headers
         .get(http::header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    let expected = call.resource.is_builtin().then_some(ExpectedKind {
+    let expected = ctx.resource.is_builtin().then_some(ExpectedKind {
         api_version: "v1",
         kind: "DeleteOptions",
     });
-    let syntax = decode::accepted_content_type(content_type, expected)?;
-    let value = decode::parse(syntax, body)
-        .map_err(|why| bad(decode::unreadable(syntax, &why)))?
+    let content_type = decode::accepted_content_type(content_type, expected)?;
+    let value = decode::parse(content_type, body)
+        .map_err(|error| ApiError::bad_request(decode::unreadable(content_type, &error)))?
         .value;
     let kind = value
         .get("kind")
@@ -166,56 +173,56 @@ fn decode_options(call: &RequestContext, body: &[u8]) -> Result<Value, ApiError>
         .and_then(Value::as_str)
         .unwrap_or_default();
     if !kind.is_empty() && kind != "DeleteOptions" {
-        return Err(bad(format!(
+        return Err(ApiError::bad_request(format!(
             "no kind {kind:?} is registered for version {version:?}"
         )));
     }
     if !value.is_object() {
-        return Err(bad(
+        return Err(ApiError::bad_request(
             "couldn't get version/kind; json parse error: the body is not an object",
         ));
     }
     Ok(value)
 }
 
-/// What a delete came to.
+/// The outcome of a delete.
 pub(crate) enum DeleteOutcome {
-    /// The object is gone; this was its last form.
+    /// The object was removed; this was its last state.
     Removed(Value),
-    /// The object waits for its finalizers.
+    /// The object is terminating until its finalizers are removed.
     Terminating(Value),
 }
 
 /// `DELETE` of an object.
-pub(crate) async fn delete(
-    call: &RequestContext,
-    body: &[u8],
-) -> Result<HandlerResponse, ApiError> {
-    let options = DeleteOptions::from_request(call, body)?;
-    let name = call.name();
-    Ok(match delete_object(call, name, &options).await? {
+///
+/// # Errors
+/// See [`delete_object`]; 400 or 422 for invalid options.
+pub(crate) async fn delete(ctx: &RequestContext, body: &[u8]) -> Result<HandlerResponse, ApiError> {
+    let options = DeleteOptions::from_request(ctx, body)?;
+    let name = ctx.name();
+    Ok(match delete_object(ctx, name, &options).await? {
         DeleteOutcome::Terminating(object) => {
             HandlerResponse::new(200, ResponsePayload::Object(object))
         }
         DeleteOutcome::Removed(object) => {
-            let returns = match &call.resource.source {
+            let returns_object = match &ctx.resource.source {
                 Source::Builtin(builtin) => builtin.delete_returns_object(),
                 Source::Custom(_) => false,
             };
-            if returns {
+            if returns_object {
                 HandlerResponse::new(200, ResponsePayload::Object(object))
             } else {
                 HandlerResponse::new(
                     200,
-                    ResponsePayload::Plain(success_status(call, name, meta::text(&object, "uid"))),
+                    ResponsePayload::Plain(success_status(ctx, name, meta::text(&object, "uid"))),
                 )
             }
         }
     })
 }
 
-fn success_status(call: &RequestContext, name: &str, uid: &str) -> Value {
-    let kind = &call.resource.kind;
+fn success_status(ctx: &RequestContext, name: &str, uid: &str) -> Value {
+    let kind = &ctx.resource.kind;
     let mut details = json!({"name": name, "kind": kind.plural, "uid": uid});
     if let (false, Some(details)) = (kind.group.is_empty(), details.as_object_mut()) {
         details.insert("group".to_owned(), kind.group.as_str().into());
@@ -223,27 +230,31 @@ fn success_status(call: &RequestContext, name: &str, uid: &str) -> Value {
     json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details})
 }
 
-/// Deletes or marks one object of the call's collection.
+/// Deletes an object of the request's collection, or marks it as terminating.
+///
+/// # Errors
+/// 403 for a refused or forbidden delete, 404 for an object that does not exist,
+/// 409 for a precondition that is not met.
 pub(crate) async fn delete_object(
-    call: &RequestContext,
+    ctx: &RequestContext,
     name: &str,
     options: &DeleteOptions,
 ) -> Result<DeleteOutcome, ApiError> {
-    let key = call.key(name);
-    if let Source::Builtin(builtin) = &call.resource.source {
+    let key = ctx.key(name);
+    if let Source::Builtin(builtin) = &ctx.resource.source {
         builtin.may_delete(name)?;
     }
     for _ in 0..MAX_ATTEMPTS {
-        let record = call
+        let record = ctx
             .server
             .store
             .snapshot()
             .get(&key)
             .cloned()
-            .ok_or_else(|| call.not_found(name))?;
-        let live = call.load(&record)?;
-        check_preconditions(call, name, &live, options)?;
-        call.check_admission(
+            .ok_or_else(|| ctx.not_found(name))?;
+        let live = ctx.load(&record)?;
+        check_preconditions(ctx, name, &live, options)?;
+        ctx.check_admission(
             AdmissionOperation::Delete,
             name,
             None,
@@ -252,9 +263,9 @@ pub(crate) async fn delete_object(
         )?;
         let mut object = live.clone();
         let finalizers = options.finalizers(&live);
-        let before: Vec<&str> = meta::finalizers(&live);
-        let same = before.iter().eq(finalizers.iter());
-        let builtin = match &call.resource.source {
+        let live_finalizers: Vec<&str> = meta::finalizers(&live);
+        let is_unchanged = live_finalizers.iter().eq(finalizers.iter());
+        let builtin = match &ctx.resource.source {
             Source::Builtin(builtin) => Some(builtin),
             Source::Custom(_) => None,
         };
@@ -265,61 +276,61 @@ pub(crate) async fn delete_object(
                 meta.insert("finalizers".to_owned(), finalizers.into());
             }
         });
-        let marked_now = !meta::is_terminating(&live);
+        let is_first_delete = !meta::is_terminating(&live);
         if let Some(builtin) = builtin {
-            builtin.prepare_delete(&mut object, &super::update::current_time(call));
+            builtin.prepare_delete(&mut object, &super::update::current_time(ctx));
         }
-        let waits = !meta::finalizers(&object).is_empty()
+        let is_held = !meta::finalizers(&object).is_empty()
             || builtin.is_some_and(|builtin| builtin.holds(&object));
-        if waits {
-            if !marked_now && same {
+        if is_held {
+            if !is_first_delete && is_unchanged {
                 return Ok(DeleteOutcome::Terminating(live));
             }
-            if marked_now {
+            if is_first_delete {
                 mark_terminating(
                     &mut object,
-                    &super::update::current_time(call),
+                    &super::update::current_time(ctx),
                     builtin.is_none_or(|b| b.has_grace()),
                 );
             }
         }
         if options.dry_run {
-            return Ok(if waits {
+            return Ok(if is_held {
                 DeleteOutcome::Terminating(object)
             } else {
                 DeleteOutcome::Removed(live)
             });
         }
-        let storable = call.resource.storable(&object);
-        let change = if waits {
-            RecordChange::put(move |revision| storable.at_revision(revision))
+        let encoded = ctx.resource.storable(&object);
+        let change = if is_held {
+            RecordChange::put(move |revision| encoded.at_revision(revision))
         } else {
-            RecordChange::delete(move |revision| storable.at_revision(revision))
+            RecordChange::delete(move |revision| encoded.at_revision(revision))
         };
-        let expect = WritePrecondition::Revision(record.revision);
-        match call.server.store.commit(&key, expect, change).await {
+        let precondition = WritePrecondition::Revision(record.revision);
+        match ctx.server.store.commit(&key, precondition, change).await {
             Ok(committed) => {
-                crate::crd::settle(call, committed.revision).await;
-                let object = call.load(&committed)?;
-                return Ok(if waits {
+                crate::crd::settle(ctx, committed.revision).await;
+                let object = ctx.load(&committed)?;
+                return Ok(if is_held {
                     DeleteOutcome::Terminating(object)
                 } else {
                     DeleteOutcome::Removed(object)
                 });
             }
             Err(CommitError::Mismatch(_)) => {}
-            Err(error) => return Err(create::commit_error(call, name, &error)),
+            Err(error) => return Err(create::commit_error(ctx, name, &error)),
         }
     }
-    Err(call.conflict(name, OPTIMISTIC_LOCK_MESSAGE))
+    Err(ctx.conflict(name, OPTIMISTIC_LOCK_MESSAGE))
 }
 
-/// Marks an object as being deleted.
-pub(crate) fn mark_terminating(object: &mut Value, now: &str, grace: bool) {
+/// Marks an object as terminating.
+pub(crate) fn mark_terminating(object: &mut Value, now: &str, has_grace_period: bool) {
     let generation = meta::generation(object);
     meta::edit(object, |meta| {
         meta.insert("deletionTimestamp".to_owned(), now.into());
-        if grace {
+        if has_grace_period {
             meta.insert("deletionGracePeriodSeconds".to_owned(), 0.into());
         }
         if generation > 0 {
@@ -329,36 +340,36 @@ pub(crate) fn mark_terminating(object: &mut Value, now: &str, grace: bool) {
 }
 
 fn check_preconditions(
-    call: &RequestContext,
+    ctx: &RequestContext,
     name: &str,
     live: &Value,
     options: &DeleteOptions,
 ) -> Result<(), ApiError> {
-    let kind = &call.resource.kind;
-    let conflict = |what: &str, wanted: &str, found: &str, hint: &str| {
+    let kind = &ctx.resource.kind;
+    let conflict = |field: &str, expected: &str, actual: &str, hint: &str| {
         ApiError::conflict(
             &kind.group,
             &kind.kind,
             name,
             &format!(
-                "the {what} in the precondition ({wanted}) does not match the {what} in record ({found}). The object might have been {hint}"
+                "the {field} in the precondition ({expected}) does not match the {field} in record ({actual}). The object might have been {hint}"
             ),
         )
     };
     let (uid, revision) = (meta::text(live, "uid"), meta::text(live, "resourceVersion"));
-    if let Some(wanted) = options
+    if let Some(expected) = options
         .precondition_uid
         .as_deref()
-        .filter(|wanted| *wanted != uid)
+        .filter(|expected| *expected != uid)
     {
-        return Err(conflict("UID", wanted, uid, "deleted and then recreated"));
+        return Err(conflict("UID", expected, uid, "deleted and then recreated"));
     }
-    if let Some(wanted) = options
+    if let Some(expected) = options
         .precondition_resource_version
         .as_deref()
-        .filter(|wanted| *wanted != revision)
+        .filter(|expected| *expected != revision)
     {
-        return Err(conflict("ResourceVersion", wanted, revision, "modified"));
+        return Err(conflict("ResourceVersion", expected, revision, "modified"));
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Reads a collection: whole or in pages, as it is or as it was.
+//! `GET` of a collection: whole or in pages, at the current or an earlier revision.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -22,20 +22,21 @@ use crate::render;
 use crate::revision::{self, Age};
 use crate::status::ApiError;
 
-/// Bytes of a list that are put together before they are handed on.
+/// Bytes of a list in one chunk of the body.
 const CHUNK_BYTES: usize = 256 * 1024;
 
-/// Where a list goes on: what a continue token says.
+/// A continue token: where the next page starts.
 #[derive(Debug, Serialize, Deserialize)]
 struct ContinueToken {
     v: String,
-    /// Revision of the whole list; zero for a token that goes on with whatever
-    /// there is now.
+    /// The revision of all pages; 0 for a token that continues at the current
+    /// revision.
     rv: u64,
-    /// The last key of the page, below the collection's prefix.
+    /// The last key of the page, without the collection's prefix.
     start: String,
 }
 
+/// The version of the token's format, as kube-apiserver encodes it.
 const TOKEN_VERSION: &str = "meta.k8s.io/v1";
 
 impl ContinueToken {
@@ -53,13 +54,15 @@ impl ContinueToken {
     }
 
     fn decode(text: &str) -> Result<Self, ApiError> {
-        let bad = |why: String| ApiError::bad_request(format!("continue key is not valid: {why}"));
+        let invalid =
+            |reason: String| ApiError::bad_request(format!("continue key is not valid: {reason}"));
         let bytes = URL_SAFE_NO_PAD
             .decode(text)
-            .map_err(|e| bad(e.to_string()))?;
-        let token: Self = serde_json::from_slice(&bytes).map_err(|e| bad(e.to_string()))?;
+            .map_err(|error| invalid(error.to_string()))?;
+        let token: Self =
+            serde_json::from_slice(&bytes).map_err(|error| invalid(error.to_string()))?;
         if token.v != TOKEN_VERSION {
-            return Err(bad(format!(
+            return Err(invalid(format!(
                 "server does not recognize this encoded version {:?}",
                 token.v
             )));
@@ -72,12 +75,14 @@ impl ContinueToken {
 pub(crate) struct ListPage {
     pub(crate) records: Vec<Arc<StoredRecord>>,
     pub(crate) revision: u64,
+    /// Where the next page starts; `None` for the last page.
     pub(crate) continue_token: Option<String>,
+    /// Number of objects after this page, where it is known.
     pub(crate) remaining_items: Option<usize>,
 }
 
-fn parse_limit(call: &RequestContext) -> Result<Option<usize>, ApiError> {
-    let Some(text) = call.query.get("limit") else {
+fn parse_limit(ctx: &RequestContext) -> Result<Option<usize>, ApiError> {
+    let Some(text) = ctx.query.get("limit") else {
         return Ok(None);
     };
     let limit: i64 = text.parse().map_err(|_| {
@@ -93,11 +98,15 @@ fn expired_continue_token(start: &str) -> ApiError {
         .with_continue(ContinueToken::new(0, start).encode())
 }
 
-/// The state that a list shows, and the key after which it goes on.
-fn list_snapshot(call: &RequestContext) -> Result<(StoreSnapshot, Option<String>), ApiError> {
-    let store = &call.server.store;
-    let age = revision::of_list(&call.query)?;
-    if let Some(text) = call.query.get("continue") {
+/// Returns the snapshot to list, and the key after which the page starts.
+///
+/// # Errors
+/// 400 for an invalid token or revision, 410 for a compacted revision, 504 for a
+/// future one.
+fn list_snapshot(ctx: &RequestContext) -> Result<(StoreSnapshot, Option<String>), ApiError> {
+    let store = &ctx.server.store;
+    let age = revision::of_list(&ctx.query)?;
+    if let Some(text) = ctx.query.get("continue") {
         let token = ContinueToken::decode(text)?;
         let snapshot = if token.rv == 0 {
             store.snapshot()
@@ -129,17 +138,20 @@ fn list_snapshot(call: &RequestContext) -> Result<(StoreSnapshot, Option<String>
     Ok((snapshot, None))
 }
 
-/// Selects one page.
+/// Selects one page of the matching records.
+///
+/// # Errors
+/// 400 for an invalid `limit`, and the errors of the revision.
 pub(crate) fn select_page(
-    call: &RequestContext,
-    selection: &SelectionPredicate,
+    ctx: &RequestContext,
+    predicate: &SelectionPredicate,
 ) -> Result<ListPage, ApiError> {
-    let limit = parse_limit(call)?;
-    let (snapshot, after) = list_snapshot(call)?;
+    let limit = parse_limit(ctx)?;
+    let (snapshot, after) = list_snapshot(ctx)?;
     let revision = snapshot.revision();
-    let prefix = call.resource.collection(call.namespace());
+    let prefix = ctx.resource.collection(ctx.namespace());
     let after = after.map(|after| format!("{prefix}{after}"));
-    if selection.is_empty() {
+    if predicate.is_empty() {
         let mut range = snapshot.range(&prefix, after.as_deref());
         let Some(limit) = limit else {
             return Ok(ListPage {
@@ -150,33 +162,33 @@ pub(crate) fn select_page(
             });
         };
         let records: Vec<Arc<StoredRecord>> = range.by_ref().take(limit).cloned().collect();
-        let left = range.count();
-        let token = next_token(&records, left > 0, revision, &prefix);
+        let remaining = range.count();
+        let token = next_token(&records, remaining > 0, revision, &prefix);
         return Ok(ListPage {
             records,
             revision,
             continue_token: token,
-            remaining_items: (left > 0).then_some(left),
+            remaining_items: (remaining > 0).then_some(remaining),
         });
     }
     let mut records = Vec::new();
-    let mut more = false;
+    let mut has_more = false;
     for record in snapshot.range(&prefix, after.as_deref()) {
-        if let Some(name) = selection.single_name()
+        if let Some(name) = predicate.single_name()
             && record.key.rsplit('/').next() != Some(name)
         {
             continue;
         }
-        if !selection.matches(&call.resource, &call.load(record)?) {
+        if !predicate.matches(&ctx.resource, &ctx.load(record)?) {
             continue;
         }
         if limit.is_some_and(|limit| records.len() == limit) {
-            more = true;
+            has_more = true;
             break;
         }
         records.push(record.clone());
     }
-    let token = next_token(&records, more, revision, &prefix);
+    let token = next_token(&records, has_more, revision, &prefix);
     Ok(ListPage {
         records,
         revision,
@@ -187,21 +199,21 @@ pub(crate) fn select_page(
 
 fn next_token(
     records: &[Arc<StoredRecord>],
-    more: bool,
+    has_more: bool,
     revision: u64,
     prefix: &str,
 ) -> Option<String> {
-    let last = records.last().filter(|_| more)?;
+    let last = records.last().filter(|_| has_more)?;
     let start = last.key.strip_prefix(prefix).unwrap_or(&last.key);
     Some(ContinueToken::new(revision, start).encode())
 }
 
-/// Whether a collection is large. So is then a page of it: which objects are
-/// on the page may only be known once all were looked at.
-pub(crate) fn is_large(call: &RequestContext) -> bool {
-    let prefix = call.resource.collection(call.namespace());
+/// Returns whether a collection is large. A page of a large collection is large
+/// too: to select it, all objects may have to be decoded.
+pub(crate) fn is_large(ctx: &RequestContext) -> bool {
+    let prefix = ctx.resource.collection(ctx.namespace());
     let mut bytes = 0;
-    call.server
+    ctx.server
         .store
         .snapshot()
         .range(&prefix, None)
@@ -211,15 +223,18 @@ pub(crate) fn is_large(call: &RequestContext) -> bool {
         })
 }
 
-/// Lists.
-pub(crate) fn list(call: &RequestContext) -> Result<Response<ResponseBody>, ApiError> {
-    let selection = SelectionPredicate::from_query(call)?;
-    let page = select_page(call, &selection)?;
-    render_page(call, &page)
+/// `GET` of a collection.
+///
+/// # Errors
+/// 400 for invalid selectors, and the errors of [`select_page`].
+pub(crate) fn list(ctx: &RequestContext) -> Result<Response<ResponseBody>, ApiError> {
+    let predicate = SelectionPredicate::from_query(ctx)?;
+    let page = select_page(ctx, &predicate)?;
+    render_page(ctx, &page)
 }
 
-/// `metadata` of a list.
-fn list_metadata(call: &RequestContext, page: &ListPage) -> Value {
+/// Returns the `metadata` of a list.
+fn list_metadata(ctx: &RequestContext, page: &ListPage) -> Value {
     let mut metadata = Map::new();
     metadata.insert(
         "resourceVersion".to_owned(),
@@ -229,8 +244,8 @@ fn list_metadata(call: &RequestContext, page: &ListPage) -> Value {
         Some(token) => {
             metadata.insert("continue".to_owned(), token.as_str().into());
         }
-        // Lists of custom resources say that there is no more.
-        None if !call.resource.is_builtin() && call.format.shape == ObjectShape::Whole => {
+        // Like kube-apiserver, with an empty token for custom resources.
+        None if !ctx.resource.is_builtin() && ctx.format.shape == ObjectShape::Whole => {
             metadata.insert("continue".to_owned(), "".into());
         }
         None => {}
@@ -241,37 +256,40 @@ fn list_metadata(call: &RequestContext, page: &ListPage) -> Value {
     Value::Object(metadata)
 }
 
-/// A page in the form that was asked for.
+/// Encodes a page in the negotiated format.
 pub(crate) fn render_page(
-    call: &RequestContext,
+    ctx: &RequestContext,
     page: &ListPage,
 ) -> Result<Response<ResponseBody>, ApiError> {
-    if call.format == ResponseFormat::JSON && call.resource.verbatim() {
+    if ctx.format == ResponseFormat::JSON && ctx.resource.verbatim() {
         return Ok(render::response(
             200,
             "application/json",
-            concatenate_stored(call, page),
+            concatenate_stored(ctx, page),
         ));
     }
     let mut objects = Vec::with_capacity(page.records.len());
     for record in &page.records {
-        objects.push(call.load(record)?);
+        objects.push(ctx.load(record)?);
     }
-    let value = list_value(call, page, objects)?;
-    Ok(render::value(200, &value, call.format))
+    let value = list_value(ctx, page, objects)?;
+    Ok(render::value(200, &value, ctx.format))
 }
 
-/// The list of some objects in the shape that was asked for.
+/// Returns the list of the objects in the negotiated shape.
+///
+/// # Errors
+/// 406 if the shape is that of a single object.
 pub(crate) fn list_value(
-    call: &RequestContext,
+    ctx: &RequestContext,
     page: &ListPage,
     mut objects: Vec<Value>,
 ) -> Result<Value, ApiError> {
-    let kind = &call.resource.kind;
-    let metadata = list_metadata(call, page);
-    Ok(match call.format.shape {
+    let kind = &ctx.resource.kind;
+    let metadata = list_metadata(ctx, page);
+    Ok(match ctx.format.shape {
         ObjectShape::Whole => {
-            if call.resource.is_builtin() {
+            if ctx.resource.is_builtin() {
                 for object in &mut objects {
                     if let Some(root) = object.as_object_mut() {
                         root.remove("apiVersion");
@@ -287,14 +305,10 @@ pub(crate) fn list_value(
             })
         }
         ObjectShape::Table => {
-            let now = (call.server.clock)();
-            call.resource.columns.table(
-                &objects,
-                metadata,
-                render::include_object(call)?,
-                now,
-                true,
-            )
+            let now = (ctx.server.clock)();
+            ctx.resource
+                .columns
+                .table(&objects, metadata, render::include_object(ctx)?, now, true)
         }
         ObjectShape::PartialMetadataList => table::partial_list(&objects, metadata),
         ObjectShape::PartialMetadata => {
@@ -305,30 +319,30 @@ pub(crate) fn list_value(
     })
 }
 
-/// The fast way: stored bytes put behind one another, nothing parsed.
-fn concatenate_stored(call: &RequestContext, page: &ListPage) -> ResponseBody {
-    let kind = &call.resource.kind;
-    let untyped: &[u8] = b"{";
-    let prefix: &[u8] = if call.resource.is_builtin() {
-        untyped
+/// Concatenates stored bytes without decoding them.
+fn concatenate_stored(ctx: &RequestContext, page: &ListPage) -> ResponseBody {
+    let kind = &ctx.resource.kind;
+    // Items of built-in lists have neither `apiVersion` nor `kind`.
+    let prefix: &[u8] = if ctx.resource.is_builtin() {
+        b"{"
     } else {
-        &call.resource.type_meta
+        &ctx.resource.type_meta
     };
-    let mut out = VecDeque::new();
-    let mut piece = encode::type_meta_prefix(&kind.api_version(), &kind.list_kind);
-    piece.extend_from_slice(b"\"metadata\":");
-    encode::write(&mut piece, &list_metadata(call, page));
-    piece.extend_from_slice(b",\"items\":[");
+    let mut chunks = VecDeque::new();
+    let mut chunk = encode::type_meta_prefix(&kind.api_version(), &kind.list_kind);
+    chunk.extend_from_slice(b"\"metadata\":");
+    encode::write(&mut chunk, &list_metadata(ctx, page));
+    chunk.extend_from_slice(b",\"items\":[");
     for (index, record) in page.records.iter().enumerate() {
         if index > 0 {
-            piece.push(b',');
+            chunk.push(b',');
         }
-        encode::append_with_type_meta(&mut piece, prefix, &record.value);
-        if piece.len() >= CHUNK_BYTES {
-            out.push_back(Bytes::from(std::mem::take(&mut piece)));
+        encode::append_with_type_meta(&mut chunk, prefix, &record.value);
+        if chunk.len() >= CHUNK_BYTES {
+            chunks.push_back(Bytes::from(std::mem::take(&mut chunk)));
         }
     }
-    piece.extend_from_slice(b"]}\n");
-    out.push_back(piece.into());
-    ResponseBody::from_chunks(out)
+    chunk.extend_from_slice(b"]}\n");
+    chunks.push_back(chunk.into());
+    ResponseBody::from_chunks(chunks)
 }

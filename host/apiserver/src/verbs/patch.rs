@@ -1,4 +1,4 @@
-//! Changes one object by a patch: JSON patch, merge patch or server-side
+//! `PATCH`: JSON patch, JSON merge patch, strategic merge patch, and server-side
 //! apply.
 
 use rdd_apiserver_fieldmanager as fieldmanager;
@@ -17,7 +17,7 @@ use crate::resource::Source;
 use crate::status::{ALREADY_EXISTS, ApiError, StatusCause};
 use crate::strategic;
 
-/// The kinds of patches.
+/// The kind of a patch, by its media type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum PatchKind {
     JsonPatch,
@@ -26,8 +26,8 @@ enum PatchKind {
     Apply,
 }
 
-fn patch_kind(call: &RequestContext) -> Result<PatchKind, ApiError> {
-    let content_type = call
+fn patch_kind(ctx: &RequestContext) -> Result<PatchKind, ApiError> {
+    let content_type = ctx
         .headers
         .get(http::header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
@@ -37,10 +37,10 @@ fn patch_kind(call: &RequestContext) -> Result<PatchKind, ApiError> {
         "application/json-patch+json" => Ok(PatchKind::JsonPatch),
         "application/merge-patch+json" => Ok(PatchKind::MergePatch),
         "application/apply-patch+yaml" => Ok(PatchKind::Apply),
-        "application/strategic-merge-patch+json" if call.resource.is_builtin() => {
+        "application/strategic-merge-patch+json" if ctx.resource.is_builtin() => {
             Ok(PatchKind::StrategicMergePatch)
         }
-        _ if call.resource.is_builtin() => {
+        _ if ctx.resource.is_builtin() => {
             Err(ApiError::unsupported_media("415: Unsupported Media Type").with_empty_details())
         }
         _ => Err(ApiError::unsupported_media(
@@ -50,64 +50,69 @@ fn patch_kind(call: &RequestContext) -> Result<PatchKind, ApiError> {
 }
 
 /// `PATCH` of an object.
-pub(crate) async fn patch(call: &RequestContext, body: &[u8]) -> Result<HandlerResponse, ApiError> {
-    let form = patch_kind(call)?;
-    let options = WriteOptions::parse(call, "PatchOptions", form == PatchKind::Apply)?;
-    if form == PatchKind::Apply {
-        return apply(call, body, &options).await;
+///
+/// # Errors
+/// 400 for a patch that cannot be decoded, 415 for its media type, 422 for a
+/// result that is invalid, and the errors of an update.
+pub(crate) async fn patch(ctx: &RequestContext, body: &[u8]) -> Result<HandlerResponse, ApiError> {
+    let kind = patch_kind(ctx)?;
+    let options = WriteOptions::parse(ctx, "PatchOptions", kind == PatchKind::Apply)?;
+    if kind == PatchKind::Apply {
+        return apply(ctx, body, &options).await;
     }
-    if form == PatchKind::StrategicMergePatch {
-        return strategic_merge_patch(call, body, &options).await;
+    if kind == PatchKind::StrategicMergePatch {
+        return strategic_merge_patch(ctx, body, &options).await;
     }
     let document = decode::parse_json(body)
-        .map_err(|why| ApiError::bad_request(format!("error decoding patch: {why}")))?;
+        .map_err(|error| ApiError::bad_request(format!("error decoding patch: {error}")))?;
     let patch = document.value;
-    if form == PatchKind::MergePatch && !patch.is_object() {
+    if kind == PatchKind::MergePatch && !patch.is_object() {
         return Err(ApiError::bad_request(
             "error decoding patch: json: cannot unmarshal the body into a map",
         ));
     }
     let patched = |document: &Value| {
-        match form {
+        match kind {
             PatchKind::JsonPatch => fieldmanager::json_patch(document, &patch),
             _ => fieldmanager::merge_patch(document, &patch),
         }
         .map_err(|error| managed_fields::patch_error(&error))
     };
-    if call.path.subresource.as_deref() == Some("scale") {
-        return scale::update_scale(call, &options, patched).await;
+    if ctx.path.subresource.as_deref() == Some("scale") {
+        return scale::update_scale(ctx, &options, patched).await;
     }
-    update::guaranteed_update(call, &options, UpdateKind::Patch, |live| {
+    update::guaranteed_update(ctx, &options, UpdateKind::Patch, |live| {
         let patched = patched(live)?;
-        decode_patched(call, patched, document.duplicates.clone(), &options)
+        decode_patched(ctx, patched, document.duplicates.clone(), &options)
     })
     .await
 }
 
-/// A strategic merge patch of a built-in kind.
+/// Applies a strategic merge patch to an object of a built-in kind.
 async fn strategic_merge_patch(
-    call: &RequestContext,
+    ctx: &RequestContext,
     body: &[u8],
     options: &WriteOptions,
 ) -> Result<HandlerResponse, ApiError> {
-    let document = decode::parse_json(body).map_err(ApiError::bad_request)?;
+    let document =
+        decode::parse_json(body).map_err(|error| ApiError::bad_request(error.to_string()))?;
     let (Some(patch), Source::Builtin(builtin)) =
-        (document.value.as_object(), &call.resource.source)
+        (document.value.as_object(), &ctx.resource.source)
     else {
         return Err(ApiError::bad_request(
             "json: cannot unmarshal the body into a map",
         ));
     };
-    update::guaranteed_update(call, options, UpdateKind::Patch, |live| {
+    update::guaranteed_update(ctx, options, UpdateKind::Patch, |live| {
         let patched = strategic::apply(live, patch, builtin.kind.schema())
             .map_err(|error| ApiError::untyped(error.to_string()))?;
-        decode_patched(call, patched, document.duplicates.clone(), options)
+        decode_patched(ctx, patched, document.duplicates.clone(), options)
     })
     .await
 }
 
-/// 422 about what the patch made of the object.
-fn invalid_patch(patched: &Value, why: &str) -> ApiError {
+/// Returns 422 for the result of a patch.
+fn invalid_patch(patched: &Value, reason: &str) -> ApiError {
     ApiError::invalid(
         "",
         "",
@@ -115,19 +120,19 @@ fn invalid_patch(patched: &Value, why: &str) -> ApiError {
         vec![StatusCause::invalid(
             "patch",
             &Value::from(patched.to_string()),
-            why,
+            reason,
         )],
     )
 }
 
-/// Reads a patched object like one that was sent.
+/// Checks and normalizes the result of a patch, like an object in a body.
 fn decode_patched(
-    call: &RequestContext,
+    ctx: &RequestContext,
     mut patched: Value,
-    mut objections: Vec<String>,
+    mut strict_errors: Vec<String>,
     options: &WriteOptions,
 ) -> Result<ObjectUpdate, ApiError> {
-    let kind = &call.resource.kind;
+    let kind = &ctx.resource.kind;
     let text = |key: &str| {
         patched
             .get(key)
@@ -142,39 +147,40 @@ fn decode_patched(
             "the patched document is not an object",
         ));
     }
-    if call.resource.is_builtin() {
-        let other = |sent: &str, own: &str| !sent.is_empty() && sent != own;
-        if other(&sent_kind, &kind.kind) || other(&sent_version, &kind.api_version()) {
-            let why = format!("no kind {sent_kind:?} is registered for version {sent_version:?}");
-            return Err(invalid_patch(&patched, &why));
+    if ctx.resource.is_builtin() {
+        let differs = |sent: &str, expected: &str| !sent.is_empty() && sent != expected;
+        if differs(&sent_kind, &kind.kind) || differs(&sent_version, &kind.api_version()) {
+            let reason =
+                format!("no kind {sent_kind:?} is registered for version {sent_version:?}");
+            return Err(invalid_patch(&patched, &reason));
         }
         if let Some(root) = patched.as_object_mut() {
             root.insert("apiVersion".to_owned(), kind.api_version().into());
             root.insert("kind".to_owned(), kind.kind.as_str().into());
         }
     }
-    let before = patched.clone();
-    objections.extend(
-        request_object::prune_and_default(call, &mut patched)
-            .map_err(|why| invalid_patch(&before, &why))?,
+    let original = patched.clone();
+    strict_errors.extend(
+        request_object::normalize(ctx, &mut patched)
+            .map_err(|error| invalid_patch(&original, &error.to_string()))?,
     );
-    if !call.resource.is_builtin() && sent_version != kind.api_version() {
+    if !ctx.resource.is_builtin() && sent_version != kind.api_version() {
         return Err(ApiError::bad_request(format!(
             "the API version in the data ({sent_version}) does not match the expected API version ({})",
             kind.api_version()
         )));
     }
     let warnings = match options.validation {
-        FieldValidation::Strict if !objections.is_empty() => {
+        FieldValidation::Strict if !strict_errors.is_empty() => {
             return Err(invalid_patch(
-                &before,
-                &format!("strict decoding error: {}", objections.join(", ")),
+                &original,
+                &format!("strict decoding error: {}", strict_errors.join(", ")),
             ));
         }
         FieldValidation::Ignore => Vec::new(),
-        _ => objections,
+        _ => strict_errors,
     };
-    ensure_name(call, &mut patched)?;
+    ensure_name(ctx, &mut patched)?;
     Ok(ObjectUpdate {
         object: patched,
         warnings,
@@ -182,9 +188,9 @@ fn decode_patched(
     })
 }
 
-/// The object must still be the one that the path names.
-fn ensure_name(call: &RequestContext, object: &mut Value) -> Result<(), ApiError> {
-    let (sent, name) = (meta::text(object, "name"), call.name());
+/// Checks that the object is the one that the path names.
+fn ensure_name(ctx: &RequestContext, object: &mut Value) -> Result<(), ApiError> {
+    let (sent, name) = (meta::text(object, "name"), ctx.name());
     if sent.is_empty() {
         return Err(ApiError::bad_request(format!(
             "the name of the object ({name} based on URL) was undeterminable: name must be provided"
@@ -195,20 +201,21 @@ fn ensure_name(call: &RequestContext, object: &mut Value) -> Result<(), ApiError
             "the name of the object ({sent}) does not match the name on the URL ({name})"
         )));
     }
-    request_object::ensure_namespace(call, object)
+    request_object::ensure_namespace(ctx, object)
 }
 
-/// Server-side apply.
+/// Applies a configuration (server-side apply), and creates the object if it does
+/// not exist.
 async fn apply(
-    call: &RequestContext,
+    ctx: &RequestContext,
     body: &[u8],
     options: &WriteOptions,
 ) -> Result<HandlerResponse, ApiError> {
     let document = decode::parse_yaml(body)
-        .map_err(|why| ApiError::bad_request(format!("error decoding YAML: {why}")))?;
+        .map_err(|error| ApiError::bad_request(format!("error decoding YAML: {error}")))?;
     let mut applied = document.value;
-    let kind = &call.resource.kind;
-    if call.path.subresource.as_deref() == Some("scale") {
+    let kind = &ctx.resource.kind;
+    if ctx.path.subresource.as_deref() == Some("scale") {
         return Err(ApiError::unsupported_media(
             "the body of the request was in an unknown format - accepted media types of scale include: application/json-patch+json, application/merge-patch+json",
         ));
@@ -245,34 +252,34 @@ async fn apply(
         return Err(ApiError::bad_request("metadata.managedFields must be nil"));
     }
     meta::object_meta::decode_object_meta(&mut applied)
-        .map_err(|why| request_object::decode_error(call, &kind.kind, &why))?;
+        .map_err(|error| request_object::decode_error(ctx, &kind.kind, error))?;
     meta::edit(&mut applied, |meta| {
         meta.remove("managedFields");
     });
     if meta::text(&applied, "name").is_empty() {
-        let name = call.name().to_owned();
+        let name = ctx.name().to_owned();
         meta::set(&mut applied, "name", &name);
     }
-    ensure_name(call, &mut applied)?;
+    ensure_name(ctx, &mut applied)?;
     let warnings =
-        request_object::handle_strict_errors(call, options.validation, document.duplicates)?;
-    let key = call.key(call.name());
-    if call.server.store.snapshot().get(&key).is_none() {
-        if call.path.subresource.is_some() {
-            return Err(call.not_found(call.name()));
+        request_object::handle_strict_errors(ctx, options.validation, document.duplicates)?;
+    let key = ctx.key(ctx.name());
+    if ctx.server.store.snapshot().get(&key).is_none() {
+        if ctx.path.subresource.is_some() {
+            return Err(ctx.not_found(ctx.name()));
         }
-        match create_applied(call, &applied, options, warnings.clone()).await {
-            // Somebody else created it meanwhile: then this is a change.
+        match create_applied(ctx, &applied, options, warnings.clone()).await {
+            // Another writer has created it meanwhile: update it.
             Err(error) if error.reason() == ALREADY_EXISTS => {}
-            answered => return answered,
+            result => return result,
         }
     }
-    update::guaranteed_update(call, options, UpdateKind::Patch, |live| {
-        let object = managed_fields::apply(call, Some(live), &applied, options)?;
-        let mut object = object;
-        let objections = request_object::prune_and_default(call, &mut object)
-            .map_err(|why| ApiError::untyped(why.clone()))?;
-        if let (FieldValidation::Strict, Some(first)) = (options.validation, objections.first()) {
+    update::guaranteed_update(ctx, options, UpdateKind::Patch, |live| {
+        let mut object = managed_fields::apply(ctx, Some(live), &applied, options)?;
+        let strict_errors = request_object::normalize(ctx, &mut object)
+            .map_err(|error| ApiError::untyped(error.to_string()))?;
+        if let (FieldValidation::Strict, Some(first)) = (options.validation, strict_errors.first())
+        {
             return Err(ApiError::untyped(first.clone()));
         }
         Ok(ObjectUpdate {
@@ -285,26 +292,26 @@ async fn apply(
 }
 
 async fn create_applied(
-    call: &RequestContext,
+    ctx: &RequestContext,
     applied: &Value,
     options: &WriteOptions,
     warnings: Vec<String>,
 ) -> Result<HandlerResponse, ApiError> {
     let uid = meta::text(applied, "uid");
     if !uid.is_empty() {
-        // There is no object of that uid, and a new one cannot choose its own.
+        // No object has this uid, and a new one gets its uid from the server.
         let cause = StatusCause::invalid("metadata.uid", &uid.into(), "field is immutable");
         return Err(create::invalid_object(
-            call,
+            ctx,
             applied,
             vec![cause.clone(), cause],
         ));
     }
-    let mut object = managed_fields::apply(call, None, applied, options)?;
-    request_object::prune_and_default(call, &mut object)
-        .map_err(|why| ApiError::untyped(why.clone()))?;
-    let mut answer =
-        create::create_object(call, object, options, &create::ManagedFieldsPolicy::Applied).await?;
-    answer.warnings.extend(warnings);
-    Ok(answer)
+    let mut object = managed_fields::apply(ctx, None, applied, options)?;
+    request_object::normalize(ctx, &mut object)
+        .map_err(|error| ApiError::untyped(error.to_string()))?;
+    let mut response =
+        create::create_object(ctx, object, options, &create::ManagedFieldsPolicy::Applied).await?;
+    response.warnings.extend(warnings);
+    Ok(response)
 }

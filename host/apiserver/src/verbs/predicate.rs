@@ -1,4 +1,4 @@
-//! Selectors of a collection request.
+//! The selectors of a request for a collection.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use crate::selectors::field::FieldSelector;
 use crate::selectors::label::LabelSelector;
 use crate::status::ApiError;
 
-/// What a collection is narrowed down to.
+/// The label and field selectors that an object must match.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SelectionPredicate {
     labels: LabelSelector,
@@ -16,22 +16,26 @@ pub(crate) struct SelectionPredicate {
 }
 
 impl SelectionPredicate {
-    pub(crate) fn from_query(call: &RequestContext) -> Result<Self, ApiError> {
-        let labels = LabelSelector::parse(call.query.raw("labelSelector").unwrap_or_default())
-            .map_err(ApiError::bad_request)?;
-        let fields = FieldSelector::parse(call.query.raw("fieldSelector").unwrap_or_default())
-            .map_err(ApiError::bad_request)?;
+    /// Parses `labelSelector` and `fieldSelector`.
+    ///
+    /// # Errors
+    /// 400 for an invalid selector, or for a field that is not selectable.
+    pub(crate) fn from_query(ctx: &RequestContext) -> Result<Self, ApiError> {
+        let labels = LabelSelector::parse(ctx.query.raw("labelSelector").unwrap_or_default())
+            .map_err(|error| ApiError::bad_request(error.to_string()))?;
+        let fields = FieldSelector::parse(ctx.query.raw("fieldSelector").unwrap_or_default())
+            .map_err(|error| ApiError::bad_request(error.to_string()))?;
         for field in fields.fields() {
-            if !call.resource.selectable(field) {
-                let text = if call.resource.is_builtin() {
+            if !ctx.resource.selectable(field) {
+                let message = if ctx.resource.is_builtin() {
                     format!(
                         "Unable to find {:?} that match label selector \"\", field selector \"{field}\": field label not supported: {field}",
-                        call.resource.kind.plural
+                        ctx.resource.kind.plural
                     )
                 } else {
                     format!("field label not supported: {field}")
                 };
-                return Err(ApiError::bad_request(text));
+                return Err(ApiError::bad_request(message));
             }
         }
         Ok(Self { labels, fields })
@@ -41,8 +45,7 @@ impl SelectionPredicate {
         self.labels.is_empty() && self.fields.is_empty()
     }
 
-    /// The only name that can match, if the selection says so and says no
-    /// more.
+    /// The only name that can match, if a field selector requires one.
     pub(crate) fn single_name(&self) -> Option<&str> {
         self.fields.name()
     }

@@ -1,4 +1,6 @@
-//! The object in a request body: decoded, identified, cleaned.
+//! The object in a request body: decoded, checked, normalized, validated.
+
+use std::fmt::Display;
 
 use serde_json::Value;
 
@@ -8,71 +10,74 @@ use crate::decode::{self, DecodedBody, ExpectedKind};
 use crate::encode::EncodedObject;
 use crate::limits;
 use crate::meta;
+use crate::meta::object_meta::ObjectMetaError;
 use crate::resource::Source;
 use crate::status::{ApiError, StatusCause};
 
-/// An object and what strict validation objects to.
+/// A decoded object, with the errors that strict field validation reports.
 pub(crate) struct RequestObject {
     pub(crate) object: Value,
     pub(crate) strict_errors: Vec<String>,
 }
 
-/// How the caller words what is wrong with an object's types.
-pub(crate) fn decode_error(call: &RequestContext, kind: &str, why: &str) -> ApiError {
+/// Returns 400 for an object with fields of the wrong type.
+pub(crate) fn decode_error(ctx: &RequestContext, kind: &str, reason: impl Display) -> ApiError {
     ApiError::bad_request(format!(
-        "{kind} in version \"{}\" cannot be handled as a {}: {why}",
-        call.resource.kind.version, call.resource.kind.kind
+        "{kind} in version \"{}\" cannot be handled as a {}: {reason}",
+        ctx.resource.kind.version, ctx.resource.kind.kind
     ))
 }
 
 /// Decodes the body of a create or update.
-pub(crate) fn decode_body(call: &RequestContext, body: &[u8]) -> Result<RequestObject, ApiError> {
-    let content_type = call
+///
+/// # Errors
+/// 415 for a media type, 400 for a body or a type that cannot be decoded.
+pub(crate) fn decode_body(ctx: &RequestContext, body: &[u8]) -> Result<RequestObject, ApiError> {
+    let content_type = ctx
         .headers
         .get(http::header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    let kind = &call.resource.kind;
+    let kind = &ctx.resource.kind;
     let api_version = kind.api_version();
-    let expected = call.resource.is_builtin().then_some(ExpectedKind {
+    let expected = ctx.resource.is_builtin().then_some(ExpectedKind {
         api_version: &api_version,
         kind: &kind.kind,
     });
-    let syntax = decode::accepted_content_type(content_type, expected)?;
-    let unrecognized = |why: String| {
+    let content_type = decode::accepted_content_type(content_type, expected)?;
+    let unrecognized = |reason: String| {
         ApiError::bad_request(format!(
-            "the object provided is unrecognized (must be of type {}): {why}",
+            "the object provided is unrecognized (must be of type {}): {reason}",
             kind.kind
         ))
     };
     let DecodedBody {
         mut value,
         duplicates,
-    } = decode::parse(syntax, body)
-        .map_err(|why| unrecognized(decode::unreadable(syntax, &why)))?;
+    } = decode::parse(content_type, body)
+        .map_err(|error| unrecognized(decode::unreadable(content_type, &error)))?;
     if !value.is_object() {
         return Err(unrecognized(
             "couldn't get version/kind; json parse error: the body is not an object".to_owned(),
         ));
     }
-    check_type_meta(call, &mut value, &unrecognized)?;
-    let mut strict = duplicates;
-    strict.extend(
-        prune_and_default(call, &mut value).map_err(|why| decode_error(call, &kind.kind, &why))?,
-    );
+    check_type_meta(ctx, &mut value, &unrecognized)?;
+    let mut strict_errors = duplicates;
+    strict_errors
+        .extend(normalize(ctx, &mut value).map_err(|error| decode_error(ctx, &kind.kind, error))?);
     Ok(RequestObject {
         object: value,
-        strict_errors: strict,
+        strict_errors,
     })
 }
 
-/// Checks `apiVersion` and `kind`.
+/// Checks `apiVersion` and `kind`, and sets those of a built-in kind.
 fn check_type_meta(
-    call: &RequestContext,
+    ctx: &RequestContext,
     value: &mut Value,
     unrecognized: &impl Fn(String) -> ApiError,
 ) -> Result<(), ApiError> {
-    let expected = &call.resource.kind;
+    let expected = &ctx.resource.kind;
     let api_version = expected.api_version();
     let sent_kind = value
         .get("kind")
@@ -84,7 +89,7 @@ fn check_type_meta(
         .and_then(Value::as_str)
         .unwrap_or_default()
         .to_owned();
-    if call.resource.is_builtin() {
+    if ctx.resource.is_builtin() {
         if !sent_version.is_empty() && sent_version != api_version {
             return Err(ApiError::bad_request(format!(
                 "the API version in the data ({sent_version}) does not match the expected API version ({api_version})"
@@ -92,9 +97,9 @@ fn check_type_meta(
         }
         if !sent_kind.is_empty() && sent_kind != expected.kind {
             return Err(decode_error(
-                call,
+                ctx,
                 &sent_kind,
-                &format!(
+                format!(
                     "converting ({}.{sent_kind}) to ({}): unknown conversion",
                     expected.version, expected.kind
                 ),
@@ -119,23 +124,43 @@ fn check_type_meta(
     Ok(())
 }
 
-/// Brings an object into the shape in which it is judged: typed metadata,
-/// unknown fields removed, defaults filled in. Gives what strict validation
-/// objects to; the error is a sentence about a wrong type.
-pub(crate) fn prune_and_default(
-    call: &RequestContext,
+/// An object with a field of the wrong type.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NormalizeError {
+    /// In its metadata.
+    #[error(transparent)]
+    ObjectMeta(#[from] ObjectMetaError),
+    /// In the fields of a built-in kind.
+    #[error("{0}")]
+    Builtin(String),
+    /// In the metadata of an embedded object.
+    #[error("{0}")]
+    Embedded(String),
+}
+
+/// Normalizes an object before it is validated: decodes its metadata, prunes
+/// unknown fields, and sets defaults. Returns the errors that strict field
+/// validation reports.
+///
+/// # Errors
+/// A field has the wrong type.
+pub(crate) fn normalize(
+    ctx: &RequestContext,
     object: &mut Value,
-) -> Result<Vec<String>, String> {
+) -> Result<Vec<String>, NormalizeError> {
     let mut unknown = meta::object_meta::decode_object_meta(object)?;
-    match &call.resource.source {
+    match &ctx.resource.source {
         Source::Builtin(builtin) => {
-            unknown.extend(builtin.decode(object)?);
+            let fields = builtin
+                .decode(object)
+                .map_err(|error| NormalizeError::Builtin(error.to_string()))?;
+            unknown.extend(fields);
         }
         Source::Custom(custom) => {
             custom
                 .schema
                 .check_metadata(object)
-                .map_err(|error| error.to_string())?;
+                .map_err(|error| NormalizeError::Embedded(error.to_string()))?;
             unknown.extend(custom.schema.prune(object));
             custom.schema.apply_defaults(object);
         }
@@ -150,34 +175,40 @@ pub(crate) fn prune_and_default(
         .collect())
 }
 
-/// What becomes of strict validation's objections: warnings, an error or
-/// nothing.
+/// Turns the errors of strict field validation into warnings, into an error, or
+/// drops them, as `fieldValidation` requires.
+///
+/// # Errors
+/// 400 with all of them for `Strict`.
 pub(crate) fn handle_strict_errors(
-    call: &RequestContext,
+    ctx: &RequestContext,
     validation: FieldValidation,
-    objections: Vec<String>,
+    strict_errors: Vec<String>,
 ) -> Result<Vec<String>, ApiError> {
     match validation {
-        _ if objections.is_empty() => Ok(Vec::new()),
+        _ if strict_errors.is_empty() => Ok(Vec::new()),
         FieldValidation::Ignore => Ok(Vec::new()),
-        FieldValidation::Warn => Ok(objections),
+        FieldValidation::Warn => Ok(strict_errors),
         FieldValidation::Strict => Err(decode_error(
-            call,
-            &call.resource.kind.kind,
-            &format!("strict decoding error: {}", objections.join(", ")),
+            ctx,
+            &ctx.resource.kind.kind,
+            format!("strict decoding error: {}", strict_errors.join(", ")),
         )),
     }
 }
 
-/// Puts the namespace of the path into the object, or refuses another one.
-pub(crate) fn ensure_namespace(call: &RequestContext, object: &mut Value) -> Result<(), ApiError> {
+/// Sets the namespace of the path in the object.
+///
+/// # Errors
+/// 400 if the object names another namespace.
+pub(crate) fn ensure_namespace(ctx: &RequestContext, object: &mut Value) -> Result<(), ApiError> {
     let sent = meta::text(object, "namespace").to_owned();
-    match call.namespace() {
+    match ctx.namespace() {
         Some(namespace) if sent.is_empty() || sent == namespace => {
             meta::set(object, "namespace", namespace);
             Ok(())
         }
-        // An object without namespace: what was sent is passed over.
+        // A cluster-scoped object: a namespace in the body is ignored.
         None => {
             meta::set(object, "namespace", "");
             Ok(())
@@ -188,48 +219,44 @@ pub(crate) fn ensure_namespace(call: &RequestContext, object: &mut Value) -> Res
     }
 }
 
-/// What the kind itself has to say of an object that is fine.
-pub(crate) fn object_warnings(call: &RequestContext, object: &Value) -> Vec<String> {
-    match &call.resource.source {
+/// Returns the kind's warnings about a valid object.
+pub(crate) fn object_warnings(ctx: &RequestContext, object: &Value) -> Vec<String> {
+    match &ctx.resource.source {
         Source::Builtin(builtin) => builtin.warnings(object),
         Source::Custom(_) => Vec::new(),
     }
 }
 
-/// The stored form of an object within its budgets.
+/// Encodes an object for the store.
 ///
 /// # Errors
-/// 400 or 413 with the budget that it exceeds: patches and defaults add to what
-/// was sent.
+/// 413 for an object that is too large: patches and defaults add to the body.
 pub(crate) fn encode_object(
-    call: &RequestContext,
+    ctx: &RequestContext,
     object: &Value,
 ) -> Result<EncodedObject, ApiError> {
-    let storable = call.resource.storable(object);
-    if storable.len() > limits::OBJECT_MAX {
-        return Err(ApiError::too_large_object(storable.len()));
+    let encoded = ctx.resource.storable(object);
+    if encoded.len() > limits::OBJECT_MAX {
+        return Err(ApiError::too_large_object(encoded.len()));
     }
-    Ok(storable)
+    Ok(encoded)
 }
 
-/// The real server judges an update's metadata for every kind and again for
-/// the kind itself, and so names each cause twice; clients that count causes
-/// find the same number here.
+/// Returns each cause twice. kube-apiserver validates the metadata of an update
+/// once for all kinds and once for the kind, and so reports each cause twice;
+/// clients that count causes get the same number here.
 fn repeat_causes(causes: Vec<StatusCause>) -> Vec<StatusCause> {
     let mut out = causes.clone();
     out.extend(causes);
     out
 }
 
-/// Everything that the kind itself and its metadata forbid.
-pub(crate) fn validate(
-    call: &RequestContext,
-    new: &Value,
-    old: Option<&Value>,
-) -> Vec<StatusCause> {
-    let kind = &call.resource.kind;
+/// Validates the metadata and the fields of an object, for an update against the
+/// old one. Returns a cause for each error.
+pub(crate) fn validate(ctx: &RequestContext, new: &Value, old: Option<&Value>) -> Vec<StatusCause> {
+    let kind = &ctx.resource.kind;
     let mut causes = Vec::new();
-    if let Source::Custom(custom) = &call.resource.source {
+    if let Source::Custom(custom) = &ctx.resource.source {
         let sent = new.get("kind").and_then(Value::as_str).unwrap_or_default();
         if sent != kind.kind {
             causes.push(StatusCause::invalid(
@@ -240,7 +267,7 @@ pub(crate) fn validate(
         }
         causes.extend(meta::validate::validate_metadata(
             new,
-            call.resource.names,
+            ctx.resource.names,
             kind.namespaced,
         ));
         if let Some(old) = old {
@@ -259,7 +286,7 @@ pub(crate) fn validate(
     }
     causes.extend(meta::validate::validate_metadata(
         new,
-        call.resource.names,
+        ctx.resource.names,
         kind.namespaced,
     ));
     if let Some(old) = old {
@@ -267,8 +294,8 @@ pub(crate) fn validate(
             new, old,
         )));
     }
-    if let Source::Builtin(builtin) = &call.resource.source {
-        causes.extend(builtin.validate(new, old, call.path.subresource.as_deref()));
+    if let Source::Builtin(builtin) = &ctx.resource.source {
+        causes.extend(builtin.validate(new, old, ctx.path.subresource.as_deref()));
     }
     causes
 }

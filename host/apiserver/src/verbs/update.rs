@@ -1,5 +1,5 @@
-//! Changes one object: read, change, judge, commit, and again when somebody
-//! else was faster.
+//! `PUT`, and the update that `PATCH` and scale share: read, change, validate,
+//! commit, and retry if the object has changed meanwhile.
 
 use std::sync::Arc;
 
@@ -17,20 +17,20 @@ use crate::resource::Source;
 use crate::status::{ApiError, StatusCause};
 use crate::{clock, managed_fields};
 
-/// Attempts at a change that others keep overtaking.
+/// The maximum number of attempts while other writers keep changing the object.
 const MAX_ATTEMPTS: usize = 64;
 
-/// What a change makes of the live object.
+/// The new state of an object.
 pub(crate) struct ObjectUpdate {
     pub(crate) object: Value,
-    /// Warnings that go with it.
+    /// Texts for `Warning` headers.
     pub(crate) warnings: Vec<String>,
-    /// The managed fields are up to date: it was an apply.
+    /// Whether an apply made it, which also updates the managed fields.
     pub(crate) applied: bool,
 }
 
-/// Where a uid that does not match is a conflict (an update) or a change of an
-/// immutable field (a patch).
+/// The kind of a write: a different `uid` is a conflict in an update, and a change
+/// of an immutable field in a patch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum UpdateKind {
     Update,
@@ -38,17 +38,18 @@ pub(crate) enum UpdateKind {
 }
 
 /// `PUT` of an object.
-pub(crate) async fn update(
-    call: &RequestContext,
-    body: &[u8],
-) -> Result<HandlerResponse, ApiError> {
-    let options = WriteOptions::parse(call, "UpdateOptions", false)?;
+///
+/// # Errors
+/// See [`guaranteed_update`]; 400 for a body that cannot be decoded or that names
+/// another object.
+pub(crate) async fn update(ctx: &RequestContext, body: &[u8]) -> Result<HandlerResponse, ApiError> {
+    let options = WriteOptions::parse(ctx, "UpdateOptions", false)?;
     let RequestObject {
         mut object,
-        strict_errors: strict,
-    } = request_object::decode_body(call, body)?;
-    let warnings = request_object::handle_strict_errors(call, options.validation, strict)?;
-    let name = call.name();
+        strict_errors,
+    } = request_object::decode_body(ctx, body)?;
+    let warnings = request_object::handle_strict_errors(ctx, options.validation, strict_errors)?;
+    let name = ctx.name();
     let sent = meta::text(&object, "name");
     if sent.is_empty() {
         return Err(ApiError::bad_request(format!(
@@ -60,20 +61,20 @@ pub(crate) async fn update(
             "the name of the object ({sent}) does not match the name on the URL ({name})"
         )));
     }
-    request_object::ensure_namespace(call, &mut object)?;
-    if call.path.subresource.is_none()
-        && let Source::Builtin(builtin) = &call.resource.source
+    request_object::ensure_namespace(ctx, &mut object)?;
+    if ctx.path.subresource.is_none()
+        && let Source::Builtin(builtin) = &ctx.resource.source
         && builtin.create_on_update()
-        && call.server.store.snapshot().get(&call.key(name)).is_none()
+        && ctx.server.store.snapshot().get(&ctx.key(name)).is_none()
     {
         meta::set(&mut object, "resourceVersion", "");
-        let mut answer =
-            create::create_object(call, object, &options, &create::ManagedFieldsPolicy::Update)
+        let mut response =
+            create::create_object(ctx, object, &options, &create::ManagedFieldsPolicy::Update)
                 .await?;
-        answer.warnings.extend(warnings);
-        return Ok(answer);
+        response.warnings.extend(warnings);
+        return Ok(response);
     }
-    guaranteed_update(call, &options, UpdateKind::Update, |_| {
+    guaranteed_update(ctx, &options, UpdateKind::Update, |_| {
         Ok(ObjectUpdate {
             object: object.clone(),
             warnings: warnings.clone(),
@@ -83,54 +84,59 @@ pub(crate) async fn update(
     .await
 }
 
-/// Runs a change against the live object until it is committed.
+/// Updates the stored object with `make`, which is called again after each
+/// conflict with another writer.
+///
+/// # Errors
+/// The error of `make`; 403 for a refused write, 404 for an object that does not
+/// exist, 409 for a conflict, 422 for an invalid object.
 pub(crate) async fn guaranteed_update(
-    call: &RequestContext,
+    ctx: &RequestContext,
     options: &WriteOptions,
-    verb: UpdateKind,
+    kind: UpdateKind,
     make: impl Fn(&Value) -> Result<ObjectUpdate, ApiError> + Send + Sync,
 ) -> Result<HandlerResponse, ApiError> {
-    let name = call.name();
-    let key = call.key(name);
+    let name = ctx.name();
+    let key = ctx.key(name);
     for _ in 0..MAX_ATTEMPTS {
-        let record = call
+        let record = ctx
             .server
             .store
             .snapshot()
             .get(&key)
             .cloned()
-            .ok_or_else(|| call.not_found(name))?;
-        let live = call.load(&record)?;
+            .ok_or_else(|| ctx.not_found(name))?;
+        let live = ctx.load(&record)?;
         let ObjectUpdate {
             mut object,
             mut warnings,
             applied,
         } = make(&live)?;
-        let pinned = check_resource_version(call, &mut object, &record, verb)?;
-        check_uid(call, &mut object, &live, verb)?;
-        let now = (call.server.clock)();
-        prepare_for_update(call, &mut object, &live);
+        let has_precondition = check_resource_version(ctx, &mut object, &record, kind)?;
+        check_uid(ctx, &mut object, &live, kind)?;
+        let now = (ctx.server.clock)();
+        prepare_for_update(ctx, &mut object, &live);
         if !applied {
-            object = managed_fields::update(call, Some(&live), object, &options.manager, now)?;
+            object = managed_fields::update(ctx, Some(&live), object, &options.manager, now)?;
         }
-        update_generation(call, &mut object, &live);
+        update_generation(ctx, &mut object, &live);
         meta::drop_empty_fields(&mut object);
         limits::check(&object)?;
-        let causes = request_object::validate(call, &object, Some(&live));
+        let causes = request_object::validate(ctx, &object, Some(&live));
         if !causes.is_empty() {
-            return Err(create::invalid_object(call, &object, causes));
+            return Err(create::invalid_object(ctx, &object, causes));
         }
-        warnings.extend(request_object::object_warnings(call, &object));
+        warnings.extend(request_object::object_warnings(ctx, &object));
         managed_fields::keep_times(&mut object, &live);
-        let answer = |shown| HandlerResponse {
+        let response = |payload| HandlerResponse {
             code: 200,
-            payload: shown,
+            payload,
             warnings: warnings.clone(),
         };
         if object == live {
-            return Ok(answer(ResponsePayload::Record(record)));
+            return Ok(response(ResponsePayload::Record(record)));
         }
-        call.check_admission(
+        ctx.check_admission(
             AdmissionOperation::Update,
             name,
             Some(&object),
@@ -138,48 +144,54 @@ pub(crate) async fn guaranteed_update(
             options.dry_run,
         )?;
         if options.dry_run {
-            return Ok(answer(ResponsePayload::Object(object)));
+            return Ok(response(ResponsePayload::Object(object)));
         }
-        let gone = meta::is_terminating(&object)
+        let is_removed = meta::is_terminating(&object)
             && meta::finalizers(&object).is_empty()
-            && !is_held(call, &object);
-        let storable = request_object::encode_object(call, &object)?;
-        let change = if gone {
-            RecordChange::delete(move |revision| storable.at_revision(revision))
+            && !is_held(ctx, &object);
+        let encoded = request_object::encode_object(ctx, &object)?;
+        let change = if is_removed {
+            RecordChange::delete(move |revision| encoded.at_revision(revision))
         } else {
-            RecordChange::put(move |revision| storable.at_revision(revision))
+            RecordChange::put(move |revision| encoded.at_revision(revision))
         };
-        let expect = WritePrecondition::Revision(record.revision);
-        match call.server.store.commit(&key, expect, change).await {
+        let precondition = WritePrecondition::Revision(record.revision);
+        match ctx.server.store.commit(&key, precondition, change).await {
             Ok(committed) => {
-                crate::crd::settle(call, committed.revision).await;
-                return Ok(answer(if gone {
+                crate::crd::settle(ctx, committed.revision).await;
+                return Ok(response(if is_removed {
                     ResponsePayload::Object(object)
                 } else {
                     ResponsePayload::Record(committed)
                 }));
             }
-            Err(CommitError::Mismatch(_)) if !pinned => {}
-            Err(error) => return Err(create::commit_error(call, name, &error)),
+            Err(CommitError::Mismatch(_)) if !has_precondition => {}
+            Err(error) => return Err(create::commit_error(ctx, name, &error)),
         }
     }
-    Err(call.conflict(name, OPTIMISTIC_LOCK_MESSAGE))
+    Err(ctx.conflict(name, OPTIMISTIC_LOCK_MESSAGE))
 }
 
-/// Whether something but finalizers keeps a terminating object.
-fn is_held(call: &RequestContext, object: &Value) -> bool {
-    match &call.resource.source {
+/// Returns whether something other than `metadata.finalizers` holds a
+/// terminating object.
+fn is_held(ctx: &RequestContext, object: &Value) -> bool {
+    match &ctx.resource.source {
         Source::Builtin(builtin) => builtin.holds(object),
         Source::Custom(_) => false,
     }
 }
 
-/// Checks the resourceVersion that the writer saw; true when there is one.
+/// Checks `resourceVersion` in the new object and sets the current one. Returns
+/// whether it is the precondition of an update.
+///
+/// # Errors
+/// 409 if it is not the current one, 422 if a custom resource lacks it, 500 if it
+/// is not a number.
 fn check_resource_version(
-    call: &RequestContext,
+    ctx: &RequestContext,
     object: &mut Value,
     record: &Arc<StoredRecord>,
-    verb: UpdateKind,
+    kind: UpdateKind,
 ) -> Result<bool, ApiError> {
     let sent = meta::text(object, "resourceVersion").to_owned();
     let sent = match sent.as_str() {
@@ -190,11 +202,11 @@ fn check_resource_version(
             ))
         })?,
     };
-    if sent == 0 && verb == UpdateKind::Update && !call.resource.is_builtin() {
-        let kind = &call.resource.kind;
+    if sent == 0 && kind == UpdateKind::Update && !ctx.resource.is_builtin() {
+        let resource = &ctx.resource.kind;
         return Err(ApiError::invalid(
-            &kind.group,
-            &kind.plural,
+            &resource.group,
+            &resource.plural,
             meta::text(object, "name"),
             vec![StatusCause::invalid(
                 "metadata.resourceVersion",
@@ -204,23 +216,23 @@ fn check_resource_version(
         ));
     }
     if sent != 0 && sent != record.revision {
-        return Err(call.conflict(call.name(), OPTIMISTIC_LOCK_MESSAGE));
+        return Err(ctx.conflict(ctx.name(), OPTIMISTIC_LOCK_MESSAGE));
     }
     meta::set(object, "resourceVersion", &record.revision.to_string());
-    Ok(sent != 0 && verb == UpdateKind::Update)
+    Ok(sent != 0 && kind == UpdateKind::Update)
 }
 
-/// Checks the uid that the writer means.
+/// Checks `uid` in the new object, and sets the current one if it is empty.
 fn check_uid(
-    call: &RequestContext,
+    ctx: &RequestContext,
     object: &mut Value,
     live: &Value,
-    verb: UpdateKind,
+    kind: UpdateKind,
 ) -> Result<(), ApiError> {
     let (sent, uid) = (meta::text(object, "uid"), meta::text(live, "uid"));
-    if verb == UpdateKind::Update && !sent.is_empty() && sent != uid {
-        return Err(call.conflict(
-            call.name(),
+    if kind == UpdateKind::Update && !sent.is_empty() && sent != uid {
+        return Err(ctx.conflict(
+            ctx.name(),
             &format!("Precondition failed: UID in precondition: {sent}, UID in object meta: {uid}"),
         ));
     }
@@ -231,9 +243,9 @@ fn check_uid(
     Ok(())
 }
 
-/// Takes from the live object what this write may not touch.
-fn prepare_for_update(call: &RequestContext, object: &mut Value, live: &Value) {
-    match (&call.resource.source, call.path.subresource.as_deref()) {
+/// Resets the fields that this write must not change to those of the live object.
+fn prepare_for_update(ctx: &RequestContext, object: &mut Value, live: &Value) {
+    match (&ctx.resource.source, ctx.path.subresource.as_deref()) {
         (Source::Custom(_), Some("status")) => {
             let status = object.get("status").cloned();
             let managed = object.pointer("/metadata/managedFields").cloned();
@@ -257,9 +269,15 @@ fn prepare_for_update(call: &RequestContext, object: &mut Value, live: &Value) {
             builtin.prepare_update(object, live, subresource);
         }
     }
-    let kept = |key: &str| live.pointer(&format!("/metadata/{key}")).cloned();
-    let (created, deleted) = (kept("creationTimestamp"), kept("deletionTimestamp"));
-    let (grace, generation) = (kept("deletionGracePeriodSeconds"), kept("generation"));
+    let live_field = |key: &str| live.pointer(&format!("/metadata/{key}")).cloned();
+    let (created, deleted) = (
+        live_field("creationTimestamp"),
+        live_field("deletionTimestamp"),
+    );
+    let (grace, generation) = (
+        live_field("deletionGracePeriodSeconds"),
+        live_field("generation"),
+    );
     meta::edit(object, |meta| {
         let mut set = |key: &str, value: Option<Value>| match value {
             Some(value) => {
@@ -284,6 +302,7 @@ fn prepare_for_update(call: &RequestContext, object: &mut Value, live: &Value) {
     });
 }
 
+/// Sets a top-level field; `None` removes it.
 pub(crate) fn set_field(object: &mut Value, key: &str, value: Option<Value>) {
     if let Some(root) = object.as_object_mut() {
         match value {
@@ -297,12 +316,12 @@ pub(crate) fn set_field(object: &mut Value, key: &str, value: Option<Value>) {
     }
 }
 
-/// Moves the generation when anything changed that it counts.
-fn update_generation(call: &RequestContext, object: &mut Value, live: &Value) {
-    if call.path.subresource.as_deref() == Some("status") {
+/// Increments `generation` if the update changes a field that it counts.
+fn update_generation(ctx: &RequestContext, object: &mut Value, live: &Value) {
+    if ctx.path.subresource.as_deref() == Some("status") {
         return;
     }
-    let ignores_status = match &call.resource.source {
+    let ignores_status = match &ctx.resource.source {
         Source::Custom(custom) => custom.status,
         Source::Builtin(builtin) => {
             if !builtin.counts_generations() {
@@ -312,12 +331,12 @@ fn update_generation(call: &RequestContext, object: &mut Value, live: &Value) {
         }
     };
     let counted = |value: &Value| {
-        let mut parts = value.as_object().cloned().unwrap_or_default();
-        parts.remove("metadata");
+        let mut fields = value.as_object().cloned().unwrap_or_default();
+        fields.remove("metadata");
         if ignores_status {
-            parts.remove("status");
+            fields.remove("status");
         }
-        parts
+        fields
     };
     if counted(object) != counted(live) {
         let next = meta::generation(live) + 1;
@@ -327,7 +346,7 @@ fn update_generation(call: &RequestContext, object: &mut Value, live: &Value) {
     }
 }
 
-/// The time that a change happens, as metadata has it.
-pub(crate) fn current_time(call: &RequestContext) -> String {
-    clock::seconds((call.server.clock)())
+/// Returns the current time in the format of metadata.
+pub(crate) fn current_time(ctx: &RequestContext) -> String {
+    clock::seconds((ctx.server.clock)())
 }

@@ -1,12 +1,12 @@
-//! Parameters of writes: dry run, field manager, field validation.
+//! Query parameters of writes: dry run, field manager, field validation.
 
 use super::context::RequestContext;
 use crate::status::{ApiError, StatusCause};
 
-/// Longest name of a field manager.
+/// The maximum length of a field manager's name, in bytes.
 pub(crate) const FIELD_MANAGER_MAX_LENGTH: usize = 128;
 
-/// What becomes of unknown and duplicate fields.
+/// How a write treats unknown and duplicate fields (`fieldValidation`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FieldValidation {
     Ignore,
@@ -14,16 +14,20 @@ pub(crate) enum FieldValidation {
     Strict,
 }
 
-/// Parameters of a create, update or patch.
+/// The options of a create, update, or patch.
 #[derive(Debug, Clone)]
 pub(crate) struct WriteOptions {
     pub(crate) dry_run: bool,
     pub(crate) manager: String,
     pub(crate) validation: FieldValidation,
+    /// Whether an apply takes over fields that others own.
     pub(crate) force: bool,
 }
 
-/// The cause of a `dryRun` that is neither absent nor `All`.
+/// Parses the values of `dryRun`.
+///
+/// # Errors
+/// The cause of a 422 for a value other than `All`.
 pub(crate) fn parse_dry_run(values: &[&str]) -> Result<bool, StatusCause> {
     let values: Vec<&str> = values.iter().copied().filter(|v| !v.is_empty()).collect();
     if values.iter().any(|value| *value != "All") {
@@ -38,16 +42,23 @@ pub(crate) fn parse_dry_run(values: &[&str]) -> Result<bool, StatusCause> {
 }
 
 impl WriteOptions {
-    /// Reads the query; `kind` is the name of the options in messages. An
-    /// apply needs a manager, other patches may not force.
-    pub(crate) fn parse(call: &RequestContext, kind: &str, apply: bool) -> Result<Self, ApiError> {
+    /// Parses the options from the query; `kind` names them in messages.
+    ///
+    /// # Errors
+    /// 422 for invalid values, an apply without a field manager, or another
+    /// patch with `force`.
+    pub(crate) fn parse(
+        ctx: &RequestContext,
+        kind: &str,
+        is_apply: bool,
+    ) -> Result<Self, ApiError> {
         let mut causes = Vec::new();
-        let asked: Vec<&str> = call.query.all("dryRun").collect();
-        let dry_run = parse_dry_run(&asked).unwrap_or_else(|cause| {
+        let dry_run_values: Vec<&str> = ctx.query.all("dryRun").collect();
+        let dry_run = parse_dry_run(&dry_run_values).unwrap_or_else(|cause| {
             causes.push(cause);
             false
         });
-        let validation = match call.query.get("fieldValidation") {
+        let validation = match ctx.query.get("fieldValidation") {
             None => FieldValidation::Warn,
             Some("Ignore") => FieldValidation::Ignore,
             Some("Warn") => FieldValidation::Warn,
@@ -61,18 +72,18 @@ impl WriteOptions {
                 FieldValidation::Warn
             }
         };
-        let force = call
+        let force = ctx
             .query
             .get("force")
             .map(|text| !matches!(text.to_ascii_lowercase().as_str(), "false" | "0"));
-        let manager = call.query.get("fieldManager").unwrap_or_default();
-        if apply && manager.is_empty() {
+        let manager = ctx.query.get("fieldManager").unwrap_or_default();
+        if is_apply && manager.is_empty() {
             causes.push(StatusCause::required(
                 "fieldManager",
                 "is required for apply patch",
             ));
         }
-        if !apply && kind == "PatchOptions" && force.is_some() {
+        if !is_apply && kind == "PatchOptions" && force.is_some() {
             causes.push(StatusCause::forbidden(
                 "force",
                 "may not be specified for non-apply patch",
@@ -98,7 +109,7 @@ impl WriteOptions {
         Ok(Self {
             dry_run,
             manager: if manager.is_empty() {
-                call.manager_from_user_agent()
+                ctx.manager_from_user_agent()
             } else {
                 manager.to_owned()
             },

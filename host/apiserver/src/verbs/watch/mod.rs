@@ -1,5 +1,5 @@
-//! Follows a collection: events in revision order, each written out once and
-//! shared among all who watch.
+//! Watches of a collection: events in revision order, each encoded once and
+//! shared by all watches.
 
 mod options;
 mod watch_server;
@@ -21,68 +21,78 @@ use crate::negotiate::MediaType;
 use crate::render;
 use crate::status::ApiError;
 
-/// Time between bookmarks for those who asked for them.
+/// Time between bookmarks, for clients that request them.
 const BOOKMARK_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Starts a watch.
-pub(crate) fn watch(call: &RequestContext) -> Result<Response<ResponseBody>, ApiError> {
-    let selection = SelectionPredicate::from_query(call)?;
-    let options = options::parse_options(call)?;
-    if call.format.media == MediaType::Yaml {
+/// `GET` of a collection with `watch=true`.
+///
+/// # Errors
+/// Invalid options or selectors, an `Accept` header without JSON, or 503 while
+/// the server shuts down. An unavailable revision is an event of the watch.
+pub(crate) fn watch(ctx: &RequestContext) -> Result<Response<ResponseBody>, ApiError> {
+    let predicate = SelectionPredicate::from_query(ctx)?;
+    let options = options::parse_options(ctx)?;
+    if ctx.format.media == MediaType::Yaml {
         return Err(ApiError::not_acceptable(
             "only the following media types are accepted: application/json, application/json;stream=watch",
         ));
     }
     let now = Instant::now();
-    let mut tick = tokio::time::interval_at(now + BOOKMARK_INTERVAL, BOOKMARK_INTERVAL);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut follower = WatchServer {
-        server: Arc::clone(&call.server),
-        resource: Arc::clone(&call.resource),
-        selection,
-        shape: call.format.shape,
-        include_object: render::include_object(call)?,
+    let mut bookmark_interval =
+        tokio::time::interval_at(now + BOOKMARK_INTERVAL, BOOKMARK_INTERVAL);
+    bookmark_interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut watch_server = WatchServer {
+        server: Arc::clone(&ctx.server),
+        resource: Arc::clone(&ctx.resource),
+        predicate,
+        shape: ctx.format.shape,
+        include_object: render::include_object(ctx)?,
         send_columns: true,
         initial_records: VecDeque::new(),
         pending_lines: VecDeque::new(),
         store_watch: None,
         sends_bookmarks: options.sends_bookmarks,
         last_bookmark: 0,
-        bookmark_interval: tick,
+        bookmark_interval,
         deadline: now + options.timeout,
-        shutdown: call.server.closing.subscribe(),
-        registry_changes: call.server.reflected.subscribe(),
+        shutdown: ctx.server.closing.subscribe(),
+        registry_changes: ctx.server.reflected.subscribe(),
     };
-    let prefix = call.resource.collection(call.namespace());
-    let after = match options.start {
+    let prefix = ctx.resource.collection(ctx.namespace());
+    let start_revision = match options.start {
         WatchStart::After(revision) => revision,
         WatchStart::InitialEvents => {
-            let snapshot = call.server.store.snapshot();
-            follower.initial_records = snapshot.range(&prefix, None).cloned().collect();
+            let snapshot = ctx.server.store.snapshot();
+            watch_server.initial_records = snapshot.range(&prefix, None).cloned().collect();
             if options.bookmarks_initial_events {
-                let line = follower.bookmark_line(snapshot.revision(), true);
-                follower.pending_lines.push_back(line);
+                let line = watch_server.bookmark_line(snapshot.revision(), true);
+                watch_server.pending_lines.push_back(line);
             }
             snapshot.revision()
         }
     };
-    follower.last_bookmark = after;
-    match call.server.store.watch(&prefix, after) {
-        Ok(source) => follower.store_watch = Some(source),
+    watch_server.last_bookmark = start_revision;
+    match ctx.server.store.watch(&prefix, start_revision) {
+        Ok(store_watch) => watch_server.store_watch = Some(store_watch),
         Err(WatchError::Closed) => {
             return Err(ApiError::unavailable("the server is shutting down"));
         }
         Err(WatchError::Compacted { oldest }) => {
-            follower.expire(&format!("too old resource version: {after} ({oldest})"));
+            watch_server.expire(&format!(
+                "too old resource version: {start_revision} ({oldest})"
+            ));
         }
         Err(WatchError::Future { current }) => {
-            follower.expire(&format!(
-                "Too large resource version: {after}, current: {current}"
+            watch_server.expire(&format!(
+                "Too large resource version: {start_revision}, current: {current}"
             ));
         }
     }
-    let stream = futures::stream::unfold(follower, |mut follower| async move {
-        follower.next_chunk().await.map(|line| (line, follower))
+    let stream = futures::stream::unfold(watch_server, |mut watch_server| async move {
+        watch_server
+            .next_chunk()
+            .await
+            .map(|chunk| (chunk, watch_server))
     });
     Ok(render::response(
         200,

@@ -1,4 +1,4 @@
-//! A watch that is under way: what is read from the store becomes lines.
+//! An open watch: encodes the events of the store as lines.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
@@ -18,34 +18,40 @@ use crate::server::Inner;
 use crate::status::ApiError;
 use crate::verbs::predicate::SelectionPredicate;
 
-/// Bytes of existing objects that are sent in one piece.
+/// Bytes of initial objects in one chunk.
 const CHUNK_BYTES: usize = 64 * 1024;
-/// Marks the bookmark after the initial events.
+
+/// Annotation of the bookmark that follows the initial events.
 const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
 
-/// What all watchers of an event share: its object, read once, and its line,
-/// written once.
+/// The forms of an event that all its watches share: the object, decoded once,
+/// and the lines, encoded once.
 #[derive(Default)]
 struct CachedEncoding {
+    /// The version in which the lines are encoded.
     api_version: String,
     object: OnceLock<Option<Value>>,
+    /// One line for each event type: added, modified, deleted.
     lines: [OnceLock<Bytes>; 3],
 }
 
-/// Everything that a running watch needs.
+/// The state of an open watch.
 pub(super) struct WatchServer {
     pub(super) server: Arc<Inner>,
     pub(super) resource: Arc<Resource>,
-    pub(super) selection: SelectionPredicate,
+    pub(super) predicate: SelectionPredicate,
     pub(super) shape: ObjectShape,
     pub(super) include_object: IncludeObject,
-    /// Column definitions are sent with the first event only.
+    /// Whether the next table has column definitions; only the first one does.
     pub(super) send_columns: bool,
-    /// Objects from before the watch that are still to be sent.
+    /// Objects from before the watch that have not been sent yet.
     pub(super) initial_records: VecDeque<Arc<StoredRecord>>,
+    /// Encoded lines that are sent before the next event.
     pub(super) pending_lines: VecDeque<Bytes>,
+    /// `None` once the watch has ended.
     pub(super) store_watch: Option<StoreWatch>,
     pub(super) sends_bookmarks: bool,
+    /// The revision of the latest bookmark.
     pub(super) last_bookmark: u64,
     pub(super) bookmark_interval: tokio::time::Interval,
     pub(super) deadline: Instant,
@@ -68,32 +74,32 @@ fn event_type(kind: EventKind) -> &'static str {
     }
 }
 
-/// Returns when the server ends its watches, at once if it already has.
-async fn wait_for_shutdown(closing: &mut watch::Receiver<bool>) {
-    // An error means that the server is gone.
-    closing.wait_for(|closing| *closing).await.ok();
+/// Waits until the server ends its watches.
+async fn wait_for_shutdown(shutdown: &mut watch::Receiver<bool>) {
+    // An error means that the server was dropped.
+    shutdown.wait_for(|closing| *closing).await.ok();
 }
 
 impl WatchServer {
-    /// The next line, or nothing at the end.
+    /// Returns the next lines, or `None` at the end of the watch.
     pub(super) async fn next_chunk(&mut self) -> Option<Bytes> {
         loop {
             if let Some(lines) = self.initial_chunk() {
                 return Some(lines);
             }
             if !self.initial_records.is_empty() {
-                // Nothing of this turn matched: others have theirs before the next.
+                // Nothing in this chunk matched: let other tasks run before the next.
                 tokio::task::yield_now().await;
                 continue;
             }
             if let Some(line) = self.pending_lines.pop_front() {
                 return Some(line);
             }
-            let source = self.store_watch.as_mut()?;
+            let store_watch = self.store_watch.as_mut()?;
             tokio::select! {
                 biased;
                 () = wait_for_shutdown(&mut self.shutdown) => return None,
-                // Before the events: a busy stream must not outlive its time.
+                // Before the events: a busy stream must not exceed its timeout.
                 _ = self.bookmark_interval.tick(), if self.sends_bookmarks => {
                     if let Some(line) = self.progress_bookmark() {
                         return Some(line);
@@ -104,7 +110,7 @@ impl WatchServer {
                     self.store_watch = None;
                     return last;
                 }
-                next = source.next() => match next {
+                next = store_watch.next() => match next {
                     Ok(event) => {
                         if let Some(line) = self.event_line(&event) {
                             return Some(line);
@@ -113,7 +119,7 @@ impl WatchServer {
                     Err(WatchEnd::Lagged) => self.expire("too old resource version: the watcher fell behind"),
                     Err(WatchEnd::Closed) => return None,
                 },
-                // After the events: those of a vanishing resource are still sent.
+                // After the events: those of a removed resource are still sent.
                 _ = self.registry_changes.changed() => {
                     if !self.is_still_served() {
                         return None;
@@ -123,17 +129,18 @@ impl WatchServer {
         }
     }
 
-    /// A definition that changed or went away ends its watches: clients start
-    /// anew with what is served then.
+    /// Returns whether the registry still serves the same resource. A changed or
+    /// removed definition ends its watches; clients then start a new one.
     fn is_still_served(&self) -> bool {
         let kind = &self.resource.kind;
         self.server
             .registry
             .load()
             .get(&kind.group, &kind.version, &kind.plural)
-            .is_some_and(|now| Arc::ptr_eq(now, &self.resource))
+            .is_some_and(|current| Arc::ptr_eq(current, &self.resource))
     }
 
+    /// Returns a bookmark if the watch has progressed since the latest one.
     fn progress_bookmark(&mut self) -> Option<Bytes> {
         let progress = self.store_watch.as_ref()?.progress();
         if progress <= self.last_bookmark {
@@ -143,11 +150,11 @@ impl WatchServer {
         Some(self.bookmark_line(progress, false))
     }
 
-    pub(super) fn bookmark_line(&self, revision: u64, initial_end: bool) -> Bytes {
+    pub(super) fn bookmark_line(&self, revision: u64, ends_initial_events: bool) -> Bytes {
         let kind = &self.resource.kind;
         let mut metadata = Map::new();
         metadata.insert("resourceVersion".to_owned(), revision.to_string().into());
-        if initial_end {
+        if ends_initial_events {
             metadata.insert(
                 "annotations".to_owned(),
                 json!({INITIAL_EVENTS_END: "true"}),
@@ -174,31 +181,31 @@ impl WatchServer {
         encode_event("BOOKMARK", &object)
     }
 
-    /// The last event: the client must list again.
+    /// Ends the watch with an event upon which the client lists again.
     pub(super) fn expire(&mut self, message: &str) {
         let status = ApiError::expired(message).to_value();
         self.pending_lines.push_back(encode_event("ERROR", &status));
         self.store_watch = None;
     }
 
-    /// Some of the objects that existed before the watch, many in one piece:
-    /// nobody waits for a single one of them.
+    /// Returns the next initial objects, many in one chunk: clients wait for all
+    /// of them, not for a single one.
     fn initial_chunk(&mut self) -> Option<Bytes> {
-        let (mut out, mut read) = (Vec::new(), 0);
-        let plain = self.selection.is_empty()
+        let (mut out, mut bytes_read) = (Vec::new(), 0);
+        let is_verbatim = self.predicate.is_empty()
             && self.shape == ObjectShape::Whole
             && self.resource.verbatim();
         while out.len() < CHUNK_BYTES
-            && read < CHUNK_BYTES
+            && bytes_read < CHUNK_BYTES
             && let Some(record) = self.initial_records.pop_front()
         {
-            read += record.value.len();
-            if plain {
+            bytes_read += record.value.len();
+            if is_verbatim {
                 out.extend_from_slice(&self.stored_line("ADDED", &record.value));
                 continue;
             }
             if let Some(object) = self.decode_object(&record.value, &record.key)
-                && self.selection.matches(&self.resource, &object)
+                && self.predicate.matches(&self.resource, &object)
             {
                 let line = self.object_line("ADDED", object);
                 out.extend_from_slice(&line);
@@ -226,10 +233,14 @@ impl WatchServer {
             ObjectShape::Table => {
                 let metadata = json!({"resourceVersion": meta::text(&object, "resourceVersion")});
                 let now = (self.server.clock)();
-                let headers = std::mem::take(&mut self.send_columns);
-                self.resource
-                    .columns
-                    .table([&object], metadata, self.include_object, now, headers)
+                let send_columns = std::mem::take(&mut self.send_columns);
+                self.resource.columns.table(
+                    [&object],
+                    metadata,
+                    self.include_object,
+                    now,
+                    send_columns,
+                )
             }
         };
         encode_event(kind, &object)
@@ -239,50 +250,52 @@ impl WatchServer {
         match self.resource.load(stored) {
             Ok(object) => Some(object),
             Err(error) => {
-                tracing::error!(key, %error, "a stored object cannot be read");
+                tracing::error!(key, %error, "cannot decode a stored object");
                 None
             }
         }
     }
 
-    /// The line of an event, or nothing when the selection has no interest.
+    /// Returns the line of an event, or `None` if the predicate matches neither
+    /// the old nor the new object.
     fn event_line(&mut self, event: &StoreEvent) -> Option<Bytes> {
-        let shared = self.resource.verbatim().then(|| {
+        let cached = self.resource.verbatim().then(|| {
             event.memo.get_or_init(|| CachedEncoding {
                 api_version: self.resource.kind.api_version(),
                 ..CachedEncoding::default()
             })
         });
-        let shared = shared
+        let cached = cached
             .flatten()
-            .filter(|shared| shared.api_version == self.resource.kind.api_version());
+            .filter(|cached| cached.api_version == self.resource.kind.api_version());
         let mut kind = event.kind;
-        if !self.selection.is_empty() {
-            let own: Option<Value>;
-            let object = match &shared {
-                Some(shared) => shared
+        if !self.predicate.is_empty() {
+            let decoded: Option<Value>;
+            let object = match &cached {
+                Some(cached) => cached
                     .object
                     .get_or_init(|| self.decode_object(&event.value, &event.key)),
                 None => {
-                    own = self.decode_object(&event.value, &event.key);
-                    &own
+                    decoded = self.decode_object(&event.value, &event.key);
+                    &decoded
                 }
             }
             .as_ref()?;
-            let now = kind != EventKind::Deleted && self.selection.matches(&self.resource, object);
+            let matches_now =
+                kind != EventKind::Deleted && self.predicate.matches(&self.resource, object);
             let previous = event
                 .previous
                 .as_ref()
                 .and_then(|record| self.decode_object(&record.value, &event.key));
-            let before = previous
+            let matched_before = previous
                 .as_ref()
-                .is_some_and(|object| self.selection.matches(&self.resource, object));
-            kind = match (before, now) {
+                .is_some_and(|object| self.predicate.matches(&self.resource, object));
+            kind = match (matched_before, matches_now) {
                 (false, false) => return None,
                 (false, true) => EventKind::Added,
                 (true, true) => EventKind::Modified,
                 (true, false) => {
-                    // The last form that matched, at the revision that ended it.
+                    // The last object that matched, at the revision of the change.
                     let mut object = previous?;
                     meta::set(&mut object, "resourceVersion", &event.revision.to_string());
                     return Some(self.object_line("DELETED", object));
@@ -298,7 +311,7 @@ impl WatchServer {
             EventKind::Modified => 1,
             EventKind::Deleted => 2,
         };
-        match shared.as_ref().and_then(|shared| shared.lines.get(slot)) {
+        match cached.as_ref().and_then(|cached| cached.lines.get(slot)) {
             Some(slot) => Some(
                 slot.get_or_init(|| self.stored_line(event_type(kind), &event.value))
                     .clone(),

@@ -1,6 +1,6 @@
-//! What every kind has, and what goes with every request.
+//! Messages that all kinds share: metadata, delete options, and the envelope.
 
-use super::{FieldType, MessageDescriptor, field, is_pointer, is_repeated};
+use super::{FieldType, MessageDescriptor, field, pointer, repeated};
 
 pub(super) static OBJECT_META: MessageDescriptor = MessageDescriptor {
     name: "ObjectMeta",
@@ -14,12 +14,12 @@ pub(super) static OBJECT_META: MessageDescriptor = MessageDescriptor {
         field(7, "generation", FieldType::Int64),
         field(8, "creationTimestamp", FieldType::Time),
         field(9, "deletionTimestamp", FieldType::Time),
-        is_pointer(10, "deletionGracePeriodSeconds", FieldType::Int64),
+        pointer(10, "deletionGracePeriodSeconds", FieldType::Int64),
         field(11, "labels", FieldType::Map(&FieldType::Text)),
         field(12, "annotations", FieldType::Map(&FieldType::Text)),
-        is_repeated(13, "ownerReferences", FieldType::Message(&OWNER_REFERENCE)),
-        is_repeated(14, "finalizers", FieldType::Text),
-        is_repeated(
+        repeated(13, "ownerReferences", FieldType::Message(&OWNER_REFERENCE)),
+        repeated(14, "finalizers", FieldType::Text),
+        repeated(
             17,
             "managedFields",
             FieldType::Message(&MANAGED_FIELDS_ENTRY),
@@ -34,8 +34,8 @@ static OWNER_REFERENCE: MessageDescriptor = MessageDescriptor {
         field(1, "kind", FieldType::Text),
         field(3, "name", FieldType::Text),
         field(4, "uid", FieldType::Text),
-        is_pointer(6, "controller", FieldType::Bool),
-        is_pointer(7, "blockOwnerDeletion", FieldType::Bool),
+        pointer(6, "controller", FieldType::Bool),
+        pointer(7, "blockOwnerDeletion", FieldType::Bool),
     ],
 };
 
@@ -55,12 +55,12 @@ static MANAGED_FIELDS_ENTRY: MessageDescriptor = MessageDescriptor {
 pub(super) static DELETE_OPTIONS: MessageDescriptor = MessageDescriptor {
     name: "DeleteOptions",
     fields: &[
-        is_pointer(1, "gracePeriodSeconds", FieldType::Int64),
+        pointer(1, "gracePeriodSeconds", FieldType::Int64),
         field(2, "preconditions", FieldType::Message(&PRECONDITIONS)),
-        is_pointer(3, "orphanDependents", FieldType::Bool),
-        is_pointer(4, "propagationPolicy", FieldType::Text),
-        is_repeated(5, "dryRun", FieldType::Text),
-        is_pointer(
+        pointer(3, "orphanDependents", FieldType::Bool),
+        pointer(4, "propagationPolicy", FieldType::Text),
+        repeated(5, "dryRun", FieldType::Text),
+        pointer(
             6,
             "ignoreStoreReadErrorWithClusterBreakingPotential",
             FieldType::Bool,
@@ -71,8 +71,8 @@ pub(super) static DELETE_OPTIONS: MessageDescriptor = MessageDescriptor {
 static PRECONDITIONS: MessageDescriptor = MessageDescriptor {
     name: "Preconditions",
     fields: &[
-        is_pointer(1, "uid", FieldType::Text),
-        is_pointer(2, "resourceVersion", FieldType::Text),
+        pointer(1, "uid", FieldType::Text),
+        pointer(2, "resourceVersion", FieldType::Text),
     ],
 };
 

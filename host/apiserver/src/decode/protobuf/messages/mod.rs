@@ -1,4 +1,4 @@
-//! The messages that clients send, as Kubernetes numbers their fields.
+//! The messages that clients send, with the field numbers of Kubernetes.
 
 mod meta;
 mod objects;
@@ -12,25 +12,25 @@ use self::reviews::{
     SELF_SUBJECT_RULES_REVIEW, SUBJECT_ACCESS_REVIEW, TOKEN_REVIEW,
 };
 
-/// One message: a name for errors, and its fields.
+/// A message: its name, for errors, and its fields.
 #[derive(Debug)]
 pub(super) struct MessageDescriptor {
     pub(super) name: &'static str,
     fields: &'static [FieldDescriptor],
 }
 
-/// One field: its number on the wire and its name in JSON.
+/// A field: its number in the wire format and its name in JSON.
 #[derive(Debug)]
 pub(super) struct FieldDescriptor {
     number: u32,
     pub(super) name: &'static str,
     pub(super) field_type: FieldType,
-    pub(super) repeated: bool,
-    /// A pointer in Go: an empty value says something.
-    pub(super) pointer: bool,
+    pub(super) is_repeated: bool,
+    /// Whether it is a pointer in Go, so that an empty value differs from none.
+    pub(super) is_pointer: bool,
 }
 
-/// What a field holds.
+/// The type of a field.
 #[derive(Debug)]
 pub(super) enum FieldType {
     Text,
@@ -44,13 +44,13 @@ pub(super) enum FieldType {
     /// RFC 3339 with microseconds.
     MicroTime,
     Message(&'static MessageDescriptor),
-    /// A message whose field `items` is a list on its own in JSON.
+    /// A message that is the list of its field `items` in JSON.
     List(&'static MessageDescriptor),
-    /// A map by text.
+    /// A map with texts as keys.
     Map(&'static FieldType),
-    /// A message around bytes that are JSON.
+    /// A message that holds JSON in its only field.
     Json,
-    /// Not read.
+    /// A field that is ignored.
     Skip,
 }
 
@@ -60,7 +60,7 @@ impl MessageDescriptor {
     }
 }
 
-/// Kinds that are sent on their own, by `apiVersion` and `kind`.
+/// The messages of kinds, by `apiVersion` and `kind`.
 static TOP_LEVEL_MESSAGES: [(&str, &str, &MessageDescriptor); 13] = [
     ("v1", "Namespace", &NAMESPACE),
     ("v1", "ConfigMap", &CONFIG_MAP),
@@ -97,7 +97,7 @@ static TOP_LEVEL_MESSAGES: [(&str, &str, &MessageDescriptor); 13] = [
     ),
 ];
 
-/// The message of a kind; every group has `DeleteOptions`.
+/// Returns the message of a kind; every version has `DeleteOptions`.
 pub(super) fn find(api_version: &str, kind: &str) -> Option<&'static MessageDescriptor> {
     if kind == "DeleteOptions" {
         return Some(&DELETE_OPTIONS);
@@ -113,21 +113,21 @@ const fn field(number: u32, name: &'static str, kind: FieldType) -> FieldDescrip
         number,
         name,
         field_type: kind,
-        repeated: false,
-        pointer: false,
+        is_repeated: false,
+        is_pointer: false,
     }
 }
 
-const fn is_pointer(number: u32, name: &'static str, kind: FieldType) -> FieldDescriptor {
+const fn pointer(number: u32, name: &'static str, kind: FieldType) -> FieldDescriptor {
     FieldDescriptor {
-        pointer: true,
+        is_pointer: true,
         ..field(number, name, kind)
     }
 }
 
-const fn is_repeated(number: u32, name: &'static str, kind: FieldType) -> FieldDescriptor {
+const fn repeated(number: u32, name: &'static str, kind: FieldType) -> FieldDescriptor {
     FieldDescriptor {
-        repeated: true,
+        is_repeated: true,
         ..field(number, name, kind)
     }
 }

@@ -1,7 +1,7 @@
-//! The kinds that are stored.
+//! Messages of the kinds that are stored.
 
 use super::meta::OBJECT_META;
-use super::{FieldType, MessageDescriptor, field, is_pointer, is_repeated};
+use super::{FieldType, MessageDescriptor, field, pointer, repeated};
 
 pub(super) static NAMESPACE: MessageDescriptor = MessageDescriptor {
     name: "Namespace",
@@ -14,14 +14,14 @@ pub(super) static NAMESPACE: MessageDescriptor = MessageDescriptor {
 
 static NAMESPACE_SPEC: MessageDescriptor = MessageDescriptor {
     name: "NamespaceSpec",
-    fields: &[is_repeated(1, "finalizers", FieldType::Text)],
+    fields: &[repeated(1, "finalizers", FieldType::Text)],
 };
 
 static NAMESPACE_STATUS: MessageDescriptor = MessageDescriptor {
     name: "NamespaceStatus",
     fields: &[
         field(1, "phase", FieldType::Text),
-        is_repeated(2, "conditions", FieldType::Message(&NAMESPACE_CONDITION)),
+        repeated(2, "conditions", FieldType::Message(&NAMESPACE_CONDITION)),
     ],
 };
 
@@ -40,7 +40,7 @@ pub(super) static CONFIG_MAP: MessageDescriptor = MessageDescriptor {
     name: "ConfigMap",
     fields: &[
         field(1, "metadata", FieldType::Message(&OBJECT_META)),
-        is_pointer(4, "immutable", FieldType::Bool),
+        pointer(4, "immutable", FieldType::Bool),
         field(2, "data", FieldType::Map(&FieldType::Text)),
         field(3, "binaryData", FieldType::Map(&FieldType::Bytes)),
     ],
@@ -50,7 +50,7 @@ pub(super) static SECRET: MessageDescriptor = MessageDescriptor {
     name: "Secret",
     fields: &[
         field(1, "metadata", FieldType::Message(&OBJECT_META)),
-        is_pointer(5, "immutable", FieldType::Bool),
+        pointer(5, "immutable", FieldType::Bool),
         field(2, "data", FieldType::Map(&FieldType::Bytes)),
         field(4, "stringData", FieldType::Map(&FieldType::Text)),
         field(3, "type", FieldType::Text),
@@ -61,13 +61,13 @@ pub(super) static SERVICE_ACCOUNT: MessageDescriptor = MessageDescriptor {
     name: "ServiceAccount",
     fields: &[
         field(1, "metadata", FieldType::Message(&OBJECT_META)),
-        is_repeated(2, "secrets", FieldType::Message(&OBJECT_REFERENCE)),
-        is_repeated(
+        repeated(2, "secrets", FieldType::Message(&OBJECT_REFERENCE)),
+        repeated(
             3,
             "imagePullSecrets",
             FieldType::Message(&LOCAL_OBJECT_REFERENCE),
         ),
-        is_pointer(4, "automountServiceAccountToken", FieldType::Bool),
+        pointer(4, "automountServiceAccountToken", FieldType::Bool),
     ],
 };
 
@@ -158,12 +158,12 @@ pub(super) static LEASE: MessageDescriptor = MessageDescriptor {
 static LEASE_SPEC: MessageDescriptor = MessageDescriptor {
     name: "LeaseSpec",
     fields: &[
-        is_pointer(1, "holderIdentity", FieldType::Text),
-        is_pointer(2, "leaseDurationSeconds", FieldType::Int32),
+        pointer(1, "holderIdentity", FieldType::Text),
+        pointer(2, "leaseDurationSeconds", FieldType::Int32),
         field(3, "acquireTime", FieldType::MicroTime),
         field(4, "renewTime", FieldType::MicroTime),
-        is_pointer(5, "leaseTransitions", FieldType::Int32),
-        is_pointer(6, "strategy", FieldType::Text),
-        is_pointer(7, "preferredHolder", FieldType::Text),
+        pointer(5, "leaseTransitions", FieldType::Int32),
+        pointer(6, "strategy", FieldType::Text),
+        pointer(7, "preferredHolder", FieldType::Text),
     ],
 };

@@ -1,7 +1,7 @@
-//! Reviews.
+//! Messages of token and access reviews.
 
 use super::meta::OBJECT_META;
-use super::{FieldType, MessageDescriptor, field, is_repeated};
+use super::{FieldType, MessageDescriptor, field, repeated};
 
 pub(super) static TOKEN_REVIEW: MessageDescriptor = MessageDescriptor {
     name: "TokenReview",
@@ -15,7 +15,7 @@ static TOKEN_REVIEW_SPEC: MessageDescriptor = MessageDescriptor {
     name: "TokenReviewSpec",
     fields: &[
         field(1, "token", FieldType::Text),
-        is_repeated(2, "audiences", FieldType::Text),
+        repeated(2, "audiences", FieldType::Text),
     ],
 };
 
@@ -82,7 +82,7 @@ static SUBJECT_ACCESS_REVIEW_SPEC: MessageDescriptor = MessageDescriptor {
             FieldType::Message(&NON_RESOURCE_ATTRIBUTES),
         ),
         field(3, "user", FieldType::Text),
-        is_repeated(4, "groups", FieldType::Text),
+        repeated(4, "groups", FieldType::Text),
         field(5, "extra", FieldType::Map(&FieldType::List(&EXTRA_VALUE))),
         field(6, "uid", FieldType::Text),
     ],
@@ -90,7 +90,7 @@ static SUBJECT_ACCESS_REVIEW_SPEC: MessageDescriptor = MessageDescriptor {
 
 static EXTRA_VALUE: MessageDescriptor = MessageDescriptor {
     name: "ExtraValue",
-    fields: &[is_repeated(1, "items", FieldType::Text)],
+    fields: &[repeated(1, "items", FieldType::Text)],
 };
 
 static RESOURCE_ATTRIBUTES: MessageDescriptor = MessageDescriptor {
@@ -112,7 +112,7 @@ static SELECTOR_ATTRIBUTES: MessageDescriptor = MessageDescriptor {
     name: "SelectorAttributes",
     fields: &[
         field(1, "rawSelector", FieldType::Text),
-        is_repeated(2, "requirements", FieldType::Message(&SELECTOR_REQUIREMENT)),
+        repeated(2, "requirements", FieldType::Message(&SELECTOR_REQUIREMENT)),
     ],
 };
 
@@ -121,7 +121,7 @@ static SELECTOR_REQUIREMENT: MessageDescriptor = MessageDescriptor {
     fields: &[
         field(1, "key", FieldType::Text),
         field(2, "operator", FieldType::Text),
-        is_repeated(3, "values", FieldType::Text),
+        repeated(3, "values", FieldType::Text),
     ],
 };
 
