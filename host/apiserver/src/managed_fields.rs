@@ -17,7 +17,7 @@ use crate::verbs::write_options::WriteOptions;
 pub(crate) struct VersionedTypes {
     /// The types of the resource's version.
     tree: Arc<TypeTree>,
-    /// The types of all served versions, by `apiVersion`.
+    /// The types of all served versions, by `apiVersion`; empty if there is only one.
     versions: Arc<[(String, Arc<TypeTree>)]>,
 }
 

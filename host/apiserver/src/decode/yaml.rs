@@ -1,9 +1,9 @@
 //! YAML bodies by the rules of YAML 1.1, as in kube-apiserver: `yes` and `on` are
 //! booleans, `010` is eight, keys become text.
 //!
-//! Written by hand on the events of `serde_saphyr`'s parser: its deserializer, like
-//! those of other crates, follows YAML 1.2, does not report duplicate keys as
-//! warnings, and does not count what aliases expand to.
+//! Written by hand on the events of `serde_saphyr`'s parser: its deserializer does not
+//! follow go-yaml's rules for scalars and keys, does not report duplicate keys in the
+//! words of go-yaml, and does not apply the limits that all bodies share (`limits`).
 
 use std::collections::HashMap;
 
@@ -330,17 +330,19 @@ fn is_float(text: &str) -> bool {
         Some((mantissa, exponent)) => (mantissa, Some(exponent)),
         None => (rest, None),
     };
-    let digits = |t: &str| t.bytes().all(|b| b.is_ascii_digit());
-    let mantissa_ok = match mantissa.split_once('.') {
+    let has_digits_only = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    let is_mantissa = match mantissa.split_once('.') {
         Some((whole, part)) => {
-            digits(whole) && digits(part) && !(whole.is_empty() && part.is_empty())
+            has_digits_only(whole)
+                && has_digits_only(part)
+                && !(whole.is_empty() && part.is_empty())
         }
-        None => !mantissa.is_empty() && digits(mantissa),
+        None => !mantissa.is_empty() && has_digits_only(mantissa),
     };
-    mantissa_ok
-        && exponent.is_none_or(|e| {
-            let e = e.trim_start_matches(['+', '-']);
-            !e.is_empty() && digits(e)
+    is_mantissa
+        && exponent.is_none_or(|exponent| {
+            let exponent = exponent.trim_start_matches(['+', '-']);
+            !exponent.is_empty() && has_digits_only(exponent)
         })
 }
 
@@ -366,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_first_document_is_read() {
+    fn only_the_first_document_is_parsed() {
         assert_eq!(parse("a: 1\n---\nb: 2\n").unwrap().value, json!({"a": 1}));
         assert!(parse("a: [").is_err());
     }
@@ -382,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn aliases_cannot_multiply_without_bound() {
+    fn aliases_cannot_expand_without_bound() {
         assert!(parse(&bomb("[x,x,x,x,x,x,x,x,x,x]", 2)).is_ok());
         let many_values = bomb("[[],[],[],[],[],[],[],[],[],[]]", 4);
         let many_bytes = bomb(&"x".repeat(10_000), 3);

@@ -74,6 +74,7 @@ impl ContinueToken {
 /// One page of a collection.
 pub(crate) struct ListPage {
     pub(crate) records: Vec<Arc<StoredRecord>>,
+    /// The revision that the list shows.
     pub(crate) revision: u64,
     /// Where the next page starts; `None` for the last page.
     pub(crate) continue_token: Option<String>,
@@ -81,6 +82,7 @@ pub(crate) struct ListPage {
     pub(crate) remaining_items: Option<usize>,
 }
 
+/// Parses `limit`; `None` for a list without pages.
 fn parse_limit(ctx: &RequestContext) -> Result<Option<usize>, ApiError> {
     let Some(text) = ctx.query.get("limit") else {
         return Ok(None);
@@ -119,19 +121,19 @@ fn list_snapshot(ctx: &RequestContext) -> Result<(StoreSnapshot, Option<String>)
     }
     let snapshot = match age {
         Age::Latest => store.snapshot(),
-        Age::NotOlder(wanted) => {
+        Age::NotOlder(requested) => {
             let snapshot = store.snapshot();
-            if wanted > snapshot.revision() {
-                return Err(ApiError::too_large_resource_version(wanted, snapshot.revision()));
+            if requested > snapshot.revision() {
+                return Err(ApiError::too_large_resource_version(requested, snapshot.revision()));
             }
             snapshot
         }
-        Age::Exact(wanted) => store.snapshot_at(wanted).map_err(|error| match error {
+        Age::Exact(requested) => store.snapshot_at(requested).map_err(|error| match error {
             SnapshotError::Compacted { oldest } => ApiError::expired(format!(
-                "The resourceVersion for the provided list is too old. (too old resource version: {wanted} ({oldest}))"
+                "The resourceVersion for the provided list is too old. (too old resource version: {requested} ({oldest}))"
             )),
             SnapshotError::Future { current } => {
-                ApiError::too_large_resource_version(wanted, current)
+                ApiError::too_large_resource_version(requested, current)
             }
         })?,
     };
@@ -163,11 +165,11 @@ pub(crate) fn select_page(
         };
         let records: Vec<Arc<StoredRecord>> = range.by_ref().take(limit).cloned().collect();
         let remaining = range.count();
-        let token = next_token(&records, remaining > 0, revision, &prefix);
+        let continue_token = next_token(&records, remaining > 0, revision, &prefix);
         return Ok(ListPage {
             records,
             revision,
-            continue_token: token,
+            continue_token,
             remaining_items: (remaining > 0).then_some(remaining),
         });
     }
@@ -188,15 +190,16 @@ pub(crate) fn select_page(
         }
         records.push(record.clone());
     }
-    let token = next_token(&records, has_more, revision, &prefix);
+    let continue_token = next_token(&records, has_more, revision, &prefix);
     Ok(ListPage {
         records,
         revision,
-        continue_token: token,
+        continue_token,
         remaining_items: None,
     })
 }
 
+/// Returns the token of the page after these records.
 fn next_token(
     records: &[Arc<StoredRecord>],
     has_more: bool,
@@ -244,7 +247,7 @@ fn list_metadata(ctx: &RequestContext, page: &ListPage) -> Value {
         Some(token) => {
             metadata.insert("continue".to_owned(), token.as_str().into());
         }
-        // Like kube-apiserver, with an empty token for custom resources.
+        // kube-apiserver sends an empty token with the last page of custom resources.
         None if !ctx.resource.is_builtin() && ctx.format.shape == ObjectShape::Whole => {
             metadata.insert("continue".to_owned(), "".into());
         }

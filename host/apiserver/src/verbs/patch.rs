@@ -184,7 +184,7 @@ fn decode_patched(
     Ok(ObjectUpdate {
         object: patched,
         warnings,
-        applied: false,
+        is_applied: false,
     })
 }
 
@@ -285,7 +285,7 @@ async fn apply(
         Ok(ObjectUpdate {
             object,
             warnings: warnings.clone(),
-            applied: true,
+            is_applied: true,
         })
     })
     .await

@@ -31,7 +31,8 @@ pub(crate) fn decode_error(ctx: &RequestContext, kind: &str, reason: impl Displa
 /// Decodes the body of a create or update.
 ///
 /// # Errors
-/// 415 for a media type, 400 for a body or a type that cannot be decoded.
+/// 415 for an unsupported media type, 400 for a body that cannot be decoded or that
+/// has another type.
 pub(crate) fn decode_body(ctx: &RequestContext, body: &[u8]) -> Result<RequestObject, ApiError> {
     let content_type = ctx
         .headers

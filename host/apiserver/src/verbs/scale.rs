@@ -78,7 +78,7 @@ pub(crate) async fn update_scale(
         Ok(ObjectUpdate {
             object,
             warnings: Vec::new(),
-            applied: false,
+            is_applied: false,
         })
     })
     .await?;

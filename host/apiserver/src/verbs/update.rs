@@ -25,8 +25,8 @@ pub(crate) struct ObjectUpdate {
     pub(crate) object: Value,
     /// Texts for `Warning` headers.
     pub(crate) warnings: Vec<String>,
-    /// Whether an apply made it, which also updates the managed fields.
-    pub(crate) applied: bool,
+    /// Whether it is the result of an apply, which also updates the managed fields.
+    pub(crate) is_applied: bool,
 }
 
 /// The kind of a write: a different `uid` is a conflict in an update, and a change
@@ -78,7 +78,7 @@ pub(crate) async fn update(ctx: &RequestContext, body: &[u8]) -> Result<HandlerR
         Ok(ObjectUpdate {
             object: object.clone(),
             warnings: warnings.clone(),
-            applied: false,
+            is_applied: false,
         })
     })
     .await
@@ -110,7 +110,7 @@ pub(crate) async fn guaranteed_update(
         let ObjectUpdate {
             mut object,
             mut warnings,
-            applied,
+            is_applied: applied,
         } = make(&live)?;
         let has_precondition = check_resource_version(ctx, &mut object, &record, kind)?;
         check_uid(ctx, &mut object, &live, kind)?;
