@@ -1,5 +1,4 @@
-//! The body of an answer: whole, in pieces that lie in memory already, or a
-//! stream that goes on until the watch ends.
+//! The body of a response: chunks in memory, or the stream of a watch.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -10,35 +9,42 @@ use bytes::Bytes;
 use futures::Stream;
 use http_body::{Frame, SizeHint};
 
-enum Source {
-    Pieces { pieces: VecDeque<Bytes>, left: u64 },
+enum BodySource {
+    Chunks {
+        chunks: VecDeque<Bytes>,
+        remaining_bytes: u64,
+    },
     Stream(Pin<Box<dyn Stream<Item = Bytes> + Send>>),
 }
 
-/// The body of an answer. It never fails: a watch that must end says so in its
-/// last event.
-pub struct ResponseBody(Source);
+/// The body of a response. It never fails: if a watch ends with an error, the error
+/// is its last event.
+pub struct ResponseBody(BodySource);
 
 impl ResponseBody {
-    /// An empty body.
+    /// Returns an empty body.
     pub fn empty() -> Self {
-        Self::pieces(VecDeque::new())
+        Self::from_chunks(VecDeque::new())
     }
 
-    /// A body of known length in pieces.
-    pub(crate) fn pieces(pieces: VecDeque<Bytes>) -> Self {
-        let left = pieces.iter().map(|piece| piece.len() as u64).sum();
-        Self(Source::Pieces { pieces, left })
+    /// Returns a body of known length.
+    pub(crate) fn from_chunks(chunks: VecDeque<Bytes>) -> Self {
+        let left = chunks.iter().map(|chunk| chunk.len() as u64).sum();
+        Self(BodySource::Chunks {
+            chunks,
+            remaining_bytes: left,
+        })
     }
 
-    pub(crate) fn stream(stream: impl Stream<Item = Bytes> + Send + 'static) -> Self {
-        Self(Source::Stream(Box::pin(stream)))
+    /// Returns a body of unknown length.
+    pub(crate) fn from_stream(stream: impl Stream<Item = Bytes> + Send + 'static) -> Self {
+        Self(BodySource::Stream(Box::pin(stream)))
     }
 }
 
 impl From<Bytes> for ResponseBody {
     fn from(bytes: Bytes) -> Self {
-        Self::pieces(VecDeque::from([bytes]))
+        Self::from_chunks(VecDeque::from([bytes]))
     }
 }
 
@@ -51,8 +57,11 @@ impl From<Vec<u8>> for ResponseBody {
 impl std::fmt::Debug for ResponseBody {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.0 {
-            Source::Pieces { left, .. } => write!(f, "Body({left} bytes)"),
-            Source::Stream(_) => write!(f, "Body(stream)"),
+            BodySource::Chunks {
+                remaining_bytes: left,
+                ..
+            } => write!(f, "Body({left} bytes)"),
+            BodySource::Stream(_) => write!(f, "Body(stream)"),
         }
     }
 }
@@ -66,25 +75,31 @@ impl http_body::Body for ResponseBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         match &mut self.get_mut().0 {
-            Source::Pieces { pieces, left } => Poll::Ready(pieces.pop_front().map(|piece| {
-                *left = left.saturating_sub(piece.len() as u64);
-                Ok(Frame::data(piece))
+            BodySource::Chunks {
+                chunks,
+                remaining_bytes: left,
+            } => Poll::Ready(chunks.pop_front().map(|chunk| {
+                *left = left.saturating_sub(chunk.len() as u64);
+                Ok(Frame::data(chunk))
             })),
-            Source::Stream(stream) => stream
+            BodySource::Stream(stream) => stream
                 .as_mut()
                 .poll_next(cx)
-                .map(|next| next.map(|piece| Ok(Frame::data(piece)))),
+                .map(|next| next.map(|chunk| Ok(Frame::data(chunk)))),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(&self.0, Source::Pieces { pieces, .. } if pieces.is_empty())
+        matches!(&self.0, BodySource::Chunks { chunks, .. } if chunks.is_empty())
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Source::Pieces { left, .. } => SizeHint::with_exact(*left),
-            Source::Stream(_) => SizeHint::default(),
+            BodySource::Chunks {
+                remaining_bytes: left,
+                ..
+            } => SizeHint::with_exact(*left),
+            BodySource::Stream(_) => SizeHint::default(),
         }
     }
 }

@@ -7,7 +7,7 @@ use rdd_apiserver_kinds::ResourceKind;
 use rdd_apiserver_kinds::builtin::{self, BuiltinKind};
 use serde_json::Value;
 
-use crate::managed::Types;
+use crate::managed_fields::VersionedTypes;
 use crate::resource::{Resource, Source};
 use crate::status::{ApiError, StatusCause};
 
@@ -181,7 +181,7 @@ pub(crate) fn resources() -> Vec<Arc<Resource>> {
                 kind.storage,
                 kind.name_rule,
                 kind.columns(),
-                Types::of(kind.schema()),
+                VersionedTypes::from_schema(kind.schema()),
                 Source::Builtin(Builtin::new(kind)),
             ))
         })

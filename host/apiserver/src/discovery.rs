@@ -10,8 +10,8 @@ use rdd_apiserver_kinds::discovery::{self, Root};
 
 use crate::body::ResponseBody;
 use crate::encode;
-use crate::negotiate::{self, Format};
-use crate::registry::{Registry, Tagged};
+use crate::negotiate::{self, ResponseFormat};
+use crate::registry::{CachedResponse, Registry};
 use crate::render;
 use crate::server::Inner;
 use crate::status::ApiError;
@@ -21,7 +21,7 @@ fn kinds(registry: &Registry) -> Vec<&ResourceKind> {
 }
 
 /// A document with the tag of its content.
-pub(crate) fn tag(body: Vec<u8>) -> Tagged {
+pub(crate) fn tag(body: Vec<u8>) -> CachedResponse {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut out = String::from("\"");
     for salt in 0_u8..2 {
@@ -31,7 +31,7 @@ pub(crate) fn tag(body: Vec<u8>) -> Tagged {
         out.push_str(&format!("{:016X}", hasher.finish()));
     }
     out.push('"');
-    Tagged {
+    CachedResponse {
         body: Bytes::from(body),
         etag: out,
     }
@@ -41,7 +41,7 @@ pub(crate) fn tag(body: Vec<u8>) -> Tagged {
 pub(crate) fn tagged(
     headers: &HeaderMap,
     content_type: &'static str,
-    tagged: &Tagged,
+    tagged: &CachedResponse,
 ) -> Response<ResponseBody> {
     let known = headers
         .get(IF_NONE_MATCH)
@@ -51,7 +51,7 @@ pub(crate) fn tagged(
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         response
     } else {
-        render::ready(content_type, tagged.body.clone())
+        render::document(content_type, tagged.body.clone())
     };
     if let Ok(etag) = HeaderValue::from_str(&tagged.etag) {
         response.headers_mut().insert(ETAG, etag);
@@ -64,21 +64,26 @@ pub(crate) fn tagged(
 
 /// Whether the client prefers the aggregated form.
 fn wants_aggregated(headers: &HeaderMap) -> bool {
-    negotiate::clauses(headers).iter().find_map(|clause| {
-        let json = matches!(clause.media, "application/json" | "*/*" | "application/*");
-        match clause.parameter("as") {
-            _ if !json => None,
-            None => Some(false),
-            Some("APIGroupDiscoveryList") => (clause.parameter("g") == Some("apidiscovery.k8s.io")
-                && clause.parameter("v") == Some("v2"))
-            .then_some(true),
-            Some(_) => None,
-        }
-    }) == Some(true)
+    negotiate::accept_clauses(headers)
+        .iter()
+        .find_map(|clause| {
+            let json = matches!(clause.media, "application/json" | "*/*" | "application/*");
+            match clause.parameter("as") {
+                _ if !json => None,
+                None => Some(false),
+                Some("APIGroupDiscoveryList") => (clause.parameter("g")
+                    == Some("apidiscovery.k8s.io")
+                    && clause.parameter("v") == Some("v2"))
+                .then_some(true),
+                Some(_) => None,
+            }
+        })
+        == Some(true)
 }
 
 fn aggregated(registry: &Registry, root: Root, headers: &HeaderMap) -> Response<ResponseBody> {
-    let slot: Option<&OnceLock<Tagged>> = registry.aggregated.get(usize::from(root == Root::Apis));
+    let slot: Option<&OnceLock<CachedResponse>> =
+        registry.aggregated.get(usize::from(root == Root::Apis));
     let make = || {
         let value = discovery::aggregated(&kinds(registry), root);
         let mut body = encode::to_vec(&value);
@@ -96,7 +101,7 @@ pub(crate) fn api(
     server: &Inner,
     registry: &Registry,
     headers: &HeaderMap,
-    format: Format,
+    format: ResponseFormat,
 ) -> Response<ResponseBody> {
     if wants_aggregated(headers) {
         return aggregated(registry, Root::Api, headers);
@@ -108,7 +113,7 @@ pub(crate) fn api(
 pub(crate) fn apis(
     registry: &Registry,
     headers: &HeaderMap,
-    format: Format,
+    format: ResponseFormat,
 ) -> Response<ResponseBody> {
     if wants_aggregated(headers) {
         return aggregated(registry, Root::Apis, headers);
@@ -120,7 +125,7 @@ pub(crate) fn apis(
 pub(crate) fn group(
     registry: &Registry,
     group: &str,
-    format: Format,
+    format: ResponseFormat,
 ) -> Result<Response<ResponseBody>, ApiError> {
     discovery::group(&kinds(registry), group)
         .map(|value| render::value(200, &value, format))
@@ -132,7 +137,7 @@ pub(crate) fn version(
     registry: &Registry,
     group: &str,
     version: &str,
-    format: Format,
+    format: ResponseFormat,
 ) -> Option<Response<ResponseBody>> {
     discovery::resource_list(&kinds(registry), group, version)
         .map(|value| render::value(200, &value, format))

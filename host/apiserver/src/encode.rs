@@ -1,5 +1,5 @@
-//! JSON as the real server writes it: whole floating-point numbers as
-//! integers, exponents with two parts, `<`, `>` and `&` escaped.
+//! JSON as Go encodes it: `<`, `>`, and `&` are escaped, exponents have a sign, and
+//! whole floating-point numbers have no fraction.
 
 use std::io;
 
@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
 use serde_json::{Map, Value};
 
-/// Magnitudes from which floating-point numbers are written with an exponent.
+/// Floating-point numbers below or from these magnitudes have an exponent.
 const EXPONENT_FROM: f64 = 1e21;
 const EXPONENT_BELOW: f64 = 1e-6;
 
@@ -50,9 +50,9 @@ fn write_fragment<W: ?Sized + io::Write>(writer: &mut W, fragment: &str) -> io::
 }
 
 #[derive(Clone, Debug)]
-struct Compact;
+struct CompactFormatter;
 
-impl Formatter for Compact {
+impl Formatter for CompactFormatter {
     fn write_f64<W: ?Sized + io::Write>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
         write_float(writer, value)
     }
@@ -66,9 +66,9 @@ impl Formatter for Compact {
     }
 }
 
-struct Pretty(PrettyFormatter<'static>);
+struct IndentedFormatter(PrettyFormatter<'static>);
 
-impl Formatter for Pretty {
+impl Formatter for IndentedFormatter {
     fn write_f64<W: ?Sized + io::Write>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
         write_float(writer, value)
     }
@@ -128,19 +128,19 @@ impl Formatter for Pretty {
 
 /// Appends a value as compact JSON.
 pub(crate) fn write(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
-    let mut serializer = Serializer::with_formatter(out, Compact);
+    let mut serializer = Serializer::with_formatter(out, CompactFormatter);
     if let Err(error) = value.serialize(&mut serializer) {
-        // Values of string-keyed maps written to memory cannot fail.
-        tracing::error!(%error, "a value could not be written as JSON");
+        // Unreachable: maps have texts as keys, and writing to memory does not fail.
+        tracing::error!(%error, "cannot encode a value as JSON");
     }
 }
 
-/// A document whose type comes first, for whoever reads only its beginning.
-struct Document<'v>(&'v Value);
+/// A document with its type first, for readers that look at its beginning only.
+struct TypeFirst<'v>(&'v Value);
 
-impl Serialize for Document<'_> {
+impl Serialize for TypeFirst<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        /// What comes before everything else, in this order.
+        /// The first fields, in this order.
         const FIRST: [&str; 3] = ["kind", "apiVersion", "metadata"];
         let Value::Object(map) = self.0 else {
             return self.0.serialize(serializer);
@@ -151,33 +151,33 @@ impl Serialize for Document<'_> {
     }
 }
 
-/// A document as compact JSON.
+/// Encodes a document as compact JSON.
 pub(crate) fn to_vec(value: &Value) -> Vec<u8> {
     let mut out = Vec::with_capacity(1024);
-    write(&mut out, &Document(value));
+    write(&mut out, &TypeFirst(value));
     out
 }
 
-/// A document as indented JSON.
+/// Encodes a document as indented JSON.
 pub(crate) fn to_pretty(value: &Value) -> Vec<u8> {
     let mut out = Vec::new();
-    let formatter = Pretty(PrettyFormatter::with_indent(b"  "));
+    let formatter = IndentedFormatter(PrettyFormatter::with_indent(b"  "));
     let mut serializer = Serializer::with_formatter(&mut out, formatter);
-    if let Err(error) = Document(value).serialize(&mut serializer) {
-        tracing::error!(%error, "a value could not be written as JSON");
+    if let Err(error) = TypeFirst(value).serialize(&mut serializer) {
+        tracing::error!(%error, "cannot encode a value as JSON");
     }
     out
 }
 
-/// An object ready to be stored: everything but its resourceVersion, which
-/// only the store knows.
-pub(crate) struct Storable {
+/// An object encoded for the store, up to its `resourceVersion`, which the commit
+/// determines.
+pub(crate) struct EncodedObject {
     head: Vec<u8>,
     tail: Vec<u8>,
 }
 
-impl Storable {
-    /// Prepares an object; its own resourceVersion is left out.
+impl EncodedObject {
+    /// Encodes an object without its `resourceVersion`, `apiVersion`, and `kind`.
     pub(crate) fn new(object: &Value) -> Self {
         let (mut head, mut tail) = (Vec::with_capacity(1024), Vec::new());
         let empty = Map::new();
@@ -187,26 +187,26 @@ impl Storable {
         let metadata = root.get("metadata").and_then(Value::as_object);
         for (key, value) in metadata.into_iter().flatten() {
             if key != "resourceVersion" {
-                member(&mut tail, true, key, value);
+                write_member(&mut tail, true, key, value);
             }
         }
         tail.push(b'}');
         for (key, value) in root {
             if !matches!(key.as_str(), "metadata" | "apiVersion" | "kind") {
-                member(&mut tail, true, key, value);
+                write_member(&mut tail, true, key, value);
             }
         }
         tail.push(b'}');
         Self { head, tail }
     }
 
-    /// Bytes of the stored form, but for the revision.
+    /// Returns the number of bytes without those of the revision.
     pub(crate) fn len(&self) -> usize {
         self.head.len() + self.tail.len()
     }
 
-    /// The stored form at a revision.
-    pub(crate) fn at(self, revision: u64) -> Bytes {
+    /// Returns the stored bytes at a revision.
+    pub(crate) fn at_revision(self, revision: u64) -> Bytes {
         let Self { mut head, tail } = self;
         head.extend_from_slice(revision.to_string().as_bytes());
         head.extend_from_slice(&tail);
@@ -214,7 +214,8 @@ impl Storable {
     }
 }
 
-fn member(out: &mut Vec<u8>, comma: bool, key: &str, value: &Value) {
+/// Appends a member of an object, after a comma unless it is the first one.
+fn write_member(out: &mut Vec<u8>, comma: bool, key: &str, value: &Value) {
     if comma {
         out.push(b',');
     }
@@ -223,25 +224,24 @@ fn member(out: &mut Vec<u8>, comma: bool, key: &str, value: &Value) {
     write(out, value);
 }
 
-/// A stored object with `apiVersion` and `kind` put in front, which are not
-/// stored.
-pub(crate) fn with_type(prefix: &[u8], stored: &[u8]) -> Vec<u8> {
+/// Returns a stored object with `apiVersion` and `kind`, which are not stored.
+pub(crate) fn with_type_meta(prefix: &[u8], stored: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(prefix.len() + stored.len());
-    append_typed(&mut out, prefix, stored);
+    append_with_type_meta(&mut out, prefix, stored);
     out
 }
 
-/// Appends a stored object; `prefix` is `{"apiVersion":…,"kind":…,` or `{`.
-pub(crate) fn append_typed(out: &mut Vec<u8>, prefix: &[u8], stored: &[u8]) {
+/// Appends a stored object; `prefix` is that of [`type_meta_prefix`], or `{`.
+pub(crate) fn append_with_type_meta(out: &mut Vec<u8>, prefix: &[u8], stored: &[u8]) {
     out.extend_from_slice(prefix);
     out.extend_from_slice(stored.strip_prefix(b"{").unwrap_or(stored));
 }
 
-/// The prefix that [`with_type`] takes.
-pub(crate) fn type_prefix(api_version: &str, kind: &str) -> Vec<u8> {
+/// Returns the prefix for [`with_type_meta`]: `{"kind":…,"apiVersion":…,`.
+pub(crate) fn type_meta_prefix(api_version: &str, kind: &str) -> Vec<u8> {
     let mut out = b"{".to_vec();
-    member(&mut out, false, "kind", &Value::from(kind));
-    member(&mut out, true, "apiVersion", &Value::from(api_version));
+    write_member(&mut out, false, "kind", &Value::from(kind));
+    write_member(&mut out, true, "apiVersion", &Value::from(api_version));
     out.push(b',');
     out
 }
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_and_escapes_are_the_real_servers() {
+    fn numbers_and_escapes_are_those_of_go() {
         assert_eq!(
             text(&json!([1e21, 1e-9, 0.1, 2.5, 9_007_199_254_740_993_i64])),
             "[1e+21,1e-9,0.1,2.5,9007199254740993]"
@@ -269,13 +269,13 @@ mod tests {
     }
 
     #[test]
-    fn a_stored_object_carries_its_revision_and_gets_its_type_back() {
+    fn a_stored_object_has_its_revision_and_regains_its_type() {
         let object = json!({"metadata": {"name": "a", "resourceVersion": "1"}, "data": {"k": "v"}});
-        let stored = Storable::new(&object).at(7);
-        let out = with_type(&type_prefix("v1", "ConfigMap"), &stored);
-        let back: Value = serde_json::from_slice(&out).unwrap();
+        let stored = EncodedObject::new(&object).at_revision(7);
+        let out = with_type_meta(&type_meta_prefix("v1", "ConfigMap"), &stored);
+        let decoded: Value = serde_json::from_slice(&out).unwrap();
         assert_eq!(
-            back,
+            decoded,
             json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "resourceVersion": "7"}, "data": {"k": "v"}})
         );
     }

@@ -1,59 +1,63 @@
-//! `Accept`: in which form and serialisation a client wants its answer.
+//! Content negotiation: the media type and the shape that a client accepts.
 
 use http::HeaderMap;
 use http::header::{ACCEPT, USER_AGENT};
 
-use crate::query::Query;
+use crate::query::QueryParams;
 use crate::status::ApiError;
 
-/// How bytes are written.
+/// The encoding of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Media {
+pub(crate) enum MediaType {
     Json,
     Yaml,
 }
 
-/// What of an object is shown.
+/// The representation of an object in a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Shape {
+pub(crate) enum ObjectShape {
     Whole,
+    /// `Table`
     Table,
-    Partial,
-    PartialList,
+    /// `PartialObjectMetadata`
+    PartialMetadata,
+    /// `PartialObjectMetadataList`
+    PartialMetadataList,
 }
 
-/// The form of an answer.
+/// The negotiated format of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Format {
-    pub(crate) media: Media,
-    pub(crate) shape: Shape,
+pub(crate) struct ResponseFormat {
+    pub(crate) media: MediaType,
+    pub(crate) shape: ObjectShape,
+    /// Whether JSON is indented.
     pub(crate) pretty: bool,
 }
 
-impl Format {
+impl ResponseFormat {
     /// Compact JSON of whole objects.
     pub(crate) const JSON: Self = Self {
-        media: Media::Json,
-        shape: Shape::Whole,
+        media: MediaType::Json,
+        shape: ObjectShape::Whole,
         pretty: false,
     };
 
     pub(crate) fn content_type(self) -> &'static str {
         match self.media {
-            Media::Json => "application/json",
-            Media::Yaml => "application/yaml",
+            MediaType::Json => "application/json",
+            MediaType::Yaml => "application/yaml",
         }
     }
 }
 
-/// One alternative of an `Accept` header.
-pub(crate) struct Clause<'a> {
+/// One media range of an `Accept` header.
+pub(crate) struct AcceptClause<'a> {
     pub(crate) media: &'a str,
     parameters: Vec<(&'a str, &'a str)>,
     quality: f32,
 }
 
-impl Clause<'_> {
+impl AcceptClause<'_> {
     pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
         self.parameters
             .iter()
@@ -62,9 +66,9 @@ impl Clause<'_> {
     }
 }
 
-/// The alternatives of the `Accept` header, best first.
-pub(crate) fn clauses(headers: &HeaderMap) -> Vec<Clause<'_>> {
-    let mut out: Vec<Clause<'_>> = headers
+/// Returns the media ranges of the `Accept` headers, the preferred one first.
+pub(crate) fn accept_clauses(headers: &HeaderMap) -> Vec<AcceptClause<'_>> {
+    let mut out: Vec<AcceptClause<'_>> = headers
         .get_all(ACCEPT)
         .iter()
         .filter_map(|value| value.to_str().ok())
@@ -83,62 +87,64 @@ pub(crate) fn clauses(headers: &HeaderMap) -> Vec<Clause<'_>> {
                 .find(|(key, _)| *key == "q")
                 .and_then(|(_, value)| value.parse().ok())
                 .unwrap_or(1.0);
-            Clause {
+            AcceptClause {
                 media,
                 parameters,
                 quality,
             }
         })
         .collect();
-    // A stable sort: among equals the client's order counts.
+    // Stable: ranges of equal quality keep the client's order.
     out.sort_by(|a, b| b.quality.total_cmp(&a.quality));
     out
 }
 
-fn shape(clause: &Clause<'_>) -> Option<Shape> {
+/// Returns the shape that a media range requests; `None` for an unknown one.
+fn requested_shape(clause: &AcceptClause<'_>) -> Option<ObjectShape> {
     let shape = match clause.parameter("as") {
-        None => return Some(Shape::Whole),
-        Some("Table") => Shape::Table,
-        Some("PartialObjectMetadata") => Shape::Partial,
-        Some("PartialObjectMetadataList") => Shape::PartialList,
+        None => return Some(ObjectShape::Whole),
+        Some("Table") => ObjectShape::Table,
+        Some("PartialObjectMetadata") => ObjectShape::PartialMetadata,
+        Some("PartialObjectMetadataList") => ObjectShape::PartialMetadataList,
         Some(_) => return None,
     };
-    let ours = clause.parameter("g") == Some("meta.k8s.io");
-    let version = clause.parameter("v") == Some("v1");
-    (ours && version).then_some(shape)
+    let is_served =
+        clause.parameter("g") == Some("meta.k8s.io") && clause.parameter("v") == Some("v1");
+    is_served.then_some(shape)
 }
 
-fn media(clause: &Clause<'_>) -> Option<Media> {
+/// Returns the encoding that a media range accepts.
+fn served_media_type(clause: &AcceptClause<'_>) -> Option<MediaType> {
     match clause.media {
-        "*/*" | "application/*" | "application/json" => Some(Media::Json),
-        "application/yaml" => Some(Media::Yaml),
+        "*/*" | "application/*" | "application/json" => Some(MediaType::Json),
+        "application/yaml" => Some(MediaType::Yaml),
         _ => None,
     }
 }
 
-/// Chooses the form of an answer.
+/// Negotiates the format of a response.
 ///
 /// # Errors
-/// 406 when nothing that the client accepts can be served; `builtin` kinds
-/// word it differently.
+/// 406 if the server supports nothing that the client accepts; the message for
+/// built-in kinds differs.
 pub(crate) fn format(
     headers: &HeaderMap,
-    query: &Query,
-    builtin: bool,
-) -> Result<Format, ApiError> {
-    let pretty = pretty(headers, query);
-    let clauses = clauses(headers);
+    query: &QueryParams,
+    is_builtin: bool,
+) -> Result<ResponseFormat, ApiError> {
+    let pretty = wants_pretty(headers, query);
+    let clauses = accept_clauses(headers);
     if clauses.is_empty() {
-        return Ok(Format {
+        return Ok(ResponseFormat {
             pretty,
-            ..Format::JSON
+            ..ResponseFormat::JSON
         });
     }
-    let served = |clause: &&Clause<'_>| media(clause).is_some();
-    if builtin
+    let is_served = |clause: &&AcceptClause<'_>| served_media_type(clause).is_some();
+    if is_builtin
         && !clauses
             .iter()
-            .any(|c| media(c).is_some() && c.media != "application/*")
+            .any(|clause| served_media_type(clause).is_some() && clause.media != "application/*")
     {
         return Err(ApiError::not_acceptable(
             "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml",
@@ -147,11 +153,11 @@ pub(crate) fn format(
     }
     clauses
         .iter()
-        .filter(served)
+        .filter(is_served)
         .find_map(|clause| {
-            Some(Format {
-                media: media(clause)?,
-                shape: shape(clause)?,
+            Some(ResponseFormat {
+                media: served_media_type(clause)?,
+                shape: requested_shape(clause)?,
                 pretty,
             })
         })
@@ -162,8 +168,9 @@ pub(crate) fn format(
         })
 }
 
-/// Whether JSON is indented: by parameter, else for people's own tools.
-fn pretty(headers: &HeaderMap, query: &Query) -> bool {
+/// Returns whether JSON is indented: as the query says, otherwise for tools that
+/// people use interactively, as kube-apiserver does.
+fn wants_pretty(headers: &HeaderMap, query: &QueryParams) -> bool {
     if query.raw("pretty").is_some() {
         return query.flag("pretty");
     }

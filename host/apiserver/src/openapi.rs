@@ -11,13 +11,13 @@ use rdd_apiserver_kinds::openapi::{self, Custom};
 use crate::body::ResponseBody;
 use crate::discovery::{tag, tagged};
 use crate::encode;
-use crate::registry::{Registry, Tagged};
+use crate::registry::{CachedResponse, Registry};
 use crate::status::ApiError;
 
 /// The documents of a registry, each made once.
 #[derive(Debug)]
 pub(crate) struct Documents {
-    by_location: HashMap<String, (String, String, OnceLock<Option<Tagged>>)>,
+    by_location: HashMap<String, (String, String, OnceLock<Option<CachedResponse>>)>,
 }
 
 fn documents(registry: &Registry) -> &Documents {
@@ -34,7 +34,7 @@ fn documents(registry: &Registry) -> &Documents {
     })
 }
 
-fn make(registry: &Registry, group: &str, version: &str) -> Option<Tagged> {
+fn make(registry: &Registry, group: &str, version: &str) -> Option<CachedResponse> {
     let kinds: Vec<&ResourceKind> = registry.kinds.iter().collect();
     let custom: Vec<Custom<'_>> = registry
         .resources()
@@ -51,7 +51,7 @@ fn make(registry: &Registry, group: &str, version: &str) -> Option<Tagged> {
     Some(tag(encode::to_vec(&value)))
 }
 
-fn document<'r>(registry: &'r Registry, location: &str) -> Option<&'r Tagged> {
+fn document<'r>(registry: &'r Registry, location: &str) -> Option<&'r CachedResponse> {
     let (group, version, slot) = documents(registry).by_location.get(location)?;
     slot.get_or_init(|| make(registry, group, version)).as_ref()
 }

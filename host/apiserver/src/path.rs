@@ -1,8 +1,8 @@
-//! What a request's path names.
+//! The path of a request, parsed.
 
-use crate::query::decode;
+use crate::query::decode_segment;
 
-/// A resource, one of its objects, or an object's subresource.
+/// The path of a resource, of one of its objects, or of a subresource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ResourcePath {
     pub(crate) group: String,
@@ -13,12 +13,12 @@ pub(crate) struct ResourcePath {
     pub(crate) subresource: Option<String>,
 }
 
-/// Everything that the server has an answer for.
+/// The target of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Target {
+pub(crate) enum RequestTarget {
     Root,
     Version,
-    /// `/healthz`, `/livez` or `/readyz` and the one check that is asked for.
+    /// `/healthz`, `/livez`, or `/readyz`, and the check below it.
     Health(String, Option<String>),
     OpenApiV2,
     OpenApiV3(Option<String>),
@@ -27,43 +27,44 @@ pub(crate) enum Target {
     Group(String),
     GroupVersion(String, String),
     Resource(ResourcePath),
-    /// Nothing; the group that a path below `/apis` begins with decides how
-    /// that is said.
+    /// A path that names nothing.
     Unknown {
+        /// The group of a path below `/api` or `/apis`, which decides the form of
+        /// the 404.
         group: Option<String>,
     },
 }
 
-/// Reads a raw path.
-pub(crate) fn parse(path: &str) -> Target {
+/// Parses a path that is still percent-encoded.
+pub(crate) fn parse(path: &str) -> RequestTarget {
     let trimmed = path.strip_prefix('/').unwrap_or(path);
-    let health = |name: &str| Target::Health(name.to_owned(), None);
+    let health = |name: &str| RequestTarget::Health(name.to_owned(), None);
     match trimmed {
-        "" => return Target::Root,
-        "version" | "version/" => return Target::Version,
+        "" => return RequestTarget::Root,
+        "version" | "version/" => return RequestTarget::Version,
         "healthz" | "livez" | "readyz" => return health(trimmed),
-        "openapi/v2" => return Target::OpenApiV2,
-        "openapi/v3" | "openapi/v3/" => return Target::OpenApiV3(None),
+        "openapi/v2" => return RequestTarget::OpenApiV2,
+        "openapi/v3" | "openapi/v3/" => return RequestTarget::OpenApiV3(None),
         _ => {}
     }
     if let Some(rest) = trimmed.strip_prefix("openapi/v3/") {
-        return Target::OpenApiV3(Some(rest.to_owned()));
+        return RequestTarget::OpenApiV3(Some(rest.to_owned()));
     }
     for name in ["healthz", "livez", "readyz"] {
         if let Some(check) = trimmed
             .strip_prefix(name)
             .and_then(|rest| rest.strip_prefix('/'))
         {
-            return Target::Health(name.to_owned(), Some(check.to_owned()));
+            return RequestTarget::Health(name.to_owned(), Some(check.to_owned()));
         }
     }
     let inner = trimmed.strip_suffix('/').unwrap_or(trimmed);
     let parts: Vec<String> = inner
         .split('/')
-        .map(|part| decode(part, false).into_owned())
+        .map(|part| decode_segment(part).into_owned())
         .collect();
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-    let unknown = || Target::Unknown {
+    let unknown = || RequestTarget::Unknown {
         group: match parts.as_slice() {
             ["api", ..] => Some(String::new()),
             ["apis", group, ..] => Some((*group).to_owned()),
@@ -74,25 +75,25 @@ pub(crate) fn parse(path: &str) -> Target {
         return unknown();
     }
     match parts.as_slice() {
-        ["api"] => Target::Api,
-        ["apis"] => Target::Apis,
-        ["api", version] => Target::GroupVersion(String::new(), (*version).to_owned()),
-        ["apis", group] => Target::Group((*group).to_owned()),
+        ["api"] => RequestTarget::Api,
+        ["apis"] => RequestTarget::Apis,
+        ["api", version] => RequestTarget::GroupVersion(String::new(), (*version).to_owned()),
+        ["apis", group] => RequestTarget::Group((*group).to_owned()),
         ["apis", group, version] => {
-            Target::GroupVersion((*group).to_owned(), (*version).to_owned())
+            RequestTarget::GroupVersion((*group).to_owned(), (*version).to_owned())
         }
         ["api", version, rest @ ..] => {
-            resource("", version, rest).map_or_else(unknown, Target::Resource)
+            parse_resource("", version, rest).map_or_else(unknown, RequestTarget::Resource)
         }
         ["apis", group, version, rest @ ..] => {
-            resource(group, version, rest).map_or_else(unknown, Target::Resource)
+            parse_resource(group, version, rest).map_or_else(unknown, RequestTarget::Resource)
         }
         _ => unknown(),
     }
 }
 
-fn resource(group: &str, version: &str, rest: &[&str]) -> Option<ResourcePath> {
-    let found = |namespace: Option<&str>, resource: &str, tail: &[&str]| {
+fn parse_resource(group: &str, version: &str, rest: &[&str]) -> Option<ResourcePath> {
+    let resource_path = |namespace: Option<&str>, resource: &str, tail: &[&str]| {
         let (name, subresource) = match tail {
             [] => (None, None),
             [name] => (Some(*name), None),
@@ -110,10 +111,12 @@ fn resource(group: &str, version: &str, rest: &[&str]) -> Option<ResourcePath> {
     };
     match rest {
         ["namespaces", name, sub @ ("status" | "finalize")] if group.is_empty() => {
-            found(None, "namespaces", &[name, sub])
+            resource_path(None, "namespaces", &[name, sub])
         }
-        ["namespaces", namespace, resource, tail @ ..] => found(Some(namespace), resource, tail),
-        [resource, tail @ ..] => found(None, resource, tail),
+        ["namespaces", namespace, resource, tail @ ..] => {
+            resource_path(Some(namespace), resource, tail)
+        }
+        [resource, tail @ ..] => resource_path(None, resource, tail),
         [] => None,
     }
 }
@@ -122,50 +125,50 @@ fn resource(group: &str, version: &str, rest: &[&str]) -> Option<ResourcePath> {
 mod tests {
     use super::*;
 
-    fn named(path: &str) -> (Option<String>, String, Option<String>, Option<String>) {
+    fn parse_named(path: &str) -> (Option<String>, String, Option<String>, Option<String>) {
         match parse(path) {
-            Target::Resource(p) => (p.namespace, p.resource, p.name, p.subresource),
+            RequestTarget::Resource(p) => (p.namespace, p.resource, p.name, p.subresource),
             other => panic!("{path}: {other:?}"),
         }
     }
 
     #[test]
-    fn paths_are_read_as_clients_write_them() {
+    fn paths_are_parsed_as_clients_write_them() {
         let text = |s: &str| Some(s.to_owned());
         assert_eq!(
-            named("/api/v1/namespaces"),
+            parse_named("/api/v1/namespaces"),
             (None, "namespaces".into(), None, None)
         );
         assert_eq!(
-            named("/api/v1/namespaces/a"),
+            parse_named("/api/v1/namespaces/a"),
             (None, "namespaces".into(), text("a"), None)
         );
         assert_eq!(
-            named("/api/v1/namespaces/a/finalize"),
+            parse_named("/api/v1/namespaces/a/finalize"),
             (None, "namespaces".into(), text("a"), text("finalize"))
         );
         assert_eq!(
-            named("/api/v1/namespaces/a/configmaps/"),
+            parse_named("/api/v1/namespaces/a/configmaps/"),
             (text("a"), "configmaps".into(), None, None)
         );
         assert_eq!(
-            named("/apis/g/v1/namespaces/a/ws/b/status"),
+            parse_named("/apis/g/v1/namespaces/a/ws/b/status"),
             (text("a"), "ws".into(), text("b"), text("status"))
         );
         assert_eq!(
-            named("/apis/g/v1/ws/sha256%3Aabc"),
+            parse_named("/apis/g/v1/ws/sha256%3Aabc"),
             (None, "ws".into(), text("sha256:abc"), None)
         );
         assert_eq!(
             parse("/api//v1"),
-            Target::Unknown {
+            RequestTarget::Unknown {
                 group: Some(String::new())
             }
         );
         assert_eq!(
             parse("/apis/g/v1/"),
-            Target::GroupVersion("g".into(), "v1".into())
+            RequestTarget::GroupVersion("g".into(), "v1".into())
         );
-        assert_eq!(parse("/nope"), Target::Unknown { group: None });
+        assert_eq!(parse("/nope"), RequestTarget::Unknown { group: None });
     }
 }

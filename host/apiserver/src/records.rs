@@ -14,7 +14,7 @@ use serde::Deserialize as _;
 use serde_json::Value;
 
 use crate::clock;
-use crate::encode::Storable;
+use crate::encode::EncodedObject;
 use crate::meta;
 use crate::server::Inner;
 use crate::verbs::delete;
@@ -99,12 +99,12 @@ pub(crate) async fn replace(
     } else {
         !meta::finalizers(object).is_empty()
     };
-    let gone = meta::terminating(object) && !kept;
-    let storable = Storable::new(object);
+    let gone = meta::is_terminating(object) && !kept;
+    let storable = EncodedObject::new(object);
     let change = if gone {
-        RecordChange::delete(move |revision| storable.at(revision))
+        RecordChange::delete(move |revision| storable.at_revision(revision))
     } else {
-        RecordChange::put(move |revision| storable.at(revision))
+        RecordChange::put(move |revision| storable.at_revision(revision))
     };
     server
         .store
@@ -121,17 +121,17 @@ pub(crate) async fn replace(
 pub(crate) async fn remove(server: &Inner, record: &StoredRecord) -> Result<Outcome, RecordError> {
     let mut object = read(record)?;
     let kept = !meta::finalizers(&object).is_empty();
-    if kept && meta::terminating(&object) {
+    if kept && meta::is_terminating(&object) {
         return Ok(Outcome::Kept);
     }
     if kept {
-        delete::mark(&mut object, &clock::seconds((server.clock)()), true);
+        delete::mark_terminating(&mut object, &clock::seconds((server.clock)()), true);
     }
-    let storable = Storable::new(&object);
+    let storable = EncodedObject::new(&object);
     let change = if kept {
-        RecordChange::put(move |revision| storable.at(revision))
+        RecordChange::put(move |revision| storable.at_revision(revision))
     } else {
-        RecordChange::delete(move |revision| storable.at(revision))
+        RecordChange::delete(move |revision| storable.at_revision(revision))
     };
     let expect = WritePrecondition::Revision(record.revision);
     match server.store.commit(&record.key, expect, change).await {

@@ -14,7 +14,7 @@ type Versions = HashMap<String, HashMap<String, Arc<Resource>>>;
 
 /// A document and the tag by which clients recognise it.
 #[derive(Debug, Clone)]
-pub(crate) struct Tagged {
+pub(crate) struct CachedResponse {
     pub(crate) body: Bytes,
     pub(crate) etag: String,
 }
@@ -25,8 +25,8 @@ pub(crate) struct Registry {
     groups: HashMap<String, Versions>,
     /// All kinds, those that are only listed too.
     pub(crate) kinds: Vec<ResourceKind>,
-    pub(crate) aggregated: [OnceLock<Tagged>; 2],
-    pub(crate) openapi_index: OnceLock<Tagged>,
+    pub(crate) aggregated: [OnceLock<CachedResponse>; 2],
+    pub(crate) openapi_index: OnceLock<CachedResponse>,
     pub(crate) openapi: OnceLock<Documents>,
 }
 

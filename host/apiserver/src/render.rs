@@ -1,5 +1,4 @@
-//! Answers as bytes: the one place where objects, lists and failures take the
-//! form that the client asked for.
+//! Encodes responses: objects, lists, and errors in the negotiated format.
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WARNING};
@@ -11,11 +10,11 @@ use crate::body::ResponseBody;
 use crate::encode;
 use crate::limits;
 use crate::meta;
-use crate::negotiate::{Format, Media, Shape};
+use crate::negotiate::{MediaType, ObjectShape, ResponseFormat};
 use crate::status::ApiError;
-use crate::verbs::call::{Answer, Call, Shown};
+use crate::verbs::context::{HandlerResponse, RequestContext, ResponsePayload};
 
-/// A response with the headers that every answer carries.
+/// Returns a response with the headers that every response has.
 pub(crate) fn response(
     code: u16,
     content_type: &'static str,
@@ -30,37 +29,37 @@ pub(crate) fn response(
     response
 }
 
-/// Plain text.
+/// Returns plain text.
 pub(crate) fn text(code: u16, text: impl Into<String>) -> Response<ResponseBody> {
     response(code, "text/plain; charset=utf-8", text.into().into_bytes())
 }
 
-/// A value in a serialisation.
-pub(crate) fn bytes(value: &Value, format: Format) -> Vec<u8> {
+/// Encodes a value.
+pub(crate) fn bytes(value: &Value, format: ResponseFormat) -> Vec<u8> {
     match format.media {
-        Media::Json if format.pretty => encode::to_pretty(value),
-        Media::Json => {
+        MediaType::Json if format.pretty => encode::to_pretty(value),
+        MediaType::Json => {
             let mut out = encode::to_vec(value);
             out.push(b'\n');
             out
         }
-        Media::Yaml => match serde_saphyr::to_string(value) {
+        MediaType::Yaml => match serde_saphyr::to_string(value) {
             Ok(text) => text.into_bytes(),
             Err(error) => {
-                tracing::error!(%error, "a value could not be written as YAML");
+                tracing::error!(%error, "cannot encode a value as YAML");
                 Vec::new()
             }
         },
     }
 }
 
-/// A value as it is.
-pub(crate) fn value(code: u16, value: &Value, format: Format) -> Response<ResponseBody> {
+/// Returns a value.
+pub(crate) fn value(code: u16, value: &Value, format: ResponseFormat) -> Response<ResponseBody> {
     response(code, format.content_type(), bytes(value, format))
 }
 
-/// A failure.
-pub(crate) fn error(error: &ApiError, format: Format) -> Response<ResponseBody> {
+/// Returns an error as a `Status`, or as the plain text of an unknown path.
+pub(crate) fn error(error: &ApiError, format: ResponseFormat) -> Response<ResponseBody> {
     if error.is_page() {
         return text(404, "404 page not found\n");
     }
@@ -71,23 +70,24 @@ pub(crate) fn error(error: &ApiError, format: Format) -> Response<ResponseBody> 
     response
 }
 
-/// Adds `Warning` headers, each text once, as many as clients can take: the
-/// last one says that there were more.
-pub(crate) fn warn(headers: &mut HeaderMap, warnings: &[String]) {
-    let mut seen: Vec<&str> = Vec::new();
+/// Adds `Warning` headers, each text once, up to the limits that clients have. The
+/// last one says if there are more.
+pub(crate) fn add_warnings(headers: &mut HeaderMap, warnings: &[String]) {
+    let mut distinct: Vec<&str> = Vec::new();
     for warning in warnings {
-        if seen.len() == limits::WARNINGS_MAX {
+        if distinct.len() == limits::WARNINGS_MAX {
             break;
         }
-        if !seen.contains(&warning.as_str()) {
-            seen.push(warning);
+        if !distinct.contains(&warning.as_str()) {
+            distinct.push(warning);
         }
     }
-    let long = seen.iter().map(|text| text.len()).sum::<usize>() > limits::WARNINGS_BYTES;
-    let mut shown: Vec<String> = Vec::new();
+    let must_truncate =
+        distinct.iter().map(|text| text.len()).sum::<usize>() > limits::WARNINGS_BYTES;
+    let mut texts: Vec<String> = Vec::new();
     let mut bytes = 0;
-    for (index, warning) in seen.iter().enumerate() {
-        let text = if long {
+    for (index, warning) in distinct.iter().enumerate() {
+        let text = if must_truncate {
             limits::clipped((*warning).to_owned(), limits::WARNING_BYTES)
         } else {
             (*warning).to_owned()
@@ -95,12 +95,12 @@ pub(crate) fn warn(headers: &mut HeaderMap, warnings: &[String]) {
         bytes += text.len();
         let is_last = index + 1 == limits::WARNINGS_MAX && warnings.len() > index + 1;
         if bytes > limits::WARNINGS_BYTES || is_last {
-            shown.push("more warnings were left out".to_owned());
+            texts.push("more warnings were left out".to_owned());
             break;
         }
-        shown.push(text);
+        texts.push(text);
     }
-    for warning in &shown {
+    for warning in &texts {
         let escaped = warning
             .replace('\\', "\\\\")
             .replace('"', "\\\"")
@@ -111,60 +111,72 @@ pub(crate) fn warn(headers: &mut HeaderMap, warnings: &[String]) {
     }
 }
 
-/// The parameter `includeObject`.
-pub(crate) fn include(call: &Call) -> Result<IncludeObject, ApiError> {
-    let asked = call.query.raw("includeObject").unwrap_or_default();
-    IncludeObject::parse(asked).map_err(|error| {
+/// Parses the query parameter `includeObject`.
+///
+/// # Errors
+/// 400 for an unknown value.
+pub(crate) fn include_object(ctx: &RequestContext) -> Result<IncludeObject, ApiError> {
+    let value = ctx.query.raw("includeObject").unwrap_or_default();
+    IncludeObject::parse(value).map_err(|error| {
         ApiError::bad_request(format!("Unable to convert to Table as requested: {error}"))
     })
 }
 
-/// One object in the shape that was asked for.
-pub(crate) fn shaped(call: &Call, object: Value) -> Result<Value, ApiError> {
-    Ok(match call.format.shape {
-        Shape::Whole => object,
-        Shape::Partial => table::partial_object(&object),
-        Shape::PartialList => {
+/// Converts an object to the negotiated shape.
+///
+/// # Errors
+/// 406 if the shape is that of a list.
+pub(crate) fn transform_object(ctx: &RequestContext, object: Value) -> Result<Value, ApiError> {
+    Ok(match ctx.format.shape {
+        ObjectShape::Whole => object,
+        ObjectShape::PartialMetadata => table::partial_object(&object),
+        ObjectShape::PartialMetadataList => {
             return Err(ApiError::not_acceptable(
                 "you requested PartialObjectMetadataList, but the requested object is not a list",
             ));
         }
-        Shape::Table => {
+        ObjectShape::Table => {
             let metadata = json!({"resourceVersion": meta::text(&object, "resourceVersion")});
-            let now = (call.server.clock)();
-            call.resource
+            let now = (ctx.server.clock)();
+            ctx.resource
                 .columns
-                .table([&object], metadata, include(call)?, now, true)
+                .table([&object], metadata, include_object(ctx)?, now, true)
         }
     })
 }
 
-/// A verb's answer.
-pub(crate) fn answer(call: &Call, answer: Answer) -> Result<Response<ResponseBody>, ApiError> {
-    let Answer {
+/// Encodes the response of a handler.
+///
+/// # Errors
+/// 406 if the shape is that of a list, 500 for a damaged record.
+pub(crate) fn handler_response(
+    ctx: &RequestContext,
+    response: HandlerResponse,
+) -> Result<Response<ResponseBody>, ApiError> {
+    let HandlerResponse {
         code,
-        shown,
+        payload,
         warnings,
-    } = answer;
-    let whole = call.format == Format::JSON && call.resource.verbatim();
-    let mut response = match shown {
-        Shown::Plain(plain) => value(code, &plain, call.format),
-        Shown::Stored(record) if whole => {
-            let mut out = encode::with_type(&call.resource.typed, &record.value);
+    } = response;
+    let is_verbatim = ctx.format == ResponseFormat::JSON && ctx.resource.verbatim();
+    let mut http_response = match payload {
+        ResponsePayload::Plain(plain) => value(code, &plain, ctx.format),
+        ResponsePayload::Record(record) if is_verbatim => {
+            let mut out = encode::with_type_meta(&ctx.resource.type_meta, &record.value);
             out.push(b'\n');
-            response(code, call.format.content_type(), out)
+            self::response(code, ctx.format.content_type(), out)
         }
-        Shown::Stored(record) => {
-            let object = shaped(call, call.load(&record)?)?;
-            value(code, &object, call.format)
+        ResponsePayload::Record(record) => {
+            let object = transform_object(ctx, ctx.load(&record)?)?;
+            value(code, &object, ctx.format)
         }
-        Shown::Object(object) => value(code, &shaped(call, object)?, call.format),
+        ResponsePayload::Object(object) => value(code, &transform_object(ctx, object)?, ctx.format),
     };
-    warn(response.headers_mut(), &warnings);
-    Ok(response)
+    add_warnings(http_response.headers_mut(), &warnings);
+    Ok(http_response)
 }
 
-/// A JSON document that is ready.
-pub(crate) fn ready(content_type: &'static str, body: Bytes) -> Response<ResponseBody> {
+/// Returns a document that is already encoded.
+pub(crate) fn document(content_type: &'static str, body: Bytes) -> Response<ResponseBody> {
     response(200, content_type, body)
 }

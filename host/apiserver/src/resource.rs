@@ -9,8 +9,8 @@ use rdd_apiserver_kinds::table::TableColumns;
 use rdd_apiserver_schema::StructuralSchema;
 use serde_json::Value;
 
-use crate::encode::{self, Storable};
-use crate::managed::Types;
+use crate::encode::{self, EncodedObject};
+use crate::managed_fields::VersionedTypes;
 use rdd_apiserver_schema::names::NameRule;
 
 /// A resource as it is served right now; replaced as a whole when its
@@ -21,10 +21,10 @@ pub(crate) struct Resource {
     /// `group/plural/`: where its objects lie in the store.
     pub(crate) prefix: String,
     /// `{"apiVersion":…,"kind":…,` in front of every stored object.
-    pub(crate) typed: Vec<u8>,
+    pub(crate) type_meta: Vec<u8>,
     pub(crate) names: NameRule,
     pub(crate) columns: TableColumns,
-    pub(crate) types: Types,
+    pub(crate) types: VersionedTypes,
     pub(crate) source: Source,
 }
 
@@ -45,7 +45,7 @@ pub(crate) struct Custom {
     /// The schema as it was written, for OpenAPI.
     pub(crate) openapi: Arc<Value>,
     pub(crate) status: bool,
-    pub(crate) scale: Option<crate::scale::ScalePaths>,
+    pub(crate) scale: Option<crate::scale_paths::ScalePaths>,
     /// Field paths without the leading dot.
     pub(crate) selectable: Vec<String>,
     /// The definition is being deleted: nothing new is created.
@@ -66,12 +66,12 @@ impl Resource {
         storage: (&str, &str),
         names: NameRule,
         columns: TableColumns,
-        types: Types,
+        types: VersionedTypes,
         source: Source,
     ) -> Self {
         Self {
             prefix: prefix(storage.0, storage.1),
-            typed: encode::type_prefix(&kind.api_version(), &kind.kind),
+            type_meta: encode::type_meta_prefix(&kind.api_version(), &kind.kind),
             kind,
             names,
             columns,
@@ -139,7 +139,7 @@ impl Resource {
     }
 
     /// An object in the form in which it is stored.
-    pub(crate) fn storable(&self, object: &Value) -> Storable {
+    pub(crate) fn storable(&self, object: &Value) -> EncodedObject {
         let stored = match &self.source {
             Source::Builtin(builtin) => builtin.store(object),
             Source::Custom(custom) => custom.stored.as_ref().map(|schema| {
@@ -148,7 +148,7 @@ impl Resource {
                 kept
             }),
         };
-        Storable::new(stored.as_ref().unwrap_or(object))
+        EncodedObject::new(stored.as_ref().unwrap_or(object))
     }
 
     /// What a field selector compares, or nothing when the field cannot be
@@ -167,7 +167,7 @@ impl Resource {
     pub(crate) fn field(&self, object: &Value, field: &str) -> String {
         match &self.source {
             Source::Builtin(builtin) => builtin.field(object, field),
-            Source::Custom(_) => crate::selectors::field::read(object, field),
+            Source::Custom(_) => crate::selectors::field::field_value(object, field),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::query::Query;
+use crate::query::QueryParams;
 use crate::status::{ApiError, StatusCause};
 
 /// Reads a resourceVersion of a read.
@@ -30,7 +30,7 @@ fn options_error(cause: StatusCause) -> ApiError {
 }
 
 /// Reads `resourceVersion` and `resourceVersionMatch` of a list.
-pub(crate) fn of_list(query: &Query) -> Result<Age, ApiError> {
+pub(crate) fn of_list(query: &QueryParams) -> Result<Age, ApiError> {
     let asked = query.get("resourceVersion");
     let matched = query.get("resourceVersionMatch");
     let continued = query.get("continue").is_some();

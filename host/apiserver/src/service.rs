@@ -13,15 +13,15 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use crate::body::ResponseBody;
 use crate::limits::{self, BODY_MAX};
-use crate::negotiate::{self, Format};
-use crate::path::{self, ResourcePath, Target};
-use crate::query::Query;
+use crate::negotiate::{self, ResponseFormat};
+use crate::path::{self, RequestTarget, ResourcePath};
+use crate::query::QueryParams;
 use crate::registry::Registry;
 use crate::resource::Resource;
 use crate::server::{ApiServer, Inner};
 use crate::status::ApiError;
 use crate::user::UserInfo;
-use crate::verbs::call::Call;
+use crate::verbs::context::RequestContext;
 use crate::verbs::{collection, create, delete, get, list, patch, scale, update, watch};
 use crate::{discovery, health, openapi, render, review};
 
@@ -58,14 +58,14 @@ where
             "the query string has {length} bytes, the most is {}",
             limits::QUERY_MAX
         ));
-        return render::error(&error, Format::JSON);
+        return render::error(&error, ResponseFormat::JSON);
     }
-    let query = Query::parse(parts.uri.query());
+    let query = QueryParams::parse(parts.uri.query());
     let head = parts.method == Method::HEAD;
-    let format = negotiate::format(&parts.headers, &query, false).unwrap_or(Format::JSON);
-    let plain = Format {
+    let format = negotiate::format(&parts.headers, &query, false).unwrap_or(ResponseFormat::JSON);
+    let plain = ResponseFormat {
         media: format.media,
-        shape: negotiate::Shape::Whole,
+        shape: negotiate::ObjectShape::Whole,
         pretty: format.pretty,
     };
     let mut response = route(server, parts, query, plain, body)
@@ -95,8 +95,8 @@ where
 async fn route<B>(
     server: Arc<Inner>,
     parts: Parts,
-    query: Query,
-    format: Format,
+    query: QueryParams,
+    format: ResponseFormat,
     body: B,
 ) -> Result<Response<ResponseBody>, ApiError>
 where
@@ -117,37 +117,39 @@ where
         }
     };
     match target {
-        Target::Resource(path) => resource(server, &registry, parts, query, path, user, body).await,
-        Target::Root => Ok(render::value(200, &discovery::root(&registry), format)),
-        Target::Version => {
+        RequestTarget::Resource(path) => {
+            resource(server, &registry, parts, query, path, user, body).await
+        }
+        RequestTarget::Root => Ok(render::value(200, &discovery::root(&registry), format)),
+        RequestTarget::Version => {
             only_get()?;
             Ok(render::value(200, &health::version(), format))
         }
-        Target::Health(name, check) => Ok(health::health(
+        RequestTarget::Health(name, check) => Ok(health::health(
             &server,
             &name,
             check.as_deref(),
             query.raw("verbose").is_some(),
         )),
-        Target::OpenApiV2 => Err(ApiError::page_not_found()),
-        Target::OpenApiV3(location) => {
+        RequestTarget::OpenApiV2 => Err(ApiError::page_not_found()),
+        RequestTarget::OpenApiV3(location) => {
             only_get()?;
             match location {
                 None => Ok(openapi::index(&registry, &parts.headers)),
                 Some(location) => openapi::get(&registry, &location, &parts.headers),
             }
         }
-        Target::Api => {
+        RequestTarget::Api => {
             only_get()?;
             Ok(discovery::api(&server, &registry, &parts.headers, format))
         }
-        Target::Apis => Ok(discovery::apis(&registry, &parts.headers, format)),
-        Target::Group(group) => discovery::group(&registry, &group, format),
-        Target::GroupVersion(group, version) => {
+        RequestTarget::Apis => Ok(discovery::apis(&registry, &parts.headers, format)),
+        RequestTarget::Group(group) => discovery::group(&registry, &group, format),
+        RequestTarget::GroupVersion(group, version) => {
             discovery::version(&registry, &group, &version, format)
                 .ok_or_else(|| unknown(&registry, Some(&group)))
         }
-        Target::Unknown { group } => Err(unknown(&registry, group.as_deref())),
+        RequestTarget::Unknown { group } => Err(unknown(&registry, group.as_deref())),
     }
 }
 
@@ -197,7 +199,7 @@ async fn resource<B>(
     server: Arc<Inner>,
     registry: &Registry,
     parts: Parts,
-    query: Query,
+    query: QueryParams,
     path: ResourcePath,
     user: UserInfo,
     body: B,
@@ -218,9 +220,9 @@ where
     let verb = verb(&parts.method, &path, &resource, &query, &parts.headers)?;
     let mut format = negotiate::format(&parts.headers, &query, resource.is_builtin())?;
     if path.subresource.as_deref() == Some("scale") {
-        format.shape = negotiate::Shape::Whole;
+        format.shape = negotiate::ObjectShape::Whole;
     }
-    let call = Call {
+    let call = RequestContext {
         server,
         resource,
         path,
@@ -248,20 +250,20 @@ where
         Ok(body) => serve(&call, verb, &body).await,
         Err(error) => Err(error),
     };
-    let mut response = answered.unwrap_or_else(|error| render::error(&error, call.plain()));
+    let mut response = answered.unwrap_or_else(|error| render::error(&error, call.plain_format()));
     if let Some(warning) = call
         .resource
         .custom()
         .and_then(|custom| custom.warning.clone())
     {
-        render::warn(response.headers_mut(), &[warning]);
+        render::add_warnings(response.headers_mut(), &[warning]);
     }
     Ok(response)
 }
 
 /// Whether a request takes so long that it must not hold up others: what it
 /// sends is large, or what it changes or lists is.
-fn is_large(call: &Call, verb: Verb, body: &Bytes) -> bool {
+fn is_large(call: &RequestContext, verb: Verb, body: &Bytes) -> bool {
     let stored = || {
         call.server
             .store
@@ -277,23 +279,27 @@ fn is_large(call: &Call, verb: Verb, body: &Bytes) -> bool {
     }
 }
 
-async fn serve(call: &Call, verb: Verb, body: &Bytes) -> Result<Response<ResponseBody>, ApiError> {
+async fn serve(
+    call: &RequestContext,
+    verb: Verb,
+    body: &Bytes,
+) -> Result<Response<ResponseBody>, ApiError> {
     match verb {
-        Verb::Get => render::answer(call, get::get(call)?),
+        Verb::Get => render::handler_response(call, get::get(call)?),
         Verb::List => list::list(call),
         Verb::Watch => watch::watch(call),
-        Verb::Create => render::answer(call, create::create(call, body).await?),
+        Verb::Create => render::handler_response(call, create::create(call, body).await?),
         Verb::Update => {
             let answer = if call.path.subresource.as_deref() == Some("scale") {
                 scale::update(call, body).await?
             } else {
                 update::update(call, body).await?
             };
-            render::answer(call, answer)
+            render::handler_response(call, answer)
         }
-        Verb::Patch => render::answer(call, patch::patch(call, body).await?),
-        Verb::Delete => render::answer(call, delete::delete(call, body).await?),
-        Verb::DeleteCollection => collection::delete(call, body).await,
+        Verb::Patch => render::handler_response(call, patch::patch(call, body).await?),
+        Verb::Delete => render::handler_response(call, delete::delete(call, body).await?),
+        Verb::DeleteCollection => collection::delete_collection(call, body).await,
     }
 }
 
@@ -320,7 +326,7 @@ fn verb(
     method: &Method,
     path: &ResourcePath,
     resource: &Resource,
-    query: &Query,
+    query: &QueryParams,
     headers: &http::HeaderMap,
 ) -> Result<Verb, ApiError> {
     let builtin = resource.is_builtin();

@@ -6,7 +6,7 @@ use rdd_apiserver_storage::{CommitError, RecordChange, WritePrecondition};
 use serde_json::json;
 
 use crate::clock;
-use crate::encode::Storable;
+use crate::encode::EncodedObject;
 use crate::server::Inner;
 
 /// Namespaces that every client takes for granted.
@@ -25,8 +25,8 @@ pub(crate) async fn namespaces(server: &Arc<Inner>) -> Result<(), String> {
             "spec": {"finalizers": ["kubernetes"]},
             "status": {"phase": "Active"},
         });
-        let storable = Storable::new(&object);
-        let change = RecordChange::put(move |revision| storable.at(revision));
+        let storable = EncodedObject::new(&object);
+        let change = RecordChange::put(move |revision| storable.at_revision(revision));
         match server
             .store
             .commit(

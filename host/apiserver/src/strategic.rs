@@ -1,24 +1,32 @@
-//! Strategic merge patches of built-in kinds: a merge patch that knows from
-//! the schema which lists are merged, and by which key.
+//! Strategic merge patches of built-in kinds: merge patches that merge lists where
+//! the schema has a merge strategy.
+//!
+//! Written by hand: no crate implements this format, which only Kubernetes uses.
 
 use serde_json::{Map, Value};
 
-const PATCH: &str = "$patch";
-const DELETE_PRIMITIVES: &str = "$deleteFromPrimitiveList/";
-const ORDER: &str = "$setElementOrder/";
+/// Key of the directive that replaces or deletes a map or an item.
+const PATCH_DIRECTIVE: &str = "$patch";
+/// Prefix of the directive that deletes items of a list of primitives.
+const DELETE_FROM_PRIMITIVE_LIST: &str = "$deleteFromPrimitiveList/";
+/// Prefix of the directive that orders a list.
+const SET_ELEMENT_ORDER: &str = "$setElementOrder/";
 
-/// Why a strategic patch cannot be applied.
+/// A strategic merge patch that cannot be applied, in the words of kube-apiserver.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub(crate) enum StrategicError {
-    /// A list is merged by a key that an item of the patch lacks.
+    /// An item of the patch lacks the list's merge key.
     #[error("map: {item} does not contain declared merge key: {key}")]
-    NoKey { item: String, key: String },
-    /// A `$patch` that is none of merge, replace and delete.
+    MissingMergeKey { item: String, key: String },
+    /// A `$patch` other than merge, replace, and delete.
     #[error("unknown patch type found in map: {0}")]
-    Directive(String),
+    UnknownDirective(String),
 }
 
-/// Applies a patch to a document whose OpenAPI schema is given.
+/// Applies a patch to a document with the given OpenAPI schema.
+///
+/// # Errors
+/// An item lacks its merge key, or a directive is unknown.
 pub(crate) fn apply(
     document: &Value,
     patch: &Map<String, Value>,
@@ -29,8 +37,8 @@ pub(crate) fn apply(
     merge_map(original, patch, schema).map(Value::Object)
 }
 
-/// The schema of a field: of a property, or of any value of a map.
-fn field<'s>(schema: &'s Value, name: &str) -> &'s Value {
+/// Returns the schema of a property, or that of the values of a map.
+fn field_schema<'s>(schema: &'s Value, name: &str) -> &'s Value {
     schema
         .pointer("/properties")
         .and_then(|properties| properties.get(name))
@@ -38,8 +46,8 @@ fn field<'s>(schema: &'s Value, name: &str) -> &'s Value {
         .unwrap_or(&Value::Null)
 }
 
-/// Whether a list is merged, and by which key when its items are objects.
-fn merged_by(schema: &Value) -> (bool, Option<&str>) {
+/// Returns whether a list is merged, and the merge key if its items are objects.
+fn merge_strategy(schema: &Value) -> (bool, Option<&str>) {
     let strategy = schema["x-kubernetes-patch-strategy"]
         .as_str()
         .unwrap_or_default();
@@ -48,16 +56,17 @@ fn merged_by(schema: &Value) -> (bool, Option<&str>) {
 }
 
 fn is_directive(key: &str) -> bool {
-    key == PATCH || key.starts_with(DELETE_PRIMITIVES) || key.starts_with(ORDER)
+    key == PATCH_DIRECTIVE
+        || key.starts_with(DELETE_FROM_PRIMITIVE_LIST)
+        || key.starts_with(SET_ELEMENT_ORDER)
 }
 
-/// A value of the patch where the document has nothing: without directives,
-/// and without what only deletes.
-fn plain(value: &Value) -> Value {
+/// Returns a value of the patch for a new field: without directives and nulls.
+fn without_directives(value: &Value) -> Value {
     match value {
         Value::Object(map) => {
             if map
-                .get(PATCH)
+                .get(PATCH_DIRECTIVE)
                 .is_some_and(|directive| directive != "replace")
             {
                 return Value::Object(Map::new());
@@ -65,14 +74,14 @@ fn plain(value: &Value) -> Value {
             Value::Object(
                 map.iter()
                     .filter(|(key, value)| !is_directive(key) && !value.is_null())
-                    .map(|(key, value)| (key.clone(), plain(value)))
+                    .map(|(key, value)| (key.clone(), without_directives(value)))
                     .collect(),
             )
         }
         Value::Array(items) => items
             .iter()
-            .filter(|item| item.get(PATCH).is_none())
-            .map(plain)
+            .filter(|item| item.get(PATCH_DIRECTIVE).is_none())
+            .map(without_directives)
             .collect(),
         other => other.clone(),
     }
@@ -84,7 +93,7 @@ fn merge_map(
     schema: &Value,
 ) -> Result<Map<String, Value>, StrategicError> {
     match patch
-        .get(PATCH)
+        .get(PATCH_DIRECTIVE)
         .map(|directive| directive.as_str().unwrap_or_default())
     {
         None | Some("merge") => {}
@@ -92,17 +101,17 @@ fn merge_map(
         Some("replace") => {
             return Ok(patch
                 .iter()
-                .filter(|(key, _)| *key != PATCH)
+                .filter(|(key, _)| *key != PATCH_DIRECTIVE)
                 .map(|(key, value)| (key.clone(), value.clone()))
                 .collect());
         }
-        Some(other) => return Err(StrategicError::Directive(other.to_owned())),
+        Some(other) => return Err(StrategicError::UnknownDirective(other.to_owned())),
     }
     for (key, value) in patch {
-        if let Some(name) = key.strip_prefix(DELETE_PRIMITIVES) {
-            let gone = value.as_array().map_or(&[][..], Vec::as_slice);
+        if let Some(name) = key.strip_prefix(DELETE_FROM_PRIMITIVE_LIST) {
+            let deleted = value.as_array().map_or(&[][..], Vec::as_slice);
             if let Some(Value::Array(items)) = original.get_mut(name) {
-                items.retain(|item| !gone.contains(item));
+                items.retain(|item| !deleted.contains(item));
             }
         }
     }
@@ -114,9 +123,9 @@ fn merge_map(
             original.remove(key);
             continue;
         }
-        let inner = field(schema, key);
+        let inner = field_schema(schema, key);
         let order = patch
-            .get(&format!("{ORDER}{key}"))
+            .get(&format!("{SET_ELEMENT_ORDER}{key}"))
             .and_then(Value::as_array);
         let merged = match (original.remove(key), value) {
             (Some(Value::Object(old)), Value::Object(new)) => {
@@ -125,22 +134,22 @@ fn merge_map(
             (Some(Value::Array(old)), Value::Array(new)) => {
                 Value::Array(merge_list(old, new, order, inner)?)
             }
-            (None, Value::Array(new)) if merged_by(inner).0 => {
+            (None, Value::Array(new)) if merge_strategy(inner).0 => {
                 Value::Array(merge_list(Vec::new(), new, order, inner)?)
             }
-            (_, new) => plain(new),
+            (_, new) => without_directives(new),
         };
         original.insert(key.clone(), merged);
     }
-    // An order may come without any change of the items.
+    // The order may change without a change of items.
     for (key, order) in patch {
-        let Some((name, order)) = key.strip_prefix(ORDER).zip(order.as_array()) else {
+        let Some((name, order)) = key.strip_prefix(SET_ELEMENT_ORDER).zip(order.as_array()) else {
             continue;
         };
         if patch.contains_key(name) {
             continue;
         }
-        let inner = field(schema, name);
+        let inner = field_schema(schema, name);
         if let Some(Value::Array(items)) = original.get_mut(name) {
             let old = std::mem::take(items);
             *items = merge_list(old, &[], Some(order), inner)?;
@@ -149,8 +158,8 @@ fn merge_map(
     Ok(original)
 }
 
-/// What tells an item apart: its key, or the item itself.
-fn identity<'v>(item: &'v Value, key: Option<&str>) -> &'v Value {
+/// Returns what identifies an item: its merge key, or the item itself.
+fn merge_key_value<'v>(item: &'v Value, key: Option<&str>) -> &'v Value {
     match key {
         Some(key) if item.is_object() => item.get(key).unwrap_or(&Value::Null),
         _ => item,
@@ -163,82 +172,97 @@ fn merge_list(
     order: Option<&Vec<Value>>,
     schema: &Value,
 ) -> Result<Vec<Value>, StrategicError> {
-    let (merges, key) = merged_by(schema);
+    let (merges, key) = merge_strategy(schema);
     if !merges {
-        return Ok(patch.iter().map(plain).collect());
+        return Ok(patch.iter().map(without_directives).collect());
     }
-    let directive = |item: &Value| item.get(PATCH).and_then(Value::as_str).map(str::to_owned);
+    let directive = |item: &Value| {
+        item.get(PATCH_DIRECTIVE)
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+    };
     if patch
         .iter()
         .any(|item| directive(item).as_deref() == Some("replace"))
     {
         return Ok(patch
             .iter()
-            .filter(|item| item.get(PATCH).is_none())
-            .map(plain)
+            .filter(|item| item.get(PATCH_DIRECTIVE).is_none())
+            .map(without_directives)
             .collect());
     }
-    let server: Vec<Value> = old.iter().map(|item| identity(item, key).clone()).collect();
+    let live_order: Vec<Value> = old
+        .iter()
+        .map(|item| merge_key_value(item, key).clone())
+        .collect();
     let mut items = old;
-    let mut named: Vec<Value> = Vec::new();
+    let mut patch_order: Vec<Value> = Vec::new();
     for item in patch {
-        let id = identity(item, key).clone();
+        let id = merge_key_value(item, key).clone();
         if let (Value::Object(map), Some(key)) = (item, key)
             && !map.contains_key(key)
         {
-            return Err(StrategicError::NoKey {
+            return Err(StrategicError::MissingMergeKey {
                 item: item.to_string(),
                 key: key.to_owned(),
             });
         }
         match directive(item).as_deref() {
             Some("delete") => {
-                items.retain(|old| *identity(old, key) != id);
+                items.retain(|old| *merge_key_value(old, key) != id);
                 continue;
             }
             None | Some("merge") => {}
-            Some(other) => return Err(StrategicError::Directive(other.to_owned())),
+            Some(other) => return Err(StrategicError::UnknownDirective(other.to_owned())),
         }
-        let found = items.iter().position(|old| *identity(old, key) == id);
-        match (found.and_then(|at| items.get_mut(at)), item) {
+        let existing = items
+            .iter()
+            .position(|old| *merge_key_value(old, key) == id);
+        match (existing.and_then(|index| items.get_mut(index)), item) {
             (Some(Value::Object(map)), Value::Object(new)) => {
                 let inner = schema.get("items").unwrap_or(&Value::Null);
                 *map = merge_map(std::mem::take(map), new, inner)?;
             }
             (Some(_), _) => {}
-            (None, new) => items.push(plain(new)),
+            (None, new) => items.push(without_directives(new)),
         }
-        named.push(id);
+        patch_order.push(id);
     }
-    let wanted: Vec<Value> = match order {
+    let new_order: Vec<Value> = match order {
         Some(order) => order
             .iter()
-            .map(|item| identity(item, key).clone())
+            .map(|item| merge_key_value(item, key).clone())
             .collect(),
-        None => named,
+        None => patch_order,
     };
-    Ok(arrange(items, &wanted, &server, key))
+    Ok(order_items(items, &new_order, &live_order, key))
 }
 
-/// Items that the patch speaks of come in its order, the others keep their
-/// place before those that they stood before.
-fn arrange(items: Vec<Value>, wanted: &[Value], server: &[Value], key: Option<&str>) -> Vec<Value> {
-    let place = |list: &[Value], item: &Value| list.iter().position(|id| id == identity(item, key));
+/// Orders the items: those of the patch in its order, and each other item before
+/// the first of them that it preceded.
+fn order_items(
+    items: Vec<Value>,
+    new_order: &[Value],
+    live_order: &[Value],
+    key: Option<&str>,
+) -> Vec<Value> {
+    let position =
+        |list: &[Value], item: &Value| list.iter().position(|id| id == merge_key_value(item, key));
     let (mut patched, others): (Vec<Value>, Vec<Value>) = items
         .into_iter()
-        .partition(|item| place(wanted, item).is_some());
-    patched.sort_by_key(|item| place(wanted, item));
+        .partition(|item| position(new_order, item).is_some());
+    patched.sort_by_key(|item| position(new_order, item));
     let (mut patched, mut others) = (
         patched.into_iter().peekable(),
         others.into_iter().peekable(),
     );
     let mut out = Vec::new();
-    while let (Some(other), Some(mine)) = (others.peek(), patched.peek()) {
-        let before = matches!(
-            (place(server, other), place(server, mine)),
-            (Some(other), Some(mine)) if other < mine
+    while let (Some(other), Some(next)) = (others.peek(), patched.peek()) {
+        let other_is_first = matches!(
+            (position(live_order, other), position(live_order, next)),
+            (Some(other), Some(patched)) if other < patched
         );
-        out.extend(if before {
+        out.extend(if other_is_first {
             others.next()
         } else {
             patched.next()
@@ -255,7 +279,7 @@ mod tests {
 
     use super::*;
 
-    fn patched(document: Value, patch: Value) -> Result<Value, StrategicError> {
+    fn patch(document: Value, patch: Value) -> Result<Value, StrategicError> {
         let schema = json!({"properties": {
             "data": {"additionalProperties": {"type": "string"}},
             "finalizers": {"x-kubernetes-patch-strategy": "merge"},
@@ -269,11 +293,11 @@ mod tests {
     fn maps_merge_and_directives_replace_or_delete() {
         let document = json!({"data": {"a": "1", "b": "2"}});
         assert_eq!(
-            patched(document.clone(), json!({"data": {"a": null, "c": "3"}})).unwrap(),
+            patch(document.clone(), json!({"data": {"a": null, "c": "3"}})).unwrap(),
             json!({"data": {"b": "2", "c": "3"}})
         );
         assert_eq!(
-            patched(
+            patch(
                 document.clone(),
                 json!({"data": {"$patch": "replace", "x": "y"}})
             )
@@ -281,37 +305,37 @@ mod tests {
             json!({"data": {"x": "y"}})
         );
         assert_eq!(
-            patched(document.clone(), json!({"data": {"$patch": "delete"}})).unwrap(),
+            patch(document.clone(), json!({"data": {"$patch": "delete"}})).unwrap(),
             json!({"data": {}})
         );
         assert_eq!(
-            patched(document, json!({"data": {"$patch": "explode"}})),
-            Err(StrategicError::Directive("explode".into()))
+            patch(document, json!({"data": {"$patch": "explode"}})),
+            Err(StrategicError::UnknownDirective("explode".into()))
         );
     }
 
     #[test]
-    fn lists_merge_by_key_or_as_sets_and_keep_the_order_asked_for() {
+    fn lists_merge_by_key_or_as_sets_and_follow_the_requested_order() {
         let document = json!({"finalizers": ["one", "two"], "plain": [1, 2], "owners": [{"uid": "u1", "name": "x", "n": 1}]});
-        let new = patched(document.clone(), json!({"finalizers": ["three"], "plain": [3], "owners": [{"uid": "u2"}, {"uid": "u1", "name": "y"}]})).unwrap();
+        let new = patch(document.clone(), json!({"finalizers": ["three"], "plain": [3], "owners": [{"uid": "u2"}, {"uid": "u1", "name": "y"}]})).unwrap();
         assert_eq!(
             new,
             json!({"finalizers": ["three", "one", "two"], "plain": [3], "owners": [{"uid": "u2"}, {"uid": "u1", "name": "y", "n": 1}]})
         );
-        let gone = patched(document.clone(), json!({"$deleteFromPrimitiveList/finalizers": ["one"], "owners": [{"uid": "u1", "$patch": "delete"}]})).unwrap();
+        let deleted = patch(document.clone(), json!({"$deleteFromPrimitiveList/finalizers": ["one"], "owners": [{"uid": "u1", "$patch": "delete"}]})).unwrap();
         assert_eq!(
-            gone,
+            deleted,
             json!({"finalizers": ["two"], "plain": [1, 2], "owners": []})
         );
-        let ordered = patched(
+        let ordered = patch(
             document.clone(),
             json!({"$setElementOrder/finalizers": ["two", "one"]}),
         )
         .unwrap();
         assert_eq!(ordered["finalizers"], json!(["two", "one"]));
         assert!(matches!(
-            patched(document, json!({"owners": [{"name": "z"}]})),
-            Err(StrategicError::NoKey { .. })
+            patch(document, json!({"owners": [{"name": "z"}]})),
+            Err(StrategicError::MissingMergeKey { .. })
         ));
     }
 }

@@ -10,7 +10,7 @@ use super::CLEANUP;
 use super::controller::Controller;
 use super::status::condition;
 use crate::clock;
-use crate::encode::Storable;
+use crate::encode::EncodedObject;
 use crate::meta;
 use crate::records::{self, Outcome};
 use crate::resource;
@@ -87,8 +87,8 @@ impl Controller {
             self.write(key, revision, &object).await;
             return;
         }
-        let storable = Storable::new(&object);
-        let change = RecordChange::delete(move |revision| storable.at(revision));
+        let storable = EncodedObject::new(&object);
+        let change = RecordChange::delete(move |revision| storable.at_revision(revision));
         match self
             .server
             .store

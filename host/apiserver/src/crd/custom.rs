@@ -10,10 +10,10 @@ use rdd_apiserver_schema::StructuralSchema;
 use rdd_apiserver_schema::names::NameRule;
 use serde_json::Value;
 
-use crate::managed::Types;
+use crate::managed_fields::VersionedTypes;
 use crate::meta;
 use crate::resource::{Custom, Resource, Source};
-use crate::scale::ScalePaths;
+use crate::scale_paths::ScalePaths;
 
 /// The served versions of an accepted definition.
 ///
@@ -56,7 +56,7 @@ pub(crate) fn resources(definition: &Value) -> Result<Vec<Arc<Resource>>, String
             (&group, &plural),
             NameRule::Subdomain,
             columns,
-            Types::among(own, Arc::clone(&trees)),
+            VersionedTypes::with_versions(own, Arc::clone(&trees)),
             Source::Custom(custom),
         )));
     }
@@ -115,9 +115,9 @@ fn custom(definition: &Value, version: &Value, several: bool) -> Result<Custom, 
             .is_some_and(Value::is_object),
         scale: version
             .pointer("/subresources/scale")
-            .and_then(ScalePaths::read),
+            .and_then(ScalePaths::from_definition),
         selectable,
-        terminating: AtomicBool::new(meta::terminating(definition)),
+        terminating: AtomicBool::new(meta::is_terminating(definition)),
         // A definition that is only tried out has none.
         definition: AtomicU64::new(
             meta::text(definition, "resourceVersion")

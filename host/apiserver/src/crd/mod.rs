@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::meta;
 use crate::status::ApiError;
-use crate::verbs::call::Call;
+use crate::verbs::context::RequestContext;
 
 /// Group and plural of definitions.
 pub(crate) const GROUP: &str = "apiextensions.k8s.io";
@@ -31,14 +31,14 @@ const SETTLE: Duration = Duration::from_secs(2);
 
 /// After a write of a definition: waits until the registry reflects it, so
 /// that whoever wrote it can use it at once.
-pub(crate) async fn settle(call: &Call, revision: u64) {
+pub(crate) async fn settle(call: &RequestContext, revision: u64) {
     if call.group() != GROUP || call.resource.kind.plural != PLURAL {
         return;
     }
     reflected(call, revision).await;
 }
 
-async fn reflected(call: &Call, revision: u64) {
+async fn reflected(call: &RequestContext, revision: u64) {
     let mut reflected = call.server.reflected.subscribe();
     let waited = tokio::time::timeout(SETTLE, reflected.wait_for(|seen| *seen >= revision)).await;
     if waited.is_err() {
@@ -54,7 +54,7 @@ async fn reflected(call: &Call, revision: u64) {
 ///
 /// # Errors
 /// 403 when the definition is being deleted, 404 when it is gone.
-pub(crate) fn ground(call: &Call, name: &str) -> Result<Option<RecordGuard>, ApiError> {
+pub(crate) fn ground(call: &RequestContext, name: &str) -> Result<Option<RecordGuard>, ApiError> {
     if call.resource.is_builtin() {
         return Ok(None);
     }
@@ -84,7 +84,7 @@ pub(crate) fn ground(call: &Call, name: &str) -> Result<Option<RecordGuard>, Api
 }
 
 /// Waits until the registry reflects every definition that is stored now.
-pub(crate) async fn caught_up(call: &Call) {
+pub(crate) async fn caught_up(call: &RequestContext) {
     let snapshot = call.server.store.snapshot();
     let latest = snapshot.range(PREFIX, None).map(|record| record.revision);
     reflected(call, latest.max().unwrap_or_default()).await;
@@ -93,7 +93,7 @@ pub(crate) async fn caught_up(call: &Call) {
 /// A definition that is being deleted: held until its objects are gone.
 pub(crate) fn delete(object: &mut Value, now: &str) {
     let held = meta::finalizers(object).contains(&CLEANUP);
-    if meta::terminating(object) {
+    if meta::is_terminating(object) {
         return;
     }
     if !held {

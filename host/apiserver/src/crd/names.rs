@@ -15,7 +15,7 @@ pub(super) fn conflict<'k>(
     let wanted = &definition["spec"]["names"];
     let text = |field: &str| wanted[field].as_str().unwrap_or_default();
     let (plural, singular) = (text("plural"), text("singular"));
-    let short: Vec<&str> = meta::validate::strings(wanted.get("shortNames"));
+    let short: Vec<&str> = meta::validate::string_items(wanted.get("shortNames"));
     for kind in taken.filter(|kind| kind.group == group) {
         let names = [&kind.plural, &kind.singular];
         let has = |name: &str| {

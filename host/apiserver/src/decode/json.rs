@@ -1,104 +1,112 @@
-//! JSON bodies as the real server reads them: a key given twice is noticed,
-//! and integers beyond 64 signed bits become floating point.
+//! JSON bodies as kube-apiserver decodes them: duplicate keys are reported, and
+//! integers of more than 64 signed bits become floating-point numbers.
 
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
+use super::DecodedBody;
 use crate::limits::{self, Budget};
 
-/// A document and the paths of the keys that it gave twice.
-#[derive(Debug)]
-pub(crate) struct Document {
-    pub(crate) value: Value,
-    pub(crate) duplicates: Vec<String>,
-}
-
-/// Parses one JSON document; anything but white space after it is an error.
-pub(crate) fn parse(bytes: &[u8]) -> Result<Document, serde_json::Error> {
-    let mut seen = Seen::default();
+/// Parses one JSON document.
+///
+/// # Errors
+/// The bytes are not JSON, exceed a limit, or have more than white space after the
+/// document.
+pub(crate) fn parse(bytes: &[u8]) -> Result<DecodedBody, serde_json::Error> {
+    let mut state = ParseState::default();
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = Node {
-        place: &Place::ROOT,
-        seen: &mut seen,
+    let value = NodeVisitor {
+        path: &JsonPath::ROOT,
+        state: &mut state,
     }
     .deserialize(&mut deserializer)?;
     deserializer.end()?;
-    Ok(Document {
-        value,
-        duplicates: seen.duplicates,
-    })
+    let duplicates = state
+        .duplicates
+        .into_iter()
+        .map(|path| format!("duplicate field \"{path}\""))
+        .collect();
+    Ok(DecodedBody { value, duplicates })
 }
 
-/// What was met so far.
+/// What the document contains so far.
 #[derive(Default)]
-struct Seen {
+struct ParseState {
+    /// The paths of duplicate keys.
     duplicates: Vec<String>,
     budget: Budget,
 }
 
-/// A place in the document, linked to the root on the stack: it costs nothing
-/// until a duplicate is reported.
-struct Place<'p> {
-    step: Step<'p>,
+/// The path of a value, linked to the root on the stack: it costs nothing until a
+/// duplicate is reported.
+struct JsonPath<'p> {
+    segment: PathSegment<'p>,
     depth: usize,
-    /// Bytes of the names from the root to here.
-    length: usize,
+    /// Bytes of the names from the root to the value.
+    name_bytes: usize,
 }
 
-enum Step<'p> {
+enum PathSegment<'p> {
     Root,
-    Field(&'p Place<'p>, &'p str),
-    Item(&'p Place<'p>, usize),
+    Field(&'p JsonPath<'p>, &'p str),
+    Item(&'p JsonPath<'p>, usize),
 }
 
-impl Place<'_> {
-    const ROOT: Place<'static> = Place {
-        step: Step::Root,
+impl JsonPath<'_> {
+    const ROOT: JsonPath<'static> = JsonPath {
+        segment: PathSegment::Root,
         depth: 0,
-        length: 0,
+        name_bytes: 0,
     };
 
-    fn field<'a>(&'a self, name: &'a str) -> Place<'a> {
-        Place {
-            step: Step::Field(self, name),
+    fn field<'a>(&'a self, name: &'a str) -> JsonPath<'a> {
+        JsonPath {
+            segment: PathSegment::Field(self, name),
             depth: self.depth + 1,
-            length: self.length + name.len(),
+            name_bytes: self.name_bytes + name.len(),
         }
     }
 
-    fn item(&self, index: usize) -> Place<'_> {
-        Place {
-            step: Step::Item(self, index),
+    fn item(&self, index: usize) -> JsonPath<'_> {
+        JsonPath {
+            segment: PathSegment::Item(self, index),
             depth: self.depth + 1,
-            length: self.length,
+            name_bytes: self.name_bytes,
         }
     }
 }
 
-impl fmt::Display for Place<'_> {
+impl fmt::Display for JsonPath<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.step {
-            Step::Root => Ok(()),
-            Step::Field(parent, name) if matches!(parent.step, Step::Root) => f.write_str(name),
-            Step::Field(parent, name) => write!(f, "{parent}.{name}"),
-            Step::Item(parent, index) => write!(f, "{parent}[{index}]"),
+        match &self.segment {
+            PathSegment::Root => Ok(()),
+            PathSegment::Field(parent, name) if matches!(parent.segment, PathSegment::Root) => {
+                f.write_str(name)
+            }
+            PathSegment::Field(parent, name) => write!(f, "{parent}.{name}"),
+            PathSegment::Item(parent, index) => write!(f, "{parent}[{index}]"),
         }
     }
 }
 
-struct Node<'a> {
-    place: &'a Place<'a>,
-    seen: &'a mut Seen,
+/// Deserializes one value of the document.
+struct NodeVisitor<'a> {
+    path: &'a JsonPath<'a>,
+    state: &'a mut ParseState,
 }
 
-impl<'de> DeserializeSeed<'de> for Node<'_> {
+impl<'de> DeserializeSeed<'de> for NodeVisitor<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        let Place { depth, length, .. } = *self.place;
-        self.seen
+        let JsonPath {
+            depth,
+            name_bytes: length,
+            ..
+        } = *self.path;
+        self.state
             .budget
             .spend(depth, length)
             .map_err(D::Error::custom)?;
@@ -106,7 +114,7 @@ impl<'de> DeserializeSeed<'de> for Node<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Node<'_> {
+impl<'de> Visitor<'de> for NodeVisitor<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -129,7 +137,7 @@ impl<'de> Visitor<'de> for Node<'_> {
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(super::whole(value))
+        Ok(super::number_from_f64(value))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {
@@ -153,11 +161,14 @@ impl<'de> Visitor<'de> for Node<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
-        let Self { place, seen } = self;
+        let Self {
+            path: place,
+            state: seen,
+        } = self;
         let mut out = Vec::new();
-        while let Some(value) = seq.next_element_seed(Node {
-            place: &place.item(out.len()),
-            seen,
+        while let Some(value) = seq.next_element_seed(NodeVisitor {
+            path: &place.item(out.len()),
+            state: seen,
         })? {
             out.push(value);
         }
@@ -165,19 +176,22 @@ impl<'de> Visitor<'de> for Node<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let Self { place, seen } = self;
+        let Self {
+            path: place,
+            state: seen,
+        } = self;
         let mut out = Map::new();
         while let Some(key) = map.next_key::<String>()? {
-            let inner = place.field(&key);
+            let field = place.field(&key);
             if out.contains_key(&key) && seen.duplicates.len() < limits::OBJECTIONS_MAX {
-                let path = inner.to_string();
+                let path = field.to_string();
                 if !seen.duplicates.contains(&path) {
                     seen.duplicates.push(path);
                 }
             }
-            let value = map.next_value_seed(Node {
-                place: &inner,
-                seen,
+            let value = map.next_value_seed(NodeVisitor {
+                path: &field,
+                state: seen,
             })?;
             out.insert(key, value);
         }

@@ -1,5 +1,5 @@
-//! Request bodies: media type to JSON value, with what strict validation
-//! would object to.
+//! Request bodies: from their media type to a JSON value, with the errors that
+//! strict field validation reports.
 
 mod json;
 mod protobuf;
@@ -7,27 +7,29 @@ mod yaml;
 
 use serde_json::{Number, Value};
 
+use self::protobuf::ProtobufError;
+use self::yaml::YamlError;
 use crate::status::ApiError;
 
-/// A decoded body and the keys that it gave twice.
+/// A decoded body.
 #[derive(Debug)]
-pub(crate) struct Document {
+pub(crate) struct DecodedBody {
     pub(crate) value: Value,
-    /// Each as strict validation words it.
+    /// An error of strict field validation for each duplicate key.
     pub(crate) duplicates: Vec<String>,
 }
 
-/// The serialisation of a body.
+/// The encoding of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Syntax {
+pub(crate) enum ContentType {
     Json,
     Yaml,
     Protobuf,
 }
 
-/// Whole floating-point numbers that an `i64` holds become integers.
-pub(crate) fn whole(number: f64) -> Value {
-    /// 2^63, the first whole number that an `i64` does not hold.
+/// Returns a JSON number, an integer if the value is whole and fits into an `i64`.
+pub(crate) fn number_from_f64(number: f64) -> Value {
+    /// 2^63, the smallest whole number that does not fit into an `i64`.
     const LIMIT: f64 = 9_223_372_036_854_775_808.0;
     if number.fract() == 0.0 && (-LIMIT..LIMIT).contains(&number) {
         return (number as i64).into();
@@ -35,45 +37,45 @@ pub(crate) fn whole(number: f64) -> Value {
     Number::from_f64(number).map_or(Value::Null, Value::Number)
 }
 
-/// Which syntax a `Content-Type` names; nothing for an unknown one. An absent
-/// or empty type is JSON.
-pub(crate) fn syntax(content_type: &str) -> Option<Syntax> {
+/// Parses a `Content-Type` header; `None` for an unknown type. An empty one is
+/// JSON.
+pub(crate) fn parse_content_type(content_type: &str) -> Option<ContentType> {
     let mut parts = content_type.split(';');
     let media = parts.next().unwrap_or_default().trim().to_ascii_lowercase();
-    // A parameter without a value makes the whole header unreadable.
+    // A parameter without a value makes the whole header invalid.
     if parts.any(|part| !part.trim().is_empty() && !part.contains('=')) {
         return None;
     }
     match media.as_str() {
-        "" | "application/json" => Some(Syntax::Json),
-        "application/yaml" => Some(Syntax::Yaml),
-        "application/vnd.kubernetes.protobuf" => Some(Syntax::Protobuf),
+        "" | "application/json" => Some(ContentType::Json),
+        "application/yaml" => Some(ContentType::Yaml),
+        "application/vnd.kubernetes.protobuf" => Some(ContentType::Protobuf),
         _ => None,
     }
 }
 
-/// What a body is read as.
+/// The kind that a body is decoded as.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Expected<'k> {
+pub(crate) struct ExpectedKind<'k> {
     pub(crate) api_version: &'k str,
     pub(crate) kind: &'k str,
 }
 
-/// The syntax of a body that can be read here: protobuf only where the kind
-/// that is expected has a message.
+/// Parses a `Content-Type` header and accepts what can be decoded: protobuf only
+/// if the expected kind has a message.
 ///
 /// # Errors
-/// 415 for every other one.
-pub(crate) fn accepted(
+/// 415 for every other type.
+pub(crate) fn accepted_content_type(
     content_type: &str,
-    expected: Option<Expected<'_>>,
-) -> Result<Syntax, ApiError> {
-    let has_message =
-        expected.is_some_and(|Expected { api_version, kind }| protobuf::knows(api_version, kind));
-    match syntax(content_type) {
-        Some(syntax @ (Syntax::Json | Syntax::Yaml)) => Ok(syntax),
-        Some(Syntax::Protobuf) if has_message => Ok(Syntax::Protobuf),
-        Some(Syntax::Protobuf) | None => Err(ApiError::unsupported_media(format!(
+    expected: Option<ExpectedKind<'_>>,
+) -> Result<ContentType, ApiError> {
+    let has_message = expected
+        .is_some_and(|ExpectedKind { api_version, kind }| protobuf::has_message(api_version, kind));
+    match parse_content_type(content_type) {
+        Some(accepted @ (ContentType::Json | ContentType::Yaml)) => Ok(accepted),
+        Some(ContentType::Protobuf) if has_message => Ok(ContentType::Protobuf),
+        Some(ContentType::Protobuf) | None => Err(ApiError::unsupported_media(format!(
             "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml{}",
             if has_message {
                 ", application/vnd.kubernetes.protobuf"
@@ -84,64 +86,78 @@ pub(crate) fn accepted(
     }
 }
 
-/// The sentence about a body that cannot be read.
-pub(crate) fn unreadable(syntax: Syntax, why: &str) -> String {
-    match syntax {
-        Syntax::Json | Syntax::Yaml => {
-            format!("couldn't get version/kind; json parse error: {why}")
+/// Returns the message for a body that cannot be decoded.
+pub(crate) fn unreadable(content_type: ContentType, error: &DecodeError) -> String {
+    match content_type {
+        ContentType::Json | ContentType::Yaml => {
+            format!("couldn't get version/kind; json parse error: {error}")
         }
-        Syntax::Protobuf => format!("the protobuf body cannot be read: {why}"),
+        ContentType::Protobuf => format!("the protobuf body cannot be read: {error}"),
     }
 }
 
-/// Parses a JSON body; the error is a sentence for the client.
-pub(crate) fn parse_json(bytes: &[u8]) -> Result<Document, String> {
-    let parsed = json::parse(bytes).or_else(|error| match mend_surrogates(bytes) {
-        Some(mended) => json::parse(&mended),
+/// A body that cannot be decoded. Its text is part of a `Status`.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DecodeError {
+    /// A JSON body.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    /// A YAML body.
+    #[error(transparent)]
+    Yaml(#[from] YamlError),
+    /// A protobuf body.
+    #[error(transparent)]
+    Protobuf(#[from] ProtobufError),
+}
+
+/// Parses a JSON body.
+///
+/// # Errors
+/// The body is not JSON, or it exceeds a limit.
+pub(crate) fn parse_json(bytes: &[u8]) -> Result<DecodedBody, serde_json::Error> {
+    json::parse(bytes).or_else(|error| match replace_lone_surrogates(bytes) {
+        Some(replaced) => json::parse(&replaced),
         None => Err(error),
-    });
-    parsed
-        .map(|json::Document { value, duplicates }| Document {
-            value,
-            duplicates: duplicates
-                .into_iter()
-                .map(|path| format!("duplicate field \"{path}\""))
-                .collect(),
-        })
-        .map_err(|error| error.to_string())
+    })
 }
 
-/// Parses a YAML body (or JSON, which is read as YAML where it is one).
-pub(crate) fn parse_yaml(bytes: &[u8]) -> Result<Document, String> {
-    let text = std::str::from_utf8(bytes).map_err(|_| "yaml: invalid UTF-8".to_owned())?;
-    yaml::parse(text).map(|yaml::Document { value, duplicates }| Document { value, duplicates })
+/// Parses a YAML body, which may be JSON.
+///
+/// # Errors
+/// The body is not YAML, exceeds a limit, or has no JSON form.
+pub(crate) fn parse_yaml(bytes: &[u8]) -> Result<DecodedBody, YamlError> {
+    let text = std::str::from_utf8(bytes).map_err(|_| YamlError::Encoding)?;
+    yaml::parse(text)
 }
 
-/// Parses by syntax.
-pub(crate) fn parse(syntax: Syntax, bytes: &[u8]) -> Result<Document, String> {
-    match syntax {
-        Syntax::Yaml => parse_yaml(bytes),
-        Syntax::Json => parse_json(bytes),
-        Syntax::Protobuf => protobuf::parse(bytes),
+/// Parses a body.
+///
+/// # Errors
+/// See [`DecodeError`].
+pub(crate) fn parse(content_type: ContentType, bytes: &[u8]) -> Result<DecodedBody, DecodeError> {
+    match content_type {
+        ContentType::Yaml => Ok(parse_yaml(bytes)?),
+        ContentType::Json => Ok(parse_json(bytes)?),
+        ContentType::Protobuf => Ok(protobuf::parse(bytes)?),
     }
 }
 
-/// Half of a surrogate pair alone stands for U+FFFD, as in Go. Nothing when
-/// there is none to mend.
-fn mend_surrogates(bytes: &[u8]) -> Option<Vec<u8>> {
-    let unit = |at: usize| -> Option<u16> {
+/// Replaces escapes of lone surrogates by U+FFFD, as Go does; `None` if there are
+/// none.
+fn replace_lone_surrogates(bytes: &[u8]) -> Option<Vec<u8>> {
+    let surrogate = |at: usize| -> Option<u16> {
         match bytes.get(at..at + 6)? {
             [b'\\', b'u', hex @ ..] => u16::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok(),
             _ => None,
         }
     };
-    let (mut out, mut at, mut mended) = (Vec::with_capacity(bytes.len()), 0, false);
+    let (mut out, mut at, mut has_replaced) = (Vec::with_capacity(bytes.len()), 0, false);
     while let Some(&byte) = bytes.get(at) {
-        let take = match unit(at) {
-            Some(0xD800..=0xDBFF) if matches!(unit(at + 6), Some(0xDC00..=0xDFFF)) => 12,
+        let take = match surrogate(at) {
+            Some(0xD800..=0xDBFF) if matches!(surrogate(at + 6), Some(0xDC00..=0xDFFF)) => 12,
             Some(0xD800..=0xDFFF) => {
                 out.extend_from_slice(b"\\ufffd");
-                mended = true;
+                has_replaced = true;
                 at += 6;
                 continue;
             }
@@ -155,7 +171,7 @@ fn mend_surrogates(bytes: &[u8]) -> Option<Vec<u8>> {
         );
         at += take;
     }
-    mended.then_some(out)
+    has_replaced.then_some(out)
 }
 
 #[cfg(test)]
@@ -163,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn half_a_surrogate_pair_becomes_the_replacement_character() {
+    fn a_lone_surrogate_becomes_the_replacement_character() {
         let parsed = parse_json(br#"{"a":"\ud83d","b":"\ud83d\ude00"}"#)
             .unwrap()
             .value;
@@ -183,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_given_twice_is_named_with_its_path() {
+    fn a_duplicate_key_is_reported_with_its_path() {
         let parsed = parse_json(br#"{"a":[{"b":1,"b":2}],"a":3}"#).unwrap();
         assert_eq!(
             parsed.duplicates,
@@ -192,13 +208,13 @@ mod tests {
     }
 
     #[test]
-    fn media_types_are_read_with_their_parameters() {
+    fn media_types_are_parsed_with_their_parameters() {
         assert_eq!(
-            syntax("APPLICATION/JSON; charset=utf-8"),
-            Some(Syntax::Json)
+            parse_content_type("APPLICATION/JSON; charset=utf-8"),
+            Some(ContentType::Json)
         );
-        assert_eq!(syntax(""), Some(Syntax::Json));
-        assert_eq!(syntax("application/json; x"), None);
-        assert_eq!(syntax("*/*"), None);
+        assert_eq!(parse_content_type(""), Some(ContentType::Json));
+        assert_eq!(parse_content_type("application/json; x"), None);
+        assert_eq!(parse_content_type("*/*"), None);
     }
 }

@@ -1,103 +1,148 @@
-//! YAML bodies by the rules of YAML 1.1, as the real server reads them: `yes`
-//! and `on` are booleans, `010` is eight, keys become text.
+//! YAML bodies by the rules of YAML 1.1, as in kube-apiserver: `yes` and `on` are
+//! booleans, `010` is eight, keys become text.
+//!
+//! Written by hand on the events of `serde_saphyr`'s parser: its deserializer does not
+//! follow go-yaml's rules for scalars and keys, does not report duplicate keys in the
+//! words of go-yaml, and does not apply the limits that all bodies share (`limits`).
 
 use std::collections::HashMap;
 
 use serde_json::{Map, Number, Value};
 use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle, Span};
 
+use super::DecodedBody;
 use crate::limits::{self, Budget};
 
-/// A document and the keys that it gave twice, in the real server's words.
-#[derive(Debug)]
-pub(crate) struct Document {
-    pub(crate) value: Value,
-    pub(crate) duplicates: Vec<String>,
+/// A YAML document that cannot be decoded.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum YamlError {
+    /// It is not UTF-8.
+    #[error("yaml: invalid UTF-8")]
+    Encoding,
+    /// It is not YAML.
+    #[error("yaml: {0}")]
+    Syntax(String),
+    /// It ends within a value.
+    #[error("yaml: unexpected end of the document")]
+    UnexpectedEnd,
+    /// The parser returns an event where a value must begin.
+    #[error("yaml: line {line}: unexpected {event}")]
+    UnexpectedEvent { line: usize, event: String },
+    /// It exceeds a limit of size or depth.
+    #[error("yaml: {0}")]
+    Limit(String),
+    /// An alias without its anchor.
+    #[error("yaml: unknown anchor")]
+    UnknownAnchor,
+    /// Its anchors and aliases copy more than is allowed.
+    #[error(
+        "yaml: document contains excessive aliasing: its aliases stand for more than {} bytes or {} values",
+        limits::COPIED_MAX,
+        limits::NODES_MAX
+    )]
+    Aliasing,
+    /// The value of a merge key (`<<`) is not a mapping.
+    #[error("yaml: line {line}: map merge requires map or sequence of maps as the value")]
+    MergeValue { line: usize },
+    /// A key is a sequence or a mapping.
+    #[error("yaml: line {line}: a key must be a scalar")]
+    Key { line: usize },
+    /// An infinite number or not a number.
+    #[error("yaml: json: unsupported value: {0}")]
+    Number(String),
 }
 
-/// What an alias copies.
+/// The size of a node, which an alias copies.
 #[derive(Debug, Clone, Copy, Default)]
-struct Size {
+struct NodeSize {
     nodes: usize,
     bytes: usize,
 }
 
-struct Builder<'a> {
+/// Builds a JSON value from the parser's events.
+struct DocumentBuilder<'a> {
     parser: Parser<'a, serde_saphyr::granit_parser::StrInput<'a>>,
-    anchors: HashMap<usize, (Value, Size)>,
+    anchors: HashMap<usize, (Value, NodeSize)>,
     duplicates: Vec<String>,
     budget: Budget,
-    /// Bytes of all scalars so far, copied ones too.
+    /// Bytes of all scalars so far, including copies.
     bytes: usize,
     /// Bytes that were copied for anchors and by aliases.
-    copied: usize,
-    /// Bytes of the names from the root to here.
-    length: usize,
+    copied_bytes: usize,
+    /// Bytes of the keys from the root to the current node.
+    path_bytes: usize,
 }
 
 /// Parses the first document of a YAML text.
-pub(crate) fn parse(text: &str) -> Result<Document, String> {
-    let mut builder = Builder {
+///
+/// # Errors
+/// The document is not YAML, exceeds a limit, or has no JSON form.
+pub(crate) fn parse(text: &str) -> Result<DecodedBody, YamlError> {
+    let mut builder = DocumentBuilder {
         parser: Parser::new_from_str(text),
         anchors: HashMap::new(),
         duplicates: Vec::new(),
         budget: Budget::default(),
         bytes: 0,
-        copied: 0,
-        length: 0,
+        copied_bytes: 0,
+        path_bytes: 0,
     };
     let mut value = Value::Null;
     loop {
-        match builder.event()? {
+        match builder.next_event()? {
             None | Some((Event::StreamEnd | Event::DocumentEnd, _)) => break,
             Some((Event::StreamStart | Event::DocumentStart(..), _)) => {}
             Some((event, span)) => {
-                value = builder.node(event, span, 0)?;
+                value = builder.build_node(event, span, 0)?;
                 break;
             }
         }
     }
-    // What follows must be well-formed up to the end of this document.
+    // The rest of the document must be well-formed.
     loop {
-        match builder.event()? {
+        match builder.next_event()? {
             None | Some((Event::StreamEnd | Event::DocumentEnd, _)) => break,
             Some(_) => {}
         }
     }
-    Ok(Document {
+    Ok(DecodedBody {
         value,
         duplicates: builder.duplicates,
     })
 }
 
-impl<'a> Builder<'a> {
-    fn event(&mut self) -> Result<Option<(Event<'a>, Span)>, String> {
+impl<'a> DocumentBuilder<'a> {
+    fn next_event(&mut self) -> Result<Option<(Event<'a>, Span)>, YamlError> {
         loop {
             match self.parser.next() {
                 None => return Ok(None),
                 Some(Ok((Event::Comment(..), _))) => {}
-                Some(Ok(found)) => return Ok(Some(found)),
-                Some(Err(error)) => return Err(format!("yaml: {error}")),
+                Some(Ok(event)) => return Ok(Some(event)),
+                Some(Err(error)) => return Err(YamlError::Syntax(error.to_string())),
             }
         }
     }
 
-    fn required(&mut self) -> Result<(Event<'a>, Span), String> {
-        self.event()?
-            .ok_or_else(|| "yaml: unexpected end of the document".to_owned())
+    fn expect_event(&mut self) -> Result<(Event<'a>, Span), YamlError> {
+        self.next_event()?.ok_or(YamlError::UnexpectedEnd)
     }
 
-    fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Value, String> {
+    fn build_node(
+        &mut self,
+        event: Event<'a>,
+        span: Span,
+        depth: usize,
+    ) -> Result<Value, YamlError> {
         let before = self.size();
         self.budget
-            .spend(depth, self.length)
-            .map_err(|why| format!("yaml: {why}"))?;
+            .spend(depth, self.path_bytes)
+            .map_err(|error| YamlError::Limit(error.to_string()))?;
         let (value, anchor) = match event {
             Event::Scalar(text, style, anchor, tag) => {
                 self.bytes += text.len();
-                let plain = matches!(style, ScalarStyle::Plain) && tag.is_none();
-                let value = if plain {
-                    resolve(&text)?
+                let is_plain = matches!(style, ScalarStyle::Plain) && tag.is_none();
+                let value = if is_plain {
+                    resolve_scalar(&text)?
                 } else {
                     Value::String(text.into_owned())
                 };
@@ -106,61 +151,61 @@ impl<'a> Builder<'a> {
             Event::SequenceStart(_, anchor, ..) => {
                 let mut items = Vec::new();
                 loop {
-                    match self.required()? {
+                    match self.expect_event()? {
                         (Event::SequenceEnd, _) => break,
-                        (event, span) => items.push(self.node(event, span, depth + 1)?),
+                        (event, span) => items.push(self.build_node(event, span, depth + 1)?),
                     }
                 }
                 (Value::Array(items), anchor)
             }
-            Event::MappingStart(_, anchor, ..) => (self.mapping(depth)?, anchor),
+            Event::MappingStart(_, anchor, ..) => (self.build_mapping(depth)?, anchor),
             Event::Alias(id) => {
                 let size = match self.anchors.get(&id) {
                     Some((_, size)) => *size,
-                    None => return Err("yaml: unknown anchor".to_owned()),
+                    None => return Err(YamlError::UnknownAnchor),
                 };
-                // Before it is copied.
-                self.copy(size)?;
+                // Counted before it is copied.
+                self.spend_copy(size)?;
                 self.bytes += size.bytes;
-                let found = self.anchors.get(&id);
-                return Ok(found.map(|(value, _)| value.clone()).unwrap_or_default());
+                let anchored = self.anchors.get(&id);
+                return Ok(anchored.map(|(value, _)| value.clone()).unwrap_or_default());
             }
             other => {
-                return Err(format!(
-                    "yaml: line {}: unexpected {other:?}",
-                    span.start.line()
-                ));
+                return Err(YamlError::UnexpectedEvent {
+                    line: span.start.line(),
+                    event: format!("{other:?}"),
+                });
             }
         };
         if anchor != 0 {
             let after = self.size();
-            let size = Size {
+            let size = NodeSize {
                 nodes: after.nodes - before.nodes,
                 bytes: after.bytes - before.bytes,
             };
-            self.copy(size)?;
+            self.spend_copy(size)?;
             self.anchors.insert(anchor, (value.clone(), size));
         }
         Ok(value)
     }
 
-    fn mapping(&mut self, depth: usize) -> Result<Value, String> {
+    fn build_mapping(&mut self, depth: usize) -> Result<Value, YamlError> {
         let mut out = Map::new();
         let mut merged = Map::new();
         loop {
-            let (event, span) = match self.required()? {
+            let (event, span) = match self.expect_event()? {
                 (Event::MappingEnd, _) => break,
-                found => found,
+                event => event,
             };
             let line = span.start.line();
-            let merge =
+            let is_merge =
                 matches!(&event, Event::Scalar(text, ScalarStyle::Plain, ..) if text == "<<");
-            let key = key_text(self.node(event, span, depth + 1)?, line)?;
-            let (event, span) = self.required()?;
-            self.length += key.len();
-            let value = self.node(event, span, depth + 1)?;
-            self.length -= key.len();
-            if merge {
+            let key = key_text(self.build_node(event, span, depth + 1)?, line)?;
+            let (event, span) = self.expect_event()?;
+            self.path_bytes += key.len();
+            let value = self.build_node(event, span, depth + 1)?;
+            self.path_bytes -= key.len();
+            if is_merge {
                 merge_into(&mut merged, value, line)?;
                 continue;
             }
@@ -176,38 +221,32 @@ impl<'a> Builder<'a> {
         Ok(Value::Object(out))
     }
 
-    fn size(&self) -> Size {
-        Size {
+    fn size(&self) -> NodeSize {
+        NodeSize {
             nodes: self.budget.nodes(),
             bytes: self.bytes,
         }
     }
 
-    /// Counts a copy that is about to be made: a small body could otherwise
-    /// stand for any amount of memory.
-    fn copy(&mut self, size: Size) -> Result<(), String> {
-        self.copied += size.bytes;
-        if self.copied > limits::COPIED_MAX || self.budget.copy(size.nodes).is_err() {
-            return Err(format!(
-                "yaml: document contains excessive aliasing: its aliases stand for more than {} bytes or {} values",
-                limits::COPIED_MAX,
-                limits::NODES_MAX
-            ));
+    /// Counts a copy before it is made: otherwise a small body could expand to any
+    /// amount of memory.
+    fn spend_copy(&mut self, size: NodeSize) -> Result<(), YamlError> {
+        self.copied_bytes += size.bytes;
+        if self.copied_bytes > limits::COPIED_MAX || self.budget.copy(size.nodes).is_err() {
+            return Err(YamlError::Aliasing);
         }
         Ok(())
     }
 }
 
-fn merge_into(merged: &mut Map<String, Value>, value: Value, line: usize) -> Result<(), String> {
+fn merge_into(merged: &mut Map<String, Value>, value: Value, line: usize) -> Result<(), YamlError> {
     let maps = match value {
         Value::Array(items) => items,
-        one => vec![one],
+        map => vec![map],
     };
     for map in maps {
         let Value::Object(map) = map else {
-            return Err(format!(
-                "yaml: line {line}: map merge requires map or sequence of maps as the value"
-            ));
+            return Err(YamlError::MergeValue { line });
         };
         for (key, value) in map {
             merged.entry(key).or_insert(value);
@@ -216,19 +255,17 @@ fn merge_into(merged: &mut Map<String, Value>, value: Value, line: usize) -> Res
     Ok(())
 }
 
-fn key_text(key: Value, line: usize) -> Result<String, String> {
+fn key_text(key: Value, line: usize) -> Result<String, YamlError> {
     match key {
         Value::String(text) => Ok(text),
         Value::Bool(_) | Value::Number(_) => Ok(key.to_string()),
         Value::Null => Ok("null".to_owned()),
-        Value::Array(_) | Value::Object(_) => {
-            Err(format!("yaml: line {line}: a key must be a scalar"))
-        }
+        Value::Array(_) | Value::Object(_) => Err(YamlError::Key { line }),
     }
 }
 
-/// What a plain scalar stands for.
-fn resolve(text: &str) -> Result<Value, String> {
+/// Returns the value of a plain scalar.
+fn resolve_scalar(text: &str) -> Result<Value, YamlError> {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Ok(Value::Null),
         "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => {
@@ -239,32 +276,32 @@ fn resolve(text: &str) -> Result<Value, String> {
         }
         _ => {}
     }
-    let numeric = text
+    let may_be_number = text
         .bytes()
         .next()
         .is_some_and(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.'));
-    if !numeric {
+    if !may_be_number {
         return Ok(Value::String(text.to_owned()));
     }
     let digits = text.replace('_', "");
-    if let Some(number) = integer(&digits) {
+    if let Some(number) = parse_integer(&digits) {
         return Ok(number);
     }
-    if looks_like_float(&digits)
+    if is_float(&digits)
         && let Ok(number) = digits.parse::<f64>()
     {
-        return Ok(super::whole(number));
+        return Ok(super::number_from_f64(number));
     }
     if matches!(
         digits.trim_start_matches(['+', '-']),
         ".inf" | ".Inf" | ".INF" | ".nan" | ".NaN" | ".NAN"
     ) {
-        return Err(format!("yaml: json: unsupported value: {text}"));
+        return Err(YamlError::Number(text.to_owned()));
     }
     Ok(Value::String(text.to_owned()))
 }
 
-fn integer(digits: &str) -> Option<Value> {
+fn parse_integer(digits: &str) -> Option<Value> {
     let (negative, rest) = match digits.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, digits.strip_prefix('+').unwrap_or(digits)),
@@ -287,23 +324,25 @@ fn integer(digits: &str) -> Option<Value> {
     })
 }
 
-fn looks_like_float(text: &str) -> bool {
+fn is_float(text: &str) -> bool {
     let rest = text.trim_start_matches(['+', '-']);
     let (mantissa, exponent) = match rest.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => (mantissa, Some(exponent)),
         None => (rest, None),
     };
-    let digits = |t: &str| t.bytes().all(|b| b.is_ascii_digit());
-    let mantissa_ok = match mantissa.split_once('.') {
+    let has_digits_only = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    let is_mantissa = match mantissa.split_once('.') {
         Some((whole, part)) => {
-            digits(whole) && digits(part) && !(whole.is_empty() && part.is_empty())
+            has_digits_only(whole)
+                && has_digits_only(part)
+                && !(whole.is_empty() && part.is_empty())
         }
-        None => !mantissa.is_empty() && digits(mantissa),
+        None => !mantissa.is_empty() && has_digits_only(mantissa),
     };
-    mantissa_ok
-        && exponent.is_none_or(|e| {
-            let e = e.trim_start_matches(['+', '-']);
-            !e.is_empty() && digits(e)
+    is_mantissa
+        && exponent.is_none_or(|exponent| {
+            let exponent = exponent.trim_start_matches(['+', '-']);
+            !exponent.is_empty() && has_digits_only(exponent)
         })
 }
 
@@ -329,12 +368,12 @@ mod tests {
     }
 
     #[test]
-    fn only_the_first_document_is_read() {
+    fn only_the_first_document_is_parsed() {
         assert_eq!(parse("a: 1\n---\nb: 2\n").unwrap().value, json!({"a": 1}));
         assert!(parse("a: [").is_err());
     }
 
-    /// Lists of ten, each of the list before.
+    /// Returns a document of lists, each with ten aliases of the list before it.
     fn bomb(innermost: &str, levels: usize) -> String {
         let mut text = format!("a0: &a0 {innermost}\n");
         for level in 1..=levels {
@@ -345,12 +384,12 @@ mod tests {
     }
 
     #[test]
-    fn aliases_cannot_multiply_without_bound() {
+    fn aliases_cannot_expand_without_bound() {
         assert!(parse(&bomb("[x,x,x,x,x,x,x,x,x,x]", 2)).is_ok());
         let many_values = bomb("[[],[],[],[],[],[],[],[],[],[]]", 4);
         let many_bytes = bomb(&"x".repeat(10_000), 3);
         for text in [bomb("[x,x,x,x,x,x,x,x,x,x]", 8), many_values, many_bytes] {
-            assert!(parse(&text).unwrap_err().contains("aliasing"));
+            assert!(matches!(parse(&text), Err(YamlError::Aliasing)));
         }
         assert_eq!(
             parse("a: &x {k: 1}\nb: *x\nc:\n  <<: *x\n  j: 2\n")

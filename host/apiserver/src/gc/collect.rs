@@ -10,15 +10,15 @@ use serde_json::Value;
 use super::graph::{Graph, Node};
 use super::owner::{self, Owner};
 use crate::meta;
-use crate::negotiate::Format;
+use crate::negotiate::ResponseFormat;
 use crate::path::ResourcePath;
-use crate::query::Query;
+use crate::query::QueryParams;
 use crate::records::{self, RecordError};
 use crate::resource::Resource;
 use crate::server::Inner;
 use crate::status::ApiError;
 use crate::user::UserInfo;
-use crate::verbs::call::Call;
+use crate::verbs::context::RequestContext;
 use crate::verbs::delete::{self, DeleteOptions};
 
 /// As whom the collector deletes: admission policies see this name.
@@ -119,14 +119,14 @@ pub(super) async fn collect(
     };
     tracing::info!(key, policy, "deleting an object whose owners are gone");
     let options = DeleteOptions {
-        uid: Some(node.uid.clone()),
+        precondition_uid: Some(node.uid.clone()),
         // Whoever takes the last reference away meanwhile keeps the object.
-        revision: Some(record.revision.to_string()),
-        policy: Some(policy.to_owned()),
+        precondition_resource_version: Some(record.revision.to_string()),
+        propagation_policy: Some(policy.to_owned()),
         ..DeleteOptions::default()
     };
     let call = call(server, resource, namespace, name);
-    match delete::remove(&call, name, &options).await {
+    match delete::delete_object(&call, name, &options).await {
         Ok(_) => Ok(()),
         Err(error) if error.code() == 404 => Ok(()),
         Err(error) => Err(CollectError::Delete(error)),
@@ -247,7 +247,12 @@ async fn unblock(server: &Arc<Inner>, record: &StoredRecord) -> Result<(), Colle
 }
 
 /// The collector's own request about an object.
-fn call(server: &Arc<Inner>, resource: Arc<Resource>, namespace: Option<&str>, name: &str) -> Call {
+fn call(
+    server: &Arc<Inner>,
+    resource: Arc<Resource>,
+    namespace: Option<&str>,
+    name: &str,
+) -> RequestContext {
     let kind = &resource.kind;
     let path = ResourcePath {
         group: kind.group.clone(),
@@ -257,13 +262,13 @@ fn call(server: &Arc<Inner>, resource: Arc<Resource>, namespace: Option<&str>, n
         name: Some(name.to_owned()),
         subresource: None,
     };
-    Call {
+    RequestContext {
         server: Arc::clone(server),
         path,
         resource,
-        query: Query::default(),
+        query: QueryParams::default(),
         headers: HeaderMap::new(),
-        format: Format::JSON,
+        format: ResponseFormat::JSON,
         user: UserInfo {
             name: USER.to_owned(),
             groups: vec!["system:serviceaccounts".to_owned()],

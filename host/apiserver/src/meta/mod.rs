@@ -1,23 +1,23 @@
-//! `metadata`: what the server fills in, what it keeps, and what it refuses.
+//! `metadata` of objects: access, generated names, decoding, and validation.
 
-pub(crate) mod decode;
+pub(crate) mod object_meta;
 pub(crate) mod validate;
 
 use serde_json::{Map, Value};
 
-/// Finalizer of a delete that must leave dependents alone.
+/// Finalizer of an object whose dependents must be orphaned.
 pub(crate) const ORPHAN: &str = "orphan";
-/// Finalizer of a delete that waits for dependents.
+/// Finalizer of an object that is removed after its dependents.
 pub(crate) const FOREGROUND: &str = "foregroundDeletion";
 
-/// Characters of generated names: no vowels, so that no words arise.
+/// Characters of a generated suffix. Without vowels it never spells a word.
 const SUFFIX_CHARACTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
-/// Length of what `generateName` appends.
+/// Length of a generated suffix.
 const SUFFIX_LENGTH: usize = 5;
-/// Longest prefix that keeps a generated name within 63 characters.
-const PREFIX_MAX: usize = 63 - SUFFIX_LENGTH;
+/// The maximum length of a prefix, so that a generated name has at most 63 bytes.
+const PREFIX_MAX_BYTES: usize = 63 - SUFFIX_LENGTH;
 
-/// Gives the metadata object, made when it is missing, to `change`.
+/// Passes the metadata to `change`, after creating it if it is missing.
 pub(crate) fn edit(object: &mut Value, change: impl FnOnce(&mut Map<String, Value>)) {
     if !object.is_object() {
         *object = Value::Object(Map::new());
@@ -36,7 +36,7 @@ pub(crate) fn edit(object: &mut Value, change: impl FnOnce(&mut Map<String, Valu
     }
 }
 
-/// A text field of metadata, empty when absent.
+/// Returns a text field of the metadata; empty if it is absent.
 pub(crate) fn text<'a>(object: &'a Value, key: &str) -> &'a str {
     object
         .get("metadata")
@@ -45,7 +45,7 @@ pub(crate) fn text<'a>(object: &'a Value, key: &str) -> &'a str {
         .unwrap_or_default()
 }
 
-/// Sets a text field of metadata; empty removes it.
+/// Sets a text field of the metadata; an empty text removes it.
 pub(crate) fn set(object: &mut Value, key: &str, value: &str) {
     edit(object, |meta| {
         if value.is_empty() {
@@ -56,19 +56,19 @@ pub(crate) fn set(object: &mut Value, key: &str, value: &str) {
     });
 }
 
-/// The finalizers of an object.
+/// Returns the finalizers of an object.
 pub(crate) fn finalizers(object: &Value) -> Vec<&str> {
-    validate::strings(object.pointer("/metadata/finalizers"))
+    validate::string_items(object.pointer("/metadata/finalizers"))
 }
 
-/// Whether a delete is under way.
-pub(crate) fn terminating(object: &Value) -> bool {
+/// Returns whether an object is terminating.
+pub(crate) fn is_terminating(object: &Value) -> bool {
     object
         .pointer("/metadata/deletionTimestamp")
         .is_some_and(|time| !time.is_null())
 }
 
-/// The generation, zero when the kind has none.
+/// Returns the generation; 0 for kinds without one.
 pub(crate) fn generation(object: &Value) -> i64 {
     object
         .pointer("/metadata/generation")
@@ -76,12 +76,9 @@ pub(crate) fn generation(object: &Value) -> i64 {
         .unwrap_or_default()
 }
 
-/// A name of `prefix` and five random characters.
+/// Returns a name of `prefix` and five random characters.
 pub(crate) fn generate_name(prefix: &str) -> String {
-    let mut end = prefix.len().min(PREFIX_MAX);
-    while !prefix.is_char_boundary(end) {
-        end -= 1;
-    }
+    let end = prefix.floor_char_boundary(PREFIX_MAX_BYTES);
     let mut name = prefix.get(..end).unwrap_or_default().to_owned();
     let random = uuid::Uuid::new_v4();
     for byte in random.as_bytes().iter().take(SUFFIX_LENGTH) {
@@ -93,9 +90,9 @@ pub(crate) fn generate_name(prefix: &str) -> String {
     name
 }
 
-/// Removes what clients send empty and the server does not keep: empty maps
-/// and lists of metadata, empty texts, nulls.
-pub(crate) fn tidy(object: &mut Value) {
+/// Removes empty fields of the metadata, which clients may send and the server
+/// does not store: nulls, zeros, and empty texts, lists, and maps.
+pub(crate) fn drop_empty_fields(object: &mut Value) {
     edit(object, |meta| {
         meta.retain(|key, value| match value {
             Value::Null => false,

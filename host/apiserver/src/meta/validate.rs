@@ -1,4 +1,4 @@
-//! Validation of `metadata`, alike for every kind.
+//! Validation of `metadata`, the same for every kind.
 
 use rdd_apiserver_schema::names::{self, NameRule};
 use serde_json::{Map, Value};
@@ -9,23 +9,27 @@ fn text<'a>(meta: &'a Map<String, Value>, key: &str) -> &'a str {
     meta.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// What is wrong with the metadata of an object that is about to be stored.
-pub(crate) fn metadata(object: &Value, rule: NameRule, namespaced: bool) -> Vec<StatusCause> {
+/// Validates the metadata of an object. Returns a cause for each error.
+pub(crate) fn validate_metadata(
+    object: &Value,
+    rule: NameRule,
+    namespaced: bool,
+) -> Vec<StatusCause> {
     let mut out = Vec::new();
     let empty = Map::new();
     let meta = object
         .get("metadata")
         .and_then(Value::as_object)
         .unwrap_or(&empty);
-    let generate = text(meta, "generateName");
-    if !generate.is_empty() {
-        // The suffix will follow: a name may not end here, a prefix may.
-        let probe = format!("{}a", generate);
-        for why in rule.check(&probe) {
+    let prefix = text(meta, "generateName");
+    if !prefix.is_empty() {
+        // A prefix may end with characters that a name must not end with.
+        let with_suffix = format!("{prefix}a");
+        for reason in rule.check(&with_suffix) {
             out.push(StatusCause::invalid(
                 "metadata.generateName",
-                &generate.into(),
-                &why,
+                &prefix.into(),
+                &reason,
             ));
         }
     }
@@ -36,22 +40,22 @@ pub(crate) fn metadata(object: &Value, rule: NameRule, namespaced: bool) -> Vec<
             "name or generateName is required",
         ));
     }
-    for why in rule.check(name).iter().filter(|_| !name.is_empty()) {
-        out.push(StatusCause::invalid("metadata.name", &name.into(), why));
+    for reason in rule.check(name).iter().filter(|_| !name.is_empty()) {
+        out.push(StatusCause::invalid("metadata.name", &name.into(), reason));
     }
     let namespace = text(meta, "namespace");
     if namespaced {
         if namespace.is_empty() {
             out.push(StatusCause::required("metadata.namespace", ""));
         }
-        for why in names::dns_label(namespace)
+        for reason in names::dns_label(namespace)
             .iter()
             .filter(|_| !namespace.is_empty())
         {
             out.push(StatusCause::invalid(
                 "metadata.namespace",
                 &namespace.into(),
-                why,
+                reason,
             ));
         }
     } else if !namespace.is_empty() {
@@ -60,34 +64,34 @@ pub(crate) fn metadata(object: &Value, rule: NameRule, namespaced: bool) -> Vec<
             "not allowed on this type",
         ));
     }
-    labels(meta, &mut out);
-    annotations(meta, &mut out);
-    owners(meta, &mut out);
-    finalizers(meta, &mut out);
+    validate_labels(meta, &mut out);
+    validate_annotations(meta, &mut out);
+    validate_owner_references(meta, &mut out);
+    validate_finalizers(meta, &mut out);
     out
 }
 
-fn labels(meta: &Map<String, Value>, out: &mut Vec<StatusCause>) {
+fn validate_labels(meta: &Map<String, Value>, out: &mut Vec<StatusCause>) {
     for (key, value) in meta
         .get("labels")
         .and_then(Value::as_object)
         .into_iter()
         .flatten()
     {
-        for why in names::qualified_name(key) {
+        for reason in names::qualified_name(key) {
             out.push(StatusCause::invalid(
                 "metadata.labels",
                 &key.as_str().into(),
-                &why,
+                &reason,
             ));
         }
-        for why in names::label_value(value.as_str().unwrap_or_default()) {
-            out.push(StatusCause::invalid("metadata.labels", value, &why));
+        for reason in names::label_value(value.as_str().unwrap_or_default()) {
+            out.push(StatusCause::invalid("metadata.labels", value, &reason));
         }
     }
 }
 
-fn annotations(meta: &Map<String, Value>, out: &mut Vec<StatusCause>) {
+fn validate_annotations(meta: &Map<String, Value>, out: &mut Vec<StatusCause>) {
     let mut size = 0;
     for (key, value) in meta
         .get("annotations")
@@ -95,11 +99,11 @@ fn annotations(meta: &Map<String, Value>, out: &mut Vec<StatusCause>) {
         .into_iter()
         .flatten()
     {
-        for why in names::qualified_name(&key.to_lowercase()) {
+        for reason in names::qualified_name(&key.to_lowercase()) {
             out.push(StatusCause::invalid(
                 "metadata.annotations",
                 &key.as_str().into(),
-                &why,
+                &reason,
             ));
         }
         size += key.len() + value.as_str().unwrap_or_default().len();
@@ -116,7 +120,7 @@ fn annotations(meta: &Map<String, Value>, out: &mut Vec<StatusCause>) {
     }
 }
 
-fn owners(meta: &Map<String, Value>, out: &mut Vec<StatusCause>) {
+fn validate_owner_references(meta: &Map<String, Value>, out: &mut Vec<StatusCause>) {
     let mut controller: Option<String> = None;
     let list = meta.get("ownerReferences").and_then(Value::as_array);
     for (index, owner) in list.into_iter().flatten().enumerate() {
@@ -125,7 +129,7 @@ fn owners(meta: &Map<String, Value>, out: &mut Vec<StatusCause>) {
         let path = format!("metadata.ownerReferences[{index}]");
         let (api_version, kind) = (text(owner, "apiVersion"), text(owner, "kind"));
         let name = text(owner, "name");
-        for (field, value, why) in [
+        for (field, value, reason) in [
             ("apiVersion", api_version, "version must not be empty"),
             ("kind", kind, "must not be empty"),
             ("name", name, "must not be empty"),
@@ -135,7 +139,7 @@ fn owners(meta: &Map<String, Value>, out: &mut Vec<StatusCause>) {
                 out.push(StatusCause::invalid(
                     format!("{path}.{field}"),
                     &value.into(),
-                    why,
+                    reason,
                 ));
             }
         }
@@ -159,14 +163,14 @@ fn owners(meta: &Map<String, Value>, out: &mut Vec<StatusCause>) {
     }
 }
 
-fn finalizers(meta: &Map<String, Value>, out: &mut Vec<StatusCause>) {
-    let list = strings(meta.get("finalizers"));
+fn validate_finalizers(meta: &Map<String, Value>, out: &mut Vec<StatusCause>) {
+    let list = string_items(meta.get("finalizers"));
     for finalizer in &list {
-        for why in names::qualified_name(finalizer) {
+        for reason in names::qualified_name(finalizer) {
             out.push(StatusCause::invalid(
                 "metadata.finalizers",
                 &(*finalizer).into(),
-                &why,
+                &reason,
             ));
         }
     }
@@ -179,7 +183,8 @@ fn finalizers(meta: &Map<String, Value>, out: &mut Vec<StatusCause>) {
     }
 }
 
-pub(crate) fn strings(list: Option<&Value>) -> Vec<&str> {
+/// Returns the strings in a list.
+pub(crate) fn string_items(list: Option<&Value>) -> Vec<&str> {
     list.and_then(Value::as_array)
         .into_iter()
         .flatten()
@@ -187,14 +192,14 @@ pub(crate) fn strings(list: Option<&Value>) -> Vec<&str> {
         .collect()
 }
 
-/// What an update may not do to metadata, whatever the kind.
-pub(crate) fn metadata_update(new: &Value, old: &Value) -> Vec<StatusCause> {
+/// Validates a change of the metadata. Returns a cause for each error.
+pub(crate) fn validate_metadata_update(new: &Value, old: &Value) -> Vec<StatusCause> {
     let mut out = Vec::new();
     let get = |object: &Value, key: &str| object.pointer(&format!("/metadata/{key}")).cloned();
     if get(old, "deletionTimestamp").is_some() {
         let (before, after) = (get(old, "finalizers"), get(new, "finalizers"));
-        let before = strings(before.as_ref());
-        let added: Vec<&str> = strings(after.as_ref())
+        let before = string_items(before.as_ref());
+        let added: Vec<&str> = string_items(after.as_ref())
             .into_iter()
             .filter(|f| !before.contains(f))
             .collect();

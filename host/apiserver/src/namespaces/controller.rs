@@ -47,7 +47,7 @@ impl Follow for Controller {
 
     async fn handle(&mut self, event: &StoreEvent) {
         let ends = event.kind != EventKind::Deleted
-            && records::parse(&event.value).is_ok_and(|object| meta::terminating(&object));
+            && records::parse(&event.value).is_ok_and(|object| meta::is_terminating(&object));
         if !ends {
             self.terminating.remove(&event.key);
         } else if self.terminating.insert(Arc::clone(&event.key)) {
@@ -99,7 +99,7 @@ impl Controller {
             .pointer("/spec/finalizers")
             .and_then(Value::as_array)
             .is_some_and(|list| list.iter().any(|finalizer| finalizer == FINALIZER));
-        if !meta::terminating(&object) || !held {
+        if !meta::is_terminating(&object) || !held {
             return;
         }
         let name = key.strip_prefix(PREFIX).unwrap_or(key);
@@ -127,5 +127,5 @@ impl Controller {
 }
 
 fn is_terminating(record: &StoredRecord) -> bool {
-    records::read(record).is_ok_and(|object| meta::terminating(&object))
+    records::read(record).is_ok_and(|object| meta::is_terminating(&object))
 }

@@ -10,7 +10,7 @@ use rdd_apiserver_storage::RecordGuard;
 use serde::Deserialize;
 
 use crate::status::{ApiError, StatusCause};
-use crate::verbs::call::Call;
+use crate::verbs::context::RequestContext;
 
 /// Where namespaces lie in the store.
 pub(crate) const PREFIX: &str = "core/namespaces/";
@@ -33,7 +33,7 @@ struct Metadata {
 ///
 /// # Errors
 /// 404 when there is no such namespace, 403 when it is being deleted.
-pub(crate) fn ground(call: &Call, name: &str) -> Result<Option<RecordGuard>, ApiError> {
+pub(crate) fn ground(call: &RequestContext, name: &str) -> Result<Option<RecordGuard>, ApiError> {
     let Some(namespace) = call.namespace() else {
         return Ok(None);
     };

@@ -18,9 +18,9 @@ pub(crate) use self::kinds::kinds;
 use self::kinds::{Review, find};
 
 use crate::body::ResponseBody;
-use crate::decode::{self, Expected};
+use crate::decode::{self, ExpectedKind};
 use crate::meta;
-use crate::negotiate::Format;
+use crate::negotiate::ResponseFormat;
 use crate::path::ResourcePath;
 use crate::render;
 use crate::server::Inner;
@@ -39,7 +39,7 @@ pub(crate) async fn answer(
     request: &Parts,
     user: &UserInfo,
     body: &[u8],
-    format: Format,
+    format: ResponseFormat,
 ) -> Result<Response<ResponseBody>, ApiError> {
     let Some(review) = find(path) else {
         return Err(ApiError::no_resource());
@@ -93,11 +93,11 @@ fn read(review: Review, request: &Parts, body: &[u8]) -> Result<Value, ApiError>
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
     let (api_version, kind) = (review.api_version(), review.kind());
-    let expected = Some(Expected {
+    let expected = Some(ExpectedKind {
         api_version: &api_version,
         kind,
     });
-    let syntax = decode::accepted(content_type, expected)?;
+    let syntax = decode::accepted_content_type(content_type, expected)?;
     let sent = decode::parse(syntax, body)
         .map_err(|why| ApiError::bad_request(decode::unreadable(syntax, &why)))?
         .value;

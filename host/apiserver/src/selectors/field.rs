@@ -2,18 +2,20 @@
 
 use serde_json::Value;
 
+use super::SelectorError;
+
 #[derive(Debug, Clone, PartialEq)]
-struct Term {
+struct FieldTerm {
     field: String,
     value: String,
-    equal: bool,
+    is_equal: bool,
 }
 
-/// A parsed field selector; the empty one matches everything.
+/// A parsed field selector; an empty one matches everything.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct FieldSelector(Vec<Term>);
+pub(crate) struct FieldSelector(Vec<FieldTerm>);
 
-fn unescape(text: &str) -> Result<String, String> {
+fn unescape(text: &str) -> Result<String, SelectorError> {
     let mut out = String::new();
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
@@ -21,18 +23,14 @@ fn unescape(text: &str) -> Result<String, String> {
             '\\' => match chars.next() {
                 Some(escaped @ ('\\' | ',' | '=')) => out.push(escaped),
                 Some(other) => {
-                    return Err(format!(
-                        "invalid field selector: invalid escape sequence: \\{other}"
-                    ));
+                    return Err(SelectorError::Escape(other.to_string()));
                 }
                 None => {
-                    return Err("invalid field selector: invalid escape sequence: \\".to_owned());
+                    return Err(SelectorError::Escape(String::new()));
                 }
             },
             ',' | '=' => {
-                return Err(format!(
-                    "invalid field selector: unescaped character in {text:?}"
-                ));
+                return Err(SelectorError::Unescaped(text.to_owned()));
             }
             other => out.push(other),
         }
@@ -40,7 +38,7 @@ fn unescape(text: &str) -> Result<String, String> {
     Ok(out)
 }
 
-/// Splits at commas that no backslash protects.
+/// Splits at commas that no backslash escapes.
 fn terms(text: &str) -> Vec<&str> {
     let (mut out, mut start, mut escaped) = (Vec::new(), 0, false);
     for (at, c) in text.char_indices() {
@@ -59,20 +57,27 @@ fn terms(text: &str) -> Vec<&str> {
 }
 
 impl FieldSelector {
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    /// Parses a selector.
+    ///
+    /// # Errors
+    /// The text is not a selector, or it has too many terms.
+    pub(crate) fn parse(text: &str) -> Result<Self, SelectorError> {
         let mut out = Vec::new();
         for term in terms(text).into_iter().filter(|term| !term.is_empty()) {
-            let (at, length, equal) = operator(term)
-                .ok_or_else(|| format!("invalid selector: '{text}'; can't understand '{term}'"))?;
-            let field = term.get(..at).unwrap_or_default().to_owned();
-            let value = unescape(term.get(at + length..).unwrap_or_default())?;
-            out.push(Term {
+            let (position, length, is_equal) =
+                find_operator(term).ok_or_else(|| SelectorError::NoOperator {
+                    selector: text.to_owned(),
+                    term: term.to_owned(),
+                })?;
+            let field = term.get(..position).unwrap_or_default().to_owned();
+            let value = unescape(term.get(position + length..).unwrap_or_default())?;
+            out.push(FieldTerm {
                 field,
                 value,
-                equal,
+                is_equal,
             });
         }
-        super::limited(out.len())?;
+        super::check_size(out.len())?;
         Ok(Self(out))
     }
 
@@ -80,28 +85,30 @@ impl FieldSelector {
         self.0.is_empty()
     }
 
-    /// The fields that the selector names.
+    /// Returns the fields that the selector names.
     pub(crate) fn fields(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|term| term.field.as_str())
     }
 
-    /// The one name that an equality on `metadata.name` allows.
+    /// Returns the name that a term `metadata.name=…` requires.
     pub(crate) fn name(&self) -> Option<&str> {
         self.0
             .iter()
-            .find(|term| term.equal && term.field == "metadata.name")
+            .find(|term| term.is_equal && term.field == "metadata.name")
             .map(|term| term.value.as_str())
     }
 
-    /// Whether an object matches, given what each field reads as.
+    /// Returns whether an object matches; `read` returns the value of a field.
     pub(crate) fn matches(&self, read: impl Fn(&str) -> String) -> bool {
         self.0
             .iter()
-            .all(|term| (read(&term.field) == term.value) == term.equal)
+            .all(|term| (read(&term.field) == term.value) == term.is_equal)
     }
 }
 
-fn operator(term: &str) -> Option<(usize, usize, bool)> {
+/// Returns the position and length of a term's operator, and whether it requires
+/// equality.
+fn find_operator(term: &str) -> Option<(usize, usize, bool)> {
     let bytes = term.as_bytes();
     for (at, byte) in bytes.iter().enumerate() {
         let next = bytes.get(at + 1);
@@ -115,19 +122,19 @@ fn operator(term: &str) -> Option<(usize, usize, bool)> {
     None
 }
 
-/// A field as the selectors compare it: text as it is, numbers and booleans
-/// printed, everything absent empty.
-pub(crate) fn read(object: &Value, field: &str) -> String {
-    let mut at = object;
+/// Returns the value of a field in the form that selectors compare: texts,
+/// numbers, and booleans as text, anything else as an empty text.
+pub(crate) fn field_value(object: &Value, field: &str) -> String {
+    let mut value = object;
     for part in field.trim_start_matches('.').split('.') {
-        match at.get(part) {
-            Some(inner) => at = inner,
+        match value.get(part) {
+            Some(inner) => value = inner,
             None => return String::new(),
         }
     }
-    match at {
+    match value {
         Value::String(text) => text.clone(),
-        Value::Bool(_) | Value::Number(_) => at.to_string(),
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
         _ => String::new(),
     }
 }

@@ -1,9 +1,12 @@
 //! Label selectors: `app=x,tier in (1,2),!old`.
 
+use rdd_apiserver_schema::names;
 use serde_json::Value;
 
+use super::SelectorError;
+
 #[derive(Debug, Clone, PartialEq)]
-enum Op {
+enum LabelOperator {
     In,
     NotIn,
     Exists,
@@ -13,18 +16,18 @@ enum Op {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-struct Requirement {
+struct LabelRequirement {
     key: String,
-    op: Op,
+    operator: LabelOperator,
     values: Vec<String>,
 }
 
 /// A parsed label selector; the empty one matches everything.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct LabelSelector(Vec<Requirement>);
+pub(crate) struct LabelSelector(Vec<LabelRequirement>);
 
 #[derive(Debug, Clone, PartialEq)]
-enum Token {
+enum SelectorToken {
     Word(String),
     Comma,
     Open,
@@ -38,39 +41,39 @@ enum Token {
     End,
 }
 
-impl Token {
+impl SelectorToken {
     fn text(&self) -> &str {
         match self {
-            Token::Word(word) => word,
-            Token::Comma => ",",
-            Token::Open => "(",
-            Token::Close => ")",
-            Token::Equal => "=",
-            Token::DoubleEqual => "==",
-            Token::NotEqual => "!=",
-            Token::Not => "!",
-            Token::Greater => ">",
-            Token::Less => "<",
-            Token::End => "",
+            SelectorToken::Word(word) => word,
+            SelectorToken::Comma => ",",
+            SelectorToken::Open => "(",
+            SelectorToken::Close => ")",
+            SelectorToken::Equal => "=",
+            SelectorToken::DoubleEqual => "==",
+            SelectorToken::NotEqual => "!=",
+            SelectorToken::Not => "!",
+            SelectorToken::Greater => ">",
+            SelectorToken::Less => "<",
+            SelectorToken::End => "",
         }
     }
 }
 
-fn tokens(text: &str) -> Result<Vec<Token>, String> {
+fn tokenize(text: &str) -> Vec<SelectorToken> {
     let mut out = Vec::new();
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
         let token = match c {
             ' ' | '\t' | '\r' | '\n' => continue,
-            ',' => Token::Comma,
-            '(' => Token::Open,
-            ')' => Token::Close,
-            '>' => Token::Greater,
-            '<' => Token::Less,
-            '=' if chars.next_if_eq(&'=').is_some() => Token::DoubleEqual,
-            '=' => Token::Equal,
-            '!' if chars.next_if_eq(&'=').is_some() => Token::NotEqual,
-            '!' => Token::Not,
+            ',' => SelectorToken::Comma,
+            '(' => SelectorToken::Open,
+            ')' => SelectorToken::Close,
+            '>' => SelectorToken::Greater,
+            '<' => SelectorToken::Less,
+            '=' if chars.next_if_eq(&'=').is_some() => SelectorToken::DoubleEqual,
+            '=' => SelectorToken::Equal,
+            '!' if chars.next_if_eq(&'=').is_some() => SelectorToken::NotEqual,
+            '!' => SelectorToken::Not,
             first => {
                 let mut word = String::from(first);
                 while let Some(next) = chars.next_if(|c| {
@@ -81,202 +84,216 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
                 }) {
                     word.push(next);
                 }
-                Token::Word(word)
+                SelectorToken::Word(word)
             }
         };
         out.push(token);
     }
-    out.push(Token::End);
-    Ok(out)
+    out.push(SelectorToken::End);
+    out
 }
 
-struct Parser {
-    tokens: Vec<Token>,
-    at: usize,
+struct SelectorParser {
+    tokens: Vec<SelectorToken>,
+    position: usize,
 }
 
-impl Parser {
-    fn peek(&self) -> &Token {
-        self.tokens.get(self.at).unwrap_or(&Token::End)
+impl SelectorParser {
+    fn peek(&self) -> &SelectorToken {
+        self.tokens
+            .get(self.position)
+            .unwrap_or(&SelectorToken::End)
     }
 
-    fn next(&mut self) -> Token {
+    fn next(&mut self) -> SelectorToken {
         let token = self.peek().clone();
-        self.at += 1;
+        self.position += 1;
         token
     }
 
-    fn requirements(&mut self) -> Result<Vec<Requirement>, String> {
+    fn requirements(&mut self) -> Result<Vec<LabelRequirement>, SelectorError> {
         let mut out = Vec::new();
         loop {
             match self.peek() {
-                Token::Word(_) | Token::Not => {
+                SelectorToken::Word(_) | SelectorToken::Not => {
                     let requirement = self
                         .requirement()
-                        .map_err(|why| format!("unable to parse requirement: {why}"))?;
+                        .map_err(|error| SelectorError::Requirement(Box::new(error)))?;
                     out.push(requirement);
                     match self.next() {
-                        Token::End => return Ok(out),
-                        Token::Comma => {
-                            if !matches!(self.peek(), Token::Word(_) | Token::Not) {
-                                return Err(format!(
-                                    "found '{}', expected: identifier after ','",
-                                    self.peek().text()
-                                ));
+                        SelectorToken::End => return Ok(out),
+                        SelectorToken::Comma => {
+                            if !matches!(self.peek(), SelectorToken::Word(_) | SelectorToken::Not) {
+                                return Err(unexpected(self.peek(), "identifier after ','"));
                             }
                         }
                         other => {
-                            return Err(format!(
-                                "found '{}', expected: ',' or 'end of string'",
-                                other.text()
-                            ));
+                            return Err(unexpected(&other, "',' or 'end of string'"));
                         }
                     }
                 }
-                Token::End => return Ok(out),
+                SelectorToken::End => return Ok(out),
                 other => {
-                    return Err(format!(
-                        "found '{}', expected: !, identifier, or 'end of string'",
-                        other.text()
-                    ));
+                    return Err(unexpected(other, "!, identifier, or 'end of string'"));
                 }
             }
         }
     }
 
-    fn requirement(&mut self) -> Result<Requirement, String> {
-        let negated = *self.peek() == Token::Not;
+    fn requirement(&mut self) -> Result<LabelRequirement, SelectorError> {
+        let negated = *self.peek() == SelectorToken::Not;
         if negated {
             self.next();
         }
         let key = match self.next() {
-            Token::Word(word) => word,
-            other => return Err(format!("found '{}', expected: identifier", other.text())),
+            SelectorToken::Word(word) => word,
+            other => return Err(unexpected(&other, "identifier")),
         };
         check_key(&key)?;
         if negated {
-            return Ok(Requirement {
+            return Ok(LabelRequirement {
                 key,
-                op: Op::Absent,
+                operator: LabelOperator::Absent,
                 values: Vec::new(),
             });
         }
-        if matches!(self.peek(), Token::End | Token::Comma) {
-            return Ok(Requirement {
+        if matches!(self.peek(), SelectorToken::End | SelectorToken::Comma) {
+            return Ok(LabelRequirement {
                 key,
-                op: Op::Exists,
+                operator: LabelOperator::Exists,
                 values: Vec::new(),
             });
         }
-        let operator = self.next();
-        let (op, values) = match &operator {
-            Token::Equal | Token::DoubleEqual => (Op::In, vec![self.exact()]),
-            Token::NotEqual => (Op::NotIn, vec![self.exact()]),
-            Token::Greater | Token::Less => {
-                let text = self.exact();
-                let number = text.parse::<i64>().map_err(|_| {
-                    format!("values[0][{key}]: Invalid value: \"{text}\": for 'Gt', 'Lt' operators, the value must be an integer")
-                })?;
-                let op = if operator == Token::Greater {
-                    Op::Greater(number)
-                } else {
-                    Op::Less(number)
-                };
-                (op, Vec::new())
+        let token = self.next();
+        let (operator, values) = match &token {
+            SelectorToken::Equal | SelectorToken::DoubleEqual => {
+                (LabelOperator::In, vec![self.exact_value()])
             }
-            Token::Word(word) if word == "in" => (Op::In, self.values()?),
-            Token::Word(word) if word == "notin" => (Op::NotIn, self.values()?),
+            SelectorToken::NotEqual => (LabelOperator::NotIn, vec![self.exact_value()]),
+            SelectorToken::Greater | SelectorToken::Less => {
+                let text = self.exact_value();
+                let number = text.parse::<i64>().map_err(|_| SelectorError::Value {
+                    key: key.clone(),
+                    value: text,
+                    reason: "for 'Gt', 'Lt' operators, the value must be an integer".to_owned(),
+                })?;
+                let comparison = if token == SelectorToken::Greater {
+                    LabelOperator::Greater(number)
+                } else {
+                    LabelOperator::Less(number)
+                };
+                (comparison, Vec::new())
+            }
+            SelectorToken::Word(word) if word == "in" => (LabelOperator::In, self.values()?),
+            SelectorToken::Word(word) if word == "notin" => (LabelOperator::NotIn, self.values()?),
             other => {
-                return Err(format!(
-                    "found '{}', expected: in, notin, =, ==, !=, gt, lt",
-                    other.text()
-                ));
+                return Err(unexpected(other, "in, notin, =, ==, !=, gt, lt"));
             }
         };
         for value in &values {
             check_value(&key, value)?;
         }
-        Ok(Requirement { key, op, values })
+        Ok(LabelRequirement {
+            key,
+            operator,
+            values,
+        })
     }
 
-    /// The value after an operator, which may be empty.
-    fn exact(&mut self) -> String {
+    /// Returns the value after an operator, which may be empty.
+    fn exact_value(&mut self) -> String {
         match self.peek() {
-            Token::Word(word) => {
+            SelectorToken::Word(word) => {
                 let word = word.clone();
-                self.at += 1;
+                self.position += 1;
                 word
             }
             _ => String::new(),
         }
     }
 
-    fn values(&mut self) -> Result<Vec<String>, String> {
+    fn values(&mut self) -> Result<Vec<String>, SelectorError> {
         match self.next() {
-            Token::Open => {}
-            other => return Err(format!("found '{}' expected: '('", other.text())),
+            SelectorToken::Open => {}
+            other => {
+                return Err(SelectorError::NoValues {
+                    found: other.text().to_owned(),
+                });
+            }
         }
         let mut out: Vec<String> = Vec::new();
         loop {
             match self.next() {
-                Token::Word(word) => {
+                SelectorToken::Word(word) => {
                     out.push(word);
                     match self.next() {
-                        Token::Comma => {
-                            if *self.peek() == Token::Close {
+                        SelectorToken::Comma => {
+                            if *self.peek() == SelectorToken::Close {
                                 out.push(String::new());
                             }
                         }
-                        Token::Close => return Ok(out),
+                        SelectorToken::Close => return Ok(out),
                         other => {
-                            return Err(format!("found '{}', expected: ',' or ')'", other.text()));
+                            return Err(unexpected(&other, "',' or ')'"));
                         }
                     }
                 }
-                Token::Comma => out.push(String::new()),
-                Token::Close => {
+                SelectorToken::Comma => out.push(String::new()),
+                SelectorToken::Close => {
                     if out.is_empty() {
                         out.push(String::new());
                     }
                     return Ok(out);
                 }
                 other => {
-                    return Err(format!(
-                        "found '{}', expected: ',', ')' or identifier",
-                        other.text()
-                    ));
+                    return Err(unexpected(&other, "',', ')' or identifier"));
                 }
             }
         }
     }
 }
 
-fn check_key(key: &str) -> Result<(), String> {
-    match rdd_apiserver_schema::names::qualified_name(key).first() {
-        Some(why) => Err(format!("key: Invalid value: \"{key}\": {why}")),
+fn unexpected(found: &SelectorToken, expected: &'static str) -> SelectorError {
+    SelectorError::Unexpected {
+        found: found.text().to_owned(),
+        expected,
+    }
+}
+
+fn check_key(key: &str) -> Result<(), SelectorError> {
+    match names::qualified_name(key).into_iter().next() {
+        Some(reason) => Err(SelectorError::Key {
+            key: key.to_owned(),
+            reason,
+        }),
         None => Ok(()),
     }
 }
 
-fn check_value(key: &str, value: &str) -> Result<(), String> {
-    match rdd_apiserver_schema::names::label_value(value).first() {
-        Some(why) => Err(format!(
-            "values[0][{key}]: Invalid value: \"{value}\": {why}"
-        )),
+fn check_value(key: &str, value: &str) -> Result<(), SelectorError> {
+    match names::label_value(value).into_iter().next() {
+        Some(reason) => Err(SelectorError::Value {
+            key: key.to_owned(),
+            value: value.to_owned(),
+            reason,
+        }),
         None => Ok(()),
     }
 }
 
 impl LabelSelector {
-    /// Parses a selector; the text of the error is the real server's.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let mut parser = Parser {
-            tokens: tokens(text)?,
-            at: 0,
+    /// Parses a selector.
+    ///
+    /// # Errors
+    /// The text is not a selector, or it has too many terms and values.
+    pub(crate) fn parse(text: &str) -> Result<Self, SelectorError> {
+        let mut parser = SelectorParser {
+            tokens: tokenize(text),
+            position: 0,
         };
         let requirements = parser.requirements()?;
         let size = requirements.iter().map(|term| 1 + term.values.len()).sum();
-        super::limited(size)?;
+        super::check_size(size)?;
         Ok(Self(requirements))
     }
 
@@ -284,7 +301,7 @@ impl LabelSelector {
         self.0.is_empty()
     }
 
-    /// Whether the labels of an object match.
+    /// Returns whether the labels of an object match.
     pub(crate) fn matches(&self, object: &Value) -> bool {
         let labels = object.pointer("/metadata/labels");
         self.0.iter().all(|requirement| {
@@ -292,13 +309,17 @@ impl LabelSelector {
                 .and_then(|labels| labels.get(&requirement.key))
                 .and_then(Value::as_str);
             let number = || value.and_then(|text| text.parse::<i64>().ok());
-            match requirement.op {
-                Op::In => value.is_some_and(|v| requirement.values.iter().any(|w| w == v)),
-                Op::NotIn => value.is_none_or(|v| !requirement.values.iter().any(|w| w == v)),
-                Op::Exists => value.is_some(),
-                Op::Absent => value.is_none(),
-                Op::Greater(bound) => number().is_some_and(|n| n > bound),
-                Op::Less(bound) => number().is_some_and(|n| n < bound),
+            match requirement.operator {
+                LabelOperator::In => {
+                    value.is_some_and(|v| requirement.values.iter().any(|w| w == v))
+                }
+                LabelOperator::NotIn => {
+                    value.is_none_or(|v| !requirement.values.iter().any(|w| w == v))
+                }
+                LabelOperator::Exists => value.is_some(),
+                LabelOperator::Absent => value.is_none(),
+                LabelOperator::Greater(bound) => number().is_some_and(|n| n > bound),
+                LabelOperator::Less(bound) => number().is_some_and(|n| n < bound),
             }
         })
     }

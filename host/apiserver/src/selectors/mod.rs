@@ -1,16 +1,56 @@
-//! What a list, a watch or a collection delete is narrowed down to.
+//! The selectors of a list, a watch, or a collection delete.
+//!
+//! Written by hand: `kube::core::Selector` covers label selectors only, and has
+//! no error texts of kube-apiserver, which clients show to their users.
 
 pub(crate) mod field;
 pub(crate) mod label;
 
 use crate::limits::SELECTOR_MAX;
 
-/// Refuses a selector of too many terms and values.
-fn limited(size: usize) -> Result<(), String> {
+/// A selector that cannot be parsed, in the words of kube-apiserver.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SelectorError {
+    /// More terms and values than a selector may have.
+    #[error("the selector has {size} terms and values, the most is {SELECTOR_MAX}")]
+    TooLarge { size: usize },
+    /// A token of a label selector that is not expected there.
+    #[error("found '{found}', expected: {expected}")]
+    Unexpected {
+        found: String,
+        expected: &'static str,
+    },
+    /// Values of a label requirement that do not begin with a parenthesis.
+    #[error("found '{found}' expected: '('")]
+    NoValues { found: String },
+    /// A requirement of a label selector.
+    #[error("unable to parse requirement: {0}")]
+    Requirement(Box<SelectorError>),
+    /// The key of a label requirement.
+    #[error("key: Invalid value: \"{key}\": {reason}")]
+    Key { key: String, reason: String },
+    /// A value of a label requirement.
+    #[error("values[0][{key}]: Invalid value: \"{value}\": {reason}")]
+    Value {
+        key: String,
+        value: String,
+        reason: String,
+    },
+    /// A backslash in a field selector before a character that needs none.
+    #[error("invalid field selector: invalid escape sequence: \\{0}")]
+    Escape(String),
+    /// A comma or an equals sign in a field selector's value without a backslash.
+    #[error("invalid field selector: unescaped character in {0:?}")]
+    Unescaped(String),
+    /// A term of a field selector without an operator.
+    #[error("invalid selector: '{selector}'; can't understand '{term}'")]
+    NoOperator { selector: String, term: String },
+}
+
+/// Checks the number of terms and values of a selector.
+fn check_size(size: usize) -> Result<(), SelectorError> {
     if size <= SELECTOR_MAX {
         return Ok(());
     }
-    Err(format!(
-        "the selector has {size} terms and values, the most is {SELECTOR_MAX}"
-    ))
+    Err(SelectorError::TooLarge { size })
 }

@@ -1,37 +1,40 @@
-//! Deletes what a selection finds.
+//! `DELETE` of a collection.
 
 use http::Response;
 use serde_json::Value;
 
-use super::call::Call;
-use super::delete::{self, DeleteOptions, Deleted};
-use super::list::{self, Page};
-use super::select::Selection;
+use super::context::RequestContext;
+use super::delete::{self, DeleteOptions, DeleteOutcome};
+use super::list::{self, ListPage};
+use super::predicate::SelectionPredicate;
 use crate::admission::AdmissionOperation;
 use crate::body::ResponseBody;
 use crate::meta;
 use crate::render;
 use crate::status::ApiError;
 
-/// Objects that are read for the policies before others have their turn.
-const TURN: usize = 100;
+/// Number of objects decoded for admission before the task yields.
+const YIELD_EVERY: usize = 100;
 
-/// `DELETE` of a collection: each object by itself; those that vanish
-/// meanwhile count as deleted.
-pub(crate) async fn delete(call: &Call, body: &[u8]) -> Result<Response<ResponseBody>, ApiError> {
-    let options = DeleteOptions::read(call, body)?;
-    let selection = Selection::read(call)?;
-    let page = list::page(call, &selection)?;
-    // All or nothing: a policy that keeps one object keeps the others too.
-    call.admit(AdmissionOperation::Delete, "", None, None, options.dry_run)?;
-    let asked = !call.server.admission.is_empty();
-    for (index, record) in page.records.iter().filter(|_| asked).enumerate() {
-        if index % TURN == TURN - 1 {
+/// `DELETE` of a collection: deletes the matching objects one by one. Objects
+/// that are gone by then are skipped.
+pub(crate) async fn delete_collection(
+    ctx: &RequestContext,
+    body: &[u8],
+) -> Result<Response<ResponseBody>, ApiError> {
+    let options = DeleteOptions::from_request(ctx, body)?;
+    let predicate = SelectionPredicate::from_query(ctx)?;
+    let page = list::select_page(ctx, &predicate)?;
+    // All or nothing: a policy that refuses one object refuses the collection.
+    ctx.check_admission(AdmissionOperation::Delete, "", None, None, options.dry_run)?;
+    let has_policies = !ctx.server.admission.is_empty();
+    for (index, record) in page.records.iter().filter(|_| has_policies).enumerate() {
+        if index % YIELD_EVERY == YIELD_EVERY - 1 {
             tokio::task::yield_now().await;
         }
-        let object = call.load(record)?;
+        let object = ctx.load(record)?;
         let name = meta::text(&object, "name");
-        call.admit(
+        ctx.check_admission(
             AdmissionOperation::Delete,
             name,
             None,
@@ -42,21 +45,23 @@ pub(crate) async fn delete(call: &Call, body: &[u8]) -> Result<Response<Response
     let mut deleted: Vec<Value> = Vec::with_capacity(page.records.len());
     for record in &page.records {
         let name = record.key.rsplit('/').next().unwrap_or_default();
-        let result = if call.namespace().is_some() || !call.resource.kind.namespaced {
-            delete::remove(call, name, &options).await
+        let result = if ctx.namespace().is_some() || !ctx.resource.kind.namespaced {
+            delete::delete_object(ctx, name, &options).await
         } else {
             return Err(ApiError::method_not_allowed());
         };
         match result {
-            Ok(Deleted::Gone(object) | Deleted::Waiting(object)) => deleted.push(object),
+            Ok(DeleteOutcome::Removed(object) | DeleteOutcome::Terminating(object)) => {
+                deleted.push(object)
+            }
             Err(error) if error.code() == 404 => {}
             Err(error) => return Err(error),
         }
     }
-    let page = Page {
+    let page = ListPage {
         records: Vec::new(),
         ..page
     };
-    let value = list::shaped(call, &page, deleted)?;
-    Ok(render::value(200, &value, call.format))
+    let value = list::list_value(ctx, &page, deleted)?;
+    Ok(render::value(200, &value, ctx.format))
 }

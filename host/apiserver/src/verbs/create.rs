@@ -1,171 +1,181 @@
-//! Creates one object.
+//! `POST`: creates one object.
 
 use rdd_apiserver_storage::{CommitError, RecordChange, RecordGuard, WritePrecondition};
 use serde_json::Value;
 
-use super::call::{Answer, Call, Shown};
-use super::object::{self, Sent};
-use super::options::WriteOptions;
+use super::context::{HandlerResponse, RequestContext, ResponsePayload};
+use super::request_object::{self, RequestObject};
+use super::write_options::WriteOptions;
 use crate::admission::AdmissionOperation;
 use crate::limits;
 use crate::meta;
 use crate::resource::Source;
 use crate::status::{ApiError, StatusCause};
-use crate::{clock, managed, namespaces};
+use crate::{clock, managed_fields, namespaces};
 
-/// Tries for a generated name that is free, in a namespace that may change
-/// meanwhile: five random characters meet a taken name once in millions, and
-/// a namespace is seldom written.
-const TRIES: usize = 8;
+/// The maximum number of commits for one create. One fails if the generated name
+/// is taken, which five random characters make a matter of one in millions, or
+/// if the namespace or the definition changed, which is rare.
+const MAX_ATTEMPTS: usize = 8;
 
 /// `POST` of a collection.
-pub(crate) async fn create(call: &Call, body: &[u8]) -> Result<Answer, ApiError> {
-    let options = WriteOptions::read(call, "CreateOptions", false)?;
-    let Sent { mut object, strict } = object::read(call, body)?;
-    let mut warnings = object::strict(call, options.validation, strict)?;
-    object::namespace(call, &mut object)?;
+///
+/// # Errors
+/// 400 for a body that cannot be decoded, 403 for a refused write, 409 for a
+/// name that is taken, 422 for an invalid object.
+pub(crate) async fn create(ctx: &RequestContext, body: &[u8]) -> Result<HandlerResponse, ApiError> {
+    let options = WriteOptions::parse(ctx, "CreateOptions", false)?;
+    let RequestObject {
+        mut object,
+        strict_errors,
+    } = request_object::decode_body(ctx, body)?;
+    let mut warnings =
+        request_object::handle_strict_errors(ctx, options.validation, strict_errors)?;
+    request_object::ensure_namespace(ctx, &mut object)?;
     if !meta::text(&object, "resourceVersion").is_empty() {
         return Err(ApiError::bad_request(
             "resourceVersion should not be set on objects to be created",
         ));
     }
-    let mut answer = insert(call, object, &options, &Managed::Update).await?;
-    warnings.append(&mut answer.warnings);
-    answer.warnings = warnings;
-    Ok(answer)
+    let mut response = create_object(ctx, object, &options, &ManagedFieldsPolicy::Update).await?;
+    warnings.append(&mut response.warnings);
+    response.warnings = warnings;
+    Ok(response)
 }
 
-/// How the managed fields of a new object come about.
-pub(crate) enum Managed {
-    /// Everything that is set belongs to the writer.
+/// Who sets the managed fields of a new object.
+pub(crate) enum ManagedFieldsPolicy {
+    /// The create does: its manager owns every field that is set.
     Update,
-    /// The object comes from an apply and carries them already.
+    /// The apply that made the object has done it.
     Applied,
 }
 
-/// Fills in what the server owns and stores a new object.
-pub(crate) async fn insert(
-    call: &Call,
+/// Sets the fields that the server owns, and stores a new object.
+///
+/// # Errors
+/// See [`create`]; 503 if the attempts are used up.
+pub(crate) async fn create_object(
+    ctx: &RequestContext,
     mut object: Value,
     options: &WriteOptions,
-    how: &Managed,
-) -> Result<Answer, ApiError> {
-    let generate = meta::text(&object, "generateName").to_owned();
-    let generated = meta::text(&object, "name").is_empty() && !generate.is_empty();
-    if generated {
-        meta::set(&mut object, "name", &meta::generate_name(&generate));
+    managed_fields_policy: &ManagedFieldsPolicy,
+) -> Result<HandlerResponse, ApiError> {
+    let prefix = meta::text(&object, "generateName").to_owned();
+    let is_generated = meta::text(&object, "name").is_empty() && !prefix.is_empty();
+    if is_generated {
+        meta::set(&mut object, "name", &meta::generate_name(&prefix));
     }
-    let now = (call.server.clock)();
-    prepare(call, &mut object, &clock::seconds(now));
-    if matches!(how, Managed::Update) {
-        object = managed::update(call, None, object, &options.manager, now)?;
+    let now = (ctx.server.clock)();
+    prepare_for_create(ctx, &mut object, &clock::seconds(now));
+    if matches!(managed_fields_policy, ManagedFieldsPolicy::Update) {
+        object = managed_fields::update(ctx, None, object, &options.manager, now)?;
     }
-    let named = meta::text(&object, "name").to_owned();
-    let mut guards = ground(call, &named)?;
-    call.admit(
+    let name = meta::text(&object, "name").to_owned();
+    let mut guards = write_guards(ctx, &name)?;
+    ctx.check_admission(
         AdmissionOperation::Create,
-        &named,
+        &name,
         Some(&object),
         None,
         options.dry_run,
     )?;
     limits::check(&object)?;
-    let causes = object::validate(call, &object, None);
+    let causes = request_object::validate(ctx, &object, None);
     if !causes.is_empty() {
-        return Err(invalid(call, &object, causes));
+        return Err(invalid_object(ctx, &object, causes));
     }
-    let warnings = object::advice(call, &object);
-    let answer = |shown| Answer {
+    let warnings = request_object::object_warnings(ctx, &object);
+    let response = |payload| HandlerResponse {
         code: 201,
-        shown,
+        payload,
         warnings: warnings.clone(),
     };
     if options.dry_run {
-        if call
-            .server
-            .store
-            .snapshot()
-            .get(&call.key(&named))
-            .is_some()
-        {
-            return Err(exists(call, &named));
+        if ctx.server.store.snapshot().get(&ctx.key(&name)).is_some() {
+            return Err(already_exists(ctx, &name));
         }
-        return Ok(answer(Shown::Object(object)));
+        return Ok(response(ResponsePayload::Object(object)));
     }
-    for _ in 0..TRIES {
+    for _ in 0..MAX_ATTEMPTS {
         let name = meta::text(&object, "name").to_owned();
-        let storable = object::storable(call, &object)?;
-        let committed = call
+        let encoded = request_object::encode_object(ctx, &object)?;
+        let committed = ctx
             .server
             .store
             .commit_guarded(
-                &call.key(&name),
+                &ctx.key(&name),
                 WritePrecondition::Absent,
                 guards.clone(),
-                RecordChange::put(move |revision| storable.at(revision)),
+                RecordChange::put(move |revision| encoded.at_revision(revision)),
             )
             .await;
         match committed {
             Ok(record) => {
-                crate::crd::settle(call, record.revision).await;
-                return Ok(answer(Shown::Stored(record)));
+                crate::crd::settle(ctx, record.revision).await;
+                return Ok(response(ResponsePayload::Record(record)));
             }
-            Err(CommitError::Exists(_)) if generated => {
-                meta::set(&mut object, "name", &meta::generate_name(&generate));
+            Err(CommitError::Exists(_)) if is_generated => {
+                meta::set(&mut object, "name", &meta::generate_name(&prefix));
             }
-            Err(CommitError::Exists(_)) => return Err(exists(call, &name)),
-            // Its namespace or definition was changed meanwhile, or deleted.
+            Err(CommitError::Exists(_)) => return Err(already_exists(ctx, &name)),
+            // The namespace or the definition has changed or was deleted.
             Err(CommitError::Guard) => {
-                if !call.resource.is_builtin() {
-                    crate::crd::caught_up(call).await;
+                if !ctx.resource.is_builtin() {
+                    crate::crd::caught_up(ctx).await;
                 }
-                guards = ground(call, &name)?;
+                guards = write_guards(ctx, &name)?;
             }
-            Err(error) => return Err(failed(call, &name, &error)),
+            Err(error) => return Err(commit_error(ctx, &name, &error)),
         }
     }
     Err(ApiError::unavailable(
-        "the names that were generated are taken, or the namespace is changed all the time; try again",
+        "every generated name is taken, or the namespace keeps changing; try again",
     ))
 }
 
-/// What a new object rests on: its namespace and its definition.
-fn ground(call: &Call, name: &str) -> Result<Vec<RecordGuard>, ApiError> {
-    let namespace = namespaces::ground(call, name)?;
-    let definition = crate::crd::ground(call, name)?;
+/// Returns the guards of a create: its namespace and its definition must not
+/// change before the commit.
+fn write_guards(ctx: &RequestContext, name: &str) -> Result<Vec<RecordGuard>, ApiError> {
+    let namespace = namespaces::ground(ctx, name)?;
+    let definition = crate::crd::ground(ctx, name)?;
     Ok(namespace.into_iter().chain(definition).collect())
 }
 
-fn exists(call: &Call, name: &str) -> ApiError {
-    ApiError::already_exists(call.group(), &call.resource.kind.plural, name)
+fn already_exists(ctx: &RequestContext, name: &str) -> ApiError {
+    ApiError::already_exists(ctx.group(), &ctx.resource.kind.plural, name)
 }
 
-/// 422 about an object of the call's kind.
-pub(crate) fn invalid(call: &Call, object: &Value, causes: Vec<StatusCause>) -> ApiError {
+/// Returns 422 for an object of the request's kind.
+pub(crate) fn invalid_object(
+    ctx: &RequestContext,
+    object: &Value,
+    causes: Vec<StatusCause>,
+) -> ApiError {
     let kind = object
         .get("kind")
         .and_then(Value::as_str)
-        .unwrap_or(&call.resource.kind.kind);
-    ApiError::invalid(call.group(), kind, meta::text(object, "name"), causes)
+        .unwrap_or(&ctx.resource.kind.kind);
+    ApiError::invalid(ctx.group(), kind, meta::text(object, "name"), causes)
 }
 
-/// A commit that failed for a reason of the store's own.
-pub(crate) fn failed(call: &Call, name: &str, error: &CommitError) -> ApiError {
+/// Converts a failed commit.
+pub(crate) fn commit_error(ctx: &RequestContext, name: &str, error: &CommitError) -> ApiError {
     match error {
-        CommitError::Exists(_) => exists(call, name),
-        CommitError::Mismatch(_) => call.conflict(name, super::call::MODIFIED),
-        CommitError::Missing => call.not_found(name),
+        CommitError::Exists(_) => already_exists(ctx, name),
+        CommitError::Mismatch(_) => ctx.conflict(name, super::context::OPTIMISTIC_LOCK_MESSAGE),
+        CommitError::Missing => ctx.not_found(name),
         CommitError::Closed => ApiError::unavailable("the server is shutting down"),
         CommitError::Full => ApiError::unavailable(error.to_string()),
         other => {
-            tracing::error!(error = %other, "a write failed");
+            tracing::error!(error = %other, "cannot commit a write");
             ApiError::internal(other.to_string())
         }
     }
 }
 
-/// Sets what only the server may set on a new object.
-fn prepare(call: &Call, object: &mut Value, now: &str) {
+/// Sets the fields of a new object that only the server may set.
+fn prepare_for_create(ctx: &RequestContext, object: &mut Value, now: &str) {
     meta::edit(object, |meta| {
         meta.remove("deletionTimestamp");
         meta.remove("deletionGracePeriodSeconds");
@@ -175,7 +185,7 @@ fn prepare(call: &Call, object: &mut Value, now: &str) {
         meta.insert("uid".to_owned(), uuid::Uuid::new_v4().to_string().into());
         meta.insert("creationTimestamp".to_owned(), now.into());
     });
-    match &call.resource.source {
+    match &ctx.resource.source {
         Source::Custom(custom) => {
             if custom.status
                 && let Some(root) = object.as_object_mut()

@@ -1,65 +1,64 @@
-//! Deletes one object, or marks it when finalizers hold it.
+//! `DELETE` of one object, which terminates first if finalizers hold it.
 
 use rdd_apiserver_storage::{CommitError, RecordChange, WritePrecondition};
 use serde_json::{Value, json};
 
-use super::call::{Answer, Call, MODIFIED, Shown};
+use super::context::{HandlerResponse, OPTIMISTIC_LOCK_MESSAGE, RequestContext, ResponsePayload};
 use super::create;
-use super::options;
+use super::write_options;
 use crate::admission::AdmissionOperation;
-use crate::decode::{self, Expected};
+use crate::decode::{self, ExpectedKind};
 use crate::meta;
 use crate::resource::Source;
 use crate::status::{ApiError, StatusCause};
 
-/// Attempts at a delete that others keep overtaking.
-const ATTEMPTS: usize = 64;
+/// The maximum number of attempts while other writers keep changing the object.
+const MAX_ATTEMPTS: usize = 64;
 
-/// `DeleteOptions`, from the body or the query.
+/// `DeleteOptions`, from the body or from the query.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct DeleteOptions {
     pub(crate) dry_run: bool,
-    pub(crate) grace: Option<i64>,
-    pub(crate) uid: Option<String>,
-    pub(crate) revision: Option<String>,
-    pub(crate) policy: Option<String>,
-    pub(crate) orphan: Option<bool>,
-}
-
-fn bad(message: impl Into<String>) -> ApiError {
-    ApiError::bad_request(message)
+    pub(crate) grace_period_seconds: Option<i64>,
+    pub(crate) precondition_uid: Option<String>,
+    pub(crate) precondition_resource_version: Option<String>,
+    pub(crate) propagation_policy: Option<String>,
+    pub(crate) orphan_dependents: Option<bool>,
 }
 
 impl DeleteOptions {
-    /// Reads the options: a body wins over the query.
-    pub(crate) fn read(call: &Call, body: &[u8]) -> Result<Self, ApiError> {
+    /// Parses the options from the body, or from the query if there is no body.
+    ///
+    /// # Errors
+    /// 400 for a body or a number that cannot be parsed, 422 for invalid options.
+    pub(crate) fn from_request(ctx: &RequestContext, body: &[u8]) -> Result<Self, ApiError> {
         let mut out = Self::default();
         let mut causes = Vec::new();
-        let dry: Vec<String>;
+        let dry_run_values: Vec<String>;
         if body.is_empty() {
-            let query = &call.query;
+            let query = &ctx.query;
             if let Some(text) = query.get("gracePeriodSeconds") {
-                out.grace = Some(text.parse().map_err(|_| {
-                    bad(format!(
+                out.grace_period_seconds = Some(text.parse().map_err(|_| {
+                    ApiError::bad_request(format!(
                         "strconv.ParseInt: parsing {text:?}: invalid syntax"
                     ))
                 })?);
             }
-            out.policy = query.get("propagationPolicy").map(str::to_owned);
-            out.orphan = query
+            out.propagation_policy = query.get("propagationPolicy").map(str::to_owned);
+            out.orphan_dependents = query
                 .get("orphanDependents")
                 .map(|v| v != "false" && v != "0");
-            dry = query.all("dryRun").map(str::to_owned).collect();
+            dry_run_values = query.all("dryRun").map(str::to_owned).collect();
         } else {
-            let value = parse(call, body)?;
-            dry = out.fill(&value)?;
+            let value = decode_options(ctx, body)?;
+            dry_run_values = out.fill_from_body(&value)?;
         }
-        let dry: Vec<&str> = dry.iter().map(String::as_str).collect();
-        out.dry_run = options::dry_run(&dry).unwrap_or_else(|cause| {
+        let dry_run_values: Vec<&str> = dry_run_values.iter().map(String::as_str).collect();
+        out.dry_run = write_options::parse_dry_run(&dry_run_values).unwrap_or_else(|cause| {
             causes.push(cause);
             false
         });
-        if let Some(policy) = &out.policy {
+        if let Some(policy) = &out.propagation_policy {
             if !matches!(policy.as_str(), "Foreground" | "Background" | "Orphan") {
                 causes.push(StatusCause::new(
                     "FieldValueNotSupported",
@@ -67,7 +66,7 @@ impl DeleteOptions {
                     format!("Unsupported value: {policy:?}: supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\""),
                 ));
             }
-            if out.orphan.is_some() {
+            if out.orphan_dependents.is_some() {
                 causes.push(StatusCause::invalid(
                     "propagationPolicy",
                     &policy.as_str().into(),
@@ -86,29 +85,37 @@ impl DeleteOptions {
         Ok(out)
     }
 
-    fn fill(&mut self, value: &Value) -> Result<Vec<String>, ApiError> {
-        let wrong = |field: &str| {
-            bad(format!(
+    /// Sets the options of a body, except `dryRun`, whose values are returned.
+    fn fill_from_body(&mut self, value: &Value) -> Result<Vec<String>, ApiError> {
+        let wrong_type = |field: &str| {
+            ApiError::bad_request(format!(
                 "json: cannot unmarshal into Go struct field DeleteOptions.{field}"
             ))
         };
-        let text = |at: &Value, field: &str| match at.get(field) {
+        let text = |parent: &Value, field: &str| match parent.get(field) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.clone())),
-            Some(_) => Err(wrong(field)),
+            Some(_) => Err(wrong_type(field)),
         };
-        self.grace = match value.get("gracePeriodSeconds") {
+        self.grace_period_seconds = match value.get("gracePeriodSeconds") {
             None | Some(Value::Null) => None,
-            Some(number) => Some(number.as_i64().ok_or_else(|| wrong("gracePeriodSeconds"))?),
+            Some(number) => Some(
+                number
+                    .as_i64()
+                    .ok_or_else(|| wrong_type("gracePeriodSeconds"))?,
+            ),
         };
-        self.policy = text(value, "propagationPolicy")?;
-        self.orphan = match value.get("orphanDependents") {
+        self.propagation_policy = text(value, "propagationPolicy")?;
+        self.orphan_dependents = match value.get("orphanDependents") {
             None | Some(Value::Null) => None,
-            Some(flag) => Some(flag.as_bool().ok_or_else(|| wrong("orphanDependents"))?),
+            Some(flag) => Some(
+                flag.as_bool()
+                    .ok_or_else(|| wrong_type("orphanDependents"))?,
+            ),
         };
         if let Some(preconditions) = value.get("preconditions") {
-            self.uid = text(preconditions, "uid")?;
-            self.revision = text(preconditions, "resourceVersion")?;
+            self.precondition_uid = text(preconditions, "uid")?;
+            self.precondition_resource_version = text(preconditions, "resourceVersion")?;
         }
         match value.get("dryRun") {
             None | Some(Value::Null) => Ok(Vec::new()),
@@ -116,14 +123,14 @@ impl DeleteOptions {
                 .iter()
                 .map(|item| item.as_str().unwrap_or_default().to_owned())
                 .collect()),
-            Some(_) => Err(wrong("dryRun")),
+            Some(_) => Err(wrong_type("dryRun")),
         }
     }
 
-    /// The finalizers that an object gets for this kind of delete.
+    /// Returns the finalizers of an object deleted with these options.
     fn finalizers(&self, object: &Value) -> Vec<String> {
         let present = meta::finalizers(object);
-        let choice = match (&self.policy, self.orphan) {
+        let policy = match (&self.propagation_policy, self.orphan_dependents) {
             (Some(policy), _) => Some(policy.as_str()),
             (None, Some(true)) => Some("Orphan"),
             (None, Some(false)) => Some("Background"),
@@ -131,10 +138,10 @@ impl DeleteOptions {
         };
         let mut out: Vec<String> = present
             .iter()
-            .filter(|f| choice.is_none() || (**f != meta::ORPHAN && **f != meta::FOREGROUND))
+            .filter(|f| policy.is_none() || (**f != meta::ORPHAN && **f != meta::FOREGROUND))
             .map(|f| (*f).to_owned())
             .collect();
-        match choice {
+        match policy {
             Some("Orphan") => out.push(meta::ORPHAN.to_owned()),
             Some("Foreground") => out.push(meta::FOREGROUND.to_owned()),
             _ => {}
@@ -143,19 +150,19 @@ impl DeleteOptions {
     }
 }
 
-fn parse(call: &Call, body: &[u8]) -> Result<Value, ApiError> {
-    let content_type = call
+fn decode_options(ctx: &RequestContext, body: &[u8]) -> Result<Value, ApiError> {
+    let content_type = ctx
         .headers
         .get(http::header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    let expected = call.resource.is_builtin().then_some(Expected {
+    let expected = ctx.resource.is_builtin().then_some(ExpectedKind {
         api_version: "v1",
         kind: "DeleteOptions",
     });
-    let syntax = decode::accepted(content_type, expected)?;
-    let value = decode::parse(syntax, body)
-        .map_err(|why| bad(decode::unreadable(syntax, &why)))?
+    let content_type = decode::accepted_content_type(content_type, expected)?;
+    let value = decode::parse(content_type, body)
+        .map_err(|error| ApiError::bad_request(decode::unreadable(content_type, &error)))?
         .value;
     let kind = value
         .get("kind")
@@ -166,51 +173,56 @@ fn parse(call: &Call, body: &[u8]) -> Result<Value, ApiError> {
         .and_then(Value::as_str)
         .unwrap_or_default();
     if !kind.is_empty() && kind != "DeleteOptions" {
-        return Err(bad(format!(
+        return Err(ApiError::bad_request(format!(
             "no kind {kind:?} is registered for version {version:?}"
         )));
     }
     if !value.is_object() {
-        return Err(bad(
+        return Err(ApiError::bad_request(
             "couldn't get version/kind; json parse error: the body is not an object",
         ));
     }
     Ok(value)
 }
 
-/// What a delete came to.
-pub(crate) enum Deleted {
-    /// The object is gone; this was its last form.
-    Gone(Value),
-    /// The object waits for its finalizers.
-    Waiting(Value),
+/// The outcome of a delete.
+pub(crate) enum DeleteOutcome {
+    /// The object was removed; this was its last state.
+    Removed(Value),
+    /// The object is terminating until its finalizers are removed.
+    Terminating(Value),
 }
 
 /// `DELETE` of an object.
-pub(crate) async fn delete(call: &Call, body: &[u8]) -> Result<Answer, ApiError> {
-    let options = DeleteOptions::read(call, body)?;
-    let name = call.name();
-    Ok(match remove(call, name, &options).await? {
-        Deleted::Waiting(object) => Answer::new(200, Shown::Object(object)),
-        Deleted::Gone(object) => {
-            let returns = match &call.resource.source {
+///
+/// # Errors
+/// See [`delete_object`]; 400 or 422 for invalid options.
+pub(crate) async fn delete(ctx: &RequestContext, body: &[u8]) -> Result<HandlerResponse, ApiError> {
+    let options = DeleteOptions::from_request(ctx, body)?;
+    let name = ctx.name();
+    Ok(match delete_object(ctx, name, &options).await? {
+        DeleteOutcome::Terminating(object) => {
+            HandlerResponse::new(200, ResponsePayload::Object(object))
+        }
+        DeleteOutcome::Removed(object) => {
+            let returns_object = match &ctx.resource.source {
                 Source::Builtin(builtin) => builtin.delete_returns_object(),
                 Source::Custom(_) => false,
             };
-            if returns {
-                Answer::new(200, Shown::Object(object))
+            if returns_object {
+                HandlerResponse::new(200, ResponsePayload::Object(object))
             } else {
-                Answer::new(
+                HandlerResponse::new(
                     200,
-                    Shown::Plain(success(call, name, meta::text(&object, "uid"))),
+                    ResponsePayload::Plain(success_status(ctx, name, meta::text(&object, "uid"))),
                 )
             }
         }
     })
 }
 
-fn success(call: &Call, name: &str, uid: &str) -> Value {
-    let kind = &call.resource.kind;
+fn success_status(ctx: &RequestContext, name: &str, uid: &str) -> Value {
+    let kind = &ctx.resource.kind;
     let mut details = json!({"name": name, "kind": kind.plural, "uid": uid});
     if let (false, Some(details)) = (kind.group.is_empty(), details.as_object_mut()) {
         details.insert("group".to_owned(), kind.group.as_str().into());
@@ -218,27 +230,31 @@ fn success(call: &Call, name: &str, uid: &str) -> Value {
     json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details})
 }
 
-/// Deletes or marks one object of the call's collection.
-pub(crate) async fn remove(
-    call: &Call,
+/// Deletes an object of the request's collection, or marks it as terminating.
+///
+/// # Errors
+/// 403 for a refused or forbidden delete, 404 for an object that does not exist,
+/// 409 for a precondition that is not met.
+pub(crate) async fn delete_object(
+    ctx: &RequestContext,
     name: &str,
     options: &DeleteOptions,
-) -> Result<Deleted, ApiError> {
-    let key = call.key(name);
-    if let Source::Builtin(builtin) = &call.resource.source {
+) -> Result<DeleteOutcome, ApiError> {
+    let key = ctx.key(name);
+    if let Source::Builtin(builtin) = &ctx.resource.source {
         builtin.may_delete(name)?;
     }
-    for _ in 0..ATTEMPTS {
-        let record = call
+    for _ in 0..MAX_ATTEMPTS {
+        let record = ctx
             .server
             .store
             .snapshot()
             .get(&key)
             .cloned()
-            .ok_or_else(|| call.not_found(name))?;
-        let live = call.load(&record)?;
-        preconditions(call, name, &live, options)?;
-        call.admit(
+            .ok_or_else(|| ctx.not_found(name))?;
+        let live = ctx.load(&record)?;
+        check_preconditions(ctx, name, &live, options)?;
+        ctx.check_admission(
             AdmissionOperation::Delete,
             name,
             None,
@@ -247,9 +263,9 @@ pub(crate) async fn remove(
         )?;
         let mut object = live.clone();
         let finalizers = options.finalizers(&live);
-        let before: Vec<&str> = meta::finalizers(&live);
-        let same = before.iter().eq(finalizers.iter());
-        let builtin = match &call.resource.source {
+        let live_finalizers: Vec<&str> = meta::finalizers(&live);
+        let is_unchanged = live_finalizers.iter().eq(finalizers.iter());
+        let builtin = match &ctx.resource.source {
             Source::Builtin(builtin) => Some(builtin),
             Source::Custom(_) => None,
         };
@@ -260,61 +276,61 @@ pub(crate) async fn remove(
                 meta.insert("finalizers".to_owned(), finalizers.into());
             }
         });
-        let marked_now = !meta::terminating(&live);
+        let is_first_delete = !meta::is_terminating(&live);
         if let Some(builtin) = builtin {
-            builtin.prepare_delete(&mut object, &super::update::now(call));
+            builtin.prepare_delete(&mut object, &super::update::current_time(ctx));
         }
-        let waits = !meta::finalizers(&object).is_empty()
+        let is_held = !meta::finalizers(&object).is_empty()
             || builtin.is_some_and(|builtin| builtin.holds(&object));
-        if waits {
-            if !marked_now && same {
-                return Ok(Deleted::Waiting(live));
+        if is_held {
+            if !is_first_delete && is_unchanged {
+                return Ok(DeleteOutcome::Terminating(live));
             }
-            if marked_now {
-                mark(
+            if is_first_delete {
+                mark_terminating(
                     &mut object,
-                    &super::update::now(call),
+                    &super::update::current_time(ctx),
                     builtin.is_none_or(|b| b.has_grace()),
                 );
             }
         }
         if options.dry_run {
-            return Ok(if waits {
-                Deleted::Waiting(object)
+            return Ok(if is_held {
+                DeleteOutcome::Terminating(object)
             } else {
-                Deleted::Gone(live)
+                DeleteOutcome::Removed(live)
             });
         }
-        let storable = call.resource.storable(&object);
-        let change = if waits {
-            RecordChange::put(move |revision| storable.at(revision))
+        let encoded = ctx.resource.storable(&object);
+        let change = if is_held {
+            RecordChange::put(move |revision| encoded.at_revision(revision))
         } else {
-            RecordChange::delete(move |revision| storable.at(revision))
+            RecordChange::delete(move |revision| encoded.at_revision(revision))
         };
-        let expect = WritePrecondition::Revision(record.revision);
-        match call.server.store.commit(&key, expect, change).await {
+        let precondition = WritePrecondition::Revision(record.revision);
+        match ctx.server.store.commit(&key, precondition, change).await {
             Ok(committed) => {
-                crate::crd::settle(call, committed.revision).await;
-                let object = call.load(&committed)?;
-                return Ok(if waits {
-                    Deleted::Waiting(object)
+                crate::crd::settle(ctx, committed.revision).await;
+                let object = ctx.load(&committed)?;
+                return Ok(if is_held {
+                    DeleteOutcome::Terminating(object)
                 } else {
-                    Deleted::Gone(object)
+                    DeleteOutcome::Removed(object)
                 });
             }
             Err(CommitError::Mismatch(_)) => {}
-            Err(error) => return Err(create::failed(call, name, &error)),
+            Err(error) => return Err(create::commit_error(ctx, name, &error)),
         }
     }
-    Err(call.conflict(name, MODIFIED))
+    Err(ctx.conflict(name, OPTIMISTIC_LOCK_MESSAGE))
 }
 
-/// Marks an object as being deleted.
-pub(crate) fn mark(object: &mut Value, now: &str, grace: bool) {
+/// Marks an object as terminating.
+pub(crate) fn mark_terminating(object: &mut Value, now: &str, has_grace_period: bool) {
     let generation = meta::generation(object);
     meta::edit(object, |meta| {
         meta.insert("deletionTimestamp".to_owned(), now.into());
-        if grace {
+        if has_grace_period {
             meta.insert("deletionGracePeriodSeconds".to_owned(), 0.into());
         }
         if generation > 0 {
@@ -323,33 +339,37 @@ pub(crate) fn mark(object: &mut Value, now: &str, grace: bool) {
     });
 }
 
-fn preconditions(
-    call: &Call,
+fn check_preconditions(
+    ctx: &RequestContext,
     name: &str,
     live: &Value,
     options: &DeleteOptions,
 ) -> Result<(), ApiError> {
-    let kind = &call.resource.kind;
-    let conflict = |what: &str, wanted: &str, found: &str, hint: &str| {
+    let kind = &ctx.resource.kind;
+    let conflict = |field: &str, expected: &str, actual: &str, hint: &str| {
         ApiError::conflict(
             &kind.group,
             &kind.kind,
             name,
             &format!(
-                "the {what} in the precondition ({wanted}) does not match the {what} in record ({found}). The object might have been {hint}"
+                "the {field} in the precondition ({expected}) does not match the {field} in record ({actual}). The object might have been {hint}"
             ),
         )
     };
     let (uid, revision) = (meta::text(live, "uid"), meta::text(live, "resourceVersion"));
-    if let Some(wanted) = options.uid.as_deref().filter(|wanted| *wanted != uid) {
-        return Err(conflict("UID", wanted, uid, "deleted and then recreated"));
-    }
-    if let Some(wanted) = options
-        .revision
+    if let Some(expected) = options
+        .precondition_uid
         .as_deref()
-        .filter(|wanted| *wanted != revision)
+        .filter(|expected| *expected != uid)
     {
-        return Err(conflict("ResourceVersion", wanted, revision, "modified"));
+        return Err(conflict("UID", expected, uid, "deleted and then recreated"));
+    }
+    if let Some(expected) = options
+        .precondition_resource_version
+        .as_deref()
+        .filter(|expected| *expected != revision)
+    {
+        return Err(conflict("ResourceVersion", expected, revision, "modified"));
     }
     Ok(())
 }

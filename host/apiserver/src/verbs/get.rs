@@ -1,30 +1,37 @@
-//! Reads one object.
+//! `GET` of one object.
 
-use super::call::{Answer, Call, Shown};
+use super::context::{HandlerResponse, RequestContext, ResponsePayload};
 use crate::revision;
 use crate::status::ApiError;
 
-pub(crate) fn get(call: &Call) -> Result<Answer, ApiError> {
-    if let Some(asked) = call.query.get("resourceVersion") {
-        let asked = revision::parse(asked)?;
-        let current = call.server.store.revision();
-        if asked > current {
-            return Err(ApiError::too_large_resource_version(asked, current));
+/// `GET` of an object or of its scale.
+///
+/// # Errors
+/// 404, or 504 if `resourceVersion` is greater than the current revision.
+pub(crate) fn get(ctx: &RequestContext) -> Result<HandlerResponse, ApiError> {
+    if let Some(text) = ctx.query.get("resourceVersion") {
+        let requested = revision::parse(text)?;
+        let current = ctx.server.store.revision();
+        if requested > current {
+            return Err(ApiError::too_large_resource_version(requested, current));
         }
     }
-    let name = call.name();
-    let snapshot = call.server.store.snapshot();
+    let name = ctx.name();
+    let snapshot = ctx.server.store.snapshot();
     let record = snapshot
-        .get(&call.key(name))
-        .ok_or_else(|| call.not_found(name))?;
-    match (call.path.subresource.as_deref(), call.resource.custom()) {
+        .get(&ctx.key(name))
+        .ok_or_else(|| ctx.not_found(name))?;
+    match (ctx.path.subresource.as_deref(), ctx.resource.custom()) {
         (Some("scale"), Some(_)) => {
-            let object = call.load(record)?;
-            let scale = super::scale::paths(call)?
-                .show(&object)
-                .map_err(ApiError::internal)?;
-            Ok(Answer::new(200, Shown::Plain(scale)))
+            let object = ctx.load(record)?;
+            let scale = super::scale::scale_paths(ctx)?
+                .to_scale(&object)
+                .map_err(|error| ApiError::internal(error.to_string()))?;
+            Ok(HandlerResponse::new(200, ResponsePayload::Plain(scale)))
         }
-        _ => Ok(Answer::new(200, Shown::Stored(record.clone()))),
+        _ => Ok(HandlerResponse::new(
+            200,
+            ResponsePayload::Record(record.clone()),
+        )),
     }
 }

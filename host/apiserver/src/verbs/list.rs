@@ -1,4 +1,4 @@
-//! Reads a collection: whole or in pages, as it is or as it was.
+//! `GET` of a collection: whole or in pages, at the current or an earlier revision.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,33 +12,34 @@ use rdd_apiserver_storage::{SnapshotError, StoreSnapshot, StoredRecord};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::call::Call;
-use super::select::Selection;
+use super::context::RequestContext;
+use super::predicate::SelectionPredicate;
 use crate::body::ResponseBody;
 use crate::encode;
 use crate::limits;
-use crate::negotiate::{Format, Shape};
+use crate::negotiate::{ObjectShape, ResponseFormat};
 use crate::render;
 use crate::revision::{self, Age};
 use crate::status::ApiError;
 
-/// Bytes of a list that are put together before they are handed on.
-const PIECE: usize = 256 * 1024;
+/// Bytes of a list in one chunk of the body.
+const CHUNK_BYTES: usize = 256 * 1024;
 
-/// Where a list goes on: what a continue token says.
+/// A continue token: where the next page starts.
 #[derive(Debug, Serialize, Deserialize)]
-struct Token {
+struct ContinueToken {
     v: String,
-    /// Revision of the whole list; zero for a token that goes on with whatever
-    /// there is now.
+    /// The revision of all pages; 0 for a token that continues at the current
+    /// revision.
     rv: u64,
-    /// The last key of the page, below the collection's prefix.
+    /// The last key of the page, without the collection's prefix.
     start: String,
 }
 
+/// The version of the token's format, as kube-apiserver encodes it.
 const TOKEN_VERSION: &str = "meta.k8s.io/v1";
 
-impl Token {
+impl ContinueToken {
     fn new(rv: u64, start: &str) -> Self {
         Self {
             v: TOKEN_VERSION.to_owned(),
@@ -53,13 +54,15 @@ impl Token {
     }
 
     fn decode(text: &str) -> Result<Self, ApiError> {
-        let bad = |why: String| ApiError::bad_request(format!("continue key is not valid: {why}"));
+        let invalid =
+            |reason: String| ApiError::bad_request(format!("continue key is not valid: {reason}"));
         let bytes = URL_SAFE_NO_PAD
             .decode(text)
-            .map_err(|e| bad(e.to_string()))?;
-        let token: Self = serde_json::from_slice(&bytes).map_err(|e| bad(e.to_string()))?;
+            .map_err(|error| invalid(error.to_string()))?;
+        let token: Self =
+            serde_json::from_slice(&bytes).map_err(|error| invalid(error.to_string()))?;
         if token.v != TOKEN_VERSION {
-            return Err(bad(format!(
+            return Err(invalid(format!(
                 "server does not recognize this encoded version {:?}",
                 token.v
             )));
@@ -69,15 +72,19 @@ impl Token {
 }
 
 /// One page of a collection.
-pub(crate) struct Page {
+pub(crate) struct ListPage {
     pub(crate) records: Vec<Arc<StoredRecord>>,
+    /// The revision that the list shows.
     pub(crate) revision: u64,
-    pub(crate) token: Option<String>,
-    pub(crate) remaining: Option<usize>,
+    /// Where the next page starts; `None` for the last page.
+    pub(crate) continue_token: Option<String>,
+    /// Number of objects after this page, where it is known.
+    pub(crate) remaining_items: Option<usize>,
 }
 
-fn limit(call: &Call) -> Result<Option<usize>, ApiError> {
-    let Some(text) = call.query.get("limit") else {
+/// Parses `limit`; `None` for a list without pages.
+fn parse_limit(ctx: &RequestContext) -> Result<Option<usize>, ApiError> {
+    let Some(text) = ctx.query.get("limit") else {
         return Ok(None);
     };
     let limit: i64 = text.parse().map_err(|_| {
@@ -88,117 +95,128 @@ fn limit(call: &Call) -> Result<Option<usize>, ApiError> {
     Ok(usize::try_from(limit).ok().filter(|limit| *limit > 0))
 }
 
-fn expired(start: &str) -> ApiError {
+fn expired_continue_token(start: &str) -> ApiError {
     ApiError::expired("The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.")
-        .with_continue(Token::new(0, start).encode())
+        .with_continue(ContinueToken::new(0, start).encode())
 }
 
-/// The state that a list shows, and the key after which it goes on.
-fn state(call: &Call) -> Result<(StoreSnapshot, Option<String>), ApiError> {
-    let store = &call.server.store;
-    let age = revision::of_list(&call.query)?;
-    if let Some(text) = call.query.get("continue") {
-        let token = Token::decode(text)?;
+/// Returns the snapshot to list, and the key after which the page starts.
+///
+/// # Errors
+/// 400 for an invalid token or revision, 410 for a compacted revision, 504 for a
+/// future one.
+fn list_snapshot(ctx: &RequestContext) -> Result<(StoreSnapshot, Option<String>), ApiError> {
+    let store = &ctx.server.store;
+    let age = revision::of_list(&ctx.query)?;
+    if let Some(text) = ctx.query.get("continue") {
+        let token = ContinueToken::decode(text)?;
         let snapshot = if token.rv == 0 {
             store.snapshot()
         } else {
             store
                 .snapshot_at(token.rv)
-                .map_err(|_| expired(&token.start))?
+                .map_err(|_| expired_continue_token(&token.start))?
         };
         return Ok((snapshot, Some(token.start)));
     }
     let snapshot = match age {
         Age::Latest => store.snapshot(),
-        Age::NotOlder(wanted) => {
+        Age::NotOlder(requested) => {
             let snapshot = store.snapshot();
-            if wanted > snapshot.revision() {
-                return Err(ApiError::too_large_resource_version(wanted, snapshot.revision()));
+            if requested > snapshot.revision() {
+                return Err(ApiError::too_large_resource_version(requested, snapshot.revision()));
             }
             snapshot
         }
-        Age::Exact(wanted) => store.snapshot_at(wanted).map_err(|error| match error {
+        Age::Exact(requested) => store.snapshot_at(requested).map_err(|error| match error {
             SnapshotError::Compacted { oldest } => ApiError::expired(format!(
-                "The resourceVersion for the provided list is too old. (too old resource version: {wanted} ({oldest}))"
+                "The resourceVersion for the provided list is too old. (too old resource version: {requested} ({oldest}))"
             )),
             SnapshotError::Future { current } => {
-                ApiError::too_large_resource_version(wanted, current)
+                ApiError::too_large_resource_version(requested, current)
             }
         })?,
     };
     Ok((snapshot, None))
 }
 
-/// Selects one page.
-pub(crate) fn page(call: &Call, selection: &Selection) -> Result<Page, ApiError> {
-    let limit = limit(call)?;
-    let (snapshot, after) = state(call)?;
+/// Selects one page of the matching records.
+///
+/// # Errors
+/// 400 for an invalid `limit`, and the errors of the revision.
+pub(crate) fn select_page(
+    ctx: &RequestContext,
+    predicate: &SelectionPredicate,
+) -> Result<ListPage, ApiError> {
+    let limit = parse_limit(ctx)?;
+    let (snapshot, after) = list_snapshot(ctx)?;
     let revision = snapshot.revision();
-    let prefix = call.resource.collection(call.namespace());
+    let prefix = ctx.resource.collection(ctx.namespace());
     let after = after.map(|after| format!("{prefix}{after}"));
-    if selection.is_empty() {
+    if predicate.is_empty() {
         let mut range = snapshot.range(&prefix, after.as_deref());
         let Some(limit) = limit else {
-            return Ok(Page {
+            return Ok(ListPage {
                 records: range.cloned().collect(),
                 revision,
-                token: None,
-                remaining: None,
+                continue_token: None,
+                remaining_items: None,
             });
         };
         let records: Vec<Arc<StoredRecord>> = range.by_ref().take(limit).cloned().collect();
-        let left = range.count();
-        let token = token_after(&records, left > 0, revision, &prefix);
-        return Ok(Page {
+        let remaining = range.count();
+        let continue_token = next_token(&records, remaining > 0, revision, &prefix);
+        return Ok(ListPage {
             records,
             revision,
-            token,
-            remaining: (left > 0).then_some(left),
+            continue_token,
+            remaining_items: (remaining > 0).then_some(remaining),
         });
     }
     let mut records = Vec::new();
-    let mut more = false;
+    let mut has_more = false;
     for record in snapshot.range(&prefix, after.as_deref()) {
-        if let Some(name) = selection.name()
+        if let Some(name) = predicate.single_name()
             && record.key.rsplit('/').next() != Some(name)
         {
             continue;
         }
-        if !selection.matches(&call.resource, &call.load(record)?) {
+        if !predicate.matches(&ctx.resource, &ctx.load(record)?) {
             continue;
         }
         if limit.is_some_and(|limit| records.len() == limit) {
-            more = true;
+            has_more = true;
             break;
         }
         records.push(record.clone());
     }
-    let token = token_after(&records, more, revision, &prefix);
-    Ok(Page {
+    let continue_token = next_token(&records, has_more, revision, &prefix);
+    Ok(ListPage {
         records,
         revision,
-        token,
-        remaining: None,
+        continue_token,
+        remaining_items: None,
     })
 }
 
-fn token_after(
+/// Returns the token of the page after these records.
+fn next_token(
     records: &[Arc<StoredRecord>],
-    more: bool,
+    has_more: bool,
     revision: u64,
     prefix: &str,
 ) -> Option<String> {
-    let last = records.last().filter(|_| more)?;
+    let last = records.last().filter(|_| has_more)?;
     let start = last.key.strip_prefix(prefix).unwrap_or(&last.key);
-    Some(Token::new(revision, start).encode())
+    Some(ContinueToken::new(revision, start).encode())
 }
 
-/// Whether a collection is large. So is then a page of it: which objects are
-/// on the page may only be known once all were looked at.
-pub(crate) fn is_large(call: &Call) -> bool {
-    let prefix = call.resource.collection(call.namespace());
+/// Returns whether a collection is large. A page of a large collection is large
+/// too: to select it, all objects may have to be decoded.
+pub(crate) fn is_large(ctx: &RequestContext) -> bool {
+    let prefix = ctx.resource.collection(ctx.namespace());
     let mut bytes = 0;
-    call.server
+    ctx.server
         .store
         .snapshot()
         .range(&prefix, None)
@@ -208,60 +226,73 @@ pub(crate) fn is_large(call: &Call) -> bool {
         })
 }
 
-/// Lists.
-pub(crate) fn list(call: &Call) -> Result<Response<ResponseBody>, ApiError> {
-    let selection = Selection::read(call)?;
-    let page = page(call, &selection)?;
-    show(call, &page)
+/// `GET` of a collection.
+///
+/// # Errors
+/// 400 for invalid selectors, and the errors of [`select_page`].
+pub(crate) fn list(ctx: &RequestContext) -> Result<Response<ResponseBody>, ApiError> {
+    let predicate = SelectionPredicate::from_query(ctx)?;
+    let page = select_page(ctx, &predicate)?;
+    render_page(ctx, &page)
 }
 
-/// `metadata` of a list.
-fn metadata(call: &Call, page: &Page) -> Value {
+/// Returns the `metadata` of a list.
+fn list_metadata(ctx: &RequestContext, page: &ListPage) -> Value {
     let mut metadata = Map::new();
     metadata.insert(
         "resourceVersion".to_owned(),
         page.revision.to_string().into(),
     );
-    match &page.token {
+    match &page.continue_token {
         Some(token) => {
             metadata.insert("continue".to_owned(), token.as_str().into());
         }
-        // Lists of custom resources say that there is no more.
-        None if !call.resource.is_builtin() && call.format.shape == Shape::Whole => {
+        // kube-apiserver sends an empty token with the last page of custom resources.
+        None if !ctx.resource.is_builtin() && ctx.format.shape == ObjectShape::Whole => {
             metadata.insert("continue".to_owned(), "".into());
         }
         None => {}
     }
-    if let Some(remaining) = page.remaining {
+    if let Some(remaining) = page.remaining_items {
         metadata.insert("remainingItemCount".to_owned(), remaining.into());
     }
     Value::Object(metadata)
 }
 
-/// A page in the form that was asked for.
-pub(crate) fn show(call: &Call, page: &Page) -> Result<Response<ResponseBody>, ApiError> {
-    if call.format == Format::JSON && call.resource.verbatim() {
+/// Encodes a page in the negotiated format.
+pub(crate) fn render_page(
+    ctx: &RequestContext,
+    page: &ListPage,
+) -> Result<Response<ResponseBody>, ApiError> {
+    if ctx.format == ResponseFormat::JSON && ctx.resource.verbatim() {
         return Ok(render::response(
             200,
             "application/json",
-            pieces(call, page),
+            concatenate_stored(ctx, page),
         ));
     }
     let mut objects = Vec::with_capacity(page.records.len());
     for record in &page.records {
-        objects.push(call.load(record)?);
+        objects.push(ctx.load(record)?);
     }
-    let value = shaped(call, page, objects)?;
-    Ok(render::value(200, &value, call.format))
+    let value = list_value(ctx, page, objects)?;
+    Ok(render::value(200, &value, ctx.format))
 }
 
-/// The list of some objects in the shape that was asked for.
-pub(crate) fn shaped(call: &Call, page: &Page, mut objects: Vec<Value>) -> Result<Value, ApiError> {
-    let kind = &call.resource.kind;
-    let metadata = metadata(call, page);
-    Ok(match call.format.shape {
-        Shape::Whole => {
-            if call.resource.is_builtin() {
+/// Returns the list of the objects in the negotiated shape.
+///
+/// # Errors
+/// 406 if the shape is that of a single object.
+pub(crate) fn list_value(
+    ctx: &RequestContext,
+    page: &ListPage,
+    mut objects: Vec<Value>,
+) -> Result<Value, ApiError> {
+    let kind = &ctx.resource.kind;
+    let metadata = list_metadata(ctx, page);
+    Ok(match ctx.format.shape {
+        ObjectShape::Whole => {
+            if ctx.resource.is_builtin() {
                 for object in &mut objects {
                     if let Some(root) = object.as_object_mut() {
                         root.remove("apiVersion");
@@ -276,14 +307,14 @@ pub(crate) fn shaped(call: &Call, page: &Page, mut objects: Vec<Value>) -> Resul
                 "items": objects,
             })
         }
-        Shape::Table => {
-            let now = (call.server.clock)();
-            call.resource
+        ObjectShape::Table => {
+            let now = (ctx.server.clock)();
+            ctx.resource
                 .columns
-                .table(&objects, metadata, render::include(call)?, now, true)
+                .table(&objects, metadata, render::include_object(ctx)?, now, true)
         }
-        Shape::PartialList => table::partial_list(&objects, metadata),
-        Shape::Partial => {
+        ObjectShape::PartialMetadataList => table::partial_list(&objects, metadata),
+        ObjectShape::PartialMetadata => {
             return Err(ApiError::not_acceptable(
                 "you requested PartialObjectMetadata, but the requested object is a list (PartialObjectMetadataList)",
             ));
@@ -291,30 +322,30 @@ pub(crate) fn shaped(call: &Call, page: &Page, mut objects: Vec<Value>) -> Resul
     })
 }
 
-/// The fast way: stored bytes put behind one another, nothing parsed.
-fn pieces(call: &Call, page: &Page) -> ResponseBody {
-    let kind = &call.resource.kind;
-    let untyped: &[u8] = b"{";
-    let prefix: &[u8] = if call.resource.is_builtin() {
-        untyped
+/// Concatenates stored bytes without decoding them.
+fn concatenate_stored(ctx: &RequestContext, page: &ListPage) -> ResponseBody {
+    let kind = &ctx.resource.kind;
+    // Items of built-in lists have neither `apiVersion` nor `kind`.
+    let prefix: &[u8] = if ctx.resource.is_builtin() {
+        b"{"
     } else {
-        &call.resource.typed
+        &ctx.resource.type_meta
     };
-    let mut out = VecDeque::new();
-    let mut piece = encode::type_prefix(&kind.api_version(), &kind.list_kind);
-    piece.extend_from_slice(b"\"metadata\":");
-    encode::write(&mut piece, &metadata(call, page));
-    piece.extend_from_slice(b",\"items\":[");
+    let mut chunks = VecDeque::new();
+    let mut chunk = encode::type_meta_prefix(&kind.api_version(), &kind.list_kind);
+    chunk.extend_from_slice(b"\"metadata\":");
+    encode::write(&mut chunk, &list_metadata(ctx, page));
+    chunk.extend_from_slice(b",\"items\":[");
     for (index, record) in page.records.iter().enumerate() {
         if index > 0 {
-            piece.push(b',');
+            chunk.push(b',');
         }
-        encode::append_typed(&mut piece, prefix, &record.value);
-        if piece.len() >= PIECE {
-            out.push_back(Bytes::from(std::mem::take(&mut piece)));
+        encode::append_with_type_meta(&mut chunk, prefix, &record.value);
+        if chunk.len() >= CHUNK_BYTES {
+            chunks.push_back(Bytes::from(std::mem::take(&mut chunk)));
         }
     }
-    piece.extend_from_slice(b"]}\n");
-    out.push_back(piece.into());
-    ResponseBody::pieces(out)
+    chunk.extend_from_slice(b"]}\n");
+    chunks.push_back(chunk.into());
+    ResponseBody::from_chunks(chunks)
 }

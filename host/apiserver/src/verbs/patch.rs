@@ -1,46 +1,46 @@
-//! Changes one object by a patch: JSON patch, merge patch or server-side
+//! `PATCH`: JSON patch, JSON merge patch, strategic merge patch, and server-side
 //! apply.
 
 use rdd_apiserver_fieldmanager as fieldmanager;
 use serde_json::Value;
 
-use super::call::{Answer, Call};
+use super::context::{HandlerResponse, RequestContext};
 use super::create;
-use super::object;
-use super::options::{Validation, WriteOptions};
+use super::request_object;
 use super::scale;
-use super::update::{self, Changed, Verb};
+use super::update::{self, ObjectUpdate, UpdateKind};
+use super::write_options::{FieldValidation, WriteOptions};
 use crate::decode;
-use crate::managed;
+use crate::managed_fields;
 use crate::meta;
 use crate::resource::Source;
 use crate::status::{ALREADY_EXISTS, ApiError, StatusCause};
 use crate::strategic;
 
-/// The kinds of patches.
+/// The kind of a patch, by its media type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
-    Json,
-    Merge,
-    Strategic,
+enum PatchKind {
+    JsonPatch,
+    MergePatch,
+    StrategicMergePatch,
     Apply,
 }
 
-fn form(call: &Call) -> Result<Form, ApiError> {
-    let content_type = call
+fn patch_kind(ctx: &RequestContext) -> Result<PatchKind, ApiError> {
+    let content_type = ctx
         .headers
         .get(http::header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
     let media = content_type.split(';').next().unwrap_or_default().trim();
     match media.to_ascii_lowercase().as_str() {
-        "application/json-patch+json" => Ok(Form::Json),
-        "application/merge-patch+json" => Ok(Form::Merge),
-        "application/apply-patch+yaml" => Ok(Form::Apply),
-        "application/strategic-merge-patch+json" if call.resource.is_builtin() => {
-            Ok(Form::Strategic)
+        "application/json-patch+json" => Ok(PatchKind::JsonPatch),
+        "application/merge-patch+json" => Ok(PatchKind::MergePatch),
+        "application/apply-patch+yaml" => Ok(PatchKind::Apply),
+        "application/strategic-merge-patch+json" if ctx.resource.is_builtin() => {
+            Ok(PatchKind::StrategicMergePatch)
         }
-        _ if call.resource.is_builtin() => {
+        _ if ctx.resource.is_builtin() => {
             Err(ApiError::unsupported_media("415: Unsupported Media Type").with_empty_details())
         }
         _ => Err(ApiError::unsupported_media(
@@ -50,60 +50,69 @@ fn form(call: &Call) -> Result<Form, ApiError> {
 }
 
 /// `PATCH` of an object.
-pub(crate) async fn patch(call: &Call, body: &[u8]) -> Result<Answer, ApiError> {
-    let form = form(call)?;
-    let options = WriteOptions::read(call, "PatchOptions", form == Form::Apply)?;
-    if form == Form::Apply {
-        return apply(call, body, &options).await;
+///
+/// # Errors
+/// 400 for a patch that cannot be decoded, 415 for its media type, 422 for a
+/// result that is invalid, and the errors of an update.
+pub(crate) async fn patch(ctx: &RequestContext, body: &[u8]) -> Result<HandlerResponse, ApiError> {
+    let kind = patch_kind(ctx)?;
+    let options = WriteOptions::parse(ctx, "PatchOptions", kind == PatchKind::Apply)?;
+    if kind == PatchKind::Apply {
+        return apply(ctx, body, &options).await;
     }
-    if form == Form::Strategic {
-        return strategic(call, body, &options).await;
+    if kind == PatchKind::StrategicMergePatch {
+        return strategic_merge_patch(ctx, body, &options).await;
     }
     let document = decode::parse_json(body)
-        .map_err(|why| ApiError::bad_request(format!("error decoding patch: {why}")))?;
+        .map_err(|error| ApiError::bad_request(format!("error decoding patch: {error}")))?;
     let patch = document.value;
-    if form == Form::Merge && !patch.is_object() {
+    if kind == PatchKind::MergePatch && !patch.is_object() {
         return Err(ApiError::bad_request(
             "error decoding patch: json: cannot unmarshal the body into a map",
         ));
     }
     let patched = |document: &Value| {
-        match form {
-            Form::Json => fieldmanager::json_patch(document, &patch),
+        match kind {
+            PatchKind::JsonPatch => fieldmanager::json_patch(document, &patch),
             _ => fieldmanager::merge_patch(document, &patch),
         }
-        .map_err(|error| managed::patch_error(&error))
+        .map_err(|error| managed_fields::patch_error(&error))
     };
-    if call.path.subresource.as_deref() == Some("scale") {
-        return scale::change(call, &options, patched).await;
+    if ctx.path.subresource.as_deref() == Some("scale") {
+        return scale::update_scale(ctx, &options, patched).await;
     }
-    update::change(call, &options, Verb::Patch, |live| {
+    update::guaranteed_update(ctx, &options, UpdateKind::Patch, |live| {
         let patched = patched(live)?;
-        finish(call, patched, document.duplicates.clone(), &options)
+        decode_patched(ctx, patched, document.duplicates.clone(), &options)
     })
     .await
 }
 
-/// A strategic merge patch of a built-in kind.
-async fn strategic(call: &Call, body: &[u8], options: &WriteOptions) -> Result<Answer, ApiError> {
-    let document = decode::parse_json(body).map_err(ApiError::bad_request)?;
+/// Applies a strategic merge patch to an object of a built-in kind.
+async fn strategic_merge_patch(
+    ctx: &RequestContext,
+    body: &[u8],
+    options: &WriteOptions,
+) -> Result<HandlerResponse, ApiError> {
+    let document =
+        decode::parse_json(body).map_err(|error| ApiError::bad_request(error.to_string()))?;
     let (Some(patch), Source::Builtin(builtin)) =
-        (document.value.as_object(), &call.resource.source)
+        (document.value.as_object(), &ctx.resource.source)
     else {
         return Err(ApiError::bad_request(
             "json: cannot unmarshal the body into a map",
         ));
     };
-    update::change(call, options, Verb::Patch, |live| {
+    update::guaranteed_update(ctx, options, UpdateKind::Patch, |live| {
         let patched = strategic::apply(live, patch, builtin.kind.schema())
             .map_err(|error| ApiError::untyped(error.to_string()))?;
-        finish(call, patched, document.duplicates.clone(), options)
+        decode_patched(ctx, patched, document.duplicates.clone(), options)
     })
     .await
 }
 
-/// 422 about what the patch made of the object.
-fn patched_invalid(patched: &Value, why: &str) -> ApiError {
+/// Returns 422 for the result of a patch.
+fn invalid_patch(patched: &Value, reason: &str) -> ApiError {
     ApiError::invalid(
         "",
         "",
@@ -111,19 +120,19 @@ fn patched_invalid(patched: &Value, why: &str) -> ApiError {
         vec![StatusCause::invalid(
             "patch",
             &Value::from(patched.to_string()),
-            why,
+            reason,
         )],
     )
 }
 
-/// Reads a patched object like one that was sent.
-fn finish(
-    call: &Call,
+/// Checks and normalizes the result of a patch, like an object in a body.
+fn decode_patched(
+    ctx: &RequestContext,
     mut patched: Value,
-    mut objections: Vec<String>,
+    mut strict_errors: Vec<String>,
     options: &WriteOptions,
-) -> Result<Changed, ApiError> {
-    let kind = &call.resource.kind;
+) -> Result<ObjectUpdate, ApiError> {
+    let kind = &ctx.resource.kind;
     let text = |key: &str| {
         patched
             .get(key)
@@ -133,52 +142,55 @@ fn finish(
     };
     let (sent_version, sent_kind) = (text("apiVersion"), text("kind"));
     if !patched.is_object() {
-        return Err(patched_invalid(
+        return Err(invalid_patch(
             &patched,
             "the patched document is not an object",
         ));
     }
-    if call.resource.is_builtin() {
-        let other = |sent: &str, own: &str| !sent.is_empty() && sent != own;
-        if other(&sent_kind, &kind.kind) || other(&sent_version, &kind.api_version()) {
-            let why = format!("no kind {sent_kind:?} is registered for version {sent_version:?}");
-            return Err(patched_invalid(&patched, &why));
+    if ctx.resource.is_builtin() {
+        let differs = |sent: &str, expected: &str| !sent.is_empty() && sent != expected;
+        if differs(&sent_kind, &kind.kind) || differs(&sent_version, &kind.api_version()) {
+            let reason =
+                format!("no kind {sent_kind:?} is registered for version {sent_version:?}");
+            return Err(invalid_patch(&patched, &reason));
         }
         if let Some(root) = patched.as_object_mut() {
             root.insert("apiVersion".to_owned(), kind.api_version().into());
             root.insert("kind".to_owned(), kind.kind.as_str().into());
         }
     }
-    let before = patched.clone();
-    objections
-        .extend(object::clean(call, &mut patched).map_err(|why| patched_invalid(&before, &why))?);
-    if !call.resource.is_builtin() && sent_version != kind.api_version() {
+    let original = patched.clone();
+    strict_errors.extend(
+        request_object::normalize(ctx, &mut patched)
+            .map_err(|error| invalid_patch(&original, &error.to_string()))?,
+    );
+    if !ctx.resource.is_builtin() && sent_version != kind.api_version() {
         return Err(ApiError::bad_request(format!(
             "the API version in the data ({sent_version}) does not match the expected API version ({})",
             kind.api_version()
         )));
     }
     let warnings = match options.validation {
-        Validation::Strict if !objections.is_empty() => {
-            return Err(patched_invalid(
-                &before,
-                &format!("strict decoding error: {}", objections.join(", ")),
+        FieldValidation::Strict if !strict_errors.is_empty() => {
+            return Err(invalid_patch(
+                &original,
+                &format!("strict decoding error: {}", strict_errors.join(", ")),
             ));
         }
-        Validation::Ignore => Vec::new(),
-        _ => objections,
+        FieldValidation::Ignore => Vec::new(),
+        _ => strict_errors,
     };
-    named(call, &mut patched)?;
-    Ok(Changed {
+    ensure_name(ctx, &mut patched)?;
+    Ok(ObjectUpdate {
         object: patched,
         warnings,
-        applied: false,
+        is_applied: false,
     })
 }
 
-/// The object must still be the one that the path names.
-fn named(call: &Call, object: &mut Value) -> Result<(), ApiError> {
-    let (sent, name) = (meta::text(object, "name"), call.name());
+/// Checks that the object is the one that the path names.
+fn ensure_name(ctx: &RequestContext, object: &mut Value) -> Result<(), ApiError> {
+    let (sent, name) = (meta::text(object, "name"), ctx.name());
     if sent.is_empty() {
         return Err(ApiError::bad_request(format!(
             "the name of the object ({name} based on URL) was undeterminable: name must be provided"
@@ -189,16 +201,21 @@ fn named(call: &Call, object: &mut Value) -> Result<(), ApiError> {
             "the name of the object ({sent}) does not match the name on the URL ({name})"
         )));
     }
-    object::namespace(call, object)
+    request_object::ensure_namespace(ctx, object)
 }
 
-/// Server-side apply.
-async fn apply(call: &Call, body: &[u8], options: &WriteOptions) -> Result<Answer, ApiError> {
+/// Applies a configuration (server-side apply), and creates the object if it does
+/// not exist.
+async fn apply(
+    ctx: &RequestContext,
+    body: &[u8],
+    options: &WriteOptions,
+) -> Result<HandlerResponse, ApiError> {
     let document = decode::parse_yaml(body)
-        .map_err(|why| ApiError::bad_request(format!("error decoding YAML: {why}")))?;
+        .map_err(|error| ApiError::bad_request(format!("error decoding YAML: {error}")))?;
     let mut applied = document.value;
-    let kind = &call.resource.kind;
-    if call.path.subresource.as_deref() == Some("scale") {
+    let kind = &ctx.resource.kind;
+    if ctx.path.subresource.as_deref() == Some("scale") {
         return Err(ApiError::unsupported_media(
             "the body of the request was in an unknown format - accepted media types of scale include: application/json-patch+json, application/merge-patch+json",
         ));
@@ -234,59 +251,67 @@ async fn apply(call: &Call, body: &[u8], options: &WriteOptions) -> Result<Answe
     {
         return Err(ApiError::bad_request("metadata.managedFields must be nil"));
     }
-    meta::decode::read(&mut applied).map_err(|why| object::unhandled(call, &kind.kind, &why))?;
+    meta::object_meta::decode_object_meta(&mut applied)
+        .map_err(|error| request_object::decode_error(ctx, &kind.kind, error))?;
     meta::edit(&mut applied, |meta| {
         meta.remove("managedFields");
     });
     if meta::text(&applied, "name").is_empty() {
-        let name = call.name().to_owned();
+        let name = ctx.name().to_owned();
         meta::set(&mut applied, "name", &name);
     }
-    named(call, &mut applied)?;
-    let warnings = object::strict(call, options.validation, document.duplicates)?;
-    let key = call.key(call.name());
-    if call.server.store.snapshot().get(&key).is_none() {
-        if call.path.subresource.is_some() {
-            return Err(call.not_found(call.name()));
+    ensure_name(ctx, &mut applied)?;
+    let warnings =
+        request_object::handle_strict_errors(ctx, options.validation, document.duplicates)?;
+    let key = ctx.key(ctx.name());
+    if ctx.server.store.snapshot().get(&key).is_none() {
+        if ctx.path.subresource.is_some() {
+            return Err(ctx.not_found(ctx.name()));
         }
-        match create_applied(call, &applied, options, warnings.clone()).await {
-            // Somebody else created it meanwhile: then this is a change.
+        match create_applied(ctx, &applied, options, warnings.clone()).await {
+            // Another writer has created it meanwhile: update it.
             Err(error) if error.reason() == ALREADY_EXISTS => {}
-            answered => return answered,
+            result => return result,
         }
     }
-    update::change(call, options, Verb::Patch, |live| {
-        let object = managed::apply(call, Some(live), &applied, options)?;
-        let mut object = object;
-        let objections =
-            object::clean(call, &mut object).map_err(|why| ApiError::untyped(why.clone()))?;
-        if let (Validation::Strict, Some(first)) = (options.validation, objections.first()) {
+    update::guaranteed_update(ctx, options, UpdateKind::Patch, |live| {
+        let mut object = managed_fields::apply(ctx, Some(live), &applied, options)?;
+        let strict_errors = request_object::normalize(ctx, &mut object)
+            .map_err(|error| ApiError::untyped(error.to_string()))?;
+        if let (FieldValidation::Strict, Some(first)) = (options.validation, strict_errors.first())
+        {
             return Err(ApiError::untyped(first.clone()));
         }
-        Ok(Changed {
+        Ok(ObjectUpdate {
             object,
             warnings: warnings.clone(),
-            applied: true,
+            is_applied: true,
         })
     })
     .await
 }
 
 async fn create_applied(
-    call: &Call,
+    ctx: &RequestContext,
     applied: &Value,
     options: &WriteOptions,
     warnings: Vec<String>,
-) -> Result<Answer, ApiError> {
+) -> Result<HandlerResponse, ApiError> {
     let uid = meta::text(applied, "uid");
     if !uid.is_empty() {
-        // There is no object of that uid, and a new one cannot choose its own.
+        // No object has this uid, and a new one gets its uid from the server.
         let cause = StatusCause::invalid("metadata.uid", &uid.into(), "field is immutable");
-        return Err(create::invalid(call, applied, vec![cause.clone(), cause]));
+        return Err(create::invalid_object(
+            ctx,
+            applied,
+            vec![cause.clone(), cause],
+        ));
     }
-    let mut object = managed::apply(call, None, applied, options)?;
-    object::clean(call, &mut object).map_err(|why| ApiError::untyped(why.clone()))?;
-    let mut answer = create::insert(call, object, options, &create::Managed::Applied).await?;
-    answer.warnings.extend(warnings);
-    Ok(answer)
+    let mut object = managed_fields::apply(ctx, None, applied, options)?;
+    request_object::normalize(ctx, &mut object)
+        .map_err(|error| ApiError::untyped(error.to_string()))?;
+    let mut response =
+        create::create_object(ctx, object, options, &create::ManagedFieldsPolicy::Applied).await?;
+    response.warnings.extend(warnings);
+    Ok(response)
 }

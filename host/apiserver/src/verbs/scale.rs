@@ -1,36 +1,42 @@
-//! Reads and writes the replica count of a custom resource through its scale
-//! subresource.
+//! The scale subresource: reads and writes the replica count of a custom
+//! resource.
 
 use serde_json::Value;
 
-use super::call::{Answer, Call, Shown};
-use super::object;
-use super::options::WriteOptions;
-use super::update::{self, Changed, Verb};
+use super::context::{HandlerResponse, RequestContext, ResponsePayload};
+use super::request_object;
+use super::update::{self, ObjectUpdate, UpdateKind};
+use super::write_options::WriteOptions;
 use crate::decode;
 use crate::meta;
-use crate::scale::ScalePaths;
+use crate::scale_paths::ScalePaths;
 use crate::status::ApiError;
 
-/// The scale of the call's version; a version without one has none of its
-/// objects there.
-pub(crate) fn paths(call: &Call) -> Result<&ScalePaths, ApiError> {
-    call.resource
+/// Returns the scale paths of the request's version.
+///
+/// # Errors
+/// 404 if the version has no scale subresource.
+pub(crate) fn scale_paths(ctx: &RequestContext) -> Result<&ScalePaths, ApiError> {
+    ctx.resource
         .custom()
         .and_then(|custom| custom.scale.as_ref())
-        .ok_or_else(|| call.not_found(call.name()))
+        .ok_or_else(|| ctx.not_found(ctx.name()))
 }
 
 /// `PUT` of a scale.
-pub(crate) async fn update(call: &Call, body: &[u8]) -> Result<Answer, ApiError> {
-    let options = WriteOptions::read(call, "UpdateOptions", false)?;
-    let content_type = call
+///
+/// # Errors
+/// 400 for a body that is not a `Scale` of this object, and the errors of an
+/// update.
+pub(crate) async fn update(ctx: &RequestContext, body: &[u8]) -> Result<HandlerResponse, ApiError> {
+    let options = WriteOptions::parse(ctx, "UpdateOptions", false)?;
+    let content_type = ctx
         .headers
         .get(http::header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    let mut scale = decode::parse(decode::accepted(content_type, None)?, body)
-        .map_err(ApiError::bad_request)?
+    let mut scale = decode::parse(decode::accepted_content_type(content_type, None)?, body)
+        .map_err(|error| ApiError::bad_request(error.to_string()))?
         .value;
     let kind = scale
         .get("kind")
@@ -41,44 +47,48 @@ pub(crate) async fn update(call: &Call, body: &[u8]) -> Result<Answer, ApiError>
             "no kind {kind:?} is registered for the type v1.Scale"
         )));
     }
-    meta::decode::read(&mut scale).map_err(ApiError::bad_request)?;
-    if meta::text(&scale, "name") != call.name() {
+    meta::object_meta::decode_object_meta(&mut scale)
+        .map_err(|error| ApiError::bad_request(error.to_string()))?;
+    if meta::text(&scale, "name") != ctx.name() {
         return Err(ApiError::bad_request(format!(
             "the name of the object ({}) does not match the name on the URL ({})",
             meta::text(&scale, "name"),
-            call.name()
+            ctx.name()
         )));
     }
-    object::namespace(call, &mut scale)?;
-    change(call, &options, |_| Ok(scale.clone())).await
+    request_object::ensure_namespace(ctx, &mut scale)?;
+    update_scale(ctx, &options, |_| Ok(scale.clone())).await
 }
 
-/// Runs a change of the scale as a change of the object.
-pub(crate) async fn change(
-    call: &Call,
+/// Updates the scale by an update of the object.
+///
+/// # Errors
+/// The errors of `make` and of an update, 422 for a negative replica count.
+pub(crate) async fn update_scale(
+    ctx: &RequestContext,
     options: &WriteOptions,
     make: impl Fn(&Value) -> Result<Value, ApiError> + Send + Sync,
-) -> Result<Answer, ApiError> {
-    let paths = paths(call)?;
-    let answer = update::change(call, options, Verb::Patch, |live| {
-        let shown = paths.show_or_zero(live);
+) -> Result<HandlerResponse, ApiError> {
+    let paths = scale_paths(ctx)?;
+    let response = update::guaranteed_update(ctx, options, UpdateKind::Patch, |live| {
+        let scale = paths.to_scale_or_zero(live);
         let object = paths
-            .put(&make(&shown)?, live)
-            .map_err(|cause| super::create::invalid(call, live, vec![cause]))?;
-        Ok(Changed {
+            .apply_scale(&make(&scale)?, live)
+            .map_err(|cause| super::create::invalid_object(ctx, live, vec![cause]))?;
+        Ok(ObjectUpdate {
             object,
             warnings: Vec::new(),
-            applied: false,
+            is_applied: false,
         })
     })
     .await?;
-    let object = match answer.shown {
-        Shown::Stored(record) => call.load(&record)?,
-        Shown::Object(object) | Shown::Plain(object) => object,
+    let object = match response.payload {
+        ResponsePayload::Record(record) => ctx.load(&record)?,
+        ResponsePayload::Object(object) | ResponsePayload::Plain(object) => object,
     };
-    Ok(Answer {
-        code: answer.code,
-        shown: Shown::Plain(paths.show_or_zero(&object)),
-        warnings: answer.warnings,
+    Ok(HandlerResponse {
+        code: response.code,
+        payload: ResponsePayload::Plain(paths.to_scale_or_zero(&object)),
+        warnings: response.warnings,
     })
 }

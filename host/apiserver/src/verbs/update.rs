@@ -1,48 +1,55 @@
-//! Changes one object: read, change, judge, commit, and again when somebody
-//! else was faster.
+//! `PUT`, and the update that `PATCH` and scale share: read, change, validate,
+//! commit, and retry if the object has changed meanwhile.
 
 use std::sync::Arc;
 
 use rdd_apiserver_storage::{CommitError, RecordChange, StoredRecord, WritePrecondition};
 use serde_json::Value;
 
-use super::call::{Answer, Call, MODIFIED, Shown};
+use super::context::{HandlerResponse, OPTIMISTIC_LOCK_MESSAGE, RequestContext, ResponsePayload};
 use super::create;
-use super::object::{self, Sent};
-use super::options::WriteOptions;
+use super::request_object::{self, RequestObject};
+use super::write_options::WriteOptions;
 use crate::admission::AdmissionOperation;
 use crate::limits;
 use crate::meta;
 use crate::resource::Source;
 use crate::status::{ApiError, StatusCause};
-use crate::{clock, managed};
+use crate::{clock, managed_fields};
 
-/// Attempts at a change that others keep overtaking.
-const ATTEMPTS: usize = 64;
+/// The maximum number of attempts while other writers keep changing the object.
+const MAX_ATTEMPTS: usize = 64;
 
-/// What a change makes of the live object.
-pub(crate) struct Changed {
+/// The new state of an object.
+pub(crate) struct ObjectUpdate {
     pub(crate) object: Value,
-    /// Warnings that go with it.
+    /// Texts for `Warning` headers.
     pub(crate) warnings: Vec<String>,
-    /// The managed fields are up to date: it was an apply.
-    pub(crate) applied: bool,
+    /// Whether it is the result of an apply, which also updates the managed fields.
+    pub(crate) is_applied: bool,
 }
 
-/// Where a uid that does not match is a conflict (an update) or a change of an
-/// immutable field (a patch).
+/// The kind of a write: a different `uid` is a conflict in an update, and a change
+/// of an immutable field in a patch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verb {
+pub(crate) enum UpdateKind {
     Update,
     Patch,
 }
 
 /// `PUT` of an object.
-pub(crate) async fn update(call: &Call, body: &[u8]) -> Result<Answer, ApiError> {
-    let options = WriteOptions::read(call, "UpdateOptions", false)?;
-    let Sent { mut object, strict } = object::read(call, body)?;
-    let warnings = object::strict(call, options.validation, strict)?;
-    let name = call.name();
+///
+/// # Errors
+/// See [`guaranteed_update`]; 400 for a body that cannot be decoded or that names
+/// another object.
+pub(crate) async fn update(ctx: &RequestContext, body: &[u8]) -> Result<HandlerResponse, ApiError> {
+    let options = WriteOptions::parse(ctx, "UpdateOptions", false)?;
+    let RequestObject {
+        mut object,
+        strict_errors,
+    } = request_object::decode_body(ctx, body)?;
+    let warnings = request_object::handle_strict_errors(ctx, options.validation, strict_errors)?;
+    let name = ctx.name();
     let sent = meta::text(&object, "name");
     if sent.is_empty() {
         return Err(ApiError::bad_request(format!(
@@ -54,75 +61,82 @@ pub(crate) async fn update(call: &Call, body: &[u8]) -> Result<Answer, ApiError>
             "the name of the object ({sent}) does not match the name on the URL ({name})"
         )));
     }
-    object::namespace(call, &mut object)?;
-    if call.path.subresource.is_none()
-        && let Source::Builtin(builtin) = &call.resource.source
+    request_object::ensure_namespace(ctx, &mut object)?;
+    if ctx.path.subresource.is_none()
+        && let Source::Builtin(builtin) = &ctx.resource.source
         && builtin.create_on_update()
-        && call.server.store.snapshot().get(&call.key(name)).is_none()
+        && ctx.server.store.snapshot().get(&ctx.key(name)).is_none()
     {
         meta::set(&mut object, "resourceVersion", "");
-        let mut answer = create::insert(call, object, &options, &create::Managed::Update).await?;
-        answer.warnings.extend(warnings);
-        return Ok(answer);
+        let mut response =
+            create::create_object(ctx, object, &options, &create::ManagedFieldsPolicy::Update)
+                .await?;
+        response.warnings.extend(warnings);
+        return Ok(response);
     }
-    change(call, &options, Verb::Update, |_| {
-        Ok(Changed {
+    guaranteed_update(ctx, &options, UpdateKind::Update, |_| {
+        Ok(ObjectUpdate {
             object: object.clone(),
             warnings: warnings.clone(),
-            applied: false,
+            is_applied: false,
         })
     })
     .await
 }
 
-/// Runs a change against the live object until it is committed.
-pub(crate) async fn change(
-    call: &Call,
+/// Updates the stored object with `make`, which is called again after each
+/// conflict with another writer.
+///
+/// # Errors
+/// The error of `make`; 403 for a refused write, 404 for an object that does not
+/// exist, 409 for a conflict, 422 for an invalid object.
+pub(crate) async fn guaranteed_update(
+    ctx: &RequestContext,
     options: &WriteOptions,
-    verb: Verb,
-    make: impl Fn(&Value) -> Result<Changed, ApiError> + Send + Sync,
-) -> Result<Answer, ApiError> {
-    let name = call.name();
-    let key = call.key(name);
-    for _ in 0..ATTEMPTS {
-        let record = call
+    kind: UpdateKind,
+    make: impl Fn(&Value) -> Result<ObjectUpdate, ApiError> + Send + Sync,
+) -> Result<HandlerResponse, ApiError> {
+    let name = ctx.name();
+    let key = ctx.key(name);
+    for _ in 0..MAX_ATTEMPTS {
+        let record = ctx
             .server
             .store
             .snapshot()
             .get(&key)
             .cloned()
-            .ok_or_else(|| call.not_found(name))?;
-        let live = call.load(&record)?;
-        let Changed {
+            .ok_or_else(|| ctx.not_found(name))?;
+        let live = ctx.load(&record)?;
+        let ObjectUpdate {
             mut object,
             mut warnings,
-            applied,
+            is_applied: applied,
         } = make(&live)?;
-        let pinned = revision(call, &mut object, &record, verb)?;
-        identity(call, &mut object, &live, verb)?;
-        let now = (call.server.clock)();
-        prepare(call, &mut object, &live);
+        let has_precondition = check_resource_version(ctx, &mut object, &record, kind)?;
+        check_uid(ctx, &mut object, &live, kind)?;
+        let now = (ctx.server.clock)();
+        prepare_for_update(ctx, &mut object, &live);
         if !applied {
-            object = managed::update(call, Some(&live), object, &options.manager, now)?;
+            object = managed_fields::update(ctx, Some(&live), object, &options.manager, now)?;
         }
-        prepare_generation(call, &mut object, &live);
-        meta::tidy(&mut object);
+        update_generation(ctx, &mut object, &live);
+        meta::drop_empty_fields(&mut object);
         limits::check(&object)?;
-        let causes = object::validate(call, &object, Some(&live));
+        let causes = request_object::validate(ctx, &object, Some(&live));
         if !causes.is_empty() {
-            return Err(create::invalid(call, &object, causes));
+            return Err(create::invalid_object(ctx, &object, causes));
         }
-        warnings.extend(object::advice(call, &object));
-        managed::keep_times(&mut object, &live);
-        let answer = |shown| Answer {
+        warnings.extend(request_object::object_warnings(ctx, &object));
+        managed_fields::keep_times(&mut object, &live);
+        let response = |payload| HandlerResponse {
             code: 200,
-            shown,
+            payload,
             warnings: warnings.clone(),
         };
         if object == live {
-            return Ok(answer(Shown::Stored(record)));
+            return Ok(response(ResponsePayload::Record(record)));
         }
-        call.admit(
+        ctx.check_admission(
             AdmissionOperation::Update,
             name,
             Some(&object),
@@ -130,48 +144,54 @@ pub(crate) async fn change(
             options.dry_run,
         )?;
         if options.dry_run {
-            return Ok(answer(Shown::Object(object)));
+            return Ok(response(ResponsePayload::Object(object)));
         }
-        let gone = meta::terminating(&object)
+        let is_removed = meta::is_terminating(&object)
             && meta::finalizers(&object).is_empty()
-            && !holds(call, &object);
-        let storable = object::storable(call, &object)?;
-        let change = if gone {
-            RecordChange::delete(move |revision| storable.at(revision))
+            && !is_held(ctx, &object);
+        let encoded = request_object::encode_object(ctx, &object)?;
+        let change = if is_removed {
+            RecordChange::delete(move |revision| encoded.at_revision(revision))
         } else {
-            RecordChange::put(move |revision| storable.at(revision))
+            RecordChange::put(move |revision| encoded.at_revision(revision))
         };
-        let expect = WritePrecondition::Revision(record.revision);
-        match call.server.store.commit(&key, expect, change).await {
+        let precondition = WritePrecondition::Revision(record.revision);
+        match ctx.server.store.commit(&key, precondition, change).await {
             Ok(committed) => {
-                crate::crd::settle(call, committed.revision).await;
-                return Ok(answer(if gone {
-                    Shown::Object(object)
+                crate::crd::settle(ctx, committed.revision).await;
+                return Ok(response(if is_removed {
+                    ResponsePayload::Object(object)
                 } else {
-                    Shown::Stored(committed)
+                    ResponsePayload::Record(committed)
                 }));
             }
-            Err(CommitError::Mismatch(_)) if !pinned => {}
-            Err(error) => return Err(create::failed(call, name, &error)),
+            Err(CommitError::Mismatch(_)) if !has_precondition => {}
+            Err(error) => return Err(create::commit_error(ctx, name, &error)),
         }
     }
-    Err(call.conflict(name, MODIFIED))
+    Err(ctx.conflict(name, OPTIMISTIC_LOCK_MESSAGE))
 }
 
-/// Whether something but finalizers keeps a terminating object.
-fn holds(call: &Call, object: &Value) -> bool {
-    match &call.resource.source {
+/// Returns whether something other than `metadata.finalizers` holds a
+/// terminating object.
+fn is_held(ctx: &RequestContext, object: &Value) -> bool {
+    match &ctx.resource.source {
         Source::Builtin(builtin) => builtin.holds(object),
         Source::Custom(_) => false,
     }
 }
 
-/// Checks the resourceVersion that the writer saw; true when there is one.
-fn revision(
-    call: &Call,
+/// Checks `resourceVersion` in the new object and sets the current one. Returns
+/// whether it is the precondition of an update.
+///
+/// # Errors
+/// 409 if it is not the current one, 422 if a custom resource lacks it, 500 if it
+/// is not a number.
+fn check_resource_version(
+    ctx: &RequestContext,
     object: &mut Value,
     record: &Arc<StoredRecord>,
-    verb: Verb,
+    kind: UpdateKind,
 ) -> Result<bool, ApiError> {
     let sent = meta::text(object, "resourceVersion").to_owned();
     let sent = match sent.as_str() {
@@ -182,11 +202,11 @@ fn revision(
             ))
         })?,
     };
-    if sent == 0 && verb == Verb::Update && !call.resource.is_builtin() {
-        let kind = &call.resource.kind;
+    if sent == 0 && kind == UpdateKind::Update && !ctx.resource.is_builtin() {
+        let resource = &ctx.resource.kind;
         return Err(ApiError::invalid(
-            &kind.group,
-            &kind.plural,
+            &resource.group,
+            &resource.plural,
             meta::text(object, "name"),
             vec![StatusCause::invalid(
                 "metadata.resourceVersion",
@@ -196,18 +216,23 @@ fn revision(
         ));
     }
     if sent != 0 && sent != record.revision {
-        return Err(call.conflict(call.name(), MODIFIED));
+        return Err(ctx.conflict(ctx.name(), OPTIMISTIC_LOCK_MESSAGE));
     }
     meta::set(object, "resourceVersion", &record.revision.to_string());
-    Ok(sent != 0 && verb == Verb::Update)
+    Ok(sent != 0 && kind == UpdateKind::Update)
 }
 
-/// Checks the uid that the writer means.
-fn identity(call: &Call, object: &mut Value, live: &Value, verb: Verb) -> Result<(), ApiError> {
+/// Checks `uid` in the new object, and sets the current one if it is empty.
+fn check_uid(
+    ctx: &RequestContext,
+    object: &mut Value,
+    live: &Value,
+    kind: UpdateKind,
+) -> Result<(), ApiError> {
     let (sent, uid) = (meta::text(object, "uid"), meta::text(live, "uid"));
-    if verb == Verb::Update && !sent.is_empty() && sent != uid {
-        return Err(call.conflict(
-            call.name(),
+    if kind == UpdateKind::Update && !sent.is_empty() && sent != uid {
+        return Err(ctx.conflict(
+            ctx.name(),
             &format!("Precondition failed: UID in precondition: {sent}, UID in object meta: {uid}"),
         ));
     }
@@ -218,14 +243,14 @@ fn identity(call: &Call, object: &mut Value, live: &Value, verb: Verb) -> Result
     Ok(())
 }
 
-/// Takes from the live object what this write may not touch.
-fn prepare(call: &Call, object: &mut Value, live: &Value) {
-    match (&call.resource.source, call.path.subresource.as_deref()) {
+/// Resets the fields that this write must not change to those of the live object.
+fn prepare_for_update(ctx: &RequestContext, object: &mut Value, live: &Value) {
+    match (&ctx.resource.source, ctx.path.subresource.as_deref()) {
         (Source::Custom(_), Some("status")) => {
             let status = object.get("status").cloned();
             let managed = object.pointer("/metadata/managedFields").cloned();
             *object = live.clone();
-            put(object, "status", status);
+            set_field(object, "status", status);
             meta::edit(object, |meta| match managed {
                 Some(managed) => {
                     meta.insert("managedFields".to_owned(), managed);
@@ -237,16 +262,22 @@ fn prepare(call: &Call, object: &mut Value, live: &Value) {
         }
         (Source::Custom(custom), _) => {
             if custom.status {
-                put(object, "status", live.get("status").cloned());
+                set_field(object, "status", live.get("status").cloned());
             }
         }
         (Source::Builtin(builtin), subresource) => {
             builtin.prepare_update(object, live, subresource);
         }
     }
-    let kept = |key: &str| live.pointer(&format!("/metadata/{key}")).cloned();
-    let (created, deleted) = (kept("creationTimestamp"), kept("deletionTimestamp"));
-    let (grace, generation) = (kept("deletionGracePeriodSeconds"), kept("generation"));
+    let live_field = |key: &str| live.pointer(&format!("/metadata/{key}")).cloned();
+    let (created, deleted) = (
+        live_field("creationTimestamp"),
+        live_field("deletionTimestamp"),
+    );
+    let (grace, generation) = (
+        live_field("deletionGracePeriodSeconds"),
+        live_field("generation"),
+    );
     meta::edit(object, |meta| {
         let mut set = |key: &str, value: Option<Value>| match value {
             Some(value) => {
@@ -271,7 +302,8 @@ fn prepare(call: &Call, object: &mut Value, live: &Value) {
     });
 }
 
-pub(crate) fn put(object: &mut Value, key: &str, value: Option<Value>) {
+/// Sets a top-level field; `None` removes it.
+pub(crate) fn set_field(object: &mut Value, key: &str, value: Option<Value>) {
     if let Some(root) = object.as_object_mut() {
         match value {
             Some(value) => {
@@ -284,12 +316,12 @@ pub(crate) fn put(object: &mut Value, key: &str, value: Option<Value>) {
     }
 }
 
-/// Moves the generation when anything changed that it counts.
-fn prepare_generation(call: &Call, object: &mut Value, live: &Value) {
-    if call.path.subresource.as_deref() == Some("status") {
+/// Increments `generation` if the update changes a field that it counts.
+fn update_generation(ctx: &RequestContext, object: &mut Value, live: &Value) {
+    if ctx.path.subresource.as_deref() == Some("status") {
         return;
     }
-    let ignores_status = match &call.resource.source {
+    let ignores_status = match &ctx.resource.source {
         Source::Custom(custom) => custom.status,
         Source::Builtin(builtin) => {
             if !builtin.counts_generations() {
@@ -299,12 +331,12 @@ fn prepare_generation(call: &Call, object: &mut Value, live: &Value) {
         }
     };
     let counted = |value: &Value| {
-        let mut parts = value.as_object().cloned().unwrap_or_default();
-        parts.remove("metadata");
+        let mut fields = value.as_object().cloned().unwrap_or_default();
+        fields.remove("metadata");
         if ignores_status {
-            parts.remove("status");
+            fields.remove("status");
         }
-        parts
+        fields
     };
     if counted(object) != counted(live) {
         let next = meta::generation(live) + 1;
@@ -314,7 +346,7 @@ fn prepare_generation(call: &Call, object: &mut Value, live: &Value) {
     }
 }
 
-/// The time that a change happens, as metadata has it.
-pub(crate) fn now(call: &Call) -> String {
-    clock::seconds((call.server.clock)())
+/// Returns the current time in the format of metadata.
+pub(crate) fn current_time(ctx: &RequestContext) -> String {
+    clock::seconds((ctx.server.clock)())
 }

@@ -1,19 +1,22 @@
-//! Policies of whoever embeds the server.
+//! Admission policies of the embedder.
 
 use std::sync::{Arc, Mutex};
 
 use rdd_apiserver::{
     AdmissionOperation, AdmissionPolicy, AdmissionRequest, ApiServer, ApiServerOptions,
 };
+use rdd_testkit::eventually;
 use serde_json::json;
 
-use crate::client::{APPLY, CMS, Client, JSON, JSON_PATCH, MERGE, STRATEGIC, config_map};
+use crate::client::{
+    APPLY, CONFIG_MAPS, JSON, JSON_PATCH, MERGE, STRATEGIC, TestClient, config_map,
+};
 
-/// Refuses every write to config maps named `kept…`, and notes what it saw.
+/// Refuses every write to config maps named `kept…`, and records all requests.
 #[derive(Debug, Default)]
-struct Keeper(Mutex<Vec<String>>);
+struct KeepPolicy(Mutex<Vec<String>>);
 
-impl AdmissionPolicy for Keeper {
+impl AdmissionPolicy for KeepPolicy {
     fn admit(&self, request: &AdmissionRequest<'_>) -> Result<(), String> {
         let AdmissionRequest {
             user,
@@ -44,20 +47,23 @@ impl AdmissionPolicy for Keeper {
     }
 }
 
-async fn guarded() -> (Client, Arc<Keeper>) {
-    let keeper = Arc::new(Keeper::default());
+async fn client_with_policy() -> (TestClient, Arc<KeepPolicy>) {
+    let policy = Arc::new(KeepPolicy::default());
     let options = ApiServerOptions {
-        admission: vec![keeper.clone()],
+        admission: vec![policy.clone()],
         ..ApiServerOptions::in_memory()
     };
-    (Client(ApiServer::open(options).await.unwrap()), keeper)
+    (TestClient(ApiServer::open(options).await.unwrap()), policy)
 }
 
 #[tokio::test]
-async fn a_policy_refuses_every_kind_of_write_dry_runs_too() {
-    let (client, _) = guarded().await;
-    let kept = format!("{CMS}/kept");
-    assert_eq!(client.post(CMS, &config_map("kept")).await.code, 201);
+async fn a_policy_refuses_every_kind_of_write_including_dry_runs() {
+    let (client, _) = client_with_policy().await;
+    let kept = format!("{CONFIG_MAPS}/kept");
+    assert_eq!(
+        client.post(CONFIG_MAPS, &config_map("kept")).await.code,
+        201
+    );
     let change = json!({"data": {"k": "2"}});
     let applied = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "kept"}, "data": {"k": "2"}});
     for query in ["", "?dryRun=All"] {
@@ -66,9 +72,9 @@ async fn a_policy_refuses_every_kind_of_write_dry_runs_too() {
             "{kept}?fieldManager=m&force=true&{}",
             query.trim_start_matches('?')
         );
-        let answers = [
+        let responses = [
             client
-                .post(&format!("{CMS}{query}"), &config_map("kept-new"))
+                .post(&format!("{CONFIG_MAPS}{query}"), &config_map("kept-new"))
                 .await,
             client.put(&at, &applied).await,
             client.patch(&at, MERGE, &change).await,
@@ -83,42 +89,45 @@ async fn a_policy_refuses_every_kind_of_write_dry_runs_too() {
             client.patch(&forced, APPLY, &applied).await,
             client.delete(&at).await,
         ];
-        for (index, answer) in answers.iter().enumerate() {
+        for (index, response) in responses.iter().enumerate() {
             assert_eq!(
-                answer.reason(),
+                response.reason(),
                 (403, "Forbidden"),
                 "{index} {query}: {}",
-                answer.text
+                response.text
             );
-            let message = answer.body["message"].as_str().unwrap();
+            let message = response.body["message"].as_str().unwrap();
             assert!(message.starts_with("configmaps \"kept"), "{message}");
             assert!(
                 message.ends_with("is forbidden: it is kept; take another"),
                 "{message}"
             );
             assert!(
-                answer.body["details"]["name"]
+                response.body["details"]["name"]
                     .as_str()
                     .unwrap()
                     .starts_with("kept")
             );
         }
     }
-    // What changes nothing is no write.
+    // A patch without a change is not a write.
     assert_eq!(client.patch(&kept, MERGE, &json!({})).await.code, 200);
     assert_eq!(client.get(&kept).await.body["data"]["k"], "1");
 }
 
 #[tokio::test]
-async fn a_collection_goes_whole_or_not_at_all() {
-    let (client, keeper) = guarded().await;
+async fn a_collection_is_deleted_completely_or_not_at_all() {
+    let (client, policy) = client_with_policy().await;
     for name in ["a", "kept", "z"] {
-        client.post(CMS, &config_map(name)).await;
+        client.post(CONFIG_MAPS, &config_map(name)).await;
     }
-    keeper.0.lock().unwrap().clear();
-    assert_eq!(client.delete(CMS).await.reason(), (403, "Forbidden"));
-    assert_eq!(client.get(CMS).await.names(), ["a", "kept", "z"]);
-    let seen = keeper.0.lock().unwrap().clone();
+    policy.0.lock().unwrap().clear();
+    assert_eq!(
+        client.delete(CONFIG_MAPS).await.reason(),
+        (403, "Forbidden")
+    );
+    assert_eq!(client.get(CONFIG_MAPS).await.names(), ["a", "kept", "z"]);
+    let seen = policy.0.lock().unwrap().clone();
     assert_eq!(
         seen[0],
         "admin Delete configmaps/- default/ false false false"
@@ -129,36 +138,39 @@ async fn a_collection_goes_whole_or_not_at_all() {
     );
     assert_eq!(
         client
-            .delete(&format!("{CMS}?fieldSelector=metadata.name%3Da"))
+            .delete(&format!("{CONFIG_MAPS}?fieldSelector=metadata.name%3Da"))
             .await
             .code,
         200
     );
-    assert_eq!(client.get(CMS).await.names(), ["kept", "z"]);
+    assert_eq!(client.get(CONFIG_MAPS).await.names(), ["kept", "z"]);
 }
 
 #[tokio::test]
-async fn a_cascade_asks_as_the_collector() {
-    let (client, keeper) = guarded().await;
-    let owner = client.post(CMS, &config_map("owner")).await;
+async fn a_cascading_delete_is_admitted_as_the_garbage_collector() {
+    let (client, policy) = client_with_policy().await;
+    let owner = client.post(CONFIG_MAPS, &config_map("owner")).await;
     let mut kept = config_map("kept");
     kept["metadata"]["ownerReferences"] = json!([{"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": owner.body["metadata"]["uid"]}]);
-    client.post(CMS, &kept).await;
+    client.post(CONFIG_MAPS, &kept).await;
     let options = json!({"propagationPolicy": "Background"});
     client
-        .ask(
+        .send(
             "DELETE",
-            &format!("{CMS}/owner"),
+            &format!("{CONFIG_MAPS}/owner"),
             &[("content-type", JSON)],
             options.to_string(),
         )
         .await;
-    let asked = "system:serviceaccount:kube-system:generic-garbage-collector Delete configmaps/- default/kept false true false";
-    let patience = tokio::time::timeout(crate::client::PATIENCE, async {
-        while !keeper.0.lock().unwrap().iter().any(|seen| seen == asked) {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    let expected = "system:serviceaccount:kube-system:generic-garbage-collector Delete configmaps/- default/kept false true false";
+    eventually("the policy receives the request", || async {
+        let requests = policy.0.lock().unwrap().clone();
+        if requests.iter().any(|request| request == expected) {
+            Ok(())
+        } else {
+            Err(format!("{requests:?}"))
         }
-    });
-    patience.await.expect("the policy is asked");
-    assert_eq!(client.get(&format!("{CMS}/kept")).await.code, 200);
+    })
+    .await;
+    assert_eq!(client.get(&format!("{CONFIG_MAPS}/kept")).await.code, 200);
 }

@@ -1,11 +1,13 @@
+//! Server-side apply.
+
 use serde_json::json;
 
-use crate::client::{APPLY, CMS, Client, WIDGETS, config_map, sized, widget};
+use crate::client::{APPLY, CONFIG_MAPS, TestClient, WIDGETS, config_map, sized_version, widget};
 
 #[tokio::test]
-async fn managers_own_what_they_apply_and_conflict_over_it() {
-    let client = Client::new().await;
-    let path = |manager: &str, more: &str| format!("{CMS}/a?fieldManager={manager}{more}");
+async fn managers_own_the_fields_that_they_apply() {
+    let client = TestClient::new().await;
+    let path = |manager: &str, more: &str| format!("{CONFIG_MAPS}/a?fieldManager={manager}{more}");
     let apply = |value: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"k": value}});
     let made = client.patch(&path("one", ""), APPLY, &apply("1")).await;
     assert_eq!(made.code, 201, "{}", made.text);
@@ -14,8 +16,8 @@ async fn managers_own_what_they_apply_and_conflict_over_it() {
         client
             .patch(&path("one", ""), APPLY, &apply("1"))
             .await
-            .rv(),
-        made.rv()
+            .resource_version(),
+        made.resource_version()
     );
     let refused = client.patch(&path("two", ""), APPLY, &apply("2")).await;
     assert_eq!(refused.reason(), (409, "Conflict"));
@@ -29,7 +31,7 @@ async fn managers_own_what_they_apply_and_conflict_over_it() {
     assert_eq!((forced.code, &forced.body["data"]["k"]), (200, &json!("2")));
     assert_eq!(
         client
-            .patch(&format!("{CMS}/a"), APPLY, &apply("3"))
+            .patch(&format!("{CONFIG_MAPS}/a"), APPLY, &apply("3"))
             .await
             .reason(),
         (422, "Invalid")
@@ -37,21 +39,21 @@ async fn managers_own_what_they_apply_and_conflict_over_it() {
 }
 
 #[tokio::test]
-async fn what_is_applied_no_longer_goes_away() {
-    let client = Client::new().await;
-    client.widgets(sized()).await;
+async fn a_field_that_is_no_longer_applied_is_removed() {
+    let client = TestClient::new().await;
+    client.define_widgets(sized_version()).await;
     let path = format!("{WIDGETS}/w?fieldManager=one");
     client
         .patch(
             &path,
             APPLY,
-            &widget("w", json!({"size": 1, "colour": "blue"})),
+            &widget("w", json!({"size": 1, "color": "blue"})),
         )
         .await;
     let less = client
         .patch(&path, APPLY, &widget("w", json!({"size": 1})))
         .await;
-    assert_eq!(less.body["spec"], json!({"size": 1, "colour": "red"}));
+    assert_eq!(less.body["spec"], json!({"size": 1, "color": "red"}));
     let undeclared = client
         .patch(&path, APPLY, &widget("w", json!({"nope": 1})))
         .await;
@@ -67,37 +69,37 @@ async fn what_is_applied_no_longer_goes_away() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn many_may_apply_what_does_not_exist_yet() {
-    let client = Client::new().await;
+async fn concurrent_applies_create_one_object() {
+    let client = TestClient::new().await;
     let applies = (0..16).map(|writer| {
         let client = client.clone();
         tokio::spawn(async move {
-            let path = format!("{CMS}/a?fieldManager=m{writer}");
+            let path = format!("{CONFIG_MAPS}/a?fieldManager=m{writer}");
             let body = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {format!("k{writer}"): "v"}});
-            let answer = client.patch(&path, APPLY, &body).await;
-            assert!(matches!(answer.code, 200 | 201), "{}", answer.text);
+            let response = client.patch(&path, APPLY, &body).await;
+            assert!(matches!(response.code, 200 | 201), "{}", response.text);
         })
     });
     for applied in applies.collect::<Vec<_>>() {
         applied.await.unwrap();
     }
-    let all = client.get(&format!("{CMS}/a")).await;
+    let all = client.get(&format!("{CONFIG_MAPS}/a")).await;
     assert_eq!(all.body["data"].as_object().unwrap().len(), 16);
 }
 
 #[tokio::test]
-async fn the_status_of_nothing_cannot_be_applied() {
-    let client = Client::new().await;
-    client.widgets(sized()).await;
+async fn the_status_of_a_missing_object_cannot_be_applied() {
+    let client = TestClient::new().await;
+    client.define_widgets(sized_version()).await;
     let path = format!("{WIDGETS}/w/status?fieldManager=one");
-    let answer = client.patch(&path, APPLY, &widget("w", json!({}))).await;
-    assert_eq!(answer.reason(), (404, "NotFound"));
+    let response = client.patch(&path, APPLY, &widget("w", json!({}))).await;
+    assert_eq!(response.reason(), (404, "NotFound"));
 }
 
 #[tokio::test]
-async fn updates_are_tracked_under_the_client_s_name() {
-    let client = Client::new().await;
-    let made = client.post(CMS, &config_map("a")).await;
+async fn updates_are_tracked_under_the_client_name() {
+    let client = TestClient::new().await;
+    let made = client.post(CONFIG_MAPS, &config_map("a")).await;
     let entry = &made.body["metadata"]["managedFields"][0];
     assert_eq!(
         (&entry["manager"], &entry["operation"]),

@@ -1,41 +1,40 @@
-//! A client without sockets, and what the scenarios stand on.
-
-use std::time::Duration;
+//! A client without sockets, and the objects that the tests share.
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request};
 use http_body_util::{BodyExt, Full};
 use rdd_apiserver::{ApiServer, ApiServerOptions, ResponseBody, UserInfo};
+pub(crate) use rdd_testkit::PATIENCE;
+use rdd_testkit::eventually;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
-
-/// How long an answer may take before a test gives up: far more than it ever
-/// needs.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) const JSON: &str = "application/json";
 pub(crate) const MERGE: &str = "application/merge-patch+json";
 pub(crate) const JSON_PATCH: &str = "application/json-patch+json";
 pub(crate) const STRATEGIC: &str = "application/strategic-merge-patch+json";
 pub(crate) const APPLY: &str = "application/apply-patch+yaml";
-pub(crate) const CRDS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-pub(crate) const CMS: &str = "/api/v1/namespaces/default/configmaps";
+pub(crate) const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+pub(crate) const CONFIG_MAPS: &str = "/api/v1/namespaces/default/configmaps";
 pub(crate) const WIDGETS: &str = "/apis/example.com/v1/namespaces/default/widgets";
 
-pub(crate) struct Answer {
+/// A response whose body was read.
+pub(crate) struct ApiResponse {
     pub(crate) code: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) text: String,
+    /// The body as JSON; null if it is something else.
     pub(crate) body: Value,
 }
 
-impl Answer {
-    /// The reason of a Status, or nothing.
+impl ApiResponse {
+    /// Returns the status code and the reason of a `Status`.
     pub(crate) fn reason(&self) -> (u16, &str) {
         (self.code, self.body["reason"].as_str().unwrap_or_default())
     }
 
-    pub(crate) fn rv(&self) -> u64 {
+    /// Returns the resource version of an object or a list.
+    pub(crate) fn resource_version(&self) -> u64 {
         self.body["metadata"]["resourceVersion"]
             .as_str()
             .unwrap()
@@ -43,6 +42,7 @@ impl Answer {
             .unwrap()
     }
 
+    /// Returns the `Warning` headers.
     pub(crate) fn warnings(&self) -> Vec<&str> {
         self.headers
             .get_all("warning")
@@ -51,19 +51,20 @@ impl Answer {
             .collect()
     }
 
-    /// Names of a list's items.
+    /// Returns the names of a list's items.
     pub(crate) fn names(&self) -> Vec<&str> {
         self.body["items"]
             .as_array()
-            .unwrap_or_else(|| panic!("no list: {}", self.text))
+            .unwrap_or_else(|| panic!("not a list: {}", self.text))
             .iter()
             .map(|item| item["metadata"]["name"].as_str().unwrap())
             .collect()
     }
 }
 
+/// A client that calls the service directly, as `admin`.
 #[derive(Clone)]
-pub(crate) struct Client(pub(crate) ApiServer);
+pub(crate) struct TestClient(pub(crate) ApiServer);
 
 pub(crate) fn admin() -> UserInfo {
     UserInfo {
@@ -73,7 +74,7 @@ pub(crate) fn admin() -> UserInfo {
     }
 }
 
-impl Client {
+impl TestClient {
     pub(crate) async fn new() -> Self {
         Self(
             ApiServer::open(ApiServerOptions::in_memory())
@@ -82,7 +83,8 @@ impl Client {
         )
     }
 
-    pub(crate) async fn raw(
+    /// Sends a request and returns the response with its unread body.
+    pub(crate) async fn send_raw(
         &self,
         method: &str,
         path: &str,
@@ -100,74 +102,82 @@ impl Client {
         let request = request.body(Full::new(body.into())).unwrap();
         tokio::time::timeout(PATIENCE, self.0.clone().oneshot(request))
             .await
-            .expect("an answer in time")
+            .expect("a response in time")
             .unwrap()
     }
 
-    pub(crate) async fn ask(
+    /// Sends a request.
+    pub(crate) async fn send(
         &self,
         method: &str,
         path: &str,
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
-    ) -> Answer {
-        read(self.raw(method, path, headers, body).await).await
+    ) -> ApiResponse {
+        read_response(self.send_raw(method, path, headers, body).await).await
     }
 
-    /// Asks again until the answer is as wanted.
-    pub(crate) async fn until(&self, path: &str, wanted: impl Fn(&Answer) -> bool) -> Answer {
-        let asked = async {
-            loop {
-                let answer = self.get(path).await;
-                if wanted(&answer) {
-                    return answer;
-                }
-                tokio::time::sleep(Duration::from_millis(5)).await;
+    /// Gets a path until the response is as expected.
+    pub(crate) async fn wait_until(
+        &self,
+        path: &str,
+        is_expected: impl Fn(&ApiResponse) -> bool,
+    ) -> ApiResponse {
+        eventually(path, || async {
+            let response = self.get(path).await;
+            if is_expected(&response) {
+                Ok(response)
+            } else {
+                Err(response.text)
             }
-        };
-        match tokio::time::timeout(PATIENCE, asked).await {
-            Ok(answer) => answer,
-            Err(_) => panic!("{path} is still {}", self.get(path).await.text),
-        }
+        })
+        .await
     }
 
-    pub(crate) async fn gone(&self, path: &str) {
-        self.until(path, |answer| answer.code == 404).await;
+    /// Gets a path until it is not found.
+    pub(crate) async fn wait_until_gone(&self, path: &str) {
+        self.wait_until(path, |response| response.code == 404).await;
     }
 
-    pub(crate) async fn get(&self, path: &str) -> Answer {
-        self.ask("GET", path, &[], Bytes::new()).await
+    pub(crate) async fn get(&self, path: &str) -> ApiResponse {
+        self.send("GET", path, &[], Bytes::new()).await
     }
 
-    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
-        self.ask("POST", path, &[("content-type", JSON)], body.to_string())
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> ApiResponse {
+        self.send("POST", path, &[("content-type", JSON)], body.to_string())
             .await
     }
 
-    pub(crate) async fn put(&self, path: &str, body: &Value) -> Answer {
-        self.ask("PUT", path, &[("content-type", JSON)], body.to_string())
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> ApiResponse {
+        self.send("PUT", path, &[("content-type", JSON)], body.to_string())
             .await
     }
 
-    pub(crate) async fn patch(&self, path: &str, form: &str, body: &Value) -> Answer {
-        self.ask("PATCH", path, &[("content-type", form)], body.to_string())
-            .await
+    pub(crate) async fn patch(&self, path: &str, media_type: &str, body: &Value) -> ApiResponse {
+        self.send(
+            "PATCH",
+            path,
+            &[("content-type", media_type)],
+            body.to_string(),
+        )
+        .await
     }
 
-    pub(crate) async fn delete(&self, path: &str) -> Answer {
-        self.ask("DELETE", path, &[], Bytes::new()).await
+    pub(crate) async fn delete(&self, path: &str) -> ApiResponse {
+        self.send("DELETE", path, &[], Bytes::new()).await
     }
 
-    /// Creates the definition of widgets with this schema.
-    pub(crate) async fn widgets(&self, version: Value) -> Answer {
-        let answer = self.post(CRDS, &widgets(version)).await;
-        assert_eq!(answer.code, 201, "{}", answer.text);
-        answer
+    /// Creates the definition of widgets with one version.
+    pub(crate) async fn define_widgets(&self, version: Value) -> ApiResponse {
+        let response = self.post(DEFINITIONS, &widget_definition(version)).await;
+        assert_eq!(response.code, 201, "{}", response.text);
+        response
     }
 
-    pub(crate) async fn watch(&self, path: &str) -> Lines {
-        let response = self.raw("GET", path, &[], Bytes::new()).await;
-        Lines {
+    /// Starts a watch.
+    pub(crate) async fn watch(&self, path: &str) -> WatchLines {
+        let response = self.send_raw("GET", path, &[], Bytes::new()).await;
+        WatchLines {
             code: response.status().as_u16(),
             body: response.into_body(),
             buffer: Vec::new(),
@@ -175,7 +185,8 @@ impl Client {
     }
 }
 
-pub(crate) async fn read(response: http::Response<ResponseBody>) -> Answer {
+/// Reads the body of a response.
+pub(crate) async fn read_response(response: http::Response<ResponseBody>) -> ApiResponse {
     let (parts, body) = response.into_parts();
     let bytes = tokio::time::timeout(PATIENCE, body.collect())
         .await
@@ -183,7 +194,7 @@ pub(crate) async fn read(response: http::Response<ResponseBody>) -> Answer {
         .unwrap()
         .to_bytes();
     let text = String::from_utf8(bytes.to_vec()).unwrap();
-    Answer {
+    ApiResponse {
         code: parts.status.as_u16(),
         headers: parts.headers,
         body: serde_json::from_str(&text).unwrap_or(Value::Null),
@@ -192,14 +203,14 @@ pub(crate) async fn read(response: http::Response<ResponseBody>) -> Answer {
 }
 
 /// The events of a watch.
-pub(crate) struct Lines {
+pub(crate) struct WatchLines {
     pub(crate) code: u16,
     body: ResponseBody,
     buffer: Vec<u8>,
 }
 
-impl Lines {
-    /// The next event; nothing when the stream ended.
+impl WatchLines {
+    /// Returns the next event; `None` at the end of the watch.
     pub(crate) async fn next(&mut self) -> Option<Value> {
         loop {
             if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
@@ -214,8 +225,8 @@ impl Lines {
         }
     }
 
-    /// Type and name of the next event.
-    pub(crate) async fn brief(&mut self) -> (String, String) {
+    /// Returns the type of the next event and the name of its object.
+    pub(crate) async fn next_type_and_name(&mut self) -> (String, String) {
         let event = self.next().await.expect("an event");
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         (
@@ -233,8 +244,9 @@ pub(crate) fn widget(name: &str, spec: Value) -> Value {
     json!({"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": name}, "spec": spec})
 }
 
-/// A definition of widgets whose one version has these parts beside its name.
-pub(crate) fn widgets(mut version: Value) -> Value {
+/// Returns the definition of widgets with one version `v1`, which is served and
+/// stored.
+pub(crate) fn widget_definition(mut version: Value) -> Value {
     version["name"] = "v1".into();
     version["served"] = true.into();
     version["storage"] = true.into();
@@ -251,15 +263,16 @@ pub(crate) fn widgets(mut version: Value) -> Value {
     })
 }
 
-/// A version with a sized spec, an open status and `/status`.
-pub(crate) fn sized() -> Value {
+/// Returns a version with a size and a color in its spec, a status without a schema,
+/// and the status subresource.
+pub(crate) fn sized_version() -> Value {
     json!({
         "subresources": {"status": {}},
-        "selectableFields": [{"jsonPath": ".spec.colour"}],
+        "selectableFields": [{"jsonPath": ".spec.color"}],
         "schema": {"openAPIV3Schema": {"type": "object", "properties": {
             "spec": {"type": "object", "properties": {
                 "size": {"type": "integer", "minimum": 1},
-                "colour": {"type": "string", "default": "red"},
+                "color": {"type": "string", "default": "red"},
             }},
             "status": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
         }}},

@@ -1,54 +1,60 @@
+//! Create, read, update, patch, and delete.
+
 use serde_json::json;
 
 use crate::client::{
-    CMS, Client, JSON_PATCH, MERGE, STRATEGIC, WIDGETS, config_map, sized, widget,
+    CONFIG_MAPS, JSON_PATCH, MERGE, STRATEGIC, TestClient, WIDGETS, config_map, sized_version,
+    widget,
 };
 
 #[tokio::test]
-async fn an_object_lives_from_create_to_delete() {
-    let client = Client::new().await;
+async fn an_object_exists_from_create_to_delete() {
+    let client = TestClient::new().await;
     assert_eq!(
-        client.get(&format!("{CMS}/a")).await.reason(),
+        client.get(&format!("{CONFIG_MAPS}/a")).await.reason(),
         (404, "NotFound")
     );
-    let made = client.post(CMS, &config_map("a")).await;
+    let made = client.post(CONFIG_MAPS, &config_map("a")).await;
     assert_eq!(made.code, 201, "{}", made.text);
     assert_eq!(made.body["kind"], "ConfigMap");
     assert!(
         made.body["metadata"]["uid"].is_string()
             && made.body["metadata"]["creationTimestamp"].is_string()
     );
-    assert_eq!(client.get(&format!("{CMS}/a")).await.body, made.body);
     assert_eq!(
-        client.post(CMS, &config_map("a")).await.reason(),
+        client.get(&format!("{CONFIG_MAPS}/a")).await.body,
+        made.body
+    );
+    assert_eq!(
+        client.post(CONFIG_MAPS, &config_map("a")).await.reason(),
         (409, "AlreadyExists")
     );
-    let gone = client.delete(&format!("{CMS}/a")).await;
+    let gone = client.delete(&format!("{CONFIG_MAPS}/a")).await;
     assert_eq!((gone.code, &gone.body["status"]), (200, &json!("Success")));
     assert_eq!(gone.body["details"]["uid"], made.body["metadata"]["uid"]);
     assert_eq!(
-        client.delete(&format!("{CMS}/a")).await.reason(),
+        client.delete(&format!("{CONFIG_MAPS}/a")).await.reason(),
         (404, "NotFound")
     );
 }
 
 #[tokio::test]
-async fn an_update_needs_the_revision_that_it_saw() {
-    let client = Client::new().await;
-    let path = format!("{CMS}/a");
-    let first = client.post(CMS, &config_map("a")).await;
+async fn an_update_with_an_old_resource_version_is_a_conflict() {
+    let client = TestClient::new().await;
+    let path = format!("{CONFIG_MAPS}/a");
+    let first = client.post(CONFIG_MAPS, &config_map("a")).await;
     let mut body = first.body.clone();
     body["data"]["k"] = "2".into();
     let second = client.put(&path, &body).await;
-    assert!(second.rv() > first.rv());
+    assert!(second.resource_version() > first.resource_version());
     body["data"]["k"] = "3".into();
     assert_eq!(client.put(&path, &body).await.reason(), (409, "Conflict"));
     let mut other = second.body.clone();
     other["metadata"]["uid"] = "11111111-2222-3333-4444-555555555555".into();
     assert_eq!(client.put(&path, &other).await.reason(), (409, "Conflict"));
-    // Built-in kinds take an update without a revision, custom ones do not.
+    // Built-in kinds accept an update without a resource version, custom ones do not.
     assert_eq!(client.put(&path, &config_map("a")).await.code, 200);
-    client.widgets(sized()).await;
+    client.define_widgets(sized_version()).await;
     client.post(WIDGETS, &widget("w", json!({"size": 1}))).await;
     let blind = client
         .put(&format!("{WIDGETS}/w"), &widget("w", json!({"size": 2})))
@@ -61,23 +67,23 @@ async fn an_update_needs_the_revision_that_it_saw() {
 }
 
 #[tokio::test]
-async fn a_write_that_changes_nothing_changes_nothing() {
-    let client = Client::new().await;
-    let path = format!("{CMS}/a");
-    let made = client.post(CMS, &config_map("a")).await;
+async fn a_write_without_a_change_keeps_the_resource_version() {
+    let client = TestClient::new().await;
+    let path = format!("{CONFIG_MAPS}/a");
+    let made = client.post(CONFIG_MAPS, &config_map("a")).await;
     let same = client.put(&path, &made.body).await;
     assert_eq!(same.body, made.body);
     let patched = client
         .patch(&path, MERGE, &json!({"data": {"k": "1"}}))
         .await;
-    assert_eq!(patched.rv(), made.rv());
+    assert_eq!(patched.resource_version(), made.resource_version());
 }
 
 #[tokio::test]
-async fn every_form_of_patch_does_its_own() {
-    let client = Client::new().await;
-    let path = format!("{CMS}/a");
-    client.post(CMS, &config_map("a")).await;
+async fn each_kind_of_patch_is_applied() {
+    let client = TestClient::new().await;
+    let path = format!("{CONFIG_MAPS}/a");
+    client.post(CONFIG_MAPS, &config_map("a")).await;
     let json = client
         .patch(
             &path,
@@ -106,7 +112,7 @@ async fn every_form_of_patch_does_its_own() {
         )
         .await;
     assert_eq!(failed.code, 422);
-    client.widgets(sized()).await;
+    client.define_widgets(sized_version()).await;
     client.post(WIDGETS, &widget("w", json!({"size": 1}))).await;
     let refused = client
         .patch(
@@ -123,9 +129,9 @@ async fn every_form_of_patch_does_its_own() {
 }
 
 #[tokio::test]
-async fn status_and_spec_are_written_apart_and_generation_follows_spec() {
-    let client = Client::new().await;
-    client.widgets(sized()).await;
+async fn status_and_spec_are_written_separately_and_spec_changes_the_generation() {
+    let client = TestClient::new().await;
+    client.define_widgets(sized_version()).await;
     let mut body = widget("w", json!({"size": 1}));
     body["status"] = json!({"phase": "made up"});
     let made = client.post(WIDGETS, &body).await;
@@ -133,7 +139,7 @@ async fn status_and_spec_are_written_apart_and_generation_follows_spec() {
     assert_eq!(
         (
             &made.body["metadata"]["generation"],
-            &made.body["spec"]["colour"]
+            &made.body["spec"]["color"]
         ),
         (&json!(1), &json!("red"))
     );
@@ -169,27 +175,30 @@ async fn status_and_spec_are_written_apart_and_generation_follows_spec() {
 }
 
 #[tokio::test]
-async fn a_dry_run_leaves_no_trace() {
-    let client = Client::new().await;
+async fn a_dry_run_stores_nothing() {
+    let client = TestClient::new().await;
     let made = client
-        .post(&format!("{CMS}?dryRun=All"), &config_map("a"))
+        .post(&format!("{CONFIG_MAPS}?dryRun=All"), &config_map("a"))
         .await;
     assert_eq!(made.code, 201);
     assert_eq!(made.body["metadata"].get("resourceVersion"), None);
-    assert_eq!(client.get(&format!("{CMS}/a")).await.code, 404);
-    client.post(CMS, &config_map("a")).await;
+    assert_eq!(client.get(&format!("{CONFIG_MAPS}/a")).await.code, 404);
+    client.post(CONFIG_MAPS, &config_map("a")).await;
     client
         .patch(
-            &format!("{CMS}/a?dryRun=All"),
+            &format!("{CONFIG_MAPS}/a?dryRun=All"),
             MERGE,
             &json!({"data": {"k": "2"}}),
         )
         .await;
-    client.delete(&format!("{CMS}/a?dryRun=All")).await;
-    assert_eq!(client.get(&format!("{CMS}/a")).await.body["data"]["k"], "1");
+    client.delete(&format!("{CONFIG_MAPS}/a?dryRun=All")).await;
+    assert_eq!(
+        client.get(&format!("{CONFIG_MAPS}/a")).await.body["data"]["k"],
+        "1"
+    );
     assert_eq!(
         client
-            .post(&format!("{CMS}?dryRun=Some"), &config_map("b"))
+            .post(&format!("{CONFIG_MAPS}?dryRun=Some"), &config_map("b"))
             .await
             .reason(),
         (422, "Invalid")
@@ -197,19 +206,25 @@ async fn a_dry_run_leaves_no_trace() {
 }
 
 #[tokio::test]
-async fn names_are_generated_and_judged() {
-    let client = Client::new().await;
+async fn names_are_generated_and_validated() {
+    let client = TestClient::new().await;
     let body = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"generateName": "x-"}});
-    let (one, two) = (client.post(CMS, &body).await, client.post(CMS, &body).await);
+    let (one, two) = (
+        client.post(CONFIG_MAPS, &body).await,
+        client.post(CONFIG_MAPS, &body).await,
+    );
     let name = one.body["metadata"]["name"].as_str().unwrap();
     assert!(name.starts_with("x-") && name.len() == 7, "{name}");
     assert_ne!(one.body["metadata"]["name"], two.body["metadata"]["name"]);
-    let bad = client.post(CMS, &config_map("Bad_Name")).await;
+    let bad = client.post(CONFIG_MAPS, &config_map("Bad_Name")).await;
     assert_eq!(bad.reason(), (422, "Invalid"));
     assert_eq!(bad.body["details"]["causes"][0]["field"], "metadata.name");
     let mut labelled = config_map("l");
     labelled["metadata"]["labels"] = json!({"bad key": "v"});
-    assert_eq!(client.post(CMS, &labelled).await.reason(), (422, "Invalid"));
+    assert_eq!(
+        client.post(CONFIG_MAPS, &labelled).await.reason(),
+        (422, "Invalid")
+    );
     assert_eq!(
         client
             .post("/api/v1/namespaces/none/configmaps", &config_map("a"))
@@ -220,16 +235,16 @@ async fn names_are_generated_and_judged() {
 }
 
 #[tokio::test]
-async fn unknown_fields_warn_or_fail_or_pass_as_asked() {
-    let client = Client::new().await;
-    client.widgets(sized()).await;
+async fn unknown_fields_are_treated_as_field_validation_says() {
+    let client = TestClient::new().await;
+    client.define_widgets(sized_version()).await;
     let odd = |name: &str| widget(name, json!({"size": 1, "nope": 2}));
     let warned = client.post(WIDGETS, &odd("a")).await;
     assert_eq!(
         (warned.code, warned.warnings()),
         (201, vec!["299 - \"unknown field \\\"spec.nope\\\"\""])
     );
-    assert_eq!(warned.body["spec"], json!({"size": 1, "colour": "red"}));
+    assert_eq!(warned.body["spec"], json!({"size": 1, "color": "red"}));
     assert!(
         client
             .post(&format!("{WIDGETS}?fieldValidation=Ignore"), &odd("b"))
@@ -246,9 +261,9 @@ async fn unknown_fields_warn_or_fail_or_pass_as_asked() {
     );
     let twice = r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"d"},"data":{"k":"1","k":"2"}}"#;
     let strict = client
-        .ask(
+        .send(
             "POST",
-            &format!("{CMS}?fieldValidation=Strict"),
+            &format!("{CONFIG_MAPS}?fieldValidation=Strict"),
             &[("content-type", "application/json")],
             twice,
         )
@@ -258,8 +273,8 @@ async fn unknown_fields_warn_or_fail_or_pass_as_asked() {
 }
 
 #[tokio::test]
-async fn events_are_stored_once_for_both_groups() {
-    let client = Client::new().await;
+async fn both_event_groups_share_their_objects() {
+    let client = TestClient::new().await;
     let event = json!({"apiVersion": "v1", "kind": "Event", "metadata": {"name": "e"}, "reason": "Because", "message": "it happened", "type": "Normal",
         "involvedObject": {"kind": "ConfigMap", "namespace": "default", "name": "x"}});
     let made = client

@@ -1,6 +1,10 @@
+//! CustomResourceDefinitions and the resources that they define.
+
 use serde_json::{Value, json};
 
-use crate::client::{CRDS, Client, MERGE, PATIENCE, WIDGETS, sized, widget, widgets};
+use crate::client::{
+    DEFINITIONS, MERGE, TestClient, WIDGETS, sized_version, widget, widget_definition,
+};
 
 fn condition<'v>(object: &'v Value, kind: &str) -> Option<&'v str> {
     object["status"]["conditions"]
@@ -10,42 +14,26 @@ fn condition<'v>(object: &'v Value, kind: &str) -> Option<&'v str> {
         .as_str()
 }
 
-/// Asks until a condition has the status; gives the object as it is then.
-async fn awaited(client: &Client, path: &str, kind: &str, status: &str) -> Value {
-    let end = tokio::time::Instant::now() + PATIENCE;
-    loop {
-        let now = client.get(path).await.body;
-        if condition(&now, kind) == Some(status) {
-            return now;
-        }
-        assert!(tokio::time::Instant::now() < end, "{now}");
-        tokio::task::yield_now().await;
-    }
-}
-
-/// Asks until the answer has the code.
-async fn until(client: &Client, path: &str, code: u16) {
-    let end = tokio::time::Instant::now() + PATIENCE;
-    loop {
-        let answer = client.get(path).await;
-        if answer.code == code {
-            return;
-        }
-        assert!(tokio::time::Instant::now() < end, "{path}: {}", answer.text);
-        tokio::task::yield_now().await;
-    }
+/// Gets an object until a condition has the status.
+async fn wait_for_condition(client: &TestClient, path: &str, kind: &str, status: &str) -> Value {
+    client
+        .wait_until(path, |response| {
+            condition(&response.body, kind) == Some(status)
+        })
+        .await
+        .body
 }
 
 #[tokio::test]
 async fn a_definition_is_served_as_soon_as_it_is_created() {
-    let client = Client::new().await;
+    let client = TestClient::new().await;
     assert_eq!(client.get(WIDGETS).await.text, "404 page not found\n");
-    client.widgets(sized()).await;
+    client.define_widgets(sized_version()).await;
     let made = client.post(WIDGETS, &widget("w", json!({"size": 1}))).await;
     assert_eq!(made.code, 201, "{}", made.text);
-    let now = awaited(
+    let now = wait_for_condition(
         &client,
-        &format!("{CRDS}/widgets.example.com"),
+        &format!("{DEFINITIONS}/widgets.example.com"),
         "Established",
         "True",
     )
@@ -62,34 +50,36 @@ async fn a_definition_is_served_as_soon_as_it_is_created() {
 }
 
 #[tokio::test]
-async fn names_belong_to_the_first_until_it_goes() {
-    let client = Client::new().await;
-    client.widgets(sized()).await;
-    let mut second = widgets(sized());
+async fn names_belong_to_the_first_definition_until_it_is_deleted() {
+    let client = TestClient::new().await;
+    client.define_widgets(sized_version()).await;
+    let mut second = widget_definition(sized_version());
     second["metadata"]["name"] = "gadgets.example.com".into();
     second["spec"]["names"] = json!({"plural": "gadgets", "kind": "Widget"});
-    assert_eq!(client.post(CRDS, &second).await.code, 201);
-    let path = format!("{CRDS}/gadgets.example.com");
-    awaited(&client, &path, "NamesAccepted", "False").await;
+    assert_eq!(client.post(DEFINITIONS, &second).await.code, 201);
+    let path = format!("{DEFINITIONS}/gadgets.example.com");
+    wait_for_condition(&client, &path, "NamesAccepted", "False").await;
     assert_eq!(client.get("/apis/example.com/v1/gadgets").await.code, 404);
-    client.delete(&format!("{CRDS}/widgets.example.com")).await;
-    awaited(&client, &path, "Established", "True").await;
+    client
+        .delete(&format!("{DEFINITIONS}/widgets.example.com"))
+        .await;
+    wait_for_condition(&client, &path, "Established", "True").await;
     assert_eq!(client.get("/apis/example.com/v1/gadgets").await.code, 200);
 }
 
 #[tokio::test]
-async fn a_definition_that_reaches_for_taken_names_keeps_its_own() {
-    let client = Client::new().await;
-    client.widgets(sized()).await;
-    let mut second = widgets(sized());
+async fn a_definition_that_requests_taken_names_keeps_its_own() {
+    let client = TestClient::new().await;
+    client.define_widgets(sized_version()).await;
+    let mut second = widget_definition(sized_version());
     second["metadata"]["name"] = "gadgets.example.com".into();
     second["spec"]["names"] = json!({"plural": "gadgets", "kind": "Gadget"});
-    assert_eq!(client.post(CRDS, &second).await.code, 201);
-    let path = format!("{CRDS}/gadgets.example.com");
-    awaited(&client, &path, "Established", "True").await;
+    assert_eq!(client.post(DEFINITIONS, &second).await.code, 201);
+    let path = format!("{DEFINITIONS}/gadgets.example.com");
+    wait_for_condition(&client, &path, "Established", "True").await;
     let names = json!({"spec": {"names": {"shortNames": ["wg"]}}});
     assert_eq!(client.patch(&path, MERGE, &names).await.code, 200);
-    let refused = awaited(&client, &path, "NamesAccepted", "False").await;
+    let refused = wait_for_condition(&client, &path, "NamesAccepted", "False").await;
     assert_eq!(condition(&refused, "Established"), Some("True"));
     assert_eq!(client.get("/apis/example.com/v1/gadgets").await.code, 200);
     let resources = client.get("/apis/example.com/v1").await.body["resources"].to_string();
@@ -97,39 +87,42 @@ async fn a_definition_that_reaches_for_taken_names_keeps_its_own() {
 }
 
 #[tokio::test]
-async fn what_no_schema_can_mean_is_refused() {
-    let client = Client::new().await;
-    let bad = widgets(
+async fn invalid_definitions_are_refused() {
+    let client = TestClient::new().await;
+    let bad = widget_definition(
         json!({"schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": {"type": "thing"}}}}}),
     );
-    let answer = client.post(CRDS, &bad).await;
-    assert_eq!(answer.reason(), (422, "Invalid"));
-    let mut misnamed = widgets(sized());
+    let response = client.post(DEFINITIONS, &bad).await;
+    assert_eq!(response.reason(), (422, "Invalid"));
+    let mut misnamed = widget_definition(sized_version());
     misnamed["metadata"]["name"] = "other.example.com".into();
     assert_eq!(
-        client.post(CRDS, &misnamed).await.reason(),
+        client.post(DEFINITIONS, &misnamed).await.reason(),
         (422, "Invalid")
     );
-    let mut webhook = widgets(sized());
+    let mut webhook = widget_definition(sized_version());
     webhook["spec"]["conversion"] = json!({"strategy": "Webhook", "webhook": {"conversionReviewVersions": ["v1"], "clientConfig": {"url": "https://example.com"}}});
-    assert_eq!(client.post(CRDS, &webhook).await.reason(), (422, "Invalid"));
+    assert_eq!(
+        client.post(DEFINITIONS, &webhook).await.reason(),
+        (422, "Invalid")
+    );
 }
 
 #[tokio::test]
-async fn objects_are_judged_by_the_schema() {
-    let client = Client::new().await;
-    client.widgets(sized()).await;
+async fn objects_are_validated_and_defaulted_by_the_schema() {
+    let client = TestClient::new().await;
+    client.define_widgets(sized_version()).await;
     let small = client.post(WIDGETS, &widget("w", json!({"size": 0}))).await;
     assert_eq!(small.reason(), (422, "Invalid"));
     assert_eq!(small.body["details"]["causes"][0]["field"], "spec.size");
     client.post(WIDGETS, &widget("w", json!({"size": 1}))).await;
-    // A new default shows in objects that were stored before it.
-    let mut version = widgets(sized())["spec"]["versions"][0].clone();
+    // A new default applies to objects that were stored before it.
+    let mut version = widget_definition(sized_version())["spec"]["versions"][0].clone();
     version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["shape"] =
         json!({"type": "string", "default": "round"});
     let changed = client
         .patch(
-            &format!("{CRDS}/widgets.example.com"),
+            &format!("{DEFINITIONS}/widgets.example.com"),
             MERGE,
             &json!({"spec": {"versions": [version]}}),
         )
@@ -142,9 +135,9 @@ async fn objects_are_judged_by_the_schema() {
 }
 
 #[tokio::test]
-async fn a_deleted_definition_takes_its_objects_along() {
-    let client = Client::new().await;
-    client.widgets(sized()).await;
+async fn a_deleted_definition_deletes_its_objects() {
+    let client = TestClient::new().await;
+    client.define_widgets(sized_version()).await;
     client.post(WIDGETS, &widget("free", json!({}))).await;
     let mut held = widget("held", json!({}));
     held["metadata"]["finalizers"] = json!(["example.com/hold"]);
@@ -154,12 +147,14 @@ async fn a_deleted_definition_takes_its_objects_along() {
             "{WIDGETS}?watch=1&fieldSelector=metadata.name%3Dfree"
         ))
         .await;
-    assert_eq!(watch.brief().await.0, "ADDED");
-    let gone = client.delete(&format!("{CRDS}/widgets.example.com")).await;
+    assert_eq!(watch.next_type_and_name().await.0, "ADDED");
+    let gone = client
+        .delete(&format!("{DEFINITIONS}/widgets.example.com"))
+        .await;
     assert_eq!(gone.code, 200);
     assert_eq!(condition(&gone.body, "Terminating"), Some("True"));
-    assert_eq!(watch.brief().await.0, "DELETED");
-    until(&client, &format!("{WIDGETS}/free"), 404).await;
+    assert_eq!(watch.next_type_and_name().await.0, "DELETED");
+    client.wait_until_gone(&format!("{WIDGETS}/free")).await;
     assert_eq!(
         client
             .post(WIDGETS, &widget("late", json!({})))
@@ -169,7 +164,7 @@ async fn a_deleted_definition_takes_its_objects_along() {
     );
     assert_eq!(
         client
-            .get(&format!("{CRDS}/widgets.example.com"))
+            .get(&format!("{DEFINITIONS}/widgets.example.com"))
             .await
             .code,
         200
@@ -181,21 +176,23 @@ async fn a_deleted_definition_takes_its_objects_along() {
             &json!({"metadata": {"finalizers": null}}),
         )
         .await;
-    until(&client, &format!("{CRDS}/widgets.example.com"), 404).await;
-    until(&client, "/apis/example.com", 404).await;
+    client
+        .wait_until_gone(&format!("{DEFINITIONS}/widgets.example.com"))
+        .await;
+    client.wait_until_gone("/apis/example.com").await;
     assert_eq!(watch.next().await, None, "the watch ends with the resource");
 }
 
 #[tokio::test]
-async fn versions_share_objects_and_the_stored_one_decides_what_is_kept() {
-    let client = Client::new().await;
+async fn versions_share_objects_and_the_storage_version_determines_the_fields() {
+    let client = TestClient::new().await;
     let version = |name: &str, storage: bool, field: &str| {
         json!({"name": name, "served": true, "storage": storage,
         "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": {"type": "object", "properties": {"both": {"type": "string"}, field: {"type": "string"}}}}}}})
     };
-    let mut body = widgets(json!({}));
+    let mut body = widget_definition(json!({}));
     body["spec"]["versions"] = json!([version("v1", true, "one"), version("v2", false, "two")]);
-    assert_eq!(client.post(CRDS, &body).await.code, 201);
+    assert_eq!(client.post(DEFINITIONS, &body).await.code, 201);
     client
         .post(WIDGETS, &widget("w", json!({"both": "b", "one": "1"})))
         .await;
@@ -213,9 +210,9 @@ async fn versions_share_objects_and_the_stored_one_decides_what_is_kept() {
 }
 
 #[tokio::test]
-async fn scale_is_a_view_of_the_object() {
-    let client = Client::new().await;
-    client.widgets(json!({
+async fn the_scale_subresource_reads_and_writes_the_object() {
+    let client = TestClient::new().await;
+    client.define_widgets(json!({
         "subresources": {"scale": {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"}},
         "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}},
     })).await;

@@ -1,23 +1,28 @@
+//! Finalizers, preconditions, and propagation policies.
+
 use serde_json::json;
 
-use crate::client::{CMS, Client, JSON, MERGE, config_map};
+use crate::client::{CONFIG_MAPS, JSON, MERGE, TestClient, config_map};
 
 #[tokio::test]
-async fn finalizers_hold_an_object_until_the_last_one_goes() {
-    let client = Client::new().await;
-    let path = format!("{CMS}/a");
+async fn finalizers_hold_an_object_until_the_last_one_is_removed() {
+    let client = TestClient::new().await;
+    let path = format!("{CONFIG_MAPS}/a");
     let mut body = config_map("a");
     body["metadata"]["finalizers"] = json!(["example.com/one", "example.com/two"]);
-    client.post(CMS, &body).await;
+    client.post(CONFIG_MAPS, &body).await;
     let marked = client.delete(&path).await;
     assert_eq!(
         (marked.code, &marked.body["kind"]),
         (200, &json!("ConfigMap"))
     );
     assert!(marked.body["metadata"]["deletionTimestamp"].is_string());
-    assert_eq!(client.delete(&path).await.rv(), marked.rv());
     assert_eq!(
-        client.post(CMS, &config_map("a")).await.reason(),
+        client.delete(&path).await.resource_version(),
+        marked.resource_version()
+    );
+    assert_eq!(
+        client.post(CONFIG_MAPS, &config_map("a")).await.reason(),
         (409, "AlreadyExists")
     );
     let more = client
@@ -50,16 +55,16 @@ async fn finalizers_hold_an_object_until_the_last_one_goes() {
 }
 
 #[tokio::test]
-async fn preconditions_and_policies_are_kept() {
-    let client = Client::new().await;
-    let made = client.post(CMS, &config_map("a")).await;
+async fn preconditions_and_propagation_policies_are_checked() {
+    let client = TestClient::new().await;
+    let made = client.post(CONFIG_MAPS, &config_map("a")).await;
     let delete = |body: serde_json::Value| {
         let client = client.clone();
         async move {
             client
-                .ask(
+                .send(
                     "DELETE",
-                    &format!("{CMS}/a"),
+                    &format!("{CONFIG_MAPS}/a"),
                     &[("content-type", JSON)],
                     body.to_string(),
                 )

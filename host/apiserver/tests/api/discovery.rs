@@ -1,12 +1,14 @@
+//! Discovery and OpenAPI.
+
 use serde_json::json;
 
-use crate::client::Client;
+use crate::client::TestClient;
 
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
 #[tokio::test]
-async fn both_forms_of_discovery_agree() {
-    let client = Client::new().await;
+async fn aggregated_and_legacy_discovery_agree() {
+    let client = TestClient::new().await;
     let list = client.get("/api/v1").await;
     let names: Vec<&str> = list.body["resources"]
         .as_array()
@@ -25,7 +27,7 @@ async fn both_forms_of_discovery_agree() {
         assert!(names.contains(&name), "{name}");
     }
     let aggregated = client
-        .ask("GET", "/api", &[("accept", AGGREGATED)], "")
+        .send("GET", "/api", &[("accept", AGGREGATED)], "")
         .await;
     assert_eq!(aggregated.headers["content-type"], AGGREGATED);
     let found: Vec<&str> = aggregated.body["items"][0]["versions"][0]["resources"]
@@ -39,7 +41,7 @@ async fn both_forms_of_discovery_agree() {
     }
     let etag = aggregated.headers["etag"].to_str().unwrap();
     let again = client
-        .ask(
+        .send(
             "GET",
             "/api",
             &[("accept", AGGREGATED), ("if-none-match", etag)],
@@ -51,7 +53,7 @@ async fn both_forms_of_discovery_agree() {
 
 #[tokio::test]
 async fn every_served_group_version_has_an_openapi_document() {
-    let client = Client::new().await;
+    let client = TestClient::new().await;
     let index = client.get("/openapi/v3").await;
     let paths = index.body["paths"].as_object().unwrap();
     for location in [
@@ -71,8 +73,8 @@ async fn every_served_group_version_has_an_openapi_document() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_said_in_the_words_of_its_group() {
-    let client = Client::new().await;
+async fn unknown_paths_are_refused_in_the_form_of_their_group() {
+    let client = TestClient::new().await;
     assert_eq!(
         client.get("/api/v1/nopes").await.reason(),
         (404, "NotFound")

@@ -1,24 +1,31 @@
-//! Nobody acts as somebody else.
+//! Impersonation, which is refused.
 
 use bytes::Bytes;
 
-use crate::client::{CMS, Client};
+use crate::client::{CONFIG_MAPS, TestClient};
 
 #[tokio::test]
 async fn impersonation_is_refused_on_every_path() {
-    let client = Client::new().await;
-    for path in [CMS, "/api", "/apis", "/version", "/openapi/v3", "/nope"] {
+    let client = TestClient::new().await;
+    for path in [
+        CONFIG_MAPS,
+        "/api",
+        "/apis",
+        "/version",
+        "/openapi/v3",
+        "/nope",
+    ] {
         for header in [
             "Impersonate-User",
             "Impersonate-Group",
             "Impersonate-Uid",
             "Impersonate-Extra-scopes",
         ] {
-            let answer = client
-                .ask("GET", path, &[(header, "alice")], Bytes::new())
+            let response = client
+                .send("GET", path, &[(header, "alice")], Bytes::new())
                 .await;
-            assert_eq!(answer.reason(), (403, "Forbidden"), "{path} {header}");
-            let message = answer.body["message"].as_str().unwrap();
+            assert_eq!(response.reason(), (403, "Forbidden"), "{path} {header}");
+            let message = response.body["message"].as_str().unwrap();
             assert!(
                 message.contains("alice") && message.contains("cannot impersonate"),
                 "{message}"
@@ -26,7 +33,7 @@ async fn impersonation_is_refused_on_every_path() {
         }
     }
     let wrote = client
-        .ask(
+        .send(
             "DELETE",
             "/api/v1/namespaces/kube-node-lease",
             &[("impersonate-user", "nobody")],

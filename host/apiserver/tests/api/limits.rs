@@ -1,4 +1,4 @@
-//! Bodies that are made to cost much.
+//! Requests that are made to be expensive.
 
 use std::sync::{Arc, Mutex};
 use std::thread::ThreadId;
@@ -7,35 +7,38 @@ use std::time::{Duration, Instant};
 use rdd_apiserver::{AdmissionPolicy, AdmissionRequest, ApiServer, ApiServerOptions};
 use serde_json::{Value, json};
 
-use crate::client::{Answer, CMS, CRDS, Client, JSON, MERGE, WIDGETS, config_map, sized, widget};
+use crate::client::{
+    ApiResponse, CONFIG_MAPS, DEFINITIONS, JSON, MERGE, TestClient, WIDGETS, config_map,
+    sized_version, widget,
+};
 
-/// Far more than any of these bodies may cost in a debug build, and far less
-/// than they did.
-const QUICK: Duration = Duration::from_secs(10);
+/// Far longer than any of these requests may take in a debug build, and far shorter
+/// than they took without limits.
+const MAX_DURATION: Duration = Duration::from_secs(10);
 const MIB: usize = 1 << 20;
 const YAML: &str = "application/yaml";
 
-fn open() -> Value {
+fn open_version() -> Value {
     json!({"schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}})
 }
 
-async fn send(client: &Client, media: &str, body: String) -> Answer {
-    let begun = Instant::now();
+async fn send_body(client: &TestClient, media: &str, body: String) -> ApiResponse {
+    let start = Instant::now();
     let path = if body.contains("Widget") {
         WIDGETS
     } else {
-        CMS
+        CONFIG_MAPS
     };
-    let answer = client
-        .ask("POST", path, &[("content-type", media)], body)
+    let response = client
+        .send("POST", path, &[("content-type", media)], body)
         .await;
-    assert!(begun.elapsed() < QUICK, "{:?}", begun.elapsed());
+    assert!(start.elapsed() < MAX_DURATION, "{:?}", start.elapsed());
     assert!(
-        answer.text.len() < MIB,
-        "an answer of {} bytes",
-        answer.text.len()
+        response.text.len() < MIB,
+        "a response of {} bytes",
+        response.text.len()
     );
-    answer
+    response
 }
 
 fn nested(levels: usize) -> Value {
@@ -43,8 +46,8 @@ fn nested(levels: usize) -> Value {
 }
 
 #[tokio::test]
-async fn aliases_do_not_multiply() {
-    let client = Client::new().await;
+async fn aliases_cannot_expand_without_bound() {
+    let client = TestClient::new().await;
     let mut body = format!(
         "metadata: {{name: a, annotations: {{a: &a \"{}\"}}}}\ndata:\n",
         "x".repeat(MIB)
@@ -52,18 +55,18 @@ async fn aliases_do_not_multiply() {
     for index in 0..10_000 {
         body.push_str(&format!("  k{index}: *a\n"));
     }
-    let refused = send(&client, YAML, body).await;
+    let refused = send_body(&client, YAML, body).await;
     assert_eq!(refused.reason(), (400, "BadRequest"));
     assert!(
         refused.text.contains("excessive aliasing"),
         "{}",
         refused.text
     );
-    // An anchor on each level copies everything below it, used or not.
+    // An anchor on each level copies everything below it, even if it is not used.
     let anchored = (0..90).fold(format!("\"{}\"", "x".repeat(MIB)), |inner, level| {
         format!("&a{level} [{inner}]")
     });
-    let refused = send(
+    let refused = send_body(
         &client,
         YAML,
         format!("kind: ConfigMap\ndata: {anchored}\n"),
@@ -74,7 +77,7 @@ async fn aliases_do_not_multiply() {
         "{}",
         refused.text
     );
-    let fine = send(
+    let fine = send_body(
         &client,
         YAML,
         "metadata: {name: b}\ndata: {a: &a yes it is, b: *a}\n".to_owned(),
@@ -87,56 +90,56 @@ async fn aliases_do_not_multiply() {
 }
 
 #[tokio::test]
-async fn a_long_name_above_many_values_costs_nothing() {
-    let client = Client::new().await;
-    client.widgets(open()).await;
+async fn a_long_name_above_many_values_is_cheap() {
+    let client = TestClient::new().await;
+    client.define_widgets(open_version()).await;
     let key = "k".repeat(MIB);
     let items = vec!["1"; 1_000_000].join(",");
-    let refused = send(
+    let refused = send_body(
         &client,
         JSON,
         format!("{{\"kind\":\"Widget\",\"{key}\":[{items}]}}"),
     )
     .await;
     assert_eq!(refused.reason(), (400, "BadRequest"));
-    // Within the budgets, and twice the same name in each item.
+    // Within the limits, with a duplicate name in each item.
     let key = "k".repeat(16_000);
     let items = vec!["{\"a\":1,\"a\":2}"; 20_000].join(",");
     let body = format!(
         "{{\"apiVersion\":\"example.com/v1\",\"kind\":\"Widget\",\"metadata\":{{\"name\":\"a\"}},\"{key}\":[{items}]}}"
     );
-    let made = send(&client, JSON, body).await;
+    let made = send_body(&client, JSON, body).await;
     assert_eq!(made.code, 201);
     let warned: usize = made.warnings().iter().map(|text| text.len()).sum();
     assert!(warned < 16 * 1024, "{warned}");
 }
 
 #[tokio::test]
-async fn an_answer_names_a_hundred_causes() {
-    let client = Client::new().await;
+async fn a_status_has_at_most_a_hundred_causes() {
+    let client = TestClient::new().await;
     client
-        .widgets(json!({"schema": {"openAPIV3Schema": {"type": "object", "properties": {
+        .define_widgets(json!({"schema": {"openAPIV3Schema": {"type": "object", "properties": {
             "list": {"type": "array", "items": {"type": "object", "additionalProperties": {"type": "integer"}}},
         }}}}))
         .await;
     let mut body = widget("a", json!({}));
     body["list"] = json!(vec![json!({"k": "no number"}); 40_000]);
-    let invalid = send(&client, JSON, body.to_string()).await;
+    let invalid = send_body(&client, JSON, body.to_string()).await;
     assert_eq!(invalid.reason(), (422, "Invalid"));
     let causes = invalid.body["details"]["causes"].as_array().unwrap();
     assert_eq!(causes.len(), 100);
     assert!(causes[99]["message"].as_str().unwrap().contains("more"));
     body["list"] = json!(vec![json!({"k": "no number"}); 160_000]);
     assert_eq!(
-        send(&client, JSON, body.to_string()).await.reason(),
+        send_body(&client, JSON, body.to_string()).await.reason(),
         (400, "BadRequest")
     );
 }
 
 #[tokio::test]
-async fn what_can_be_stored_can_be_read_and_deleted() {
-    let client = Client::new().await;
-    client.widgets(open()).await;
+async fn every_object_that_can_be_stored_can_be_read_and_deleted() {
+    let client = TestClient::new().await;
+    client.define_widgets(open_version()).await;
     for levels in [98, 99, 100, 120, 122, 126, 140] {
         let mut body = widget("deep", json!({}));
         body["spec"] = nested(levels);
@@ -154,15 +157,15 @@ async fn what_can_be_stored_can_be_read_and_deleted() {
             assert!(made.text.contains("100 levels"), "{levels}: {}", made.text);
         }
     }
-    let crd = format!("{CRDS}/widgets.example.com");
+    let crd = format!("{DEFINITIONS}/widgets.example.com");
     client.delete(&crd).await;
-    client.gone(&crd).await;
+    client.wait_until_gone(&crd).await;
 }
 
 #[tokio::test]
-async fn warnings_stay_below_what_clients_take() {
-    let client = Client::new().await;
-    client.widgets(sized()).await;
+async fn warnings_stay_below_the_limits_of_clients() {
+    let client = TestClient::new().await;
+    client.define_widgets(sized_version()).await;
     for (count, length) in [(150, 1), (90, 1), (20, 3_000), (60, 60)] {
         let mut spec = json!({});
         for index in 0..count {
@@ -191,9 +194,9 @@ async fn warnings_stay_below_what_clients_take() {
 
 #[tokio::test]
 async fn defaults_and_patches_cannot_grow_an_object_without_bound() {
-    let client = Client::new().await;
+    let client = TestClient::new().await;
     client
-        .widgets(
+        .define_widgets(
             json!({"schema": {"openAPIV3Schema": {"type": "object", "properties": {
                 "list": {"type": "array", "items": {"type": "object", "properties": {
                     "text": {"type": "string", "default": "x".repeat(100 * 1024)},
@@ -204,16 +207,16 @@ async fn defaults_and_patches_cannot_grow_an_object_without_bound() {
         .await;
     let mut body = widget("a", json!({}));
     body["list"] = json!(vec![json!({}); 50_000]);
-    let refused = send(&client, JSON, body.to_string()).await;
+    let refused = send_body(&client, JSON, body.to_string()).await;
     assert_eq!(refused.reason(), (413, "RequestEntityTooLarge"));
     body["list"] = json!([{}]);
     assert_eq!(client.post(WIDGETS, &body).await.code, 201);
     let mut refused = None;
     for index in 0..4 {
         let more = json!({"text": {format!("k{index}"): "x".repeat(MIB)}});
-        let answer = client.patch(&format!("{WIDGETS}/a"), MERGE, &more).await;
-        if answer.code != 200 {
-            refused = Some(answer);
+        let response = client.patch(&format!("{WIDGETS}/a"), MERGE, &more).await;
+        if response.code != 200 {
+            refused = Some(response);
             break;
         }
     }
@@ -221,15 +224,15 @@ async fn defaults_and_patches_cannot_grow_an_object_without_bound() {
 }
 
 #[tokio::test]
-async fn long_queries_are_refused() {
-    let client = Client::new().await;
-    let long = format!("{CMS}?labelSelector=a{}", "x".repeat(40_000));
+async fn long_queries_and_selectors_are_refused() {
+    let client = TestClient::new().await;
+    let long = format!("{CONFIG_MAPS}?labelSelector=a{}", "x".repeat(40_000));
     assert_eq!(client.get(&long).await.reason(), (400, "BadRequest"));
     let terms: Vec<String> = (0..2_000).map(|index| format!("a{index}")).collect();
     for selector in [terms.join(","), format!("a in ({})", terms.join(","))] {
         let many = client
             .get(&format!(
-                "{CMS}?labelSelector={}",
+                "{CONFIG_MAPS}?labelSelector={}",
                 selector.replace(' ', "%20")
             ))
             .await;
@@ -238,11 +241,11 @@ async fn long_queries_are_refused() {
     }
 }
 
-/// Notes on which thread each config map and widget is written.
+/// Records the thread on which each object is written.
 #[derive(Debug, Default)]
-struct Threads(Mutex<Vec<(String, ThreadId)>>);
+struct ThreadRecorder(Mutex<Vec<(String, ThreadId)>>);
 
-impl AdmissionPolicy for Threads {
+impl AdmissionPolicy for ThreadRecorder {
     fn admit(&self, request: &AdmissionRequest<'_>) -> Result<(), String> {
         let seen = (request.name.to_owned(), std::thread::current().id());
         self.0.lock().unwrap().push(seen);
@@ -250,23 +253,26 @@ impl AdmissionPolicy for Threads {
     }
 }
 
-/// Large writes, and small ones of large objects, are no work for the threads
-/// that serve everybody: here the only one.
+/// Large writes, and small writes of large objects, run on blocking threads, so that
+/// they do not delay other requests.
 #[tokio::test]
-async fn a_large_write_leaves_the_thread_that_serves_everybody() {
-    let threads = Arc::new(Threads::default());
+async fn a_large_write_runs_on_a_blocking_thread() {
+    let threads = Arc::new(ThreadRecorder::default());
     let options = ApiServerOptions {
         admission: vec![threads.clone()],
         ..ApiServerOptions::in_memory()
     };
-    let client = Client(ApiServer::open(options).await.unwrap());
+    let client = TestClient(ApiServer::open(options).await.unwrap());
     let mut large = config_map("large");
     large["data"]["k"] = "x".repeat(100 * 1024).into();
     let change = json!({"metadata": {"labels": {"a": "b"}}});
-    assert_eq!(client.post(CMS, &config_map("small")).await.code, 201);
-    assert_eq!(client.post(CMS, &large).await.code, 201);
+    assert_eq!(
+        client.post(CONFIG_MAPS, &config_map("small")).await.code,
+        201
+    );
+    assert_eq!(client.post(CONFIG_MAPS, &large).await.code, 201);
     for name in ["small", "large"] {
-        let path = format!("{CMS}/{name}");
+        let path = format!("{CONFIG_MAPS}/{name}");
         assert_eq!(client.patch(&path, MERGE, &change).await.code, 200);
     }
     let here = std::thread::current().id();

@@ -1,15 +1,16 @@
-//! The server driven in process, request by request, as clients meet it.
+//! The server driven in process, request by request, as clients use it.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     missing_docs,
-    reason = "a test that cannot go on fails"
+    reason = "a test that cannot continue must fail"
 )]
+
+mod client;
 
 mod admission;
 mod apply;
-mod client;
 mod crud;
 mod definitions;
 mod deletion;

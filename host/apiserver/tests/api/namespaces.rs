@@ -1,18 +1,18 @@
-//! The end of a namespace.
+//! The deletion of namespaces.
 
 use serde_json::{Value, json};
 
-use crate::client::{CRDS, Client, MERGE, WIDGETS, config_map, sized, widget};
+use crate::client::{DEFINITIONS, MERGE, TestClient, WIDGETS, config_map, sized_version, widget};
 
-const X: &str = "/api/v1/namespaces/x";
-const CMS: &str = "/api/v1/namespaces/x/configmaps";
+const NAMESPACE: &str = "/api/v1/namespaces/x";
+const CONFIG_MAPS: &str = "/api/v1/namespaces/x/configmaps";
 
-async fn namespace(client: &Client) {
+async fn create_namespace(client: &TestClient) {
     let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "x"}});
     assert_eq!(client.post("/api/v1/namespaces", &body).await.code, 201);
 }
 
-fn held(name: &str) -> Value {
+fn with_finalizer(name: &str) -> Value {
     let mut body = config_map(name);
     body["metadata"]["finalizers"] = json!(["example.com/f"]);
     body
@@ -26,25 +26,25 @@ fn condition<'a>(namespace: &'a Value, name: &str) -> &'a Value {
 }
 
 #[tokio::test]
-async fn a_namespace_goes_with_everything_in_it() {
-    let client = Client::new().await;
-    namespace(&client).await;
-    client.widgets(sized()).await;
+async fn a_namespace_is_deleted_with_its_content() {
+    let client = TestClient::new().await;
+    create_namespace(&client).await;
+    client.define_widgets(sized_version()).await;
     for name in ["a", "b", "c"] {
-        assert_eq!(client.post(CMS, &config_map(name)).await.code, 201);
+        assert_eq!(client.post(CONFIG_MAPS, &config_map(name)).await.code, 201);
     }
     let widgets = "/apis/example.com/v1/namespaces/x/widgets";
     assert_eq!(
         client.post(widgets, &widget("w", json!({}))).await.code,
         201
     );
-    let marked = client.delete(X).await;
+    let marked = client.delete(NAMESPACE).await;
     assert_eq!(marked.body["status"]["phase"], "Terminating");
     assert_eq!(marked.body["spec"]["finalizers"], json!(["kubernetes"]));
-    client.gone(X).await;
-    // Made again, it is empty: nothing was left behind.
-    namespace(&client).await;
-    for path in [CMS, widgets] {
+    client.wait_until_gone(NAMESPACE).await;
+    // Created again, it is empty.
+    create_namespace(&client).await;
+    for path in [CONFIG_MAPS, widgets] {
         assert!(client.get(path).await.names().is_empty(), "{path}");
     }
     assert_eq!(
@@ -54,14 +54,14 @@ async fn a_namespace_goes_with_everything_in_it() {
 }
 
 #[tokio::test]
-async fn a_terminating_namespace_says_what_it_waits_for_and_takes_nothing_new() {
-    let client = Client::new().await;
-    namespace(&client).await;
-    client.post(CMS, &held("a")).await;
-    client.post(CMS, &config_map("b")).await;
-    client.delete(X).await;
+async fn a_terminating_namespace_reports_what_remains_and_accepts_no_creates() {
+    let client = TestClient::new().await;
+    create_namespace(&client).await;
+    client.post(CONFIG_MAPS, &with_finalizer("a")).await;
+    client.post(CONFIG_MAPS, &config_map("b")).await;
+    client.delete(NAMESPACE).await;
     let waiting = client
-        .until(X, |found| {
+        .wait_until(NAMESPACE, |found| {
             condition(&found.body, "NamespaceContentRemaining")["status"] == "True"
         })
         .await;
@@ -77,75 +77,77 @@ async fn a_terminating_namespace_says_what_it_waits_for_and_takes_nothing_new() 
             .unwrap()
             .contains("example.com/f")
     );
-    client.gone(&format!("{CMS}/b")).await;
-    let refused = client.post(CMS, &config_map("late")).await;
+    client.wait_until_gone(&format!("{CONFIG_MAPS}/b")).await;
+    let refused = client.post(CONFIG_MAPS, &config_map("late")).await;
     assert_eq!(refused.reason(), (403, "Forbidden"));
     assert_eq!(
         refused.body["details"]["causes"][0]["reason"],
         "NamespaceTerminating"
     );
     let change = json!({"data": {"k": "2"}});
-    let a = format!("{CMS}/a");
+    let a = format!("{CONFIG_MAPS}/a");
     assert_eq!(client.patch(&a, MERGE, &change).await.code, 200);
     let free = json!({"metadata": {"finalizers": null}});
     assert_eq!(client.patch(&a, MERGE, &free).await.code, 200);
-    client.gone(X).await;
+    client.wait_until_gone(NAMESPACE).await;
 }
 
 #[tokio::test]
-async fn a_finalizer_of_somebody_else_keeps_the_namespace() {
-    let client = Client::new().await;
+async fn a_foreign_finalizer_holds_the_namespace() {
+    let client = TestClient::new().await;
     let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "x"},
         "spec": {"finalizers": ["example.com/mine"]}});
     assert_eq!(client.post("/api/v1/namespaces", &body).await.code, 201);
-    client.delete(X).await;
+    client.delete(NAMESPACE).await;
     let mut left = client
-        .until(X, |found| {
+        .wait_until(NAMESPACE, |found| {
             found.body["spec"]["finalizers"] == json!(["example.com/mine"])
         })
         .await;
     left.body["spec"]["finalizers"] = json!([]);
-    let finalized = client.put(&format!("{X}/finalize"), &left.body).await;
+    let finalized = client
+        .put(&format!("{NAMESPACE}/finalize"), &left.body)
+        .await;
     assert_eq!(finalized.code, 200, "{}", finalized.text);
-    client.gone(X).await;
+    client.wait_until_gone(NAMESPACE).await;
 }
 
-/// Creates race with the deletion: each either fails or goes with the
-/// namespace. Without the guard some stay behind.
+/// Creates race with the deletion: each either fails or is deleted with the
+/// namespace. Without the guard some objects remain.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn nothing_slips_into_a_namespace_that_ends() {
-    let client = Client::new().await;
+async fn a_terminating_namespace_keeps_no_racing_creates() {
+    let client = TestClient::new().await;
     for round in 0..20 {
-        namespace(&client).await;
+        create_namespace(&client).await;
         let creates: Vec<_> = (0..16)
             .map(|index| {
                 let client = client.clone();
                 tokio::spawn(async move {
                     for more in 0..4 {
                         let body = config_map(&format!("r{round}-{index}-{more}"));
-                        client.post(CMS, &body).await;
+                        client.post(CONFIG_MAPS, &body).await;
                     }
                 })
             })
             .collect();
         tokio::task::yield_now().await;
-        client.delete(X).await;
+        client.delete(NAMESPACE).await;
         for create in creates {
             create.await.unwrap();
         }
-        client.gone(X).await;
+        client.wait_until_gone(NAMESPACE).await;
         let left = client.get("/api/v1/configmaps").await;
         assert!(left.names().is_empty(), "round {round}: {:?}", left.names());
     }
 }
 
-/// The same of a definition: made again, it has no objects of the former one.
+/// The same for a definition: created again, it has no objects of the former one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn nothing_slips_into_a_kind_that_ends() {
-    let client = Client::new().await;
-    let definition = format!("{CRDS}/widgets.example.com");
+async fn a_terminating_definition_keeps_no_racing_creates() {
+    let client = TestClient::new().await;
+    let definition = format!("{DEFINITIONS}/widgets.example.com");
     for round in 0..10 {
-        client.widgets(sized()).await;
+        client.define_widgets(sized_version()).await;
         let creates: Vec<_> = (0..16)
             .map(|index| {
                 let client = client.clone();
@@ -162,11 +164,11 @@ async fn nothing_slips_into_a_kind_that_ends() {
         for create in creates {
             create.await.unwrap();
         }
-        client.gone(&definition).await;
-        client.widgets(sized()).await;
+        client.wait_until_gone(&definition).await;
+        client.define_widgets(sized_version()).await;
         let left = client.get(WIDGETS).await;
         assert!(left.names().is_empty(), "round {round}: {:?}", left.names());
         client.delete(&definition).await;
-        client.gone(&definition).await;
+        client.wait_until_gone(&definition).await;
     }
 }

@@ -1,24 +1,28 @@
+//! Authentication, media types, and methods.
+
 use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
 use serde_json::json;
 use tower::ServiceExt as _;
 
-use crate::client::{CMS, Client, JSON, WIDGETS, config_map, read, sized};
+use crate::client::{
+    CONFIG_MAPS, JSON, TestClient, WIDGETS, config_map, read_response, sized_version,
+};
 
 #[tokio::test]
-async fn nobody_is_let_in_without_a_name() {
-    let client = Client::new().await;
-    for path in ["/api", CMS, "/nope"] {
+async fn requests_without_a_user_are_unauthorized() {
+    let client = TestClient::new().await;
+    for path in ["/api", CONFIG_MAPS, "/nope"] {
         let request = Request::get(path).body(Full::new(Bytes::new())).unwrap();
-        let answer = read(client.0.clone().oneshot(request).await.unwrap()).await;
-        assert_eq!(answer.reason(), (401, "Unauthorized"), "{path}");
+        let response = read_response(client.0.clone().oneshot(request).await.unwrap()).await;
+        assert_eq!(response.reason(), (401, "Unauthorized"), "{path}");
     }
 }
 
 #[tokio::test]
-async fn the_caller_learns_its_own_name() {
-    let client = Client::new().await;
+async fn a_self_subject_review_returns_the_caller() {
+    let client = TestClient::new().await;
     let path = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
     let review = client
         .post(
@@ -35,20 +39,25 @@ async fn the_caller_learns_its_own_name() {
 }
 
 #[tokio::test]
-async fn bodies_are_read_by_their_media_type() {
-    let client = Client::new().await;
+async fn bodies_are_decoded_by_their_media_type() {
+    let client = TestClient::new().await;
     let yaml = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: y1\ndata:\n  k: |\n    a\n";
     let made = client
-        .ask("POST", CMS, &[("content-type", "application/yaml")], yaml)
+        .send(
+            "POST",
+            CONFIG_MAPS,
+            &[("content-type", "application/yaml")],
+            yaml,
+        )
         .await;
     assert_eq!((made.code, &made.body["data"]["k"]), (201, &json!("a\n")));
-    client.widgets(sized()).await;
+    client.define_widgets(sized_version()).await;
     for (path, other) in [
-        (CMS, "text/plain"),
+        (CONFIG_MAPS, "text/plain"),
         (WIDGETS, "application/vnd.kubernetes.protobuf"),
     ] {
         let refused = client
-            .ask(
+            .send(
                 "POST",
                 path,
                 &[("content-type", other)],
@@ -59,7 +68,7 @@ async fn bodies_are_read_by_their_media_type() {
     }
     assert_eq!(
         client
-            .ask("POST", CMS, &[("content-type", JSON)], "{")
+            .send("POST", CONFIG_MAPS, &[("content-type", JSON)], "{")
             .await
             .reason(),
         (400, "BadRequest")
@@ -67,7 +76,7 @@ async fn bodies_are_read_by_their_media_type() {
     let huge = vec![b' '; 3 * 1024 * 1024 + 1];
     assert_eq!(
         client
-            .ask("POST", CMS, &[("content-type", JSON)], huge)
+            .send("POST", CONFIG_MAPS, &[("content-type", JSON)], huge)
             .await
             .reason(),
         (413, "RequestEntityTooLarge")
@@ -75,18 +84,18 @@ async fn bodies_are_read_by_their_media_type() {
 }
 
 #[tokio::test]
-async fn methods_that_mean_nothing_are_refused() {
-    let client = Client::new().await;
+async fn unsupported_methods_are_refused() {
+    let client = TestClient::new().await;
     for (method, path) in [
         ("POST", "/version"),
-        ("PUT", CMS),
+        ("PUT", CONFIG_MAPS),
         ("POST", "/api/v1/namespaces/default/configmaps/a"),
-        ("OPTIONS", CMS),
-        ("HEAD", CMS),
+        ("OPTIONS", CONFIG_MAPS),
+        ("HEAD", CONFIG_MAPS),
         ("DELETE", "/api/v1/configmaps"),
     ] {
         assert_eq!(
-            client.ask(method, path, &[], "").await.code,
+            client.send(method, path, &[], "").await.code,
             405,
             "{method} {path}"
         );
@@ -94,12 +103,12 @@ async fn methods_that_mean_nothing_are_refused() {
 }
 
 #[tokio::test]
-async fn json_is_indented_for_people() {
-    let client = Client::new().await;
-    client.post(CMS, &config_map("a")).await;
-    let compact = client.get(&format!("{CMS}/a")).await;
+async fn json_is_indented_on_request() {
+    let client = TestClient::new().await;
+    client.post(CONFIG_MAPS, &config_map("a")).await;
+    let compact = client.get(&format!("{CONFIG_MAPS}/a")).await;
     assert_eq!(compact.text.matches('\n').count(), 1);
-    let pretty = client.get(&format!("{CMS}/a?pretty=true")).await;
+    let pretty = client.get(&format!("{CONFIG_MAPS}/a?pretty=true")).await;
     assert!(pretty.text.matches('\n').count() > 5);
     assert_eq!(pretty.body, compact.body);
 }

@@ -1,14 +1,17 @@
+//! kube's reflector on the embedded server.
+
 use futures::StreamExt as _;
 use http::HeaderValue;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, ObjectMeta, Patch, PatchParams, PostParams};
 use kube::runtime::{WatchStreamExt as _, reflector, watcher};
+use rdd_testkit::eventually;
 use tower::ServiceBuilder;
 
-use crate::client::{Client, PATIENCE, admin};
+use crate::client::{PATIENCE, TestClient, admin};
 
-/// kube's own client on the service itself, no socket in between.
-fn kube_client(client: &Client) -> kube::Client {
+/// Returns kube's client on the service, without sockets.
+fn kube_client(client: &TestClient) -> kube::Client {
     let service = ServiceBuilder::new()
         .map_request(|mut request: http::Request<kube::client::Body>| {
             request
@@ -21,7 +24,7 @@ fn kube_client(client: &Client) -> kube::Client {
     kube::Client::new(service, "default")
 }
 
-fn object(name: &str) -> ConfigMap {
+fn config_map(name: &str) -> ConfigMap {
     ConfigMap {
         metadata: ObjectMeta {
             name: Some(name.into()),
@@ -31,53 +34,54 @@ fn object(name: &str) -> ConfigMap {
     }
 }
 
-async fn mirrors(config: watcher::Config) {
-    let server = Client::new().await;
+/// Checks that a reflector has the objects of the server after some writes.
+async fn assert_reflects(config: watcher::Config) {
+    let server = TestClient::new().await;
     let api: Api<ConfigMap> = Api::default_namespaced(kube_client(&server));
-    api.create(&PostParams::default(), &object("before"))
+    api.create(&PostParams::default(), &config_map("before"))
         .await
         .unwrap();
     let (reader, writer) = reflector::store();
     let stream = watcher(api.clone(), config)
         .reflect(writer)
         .applied_objects();
-    let follow = tokio::spawn(stream.for_each(|event| async move {
+    let reflector_task = tokio::spawn(stream.for_each(|event| async move {
         event.expect("a watch without errors");
     }));
     tokio::time::timeout(PATIENCE, reader.wait_until_ready())
         .await
         .unwrap()
         .unwrap();
-    api.create(&PostParams::default(), &object("after"))
+    api.create(&PostParams::default(), &config_map("after"))
         .await
         .unwrap();
     let params = PatchParams::apply("mirror");
-    api.patch("before", &params, &Patch::Apply(object("before")))
+    api.patch("before", &params, &Patch::Apply(config_map("before")))
         .await
         .unwrap();
     api.delete("before", &Default::default()).await.unwrap();
-    let end = tokio::time::Instant::now() + PATIENCE;
-    loop {
+    eventually("the reflector has the objects of the server", || async {
         let names: Vec<String> = reader
             .state()
             .iter()
-            .filter_map(|o| o.metadata.name.clone())
+            .filter_map(|object| object.metadata.name.clone())
             .collect();
         if names == ["after"] {
-            break;
+            Ok(())
+        } else {
+            Err(format!("{names:?}"))
         }
-        assert!(tokio::time::Instant::now() < end, "{names:?}");
-        tokio::task::yield_now().await;
-    }
-    follow.abort();
+    })
+    .await;
+    reflector_task.abort();
 }
 
 #[tokio::test]
 async fn a_reflector_that_lists_and_watches_mirrors_the_server() {
-    mirrors(watcher::Config::default()).await;
+    assert_reflects(watcher::Config::default()).await;
 }
 
 #[tokio::test]
 async fn a_reflector_that_streams_its_list_mirrors_the_server() {
-    mirrors(watcher::Config::default().streaming_lists()).await;
+    assert_reflects(watcher::Config::default().streaming_lists()).await;
 }

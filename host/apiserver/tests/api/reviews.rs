@@ -1,4 +1,4 @@
-//! Who a caller or a token is, and what somebody may do.
+//! Token reviews and access reviews.
 
 use std::sync::Arc;
 
@@ -6,39 +6,36 @@ use futures::future::BoxFuture;
 use rdd_apiserver::{ApiServer, ApiServerOptions, TokenAuthenticator, UserInfo};
 use serde_json::json;
 
-use crate::client::Client;
+use crate::client::TestClient;
 
 #[derive(Debug)]
-struct OneToken;
+struct SingleTokenAuthenticator;
 
-impl TokenAuthenticator for OneToken {
+impl TokenAuthenticator for SingleTokenAuthenticator {
     fn authenticate<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<UserInfo, String>> {
         Box::pin(async move {
             if token == "good" {
                 Ok(crate::client::admin())
             } else {
-                Err("the token is nobody's".to_owned())
+                Err("the token is unknown".to_owned())
             }
         })
     }
 }
 
 #[tokio::test]
-async fn tokens_are_told_apart() {
+async fn token_reviews_use_the_authenticator() {
     let options = ApiServerOptions {
-        tokens: Some(Arc::new(OneToken)),
+        tokens: Some(Arc::new(SingleTokenAuthenticator)),
         ..ApiServerOptions::in_memory()
     };
-    let client = Client(ApiServer::open(options).await.unwrap());
+    let client = TestClient(ApiServer::open(options).await.unwrap());
     let path = "/apis/authentication.k8s.io/v1/tokenreviews";
     let good = client.post(path, &json!({"spec": {"token": "good"}})).await;
     assert_eq!(good.body["status"]["authenticated"], true, "{}", good.text);
     assert_eq!(good.body["status"]["user"]["username"], "admin");
     let bad = client.post(path, &json!({"spec": {"token": "bad"}})).await;
-    assert_eq!(
-        bad.body["status"],
-        json!({"error": "the token is nobody's"})
-    );
+    assert_eq!(bad.body["status"], json!({"error": "the token is unknown"}));
     let other = json!({"spec": {"token": "good", "audiences": ["vault"]}});
     assert!(client.post(path, &other).await.body["status"]["authenticated"].is_null());
     assert_eq!(
@@ -52,19 +49,19 @@ async fn tokens_are_told_apart() {
 }
 
 #[tokio::test]
-async fn access_is_answered_for_the_caller_and_for_others() {
-    let client = Client::new().await;
+async fn access_reviews_cover_the_caller_and_other_users() {
+    let client = TestClient::new().await;
     let root = "/apis/authorization.k8s.io/v1";
     let get = json!({"verb": "get", "resource": "pods"});
     let own = format!("{root}/selfsubjectaccessreviews");
-    let answer = client
+    let response = client
         .post(&own, &json!({"spec": {"resourceAttributes": get}}))
         .await;
     assert_eq!(
-        (answer.code, &answer.body["status"]["allowed"]),
+        (response.code, &response.body["status"]["allowed"]),
         (201, &json!(true))
     );
-    assert_eq!(answer.body["spec"]["resourceAttributes"], get);
+    assert_eq!(response.body["spec"]["resourceAttributes"], get);
     let path = json!({"spec": {"nonResourceAttributes": {"path": "/metrics", "verb": "get"}}});
     assert_eq!(
         client.post(&own, &path).await.body["status"]["allowed"],
@@ -84,8 +81,8 @@ async fn access_is_answered_for_the_caller_and_for_others() {
     ] {
         let mut spec = subject.clone();
         spec["resourceAttributes"] = get.clone();
-        let answer = client.post(&of, &json!({"spec": spec})).await;
-        assert_eq!(answer.body["status"]["allowed"], allowed, "{subject}");
+        let response = client.post(&of, &json!({"spec": spec})).await;
+        assert_eq!(response.body["status"]["allowed"], allowed, "{subject}");
     }
     let local = format!("{root}/namespaces/default/localsubjectaccessreviews");
     let spec = json!({"spec": {"user": "admin", "resourceAttributes": {"namespace": "default", "verb": "get"}}});

@@ -1,3 +1,5 @@
+//! Watches.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Wake, Waker};
@@ -6,26 +8,39 @@ use http_body_util::BodyExt as _;
 use rdd_apiserver::{ApiServer, ApiServerOptions};
 use serde_json::json;
 
-use crate::client::{CMS, Client, MERGE, config_map};
+use crate::client::{CONFIG_MAPS, MERGE, TestClient, config_map};
 
-fn pair(kind: &str, name: &str) -> (String, String) {
+fn type_and_name(kind: &str, name: &str) -> (String, String) {
     (kind.to_owned(), name.to_owned())
 }
 
 #[tokio::test]
-async fn a_watch_shows_what_exists_and_then_what_happens() {
-    let client = Client::new().await;
-    client.post(CMS, &config_map("a")).await;
-    let mut watch = client.watch(&format!("{CMS}?watch=1")).await;
+async fn a_watch_sends_existing_objects_and_then_events() {
+    let client = TestClient::new().await;
+    client.post(CONFIG_MAPS, &config_map("a")).await;
+    let mut watch = client.watch(&format!("{CONFIG_MAPS}?watch=1")).await;
     assert_eq!(watch.code, 200);
-    assert_eq!(watch.brief().await, pair("ADDED", "a"));
-    client.post(CMS, &config_map("b")).await;
+    assert_eq!(
+        watch.next_type_and_name().await,
+        type_and_name("ADDED", "a")
+    );
+    client.post(CONFIG_MAPS, &config_map("b")).await;
     let changed = client
-        .patch(&format!("{CMS}/b"), MERGE, &json!({"data": {"k": "2"}}))
+        .patch(
+            &format!("{CONFIG_MAPS}/b"),
+            MERGE,
+            &json!({"data": {"k": "2"}}),
+        )
         .await;
-    client.delete(&format!("{CMS}/b")).await;
-    assert_eq!(watch.brief().await, pair("ADDED", "b"));
-    assert_eq!(watch.brief().await, pair("MODIFIED", "b"));
+    client.delete(&format!("{CONFIG_MAPS}/b")).await;
+    assert_eq!(
+        watch.next_type_and_name().await,
+        type_and_name("ADDED", "b")
+    );
+    assert_eq!(
+        watch.next_type_and_name().await,
+        type_and_name("MODIFIED", "b")
+    );
     let last = watch.next().await.unwrap();
     assert_eq!(last["type"], "DELETED");
     let revision: u64 = last["object"]["metadata"]["resourceVersion"]
@@ -34,32 +49,35 @@ async fn a_watch_shows_what_exists_and_then_what_happens() {
         .parse()
         .unwrap();
     assert!(
-        revision > changed.rv(),
+        revision > changed.resource_version(),
         "a deleted object carries the revision of its deletion"
     );
 }
 
 #[tokio::test]
-async fn a_change_of_the_match_is_an_arrival_or_a_departure() {
-    let client = Client::new().await;
+async fn an_object_that_starts_or_stops_to_match_is_added_or_deleted() {
+    let client = TestClient::new().await;
     let mut watch = client
-        .watch(&format!("{CMS}?watch=1&labelSelector=on%3Dyes"))
+        .watch(&format!("{CONFIG_MAPS}?watch=1&labelSelector=on%3Dyes"))
         .await;
     let label = |value: &'static str| {
         let client = client.clone();
         async move {
             client
                 .patch(
-                    &format!("{CMS}/a"),
+                    &format!("{CONFIG_MAPS}/a"),
                     MERGE,
                     &json!({"metadata": {"labels": {"on": value}}}),
                 )
                 .await
         }
     };
-    client.post(CMS, &config_map("a")).await;
+    client.post(CONFIG_MAPS, &config_map("a")).await;
     label("yes").await;
-    assert_eq!(watch.brief().await, pair("ADDED", "a"));
+    assert_eq!(
+        watch.next_type_and_name().await,
+        type_and_name("ADDED", "a")
+    );
     let left = label("no").await;
     let gone = watch.next().await.unwrap();
     assert_eq!(
@@ -72,15 +90,18 @@ async fn a_change_of_the_match_is_an_arrival_or_a_departure() {
     );
     label("maybe").await;
     label("yes").await;
-    assert_eq!(watch.brief().await, pair("ADDED", "a"));
+    assert_eq!(
+        watch.next_type_and_name().await,
+        type_and_name("ADDED", "a")
+    );
 }
 
 #[tokio::test]
-async fn revisions_that_are_gone_or_to_come_are_expired() {
-    let client = Client::new().await;
+async fn compacted_and_future_revisions_are_expired() {
+    let client = TestClient::new().await;
     for revision in ["1", "9223372036854775807"] {
         let mut watch = client
-            .watch(&format!("{CMS}?watch=1&resourceVersion={revision}"))
+            .watch(&format!("{CONFIG_MAPS}?watch=1&resourceVersion={revision}"))
             .await;
         assert_eq!(watch.code, 200);
         let error = watch.next().await.unwrap();
@@ -97,12 +118,15 @@ async fn revisions_that_are_gone_or_to_come_are_expired() {
 }
 
 #[tokio::test]
-async fn bookmarks_and_the_end_come_in_time() {
-    let client = Client::new().await;
-    client.post(CMS, &config_map("a")).await;
+async fn bookmarks_are_periodic_and_the_timeout_ends_the_watch() {
+    let client = TestClient::new().await;
+    client.post(CONFIG_MAPS, &config_map("a")).await;
     let query = "watch=1&allowWatchBookmarks=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&timeoutSeconds=25";
-    let mut watch = client.watch(&format!("{CMS}?{query}")).await;
-    assert_eq!(watch.brief().await, pair("ADDED", "a"));
+    let mut watch = client.watch(&format!("{CONFIG_MAPS}?{query}")).await;
+    assert_eq!(
+        watch.next_type_and_name().await,
+        type_and_name("ADDED", "a")
+    );
     let end = watch.next().await.unwrap();
     assert_eq!(
         (
@@ -111,14 +135,14 @@ async fn bookmarks_and_the_end_come_in_time() {
         ),
         (&json!("BOOKMARK"), &json!("true"))
     );
-    // Somebody else's write moves the bookmark.
+    // A write to another resource advances the bookmark.
     let other = client
         .post(
             "/api/v1/namespaces/default/secrets",
             &json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}}),
         )
         .await;
-    // From here on nothing but the server's own timers is waited for.
+    // From here on the test waits for the server's timers only.
     tokio::time::pause();
     let bookmark = watch.next().await.unwrap();
     assert_eq!(
@@ -135,79 +159,94 @@ async fn bookmarks_and_the_end_come_in_time() {
 }
 
 #[tokio::test]
-async fn a_watch_goes_on_where_it_was_after_a_restart() {
+async fn a_watch_continues_after_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let open = || ApiServer::open(ApiServerOptions::file(directory.path().join("db")));
-    let client = Client(open().await.unwrap());
-    let start = client.post(CMS, &config_map("a")).await.rv();
-    client.post(CMS, &config_map("b")).await;
+    let client = TestClient(open().await.unwrap());
+    let start = client
+        .post(CONFIG_MAPS, &config_map("a"))
+        .await
+        .resource_version();
+    client.post(CONFIG_MAPS, &config_map("b")).await;
     let mut ending = client
-        .watch(&format!("{CMS}?watch=1&resourceVersion={start}"))
+        .watch(&format!("{CONFIG_MAPS}?watch=1&resourceVersion={start}"))
         .await;
-    assert_eq!(ending.brief().await, pair("ADDED", "b"));
+    assert_eq!(
+        ending.next_type_and_name().await,
+        type_and_name("ADDED", "b")
+    );
     client.0.close().await;
     assert_eq!(ending.next().await, None, "closing ends watches");
     assert_eq!(
-        client.post(CMS, &config_map("late")).await.reason(),
+        client.post(CONFIG_MAPS, &config_map("late")).await.reason(),
         (503, "ServiceUnavailable")
     );
     drop(client);
-    let client = Client(open().await.unwrap());
+    let client = TestClient(open().await.unwrap());
     let mut again = client
-        .watch(&format!("{CMS}?watch=1&resourceVersion={start}"))
+        .watch(&format!("{CONFIG_MAPS}?watch=1&resourceVersion={start}"))
         .await;
-    assert_eq!(again.brief().await, pair("ADDED", "b"));
-    client.delete(&format!("{CMS}/b")).await;
-    assert_eq!(again.brief().await, pair("DELETED", "b"));
+    assert_eq!(
+        again.next_type_and_name().await,
+        type_and_name("ADDED", "b")
+    );
+    client.delete(&format!("{CONFIG_MAPS}/b")).await;
+    assert_eq!(
+        again.next_type_and_name().await,
+        type_and_name("DELETED", "b")
+    );
 }
 
 #[tokio::test]
-async fn options_that_contradict_each_other_are_refused() {
-    let client = Client::new().await;
+async fn contradictory_options_are_refused() {
+    let client = TestClient::new().await;
     for query in [
         "sendInitialEvents=true",
         "resourceVersionMatch=NotOlderThan&resourceVersion=1",
         "continue=abc",
     ] {
-        let answer = client.get(&format!("{CMS}?watch=1&{query}")).await;
-        assert_eq!(answer.reason(), (422, "Invalid"), "{query}");
+        let response = client.get(&format!("{CONFIG_MAPS}?watch=1&{query}")).await;
+        assert_eq!(response.reason(), (422, "Invalid"), "{query}");
     }
 }
 
 #[tokio::test]
-async fn a_watch_may_be_asked_for_that_never_ends() {
-    let client = Client::new().await;
+async fn a_watch_may_have_any_timeout() {
+    let client = TestClient::new().await;
     for seconds in [i64::MAX, 1] {
-        let path = format!("{CMS}?watch=true&timeoutSeconds={seconds}");
-        assert_eq!(client.raw("GET", &path, &[], "").await.status(), 200);
+        let path = format!("{CONFIG_MAPS}?watch=true&timeoutSeconds={seconds}");
+        assert_eq!(client.send_raw("GET", &path, &[], "").await.status(), 200);
     }
 }
 
-/// Whether a task was woken.
+/// Whether a task has been woken.
 #[derive(Default)]
-struct Woken(AtomicBool);
+struct WakeFlag(AtomicBool);
 
-impl Wake for Woken {
+impl Wake for WakeFlag {
     fn wake(self: Arc<Self>) {
         self.0.store(true, Ordering::SeqCst);
     }
 }
 
 #[tokio::test]
-async fn what_exists_and_does_not_match_is_passed_over_in_turns() {
-    let client = Client::new().await;
+async fn skipping_many_objects_yields_to_other_tasks() {
+    let client = TestClient::new().await;
     for index in 0..30 {
         let mut body = config_map(&format!("large-{index}"));
         body["data"]["text"] = "x".repeat(10_000).into();
-        assert_eq!(client.post(CMS, &body).await.code, 201);
+        assert_eq!(client.post(CONFIG_MAPS, &body).await.code, 201);
     }
-    let path = format!("{CMS}?watch=true&labelSelector=no%3Done");
-    let mut body = client.raw("GET", &path, &[], "").await.into_body();
+    let path = format!("{CONFIG_MAPS}?watch=true&labelSelector=no%3Done");
+    let mut body = client.send_raw("GET", &path, &[], "").await.into_body();
     let mut frame = std::pin::pin!(body.frame());
-    let woken = Arc::new(Woken::default());
+    let woken = Arc::new(WakeFlag::default());
     let waker = Waker::from(woken.clone());
     let first = frame.as_mut().poll(&mut Context::from_waker(&waker));
     assert!(first.is_pending());
     tokio::task::yield_now().await;
-    assert!(woken.0.load(Ordering::SeqCst), "all of it was read at once");
+    assert!(
+        woken.0.load(Ordering::SeqCst),
+        "all objects were read without a yield"
+    );
 }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::status::{self, Refusal};
 use super::{CLEANUP, PREFIX, custom, names};
 use crate::clock;
-use crate::encode::Storable;
+use crate::encode::EncodedObject;
 use crate::follow::{Follow, follow};
 use crate::limits;
 use crate::meta;
@@ -192,7 +192,7 @@ impl Controller {
             }
         };
         let uid = meta::text(&object, "uid").to_owned();
-        let terminating = meta::terminating(&object);
+        let terminating = meta::is_terminating(&object);
         let refused = self.conflict(key, &object).is_some();
         if let Some(known) = self.known.get_mut(key)
             && known.uid == uid
@@ -297,8 +297,8 @@ impl Controller {
     }
 
     pub(super) async fn write(&mut self, key: &str, revision: u64, object: &Value) {
-        let storable = Storable::new(object);
-        let change = RecordChange::put(move |revision| storable.at(revision));
+        let storable = EncodedObject::new(object);
+        let change = RecordChange::put(move |revision| storable.at_revision(revision));
         match self
             .server
             .store

@@ -26,8 +26,8 @@ fn definition() -> Value {
 }
 
 async fn put(store: &Store, key: &str, object: &Value) -> Result<Arc<StoredRecord>, CommitError> {
-    let storable = Storable::new(object);
-    let change = RecordChange::put(move |revision| storable.at(revision));
+    let storable = EncodedObject::new(object);
+    let change = RecordChange::put(move |revision| storable.at_revision(revision));
     store.commit(key, WritePrecondition::Absent, change).await
 }
 

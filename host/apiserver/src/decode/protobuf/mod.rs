@@ -1,14 +1,13 @@
-//! Protobuf bodies of the built-in kinds: `k8s\0`, a `runtime.Unknown`
-//! envelope, and in it the message that the envelope names, read straight into
-//! the JSON form that every other body has.
+//! Protobuf bodies of the built-in kinds: the bytes `k8s\0`, then the envelope
+//! `runtime.Unknown` around the message that it names, decoded directly into the
+//! JSON value of every other body.
 //!
 //! Written by hand, with the messages as tables (`messages`): code generators
-//! (`prost`, `protobuf`) give typed structures that would have to be turned
-//! into the same JSON by a second set of rules, cannot count what a body
-//! expands to while they read, and add a build step; the crates with
-//! Kubernetes' own messages bring hundreds of them for the dozen that clients
-//! send here. What is left of the wire format is a varint, a length and
-//! four bytes or eight.
+//! (`prost`, `protobuf`) return typed structures that a second set of rules would
+//! have to turn into the same JSON, cannot count what a body expands to while they
+//! decode, and add a build step. The crates with Kubernetes' messages bring hundreds
+//! of them for the dozen that clients send here. The wire format itself is a varint,
+//! a length, and four or eight bytes.
 
 mod messages;
 mod reader;
@@ -16,45 +15,63 @@ mod wire;
 
 use serde_json::Value;
 
-use self::messages::{ENVELOPE, Message};
-use self::reader::Reader;
-use super::Document;
+use self::messages::{ENVELOPE, MessageDescriptor};
+use self::reader::{FieldError, MessageReader};
+use super::DecodedBody;
 
-/// What every body begins with.
+/// The first bytes of every body.
 const MAGIC: &[u8] = b"k8s\0";
 
-/// Whether there is a message for a kind; `DeleteOptions` go with any version.
-pub(crate) fn knows(api_version: &str, kind: &str) -> bool {
+/// Returns whether a kind has a message; `DeleteOptions` has one in any version.
+pub(crate) fn has_message(api_version: &str, kind: &str) -> bool {
     messages::find(api_version, kind).is_some()
 }
 
-/// Reads a body as the object that its envelope names.
+/// A protobuf body that cannot be decoded.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ProtobufError {
+    /// It has no magic number.
+    #[error("it does not begin with the four bytes \"k8s\\0\"")]
+    Magic,
+    /// Its envelope has an encoding that is not supported.
+    #[error("{field} {value:?} of the envelope is not known")]
+    Encoding { field: &'static str, value: String },
+    /// Its envelope names a kind without a message.
+    #[error("no kind {kind:?} of version {api_version:?} can be read")]
+    Kind { kind: String, api_version: String },
+    /// A field has an invalid value.
+    #[error("{path}: {reason}")]
+    Field { path: String, reason: FieldError },
+}
+
+/// Decodes a body as the object that its envelope names.
 ///
 /// # Errors
-/// A sentence that names the field at fault.
-pub(crate) fn parse(body: &[u8]) -> Result<Document, String> {
-    let envelope = body
-        .strip_prefix(MAGIC)
-        .ok_or("it does not begin with the four bytes \"k8s\\0\"")?;
-    let mut reader = Reader::default();
-    let envelope = reader.envelope(&ENVELOPE, envelope)?;
-    for (name, encoding) in [
-        ("contentEncoding", envelope.encoding),
+/// See [`ProtobufError`].
+pub(crate) fn parse(body: &[u8]) -> Result<DecodedBody, ProtobufError> {
+    let envelope = body.strip_prefix(MAGIC).ok_or(ProtobufError::Magic)?;
+    let mut reader = MessageReader::default();
+    let envelope = reader.read_envelope(&ENVELOPE, envelope)?;
+    for (field, value) in [
+        ("contentEncoding", envelope.content_encoding),
         ("contentType", envelope.content_type),
     ] {
-        if !encoding.is_empty() {
-            return Err(format!("{name} {encoding:?} of the envelope is not known"));
+        if !value.is_empty() {
+            return Err(ProtobufError::Encoding { field, value });
         }
     }
     let (api_version, kind) = (envelope.api_version, envelope.kind);
-    let message: &Message = messages::find(&api_version, &kind)
-        .ok_or_else(|| format!("no kind {kind:?} of version {api_version:?} can be read"))?;
-    let mut value = reader.message(message, envelope.raw)?;
+    let message: &MessageDescriptor =
+        messages::find(&api_version, &kind).ok_or_else(|| ProtobufError::Kind {
+            kind: kind.clone(),
+            api_version: api_version.clone(),
+        })?;
+    let mut value = reader.read_message(message, envelope.raw)?;
     if let Value::Object(map) = &mut value {
         map.insert("apiVersion".to_owned(), api_version.into());
         map.insert("kind".to_owned(), kind.into());
     }
-    Ok(Document {
+    Ok(DecodedBody {
         value,
         duplicates: Vec::new(),
     })

@@ -1,4 +1,4 @@
-//! From a message's bytes to JSON, by its table.
+//! Decodes the bytes of a message into JSON by its descriptor.
 
 use std::borrow::Cow;
 
@@ -7,108 +7,151 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::messages::{Field, Message, Type};
-use super::wire::{self, Content};
+use super::ProtobufError;
+use super::messages::{FieldDescriptor, FieldType, MessageDescriptor};
+use super::wire::{self, WireError, WireValue};
 use crate::clock;
 use crate::limits::Budget;
 
-/// What the envelope says of the message within.
-pub(super) struct Envelope<'b> {
+/// The decoded envelope (`runtime.Unknown`) of a message.
+pub(super) struct UnknownEnvelope<'b> {
     pub(super) api_version: String,
     pub(super) kind: String,
+    /// The bytes of the message.
     pub(super) raw: &'b [u8],
-    pub(super) encoding: String,
+    pub(super) content_encoding: String,
     pub(super) content_type: String,
 }
 
-/// Reads one body within its budget.
+/// The reason why a field cannot be decoded.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FieldError {
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    #[error("{0} stands where bytes belong")]
+    NotBytes(&'static str),
+    #[error("{0} stand where a number belongs")]
+    NotVarint(&'static str),
+    #[error("the number has more than 32 bits")]
+    NumberRange,
+    #[error("the number of nanoseconds has more than 32 bits")]
+    NanosecondRange,
+    #[error("the time is beyond the years 1 to 9999")]
+    TimeRange,
+    #[error("the text is no UTF-8")]
+    Encoding,
+    #[error("a map cannot be repeated")]
+    RepeatedMap,
+    /// A limit of size or depth.
+    #[error("{0}")]
+    Limit(String),
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+}
+
+/// Decodes one body within its limits.
 #[derive(Default)]
-pub(super) struct Reader {
+pub(super) struct MessageReader {
     budget: Budget,
-    /// The way to the field that is being read, for errors.
+    /// The path of the current field, for errors.
     path: Vec<Cow<'static, str>>,
 }
 
-impl Reader {
-    fn fail(&self, why: impl std::fmt::Display) -> String {
-        format!("{}: {why}", self.path.join("."))
+impl MessageReader {
+    fn fail(&self, reason: impl Into<FieldError>) -> ProtobufError {
+        ProtobufError::Field {
+            path: self.path.join("."),
+            reason: reason.into(),
+        }
     }
 
-    /// Reads the envelope without copying what it holds.
-    pub(super) fn envelope<'b>(
+    /// Takes the next field of the current message.
+    fn next_field<'b>(
+        &self,
+        rest: &mut &'b [u8],
+    ) -> Result<Option<(u32, WireValue<'b>)>, ProtobufError> {
+        wire::next_field(rest).map_err(|error| self.fail(error))
+    }
+
+    /// Counts a value at the current path, below a key of `key_bytes`.
+    fn spend(&mut self, key_bytes: usize) -> Result<(), ProtobufError> {
+        self.budget
+            .spend(self.path.len(), key_bytes)
+            .map_err(|error| self.fail(FieldError::Limit(error.to_string())))
+    }
+
+    /// Decodes the envelope without copying the message in it.
+    pub(super) fn read_envelope<'b>(
         &mut self,
-        message: &'static Message,
+        message: &'static MessageDescriptor,
         mut rest: &'b [u8],
-    ) -> Result<Envelope<'b>, String> {
-        let whole = rest;
-        let value = self.message(message, whole)?;
-        let text = |at: &str| {
+    ) -> Result<UnknownEnvelope<'b>, ProtobufError> {
+        let value = self.read_message(message, rest)?;
+        let text = |pointer: &str| {
             value
-                .pointer(at)
+                .pointer(pointer)
                 .and_then(Value::as_str)
                 .unwrap_or_default()
                 .to_owned()
         };
         let mut raw: &[u8] = &[];
-        while let Some((number, content)) = wire::field(&mut rest).map_err(|why| self.fail(why))? {
-            if let (2, Content::Bytes(bytes)) = (number, content) {
+        while let Some((number, wire_value)) = self.next_field(&mut rest)? {
+            if let (2, WireValue::Bytes(bytes)) = (number, wire_value) {
                 raw = bytes;
             }
         }
-        Ok(Envelope {
+        Ok(UnknownEnvelope {
             api_version: text("/typeMeta/apiVersion"),
             kind: text("/typeMeta/kind"),
             raw,
-            encoding: text("/contentEncoding"),
+            content_encoding: text("/contentEncoding"),
             content_type: text("/contentType"),
         })
     }
 
-    /// Reads a message on its own.
-    pub(super) fn message(
+    /// Decodes a message.
+    pub(super) fn read_message(
         &mut self,
-        message: &'static Message,
+        message: &'static MessageDescriptor,
         bytes: &[u8],
-    ) -> Result<Value, String> {
+    ) -> Result<Value, ProtobufError> {
         self.path.push(Cow::Borrowed(message.name));
         let mut map = Map::new();
-        self.fill(message, bytes, &mut map)?;
+        self.merge_message(message, bytes, &mut map)?;
         self.path.pop();
         Ok(Value::Object(map))
     }
 
-    /// Reads a message into what was read of it before: one that comes in two
-    /// parts is the sum of both.
-    fn fill(
+    /// Merges a message into what was decoded of it before: a message may come in
+    /// several parts.
+    fn merge_message(
         &mut self,
-        message: &'static Message,
+        message: &'static MessageDescriptor,
         mut rest: &[u8],
         map: &mut Map<String, Value>,
-    ) -> Result<(), String> {
-        while let Some((number, content)) = wire::field(&mut rest).map_err(|why| self.fail(why))? {
-            // Fields of later versions are passed over, as everywhere.
+    ) -> Result<(), ProtobufError> {
+        while let Some((number, wire_value)) = self.next_field(&mut rest)? {
+            // Fields of later versions are ignored.
             let Some(field) = message.field(number) else {
                 continue;
             };
             self.path.push(Cow::Borrowed(field.name));
-            self.budget
-                .spend(self.path.len(), 0)
-                .map_err(|why| self.fail(why))?;
-            self.put(field, content, map)?;
+            self.spend(0)?;
+            self.merge_field(field, wire_value, map)?;
             self.path.pop();
         }
         Ok(())
     }
 
-    fn put(
+    fn merge_field(
         &mut self,
-        field: &'static Field,
-        content: Content<'_>,
+        field: &'static FieldDescriptor,
+        wire_value: WireValue<'_>,
         map: &mut Map<String, Value>,
-    ) -> Result<(), String> {
-        match field.kind {
-            Type::Map(values) => {
-                let (key, value) = self.entry(values, content)?;
+    ) -> Result<(), ProtobufError> {
+        match field.field_type {
+            FieldType::Map(values) => {
+                let (key, value) = self.map_entry(values, wire_value)?;
                 let slot = map
                     .entry(field.name)
                     .or_insert_with(|| Value::Object(Map::new()));
@@ -117,20 +160,20 @@ impl Reader {
                 }
                 return Ok(());
             }
-            Type::Message(inner) if !field.repeated => {
-                let bytes = self.bytes(content)?;
+            FieldType::Message(inner) if !field.is_repeated => {
+                let bytes = self.bytes(wire_value)?;
                 let slot = map
                     .entry(field.name)
                     .or_insert_with(|| Value::Object(Map::new()));
                 if let Value::Object(inside) = slot {
-                    self.fill(inner, bytes, inside)?;
+                    self.merge_message(inner, bytes, inside)?;
                 }
                 return Ok(());
             }
             _ => {}
         }
-        let value = self.value(&field.kind, content)?;
-        if field.repeated {
+        let value = self.read_value(&field.field_type, wire_value)?;
+        if field.is_repeated {
             let slot = map
                 .entry(field.name)
                 .or_insert_with(|| Value::Array(Vec::new()));
@@ -139,106 +182,108 @@ impl Reader {
             }
             return Ok(());
         }
-        // Go writes fields that are no pointers although they are empty.
-        match value.filter(|value| field.pointer || !is_empty(value)) {
+        // Go encodes empty fields too, unless they are pointers.
+        match value.filter(|value| field.is_pointer || !is_empty(value)) {
             Some(value) => map.insert(field.name.to_owned(), value),
             None => map.remove(field.name),
         };
         Ok(())
     }
 
-    /// One value; nothing for a time that is not set.
-    fn value(
+    /// Decodes a value; `None` for a time that is not set.
+    fn read_value(
         &mut self,
-        kind: &'static Type,
-        content: Content<'_>,
-    ) -> Result<Option<Value>, String> {
+        kind: &'static FieldType,
+        wire_value: WireValue<'_>,
+    ) -> Result<Option<Value>, ProtobufError> {
         Ok(Some(match kind {
-            Type::Text => self.text(content)?.into(),
-            Type::Bytes => STANDARD.encode(self.bytes(content)?).into(),
-            Type::Bool => (self.number(content)? != 0).into(),
-            Type::Int64 => self.number(content)?.cast_signed().into(),
-            // Negative numbers have 64 bits on the wire.
-            Type::Int32 => i32::try_from(self.number(content)?.cast_signed())
-                .map_err(|_| self.fail("the number has more than 32 bits"))?
+            FieldType::Text => self.text(wire_value)?.into(),
+            FieldType::Bytes => STANDARD.encode(self.bytes(wire_value)?).into(),
+            FieldType::Bool => (self.varint(wire_value)? != 0).into(),
+            FieldType::Int64 => self.varint(wire_value)?.cast_signed().into(),
+            // Negative numbers have 64 bits in the wire format.
+            FieldType::Int32 => i32::try_from(self.varint(wire_value)?.cast_signed())
+                .map_err(|_| self.fail(FieldError::NumberRange))?
                 .into(),
-            Type::Time | Type::MicroTime => return self.time(kind, content),
-            Type::Message(inner) => {
-                let bytes = self.bytes(content)?;
+            FieldType::Time | FieldType::MicroTime => return self.timestamp(kind, wire_value),
+            FieldType::Message(inner) => {
+                let bytes = self.bytes(wire_value)?;
                 let mut map = Map::new();
-                self.fill(inner, bytes, &mut map)?;
+                self.merge_message(inner, bytes, &mut map)?;
                 Value::Object(map)
             }
-            Type::List(inner) => {
-                let bytes = self.bytes(content)?;
+            FieldType::List(inner) => {
+                let bytes = self.bytes(wire_value)?;
                 let mut map = Map::new();
-                self.fill(inner, bytes, &mut map)?;
+                self.merge_message(inner, bytes, &mut map)?;
                 map.remove("items")
                     .unwrap_or_else(|| Vec::<Value>::new().into())
             }
-            Type::Json => {
-                let bytes = self.bytes(content)?;
-                let raw = self.raw(bytes)?;
+            FieldType::Json => {
+                let bytes = self.bytes(wire_value)?;
+                let raw = self.raw_json(bytes)?;
                 super::super::parse_json(raw)
-                    .map_err(|why| self.fail(why))?
+                    .map_err(|error| self.fail(error))?
                     .value
             }
-            Type::Skip => return Ok(None),
-            // Only as a field, and handled there.
-            Type::Map(_) => return Err(self.fail("a map cannot be repeated")),
+            FieldType::Skip => return Ok(None),
+            // Handled by `merge_field`, since a map is always a field.
+            FieldType::Map(_) => return Err(self.fail(FieldError::RepeatedMap)),
         }))
     }
 
-    /// The bytes in the one field of a message around raw JSON.
-    fn raw<'b>(&self, mut rest: &'b [u8]) -> Result<&'b [u8], String> {
+    /// Returns the bytes of a message that holds JSON in its only field.
+    fn raw_json<'b>(&self, mut rest: &'b [u8]) -> Result<&'b [u8], ProtobufError> {
         let mut raw: &[u8] = b"null";
-        while let Some((number, content)) = wire::field(&mut rest).map_err(|why| self.fail(why))? {
+        while let Some((number, wire_value)) = self.next_field(&mut rest)? {
             if number == 1 {
-                raw = self.bytes(content)?;
+                raw = self.bytes(wire_value)?;
             }
         }
         Ok(raw)
     }
 
-    /// A map's entry: a message with the key as field 1 and the value as 2.
-    fn entry(
+    /// Decodes an entry of a map: a message with the key as field 1 and the value
+    /// as field 2.
+    fn map_entry(
         &mut self,
-        values: &'static Type,
-        content: Content<'_>,
-    ) -> Result<(String, Value), String> {
-        let mut rest = self.bytes(content)?;
+        values: &'static FieldType,
+        wire_value: WireValue<'_>,
+    ) -> Result<(String, Value), ProtobufError> {
+        let mut rest = self.bytes(wire_value)?;
         let (mut key, mut value) = (String::new(), None);
-        while let Some((number, content)) = wire::field(&mut rest).map_err(|why| self.fail(why))? {
+        while let Some((number, wire_value)) = self.next_field(&mut rest)? {
             match number {
-                1 => key = self.text(content)?,
+                1 => key = self.text(wire_value)?,
                 2 => {
-                    self.path.push(Cow::Owned(shown(&key)));
-                    self.budget
-                        .spend(self.path.len(), key.len())
-                        .map_err(|why| self.fail(why))?;
-                    value = self.value(values, content)?;
+                    self.path.push(Cow::Owned(shortened_key(&key)));
+                    self.spend(key.len())?;
+                    value = self.read_value(values, wire_value)?;
                     self.path.pop();
                 }
                 _ => {}
             }
         }
         let empty = || match values {
-            Type::List(_) => Value::Array(Vec::new()),
+            FieldType::List(_) => Value::Array(Vec::new()),
             _ => Value::String(String::new()),
         };
         Ok((key, value.unwrap_or_else(empty)))
     }
 
-    fn time(&mut self, kind: &Type, content: Content<'_>) -> Result<Option<Value>, String> {
-        let mut rest = self.bytes(content)?;
+    fn timestamp(
+        &mut self,
+        kind: &FieldType,
+        wire_value: WireValue<'_>,
+    ) -> Result<Option<Value>, ProtobufError> {
+        let mut rest = self.bytes(wire_value)?;
         let (mut seconds, mut nanos) = (0_i64, 0_i32);
-        while let Some((number, content)) = wire::field(&mut rest).map_err(|why| self.fail(why))? {
+        while let Some((number, wire_value)) = self.next_field(&mut rest)? {
             match number {
-                1 => seconds = self.number(content)?.cast_signed(),
+                1 => seconds = self.varint(wire_value)?.cast_signed(),
                 2 => {
-                    nanos = i32::try_from(self.number(content)?.cast_signed()).map_err(|_| {
-                        self.fail("the number of nanoseconds has more than 32 bits")
-                    })?;
+                    nanos = i32::try_from(self.varint(wire_value)?.cast_signed())
+                        .map_err(|_| self.fail(FieldError::NanosecondRange))?;
                 }
                 _ => {}
             }
@@ -246,32 +291,31 @@ impl Reader {
         if (seconds, nanos) == (0, 0) {
             return Ok(None);
         }
-        let time = Timestamp::new(seconds, nanos)
-            .map_err(|_| self.fail("the time is beyond the years 1 to 9999"))?;
+        let time = Timestamp::new(seconds, nanos).map_err(|_| self.fail(FieldError::TimeRange))?;
         let text = match kind {
-            Type::MicroTime => clock::microseconds(time),
+            FieldType::MicroTime => clock::microseconds(time),
             _ => clock::seconds(time),
         };
         Ok(Some(text.into()))
     }
 
-    fn bytes<'b>(&self, content: Content<'b>) -> Result<&'b [u8], String> {
-        match content {
-            Content::Bytes(bytes) => Ok(bytes),
-            other => Err(self.fail(format!("{} stands where bytes belong", other.name()))),
+    fn bytes<'b>(&self, wire_value: WireValue<'b>) -> Result<&'b [u8], ProtobufError> {
+        match wire_value {
+            WireValue::Bytes(bytes) => Ok(bytes),
+            other => Err(self.fail(FieldError::NotBytes(other.name()))),
         }
     }
 
-    fn number(&self, content: Content<'_>) -> Result<u64, String> {
-        match content {
-            Content::Varint(number) => Ok(number),
-            other => Err(self.fail(format!("{} stand where a number belongs", other.name()))),
+    fn varint(&self, wire_value: WireValue<'_>) -> Result<u64, ProtobufError> {
+        match wire_value {
+            WireValue::Varint(number) => Ok(number),
+            other => Err(self.fail(FieldError::NotVarint(other.name()))),
         }
     }
 
-    fn text(&self, content: Content<'_>) -> Result<String, String> {
-        let bytes = self.bytes(content)?;
-        let text = std::str::from_utf8(bytes).map_err(|_| self.fail("the text is no UTF-8"))?;
+    fn text(&self, wire_value: WireValue<'_>) -> Result<String, ProtobufError> {
+        let bytes = self.bytes(wire_value)?;
+        let text = std::str::from_utf8(bytes).map_err(|_| self.fail(FieldError::Encoding))?;
         Ok(text.to_owned())
     }
 }
@@ -286,9 +330,9 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-/// A map's key as errors show it.
-fn shown(key: &str) -> String {
-    /// Characters that tell one key from another.
-    const SHOWN: usize = 64;
-    key.chars().take(SHOWN).collect()
+/// Returns a map's key as it is shown in errors.
+fn shortened_key(key: &str) -> String {
+    /// Enough to tell one key from another.
+    const MAX_CHARS: usize = 64;
+    key.chars().take(MAX_CHARS).collect()
 }

@@ -1,3 +1,5 @@
+//! Bodies that are encoded field by field.
+
 use serde_json::json;
 
 use super::*;
@@ -26,7 +28,7 @@ fn number(number: u64, value: u64) -> Vec<u8> {
     out
 }
 
-/// A body with its envelope.
+/// Returns a body with its envelope.
 fn body(api_version: &str, kind: &str, raw: &[u8]) -> Vec<u8> {
     let typed = [bytes(1, api_version.as_bytes()), bytes(2, kind.as_bytes())].concat();
     let mut out = MAGIC.to_vec();
@@ -37,7 +39,7 @@ fn body(api_version: &str, kind: &str, raw: &[u8]) -> Vec<u8> {
     out
 }
 
-fn config_map(raw: &[u8]) -> Result<Value, String> {
+fn parse_config_map(raw: &[u8]) -> Result<Value, ProtobufError> {
     parse(&body("v1", "ConfigMap", raw)).map(|document| document.value)
 }
 
@@ -46,7 +48,7 @@ fn entry(key: &str, value: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn fields_that_go_writes_although_they_are_empty_vanish() {
+fn empty_fields_are_dropped_unless_they_are_pointers() {
     let time = [number(1, 1_700_000_000), number(2, 5)].concat();
     let meta = [
         bytes(1, b"a"),
@@ -61,7 +63,7 @@ fn fields_that_go_writes_although_they_are_empty_vanish() {
         bytes(900, b"later"),
     ]
     .concat();
-    let read = config_map(
+    let read = parse_config_map(
         &[
             bytes(1, &meta),
             number(4, 0),
@@ -78,14 +80,14 @@ fn fields_that_go_writes_although_they_are_empty_vanish() {
 }
 
 #[test]
-fn a_message_in_two_parts_is_their_sum() {
+fn the_parts_of_a_message_are_merged() {
     let parts = [
         bytes(1, &bytes(1, b"a")),
         bytes(1, &bytes(3, b"ns")),
         bytes(1, &bytes(1, b"b")),
     ];
     assert_eq!(
-        config_map(&parts.concat()).unwrap()["metadata"],
+        parse_config_map(&parts.concat()).unwrap()["metadata"],
         json!({"name": "b", "namespace": "ns"})
     );
 }
@@ -122,8 +124,8 @@ fn errors_name_the_field() {
             "ConfigMap.metadata.managedFields.fieldsV1: EOF",
         ),
     ] {
-        let error = config_map(&raw).unwrap_err();
-        assert!(error.starts_with(expected), "{error}");
+        let error = parse_config_map(&raw).unwrap_err();
+        assert!(error.to_string().starts_with(expected), "{error}");
     }
     let error = parse(&body(
         "coordination.k8s.io/v1",
@@ -132,13 +134,13 @@ fn errors_name_the_field() {
     ))
     .unwrap_err();
     assert_eq!(
-        error,
+        error.to_string(),
         "Lease.spec.leaseDurationSeconds: the number has more than 32 bits"
     );
 }
 
 #[test]
-fn envelopes_say_what_they_hold() {
+fn unusable_envelopes_are_rejected() {
     for (sent, expected) in [
         (b"{}".to_vec(), "it does not begin with"),
         (Vec::new(), "it does not begin with"),
@@ -155,13 +157,13 @@ fn envelopes_say_what_they_hold() {
         ),
     ] {
         let error = parse(&sent).unwrap_err();
-        assert!(error.starts_with(expected), "{error}");
+        assert!(error.to_string().starts_with(expected), "{error}");
     }
-    assert!(knows("meta.k8s.io/v1", "DeleteOptions") && !knows("v1", "Pod"));
+    assert!(has_message("meta.k8s.io/v1", "DeleteOptions") && !has_message("v1", "Pod"));
 }
 
 #[test]
-fn no_cut_and_no_flipped_bit_does_harm() {
+fn truncated_and_corrupted_bodies_do_not_panic() {
     let meta = [
         bytes(1, b"a"),
         bytes(11, &entry("k", b"v")),
@@ -185,8 +187,8 @@ fn no_cut_and_no_flipped_bit_does_harm() {
 }
 
 #[test]
-fn empty_messages_do_not_multiply() {
+fn empty_messages_count_against_the_limit() {
     let entries = bytes(17, b"").repeat(limits::NODES_MAX + 1);
-    let error = config_map(&bytes(1, &entries)).unwrap_err();
-    assert!(error.contains("more than"), "{error}");
+    let error = parse_config_map(&bytes(1, &entries)).unwrap_err();
+    assert!(error.to_string().contains("more than"), "{error}");
 }

@@ -1,16 +1,16 @@
-//! The wire format of protobuf: tags, varints, lengths.
+//! The wire format of protobuf: tags, varints, and lengths.
 
-/// What stands at a field, by its wire type.
+/// The value of a field, by its wire type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Content<'b> {
+pub(super) enum WireValue<'b> {
     Varint(u64),
     Bytes(&'b [u8]),
-    /// Four or eight bytes, which no message here has.
+    /// Four or eight bytes; no message here has such a field.
     Fixed,
 }
 
-impl Content<'_> {
-    /// The name of the wire type, for messages.
+impl WireValue<'_> {
+    /// Returns the name of the wire type for error messages.
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Varint(_) => "a number",
@@ -20,38 +20,59 @@ impl Content<'_> {
     }
 }
 
+/// Bytes that are not a message. The texts follow the path of the field.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub(crate) enum WireError {
+    #[error("it ends within a number")]
+    VarintEnd,
+    #[error("a number has more than 64 bits")]
+    VarintBits,
+    #[error("a number has more than ten bytes")]
+    VarintLength,
+    #[error("a length is larger than the body")]
+    Length,
+    #[error("it ends before the end of a field")]
+    FieldEnd,
+    #[error("a field has a number that no field may have")]
+    FieldNumber,
+    #[error("a field has a wire type that is not known")]
+    WireType,
+}
+
 /// Takes a varint of at most 64 bits.
-fn varint(rest: &mut &[u8]) -> Result<u64, &'static str> {
+fn varint(rest: &mut &[u8]) -> Result<u64, WireError> {
     let mut value = 0_u64;
     for shift in (0..64).step_by(7) {
         let Some((&byte, tail)) = rest.split_first() else {
-            return Err("it ends within a number");
+            return Err(WireError::VarintEnd);
         };
         *rest = tail;
         let bits = u64::from(byte & 0x7f);
         if shift == 63 && bits > 1 {
-            return Err("a number has more than 64 bits");
+            return Err(WireError::VarintBits);
         }
         value |= bits << shift;
         if byte & 0x80 == 0 {
             return Ok(value);
         }
     }
-    Err("a number has more than ten bytes")
+    Err(WireError::VarintLength)
 }
 
-fn take<'b>(rest: &mut &'b [u8], length: u64) -> Result<&'b [u8], &'static str> {
-    let length = usize::try_from(length).map_err(|_| "a length is larger than the body")?;
+fn take<'b>(rest: &mut &'b [u8], length: u64) -> Result<&'b [u8], WireError> {
+    let length = usize::try_from(length).map_err(|_| WireError::Length)?;
     let Some((taken, tail)) = rest.split_at_checked(length) else {
-        return Err("it ends before the end of a field");
+        return Err(WireError::FieldEnd);
     };
     *rest = tail;
     Ok(taken)
 }
 
-/// Takes the next field: its number and what stands there. Nothing at the end.
-pub(super) fn field<'b>(rest: &mut &'b [u8]) -> Result<Option<(u32, Content<'b>)>, &'static str> {
-    /// The largest number that a field may have.
+/// Takes the next field, its number and its value; `None` at the end.
+pub(super) fn next_field<'b>(
+    rest: &mut &'b [u8],
+) -> Result<Option<(u32, WireValue<'b>)>, WireError> {
+    /// The largest field number.
     const NUMBER_MAX: u64 = (1 << 29) - 1;
     if rest.is_empty() {
         return Ok(None);
@@ -59,26 +80,26 @@ pub(super) fn field<'b>(rest: &mut &'b [u8]) -> Result<Option<(u32, Content<'b>)
     let tag = varint(rest)?;
     let number = tag >> 3;
     if number == 0 || number > NUMBER_MAX {
-        return Err("a field has a number that no field may have");
+        return Err(WireError::FieldNumber);
     }
-    let content = match tag & 7 {
-        0 => Content::Varint(varint(rest)?),
+    let value = match tag & 7 {
+        0 => WireValue::Varint(varint(rest)?),
         1 => {
             take(rest, 8)?;
-            Content::Fixed
+            WireValue::Fixed
         }
         2 => {
             let length = varint(rest)?;
-            Content::Bytes(take(rest, length)?)
+            WireValue::Bytes(take(rest, length)?)
         }
         5 => {
             take(rest, 4)?;
-            Content::Fixed
+            WireValue::Fixed
         }
-        _ => return Err("a field has a wire type that is not known"),
+        _ => return Err(WireError::WireType),
     };
-    let number = u32::try_from(number).map_err(|_| "a field has too large a number")?;
-    Ok(Some((number, content)))
+    let number = u32::try_from(number).map_err(|_| WireError::FieldNumber)?;
+    Ok(Some((number, value)))
 }
 
 #[cfg(test)]
@@ -86,17 +107,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_are_taken_one_by_one() {
+    fn fields_are_taken_one_after_the_other() {
         let mut rest: &[u8] = &[0x08, 0xac, 0x02, 0x12, 2, b'h', b'i', 0x1d, 0, 0, 0, 0];
-        assert_eq!(field(&mut rest), Ok(Some((1, Content::Varint(300)))));
-        assert_eq!(field(&mut rest), Ok(Some((2, Content::Bytes(b"hi")))));
-        assert_eq!(field(&mut rest), Ok(Some((3, Content::Fixed))));
-        assert_eq!(field(&mut rest), Ok(None));
+        assert_eq!(next_field(&mut rest), Ok(Some((1, WireValue::Varint(300)))));
+        assert_eq!(
+            next_field(&mut rest),
+            Ok(Some((2, WireValue::Bytes(b"hi"))))
+        );
+        assert_eq!(next_field(&mut rest), Ok(Some((3, WireValue::Fixed))));
+        assert_eq!(next_field(&mut rest), Ok(None));
     }
 
     #[test]
-    fn what_is_cut_or_too_large_is_refused() {
-        for bad in [
+    fn truncated_and_oversized_fields_are_rejected() {
+        for invalid in [
             &[0x08][..],
             &[0x08, 0x80],
             &[0x12, 5, b'x'],
@@ -113,11 +137,14 @@ mod tests {
             &[0x0b],
             &[0x09, 1, 2, 3],
         ] {
-            assert!(field(&mut &bad[..]).is_err(), "{bad:?}");
+            assert!(next_field(&mut &invalid[..]).is_err(), "{invalid:?}");
         }
-        let mut most: &[u8] = &[
+        let mut largest: &[u8] = &[
             0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01,
         ];
-        assert_eq!(field(&mut most), Ok(Some((1, Content::Varint(u64::MAX)))));
+        assert_eq!(
+            next_field(&mut largest),
+            Ok(Some((1, WireValue::Varint(u64::MAX))))
+        );
     }
 }

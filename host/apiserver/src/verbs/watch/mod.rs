@@ -1,8 +1,8 @@
-//! Follows a collection: events in revision order, each written out once and
-//! shared among all who watch.
+//! Watches of a collection: events in revision order, each encoded once and
+//! shared by all watches.
 
-mod follower;
 mod options;
+mod watch_server;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,81 +12,91 @@ use http::Response;
 use rdd_apiserver_storage::WatchError;
 use tokio::time::Instant;
 
-use self::follower::Follower;
-use self::options::Start;
-use super::call::Call;
-use super::select::Selection;
+use self::options::WatchStart;
+use self::watch_server::WatchServer;
+use super::context::RequestContext;
+use super::predicate::SelectionPredicate;
 use crate::body::ResponseBody;
-use crate::negotiate::Media;
+use crate::negotiate::MediaType;
 use crate::render;
 use crate::status::ApiError;
 
-/// Time between bookmarks for those who asked for them.
-const BOOKMARK_EVERY: Duration = Duration::from_secs(10);
+/// Time between bookmarks, for clients that request them.
+const BOOKMARK_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Starts a watch.
-pub(crate) fn watch(call: &Call) -> Result<Response<ResponseBody>, ApiError> {
-    let selection = Selection::read(call)?;
-    let options = options::read(call)?;
-    if call.format.media == Media::Yaml {
+/// `GET` of a collection with `watch=true`.
+///
+/// # Errors
+/// Invalid options or selectors, an `Accept` header without JSON, or 503 while
+/// the server shuts down. An unavailable revision is an event of the watch.
+pub(crate) fn watch(ctx: &RequestContext) -> Result<Response<ResponseBody>, ApiError> {
+    let predicate = SelectionPredicate::from_query(ctx)?;
+    let options = options::parse_options(ctx)?;
+    if ctx.format.media == MediaType::Yaml {
         return Err(ApiError::not_acceptable(
             "only the following media types are accepted: application/json, application/json;stream=watch",
         ));
     }
     let now = Instant::now();
-    let mut tick = tokio::time::interval_at(now + BOOKMARK_EVERY, BOOKMARK_EVERY);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut follower = Follower {
-        server: Arc::clone(&call.server),
-        resource: Arc::clone(&call.resource),
-        selection,
-        shape: call.format.shape,
-        include: render::include(call)?,
-        headers: true,
-        existing: VecDeque::new(),
-        pending: VecDeque::new(),
-        source: None,
-        bookmarks: options.bookmarks,
-        bookmarked: 0,
-        tick,
-        deadline: now + options.lifetime,
-        closing: call.server.closing.subscribe(),
-        reflected: call.server.reflected.subscribe(),
+    let mut bookmark_interval =
+        tokio::time::interval_at(now + BOOKMARK_INTERVAL, BOOKMARK_INTERVAL);
+    bookmark_interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut watch_server = WatchServer {
+        server: Arc::clone(&ctx.server),
+        resource: Arc::clone(&ctx.resource),
+        predicate,
+        shape: ctx.format.shape,
+        include_object: render::include_object(ctx)?,
+        send_columns: true,
+        initial_records: VecDeque::new(),
+        pending_lines: VecDeque::new(),
+        store_watch: None,
+        sends_bookmarks: options.sends_bookmarks,
+        last_bookmark: 0,
+        bookmark_interval,
+        deadline: now + options.timeout,
+        shutdown: ctx.server.closing.subscribe(),
+        registry_changes: ctx.server.reflected.subscribe(),
     };
-    let prefix = call.resource.collection(call.namespace());
-    let after = match options.start {
-        Start::After(revision) => revision,
-        Start::Existing => {
-            let snapshot = call.server.store.snapshot();
-            follower.existing = snapshot.range(&prefix, None).cloned().collect();
-            if options.mark_initial {
-                let line = follower.bookmark(snapshot.revision(), true);
-                follower.pending.push_back(line);
+    let prefix = ctx.resource.collection(ctx.namespace());
+    let start_revision = match options.start {
+        WatchStart::After(revision) => revision,
+        WatchStart::InitialEvents => {
+            let snapshot = ctx.server.store.snapshot();
+            watch_server.initial_records = snapshot.range(&prefix, None).cloned().collect();
+            if options.bookmarks_initial_events {
+                let line = watch_server.bookmark_line(snapshot.revision(), true);
+                watch_server.pending_lines.push_back(line);
             }
             snapshot.revision()
         }
     };
-    follower.bookmarked = after;
-    match call.server.store.watch(&prefix, after) {
-        Ok(source) => follower.source = Some(source),
+    watch_server.last_bookmark = start_revision;
+    match ctx.server.store.watch(&prefix, start_revision) {
+        Ok(store_watch) => watch_server.store_watch = Some(store_watch),
         Err(WatchError::Closed) => {
             return Err(ApiError::unavailable("the server is shutting down"));
         }
         Err(WatchError::Compacted { oldest }) => {
-            follower.fail(&format!("too old resource version: {after} ({oldest})"));
+            watch_server.expire(&format!(
+                "too old resource version: {start_revision} ({oldest})"
+            ));
         }
         Err(WatchError::Future { current }) => {
-            follower.fail(&format!(
-                "Too large resource version: {after}, current: {current}"
+            watch_server.expire(&format!(
+                "Too large resource version: {start_revision}, current: {current}"
             ));
         }
     }
-    let stream = futures::stream::unfold(follower, |mut follower| async move {
-        follower.next().await.map(|line| (line, follower))
+    let stream = futures::stream::unfold(watch_server, |mut watch_server| async move {
+        watch_server
+            .next_chunk()
+            .await
+            .map(|chunk| (chunk, watch_server))
     });
     Ok(render::response(
         200,
         "application/json",
-        ResponseBody::stream(stream),
+        ResponseBody::from_stream(stream),
     ))
 }

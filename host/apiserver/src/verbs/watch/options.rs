@@ -1,61 +1,61 @@
-//! Parameters of a watch.
+//! Query parameters of a watch.
 
 use std::time::Duration;
 
 use crate::status::{ApiError, StatusCause};
-use crate::verbs::call::Call;
+use crate::verbs::context::RequestContext;
 
-/// A watch without a limit of its own lasts between one and two of these.
-const LIFETIME: Duration = Duration::from_secs(30 * 60);
-/// The longest that a client may ask for: beyond any watch's life, and within
-/// what can be added to the time of day.
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+/// A watch without `timeoutSeconds` lasts between this and twice as long.
+const MIN_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 
-/// Where a watch begins.
-pub(super) enum Start {
-    /// With what exists now.
-    Existing,
-    /// After a revision.
+/// Upper limit of `timeoutSeconds`: longer than any watch lasts, and short
+/// enough to be added to an `Instant`.
+const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// Where a watch starts.
+pub(super) enum WatchStart {
+    /// With the objects that exist now.
+    InitialEvents,
+    /// With the first event after this revision.
     After(u64),
 }
 
-/// What was asked for.
-pub(super) struct Options {
-    pub(super) start: Start,
-    pub(super) bookmarks: bool,
-    /// Say when the initial events are over.
-    pub(super) mark_initial: bool,
-    pub(super) lifetime: Duration,
+/// The options of a watch.
+pub(super) struct WatchOptions {
+    pub(super) start: WatchStart,
+    pub(super) sends_bookmarks: bool,
+    /// Whether a bookmark marks the end of the initial events.
+    pub(super) bookmarks_initial_events: bool,
+    pub(super) timeout: Duration,
 }
 
-fn refuse(causes: Vec<StatusCause>) -> ApiError {
+fn invalid_options(causes: Vec<StatusCause>) -> ApiError {
     ApiError::invalid("meta.k8s.io", "ListOptions", "", causes)
 }
 
-/// Reads the query.
+/// Parses the options from the query.
 ///
 /// # Errors
-/// 422 for options that contradict each other, 400 and 500 for numbers that are
-/// none.
-pub(super) fn read(call: &Call) -> Result<Options, ApiError> {
-    let query = &call.query;
-    let matched = query.get("resourceVersionMatch");
-    let initial = query
+/// 422 for options that contradict each other, 400 or 500 for invalid numbers.
+pub(super) fn parse_options(ctx: &RequestContext) -> Result<WatchOptions, ApiError> {
+    let query = &ctx.query;
+    let version_match = query.get("resourceVersionMatch");
+    let send_initial_events = query
         .raw("sendInitialEvents")
         .map(|_| query.flag("sendInitialEvents"));
     if query.get("continue").is_some() {
-        return Err(refuse(vec![StatusCause::forbidden(
+        return Err(invalid_options(vec![StatusCause::forbidden(
             "resourceVersionMatch",
             "resourceVersionMatch is forbidden when continue is provided",
         )]));
     }
     let mut causes = Vec::new();
-    match (initial, matched) {
+    match (send_initial_events, version_match) {
         (None, Some(_)) => causes.push(StatusCause::forbidden(
             "resourceVersionMatch",
             "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
         )),
-        (Some(_), matched) if matched != Some("NotOlderThan") => {
+        (Some(_), version_match) if version_match != Some("NotOlderThan") => {
             causes.push(StatusCause::forbidden(
                 "resourceVersionMatch",
                 "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
@@ -63,7 +63,7 @@ pub(super) fn read(call: &Call) -> Result<Options, ApiError> {
         }
         _ => {}
     }
-    if let Some(other) = matched
+    if let Some(other) = version_match
         && other != "NotOlderThan"
     {
         causes.push(StatusCause::new(
@@ -73,9 +73,9 @@ pub(super) fn read(call: &Call) -> Result<Options, ApiError> {
         ));
     }
     if !causes.is_empty() {
-        return Err(refuse(causes));
+        return Err(invalid_options(causes));
     }
-    let asked = match query.get("resourceVersion") {
+    let resource_version = match query.get("resourceVersion") {
         None => None,
         Some(text) => Some(text.parse::<u64>().map_err(|_| {
             ApiError::untyped(format!(
@@ -83,15 +83,15 @@ pub(super) fn read(call: &Call) -> Result<Options, ApiError> {
             ))
         })?),
     };
-    let start = match (asked, initial) {
-        (None | Some(0), Some(false)) => Start::After(call.server.store.revision()),
-        (Some(revision), Some(true)) if revision > call.server.store.revision() => {
-            Start::After(revision)
+    let start = match (resource_version, send_initial_events) {
+        (None | Some(0), Some(false)) => WatchStart::After(ctx.server.store.revision()),
+        (Some(revision), Some(true)) if revision > ctx.server.store.revision() => {
+            WatchStart::After(revision)
         }
-        (_, Some(true)) | (None | Some(0), None) => Start::Existing,
-        (Some(revision), _) => Start::After(revision),
+        (_, Some(true)) | (None | Some(0), None) => WatchStart::InitialEvents,
+        (Some(revision), _) => WatchStart::After(revision),
     };
-    let lifetime = match query.get("timeoutSeconds") {
+    let timeout_seconds = match query.get("timeoutSeconds") {
         None => None,
         Some(text) => Some(text.parse::<i64>().map_err(|_| {
             ApiError::bad_request(format!(
@@ -99,15 +99,17 @@ pub(super) fn read(call: &Call) -> Result<Options, ApiError> {
             ))
         })?),
     };
-    let lifetime = match lifetime.and_then(|seconds| u64::try_from(seconds).ok()) {
-        Some(seconds) if seconds > 0 => Duration::from_secs(seconds).min(LONGEST),
-        _ => LIFETIME + LIFETIME.mul_f64(f64::from(uuid::Uuid::new_v4().as_bytes()[0]) / 256.0),
+    let timeout = match timeout_seconds.and_then(|seconds| u64::try_from(seconds).ok()) {
+        Some(seconds) if seconds > 0 => Duration::from_secs(seconds).min(MAX_TIMEOUT),
+        _ => {
+            MIN_TIMEOUT + MIN_TIMEOUT.mul_f64(f64::from(uuid::Uuid::new_v4().as_bytes()[0]) / 256.0)
+        }
     };
-    let bookmarks = query.flag("allowWatchBookmarks");
-    Ok(Options {
+    let sends_bookmarks = query.flag("allowWatchBookmarks");
+    Ok(WatchOptions {
         start,
-        bookmarks,
-        mark_initial: bookmarks && initial == Some(true),
-        lifetime,
+        sends_bookmarks,
+        bookmarks_initial_events: sends_bookmarks && send_initial_events == Some(true),
+        timeout,
     })
 }

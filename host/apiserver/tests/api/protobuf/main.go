@@ -1,5 +1,5 @@
-// Makes the fixtures of tests/api/protobuf.rs: objects as client-go's encoder
-// writes them, and the same as JSON. Run in a directory with a go.mod that
+// Generates the fixtures of tests/api/protobuf: objects in the encoding of
+// client-go, and the same objects as JSON. Run it in a directory with a go.mod that
 // requires k8s.io/api and k8s.io/apimachinery 0.35: go run main.go DIR
 package main
 

@@ -1,9 +1,9 @@
-//! Protobuf bodies as client-go writes them: each fixture is what its encoder
-//! made of the object beside it (`protobuf/main.go` makes them anew).
+//! Protobuf bodies as client-go encodes them. Each `.bin` file is the encoding of the
+//! `.json` file of the same name; `protobuf/main.go` generates both.
 
 use serde_json::{Value, json};
 
-use crate::client::{Answer, Client};
+use crate::client::{ApiResponse, TestClient};
 
 const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 
@@ -16,9 +16,14 @@ macro_rules! fixture {
     };
 }
 
-async fn send(client: &Client, method: &str, path: &str, body: &'static [u8]) -> Answer {
+async fn send_protobuf(
+    client: &TestClient,
+    method: &str,
+    path: &str,
+    body: &'static [u8],
+) -> ApiResponse {
     client
-        .ask(
+        .send(
             method,
             path,
             &[
@@ -33,8 +38,8 @@ async fn send(client: &Client, method: &str, path: &str, body: &'static [u8]) ->
         .await
 }
 
-/// What an object says, without what the server owns of it.
-fn said(mut object: Value) -> Value {
+/// Returns an object without the fields that the server sets.
+fn without_server_fields(mut object: Value) -> Value {
     let metadata = object["metadata"].as_object_mut().unwrap();
     for key in [
         "uid",
@@ -47,9 +52,9 @@ fn said(mut object: Value) -> Value {
     object
 }
 
-/// A body in protobuf and the same in JSON make the same object.
+/// The same body in protobuf and in JSON creates the same object.
 #[tokio::test]
-async fn each_kind_is_read_as_its_json_is() {
+async fn each_kind_is_decoded_like_its_json() {
     for (path, (binary, text)) in [
         ("/api/v1/namespaces", fixture!("namespace")),
         (
@@ -71,38 +76,45 @@ async fn each_kind_is_read_as_its_json_is() {
             fixture!("lease"),
         ),
     ] {
-        let client = Client::new().await;
-        let read = send(&client, "POST", path, binary).await;
+        let client = TestClient::new().await;
+        let read = send_protobuf(&client, "POST", path, binary).await;
         assert_eq!(read.code, 201, "{path}: {}", read.text);
         assert!(read.warnings().is_empty(), "{path}: {:?}", read.warnings());
-        let other = Client::new().await;
+        let other = TestClient::new().await;
         let wanted = other.post(path, &serde_json::from_str(text).unwrap()).await;
         assert_eq!(wanted.code, 201, "{path}: {}", wanted.text);
-        assert_eq!(said(read.body.clone()), said(wanted.body), "{path}");
+        assert_eq!(
+            without_server_fields(read.body.clone()),
+            without_server_fields(wanted.body),
+            "{path}"
+        );
         let object = format!("{path}/{}", read.body["metadata"]["name"].as_str().unwrap());
-        let put = send(&client, "PUT", &object, binary).await;
+        let put = send_protobuf(&client, "PUT", &object, binary).await;
         assert_eq!(put.code, 200, "{object}: {}", put.text);
     }
 }
 
 #[tokio::test]
 async fn delete_options_keep_their_preconditions() {
-    let client = Client::new().await;
+    let client = TestClient::new().await;
     let path = "/api/v1/namespaces/default/configmaps";
     let (binary, _) = fixture!("configmap");
-    let made = send(&client, "POST", path, binary).await;
+    let made = send_protobuf(&client, "POST", path, binary).await;
     let object = format!("{path}/{}", made.body["metadata"]["name"].as_str().unwrap());
-    // Of another uid, and a dry run.
-    let refused = send(&client, "DELETE", &object, fixture!("deleteoptions").0).await;
+    // The first has another uid as precondition, the second is a dry run.
+    let refused = send_protobuf(&client, "DELETE", &object, fixture!("deleteoptions").0).await;
     assert_eq!(refused.reason(), (409, "Conflict"), "{}", refused.text);
     let (binary, _) = fixture!("deletedryrun");
-    assert_eq!(send(&client, "DELETE", &object, binary).await.code, 200);
+    assert_eq!(
+        send_protobuf(&client, "DELETE", &object, binary).await.code,
+        200
+    );
     assert_eq!(client.get(&object).await.code, 200);
 }
 
 #[tokio::test]
-async fn reviews_are_answered() {
-    let client = Client::new().await;
+async fn reviews_are_decoded() {
+    let client = TestClient::new().await;
     for (path, (binary, _), allowed) in [
         (
             "selfsubjectaccessreviews",
@@ -116,15 +128,15 @@ async fn reviews_are_answered() {
         ),
     ] {
         let path = format!("/apis/authorization.k8s.io/v1/{path}");
-        let answer = send(&client, "POST", &path, binary).await;
+        let response = send_protobuf(&client, "POST", &path, binary).await;
         assert_eq!(
-            (answer.code, &answer.body["status"]["allowed"]),
+            (response.code, &response.body["status"]["allowed"]),
             (201, &json!(allowed)),
             "{}",
-            answer.text
+            response.text
         );
     }
-    let rules = send(
+    let rules = send_protobuf(
         &client,
         "POST",
         "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews",
@@ -137,7 +149,7 @@ async fn reviews_are_answered() {
         "{}",
         rules.text
     );
-    let own = send(
+    let own = send_protobuf(
         &client,
         "POST",
         "/apis/authentication.k8s.io/v1/selfsubjectreviews",
@@ -149,7 +161,7 @@ async fn reviews_are_answered() {
         "{}",
         own.text
     );
-    let token = send(
+    let token = send_protobuf(
         &client,
         "POST",
         "/apis/authentication.k8s.io/v1/tokenreviews",
@@ -165,18 +177,18 @@ async fn reviews_are_answered() {
 }
 
 #[tokio::test]
-async fn bad_bodies_are_refused_with_the_field() {
-    let client = Client::new().await;
+async fn invalid_bodies_are_refused() {
+    let client = TestClient::new().await;
     let path = "/api/v1/namespaces/default/configmaps";
     let (binary, _) = fixture!("configmap");
-    let cut = send(&client, "POST", path, &binary[..binary.len() - 40]).await;
+    let cut = send_protobuf(&client, "POST", path, &binary[..binary.len() - 40]).await;
     assert_eq!(cut.reason(), (400, "BadRequest"), "{}", cut.text);
     assert!(
         cut.text.contains("the protobuf body cannot be read"),
         "{}",
         cut.text
     );
-    let other = send(
+    let other = send_protobuf(
         &client,
         "POST",
         "/api/v1/namespaces/default/secrets",
@@ -184,9 +196,9 @@ async fn bad_bodies_are_refused_with_the_field() {
     )
     .await;
     assert_eq!(other.reason(), (400, "BadRequest"), "{}", other.text);
-    let json = send(&client, "POST", path, b"{}").await;
+    let json = send_protobuf(&client, "POST", path, b"{}").await;
     assert_eq!(json.reason(), (400, "BadRequest"));
-    // Kinds without a message say what they take.
-    let crd = send(&client, "POST", crate::client::CRDS, binary).await;
+    // Kinds without a message accept JSON and YAML only.
+    let crd = send_protobuf(&client, "POST", crate::client::DEFINITIONS, binary).await;
     assert_eq!(crd.reason(), (415, "UnsupportedMediaType"));
 }

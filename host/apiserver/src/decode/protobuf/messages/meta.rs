@@ -1,91 +1,95 @@
-//! What every kind has, and what goes with every request.
+//! Messages that all kinds share: metadata, delete options, and the envelope.
 
-use super::{Message, Type, field, pointer, repeated};
+use super::{FieldType, MessageDescriptor, field, pointer, repeated};
 
-pub(super) static OBJECT_META: Message = Message {
+pub(super) static OBJECT_META: MessageDescriptor = MessageDescriptor {
     name: "ObjectMeta",
     fields: &[
-        field(1, "name", Type::Text),
-        field(2, "generateName", Type::Text),
-        field(3, "namespace", Type::Text),
-        field(4, "selfLink", Type::Text),
-        field(5, "uid", Type::Text),
-        field(6, "resourceVersion", Type::Text),
-        field(7, "generation", Type::Int64),
-        field(8, "creationTimestamp", Type::Time),
-        field(9, "deletionTimestamp", Type::Time),
-        pointer(10, "deletionGracePeriodSeconds", Type::Int64),
-        field(11, "labels", Type::Map(&Type::Text)),
-        field(12, "annotations", Type::Map(&Type::Text)),
-        repeated(13, "ownerReferences", Type::Message(&OWNER_REFERENCE)),
-        repeated(14, "finalizers", Type::Text),
-        repeated(17, "managedFields", Type::Message(&MANAGED_FIELDS_ENTRY)),
-    ],
-};
-
-static OWNER_REFERENCE: Message = Message {
-    name: "OwnerReference",
-    fields: &[
-        field(5, "apiVersion", Type::Text),
-        field(1, "kind", Type::Text),
-        field(3, "name", Type::Text),
-        field(4, "uid", Type::Text),
-        pointer(6, "controller", Type::Bool),
-        pointer(7, "blockOwnerDeletion", Type::Bool),
-    ],
-};
-
-static MANAGED_FIELDS_ENTRY: Message = Message {
-    name: "ManagedFieldsEntry",
-    fields: &[
-        field(1, "manager", Type::Text),
-        field(2, "operation", Type::Text),
-        field(3, "apiVersion", Type::Text),
-        field(4, "time", Type::Time),
-        field(6, "fieldsType", Type::Text),
-        field(7, "fieldsV1", Type::Json),
-        field(8, "subresource", Type::Text),
-    ],
-};
-
-pub(super) static DELETE_OPTIONS: Message = Message {
-    name: "DeleteOptions",
-    fields: &[
-        pointer(1, "gracePeriodSeconds", Type::Int64),
-        field(2, "preconditions", Type::Message(&PRECONDITIONS)),
-        pointer(3, "orphanDependents", Type::Bool),
-        pointer(4, "propagationPolicy", Type::Text),
-        repeated(5, "dryRun", Type::Text),
-        pointer(
-            6,
-            "ignoreStoreReadErrorWithClusterBreakingPotential",
-            Type::Bool,
+        field(1, "name", FieldType::Text),
+        field(2, "generateName", FieldType::Text),
+        field(3, "namespace", FieldType::Text),
+        field(4, "selfLink", FieldType::Text),
+        field(5, "uid", FieldType::Text),
+        field(6, "resourceVersion", FieldType::Text),
+        field(7, "generation", FieldType::Int64),
+        field(8, "creationTimestamp", FieldType::Time),
+        field(9, "deletionTimestamp", FieldType::Time),
+        pointer(10, "deletionGracePeriodSeconds", FieldType::Int64),
+        field(11, "labels", FieldType::Map(&FieldType::Text)),
+        field(12, "annotations", FieldType::Map(&FieldType::Text)),
+        repeated(13, "ownerReferences", FieldType::Message(&OWNER_REFERENCE)),
+        repeated(14, "finalizers", FieldType::Text),
+        repeated(
+            17,
+            "managedFields",
+            FieldType::Message(&MANAGED_FIELDS_ENTRY),
         ),
     ],
 };
 
-static PRECONDITIONS: Message = Message {
+static OWNER_REFERENCE: MessageDescriptor = MessageDescriptor {
+    name: "OwnerReference",
+    fields: &[
+        field(5, "apiVersion", FieldType::Text),
+        field(1, "kind", FieldType::Text),
+        field(3, "name", FieldType::Text),
+        field(4, "uid", FieldType::Text),
+        pointer(6, "controller", FieldType::Bool),
+        pointer(7, "blockOwnerDeletion", FieldType::Bool),
+    ],
+};
+
+static MANAGED_FIELDS_ENTRY: MessageDescriptor = MessageDescriptor {
+    name: "ManagedFieldsEntry",
+    fields: &[
+        field(1, "manager", FieldType::Text),
+        field(2, "operation", FieldType::Text),
+        field(3, "apiVersion", FieldType::Text),
+        field(4, "time", FieldType::Time),
+        field(6, "fieldsType", FieldType::Text),
+        field(7, "fieldsV1", FieldType::Json),
+        field(8, "subresource", FieldType::Text),
+    ],
+};
+
+pub(super) static DELETE_OPTIONS: MessageDescriptor = MessageDescriptor {
+    name: "DeleteOptions",
+    fields: &[
+        pointer(1, "gracePeriodSeconds", FieldType::Int64),
+        field(2, "preconditions", FieldType::Message(&PRECONDITIONS)),
+        pointer(3, "orphanDependents", FieldType::Bool),
+        pointer(4, "propagationPolicy", FieldType::Text),
+        repeated(5, "dryRun", FieldType::Text),
+        pointer(
+            6,
+            "ignoreStoreReadErrorWithClusterBreakingPotential",
+            FieldType::Bool,
+        ),
+    ],
+};
+
+static PRECONDITIONS: MessageDescriptor = MessageDescriptor {
     name: "Preconditions",
     fields: &[
-        pointer(1, "uid", Type::Text),
-        pointer(2, "resourceVersion", Type::Text),
+        pointer(1, "uid", FieldType::Text),
+        pointer(2, "resourceVersion", FieldType::Text),
     ],
 };
 
-pub(in super::super) static ENVELOPE: Message = Message {
+pub(in super::super) static ENVELOPE: MessageDescriptor = MessageDescriptor {
     name: "Unknown",
     fields: &[
-        field(1, "typeMeta", Type::Message(&TYPE_META)),
-        field(2, "raw", Type::Skip),
-        field(3, "contentEncoding", Type::Text),
-        field(4, "contentType", Type::Text),
+        field(1, "typeMeta", FieldType::Message(&TYPE_META)),
+        field(2, "raw", FieldType::Skip),
+        field(3, "contentEncoding", FieldType::Text),
+        field(4, "contentType", FieldType::Text),
     ],
 };
 
-static TYPE_META: Message = Message {
+static TYPE_META: MessageDescriptor = MessageDescriptor {
     name: "TypeMeta",
     fields: &[
-        field(1, "apiVersion", Type::Text),
-        field(2, "kind", Type::Text),
+        field(1, "apiVersion", FieldType::Text),
+        field(2, "kind", FieldType::Text),
     ],
 };

@@ -1,4 +1,4 @@
-//! The messages that clients send, as Kubernetes numbers their fields.
+//! The messages that clients send, with the field numbers of Kubernetes.
 
 mod meta;
 mod objects;
@@ -12,27 +12,27 @@ use self::reviews::{
     SELF_SUBJECT_RULES_REVIEW, SUBJECT_ACCESS_REVIEW, TOKEN_REVIEW,
 };
 
-/// One message: a name for errors, and its fields.
+/// A message: its name, for errors, and its fields.
 #[derive(Debug)]
-pub(super) struct Message {
+pub(super) struct MessageDescriptor {
     pub(super) name: &'static str,
-    fields: &'static [Field],
+    fields: &'static [FieldDescriptor],
 }
 
-/// One field: its number on the wire and its name in JSON.
+/// A field: its number in the wire format and its name in JSON.
 #[derive(Debug)]
-pub(super) struct Field {
+pub(super) struct FieldDescriptor {
     number: u32,
     pub(super) name: &'static str,
-    pub(super) kind: Type,
-    pub(super) repeated: bool,
-    /// A pointer in Go: an empty value says something.
-    pub(super) pointer: bool,
+    pub(super) field_type: FieldType,
+    pub(super) is_repeated: bool,
+    /// Whether it is a pointer in Go, so that an empty value differs from none.
+    pub(super) is_pointer: bool,
 }
 
-/// What a field holds.
+/// The type of a field.
 #[derive(Debug)]
-pub(super) enum Type {
+pub(super) enum FieldType {
     Text,
     /// Base64 in JSON.
     Bytes,
@@ -43,25 +43,25 @@ pub(super) enum Type {
     Time,
     /// RFC 3339 with microseconds.
     MicroTime,
-    Message(&'static Message),
-    /// A message whose field `items` is a list on its own in JSON.
-    List(&'static Message),
-    /// A map by text.
-    Map(&'static Type),
-    /// A message around bytes that are JSON.
+    Message(&'static MessageDescriptor),
+    /// A message that is the list of its field `items` in JSON.
+    List(&'static MessageDescriptor),
+    /// A map with texts as keys.
+    Map(&'static FieldType),
+    /// A message that holds JSON in its only field.
     Json,
-    /// Not read.
+    /// A field that is ignored.
     Skip,
 }
 
-impl Message {
-    pub(super) fn field(&self, number: u32) -> Option<&'static Field> {
+impl MessageDescriptor {
+    pub(super) fn field(&self, number: u32) -> Option<&'static FieldDescriptor> {
         self.fields.iter().find(|field| field.number == number)
     }
 }
 
-/// Kinds that are sent on their own, by `apiVersion` and `kind`.
-static TOPS: [(&str, &str, &Message); 13] = [
+/// The messages of kinds, by `apiVersion` and `kind`.
+static TOP_LEVEL_MESSAGES: [(&str, &str, &MessageDescriptor); 13] = [
     ("v1", "Namespace", &NAMESPACE),
     ("v1", "ConfigMap", &CONFIG_MAP),
     ("v1", "Secret", &SECRET),
@@ -97,36 +97,37 @@ static TOPS: [(&str, &str, &Message); 13] = [
     ),
 ];
 
-/// The message of a kind; every group has `DeleteOptions`.
-pub(super) fn find(api_version: &str, kind: &str) -> Option<&'static Message> {
+/// Returns the message of a kind; every version has `DeleteOptions`.
+pub(super) fn find(api_version: &str, kind: &str) -> Option<&'static MessageDescriptor> {
     if kind == "DeleteOptions" {
         return Some(&DELETE_OPTIONS);
     }
-    TOPS.iter()
+    TOP_LEVEL_MESSAGES
+        .iter()
         .find(|(version, name, _)| *version == api_version && *name == kind)
         .map(|(.., message)| *message)
 }
 
-const fn field(number: u32, name: &'static str, kind: Type) -> Field {
-    Field {
+const fn field(number: u32, name: &'static str, kind: FieldType) -> FieldDescriptor {
+    FieldDescriptor {
         number,
         name,
-        kind,
-        repeated: false,
-        pointer: false,
+        field_type: kind,
+        is_repeated: false,
+        is_pointer: false,
     }
 }
 
-const fn pointer(number: u32, name: &'static str, kind: Type) -> Field {
-    Field {
-        pointer: true,
+const fn pointer(number: u32, name: &'static str, kind: FieldType) -> FieldDescriptor {
+    FieldDescriptor {
+        is_pointer: true,
         ..field(number, name, kind)
     }
 }
 
-const fn repeated(number: u32, name: &'static str, kind: Type) -> Field {
-    Field {
-        repeated: true,
+const fn repeated(number: u32, name: &'static str, kind: FieldType) -> FieldDescriptor {
+    FieldDescriptor {
+        is_repeated: true,
         ..field(number, name, kind)
     }
 }

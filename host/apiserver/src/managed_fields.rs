@@ -1,4 +1,4 @@
-//! Field ownership: the bridge to the field manager.
+//! Managed fields: calls of the field manager for a request.
 
 use std::sync::Arc;
 
@@ -9,87 +9,99 @@ use serde_json::Value;
 use crate::clock;
 use crate::resource::Source;
 use crate::status::{ApiError, StatusCause};
-use crate::verbs::call::Call;
-use crate::verbs::options::WriteOptions;
+use crate::verbs::context::RequestContext;
+use crate::verbs::write_options::WriteOptions;
 
-/// How a kind's fields are merged and owned, in every version that is served.
+/// The types of a kind's fields, which determine how they are merged and owned.
 #[derive(Debug, Clone)]
-pub(crate) struct Types {
-    own: Arc<TypeTree>,
+pub(crate) struct VersionedTypes {
+    /// The types of the resource's version.
+    tree: Arc<TypeTree>,
+    /// The types of all served versions, by `apiVersion`; empty if there is only one.
     versions: Arc<[(String, Arc<TypeTree>)]>,
 }
 
-impl Types {
-    /// The types of a kind with one version.
-    pub(crate) fn of(schema: &Value) -> Self {
+impl VersionedTypes {
+    /// Returns the types of a kind with one version.
+    pub(crate) fn from_schema(schema: &Value) -> Self {
         Self {
-            own: Arc::new(TypeTree::from_openapi(schema)),
+            tree: Arc::new(TypeTree::from_openapi(schema)),
             versions: Arc::new([]),
         }
     }
 
-    /// The types of one of several versions, given as `apiVersion` and tree.
-    pub(crate) fn among(own: Arc<TypeTree>, versions: Arc<[(String, Arc<TypeTree>)]>) -> Self {
-        Self { own, versions }
+    /// Returns the types of one of several versions.
+    pub(crate) fn with_versions(
+        tree: Arc<TypeTree>,
+        versions: Arc<[(String, Arc<TypeTree>)]>,
+    ) -> Self {
+        Self { tree, versions }
     }
 }
 
-/// Calls the field manager with a request that speaks of this call.
-fn with_request<R>(
-    call: &Call,
+/// Calls the field manager with the tracking request of this request.
+fn with_tracking_request<R>(
+    ctx: &RequestContext,
     manager: &str,
     now: Timestamp,
-    run: impl FnOnce(&fieldmanager::TrackingRequest<'_>) -> R,
+    operation: impl FnOnce(&fieldmanager::TrackingRequest<'_>) -> R,
 ) -> R {
-    let kind = &call.resource.kind;
+    let kind = &ctx.resource.kind;
     let api_version = kind.api_version();
     let now = clock::seconds(now);
-    let types = &call.resource.types;
+    let types = &ctx.resource.types;
     let versions: Vec<(&str, &TypeTree)> = types
         .versions
         .iter()
         .map(|(version, tree)| (version.as_str(), tree.as_ref()))
         .collect();
-    let subresource = call.path.subresource.as_deref();
-    let has_status = match &call.resource.source {
+    let subresource = ctx.path.subresource.as_deref();
+    let has_status = match &ctx.resource.source {
         Source::Custom(custom) => custom.status,
         Source::Builtin(builtin) => builtin.resets_status(),
     };
     let ignored = fieldmanager::reset_fields(subresource, has_status);
-    run(&fieldmanager::TrackingRequest {
+    operation(&fieldmanager::TrackingRequest {
         manager,
         api_version: &api_version,
         subresource,
         now: &now,
-        types: &types.own,
+        types: &types.tree,
         versions: &versions,
         ignored: &ignored,
     })
 }
 
-/// Brings the managed fields of a write that is no apply up to date.
+/// Updates the managed fields of a write other than an apply.
+///
+/// # Errors
+/// 400 for invalid managed fields in the new object.
 pub(crate) fn update(
-    call: &Call,
+    ctx: &RequestContext,
     live: Option<&Value>,
     new: Value,
     manager: &str,
     now: Timestamp,
 ) -> Result<Value, ApiError> {
-    with_request(call, manager, now, |request| {
+    with_tracking_request(ctx, manager, now, |request| {
         fieldmanager::update(live, new, request)
             .map_err(|error| ApiError::bad_request(error.to_string()))
     })
 }
 
-/// Applies a configuration.
+/// Applies a configuration to the live object.
+///
+/// # Errors
+/// 409 with the conflicting fields, 400 or 500 for a configuration that the field
+/// manager cannot process.
 pub(crate) fn apply(
-    call: &Call,
+    ctx: &RequestContext,
     live: Option<&Value>,
     applied: &Value,
     options: &WriteOptions,
 ) -> Result<Value, ApiError> {
-    let now = (call.server.clock)();
-    with_request(call, &options.manager, now, |request| {
+    let now = (ctx.server.clock)();
+    with_tracking_request(ctx, &options.manager, now, |request| {
         fieldmanager::apply(live, applied, options.force, request)
             .map_err(|error| apply_error(&error))
     })
@@ -115,7 +127,7 @@ fn apply_error(error: &ApplyError) -> ApiError {
     }
 }
 
-/// A patch that cannot be applied.
+/// Converts the error of a patch.
 pub(crate) fn patch_error(error: &PatchError) -> ApiError {
     match error.code() {
         400 => ApiError::bad_request(error.to_string()),
@@ -124,7 +136,8 @@ pub(crate) fn patch_error(error: &PatchError) -> ApiError {
     }
 }
 
-/// A write that changes only times of managed fields changes nothing.
+/// Keeps the times of the live object's managed fields if nothing else changes, so
+/// that such a write is not stored.
 pub(crate) fn keep_times(object: &mut Value, live: &Value) {
     fieldmanager::keep_times_if_unchanged(live, object);
 }

@@ -1,4 +1,4 @@
-//! One request about a resource, with everything that its verb needs.
+//! One request for a resource, with everything that its handler needs.
 
 use std::sync::Arc;
 
@@ -7,58 +7,60 @@ use http::header::USER_AGENT;
 use rdd_apiserver_storage::StoredRecord;
 use serde_json::Value;
 
+use super::write_options::FIELD_MANAGER_MAX_LENGTH;
 use crate::admission::{AdmissionOperation, AdmissionRequest};
-use crate::negotiate::{Format, Shape};
+use crate::negotiate::{ObjectShape, ResponseFormat};
 use crate::path::ResourcePath;
-use crate::query::Query;
+use crate::query::QueryParams;
 use crate::resource::Resource;
 use crate::server::Inner;
 use crate::status::ApiError;
 use crate::user::UserInfo;
 
-/// A request about a resource.
-pub(crate) struct Call {
+/// A request for a resource.
+pub(crate) struct RequestContext {
     pub(crate) server: Arc<Inner>,
     pub(crate) resource: Arc<Resource>,
     pub(crate) path: ResourcePath,
-    pub(crate) query: Query,
+    pub(crate) query: QueryParams,
     pub(crate) headers: HeaderMap,
-    pub(crate) format: Format,
+    pub(crate) format: ResponseFormat,
     pub(crate) user: UserInfo,
 }
 
-/// What a verb answers with.
-pub(crate) enum Shown {
-    /// A stored object of the call's resource.
-    Stored(Arc<StoredRecord>),
-    /// An object of the call's resource.
+/// The object in a response.
+pub(crate) enum ResponsePayload {
+    /// A stored object of the request's resource.
+    Record(Arc<StoredRecord>),
+    /// An object of the request's resource that is not stored.
     Object(Value),
-    /// Something that no Accept header changes, such as a Status.
+    /// A value that no `Accept` header transforms, such as a `Status`.
     Plain(Value),
 }
 
-/// A verb's answer: status code, what is shown, and warnings.
-pub(crate) struct Answer {
+/// The response of a handler, before it is encoded.
+pub(crate) struct HandlerResponse {
     pub(crate) code: u16,
-    pub(crate) shown: Shown,
+    pub(crate) payload: ResponsePayload,
+    /// Texts for `Warning` headers.
     pub(crate) warnings: Vec<String>,
 }
 
-impl Answer {
-    pub(crate) fn new(code: u16, shown: Shown) -> Self {
+impl HandlerResponse {
+    pub(crate) fn new(code: u16, shown: ResponsePayload) -> Self {
         Self {
             code,
-            shown,
+            payload: shown,
             warnings: Vec::new(),
         }
     }
 }
 
-impl Call {
-    /// The form of answers that no Accept header changes.
-    pub(crate) fn plain(&self) -> Format {
-        Format {
-            shape: Shape::Whole,
+impl RequestContext {
+    /// The format of a payload that no `Accept` header transforms.
+    pub(crate) fn plain_format(&self) -> ResponseFormat {
+        ResponseFormat {
+            shape: ObjectShape::Whole,
             ..self.format
         }
     }
@@ -71,10 +73,12 @@ impl Call {
         self.path.namespace.as_deref()
     }
 
+    /// The name in the path; empty for a collection.
     pub(crate) fn name(&self) -> &str {
         self.path.name.as_deref().unwrap_or_default()
     }
 
+    /// The key of an object in the request's collection.
     pub(crate) fn key(&self, name: &str) -> String {
         self.resource.key(self.namespace(), name)
     }
@@ -83,16 +87,15 @@ impl Call {
         ApiError::not_found(self.group(), &self.resource.kind.plural, name)
     }
 
-    pub(crate) fn conflict(&self, name: &str, why: &str) -> ApiError {
-        ApiError::conflict(self.group(), &self.resource.kind.plural, name, why)
+    pub(crate) fn conflict(&self, name: &str, reason: &str) -> ApiError {
+        ApiError::conflict(self.group(), &self.resource.kind.plural, name, reason)
     }
 
-    /// Asks the embedder's policies whether a write of this call may take
-    /// place.
+    /// Passes a write to the embedder's admission policies.
     ///
     /// # Errors
-    /// 403 with the sentence of the policy that refuses.
-    pub(crate) fn admit(
+    /// 403 with the message of the first policy that refuses.
+    pub(crate) fn check_admission(
         &self,
         operation: AdmissionOperation,
         name: &str,
@@ -114,38 +117,42 @@ impl Call {
             dry_run,
         };
         for policy in &*self.server.admission {
-            policy.admit(&request).map_err(|why| {
-                ApiError::forbidden(&kind.group, &kind.plural, name, &why, Vec::new())
+            policy.admit(&request).map_err(|reason| {
+                ApiError::forbidden(&kind.group, &kind.plural, name, &reason, Vec::new())
             })?;
         }
         Ok(())
     }
 
-    /// A stored record as an object of this version.
+    /// Decodes a stored record as an object of the request's version.
+    ///
+    /// # Errors
+    /// 500 if the database is damaged.
     pub(crate) fn load(&self, record: &StoredRecord) -> Result<Value, ApiError> {
         self.resource.load(&record.value).map_err(|error| {
-            tracing::error!(key = %record.key, %error, "a stored object cannot be read");
+            tracing::error!(key = %record.key, %error, "cannot decode a stored object");
             ApiError::internal(format!("stored object {} cannot be read", record.key))
         })
     }
 
-    /// The field manager of a write: as given, else the client program.
-    pub(crate) fn default_manager(&self) -> String {
+    /// The field manager of a write without `fieldManager`: the client program
+    /// in `User-Agent`.
+    pub(crate) fn manager_from_user_agent(&self) -> String {
         let agent = self
             .headers
             .get(USER_AGENT)
             .and_then(|agent| agent.to_str().ok())
             .unwrap_or_default();
         let name = agent.split('/').next().unwrap_or_default();
-        let clean: String = name.chars().filter(|c| !c.is_control()).collect();
-        if clean.is_empty() {
+        let printable: String = name.chars().filter(|c| !c.is_control()).collect();
+        if printable.is_empty() {
             "unknown".to_owned()
         } else {
-            clean.chars().take(super::options::MANAGER_MAX).collect()
+            printable.chars().take(FIELD_MANAGER_MAX_LENGTH).collect()
         }
     }
 }
 
-/// The text of a resourceVersion conflict.
-pub(crate) const MODIFIED: &str =
+/// The message of a conflict of resource versions; kube-apiserver's text.
+pub(crate) const OPTIMISTIC_LOCK_MESSAGE: &str =
     "the object has been modified; please apply your changes to the latest version and try again";

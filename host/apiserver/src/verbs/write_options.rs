@@ -1,30 +1,34 @@
-//! Parameters of writes: dry run, field manager, field validation.
+//! Query parameters of writes: dry run, field manager, field validation.
 
-use super::call::Call;
+use super::context::RequestContext;
 use crate::status::{ApiError, StatusCause};
 
-/// Longest name of a field manager.
-pub(crate) const MANAGER_MAX: usize = 128;
+/// The maximum length of a field manager's name, in bytes.
+pub(crate) const FIELD_MANAGER_MAX_LENGTH: usize = 128;
 
-/// What becomes of unknown and duplicate fields.
+/// How a write treats unknown and duplicate fields (`fieldValidation`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Validation {
+pub(crate) enum FieldValidation {
     Ignore,
     Warn,
     Strict,
 }
 
-/// Parameters of a create, update or patch.
+/// The options of a create, update, or patch.
 #[derive(Debug, Clone)]
 pub(crate) struct WriteOptions {
     pub(crate) dry_run: bool,
     pub(crate) manager: String,
-    pub(crate) validation: Validation,
+    pub(crate) validation: FieldValidation,
+    /// Whether an apply takes over fields that others own.
     pub(crate) force: bool,
 }
 
-/// The cause of a `dryRun` that is neither absent nor `All`.
-pub(crate) fn dry_run(values: &[&str]) -> Result<bool, StatusCause> {
+/// Parses the values of `dryRun`.
+///
+/// # Errors
+/// The cause of a 422 for a value other than `All`.
+pub(crate) fn parse_dry_run(values: &[&str]) -> Result<bool, StatusCause> {
     let values: Vec<&str> = values.iter().copied().filter(|v| !v.is_empty()).collect();
     if values.iter().any(|value| *value != "All") {
         let list = serde_json::Value::from(values);
@@ -38,51 +42,58 @@ pub(crate) fn dry_run(values: &[&str]) -> Result<bool, StatusCause> {
 }
 
 impl WriteOptions {
-    /// Reads the query; `kind` is the name of the options in messages. An
-    /// apply needs a manager, other patches may not force.
-    pub(crate) fn read(call: &Call, kind: &str, apply: bool) -> Result<Self, ApiError> {
+    /// Parses the options from the query; `kind` names them in messages.
+    ///
+    /// # Errors
+    /// 422 for invalid values, an apply without a field manager, or another
+    /// patch with `force`.
+    pub(crate) fn parse(
+        ctx: &RequestContext,
+        kind: &str,
+        is_apply: bool,
+    ) -> Result<Self, ApiError> {
         let mut causes = Vec::new();
-        let asked: Vec<&str> = call.query.all("dryRun").collect();
-        let dry_run = dry_run(&asked).unwrap_or_else(|cause| {
+        let dry_run_values: Vec<&str> = ctx.query.all("dryRun").collect();
+        let dry_run = parse_dry_run(&dry_run_values).unwrap_or_else(|cause| {
             causes.push(cause);
             false
         });
-        let validation = match call.query.get("fieldValidation") {
-            None => Validation::Warn,
-            Some("Ignore") => Validation::Ignore,
-            Some("Warn") => Validation::Warn,
-            Some("Strict") => Validation::Strict,
+        let validation = match ctx.query.get("fieldValidation") {
+            None => FieldValidation::Warn,
+            Some("Ignore") => FieldValidation::Ignore,
+            Some("Warn") => FieldValidation::Warn,
+            Some("Strict") => FieldValidation::Strict,
             Some(other) => {
                 causes.push(StatusCause::new(
                     "FieldValueNotSupported",
                     "fieldValidation",
                     format!("Unsupported value: {other:?}: supported values: \"\", \"Ignore\", \"Strict\", \"Warn\""),
                 ));
-                Validation::Warn
+                FieldValidation::Warn
             }
         };
-        let force = call
+        let force = ctx
             .query
             .get("force")
             .map(|text| !matches!(text.to_ascii_lowercase().as_str(), "false" | "0"));
-        let manager = call.query.get("fieldManager").unwrap_or_default();
-        if apply && manager.is_empty() {
+        let manager = ctx.query.get("fieldManager").unwrap_or_default();
+        if is_apply && manager.is_empty() {
             causes.push(StatusCause::required(
                 "fieldManager",
                 "is required for apply patch",
             ));
         }
-        if !apply && kind == "PatchOptions" && force.is_some() {
+        if !is_apply && kind == "PatchOptions" && force.is_some() {
             causes.push(StatusCause::forbidden(
                 "force",
                 "may not be specified for non-apply patch",
             ));
         }
-        if manager.len() > MANAGER_MAX {
+        if manager.len() > FIELD_MANAGER_MAX_LENGTH {
             causes.push(StatusCause::new(
                 "FieldValueTooLong",
                 "fieldManager",
-                format!("Too long: may not be more than {MANAGER_MAX} bytes"),
+                format!("Too long: may not be more than {FIELD_MANAGER_MAX_LENGTH} bytes"),
             ));
         }
         if manager.chars().any(char::is_control) {
@@ -98,7 +109,7 @@ impl WriteOptions {
         Ok(Self {
             dry_run,
             manager: if manager.is_empty() {
-                call.default_manager()
+                ctx.manager_from_user_agent()
             } else {
                 manager.to_owned()
             },

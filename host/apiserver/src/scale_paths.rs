@@ -1,12 +1,12 @@
-//! The scale subresource of custom resources.
+//! The paths of a custom resource's scale, and the `Scale` that they select.
 
 use serde_json::{Value, json};
 
 use crate::meta;
 use crate::status::StatusCause;
 
-/// Where the numbers of a scale lie in the object, as paths without the
-/// leading dot.
+/// The fields of an object that make up its scale, as paths without the leading
+/// dot.
 #[derive(Debug, Clone)]
 pub(crate) struct ScalePaths {
     pub(crate) spec: Vec<String>,
@@ -14,7 +14,7 @@ pub(crate) struct ScalePaths {
     pub(crate) selector: Option<Vec<String>>,
 }
 
-fn path(text: &Value) -> Option<Vec<String>> {
+fn parse_path(text: &Value) -> Option<Vec<String>> {
     let text = text.as_str()?;
     Some(
         text.trim_start_matches('.')
@@ -24,47 +24,51 @@ fn path(text: &Value) -> Option<Vec<String>> {
     )
 }
 
-fn find<'a>(object: &'a Value, path: &[String]) -> Option<&'a Value> {
-    path.iter().try_fold(object, |at, part| at.get(part))
+/// An object without a replica count.
+#[derive(Debug, thiserror::Error)]
+#[error("the spec replicas field \".{path}\" does not exist")]
+pub(crate) struct MissingReplicasError {
+    path: String,
+}
+
+fn lookup<'a>(object: &'a Value, path: &[String]) -> Option<&'a Value> {
+    path.iter().try_fold(object, |value, part| value.get(part))
 }
 
 impl ScalePaths {
-    /// Reads `subresources.scale` of a definition's version.
-    pub(crate) fn read(scale: &Value) -> Option<Self> {
+    /// Parses `subresources.scale` of a definition's version.
+    pub(crate) fn from_definition(scale: &Value) -> Option<Self> {
         Some(Self {
-            spec: path(scale.get("specReplicasPath")?)?,
-            status: path(scale.get("statusReplicasPath")?)?,
-            selector: scale.get("labelSelectorPath").and_then(path),
+            spec: parse_path(scale.get("specReplicasPath")?)?,
+            status: parse_path(scale.get("statusReplicasPath")?)?,
+            selector: scale.get("labelSelectorPath").and_then(parse_path),
         })
     }
 
-    /// The `Scale` of an object.
+    /// Returns the `Scale` of an object.
     ///
     /// # Errors
     /// The object has no replica count.
-    pub(crate) fn show(&self, object: &Value) -> Result<Value, String> {
-        let replicas = find(object, &self.spec)
+    pub(crate) fn to_scale(&self, object: &Value) -> Result<Value, MissingReplicasError> {
+        let replicas = lookup(object, &self.spec)
             .and_then(Value::as_i64)
-            .ok_or_else(|| {
-                format!(
-                    "the spec replicas field \".{}\" does not exist",
-                    self.spec.join(".")
-                )
+            .ok_or_else(|| MissingReplicasError {
+                path: self.spec.join("."),
             })?;
-        Ok(self.scale(object, replicas))
+        Ok(self.build_scale(object, replicas))
     }
 
-    /// The same, with zero where the object has no replica count.
-    pub(crate) fn show_or_zero(&self, object: &Value) -> Value {
-        self.scale(
+    /// Returns the `Scale` of an object, with 0 replicas if it has no count.
+    pub(crate) fn to_scale_or_zero(&self, object: &Value) -> Value {
+        self.build_scale(
             object,
-            find(object, &self.spec)
+            lookup(object, &self.spec)
                 .and_then(Value::as_i64)
                 .unwrap_or_default(),
         )
     }
 
-    fn scale(&self, object: &Value, replicas: i64) -> Value {
+    fn build_scale(&self, object: &Value, replicas: i64) -> Value {
         let mut metadata = serde_json::Map::new();
         for key in [
             "name",
@@ -78,12 +82,12 @@ impl ScalePaths {
             }
         }
         let mut status = json!({
-            "replicas": find(object, &self.status).and_then(Value::as_i64).unwrap_or_default(),
+            "replicas": lookup(object, &self.status).and_then(Value::as_i64).unwrap_or_default(),
         });
         let selector = self
             .selector
             .as_ref()
-            .and_then(|path| find(object, path))
+            .and_then(|path| lookup(object, path))
             .and_then(Value::as_str);
         if let (Some(selector), Some(status)) = (selector, status.as_object_mut()) {
             status.insert("selector".to_owned(), selector.into());
@@ -102,11 +106,11 @@ impl ScalePaths {
         })
     }
 
-    /// The object with the replica count and resourceVersion of a `Scale`.
+    /// Returns the object with the replica count and resource version of a `Scale`.
     ///
     /// # Errors
     /// The count is negative.
-    pub(crate) fn put(&self, scale: &Value, object: &Value) -> Result<Value, StatusCause> {
+    pub(crate) fn apply_scale(&self, scale: &Value, object: &Value) -> Result<Value, StatusCause> {
         let replicas = scale
             .pointer("/spec/replicas")
             .and_then(Value::as_i64)
@@ -124,17 +128,17 @@ impl ScalePaths {
             "resourceVersion",
             meta::text(scale, "resourceVersion"),
         );
-        let mut at = &mut out;
+        let mut target = &mut out;
         for part in &self.spec {
-            if !at.is_object() {
-                *at = json!({});
+            if !target.is_object() {
+                *target = json!({});
             }
-            at = match at {
+            target = match target {
                 Value::Object(map) => map.entry(part.as_str()).or_insert(Value::Null),
                 other => other,
             };
         }
-        *at = replicas.into();
+        *target = replicas.into();
         Ok(out)
     }
 }

@@ -1,0 +1,302 @@
+//! The object in a request body: decoded, checked, normalized, validated.
+
+use std::fmt::Display;
+
+use serde_json::Value;
+
+use super::context::RequestContext;
+use super::write_options::FieldValidation;
+use crate::decode::{self, DecodedBody, ExpectedKind};
+use crate::encode::EncodedObject;
+use crate::limits;
+use crate::meta;
+use crate::meta::object_meta::ObjectMetaError;
+use crate::resource::Source;
+use crate::status::{ApiError, StatusCause};
+
+/// A decoded object, with the errors that strict field validation reports.
+pub(crate) struct RequestObject {
+    pub(crate) object: Value,
+    pub(crate) strict_errors: Vec<String>,
+}
+
+/// Returns 400 for an object with fields of the wrong type.
+pub(crate) fn decode_error(ctx: &RequestContext, kind: &str, reason: impl Display) -> ApiError {
+    ApiError::bad_request(format!(
+        "{kind} in version \"{}\" cannot be handled as a {}: {reason}",
+        ctx.resource.kind.version, ctx.resource.kind.kind
+    ))
+}
+
+/// Decodes the body of a create or update.
+///
+/// # Errors
+/// 415 for an unsupported media type, 400 for a body that cannot be decoded or that
+/// has another type.
+pub(crate) fn decode_body(ctx: &RequestContext, body: &[u8]) -> Result<RequestObject, ApiError> {
+    let content_type = ctx
+        .headers
+        .get(http::header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let kind = &ctx.resource.kind;
+    let api_version = kind.api_version();
+    let expected = ctx.resource.is_builtin().then_some(ExpectedKind {
+        api_version: &api_version,
+        kind: &kind.kind,
+    });
+    let content_type = decode::accepted_content_type(content_type, expected)?;
+    let unrecognized = |reason: String| {
+        ApiError::bad_request(format!(
+            "the object provided is unrecognized (must be of type {}): {reason}",
+            kind.kind
+        ))
+    };
+    let DecodedBody {
+        mut value,
+        duplicates,
+    } = decode::parse(content_type, body)
+        .map_err(|error| unrecognized(decode::unreadable(content_type, &error)))?;
+    if !value.is_object() {
+        return Err(unrecognized(
+            "couldn't get version/kind; json parse error: the body is not an object".to_owned(),
+        ));
+    }
+    check_type_meta(ctx, &mut value, &unrecognized)?;
+    let mut strict_errors = duplicates;
+    strict_errors
+        .extend(normalize(ctx, &mut value).map_err(|error| decode_error(ctx, &kind.kind, error))?);
+    Ok(RequestObject {
+        object: value,
+        strict_errors,
+    })
+}
+
+/// Checks `apiVersion` and `kind`, and sets those of a built-in kind.
+fn check_type_meta(
+    ctx: &RequestContext,
+    value: &mut Value,
+    unrecognized: &impl Fn(String) -> ApiError,
+) -> Result<(), ApiError> {
+    let expected = &ctx.resource.kind;
+    let api_version = expected.api_version();
+    let sent_kind = value
+        .get("kind")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned();
+    let sent_version = value
+        .get("apiVersion")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned();
+    if ctx.resource.is_builtin() {
+        if !sent_version.is_empty() && sent_version != api_version {
+            return Err(ApiError::bad_request(format!(
+                "the API version in the data ({sent_version}) does not match the expected API version ({api_version})"
+            )));
+        }
+        if !sent_kind.is_empty() && sent_kind != expected.kind {
+            return Err(decode_error(
+                ctx,
+                &sent_kind,
+                format!(
+                    "converting ({}.{sent_kind}) to ({}): unknown conversion",
+                    expected.version, expected.kind
+                ),
+            ));
+        }
+        if let Some(root) = value.as_object_mut() {
+            root.insert("apiVersion".to_owned(), api_version.into());
+            root.insert("kind".to_owned(), expected.kind.as_str().into());
+        }
+        return Ok(());
+    }
+    if sent_kind.is_empty() {
+        return Err(unrecognized(format!(
+            "Object 'Kind' is missing in '{value}'"
+        )));
+    }
+    if sent_version != api_version {
+        return Err(ApiError::bad_request(format!(
+            "the API version in the data ({sent_version}) does not match the expected API version ({api_version})"
+        )));
+    }
+    Ok(())
+}
+
+/// An object with a field of the wrong type.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NormalizeError {
+    /// In its metadata.
+    #[error(transparent)]
+    ObjectMeta(#[from] ObjectMetaError),
+    /// In the fields of a built-in kind.
+    #[error("{0}")]
+    Builtin(String),
+    /// In the metadata of an embedded object.
+    #[error("{0}")]
+    Embedded(String),
+}
+
+/// Normalizes an object before it is validated: decodes its metadata, prunes
+/// unknown fields, and sets defaults. Returns the errors that strict field
+/// validation reports.
+///
+/// # Errors
+/// A field has the wrong type.
+pub(crate) fn normalize(
+    ctx: &RequestContext,
+    object: &mut Value,
+) -> Result<Vec<String>, NormalizeError> {
+    let mut unknown = meta::object_meta::decode_object_meta(object)?;
+    match &ctx.resource.source {
+        Source::Builtin(builtin) => {
+            let fields = builtin
+                .decode(object)
+                .map_err(|error| NormalizeError::Builtin(error.to_string()))?;
+            unknown.extend(fields);
+        }
+        Source::Custom(custom) => {
+            custom
+                .schema
+                .check_metadata(object)
+                .map_err(|error| NormalizeError::Embedded(error.to_string()))?;
+            unknown.extend(custom.schema.prune(object));
+            custom.schema.apply_defaults(object);
+        }
+    }
+    meta::drop_empty_fields(object);
+    unknown.sort();
+    unknown.dedup();
+    unknown.truncate(limits::OBJECTIONS_MAX);
+    Ok(unknown
+        .into_iter()
+        .map(|path| format!("unknown field \"{path}\""))
+        .collect())
+}
+
+/// Turns the errors of strict field validation into warnings, into an error, or
+/// drops them, as `fieldValidation` requires.
+///
+/// # Errors
+/// 400 with all of them for `Strict`.
+pub(crate) fn handle_strict_errors(
+    ctx: &RequestContext,
+    validation: FieldValidation,
+    strict_errors: Vec<String>,
+) -> Result<Vec<String>, ApiError> {
+    match validation {
+        _ if strict_errors.is_empty() => Ok(Vec::new()),
+        FieldValidation::Ignore => Ok(Vec::new()),
+        FieldValidation::Warn => Ok(strict_errors),
+        FieldValidation::Strict => Err(decode_error(
+            ctx,
+            &ctx.resource.kind.kind,
+            format!("strict decoding error: {}", strict_errors.join(", ")),
+        )),
+    }
+}
+
+/// Sets the namespace of the path in the object.
+///
+/// # Errors
+/// 400 if the object names another namespace.
+pub(crate) fn ensure_namespace(ctx: &RequestContext, object: &mut Value) -> Result<(), ApiError> {
+    let sent = meta::text(object, "namespace").to_owned();
+    match ctx.namespace() {
+        Some(namespace) if sent.is_empty() || sent == namespace => {
+            meta::set(object, "namespace", namespace);
+            Ok(())
+        }
+        // A cluster-scoped object: a namespace in the body is ignored.
+        None => {
+            meta::set(object, "namespace", "");
+            Ok(())
+        }
+        Some(_) => Err(ApiError::bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request",
+        )),
+    }
+}
+
+/// Returns the kind's warnings about a valid object.
+pub(crate) fn object_warnings(ctx: &RequestContext, object: &Value) -> Vec<String> {
+    match &ctx.resource.source {
+        Source::Builtin(builtin) => builtin.warnings(object),
+        Source::Custom(_) => Vec::new(),
+    }
+}
+
+/// Encodes an object for the store.
+///
+/// # Errors
+/// 413 for an object that is too large: patches and defaults add to the body.
+pub(crate) fn encode_object(
+    ctx: &RequestContext,
+    object: &Value,
+) -> Result<EncodedObject, ApiError> {
+    let encoded = ctx.resource.storable(object);
+    if encoded.len() > limits::OBJECT_MAX {
+        return Err(ApiError::too_large_object(encoded.len()));
+    }
+    Ok(encoded)
+}
+
+/// Returns each cause twice. kube-apiserver validates the metadata of an update
+/// once for all kinds and once for the kind, and so reports each cause twice;
+/// clients that count causes get the same number here.
+fn repeat_causes(causes: Vec<StatusCause>) -> Vec<StatusCause> {
+    let mut out = causes.clone();
+    out.extend(causes);
+    out
+}
+
+/// Validates the metadata and the fields of an object, for an update against the
+/// old one. Returns a cause for each error.
+pub(crate) fn validate(ctx: &RequestContext, new: &Value, old: Option<&Value>) -> Vec<StatusCause> {
+    let kind = &ctx.resource.kind;
+    let mut causes = Vec::new();
+    if let Source::Custom(custom) = &ctx.resource.source {
+        let sent = new.get("kind").and_then(Value::as_str).unwrap_or_default();
+        if sent != kind.kind {
+            causes.push(StatusCause::invalid(
+                "kind",
+                &sent.into(),
+                &format!("must be {}", kind.kind),
+            ));
+        }
+        causes.extend(meta::validate::validate_metadata(
+            new,
+            ctx.resource.names,
+            kind.namespaced,
+        ));
+        if let Some(old) = old {
+            causes.extend(repeat_causes(meta::validate::validate_metadata_update(
+                new, old,
+            )));
+        }
+        causes.extend(
+            custom
+                .schema
+                .validate(new, old)
+                .iter()
+                .map(StatusCause::from),
+        );
+        return causes;
+    }
+    causes.extend(meta::validate::validate_metadata(
+        new,
+        ctx.resource.names,
+        kind.namespaced,
+    ));
+    if let Some(old) = old {
+        causes.extend(repeat_causes(meta::validate::validate_metadata_update(
+            new, old,
+        )));
+    }
+    if let Source::Builtin(builtin) = &ctx.resource.source {
+        causes.extend(builtin.validate(new, old, ctx.path.subresource.as_deref()));
+    }
+    causes
+}
