@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use rdd_apiserver_fieldmanager::{self as fieldmanager, ApplyError, PatchError, TypeTree};
 use serde_json::Value;
 
-use crate::clock;
-use crate::resource::Source;
+use crate::timestamp;
+use crate::resource::ResourceStrategy;
 use crate::status::{ApiError, StatusCause};
 use crate::verbs::context::RequestContext;
 use crate::verbs::write_options::WriteOptions;
@@ -48,7 +48,7 @@ fn with_tracking_request<R>(
 ) -> R {
     let kind = &ctx.resource.kind;
     let api_version = kind.api_version();
-    let now = clock::seconds(now);
+    let now = timestamp::rfc3339_seconds(now);
     let types = &ctx.resource.types;
     let versions: Vec<(&str, &TypeTree)> = types
         .versions
@@ -56,9 +56,9 @@ fn with_tracking_request<R>(
         .map(|(version, tree)| (version.as_str(), tree.as_ref()))
         .collect();
     let subresource = ctx.path.subresource.as_deref();
-    let has_status = match &ctx.resource.source {
-        Source::Custom(custom) => custom.status,
-        Source::Builtin(builtin) => builtin.resets_status(),
+    let has_status = match &ctx.resource.strategy {
+        ResourceStrategy::Custom(custom) => custom.status,
+        ResourceStrategy::Builtin(builtin) => builtin.has_status_subresource(),
     };
     let ignored = fieldmanager::reset_fields(subresource, has_status);
     operation(&fieldmanager::TrackingRequest {

@@ -75,7 +75,7 @@ pub(crate) fn error(error: &ApiError, format: ResponseFormat) -> Response<Respon
 pub(crate) fn add_warnings(headers: &mut HeaderMap, warnings: &[String]) {
     let mut distinct: Vec<&str> = Vec::new();
     for warning in warnings {
-        if distinct.len() == limits::WARNINGS_MAX {
+        if distinct.len() == limits::MAX_WARNINGS {
             break;
         }
         if !distinct.contains(&warning.as_str()) {
@@ -83,18 +83,18 @@ pub(crate) fn add_warnings(headers: &mut HeaderMap, warnings: &[String]) {
         }
     }
     let must_truncate =
-        distinct.iter().map(|text| text.len()).sum::<usize>() > limits::WARNINGS_BYTES;
+        distinct.iter().map(|text| text.len()).sum::<usize>() > limits::MAX_WARNINGS_BYTES;
     let mut texts: Vec<String> = Vec::new();
     let mut bytes = 0;
     for (index, warning) in distinct.iter().enumerate() {
         let text = if must_truncate {
-            limits::clipped((*warning).to_owned(), limits::WARNING_BYTES)
+            limits::ellipsize((*warning).to_owned(), limits::MAX_SHORTENED_WARNING_BYTES)
         } else {
             (*warning).to_owned()
         };
         bytes += text.len();
-        let is_last = index + 1 == limits::WARNINGS_MAX && warnings.len() > index + 1;
-        if bytes > limits::WARNINGS_BYTES || is_last {
+        let is_last = index + 1 == limits::MAX_WARNINGS && warnings.len() > index + 1;
+        if bytes > limits::MAX_WARNINGS_BYTES || is_last {
             texts.push("more warnings were left out".to_owned());
             break;
         }
@@ -158,7 +158,7 @@ pub(crate) fn handler_response(
         payload,
         warnings,
     } = response;
-    let is_verbatim = ctx.format == ResponseFormat::JSON && ctx.resource.verbatim();
+    let is_verbatim = ctx.format == ResponseFormat::JSON && ctx.resource.is_verbatim();
     let mut http_response = match payload {
         ResponsePayload::Plain(plain) => value(code, &plain, ctx.format),
         ResponsePayload::Record(record) if is_verbatim => {

@@ -7,7 +7,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
 use serde_json::{Map, Number, Value};
 
 use super::DecodedBody;
-use crate::limits::{self, Budget};
+use crate::limits::{self, DocumentBudget};
 
 /// Parses one JSON document.
 ///
@@ -36,7 +36,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<DecodedBody, serde_json::Error> {
 struct ParseState {
     /// The paths of duplicate keys.
     duplicates: Vec<String>,
-    budget: Budget,
+    budget: DocumentBudget,
 }
 
 /// The path of a value, linked to the root on the stack: it costs nothing until a
@@ -108,7 +108,7 @@ impl<'de> DeserializeSeed<'de> for NodeVisitor<'_> {
         } = *self.path;
         self.state
             .budget
-            .spend(depth, length)
+            .charge(depth, length)
             .map_err(D::Error::custom)?;
         deserializer.deserialize_any(self)
     }
@@ -183,7 +183,7 @@ impl<'de> Visitor<'de> for NodeVisitor<'_> {
         let mut out = Map::new();
         while let Some(key) = map.next_key::<String>()? {
             let field = place.field(&key);
-            if out.contains_key(&key) && seen.duplicates.len() < limits::OBJECTIONS_MAX {
+            if out.contains_key(&key) && seen.duplicates.len() < limits::MAX_REPORTED_FIELDS {
                 let path = field.to_string();
                 if !seen.duplicates.contains(&path) {
                     seen.duplicates.push(path);

@@ -11,7 +11,7 @@ use serde_json::{Map, Number, Value};
 use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle, Span};
 
 use super::DecodedBody;
-use crate::limits::{self, Budget};
+use crate::limits::{self, DocumentBudget};
 
 /// A YAML document that cannot be decoded.
 #[derive(Debug, thiserror::Error)]
@@ -37,8 +37,8 @@ pub(crate) enum YamlError {
     /// Its anchors and aliases copy more than is allowed.
     #[error(
         "yaml: document contains excessive aliasing: its aliases stand for more than {} bytes or {} values",
-        limits::COPIED_MAX,
-        limits::NODES_MAX
+        limits::MAX_COPIED_BYTES,
+        limits::MAX_NODES
     )]
     Aliasing,
     /// The value of a merge key (`<<`) is not a mapping.
@@ -64,7 +64,7 @@ struct DocumentBuilder<'a> {
     parser: Parser<'a, serde_saphyr::granit_parser::StrInput<'a>>,
     anchors: HashMap<usize, (Value, NodeSize)>,
     duplicates: Vec<String>,
-    budget: Budget,
+    budget: DocumentBudget,
     /// Bytes of all scalars so far, including copies.
     bytes: usize,
     /// Bytes that were copied for anchors and by aliases.
@@ -82,7 +82,7 @@ pub(crate) fn parse(text: &str) -> Result<DecodedBody, YamlError> {
         parser: Parser::new_from_str(text),
         anchors: HashMap::new(),
         duplicates: Vec::new(),
-        budget: Budget::default(),
+        budget: DocumentBudget::default(),
         bytes: 0,
         copied_bytes: 0,
         path_bytes: 0,
@@ -135,7 +135,7 @@ impl<'a> DocumentBuilder<'a> {
     ) -> Result<Value, YamlError> {
         let before = self.size();
         self.budget
-            .spend(depth, self.path_bytes)
+            .charge(depth, self.path_bytes)
             .map_err(|error| YamlError::Limit(error.to_string()))?;
         let (value, anchor) = match event {
             Event::Scalar(text, style, anchor, tag) => {
@@ -209,7 +209,7 @@ impl<'a> DocumentBuilder<'a> {
                 merge_into(&mut merged, value, line)?;
                 continue;
             }
-            if out.contains_key(&key) && self.duplicates.len() < limits::OBJECTIONS_MAX {
+            if out.contains_key(&key) && self.duplicates.len() < limits::MAX_REPORTED_FIELDS {
                 self.duplicates
                     .push(format!("line {line}: key \"{key}\" already set in map"));
             }
@@ -232,7 +232,7 @@ impl<'a> DocumentBuilder<'a> {
     /// amount of memory.
     fn spend_copy(&mut self, size: NodeSize) -> Result<(), YamlError> {
         self.copied_bytes += size.bytes;
-        if self.copied_bytes > limits::COPIED_MAX || self.budget.copy(size.nodes).is_err() {
+        if self.copied_bytes > limits::MAX_COPIED_BYTES || self.budget.charge_copies(size.nodes).is_err() {
             return Err(YamlError::Aliasing);
         }
         Ok(())

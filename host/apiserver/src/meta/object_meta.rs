@@ -195,7 +195,7 @@ fn normalize_time(key: &str, value: &mut Value) -> Result<(), ObjectMetaError> {
     let parsed: jiff::Timestamp = text.parse().map_err(|_| ObjectMetaError::Time {
         text: text.to_owned(),
     })?;
-    *value = Value::String(crate::clock::seconds(parsed));
+    *value = Value::String(crate::timestamp::rfc3339_seconds(parsed));
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 
 mod content;
 pub(crate) mod controller;
-mod status;
+mod conditions;
 
 use rdd_apiserver_schema::names;
 use rdd_apiserver_storage::RecordGuard;
@@ -13,7 +13,7 @@ use crate::status::{ApiError, StatusCause};
 use crate::verbs::context::RequestContext;
 
 /// Where namespaces lie in the store.
-pub(crate) const PREFIX: &str = "core/namespaces/";
+pub(crate) const KEY_PREFIX: &str = "core/namespaces/";
 /// Holds a namespace until nothing is left in it.
 const FINALIZER: &str = "kubernetes";
 
@@ -33,7 +33,7 @@ struct Metadata {
 ///
 /// # Errors
 /// 404 when there is no such namespace, 403 when it is being deleted.
-pub(crate) fn ground(call: &RequestContext, name: &str) -> Result<Option<RecordGuard>, ApiError> {
+pub(crate) fn namespace_guard(call: &RequestContext, name: &str) -> Result<Option<RecordGuard>, ApiError> {
     let Some(namespace) = call.namespace() else {
         return Ok(None);
     };
@@ -43,7 +43,7 @@ pub(crate) fn ground(call: &RequestContext, name: &str) -> Result<Option<RecordG
     }
     let snapshot = call.server.store.snapshot();
     let record = snapshot
-        .get(&format!("{PREFIX}{namespace}"))
+        .get(&format!("{KEY_PREFIX}{namespace}"))
         .ok_or_else(|| ApiError::not_found("", "namespaces", namespace))?;
     let found: Namespace = serde_json::from_slice(&record.value)
         .map_err(|error| ApiError::internal(format!("namespace {namespace}: {error}")))?;
@@ -62,5 +62,5 @@ pub(crate) fn ground(call: &RequestContext, name: &str) -> Result<Option<RecordG
             )],
         ));
     }
-    Ok(Some(RecordGuard::of(record)))
+    Ok(Some(RecordGuard::subject_access(record)))
 }

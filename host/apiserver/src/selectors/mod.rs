@@ -6,13 +6,13 @@
 pub(crate) mod field;
 pub(crate) mod label;
 
-use crate::limits::SELECTOR_MAX;
+use crate::limits::MAX_SELECTOR_TERMS;
 
 /// A selector that cannot be parsed, in the words of kube-apiserver.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SelectorError {
     /// More terms and values than a selector may have.
-    #[error("the selector has {size} terms and values, the most is {SELECTOR_MAX}")]
+    #[error("the selector has {size} terms and values, the most is {MAX_SELECTOR_TERMS}")]
     TooLarge { size: usize },
     /// A token of a label selector that is not expected there.
     #[error("found '{found}', expected: {expected}")]
@@ -49,7 +49,7 @@ pub(crate) enum SelectorError {
 
 /// Checks the number of terms and values of a selector.
 fn check_size(size: usize) -> Result<(), SelectorError> {
-    if size <= SELECTOR_MAX {
+    if size <= MAX_SELECTOR_TERMS {
         return Ok(());
     }
     Err(SelectorError::TooLarge { size })

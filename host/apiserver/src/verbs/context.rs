@@ -12,15 +12,15 @@ use crate::admission::{AdmissionOperation, AdmissionRequest};
 use crate::negotiate::{ObjectShape, ResponseFormat};
 use crate::path::ResourcePath;
 use crate::query::QueryParams;
-use crate::resource::Resource;
-use crate::server::Inner;
+use crate::resource::ServedResource;
+use crate::server::ServerState;
 use crate::status::ApiError;
 use crate::user::UserInfo;
 
 /// A request for a resource.
 pub(crate) struct RequestContext {
-    pub(crate) server: Arc<Inner>,
-    pub(crate) resource: Arc<Resource>,
+    pub(crate) server: Arc<ServerState>,
+    pub(crate) resource: Arc<ServedResource>,
     pub(crate) path: ResourcePath,
     pub(crate) query: QueryParams,
     pub(crate) headers: HeaderMap,

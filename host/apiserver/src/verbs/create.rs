@@ -9,9 +9,9 @@ use super::write_options::WriteOptions;
 use crate::admission::AdmissionOperation;
 use crate::limits;
 use crate::meta;
-use crate::resource::Source;
+use crate::resource::ResourceStrategy;
 use crate::status::{ApiError, StatusCause};
-use crate::{clock, managed_fields, namespaces};
+use crate::{timestamp, managed_fields, namespaces};
 
 /// The maximum number of commits for one create. One fails if the generated name
 /// is taken, which five random characters make a matter of one in millions, or
@@ -67,7 +67,7 @@ pub(crate) async fn create_object(
         meta::set(&mut object, "name", &meta::generate_name(&prefix));
     }
     let now = (ctx.server.clock)();
-    prepare_for_create(ctx, &mut object, &clock::seconds(now));
+    prepare_for_create(ctx, &mut object, &timestamp::rfc3339_seconds(now));
     if matches!(managed_fields_policy, ManagedFieldsPolicy::Update) {
         object = managed_fields::update(ctx, None, object, &options.manager, now)?;
     }
@@ -112,7 +112,7 @@ pub(crate) async fn create_object(
             .await;
         match committed {
             Ok(record) => {
-                crate::crd::settle(ctx, record.revision).await;
+                crate::crd::wait_until_served(ctx, record.revision).await;
                 return Ok(response(ResponsePayload::Record(record)));
             }
             Err(CommitError::Exists(_)) if is_generated => {
@@ -122,7 +122,7 @@ pub(crate) async fn create_object(
             // The namespace or the definition has changed or was deleted.
             Err(CommitError::Guard) => {
                 if !ctx.resource.is_builtin() {
-                    crate::crd::caught_up(ctx).await;
+                    crate::crd::wait_for_all_definitions(ctx).await;
                 }
                 guards = write_guards(ctx, &name)?;
             }
@@ -137,8 +137,8 @@ pub(crate) async fn create_object(
 /// Returns the guards of a create: its namespace and its definition must not
 /// change before the commit.
 fn write_guards(ctx: &RequestContext, name: &str) -> Result<Vec<RecordGuard>, ApiError> {
-    let namespace = namespaces::ground(ctx, name)?;
-    let definition = crate::crd::ground(ctx, name)?;
+    let namespace = namespaces::namespace_guard(ctx, name)?;
+    let definition = crate::crd::definition_guard(ctx, name)?;
     Ok(namespace.into_iter().chain(definition).collect())
 }
 
@@ -185,8 +185,8 @@ fn prepare_for_create(ctx: &RequestContext, object: &mut Value, now: &str) {
         meta.insert("uid".to_owned(), uuid::Uuid::new_v4().to_string().into());
         meta.insert("creationTimestamp".to_owned(), now.into());
     });
-    match &ctx.resource.source {
-        Source::Custom(custom) => {
+    match &ctx.resource.strategy {
+        ResourceStrategy::Custom(custom) => {
             if custom.status
                 && let Some(root) = object.as_object_mut()
             {
@@ -196,6 +196,6 @@ fn prepare_for_create(ctx: &RequestContext, object: &mut Value, now: &str) {
                 meta.insert("generation".to_owned(), 1.into());
             });
         }
-        Source::Builtin(builtin) => builtin.prepare_create(object),
+        ResourceStrategy::Builtin(builtin) => builtin.prepare_create(object),
     }
 }

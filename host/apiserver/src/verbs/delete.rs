@@ -9,7 +9,7 @@ use super::write_options;
 use crate::admission::AdmissionOperation;
 use crate::decode::{self, ExpectedKind};
 use crate::meta;
-use crate::resource::Source;
+use crate::resource::ResourceStrategy;
 use crate::status::{ApiError, StatusCause};
 
 /// The maximum number of attempts while other writers keep changing the object.
@@ -205,9 +205,9 @@ pub(crate) async fn delete(ctx: &RequestContext, body: &[u8]) -> Result<HandlerR
             HandlerResponse::new(200, ResponsePayload::Object(object))
         }
         DeleteOutcome::Removed(object) => {
-            let returns_object = match &ctx.resource.source {
-                Source::Builtin(builtin) => builtin.delete_returns_object(),
-                Source::Custom(_) => false,
+            let returns_object = match &ctx.resource.strategy {
+                ResourceStrategy::Builtin(builtin) => builtin.delete_returns_object(),
+                ResourceStrategy::Custom(_) => false,
             };
             if returns_object {
                 HandlerResponse::new(200, ResponsePayload::Object(object))
@@ -241,8 +241,8 @@ pub(crate) async fn delete_object(
     options: &DeleteOptions,
 ) -> Result<DeleteOutcome, ApiError> {
     let key = ctx.key(name);
-    if let Source::Builtin(builtin) = &ctx.resource.source {
-        builtin.may_delete(name)?;
+    if let ResourceStrategy::Builtin(builtin) = &ctx.resource.strategy {
+        builtin.check_deletable(name)?;
     }
     for _ in 0..MAX_ATTEMPTS {
         let record = ctx
@@ -265,9 +265,9 @@ pub(crate) async fn delete_object(
         let finalizers = options.finalizers(&live);
         let live_finalizers: Vec<&str> = meta::finalizers(&live);
         let is_unchanged = live_finalizers.iter().eq(finalizers.iter());
-        let builtin = match &ctx.resource.source {
-            Source::Builtin(builtin) => Some(builtin),
-            Source::Custom(_) => None,
+        let builtin = match &ctx.resource.strategy {
+            ResourceStrategy::Builtin(builtin) => Some(builtin),
+            ResourceStrategy::Custom(_) => None,
         };
         meta::edit(&mut object, |meta| {
             if finalizers.is_empty() {
@@ -281,7 +281,7 @@ pub(crate) async fn delete_object(
             builtin.prepare_delete(&mut object, &super::update::current_time(ctx));
         }
         let is_held = !meta::finalizers(&object).is_empty()
-            || builtin.is_some_and(|builtin| builtin.holds(&object));
+            || builtin.is_some_and(|builtin| builtin.has_spec_finalizers(&object));
         if is_held {
             if !is_first_delete && is_unchanged {
                 return Ok(DeleteOutcome::Terminating(live));
@@ -290,7 +290,7 @@ pub(crate) async fn delete_object(
                 mark_terminating(
                     &mut object,
                     &super::update::current_time(ctx),
-                    builtin.is_none_or(|b| b.has_grace()),
+                    builtin.is_none_or(|b| b.has_grace_period()),
                 );
             }
         }
@@ -310,7 +310,7 @@ pub(crate) async fn delete_object(
         let precondition = WritePrecondition::Revision(record.revision);
         match ctx.server.store.commit(&key, precondition, change).await {
             Ok(committed) => {
-                crate::crd::settle(ctx, committed.revision).await;
+                crate::crd::wait_until_served(ctx, committed.revision).await;
                 let object = ctx.load(&committed)?;
                 return Ok(if is_held {
                     DeleteOutcome::Terminating(object)

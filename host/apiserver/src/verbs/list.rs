@@ -19,7 +19,7 @@ use crate::encode;
 use crate::limits;
 use crate::negotiate::{ObjectShape, ResponseFormat};
 use crate::render;
-use crate::revision::{self, Age};
+use crate::revision::{self, RevisionPolicy};
 use crate::status::ApiError;
 
 /// Bytes of a list in one chunk of the body.
@@ -107,7 +107,7 @@ fn expired_continue_token(start: &str) -> ApiError {
 /// future one.
 fn list_snapshot(ctx: &RequestContext) -> Result<(StoreSnapshot, Option<String>), ApiError> {
     let store = &ctx.server.store;
-    let age = revision::of_list(&ctx.query)?;
+    let age = revision::for_list(&ctx.query)?;
     if let Some(text) = ctx.query.get("continue") {
         let token = ContinueToken::decode(text)?;
         let snapshot = if token.rv == 0 {
@@ -120,15 +120,15 @@ fn list_snapshot(ctx: &RequestContext) -> Result<(StoreSnapshot, Option<String>)
         return Ok((snapshot, Some(token.start)));
     }
     let snapshot = match age {
-        Age::Latest => store.snapshot(),
-        Age::NotOlder(requested) => {
+        RevisionPolicy::Latest => store.snapshot(),
+        RevisionPolicy::NotOlderThan(requested) => {
             let snapshot = store.snapshot();
             if requested > snapshot.revision() {
                 return Err(ApiError::too_large_resource_version(requested, snapshot.revision()));
             }
             snapshot
         }
-        Age::Exact(requested) => store.snapshot_at(requested).map_err(|error| match error {
+        RevisionPolicy::Exact(requested) => store.snapshot_at(requested).map_err(|error| match error {
             SnapshotError::Compacted { oldest } => ApiError::expired(format!(
                 "The resourceVersion for the provided list is too old. (too old resource version: {requested} ({oldest}))"
             )),
@@ -151,7 +151,7 @@ pub(crate) fn select_page(
     let limit = parse_limit(ctx)?;
     let (snapshot, after) = list_snapshot(ctx)?;
     let revision = snapshot.revision();
-    let prefix = ctx.resource.collection(ctx.namespace());
+    let prefix = ctx.resource.collection_prefix(ctx.namespace());
     let after = after.map(|after| format!("{prefix}{after}"));
     if predicate.is_empty() {
         let mut range = snapshot.range(&prefix, after.as_deref());
@@ -214,7 +214,7 @@ fn next_token(
 /// Returns whether a collection is large. A page of a large collection is large
 /// too: to select it, all objects may have to be decoded.
 pub(crate) fn is_large(ctx: &RequestContext) -> bool {
-    let prefix = ctx.resource.collection(ctx.namespace());
+    let prefix = ctx.resource.collection_prefix(ctx.namespace());
     let mut bytes = 0;
     ctx.server
         .store
@@ -222,7 +222,7 @@ pub(crate) fn is_large(ctx: &RequestContext) -> bool {
         .range(&prefix, None)
         .any(|record| {
             bytes += record.value.len();
-            bytes > limits::LARGE_LIST
+            bytes > limits::LARGE_LIST_BYTES
         })
 }
 
@@ -264,7 +264,7 @@ pub(crate) fn render_page(
     ctx: &RequestContext,
     page: &ListPage,
 ) -> Result<Response<ResponseBody>, ApiError> {
-    if ctx.format == ResponseFormat::JSON && ctx.resource.verbatim() {
+    if ctx.format == ResponseFormat::JSON && ctx.resource.is_verbatim() {
         return Ok(render::response(
             200,
             "application/json",

@@ -13,7 +13,7 @@ use super::write_options::{FieldValidation, WriteOptions};
 use crate::decode;
 use crate::managed_fields;
 use crate::meta;
-use crate::resource::Source;
+use crate::resource::ResourceStrategy;
 use crate::status::{ALREADY_EXISTS, ApiError, StatusCause};
 use crate::strategic;
 
@@ -96,8 +96,8 @@ async fn strategic_merge_patch(
 ) -> Result<HandlerResponse, ApiError> {
     let document =
         decode::parse_json(body).map_err(|error| ApiError::bad_request(error.to_string()))?;
-    let (Some(patch), Source::Builtin(builtin)) =
-        (document.value.as_object(), &ctx.resource.source)
+    let (Some(patch), ResourceStrategy::Builtin(builtin)) =
+        (document.value.as_object(), &ctx.resource.strategy)
     else {
         return Err(ApiError::bad_request(
             "json: cannot unmarshal the body into a map",

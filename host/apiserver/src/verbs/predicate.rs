@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::context::RequestContext;
-use crate::resource::Resource;
+use crate::resource::ServedResource;
 use crate::selectors::field::FieldSelector;
 use crate::selectors::label::LabelSelector;
 use crate::status::ApiError;
@@ -26,7 +26,7 @@ impl SelectionPredicate {
         let fields = FieldSelector::parse(ctx.query.raw("fieldSelector").unwrap_or_default())
             .map_err(|error| ApiError::bad_request(error.to_string()))?;
         for field in fields.fields() {
-            if !ctx.resource.selectable(field) {
+            if !ctx.resource.is_selectable(field) {
                 let message = if ctx.resource.is_builtin() {
                     format!(
                         "Unable to find {:?} that match label selector \"\", field selector \"{field}\": field label not supported: {field}",
@@ -50,7 +50,7 @@ impl SelectionPredicate {
         self.fields.name()
     }
 
-    pub(crate) fn matches(&self, resource: &Resource, object: &Value) -> bool {
-        self.labels.matches(object) && self.fields.matches(|field| resource.field(object, field))
+    pub(crate) fn matches(&self, resource: &ServedResource, object: &Value) -> bool {
+        self.labels.matches(object) && self.fields.matches(|field| resource.field_value(object, field))
     }
 }

@@ -11,7 +11,7 @@ use crate::encode::EncodedObject;
 use crate::limits;
 use crate::meta;
 use crate::meta::object_meta::ObjectMetaError;
-use crate::resource::Source;
+use crate::resource::ResourceStrategy;
 use crate::status::{ApiError, StatusCause};
 
 /// A decoded object, with the errors that strict field validation reports.
@@ -150,14 +150,14 @@ pub(crate) fn normalize(
     object: &mut Value,
 ) -> Result<Vec<String>, NormalizeError> {
     let mut unknown = meta::object_meta::decode_object_meta(object)?;
-    match &ctx.resource.source {
-        Source::Builtin(builtin) => {
+    match &ctx.resource.strategy {
+        ResourceStrategy::Builtin(builtin) => {
             let fields = builtin
                 .decode(object)
                 .map_err(|error| NormalizeError::Builtin(error.to_string()))?;
             unknown.extend(fields);
         }
-        Source::Custom(custom) => {
+        ResourceStrategy::Custom(custom) => {
             custom
                 .schema
                 .check_metadata(object)
@@ -169,7 +169,7 @@ pub(crate) fn normalize(
     meta::drop_empty_fields(object);
     unknown.sort();
     unknown.dedup();
-    unknown.truncate(limits::OBJECTIONS_MAX);
+    unknown.truncate(limits::MAX_REPORTED_FIELDS);
     Ok(unknown
         .into_iter()
         .map(|path| format!("unknown field \"{path}\""))
@@ -222,9 +222,9 @@ pub(crate) fn ensure_namespace(ctx: &RequestContext, object: &mut Value) -> Resu
 
 /// Returns the kind's warnings about a valid object.
 pub(crate) fn object_warnings(ctx: &RequestContext, object: &Value) -> Vec<String> {
-    match &ctx.resource.source {
-        Source::Builtin(builtin) => builtin.warnings(object),
-        Source::Custom(_) => Vec::new(),
+    match &ctx.resource.strategy {
+        ResourceStrategy::Builtin(builtin) => builtin.warnings(object),
+        ResourceStrategy::Custom(_) => Vec::new(),
     }
 }
 
@@ -237,7 +237,7 @@ pub(crate) fn encode_object(
     object: &Value,
 ) -> Result<EncodedObject, ApiError> {
     let encoded = ctx.resource.storable(object);
-    if encoded.len() > limits::OBJECT_MAX {
+    if encoded.len() > limits::MAX_OBJECT_BYTES {
         return Err(ApiError::too_large_object(encoded.len()));
     }
     Ok(encoded)
@@ -257,7 +257,7 @@ fn repeat_causes(causes: Vec<StatusCause>) -> Vec<StatusCause> {
 pub(crate) fn validate(ctx: &RequestContext, new: &Value, old: Option<&Value>) -> Vec<StatusCause> {
     let kind = &ctx.resource.kind;
     let mut causes = Vec::new();
-    if let Source::Custom(custom) = &ctx.resource.source {
+    if let ResourceStrategy::Custom(custom) = &ctx.resource.strategy {
         let sent = new.get("kind").and_then(Value::as_str).unwrap_or_default();
         if sent != kind.kind {
             causes.push(StatusCause::invalid(
@@ -268,7 +268,7 @@ pub(crate) fn validate(ctx: &RequestContext, new: &Value, old: Option<&Value>) -
         }
         causes.extend(meta::validate::validate_metadata(
             new,
-            ctx.resource.names,
+            ctx.resource.name_conflicts,
             kind.namespaced,
         ));
         if let Some(old) = old {
@@ -287,7 +287,7 @@ pub(crate) fn validate(ctx: &RequestContext, new: &Value, old: Option<&Value>) -
     }
     causes.extend(meta::validate::validate_metadata(
         new,
-        ctx.resource.names,
+        ctx.resource.name_conflicts,
         kind.namespaced,
     ));
     if let Some(old) = old {
@@ -295,7 +295,7 @@ pub(crate) fn validate(ctx: &RequestContext, new: &Value, old: Option<&Value>) -
             new, old,
         )));
     }
-    if let Source::Builtin(builtin) = &ctx.resource.source {
+    if let ResourceStrategy::Builtin(builtin) = &ctx.resource.strategy {
         causes.extend(builtin.validate(new, old, ctx.path.subresource.as_deref()));
     }
     causes

@@ -13,9 +13,9 @@ use super::write_options::WriteOptions;
 use crate::admission::AdmissionOperation;
 use crate::limits;
 use crate::meta;
-use crate::resource::Source;
+use crate::resource::ResourceStrategy;
 use crate::status::{ApiError, StatusCause};
-use crate::{clock, managed_fields};
+use crate::{timestamp, managed_fields};
 
 /// The maximum number of attempts while other writers keep changing the object.
 const MAX_ATTEMPTS: usize = 64;
@@ -63,8 +63,8 @@ pub(crate) async fn update(ctx: &RequestContext, body: &[u8]) -> Result<HandlerR
     }
     request_object::ensure_namespace(ctx, &mut object)?;
     if ctx.path.subresource.is_none()
-        && let Source::Builtin(builtin) = &ctx.resource.source
-        && builtin.create_on_update()
+        && let ResourceStrategy::Builtin(builtin) = &ctx.resource.strategy
+        && builtin.allows_create_on_update()
         && ctx.server.store.snapshot().get(&ctx.key(name)).is_none()
     {
         meta::set(&mut object, "resourceVersion", "");
@@ -158,7 +158,7 @@ pub(crate) async fn guaranteed_update(
         let precondition = WritePrecondition::Revision(record.revision);
         match ctx.server.store.commit(&key, precondition, change).await {
             Ok(committed) => {
-                crate::crd::settle(ctx, committed.revision).await;
+                crate::crd::wait_until_served(ctx, committed.revision).await;
                 return Ok(response(if is_removed {
                     ResponsePayload::Object(object)
                 } else {
@@ -175,9 +175,9 @@ pub(crate) async fn guaranteed_update(
 /// Returns whether something other than `metadata.finalizers` holds a
 /// terminating object.
 fn is_held(ctx: &RequestContext, object: &Value) -> bool {
-    match &ctx.resource.source {
-        Source::Builtin(builtin) => builtin.holds(object),
-        Source::Custom(_) => false,
+    match &ctx.resource.strategy {
+        ResourceStrategy::Builtin(builtin) => builtin.has_spec_finalizers(object),
+        ResourceStrategy::Custom(_) => false,
     }
 }
 
@@ -245,8 +245,8 @@ fn check_uid(
 
 /// Resets the fields that this write must not change to those of the live object.
 fn prepare_for_update(ctx: &RequestContext, object: &mut Value, live: &Value) {
-    match (&ctx.resource.source, ctx.path.subresource.as_deref()) {
-        (Source::Custom(_), Some("status")) => {
+    match (&ctx.resource.strategy, ctx.path.subresource.as_deref()) {
+        (ResourceStrategy::Custom(_), Some("status")) => {
             let status = object.get("status").cloned();
             let managed = object.pointer("/metadata/managedFields").cloned();
             *object = live.clone();
@@ -260,12 +260,12 @@ fn prepare_for_update(ctx: &RequestContext, object: &mut Value, live: &Value) {
                 }
             });
         }
-        (Source::Custom(custom), _) => {
+        (ResourceStrategy::Custom(custom), _) => {
             if custom.status {
                 set_field(object, "status", live.get("status").cloned());
             }
         }
-        (Source::Builtin(builtin), subresource) => {
+        (ResourceStrategy::Builtin(builtin), subresource) => {
             builtin.prepare_update(object, live, subresource);
         }
     }
@@ -321,10 +321,10 @@ fn update_generation(ctx: &RequestContext, object: &mut Value, live: &Value) {
     if ctx.path.subresource.as_deref() == Some("status") {
         return;
     }
-    let ignores_status = match &ctx.resource.source {
-        Source::Custom(custom) => custom.status,
-        Source::Builtin(builtin) => {
-            if !builtin.counts_generations() {
+    let ignores_status = match &ctx.resource.strategy {
+        ResourceStrategy::Custom(custom) => custom.status,
+        ResourceStrategy::Builtin(builtin) => {
+            if !builtin.tracks_generation() {
                 return;
             }
             true
@@ -348,5 +348,5 @@ fn update_generation(ctx: &RequestContext, object: &mut Value, live: &Value) {
 
 /// Returns the current time in the format of metadata.
 pub(crate) fn current_time(ctx: &RequestContext) -> String {
-    clock::seconds((ctx.server.clock)())
+    timestamp::rfc3339_seconds((ctx.server.clock)())
 }

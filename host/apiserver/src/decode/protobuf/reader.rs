@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 use super::ProtobufError;
 use super::messages::{FieldDescriptor, FieldType, MessageDescriptor};
 use super::wire::{self, WireError, WireValue};
-use crate::clock;
-use crate::limits::Budget;
+use crate::timestamp;
+use crate::limits::DocumentBudget;
 
 /// The decoded envelope (`runtime.Unknown`) of a message.
 pub(super) struct UnknownEnvelope<'b> {
@@ -52,7 +52,7 @@ pub(crate) enum FieldError {
 /// Decodes one body within its limits.
 #[derive(Default)]
 pub(super) struct MessageReader {
-    budget: Budget,
+    budget: DocumentBudget,
     /// The path of the current field, for errors.
     path: Vec<Cow<'static, str>>,
 }
@@ -76,7 +76,7 @@ impl MessageReader {
     /// Counts a value at the current path, below a key of `key_bytes`.
     fn spend(&mut self, key_bytes: usize) -> Result<(), ProtobufError> {
         self.budget
-            .spend(self.path.len(), key_bytes)
+            .charge(self.path.len(), key_bytes)
             .map_err(|error| self.fail(FieldError::Limit(error.to_string())))
     }
 
@@ -293,8 +293,8 @@ impl MessageReader {
         }
         let time = Timestamp::new(seconds, nanos).map_err(|_| self.fail(FieldError::TimeRange))?;
         let text = match kind {
-            FieldType::MicroTime => clock::microseconds(time),
-            _ => clock::seconds(time),
+            FieldType::MicroTime => timestamp::rfc3339_micros(time),
+            _ => timestamp::rfc3339_seconds(time),
         };
         Ok(Some(text.into()))
     }

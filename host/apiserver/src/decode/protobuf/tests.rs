@@ -188,7 +188,7 @@ fn truncated_and_corrupted_bodies_do_not_panic() {
 
 #[test]
 fn empty_messages_count_against_the_limit() {
-    let entries = bytes(17, b"").repeat(limits::NODES_MAX + 1);
+    let entries = bytes(17, b"").repeat(limits::MAX_NODES + 1);
     let error = parse_config_map(&bytes(1, &entries)).unwrap_err();
     assert!(error.to_string().contains("more than"), "{error}");
 }

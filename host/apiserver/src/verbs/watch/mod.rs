@@ -55,10 +55,10 @@ pub(crate) fn watch(ctx: &RequestContext) -> Result<Response<ResponseBody>, ApiE
         last_bookmark: 0,
         bookmark_interval,
         deadline: now + options.timeout,
-        shutdown: ctx.server.closing.subscribe(),
-        registry_changes: ctx.server.reflected.subscribe(),
+        shutdown: ctx.server.shutdown.subscribe(),
+        registry_changes: ctx.server.wait_for_registry.subscribe(),
     };
-    let prefix = ctx.resource.collection(ctx.namespace());
+    let prefix = ctx.resource.collection_prefix(ctx.namespace());
     let start_revision = match options.start {
         WatchStart::After(revision) => revision,
         WatchStart::InitialEvents => {

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use rdd_apiserver_kinds::table::{self, IncludeObject};
-use rdd_apiserver_storage::{EventKind, StoreEvent, StoreWatch, StoredRecord, WatchEnd};
+use rdd_apiserver_storage::{EventKind, StoreEvent, StoreWatch, StoredRecord, WatchEndReason};
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -13,8 +13,8 @@ use tokio::time::Instant;
 use crate::encode;
 use crate::meta;
 use crate::negotiate::ObjectShape;
-use crate::resource::Resource;
-use crate::server::Inner;
+use crate::resource::ServedResource;
+use crate::server::ServerState;
 use crate::status::ApiError;
 use crate::verbs::predicate::SelectionPredicate;
 
@@ -37,8 +37,8 @@ struct CachedEncoding {
 
 /// The state of an open watch.
 pub(super) struct WatchServer {
-    pub(super) server: Arc<Inner>,
-    pub(super) resource: Arc<Resource>,
+    pub(super) server: Arc<ServerState>,
+    pub(super) resource: Arc<ServedResource>,
     pub(super) predicate: SelectionPredicate,
     pub(super) shape: ObjectShape,
     pub(super) include_object: IncludeObject,
@@ -116,8 +116,8 @@ impl WatchServer {
                             return Some(line);
                         }
                     }
-                    Err(WatchEnd::Lagged) => self.expire("too old resource version: the watcher fell behind"),
-                    Err(WatchEnd::Closed) => return None,
+                    Err(WatchEndReason::Lagged) => self.expire("too old resource version: the watcher fell behind"),
+                    Err(WatchEndReason::Closed) => return None,
                 },
                 // After the events: those of a removed resource are still sent.
                 _ = self.registry_changes.changed() => {
@@ -194,7 +194,7 @@ impl WatchServer {
         let (mut out, mut bytes_read) = (Vec::new(), 0);
         let is_verbatim = self.predicate.is_empty()
             && self.shape == ObjectShape::Whole
-            && self.resource.verbatim();
+            && self.resource.is_verbatim();
         while out.len() < CHUNK_BYTES
             && bytes_read < CHUNK_BYTES
             && let Some(record) = self.initial_records.pop_front()
@@ -259,7 +259,7 @@ impl WatchServer {
     /// Returns the line of an event, or `None` if the predicate matches neither
     /// the old nor the new object.
     fn event_line(&mut self, event: &StoreEvent) -> Option<Bytes> {
-        let cached = self.resource.verbatim().then(|| {
+        let cached = self.resource.is_verbatim().then(|| {
             event.memo.get_or_init(|| CachedEncoding {
                 api_version: self.resource.kind.api_version(),
                 ..CachedEncoding::default()
@@ -302,7 +302,7 @@ impl WatchServer {
                 }
             };
         }
-        if self.shape != ObjectShape::Whole || !self.resource.verbatim() {
+        if self.shape != ObjectShape::Whole || !self.resource.is_verbatim() {
             let object = self.decode_object(&event.value, &event.key)?;
             return Some(self.object_line(event_type(kind), object));
         }

@@ -13,11 +13,11 @@ pub(crate) fn system() -> Clock {
 }
 
 /// RFC 3339 in UTC with microseconds, as leases and events have it.
-pub(crate) fn microseconds(time: Timestamp) -> String {
+pub(crate) fn rfc3339_micros(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
 }
 
 /// RFC 3339 in UTC with whole seconds, as `metadata` has it.
-pub(crate) fn seconds(time: Timestamp) -> String {
+pub(crate) fn rfc3339_seconds(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

@@ -5,21 +5,21 @@ use std::sync::Arc;
 use rdd_apiserver_storage::{CommitError, RecordChange, WritePrecondition};
 use serde_json::json;
 
-use crate::clock;
+use crate::timestamp;
 use crate::encode::EncodedObject;
-use crate::server::Inner;
+use crate::server::ServerState;
 
 /// Namespaces that every client takes for granted.
 const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
 
 /// Creates the namespaces that are missing.
-pub(crate) async fn namespaces(server: &Arc<Inner>) -> Result<(), String> {
+pub(crate) async fn create_missing(server: &Arc<ServerState>) -> Result<(), String> {
     for name in NAMESPACES {
         let object = json!({
             "metadata": {
                 "name": name,
                 "uid": uuid::Uuid::new_v4().to_string(),
-                "creationTimestamp": clock::seconds((server.clock)()),
+                "creationTimestamp": timestamp::rfc3339_seconds((server.clock)()),
                 "labels": {"kubernetes.io/metadata.name": name},
             },
             "spec": {"finalizers": ["kubernetes"]},
