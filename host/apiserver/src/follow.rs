@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use rdd_apiserver_storage::{StoreEvent, StoreWatch, WatchEnd};
+use rdd_apiserver_storage::{StoreEvent, StoreWatch, WatchEndReason};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -45,8 +45,8 @@ pub(crate) async fn follow<F: Follow>(
             () = stop.cancelled() => return Ok(()),
             next = watch.next() => match next {
                 Ok(event) => follower.handle(&event).await,
-                Err(WatchEnd::Closed) => return Err("the store has closed".to_owned()),
-                Err(WatchEnd::Lagged) => match follower.list().await {
+                Err(WatchEndReason::Closed) => return Err("the store has closed".to_owned()),
+                Err(WatchEndReason::Lagged) => match follower.list().await {
                     Ok(from_here) => watch = from_here,
                     Err(error) => {
                         return Err(format!("{} cannot be followed any more: {error}", F::WHAT));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 pub use rdd_apiserver_storage::SetAsideError;
-use rdd_apiserver_storage::{HistoryLimits, OpenError as StoreError, Store, StoreOptions};
+use rdd_apiserver_storage::{HistoryLimits, StoreOpenError as StoreError, Store, StoreOptions};
 use tokio::sync::watch;
 
 use crate::admission::AdmissionPolicy;
@@ -213,7 +213,7 @@ impl ApiServer {
         if task != ServerTask::StorageWriter {
             return self.0.controllers.failed(task).await;
         }
-        match self.0.store.writer_ended().await {
+        match self.0.store.writer_exited().await {
             Err(cause) => cause,
             // It was closed.
             Ok(()) => std::future::pending().await,

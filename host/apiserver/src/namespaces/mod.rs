@@ -62,5 +62,5 @@ pub(crate) fn ground(call: &Call, name: &str) -> Result<Option<RecordGuard>, Api
             )],
         ));
     }
-    Ok(Some(RecordGuard::of(record)))
+    Ok(Some(RecordGuard::unchanged(record)))
 }

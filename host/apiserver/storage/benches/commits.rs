@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use rdd_apiserver_storage::{RecordChange, Store, StoreOptions, WatchEnd, WritePrecondition};
+use rdd_apiserver_storage::{RecordChange, Store, StoreOptions, WatchEndReason, WritePrecondition};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -61,7 +61,7 @@ fn main() {
         store.close().await;
         for watch in watches {
             let end = watch.await.expect("a watcher").expect_err("no event");
-            assert_eq!(end, WatchEnd::Closed);
+            assert_eq!(end, WatchEndReason::Closed);
         }
         fan_out(folder.path()).await;
         reads(folder.path()).await;
@@ -206,7 +206,7 @@ async fn reads(folder: &Path) {
     for create in creates {
         create.await.expect("a create");
     }
-    let before = store.compacted();
+    let before = store.compacted_revision();
     let start = Instant::now();
     let snapshot = store.snapshot();
     let bytes: usize = snapshot

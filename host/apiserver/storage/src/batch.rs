@@ -6,45 +6,45 @@ use tokio::sync::oneshot;
 
 use crate::error::CommitError;
 use crate::record::{
-    Encode, EventKind, EventMemo, RecordChange, RecordGuard, StoreEvent, StoredRecord,
+    RecordEncoder, EventKind, EventMemo, RecordChange, RecordGuard, StoreEvent, StoredRecord,
     WritePrecondition,
 };
-use crate::snapshot::{Records, State};
+use crate::snapshot::{RecordIndex, StoreState};
 
-pub(crate) type Verdict = Result<Arc<StoredRecord>, CommitError>;
+pub(crate) type CommitOutcome = Result<Arc<StoredRecord>, CommitError>;
 
 /// One write on its way to the writer thread.
 #[derive(Debug)]
-pub(crate) struct Request {
+pub(crate) struct CommitRequest {
     pub(crate) key: Arc<str>,
     pub(crate) expect: WritePrecondition,
     pub(crate) guards: Vec<RecordGuard>,
     pub(crate) change: RecordChange,
-    pub(crate) reply: oneshot::Sender<Verdict>,
+    pub(crate) reply: oneshot::Sender<CommitOutcome>,
 }
 
 /// Writes that become durable and visible together.
 ///
 /// Each one sees the earlier ones of the batch, so that a batch gives the
 /// same verdicts as its writes one after the other would.
-pub(crate) struct Batch<'a> {
-    base: &'a State,
-    records: Records,
+pub(crate) struct CommitBatch<'a> {
+    base: &'a StoreState,
+    records: RecordIndex,
     revision: u64,
     events: Vec<Arc<StoreEvent>>,
     bytes: usize,
-    decided: Vec<Decided>,
+    decided: Vec<PendingReply>,
 }
 
-struct Decided {
+struct PendingReply {
     key: Arc<str>,
-    reply: oneshot::Sender<Verdict>,
-    verdict: Verdict,
+    reply: oneshot::Sender<CommitOutcome>,
+    verdict: CommitOutcome,
 }
 
-impl<'a> Batch<'a> {
+impl<'a> CommitBatch<'a> {
     /// `floor` is the highest revision that any encoder has ever seen.
-    pub(crate) fn new(base: &'a State, floor: u64) -> Self {
+    pub(crate) fn new(base: &'a StoreState, floor: u64) -> Self {
         Self {
             base,
             records: base.records.clone(),
@@ -59,7 +59,7 @@ impl<'a> Batch<'a> {
         &self.events
     }
 
-    pub(crate) fn records(&self) -> &Records {
+    pub(crate) fn records(&self) -> &RecordIndex {
         &self.records
     }
 
@@ -78,38 +78,38 @@ impl<'a> Batch<'a> {
         self.bytes
     }
 
-    pub(crate) fn add(&mut self, request: Request) {
-        let Request {
+    pub(crate) fn add(&mut self, request: CommitRequest) {
+        let CommitRequest {
             key,
             expect,
             guards,
             change,
             reply,
         } = request;
-        let verdict = if guards.iter().all(|guard| self.stands(guard)) {
-            self.decide(&key, expect, change)
+        let verdict = if guards.iter().all(|guard| self.is_unchanged(guard)) {
+            self.apply(&key, expect, change)
         } else {
             Err(CommitError::Guard)
         };
-        self.decided.push(Decided {
+        self.decided.push(PendingReply {
             key,
             reply,
             verdict,
         });
     }
 
-    fn stands(&self, guard: &RecordGuard) -> bool {
+    fn is_unchanged(&self, guard: &RecordGuard) -> bool {
         self.records
             .get(&guard.key)
             .is_some_and(|record| record.revision == guard.revision)
     }
 
-    fn decide(
+    fn apply(
         &mut self,
         key: &Arc<str>,
         expect: WritePrecondition,
         change: RecordChange,
-    ) -> Verdict {
+    ) -> CommitOutcome {
         let current = self.records.get(key).cloned();
         match (expect, &current) {
             (WritePrecondition::Absent, Some(record)) => {
@@ -128,7 +128,7 @@ impl<'a> Batch<'a> {
             (RecordChange::Delete(encode), Some(previous)) => {
                 let record = self.encode(Arc::clone(&previous.key), encode)?;
                 self.records.remove(key);
-                self.push(EventKind::Deleted, &record, Some(previous));
+                self.push_event(EventKind::Deleted, &record, Some(previous));
                 Ok(record)
             }
             (RecordChange::Put(encode), current) => {
@@ -141,13 +141,13 @@ impl<'a> Batch<'a> {
                     Some(_) => EventKind::Modified,
                     None => EventKind::Added,
                 };
-                self.push(kind, &record, current);
+                self.push_event(kind, &record, current);
                 Ok(record)
             }
         }
     }
 
-    fn encode(&mut self, key: Arc<str>, encode: Encode) -> Verdict {
+    fn encode(&mut self, key: Arc<str>, encode: RecordEncoder) -> CommitOutcome {
         self.revision += 1;
         let revision = self.revision;
         // The closure is consumed and touches nothing of ours, so its panic
@@ -157,7 +157,7 @@ impl<'a> Batch<'a> {
         Ok(StoredRecord::new(key, value, revision))
     }
 
-    fn push(
+    fn push_event(
         &mut self,
         kind: EventKind,
         record: &Arc<StoredRecord>,
@@ -175,9 +175,9 @@ impl<'a> Batch<'a> {
     }
 
     /// Tells the callers, once the batch is durable and visible.
-    pub(crate) fn succeed(self) {
+    pub(crate) fn acknowledge(self) {
         for decided in self.decided {
-            decided.answer();
+            decided.send();
         }
     }
 
@@ -193,13 +193,13 @@ impl<'a> Batch<'a> {
             if decided.verdict.is_ok() || !untouched || guarded {
                 decided.verdict = Err(error.clone());
             }
-            decided.answer();
+            decided.send();
         }
     }
 }
 
-impl Decided {
-    fn answer(self) {
+impl PendingReply {
+    fn send(self) {
         // A caller that has gone away does not want to know.
         drop(self.reply.send(self.verdict));
     }

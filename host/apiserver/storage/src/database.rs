@@ -6,26 +6,26 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use crate::error::{CommitError, OpenError};
-use crate::files::{self, Found};
+use crate::error::{CommitError, StoreOpenError};
+use crate::database_files::{self, DatabaseFileState};
 use crate::load;
 use crate::options::StoreOptions;
 use crate::record::{EventKind, StoreEvent};
-use crate::row::{self, Row};
-use crate::snapshot::State;
+use crate::row::{self, LogRow};
+use crate::snapshot::StoreState;
 
 /// Marks a file as a database of this store: "rdds".
-const APPLICATION: i64 = 0x7264_6473;
+const APPLICATION_ID: i64 = 0x7264_6473;
 
 /// The version of the tables below; rises with each change to them.
-const SCHEMA: i64 = 1;
+const SCHEMA_VERSION: i64 = 1;
 
 /// One table holds both the log and the current rows: a write appends one row
 /// at the end and touches no other page. `replaces` names the row that it
 /// makes obsolete, 0 for none; `at` counts milliseconds since 1970.
 /// `history.compacted` is where the log begins, and at least the revision of
 /// every row that was ever removed: revisions go on from there.
-const TABLES: &str = "
+const CREATE_TABLES: &str = "
     CREATE TABLE log (
         revision INTEGER PRIMARY KEY,
         kind     INTEGER NOT NULL,
@@ -47,33 +47,33 @@ const TABLES: &str = "
 const CHECKPOINT_PAGES: i64 = 4_000;
 
 /// What the write-ahead log keeps on disk after a checkpoint, in bytes.
-const WAL_REST: i64 = 16 << 20;
+const MAX_WAL_BYTES: i64 = 16 << 20;
 
 /// Statements that are kept prepared: all there are.
-const STATEMENTS: usize = 8;
+const MAX_CACHED_STATEMENTS: usize = 8;
 
 /// Bytes above the size limit for deletions: a thousand of them.
-const RESERVE: u64 = 1 << 20;
+const RESERVE_BYTES: u64 = 1 << 20;
 
 /// How far a write may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Room {
+pub(crate) enum SpaceBudget {
     /// Up to the size limit.
-    Limit,
+    Regular,
     /// Into what is set aside for writes that make room in the end.
     Reserve,
 }
 
 /// A row that nobody can ask for once history begins at `compacted`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Obsolete {
+pub(crate) struct SupersededRow {
     pub(crate) row: u64,
     pub(crate) compacted: u64,
 }
 
-impl Obsolete {
+impl SupersededRow {
     /// What nobody can ask for once `event` is forgotten.
-    pub(crate) fn after(event: &StoreEvent) -> impl Iterator<Item = Self> + use<> {
+    pub(crate) fn superseded_by(event: &StoreEvent) -> impl Iterator<Item = Self> + use<> {
         let compacted = event.revision;
         let replaced = event.previous.as_ref().map(|record| record.revision);
         let deletion = (event.kind == EventKind::Deleted).then_some(event.revision);
@@ -84,7 +84,7 @@ impl Obsolete {
 
 /// The open database; only the writer thread has it.
 #[derive(Debug)]
-pub(crate) struct Database {
+pub(crate) struct DatabaseConnection {
     connection: Connection,
     size_limit: Option<u64>,
     /// Last, so that it is given free after SQLite has closed the file.
@@ -93,18 +93,18 @@ pub(crate) struct Database {
 
 /// An open database and what it holds.
 #[derive(Debug)]
-pub(crate) struct Opened {
-    pub(crate) database: Database,
-    pub(crate) state: State,
-    pub(crate) obsolete: VecDeque<Obsolete>,
+pub(crate) struct OpenDatabase {
+    pub(crate) database: DatabaseConnection,
+    pub(crate) state: StoreState,
+    pub(crate) obsolete: VecDeque<SupersededRow>,
 }
 
-pub(crate) fn open(options: &StoreOptions) -> Result<Opened, OpenError> {
+pub(crate) fn open(options: &StoreOptions) -> Result<OpenDatabase, StoreOpenError> {
     match &options.path {
         Some(path) => open_file(path, options),
         None => {
             let path = Path::new(":memory:");
-            let failed = |source| failed(path, source);
+            let failed = |source| open_error(path, source);
             let connection = Connection::open_in_memory().map_err(failed)?;
             create_tables(&connection, options).map_err(failed)?;
             finish(connection, None, path, options)
@@ -112,29 +112,29 @@ pub(crate) fn open(options: &StoreOptions) -> Result<Opened, OpenError> {
     }
 }
 
-fn open_file(path: &Path, options: &StoreOptions) -> Result<Opened, OpenError> {
-    let Some(lock) = files::lock(path)? else {
-        return Err(OpenError::Locked {
+fn open_file(path: &Path, options: &StoreOptions) -> Result<OpenDatabase, StoreOpenError> {
+    let Some(lock) = database_files::lock(path)? else {
+        return Err(StoreOpenError::Locked {
             path: path.to_owned(),
         });
     };
-    match files::look(path)? {
-        Found::Nothing => create(path, options)?,
-        Found::Database => files::make_private(path)?,
-        Found::Damaged(detail) => return Err(damaged(path, detail)),
+    match database_files::inspect(path)? {
+        DatabaseFileState::Missing => create(path, options)?,
+        DatabaseFileState::Database => database_files::restrict_to_owner(path)?,
+        DatabaseFileState::Damaged(detail) => return Err(damaged(path, detail)),
     }
-    let connection = connect(path).map_err(|source| failed(path, source))?;
+    let connection = connect(path).map_err(|source| open_error(path, source))?;
     finish(connection, Some(lock), path, options)
 }
 
 /// Makes a database under another name first: what has the name is whole.
-fn create(path: &Path, options: &StoreOptions) -> Result<(), OpenError> {
-    let unfinished = files::unfinished(path)?;
-    let failed = |source| failed(path, source);
+fn create(path: &Path, options: &StoreOptions) -> Result<(), StoreOpenError> {
+    let unfinished = database_files::create_temporary(path)?;
+    let failed = |source| open_error(path, source);
     let connection = connect(&unfinished).map_err(failed)?;
     create_tables(&connection, options).map_err(failed)?;
     connection.close().map_err(|(_, source)| failed(source))?;
-    files::finish(&unfinished, path)?;
+    database_files::rename_into_place(&unfinished, path)?;
     Ok(())
 }
 
@@ -150,7 +150,7 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "fullfsync", true)?;
     connection.pragma_update(None, "checkpoint_fullfsync", true)?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
-    connection.pragma_update(None, "journal_size_limit", WAL_REST)?;
+    connection.pragma_update(None, "journal_size_limit", MAX_WAL_BYTES)?;
     Ok(connection)
 }
 
@@ -160,9 +160,9 @@ fn create_tables(connection: &Connection, options: &StoreOptions) -> rusqlite::R
     // where JavaScript's numbers end.
     let first = u64::try_from(options.clock.wall().as_micros()).unwrap_or(u64::MAX >> 1);
     let transaction = connection.unchecked_transaction()?;
-    transaction.execute_batch(TABLES)?;
-    transaction.pragma_update(None, "application_id", APPLICATION)?;
-    transaction.pragma_update(None, "user_version", SCHEMA)?;
+    transaction.execute_batch(CREATE_TABLES)?;
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     transaction.execute(
         "INSERT INTO history (id, compacted, checksum) VALUES (1, ?1, ?2)",
         (first, row::history_checksum(first)),
@@ -175,64 +175,64 @@ fn finish(
     lock: Option<File>,
     path: &Path,
     options: &StoreOptions,
-) -> Result<Opened, OpenError> {
-    let failed = |source| failed(path, source);
+) -> Result<OpenDatabase, StoreOpenError> {
+    let failed = |source| open_error(path, source);
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-    if pragma("application_id").map_err(failed)? != APPLICATION {
+    if pragma("application_id").map_err(failed)? != APPLICATION_ID {
         return Err(damaged(path, "it is no database of this program"));
     }
     let found = pragma("user_version").map_err(failed)?;
-    if found > SCHEMA {
-        return Err(OpenError::NewerSchema {
+    if found > SCHEMA_VERSION {
+        return Err(StoreOpenError::NewerSchema {
             path: path.to_owned(),
             found,
-            supported: SCHEMA,
+            supported: SCHEMA_VERSION,
         });
     }
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.set_prepared_statement_cache_capacity(MAX_CACHED_STATEMENTS);
     let loaded = load::load(&connection, options).map_err(|error| match error {
         load::LoadError::Damaged(detail) => damaged(path, detail),
         load::LoadError::Database(source) => failed(source),
     })?;
-    let database = Database {
+    let database = DatabaseConnection {
         connection,
         size_limit: options.size_limit,
         _lock: lock,
     };
-    database.limit(Room::Limit).map_err(failed)?;
-    Ok(Opened {
+    database.set_size_limit(SpaceBudget::Regular).map_err(failed)?;
+    Ok(OpenDatabase {
         database,
         state: loaded.state,
         obsolete: loaded.obsolete,
     })
 }
 
-impl Database {
+impl DatabaseConnection {
     /// Appends the events and removes obsolete rows, all or nothing; on disk
     /// when it returns.
     pub(crate) fn write<'a>(
         &mut self,
         events: &[Arc<StoreEvent>],
         wall: Duration,
-        obsolete: impl Iterator<Item = &'a Obsolete>,
-        room: Room,
+        obsolete: impl Iterator<Item = &'a SupersededRow>,
+        room: SpaceBudget,
     ) -> rusqlite::Result<()> {
-        if room == Room::Limit {
-            return self.transact(events, wall, obsolete);
+        if room == SpaceBudget::Regular {
+            return self.write_transaction(events, wall, obsolete);
         }
-        self.limit(Room::Reserve)?;
-        let written = self.transact(events, wall, obsolete);
-        self.limit(Room::Limit)?;
+        self.set_size_limit(SpaceBudget::Reserve)?;
+        let written = self.write_transaction(events, wall, obsolete);
+        self.set_size_limit(SpaceBudget::Regular)?;
         written
     }
 
-    fn limit(&self, room: Room) -> rusqlite::Result<()> {
+    fn set_size_limit(&self, room: SpaceBudget) -> rusqlite::Result<()> {
         let Some(limit) = self.size_limit else {
             return Ok(());
         };
         let bytes = match room {
-            Room::Limit => limit,
-            Room::Reserve => limit.saturating_add(RESERVE),
+            SpaceBudget::Regular => limit,
+            SpaceBudget::Reserve => limit.saturating_add(RESERVE_BYTES),
         };
         let connection = &self.connection;
         let page = connection.pragma_query_value(None, "page_size", |row| row.get::<_, u64>(0))?;
@@ -241,11 +241,11 @@ impl Database {
         connection.pragma_update(None, "max_page_count", pages)
     }
 
-    fn transact<'a>(
+    fn write_transaction<'a>(
         &mut self,
         events: &[Arc<StoreEvent>],
         wall: Duration,
-        obsolete: impl Iterator<Item = &'a Obsolete>,
+        obsolete: impl Iterator<Item = &'a SupersededRow>,
     ) -> rusqlite::Result<()> {
         let transaction = self
             .connection
@@ -256,7 +256,7 @@ impl Database {
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             )?;
             for event in events {
-                let row = Row::of(event, wall);
+                let row = LogRow::from_event(event, wall);
                 insert.execute((
                     row.revision,
                     row.kind,
@@ -289,22 +289,22 @@ impl Database {
     }
 }
 
-fn damaged(path: &Path, detail: impl Into<String>) -> OpenError {
-    OpenError::Damaged {
+fn damaged(path: &Path, detail: impl Into<String>) -> StoreOpenError {
+    StoreOpenError::Damaged {
         path: path.to_owned(),
         detail: detail.into(),
     }
 }
 
-fn failed(path: &Path, source: rusqlite::Error) -> OpenError {
+fn open_error(path: &Path, source: rusqlite::Error) -> StoreOpenError {
     use rusqlite::ErrorCode::{DatabaseBusy, DatabaseCorrupt, NotADatabase};
     match source.sqlite_error_code() {
         Some(DatabaseCorrupt | NotADatabase) => damaged(path, source.to_string()),
         // Somebody looks into the file with a tool that knows no lock file.
-        Some(DatabaseBusy) => OpenError::Locked {
+        Some(DatabaseBusy) => StoreOpenError::Locked {
             path: path.to_owned(),
         },
-        _ => OpenError::Database {
+        _ => StoreOpenError::Database {
             path: path.to_owned(),
             source,
         },

@@ -7,7 +7,7 @@ use crate::record::StoredRecord;
 /// Why a store did not open.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum OpenError {
+pub enum StoreOpenError {
     /// Another process, or another store of this one, holds the database.
     #[error(
         "another daemon is running on {}: stop it, or choose another state directory",
@@ -167,7 +167,7 @@ pub enum WatchError {
 
 /// Why a watch ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum WatchEnd {
+pub enum WatchEndReason {
     /// Events that this watcher had not taken yet are gone.
     #[error("the watcher fell behind the events that are kept: list again")]
     Lagged,

@@ -35,11 +35,11 @@ mod batch;
 mod clock;
 mod database;
 mod error;
-mod files;
-mod hub;
+mod database_files;
+mod broadcaster;
 mod load;
 mod options;
-mod past;
+mod event_log;
 mod record;
 mod row;
 mod snapshot;
@@ -48,10 +48,10 @@ mod watch;
 mod writer;
 
 pub use clock::{Clock, SystemClock};
-pub use error::{CommitError, OpenError, SetAsideError, SnapshotError, WatchEnd, WatchError};
+pub use error::{CommitError, StoreOpenError, SetAsideError, SnapshotError, WatchEndReason, WatchError};
 pub use options::{HistoryLimits, StoreOptions};
 pub use record::{
-    Encode, EventKind, EventMemo, RecordChange, RecordGuard, StoreEvent, StoredRecord,
+    RecordEncoder, EventKind, EventMemo, RecordChange, RecordGuard, StoreEvent, StoredRecord,
     WritePrecondition,
 };
 pub use snapshot::StoreSnapshot;

@@ -5,17 +5,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use rusqlite::Connection;
 
-use crate::database::Obsolete;
+use crate::database::SupersededRow;
 use crate::options::StoreOptions;
-use crate::past::{Moment, Past};
+use crate::event_log::{LogTimestamp, EventLog};
 use crate::record::{EventKind, EventMemo, StoreEvent, StoredRecord};
-use crate::row::{self, Row};
-use crate::snapshot::{Records, State};
+use crate::row::{self, LogRow};
+use crate::snapshot::{RecordIndex, StoreState};
 
 /// What a database holds.
-pub(crate) struct Loaded {
-    pub(crate) state: State,
-    pub(crate) obsolete: VecDeque<Obsolete>,
+pub(crate) struct LoadedState {
+    pub(crate) state: StoreState,
+    pub(crate) obsolete: VecDeque<SupersededRow>,
 }
 
 /// Why a database was not read.
@@ -46,7 +46,7 @@ impl From<rusqlite::Error> for LoadError {
 }
 
 /// Reads and checks every row, and replays the log up to the current state.
-pub(crate) fn load(connection: &Connection, options: &StoreOptions) -> Result<Loaded, LoadError> {
+pub(crate) fn load(connection: &Connection, options: &StoreOptions) -> Result<LoadedState, LoadError> {
     let (compacted, checksum): (u64, i64) =
         connection.query_row("SELECT compacted, checksum FROM history", [], |row| {
             Ok((row.get(0)?, row.get(1)?))
@@ -57,12 +57,12 @@ pub(crate) fn load(connection: &Connection, options: &StoreOptions) -> Result<Lo
         ));
     }
     let mut replay = Replay {
-        records: Records::new(),
+        records: RecordIndex::new(),
         revision: 0,
-        past: Past::new(compacted),
+        past: EventLog::new(compacted),
         obsolete: VecDeque::new(),
         compacted,
-        now: Moment::new(options.clock.monotonic()),
+        now: LogTimestamp::new(options.clock.monotonic()),
         wall: options.clock.wall(),
     };
     let mut statement = connection.prepare(
@@ -77,7 +77,7 @@ pub(crate) fn load(connection: &Connection, options: &StoreOptions) -> Result<Lo
                 Box::new(source),
             )
         };
-        let row = Row {
+        let row = LogRow {
             revision: columns.get(0)?,
             kind: columns.get(1)?,
             at: columns.get(2)?,
@@ -97,17 +97,17 @@ pub(crate) fn load(connection: &Connection, options: &StoreOptions) -> Result<Lo
 }
 
 struct Replay {
-    records: Records,
+    records: RecordIndex,
     revision: u64,
-    past: Past,
-    obsolete: VecDeque<Obsolete>,
+    past: EventLog,
+    obsolete: VecDeque<SupersededRow>,
     compacted: u64,
-    now: Moment,
+    now: LogTimestamp,
     wall: Duration,
 }
 
 impl Replay {
-    fn add(&mut self, row: &Row<'_>) -> Result<(), LoadError> {
+    fn add(&mut self, row: &LogRow<'_>) -> Result<(), LoadError> {
         let nonsense =
             || LoadError::Damaged(format!("row {} does not fit the others", row.revision));
         let kind = row::kind(row.kind).ok_or_else(nonsense)?;
@@ -130,7 +130,7 @@ impl Replay {
             let rows = previous.iter().map(|record| record.revision).chain(deleted);
             let compacted = self.compacted;
             self.obsolete
-                .extend(rows.map(|row| Obsolete { row, compacted }));
+                .extend(rows.map(|row| SupersededRow { row, compacted }));
             return Ok(());
         }
         let replaced = previous.as_ref().map_or(0, |record| record.revision);
@@ -151,15 +151,15 @@ impl Replay {
         Ok(())
     }
 
-    fn finish(mut self, options: &StoreOptions) -> Loaded {
-        let evicted = self.past.trim(&options.history, self.now);
+    fn finish(mut self, options: &StoreOptions) -> LoadedState {
+        let evicted = self.past.evict(&options.history, self.now);
         self.obsolete
-            .extend(evicted.iter().flat_map(|event| Obsolete::after(event)));
-        Loaded {
-            state: State {
+            .extend(evicted.iter().flat_map(|event| SupersededRow::superseded_by(event)));
+        LoadedState {
+            state: StoreState {
                 records: self.records,
                 revision: self.revision.max(self.compacted),
-                past: self.past,
+                event_log: self.past,
             },
             obsolete: self.obsolete,
         }

@@ -52,11 +52,11 @@ pub struct HistoryLimits {
     pub max_bytes: usize,
     /// The age from which `settled_bytes` is the limit. The default is half a
     /// minute: longer than a watch that is alive lags behind a burst.
-    pub settle_age: Duration,
+    pub burst_age: Duration,
     /// Bytes of keys and values at most, once the oldest event is older than
     /// `settle_age`. The default, 8 MiB, is five minutes of an engine with ten
     /// events a second: a burst may take more memory than a steady load.
-    pub settled_bytes: usize,
+    pub steady_bytes: usize,
     /// The age at which an event may go. The default is five minutes, what
     /// clients know from Kubernetes for their continue tokens.
     pub max_age: Duration,
@@ -70,8 +70,8 @@ impl Default for HistoryLimits {
         Self {
             max_events: 32_768,
             max_bytes: 32 << 20,
-            settle_age: Duration::from_secs(30),
-            settled_bytes: 8 << 20,
+            burst_age: Duration::from_secs(30),
+            steady_bytes: 8 << 20,
             max_age: Duration::from_secs(5 * 60),
             keep_events: 1_000,
         }

@@ -70,8 +70,8 @@ pub struct EventMemo(Mutex<MemoState>);
 enum MemoState {
     #[default]
     Empty,
-    Kept(Arc<dyn Any + Send + Sync>),
-    Over,
+    Cached(Arc<dyn Any + Send + Sync>),
+    Disabled,
 }
 
 impl EventMemo {
@@ -84,19 +84,19 @@ impl EventMemo {
     pub fn get_or_init<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Option<Arc<T>> {
         let mut state = self.lock();
         match &*state {
-            MemoState::Kept(value) => Arc::clone(value).downcast().ok(),
-            MemoState::Over => Some(Arc::new(make())),
+            MemoState::Cached(value) => Arc::clone(value).downcast().ok(),
+            MemoState::Disabled => Some(Arc::new(make())),
             MemoState::Empty => {
                 let value = Arc::new(make());
-                *state = MemoState::Kept(value.clone());
+                *state = MemoState::Cached(value.clone());
                 Some(value)
             }
         }
     }
 
     /// Drops the value, and keeps none from now on.
-    pub(crate) fn end(&self) {
-        *self.lock() = MemoState::Over;
+    pub(crate) fn disable(&self) {
+        *self.lock() = MemoState::Disabled;
     }
 
     fn lock(&self) -> MutexGuard<'_, MemoState> {
@@ -107,7 +107,7 @@ impl EventMemo {
 
 impl fmt::Debug for EventMemo {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kept = matches!(*self.lock(), MemoState::Kept(_));
+        let kept = matches!(*self.lock(), MemoState::Cached(_));
         formatter.debug_tuple("Memo").field(&kept).finish()
     }
 }
@@ -135,7 +135,7 @@ pub struct RecordGuard {
 
 impl RecordGuard {
     /// The guard that a record stays as it is.
-    pub fn of(record: &StoredRecord) -> Self {
+    pub fn unchanged(record: &StoredRecord) -> Self {
         Self {
             key: Arc::clone(&record.key),
             revision: record.revision,
@@ -147,14 +147,14 @@ impl RecordGuard {
 ///
 /// Called on the writer thread, at most once, and only when the expectation
 /// holds: keep it short, every other writer waits for it.
-pub type Encode = Box<dyn FnOnce(u64) -> Bytes + Send>;
+pub type RecordEncoder = Box<dyn FnOnce(u64) -> Bytes + Send>;
 
 /// What a write does to its key.
 pub enum RecordChange {
     /// Creates or replaces the record.
-    Put(Encode),
+    Put(RecordEncoder),
     /// Removes the record; the bytes are its last form, for the event.
-    Delete(Encode),
+    Delete(RecordEncoder),
 }
 
 impl RecordChange {

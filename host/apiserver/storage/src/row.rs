@@ -5,7 +5,7 @@ use crc32fast::Hasher;
 use crate::record::{EventKind, StoreEvent};
 
 /// One row of the log table.
-pub(crate) struct Row<'a> {
+pub(crate) struct LogRow<'a> {
     pub(crate) revision: u64,
     pub(crate) kind: i64,
     /// Milliseconds since 1970.
@@ -16,11 +16,11 @@ pub(crate) struct Row<'a> {
     pub(crate) value: &'a [u8],
 }
 
-impl<'a> Row<'a> {
-    pub(crate) fn of(event: &'a StoreEvent, wall: Duration) -> Self {
+impl<'a> LogRow<'a> {
+    pub(crate) fn from_event(event: &'a StoreEvent, wall: Duration) -> Self {
         Self {
             revision: event.revision,
-            kind: number(event.kind),
+            kind: kind_code(event.kind),
             at: i64::try_from(wall.as_millis()).unwrap_or(i64::MAX),
             replaces: event.previous.as_ref().map_or(0, |record| record.revision),
             key: &event.key,
@@ -48,7 +48,7 @@ pub(crate) fn history_checksum(compacted: u64) -> i64 {
 }
 
 /// How a kind is stored.
-fn number(kind: EventKind) -> i64 {
+fn kind_code(kind: EventKind) -> i64 {
     match kind {
         EventKind::Added => 0,
         EventKind::Modified => 1,
@@ -59,5 +59,5 @@ fn number(kind: EventKind) -> i64 {
 pub(crate) fn kind(number: i64) -> Option<EventKind> {
     [EventKind::Added, EventKind::Modified, EventKind::Deleted]
         .into_iter()
-        .find(|&kind| self::number(kind) == number)
+        .find(|&kind| self::kind_code(kind) == number)
 }

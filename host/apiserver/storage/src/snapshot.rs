@@ -5,21 +5,21 @@ use std::sync::Arc;
 use imbl::OrdMap;
 
 use crate::error::SnapshotError;
-use crate::past::Past;
+use crate::event_log::EventLog;
 use crate::record::StoredRecord;
 
 /// The live records by key, in byte order.
-pub(crate) type Records = OrdMap<Arc<str>, Arc<StoredRecord>>;
+pub(crate) type RecordIndex = OrdMap<Arc<str>, Arc<StoredRecord>>;
 
 /// Everything that one commit makes visible, in one piece.
 #[derive(Debug)]
-pub(crate) struct State {
-    pub(crate) records: Records,
+pub(crate) struct StoreState {
+    pub(crate) records: RecordIndex,
     pub(crate) revision: u64,
-    pub(crate) past: Past,
+    pub(crate) event_log: EventLog,
 }
 
-impl State {
+impl StoreState {
     pub(crate) fn snapshot(&self) -> StoreSnapshot {
         StoreSnapshot {
             records: self.records.clone(),
@@ -35,14 +35,14 @@ impl State {
                 current: self.revision,
             });
         }
-        if revision < self.past.compacted() {
+        if revision < self.event_log.compacted() {
             return Err(SnapshotError::Compacted {
-                oldest: self.past.compacted(),
+                oldest: self.event_log.compacted(),
             });
         }
         let mut records = self.records.clone();
         let mut undone = HashSet::new();
-        for event in self.past.after(revision) {
+        for event in self.event_log.after(revision) {
             // The oldest event of a key knows what stood there before.
             if !undone.insert(&event.key) {
                 continue;
@@ -60,7 +60,7 @@ impl State {
 /// do not change it.
 #[derive(Clone, Debug)]
 pub struct StoreSnapshot {
-    records: Records,
+    records: RecordIndex,
     revision: u64,
 }
 

@@ -4,29 +4,29 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::batch::Request;
+use crate::batch::CommitRequest;
 use crate::database;
-use crate::error::{CommitError, OpenError, SetAsideError, SnapshotError, WatchError};
-use crate::files;
-use crate::hub::Hub;
+use crate::error::{CommitError, StoreOpenError, SetAsideError, SnapshotError, WatchError};
+use crate::database_files;
+use crate::broadcaster::EventBroadcaster;
 use crate::options::StoreOptions;
 use crate::record::{RecordChange, RecordGuard, StoredRecord, WritePrecondition};
-use crate::snapshot::{State, StoreSnapshot};
+use crate::snapshot::{StoreState, StoreSnapshot};
 use crate::watch::StoreWatch;
-use crate::writer::{Message, QUEUE, Writer};
+use crate::writer::{WriterRequest, QUEUE_CAPACITY, StoreWriter};
 
 /// What readers and watchers see of the store.
 #[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) state: ArcSwap<State>,
-    pub(crate) hub: Hub,
+pub(crate) struct SharedState {
+    pub(crate) state: ArcSwap<StoreState>,
+    pub(crate) hub: EventBroadcaster,
 }
 
 /// A handle on the store. The last one to go ends the writer thread.
 #[derive(Clone, Debug)]
 pub struct Store {
-    shared: Arc<Shared>,
-    requests: mpsc::Sender<Message>,
+    shared: Arc<SharedState>,
+    requests: mpsc::Sender<WriterRequest>,
     state: watch::Receiver<WriterState>,
 }
 
@@ -35,35 +35,35 @@ impl Store {
     ///
     /// # Errors
     /// See [`OpenError`]; after `Damaged`, [`Store::set_aside`] helps.
-    pub fn open(options: StoreOptions) -> Result<Self, OpenError> {
+    pub fn open(options: StoreOptions) -> Result<Self, StoreOpenError> {
         let opened = database::open(&options)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .build()
-            .map_err(OpenError::Writer)?;
+            .map_err(StoreOpenError::Writer)?;
         let floor = opened.state.revision;
-        let shared = Arc::new(Shared {
-            hub: Hub::new(floor),
+        let shared = Arc::new(SharedState {
+            hub: EventBroadcaster::new(floor),
             state: ArcSwap::from_pointee(opened.state),
         });
-        let (requests, received) = mpsc::channel(QUEUE);
+        let (requests, received) = mpsc::channel(QUEUE_CAPACITY);
         let (report, state) = watch::channel(WriterState::Running);
-        let writer = Writer {
+        let writer = StoreWriter {
             runtime,
             requests: received,
             shared: Arc::clone(&shared),
             database: opened.database,
             history: options.history,
             clock: options.clock,
-            floor,
-            obsolete: opened.obsolete,
+            allocated_revision: floor,
+            superseded: opened.obsolete,
         };
         // Owned by its channel: it ends when the last sender is gone, and
         // `close` waits for that end.
         std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || run(writer, &report))
-            .map_err(OpenError::Writer)?;
+            .spawn(move || run_writer(writer, &report))
+            .map_err(StoreOpenError::Writer)?;
         Ok(Self {
             shared,
             requests,
@@ -77,7 +77,7 @@ impl Store {
     /// # Errors
     /// See [`SetAsideError`].
     pub fn set_aside(path: &Path) -> Result<PathBuf, SetAsideError> {
-        files::set_aside(path)
+        database_files::set_aside(path)
     }
 
     /// Writes one key, and returns when the write is on disk and visible.
@@ -109,7 +109,7 @@ impl Store {
         change: RecordChange,
     ) -> Result<Arc<StoredRecord>, CommitError> {
         let (reply, verdict) = oneshot::channel();
-        let request = Request {
+        let request = CommitRequest {
             key: key.into(),
             expect,
             guards,
@@ -117,7 +117,7 @@ impl Store {
             reply,
         };
         self.requests
-            .send(Message::Commit(request))
+            .send(WriterRequest::Commit(request))
             .await
             .map_err(|_| CommitError::Closed)?;
         verdict.await.map_err(|_| CommitError::Closed)?
@@ -143,8 +143,8 @@ impl Store {
     }
 
     /// The oldest revision that a watch may start after.
-    pub fn compacted(&self) -> u64 {
-        self.shared.state.load().past.compacted()
+    pub fn compacted_revision(&self) -> u64 {
+        self.shared.state.load().event_log.compacted()
     }
 
     /// The events after the revision `after` whose keys start with `prefix`.
@@ -160,8 +160,8 @@ impl Store {
     /// Later commits end with `Closed`; snapshots stay readable.
     pub async fn close(&self) {
         // Refused only when the writer has ended already.
-        drop(self.requests.send(Message::Close).await);
-        if let Err(cause) = self.writer_ended().await {
+        drop(self.requests.send(WriterRequest::Close).await);
+        if let Err(cause) = self.writer_exited().await {
             // Whoever watched over the writer may have stopped before this.
             tracing::error!(
                 cause,
@@ -183,7 +183,7 @@ impl Store {
     ///
     /// # Errors
     /// The message of the writer's panic.
-    pub async fn writer_ended(&self) -> Result<(), String> {
+    pub async fn writer_exited(&self) -> Result<(), String> {
         let mut state = self.state.clone();
         let ended = state
             .wait_for(|state| !matches!(state, WriterState::Running))
@@ -205,7 +205,7 @@ enum WriterState {
 }
 
 /// Works until the writer is told to close, and tells how it ended.
-fn run(writer: Writer, report: &watch::Sender<WriterState>) {
+fn run_writer(writer: StoreWriter, report: &watch::Sender<WriterState>) {
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| writer.run()));
     report.send_replace(match outcome {
         Ok(()) => WriterState::Closed,

@@ -3,15 +3,15 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::error::{WatchEnd, WatchError};
-use crate::hub::Tail;
+use crate::error::{WatchEndReason, WatchError};
+use crate::broadcaster::WatchWindow;
 use crate::record::StoreEvent;
-use crate::store::Shared;
+use crate::store::SharedState;
 
 /// Events that a watcher takes at a time. Small, because they stay in memory
 /// until a slow watcher has handed them out; large enough that a busy one
 /// rarely touches what it shares with others.
-const TAKE: usize = 64;
+const MAX_PENDING: usize = 64;
 
 /// The events under one prefix, in revision order, none skipped.
 ///
@@ -19,39 +19,39 @@ const TAKE: usize = 64;
 /// its topic receives.
 #[derive(Debug)]
 pub struct StoreWatch {
-    shared: Arc<Shared>,
+    shared: Arc<SharedState>,
     prefix: Arc<str>,
-    tail: watch::Receiver<Tail>,
+    window: watch::Receiver<WatchWindow>,
     /// Every event up to this revision is taken or handed out.
     cursor: u64,
     /// From here on the topic has all events.
-    joined: u64,
-    taken: VecDeque<Arc<StoreEvent>>,
+    subscribed_at: u64,
+    pending: VecDeque<Arc<StoreEvent>>,
 }
 
 impl StoreWatch {
-    pub(crate) fn new(shared: Arc<Shared>, prefix: &str, after: u64) -> Result<Self, WatchError> {
+    pub(crate) fn new(shared: Arc<SharedState>, prefix: &str, after: u64) -> Result<Self, WatchError> {
         let prefix: Arc<str> = prefix.into();
         // First join, then look: what is published in between is in both, and
         // the cursor tells.
-        let tail = shared.hub.join(&prefix).ok_or(WatchError::Closed)?;
+        let tail = shared.hub.subscribe(&prefix).ok_or(WatchError::Closed)?;
         let state = shared.state.load_full();
         let watch = Self {
             shared,
             prefix,
-            tail,
+            window: tail,
             cursor: after,
-            joined: state.revision,
-            taken: VecDeque::new(),
+            subscribed_at: state.revision,
+            pending: VecDeque::new(),
         };
         if after > state.revision {
             return Err(WatchError::Future {
                 current: state.revision,
             });
         }
-        if after < state.past.compacted() {
+        if after < state.event_log.compacted() {
             return Err(WatchError::Compacted {
-                oldest: state.past.compacted(),
+                oldest: state.event_log.compacted(),
             });
         }
         Ok(watch)
@@ -62,15 +62,15 @@ impl StoreWatch {
     /// # Errors
     /// [`WatchEnd::Lagged`] when the next event is not kept any more,
     /// [`WatchEnd::Closed`] when the store closed and all events were given.
-    pub async fn next(&mut self) -> Result<Arc<StoreEvent>, WatchEnd> {
+    pub async fn next(&mut self) -> Result<Arc<StoreEvent>, WatchEndReason> {
         loop {
-            if let Some(event) = self.taken.pop_front() {
+            if let Some(event) = self.pending.pop_front() {
                 return Ok(event);
             }
-            if self.cursor < self.joined {
-                self.take_past()?;
-            } else if !self.take_tail()? {
-                self.tail.changed().await.map_err(|_| WatchEnd::Closed)?;
+            if self.cursor < self.subscribed_at {
+                self.read_log()?;
+            } else if !self.read_window()? {
+                self.window.changed().await.map_err(|_| WatchEndReason::Closed)?;
             }
         }
     }
@@ -78,15 +78,15 @@ impl StoreWatch {
     /// Every event under the prefix up to this revision has been handed out,
     /// whether or not there was one: it moves with the writes of others too.
     pub fn progress(&self) -> u64 {
-        if let Some(next) = self.taken.front() {
+        if let Some(next) = self.pending.front() {
             return next.revision.saturating_sub(1);
         }
-        if self.cursor < self.joined {
+        if self.cursor < self.subscribed_at {
             return self.cursor;
         }
         // In this order: what settled before is in the tail by now.
-        let settled = self.shared.hub.settled();
-        let tail = self.tail.borrow();
+        let settled = self.shared.hub.published_revision();
+        let tail = self.window.borrow();
         if tail.evicted() > self.cursor {
             return self.cursor;
         }
@@ -96,46 +96,46 @@ impl StoreWatch {
         }
     }
 
-    fn take_past(&mut self) -> Result<(), WatchEnd> {
+    fn read_log(&mut self) -> Result<(), WatchEndReason> {
         let state = self.shared.state.load();
-        if state.past.compacted() > self.cursor {
-            return Err(WatchEnd::Lagged);
+        if state.event_log.compacted() > self.cursor {
+            return Err(WatchEndReason::Lagged);
         }
-        for event in state.past.after(self.cursor) {
-            if event.revision > self.joined {
+        for event in state.event_log.after(self.cursor) {
+            if event.revision > self.subscribed_at {
                 break;
             }
             self.cursor = event.revision;
             if event.key.starts_with(&*self.prefix) {
-                self.taken.push_back(Arc::clone(event));
-                if self.taken.len() == TAKE {
+                self.pending.push_back(Arc::clone(event));
+                if self.pending.len() == MAX_PENDING {
                     return Ok(());
                 }
             }
         }
-        self.cursor = self.joined;
+        self.cursor = self.subscribed_at;
         Ok(())
     }
 
-    fn take_tail(&mut self) -> Result<bool, WatchEnd> {
+    fn read_window(&mut self) -> Result<bool, WatchEndReason> {
         // In this order: what settled before is in the tail by now.
-        let settled = self.shared.hub.settled();
-        let tail = self.tail.borrow_and_update();
+        let settled = self.shared.hub.published_revision();
+        let tail = self.window.borrow_and_update();
         if tail.evicted() > self.cursor {
-            return Err(WatchEnd::Lagged);
+            return Err(WatchEndReason::Lagged);
         }
-        self.taken
-            .extend(tail.after(self.cursor).take(TAKE).cloned());
-        self.cursor = match self.taken.back() {
+        self.pending
+            .extend(tail.after(self.cursor).take(MAX_PENDING).cloned());
+        self.cursor = match self.pending.back() {
             Some(newest) => newest.revision,
             None => settled.max(self.cursor),
         };
-        Ok(!self.taken.is_empty())
+        Ok(!self.pending.is_empty())
     }
 }
 
 impl Drop for StoreWatch {
     fn drop(&mut self) {
-        self.shared.hub.leave(&self.prefix);
+        self.shared.hub.unsubscribe(&self.prefix);
     }
 }

@@ -5,70 +5,70 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
-use crate::batch::{Batch, Request};
+use crate::batch::{CommitBatch, CommitRequest};
 use crate::clock::Clock;
-use crate::database::{Database, Obsolete, Room};
+use crate::database::{DatabaseConnection, SupersededRow, SpaceBudget};
 use crate::error::CommitError;
 use crate::options::HistoryLimits;
-use crate::past::Moment;
+use crate::event_log::LogTimestamp;
 use crate::record::{EventKind, StoreEvent};
-use crate::snapshot::State;
-use crate::store::Shared;
+use crate::snapshot::StoreState;
+use crate::store::SharedState;
 
 /// Writes that may wait for the writer. Enough for a few batches; whoever
 /// comes later waits in `commit`, which is what slows clients down.
-pub(crate) const QUEUE: usize = 1_024;
+pub(crate) const QUEUE_CAPACITY: usize = 1_024;
 
 /// Writes in one transaction at most: beyond some hundreds a larger batch
 /// saves no time any more, and only lets its first write wait for its last.
-const BATCH_WRITES: usize = 512;
+const MAX_BATCH_WRITES: usize = 512;
 
 /// Bytes of values in one transaction at most: a few of the largest objects
 /// that the API takes, so that small writes do not wait for many large ones.
-const BATCH_BYTES: usize = 4 << 20;
+const MAX_BATCH_BYTES: usize = 4 << 20;
 
 /// Obsolete rows removed in one transaction: about what a batch adds, so that
 /// cleaning keeps up with any load and no single write pays for much of it.
-const SWEEP: usize = 512;
+const COMPACTION_BATCH: usize = 512;
 
 /// How long obsolete rows may wait for company when nobody writes.
-const SWEEP_IDLE: Duration = Duration::from_secs(30);
+const COMPACTION_IDLE_DELAY: Duration = Duration::from_secs(30);
 
 /// The shortest nap between two cleanings without writes, so that a tail of
 /// events that expire one by one does not keep the machine awake.
-const NAP: Duration = Duration::from_secs(5);
+const MIN_WAKE_DELAY: Duration = Duration::from_secs(5);
 
-pub(crate) enum Message {
-    Commit(Request),
+pub(crate) enum WriterRequest {
+    Commit(CommitRequest),
     Close,
 }
 
 /// The one thread that changes the store.
-pub(crate) struct Writer {
+pub(crate) struct StoreWriter {
     pub(crate) runtime: Runtime,
-    pub(crate) requests: mpsc::Receiver<Message>,
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) database: Database,
+    pub(crate) requests: mpsc::Receiver<WriterRequest>,
+    pub(crate) shared: Arc<SharedState>,
+    pub(crate) database: DatabaseConnection,
     pub(crate) history: HistoryLimits,
     pub(crate) clock: Arc<dyn Clock>,
     /// The highest revision that any encoder has seen.
-    pub(crate) floor: u64,
-    pub(crate) obsolete: VecDeque<Obsolete>,
+    pub(crate) allocated_revision: u64,
+    pub(crate) superseded: VecDeque<SupersededRow>,
 }
 
-impl Writer {
+impl StoreWriter {
     /// Works until it is told to close or the last handle is gone.
     pub(crate) fn run(mut self) {
         // Also after a panic: watches end and `close` returns.
-        let ending = Ending {
+        let ending = CloseOnDrop {
             shared: Arc::clone(&self.shared),
         };
-        self.tidy();
+        self.compact();
         loop {
-            match self.wait() {
-                Wake::Commit(first) => self.commit(first),
-                Wake::Nap => self.tidy(),
-                Wake::Close => break,
+            match self.next_action() {
+                WriterAction::Commit(first) => self.commit(first),
+                WriterAction::Timer => self.compact(),
+                WriterAction::Close => break,
             }
         }
         if let Err(error) = self.database.checkpoint() {
@@ -79,8 +79,8 @@ impl Writer {
         drop(ending);
     }
 
-    fn wait(&mut self) -> Wake {
-        let nap = self.nap();
+    fn next_action(&mut self) -> WriterAction {
+        let nap = self.next_wake();
         let requests = &mut self.requests;
         let message = self.runtime.block_on(async {
             match nap {
@@ -89,50 +89,50 @@ impl Writer {
             }
         });
         match message {
-            Ok(Some(Message::Commit(request))) => Wake::Commit(request),
+            Ok(Some(WriterRequest::Commit(request))) => WriterAction::Commit(request),
             // What came before is served, what comes later is refused.
-            Ok(Some(Message::Close)) => {
+            Ok(Some(WriterRequest::Close)) => {
                 self.requests.close();
-                self.wait()
+                self.next_action()
             }
-            Ok(None) => Wake::Close,
-            Err(_) => Wake::Nap,
+            Ok(None) => WriterAction::Close,
+            Err(_) => WriterAction::Timer,
         }
     }
 
-    fn nap(&self) -> Option<Duration> {
+    fn next_wake(&self) -> Option<Duration> {
         let state = self.shared.state.load();
         let expiry = state
-            .past
-            .expiry(&self.history)
-            .map(|expiry| expiry.since(self.now()).max(NAP));
-        let sweep = (!self.obsolete.is_empty()).then_some(SWEEP_IDLE);
+            .event_log
+            .next_expiry(&self.history)
+            .map(|expiry| expiry.since(self.now()).max(MIN_WAKE_DELAY));
+        let sweep = (!self.superseded.is_empty()).then_some(COMPACTION_IDLE_DELAY);
         expiry.into_iter().chain(sweep).min()
     }
 
-    fn commit(&mut self, first: Request) {
+    fn commit(&mut self, first: CommitRequest) {
         let base = self.shared.state.load_full();
-        let mut batch = Batch::new(&base, self.floor);
+        let mut batch = CommitBatch::new(&base, self.allocated_revision);
         let mut next = Some(first);
         while let Some(request) = next {
             batch.add(request);
-            if batch.len() >= BATCH_WRITES || batch.bytes() >= BATCH_BYTES {
+            if batch.len() >= MAX_BATCH_WRITES || batch.bytes() >= MAX_BATCH_BYTES {
                 break;
             }
             next = match self.requests.try_recv() {
-                Ok(Message::Commit(request)) => Some(request),
-                Ok(Message::Close) => {
+                Ok(WriterRequest::Commit(request)) => Some(request),
+                Ok(WriterRequest::Close) => {
                     self.requests.close();
                     None
                 }
                 Err(_) => None,
             };
         }
-        self.floor = batch.revision();
+        self.allocated_revision = batch.revision();
         match self.write(batch.events()) {
             Ok(()) => {
-                self.publish(&batch);
-                batch.succeed();
+                self.publish_batch(&batch);
+                batch.acknowledge();
             }
             Err(error) => {
                 tracing::error!(%error, writes = batch.events().len(), "could not write to the database");
@@ -145,142 +145,142 @@ impl Writer {
         if events.is_empty() {
             return Ok(());
         }
-        let mut written = self.append(events, Room::Limit);
-        while matches!(written, Err(CommitError::Full)) && self.make_room() {
-            written = self.append(events, Room::Limit);
+        let mut written = self.append(events, SpaceBudget::Regular);
+        while matches!(written, Err(CommitError::Full)) && self.free_space() {
+            written = self.append(events, SpaceBudget::Regular);
         }
         let deletes = |event: &Arc<StoreEvent>| event.kind == EventKind::Deleted;
         if matches!(written, Err(CommitError::Full)) && events.iter().any(deletes) {
             // Otherwise a full database could not even be emptied.
-            written = self.append(events, Room::Reserve);
+            written = self.append(events, SpaceBudget::Reserve);
         }
         written
     }
 
-    fn append(&mut self, events: &[Arc<StoreEvent>], room: Room) -> Result<(), CommitError> {
+    fn append(&mut self, events: &[Arc<StoreEvent>], room: SpaceBudget) -> Result<(), CommitError> {
         // Old rows go along with new ones, for the price of no further sync.
-        let sweep = if self.obsolete.len() >= SWEEP {
-            SWEEP
+        let sweep = if self.superseded.len() >= COMPACTION_BATCH {
+            COMPACTION_BATCH
         } else {
             0
         };
-        let obsolete = self.obsolete.iter().take(sweep);
+        let obsolete = self.superseded.iter().take(sweep);
         self.database
             .write(events, self.clock.wall(), obsolete, room)?;
-        self.obsolete.drain(..sweep);
+        self.superseded.drain(..sweep);
         Ok(())
     }
 
     /// Gives up as much history as it takes to remove some rows, by halves;
     /// false when there is no row to be had that way. On a full disk removing
     /// itself fails, and the history stays from then on.
-    fn make_room(&mut self) -> bool {
-        if !self.sweep() {
+    fn free_space(&mut self) -> bool {
+        if !self.delete_superseded() {
             return false;
         }
-        let kept = self.shared.state.load().past.len();
+        let kept = self.shared.state.load().event_log.len();
         let mut less = self.history.clone();
         less.max_events = kept;
         while less.max_events > 1 {
             less.max_events /= 2;
-            let (state, evicted) = self.shortened(&less);
+            let (state, evicted) = self.evict_history(&less);
             if evicted
                 .iter()
-                .any(|event| Obsolete::after(event).next().is_some())
+                .any(|event| SupersededRow::superseded_by(event).next().is_some())
             {
                 tracing::warn!(
                     kept,
                     left = less.max_events,
                     "the database is full, giving history up"
                 );
-                self.show(state, &[], &evicted);
-                return self.sweep();
+                self.publish_state(state, &[], &evicted);
+                return self.delete_superseded();
             }
         }
         false
     }
 
-    fn publish(&mut self, batch: &Batch<'_>) {
+    fn publish_batch(&mut self, batch: &CommitBatch<'_>) {
         let Some(newest) = batch.events().last() else {
             return;
         };
         let now = self.now();
         // Not the batch's base: making room may have shortened the past since.
-        let mut past = self.shared.state.load().past.clone();
+        let mut past = self.shared.state.load().event_log.clone();
         for event in batch.events() {
             past.push(Arc::clone(event), now);
         }
-        let evicted = past.trim(&self.history, now);
-        let state = State {
+        let evicted = past.evict(&self.history, now);
+        let state = StoreState {
             records: batch.records().clone(),
             revision: newest.revision,
-            past,
+            event_log: past,
         };
-        self.show(state, batch.events(), &evicted);
+        self.publish_state(state, batch.events(), &evicted);
     }
 
     /// Lets go of what became too old, in memory and in the database.
-    fn tidy(&mut self) {
-        let (state, evicted) = self.shortened(&self.history);
+    fn compact(&mut self) {
+        let (state, evicted) = self.evict_history(&self.history);
         if !evicted.is_empty() {
-            self.show(state, &[], &evicted);
+            self.publish_state(state, &[], &evicted);
         }
-        self.sweep();
+        self.delete_superseded();
     }
 
     /// The current state with less history, and the events that go.
-    fn shortened(&self, limits: &HistoryLimits) -> (State, Vec<Arc<StoreEvent>>) {
+    fn evict_history(&self, limits: &HistoryLimits) -> (StoreState, Vec<Arc<StoreEvent>>) {
         let base = self.shared.state.load_full();
-        let mut past = base.past.clone();
-        let evicted = past.trim(limits, self.now());
-        let state = State {
+        let mut past = base.event_log.clone();
+        let evicted = past.evict(limits, self.now());
+        let state = StoreState {
             records: base.records.clone(),
             revision: base.revision,
-            past,
+            event_log: past,
         };
         (state, evicted)
     }
 
-    fn show(&mut self, state: State, events: &[Arc<StoreEvent>], evicted: &[Arc<StoreEvent>]) {
+    fn publish_state(&mut self, state: StoreState, events: &[Arc<StoreEvent>], evicted: &[Arc<StoreEvent>]) {
         let revision = state.revision;
         self.shared.state.store(Arc::new(state));
         self.shared.hub.publish(events, evicted, revision);
-        self.obsolete
-            .extend(evicted.iter().flat_map(|event| Obsolete::after(event)));
+        self.superseded
+            .extend(evicted.iter().flat_map(|event| SupersededRow::superseded_by(event)));
     }
 
     /// Removes all obsolete rows; false when the database refused.
-    fn sweep(&mut self) -> bool {
-        while !self.obsolete.is_empty() {
-            let count = self.obsolete.len().min(SWEEP);
-            let obsolete = self.obsolete.iter().take(count);
+    fn delete_superseded(&mut self) -> bool {
+        while !self.superseded.is_empty() {
+            let count = self.superseded.len().min(COMPACTION_BATCH);
+            let obsolete = self.superseded.iter().take(count);
             let wall = self.clock.wall();
-            let swept = self.database.write(&[], wall, obsolete, Room::Reserve);
+            let swept = self.database.write(&[], wall, obsolete, SpaceBudget::Reserve);
             if let Err(error) = swept {
                 tracing::warn!(%error, "could not remove old rows from the database, trying again later");
                 return false;
             }
-            self.obsolete.drain(..count);
+            self.superseded.drain(..count);
         }
         true
     }
 
-    fn now(&self) -> Moment {
-        Moment::new(self.clock.monotonic())
+    fn now(&self) -> LogTimestamp {
+        LogTimestamp::new(self.clock.monotonic())
     }
 }
 
-enum Wake {
-    Commit(Request),
-    Nap,
+enum WriterAction {
+    Commit(CommitRequest),
+    Timer,
     Close,
 }
 
-struct Ending {
-    shared: Arc<Shared>,
+struct CloseOnDrop {
+    shared: Arc<SharedState>,
 }
 
-impl Drop for Ending {
+impl Drop for CloseOnDrop {
     fn drop(&mut self) {
         self.shared.hub.close();
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use rdd_apiserver_kinds::table::{self, IncludeObject};
-use rdd_apiserver_storage::{EventKind, StoreEvent, StoreWatch, StoredRecord, WatchEnd};
+use rdd_apiserver_storage::{EventKind, StoreEvent, StoreWatch, StoredRecord, WatchEndReason};
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -110,8 +110,8 @@ impl Follower {
                             return Some(line);
                         }
                     }
-                    Err(WatchEnd::Lagged) => self.fail("too old resource version: the watcher fell behind"),
-                    Err(WatchEnd::Closed) => return None,
+                    Err(WatchEndReason::Lagged) => self.fail("too old resource version: the watcher fell behind"),
+                    Err(WatchEndReason::Closed) => return None,
                 },
                 // After the events: those of a vanishing resource are still sent.
                 _ = self.reflected.changed() => {

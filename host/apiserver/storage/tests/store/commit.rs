@@ -164,17 +164,17 @@ async fn a_write_rests_on_records_that_stand_as_they_were_read() {
                 .await
         }
     };
-    guarded("a/x", vec![RecordGuard::of(&first)]).await.unwrap();
+    guarded("a/x", vec![RecordGuard::unchanged(&first)]).await.unwrap();
     let second = set(&store, "ns/a", "two").await;
     let before = store.revision();
     let refused = guarded(
         "a/y",
-        vec![RecordGuard::of(&second), RecordGuard::of(&first)],
+        vec![RecordGuard::unchanged(&second), RecordGuard::unchanged(&first)],
     )
     .await;
     assert!(matches!(refused, Err(CommitError::Guard)), "{refused:?}");
     remove(&store, "ns/a").await;
-    let refused = guarded("a/y", vec![RecordGuard::of(&second)]).await;
+    let refused = guarded("a/y", vec![RecordGuard::unchanged(&second)]).await;
     assert!(matches!(refused, Err(CommitError::Guard)), "{refused:?}");
     assert!(store.snapshot().get("a/y").is_none());
     assert_eq!(store.revision(), before + 1, "a refusal takes no revision");
@@ -210,7 +210,7 @@ async fn a_writer_that_panics_says_so_and_refuses_from_then_on() {
             .await;
         assert!(matches!(error, Err(CommitError::Closed)), "{error:?}");
     }
-    let message = store.writer_ended().await.unwrap_err();
+    let message = store.writer_exited().await.unwrap_err();
     assert_eq!(message, "the clock is broken");
     assert_eq!(store.writer_failure(), Some(message));
     store.close().await;
@@ -220,6 +220,6 @@ async fn a_writer_that_panics_says_so_and_refuses_from_then_on() {
 async fn a_writer_that_was_closed_has_not_failed() {
     let store = memory();
     store.close().await;
-    assert_eq!(store.writer_ended().await, Ok(()));
+    assert_eq!(store.writer_exited().await, Ok(()));
     assert_eq!(store.writer_failure(), None);
 }

@@ -64,7 +64,7 @@ impl Witness {
     async fn check(&mut self, folder: &Path) {
         let store = Store::open(options(folder)).unwrap();
         let snapshot = store.snapshot();
-        let compacted = store.compacted();
+        let compacted = store.compacted_revision();
         let mut watch = store.watch("", compacted).unwrap();
         let mut found = HashSet::new();
         let mut deleted = HashMap::new();

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use rdd_apiserver_storage::{CommitError, OpenError, Store, StoreOptions, WritePrecondition};
+use rdd_apiserver_storage::{CommitError, StoreOpenError, Store, StoreOptions, WritePrecondition};
 use tempfile::TempDir;
 
 use crate::common::{list, put, remove, set};
@@ -23,7 +23,7 @@ async fn filled(folder: &TempDir) -> PathBuf {
 
 fn damaged(path: &Path) -> String {
     match Store::open(StoreOptions::file(path)) {
-        Err(error @ OpenError::Damaged { .. }) => error.to_string(),
+        Err(error @ StoreOpenError::Damaged { .. }) => error.to_string(),
         Err(error) => panic!("another error: {error}"),
         Ok(_) => panic!("opened"),
     }
@@ -135,7 +135,7 @@ async fn a_newer_schema_is_refused_and_left_alone() {
     change(&path, "PRAGMA user_version = 9");
     let error = Store::open(StoreOptions::file(&path)).unwrap_err();
     assert!(
-        matches!(error, OpenError::NewerSchema { found: 9, .. }),
+        matches!(error, StoreOpenError::NewerSchema { found: 9, .. }),
         "{error}"
     );
     change(&path, "PRAGMA user_version = 1");
@@ -213,9 +213,9 @@ async fn history_gives_way_to_writes() {
     options.size_limit = Some(1 << 20);
     let store = Store::open(options).unwrap();
     let long = "x".repeat(10_000);
-    let start = store.compacted();
+    let start = store.compacted_revision();
     for _ in 0..1_000 {
         set(&store, "a", &long).await;
     }
-    assert!(store.compacted() > start);
+    assert!(store.compacted_revision() > start);
 }

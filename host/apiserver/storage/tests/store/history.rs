@@ -2,7 +2,7 @@
 
 use crate::common::{list, memory, next, remove, set, text};
 use rdd_apiserver_storage::{
-    EventKind, HistoryLimits, SnapshotError, Store, StoreOptions, WatchEnd, WatchError,
+    EventKind, HistoryLimits, SnapshotError, Store, StoreOptions, WatchEndReason, WatchError,
 };
 
 fn short(max_events: usize) -> Store {
@@ -89,7 +89,7 @@ async fn a_watch_starts_neither_before_history_nor_in_the_future() {
     for index in 0..5 {
         set(&store, &format!("a/{index}"), "v").await;
     }
-    let oldest = store.compacted();
+    let oldest = store.compacted_revision();
     assert_eq!(oldest, now + 2);
     assert_eq!(
         store.watch("a/", now + 1).unwrap_err(),
@@ -109,10 +109,10 @@ async fn a_slow_watcher_is_ended_and_a_quiet_one_is_not() {
     for index in 0..100 {
         set(&store, &format!("a/{index}"), "v").await;
     }
-    assert_eq!(slow.next().await.unwrap_err(), WatchEnd::Lagged);
+    assert_eq!(slow.next().await.unwrap_err(), WatchEndReason::Lagged);
     assert_eq!(
         slow.next().await.unwrap_err(),
-        WatchEnd::Lagged,
+        WatchEndReason::Lagged,
         "it stays so"
     );
     assert_eq!(quiet.progress(), store.revision());
@@ -142,7 +142,7 @@ async fn a_watcher_that_lags_in_the_past_is_ended_too() {
             Err(end) => break end,
         }
     };
-    assert_eq!(end, WatchEnd::Lagged);
+    assert_eq!(end, WatchEndReason::Lagged);
 }
 
 #[tokio::test]
@@ -177,7 +177,7 @@ async fn closing_ends_a_watch_after_its_last_event() {
     let record = set(&store, "a/x", "v").await;
     store.close().await;
     assert_eq!(next(&mut watch).await.revision, record.revision);
-    assert_eq!(watch.next().await.unwrap_err(), WatchEnd::Closed);
+    assert_eq!(watch.next().await.unwrap_err(), WatchEndReason::Closed);
     assert_eq!(
         store.watch("", store.revision()).unwrap_err(),
         WatchError::Closed

@@ -168,7 +168,7 @@ async fn send(store: &Store, model: &mut Model, group: &[Write]) {
 fn check_states(store: &Store, model: &Model) {
     assert_eq!(store.revision(), model.revision);
     assert_eq!(records(&store.snapshot()), model.records);
-    for (&revision, state) in model.states.range(store.compacted()..) {
+    for (&revision, state) in model.states.range(store.compacted_revision()..) {
         let snapshot = store.snapshot_at(revision).unwrap();
         assert_eq!(&records(&snapshot), state, "at {revision}");
     }
@@ -220,7 +220,7 @@ async fn run(steps: Vec<Step>) {
             }
         }
         check_states(&store, &model);
-        let compacted = store.compacted();
+        let compacted = store.compacted_revision();
         let kept = model.events.partition_point(|event| event.0 <= compacted);
         for prefix in PREFIXES {
             let mut watch = store.watch(prefix, compacted).unwrap();

@@ -1,6 +1,6 @@
 //! What a new process finds.
 
-use rdd_apiserver_storage::{EventKind, OpenError, Store, StoreOptions};
+use rdd_apiserver_storage::{EventKind, StoreOpenError, Store, StoreOptions};
 use tempfile::TempDir;
 
 use crate::common::{PATIENCE, TestClock, list, next, remove, set};
@@ -24,7 +24,7 @@ async fn records_history_and_revisions_come_back() {
     let store = Store::open(options(&folder)).unwrap();
     assert_eq!(store.revision(), removed.revision);
     assert_eq!(list(&store.snapshot(), ""), before);
-    assert_eq!(store.compacted(), start);
+    assert_eq!(store.compacted_revision(), start);
     let mut watch = store.watch("a/", modified.revision - 1).unwrap();
     let event = next(&mut watch).await;
     assert_eq!(
@@ -54,7 +54,7 @@ async fn compaction_holds_across_restarts_and_gives_no_revision_twice() {
     let removed = remove(&store, "a/0").await;
     // The deletion is the last event that goes, and with it its row.
     let last = set(&store, "b", "v").await;
-    assert_eq!(store.compacted(), removed.revision);
+    assert_eq!(store.compacted_revision(), removed.revision);
     let before = list(&store.snapshot(), "");
     store.close().await;
     let rows = rows(&options);
@@ -62,7 +62,7 @@ async fn compaction_holds_across_restarts_and_gives_no_revision_twice() {
 
     let store = Store::open(options.clone()).unwrap();
     assert_eq!(store.revision(), last.revision);
-    assert_eq!(store.compacted(), removed.revision);
+    assert_eq!(store.compacted_revision(), removed.revision);
     assert_eq!(list(&store.snapshot(), ""), before);
     let gone = remove(&store, "b").await;
     for index in 1..7 {
@@ -102,17 +102,17 @@ async fn history_ends_by_age_and_spares_the_newest() {
     }
     clock.advance(options.history.max_age / 2);
     set(&store, "a", "young").await;
-    assert_eq!(store.compacted(), start, "nothing is old enough yet");
+    assert_eq!(store.compacted_revision(), start, "nothing is old enough yet");
     clock.advance(options.history.max_age / 2);
     set(&store, "a", "younger").await;
-    assert_eq!(store.compacted(), start + 9, "two are young, one is spared");
+    assert_eq!(store.compacted_revision(), start + 9, "two are young, one is spared");
     store.close().await;
 
     // Age goes on while nobody runs.
     clock.advance(options.history.max_age * 10);
     options.history.keep_events = 2;
     let store = Store::open(options).unwrap();
-    assert_eq!(store.compacted(), start + 10);
+    assert_eq!(store.compacted_revision(), start + 10);
 }
 
 #[tokio::test]
@@ -120,26 +120,26 @@ async fn a_burst_is_kept_whole_until_it_has_settled() {
     let clock = TestClock::default();
     let mut options = StoreOptions::in_memory();
     options.clock = std::sync::Arc::new(clock.clone());
-    options.history.settled_bytes = 4 * 1_001;
+    options.history.steady_bytes = 4 * 1_001;
     let limits = options.history.clone();
     let store = Store::open(options).unwrap();
     let start = store.revision();
     for _ in 0..10 {
         set(&store, "a", &"x".repeat(1_000)).await;
     }
-    clock.advance(limits.settle_age / 2);
+    clock.advance(limits.burst_age / 2);
     set(&store, "a", "young").await;
-    assert_eq!(store.compacted(), start, "a reader may be that far behind");
-    clock.advance(limits.settle_age / 2);
+    assert_eq!(store.compacted_revision(), start, "a reader may be that far behind");
+    clock.advance(limits.burst_age / 2);
     set(&store, "a", "younger").await;
     assert_eq!(
-        store.compacted(),
+        store.compacted_revision(),
         start + 7,
         "what is left is few enough bytes"
     );
-    clock.advance(limits.settle_age * 2);
+    clock.advance(limits.burst_age * 2);
     set(&store, "a", "youngest").await;
-    assert_eq!(store.compacted(), start + 7);
+    assert_eq!(store.compacted_revision(), start + 7);
 }
 
 #[tokio::test]
@@ -163,7 +163,7 @@ async fn one_opener_at_a_time() {
     let folder = TempDir::new().unwrap();
     let store = Store::open(options(&folder)).unwrap();
     let error = Store::open(options(&folder)).unwrap_err();
-    assert!(matches!(error, OpenError::Locked { .. }), "{error}");
+    assert!(matches!(error, StoreOpenError::Locked { .. }), "{error}");
     let message = error.to_string();
     assert!(
         message.contains("state.db") && message.contains("another daemon"),

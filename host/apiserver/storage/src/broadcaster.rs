@@ -13,7 +13,7 @@ use crate::record::StoreEvent;
 /// reads from there at its own pace: the writer's work does not depend on how
 /// many watchers there are or how slow they are.
 #[derive(Debug)]
-pub(crate) struct Hub {
+pub(crate) struct EventBroadcaster {
     /// Held to add or remove a topic and to hand out a batch, never while
     /// somebody reads events. None once closed.
     topics: Mutex<Option<Topics>>,
@@ -26,19 +26,19 @@ type Topics = BTreeMap<Arc<str>, Topic>;
 #[derive(Debug)]
 struct Topic {
     watchers: usize,
-    tail: watch::Sender<Tail>,
+    window: watch::Sender<WatchWindow>,
 }
 
 /// The kept events under one prefix since somebody began to watch it.
 #[derive(Debug, Default)]
-pub(crate) struct Tail {
+pub(crate) struct WatchWindow {
     events: VecDeque<Arc<StoreEvent>>,
     evicted: u64,
     /// Whether the current batch brought something; the writer's own mark.
-    fresh: bool,
+    is_changed: bool,
 }
 
-impl Tail {
+impl WatchWindow {
     /// The newest event under the prefix that is gone; 0 for none.
     pub(crate) fn evicted(&self) -> u64 {
         self.evicted
@@ -64,7 +64,7 @@ impl Tail {
     }
 }
 
-impl Hub {
+impl EventBroadcaster {
     pub(crate) fn new(revision: u64) -> Self {
         Self {
             topics: Mutex::new(Some(BTreeMap::new())),
@@ -73,26 +73,26 @@ impl Hub {
     }
 
     /// Every event up to this revision can be read from its topics.
-    pub(crate) fn settled(&self) -> u64 {
+    pub(crate) fn published_revision(&self) -> u64 {
         self.settled.load(Ordering::Acquire)
     }
 
     /// Counts one watcher more under `prefix`; none when the store is closed.
-    pub(crate) fn join(&self, prefix: &Arc<str>) -> Option<watch::Receiver<Tail>> {
+    pub(crate) fn subscribe(&self, prefix: &Arc<str>) -> Option<watch::Receiver<WatchWindow>> {
         let mut topics = self.lock();
         let topic = topics
             .as_mut()?
             .entry(Arc::clone(prefix))
             .or_insert_with(|| Topic {
                 watchers: 0,
-                tail: watch::Sender::default(),
+                window: watch::Sender::default(),
             });
         topic.watchers += 1;
-        Some(topic.tail.subscribe())
+        Some(topic.window.subscribe())
     }
 
     /// Counts one watcher less under `prefix`; the last one takes the topic along.
-    pub(crate) fn leave(&self, prefix: &str) {
+    pub(crate) fn unsubscribe(&self, prefix: &str) {
         let mut topics = self.lock();
         let Some(topics) = topics.as_mut() else {
             return;
@@ -119,8 +119,8 @@ impl Hub {
             for event in events {
                 for_each_prefix(topics, &event.key, |topic| {
                     let mut first = false;
-                    topic.tail.send_if_modified(|tail| {
-                        first = !std::mem::replace(&mut tail.fresh, true);
+                    topic.window.send_if_modified(|tail| {
+                        first = !std::mem::replace(&mut tail.is_changed, true);
                         tail.events.push_back(Arc::clone(event));
                         false
                     });
@@ -131,14 +131,14 @@ impl Hub {
             }
             for event in evicted {
                 for_each_prefix(topics, &event.key, |topic| {
-                    topic.tail.send_if_modified(|tail| {
+                    topic.window.send_if_modified(|tail| {
                         tail.evict(event.revision);
                         false
                     });
                 });
             }
             for topic in touched {
-                topic.tail.send_modify(|tail| tail.fresh = false);
+                topic.window.send_modify(|tail| tail.is_changed = false);
             }
         }
         self.settled.store(revision, Ordering::Release);
@@ -164,7 +164,7 @@ fn for_each_prefix<'a>(topics: &'a Topics, key: &str, mut visit: impl FnMut(&'a 
         let Some((prefix, topic)) = topics.range::<str, _>(below).next_back() else {
             return;
         };
-        let shared = common(rest, prefix);
+        let shared = common_prefix(rest, prefix);
         if shared.len() == prefix.len() {
             visit(topic);
             let mut shorter = shared.chars();
@@ -181,7 +181,7 @@ fn for_each_prefix<'a>(topics: &'a Topics, key: &str, mut visit: impl FnMut(&'a 
 }
 
 /// The longest start that both have.
-fn common<'a>(left: &'a str, right: &str) -> &'a str {
+fn common_prefix<'a>(left: &'a str, right: &str) -> &'a str {
     let length = left
         .chars()
         .zip(right.chars())
@@ -200,7 +200,7 @@ mod tests {
         for (index, prefix) in prefixes.iter().enumerate() {
             let topic = Topic {
                 watchers: index,
-                tail: watch::Sender::default(),
+                window: watch::Sender::default(),
             };
             topics.insert((*prefix).into(), topic);
         }
@@ -212,17 +212,17 @@ mod tests {
 
     #[test]
     fn a_topic_lives_as_long_as_its_watchers() {
-        let hub = Hub::new(1);
+        let hub = EventBroadcaster::new(1);
         let prefix: Arc<str> = "a/".into();
         let topics = || hub.lock().as_ref().map(BTreeMap::len);
-        let _first = hub.join(&prefix).unwrap();
-        let _second = hub.join(&prefix).unwrap();
-        hub.leave(&prefix);
+        let _first = hub.subscribe(&prefix).unwrap();
+        let _second = hub.subscribe(&prefix).unwrap();
+        hub.unsubscribe(&prefix);
         assert_eq!(topics(), Some(1));
-        hub.leave(&prefix);
+        hub.unsubscribe(&prefix);
         assert_eq!(topics(), Some(0));
         hub.close();
-        assert!(hub.join(&prefix).is_none());
+        assert!(hub.subscribe(&prefix).is_none());
     }
 
     proptest::proptest! {

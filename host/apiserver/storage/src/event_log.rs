@@ -8,30 +8,30 @@ use crate::record::StoreEvent;
 
 /// The newest events, whose [`EventMemo`](crate::EventMemo) is kept: as many as the
 /// watchers of a busy server are apart from each other.
-const NEWS: usize = 256;
+const MEMO_EVENTS: usize = 256;
 
 /// The events that are kept, oldest first, and where they begin.
 ///
 /// Invariant: every event newer than `compacted` is here, none older.
 /// Cloning shares the events.
 #[derive(Clone, Debug)]
-pub(crate) struct Past {
-    events: Vector<Kept>,
+pub(crate) struct EventLog {
+    events: Vector<LogEntry>,
     bytes: usize,
     compacted: u64,
 }
 
 #[derive(Clone, Debug)]
-struct Kept {
+struct LogEntry {
     event: Arc<StoreEvent>,
-    at: Moment,
+    at: LogTimestamp,
 }
 
 /// Milliseconds on the monotonic clock; negative for what an earlier run wrote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Moment(i64);
+pub(crate) struct LogTimestamp(i64);
 
-impl Moment {
+impl LogTimestamp {
     pub(crate) fn new(monotonic: Duration) -> Self {
         Self(millis(monotonic))
     }
@@ -55,7 +55,7 @@ fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-impl Past {
+impl EventLog {
     pub(crate) fn new(compacted: u64) -> Self {
         Self {
             events: Vector::new(),
@@ -75,12 +75,12 @@ impl Past {
     }
 
     /// Adds the next event; revisions rise from call to call.
-    pub(crate) fn push(&mut self, event: Arc<StoreEvent>, at: Moment) {
-        self.bytes += weight(&event);
-        self.events.push_back(Kept { event, at });
-        let old = self.events.len().checked_sub(NEWS + 1);
+    pub(crate) fn push(&mut self, event: Arc<StoreEvent>, at: LogTimestamp) {
+        self.bytes += event_bytes(&event);
+        self.events.push_back(LogEntry { event, at });
+        let old = self.events.len().checked_sub(MEMO_EVENTS + 1);
         if let Some(kept) = old.and_then(|old| self.events.get(old)) {
-            kept.event.memo.end();
+            kept.event.memo.disable();
         }
     }
 
@@ -98,38 +98,38 @@ impl Past {
     }
 
     /// Removes what the limits let go, oldest first. The newest event stays.
-    pub(crate) fn trim(&mut self, limits: &HistoryLimits, now: Moment) -> Vec<Arc<StoreEvent>> {
+    pub(crate) fn evict(&mut self, limits: &HistoryLimits, now: LogTimestamp) -> Vec<Arc<StoreEvent>> {
         let mut evicted = Vec::new();
         while self.events.len() > 1 && self.is_over(limits, now) {
             let Some(kept) = self.events.pop_front() else {
                 break;
             };
-            self.bytes -= weight(&kept.event);
+            self.bytes -= event_bytes(&kept.event);
             self.compacted = kept.event.revision;
             evicted.push(kept.event);
         }
         evicted
     }
 
-    fn is_over(&self, limits: &HistoryLimits, now: Moment) -> bool {
+    fn is_over(&self, limits: &HistoryLimits, now: LogTimestamp) -> bool {
         self.events.len() > limits.max_events
             || self.bytes > limits.max_bytes
-            || self.expiry(limits).is_some_and(|expiry| expiry <= now)
+            || self.next_expiry(limits).is_some_and(|expiry| expiry <= now)
     }
 
     /// When the oldest event becomes too old; none when age removes nothing.
-    pub(crate) fn expiry(&self, limits: &HistoryLimits) -> Option<Moment> {
+    pub(crate) fn next_expiry(&self, limits: &HistoryLimits) -> Option<LogTimestamp> {
         let oldest = self.events.front()?.at;
         let spared = limits.keep_events.max(1);
         let expired = (self.events.len() > spared).then(|| oldest.after(limits.max_age));
-        let settled = (self.events.len() > 1 && self.bytes > limits.settled_bytes)
-            .then(|| oldest.after(limits.settle_age));
+        let settled = (self.events.len() > 1 && self.bytes > limits.steady_bytes)
+            .then(|| oldest.after(limits.burst_age));
         expired.into_iter().chain(settled).min()
     }
 }
 
 /// The replaced record is not counted: it is the value of an earlier event,
 /// or it was a live record until then.
-fn weight(event: &StoreEvent) -> usize {
+fn event_bytes(event: &StoreEvent) -> usize {
     event.key.len() + event.value.len()
 }

@@ -5,25 +5,25 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use crate::error::{OpenError, SetAsideError};
+use crate::error::{StoreOpenError, SetAsideError};
 
 /// What SQLite appends to the name of the file that holds recent commits.
-const WAL: &str = "-wal";
+const WAL_SUFFIX: &str = "-wal";
 
 /// What is appended to the name of a database that is being made.
-const UNFINISHED: &str = ".new";
+const TEMPORARY_SUFFIX: &str = ".new";
 
 /// A step that the system refused; becomes the error of the operation.
 #[derive(Debug)]
-pub(crate) struct Refused {
+pub(crate) struct FileError {
     pub(crate) action: &'static str,
     pub(crate) path: PathBuf,
     pub(crate) source: io::Error,
 }
 
-impl From<Refused> for OpenError {
-    fn from(refused: Refused) -> Self {
-        let Refused {
+impl From<FileError> for StoreOpenError {
+    fn from(refused: FileError) -> Self {
+        let FileError {
             action,
             path,
             source,
@@ -36,9 +36,9 @@ impl From<Refused> for OpenError {
     }
 }
 
-impl From<Refused> for SetAsideError {
-    fn from(refused: Refused) -> Self {
-        let Refused {
+impl From<FileError> for SetAsideError {
+    fn from(refused: FileError) -> Self {
+        let FileError {
             action,
             path,
             source,
@@ -51,8 +51,8 @@ impl From<Refused> for SetAsideError {
     }
 }
 
-fn refused<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> Refused + 'a {
-    move |source| Refused {
+fn file_error<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> FileError + 'a {
+    move |source| FileError {
         action,
         path: path.to_owned(),
         source,
@@ -60,7 +60,7 @@ fn refused<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -
 }
 
 /// `path` with `suffix` appended to its last part.
-pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
     name.into()
@@ -71,21 +71,21 @@ pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
 ///
 /// The lock is a file of its own, which stays: SQLite's locks belong to a
 /// process and are lost when any descriptor of the file is closed.
-pub(crate) fn lock(path: &Path) -> Result<Option<File>, Refused> {
-    let path = beside(path, ".lock");
-    let file = private(OpenOptions::new().write(true).create(true))
+pub(crate) fn lock(path: &Path) -> Result<Option<File>, FileError> {
+    let path = with_suffix(path, ".lock");
+    let file = owner_only(OpenOptions::new().write(true).create(true))
         .open(&path)
-        .map_err(refused("open lock file", &path))?;
+        .map_err(file_error("open lock file", &path))?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(source)) => Err(refused("lock", &path)(source)),
+        Err(TryLockError::Error(source)) => Err(file_error("lock", &path)(source)),
     }
 }
 
 /// What stands at the place of a database.
-pub(crate) enum Found {
-    Nothing,
+pub(crate) enum DatabaseFileState {
+    Missing,
     Database,
     /// What no run of this program leaves behind.
     Damaged(&'static str),
@@ -94,55 +94,55 @@ pub(crate) enum Found {
 /// Looks at the files before SQLite does: it would take an empty file for a
 /// new database and replay a stray log into it, and so lose everything
 /// without a word.
-pub(crate) fn look(path: &Path) -> Result<Found, Refused> {
+pub(crate) fn inspect(path: &Path) -> Result<DatabaseFileState, FileError> {
     let length = match fs::metadata(path) {
         Ok(metadata) => Some(metadata.len()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => return Err(refused("read", path)(error)),
+        Err(error) => return Err(file_error("read", path)(error)),
     };
-    let wal = beside(path, WAL);
-    let wal = wal.try_exists().map_err(refused("read", &wal))?;
+    let wal = with_suffix(path, WAL_SUFFIX);
+    let wal = wal.try_exists().map_err(file_error("read", &wal))?;
     Ok(match (length, wal) {
-        (None, false) => Found::Nothing,
+        (None, false) => DatabaseFileState::Missing,
         (None, true) => {
-            Found::Damaged("its main file is gone, only the log of recent writes is there")
+            DatabaseFileState::Damaged("its main file is gone, only the log of recent writes is there")
         }
-        (Some(0), _) => Found::Damaged("the file is empty"),
-        (Some(_), _) => Found::Database,
+        (Some(0), _) => DatabaseFileState::Damaged("the file is empty"),
+        (Some(_), _) => DatabaseFileState::Database,
     })
 }
 
 /// An empty file under a passing name, for a database to be made in.
-pub(crate) fn unfinished(path: &Path) -> Result<PathBuf, Refused> {
-    let unfinished = beside(path, UNFINISHED);
+pub(crate) fn create_temporary(path: &Path) -> Result<PathBuf, FileError> {
+    let unfinished = with_suffix(path, TEMPORARY_SUFFIX);
     // What an interrupted first start left.
-    for old in [unfinished.clone(), beside(&unfinished, WAL)] {
+    for old in [unfinished.clone(), with_suffix(&unfinished, WAL_SUFFIX)] {
         match fs::remove_file(&old) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(refused("remove", &old)(error));
+                return Err(file_error("remove", &old)(error));
             }
             _ => {}
         }
     }
-    private(OpenOptions::new().write(true).create_new(true))
+    owner_only(OpenOptions::new().write(true).create_new(true))
         .open(&unfinished)
-        .map_err(refused("create", &unfinished))?;
+        .map_err(file_error("create", &unfinished))?;
     Ok(unfinished)
 }
 
 /// Gives a finished database its name, for good.
-pub(crate) fn finish(unfinished: &Path, path: &Path) -> Result<(), Refused> {
-    fs::rename(unfinished, path).map_err(refused("create", path))?;
-    sync_folder(path)
+pub(crate) fn rename_into_place(unfinished: &Path, path: &Path) -> Result<(), FileError> {
+    fs::rename(unfinished, path).map_err(file_error("create", path))?;
+    sync_directory(path)
 }
 
 /// Takes the rights of everybody but the owner away.
-pub(crate) fn make_private(path: &Path) -> Result<(), Refused> {
+pub(crate) fn restrict_to_owner(path: &Path) -> Result<(), FileError> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        fs::set_permissions(path, fs::Permissions::from_mode(OWNER_ONLY))
-            .map_err(refused("restrict the access rights of", path))?;
+        fs::set_permissions(path, fs::Permissions::from_mode(OWNER_ONLY_MODE))
+            .map_err(file_error("restrict the access rights of", path))?;
     }
     #[cfg(not(unix))]
     let _ = path;
@@ -156,45 +156,45 @@ pub(crate) fn set_aside(path: &Path) -> Result<PathBuf, SetAsideError> {
             path: path.to_owned(),
         });
     };
-    let aside = free_name(path)?;
+    let aside = unused_name(path)?;
     // The main file first: without it nothing is opened by mistake, whereas
     // a main file without its log would open and lack the latest writes.
-    for suffix in ["", WAL, "-shm"] {
-        let from = beside(path, suffix);
-        match fs::rename(&from, beside(&aside, suffix)) {
+    for suffix in ["", WAL_SUFFIX, "-shm"] {
+        let from = with_suffix(path, suffix);
+        match fs::rename(&from, with_suffix(&aside, suffix)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(refused("rename", &from)(error).into());
+                return Err(file_error("rename", &from)(error).into());
             }
             _ => {}
         }
     }
-    sync_folder(path)?;
+    sync_directory(path)?;
     Ok(aside)
 }
 
-fn free_name(path: &Path) -> Result<PathBuf, Refused> {
+fn unused_name(path: &Path) -> Result<PathBuf, FileError> {
     let now = Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
-    let mut name = beside(path, &format!(".damaged-{now}"));
+    let mut name = with_suffix(path, &format!(".damaged-{now}"));
     let mut number = 1_u32;
-    while name.try_exists().map_err(refused("read", &name))? {
+    while name.try_exists().map_err(file_error("read", &name))? {
         number += 1;
-        name = beside(path, &format!(".damaged-{now}-{number}"));
+        name = with_suffix(path, &format!(".damaged-{now}-{number}"));
     }
     Ok(name)
 }
 
 /// Read and write for the owner: the database holds Secrets.
 #[cfg(unix)]
-const OWNER_ONLY: u32 = 0o600;
+const OWNER_ONLY_MODE: u32 = 0o600;
 
-fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+fn owner_only(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(options, OWNER_ONLY);
+    std::os::unix::fs::OpenOptionsExt::mode(options, OWNER_ONLY_MODE);
     options
 }
 
 /// Makes the names in a folder survive a power loss.
-fn sync_folder(path: &Path) -> Result<(), Refused> {
+fn sync_directory(path: &Path) -> Result<(), FileError> {
     #[cfg(unix)]
     {
         let folder = match path.parent() {
@@ -203,7 +203,7 @@ fn sync_folder(path: &Path) -> Result<(), Refused> {
         };
         File::open(folder)
             .and_then(|folder| folder.sync_all())
-            .map_err(refused("sync", folder))?;
+            .map_err(file_error("sync", folder))?;
     }
     #[cfg(not(unix))]
     let _ = path;
