@@ -8,22 +8,22 @@ use rdd_apiserver_kinds::builtin::{self, BuiltinKind};
 use serde_json::Value;
 
 use crate::managed::Types;
-use crate::resource::{Resource, Source};
+use crate::resource::{ResourceStrategy, ServedResource};
 use crate::status::{ApiError, StatusCause};
 
 /// Namespaces that nobody may delete.
-const IMMORTAL: [&str; 3] = ["default", "kube-system", "kube-public"];
+const PROTECTED_NAMESPACES: [&str; 3] = ["default", "kube-system", "kube-public"];
 
 /// One built-in kind.
 #[derive(Debug)]
-pub(crate) struct Builtin {
+pub(crate) struct BuiltinStrategy {
     pub(crate) kind: &'static BuiltinKind,
-    role: Role,
+    role: KindRole,
 }
 
 /// Kinds with a life of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Role {
+enum KindRole {
     Plain,
     Namespace,
     Definition,
@@ -33,39 +33,39 @@ fn causes(errors: Vec<rdd_apiserver_schema::FieldError>) -> Vec<StatusCause> {
     errors.iter().map(StatusCause::from).collect()
 }
 
-impl Builtin {
+impl BuiltinStrategy {
     fn new(kind: &'static BuiltinKind) -> Self {
         let role = match (kind.kind.group.as_str(), kind.kind.plural.as_str()) {
-            ("", "namespaces") => Role::Namespace,
-            (crate::crd::GROUP, crate::crd::PLURAL) => Role::Definition,
-            _ => Role::Plain,
+            ("", "namespaces") => KindRole::Namespace,
+            (crate::crd::GROUP, crate::crd::PLURAL) => KindRole::Definition,
+            _ => KindRole::Plain,
         };
         Self { kind, role }
     }
 
     /// Whether stored objects are shown as they are stored.
-    pub(crate) fn verbatim(&self) -> bool {
+    pub(crate) fn is_verbatim(&self) -> bool {
         self.kind.stored_as_shown()
     }
 
     /// From the stored form, in place.
-    pub(crate) fn read(&self, object: &mut Value) {
-        if !self.verbatim() {
+    pub(crate) fn from_storage(&self, object: &mut Value) {
+        if !self.is_verbatim() {
             *object = self.kind.from_storage(object.take());
         }
     }
 
     /// To the stored form; nothing when it is the same.
-    pub(crate) fn store(&self, object: &Value) -> Option<Value> {
-        (!self.verbatim()).then(|| self.kind.to_storage(object.clone()))
+    pub(crate) fn to_storage(&self, object: &Value) -> Option<Value> {
+        (!self.is_verbatim()).then(|| self.kind.to_storage(object.clone()))
     }
 
     /// Whether a field can be selected on.
-    pub(crate) fn selectable(&self, field: &str) -> bool {
+    pub(crate) fn is_selectable(&self, field: &str) -> bool {
         self.kind.field(field, &Value::Null).is_some()
     }
 
-    pub(crate) fn field(&self, object: &Value, field: &str) -> String {
+    pub(crate) fn field_value(&self, object: &Value, field: &str) -> String {
         self.kind.field(field, object).unwrap_or_default()
     }
 
@@ -91,13 +91,13 @@ impl Builtin {
         self.kind.warnings(object)
     }
 
-    pub(crate) fn create_on_update(&self) -> bool {
+    pub(crate) fn allows_create_on_update(&self) -> bool {
         self.kind.put_creates
     }
 
     /// Whether something but metadata's finalizers keeps a terminating object.
-    pub(crate) fn holds(&self, object: &Value) -> bool {
-        self.role == Role::Namespace
+    pub(crate) fn has_spec_finalizers(&self, object: &Value) -> bool {
+        self.role == KindRole::Namespace
             && object
                 .pointer("/spec/finalizers")
                 .and_then(Value::as_array)
@@ -105,7 +105,7 @@ impl Builtin {
     }
 
     /// Whether writes to the main path leave the status alone.
-    pub(crate) fn resets_status(&self) -> bool {
+    pub(crate) fn has_status_subresource(&self) -> bool {
         self.kind.kind.subresource("status").is_some()
     }
 
@@ -131,7 +131,7 @@ impl Builtin {
         }
     }
 
-    pub(crate) fn counts_generations(&self) -> bool {
+    pub(crate) fn tracks_generation(&self) -> bool {
         self.kind.has_generation
     }
 
@@ -139,8 +139,8 @@ impl Builtin {
         self.kind.delete_returns_object
     }
 
-    pub(crate) fn may_delete(&self, name: &str) -> Result<(), ApiError> {
-        if self.role == Role::Namespace && IMMORTAL.contains(&name) {
+    pub(crate) fn check_deletable(&self, name: &str) -> Result<(), ApiError> {
+        if self.role == KindRole::Namespace && PROTECTED_NAMESPACES.contains(&name) {
             return Err(ApiError::forbidden(
                 "",
                 "namespaces",
@@ -155,41 +155,41 @@ impl Builtin {
     /// What the kind itself does to an object that is about to be deleted.
     pub(crate) fn prepare_delete(&self, object: &mut Value, now: &str) {
         match self.role {
-            Role::Namespace => {
+            KindRole::Namespace => {
                 if let Some(status) = object.pointer_mut("/status").and_then(Value::as_object_mut) {
                     status.insert("phase".to_owned(), "Terminating".into());
                 }
             }
-            Role::Definition => crate::crd::delete(object, now),
-            Role::Plain => {}
+            KindRole::Definition => crate::crd::mark_deleted(object, now),
+            KindRole::Plain => {}
         }
     }
 
     /// Whether a marked object carries a grace period.
-    pub(crate) fn has_grace(&self) -> bool {
-        self.role == Role::Plain
+    pub(crate) fn has_grace_period(&self) -> bool {
+        self.role == KindRole::Plain
     }
 }
 
 /// All built-in resources.
-pub(crate) fn resources() -> Vec<Arc<Resource>> {
+pub(crate) fn resources() -> Vec<Arc<ServedResource>> {
     builtin::kinds()
         .iter()
         .map(|kind| {
-            Arc::new(Resource::new(
+            Arc::new(ServedResource::new(
                 kind.kind.clone(),
                 kind.storage,
                 kind.name_rule,
                 kind.columns(),
                 Types::of(kind.schema()),
-                Source::Builtin(Builtin::new(kind)),
+                ResourceStrategy::Builtin(BuiltinStrategy::new(kind)),
             ))
         })
         .collect()
 }
 
 /// Kinds that discovery shows and nobody serves.
-pub(crate) fn listed() -> Vec<ResourceKind> {
+pub(crate) fn discovery_only_kinds() -> Vec<ResourceKind> {
     let mut listed = builtin::listed().to_vec();
     listed.extend(crate::review::kinds());
     listed

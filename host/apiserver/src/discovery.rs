@@ -11,17 +11,17 @@ use rdd_apiserver_kinds::discovery::{self, Root};
 use crate::body::ResponseBody;
 use crate::encode;
 use crate::negotiate::{self, Format};
-use crate::registry::{Registry, Tagged};
+use crate::registry::{CachedResponse, ResourceRegistry};
 use crate::render;
-use crate::server::Inner;
+use crate::server::ServerState;
 use crate::status::ApiError;
 
-fn kinds(registry: &Registry) -> Vec<&ResourceKind> {
+fn kinds(registry: &ResourceRegistry) -> Vec<&ResourceKind> {
     registry.kinds.iter().collect()
 }
 
 /// A document with the tag of its content.
-pub(crate) fn tag(body: Vec<u8>) -> Tagged {
+pub(crate) fn cached_response(body: Vec<u8>) -> CachedResponse {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut out = String::from("\"");
     for salt in 0_u8..2 {
@@ -31,17 +31,17 @@ pub(crate) fn tag(body: Vec<u8>) -> Tagged {
         out.push_str(&format!("{:016X}", hasher.finish()));
     }
     out.push('"');
-    Tagged {
+    CachedResponse {
         body: Bytes::from(body),
         etag: out,
     }
 }
 
 /// A tagged document, or 304 when the client has it.
-pub(crate) fn tagged(
+pub(crate) fn conditional_response(
     headers: &HeaderMap,
     content_type: &'static str,
-    tagged: &Tagged,
+    tagged: &CachedResponse,
 ) -> Response<ResponseBody> {
     let known = headers
         .get(IF_NONE_MATCH)
@@ -77,24 +77,30 @@ fn wants_aggregated(headers: &HeaderMap) -> bool {
     }) == Some(true)
 }
 
-fn aggregated(registry: &Registry, root: Root, headers: &HeaderMap) -> Response<ResponseBody> {
-    let slot: Option<&OnceLock<Tagged>> = registry.aggregated.get(usize::from(root == Root::Apis));
+fn aggregated(
+    registry: &ResourceRegistry,
+    root: Root,
+    headers: &HeaderMap,
+) -> Response<ResponseBody> {
+    let slot: Option<&OnceLock<CachedResponse>> = registry
+        .aggregated_discovery
+        .get(usize::from(root == Root::Apis));
     let make = || {
         let value = discovery::aggregated(&kinds(registry), root);
         let mut body = encode::to_vec(&value);
         body.push(b'\n');
-        tag(body)
+        cached_response(body)
     };
     match slot {
-        Some(slot) => tagged(headers, discovery::AGGREGATED, slot.get_or_init(make)),
-        None => tagged(headers, discovery::AGGREGATED, &make()),
+        Some(slot) => conditional_response(headers, discovery::AGGREGATED, slot.get_or_init(make)),
+        None => conditional_response(headers, discovery::AGGREGATED, &make()),
     }
 }
 
 /// `/api`.
 pub(crate) fn api(
-    server: &Inner,
-    registry: &Registry,
+    server: &ServerState,
+    registry: &ResourceRegistry,
     headers: &HeaderMap,
     format: Format,
 ) -> Response<ResponseBody> {
@@ -106,7 +112,7 @@ pub(crate) fn api(
 
 /// `/apis`.
 pub(crate) fn apis(
-    registry: &Registry,
+    registry: &ResourceRegistry,
     headers: &HeaderMap,
     format: Format,
 ) -> Response<ResponseBody> {
@@ -118,7 +124,7 @@ pub(crate) fn apis(
 
 /// `/apis/{group}`.
 pub(crate) fn group(
-    registry: &Registry,
+    registry: &ResourceRegistry,
     group: &str,
     format: Format,
 ) -> Result<Response<ResponseBody>, ApiError> {
@@ -129,7 +135,7 @@ pub(crate) fn group(
 
 /// `/api/v1` and `/apis/{group}/{version}`.
 pub(crate) fn version(
-    registry: &Registry,
+    registry: &ResourceRegistry,
     group: &str,
     version: &str,
     format: Format,
@@ -139,7 +145,7 @@ pub(crate) fn version(
 }
 
 /// `/`: the paths that are served.
-pub(crate) fn root(registry: &Registry) -> serde_json::Value {
+pub(crate) fn root(registry: &ResourceRegistry) -> serde_json::Value {
     let mut paths: Vec<String> = [
         "/api",
         "/apis",

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::body::ResponseBody;
 use crate::render;
-use crate::server::Inner;
+use crate::server::ServerState;
 use crate::tasks::ServerTask;
 
 /// The Kubernetes minor version whose behaviour is followed.
@@ -20,7 +20,7 @@ const FAILED: &str = "see the server's log";
 /// Answers a health check, one of its parts, or the list of them. A check
 /// that fails is always listed; why it failed is in the log.
 pub(crate) fn health(
-    server: &Inner,
+    server: &ServerState,
     name: &str,
     check: Option<&str>,
     verbose: bool,
@@ -30,7 +30,7 @@ pub(crate) fn health(
     for task in ServerTask::ALL {
         checks.push((task.name(), server.failure(task).map(|_| FAILED)));
     }
-    if *server.closing.borrow() && name != "livez" {
+    if *server.shutdown.borrow() && name != "livez" {
         checks.push(("shutdown", Some("the server is shutting down")));
     }
     if let Some(check) = check {

@@ -7,7 +7,7 @@ use rdd_apiserver_fieldmanager::{self as fieldmanager, ApplyError, PatchError, T
 use serde_json::Value;
 
 use crate::clock;
-use crate::resource::Source;
+use crate::resource::ResourceStrategy;
 use crate::status::{ApiError, StatusCause};
 use crate::verbs::call::Call;
 use crate::verbs::options::WriteOptions;
@@ -51,9 +51,9 @@ fn with_request<R>(
         .map(|(version, tree)| (version.as_str(), tree.as_ref()))
         .collect();
     let subresource = call.path.subresource.as_deref();
-    let has_status = match &call.resource.source {
-        Source::Custom(custom) => custom.status,
-        Source::Builtin(builtin) => builtin.resets_status(),
+    let has_status = match &call.resource.strategy {
+        ResourceStrategy::Custom(custom) => custom.status,
+        ResourceStrategy::Builtin(builtin) => builtin.has_status_subresource(),
     };
     let ignored = fieldmanager::reset_fields(subresource, has_status);
     run(&fieldmanager::TrackingRequest {

@@ -9,19 +9,19 @@ use rdd_apiserver_kinds::ResourceKind;
 use rdd_apiserver_kinds::openapi::{self, Custom};
 
 use crate::body::ResponseBody;
-use crate::discovery::{tag, tagged};
+use crate::discovery::{cached_response, conditional_response};
 use crate::encode;
-use crate::registry::{Registry, Tagged};
+use crate::registry::{CachedResponse, ResourceRegistry};
 use crate::status::ApiError;
 
 /// The documents of a registry, each made once.
 #[derive(Debug)]
-pub(crate) struct Documents {
-    by_location: HashMap<String, (String, String, OnceLock<Option<Tagged>>)>,
+pub(crate) struct OpenApiCache {
+    by_location: HashMap<String, (String, String, OnceLock<Option<CachedResponse>>)>,
 }
 
-fn documents(registry: &Registry) -> &Documents {
-    registry.openapi.get_or_init(|| {
+fn documents(registry: &ResourceRegistry) -> &OpenApiCache {
+    registry.openapi_documents.get_or_init(|| {
         let kinds: Vec<&ResourceKind> = registry.kinds.iter().collect();
         let by_location = openapi::documents(&kinds)
             .into_iter()
@@ -30,17 +30,21 @@ fn documents(registry: &Registry) -> &Documents {
                 (openapi::location(group, version), slot)
             })
             .collect();
-        Documents { by_location }
+        OpenApiCache { by_location }
     })
 }
 
-fn make(registry: &Registry, group: &str, version: &str) -> Option<Tagged> {
+fn render_document(
+    registry: &ResourceRegistry,
+    group: &str,
+    version: &str,
+) -> Option<CachedResponse> {
     let kinds: Vec<&ResourceKind> = registry.kinds.iter().collect();
     let custom: Vec<Custom<'_>> = registry
         .resources()
         .filter(|resource| resource.kind.group == group && resource.kind.version == version)
         .filter_map(|resource| {
-            let schema = &resource.custom()?.openapi;
+            let schema = &resource.custom()?.openapi_schema;
             Some(Custom {
                 kind: &resource.kind,
                 schema,
@@ -48,16 +52,17 @@ fn make(registry: &Registry, group: &str, version: &str) -> Option<Tagged> {
         })
         .collect();
     let value = openapi::document(group, version, &kinds, &custom)?;
-    Some(tag(encode::to_vec(&value)))
+    Some(cached_response(encode::to_vec(&value)))
 }
 
-fn document<'r>(registry: &'r Registry, location: &str) -> Option<&'r Tagged> {
+fn document<'r>(registry: &'r ResourceRegistry, location: &str) -> Option<&'r CachedResponse> {
     let (group, version, slot) = documents(registry).by_location.get(location)?;
-    slot.get_or_init(|| make(registry, group, version)).as_ref()
+    slot.get_or_init(|| render_document(registry, group, version))
+        .as_ref()
 }
 
 /// The index; each document's address carries the hash of its content.
-pub(crate) fn index(registry: &Registry, headers: &HeaderMap) -> Response<ResponseBody> {
+pub(crate) fn index(registry: &ResourceRegistry, headers: &HeaderMap) -> Response<ResponseBody> {
     let index = registry.openapi_index.get_or_init(|| {
         let mut hashes = BTreeMap::new();
         for location in documents(registry).by_location.keys() {
@@ -65,18 +70,18 @@ pub(crate) fn index(registry: &Registry, headers: &HeaderMap) -> Response<Respon
                 hashes.insert(location.clone(), found.etag.trim_matches('"').to_owned());
             }
         }
-        tag(encode::to_vec(&openapi::index(&hashes)))
+        cached_response(encode::to_vec(&openapi::index(&hashes)))
     });
-    tagged(headers, "application/json", index)
+    conditional_response(headers, "application/json", index)
 }
 
 /// One document.
 pub(crate) fn get(
-    registry: &Registry,
+    registry: &ResourceRegistry,
     location: &str,
     headers: &HeaderMap,
 ) -> Result<Response<ResponseBody>, ApiError> {
     document(registry, location)
-        .map(|found| tagged(headers, "application/json", found))
+        .map(|found| conditional_response(headers, "application/json", found))
         .ok_or_else(ApiError::page_not_found)
 }

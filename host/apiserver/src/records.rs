@@ -16,18 +16,18 @@ use serde_json::Value;
 use crate::clock;
 use crate::encode::Storable;
 use crate::meta;
-use crate::server::Inner;
+use crate::server::ServerState;
 use crate::verbs::delete;
 
 /// Commits of a controller that may wait for their batch together: enough to
 /// fill a batch, so that clearing up costs one sync for many objects.
-pub(crate) const AT_ONCE: usize = 64;
+pub(crate) const MAX_CONCURRENT_COMMITS: usize = 64;
 
 /// What became of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum RemovalOutcome {
     /// It is gone.
-    Gone,
+    Removed,
     /// It is there, and finalizers keep it.
     Kept,
 }
@@ -50,7 +50,7 @@ pub(crate) enum RecordError {
 
 impl RecordError {
     /// Somebody else wrote the object meanwhile: its event will come.
-    pub(crate) fn is_overtaken(&self) -> bool {
+    pub(crate) fn is_conflict(&self) -> bool {
         matches!(
             self,
             Self::Commit(CommitError::Mismatch(_) | CommitError::Missing)
@@ -78,7 +78,7 @@ pub(crate) fn read(record: &StoredRecord) -> Result<Value, RecordError> {
 
 /// Whether anything keeps an object that is being deleted: finalizers of its
 /// metadata, or of a namespace's specification.
-fn is_kept(object: &Value) -> bool {
+fn has_finalizers(object: &Value) -> bool {
     let of_spec = object
         .pointer("/spec/finalizers")
         .and_then(Value::as_array)
@@ -89,13 +89,13 @@ fn is_kept(object: &Value) -> bool {
 /// Replaces a record by an edited form; one that is being deleted goes with
 /// its last finalizer. `namespace` says that `spec.finalizers` counts too.
 pub(crate) async fn replace(
-    server: &Inner,
+    server: &ServerState,
     record: &StoredRecord,
     object: &Value,
     namespace: bool,
-) -> Result<Outcome, RecordError> {
+) -> Result<RemovalOutcome, RecordError> {
     let kept = if namespace {
-        is_kept(object)
+        has_finalizers(object)
     } else {
         !meta::finalizers(object).is_empty()
     };
@@ -114,15 +114,22 @@ pub(crate) async fn replace(
             change,
         )
         .await?;
-    Ok(if gone { Outcome::Gone } else { Outcome::Kept })
+    Ok(if gone {
+        RemovalOutcome::Removed
+    } else {
+        RemovalOutcome::Kept
+    })
 }
 
 /// Deletes an object that has a namespace, or marks it when finalizers keep it.
-pub(crate) async fn remove(server: &Inner, record: &StoredRecord) -> Result<Outcome, RecordError> {
+pub(crate) async fn remove(
+    server: &ServerState,
+    record: &StoredRecord,
+) -> Result<RemovalOutcome, RecordError> {
     let mut object = read(record)?;
     let kept = !meta::finalizers(&object).is_empty();
     if kept && meta::terminating(&object) {
-        return Ok(Outcome::Kept);
+        return Ok(RemovalOutcome::Kept);
     }
     if kept {
         delete::mark(&mut object, &clock::seconds((server.clock)()), true);
@@ -135,14 +142,14 @@ pub(crate) async fn remove(server: &Inner, record: &StoredRecord) -> Result<Outc
     };
     let expect = WritePrecondition::Revision(record.revision);
     match server.store.commit(&record.key, expect, change).await {
-        Ok(_) if kept => Ok(Outcome::Kept),
-        Ok(_) | Err(CommitError::Missing) => Ok(Outcome::Gone),
+        Ok(_) if kept => Ok(RemovalOutcome::Kept),
+        Ok(_) | Err(CommitError::Missing) => Ok(RemovalOutcome::Removed),
         Err(error) => Err(error.into()),
     }
 }
 
 /// `group/plural/` of everything that is stored, served or not.
-pub(crate) fn prefixes(snapshot: &StoreSnapshot) -> Vec<String> {
+pub(crate) fn key_prefixes(snapshot: &StoreSnapshot) -> Vec<String> {
     let mut out: Vec<String> = Vec::new();
     let mut after: Option<String> = None;
     while let Some(key) = next_key(snapshot, after.as_deref()) {

@@ -7,33 +7,33 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use rdd_apiserver_kinds::ResourceKind;
 
-use crate::openapi::Documents;
-use crate::resource::Resource;
+use crate::openapi::OpenApiCache;
+use crate::resource::ServedResource;
 
-type Versions = HashMap<String, HashMap<String, Arc<Resource>>>;
+type Versions = HashMap<String, HashMap<String, Arc<ServedResource>>>;
 
 /// A document and the tag by which clients recognise it.
 #[derive(Debug, Clone)]
-pub(crate) struct Tagged {
+pub(crate) struct CachedResponse {
     pub(crate) body: Bytes,
     pub(crate) etag: String,
 }
 
 /// What is served.
 #[derive(Debug, Default)]
-pub(crate) struct Registry {
+pub(crate) struct ResourceRegistry {
     groups: HashMap<String, Versions>,
     /// All kinds, those that are only listed too.
     pub(crate) kinds: Vec<ResourceKind>,
-    pub(crate) aggregated: [OnceLock<Tagged>; 2],
-    pub(crate) openapi_index: OnceLock<Tagged>,
-    pub(crate) openapi: OnceLock<Documents>,
+    pub(crate) aggregated_discovery: [OnceLock<CachedResponse>; 2],
+    pub(crate) openapi_index: OnceLock<CachedResponse>,
+    pub(crate) openapi_documents: OnceLock<OpenApiCache>,
 }
 
-impl Registry {
+impl ResourceRegistry {
     /// A registry of the given resources; `listed` are kinds that discovery
     /// shows and nobody serves.
-    pub(crate) fn new(resources: Vec<Arc<Resource>>, listed: Vec<ResourceKind>) -> Self {
+    pub(crate) fn new(resources: Vec<Arc<ServedResource>>, listed: Vec<ResourceKind>) -> Self {
         let mut kinds = listed;
         let mut groups: HashMap<String, Versions> = HashMap::new();
         for resource in resources {
@@ -54,12 +54,17 @@ impl Registry {
     }
 
     /// The resource that a path names.
-    pub(crate) fn get(&self, group: &str, version: &str, plural: &str) -> Option<&Arc<Resource>> {
+    pub(crate) fn get(
+        &self,
+        group: &str,
+        version: &str,
+        plural: &str,
+    ) -> Option<&Arc<ServedResource>> {
         self.groups.get(group)?.get(version)?.get(plural)
     }
 
     /// Every resource, in no order.
-    pub(crate) fn resources(&self) -> impl Iterator<Item = &Arc<Resource>> {
+    pub(crate) fn resources(&self) -> impl Iterator<Item = &Arc<ServedResource>> {
         self.groups
             .values()
             .flat_map(HashMap::values)

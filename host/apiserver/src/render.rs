@@ -76,25 +76,25 @@ pub(crate) fn error(error: &ApiError, format: Format) -> Response<ResponseBody> 
 pub(crate) fn warn(headers: &mut HeaderMap, warnings: &[String]) {
     let mut seen: Vec<&str> = Vec::new();
     for warning in warnings {
-        if seen.len() == limits::WARNINGS_MAX {
+        if seen.len() == limits::MAX_WARNINGS {
             break;
         }
         if !seen.contains(&warning.as_str()) {
             seen.push(warning);
         }
     }
-    let long = seen.iter().map(|text| text.len()).sum::<usize>() > limits::WARNINGS_BYTES;
+    let long = seen.iter().map(|text| text.len()).sum::<usize>() > limits::MAX_WARNINGS_BYTES;
     let mut shown: Vec<String> = Vec::new();
     let mut bytes = 0;
     for (index, warning) in seen.iter().enumerate() {
         let text = if long {
-            limits::clipped((*warning).to_owned(), limits::WARNING_BYTES)
+            limits::ellipsize((*warning).to_owned(), limits::MAX_SHORTENED_WARNING_BYTES)
         } else {
             (*warning).to_owned()
         };
         bytes += text.len();
-        let is_last = index + 1 == limits::WARNINGS_MAX && warnings.len() > index + 1;
-        if bytes > limits::WARNINGS_BYTES || is_last {
+        let is_last = index + 1 == limits::MAX_WARNINGS && warnings.len() > index + 1;
+        if bytes > limits::MAX_WARNINGS_BYTES || is_last {
             shown.push("more warnings were left out".to_owned());
             break;
         }
@@ -146,11 +146,11 @@ pub(crate) fn answer(call: &Call, answer: Answer) -> Result<Response<ResponseBod
         shown,
         warnings,
     } = answer;
-    let whole = call.format == Format::JSON && call.resource.verbatim();
+    let whole = call.format == Format::JSON && call.resource.is_verbatim();
     let mut response = match shown {
         Shown::Plain(plain) => value(code, &plain, call.format),
         Shown::Stored(record) if whole => {
-            let mut out = encode::with_type(&call.resource.typed, &record.value);
+            let mut out = encode::with_type(&call.resource.type_meta_prefix, &record.value);
             out.push(b'\n');
             response(code, call.format.content_type(), out)
         }

@@ -16,78 +16,78 @@ use rdd_apiserver_schema::names::NameRule;
 /// A resource as it is served right now; replaced as a whole when its
 /// definition changes.
 #[derive(Debug)]
-pub(crate) struct Resource {
+pub(crate) struct ServedResource {
     pub(crate) kind: ResourceKind,
     /// `group/plural/`: where its objects lie in the store.
     pub(crate) prefix: String,
     /// `{"apiVersion":…,"kind":…,` in front of every stored object.
-    pub(crate) typed: Vec<u8>,
-    pub(crate) names: NameRule,
+    pub(crate) type_meta_prefix: Vec<u8>,
+    pub(crate) name_rule: NameRule,
     pub(crate) columns: TableColumns,
     pub(crate) types: Types,
-    pub(crate) source: Source,
+    pub(crate) strategy: ResourceStrategy,
 }
 
 /// Who defines the resource.
 #[derive(Debug)]
-pub(crate) enum Source {
-    Builtin(crate::builtin::Builtin),
-    Custom(Custom),
+pub(crate) enum ResourceStrategy {
+    Builtin(crate::builtin::BuiltinStrategy),
+    Custom(CustomStrategy),
 }
 
 /// What a CustomResourceDefinition says of one version.
 #[derive(Debug)]
-pub(crate) struct Custom {
+pub(crate) struct CustomStrategy {
     pub(crate) schema: StructuralSchema,
     /// The schema of the version that is stored, where that is another one:
     /// it decides what is kept.
-    pub(crate) stored: Option<StructuralSchema>,
+    pub(crate) storage_schema: Option<StructuralSchema>,
     /// The schema as it was written, for OpenAPI.
-    pub(crate) openapi: Arc<Value>,
+    pub(crate) openapi_schema: Arc<Value>,
     pub(crate) status: bool,
     pub(crate) scale: Option<crate::scale::ScalePaths>,
     /// Field paths without the leading dot.
-    pub(crate) selectable: Vec<String>,
+    pub(crate) selectable_fields: Vec<String>,
     /// The definition is being deleted: nothing new is created.
     pub(crate) terminating: AtomicBool,
     /// Revision of the definition that `terminating` reflects, stored after
     /// it: whoever reads this one first never sees an older `terminating`.
-    pub(crate) definition: AtomicU64,
+    pub(crate) definition_revision: AtomicU64,
     /// Stored objects may be older than this schema or written through
     /// another version: they are pruned and defaulted when read.
-    pub(crate) mend: bool,
+    pub(crate) normalize_on_read: bool,
     /// Deprecation warning of this version.
-    pub(crate) warning: Option<String>,
+    pub(crate) deprecation_warning: Option<String>,
 }
 
-impl Resource {
+impl ServedResource {
     pub(crate) fn new(
         kind: ResourceKind,
         storage: (&str, &str),
         names: NameRule,
         columns: TableColumns,
         types: Types,
-        source: Source,
+        source: ResourceStrategy,
     ) -> Self {
         Self {
-            prefix: prefix(storage.0, storage.1),
-            typed: encode::type_prefix(&kind.api_version(), &kind.kind),
+            prefix: key_prefix(storage.0, storage.1),
+            type_meta_prefix: encode::type_prefix(&kind.api_version(), &kind.kind),
             kind,
-            names,
+            name_rule: names,
             columns,
             types,
-            source,
+            strategy: source,
         }
     }
 
     pub(crate) fn is_builtin(&self) -> bool {
-        matches!(self.source, Source::Builtin(_))
+        matches!(self.strategy, ResourceStrategy::Builtin(_))
     }
 
-    pub(crate) fn custom(&self) -> Option<&Custom> {
-        match &self.source {
-            Source::Custom(custom) => Some(custom),
-            Source::Builtin(_) => None,
+    pub(crate) fn custom(&self) -> Option<&CustomStrategy> {
+        match &self.strategy {
+            ResourceStrategy::Custom(custom) => Some(custom),
+            ResourceStrategy::Builtin(_) => None,
         }
     }
 
@@ -100,7 +100,7 @@ impl Resource {
     }
 
     /// Prefix of the keys of a collection.
-    pub(crate) fn collection(&self, namespace: Option<&str>) -> String {
+    pub(crate) fn collection_prefix(&self, namespace: Option<&str>) -> String {
         match namespace {
             Some(namespace) => format!("{}{namespace}/", self.prefix),
             None => self.prefix.clone(),
@@ -108,10 +108,10 @@ impl Resource {
     }
 
     /// Whether stored bytes can be sent as they are, but for their type.
-    pub(crate) fn verbatim(&self) -> bool {
-        match &self.source {
-            Source::Builtin(builtin) => builtin.verbatim(),
-            Source::Custom(custom) => !custom.mend,
+    pub(crate) fn is_verbatim(&self) -> bool {
+        match &self.strategy {
+            ResourceStrategy::Builtin(builtin) => builtin.is_verbatim(),
+            ResourceStrategy::Custom(custom) => !custom.normalize_on_read,
         }
     }
 
@@ -121,28 +121,28 @@ impl Resource {
     /// When what is stored is not JSON, which means a damaged database.
     pub(crate) fn load(&self, stored: &[u8]) -> Result<Value, serde_json::Error> {
         let mut object = crate::records::parse(stored)?;
-        if let Source::Builtin(builtin) = &self.source {
-            builtin.read(&mut object);
+        if let ResourceStrategy::Builtin(builtin) = &self.strategy {
+            builtin.from_storage(&mut object);
         }
         if let Some(root) = object.as_object_mut() {
             root.insert("apiVersion".to_owned(), self.kind.api_version().into());
             root.insert("kind".to_owned(), self.kind.kind.as_str().into());
         }
-        match &self.source {
-            Source::Custom(custom) if custom.mend => {
+        match &self.strategy {
+            ResourceStrategy::Custom(custom) if custom.normalize_on_read => {
                 custom.schema.prune(&mut object);
                 custom.schema.apply_defaults(&mut object);
             }
-            Source::Custom(_) | Source::Builtin(_) => {}
+            ResourceStrategy::Custom(_) | ResourceStrategy::Builtin(_) => {}
         }
         Ok(object)
     }
 
     /// An object in the form in which it is stored.
     pub(crate) fn storable(&self, object: &Value) -> Storable {
-        let stored = match &self.source {
-            Source::Builtin(builtin) => builtin.store(object),
-            Source::Custom(custom) => custom.stored.as_ref().map(|schema| {
+        let stored = match &self.strategy {
+            ResourceStrategy::Builtin(builtin) => builtin.to_storage(object),
+            ResourceStrategy::Custom(custom) => custom.storage_schema.as_ref().map(|schema| {
                 let mut kept = object.clone();
                 schema.prune(&mut kept);
                 kept
@@ -153,27 +153,27 @@ impl Resource {
 
     /// What a field selector compares, or nothing when the field cannot be
     /// selected on.
-    pub(crate) fn selectable(&self, field: &str) -> bool {
+    pub(crate) fn is_selectable(&self, field: &str) -> bool {
         if field == "metadata.name" || (field == "metadata.namespace" && self.kind.namespaced) {
             return true;
         }
-        match &self.source {
-            Source::Builtin(builtin) => builtin.selectable(field),
-            Source::Custom(custom) => custom.selectable.iter().any(|f| f == field),
+        match &self.strategy {
+            ResourceStrategy::Builtin(builtin) => builtin.is_selectable(field),
+            ResourceStrategy::Custom(custom) => custom.selectable_fields.iter().any(|f| f == field),
         }
     }
 
     /// The value of a selectable field.
-    pub(crate) fn field(&self, object: &Value, field: &str) -> String {
-        match &self.source {
-            Source::Builtin(builtin) => builtin.field(object, field),
-            Source::Custom(_) => crate::selectors::field::read(object, field),
+    pub(crate) fn field_value(&self, object: &Value, field: &str) -> String {
+        match &self.strategy {
+            ResourceStrategy::Builtin(builtin) => builtin.field_value(object, field),
+            ResourceStrategy::Custom(_) => crate::selectors::field::read(object, field),
         }
     }
 }
 
 /// `group/plural/`, with a name for the core group.
-pub(crate) fn prefix(group: &str, plural: &str) -> String {
+pub(crate) fn key_prefix(group: &str, plural: &str) -> String {
     let group = if group.is_empty() { "core" } else { group };
     format!("{group}/{plural}/")
 }

@@ -16,11 +16,11 @@ pub(crate) fn parse(text: &str) -> Result<u64, ApiError> {
 
 /// How old a list may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Age {
+pub(crate) enum RevisionPolicy {
     /// The state after everything that was acknowledged.
     Latest,
     /// Not older than a revision.
-    NotOlder(u64),
+    NotOlderThan(u64),
     /// Exactly as it was at a revision.
     Exact(u64),
 }
@@ -30,7 +30,7 @@ fn options_error(cause: StatusCause) -> ApiError {
 }
 
 /// Reads `resourceVersion` and `resourceVersionMatch` of a list.
-pub(crate) fn of_list(query: &Query) -> Result<Age, ApiError> {
+pub(crate) fn for_list(query: &Query) -> Result<RevisionPolicy, ApiError> {
     let asked = query.get("resourceVersion");
     let matched = query.get("resourceVersionMatch");
     let continued = query.get("continue").is_some();
@@ -71,7 +71,7 @@ pub(crate) fn of_list(query: &Query) -> Result<Age, ApiError> {
         }
     }
     let Some(asked) = asked else {
-        return Ok(Age::Latest);
+        return Ok(RevisionPolicy::Latest);
     };
     if continued && asked != "0" {
         return Err(ApiError::bad_request(
@@ -81,10 +81,10 @@ pub(crate) fn of_list(query: &Query) -> Result<Age, ApiError> {
     let revision = parse(asked)?;
     let limited = query.get("limit").is_some_and(|limit| limit != "0");
     Ok(match matched {
-        Some("Exact") => Age::Exact(revision),
-        Some(_) => Age::NotOlder(revision),
+        Some("Exact") => RevisionPolicy::Exact(revision),
+        Some(_) => RevisionPolicy::NotOlderThan(revision),
         // Without a match, a limited list at a revision is that very state.
-        None if limited && revision != 0 => Age::Exact(revision),
-        None => Age::NotOlder(revision),
+        None if limited && revision != 0 => RevisionPolicy::Exact(revision),
+        None => RevisionPolicy::NotOlderThan(revision),
     })
 }

@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 pub use rdd_apiserver_storage::SetAsideError;
-use rdd_apiserver_storage::{HistoryLimits, StoreOpenError as StoreError, Store, StoreOptions};
+use rdd_apiserver_storage::{HistoryLimits, Store, StoreOpenError as StoreError, StoreOptions};
 use tokio::sync::watch;
 
 use crate::admission::AdmissionPolicy;
 use crate::clock::{self, Clock};
 use crate::crd;
 use crate::gc;
-use crate::large::LargeRequests;
+use crate::large_requests::LargeRequestLimiter;
 use crate::namespaces;
-use crate::registry::Registry;
-use crate::tasks::{ControllerTasks, ServerTask};
+use crate::registry::ResourceRegistry;
+use crate::tasks::{ControllerSet, ServerTask};
 use crate::user::TokenAuthenticator;
 
 /// What a server is opened with.
@@ -92,25 +92,25 @@ pub fn set_aside(database: &Path) -> Result<PathBuf, SetAsideError> {
     Store::set_aside(database)
 }
 
-pub(crate) struct Inner {
+pub(crate) struct ServerState {
     pub(crate) store: Store,
-    pub(crate) registry: ArcSwap<Registry>,
+    pub(crate) registry: ArcSwap<ResourceRegistry>,
     pub(crate) clock: Clock,
     pub(crate) address: String,
     pub(crate) tokens: Option<Arc<dyn TokenAuthenticator>>,
     pub(crate) admission: Vec<Arc<dyn AdmissionPolicy>>,
     /// Revision of the definitions that the registry reflects.
-    pub(crate) reflected: watch::Sender<u64>,
+    pub(crate) registry_revision: watch::Sender<u64>,
     /// Large writes; lists do not wait for them.
-    pub(crate) large_writes: LargeRequests,
-    pub(crate) large_lists: LargeRequests,
+    pub(crate) large_writes: LargeRequestLimiter,
+    pub(crate) large_lists: LargeRequestLimiter,
     /// True once the server closes: watches end.
-    pub(crate) closing: watch::Sender<bool>,
+    pub(crate) shutdown: watch::Sender<bool>,
     /// What runs beside the requests until the server closes.
-    pub(crate) controllers: ControllerTasks,
+    pub(crate) controllers: ControllerSet,
 }
 
-impl Inner {
+impl ServerState {
     /// Serves nothing yet.
     pub(crate) fn new(store: Store, options: ApiServerOptions) -> Arc<Self> {
         let ApiServerOptions {
@@ -123,21 +123,21 @@ impl Inner {
         } = options;
         Arc::new(Self {
             store,
-            registry: ArcSwap::from_pointee(Registry::default()),
+            registry: ArcSwap::from_pointee(ResourceRegistry::default()),
             clock,
             address,
             tokens,
             admission,
-            reflected: watch::Sender::new(0),
-            large_writes: LargeRequests::default(),
-            large_lists: LargeRequests::default(),
-            closing: watch::Sender::new(false),
-            controllers: ControllerTasks::default(),
+            registry_revision: watch::Sender::new(0),
+            large_writes: LargeRequestLimiter::default(),
+            large_lists: LargeRequestLimiter::default(),
+            shutdown: watch::Sender::new(false),
+            controllers: ControllerSet::default(),
         })
     }
 
     async fn start_controllers(self: &Arc<Self>) -> Result<(), String> {
-        let stop = || self.controllers.stop();
+        let stop = || self.controllers.shutdown_token();
         for (task, controller) in [
             (
                 ServerTask::DefinitionController,
@@ -152,7 +152,7 @@ impl Inner {
                 gc::controller::start(self, stop())?,
             ),
         ] {
-            self.controllers.observe(task, controller).await;
+            self.controllers.supervise(task, controller).await;
         }
         Ok(())
     }
@@ -169,7 +169,7 @@ impl Inner {
 /// An embedded Kubernetes API server. Cheap to clone: all clones are one
 /// server, which runs until [`ApiServer::close`].
 #[derive(Clone)]
-pub struct ApiServer(pub(crate) Arc<Inner>);
+pub struct ApiServer(pub(crate) Arc<ServerState>);
 
 impl std::fmt::Debug for ApiServer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -195,8 +195,8 @@ impl ApiServer {
             .await
             .map_err(|error| OpenError::Start(error.to_string()))?
             .map_err(OpenError::Store)?;
-        let server = Self(Inner::new(store, options));
-        crate::start::namespaces(&server.0)
+        let server = Self(ServerState::new(store, options));
+        crate::system_namespaces::create_missing(&server.0)
             .await
             .map_err(OpenError::Start)?;
         server
@@ -211,7 +211,7 @@ impl ApiServer {
     /// server cannot be trusted from then on: close it, and open it anew.
     pub async fn task_failed(&self, task: ServerTask) -> String {
         if task != ServerTask::StorageWriter {
-            return self.0.controllers.failed(task).await;
+            return self.0.controllers.wait_for_failure(task).await;
         }
         match self.0.store.writer_exited().await {
             Err(cause) => cause,
@@ -223,7 +223,7 @@ impl ApiServer {
     /// Ends all watches cleanly, and those that are opened from now on at
     /// once. Everything else goes on until [`ApiServer::close`].
     pub fn end_watches(&self) {
-        self.0.closing.send_replace(true);
+        self.0.shutdown.send_replace(true);
     }
 
     /// Ends all watches cleanly, finishes what is being written and closes the
@@ -260,7 +260,7 @@ mod tests {
         }
         let broken = tokio::spawn(async { Err("injected".to_owned()) });
         let task = ServerTask::DefinitionController;
-        server.0.controllers.observe(task, broken).await;
+        server.0.controllers.supervise(task, broken).await;
         assert_eq!(server.task_failed(task).await, "injected");
         for name in ["readyz", "livez"] {
             let (status, text) = body(health::health(&server.0, name, None, false)).await;

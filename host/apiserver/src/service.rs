@@ -12,13 +12,13 @@ use http::{Method, Request, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use crate::body::ResponseBody;
-use crate::limits::{self, BODY_MAX};
+use crate::limits::{self, MAX_BODY_BYTES};
 use crate::negotiate::{self, Format};
 use crate::path::{self, ResourcePath, Target};
 use crate::query::Query;
-use crate::registry::Registry;
-use crate::resource::Resource;
-use crate::server::{ApiServer, Inner};
+use crate::registry::ResourceRegistry;
+use crate::resource::ServedResource;
+use crate::server::{ApiServer, ServerState};
 use crate::status::ApiError;
 use crate::user::UserInfo;
 use crate::verbs::call::Call;
@@ -47,16 +47,16 @@ where
     }
 }
 
-async fn handle<B>(server: Arc<Inner>, parts: Parts, body: B) -> Response<ResponseBody>
+async fn handle<B>(server: Arc<ServerState>, parts: Parts, body: B) -> Response<ResponseBody>
 where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let length = parts.uri.query().map_or(0, str::len);
-    if length > limits::QUERY_MAX {
+    if length > limits::MAX_QUERY_BYTES {
         let error = ApiError::bad_request(format!(
             "the query string has {length} bytes, the most is {}",
-            limits::QUERY_MAX
+            limits::MAX_QUERY_BYTES
         ));
         return render::error(&error, Format::JSON);
     }
@@ -83,9 +83,9 @@ where
     B: http_body::Body<Data = Bytes> + Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    match Limited::new(body, BODY_MAX).collect().await {
+    match Limited::new(body, MAX_BODY_BYTES).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(ApiError::too_large(BODY_MAX)),
+        Err(error) if error.is::<LengthLimitError>() => Err(ApiError::too_large(MAX_BODY_BYTES)),
         Err(error) => Err(ApiError::bad_request(format!(
             "the body cannot be read: {error}"
         ))),
@@ -93,7 +93,7 @@ where
 }
 
 async fn route<B>(
-    server: Arc<Inner>,
+    server: Arc<ServerState>,
     parts: Parts,
     query: Query,
     format: Format,
@@ -184,7 +184,7 @@ fn refuse_impersonation(headers: &http::HeaderMap, user: &UserInfo) -> Result<()
 }
 
 /// 404 in the words that the path's group has for it.
-fn unknown(registry: &Registry, group: Option<&str>) -> ApiError {
+fn unknown(registry: &ResourceRegistry, group: Option<&str>) -> ApiError {
     match group {
         Some(group) if group.is_empty() || registry.is_builtin_group(group) => {
             ApiError::no_resource()
@@ -194,8 +194,8 @@ fn unknown(registry: &Registry, group: Option<&str>) -> ApiError {
 }
 
 async fn resource<B>(
-    server: Arc<Inner>,
-    registry: &Registry,
+    server: Arc<ServerState>,
+    registry: &ResourceRegistry,
     parts: Parts,
     query: Query,
     path: ResourcePath,
@@ -252,7 +252,7 @@ where
     if let Some(warning) = call
         .resource
         .custom()
-        .and_then(|custom| custom.warning.clone())
+        .and_then(|custom| custom.deprecation_warning.clone())
     {
         render::warn(response.headers_mut(), &[warning]);
     }
@@ -272,8 +272,12 @@ fn is_large(call: &Call, verb: Verb, body: &Bytes) -> bool {
     match verb {
         Verb::Get | Verb::Watch => false,
         Verb::List => list::is_large(call),
-        Verb::Create | Verb::Delete | Verb::DeleteCollection => body.len() > limits::LARGE,
-        Verb::Update | Verb::Patch => body.len() > limits::LARGE || stored() > limits::LARGE,
+        Verb::Create | Verb::Delete | Verb::DeleteCollection => {
+            body.len() > limits::LARGE_WRITE_BYTES
+        }
+        Verb::Update | Verb::Patch => {
+            body.len() > limits::LARGE_WRITE_BYTES || stored() > limits::LARGE_WRITE_BYTES
+        }
     }
 }
 
@@ -319,7 +323,7 @@ impl Verb {
 fn verb(
     method: &Method,
     path: &ResourcePath,
-    resource: &Resource,
+    resource: &ServedResource,
     query: &Query,
     headers: &http::HeaderMap,
 ) -> Result<Verb, ApiError> {

@@ -10,7 +10,7 @@ use crate::limits;
 pub(crate) const ALREADY_EXISTS: &str = "AlreadyExists";
 
 #[derive(Debug, Clone, Default)]
-struct Details {
+struct StatusDetails {
     name: String,
     group: String,
     kind: String,
@@ -20,18 +20,18 @@ struct Details {
 }
 
 #[derive(Debug, Clone)]
-struct Inner {
+struct ErrorFields {
     code: u16,
     reason: &'static str,
     message: String,
-    details: Option<Details>,
+    details: Option<StatusDetails>,
     continue_token: Option<String>,
     page: bool,
 }
 
 /// A request that failed. Cheap to move; rendered once, at the edge.
 #[derive(Debug, Clone)]
-pub struct ApiError(Box<Inner>);
+pub struct ApiError(Box<ErrorFields>);
 
 /// `resource.group`, or the bare resource for the core group.
 pub(crate) fn qualified(group: &str, resource: &str) -> String {
@@ -43,10 +43,10 @@ pub(crate) fn qualified(group: &str, resource: &str) -> String {
 }
 
 /// As many causes as a client can use, each of a length that it can show.
-fn limited(mut causes: Vec<StatusCause>) -> Vec<StatusCause> {
-    let more = causes.len().saturating_sub(limits::CAUSES_MAX);
+fn limit_causes(mut causes: Vec<StatusCause>) -> Vec<StatusCause> {
+    let more = causes.len().saturating_sub(limits::MAX_CAUSES);
     if more > 0 {
-        causes.truncate(limits::CAUSES_MAX - 1);
+        causes.truncate(limits::MAX_CAUSES - 1);
         causes.push(StatusCause::new(
             "",
             "",
@@ -55,7 +55,7 @@ fn limited(mut causes: Vec<StatusCause>) -> Vec<StatusCause> {
     }
     for cause in &mut causes {
         for text in [&mut cause.message, &mut cause.field] {
-            *text = limits::clipped(std::mem::take(text), limits::CAUSE_BYTES);
+            *text = limits::ellipsize(std::mem::take(text), limits::MAX_CAUSE_BYTES);
         }
     }
     causes
@@ -63,31 +63,31 @@ fn limited(mut causes: Vec<StatusCause>) -> Vec<StatusCause> {
 
 impl ApiError {
     fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
-        Self(Box::new(Inner {
+        Self(Box::new(ErrorFields {
             code,
             reason,
-            message: limits::clipped(message.into(), limits::MESSAGE_BYTES),
+            message: limits::ellipsize(message.into(), limits::MAX_MESSAGE_BYTES),
             details: None,
             continue_token: None,
             page: false,
         }))
     }
 
-    fn details(mut self, details: Details) -> Self {
+    fn details(mut self, details: StatusDetails) -> Self {
         self.0.details = Some(details);
         self
     }
 
     fn bare(self) -> Self {
-        self.details(Details::default())
+        self.details(StatusDetails::default())
     }
 
     fn object(self, group: &str, resource: &str, name: &str) -> Self {
-        self.details(Details {
+        self.details(StatusDetails {
             name: name.to_owned(),
             group: group.to_owned(),
             kind: resource.to_owned(),
-            ..Details::default()
+            ..StatusDetails::default()
         })
     }
 
@@ -117,12 +117,12 @@ impl ApiError {
                 qualified(group, resource)
             )
         };
-        Self::new(403, "Forbidden", message).details(Details {
+        Self::new(403, "Forbidden", message).details(StatusDetails {
             name: name.to_owned(),
             group: group.to_owned(),
             kind: resource.to_owned(),
             causes,
-            ..Details::default()
+            ..StatusDetails::default()
         })
     }
 
@@ -207,9 +207,9 @@ impl ApiError {
 
     /// 409 of a server-side apply whose fields others own.
     pub fn apply_conflict(message: String, causes: Vec<StatusCause>) -> Self {
-        Self::new(409, "Conflict", message).details(Details {
-            causes: limited(causes),
-            ..Details::default()
+        Self::new(409, "Conflict", message).details(StatusDetails {
+            causes: limit_causes(causes),
+            ..StatusDetails::default()
         })
     }
 
@@ -234,7 +234,7 @@ impl ApiError {
             "RequestEntityTooLarge",
             format!(
                 "Request entity too large: the object would have {size} bytes, limit is {}",
-                limits::OBJECT_MAX
+                limits::MAX_OBJECT_BYTES
             ),
         )
     }
@@ -251,7 +251,7 @@ impl ApiError {
 
     /// 422: the object is understood and wrong.
     pub fn invalid(group: &str, kind: &str, name: &str, causes: Vec<StatusCause>) -> Self {
-        let causes = limited(causes);
+        let causes = limit_causes(causes);
         let mut texts: Vec<String> = Vec::new();
         for cause in &causes {
             let text = if cause.field.is_empty() {
@@ -273,12 +273,12 @@ impl ApiError {
             "Invalid",
             format!("{} \"{name}\" is invalid: {list}", qualified(group, kind)),
         )
-        .details(Details {
+        .details(StatusDetails {
             name: name.to_owned(),
             group: group.to_owned(),
             kind: kind.to_owned(),
             causes,
-            ..Details::default()
+            ..StatusDetails::default()
         })
     }
 
@@ -295,9 +295,9 @@ impl ApiError {
             "InternalError",
             format!("Internal error occurred: {message}"),
         )
-        .details(Details {
+        .details(StatusDetails {
             causes: vec![StatusCause::new("", "", message)],
-            ..Details::default()
+            ..StatusDetails::default()
         })
     }
 
@@ -309,9 +309,9 @@ impl ApiError {
 
     /// 503: try again in a moment.
     pub fn unavailable(message: impl Into<String>) -> Self {
-        Self::new(503, "ServiceUnavailable", message).details(Details {
+        Self::new(503, "ServiceUnavailable", message).details(StatusDetails {
             retry_after: Some(1),
-            ..Details::default()
+            ..StatusDetails::default()
         })
     }
 
@@ -322,14 +322,14 @@ impl ApiError {
             "Timeout",
             format!("Timeout: Too large resource version: {asked}, current: {current}"),
         )
-        .details(Details {
+        .details(StatusDetails {
             causes: vec![StatusCause::new(
                 "ResourceVersionTooLarge",
                 "",
                 "Too large resource version",
             )],
             retry_after: Some(1),
-            ..Details::default()
+            ..StatusDetails::default()
         })
     }
 
@@ -404,7 +404,7 @@ impl ApiError {
     }
 }
 
-impl Details {
+impl StatusDetails {
     fn to_value(&self) -> Value {
         let mut out = Map::new();
         for (key, text) in [

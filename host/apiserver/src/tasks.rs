@@ -46,21 +46,21 @@ pub(crate) type ControllerHandle = JoinHandle<Result<(), String>>;
 
 /// The controllers of one server.
 #[derive(Debug, Default)]
-pub(crate) struct ControllerTasks {
-    stop: CancellationToken,
+pub(crate) struct ControllerSet {
+    shutdown: CancellationToken,
     failures: watch::Sender<BTreeMap<ServerTask, String>>,
     observers: Mutex<Vec<JoinHandle<()>>>,
 }
 
-impl ControllerTasks {
+impl ControllerSet {
     /// Tells the controllers to end.
-    pub(crate) fn stop(&self) -> CancellationToken {
-        self.stop.clone()
+    pub(crate) fn shutdown_token(&self) -> CancellationToken {
+        self.shutdown.clone()
     }
 
     /// Sees how a controller ends.
-    pub(crate) async fn observe(&self, task: ServerTask, controller: ControllerHandle) {
-        let (stop, failures) = (self.stop.clone(), self.failures.clone());
+    pub(crate) async fn supervise(&self, task: ServerTask, controller: ControllerHandle) {
+        let (stop, failures) = (self.shutdown.clone(), self.failures.clone());
         let observer = tokio::spawn(async move {
             let cause = match controller.await {
                 Ok(Ok(())) if stop.is_cancelled() => return,
@@ -87,7 +87,7 @@ impl ControllerTasks {
     }
 
     /// Returns when `task` has ended without being told to, and says why.
-    pub(crate) async fn failed(&self, task: ServerTask) -> String {
+    pub(crate) async fn wait_for_failure(&self, task: ServerTask) -> String {
         let mut failures = self.failures.subscribe();
         let failed = failures
             .wait_for(|failures| failures.contains_key(&task))
@@ -104,7 +104,7 @@ impl ControllerTasks {
 
     /// Ends all controllers and waits until they have.
     pub(crate) async fn close(&self) {
-        self.stop.cancel();
+        self.shutdown.cancel();
         // The lock ends with this statement; in the head of the loop it would
         // be held for all of it.
         let observers = std::mem::take(&mut *self.observers.lock().await);
@@ -131,7 +131,7 @@ mod tests {
             ("error", "no more"),
             ("panic", "injected"),
         ] {
-            let tasks = ControllerTasks::default();
+            let tasks = ControllerSet::default();
             let controller = tokio::spawn(async move {
                 match how {
                     "return" => Ok(()),
@@ -141,8 +141,8 @@ mod tests {
             });
             let task = ServerTask::GarbageCollector;
             assert_eq!(tasks.failure(task), None);
-            tasks.observe(task, controller).await;
-            let told = tokio::time::timeout(PATIENCE, tasks.failed(task))
+            tasks.supervise(task, controller).await;
+            let told = tokio::time::timeout(PATIENCE, tasks.wait_for_failure(task))
                 .await
                 .unwrap();
             assert!(told.contains(cause), "{told}");
@@ -154,14 +154,14 @@ mod tests {
 
     #[tokio::test]
     async fn one_that_was_told_to_end_has_not_failed() {
-        let tasks = ControllerTasks::default();
-        let stop = tasks.stop();
+        let tasks = ControllerSet::default();
+        let stop = tasks.shutdown_token();
         let controller = tokio::spawn(async move {
             stop.cancelled().await;
             Ok(())
         });
         let task = ServerTask::NamespaceController;
-        tasks.observe(task, controller).await;
+        tasks.supervise(task, controller).await;
         tasks.close().await;
         assert_eq!(tasks.failure(task), None);
     }

@@ -1,11 +1,11 @@
 //! CustomResourceDefinitions: judged when they are written, then brought to
 //! life by one controller that swaps the registry and says so in the status.
 
-mod cleanup;
+mod conditions;
 pub(crate) mod controller;
-mod custom;
-mod names;
-mod status;
+mod finalizer;
+mod name_conflicts;
+mod served_versions;
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -21,26 +21,27 @@ use crate::verbs::call::Call;
 pub(crate) const GROUP: &str = "apiextensions.k8s.io";
 pub(crate) const PLURAL: &str = "customresourcedefinitions";
 /// Where definitions lie in the store.
-pub(crate) const PREFIX: &str = "apiextensions.k8s.io/customresourcedefinitions/";
+pub(crate) const KEY_PREFIX: &str = "apiextensions.k8s.io/customresourcedefinitions/";
 /// Holds a definition until its objects are gone.
-pub(crate) const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
+pub(crate) const CLEANUP_FINALIZER: &str = "customresourcecleanup.apiextensions.k8s.io";
 
 /// How long a write of a definition waits until it is served. A slow registry
 /// does not fail the write: it is committed.
-const SETTLE: Duration = Duration::from_secs(2);
+const SERVE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// After a write of a definition: waits until the registry reflects it, so
 /// that whoever wrote it can use it at once.
-pub(crate) async fn settle(call: &Call, revision: u64) {
+pub(crate) async fn wait_until_served(call: &Call, revision: u64) {
     if call.group() != GROUP || call.resource.kind.plural != PLURAL {
         return;
     }
-    reflected(call, revision).await;
+    wait_for_registry(call, revision).await;
 }
 
-async fn reflected(call: &Call, revision: u64) {
-    let mut reflected = call.server.reflected.subscribe();
-    let waited = tokio::time::timeout(SETTLE, reflected.wait_for(|seen| *seen >= revision)).await;
+async fn wait_for_registry(call: &Call, revision: u64) {
+    let mut reflected = call.server.registry_revision.subscribe();
+    let waited =
+        tokio::time::timeout(SERVE_TIMEOUT, reflected.wait_for(|seen| *seen >= revision)).await;
     if waited.is_err() {
         tracing::warn!(
             revision,
@@ -54,7 +55,7 @@ async fn reflected(call: &Call, revision: u64) {
 ///
 /// # Errors
 /// 403 when the definition is being deleted, 404 when it is gone.
-pub(crate) fn ground(call: &Call, name: &str) -> Result<Option<RecordGuard>, ApiError> {
+pub(crate) fn definition_guard(call: &Call, name: &str) -> Result<Option<RecordGuard>, ApiError> {
     if call.resource.is_builtin() {
         return Ok(None);
     }
@@ -67,7 +68,7 @@ pub(crate) fn ground(call: &Call, name: &str) -> Result<Option<RecordGuard>, Api
     else {
         return Err(ApiError::page_not_found());
     };
-    let revision = custom.definition.load(Ordering::Acquire);
+    let revision = custom.definition_revision.load(Ordering::Acquire);
     if custom.terminating.load(Ordering::Relaxed) {
         return Err(ApiError::forbidden(
             &kind.group,
@@ -78,21 +79,23 @@ pub(crate) fn ground(call: &Call, name: &str) -> Result<Option<RecordGuard>, Api
         ));
     }
     Ok(Some(RecordGuard {
-        key: format!("{PREFIX}{}.{}", kind.plural, kind.group).into(),
+        key: format!("{KEY_PREFIX}{}.{}", kind.plural, kind.group).into(),
         revision,
     }))
 }
 
 /// Waits until the registry reflects every definition that is stored now.
-pub(crate) async fn caught_up(call: &Call) {
+pub(crate) async fn wait_for_all_definitions(call: &Call) {
     let snapshot = call.server.store.snapshot();
-    let latest = snapshot.range(PREFIX, None).map(|record| record.revision);
-    reflected(call, latest.max().unwrap_or_default()).await;
+    let latest = snapshot
+        .range(KEY_PREFIX, None)
+        .map(|record| record.revision);
+    wait_for_registry(call, latest.max().unwrap_or_default()).await;
 }
 
 /// A definition that is being deleted: held until its objects are gone.
-pub(crate) fn delete(object: &mut Value, now: &str) {
-    let held = meta::finalizers(object).contains(&CLEANUP);
+pub(crate) fn mark_deleted(object: &mut Value, now: &str) {
+    let held = meta::finalizers(object).contains(&CLEANUP_FINALIZER);
     if meta::terminating(object) {
         return;
     }
@@ -100,14 +103,14 @@ pub(crate) fn delete(object: &mut Value, now: &str) {
         meta::edit(object, |meta| {
             let list = meta.entry("finalizers").or_insert_with(|| json!([]));
             if let Some(list) = list.as_array_mut() {
-                list.push(CLEANUP.into());
+                list.push(CLEANUP_FINALIZER.into());
             }
         });
     }
     let Some(found) = object.get_mut("status") else {
         return;
     };
-    status::condition(
+    conditions::set_condition(
         found,
         "Terminating",
         "True",

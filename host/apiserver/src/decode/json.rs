@@ -6,7 +6,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use crate::limits::{self, Budget};
+use crate::limits::{self, DocumentBudget};
 
 /// A document and the paths of the keys that it gave twice.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Document, serde_json::Error> {
 #[derive(Default)]
 struct Seen {
     duplicates: Vec<String>,
-    budget: Budget,
+    budget: DocumentBudget,
 }
 
 /// A place in the document, linked to the root on the stack: it costs nothing
@@ -100,7 +100,7 @@ impl<'de> DeserializeSeed<'de> for Node<'_> {
         let Place { depth, length, .. } = *self.place;
         self.seen
             .budget
-            .spend(depth, length)
+            .charge(depth, length)
             .map_err(D::Error::custom)?;
         deserializer.deserialize_any(self)
     }
@@ -169,7 +169,7 @@ impl<'de> Visitor<'de> for Node<'_> {
         let mut out = Map::new();
         while let Some(key) = map.next_key::<String>()? {
             let inner = place.field(&key);
-            if out.contains_key(&key) && seen.duplicates.len() < limits::OBJECTIONS_MAX {
+            if out.contains_key(&key) && seen.duplicates.len() < limits::MAX_REPORTED_FIELDS {
                 let path = inner.to_string();
                 if !seen.duplicates.contains(&path) {
                     seen.duplicates.push(path);

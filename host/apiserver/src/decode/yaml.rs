@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Number, Value};
 use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle, Span};
 
-use crate::limits::{self, Budget};
+use crate::limits::{self, DocumentBudget};
 
 /// A document and the keys that it gave twice, in the real server's words.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ struct Builder<'a> {
     parser: Parser<'a, serde_saphyr::granit_parser::StrInput<'a>>,
     anchors: HashMap<usize, (Value, Size)>,
     duplicates: Vec<String>,
-    budget: Budget,
+    budget: DocumentBudget,
     /// Bytes of all scalars so far, copied ones too.
     bytes: usize,
     /// Bytes that were copied for anchors and by aliases.
@@ -41,7 +41,7 @@ pub(crate) fn parse(text: &str) -> Result<Document, String> {
         parser: Parser::new_from_str(text),
         anchors: HashMap::new(),
         duplicates: Vec::new(),
-        budget: Budget::default(),
+        budget: DocumentBudget::default(),
         bytes: 0,
         copied: 0,
         length: 0,
@@ -90,7 +90,7 @@ impl<'a> Builder<'a> {
     fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Value, String> {
         let before = self.size();
         self.budget
-            .spend(depth, self.length)
+            .charge(depth, self.length)
             .map_err(|why| format!("yaml: {why}"))?;
         let (value, anchor) = match event {
             Event::Scalar(text, style, anchor, tag) => {
@@ -164,7 +164,7 @@ impl<'a> Builder<'a> {
                 merge_into(&mut merged, value, line)?;
                 continue;
             }
-            if out.contains_key(&key) && self.duplicates.len() < limits::OBJECTIONS_MAX {
+            if out.contains_key(&key) && self.duplicates.len() < limits::MAX_REPORTED_FIELDS {
                 self.duplicates
                     .push(format!("line {line}: key \"{key}\" already set in map"));
             }
@@ -187,11 +187,12 @@ impl<'a> Builder<'a> {
     /// stand for any amount of memory.
     fn copy(&mut self, size: Size) -> Result<(), String> {
         self.copied += size.bytes;
-        if self.copied > limits::COPIED_MAX || self.budget.copy(size.nodes).is_err() {
+        if self.copied > limits::MAX_COPIED_BYTES || self.budget.charge_copies(size.nodes).is_err()
+        {
             return Err(format!(
                 "yaml: document contains excessive aliasing: its aliases stand for more than {} bytes or {} values",
-                limits::COPIED_MAX,
-                limits::NODES_MAX
+                limits::MAX_COPIED_BYTES,
+                limits::MAX_NODES
             ));
         }
         Ok(())

@@ -7,15 +7,15 @@ use http::HeaderMap;
 use rdd_apiserver_storage::StoredRecord;
 use serde_json::Value;
 
-use super::graph::{Graph, Node};
-use super::owner::{self, Owner};
+use super::graph::{GraphNode, OwnerGraph};
+use super::owner::{self, OwnerStatus};
 use crate::meta;
 use crate::negotiate::Format;
 use crate::path::ResourcePath;
 use crate::query::Query;
 use crate::records::{self, RecordError};
-use crate::resource::Resource;
-use crate::server::Inner;
+use crate::resource::ServedResource;
+use crate::server::ServerState;
 use crate::status::ApiError;
 use crate::user::UserInfo;
 use crate::verbs::call::Call;
@@ -50,8 +50,8 @@ impl CollectError {
 /// Brings one object where it belongs. `gone` is the uid of an owner whose
 /// deletion was just seen: that one is absent whatever is served by now.
 pub(super) async fn collect(
-    server: &Arc<Inner>,
-    graph: &Graph,
+    server: &Arc<ServerState>,
+    graph: &OwnerGraph,
     key: &str,
     gone: Option<&str>,
 ) -> Result<(), CollectError> {
@@ -60,17 +60,17 @@ pub(super) async fn collect(
         return Ok(());
     };
     // As it stands now: the graph may be some events behind.
-    let node = &Node::read(&record.value).map_err(|source| RecordError::Unreadable {
+    let node = &GraphNode::read(&record.value).map_err(|source| RecordError::Unreadable {
         key: Arc::clone(&record.key),
         source,
     })?;
     // What happened before the object was marked is in the graph only once the
     // mark is: until then, dependents may be missing from it.
-    if node.frees() && known.frees() {
-        return free(server, graph, node, record).await;
+    if node.is_orphaning_dependents() && known.is_orphaning_dependents() {
+        return orphan_dependents(server, graph, node, record).await;
     }
-    if node.waits() && known.waits() {
-        return release(server, graph, node, record).await;
+    if node.is_deleting_dependents() && known.is_deleting_dependents() {
+        return release_owner(server, graph, node, record).await;
     }
     if node.terminating || node.owners.is_empty() {
         return Ok(());
@@ -82,15 +82,15 @@ pub(super) async fn collect(
     let (mut absent, mut waiting, mut solid) = (Vec::new(), Vec::new(), false);
     for reference in &node.owners {
         let found = if gone == Some(&reference.uid) {
-            Owner::Absent
+            OwnerStatus::Absent
         } else {
-            owner::look_up(&registry, &snapshot, reference, namespace)
+            owner::classify(&registry, &snapshot, reference, namespace)
         };
         match found {
-            Owner::Solid => solid = true,
-            Owner::Absent => absent.push(reference.uid.as_str()),
-            Owner::Waiting => waiting.push(reference.uid.as_str()),
-            Owner::Unknown => {
+            OwnerStatus::Solid => solid = true,
+            OwnerStatus::Absent => absent.push(reference.uid.as_str()),
+            OwnerStatus::DeletingDependents => waiting.push(reference.uid.as_str()),
+            OwnerStatus::Unknown => {
                 tracing::debug!(
                     key,
                     owner = %reference.name,
@@ -106,7 +106,7 @@ pub(super) async fn collect(
     }
     if solid {
         absent.append(&mut waiting);
-        return disown(server, record, &absent).await;
+        return remove_owner_references(server, record, &absent).await;
     }
     let policy = if node.orphan {
         "Orphan"
@@ -135,26 +135,26 @@ pub(super) async fn collect(
 
 /// Takes the references to an owner from everything that it owns, then lets
 /// the owner go.
-async fn free(
-    server: &Arc<Inner>,
-    graph: &Graph,
-    node: &Node,
+async fn orphan_dependents(
+    server: &Arc<ServerState>,
+    graph: &OwnerGraph,
+    node: &GraphNode,
     record: &StoredRecord,
 ) -> Result<(), CollectError> {
     let snapshot = server.store.snapshot();
     for key in graph.dependents(&node.uid) {
         if let Some(dependent) = snapshot.get(&key) {
-            disown(server, dependent, &[&node.uid]).await?;
+            remove_owner_references(server, dependent, &[&node.uid]).await?;
         }
     }
-    unfinalize(server, record, meta::ORPHAN).await
+    remove_finalizer(server, record, meta::ORPHAN).await
 }
 
 /// Lets an owner go that nothing blocks any more.
-async fn release(
-    server: &Arc<Inner>,
-    graph: &Graph,
-    node: &Node,
+async fn release_owner(
+    server: &Arc<ServerState>,
+    graph: &OwnerGraph,
+    node: &GraphNode,
     record: &StoredRecord,
 ) -> Result<(), CollectError> {
     let blocked = graph.dependents(&node.uid).iter().any(|key| {
@@ -166,17 +166,17 @@ async fn release(
         })
     });
     if blocked {
-        if graph.waits_for_itself(node) {
+        if graph.is_in_cycle(node) {
             // Objects that own each other would wait for each other.
-            unblock(server, record).await?;
+            clear_block_owner_deletion(server, record).await?;
         }
         return Ok(());
     }
-    unfinalize(server, record, meta::FOREGROUND).await
+    remove_finalizer(server, record, meta::FOREGROUND).await
 }
 
 async fn edit(
-    server: &Arc<Inner>,
+    server: &Arc<ServerState>,
     record: &StoredRecord,
     change: impl FnOnce(&mut Value),
 ) -> Result<(), CollectError> {
@@ -184,14 +184,14 @@ async fn edit(
     let before = object.clone();
     change(&mut object);
     if object != before {
-        let namespace = record.key.starts_with(crate::namespaces::PREFIX);
+        let namespace = record.key.starts_with(crate::namespaces::KEY_PREFIX);
         records::replace(server, record, &object, namespace).await?;
     }
     Ok(())
 }
 
-async fn unfinalize(
-    server: &Arc<Inner>,
+async fn remove_finalizer(
+    server: &Arc<ServerState>,
     record: &StoredRecord,
     finalizer: &str,
 ) -> Result<(), CollectError> {
@@ -214,8 +214,8 @@ fn references(meta: &mut serde_json::Map<String, Value>) -> Option<&mut Vec<Valu
         .and_then(Value::as_array_mut)
 }
 
-async fn disown(
-    server: &Arc<Inner>,
+async fn remove_owner_references(
+    server: &Arc<ServerState>,
     record: &StoredRecord,
     uids: &[&str],
 ) -> Result<(), CollectError> {
@@ -233,7 +233,10 @@ async fn disown(
     .await
 }
 
-async fn unblock(server: &Arc<Inner>, record: &StoredRecord) -> Result<(), CollectError> {
+async fn clear_block_owner_deletion(
+    server: &Arc<ServerState>,
+    record: &StoredRecord,
+) -> Result<(), CollectError> {
     edit(server, record, |object| {
         meta::edit(object, |meta| {
             for owner in references(meta).into_iter().flatten() {
@@ -247,7 +250,12 @@ async fn unblock(server: &Arc<Inner>, record: &StoredRecord) -> Result<(), Colle
 }
 
 /// The collector's own request about an object.
-fn call(server: &Arc<Inner>, resource: Arc<Resource>, namespace: Option<&str>, name: &str) -> Call {
+fn call(
+    server: &Arc<ServerState>,
+    resource: Arc<ServedResource>,
+    namespace: Option<&str>,
+    name: &str,
+) -> Call {
     let kind = &resource.kind;
     let path = ResourcePath {
         group: kind.group.clone(),

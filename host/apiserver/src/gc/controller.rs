@@ -8,21 +8,21 @@ use rdd_apiserver_storage::{EventKind, StoreEvent, StoreSnapshot, StoreWatch};
 use tokio_util::sync::CancellationToken;
 
 use super::collect::{self, CollectError};
-use super::graph::{Graph, Node};
-use crate::follow::{Follow, follow};
+use super::graph::{GraphNode, OwnerGraph};
+use crate::controller_loop::{StoreController, run_controller};
 use crate::records;
-use crate::server::Inner;
+use crate::server::ServerState;
 use crate::tasks::ControllerHandle;
 
 /// Objects that are read before others have their turn.
-const TURN: usize = 500;
+const READ_BATCH: usize = 500;
 
 /// Keys to look at; with the uid of an owner whose deletion was seen.
 type Queue = BTreeMap<Arc<str>, Option<String>>;
 
-struct Controller {
-    server: Arc<Inner>,
-    graph: Graph,
+struct GarbageCollector {
+    server: Arc<ServerState>,
+    graph: OwnerGraph,
     queue: Queue,
     /// What failed in the last look at a queued key: told once, not each time.
     failures: BTreeMap<Arc<str>, String>,
@@ -30,52 +30,52 @@ struct Controller {
 
 /// Collects garbage until `stop`.
 pub(crate) fn start(
-    server: &Arc<Inner>,
+    server: &Arc<ServerState>,
     stop: CancellationToken,
 ) -> Result<ControllerHandle, String> {
-    let mut controller = Controller {
+    let mut controller = GarbageCollector {
         server: Arc::clone(server),
-        graph: Graph::default(),
+        graph: OwnerGraph::default(),
         queue: Queue::new(),
         failures: BTreeMap::new(),
     };
-    let (watch, snapshot) = controller.begin()?;
+    let (watch, snapshot) = controller.snapshot_and_watch()?;
     Ok(tokio::spawn(async move {
         // Not before the server is open: there may be much to read.
-        controller.learn_all(&snapshot).await;
+        controller.rebuild_graph(&snapshot).await;
         drop(snapshot);
-        controller.work().await;
-        follow(controller, watch, stop).await
+        controller.collect_queued().await;
+        run_controller(controller, watch, stop).await
     }))
 }
 
-impl Follow for Controller {
-    const WHAT: &'static str = "garbage";
+impl StoreController for GarbageCollector {
+    const WATCHED: &'static str = "garbage";
 
-    async fn list(&mut self) -> Result<StoreWatch, String> {
-        let (watch, snapshot) = self.begin()?;
-        self.learn_all(&snapshot).await;
-        self.work().await;
+    async fn relist(&mut self) -> Result<StoreWatch, String> {
+        let (watch, snapshot) = self.snapshot_and_watch()?;
+        self.rebuild_graph(&snapshot).await;
+        self.collect_queued().await;
         Ok(watch)
     }
 
-    async fn handle(&mut self, event: &StoreEvent) {
-        self.learn(event);
-        self.work().await;
+    async fn handle_event(&mut self, event: &StoreEvent) {
+        self.observe(event);
+        self.collect_queued().await;
     }
 
-    fn waits(&self) -> bool {
+    fn has_pending_work(&self) -> bool {
         !self.queue.is_empty()
     }
 
-    async fn look_again(&mut self) {
-        self.work().await;
+    async fn retry_pending(&mut self) {
+        self.collect_queued().await;
     }
 }
 
-impl Controller {
+impl GarbageCollector {
     /// What is stored now, and the watch from there.
-    fn begin(&self) -> Result<(StoreWatch, StoreSnapshot), String> {
+    fn snapshot_and_watch(&self) -> Result<(StoreWatch, StoreSnapshot), String> {
         let snapshot = self.server.store.snapshot();
         let watch = self
             .server
@@ -86,10 +86,10 @@ impl Controller {
     }
 
     /// Learns everything anew.
-    async fn learn_all(&mut self, snapshot: &StoreSnapshot) {
-        self.graph = Graph::default();
+    async fn rebuild_graph(&mut self, snapshot: &StoreSnapshot) {
+        self.graph = OwnerGraph::default();
         for (index, record) in snapshot.range("", None).enumerate() {
-            if index % TURN == TURN - 1 {
+            if index % READ_BATCH == READ_BATCH - 1 {
                 tokio::task::yield_now().await;
             }
             self.put(&record.key, &record.value);
@@ -111,18 +111,18 @@ impl Controller {
         }
     }
 
-    fn learn(&mut self, event: &StoreEvent) {
+    fn observe(&mut self, event: &StoreEvent) {
         if event.kind != EventKind::Deleted {
             return self.put(&event.key, &event.value);
         }
         for key in self.graph.remove(&event.key) {
             self.queue.entry(key).or_default();
         }
-        if self.graph.owns_nothing() {
+        if self.graph.has_no_dependents() {
             return;
         }
-        match Node::read(&event.value) {
-            Ok(Node { uid, .. }) => {
+        match GraphNode::read(&event.value) {
+            Ok(GraphNode { uid, .. }) => {
                 for key in self.graph.dependents(&uid) {
                     self.queue.insert(key, Some(uid.clone()));
                 }
@@ -134,14 +134,14 @@ impl Controller {
     }
 
     /// Looks at what is queued; what fails for the moment stays.
-    async fn work(&mut self) {
+    async fn collect_queued(&mut self) {
         let (server, graph) = (&self.server, &self.graph);
         let results: Vec<_> = futures::stream::iter(std::mem::take(&mut self.queue))
             .map(|(key, gone)| async move {
                 let result = collect::collect(server, graph, &key, gone.as_deref()).await;
                 (key, gone, result)
             })
-            .buffer_unordered(records::AT_ONCE)
+            .buffer_unordered(records::MAX_CONCURRENT_COMMITS)
             .collect()
             .await;
         let before = std::mem::take(&mut self.failures);
@@ -161,7 +161,7 @@ impl Controller {
 
 fn report(key: &str, error: &CollectError) {
     match error {
-        CollectError::Record(error) if error.is_overtaken() => {}
+        CollectError::Record(error) if error.is_conflict() => {}
         CollectError::Delete(denied) if denied.code() == 403 => {
             tracing::warn!(
                 key,

@@ -12,7 +12,7 @@ use crate::meta;
 
 /// One object that owns, is owned or waits.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(super) struct Node {
+pub(super) struct GraphNode {
     pub(super) uid: String,
     pub(super) owners: Vec<OwnerReference>,
     pub(super) terminating: bool,
@@ -39,7 +39,7 @@ struct Metadata {
     deletion_timestamp: Option<String>,
 }
 
-impl Node {
+impl GraphNode {
     /// Reads what matters here of a stored object.
     pub(super) fn read(stored: &[u8]) -> Result<Self, serde_json::Error> {
         let Object { metadata } = serde_json::from_slice(stored)?;
@@ -54,19 +54,19 @@ impl Node {
     }
 
     /// It waits for its dependents to go.
-    pub(super) fn waits(&self) -> bool {
+    pub(super) fn is_deleting_dependents(&self) -> bool {
         self.terminating && self.foreground
     }
 
     /// It is to free its dependents before it goes.
-    pub(super) fn frees(&self) -> bool {
+    pub(super) fn is_orphaning_dependents(&self) -> bool {
         self.terminating && self.orphan
     }
 }
 
 /// Whether a stored object may concern the collector at all: a look at the
 /// bytes, since most objects do not.
-fn concerns(stored: &[u8]) -> bool {
+fn may_be_relevant(stored: &[u8]) -> bool {
     /// Made once: a search costs less than its preparation.
     static WORDS: LazyLock<[memmem::Finder<'static>; 3]> = LazyLock::new(|| {
         [
@@ -81,16 +81,16 @@ fn concerns(stored: &[u8]) -> bool {
 
 /// All nodes, and who depends on which uid.
 #[derive(Debug, Default)]
-pub(super) struct Graph {
-    nodes: HashMap<Arc<str>, Node>,
+pub(super) struct OwnerGraph {
+    nodes: HashMap<Arc<str>, GraphNode>,
     /// Keys of the objects that name this uid as an owner.
     dependents: HashMap<String, BTreeSet<Arc<str>>>,
     /// Keys of the owners that wait or free, by uid.
-    busy: HashMap<String, Arc<str>>,
+    deleting_owners: HashMap<String, Arc<str>>,
 }
 
-impl Graph {
-    pub(super) fn get(&self, key: &str) -> Option<&Node> {
+impl OwnerGraph {
+    pub(super) fn get(&self, key: &str) -> Option<&GraphNode> {
         self.nodes.get(key)
     }
 
@@ -108,16 +108,20 @@ impl Graph {
     }
 
     /// Whether nothing here depends on anything.
-    pub(super) fn owns_nothing(&self) -> bool {
+    pub(super) fn has_no_dependents(&self) -> bool {
         self.dependents.is_empty()
     }
 
     /// Whether a node waits for dependents that wait, in the end, for it.
-    pub(super) fn waits_for_itself(&self, node: &Node) -> bool {
+    pub(super) fn is_in_cycle(&self, node: &GraphNode) -> bool {
         let mut seen: BTreeSet<Arc<str>> = BTreeSet::new();
         let mut next = self.dependents(&node.uid);
         while let Some(key) = next.pop() {
-            let Some(dependent) = self.nodes.get(&key).filter(|found| found.waits()) else {
+            let Some(dependent) = self
+                .nodes
+                .get(&key)
+                .filter(|found| found.is_deleting_dependents())
+            else {
                 continue;
             };
             if dependent.uid == node.uid {
@@ -131,10 +135,10 @@ impl Graph {
     }
 
     /// The owners of a node that wait for it.
-    fn waiting_owners(&self, node: &Node) -> Vec<Arc<str>> {
+    fn waiting_owners(&self, node: &GraphNode) -> Vec<Arc<str>> {
         node.owners
             .iter()
-            .filter_map(|owner| self.busy.get(&owner.uid))
+            .filter_map(|owner| self.deleting_owners.get(&owner.uid))
             .cloned()
             .collect()
     }
@@ -145,10 +149,10 @@ impl Graph {
         key: &Arc<str>,
         stored: &[u8],
     ) -> Result<Vec<Arc<str>>, serde_json::Error> {
-        if !self.nodes.contains_key(key) && !concerns(stored) {
+        if !self.nodes.contains_key(key) && !may_be_relevant(stored) {
             return Ok(Vec::new());
         }
-        let node = Node::read(stored)?;
+        let node = GraphNode::read(stored)?;
         let mut look = self.remove(key);
         let matters = !node.owners.is_empty() || node.foreground || node.orphan;
         if !matters {
@@ -160,8 +164,9 @@ impl Graph {
                 .or_default()
                 .insert(Arc::clone(key));
         }
-        if node.waits() || node.frees() {
-            self.busy.insert(node.uid.clone(), Arc::clone(key));
+        if node.is_deleting_dependents() || node.is_orphaning_dependents() {
+            self.deleting_owners
+                .insert(node.uid.clone(), Arc::clone(key));
             // An owner that waits has its dependents deleted.
             look.extend(self.dependents(&node.uid));
         }
@@ -184,7 +189,7 @@ impl Graph {
                 }
             }
         }
-        self.busy.remove(&node.uid);
+        self.deleting_owners.remove(&node.uid);
         self.waiting_owners(&node)
     }
 }
@@ -214,7 +219,7 @@ mod tests {
 
     #[test]
     fn owners_that_wait_are_looked_at_when_a_dependent_goes() {
-        let mut graph = Graph::default();
+        let mut graph = OwnerGraph::default();
         let (owner, child): (Arc<str>, Arc<str>) = ("cm/o".into(), "cm/c".into());
         assert_eq!(
             keys(&graph.put(&child, &stored("c", &["o"], &[], false)).unwrap()),
@@ -223,14 +228,14 @@ mod tests {
         let waits = stored("o", &[], &["foregroundDeletion"], true);
         assert_eq!(keys(&graph.put(&owner, &waits).unwrap()), ["cm/c", "cm/o"]);
         assert_eq!(keys(&graph.remove(&child)), ["cm/o"]);
-        assert!(graph.owns_nothing());
+        assert!(graph.has_no_dependents());
         graph.remove(&owner);
-        assert!(graph.nodes.is_empty() && graph.busy.is_empty());
+        assert!(graph.nodes.is_empty() && graph.deleting_owners.is_empty());
     }
 
     #[test]
     fn what_concerns_nobody_is_not_kept() {
-        let mut graph = Graph::default();
+        let mut graph = OwnerGraph::default();
         let key: Arc<str> = "cm/a".into();
         graph.put(&key, b"{\"metadata\":{\"uid\":\"a\"}}").unwrap();
         // The words alone do not make it matter.
@@ -244,6 +249,6 @@ mod tests {
         graph.put(&key, &stored("a", &["o"], &[], false)).unwrap();
         assert_eq!(keys(&graph.dependents("o")), ["cm/a"]);
         graph.put(&key, &stored("a", &[], &[], false)).unwrap();
-        assert!(graph.nodes.is_empty() && graph.owns_nothing());
+        assert!(graph.nodes.is_empty() && graph.has_no_dependents());
     }
 }

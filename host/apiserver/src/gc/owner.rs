@@ -5,9 +5,9 @@ use std::sync::Arc;
 use rdd_apiserver_storage::{StoreSnapshot, StoredRecord};
 use serde::Deserialize;
 
-use super::graph::Node;
-use crate::registry::Registry;
-use crate::resource::Resource;
+use super::graph::GraphNode;
+use crate::registry::ResourceRegistry;
+use crate::resource::ServedResource;
 
 /// An entry of `metadata.ownerReferences`.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize)]
@@ -22,11 +22,11 @@ pub(super) struct OwnerReference {
 
 /// What is known of an owner.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Owner {
+pub(super) enum OwnerStatus {
     /// It is there.
     Solid,
     /// It is being deleted and waits for this dependent.
-    Waiting,
+    DeletingDependents,
     /// It is gone: no object of that name, or one with another uid.
     Absent,
     /// Nobody here can say: its kind is not served, or it lies in a namespace
@@ -36,14 +36,14 @@ pub(super) enum Owner {
 
 /// The resource and namespace of a key, where it is served.
 pub(super) fn resolve<'k>(
-    registry: &Registry,
+    registry: &ResourceRegistry,
     key: &'k str,
-) -> Option<(Arc<Resource>, Option<&'k str>, &'k str)> {
+) -> Option<(Arc<ServedResource>, Option<&'k str>, &'k str)> {
     let resource = registry
         .resources()
         .filter(|resource| key.starts_with(&resource.prefix))
         // Of kinds that share their objects, the one that stores them as they are.
-        .min_by_key(|resource| !resource.verbatim())?;
+        .min_by_key(|resource| !resource.is_verbatim())?;
     let rest = key.strip_prefix(&resource.prefix)?;
     Some(match rest.split_once('/') {
         Some((namespace, name)) => (Arc::clone(resource), Some(namespace), name),
@@ -52,12 +52,12 @@ pub(super) fn resolve<'k>(
 }
 
 /// Looks an owner up. `namespace` is the dependent's.
-pub(super) fn look_up(
-    registry: &Registry,
+pub(super) fn classify(
+    registry: &ResourceRegistry,
     snapshot: &StoreSnapshot,
     reference: &OwnerReference,
     namespace: Option<&str>,
-) -> Owner {
+) -> OwnerStatus {
     let (group, version) = reference
         .api_version
         .split_once('/')
@@ -66,27 +66,27 @@ pub(super) fn look_up(
         let kind = &resource.kind;
         kind.group == group && kind.version == version && kind.kind == reference.kind
     }) else {
-        return Owner::Unknown;
+        return OwnerStatus::Unknown;
     };
     let key = match (resource.kind.namespaced, namespace) {
-        (true, None) => return Owner::Unknown,
+        (true, None) => return OwnerStatus::Unknown,
         (true, namespace) => resource.key(namespace, &reference.name),
         (false, _) => resource.key(None, &reference.name),
     };
     match snapshot.get(&key) {
-        None => Owner::Absent,
-        Some(record) => judge(record, reference),
+        None => OwnerStatus::Absent,
+        Some(record) => classify_record(record, reference),
     }
 }
 
-fn judge(record: &StoredRecord, reference: &OwnerReference) -> Owner {
-    match Node::read(&record.value) {
-        Ok(owner) if owner.uid != reference.uid => Owner::Absent,
-        Ok(owner) if owner.waits() => Owner::Waiting,
-        Ok(_) => Owner::Solid,
+fn classify_record(record: &StoredRecord, reference: &OwnerReference) -> OwnerStatus {
+    match GraphNode::read(&record.value) {
+        Ok(owner) if owner.uid != reference.uid => OwnerStatus::Absent,
+        Ok(owner) if owner.is_deleting_dependents() => OwnerStatus::DeletingDependents,
+        Ok(_) => OwnerStatus::Solid,
         Err(error) => {
             tracing::error!(key = %record.key, %error, "an owner cannot be read");
-            Owner::Unknown
+            OwnerStatus::Unknown
         }
     }
 }

@@ -7,13 +7,13 @@ use futures::StreamExt as _;
 use rdd_apiserver_storage::StoredRecord;
 
 use crate::meta;
-use crate::records::{self, Outcome, RecordError};
-use crate::server::Inner;
+use crate::records::{self, RecordError, RemovalOutcome};
+use crate::server::ServerState;
 use crate::status::qualified;
 
 /// What a look at a terminating namespace found and could not remove.
 #[derive(Debug, Default)]
-pub(super) struct Remains {
+pub(super) struct RemainingContent {
     /// Number of objects by resource, `plural.group`.
     pub(super) objects: BTreeMap<String, usize>,
     /// Number of objects by finalizer.
@@ -22,18 +22,18 @@ pub(super) struct Remains {
     pub(super) failures: Vec<String>,
 }
 
-impl Remains {
+impl RemainingContent {
     pub(super) fn is_empty(&self) -> bool {
         self.objects.is_empty()
     }
 }
 
 /// Deletes everything in a namespace; says what is still there.
-pub(super) async fn delete(server: &Arc<Inner>, namespace: &str) -> Remains {
+pub(super) async fn delete(server: &Arc<ServerState>, namespace: &str) -> RemainingContent {
     let snapshot = server.store.snapshot();
     // By what is stored, not by what is served: objects of a version that is
     // served no more must go too.
-    let found: Vec<(String, Arc<StoredRecord>)> = records::prefixes(&snapshot)
+    let found: Vec<(String, Arc<StoredRecord>)> = records::key_prefixes(&snapshot)
         .into_iter()
         .flat_map(|prefix| {
             let inside = format!("{prefix}{namespace}/");
@@ -49,12 +49,12 @@ pub(super) async fn delete(server: &Arc<Inner>, namespace: &str) -> Remains {
             let outcome = records::remove(server, &record).await;
             (resource, record, outcome)
         })
-        .buffer_unordered(records::AT_ONCE)
+        .buffer_unordered(records::MAX_CONCURRENT_COMMITS)
         .collect::<Vec<_>>()
         .await;
-    let mut remains = Remains::default();
+    let mut remains = RemainingContent::default();
     for (resource, record, outcome) in outcomes {
-        if matches!(outcome, Ok(Outcome::Gone)) {
+        if matches!(outcome, Ok(RemovalOutcome::Removed)) {
             continue;
         }
         *remains.objects.entry(resource).or_default() += 1;
@@ -64,7 +64,7 @@ pub(super) async fn delete(server: &Arc<Inner>, namespace: &str) -> Remains {
             }
         }
         if let Err(error) = outcome
-            && !error.is_overtaken()
+            && !error.is_conflict()
         {
             remains.fail(&error);
         }
@@ -72,7 +72,7 @@ pub(super) async fn delete(server: &Arc<Inner>, namespace: &str) -> Remains {
     remains
 }
 
-impl Remains {
+impl RemainingContent {
     fn fail(&mut self, error: &RecordError) {
         let text = error.to_string();
         if !self.failures.contains(&text) {

@@ -11,72 +11,72 @@ use rdd_apiserver_storage::{EventKind, StoreEvent, StoreWatch, StoredRecord};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::{FINALIZER, PREFIX, content, status};
+use super::{FINALIZER, KEY_PREFIX, conditions, content};
 use crate::clock;
-use crate::follow::{Follow, follow};
+use crate::controller_loop::{StoreController, run_controller};
 use crate::meta;
 use crate::records;
-use crate::server::Inner;
+use crate::server::ServerState;
 use crate::tasks::ControllerHandle;
 
-struct Controller {
-    server: Arc<Inner>,
+struct NamespaceController {
+    server: Arc<ServerState>,
     /// Keys of the namespaces that terminate.
     terminating: BTreeSet<Arc<str>>,
 }
 
 /// Follows the namespaces until `stop`.
 pub(crate) fn start(
-    server: &Arc<Inner>,
+    server: &Arc<ServerState>,
     stop: CancellationToken,
 ) -> Result<ControllerHandle, String> {
-    let mut controller = Controller {
+    let mut controller = NamespaceController {
         server: Arc::clone(server),
         terminating: BTreeSet::new(),
     };
     let watch = controller.relist()?;
-    Ok(tokio::spawn(follow(controller, watch, stop)))
+    Ok(tokio::spawn(run_controller(controller, watch, stop)))
 }
 
-impl Follow for Controller {
-    const WHAT: &'static str = "namespaces";
+impl StoreController for NamespaceController {
+    const WATCHED: &'static str = "namespaces";
 
-    async fn list(&mut self) -> Result<StoreWatch, String> {
+    async fn relist(&mut self) -> Result<StoreWatch, String> {
         self.relist()
     }
 
-    async fn handle(&mut self, event: &StoreEvent) {
+    async fn handle_event(&mut self, event: &StoreEvent) {
         let ends = event.kind != EventKind::Deleted
             && records::parse(&event.value).is_ok_and(|object| meta::terminating(&object));
         if !ends {
             self.terminating.remove(&event.key);
         } else if self.terminating.insert(Arc::clone(&event.key)) {
-            self.finalize(&event.key).await;
+            self.reconcile(&event.key).await;
         }
     }
 
-    fn waits(&self) -> bool {
+    fn has_pending_work(&self) -> bool {
         !self.terminating.is_empty()
     }
 
-    async fn look_again(&mut self) {
+    async fn retry_pending(&mut self) {
         for key in self.terminating.clone() {
-            self.finalize(&key).await;
+            self.reconcile(&key).await;
         }
     }
 }
 
-impl Controller {
+impl NamespaceController {
     /// Learns all namespaces anew, and watches from there.
     fn relist(&mut self) -> Result<StoreWatch, String> {
         let snapshot = self.server.store.snapshot();
         let watch = self
             .server
             .store
-            .watch(PREFIX, snapshot.revision())
+            .watch(KEY_PREFIX, snapshot.revision())
             .map_err(|error| error.to_string())?;
         self.terminating = snapshot
-            .range(PREFIX, None)
+            .range(KEY_PREFIX, None)
             .filter(|record| is_terminating(record))
             .map(|record| Arc::clone(&record.key))
             .collect();
@@ -84,7 +84,7 @@ impl Controller {
     }
 
     /// Does what a terminating namespace needs next.
-    async fn finalize(&self, key: &str) {
+    async fn reconcile(&self, key: &str) {
         let Some(record) = self.server.store.snapshot().get(key).cloned() else {
             return;
         };
@@ -102,11 +102,11 @@ impl Controller {
         if !meta::terminating(&object) || !held {
             return;
         }
-        let name = key.strip_prefix(PREFIX).unwrap_or(key);
+        let name = key.strip_prefix(KEY_PREFIX).unwrap_or(key);
         let remains = content::delete(&self.server, name).await;
         let before = object.clone();
         let now = clock::seconds((self.server.clock)());
-        status::update(&mut object, &remains, &now);
+        conditions::update(&mut object, &remains, &now);
         if remains.is_empty()
             && let Some(list) = object
                 .pointer_mut("/spec/finalizers")
@@ -120,7 +120,7 @@ impl Controller {
         match records::replace(&self.server, &record, &object, true).await {
             Ok(_) => {}
             // Looked at again by the next event or tick.
-            Err(error) if error.is_overtaken() => {}
+            Err(error) if error.is_conflict() => {}
             Err(error) => tracing::error!(key, %error, "a namespace cannot be finalized"),
         }
     }

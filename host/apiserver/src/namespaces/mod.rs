@@ -1,9 +1,9 @@
 //! What the life of a namespace means for the objects in it: a terminating
 //! one takes no new objects, loses those that it has, and goes with the last.
 
+mod conditions;
 mod content;
 pub(crate) mod controller;
-mod status;
 
 use rdd_apiserver_schema::names;
 use rdd_apiserver_storage::RecordGuard;
@@ -13,7 +13,7 @@ use crate::status::{ApiError, StatusCause};
 use crate::verbs::call::Call;
 
 /// Where namespaces lie in the store.
-pub(crate) const PREFIX: &str = "core/namespaces/";
+pub(crate) const KEY_PREFIX: &str = "core/namespaces/";
 /// Holds a namespace until nothing is left in it.
 const FINALIZER: &str = "kubernetes";
 
@@ -33,7 +33,7 @@ struct Metadata {
 ///
 /// # Errors
 /// 404 when there is no such namespace, 403 when it is being deleted.
-pub(crate) fn ground(call: &Call, name: &str) -> Result<Option<RecordGuard>, ApiError> {
+pub(crate) fn namespace_guard(call: &Call, name: &str) -> Result<Option<RecordGuard>, ApiError> {
     let Some(namespace) = call.namespace() else {
         return Ok(None);
     };
@@ -43,7 +43,7 @@ pub(crate) fn ground(call: &Call, name: &str) -> Result<Option<RecordGuard>, Api
     }
     let snapshot = call.server.store.snapshot();
     let record = snapshot
-        .get(&format!("{PREFIX}{namespace}"))
+        .get(&format!("{KEY_PREFIX}{namespace}"))
         .ok_or_else(|| ApiError::not_found("", "namespaces", namespace))?;
     let found: Namespace = serde_json::from_slice(&record.value)
         .map_err(|error| ApiError::internal(format!("namespace {namespace}: {error}")))?;

@@ -52,7 +52,7 @@ fn check(kind: &str, spec: &AccessSpec) -> Result<(), ApiError> {
 }
 
 /// What the caller may do.
-pub(super) fn own(sent: &Value) -> Result<(Option<Value>, Value), ApiError> {
+pub(super) fn self_access(sent: &Value) -> Result<(Option<Value>, Value), ApiError> {
     let spec: AccessSpec = spec(sent)?;
     check("SelfSubjectAccessReview", &spec)?;
     let status = json!({"allowed": true, "reason": "whoever is let in may do everything"});
@@ -60,7 +60,7 @@ pub(super) fn own(sent: &Value) -> Result<(Option<Value>, Value), ApiError> {
 }
 
 /// What somebody may do, within a namespace where one is given.
-pub(super) fn of(
+pub(super) fn subject_access(
     sent: &Value,
     caller: &UserInfo,
     namespace: Option<&str>,
@@ -107,7 +107,7 @@ struct RulesSpec {
 }
 
 /// Everything that the caller may do in a namespace.
-pub(super) fn rules(sent: &Value) -> Result<(Option<Value>, Value), ApiError> {
+pub(super) fn self_rules(sent: &Value) -> Result<(Option<Value>, Value), ApiError> {
     let RulesSpec { namespace } = spec(sent)?;
     if namespace.is_empty() {
         return Err(ApiError::bad_request("no namespace on request"));

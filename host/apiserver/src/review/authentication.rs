@@ -4,11 +4,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::spec;
-use crate::server::Inner;
+use crate::server::ServerState;
 use crate::status::{ApiError, StatusCause};
 use crate::user::UserInfo;
 
-pub(super) fn subject(user: &UserInfo) -> Value {
+pub(super) fn self_subject(user: &UserInfo) -> Value {
     json!({"userInfo": user.to_value()})
 }
 
@@ -20,8 +20,8 @@ struct TokenReviewSpec {
 }
 
 /// Specification and status; the token itself is not sent back.
-pub(super) async fn token(
-    server: &Inner,
+pub(super) async fn token_review(
+    server: &ServerState,
     sent: &Value,
 ) -> Result<(Option<Value>, Value), ApiError> {
     let TokenReviewSpec { token, audiences } = spec(sent)?;

@@ -6,7 +6,7 @@ use crate::path::ResourcePath;
 
 /// One kind of review.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Review {
+pub(super) enum ReviewKind {
     SelfSubject,
     Token,
     SelfSubjectAccess,
@@ -15,16 +15,16 @@ pub(super) enum Review {
     SelfSubjectRules,
 }
 
-const ALL: [Review; 6] = [
-    Review::SelfSubject,
-    Review::Token,
-    Review::LocalSubjectAccess,
-    Review::SelfSubjectAccess,
-    Review::SelfSubjectRules,
-    Review::SubjectAccess,
+const ALL: [ReviewKind; 6] = [
+    ReviewKind::SelfSubject,
+    ReviewKind::Token,
+    ReviewKind::LocalSubjectAccess,
+    ReviewKind::SelfSubjectAccess,
+    ReviewKind::SelfSubjectRules,
+    ReviewKind::SubjectAccess,
 ];
 
-impl Review {
+impl ReviewKind {
     pub(super) fn group(self) -> &'static str {
         match self {
             Self::SelfSubject | Self::Token => "authentication.k8s.io",
@@ -48,7 +48,7 @@ impl Review {
     }
 
     /// Whether it is asked within a namespace.
-    pub(super) fn is_local(self) -> bool {
+    pub(super) fn is_namespaced(self) -> bool {
         self == Self::LocalSubjectAccess
     }
 
@@ -58,7 +58,7 @@ impl Review {
 }
 
 /// The review that a path names.
-pub(super) fn find(path: &ResourcePath) -> Option<Review> {
+pub(super) fn find(path: &ResourcePath) -> Option<ReviewKind> {
     if path.version != "v1" {
         return None;
     }
@@ -78,7 +78,7 @@ pub(crate) fn kinds() -> Vec<ResourceKind> {
             list_kind: String::new(),
             short_names: Vec::new(),
             categories: Vec::new(),
-            namespaced: review.is_local(),
+            namespaced: review.is_namespaced(),
             verbs: vec!["create"],
             storage_version_hash: String::new(),
             subresources: Vec::new(),

@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 pub(crate) use self::kinds::kinds;
-use self::kinds::{Review, find};
+use self::kinds::{ReviewKind, find};
 
 use crate::body::ResponseBody;
 use crate::decode::{self, Expected};
@@ -23,7 +23,7 @@ use crate::meta;
 use crate::negotiate::Format;
 use crate::path::ResourcePath;
 use crate::render;
-use crate::server::Inner;
+use crate::server::ServerState;
 use crate::status::ApiError;
 use crate::user::UserInfo;
 
@@ -34,7 +34,7 @@ pub(crate) fn is_review(path: &ResourcePath) -> bool {
 
 /// Answers a review.
 pub(crate) async fn answer(
-    server: &Inner,
+    server: &ServerState,
     path: &ResourcePath,
     request: &Parts,
     user: &UserInfo,
@@ -44,7 +44,7 @@ pub(crate) async fn answer(
     let Some(review) = find(path) else {
         return Err(ApiError::no_resource());
     };
-    let namespaced = review.is_local();
+    let namespaced = review.is_namespaced();
     if path.name.is_some() || path.namespace.is_some() != namespaced {
         return Err(ApiError::no_resource());
     }
@@ -53,12 +53,14 @@ pub(crate) async fn answer(
     }
     let sent = read(review, request, body)?;
     let (spec, status) = match review {
-        Review::SelfSubject => (None, authentication::subject(user)),
-        Review::Token => authentication::token(server, &sent).await?,
-        Review::SelfSubjectAccess => access::own(&sent)?,
-        Review::SubjectAccess => access::of(&sent, user, None)?,
-        Review::LocalSubjectAccess => access::of(&sent, user, path.namespace.as_deref())?,
-        Review::SelfSubjectRules => access::rules(&sent)?,
+        ReviewKind::SelfSubject => (None, authentication::self_subject(user)),
+        ReviewKind::Token => authentication::token_review(server, &sent).await?,
+        ReviewKind::SelfSubjectAccess => access::self_access(&sent)?,
+        ReviewKind::SubjectAccess => access::subject_access(&sent, user, None)?,
+        ReviewKind::LocalSubjectAccess => {
+            access::subject_access(&sent, user, path.namespace.as_deref())?
+        }
+        ReviewKind::SelfSubjectRules => access::self_rules(&sent)?,
     };
     let mut answer = json!({
         "kind": review.kind(),
@@ -72,8 +74,8 @@ pub(crate) async fn answer(
     Ok(render::value(201, &answer, format))
 }
 
-fn metadata(server: &Inner, review: Review, sent: &Value) -> Value {
-    if review == Review::SelfSubject {
+fn metadata(server: &ServerState, review: ReviewKind, sent: &Value) -> Value {
+    if review == ReviewKind::SelfSubject {
         return json!({"creationTimestamp": crate::clock::seconds((server.clock)())});
     }
     let mut metadata = json!({"creationTimestamp": null});
@@ -86,7 +88,7 @@ fn metadata(server: &Inner, review: Review, sent: &Value) -> Value {
     metadata
 }
 
-fn read(review: Review, request: &Parts, body: &[u8]) -> Result<Value, ApiError> {
+fn read(review: ReviewKind, request: &Parts, body: &[u8]) -> Result<Value, ApiError> {
     let content_type = request
         .headers
         .get(CONTENT_TYPE)

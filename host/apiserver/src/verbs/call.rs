@@ -11,15 +11,15 @@ use crate::admission::{AdmissionOperation, AdmissionRequest};
 use crate::negotiate::{Format, Shape};
 use crate::path::ResourcePath;
 use crate::query::Query;
-use crate::resource::Resource;
-use crate::server::Inner;
+use crate::resource::ServedResource;
+use crate::server::ServerState;
 use crate::status::ApiError;
 use crate::user::UserInfo;
 
 /// A request about a resource.
 pub(crate) struct Call {
-    pub(crate) server: Arc<Inner>,
-    pub(crate) resource: Arc<Resource>,
+    pub(crate) server: Arc<ServerState>,
+    pub(crate) resource: Arc<ServedResource>,
     pub(crate) path: ResourcePath,
     pub(crate) query: Query,
     pub(crate) headers: HeaderMap,

@@ -9,7 +9,7 @@ use super::options::WriteOptions;
 use crate::admission::AdmissionOperation;
 use crate::limits;
 use crate::meta;
-use crate::resource::Source;
+use crate::resource::ResourceStrategy;
 use crate::status::{ApiError, StatusCause};
 use crate::{clock, managed, namespaces};
 
@@ -107,7 +107,7 @@ pub(crate) async fn insert(
             .await;
         match committed {
             Ok(record) => {
-                crate::crd::settle(call, record.revision).await;
+                crate::crd::wait_until_served(call, record.revision).await;
                 return Ok(answer(Shown::Stored(record)));
             }
             Err(CommitError::Exists(_)) if generated => {
@@ -117,7 +117,7 @@ pub(crate) async fn insert(
             // Its namespace or definition was changed meanwhile, or deleted.
             Err(CommitError::Guard) => {
                 if !call.resource.is_builtin() {
-                    crate::crd::caught_up(call).await;
+                    crate::crd::wait_for_all_definitions(call).await;
                 }
                 guards = ground(call, &name)?;
             }
@@ -131,8 +131,8 @@ pub(crate) async fn insert(
 
 /// What a new object rests on: its namespace and its definition.
 fn ground(call: &Call, name: &str) -> Result<Vec<RecordGuard>, ApiError> {
-    let namespace = namespaces::ground(call, name)?;
-    let definition = crate::crd::ground(call, name)?;
+    let namespace = namespaces::namespace_guard(call, name)?;
+    let definition = crate::crd::definition_guard(call, name)?;
     Ok(namespace.into_iter().chain(definition).collect())
 }
 
@@ -175,8 +175,8 @@ fn prepare(call: &Call, object: &mut Value, now: &str) {
         meta.insert("uid".to_owned(), uuid::Uuid::new_v4().to_string().into());
         meta.insert("creationTimestamp".to_owned(), now.into());
     });
-    match &call.resource.source {
-        Source::Custom(custom) => {
+    match &call.resource.strategy {
+        ResourceStrategy::Custom(custom) => {
             if custom.status
                 && let Some(root) = object.as_object_mut()
             {
@@ -186,6 +186,6 @@ fn prepare(call: &Call, object: &mut Value, now: &str) {
                 meta.insert("generation".to_owned(), 1.into());
             });
         }
-        Source::Builtin(builtin) => builtin.prepare_create(object),
+        ResourceStrategy::Builtin(builtin) => builtin.prepare_create(object),
     }
 }

@@ -9,7 +9,7 @@ use super::options;
 use crate::admission::AdmissionOperation;
 use crate::decode::{self, Expected};
 use crate::meta;
-use crate::resource::Source;
+use crate::resource::ResourceStrategy;
 use crate::status::{ApiError, StatusCause};
 
 /// Attempts at a delete that others keep overtaking.
@@ -193,9 +193,9 @@ pub(crate) async fn delete(call: &Call, body: &[u8]) -> Result<Answer, ApiError>
     Ok(match remove(call, name, &options).await? {
         Deleted::Waiting(object) => Answer::new(200, Shown::Object(object)),
         Deleted::Gone(object) => {
-            let returns = match &call.resource.source {
-                Source::Builtin(builtin) => builtin.delete_returns_object(),
-                Source::Custom(_) => false,
+            let returns = match &call.resource.strategy {
+                ResourceStrategy::Builtin(builtin) => builtin.delete_returns_object(),
+                ResourceStrategy::Custom(_) => false,
             };
             if returns {
                 Answer::new(200, Shown::Object(object))
@@ -225,8 +225,8 @@ pub(crate) async fn remove(
     options: &DeleteOptions,
 ) -> Result<Deleted, ApiError> {
     let key = call.key(name);
-    if let Source::Builtin(builtin) = &call.resource.source {
-        builtin.may_delete(name)?;
+    if let ResourceStrategy::Builtin(builtin) = &call.resource.strategy {
+        builtin.check_deletable(name)?;
     }
     for _ in 0..ATTEMPTS {
         let record = call
@@ -249,9 +249,9 @@ pub(crate) async fn remove(
         let finalizers = options.finalizers(&live);
         let before: Vec<&str> = meta::finalizers(&live);
         let same = before.iter().eq(finalizers.iter());
-        let builtin = match &call.resource.source {
-            Source::Builtin(builtin) => Some(builtin),
-            Source::Custom(_) => None,
+        let builtin = match &call.resource.strategy {
+            ResourceStrategy::Builtin(builtin) => Some(builtin),
+            ResourceStrategy::Custom(_) => None,
         };
         meta::edit(&mut object, |meta| {
             if finalizers.is_empty() {
@@ -265,7 +265,7 @@ pub(crate) async fn remove(
             builtin.prepare_delete(&mut object, &super::update::now(call));
         }
         let waits = !meta::finalizers(&object).is_empty()
-            || builtin.is_some_and(|builtin| builtin.holds(&object));
+            || builtin.is_some_and(|builtin| builtin.has_spec_finalizers(&object));
         if waits {
             if !marked_now && same {
                 return Ok(Deleted::Waiting(live));
@@ -274,7 +274,7 @@ pub(crate) async fn remove(
                 mark(
                     &mut object,
                     &super::update::now(call),
-                    builtin.is_none_or(|b| b.has_grace()),
+                    builtin.is_none_or(|b| b.has_grace_period()),
                 );
             }
         }
@@ -294,7 +294,7 @@ pub(crate) async fn remove(
         let expect = WritePrecondition::Revision(record.revision);
         match call.server.store.commit(&key, expect, change).await {
             Ok(committed) => {
-                crate::crd::settle(call, committed.revision).await;
+                crate::crd::wait_until_served(call, committed.revision).await;
                 let object = call.load(&committed)?;
                 return Ok(if waits {
                     Deleted::Waiting(object)

@@ -19,7 +19,7 @@ use crate::encode;
 use crate::limits;
 use crate::negotiate::{Format, Shape};
 use crate::render;
-use crate::revision::{self, Age};
+use crate::revision::{self, RevisionPolicy};
 use crate::status::ApiError;
 
 /// Bytes of a list that are put together before they are handed on.
@@ -96,7 +96,7 @@ fn expired(start: &str) -> ApiError {
 /// The state that a list shows, and the key after which it goes on.
 fn state(call: &Call) -> Result<(StoreSnapshot, Option<String>), ApiError> {
     let store = &call.server.store;
-    let age = revision::of_list(&call.query)?;
+    let age = revision::for_list(&call.query)?;
     if let Some(text) = call.query.get("continue") {
         let token = Token::decode(text)?;
         let snapshot = if token.rv == 0 {
@@ -109,15 +109,15 @@ fn state(call: &Call) -> Result<(StoreSnapshot, Option<String>), ApiError> {
         return Ok((snapshot, Some(token.start)));
     }
     let snapshot = match age {
-        Age::Latest => store.snapshot(),
-        Age::NotOlder(wanted) => {
+        RevisionPolicy::Latest => store.snapshot(),
+        RevisionPolicy::NotOlderThan(wanted) => {
             let snapshot = store.snapshot();
             if wanted > snapshot.revision() {
                 return Err(ApiError::too_large_resource_version(wanted, snapshot.revision()));
             }
             snapshot
         }
-        Age::Exact(wanted) => store.snapshot_at(wanted).map_err(|error| match error {
+        RevisionPolicy::Exact(wanted) => store.snapshot_at(wanted).map_err(|error| match error {
             SnapshotError::Compacted { oldest } => ApiError::expired(format!(
                 "The resourceVersion for the provided list is too old. (too old resource version: {wanted} ({oldest}))"
             )),
@@ -134,7 +134,7 @@ pub(crate) fn page(call: &Call, selection: &Selection) -> Result<Page, ApiError>
     let limit = limit(call)?;
     let (snapshot, after) = state(call)?;
     let revision = snapshot.revision();
-    let prefix = call.resource.collection(call.namespace());
+    let prefix = call.resource.collection_prefix(call.namespace());
     let after = after.map(|after| format!("{prefix}{after}"));
     if selection.is_empty() {
         let mut range = snapshot.range(&prefix, after.as_deref());
@@ -196,7 +196,7 @@ fn token_after(
 /// Whether a collection is large. So is then a page of it: which objects are
 /// on the page may only be known once all were looked at.
 pub(crate) fn is_large(call: &Call) -> bool {
-    let prefix = call.resource.collection(call.namespace());
+    let prefix = call.resource.collection_prefix(call.namespace());
     let mut bytes = 0;
     call.server
         .store
@@ -204,7 +204,7 @@ pub(crate) fn is_large(call: &Call) -> bool {
         .range(&prefix, None)
         .any(|record| {
             bytes += record.value.len();
-            bytes > limits::LARGE_LIST
+            bytes > limits::LARGE_LIST_BYTES
         })
 }
 
@@ -240,7 +240,7 @@ fn metadata(call: &Call, page: &Page) -> Value {
 
 /// A page in the form that was asked for.
 pub(crate) fn show(call: &Call, page: &Page) -> Result<Response<ResponseBody>, ApiError> {
-    if call.format == Format::JSON && call.resource.verbatim() {
+    if call.format == Format::JSON && call.resource.is_verbatim() {
         return Ok(render::response(
             200,
             "application/json",
@@ -298,7 +298,7 @@ fn pieces(call: &Call, page: &Page) -> ResponseBody {
     let prefix: &[u8] = if call.resource.is_builtin() {
         untyped
     } else {
-        &call.resource.typed
+        &call.resource.type_meta_prefix
     };
     let mut out = VecDeque::new();
     let mut piece = encode::type_prefix(&kind.api_version(), &kind.list_kind);

@@ -8,7 +8,7 @@ use crate::decode::{self, Document, Expected};
 use crate::encode::Storable;
 use crate::limits;
 use crate::meta;
-use crate::resource::Source;
+use crate::resource::ResourceStrategy;
 use crate::status::{ApiError, StatusCause};
 
 /// An object and what strict validation objects to.
@@ -122,11 +122,11 @@ fn type_of(
 /// objects to; the error is a sentence about a wrong type.
 pub(crate) fn clean(call: &Call, object: &mut Value) -> Result<Vec<String>, String> {
     let mut unknown = meta::decode::read(object)?;
-    match &call.resource.source {
-        Source::Builtin(builtin) => {
+    match &call.resource.strategy {
+        ResourceStrategy::Builtin(builtin) => {
             unknown.extend(builtin.decode(object)?);
         }
-        Source::Custom(custom) => {
+        ResourceStrategy::Custom(custom) => {
             custom
                 .schema
                 .check_metadata(object)
@@ -138,7 +138,7 @@ pub(crate) fn clean(call: &Call, object: &mut Value) -> Result<Vec<String>, Stri
     meta::tidy(object);
     unknown.sort();
     unknown.dedup();
-    unknown.truncate(limits::OBJECTIONS_MAX);
+    unknown.truncate(limits::MAX_REPORTED_FIELDS);
     Ok(unknown
         .into_iter()
         .map(|path| format!("unknown field \"{path}\""))
@@ -185,9 +185,9 @@ pub(crate) fn namespace(call: &Call, object: &mut Value) -> Result<(), ApiError>
 
 /// What the kind itself has to say of an object that is fine.
 pub(crate) fn advice(call: &Call, object: &Value) -> Vec<String> {
-    match &call.resource.source {
-        Source::Builtin(builtin) => builtin.warnings(object),
-        Source::Custom(_) => Vec::new(),
+    match &call.resource.strategy {
+        ResourceStrategy::Builtin(builtin) => builtin.warnings(object),
+        ResourceStrategy::Custom(_) => Vec::new(),
     }
 }
 
@@ -198,7 +198,7 @@ pub(crate) fn advice(call: &Call, object: &Value) -> Vec<String> {
 /// was sent.
 pub(crate) fn storable(call: &Call, object: &Value) -> Result<Storable, ApiError> {
     let storable = call.resource.storable(object);
-    if storable.len() > limits::OBJECT_MAX {
+    if storable.len() > limits::MAX_OBJECT_BYTES {
         return Err(ApiError::too_large_object(storable.len()));
     }
     Ok(storable)
@@ -217,7 +217,7 @@ fn twice(causes: Vec<StatusCause>) -> Vec<StatusCause> {
 pub(crate) fn validate(call: &Call, new: &Value, old: Option<&Value>) -> Vec<StatusCause> {
     let kind = &call.resource.kind;
     let mut causes = Vec::new();
-    if let Source::Custom(custom) = &call.resource.source {
+    if let ResourceStrategy::Custom(custom) = &call.resource.strategy {
         let sent = new.get("kind").and_then(Value::as_str).unwrap_or_default();
         if sent != kind.kind {
             causes.push(StatusCause::invalid(
@@ -228,7 +228,7 @@ pub(crate) fn validate(call: &Call, new: &Value, old: Option<&Value>) -> Vec<Sta
         }
         causes.extend(meta::validate::metadata(
             new,
-            call.resource.names,
+            call.resource.name_rule,
             kind.namespaced,
         ));
         if let Some(old) = old {
@@ -245,13 +245,13 @@ pub(crate) fn validate(call: &Call, new: &Value, old: Option<&Value>) -> Vec<Sta
     }
     causes.extend(meta::validate::metadata(
         new,
-        call.resource.names,
+        call.resource.name_rule,
         kind.namespaced,
     ));
     if let Some(old) = old {
         causes.extend(twice(meta::validate::metadata_update(new, old)));
     }
-    if let Source::Builtin(builtin) = &call.resource.source {
+    if let ResourceStrategy::Builtin(builtin) = &call.resource.strategy {
         causes.extend(builtin.validate(new, old, call.path.subresource.as_deref()));
     }
     causes

@@ -13,7 +13,7 @@ use super::update::{self, Changed, Verb};
 use crate::decode;
 use crate::managed;
 use crate::meta;
-use crate::resource::Source;
+use crate::resource::ResourceStrategy;
 use crate::status::{ALREADY_EXISTS, ApiError, StatusCause};
 use crate::strategic;
 
@@ -87,8 +87,8 @@ pub(crate) async fn patch(call: &Call, body: &[u8]) -> Result<Answer, ApiError> 
 /// A strategic merge patch of a built-in kind.
 async fn strategic(call: &Call, body: &[u8], options: &WriteOptions) -> Result<Answer, ApiError> {
     let document = decode::parse_json(body).map_err(ApiError::bad_request)?;
-    let (Some(patch), Source::Builtin(builtin)) =
-        (document.value.as_object(), &call.resource.source)
+    let (Some(patch), ResourceStrategy::Builtin(builtin)) =
+        (document.value.as_object(), &call.resource.strategy)
     else {
         return Err(ApiError::bad_request(
             "json: cannot unmarshal the body into a map",

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::call::Call;
-use crate::resource::Resource;
+use crate::resource::ServedResource;
 use crate::selectors::field::FieldSelector;
 use crate::selectors::label::LabelSelector;
 use crate::status::ApiError;
@@ -22,7 +22,7 @@ impl Selection {
         let fields = FieldSelector::parse(call.query.raw("fieldSelector").unwrap_or_default())
             .map_err(ApiError::bad_request)?;
         for field in fields.fields() {
-            if !call.resource.selectable(field) {
+            if !call.resource.is_selectable(field) {
                 let text = if call.resource.is_builtin() {
                     format!(
                         "Unable to find {:?} that match label selector \"\", field selector \"{field}\": field label not supported: {field}",
@@ -47,7 +47,10 @@ impl Selection {
         self.fields.name()
     }
 
-    pub(crate) fn matches(&self, resource: &Resource, object: &Value) -> bool {
-        self.labels.matches(object) && self.fields.matches(|field| resource.field(object, field))
+    pub(crate) fn matches(&self, resource: &ServedResource, object: &Value) -> bool {
+        self.labels.matches(object)
+            && self
+                .fields
+                .matches(|field| resource.field_value(object, field))
     }
 }

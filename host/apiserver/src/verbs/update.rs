@@ -13,7 +13,7 @@ use super::options::WriteOptions;
 use crate::admission::AdmissionOperation;
 use crate::limits;
 use crate::meta;
-use crate::resource::Source;
+use crate::resource::ResourceStrategy;
 use crate::status::{ApiError, StatusCause};
 use crate::{clock, managed};
 
@@ -56,8 +56,8 @@ pub(crate) async fn update(call: &Call, body: &[u8]) -> Result<Answer, ApiError>
     }
     object::namespace(call, &mut object)?;
     if call.path.subresource.is_none()
-        && let Source::Builtin(builtin) = &call.resource.source
-        && builtin.create_on_update()
+        && let ResourceStrategy::Builtin(builtin) = &call.resource.strategy
+        && builtin.allows_create_on_update()
         && call.server.store.snapshot().get(&call.key(name)).is_none()
     {
         meta::set(&mut object, "resourceVersion", "");
@@ -144,7 +144,7 @@ pub(crate) async fn change(
         let expect = WritePrecondition::Revision(record.revision);
         match call.server.store.commit(&key, expect, change).await {
             Ok(committed) => {
-                crate::crd::settle(call, committed.revision).await;
+                crate::crd::wait_until_served(call, committed.revision).await;
                 return Ok(answer(if gone {
                     Shown::Object(object)
                 } else {
@@ -160,9 +160,9 @@ pub(crate) async fn change(
 
 /// Whether something but finalizers keeps a terminating object.
 fn holds(call: &Call, object: &Value) -> bool {
-    match &call.resource.source {
-        Source::Builtin(builtin) => builtin.holds(object),
-        Source::Custom(_) => false,
+    match &call.resource.strategy {
+        ResourceStrategy::Builtin(builtin) => builtin.has_spec_finalizers(object),
+        ResourceStrategy::Custom(_) => false,
     }
 }
 
@@ -220,8 +220,8 @@ fn identity(call: &Call, object: &mut Value, live: &Value, verb: Verb) -> Result
 
 /// Takes from the live object what this write may not touch.
 fn prepare(call: &Call, object: &mut Value, live: &Value) {
-    match (&call.resource.source, call.path.subresource.as_deref()) {
-        (Source::Custom(_), Some("status")) => {
+    match (&call.resource.strategy, call.path.subresource.as_deref()) {
+        (ResourceStrategy::Custom(_), Some("status")) => {
             let status = object.get("status").cloned();
             let managed = object.pointer("/metadata/managedFields").cloned();
             *object = live.clone();
@@ -235,12 +235,12 @@ fn prepare(call: &Call, object: &mut Value, live: &Value) {
                 }
             });
         }
-        (Source::Custom(custom), _) => {
+        (ResourceStrategy::Custom(custom), _) => {
             if custom.status {
                 put(object, "status", live.get("status").cloned());
             }
         }
-        (Source::Builtin(builtin), subresource) => {
+        (ResourceStrategy::Builtin(builtin), subresource) => {
             builtin.prepare_update(object, live, subresource);
         }
     }
@@ -289,10 +289,10 @@ fn prepare_generation(call: &Call, object: &mut Value, live: &Value) {
     if call.path.subresource.as_deref() == Some("status") {
         return;
     }
-    let ignores_status = match &call.resource.source {
-        Source::Custom(custom) => custom.status,
-        Source::Builtin(builtin) => {
-            if !builtin.counts_generations() {
+    let ignores_status = match &call.resource.strategy {
+        ResourceStrategy::Custom(custom) => custom.status,
+        ResourceStrategy::Builtin(builtin) => {
+            if !builtin.tracks_generation() {
                 return;
             }
             true

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use crate::error::CommitError;
 use crate::record::{
-    RecordEncoder, EventKind, EventMemo, RecordChange, RecordGuard, StoreEvent, StoredRecord,
+    EventKind, EventMemo, RecordChange, RecordEncoder, RecordGuard, StoreEvent, StoredRecord,
     WritePrecondition,
 };
 use crate::snapshot::{RecordIndex, StoreState};

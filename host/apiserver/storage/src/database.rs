@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use crate::error::{CommitError, StoreOpenError};
 use crate::database_files::{self, DatabaseFileState};
+use crate::error::{CommitError, StoreOpenError};
 use crate::load;
 use crate::options::StoreOptions;
 use crate::record::{EventKind, StoreEvent};
@@ -199,7 +199,9 @@ fn finish(
         size_limit: options.size_limit,
         _lock: lock,
     };
-    database.set_size_limit(SpaceBudget::Regular).map_err(failed)?;
+    database
+        .set_size_limit(SpaceBudget::Regular)
+        .map_err(failed)?;
     Ok(OpenDatabase {
         database,
         state: loaded.state,

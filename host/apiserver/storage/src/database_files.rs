@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use crate::error::{StoreOpenError, SetAsideError};
+use crate::error::{SetAsideError, StoreOpenError};
 
 /// What SQLite appends to the name of the file that holds recent commits.
 const WAL_SUFFIX: &str = "-wal";
@@ -51,7 +51,10 @@ impl From<FileError> for SetAsideError {
     }
 }
 
-fn file_error<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> FileError + 'a {
+fn file_error<'a>(
+    action: &'static str,
+    path: &'a Path,
+) -> impl FnOnce(io::Error) -> FileError + 'a {
     move |source| FileError {
         action,
         path: path.to_owned(),
@@ -104,9 +107,9 @@ pub(crate) fn inspect(path: &Path) -> Result<DatabaseFileState, FileError> {
     let wal = wal.try_exists().map_err(file_error("read", &wal))?;
     Ok(match (length, wal) {
         (None, false) => DatabaseFileState::Missing,
-        (None, true) => {
-            DatabaseFileState::Damaged("its main file is gone, only the log of recent writes is there")
-        }
+        (None, true) => DatabaseFileState::Damaged(
+            "its main file is gone, only the log of recent writes is there",
+        ),
         (Some(0), _) => DatabaseFileState::Damaged("the file is empty"),
         (Some(_), _) => DatabaseFileState::Database,
     })

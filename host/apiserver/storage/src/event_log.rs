@@ -98,7 +98,11 @@ impl EventLog {
     }
 
     /// Removes what the limits let go, oldest first. The newest event stays.
-    pub(crate) fn evict(&mut self, limits: &HistoryLimits, now: LogTimestamp) -> Vec<Arc<StoreEvent>> {
+    pub(crate) fn evict(
+        &mut self,
+        limits: &HistoryLimits,
+        now: LogTimestamp,
+    ) -> Vec<Arc<StoreEvent>> {
         let mut evicted = Vec::new();
         while self.events.len() > 1 && self.is_over(limits, now) {
             let Some(kept) = self.events.pop_front() else {

@@ -32,14 +32,14 @@
 //! writers. The API server needs none of them.
 
 mod batch;
+mod broadcaster;
 mod clock;
 mod database;
-mod error;
 mod database_files;
-mod broadcaster;
+mod error;
+mod event_log;
 mod load;
 mod options;
-mod event_log;
 mod record;
 mod row;
 mod snapshot;
@@ -48,10 +48,12 @@ mod watch;
 mod writer;
 
 pub use clock::{Clock, SystemClock};
-pub use error::{CommitError, StoreOpenError, SetAsideError, SnapshotError, WatchEndReason, WatchError};
+pub use error::{
+    CommitError, SetAsideError, SnapshotError, StoreOpenError, WatchEndReason, WatchError,
+};
 pub use options::{HistoryLimits, StoreOptions};
 pub use record::{
-    RecordEncoder, EventKind, EventMemo, RecordChange, RecordGuard, StoreEvent, StoredRecord,
+    EventKind, EventMemo, RecordChange, RecordEncoder, RecordGuard, StoreEvent, StoredRecord,
     WritePrecondition,
 };
 pub use snapshot::StoreSnapshot;

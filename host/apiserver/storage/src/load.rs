@@ -6,8 +6,8 @@ use bytes::Bytes;
 use rusqlite::Connection;
 
 use crate::database::SupersededRow;
+use crate::event_log::{EventLog, LogTimestamp};
 use crate::options::StoreOptions;
-use crate::event_log::{LogTimestamp, EventLog};
 use crate::record::{EventKind, EventMemo, StoreEvent, StoredRecord};
 use crate::row::{self, LogRow};
 use crate::snapshot::{RecordIndex, StoreState};
@@ -46,7 +46,10 @@ impl From<rusqlite::Error> for LoadError {
 }
 
 /// Reads and checks every row, and replays the log up to the current state.
-pub(crate) fn load(connection: &Connection, options: &StoreOptions) -> Result<LoadedState, LoadError> {
+pub(crate) fn load(
+    connection: &Connection,
+    options: &StoreOptions,
+) -> Result<LoadedState, LoadError> {
     let (compacted, checksum): (u64, i64) =
         connection.query_row("SELECT compacted, checksum FROM history", [], |row| {
             Ok((row.get(0)?, row.get(1)?))
@@ -153,8 +156,11 @@ impl Replay {
 
     fn finish(mut self, options: &StoreOptions) -> LoadedState {
         let evicted = self.past.evict(&options.history, self.now);
-        self.obsolete
-            .extend(evicted.iter().flat_map(|event| SupersededRow::superseded_by(event)));
+        self.obsolete.extend(
+            evicted
+                .iter()
+                .flat_map(|event| SupersededRow::superseded_by(event)),
+        );
         LoadedState {
             state: StoreState {
                 records: self.records,

@@ -5,15 +5,15 @@ use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::batch::CommitRequest;
-use crate::database;
-use crate::error::{CommitError, StoreOpenError, SetAsideError, SnapshotError, WatchError};
-use crate::database_files;
 use crate::broadcaster::EventBroadcaster;
+use crate::database;
+use crate::database_files;
+use crate::error::{CommitError, SetAsideError, SnapshotError, StoreOpenError, WatchError};
 use crate::options::StoreOptions;
 use crate::record::{RecordChange, RecordGuard, StoredRecord, WritePrecondition};
-use crate::snapshot::{StoreState, StoreSnapshot};
+use crate::snapshot::{StoreSnapshot, StoreState};
 use crate::watch::StoreWatch;
-use crate::writer::{WriterRequest, QUEUE_CAPACITY, StoreWriter};
+use crate::writer::{QUEUE_CAPACITY, StoreWriter, WriterRequest};
 
 /// What readers and watchers see of the store.
 #[derive(Debug)]

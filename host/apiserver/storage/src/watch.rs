@@ -3,8 +3,8 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::error::{WatchEndReason, WatchError};
 use crate::broadcaster::WatchWindow;
+use crate::error::{WatchEndReason, WatchError};
 use crate::record::StoreEvent;
 use crate::store::SharedState;
 
@@ -30,7 +30,11 @@ pub struct StoreWatch {
 }
 
 impl StoreWatch {
-    pub(crate) fn new(shared: Arc<SharedState>, prefix: &str, after: u64) -> Result<Self, WatchError> {
+    pub(crate) fn new(
+        shared: Arc<SharedState>,
+        prefix: &str,
+        after: u64,
+    ) -> Result<Self, WatchError> {
         let prefix: Arc<str> = prefix.into();
         // First join, then look: what is published in between is in both, and
         // the cursor tells.
@@ -70,7 +74,10 @@ impl StoreWatch {
             if self.cursor < self.subscribed_at {
                 self.read_log()?;
             } else if !self.read_window()? {
-                self.window.changed().await.map_err(|_| WatchEndReason::Closed)?;
+                self.window
+                    .changed()
+                    .await
+                    .map_err(|_| WatchEndReason::Closed)?;
             }
         }
     }

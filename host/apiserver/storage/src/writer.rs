@@ -7,10 +7,10 @@ use tokio::sync::mpsc;
 
 use crate::batch::{CommitBatch, CommitRequest};
 use crate::clock::Clock;
-use crate::database::{DatabaseConnection, SupersededRow, SpaceBudget};
+use crate::database::{DatabaseConnection, SpaceBudget, SupersededRow};
 use crate::error::CommitError;
-use crate::options::HistoryLimits;
 use crate::event_log::LogTimestamp;
+use crate::options::HistoryLimits;
 use crate::record::{EventKind, StoreEvent};
 use crate::snapshot::StoreState;
 use crate::store::SharedState;
@@ -241,12 +241,20 @@ impl StoreWriter {
         (state, evicted)
     }
 
-    fn publish_state(&mut self, state: StoreState, events: &[Arc<StoreEvent>], evicted: &[Arc<StoreEvent>]) {
+    fn publish_state(
+        &mut self,
+        state: StoreState,
+        events: &[Arc<StoreEvent>],
+        evicted: &[Arc<StoreEvent>],
+    ) {
         let revision = state.revision;
         self.shared.state.store(Arc::new(state));
         self.shared.hub.publish(events, evicted, revision);
-        self.superseded
-            .extend(evicted.iter().flat_map(|event| SupersededRow::superseded_by(event)));
+        self.superseded.extend(
+            evicted
+                .iter()
+                .flat_map(|event| SupersededRow::superseded_by(event)),
+        );
     }
 
     /// Removes all obsolete rows; false when the database refused.
@@ -255,7 +263,9 @@ impl StoreWriter {
             let count = self.superseded.len().min(COMPACTION_BATCH);
             let obsolete = self.superseded.iter().take(count);
             let wall = self.clock.wall();
-            let swept = self.database.write(&[], wall, obsolete, SpaceBudget::Reserve);
+            let swept = self
+                .database
+                .write(&[], wall, obsolete, SpaceBudget::Reserve);
             if let Err(error) = swept {
                 tracing::warn!(%error, "could not remove old rows from the database, trying again later");
                 return false;

@@ -11,60 +11,60 @@ use rdd_apiserver_storage::{
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::status::{self, Refusal};
-use super::{CLEANUP, PREFIX, custom, names};
+use super::conditions::{self, NameConflict};
+use super::{CLEANUP_FINALIZER, KEY_PREFIX, name_conflicts, served_versions};
 use crate::clock;
+use crate::controller_loop::{StoreController, run_controller};
 use crate::encode::Storable;
-use crate::follow::{Follow, follow};
 use crate::limits;
 use crate::meta;
-use crate::registry::Registry;
-use crate::resource::Resource;
-use crate::server::Inner;
+use crate::registry::ResourceRegistry;
+use crate::resource::ServedResource;
+use crate::server::ServerState;
 use crate::tasks::ControllerHandle;
 
 /// One definition as the controller knows it.
-pub(super) struct Known {
+pub(super) struct DefinitionState {
     pub(super) revision: u64,
     pub(super) uid: String,
     pub(super) terminating: bool,
     /// Somebody else has the names that it wants.
-    pub(super) refused: bool,
+    pub(super) has_name_conflict: bool,
     pub(super) object: Value,
-    pub(super) resources: Vec<Arc<Resource>>,
+    pub(super) resources: Vec<Arc<ServedResource>>,
 }
 
 /// What brings definitions to life.
-pub(super) struct Controller {
-    pub(super) server: Arc<Inner>,
-    pub(super) builtin: Vec<Arc<Resource>>,
-    pub(super) known: HashMap<String, Known>,
+pub(super) struct DefinitionController {
+    pub(super) server: Arc<ServerState>,
+    pub(super) builtin: Vec<Arc<ServedResource>>,
+    pub(super) definitions: HashMap<String, DefinitionState>,
     /// Definitions whose status is to be written again, and why that failed.
     failed: BTreeMap<String, String>,
 }
 
 /// Serves what is defined, then follows the definitions until `stop`.
 pub(crate) async fn start(
-    server: &Arc<Inner>,
+    server: &Arc<ServerState>,
     stop: CancellationToken,
 ) -> Result<ControllerHandle, String> {
-    let mut controller = Controller {
+    let mut controller = DefinitionController {
         server: Arc::clone(server),
         builtin: crate::builtin::resources(),
-        known: HashMap::new(),
+        definitions: HashMap::new(),
         failed: BTreeMap::new(),
     };
-    let watch = controller.list().await?;
-    Ok(tokio::spawn(follow(controller, watch, stop)))
+    let watch = controller.relist().await?;
+    Ok(tokio::spawn(run_controller(controller, watch, stop)))
 }
 
 /// The resources of a definition. One whose new names are refused keeps those
 /// that it had.
-fn served(definition: &Value, refused: bool) -> Result<Vec<Arc<Resource>>, String> {
+fn served(definition: &Value, refused: bool) -> Result<Vec<Arc<ServedResource>>, String> {
     if !refused {
-        return custom::resources(definition);
+        return served_versions::resources(definition);
     }
-    if !status::is_true(definition, "Established") {
+    if !conditions::is_true(definition, "Established") {
         return Ok(Vec::new());
     }
     let mut former = definition.clone();
@@ -72,7 +72,7 @@ fn served(definition: &Value, refused: bool) -> Result<Vec<Arc<Resource>>, Strin
         let accepted = definition["status"]["acceptedNames"].clone();
         spec.insert("names".to_owned(), accepted);
     }
-    custom::resources(&former)
+    served_versions::resources(&former)
 }
 
 /// Compiles what a definition of so many bytes serves. The schema of a large
@@ -81,12 +81,12 @@ async fn compile(
     definition: Value,
     refused: bool,
     size: usize,
-) -> (Value, Result<Vec<Arc<Resource>>, String>) {
+) -> (Value, Result<Vec<Arc<ServedResource>>, String>) {
     let work = move || {
         let resources = served(&definition, refused);
         (definition, resources)
     };
-    if size <= limits::LARGE {
+    if size <= limits::LARGE_WRITE_BYTES {
         return work();
     }
     match tokio::task::spawn_blocking(work).await {
@@ -100,81 +100,81 @@ async fn compile(
     }
 }
 
-impl Follow for Controller {
-    const WHAT: &'static str = "definitions";
+impl StoreController for DefinitionController {
+    const WATCHED: &'static str = "definitions";
 
-    async fn list(&mut self) -> Result<StoreWatch, String> {
+    async fn relist(&mut self) -> Result<StoreWatch, String> {
         let snapshot = self.server.store.snapshot();
         let watch = self
             .server
             .store
-            .watch(PREFIX, snapshot.revision())
+            .watch(KEY_PREFIX, snapshot.revision())
             .map_err(|error| error.to_string())?;
-        let records: Vec<Arc<StoredRecord>> = snapshot.range(PREFIX, None).cloned().collect();
-        self.known
+        let records: Vec<Arc<StoredRecord>> = snapshot.range(KEY_PREFIX, None).cloned().collect();
+        self.definitions
             .retain(|key, _| records.iter().any(|record| *record.key == **key));
         for record in &records {
-            self.learn(&record.key, record.revision, &record.value)
+            self.observe(&record.key, record.revision, &record.value)
                 .await;
         }
         self.publish(snapshot.revision());
         for record in &records {
-            self.tend(&record.key).await;
+            self.reconcile(&record.key).await;
         }
         Ok(watch)
     }
 
-    async fn handle(&mut self, event: &StoreEvent) {
+    async fn handle_event(&mut self, event: &StoreEvent) {
         let changed = if event.kind == EventKind::Deleted {
-            self.known.remove(&*event.key).is_some()
+            self.definitions.remove(&*event.key).is_some()
         } else {
-            self.learn(&event.key, event.revision, &event.value).await
+            self.observe(&event.key, event.revision, &event.value).await
         };
         let revived = if changed {
-            self.revive().await
+            self.retry_name_conflicts().await
         } else {
             Vec::new()
         };
         if changed {
             self.publish(event.revision);
         } else {
-            self.reflect(event.revision);
+            self.set_registry_revision(event.revision);
         }
-        self.tend(&event.key).await;
+        self.reconcile(&event.key).await;
         for key in revived {
-            self.tend(&key).await;
+            self.reconcile(&key).await;
         }
     }
 
-    fn waits(&self) -> bool {
-        self.clearing() || !self.failed.is_empty()
+    fn has_pending_work(&self) -> bool {
+        self.has_terminating() || !self.failed.is_empty()
     }
 
-    async fn look_again(&mut self) {
-        self.clear_all().await;
+    async fn retry_pending(&mut self) {
+        self.reconcile_terminating().await;
         let failed: Vec<String> = self.failed.keys().cloned().collect();
         for key in failed {
-            self.tend(&key).await;
+            self.reconcile(&key).await;
         }
     }
 }
 
-impl Controller {
+impl DefinitionController {
     /// Looks again at definitions that are not served: the names that they
     /// want may be free by now. Gives the keys of those that are served from
     /// now on.
-    async fn revive(&mut self) -> Vec<String> {
+    async fn retry_name_conflicts(&mut self) -> Vec<String> {
         let snapshot = self.server.store.snapshot();
         let waiting: Vec<String> = self
-            .known
+            .definitions
             .iter()
-            .filter(|(_, known)| known.refused)
+            .filter(|(_, known)| known.has_name_conflict)
             .map(|(key, _)| key.clone())
             .collect();
         let mut revived = Vec::new();
         for key in waiting {
             if let Some(record) = snapshot.get(&key)
-                && self.learn(&key, record.revision, &record.value).await
+                && self.observe(&key, record.revision, &record.value).await
             {
                 revived.push(key);
             }
@@ -183,7 +183,7 @@ impl Controller {
     }
 
     /// Takes in a definition; true when what is served changes.
-    async fn learn(&mut self, key: &str, revision: u64, value: &[u8]) -> bool {
+    async fn observe(&mut self, key: &str, revision: u64, value: &[u8]) -> bool {
         let object: Value = match crate::records::parse(value) {
             Ok(object) => object,
             Err(error) => {
@@ -193,17 +193,19 @@ impl Controller {
         };
         let uid = meta::text(&object, "uid").to_owned();
         let terminating = meta::terminating(&object);
-        let refused = self.conflict(key, &object).is_some();
-        if let Some(known) = self.known.get_mut(key)
+        let refused = self.name_conflict(key, &object).is_some();
+        if let Some(known) = self.definitions.get_mut(key)
             && known.uid == uid
             // Not by generation: a delete moves that too.
             && known.object["spec"] == object["spec"]
-            && known.refused == refused
+            && known.has_name_conflict == refused
         {
             // Watches go on: they are to see the objects vanish.
             for custom in known.resources.iter().filter_map(|r| r.custom()) {
                 custom.terminating.store(terminating, Ordering::Relaxed);
-                custom.definition.store(revision, Ordering::Release);
+                custom
+                    .definition_revision
+                    .store(revision, Ordering::Release);
             }
             known.terminating = terminating;
             known.revision = revision;
@@ -215,13 +217,13 @@ impl Controller {
             tracing::error!(key, %error, "a stored definition cannot be served");
             Vec::new()
         });
-        self.known.insert(
+        self.definitions.insert(
             key.to_owned(),
-            Known {
+            DefinitionState {
                 revision,
                 uid,
                 terminating,
-                refused,
+                has_name_conflict: refused,
                 object,
                 resources,
             },
@@ -230,42 +232,42 @@ impl Controller {
     }
 
     /// Why a definition cannot have its names.
-    fn conflict(&self, key: &str, definition: &Value) -> Option<Refusal> {
+    fn name_conflict(&self, key: &str, definition: &Value) -> Option<NameConflict> {
         let builtin = self.builtin.iter().map(|resource| &resource.kind);
         let others = self
-            .known
+            .definitions
             .iter()
             .filter(|(other, _)| *other != key)
             .flat_map(|(_, known)| known.resources.iter().map(|resource| &resource.kind));
-        names::conflict(definition, builtin.chain(others))
+        name_conflicts::conflict(definition, builtin.chain(others))
     }
 
     /// Swaps the registry for one that serves what is known now.
     fn publish(&self, revision: u64) {
         let mut resources = self.builtin.clone();
         resources.extend(
-            self.known
+            self.definitions
                 .values()
                 .flat_map(|known| known.resources.iter().cloned()),
         );
-        let listed = crate::builtin::listed();
+        let listed = crate::builtin::discovery_only_kinds();
         self.server
             .registry
-            .store(Arc::new(Registry::new(resources, listed)));
-        self.reflect(revision);
+            .store(Arc::new(ResourceRegistry::new(resources, listed)));
+        self.set_registry_revision(revision);
     }
 
-    fn reflect(&self, revision: u64) {
+    fn set_registry_revision(&self, revision: u64) {
         self.server
-            .reflected
+            .registry_revision
             .send_modify(|seen| *seen = (*seen).max(revision));
     }
 
     /// Does what a definition needs next; what cannot be written now is tried
     /// again.
-    pub(super) async fn tend(&mut self, key: &str) {
+    pub(super) async fn reconcile(&mut self, key: &str) {
         let before = self.failed.remove(key);
-        self.advance(key).await;
+        self.reconcile_once(key).await;
         if let Some(error) = self.failed.get(key)
             && before.as_ref() != Some(error)
         {
@@ -277,19 +279,19 @@ impl Controller {
         }
     }
 
-    async fn advance(&mut self, key: &str) {
-        let Some(known) = self.known.get(key) else {
+    async fn reconcile_once(&mut self, key: &str) {
+        let Some(known) = self.definitions.get(key) else {
             return;
         };
         if known.terminating {
-            if meta::finalizers(&known.object).contains(&CLEANUP) {
-                self.clear(key).await;
+            if meta::finalizers(&known.object).contains(&CLEANUP_FINALIZER) {
+                self.finalize(key).await;
             }
             return;
         }
         let mut object = known.object.clone();
         let now = clock::seconds((self.server.clock)());
-        status::accept(&mut object, self.conflict(key, &known.object), &now);
+        conditions::update_status(&mut object, self.name_conflict(key, &known.object), &now);
         if object["status"] != known.object["status"] {
             let revision = known.revision;
             self.write(key, revision, &object).await;

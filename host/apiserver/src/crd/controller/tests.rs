@@ -37,7 +37,7 @@ async fn a_status_that_found_no_room_is_written_when_there_is_some() {
     let mut options = StoreOptions::file(dir.path().join("state.db"));
     options.size_limit = Some(1 << 20);
     let store = Store::open(options).unwrap();
-    let server = Inner::new(store.clone(), ApiServerOptions::in_memory());
+    let server = ServerState::new(store.clone(), ApiServerOptions::in_memory());
     let record = put(&store, KEY, &definition()).await.unwrap();
     let mut filler = 0;
     for text in ["x".repeat(10_000), String::new()] {
@@ -49,19 +49,21 @@ async fn a_status_that_found_no_room_is_written_when_there_is_some() {
             filler += 1;
         }
     }
-    let mut controller = Controller {
+    let mut controller = DefinitionController {
         server,
         builtin: crate::builtin::resources(),
-        known: HashMap::new(),
+        definitions: HashMap::new(),
         failed: BTreeMap::new(),
     };
-    controller.learn(KEY, record.revision, &record.value).await;
-    controller.tend(KEY).await;
+    controller
+        .observe(KEY, record.revision, &record.value)
+        .await;
+    controller.reconcile(KEY).await;
     let is_established = || {
         let record = store.snapshot().get(KEY).cloned().unwrap();
-        status::is_true(&crate::records::read(&record).unwrap(), "Established")
+        conditions::is_true(&crate::records::read(&record).unwrap(), "Established")
     };
-    assert!(!is_established() && controller.waits());
+    assert!(!is_established() && controller.has_pending_work());
 
     let change = || RecordChange::delete(|_| Vec::new().into());
     for index in 0..20 {
@@ -71,21 +73,21 @@ async fn a_status_that_found_no_room_is_written_when_there_is_some() {
             .await
             .unwrap();
     }
-    controller.look_again().await;
-    assert!(is_established() && !controller.waits());
+    controller.retry_pending().await;
+    assert!(is_established() && !controller.has_pending_work());
 }
 
 #[test]
 fn a_large_definition_is_compiled_beside_the_others() {
     with_one_blocking_thread(async {
-        let server = Inner::new(
+        let server = ServerState::new(
             Store::open(StoreOptions::in_memory()).unwrap(),
             ApiServerOptions::in_memory(),
         );
-        let mut controller = Controller {
+        let mut controller = DefinitionController {
             server,
             builtin: Vec::new(),
-            known: HashMap::new(),
+            definitions: HashMap::new(),
             failed: BTreeMap::new(),
         };
         for (fields, is_small) in [(1, true), (2_000, false)] {
@@ -101,13 +103,13 @@ fn a_large_definition_is_compiled_beside_the_others() {
             object["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"] =
                 properties.into();
             let stored = object.to_string();
-            let learnt = controller.learn(KEY, fields, stored.as_bytes());
+            let learnt = controller.observe(KEY, fields, stored.as_bytes());
             assert_eq!(
                 is_ready_without_blocking(learnt).await,
                 (is_small, true),
                 "{fields}"
             );
         }
-        assert_eq!(controller.known[KEY].resources.len(), 1);
+        assert_eq!(controller.definitions[KEY].resources.len(), 1);
     });
 }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::messages::{Field, Message, Type};
 use super::wire::{self, Content};
 use crate::clock;
-use crate::limits::Budget;
+use crate::limits::DocumentBudget;
 
 /// What the envelope says of the message within.
 pub(super) struct Envelope<'b> {
@@ -24,7 +24,7 @@ pub(super) struct Envelope<'b> {
 /// Reads one body within its budget.
 #[derive(Default)]
 pub(super) struct Reader {
-    budget: Budget,
+    budget: DocumentBudget,
     /// The way to the field that is being read, for errors.
     path: Vec<Cow<'static, str>>,
 }
@@ -92,7 +92,7 @@ impl Reader {
             };
             self.path.push(Cow::Borrowed(field.name));
             self.budget
-                .spend(self.path.len(), 0)
+                .charge(self.path.len(), 0)
                 .map_err(|why| self.fail(why))?;
             self.put(field, content, map)?;
             self.path.pop();
@@ -214,7 +214,7 @@ impl Reader {
                 2 => {
                     self.path.push(Cow::Owned(shown(&key)));
                     self.budget
-                        .spend(self.path.len(), key.len())
+                        .charge(self.path.len(), key.len())
                         .map_err(|why| self.fail(why))?;
                     value = self.value(values, content)?;
                     self.path.pop();

@@ -186,7 +186,7 @@ fn no_cut_and_no_flipped_bit_does_harm() {
 
 #[test]
 fn empty_messages_do_not_multiply() {
-    let entries = bytes(17, b"").repeat(limits::NODES_MAX + 1);
+    let entries = bytes(17, b"").repeat(limits::MAX_NODES + 1);
     let error = config_map(&bytes(1, &entries)).unwrap_err();
     assert!(error.contains("more than"), "{error}");
 }

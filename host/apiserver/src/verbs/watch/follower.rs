@@ -13,8 +13,8 @@ use tokio::time::Instant;
 use crate::encode;
 use crate::meta;
 use crate::negotiate::Shape;
-use crate::resource::Resource;
-use crate::server::Inner;
+use crate::resource::ServedResource;
+use crate::server::ServerState;
 use crate::status::ApiError;
 use crate::verbs::select::Selection;
 
@@ -34,8 +34,8 @@ struct Shared {
 
 /// Everything that a running watch needs.
 pub(super) struct Follower {
-    pub(super) server: Arc<Inner>,
-    pub(super) resource: Arc<Resource>,
+    pub(super) server: Arc<ServerState>,
+    pub(super) resource: Arc<ServedResource>,
     pub(super) selection: Selection,
     pub(super) shape: Shape,
     pub(super) include: IncludeObject,
@@ -181,7 +181,7 @@ impl Follower {
     fn backlog(&mut self) -> Option<Bytes> {
         let (mut out, mut read) = (Vec::new(), 0);
         let plain =
-            self.selection.is_empty() && self.shape == Shape::Whole && self.resource.verbatim();
+            self.selection.is_empty() && self.shape == Shape::Whole && self.resource.is_verbatim();
         while out.len() < PIECE
             && read < PIECE
             && let Some(record) = self.existing.pop_front()
@@ -206,7 +206,7 @@ impl Follower {
         out.extend_from_slice(b"{\"type\":\"");
         out.extend_from_slice(kind.as_bytes());
         out.extend_from_slice(b"\",\"object\":");
-        encode::append_typed(&mut out, &self.resource.typed, stored);
+        encode::append_typed(&mut out, &self.resource.type_meta_prefix, stored);
         out.extend_from_slice(b"}\n");
         out.into()
     }
@@ -239,7 +239,7 @@ impl Follower {
 
     /// The line of an event, or nothing when the selection has no interest.
     fn event(&mut self, event: &StoreEvent) -> Option<Bytes> {
-        let shared = self.resource.verbatim().then(|| {
+        let shared = self.resource.is_verbatim().then(|| {
             event.memo.get_or_init(|| Shared {
                 api_version: self.resource.kind.api_version(),
                 ..Shared::default()
@@ -281,7 +281,7 @@ impl Follower {
                 }
             };
         }
-        if self.shape != Shape::Whole || !self.resource.verbatim() {
+        if self.shape != Shape::Whole || !self.resource.is_verbatim() {
             let object = self.load(&event.value, &event.key)?;
             return Some(self.shaped(name(kind), object));
         }

@@ -50,10 +50,10 @@ pub(crate) fn watch(call: &Call) -> Result<Response<ResponseBody>, ApiError> {
         bookmarked: 0,
         tick,
         deadline: now + options.lifetime,
-        closing: call.server.closing.subscribe(),
-        reflected: call.server.reflected.subscribe(),
+        closing: call.server.shutdown.subscribe(),
+        reflected: call.server.registry_revision.subscribe(),
     };
-    let prefix = call.resource.collection(call.namespace());
+    let prefix = call.resource.collection_prefix(call.namespace());
     let after = match options.start {
         Start::After(revision) => revision,
         Start::Existing => {

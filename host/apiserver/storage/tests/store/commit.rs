@@ -164,12 +164,17 @@ async fn a_write_rests_on_records_that_stand_as_they_were_read() {
                 .await
         }
     };
-    guarded("a/x", vec![RecordGuard::unchanged(&first)]).await.unwrap();
+    guarded("a/x", vec![RecordGuard::unchanged(&first)])
+        .await
+        .unwrap();
     let second = set(&store, "ns/a", "two").await;
     let before = store.revision();
     let refused = guarded(
         "a/y",
-        vec![RecordGuard::unchanged(&second), RecordGuard::unchanged(&first)],
+        vec![
+            RecordGuard::unchanged(&second),
+            RecordGuard::unchanged(&first),
+        ],
     )
     .await;
     assert!(matches!(refused, Err(CommitError::Guard)), "{refused:?}");

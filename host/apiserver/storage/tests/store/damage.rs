@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use rdd_apiserver_storage::{CommitError, StoreOpenError, Store, StoreOptions, WritePrecondition};
+use rdd_apiserver_storage::{CommitError, Store, StoreOpenError, StoreOptions, WritePrecondition};
 use tempfile::TempDir;
 
 use crate::common::{list, put, remove, set};

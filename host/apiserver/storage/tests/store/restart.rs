@@ -1,6 +1,6 @@
 //! What a new process finds.
 
-use rdd_apiserver_storage::{EventKind, StoreOpenError, Store, StoreOptions};
+use rdd_apiserver_storage::{EventKind, Store, StoreOpenError, StoreOptions};
 use tempfile::TempDir;
 
 use crate::common::{PATIENCE, TestClock, list, next, remove, set};
@@ -102,10 +102,18 @@ async fn history_ends_by_age_and_spares_the_newest() {
     }
     clock.advance(options.history.max_age / 2);
     set(&store, "a", "young").await;
-    assert_eq!(store.compacted_revision(), start, "nothing is old enough yet");
+    assert_eq!(
+        store.compacted_revision(),
+        start,
+        "nothing is old enough yet"
+    );
     clock.advance(options.history.max_age / 2);
     set(&store, "a", "younger").await;
-    assert_eq!(store.compacted_revision(), start + 9, "two are young, one is spared");
+    assert_eq!(
+        store.compacted_revision(),
+        start + 9,
+        "two are young, one is spared"
+    );
     store.close().await;
 
     // Age goes on while nobody runs.
@@ -129,7 +137,11 @@ async fn a_burst_is_kept_whole_until_it_has_settled() {
     }
     clock.advance(limits.burst_age / 2);
     set(&store, "a", "young").await;
-    assert_eq!(store.compacted_revision(), start, "a reader may be that far behind");
+    assert_eq!(
+        store.compacted_revision(),
+        start,
+        "a reader may be that far behind"
+    );
     clock.advance(limits.burst_age / 2);
     set(&store, "a", "younger").await;
     assert_eq!(

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 /// Sets one condition of a status.
-pub(crate) fn condition(
+pub(crate) fn set_condition(
     status: &mut Value,
     kind: &str,
     state: &str,
@@ -52,11 +52,11 @@ pub(super) fn is_true(object: &Value, kind: &str) -> bool {
 }
 
 /// Why names were refused: reason and message.
-pub(super) type Refusal = (&'static str, String);
+pub(super) type NameConflict = (&'static str, String);
 
 /// Fills in the status of a definition: its names are accepted and it is
 /// served, or somebody else has them.
-pub(super) fn accept(object: &mut Value, refused: Option<Refusal>, now: &str) {
+pub(super) fn update_status(object: &mut Value, refused: Option<NameConflict>, now: &str) {
     let names = object["spec"]["names"].clone();
     let established = is_true(object, "Established");
     let stored = object["spec"]["versions"]
@@ -71,7 +71,7 @@ pub(super) fn accept(object: &mut Value, refused: Option<Refusal>, now: &str) {
             if let Some(map) = status.as_object_mut() {
                 map.insert("acceptedNames".to_owned(), names);
             }
-            condition(
+            set_condition(
                 status,
                 "NamesAccepted",
                 "True",
@@ -79,7 +79,7 @@ pub(super) fn accept(object: &mut Value, refused: Option<Refusal>, now: &str) {
                 "no conflicts found",
                 now,
             );
-            condition(
+            set_condition(
                 status,
                 "Established",
                 "True",
@@ -89,9 +89,9 @@ pub(super) fn accept(object: &mut Value, refused: Option<Refusal>, now: &str) {
             );
         }
         Some((reason, message)) => {
-            condition(status, "NamesAccepted", "False", reason, &message, now);
+            set_condition(status, "NamesAccepted", "False", reason, &message, now);
             if !established {
-                condition(
+                set_condition(
                     status,
                     "Established",
                     "False",

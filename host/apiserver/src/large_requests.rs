@@ -10,15 +10,15 @@ use crate::status::ApiError;
 
 /// Runs what takes much of a processor, a few at a time.
 #[derive(Debug)]
-pub(crate) struct LargeRequests(Arc<Semaphore>);
+pub(crate) struct LargeRequestLimiter(Arc<Semaphore>);
 
-impl Default for LargeRequests {
+impl Default for LargeRequestLimiter {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(limits::LARGE_AT_ONCE)))
+        Self(Arc::new(Semaphore::new(limits::MAX_LARGE_REQUESTS)))
     }
 }
 
-impl LargeRequests {
+impl LargeRequestLimiter {
     /// Runs `work` on a thread of its own as soon as there is a permit. Once
     /// begun it runs to its end, also when the client has gone.
     pub(crate) async fn run<T: Send + 'static>(

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::content::Remains;
+use super::content::RemainingContent;
 
 /// One condition: type, whether something is in the way, reason and text.
 type Condition = (&'static str, bool, &'static str, String);
@@ -14,7 +14,7 @@ fn counted<'r>(counts: impl Iterator<Item = (&'r String, &'r usize)>, word: &str
         .join(", ")
 }
 
-fn conditions(remains: &Remains) -> [Condition; 5] {
+fn conditions(remains: &RemainingContent) -> [Condition; 5] {
     let content = if remains.failures.is_empty() {
         (
             "NamespaceDeletionContentFailure",
@@ -91,7 +91,7 @@ fn conditions(remains: &Remains) -> [Condition; 5] {
 
 /// Brings the conditions of a namespace up to date; those that say what they
 /// said before keep their time.
-pub(super) fn update(namespace: &mut Value, remains: &Remains, now: &str) {
+pub(super) fn update(namespace: &mut Value, remains: &RemainingContent, now: &str) {
     let before: Vec<Value> = namespace
         .pointer("/status/conditions")
         .and_then(Value::as_array)
@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn conditions_say_what_is_left_and_keep_their_times() {
         let mut namespace = json!({"status": {"phase": "Active", "conditions": [{"type": "Mine", "status": "True"}]}});
-        let mut remains = Remains::default();
+        let mut remains = RemainingContent::default();
         remains.objects.insert("configmaps".to_owned(), 2);
         remains.finalizers.insert("example.com/f".to_owned(), 1);
         update(&mut namespace, &remains, "2024-01-01T00:00:00Z");
@@ -154,7 +154,11 @@ mod tests {
                 "reason": "SomeFinalizersRemain",
                 "message": "Some content in the namespace has finalizers remaining: example.com/f in 1 resource instances"})
         );
-        update(&mut namespace, &Remains::default(), "2024-01-03T00:00:00Z");
+        update(
+            &mut namespace,
+            &RemainingContent::default(),
+            "2024-01-03T00:00:00Z",
+        );
         let last = &namespace["status"]["conditions"][5];
         assert_eq!(last["status"], "False");
         assert_eq!(last["lastTransitionTime"], "2024-01-03T00:00:00Z");

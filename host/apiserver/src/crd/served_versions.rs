@@ -12,14 +12,14 @@ use serde_json::Value;
 
 use crate::managed::Types;
 use crate::meta;
-use crate::resource::{Custom, Resource, Source};
+use crate::resource::{CustomStrategy, ResourceStrategy, ServedResource};
 use crate::scale::ScalePaths;
 
 /// The served versions of an accepted definition.
 ///
 /// # Errors
 /// A definition that validation would not have let in: the sentence says why.
-pub(crate) fn resources(definition: &Value) -> Result<Vec<Arc<Resource>>, String> {
+pub(crate) fn resources(definition: &Value) -> Result<Vec<Arc<ServedResource>>, String> {
     let versions = definition["spec"]["versions"]
         .as_array()
         .map_or(&[][..], Vec::as_slice);
@@ -51,19 +51,19 @@ pub(crate) fn resources(definition: &Value) -> Result<Vec<Arc<Resource>>, String
         let custom = custom(definition, version, several)?;
         let columns = TableColumns::of_crd_version(version).map_err(|error| error.to_string())?;
         let (group, plural) = (kind.group.clone(), kind.plural.clone());
-        out.push(Arc::new(Resource::new(
+        out.push(Arc::new(ServedResource::new(
             kind,
             (&group, &plural),
             NameRule::Subdomain,
             columns,
             Types::among(own, Arc::clone(&trees)),
-            Source::Custom(custom),
+            ResourceStrategy::Custom(custom),
         )));
     }
     Ok(out)
 }
 
-fn custom(definition: &Value, version: &Value, several: bool) -> Result<Custom, String> {
+fn custom(definition: &Value, version: &Value, several: bool) -> Result<CustomStrategy, String> {
     let openapi = version
         .pointer("/schema/openAPIV3Schema")
         .cloned()
@@ -106,25 +106,25 @@ fn custom(definition: &Value, version: &Value, several: bool) -> Result<Custom, 
             str::to_owned,
         )
     });
-    Ok(Custom {
+    Ok(CustomStrategy {
         schema,
-        stored,
-        openapi: Arc::new(openapi),
+        storage_schema: stored,
+        openapi_schema: Arc::new(openapi),
         status: version
             .pointer("/subresources/status")
             .is_some_and(Value::is_object),
         scale: version
             .pointer("/subresources/scale")
             .and_then(ScalePaths::read),
-        selectable,
+        selectable_fields: selectable,
         terminating: AtomicBool::new(meta::terminating(definition)),
         // A definition that is only tried out has none.
-        definition: AtomicU64::new(
+        definition_revision: AtomicU64::new(
             meta::text(definition, "resourceVersion")
                 .parse()
                 .unwrap_or_default(),
         ),
-        mend: several || meta::generation(definition) > 1,
-        warning,
+        normalize_on_read: several || meta::generation(definition) > 1,
+        deprecation_warning: warning,
     })
 }

@@ -6,38 +6,38 @@ use futures::StreamExt as _;
 use rdd_apiserver_storage::{CommitError, RecordChange, StoredRecord, WritePrecondition};
 use serde_json::Value;
 
-use super::CLEANUP;
-use super::controller::Controller;
-use super::status::condition;
+use super::CLEANUP_FINALIZER;
+use super::conditions::set_condition;
+use super::controller::DefinitionController;
 use crate::clock;
 use crate::encode::Storable;
 use crate::meta;
-use crate::records::{self, Outcome};
+use crate::records::{self, RemovalOutcome};
 use crate::resource;
 
-impl Controller {
+impl DefinitionController {
     /// Whether deleted definitions wait for their objects.
-    pub(super) fn clearing(&self) -> bool {
-        self.known.values().any(|known| known.terminating)
+    pub(super) fn has_terminating(&self) -> bool {
+        self.definitions.values().any(|known| known.terminating)
     }
 
     /// Looks at all of them again.
-    pub(super) async fn clear_all(&mut self) {
+    pub(super) async fn reconcile_terminating(&mut self) {
         let keys: Vec<String> = self
-            .known
+            .definitions
             .iter()
             .filter(|(_, known)| known.terminating)
             .map(|(key, _)| key.clone())
             .collect();
         for key in keys {
-            self.tend(&key).await;
+            self.reconcile(&key).await;
         }
     }
 
     /// Deletes the objects of a definition that is being deleted, then lets go
     /// of it.
-    pub(super) async fn clear(&mut self, key: &str) {
-        let Some(known) = self.known.get(key) else {
+    pub(super) async fn finalize(&mut self, key: &str) {
+        let Some(known) = self.definitions.get(key) else {
             return;
         };
         let (mut object, revision) = (known.object.clone(), known.revision);
@@ -50,14 +50,14 @@ impl Controller {
             tracing::error!(key, "a definition without group or plural is left as it is");
             return;
         };
-        let prefix = resource::prefix(group, plural);
+        let prefix = resource::key_prefix(group, plural);
         let snapshot = self.server.store.snapshot();
         let left = self
-            .clear_objects(snapshot.range(&prefix, None).cloned().collect())
+            .delete_instances(snapshot.range(&prefix, None).cloned().collect())
             .await;
         let now = clock::seconds((self.server.clock)());
         if left > 0 {
-            condition(
+            set_condition(
                 &mut object["status"],
                 "Terminating",
                 "True",
@@ -70,7 +70,7 @@ impl Controller {
             }
             return;
         }
-        condition(
+        set_condition(
             &mut object["status"],
             "Terminating",
             "False",
@@ -80,7 +80,7 @@ impl Controller {
         );
         meta::edit(&mut object, |meta| {
             if let Some(list) = meta.get_mut("finalizers").and_then(Value::as_array_mut) {
-                list.retain(|finalizer| finalizer != CLEANUP);
+                list.retain(|finalizer| finalizer != CLEANUP_FINALIZER);
             }
         });
         if !meta::finalizers(&object).is_empty() {
@@ -101,21 +101,21 @@ impl Controller {
     }
 
     /// Deletes objects or marks them; says how many are still there.
-    async fn clear_objects(&self, objects: Vec<Arc<StoredRecord>>) -> usize {
+    async fn delete_instances(&self, objects: Vec<Arc<StoredRecord>>) -> usize {
         let server = &self.server;
         futures::stream::iter(objects)
             .map(|record| async move {
                 match records::remove(server, &record).await {
-                    Ok(outcome) => usize::from(outcome == Outcome::Kept),
+                    Ok(outcome) => usize::from(outcome == RemovalOutcome::Kept),
                     Err(error) => {
-                        if !error.is_overtaken() {
+                        if !error.is_conflict() {
                             tracing::error!(key = %record.key, %error, "an object of a deleted definition stays");
                         }
                         1
                     }
                 }
             })
-            .buffer_unordered(records::AT_ONCE)
+            .buffer_unordered(records::MAX_CONCURRENT_COMMITS)
             .fold(0, |left, kept| async move { left + kept })
             .await
     }

@@ -7,13 +7,13 @@ use serde_json::json;
 
 use crate::clock;
 use crate::encode::Storable;
-use crate::server::Inner;
+use crate::server::ServerState;
 
 /// Namespaces that every client takes for granted.
 const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
 
 /// Creates the namespaces that are missing.
-pub(crate) async fn namespaces(server: &Arc<Inner>) -> Result<(), String> {
+pub(crate) async fn create_missing(server: &Arc<ServerState>) -> Result<(), String> {
     for name in NAMESPACES {
         let object = json!({
             "metadata": {
