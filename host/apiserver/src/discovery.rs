@@ -1,4 +1,4 @@
-//! Discovery documents of the registry, in both forms.
+//! Discovery: the aggregated and the unaggregated documents.
 
 use std::sync::OnceLock;
 
@@ -20,7 +20,7 @@ fn kinds(registry: &ResourceRegistry) -> Vec<&ResourceKind> {
     registry.kinds.iter().collect()
 }
 
-/// A document with the tag of its content.
+/// Returns a document with the ETag of its content.
 pub(crate) fn cached_response(body: Vec<u8>) -> CachedResponse {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut out = String::from("\"");
@@ -37,23 +37,23 @@ pub(crate) fn cached_response(body: Vec<u8>) -> CachedResponse {
     }
 }
 
-/// A tagged document, or 304 when the client has it.
+/// Returns a response with the document, or 304 if the client has it already.
 pub(crate) fn conditional_response(
     headers: &HeaderMap,
     content_type: &'static str,
-    tagged: &CachedResponse,
+    document: &CachedResponse,
 ) -> Response<ResponseBody> {
-    let known = headers
+    let is_known = headers
         .get(IF_NONE_MATCH)
-        .is_some_and(|sent| sent.as_bytes() == tagged.etag.as_bytes());
-    let mut response = if known {
+        .is_some_and(|sent| sent.as_bytes() == document.etag.as_bytes());
+    let mut response = if is_known {
         let mut response = Response::new(ResponseBody::empty());
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         response
     } else {
-        render::ready(content_type, tagged.body.clone())
+        render::ready(content_type, document.body.clone())
     };
-    if let Ok(etag) = HeaderValue::from_str(&tagged.etag) {
+    if let Ok(etag) = HeaderValue::from_str(&document.etag) {
         response.headers_mut().insert(ETAG, etag);
     }
     response
@@ -62,7 +62,7 @@ pub(crate) fn conditional_response(
     response
 }
 
-/// Whether the client prefers the aggregated form.
+/// Returns whether the client prefers the aggregated form.
 fn wants_aggregated(headers: &HeaderMap) -> bool {
     negotiate::clauses(headers).iter().find_map(|clause| {
         let json = matches!(clause.media, "application/json" | "*/*" | "application/*");
@@ -82,7 +82,7 @@ fn aggregated(
     root: Root,
     headers: &HeaderMap,
 ) -> Response<ResponseBody> {
-    let slot: Option<&OnceLock<CachedResponse>> = registry
+    let cached: Option<&OnceLock<CachedResponse>> = registry
         .aggregated_discovery
         .get(usize::from(root == Root::Apis));
     let make = || {
@@ -91,13 +91,15 @@ fn aggregated(
         body.push(b'\n');
         cached_response(body)
     };
-    match slot {
-        Some(slot) => conditional_response(headers, discovery::AGGREGATED, slot.get_or_init(make)),
+    match cached {
+        Some(cached) => {
+            conditional_response(headers, discovery::AGGREGATED, cached.get_or_init(make))
+        }
         None => conditional_response(headers, discovery::AGGREGATED, &make()),
     }
 }
 
-/// `/api`.
+/// Responds to `/api`.
 pub(crate) fn api(
     server: &ServerState,
     registry: &ResourceRegistry,
@@ -110,7 +112,7 @@ pub(crate) fn api(
     render::value(200, &discovery::api_versions(&server.address), format)
 }
 
-/// `/apis`.
+/// Responds to `/apis`.
 pub(crate) fn apis(
     registry: &ResourceRegistry,
     headers: &HeaderMap,
@@ -122,7 +124,7 @@ pub(crate) fn apis(
     render::value(200, &discovery::group_list(&kinds(registry)), format)
 }
 
-/// `/apis/{group}`.
+/// Responds to `/apis/{group}`.
 pub(crate) fn group(
     registry: &ResourceRegistry,
     group: &str,
@@ -133,7 +135,7 @@ pub(crate) fn group(
         .ok_or_else(ApiError::page_not_found)
 }
 
-/// `/api/v1` and `/apis/{group}/{version}`.
+/// Responds to `/api/v1` and `/apis/{group}/{version}`.
 pub(crate) fn version(
     registry: &ResourceRegistry,
     group: &str,
@@ -144,7 +146,7 @@ pub(crate) fn version(
         .map(|value| render::value(200, &value, format))
 }
 
-/// `/`: the paths that are served.
+/// Returns the document at `/`: the served paths.
 pub(crate) fn root(registry: &ResourceRegistry) -> serde_json::Value {
     let mut paths: Vec<String> = [
         "/api",

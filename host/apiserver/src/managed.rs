@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use rdd_apiserver_fieldmanager::{self as fieldmanager, ApplyError, PatchError, TypeTree};
 use serde_json::Value;
 
-use crate::clock;
 use crate::resource::ResourceStrategy;
 use crate::status::{ApiError, StatusCause};
+use crate::timestamp;
 use crate::verbs::call::Call;
 use crate::verbs::options::WriteOptions;
 
@@ -43,7 +43,7 @@ fn with_request<R>(
 ) -> R {
     let kind = &call.resource.kind;
     let api_version = kind.api_version();
-    let now = clock::seconds(now);
+    let now = timestamp::rfc3339_seconds(now);
     let types = &call.resource.types;
     let versions: Vec<(&str, &TypeTree)> = types
         .versions
@@ -88,7 +88,7 @@ pub(crate) fn apply(
     applied: &Value,
     options: &WriteOptions,
 ) -> Result<Value, ApiError> {
-    let now = (call.server.clock)();
+    let now = call.server.clock.now();
     with_request(call, &options.manager, now, |request| {
         fieldmanager::apply(live, applied, options.force, request)
             .map_err(|error| apply_error(&error))

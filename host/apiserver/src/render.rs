@@ -131,7 +131,7 @@ pub(crate) fn shaped(call: &Call, object: Value) -> Result<Value, ApiError> {
         }
         Shape::Table => {
             let metadata = json!({"resourceVersion": meta::text(&object, "resourceVersion")});
-            let now = (call.server.clock)();
+            let now = call.server.clock.now();
             call.resource
                 .columns
                 .table([&object], metadata, include(call)?, now, true)

@@ -1,4 +1,4 @@
-//! Requests in, answers out: the path decides who answers.
+//! The HTTP service: it routes requests by path and verb.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -10,6 +10,8 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span, debug_span};
 
 use crate::body::ResponseBody;
 use crate::limits::{self, MAX_BODY_BYTES};
@@ -40,14 +42,67 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let server = Arc::clone(&self.0);
+        let (parts, body) = request.into_parts();
+        let span = request_span(&parts);
         Box::pin(async move {
-            let (parts, body) = request.into_parts();
-            Ok(handle(server, parts, body).await)
+            let request = handle(server, parts, body, &span);
+            Ok(request.instrument(span.clone()).await)
         })
     }
 }
 
-async fn handle<B>(server: Arc<ServerState>, parts: Parts, body: B) -> Response<ResponseBody>
+/// Returns the span of a request. The fields without a value are recorded once
+/// the request was parsed. If the level is disabled, neither this nor the
+/// recording allocates.
+fn request_span(parts: &Parts) -> Span {
+    debug_span!(
+        "api_request",
+        user = parts
+            .extensions
+            .get::<UserInfo>()
+            .map(|user| user.name.as_str()),
+        verb = Empty,
+        group = Empty,
+        resource = Empty,
+        namespace = Empty,
+        name = Empty,
+        path = Empty,
+    )
+}
+
+/// Records the verb and the path of a request for a resource.
+fn record_resource(span: &Span, verb: &str, path: &ResourcePath) {
+    if span.is_disabled() {
+        return;
+    }
+    span.record("verb", verb);
+    for (field, value) in [
+        ("group", path.group.as_str()),
+        ("resource", path.resource.as_str()),
+        ("namespace", path.namespace.as_deref().unwrap_or_default()),
+        ("name", path.name.as_deref().unwrap_or_default()),
+    ] {
+        if !value.is_empty() {
+            span.record(field, value);
+        }
+    }
+}
+
+/// Records the method and the path of a request that is not for a resource.
+fn record_non_resource(span: &Span, parts: &Parts) {
+    if span.is_disabled() {
+        return;
+    }
+    span.record("verb", parts.method.as_str().to_ascii_lowercase());
+    span.record("path", parts.uri.path());
+}
+
+async fn handle<B>(
+    server: Arc<ServerState>,
+    parts: Parts,
+    body: B,
+    span: &Span,
+) -> Response<ResponseBody>
 where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -61,24 +116,24 @@ where
         return render::error(&error, Format::JSON);
     }
     let query = Query::parse(parts.uri.query());
-    let head = parts.method == Method::HEAD;
+    let is_head = parts.method == Method::HEAD;
     let format = negotiate::format(&parts.headers, &query, false).unwrap_or(Format::JSON);
     let plain = Format {
         media: format.media,
         shape: negotiate::Shape::Whole,
         pretty: format.pretty,
     };
-    let mut response = route(server, parts, query, plain, body)
+    let mut response = route(server, parts, query, plain, body, span)
         .await
         .unwrap_or_else(|error| render::error(&error, plain));
-    if head {
+    if is_head {
         *response.body_mut() = ResponseBody::empty();
     }
     response
 }
 
 /// Reads a body up to the limit.
-async fn read<B>(body: B) -> Result<Bytes, ApiError>
+async fn read_body<B>(body: B) -> Result<Bytes, ApiError>
 where
     B: http_body::Body<Data = Bytes> + Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -98,6 +153,7 @@ async fn route<B>(
     query: Query,
     format: Format,
     body: B,
+    span: &Span,
 ) -> Result<Response<ResponseBody>, ApiError>
 where
     B: http_body::Body<Data = Bytes> + Send,
@@ -116,8 +172,11 @@ where
             Err(ApiError::method_not_allowed())
         }
     };
+    if !matches!(target, Target::Resource(_)) {
+        record_non_resource(span, &parts);
+    }
     match target {
-        Target::Resource(path) => resource(server, &registry, parts, query, path, user, body).await,
+        Target::Resource(path) => resource(server, parts, query, path, user, body, span).await,
         Target::Root => Ok(render::value(200, &discovery::root(&registry), format)),
         Target::Version => {
             only_get()?;
@@ -151,12 +210,11 @@ where
     }
 }
 
-/// Begins the name of every header by which a caller asks to act as somebody
-/// else.
+/// The prefix of all headers that request impersonation.
 const IMPERSONATE: &str = "impersonate-";
 
-/// Refuses to act as somebody else: a header that is passed over would give
-/// the caller's own rights to who asked for lesser ones.
+/// Refuses impersonation: ignoring the header would grant the user's own rights
+/// to a request for fewer rights.
 fn refuse_impersonation(headers: &http::HeaderMap, user: &UserInfo) -> Result<(), ApiError> {
     let Some((name, value)) = headers
         .iter()
@@ -176,14 +234,14 @@ fn refuse_impersonation(headers: &http::HeaderMap, user: &UserInfo) -> Result<()
         resource,
         &subject,
         &format!(
-            "User {:?} cannot impersonate resource {resource:?} in API group {group:?} at the cluster scope: this server acts for nobody but the caller; leave out {name} (kubectl: --as, --as-group, --as-uid)",
+            "User {:?} cannot impersonate resource {resource:?} in API group {group:?} at the cluster scope: this server does not support impersonation; leave out {name} (kubectl: --as, --as-group, --as-uid)",
             user.name
         ),
         Vec::new(),
     ))
 }
 
-/// 404 in the words that the path's group has for it.
+/// Returns the 404 of a path in `group`, in the form of that group.
 fn unknown(registry: &ResourceRegistry, group: Option<&str>) -> ApiError {
     match group {
         Some(group) if group.is_empty() || registry.is_builtin_group(group) => {
@@ -195,27 +253,32 @@ fn unknown(registry: &ResourceRegistry, group: Option<&str>) -> ApiError {
 
 async fn resource<B>(
     server: Arc<ServerState>,
-    registry: &ResourceRegistry,
     parts: Parts,
     query: Query,
     path: ResourcePath,
     user: UserInfo,
     body: B,
+    span: &Span,
 ) -> Result<Response<ResponseBody>, ApiError>
 where
     B: http_body::Body<Data = Bytes> + Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     if review::is_review(&path) {
+        record_resource(span, "create", &path);
         let format = negotiate::format(&parts.headers, &query, true)?;
-        let body = read(body).await?;
-        return review::answer(&server, &path, &parts, &user, &body, format).await;
+        let body = read_body(body).await?;
+        return review::respond(&server, &path, &parts, &user, &body, format).await;
     }
-    let found = registry.get(&path.group, &path.version, &path.resource);
-    let Some(resource) = found.cloned() else {
-        return Err(unknown(registry, Some(&path.group)));
+    let registry = server.registry.load_full();
+    let Some(resource) = registry
+        .get(&path.group, &path.version, &path.resource)
+        .cloned()
+    else {
+        return Err(unknown(&registry, Some(&path.group)));
     };
     let verb = verb(&parts.method, &path, &resource, &query, &parts.headers)?;
+    record_resource(span, verb.name(), &path);
     let mut format = negotiate::format(&parts.headers, &query, resource.is_builtin())?;
     if path.subresource.as_deref() == Some("scale") {
         format.shape = negotiate::Shape::Whole;
@@ -230,25 +293,25 @@ where
         user,
     };
     let body = if verb.has_body() {
-        read(body).await
+        read_body(body).await
     } else {
         Ok(Bytes::new())
     };
     let call = Arc::new(call);
-    let answered = match body {
+    let result = match body {
         Ok(body) if is_large(&call, verb, &body) => {
-            let large = match verb {
-                Verb::List => &call.server.large_lists,
+            let limiter = match verb {
+                RequestVerb::List => &call.server.large_lists,
                 _ => &call.server.large_writes,
             };
-            let work = Arc::clone(&call);
-            let answer = async move { serve(&work, verb, &body).await };
-            large.run(answer).await.flatten()
+            let request = Arc::clone(&call);
+            let work = async move { serve(&request, verb, &body).await };
+            limiter.run(work).await.flatten()
         }
         Ok(body) => serve(&call, verb, &body).await,
         Err(error) => Err(error),
     };
-    let mut response = answered.unwrap_or_else(|error| render::error(&error, call.plain()));
+    let mut response = result.unwrap_or_else(|error| render::error(&error, call.plain()));
     if let Some(warning) = call
         .resource
         .custom()
@@ -259,9 +322,9 @@ where
     Ok(response)
 }
 
-/// Whether a request takes so long that it must not hold up others: what it
-/// sends is large, or what it changes or lists is.
-fn is_large(call: &Call, verb: Verb, body: &Bytes) -> bool {
+/// Returns whether a request takes so long that it would delay others: its
+/// body is large, or what it changes or lists is large.
+fn is_large(call: &Call, verb: RequestVerb, body: &Bytes) -> bool {
     let stored = || {
         call.server
             .store
@@ -270,24 +333,28 @@ fn is_large(call: &Call, verb: Verb, body: &Bytes) -> bool {
             .map_or(0, |record| record.value.len())
     };
     match verb {
-        Verb::Get | Verb::Watch => false,
-        Verb::List => list::is_large(call),
-        Verb::Create | Verb::Delete | Verb::DeleteCollection => {
+        RequestVerb::Get | RequestVerb::Watch => false,
+        RequestVerb::List => list::is_large(call),
+        RequestVerb::Create | RequestVerb::Delete | RequestVerb::DeleteCollection => {
             body.len() > limits::LARGE_WRITE_BYTES
         }
-        Verb::Update | Verb::Patch => {
+        RequestVerb::Update | RequestVerb::Patch => {
             body.len() > limits::LARGE_WRITE_BYTES || stored() > limits::LARGE_WRITE_BYTES
         }
     }
 }
 
-async fn serve(call: &Call, verb: Verb, body: &Bytes) -> Result<Response<ResponseBody>, ApiError> {
+async fn serve(
+    call: &Call,
+    verb: RequestVerb,
+    body: &Bytes,
+) -> Result<Response<ResponseBody>, ApiError> {
     match verb {
-        Verb::Get => render::answer(call, get::get(call)?),
-        Verb::List => list::list(call),
-        Verb::Watch => watch::watch(call),
-        Verb::Create => render::answer(call, create::create(call, body).await?),
-        Verb::Update => {
+        RequestVerb::Get => render::answer(call, get::get(call)?),
+        RequestVerb::List => list::list(call),
+        RequestVerb::Watch => watch::watch(call),
+        RequestVerb::Create => render::answer(call, create::create(call, body).await?),
+        RequestVerb::Update => {
             let answer = if call.path.subresource.as_deref() == Some("scale") {
                 scale::update(call, body).await?
             } else {
@@ -295,14 +362,15 @@ async fn serve(call: &Call, verb: Verb, body: &Bytes) -> Result<Response<Respons
             };
             render::answer(call, answer)
         }
-        Verb::Patch => render::answer(call, patch::patch(call, body).await?),
-        Verb::Delete => render::answer(call, delete::delete(call, body).await?),
-        Verb::DeleteCollection => collection::delete(call, body).await,
+        RequestVerb::Patch => render::answer(call, patch::patch(call, body).await?),
+        RequestVerb::Delete => render::answer(call, delete::delete(call, body).await?),
+        RequestVerb::DeleteCollection => collection::delete(call, body).await,
     }
 }
 
+/// The verb of a request for a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verb {
+enum RequestVerb {
     Get,
     List,
     Watch,
@@ -313,105 +381,122 @@ enum Verb {
     DeleteCollection,
 }
 
-impl Verb {
+impl RequestVerb {
+    /// Returns the verb as Kubernetes writes it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Get => "get",
+            Self::List => "list",
+            Self::Watch => "watch",
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Patch => "patch",
+            Self::Delete => "delete",
+            Self::DeleteCollection => "deletecollection",
+        }
+    }
+
     fn has_body(self) -> bool {
         !matches!(self, Self::Get | Self::List | Self::Watch)
     }
 }
 
-/// Which verb a method is on this path, or why there is none.
+/// Returns the verb of a method on a path.
+///
+/// # Errors
+/// 404 or 405, in the form of the resource.
 fn verb(
     method: &Method,
     path: &ResourcePath,
     resource: &ServedResource,
     query: &Query,
     headers: &http::HeaderMap,
-) -> Result<Verb, ApiError> {
-    let builtin = resource.is_builtin();
+) -> Result<RequestVerb, ApiError> {
+    let is_builtin = resource.is_builtin();
     let kind = &resource.kind;
-    let refuse = || {
-        if builtin {
+    let not_allowed = || {
+        if is_builtin {
             ApiError::method_not_allowed()
         } else {
             ApiError::not_supported(&kind.group, &kind.plural, "")
         }
     };
-    let missing = || {
-        if builtin {
+    let not_found = || {
+        if is_builtin {
             ApiError::no_resource()
         } else {
             ApiError::page_not_found()
         }
     };
     if !kind.namespaced && path.namespace.is_some() {
-        return Err(missing());
+        return Err(not_found());
     }
-    // All namespaces at once: only reading.
-    let everywhere = kind.namespaced && path.namespace.is_none();
-    if everywhere && path.name.is_some() {
-        return Err(missing());
+    // All namespaces at once can only be read.
+    let is_all_namespaces = kind.namespaced && path.namespace.is_none();
+    if is_all_namespaces && path.name.is_some() {
+        return Err(not_found());
     }
-    let reads = matches!(*method, Method::GET | Method::HEAD);
-    if everywhere && !(*method == Method::GET || !builtin && reads) {
-        return Err(if builtin {
+    let is_read = matches!(*method, Method::GET | Method::HEAD);
+    if is_all_namespaces && !(*method == Method::GET || !is_builtin && is_read) {
+        return Err(if is_builtin {
             ApiError::method_not_allowed()
         } else {
-            missing()
+            not_found()
         });
     }
     if let Some(name) = path.subresource.as_deref() {
-        let sub =
-            kind.subresource(name)
-                .ok_or_else(|| match (builtin, name, path.name.as_deref()) {
-                    (false, "status" | "scale", Some(object)) => {
-                        ApiError::not_found(&kind.group, &kind.plural, object)
-                    }
-                    _ => missing(),
-                })?;
-        let (verb, name) = match *method {
-            Method::GET => (Verb::Get, "get"),
-            Method::HEAD if !builtin => (Verb::Get, "get"),
-            Method::PUT => (Verb::Update, "update"),
-            Method::PATCH => (Verb::Patch, "patch"),
-            _ => return Err(refuse()),
+        let subresource = kind.subresource(name).ok_or_else(|| {
+            match (is_builtin, name, path.name.as_deref()) {
+                (false, "status" | "scale", Some(object)) => {
+                    ApiError::not_found(&kind.group, &kind.plural, object)
+                }
+                _ => not_found(),
+            }
+        })?;
+        let verb = match *method {
+            Method::GET => RequestVerb::Get,
+            Method::HEAD if !is_builtin => RequestVerb::Get,
+            Method::PUT => RequestVerb::Update,
+            Method::PATCH => RequestVerb::Patch,
+            _ => return Err(not_allowed()),
         };
-        return if sub.verbs.contains(&name) {
+        return if subresource.verbs.contains(&verb.name()) {
             Ok(verb)
         } else {
-            Err(refuse())
+            Err(not_allowed())
         };
     }
-    let watches = query.flag("watch");
-    let apply = headers
+    let is_watch = query.flag("watch");
+    let is_apply = headers
         .get(http::header::CONTENT_TYPE)
         .is_some_and(|sent| sent.as_bytes().starts_with(b"application/apply-patch+yaml"));
     let verb = match (method, path.name.is_some()) {
-        (&Method::GET, true) => (Verb::Get, "get"),
-        (&Method::HEAD, true) if !builtin => (Verb::Get, "get"),
-        (&Method::GET, false) if watches => (Verb::Watch, "watch"),
-        (&Method::GET, false) => (Verb::List, "list"),
-        (&Method::HEAD, false) if !builtin => (Verb::List, "list"),
-        (&Method::POST, false) => (Verb::Create, "create"),
-        (&Method::PUT, true) => (Verb::Update, "update"),
-        (&Method::PATCH, true) => (Verb::Patch, "patch"),
-        (&Method::DELETE, true) => (Verb::Delete, "delete"),
-        (&Method::DELETE, false) => (Verb::DeleteCollection, "deletecollection"),
-        (&Method::PUT, false) if !builtin => {
+        (&Method::GET, true) => RequestVerb::Get,
+        (&Method::HEAD, true) if !is_builtin => RequestVerb::Get,
+        (&Method::GET, false) if is_watch => RequestVerb::Watch,
+        (&Method::GET, false) => RequestVerb::List,
+        (&Method::HEAD, false) if !is_builtin => RequestVerb::List,
+        (&Method::POST, false) => RequestVerb::Create,
+        (&Method::PUT, true) => RequestVerb::Update,
+        (&Method::PATCH, true) => RequestVerb::Patch,
+        (&Method::DELETE, true) => RequestVerb::Delete,
+        (&Method::DELETE, false) => RequestVerb::DeleteCollection,
+        (&Method::PUT, false) if !is_builtin => {
             return Err(ApiError::bad_request("name must be provided"));
         }
-        (&Method::PATCH, false) if !builtin && apply => {
+        (&Method::PATCH, false) if !is_builtin && is_apply => {
             return Err(ApiError::bad_request("name must be provided"));
         }
-        (&Method::PATCH, false) if !builtin => {
+        (&Method::PATCH, false) if !is_builtin => {
             return Err(ApiError::unsupported_media(
                 "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml",
             ));
         }
-        _ => return Err(refuse()),
+        _ => return Err(not_allowed()),
     };
-    if kind.serves(verb.1) {
-        Ok(verb.0)
+    if kind.serves(verb.name()) {
+        Ok(verb)
     } else {
-        Err(refuse())
+        Err(not_allowed())
     }
 }

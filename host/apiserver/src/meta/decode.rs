@@ -160,7 +160,7 @@ fn time(key: &str, value: &mut Value) -> Result<(), String> {
     let parsed: jiff::Timestamp = text.parse().map_err(|_| {
         format!("parsing time {text:?} as \"2006-01-02T15:04:05Z07:00\": cannot parse {text:?} as \"2006\"")
     })?;
-    *value = Value::String(crate::clock::seconds(parsed));
+    *value = Value::String(crate::timestamp::rfc3339_seconds(parsed));
     Ok(())
 }
 

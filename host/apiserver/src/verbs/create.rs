@@ -11,7 +11,7 @@ use crate::limits;
 use crate::meta;
 use crate::resource::ResourceStrategy;
 use crate::status::{ApiError, StatusCause};
-use crate::{clock, managed, namespaces};
+use crate::{managed, namespaces, timestamp};
 
 /// Tries for a generated name that is free, in a namespace that may change
 /// meanwhile: five random characters meet a taken name once in millions, and
@@ -55,8 +55,8 @@ pub(crate) async fn insert(
     if generated {
         meta::set(&mut object, "name", &meta::generate_name(&generate));
     }
-    let now = (call.server.clock)();
-    prepare(call, &mut object, &clock::seconds(now));
+    let now = call.server.clock.now();
+    prepare(call, &mut object, &timestamp::rfc3339_seconds(now));
     if matches!(how, Managed::Update) {
         object = managed::update(call, None, object, &options.manager, now)?;
     }

@@ -277,7 +277,7 @@ pub(crate) fn shaped(call: &Call, page: &Page, mut objects: Vec<Value>) -> Resul
             })
         }
         Shape::Table => {
-            let now = (call.server.clock)();
+            let now = call.server.clock.now();
             call.resource
                 .columns
                 .table(&objects, metadata, render::include(call)?, now, true)

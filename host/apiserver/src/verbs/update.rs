@@ -15,7 +15,7 @@ use crate::limits;
 use crate::meta;
 use crate::resource::ResourceStrategy;
 use crate::status::{ApiError, StatusCause};
-use crate::{clock, managed};
+use crate::{managed, timestamp};
 
 /// Attempts at a change that others keep overtaking.
 const ATTEMPTS: usize = 64;
@@ -100,7 +100,7 @@ pub(crate) async fn change(
         } = make(&live)?;
         let pinned = revision(call, &mut object, &record, verb)?;
         identity(call, &mut object, &live, verb)?;
-        let now = (call.server.clock)();
+        let now = call.server.clock.now();
         prepare(call, &mut object, &live);
         if !applied {
             object = managed::update(call, Some(&live), object, &options.manager, now)?;
@@ -316,5 +316,5 @@ fn prepare_generation(call: &Call, object: &mut Value, live: &Value) {
 
 /// The time that a change happens, as metadata has it.
 pub(crate) fn now(call: &Call) -> String {
-    clock::seconds((call.server.clock)())
+    timestamp::rfc3339_seconds(call.server.clock.now())
 }

@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 
 use super::messages::{Field, Message, Type};
 use super::wire::{self, Content};
-use crate::clock;
 use crate::limits::DocumentBudget;
+use crate::timestamp;
 
 /// What the envelope says of the message within.
 pub(super) struct Envelope<'b> {
@@ -249,8 +249,8 @@ impl Reader {
         let time = Timestamp::new(seconds, nanos)
             .map_err(|_| self.fail("the time is beyond the years 1 to 9999"))?;
         let text = match kind {
-            Type::MicroTime => clock::microseconds(time),
-            _ => clock::seconds(time),
+            Type::MicroTime => timestamp::rfc3339_micros(time),
+            _ => timestamp::rfc3339_seconds(time),
         };
         Ok(Some(text.into()))
     }

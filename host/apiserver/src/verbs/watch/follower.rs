@@ -9,6 +9,7 @@ use rdd_apiserver_storage::{EventKind, StoreEvent, StoreWatch, StoredRecord, Wat
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::encode;
 use crate::meta;
@@ -49,7 +50,7 @@ pub(super) struct Follower {
     pub(super) bookmarked: u64,
     pub(super) tick: tokio::time::Interval,
     pub(super) deadline: Instant,
-    pub(super) closing: watch::Receiver<bool>,
+    pub(super) shutdown: CancellationToken,
     pub(super) reflected: watch::Receiver<u64>,
 }
 
@@ -66,12 +67,6 @@ fn name(kind: EventKind) -> &'static str {
         EventKind::Modified => "MODIFIED",
         EventKind::Deleted => "DELETED",
     }
-}
-
-/// Returns when the server ends its watches, at once if it already has.
-async fn closed(closing: &mut watch::Receiver<bool>) {
-    // An error means that the server is gone.
-    closing.wait_for(|closing| *closing).await.ok();
 }
 
 impl Follower {
@@ -92,7 +87,7 @@ impl Follower {
             let source = self.source.as_mut()?;
             tokio::select! {
                 biased;
-                () = closed(&mut self.closing) => return None,
+                () = self.shutdown.cancelled() => return None,
                 // Before the events: a busy stream must not outlive its time.
                 _ = self.tick.tick(), if self.bookmarks => {
                     if let Some(line) = self.progress() {
@@ -161,7 +156,7 @@ impl Follower {
                 [],
                 json!({"resourceVersion": revision.to_string()}),
                 self.include,
-                (self.server.clock)(),
+                self.server.clock.now(),
                 false,
             ),
             Shape::Partial | Shape::PartialList => table::partial_object(&object),
@@ -217,7 +212,7 @@ impl Follower {
             Shape::Partial | Shape::PartialList => table::partial_object(&object),
             Shape::Table => {
                 let metadata = json!({"resourceVersion": meta::text(&object, "resourceVersion")});
-                let now = (self.server.clock)();
+                let now = self.server.clock.now();
                 let headers = std::mem::take(&mut self.headers);
                 self.resource
                     .columns

@@ -50,7 +50,7 @@ pub(crate) fn watch(call: &Call) -> Result<Response<ResponseBody>, ApiError> {
         bookmarked: 0,
         tick,
         deadline: now + options.lifetime,
-        closing: call.server.shutdown.subscribe(),
+        shutdown: call.server.shutdown.clone(),
         reflected: call.server.registry_revision.subscribe(),
     };
     let prefix = call.resource.collection_prefix(call.namespace());
