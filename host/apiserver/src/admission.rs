@@ -44,6 +44,19 @@ pub struct AdmissionRequest<'a> {
     pub dry_run: bool,
 }
 
+/// The reason why an [`AdmissionPolicy`] refuses a write: a sentence for the
+/// client that says what to do instead.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct AdmissionError(String);
+
+impl AdmissionError {
+    /// Creates the error with the sentence for the client.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+}
+
 /// A policy that decides whether a write is admitted.
 ///
 /// It is called in the task of the request, and again if the object was changed
@@ -52,7 +65,7 @@ pub trait AdmissionPolicy: Debug + Send + Sync {
     /// Admits or refuses a write.
     ///
     /// # Errors
-    /// A sentence for the client that says what to do instead. It follows
-    /// `RESOURCE "NAME" is forbidden: ` in a `Status` with code 403.
-    fn admit(&self, request: &AdmissionRequest<'_>) -> Result<(), String>;
+    /// The reason of a refusal. It follows `RESOURCE "NAME" is forbidden: ` in a
+    /// `Status` with code 403.
+    fn admit(&self, request: &AdmissionRequest<'_>) -> Result<(), AdmissionError>;
 }

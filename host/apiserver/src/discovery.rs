@@ -63,7 +63,7 @@ pub(crate) fn conditional_response(
 }
 
 /// Returns whether the client prefers the aggregated form.
-fn wants_aggregated(headers: &HeaderMap) -> bool {
+fn prefers_aggregated(headers: &HeaderMap) -> bool {
     negotiate::clauses(headers).iter().find_map(|clause| {
         let json = matches!(clause.media, "application/json" | "*/*" | "application/*");
         match clause.parameter("as") {
@@ -106,7 +106,7 @@ pub(crate) fn api(
     headers: &HeaderMap,
     format: Format,
 ) -> Response<ResponseBody> {
-    if wants_aggregated(headers) {
+    if prefers_aggregated(headers) {
         return aggregated(registry, Root::Api, headers);
     }
     render::value(200, &discovery::api_versions(&server.address), format)
@@ -118,7 +118,7 @@ pub(crate) fn apis(
     headers: &HeaderMap,
     format: Format,
 ) -> Response<ResponseBody> {
-    if wants_aggregated(headers) {
+    if prefers_aggregated(headers) {
         return aggregated(registry, Root::Apis, headers);
     }
     render::value(200, &discovery::group_list(&kinds(registry)), format)

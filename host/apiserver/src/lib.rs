@@ -70,11 +70,11 @@ mod health;
 mod large_requests;
 mod limits;
 
-pub use admission::{AdmissionOperation, AdmissionPolicy, AdmissionRequest};
+pub use admission::{AdmissionError, AdmissionOperation, AdmissionPolicy, AdmissionRequest};
 pub use body::ResponseBody;
 pub use health::VERSION;
 pub use rdd_apiserver_storage::{Clock, HistoryLimits, SetAsideError, SystemClock};
 pub use server::{ApiServer, ApiServerOptions, OpenError, set_aside};
 pub use status::{ApiError, StatusCause};
 pub use tasks::ServerTask;
-pub use user::{TokenAuthenticator, UserInfo};
+pub use user::{TokenAuthenticator, TokenReviewError, UserInfo};

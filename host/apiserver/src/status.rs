@@ -213,7 +213,7 @@ impl ApiError {
         })
     }
 
-    /// 410: the requested revision was compacted.
+    /// 410: the requested revision was compacted, or does not exist yet.
     pub fn expired(message: impl Into<String>) -> Self {
         Self::new(410, "Expired", message)
     }

@@ -21,13 +21,28 @@ pub struct UserInfo {
     pub extra: BTreeMap<String, Vec<String>>,
 }
 
+/// The reason why a token is not valid.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct TokenReviewError(String);
+
+impl TokenReviewError {
+    /// Creates the error with a message for the status of the review.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+}
+
 /// An authenticator of bearer tokens, for `TokenReview`.
 pub trait TokenAuthenticator: std::fmt::Debug + Send + Sync {
     /// Returns the user of the token.
     ///
     /// # Errors
-    /// The reason why the token is not valid, for the status of the review.
-    fn authenticate<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<UserInfo, String>>;
+    /// Fails if the token is not valid, or if it cannot be checked.
+    fn authenticate<'a>(
+        &'a self,
+        token: &'a str,
+    ) -> BoxFuture<'a, Result<UserInfo, TokenReviewError>>;
 }
 
 impl UserInfo {

@@ -40,10 +40,10 @@ pub(crate) async fn wait_until_served(call: &Call, revision: u64) {
 }
 
 async fn wait_for_registry(call: &Call, revision: u64) {
-    let mut reflected = call.server.registry_revision.subscribe();
+    let mut registry_revision = call.server.registry_revision.subscribe();
     let waited = tokio::time::timeout(
         SERVE_TIMEOUT,
-        reflected.wait_for(|current| *current >= revision),
+        registry_revision.wait_for(|current| *current >= revision),
     )
     .await;
     if waited.is_err() {

@@ -28,7 +28,7 @@ impl RemainingContent {
     }
 }
 
-/// Deletes all objects in a namespace. Returns what remaining.
+/// Deletes all objects in a namespace. Returns what remains.
 pub(super) async fn delete_all(server: &Arc<ServerState>, namespace: &str) -> RemainingContent {
     let snapshot = server.store.snapshot();
     // All stored objects, not only those of served resources: objects whose

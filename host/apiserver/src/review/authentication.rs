@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::spec;
 use crate::server::ServerState;
 use crate::status::{ApiError, StatusCause};
-use crate::user::UserInfo;
+use crate::user::{TokenReviewError, UserInfo};
 
 /// Returns the status of a `SelfSubjectReview`.
 pub(super) fn self_subject(user: &UserInfo) -> Value {
@@ -41,7 +41,9 @@ pub(super) async fn token_review(
     }
     let authenticated = match &server.tokens {
         Some(tokens) => tokens.authenticate(&token).await,
-        None => Err("this server does not authenticate tokens".to_owned()),
+        None => Err(TokenReviewError::new(
+            "this server does not authenticate tokens",
+        )),
     };
     let status = match authenticated {
         // Tokens are valid for this server only, which is no named audience.
@@ -49,7 +51,7 @@ pub(super) async fn token_review(
             json!({"authenticated": true, "user": user.to_value()})
         }
         Ok(_) => json!({"error": format!("the token is not for the audiences {audiences:?}")}),
-        Err(reason) => json!({"error": reason}),
+        Err(error) => json!({"error": error.to_string()}),
     };
     Ok((Some(json!({})), status))
 }

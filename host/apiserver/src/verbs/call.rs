@@ -114,8 +114,9 @@ impl Call {
             dry_run,
         };
         for policy in &*self.server.admission {
-            policy.admit(&request).map_err(|why| {
-                ApiError::forbidden(&kind.group, &kind.plural, name, &why, Vec::new())
+            policy.admit(&request).map_err(|error| {
+                let message = error.to_string();
+                ApiError::forbidden(&kind.group, &kind.plural, name, &message, Vec::new())
             })?;
         }
         Ok(())

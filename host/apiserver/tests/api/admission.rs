@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use rdd_apiserver::{
-    AdmissionOperation, AdmissionPolicy, AdmissionRequest, ApiServer, ApiServerOptions,
+    AdmissionError, AdmissionOperation, AdmissionPolicy, AdmissionRequest, ApiServer,
+    ApiServerOptions,
 };
 use serde_json::json;
 
@@ -14,7 +15,7 @@ use crate::client::{APPLY, CMS, Client, JSON, JSON_PATCH, MERGE, STRATEGIC, conf
 struct Keeper(Mutex<Vec<String>>);
 
 impl AdmissionPolicy for Keeper {
-    fn admit(&self, request: &AdmissionRequest<'_>) -> Result<(), String> {
+    fn admit(&self, request: &AdmissionRequest<'_>) -> Result<(), AdmissionError> {
         let AdmissionRequest {
             user,
             operation,
@@ -38,7 +39,7 @@ impl AdmissionPolicy for Keeper {
         let is_create = *operation == AdmissionOperation::Create && name.starts_with("kept-new");
         let is_change = *operation != AdmissionOperation::Create && name.starts_with("kept");
         if *resource == "configmaps" && (is_create || is_change) {
-            return Err("it is kept; take another".to_owned());
+            return Err(AdmissionError::new("it is kept; take another"));
         }
         Ok(())
     }

@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex};
 use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
-use rdd_apiserver::{AdmissionPolicy, AdmissionRequest, ApiServer, ApiServerOptions};
+use rdd_apiserver::{
+    AdmissionError, AdmissionPolicy, AdmissionRequest, ApiServer, ApiServerOptions,
+};
 use serde_json::{Value, json};
 
 use crate::client::{Answer, CMS, CRDS, Client, JSON, MERGE, WIDGETS, config_map, sized, widget};
@@ -243,7 +245,7 @@ async fn long_queries_are_refused() {
 struct Threads(Mutex<Vec<(String, ThreadId)>>);
 
 impl AdmissionPolicy for Threads {
-    fn admit(&self, request: &AdmissionRequest<'_>) -> Result<(), String> {
+    fn admit(&self, request: &AdmissionRequest<'_>) -> Result<(), AdmissionError> {
         let seen = (request.name.to_owned(), std::thread::current().id());
         self.0.lock().unwrap().push(seen);
         Ok(())
