@@ -35,6 +35,8 @@ mod decode;
 mod negotiate;
 mod path;
 mod query;
+mod request_span;
+mod request_verb;
 
 mod managed;
 mod meta;

@@ -10,8 +10,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use tracing::field::Empty;
-use tracing::{Instrument as _, Span, debug_span};
+use tracing::{Instrument as _, Span};
 
 use crate::body::ResponseBody;
 use crate::limits::{self, MAX_BODY_BYTES};
@@ -19,7 +18,8 @@ use crate::negotiate::{self, Format};
 use crate::path::{self, ResourcePath, Target};
 use crate::query::Query;
 use crate::registry::ResourceRegistry;
-use crate::resource::ServedResource;
+use crate::request_span;
+use crate::request_verb::RequestVerb;
 use crate::server::{ApiServer, ServerState};
 use crate::status::ApiError;
 use crate::user::UserInfo;
@@ -43,58 +43,12 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let server = Arc::clone(&self.0);
         let (parts, body) = request.into_parts();
-        let span = request_span(&parts);
+        let span = request_span::new(&parts);
         Box::pin(async move {
             let request = handle(server, parts, body, &span);
             Ok(request.instrument(span.clone()).await)
         })
     }
-}
-
-/// Returns the span of a request. The fields without a value are recorded once
-/// the request was parsed. If the level is disabled, neither this nor the
-/// recording allocates.
-fn request_span(parts: &Parts) -> Span {
-    debug_span!(
-        "api_request",
-        user = parts
-            .extensions
-            .get::<UserInfo>()
-            .map(|user| user.name.as_str()),
-        verb = Empty,
-        group = Empty,
-        resource = Empty,
-        namespace = Empty,
-        name = Empty,
-        path = Empty,
-    )
-}
-
-/// Records the verb and the path of a request for a resource.
-fn record_resource(span: &Span, verb: &str, path: &ResourcePath) {
-    if span.is_disabled() {
-        return;
-    }
-    span.record("verb", verb);
-    for (field, value) in [
-        ("group", path.group.as_str()),
-        ("resource", path.resource.as_str()),
-        ("namespace", path.namespace.as_deref().unwrap_or_default()),
-        ("name", path.name.as_deref().unwrap_or_default()),
-    ] {
-        if !value.is_empty() {
-            span.record(field, value);
-        }
-    }
-}
-
-/// Records the method and the path of a request that is not for a resource.
-fn record_non_resource(span: &Span, parts: &Parts) {
-    if span.is_disabled() {
-        return;
-    }
-    span.record("verb", parts.method.as_str().to_ascii_lowercase());
-    span.record("path", parts.uri.path());
 }
 
 async fn handle<B>(
@@ -173,7 +127,7 @@ where
         }
     };
     if !matches!(target, Target::Resource(_)) {
-        record_non_resource(span, &parts);
+        request_span::record_non_resource(span, &parts);
     }
     match target {
         Target::Resource(path) => resource(server, parts, query, path, user, body, span).await,
@@ -265,7 +219,7 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     if review::is_review(&path) {
-        record_resource(span, "create", &path);
+        request_span::record_resource(span, "create", &path);
         let format = negotiate::format(&parts.headers, &query, true)?;
         let body = read_body(body).await?;
         return review::respond(&server, &path, &parts, &user, &body, format).await;
@@ -277,8 +231,8 @@ where
     else {
         return Err(unknown(&registry, Some(&path.group)));
     };
-    let verb = verb(&parts.method, &path, &resource, &query, &parts.headers)?;
-    record_resource(span, verb.name(), &path);
+    let verb = RequestVerb::determine(&parts, &path, &resource, &query)?;
+    request_span::record_resource(span, verb.name(), &path);
     let mut format = negotiate::format(&parts.headers, &query, resource.is_builtin())?;
     if path.subresource.as_deref() == Some("scale") {
         format.shape = negotiate::Shape::Whole;
@@ -365,138 +319,5 @@ async fn serve(
         RequestVerb::Patch => render::answer(call, patch::patch(call, body).await?),
         RequestVerb::Delete => render::answer(call, delete::delete(call, body).await?),
         RequestVerb::DeleteCollection => collection::delete(call, body).await,
-    }
-}
-
-/// The verb of a request for a resource.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum RequestVerb {
-    Get,
-    List,
-    Watch,
-    Create,
-    Update,
-    Patch,
-    Delete,
-    DeleteCollection,
-}
-
-impl RequestVerb {
-    /// Returns the verb as Kubernetes writes it.
-    fn name(self) -> &'static str {
-        match self {
-            Self::Get => "get",
-            Self::List => "list",
-            Self::Watch => "watch",
-            Self::Create => "create",
-            Self::Update => "update",
-            Self::Patch => "patch",
-            Self::Delete => "delete",
-            Self::DeleteCollection => "deletecollection",
-        }
-    }
-
-    fn has_body(self) -> bool {
-        !matches!(self, Self::Get | Self::List | Self::Watch)
-    }
-}
-
-/// Returns the verb of a method on a path.
-///
-/// # Errors
-/// 404 or 405, in the form of the resource.
-fn verb(
-    method: &Method,
-    path: &ResourcePath,
-    resource: &ServedResource,
-    query: &Query,
-    headers: &http::HeaderMap,
-) -> Result<RequestVerb, ApiError> {
-    let is_builtin = resource.is_builtin();
-    let kind = &resource.kind;
-    let not_allowed = || {
-        if is_builtin {
-            ApiError::method_not_allowed()
-        } else {
-            ApiError::not_supported(&kind.group, &kind.plural, "")
-        }
-    };
-    let not_found = || {
-        if is_builtin {
-            ApiError::no_resource()
-        } else {
-            ApiError::page_not_found()
-        }
-    };
-    if !kind.namespaced && path.namespace.is_some() {
-        return Err(not_found());
-    }
-    // All namespaces at once can only be read.
-    let is_all_namespaces = kind.namespaced && path.namespace.is_none();
-    if is_all_namespaces && path.name.is_some() {
-        return Err(not_found());
-    }
-    let is_read = matches!(*method, Method::GET | Method::HEAD);
-    if is_all_namespaces && !(*method == Method::GET || !is_builtin && is_read) {
-        return Err(if is_builtin {
-            ApiError::method_not_allowed()
-        } else {
-            not_found()
-        });
-    }
-    if let Some(name) = path.subresource.as_deref() {
-        let subresource = kind.subresource(name).ok_or_else(|| {
-            match (is_builtin, name, path.name.as_deref()) {
-                (false, "status" | "scale", Some(object)) => {
-                    ApiError::not_found(&kind.group, &kind.plural, object)
-                }
-                _ => not_found(),
-            }
-        })?;
-        let verb = match *method {
-            Method::GET => RequestVerb::Get,
-            Method::HEAD if !is_builtin => RequestVerb::Get,
-            Method::PUT => RequestVerb::Update,
-            Method::PATCH => RequestVerb::Patch,
-            _ => return Err(not_allowed()),
-        };
-        return if subresource.verbs.contains(&verb.name()) {
-            Ok(verb)
-        } else {
-            Err(not_allowed())
-        };
-    }
-    let is_watch = query.flag("watch");
-    let is_apply = headers
-        .get(http::header::CONTENT_TYPE)
-        .is_some_and(|sent| sent.as_bytes().starts_with(b"application/apply-patch+yaml"));
-    let verb = match (method, path.name.is_some()) {
-        (&Method::GET, true) => RequestVerb::Get,
-        (&Method::HEAD, true) if !is_builtin => RequestVerb::Get,
-        (&Method::GET, false) if is_watch => RequestVerb::Watch,
-        (&Method::GET, false) => RequestVerb::List,
-        (&Method::HEAD, false) if !is_builtin => RequestVerb::List,
-        (&Method::POST, false) => RequestVerb::Create,
-        (&Method::PUT, true) => RequestVerb::Update,
-        (&Method::PATCH, true) => RequestVerb::Patch,
-        (&Method::DELETE, true) => RequestVerb::Delete,
-        (&Method::DELETE, false) => RequestVerb::DeleteCollection,
-        (&Method::PUT, false) if !is_builtin => {
-            return Err(ApiError::bad_request("name must be provided"));
-        }
-        (&Method::PATCH, false) if !is_builtin && is_apply => {
-            return Err(ApiError::bad_request("name must be provided"));
-        }
-        (&Method::PATCH, false) if !is_builtin => {
-            return Err(ApiError::unsupported_media(
-                "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml",
-            ));
-        }
-        _ => return Err(not_allowed()),
-    };
-    if kind.serves(verb.name()) {
-        Ok(verb)
-    } else {
-        Err(not_allowed())
     }
 }
