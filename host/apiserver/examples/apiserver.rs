@@ -1,8 +1,8 @@
-//! The API server alone over HTTPS, for kubectl and for conformance runs:
+//! The API server over HTTPS, for kubectl and conformance tests:
 //! `cargo run -p rdd-apiserver --example apiserver -- STATE-DIR [PORT]`.
 //!
-//! Writes `STATE-DIR/kubeconfig` whose token belongs to `system:masters`. Keys
-//! and token are made anew at every start.
+//! It writes `STATE-DIR/kubeconfig` with a token of the group
+//! `system:masters`. Each start creates new keys and a new token.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -71,11 +71,11 @@ async fn main() -> anyhow::Result<()> {
                         return;
                     };
                     let service = service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
-                        let known = request
+                        let is_authenticated = request
                             .headers()
                             .get(AUTHORIZATION)
                             .is_some_and(|sent| sent.as_bytes() == bearer.as_bytes());
-                        if known {
+                        if is_authenticated {
                             request.extensions_mut().insert(admin());
                         }
                         let server = server.clone();

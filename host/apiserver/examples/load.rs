@@ -1,6 +1,6 @@
-//! Measures the server in process, on a database of its own:
-//! `cargo run --release -p rdd-apiserver --example load`. No socket and no TLS
-//! are in the figures; they are rates of this machine and no judgement.
+//! Measures the server in process, with a temporary database:
+//! `cargo run --release -p rdd-apiserver --example load`. The figures include
+//! neither sockets nor TLS and depend on the machine.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ const CLIENTS: usize = 64;
 const WATCHERS: usize = 100;
 const CMS: &str = "/api/v1/namespaces/default/configmaps";
 
-async fn ask(server: &ApiServer, method: &str, path: &str, body: String) -> anyhow::Result<Bytes> {
+async fn send(server: &ApiServer, method: &str, path: &str, body: String) -> anyhow::Result<Bytes> {
     let request = Request::builder()
         .method(method)
         .uri(path)
@@ -32,11 +32,12 @@ async fn ask(server: &ApiServer, method: &str, path: &str, body: String) -> anyh
     Ok(response.into_body().collect().await?.to_bytes())
 }
 
+/// Returns a config map of about one kilobyte.
 fn object(index: usize) -> String {
     json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": format!("o{index:05}")}, "data": {"text": "x".repeat(800)}}).to_string()
 }
 
-/// Runs `total` requests from all clients at once.
+/// Sends `total` requests from concurrent clients. Returns the rate per second.
 async fn rate(server: &ApiServer, total: usize, method: &'static str) -> anyhow::Result<f64> {
     let start = Instant::now();
     let mut tasks = Vec::new();
@@ -45,9 +46,9 @@ async fn rate(server: &ApiServer, total: usize, method: &'static str) -> anyhow:
         tasks.push(tokio::spawn(async move {
             for index in (client..total).step_by(CLIENTS) {
                 match method {
-                    "POST" => ask(&server, method, CMS, object(index)).await?,
+                    "POST" => send(&server, method, CMS, object(index)).await?,
                     _ => {
-                        ask(
+                        send(
                             &server,
                             method,
                             &format!("{CMS}/o{:05}", index % OBJECTS),
@@ -66,10 +67,11 @@ async fn rate(server: &ApiServer, total: usize, method: &'static str) -> anyhow:
     Ok(total as f64 / start.elapsed().as_secs_f64())
 }
 
+/// Measures how long all watchers take to receive a thousand creates.
 async fn watchers(server: &ApiServer) -> anyhow::Result<Duration> {
     let mut tasks = Vec::new();
     let revision: serde_json::Value = serde_json::from_slice(
-        &ask(server, "GET", &format!("{CMS}?limit=1"), String::new()).await?,
+        &send(server, "GET", &format!("{CMS}?limit=1"), String::new()).await?,
     )?;
     let revision = revision["metadata"]["resourceVersion"]
         .as_str()
@@ -101,7 +103,7 @@ async fn watchers(server: &ApiServer) -> anyhow::Result<Duration> {
     }
     let start = Instant::now();
     for index in 0..EVENTS {
-        ask(server, "POST", CMS, object(OBJECTS + index)).await?;
+        send(server, "POST", CMS, object(OBJECTS + index)).await?;
     }
     for task in tasks {
         task.await??;
@@ -109,7 +111,7 @@ async fn watchers(server: &ApiServer) -> anyhow::Result<Duration> {
     Ok(start.elapsed())
 }
 
-/// From nothing to the first object of a new kind.
+/// Measures the time from a new definition to its first object.
 async fn definition(server: &ApiServer) -> anyhow::Result<Duration> {
     let definition = json!({
         "apiVersion": "apiextensions.k8s.io/v1",
@@ -127,9 +129,9 @@ async fn definition(server: &ApiServer) -> anyhow::Result<Duration> {
         json!({"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w"}});
     let start = Instant::now();
     let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-    ask(server, "POST", path, definition.to_string()).await?;
+    send(server, "POST", path, definition.to_string()).await?;
     let path = "/apis/example.com/v1/namespaces/default/widgets";
-    ask(server, "POST", path, widget.to_string()).await?;
+    send(server, "POST", path, widget.to_string()).await?;
     Ok(start.elapsed())
 }
 
@@ -148,7 +150,7 @@ async fn main() -> anyhow::Result<()> {
         rate(&server, 10 * OBJECTS, "GET").await?
     );
     let start = Instant::now();
-    let size = ask(&server, "GET", CMS, String::new()).await?.len();
+    let size = send(&server, "GET", CMS, String::new()).await?.len();
     println!("list of {OBJECTS}, {size} bytes  {:>7.1?}", start.elapsed());
     println!(
         "1000 creates to {WATCHERS} watchers {:>10.1?}",

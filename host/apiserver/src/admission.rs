@@ -1,5 +1,4 @@
-//! The hook by which whoever embeds the server refuses writes for reasons of
-//! its own.
+//! Admission policies, with which the embedder restricts writes.
 
 use std::fmt::Debug;
 
@@ -7,51 +6,66 @@ use serde_json::Value;
 
 use crate::user::UserInfo;
 
-/// What a write does to an object.
+/// The operation of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AdmissionOperation {
-    /// A new object, also by apply or by a PUT that creates.
+    /// A create, including an apply or a PUT that creates the object.
     Create,
-    /// A change by update, patch or apply, also of a subresource.
+    /// An update, patch, or apply, including those of subresources.
     Update,
-    /// A deletion, also as one of a collection or by garbage collection.
+    /// A deletion, including those of a collection and by the garbage collector.
     Delete,
 }
 
-/// A write that is about to be committed, or tried out by a dry run.
+/// A write before its commit, or before the end of a dry run.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct AdmissionRequest<'a> {
-    /// Who writes.
+    /// The user who writes.
     pub user: &'a UserInfo,
-    /// What the write does.
+    /// The operation.
     pub operation: AdmissionOperation,
-    /// API group; empty for the core group.
+    /// The API group; empty for the core group.
     pub group: &'a str,
-    /// Plural of the resource.
+    /// The plural of the resource.
     pub resource: &'a str,
-    /// Subresource, such as `status`.
+    /// The subresource, such as `status`.
     pub subresource: Option<&'a str>,
-    /// Namespace; nothing for an object without one.
+    /// The namespace; `None` for a cluster-scoped object.
     pub namespace: Option<&'a str>,
-    /// Name of the object. Empty when a collection is deleted: that is asked
-    /// first, then each object of it.
+    /// The name of the object. Empty for the deletion of a collection: the
+    /// policy is called for the collection first, then for each object.
     pub name: &'a str,
-    /// The object as it will be stored; nothing for a deletion.
+    /// The new object; `None` for a deletion.
     pub object: Option<&'a Value>,
-    /// The object as it is stored; nothing for a creation.
+    /// The stored object; `None` for a create.
     pub old_object: Option<&'a Value>,
-    /// Nothing is stored in the end.
+    /// Whether this is a dry run, which stores nothing.
     pub dry_run: bool,
 }
 
-/// Decides whether a write may take place.
+/// The reason why an [`AdmissionPolicy`] refuses a write: a sentence for the
+/// client that says what to do instead.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct AdmissionError(String);
+
+impl AdmissionError {
+    /// Creates the error with the sentence for the client.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+}
+
+/// A policy that decides whether a write is admitted.
 ///
-/// Called in the request's own task and, when others change the object
-/// meanwhile, again: it must be quick and must not block.
+/// It is called in the task of the request, and again if the object was changed
+/// meanwhile: it must be quick and must not block.
 pub trait AdmissionPolicy: Debug + Send + Sync {
+    /// Admits or refuses a write.
+    ///
     /// # Errors
-    /// A sentence for the client that says what to do instead; it follows
-    /// `RESOURCE "NAME" is forbidden: ` in a Status of code 403.
-    fn admit(&self, request: &AdmissionRequest<'_>) -> Result<(), String>;
+    /// The reason of a refusal. It follows `RESOURCE "NAME" is forbidden: ` in a
+    /// `Status` with code 403.
+    fn admit(&self, request: &AdmissionRequest<'_>) -> Result<(), AdmissionError>;
 }

@@ -1,5 +1,5 @@
-//! The built-in kinds as the engine meets them: what `rdd-apiserver-kinds`
-//! knows of a kind, and the few rules that need the engine.
+//! The strategy of built-in kinds: the descriptions from
+//! `rdd-apiserver-kinds`, and the few rules that need the server.
 
 use std::sync::Arc;
 
@@ -8,20 +8,20 @@ use rdd_apiserver_kinds::builtin::{self, BuiltinKind};
 use serde_json::Value;
 
 use crate::managed_fields::VersionedTypes;
-use crate::resource::{ServedResource, ResourceStrategy};
+use crate::resource::{ResourceStrategy, ServedResource};
 use crate::status::{ApiError, StatusCause};
 
-/// Namespaces that nobody may delete.
+/// The namespaces that cannot be deleted.
 const PROTECTED_NAMESPACES: [&str; 3] = ["default", "kube-system", "kube-public"];
 
-/// One built-in kind.
+/// The strategy of one built-in kind.
 #[derive(Debug)]
 pub(crate) struct BuiltinStrategy {
     pub(crate) kind: &'static BuiltinKind,
     role: KindRole,
 }
 
-/// Kinds with a life of their own.
+/// The role of a kind, for the kinds with special rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum KindRole {
     Plain,
@@ -43,24 +43,24 @@ impl BuiltinStrategy {
         Self { kind, role }
     }
 
-    /// Whether stored objects are shown as they are stored.
+    /// Returns whether objects are stored in the form in which they are sent.
     pub(crate) fn is_verbatim(&self) -> bool {
         self.kind.stored_as_shown()
     }
 
-    /// From the stored form, in place.
-    pub(crate) fn from_storage(&self, object: &mut Value) {
+    /// Converts an object from the stored form, in place.
+    pub(crate) fn convert_from_storage(&self, object: &mut Value) {
         if !self.is_verbatim() {
             *object = self.kind.from_storage(object.take());
         }
     }
 
-    /// To the stored form; nothing when it is the same.
+    /// Returns the stored form of an object, or `None` if it is the same.
     pub(crate) fn to_storage(&self, object: &Value) -> Option<Value> {
         (!self.is_verbatim()).then(|| self.kind.to_storage(object.clone()))
     }
 
-    /// Whether a field can be selected on.
+    /// Returns whether field selectors can use the field.
     pub(crate) fn is_selectable(&self, field: &str) -> bool {
         self.kind.field(field, &Value::Null).is_some()
     }
@@ -69,7 +69,7 @@ impl BuiltinStrategy {
         self.kind.field(field, object).unwrap_or_default()
     }
 
-    /// Decodes what a client sent, in place; gives the unknown fields.
+    /// Decodes an object from a client, in place. Returns the unknown fields.
     pub(crate) fn decode(&self, object: &mut Value) -> Result<Vec<String>, String> {
         self.kind.decode(object).map_err(|error| error.to_string())
     }
@@ -95,7 +95,8 @@ impl BuiltinStrategy {
         self.kind.put_creates
     }
 
-    /// Whether something but metadata's finalizers keeps a terminating object.
+    /// Returns whether finalizers in `spec`, which only namespaces have, keep a
+    /// terminating object.
     pub(crate) fn has_spec_finalizers(&self, object: &Value) -> bool {
         self.role == KindRole::Namespace
             && object
@@ -104,7 +105,7 @@ impl BuiltinStrategy {
                 .is_some_and(|finalizers| !finalizers.is_empty())
     }
 
-    /// Whether writes to the main path leave the status alone.
+    /// Returns whether writes to the main resource ignore the status.
     pub(crate) fn has_status_subresource(&self) -> bool {
         self.kind.kind.subresource("status").is_some()
     }
@@ -152,7 +153,7 @@ impl BuiltinStrategy {
         Ok(())
     }
 
-    /// What the kind itself does to an object that is about to be deleted.
+    /// Changes an object whose deletion begins.
     pub(crate) fn prepare_delete(&self, object: &mut Value, now: &str) {
         match self.role {
             KindRole::Namespace => {
@@ -165,13 +166,13 @@ impl BuiltinStrategy {
         }
     }
 
-    /// Whether a marked object carries a grace period.
+    /// Returns whether a terminating object has a grace period.
     pub(crate) fn has_grace_period(&self) -> bool {
         self.role == KindRole::Plain
     }
 }
 
-/// All built-in resources.
+/// Returns all built-in resources.
 pub(crate) fn resources() -> Vec<Arc<ServedResource>> {
     builtin::kinds()
         .iter()
@@ -188,9 +189,9 @@ pub(crate) fn resources() -> Vec<Arc<ServedResource>> {
         .collect()
 }
 
-/// Kinds that discovery shows and nobody serves.
+/// Returns the kinds that are in discovery but not in the registry.
 pub(crate) fn discovery_only_kinds() -> Vec<ResourceKind> {
-    let mut listed = builtin::listed().to_vec();
-    listed.extend(crate::review::kinds());
-    listed
+    let mut kinds = builtin::listed().to_vec();
+    kinds.extend(crate::review::kinds());
+    kinds
 }

@@ -1,20 +1,21 @@
-//! What exactly is wrong: one cause for each field at fault.
+//! The causes in the details of a `Status`.
 
 use serde_json::{Map, Value, json};
 
-/// One cause of an invalid object: the field at fault and why.
+/// A cause of a failure: an invalid field and why it is invalid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatusCause {
-    /// Machine-readable reason, such as `FieldValueInvalid`.
+    /// The machine-readable reason, such as `FieldValueInvalid`.
     pub reason: String,
-    /// Human text, without the field's path.
+    /// The message for people, without the field's path.
     pub message: String,
-    /// Path of the field, such as `spec.size`; empty when no field is at fault.
+    /// The path of the field, such as `spec.size`; empty if the cause is not a
+    /// field.
     pub field: String,
 }
 
 impl StatusCause {
-    /// A cause with the given reason, path and text.
+    /// Creates a cause.
     pub fn new(
         reason: impl Into<String>,
         field: impl Into<String>,
@@ -27,7 +28,7 @@ impl StatusCause {
         }
     }
 
-    /// `FieldValueInvalid` with the offending value quoted as JSON.
+    /// Creates a cause `FieldValueInvalid`, with the invalid value as JSON.
     pub fn invalid(field: impl Into<String>, value: &Value, detail: &str) -> Self {
         Self::new(
             "FieldValueInvalid",
@@ -36,7 +37,7 @@ impl StatusCause {
         )
     }
 
-    /// `FieldValueRequired`.
+    /// Creates a cause `FieldValueRequired`.
     pub fn required(field: impl Into<String>, detail: &str) -> Self {
         let message = if detail.is_empty() {
             "Required value".to_owned()
@@ -46,26 +47,12 @@ impl StatusCause {
         Self::new("FieldValueRequired", field, message)
     }
 
-    /// `FieldValueForbidden`.
+    /// Creates a cause `FieldValueForbidden`.
     pub fn forbidden(field: impl Into<String>, detail: &str) -> Self {
         Self::new("FieldValueForbidden", field, format!("Forbidden: {detail}"))
     }
-}
 
-impl From<&rdd_apiserver_schema::FieldError> for StatusCause {
-    fn from(error: &rdd_apiserver_schema::FieldError) -> Self {
-        Self::new(error.kind.reason(), error.field.clone(), error.message())
-    }
-}
-
-/// The value as the real server prints it in messages: strings quoted,
-/// everything else as JSON.
-pub(crate) fn quoted(value: &Value) -> String {
-    value.to_string()
-}
-
-impl StatusCause {
-    /// As it stands in the details of a Status.
+    /// Returns the cause as JSON, without empty fields.
     pub(crate) fn to_value(&self) -> Value {
         let mut out = Map::new();
         for (key, text) in [
@@ -79,4 +66,16 @@ impl StatusCause {
         }
         Value::Object(out)
     }
+}
+
+impl From<&rdd_apiserver_schema::FieldError> for StatusCause {
+    fn from(error: &rdd_apiserver_schema::FieldError) -> Self {
+        Self::new(error.kind.reason(), error.field.clone(), error.message())
+    }
+}
+
+/// Returns the value as kube-apiserver prints it in messages: as JSON, with
+/// strings quoted.
+pub(crate) fn quoted(value: &Value) -> String {
+    value.to_string()
 }

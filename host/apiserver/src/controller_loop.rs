@@ -1,59 +1,93 @@
-//! The loop of every controller: events of the store as they come, everything
-//! anew when some were missed, and now and then a look at what waits.
+//! The loop that all controllers share: handle the events of the store, list
+//! again after a gap, and retry pending work periodically.
 
 use std::future::Future;
 use std::time::Duration;
 
-use rdd_apiserver_storage::{StoreEvent, StoreWatch, WatchEndReason};
+use rdd_apiserver_storage::{StoreEvent, StoreWatch, WatchEndReason, WatchError};
+use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, info_span};
 
-/// Time between looks at what waits without an event to come: finalizers that
-/// others take off, a write that failed. Short enough for whoever waits for a
-/// deletion.
+use crate::tasks::ServerTask;
+
+/// The interval at which pending work is retried without an event: finalizers
+/// that others remove, a write that failed. Short enough for a client that
+/// waits for a deletion.
 const RETRY_INTERVAL: Duration = Duration::from_millis(250);
 
-/// What follows the events of the store.
+/// The reason why a controller exited before shutdown.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ControllerError {
+    /// The store was closed under the controller.
+    #[error("the store was closed")]
+    StoreClosed,
+    /// The watch ended and cannot be started again.
+    #[error("cannot watch {watched} any longer: {error}")]
+    Watch {
+        /// The watched resources.
+        watched: &'static str,
+        error: WatchError,
+    },
+}
+
+/// A controller that runs until its shutdown token is cancelled.
+pub(crate) type ControllerHandle = JoinHandle<Result<(), ControllerError>>;
+
+/// A controller of stored objects.
 pub(crate) trait StoreController: Send {
-    /// Ends the sentence that nothing can be followed any more.
+    /// The watched resources, for the error message.
     const WATCHED: &'static str;
 
-    /// Learns everything anew, and watches from there.
-    fn relist(&mut self) -> impl Future<Output = Result<StoreWatch, String>> + Send;
+    /// Rebuilds the state of the controller from a snapshot and returns the
+    /// watch that continues from there.
+    fn relist(&mut self) -> impl Future<Output = Result<StoreWatch, WatchError>> + Send;
 
-    /// Takes in one event.
+    /// Handles one event.
     fn handle_event(&mut self, event: &StoreEvent) -> impl Future<Output = ()> + Send;
 
-    /// Whether anything is to be looked at again without an event.
+    /// Returns whether there is work to retry without an event.
     fn has_pending_work(&self) -> bool;
 
-    /// Looks at what waits.
+    /// Retries the pending work.
     fn retry_pending(&mut self) -> impl Future<Output = ()> + Send;
 }
 
-/// Follows `watch` until `stop`; the error says why that cannot go on.
-pub(crate) async fn run_controller<F: StoreController>(
-    mut follower: F,
+/// Spawns a controller's future in the span of its task.
+pub(crate) fn spawn_controller(
+    task: ServerTask,
+    controller: impl Future<Output = Result<(), ControllerError>> + Send + 'static,
+) -> ControllerHandle {
+    tokio::spawn(controller.instrument(info_span!("controller", name = task.name())))
+}
+
+/// Runs a controller until `shutdown` is cancelled.
+///
+/// # Errors
+/// The reason why the controller cannot continue.
+pub(crate) async fn run_controller<C: StoreController>(
+    mut controller: C,
     mut watch: StoreWatch,
-    stop: CancellationToken,
-) -> Result<(), String> {
-    let mut again = tokio::time::interval(RETRY_INTERVAL);
-    again.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    shutdown: CancellationToken,
+) -> Result<(), ControllerError> {
+    let mut retry = tokio::time::interval(RETRY_INTERVAL);
+    retry.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             biased;
-            () = stop.cancelled() => return Ok(()),
+            () = shutdown.cancelled() => return Ok(()),
             next = watch.next() => match next {
-                Ok(event) => follower.handle_event(&event).await,
-                Err(WatchEndReason::Closed) => return Err("the store has closed".to_owned()),
-                Err(WatchEndReason::Lagged) => match follower.relist().await {
-                    Ok(from_here) => watch = from_here,
+                Ok(event) => controller.handle_event(&event).await,
+                Err(WatchEndReason::Closed) => return Err(ControllerError::StoreClosed),
+                Err(WatchEndReason::Lagged) => match controller.relist().await {
+                    Ok(restarted) => watch = restarted,
                     Err(error) => {
-                        return Err(format!("{} cannot be followed any more: {error}", F::WATCHED));
+                        return Err(ControllerError::Watch { watched: C::WATCHED, error });
                     }
                 },
             },
-            _ = again.tick(), if follower.is_deleting_dependents() => follower.retry_pending().await,
+            _ = retry.tick(), if controller.has_pending_work() => controller.retry_pending().await,
         }
     }
 }

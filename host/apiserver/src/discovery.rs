@@ -1,4 +1,4 @@
-//! Discovery documents of the registry, in both forms.
+//! Discovery: the aggregated and the unaggregated documents.
 
 use std::sync::OnceLock;
 
@@ -20,7 +20,7 @@ fn kinds(registry: &ResourceRegistry) -> Vec<&ResourceKind> {
     registry.kinds.iter().collect()
 }
 
-/// A document with the tag of its content.
+/// Returns a document with the ETag of its content.
 pub(crate) fn cached_response(body: Vec<u8>) -> CachedResponse {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut out = String::from("\"");
@@ -37,23 +37,23 @@ pub(crate) fn cached_response(body: Vec<u8>) -> CachedResponse {
     }
 }
 
-/// A tagged document, or 304 when the client has it.
+/// Returns a response with the document, or 304 if the client has it already.
 pub(crate) fn conditional_response(
     headers: &HeaderMap,
     content_type: &'static str,
-    tagged: &CachedResponse,
+    document: &CachedResponse,
 ) -> Response<ResponseBody> {
-    let known = headers
+    let is_known = headers
         .get(IF_NONE_MATCH)
-        .is_some_and(|sent| sent.as_bytes() == tagged.etag.as_bytes());
-    let mut response = if known {
+        .is_some_and(|sent| sent.as_bytes() == document.etag.as_bytes());
+    let mut response = if is_known {
         let mut response = Response::new(ResponseBody::empty());
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         response
     } else {
-        render::document(content_type, tagged.body.clone())
+        render::document(content_type, document.body.clone())
     };
-    if let Ok(etag) = HeaderValue::from_str(&tagged.etag) {
+    if let Ok(etag) = HeaderValue::from_str(&document.etag) {
         response.headers_mut().insert(ETAG, etag);
     }
     response
@@ -62,8 +62,8 @@ pub(crate) fn conditional_response(
     response
 }
 
-/// Whether the client prefers the aggregated form.
-fn wants_aggregated(headers: &HeaderMap) -> bool {
+/// Returns whether the client prefers the aggregated form.
+fn prefers_aggregated(headers: &HeaderMap) -> bool {
     negotiate::accept_clauses(headers)
         .iter()
         .find_map(|clause| {
@@ -81,47 +81,54 @@ fn wants_aggregated(headers: &HeaderMap) -> bool {
         == Some(true)
 }
 
-fn aggregated(registry: &ResourceRegistry, root: Root, headers: &HeaderMap) -> Response<ResponseBody> {
-    let slot: Option<&OnceLock<CachedResponse>> =
-        registry.aggregated_discovery.get(usize::from(root == Root::Apis));
+fn aggregated(
+    registry: &ResourceRegistry,
+    root: Root,
+    headers: &HeaderMap,
+) -> Response<ResponseBody> {
+    let cached: Option<&OnceLock<CachedResponse>> = registry
+        .aggregated_discovery
+        .get(usize::from(root == Root::Apis));
     let make = || {
         let value = discovery::aggregated(&kinds(registry), root);
         let mut body = encode::to_vec(&value);
         body.push(b'\n');
         cached_response(body)
     };
-    match slot {
-        Some(slot) => conditional_response(headers, discovery::AGGREGATED, slot.get_or_init(make)),
+    match cached {
+        Some(cached) => {
+            conditional_response(headers, discovery::AGGREGATED, cached.get_or_init(make))
+        }
         None => conditional_response(headers, discovery::AGGREGATED, &make()),
     }
 }
 
-/// `/api`.
+/// Responds to `/api`.
 pub(crate) fn api(
     server: &ServerState,
     registry: &ResourceRegistry,
     headers: &HeaderMap,
     format: ResponseFormat,
 ) -> Response<ResponseBody> {
-    if wants_aggregated(headers) {
+    if prefers_aggregated(headers) {
         return aggregated(registry, Root::Api, headers);
     }
     render::value(200, &discovery::api_versions(&server.address), format)
 }
 
-/// `/apis`.
+/// Responds to `/apis`.
 pub(crate) fn apis(
     registry: &ResourceRegistry,
     headers: &HeaderMap,
     format: ResponseFormat,
 ) -> Response<ResponseBody> {
-    if wants_aggregated(headers) {
+    if prefers_aggregated(headers) {
         return aggregated(registry, Root::Apis, headers);
     }
     render::value(200, &discovery::group_list(&kinds(registry)), format)
 }
 
-/// `/apis/{group}`.
+/// Responds to `/apis/{group}`.
 pub(crate) fn group(
     registry: &ResourceRegistry,
     group: &str,
@@ -132,7 +139,7 @@ pub(crate) fn group(
         .ok_or_else(ApiError::page_not_found)
 }
 
-/// `/api/v1` and `/apis/{group}/{version}`.
+/// Responds to `/api/v1` and `/apis/{group}/{version}`.
 pub(crate) fn version(
     registry: &ResourceRegistry,
     group: &str,
@@ -143,7 +150,7 @@ pub(crate) fn version(
         .map(|value| render::value(200, &value, format))
 }
 
-/// `/`: the paths that are served.
+/// Returns the document at `/`: the served paths.
 pub(crate) fn root(registry: &ResourceRegistry) -> serde_json::Value {
     let mut paths: Vec<String> = [
         "/api",

@@ -1,4 +1,4 @@
-//! `/healthz`, `/livez`, `/readyz` and `/version`.
+//! `/healthz`, `/livez`, `/readyz`, and `/version`.
 
 use http::Response;
 use serde_json::{Value, json};
@@ -8,17 +8,18 @@ use crate::render;
 use crate::server::ServerState;
 use crate::tasks::ServerTask;
 
-/// The Kubernetes minor version whose behaviour is followed.
+/// The Kubernetes version whose behavior the server follows.
 const MAJOR: &str = "1";
 const MINOR: &str = "35";
-/// The Kubernetes version that the API follows, with the server's own suffix.
+/// The Kubernetes version whose API the server follows, with the server's own
+/// version as a suffix.
 pub const VERSION: &str = concat!("v1.35.4+rdd-", env!("CARGO_PKG_VERSION"));
 
-/// All that a caller is told of a failure.
-const FAILED: &str = "see the server's log";
+/// The only detail of a failure that callers get.
+const SEE_LOG: &str = "see the server's log";
 
-/// Answers a health check, one of its parts, or the list of them. A check
-/// that fails is always listed; why it failed is in the log.
+/// Responds to a health check, or to one of its parts if `check` is set. A
+/// failed check is always listed; the log has the reason.
 pub(crate) fn health(
     server: &ServerState,
     name: &str,
@@ -26,11 +27,11 @@ pub(crate) fn health(
     verbose: bool,
 ) -> Response<ResponseBody> {
     let mut checks = vec![("ping", None)];
-    // A server whose parts have failed will not come back by itself.
+    // A server whose tasks have failed does not recover without a restart.
     for task in ServerTask::ALL {
-        checks.push((task.name(), server.failure(task).map(|_| FAILED)));
+        checks.push((task.name(), server.failure(task).map(|_| SEE_LOG)));
     }
-    if *server.shutdown.borrow() && name != "livez" {
+    if server.shutdown.is_cancelled() && name != "livez" {
         checks.push(("shutdown", Some("the server is shutting down")));
     }
     if let Some(check) = check {
@@ -42,8 +43,8 @@ pub(crate) fn health(
             }
         };
     }
-    let healthy = checks.iter().all(|(_, problem)| problem.is_none());
-    if healthy && !verbose {
+    let is_healthy = checks.iter().all(|(_, problem)| problem.is_none());
+    if is_healthy && !verbose {
         return render::text(200, "ok");
     }
     let mut text = String::new();
@@ -53,12 +54,12 @@ pub(crate) fn health(
             Some(problem) => format!("[-]{check} failed: {problem}\n"),
         });
     }
-    let outcome = if healthy { "passed" } else { "failed" };
+    let outcome = if is_healthy { "passed" } else { "failed" };
     text.push_str(&format!("{name} check {outcome}\n"));
-    render::text(if healthy { 200 } else { 503 }, text)
+    render::text(if is_healthy { 200 } else { 503 }, text)
 }
 
-/// `/version`.
+/// Returns the document at `/version`.
 pub(crate) fn version() -> Value {
     json!({
         "major": MAJOR,

@@ -1,14 +1,15 @@
-//! Large requests, kept from the threads that serve everybody.
+//! Large requests, kept off the threads that serve all requests.
 
 use std::future::Future;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
+use tracing::{Instrument as _, Span};
 
 use crate::limits;
 use crate::status::ApiError;
 
-/// Runs what takes much of a processor, a few at a time.
+/// A limiter that runs a few CPU-intensive requests at a time.
 #[derive(Debug)]
 pub(crate) struct LargeRequestLimiter(Arc<Semaphore>);
 
@@ -19,8 +20,11 @@ impl Default for LargeRequestLimiter {
 }
 
 impl LargeRequestLimiter {
-    /// Runs `work` on a thread of its own as soon as there is a permit. Once
-    /// begun it runs to its end, also when the client has gone.
+    /// Runs `work` on a blocking thread once there is a permit. After it has
+    /// started it runs to its end, even if the client disconnects.
+    ///
+    /// # Errors
+    /// 500 if `work` panics.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
@@ -30,13 +34,14 @@ impl LargeRequestLimiter {
             .await
             .map_err(|_| ApiError::unavailable("the server is shutting down"))?;
         let runtime = tokio::runtime::Handle::current();
+        let work = work.instrument(Span::current());
         tokio::task::spawn_blocking(move || {
             let _permit = permit;
             runtime.block_on(work)
         })
         .await
         .map_err(|error| {
-            tracing::error!(%error, "a large request failed");
+            tracing::error!(%error, "a large request panicked");
             ApiError::internal("the request failed in the server")
         })
     }

@@ -1,59 +1,82 @@
-//! An embedded Kubernetes API server: one generic engine for a dozen built-in
-//! kinds and for whatever CustomResourceDefinitions define.
+//! An embedded Kubernetes API server, as a [`tower::Service`] over a store in
+//! one SQLite file.
 //!
-//! This room owns the meaning of requests: paths, verbs, negotiation, field
-//! ownership, definitions and the registry of what is served. Objects are
-//! stored by `rdd-apiserver-storage`, judged by `rdd-apiserver-schema`, merged
-//! by `rdd-apiserver-fieldmanager` and shown by `rdd-apiserver-kinds`.
+//! It serves a dozen built-in kinds (namespaces, config maps, secrets, leases,
+//! events, …) and all kinds that CustomResourceDefinitions define, with the
+//! protocol of kube-apiserver: get, list with paging, watch, create, update,
+//! patch, server-side apply, delete, subresources, tables, discovery, and
+//! OpenAPI. `kubectl` and kube work with it unchanged.
+//! [`ApiServer::open`] has an example.
 //!
-//! Invariants: what is acknowledged is on disk; what the registry serves,
-//! discovery and OpenAPI describe; an event is published after its commit and
-//! in revision order; what is not there is refused and never feigned.
+//! The embedder authenticates each request and inserts a [`UserInfo`] as an
+//! extension. All authenticated users may do everything; an
+//! [`AdmissionPolicy`] restricts writes.
+//!
+//! This crate owns the meaning of requests: paths, verbs, negotiation,
+//! definitions, controllers, and the registry of served resources.
+//! `rdd-apiserver-storage` stores objects, `rdd-apiserver-schema` validates
+//! custom objects, `rdd-apiserver-fieldmanager` implements server-side apply,
+//! and `rdd-apiserver-kinds` describes the built-in kinds.
+//!
+//! # Invariants
+//!
+//! - An acknowledged write is on disk.
+//! - Discovery and OpenAPI describe exactly what the registry serves.
+//! - An event is published after its commit, in the order of revisions.
+//! - An unsupported request is refused; the server never pretends to support
+//!   it.
 
 mod admission;
-mod body;
-mod builtin;
-mod cause;
-mod timestamp;
-mod crd;
+mod server;
+mod service;
+mod user;
+
 mod decode;
-mod discovery;
-mod encode;
-mod controller_loop;
-mod gc;
-mod health;
-mod large_requests;
-mod limits;
-mod managed_fields;
-mod meta;
-mod namespaces;
 mod negotiate;
-mod openapi;
 mod path;
 mod query;
-mod records;
-mod registry;
-mod render;
-mod resource;
+mod request_span;
+mod request_verb;
+
+mod managed_fields;
+mod meta;
 mod review;
 mod revision;
 mod scale_paths;
 mod selectors;
-mod server;
-mod service;
-mod system_namespaces;
-mod status;
 mod strategic;
-mod tasks;
-mod user;
 mod verbs;
 
-pub use admission::{AdmissionOperation, AdmissionPolicy, AdmissionRequest};
+mod body;
+mod cause;
+mod encode;
+mod render;
+mod status;
+mod timestamp;
+
+mod builtin;
+mod discovery;
+mod openapi;
+mod registry;
+mod resource;
+
+mod controller_loop;
+mod crd;
+mod gc;
+mod namespaces;
+mod records;
+mod system_namespaces;
+mod tasks;
+
+mod health;
+mod large_requests;
+mod limits;
+
+pub use admission::{AdmissionError, AdmissionOperation, AdmissionPolicy, AdmissionRequest};
 pub use body::ResponseBody;
-pub use timestamp::Clock;
 pub use health::VERSION;
-pub use rdd_apiserver_storage::HistoryLimits;
-pub use server::{ApiServer, ApiServerOptions, OpenError, SetAsideError, set_aside};
+pub use rdd_apiserver_storage::{Clock, HistoryLimits, SetAsideError, SystemClock};
+pub use server::{ApiServer, ApiServerOptions, OpenError, set_aside};
 pub use status::{ApiError, StatusCause};
 pub use tasks::ServerTask;
-pub use user::{TokenAuthenticator, UserInfo};
+pub use user::{TokenAuthenticator, TokenReviewError, UserInfo};

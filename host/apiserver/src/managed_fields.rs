@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use rdd_apiserver_fieldmanager::{self as fieldmanager, ApplyError, PatchError, TypeTree};
 use serde_json::Value;
 
-use crate::timestamp;
 use crate::resource::ResourceStrategy;
 use crate::status::{ApiError, StatusCause};
+use crate::timestamp;
 use crate::verbs::context::RequestContext;
 use crate::verbs::write_options::WriteOptions;
 
@@ -100,7 +100,7 @@ pub(crate) fn apply(
     applied: &Value,
     options: &WriteOptions,
 ) -> Result<Value, ApiError> {
-    let now = (ctx.server.clock)();
+    let now = ctx.server.clock.now();
     with_tracking_request(ctx, &options.manager, now, |request| {
         fieldmanager::apply(live, applied, options.force, request)
             .map_err(|error| apply_error(&error))

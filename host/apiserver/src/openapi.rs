@@ -1,5 +1,5 @@
-//! `/openapi/v3` of the registry: made when first asked for, kept as long as
-//! the registry lives.
+//! `/openapi/v3`: documents that are created when they are first requested and
+//! cached as long as the registry.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::OnceLock;
@@ -14,7 +14,7 @@ use crate::encode;
 use crate::registry::{CachedResponse, ResourceRegistry};
 use crate::status::ApiError;
 
-/// The documents of a registry, each made once.
+/// The documents of a registry by location, each created once.
 #[derive(Debug)]
 pub(crate) struct OpenApiCache {
     by_location: HashMap<String, (String, String, OnceLock<Option<CachedResponse>>)>,
@@ -34,7 +34,11 @@ fn documents(registry: &ResourceRegistry) -> &OpenApiCache {
     })
 }
 
-fn render_document(registry: &ResourceRegistry, group: &str, version: &str) -> Option<CachedResponse> {
+fn render_document(
+    registry: &ResourceRegistry,
+    group: &str,
+    version: &str,
+) -> Option<CachedResponse> {
     let kinds: Vec<&ResourceKind> = registry.kinds.iter().collect();
     let custom: Vec<Custom<'_>> = registry
         .resources()
@@ -53,16 +57,18 @@ fn render_document(registry: &ResourceRegistry, group: &str, version: &str) -> O
 
 fn document<'r>(registry: &'r ResourceRegistry, location: &str) -> Option<&'r CachedResponse> {
     let (group, version, slot) = documents(registry).by_location.get(location)?;
-    slot.get_or_init(|| render_document(registry, group, version)).as_ref()
+    slot.get_or_init(|| render_document(registry, group, version))
+        .as_ref()
 }
 
-/// The index; each document's address carries the hash of its content.
+/// Responds with the index. The URL of each document contains the hash of its
+/// content.
 pub(crate) fn index(registry: &ResourceRegistry, headers: &HeaderMap) -> Response<ResponseBody> {
     let index = registry.openapi_index.get_or_init(|| {
         let mut hashes = BTreeMap::new();
         for location in documents(registry).by_location.keys() {
-            if let Some(found) = document(registry, location) {
-                hashes.insert(location.clone(), found.etag.trim_matches('"').to_owned());
+            if let Some(document) = document(registry, location) {
+                hashes.insert(location.clone(), document.etag.trim_matches('"').to_owned());
             }
         }
         cached_response(encode::to_vec(&openapi::index(&hashes)))
@@ -70,13 +76,13 @@ pub(crate) fn index(registry: &ResourceRegistry, headers: &HeaderMap) -> Respons
     conditional_response(headers, "application/json", index)
 }
 
-/// One document.
+/// Responds with one document.
 pub(crate) fn get(
     registry: &ResourceRegistry,
     location: &str,
     headers: &HeaderMap,
 ) -> Result<Response<ResponseBody>, ApiError> {
     document(registry, location)
-        .map(|found| conditional_response(headers, "application/json", found))
+        .map(|document| conditional_response(headers, "application/json", document))
         .ok_or_else(ApiError::page_not_found)
 }

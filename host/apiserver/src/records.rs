@@ -1,9 +1,9 @@
-//! Stored objects as the server's own controllers meet them: read, marked and
-//! removed in their stored form, whatever the version or the kind.
+//! Stored objects for the controllers: read, marked as terminating, and removed
+//! in their stored form, whatever their kind and version.
 //!
-//! No policy is asked and nothing is validated: what the controllers do follows
-//! from a deletion that was let in, and must not get stuck on an object that
-//! today's rules would refuse.
+//! No policy is called and nothing is validated: the controllers carry out a
+//! deletion that was admitted, and must not get stuck on an object that the
+//! current rules would refuse.
 
 use std::sync::Arc;
 
@@ -13,43 +13,44 @@ use rdd_apiserver_storage::{
 use serde::Deserialize as _;
 use serde_json::Value;
 
-use crate::timestamp;
 use crate::encode::EncodedObject;
 use crate::meta;
 use crate::server::ServerState;
+use crate::timestamp;
 use crate::verbs::delete;
 
-/// Commits of a controller that may wait for their batch together: enough to
-/// fill a batch, so that clearing up costs one sync for many objects.
+/// The maximum number of concurrent commits of a controller: enough to fill a
+/// batch, so that deleting many objects takes one sync.
 pub(crate) const MAX_CONCURRENT_COMMITS: usize = 64;
 
-/// What became of an object.
+/// The outcome of a removal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RemovalOutcome {
-    /// It is gone.
+    /// The object was removed.
     Removed,
-    /// It is there, and finalizers keep it.
+    /// Finalizers keep the object.
     Kept,
 }
 
-/// Why an object was left as it was.
+/// An error of reading, replacing, or removing a stored object.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RecordError {
-    /// What is stored is not JSON: a damaged database.
-    #[error("stored object {key} cannot be read: {source}")]
+    /// The stored bytes are not JSON, which means a damaged database.
+    #[error("stored object {key} cannot be read: {error}")]
     Unreadable {
-        /// Its key.
+        /// The key of the object.
         key: Arc<str>,
-        /// What is wrong with it.
-        source: serde_json::Error,
+        /// The error of the parser.
+        error: serde_json::Error,
     },
-    /// The store refused.
+    /// The commit failed.
     #[error(transparent)]
     Commit(#[from] CommitError),
 }
 
 impl RecordError {
-    /// Somebody else wrote the object meanwhile: its event will come.
+    /// Returns whether the object was changed meanwhile. The event of that
+    /// change follows.
     pub(crate) fn is_conflict(&self) -> bool {
         matches!(
             self,
@@ -58,8 +59,8 @@ impl RecordError {
     }
 }
 
-/// Reads stored JSON. Its depth was limited when it was written, so none is
-/// set here: what could be stored once can always be read.
+/// Parses stored JSON. Its depth was limited when it was written, so there is
+/// no limit here: what was stored can always be read.
 pub(crate) fn parse(stored: &[u8]) -> Result<Value, serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_slice(stored);
     deserializer.disable_recursion_limit();
@@ -68,40 +69,40 @@ pub(crate) fn parse(stored: &[u8]) -> Result<Value, serde_json::Error> {
     Ok(value)
 }
 
-/// A record as an object without its type.
+/// Returns the object of a record, without its type.
 pub(crate) fn read(record: &StoredRecord) -> Result<Value, RecordError> {
-    parse(&record.value).map_err(|source| RecordError::Unreadable {
+    parse(&record.value).map_err(|error| RecordError::Unreadable {
         key: Arc::clone(&record.key),
-        source,
+        error,
     })
 }
 
-/// Whether anything keeps an object that is being deleted: finalizers of its
-/// metadata, or of a namespace's specification.
+/// Returns whether finalizers keep a terminating object: those in its metadata,
+/// or in the spec of a namespace.
 fn has_finalizers(object: &Value) -> bool {
-    let of_spec = object
+    let has_spec_finalizers = object
         .pointer("/spec/finalizers")
         .and_then(Value::as_array)
         .is_some_and(|list| !list.is_empty());
-    !meta::finalizers(object).is_empty() || of_spec
+    !meta::finalizers(object).is_empty() || has_spec_finalizers
 }
 
-/// Replaces a record by an edited form; one that is being deleted goes with
-/// its last finalizer. `namespace` says that `spec.finalizers` counts too.
+/// Replaces an object, or removes it if it is terminating and has no finalizers
+/// any more. With `is_namespace`, `spec.finalizers` count as well.
 pub(crate) async fn replace(
     server: &ServerState,
     record: &StoredRecord,
     object: &Value,
-    namespace: bool,
+    is_namespace: bool,
 ) -> Result<RemovalOutcome, RecordError> {
-    let kept = if namespace {
+    let is_kept = if is_namespace {
         has_finalizers(object)
     } else {
         !meta::finalizers(object).is_empty()
     };
-    let gone = meta::is_terminating(object) && !kept;
+    let is_removed = meta::is_terminating(object) && !is_kept;
     let storable = EncodedObject::new(object);
-    let change = if gone {
+    let change = if is_removed {
         RecordChange::delete(move |revision| storable.at_revision(revision))
     } else {
         RecordChange::put(move |revision| storable.at_revision(revision))
@@ -114,46 +115,58 @@ pub(crate) async fn replace(
             change,
         )
         .await?;
-    Ok(if gone { RemovalOutcome::Removed } else { RemovalOutcome::Kept })
+    Ok(if is_removed {
+        RemovalOutcome::Removed
+    } else {
+        RemovalOutcome::Kept
+    })
 }
 
-/// Deletes an object that has a namespace, or marks it when finalizers keep it.
-pub(crate) async fn remove(server: &ServerState, record: &StoredRecord) -> Result<RemovalOutcome, RecordError> {
+/// Removes an object, or marks it as terminating if it has finalizers.
+pub(crate) async fn remove(
+    server: &ServerState,
+    record: &StoredRecord,
+) -> Result<RemovalOutcome, RecordError> {
     let mut object = read(record)?;
-    let kept = !meta::finalizers(&object).is_empty();
-    if kept && meta::is_terminating(&object) {
+    let is_kept = !meta::finalizers(&object).is_empty();
+    if is_kept && meta::is_terminating(&object) {
         return Ok(RemovalOutcome::Kept);
     }
-    if kept {
-        delete::mark_terminating(&mut object, &timestamp::rfc3339_seconds((server.clock)()), true);
+    if is_kept {
+        delete::mark_terminating(
+            &mut object,
+            &timestamp::rfc3339_seconds(server.clock.now()),
+            true,
+        );
     }
     let storable = EncodedObject::new(&object);
-    let change = if kept {
+    let change = if is_kept {
         RecordChange::put(move |revision| storable.at_revision(revision))
     } else {
         RecordChange::delete(move |revision| storable.at_revision(revision))
     };
-    let expect = WritePrecondition::Revision(record.revision);
-    match server.store.commit(&record.key, expect, change).await {
-        Ok(_) if kept => Ok(RemovalOutcome::Kept),
+    let precondition = WritePrecondition::Revision(record.revision);
+    match server.store.commit(&record.key, precondition, change).await {
+        Ok(_) if is_kept => Ok(RemovalOutcome::Kept),
         Ok(_) | Err(CommitError::Missing) => Ok(RemovalOutcome::Removed),
         Err(error) => Err(error.into()),
     }
 }
 
-/// `group/plural/` of everything that is stored, served or not.
+/// Returns the `group/plural/` of all stored objects, whether their resource is
+/// served or not.
 pub(crate) fn key_prefixes(snapshot: &StoreSnapshot) -> Vec<String> {
     let mut out: Vec<String> = Vec::new();
     let mut after: Option<String> = None;
     while let Some(key) = next_key(snapshot, after.as_deref()) {
         let end = key.match_indices('/').nth(1).map(|(at, _)| at + 1);
         let Some(prefix) = end.and_then(|end| key.get(..end)) else {
-            // No key of ours: passed over.
+            // Not a key of this server: skip it.
             after = Some(key.to_string());
             continue;
         };
         out.push(prefix.to_owned());
-        // Behind every key that begins with the prefix.
+        // After all keys with this prefix.
         after = Some(format!("{prefix}{}", char::MAX));
     }
     out

@@ -1,5 +1,5 @@
-//! Everything that is served, as one value that is swapped whole: discovery,
-//! OpenAPI and the resources themselves never disagree.
+//! The registry of served resources. It is replaced as a whole, so that the
+//! resources, discovery, and OpenAPI are always consistent.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -12,18 +12,18 @@ use crate::resource::ServedResource;
 
 type Versions = HashMap<String, HashMap<String, Arc<ServedResource>>>;
 
-/// A document and the tag by which clients recognise it.
+/// A document and the ETag of its content.
 #[derive(Debug, Clone)]
 pub(crate) struct CachedResponse {
     pub(crate) body: Bytes,
     pub(crate) etag: String,
 }
 
-/// What is served.
+/// The served resources, and the documents that describe them.
 #[derive(Debug, Default)]
 pub(crate) struct ResourceRegistry {
     groups: HashMap<String, Versions>,
-    /// All kinds, those that are only listed too.
+    /// All kinds, including those that are in discovery only.
     pub(crate) kinds: Vec<ResourceKind>,
     pub(crate) aggregated_discovery: [OnceLock<CachedResponse>; 2],
     pub(crate) openapi_index: OnceLock<CachedResponse>,
@@ -31,10 +31,13 @@ pub(crate) struct ResourceRegistry {
 }
 
 impl ResourceRegistry {
-    /// A registry of the given resources; `listed` are kinds that discovery
-    /// shows and nobody serves.
-    pub(crate) fn new(resources: Vec<Arc<ServedResource>>, listed: Vec<ResourceKind>) -> Self {
-        let mut kinds = listed;
+    /// Creates a registry of `resources`. The kinds in `discovery_only` appear
+    /// in discovery and are not in the registry.
+    pub(crate) fn new(
+        resources: Vec<Arc<ServedResource>>,
+        discovery_only: Vec<ResourceKind>,
+    ) -> Self {
+        let mut kinds = discovery_only;
         let mut groups: HashMap<String, Versions> = HashMap::new();
         for resource in resources {
             let kind = &resource.kind;
@@ -53,12 +56,17 @@ impl ResourceRegistry {
         }
     }
 
-    /// The resource that a path names.
-    pub(crate) fn get(&self, group: &str, version: &str, plural: &str) -> Option<&Arc<ServedResource>> {
+    /// Returns the resource of a path.
+    pub(crate) fn get(
+        &self,
+        group: &str,
+        version: &str,
+        plural: &str,
+    ) -> Option<&Arc<ServedResource>> {
         self.groups.get(group)?.get(version)?.get(plural)
     }
 
-    /// Every resource, in no order.
+    /// Returns all resources, in no particular order.
     pub(crate) fn resources(&self) -> impl Iterator<Item = &Arc<ServedResource>> {
         self.groups
             .values()
@@ -66,7 +74,7 @@ impl ResourceRegistry {
             .flat_map(HashMap::values)
     }
 
-    /// Whether a group is one of the server's own.
+    /// Returns whether a group contains a built-in kind.
     pub(crate) fn is_builtin_group(&self, group: &str) -> bool {
         self.kinds.iter().any(|kind| {
             kind.group == group && kind.origin == rdd_apiserver_kinds::KindOrigin::Builtin

@@ -137,7 +137,7 @@ pub(crate) fn transform_object(ctx: &RequestContext, object: Value) -> Result<Va
         }
         ObjectShape::Table => {
             let metadata = json!({"resourceVersion": meta::text(&object, "resourceVersion")});
-            let now = (ctx.server.clock)();
+            let now = ctx.server.clock.now();
             ctx.resource
                 .columns
                 .table([&object], metadata, include_object(ctx)?, now, true)
@@ -162,7 +162,7 @@ pub(crate) fn handler_response(
     let mut http_response = match payload {
         ResponsePayload::Plain(plain) => value(code, &plain, ctx.format),
         ResponsePayload::Record(record) if is_verbatim => {
-            let mut out = encode::with_type_meta(&ctx.resource.type_meta, &record.value);
+            let mut out = encode::with_type_meta(&ctx.resource.type_meta_prefix, &record.value);
             out.push(b'\n');
             self::response(code, ctx.format.content_type(), out)
         }

@@ -1,5 +1,6 @@
-//! One served resource in one version: how its objects are read, judged and
-//! shown, whether it is built in or comes from a definition.
+//! One served resource in one version: how its objects are read, validated,
+//! and stored, whether it is built in or defined by a
+//! CustomResourceDefinition.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -7,56 +8,59 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use rdd_apiserver_kinds::ResourceKind;
 use rdd_apiserver_kinds::table::TableColumns;
 use rdd_apiserver_schema::StructuralSchema;
+use rdd_apiserver_schema::names::NameRule;
 use serde_json::Value;
 
+use crate::builtin::BuiltinStrategy;
 use crate::encode::{self, EncodedObject};
 use crate::managed_fields::VersionedTypes;
-use rdd_apiserver_schema::names::NameRule;
+use crate::scale_paths::ScalePaths;
 
-/// A resource as it is served right now; replaced as a whole when its
-/// definition changes.
+/// A served resource. A change of its definition replaces it as a whole.
 #[derive(Debug)]
 pub(crate) struct ServedResource {
     pub(crate) kind: ResourceKind,
-    /// `group/plural/`: where its objects lie in the store.
-    pub(crate) prefix: String,
-    /// `{"apiVersion":…,"kind":…,` in front of every stored object.
-    pub(crate) type_meta: Vec<u8>,
+    /// `group/plural/`: the prefix of the keys of its objects in the store.
+    pub(crate) key_prefix: String,
+    /// `{"apiVersion":…,"kind":…,`: what is written before a stored object.
+    pub(crate) type_meta_prefix: Vec<u8>,
     pub(crate) name_rule: NameRule,
     pub(crate) columns: TableColumns,
     pub(crate) types: VersionedTypes,
     pub(crate) strategy: ResourceStrategy,
 }
 
-/// Who defines the resource.
+/// What depends on the kind of the resource, as an upstream strategy.
 #[derive(Debug)]
 pub(crate) enum ResourceStrategy {
-    Builtin(crate::builtin::BuiltinStrategy),
+    Builtin(BuiltinStrategy),
     Custom(CustomStrategy),
 }
 
-/// What a CustomResourceDefinition says of one version.
+/// The behavior of one version of a CustomResourceDefinition.
 #[derive(Debug)]
 pub(crate) struct CustomStrategy {
     pub(crate) schema: StructuralSchema,
-    /// The schema of the version that is stored, where that is another one:
-    /// it decides what is kept.
+    /// The schema of the storage version if that is another version: it
+    /// decides which fields are stored.
     pub(crate) storage_schema: Option<StructuralSchema>,
-    /// The schema as it was written, for OpenAPI.
+    /// The schema in its original form, for OpenAPI.
     pub(crate) openapi_schema: Arc<Value>,
     pub(crate) status: bool,
-    pub(crate) scale: Option<crate::scale_paths::ScalePaths>,
+    pub(crate) scale: Option<ScalePaths>,
     /// Field paths without the leading dot.
     pub(crate) selectable_fields: Vec<String>,
-    /// The definition is being deleted: nothing new is created.
+    /// Whether the definition is being deleted: creates are refused.
     pub(crate) terminating: AtomicBool,
-    /// Revision of the definition that `terminating` reflects, stored after
-    /// it: whoever reads this one first never sees an older `terminating`.
+    /// The revision of the definition that `terminating` reflects. Stored after
+    /// it: a reader that loads this one first never loads an older
+    /// `terminating`.
     pub(crate) definition_revision: AtomicU64,
-    /// Stored objects may be older than this schema or written through
-    /// another version: they are pruned and defaulted when read.
+    /// Whether stored objects are pruned and defaulted when they are read,
+    /// because they may be older than this schema or written through another
+    /// version.
     pub(crate) normalize_on_read: bool,
-    /// Deprecation warning of this version.
+    /// The deprecation warning of this version.
     pub(crate) deprecation_warning: Option<String>,
 }
 
@@ -64,19 +68,19 @@ impl ServedResource {
     pub(crate) fn new(
         kind: ResourceKind,
         storage: (&str, &str),
-        names: NameRule,
+        name_rule: NameRule,
         columns: TableColumns,
         types: VersionedTypes,
-        source: ResourceStrategy,
+        strategy: ResourceStrategy,
     ) -> Self {
         Self {
-            prefix: key_prefix(storage.0, storage.1),
-            type_meta: encode::type_meta_prefix(&kind.api_version(), &kind.kind),
+            key_prefix: key_prefix(storage.0, storage.1),
+            type_meta_prefix: encode::type_meta_prefix(&kind.api_version(), &kind.kind),
             kind,
-            name_rule: names,
+            name_rule,
             columns,
             types,
-            strategy: source,
+            strategy,
         }
     }
 
@@ -91,23 +95,24 @@ impl ServedResource {
         }
     }
 
-    /// Key of one object.
+    /// Returns the key of an object.
     pub(crate) fn key(&self, namespace: Option<&str>, name: &str) -> String {
         match namespace {
-            Some(namespace) => format!("{}{namespace}/{name}", self.prefix),
-            None => format!("{}{name}", self.prefix),
+            Some(namespace) => format!("{}{namespace}/{name}", self.key_prefix),
+            None => format!("{}{name}", self.key_prefix),
         }
     }
 
-    /// Prefix of the keys of a collection.
+    /// Returns the prefix of the keys of a collection.
     pub(crate) fn collection_prefix(&self, namespace: Option<&str>) -> String {
         match namespace {
-            Some(namespace) => format!("{}{namespace}/", self.prefix),
-            None => self.prefix.clone(),
+            Some(namespace) => format!("{}{namespace}/", self.key_prefix),
+            None => self.key_prefix.clone(),
         }
     }
 
-    /// Whether stored bytes can be sent as they are, but for their type.
+    /// Returns whether stored bytes are sent unchanged, apart from the type that
+    /// is written before them.
     pub(crate) fn is_verbatim(&self) -> bool {
         match &self.strategy {
             ResourceStrategy::Builtin(builtin) => builtin.is_verbatim(),
@@ -115,14 +120,14 @@ impl ServedResource {
         }
     }
 
-    /// A stored object in the form of this version.
+    /// Reads a stored object as an object of this version.
     ///
     /// # Errors
-    /// When what is stored is not JSON, which means a damaged database.
+    /// Fails if the bytes are not JSON, which means a damaged database.
     pub(crate) fn load(&self, stored: &[u8]) -> Result<Value, serde_json::Error> {
         let mut object = crate::records::parse(stored)?;
         if let ResourceStrategy::Builtin(builtin) = &self.strategy {
-            builtin.from_storage(&mut object);
+            builtin.convert_from_storage(&mut object);
         }
         if let Some(root) = object.as_object_mut() {
             root.insert("apiVersion".to_owned(), self.kind.api_version().into());
@@ -138,21 +143,20 @@ impl ServedResource {
         Ok(object)
     }
 
-    /// An object in the form in which it is stored.
+    /// Returns an object in the form in which it is stored.
     pub(crate) fn storable(&self, object: &Value) -> EncodedObject {
         let stored = match &self.strategy {
             ResourceStrategy::Builtin(builtin) => builtin.to_storage(object),
             ResourceStrategy::Custom(custom) => custom.storage_schema.as_ref().map(|schema| {
-                let mut kept = object.clone();
-                schema.prune(&mut kept);
-                kept
+                let mut pruned = object.clone();
+                schema.prune(&mut pruned);
+                pruned
             }),
         };
         EncodedObject::new(stored.as_ref().unwrap_or(object))
     }
 
-    /// What a field selector compares, or nothing when the field cannot be
-    /// selected on.
+    /// Returns whether field selectors can use the field.
     pub(crate) fn is_selectable(&self, field: &str) -> bool {
         if field == "metadata.name" || (field == "metadata.namespace" && self.kind.namespaced) {
             return true;
@@ -163,7 +167,7 @@ impl ServedResource {
         }
     }
 
-    /// The value of a selectable field.
+    /// Returns the value of a selectable field.
     pub(crate) fn field_value(&self, object: &Value, field: &str) -> String {
         match &self.strategy {
             ResourceStrategy::Builtin(builtin) => builtin.field_value(object, field),
@@ -172,7 +176,7 @@ impl ServedResource {
     }
 }
 
-/// `group/plural/`, with a name for the core group.
+/// Returns `group/plural/`, with `core` for the core group.
 pub(crate) fn key_prefix(group: &str, plural: &str) -> String {
     let group = if group.is_empty() { "core" } else { group };
     format!("{group}/{plural}/")

@@ -1,11 +1,11 @@
-//! resourceVersions as clients write them.
+//! The `resourceVersion` parameters of reads.
 
 use serde_json::Value;
 
 use crate::query::QueryParams;
 use crate::status::{ApiError, StatusCause};
 
-/// Reads a resourceVersion of a read.
+/// Parses the `resourceVersion` of a read.
 pub(crate) fn parse(text: &str) -> Result<u64, ApiError> {
     text.parse().map_err(|_| {
         ApiError::bad_request(format!(
@@ -14,14 +14,14 @@ pub(crate) fn parse(text: &str) -> Result<u64, ApiError> {
     })
 }
 
-/// How old a list may be.
+/// The revision at which a list is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RevisionPolicy {
-    /// The state after everything that was acknowledged.
+    /// The latest revision.
     Latest,
-    /// Not older than a revision.
+    /// Any revision that is at least this one.
     NotOlderThan(u64),
-    /// Exactly as it was at a revision.
+    /// Exactly this revision.
     Exact(u64),
 }
 
@@ -29,9 +29,9 @@ fn options_error(cause: StatusCause) -> ApiError {
     ApiError::invalid("meta.k8s.io", "ListOptions", "", vec![cause])
 }
 
-/// Reads `resourceVersion` and `resourceVersionMatch` of a list.
+/// Parses `resourceVersion` and `resourceVersionMatch` of a list.
 pub(crate) fn for_list(query: &QueryParams) -> Result<RevisionPolicy, ApiError> {
-    let asked = query.get("resourceVersion");
+    let requested = query.get("resourceVersion");
     let matched = query.get("resourceVersionMatch");
     let continued = query.get("continue").is_some();
     if query.raw("sendInitialEvents").is_some() {
@@ -47,7 +47,7 @@ pub(crate) fn for_list(query: &QueryParams) -> Result<RevisionPolicy, ApiError> 
                 "resourceVersionMatch is forbidden when continue is provided",
             )));
         }
-        if asked.is_none() {
+        if requested.is_none() {
             return Err(options_error(StatusCause::forbidden(
                 "resourceVersionMatch",
                 "resourceVersionMatch is forbidden unless resourceVersion is provided",
@@ -63,27 +63,27 @@ pub(crate) fn for_list(query: &QueryParams) -> Result<RevisionPolicy, ApiError> 
                 ),
             )));
         }
-        if matched == "Exact" && asked == Some("0") {
+        if matched == "Exact" && requested == Some("0") {
             return Err(options_error(StatusCause::forbidden(
                 "resourceVersionMatch",
                 "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"",
             )));
         }
     }
-    let Some(asked) = asked else {
+    let Some(requested) = requested else {
         return Ok(RevisionPolicy::Latest);
     };
-    if continued && asked != "0" {
+    if continued && requested != "0" {
         return Err(ApiError::bad_request(
             "specifying resource version is not allowed when using continue",
         ));
     }
-    let revision = parse(asked)?;
+    let revision = parse(requested)?;
     let limited = query.get("limit").is_some_and(|limit| limit != "0");
     Ok(match matched {
         Some("Exact") => RevisionPolicy::Exact(revision),
         Some(_) => RevisionPolicy::NotOlderThan(revision),
-        // Without a match, a limited list at a revision is that very state.
+        // Without a match, a limited list at a revision is exact.
         None if limited && revision != 0 => RevisionPolicy::Exact(revision),
         None => RevisionPolicy::NotOlderThan(revision),
     })

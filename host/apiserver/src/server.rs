@@ -1,43 +1,47 @@
-//! The server as a value: what it holds, how it opens and how it closes.
+//! The server: its options, its state, and how it opens and closes.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-pub use rdd_apiserver_storage::SetAsideError;
-use rdd_apiserver_storage::{HistoryLimits, StoreOpenError as StoreError, Store, StoreOptions};
+use rdd_apiserver_storage::{
+    Clock, CommitError, HistoryLimits, SetAsideError, Store, StoreOpenError, StoreOptions,
+    SystemClock, WatchError,
+};
 use tokio::sync::watch;
+use tokio::task::JoinError;
+use tokio_util::sync::CancellationToken;
 
 use crate::admission::AdmissionPolicy;
-use crate::timestamp::{self, Clock};
 use crate::crd;
 use crate::gc;
 use crate::large_requests::LargeRequestLimiter;
 use crate::namespaces;
 use crate::registry::ResourceRegistry;
+use crate::system_namespaces;
 use crate::tasks::{ControllerSet, ServerTask};
 use crate::user::TokenAuthenticator;
 
-/// What a server is opened with.
+/// The options of [`ApiServer::open`].
 #[derive(Clone)]
 pub struct ApiServerOptions {
-    /// The database file; nothing keeps everything in memory, for tests.
+    /// The database file. `None` keeps everything in memory, for tests.
     pub database: Option<PathBuf>,
-    /// The time of day.
-    pub clock: Clock,
-    /// How many events, bytes and minutes of the past are kept for watches
-    /// and paged lists.
+    /// The source of the time, for objects and for the age of the history.
+    pub clock: Arc<dyn Clock>,
+    /// How much history is kept for watches and paged lists.
     pub history: HistoryLimits,
-    /// `host:port` that `/api` names as the server's address.
+    /// The address of the server, `host:port`, that `/api` reports.
     pub address: String,
-    /// Who answers reviews of tokens; nothing knows none.
+    /// The authenticator for `TokenReview`s. `None` rejects all tokens.
     pub tokens: Option<Arc<dyn TokenAuthenticator>>,
-    /// Who may refuse writes, asked in this order.
+    /// The policies that may refuse writes, in the order in which they are
+    /// called.
     pub admission: Vec<Arc<dyn AdmissionPolicy>>,
 }
 
 impl ApiServerOptions {
-    /// A durable server.
+    /// Returns the options of a server with a database file.
     pub fn file(path: impl Into<PathBuf>) -> Self {
         Self {
             database: Some(path.into()),
@@ -45,11 +49,12 @@ impl ApiServerOptions {
         }
     }
 
-    /// A server that forgets everything when it is closed.
+    /// Returns the options of a server that loses all objects when it is
+    /// closed.
     pub fn in_memory() -> Self {
         Self {
             database: None,
-            clock: timestamp::system(),
+            clock: Arc::new(SystemClock::default()),
             history: HistoryLimits::default(),
             address: "127.0.0.1:6443".to_owned(),
             tokens: None,
@@ -58,60 +63,73 @@ impl ApiServerOptions {
     }
 }
 
-/// Why a server could not be opened.
+/// An error of [`ApiServer::open`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
     /// The store could not be opened.
     #[error("cannot open the store of the API server")]
-    Store(#[source] StoreError),
-    /// What the store holds could not be brought up.
-    #[error("cannot start the API server: {0}")]
-    Start(String),
+    Store(#[source] StoreOpenError),
+    /// Opening the store panicked, or the runtime shut down.
+    #[error("cannot open the store of the API server")]
+    StoreTask(#[source] JoinError),
+    /// A namespace that each cluster has could not be created.
+    #[error("cannot create namespace {name}")]
+    Namespace {
+        /// The name of the namespace.
+        name: &'static str,
+        /// The error of the store.
+        #[source]
+        source: CommitError,
+    },
+    /// The controllers could not watch the store.
+    #[error("cannot start the controllers of the API server")]
+    Controllers(#[source] WatchError),
 }
 
 impl OpenError {
-    /// Whether another process, or another server of this one, holds the
-    /// database.
+    /// Returns whether another process, or another server of this process, has
+    /// opened the database.
     pub fn is_locked(&self) -> bool {
-        matches!(self, Self::Store(StoreError::Locked { .. }))
+        matches!(self, Self::Store(StoreOpenError::Locked { .. }))
     }
 
-    /// Whether the database cannot be trusted: [`set_aside`] makes room for a
-    /// new one.
+    /// Returns whether the database is damaged. [`set_aside`] renames it, so
+    /// that a new one can be created.
     pub fn is_damaged(&self) -> bool {
-        matches!(self, Self::Store(StoreError::Damaged { .. }))
+        matches!(self, Self::Store(StoreOpenError::Damaged { .. }))
     }
 }
 
-/// Renames a damaged database out of the way, and says to what.
+/// Renames a damaged database and returns its new path.
 ///
 /// # Errors
-/// When a running server holds it, or the system refuses.
+/// Fails if a running server has opened the database, or if the operating
+/// system refuses.
 pub fn set_aside(database: &Path) -> Result<PathBuf, SetAsideError> {
     Store::set_aside(database)
 }
 
+/// The state that all requests and controllers share.
 pub(crate) struct ServerState {
     pub(crate) store: Store,
     pub(crate) registry: ArcSwap<ResourceRegistry>,
-    pub(crate) clock: Clock,
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) address: String,
     pub(crate) tokens: Option<Arc<dyn TokenAuthenticator>>,
     pub(crate) admission: Vec<Arc<dyn AdmissionPolicy>>,
-    /// Revision of the definitions that the registry reflects.
+    /// The revision up to which `registry` reflects the definitions.
     pub(crate) registry_revision: watch::Sender<u64>,
-    /// Large writes; lists do not wait for them.
+    /// Separate from `large_lists`, so that lists do not wait for writes.
     pub(crate) large_writes: LargeRequestLimiter,
     pub(crate) large_lists: LargeRequestLimiter,
-    /// True once the server closes: watches end.
-    pub(crate) shutdown: watch::Sender<bool>,
-    /// What runs beside the requests until the server closes.
+    /// Cancelled when the server shuts down: watches end.
+    pub(crate) shutdown: CancellationToken,
     pub(crate) controllers: ControllerSet,
 }
 
 impl ServerState {
-    /// Serves nothing yet.
+    /// Creates the state of a server that serves no resources yet.
     pub(crate) fn new(store: Store, options: ApiServerOptions) -> Arc<Self> {
         let ApiServerOptions {
             database: _,
@@ -131,25 +149,25 @@ impl ServerState {
             registry_revision: watch::Sender::new(0),
             large_writes: LargeRequestLimiter::default(),
             large_lists: LargeRequestLimiter::default(),
-            shutdown: watch::Sender::new(false),
+            shutdown: CancellationToken::new(),
             controllers: ControllerSet::default(),
         })
     }
 
-    async fn start_controllers(self: &Arc<Self>) -> Result<(), String> {
-        let stop = || self.controllers.shutdown();
+    async fn start_controllers(self: &Arc<Self>) -> Result<(), WatchError> {
+        let shutdown = || self.controllers.shutdown_token();
         for (task, controller) in [
             (
                 ServerTask::DefinitionController,
-                crd::controller::start(self, stop()).await?,
+                crd::controller::start(self, shutdown()).await?,
             ),
             (
                 ServerTask::NamespaceController,
-                namespaces::controller::start(self, stop())?,
+                namespaces::controller::start(self, shutdown())?,
             ),
             (
                 ServerTask::GarbageCollector,
-                gc::controller::start(self, stop())?,
+                gc::controller::start(self, shutdown())?,
             ),
         ] {
             self.controllers.supervise(task, controller).await;
@@ -157,17 +175,17 @@ impl ServerState {
         Ok(())
     }
 
-    /// Why `task` has ended, if nobody told it to.
+    /// Returns why `task` failed, if it did.
     pub(crate) fn failure(&self, task: ServerTask) -> Option<String> {
         match task {
-            ServerTask::StorageWriter => self.store.writer_failure(),
+            ServerTask::StorageWriter => self.store.writer_failure().map(|e| e.to_string()),
             controller => self.controllers.failure(controller),
         }
     }
 }
 
-/// An embedded Kubernetes API server. Cheap to clone: all clones are one
-/// server, which runs until [`ApiServer::close`].
+/// An embedded Kubernetes API server. Cheap to clone: all clones are handles
+/// of one server, which runs until [`ApiServer::close`].
 #[derive(Clone)]
 pub struct ApiServer(pub(crate) Arc<ServerState>);
 
@@ -178,56 +196,84 @@ impl std::fmt::Debug for ApiServer {
 }
 
 impl ApiServer {
-    /// Opens the store, serves what it defines, and sees to it that the
-    /// namespaces every client expects exist. Must be called within a tokio
-    /// runtime.
+    /// Opens the store, creates the namespaces that all clients expect, and
+    /// starts the controllers. On return, all definitions in the store are
+    /// served. Must be called within a tokio runtime.
     ///
     /// # Errors
-    /// When the store cannot be opened or not be written.
+    /// See [`OpenError`].
+    ///
+    /// # Examples
+    /// ```
+    /// use http::{Request, StatusCode};
+    /// use http_body_util::{BodyExt as _, Empty};
+    /// use rdd_apiserver::{ApiServer, ApiServerOptions, UserInfo};
+    /// use tower::ServiceExt as _;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let server = ApiServer::open(ApiServerOptions::in_memory()).await?;
+    ///
+    /// // Without a user, the response is 401.
+    /// let request = Request::get("/api/v1/namespaces/default")
+    ///     .extension(UserInfo {
+    ///         name: "admin".to_owned(),
+    ///         ..UserInfo::default()
+    ///     })
+    ///     .body(Empty::<bytes::Bytes>::new())?;
+    /// let response = server.clone().oneshot(request).await?;
+    /// assert_eq!(response.status(), StatusCode::OK);
+    ///
+    /// let body = response.into_body().collect().await?.to_bytes();
+    /// let namespace: serde_json::Value = serde_json::from_slice(&body)?;
+    /// assert_eq!(namespace["status"]["phase"], "Active");
+    /// server.close().await;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn open(options: ApiServerOptions) -> Result<Self, OpenError> {
         let mut store_options = match &options.database {
             Some(path) => StoreOptions::file(path),
             None => StoreOptions::in_memory(),
         };
         store_options.history = options.history.clone();
-        // Reading the database may take a while: not on a runtime's thread.
+        store_options.clock = Arc::clone(&options.clock);
+        // Reading the database may block for a while.
         let store = tokio::task::spawn_blocking(move || Store::open(store_options))
             .await
-            .map_err(|error| OpenError::Start(error.to_string()))?
+            .map_err(OpenError::StoreTask)?
             .map_err(OpenError::Store)?;
         let server = Self(ServerState::new(store, options));
-        crate::system_namespaces::create_missing(&server.0)
-            .await
-            .map_err(OpenError::Start)?;
+        system_namespaces::create_missing(&server.0).await?;
         server
             .0
             .start_controllers()
             .await
-            .map_err(OpenError::Start)?;
+            .map_err(OpenError::Controllers)?;
         Ok(server)
     }
 
-    /// Returns when `task` has ended without being told to, and says why. The
-    /// server cannot be trusted from then on: close it, and open it anew.
+    /// Waits until `task` fails and returns the reason. From then on the
+    /// server cannot be relied on: close it and open a new one.
     pub async fn task_failed(&self, task: ServerTask) -> String {
         if task != ServerTask::StorageWriter {
             return self.0.controllers.wait_for_failure(task).await;
         }
         match self.0.store.writer_exited().await {
-            Err(cause) => cause,
-            // It was closed.
+            Err(error) => error.to_string(),
+            // The store was closed.
             Ok(()) => std::future::pending().await,
         }
     }
 
-    /// Ends all watches cleanly, and those that are opened from now on at
-    /// once. Everything else goes on until [`ApiServer::close`].
+    /// Ends all watches cleanly; later watches end at once. All other requests
+    /// are served until [`ApiServer::close`].
     pub fn end_watches(&self) {
-        self.0.shutdown.send_replace(true);
+        self.0.shutdown.cancel();
     }
 
-    /// Ends all watches cleanly, finishes what is being written and closes the
-    /// store. Requests that come later are refused.
+    /// Ends all watches cleanly, stops the controllers, finishes queued
+    /// writes, and closes the store. Later writes are refused.
     pub async fn close(&self) {
         self.end_watches();
         self.0.controllers.close().await;
@@ -238,6 +284,7 @@ impl ApiServer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::controller_loop::ControllerError;
     use crate::health;
 
     async fn body(response: http::Response<crate::ResponseBody>) -> (u16, String) {
@@ -249,7 +296,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_controller_that_fails_is_named_by_the_health_checks() {
+    async fn a_failed_controller_is_named_by_the_health_checks() {
         let server = ApiServer::open(ApiServerOptions::in_memory())
             .await
             .unwrap();
@@ -258,10 +305,10 @@ mod tests {
         for task in ServerTask::ALL {
             assert!(text.contains(&format!("[+]{} ok\n", task.name())), "{text}");
         }
-        let broken = tokio::spawn(async { Err("injected".to_owned()) });
+        let failed = tokio::spawn(async { Err(ControllerError::StoreClosed) });
         let task = ServerTask::DefinitionController;
-        server.0.controllers.supervise(task, broken).await;
-        assert_eq!(server.task_failed(task).await, "injected");
+        server.0.controllers.supervise(task, failed).await;
+        assert_eq!(server.task_failed(task).await, "the store was closed");
         for name in ["readyz", "livez"] {
             let (status, text) = body(health::health(&server.0, name, None, false)).await;
             assert_eq!(status, 503);
@@ -272,7 +319,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_server_that_was_closed_has_not_failed() {
+    async fn a_closed_server_has_not_failed() {
         let server = ApiServer::open(ApiServerOptions::in_memory())
             .await
             .unwrap();

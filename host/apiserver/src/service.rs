@@ -1,4 +1,4 @@
-//! Requests in, answers out: the path decides who answers.
+//! The HTTP service: it routes requests by path and verb.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use tracing::{Instrument as _, Span};
 
 use crate::body::ResponseBody;
 use crate::limits::{self, MAX_BODY_BYTES};
@@ -17,7 +18,8 @@ use crate::negotiate::{self, ResponseFormat};
 use crate::path::{self, RequestTarget, ResourcePath};
 use crate::query::QueryParams;
 use crate::registry::ResourceRegistry;
-use crate::resource::ServedResource;
+use crate::request_span;
+use crate::request_verb::RequestVerb;
 use crate::server::{ApiServer, ServerState};
 use crate::status::ApiError;
 use crate::user::UserInfo;
@@ -40,14 +42,21 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let server = Arc::clone(&self.0);
+        let (parts, body) = request.into_parts();
+        let span = request_span::new(&parts);
         Box::pin(async move {
-            let (parts, body) = request.into_parts();
-            Ok(handle(server, parts, body).await)
+            let request = handle(server, parts, body, &span);
+            Ok(request.instrument(span.clone()).await)
         })
     }
 }
 
-async fn handle<B>(server: Arc<ServerState>, parts: Parts, body: B) -> Response<ResponseBody>
+async fn handle<B>(
+    server: Arc<ServerState>,
+    parts: Parts,
+    body: B,
+    span: &Span,
+) -> Response<ResponseBody>
 where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -61,24 +70,24 @@ where
         return render::error(&error, ResponseFormat::JSON);
     }
     let query = QueryParams::parse(parts.uri.query());
-    let head = parts.method == Method::HEAD;
+    let is_head = parts.method == Method::HEAD;
     let format = negotiate::format(&parts.headers, &query, false).unwrap_or(ResponseFormat::JSON);
     let plain = ResponseFormat {
         media: format.media,
         shape: negotiate::ObjectShape::Whole,
         pretty: format.pretty,
     };
-    let mut response = route(server, parts, query, plain, body)
+    let mut response = route(server, parts, query, plain, body, span)
         .await
         .unwrap_or_else(|error| render::error(&error, plain));
-    if head {
+    if is_head {
         *response.body_mut() = ResponseBody::empty();
     }
     response
 }
 
 /// Reads a body up to the limit.
-async fn read<B>(body: B) -> Result<Bytes, ApiError>
+async fn read_body<B>(body: B) -> Result<Bytes, ApiError>
 where
     B: http_body::Body<Data = Bytes> + Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -98,6 +107,7 @@ async fn route<B>(
     query: QueryParams,
     format: ResponseFormat,
     body: B,
+    span: &Span,
 ) -> Result<Response<ResponseBody>, ApiError>
 where
     B: http_body::Body<Data = Bytes> + Send,
@@ -116,9 +126,12 @@ where
             Err(ApiError::method_not_allowed())
         }
     };
+    if !matches!(target, RequestTarget::Resource(_)) {
+        request_span::record_non_resource(span, &parts);
+    }
     match target {
         RequestTarget::Resource(path) => {
-            resource(server, &registry, parts, query, path, user, body).await
+            resource(server, parts, query, path, user, body, span).await
         }
         RequestTarget::Root => Ok(render::value(200, &discovery::root(&registry), format)),
         RequestTarget::Version => {
@@ -153,12 +166,11 @@ where
     }
 }
 
-/// Begins the name of every header by which a caller asks to act as somebody
-/// else.
+/// The prefix of all headers that request impersonation.
 const IMPERSONATE: &str = "impersonate-";
 
-/// Refuses to act as somebody else: a header that is passed over would give
-/// the caller's own rights to who asked for lesser ones.
+/// Refuses impersonation: ignoring the header would grant the user's own rights
+/// to a request for fewer rights.
 fn refuse_impersonation(headers: &http::HeaderMap, user: &UserInfo) -> Result<(), ApiError> {
     let Some((name, value)) = headers
         .iter()
@@ -178,14 +190,14 @@ fn refuse_impersonation(headers: &http::HeaderMap, user: &UserInfo) -> Result<()
         resource,
         &subject,
         &format!(
-            "User {:?} cannot impersonate resource {resource:?} in API group {group:?} at the cluster scope: this server acts for nobody but the caller; leave out {name} (kubectl: --as, --as-group, --as-uid)",
+            "User {:?} cannot impersonate resource {resource:?} in API group {group:?} at the cluster scope: this server does not support impersonation; leave out {name} (kubectl: --as, --as-group, --as-uid)",
             user.name
         ),
         Vec::new(),
     ))
 }
 
-/// 404 in the words that the path's group has for it.
+/// Returns the 404 of a path in `group`, in the form of that group.
 fn unknown(registry: &ResourceRegistry, group: Option<&str>) -> ApiError {
     match group {
         Some(group) if group.is_empty() || registry.is_builtin_group(group) => {
@@ -197,27 +209,32 @@ fn unknown(registry: &ResourceRegistry, group: Option<&str>) -> ApiError {
 
 async fn resource<B>(
     server: Arc<ServerState>,
-    registry: &ResourceRegistry,
     parts: Parts,
     query: QueryParams,
     path: ResourcePath,
     user: UserInfo,
     body: B,
+    span: &Span,
 ) -> Result<Response<ResponseBody>, ApiError>
 where
     B: http_body::Body<Data = Bytes> + Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     if review::is_review(&path) {
+        request_span::record_resource(span, "create", &path);
         let format = negotiate::format(&parts.headers, &query, true)?;
-        let body = read(body).await?;
-        return review::answer(&server, &path, &parts, &user, &body, format).await;
+        let body = read_body(body).await?;
+        return review::respond(&server, &path, &parts, &user, &body, format).await;
     }
-    let found = registry.get(&path.group, &path.version, &path.resource);
-    let Some(resource) = found.cloned() else {
-        return Err(unknown(registry, Some(&path.group)));
+    let registry = server.registry.load_full();
+    let Some(resource) = registry
+        .get(&path.group, &path.version, &path.resource)
+        .cloned()
+    else {
+        return Err(unknown(&registry, Some(&path.group)));
     };
-    let verb = verb(&parts.method, &path, &resource, &query, &parts.headers)?;
+    let verb = RequestVerb::determine(&parts, &path, &resource, &query)?;
+    request_span::record_resource(span, verb.name(), &path);
     let mut format = negotiate::format(&parts.headers, &query, resource.is_builtin())?;
     if path.subresource.as_deref() == Some("scale") {
         format.shape = negotiate::ObjectShape::Whole;
@@ -232,25 +249,25 @@ where
         user,
     };
     let body = if verb.has_body() {
-        read(body).await
+        read_body(body).await
     } else {
         Ok(Bytes::new())
     };
     let call = Arc::new(call);
-    let answered = match body {
+    let result = match body {
         Ok(body) if is_large(&call, verb, &body) => {
-            let large = match verb {
-                Verb::List => &call.server.large_lists,
+            let limiter = match verb {
+                RequestVerb::List => &call.server.large_lists,
                 _ => &call.server.large_writes,
             };
-            let work = Arc::clone(&call);
-            let answer = async move { serve(&work, verb, &body).await };
-            large.run(answer).await.flatten()
+            let request = Arc::clone(&call);
+            let work = async move { serve(&request, verb, &body).await };
+            limiter.run(work).await.flatten()
         }
         Ok(body) => serve(&call, verb, &body).await,
         Err(error) => Err(error),
     };
-    let mut response = answered.unwrap_or_else(|error| render::error(&error, call.plain_format()));
+    let mut response = result.unwrap_or_else(|error| render::error(&error, call.plain_format()));
     if let Some(warning) = call
         .resource
         .custom()
@@ -261,9 +278,9 @@ where
     Ok(response)
 }
 
-/// Whether a request takes so long that it must not hold up others: what it
-/// sends is large, or what it changes or lists is.
-fn is_large(call: &RequestContext, verb: Verb, body: &Bytes) -> bool {
+/// Returns whether a request takes so long that it would delay others: its
+/// body is large, or what it changes or lists is large.
+fn is_large(call: &RequestContext, verb: RequestVerb, body: &Bytes) -> bool {
     let stored = || {
         call.server
             .store
@@ -272,24 +289,28 @@ fn is_large(call: &RequestContext, verb: Verb, body: &Bytes) -> bool {
             .map_or(0, |record| record.value.len())
     };
     match verb {
-        Verb::Get | Verb::Watch => false,
-        Verb::List => list::is_large(call),
-        Verb::Create | Verb::Delete | Verb::DeleteCollection => body.len() > limits::LARGE_WRITE_BYTES,
-        Verb::Update | Verb::Patch => body.len() > limits::LARGE_WRITE_BYTES || stored() > limits::LARGE_WRITE_BYTES,
+        RequestVerb::Get | RequestVerb::Watch => false,
+        RequestVerb::List => list::is_large(call),
+        RequestVerb::Create | RequestVerb::Delete | RequestVerb::DeleteCollection => {
+            body.len() > limits::LARGE_WRITE_BYTES
+        }
+        RequestVerb::Update | RequestVerb::Patch => {
+            body.len() > limits::LARGE_WRITE_BYTES || stored() > limits::LARGE_WRITE_BYTES
+        }
     }
 }
 
 async fn serve(
     call: &RequestContext,
-    verb: Verb,
+    verb: RequestVerb,
     body: &Bytes,
 ) -> Result<Response<ResponseBody>, ApiError> {
     match verb {
-        Verb::Get => render::handler_response(call, get::get(call)?),
-        Verb::List => list::list(call),
-        Verb::Watch => watch::watch(call),
-        Verb::Create => render::handler_response(call, create::create(call, body).await?),
-        Verb::Update => {
+        RequestVerb::Get => render::handler_response(call, get::get(call)?),
+        RequestVerb::List => list::list(call),
+        RequestVerb::Watch => watch::watch(call),
+        RequestVerb::Create => render::handler_response(call, create::create(call, body).await?),
+        RequestVerb::Update => {
             let answer = if call.path.subresource.as_deref() == Some("scale") {
                 scale::update(call, body).await?
             } else {
@@ -297,123 +318,8 @@ async fn serve(
             };
             render::handler_response(call, answer)
         }
-        Verb::Patch => render::handler_response(call, patch::patch(call, body).await?),
-        Verb::Delete => render::handler_response(call, delete::delete(call, body).await?),
-        Verb::DeleteCollection => collection::delete_collection(call, body).await,
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verb {
-    Get,
-    List,
-    Watch,
-    Create,
-    Update,
-    Patch,
-    Delete,
-    DeleteCollection,
-}
-
-impl Verb {
-    fn has_body(self) -> bool {
-        !matches!(self, Self::Get | Self::List | Self::Watch)
-    }
-}
-
-/// Which verb a method is on this path, or why there is none.
-fn verb(
-    method: &Method,
-    path: &ResourcePath,
-    resource: &ServedResource,
-    query: &QueryParams,
-    headers: &http::HeaderMap,
-) -> Result<Verb, ApiError> {
-    let builtin = resource.is_builtin();
-    let kind = &resource.kind;
-    let refuse = || {
-        if builtin {
-            ApiError::method_not_allowed()
-        } else {
-            ApiError::not_supported(&kind.group, &kind.plural, "")
-        }
-    };
-    let missing = || {
-        if builtin {
-            ApiError::no_resource()
-        } else {
-            ApiError::page_not_found()
-        }
-    };
-    if !kind.namespaced && path.namespace.is_some() {
-        return Err(missing());
-    }
-    // All namespaces at once: only reading.
-    let everywhere = kind.namespaced && path.namespace.is_none();
-    if everywhere && path.name.is_some() {
-        return Err(missing());
-    }
-    let reads = matches!(*method, Method::GET | Method::HEAD);
-    if everywhere && !(*method == Method::GET || !builtin && reads) {
-        return Err(if builtin {
-            ApiError::method_not_allowed()
-        } else {
-            missing()
-        });
-    }
-    if let Some(name) = path.subresource.as_deref() {
-        let sub =
-            kind.subresource(name)
-                .ok_or_else(|| match (builtin, name, path.name.as_deref()) {
-                    (false, "status" | "scale", Some(object)) => {
-                        ApiError::not_found(&kind.group, &kind.plural, object)
-                    }
-                    _ => missing(),
-                })?;
-        let (verb, name) = match *method {
-            Method::GET => (Verb::Get, "get"),
-            Method::HEAD if !builtin => (Verb::Get, "get"),
-            Method::PUT => (Verb::Update, "update"),
-            Method::PATCH => (Verb::Patch, "patch"),
-            _ => return Err(refuse()),
-        };
-        return if sub.verbs.contains(&name) {
-            Ok(verb)
-        } else {
-            Err(refuse())
-        };
-    }
-    let watches = query.flag("watch");
-    let apply = headers
-        .get(http::header::CONTENT_TYPE)
-        .is_some_and(|sent| sent.as_bytes().starts_with(b"application/apply-patch+yaml"));
-    let verb = match (method, path.name.is_some()) {
-        (&Method::GET, true) => (Verb::Get, "get"),
-        (&Method::HEAD, true) if !builtin => (Verb::Get, "get"),
-        (&Method::GET, false) if watches => (Verb::Watch, "watch"),
-        (&Method::GET, false) => (Verb::List, "list"),
-        (&Method::HEAD, false) if !builtin => (Verb::List, "list"),
-        (&Method::POST, false) => (Verb::Create, "create"),
-        (&Method::PUT, true) => (Verb::Update, "update"),
-        (&Method::PATCH, true) => (Verb::Patch, "patch"),
-        (&Method::DELETE, true) => (Verb::Delete, "delete"),
-        (&Method::DELETE, false) => (Verb::DeleteCollection, "deletecollection"),
-        (&Method::PUT, false) if !builtin => {
-            return Err(ApiError::bad_request("name must be provided"));
-        }
-        (&Method::PATCH, false) if !builtin && apply => {
-            return Err(ApiError::bad_request("name must be provided"));
-        }
-        (&Method::PATCH, false) if !builtin => {
-            return Err(ApiError::unsupported_media(
-                "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml",
-            ));
-        }
-        _ => return Err(refuse()),
-    };
-    if kind.serves(verb.1) {
-        Ok(verb.0)
-    } else {
-        Err(refuse())
+        RequestVerb::Patch => render::handler_response(call, patch::patch(call, body).await?),
+        RequestVerb::Delete => render::handler_response(call, delete::delete(call, body).await?),
+        RequestVerb::DeleteCollection => collection::delete_collection(call, body).await,
     }
 }

@@ -1,12 +1,12 @@
-//! Failures as Kubernetes clients read them: an HTTP status code and a
-//! `Status` object whose reason and details they branch on.
+//! Failures: an HTTP status code and a `Status` object, whose reason and
+//! details Kubernetes clients evaluate.
 
 use serde_json::{Map, Value, json};
 
 pub use crate::cause::StatusCause;
 use crate::limits;
 
-/// Reason of a create whose name is taken.
+/// The reason of a create whose name is in use.
 pub(crate) const ALREADY_EXISTS: &str = "AlreadyExists";
 
 #[derive(Debug, Clone, Default)]
@@ -29,11 +29,11 @@ struct ErrorFields {
     page: bool,
 }
 
-/// A request that failed. Cheap to move; rendered once, at the edge.
+/// The error of a failed request. Cheap to move; rendered once, in the service.
 #[derive(Debug, Clone)]
 pub struct ApiError(Box<ErrorFields>);
 
-/// `resource.group`, or the bare resource for the core group.
+/// Returns `resource.group`, or only the resource for the core group.
 pub(crate) fn qualified(group: &str, resource: &str) -> String {
     if group.is_empty() {
         resource.to_owned()
@@ -42,15 +42,15 @@ pub(crate) fn qualified(group: &str, resource: &str) -> String {
     }
 }
 
-/// As many causes as a client can use, each of a length that it can show.
+/// Limits the number of causes and the size of each.
 fn limit_causes(mut causes: Vec<StatusCause>) -> Vec<StatusCause> {
-    let more = causes.len().saturating_sub(limits::MAX_CAUSES);
-    if more > 0 {
+    let excess = causes.len().saturating_sub(limits::MAX_CAUSES);
+    if excess > 0 {
         causes.truncate(limits::MAX_CAUSES - 1);
         causes.push(StatusCause::new(
             "",
             "",
-            format!("and {} more; correct these first", more + 1),
+            format!("and {} more; correct these first", excess + 1),
         ));
     }
     for cause in &mut causes {
@@ -78,7 +78,8 @@ impl ApiError {
         self
     }
 
-    fn bare(self) -> Self {
+    /// Adds empty `details`, as some responses of kube-apiserver have them.
+    pub(crate) fn with_empty_details(self) -> Self {
         self.details(StatusDetails::default())
     }
 
@@ -91,17 +92,17 @@ impl ApiError {
         })
     }
 
-    /// 400: the request cannot be understood.
+    /// 400: the request is malformed.
     pub fn bad_request(message: impl Into<String>) -> Self {
         Self::new(400, "BadRequest", message)
     }
 
-    /// 401: nobody vouched for the caller.
+    /// 401: the request has no authenticated user.
     pub fn unauthorized() -> Self {
         Self::new(401, "Unauthorized", "Unauthorized")
     }
 
-    /// 403 about one object, with an optional cause that clients recognise.
+    /// 403 for one object, with optional causes that clients evaluate.
     pub fn forbidden(
         group: &str,
         resource: &str,
@@ -126,7 +127,7 @@ impl ApiError {
         })
     }
 
-    /// 404 of one named object.
+    /// 404: there is no object of the name.
     pub fn not_found(group: &str, resource: &str, name: &str) -> Self {
         Self::new(
             404,
@@ -136,18 +137,17 @@ impl ApiError {
         .object(group, resource, name)
     }
 
-    /// 404 of a resource or path that nobody serves, as a Status.
+    /// 404 of a resource or path that is not served, as a `Status`.
     pub fn no_resource() -> Self {
         Self::new(
             404,
             "NotFound",
             "the server could not find the requested resource",
         )
-        .bare()
+        .with_empty_details()
     }
 
-    /// 404 as plain text, which is how paths outside the built-in groups are
-    /// refused.
+    /// 404 as plain text, for paths outside the built-in groups.
     pub fn page_not_found() -> Self {
         let mut error = Self::no_resource();
         error.0.page = true;
@@ -161,10 +161,10 @@ impl ApiError {
             "MethodNotAllowed",
             "the server does not allow this method on the requested resource",
         )
-        .bare()
+        .with_empty_details()
     }
 
-    /// 405 of one resource, naming the verb.
+    /// 405 of a resource, with the verb.
     pub fn not_supported(group: &str, resource: &str, verb: &str) -> Self {
         Self::new(
             405,
@@ -182,7 +182,7 @@ impl ApiError {
         Self::new(406, "NotAcceptable", message)
     }
 
-    /// 409: the name is taken.
+    /// 409: an object of the name exists.
     pub fn already_exists(group: &str, resource: &str, name: &str) -> Self {
         Self::new(
             409,
@@ -192,7 +192,7 @@ impl ApiError {
         .object(group, resource, name)
     }
 
-    /// 409: the object changed meanwhile, or a precondition failed.
+    /// 409: the object was changed meanwhile, or a precondition failed.
     pub fn conflict(group: &str, resource: &str, name: &str, why: &str) -> Self {
         Self::new(
             409,
@@ -205,7 +205,7 @@ impl ApiError {
         .object(group, resource, name)
     }
 
-    /// 409 of a server-side apply whose fields others own.
+    /// 409 of a server-side apply: other managers own some of its fields.
     pub fn apply_conflict(message: String, causes: Vec<StatusCause>) -> Self {
         Self::new(409, "Conflict", message).details(StatusDetails {
             causes: limit_causes(causes),
@@ -213,7 +213,7 @@ impl ApiError {
         })
     }
 
-    /// 410: the requested revision is no longer (or not yet) there.
+    /// 410: the requested revision was compacted, or does not exist yet.
     pub fn expired(message: impl Into<String>) -> Self {
         Self::new(410, "Expired", message)
     }
@@ -227,7 +227,7 @@ impl ApiError {
         )
     }
 
-    /// 413: the object would be larger than what is stored.
+    /// 413: the object would be too large to be stored.
     pub fn too_large_object(size: usize) -> Self {
         Self::new(
             413,
@@ -239,17 +239,17 @@ impl ApiError {
         )
     }
 
-    /// 413: a patch of too many operations.
+    /// 413: the patch has too many operations.
     pub fn too_many_operations(message: impl Into<String>) -> Self {
         Self::new(413, "RequestEntityTooLarge", message)
     }
 
-    /// 415: the body's media type is not understood.
+    /// 415: the media type of the body is not supported.
     pub fn unsupported_media(message: impl Into<String>) -> Self {
         Self::new(415, "UnsupportedMediaType", message)
     }
 
-    /// 422: the object is understood and wrong.
+    /// 422: the object is invalid.
     pub fn invalid(group: &str, kind: &str, name: &str, causes: Vec<StatusCause>) -> Self {
         let causes = limit_causes(causes);
         let mut texts: Vec<String> = Vec::new();
@@ -259,7 +259,7 @@ impl ApiError {
             } else {
                 format!("{}: {}", cause.field, cause.message)
             };
-            // A cause that is named twice is said once.
+            // Identical causes are listed once.
             if !texts.contains(&text) {
                 texts.push(text);
             }
@@ -282,12 +282,12 @@ impl ApiError {
         })
     }
 
-    /// 422 of a patch that cannot be applied to what is stored.
+    /// 422: the patch cannot be applied to the stored object.
     pub fn unprocessable(message: impl Into<String>) -> Self {
-        Self::new(422, "Invalid", message).bare()
+        Self::new(422, "Invalid", message).with_empty_details()
     }
 
-    /// 500: something here broke; the text is safe to show.
+    /// 500: the server failed. Clients get the message.
     pub fn internal(message: impl Into<String>) -> Self {
         let message = message.into();
         Self::new(
@@ -301,13 +301,13 @@ impl ApiError {
         })
     }
 
-    /// 500 whose text stands alone, as apply gives for an object that its
-    /// schema cannot read.
+    /// 500 without a reason, as apply returns for an object that does not match
+    /// its schema.
     pub fn untyped(message: impl Into<String>) -> Self {
         Self::new(500, "", message)
     }
 
-    /// 503: try again in a moment.
+    /// 503: the client should retry in a second.
     pub fn unavailable(message: impl Into<String>) -> Self {
         Self::new(503, "ServiceUnavailable", message).details(StatusDetails {
             retry_after: Some(1),
@@ -315,12 +315,12 @@ impl ApiError {
         })
     }
 
-    /// 504: the revision that was asked for lies in the future.
-    pub fn too_large_resource_version(asked: u64, current: u64) -> Self {
+    /// 504: the requested revision is higher than the current one.
+    pub fn too_large_resource_version(requested: u64, current: u64) -> Self {
         Self::new(
             504,
             "Timeout",
-            format!("Timeout: Too large resource version: {asked}, current: {current}"),
+            format!("Timeout: Too large resource version: {requested}, current: {current}"),
         )
         .details(StatusDetails {
             causes: vec![StatusCause::new(
@@ -333,7 +333,7 @@ impl ApiError {
         })
     }
 
-    /// Adds the uid of the object that the details name.
+    /// Adds the UID of the object in the details.
     pub fn with_uid(mut self, uid: &str) -> Self {
         if let Some(details) = &mut self.0.details {
             details.uid = uid.to_owned();
@@ -341,43 +341,38 @@ impl ApiError {
         self
     }
 
-    /// Shows `details` although they say nothing, as some answers do.
-    pub(crate) fn with_empty_details(self) -> Self {
-        self.bare()
-    }
-
-    /// Adds the continue token with which an expired list may go on.
+    /// Adds the continue token with which an expired list can be continued.
     pub fn with_continue(mut self, token: String) -> Self {
         self.0.continue_token = Some(token);
         self
     }
 
-    /// The HTTP status code.
+    /// Returns the HTTP status code.
     pub fn code(&self) -> u16 {
         self.0.code
     }
 
-    /// The reason that clients branch on; empty when there is none.
+    /// Returns the reason, which clients evaluate; empty if there is none.
     pub fn reason(&self) -> &'static str {
         self.0.reason
     }
 
-    /// The human text.
+    /// Returns the message for people.
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
-    /// True when the answer is the plain text `404 page not found`.
+    /// Returns whether the response is the plain text `404 page not found`.
     pub fn is_page(&self) -> bool {
         self.0.page
     }
 
-    /// Seconds for the `Retry-After` header.
+    /// Returns the value of the `Retry-After` header, in seconds.
     pub fn retry_after(&self) -> Option<u32> {
         self.0.details.as_ref().and_then(|d| d.retry_after)
     }
 
-    /// The `Status` object.
+    /// Returns the `Status` object.
     pub fn to_value(&self) -> Value {
         let inner = &self.0;
         let mut metadata = Map::new();

@@ -1,25 +1,25 @@
-//! What must exist before anybody asks.
+//! The namespaces that exist in each cluster.
 
 use std::sync::Arc;
 
 use rdd_apiserver_storage::{CommitError, RecordChange, WritePrecondition};
 use serde_json::json;
 
-use crate::timestamp;
 use crate::encode::EncodedObject;
-use crate::server::ServerState;
+use crate::server::{OpenError, ServerState};
+use crate::timestamp;
 
-/// Namespaces that every client takes for granted.
+/// The namespaces that all clients expect.
 const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
 
-/// Creates the namespaces that are missing.
-pub(crate) async fn create_missing(server: &Arc<ServerState>) -> Result<(), String> {
+/// Creates the missing namespaces.
+pub(crate) async fn create_missing(server: &Arc<ServerState>) -> Result<(), OpenError> {
     for name in NAMESPACES {
         let object = json!({
             "metadata": {
                 "name": name,
                 "uid": uuid::Uuid::new_v4().to_string(),
-                "creationTimestamp": timestamp::rfc3339_seconds((server.clock)()),
+                "creationTimestamp": timestamp::rfc3339_seconds(server.clock.now()),
                 "labels": {"kubernetes.io/metadata.name": name},
             },
             "spec": {"finalizers": ["kubernetes"]},
@@ -37,7 +37,7 @@ pub(crate) async fn create_missing(server: &Arc<ServerState>) -> Result<(), Stri
             .await
         {
             Ok(_) | Err(CommitError::Exists(_)) => {}
-            Err(error) => return Err(format!("namespace {name} cannot be created: {error}")),
+            Err(source) => return Err(OpenError::Namespace { name, source }),
         }
     }
     Ok(())

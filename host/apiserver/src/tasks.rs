@@ -1,5 +1,5 @@
-//! What runs beside the requests until the server closes. The server cannot do
-//! without any of it, so its owner is told when a part ends.
+//! The long-running tasks of a server. The server needs all of them, so its
+//! embedder is notified when one fails.
 
 use std::collections::BTreeMap;
 
@@ -7,21 +7,23 @@ use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// A task that the server cannot do without.
+use crate::controller_loop::ControllerHandle;
+
+/// A task that the server needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ServerTask {
-    /// Serves what CustomResourceDefinitions define.
+    /// Serves the resources that CustomResourceDefinitions define.
     DefinitionController,
-    /// Ends namespaces.
+    /// Empties and deletes terminating namespaces.
     NamespaceController,
-    /// Deletes what depended on objects that are gone.
+    /// Deletes the dependents of deleted objects.
     GarbageCollector,
-    /// The thread that writes to the database.
+    /// Writes to the database, on a thread.
     StorageWriter,
 }
 
 impl ServerTask {
-    /// All there are.
+    /// All tasks.
     pub const ALL: [Self; 4] = [
         Self::DefinitionController,
         Self::NamespaceController,
@@ -29,7 +31,7 @@ impl ServerTask {
         Self::StorageWriter,
     ];
 
-    /// The name of its health check.
+    /// Returns the name of the task's health check.
     pub const fn name(self) -> &'static str {
         match self {
             Self::DefinitionController => "crd-controller",
@@ -40,53 +42,49 @@ impl ServerTask {
     }
 }
 
-/// A controller that runs until its token is cancelled; the error says why it
-/// cannot go on.
-pub(crate) type ControllerHandle = JoinHandle<Result<(), String>>;
-
-/// The controllers of one server.
+/// The running controllers of one server.
 #[derive(Debug, Default)]
 pub(crate) struct ControllerSet {
     shutdown: CancellationToken,
     failures: watch::Sender<BTreeMap<ServerTask, String>>,
-    observers: Mutex<Vec<JoinHandle<()>>>,
+    supervisors: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl ControllerSet {
-    /// Tells the controllers to end.
+    /// Returns the token that stops the controllers.
     pub(crate) fn shutdown_token(&self) -> CancellationToken {
         self.shutdown.clone()
     }
 
-    /// Sees how a controller ends.
+    /// Records and logs it when `controller` fails.
     pub(crate) async fn supervise(&self, task: ServerTask, controller: ControllerHandle) {
-        let (stop, failures) = (self.shutdown.clone(), self.failures.clone());
-        let observer = tokio::spawn(async move {
+        let (shutdown, failures) = (self.shutdown.clone(), self.failures.clone());
+        let supervisor = tokio::spawn(async move {
             let cause = match controller.await {
-                Ok(Ok(())) if stop.is_cancelled() => return,
-                Ok(Ok(())) => "it ended on its own".to_owned(),
-                Ok(Err(error)) => error,
-                // Names the panic.
+                Ok(Ok(())) if shutdown.is_cancelled() => return,
+                Ok(Ok(())) => "it exited before shutdown".to_owned(),
+                Ok(Err(error)) => error.to_string(),
+                // Contains the message of the panic.
                 Err(error) => error.to_string(),
             };
             tracing::error!(
                 task = task.name(),
-                cause,
+                error = cause,
                 "a controller of the API server failed"
             );
             failures.send_modify(|failures| {
                 failures.insert(task, cause);
             });
         });
-        self.observers.lock().await.push(observer);
+        self.supervisors.lock().await.push(supervisor);
     }
 
-    /// Why `task` has ended, if nobody told it to.
+    /// Returns why `task` failed, if it did.
     pub(crate) fn failure(&self, task: ServerTask) -> Option<String> {
         self.failures.borrow().get(&task).cloned()
     }
 
-    /// Returns when `task` has ended without being told to, and says why.
+    /// Waits until `task` fails and returns the reason.
     pub(crate) async fn wait_for_failure(&self, task: ServerTask) -> String {
         let mut failures = self.failures.subscribe();
         let failed = failures
@@ -97,20 +95,20 @@ impl ControllerSet {
             .and_then(|failures| failures.get(&task).cloned());
         match cause {
             Some(cause) => cause,
-            // The sender is our own.
+            // Unreachable: `self` holds the sender.
             None => std::future::pending().await,
         }
     }
 
-    /// Ends all controllers and waits until they have.
+    /// Stops all controllers and waits until they have exited.
     pub(crate) async fn close(&self) {
         self.shutdown.cancel();
-        // The lock ends with this statement; in the head of the loop it would
-        // be held for all of it.
-        let observers = std::mem::take(&mut *self.observers.lock().await);
-        for observer in observers {
-            if let Err(error) = observer.await {
-                tracing::error!(%error, "the observer of a controller failed");
+        // The lock is released at the end of this statement. In the head of
+        // the loop it would be held for the whole loop.
+        let supervisors = std::mem::take(&mut *self.supervisors.lock().await);
+        for supervisor in supervisors {
+            if let Err(error) = supervisor.await {
+                tracing::error!(%error, "the supervisor of a controller panicked");
             }
         }
     }
@@ -118,46 +116,45 @@ impl ControllerSet {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use rdd_testkit::PATIENCE;
 
     use super::*;
-
-    const PATIENCE: Duration = Duration::from_secs(60);
+    use crate::controller_loop::ControllerError;
 
     #[tokio::test]
-    async fn a_controller_that_ends_in_any_way_is_told_with_its_cause() {
+    async fn a_controller_that_exits_in_any_way_is_reported_with_its_cause() {
         for (how, cause) in [
-            ("return", "it ended on its own"),
-            ("error", "no more"),
+            ("return", "it exited before shutdown"),
+            ("error", "the store was closed"),
             ("panic", "injected"),
         ] {
             let tasks = ControllerSet::default();
             let controller = tokio::spawn(async move {
                 match how {
                     "return" => Ok(()),
-                    "error" => Err("no more".to_owned()),
+                    "error" => Err(ControllerError::StoreClosed),
                     _ => panic!("injected"),
                 }
             });
             let task = ServerTask::GarbageCollector;
             assert_eq!(tasks.failure(task), None);
             tasks.supervise(task, controller).await;
-            let told = tokio::time::timeout(PATIENCE, tasks.wait_for_failure(task))
+            let reported = tokio::time::timeout(PATIENCE, tasks.wait_for_failure(task))
                 .await
                 .unwrap();
-            assert!(told.contains(cause), "{told}");
-            assert_eq!(tasks.failure(task), Some(told));
+            assert!(reported.contains(cause), "{reported}");
+            assert_eq!(tasks.failure(task), Some(reported));
             assert_eq!(tasks.failure(ServerTask::DefinitionController), None);
             tasks.close().await;
         }
     }
 
     #[tokio::test]
-    async fn one_that_was_told_to_end_has_not_failed() {
+    async fn a_controller_that_was_stopped_has_not_failed() {
         let tasks = ControllerSet::default();
-        let stop = tasks.shutdown();
+        let shutdown = tasks.shutdown_token();
         let controller = tokio::spawn(async move {
-            stop.cancelled().await;
+            shutdown.cancelled().await;
             Ok(())
         });
         let task = ServerTask::NamespaceController;

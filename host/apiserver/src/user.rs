@@ -1,35 +1,52 @@
-//! Who sent a request.
+//! Users and the authentication of tokens.
 
 use std::collections::BTreeMap;
 
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
-/// The caller, as whoever authenticated the request found. The request carries
-/// it as an extension; without one it is refused.
+/// The authenticated user of a request.
+///
+/// The embedder inserts it into the request's extensions. A request without it
+/// gets 401.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UserInfo {
-    /// Name of the user.
+    /// The name of the user.
     pub name: String,
-    /// Groups of the user.
+    /// The groups of the user.
     pub groups: Vec<String>,
-    /// Unique id of the user; may be empty.
+    /// The unique ID of the user; may be empty.
     pub uid: String,
-    /// More that the authenticator knows.
+    /// Additional attributes from the authenticator.
     pub extra: BTreeMap<String, Vec<String>>,
 }
 
-/// Finds who a bearer token belongs to, for `TokenReview`.
+/// The reason why a token is not valid.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct TokenReviewError(String);
+
+impl TokenReviewError {
+    /// Creates the error with a message for the status of the review.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+}
+
+/// An authenticator of bearer tokens, for `TokenReview`.
 pub trait TokenAuthenticator: std::fmt::Debug + Send + Sync {
-    /// The owner of the token.
+    /// Returns the user of the token.
     ///
     /// # Errors
-    /// A sentence that says why it is nobody's.
-    fn authenticate<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<UserInfo, String>>;
+    /// Fails if the token is not valid, or if it cannot be checked.
+    fn authenticate<'a>(
+        &'a self,
+        token: &'a str,
+    ) -> BoxFuture<'a, Result<UserInfo, TokenReviewError>>;
 }
 
 impl UserInfo {
-    /// As reviews show it.
+    /// Returns the `userInfo` of a review.
     pub(crate) fn to_value(&self) -> Value {
         let mut value = json!({"username": self.name});
         if let Some(map) = value.as_object_mut() {

@@ -1,8 +1,10 @@
-//! What a definition's status says.
+//! The status of a definition and its conditions.
 
 use serde_json::{Map, Value, json};
 
-/// Sets one condition of a status.
+use super::name_conflicts::NameConflict;
+
+/// Sets one condition. Its transition time changes only with its status.
 pub(crate) fn set_condition(
     status: &mut Value,
     kind: &str,
@@ -43,6 +45,7 @@ pub(crate) fn set_condition(
     }
 }
 
+/// Returns whether a condition of `object` has the status `True`.
 pub(super) fn is_true(object: &Value, kind: &str) -> bool {
     object["status"]["conditions"]
         .as_array()
@@ -51,12 +54,9 @@ pub(super) fn is_true(object: &Value, kind: &str) -> bool {
         .any(|c| c["type"] == kind && c["status"] == "True")
 }
 
-/// Why names were refused: reason and message.
-pub(super) type NameConflict = (&'static str, String);
-
-/// Fills in the status of a definition: its names are accepted and it is
-/// served, or somebody else has them.
-pub(super) fn update_status(object: &mut Value, refused: Option<NameConflict>, now: &str) {
+/// Updates the status of a definition: its names are accepted and it is
+/// served, or its names conflict with another kind.
+pub(super) fn update_status(object: &mut Value, conflict: Option<NameConflict>, now: &str) {
     let names = object["spec"]["names"].clone();
     let established = is_true(object, "Established");
     let stored = object["spec"]["versions"]
@@ -66,7 +66,7 @@ pub(super) fn update_status(object: &mut Value, refused: Option<NameConflict>, n
         .find(|v| v["storage"] == true)
         .map(|v| v["name"].clone());
     let status = &mut object["status"];
-    match refused {
+    match conflict {
         None => {
             if let Some(map) = status.as_object_mut() {
                 map.insert("acceptedNames".to_owned(), names);
@@ -88,7 +88,7 @@ pub(super) fn update_status(object: &mut Value, refused: Option<NameConflict>, n
                 now,
             );
         }
-        Some((reason, message)) => {
+        Some(NameConflict { reason, message }) => {
             set_condition(status, "NamesAccepted", "False", reason, &message, now);
             if !established {
                 set_condition(

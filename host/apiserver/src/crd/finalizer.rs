@@ -1,4 +1,4 @@
-//! Clears up behind definitions that are being deleted.
+//! Finalizing of definitions that are being deleted.
 
 use std::sync::Arc;
 
@@ -7,26 +7,26 @@ use rdd_apiserver_storage::{CommitError, RecordChange, StoredRecord, WritePrecon
 use serde_json::Value;
 
 use super::CLEANUP_FINALIZER;
-use super::controller::DefinitionController;
 use super::conditions::set_condition;
-use crate::timestamp;
+use super::controller::DefinitionController;
 use crate::encode::EncodedObject;
 use crate::meta;
 use crate::records::{self, RemovalOutcome};
 use crate::resource;
+use crate::timestamp;
 
 impl DefinitionController {
-    /// Whether deleted definitions wait for their objects.
+    /// Returns whether there are terminating definitions.
     pub(super) fn has_terminating(&self) -> bool {
-        self.definitions.values().any(|known| known.terminating)
+        self.definitions.values().any(|state| state.terminating)
     }
 
-    /// Looks at all of them again.
+    /// Reconciles all terminating definitions.
     pub(super) async fn reconcile_terminating(&mut self) {
         let keys: Vec<String> = self
             .definitions
             .iter()
-            .filter(|(_, known)| known.terminating)
+            .filter(|(_, state)| state.terminating)
             .map(|(key, _)| key.clone())
             .collect();
         for key in keys {
@@ -34,29 +34,30 @@ impl DefinitionController {
         }
     }
 
-    /// Deletes the objects of a definition that is being deleted, then lets go
-    /// of it.
+    /// Deletes the objects of a terminating definition, then removes the
+    /// finalizer from it.
     pub(super) async fn finalize(&mut self, key: &str) {
-        let Some(known) = self.definitions.get(key) else {
+        let Some(state) = self.definitions.get(key) else {
             return;
         };
-        let (mut object, revision) = (known.object.clone(), known.revision);
+        let (mut object, revision) = (state.object.clone(), state.revision);
         let spec = &object["spec"];
         let (Some(group), Some(plural)) =
             (spec["group"].as_str(), spec["names"]["plural"].as_str())
         else {
-            // Validation lets no such definition in; were there one, its
-            // objects could not be told from a built-in kind's.
-            tracing::error!(key, "a definition without group or plural is left as it is");
+            // Validation refuses such a definition. If there were one, its
+            // objects could not be distinguished from those of a built-in
+            // kind.
+            tracing::error!(key, "cannot finalize a definition without group or plural");
             return;
         };
         let prefix = resource::key_prefix(group, plural);
         let snapshot = self.server.store.snapshot();
-        let left = self
+        let remaining = self
             .delete_instances(snapshot.range(&prefix, None).cloned().collect())
             .await;
-        let now = timestamp::rfc3339_seconds((self.server.clock)());
-        if left > 0 {
+        let now = timestamp::rfc3339_seconds(self.server.clock.now());
+        if remaining > 0 {
             set_condition(
                 &mut object["status"],
                 "Terminating",
@@ -65,7 +66,7 @@ impl DefinitionController {
                 "CustomResource deletion is in progress",
                 &now,
             );
-            if object["status"] != known.object["status"] {
+            if object["status"] != state.object["status"] {
                 self.write(key, revision, &object).await;
             }
             return;
@@ -96,11 +97,11 @@ impl DefinitionController {
             .await
         {
             Ok(_) | Err(CommitError::Mismatch(_) | CommitError::Missing) => {}
-            Err(error) => tracing::error!(key, %error, "a definition cannot be deleted"),
+            Err(error) => tracing::error!(key, %error, "cannot delete a definition"),
         }
     }
 
-    /// Deletes objects or marks them; says how many are still there.
+    /// Deletes objects or marks them as terminating. Returns how many remain.
     async fn delete_instances(&self, objects: Vec<Arc<StoredRecord>>) -> usize {
         let server = &self.server;
         futures::stream::iter(objects)
@@ -109,14 +110,14 @@ impl DefinitionController {
                     Ok(outcome) => usize::from(outcome == RemovalOutcome::Kept),
                     Err(error) => {
                         if !error.is_conflict() {
-                            tracing::error!(key = %record.key, %error, "an object of a deleted definition stays");
+                            tracing::error!(key = %record.key, %error, "cannot delete an object of a deleted definition");
                         }
                         1
                     }
                 }
             })
             .buffer_unordered(records::MAX_CONCURRENT_COMMITS)
-            .fold(0, |left, kept| async move { left + kept })
+            .fold(0, |remaining, kept| async move { remaining + kept })
             .await
     }
 }

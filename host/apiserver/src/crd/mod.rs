@@ -1,11 +1,12 @@
-//! CustomResourceDefinitions: judged when they are written, then brought to
-//! life by one controller that swaps the registry and says so in the status.
+//! CustomResourceDefinitions: validated when they are written, then served by
+//! one controller, which swaps the registry and reports in the status.
 
-mod finalizer;
 pub(crate) mod controller;
-mod served_versions;
-mod name_conflicts;
+
 mod conditions;
+mod finalizer;
+mod name_conflicts;
+mod served_versions;
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -17,20 +18,20 @@ use crate::meta;
 use crate::status::ApiError;
 use crate::verbs::context::RequestContext;
 
-/// Group and plural of definitions.
+/// The group and the plural of definitions.
 pub(crate) const GROUP: &str = "apiextensions.k8s.io";
 pub(crate) const PLURAL: &str = "customresourcedefinitions";
-/// Where definitions lie in the store.
+/// The prefix of the keys of definitions in the store.
 pub(crate) const KEY_PREFIX: &str = "apiextensions.k8s.io/customresourcedefinitions/";
-/// Holds a definition until its objects are gone.
+/// The finalizer that keeps a definition until its objects are deleted.
 pub(crate) const CLEANUP_FINALIZER: &str = "customresourcecleanup.apiextensions.k8s.io";
 
-/// How long a write of a definition waits until it is served. A slow registry
-/// does not fail the write: it is committed.
+/// The maximum time that a write of a definition waits until it is served.
+/// After it, the write succeeds all the same, since it is committed.
 const SERVE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// After a write of a definition: waits until the registry reflects it, so
-/// that whoever wrote it can use it at once.
+/// Waits, after a write of a definition, until the registry reflects it, so
+/// that the client can use it at once. Returns immediately after other writes.
 pub(crate) async fn wait_until_served(call: &RequestContext, revision: u64) {
     if call.group() != GROUP || call.resource.kind.plural != PLURAL {
         return;
@@ -39,27 +40,32 @@ pub(crate) async fn wait_until_served(call: &RequestContext, revision: u64) {
 }
 
 async fn wait_for_registry(call: &RequestContext, revision: u64) {
-    let mut reflected = call.server.wait_for_registry.subscribe();
-    let waited = tokio::time::timeout(SERVE_TIMEOUT, reflected.wait_for(|seen| *seen >= revision)).await;
+    let mut registry_revision = call.server.registry_revision.subscribe();
+    let waited = tokio::time::timeout(
+        SERVE_TIMEOUT,
+        registry_revision.wait_for(|current| *current >= revision),
+    )
+    .await;
     if waited.is_err() {
-        tracing::warn!(
-            revision,
-            "a resource definition is written but not served yet"
-        );
+        tracing::warn!(revision, "a definition was written but is not served yet");
     }
 }
 
-/// What a new object of a defined kind rests on: its definition, which must
-/// not be terminating. Nothing for a built-in kind.
+/// Returns the guard that the definition of a new custom object is unchanged
+/// and not terminating, or `None` for a built-in kind.
 ///
 /// # Errors
-/// 403 when the definition is being deleted, 404 when it is gone.
-pub(crate) fn definition_guard(call: &RequestContext, name: &str) -> Result<Option<RecordGuard>, ApiError> {
+/// 403 if the definition is terminating, 404 if it was deleted.
+pub(crate) fn definition_guard(
+    call: &RequestContext,
+    name: &str,
+) -> Result<Option<RecordGuard>, ApiError> {
     if call.resource.is_builtin() {
         return Ok(None);
     }
     let kind = &call.resource.kind;
-    // Not the call's own: a change of the definition may have replaced it.
+    // Not the resource of the call: a change of the definition may have
+    // replaced it.
     let registry = call.server.registry.load();
     let Some(custom) = registry
         .get(&kind.group, &kind.version, &kind.plural)
@@ -83,20 +89,23 @@ pub(crate) fn definition_guard(call: &RequestContext, name: &str) -> Result<Opti
     }))
 }
 
-/// Waits until the registry reflects every definition that is stored now.
+/// Waits until the registry reflects all stored definitions.
 pub(crate) async fn wait_for_all_definitions(call: &RequestContext) {
     let snapshot = call.server.store.snapshot();
-    let latest = snapshot.range(KEY_PREFIX, None).map(|record| record.revision);
+    let latest = snapshot
+        .range(KEY_PREFIX, None)
+        .map(|record| record.revision);
     wait_for_registry(call, latest.max().unwrap_or_default()).await;
 }
 
-/// A definition that is being deleted: held until its objects are gone.
+/// Marks a definition as terminating and adds the finalizer that keeps it until
+/// its objects are deleted.
 pub(crate) fn mark_deleted(object: &mut Value, now: &str) {
-    let held = meta::finalizers(object).contains(&CLEANUP_FINALIZER);
+    let has_finalizer = meta::finalizers(object).contains(&CLEANUP_FINALIZER);
     if meta::is_terminating(object) {
         return;
     }
-    if !held {
+    if !has_finalizer {
         meta::edit(object, |meta| {
             let list = meta.entry("finalizers").or_insert_with(|| json!([]));
             if let Some(list) = list.as_array_mut() {
@@ -104,11 +113,11 @@ pub(crate) fn mark_deleted(object: &mut Value, now: &str) {
             }
         });
     }
-    let Some(found) = object.get_mut("status") else {
+    let Some(status) = object.get_mut("status") else {
         return;
     };
     conditions::set_condition(
-        found,
+        status,
         "Terminating",
         "True",
         "InstanceDeletionPending",

@@ -1,4 +1,4 @@
-//! From a definition to the resources that it stands for.
+//! The served resources of a definition.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -12,18 +12,33 @@ use serde_json::Value;
 
 use crate::managed_fields::VersionedTypes;
 use crate::meta;
-use crate::resource::{CustomStrategy, ServedResource, ResourceStrategy};
+use crate::resource::{CustomStrategy, ResourceStrategy, ServedResource};
 use crate::scale_paths::ScalePaths;
 
-/// The served versions of an accepted definition.
-///
-/// # Errors
-/// A definition that validation would not have let in: the sentence says why.
-pub(crate) fn resources(definition: &Value) -> Result<Vec<Arc<ServedResource>>, String> {
+/// The reason why a stored definition cannot be served. Validation refuses
+/// such definitions, so this means a damaged one.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DefinitionError {
+    /// A version has no entry in `spec.versions`.
+    #[error("version {0} is missing")]
+    MissingVersion(String),
+    /// A version has no type tree.
+    #[error("version {0} has no types")]
+    MissingTypes(String),
+    /// A schema is not structural.
+    #[error("{0}")]
+    Schema(String),
+    /// The printer columns cannot be parsed.
+    #[error("{0}")]
+    Columns(String),
+}
+
+/// Returns the resources of all served versions of an accepted definition.
+pub(crate) fn resources(definition: &Value) -> Result<Vec<Arc<ServedResource>>, DefinitionError> {
     let versions = definition["spec"]["versions"]
         .as_array()
         .map_or(&[][..], Vec::as_slice);
-    let several = versions.len() > 1;
+    let has_several_versions = versions.len() > 1;
     let mut trees = Vec::new();
     for version in versions.iter().filter(|v| v["served"] == true) {
         let schema = version
@@ -42,14 +57,15 @@ pub(crate) fn resources(definition: &Value) -> Result<Vec<Arc<ServedResource>>, 
         let version = versions
             .iter()
             .find(|v| v["name"] == kind.version.as_str())
-            .ok_or_else(|| format!("version {} is missing", kind.version))?;
+            .ok_or_else(|| DefinitionError::MissingVersion(kind.version.clone()))?;
         let own = trees
             .iter()
             .find(|(api_version, _)| *api_version == kind.api_version())
             .map(|(_, tree)| Arc::clone(tree))
-            .ok_or_else(|| format!("version {} has no types", kind.version))?;
-        let custom = custom(definition, version, several)?;
-        let columns = TableColumns::of_crd_version(version).map_err(|error| error.to_string())?;
+            .ok_or_else(|| DefinitionError::MissingTypes(kind.version.clone()))?;
+        let custom = custom(definition, version, has_several_versions)?;
+        let columns = TableColumns::of_crd_version(version)
+            .map_err(|error| DefinitionError::Columns(error.to_string()))?;
         let (group, plural) = (kind.group.clone(), kind.plural.clone());
         out.push(Arc::new(ServedResource::new(
             kind,
@@ -63,27 +79,31 @@ pub(crate) fn resources(definition: &Value) -> Result<Vec<Arc<ServedResource>>, 
     Ok(out)
 }
 
-fn custom(definition: &Value, version: &Value, several: bool) -> Result<CustomStrategy, String> {
+fn parse_schema(schema: &Value) -> Result<StructuralSchema, DefinitionError> {
+    StructuralSchema::parse(schema).map_err(|errors| {
+        let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        DefinitionError::Schema(texts.join(", "))
+    })
+}
+
+fn custom(
+    definition: &Value,
+    version: &Value,
+    has_several_versions: bool,
+) -> Result<CustomStrategy, DefinitionError> {
     let openapi = version
         .pointer("/schema/openAPIV3Schema")
         .cloned()
         .unwrap_or_else(|| serde_json::json!({"type": "object"}));
-    let schema = StructuralSchema::parse(&openapi).map_err(|errors| {
-        let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        texts.join(", ")
-    })?;
+    let schema = parse_schema(&openapi)?;
     let stored = definition["spec"]["versions"]
         .as_array()
         .into_iter()
         .flatten()
         .find(|other| other["storage"] == true && other["name"] != version["name"])
         .and_then(|other| other.pointer("/schema/openAPIV3Schema"))
-        .map(StructuralSchema::parse)
-        .transpose()
-        .map_err(|errors| {
-            let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
-            texts.join(", ")
-        })?;
+        .map(parse_schema)
+        .transpose()?;
     let selectable = version["selectableFields"]
         .as_array()
         .into_iter()
@@ -118,13 +138,13 @@ fn custom(definition: &Value, version: &Value, several: bool) -> Result<CustomSt
             .and_then(ScalePaths::from_definition),
         selectable_fields: selectable,
         terminating: AtomicBool::new(meta::is_terminating(definition)),
-        // A definition that is only tried out has none.
+        // A definition of a dry run has no revision.
         definition_revision: AtomicU64::new(
             meta::text(definition, "resourceVersion")
                 .parse()
                 .unwrap_or_default(),
         ),
-        normalize_on_read: several || meta::generation(definition) > 1,
+        normalize_on_read: has_several_versions || meta::generation(definition) > 1,
         deprecation_warning: warning,
     })
 }

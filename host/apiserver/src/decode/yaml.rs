@@ -232,7 +232,9 @@ impl<'a> DocumentBuilder<'a> {
     /// amount of memory.
     fn spend_copy(&mut self, size: NodeSize) -> Result<(), YamlError> {
         self.copied_bytes += size.bytes;
-        if self.copied_bytes > limits::MAX_COPIED_BYTES || self.budget.charge_copies(size.nodes).is_err() {
+        if self.copied_bytes > limits::MAX_COPIED_BYTES
+            || self.budget.charge_copies(size.nodes).is_err()
+        {
             return Err(YamlError::Aliasing);
         }
         Ok(())

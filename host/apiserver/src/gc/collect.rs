@@ -1,5 +1,5 @@
-//! What one object needs: to be deleted, to be freed of owners that are gone,
-//! or to be let go because nothing that it waited for is left.
+//! The collection of one object: it is deleted, loses the references to absent
+//! owners, or loses its finalizer when it waits for nothing any longer.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use http::HeaderMap;
 use rdd_apiserver_storage::StoredRecord;
 use serde_json::Value;
 
-use super::graph::{OwnerGraph, GraphNode};
+use super::graph::{GraphNode, OwnerGraph};
 use super::owner::{self, OwnerStatus};
 use crate::meta;
 use crate::negotiate::ResponseFormat;
@@ -21,23 +21,23 @@ use crate::user::UserInfo;
 use crate::verbs::context::RequestContext;
 use crate::verbs::delete::{self, DeleteOptions};
 
-/// As whom the collector deletes: admission policies see this name.
+/// The user name of the collector, as admission policies see it.
 pub(crate) const USER: &str = "system:serviceaccount:kube-system:generic-garbage-collector";
 
-/// Why an object was not brought where it belongs.
+/// An error of [`collect`].
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CollectError {
-    /// A write in the stored form failed.
+    /// A stored object could not be read or written.
     #[error(transparent)]
     Record(#[from] RecordError),
-    /// A deletion was refused or failed.
+    /// The deletion was refused or failed.
     #[error("{}", .0.message())]
     Delete(ApiError),
 }
 
 impl CollectError {
-    /// Whether trying again in a moment may help. A policy that refuses is
-    /// asked again when the object or its owners change.
+    /// Returns whether a retry may succeed. A policy that refuses is called
+    /// again when the object or its owners change.
     pub(super) fn is_transient(&self) -> bool {
         match self {
             Self::Record(RecordError::Unreadable { .. }) => false,
@@ -47,29 +47,30 @@ impl CollectError {
     }
 }
 
-/// Brings one object where it belongs. `gone` is the uid of an owner whose
-/// deletion was just seen: that one is absent whatever is served by now.
+/// Does the next step for one object. `deleted_owner` is the UID of an owner
+/// whose deletion was observed: it is absent even if its kind is not served any
+/// longer.
 pub(super) async fn collect(
     server: &Arc<ServerState>,
     graph: &OwnerGraph,
     key: &str,
-    gone: Option<&str>,
+    deleted_owner: Option<&str>,
 ) -> Result<(), CollectError> {
     let snapshot = server.store.snapshot();
-    let (Some(known), Some(record)) = (graph.get(key), snapshot.get(key)) else {
+    let (Some(graph_node), Some(record)) = (graph.get(key), snapshot.get(key)) else {
         return Ok(());
     };
-    // As it stands now: the graph may be some events behind.
-    let node = &GraphNode::read(&record.value).map_err(|source| RecordError::Unreadable {
+    // The current state: the graph may lag some events behind.
+    let node = &GraphNode::read(&record.value).map_err(|error| RecordError::Unreadable {
         key: Arc::clone(&record.key),
-        source,
+        error,
     })?;
-    // What happened before the object was marked is in the graph only once the
-    // mark is: until then, dependents may be missing from it.
-    if node.is_orphaning_dependents() && known.is_orphaning_dependents() {
+    // The graph has all events from before the deletion of this object only
+    // once it has the deletion itself: until then, dependents may be missing.
+    if node.is_orphaning_dependents() && graph_node.is_orphaning_dependents() {
         return orphan_dependents(server, graph, node, record).await;
     }
-    if node.is_deleting_dependents() && known.is_deleting_dependents() {
+    if node.is_deleting_dependents() && graph_node.is_deleting_dependents() {
         return release_owner(server, graph, node, record).await;
     }
     if node.terminating || node.owners.is_empty() {
@@ -81,12 +82,12 @@ pub(super) async fn collect(
     };
     let (mut absent, mut waiting, mut solid) = (Vec::new(), Vec::new(), false);
     for reference in &node.owners {
-        let found = if gone == Some(&reference.uid) {
+        let status = if deleted_owner == Some(&reference.uid) {
             OwnerStatus::Absent
         } else {
             owner::classify(&registry, &snapshot, reference, namespace)
         };
-        match found {
+        match status {
             OwnerStatus::Solid => solid = true,
             OwnerStatus::Absent => absent.push(reference.uid.as_str()),
             OwnerStatus::DeletingDependents => waiting.push(reference.uid.as_str()),
@@ -95,7 +96,7 @@ pub(super) async fn collect(
                     key,
                     owner = %reference.name,
                     kind = %reference.kind,
-                    "an owner of a kind that is not served here counts as there"
+                    "an owner of a kind that is not served counts as existing"
                 );
                 solid = true;
             }
@@ -111,8 +112,8 @@ pub(super) async fn collect(
     let policy = if node.orphan {
         "Orphan"
     } else if node.foreground || !waiting.is_empty() {
-        // Its own dependents, those too that the graph does not have yet, go
-        // before it.
+        // Its dependents are deleted first, including those that are not in the
+        // graph yet.
         "Foreground"
     } else {
         "Background"
@@ -120,7 +121,7 @@ pub(super) async fn collect(
     tracing::info!(key, policy, "deleting an object whose owners are gone");
     let options = DeleteOptions {
         precondition_uid: Some(node.uid.clone()),
-        // Whoever takes the last reference away meanwhile keeps the object.
+        // If a client removes the last reference meanwhile, the object stays.
         precondition_resource_version: Some(record.revision.to_string()),
         propagation_policy: Some(policy.to_owned()),
         ..DeleteOptions::default()
@@ -133,8 +134,8 @@ pub(super) async fn collect(
     }
 }
 
-/// Takes the references to an owner from everything that it owns, then lets
-/// the owner go.
+/// Removes the references to an owner from all dependents, then the finalizer
+/// from the owner.
 async fn orphan_dependents(
     server: &Arc<ServerState>,
     graph: &OwnerGraph,
@@ -150,14 +151,14 @@ async fn orphan_dependents(
     remove_finalizer(server, record, meta::ORPHAN).await
 }
 
-/// Lets an owner go that nothing blocks any more.
+/// Removes the finalizer from an owner whose deletion no dependent blocks.
 async fn release_owner(
     server: &Arc<ServerState>,
     graph: &OwnerGraph,
     node: &GraphNode,
     record: &StoredRecord,
 ) -> Result<(), CollectError> {
-    let blocked = graph.dependents(&node.uid).iter().any(|key| {
+    let is_blocked = graph.dependents(&node.uid).iter().any(|key| {
         graph.get(key).is_some_and(|dependent| {
             dependent
                 .owners
@@ -165,9 +166,9 @@ async fn release_owner(
                 .any(|owner| owner.uid == node.uid && owner.block_owner_deletion)
         })
     });
-    if blocked {
+    if is_blocked {
         if graph.is_in_cycle(node) {
-            // Objects that own each other would wait for each other.
+            // Objects that own each other would wait for each other forever.
             clear_block_owner_deletion(server, record).await?;
         }
         return Ok(());
@@ -184,8 +185,8 @@ async fn edit(
     let before = object.clone();
     change(&mut object);
     if object != before {
-        let namespace = record.key.starts_with(crate::namespaces::KEY_PREFIX);
-        records::replace(server, record, &object, namespace).await?;
+        let is_namespace = record.key.starts_with(crate::namespaces::KEY_PREFIX);
+        records::replace(server, record, &object, is_namespace).await?;
     }
     Ok(())
 }
@@ -208,7 +209,7 @@ async fn remove_finalizer(
     .await
 }
 
-/// The owner references of an object's metadata.
+/// Returns the owner references in an object's metadata.
 fn references(meta: &mut serde_json::Map<String, Value>) -> Option<&mut Vec<Value>> {
     meta.get_mut("ownerReferences")
         .and_then(Value::as_array_mut)
@@ -233,7 +234,10 @@ async fn remove_owner_references(
     .await
 }
 
-async fn clear_block_owner_deletion(server: &Arc<ServerState>, record: &StoredRecord) -> Result<(), CollectError> {
+async fn clear_block_owner_deletion(
+    server: &Arc<ServerState>,
+    record: &StoredRecord,
+) -> Result<(), CollectError> {
     edit(server, record, |object| {
         meta::edit(object, |meta| {
             for owner in references(meta).into_iter().flatten() {
@@ -246,7 +250,7 @@ async fn clear_block_owner_deletion(server: &Arc<ServerState>, record: &StoredRe
     .await
 }
 
-/// The collector's own request about an object.
+/// Returns the collector's request for an object.
 fn call(
     server: &Arc<ServerState>,
     resource: Arc<ServedResource>,

@@ -1,58 +1,60 @@
-//! Follows every event of the store and looks at the objects that it concerns.
+//! The garbage collector: it watches all objects and collects those that an
+//! event concerns.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::StreamExt as _;
-use rdd_apiserver_storage::{EventKind, StoreEvent, StoreSnapshot, StoreWatch};
+use rdd_apiserver_storage::{EventKind, StoreEvent, StoreSnapshot, StoreWatch, WatchError};
 use tokio_util::sync::CancellationToken;
 
 use super::collect::{self, CollectError};
-use super::graph::{OwnerGraph, GraphNode};
-use crate::controller_loop::{StoreController, run_controller};
+use super::graph::{GraphNode, OwnerGraph};
+use crate::controller_loop::{ControllerHandle, StoreController, run_controller, spawn_controller};
 use crate::records;
 use crate::server::ServerState;
-use crate::tasks::ControllerHandle;
+use crate::tasks::ServerTask;
 
-/// Objects that are read before others have their turn.
+/// The number of objects that are read before the task yields.
 const READ_BATCH: usize = 500;
 
-/// Keys to look at; with the uid of an owner whose deletion was seen.
-type Queue = BTreeMap<Arc<str>, Option<String>>;
+/// The keys to collect, with the UID of an owner whose deletion was observed.
+type WorkQueue = BTreeMap<Arc<str>, Option<String>>;
 
 struct GarbageCollector {
     server: Arc<ServerState>,
     graph: OwnerGraph,
-    queue: Queue,
-    /// What failed in the last look at a queued key: told once, not each time.
+    queue: WorkQueue,
+    /// The last error of each queued key, which is logged once only.
     failures: BTreeMap<Arc<str>, String>,
 }
 
-/// Collects garbage until `stop`.
+/// Starts the garbage collector.
 pub(crate) fn start(
     server: &Arc<ServerState>,
-    stop: CancellationToken,
-) -> Result<ControllerHandle, String> {
+    shutdown: CancellationToken,
+) -> Result<ControllerHandle, WatchError> {
     let mut controller = GarbageCollector {
         server: Arc::clone(server),
         graph: OwnerGraph::default(),
-        queue: Queue::new(),
+        queue: WorkQueue::new(),
         failures: BTreeMap::new(),
     };
     let (watch, snapshot) = controller.snapshot_and_watch()?;
-    Ok(tokio::spawn(async move {
-        // Not before the server is open: there may be much to read.
+    Ok(spawn_controller(ServerTask::GarbageCollector, async move {
+        // In the task, so that opening the server does not wait for it: there
+        // may be many objects.
         controller.rebuild_graph(&snapshot).await;
         drop(snapshot);
         controller.collect_queued().await;
-        run_controller(controller, watch, stop).await
+        run_controller(controller, watch, shutdown).await
     }))
 }
 
 impl StoreController for GarbageCollector {
-    const WATCHED: &'static str = "garbage";
+    const WATCHED: &'static str = "objects for the garbage collector";
 
-    async fn relist(&mut self) -> Result<StoreWatch, String> {
+    async fn relist(&mut self) -> Result<StoreWatch, WatchError> {
         let (watch, snapshot) = self.snapshot_and_watch()?;
         self.rebuild_graph(&snapshot).await;
         self.collect_queued().await;
@@ -74,18 +76,14 @@ impl StoreController for GarbageCollector {
 }
 
 impl GarbageCollector {
-    /// What is stored now, and the watch from there.
-    fn snapshot_and_watch(&self) -> Result<(StoreWatch, StoreSnapshot), String> {
+    /// Returns a snapshot and the watch that continues from it.
+    fn snapshot_and_watch(&self) -> Result<(StoreWatch, StoreSnapshot), WatchError> {
         let snapshot = self.server.store.snapshot();
-        let watch = self
-            .server
-            .store
-            .watch("", snapshot.revision())
-            .map_err(|error| error.to_string())?;
+        let watch = self.server.store.watch("", snapshot.revision())?;
         Ok((watch, snapshot))
     }
 
-    /// Learns everything anew.
+    /// Builds the graph from a snapshot and queues all its objects.
     async fn rebuild_graph(&mut self, snapshot: &StoreSnapshot) {
         self.graph = OwnerGraph::default();
         for (index, record) in snapshot.range("", None).enumerate() {
@@ -94,7 +92,8 @@ impl GarbageCollector {
             }
             self.put(&record.key, &record.value);
         }
-        // In the order of their keys nobody knows yet who depends on whom.
+        // While objects are read in the order of their keys, the dependents of
+        // an object may not be in the graph yet.
         for key in self.graph.keys() {
             self.queue.entry(key).or_default();
         }
@@ -102,15 +101,16 @@ impl GarbageCollector {
 
     fn put(&mut self, key: &Arc<str>, stored: &[u8]) {
         match self.graph.put(key, stored) {
-            Ok(look) => {
-                for key in look {
+            Ok(affected) => {
+                for key in affected {
                     self.queue.entry(key).or_default();
                 }
             }
-            Err(error) => tracing::error!(%key, %error, "a stored object cannot be read"),
+            Err(error) => tracing::error!(%key, %error, "cannot read a stored object"),
         }
     }
 
+    /// Updates the graph by an event and queues the affected objects.
     fn observe(&mut self, event: &StoreEvent) {
         if event.kind != EventKind::Deleted {
             return self.put(&event.key, &event.value);
@@ -128,47 +128,47 @@ impl GarbageCollector {
                 }
             }
             Err(error) => {
-                tracing::error!(key = %event.key, %error, "a deleted object cannot be read")
+                tracing::error!(key = %event.key, %error, "cannot read a deleted object")
             }
         }
     }
 
-    /// Looks at what is queued; what fails for the moment stays.
+    /// Collects the queued objects. Those with a transient error stay queued.
     async fn collect_queued(&mut self) {
         let (server, graph) = (&self.server, &self.graph);
         let results: Vec<_> = futures::stream::iter(std::mem::take(&mut self.queue))
-            .map(|(key, gone)| async move {
-                let result = collect::collect(server, graph, &key, gone.as_deref()).await;
-                (key, gone, result)
+            .map(|(key, deleted_owner)| async move {
+                let result = collect::collect(server, graph, &key, deleted_owner.as_deref()).await;
+                (key, deleted_owner, result)
             })
             .buffer_unordered(records::MAX_CONCURRENT_COMMITS)
             .collect()
             .await;
         let before = std::mem::take(&mut self.failures);
-        for (key, gone, result) in results {
+        for (key, deleted_owner, result) in results {
             let Err(error) = result else { continue };
             let message = error.to_string();
             if before.get(&key) != Some(&message) {
-                report(&key, &error);
+                log_failure(&key, &error);
             }
             if error.is_transient() {
                 self.failures.insert(Arc::clone(&key), message);
-                self.queue.insert(key, gone);
+                self.queue.insert(key, deleted_owner);
             }
         }
     }
 }
 
-fn report(key: &str, error: &CollectError) {
+fn log_failure(key: &str, error: &CollectError) {
     match error {
         CollectError::Record(error) if error.is_conflict() => {}
         CollectError::Delete(denied) if denied.code() == 403 => {
             tracing::warn!(
                 key,
                 error = denied.message(),
-                "an object whose owner is gone stays"
+                "a policy refused to delete an object whose owners are gone"
             );
         }
-        error => tracing::warn!(key, %error, "an object is not collected yet"),
+        error => tracing::warn!(key, %error, "cannot collect an object; trying again"),
     }
 }

@@ -1,5 +1,6 @@
-//! Who owns whom, kept from the events of the store. Objects that own nothing,
-//! are owned by nobody and do not wait are not in it.
+//! The graph of owners and dependents, built from the events of the store. It
+//! holds only objects that have an owner reference or one of the collector's
+//! finalizers.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, LazyLock};
@@ -10,15 +11,15 @@ use serde::Deserialize;
 use super::owner::OwnerReference;
 use crate::meta;
 
-/// One object that owns, is owned or waits.
+/// One object of the graph.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct GraphNode {
     pub(super) uid: String,
     pub(super) owners: Vec<OwnerReference>,
     pub(super) terminating: bool,
-    /// Has the finalizer `foregroundDeletion`.
+    /// Whether it has the finalizer `foregroundDeletion`.
     pub(super) foreground: bool,
-    /// Has the finalizer `orphan`.
+    /// Whether it has the finalizer `orphan`.
     pub(super) orphan: bool,
 }
 
@@ -40,7 +41,7 @@ struct Metadata {
 }
 
 impl GraphNode {
-    /// Reads what matters here of a stored object.
+    /// Reads the relevant fields of a stored object.
     pub(super) fn read(stored: &[u8]) -> Result<Self, serde_json::Error> {
         let Object { metadata } = serde_json::from_slice(stored)?;
         let has = |name: &str| metadata.finalizers.iter().any(|f| f == name);
@@ -53,21 +54,21 @@ impl GraphNode {
         })
     }
 
-    /// It waits for its dependents to go.
+    /// Returns whether it waits until its dependents are deleted.
     pub(super) fn is_deleting_dependents(&self) -> bool {
         self.terminating && self.foreground
     }
 
-    /// It is to free its dependents before it goes.
+    /// Returns whether its dependents lose their reference before it is deleted.
     pub(super) fn is_orphaning_dependents(&self) -> bool {
         self.terminating && self.orphan
     }
 }
 
-/// Whether a stored object may concern the collector at all: a look at the
-/// bytes, since most objects do not.
+/// Returns whether a stored object may belong in the graph. Searches the bytes
+/// without parsing them, since most objects do not.
 fn may_be_relevant(stored: &[u8]) -> bool {
-    /// Made once: a search costs less than its preparation.
+    /// Built once: a search costs less than its preparation.
     static WORDS: LazyLock<[memmem::Finder<'static>; 3]> = LazyLock::new(|| {
         [
             "\"ownerReferences\"",
@@ -79,13 +80,14 @@ fn may_be_relevant(stored: &[u8]) -> bool {
     WORDS.iter().any(|word| word.find(stored).is_some())
 }
 
-/// All nodes, and who depends on which uid.
+/// All nodes, and the dependents of each UID.
 #[derive(Debug, Default)]
 pub(super) struct OwnerGraph {
     nodes: HashMap<Arc<str>, GraphNode>,
-    /// Keys of the objects that name this uid as an owner.
+    /// The keys of the objects that have an owner of this UID.
     dependents: HashMap<String, BTreeSet<Arc<str>>>,
-    /// Keys of the owners that wait or free, by uid.
+    /// The keys of the terminating owners that wait for their dependents or
+    /// orphan them, by UID.
     deleting_owners: HashMap<String, Arc<str>>,
 }
 
@@ -107,17 +109,22 @@ impl OwnerGraph {
             .collect()
     }
 
-    /// Whether nothing here depends on anything.
+    /// Returns whether no object has an owner.
     pub(super) fn has_no_dependents(&self) -> bool {
         self.dependents.is_empty()
     }
 
-    /// Whether a node waits for dependents that wait, in the end, for it.
+    /// Returns whether a node waits for dependents that, directly or not, wait
+    /// for it.
     pub(super) fn is_in_cycle(&self, node: &GraphNode) -> bool {
         let mut seen: BTreeSet<Arc<str>> = BTreeSet::new();
         let mut next = self.dependents(&node.uid);
         while let Some(key) = next.pop() {
-            let Some(dependent) = self.nodes.get(&key).filter(|found| found.is_deleting_dependents()) else {
+            let Some(dependent) = self
+                .nodes
+                .get(&key)
+                .filter(|found| found.is_deleting_dependents())
+            else {
                 continue;
             };
             if dependent.uid == node.uid {
@@ -130,8 +137,8 @@ impl OwnerGraph {
         false
     }
 
-    /// The owners of a node that wait for it.
-    fn waiting_owners(&self, node: &GraphNode) -> Vec<Arc<str>> {
+    /// Returns the terminating owners of a node.
+    fn terminating_owners(&self, node: &GraphNode) -> Vec<Arc<str>> {
         node.owners
             .iter()
             .filter_map(|owner| self.deleting_owners.get(&owner.uid))
@@ -139,7 +146,7 @@ impl OwnerGraph {
             .collect()
     }
 
-    /// Takes in a new form of an object; gives the keys to look at.
+    /// Updates an object. Returns the keys of the affected objects.
     pub(super) fn put(
         &mut self,
         key: &Arc<str>,
@@ -149,10 +156,10 @@ impl OwnerGraph {
             return Ok(Vec::new());
         }
         let node = GraphNode::read(stored)?;
-        let mut look = self.remove(key);
-        let matters = !node.owners.is_empty() || node.foreground || node.orphan;
-        if !matters {
-            return Ok(look);
+        let mut affected = self.remove(key);
+        let is_relevant = !node.owners.is_empty() || node.foreground || node.orphan;
+        if !is_relevant {
+            return Ok(affected);
         }
         for owner in &node.owners {
             self.dependents
@@ -161,17 +168,18 @@ impl OwnerGraph {
                 .insert(Arc::clone(key));
         }
         if node.is_deleting_dependents() || node.is_orphaning_dependents() {
-            self.deleting_owners.insert(node.uid.clone(), Arc::clone(key));
-            // An owner that waits has its dependents deleted.
-            look.extend(self.dependents(&node.uid));
+            self.deleting_owners
+                .insert(node.uid.clone(), Arc::clone(key));
+            // The dependents of a terminating owner are deleted or orphaned.
+            affected.extend(self.dependents(&node.uid));
         }
-        look.extend(self.waiting_owners(&node));
-        look.push(Arc::clone(key));
+        affected.extend(self.terminating_owners(&node));
+        affected.push(Arc::clone(key));
         self.nodes.insert(Arc::clone(key), node);
-        Ok(look)
+        Ok(affected)
     }
 
-    /// Forgets an object; gives the owners that waited for it.
+    /// Removes an object. Returns the keys of its terminating owners.
     pub(super) fn remove(&mut self, key: &Arc<str>) -> Vec<Arc<str>> {
         let Some(node) = self.nodes.remove(key) else {
             return Vec::new();
@@ -185,7 +193,7 @@ impl OwnerGraph {
             }
         }
         self.deleting_owners.remove(&node.uid);
-        self.waiting_owners(&node)
+        self.terminating_owners(&node)
     }
 }
 
@@ -213,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn owners_that_wait_are_looked_at_when_a_dependent_goes() {
+    fn a_waiting_owner_is_affected_when_a_dependent_is_removed() {
         let mut graph = OwnerGraph::default();
         let (owner, child): (Arc<str>, Arc<str>) = ("cm/o".into(), "cm/c".into());
         assert_eq!(
@@ -229,11 +237,11 @@ mod tests {
     }
 
     #[test]
-    fn what_concerns_nobody_is_not_kept() {
+    fn an_object_without_owners_is_not_in_the_graph() {
         let mut graph = OwnerGraph::default();
         let key: Arc<str> = "cm/a".into();
         graph.put(&key, b"{\"metadata\":{\"uid\":\"a\"}}").unwrap();
-        // The words alone do not make it matter.
+        // The words alone do not make it relevant.
         graph
             .put(
                 &key,

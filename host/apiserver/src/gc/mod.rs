@@ -1,12 +1,14 @@
-//! Garbage collection by owner references, as kube-controller-manager does it:
-//! what is owned goes when its last owner has gone (background), an owner
-//! waits for what it owns (foreground), or what it owns is freed (orphan).
+//! Garbage collection by owner references, as in kube-controller-manager: an
+//! object is deleted when its last owner is gone (background), an owner waits
+//! for its dependents (foreground), or its dependents lose the reference
+//! (orphan).
 //!
-//! Only what names an owner is ever touched, and only when that owner is
-//! known to be gone: an owner of a kind that is not served here counts as
-//! there. Deletions pass the policies of admission like everybody's.
+//! Only objects with owner references are changed, and only if an owner is
+//! known to be gone: an owner of a kind that is not served counts as existing.
+//! The admission policies apply to deletions by the collector as well.
+
+pub(crate) mod controller;
 
 mod collect;
-pub(crate) mod controller;
 mod graph;
 mod owner;

@@ -1,4 +1,4 @@
-//! Owner references, and whether the owners are there.
+//! Owner references and the state of the owners.
 
 use std::sync::Arc;
 
@@ -20,38 +20,40 @@ pub(super) struct OwnerReference {
     pub(super) block_owner_deletion: bool,
 }
 
-/// What is known of an owner.
+/// The state of an owner, in the terms of the upstream garbage collector.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum OwnerStatus {
-    /// It is there.
+    /// It exists.
     Solid,
-    /// It is being deleted and waits for this dependent.
+    /// It is being deleted and waits for its dependents.
     DeletingDependents,
-    /// It is gone: no object of that name, or one with another uid.
+    /// It is gone: there is no object of the name, or one with another UID.
     Absent,
-    /// Nobody here can say: its kind is not served, or it lies in a namespace
-    /// while the dependent has none.
+    /// It cannot be looked up: its kind is not served, or it is namespaced and
+    /// the dependent is not.
     Unknown,
 }
 
-/// The resource and namespace of a key, where it is served.
+/// Returns the resource, namespace, and name of a key, if its resource is
+/// served.
 pub(super) fn resolve<'k>(
     registry: &ResourceRegistry,
     key: &'k str,
 ) -> Option<(Arc<ServedResource>, Option<&'k str>, &'k str)> {
     let resource = registry
         .resources()
-        .filter(|resource| key.starts_with(&resource.prefix))
-        // Of kinds that share their objects, the one that stores them as they are.
+        .filter(|resource| key.starts_with(&resource.key_prefix))
+        // Of kinds that share their objects, the one that stores them as they
+        // are.
         .min_by_key(|resource| !resource.is_verbatim())?;
-    let rest = key.strip_prefix(&resource.prefix)?;
+    let rest = key.strip_prefix(&resource.key_prefix)?;
     Some(match rest.split_once('/') {
         Some((namespace, name)) => (Arc::clone(resource), Some(namespace), name),
         None => (Arc::clone(resource), None, rest),
     })
 }
 
-/// Looks an owner up. `namespace` is the dependent's.
+/// Returns the state of an owner. `namespace` is the dependent's namespace.
 pub(super) fn classify(
     registry: &ResourceRegistry,
     snapshot: &StoreSnapshot,
@@ -85,7 +87,7 @@ fn classify_record(record: &StoredRecord, reference: &OwnerReference) -> OwnerSt
         Ok(owner) if owner.is_deleting_dependents() => OwnerStatus::DeletingDependents,
         Ok(_) => OwnerStatus::Solid,
         Err(error) => {
-            tracing::error!(key = %record.key, %error, "an owner cannot be read");
+            tracing::error!(key = %record.key, %error, "cannot read an owner");
             OwnerStatus::Unknown
         }
     }

@@ -1,11 +1,11 @@
-//! The conditions by which a terminating namespace says what it waits for.
+//! The conditions of a terminating namespace.
 
 use serde_json::{Value, json};
 
 use super::content::RemainingContent;
 
-/// One condition: type, whether something is in the way, reason and text.
-type Condition = (&'static str, bool, &'static str, String);
+/// One condition: type, whether it is true, reason, and message.
+type ConditionEntry = (&'static str, bool, &'static str, String);
 
 fn counted<'r>(counts: impl Iterator<Item = (&'r String, &'r usize)>, word: &str) -> String {
     counts
@@ -14,8 +14,8 @@ fn counted<'r>(counts: impl Iterator<Item = (&'r String, &'r usize)>, word: &str
         .join(", ")
 }
 
-fn conditions(remains: &RemainingContent) -> [Condition; 5] {
-    let content = if remains.failures.is_empty() {
+fn conditions(remaining: &RemainingContent) -> [ConditionEntry; 5] {
+    let content = if remaining.failures.is_empty() {
         (
             "NamespaceDeletionContentFailure",
             false,
@@ -29,12 +29,12 @@ fn conditions(remains: &RemainingContent) -> [Condition; 5] {
             "ContentDeletionFailed",
             format!(
                 "Failed to delete all resource types, {} remaining: {}",
-                remains.objects.len(),
-                remains.failures.join(", ")
+                remaining.objects.len(),
+                remaining.failures.join(", ")
             ),
         )
     };
-    let remaining = if remains.objects.is_empty() {
+    let objects = if remaining.objects.is_empty() {
         (
             "NamespaceContentRemaining",
             false,
@@ -48,11 +48,11 @@ fn conditions(remains: &RemainingContent) -> [Condition; 5] {
             "SomeResourcesRemain",
             format!(
                 "Some resources are remaining: {}",
-                counted(remains.objects.iter(), "has")
+                counted(remaining.objects.iter(), "has")
             ),
         )
     };
-    let finalizers = if remains.finalizers.is_empty() {
+    let finalizers = if remaining.finalizers.is_empty() {
         (
             "NamespaceFinalizersRemaining",
             false,
@@ -66,7 +66,7 @@ fn conditions(remains: &RemainingContent) -> [Condition; 5] {
             "SomeFinalizersRemain",
             format!(
                 "Some content in the namespace has finalizers remaining: {}",
-                counted(remains.finalizers.iter(), "in")
+                counted(remaining.finalizers.iter(), "in")
             ),
         )
     };
@@ -84,26 +84,26 @@ fn conditions(remains: &RemainingContent) -> [Condition; 5] {
             "All legacy kube types successfully parsed".to_owned(),
         ),
         content,
-        remaining,
+        objects,
         finalizers,
     ]
 }
 
-/// Brings the conditions of a namespace up to date; those that say what they
-/// said before keep their time.
-pub(super) fn update(namespace: &mut Value, remains: &RemainingContent, now: &str) {
+/// Updates the conditions of a namespace. The transition time of a condition
+/// changes only with its status.
+pub(super) fn update(namespace: &mut Value, remaining: &RemainingContent, now: &str) {
     let before: Vec<Value> = namespace
         .pointer("/status/conditions")
         .and_then(Value::as_array)
         .cloned()
         .unwrap_or_default();
-    let ours = conditions(remains);
-    let foreign = before
+    let ours = conditions(remaining);
+    let others = before
         .iter()
         .filter(|old| ours.iter().all(|(name, ..)| old["type"] != *name))
         .cloned();
-    let own = ours.iter().map(|(name, in_the_way, reason, message)| {
-        let status = if *in_the_way { "True" } else { "False" };
+    let own = ours.iter().map(|(name, is_true, reason, message)| {
+        let status = if *is_true { "True" } else { "False" };
         let since = before
             .iter()
             .find(|old| old["type"] == *name && old["status"] == status)
@@ -117,7 +117,7 @@ pub(super) fn update(namespace: &mut Value, remains: &RemainingContent, now: &st
             "message": message,
         })
     });
-    let all: Vec<Value> = foreign.chain(own).collect();
+    let all: Vec<Value> = others.chain(own).collect();
     let Some(root) = namespace.as_object_mut() else {
         return;
     };
@@ -133,13 +133,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn conditions_say_what_is_left_and_keep_their_times() {
+    fn conditions_report_remaining_content_and_keep_their_times() {
         let mut namespace = json!({"status": {"phase": "Active", "conditions": [{"type": "Mine", "status": "True"}]}});
-        let mut remains = RemainingContent::default();
-        remains.objects.insert("configmaps".to_owned(), 2);
-        remains.finalizers.insert("example.com/f".to_owned(), 1);
-        update(&mut namespace, &remains, "2024-01-01T00:00:00Z");
-        update(&mut namespace, &remains, "2024-01-02T00:00:00Z");
+        let mut remaining = RemainingContent::default();
+        remaining.objects.insert("configmaps".to_owned(), 2);
+        remaining.finalizers.insert("example.com/f".to_owned(), 1);
+        update(&mut namespace, &remaining, "2024-01-01T00:00:00Z");
+        update(&mut namespace, &remaining, "2024-01-02T00:00:00Z");
         assert_eq!(namespace["status"]["phase"], "Terminating");
         let list = namespace["status"]["conditions"].as_array().unwrap();
         assert_eq!(list.len(), 6);
@@ -154,7 +154,11 @@ mod tests {
                 "reason": "SomeFinalizersRemain",
                 "message": "Some content in the namespace has finalizers remaining: example.com/f in 1 resource instances"})
         );
-        update(&mut namespace, &RemainingContent::default(), "2024-01-03T00:00:00Z");
+        update(
+            &mut namespace,
+            &RemainingContent::default(),
+            "2024-01-03T00:00:00Z",
+        );
         let last = &namespace["status"]["conditions"][5];
         assert_eq!(last["status"], "False");
         assert_eq!(last["lastTransitionTime"], "2024-01-03T00:00:00Z");

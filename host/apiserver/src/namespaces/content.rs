@@ -1,4 +1,4 @@
-//! What is left in a namespace, and its removal.
+//! The deletion of the objects in a namespace.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,18 +7,18 @@ use futures::StreamExt as _;
 use rdd_apiserver_storage::StoredRecord;
 
 use crate::meta;
-use crate::records::{self, RemovalOutcome, RecordError};
+use crate::records::{self, RecordError, RemovalOutcome};
 use crate::server::ServerState;
 use crate::status::qualified;
 
-/// What a look at a terminating namespace found and could not remove.
+/// The objects in a terminating namespace that could not be deleted.
 #[derive(Debug, Default)]
 pub(super) struct RemainingContent {
-    /// Number of objects by resource, `plural.group`.
+    /// The number of objects of each resource, `plural.group`.
     pub(super) objects: BTreeMap<String, usize>,
-    /// Number of objects by finalizer.
+    /// The number of objects with each finalizer.
     pub(super) finalizers: BTreeMap<String, usize>,
-    /// Why objects could not be deleted, each once.
+    /// The errors of deletions, without duplicates.
     pub(super) failures: Vec<String>,
 }
 
@@ -28,23 +28,23 @@ impl RemainingContent {
     }
 }
 
-/// Deletes everything in a namespace; says what is still there.
-pub(super) async fn delete(server: &Arc<ServerState>, namespace: &str) -> RemainingContent {
+/// Deletes all objects in a namespace. Returns what remains.
+pub(super) async fn delete_all(server: &Arc<ServerState>, namespace: &str) -> RemainingContent {
     let snapshot = server.store.snapshot();
-    // By what is stored, not by what is served: objects of a version that is
-    // served no more must go too.
-    let found: Vec<(String, Arc<StoredRecord>)> = records::key_prefixes(&snapshot)
+    // All stored objects, not only those of served resources: objects whose
+    // version is not served any longer must be deleted as well.
+    let objects: Vec<(String, Arc<StoredRecord>)> = records::key_prefixes(&snapshot)
         .into_iter()
         .flat_map(|prefix| {
-            let inside = format!("{prefix}{namespace}/");
+            let namespace_prefix = format!("{prefix}{namespace}/");
             let name = resource(&prefix);
             snapshot
-                .range(&inside, None)
+                .range(&namespace_prefix, None)
                 .map(|record| (name.clone(), Arc::clone(record)))
                 .collect::<Vec<_>>()
         })
         .collect();
-    let outcomes = futures::stream::iter(found)
+    let outcomes = futures::stream::iter(objects)
         .map(|(resource, record)| async move {
             let outcome = records::remove(server, &record).await;
             (resource, record, outcome)
@@ -52,28 +52,31 @@ pub(super) async fn delete(server: &Arc<ServerState>, namespace: &str) -> Remain
         .buffer_unordered(records::MAX_CONCURRENT_COMMITS)
         .collect::<Vec<_>>()
         .await;
-    let mut remains = RemainingContent::default();
+    let mut remaining = RemainingContent::default();
     for (resource, record, outcome) in outcomes {
         if matches!(outcome, Ok(RemovalOutcome::Removed)) {
             continue;
         }
-        *remains.objects.entry(resource).or_default() += 1;
+        *remaining.objects.entry(resource).or_default() += 1;
         if let Ok(object) = records::read(&record) {
             for finalizer in meta::finalizers(&object) {
-                *remains.finalizers.entry(finalizer.to_owned()).or_default() += 1;
+                *remaining
+                    .finalizers
+                    .entry(finalizer.to_owned())
+                    .or_default() += 1;
             }
         }
         if let Err(error) = outcome
             && !error.is_conflict()
         {
-            remains.fail(&error);
+            remaining.add_failure(&error);
         }
     }
-    remains
+    remaining
 }
 
 impl RemainingContent {
-    fn fail(&mut self, error: &RecordError) {
+    fn add_failure(&mut self, error: &RecordError) {
         let text = error.to_string();
         if !self.failures.contains(&text) {
             self.failures.push(text);
@@ -81,7 +84,7 @@ impl RemainingContent {
     }
 }
 
-/// `plural.group` of a storage prefix.
+/// Returns the `plural.group` of a key prefix.
 fn resource(prefix: &str) -> String {
     let mut parts = prefix.trim_end_matches('/').splitn(2, '/');
     let group = parts.next().unwrap_or_default();

@@ -1,54 +1,58 @@
-//! Ends namespaces: deletes what is in a terminating one, says in its
-//! conditions what is left, and lets it go when nothing is.
+//! The namespace controller: it deletes the objects in a terminating namespace,
+//! reports what remains in its conditions, and removes the finalizer from an
+//! empty one.
 //!
-//! No new object comes into a namespace once it terminates (a create rests on
-//! the namespace as it was read), so one that was found empty stays empty.
+//! No object is created in a terminating namespace (a create is guarded by the
+//! namespace as it was read), so an empty one stays empty.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use rdd_apiserver_storage::{EventKind, StoreEvent, StoreWatch, StoredRecord};
+use rdd_apiserver_storage::{EventKind, StoreEvent, StoreWatch, StoredRecord, WatchError};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::{FINALIZER, KEY_PREFIX, content, conditions};
-use crate::timestamp;
-use crate::controller_loop::{StoreController, run_controller};
+use super::{FINALIZER, KEY_PREFIX, conditions, content};
+use crate::controller_loop::{ControllerHandle, StoreController, run_controller, spawn_controller};
 use crate::meta;
 use crate::records;
 use crate::server::ServerState;
-use crate::tasks::ControllerHandle;
+use crate::tasks::ServerTask;
+use crate::timestamp;
 
 struct NamespaceController {
     server: Arc<ServerState>,
-    /// Keys of the namespaces that terminate.
+    /// The keys of the terminating namespaces.
     terminating: BTreeSet<Arc<str>>,
 }
 
-/// Follows the namespaces until `stop`.
+/// Starts the namespace controller.
 pub(crate) fn start(
     server: &Arc<ServerState>,
-    stop: CancellationToken,
-) -> Result<ControllerHandle, String> {
+    shutdown: CancellationToken,
+) -> Result<ControllerHandle, WatchError> {
     let mut controller = NamespaceController {
         server: Arc::clone(server),
         terminating: BTreeSet::new(),
     };
-    let watch = controller.relist()?;
-    Ok(tokio::spawn(run_controller(controller, watch, stop)))
+    let watch = controller.list()?;
+    Ok(spawn_controller(
+        ServerTask::NamespaceController,
+        run_controller(controller, watch, shutdown),
+    ))
 }
 
 impl StoreController for NamespaceController {
     const WATCHED: &'static str = "namespaces";
 
-    async fn relist(&mut self) -> Result<StoreWatch, String> {
-        self.relist()
+    async fn relist(&mut self) -> Result<StoreWatch, WatchError> {
+        self.list()
     }
 
     async fn handle_event(&mut self, event: &StoreEvent) {
-        let ends = event.kind != EventKind::Deleted
+        let is_terminating = event.kind != EventKind::Deleted
             && records::parse(&event.value).is_ok_and(|object| meta::is_terminating(&object));
-        if !ends {
+        if !is_terminating {
             self.terminating.remove(&event.key);
         } else if self.terminating.insert(Arc::clone(&event.key)) {
             self.reconcile(&event.key).await;
@@ -67,14 +71,10 @@ impl StoreController for NamespaceController {
 }
 
 impl NamespaceController {
-    /// Learns all namespaces anew, and watches from there.
-    fn relist(&mut self) -> Result<StoreWatch, String> {
+    /// Lists all namespaces and returns the watch that continues from there.
+    fn list(&mut self) -> Result<StoreWatch, WatchError> {
         let snapshot = self.server.store.snapshot();
-        let watch = self
-            .server
-            .store
-            .watch(KEY_PREFIX, snapshot.revision())
-            .map_err(|error| error.to_string())?;
+        let watch = self.server.store.watch(KEY_PREFIX, snapshot.revision())?;
         self.terminating = snapshot
             .range(KEY_PREFIX, None)
             .filter(|record| is_terminating(record))
@@ -83,7 +83,7 @@ impl NamespaceController {
         Ok(watch)
     }
 
-    /// Does what a terminating namespace needs next.
+    /// Does the next step for a terminating namespace.
     async fn reconcile(&self, key: &str) {
         let Some(record) = self.server.store.snapshot().get(key).cloned() else {
             return;
@@ -91,23 +91,23 @@ impl NamespaceController {
         let mut object = match records::read(&record) {
             Ok(object) => object,
             Err(error) => {
-                tracing::error!(%error, "a namespace cannot be deleted");
+                tracing::error!(%error, "cannot delete a namespace");
                 return;
             }
         };
-        let held = object
+        let has_finalizer = object
             .pointer("/spec/finalizers")
             .and_then(Value::as_array)
             .is_some_and(|list| list.iter().any(|finalizer| finalizer == FINALIZER));
-        if !meta::is_terminating(&object) || !held {
+        if !meta::is_terminating(&object) || !has_finalizer {
             return;
         }
         let name = key.strip_prefix(KEY_PREFIX).unwrap_or(key);
-        let remains = content::delete(&self.server, name).await;
+        let remaining = content::delete_all(&self.server, name).await;
         let before = object.clone();
-        let now = timestamp::rfc3339_seconds((self.server.clock)());
-        conditions::update(&mut object, &remains, &now);
-        if remains.is_empty()
+        let now = timestamp::rfc3339_seconds(self.server.clock.now());
+        conditions::update(&mut object, &remaining, &now);
+        if remaining.is_empty()
             && let Some(list) = object
                 .pointer_mut("/spec/finalizers")
                 .and_then(Value::as_array_mut)
@@ -119,9 +119,9 @@ impl NamespaceController {
         }
         match records::replace(&self.server, &record, &object, true).await {
             Ok(_) => {}
-            // Looked at again by the next event or tick.
+            // Retried at the next event or tick.
             Err(error) if error.is_conflict() => {}
-            Err(error) => tracing::error!(key, %error, "a namespace cannot be finalized"),
+            Err(error) => tracing::error!(key, %error, "cannot finalize a namespace"),
         }
     }
 }

@@ -1,9 +1,10 @@
-//! What the life of a namespace means for the objects in it: a terminating
-//! one takes no new objects, loses those that it has, and goes with the last.
+//! The life cycle of namespaces: a terminating namespace accepts no new
+//! objects, its objects are deleted, and it is deleted after the last of them.
 
-mod content;
 pub(crate) mod controller;
+
 mod conditions;
+mod content;
 
 use rdd_apiserver_schema::names;
 use rdd_apiserver_storage::RecordGuard;
@@ -12,9 +13,9 @@ use serde::Deserialize;
 use crate::status::{ApiError, StatusCause};
 use crate::verbs::context::RequestContext;
 
-/// Where namespaces lie in the store.
+/// The prefix of the keys of namespaces in the store.
 pub(crate) const KEY_PREFIX: &str = "core/namespaces/";
-/// Holds a namespace until nothing is left in it.
+/// The finalizer that keeps a namespace until it is empty.
 const FINALIZER: &str = "kubernetes";
 
 #[derive(Deserialize)]
@@ -28,12 +29,15 @@ struct Metadata {
     deletion_timestamp: Option<String>,
 }
 
-/// What a new object rests on: its namespace, which must be there and not be
-/// terminating. Nothing for an object without one.
+/// Returns the guard that the namespace of a new object is unchanged and not
+/// terminating, or `None` for a cluster-scoped object.
 ///
 /// # Errors
-/// 404 when there is no such namespace, 403 when it is being deleted.
-pub(crate) fn namespace_guard(call: &RequestContext, name: &str) -> Result<Option<RecordGuard>, ApiError> {
+/// 404 if the namespace does not exist, 403 if it is terminating.
+pub(crate) fn namespace_guard(
+    call: &RequestContext,
+    name: &str,
+) -> Result<Option<RecordGuard>, ApiError> {
     let Some(namespace) = call.namespace() else {
         return Ok(None);
     };
@@ -45,9 +49,9 @@ pub(crate) fn namespace_guard(call: &RequestContext, name: &str) -> Result<Optio
     let record = snapshot
         .get(&format!("{KEY_PREFIX}{namespace}"))
         .ok_or_else(|| ApiError::not_found("", "namespaces", namespace))?;
-    let found: Namespace = serde_json::from_slice(&record.value)
+    let stored: Namespace = serde_json::from_slice(&record.value)
         .map_err(|error| ApiError::internal(format!("namespace {namespace}: {error}")))?;
-    if found.metadata.deletion_timestamp.is_some() {
+    if stored.metadata.deletion_timestamp.is_some() {
         return Err(ApiError::forbidden(
             &kind.group,
             &kind.plural,
@@ -62,5 +66,5 @@ pub(crate) fn namespace_guard(call: &RequestContext, name: &str) -> Result<Optio
             )],
         ));
     }
-    Ok(Some(RecordGuard::subject_access(record)))
+    Ok(Some(RecordGuard::unchanged(record)))
 }

@@ -1,4 +1,4 @@
-//! What somebody may do: everything, once let in.
+//! Access reviews: all authenticated users may do everything.
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -8,10 +8,10 @@ use crate::status::{ApiError, StatusCause};
 use crate::user::UserInfo;
 
 const GROUP: &str = "authorization.k8s.io";
-/// Members may do everything, by Kubernetes' own name.
+/// The group of Kubernetes whose members may do everything.
 const ADMINS: &str = "system:masters";
 
-/// The parts that decide; the rest is echoed as it was sent.
+/// The fields that matter. The response contains the whole spec of the request.
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
 struct AccessSpec {
@@ -31,8 +31,9 @@ fn invalid(kind: &str, cause: StatusCause) -> ApiError {
     ApiError::invalid(GROUP, kind, "", vec![cause])
 }
 
-fn echo(sent: &Value) -> Value {
-    sent.get("spec")
+fn echo(request: &Value) -> Value {
+    request
+        .get("spec")
         .cloned()
         .unwrap_or_else(|| Value::Object(Map::new()))
 }
@@ -51,17 +52,17 @@ fn check(kind: &str, spec: &AccessSpec) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// What the caller may do.
-pub(super) fn self_access(sent: &Value) -> Result<(Option<Value>, Value), ApiError> {
-    let spec: AccessSpec = spec(sent)?;
+/// Reviews the access of the user of the request.
+pub(super) fn self_access(request: &Value) -> Result<(Option<Value>, Value), ApiError> {
+    let spec: AccessSpec = spec(request)?;
     check("SelfSubjectAccessReview", &spec)?;
-    let status = json!({"allowed": true, "reason": "whoever is let in may do everything"});
-    Ok((Some(echo(sent)), status))
+    let status = json!({"allowed": true, "reason": "all authenticated users may do everything"});
+    Ok((Some(echo(request)), status))
 }
 
-/// What somebody may do, within a namespace where one is given.
+/// Reviews the access of any user, within a namespace if one is given.
 pub(super) fn subject_access(
-    sent: &Value,
+    request: &Value,
     caller: &UserInfo,
     namespace: Option<&str>,
 ) -> Result<(Option<Value>, Value), ApiError> {
@@ -70,7 +71,7 @@ pub(super) fn subject_access(
     } else {
         "SubjectAccessReview"
     };
-    let spec: AccessSpec = spec(sent)?;
+    let spec: AccessSpec = spec(request)?;
     check(kind, &spec)?;
     if spec.user.is_empty() && spec.groups.is_empty() {
         let why = "at least one of user or group must be specified";
@@ -79,11 +80,11 @@ pub(super) fn subject_access(
             StatusCause::invalid("spec.user", &"".into(), why),
         ));
     }
-    let asked = spec.resource_attributes.as_ref();
+    let attributes = spec.resource_attributes.as_ref();
     if let Some(namespace) = namespace
-        && asked.is_none_or(|asked| asked.namespace != namespace)
+        && attributes.is_none_or(|attributes| attributes.namespace != namespace)
     {
-        let value = asked.map_or("", |asked| &asked.namespace);
+        let value = attributes.map_or("", |attributes| &attributes.namespace);
         let why = format!("must match metadata.namespace {namespace:?} of the path");
         return Err(invalid(
             kind,
@@ -93,11 +94,11 @@ pub(super) fn subject_access(
     let allowed = spec.groups.iter().any(|group| group == ADMINS)
         || (spec.user == caller.name && spec.groups.iter().all(|g| caller.groups.contains(g)));
     let status = if allowed {
-        json!({"allowed": true, "reason": "whoever is let in may do everything"})
+        json!({"allowed": true, "reason": "all authenticated users may do everything"})
     } else {
-        json!({"allowed": false, "reason": format!("there are no roles here: only the caller and members of {ADMINS} are known to be let in")})
+        json!({"allowed": false, "reason": format!("there are no roles: access is known only for the user of the request and members of {ADMINS}")})
     };
-    Ok((Some(echo(sent)), status))
+    Ok((Some(echo(request)), status))
 }
 
 #[derive(Deserialize, Default)]
@@ -106,9 +107,9 @@ struct RulesSpec {
     namespace: String,
 }
 
-/// Everything that the caller may do in a namespace.
-pub(super) fn self_rules(sent: &Value) -> Result<(Option<Value>, Value), ApiError> {
-    let RulesSpec { namespace } = spec(sent)?;
+/// Lists the rules of the user of the request in a namespace.
+pub(super) fn self_rules(request: &Value) -> Result<(Option<Value>, Value), ApiError> {
+    let RulesSpec { namespace } = spec(request)?;
     if namespace.is_empty() {
         return Err(ApiError::bad_request("no namespace on request"));
     }

@@ -1,4 +1,4 @@
-//! Who the caller is, and whose a token is.
+//! Authentication reviews: the user of the request, and the user of a token.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 use super::spec;
 use crate::server::ServerState;
 use crate::status::{ApiError, StatusCause};
-use crate::user::UserInfo;
+use crate::user::{TokenReviewError, UserInfo};
 
+/// Returns the status of a `SelfSubjectReview`.
 pub(super) fn self_subject(user: &UserInfo) -> Value {
     json!({"userInfo": user.to_value()})
 }
@@ -19,12 +20,13 @@ struct TokenReviewSpec {
     audiences: Vec<String>,
 }
 
-/// Specification and status; the token itself is not sent back.
+/// Returns the spec and the status of a `TokenReview`. The response does not
+/// contain the token.
 pub(super) async fn token_review(
     server: &ServerState,
-    sent: &Value,
+    request: &Value,
 ) -> Result<(Option<Value>, Value), ApiError> {
-    let TokenReviewSpec { token, audiences } = spec(sent)?;
+    let TokenReviewSpec { token, audiences } = spec(request)?;
     if token.is_empty() {
         let cause = StatusCause::required(
             "spec.token",
@@ -37,17 +39,19 @@ pub(super) async fn token_review(
             vec![cause],
         ));
     }
-    let found = match &server.tokens {
+    let authenticated = match &server.tokens {
         Some(tokens) => tokens.authenticate(&token).await,
-        None => Err("this server knows no tokens".to_owned()),
+        None => Err(TokenReviewError::new(
+            "this server does not authenticate tokens",
+        )),
     };
-    let status = match found {
-        // Tokens are good for this server and for no other audience.
+    let status = match authenticated {
+        // Tokens are valid for this server only, which is no named audience.
         Ok(user) if audiences.is_empty() => {
             json!({"authenticated": true, "user": user.to_value()})
         }
         Ok(_) => json!({"error": format!("the token is not for the audiences {audiences:?}")}),
-        Err(why) => json!({"error": why}),
+        Err(error) => json!({"error": error.to_string()}),
     };
     Ok((Some(json!({})), status))
 }

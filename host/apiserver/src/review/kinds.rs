@@ -1,10 +1,10 @@
-//! The reviews that are answered, and what discovery says of them.
+//! The kinds of reviews, and their entries in discovery.
 
 use rdd_apiserver_kinds::{KindOrigin, ResourceKind};
 
 use crate::path::ResourcePath;
 
-/// One kind of review.
+/// A kind of review.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ReviewKind {
     SelfSubject,
@@ -47,7 +47,7 @@ impl ReviewKind {
         }
     }
 
-    /// Whether it is asked within a namespace.
+    /// Returns whether its path contains a namespace.
     pub(super) fn is_namespaced(self) -> bool {
         self == Self::LocalSubjectAccess
     }
@@ -57,7 +57,7 @@ impl ReviewKind {
     }
 }
 
-/// The review that a path names.
+/// Returns the kind of review of a path.
 pub(super) fn find(path: &ResourcePath) -> Option<ReviewKind> {
     if path.version != "v1" {
         return None;
@@ -66,7 +66,7 @@ pub(super) fn find(path: &ResourcePath) -> Option<ReviewKind> {
         .find(|review| path.group == review.group() && path.resource == review.plural())
 }
 
-/// What discovery says of the reviews.
+/// Returns the kinds of all reviews for discovery.
 pub(crate) fn kinds() -> Vec<ResourceKind> {
     ALL.into_iter()
         .map(|review| ResourceKind {

@@ -1,8 +1,8 @@
-//! Reviews: who a caller or a token is, and what somebody may do. Answers that
-//! are made up from the request and stored nowhere.
+//! Reviews: who a user or the owner of a token is, and what a user may do. They
+//! are computed from the request and not stored.
 //!
-//! There are no roles: whoever was let in may do everything, which is what the
-//! answers say. Policies of admission are not asked, as in Kubernetes.
+//! There are no roles: all authenticated users may do everything, and the
+//! reviews say so. Admission policies are not called, as in Kubernetes.
 
 mod access;
 mod authentication;
@@ -27,13 +27,13 @@ use crate::server::ServerState;
 use crate::status::ApiError;
 use crate::user::UserInfo;
 
-/// Whether a path names a review.
+/// Returns whether a path names a review.
 pub(crate) fn is_review(path: &ResourcePath) -> bool {
     find(path).is_some()
 }
 
-/// Answers a review.
-pub(crate) async fn answer(
+/// Responds to a review.
+pub(crate) async fn respond(
     server: &ServerState,
     path: &ResourcePath,
     request: &Parts,
@@ -44,8 +44,8 @@ pub(crate) async fn answer(
     let Some(review) = find(path) else {
         return Err(ApiError::no_resource());
     };
-    let namespaced = review.is_namespaced();
-    if path.name.is_some() || path.namespace.is_some() != namespaced {
+    let is_namespaced = review.is_namespaced();
+    if path.name.is_some() || path.namespace.is_some() != is_namespaced {
         return Err(ApiError::no_resource());
     }
     if request.method != Method::POST {
@@ -57,24 +57,26 @@ pub(crate) async fn answer(
         ReviewKind::Token => authentication::token_review(server, &sent).await?,
         ReviewKind::SelfSubjectAccess => access::self_access(&sent)?,
         ReviewKind::SubjectAccess => access::subject_access(&sent, user, None)?,
-        ReviewKind::LocalSubjectAccess => access::subject_access(&sent, user, path.namespace.as_deref())?,
+        ReviewKind::LocalSubjectAccess => {
+            access::subject_access(&sent, user, path.namespace.as_deref())?
+        }
         ReviewKind::SelfSubjectRules => access::self_rules(&sent)?,
     };
-    let mut answer = json!({
+    let mut response = json!({
         "kind": review.kind(),
         "apiVersion": review.api_version(),
         "metadata": metadata(server, review, &sent),
         "status": status,
     });
-    if let (Some(spec), Some(map)) = (spec, answer.as_object_mut()) {
+    if let (Some(spec), Some(map)) = (spec, response.as_object_mut()) {
         map.insert("spec".to_owned(), spec);
     }
-    Ok(render::value(201, &answer, format))
+    Ok(render::value(201, &response, format))
 }
 
 fn metadata(server: &ServerState, review: ReviewKind, sent: &Value) -> Value {
     if review == ReviewKind::SelfSubject {
-        return json!({"creationTimestamp": crate::timestamp::rfc3339_seconds((server.clock)())});
+        return json!({"creationTimestamp": crate::timestamp::rfc3339_seconds(server.clock.now())});
     }
     let mut metadata = json!({"creationTimestamp": null});
     for key in ["name", "namespace"] {
@@ -117,10 +119,10 @@ fn read(review: ReviewKind, request: &Parts, body: &[u8]) -> Result<Value, ApiEr
     Ok(sent)
 }
 
-/// The specification of a review, as its type.
+/// Parses the spec of a review.
 ///
 /// # Errors
-/// 400 that names what has the wrong type.
+/// 400 with the field that has the wrong type.
 fn spec<T: DeserializeOwned + Default>(sent: &Value) -> Result<T, ApiError> {
     match sent.get("spec") {
         None | Some(Value::Null) => Ok(T::default()),

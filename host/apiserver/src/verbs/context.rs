@@ -117,8 +117,9 @@ impl RequestContext {
             dry_run,
         };
         for policy in &*self.server.admission {
-            policy.admit(&request).map_err(|reason| {
-                ApiError::forbidden(&kind.group, &kind.plural, name, &reason, Vec::new())
+            policy.admit(&request).map_err(|error| {
+                let message = error.to_string();
+                ApiError::forbidden(&kind.group, &kind.plural, name, &message, Vec::new())
             })?;
         }
         Ok(())

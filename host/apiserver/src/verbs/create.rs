@@ -11,7 +11,7 @@ use crate::limits;
 use crate::meta;
 use crate::resource::ResourceStrategy;
 use crate::status::{ApiError, StatusCause};
-use crate::{timestamp, managed_fields, namespaces};
+use crate::{managed_fields, namespaces, timestamp};
 
 /// The maximum number of commits for one create. One fails if the generated name
 /// is taken, which five random characters make a matter of one in millions, or
@@ -66,7 +66,7 @@ pub(crate) async fn create_object(
     if is_generated {
         meta::set(&mut object, "name", &meta::generate_name(&prefix));
     }
-    let now = (ctx.server.clock)();
+    let now = ctx.server.clock.now();
     prepare_for_create(ctx, &mut object, &timestamp::rfc3339_seconds(now));
     if matches!(managed_fields_policy, ManagedFieldsPolicy::Update) {
         object = managed_fields::update(ctx, None, object, &options.manager, now)?;

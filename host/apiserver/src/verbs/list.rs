@@ -308,7 +308,7 @@ pub(crate) fn list_value(
             })
         }
         ObjectShape::Table => {
-            let now = (ctx.server.clock)();
+            let now = ctx.server.clock.now();
             ctx.resource
                 .columns
                 .table(&objects, metadata, render::include_object(ctx)?, now, true)
@@ -329,7 +329,7 @@ fn concatenate_stored(ctx: &RequestContext, page: &ListPage) -> ResponseBody {
     let prefix: &[u8] = if ctx.resource.is_builtin() {
         b"{"
     } else {
-        &ctx.resource.type_meta
+        &ctx.resource.type_meta_prefix
     };
     let mut chunks = VecDeque::new();
     let mut chunk = encode::type_meta_prefix(&kind.api_version(), &kind.list_kind);

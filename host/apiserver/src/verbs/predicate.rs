@@ -51,6 +51,9 @@ impl SelectionPredicate {
     }
 
     pub(crate) fn matches(&self, resource: &ServedResource, object: &Value) -> bool {
-        self.labels.matches(object) && self.fields.matches(|field| resource.field_value(object, field))
+        self.labels.matches(object)
+            && self
+                .fields
+                .matches(|field| resource.field_value(object, field))
     }
 }

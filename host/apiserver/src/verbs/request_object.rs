@@ -268,7 +268,7 @@ pub(crate) fn validate(ctx: &RequestContext, new: &Value, old: Option<&Value>) -
         }
         causes.extend(meta::validate::validate_metadata(
             new,
-            ctx.resource.name_conflicts,
+            ctx.resource.name_rule,
             kind.namespaced,
         ));
         if let Some(old) = old {
@@ -287,7 +287,7 @@ pub(crate) fn validate(ctx: &RequestContext, new: &Value, old: Option<&Value>) -
     }
     causes.extend(meta::validate::validate_metadata(
         new,
-        ctx.resource.name_conflicts,
+        ctx.resource.name_rule,
         kind.namespaced,
     ));
     if let Some(old) = old {

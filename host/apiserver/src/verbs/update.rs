@@ -15,7 +15,7 @@ use crate::limits;
 use crate::meta;
 use crate::resource::ResourceStrategy;
 use crate::status::{ApiError, StatusCause};
-use crate::{timestamp, managed_fields};
+use crate::{managed_fields, timestamp};
 
 /// The maximum number of attempts while other writers keep changing the object.
 const MAX_ATTEMPTS: usize = 64;
@@ -114,7 +114,7 @@ pub(crate) async fn guaranteed_update(
         } = make(&live)?;
         let has_precondition = check_resource_version(ctx, &mut object, &record, kind)?;
         check_uid(ctx, &mut object, &live, kind)?;
-        let now = (ctx.server.clock)();
+        let now = ctx.server.clock.now();
         prepare_for_update(ctx, &mut object, &live);
         if !applied {
             object = managed_fields::update(ctx, Some(&live), object, &options.manager, now)?;
@@ -348,5 +348,5 @@ fn update_generation(ctx: &RequestContext, object: &mut Value, live: &Value) {
 
 /// Returns the current time in the format of metadata.
 pub(crate) fn current_time(ctx: &RequestContext) -> String {
-    timestamp::rfc3339_seconds((ctx.server.clock)())
+    timestamp::rfc3339_seconds(ctx.server.clock.now())
 }

@@ -1,3 +1,5 @@
+//! One batch of writes: a group commit.
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -6,18 +8,18 @@ use tokio::sync::oneshot;
 
 use crate::error::CommitError;
 use crate::record::{
-    RecordEncoder, EventKind, EventMemo, RecordChange, RecordGuard, StoreEvent, StoredRecord,
+    EventKind, EventMemo, RecordChange, RecordEncoder, RecordGuard, StoreEvent, StoredRecord,
     WritePrecondition,
 };
 use crate::snapshot::{RecordIndex, StoreState};
 
 pub(crate) type CommitOutcome = Result<Arc<StoredRecord>, CommitError>;
 
-/// One write on its way to the writer thread.
+/// One write in the queue of the writer thread.
 #[derive(Debug)]
 pub(crate) struct CommitRequest {
     pub(crate) key: Arc<str>,
-    pub(crate) expect: WritePrecondition,
+    pub(crate) precondition: WritePrecondition,
     pub(crate) guards: Vec<RecordGuard>,
     pub(crate) change: RecordChange,
     pub(crate) reply: oneshot::Sender<CommitOutcome>,
@@ -25,33 +27,34 @@ pub(crate) struct CommitRequest {
 
 /// Writes that become durable and visible together.
 ///
-/// Each one sees the earlier ones of the batch, so that a batch gives the
-/// same verdicts as its writes one after the other would.
+/// Each write sees the earlier writes of the batch, so that a batch has the
+/// same outcomes as its writes one after another.
 pub(crate) struct CommitBatch<'a> {
     base: &'a StoreState,
     records: RecordIndex,
     revision: u64,
     events: Vec<Arc<StoreEvent>>,
     bytes: usize,
-    decided: Vec<PendingReply>,
+    replies: Vec<PendingReply>,
 }
 
 struct PendingReply {
     key: Arc<str>,
     reply: oneshot::Sender<CommitOutcome>,
-    verdict: CommitOutcome,
+    outcome: CommitOutcome,
 }
 
 impl<'a> CommitBatch<'a> {
-    /// `floor` is the highest revision that any encoder has ever seen.
-    pub(crate) fn new(base: &'a StoreState, floor: u64) -> Self {
+    /// Creates an empty batch on `base`. `allocated_revision` is the highest
+    /// revision that was passed to any encoder so far.
+    pub(crate) fn new(base: &'a StoreState, allocated_revision: u64) -> Self {
         Self {
             base,
             records: base.records.clone(),
-            revision: floor,
+            revision: allocated_revision,
             events: Vec::new(),
             bytes: 0,
-            decided: Vec::new(),
+            replies: Vec::new(),
         }
     }
 
@@ -63,17 +66,18 @@ impl<'a> CommitBatch<'a> {
         &self.records
     }
 
-    /// The highest revision given out, also to writes that failed since.
+    /// Returns the highest allocated revision, which may belong to a write
+    /// that failed.
     pub(crate) fn revision(&self) -> u64 {
         self.revision
     }
 
-    /// Requests so far.
+    /// Returns the number of requests.
     pub(crate) fn len(&self) -> usize {
-        self.decided.len()
+        self.replies.len()
     }
 
-    /// Bytes of the new values.
+    /// Returns the size of the new values, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -81,20 +85,20 @@ impl<'a> CommitBatch<'a> {
     pub(crate) fn add(&mut self, request: CommitRequest) {
         let CommitRequest {
             key,
-            expect,
+            precondition,
             guards,
             change,
             reply,
         } = request;
-        let verdict = if guards.iter().all(|guard| self.is_unchanged(guard)) {
-            self.apply(&key, expect, change)
+        let outcome = if guards.iter().all(|guard| self.is_unchanged(guard)) {
+            self.apply(&key, precondition, change)
         } else {
             Err(CommitError::Guard)
         };
-        self.decided.push(PendingReply {
+        self.replies.push(PendingReply {
             key,
             reply,
-            verdict,
+            outcome,
         });
     }
 
@@ -107,11 +111,11 @@ impl<'a> CommitBatch<'a> {
     fn apply(
         &mut self,
         key: &Arc<str>,
-        expect: WritePrecondition,
+        precondition: WritePrecondition,
         change: RecordChange,
     ) -> CommitOutcome {
         let current = self.records.get(key).cloned();
-        match (expect, &current) {
+        match (precondition, &current) {
             (WritePrecondition::Absent, Some(record)) => {
                 return Err(CommitError::Exists(Arc::clone(record)));
             }
@@ -132,7 +136,7 @@ impl<'a> CommitBatch<'a> {
                 Ok(record)
             }
             (RecordChange::Put(encode), current) => {
-                // One allocation per key, shared by all its forms.
+                // All records of a key share one allocation of the key.
                 let key = current.as_ref().map_or(key, |record| &record.key);
                 let record = self.encode(Arc::clone(key), encode)?;
                 self.records
@@ -150,8 +154,8 @@ impl<'a> CommitBatch<'a> {
     fn encode(&mut self, key: Arc<str>, encode: RecordEncoder) -> CommitOutcome {
         self.revision += 1;
         let revision = self.revision;
-        // The closure is consumed and touches nothing of ours, so its panic
-        // leaves nothing half done, and must not end the only writer.
+        // The closure is consumed and changes nothing of the batch, so a panic
+        // leaves no partial change. It must not end the only writer.
         let value: Bytes =
             catch_unwind(AssertUnwindSafe(|| encode(revision))).map_err(|_| CommitError::Encode)?;
         Ok(StoredRecord::new(key, value, revision))
@@ -174,33 +178,34 @@ impl<'a> CommitBatch<'a> {
         }));
     }
 
-    /// Tells the callers, once the batch is durable and visible.
+    /// Sends all outcomes, once the batch is durable and visible.
     pub(crate) fn acknowledge(self) {
-        for decided in self.decided {
-            decided.send();
+        for reply in self.replies {
+            reply.send();
         }
     }
 
-    /// Tells the callers that nothing was written. A refusal stands when it
-    /// rests on what was there before; one that rests on this batch does not.
+    /// Sends all outcomes after nothing was written. A refusal stays valid if
+    /// it was based on the state before the batch; one that was based on the
+    /// batch itself becomes `error`.
     pub(crate) fn fail(self, error: &CommitError) {
-        for mut decided in self.decided {
-            let before = self.base.records.get(&decided.key);
-            let after = self.records.get(&decided.key);
-            let untouched = before.map(Arc::as_ptr) == after.map(Arc::as_ptr);
-            // What a guard saw may rest on this batch as well.
-            let guarded = matches!(decided.verdict, Err(CommitError::Guard));
-            if decided.verdict.is_ok() || !untouched || guarded {
-                decided.verdict = Err(error.clone());
+        for mut reply in self.replies {
+            let before = self.base.records.get(&reply.key);
+            let after = self.records.get(&reply.key);
+            let is_untouched = before.map(Arc::as_ptr) == after.map(Arc::as_ptr);
+            // A guard may have failed because of this batch as well.
+            let is_guard_failure = matches!(reply.outcome, Err(CommitError::Guard));
+            if reply.outcome.is_ok() || !is_untouched || is_guard_failure {
+                reply.outcome = Err(error.clone());
             }
-            decided.send();
+            reply.send();
         }
     }
 }
 
 impl PendingReply {
     fn send(self) {
-        // A caller that has gone away does not want to know.
-        drop(self.reply.send(self.verdict));
+        // Fails only if the caller no longer waits for the outcome.
+        self.reply.send(self.outcome).ok();
     }
 }

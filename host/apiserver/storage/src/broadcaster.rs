@@ -1,3 +1,5 @@
+//! Delivery of committed events to the watches.
+
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,45 +9,48 @@ use tokio::sync::watch;
 
 use crate::record::StoreEvent;
 
-/// Hands each event to the prefixes that somebody watches, and wakes nobody else.
+/// A broadcaster that delivers each event to the watched prefixes of its key
+/// and wakes only the watchers of these prefixes.
 ///
-/// An event is stored once per watched prefix, not per watcher, and a watcher
-/// reads from there at its own pace: the writer's work does not depend on how
-/// many watchers there are or how slow they are.
+/// An event is queued once per watched prefix, not once per watcher, and each
+/// watcher reads the queue at its own pace: the writer's work depends neither
+/// on the number of watchers nor on how slow they are.
 #[derive(Debug)]
 pub(crate) struct EventBroadcaster {
-    /// Held to add or remove a topic and to hand out a batch, never while
-    /// somebody reads events. None once closed.
+    /// Locked to add or remove a topic and to publish a batch, never while a
+    /// watcher reads events. `None` once closed.
     topics: Mutex<Option<Topics>>,
-    /// Every event up to this revision has reached its topics.
-    settled: AtomicU64,
+    /// All events up to this revision have been delivered to their topics.
+    published_revision: AtomicU64,
 }
 
 type Topics = BTreeMap<Arc<str>, Topic>;
 
+/// A watched prefix.
 #[derive(Debug)]
 struct Topic {
     watchers: usize,
     window: watch::Sender<WatchWindow>,
 }
 
-/// The kept events under one prefix since somebody began to watch it.
+/// The kept events under one prefix since its first watcher subscribed.
 #[derive(Debug, Default)]
 pub(crate) struct WatchWindow {
     events: VecDeque<Arc<StoreEvent>>,
-    evicted: u64,
-    /// Whether the current batch brought something; the writer's own mark.
+    evicted_revision: u64,
+    /// Whether the current batch has added events. Used by the writer only.
     is_changed: bool,
 }
 
 impl WatchWindow {
-    /// The newest event under the prefix that is gone; 0 for none.
-    pub(crate) fn evicted(&self) -> u64 {
-        self.evicted
+    /// Returns the revision of the newest evicted event under the prefix, or 0
+    /// if no event was evicted.
+    pub(crate) fn evicted_revision(&self) -> u64 {
+        self.evicted_revision
     }
 
-    /// The events newer than `revision`, oldest first.
-    pub(crate) fn after(&self, revision: u64) -> impl Iterator<Item = &Arc<StoreEvent>> {
+    /// Returns the events newer than `revision`, oldest first.
+    pub(crate) fn events_after(&self, revision: u64) -> impl Iterator<Item = &Arc<StoreEvent>> {
         let start = self
             .events
             .partition_point(|event| event.revision <= revision);
@@ -53,7 +58,7 @@ impl WatchWindow {
     }
 
     fn evict(&mut self, revision: u64) {
-        self.evicted = revision;
+        self.evicted_revision = revision;
         while self
             .events
             .front()
@@ -68,16 +73,17 @@ impl EventBroadcaster {
     pub(crate) fn new(revision: u64) -> Self {
         Self {
             topics: Mutex::new(Some(BTreeMap::new())),
-            settled: AtomicU64::new(revision),
+            published_revision: AtomicU64::new(revision),
         }
     }
 
-    /// Every event up to this revision can be read from its topics.
+    /// Returns the revision up to which all events can be read from their
+    /// topics.
     pub(crate) fn published_revision(&self) -> u64 {
-        self.settled.load(Ordering::Acquire)
+        self.published_revision.load(Ordering::Acquire)
     }
 
-    /// Counts one watcher more under `prefix`; none when the store is closed.
+    /// Adds a watcher of `prefix`. Returns `None` if the store is closed.
     pub(crate) fn subscribe(&self, prefix: &Arc<str>) -> Option<watch::Receiver<WatchWindow>> {
         let mut topics = self.lock();
         let topic = topics
@@ -91,7 +97,7 @@ impl EventBroadcaster {
         Some(topic.window.subscribe())
     }
 
-    /// Counts one watcher less under `prefix`; the last one takes the topic along.
+    /// Removes a watcher of `prefix`, and with the last one the topic.
     pub(crate) fn unsubscribe(&self, prefix: &str) {
         let mut topics = self.lock();
         let Some(topics) = topics.as_mut() else {
@@ -105,8 +111,9 @@ impl EventBroadcaster {
         }
     }
 
-    /// Hands out what a batch brought and removed. The state that holds it
-    /// must be visible already: a watcher that joins now reads it from there.
+    /// Delivers the events that a batch added, and evicts those that it
+    /// evicted. The new state must be visible already: a watcher that
+    /// subscribes now reads these events from there.
     pub(crate) fn publish(
         &self,
         events: &[Arc<StoreEvent>],
@@ -115,48 +122,48 @@ impl EventBroadcaster {
     ) {
         let topics = self.lock();
         if let Some(topics) = topics.as_ref().filter(|topics| !topics.is_empty()) {
-            let mut touched = Vec::new();
+            let mut changed = Vec::new();
             for event in events {
                 for_each_prefix(topics, &event.key, |topic| {
-                    let mut first = false;
-                    topic.window.send_if_modified(|tail| {
-                        first = !std::mem::replace(&mut tail.is_changed, true);
-                        tail.events.push_back(Arc::clone(event));
+                    let mut is_first = false;
+                    topic.window.send_if_modified(|window| {
+                        is_first = !std::mem::replace(&mut window.is_changed, true);
+                        window.events.push_back(Arc::clone(event));
                         false
                     });
-                    if first {
-                        touched.push(topic);
+                    if is_first {
+                        changed.push(topic);
                     }
                 });
             }
             for event in evicted {
                 for_each_prefix(topics, &event.key, |topic| {
-                    topic.window.send_if_modified(|tail| {
-                        tail.evict(event.revision);
+                    topic.window.send_if_modified(|window| {
+                        window.evict(event.revision);
                         false
                     });
                 });
             }
-            for topic in touched {
-                topic.window.send_modify(|tail| tail.is_changed = false);
+            for topic in changed {
+                topic.window.send_modify(|window| window.is_changed = false);
             }
         }
-        self.settled.store(revision, Ordering::Release);
+        self.published_revision.store(revision, Ordering::Release);
     }
 
-    /// Ends every watch after the events it still has to take.
+    /// Ends each watch after the events that it has not read yet.
     pub(crate) fn close(&self) {
         self.lock().take();
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Topics>> {
-        // Nothing that runs under the lock leaves the map half changed.
+        // Nothing that runs under the lock leaves the map in between states.
         self.topics.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Calls `visit` for each watched prefix of `key`, longest first, in as many
-/// look-ups as there are such prefixes and forks between them.
+/// Calls `visit` for each watched prefix of `key`, longest first. Takes one
+/// lookup for each such prefix and for each fork between them.
 fn for_each_prefix<'a>(topics: &'a Topics, key: &str, mut visit: impl FnMut(&'a Topic)) {
     let mut rest = key;
     loop {
@@ -173,14 +180,14 @@ fn for_each_prefix<'a>(topics: &'a Topics, key: &str, mut visit: impl FnMut(&'a 
             }
             rest = shorter.as_str();
         } else {
-            // What lies between a prefix of `rest` and `rest` starts with that
-            // prefix, so every further one is a prefix of the shared part.
+            // All keys between a prefix of `rest` and `rest` start with that
+            // prefix, so each further prefix is a prefix of the shared part.
             rest = shared;
         }
     }
 }
 
-/// The longest start that both have.
+/// Returns the longest common prefix of both texts.
 fn common_prefix<'a>(left: &'a str, right: &str) -> &'a str {
     let length = left
         .chars()
@@ -211,23 +218,23 @@ mod tests {
     }
 
     #[test]
-    fn a_topic_lives_as_long_as_its_watchers() {
-        let hub = EventBroadcaster::new(1);
+    fn a_topic_exists_as_long_as_its_watchers() {
+        let broadcaster = EventBroadcaster::new(1);
         let prefix: Arc<str> = "a/".into();
-        let topics = || hub.lock().as_ref().map(BTreeMap::len);
-        let _first = hub.subscribe(&prefix).unwrap();
-        let _second = hub.subscribe(&prefix).unwrap();
-        hub.unsubscribe(&prefix);
+        let topics = || broadcaster.lock().as_ref().map(BTreeMap::len);
+        let _first = broadcaster.subscribe(&prefix).unwrap();
+        let _second = broadcaster.subscribe(&prefix).unwrap();
+        broadcaster.unsubscribe(&prefix);
         assert_eq!(topics(), Some(1));
-        hub.unsubscribe(&prefix);
+        broadcaster.unsubscribe(&prefix);
         assert_eq!(topics(), Some(0));
-        hub.close();
-        assert!(hub.subscribe(&prefix).is_none());
+        broadcaster.close();
+        assert!(broadcaster.subscribe(&prefix).is_none());
     }
 
     proptest::proptest! {
         #[test]
-        fn finds_exactly_the_prefixes_of_a_key(
+        fn exactly_the_prefixes_of_a_key_are_visited(
             prefixes in proptest::collection::hash_set("[abé/]{0,5}", 0..40),
             key in "[abé/]{0,7}",
         ) {

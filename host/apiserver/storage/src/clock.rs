@@ -1,17 +1,23 @@
-use std::fmt::Debug;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+//! The source of the time, which tests replace.
 
-/// Where the store reads the time.
+use std::fmt::Debug;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+/// A source of wall-clock and monotonic time.
 pub trait Clock: Debug + Send + Sync {
-    /// Time since 1970 by the wall clock; may jump. Used for the first
-    /// revision of a new database and for the age of events across restarts.
-    fn wall(&self) -> Duration;
-    /// Time since some fixed point of this process; never goes back. Used for
-    /// the age of events within one run.
+    /// Returns the wall-clock time, which may jump. The store derives the
+    /// first revision of a new database and the age of events across restarts
+    /// from it.
+    fn now(&self) -> Timestamp;
+
+    /// Returns the time since a fixed point of this process, which never goes
+    /// back. The store derives the age of events within one run from it.
     fn monotonic(&self) -> Duration;
 }
 
-/// The machine's own clocks.
+/// The system's own clocks.
 #[derive(Debug)]
 pub struct SystemClock(Instant);
 
@@ -22,14 +28,17 @@ impl Default for SystemClock {
 }
 
 impl Clock for SystemClock {
-    fn wall(&self) -> Duration {
-        // A clock set before 1970 counts as 1970: the store works all the same.
-        SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
     }
 
     fn monotonic(&self) -> Duration {
         self.0.elapsed()
     }
+}
+
+/// Returns the wall-clock time since 1970. A clock that is set to an earlier
+/// time counts as 1970: the store works all the same.
+pub(crate) fn since_epoch(clock: &dyn Clock) -> Duration {
+    Duration::try_from(clock.now().duration_since(Timestamp::UNIX_EPOCH)).unwrap_or_default()
 }

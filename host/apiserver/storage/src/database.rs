@@ -1,3 +1,5 @@
+//! The SQLite database: its tables, durability settings, and transactions.
+
 use std::collections::VecDeque;
 use std::fs::File;
 use std::path::Path;
@@ -6,25 +8,27 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use crate::error::{CommitError, StoreOpenError};
+use crate::clock;
 use crate::database_files::{self, DatabaseFileState};
+use crate::error::{CommitError, StoreOpenError};
 use crate::load;
 use crate::options::StoreOptions;
 use crate::record::{EventKind, StoreEvent};
 use crate::row::{self, LogRow};
 use crate::snapshot::StoreState;
 
-/// Marks a file as a database of this store: "rdds".
+/// The `application_id` of this store's databases: "rdds".
 const APPLICATION_ID: i64 = 0x7264_6473;
 
-/// The version of the tables below; rises with each change to them.
+/// The version of the tables below. Increase it with each change to them.
 const SCHEMA_VERSION: i64 = 1;
 
-/// One table holds both the log and the current rows: a write appends one row
-/// at the end and touches no other page. `replaces` names the row that it
-/// makes obsolete, 0 for none; `at` counts milliseconds since 1970.
-/// `history.compacted` is where the log begins, and at least the revision of
-/// every row that was ever removed: revisions go on from there.
+/// One table holds both the history and the live rows: a write appends one row
+/// at the end and changes no other page. `replaces` is the revision of the row
+/// that it supersedes, 0 for none; `at` is in milliseconds since 1970.
+/// `history.compacted` is the revision after which the history begins. It is
+/// at least the revision of each row that was ever deleted; later revisions
+/// are higher.
 const CREATE_TABLES: &str = "
     CREATE TABLE log (
         revision INTEGER PRIMARY KEY,
@@ -42,61 +46,67 @@ const CREATE_TABLES: &str = "
     ) STRICT;
 ";
 
-/// Pages in the write-ahead log before they are moved to the main file: 16 MB.
-/// Rarely enough to stay off most commits, small enough to replay at once.
+/// The size of the write-ahead log at which SQLite checkpoints it, in pages:
+/// 16 MB. Rare enough to delay few commits, small enough to replay quickly.
 const CHECKPOINT_PAGES: i64 = 4_000;
 
-/// What the write-ahead log keeps on disk after a checkpoint, in bytes.
+/// The size of the write-ahead log that stays on disk after a checkpoint, in
+/// bytes.
 const MAX_WAL_BYTES: i64 = 16 << 20;
 
-/// Statements that are kept prepared: all there are.
+/// The number of prepared statements that are cached: more than there are.
 const MAX_CACHED_STATEMENTS: usize = 8;
 
-/// Bytes above the size limit for deletions: a thousand of them.
+/// The space above the size limit that is reserved for deletions, in bytes:
+/// enough for a thousand of them.
 const RESERVE_BYTES: u64 = 1 << 20;
 
-/// How far a write may go.
+/// The space that a write may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SpaceBudget {
-    /// Up to the size limit.
+    /// The size limit.
     Regular,
-    /// Into what is set aside for writes that make room in the end.
+    /// The size limit and the reserve, for writes that free space in the end.
     Reserve,
 }
 
-/// A row that nobody can ask for once history begins at `compacted`.
+/// A row that can be deleted once the history begins at `compacted`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SupersededRow {
-    pub(crate) row: u64,
+    pub(crate) revision: u64,
     pub(crate) compacted: u64,
 }
 
 impl SupersededRow {
-    /// What nobody can ask for once `event` is forgotten.
+    /// Returns the rows that can be deleted once `event` has left the history.
     pub(crate) fn superseded_by(event: &StoreEvent) -> impl Iterator<Item = Self> + use<> {
         let compacted = event.revision;
         let replaced = event.previous.as_ref().map(|record| record.revision);
         let deletion = (event.kind == EventKind::Deleted).then_some(event.revision);
-        let rows = replaced.into_iter().chain(deletion);
-        rows.map(move |row| Self { row, compacted })
+        let revisions = replaced.into_iter().chain(deletion);
+        revisions.map(move |revision| Self {
+            revision,
+            compacted,
+        })
     }
 }
 
-/// The open database; only the writer thread has it.
+/// The connection to the database. Only the writer thread holds it.
 #[derive(Debug)]
 pub(crate) struct DatabaseConnection {
     connection: Connection,
     size_limit: Option<u64>,
-    /// Last, so that it is given free after SQLite has closed the file.
+    /// The last field, so that the lock is released after SQLite has closed
+    /// the file.
     _lock: Option<File>,
 }
 
-/// An open database and what it holds.
+/// An open database and its content.
 #[derive(Debug)]
 pub(crate) struct OpenDatabase {
     pub(crate) database: DatabaseConnection,
     pub(crate) state: StoreState,
-    pub(crate) obsolete: VecDeque<SupersededRow>,
+    pub(crate) superseded: VecDeque<SupersededRow>,
 }
 
 pub(crate) fn open(options: &StoreOptions) -> Result<OpenDatabase, StoreOpenError> {
@@ -104,10 +114,10 @@ pub(crate) fn open(options: &StoreOptions) -> Result<OpenDatabase, StoreOpenErro
         Some(path) => open_file(path, options),
         None => {
             let path = Path::new(":memory:");
-            let failed = |source| open_error(path, source);
-            let connection = Connection::open_in_memory().map_err(failed)?;
-            create_tables(&connection, options).map_err(failed)?;
-            finish(connection, None, path, options)
+            let open_error = |source| open_error(path, source);
+            let connection = Connection::open_in_memory().map_err(open_error)?;
+            create_tables(&connection, options).map_err(open_error)?;
+            load(connection, None, path, options)
         }
     }
 }
@@ -120,33 +130,36 @@ fn open_file(path: &Path, options: &StoreOptions) -> Result<OpenDatabase, StoreO
     };
     match database_files::inspect(path)? {
         DatabaseFileState::Missing => create(path, options)?,
-        DatabaseFileState::Database => database_files::restrict_to_owner(path)?,
+        DatabaseFileState::Present => database_files::restrict_to_owner(path)?,
         DatabaseFileState::Damaged(detail) => return Err(damaged(path, detail)),
     }
     let connection = connect(path).map_err(|source| open_error(path, source))?;
-    finish(connection, Some(lock), path, options)
+    load(connection, Some(lock), path, options)
 }
 
-/// Makes a database under another name first: what has the name is whole.
+/// Creates a database under a temporary name and renames it, so that the file
+/// at `path` is always complete.
 fn create(path: &Path, options: &StoreOptions) -> Result<(), StoreOpenError> {
-    let unfinished = database_files::create_temporary(path)?;
-    let failed = |source| open_error(path, source);
-    let connection = connect(&unfinished).map_err(failed)?;
-    create_tables(&connection, options).map_err(failed)?;
-    connection.close().map_err(|(_, source)| failed(source))?;
-    database_files::rename_into_place(&unfinished, path)?;
+    let temporary = database_files::create_temporary(path)?;
+    let open_error = |source| open_error(path, source);
+    let connection = connect(&temporary).map_err(open_error)?;
+    create_tables(&connection, options).map_err(open_error)?;
+    connection
+        .close()
+        .map_err(|(_, source)| open_error(source))?;
+    database_files::rename_into_place(&temporary, path)?;
     Ok(())
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    // The memory above is the truth while the store is open: nobody else may
-    // write, and SQLite needs no shared memory file either.
+    // While the store is open, the state in memory is authoritative and no
+    // other process may write. SQLite also needs no shared-memory file in this mode.
     connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    // On macOS a plain fsync leaves the data in the drive's cache.
+    // On macOS, a plain fsync leaves the data in the drive's cache.
     connection.pragma_update(None, "fullfsync", true)?;
     connection.pragma_update(None, "checkpoint_fullfsync", true)?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
@@ -155,10 +168,11 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 fn create_tables(connection: &Connection, options: &StoreOptions) -> rusqlite::Result<()> {
-    // Microseconds since 1970: more than any earlier database of this place
-    // reached, unless it wrote a million times a second, and below 2^53,
-    // where JavaScript's numbers end.
-    let first = u64::try_from(options.clock.wall().as_micros()).unwrap_or(u64::MAX >> 1);
+    // Microseconds since 1970: higher than any revision of an earlier database
+    // at this path, unless it had a million writes per second, and below 2^53,
+    // the limit of exact integers in JavaScript.
+    let now = clock::since_epoch(&*options.clock);
+    let first = u64::try_from(now.as_micros()).unwrap_or(u64::MAX >> 1);
     let transaction = connection.unchecked_transaction()?;
     transaction.execute_batch(CREATE_TABLES)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
@@ -170,18 +184,18 @@ fn create_tables(connection: &Connection, options: &StoreOptions) -> rusqlite::R
     transaction.commit()
 }
 
-fn finish(
+fn load(
     connection: Connection,
     lock: Option<File>,
     path: &Path,
     options: &StoreOptions,
 ) -> Result<OpenDatabase, StoreOpenError> {
-    let failed = |source| open_error(path, source);
+    let open_error = |source| open_error(path, source);
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-    if pragma("application_id").map_err(failed)? != APPLICATION_ID {
-        return Err(damaged(path, "it is no database of this program"));
+    if pragma("application_id").map_err(open_error)? != APPLICATION_ID {
+        return Err(damaged(path, "it is not a database of this program"));
     }
-    let found = pragma("user_version").map_err(failed)?;
+    let found = pragma("user_version").map_err(open_error)?;
     if found > SCHEMA_VERSION {
         return Err(StoreOpenError::NewerSchema {
             path: path.to_owned(),
@@ -192,45 +206,47 @@ fn finish(
     connection.set_prepared_statement_cache_capacity(MAX_CACHED_STATEMENTS);
     let loaded = load::load(&connection, options).map_err(|error| match error {
         load::LoadError::Damaged(detail) => damaged(path, detail),
-        load::LoadError::Database(source) => failed(source),
+        load::LoadError::Database(source) => open_error(source),
     })?;
     let database = DatabaseConnection {
         connection,
         size_limit: options.size_limit,
         _lock: lock,
     };
-    database.set_size_limit(SpaceBudget::Regular).map_err(failed)?;
+    database
+        .set_size_limit(SpaceBudget::Regular)
+        .map_err(open_error)?;
     Ok(OpenDatabase {
         database,
         state: loaded.state,
-        obsolete: loaded.obsolete,
+        superseded: loaded.superseded,
     })
 }
 
 impl DatabaseConnection {
-    /// Appends the events and removes obsolete rows, all or nothing; on disk
-    /// when it returns.
+    /// Appends the events and deletes superseded rows, in one transaction that
+    /// is on disk when this returns.
     pub(crate) fn write<'a>(
         &mut self,
         events: &[Arc<StoreEvent>],
-        wall: Duration,
-        obsolete: impl Iterator<Item = &'a SupersededRow>,
-        room: SpaceBudget,
+        now: Duration,
+        superseded: impl Iterator<Item = &'a SupersededRow>,
+        budget: SpaceBudget,
     ) -> rusqlite::Result<()> {
-        if room == SpaceBudget::Regular {
-            return self.write_transaction(events, wall, obsolete);
+        if budget == SpaceBudget::Regular {
+            return self.write_transaction(events, now, superseded);
         }
         self.set_size_limit(SpaceBudget::Reserve)?;
-        let written = self.write_transaction(events, wall, obsolete);
+        let written = self.write_transaction(events, now, superseded);
         self.set_size_limit(SpaceBudget::Regular)?;
         written
     }
 
-    fn set_size_limit(&self, room: SpaceBudget) -> rusqlite::Result<()> {
+    fn set_size_limit(&self, budget: SpaceBudget) -> rusqlite::Result<()> {
         let Some(limit) = self.size_limit else {
             return Ok(());
         };
-        let bytes = match room {
+        let bytes = match budget {
             SpaceBudget::Regular => limit,
             SpaceBudget::Reserve => limit.saturating_add(RESERVE_BYTES),
         };
@@ -244,8 +260,8 @@ impl DatabaseConnection {
     fn write_transaction<'a>(
         &mut self,
         events: &[Arc<StoreEvent>],
-        wall: Duration,
-        obsolete: impl Iterator<Item = &'a SupersededRow>,
+        now: Duration,
+        superseded: impl Iterator<Item = &'a SupersededRow>,
     ) -> rusqlite::Result<()> {
         let transaction = self
             .connection
@@ -256,7 +272,7 @@ impl DatabaseConnection {
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             )?;
             for event in events {
-                let row = LogRow::from_event(event, wall);
+                let row = LogRow::from_event(event, now);
                 insert.execute((
                     row.revision,
                     row.kind,
@@ -269,9 +285,9 @@ impl DatabaseConnection {
             }
             let mut compacted = None;
             let mut delete = transaction.prepare_cached("DELETE FROM log WHERE revision = ?1")?;
-            for obsolete in obsolete {
-                delete.execute([obsolete.row])?;
-                compacted = compacted.max(Some(obsolete.compacted));
+            for row in superseded {
+                delete.execute([row.revision])?;
+                compacted = compacted.max(Some(row.compacted));
             }
             if let Some(compacted) = compacted {
                 transaction
@@ -282,7 +298,7 @@ impl DatabaseConnection {
         transaction.commit()
     }
 
-    /// Moves the write-ahead log into the main file.
+    /// Moves the content of the write-ahead log into the main file.
     pub(crate) fn checkpoint(&self) -> rusqlite::Result<()> {
         self.connection
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
@@ -300,7 +316,7 @@ fn open_error(path: &Path, source: rusqlite::Error) -> StoreOpenError {
     use rusqlite::ErrorCode::{DatabaseBusy, DatabaseCorrupt, NotADatabase};
     match source.sqlite_error_code() {
         Some(DatabaseCorrupt | NotADatabase) => damaged(path, source.to_string()),
-        // Somebody looks into the file with a tool that knows no lock file.
+        // A tool that ignores the lock file has opened the database.
         Some(DatabaseBusy) => StoreOpenError::Locked {
             path: path.to_owned(),
         },
@@ -312,12 +328,10 @@ fn open_error(path: &Path, source: rusqlite::Error) -> StoreOpenError {
 }
 
 impl From<rusqlite::Error> for CommitError {
-    fn from(source: rusqlite::Error) -> Self {
-        match source.sqlite_error_code() {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
             Some(rusqlite::ErrorCode::DiskFull) => Self::Full,
-            _ => Self::Storage {
-                source: Arc::new(source),
-            },
+            _ => Self::Storage(Arc::new(error)),
         }
     }
 }
@@ -327,16 +341,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_commit_is_on_the_disk_before_it_is_acknowledged() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("some.db");
+    fn a_commit_is_on_disk_before_it_is_acknowledged() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("some.db");
         drop(open_file(&path, &StoreOptions::file(&path)).unwrap());
         let connection = connect(&path).unwrap();
         let text = |name| connection.pragma_query_value(None, name, |row| row.get::<_, String>(0));
         let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
         assert_eq!(text("journal_mode").unwrap(), "wal");
         assert_eq!(text("locking_mode").unwrap(), "exclusive");
-        // 2 is FULL: every commit waits for its part of the log.
+        // 2 is FULL: each commit syncs the write-ahead log.
         assert_eq!(number("synchronous").unwrap(), 2);
         assert_eq!(number("fullfsync").unwrap(), 1);
     }

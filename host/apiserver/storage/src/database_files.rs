@@ -1,3 +1,9 @@
+//! The files of a database: lock, creation, access rights, setting aside.
+//!
+//! Written by hand rather than with `tempfile`: the temporary name is fixed,
+//! so that the next start removes what an interrupted one left, and the
+//! directory is synced after each rename.
+
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
@@ -5,15 +11,15 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use crate::error::{StoreOpenError, SetAsideError};
+use crate::error::{SetAsideError, StoreOpenError};
 
-/// What SQLite appends to the name of the file that holds recent commits.
+/// The suffix that SQLite adds for the write-ahead log.
 const WAL_SUFFIX: &str = "-wal";
 
-/// What is appended to the name of a database that is being made.
+/// The suffix of a database that is being created.
 const TEMPORARY_SUFFIX: &str = ".new";
 
-/// A step that the system refused; becomes the error of the operation.
+/// A failed file operation, which becomes the error of the caller's operation.
 #[derive(Debug)]
 pub(crate) struct FileError {
     pub(crate) action: &'static str,
@@ -22,12 +28,12 @@ pub(crate) struct FileError {
 }
 
 impl From<FileError> for StoreOpenError {
-    fn from(refused: FileError) -> Self {
+    fn from(error: FileError) -> Self {
         let FileError {
             action,
             path,
             source,
-        } = refused;
+        } = error;
         Self::Io {
             action,
             path,
@@ -37,12 +43,12 @@ impl From<FileError> for StoreOpenError {
 }
 
 impl From<FileError> for SetAsideError {
-    fn from(refused: FileError) -> Self {
+    fn from(error: FileError) -> Self {
         let FileError {
             action,
             path,
             source,
-        } = refused;
+        } = error;
         Self::Io {
             action,
             path,
@@ -51,7 +57,10 @@ impl From<FileError> for SetAsideError {
     }
 }
 
-fn file_error<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> FileError + 'a {
+fn file_error<'a>(
+    action: &'static str,
+    path: &'a Path,
+) -> impl FnOnce(io::Error) -> FileError + 'a {
     move |source| FileError {
         action,
         path: path.to_owned(),
@@ -59,18 +68,19 @@ fn file_error<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error
     }
 }
 
-/// `path` with `suffix` appended to its last part.
+/// Returns `path` with `suffix` appended to its file name.
 pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
     name.into()
 }
 
-/// Claims the database for this process, as long as the file is open. None
-/// when somebody else has it.
+/// Locks the database for this process, as long as the returned file is open.
+/// Returns `None` if another process holds the lock.
 ///
-/// The lock is a file of its own, which stays: SQLite's locks belong to a
-/// process and are lost when any descriptor of the file is closed.
+/// The lock is a separate file, which is never deleted: SQLite's own locks
+/// belong to the process and are lost when any descriptor of the file is
+/// closed.
 pub(crate) fn lock(path: &Path) -> Result<Option<File>, FileError> {
     let path = with_suffix(path, ".lock");
     let file = owner_only(OpenOptions::new().write(true).create(true))
@@ -83,17 +93,17 @@ pub(crate) fn lock(path: &Path) -> Result<Option<File>, FileError> {
     }
 }
 
-/// What stands at the place of a database.
+/// The state of the database files before SQLite opens them.
 pub(crate) enum DatabaseFileState {
     Missing,
-    Database,
-    /// What no run of this program leaves behind.
+    Present,
+    /// A state that no run of this program leaves behind.
     Damaged(&'static str),
 }
 
-/// Looks at the files before SQLite does: it would take an empty file for a
-/// new database and replay a stray log into it, and so lose everything
-/// without a word.
+/// Inspects the files before SQLite does. SQLite would treat an empty file as
+/// a new database and replay an unrelated log into it, which would lose all
+/// data silently.
 pub(crate) fn inspect(path: &Path) -> Result<DatabaseFileState, FileError> {
     let length = match fs::metadata(path) {
         Ok(metadata) => Some(metadata.len()),
@@ -101,22 +111,22 @@ pub(crate) fn inspect(path: &Path) -> Result<DatabaseFileState, FileError> {
         Err(error) => return Err(file_error("read", path)(error)),
     };
     let wal = with_suffix(path, WAL_SUFFIX);
-    let wal = wal.try_exists().map_err(file_error("read", &wal))?;
-    Ok(match (length, wal) {
+    let has_wal = wal.try_exists().map_err(file_error("read", &wal))?;
+    Ok(match (length, has_wal) {
         (None, false) => DatabaseFileState::Missing,
-        (None, true) => {
-            DatabaseFileState::Damaged("its main file is gone, only the log of recent writes is there")
-        }
+        (None, true) => DatabaseFileState::Damaged(
+            "its main file is missing, only the log of recent writes is left",
+        ),
         (Some(0), _) => DatabaseFileState::Damaged("the file is empty"),
-        (Some(_), _) => DatabaseFileState::Database,
+        (Some(_), _) => DatabaseFileState::Present,
     })
 }
 
-/// An empty file under a passing name, for a database to be made in.
+/// Creates an empty file under a temporary name, for a new database.
 pub(crate) fn create_temporary(path: &Path) -> Result<PathBuf, FileError> {
-    let unfinished = with_suffix(path, TEMPORARY_SUFFIX);
-    // What an interrupted first start left.
-    for old in [unfinished.clone(), with_suffix(&unfinished, WAL_SUFFIX)] {
+    let temporary = with_suffix(path, TEMPORARY_SUFFIX);
+    // Leftovers of an interrupted first start.
+    for old in [temporary.clone(), with_suffix(&temporary, WAL_SUFFIX)] {
         match fs::remove_file(&old) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(file_error("remove", &old)(error));
@@ -125,18 +135,18 @@ pub(crate) fn create_temporary(path: &Path) -> Result<PathBuf, FileError> {
         }
     }
     owner_only(OpenOptions::new().write(true).create_new(true))
-        .open(&unfinished)
-        .map_err(file_error("create", &unfinished))?;
-    Ok(unfinished)
+        .open(&temporary)
+        .map_err(file_error("create", &temporary))?;
+    Ok(temporary)
 }
 
-/// Gives a finished database its name, for good.
-pub(crate) fn rename_into_place(unfinished: &Path, path: &Path) -> Result<(), FileError> {
-    fs::rename(unfinished, path).map_err(file_error("create", path))?;
+/// Renames a complete database to its final name and makes that durable.
+pub(crate) fn rename_into_place(temporary: &Path, path: &Path) -> Result<(), FileError> {
+    fs::rename(temporary, path).map_err(file_error("create", path))?;
     sync_directory(path)
 }
 
-/// Takes the rights of everybody but the owner away.
+/// Removes the access rights of all users but the owner.
 pub(crate) fn restrict_to_owner(path: &Path) -> Result<(), FileError> {
     #[cfg(unix)]
     {
@@ -157,8 +167,8 @@ pub(crate) fn set_aside(path: &Path) -> Result<PathBuf, SetAsideError> {
         });
     };
     let aside = unused_name(path)?;
-    // The main file first: without it nothing is opened by mistake, whereas
-    // a main file without its log would open and lack the latest writes.
+    // The main file first: without it, nothing is opened by mistake. A main
+    // file without its log would open and lack the latest writes.
     for suffix in ["", WAL_SUFFIX, "-shm"] {
         let from = with_suffix(path, suffix);
         match fs::rename(&from, with_suffix(&aside, suffix)) {
@@ -183,7 +193,7 @@ fn unused_name(path: &Path) -> Result<PathBuf, FileError> {
     Ok(name)
 }
 
-/// Read and write for the owner: the database holds Secrets.
+/// Read and write for the owner only: the database contains Secrets.
 #[cfg(unix)]
 const OWNER_ONLY_MODE: u32 = 0o600;
 
@@ -193,17 +203,17 @@ fn owner_only(options: &mut OpenOptions) -> &mut OpenOptions {
     options
 }
 
-/// Makes the names in a folder survive a power loss.
+/// Makes the file names in the directory of `path` survive a power loss.
 fn sync_directory(path: &Path) -> Result<(), FileError> {
     #[cfg(unix)]
     {
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
+        let directory = match path.parent() {
+            Some(directory) if !directory.as_os_str().is_empty() => directory,
             _ => Path::new("."),
         };
-        File::open(folder)
-            .and_then(|folder| folder.sync_all())
-            .map_err(file_error("sync", folder))?;
+        File::open(directory)
+            .and_then(|directory| directory.sync_all())
+            .map_err(file_error("sync", directory))?;
     }
     #[cfg(not(unix))]
     let _ = path;

@@ -1,14 +1,17 @@
+//! The errors of the store, one enum for each operation.
+
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::record::StoredRecord;
 
-/// Why a store did not open.
+/// An error of [`Store::open`](crate::Store::open).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreOpenError {
-    /// Another process, or another store of this one, holds the database.
+    /// Another process, or another store of this process, has opened the
+    /// database.
     #[error(
         "another daemon is running on {}: stop it, or choose another state directory",
         path.display()
@@ -17,8 +20,9 @@ pub enum StoreOpenError {
         /// The database file.
         path: PathBuf,
     },
-    /// The file cannot be trusted. [`Store::set_aside`](crate::Store::set_aside)
-    /// makes room for a new one.
+    /// The content of the file cannot be trusted.
+    /// [`Store::set_aside`](crate::Store::set_aside) renames it, so that a new
+    /// database can be created.
     #[error(
         "database {} is damaged ({detail}): restore a backup, or set it aside and start with a new one",
         path.display()
@@ -26,40 +30,40 @@ pub enum StoreOpenError {
     Damaged {
         /// The database file.
         path: PathBuf,
-        /// What was found.
+        /// What is wrong with it.
         detail: String,
     },
     /// A newer program wrote the database.
     #[error(
-        "database {} has schema version {found}, this program knows up to {supported}: run the newer program, or choose another state directory",
+        "database {} has schema version {found}, this program supports up to {supported}: run the newer program, or choose another state directory",
         path.display()
     )]
     NewerSchema {
         /// The database file.
         path: PathBuf,
-        /// The version in the file.
+        /// The schema version of the file.
         found: i64,
-        /// The newest version that this program reads.
+        /// The newest schema version that this program reads.
         supported: i64,
     },
-    /// The operating system refused a step.
+    /// A file operation failed.
     #[error("cannot {action} {}", path.display())]
     Io {
-        /// The step, as a verb.
+        /// The operation, as a verb.
         action: &'static str,
-        /// The file it was about.
+        /// The file.
         path: PathBuf,
-        /// The system's answer.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
-    /// SQLite refused a step for a reason that is no damage: disk full, no
-    /// permission, out of memory.
+    /// SQLite failed for a reason other than damage: disk full, no permission,
+    /// out of memory.
     #[error("cannot open database {}", path.display())]
     Database {
         /// The database file.
         path: PathBuf,
-        /// SQLite's answer.
+        /// The error of SQLite.
         #[source]
         source: rusqlite::Error,
     },
@@ -68,76 +72,79 @@ pub enum StoreOpenError {
     Writer(#[source] io::Error),
 }
 
-/// Why a damaged database was not moved out of the way.
+/// An error of [`Store::set_aside`](crate::Store::set_aside).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SetAsideError {
-    /// A running daemon holds it.
+    /// A running daemon has opened the database.
     #[error("another daemon is running on {}: stop it first", path.display())]
     Locked {
         /// The database file.
         path: PathBuf,
     },
-    /// The operating system refused a step.
+    /// A file operation failed.
     #[error("cannot {action} {}", path.display())]
     Io {
-        /// The step, as a verb.
+        /// The operation, as a verb.
         action: &'static str,
-        /// The file it was about.
+        /// The file.
         path: PathBuf,
-        /// The system's answer.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
 }
 
-/// Why a write did not take place.
+/// An error of [`Store::commit`](crate::Store::commit).
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommitError {
-    /// [`WritePrecondition::Absent`](crate::WritePrecondition::Absent), and the key exists.
+    /// The precondition was
+    /// [`WritePrecondition::Absent`](crate::WritePrecondition::Absent), and
+    /// the key exists.
     #[error("key {} exists at revision {}", .0.key, .0.revision)]
     Exists(Arc<StoredRecord>),
-    /// [`WritePrecondition::Revision`](crate::WritePrecondition::Revision), and the record has another one.
+    /// The precondition was
+    /// [`WritePrecondition::Revision`](crate::WritePrecondition::Revision),
+    /// and the record has another revision.
     #[error("key {} is at revision {}, not the expected one", .0.key, .0.revision)]
     Mismatch(Arc<StoredRecord>),
-    /// The [`RecordGuard`](crate::RecordGuard) of the write is gone or was changed: look
-    /// at it again.
-    #[error("the record that the write rests on was changed")]
+    /// A record of a [`RecordGuard`](crate::RecordGuard) was changed or
+    /// deleted: read it again.
+    #[error("a record that the write depends on was changed")]
     Guard,
-    /// A delete, or a write that expects a revision, and the key does not exist.
+    /// The key of a delete, or of a write that expects a revision, does not
+    /// exist.
     #[error("the key does not exist")]
     Missing,
-    /// No room: nothing was written. Retry after space was made.
+    /// There is no space left, and nothing was written. Retry after space was
+    /// freed.
     #[error("no space left for the database: free some on its disk, or raise its size limit")]
     Full,
-    /// The database failed. Whether the write took place is known only after
-    /// the next start; retry with an expectation.
-    #[error("the database failed: {source}")]
-    Storage {
-        /// SQLite's answer, shared by every write of the batch.
-        #[source]
-        source: Arc<rusqlite::Error>,
-    },
-    /// The caller's own encoder panicked: nothing was written.
+    /// The database failed, with the error that all writes of the batch share.
+    /// Whether the write is durable is only known after the next start; retry
+    /// with a precondition.
+    #[error("the database failed: {0}")]
+    Storage(Arc<rusqlite::Error>),
+    /// The caller's encoder panicked, and nothing was written.
     #[error("the value could not be encoded")]
     Encode,
-    /// The store is closed: nothing was written, unless the writer thread
-    /// broke down in the middle of this write.
+    /// The store is closed, and nothing was written, unless the writer thread
+    /// panicked in the middle of this write.
     #[error("the store is closed")]
     Closed,
 }
 
-/// Why there is no snapshot of a revision.
+/// An error of [`Store::snapshot_at`](crate::Store::snapshot_at).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SnapshotError {
-    /// Too old: its history is gone.
+    /// The revision was compacted.
     #[error("revision is older than {oldest}, the oldest that is kept: list again")]
     Compacted {
         /// The oldest revision that can be read.
         oldest: u64,
     },
-    /// No write has that revision yet.
+    /// No write has the revision yet.
     #[error("revision is newer than the current one, {current}")]
     Future {
         /// The current revision.
@@ -145,16 +152,16 @@ pub enum SnapshotError {
     },
 }
 
-/// Why a watch did not start.
+/// An error of [`Store::watch`](crate::Store::watch).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WatchError {
-    /// Events after the asked revision are gone.
+    /// Events after the requested revision were compacted.
     #[error("revision is older than {oldest}, the oldest that is kept: list again")]
     Compacted {
-        /// The oldest revision that a watch may start after.
+        /// The oldest revision that a watch can start from.
         oldest: u64,
     },
-    /// No write has that revision yet.
+    /// No write has the revision yet.
     #[error("revision is newer than the current one, {current}")]
     Future {
         /// The current revision.
@@ -165,13 +172,25 @@ pub enum WatchError {
     Closed,
 }
 
-/// Why a watch ended.
+/// The reason why a watch ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WatchEndReason {
-    /// Events that this watcher had not taken yet are gone.
+    /// Events that the watcher had not read yet were compacted.
     #[error("the watcher fell behind the events that are kept: list again")]
     Lagged,
     /// The store is closed.
     #[error("the store is closed")]
     Closed,
+}
+
+/// The reason why the writer thread exited before the store was closed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WriterError {
+    /// The thread panicked with this message.
+    #[error("{0}")]
+    Panicked(String),
+    /// The thread exited without a report.
+    #[error("the writer thread exited")]
+    Exited,
 }

@@ -1,3 +1,5 @@
+//! The kept history in memory.
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -6,19 +8,20 @@ use imbl::Vector;
 use crate::options::HistoryLimits;
 use crate::record::StoreEvent;
 
-/// The newest events, whose [`EventMemo`](crate::EventMemo) is kept: as many as the
-/// watchers of a busy server are apart from each other.
+/// The number of newest events that keep their
+/// [`EventMemo`](crate::EventMemo): about as far as the watchers of a busy
+/// server are apart.
 const MEMO_EVENTS: usize = 256;
 
-/// The events that are kept, oldest first, and where they begin.
+/// The kept events, oldest first, and the revision at which they begin.
 ///
-/// Invariant: every event newer than `compacted` is here, none older.
-/// Cloning shares the events.
+/// Invariant: it holds each event newer than `compacted_revision` and none
+/// that is older. Cloning shares the events.
 #[derive(Clone, Debug)]
 pub(crate) struct EventLog {
-    events: Vector<LogEntry>,
+    entries: Vector<LogEntry>,
     bytes: usize,
-    compacted: u64,
+    compacted_revision: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -27,7 +30,8 @@ struct LogEntry {
     at: LogTimestamp,
 }
 
-/// Milliseconds on the monotonic clock; negative for what an earlier run wrote.
+/// The time of an event, in milliseconds on the monotonic clock. Negative for
+/// events of an earlier run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct LogTimestamp(i64);
 
@@ -44,7 +48,8 @@ impl LogTimestamp {
         Self(self.0.saturating_add(millis(delay)))
     }
 
-    /// The time from `earlier` to this moment; zero when it lies ahead.
+    /// Returns the time from `earlier` to this timestamp, or zero if `earlier`
+    /// is later.
     pub(crate) fn since(self, earlier: Self) -> Duration {
         let millis = self.0.saturating_sub(earlier.0).max(0);
         Duration::from_millis(millis.unsigned_abs())
@@ -56,80 +61,87 @@ fn millis(duration: Duration) -> i64 {
 }
 
 impl EventLog {
-    pub(crate) fn new(compacted: u64) -> Self {
+    pub(crate) fn new(compacted_revision: u64) -> Self {
         Self {
-            events: Vector::new(),
+            entries: Vector::new(),
             bytes: 0,
-            compacted,
+            compacted_revision,
         }
     }
 
-    /// The oldest revision that a watch may start after.
-    pub(crate) fn compacted(&self) -> u64 {
-        self.compacted
+    /// Returns the oldest revision that a watch can start from.
+    pub(crate) fn compacted_revision(&self) -> u64 {
+        self.compacted_revision
     }
 
-    /// The number of kept events.
+    /// Returns the number of kept events.
     pub(crate) fn len(&self) -> usize {
-        self.events.len()
+        self.entries.len()
     }
 
-    /// Adds the next event; revisions rise from call to call.
+    /// Appends an event. Its revision must be higher than all earlier ones.
     pub(crate) fn push(&mut self, event: Arc<StoreEvent>, at: LogTimestamp) {
         self.bytes += event_bytes(&event);
-        self.events.push_back(LogEntry { event, at });
-        let old = self.events.len().checked_sub(MEMO_EVENTS + 1);
-        if let Some(kept) = old.and_then(|old| self.events.get(old)) {
-            kept.event.memo.disable();
+        self.entries.push_back(LogEntry { event, at });
+        let last_without_memo = self.entries.len().checked_sub(MEMO_EVENTS + 1);
+        if let Some(entry) = last_without_memo.and_then(|index| self.entries.get(index)) {
+            entry.event.memo.disable();
         }
     }
 
-    /// The events newer than `revision`, oldest first.
-    pub(crate) fn after(&self, revision: u64) -> impl Iterator<Item = &Arc<StoreEvent>> {
+    /// Returns the events newer than `revision`, oldest first.
+    pub(crate) fn events_after(&self, revision: u64) -> impl Iterator<Item = &Arc<StoreEvent>> {
         let start = self
-            .events
-            .binary_search_by(|kept| kept.event.revision.cmp(&revision))
+            .entries
+            .binary_search_by(|entry| entry.event.revision.cmp(&revision))
             .map_or_else(|next| next, |found| found + 1);
-        self.events
+        self.entries
             .focus()
             .narrow(start..)
             .into_iter()
-            .map(|kept| &kept.event)
+            .map(|entry| &entry.event)
     }
 
-    /// Removes what the limits let go, oldest first. The newest event stays.
-    pub(crate) fn evict(&mut self, limits: &HistoryLimits, now: LogTimestamp) -> Vec<Arc<StoreEvent>> {
+    /// Removes the events that exceed `limits` and returns them, oldest first.
+    /// The newest event always stays.
+    pub(crate) fn evict(
+        &mut self,
+        limits: &HistoryLimits,
+        now: LogTimestamp,
+    ) -> Vec<Arc<StoreEvent>> {
         let mut evicted = Vec::new();
-        while self.events.len() > 1 && self.is_over(limits, now) {
-            let Some(kept) = self.events.pop_front() else {
+        while self.entries.len() > 1 && self.exceeds(limits, now) {
+            let Some(entry) = self.entries.pop_front() else {
                 break;
             };
-            self.bytes -= event_bytes(&kept.event);
-            self.compacted = kept.event.revision;
-            evicted.push(kept.event);
+            self.bytes -= event_bytes(&entry.event);
+            self.compacted_revision = entry.event.revision;
+            evicted.push(entry.event);
         }
         evicted
     }
 
-    fn is_over(&self, limits: &HistoryLimits, now: LogTimestamp) -> bool {
-        self.events.len() > limits.max_events
+    fn exceeds(&self, limits: &HistoryLimits, now: LogTimestamp) -> bool {
+        self.entries.len() > limits.max_events
             || self.bytes > limits.max_bytes
             || self.next_expiry(limits).is_some_and(|expiry| expiry <= now)
     }
 
-    /// When the oldest event becomes too old; none when age removes nothing.
+    /// Returns when the oldest event becomes too old, or `None` if no event is
+    /// removed because of its age.
     pub(crate) fn next_expiry(&self, limits: &HistoryLimits) -> Option<LogTimestamp> {
-        let oldest = self.events.front()?.at;
+        let oldest = self.entries.front()?.at;
         let spared = limits.keep_events.max(1);
-        let expired = (self.events.len() > spared).then(|| oldest.after(limits.max_age));
-        let settled = (self.events.len() > 1 && self.bytes > limits.steady_bytes)
+        let expired = (self.entries.len() > spared).then(|| oldest.after(limits.max_age));
+        let burst_over = (self.entries.len() > 1 && self.bytes > limits.steady_bytes)
             .then(|| oldest.after(limits.burst_age));
-        expired.into_iter().chain(settled).min()
+        expired.into_iter().chain(burst_over).min()
     }
 }
 
-/// The replaced record is not counted: it is the value of an earlier event,
-/// or it was a live record until then.
+/// Returns the size of an event for the limits. The replaced record does not
+/// count: it is the value of an earlier event, or it was a live record until
+/// then.
 fn event_bytes(event: &StoreEvent) -> usize {
     event.key.len() + event.value.len()
 }

@@ -1,57 +1,66 @@
-//! The revisioned object store of the embedded API server: what etcd is to a
-//! Kubernetes API server, for one process and one file.
+//! A revisioned key-value store on SQLite: what etcd is to a Kubernetes API
+//! server, for one process and one file.
 //!
-//! Keys are text in byte order, values are opaque bytes, every write has a
-//! revision of its own. [`Store::commit`] writes, [`StoreSnapshot`] reads,
-//! [`StoreWatch`] follows.
+//! Keys are text in byte order, values are opaque bytes, and each write has a
+//! revision. [`Store::commit`] writes, [`StoreSnapshot`] reads, and
+//! [`StoreWatch`] returns the events under a prefix. [`Store::open`] has an
+//! example of all three.
 //!
-//! Invariants:
-//! - A write that was answered is on disk (`fsync`), and survives kill -9.
-//!   Nothing is visible before that, and everything of one transaction
-//!   becomes visible at once.
-//! - A revision is never used twice, neither across restarts nor after
-//!   compaction; a new database begins above all that came before it.
-//! - Only the writer thread changes anything. It takes what is queued as one
-//!   batch, judges each write by what the earlier ones of the batch left, and
-//!   answers after the transaction (`batch`, `writer`).
-//! - A snapshot never waits, and never changes (`snapshot`).
-//! - A watch gives every event under its prefix once, in revision order, also
-//!   those of an earlier process, or ends with an error. It is woken by its own
-//!   prefix only, and how slow it is concerns nobody else (`hub`, `watch`).
-//! - The log table holds each live record and the kept history, once; a row
-//!   goes when the event that made it obsolete is forgotten (`database`,
-//!   `past`).
-//! - A database is opened by one store at a time; what fails a checksum or
-//!   does not fit its neighbours is damage, never read as something else
-//!   (`files`, `load`).
+//! # Invariants
 //!
-//! - A write may rest on other records, which it does not change (`Guard`): it
-//!   takes place only while they stand as they were read.
+//! - An acknowledged write is on disk (`fsync`) and survives `kill -9`.
+//!   Nothing is visible before that, and all writes of one transaction become
+//!   visible together.
+//! - No revision is used twice, neither across restarts nor after compaction.
+//!   A new database starts above the revisions of all earlier databases.
+//! - Only the writer thread changes anything. It commits queued writes in
+//!   batches, checks each write against the result of the earlier writes in
+//!   the batch, and replies after the transaction (`batch`, `writer`).
+//! - A snapshot never waits and never changes (`snapshot`).
+//! - A watch returns each event under its prefix once, in revision order,
+//!   including events of an earlier process, or ends with an error. Only
+//!   events under its prefix wake it, and a slow watch does not delay
+//!   others (`broadcaster`, `watch`).
+//! - The `log` table holds each live record and the kept history once. A row
+//!   is deleted when the event that superseded it leaves the history
+//!   (`database`, `event_log`).
+//! - One store at a time opens a database. A row that fails its checksum or
+//!   does not fit the rows around it is reported as damage, never read as
+//!   something else (`database_files`, `load`).
+//! - A write can depend on other records that it does not change
+//!   ([`RecordGuard`]): it is committed only if they are unchanged since they
+//!   were read.
 //!
-//! Deliberately absent: leases, transactions that change several keys, several
-//! writers. The API server needs none of them.
+//! Deliberately absent: leases, transactions that change several keys, and
+//! several writers. The API server needs none of them.
+
+mod clock;
+mod error;
+mod options;
+mod record;
+mod store;
+
+mod snapshot;
+mod watch;
 
 mod batch;
-mod clock;
-mod database;
-mod error;
-mod database_files;
 mod broadcaster;
-mod load;
-mod options;
 mod event_log;
-mod record;
-mod row;
-mod snapshot;
-mod store;
-mod watch;
 mod writer;
 
+mod database;
+mod database_files;
+mod load;
+mod row;
+
 pub use clock::{Clock, SystemClock};
-pub use error::{CommitError, StoreOpenError, SetAsideError, SnapshotError, WatchEndReason, WatchError};
+pub use error::{
+    CommitError, SetAsideError, SnapshotError, StoreOpenError, WatchEndReason, WatchError,
+    WriterError,
+};
 pub use options::{HistoryLimits, StoreOptions};
 pub use record::{
-    RecordEncoder, EventKind, EventMemo, RecordChange, RecordGuard, StoreEvent, StoredRecord,
+    EventKind, EventMemo, RecordChange, RecordEncoder, RecordGuard, StoreEvent, StoredRecord,
     WritePrecondition,
 };
 pub use snapshot::StoreSnapshot;

@@ -1,3 +1,5 @@
+//! Reads and checks a database when the store is opened.
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -5,20 +7,21 @@ use std::time::Duration;
 use bytes::Bytes;
 use rusqlite::Connection;
 
+use crate::clock;
 use crate::database::SupersededRow;
+use crate::event_log::{EventLog, LogTimestamp};
 use crate::options::StoreOptions;
-use crate::event_log::{LogTimestamp, EventLog};
 use crate::record::{EventKind, EventMemo, StoreEvent, StoredRecord};
 use crate::row::{self, LogRow};
 use crate::snapshot::{RecordIndex, StoreState};
 
-/// What a database holds.
+/// The content of a database.
 pub(crate) struct LoadedState {
     pub(crate) state: StoreState,
-    pub(crate) obsolete: VecDeque<SupersededRow>,
+    pub(crate) superseded: VecDeque<SupersededRow>,
 }
 
-/// Why a database was not read.
+/// The reason why a database could not be read.
 pub(crate) enum LoadError {
     Damaged(String),
     Database(rusqlite::Error),
@@ -36,7 +39,7 @@ impl From<rusqlite::Error> for LoadError {
             | FromSqlConversionFailure(..)
             | IntegralValueOutOfRange(..)
             | QueryReturnedNoRows => Self::Damaged(error.to_string()),
-            // A table is missing although the file says that it has all.
+            // A table is missing although the schema version says otherwise.
             _ if error.sqlite_error_code() == Some(rusqlite::ErrorCode::Unknown) => {
                 Self::Damaged(error.to_string())
             }
@@ -45,25 +48,28 @@ impl From<rusqlite::Error> for LoadError {
     }
 }
 
-/// Reads and checks every row, and replays the log up to the current state.
-pub(crate) fn load(connection: &Connection, options: &StoreOptions) -> Result<LoadedState, LoadError> {
+/// Reads and checks each row, and replays the log up to the current state.
+pub(crate) fn load(
+    connection: &Connection,
+    options: &StoreOptions,
+) -> Result<LoadedState, LoadError> {
     let (compacted, checksum): (u64, i64) =
         connection.query_row("SELECT compacted, checksum FROM history", [], |row| {
             Ok((row.get(0)?, row.get(1)?))
         })?;
     if checksum != row::history_checksum(compacted) {
         return Err(LoadError::Damaged(
-            "the beginning of its history has a wrong checksum".to_owned(),
+            "the start of its history has a wrong checksum".to_owned(),
         ));
     }
-    let mut replay = Replay {
+    let mut replay = LogReplay {
         records: RecordIndex::new(),
         revision: 0,
-        past: EventLog::new(compacted),
-        obsolete: VecDeque::new(),
+        event_log: EventLog::new(compacted),
+        superseded: VecDeque::new(),
         compacted,
-        now: LogTimestamp::new(options.clock.monotonic()),
-        wall: options.clock.wall(),
+        monotonic_now: LogTimestamp::new(options.clock.monotonic()),
+        now: clock::since_epoch(&*options.clock),
     };
     let mut statement = connection.prepare(
         "SELECT revision, kind, at, replaces, key, value, checksum FROM log ORDER BY revision",
@@ -96,21 +102,22 @@ pub(crate) fn load(connection: &Connection, options: &StoreOptions) -> Result<Lo
     Ok(replay.finish(options))
 }
 
-struct Replay {
+struct LogReplay {
     records: RecordIndex,
     revision: u64,
-    past: EventLog,
-    obsolete: VecDeque<SupersededRow>,
+    event_log: EventLog,
+    superseded: VecDeque<SupersededRow>,
     compacted: u64,
-    now: LogTimestamp,
-    wall: Duration,
+    monotonic_now: LogTimestamp,
+    /// The wall-clock time, since 1970.
+    now: Duration,
 }
 
-impl Replay {
+impl LogReplay {
     fn add(&mut self, row: &LogRow<'_>) -> Result<(), LoadError> {
-        let nonsense =
+        let inconsistent =
             || LoadError::Damaged(format!("row {} does not fit the others", row.revision));
-        let kind = row::kind(row.kind).ok_or_else(nonsense)?;
+        let kind = row::kind_from_code(row.kind).ok_or_else(inconsistent)?;
         let previous = self.records.get(row.key).cloned();
         let key = match &previous {
             Some(record) => Arc::clone(&record.key),
@@ -125,20 +132,23 @@ impl Replay {
         }
         self.revision = row.revision;
         if row.revision <= self.compacted {
-            // Its cleaning was interrupted.
+            // The deletion of superseded rows was interrupted.
             let deleted = (kind == EventKind::Deleted).then_some(row.revision);
-            let rows = previous.iter().map(|record| record.revision).chain(deleted);
+            let revisions = previous.iter().map(|record| record.revision).chain(deleted);
             let compacted = self.compacted;
-            self.obsolete
-                .extend(rows.map(|row| SupersededRow { row, compacted }));
+            self.superseded
+                .extend(revisions.map(|revision| SupersededRow {
+                    revision,
+                    compacted,
+                }));
             return Ok(());
         }
         let replaced = previous.as_ref().map_or(0, |record| record.revision);
         if row.replaces != replaced || (replaced == 0) != (kind == EventKind::Added) {
-            return Err(nonsense());
+            return Err(inconsistent());
         }
         let written = Duration::from_millis(u64::try_from(row.at).unwrap_or(0));
-        let age = self.wall.saturating_sub(written);
+        let age = self.now.saturating_sub(written);
         let event = StoreEvent {
             kind,
             key: Arc::clone(&record.key),
@@ -147,21 +157,25 @@ impl Replay {
             previous,
             memo: EventMemo::default(),
         };
-        self.past.push(Arc::new(event), self.now.before(age));
+        self.event_log
+            .push(Arc::new(event), self.monotonic_now.before(age));
         Ok(())
     }
 
     fn finish(mut self, options: &StoreOptions) -> LoadedState {
-        let evicted = self.past.evict(&options.history, self.now);
-        self.obsolete
-            .extend(evicted.iter().flat_map(|event| SupersededRow::superseded_by(event)));
+        let evicted = self.event_log.evict(&options.history, self.monotonic_now);
+        self.superseded.extend(
+            evicted
+                .iter()
+                .flat_map(|event| SupersededRow::superseded_by(event)),
+        );
         LoadedState {
             state: StoreState {
                 records: self.records,
                 revision: self.revision.max(self.compacted),
-                event_log: self.past,
+                event_log: self.event_log,
             },
-            obsolete: self.obsolete,
+            superseded: self.superseded,
         }
     }
 }

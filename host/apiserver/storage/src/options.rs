@@ -1,26 +1,31 @@
+//! The options of a store.
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{Clock, SystemClock};
 
-/// How a store is opened.
+/// The options of [`Store::open`](crate::Store::open).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct StoreOptions {
-    /// The database file; its folder must exist. None: nothing is kept.
+    /// The database file; its directory must exist. `None` keeps everything
+    /// in memory.
     pub path: Option<PathBuf>,
-    /// How much of the past is kept for watches and for reads at a revision.
+    /// How much history is kept for watches and for reads at a revision.
     pub history: HistoryLimits,
-    /// Where the time comes from.
+    /// The source of the time.
     pub clock: Arc<dyn Clock>,
-    /// Bytes that the database may grow to; commits beyond it end with
-    /// [`CommitError::Full`](crate::CommitError::Full). None: the disk decides.
+    /// The maximum size of the database, in bytes. Commits beyond it fail with
+    /// [`CommitError::Full`](crate::CommitError::Full). `None`: the disk is
+    /// the limit.
     pub size_limit: Option<u64>,
 }
 
 impl StoreOptions {
-    /// A store in the file `path`, created when it is not there.
+    /// Returns the options of a store in the file `path`, which is created if
+    /// it does not exist.
     pub fn file(path: impl Into<PathBuf>) -> Self {
         Self {
             path: Some(path.into()),
@@ -28,7 +33,7 @@ impl StoreOptions {
         }
     }
 
-    /// A store that lives as long as its handles.
+    /// Returns the options of a store that exists as long as its handles.
     pub fn in_memory() -> Self {
         Self {
             path: None,
@@ -39,29 +44,33 @@ impl StoreOptions {
     }
 }
 
-/// How much of the past is kept. An event goes when one of the upper limits
-/// is passed; age alone spares the newest `keep_events`.
+/// The limits of the history. The oldest event is removed when one of the
+/// upper limits is exceeded; the newest `keep_events` are not removed because
+/// of their age.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HistoryLimits {
-    /// Events at most. The default, 32,768, is half a minute at the thousand
-    /// writes a second that the server is built for, and about 5 MB of
-    /// bookkeeping.
+    /// The maximum number of events. The default, 32,768, is half a minute at
+    /// the thousand writes per second that the server is built for, and about
+    /// 5 MB of bookkeeping.
     pub max_events: usize,
-    /// Bytes of keys and values at most. The default, 32 MiB, keeps a daemon
-    /// with 10,000 objects of 1 KB under its 100 MB.
+    /// The maximum size of keys and values, in bytes. The default, 32 MiB,
+    /// keeps a daemon with 10,000 objects of 1 KB below its budget of 100 MB.
     pub max_bytes: usize,
-    /// The age from which `settled_bytes` is the limit. The default is half a
-    /// minute: longer than a watch that is alive lags behind a burst.
+    /// The age of the oldest event from which `steady_bytes` is the limit. The
+    /// default, half a minute, is longer than a working watch lags behind a
+    /// burst.
     pub burst_age: Duration,
-    /// Bytes of keys and values at most, once the oldest event is older than
-    /// `settle_age`. The default, 8 MiB, is five minutes of an engine with ten
-    /// events a second: a burst may take more memory than a steady load.
+    /// The maximum size of keys and values, in bytes, once the oldest event is
+    /// older than `burst_age`. The default, 8 MiB, is five minutes of an
+    /// engine with ten events per second: a burst may take more memory than a
+    /// steady load.
     pub steady_bytes: usize,
-    /// The age at which an event may go. The default is five minutes, what
-    /// clients know from Kubernetes for their continue tokens.
+    /// The age from which an event may be removed. The default, five minutes,
+    /// is how long a continue token is valid in Kubernetes.
     pub max_age: Duration,
-    /// The newest events that age alone does not remove, so that a client
-    /// resumes after a quiet night or a long stop. The default is 1,000.
+    /// The number of newest events that are kept whatever their age, so that a
+    /// client can resume after a quiet night or a long pause. The default is
+    /// 1,000.
     pub keep_events: usize,
 }
 

@@ -1,20 +1,22 @@
+//! Records, events, and the parts of a write.
+
 use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-/// One stored object as it stands at some revision.
+/// One stored object at one revision.
 ///
-/// Only the store makes records; they are shared, never changed.
+/// Only the store creates records. They are shared and never change.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct StoredRecord {
-    /// The storage key, chosen by the caller of [`Store::commit`](crate::Store::commit).
+    /// The key that was passed to [`Store::commit`](crate::Store::commit).
     pub key: Arc<str>,
-    /// What the caller's [`Encode`] gave, byte for byte.
+    /// The bytes that the caller's [`RecordEncoder`] returned.
     pub value: Bytes,
-    /// The revision of the write that made this form.
+    /// The revision of the write.
     pub revision: u64,
 }
 
@@ -28,41 +30,44 @@ impl StoredRecord {
     }
 }
 
-/// What happened to a key.
+/// The kind of a change to a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventKind {
     /// The key did not exist before.
     Added,
     /// The key existed before.
     Modified,
-    /// The key does not exist any more.
+    /// The key was deleted.
     Deleted,
 }
 
-/// One committed write. Every write has a revision of its own.
+/// One committed write.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct StoreEvent {
-    /// What happened.
+    /// The kind of the change.
     pub kind: EventKind,
-    /// The key it happened to.
+    /// The key that was written.
     pub key: Arc<str>,
-    /// The revision of this write.
+    /// The revision of this write. No two events have the same one.
     pub revision: u64,
-    /// The new form; for a deletion the last form, as the caller's [`Encode`]
-    /// wrote it for the deletion's revision.
+    /// The new value. For a deletion, the last state of the object, as the
+    /// caller's [`RecordEncoder`] returned it for the deletion's revision.
     pub value: Bytes,
-    /// The record that this write replaced or removed; none for `Added`.
+    /// The record that this write replaced or deleted; `None` for
+    /// [`EventKind::Added`].
     pub previous: Option<Arc<StoredRecord>>,
-    /// What watchers derived from the event, shared by all of them.
+    /// A value that watchers derive from the event and share.
     pub memo: EventMemo,
 }
 
-/// One value of the readers' own choice, derived once and shared by all who
-/// read the event while it is news: its object, its line in a watch. Once
-/// newer events have come, the value goes, and whoever reads the event derives
-/// one for himself: kept with all of the history, it would take several times
-/// the memory of the history.
+/// A value of the watchers' own type that is derived from an event once and
+/// shared by all watchers of it, such as the decoded object or an encoded
+/// line.
+///
+/// The store drops the value when a few hundred newer events have arrived;
+/// later readers derive it for themselves. Kept for the whole history, the
+/// values would take several times the memory of the history.
 #[derive(Default)]
 pub struct EventMemo(Mutex<MemoState>);
 
@@ -75,12 +80,12 @@ enum MemoState {
 }
 
 impl EventMemo {
-    /// The kept value; `make` is called when there is none. Others wait for
-    /// it, so it is to be short: what takes long belongs into a lock of its own
-    /// inside the value.
+    /// Returns the shared value, after creating it with `make` if there is
+    /// none. Other callers wait for `make`, so it must be short; put a lock
+    /// inside the value for what takes long.
     ///
-    /// None when a value of another type is kept: an event has room for one
-    /// type only.
+    /// Returns `None` if a value of another type is cached: an event holds a
+    /// value of one type only.
     pub fn get_or_init<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Option<Arc<T>> {
         let mut state = self.lock();
         match &*state {
@@ -94,28 +99,32 @@ impl EventMemo {
         }
     }
 
-    /// Drops the value, and keeps none from now on.
+    /// Drops the value. From now on none is cached.
     pub(crate) fn disable(&self) {
         *self.lock() = MemoState::Disabled;
     }
 
     fn lock(&self) -> MutexGuard<'_, MemoState> {
-        // A `make` that panicked has left nothing.
+        // If `make` panicked, the state is unchanged.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl fmt::Debug for EventMemo {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kept = matches!(*self.lock(), MemoState::Cached(_));
-        formatter.debug_tuple("Memo").field(&kept).finish()
+        let is_cached = matches!(*self.lock(), MemoState::Cached(_));
+        formatter
+            .debug_tuple("EventMemo")
+            .field(&is_cached)
+            .finish()
     }
 }
 
-/// What must hold of the key for a write to take place.
+/// The condition on a key under which a write is committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WritePrecondition {
-    /// Nothing; a put creates or replaces, a delete still needs the key.
+    /// No condition. A put creates or replaces the record; a delete still
+    /// fails if the key does not exist.
     Any,
     /// The key does not exist.
     Absent,
@@ -123,18 +132,19 @@ pub enum WritePrecondition {
     Revision(u64),
 }
 
-/// Another record that must stand as it did when the writer looked: what a
-/// write rests on without changing it, as an object rests on its namespace.
+/// The condition that another record is unchanged since it was read: a record
+/// that a write depends on without changing it, as a create depends on the
+/// namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordGuard {
-    /// The other record's key.
+    /// The key of the other record.
     pub key: Arc<str>,
-    /// The revision at which the writer read it.
+    /// The revision at which the record was read.
     pub revision: u64,
 }
 
 impl RecordGuard {
-    /// The guard that a record stays as it is.
+    /// Returns the guard that `record` is unchanged.
     pub fn unchanged(record: &StoredRecord) -> Self {
         Self {
             key: Arc::clone(&record.key),
@@ -143,27 +153,27 @@ impl RecordGuard {
     }
 }
 
-/// Makes the value once the revision of the write is known.
+/// A function that returns the value for the revision of the write.
 ///
-/// Called on the writer thread, at most once, and only when the expectation
-/// holds: keep it short, every other writer waits for it.
+/// It is called on the writer thread, at most once, and only if the
+/// precondition holds. It must be short, because all other writes wait for it.
 pub type RecordEncoder = Box<dyn FnOnce(u64) -> Bytes + Send>;
 
-/// What a write does to its key.
+/// The change that a write makes to its key.
 pub enum RecordChange {
     /// Creates or replaces the record.
     Put(RecordEncoder),
-    /// Removes the record; the bytes are its last form, for the event.
+    /// Deletes the record. The encoder returns its last state for the event.
     Delete(RecordEncoder),
 }
 
 impl RecordChange {
-    /// A put of what `encode` gives.
+    /// Returns a put of the value that `encode` returns.
     pub fn put(encode: impl FnOnce(u64) -> Bytes + Send + 'static) -> Self {
         Self::Put(Box::new(encode))
     }
 
-    /// A delete whose event carries what `encode` gives.
+    /// Returns a delete whose event carries the value that `encode` returns.
     pub fn delete(encode: impl FnOnce(u64) -> Bytes + Send + 'static) -> Self {
         Self::Delete(Box::new(encode))
     }

@@ -1,3 +1,5 @@
+//! The state that readers share, and snapshots of it.
+
 use std::collections::HashSet;
 use std::ops::Bound;
 use std::sync::Arc;
@@ -11,7 +13,7 @@ use crate::record::StoredRecord;
 /// The live records by key, in byte order.
 pub(crate) type RecordIndex = OrdMap<Arc<str>, Arc<StoredRecord>>;
 
-/// Everything that one commit makes visible, in one piece.
+/// All that a commit makes visible, in one value.
 #[derive(Debug)]
 pub(crate) struct StoreState {
     pub(crate) records: RecordIndex,
@@ -27,23 +29,24 @@ impl StoreState {
         }
     }
 
-    /// Takes the events after `revision` back. Undoing costs time in the rare
-    /// read of the past; keeping old snapshots would cost memory in each write.
+    /// Returns the state at `revision` by undoing the later events. That costs
+    /// time in the rare read of an old revision; keeping old snapshots would
+    /// cost memory in each write.
     pub(crate) fn snapshot_at(&self, revision: u64) -> Result<StoreSnapshot, SnapshotError> {
         if revision > self.revision {
             return Err(SnapshotError::Future {
                 current: self.revision,
             });
         }
-        if revision < self.event_log.compacted() {
+        if revision < self.event_log.compacted_revision() {
             return Err(SnapshotError::Compacted {
-                oldest: self.event_log.compacted(),
+                oldest: self.event_log.compacted_revision(),
             });
         }
         let mut records = self.records.clone();
         let mut undone = HashSet::new();
-        for event in self.event_log.after(revision) {
-            // The oldest event of a key knows what stood there before.
+        for event in self.event_log.events_after(revision) {
+            // The oldest event of a key holds the record from before it.
             if !undone.insert(&event.key) {
                 continue;
             }
@@ -56,8 +59,7 @@ impl StoreState {
     }
 }
 
-/// All records as they stood at one revision. Cheap to clone; later writes
-/// do not change it.
+/// All records at one revision. Cheap to clone; later writes do not change it.
 #[derive(Clone, Debug)]
 pub struct StoreSnapshot {
     records: RecordIndex,
@@ -65,18 +67,18 @@ pub struct StoreSnapshot {
 }
 
 impl StoreSnapshot {
-    /// The revision whose state this is.
+    /// Returns the revision of this state.
     pub fn revision(&self) -> u64 {
         self.revision
     }
 
-    /// The record under `key`.
+    /// Returns the record of `key`.
     pub fn get(&self, key: &str) -> Option<&Arc<StoredRecord>> {
         self.records.get(key)
     }
 
-    /// The records whose keys start with `prefix` and come after `after`,
-    /// in byte order of their keys.
+    /// Returns the records whose keys start with `prefix` and are greater than
+    /// `after`, in byte order of their keys.
     pub fn range<'a>(
         &'a self,
         prefix: &'a str,
@@ -92,12 +94,12 @@ impl StoreSnapshot {
             .map(|(_, record)| record)
     }
 
-    /// The number of all records.
+    /// Returns the number of records.
     pub fn len(&self) -> usize {
         self.records.len()
     }
 
-    /// Whether there is no record at all.
+    /// Returns whether there are no records.
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()
     }

@@ -1,3 +1,5 @@
+//! The handle of a store.
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -5,24 +7,27 @@ use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::batch::CommitRequest;
-use crate::database;
-use crate::error::{CommitError, StoreOpenError, SetAsideError, SnapshotError, WatchError};
-use crate::database_files;
 use crate::broadcaster::EventBroadcaster;
+use crate::database;
+use crate::database_files;
+use crate::error::{
+    CommitError, SetAsideError, SnapshotError, StoreOpenError, WatchError, WriterError,
+};
 use crate::options::StoreOptions;
 use crate::record::{RecordChange, RecordGuard, StoredRecord, WritePrecondition};
-use crate::snapshot::{StoreState, StoreSnapshot};
+use crate::snapshot::{StoreSnapshot, StoreState};
 use crate::watch::StoreWatch;
-use crate::writer::{WriterRequest, QUEUE_CAPACITY, StoreWriter};
+use crate::writer::{QUEUE_CAPACITY, StoreWriter, WriterRequest};
 
-/// What readers and watchers see of the store.
+/// The part of the store that readers and watches share with the writer.
 #[derive(Debug)]
 pub(crate) struct SharedState {
     pub(crate) state: ArcSwap<StoreState>,
-    pub(crate) hub: EventBroadcaster,
+    pub(crate) broadcaster: EventBroadcaster,
 }
 
-/// A handle on the store. The last one to go ends the writer thread.
+/// A handle of a store. Cheap to clone; the writer thread exits when the last
+/// handle is dropped.
 #[derive(Clone, Debug)]
 pub struct Store {
     shared: Arc<SharedState>,
@@ -31,19 +36,50 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the store, or makes a new one where there is none.
+    /// Opens the store, creating the database if there is none.
+    ///
+    /// Blocks while the database is read. The store needs no runtime to open,
+    /// and any runtime to await its futures.
     ///
     /// # Errors
-    /// See [`OpenError`]; after `Damaged`, [`Store::set_aside`] helps.
+    /// See [`StoreOpenError`]. After `Damaged`, [`Store::set_aside`] renames
+    /// the database so that a new one can be created.
+    ///
+    /// # Examples
+    /// ```
+    /// use rdd_apiserver_storage::{
+    ///     EventKind, RecordChange, Store, StoreOptions, WritePrecondition,
+    /// };
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let store = Store::open(StoreOptions::in_memory())?;
+    /// let mut watch = store.watch("pods/", store.revision())?;
+    ///
+    /// // The value may contain the revision of its own write.
+    /// let change = RecordChange::put(|revision| format!("hello@{revision}").into());
+    /// let record = store
+    ///     .commit("pods/hello", WritePrecondition::Absent, change)
+    ///     .await?;
+    ///
+    /// let snapshot = store.snapshot();
+    /// assert_eq!(snapshot.get("pods/hello").map(|r| r.revision), Some(record.revision));
+    ///
+    /// let event = watch.next().await?;
+    /// assert_eq!((event.kind, event.revision), (EventKind::Added, record.revision));
+    /// store.close().await;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn open(options: StoreOptions) -> Result<Self, StoreOpenError> {
         let opened = database::open(&options)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .build()
             .map_err(StoreOpenError::Writer)?;
-        let floor = opened.state.revision;
+        let allocated_revision = opened.state.revision;
         let shared = Arc::new(SharedState {
-            hub: EventBroadcaster::new(floor),
+            broadcaster: EventBroadcaster::new(allocated_revision),
             state: ArcSwap::from_pointee(opened.state),
         });
         let (requests, received) = mpsc::channel(QUEUE_CAPACITY);
@@ -55,11 +91,11 @@ impl Store {
             database: opened.database,
             history: options.history,
             clock: options.clock,
-            allocated_revision: floor,
-            superseded: opened.obsolete,
+            allocated_revision,
+            superseded: opened.superseded,
         };
-        // Owned by its channel: it ends when the last sender is gone, and
-        // `close` waits for that end.
+        // The thread exits when the last sender of its channel is dropped, and
+        // `close` waits for that.
         std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || run_writer(writer, &report))
@@ -71,8 +107,9 @@ impl Store {
         })
     }
 
-    /// Renames a damaged database and its companions, so that `open` makes a
-    /// new one, and gives the new name of the database file.
+    /// Renames a damaged database and its companion files, so that
+    /// [`Store::open`] creates a new one, and returns the new path of the
+    /// database file.
     ///
     /// # Errors
     /// See [`SetAsideError`].
@@ -80,38 +117,40 @@ impl Store {
         database_files::set_aside(path)
     }
 
-    /// Writes one key, and returns when the write is on disk and visible.
-    /// For a delete the record is the last form.
+    /// Writes one key and returns its record when the write is on disk and
+    /// visible. The record of a delete is the last state of the object.
     ///
-    /// Dropping the future does not take a write back that is already queued.
+    /// Dropping the future does not cancel a write that is already queued.
     ///
     /// # Errors
     /// See [`CommitError`].
     pub async fn commit(
         &self,
         key: &str,
-        expect: WritePrecondition,
+        precondition: WritePrecondition,
         change: RecordChange,
     ) -> Result<Arc<StoredRecord>, CommitError> {
-        self.commit_guarded(key, expect, Vec::new(), change).await
+        self.commit_guarded(key, precondition, Vec::new(), change)
+            .await
     }
 
-    /// The same for a write that rests on other records: it takes place only
-    /// while all of them stand as `guards` say.
+    /// Writes one key like [`Store::commit`], provided that the records of all
+    /// `guards` are unchanged.
     ///
     /// # Errors
-    /// See [`CommitError`]; `Guard` when one of them is another one by now.
+    /// See [`CommitError`]; `Guard` if one of the records was changed or
+    /// deleted.
     pub async fn commit_guarded(
         &self,
         key: &str,
-        expect: WritePrecondition,
+        precondition: WritePrecondition,
         guards: Vec<RecordGuard>,
         change: RecordChange,
     ) -> Result<Arc<StoredRecord>, CommitError> {
-        let (reply, verdict) = oneshot::channel();
+        let (reply, outcome) = oneshot::channel();
         let request = CommitRequest {
             key: key.into(),
-            expect,
+            precondition,
             guards,
             change,
             reply,
@@ -120,34 +159,35 @@ impl Store {
             .send(WriterRequest::Commit(request))
             .await
             .map_err(|_| CommitError::Closed)?;
-        verdict.await.map_err(|_| CommitError::Closed)?
+        outcome.await.map_err(|_| CommitError::Closed)?
     }
 
-    /// The current state. Never waits.
+    /// Returns the current state. Never waits.
     pub fn snapshot(&self) -> StoreSnapshot {
         self.shared.state.load().snapshot()
     }
 
-    /// The state as it stood at `revision`.
+    /// Returns the state at `revision`.
     ///
     /// # Errors
-    /// `Compacted` when it is older than [`Store::compacted`], `Future` when
-    /// newer than [`Store::revision`].
+    /// `Compacted` if the revision is older than [`Store::compacted_revision`],
+    /// `Future` if it is newer than [`Store::revision`].
     pub fn snapshot_at(&self, revision: u64) -> Result<StoreSnapshot, SnapshotError> {
         self.shared.state.load_full().snapshot_at(revision)
     }
 
-    /// The revision of the latest visible write.
+    /// Returns the revision of the latest visible write.
     pub fn revision(&self) -> u64 {
         self.shared.state.load().revision
     }
 
-    /// The oldest revision that a watch may start after.
+    /// Returns the oldest revision that a watch can start from.
     pub fn compacted_revision(&self) -> u64 {
-        self.shared.state.load().event_log.compacted()
+        self.shared.state.load().event_log.compacted_revision()
     }
 
-    /// The events after the revision `after` whose keys start with `prefix`.
+    /// Watches the keys that start with `prefix`, from the first event after
+    /// the revision `after`.
     ///
     /// # Errors
     /// `Compacted` and `Future` as in [`Store::snapshot_at`], `Closed` after
@@ -156,47 +196,48 @@ impl Store {
         StoreWatch::new(Arc::clone(&self.shared), prefix, after)
     }
 
-    /// Finishes the queued writes, checkpoints the database and gives it free.
-    /// Later commits end with `Closed`; snapshots stay readable.
+    /// Finishes the queued writes, checkpoints the database, and releases it.
+    /// Later commits fail with `Closed`; snapshots stay readable.
     pub async fn close(&self) {
-        // Refused only when the writer has ended already.
-        drop(self.requests.send(WriterRequest::Close).await);
-        if let Err(cause) = self.writer_exited().await {
-            // Whoever watched over the writer may have stopped before this.
+        // Fails only if the writer has already exited.
+        self.requests.send(WriterRequest::Close).await.ok();
+        if let Err(error) = self.writer_exited().await {
+            // The supervisor of the writer may have stopped before this.
             tracing::error!(
-                cause,
-                "the writer of the store failed, and the database was not closed in order: what was acknowledged is in it, and the next start clears up"
+                %error,
+                "the writer of the store failed and did not close the database in order; acknowledged writes are kept, and the next start recovers"
             );
         }
     }
 
-    /// The message of the writer's panic, if it has ended that way.
-    pub fn writer_failure(&self) -> Option<String> {
+    /// Returns why the writer thread exited, if it did so before the store was
+    /// closed.
+    pub fn writer_failure(&self) -> Option<WriterError> {
         match &*self.state.borrow() {
-            WriterState::Panicked(message) => Some(message.clone()),
+            WriterState::Panicked(message) => Some(WriterError::Panicked(message.clone())),
             WriterState::Running | WriterState::Closed => None,
         }
     }
 
-    /// Returns when the writer has ended: `Ok` after [`Store::close`], or the
-    /// message of its panic. From then on every commit ends with `Closed`.
+    /// Waits until the writer thread exits. From then on, each commit fails
+    /// with `Closed`.
     ///
     /// # Errors
-    /// The message of the writer's panic.
-    pub async fn writer_exited(&self) -> Result<(), String> {
+    /// The reason, if the writer exited before [`Store::close`].
+    pub async fn writer_exited(&self) -> Result<(), WriterError> {
         let mut state = self.state.clone();
-        let ended = state
+        let exited = state
             .wait_for(|state| !matches!(state, WriterState::Running))
             .await;
-        match ended.as_deref() {
-            Ok(WriterState::Panicked(message)) => Err(message.clone()),
+        match exited.as_deref() {
+            Ok(WriterState::Panicked(message)) => Err(WriterError::Panicked(message.clone())),
             Ok(_) => Ok(()),
-            Err(_) => Err("its thread is gone".to_owned()),
+            Err(_) => Err(WriterError::Exited),
         }
     }
 }
 
-/// What has become of the writer.
+/// The state of the writer thread.
 #[derive(Clone, Debug)]
 enum WriterState {
     Running,
@@ -204,7 +245,7 @@ enum WriterState {
     Panicked(String),
 }
 
-/// Works until the writer is told to close, and tells how it ended.
+/// Runs the writer until the store is closed, and reports how it exited.
 fn run_writer(writer: StoreWriter, report: &watch::Sender<WriterState>) {
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| writer.run()));
     report.send_replace(match outcome {

@@ -1,45 +1,54 @@
+//! One watch: history first, then live events.
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::error::{WatchEndReason, WatchError};
 use crate::broadcaster::WatchWindow;
+use crate::error::{WatchEndReason, WatchError};
 use crate::record::StoreEvent;
 use crate::store::SharedState;
 
-/// Events that a watcher takes at a time. Small, because they stay in memory
-/// until a slow watcher has handed them out; large enough that a busy one
-/// rarely touches what it shares with others.
+/// The number of events that a watch buffers at a time. Small, because they
+/// stay in memory until a slow watcher has read them; large enough that a busy
+/// watcher rarely locks what it shares with others.
 const MAX_PENDING: usize = 64;
 
-/// The events under one prefix, in revision order, none skipped.
+/// A watch on a prefix: its events in revision order, with none left out.
 ///
-/// It first reads the past from the published state up to `joined`, then what
-/// its topic receives.
+/// It first reads the history up to `subscribed_at` from the published state,
+/// then the window of its topic.
 #[derive(Debug)]
 pub struct StoreWatch {
     shared: Arc<SharedState>,
     prefix: Arc<str>,
     window: watch::Receiver<WatchWindow>,
-    /// Every event up to this revision is taken or handed out.
+    /// All events up to this revision are in `pending` or were returned.
     cursor: u64,
-    /// From here on the topic has all events.
+    /// The topic has all events after this revision.
     subscribed_at: u64,
     pending: VecDeque<Arc<StoreEvent>>,
 }
 
 impl StoreWatch {
-    pub(crate) fn new(shared: Arc<SharedState>, prefix: &str, after: u64) -> Result<Self, WatchError> {
+    pub(crate) fn new(
+        shared: Arc<SharedState>,
+        prefix: &str,
+        after: u64,
+    ) -> Result<Self, WatchError> {
         let prefix: Arc<str> = prefix.into();
-        // First join, then look: what is published in between is in both, and
-        // the cursor tells.
-        let tail = shared.hub.subscribe(&prefix).ok_or(WatchError::Closed)?;
+        // Subscribe first, then load the state: an event that is published in
+        // between is in both, and the cursor skips the second copy.
+        let window = shared
+            .broadcaster
+            .subscribe(&prefix)
+            .ok_or(WatchError::Closed)?;
         let state = shared.state.load_full();
         let watch = Self {
             shared,
             prefix,
-            window: tail,
+            window,
             cursor: after,
             subscribed_at: state.revision,
             pending: VecDeque::new(),
@@ -49,19 +58,20 @@ impl StoreWatch {
                 current: state.revision,
             });
         }
-        if after < state.event_log.compacted() {
+        if after < state.event_log.compacted_revision() {
             return Err(WatchError::Compacted {
-                oldest: state.event_log.compacted(),
+                oldest: state.event_log.compacted_revision(),
             });
         }
         Ok(watch)
     }
 
-    /// The next event under the prefix. Safe to cancel: no event is lost.
+    /// Waits for the next event under the prefix. Cancel safe: no event is
+    /// lost when the future is dropped.
     ///
     /// # Errors
-    /// [`WatchEnd::Lagged`] when the next event is not kept any more,
-    /// [`WatchEnd::Closed`] when the store closed and all events were given.
+    /// [`WatchEndReason::Lagged`] if the next event was compacted,
+    /// [`WatchEndReason::Closed`] after the last event of a closed store.
     pub async fn next(&mut self) -> Result<Arc<StoreEvent>, WatchEndReason> {
         loop {
             if let Some(event) = self.pending.pop_front() {
@@ -70,13 +80,16 @@ impl StoreWatch {
             if self.cursor < self.subscribed_at {
                 self.read_log()?;
             } else if !self.read_window()? {
-                self.window.changed().await.map_err(|_| WatchEndReason::Closed)?;
+                self.window
+                    .changed()
+                    .await
+                    .map_err(|_| WatchEndReason::Closed)?;
             }
         }
     }
 
-    /// Every event under the prefix up to this revision has been handed out,
-    /// whether or not there was one: it moves with the writes of others too.
+    /// Returns the revision up to which all events under the prefix have been
+    /// returned. It also advances with writes outside the prefix.
     pub fn progress(&self) -> u64 {
         if let Some(next) = self.pending.front() {
             return next.revision.saturating_sub(1);
@@ -84,24 +97,24 @@ impl StoreWatch {
         if self.cursor < self.subscribed_at {
             return self.cursor;
         }
-        // In this order: what settled before is in the tail by now.
-        let settled = self.shared.hub.published_revision();
-        let tail = self.window.borrow();
-        if tail.evicted() > self.cursor {
+        // In this order: all events up to this revision are in the window.
+        let published = self.shared.broadcaster.published_revision();
+        let window = self.window.borrow();
+        if window.evicted_revision() > self.cursor {
             return self.cursor;
         }
-        match tail.after(self.cursor).next() {
+        match window.events_after(self.cursor).next() {
             Some(next) => next.revision.saturating_sub(1),
-            None => settled.max(self.cursor),
+            None => published.max(self.cursor),
         }
     }
 
     fn read_log(&mut self) -> Result<(), WatchEndReason> {
         let state = self.shared.state.load();
-        if state.event_log.compacted() > self.cursor {
+        if state.event_log.compacted_revision() > self.cursor {
             return Err(WatchEndReason::Lagged);
         }
-        for event in state.event_log.after(self.cursor) {
+        for event in state.event_log.events_after(self.cursor) {
             if event.revision > self.subscribed_at {
                 break;
             }
@@ -118,17 +131,17 @@ impl StoreWatch {
     }
 
     fn read_window(&mut self) -> Result<bool, WatchEndReason> {
-        // In this order: what settled before is in the tail by now.
-        let settled = self.shared.hub.published_revision();
-        let tail = self.window.borrow_and_update();
-        if tail.evicted() > self.cursor {
+        // In this order: all events up to this revision are in the window.
+        let published = self.shared.broadcaster.published_revision();
+        let window = self.window.borrow_and_update();
+        if window.evicted_revision() > self.cursor {
             return Err(WatchEndReason::Lagged);
         }
         self.pending
-            .extend(tail.after(self.cursor).take(MAX_PENDING).cloned());
+            .extend(window.events_after(self.cursor).take(MAX_PENDING).cloned());
         self.cursor = match self.pending.back() {
             Some(newest) => newest.revision,
-            None => settled.max(self.cursor),
+            None => published.max(self.cursor),
         };
         Ok(!self.pending.is_empty())
     }
@@ -136,6 +149,6 @@ impl StoreWatch {
 
 impl Drop for StoreWatch {
     fn drop(&mut self) {
-        self.shared.hub.unsubscribe(&self.prefix);
+        self.shared.broadcaster.unsubscribe(&self.prefix);
     }
 }

@@ -1,3 +1,5 @@
+//! The writer thread: group commit, publication, and compaction.
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,36 +8,38 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
 use crate::batch::{CommitBatch, CommitRequest};
-use crate::clock::Clock;
-use crate::database::{DatabaseConnection, SupersededRow, SpaceBudget};
+use crate::clock::{self, Clock};
+use crate::database::{DatabaseConnection, SpaceBudget, SupersededRow};
 use crate::error::CommitError;
-use crate::options::HistoryLimits;
 use crate::event_log::LogTimestamp;
+use crate::options::HistoryLimits;
 use crate::record::{EventKind, StoreEvent};
 use crate::snapshot::StoreState;
 use crate::store::SharedState;
 
-/// Writes that may wait for the writer. Enough for a few batches; whoever
-/// comes later waits in `commit`, which is what slows clients down.
+/// The maximum number of queued writes: enough for a few batches. Further
+/// callers wait in `commit`, which slows clients down.
 pub(crate) const QUEUE_CAPACITY: usize = 1_024;
 
-/// Writes in one transaction at most: beyond some hundreds a larger batch
-/// saves no time any more, and only lets its first write wait for its last.
+/// The maximum number of writes in one transaction. Beyond some hundreds, a
+/// larger batch saves no more time and only delays its first write.
 const MAX_BATCH_WRITES: usize = 512;
 
-/// Bytes of values in one transaction at most: a few of the largest objects
-/// that the API takes, so that small writes do not wait for many large ones.
+/// The maximum size of the values in one transaction, in bytes: a few of the
+/// largest objects that the API accepts, so that small writes do not wait for
+/// many large ones.
 const MAX_BATCH_BYTES: usize = 4 << 20;
 
-/// Obsolete rows removed in one transaction: about what a batch adds, so that
-/// cleaning keeps up with any load and no single write pays for much of it.
+/// The number of superseded rows deleted in one transaction: about as many as
+/// a batch adds, so that compaction keeps up with any load and no single write
+/// pays for much of it.
 const COMPACTION_BATCH: usize = 512;
 
-/// How long obsolete rows may wait for company when nobody writes.
+/// How long superseded rows may wait for more rows when there are no writes.
 const COMPACTION_IDLE_DELAY: Duration = Duration::from_secs(30);
 
-/// The shortest nap between two cleanings without writes, so that a tail of
-/// events that expire one by one does not keep the machine awake.
+/// The minimum time between two compactions without writes, so that events
+/// that expire one by one do not keep the machine awake.
 const MIN_WAKE_DELAY: Duration = Duration::from_secs(5);
 
 pub(crate) enum WriterRequest {
@@ -43,7 +47,7 @@ pub(crate) enum WriterRequest {
     Close,
 }
 
-/// The one thread that changes the store.
+/// The state of the only thread that changes the store.
 pub(crate) struct StoreWriter {
     pub(crate) runtime: Runtime,
     pub(crate) requests: mpsc::Receiver<WriterRequest>,
@@ -51,63 +55,64 @@ pub(crate) struct StoreWriter {
     pub(crate) database: DatabaseConnection,
     pub(crate) history: HistoryLimits,
     pub(crate) clock: Arc<dyn Clock>,
-    /// The highest revision that any encoder has seen.
+    /// The highest revision that was passed to an encoder.
     pub(crate) allocated_revision: u64,
     pub(crate) superseded: VecDeque<SupersededRow>,
 }
 
 impl StoreWriter {
-    /// Works until it is told to close or the last handle is gone.
+    /// Runs until the store is closed or its last handle is dropped.
     pub(crate) fn run(mut self) {
-        // Also after a panic: watches end and `close` returns.
-        let ending = CloseOnDrop {
+        // Also after a panic, watches end and `close` returns.
+        let close_on_drop = CloseOnDrop {
             shared: Arc::clone(&self.shared),
         };
         self.compact();
         loop {
             match self.next_action() {
                 WriterAction::Commit(first) => self.commit(first),
-                WriterAction::Timer => self.compact(),
+                WriterAction::Compact => self.compact(),
                 WriterAction::Close => break,
             }
         }
         if let Err(error) = self.database.checkpoint() {
-            tracing::warn!(%error, "could not checkpoint the database, the next start does it");
+            tracing::warn!(%error, "cannot checkpoint the database; the next start does it");
         }
         let Self { database, .. } = self;
         drop(database);
-        drop(ending);
+        drop(close_on_drop);
     }
 
     fn next_action(&mut self) -> WriterAction {
-        let nap = self.next_wake();
+        let delay = self.next_wake();
         let requests = &mut self.requests;
-        let message = self.runtime.block_on(async {
-            match nap {
-                Some(nap) => tokio::time::timeout(nap, requests.recv()).await,
+        let request = self.runtime.block_on(async {
+            match delay {
+                Some(delay) => tokio::time::timeout(delay, requests.recv()).await,
                 None => Ok(requests.recv().await),
             }
         });
-        match message {
+        match request {
             Ok(Some(WriterRequest::Commit(request))) => WriterAction::Commit(request),
-            // What came before is served, what comes later is refused.
+            // Earlier requests are still served, later ones are refused.
             Ok(Some(WriterRequest::Close)) => {
                 self.requests.close();
                 self.next_action()
             }
             Ok(None) => WriterAction::Close,
-            Err(_) => WriterAction::Timer,
+            Err(_) => WriterAction::Compact,
         }
     }
 
+    /// Returns the time until the next compaction if no write comes first.
     fn next_wake(&self) -> Option<Duration> {
         let state = self.shared.state.load();
         let expiry = state
             .event_log
             .next_expiry(&self.history)
             .map(|expiry| expiry.since(self.now()).max(MIN_WAKE_DELAY));
-        let sweep = (!self.superseded.is_empty()).then_some(COMPACTION_IDLE_DELAY);
-        expiry.into_iter().chain(sweep).min()
+        let deletion = (!self.superseded.is_empty()).then_some(COMPACTION_IDLE_DELAY);
+        expiry.into_iter().chain(deletion).min()
     }
 
     fn commit(&mut self, first: CommitRequest) {
@@ -135,7 +140,7 @@ impl StoreWriter {
                 batch.acknowledge();
             }
             Err(error) => {
-                tracing::error!(%error, writes = batch.events().len(), "could not write to the database");
+                tracing::error!(%error, writes = batch.events().len(), "cannot write to the database");
                 batch.fail(&error);
             }
         }
@@ -151,47 +156,52 @@ impl StoreWriter {
         }
         let deletes = |event: &Arc<StoreEvent>| event.kind == EventKind::Deleted;
         if matches!(written, Err(CommitError::Full)) && events.iter().any(deletes) {
-            // Otherwise a full database could not even be emptied.
+            // Without the reserve, nothing could be deleted from a full database.
             written = self.append(events, SpaceBudget::Reserve);
         }
         written
     }
 
-    fn append(&mut self, events: &[Arc<StoreEvent>], room: SpaceBudget) -> Result<(), CommitError> {
-        // Old rows go along with new ones, for the price of no further sync.
-        let sweep = if self.superseded.len() >= COMPACTION_BATCH {
+    fn append(
+        &mut self,
+        events: &[Arc<StoreEvent>],
+        budget: SpaceBudget,
+    ) -> Result<(), CommitError> {
+        // Old rows are deleted in the transaction that adds new ones, which
+        // saves a sync.
+        let count = if self.superseded.len() >= COMPACTION_BATCH {
             COMPACTION_BATCH
         } else {
             0
         };
-        let obsolete = self.superseded.iter().take(sweep);
-        self.database
-            .write(events, self.clock.wall(), obsolete, room)?;
-        self.superseded.drain(..sweep);
+        let superseded = self.superseded.iter().take(count);
+        let now = clock::since_epoch(&*self.clock);
+        self.database.write(events, now, superseded, budget)?;
+        self.superseded.drain(..count);
         Ok(())
     }
 
-    /// Gives up as much history as it takes to remove some rows, by halves;
-    /// false when there is no row to be had that way. On a full disk removing
-    /// itself fails, and the history stays from then on.
+    /// Evicts as much history as it takes to delete some rows, halving it each
+    /// time. Returns false if no row can be deleted that way. On a full disk
+    /// the deletion itself fails, and the history is kept from then on.
     fn free_space(&mut self) -> bool {
         if !self.delete_superseded() {
             return false;
         }
-        let kept = self.shared.state.load().event_log.len();
-        let mut less = self.history.clone();
-        less.max_events = kept;
-        while less.max_events > 1 {
-            less.max_events /= 2;
-            let (state, evicted) = self.evict_history(&less);
+        let before = self.shared.state.load().event_log.len();
+        let mut limits = self.history.clone();
+        limits.max_events = before;
+        while limits.max_events > 1 {
+            limits.max_events /= 2;
+            let (state, evicted) = self.evict_history(&limits);
             if evicted
                 .iter()
                 .any(|event| SupersededRow::superseded_by(event).next().is_some())
             {
                 tracing::warn!(
-                    kept,
-                    left = less.max_events,
-                    "the database is full, giving history up"
+                    before,
+                    after = limits.max_events,
+                    "the database is full; removing events from the history"
                 );
                 self.publish_state(state, &[], &evicted);
                 return self.delete_superseded();
@@ -205,21 +215,23 @@ impl StoreWriter {
             return;
         };
         let now = self.now();
-        // Not the batch's base: making room may have shortened the past since.
-        let mut past = self.shared.state.load().event_log.clone();
+        // Not the log of the batch's base: `free_space` may have shortened it
+        // since.
+        let mut event_log = self.shared.state.load().event_log.clone();
         for event in batch.events() {
-            past.push(Arc::clone(event), now);
+            event_log.push(Arc::clone(event), now);
         }
-        let evicted = past.evict(&self.history, now);
+        let evicted = event_log.evict(&self.history, now);
         let state = StoreState {
             records: batch.records().clone(),
             revision: newest.revision,
-            event_log: past,
+            event_log,
         };
         self.publish_state(state, batch.events(), &evicted);
     }
 
-    /// Lets go of what became too old, in memory and in the database.
+    /// Removes expired events from memory and superseded rows from the
+    /// database.
     fn compact(&mut self) {
         let (state, evicted) = self.evict_history(&self.history);
         if !evicted.is_empty() {
@@ -228,36 +240,47 @@ impl StoreWriter {
         self.delete_superseded();
     }
 
-    /// The current state with less history, and the events that go.
+    /// Returns the current state with its history reduced to `limits`, and the
+    /// evicted events.
     fn evict_history(&self, limits: &HistoryLimits) -> (StoreState, Vec<Arc<StoreEvent>>) {
         let base = self.shared.state.load_full();
-        let mut past = base.event_log.clone();
-        let evicted = past.evict(limits, self.now());
+        let mut event_log = base.event_log.clone();
+        let evicted = event_log.evict(limits, self.now());
         let state = StoreState {
             records: base.records.clone(),
             revision: base.revision,
-            event_log: past,
+            event_log,
         };
         (state, evicted)
     }
 
-    fn publish_state(&mut self, state: StoreState, events: &[Arc<StoreEvent>], evicted: &[Arc<StoreEvent>]) {
+    fn publish_state(
+        &mut self,
+        state: StoreState,
+        events: &[Arc<StoreEvent>],
+        evicted: &[Arc<StoreEvent>],
+    ) {
         let revision = state.revision;
         self.shared.state.store(Arc::new(state));
-        self.shared.hub.publish(events, evicted, revision);
-        self.superseded
-            .extend(evicted.iter().flat_map(|event| SupersededRow::superseded_by(event)));
+        self.shared.broadcaster.publish(events, evicted, revision);
+        self.superseded.extend(
+            evicted
+                .iter()
+                .flat_map(|event| SupersededRow::superseded_by(event)),
+        );
     }
 
-    /// Removes all obsolete rows; false when the database refused.
+    /// Deletes all superseded rows. Returns false if the database failed.
     fn delete_superseded(&mut self) -> bool {
         while !self.superseded.is_empty() {
             let count = self.superseded.len().min(COMPACTION_BATCH);
-            let obsolete = self.superseded.iter().take(count);
-            let wall = self.clock.wall();
-            let swept = self.database.write(&[], wall, obsolete, SpaceBudget::Reserve);
-            if let Err(error) = swept {
-                tracing::warn!(%error, "could not remove old rows from the database, trying again later");
+            let superseded = self.superseded.iter().take(count);
+            let now = clock::since_epoch(&*self.clock);
+            let deleted = self
+                .database
+                .write(&[], now, superseded, SpaceBudget::Reserve);
+            if let Err(error) = deleted {
+                tracing::warn!(%error, "cannot delete superseded rows from the database; trying again later");
                 return false;
             }
             self.superseded.drain(..count);
@@ -272,7 +295,7 @@ impl StoreWriter {
 
 enum WriterAction {
     Commit(CommitRequest),
-    Timer,
+    Compact,
     Close,
 }
 
@@ -282,6 +305,6 @@ struct CloseOnDrop {
 
 impl Drop for CloseOnDrop {
     fn drop(&mut self) {
-        self.shared.hub.close();
+        self.shared.broadcaster.close();
     }
 }

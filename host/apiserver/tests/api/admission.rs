@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use rdd_apiserver::{
-    AdmissionOperation, AdmissionPolicy, AdmissionRequest, ApiServer, ApiServerOptions,
+    AdmissionError, AdmissionOperation, AdmissionPolicy, AdmissionRequest, ApiServer,
+    ApiServerOptions,
 };
 use rdd_testkit::eventually;
 use serde_json::json;
@@ -17,7 +18,7 @@ use crate::client::{
 struct KeepPolicy(Mutex<Vec<String>>);
 
 impl AdmissionPolicy for KeepPolicy {
-    fn admit(&self, request: &AdmissionRequest<'_>) -> Result<(), String> {
+    fn admit(&self, request: &AdmissionRequest<'_>) -> Result<(), AdmissionError> {
         let AdmissionRequest {
             user,
             operation,
@@ -41,7 +42,7 @@ impl AdmissionPolicy for KeepPolicy {
         let is_create = *operation == AdmissionOperation::Create && name.starts_with("kept-new");
         let is_change = *operation != AdmissionOperation::Create && name.starts_with("kept");
         if *resource == "configmaps" && (is_create || is_change) {
-            return Err("it is kept; take another".to_owned());
+            return Err(AdmissionError::new("it is kept; take another"));
         }
         Ok(())
     }

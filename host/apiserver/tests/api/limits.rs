@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex};
 use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
-use rdd_apiserver::{AdmissionPolicy, AdmissionRequest, ApiServer, ApiServerOptions};
+use rdd_apiserver::{
+    AdmissionError, AdmissionPolicy, AdmissionRequest, ApiServer, ApiServerOptions,
+};
 use serde_json::{Value, json};
 
 use crate::client::{
@@ -246,7 +248,7 @@ async fn long_queries_and_selectors_are_refused() {
 struct ThreadRecorder(Mutex<Vec<(String, ThreadId)>>);
 
 impl AdmissionPolicy for ThreadRecorder {
-    fn admit(&self, request: &AdmissionRequest<'_>) -> Result<(), String> {
+    fn admit(&self, request: &AdmissionRequest<'_>) -> Result<(), AdmissionError> {
         let seen = (request.name.to_owned(), std::thread::current().id());
         self.0.lock().unwrap().push(seen);
         Ok(())

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use rdd_apiserver::{ApiServer, ApiServerOptions, TokenAuthenticator, UserInfo};
+use rdd_apiserver::{ApiServer, ApiServerOptions, TokenAuthenticator, TokenReviewError, UserInfo};
 use serde_json::json;
 
 use crate::client::TestClient;
@@ -12,12 +12,15 @@ use crate::client::TestClient;
 struct SingleTokenAuthenticator;
 
 impl TokenAuthenticator for SingleTokenAuthenticator {
-    fn authenticate<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<UserInfo, String>> {
+    fn authenticate<'a>(
+        &'a self,
+        token: &'a str,
+    ) -> BoxFuture<'a, Result<UserInfo, TokenReviewError>> {
         Box::pin(async move {
             if token == "good" {
                 Ok(crate::client::admin())
             } else {
-                Err("the token is unknown".to_owned())
+                Err(TokenReviewError::new("the token is unknown"))
             }
         })
     }

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 
 use rdd_api::{ACTION_ANNOTATION, CONTAINERS_GROUP, DEFAULT_NAMESPACE, SYSTEM_NAMESPACE};
-use rdd_apiserver::{AdmissionOperation, AdmissionPolicy, AdmissionRequest};
+use rdd_apiserver::{AdmissionError, AdmissionOperation, AdmissionPolicy, AdmissionRequest};
 use serde_json::Value;
 
 use super::cluster::DAEMON_USER;
@@ -40,28 +40,28 @@ impl ProtectedObjects {
 }
 
 impl AdmissionPolicy for ProtectedObjects {
-    fn admit(&self, request: &AdmissionRequest<'_>) -> Result<(), String> {
+    fn admit(&self, request: &AdmissionRequest<'_>) -> Result<(), AdmissionError> {
         if request.operation != AdmissionOperation::Delete || is_daemon(request) {
             return Ok(());
         }
         match (request.group, request.resource) {
-            ("", "namespaces") if request.name == SYSTEM_NAMESPACE => Err(format!(
-                "rdd keeps what it says of itself here; delete single objects, which it writes again, or stop the daemon to be rid of {SYSTEM_NAMESPACE}"
-            )),
+            ("", "namespaces") if request.name == SYSTEM_NAMESPACE => {
+                Err(AdmissionError::new(format!(
+                    "rdd keeps what it says of itself here; delete single objects, which it writes again, or stop the daemon to be rid of {SYSTEM_NAMESPACE}"
+                )))
+            }
             ("", "namespaces")
                 if request.name == DEFAULT_NAMESPACE
                     || self.namespace.get().is_some_and(|own| own == request.name) =>
             {
-                Err(
-                    "rdd keeps the mirrors of the engine here; to take them away and leave the engine alone set spec.running of the App to false (kubectl edit app app), to remove something from the engine delete its own object"
-                        .to_owned(),
-                )
+                Err(AdmissionError::new(
+                    "rdd keeps the mirrors of the engine here; to take them away and leave the engine alone set spec.running of the App to false (kubectl edit app app), to remove something from the engine delete its own object",
+                ))
             }
             (CRD_GROUP, "customresourcedefinitions") if self.definitions.contains(request.name) => {
-                Err(
-                    "rdd serves this kind as long as it runs; to take the mirrors away and leave the engine alone set spec.running of the App to false (kubectl edit app app)"
-                        .to_owned(),
-                )
+                Err(AdmissionError::new(
+                    "rdd serves this kind as long as it runs; to take the mirrors away and leave the engine alone set spec.running of the App to false (kubectl edit app app)",
+                ))
             }
             _ => Ok(()),
         }
@@ -73,22 +73,21 @@ impl AdmissionPolicy for ProtectedObjects {
 pub(crate) struct ReadOnly;
 
 impl AdmissionPolicy for ReadOnly {
-    fn admit(&self, request: &AdmissionRequest<'_>) -> Result<(), String> {
+    fn admit(&self, request: &AdmissionRequest<'_>) -> Result<(), AdmissionError> {
         if request.group != CONTAINERS_GROUP || is_daemon(request) {
             return Ok(());
         }
         let is_mirror = REMOVABLE.contains(&request.resource);
         if request.operation == AdmissionOperation::Delete && is_mirror {
-            return Err(
-                "rdd runs with --read-only and removes nothing from the engine; start it without, or remove it with the engine's own tools"
-                    .to_owned(),
-            );
+            return Err(AdmissionError::new(
+                "rdd runs with --read-only and removes nothing from the engine; start it without, or remove it with the engine's own tools",
+            ));
         }
         let asked = action(request.object);
         if asked.is_some() && asked != action(request.old_object) {
-            return Err(format!(
+            return Err(AdmissionError::new(format!(
                 "rdd runs with --read-only and carries out no action; start it without, use the engine's own tools, or leave out the annotation {ACTION_ANNOTATION}"
-            ));
+            )));
         }
         Ok(())
     }

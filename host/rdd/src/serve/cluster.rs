@@ -10,7 +10,9 @@ use futures::future::BoxFuture;
 use http::Request;
 use http_body_util::BodyExt as _;
 use kube::config::Kubeconfig;
-use rdd_apiserver::{AdmissionPolicy, ApiServer, OpenError, TokenAuthenticator, UserInfo};
+use rdd_apiserver::{
+    AdmissionPolicy, ApiServer, OpenError, TokenAuthenticator, TokenReviewError, UserInfo,
+};
 use rdd_core::{Authenticator, Credentials, UserIdentity};
 use rdd_gateway::{Handler, LocalAuthenticator, Token};
 use tower::util::BoxCloneSyncService;
@@ -175,12 +177,15 @@ impl std::fmt::Debug for Tokens {
 }
 
 impl TokenAuthenticator for Tokens {
-    fn authenticate<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<UserInfo, String>> {
+    fn authenticate<'a>(
+        &'a self,
+        token: &'a str,
+    ) -> BoxFuture<'a, Result<UserInfo, TokenReviewError>> {
         Box::pin(async move {
             let shown = Credentials::Bearer(token.to_owned());
             match self.0.authenticate(&shown).await {
                 Ok(identity) => Ok(user_info(identity)),
-                Err(error) => Err(error.to_string()),
+                Err(error) => Err(TokenReviewError::new(error.to_string())),
             }
         })
     }

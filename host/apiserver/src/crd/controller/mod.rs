@@ -1,53 +1,56 @@
-//! Brings definitions to life: accepts names, swaps the registry, then
-//! publishes `Established`; clears up behind deleted ones.
+//! The controller of CustomResourceDefinitions: it accepts names, swaps the
+//! registry, then sets the condition `Established`, and finalizes deleted
+//! definitions.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use rdd_apiserver_storage::{
-    CommitError, EventKind, RecordChange, StoreEvent, StoreWatch, StoredRecord, WritePrecondition,
+    CommitError, EventKind, RecordChange, StoreEvent, StoreWatch, StoredRecord, WatchError,
+    WritePrecondition,
 };
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::conditions::{self, NameConflict};
-use super::{CLEANUP_FINALIZER, KEY_PREFIX, served_versions, name_conflicts};
-use crate::timestamp;
+use super::name_conflicts::{self, NameConflict};
+use super::served_versions::DefinitionError;
+use super::{CLEANUP_FINALIZER, KEY_PREFIX, conditions, served_versions};
+use crate::controller_loop::{ControllerHandle, StoreController, run_controller, spawn_controller};
 use crate::encode::EncodedObject;
-use crate::controller_loop::{StoreController, run_controller};
 use crate::limits;
 use crate::meta;
 use crate::registry::ResourceRegistry;
 use crate::resource::ServedResource;
 use crate::server::ServerState;
-use crate::tasks::ControllerHandle;
+use crate::tasks::ServerTask;
+use crate::timestamp;
 
-/// One definition as the controller knows it.
+/// The observed state of one definition.
 pub(super) struct DefinitionState {
     pub(super) revision: u64,
     pub(super) uid: String,
     pub(super) terminating: bool,
-    /// Somebody else has the names that it wants.
+    /// Another kind has one of the names in its spec.
     pub(super) has_name_conflict: bool,
     pub(super) object: Value,
     pub(super) resources: Vec<Arc<ServedResource>>,
 }
 
-/// What brings definitions to life.
+/// The controller of CustomResourceDefinitions.
 pub(super) struct DefinitionController {
     pub(super) server: Arc<ServerState>,
     pub(super) builtin: Vec<Arc<ServedResource>>,
     pub(super) definitions: HashMap<String, DefinitionState>,
-    /// Definitions whose status is to be written again, and why that failed.
+    /// Definitions whose status must be written again, and the last error.
     failed: BTreeMap<String, String>,
 }
 
-/// Serves what is defined, then follows the definitions until `stop`.
+/// Starts the controller. On return, all definitions in the store are served.
 pub(crate) async fn start(
     server: &Arc<ServerState>,
-    stop: CancellationToken,
-) -> Result<ControllerHandle, String> {
+    shutdown: CancellationToken,
+) -> Result<ControllerHandle, WatchError> {
     let mut controller = DefinitionController {
         server: Arc::clone(server),
         builtin: crate::builtin::resources(),
@@ -55,35 +58,41 @@ pub(crate) async fn start(
         failed: BTreeMap::new(),
     };
     let watch = controller.relist().await?;
-    Ok(tokio::spawn(run_controller(controller, watch, stop)))
+    Ok(spawn_controller(
+        ServerTask::DefinitionController,
+        run_controller(controller, watch, shutdown),
+    ))
 }
 
-/// The resources of a definition. One whose new names are refused keeps those
-/// that it had.
-fn served(definition: &Value, refused: bool) -> Result<Vec<Arc<ServedResource>>, String> {
-    if !refused {
+/// Returns the resources of a definition. A definition whose new names are
+/// refused keeps its accepted names.
+fn served_resources(
+    definition: &Value,
+    has_name_conflict: bool,
+) -> Result<Vec<Arc<ServedResource>>, DefinitionError> {
+    if !has_name_conflict {
         return served_versions::resources(definition);
     }
     if !conditions::is_true(definition, "Established") {
         return Ok(Vec::new());
     }
-    let mut former = definition.clone();
-    if let Some(spec) = former.get_mut("spec").and_then(Value::as_object_mut) {
-        let accepted = definition["status"]["acceptedNames"].clone();
-        spec.insert("names".to_owned(), accepted);
+    let mut accepted = definition.clone();
+    if let Some(spec) = accepted.get_mut("spec").and_then(Value::as_object_mut) {
+        let names = definition["status"]["acceptedNames"].clone();
+        spec.insert("names".to_owned(), names);
     }
-    served_versions::resources(&former)
+    served_versions::resources(&accepted)
 }
 
-/// Compiles what a definition of so many bytes serves. The schema of a large
-/// one takes its time: not on the threads that serve everybody.
+/// Compiles the resources of a definition of `size` bytes. Compiling the
+/// schema of a large one takes a while, so it runs on a blocking thread.
 async fn compile(
     definition: Value,
-    refused: bool,
+    has_name_conflict: bool,
     size: usize,
-) -> (Value, Result<Vec<Arc<ServedResource>>, String>) {
+) -> (Value, Result<Vec<Arc<ServedResource>>, DefinitionError>) {
     let work = move || {
-        let resources = served(&definition, refused);
+        let resources = served_resources(&definition, has_name_conflict);
         (definition, resources)
     };
     if size <= limits::LARGE_WRITE_BYTES {
@@ -92,9 +101,9 @@ async fn compile(
     match tokio::task::spawn_blocking(work).await {
         Ok(compiled) => compiled,
         Err(error) => match error.try_into_panic() {
-            // The controller fails as it would have on its own thread.
+            // The controller panics as it would have on its own thread.
             Ok(panic) => std::panic::resume_unwind(panic),
-            // The runtime is going away, and this task with it.
+            // The runtime is shutting down, and this task with it.
             Err(_) => std::future::pending().await,
         },
     }
@@ -103,13 +112,9 @@ async fn compile(
 impl StoreController for DefinitionController {
     const WATCHED: &'static str = "definitions";
 
-    async fn relist(&mut self) -> Result<StoreWatch, String> {
+    async fn relist(&mut self) -> Result<StoreWatch, WatchError> {
         let snapshot = self.server.store.snapshot();
-        let watch = self
-            .server
-            .store
-            .watch(KEY_PREFIX, snapshot.revision())
-            .map_err(|error| error.to_string())?;
+        let watch = self.server.store.watch(KEY_PREFIX, snapshot.revision())?;
         let records: Vec<Arc<StoredRecord>> = snapshot.range(KEY_PREFIX, None).cloned().collect();
         self.definitions
             .retain(|key, _| records.iter().any(|record| *record.key == **key));
@@ -125,23 +130,23 @@ impl StoreController for DefinitionController {
     }
 
     async fn handle_event(&mut self, event: &StoreEvent) {
-        let changed = if event.kind == EventKind::Deleted {
+        let is_changed = if event.kind == EventKind::Deleted {
             self.definitions.remove(&*event.key).is_some()
         } else {
             self.observe(&event.key, event.revision, &event.value).await
         };
-        let revived = if changed {
+        let newly_served = if is_changed {
             self.retry_name_conflicts().await
         } else {
             Vec::new()
         };
-        if changed {
+        if is_changed {
             self.publish(event.revision);
         } else {
             self.set_registry_revision(event.revision);
         }
         self.reconcile(&event.key).await;
-        for key in revived {
+        for key in newly_served {
             self.reconcile(&key).await;
         }
     }
@@ -160,59 +165,62 @@ impl StoreController for DefinitionController {
 }
 
 impl DefinitionController {
-    /// Looks again at definitions that are not served: the names that they
-    /// want may be free by now. Gives the keys of those that are served from
-    /// now on.
+    /// Observes definitions with a name conflict again, because their names
+    /// may be free now. Returns the keys of those that are served from now on.
     async fn retry_name_conflicts(&mut self) -> Vec<String> {
         let snapshot = self.server.store.snapshot();
-        let waiting: Vec<String> = self
+        let refused: Vec<String> = self
             .definitions
             .iter()
-            .filter(|(_, known)| known.has_name_conflict)
+            .filter(|(_, state)| state.has_name_conflict)
             .map(|(key, _)| key.clone())
             .collect();
-        let mut revived = Vec::new();
-        for key in waiting {
+        let mut newly_served = Vec::new();
+        for key in refused {
             if let Some(record) = snapshot.get(&key)
                 && self.observe(&key, record.revision, &record.value).await
             {
-                revived.push(key);
+                newly_served.push(key);
             }
         }
-        revived
+        newly_served
     }
 
-    /// Takes in a definition; true when what is served changes.
+    /// Records the new state of a definition. Returns whether the served
+    /// resources change.
     async fn observe(&mut self, key: &str, revision: u64, value: &[u8]) -> bool {
         let object: Value = match crate::records::parse(value) {
             Ok(object) => object,
             Err(error) => {
-                tracing::error!(key, %error, "a stored definition cannot be read");
+                tracing::error!(key, %error, "cannot read a stored definition");
                 return false;
             }
         };
         let uid = meta::text(&object, "uid").to_owned();
         let terminating = meta::is_terminating(&object);
-        let refused = self.name_conflict(key, &object).is_some();
-        if let Some(known) = self.definitions.get_mut(key)
-            && known.uid == uid
-            // Not by generation: a delete moves that too.
-            && known.object["spec"] == object["spec"]
-            && known.has_name_conflict == refused
+        let has_name_conflict = self.name_conflict(key, &object).is_some();
+        if let Some(state) = self.definitions.get_mut(key)
+            && state.uid == uid
+            // Not by generation, which a delete increases as well.
+            && state.object["spec"] == object["spec"]
+            && state.has_name_conflict == has_name_conflict
         {
-            // Watches go on: they are to see the objects vanish.
-            for custom in known.resources.iter().filter_map(|r| r.custom()) {
+            // The resources stay the same, so that their watches continue and
+            // return the deletion of the objects.
+            for custom in state.resources.iter().filter_map(|r| r.custom()) {
                 custom.terminating.store(terminating, Ordering::Relaxed);
-                custom.definition_revision.store(revision, Ordering::Release);
+                custom
+                    .definition_revision
+                    .store(revision, Ordering::Release);
             }
-            known.terminating = terminating;
-            known.revision = revision;
-            known.object = object;
+            state.terminating = terminating;
+            state.revision = revision;
+            state.object = object;
             return false;
         }
-        let (object, resources) = compile(object, refused, value.len()).await;
+        let (object, resources) = compile(object, has_name_conflict, value.len()).await;
         let resources = resources.unwrap_or_else(|error| {
-            tracing::error!(key, %error, "a stored definition cannot be served");
+            tracing::error!(key, %error, "cannot serve a stored definition");
             Vec::new()
         });
         self.definitions.insert(
@@ -221,7 +229,7 @@ impl DefinitionController {
                 revision,
                 uid,
                 terminating,
-                has_name_conflict: refused,
+                has_name_conflict,
                 object,
                 resources,
             },
@@ -229,40 +237,39 @@ impl DefinitionController {
         true
     }
 
-    /// Why a definition cannot have its names.
+    /// Returns the conflict of a definition's names with other kinds.
     fn name_conflict(&self, key: &str, definition: &Value) -> Option<NameConflict> {
         let builtin = self.builtin.iter().map(|resource| &resource.kind);
         let others = self
             .definitions
             .iter()
             .filter(|(other, _)| *other != key)
-            .flat_map(|(_, known)| known.resources.iter().map(|resource| &resource.kind));
-        name_conflicts::conflict(definition, builtin.chain(others))
+            .flat_map(|(_, state)| state.resources.iter().map(|resource| &resource.kind));
+        name_conflicts::find(definition, builtin.chain(others))
     }
 
-    /// Swaps the registry for one that serves what is known now.
+    /// Swaps the registry for one with the current resources.
     fn publish(&self, revision: u64) {
         let mut resources = self.builtin.clone();
         resources.extend(
             self.definitions
                 .values()
-                .flat_map(|known| known.resources.iter().cloned()),
+                .flat_map(|state| state.resources.iter().cloned()),
         );
-        let listed = crate::builtin::discovery_only_kinds();
+        let discovery_only = crate::builtin::discovery_only_kinds();
         self.server
             .registry
-            .store(Arc::new(ResourceRegistry::new(resources, listed)));
+            .store(Arc::new(ResourceRegistry::new(resources, discovery_only)));
         self.set_registry_revision(revision);
     }
 
     fn set_registry_revision(&self, revision: u64) {
         self.server
-            .wait_for_registry
-            .send_modify(|seen| *seen = (*seen).max(revision));
+            .registry_revision
+            .send_modify(|current| *current = (*current).max(revision));
     }
 
-    /// Does what a definition needs next; what cannot be written now is tried
-    /// again.
+    /// Does the next step for a definition. A failed write is retried later.
     pub(super) async fn reconcile(&mut self, key: &str) {
         let before = self.failed.remove(key);
         self.reconcile_once(key).await;
@@ -272,26 +279,26 @@ impl DefinitionController {
             tracing::error!(
                 key,
                 error,
-                "the status of a definition cannot be written, trying again"
+                "cannot write the status of a definition; trying again"
             );
         }
     }
 
     async fn reconcile_once(&mut self, key: &str) {
-        let Some(known) = self.definitions.get(key) else {
+        let Some(state) = self.definitions.get(key) else {
             return;
         };
-        if known.terminating {
-            if meta::finalizers(&known.object).contains(&CLEANUP_FINALIZER) {
+        if state.terminating {
+            if meta::finalizers(&state.object).contains(&CLEANUP_FINALIZER) {
                 self.finalize(key).await;
             }
             return;
         }
-        let mut object = known.object.clone();
-        let now = timestamp::rfc3339_seconds((self.server.clock)());
-        conditions::update_status(&mut object, self.name_conflict(key, &known.object), &now);
-        if object["status"] != known.object["status"] {
-            let revision = known.revision;
+        let mut object = state.object.clone();
+        let now = timestamp::rfc3339_seconds(self.server.clock.now());
+        conditions::update_status(&mut object, self.name_conflict(key, &state.object), &now);
+        if object["status"] != state.object["status"] {
+            let revision = state.revision;
             self.write(key, revision, &object).await;
         }
     }
@@ -305,9 +312,9 @@ impl DefinitionController {
             .commit(key, WritePrecondition::Revision(revision), change)
             .await
         {
-            // The event of this very write brings the new form.
+            // The event of this write brings the new state.
             Ok(_) => {}
-            // Somebody else wrote: their event comes and starts this anew.
+            // The event of the other write reconciles the definition again.
             Err(CommitError::Mismatch(_) | CommitError::Missing) => {}
             Err(error) => {
                 self.failed.insert(key.to_owned(), error.to_string());

@@ -1,3 +1,5 @@
+//! Tests of the definition controller without a running server.
+
 use rdd_apiserver_storage::{Store, StoreOptions};
 use rdd_testkit::{is_ready_without_blocking, with_one_blocking_thread};
 use serde_json::json;
@@ -32,7 +34,7 @@ async fn put(store: &Store, key: &str, object: &Value) -> Result<Arc<StoredRecor
 }
 
 #[tokio::test]
-async fn a_status_that_found_no_room_is_written_when_there_is_some() {
+async fn a_status_is_written_once_there_is_space() {
     let dir = tempfile::tempdir().unwrap();
     let mut options = StoreOptions::file(dir.path().join("state.db"));
     options.size_limit = Some(1 << 20);
@@ -55,13 +57,15 @@ async fn a_status_that_found_no_room_is_written_when_there_is_some() {
         definitions: HashMap::new(),
         failed: BTreeMap::new(),
     };
-    controller.observe(KEY, record.revision, &record.value).await;
+    controller
+        .observe(KEY, record.revision, &record.value)
+        .await;
     controller.reconcile(KEY).await;
     let is_established = || {
         let record = store.snapshot().get(KEY).cloned().unwrap();
         conditions::is_true(&crate::records::read(&record).unwrap(), "Established")
     };
-    assert!(!is_established() && controller.is_deleting_dependents());
+    assert!(!is_established() && controller.has_pending_work());
 
     let change = || RecordChange::delete(|_| Vec::new().into());
     for index in 0..20 {
@@ -72,11 +76,11 @@ async fn a_status_that_found_no_room_is_written_when_there_is_some() {
             .unwrap();
     }
     controller.retry_pending().await;
-    assert!(is_established() && !controller.is_deleting_dependents());
+    assert!(is_established() && !controller.has_pending_work());
 }
 
 #[test]
-fn a_large_definition_is_compiled_beside_the_others() {
+fn a_large_definition_is_compiled_on_a_blocking_thread() {
     with_one_blocking_thread(async {
         let server = ServerState::new(
             Store::open(StoreOptions::in_memory()).unwrap(),
@@ -101,9 +105,9 @@ fn a_large_definition_is_compiled_beside_the_others() {
             object["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"] =
                 properties.into();
             let stored = object.to_string();
-            let learnt = controller.observe(KEY, fields, stored.as_bytes());
+            let observed = controller.observe(KEY, fields, stored.as_bytes());
             assert_eq!(
-                is_ready_without_blocking(learnt).await,
+                is_ready_without_blocking(observed).await,
                 (is_small, true),
                 "{fields}"
             );

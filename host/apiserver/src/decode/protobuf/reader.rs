@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 use super::ProtobufError;
 use super::messages::{FieldDescriptor, FieldType, MessageDescriptor};
 use super::wire::{self, WireError, WireValue};
-use crate::timestamp;
 use crate::limits::DocumentBudget;
+use crate::timestamp;
 
 /// The decoded envelope (`runtime.Unknown`) of a message.
 pub(super) struct UnknownEnvelope<'b> {

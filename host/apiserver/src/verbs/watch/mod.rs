@@ -55,8 +55,8 @@ pub(crate) fn watch(ctx: &RequestContext) -> Result<Response<ResponseBody>, ApiE
         last_bookmark: 0,
         bookmark_interval,
         deadline: now + options.timeout,
-        shutdown: ctx.server.shutdown.subscribe(),
-        registry_changes: ctx.server.wait_for_registry.subscribe(),
+        shutdown: ctx.server.shutdown.clone(),
+        registry_changes: ctx.server.registry_revision.subscribe(),
     };
     let prefix = ctx.resource.collection_prefix(ctx.namespace());
     let start_revision = match options.start {

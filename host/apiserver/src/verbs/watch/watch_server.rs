@@ -9,6 +9,7 @@ use rdd_apiserver_storage::{EventKind, StoreEvent, StoreWatch, StoredRecord, Wat
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::encode;
 use crate::meta;
@@ -55,7 +56,7 @@ pub(super) struct WatchServer {
     pub(super) last_bookmark: u64,
     pub(super) bookmark_interval: tokio::time::Interval,
     pub(super) deadline: Instant,
-    pub(super) shutdown: watch::Receiver<bool>,
+    pub(super) shutdown: CancellationToken,
     pub(super) registry_changes: watch::Receiver<u64>,
 }
 
@@ -72,12 +73,6 @@ fn event_type(kind: EventKind) -> &'static str {
         EventKind::Modified => "MODIFIED",
         EventKind::Deleted => "DELETED",
     }
-}
-
-/// Waits until the server ends its watches.
-async fn wait_for_shutdown(shutdown: &mut watch::Receiver<bool>) {
-    // An error means that the server was dropped.
-    shutdown.wait_for(|closing| *closing).await.ok();
 }
 
 impl WatchServer {
@@ -98,7 +93,7 @@ impl WatchServer {
             let store_watch = self.store_watch.as_mut()?;
             tokio::select! {
                 biased;
-                () = wait_for_shutdown(&mut self.shutdown) => return None,
+                () = self.shutdown.cancelled() => return None,
                 // Before the events: a busy stream must not exceed its timeout.
                 _ = self.bookmark_interval.tick(), if self.sends_bookmarks => {
                     if let Some(line) = self.progress_bookmark() {
@@ -171,7 +166,7 @@ impl WatchServer {
                 [],
                 json!({"resourceVersion": revision.to_string()}),
                 self.include_object,
-                (self.server.clock)(),
+                self.server.clock.now(),
                 false,
             ),
             ObjectShape::PartialMetadata | ObjectShape::PartialMetadataList => {
@@ -219,7 +214,7 @@ impl WatchServer {
         out.extend_from_slice(b"{\"type\":\"");
         out.extend_from_slice(kind.as_bytes());
         out.extend_from_slice(b"\",\"object\":");
-        encode::append_with_type_meta(&mut out, &self.resource.type_meta, stored);
+        encode::append_with_type_meta(&mut out, &self.resource.type_meta_prefix, stored);
         out.extend_from_slice(b"}\n");
         out.into()
     }
@@ -232,7 +227,7 @@ impl WatchServer {
             }
             ObjectShape::Table => {
                 let metadata = json!({"resourceVersion": meta::text(&object, "resourceVersion")});
-                let now = (self.server.clock)();
+                let now = self.server.clock.now();
                 let send_columns = std::mem::take(&mut self.send_columns);
                 self.resource.columns.table(
                     [&object],

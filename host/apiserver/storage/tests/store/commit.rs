@@ -1,17 +1,19 @@
-//! Expectations, and what a commit answers.
+//! Preconditions, guards, and outcomes of commits.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::common::{delete, list, memory, put, remove, set, text};
+use crate::common::{delete, in_memory, list, put, remove, set, text};
+use jiff::Timestamp;
 use rdd_apiserver_storage::{
     Clock, CommitError, RecordChange, RecordGuard, Store, StoreOptions, WritePrecondition,
+    WriterError,
 };
 
 #[tokio::test]
-async fn a_put_answers_with_its_record_and_shows_it() {
-    let store = memory();
+async fn a_put_returns_its_record_and_makes_it_visible() {
+    let store = in_memory();
     let before = store.revision();
     let record = set(&store, "a/x", "one").await;
     assert_eq!(record.revision, before + 1);
@@ -22,8 +24,8 @@ async fn a_put_answers_with_its_record_and_shows_it() {
 }
 
 #[tokio::test]
-async fn absent_refuses_what_exists_and_shows_it() {
-    let store = memory();
+async fn absent_refuses_an_existing_key_and_returns_its_record() {
+    let store = in_memory();
     let first = set(&store, "a/x", "one").await;
     let error = store
         .commit("a/x", WritePrecondition::Absent, put("two"))
@@ -36,7 +38,7 @@ async fn absent_refuses_what_exists_and_shows_it() {
     assert_eq!(
         store.revision(),
         first.revision,
-        "a refusal takes no revision"
+        "a refused write has no revision"
     );
     remove(&store, "a/x").await;
     store
@@ -46,8 +48,8 @@ async fn absent_refuses_what_exists_and_shows_it() {
 }
 
 #[tokio::test]
-async fn revision_must_match() {
-    let store = memory();
+async fn the_revision_must_match() {
+    let store = in_memory();
     let first = set(&store, "a/x", "one").await;
     let second = store
         .commit(
@@ -87,8 +89,8 @@ async fn revision_must_match() {
 }
 
 #[tokio::test]
-async fn a_delete_answers_with_the_last_form() {
-    let store = memory();
+async fn a_delete_returns_the_last_state() {
+    let store = in_memory();
     set(&store, "a/x", "one").await;
     let last = remove(&store, "a/x").await;
     assert_eq!(text(&last.value), format!("gone@{}", last.revision));
@@ -101,10 +103,10 @@ async fn a_delete_answers_with_the_last_form() {
 }
 
 #[tokio::test]
-async fn a_panic_of_an_encoder_hurts_only_its_own_write() {
-    let store = memory();
+async fn a_panic_in_an_encoder_fails_only_its_own_write() {
+    let store = in_memory();
     set(&store, "a/x", "one").await;
-    let change = RecordChange::put(|_| panic!("on purpose"));
+    let change = RecordChange::put(|_| panic!("injected"));
     let error = store
         .commit("a/x", WritePrecondition::Any, change)
         .await
@@ -116,8 +118,8 @@ async fn a_panic_of_an_encoder_hurts_only_its_own_write() {
 }
 
 #[tokio::test]
-async fn ranges_are_in_byte_order_and_go_on_after_a_key() {
-    let store = memory();
+async fn ranges_are_in_byte_order_and_continue_after_a_key() {
+    let store = in_memory();
     for key in ["p/ns/b", "p/ns-b/x", "p/ns/a", "p", "q/x", "p/ns/a/deeper"] {
         set(&store, key, "v").await;
     }
@@ -135,12 +137,12 @@ async fn ranges_are_in_byte_order_and_go_on_after_a_key() {
     assert!(keys("p/", Some("p/z")).is_empty());
     assert!(keys("r", None).is_empty());
     set(&store, "p/ns/c", "v").await;
-    assert_eq!(list(&snapshot, "p/").len(), 4, "a snapshot stands still");
+    assert_eq!(list(&snapshot, "p/").len(), 4, "a snapshot does not change");
 }
 
 #[tokio::test]
-async fn a_closed_store_refuses_writes_and_still_reads() {
-    let store = memory();
+async fn a_closed_store_refuses_writes_and_can_be_read() {
+    let store = in_memory();
     set(&store, "a/x", "one").await;
     store.close().await;
     let error = store
@@ -153,8 +155,8 @@ async fn a_closed_store_refuses_writes_and_still_reads() {
 }
 
 #[tokio::test]
-async fn a_write_rests_on_records_that_stand_as_they_were_read() {
-    let store = memory();
+async fn a_guarded_write_requires_unchanged_records() {
+    let store = in_memory();
     let first = set(&store, "ns/a", "one").await;
     let guarded = |key: &'static str, guards: Vec<RecordGuard>| {
         let store = store.clone();
@@ -164,29 +166,38 @@ async fn a_write_rests_on_records_that_stand_as_they_were_read() {
                 .await
         }
     };
-    guarded("a/x", vec![RecordGuard::subject_access(&first)]).await.unwrap();
+    guarded("a/x", vec![RecordGuard::unchanged(&first)])
+        .await
+        .unwrap();
     let second = set(&store, "ns/a", "two").await;
     let before = store.revision();
     let refused = guarded(
         "a/y",
-        vec![RecordGuard::subject_access(&second), RecordGuard::subject_access(&first)],
+        vec![
+            RecordGuard::unchanged(&second),
+            RecordGuard::unchanged(&first),
+        ],
     )
     .await;
     assert!(matches!(refused, Err(CommitError::Guard)), "{refused:?}");
     remove(&store, "ns/a").await;
-    let refused = guarded("a/y", vec![RecordGuard::subject_access(&second)]).await;
+    let refused = guarded("a/y", vec![RecordGuard::unchanged(&second)]).await;
     assert!(matches!(refused, Err(CommitError::Guard)), "{refused:?}");
     assert!(store.snapshot().get("a/y").is_none());
-    assert_eq!(store.revision(), before + 1, "a refusal takes no revision");
+    assert_eq!(
+        store.revision(),
+        before + 1,
+        "a refused write has no revision"
+    );
 }
 
-/// A clock that stops working when it is told to.
+/// A clock that panics once its flag is set.
 #[derive(Debug, Default)]
 struct BrokenClock(AtomicBool);
 
 impl Clock for BrokenClock {
-    fn wall(&self) -> Duration {
-        Duration::from_secs(1_770_000_000)
+    fn now(&self) -> Timestamp {
+        Timestamp::from_second(1_770_000_000).unwrap()
     }
 
     fn monotonic(&self) -> Duration {
@@ -196,7 +207,7 @@ impl Clock for BrokenClock {
 }
 
 #[tokio::test]
-async fn a_writer_that_panics_says_so_and_refuses_from_then_on() {
+async fn a_writer_that_panics_reports_it_and_refuses_later_writes() {
     let clock = Arc::new(BrokenClock::default());
     let mut options = StoreOptions::in_memory();
     options.clock = clock.clone();
@@ -210,15 +221,18 @@ async fn a_writer_that_panics_says_so_and_refuses_from_then_on() {
             .await;
         assert!(matches!(error, Err(CommitError::Closed)), "{error:?}");
     }
-    let message = store.writer_exited().await.unwrap_err();
-    assert_eq!(message, "the clock is broken");
-    assert_eq!(store.writer_failure(), Some(message));
+    let error = store.writer_exited().await.unwrap_err();
+    assert_eq!(
+        error,
+        WriterError::Panicked("the clock is broken".to_owned())
+    );
+    assert_eq!(store.writer_failure(), Some(error));
     store.close().await;
 }
 
 #[tokio::test]
-async fn a_writer_that_was_closed_has_not_failed() {
-    let store = memory();
+async fn a_closed_writer_has_not_failed() {
+    let store = in_memory();
     store.close().await;
     assert_eq!(store.writer_exited().await, Ok(()));
     assert_eq!(store.writer_failure(), None);

@@ -1,28 +1,27 @@
-//! What the tests of the store share.
+//! Helpers of the store's tests.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use rdd_apiserver_storage::{
     Clock, RecordChange, Store, StoreEvent, StoreOptions, StoreWatch, StoredRecord,
     WritePrecondition,
 };
+use rdd_testkit::PATIENCE;
 
-/// Far beyond what anything here takes, so that only a hang reaches it.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-
-pub(crate) fn memory() -> Store {
-    Store::open(StoreOptions::in_memory()).expect("in memory")
+pub(crate) fn in_memory() -> Store {
+    Store::open(StoreOptions::in_memory()).expect("a store in memory")
 }
 
-/// A put whose value names its text and revision: `text@revision`.
+/// Returns a put whose value is `text@revision`.
 pub(crate) fn put(text: &str) -> RecordChange {
     let text = text.to_owned();
     RecordChange::put(move |revision| format!("{text}@{revision}").into())
 }
 
-/// A delete whose last form is `gone@revision`.
+/// Returns a delete whose event has the value `gone@revision`.
 pub(crate) fn delete() -> RecordChange {
     RecordChange::delete(|revision| format!("gone@{revision}").into())
 }
@@ -42,10 +41,10 @@ pub(crate) async fn remove(store: &Store, key: &str) -> Arc<StoredRecord> {
 }
 
 pub(crate) fn text(value: &[u8]) -> &str {
-    std::str::from_utf8(value).expect("values are text here")
+    std::str::from_utf8(value).expect("a value that is text")
 }
 
-/// `key=value` of every record under a prefix.
+/// Returns `key=value` of each record under a prefix.
 pub(crate) fn list(snapshot: &rdd_apiserver_storage::StoreSnapshot, prefix: &str) -> Vec<String> {
     snapshot
         .range(prefix, None)
@@ -56,17 +55,17 @@ pub(crate) fn list(snapshot: &rdd_apiserver_storage::StoreSnapshot, prefix: &str
 pub(crate) async fn next(watch: &mut StoreWatch) -> Arc<StoreEvent> {
     tokio::time::timeout(PATIENCE, watch.next())
         .await
-        .expect("an event in time")
-        .expect("the watch goes on")
+        .expect("an event before the timeout")
+        .expect("a running watch")
 }
 
-/// A clock that stands until it is told to go on.
+/// A clock that stands still until [`TestClock::advance`] is called.
 #[derive(Clone, Debug)]
 pub(crate) struct TestClock(Arc<AtomicU64>);
 
 impl Default for TestClock {
     fn default() -> Self {
-        // Some time in 2026, in milliseconds.
+        // In 2026, in milliseconds since 1970.
         Self(Arc::new(AtomicU64::new(1_770_000_000_000)))
     }
 }
@@ -79,11 +78,12 @@ impl TestClock {
 }
 
 impl Clock for TestClock {
-    fn wall(&self) -> Duration {
-        Duration::from_millis(self.0.load(Ordering::SeqCst))
+    fn now(&self) -> Timestamp {
+        let millis = i64::try_from(self.0.load(Ordering::SeqCst)).expect("a time before 9999");
+        Timestamp::from_millisecond(millis).expect("a time before 9999")
     }
 
     fn monotonic(&self) -> Duration {
-        self.wall()
+        Duration::from_millis(self.0.load(Ordering::SeqCst))
     }
 }

@@ -1,4 +1,4 @@
-//! kill -9 at any moment loses no acknowledged write and repeats no revision.
+//! `kill -9` at any time loses no acknowledged write and repeats no revision.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::env;
@@ -14,41 +14,41 @@ use tempfile::TempDir;
 
 use crate::common::{next, text};
 
-/// How often to kill; a thousand times takes a few minutes.
-const ROUNDS: &str = "RDD_STORAGE_KILLS";
-const SHORT: u32 = 10;
+/// The variable for the number of kills; a thousand take a few minutes.
+const ROUNDS_VARIABLE: &str = "RDD_STORAGE_KILLS";
+const DEFAULT_ROUNDS: u32 = 10;
 
-/// Tells the child where the database is.
-const FOLDER: &str = "RDD_STORAGE_CRASH_FOLDER";
+/// The variable with the directory of the database, for the child.
+const DIRECTORY_VARIABLE: &str = "RDD_STORAGE_CRASH_DIRECTORY";
 const CHILD: &str = "crash::child_that_writes_until_it_is_killed";
 
-/// Acknowledgements after which a child is killed, at most.
-const LIFE: u32 = 400;
+/// The maximum number of acknowledgements after which a child is killed.
+const MAX_ACKNOWLEDGED: u32 = 400;
 const WRITERS: usize = 8;
 const KEYS: usize = 30;
 
-fn options(folder: &Path) -> StoreOptions {
-    let mut options = StoreOptions::file(folder.join("state.db"));
-    // Small, so that cleaning runs all the time too.
+fn options(directory: &Path) -> StoreOptions {
+    let mut options = StoreOptions::file(directory.join("state.db"));
+    // Small, so that compaction runs all the time.
     options.history.max_events = 200;
     options
 }
 
-/// Everything that children said was on disk, and what was seen there.
+/// All writes that were acknowledged or read.
 #[derive(Default)]
-struct Witness {
-    /// Value by revision, acknowledged or seen.
+struct ObservedWrites {
+    /// The value of each acknowledged or read revision.
     values: HashMap<u64, String>,
     /// The newest acknowledged revision of each key.
     newest: BTreeMap<String, u64>,
 }
 
-impl Witness {
-    fn note(&mut self, revision: u64, value: &str) {
-        let known = self.values.insert(revision, value.to_owned());
+impl ObservedWrites {
+    fn record(&mut self, revision: u64, value: &str) {
+        let earlier = self.values.insert(revision, value.to_owned());
         assert!(
-            known.as_deref().is_none_or(|known| known == value),
-            "revision {revision} was used twice: {known:?}, {value}"
+            earlier.as_deref().is_none_or(|earlier| earlier == value),
+            "revision {revision} was used twice: {earlier:?}, {value}"
         );
     }
 
@@ -56,13 +56,13 @@ impl Witness {
         let mut words = line.split(' ').skip(1);
         let key = words.next().unwrap();
         let revision = words.next().unwrap().parse().unwrap();
-        self.note(revision, words.next().unwrap());
+        self.record(revision, words.next().unwrap());
         let newest = self.newest.entry(key.to_owned()).or_default();
         *newest = revision.max(*newest);
     }
 
-    async fn check(&mut self, folder: &Path) {
-        let store = Store::open(options(folder)).unwrap();
+    async fn check(&mut self, directory: &Path) {
+        let store = Store::open(options(directory)).unwrap();
         let snapshot = store.snapshot();
         let compacted = store.compacted_revision();
         let mut watch = store.watch("", compacted).unwrap();
@@ -70,14 +70,14 @@ impl Witness {
         let mut deleted = HashMap::new();
         while watch.progress() < store.revision() {
             let event = next(&mut watch).await;
-            self.note(event.revision, text(&event.value));
+            self.record(event.revision, text(&event.value));
             found.insert(event.revision);
             if event.kind == EventKind::Deleted {
                 deleted.insert(event.key.to_string(), event.revision);
             }
         }
         for record in snapshot.range("", None) {
-            self.note(record.revision, text(&record.value));
+            self.record(record.revision, text(&record.value));
         }
         for &revision in self.values.keys() {
             assert!(revision <= store.revision(), "{revision} is lost");
@@ -87,9 +87,9 @@ impl Witness {
         for (key, &revision) in &self.newest {
             let live = snapshot.get(key).map_or(0, |record| record.revision);
             let gone = deleted.get(key).copied().unwrap_or(0);
-            let by_then = self.values[&revision].starts_with("gone") && live == 0;
+            let is_compacted_deletion = self.values[&revision].starts_with("gone") && live == 0;
             assert!(
-                live.max(gone) >= revision || by_then,
+                live.max(gone) >= revision || is_compacted_deletion,
                 "{key} at {revision} is lost"
             );
         }
@@ -97,56 +97,59 @@ impl Witness {
     }
 }
 
-fn child(folder: &Path) -> Child {
+fn child(directory: &Path) -> Child {
     Command::new(env::current_exe().unwrap())
         .args([CHILD, "--exact", "--ignored", "--nocapture"])
-        .env(FOLDER, folder)
+        .env(DIRECTORY_VARIABLE, directory)
         .stdout(Stdio::piped())
         .spawn()
         .unwrap()
 }
 
 #[tokio::test]
-async fn kill_loses_nothing_and_repeats_nothing() {
-    let rounds = env::var(ROUNDS).map_or(SHORT, |rounds| rounds.parse().unwrap());
-    let folder = TempDir::new().unwrap();
+async fn a_kill_loses_no_write_and_repeats_no_revision() {
+    let rounds = env::var(ROUNDS_VARIABLE).map_or(DEFAULT_ROUNDS, |rounds| rounds.parse().unwrap());
+    let directory = TempDir::new().unwrap();
     let mut random = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
-    let mut witness = Witness::default();
+    let mut observed = ObservedWrites::default();
     for round in 0..rounds {
-        let mut child = child(folder.path());
-        let life = random.next_u32() % LIFE;
+        let mut child = child(directory.path());
+        let kill_after = random.next_u32() % MAX_ACKNOWLEDGED;
         let output = BufReader::new(child.stdout.take().unwrap());
         let mut acknowledged = 0;
         let mut last = String::new();
         for line in output.split(b'\n') {
             let line = String::from_utf8(line.unwrap()).unwrap();
-            // The last line may be cut; it is looked at when a next one shows
-            // that it is whole.
-            let whole = std::mem::replace(&mut last, line);
-            if whole.starts_with("ack ") {
-                witness.acknowledge(&whole);
+            // The last line may be cut off. It counts once another line shows
+            // that it is complete.
+            let complete = std::mem::replace(&mut last, line);
+            if complete.starts_with("ack ") {
+                observed.acknowledge(&complete);
                 acknowledged += 1;
             }
-            if acknowledged == life && child.try_wait().unwrap().is_none() {
+            if acknowledged == kill_after && child.try_wait().unwrap().is_none() {
                 child.kill().unwrap();
             }
         }
         let status = child.wait().unwrap();
-        assert!(!status.success(), "it was killed");
-        assert!(acknowledged >= life, "the child died by itself: {status}");
-        // Else the next child recovers, and may be killed while it does.
+        assert!(!status.success(), "the child was killed");
+        assert!(
+            acknowledged >= kill_after,
+            "the child exited early: {status}"
+        );
+        // In the other rounds the next child recovers, and may be killed meanwhile.
         if round % 3 != 1 {
-            witness.check(folder.path()).await;
+            observed.check(directory.path()).await;
         }
     }
-    witness.check(folder.path()).await;
+    observed.check(directory.path()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "runs as the child of another test"]
+#[ignore = "runs as the child of a_kill_loses_no_write_and_repeats_no_revision"]
 async fn child_that_writes_until_it_is_killed() {
-    let folder = env::var_os(FOLDER).unwrap();
-    let store = Store::open(options(Path::new(&folder))).unwrap();
+    let directory = env::var_os(DIRECTORY_VARIABLE).unwrap();
+    let store = Store::open(options(Path::new(&directory))).unwrap();
     let writers = (0..WRITERS).map(|writer| {
         let store = store.clone();
         tokio::spawn(async move {

@@ -1,17 +1,17 @@
-//! Databases that cannot be trusted, and disks without room.
+//! Damaged databases and full disks.
 
 use std::fs;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use rdd_apiserver_storage::{CommitError, StoreOpenError, Store, StoreOptions, WritePrecondition};
+use rdd_apiserver_storage::{CommitError, Store, StoreOpenError, StoreOptions, WritePrecondition};
 use tempfile::TempDir;
 
 use crate::common::{list, put, remove, set};
 
-/// A database of a few hundred pages.
-async fn filled(folder: &TempDir) -> PathBuf {
-    let path = folder.path().join("state.db");
+/// Creates a database of a few hundred pages.
+async fn filled_database(directory: &TempDir) -> PathBuf {
+    let path = directory.path().join("state.db");
     let store = Store::open(StoreOptions::file(&path)).unwrap();
     let long = "x".repeat(2_000);
     for index in 0..200 {
@@ -24,8 +24,8 @@ async fn filled(folder: &TempDir) -> PathBuf {
 fn damaged(path: &Path) -> String {
     match Store::open(StoreOptions::file(path)) {
         Err(error @ StoreOpenError::Damaged { .. }) => error.to_string(),
-        Err(error) => panic!("another error: {error}"),
-        Ok(_) => panic!("opened"),
+        Err(error) => panic!("unexpected error: {error}"),
+        Ok(_) => panic!("the store opened"),
     }
 }
 
@@ -35,7 +35,7 @@ fn overwrite(path: &Path, at: u64, bytes: &[u8]) {
     file.write_all(bytes).unwrap();
 }
 
-fn change(path: &Path, statement: &str) {
+fn execute(path: &Path, statement: &str) {
     rusqlite::Connection::open(path)
         .unwrap()
         .execute_batch(statement)
@@ -43,9 +43,9 @@ fn change(path: &Path, statement: &str) {
 }
 
 #[tokio::test]
-async fn damage_is_named_set_aside_and_replaced() {
-    let folder = TempDir::new().unwrap();
-    let path = filled(&folder).await;
+async fn a_damaged_database_is_named_set_aside_and_replaced() {
+    let directory = TempDir::new().unwrap();
+    let path = filled_database(&directory).await;
     overwrite(&path, 0, b"no database at all");
     let message = damaged(&path);
     assert!(
@@ -65,7 +65,7 @@ async fn damage_is_named_set_aside_and_replaced() {
 }
 
 #[tokio::test]
-async fn every_kind_of_damage_is_noticed() {
+async fn every_kind_of_damage_is_detected() {
     const PAGE: u64 = 4_096;
     type Damage = fn(&Path);
     let kinds: [(&str, Damage); 9] = [
@@ -85,42 +85,42 @@ async fn every_kind_of_damage_is_noticed() {
                 .unwrap();
             overwrite(path, at as u64, b"y");
         }),
-        ("a lost row", |path| {
-            change(path, "DELETE FROM history");
+        ("a missing row", |path| {
+            execute(path, "DELETE FROM history");
         }),
-        ("a lost table", |path| change(path, "DROP TABLE log")),
-        ("a history that begins elsewhere", |path| {
-            change(path, "UPDATE history SET compacted = compacted + 1");
+        ("a missing table", |path| execute(path, "DROP TABLE log")),
+        ("a changed start of the history", |path| {
+            execute(path, "UPDATE history SET compacted = compacted + 1");
         }),
         ("another program's file", |path| {
-            change(path, "PRAGMA application_id = 0")
+            execute(path, "PRAGMA application_id = 0")
         }),
         ("a log without its main file", |path| {
             fs::rename(path, path.with_extension("db-wal")).unwrap();
         }),
     ];
     for (kind, damage) in kinds {
-        let folder = TempDir::new().unwrap();
-        let path = filled(&folder).await;
+        let directory = TempDir::new().unwrap();
+        let path = filled_database(&directory).await;
         damage(&path);
         let message = damaged(&path);
         assert!(message.contains("state.db"), "{kind}: {message}");
         Store::set_aside(&path).unwrap();
         let store = Store::open(StoreOptions::file(&path));
-        assert!(store.is_ok(), "{kind}: no new database");
+        assert!(store.is_ok(), "{kind}: a new database can be created");
     }
 }
 
 #[tokio::test]
-async fn a_lost_write_breaks_the_chain() {
-    let folder = TempDir::new().unwrap();
-    let path = folder.path().join("state.db");
+async fn a_missing_row_of_a_key_is_detected() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("state.db");
     let store = Store::open(StoreOptions::file(&path)).unwrap();
     set(&store, "a", "one").await;
     let lost = set(&store, "a", "two").await;
     set(&store, "a", "three").await;
     store.close().await;
-    change(
+    execute(
         &path,
         &format!("DELETE FROM log WHERE revision = {}", lost.revision),
     );
@@ -129,16 +129,16 @@ async fn a_lost_write_breaks_the_chain() {
 }
 
 #[tokio::test]
-async fn a_newer_schema_is_refused_and_left_alone() {
-    let folder = TempDir::new().unwrap();
-    let path = filled(&folder).await;
-    change(&path, "PRAGMA user_version = 9");
+async fn a_newer_schema_is_refused_and_not_changed() {
+    let directory = TempDir::new().unwrap();
+    let path = filled_database(&directory).await;
+    execute(&path, "PRAGMA user_version = 9");
     let error = Store::open(StoreOptions::file(&path)).unwrap_err();
     assert!(
         matches!(error, StoreOpenError::NewerSchema { found: 9, .. }),
         "{error}"
     );
-    change(&path, "PRAGMA user_version = 1");
+    execute(&path, "PRAGMA user_version = 1");
     assert_eq!(
         Store::open(StoreOptions::file(&path))
             .unwrap()
@@ -149,17 +149,17 @@ async fn a_newer_schema_is_refused_and_left_alone() {
 }
 
 #[tokio::test]
-async fn a_folder_that_is_not_there_is_named() {
-    let folder = TempDir::new().unwrap();
-    let path = folder.path().join("missing/state.db");
+async fn a_missing_directory_is_named() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("missing/state.db");
     let error = Store::open(StoreOptions::file(&path)).unwrap_err();
     assert!(error.to_string().contains("missing/state.db"), "{error}");
 }
 
 #[tokio::test]
-async fn a_full_database_reads_on_and_writes_again_later() {
-    let folder = TempDir::new().unwrap();
-    let mut options = StoreOptions::file(folder.path().join("state.db"));
+async fn a_full_database_can_be_read_and_accepts_writes_after_deletes() {
+    let directory = TempDir::new().unwrap();
+    let mut options = StoreOptions::file(directory.path().join("state.db"));
     options.size_limit = Some(1 << 20);
     let store = Store::open(options.clone()).unwrap();
     let long = "x".repeat(10_000);
@@ -173,7 +173,7 @@ async fn a_full_database_reads_on_and_writes_again_later() {
             Ok(_) => stored += 1,
             Err(error) => break error,
         }
-        assert!(stored < 200, "the limit does not hold");
+        assert!(stored < 200, "the size limit has no effect");
     };
     assert!(matches!(error, CommitError::Full), "{error}");
     assert!(stored > 50);
@@ -185,10 +185,14 @@ async fn a_full_database_reads_on_and_writes_again_later() {
         .await
         .unwrap_err();
     assert!(matches!(error, CommitError::Full), "{error}");
-    assert_eq!(store.revision(), before, "nothing of it is visible");
+    assert_eq!(
+        store.revision(),
+        before,
+        "nothing of the failed write is visible"
+    );
     assert!(store.snapshot().get("b").is_none());
 
-    // Not even the smallest write finds room any more, but a delete does.
+    // Not even the smallest write fits, but a delete does.
     let mut small = 0;
     while store
         .commit(&format!("s/{small}"), WritePrecondition::Absent, put(""))
@@ -208,7 +212,7 @@ async fn a_full_database_reads_on_and_writes_again_later() {
 }
 
 #[tokio::test]
-async fn history_gives_way_to_writes() {
+async fn history_is_evicted_for_new_writes() {
     let mut options = StoreOptions::in_memory();
     options.size_limit = Some(1 << 20);
     let store = Store::open(options).unwrap();

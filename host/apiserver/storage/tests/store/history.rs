@@ -1,11 +1,11 @@
-//! Watches, compaction and reads of the past.
+//! Watches, compaction, and reads at old revisions.
 
-use crate::common::{list, memory, next, remove, set, text};
+use crate::common::{in_memory, list, next, remove, set, text};
 use rdd_apiserver_storage::{
     EventKind, HistoryLimits, SnapshotError, Store, StoreOptions, WatchEndReason, WatchError,
 };
 
-fn short(max_events: usize) -> Store {
+fn store_with_history(max_events: usize) -> Store {
     let mut options = StoreOptions::in_memory();
     options.history = HistoryLimits {
         max_events,
@@ -15,8 +15,8 @@ fn short(max_events: usize) -> Store {
 }
 
 #[tokio::test]
-async fn a_watch_gives_past_and_present_of_its_prefix_in_order() {
-    let store = memory();
+async fn a_watch_returns_old_and_new_events_of_its_prefix_in_order() {
+    let store = in_memory();
     let start = store.revision();
     let added = set(&store, "a/x", "one").await;
     set(&store, "b/x", "other").await;
@@ -47,7 +47,7 @@ async fn a_watch_gives_past_and_present_of_its_prefix_in_order() {
 
 #[tokio::test]
 async fn watchers_of_a_prefix_share_each_event() {
-    let store = memory();
+    let store = in_memory();
     let mut first = store.watch("a/", store.revision()).unwrap();
     let mut second = store.watch("a/x", store.revision()).unwrap();
     set(&store, "a/x", "one").await;
@@ -59,8 +59,8 @@ async fn watchers_of_a_prefix_share_each_event() {
 }
 
 #[tokio::test]
-async fn what_watchers_share_goes_once_the_event_is_no_news() {
-    let store = memory();
+async fn a_memo_is_dropped_once_newer_events_have_arrived() {
+    let store = in_memory();
     let mut watch = store.watch("a/", store.revision()).unwrap();
     set(&store, "a/x", "one").await;
     let event = next(&mut watch).await;
@@ -68,15 +68,19 @@ async fn what_watchers_share_goes_once_the_event_is_no_news() {
     for _ in 0..300 {
         set(&store, "b/x", "another").await;
     }
-    assert_eq!(std::sync::Arc::strong_count(&shared), 1, "ours alone");
-    // Nor does a late reader keep one.
+    assert_eq!(
+        std::sync::Arc::strong_count(&shared),
+        1,
+        "only this test holds the value"
+    );
+    // A late reader gets a value that is not cached.
     assert_eq!(event.memo.get_or_init(|| 8_u8).as_deref(), Some(&8));
     assert_eq!(event.memo.get_or_init(|| 9_u8).as_deref(), Some(&9));
 }
 
 #[tokio::test]
-async fn a_watch_starts_neither_before_history_nor_in_the_future() {
-    let store = short(3);
+async fn a_watch_starts_neither_before_the_history_nor_in_the_future() {
+    let store = store_with_history(3);
     let now = store.revision();
     assert_eq!(
         store.watch("a/", now + 1).unwrap_err(),
@@ -100,8 +104,8 @@ async fn a_watch_starts_neither_before_history_nor_in_the_future() {
 }
 
 #[tokio::test]
-async fn a_slow_watcher_is_ended_and_a_quiet_one_is_not() {
-    let store = short(10);
+async fn a_slow_watch_ends_and_a_quiet_one_does_not() {
+    let store = store_with_history(10);
     let mut slow = store.watch("a/", store.revision()).unwrap();
     let mut quiet = store.watch("b/", store.revision()).unwrap();
     set(&store, "a/first", "v").await;
@@ -113,7 +117,7 @@ async fn a_slow_watcher_is_ended_and_a_quiet_one_is_not() {
     assert_eq!(
         slow.next().await.unwrap_err(),
         WatchEndReason::Lagged,
-        "it stays so"
+        "the error is permanent"
     );
     assert_eq!(quiet.progress(), store.revision());
     let record = set(&store, "b/x", "v").await;
@@ -121,8 +125,8 @@ async fn a_slow_watcher_is_ended_and_a_quiet_one_is_not() {
 }
 
 #[tokio::test]
-async fn a_watcher_that_lags_in_the_past_is_ended_too() {
-    let store = short(200);
+async fn a_watch_that_lags_in_the_history_ends() {
+    let store = store_with_history(200);
     let start = store.revision();
     for index in 0..150 {
         set(&store, &format!("a/{index}"), "v").await;
@@ -132,12 +136,12 @@ async fn a_watcher_that_lags_in_the_past_is_ended_too() {
     for index in 0..200 {
         set(&store, &format!("b/{index}"), "v").await;
     }
-    let mut given = 1;
+    let mut count = 1;
     let end = loop {
         match watch.next().await {
             Ok(event) => {
-                given += 1;
-                assert_eq!(event.revision, start + given);
+                count += 1;
+                assert_eq!(event.revision, start + count);
             }
             Err(end) => break end,
         }
@@ -146,8 +150,8 @@ async fn a_watcher_that_lags_in_the_past_is_ended_too() {
 }
 
 #[tokio::test]
-async fn progress_follows_what_was_handed_out() {
-    let store = memory();
+async fn progress_follows_the_returned_events() {
+    let store = in_memory();
     let start = store.revision();
     let mut watch = store.watch("a/", start).unwrap();
     assert_eq!(watch.progress(), start);
@@ -166,13 +170,13 @@ async fn progress_follows_what_was_handed_out() {
     assert_eq!(
         late.progress(),
         start,
-        "nothing of the past is handed out yet"
+        "no event of the history was returned yet"
     );
 }
 
 #[tokio::test]
 async fn closing_ends_a_watch_after_its_last_event() {
-    let store = memory();
+    let store = in_memory();
     let mut watch = store.watch("", store.revision()).unwrap();
     let record = set(&store, "a/x", "v").await;
     store.close().await;
@@ -185,8 +189,8 @@ async fn closing_ends_a_watch_after_its_last_event() {
 }
 
 #[tokio::test]
-async fn every_kept_revision_can_be_read_again() {
-    let store = short(8);
+async fn every_kept_revision_can_be_read() {
+    let store = store_with_history(8);
     let mut seen = vec![(store.revision(), list(&store.snapshot(), ""))];
     for (key, put) in [
         ("a", true),

@@ -1,4 +1,4 @@
-//! The store as its user sees it.
+//! Tests of the store through its public API.
 #![allow(
     clippy::expect_used,
     clippy::panic,

@@ -1,4 +1,4 @@
-//! Random writes against a model that does them one after the other.
+//! Random writes, compared with a model that applies them one after another.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::common::{next, text};
 
-/// Keys that are prefixes and neighbours of each other.
+/// Keys that are prefixes and neighbors of each other.
 const KEYS: [&str; 5] = ["a/x", "a/x/y", "a/xy", "a-b/x", "b/x"];
 const PREFIXES: [&str; 6] = ["", "a/", "a/x", "a-b/", "b/x", "none"];
 
@@ -21,34 +21,36 @@ const PREFIXES: [&str; 6] = ["", "a/", "a/x", "a-b/", "b/x", "none"];
 struct Write {
     key: usize,
     delete: bool,
-    expect: Wish,
+    precondition: PreconditionKind,
 }
 
-/// An expectation by what the model holds when the write's turn comes, or not.
+/// The precondition of a write, in terms of the model.
 #[derive(Clone, Copy, Debug)]
-enum Wish {
+enum PreconditionKind {
     Any,
     Absent,
-    /// The key's revision when the group was sent.
+    /// The key's revision when the group of writes was queued.
     Seen,
     Wrong,
 }
 
 fn write() -> impl Strategy<Value = Write> {
-    let wish = prop_oneof![
-        3 => Just(Wish::Any),
-        2 => Just(Wish::Absent),
-        2 => Just(Wish::Seen),
-        1 => Just(Wish::Wrong),
+    let precondition = prop_oneof![
+        3 => Just(PreconditionKind::Any),
+        2 => Just(PreconditionKind::Absent),
+        2 => Just(PreconditionKind::Seen),
+        1 => Just(PreconditionKind::Wrong),
     ];
-    (0..KEYS.len(), prop::bool::weighted(0.3), wish).prop_map(|(key, delete, expect)| Write {
-        key,
-        delete,
-        expect,
-    })
+    (0..KEYS.len(), prop::bool::weighted(0.3), precondition).prop_map(
+        |(key, delete, precondition)| Write {
+            key,
+            delete,
+            precondition,
+        },
+    )
 }
 
-/// What happens in a run: groups of writes that are queued together.
+/// One step of a run. The writes of a group are queued together.
 #[derive(Clone, Debug)]
 enum Step {
     Group(Vec<Write>),
@@ -65,34 +67,34 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 type Records = BTreeMap<String, (u64, String)>;
 
-/// What the store must be.
+/// The expected content of the store.
 struct Model {
     revision: u64,
     records: Records,
-    /// Each state by the revision that made it.
+    /// The state at each revision.
     states: BTreeMap<u64, Records>,
     events: Vec<(u64, EventKind, String)>,
 }
 
 #[derive(Debug, PartialEq)]
-enum Answer {
-    Done(u64),
+enum Outcome {
+    Committed(u64),
     Exists(u64),
     Mismatch(u64),
     Missing,
 }
 
 impl Model {
-    fn write(&mut self, write: &Write, expect: WritePrecondition) -> Answer {
+    fn write(&mut self, write: &Write, precondition: WritePrecondition) -> Outcome {
         let key = KEYS[write.key];
         let current = self.records.get(key).map(|(revision, _)| *revision);
-        match (expect, current) {
-            (WritePrecondition::Absent, Some(revision)) => return Answer::Exists(revision),
+        match (precondition, current) {
+            (WritePrecondition::Absent, Some(revision)) => return Outcome::Exists(revision),
             (WritePrecondition::Revision(wanted), Some(revision)) if wanted != revision => {
-                return Answer::Mismatch(revision);
+                return Outcome::Mismatch(revision);
             }
-            (WritePrecondition::Revision(_), None) => return Answer::Missing,
-            (_, None) if write.delete => return Answer::Missing,
+            (WritePrecondition::Revision(_), None) => return Outcome::Missing,
+            (_, None) if write.delete => return Outcome::Missing,
             _ => {}
         }
         self.revision += 1;
@@ -109,7 +111,7 @@ impl Model {
         }
         self.events.push((self.revision, kind, key.to_owned()));
         self.states.insert(self.revision, self.records.clone());
-        Answer::Done(self.revision)
+        Outcome::Committed(self.revision)
     }
 }
 
@@ -133,35 +135,39 @@ fn change(write: &Write) -> RecordChange {
 
 async fn send(store: &Store, model: &mut Model, group: &[Write]) {
     let seen = model.records.clone();
-    let expect = |write: &Write| match write.expect {
-        Wish::Any => WritePrecondition::Any,
-        Wish::Absent => WritePrecondition::Absent,
-        Wish::Seen => match seen.get(KEYS[write.key]) {
+    let precondition = |write: &Write| match write.precondition {
+        PreconditionKind::Any => WritePrecondition::Any,
+        PreconditionKind::Absent => WritePrecondition::Absent,
+        PreconditionKind::Seen => match seen.get(KEYS[write.key]) {
             Some((revision, _)) => WritePrecondition::Revision(*revision),
             None => WritePrecondition::Absent,
         },
-        Wish::Wrong => WritePrecondition::Revision(1),
+        PreconditionKind::Wrong => WritePrecondition::Revision(1),
     };
-    // Polled in order, and so queued in order.
+    // Polled in order, and therefore queued in order.
     let commits = group
         .iter()
-        .map(|write| store.commit(KEYS[write.key], expect(write), change(write)));
-    let answers = join_all(commits).await;
-    for (write, answer) in group.iter().zip(answers) {
-        let answer = match answer {
+        .map(|write| store.commit(KEYS[write.key], precondition(write), change(write)));
+    let results = join_all(commits).await;
+    for (write, result) in group.iter().zip(results) {
+        let outcome = match result {
             Ok(record) => {
                 assert_eq!(
                     text(&record.value),
                     format!("{}@{}", record.key, record.revision)
                 );
-                Answer::Done(record.revision)
+                Outcome::Committed(record.revision)
             }
-            Err(CommitError::Exists(record)) => Answer::Exists(record.revision),
-            Err(CommitError::Mismatch(record)) => Answer::Mismatch(record.revision),
-            Err(CommitError::Missing) => Answer::Missing,
+            Err(CommitError::Exists(record)) => Outcome::Exists(record.revision),
+            Err(CommitError::Mismatch(record)) => Outcome::Mismatch(record.revision),
+            Err(CommitError::Missing) => Outcome::Missing,
             Err(error) => panic!("{error}"),
         };
-        assert_eq!(answer, model.write(write, expect(write)), "{write:?}");
+        assert_eq!(
+            outcome,
+            model.write(write, precondition(write)),
+            "{write:?}"
+        );
     }
 }
 
@@ -189,9 +195,9 @@ async fn check_events(watch: &mut StoreWatch, prefix: &str, events: &[(u64, Even
 }
 
 async fn run(steps: Vec<Step>) {
-    let folder = TempDir::new().unwrap();
-    let mut options = StoreOptions::file(folder.path().join("state.db"));
-    // Some of the past goes in each run, but never what a watch here needs.
+    let directory = TempDir::new().unwrap();
+    let mut options = StoreOptions::file(directory.path().join("state.db"));
+    // Each run evicts some events, but none that a watch here needs.
     options.history.max_events = 60;
     let mut store = Store::open(options.clone()).unwrap();
     let start = store.revision();
@@ -205,10 +211,10 @@ async fn run(steps: Vec<Step>) {
         match step {
             Step::Group(group) => {
                 let before = model.revision;
-                let told = model.events.len();
+                let known = model.events.len();
                 let watches = PREFIXES.map(|prefix| store.watch(prefix, before).unwrap());
                 send(&store, &mut model, &group).await;
-                let new = &model.events[told..];
+                let new = &model.events[known..];
                 for (prefix, mut watch) in PREFIXES.into_iter().zip(watches) {
                     check_events(&mut watch, prefix, new).await;
                     assert_eq!(watch.progress(), model.revision);
@@ -233,7 +239,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_batch_is_its_writes_one_after_the_other(steps in steps()) {
+    fn a_batch_equals_its_writes_one_after_another(steps in steps()) {
         tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -242,14 +248,14 @@ proptest! {
     }
 }
 
-/// Many threads write while others watch: everybody sees one and the same
-/// order, and every acknowledged write is in it.
+/// Many threads write while others watch. All watchers see the same order, and
+/// each acknowledged write is in it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn concurrent_writers_and_watchers_agree() {
     const WRITERS: usize = 16;
     const WRITES: usize = 100;
-    let folder = TempDir::new().unwrap();
-    let store = Store::open(StoreOptions::file(folder.path().join("state.db"))).unwrap();
+    let directory = TempDir::new().unwrap();
+    let store = Store::open(StoreOptions::file(directory.path().join("state.db"))).unwrap();
     let start = store.revision();
     let writers = (0..WRITERS).map(|writer| {
         let store = store.clone();
@@ -257,7 +263,7 @@ async fn concurrent_writers_and_watchers_agree() {
             let mut acknowledged = Vec::new();
             for round in 0..WRITES {
                 let key = KEYS[(writer + round) % KEYS.len()];
-                let expect = match store.snapshot().get(key) {
+                let precondition = match store.snapshot().get(key) {
                     Some(record) => WritePrecondition::Revision(record.revision),
                     None => WritePrecondition::Absent,
                 };
@@ -266,8 +272,11 @@ async fn concurrent_writers_and_watchers_agree() {
                 } else {
                     RecordChange::put(move |_| format!("{writer}/{round}").into())
                 };
-                if let Ok(record) = store.commit(key, expect, change).await {
-                    assert!(store.revision() >= record.revision, "visible when answered");
+                if let Ok(record) = store.commit(key, precondition, change).await {
+                    assert!(
+                        store.revision() >= record.revision,
+                        "the write is visible when it is acknowledged"
+                    );
                     acknowledged.push(record.revision);
                 }
             }
@@ -291,15 +300,12 @@ async fn concurrent_writers_and_watchers_agree() {
         })
         .collect();
     let mut acknowledged: Vec<u64> = Vec::new();
-    for done in join_all(writers).await {
-        acknowledged.extend(done.unwrap());
+    for revisions in join_all(writers).await {
+        acknowledged.extend(revisions.unwrap());
     }
     acknowledged.sort_unstable();
     let end = store.revision();
-    assert!(
-        acknowledged.len() > WRITES,
-        "some of the writes must succeed"
-    );
+    assert!(acknowledged.len() > WRITES, "enough writes succeed");
     assert_eq!(acknowledged, (start + 1..=end).collect::<Vec<_>>());
 
     let mut all = store.watch("", start).unwrap();

@@ -1,18 +1,19 @@
-//! What a new process finds.
+//! What is kept across restarts.
 
-use rdd_apiserver_storage::{EventKind, StoreOpenError, Store, StoreOptions};
+use rdd_apiserver_storage::{EventKind, Store, StoreOpenError, StoreOptions};
+use rdd_testkit::PATIENCE;
 use tempfile::TempDir;
 
-use crate::common::{PATIENCE, TestClock, list, next, remove, set};
+use crate::common::{TestClock, list, next, remove, set};
 
-fn options(folder: &TempDir) -> StoreOptions {
-    StoreOptions::file(folder.path().join("state.db"))
+fn options(directory: &TempDir) -> StoreOptions {
+    StoreOptions::file(directory.path().join("state.db"))
 }
 
 #[tokio::test]
-async fn records_history_and_revisions_come_back() {
-    let folder = TempDir::new().unwrap();
-    let store = Store::open(options(&folder)).unwrap();
+async fn records_history_and_revisions_survive_a_restart() {
+    let directory = TempDir::new().unwrap();
+    let store = Store::open(options(&directory)).unwrap();
     let start = store.revision();
     set(&store, "a/x", "one").await;
     set(&store, "a/y", "one").await;
@@ -21,7 +22,7 @@ async fn records_history_and_revisions_come_back() {
     let before = list(&store.snapshot(), "");
     store.close().await;
 
-    let store = Store::open(options(&folder)).unwrap();
+    let store = Store::open(options(&directory)).unwrap();
     assert_eq!(store.revision(), removed.revision);
     assert_eq!(list(&store.snapshot(), ""), before);
     assert_eq!(store.compacted_revision(), start);
@@ -43,22 +44,25 @@ async fn records_history_and_revisions_come_back() {
 }
 
 #[tokio::test]
-async fn compaction_holds_across_restarts_and_gives_no_revision_twice() {
-    let folder = TempDir::new().unwrap();
-    let mut options = options(&folder);
+async fn compaction_survives_a_restart_and_no_revision_is_reused() {
+    let directory = TempDir::new().unwrap();
+    let mut options = options(&directory);
     options.history.max_events = 1;
     let store = Store::open(options.clone()).unwrap();
     for round in 0..700 {
         set(&store, &format!("a/{}", round % 7), "v").await;
     }
     let removed = remove(&store, "a/0").await;
-    // The deletion is the last event that goes, and with it its row.
+    // The deletion is the last event that is evicted, and its row with it.
     let last = set(&store, "b", "v").await;
     assert_eq!(store.compacted_revision(), removed.revision);
     let before = list(&store.snapshot(), "");
     store.close().await;
     let rows = rows(&options);
-    assert!(rows < 600, "rows go while the store runs: {rows} are left");
+    assert!(
+        rows < 600,
+        "rows are deleted while the store runs: {rows} are left"
+    );
 
     let store = Store::open(options.clone()).unwrap();
     assert_eq!(store.revision(), last.revision);
@@ -89,10 +93,10 @@ fn rows(options: &StoreOptions) -> i64 {
 }
 
 #[tokio::test]
-async fn history_ends_by_age_and_spares_the_newest() {
-    let folder = TempDir::new().unwrap();
+async fn old_events_are_evicted_except_the_newest() {
+    let directory = TempDir::new().unwrap();
     let clock = TestClock::default();
-    let mut options = options(&folder);
+    let mut options = options(&directory);
     options.clock = std::sync::Arc::new(clock.clone());
     options.history.keep_events = 3;
     let store = Store::open(options.clone()).unwrap();
@@ -101,14 +105,22 @@ async fn history_ends_by_age_and_spares_the_newest() {
         set(&store, "a", "old").await;
     }
     clock.advance(options.history.max_age / 2);
-    set(&store, "a", "young").await;
-    assert_eq!(store.compacted_revision(), start, "nothing is old enough yet");
+    set(&store, "a", "recent").await;
+    assert_eq!(
+        store.compacted_revision(),
+        start,
+        "no event is old enough yet"
+    );
     clock.advance(options.history.max_age / 2);
-    set(&store, "a", "younger").await;
-    assert_eq!(store.compacted_revision(), start + 9, "two are young, one is spared");
+    set(&store, "a", "newer").await;
+    assert_eq!(
+        store.compacted_revision(),
+        start + 9,
+        "two are recent, one is kept whatever its age"
+    );
     store.close().await;
 
-    // Age goes on while nobody runs.
+    // Events age while no process runs.
     clock.advance(options.history.max_age * 10);
     options.history.keep_events = 2;
     let store = Store::open(options).unwrap();
@@ -116,7 +128,7 @@ async fn history_ends_by_age_and_spares_the_newest() {
 }
 
 #[tokio::test]
-async fn a_burst_is_kept_whole_until_it_has_settled() {
+async fn a_burst_is_kept_until_its_age_limit() {
     let clock = TestClock::default();
     let mut options = StoreOptions::in_memory();
     options.clock = std::sync::Arc::new(clock.clone());
@@ -128,22 +140,26 @@ async fn a_burst_is_kept_whole_until_it_has_settled() {
         set(&store, "a", &"x".repeat(1_000)).await;
     }
     clock.advance(limits.burst_age / 2);
-    set(&store, "a", "young").await;
-    assert_eq!(store.compacted_revision(), start, "a reader may be that far behind");
+    set(&store, "a", "recent").await;
+    assert_eq!(
+        store.compacted_revision(),
+        start,
+        "a watch may lag that far behind"
+    );
     clock.advance(limits.burst_age / 2);
-    set(&store, "a", "younger").await;
+    set(&store, "a", "newer").await;
     assert_eq!(
         store.compacted_revision(),
         start + 7,
-        "what is left is few enough bytes"
+        "the rest is below the limit"
     );
     clock.advance(limits.burst_age * 2);
-    set(&store, "a", "youngest").await;
+    set(&store, "a", "newest").await;
     assert_eq!(store.compacted_revision(), start + 7);
 }
 
 #[tokio::test]
-async fn a_new_database_starts_where_no_old_one_reached() {
+async fn a_new_database_starts_above_all_old_revisions() {
     let clock = TestClock::default();
     let mut options = StoreOptions::in_memory();
     options.clock = std::sync::Arc::new(clock.clone());
@@ -154,30 +170,31 @@ async fn a_new_database_starts_where_no_old_one_reached() {
     clock.advance(std::time::Duration::from_secs(1));
     let second = Store::open(options).unwrap();
     assert!(second.revision() > first.revision());
-    const JAVASCRIPT: u64 = 1 << 53;
-    assert!(second.revision() < JAVASCRIPT);
+    // The limit of exact integers in JavaScript.
+    const MAX_SAFE_INTEGER: u64 = 1 << 53;
+    assert!(second.revision() < MAX_SAFE_INTEGER);
 }
 
 #[tokio::test]
-async fn one_opener_at_a_time() {
-    let folder = TempDir::new().unwrap();
-    let store = Store::open(options(&folder)).unwrap();
-    let error = Store::open(options(&folder)).unwrap_err();
+async fn only_one_store_opens_a_database() {
+    let directory = TempDir::new().unwrap();
+    let store = Store::open(options(&directory)).unwrap();
+    let error = Store::open(options(&directory)).unwrap_err();
     assert!(matches!(error, StoreOpenError::Locked { .. }), "{error}");
     let message = error.to_string();
     assert!(
         message.contains("state.db") && message.contains("another daemon"),
         "{message}"
     );
-    let error = Store::set_aside(&folder.path().join("state.db")).unwrap_err();
+    let error = Store::set_aside(&directory.path().join("state.db")).unwrap_err();
     assert!(error.to_string().contains("another daemon"), "{error}");
-    set(&store, "a", "the first is not disturbed").await;
+    set(&store, "a", "the first store still works").await;
 }
 
 #[tokio::test]
-async fn the_last_handle_ends_the_writer() {
-    let folder = TempDir::new().unwrap();
-    let store = Store::open(options(&folder)).unwrap();
+async fn the_writer_exits_with_the_last_handle() {
+    let directory = TempDir::new().unwrap();
+    let store = Store::open(options(&directory)).unwrap();
     let other = store.clone();
     let mut watch = other.watch("", other.revision()).unwrap();
     set(&store, "a", "v").await;
@@ -188,20 +205,20 @@ async fn the_last_handle_ends_the_writer() {
     assert_eq!(next(&mut watch).await.revision, record.revision);
     let end = tokio::time::timeout(PATIENCE, watch.next()).await.unwrap();
     end.unwrap_err();
-    // Watches end after the database is closed.
-    let store = Store::open(options(&folder)).unwrap();
+    // The database is closed before watches end.
+    let store = Store::open(options(&directory)).unwrap();
     assert_eq!(store.revision(), record.revision);
 }
 
 #[cfg(unix)]
 #[tokio::test]
-async fn files_belong_to_their_owner_alone() {
+async fn files_are_accessible_to_their_owner_only() {
     use std::os::unix::fs::PermissionsExt;
-    let folder = TempDir::new().unwrap();
-    let store = Store::open(options(&folder)).unwrap();
+    let directory = TempDir::new().unwrap();
+    let store = Store::open(options(&directory)).unwrap();
     set(&store, "a", "v").await;
     let mut names = Vec::new();
-    for entry in folder.path().read_dir().unwrap() {
+    for entry in directory.path().read_dir().unwrap() {
         let entry = entry.unwrap();
         let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
         assert_eq!(mode, 0o600, "{:?}", entry.path());
