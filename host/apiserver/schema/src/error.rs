@@ -40,7 +40,7 @@ impl FieldErrorKind {
         }
     }
 
-    fn text(self) -> &'static str {
+    fn description(self) -> &'static str {
         match self {
             Self::Required => "Required value",
             Self::Invalid | Self::TypeInvalid => "Invalid value",
@@ -52,7 +52,7 @@ impl FieldErrorKind {
         }
     }
 
-    fn shows_value(self) -> bool {
+    fn is_value_shown(self) -> bool {
         !matches!(self, Self::Required | Self::Forbidden | Self::TooLong)
     }
 }
@@ -116,7 +116,7 @@ impl FieldError {
     ) -> Self {
         let supported = supported
             .iter()
-            .map(|value| quoted(value))
+            .map(|value| quote(value))
             .collect::<Vec<_>>()
             .join(", ");
         Self::new(
@@ -134,10 +134,14 @@ impl FieldError {
 
     /// The text without the field: `Invalid value: 0: must be positive`.
     pub fn message(&self) -> String {
-        let mut text = String::from(self.kind.text());
-        if let Some(value) = self.bad_value.as_ref().filter(|_| self.kind.shows_value()) {
+        let mut text = String::from(self.kind.description());
+        if let Some(value) = self
+            .bad_value
+            .as_ref()
+            .filter(|_| self.kind.is_value_shown())
+        {
             text.push_str(": ");
-            text.push_str(&shown(value));
+            text.push_str(&format_value(value));
         }
         if !self.detail.is_empty() {
             text.push_str(": ");
@@ -154,7 +158,7 @@ impl fmt::Display for FieldError {
 }
 
 /// A string in Go's double quotes.
-pub(crate) fn quoted(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     for c in text.chars() {
@@ -177,15 +181,15 @@ pub(crate) fn quoted(text: &str) -> String {
 }
 
 /// A value as Kubernetes shows it: strings quoted, everything else as JSON that is safe in HTML.
-pub(crate) fn shown(value: &Value) -> String {
+pub(crate) fn format_value(value: &Value) -> String {
     match value {
-        Value::String(text) => quoted(text),
-        other => html_safe(&other.to_string()),
+        Value::String(text) => quote(text),
+        other => escape_html(&other.to_string()),
     }
 }
 
 /// JSON with the characters escaped that Go's encoder escapes.
-pub(crate) fn html_safe(json: &str) -> String {
+pub(crate) fn escape_html(json: &str) -> String {
     json.replace('<', "\\u003c")
         .replace('>', "\\u003e")
         .replace('&', "\\u0026")

@@ -22,12 +22,12 @@ use std::sync::Arc;
 use serde_json::Value;
 
 pub use crate::error::{FieldError, FieldErrorKind};
-use crate::node::Node;
+use crate::node::SchemaNode;
 
 /// A parsed structural schema: compiled patterns and rules, ready for any number of objects. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct StructuralSchema {
-    root: Arc<Node>,
+    root: Arc<SchemaNode>,
     warnings: Arc<[String]>,
 }
 
@@ -56,7 +56,7 @@ impl StructuralSchema {
     /// Removes the keywords that no schema knows, as upstream does before it judges a definition; returns their dotted
     /// paths, sorted. [`StructuralSchema::parse`] refuses them.
     pub fn prune_keywords(openapi_v3_schema: &mut Value) -> Vec<String> {
-        parse::prune_unknown(openapi_v3_schema)
+        parse::prune_unknown_keywords(openapi_v3_schema)
     }
 
     /// What the author of the schema should be told although it is accepted: `unrecognized format "x"`.

@@ -7,19 +7,19 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 /// Longest DNS label, label value and name part of a qualified name.
-const LABEL_MAX: usize = 63;
+const MAX_LABEL_LENGTH: usize = 63;
 /// Longest DNS subdomain and longest key of a ConfigMap or Secret.
-const SUBDOMAIN_MAX: usize = 253;
+const MAX_SUBDOMAIN_LENGTH: usize = 253;
 
 /// The bytes of all annotations of an object together, keys and values.
 pub const ANNOTATIONS_MAX: usize = 256 * 1024;
 
-const LABEL: &str = "[a-z0-9]([-a-z0-9]*[a-z0-9])?";
-const LABEL_1035: &str = "[a-z]([-a-z0-9]*[a-z0-9])?";
-const SUBDOMAIN: &str = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*";
-const QUALIFIED: &str = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]";
-const VALUE: &str = "(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?";
-const CONFIG_KEY: &str = "[-._a-zA-Z0-9]+";
+const LABEL_PATTERN: &str = "[a-z0-9]([-a-z0-9]*[a-z0-9])?";
+const LABEL_1035_PATTERN: &str = "[a-z]([-a-z0-9]*[a-z0-9])?";
+const SUBDOMAIN_PATTERN: &str = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*";
+const QUALIFIED_NAME_PATTERN: &str = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]";
+const LABEL_VALUE_PATTERN: &str = "(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?";
+const CONFIG_KEY_PATTERN: &str = "[-._a-zA-Z0-9]+";
 
 /// What the name of an object may look like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,24 +44,29 @@ impl NameRule {
 }
 
 /// A whole-text match of `pattern`.
-fn matches(pattern: &'static LazyLock<Option<Regex>>, text: &str) -> bool {
+fn is_match(pattern: &'static LazyLock<Option<Regex>>, text: &str) -> bool {
     pattern.as_ref().is_some_and(|p| p.is_match(text))
 }
 
 /// The patterns are constants; that each compiles is tested.
-fn anchored(pattern: &str) -> Option<Regex> {
+fn compile_anchored(pattern: &str) -> Option<Regex> {
     Regex::new(&format!("^(?:{pattern})$")).ok()
 }
 
-static LABEL_RE: LazyLock<Option<Regex>> = LazyLock::new(|| anchored(LABEL));
-static LABEL_1035_RE: LazyLock<Option<Regex>> = LazyLock::new(|| anchored(LABEL_1035));
-static SUBDOMAIN_RE: LazyLock<Option<Regex>> = LazyLock::new(|| anchored(SUBDOMAIN));
-static QUALIFIED_RE: LazyLock<Option<Regex>> = LazyLock::new(|| anchored(QUALIFIED));
-static VALUE_RE: LazyLock<Option<Regex>> = LazyLock::new(|| anchored(VALUE));
-static CONFIG_KEY_RE: LazyLock<Option<Regex>> = LazyLock::new(|| anchored(CONFIG_KEY));
+static LABEL_REGEX: LazyLock<Option<Regex>> = LazyLock::new(|| compile_anchored(LABEL_PATTERN));
+static LABEL_1035_REGEX: LazyLock<Option<Regex>> =
+    LazyLock::new(|| compile_anchored(LABEL_1035_PATTERN));
+static SUBDOMAIN_REGEX: LazyLock<Option<Regex>> =
+    LazyLock::new(|| compile_anchored(SUBDOMAIN_PATTERN));
+static QUALIFIED_NAME_REGEX: LazyLock<Option<Regex>> =
+    LazyLock::new(|| compile_anchored(QUALIFIED_NAME_PATTERN));
+static LABEL_VALUE_REGEX: LazyLock<Option<Regex>> =
+    LazyLock::new(|| compile_anchored(LABEL_VALUE_PATTERN));
+static CONFIG_KEY_REGEX: LazyLock<Option<Regex>> =
+    LazyLock::new(|| compile_anchored(CONFIG_KEY_PATTERN));
 
 /// `what`, some examples and the pattern, as every syntax message ends.
-fn syntax(what: &str, pattern: &str, examples: &[&str]) -> String {
+fn syntax_message(what: &str, pattern: &str, examples: &[&str]) -> String {
     let examples: Vec<String> = examples.iter().map(|e| format!("'{e}'")).collect();
     format!(
         "{what} (e.g. {}, regex used for validation is '{pattern}')",
@@ -72,16 +77,18 @@ fn syntax(what: &str, pattern: &str, examples: &[&str]) -> String {
 /// A DNS label (RFC 1123): at most 63 of `a-z0-9-`.
 pub fn dns_label(text: &str) -> Vec<String> {
     let mut complaints = Vec::new();
-    if text.len() > LABEL_MAX {
-        complaints.push(format!("must be no more than {LABEL_MAX} characters"));
+    if text.len() > MAX_LABEL_LENGTH {
+        complaints.push(format!(
+            "must be no more than {MAX_LABEL_LENGTH} characters"
+        ));
     }
-    if !matches(&LABEL_RE, text) {
-        complaints.push(if matches(&SUBDOMAIN_RE, text) {
+    if !is_match(&LABEL_REGEX, text) {
+        complaints.push(if is_match(&SUBDOMAIN_REGEX, text) {
             "must not contain dots".into()
         } else {
-            syntax(
+            syntax_message(
                 "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character",
-                LABEL,
+                LABEL_PATTERN,
                 &["my-name", "123-abc"],
             )
         });
@@ -92,13 +99,15 @@ pub fn dns_label(text: &str) -> Vec<String> {
 /// A DNS label that starts with a letter (RFC 1035).
 pub fn dns_1035_label(text: &str) -> Vec<String> {
     let mut complaints = Vec::new();
-    if text.len() > LABEL_MAX {
-        complaints.push(format!("must be no more than {LABEL_MAX} characters"));
+    if text.len() > MAX_LABEL_LENGTH {
+        complaints.push(format!(
+            "must be no more than {MAX_LABEL_LENGTH} characters"
+        ));
     }
-    if !matches(&LABEL_1035_RE, text) {
-        complaints.push(syntax(
+    if !is_match(&LABEL_1035_REGEX, text) {
+        complaints.push(syntax_message(
             "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character",
-            LABEL_1035,
+            LABEL_1035_PATTERN,
             &["my-name", "abc-123"],
         ));
     }
@@ -108,13 +117,15 @@ pub fn dns_1035_label(text: &str) -> Vec<String> {
 /// A DNS subdomain (RFC 1123): labels joined by dots, at most 253 characters.
 pub fn dns_subdomain(text: &str) -> Vec<String> {
     let mut complaints = Vec::new();
-    if text.len() > SUBDOMAIN_MAX {
-        complaints.push(format!("must be no more than {SUBDOMAIN_MAX} characters"));
+    if text.len() > MAX_SUBDOMAIN_LENGTH {
+        complaints.push(format!(
+            "must be no more than {MAX_SUBDOMAIN_LENGTH} characters"
+        ));
     }
-    if !matches(&SUBDOMAIN_RE, text) {
-        complaints.push(syntax(
+    if !is_match(&SUBDOMAIN_REGEX, text) {
+        complaints.push(syntax_message(
             "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character",
-            SUBDOMAIN,
+            SUBDOMAIN_PATTERN,
             &["example.com"],
         ));
     }
@@ -154,7 +165,11 @@ pub fn qualified_name(text: &str) -> Vec<String> {
             name
         }
         _ => {
-            let what = syntax(&format!("a qualified name {WORDS}"), QUALIFIED, &EXAMPLES);
+            let what = syntax_message(
+                &format!("a qualified name {WORDS}"),
+                QUALIFIED_NAME_PATTERN,
+                &EXAMPLES,
+            );
             return vec![format!(
                 "{what} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
             )];
@@ -162,11 +177,17 @@ pub fn qualified_name(text: &str) -> Vec<String> {
     };
     if name.is_empty() {
         complaints.push("name part must be non-empty".into());
-    } else if name.len() > LABEL_MAX {
-        complaints.push(format!("name part must be no more than {LABEL_MAX} bytes"));
+    } else if name.len() > MAX_LABEL_LENGTH {
+        complaints.push(format!(
+            "name part must be no more than {MAX_LABEL_LENGTH} bytes"
+        ));
     }
-    if !matches(&QUALIFIED_RE, name) {
-        complaints.push(syntax(&format!("name part {WORDS}"), QUALIFIED, &EXAMPLES));
+    if !is_match(&QUALIFIED_NAME_REGEX, name) {
+        complaints.push(syntax_message(
+            &format!("name part {WORDS}"),
+            QUALIFIED_NAME_PATTERN,
+            &EXAMPLES,
+        ));
     }
     complaints
 }
@@ -174,13 +195,13 @@ pub fn qualified_name(text: &str) -> Vec<String> {
 /// The value of a label: at most 63 of `A-Za-z0-9-_.`, or empty.
 pub fn label_value(text: &str) -> Vec<String> {
     let mut complaints = Vec::new();
-    if text.len() > LABEL_MAX {
-        complaints.push(format!("must be no more than {LABEL_MAX} bytes"));
+    if text.len() > MAX_LABEL_LENGTH {
+        complaints.push(format!("must be no more than {MAX_LABEL_LENGTH} bytes"));
     }
-    if !matches(&VALUE_RE, text) {
-        complaints.push(syntax(
+    if !is_match(&LABEL_VALUE_REGEX, text) {
+        complaints.push(syntax_message(
             "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character",
-            VALUE,
+            LABEL_VALUE_PATTERN,
             &["MyValue", "my_value", "12345"],
         ));
     }
@@ -190,13 +211,13 @@ pub fn label_value(text: &str) -> Vec<String> {
 /// A key of a ConfigMap's or Secret's data: what can be a file's name.
 pub fn config_key(text: &str) -> Vec<String> {
     let mut complaints = Vec::new();
-    if text.len() > SUBDOMAIN_MAX {
-        complaints.push(format!("must be no more than {SUBDOMAIN_MAX} bytes"));
+    if text.len() > MAX_SUBDOMAIN_LENGTH {
+        complaints.push(format!("must be no more than {MAX_SUBDOMAIN_LENGTH} bytes"));
     }
-    if !matches(&CONFIG_KEY_RE, text) {
-        complaints.push(syntax(
+    if !is_match(&CONFIG_KEY_REGEX, text) {
+        complaints.push(syntax_message(
             "a valid config key must consist of alphanumeric characters, '-', '_' or '.'",
-            CONFIG_KEY,
+            CONFIG_KEY_PATTERN,
             &["key.name", "KEY_NAME", "key-name"],
         ));
     }
@@ -216,12 +237,12 @@ mod tests {
     #[test]
     fn every_pattern_compiles() {
         for pattern in [
-            &LABEL_RE,
-            &LABEL_1035_RE,
-            &SUBDOMAIN_RE,
-            &QUALIFIED_RE,
-            &VALUE_RE,
-            &CONFIG_KEY_RE,
+            &LABEL_REGEX,
+            &LABEL_1035_REGEX,
+            &SUBDOMAIN_REGEX,
+            &QUALIFIED_NAME_REGEX,
+            &LABEL_VALUE_REGEX,
+            &CONFIG_KEY_REGEX,
         ] {
             assert!(pattern.is_some());
         }

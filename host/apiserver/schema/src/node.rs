@@ -7,16 +7,16 @@ use std::sync::Arc;
 use regex::Regex;
 use serde_json::{Number, Value};
 
-use crate::cel::Rule;
-use crate::formats::Format;
+use crate::cel::CompiledRule;
+use crate::formats::StringFormat;
 
 /// How deep schemas and the objects under them may nest. Far above what people write, low enough that recursion
 /// never exhausts a thread's stack.
-pub(crate) const MAX_DEPTH: usize = 100;
+pub(crate) const MAX_SCHEMA_DEPTH: usize = 100;
 
 /// The `type` of a schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Type {
+pub(crate) enum SchemaType {
     Array,
     Boolean,
     Integer,
@@ -25,7 +25,7 @@ pub(crate) enum Type {
     String,
 }
 
-impl Type {
+impl SchemaType {
     pub(crate) fn parse(name: &str) -> Option<Self> {
         Some(match name {
             "array" => Self::Array,
@@ -52,18 +52,18 @@ impl Type {
 
 /// `additionalProperties`.
 #[derive(Clone, Debug, Default)]
-pub(crate) enum Additional {
+pub(crate) enum AdditionalProperties {
     /// Not given: unknown fields are pruned.
     #[default]
     Unset,
     /// `true` or `false`.
     Allowed(bool),
     /// A schema for the values.
-    Schema(Box<Node>),
+    Schema(Box<SchemaNode>),
 }
 
-impl Additional {
-    pub(crate) fn schema(&self) -> Option<&Node> {
+impl AdditionalProperties {
+    pub(crate) fn schema(&self) -> Option<&SchemaNode> {
         match self {
             Self::Schema(node) => Some(node),
             Self::Unset | Self::Allowed(_) => None,
@@ -88,29 +88,29 @@ pub(crate) enum ListType {
 
 /// One schema: structure and value validation. Nested schemas (`allOf` and so on) have the same shape and no type.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Node {
-    pub(crate) kind: Option<Type>,
+pub(crate) struct SchemaNode {
+    pub(crate) schema_type: Option<SchemaType>,
     pub(crate) int_or_string: bool,
-    pub(crate) preserve_unknown: bool,
-    pub(crate) embedded: bool,
+    pub(crate) preserve_unknown_fields: bool,
+    pub(crate) embedded_resource: bool,
     pub(crate) nullable: bool,
     pub(crate) atomic_map: bool,
-    pub(crate) list: ListType,
+    pub(crate) list_type: ListType,
     pub(crate) default: Option<Value>,
-    pub(crate) properties: BTreeMap<String, Node>,
-    pub(crate) additional: Additional,
-    pub(crate) items: Option<Box<Node>>,
-    pub(crate) checks: Checks,
-    pub(crate) rules: Arc<[Rule]>,
+    pub(crate) properties: BTreeMap<String, SchemaNode>,
+    pub(crate) additional_properties: AdditionalProperties,
+    pub(crate) items: Option<Box<SchemaNode>>,
+    pub(crate) validation: ValueValidation,
+    pub(crate) rules: Arc<[CompiledRule]>,
     /// Whether there are rules here or below.
     pub(crate) has_rules: bool,
 }
 
 /// The value validation of one schema.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Checks {
-    pub(crate) format: Option<Format>,
-    pub(crate) allowed: Option<Vec<Value>>,
+pub(crate) struct ValueValidation {
+    pub(crate) format: Option<StringFormat>,
+    pub(crate) enum_values: Option<Vec<Value>>,
     pub(crate) maximum: Option<Number>,
     pub(crate) exclusive_maximum: bool,
     pub(crate) minimum: Option<Number>,
@@ -124,8 +124,8 @@ pub(crate) struct Checks {
     pub(crate) max_properties: Option<i64>,
     pub(crate) min_properties: Option<i64>,
     pub(crate) required: Vec<String>,
-    pub(crate) all_of: Vec<Node>,
-    pub(crate) any_of: Vec<Node>,
-    pub(crate) one_of: Vec<Node>,
-    pub(crate) not: Option<Box<Node>>,
+    pub(crate) all_of: Vec<SchemaNode>,
+    pub(crate) any_of: Vec<SchemaNode>,
+    pub(crate) one_of: Vec<SchemaNode>,
+    pub(crate) not: Option<Box<SchemaNode>>,
 }

@@ -4,18 +4,18 @@ use std::fmt;
 
 /// A path, linked from the leaf to the root on the stack.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Path<'a> {
+pub(crate) enum PathRef<'a> {
     /// Where the path starts: empty for an object, the schema's own place for a schema.
     Root(&'a str),
     /// `.name`
-    Field(&'a Path<'a>, &'a str),
+    Field(&'a PathRef<'a>, &'a str),
     /// `[name]`: an entry of a map, or of `properties` in a schema.
-    Key(&'a Path<'a>, &'a str),
+    Key(&'a PathRef<'a>, &'a str),
     /// `[0]`
-    Index(&'a Path<'a>, usize),
+    Index(&'a PathRef<'a>, usize),
 }
 
-impl<'a> Path<'a> {
+impl<'a> PathRef<'a> {
     pub(crate) fn field(&'a self, name: &'a str) -> Self {
         Self::Field(self, name)
     }
@@ -33,7 +33,7 @@ impl<'a> Path<'a> {
     }
 }
 
-impl fmt::Display for Path<'_> {
+impl fmt::Display for PathRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Root(text) => f.write_str(text),

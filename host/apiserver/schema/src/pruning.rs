@@ -2,39 +2,39 @@
 
 use serde_json::Value;
 
-use crate::node::Node;
+use crate::node::SchemaNode;
 use crate::object_meta;
-use crate::path::Path;
+use crate::path::PathRef;
 
 /// The fields that every resource has, at the root and where one is embedded.
 pub(crate) const META_FIELDS: [&str; 3] = ["apiVersion", "kind", "metadata"];
 
 /// Removed fields that are named: an object has room for a hundred thousand.
-const NAMED_MAX: usize = 200;
+const MAX_REPORTED_FIELDS: usize = 200;
 
 /// Notes a field that is removed, unless enough of them are noted.
-pub(crate) fn note(removed: &mut Vec<String>, path: &Path<'_>) {
-    if removed.len() < NAMED_MAX {
+pub(crate) fn record_removed(removed: &mut Vec<String>, path: &PathRef<'_>) {
+    if removed.len() < MAX_REPORTED_FIELDS {
         removed.push(path.to_string());
     }
 }
 
 /// What happens to the fields that a schema does not name.
 #[derive(Clone, Copy, PartialEq)]
-enum Unknown {
-    Remove,
-    Keep,
+enum UnknownFieldPolicy {
+    Prune,
+    Preserve,
 }
 
 /// Removes unknown fields from an object; returns their paths, sorted.
-pub(crate) fn prune(root: &Node, object: &mut Value) -> Vec<String> {
+pub(crate) fn prune(root: &SchemaNode, object: &mut Value) -> Vec<String> {
     let mut removed = Vec::new();
     prune_value(
         Some(root),
         true,
-        policy(Some(root)),
+        unknown_field_policy(Some(root)),
         object,
-        &Path::Root(""),
+        &PathRef::Root(""),
         &mut removed,
     );
     removed.sort();
@@ -42,37 +42,37 @@ pub(crate) fn prune(root: &Node, object: &mut Value) -> Vec<String> {
 }
 
 /// Removes unknown fields from a value below the root.
-pub(crate) fn prune_embedded(node: &Node, value: &mut Value) {
+pub(crate) fn prune_default(node: &SchemaNode, value: &mut Value) {
     prune_value(
         Some(node),
-        node.embedded,
-        policy(Some(node)),
+        node.embedded_resource,
+        unknown_field_policy(Some(node)),
         value,
-        &Path::Root(""),
+        &PathRef::Root(""),
         &mut Vec::new(),
     );
 }
 
-fn policy(node: Option<&Node>) -> Unknown {
-    if node.is_some_and(|node| node.preserve_unknown) {
-        Unknown::Keep
+fn unknown_field_policy(node: Option<&SchemaNode>) -> UnknownFieldPolicy {
+    if node.is_some_and(|node| node.preserve_unknown_fields) {
+        UnknownFieldPolicy::Preserve
     } else {
-        Unknown::Remove
+        UnknownFieldPolicy::Prune
     }
 }
 
 fn prune_value(
-    node: Option<&Node>,
+    node: Option<&SchemaNode>,
     resource: bool,
-    unknown: Unknown,
+    unknown: UnknownFieldPolicy,
     value: &mut Value,
-    path: &Path<'_>,
+    path: &PathRef<'_>,
     removed: &mut Vec<String>,
 ) {
-    let embedded = |node: Option<&Node>| node.is_some_and(|node| node.embedded);
+    let embedded = |node: Option<&SchemaNode>| node.is_some_and(|node| node.embedded_resource);
     match value {
         Value::Object(map) => map.retain(|name, value| {
-            let root = matches!(path, Path::Root(_));
+            let root = matches!(path, PathRef::Root(_));
             let path = &path.field(name);
             if resource && META_FIELDS.contains(&name.as_str()) {
                 if name == "metadata" && !root {
@@ -81,25 +81,33 @@ fn prune_value(
                 return true;
             }
             let named = node.and_then(|node| node.properties.get(name));
-            let child = named.or_else(|| node.and_then(|node| node.additional.schema()));
-            let declared = named.is_some() || node.is_some_and(|node| node.additional.is_set());
+            let child = named.or_else(|| node.and_then(|node| node.additional_properties.schema()));
+            let declared =
+                named.is_some() || node.is_some_and(|node| node.additional_properties.is_set());
             if declared {
-                prune_value(child, embedded(child), policy(child), value, path, removed);
-            } else if unknown == Unknown::Remove {
-                note(removed, path);
+                prune_value(
+                    child,
+                    embedded(child),
+                    unknown_field_policy(child),
+                    value,
+                    path,
+                    removed,
+                );
+            } else if unknown == UnknownFieldPolicy::Prune {
+                record_removed(removed, path);
             }
-            declared || unknown == Unknown::Keep
+            declared || unknown == UnknownFieldPolicy::Preserve
         }),
         Value::Array(items) => {
             let item = node.and_then(|node| node.items.as_deref());
-            if item.is_none() && unknown == Unknown::Keep {
+            if item.is_none() && unknown == UnknownFieldPolicy::Preserve {
                 return;
             }
             // A list that keeps the unknown hands that down to its items.
-            let unknown = if unknown == Unknown::Keep {
+            let unknown = if unknown == UnknownFieldPolicy::Preserve {
                 unknown
             } else {
-                policy(item)
+                unknown_field_policy(item)
             };
             for (index, value) in items.iter_mut().enumerate() {
                 prune_value(

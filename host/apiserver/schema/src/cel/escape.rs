@@ -1,7 +1,7 @@
 //! Names of fields in rules: identifiers, with whatever is none escaped.
 
 /// Words that CEL keeps for itself.
-const RESERVED: [&str; 21] = [
+const RESERVED_WORDS: [&str; 21] = [
     "true",
     "false",
     "null",
@@ -26,16 +26,18 @@ const RESERVED: [&str; 21] = [
 ];
 
 /// The escaped form of a word that CEL keeps for itself.
-pub(super) fn reserved(name: &str) -> Option<String> {
-    RESERVED.contains(&name).then(|| format!("__{name}__"))
+pub(super) fn escape_reserved(name: &str) -> Option<String> {
+    RESERVED_WORDS
+        .contains(&name)
+        .then(|| format!("__{name}__"))
 }
 
 /// The name of a field in rules; none where rules cannot name it.
-pub(super) fn escape(name: &str) -> Option<String> {
+pub(super) fn escape_field_name(name: &str) -> Option<String> {
     if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
         return None;
     }
-    if let Some(escaped) = reserved(name) {
+    if let Some(escaped) = escape_reserved(name) {
         return Some(escaped);
     }
     let mut escaped = String::with_capacity(name.len());

@@ -10,31 +10,32 @@
 //! A rule exists only if all of it is understood: it parses, its types are right, its functions are known, its cost is
 //! bounded. Whatever goes wrong while it judges an object is an error on that object, never a pass.
 
-mod check;
+mod rule_compiler;
+mod validate_rules;
+
 mod collections;
-mod compile;
 mod cost;
-#[cfg(test)]
-mod costs;
-mod declare;
-mod depth;
-mod equality;
-mod escape;
-mod evaluate;
-mod field_path;
-mod functions;
-mod judge;
-mod operators;
-mod orderless;
+mod declarations;
+mod limits;
+mod overloads;
 mod program;
-mod regexes;
-mod signatures;
-mod typed;
+mod type_checker;
+mod type_unifier;
+mod typed_expression;
 mod types;
-mod unify;
-mod value;
+mod unordered_lists;
+
+mod cel_value;
+mod equality;
+mod evaluator;
+mod functions;
+mod operators;
+mod pattern_set;
+
+mod escape;
+mod rule_field_path;
 mod visit;
 
-pub(crate) use compile::{Compiler, Place, Rule};
-pub(crate) use depth::on_parser_stack;
-pub(crate) use judge::check;
+pub(crate) use limits::run_on_parser_stack;
+pub(crate) use rule_compiler::{CelSchemaContext, CompiledRule, RuleCompiler};
+pub(crate) use validate_rules::validate_rules;

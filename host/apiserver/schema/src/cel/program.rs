@@ -7,39 +7,39 @@ use std::sync::Arc;
 use cel::Value;
 use cel::parser::{Expression, ParseErrors, Parser};
 
-use super::check::{self, Mistake, Scope};
-use super::depth;
-use super::evaluate::{Evaluation, Fault};
-use super::regexes::Regexes;
-use super::types::{Decl, Type};
+use super::evaluator::{EvaluationError, Evaluator};
+use super::limits;
+use super::pattern_set::PatternSet;
+use super::type_checker::{self, CheckError, RuleEnvironment};
+use super::types::{CelType, DeclType};
 
 /// An expression ready to be carried out.
 #[derive(Debug)]
-pub(super) struct Program {
+pub(super) struct CelProgram {
     expression: Expression,
-    unordered: HashMap<u64, Arc<Decl>>,
-    regexes: Regexes,
-    pub(super) kind: Type,
+    unordered_comparisons: HashMap<u64, Arc<DeclType>>,
+    patterns: PatternSet,
+    pub(super) result_type: CelType,
     pub(super) max_cost: u64,
-    pub(super) uses_old: bool,
+    pub(super) uses_old_self: bool,
 }
 
-impl Program {
+impl CelProgram {
     /// Parses and checks an expression; the error is in the words of upstream's compiler.
-    pub(super) fn compile(source: &str, scope: &Scope) -> Result<Self, String> {
-        depth::check_source(source)?;
+    pub(super) fn compile(source: &str, scope: &RuleEnvironment) -> Result<Self, String> {
+        limits::check_source(source)?;
         let expression = parse(source)?;
-        depth::check_levels(&expression)?;
-        let checked =
-            check::check(&expression, scope).map_err(|mistakes| explain(source, &mistakes))?;
-        let regexes = Regexes::of(&expression)?;
+        limits::check_nesting(&expression)?;
+        let checked = type_checker::check_expression(&expression, scope)
+            .map_err(|mistakes| explain(source, &mistakes))?;
+        let regexes = PatternSet::compile_literals(&expression)?;
         Ok(Self {
             expression,
-            unordered: checked.unordered,
-            regexes,
-            kind: checked.kind,
+            unordered_comparisons: checked.unordered_comparisons,
+            patterns: regexes,
+            result_type: checked.result_type,
             max_cost: checked.max_cost,
-            uses_old: checked.uses_old,
+            uses_old_self: checked.uses_old_self,
         })
     }
 
@@ -49,35 +49,35 @@ impl Program {
         value: Value,
         old: Option<Value>,
         budget: &mut u64,
-    ) -> Result<Value, Fault> {
+    ) -> Result<Value, EvaluationError> {
         // The libraries panic on what they do not expect. That must refuse the object and nothing else.
         catch_unwind(AssertUnwindSafe(|| {
-            Evaluation {
-                value,
-                old,
-                unordered: &self.unordered,
-                regexes: &self.regexes,
+            Evaluator {
+                self_value: value,
+                old_self: old,
+                unordered_comparisons: &self.unordered_comparisons,
+                patterns: &self.patterns,
                 budget,
                 locals: Vec::new(),
             }
-            .run(&self.expression)
+            .evaluate(&self.expression)
         }))
         .unwrap_or_else(|_| {
-            Err(Fault::Failed(
+            Err(EvaluationError::Failed(
                 "internal error: the expression could not be carried out".to_owned(),
             ))
         })
     }
 }
 
-fn raw_parse(source: &str) -> Result<Expression, ParseErrors> {
+fn parse_raw(source: &str) -> Result<Expression, ParseErrors> {
     // The parser panics on some malformed sources; those are no expressions either.
     catch_unwind(|| Parser::default().enable_optional_syntax(true).parse(source))
         .unwrap_or_else(|_| Err(ParseErrors { errors: Vec::new() }))
 }
 
 fn parse(source: &str) -> Result<Expression, String> {
-    raw_parse(source).map_err(|errors| {
+    parse_raw(source).map_err(|errors| {
         if errors.errors.is_empty() {
             return "ERROR: <input>:1:1: Syntax error: the expression cannot be read".to_owned();
         }
@@ -101,13 +101,13 @@ fn located(source: &str, (line, column): (isize, isize), text: &str) -> String {
 
 /// Mistakes with their places. The parser tells places only together with an error of its own, so that it is given
 /// the source once more with one at the end, which leaves the ids of the expressions as they are.
-fn explain(source: &str, mistakes: &[Mistake]) -> String {
-    let spoiled = raw_parse(&format!("{source} )")).err();
+fn explain(source: &str, mistakes: &[CheckError]) -> String {
+    let spoiled = parse_raw(&format!("{source} )")).err();
     let info = spoiled
         .as_ref()
         .and_then(|errors| errors.errors.first()?.source_info.clone());
-    let place = |mistake: &Mistake| {
-        let (start, _) = info.as_ref()?.offset_for(mistake.id)?;
+    let place = |mistake: &CheckError| {
+        let (start, _) = info.as_ref()?.offset_for(mistake.expression_id)?;
         let before: String = source.chars().take(usize::try_from(start).ok()?).collect();
         let line = before.matches('\n').count() + 1;
         let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
@@ -115,6 +115,6 @@ fn explain(source: &str, mistakes: &[Mistake]) -> String {
     };
     let texts = mistakes
         .iter()
-        .map(|mistake| located(source, place(mistake).unwrap_or((1, 1)), &mistake.text));
+        .map(|mistake| located(source, place(mistake).unwrap_or((1, 1)), &mistake.message));
     texts.collect::<Vec<_>>().join("\n")
 }

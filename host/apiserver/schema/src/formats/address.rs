@@ -29,16 +29,18 @@ static MAC: LazyLock<Option<Regex>> = LazyLock::new(|| {
 });
 
 /// Octets of all labels and their lengths together (RFC 1034).
-const HOSTNAME_LIMIT: usize = 255;
+const MAX_HOSTNAME_LENGTH: usize = 255;
 /// Octets of one label (RFC 1034).
-const LABEL_LIMIT: usize = 63;
+const MAX_HOSTNAME_LABEL_LENGTH: usize = 63;
 
 pub(super) fn is_hostname(text: &str) -> bool {
     HOSTNAME
         .as_ref()
         .is_some_and(|hostname| hostname.is_match(text))
-        && text.len() <= HOSTNAME_LIMIT
-        && text.split('.').all(|label| label.len() <= LABEL_LIMIT)
+        && text.len() <= MAX_HOSTNAME_LENGTH
+        && text
+            .split('.')
+            .all(|label| label.len() <= MAX_HOSTNAME_LABEL_LENGTH)
 }
 
 pub(super) fn is_ipv4(text: &str) -> bool {

@@ -9,27 +9,27 @@ pub(crate) use time::parse_duration;
 
 /// A format and its check.
 #[derive(Clone, Debug)]
-pub(crate) struct Format {
+pub(crate) struct StringFormat {
     /// As the schema spells it, for messages.
     pub(crate) name: String,
-    check: fn(&str) -> bool,
+    is_valid_fn: fn(&str) -> bool,
 }
 
-impl Format {
+impl StringFormat {
     /// The format of that name, if it is one that is checked.
     pub(crate) fn parse(name: &str) -> Option<Self> {
         Some(Self {
             name: name.to_owned(),
-            check: check_of(name)?,
+            is_valid_fn: validator_for(name)?,
         })
     }
 
-    pub(crate) fn accepts(&self, text: &str) -> bool {
-        (self.check)(text)
+    pub(crate) fn is_valid(&self, text: &str) -> bool {
+        (self.is_valid_fn)(text)
     }
 }
 
-fn check_of(name: &str) -> Option<fn(&str) -> bool> {
+fn validator_for(name: &str) -> Option<fn(&str) -> bool> {
     // Dashes do not count: `date-time` and `datetime` are the same.
     Some(match name.replace('-', "").as_str() {
         "bsonobjectid" => text::is_bson_object_id,

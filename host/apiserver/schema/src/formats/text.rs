@@ -5,9 +5,9 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 /// How long a `k8s-short-name` (a DNS label) may be.
-const SHORT_NAME_LIMIT: usize = 63;
+const MAX_SHORT_NAME_LENGTH: usize = 63;
 /// How long a `k8s-long-name` (a DNS subdomain) may be.
-const LONG_NAME_LIMIT: usize = 253;
+const MAX_LONG_NAME_LENGTH: usize = 253;
 
 macro_rules! patterns {
     ($($(#[$doc:meta])* $name:ident = $pattern:expr;)*) => {$(
@@ -38,9 +38,9 @@ patterns! {
 }
 
 pub(super) fn is_short_name(text: &str) -> bool {
-    text.len() <= SHORT_NAME_LIMIT && is_dns_label(text)
+    text.len() <= MAX_SHORT_NAME_LENGTH && is_dns_label(text)
 }
 
 pub(super) fn is_long_name(text: &str) -> bool {
-    text.len() <= LONG_NAME_LIMIT && is_dns_subdomain(text)
+    text.len() <= MAX_LONG_NAME_LENGTH && is_dns_subdomain(text)
 }

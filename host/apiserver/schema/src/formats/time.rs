@@ -10,7 +10,7 @@ static DATE: LazyLock<Option<Regex>> =
 static TIME: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new("^([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](.[0-9]+)?(z|[+-][0-9]{2}:[0-9]{2})$").ok()
 });
-static PARTS: LazyLock<Option<Regex>> =
+static LOOSE_DURATION: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"((?:-\s?)?[0-9]+)\s*([A-Za-zµ]+)").ok());
 
 /// RFC 3339's full date.
@@ -49,11 +49,11 @@ fn unit_nanos(unit: &str) -> Option<i64> {
 
 /// A duration in nanoseconds: Go's syntax (`1h3m`, `1.5s`), or numbers with loosely named units anywhere (`3 days`).
 pub(crate) fn parse_duration(text: &str) -> Option<i64> {
-    if let Some(nanos) = parse_go(text) {
+    if let Some(nanos) = parse_go_duration(text) {
         return Some(nanos);
     }
     let mut total = None;
-    for part in PARTS.as_ref()?.captures_iter(text) {
+    for part in LOOSE_DURATION.as_ref()?.captures_iter(text) {
         let number: i64 = part
             .get(1)?
             .as_str()
@@ -72,7 +72,7 @@ pub(crate) fn parse_duration(text: &str) -> Option<i64> {
 }
 
 /// Go's own syntax. None also where the sum leaves 64 bits.
-fn parse_go(text: &str) -> Option<i64> {
+fn parse_go_duration(text: &str) -> Option<i64> {
     let (negative, mut rest) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),

@@ -4,28 +4,28 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Number, Value};
 
-use super::keywords::is_known;
+use super::keywords::is_known_keyword;
 use crate::error::FieldError;
-use crate::node::MAX_DEPTH;
-use crate::path::Path;
+use crate::node::MAX_SCHEMA_DEPTH;
+use crate::path::PathRef;
 
 /// `items`.
 #[derive(Debug)]
-pub(super) enum Items<'a> {
-    One(Box<Props<'a>>),
-    Many,
+pub(super) enum SchemaPropsOrArray<'a> {
+    Schema(Box<SchemaProps<'a>>),
+    Array,
 }
 
 /// `additionalProperties`.
 #[derive(Debug)]
-pub(super) enum AdditionalProps<'a> {
-    Allowed(bool),
-    Schema(Box<Props<'a>>),
+pub(super) enum SchemaPropsOrBool<'a> {
+    Bool(bool),
+    Schema(Box<SchemaProps<'a>>),
 }
 
 /// One entry of `x-kubernetes-validations`.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct RuleProps<'a> {
+pub(crate) struct ValidationRule<'a> {
     pub(crate) rule: &'a str,
     pub(crate) message: &'a str,
     pub(crate) message_expression: &'a str,
@@ -36,12 +36,12 @@ pub(crate) struct RuleProps<'a> {
 
 /// One schema. A keyword that is absent or null has its empty value.
 #[derive(Debug, Default)]
-pub(super) struct Props<'a> {
+pub(super) struct SchemaProps<'a> {
     pub(super) id: &'a str,
     pub(super) schema: &'a str,
     pub(super) reference: Option<&'a str>,
     pub(super) description: &'a str,
-    pub(super) kind: &'a str,
+    pub(super) schema_type: &'a str,
     pub(super) format: &'a str,
     pub(super) title: &'a str,
     pub(super) default: Option<&'a Value>,
@@ -56,17 +56,17 @@ pub(super) struct Props<'a> {
     pub(super) min_items: Option<i64>,
     pub(super) unique_items: bool,
     pub(super) multiple_of: Option<&'a Number>,
-    pub(super) allowed: Vec<&'a Value>,
+    pub(super) enum_values: Vec<&'a Value>,
     pub(super) max_properties: Option<i64>,
     pub(super) min_properties: Option<i64>,
     pub(super) required: Vec<&'a str>,
-    pub(super) items: Option<Items<'a>>,
-    pub(super) all_of: Vec<Props<'a>>,
-    pub(super) one_of: Vec<Props<'a>>,
-    pub(super) any_of: Vec<Props<'a>>,
-    pub(super) not: Option<Box<Props<'a>>>,
-    pub(super) properties: BTreeMap<&'a str, Props<'a>>,
-    pub(super) additional: Option<AdditionalProps<'a>>,
+    pub(super) items: Option<SchemaPropsOrArray<'a>>,
+    pub(super) all_of: Vec<SchemaProps<'a>>,
+    pub(super) one_of: Vec<SchemaProps<'a>>,
+    pub(super) any_of: Vec<SchemaProps<'a>>,
+    pub(super) not: Option<Box<SchemaProps<'a>>>,
+    pub(super) properties: BTreeMap<&'a str, SchemaProps<'a>>,
+    pub(super) additional_properties: Option<SchemaPropsOrBool<'a>>,
     pub(super) pattern_properties: bool,
     pub(super) dependencies: bool,
     pub(super) additional_items: bool,
@@ -74,35 +74,38 @@ pub(super) struct Props<'a> {
     pub(super) external_docs: bool,
     pub(super) example: bool,
     pub(super) nullable: bool,
-    pub(super) preserve_unknown: Option<bool>,
-    pub(super) embedded: bool,
+    pub(super) preserve_unknown_fields: Option<bool>,
+    pub(super) embedded_resource: bool,
     pub(super) int_or_string: bool,
     pub(super) list_map_keys: Vec<&'a str>,
     pub(super) list_type: Option<&'a str>,
     pub(super) map_type: Option<&'a str>,
-    pub(super) rules: Vec<RuleProps<'a>>,
+    pub(super) rules: Vec<ValidationRule<'a>>,
 }
 
-impl<'a> Props<'a> {
+impl<'a> SchemaProps<'a> {
     /// The schema of the items, if there is one and only one.
-    pub(super) fn item(&self) -> Option<&Props<'a>> {
+    pub(super) fn item(&self) -> Option<&SchemaProps<'a>> {
         match &self.items {
-            Some(Items::One(item)) => Some(item),
+            Some(SchemaPropsOrArray::Schema(item)) => Some(item),
             _ => None,
         }
     }
 
-    pub(super) fn additional_schema(&self) -> Option<&Props<'a>> {
-        match &self.additional {
-            Some(AdditionalProps::Schema(schema)) => Some(schema),
+    pub(super) fn additional_schema(&self) -> Option<&SchemaProps<'a>> {
+        match &self.additional_properties {
+            Some(SchemaPropsOrBool::Schema(schema)) => Some(schema),
             _ => None,
         }
     }
 }
 
 /// Reads a schema; a keyword of the wrong JSON type, an unknown one or too deep nesting is refused.
-pub(super) fn read<'a>(schema: &'a Value, path: &Path<'_>) -> Result<Props<'a>, Vec<FieldError>> {
-    let mut reader = Reader { errors: Vec::new() };
+pub(super) fn read_props<'a>(
+    schema: &'a Value,
+    path: &PathRef<'_>,
+) -> Result<SchemaProps<'a>, Vec<FieldError>> {
+    let mut reader = PropsReader { errors: Vec::new() };
     let props = reader.schema(schema, path, 0);
     if reader.errors.is_empty() {
         Ok(props)
@@ -111,12 +114,12 @@ pub(super) fn read<'a>(schema: &'a Value, path: &Path<'_>) -> Result<Props<'a>, 
     }
 }
 
-struct Reader {
+struct PropsReader {
     errors: Vec<FieldError>,
 }
 
-impl Reader {
-    fn refuse(&mut self, path: &Path<'_>, value: &Value, expected: &str) {
+impl PropsReader {
+    fn reject(&mut self, path: &PathRef<'_>, value: &Value, expected: &str) {
         self.errors.push(FieldError::invalid(
             path,
             value.clone(),
@@ -124,17 +127,22 @@ impl Reader {
         ));
     }
 
-    fn schema<'a>(&mut self, value: &'a Value, path: &Path<'_>, depth: usize) -> Props<'a> {
-        let mut props = Props::default();
-        if depth > MAX_DEPTH {
+    fn schema<'a>(
+        &mut self,
+        value: &'a Value,
+        path: &PathRef<'_>,
+        depth: usize,
+    ) -> SchemaProps<'a> {
+        let mut props = SchemaProps::default();
+        if depth > MAX_SCHEMA_DEPTH {
             self.errors.push(FieldError::forbidden(
                 path,
-                format!("must not be nested more than {MAX_DEPTH} levels deep"),
+                format!("must not be nested more than {MAX_SCHEMA_DEPTH} levels deep"),
             ));
             return props;
         }
         let Value::Object(map) = value else {
-            self.refuse(path, value, "a schema object");
+            self.reject(path, value, "a schema object");
             return props;
         };
         for (keyword, value) in map.iter().filter(|(_, value)| !value.is_null()) {
@@ -145,10 +153,10 @@ impl Reader {
 
     fn keyword<'a>(
         &mut self,
-        props: &mut Props<'a>,
+        props: &mut SchemaProps<'a>,
         keyword: &str,
         value: &'a Value,
-        path: &Path<'_>,
+        path: &PathRef<'_>,
         depth: usize,
     ) {
         match keyword {
@@ -156,7 +164,7 @@ impl Reader {
             "$schema" => props.schema = self.text(value, path),
             "$ref" => props.reference = Some(self.text(value, path)),
             "description" => props.description = self.text(value, path),
-            "type" => props.kind = self.text(value, path),
+            "type" => props.schema_type = self.text(value, path),
             "format" => props.format = self.text(value, path),
             "title" => props.title = self.text(value, path),
             "default" => props.default = Some(value),
@@ -171,14 +179,14 @@ impl Reader {
             "minItems" => props.min_items = self.integer(value, path),
             "uniqueItems" => props.unique_items = self.flag(value, path),
             "multipleOf" => props.multiple_of = self.number(value, path),
-            "enum" => props.allowed = self.list(value, path).iter().collect(),
+            "enum" => props.enum_values = self.list(value, path).iter().collect(),
             "maxProperties" => props.max_properties = self.integer(value, path),
             "minProperties" => props.min_properties = self.integer(value, path),
             "required" => props.required = self.texts(value, path),
             "items" => {
                 props.items = Some(match value {
-                    Value::Array(_) => Items::Many,
-                    value => Items::One(Box::new(self.schema(value, path, depth))),
+                    Value::Array(_) => SchemaPropsOrArray::Array,
+                    value => SchemaPropsOrArray::Schema(Box::new(self.schema(value, path, depth))),
                 });
             }
             "allOf" => props.all_of = self.schemas(value, path, depth),
@@ -193,9 +201,9 @@ impl Reader {
                 }
             }
             "additionalProperties" => {
-                props.additional = Some(match value {
-                    Value::Bool(allowed) => AdditionalProps::Allowed(*allowed),
-                    value => AdditionalProps::Schema(Box::new(self.schema(value, path, depth))),
+                props.additional_properties = Some(match value {
+                    Value::Bool(allowed) => SchemaPropsOrBool::Bool(*allowed),
+                    value => SchemaPropsOrBool::Schema(Box::new(self.schema(value, path, depth))),
                 });
             }
             "patternProperties" => props.pattern_properties = true,
@@ -206,9 +214,9 @@ impl Reader {
             "example" => props.example = true,
             "nullable" => props.nullable = self.flag(value, path),
             "x-kubernetes-preserve-unknown-fields" => {
-                props.preserve_unknown = Some(self.flag(value, path))
+                props.preserve_unknown_fields = Some(self.flag(value, path))
             }
-            "x-kubernetes-embedded-resource" => props.embedded = self.flag(value, path),
+            "x-kubernetes-embedded-resource" => props.embedded_resource = self.flag(value, path),
             "x-kubernetes-int-or-string" => props.int_or_string = self.flag(value, path),
             "x-kubernetes-list-map-keys" => props.list_map_keys = self.texts(value, path),
             "x-kubernetes-list-type" => props.list_type = Some(self.text(value, path)),
@@ -220,15 +228,18 @@ impl Reader {
                     .collect();
             }
             _ => {
-                debug_assert!(!is_known(keyword), "{keyword} is known and not read");
+                debug_assert!(
+                    !is_known_keyword(keyword),
+                    "{keyword} is known and not read"
+                );
                 self.errors
                     .push(FieldError::forbidden(path, "is not a keyword of schemas"));
             }
         }
     }
 
-    fn rule<'a>(&mut self, value: &'a Value, path: &Path<'_>) -> RuleProps<'a> {
-        let mut rule = RuleProps::default();
+    fn rule<'a>(&mut self, value: &'a Value, path: &PathRef<'_>) -> ValidationRule<'a> {
+        let mut rule = ValidationRule::default();
         for (name, value) in self
             .map(value, path)
             .into_iter()
@@ -251,62 +262,67 @@ impl Reader {
         rule
     }
 
-    fn schemas<'a>(&mut self, value: &'a Value, path: &Path<'_>, depth: usize) -> Vec<Props<'a>> {
+    fn schemas<'a>(
+        &mut self,
+        value: &'a Value,
+        path: &PathRef<'_>,
+        depth: usize,
+    ) -> Vec<SchemaProps<'a>> {
         let entries = self.list(value, path).iter().enumerate();
         entries
             .map(|(index, value)| self.schema(value, &path.index(index), depth))
             .collect()
     }
 
-    fn text<'a>(&mut self, value: &'a Value, path: &Path<'_>) -> &'a str {
+    fn text<'a>(&mut self, value: &'a Value, path: &PathRef<'_>) -> &'a str {
         value.as_str().unwrap_or_else(|| {
-            self.refuse(path, value, "a string");
+            self.reject(path, value, "a string");
             ""
         })
     }
 
-    fn flag(&mut self, value: &Value, path: &Path<'_>) -> bool {
+    fn flag(&mut self, value: &Value, path: &PathRef<'_>) -> bool {
         value.as_bool().unwrap_or_else(|| {
-            self.refuse(path, value, "true or false");
+            self.reject(path, value, "true or false");
             false
         })
     }
 
-    fn number<'a>(&mut self, value: &'a Value, path: &Path<'_>) -> Option<&'a Number> {
+    fn number<'a>(&mut self, value: &'a Value, path: &PathRef<'_>) -> Option<&'a Number> {
         let Value::Number(number) = value else {
-            self.refuse(path, value, "a number");
+            self.reject(path, value, "a number");
             return None;
         };
         Some(number)
     }
 
-    fn integer(&mut self, value: &Value, path: &Path<'_>) -> Option<i64> {
+    fn integer(&mut self, value: &Value, path: &PathRef<'_>) -> Option<i64> {
         let integer = value.as_i64();
         if integer.is_none() {
-            self.refuse(path, value, "an integer");
+            self.reject(path, value, "an integer");
         }
         integer
     }
 
-    fn list<'a>(&mut self, value: &'a Value, path: &Path<'_>) -> &'a [Value] {
+    fn list<'a>(&mut self, value: &'a Value, path: &PathRef<'_>) -> &'a [Value] {
         let Value::Array(list) = value else {
-            self.refuse(path, value, "a list");
+            self.reject(path, value, "a list");
             return &[];
         };
         list
     }
 
-    fn texts<'a>(&mut self, value: &'a Value, path: &Path<'_>) -> Vec<&'a str> {
+    fn texts<'a>(&mut self, value: &'a Value, path: &PathRef<'_>) -> Vec<&'a str> {
         let entries = self.list(value, path).iter().enumerate();
         entries
             .map(|(index, value)| self.text(value, &path.index(index)))
             .collect()
     }
 
-    fn map<'a>(&mut self, value: &'a Value, path: &Path<'_>) -> Option<&'a Map<String, Value>> {
+    fn map<'a>(&mut self, value: &'a Value, path: &PathRef<'_>) -> Option<&'a Map<String, Value>> {
         let map = value.as_object();
         if map.is_none() {
-            self.refuse(path, value, "an object");
+            self.reject(path, value, "an object");
         }
         map
     }

@@ -11,15 +11,15 @@ use regex::Regex;
 const PREFIX: &str = "error parsing regexp:";
 
 /// Compiles a pattern; an empty one is none.
-pub(crate) fn compile(pattern: &str) -> Result<Option<Regex>, String> {
+pub(crate) fn compile_optional(pattern: &str) -> Result<Option<Regex>, String> {
     if pattern.is_empty() {
         return Ok(None);
     }
-    compile_any(pattern).map(Some)
+    compile(pattern).map(Some)
 }
 
 /// Compiles a pattern, an empty one too.
-pub(crate) fn compile_any(pattern: &str) -> Result<Regex, String> {
+pub(crate) fn compile(pattern: &str) -> Result<Regex, String> {
     let translated =
         translate::translate(pattern).map_err(|problem| format!("{PREFIX} {problem}"))?;
     Regex::new(&translated).map_err(|error| explain(pattern, &error))
@@ -48,7 +48,7 @@ mod tests {
 
     #[track_caller]
     fn matches(pattern: &str, yes: &[&str], no: &[&str]) {
-        let regex = compile_any(pattern).unwrap();
+        let regex = compile(pattern).unwrap();
         for text in yes {
             assert!(
                 regex.is_match(text),
@@ -110,15 +110,15 @@ mod tests {
             "(?x)a b", "(?=a)", "(?!a)", "(?<=a)", "(?<!a)", r"\Z", r"\h", r"(a)\1", "(?u)a",
             "a{1001}", "[b-a]", "(", ")", "[a", "*", r"\",
         ] {
-            let problem = compile_any(pattern).unwrap_err();
+            let problem = compile(pattern).unwrap_err();
             assert!(problem.starts_with(PREFIX), "{pattern}: {problem}");
         }
         assert_eq!(
-            compile_any("^(?=a)").unwrap_err(),
+            compile("^(?=a)").unwrap_err(),
             "error parsing regexp: invalid or unsupported Perl syntax: `(?=`"
         );
         assert_eq!(
-            compile_any("(").unwrap_err(),
+            compile("(").unwrap_err(),
             "error parsing regexp: missing closing ): `(`"
         );
     }

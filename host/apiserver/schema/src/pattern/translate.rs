@@ -8,7 +8,7 @@ const MAX_REPEAT: u32 = 1000;
 
 /// The same pattern in the other syntax, or what is wrong with it.
 pub(super) fn translate(pattern: &str) -> Result<String, String> {
-    let mut translation = Translation {
+    let mut translation = Translator {
         pattern,
         chars: pattern.char_indices().peekable(),
         out: String::new(),
@@ -17,13 +17,13 @@ pub(super) fn translate(pattern: &str) -> Result<String, String> {
     Ok(translation.out)
 }
 
-struct Translation<'a> {
+struct Translator<'a> {
     pattern: &'a str,
     chars: Peekable<CharIndices<'a>>,
     out: String,
 }
 
-impl Translation<'_> {
+impl Translator<'_> {
     fn rest(&mut self) -> &str {
         let at = self.chars.peek().map_or(self.pattern.len(), |(at, _)| *at);
         self.pattern.get(at..).unwrap_or_default()

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use super::values::Walk;
-use crate::error::{FieldError, quoted};
-use crate::node::Node;
-use crate::path::Path;
+use super::value_validator::ValueValidator;
+use crate::error::{FieldError, quote};
+use crate::node::SchemaNode;
+use crate::path::PathRef;
 
 /// One alternative that was tried.
 struct Attempt {
@@ -13,15 +13,15 @@ struct Attempt {
     matched: usize,
 }
 
-fn attempt(
-    walk: &mut Walk<'_>,
-    node: &Node,
+fn try_schema(
+    walk: &mut ValueValidator<'_>,
+    node: &SchemaNode,
     new: &Value,
     old: Option<&Value>,
-    path: &Path<'_>,
+    path: &PathRef<'_>,
 ) -> Attempt {
     let before = walk.errors.len();
-    let matched = walk.value(node, new, old, path);
+    let matched = walk.check_value(node, new, old, path);
     Attempt {
         errors: walk.errors.split_off(before),
         matched,
@@ -40,13 +40,13 @@ fn keep_best(best: &mut Option<Attempt>, candidate: Attempt) {
 
 /// Checks all four; returns how many checks were met on the way.
 pub(super) fn check(
-    walk: &mut Walk<'_>,
-    node: &Node,
+    walk: &mut ValueValidator<'_>,
+    node: &SchemaNode,
     new: &Value,
     old: Option<&Value>,
-    path: &Path<'_>,
+    path: &PathRef<'_>,
 ) -> usize {
-    let checks = &node.checks;
+    let checks = &node.validation;
     let mut matched = 0;
     if !checks.any_of.is_empty() {
         matched += any_of(walk, &checks.any_of, new, old, path);
@@ -58,49 +58,49 @@ pub(super) fn check(
         matched += all_of(walk, &checks.all_of, new, old, path);
     }
     if let Some(not) = &checks.not
-        && attempt(walk, not, new, None, path).errors.is_empty()
+        && try_schema(walk, not, new, None, path).errors.is_empty()
     {
-        walk.report_whole(format!(
+        walk.report_root(format!(
             "{} must not validate the schema (not)",
-            quoted(&path.to_string())
+            quote(&path.to_string())
         ));
     }
     matched
 }
 
 fn any_of(
-    walk: &mut Walk<'_>,
-    nodes: &[Node],
+    walk: &mut ValueValidator<'_>,
+    nodes: &[SchemaNode],
     new: &Value,
     old: Option<&Value>,
-    path: &Path<'_>,
+    path: &PathRef<'_>,
 ) -> usize {
     let mut best = None;
     for node in nodes {
-        let attempt = attempt(walk, node, new, old, path);
+        let attempt = try_schema(walk, node, new, old, path);
         if attempt.errors.is_empty() {
             return attempt.matched;
         }
         keep_best(&mut best, attempt);
     }
-    walk.report_whole(format!(
+    walk.report_root(format!(
         "{} must validate at least one schema (anyOf)",
-        quoted(&path.to_string())
+        quote(&path.to_string())
     ));
-    take(walk, best)
+    report_attempt(walk, best)
 }
 
 fn one_of(
-    walk: &mut Walk<'_>,
-    nodes: &[Node],
+    walk: &mut ValueValidator<'_>,
+    nodes: &[SchemaNode],
     new: &Value,
     old: Option<&Value>,
-    path: &Path<'_>,
+    path: &PathRef<'_>,
 ) -> usize {
     let mut best = None;
     let mut valid = Vec::new();
     for node in nodes {
-        let attempt = attempt(walk, node, new, old, path);
+        let attempt = try_schema(walk, node, new, old, path);
         if attempt.errors.is_empty() {
             valid.push(attempt.matched);
         } else {
@@ -112,43 +112,43 @@ fn one_of(
         [] => "Found none valid".to_owned(),
         several => format!("Found {} valid alternatives", several.len()),
     };
-    let path = quoted(&path.to_string());
-    walk.report_whole(format!(
+    let path = quote(&path.to_string());
+    walk.report_root(format!(
         "{path} must validate one and only one schema (oneOf). {found}"
     ));
     if valid.is_empty() {
-        take(walk, best)
+        report_attempt(walk, best)
     } else {
         0
     }
 }
 
 fn all_of(
-    walk: &mut Walk<'_>,
-    nodes: &[Node],
+    walk: &mut ValueValidator<'_>,
+    nodes: &[SchemaNode],
     new: &Value,
     old: Option<&Value>,
-    path: &Path<'_>,
+    path: &PathRef<'_>,
 ) -> usize {
     let mut matched = 0;
     let mut valid = 0;
     for node in nodes {
-        let attempt = attempt(walk, node, new, old, path);
+        let attempt = try_schema(walk, node, new, old, path);
         valid += usize::from(attempt.errors.is_empty());
         matched += attempt.matched;
         walk.errors.extend(attempt.errors);
     }
     if valid < nodes.len() {
         let none = if valid == 0 { ". None validated" } else { "" };
-        walk.report_whole(format!(
+        walk.report_root(format!(
             "{} must validate all the schemas (allOf){none}",
-            quoted(&path.to_string())
+            quote(&path.to_string())
         ));
     }
     matched
 }
 
-fn take(walk: &mut Walk<'_>, attempt: Option<Attempt>) -> usize {
+fn report_attempt(walk: &mut ValueValidator<'_>, attempt: Option<Attempt>) -> usize {
     let Some(attempt) = attempt else { return 0 };
     walk.errors.extend(attempt.errors);
     attempt.matched

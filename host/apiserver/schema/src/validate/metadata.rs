@@ -4,21 +4,26 @@ use serde_json::{Map, Value};
 
 use crate::error::{FieldError, FieldErrorKind};
 use crate::names;
-use crate::node::Node;
-use crate::path::Path;
+use crate::node::SchemaNode;
+use crate::path::PathRef;
 
 /// Checks the metadata of every resource embedded in a value, and of the value itself if it is a `resource`.
-pub(super) fn check(node: &Node, value: &Value, resource: bool, base: &str) -> Vec<FieldError> {
+pub(super) fn check(
+    node: &SchemaNode,
+    value: &Value,
+    resource: bool,
+    base: &str,
+) -> Vec<FieldError> {
     let mut errors = Vec::new();
-    visit(node, value, resource, &Path::Root(base), &mut errors);
+    visit(node, value, resource, &PathRef::Root(base), &mut errors);
     errors
 }
 
 fn visit(
-    node: &Node,
+    node: &SchemaNode,
     value: &Value,
     resource: bool,
-    path: &Path<'_>,
+    path: &PathRef<'_>,
     errors: &mut Vec<FieldError>,
 ) {
     match value {
@@ -31,27 +36,39 @@ fn visit(
                     visit(
                         property,
                         value,
-                        property.embedded,
+                        property.embedded_resource,
                         &path.field(name),
                         errors,
                     );
-                } else if let Some(schema) = node.additional.schema() {
-                    visit(schema, value, schema.embedded, &path.key(name), errors);
+                } else if let Some(schema) = node.additional_properties.schema() {
+                    visit(
+                        schema,
+                        value,
+                        schema.embedded_resource,
+                        &path.key(name),
+                        errors,
+                    );
                 }
             }
         }
         Value::Array(items) => {
             let Some(item) = &node.items else { return };
             for (index, value) in items.iter().enumerate() {
-                visit(item, value, item.embedded, &path.index(index), errors);
+                visit(
+                    item,
+                    value,
+                    item.embedded_resource,
+                    &path.index(index),
+                    errors,
+                );
             }
         }
         _ => {}
     }
 }
 
-fn check_resource(map: &Map<String, Value>, path: &Path<'_>, errors: &mut Vec<FieldError>) {
-    if let Some(version) = required_text(map, "apiVersion", path, errors)
+fn check_resource(map: &Map<String, Value>, path: &PathRef<'_>, errors: &mut Vec<FieldError>) {
+    if let Some(version) = required_string(map, "apiVersion", path, errors)
         && version.matches('/').count() > 1
     {
         let detail = format!("unexpected GroupVersion string: {version}");
@@ -61,7 +78,7 @@ fn check_resource(map: &Map<String, Value>, path: &Path<'_>, errors: &mut Vec<Fi
             detail,
         ));
     }
-    if let Some(kind) = required_text(map, "kind", path, errors) {
+    if let Some(kind) = required_string(map, "kind", path, errors) {
         let problems = names::dns_1035_label(&kind.to_lowercase());
         if !problems.is_empty() {
             let detail = format!(
@@ -76,10 +93,10 @@ fn check_resource(map: &Map<String, Value>, path: &Path<'_>, errors: &mut Vec<Fi
     }
 }
 
-fn required_text<'a>(
+fn required_string<'a>(
     map: &'a Map<String, Value>,
     name: &str,
-    path: &Path<'_>,
+    path: &PathRef<'_>,
     errors: &mut Vec<FieldError>,
 ) -> Option<&'a str> {
     match map.get(name) {
@@ -94,7 +111,7 @@ fn required_text<'a>(
     None
 }
 
-fn check_metadata(metadata: &Map<String, Value>, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+fn check_metadata(metadata: &Map<String, Value>, path: &PathRef<'_>, errors: &mut Vec<FieldError>) {
     let text = |name: &str| {
         metadata
             .get(name)
@@ -181,7 +198,7 @@ fn check_metadata(metadata: &Map<String, Value>, path: &Path<'_>, errors: &mut V
     }
 }
 
-fn check_owner(owner: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+fn check_owner(owner: &Value, path: &PathRef<'_>, errors: &mut Vec<FieldError>) {
     let text = |name: &str| owner.get(name).and_then(Value::as_str).unwrap_or_default();
     let version = text("apiVersion");
     if version.rsplit('/').next().is_none_or(str::is_empty) {

@@ -1,8 +1,8 @@
 //! The members of a rule that can be judged without compiling it.
 
-use super::props::RuleProps;
+use super::props::ValidationRule;
 use crate::error::FieldError;
-use crate::path::Path;
+use crate::path::PathRef;
 
 /// The reasons that a rule may give.
 const RULE_REASONS: [&str; 4] = [
@@ -13,7 +13,7 @@ const RULE_REASONS: [&str; 4] = [
 ];
 
 /// Checks the texts of one rule.
-pub(super) fn check(rule: &RuleProps<'_>, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+pub(super) fn check(rule: &ValidationRule<'_>, path: &PathRef<'_>, errors: &mut Vec<FieldError>) {
     let has_line_break = |text: &str| text.contains(['\n', '\r']);
     let message = path.field("message");
     let trimmed = rule.message.trim();

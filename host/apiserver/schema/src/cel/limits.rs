@@ -10,10 +10,10 @@ const MAX_CHARACTERS: usize = 100_000;
 /// parser recurses for each.
 const MAX_PUNCTUATION: usize = 2_000;
 /// The most levels of a parsed expression, so that walking it needs no more than a part of a small stack.
-const MAX_LEVELS: usize = 200;
+const MAX_NESTING: usize = 200;
 /// The stack on which schemas and their expressions are parsed: room for as much recursion as the bounds let through. Only what is used
 /// of it takes memory.
-const PARSER_STACK: usize = 64 * 1024 * 1024;
+const PARSER_STACK_BYTES: usize = 64 * 1024 * 1024;
 
 /// Refuses a source that would be too much for the parser.
 pub(super) fn check_source(source: &str) -> Result<(), String> {
@@ -33,32 +33,32 @@ pub(super) fn check_source(source: &str) -> Result<(), String> {
 }
 
 /// Refuses an expression that is nested too deep.
-pub(super) fn check_levels(expression: &Expression) -> Result<(), String> {
-    if levels(expression) > MAX_LEVELS {
+pub(super) fn check_nesting(expression: &Expression) -> Result<(), String> {
+    if nesting_depth(expression) > MAX_NESTING {
         return Err(format!(
-            "ERROR: <input>:-1:0: expression is nested more than {MAX_LEVELS} levels deep"
+            "ERROR: <input>:-1:0: expression is nested more than {MAX_NESTING} levels deep"
         ));
     }
     Ok(())
 }
 
-fn levels(expression: &Expression) -> usize {
+fn nesting_depth(expression: &Expression) -> usize {
     children(expression)
         .into_iter()
-        .map(levels)
+        .map(nesting_depth)
         .max()
         .unwrap_or(0)
         + 1
 }
 
 /// Runs what parses schemas where there is stack enough for it; waits for the result.
-pub(crate) fn on_parser_stack<T: Send>(
+pub(crate) fn run_on_parser_stack<T: Send>(
     work: impl FnOnce() -> T + Send,
 ) -> std::io::Result<std::thread::Result<T>> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new()
             .name("schema-parser".to_owned())
-            .stack_size(PARSER_STACK);
+            .stack_size(PARSER_STACK_BYTES);
         Ok(thread.spawn_scoped(scope, work)?.join())
     })
 }

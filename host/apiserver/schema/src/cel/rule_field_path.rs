@@ -1,11 +1,11 @@
 //! `fieldPath` of rules: the field below the rule's own to which a failure is reported.
 
-use crate::node::Node;
-use crate::path::Path;
+use crate::node::SchemaNode;
+use crate::path::PathRef;
 
 /// One step of a path.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Step {
+pub(super) enum FieldPathSegment {
     /// A field of an object.
     Field(String),
     /// An entry of a map.
@@ -13,7 +13,7 @@ pub(super) enum Step {
 }
 
 /// Reads a path such as `.a.b` or `['a.b'].c`, which must lead to something that the schema declares.
-pub(super) fn parse(node: &Node, text: &str) -> Option<Vec<Step>> {
+pub(super) fn parse(node: &SchemaNode, text: &str) -> Option<Vec<FieldPathSegment>> {
     let mut node = node;
     let mut rest = text;
     let mut steps = Vec::new();
@@ -29,10 +29,10 @@ pub(super) fn parse(node: &Node, text: &str) -> Option<Vec<Step>> {
         }
         if let Some(property) = node.properties.get(name) {
             node = property;
-            steps.push(Step::Field(name.to_owned()));
+            steps.push(FieldPathSegment::Field(name.to_owned()));
         } else {
-            node = node.additional.schema()?;
-            steps.push(Step::Key(name.to_owned()));
+            node = node.additional_properties.schema()?;
+            steps.push(FieldPathSegment::Key(name.to_owned()));
         }
         rest = tail;
     }
@@ -40,10 +40,10 @@ pub(super) fn parse(node: &Node, text: &str) -> Option<Vec<Step>> {
 }
 
 /// The path of the field, below the rule's own.
-pub(super) fn extend(path: &Path<'_>, steps: &[Step]) -> String {
+pub(super) fn append(path: &PathRef<'_>, steps: &[FieldPathSegment]) -> String {
     match steps.split_first() {
         None => path.to_string(),
-        Some((Step::Field(name), rest)) => extend(&path.field(name), rest),
-        Some((Step::Key(name), rest)) => extend(&path.key(name), rest),
+        Some((FieldPathSegment::Field(name), rest)) => append(&path.field(name), rest),
+        Some((FieldPathSegment::Key(name), rest)) => append(&path.key(name), rest),
     }
 }

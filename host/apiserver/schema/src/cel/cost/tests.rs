@@ -4,20 +4,20 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::check::Scope;
-use super::declare::declare;
-use super::program::Program;
+use crate::cel::declarations::declare_schema;
+use crate::cel::program::CelProgram;
+use crate::cel::type_checker::RuleEnvironment;
 use crate::parse::parse;
 
 fn cost(schema: &Value, rule: &str) -> u64 {
     let root = parse("", &json!({"type": "object", "properties": {"x": schema}}))
         .map_err(|errors| errors[0].to_string());
-    let value = declare(&root.unwrap().root.properties["x"], false).unwrap();
-    Program::compile(
+    let value = declare_schema(&root.unwrap().root.properties["x"], false).unwrap();
+    CelProgram::compile(
         rule,
-        &Scope {
-            value: Arc::clone(&value),
-            optional_old: false,
+        &RuleEnvironment {
+            self_decl: Arc::clone(&value),
+            optional_old_self: false,
         },
     )
     .unwrap()

@@ -12,74 +12,75 @@ use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, L
 use cel::objects::{Key, KeyRef, Map};
 use cel::parser::Expression;
 
-use super::equality::equal_declared;
-use super::escape::reserved;
-use super::functions::{function, type_value};
-use super::operators::{arithmetic, compare, contains, index, key, key_value, optional_index};
-use super::regexes::Regexes;
-use super::signatures;
-use super::types::Decl;
+use super::equality::is_equal_as_declared;
+use super::escape::escape_reserved;
+use super::functions::{call_function, type_value};
+use super::operators::{arithmetic, compare, contains, from_key, index, optional_index, to_key};
+use super::overloads;
+use super::pattern_set::PatternSet;
+use super::types::DeclType;
 
 /// Why an expression has no value.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub(super) enum Fault {
+pub(super) enum EvaluationError {
     /// The expression went wrong: a missing key, an overflow, a function's complaint.
     #[error("{0}")]
     Failed(String),
     /// The expression was too much work.
     #[error("operation cancelled: actual cost limit exceeded")]
-    Budget,
+    BudgetExceeded,
 }
 
-pub(super) fn failed(text: impl Into<String>) -> Fault {
-    Fault::Failed(text.into())
+pub(super) fn failure(text: impl Into<String>) -> EvaluationError {
+    EvaluationError::Failed(text.into())
 }
 
 /// A value, or why there is none.
-pub(super) type Outcome = Result<Value, Fault>;
+pub(super) type EvaluationResult = Result<Value, EvaluationError>;
 
 /// One evaluation.
-pub(super) struct Evaluation<'a> {
+pub(super) struct Evaluator<'a> {
     /// What `self` is.
-    pub(super) value: Value,
+    pub(super) self_value: Value,
     /// What `oldSelf` is, already an optional where the rule asks for one.
-    pub(super) old: Option<Value>,
+    pub(super) old_self: Option<Value>,
     /// The comparisons in which the order of some lists means nothing.
-    pub(super) unordered: &'a HashMap<u64, Arc<Decl>>,
+    pub(super) unordered_comparisons: &'a HashMap<u64, Arc<DeclType>>,
     /// The patterns that the expression holds.
-    pub(super) regexes: &'a Regexes,
+    pub(super) patterns: &'a PatternSet,
     /// How many more steps may be taken.
     pub(super) budget: &'a mut u64,
     /// The variables of macros, innermost last; an accumulator may hold an error.
-    pub(super) locals: Vec<(&'a str, Outcome)>,
+    pub(super) locals: Vec<(&'a str, EvaluationResult)>,
 }
 
-impl<'a> Evaluation<'a> {
+impl<'a> Evaluator<'a> {
     /// The value of an expression.
-    pub(super) fn run(&mut self, expression: &'a Expression) -> Outcome {
+    pub(super) fn evaluate(&mut self, expression: &'a Expression) -> EvaluationResult {
         self.spend(1)?;
         match &expression.expr {
             Expr::Literal(literal) => Ok(literal_value(literal)),
-            Expr::Ident(name) => self.ident(name),
+            Expr::Ident(name) => self.evaluate_ident(name),
             Expr::Select(select) => {
-                let operand = self.run(&select.operand)?;
+                let operand = self.evaluate(&select.operand)?;
                 let Value::Map(map) = &operand else {
-                    return Err(failed("no such overload"));
+                    return Err(failure("no such overload"));
                 };
                 let plain = map.get(&KeyRef::String(&select.field));
-                let found = plain.or_else(|| map.get(&KeyRef::String(&reserved(&select.field)?)));
+                let found =
+                    plain.or_else(|| map.get(&KeyRef::String(&escape_reserved(&select.field)?)));
                 match found {
                     _ if select.test => Ok(Value::Bool(found.is_some())),
                     Some(value) => Ok(value.clone()),
-                    None => Err(failed(format!("no such key: {}", select.field))),
+                    None => Err(failure(format!("no such key: {}", select.field))),
                 }
             }
-            Expr::Call(call) => self.call(expression.id, call),
+            Expr::Call(call) => self.evaluate_call(expression.id, call),
             Expr::List(list) => {
                 let items = list
                     .elements
                     .iter()
-                    .map(|item| self.run(item))
+                    .map(|item| self.evaluate(item))
                     .collect::<Result<_, _>>()?;
                 Ok(Value::List(Arc::new(items)))
             }
@@ -87,54 +88,57 @@ impl<'a> Evaluation<'a> {
                 let mut entries = HashMap::with_capacity(map.entries.len());
                 for entry in &map.entries {
                     let EntryExpr::MapEntry(pair) = &entry.expr else {
-                        return Err(failed("no such overload"));
+                        return Err(failure("no such overload"));
                     };
-                    let key = key(&self.run(&pair.key)?)?;
-                    entries.insert(key, self.run(&pair.value)?);
+                    let key = to_key(&self.evaluate(&pair.key)?)?;
+                    entries.insert(key, self.evaluate(&pair.value)?);
                 }
                 Ok(Value::Map(Map {
                     map: Arc::new(entries),
                 }))
             }
-            Expr::Comprehension(comprehension) => self.comprehension(comprehension),
-            Expr::Struct(_) | Expr::Unspecified => Err(failed("no such overload")),
+            Expr::Comprehension(comprehension) => self.evaluate_comprehension(comprehension),
+            Expr::Struct(_) | Expr::Unspecified => Err(failure("no such overload")),
         }
     }
 
-    fn spend(&mut self, steps: u64) -> Result<(), Fault> {
-        *self.budget = self.budget.checked_sub(steps).ok_or(Fault::Budget)?;
+    fn spend(&mut self, steps: u64) -> Result<(), EvaluationError> {
+        *self.budget = self
+            .budget
+            .checked_sub(steps)
+            .ok_or(EvaluationError::BudgetExceeded)?;
         Ok(())
     }
 
-    fn ident(&self, name: &str) -> Outcome {
+    fn evaluate_ident(&self, name: &str) -> EvaluationResult {
         if let Some((_, local)) = self.locals.iter().rev().find(|(local, _)| *local == name) {
             return local.clone();
         }
         match name {
-            "self" => Ok(self.value.clone()),
+            "self" => Ok(self.self_value.clone()),
             "oldSelf" => self
-                .old
+                .old_self
                 .clone()
-                .ok_or_else(|| failed("no such attribute: oldSelf")),
+                .ok_or_else(|| failure("no such attribute: oldSelf")),
             name => Ok(type_value(name)),
         }
     }
 
-    fn call(&mut self, id: u64, call: &'a CallExpr) -> Outcome {
+    fn evaluate_call(&mut self, id: u64, call: &'a CallExpr) -> EvaluationResult {
         let name = call.func_name.as_str();
         match (name, call.args.as_slice()) {
-            ("_&&_", [left, right]) => return self.logic(left, right, false),
-            ("_||_", [left, right]) => return self.logic(left, right, true),
+            ("_&&_", [left, right]) => return self.evaluate_logic(left, right, false),
+            ("_||_", [left, right]) => return self.evaluate_logic(left, right, true),
             ("_?_:_", [condition, yes, no]) => {
-                return match self.run(condition)? {
-                    Value::Bool(true) => self.run(yes),
-                    Value::Bool(false) => self.run(no),
-                    _ => Err(failed("no such overload")),
+                return match self.evaluate(condition)? {
+                    Value::Bool(true) => self.evaluate(yes),
+                    Value::Bool(false) => self.evaluate(no),
+                    _ => Err(failure("no such overload")),
                 };
             }
             ("@not_strictly_false", [condition]) => {
-                return match self.run(condition) {
-                    Err(Fault::Budget) => Err(Fault::Budget),
+                return match self.evaluate(condition) {
+                    Err(EvaluationError::BudgetExceeded) => Err(EvaluationError::BudgetExceeded),
                     outcome => Ok(Value::Bool(!matches!(outcome, Ok(Value::Bool(false))))),
                 };
             }
@@ -144,55 +148,68 @@ impl<'a> Evaluation<'a> {
             Some(IdedExpr {
                 expr: Expr::Ident(library),
                 ..
-            }) if signatures::overloads(&format!("{library}.{name}")).is_some() => {
+            }) if overloads::function_overloads(&format!("{library}.{name}")).is_some() => {
                 (Some(library), None)
             }
-            Some(target) => (None, Some(self.run(target)?)),
+            Some(target) => (None, Some(self.evaluate(target)?)),
             None => (None, None),
         };
         let args = call
             .args
             .iter()
-            .map(|arg| self.run(arg))
+            .map(|arg| self.evaluate(arg))
             .collect::<Result<Vec<_>, _>>()?;
         let work = target
             .iter()
             .chain(&args)
-            .map(weight)
+            .map(extra_steps)
             .fold(0, u64::saturating_add);
         self.spend(work)?;
         if let (None, [left, right]) = (&target, args.as_slice())
-            && let Some(outcome) = self.operator(id, name, left, right)
+            && let Some(outcome) = self.evaluate_operator(id, name, left, right)
         {
             return outcome;
         }
-        if let Some(outcome) = self.regexes.call(name, target.as_ref(), &args) {
+        if let Some(outcome) = self.patterns.call(name, target.as_ref(), &args) {
             return outcome;
         }
         match library {
-            Some(library) => function(&format!("{library}.{name}"), None, args),
-            None => function(name, target, args),
+            Some(library) => call_function(&format!("{library}.{name}"), None, args),
+            None => call_function(name, target, args),
         }
     }
 
-    fn logic(&mut self, left: &'a Expression, right: &'a Expression, decisive: bool) -> Outcome {
-        let left = self.run(left);
-        if matches!(left, Ok(Value::Bool(flag)) if flag == decisive) || left == Err(Fault::Budget) {
+    fn evaluate_logic(
+        &mut self,
+        left: &'a Expression,
+        right: &'a Expression,
+        decisive: bool,
+    ) -> EvaluationResult {
+        let left = self.evaluate(left);
+        if matches!(left, Ok(Value::Bool(flag)) if flag == decisive)
+            || left == Err(EvaluationError::BudgetExceeded)
+        {
             return left;
         }
-        let right = self.run(right);
+        let right = self.evaluate(right);
         match (left, right) {
             (_, Ok(Value::Bool(flag))) if flag == decisive => Ok(Value::Bool(flag)),
-            (_, Err(Fault::Budget)) => Err(Fault::Budget),
+            (_, Err(EvaluationError::BudgetExceeded)) => Err(EvaluationError::BudgetExceeded),
             (Err(fault), _) | (Ok(Value::Bool(_)), Err(fault)) => Err(fault),
             (Ok(Value::Bool(_)), Ok(Value::Bool(_))) => Ok(Value::Bool(!decisive)),
-            _ => Err(failed("no such overload")),
+            _ => Err(failure("no such overload")),
         }
     }
 
-    fn operator(&self, id: u64, name: &str, left: &Value, right: &Value) -> Option<Outcome> {
-        let equals = || match self.unordered.get(&id) {
-            Some(decl) => equal_declared(decl, left, right),
+    fn evaluate_operator(
+        &self,
+        id: u64,
+        name: &str,
+        left: &Value,
+        right: &Value,
+    ) -> Option<EvaluationResult> {
+        let equals = || match self.unordered_comparisons.get(&id) {
+            Some(decl) => is_equal_as_declared(decl, left, right),
             None => left == right,
         };
         Some(match name {
@@ -210,42 +227,42 @@ impl<'a> Evaluation<'a> {
         })
     }
 
-    fn comprehension(&mut self, comprehension: &'a ComprehensionExpr) -> Outcome {
-        let items: Vec<Value> = match self.run(&comprehension.iter_range)? {
+    fn evaluate_comprehension(&mut self, comprehension: &'a ComprehensionExpr) -> EvaluationResult {
+        let items: Vec<Value> = match self.evaluate(&comprehension.iter_range)? {
             Value::List(items) => items.iter().cloned().collect(),
             Value::Map(map) => {
                 // Any order is right; the same one every time is better.
                 let mut keys: Vec<Key> = map.map.keys().cloned().collect();
                 keys.sort();
-                keys.into_iter().map(key_value).collect()
+                keys.into_iter().map(from_key).collect()
             }
-            _ => return Err(failed("no such overload")),
+            _ => return Err(failure("no such overload")),
         };
-        let init = self.run(&comprehension.accu_init);
+        let init = self.evaluate(&comprehension.accu_init);
         let depth = self.locals.len();
         self.locals.push((&comprehension.accu_var, init));
         let outcome = self
-            .turns(comprehension, items, depth)
-            .and_then(|()| self.run(&comprehension.result));
+            .run_loop(comprehension, items, depth)
+            .and_then(|()| self.evaluate(&comprehension.result));
         self.locals.truncate(depth);
         outcome
     }
 
-    fn turns(
+    fn run_loop(
         &mut self,
         comprehension: &'a ComprehensionExpr,
         items: Vec<Value>,
         depth: usize,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), EvaluationError> {
         for item in items {
             self.locals.push((&comprehension.iter_var, Ok(item)));
-            let goes_on = self.run(&comprehension.loop_cond)?;
+            let goes_on = self.evaluate(&comprehension.loop_cond)?;
             if matches!(goes_on, Value::Bool(false)) {
                 break;
             }
-            let step = self.run(&comprehension.loop_step);
-            if step == Err(Fault::Budget) {
-                return Err(Fault::Budget);
+            let step = self.evaluate(&comprehension.loop_step);
+            if step == Err(EvaluationError::BudgetExceeded) {
+                return Err(EvaluationError::BudgetExceeded);
             }
             self.locals.truncate(depth);
             self.locals.push((&comprehension.accu_var, step));
@@ -256,7 +273,7 @@ impl<'a> Evaluation<'a> {
 }
 
 /// What handling a value costs beyond one step: long texts and lists are work.
-fn weight(value: &Value) -> u64 {
+fn extra_steps(value: &Value) -> u64 {
     const TEXT_PER_STEP: usize = 10;
     let steps = match value {
         Value::String(text) => text.len() / TEXT_PER_STEP,

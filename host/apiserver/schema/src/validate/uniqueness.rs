@@ -5,33 +5,33 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 
 use crate::error::{FieldError, FieldErrorKind};
-use crate::node::{ListType, Node};
-use crate::path::Path;
+use crate::node::{ListType, SchemaNode};
+use crate::path::PathRef;
 
 /// All duplicates below a value.
-pub(super) fn check(node: &Node, value: &Value, base: &str) -> Vec<FieldError> {
+pub(super) fn find_duplicates(node: &SchemaNode, value: &Value, base: &str) -> Vec<FieldError> {
     let mut errors = Vec::new();
-    visit(node, value, &Path::Root(base), &mut errors);
+    visit(node, value, &PathRef::Root(base), &mut errors);
     errors
 }
 
-fn visit(node: &Node, value: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+fn visit(node: &SchemaNode, value: &Value, path: &PathRef<'_>, errors: &mut Vec<FieldError>) {
     match value {
         Value::Object(map) => {
             for (name, value) in map {
                 if let Some(property) = node.properties.get(name) {
                     visit(property, value, &path.field(name), errors);
-                } else if let Some(additional) = node.additional.schema() {
+                } else if let Some(additional) = node.additional_properties.schema() {
                     visit(additional, value, &path.key(name), errors);
                 }
             }
         }
         Value::Array(items) => {
-            match &node.list {
+            match &node.list_type {
                 ListType::Untyped | ListType::Atomic => {}
-                ListType::Set if are_unique(items, |left, right| left == right) => {}
-                ListType::Set => duplicates(items.iter().cloned(), path, errors),
-                ListType::Map(keys) => map_list(keys, items, path, errors),
+                ListType::Set if is_quickly_unique(items, |left, right| left == right) => {}
+                ListType::Set => report_duplicates(items.iter().cloned(), path, errors),
+                ListType::Map(keys) => check_map_list(keys, items, path, errors),
             }
             if let Some(item) = &node.items {
                 for (index, value) in items.iter().enumerate() {
@@ -43,7 +43,12 @@ fn visit(node: &Node, value: &Value, path: &Path<'_>, errors: &mut Vec<FieldErro
     }
 }
 
-fn map_list(keys: &[String], items: &[Value], path: &Path<'_>, errors: &mut Vec<FieldError>) {
+fn check_map_list(
+    keys: &[String],
+    items: &[Value],
+    path: &PathRef<'_>,
+    errors: &mut Vec<FieldError>,
+) {
     let odd = items
         .iter()
         .enumerate()
@@ -54,8 +59,8 @@ fn map_list(keys: &[String], items: &[Value], path: &Path<'_>, errors: &mut Vec<
         return;
     }
     let like = |left: &Value, right: &Value| keys.iter().all(|key| left.get(key) == right.get(key));
-    if !are_unique(items, like) {
-        duplicates(
+    if !is_quickly_unique(items, like) {
+        report_duplicates(
             items.iter().map(|item| Value::Object(key_of(keys, item))),
             path,
             errors,
@@ -64,11 +69,11 @@ fn map_list(keys: &[String], items: &[Value], path: &Path<'_>, errors: &mut Vec<
 }
 
 /// Up to here entries are compared with each other, which is faster than making texts of them.
-const FEW: usize = 32;
+const MAX_PAIRWISE_ITEMS: usize = 32;
 
 /// Whether entries are known to differ. Many are not compared.
-fn are_unique(items: &[Value], like: impl Fn(&Value, &Value) -> bool) -> bool {
-    items.len() <= FEW
+fn is_quickly_unique(items: &[Value], like: impl Fn(&Value, &Value) -> bool) -> bool {
+    items.len() <= MAX_PAIRWISE_ITEMS
         && items
             .iter()
             .enumerate()
@@ -76,7 +81,11 @@ fn are_unique(items: &[Value], like: impl Fn(&Value, &Value) -> bool) -> bool {
 }
 
 /// Reports the second of equal values; a third one adds nothing.
-fn duplicates(values: impl Iterator<Item = Value>, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+fn report_duplicates(
+    values: impl Iterator<Item = Value>,
+    path: &PathRef<'_>,
+    errors: &mut Vec<FieldError>,
+) {
     let mut seen = HashMap::new();
     for (index, value) in values.enumerate() {
         // Object keys are sorted, so equal values have equal texts.
@@ -99,6 +108,6 @@ fn key_of(keys: &[String], item: &Value) -> Map<String, Value> {
 }
 
 /// Whether two entries of a map list have the same key.
-pub(super) fn same_key(keys: &[String], left: &Value, right: &Value) -> bool {
+pub(super) fn has_same_key(keys: &[String], left: &Value, right: &Value) -> bool {
     left.is_object() && right.is_object() && keys.iter().all(|key| left.get(key) == right.get(key))
 }

@@ -9,26 +9,26 @@ use cel::common::ast::{CallExpr, Expr, LiteralValue};
 use cel::parser::Expression;
 use regex::Regex;
 
-use super::evaluate::{Fault, Outcome, failed};
+use super::evaluator::{EvaluationError, EvaluationResult, failure};
 use super::visit::visit;
 use crate::pattern;
 
 /// The patterns of an expression, compiled.
 #[derive(Debug, Default)]
-pub(super) struct Regexes {
+pub(super) struct PatternSet {
     compiled: HashMap<String, Regex>,
 }
 
-impl Regexes {
+impl PatternSet {
     /// Compiles the patterns that stand in an expression; one that is malformed refuses it.
-    pub(super) fn of(expression: &Expression) -> Result<Self, String> {
+    pub(super) fn compile_literals(expression: &Expression) -> Result<Self, String> {
         let mut regexes = Self::default();
         let mut problem = None;
         visit(expression, &mut |expression| {
             let Some(text) = literal_pattern(expression) else {
                 return;
             };
-            match pattern::compile_any(text) {
+            match pattern::compile(text) {
                 Ok(regex) => {
                     regexes.compiled.insert(text.to_owned(), regex);
                 }
@@ -44,7 +44,7 @@ impl Regexes {
         name: &str,
         target: Option<&Value>,
         args: &[Value],
-    ) -> Option<Outcome> {
+    ) -> Option<EvaluationResult> {
         let (text, rest) = match (target, args) {
             (Some(Value::String(text)), rest) => (text, rest),
             (None, [Value::String(text), rest @ ..]) if name == "matches" => (text, rest),
@@ -68,7 +68,7 @@ impl Regexes {
         }
     }
 
-    fn find_all(&self, pattern: &str, text: &str, limit: usize) -> Outcome {
+    fn find_all(&self, pattern: &str, text: &str, limit: usize) -> EvaluationResult {
         let regex = self.get(pattern)?;
         let found = regex
             .find_iter(text)
@@ -77,12 +77,10 @@ impl Regexes {
         Ok(Value::List(Arc::new(found.collect())))
     }
 
-    fn get(&self, pattern: &str) -> Result<Cow<'_, Regex>, Fault> {
+    fn get(&self, pattern: &str) -> Result<Cow<'_, Regex>, EvaluationError> {
         match self.compiled.get(pattern) {
             Some(regex) => Ok(Cow::Borrowed(regex)),
-            None => pattern::compile_any(pattern)
-                .map(Cow::Owned)
-                .map_err(failed),
+            None => pattern::compile(pattern).map(Cow::Owned).map_err(failure),
         }
     }
 }
