@@ -1,17 +1,17 @@
-//! The syntax of names, labels and keys, with the messages in which
-//! Kubernetes says what is wrong. Every check answers with its complaints:
-//! none means that the text is well formed.
+//! The syntax of names, labels, and keys, with Kubernetes' error messages.
+//!
+//! Each function returns the problems of a text; an empty list means that the text is valid.
 
 use std::sync::LazyLock;
 
 use regex::Regex;
 
-/// Longest DNS label, label value and name part of a qualified name.
+/// The maximum length of a DNS label, of a label's value, and of the name part of a qualified name, in bytes.
 const MAX_LABEL_LENGTH: usize = 63;
-/// Longest DNS subdomain and longest key of a ConfigMap or Secret.
+/// The maximum length of a DNS subdomain and of a key of a ConfigMap or Secret, in bytes.
 const MAX_SUBDOMAIN_LENGTH: usize = 253;
 
-/// The bytes of all annotations of an object together, keys and values.
+/// The maximum size of all annotations of an object together, keys and values, in bytes.
 pub const ANNOTATIONS_MAX: usize = 256 * 1024;
 
 const LABEL_PATTERN: &str = "[a-z0-9]([-a-z0-9]*[a-z0-9])?";
@@ -21,19 +21,19 @@ const QUALIFIED_NAME_PATTERN: &str = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]";
 const LABEL_VALUE_PATTERN: &str = "(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?";
 const CONFIG_KEY_PATTERN: &str = "[-._a-zA-Z0-9]+";
 
-/// What the name of an object may look like.
+/// The syntax of the names of a kind's objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NameRule {
-    /// A DNS subdomain: what most kinds take.
+    /// A DNS subdomain: most kinds.
     Subdomain,
     /// A DNS label: Namespaces.
     Label,
-    /// Anything that is one segment of a path: Events.
+    /// Any segment of a URL path: Events.
     PathSegment,
 }
 
 impl NameRule {
-    /// What is wrong with a name.
+    /// Returns the problems of a name.
     pub fn check(self, name: &str) -> Vec<String> {
         match self {
             Self::Subdomain => dns_subdomain(name),
@@ -43,12 +43,12 @@ impl NameRule {
     }
 }
 
-/// A whole-text match of `pattern`.
+/// Whether a pattern matches the whole text.
 fn is_match(pattern: &'static LazyLock<Option<Regex>>, text: &str) -> bool {
     pattern.as_ref().is_some_and(|p| p.is_match(text))
 }
 
-/// The patterns are constants; that each compiles is tested.
+/// Compiles a pattern that matches whole texts. The patterns are constants, and a test compiles each.
 fn compile_anchored(pattern: &str) -> Option<Regex> {
     Regex::new(&format!("^(?:{pattern})$")).ok()
 }
@@ -65,25 +65,25 @@ static LABEL_VALUE_REGEX: LazyLock<Option<Regex>> =
 static CONFIG_KEY_REGEX: LazyLock<Option<Regex>> =
     LazyLock::new(|| compile_anchored(CONFIG_KEY_PATTERN));
 
-/// `what`, some examples and the pattern, as every syntax message ends.
-fn syntax_message(what: &str, pattern: &str, examples: &[&str]) -> String {
+/// Returns a syntax message: the requirement, followed by examples and the pattern.
+fn syntax_message(requirement: &str, pattern: &str, examples: &[&str]) -> String {
     let examples: Vec<String> = examples.iter().map(|e| format!("'{e}'")).collect();
     format!(
-        "{what} (e.g. {}, regex used for validation is '{pattern}')",
+        "{requirement} (e.g. {}, regex used for validation is '{pattern}')",
         examples.join(",  or ")
     )
 }
 
-/// A DNS label (RFC 1123): at most 63 of `a-z0-9-`.
+/// Checks a DNS label (RFC 1123): at most 63 characters of `a-z0-9-`.
 pub fn dns_label(text: &str) -> Vec<String> {
-    let mut complaints = Vec::new();
+    let mut problems = Vec::new();
     if text.len() > MAX_LABEL_LENGTH {
-        complaints.push(format!(
+        problems.push(format!(
             "must be no more than {MAX_LABEL_LENGTH} characters"
         ));
     }
     if !is_match(&LABEL_REGEX, text) {
-        complaints.push(if is_match(&SUBDOMAIN_REGEX, text) {
+        problems.push(if is_match(&SUBDOMAIN_REGEX, text) {
             "must not contain dots".into()
         } else {
             syntax_message(
@@ -93,46 +93,46 @@ pub fn dns_label(text: &str) -> Vec<String> {
             )
         });
     }
-    complaints
+    problems
 }
 
-/// A DNS label that starts with a letter (RFC 1035).
+/// Checks a DNS label that starts with a letter (RFC 1035).
 pub fn dns_1035_label(text: &str) -> Vec<String> {
-    let mut complaints = Vec::new();
+    let mut problems = Vec::new();
     if text.len() > MAX_LABEL_LENGTH {
-        complaints.push(format!(
+        problems.push(format!(
             "must be no more than {MAX_LABEL_LENGTH} characters"
         ));
     }
     if !is_match(&LABEL_1035_REGEX, text) {
-        complaints.push(syntax_message(
+        problems.push(syntax_message(
             "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character",
             LABEL_1035_PATTERN,
             &["my-name", "abc-123"],
         ));
     }
-    complaints
+    problems
 }
 
-/// A DNS subdomain (RFC 1123): labels joined by dots, at most 253 characters.
+/// Checks a DNS subdomain (RFC 1123): labels joined by dots, at most 253 characters.
 pub fn dns_subdomain(text: &str) -> Vec<String> {
-    let mut complaints = Vec::new();
+    let mut problems = Vec::new();
     if text.len() > MAX_SUBDOMAIN_LENGTH {
-        complaints.push(format!(
+        problems.push(format!(
             "must be no more than {MAX_SUBDOMAIN_LENGTH} characters"
         ));
     }
     if !is_match(&SUBDOMAIN_REGEX, text) {
-        complaints.push(syntax_message(
+        problems.push(syntax_message(
             "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character",
             SUBDOMAIN_PATTERN,
             &["example.com"],
         ));
     }
-    complaints
+    problems
 }
 
-/// One segment of a path: neither `.` nor `..`, without `/` and `%`.
+/// Checks a segment of a URL path: neither `.` nor `..`, without `/` and `%`.
 pub fn path_segment(text: &str) -> Vec<String> {
     if text == "." || text == ".." {
         return vec![format!("may not be '{text}'")];
@@ -144,20 +144,20 @@ pub fn path_segment(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// A qualified name, the key of a label or annotation: `name` or
-/// `prefix/name`, where the prefix is a DNS subdomain.
+/// Checks a qualified name, the key of a label or annotation: `name` or `prefix/name`, where the prefix is a DNS
+/// subdomain.
 pub fn qualified_name(text: &str) -> Vec<String> {
-    const WORDS: &str = "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character";
+    const REQUIREMENT: &str = "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character";
     const EXAMPLES: [&str; 3] = ["MyName", "my.name", "123-abc"];
-    let mut complaints = Vec::new();
+    let mut problems = Vec::new();
     let name = match text.split('/').collect::<Vec<_>>().as_slice() {
         [name] => *name,
         ["", name] => {
-            complaints.push("prefix part must be non-empty".into());
+            problems.push("prefix part must be non-empty".into());
             name
         }
         [prefix, name] => {
-            complaints.extend(
+            problems.extend(
                 dns_subdomain(prefix)
                     .into_iter()
                     .map(|c| format!("prefix part {c}")),
@@ -165,69 +165,69 @@ pub fn qualified_name(text: &str) -> Vec<String> {
             name
         }
         _ => {
-            let what = syntax_message(
-                &format!("a qualified name {WORDS}"),
+            let message = syntax_message(
+                &format!("a qualified name {REQUIREMENT}"),
                 QUALIFIED_NAME_PATTERN,
                 &EXAMPLES,
             );
             return vec![format!(
-                "{what} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
+                "{message} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
             )];
         }
     };
     if name.is_empty() {
-        complaints.push("name part must be non-empty".into());
+        problems.push("name part must be non-empty".into());
     } else if name.len() > MAX_LABEL_LENGTH {
-        complaints.push(format!(
+        problems.push(format!(
             "name part must be no more than {MAX_LABEL_LENGTH} bytes"
         ));
     }
     if !is_match(&QUALIFIED_NAME_REGEX, name) {
-        complaints.push(syntax_message(
-            &format!("name part {WORDS}"),
+        problems.push(syntax_message(
+            &format!("name part {REQUIREMENT}"),
             QUALIFIED_NAME_PATTERN,
             &EXAMPLES,
         ));
     }
-    complaints
+    problems
 }
 
-/// The value of a label: at most 63 of `A-Za-z0-9-_.`, or empty.
+/// Checks the value of a label: at most 63 characters of `A-Za-z0-9-_.`, or empty.
 pub fn label_value(text: &str) -> Vec<String> {
-    let mut complaints = Vec::new();
+    let mut problems = Vec::new();
     if text.len() > MAX_LABEL_LENGTH {
-        complaints.push(format!("must be no more than {MAX_LABEL_LENGTH} bytes"));
+        problems.push(format!("must be no more than {MAX_LABEL_LENGTH} bytes"));
     }
     if !is_match(&LABEL_VALUE_REGEX, text) {
-        complaints.push(syntax_message(
+        problems.push(syntax_message(
             "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character",
             LABEL_VALUE_PATTERN,
             &["MyValue", "my_value", "12345"],
         ));
     }
-    complaints
+    problems
 }
 
-/// A key of a ConfigMap's or Secret's data: what can be a file's name.
+/// Checks a key of the data of a ConfigMap or Secret, which must be usable as a file name.
 pub fn config_key(text: &str) -> Vec<String> {
-    let mut complaints = Vec::new();
+    let mut problems = Vec::new();
     if text.len() > MAX_SUBDOMAIN_LENGTH {
-        complaints.push(format!("must be no more than {MAX_SUBDOMAIN_LENGTH} bytes"));
+        problems.push(format!("must be no more than {MAX_SUBDOMAIN_LENGTH} bytes"));
     }
     if !is_match(&CONFIG_KEY_REGEX, text) {
-        complaints.push(syntax_message(
+        problems.push(syntax_message(
             "a valid config key must consist of alphanumeric characters, '-', '_' or '.'",
             CONFIG_KEY_PATTERN,
             &["key.name", "KEY_NAME", "key-name"],
         ));
     }
     match text {
-        "." => complaints.push("must not be '.'".into()),
-        ".." => complaints.push("must not be '..'".into()),
-        _ if text.starts_with("..") => complaints.push("must not start with '..'".into()),
+        "." => problems.push("must not be '.'".into()),
+        ".." => problems.push("must not be '..'".into()),
+        _ if text.starts_with("..") => problems.push("must not start with '..'".into()),
         _ => {}
     }
-    complaints
+    problems
 }
 
 #[cfg(test)]
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn well_formed_texts_pass() {
+    fn valid_texts_have_no_problems() {
         for (check, texts) in [
             (dns_label as fn(&str) -> Vec<String>, &["a", "a-1", "0"][..]),
             (dns_1035_label, &["a", "a-1"]),
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn malformed_texts_are_told_what_is_wrong() {
+    fn every_problem_of_an_invalid_text_is_reported() {
         let long = "x".repeat(254);
         for (check, text, parts) in [
             (
@@ -303,10 +303,10 @@ mod tests {
             (config_key, "..", &["must not be '..'"]),
             (config_key, "..a", &["must not start with '..'"]),
         ] {
-            let complaints = check(text);
-            assert_eq!(complaints.len(), parts.len(), "{text:?}: {complaints:?}");
-            for (complaint, part) in complaints.iter().zip(parts) {
-                assert!(complaint.contains(part), "{complaint}");
+            let problems = check(text);
+            assert_eq!(problems.len(), parts.len(), "{text:?}: {problems:?}");
+            for (problem, part) in problems.iter().zip(parts) {
+                assert!(problem.contains(part), "{problem}");
             }
         }
     }

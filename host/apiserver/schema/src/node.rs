@@ -1,7 +1,6 @@
-//! The compiled form of a schema: what the other parts of this room walk.
+//! The compiled form of a schema: upstream's `Structural`.
 
 use std::collections::BTreeMap;
-
 use std::sync::Arc;
 
 use regex::Regex;
@@ -10,8 +9,8 @@ use serde_json::{Number, Value};
 use crate::cel::CompiledRule;
 use crate::formats::StringFormat;
 
-/// How deep schemas and the objects under them may nest. Far above what people write, low enough that recursion
-/// never exhausts a thread's stack.
+/// The maximum nesting depth of schemas, and of objects as far as their schemas describe them: far above what people
+/// write, and low enough that recursion does not overflow a thread's stack.
 pub(crate) const MAX_SCHEMA_DEPTH: usize = 100;
 
 /// The `type` of a schema.
@@ -50,15 +49,15 @@ impl SchemaType {
     }
 }
 
-/// `additionalProperties`.
+/// The value of `additionalProperties`: upstream's `StructuralOrBool`.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum AdditionalProperties {
-    /// Not given: unknown fields are pruned.
+    /// Absent: unknown fields are pruned.
     #[default]
     Unset,
     /// `true` or `false`.
     Allowed(bool),
-    /// A schema for the values.
+    /// The schema of the values.
     Schema(Box<SchemaNode>),
 }
 
@@ -75,10 +74,10 @@ impl AdditionalProperties {
     }
 }
 
-/// `x-kubernetes-list-type` with its keys.
+/// The value of `x-kubernetes-list-type`, with the keys of map lists.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) enum ListType {
-    /// Not given: treated as one, but entries correlate by index when unchanged values are tolerated.
+    /// Absent: an atomic list, but items correlate with old items by index for ratcheting.
     #[default]
     Untyped,
     Atomic,
@@ -86,7 +85,8 @@ pub(crate) enum ListType {
     Map(Vec<String>),
 }
 
-/// One schema: structure and value validation. Nested schemas (`allOf` and so on) have the same shape and no type.
+/// One schema: its structure and its value validation. Schemas that are nested in value validation (`allOf`, `not`, …)
+/// have no type.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SchemaNode {
     pub(crate) schema_type: Option<SchemaType>,
@@ -102,7 +102,7 @@ pub(crate) struct SchemaNode {
     pub(crate) items: Option<Box<SchemaNode>>,
     pub(crate) validation: ValueValidation,
     pub(crate) rules: Arc<[CompiledRule]>,
-    /// Whether there are rules here or below.
+    /// Whether this schema or one of its descendants has rules.
     pub(crate) has_rules: bool,
 }
 

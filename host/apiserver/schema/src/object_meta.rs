@@ -1,4 +1,4 @@
-//! The metadata of embedded resources: decodable or not, and which of its fields exist.
+//! Decoding and pruning of the metadata of embedded resources.
 
 use serde_json::{Map, Value};
 
@@ -7,7 +7,7 @@ use crate::node::SchemaNode;
 use crate::path::PathRef;
 use crate::pruning::record_removed;
 
-/// How a field of `metadata` is typed.
+/// The type of a field of `metadata`.
 #[derive(Clone, Copy, PartialEq)]
 enum MetaFieldType {
     String,
@@ -15,7 +15,7 @@ enum MetaFieldType {
     Time,
     StringMap,
     StringList,
-    /// A list of objects, with the name of their type and their fields.
+    /// A list of objects, with the name of their Go type and their fields.
     ObjectList(&'static str, &'static [&'static str]),
 }
 
@@ -63,45 +63,45 @@ fn json_type_name(value: &Value) -> &'static str {
     }
 }
 
-/// What a decoder says of a value that does not fit its field; none where it fits.
+/// Returns the error of upstream's decoder for a value of the wrong type; `None` if the value can be decoded.
 fn decode_error(name: &str, field: MetaFieldType, value: &Value) -> Option<String> {
-    let wrong = |value: &Value, expected: &str| {
-        let found = json_type_name(value);
+    let mismatch = |value: &Value, expected: &str| {
+        let actual = json_type_name(value);
         Some(format!(
-            "json: cannot unmarshal {found} into Go struct field ObjectMeta.{name} of type {expected}"
+            "json: cannot unmarshal {actual} into Go struct field ObjectMeta.{name} of type {expected}"
         ))
     };
-    let text = |value: &Value| {
+    let string_error = |value: &Value| {
         (!value.is_string() && !value.is_null())
-            .then(|| wrong(value, "string"))
+            .then(|| mismatch(value, "string"))
             .flatten()
     };
     match (field, value) {
         (_, Value::Null) | (MetaFieldType::String, Value::String(_)) => None,
         (MetaFieldType::String, _) => {
-            wrong(value, if name == "uid" { "types.UID" } else { "string" })
+            mismatch(value, if name == "uid" { "types.UID" } else { "string" })
         }
-        (MetaFieldType::Integer, value) => {
-            (!value.is_i64()).then(|| wrong(value, "int64")).flatten()
-        }
+        (MetaFieldType::Integer, value) => (!value.is_i64())
+            .then(|| mismatch(value, "int64"))
+            .flatten(),
         (MetaFieldType::Time, Value::String(time)) => time
             .parse::<jiff::Timestamp>()
             .is_err()
             .then(|| format!("parsing time {value} as RFC 3339 failed")),
-        (MetaFieldType::Time, _) => wrong(value, "string"),
-        (MetaFieldType::StringMap, Value::Object(map)) => map.values().find_map(text),
-        (MetaFieldType::StringMap, _) => wrong(value, "map[string]string"),
-        (MetaFieldType::StringList, Value::Array(list)) => list.iter().find_map(text),
-        (MetaFieldType::StringList, _) => wrong(value, "[]string"),
+        (MetaFieldType::Time, _) => mismatch(value, "string"),
+        (MetaFieldType::StringMap, Value::Object(map)) => map.values().find_map(string_error),
+        (MetaFieldType::StringMap, _) => mismatch(value, "map[string]string"),
+        (MetaFieldType::StringList, Value::Array(list)) => list.iter().find_map(string_error),
+        (MetaFieldType::StringList, _) => mismatch(value, "[]string"),
         (MetaFieldType::ObjectList(kind, _), Value::Array(list)) => list
             .iter()
             .find(|entry| !entry.is_object())
-            .and_then(|entry| wrong(entry, kind)),
-        (MetaFieldType::ObjectList(kind, _), _) => wrong(value, &format!("[]{kind}")),
+            .and_then(|entry| mismatch(entry, kind)),
+        (MetaFieldType::ObjectList(kind, _), _) => mismatch(value, &format!("[]{kind}")),
     }
 }
 
-/// Refuses an object in which a resource is embedded whose metadata cannot be decoded.
+/// Fails if an object contains an embedded resource whose metadata cannot be decoded.
 pub(crate) fn check(node: &SchemaNode, object: &Value) -> Result<(), FieldError> {
     visit(node, object, false, &PathRef::Root(""))
 }
@@ -109,12 +109,12 @@ pub(crate) fn check(node: &SchemaNode, object: &Value) -> Result<(), FieldError>
 fn visit(
     node: &SchemaNode,
     value: &Value,
-    resource: bool,
+    is_resource: bool,
     path: &PathRef<'_>,
 ) -> Result<(), FieldError> {
     match value {
         Value::Object(map) => {
-            if resource {
+            if is_resource {
                 check_resource(map, path)?;
             }
             for (name, value) in map {
@@ -155,7 +155,7 @@ fn check_resource(map: &Map<String, Value>, path: &PathRef<'_>) -> Result<(), Fi
     let Some(metadata) = map.get("metadata") else {
         return Ok(());
     };
-    let problem = match metadata {
+    let error = match metadata {
         Value::Null => None,
         Value::Object(fields) => fields
             .iter()
@@ -165,16 +165,16 @@ fn check_resource(map: &Map<String, Value>, path: &PathRef<'_>) -> Result<(), Fi
             json_type_name(other)
         )),
     };
-    problem.map_or(Ok(()), |problem| {
+    error.map_or(Ok(()), |detail| {
         Err(FieldError::invalid(
             path.field("metadata"),
             metadata.clone(),
-            problem,
+            detail,
         ))
     })
 }
 
-/// Removes what metadata does not have, from an embedded resource's metadata; adds the paths to `removed`.
+/// Removes unknown fields from an embedded resource's metadata; adds their paths to `removed`.
 pub(crate) fn prune(metadata: &mut Value, path: &PathRef<'_>, removed: &mut Vec<String>) {
     let Value::Object(fields) = metadata else {
         return;

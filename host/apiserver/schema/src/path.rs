@@ -1,11 +1,11 @@
-//! Field paths that cost nothing until an error prints them.
+//! Paths of fields that are not formatted until an error needs them.
 
 use std::fmt;
 
-/// A path, linked from the leaf to the root on the stack.
+/// A path, as a list on the stack that is linked from the leaf to the root.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum PathRef<'a> {
-    /// Where the path starts: empty for an object, the schema's own place for a schema.
+    /// The start of the path: empty for an object, the path of the whole schema for a schema.
     Root(&'a str),
     /// `.name`
     Field(&'a PathRef<'a>, &'a str),

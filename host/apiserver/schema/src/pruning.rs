@@ -1,4 +1,4 @@
-//! Unknown fields, removed and reported.
+//! Pruning: removes unknown fields and reports their paths.
 
 use serde_json::Value;
 
@@ -6,20 +6,20 @@ use crate::node::SchemaNode;
 use crate::object_meta;
 use crate::path::PathRef;
 
-/// The fields that every resource has, at the root and where one is embedded.
+/// The fields that every resource has, both at the root and embedded.
 pub(crate) const META_FIELDS: [&str; 3] = ["apiVersion", "kind", "metadata"];
 
-/// Removed fields that are named: an object has room for a hundred thousand.
+/// The maximum number of removed fields that are reported: an object can have a hundred thousand.
 const MAX_REPORTED_FIELDS: usize = 200;
 
-/// Notes a field that is removed, unless enough of them are noted.
+/// Records a removed field, up to the maximum number.
 pub(crate) fn record_removed(removed: &mut Vec<String>, path: &PathRef<'_>) {
     if removed.len() < MAX_REPORTED_FIELDS {
         removed.push(path.to_string());
     }
 }
 
-/// What happens to the fields that a schema does not name.
+/// What to do with fields that a schema does not specify.
 #[derive(Clone, Copy, PartialEq)]
 enum UnknownFieldPolicy {
     Prune,
@@ -41,7 +41,7 @@ pub(crate) fn prune(root: &SchemaNode, object: &mut Value) -> Vec<String> {
     removed
 }
 
-/// Removes unknown fields from a value below the root.
+/// Removes unknown fields from the default of a schema.
 pub(crate) fn prune_default(node: &SchemaNode, value: &mut Value) {
     prune_value(
         Some(node),
@@ -63,31 +63,32 @@ fn unknown_field_policy(node: Option<&SchemaNode>) -> UnknownFieldPolicy {
 
 fn prune_value(
     node: Option<&SchemaNode>,
-    resource: bool,
+    is_resource: bool,
     unknown: UnknownFieldPolicy,
     value: &mut Value,
     path: &PathRef<'_>,
     removed: &mut Vec<String>,
 ) {
-    let embedded = |node: Option<&SchemaNode>| node.is_some_and(|node| node.embedded_resource);
+    let is_embedded = |node: Option<&SchemaNode>| node.is_some_and(|node| node.embedded_resource);
     match value {
         Value::Object(map) => map.retain(|name, value| {
-            let root = matches!(path, PathRef::Root(_));
+            let is_root = matches!(path, PathRef::Root(_));
             let path = &path.field(name);
-            if resource && META_FIELDS.contains(&name.as_str()) {
-                if name == "metadata" && !root {
+            if is_resource && META_FIELDS.contains(&name.as_str()) {
+                if name == "metadata" && !is_root {
                     object_meta::prune(value, path, removed);
                 }
                 return true;
             }
-            let named = node.and_then(|node| node.properties.get(name));
-            let child = named.or_else(|| node.and_then(|node| node.additional_properties.schema()));
-            let declared =
-                named.is_some() || node.is_some_and(|node| node.additional_properties.is_set());
-            if declared {
+            let property = node.and_then(|node| node.properties.get(name));
+            let child =
+                property.or_else(|| node.and_then(|node| node.additional_properties.schema()));
+            let is_declared =
+                property.is_some() || node.is_some_and(|node| node.additional_properties.is_set());
+            if is_declared {
                 prune_value(
                     child,
-                    embedded(child),
+                    is_embedded(child),
                     unknown_field_policy(child),
                     value,
                     path,
@@ -96,14 +97,14 @@ fn prune_value(
             } else if unknown == UnknownFieldPolicy::Prune {
                 record_removed(removed, path);
             }
-            declared || unknown == UnknownFieldPolicy::Preserve
+            is_declared || unknown == UnknownFieldPolicy::Preserve
         }),
         Value::Array(items) => {
             let item = node.and_then(|node| node.items.as_deref());
             if item.is_none() && unknown == UnknownFieldPolicy::Preserve {
                 return;
             }
-            // A list that keeps the unknown hands that down to its items.
+            // Items inherit the policy of a list that preserves unknown fields.
             let unknown = if unknown == UnknownFieldPolicy::Preserve {
                 unknown
             } else {
@@ -112,7 +113,7 @@ fn prune_value(
             for (index, value) in items.iter_mut().enumerate() {
                 prune_value(
                     item,
-                    embedded(item),
+                    is_embedded(item),
                     unknown,
                     value,
                     &path.index(index),

@@ -1,4 +1,4 @@
-//! Objects as rules see them.
+//! Converts JSON values to CEL values according to their schemas.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::formats::parse_duration;
 use crate::node::{SchemaNode, SchemaType};
 use crate::pruning::META_FIELDS;
 
-/// The fields of metadata that rules may see.
+/// The fields of metadata that rules can access.
 const VISIBLE_METADATA_FIELDS: [&str; 2] = ["name", "generateName"];
 
 fn cel_map(entries: HashMap<Key, Value>) -> Value {
@@ -28,13 +28,15 @@ fn cel_string(text: &str) -> Value {
     Value::String(Arc::new(text.to_owned()))
 }
 
-/// A field that rules cannot name. It counts when values are compared, and no name in a rule is like it.
+/// Returns the key of a field that rules cannot refer to but that counts in comparisons of the object. No name in a
+/// rule equals it.
 fn hidden_key(name: &str) -> Key {
     Key::String(Arc::new(format!("\0{name}")))
 }
 
-/// A value as its schema declares it. A value that does not fit is left as JSON has it: rules fail on it then.
-pub(super) fn to_cel_value(node: &SchemaNode, resource: bool, value: &Json) -> Value {
+/// Converts a value to the type that its schema declares. A value of another type is converted as untyped JSON, on
+/// which rules fail.
+pub(super) fn to_cel_value(node: &SchemaNode, is_resource: bool, value: &Json) -> Value {
     match value {
         Json::String(string) => {
             formatted_string(node, string).unwrap_or_else(|| cel_string(string))
@@ -55,7 +57,7 @@ pub(super) fn to_cel_value(node: &SchemaNode, resource: bool, value: &Json) -> V
         Json::Object(fields) => {
             let mut entries = HashMap::with_capacity(fields.len());
             for (name, value) in fields {
-                if resource && META_FIELDS.contains(&name.as_str()) {
+                if is_resource && META_FIELDS.contains(&name.as_str()) {
                     entries.insert(Key::from(name.clone()), resource_field(name, value));
                 } else if let Some(property) = node.properties.get(name) {
                     let key = escape_field_name(name).map_or_else(|| hidden_key(name), Key::from);
@@ -78,6 +80,7 @@ pub(super) fn to_cel_value(node: &SchemaNode, resource: bool, value: &Json) -> V
     }
 }
 
+/// Converts `apiVersion`, `kind`, or `metadata` of a resource.
 fn resource_field(name: &str, value: &Json) -> Value {
     match value {
         Json::Object(fields) if name == "metadata" => {
@@ -94,6 +97,7 @@ fn resource_field(name: &str, value: &Json) -> Value {
     }
 }
 
+/// Converts a string whose format CEL represents as another type: bytes, durations, and timestamps.
 fn formatted_string(node: &SchemaNode, string: &str) -> Option<Value> {
     if node.int_or_string {
         return None;
@@ -110,11 +114,12 @@ fn formatted_string(node: &SchemaNode, string: &str) -> Option<Value> {
     }
 }
 
-/// A value that a function of the libraries makes of a text.
-fn call_constructor(function: &str, from: String) -> Option<Value> {
-    call_library(function, None, vec![Value::String(Arc::new(from))]).ok()
+/// Calls a library function that converts a string to a value.
+fn call_constructor(function: &str, argument: String) -> Option<Value> {
+    call_library(function, None, vec![Value::String(Arc::new(argument))]).ok()
 }
 
+/// Converts a value without a schema.
 fn untyped_value(value: &Json) -> Value {
     match value {
         Json::Null => Value::Null,

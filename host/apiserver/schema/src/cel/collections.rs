@@ -1,4 +1,4 @@
-//! Lists, maps and loops over them, checked.
+//! Type checking of lists, maps, and comprehensions.
 
 use cel::common::ast::{ComprehensionExpr, EntryExpr, Expr, ListExpr, MapExpr};
 
@@ -8,7 +8,7 @@ use super::typed_expression::TypedExpression;
 use super::types::{CelType, DeclKind, ListOrder};
 
 impl TypeChecker<'_> {
-    /// A list in a rule.
+    /// Infers the type of a list literal.
     pub(super) fn infer_list(&mut self, id: u64, list: &ListExpr) -> TypedExpression {
         let item = self.types.fresh_variable();
         let mut cost = EstimateRange::fixed(cost::LIST_CREATION_COST);
@@ -37,7 +37,7 @@ impl TypeChecker<'_> {
         }
     }
 
-    /// A map in a rule.
+    /// Infers the type of a map literal.
     pub(super) fn infer_map(&mut self, id: u64, map: &MapExpr) -> TypedExpression {
         let (key, value) = (self.types.fresh_variable(), self.types.fresh_variable());
         let mut cost = EstimateRange::fixed(cost::MAP_CREATION_COST);
@@ -49,11 +49,11 @@ impl TypeChecker<'_> {
             if pair.optional {
                 return self.report(entry.id, "unsupported syntax '?'".to_owned());
             }
-            for (wanted, given) in [(&key, &pair.key), (&value, &pair.value)] {
-                let typed = self.infer(given);
+            for (expected, actual) in [(&key, &pair.key), (&value, &pair.value)] {
+                let typed = self.infer(actual);
                 cost = cost.plus(typed.cost);
                 order = order.max(self.list_order(&typed).min(ListOrder::InsignificantInside));
-                self.require_type(given.id, wanted, &typed.cel_type);
+                self.require_type(actual.id, expected, &typed.cel_type);
             }
         }
         let size = EstimateRange::fixed(map.entries.len() as u64);
@@ -63,15 +63,21 @@ impl TypeChecker<'_> {
         }
     }
 
-    /// Entries of one literal have one type.
-    fn require_type(&mut self, id: u64, wanted: &CelType, given: &CelType) {
-        if !self.types.unify(wanted, given) {
-            let (wanted, given) = (self.types.substitute(wanted), self.types.substitute(given));
-            self.report(id, format!("expected type '{wanted}' but found '{given}'"));
+    /// Reports an error unless an element has the type of the other elements of its literal.
+    fn require_type(&mut self, id: u64, expected: &CelType, actual: &CelType) {
+        if !self.types.unify(expected, actual) {
+            let (expected, actual) = (
+                self.types.substitute(expected),
+                self.types.substitute(actual),
+            );
+            self.report(
+                id,
+                format!("expected type '{expected}' but found '{actual}'"),
+            );
         }
     }
 
-    /// What macros expand to: a loop over a list or the keys of a map.
+    /// Infers the type of a comprehension, which macros expand to: a loop over a list or the keys of a map.
     pub(super) fn infer_comprehension(
         &mut self,
         id: u64,
@@ -79,9 +85,9 @@ impl TypeChecker<'_> {
     ) -> TypedExpression {
         let range = self.infer(&comprehension.iter_range);
         let init = self.infer(&comprehension.accu_init);
-        let kind = self.types.resolve(&range.cel_type);
-        let place = range.decl.as_deref().map(|place| &place.kind);
-        let item = match (&kind, place) {
+        let ty = self.types.resolve(&range.cel_type);
+        let decl_kind = range.decl.as_deref().map(|decl| &decl.kind);
+        let item = match (&ty, decl_kind) {
             (CelType::List(_), Some(DeclKind::List { item, .. })) => {
                 TypedExpression::declared(item, EstimateRange::ONE)
             }
@@ -93,7 +99,7 @@ impl TypeChecker<'_> {
                         .with_size(range.item_size)
                 }
             }
-            // Upstream counts the keys of declared maps as empty.
+            // Upstream estimates the keys of declared maps as empty.
             (CelType::Map(key, _), Some(DeclKind::Map(_))) => {
                 TypedExpression::new(key.as_ref().clone(), EstimateRange::ONE)
                     .with_size(Some(EstimateRange::ZERO))
@@ -103,10 +109,10 @@ impl TypeChecker<'_> {
             }
             (CelType::Dyn, _) => TypedExpression::new(CelType::Dyn, EstimateRange::ONE),
             (other, _) => {
-                let text = format!(
+                let message = format!(
                     "expression of type '{other}' cannot be range of a comprehension (must be list, map, or dynamic)"
                 );
-                return self.report(comprehension.iter_range.id, text);
+                return self.report(comprehension.iter_range.id, message);
             }
         };
         if comprehension.iter_var2.is_some() {
@@ -125,24 +131,24 @@ impl TypeChecker<'_> {
         let condition = self.infer(&comprehension.loop_cond);
         let step = self.infer(&comprehension.loop_step);
         if !self.types.unify(&init.cel_type, &step.cel_type) {
-            let (wanted, given) = (
+            let (expected, actual) = (
                 self.types.substitute(&init.cel_type),
                 self.types.substitute(&step.cel_type),
             );
             self.report(
                 comprehension.loop_step.id,
-                format!("expected type '{wanted}' but found '{given}'"),
+                format!("expected type '{expected}' but found '{actual}'"),
             );
         }
         self.locals.pop();
         let result = self.infer(&comprehension.result);
         self.locals.pop();
         let count = range.size.unwrap_or(EstimateRange::UNKNOWN);
-        let turns = count.times(step.cost.plus(condition.cost));
-        let cost = range.cost.plus(init.cost).plus(result.cost).plus(turns);
-        let gathers = matches!(comprehension.accu_init.expr, Expr::List(_) | Expr::Map(_));
-        let item_size = step.item_size.filter(|_| gathers);
-        let order = if gathers {
+        let loop_cost = count.times(step.cost.plus(condition.cost));
+        let cost = range.cost.plus(init.cost).plus(result.cost).plus(loop_cost);
+        let is_collecting = matches!(comprehension.accu_init.expr, Expr::List(_) | Expr::Map(_));
+        let item_size = step.item_size.filter(|_| is_collecting);
+        let order = if is_collecting {
             step.list_order
         } else {
             ListOrder::Significant
@@ -150,7 +156,7 @@ impl TypeChecker<'_> {
         TypedExpression {
             item_size,
             list_order: order,
-            ..TypedExpression::new(result.cel_type, cost).with_size(gathers.then_some(count))
+            ..TypedExpression::new(result.cel_type, cost).with_size(is_collecting.then_some(count))
         }
     }
 }

@@ -1,10 +1,10 @@
-//! Equality of values that a schema declares.
+//! Equality of values according to their schema.
 
 use cel::Value;
 
 use super::types::{DeclKind, DeclType};
 
-/// Equality of declared values: lists of type set and map have no order.
+/// Whether two values that `decl` declares are equal; the order of lists of type set and map is ignored.
 pub(super) fn is_equal_as_declared(decl: &DeclType, left: &Value, right: &Value) -> bool {
     match (&decl.kind, left, right) {
         (DeclKind::List { item, unordered }, Value::List(left), Value::List(right)) => {
@@ -17,7 +17,7 @@ pub(super) fn is_equal_as_declared(decl: &DeclType, left: &Value, right: &Value)
                     .zip(right.iter())
                     .all(|(left, right)| is_equal_as_declared(item, left, right));
             }
-            // Entries are unique by key or as a whole, so that each has at most one like it on the other side.
+            // Items are unique, by key or as a whole: each equals at most one item of the other list.
             left.iter().all(|left| {
                 right
                     .iter()

@@ -1,7 +1,7 @@
-//! Carries out checked expressions.
+//! Evaluates checked expressions within a budget.
 //!
-//! Operators and macros are carried out here, with CEL's rules for errors (a true beside an error is still true), and
-//! within a budget; functions by `kube-cel` and `cel`.
+//! Operators and macros are evaluated here, with CEL's rules for errors (`true || error` is true), and functions by
+//! `kube-cel` and `cel`.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -20,44 +20,45 @@ use super::overloads;
 use super::pattern_set::PatternSet;
 use super::types::DeclType;
 
-/// Why an expression has no value.
+/// An expression that has no value.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub(super) enum EvaluationError {
-    /// The expression went wrong: a missing key, an overflow, a function's complaint.
+    /// The evaluation failed: a missing key, an overflow, or an error of a function.
     #[error("{0}")]
     Failed(String),
-    /// The expression was too much work.
+    /// The evaluation needed more steps than its budget.
     #[error("operation cancelled: actual cost limit exceeded")]
     BudgetExceeded,
 }
 
+/// Creates the error of a failed evaluation.
 pub(super) fn failure(text: impl Into<String>) -> EvaluationError {
     EvaluationError::Failed(text.into())
 }
 
-/// A value, or why there is none.
+/// The value of an expression, or the error.
 pub(super) type EvaluationResult = Result<Value, EvaluationError>;
 
-/// One evaluation.
+/// The state of one evaluation.
 pub(super) struct Evaluator<'a> {
-    /// What `self` is.
+    /// The value of `self`.
     pub(super) self_value: Value,
-    /// What `oldSelf` is, already an optional where the rule asks for one.
+    /// The value of `oldSelf`; an optional if the rule sets `optionalOldSelf`.
     pub(super) old_self: Option<Value>,
-    /// The comparisons in which the order of some lists means nothing.
+    /// The comparisons, by expression ID, that ignore the order of some lists.
     pub(super) unordered_comparisons: &'a HashMap<u64, Arc<DeclType>>,
-    /// The patterns that the expression holds.
+    /// The patterns that were compiled with the expression.
     pub(super) patterns: &'a PatternSet,
-    /// How many more steps may be taken.
+    /// The number of steps left.
     pub(super) budget: &'a mut u64,
-    /// The variables of macros, innermost last; an accumulator may hold an error.
+    /// The variables of macros, innermost last. An accumulator may hold an error.
     pub(super) locals: Vec<(&'a str, EvaluationResult)>,
 }
 
 impl<'a> Evaluator<'a> {
-    /// The value of an expression.
+    /// Evaluates an expression.
     pub(super) fn evaluate(&mut self, expression: &'a Expression) -> EvaluationResult {
-        self.spend(1)?;
+        self.charge(1)?;
         match &expression.expr {
             Expr::Literal(literal) => Ok(literal_value(literal)),
             Expr::Ident(name) => self.evaluate_ident(name),
@@ -102,7 +103,7 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    fn spend(&mut self, steps: u64) -> Result<(), EvaluationError> {
+    fn charge(&mut self, steps: u64) -> Result<(), EvaluationError> {
         *self.budget = self
             .budget
             .checked_sub(steps)
@@ -164,7 +165,7 @@ impl<'a> Evaluator<'a> {
             .chain(&args)
             .map(extra_steps)
             .fold(0, u64::saturating_add);
-        self.spend(work)?;
+        self.charge(work)?;
         if let (None, [left, right]) = (&target, args.as_slice())
             && let Some(outcome) = self.evaluate_operator(id, name, left, right)
         {
@@ -195,7 +196,7 @@ impl<'a> Evaluator<'a> {
         match (left, right) {
             (_, Ok(Value::Bool(flag))) if flag == decisive => Ok(Value::Bool(flag)),
             (_, Err(EvaluationError::BudgetExceeded)) => Err(EvaluationError::BudgetExceeded),
-            (Err(fault), _) | (Ok(Value::Bool(_)), Err(fault)) => Err(fault),
+            (Err(error), _) | (Ok(Value::Bool(_)), Err(error)) => Err(error),
             (Ok(Value::Bool(_)), Ok(Value::Bool(_))) => Ok(Value::Bool(!decisive)),
             _ => Err(failure("no such overload")),
         }
@@ -231,7 +232,7 @@ impl<'a> Evaluator<'a> {
         let items: Vec<Value> = match self.evaluate(&comprehension.iter_range)? {
             Value::List(items) => items.iter().cloned().collect(),
             Value::Map(map) => {
-                // Any order is right; the same one every time is better.
+                // CEL does not define the order; sorting makes results reproducible.
                 let mut keys: Vec<Key> = map.map.keys().cloned().collect();
                 keys.sort();
                 keys.into_iter().map(from_key).collect()
@@ -256,8 +257,8 @@ impl<'a> Evaluator<'a> {
     ) -> Result<(), EvaluationError> {
         for item in items {
             self.locals.push((&comprehension.iter_var, Ok(item)));
-            let goes_on = self.evaluate(&comprehension.loop_cond)?;
-            if matches!(goes_on, Value::Bool(false)) {
+            let condition = self.evaluate(&comprehension.loop_cond)?;
+            if matches!(condition, Value::Bool(false)) {
                 break;
             }
             let step = self.evaluate(&comprehension.loop_step);
@@ -272,12 +273,13 @@ impl<'a> Evaluator<'a> {
     }
 }
 
-/// What handling a value costs beyond one step: long texts and lists are work.
+/// Returns the steps that an operand costs in addition to the call itself: long strings and lists take time.
 fn extra_steps(value: &Value) -> u64 {
-    const TEXT_PER_STEP: usize = 10;
+    /// Bytes of a string that cost one step.
+    const BYTES_PER_STEP: usize = 10;
     let steps = match value {
-        Value::String(text) => text.len() / TEXT_PER_STEP,
-        Value::Bytes(bytes) => bytes.len() / TEXT_PER_STEP,
+        Value::String(text) => text.len() / BYTES_PER_STEP,
+        Value::Bytes(bytes) => bytes.len() / BYTES_PER_STEP,
         Value::List(items) => items.len(),
         Value::Map(map) => map.map.len(),
         _ => 0,

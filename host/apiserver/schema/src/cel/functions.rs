@@ -1,4 +1,4 @@
-//! Functions, on values: the ones that `kube-cel` and `cel` carry out, and the ones that they do not.
+//! The functions on values: calls of the libraries of `kube-cel` and `cel`, and functions that neither of them has.
 
 use std::sync::{Arc, LazyLock};
 
@@ -9,13 +9,13 @@ use kube_cel::KubeCelExt;
 
 use super::evaluator::{EvaluationError, EvaluationResult, failure};
 
-/// The functions of the libraries, made once.
+/// The functions of the libraries, registered once.
 static FUNCTIONS: LazyLock<Context<'static>> = LazyLock::new(|| Context::default().with_all());
 
-/// Marks the value of a type, which no string of an object is like.
+/// The first character of the string that represents a type. Strings in rules and objects do not begin with it.
 const TYPE_PREFIX: char = '\0';
 
-/// The value of the type of that name.
+/// Returns the value that represents the type with this name.
 pub(super) fn type_value(name: &str) -> Value {
     Value::String(Arc::new(format!("{TYPE_PREFIX}{name}")))
 }
@@ -37,6 +37,7 @@ fn dynamic_type(value: &Value) -> Value {
     })
 }
 
+/// Returns the optional in a value; `None` if the value is of another type.
 fn as_optional(value: &Value) -> Option<&OptionalValue> {
     match value {
         Value::Opaque(opaque) => opaque.downcast_ref::<OptionalValue>(),
@@ -44,7 +45,7 @@ fn as_optional(value: &Value) -> Option<&OptionalValue> {
     }
 }
 
-/// A function that is neither operator nor macro.
+/// Calls a function that is neither an operator nor a macro.
 pub(super) fn call_function(
     name: &str,
     target: Option<Value>,
@@ -105,7 +106,7 @@ pub(super) fn call_function(
     }
 }
 
-/// Nanoseconds as seconds, with as many digits as it takes: `90s`, `1.5s`.
+/// Formats nanoseconds as seconds, with as few digits as possible: `90s`, `1.5s`.
 fn format_seconds(nanos: i64) -> String {
     const SECOND: u64 = 1_000_000_000;
     let sign = if nanos < 0 { "-" } else { "" };
@@ -132,7 +133,7 @@ fn size(value: &Value) -> EvaluationResult {
         .map_err(|_| failure("integer overflow"))
 }
 
-/// Calls a function of the libraries: they take expressions, so the values go in as variables.
+/// Calls a function of the libraries. Their functions take expressions, so the values are passed as variables.
 pub(super) fn call_library(
     name: &str,
     target: Option<Value>,

@@ -1,43 +1,56 @@
-//! Bounds on expressions that keep recursion within a thread's stack.
+//! Limits on expressions, which keep the recursion of the parser and the type checker within a thread's stack.
 
 use cel::parser::Expression;
 
 use super::visit::children;
 
-/// The most characters of an expression, as upstream has it.
+/// The maximum number of characters in an expression: upstream's limit.
 const MAX_CHARACTERS: usize = 100_000;
-/// The most operators, dots and brackets of an expression, in texts too. People write fewer than a hundred; the
-/// parser recurses for each.
+/// The maximum number of punctuation characters in an expression, those in string literals included. The parser
+/// recurses for each operator, dot, and bracket; expressions in practice have fewer than a hundred.
 const MAX_PUNCTUATION: usize = 2_000;
-/// The most levels of a parsed expression, so that walking it needs no more than a part of a small stack.
+/// The maximum nesting of a parsed expression: walking it uses only a part of a small stack.
 const MAX_NESTING: usize = 200;
-/// The stack on which schemas and their expressions are parsed: room for as much recursion as the bounds let through. Only what is used
-/// of it takes memory.
+/// The stack size of the thread that parses schemas and their expressions, in bytes: enough for the deepest recursion
+/// that the other limits allow. Only the pages that are used take memory.
 const PARSER_STACK_BYTES: usize = 64 * 1024 * 1024;
 
-/// Refuses a source that would be too much for the parser.
-pub(super) fn check_source(source: &str) -> Result<(), String> {
+/// An expression that exceeds a limit. The texts have the form of the errors of upstream's compiler.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ExpressionLimitError {
+    #[error(
+        "ERROR: <input>:-1:0: expression code point size exceeds limit: size: {characters}, limit {}",
+        MAX_CHARACTERS
+    )]
+    Length { characters: usize },
+    #[error(
+        "ERROR: <input>:-1:0: expression has more than {} operators and brackets",
+        MAX_PUNCTUATION
+    )]
+    Punctuation,
+    #[error(
+        "ERROR: <input>:-1:0: expression is nested more than {} levels deep",
+        MAX_NESTING
+    )]
+    Nesting,
+}
+
+/// Rejects a source text that could overflow the parser's stack.
+pub(super) fn check_source(source: &str) -> Result<(), ExpressionLimitError> {
     let characters = source.chars().count();
     if characters > MAX_CHARACTERS {
-        return Err(format!(
-            "ERROR: <input>:-1:0: expression code point size exceeds limit: size: {characters}, limit {MAX_CHARACTERS}"
-        ));
+        return Err(ExpressionLimitError::Length { characters });
     }
-    let punctuation = source.chars().filter(char::is_ascii_punctuation).count();
-    if punctuation > MAX_PUNCTUATION {
-        return Err(format!(
-            "ERROR: <input>:-1:0: expression has more than {MAX_PUNCTUATION} operators and brackets"
-        ));
+    if source.chars().filter(char::is_ascii_punctuation).count() > MAX_PUNCTUATION {
+        return Err(ExpressionLimitError::Punctuation);
     }
     Ok(())
 }
 
-/// Refuses an expression that is nested too deep.
-pub(super) fn check_nesting(expression: &Expression) -> Result<(), String> {
+/// Rejects an expression that is nested too deeply.
+pub(super) fn check_nesting(expression: &Expression) -> Result<(), ExpressionLimitError> {
     if nesting_depth(expression) > MAX_NESTING {
-        return Err(format!(
-            "ERROR: <input>:-1:0: expression is nested more than {MAX_NESTING} levels deep"
-        ));
+        return Err(ExpressionLimitError::Nesting);
     }
     Ok(())
 }
@@ -51,7 +64,9 @@ fn nesting_depth(expression: &Expression) -> usize {
         + 1
 }
 
-/// Runs what parses schemas where there is stack enough for it; waits for the result.
+/// Runs `work` on a thread whose stack is large enough for parsing any schema, and waits for its result.
+///
+/// The outer error means that the thread could not be started, the inner one that `work` panicked.
 pub(crate) fn run_on_parser_stack<T: Send>(
     work: impl FnOnce() -> T + Send,
 ) -> std::io::Result<std::thread::Result<T>> {

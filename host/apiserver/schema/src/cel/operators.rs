@@ -1,4 +1,4 @@
-//! Operators, on values.
+//! The operators on values.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use cel::objects::{Key, KeyRef, OptionalValue};
 use super::escape::escape_reserved;
 use super::evaluator::{EvaluationError, EvaluationResult, failure};
 
+/// Converts a value to a key of a map.
 pub(super) fn to_key(value: &Value) -> Result<Key, EvaluationError> {
     Ok(match value {
         Value::Int(int) => Key::Int(*int),
@@ -19,6 +20,7 @@ pub(super) fn to_key(value: &Value) -> Result<Key, EvaluationError> {
     })
 }
 
+/// Converts a key of a map to a value.
 pub(super) fn from_key(key: Key) -> Value {
     match key {
         Key::Int(int) => Value::Int(int),
@@ -28,6 +30,7 @@ pub(super) fn from_key(key: Key) -> Value {
     }
 }
 
+/// Compares two values of one type, or an integer with a double.
 pub(super) fn compare(left: &Value, right: &Value) -> Result<Ordering, EvaluationError> {
     #[expect(
         clippy::cast_precision_loss,
@@ -48,6 +51,7 @@ pub(super) fn compare(left: &Value, right: &Value) -> Result<Ordering, Evaluatio
     order.ok_or_else(|| failure("no such overload"))
 }
 
+/// Evaluates `item in container`.
 pub(super) fn contains(item: &Value, container: &Value) -> EvaluationResult {
     match container {
         Value::List(items) => Ok(Value::Bool(items.contains(item))),
@@ -56,6 +60,7 @@ pub(super) fn contains(item: &Value, container: &Value) -> EvaluationResult {
     }
 }
 
+/// Evaluates `container[index]`.
 pub(super) fn index(container: &Value, index: &Value) -> EvaluationResult {
     match (container, index) {
         (Value::List(items), Value::Int(position)) => {
@@ -67,19 +72,19 @@ pub(super) fn index(container: &Value, index: &Value) -> EvaluationResult {
                 .ok_or_else(|| failure(format!("index out of bounds: {position}")))
         }
         (Value::Map(map), index) => {
-            let shown = || match index {
+            let name = || match index {
                 Value::String(text) => text.to_string(),
                 other => format!("{other:?}"),
             };
             map.get(&to_key(index)?)
                 .cloned()
-                .ok_or_else(|| failure(format!("no such key: {}", shown())))
+                .ok_or_else(|| failure(format!("no such key: {}", name())))
         }
         _ => Err(failure("no such overload")),
     }
 }
 
-/// An entry or a field as an optional; none also where there is no container.
+/// Evaluates `container[?index]` and `container.?field`; the result is `optional.none()` also if the container is.
 pub(super) fn optional_index(container: &Value, index: &Value) -> EvaluationResult {
     let container = match container {
         Value::Opaque(opaque) => match opaque.downcast_ref::<OptionalValue>() {
@@ -107,6 +112,7 @@ pub(super) fn optional_index(container: &Value, index: &Value) -> EvaluationResu
     )))
 }
 
+/// Evaluates `+`, `-`, `*`, `/`, and `%`, by the name that the parser gives the operator.
 pub(super) fn arithmetic(name: &str, left: Value, right: Value) -> EvaluationResult {
     if let (Value::Int(_) | Value::UInt(_), Value::Int(0) | Value::UInt(0)) = (&left, &right) {
         match name {

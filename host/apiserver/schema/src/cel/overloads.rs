@@ -1,27 +1,29 @@
-//! The functions that rules may call, with their types: whatever is not here is refused when a rule is compiled.
+//! The functions that rules may call, with their signatures. Calls of other functions are rejected when a rule is
+//! compiled.
 //!
-//! Each is carried out either by the evaluator or by `kube-cel`, and behaves as Kubernetes documents it. A capital
-//! letter stands for any type, the same in one signature.
+//! Each function is implemented by the evaluator or by `kube-cel`, and behaves as Kubernetes documents it. A capital
+//! letter in a signature is a type variable.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 use super::types::CelType;
 
-/// One way to call a function.
+/// One signature of a function.
 #[derive(Clone, Debug)]
 pub(super) struct FunctionOverload {
-    /// The type of what a method is called on.
+    /// The type of the receiver, if the function is a method.
     pub(super) target: Option<CelType>,
     /// The types of the arguments.
     pub(super) args: Vec<CelType>,
     /// The type of the result.
     pub(super) result: CelType,
-    /// How many type variables it has.
+    /// The number of type variables.
     pub(super) variable_count: usize,
 }
 
-/// `[target.]name(arguments) result`; operators by the names that the parser gives them.
+/// All signatures: one line for each function, `name(arguments) result`, with `|` between overloads. A method begins
+/// with a dot and has its receiver as its first argument. Operators have the names that the parser gives them.
 const SIGNATURES: &str = "
 _&&_(bool,bool) bool
 _||_(bool,bool) bool
@@ -157,7 +159,7 @@ optional.of(A) optional(A)
 optional.none() optional(A)
 ";
 
-/// The types of libraries.
+/// The types that the libraries define.
 const OPAQUE_TYPES: [&str; 6] = [
     "kubernetes.URL",
     "net.IP",
@@ -172,12 +174,12 @@ type OverloadTable = HashMap<&'static str, Vec<FunctionOverload>>;
 static OVERLOADS: LazyLock<OverloadTable> =
     LazyLock::new(|| SIGNATURES.lines().filter_map(parse_line).collect());
 
-/// The overloads of a function, if it is one.
+/// Returns the overloads of a function; `None` if it does not exist.
 pub(super) fn function_overloads(name: &str) -> Option<&'static [FunctionOverload]> {
     OVERLOADS.get(name).map(Vec::as_slice)
 }
 
-/// The overloads of a method, if it is one.
+/// Returns the overloads of a method; `None` if it does not exist.
 pub(super) fn method_overloads(name: &str) -> Option<&'static [FunctionOverload]> {
     OVERLOADS
         .get(format!(".{name}").as_str())
@@ -209,7 +211,7 @@ fn parse_overload(method: bool, text: &'static str) -> Option<FunctionOverload> 
     })
 }
 
-/// Splits at the commas that stand in no brackets.
+/// Splits at the commas that are not inside parentheses.
 fn split_arguments(text: &'static str) -> Vec<&'static str> {
     let mut depth = 0;
     text.split(move |c| {

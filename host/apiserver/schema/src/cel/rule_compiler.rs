@@ -1,4 +1,4 @@
-//! Rules of one schema: compiled, their costs added up.
+//! Compiles the rules of a schema and adds up their estimated costs.
 
 use super::cost::{MAX_RULE_COST, MAX_SCHEMA_COST};
 use super::declarations::{MAX_REQUEST_BYTES, declare_schema};
@@ -11,39 +11,41 @@ use crate::node::{self, AdditionalProperties, ListType, SchemaNode};
 use crate::parse::ValidationRule;
 use crate::path::PathRef;
 
-/// How many of the costliest expressions are named when all together are too costly.
+/// The number of expressions that are named when the total cost exceeds the limit, the costliest first.
 const MAX_NAMED_RULES: usize = 4;
-/// From this factor on it is not told by how much a limit is exceeded.
+/// The largest factor that messages state; above it they say `more than 100x`.
 const MAX_SHOWN_FACTOR: f64 = 100.0;
-/// Below this factor it is told precisely.
+/// Below this factor, messages state six decimal places, so that they do not say `1.0x`.
 const PRECISE_BELOW_FACTOR: f64 = 1.5;
 
-/// One rule, ready to judge.
+/// One compiled rule.
 #[derive(Debug)]
 pub(crate) struct CompiledRule {
     pub(super) program: CelProgram,
     pub(super) message_program: Option<CelProgram>,
-    /// What is said of a failure if no message expression says it.
+    /// The message of a failure, unless the message expression returns one.
     pub(super) message: String,
-    /// The same where the rule itself went wrong.
+    /// The kind of the error that is reported if the rule returns false.
     pub(super) error_kind: FieldErrorKind,
+    /// The field that the error is reported at, relative to the rule's own field.
     pub(super) field_path: Vec<FieldPathSegment>,
+    /// Whether `oldSelf` is an optional, so that the rule also applies if there is no old value.
     pub(super) optional_old_self: bool,
 }
 
-/// Where a schema stands, as far as its rules are concerned.
+/// The position of a schema in its definition, as far as it matters for rules; upstream's `CELSchemaContext`.
 #[derive(Clone, Debug)]
 pub(crate) struct CelSchemaContext {
-    /// Whether it is the root of a resource.
+    /// Whether the schema is the root of a resource.
     pub(crate) is_resource: bool,
-    /// How many values it can have in one object; none if nothing bounds that.
+    /// The maximum number of values of the schema in one object; `None` if it is unbounded.
     max_cardinality: Option<u64>,
-    /// The schema above within which old and new values cannot be told to be the same.
+    /// The path of the outermost ancestor within which old and new values cannot be correlated.
     uncorrelatable_path: Option<String>,
 }
 
 impl CelSchemaContext {
-    /// The root of a definition.
+    /// Returns the context of the root of a definition.
     pub(crate) fn root() -> Self {
         Self {
             is_resource: true,
@@ -52,39 +54,44 @@ impl CelSchemaContext {
         }
     }
 
-    /// A property of the schema at this place.
+    /// Returns the context of a property; `is_resource` says whether the child is an embedded resource.
     pub(crate) fn child_property(
         &self,
         parent: &SchemaNode,
         path: &PathRef<'_>,
-        child_embedded: bool,
+        is_resource: bool,
     ) -> Self {
         let uncorrelatable = parent.atomic_map.then(|| path.to_string());
-        self.child(parent, uncorrelatable, child_embedded)
+        self.child(parent, uncorrelatable, is_resource)
     }
 
-    /// The values of the map at this place.
+    /// Returns the context of the values of a map.
     pub(crate) fn child_additional_properties(
         &self,
         parent: &SchemaNode,
-        child_embedded: bool,
+        is_resource: bool,
     ) -> Self {
-        self.child(parent, None, child_embedded)
+        self.child(parent, None, is_resource)
     }
 
-    /// The items of the list at this place.
+    /// Returns the context of the items of a list.
     pub(crate) fn child_items(
         &self,
         parent: &SchemaNode,
         path: &PathRef<'_>,
-        child_embedded: bool,
+        is_resource: bool,
     ) -> Self {
         let uncorrelatable =
             (!matches!(parent.list_type, ListType::Map(_))).then(|| path.to_string());
-        self.child(parent, uncorrelatable, child_embedded)
+        self.child(parent, uncorrelatable, is_resource)
     }
 
-    fn child(&self, parent: &SchemaNode, uncorrelatable: Option<String>, resource: bool) -> Self {
+    fn child(
+        &self,
+        parent: &SchemaNode,
+        uncorrelatable: Option<String>,
+        is_resource: bool,
+    ) -> Self {
         let limit = |limit: Option<i64>| limit.map(|limit| u64::try_from(limit).unwrap_or(0));
         let factor = match (parent.schema_type, &parent.additional_properties) {
             (Some(node::SchemaType::Array), _) => limit(parent.validation.max_items),
@@ -93,17 +100,17 @@ impl CelSchemaContext {
             _ => Some(1),
         };
         Self {
-            is_resource: resource,
+            is_resource,
             max_cardinality: self
                 .max_cardinality
                 .zip(factor)
-                .map(|(cardinality, factor)| cardinality.saturating_mul(factor)),
+                .map(|(max_cardinality, factor)| max_cardinality.saturating_mul(factor)),
             uncorrelatable_path: self.uncorrelatable_path.clone().or(uncorrelatable),
         }
     }
 }
 
-/// Compiles the rules of a whole definition.
+/// Compiles the rules of all schemas of a definition.
 #[derive(Debug, Default)]
 pub(crate) struct RuleCompiler {
     errors: Vec<FieldError>,
@@ -112,37 +119,37 @@ pub(crate) struct RuleCompiler {
 }
 
 impl RuleCompiler {
-    /// Compiles the rules of one schema, which is complete but for them.
+    /// Compiles the rules of one schema. `node` is the compiled schema without them.
     pub(crate) fn compile_rules(
         &mut self,
         rules: &[ValidationRule<'_>],
         node: &SchemaNode,
-        place: &CelSchemaContext,
+        context: &CelSchemaContext,
         path: &PathRef<'_>,
     ) -> Vec<CompiledRule> {
         if rules.is_empty() {
             return Vec::new();
         }
         let path = path.field("x-kubernetes-validations");
-        let Some(decl) = declare_schema(node, place.is_resource) else {
+        let Some(self_decl) = declare_schema(node, context.is_resource) else {
             let detail = "rules cannot see a value of this schema: it has no type that rules know";
             self.errors.push(FieldError::forbidden(path, detail));
             return Vec::new();
         };
-        let cardinality = place
+        let max_cardinality = context
             .max_cardinality
-            .unwrap_or(MAX_REQUEST_BYTES / (decl.min_serialized_size + 1));
+            .unwrap_or(MAX_REQUEST_BYTES / (self_decl.min_serialized_size + 1));
         let mut compiled = Vec::with_capacity(rules.len());
         for (index, rule) in rules.iter().enumerate() {
-            let scope = RuleEnvironment {
-                self_decl: decl.clone(),
+            let environment = RuleEnvironment {
+                self_decl: self_decl.clone(),
                 optional_old_self: rule.optional_old_self == Some(true),
             };
             compiled.extend(self.compile_rule(
                 rule,
                 node,
-                &scope,
-                (place, cardinality),
+                &environment,
+                (context, max_cardinality),
                 &path.index(index),
             ));
         }
@@ -153,12 +160,12 @@ impl RuleCompiler {
         &mut self,
         rule: &ValidationRule<'_>,
         node: &SchemaNode,
-        scope: &RuleEnvironment,
-        (place, cardinality): (&CelSchemaContext, u64),
+        environment: &RuleEnvironment,
+        (context, max_cardinality): (&CelSchemaContext, u64),
         path: &PathRef<'_>,
     ) -> Option<CompiledRule> {
         let errors_before = self.errors.len();
-        let field = match rule.field_path {
+        let field_path = match rule.field_path {
             "" => Vec::new(),
             text => rule_field_path::parse(node, text).unwrap_or_else(|| {
                 self.errors.push(FieldError::invalid(
@@ -170,10 +177,8 @@ impl RuleCompiler {
             }),
         };
         let rule_path = path.field("rule");
-        let program = match CelProgram::compile(rule.rule, scope) {
-            Err(problem) => {
-                self.reject(&rule_path, rule, &format!("compilation failed: {problem}"))
-            }
+        let program = match CelProgram::compile(rule.rule, environment) {
+            Err(error) => self.reject(&rule_path, rule, &format!("compilation failed: {error}")),
             Ok(program) if !matches!(program.result_type, CelType::Bool) => {
                 self.reject(&rule_path, rule, "cel expression must evaluate to a bool")
             }
@@ -183,21 +188,25 @@ impl RuleCompiler {
             self.add_cost(
                 &rule_path,
                 "rule",
-                program.max_cost.saturating_mul(cardinality),
+                program.max_cost.saturating_mul(max_cardinality),
             );
         }
-        let message = self.compile_message_expression(rule, scope, path);
-        let uses_old = program
+        let message_program = self.compile_message_expression(rule, environment, path);
+        let uses_old_self = program
             .as_ref()
             .is_some_and(|program| program.uses_old_self);
-        if let Some(within) = place.uncorrelatable_path.as_ref().filter(|_| uses_old) {
+        if let Some(within) = context
+            .uncorrelatable_path
+            .as_ref()
+            .filter(|_| uses_old_self)
+        {
             let detail = format!(
                 "oldSelf cannot be used on the uncorrelatable portion of the schema within {within}"
             );
             self.errors
                 .push(FieldError::invalid(rule_path, rule.rule, detail));
         }
-        if let Some(optional) = rule.optional_old_self.filter(|_| !uses_old) {
+        if let Some(optional) = rule.optional_old_self.filter(|_| !uses_old_self) {
             let detail = "may not be set if oldSelf is not used in rule";
             self.errors.push(FieldError::invalid(
                 path.field("optionalOldSelf"),
@@ -208,11 +217,11 @@ impl RuleCompiler {
         if self.errors.len() > errors_before {
             return None;
         }
-        let text = match rule.message.trim() {
+        let message = match rule.message.trim() {
             "" => format!("failed rule: {}", rule.rule.trim()),
             message => message.to_owned(),
         };
-        let kind = match rule.reason {
+        let error_kind = match rule.reason {
             Some("FieldValueForbidden") => FieldErrorKind::Forbidden,
             Some("FieldValueRequired") => FieldErrorKind::Required,
             Some("FieldValueDuplicate") => FieldErrorKind::Duplicate,
@@ -220,29 +229,29 @@ impl RuleCompiler {
         };
         Some(CompiledRule {
             program: program?,
-            message_program: message,
-            message: text,
-            error_kind: kind,
-            field_path: field,
-            optional_old_self: scope.optional_old_self,
+            message_program,
+            message,
+            error_kind,
+            field_path,
+            optional_old_self: environment.optional_old_self,
         })
     }
 
     fn compile_message_expression(
         &mut self,
         rule: &ValidationRule<'_>,
-        scope: &RuleEnvironment,
+        environment: &RuleEnvironment,
         path: &PathRef<'_>,
     ) -> Option<CelProgram> {
         if rule.message_expression.is_empty() {
             return None;
         }
         let path = path.field("messageExpression");
-        let program = match CelProgram::compile(rule.message_expression, scope) {
-            Err(problem) => self.reject(
+        let program = match CelProgram::compile(rule.message_expression, environment) {
+            Err(error) => self.reject(
                 &path,
                 rule,
-                &format!("messageExpression compilation failed: {problem}"),
+                &format!("messageExpression compilation failed: {error}"),
             ),
             Ok(program) if !matches!(program.result_type, CelType::String) => {
                 self.reject(&path, rule, "messageExpression must evaluate to a string")
@@ -255,12 +264,12 @@ impl RuleCompiler {
         program
     }
 
-    /// Reports an error that shows the whole rule, its members in upstream's order.
+    /// Reports an error that shows the whole rule, with its fields in upstream's order.
     fn reject(
         &mut self,
         path: &PathRef<'_>,
         rule: &ValidationRule<'_>,
-        problem: &str,
+        detail: &str,
     ) -> Option<CelProgram> {
         let json =
             |text: &str| crate::error::escape_html(&serde_json::Value::from(text).to_string());
@@ -268,7 +277,7 @@ impl RuleCompiler {
         let optional = rule
             .optional_old_self
             .map_or("null", |optional| if optional { "true" } else { "false" });
-        let shown = format!(
+        let rule_json = format!(
             "{{\"Rule\":{},\"Message\":{},\"MessageExpression\":{},\"Reason\":{reason},\"FieldPath\":{},\"OptionalOldSelf\":{optional}}}",
             json(rule.rule),
             json(rule.message),
@@ -279,15 +288,15 @@ impl RuleCompiler {
             FieldErrorKind::Invalid,
             path,
             None,
-            format!("{shown}: {problem}"),
+            format!("{rule_json}: {detail}"),
         ));
         None
     }
 
-    fn add_cost(&mut self, path: &PathRef<'_>, what: &str, cost: u64) {
+    fn add_cost(&mut self, path: &PathRef<'_>, subject: &str, cost: u64) {
         if cost > MAX_RULE_COST {
             let detail =
-                over_budget_message(&format!("estimated {what} cost"), cost, MAX_RULE_COST);
+                over_budget_message(&format!("estimated {subject} cost"), cost, MAX_RULE_COST);
             self.errors.push(FieldError::forbidden(path, detail));
         }
         self.total_cost = self.total_cost.saturating_add(cost);
@@ -296,7 +305,7 @@ impl RuleCompiler {
         }
     }
 
-    /// All errors, that of the total cost included.
+    /// Returns all errors, including that of the total cost.
     pub(crate) fn finish(mut self, root: &PathRef<'_>) -> Vec<FieldError> {
         if self.total_cost > MAX_SCHEMA_COST {
             self.costly_rules
@@ -305,19 +314,22 @@ impl RuleCompiler {
                 let detail = "contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema";
                 self.errors.push(FieldError::forbidden(path, detail));
             }
-            let what =
+            let subject =
                 "x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema";
             self.errors.push(FieldError::forbidden(
                 root,
-                over_budget_message(what, self.total_cost, MAX_SCHEMA_COST),
+                over_budget_message(subject, self.total_cost, MAX_SCHEMA_COST),
             ));
         }
         self.errors
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a factor to be read by people")]
-fn over_budget_message(what: &str, cost: u64, limit: u64) -> String {
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "the factor is for people to read"
+)]
+fn over_budget_message(subject: &str, cost: u64, limit: u64) -> String {
     let factor = cost as f64 / limit as f64;
     let factor = match factor {
         factor if factor > MAX_SHOWN_FACTOR => "more than 100x".to_owned(),
@@ -325,7 +337,7 @@ fn over_budget_message(what: &str, cost: u64, limit: u64) -> String {
         factor => format!("{factor:.1}x"),
     };
     format!(
-        "{what} exceeds budget by factor of {factor} (try simplifying the rule, or adding maxItems, maxProperties, and \
+        "{subject} exceeds budget by factor of {factor} (try simplifying the rule, or adding maxItems, maxProperties, and \
          maxLength where arrays, maps, and strings are declared)"
     )
 }

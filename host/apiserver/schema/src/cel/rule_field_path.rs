@@ -1,9 +1,9 @@
-//! `fieldPath` of rules: the field below the rule's own to which a failure is reported.
+//! The `fieldPath` of a rule: the field that errors of the rule are reported at, relative to the rule's own field.
 
 use crate::node::SchemaNode;
 use crate::path::PathRef;
 
-/// One step of a path.
+/// One segment of a `fieldPath`.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum FieldPathSegment {
     /// A field of an object.
@@ -12,11 +12,11 @@ pub(super) enum FieldPathSegment {
     Key(String),
 }
 
-/// Reads a path such as `.a.b` or `['a.b'].c`, which must lead to something that the schema declares.
+/// Parses a path such as `.a.b` or `['a.b'].c`; returns `None` unless the schema declares the field.
 pub(super) fn parse(node: &SchemaNode, text: &str) -> Option<Vec<FieldPathSegment>> {
     let mut node = node;
     let mut rest = text;
-    let mut steps = Vec::new();
+    let mut segments = Vec::new();
     while !rest.is_empty() {
         let (name, tail) = if let Some(quoted) = rest.strip_prefix("['") {
             quoted.split_once("']")?
@@ -29,19 +29,19 @@ pub(super) fn parse(node: &SchemaNode, text: &str) -> Option<Vec<FieldPathSegmen
         }
         if let Some(property) = node.properties.get(name) {
             node = property;
-            steps.push(FieldPathSegment::Field(name.to_owned()));
+            segments.push(FieldPathSegment::Field(name.to_owned()));
         } else {
             node = node.additional_properties.schema()?;
-            steps.push(FieldPathSegment::Key(name.to_owned()));
+            segments.push(FieldPathSegment::Key(name.to_owned()));
         }
         rest = tail;
     }
-    (!steps.is_empty()).then_some(steps)
+    (!segments.is_empty()).then_some(segments)
 }
 
-/// The path of the field, below the rule's own.
-pub(super) fn append(path: &PathRef<'_>, steps: &[FieldPathSegment]) -> String {
-    match steps.split_first() {
+/// Appends the segments to the path of the rule's own field.
+pub(super) fn append(path: &PathRef<'_>, segments: &[FieldPathSegment]) -> String {
+    match segments.split_first() {
         None => path.to_string(),
         Some((FieldPathSegment::Field(name), rest)) => append(&path.field(name), rest),
         Some((FieldPathSegment::Key(name), rest)) => append(&path.key(name), rest),

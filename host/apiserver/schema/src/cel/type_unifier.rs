@@ -1,65 +1,67 @@
-//! Finds out what type variables stand for.
+//! Unification: binds type variables to types.
 
 use std::sync::Arc;
 
 use super::types::CelType;
 
-/// What is known of type variables.
+/// The type variables of an expression, and the types that they are bound to.
 #[derive(Clone, Debug, Default)]
 pub(super) struct TypeUnifier {
     bindings: Vec<Option<CelType>>,
 }
 
 impl TypeUnifier {
-    /// A new variable.
+    /// Creates a variable.
     pub(super) fn fresh_variable(&mut self) -> CelType {
         self.bindings.push(None);
         CelType::Var(self.bindings.len() - 1)
     }
 
-    /// A signature's type with its variables numbered after the known ones; [`Unifier::reserve`] makes room for them.
-    pub(super) fn instantiate(&self, kind: &CelType) -> CelType {
-        let shifted = |kind: &Arc<CelType>| Arc::new(self.instantiate(kind));
-        match kind {
+    /// Returns a type of a signature with its variables renumbered to follow the existing ones, which
+    /// [`TypeUnifier::reserve`] then creates.
+    pub(super) fn instantiate(&self, ty: &CelType) -> CelType {
+        let instantiated = |ty: &Arc<CelType>| Arc::new(self.instantiate(ty));
+        match ty {
             CelType::Var(index) => CelType::Var(self.bindings.len() + index),
-            CelType::List(item) => CelType::List(shifted(item)),
-            CelType::Map(key, value) => CelType::Map(shifted(key), shifted(value)),
-            CelType::Optional(inner) => CelType::Optional(shifted(inner)),
-            CelType::Meta(inner) => CelType::Meta(shifted(inner)),
+            CelType::List(item) => CelType::List(instantiated(item)),
+            CelType::Map(key, value) => CelType::Map(instantiated(key), instantiated(value)),
+            CelType::Optional(inner) => CelType::Optional(instantiated(inner)),
+            CelType::Meta(inner) => CelType::Meta(instantiated(inner)),
             other => other.clone(),
         }
     }
 
-    pub(super) fn reserve(&mut self, vars: usize) {
-        self.bindings.resize(self.bindings.len() + vars, None);
+    /// Creates the variables of an instantiated signature.
+    pub(super) fn reserve(&mut self, count: usize) {
+        self.bindings.resize(self.bindings.len() + count, None);
     }
 
-    /// The type with its outermost variable replaced.
-    pub(super) fn resolve(&self, kind: &CelType) -> CelType {
-        let mut kind = kind;
-        while let CelType::Var(index) = kind {
+    /// Returns the type that a variable is bound to; any other type, and an unbound variable, unchanged.
+    pub(super) fn resolve(&self, ty: &CelType) -> CelType {
+        let mut ty = ty;
+        while let CelType::Var(index) = ty {
             match self.bindings.get(*index) {
-                Some(Some(found)) => kind = found,
+                Some(Some(bound)) => ty = bound,
                 _ => break,
             }
         }
-        kind.clone()
+        ty.clone()
     }
 
-    /// The type with all variables replaced, unknown ones by dyn.
-    pub(super) fn substitute(&self, kind: &CelType) -> CelType {
-        let settled = |kind: &Arc<CelType>| Arc::new(self.substitute(kind));
-        match self.resolve(kind) {
+    /// Returns the type with all variables replaced, unbound ones by dyn.
+    pub(super) fn substitute(&self, ty: &CelType) -> CelType {
+        let substituted = |ty: &Arc<CelType>| Arc::new(self.substitute(ty));
+        match self.resolve(ty) {
             CelType::Var(_) => CelType::Dyn,
-            CelType::List(item) => CelType::List(settled(&item)),
-            CelType::Map(key, value) => CelType::Map(settled(&key), settled(&value)),
-            CelType::Optional(inner) => CelType::Optional(settled(&inner)),
-            CelType::Meta(inner) => CelType::Meta(settled(&inner)),
+            CelType::List(item) => CelType::List(substituted(&item)),
+            CelType::Map(key, value) => CelType::Map(substituted(&key), substituted(&value)),
+            CelType::Optional(inner) => CelType::Optional(substituted(&inner)),
+            CelType::Meta(inner) => CelType::Meta(substituted(&inner)),
             other => other,
         }
     }
 
-    /// Whether two settled types are the same.
+    /// Whether two types without variables are the same.
     pub(super) fn is_same(&self, left: &CelType, right: &CelType) -> bool {
         match (left, right) {
             (CelType::Dyn, CelType::Dyn) => true,
@@ -76,58 +78,59 @@ impl TypeUnifier {
         }
     }
 
-    /// Whether a value of type `given` may stand where `wanted` is expected; learns what variables stand for.
-    pub(super) fn unify(&mut self, wanted: &CelType, given: &CelType) -> bool {
-        let (left, right) = (self.resolve(wanted), self.resolve(given));
+    /// Unifies two types, binding variables; returns whether a value of type `actual` may be used where `expected` is
+    /// expected.
+    pub(super) fn unify(&mut self, expected: &CelType, actual: &CelType) -> bool {
+        let (left, right) = (self.resolve(expected), self.resolve(actual));
         match (&left, &right) {
             (CelType::Var(left), CelType::Var(right)) if left == right => true,
             (CelType::Var(index), _) => self.bind(*index, &right),
             (_, CelType::Var(index)) => self.bind(*index, &left),
             (CelType::Dyn, _) | (_, CelType::Dyn) => true,
             (CelType::Null, CelType::Null) => true,
-            (CelType::Null, other) => other.is_nullable() && self.widen(wanted, other),
+            (CelType::Null, other) => other.is_nullable() && self.widen(expected, other),
             (other, CelType::Null) => other.is_nullable(),
             (CelType::List(left), CelType::List(right))
             | (CelType::Optional(left), CelType::Optional(right)) => self.unify(left, right),
             (CelType::Map(key, value), CelType::Map(other_key, other_value)) => {
                 self.unify(key, other_key) && self.unify(value, other_value)
             }
-            // Types compare with each other whatever they are types of.
+            // Any two types can be compared with each other.
             (CelType::Meta(_), CelType::Meta(_)) => true,
             (left, right) => self.is_same(left, right),
         }
     }
 
-    fn bind(&mut self, index: usize, kind: &CelType) -> bool {
-        if self.is_occurring_in(kind, index) {
+    fn bind(&mut self, index: usize, ty: &CelType) -> bool {
+        if self.occurs_in(ty, index) {
             return false;
         }
         match self.bindings.get_mut(index) {
-            Some(found) => {
-                *found = Some(kind.clone());
+            Some(binding) => {
+                *binding = Some(ty.clone());
                 true
             }
             None => false,
         }
     }
 
-    /// A variable that stood for null stands for a type that takes null from now on.
-    fn widen(&mut self, wanted: &CelType, kind: &CelType) -> bool {
-        match wanted {
-            CelType::Var(index) => self.bind(*index, kind),
+    /// Binds a variable that was bound to null to a nullable type instead.
+    fn widen(&mut self, expected: &CelType, ty: &CelType) -> bool {
+        match expected {
+            CelType::Var(index) => self.bind(*index, ty),
             _ => true,
         }
     }
 
-    /// Whether a type holds a variable, which it cannot stand for then.
-    fn is_occurring_in(&self, kind: &CelType, index: usize) -> bool {
-        match self.resolve(kind) {
+    /// Whether a variable occurs in a type, which it therefore cannot be bound to.
+    fn occurs_in(&self, ty: &CelType, index: usize) -> bool {
+        match self.resolve(ty) {
             CelType::Var(other) => other == index,
             CelType::List(item) | CelType::Optional(item) | CelType::Meta(item) => {
-                self.is_occurring_in(&item, index)
+                self.occurs_in(&item, index)
             }
             CelType::Map(key, value) => {
-                self.is_occurring_in(&key, index) || self.is_occurring_in(&value, index)
+                self.occurs_in(&key, index) || self.occurs_in(&value, index)
             }
             _ => false,
         }

@@ -1,4 +1,4 @@
-//! What is known of one expression: its type, its size, its cost.
+//! The inferred type, size, and cost of an expression.
 
 use std::sync::Arc;
 
@@ -7,25 +7,25 @@ use cel::common::ast::LiteralValue;
 use super::cost::{EstimateRange, OperandEstimate};
 use super::types::{CelType, DeclKind, DeclType, ListOrder};
 
-/// An expression, checked.
+/// An expression that has been checked.
 #[derive(Clone, Debug)]
 pub(super) struct TypedExpression {
     pub(super) cel_type: CelType,
-    /// The declared value that the expression is, if it is one.
+    /// The declaration of the value, if the expression selects a declared value.
     pub(super) decl: Option<Arc<DeclType>>,
     pub(super) size: Option<EstimateRange>,
-    /// The size of the items of a list that is no declared place.
+    /// The size of the items, if the expression is a list without a declaration.
     pub(super) item_size: Option<EstimateRange>,
-    /// How far order means anything in it. Where it is taken from a declared value, that tells.
+    /// How far equality of the value depends on the order of lists.
     pub(super) list_order: ListOrder,
     pub(super) cost: EstimateRange,
 }
 
 impl TypedExpression {
-    pub(super) fn new(kind: CelType, cost: EstimateRange) -> Self {
-        let size = kind.natural_size();
+    pub(super) fn new(ty: CelType, cost: EstimateRange) -> Self {
+        let size = ty.natural_size();
         Self {
-            cel_type: kind,
+            cel_type: ty,
             decl: None,
             size,
             item_size: None,
@@ -34,17 +34,17 @@ impl TypedExpression {
         }
     }
 
-    pub(super) fn declared(place: &Arc<DeclType>, cost: EstimateRange) -> Self {
+    pub(super) fn declared(decl: &Arc<DeclType>, cost: EstimateRange) -> Self {
         let size = Some(EstimateRange {
             min: 0,
-            max: place.max_elements,
+            max: decl.max_elements,
         });
         Self {
-            cel_type: place.to_type(),
-            decl: Some(Arc::clone(place)),
+            cel_type: decl.to_type(),
+            decl: Some(Arc::clone(decl)),
             size,
             item_size: None,
-            list_order: place.list_order(),
+            list_order: decl.list_order(),
             cost,
         }
     }
@@ -57,7 +57,7 @@ impl TypedExpression {
     }
 
     pub(super) fn estimate(&self) -> OperandEstimate {
-        let declared = self.decl.as_ref().and_then(|place| match &place.kind {
+        let declared = self.decl.as_ref().and_then(|decl| match &decl.kind {
             DeclKind::List { item, .. } => Some(EstimateRange {
                 min: 0,
                 max: item.max_elements,
@@ -73,7 +73,7 @@ impl TypedExpression {
     }
 }
 
-/// The size of the items where two lists become one, or either of them.
+/// Returns the size of the items of a list that is the concatenation of two lists or one of the two.
 pub(super) fn joined_item_size(name: &str, operands: &[OperandEstimate]) -> Option<EstimateRange> {
     match (name, operands) {
         ("_+_", [left, right]) | ("_?_:_", [_, left, right]) => {
@@ -83,9 +83,9 @@ pub(super) fn joined_item_size(name: &str, operands: &[OperandEstimate]) -> Opti
     }
 }
 
-/// A literal.
+/// Infers the type and the size of a literal.
 pub(super) fn typed_literal(literal: &LiteralValue) -> TypedExpression {
-    let (kind, size) = match literal {
+    let (ty, size) = match literal {
         LiteralValue::Boolean(_) => (CelType::Bool, None),
         LiteralValue::Bytes(bytes) => (CelType::Bytes, Some(bytes.inner().len())),
         LiteralValue::Double(_) => (CelType::Double, None),
@@ -94,6 +94,6 @@ pub(super) fn typed_literal(literal: &LiteralValue) -> TypedExpression {
         LiteralValue::String(text) => (CelType::String, Some(text.inner().chars().count())),
         LiteralValue::UInt(_) => (CelType::Uint, None),
     };
-    TypedExpression::new(kind, EstimateRange::ZERO)
+    TypedExpression::new(ty, EstimateRange::ZERO)
         .with_size(size.map(|size| EstimateRange::fixed(size as u64)))
 }

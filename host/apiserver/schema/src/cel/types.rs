@@ -1,4 +1,4 @@
-//! The types of CEL expressions, and what schemas declare.
+//! The types of CEL expressions, and the declarations of schemas.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use super::cost::EstimateRange;
 
-/// What libraries' values are counted as: the bytes of an address, or a few numbers.
+/// The size of a library's value in cost estimates: the bytes of an IP address, or a few numbers.
 const OPAQUE_SIZE: EstimateRange = EstimateRange { min: 4, max: 16 };
 
-/// A type. `Var` stands for a type to be found while a call is resolved.
+/// The type of an expression.
 #[derive(Clone, Debug)]
 pub(super) enum CelType {
     Dyn,
@@ -24,13 +24,14 @@ pub(super) enum CelType {
     Duration,
     List(Arc<CelType>),
     Map(Arc<CelType>, Arc<CelType>),
-    /// An object that a schema declares; the same only as itself.
+    /// An object that a schema declares. Each declaration is a type that equals no other.
     Object(Arc<DeclType>),
     Optional(Arc<CelType>),
-    /// A value of a library that only the library's functions know.
+    /// A value of a library, which only the library's functions accept.
     Opaque(&'static str),
     /// The type of types.
     Meta(Arc<CelType>),
+    /// A type variable, which is bound while a call is resolved.
     Var(usize),
 }
 
@@ -61,7 +62,7 @@ impl CelType {
         )
     }
 
-    /// The size of any value of the type, where the type alone tells it.
+    /// Returns the size of a value, if it depends on the type only.
     pub(super) fn natural_size(&self) -> Option<EstimateRange> {
         match self {
             Self::Null
@@ -102,45 +103,45 @@ impl fmt::Display for CelType {
     }
 }
 
-/// A value that a schema declares, as rules see it.
+/// The declaration of a value in a schema; upstream's `DeclType`.
 #[derive(Debug)]
 pub(super) struct DeclType {
-    /// What kind of value it is.
+    /// The kind of the value.
     pub(super) kind: DeclKind,
-    /// The most characters, bytes, items or entries it can have; 0 where it has no size.
+    /// The maximum number of characters, bytes, items, or entries; 0 if the value has no size.
     pub(super) max_elements: u64,
-    /// The fewest bytes it takes in a request.
+    /// The minimum size of the value in a request, in bytes.
     pub(super) min_serialized_size: u64,
 }
 
-/// How far the order of lists means anything in a value.
+/// How far equality of a value depends on the order of lists. Lists of type set and map have no order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum ListOrder {
-    /// Everywhere.
+    /// The order of every list is significant.
     #[default]
     Significant,
-    /// Not in some list within it.
+    /// The value contains a list whose order is not significant.
     InsignificantInside,
-    /// It may itself be a list of type set or map.
+    /// The value may itself be a list whose order is not significant.
     Insignificant,
 }
 
-/// The kinds of declared values.
+/// The kind of a declared value.
 #[derive(Debug)]
 pub(super) enum DeclKind {
     Scalar(CelType),
-    /// The list's items, and whether their order means nothing (list types set and map).
+    /// A list, with its items and whether their order is not significant (list types set and map).
     List {
         item: Arc<DeclType>,
         unordered: bool,
     },
     Map(Arc<DeclType>),
-    /// Fields by their name in rules.
+    /// An object, with its fields by their names in rules.
     Object(BTreeMap<String, Arc<DeclType>>),
 }
 
 impl DeclType {
-    /// The type of an expression that is this value.
+    /// Returns the type of an expression that evaluates to this value.
     pub(super) fn to_type(self: &Arc<Self>) -> CelType {
         match &self.kind {
             DeclKind::Scalar(scalar) => scalar.clone(),
@@ -150,7 +151,7 @@ impl DeclType {
         }
     }
 
-    /// How far order means anything in it.
+    /// Returns how far equality of the value depends on the order of lists.
     pub(super) fn list_order(&self) -> ListOrder {
         match &self.kind {
             DeclKind::List {
@@ -161,7 +162,7 @@ impl DeclType {
         }
     }
 
-    /// Whether the order of some list in it means nothing.
+    /// Whether the value is or contains a list whose order is not significant.
     pub(super) fn has_unordered_list(&self) -> bool {
         match &self.kind {
             DeclKind::Scalar(_) => false,

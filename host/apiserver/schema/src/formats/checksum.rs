@@ -1,4 +1,4 @@
-//! Formats with a check digit.
+//! Formats with a check digit: ISBNs and credit card numbers.
 
 use std::sync::LazyLock;
 
@@ -11,7 +11,8 @@ static CREDIT_CARD: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(brands).ok()
 });
 
-/// The digits of `text` without spaces and dashes; none if anything else is in it.
+/// Returns the digits of `text`, ignoring spaces and dashes; `None` if it contains other characters. A character of
+/// `last` is allowed at the end and counts as ten.
 fn parse_digits(text: &str, last: &str) -> Option<Vec<u32>> {
     let text: String = text
         .chars()

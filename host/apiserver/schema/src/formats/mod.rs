@@ -1,4 +1,5 @@
-//! The formats of strings that are checked. Others are accepted and ignored, with a warning at the definition.
+//! The format registry: the string formats that are validated. Other formats are ignored, with a warning when the
+//! definition is written.
 
 mod address;
 mod checksum;
@@ -7,30 +8,30 @@ mod time;
 
 pub(crate) use time::parse_duration;
 
-/// A format and its check.
+/// A format and its validator.
 #[derive(Clone, Debug)]
 pub(crate) struct StringFormat {
-    /// As the schema spells it, for messages.
+    /// The name as the schema spells it, for messages.
     pub(crate) name: String,
-    is_valid_fn: fn(&str) -> bool,
+    validator: fn(&str) -> bool,
 }
 
 impl StringFormat {
-    /// The format of that name, if it is one that is checked.
+    /// Returns the format with this name; `None` if it is not validated.
     pub(crate) fn parse(name: &str) -> Option<Self> {
         Some(Self {
             name: name.to_owned(),
-            is_valid_fn: validator_for(name)?,
+            validator: validator_for(name)?,
         })
     }
 
     pub(crate) fn is_valid(&self, text: &str) -> bool {
-        (self.is_valid_fn)(text)
+        (self.validator)(text)
     }
 }
 
 fn validator_for(name: &str) -> Option<fn(&str) -> bool> {
-    // Dashes do not count: `date-time` and `datetime` are the same.
+    // Dashes are ignored: `date-time` and `datetime` are the same format.
     Some(match name.replace('-', "").as_str() {
         "bsonobjectid" => text::is_bson_object_id,
         "uri" => address::is_request_uri,

@@ -1,4 +1,4 @@
-//! The checks on every schema of a definition, structural or not.
+//! The general checks of a definition's schemas, structural or not.
 
 use super::props::{SchemaProps, SchemaPropsOrArray, SchemaPropsOrBool};
 use super::{list_types, rule_fields};
@@ -8,16 +8,17 @@ use crate::node::SchemaType;
 use crate::path::PathRef;
 use crate::pruning::META_FIELDS;
 
-/// What the place of a schema forbids in it.
+/// The position of a schema, which determines what the schema must not contain.
 #[derive(Clone, Copy, Default)]
 struct SchemaPosition<'a> {
     is_root: bool,
     inside_metadata: bool,
-    /// Why defaults are forbidden, with the name of the field: (`in top-level `, `metadata`).
+    /// The reason why defaults are forbidden, followed by the name of the field: (`in top-level `, `metadata`).
     defaults_forbidden: Option<(&'static str, &'a str)>,
 }
 
-/// The first construct that no structural schema can hold. Its error is shown only when nothing else is wrong.
+/// Returns an error for the first construct that structural schemas do not support. It is reported only if there are no
+/// other errors.
 pub(super) fn find_unsupported(props: &SchemaProps<'_>, root: &PathRef<'_>) -> Option<FieldError> {
     let construct = first_unsupported(props)?;
     Some(FieldError::invalid(
@@ -28,7 +29,7 @@ pub(super) fn find_unsupported(props: &SchemaProps<'_>, root: &PathRef<'_>) -> O
 }
 
 fn first_unsupported(props: &SchemaProps<'_>) -> Option<&'static str> {
-    let here = [
+    let constructs = [
         (!props.id.is_empty(), "id"),
         (!props.schema.is_empty(), "schema"),
         (props.reference.is_some(), "$ref"),
@@ -45,10 +46,10 @@ fn first_unsupported(props: &SchemaProps<'_>) -> Option<&'static str> {
             "x-kubernetes-preserve-unknown-fields",
         ),
     ];
-    let here = here
+    let own = constructs
         .into_iter()
-        .find_map(|(given, name)| given.then_some(name));
-    here.or_else(|| children(props).into_iter().find_map(first_unsupported))
+        .find_map(|(is_set, name)| is_set.then_some(name));
+    own.or_else(|| children(props).into_iter().find_map(first_unsupported))
 }
 
 fn children<'p, 'a>(props: &'p SchemaProps<'a>) -> Vec<&'p SchemaProps<'a>> {
@@ -68,34 +69,34 @@ fn children<'p, 'a>(props: &'p SchemaProps<'a>) -> Vec<&'p SchemaProps<'a>> {
         .collect()
 }
 
-/// Formats of strings that nothing checks, each named once.
+/// Returns a warning for each format of strings that is not validated.
 pub(super) fn warnings(props: &SchemaProps<'_>) -> Vec<String> {
-    let mut found = Vec::new();
-    collect_warnings(props, &mut found);
-    found.sort();
-    found.dedup();
-    found
+    let mut warnings = Vec::new();
+    collect_warnings(props, &mut warnings);
+    warnings.sort();
+    warnings.dedup();
+    warnings
 }
 
-fn collect_warnings(props: &SchemaProps<'_>, found: &mut Vec<String>) {
+fn collect_warnings(props: &SchemaProps<'_>, warnings: &mut Vec<String>) {
     if props.schema_type == "string"
         && !props.format.is_empty()
         && StringFormat::parse(props.format).is_none()
     {
-        found.push(format!(
+        warnings.push(format!(
             "unrecognized format {}",
             crate::error::quote(props.format)
         ));
     }
     children(props)
         .into_iter()
-        .for_each(|child| collect_warnings(child, found));
+        .for_each(|child| collect_warnings(child, warnings));
 }
 
-/// All general checks, on the whole tree.
+/// Checks all schemas of a definition.
 pub(super) fn check(props: &SchemaProps<'_>, path: &PathRef<'_>) -> Vec<FieldError> {
     let mut errors = Vec::new();
-    let place = SchemaPosition {
+    let position = SchemaPosition {
         is_root: true,
         ..SchemaPosition::default()
     };
@@ -105,17 +106,17 @@ pub(super) fn check(props: &SchemaProps<'_>, path: &PathRef<'_>) -> Vec<FieldErr
             "nullable cannot be true at the root",
         ));
     }
-    visit(props, path, place, &mut errors);
+    visit(props, path, position, &mut errors);
     errors
 }
 
 fn visit(
     props: &SchemaProps<'_>,
     path: &PathRef<'_>,
-    place: SchemaPosition<'_>,
+    position: SchemaPosition<'_>,
     errors: &mut Vec<FieldError>,
 ) {
-    check_keywords(props, path, place, errors);
+    check_keywords(props, path, position, errors);
     list_types::check(props, path, errors);
     for (index, rule) in props.rules.iter().enumerate() {
         rule_fields::check(
@@ -124,33 +125,38 @@ fn visit(
             errors,
         );
     }
-    let below = SchemaPosition {
+    let child_position = SchemaPosition {
         is_root: false,
-        ..place
+        ..position
     };
     if let Some(schema) = props.additional_schema() {
-        let mut below = below;
-        if place.inside_metadata {
-            below.defaults_forbidden = Some((
+        let mut child_position = child_position;
+        if position.inside_metadata {
+            child_position.defaults_forbidden = Some((
                 "inside additionalProperties applying to object metadata",
                 "",
             ));
         }
-        visit(schema, &path.field("additionalProperties"), below, errors);
+        visit(
+            schema,
+            &path.field("additionalProperties"),
+            child_position,
+            errors,
+        );
     }
     let properties = path.field("properties");
     for (name, property) in &props.properties {
-        let mut below = below;
-        if (place.is_root || props.embedded_resource) && META_FIELDS.contains(name) {
-            below.inside_metadata = true;
-            if place.is_root {
-                below.defaults_forbidden = Some(("in top-level ", name));
+        let mut child_position = child_position;
+        if (position.is_root || props.embedded_resource) && META_FIELDS.contains(name) {
+            child_position.inside_metadata = true;
+            if position.is_root {
+                child_position.defaults_forbidden = Some(("in top-level ", name));
             }
         }
-        visit(property, &properties.key(name), below, errors);
+        visit(property, &properties.key(name), child_position, errors);
     }
     if let Some(not) = &props.not {
-        visit(not, &path.field("not"), below, errors);
+        visit(not, &path.field("not"), child_position, errors);
     }
     for (keyword, schemas) in [
         ("allOf", &props.all_of),
@@ -159,24 +165,24 @@ fn visit(
     ] {
         let path = path.field(keyword);
         for (index, schema) in schemas.iter().enumerate() {
-            visit(schema, &path.index(index), below, errors);
+            visit(schema, &path.index(index), child_position, errors);
         }
     }
     if let Some(item) = props.item() {
-        visit(item, &path.field("items"), below, errors);
+        visit(item, &path.field("items"), child_position, errors);
     }
 }
 
 fn check_keywords(
     props: &SchemaProps<'_>,
     path: &PathRef<'_>,
-    place: SchemaPosition<'_>,
+    position: SchemaPosition<'_>,
     errors: &mut Vec<FieldError>,
 ) {
     let mut forbid = |keyword: &str, detail: &str| {
         errors.push(FieldError::forbidden(path.field(keyword), detail))
     };
-    if let (Some(_), Some((reason, name))) = (props.default, place.defaults_forbidden) {
+    if let (Some(_), Some((reason, name))) = (props.default, position.defaults_forbidden) {
         forbid("default", &format!("must not be set {reason}{name}"));
     }
     let unsupported = [
@@ -187,7 +193,7 @@ fn check_keywords(
         (props.dependencies, "dependencies"),
         (props.reference.is_some(), "$ref"),
     ];
-    for (_, keyword) in unsupported.into_iter().filter(|(given, _)| *given) {
+    for (_, keyword) in unsupported.into_iter().filter(|(is_set, _)| *is_set) {
         forbid(keyword, &format!("{keyword} is not supported"));
     }
     if props.schema_type == "null" {
@@ -199,7 +205,7 @@ fn check_keywords(
     if matches!(props.items, Some(SchemaPropsOrArray::Array)) {
         forbid("items", "items must be a schema object and not an array");
     }
-    if place.inside_metadata && props.embedded_resource {
+    if position.inside_metadata && props.embedded_resource {
         forbid(
             "x-kubernetes-embedded-resource",
             "must not be used inside of resource meta",
@@ -240,7 +246,7 @@ fn check_keywords(
     check_bounds(props, path, errors);
 }
 
-/// Bounds that upstream takes although they make its validation fall over or mean nothing.
+/// Rejects bounds that upstream accepts although its validation fails on them or ignores them.
 fn check_bounds(props: &SchemaProps<'_>, path: &PathRef<'_>, errors: &mut Vec<FieldError>) {
     if let Some(factor) = props
         .multiple_of

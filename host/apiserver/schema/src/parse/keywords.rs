@@ -1,8 +1,8 @@
-//! Which keywords a schema may hold.
+//! The keywords of schemas, and pruning of unknown ones.
 
 use serde_json::{Map, Value};
 
-/// What the value of a keyword holds, as far as other schemas are concerned.
+/// What the value of a keyword contains.
 enum KeywordContent {
     Plain,
     Schema,
@@ -13,7 +13,7 @@ enum KeywordContent {
     Rules,
 }
 
-/// The members of a rule.
+/// The fields of a rule.
 const RULE_KEYWORDS: [&str; 6] = [
     "rule",
     "message",
@@ -68,13 +68,13 @@ fn keyword_content(keyword: &str) -> Option<KeywordContent> {
     })
 }
 
-/// Whether schemas know the keyword, supported or not.
+/// Whether OpenAPI schemas have this keyword, even if it is not supported here.
 pub(crate) fn is_known_keyword(keyword: &str) -> bool {
     keyword_content(keyword).is_some()
 }
 
-/// Removes keywords that no schema has, as decoding into upstream's types does; returns their paths
-/// (`properties.spec.properties.a.surprise`), sorted.
+/// Removes unknown keywords, as decoding into upstream's types does; returns their paths
+/// (`properties.spec.properties.a.unknown`), sorted.
 pub(crate) fn prune_unknown_keywords(schema: &mut Value) -> Vec<String> {
     let mut removed = Vec::new();
     prune_schema(schema, "", &mut removed);

@@ -1,4 +1,4 @@
-//! `x-kubernetes-list-type` and `x-kubernetes-map-type`: where they may stand, and what they ask of items.
+//! Checks `x-kubernetes-list-type` and `x-kubernetes-map-type`: where they are allowed, and what they require of items.
 
 use serde_json::Value;
 
@@ -6,21 +6,22 @@ use super::props::SchemaProps;
 use crate::error::FieldError;
 use crate::path::PathRef;
 
+/// Reports an error unless the schema has type `expected`; returns whether it has.
 fn require_type(
     props: &SchemaProps<'_>,
     path: &PathRef<'_>,
-    kind: &str,
-    because: &str,
+    expected: &str,
+    condition: &str,
     errors: &mut Vec<FieldError>,
 ) -> bool {
     let field = path.field("type");
-    let detail = format!("must be {kind} if {because}");
+    let detail = format!("must be {expected} if {condition}");
     if props.schema_type.is_empty() {
         errors.push(FieldError::required(field, detail));
-    } else if props.schema_type != kind {
+    } else if props.schema_type != expected {
         errors.push(FieldError::invalid(field, props.schema_type, detail));
     }
-    props.schema_type == kind
+    props.schema_type == expected
 }
 
 /// Checks the list and map types of one schema.
@@ -82,8 +83,8 @@ pub(super) fn check(props: &SchemaProps<'_>, path: &PathRef<'_>, errors: &mut Ve
 
 fn check_set_item(item: &SchemaProps<'_>, path: &PathRef<'_>, errors: &mut Vec<FieldError>) {
     let detail = "must be atomic as item of a list with x-kubernetes-list-type=set";
-    // Upstream shows the list type of the item in both cases.
-    let shown = item.list_type.map_or(Value::Null, Value::from);
+    // Upstream shows the item's list type in both cases.
+    let bad_value = item.list_type.map_or(Value::Null, Value::from);
     if item.schema_type == "array"
         && item
             .list_type
@@ -91,13 +92,13 @@ fn check_set_item(item: &SchemaProps<'_>, path: &PathRef<'_>, errors: &mut Vec<F
     {
         errors.push(FieldError::invalid(
             path.field("x-kubernetes-list-type"),
-            shown,
+            bad_value,
             detail,
         ));
     } else if item.schema_type == "object" && item.map_type != Some("atomic") {
         errors.push(FieldError::invalid(
             path.field("x-kubernetes-map-type"),
-            shown,
+            bad_value,
             detail,
         ));
     }
@@ -131,7 +132,7 @@ fn check_map_list(props: &SchemaProps<'_>, path: &PathRef<'_>, errors: &mut Vec<
         return;
     }
     let properties = items.field("properties");
-    let shown = || Value::from(props.list_map_keys.clone());
+    let bad_value = || Value::from(props.list_map_keys.clone());
     for (index, &key) in props.list_map_keys.iter().enumerate() {
         if props
             .list_map_keys
@@ -141,14 +142,14 @@ fn check_map_list(props: &SchemaProps<'_>, path: &PathRef<'_>, errors: &mut Vec<
         {
             errors.push(FieldError::invalid(
                 keys_field,
-                shown(),
+                bad_value(),
                 "must not contain duplicate entries",
             ));
         }
         let Some(property) = item.properties.get(key) else {
             errors.push(FieldError::invalid(
                 keys_field,
-                shown(),
+                bad_value(),
                 "entries must all be names of item properties",
             ));
             continue;

@@ -1,15 +1,18 @@
-//! From `openAPIV3Schema` to a compiled [`Node`]: read, check, compile.
+//! Parses an `openAPIV3Schema` into a compiled [`SchemaNode`]: reads its keywords, checks them, and compiles them.
 //!
-//! The order of the checks is upstream's, because it decides which errors are seen together: constructs that no
-//! structural schema can hold hide the errors about structure, and rules are compiled only in a sound schema.
+//! The order of the checks is upstream's, because it determines which errors are reported together: unsupported
+//! constructs hide the errors about structure, and rules are compiled only in a valid schema.
 
-mod general;
 mod keywords;
-mod list_types;
 mod props;
+
+mod completeness;
+mod general;
+mod list_types;
 mod rule_fields;
-mod schema_compiler;
 mod structural;
+
+mod schema_compiler;
 mod validate_defaults;
 
 use serde_json::Value;
@@ -22,28 +25,28 @@ use crate::path::PathRef;
 pub(crate) use keywords::prune_unknown_keywords;
 pub(crate) use props::ValidationRule;
 
-/// What parsing a sound schema gives.
+/// The result of parsing a valid schema.
 pub(crate) struct ParsedSchema {
     pub(crate) root: SchemaNode,
     pub(crate) warnings: Vec<String>,
 }
 
-/// Parses a schema that stands at `prefix`, on a stack that is large enough for any.
+/// Parses a schema whose path is `prefix`, on a thread with a large stack.
 pub(crate) fn parse(prefix: &str, schema: &Value) -> Result<ParsedSchema, Vec<FieldError>> {
-    let broken = |problem: String| {
+    let internal_error = |reason: String| {
         vec![FieldError::forbidden(
             prefix,
-            format!("the schema could not be compiled: {problem}"),
+            format!("the schema could not be compiled: {reason}"),
         )]
     };
-    match run_on_parser_stack(|| parse_on_this_stack(prefix, schema)) {
-        Ok(Ok(outcome)) => outcome,
-        Ok(Err(_panic)) => Err(broken("the compiler failed".to_owned())),
-        Err(error) => Err(broken(error.to_string())),
+    match run_on_parser_stack(|| parse_schema(prefix, schema)) {
+        Ok(Ok(result)) => result,
+        Ok(Err(_panic)) => Err(internal_error("the compiler failed".to_owned())),
+        Err(error) => Err(internal_error(error.to_string())),
     }
 }
 
-fn parse_on_this_stack(prefix: &str, schema: &Value) -> Result<ParsedSchema, Vec<FieldError>> {
+fn parse_schema(prefix: &str, schema: &Value) -> Result<ParsedSchema, Vec<FieldError>> {
     let path = PathRef::Root(prefix);
     let props = props::read_props(schema, &path)?;
     let unsupported = general::find_unsupported(&props, &path);
@@ -62,7 +65,7 @@ fn parse_on_this_stack(prefix: &str, schema: &Value) -> Result<ParsedSchema, Vec
         }
     }
     let general = general::check(&props, &path);
-    // The errors of rules are told once the schema itself is sound.
+    // Errors of rules are reported only if the schema itself is valid.
     if general.is_empty() {
         errors.extend(rule_errors);
     }

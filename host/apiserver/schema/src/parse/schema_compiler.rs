@@ -1,4 +1,4 @@
-//! From checked keywords to a compiled [`Node`].
+//! Compiles the checked keywords of a schema to a [`SchemaNode`].
 
 use serde_json::Value;
 
@@ -10,28 +10,28 @@ use crate::node::{AdditionalProperties, ListType, SchemaNode, SchemaType, ValueV
 use crate::path::PathRef;
 use crate::pattern;
 
-/// A compiled schema, and what is wrong with its rules.
+/// A compiled schema, and the errors of its rules.
 pub(super) struct CompiledSchema {
     pub(super) root: SchemaNode,
     pub(super) rule_errors: Vec<FieldError>,
 }
 
-/// Compiles a schema that is structural. Rules with mistakes are left out of it.
+/// Compiles a structural schema. Rules with errors are left out.
 pub(super) fn compile_schema(
     props: &SchemaProps<'_>,
     path: &PathRef<'_>,
 ) -> Result<CompiledSchema, Vec<FieldError>> {
-    let mut compilation = SchemaCompiler {
+    let mut compiler = SchemaCompiler {
         rule_compiler: RuleCompiler::default(),
         errors: Vec::new(),
     };
-    let root = compilation.compile_node(props, path, Some(&CelSchemaContext::root()));
-    if !compilation.errors.is_empty() {
-        return Err(compilation.errors);
+    let root = compiler.compile_node(props, path, Some(&CelSchemaContext::root()));
+    if !compiler.errors.is_empty() {
+        return Err(compiler.errors);
     }
     Ok(CompiledSchema {
         root,
-        rule_errors: compilation.rule_compiler.finish(path),
+        rule_errors: compiler.rule_compiler.finish(path),
     })
 }
 
@@ -41,14 +41,14 @@ struct SchemaCompiler {
 }
 
 impl SchemaCompiler {
-    /// Compiles one schema; a nested one (`allOf` and so on) has no place for rules.
+    /// Compiles one schema. `context` is `None` for nested schemas (`allOf`, `not`, …), which cannot have rules.
     fn compile_node(
         &mut self,
         props: &SchemaProps<'_>,
         path: &PathRef<'_>,
-        place: Option<&CelSchemaContext>,
+        context: Option<&CelSchemaContext>,
     ) -> SchemaNode {
-        let list = match props.list_type {
+        let list_type = match props.list_type {
             Some("set") => ListType::Set,
             Some("map") => ListType::Map(
                 props
@@ -67,51 +67,56 @@ impl SchemaCompiler {
             embedded_resource: props.embedded_resource,
             nullable: props.nullable,
             atomic_map: props.map_type == Some("atomic"),
-            list_type: list,
+            list_type,
             default: props.default.filter(|default| !default.is_null()).cloned(),
             additional_properties: match &props.additional_properties {
                 None => AdditionalProperties::Unset,
                 Some(SchemaPropsOrBool::Bool(allowed)) => AdditionalProperties::Allowed(*allowed),
-                // Filled in below; the rules of the values need to know that this is a map.
+                // Replaced below. The context of the values depends on whether this is a map.
                 Some(SchemaPropsOrBool::Schema(_)) => AdditionalProperties::Allowed(true),
             },
             validation: self.compile_validation(props, path),
             ..SchemaNode::default()
         };
         if let Some(schema) = props.additional_schema() {
-            let place = place
-                .map(|place| place.child_additional_properties(&node, schema.embedded_resource));
-            let schema =
-                self.compile_node(schema, &path.field("additionalProperties"), place.as_ref());
+            let context = context.map(|context| {
+                context.child_additional_properties(&node, schema.embedded_resource)
+            });
+            let schema = self.compile_node(
+                schema,
+                &path.field("additionalProperties"),
+                context.as_ref(),
+            );
             node.additional_properties = AdditionalProperties::Schema(Box::new(schema));
         }
         let properties = path.field("properties");
         for (name, property) in &props.properties {
-            let place =
-                place.map(|place| place.child_property(&node, path, property.embedded_resource));
-            let property = self.compile_node(property, &properties.key(name), place.as_ref());
+            let context = context
+                .map(|context| context.child_property(&node, path, property.embedded_resource));
+            let property = self.compile_node(property, &properties.key(name), context.as_ref());
             node.properties.insert((*name).to_owned(), property);
         }
         if let Some(item) = props.item() {
-            let place = place.map(|place| place.child_items(&node, path, item.embedded_resource));
+            let context =
+                context.map(|context| context.child_items(&node, path, item.embedded_resource));
             node.items = Some(Box::new(self.compile_node(
                 item,
                 &path.field("items"),
-                place.as_ref(),
+                context.as_ref(),
             )));
         }
-        if let Some(place) = place {
+        if let Some(context) = context {
             node.rules = self
                 .rule_compiler
-                .compile_rules(&props.rules, &node, place, path)
+                .compile_rules(&props.rules, &node, context, path)
                 .into();
         }
-        let below = node
+        let children = node
             .properties
             .values()
             .chain(node.items.as_deref())
             .chain(node.additional_properties.schema());
-        node.has_rules = !node.rules.is_empty() || below.into_iter().any(|node| node.has_rules);
+        node.has_rules = !node.rules.is_empty() || children.into_iter().any(|node| node.has_rules);
         node
     }
 
@@ -132,8 +137,8 @@ impl SchemaCompiler {
         props: &SchemaProps<'_>,
         path: &PathRef<'_>,
     ) -> ValueValidation {
-        let pattern = pattern::compile_optional(props.pattern).unwrap_or_else(|problem| {
-            let detail = format!("must be a valid regular expression, but isn't: {problem}");
+        let pattern = pattern::compile_optional(props.pattern).unwrap_or_else(|error| {
+            let detail = format!("must be a valid regular expression, but isn't: {error}");
             self.errors.push(FieldError::invalid(
                 path.field("pattern"),
                 props.pattern,

@@ -1,10 +1,12 @@
-//! What makes a schema structural: types everywhere, and value validation that only speaks of declared fields.
+//! Checks that a schema is structural: every field has a type, and value validation refers to declared fields only.
 
+use super::completeness;
 use super::props::SchemaProps;
 use crate::error::FieldError;
 use crate::path::PathRef;
 use crate::pattern;
 
+/// The position of a schema, for error messages.
 #[derive(Clone, Copy, PartialEq)]
 enum Level {
     Root,
@@ -12,11 +14,11 @@ enum Level {
     Field,
 }
 
-/// All rules for structural schemas; the errors are sorted.
+/// Checks all requirements of structural schemas; returns the errors, sorted.
 pub(super) fn check(props: &SchemaProps<'_>, path: &PathRef<'_>) -> Vec<FieldError> {
     let mut errors = Vec::new();
     check_structure(props, Level::Root, path, &mut errors);
-    check_completeness(props, props, path, path, &mut errors);
+    completeness::check(props, props, path, path, &mut errors);
     errors.sort_by_cached_key(ToString::to_string);
     errors
 }
@@ -67,16 +69,16 @@ fn check_structure(
 }
 
 fn check_extensions(props: &SchemaProps<'_>, path: &PathRef<'_>, errors: &mut Vec<FieldError>) {
-    let given = [
+    let is_set = [
         (
             props.preserve_unknown_fields.is_some(),
             "x-kubernetes-preserve-unknown-fields",
         ),
         (props.embedded_resource, "x-kubernetes-embedded-resource"),
     ];
-    for (_, keyword) in given
+    for (_, keyword) in is_set
         .into_iter()
-        .filter(|(given, _)| *given && props.int_or_string)
+        .filter(|(is_set, _)| *is_set && props.int_or_string)
     {
         let detail = "must be false if x-kubernetes-int-or-string is true";
         errors.push(FieldError::invalid(path.field(keyword), true, detail));
@@ -125,8 +127,8 @@ fn check_metadata(
     errors: &mut Vec<FieldError>,
 ) {
     let properties = path.field("properties");
-    let resource = level == Level::Root || props.embedded_resource;
-    for name in ["kind", "apiVersion"].into_iter().filter(|_| resource) {
+    let is_resource = level == Level::Root || props.embedded_resource;
+    for name in ["kind", "apiVersion"].into_iter().filter(|_| is_resource) {
         if let Some(field) = props
             .properties
             .get(name)
@@ -143,7 +145,7 @@ fn check_metadata(
         return;
     };
     let field = properties.key("metadata");
-    if resource && metadata.schema_type != "object" {
+    if is_resource && metadata.schema_type != "object" {
         errors.push(FieldError::invalid(
             field.field("type"),
             metadata.schema_type,
@@ -156,22 +158,27 @@ fn check_metadata(
     }
 }
 
-/// Whether a schema for the root's metadata says anything beyond its type, name and generateName.
+/// Whether a schema of the root's metadata has keywords beyond its type and the properties `name` and `generateName`.
 fn has_more_than_names(metadata: &SchemaProps<'_>) -> bool {
-    let names_only = metadata
+    let has_names_only = metadata
         .properties
         .keys()
         .all(|name| ["name", "generateName"].contains(name));
-    let silent = metadata.description.is_empty() && metadata.title.is_empty() && !metadata.nullable;
-    let open = metadata.additional_properties.is_none() && metadata.items.is_none();
-    let no_extensions = metadata.preserve_unknown_fields.is_none()
+    let is_undocumented =
+        metadata.description.is_empty() && metadata.title.is_empty() && !metadata.nullable;
+    let is_open = metadata.additional_properties.is_none() && metadata.items.is_none();
+    let has_no_extensions = metadata.preserve_unknown_fields.is_none()
         && !metadata.embedded_resource
         && !metadata.int_or_string
         && metadata.list_map_keys.is_empty()
         && metadata.list_type.is_none()
         && metadata.map_type.is_none()
         && metadata.rules.is_empty();
-    !(names_only && silent && open && no_extensions && is_validation_empty(metadata))
+    !(has_names_only
+        && is_undocumented
+        && is_open
+        && has_no_extensions
+        && is_validation_empty(metadata))
 }
 
 fn is_validation_empty(props: &SchemaProps<'_>) -> bool {
@@ -198,7 +205,7 @@ fn is_validation_empty(props: &SchemaProps<'_>) -> bool {
         && numbers.iter().all(Option::is_none)
 }
 
-/// Where int-or-string may name its two types in value validation.
+/// Where the value validation of an int-or-string schema lists its two types, which is allowed.
 #[derive(Clone, Copy, Default)]
 struct IntOrStringExceptions {
     any_of: bool,
@@ -265,8 +272,8 @@ fn check_value_validation(
             errors,
         );
     }
-    if let Err(problem) = pattern::compile_optional(props.pattern) {
-        let detail = format!("must be a valid regular expression, but isn't: {problem}");
+    if let Err(error) = pattern::compile_optional(props.pattern) {
+        let detail = format!("must be a valid regular expression, but isn't: {error}");
         errors.push(FieldError::invalid(
             path.field("pattern"),
             props.pattern,
@@ -339,7 +346,7 @@ fn check_nested(
         ),
         (!props.rules.is_empty(), "x-kubernetes-validations", "empty"),
     ];
-    for (_, keyword, instead) in forbidden.into_iter().filter(|(given, ..)| *given) {
+    for (_, keyword, instead) in forbidden.into_iter().filter(|(is_set, ..)| *is_set) {
         errors.push(FieldError::forbidden(
             path.field(keyword),
             format!("must be {instead} to be structural"),
@@ -350,69 +357,5 @@ fn check_nested(
             properties.key("metadata"),
             "must not be specified in a nested context",
         ));
-    }
-}
-
-/// Whatever value validation names must be declared in the structure.
-fn check_completeness(
-    validation: &SchemaProps<'_>,
-    structure: &SchemaProps<'_>,
-    structure_path: &PathRef<'_>,
-    path: &PathRef<'_>,
-    errors: &mut Vec<FieldError>,
-) {
-    if let Some(not) = &validation.not {
-        check_nested_completeness(not, structure, structure_path, &path.field("not"), errors);
-    }
-    for (keyword, schemas) in [
-        ("allOf", &validation.all_of),
-        ("anyOf", &validation.any_of),
-        ("oneOf", &validation.one_of),
-    ] {
-        let path = path.field(keyword);
-        for (index, schema) in schemas.iter().enumerate() {
-            check_nested_completeness(
-                schema,
-                structure,
-                structure_path,
-                &path.index(index),
-                errors,
-            );
-        }
-    }
-}
-
-fn check_nested_completeness(
-    validation: &SchemaProps<'_>,
-    structure: &SchemaProps<'_>,
-    structure_path: &PathRef<'_>,
-    path: &PathRef<'_>,
-    errors: &mut Vec<FieldError>,
-) {
-    check_completeness(validation, structure, structure_path, path, errors);
-    if let Some(item) = validation.item() {
-        let (structure_path, path) = (structure_path.field("items"), path.field("items"));
-        match structure.item() {
-            Some(structure) => {
-                check_nested_completeness(item, structure, &structure_path, &path, errors)
-            }
-            None => errors.push(FieldError::required(
-                structure_path,
-                format!("because it is defined in {path}"),
-            )),
-        }
-    }
-    let (structure_path, path) = (structure_path.field("properties"), path.field("properties"));
-    for (name, property) in &validation.properties {
-        let (structure_path, path) = (structure_path.key(name), path.key(name));
-        match structure.properties.get(name) {
-            Some(structure) => {
-                check_nested_completeness(property, structure, &structure_path, &path, errors)
-            }
-            None => errors.push(FieldError::required(
-                structure_path,
-                format!("because it is defined in {path}"),
-            )),
-        }
     }
 }

@@ -1,11 +1,11 @@
-//! Defaults must be what their schema allows: pruned and valid.
+//! Checks defaults: each must be valid and have no unknown fields.
 
 use crate::error::FieldError;
 use crate::node::SchemaNode;
 use crate::path::PathRef;
 use crate::{pruning, validate};
 
-/// Checks every default below a root schema.
+/// Validates all defaults in a schema.
 pub(super) fn validate_defaults(root: &SchemaNode, path: &PathRef<'_>) -> Vec<FieldError> {
     let mut errors = Vec::new();
     visit(root, path, &mut errors);
@@ -30,7 +30,7 @@ fn visit(node: &SchemaNode, path: &PathRef<'_>, errors: &mut Vec<FieldError>) {
             &field.to_string(),
         ));
     }
-    // No way into additionalProperties: upstream neither checks nor forbids the defaults there.
+    // Upstream neither checks nor forbids defaults in additionalProperties.
     if let Some(item) = &node.items {
         visit(item, &path.field("items"), errors);
     }

@@ -1,4 +1,4 @@
-//! The metadata of embedded resources.
+//! Validation of the metadata of embedded resources.
 
 use serde_json::{Map, Value};
 
@@ -7,28 +7,28 @@ use crate::names;
 use crate::node::SchemaNode;
 use crate::path::PathRef;
 
-/// Checks the metadata of every resource embedded in a value, and of the value itself if it is a `resource`.
+/// Validates the metadata of every embedded resource in a value, and of the value itself if `is_resource`.
 pub(super) fn check(
     node: &SchemaNode,
     value: &Value,
-    resource: bool,
+    is_resource: bool,
     base: &str,
 ) -> Vec<FieldError> {
     let mut errors = Vec::new();
-    visit(node, value, resource, &PathRef::Root(base), &mut errors);
+    visit(node, value, is_resource, &PathRef::Root(base), &mut errors);
     errors
 }
 
 fn visit(
     node: &SchemaNode,
     value: &Value,
-    resource: bool,
+    is_resource: bool,
     path: &PathRef<'_>,
     errors: &mut Vec<FieldError>,
 ) {
     match value {
         Value::Object(map) => {
-            if resource {
+            if is_resource {
                 check_resource(map, path, errors);
             }
             for (name, value) in map {
@@ -93,6 +93,7 @@ fn check_resource(map: &Map<String, Value>, path: &PathRef<'_>, errors: &mut Vec
     }
 }
 
+/// Returns a required string field; reports an error if it is missing, empty, or of another type.
 fn required_string<'a>(
     map: &'a Map<String, Value>,
     name: &str,

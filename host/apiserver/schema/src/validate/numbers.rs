@@ -1,4 +1,4 @@
-//! Numbers: 64-bit integers keep their precision, and `1.0` is as whole as `1`.
+//! Validation of numbers: 64-bit integers keep their precision, and `1.0` counts as an integer.
 
 use serde_json::{Number, Value};
 
@@ -7,16 +7,16 @@ use crate::error::FieldErrorKind;
 use crate::node::ValueValidation;
 use crate::path::PathRef;
 
-/// The largest magnitude up to which a float counts as a whole number (2^53 - 1, as in JSON for JavaScript).
+/// The largest magnitude at which a float can count as an integer: 2^53 - 1, the limit for exact integers in doubles.
 const MAX_WHOLE: f64 = 9_007_199_254_740_991.0;
-/// How far, relatively, a float may lie from a whole number: upstream's tolerance.
+/// The relative tolerance within which a float counts as an integer: upstream's value.
 const TOLERANCE: f64 = 1e-9;
-/// From this magnitude on Go prints floats with an exponent.
+/// The magnitude from which Go formats floats with an exponent.
 const EXPONENT_FROM: f64 = 1e21;
-/// Below this magnitude Go prints floats with an exponent.
+/// The magnitude below which Go formats floats with an exponent.
 const EXPONENT_BELOW: f64 = 1e-4;
 
-/// A number as upstream decodes it: what does not fit 64 signed bits is a float.
+/// A number as upstream decodes it: a float, unless it is a signed 64-bit integer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum NumericValue {
     Integer(i64),
@@ -25,7 +25,7 @@ pub(crate) enum NumericValue {
 
 impl NumericValue {
     pub(crate) fn from_json(number: &Number) -> Self {
-        // Every JSON number has a float; the fallback cannot be met by any bound.
+        // Every JSON number converts to a float, so that the fallback is not used.
         number.as_i64().map_or_else(
             || Self::Float(number.as_f64().unwrap_or(f64::NAN)),
             Self::Integer,
@@ -44,7 +44,7 @@ impl NumericValue {
     }
 }
 
-/// Whether a float stands for a whole number.
+/// Whether a float counts as an integer.
 pub(super) fn is_whole(float: f64) -> bool {
     if !float.is_finite() || float.abs() > MAX_WHOLE {
         return false;
@@ -54,7 +54,7 @@ pub(super) fn is_whole(float: f64) -> bool {
         || whole != 0.0 && (float - whole).abs() / (float.abs() + whole.abs()) < TOLERANCE
 }
 
-/// Equality of JSON values in which `1` is `1.0`.
+/// Whether two JSON values are equal; `1` equals `1.0`.
 pub(super) fn is_equal(left: &Value, right: &Value) -> bool {
     match (left, right) {
         (Value::Number(left), Value::Number(right)) => {
@@ -70,7 +70,7 @@ pub(super) fn is_equal(left: &Value, right: &Value) -> bool {
     }
 }
 
-/// A float as Go prints it.
+/// Formats a float as Go does.
 pub(crate) fn format_go_float(float: f64) -> String {
     let magnitude = float.abs();
     if magnitude != 0.0 && !(EXPONENT_BELOW..EXPONENT_FROM).contains(&magnitude) {
@@ -111,16 +111,16 @@ fn is_multiple(value: NumericValue, factor: NumericValue) -> bool {
     }
 }
 
-/// Checks the bounds of a number.
+/// Checks the bounds of a number, and `multipleOf`.
 pub(super) fn check(
-    walk: &mut ValueValidator<'_>,
+    validator: &mut ValueValidator<'_>,
     checks: &ValueValidation,
     number: &Number,
     path: &PathRef<'_>,
 ) {
     let value = NumericValue::from_json(number);
-    let mut fail = |expectation: String| {
-        walk.report_in_body(
+    let mut report = |expectation: String| {
+        validator.report_in_body(
             FieldErrorKind::Invalid,
             path,
             number.clone(),
@@ -133,7 +133,7 @@ pub(super) fn check(
         .map(NumericValue::from_json)
         .filter(|factor| !is_multiple(value, *factor))
     {
-        fail(format!("a multiple of {}", format_bound(factor)));
+        report(format!("a multiple of {}", format_bound(factor)));
     }
     let above = |bound: &NumericValue| exceeds(value, *bound, checks.exclusive_maximum);
     if let Some(bound) = checks
@@ -147,7 +147,7 @@ pub(super) fn check(
         } else {
             " or equal to"
         };
-        fail(format!("less than{or_equal} {}", format_bound(bound)));
+        report(format!("less than{or_equal} {}", format_bound(bound)));
     }
     let below = |bound: &NumericValue| exceeds(*bound, value, checks.exclusive_minimum);
     if let Some(bound) = checks
@@ -161,6 +161,6 @@ pub(super) fn check(
         } else {
             " or equal to"
         };
-        fail(format!("greater than{or_equal} {}", format_bound(bound)));
+        report(format!("greater than{or_equal} {}", format_bound(bound)));
     }
 }

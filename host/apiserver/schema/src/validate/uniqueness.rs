@@ -1,4 +1,4 @@
-//! Uniqueness in lists of type set and map.
+//! Uniqueness of items in lists of type set and map.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use crate::error::{FieldError, FieldErrorKind};
 use crate::node::{ListType, SchemaNode};
 use crate::path::PathRef;
 
-/// All duplicates below a value.
+/// Returns an error for each duplicate in a value.
 pub(super) fn find_duplicates(node: &SchemaNode, value: &Value, base: &str) -> Vec<FieldError> {
     let mut errors = Vec::new();
     visit(node, value, &PathRef::Root(base), &mut errors);
@@ -49,17 +49,18 @@ fn check_map_list(
     path: &PathRef<'_>,
     errors: &mut Vec<FieldError>,
 ) {
-    let odd = items
+    let misfit = items
         .iter()
         .enumerate()
         .find(|(_, item)| !item.is_object() && !item.is_null());
-    if let Some((index, item)) = odd {
+    if let Some((index, item)) = misfit {
         let detail = "must be an object for an array of list-type map";
         errors.push(FieldError::invalid(path.index(index), item.clone(), detail));
         return;
     }
-    let like = |left: &Value, right: &Value| keys.iter().all(|key| left.get(key) == right.get(key));
-    if !is_quickly_unique(items, like) {
+    let has_equal_keys =
+        |left: &Value, right: &Value| keys.iter().all(|key| left.get(key) == right.get(key));
+    if !is_quickly_unique(items, has_equal_keys) {
         report_duplicates(
             items.iter().map(|item| Value::Object(key_of(keys, item))),
             path,
@@ -68,19 +69,21 @@ fn check_map_list(
     }
 }
 
-/// Up to here entries are compared with each other, which is faster than making texts of them.
+/// The maximum number of items that are compared pairwise, which is faster than serializing them.
 const MAX_PAIRWISE_ITEMS: usize = 32;
 
-/// Whether entries are known to differ. Many are not compared.
-fn is_quickly_unique(items: &[Value], like: impl Fn(&Value, &Value) -> bool) -> bool {
+/// Whether a pairwise comparison shows that all items differ; false also for lists that are too long for it.
+fn is_quickly_unique(items: &[Value], is_equal: impl Fn(&Value, &Value) -> bool) -> bool {
     items.len() <= MAX_PAIRWISE_ITEMS
-        && items
-            .iter()
-            .enumerate()
-            .all(|(index, item)| !items.iter().take(index).any(|earlier| like(earlier, item)))
+        && items.iter().enumerate().all(|(index, item)| {
+            !items
+                .iter()
+                .take(index)
+                .any(|earlier| is_equal(earlier, item))
+        })
 }
 
-/// Reports the second of equal values; a third one adds nothing.
+/// Reports the second of several equal values.
 fn report_duplicates(
     values: impl Iterator<Item = Value>,
     path: &PathRef<'_>,
@@ -88,10 +91,10 @@ fn report_duplicates(
 ) {
     let mut seen = HashMap::new();
     for (index, value) in values.enumerate() {
-        // Object keys are sorted, so equal values have equal texts.
-        let times = seen.entry(value.to_string()).or_insert(0_usize);
-        *times += 1;
-        if *times == 2 {
+        // The keys of objects are sorted, so that equal values have equal texts.
+        let count = seen.entry(value.to_string()).or_insert(0_usize);
+        *count += 1;
+        if *count == 2 {
             errors.push(FieldError::new(
                 FieldErrorKind::Duplicate,
                 path.index(index),
@@ -102,12 +105,13 @@ fn report_duplicates(
     }
 }
 
+/// Returns the fields of an item that are its key.
 fn key_of(keys: &[String], item: &Value) -> Map<String, Value> {
     let value = |key: &String| item.get(key).map(|value| (key.clone(), value.clone()));
     keys.iter().filter_map(value).collect()
 }
 
-/// Whether two entries of a map list have the same key.
+/// Whether two items of a map list have the same key.
 pub(super) fn has_same_key(keys: &[String], left: &Value, right: &Value) -> bool {
     left.is_object() && right.is_object() && keys.iter().all(|key| left.get(key) == right.get(key))
 }

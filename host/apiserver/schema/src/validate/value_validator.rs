@@ -1,55 +1,56 @@
-//! Value validation: types, formats, bounds, required fields, nested schemas.
+//! The value validator: types, formats, bounds, required fields, and nested schemas.
 
 use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
+use super::composition;
 use super::numbers::{self, NumericValue};
-use super::{composition, uniqueness};
+use super::ratcheting::{find_correlated, is_unchanged};
 use crate::error::{FieldError, FieldErrorKind, quote};
-use crate::node::{AdditionalProperties, ListType, SchemaNode, SchemaType};
+use crate::node::{AdditionalProperties, SchemaNode, SchemaType};
 use crate::path::PathRef;
 
-/// Checks `new` against a schema; `base` is the field that `new` stands in, empty for an object of its own.
+/// Validates `new` against a schema; `base` is the path of the field with this value, empty for a whole object.
 pub(super) fn validate_value(
     node: &SchemaNode,
     new: &Value,
     old: Option<&Value>,
     base: &str,
 ) -> Vec<FieldError> {
-    let mut walk = ValueValidator {
+    let mut validator = ValueValidator {
         base,
         errors: Vec::new(),
     };
-    walk.check_value(node, new, old, &PathRef::Root(""));
-    deduplicate(walk.errors)
+    validator.check_value(node, new, old, &PathRef::Root(""));
+    deduplicate(validator.errors)
 }
 
-/// Several schemas may find the same mistake in one value: it is told once.
+/// Removes repeated errors: several schemas may reject one value for the same reason.
 fn deduplicate(errors: Vec<FieldError>) -> Vec<FieldError> {
     let mut seen = HashSet::new();
-    let keys: Vec<bool> = errors
+    let is_first: Vec<bool> = errors
         .iter()
         .map(|error| seen.insert((error.kind, &error.field, &error.detail)))
         .collect();
     errors
         .into_iter()
-        .zip(keys)
-        .filter_map(|(error, first)| first.then_some(error))
+        .zip(is_first)
+        .filter_map(|(error, is_first)| is_first.then_some(error))
         .collect()
 }
 
-/// Errors that one walk notes. Each carries the value that it is about, and a
-/// list has room for a hundred thousand of them; a `Status` names a hundred.
+/// The maximum number of errors that are kept for one object. Each contains the value that it is about, a list can have
+/// a hundred thousand invalid items, and a `Status` names a hundred errors.
 pub(super) const MAX_ERRORS: usize = 200;
 
-/// The state of one walk over an object.
+/// The state of validating one object.
 pub(super) struct ValueValidator<'a> {
     base: &'a str,
     pub(super) errors: Vec<FieldError>,
 }
 
-/// What a field is called that has no name: the object itself, seen from itself.
+/// The field of errors that concern the object itself, which has no path.
 pub(crate) const NIL_FIELD: &str = "<nil>";
 
 impl ValueValidator<'_> {
@@ -62,7 +63,7 @@ impl ValueValidator<'_> {
         }
     }
 
-    /// Reports an error whose text begins with `PATH in body`.
+    /// Reports an error whose detail begins with `PATH in body`.
     pub(super) fn report_in_body(
         &mut self,
         kind: FieldErrorKind,
@@ -83,7 +84,7 @@ impl ValueValidator<'_> {
         ));
     }
 
-    /// Reports an error with a text of its own.
+    /// Reports an error with any detail.
     pub(super) fn report(
         &mut self,
         kind: FieldErrorKind,
@@ -99,7 +100,7 @@ impl ValueValidator<'_> {
             .push(FieldError::new(kind, field, value, detail));
     }
 
-    /// Reports what concerns the whole object, whatever the path.
+    /// Reports an error at the whole object. Upstream does so for `allOf`, `anyOf`, `oneOf`, and `not`, at any depth.
     pub(super) fn report_root(&mut self, detail: String) {
         if self.errors.len() >= MAX_ERRORS {
             return;
@@ -108,7 +109,7 @@ impl ValueValidator<'_> {
         self.errors.push(FieldError::invalid(field, "", detail));
     }
 
-    /// Checks one value; returns how many checks it met, by which the best of failed alternatives is chosen.
+    /// Checks one value; returns the number of checks that passed, which selects the best of several failed alternatives.
     pub(super) fn check_value(
         &mut self,
         node: &SchemaNode,
@@ -132,7 +133,7 @@ impl ValueValidator<'_> {
     }
 
     fn check_type(&mut self, node: &SchemaNode, value: &Value, path: &PathRef<'_>) -> bool {
-        let (found, fits) = match value {
+        let (actual, is_match) = match value {
             Value::Null => (
                 "null",
                 node.schema_type.is_none() && !node.int_or_string || node.nullable,
@@ -170,11 +171,11 @@ impl ValueValidator<'_> {
             Some(kind) => kind.name(),
             None => return true,
         };
-        if !fits {
-            let expectation = format!("must be of type {expected}: {}", quote(found));
-            self.report_in_body(FieldErrorKind::TypeInvalid, path, found, &expectation);
+        if !is_match {
+            let expectation = format!("must be of type {expected}: {}", quote(actual));
+            self.report_in_body(FieldErrorKind::TypeInvalid, path, actual, &expectation);
         }
-        fits
+        is_match
     }
 
     fn check_enum(&mut self, node: &SchemaNode, value: &Value, path: &PathRef<'_>) {
@@ -350,57 +351,5 @@ impl ValueValidator<'_> {
             self.report(FieldErrorKind::Required, &path.field(name), None, "");
         }
         matched
-    }
-}
-
-/// The old value of a list's entry: of the same key in a map list, of the same index in one without a list type.
-pub(crate) fn find_correlated<'a>(
-    node: &SchemaNode,
-    old: &'a [Value],
-    index: usize,
-    new: &Value,
-) -> Option<&'a Value> {
-    match &node.list_type {
-        ListType::Untyped => old.get(index),
-        ListType::Atomic | ListType::Set => None,
-        ListType::Map(keys) => old
-            .iter()
-            .find(|old| uniqueness::has_same_key(keys, old, new)),
-    }
-}
-
-/// Whether a value is what it was, the order of map lists aside.
-pub(crate) fn is_unchanged(node: &SchemaNode, old: &Value, new: &Value) -> bool {
-    if old == new {
-        return true;
-    }
-    match (old, new) {
-        (Value::Array(old), Value::Array(new)) => {
-            let Some(item) = node.items.as_deref() else {
-                return false;
-            };
-            let correlates = matches!(node.list_type, ListType::Untyped | ListType::Map(_));
-            correlates
-                && old.len() == new.len()
-                && new.iter().enumerate().all(|(index, new)| {
-                    find_correlated(node, old, index, new)
-                        .is_some_and(|old| is_unchanged(item, old, new))
-                })
-        }
-        (Value::Object(old), Value::Object(new)) => {
-            old.len() == new.len()
-                && new.iter().all(|(name, new)| {
-                    let child = node
-                        .properties
-                        .get(name)
-                        .or_else(|| node.additional_properties.schema());
-                    match (old.get(name), child) {
-                        (Some(old), Some(child)) => is_unchanged(child, old, new),
-                        (Some(old), None) => old == new,
-                        (None, _) => false,
-                    }
-                })
-        }
-        _ => false,
     }
 }

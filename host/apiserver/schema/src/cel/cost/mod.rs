@@ -1,27 +1,27 @@
-//! Estimates of what a rule may cost, in Kubernetes' units (one is about 50 ns there).
+//! The cost estimator: the static costs of rules, in Kubernetes' units (one unit is about 50 ns there).
 //!
-//! A definition whose rules might cost more than the limits is refused, as upstream refuses it, so that a definition
-//! that is taken here is taken there.
+//! A definition whose rules could exceed the limits is rejected, as upstream rejects it, so that a definition that is
+//! accepted here is accepted by Kubernetes.
 
 #[cfg(test)]
 mod tests;
 
 use super::types::CelType;
 
-/// The most that one rule may cost, over all the values it judges in one object.
+/// The maximum estimated cost of one rule, for all values in one object that it applies to.
 pub(crate) const MAX_RULE_COST: u64 = 10_000_000;
-/// The most that all rules of a definition may cost together.
+/// The maximum estimated cost of all rules of a definition together.
 pub(crate) const MAX_SCHEMA_COST: u64 = 100_000_000;
-/// Going through a string, per character.
+/// The cost of traversing a string, per character.
 pub(super) const STRING_TRAVERSAL_COST: f64 = 0.1;
-/// A regular expression, per character.
+/// The cost of a regular expression, per character.
 const REGEX_COST: f64 = 0.25;
-/// A list in a rule.
+/// The cost of creating a list.
 pub(super) const LIST_CREATION_COST: u64 = 10;
-/// A map in a rule.
+/// The cost of creating a map.
 pub(super) const MAP_CREATION_COST: u64 = 30;
 
-/// A lower and an upper bound, of a size or a cost. Sums and products stop at the largest number.
+/// A lower and an upper bound of a size or a cost. Sums and products saturate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct EstimateRange {
     pub(super) min: u64,
@@ -64,15 +64,15 @@ impl EstimateRange {
         }
     }
 
-    /// The range at a price per unit, rounded up.
+    /// Multiplies both bounds by a cost per unit, and rounds up.
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "upstream computes in floats too, and casts saturate"
     )]
-    pub(super) fn times_factor(self, price: f64) -> Self {
-        let apply = |value: u64| (value as f64 * price).ceil() as u64;
+    pub(super) fn times_factor(self, factor: f64) -> Self {
+        let apply = |value: u64| (value as f64 * factor).ceil() as u64;
         Self {
             min: apply(self.min),
             max: apply(self.max),
@@ -80,12 +80,12 @@ impl EstimateRange {
     }
 }
 
-/// What a call's estimate needs to know of an operand.
+/// The type, size, and cost of an operand.
 #[derive(Clone, Debug)]
 pub(super) struct OperandEstimate {
     pub(super) cel_type: CelType,
     pub(super) size: Option<EstimateRange>,
-    /// The size of the items, if the operand is a declared list.
+    /// The size of the items, if the operand is a list whose items have a known size.
     pub(super) item_size: Option<EstimateRange>,
     pub(super) cost: EstimateRange,
 }
@@ -96,7 +96,8 @@ impl OperandEstimate {
     }
 }
 
-/// What a call costs, operands included but for a method's target; and the size of its result, if it says something.
+/// Estimates the cost of a call, including its arguments but not a method's receiver, and the size of its result if
+/// it is known.
 pub(super) fn estimate_call(
     name: &str,
     target: Option<&OperandEstimate>,
@@ -105,7 +106,7 @@ pub(super) fn estimate_call(
     let sum = args
         .iter()
         .fold(EstimateRange::ZERO, |sum, arg| sum.plus(arg.cost));
-    let (own, size) = estimate_function(name, target, args);
+    let (own_cost, size) = estimate_function(name, target, args);
     match (name, args) {
         ("_&&_" | "_||_", [left, right]) => {
             let both = left.cost.plus(right.cost);
@@ -121,19 +122,20 @@ pub(super) fn estimate_call(
             condition.cost.plus(yes.cost.union(no.cost)),
             Some(yes.size_or_unknown().union(no.size_or_unknown())),
         ),
-        _ => (sum.plus(own), size),
+        _ => (sum.plus(own_cost), size),
     }
 }
 
+/// Estimates the cost of the function itself, and the size of its result if it is known.
 fn estimate_function(
     name: &str,
     target: Option<&OperandEstimate>,
     args: &[OperandEstimate],
 ) -> (EstimateRange, Option<EstimateRange>) {
-    let plain = |cost: EstimateRange| (cost, None);
+    let unsized_result = |cost: EstimateRange| (cost, None);
     match (name, target, args) {
         ("isSorted" | "sum" | "max" | "min" | "indexOf" | "lastIndexOf", Some(target), _) => {
-            plain(traversal_cost(target))
+            unsized_result(traversal_cost(target))
         }
         ("lowerAscii" | "upperAscii" | "substring" | "trim", Some(target), _) => (
             target.size_or_unknown().times_factor(STRING_TRAVERSAL_COST),
@@ -182,15 +184,15 @@ fn estimate_function(
             }),
         ),
         ("matches", Some(text), [regex]) | ("matches", None, [text, regex]) => {
-            plain(regex_cost(text.size_or_unknown(), regex.size_or_unknown()))
+            unsized_result(regex_cost(text.size_or_unknown(), regex.size_or_unknown()))
         }
         (
             "url" | "isURL" | "ip" | "isIP" | "cidr" | "isCIDR" | "quantity" | "isQuantity"
             | "semver" | "isSemver",
             None,
             [text],
-        ) => plain(text.size_or_unknown().times_factor(STRING_TRAVERSAL_COST)),
-        ("ip.isCanonical", _, [text]) => plain(
+        ) => unsized_result(text.size_or_unknown().times_factor(STRING_TRAVERSAL_COST)),
+        ("ip.isCanonical", _, [text]) => unsized_result(
             text.size_or_unknown()
                 .times_factor(2.0 * STRING_TRAVERSAL_COST),
         ),
@@ -209,10 +211,10 @@ fn estimate_function(
             } else {
                 EstimateRange::ZERO
             };
-            plain(compared.plus(masked).plus(parsed))
+            unsized_result(compared.plus(masked).plus(parsed))
         }
         ("validate", Some(_), [text]) => {
-            plain(text.size_or_unknown().times_factor(STRING_TRAVERSAL_COST))
+            unsized_result(text.size_or_unknown().times_factor(STRING_TRAVERSAL_COST))
         }
         ("bytes", _, [text]) if matches!(text.cel_type, CelType::String) => {
             let size = text.size_or_unknown();
@@ -235,15 +237,15 @@ fn estimate_function(
             )
         }
         ("startsWith" | "endsWith", _, [part]) => {
-            plain(part.size_or_unknown().times_factor(STRING_TRAVERSAL_COST))
+            unsized_result(part.size_or_unknown().times_factor(STRING_TRAVERSAL_COST))
         }
-        ("contains", Some(text), [part]) => plain(
+        ("contains", Some(text), [part]) => unsized_result(
             text.size_or_unknown()
                 .times_factor(STRING_TRAVERSAL_COST)
                 .times(part.size_or_unknown().times_factor(STRING_TRAVERSAL_COST)),
         ),
         ("@in", _, [_, list]) if matches!(list.cel_type, CelType::List(_)) => {
-            plain(list.size_or_unknown())
+            unsized_result(list.size_or_unknown())
         }
         ("_+_", _, [left, right]) => match left.cel_type {
             CelType::String | CelType::Bytes => {
@@ -254,17 +256,17 @@ fn estimate_function(
                 EstimateRange::ONE,
                 Some(left.size_or_unknown().plus(right.size_or_unknown())),
             ),
-            _ => plain(EstimateRange::ONE),
+            _ => unsized_result(EstimateRange::ONE),
         },
-        ("_==_" | "_!=_", _, [left, right]) => plain(comparison_cost(left, right)),
+        ("_==_" | "_!=_", _, [left, right]) => unsized_result(comparison_cost(left, right)),
         ("_<_" | "_<=_" | "_>_" | "_>=_", _, [left, right])
             if matches!(left.cel_type, CelType::String | CelType::Bytes) =>
         {
-            plain(comparison_cost(left, right))
+            unsized_result(comparison_cost(left, right))
         }
         ("sets.contains" | "sets.intersects" | "sets.equivalent", None, [left, right]) => {
             let pairs = left.size_or_unknown().times(right.size_or_unknown());
-            plain(
+            unsized_result(
                 if name == "sets.equivalent" {
                     pairs.times(EstimateRange::fixed(2))
                 } else {
@@ -273,11 +275,11 @@ fn estimate_function(
                 .plus(EstimateRange::ONE),
             )
         }
-        _ => plain(EstimateRange::ONE),
+        _ => unsized_result(EstimateRange::ONE),
     }
 }
 
-/// Going once through a list or a string.
+/// Returns the cost of traversing a list or a string once.
 fn traversal_cost(target: &OperandEstimate) -> EstimateRange {
     match &target.cel_type {
         CelType::List(item) if matches!(**item, CelType::String | CelType::Bytes) => {
@@ -291,13 +293,14 @@ fn traversal_cost(target: &OperandEstimate) -> EstimateRange {
     }
 }
 
+/// Returns the cost of matching a text with a regular expression.
 fn regex_cost(text: EstimateRange, regex: EstimateRange) -> EstimateRange {
     text.plus(EstimateRange::ONE)
         .times_factor(STRING_TRAVERSAL_COST)
         .times(regex.times_factor(REGEX_COST))
 }
 
-/// Two values are compared up to the length of the shorter one.
+/// Returns the cost of comparing two values, up to the length of the shorter one.
 fn comparison_cost(left: &OperandEstimate, right: &OperandEstimate) -> EstimateRange {
     let max = left.size_or_unknown().max.min(right.size_or_unknown().max);
     EstimateRange {
@@ -307,7 +310,7 @@ fn comparison_cost(left: &OperandEstimate, right: &OperandEstimate) -> EstimateR
     .times_factor(STRING_TRAVERSAL_COST)
 }
 
-/// The size of a text after replacing; the bounds of the number of replacements follow from the sizes.
+/// Returns the size of a string after `replace`. The bounds of the number of replacements follow from the sizes.
 fn replaced_size(text: EstimateRange, from: EstimateRange, to: EstimateRange) -> EstimateRange {
     let (max_count, max_kept) = match () {
         () if from.min == 0 => (text.max.saturating_add(1), text.max),
