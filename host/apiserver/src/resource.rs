@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::encode::{self, Storable};
 use crate::managed::Types;
-use rdd_apiserver_schema::names::NameRule;
+use rdd_apiserver_schema::names::NameValidator;
 
 /// A resource as it is served right now; replaced as a whole when its
 /// definition changes.
@@ -22,7 +22,7 @@ pub(crate) struct Resource {
     pub(crate) prefix: String,
     /// `{"apiVersion":…,"kind":…,` in front of every stored object.
     pub(crate) typed: Vec<u8>,
-    pub(crate) names: NameRule,
+    pub(crate) names: NameValidator,
     pub(crate) columns: TableColumns,
     pub(crate) types: Types,
     pub(crate) source: Source,
@@ -64,7 +64,7 @@ impl Resource {
     pub(crate) fn new(
         kind: ResourceKind,
         storage: (&str, &str),
-        names: NameRule,
+        names: NameValidator,
         columns: TableColumns,
         types: Types,
         source: Source,

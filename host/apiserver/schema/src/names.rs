@@ -12,7 +12,7 @@ const MAX_LABEL_LENGTH: usize = 63;
 const MAX_SUBDOMAIN_LENGTH: usize = 253;
 
 /// The maximum size of all annotations of an object together, keys and values, in bytes.
-pub const ANNOTATIONS_MAX: usize = 256 * 1024;
+pub const MAX_ANNOTATION_BYTES: usize = 256 * 1024;
 
 const LABEL_PATTERN: &str = "[a-z0-9]([-a-z0-9]*[a-z0-9])?";
 const LABEL_1035_PATTERN: &str = "[a-z]([-a-z0-9]*[a-z0-9])?";
@@ -23,7 +23,7 @@ const CONFIG_KEY_PATTERN: &str = "[-._a-zA-Z0-9]+";
 
 /// The syntax of the names of a kind's objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NameRule {
+pub enum NameValidator {
     /// A DNS subdomain: most kinds.
     Subdomain,
     /// A DNS label: Namespaces.
@@ -32,13 +32,13 @@ pub enum NameRule {
     PathSegment,
 }
 
-impl NameRule {
+impl NameValidator {
     /// Returns the problems of a name.
-    pub fn check(self, name: &str) -> Vec<String> {
+    pub fn validate(self, name: &str) -> Vec<String> {
         match self {
-            Self::Subdomain => dns_subdomain(name),
-            Self::Label => dns_label(name),
-            Self::PathSegment => path_segment(name),
+            Self::Subdomain => validate_dns_subdomain(name),
+            Self::Label => validate_dns_label(name),
+            Self::PathSegment => validate_path_segment(name),
         }
     }
 }
@@ -75,7 +75,7 @@ fn syntax_message(requirement: &str, pattern: &str, examples: &[&str]) -> String
 }
 
 /// Checks a DNS label (RFC 1123): at most 63 characters of `a-z0-9-`.
-pub fn dns_label(text: &str) -> Vec<String> {
+pub fn validate_dns_label(text: &str) -> Vec<String> {
     let mut problems = Vec::new();
     if text.len() > MAX_LABEL_LENGTH {
         problems.push(format!(
@@ -97,7 +97,7 @@ pub fn dns_label(text: &str) -> Vec<String> {
 }
 
 /// Checks a DNS label that starts with a letter (RFC 1035).
-pub fn dns_1035_label(text: &str) -> Vec<String> {
+pub fn validate_dns_1035_label(text: &str) -> Vec<String> {
     let mut problems = Vec::new();
     if text.len() > MAX_LABEL_LENGTH {
         problems.push(format!(
@@ -115,7 +115,7 @@ pub fn dns_1035_label(text: &str) -> Vec<String> {
 }
 
 /// Checks a DNS subdomain (RFC 1123): labels joined by dots, at most 253 characters.
-pub fn dns_subdomain(text: &str) -> Vec<String> {
+pub fn validate_dns_subdomain(text: &str) -> Vec<String> {
     let mut problems = Vec::new();
     if text.len() > MAX_SUBDOMAIN_LENGTH {
         problems.push(format!(
@@ -133,7 +133,7 @@ pub fn dns_subdomain(text: &str) -> Vec<String> {
 }
 
 /// Checks a segment of a URL path: neither `.` nor `..`, without `/` and `%`.
-pub fn path_segment(text: &str) -> Vec<String> {
+pub fn validate_path_segment(text: &str) -> Vec<String> {
     if text == "." || text == ".." {
         return vec![format!("may not be '{text}'")];
     }
@@ -146,7 +146,7 @@ pub fn path_segment(text: &str) -> Vec<String> {
 
 /// Checks a qualified name, the key of a label or annotation: `name` or `prefix/name`, where the prefix is a DNS
 /// subdomain.
-pub fn qualified_name(text: &str) -> Vec<String> {
+pub fn validate_qualified_name(text: &str) -> Vec<String> {
     const REQUIREMENT: &str = "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character";
     const EXAMPLES: [&str; 3] = ["MyName", "my.name", "123-abc"];
     let mut problems = Vec::new();
@@ -158,7 +158,7 @@ pub fn qualified_name(text: &str) -> Vec<String> {
         }
         [prefix, name] => {
             problems.extend(
-                dns_subdomain(prefix)
+                validate_dns_subdomain(prefix)
                     .into_iter()
                     .map(|c| format!("prefix part {c}")),
             );
@@ -193,7 +193,7 @@ pub fn qualified_name(text: &str) -> Vec<String> {
 }
 
 /// Checks the value of a label: at most 63 characters of `A-Za-z0-9-_.`, or empty.
-pub fn label_value(text: &str) -> Vec<String> {
+pub fn validate_label_value(text: &str) -> Vec<String> {
     let mut problems = Vec::new();
     if text.len() > MAX_LABEL_LENGTH {
         problems.push(format!("must be no more than {MAX_LABEL_LENGTH} bytes"));
@@ -209,7 +209,7 @@ pub fn label_value(text: &str) -> Vec<String> {
 }
 
 /// Checks a key of the data of a ConfigMap or Secret, which must be usable as a file name.
-pub fn config_key(text: &str) -> Vec<String> {
+pub fn validate_config_key(text: &str) -> Vec<String> {
     let mut problems = Vec::new();
     if text.len() > MAX_SUBDOMAIN_LENGTH {
         problems.push(format!("must be no more than {MAX_SUBDOMAIN_LENGTH} bytes"));
@@ -250,17 +250,23 @@ mod tests {
 
     #[test]
     fn valid_texts_have_no_problems() {
-        for (check, texts) in [
-            (dns_label as fn(&str) -> Vec<String>, &["a", "a-1", "0"][..]),
-            (dns_1035_label, &["a", "a-1"]),
-            (dns_subdomain, &["a", "a.b-c.d", "1.2"]),
-            (path_segment, &["a b", "A:B", "..."]),
-            (qualified_name, &["A", "a_b.c", "example.com/My.Name"]),
-            (label_value, &["", "A_b.1"]),
-            (config_key, &["a", ".hidden", "A_b-c.d"]),
+        for (validate, texts) in [
+            (
+                validate_dns_label as fn(&str) -> Vec<String>,
+                &["a", "a-1", "0"][..],
+            ),
+            (validate_dns_1035_label, &["a", "a-1"]),
+            (validate_dns_subdomain, &["a", "a.b-c.d", "1.2"]),
+            (validate_path_segment, &["a b", "A:B", "..."]),
+            (
+                validate_qualified_name,
+                &["A", "a_b.c", "example.com/My.Name"],
+            ),
+            (validate_label_value, &["", "A_b.1"]),
+            (validate_config_key, &["a", ".hidden", "A_b-c.d"]),
         ] {
             for text in texts {
-                assert_eq!(check(text), Vec::<String>::new(), "{text:?}");
+                assert_eq!(validate(text), Vec::<String>::new(), "{text:?}");
             }
         }
     }
@@ -268,42 +274,54 @@ mod tests {
     #[test]
     fn every_problem_of_an_invalid_text_is_reported() {
         let long = "x".repeat(254);
-        for (check, text, parts) in [
+        for (validate, text, parts) in [
             (
-                dns_label as fn(&str) -> Vec<String>,
+                validate_dns_label as fn(&str) -> Vec<String>,
                 "a.b",
                 &["must not contain dots"][..],
             ),
-            (dns_label, "A", &["RFC 1123 label"]),
-            (dns_label, "-", &["RFC 1123 label"]),
-            (dns_label, &long, &["no more than 63 characters"]),
-            (dns_1035_label, "1a", &["DNS-1035"]),
-            (dns_subdomain, "a..b", &["RFC 1123 subdomain"]),
-            (dns_subdomain, &long, &["no more than 253 characters"]),
+            (validate_dns_label, "A", &["RFC 1123 label"]),
+            (validate_dns_label, "-", &["RFC 1123 label"]),
+            (validate_dns_label, &long, &["no more than 63 characters"]),
+            (validate_dns_1035_label, "1a", &["DNS-1035"]),
+            (validate_dns_subdomain, "a..b", &["RFC 1123 subdomain"]),
             (
-                path_segment,
+                validate_dns_subdomain,
+                &long,
+                &["no more than 253 characters"],
+            ),
+            (
+                validate_path_segment,
                 "a/b%",
                 &["may not contain '/'", "may not contain '%'"],
             ),
-            (path_segment, "..", &["may not be '..'"]),
+            (validate_path_segment, "..", &["may not be '..'"]),
             (
-                qualified_name,
+                validate_qualified_name,
                 "",
                 &["name part must be non-empty", "name part must consist"],
             ),
-            (qualified_name, "/a", &["prefix part must be non-empty"]),
             (
-                qualified_name,
+                validate_qualified_name,
+                "/a",
+                &["prefix part must be non-empty"],
+            ),
+            (
+                validate_qualified_name,
                 "A/b",
                 &["prefix part a lowercase RFC 1123 subdomain"],
             ),
-            (qualified_name, "a/b/c", &["optional DNS subdomain prefix"]),
-            (label_value, "a b", &["a valid label"]),
-            (config_key, "a/b", &["a valid config key"]),
-            (config_key, "..", &["must not be '..'"]),
-            (config_key, "..a", &["must not start with '..'"]),
+            (
+                validate_qualified_name,
+                "a/b/c",
+                &["optional DNS subdomain prefix"],
+            ),
+            (validate_label_value, "a b", &["a valid label"]),
+            (validate_config_key, "a/b", &["a valid config key"]),
+            (validate_config_key, "..", &["must not be '..'"]),
+            (validate_config_key, "..a", &["must not start with '..'"]),
         ] {
-            let problems = check(text);
+            let problems = validate(text);
             assert_eq!(problems.len(), parts.len(), "{text:?}: {problems:?}");
             for (problem, part) in problems.iter().zip(parts) {
                 assert!(problem.contains(part), "{problem}");

@@ -7,7 +7,7 @@ use rdd_apiserver_fieldmanager::TypeTree;
 use rdd_apiserver_kinds::ResourceKind;
 use rdd_apiserver_kinds::table::TableColumns;
 use rdd_apiserver_schema::StructuralSchema;
-use rdd_apiserver_schema::names::NameRule;
+use rdd_apiserver_schema::names::NameValidator;
 use serde_json::Value;
 
 use crate::managed::Types;
@@ -54,7 +54,7 @@ pub(crate) fn resources(definition: &Value) -> Result<Vec<Arc<Resource>>, String
         out.push(Arc::new(Resource::new(
             kind,
             (&group, &plural),
-            NameRule::Subdomain,
+            NameValidator::Subdomain,
             columns,
             Types::among(own, Arc::clone(&trees)),
             Source::Custom(custom),

@@ -1,6 +1,6 @@
 //! Validation of `metadata`, alike for every kind.
 
-use rdd_apiserver_schema::names::{self, NameRule};
+use rdd_apiserver_schema::names::{self, NameValidator};
 use serde_json::{Map, Value};
 
 use crate::status::StatusCause;
@@ -10,7 +10,7 @@ fn text<'a>(meta: &'a Map<String, Value>, key: &str) -> &'a str {
 }
 
 /// What is wrong with the metadata of an object that is about to be stored.
-pub(crate) fn metadata(object: &Value, rule: NameRule, namespaced: bool) -> Vec<StatusCause> {
+pub(crate) fn metadata(object: &Value, rule: NameValidator, namespaced: bool) -> Vec<StatusCause> {
     let mut out = Vec::new();
     let empty = Map::new();
     let meta = object
@@ -21,7 +21,7 @@ pub(crate) fn metadata(object: &Value, rule: NameRule, namespaced: bool) -> Vec<
     if !generate.is_empty() {
         // The suffix will follow: a name may not end here, a prefix may.
         let probe = format!("{}a", generate);
-        for why in rule.check(&probe) {
+        for why in rule.validate(&probe) {
             out.push(StatusCause::invalid(
                 "metadata.generateName",
                 &generate.into(),
@@ -36,7 +36,7 @@ pub(crate) fn metadata(object: &Value, rule: NameRule, namespaced: bool) -> Vec<
             "name or generateName is required",
         ));
     }
-    for why in rule.check(name).iter().filter(|_| !name.is_empty()) {
+    for why in rule.validate(name).iter().filter(|_| !name.is_empty()) {
         out.push(StatusCause::invalid("metadata.name", &name.into(), why));
     }
     let namespace = text(meta, "namespace");
@@ -44,7 +44,7 @@ pub(crate) fn metadata(object: &Value, rule: NameRule, namespaced: bool) -> Vec<
         if namespace.is_empty() {
             out.push(StatusCause::required("metadata.namespace", ""));
         }
-        for why in names::dns_label(namespace)
+        for why in names::validate_dns_label(namespace)
             .iter()
             .filter(|_| !namespace.is_empty())
         {
@@ -74,14 +74,14 @@ fn labels(meta: &Map<String, Value>, out: &mut Vec<StatusCause>) {
         .into_iter()
         .flatten()
     {
-        for why in names::qualified_name(key) {
+        for why in names::validate_qualified_name(key) {
             out.push(StatusCause::invalid(
                 "metadata.labels",
                 &key.as_str().into(),
                 &why,
             ));
         }
-        for why in names::label_value(value.as_str().unwrap_or_default()) {
+        for why in names::validate_label_value(value.as_str().unwrap_or_default()) {
             out.push(StatusCause::invalid("metadata.labels", value, &why));
         }
     }
@@ -95,7 +95,7 @@ fn annotations(meta: &Map<String, Value>, out: &mut Vec<StatusCause>) {
         .into_iter()
         .flatten()
     {
-        for why in names::qualified_name(&key.to_lowercase()) {
+        for why in names::validate_qualified_name(&key.to_lowercase()) {
             out.push(StatusCause::invalid(
                 "metadata.annotations",
                 &key.as_str().into(),
@@ -104,13 +104,13 @@ fn annotations(meta: &Map<String, Value>, out: &mut Vec<StatusCause>) {
         }
         size += key.len() + value.as_str().unwrap_or_default().len();
     }
-    if size > names::ANNOTATIONS_MAX {
+    if size > names::MAX_ANNOTATION_BYTES {
         out.push(StatusCause::new(
             "FieldValueTooLong",
             "metadata.annotations",
             format!(
                 "Too long: may not be more than {} bytes",
-                names::ANNOTATIONS_MAX
+                names::MAX_ANNOTATION_BYTES
             ),
         ));
     }
@@ -162,7 +162,7 @@ fn owners(meta: &Map<String, Value>, out: &mut Vec<StatusCause>) {
 fn finalizers(meta: &Map<String, Value>, out: &mut Vec<StatusCause>) {
     let list = strings(meta.get("finalizers"));
     for finalizer in &list {
-        for why in names::qualified_name(finalizer) {
+        for why in names::validate_qualified_name(finalizer) {
             out.push(StatusCause::invalid(
                 "metadata.finalizers",
                 &(*finalizer).into(),

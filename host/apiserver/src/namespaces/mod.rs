@@ -38,7 +38,7 @@ pub(crate) fn ground(call: &Call, name: &str) -> Result<Option<RecordGuard>, Api
         return Ok(None);
     };
     let kind = &call.resource.kind;
-    if !names::dns_label(namespace).is_empty() {
+    if !names::validate_dns_label(namespace).is_empty() {
         return Err(ApiError::not_found("", "namespaces", namespace));
     }
     let snapshot = call.server.store.snapshot();

@@ -252,14 +252,14 @@ impl Parser {
 }
 
 fn check_key(key: &str) -> Result<(), String> {
-    match rdd_apiserver_schema::names::qualified_name(key).first() {
+    match rdd_apiserver_schema::names::validate_qualified_name(key).first() {
         Some(why) => Err(format!("key: Invalid value: \"{key}\": {why}")),
         None => Ok(()),
     }
 }
 
 fn check_value(key: &str, value: &str) -> Result<(), String> {
-    match rdd_apiserver_schema::names::label_value(value).first() {
+    match rdd_apiserver_schema::names::validate_label_value(value).first() {
         Some(why) => Err(format!(
             "values[0][{key}]: Invalid value: \"{value}\": {why}"
         )),

@@ -79,7 +79,7 @@ fn check_resource(map: &Map<String, Value>, path: &PathRef<'_>, errors: &mut Vec
         ));
     }
     if let Some(kind) = required_string(map, "kind", path, errors) {
-        let problems = names::dns_1035_label(&kind.to_lowercase());
+        let problems = names::validate_dns_1035_label(&kind.to_lowercase());
         if !problems.is_empty() {
             let detail = format!(
                 "may have mixed case, but should otherwise match: {}",
@@ -121,12 +121,12 @@ fn check_metadata(metadata: &Map<String, Value>, path: &PathRef<'_>, errors: &mu
     };
     for name in ["generateName", "name"] {
         let Some(value) = text(name) else { continue };
-        for problem in names::path_segment(value) {
+        for problem in names::validate_path_segment(value) {
             errors.push(FieldError::invalid(path.field(name), value, problem));
         }
     }
     if let Some(namespace) = text("namespace") {
-        for problem in names::dns_label(namespace) {
+        for problem in names::validate_dns_label(namespace) {
             errors.push(FieldError::invalid(
                 path.field("namespace"),
                 namespace,
@@ -141,10 +141,14 @@ fn check_metadata(metadata: &Map<String, Value>, path: &PathRef<'_>, errors: &mu
         .into_iter()
         .flatten()
     {
-        for problem in names::qualified_name(key) {
+        for problem in names::validate_qualified_name(key) {
             errors.push(FieldError::invalid(labels, key.as_str(), problem));
         }
-        for problem in value.as_str().into_iter().flat_map(names::label_value) {
+        for problem in value
+            .as_str()
+            .into_iter()
+            .flat_map(names::validate_label_value)
+        {
             errors.push(FieldError::invalid(labels, value.clone(), problem));
         }
     }
@@ -156,13 +160,13 @@ fn check_metadata(metadata: &Map<String, Value>, path: &PathRef<'_>, errors: &mu
         .into_iter()
         .flatten()
     {
-        for problem in names::qualified_name(&key.to_lowercase()) {
+        for problem in names::validate_qualified_name(&key.to_lowercase()) {
             errors.push(FieldError::invalid(annotations, key.as_str(), problem));
         }
         size += key.len() + value.as_str().map_or(0, str::len);
     }
-    if size > names::ANNOTATIONS_MAX {
-        let detail = format!("may not be more than {} bytes", names::ANNOTATIONS_MAX);
+    if size > names::MAX_ANNOTATION_BYTES {
+        let detail = format!("may not be more than {} bytes", names::MAX_ANNOTATION_BYTES);
         errors.push(FieldError::new(
             FieldErrorKind::TooLong,
             annotations,
@@ -179,7 +183,7 @@ fn check_metadata(metadata: &Map<String, Value>, path: &PathRef<'_>, errors: &mu
         .enumerate()
     {
         let finalizer = finalizer.as_str().unwrap_or_default();
-        for problem in names::qualified_name(finalizer) {
+        for problem in names::validate_qualified_name(finalizer) {
             errors.push(FieldError::invalid(
                 finalizers.index(index),
                 finalizer,
