@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use rdd_apiserver_kinds::ResourceKind;
 use rdd_apiserver_kinds::table::TableColumns;
 use rdd_apiserver_schema::StructuralSchema;
-use rdd_apiserver_schema::names::NameRule;
+use rdd_apiserver_schema::names::NameValidator;
 use serde_json::Value;
 
 use crate::builtin::BuiltinStrategy;
@@ -24,7 +24,7 @@ pub(crate) struct ServedResource {
     pub(crate) key_prefix: String,
     /// `{"apiVersion":…,"kind":…,`: what is written before a stored object.
     pub(crate) type_meta_prefix: Vec<u8>,
-    pub(crate) name_rule: NameRule,
+    pub(crate) name_rule: NameValidator,
     pub(crate) columns: TableColumns,
     pub(crate) types: VersionedTypes,
     pub(crate) strategy: ResourceStrategy,
@@ -68,7 +68,7 @@ impl ServedResource {
     pub(crate) fn new(
         kind: ResourceKind,
         storage: (&str, &str),
-        name_rule: NameRule,
+        name_rule: NameValidator,
         columns: TableColumns,
         types: VersionedTypes,
         strategy: ResourceStrategy,

@@ -1,53 +1,54 @@
-//! Defaults, filled in on write and on read.
+//! Defaulting: fills in defaults on write and on read.
 
 use serde_json::Value;
 
-use crate::node::Node;
+use crate::node::SchemaNode;
 
-/// Fills in what is missing in `object`, then drops the nulls that the schema neither allows nor has a default for.
-pub(crate) fn apply(node: &Node, object: &mut Value) {
-    drop_nulls(node, object);
-    fill(node, object, &mut Allowance(ALLOWANCE));
+/// Removes nulls that the schema neither allows nor has a default for, then fills in the defaults of missing fields.
+pub(crate) fn apply(node: &SchemaNode, object: &mut Value) {
+    prune_nulls(node, object);
+    fill_defaults(node, object, &mut DefaultsBudget(MAX_ADDED_VALUES));
 }
 
-fn refused_null(value: &Value, node: &Node) -> bool {
+fn is_non_nullable_null(value: &Value, node: &SchemaNode) -> bool {
     value.is_null() && !node.nullable
 }
 
-/// What defaults may add to one object, in values, with 32 bytes of text for
-/// one more: a small object could otherwise grow by a large default for each
-/// of its items. An object that used this up is beyond what is stored.
-const ALLOWANCE: usize = 200_000;
+/// The maximum number of values that defaults add to one object, where 32 bytes of text count as one more value.
+/// Otherwise a small object could grow by a large default for each of its items. An object that reaches the limit is
+/// too large to be stored.
+const MAX_ADDED_VALUES: usize = 200_000;
 
-/// What is left of [`ALLOWANCE`].
-struct Allowance(usize);
+/// The rest of [`MAX_ADDED_VALUES`].
+struct DefaultsBudget(usize);
 
-impl Allowance {
-    /// A copy of a default, while there is room for it.
-    fn copy(&mut self, default: &Value) -> Option<Value> {
+impl DefaultsBudget {
+    /// Clones a default; returns `None` if the budget is used up.
+    fn clone_default(&mut self, default: &Value) -> Option<Value> {
         if self.0 == 0 {
             return None;
         }
-        self.0 = self.0.saturating_sub(weight(default));
+        self.0 = self.0.saturating_sub(value_count(default));
         Some(default.clone())
     }
 }
 
-fn weight(value: &Value) -> usize {
-    /// Bytes of text that weigh as much as a value.
-    const TEXT: usize = 32;
+/// Returns the number of values that a default counts as.
+fn value_count(value: &Value) -> usize {
+    /// Bytes of text that count as one value.
+    const BYTES_PER_VALUE: usize = 32;
     1 + match value {
-        Value::String(text) => text.len() / TEXT,
-        Value::Array(items) => items.iter().map(weight).sum(),
+        Value::String(text) => text.len() / BYTES_PER_VALUE,
+        Value::Array(items) => items.iter().map(value_count).sum(),
         Value::Object(map) => map
             .iter()
-            .map(|(name, value)| name.len() / TEXT + weight(value))
+            .map(|(name, value)| name.len() / BYTES_PER_VALUE + value_count(value))
             .sum(),
         _ => 0,
     }
 }
 
-fn fill(node: &Node, value: &mut Value, allowance: &mut Allowance) {
+fn fill_defaults(node: &SchemaNode, value: &mut Value, budget: &mut DefaultsBudget) {
     match value {
         Value::Object(map) => {
             for (name, property) in &node.properties {
@@ -56,24 +57,24 @@ fn fill(node: &Node, value: &mut Value, allowance: &mut Allowance) {
                 };
                 if map
                     .get(name)
-                    .is_none_or(|value| refused_null(value, property))
-                    && let Some(default) = allowance.copy(default)
+                    .is_none_or(|value| is_non_nullable_null(value, property))
+                    && let Some(default) = budget.clone_default(default)
                 {
                     map.insert(name.clone(), default);
                 }
             }
             for (name, value) in map.iter_mut() {
                 if let Some(property) = node.properties.get(name) {
-                    fill(property, value, allowance);
-                } else if let Some(additional) = node.additional.schema() {
-                    fill_entry(additional, value, allowance);
+                    fill_defaults(property, value, budget);
+                } else if let Some(additional) = node.additional_properties.schema() {
+                    fill_element(additional, value, budget);
                 }
             }
         }
         Value::Array(items) => {
             if let Some(item) = &node.items {
                 for value in items {
-                    fill_entry(item, value, allowance);
+                    fill_element(item, value, budget);
                 }
             }
         }
@@ -81,34 +82,38 @@ fn fill(node: &Node, value: &mut Value, allowance: &mut Allowance) {
     }
 }
 
-fn fill_entry(node: &Node, value: &mut Value, allowance: &mut Allowance) {
-    if let Some(default) = node.default.as_ref().filter(|_| refused_null(value, node))
-        && let Some(default) = allowance.copy(default)
+/// Fills in defaults for an item of a list or a value of a map, which exists but may be null.
+fn fill_element(node: &SchemaNode, value: &mut Value, budget: &mut DefaultsBudget) {
+    if let Some(default) = node
+        .default
+        .as_ref()
+        .filter(|_| is_non_nullable_null(value, node))
+        && let Some(default) = budget.clone_default(default)
     {
         *value = default;
     }
-    fill(node, value, allowance);
+    fill_defaults(node, value, budget);
 }
 
-fn drop_nulls(node: &Node, value: &mut Value) {
+fn prune_nulls(node: &SchemaNode, value: &mut Value) {
     match value {
         Value::Object(map) => {
             map.retain(|name, value| {
-                let known = node
+                let child = node
                     .properties
                     .get(name)
-                    .or_else(|| node.additional.schema());
-                let Some(known) = known else { return true };
-                if refused_null(value, known) && known.default.is_none() {
+                    .or_else(|| node.additional_properties.schema());
+                let Some(child) = child else { return true };
+                if is_non_nullable_null(value, child) && child.default.is_none() {
                     return false;
                 }
-                drop_nulls(known, value);
+                prune_nulls(child, value);
                 true
             });
         }
         Value::Array(items) => {
             if let Some(item) = &node.items {
-                items.iter_mut().for_each(|value| drop_nulls(item, value));
+                items.iter_mut().for_each(|value| prune_nulls(item, value));
             }
         }
         _ => {}

@@ -1,32 +1,32 @@
-//! Field errors in Kubernetes' own wording.
+//! Errors of fields, with Kubernetes' texts.
 
 use std::fmt;
 
 use serde_json::Value;
 
-/// What is wrong with a field, as Kubernetes tells kinds of field errors apart.
+/// The kind of a field error: upstream's `field.ErrorType`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FieldErrorKind {
     /// The field is missing or empty.
     Required,
-    /// The value cannot be accepted.
+    /// The value is invalid.
     Invalid,
     /// The value has the wrong JSON type or format.
     TypeInvalid,
-    /// The value is not one of the allowed ones.
+    /// The value is not one of the supported values.
     NotSupported,
-    /// The value may occur only once in its list.
+    /// The value occurs more than once in its list.
     Duplicate,
     /// The string is too long.
     TooLong,
     /// The list or map has too many entries.
     TooMany,
-    /// The field may not be set here.
+    /// The field must not be set.
     Forbidden,
 }
 
 impl FieldErrorKind {
-    /// The `reason` of a `Status` cause.
+    /// Returns the `reason` of a `Status` cause.
     pub fn reason(self) -> &'static str {
         match self {
             Self::Required => "FieldValueRequired",
@@ -40,7 +40,7 @@ impl FieldErrorKind {
         }
     }
 
-    fn text(self) -> &'static str {
+    fn description(self) -> &'static str {
         match self {
             Self::Required => "Required value",
             Self::Invalid | Self::TypeInvalid => "Invalid value",
@@ -52,24 +52,25 @@ impl FieldErrorKind {
         }
     }
 
-    fn shows_value(self) -> bool {
+    fn is_value_shown(self) -> bool {
         !matches!(self, Self::Required | Self::Forbidden | Self::TooLong)
     }
 }
 
-/// One thing that is wrong with an object or a schema.
+/// An error at one field of an object or a schema: upstream's `field.Error`.
 ///
-/// `Display` gives Kubernetes' text, `spec.n: Invalid value: 0: spec.n in body should be greater than or equal to 1`;
-/// [`FieldError::message`] the same without the field, as the causes of a `Status` carry it.
+/// `Display` returns Kubernetes' text, `spec.n: Invalid value: 0: spec.n in body should be greater than or equal to 1`;
+/// [`FieldError::message`] returns it without the field, as the causes of a `Status` contain it.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub struct FieldError {
-    /// What kind of error it is.
+    /// The kind of the error.
     pub kind: FieldErrorKind,
-    /// The path of the field, `spec.list[0].name`; empty for the object itself.
+    /// The path of the field, such as `spec.list[0].name`. Errors about the whole object have `<nil>`; those about a
+    /// whole schema have its prefix, which may be empty.
     pub field: String,
-    /// The value that was refused, where one is shown.
+    /// The invalid value, if the message shows it.
     pub bad_value: Option<Value>,
-    /// What is expected instead; may be empty.
+    /// What is expected; may be empty.
     pub detail: String,
 }
 
@@ -116,7 +117,7 @@ impl FieldError {
     ) -> Self {
         let supported = supported
             .iter()
-            .map(|value| quoted(value))
+            .map(|value| quote(value))
             .collect::<Vec<_>>()
             .join(", ");
         Self::new(
@@ -127,17 +128,21 @@ impl FieldError {
         )
     }
 
-    /// The `reason` of a `Status` cause, say `FieldValueRequired`.
+    /// Returns the `reason` of a `Status` cause, such as `FieldValueRequired`.
     pub fn reason(&self) -> &'static str {
         self.kind.reason()
     }
 
-    /// The text without the field: `Invalid value: 0: must be positive`.
+    /// Returns the text without the field, such as `Invalid value: 0: must be positive`.
     pub fn message(&self) -> String {
-        let mut text = String::from(self.kind.text());
-        if let Some(value) = self.bad_value.as_ref().filter(|_| self.kind.shows_value()) {
+        let mut text = String::from(self.kind.description());
+        if let Some(value) = self
+            .bad_value
+            .as_ref()
+            .filter(|_| self.kind.is_value_shown())
+        {
             text.push_str(": ");
-            text.push_str(&shown(value));
+            text.push_str(&format_value(value));
         }
         if !self.detail.is_empty() {
             text.push_str(": ");
@@ -153,8 +158,8 @@ impl fmt::Display for FieldError {
     }
 }
 
-/// A string in Go's double quotes.
-pub(crate) fn quoted(text: &str) -> String {
+/// Quotes and escapes a string as Go does.
+pub(crate) fn quote(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     for c in text.chars() {
@@ -176,16 +181,16 @@ pub(crate) fn quoted(text: &str) -> String {
     out
 }
 
-/// A value as Kubernetes shows it: strings quoted, everything else as JSON that is safe in HTML.
-pub(crate) fn shown(value: &Value) -> String {
+/// Formats a value as Kubernetes does: strings are quoted, everything else is JSON with HTML characters escaped.
+pub(crate) fn format_value(value: &Value) -> String {
     match value {
-        Value::String(text) => quoted(text),
-        other => html_safe(&other.to_string()),
+        Value::String(text) => quote(text),
+        other => escape_html(&other.to_string()),
     }
 }
 
-/// JSON with the characters escaped that Go's encoder escapes.
-pub(crate) fn html_safe(json: &str) -> String {
+/// Escapes the characters in JSON that Go's encoder escapes because of HTML.
+pub(crate) fn escape_html(json: &str) -> String {
     json.replace('<', "\\u003c")
         .replace('>', "\\u003e")
         .replace('&', "\\u0026")

@@ -1,22 +1,21 @@
-//! The compiled form of a schema: what the other parts of this room walk.
+//! The compiled form of a schema: upstream's `Structural`.
 
 use std::collections::BTreeMap;
-
 use std::sync::Arc;
 
 use regex::Regex;
 use serde_json::{Number, Value};
 
-use crate::cel::Rule;
-use crate::formats::Format;
+use crate::cel::CompiledRule;
+use crate::formats::StringFormat;
 
-/// How deep schemas and the objects under them may nest. Far above what people write, low enough that recursion
-/// never exhausts a thread's stack.
-pub(crate) const MAX_DEPTH: usize = 100;
+/// The maximum nesting depth of schemas, and of objects as far as their schemas describe them: far above what people
+/// write, and low enough that recursion does not overflow a thread's stack.
+pub(crate) const MAX_SCHEMA_DEPTH: usize = 100;
 
 /// The `type` of a schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Type {
+pub(crate) enum SchemaType {
     Array,
     Boolean,
     Integer,
@@ -25,7 +24,7 @@ pub(crate) enum Type {
     String,
 }
 
-impl Type {
+impl SchemaType {
     pub(crate) fn parse(name: &str) -> Option<Self> {
         Some(match name {
             "array" => Self::Array,
@@ -50,20 +49,20 @@ impl Type {
     }
 }
 
-/// `additionalProperties`.
+/// The value of `additionalProperties`: upstream's `StructuralOrBool`.
 #[derive(Clone, Debug, Default)]
-pub(crate) enum Additional {
-    /// Not given: unknown fields are pruned.
+pub(crate) enum AdditionalProperties {
+    /// Absent: unknown fields are pruned.
     #[default]
     Unset,
     /// `true` or `false`.
     Allowed(bool),
-    /// A schema for the values.
-    Schema(Box<Node>),
+    /// The schema of the values.
+    Schema(Box<SchemaNode>),
 }
 
-impl Additional {
-    pub(crate) fn schema(&self) -> Option<&Node> {
+impl AdditionalProperties {
+    pub(crate) fn schema(&self) -> Option<&SchemaNode> {
         match self {
             Self::Schema(node) => Some(node),
             Self::Unset | Self::Allowed(_) => None,
@@ -75,10 +74,10 @@ impl Additional {
     }
 }
 
-/// `x-kubernetes-list-type` with its keys.
+/// The value of `x-kubernetes-list-type`, with the keys of map lists.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) enum ListType {
-    /// Not given: treated as one, but entries correlate by index when unchanged values are tolerated.
+    /// Absent: an atomic list, but items correlate with old items by index for ratcheting.
     #[default]
     Untyped,
     Atomic,
@@ -86,31 +85,32 @@ pub(crate) enum ListType {
     Map(Vec<String>),
 }
 
-/// One schema: structure and value validation. Nested schemas (`allOf` and so on) have the same shape and no type.
+/// One schema: its structure and its value validation. Schemas that are nested in value validation (`allOf`, `not`, …)
+/// have no type.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Node {
-    pub(crate) kind: Option<Type>,
+pub(crate) struct SchemaNode {
+    pub(crate) schema_type: Option<SchemaType>,
     pub(crate) int_or_string: bool,
-    pub(crate) preserve_unknown: bool,
-    pub(crate) embedded: bool,
+    pub(crate) preserve_unknown_fields: bool,
+    pub(crate) embedded_resource: bool,
     pub(crate) nullable: bool,
     pub(crate) atomic_map: bool,
-    pub(crate) list: ListType,
+    pub(crate) list_type: ListType,
     pub(crate) default: Option<Value>,
-    pub(crate) properties: BTreeMap<String, Node>,
-    pub(crate) additional: Additional,
-    pub(crate) items: Option<Box<Node>>,
-    pub(crate) checks: Checks,
-    pub(crate) rules: Arc<[Rule]>,
-    /// Whether there are rules here or below.
+    pub(crate) properties: BTreeMap<String, SchemaNode>,
+    pub(crate) additional_properties: AdditionalProperties,
+    pub(crate) items: Option<Box<SchemaNode>>,
+    pub(crate) validation: ValueValidation,
+    pub(crate) rules: Arc<[CompiledRule]>,
+    /// Whether this schema or one of its descendants has rules.
     pub(crate) has_rules: bool,
 }
 
 /// The value validation of one schema.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Checks {
-    pub(crate) format: Option<Format>,
-    pub(crate) allowed: Option<Vec<Value>>,
+pub(crate) struct ValueValidation {
+    pub(crate) format: Option<StringFormat>,
+    pub(crate) enum_values: Option<Vec<Value>>,
     pub(crate) maximum: Option<Number>,
     pub(crate) exclusive_maximum: bool,
     pub(crate) minimum: Option<Number>,
@@ -124,8 +124,8 @@ pub(crate) struct Checks {
     pub(crate) max_properties: Option<i64>,
     pub(crate) min_properties: Option<i64>,
     pub(crate) required: Vec<String>,
-    pub(crate) all_of: Vec<Node>,
-    pub(crate) any_of: Vec<Node>,
-    pub(crate) one_of: Vec<Node>,
-    pub(crate) not: Option<Box<Node>>,
+    pub(crate) all_of: Vec<SchemaNode>,
+    pub(crate) any_of: Vec<SchemaNode>,
+    pub(crate) one_of: Vec<SchemaNode>,
+    pub(crate) not: Option<Box<SchemaNode>>,
 }

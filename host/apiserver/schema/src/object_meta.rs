@@ -1,22 +1,22 @@
-//! The metadata of embedded resources: decodable or not, and which of its fields exist.
+//! Decoding and pruning of the metadata of embedded resources.
 
 use serde_json::{Map, Value};
 
 use crate::error::FieldError;
-use crate::node::Node;
-use crate::path::Path;
-use crate::pruning::note;
+use crate::node::SchemaNode;
+use crate::path::PathRef;
+use crate::pruning::record_removed;
 
-/// How a field of `metadata` is typed.
+/// The type of a field of `metadata`.
 #[derive(Clone, Copy, PartialEq)]
-enum Field {
-    Text,
+enum MetaFieldType {
+    String,
     Integer,
     Time,
-    TextMap,
-    TextList,
-    /// A list of objects, with the name of their type and their fields.
-    Objects(&'static str, &'static [&'static str]),
+    StringMap,
+    StringList,
+    /// A list of objects, with the name of their Go type and their fields.
+    ObjectList(&'static str, &'static [&'static str]),
 }
 
 const OWNER_FIELDS: [&str; 6] = [
@@ -37,22 +37,22 @@ const MANAGER_FIELDS: [&str; 7] = [
     "subresource",
 ];
 
-fn field_of(name: &str) -> Option<Field> {
+fn field_type(name: &str) -> Option<MetaFieldType> {
     Some(match name {
         "name" | "generateName" | "namespace" | "selfLink" | "resourceVersion" | "uid" => {
-            Field::Text
+            MetaFieldType::String
         }
-        "generation" | "deletionGracePeriodSeconds" => Field::Integer,
-        "creationTimestamp" | "deletionTimestamp" => Field::Time,
-        "labels" | "annotations" => Field::TextMap,
-        "finalizers" => Field::TextList,
-        "ownerReferences" => Field::Objects("v1.OwnerReference", &OWNER_FIELDS),
-        "managedFields" => Field::Objects("v1.ManagedFieldsEntry", &MANAGER_FIELDS),
+        "generation" | "deletionGracePeriodSeconds" => MetaFieldType::Integer,
+        "creationTimestamp" | "deletionTimestamp" => MetaFieldType::Time,
+        "labels" | "annotations" => MetaFieldType::StringMap,
+        "finalizers" => MetaFieldType::StringList,
+        "ownerReferences" => MetaFieldType::ObjectList("v1.OwnerReference", &OWNER_FIELDS),
+        "managedFields" => MetaFieldType::ObjectList("v1.ManagedFieldsEntry", &MANAGER_FIELDS),
         _ => return None,
     })
 }
 
-fn json_type(value: &Value) -> &'static str {
+fn json_type_name(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "bool",
@@ -63,63 +63,77 @@ fn json_type(value: &Value) -> &'static str {
     }
 }
 
-/// What a decoder says of a value that does not fit its field; none where it fits.
-fn misfit(name: &str, field: Field, value: &Value) -> Option<String> {
-    let wrong = |value: &Value, expected: &str| {
-        let found = json_type(value);
+/// Returns the error of upstream's decoder for a value of the wrong type; `None` if the value can be decoded.
+fn decode_error(name: &str, field: MetaFieldType, value: &Value) -> Option<String> {
+    let mismatch = |value: &Value, expected: &str| {
+        let actual = json_type_name(value);
         Some(format!(
-            "json: cannot unmarshal {found} into Go struct field ObjectMeta.{name} of type {expected}"
+            "json: cannot unmarshal {actual} into Go struct field ObjectMeta.{name} of type {expected}"
         ))
     };
-    let text = |value: &Value| {
+    let string_error = |value: &Value| {
         (!value.is_string() && !value.is_null())
-            .then(|| wrong(value, "string"))
+            .then(|| mismatch(value, "string"))
             .flatten()
     };
     match (field, value) {
-        (_, Value::Null) | (Field::Text, Value::String(_)) => None,
-        (Field::Text, _) => wrong(value, if name == "uid" { "types.UID" } else { "string" }),
-        (Field::Integer, value) => (!value.is_i64()).then(|| wrong(value, "int64")).flatten(),
-        (Field::Time, Value::String(time)) => time
+        (_, Value::Null) | (MetaFieldType::String, Value::String(_)) => None,
+        (MetaFieldType::String, _) => {
+            mismatch(value, if name == "uid" { "types.UID" } else { "string" })
+        }
+        (MetaFieldType::Integer, value) => (!value.is_i64())
+            .then(|| mismatch(value, "int64"))
+            .flatten(),
+        (MetaFieldType::Time, Value::String(time)) => time
             .parse::<jiff::Timestamp>()
             .is_err()
             .then(|| format!("parsing time {value} as RFC 3339 failed")),
-        (Field::Time, _) => wrong(value, "string"),
-        (Field::TextMap, Value::Object(map)) => map.values().find_map(text),
-        (Field::TextMap, _) => wrong(value, "map[string]string"),
-        (Field::TextList, Value::Array(list)) => list.iter().find_map(text),
-        (Field::TextList, _) => wrong(value, "[]string"),
-        (Field::Objects(kind, _), Value::Array(list)) => list
+        (MetaFieldType::Time, _) => mismatch(value, "string"),
+        (MetaFieldType::StringMap, Value::Object(map)) => map.values().find_map(string_error),
+        (MetaFieldType::StringMap, _) => mismatch(value, "map[string]string"),
+        (MetaFieldType::StringList, Value::Array(list)) => list.iter().find_map(string_error),
+        (MetaFieldType::StringList, _) => mismatch(value, "[]string"),
+        (MetaFieldType::ObjectList(kind, _), Value::Array(list)) => list
             .iter()
             .find(|entry| !entry.is_object())
-            .and_then(|entry| wrong(entry, kind)),
-        (Field::Objects(kind, _), _) => wrong(value, &format!("[]{kind}")),
+            .and_then(|entry| mismatch(entry, kind)),
+        (MetaFieldType::ObjectList(kind, _), _) => mismatch(value, &format!("[]{kind}")),
     }
 }
 
-/// Refuses an object in which a resource is embedded whose metadata cannot be decoded.
-pub(crate) fn check(node: &Node, object: &Value) -> Result<(), FieldError> {
-    visit(node, object, false, &Path::Root(""))
+/// Fails if an object contains an embedded resource whose metadata cannot be decoded.
+pub(crate) fn check(node: &SchemaNode, object: &Value) -> Result<(), FieldError> {
+    visit(node, object, false, &PathRef::Root(""))
 }
 
-fn visit(node: &Node, value: &Value, resource: bool, path: &Path<'_>) -> Result<(), FieldError> {
+fn visit(
+    node: &SchemaNode,
+    value: &Value,
+    is_resource: bool,
+    path: &PathRef<'_>,
+) -> Result<(), FieldError> {
     match value {
         Value::Object(map) => {
-            if resource {
+            if is_resource {
                 check_resource(map, path)?;
             }
             for (name, value) in map {
                 if let Some(property) = node.properties.get(name) {
-                    visit(property, value, property.embedded, &path.field(name))?;
-                } else if let Some(schema) = node.additional.schema() {
-                    visit(schema, value, schema.embedded, &path.key(name))?;
+                    visit(
+                        property,
+                        value,
+                        property.embedded_resource,
+                        &path.field(name),
+                    )?;
+                } else if let Some(schema) = node.additional_properties.schema() {
+                    visit(schema, value, schema.embedded_resource, &path.key(name))?;
                 }
             }
         }
         Value::Array(items) => {
             if let Some(item) = &node.items {
                 for (index, value) in items.iter().enumerate() {
-                    visit(item, value, item.embedded, &path.index(index))?;
+                    visit(item, value, item.embedded_resource, &path.index(index))?;
                 }
             }
         }
@@ -128,7 +142,7 @@ fn visit(node: &Node, value: &Value, resource: bool, path: &Path<'_>) -> Result<
     Ok(())
 }
 
-fn check_resource(map: &Map<String, Value>, path: &Path<'_>) -> Result<(), FieldError> {
+fn check_resource(map: &Map<String, Value>, path: &PathRef<'_>) -> Result<(), FieldError> {
     for name in ["apiVersion", "kind"] {
         if let Some(value) = map.get(name).filter(|value| !value.is_string()) {
             return Err(FieldError::invalid(
@@ -141,44 +155,44 @@ fn check_resource(map: &Map<String, Value>, path: &Path<'_>) -> Result<(), Field
     let Some(metadata) = map.get("metadata") else {
         return Ok(());
     };
-    let problem = match metadata {
+    let error = match metadata {
         Value::Null => None,
         Value::Object(fields) => fields
             .iter()
-            .find_map(|(name, value)| misfit(name, field_of(name)?, value)),
+            .find_map(|(name, value)| decode_error(name, field_type(name)?, value)),
         other => Some(format!(
             "json: cannot unmarshal {} into Go value of type v1.ObjectMeta",
-            json_type(other)
+            json_type_name(other)
         )),
     };
-    problem.map_or(Ok(()), |problem| {
+    error.map_or(Ok(()), |detail| {
         Err(FieldError::invalid(
             path.field("metadata"),
             metadata.clone(),
-            problem,
+            detail,
         ))
     })
 }
 
-/// Removes what metadata does not have, from an embedded resource's metadata; adds the paths to `removed`.
-pub(crate) fn prune(metadata: &mut Value, path: &Path<'_>, removed: &mut Vec<String>) {
+/// Removes unknown fields from an embedded resource's metadata; adds their paths to `removed`.
+pub(crate) fn prune(metadata: &mut Value, path: &PathRef<'_>, removed: &mut Vec<String>) {
     let Value::Object(fields) = metadata else {
         return;
     };
     fields.retain(|name, value| {
         let path = path.field(name);
-        match field_of(name) {
+        match field_type(name) {
             None => {
-                note(removed, &path);
+                record_removed(removed, &path);
                 return false;
             }
-            Some(Field::Objects(_, known)) => {
+            Some(MetaFieldType::ObjectList(_, known)) => {
                 for (index, entry) in value.as_array_mut().into_iter().flatten().enumerate() {
                     if let Value::Object(entry) = entry {
                         entry.retain(|name, _| {
                             let keep = known.contains(&name.as_str());
                             if !keep {
-                                note(removed, &path.index(index).field(name));
+                                record_removed(removed, &path.index(index).field(name));
                             }
                             keep
                         });

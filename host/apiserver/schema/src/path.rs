@@ -1,21 +1,21 @@
-//! Field paths that cost nothing until an error prints them.
+//! Paths of fields that are not formatted until an error needs them.
 
 use std::fmt;
 
-/// A path, linked from the leaf to the root on the stack.
+/// A path, as a list on the stack that is linked from the leaf to the root.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Path<'a> {
-    /// Where the path starts: empty for an object, the schema's own place for a schema.
+pub(crate) enum PathRef<'a> {
+    /// The start of the path: empty for an object, the path of the whole schema for a schema.
     Root(&'a str),
     /// `.name`
-    Field(&'a Path<'a>, &'a str),
+    Field(&'a PathRef<'a>, &'a str),
     /// `[name]`: an entry of a map, or of `properties` in a schema.
-    Key(&'a Path<'a>, &'a str),
+    Key(&'a PathRef<'a>, &'a str),
     /// `[0]`
-    Index(&'a Path<'a>, usize),
+    Index(&'a PathRef<'a>, usize),
 }
 
-impl<'a> Path<'a> {
+impl<'a> PathRef<'a> {
     pub(crate) fn field(&'a self, name: &'a str) -> Self {
         Self::Field(self, name)
     }
@@ -33,7 +33,7 @@ impl<'a> Path<'a> {
     }
 }
 
-impl fmt::Display for Path<'_> {
+impl fmt::Display for PathRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Root(text) => f.write_str(text),

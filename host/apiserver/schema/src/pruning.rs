@@ -1,110 +1,119 @@
-//! Unknown fields, removed and reported.
+//! Pruning: removes unknown fields and reports their paths.
 
 use serde_json::Value;
 
-use crate::node::Node;
+use crate::node::SchemaNode;
 use crate::object_meta;
-use crate::path::Path;
+use crate::path::PathRef;
 
-/// The fields that every resource has, at the root and where one is embedded.
+/// The fields that every resource has, both at the root and embedded.
 pub(crate) const META_FIELDS: [&str; 3] = ["apiVersion", "kind", "metadata"];
 
-/// Removed fields that are named: an object has room for a hundred thousand.
-const NAMED_MAX: usize = 200;
+/// The maximum number of removed fields that are reported: an object can have a hundred thousand.
+const MAX_REPORTED_FIELDS: usize = 200;
 
-/// Notes a field that is removed, unless enough of them are noted.
-pub(crate) fn note(removed: &mut Vec<String>, path: &Path<'_>) {
-    if removed.len() < NAMED_MAX {
+/// Records a removed field, up to the maximum number.
+pub(crate) fn record_removed(removed: &mut Vec<String>, path: &PathRef<'_>) {
+    if removed.len() < MAX_REPORTED_FIELDS {
         removed.push(path.to_string());
     }
 }
 
-/// What happens to the fields that a schema does not name.
+/// What to do with fields that a schema does not specify.
 #[derive(Clone, Copy, PartialEq)]
-enum Unknown {
-    Remove,
-    Keep,
+enum UnknownFieldPolicy {
+    Prune,
+    Preserve,
 }
 
 /// Removes unknown fields from an object; returns their paths, sorted.
-pub(crate) fn prune(root: &Node, object: &mut Value) -> Vec<String> {
+pub(crate) fn prune(root: &SchemaNode, object: &mut Value) -> Vec<String> {
     let mut removed = Vec::new();
     prune_value(
         Some(root),
         true,
-        policy(Some(root)),
+        unknown_field_policy(Some(root)),
         object,
-        &Path::Root(""),
+        &PathRef::Root(""),
         &mut removed,
     );
     removed.sort();
     removed
 }
 
-/// Removes unknown fields from a value below the root.
-pub(crate) fn prune_embedded(node: &Node, value: &mut Value) {
+/// Removes unknown fields from the default of a schema.
+pub(crate) fn prune_default(node: &SchemaNode, value: &mut Value) {
     prune_value(
         Some(node),
-        node.embedded,
-        policy(Some(node)),
+        node.embedded_resource,
+        unknown_field_policy(Some(node)),
         value,
-        &Path::Root(""),
+        &PathRef::Root(""),
         &mut Vec::new(),
     );
 }
 
-fn policy(node: Option<&Node>) -> Unknown {
-    if node.is_some_and(|node| node.preserve_unknown) {
-        Unknown::Keep
+fn unknown_field_policy(node: Option<&SchemaNode>) -> UnknownFieldPolicy {
+    if node.is_some_and(|node| node.preserve_unknown_fields) {
+        UnknownFieldPolicy::Preserve
     } else {
-        Unknown::Remove
+        UnknownFieldPolicy::Prune
     }
 }
 
 fn prune_value(
-    node: Option<&Node>,
-    resource: bool,
-    unknown: Unknown,
+    node: Option<&SchemaNode>,
+    is_resource: bool,
+    unknown: UnknownFieldPolicy,
     value: &mut Value,
-    path: &Path<'_>,
+    path: &PathRef<'_>,
     removed: &mut Vec<String>,
 ) {
-    let embedded = |node: Option<&Node>| node.is_some_and(|node| node.embedded);
+    let is_embedded = |node: Option<&SchemaNode>| node.is_some_and(|node| node.embedded_resource);
     match value {
         Value::Object(map) => map.retain(|name, value| {
-            let root = matches!(path, Path::Root(_));
+            let is_root = matches!(path, PathRef::Root(_));
             let path = &path.field(name);
-            if resource && META_FIELDS.contains(&name.as_str()) {
-                if name == "metadata" && !root {
+            if is_resource && META_FIELDS.contains(&name.as_str()) {
+                if name == "metadata" && !is_root {
                     object_meta::prune(value, path, removed);
                 }
                 return true;
             }
-            let named = node.and_then(|node| node.properties.get(name));
-            let child = named.or_else(|| node.and_then(|node| node.additional.schema()));
-            let declared = named.is_some() || node.is_some_and(|node| node.additional.is_set());
-            if declared {
-                prune_value(child, embedded(child), policy(child), value, path, removed);
-            } else if unknown == Unknown::Remove {
-                note(removed, path);
+            let property = node.and_then(|node| node.properties.get(name));
+            let child =
+                property.or_else(|| node.and_then(|node| node.additional_properties.schema()));
+            let is_declared =
+                property.is_some() || node.is_some_and(|node| node.additional_properties.is_set());
+            if is_declared {
+                prune_value(
+                    child,
+                    is_embedded(child),
+                    unknown_field_policy(child),
+                    value,
+                    path,
+                    removed,
+                );
+            } else if unknown == UnknownFieldPolicy::Prune {
+                record_removed(removed, path);
             }
-            declared || unknown == Unknown::Keep
+            is_declared || unknown == UnknownFieldPolicy::Preserve
         }),
         Value::Array(items) => {
             let item = node.and_then(|node| node.items.as_deref());
-            if item.is_none() && unknown == Unknown::Keep {
+            if item.is_none() && unknown == UnknownFieldPolicy::Preserve {
                 return;
             }
-            // A list that keeps the unknown hands that down to its items.
-            let unknown = if unknown == Unknown::Keep {
+            // Items inherit the policy of a list that preserves unknown fields.
+            let unknown = if unknown == UnknownFieldPolicy::Preserve {
                 unknown
             } else {
-                policy(item)
+                unknown_field_policy(item)
             };
             for (index, value) in items.iter_mut().enumerate() {
                 prune_value(
                     item,
-                    embedded(item),
+                    is_embedded(item),
                     unknown,
                     value,
                     &path.index(index),

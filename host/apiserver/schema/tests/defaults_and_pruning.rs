@@ -1,24 +1,24 @@
-//! Defaults and pruning, by example and by property.
+//! Defaulting and pruning, with examples and with property tests.
 
 mod common;
 
-use common::{sound, spec};
+use common::{parse_valid, spec};
 use proptest::prelude::*;
 use rdd_apiserver_schema::StructuralSchema;
 use serde_json::{Map, Value, json};
 
 #[track_caller]
-fn defaulted(schema: &Value, mut object: Value, expected: &Value) {
-    sound(schema).apply_defaults(&mut object);
+fn assert_defaulted(schema: &Value, mut object: Value, expected: &Value) {
+    parse_valid(schema).apply_defaults(&mut object);
     assert_eq!(&object, expected);
 }
 
 #[test]
-fn absent_fields_get_their_defaults() {
+fn missing_fields_get_their_defaults() {
     let schema = json!({"type": "object", "properties": {"spec": {"type": "object", "default": {}, "properties": {
         "a": {"type": "string", "default": "x"}, "o": {"type": "object", "properties": {"b": {"type": "integer", "default": 1}}}}}}});
-    defaulted(&schema, json!({}), &json!({"spec": {"a": "x"}}));
-    defaulted(
+    assert_defaulted(&schema, json!({}), &json!({"spec": {"a": "x"}}));
+    assert_defaulted(
         &schema,
         json!({"spec": {"a": "y", "o": {}}}),
         &json!({"spec": {"a": "y", "o": {"b": 1}}}),
@@ -26,7 +26,7 @@ fn absent_fields_get_their_defaults() {
 }
 
 #[test]
-fn nulls() {
+fn nulls_are_kept_replaced_or_dropped() {
     let schema = spec(json!({
         "kept": {"type": "string", "nullable": true, "default": "x"}, "replaced": {"type": "string", "default": "x"},
         "dropped": {"type": "string"}, "list": {"type": "array", "items": {"type": "string", "default": "x"}},
@@ -35,17 +35,17 @@ fn nulls() {
     let object = json!({"spec": {"kept": null, "replaced": null, "dropped": null, "list": [null, "a"],
         "map": {"k": null}, "plain": {"k": null}}, "unknown": null});
     let expected = json!({"spec": {"kept": null, "replaced": "x", "list": ["x", "a"], "map": {"k": "x"}, "plain": {}}, "unknown": null});
-    defaulted(&schema, object, &expected);
+    assert_defaulted(&schema, object, &expected);
 }
 
 #[track_caller]
-fn pruned(schema: &Value, mut object: Value, expected: &Value, removed: &[&str]) {
-    assert_eq!(sound(schema).prune(&mut object), removed);
+fn assert_pruned(schema: &Value, mut object: Value, expected: &Value, removed: &[&str]) {
+    assert_eq!(parse_valid(schema).prune(&mut object), removed);
     assert_eq!(&object, expected);
 }
 
 #[test]
-fn unknown_fields_go() {
+fn unknown_fields_are_pruned() {
     let schema = spec(
         json!({"a": {"type": "array", "items": {"type": "object", "properties": {"x": {"type": "string"}}}},
         "m": {"type": "object", "additionalProperties": {"type": "object", "properties": {"x": {"type": "string"}}}},
@@ -55,7 +55,7 @@ fn unknown_fields_go() {
         "spec": {"a": [{"x": 1, "y": 1}, 3], "m": {"k": {"x": 1, "y": {}}}, "open": {"k": 1, "l": {"gone": 1}}, "b": null}});
     let expected = json!({"apiVersion": "v", "kind": "k", "metadata": {"any": 1},
         "spec": {"a": [{"x": 1}, 3], "m": {"k": {"x": 1}}, "open": {"k": 1, "l": {}}}});
-    pruned(
+    assert_pruned(
         &schema,
         object,
         &expected,
@@ -70,18 +70,18 @@ fn unknown_fields_go() {
 }
 
 #[test]
-fn unknown_fields_stay_where_the_schema_says_so() {
+fn preserve_unknown_fields_keeps_unknown_fields() {
     let schema = spec(
         json!({"a": {"type": "object", "x-kubernetes-preserve-unknown-fields": true, "properties": {
         "closed": {"type": "object", "properties": {"x": {"type": "string"}}}}}}),
     );
     let object = json!({"spec": {"a": {"any": {"b": [1]}, "closed": {"x": "1", "y": 1}}}});
     let expected = json!({"spec": {"a": {"any": {"b": [1]}, "closed": {"x": "1"}}}});
-    pruned(&schema, object, &expected, &["spec.a.closed.y"]);
+    assert_pruned(&schema, object, &expected, &["spec.a.closed.y"]);
 }
 
 #[test]
-fn embedded_resources_keep_their_metadata() {
+fn embedded_resources_keep_known_metadata() {
     let schema = spec(
         json!({"a": {"type": "object", "x-kubernetes-embedded-resource": true, "properties": {"spec": {"type": "object"}}}}),
     );
@@ -94,15 +94,15 @@ fn embedded_resources_keep_their_metadata() {
         "spec.a.spec.x",
         "spec.a.status",
     ];
-    pruned(&schema, object, &expected, &removed);
+    assert_pruned(&schema, object, &expected, &removed);
 }
 
-/// Names that schemas and objects share, so that they often meet.
+/// A name from a small set, so that schemas and objects often have names in common.
 fn name() -> impl Strategy<Value = String> {
     prop::sample::select(vec!["a", "b", "c", "kind", "metadata"]).prop_map(str::to_owned)
 }
 
-/// Sound schemas, with defaults, lists, maps and open objects.
+/// Valid schemas with defaults, lists, maps, and open objects.
 fn schemas() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(json!({"type": "string", "default": "x"})),
@@ -142,7 +142,7 @@ fn values() -> impl Strategy<Value = Value> {
     tree.prop_map(|value| json!({"a": value}))
 }
 
-/// Sets what no schema above has: a pruned object has no such field unless the schema keeps unknown ones.
+/// Applies `change` once and twice, and returns both results.
 fn twice(object: &Value, change: impl Fn(&mut Value)) -> (Value, Value) {
     let mut once = object.clone();
     change(&mut once);
@@ -160,7 +160,7 @@ proptest! {
     }
 
     #[test]
-    fn a_pruned_object_has_nothing_unknown(schema in schemas(), object in values()) {
+    fn a_pruned_object_has_no_unknown_fields(schema in schemas(), object in values()) {
         let schema = StructuralSchema::parse(&schema).map_err(|errors| TestCaseError::fail(format!("{errors:?}")))?;
         let mut pruned = object.clone();
         let removed = schema.prune(&mut pruned);
@@ -171,7 +171,7 @@ proptest! {
     }
 
     #[test]
-    fn defaults_are_known_fields(schema in schemas(), object in values()) {
+    fn defaults_add_no_unknown_fields(schema in schemas(), object in values()) {
         let schema = StructuralSchema::parse(&schema).map_err(|errors| TestCaseError::fail(format!("{errors:?}")))?;
         let mut object = object;
         schema.prune(&mut object);
@@ -180,7 +180,7 @@ proptest! {
     }
 
     #[test]
-    fn what_did_not_change_is_not_refused(schema in schemas(), object in values()) {
+    fn an_unchanged_object_is_valid(schema in schemas(), object in values()) {
         let schema = StructuralSchema::parse(&schema).map_err(|errors| TestCaseError::fail(format!("{errors:?}")))?;
         prop_assert_eq!(schema.validate(&object, Some(&object)), vec![]);
     }

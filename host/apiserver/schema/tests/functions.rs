@@ -1,11 +1,11 @@
-//! Every function that rules may call gives what Kubernetes documents.
+//! Every function that rules may call returns what Kubernetes documents.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use rdd_apiserver_schema::StructuralSchema;
 use serde_json::{Value, json};
 
-/// Parses a schema with one rule on an object with a field of every kind.
-fn schema(rule: &str) -> Result<StructuralSchema, String> {
+/// Parses a schema with one rule on an object that has a field of every type.
+fn parse_rule(rule: &str) -> Result<StructuralSchema, String> {
     let text = |format: &str| json!({"type": "string", "format": format, "maxLength": 100});
     let schema = json!({"type": "object", "properties": {"spec": {
         "type": "object",
@@ -38,29 +38,30 @@ fn object() -> Value {
     }})
 }
 
-fn judge(rule: &str) -> Result<(), String> {
-    let errors = schema(rule)?.validate(&object(), None);
+/// Evaluates a rule; fails if it is rejected or violated.
+fn evaluate(rule: &str) -> Result<(), String> {
+    let errors = parse_rule(rule)?.validate(&object(), None);
     errors
         .first()
         .map_or(Ok(()), |error| Err(error.to_string()))
 }
 
 #[track_caller]
-fn all_true(rules: &[&str]) {
-    let wrong: Vec<String> = rules
+fn assert_all_true(rules: &[&str]) {
+    let failures: Vec<String> = rules
         .iter()
         .filter_map(|rule| {
-            judge(rule)
+            evaluate(rule)
                 .err()
-                .map(|problem| format!("{rule}\n    {problem}"))
+                .map(|error| format!("{rule}\n    {error}"))
         })
         .collect();
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
 #[test]
-fn operators() {
-    all_true(&[
+fn operators_are_evaluated() {
+    assert_all_true(&[
         "1 + 2 * 3 - 4 / 2 == 5",
         "7 % 4 == 3 && -7 / 2 == -3",
         "1.5 + 2.5 == 4.0 && 5.0 / 2.0 == 2.5",
@@ -82,8 +83,8 @@ fn operators() {
 }
 
 #[test]
-fn errors_are_overridden_by_what_decides() {
-    all_true(&[
+fn logical_operators_ignore_errors_that_cannot_change_the_result() {
+    assert_all_true(&[
         "true || self.absent == 'x'",
         "self.absent == 'x' || true",
         "!(false && self.absent == 'x')",
@@ -97,14 +98,14 @@ fn errors_are_overridden_by_what_decides() {
         "self.absent == 'x' || false",
         "1 / 0 == 1",
     ] {
-        let problem = judge(rule).unwrap_err();
-        assert!(problem.contains("evaluating rule"), "{rule}: {problem}");
+        let error = evaluate(rule).unwrap_err();
+        assert!(error.contains("evaluating rule"), "{rule}: {error}");
     }
 }
 
 #[test]
-fn macros() {
-    all_true(&[
+fn macros_are_evaluated() {
+    assert_all_true(&[
         "has(self.text) && !has(self.absent) && has(self.map.k) && !has(self.map.q)",
         "self.list.all(x, x > 0) && self.list.exists(x, x == 2) && self.list.exists_one(x, x == 2)",
         "self.list.map(x, x * 2) == [6, 2, 4] && self.list.map(x, x > 1, x * 2) == [6, 4]",
@@ -115,8 +116,8 @@ fn macros() {
 }
 
 #[test]
-fn conversions_and_types() {
-    all_true(&[
+fn conversions_and_type_comparisons_work() {
+    assert_all_true(&[
         "size('häuser') == 6 && self.text.size() == 6 && size(self.list) == 3 && size(self.map) == 2",
         "size(b'abc') == 3 && size(self.bytes) == 3",
         "int('42') == 42 && int(2.9) == 2 && int(3u) == 3 && int(timestamp('1970-01-01T00:01:00Z')) == 60",
@@ -133,8 +134,8 @@ fn conversions_and_types() {
 }
 
 #[test]
-fn times() {
-    all_true(&[
+fn functions_of_timestamps_and_durations_work() {
+    assert_all_true(&[
         "self.time.getFullYear() == 2024 && self.time.getMonth() == 1 && self.time.getDate() == 29",
         "self.time.getDayOfMonth() == 28 && self.time.getDayOfWeek() == 4 && self.time.getDayOfYear() == 59",
         "self.time.getHours() == 10 && self.time.getMinutes() == 20 && self.time.getSeconds() == 30",
@@ -145,8 +146,8 @@ fn times() {
 }
 
 #[test]
-fn strings() {
-    all_true(&[
+fn functions_of_strings_work() {
+    assert_all_true(&[
         "self.text.contains('use') && self.text.startsWith('hä') && self.text.endsWith('er')",
         "'foobar'.matches('o+b') && matches('foobar', '^foo') && !'foobar'.matches('^bar')",
         "'tacocat'.charAt(3) == 'o' && 'hello mellow'.indexOf('ello') == 1 && 'hello mellow'.indexOf('ello', 2) == 7",
@@ -163,8 +164,8 @@ fn strings() {
 }
 
 #[test]
-fn lists_and_sets() {
-    all_true(&[
+fn functions_of_lists_and_sets_work() {
+    assert_all_true(&[
         "[1, 2, 3].isSorted() && !self.list.isSorted() && ['a', 'b'].isSorted() && [1.0, 2.0].isSorted()",
         "self.list.sum() == 6 && [1.5, 2.5].sum() == 4.0",
         "self.list.min() == 1 && self.list.max() == 3 && self.words.min() == 'a' && [2.5, 1.5].max() == 2.5",
@@ -175,8 +176,8 @@ fn lists_and_sets() {
 }
 
 #[test]
-fn urls() {
-    all_true(&[
+fn functions_of_urls_work() {
+    assert_all_true(&[
         "isURL('https://example.com:80/path?query=val') && !isURL('../relative')",
         "url('https://user:pass@example.com:80/path?query=val').getScheme() == 'https'",
         "url('https://example.com:8080/').getHost() == 'example.com:8080'",
@@ -189,8 +190,8 @@ fn urls() {
 }
 
 #[test]
-fn addresses() {
-    all_true(&[
+fn functions_of_ip_addresses_work() {
+    assert_all_true(&[
         "isIP('127.0.0.1') && isIP('::1') && !isIP('127.0.0.256') && !isIP('x')",
         "ip('127.0.0.1').family() == 4 && ip('::1').family() == 6 && ip('127.0.0.1').isLoopback()",
         "ip('0.0.0.0').isUnspecified() && ip('224.0.0.1').isLinkLocalMulticast() && ip('169.254.1.1').isLinkLocalUnicast()",
@@ -204,8 +205,8 @@ fn addresses() {
 }
 
 #[test]
-fn quantities_and_versions() {
-    all_true(&[
+fn functions_of_quantities_and_versions_work() {
+    assert_all_true(&[
         "isQuantity('1.3Gi') && !isQuantity('1,3G') && quantity('1Ki').isGreaterThan(quantity('1k'))",
         "quantity('50k').isLessThan(quantity('1M')) && quantity('200M').compareTo(quantity('0.2G')) == 0",
         "quantity('50k').add(quantity('20k')) == quantity('70k') && quantity('50k').add(20000) == quantity('70k')",
@@ -219,8 +220,8 @@ fn quantities_and_versions() {
 }
 
 #[test]
-fn named_formats_and_optionals() {
-    all_true(&[
+fn named_formats_and_optionals_work() {
+    assert_all_true(&[
         "!format.dns1123Label().validate('my-name').hasValue() && format.dns1123Label().validate('My').hasValue()",
         "!format.dns1123Subdomain().validate('a.b').hasValue() && !format.dns1035Label().validate('a1').hasValue()",
         "!format.qualifiedName().validate('example.com/a').hasValue() && !format.labelValue().validate('').hasValue()",
@@ -234,8 +235,8 @@ fn named_formats_and_optionals() {
 }
 
 #[test]
-fn optional_fields_and_entries() {
-    all_true(&[
+fn optional_fields_and_entries_can_be_selected() {
+    assert_all_true(&[
         "self.?text.hasValue() && !self.?absent.hasValue() && self.?absent.orValue('x') == 'x'",
         "self.?int.value() == 7 && self.?text.value() == 'häuser'",
         "self.map[?'k'].orValue('') == 'v' && !self.map[?'q'].hasValue() && self.map.?k.value() == 'v'",
@@ -245,15 +246,15 @@ fn optional_fields_and_entries() {
         "!self.?gone.?k.hasValue() && !self.?gone[?'k'].hasValue() && self.?gone.?k.orValue('x') == 'x'",
     ]);
     assert!(
-        judge("self.?absent.value() == 'x'")
+        evaluate("self.?absent.value() == 'x'")
             .unwrap_err()
             .contains("optional.none() dereference")
     );
 }
 
 #[test]
-fn what_is_not_understood_is_refused() {
-    let refused = [
+fn unsupported_rules_are_rejected() {
+    let rejected = [
         ("self.list.sort() == [1]", "undeclared reference to 'sort'"),
         ("math.abs(self.int) > 1", "undeclared reference to"),
         ("self.text.matches('(')", "missing closing )"),
@@ -302,8 +303,8 @@ fn what_is_not_understood_is_refused() {
         ("", "rule is not specified"),
         ("self.map.all(k, self.map[k])", "found no matching overload"),
     ];
-    for (rule, expected) in refused {
-        let problem = schema(rule).map(|_| "accepted").unwrap_err();
-        assert!(problem.contains(expected), "{rule}: {problem}");
+    for (rule, expected) in rejected {
+        let error = parse_rule(rule).map(|_| "accepted").unwrap_err();
+        assert!(error.contains(expected), "{rule}: {error}");
     }
 }

@@ -1,31 +1,33 @@
-//! Rules: what they are refused for, and what they refuse.
+//! Rules: invalid rules, and the errors of rules on objects.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
 
-use common::{refused, same, sound, spec, texts};
+use common::{assert_errors, parse_errors, parse_valid, spec, to_strings};
 use serde_json::{Value, json};
 
+/// Returns a schema whose field `spec.a` has these rules.
 fn ruled(mut schema: Value, rules: Value) -> Value {
     schema["x-kubernetes-validations"] = rules;
     spec(json!({"a": schema}))
 }
 
+/// Asserts the errors of an object whose field `spec.a` is `new`, on an update from `old` if there is one.
 #[track_caller]
-fn judge(schema: &Value, new: Value, old: Option<Value>, expected: &[&str]) {
+fn assert_rule_errors(schema: &Value, new: Value, old: Option<Value>, expected: &[&str]) {
     let wrap = |value: Value| json!({"spec": {"a": value}});
-    same(
-        texts(&sound(schema).validate(&wrap(new), old.map(wrap).as_ref())),
+    assert_errors(
+        to_strings(&parse_valid(schema).validate(&wrap(new), old.map(wrap).as_ref())),
         expected,
     );
 }
 
 #[test]
-fn failures_say_what_the_rule_says() {
+fn failures_have_the_message_of_the_rule() {
     let integer = || json!({"type": "integer"});
     let plain = ruled(integer(), json!([{"rule": " self > 3 "}]));
-    judge(&plain, json!(4), None, &[]);
-    judge(
+    assert_rule_errors(&plain, json!(4), None, &[]);
+    assert_rule_errors(
         &plain,
         json!(3),
         None,
@@ -35,7 +37,7 @@ fn failures_say_what_the_rule_says() {
         integer(),
         json!([{"rule": "self > 3", "message": " too small "}]),
     );
-    judge(
+    assert_rule_errors(
         &message,
         json!(3),
         None,
@@ -45,14 +47,14 @@ fn failures_say_what_the_rule_says() {
         integer(),
         json!([{"rule": "self > 3", "message": "m", "messageExpression": "self < 0 ? 'negative' : ''"}]),
     );
-    judge(
+    assert_rule_errors(
         &expression,
         json!(-1),
         None,
         &["spec.a: Invalid value: -1: negative"],
     );
-    // A message that is empty or goes wrong gives way to the plain one.
-    judge(
+    // If the message expression fails or returns an empty text, the plain message is used.
+    assert_rule_errors(
         &expression,
         json!(1),
         None,
@@ -62,7 +64,7 @@ fn failures_say_what_the_rule_says() {
         integer(),
         json!([{"rule": "self > 3", "messageExpression": "1 / 0 > 1 ? 'x' : 'y'"}]),
     );
-    judge(
+    assert_rule_errors(
         &broken,
         json!(1),
         None,
@@ -72,7 +74,7 @@ fn failures_say_what_the_rule_says() {
         integer(),
         json!([{"rule": "self > 3"}, {"rule": "self % 2 == 0"}]),
     );
-    judge(
+    assert_rule_errors(
         &both,
         json!(1),
         None,
@@ -84,7 +86,7 @@ fn failures_say_what_the_rule_says() {
 }
 
 #[test]
-fn reasons_and_paths() {
+fn errors_have_the_reason_and_the_field_path_of_the_rule() {
     let object = || json!({"type": "object", "properties": {"x": {"type": "integer"}, "m": {"type": "object", "maxProperties": 5, "additionalProperties": {"type": "integer"}}}});
     let rule = |reason: &str| {
         ruled(
@@ -93,25 +95,25 @@ fn reasons_and_paths() {
         )
     };
     let value = || json!({"x": 1});
-    judge(
+    assert_rule_errors(
         &rule("FieldValueRequired"),
         value(),
         None,
         &["spec.a.x: Required value: m"],
     );
-    judge(
+    assert_rule_errors(
         &rule("FieldValueForbidden"),
         value(),
         None,
         &["spec.a.x: Forbidden: m"],
     );
-    judge(
+    assert_rule_errors(
         &rule("FieldValueInvalid"),
         value(),
         None,
         &["spec.a.x: Invalid value: m"],
     );
-    judge(
+    assert_rule_errors(
         &rule("FieldValueDuplicate"),
         value(),
         None,
@@ -121,9 +123,9 @@ fn reasons_and_paths() {
         object(),
         json!([{"rule": "self.x > 3", "fieldPath": "['m'].k", "message": "m"}]),
     );
-    judge(&key, value(), None, &["spec.a.m[k]: Invalid value: m"]);
+    assert_rule_errors(&key, value(), None, &["spec.a.m[k]: Invalid value: m"]);
     for path in [".y", "x", ".x.y", ".", "['x", ".m.k.l"] {
-        let errors = refused(&ruled(
+        let errors = parse_errors(&ruled(
             object(),
             json!([{"rule": "self.x > 3", "fieldPath": path}]),
         ));
@@ -137,36 +139,38 @@ fn reasons_and_paths() {
 }
 
 #[test]
-fn transitions() {
+fn transition_rules_compare_with_the_old_value() {
     let fixed = ruled(
         json!({"type": "string", "maxLength": 9}),
         json!([{"rule": "self == oldSelf", "message": "is fixed"}]),
     );
-    judge(&fixed, json!("x"), None, &[]);
-    judge(&fixed, json!("x"), Some(json!("x")), &[]);
-    judge(
+    assert_rule_errors(&fixed, json!("x"), None, &[]);
+    assert_rule_errors(&fixed, json!("x"), Some(json!("x")), &[]);
+    assert_rule_errors(
         &fixed,
         json!("y"),
         Some(json!("x")),
         &["spec.a: Invalid value: \"y\": is fixed"],
     );
-    // Nothing to compare with: the field was not there.
-    same(
-        texts(&sound(&fixed).validate(&json!({"spec": {"a": "x"}}), Some(&json!({"spec": {}})))),
+    // There is no old value to compare with.
+    assert_errors(
+        to_strings(
+            &parse_valid(&fixed).validate(&json!({"spec": {"a": "x"}}), Some(&json!({"spec": {}}))),
+        ),
         &[],
     );
     let optional = ruled(
         json!({"type": "integer"}),
         json!([{"rule": "self >= oldSelf.orValue(3)", "optionalOldSelf": true}]),
     );
-    judge(&optional, json!(3), None, &[]);
+    assert_rule_errors(&optional, json!(3), None, &[]);
     let error = "spec.a: Invalid value: 2: failed rule: self >= oldSelf.orValue(3)";
-    judge(&optional, json!(2), None, &[error]);
-    judge(&optional, json!(2), Some(json!(1)), &[]);
+    assert_rule_errors(&optional, json!(2), None, &[error]);
+    assert_rule_errors(&optional, json!(2), Some(json!(1)), &[]);
 }
 
 #[test]
-fn transitions_follow_the_keys_of_map_lists() {
+fn transition_rules_correlate_map_lists_by_key() {
     let item = json!({"type": "object", "required": ["k"], "properties": {"k": {"type": "string"},
         "v": {"type": "integer", "x-kubernetes-validations": [{"rule": "self >= oldSelf"}]}}});
     let list = |kind: Value| {
@@ -177,20 +181,20 @@ fn transitions_follow_the_keys_of_map_lists() {
     };
     let before = || json!([{"k": "x", "v": 1}, {"k": "y", "v": 5}]);
     let map = list(json!("map"));
-    judge(
+    assert_rule_errors(
         &map,
         json!([{"k": "y", "v": 6}, {"k": "x", "v": 2}]),
         Some(before()),
         &[],
     );
-    judge(
+    assert_rule_errors(
         &map,
         json!([{"k": "y", "v": 2}]),
         Some(before()),
         &["spec.a[0].v: Invalid value: 2: failed rule: self >= oldSelf"],
     );
     for kind in [Value::Null, json!("atomic")] {
-        let errors = refused(&list(kind));
+        let errors = parse_errors(&list(kind));
         assert!(
             errors.iter().any(|error| error.ends_with(
                 "uncorrelatable portion of the schema within properties[spec].properties[a]"
@@ -203,28 +207,28 @@ fn transitions_follow_the_keys_of_map_lists() {
         "x-kubernetes-validations": [{"rule": "self >= oldSelf"}]}}}}),
     );
     assert!(
-        refused(&atomic)
+        parse_errors(&atomic)
             .iter()
             .any(|error| error.contains("uncorrelatable"))
     );
 }
 
 #[test]
-fn unchanged_values_are_not_judged_again() {
+fn unchanged_values_may_keep_violating_rules() {
     let small = ruled(json!({"type": "integer"}), json!([{"rule": "self > 3"}]));
-    judge(&small, json!(1), Some(json!(1)), &[]);
-    judge(
+    assert_rule_errors(&small, json!(1), Some(json!(1)), &[]);
+    assert_rule_errors(
         &small,
         json!(2),
         Some(json!(1)),
         &["spec.a: Invalid value: 2: failed rule: self > 3"],
     );
-    // A rule that looks back is about change, and always judged.
+    // A rule that uses `oldSelf` is always enforced.
     let back = ruled(
         json!({"type": "integer"}),
         json!([{"rule": "self > oldSelf"}]),
     );
-    judge(
+    assert_rule_errors(
         &back,
         json!(1),
         Some(json!(1)),
@@ -233,9 +237,9 @@ fn unchanged_values_are_not_judged_again() {
 }
 
 #[test]
-fn broken_objects_are_not_judged() {
+fn rules_are_not_evaluated_on_objects_of_the_wrong_type() {
     let schema = ruled(json!({"type": "integer"}), json!([{"rule": "self > 3"}]));
-    judge(
+    assert_rule_errors(
         &schema,
         json!("x"),
         None,
@@ -247,7 +251,7 @@ fn broken_objects_are_not_judged() {
 }
 
 #[test]
-fn names_are_escaped() {
+fn names_of_fields_are_escaped() {
     let names = [
         "a-b",
         "a.b",
@@ -272,51 +276,51 @@ fn names_are_escaped() {
         .map(|name| ((*name).to_owned(), json!(1)))
         .collect::<serde_json::Map<_, _>>()
         .into();
-    judge(&schema, value, None, &[]);
+    assert_rule_errors(&schema, value, None, &[]);
     let plain = ruled(
         json!({"type": "object", "properties": {"namespace": {"type": "string"}}}),
         json!([{"rule": "self.namespace == 'n' && has(self.namespace)"}]),
     );
-    judge(&plain, json!({"namespace": "n"}), None, &[]);
+    assert_rule_errors(&plain, json!({"namespace": "n"}), None, &[]);
     let nameless = ruled(
         json!({"type": "object", "properties": {"1a": {"type": "integer"}}}),
         json!([{"rule": "self.1a == 1"}]),
     );
-    assert!(!refused(&nameless).is_empty());
+    assert!(!parse_errors(&nameless).is_empty());
 }
 
 #[test]
-fn the_root_knows_its_name() {
+fn rules_of_the_root_can_use_the_name_and_type() {
     let schema = |rule: &str| json!({"type": "object", "properties": {"spec": {"type": "object"}}, "x-kubernetes-validations": [{"rule": rule, "message": "wrong name"}]});
     let object = json!({"apiVersion": "example.com/v1", "kind": "Thing", "metadata": {"name": "only", "namespace": "n"}, "spec": {}});
-    let judge = |rule: &str| texts(&sound(&schema(rule)).validate(&object, None));
-    same(
-        judge(
+    let rule_errors = |rule: &str| to_strings(&parse_valid(&schema(rule)).validate(&object, None));
+    assert_errors(
+        rule_errors(
             "self.metadata.name == 'only' && self.kind == 'Thing' && self.apiVersion.startsWith('example.com/')",
         ),
         &[],
     );
-    same(judge("!has(self.metadata.generateName)"), &[]);
-    same(
-        judge("self.metadata.name == 'other'"),
+    assert_errors(rule_errors("!has(self.metadata.generateName)"), &[]);
+    assert_errors(
+        rule_errors("self.metadata.name == 'other'"),
         &["<nil>: Invalid value: wrong name"],
     );
     assert!(
-        refused(&schema("self.metadata.namespace == 'n'"))
+        parse_errors(&schema("self.metadata.namespace == 'n'"))
             .iter()
             .any(|error| error.contains("undefined field 'namespace'"))
     );
 }
 
 #[test]
-fn lists_without_order_compare_without_order() {
+fn sets_and_map_lists_compare_without_order() {
     let same_as_before = || json!([{"rule": "self == oldSelf", "message": "is fixed"}]);
     let set = ruled(
         json!({"type": "array", "maxItems": 9, "x-kubernetes-list-type": "set", "items": {"type": "integer"}}),
         same_as_before(),
     );
-    judge(&set, json!([2, 1]), Some(json!([1, 2])), &[]);
-    judge(
+    assert_rule_errors(&set, json!([2, 1]), Some(json!([1, 2])), &[]);
+    assert_rule_errors(
         &set,
         json!([2, 3]),
         Some(json!([1, 2])),
@@ -334,8 +338,8 @@ fn lists_without_order_compare_without_order() {
         }
         json!({"l": entries})
     };
-    judge(&deep, entries(true, 2), Some(entries(false, 2)), &[]);
-    judge(
+    assert_rule_errors(&deep, entries(true, 2), Some(entries(false, 2)), &[]);
+    assert_rule_errors(
         &deep,
         entries(true, 3),
         Some(entries(false, 2)),
@@ -345,26 +349,26 @@ fn lists_without_order_compare_without_order() {
         json!({"type": "array", "maxItems": 9, "items": {"type": "integer"}}),
         same_as_before(),
     );
-    judge(
+    assert_rule_errors(
         &list,
         json!([2, 1]),
         Some(json!([1, 2])),
         &["spec.a: Invalid value: is fixed"],
     );
-    // What is not carried out as Kubernetes does is refused when the rule is written.
+    // Operations that would not behave as in Kubernetes are rejected.
     let added = ruled(
         json!({"type": "array", "maxItems": 9, "x-kubernetes-list-type": "set", "items": {"type": "integer"}}),
         json!([{"rule": "(self + [1]).size() < 5"}]),
     );
     assert!(
-        refused(&added)
+        parse_errors(&added)
             .iter()
             .any(|error| error.contains("is not supported"))
     );
 }
 
 #[test]
-fn order_is_not_smuggled_in() {
+fn operations_that_would_depend_on_the_order_of_sets_are_rejected() {
     let set = || json!({"type": "array", "maxItems": 9, "x-kubernetes-list-type": "set", "items": {"type": "integer"}});
     let object = json!({"type": "object", "properties": {"s": set(), "l": {"type": "array", "maxItems": 9, "items": {"type": "object", "properties": {"s": set(), "n": {"type": "integer"}}}}}});
     let value = || json!({"s": [2, 1], "l": [{"s": [1, 2], "n": 1}, {"s": [3], "n": 2}]});
@@ -378,7 +382,7 @@ fn order_is_not_smuggled_in() {
         "1 in self.s && self.s.sum() == 3 && sets.equivalent(self.s, [1, 2]) && self.s.size() == 2",
         "(self.l.size() > 1 ? self.s : self.s).size() == 2",
     ] {
-        judge(
+        assert_rule_errors(
             &ruled(object.clone(), json!([{"rule": rule}])),
             value(),
             None,
@@ -402,7 +406,7 @@ fn order_is_not_smuggled_in() {
         "[1, 2] in self.l.map(i, i.s)",
         "self.l.indexOf(self.l[0]) == 0",
     ] {
-        let errors = refused(&ruled(object.clone(), json!([{"rule": rule}])));
+        let errors = parse_errors(&ruled(object.clone(), json!([{"rule": rule}])));
         assert!(
             errors
                 .iter()
@@ -413,7 +417,7 @@ fn order_is_not_smuggled_in() {
 }
 
 #[test]
-fn costs_are_bounded() {
+fn rules_with_excessive_estimated_cost_are_rejected() {
     let nested = json!([{"rule": "self.all(x, self.all(y, x == y))"}]);
     let strings = |max_items: Option<i64>| {
         let mut schema = json!({"type": "array", "items": {"type": "string", "maxLength": 5}});
@@ -422,31 +426,31 @@ fn costs_are_bounded() {
         }
         ruled(schema, nested.clone())
     };
-    sound(&strings(Some(100)));
-    let errors = refused(&strings(None));
+    parse_valid(&strings(Some(100)));
+    let errors = parse_errors(&strings(None));
     assert!(
         errors.iter().any(|error| error
             .contains("estimated rule cost exceeds budget by factor of more than 100x")),
         "{errors:?}"
     );
-    // A rule that is cheap by itself but judged for each of many entries.
+    // A rule that is cheap by itself, but is evaluated for each of many items.
     let entries = json!({"type": "array", "items": {"type": "string", "x-kubernetes-validations": [{"rule": "self.matches('^[a-z]+$')"}]}});
     assert!(
-        refused(&spec(json!({"a": entries})))
+        parse_errors(&spec(json!({"a": entries})))
             .iter()
             .any(|error| error.contains("cost"))
     );
 }
 
 #[test]
-fn work_is_bounded() {
-    // Cheap enough by the estimate, which does not count every step; not so in fact.
-    let schema = sound(
+fn evaluation_stops_when_its_budget_is_exceeded() {
+    // The estimate, which does not count every step, is within the limit; the evaluation is not.
+    let schema = parse_valid(
         &json!({"type": "object", "properties": {"l": {"type": "array", "maxItems": 100, "items": {"type": "integer"}}},
         "x-kubernetes-validations": [{"rule": "self.l.all(x, self.l.all(y, self.l.all(z, z <= 100)))"}]}),
     );
     let object = json!({"l": (0..100).collect::<Vec<i64>>()});
-    let errors = texts(&schema.validate(&object, None));
+    let errors = to_strings(&schema.validate(&object, None));
     assert_eq!(errors.len(), 1, "{errors:?}");
     assert!(
         errors[0].contains("actual cost limit exceeded"),
@@ -455,9 +459,9 @@ fn work_is_bounded() {
 }
 
 #[test]
-fn mistakes_are_located() {
+fn errors_of_rules_have_a_line_and_a_column() {
     let error = |rule: &str| {
-        refused(&ruled(
+        parse_errors(&ruled(
             json!({"type": "integer"}),
             json!([{"rule": rule, "message": "m"}]),
         ))
@@ -474,12 +478,12 @@ fn mistakes_are_located() {
 }
 
 #[test]
-fn nulls_are_not_judged() {
+fn rules_are_not_evaluated_on_nulls() {
     let schema = ruled(
         json!({"type": "integer", "nullable": true}),
         json!([{"rule": "self > 3"}, {"rule": "self > oldSelf"}]),
     );
-    judge(&schema, Value::Null, None, &[]);
-    judge(&schema, Value::Null, Some(json!(5)), &[]);
-    judge(&schema, json!(4), Some(Value::Null), &[]);
+    assert_rule_errors(&schema, Value::Null, None, &[]);
+    assert_rule_errors(&schema, Value::Null, Some(json!(5)), &[]);
+    assert_rule_errors(&schema, json!(4), Some(Value::Null), &[]);
 }

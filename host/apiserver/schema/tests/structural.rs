@@ -1,101 +1,101 @@
-//! What a definition's schema is refused for.
+//! Invalid schemas, and their errors.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
 
-use common::{refused, same, sound, spec, texts};
+use common::{assert_errors, parse_errors, parse_valid, spec, to_strings};
 use rdd_apiserver_schema::StructuralSchema;
 use serde_json::{Value, json};
 
-/// A schema with one property must be refused for this; paths begin below the property.
+/// Asserts the errors of a schema with one property, with paths relative to the property.
 #[track_caller]
-fn property(schema: Value, expected: &[&str]) {
+fn assert_property_errors(schema: Value, expected: &[&str]) {
     let prefix = "properties[spec].properties[a]";
     let shorten = |text: String| {
         text.strip_prefix(prefix)
             .map_or(text.clone(), |rest| rest.trim_start_matches('.').to_owned())
     };
-    let found = refused(&spec(json!({"a": schema})))
+    let actual = parse_errors(&spec(json!({"a": schema})))
         .into_iter()
         .map(shorten)
         .collect();
-    same(found, expected);
+    assert_errors(actual, expected);
 }
 
 #[test]
-fn types_are_required() {
-    property(
+fn every_field_needs_a_type() {
+    assert_property_errors(
         json!({}),
         &["type: Required value: must not be empty for specified object fields"],
     );
-    property(
+    assert_property_errors(
         json!({"type": "array"}),
         &["items: Required value: must be specified"],
     );
-    property(
+    assert_property_errors(
         json!({"type": "array", "items": {}}),
         &["items.type: Required value: must not be empty for specified array items"],
     );
     let values = json!({"type": "object", "additionalProperties": {}});
-    property(
+    assert_property_errors(
         values,
         &[
             "additionalProperties.type: Required value: must not be empty for specified object fields",
         ],
     );
-    sound(&spec(
+    parse_valid(&spec(
         json!({"a": {"x-kubernetes-preserve-unknown-fields": true}}),
     ));
-    sound(&spec(json!({"a": {"x-kubernetes-int-or-string": true}})));
-    same(
-        refused(&json!({})),
+    parse_valid(&spec(json!({"a": {"x-kubernetes-int-or-string": true}})));
+    assert_errors(
+        parse_errors(&json!({})),
         &["type: Required value: must not be empty at the root"],
     );
-    same(
-        refused(&json!({"type": "array", "items": {"type": "string"}})),
+    assert_errors(
+        parse_errors(&json!({"type": "array", "items": {"type": "string"}})),
         &["type: Invalid value: \"array\": must be object at the root"],
     );
 }
 
 #[test]
-fn the_root() {
+fn the_root_is_an_object_with_implicit_metadata() {
     let root = json!({"type": "object", "nullable": true});
-    same(
-        refused(&root),
+    assert_errors(
+        parse_errors(&root),
         &["nullable: Forbidden: nullable cannot be true at the root"],
     );
     let open = json!({"type": "object", "additionalProperties": true});
-    same(
-        refused(&open),
+    assert_errors(
+        parse_errors(&open),
         &["additionalProperties: Forbidden: must not be used at the root"],
     );
     let meta = |schema: Value| json!({"type": "object", "properties": {"metadata": schema}});
-    sound(&meta(json!({"type": "object"})));
-    sound(&meta(
+    parse_valid(&meta(json!({"type": "object"})));
+    parse_valid(&meta(
         json!({"type": "object", "properties": {"name": {"type": "string", "maxLength": 9}}}),
     ));
     let error = "properties[metadata]: Forbidden: must not specify anything other than name and generateName, but metadata is implicitly specified";
-    same(
-        refused(&meta(
+    assert_errors(
+        parse_errors(&meta(
             json!({"type": "object", "properties": {"labels": {"type": "object"}}}),
         )),
         &[error],
     );
     let kind = json!({"type": "object", "properties": {"kind": {"type": "integer"}}});
-    same(
-        refused(&kind),
+    assert_errors(
+        parse_errors(&kind),
         &["properties[kind].type: Invalid value: \"integer\": must be string"],
     );
     let default =
         json!({"type": "object", "properties": {"kind": {"type": "string", "default": "x"}}});
-    same(
-        refused(&default),
+    assert_errors(
+        parse_errors(&default),
         &["properties[kind].default: Forbidden: must not be set in top-level kind"],
     );
 }
 
 #[test]
-fn value_validation_holds_no_structure() {
+fn value_validation_must_not_contain_structure() {
     let forbidden = [
         ("type", json!("string"), "empty"),
         ("title", json!("t"), "empty"),
@@ -116,7 +116,7 @@ fn value_validation_holds_no_structure() {
     for (keyword, value, instead) in forbidden {
         for junctor in ["allOf", "anyOf", "oneOf"] {
             let schema = json!({"type": "string", junctor: [{keyword: value.clone()}]});
-            property(
+            assert_property_errors(
                 schema,
                 &[&format!(
                     "{junctor}[0].{keyword}: Forbidden: must be {instead} to be structural"
@@ -124,7 +124,7 @@ fn value_validation_holds_no_structure() {
             );
         }
         let schema = json!({"type": "string", "not": {keyword: value}});
-        property(
+        assert_property_errors(
             schema,
             &[&format!(
                 "not.{keyword}: Forbidden: must be {instead} to be structural"
@@ -133,43 +133,43 @@ fn value_validation_holds_no_structure() {
     }
     let metadata = json!({"type": "object", "properties": {"metadata": {"type": "object"}},
         "not": {"properties": {"metadata": {"minProperties": 1}}}});
-    property(
+    assert_property_errors(
         metadata,
         &["not.properties[metadata]: Forbidden: must not be specified in a nested context"],
     );
 }
 
 #[test]
-fn value_validation_names_what_is_declared() {
+fn value_validation_refers_to_declared_fields_only() {
     let nested =
         |not: Value| json!({"type": "object", "properties": {"x": {"type": "object"}}, "not": not});
     let field =
         nested(json!({"anyOf": [{"properties": {"x": {"properties": {"y": {"minLength": 1}}}}}]}));
     let path = "properties[x].properties[y]";
     let error = format!("{path}: Required value: because it is defined in not.anyOf[0].{path}");
-    same(refused(&field), &[&error]);
+    assert_errors(parse_errors(&field), &[&error]);
     let items = nested(json!({"properties": {"x": {"items": {"minLength": 1}}}}));
     let path = "properties[x].items";
-    same(
-        refused(&items),
+    assert_errors(
+        parse_errors(&items),
         &[&format!(
             "{path}: Required value: because it is defined in not.{path}"
         )],
     );
-    sound(&nested(json!({"properties": {"x": {"minProperties": 1}}})));
+    parse_valid(&nested(json!({"properties": {"x": {"minProperties": 1}}})));
 }
 
 #[test]
-fn int_or_string_may_name_its_types() {
+fn int_or_string_may_list_its_types_in_value_validation() {
     let types = || json!([{"type": "integer"}, {"type": "string"}]);
-    sound(&spec(
+    parse_valid(&spec(
         json!({"a": {"x-kubernetes-int-or-string": true, "anyOf": types()}}),
     ));
-    sound(&spec(
+    parse_valid(&spec(
         json!({"a": {"x-kubernetes-int-or-string": true, "allOf": [{"anyOf": types()}, {"minLength": 1}]}}),
     ));
     let swapped = json!({"x-kubernetes-int-or-string": true, "anyOf": [{"type": "string"}, {"type": "integer"}]});
-    property(
+    assert_property_errors(
         swapped,
         &[
             "anyOf[0].type: Forbidden: must be empty to be structural",
@@ -179,7 +179,7 @@ fn int_or_string_may_name_its_types() {
 }
 
 #[test]
-fn unsupported_keywords() {
+fn unsupported_keywords_are_rejected() {
     for (keyword, value) in [
         ("$ref", json!("#/x")),
         ("id", json!("x")),
@@ -188,31 +188,31 @@ fn unsupported_keywords() {
         ("patternProperties", json!({"x": {"type": "string"}})),
         ("additionalItems", json!(false)),
     ] {
-        // Whatever else is wrong is told only after these are gone.
-        property(
+        // Other errors are reported only if there are no unsupported keywords.
+        assert_property_errors(
             json!({keyword: value}),
             &[&format!("{keyword}: Forbidden: {keyword} is not supported")],
         );
     }
-    property(
+    assert_property_errors(
         json!({"$schema": "x"}),
         &[": Invalid value: \"\": OpenAPIV3Schema 'schema' is not supported"],
     );
-    property(
+    assert_property_errors(
         json!({"type": "string", "surprise": 1}),
         &["surprise: Forbidden: is not a keyword of schemas"],
     );
-    property(
+    assert_property_errors(
         json!({"type": "string", "minLength": "1"}),
         &["minLength: Invalid value: \"1\": must be an integer"],
     );
-    property(
+    assert_property_errors(
         json!({"type": "string", "pattern": "(?<!x)"}),
         &[
             "pattern: Invalid value: \"(?<!x)\": must be a valid regular expression, but isn't: error parsing regexp: invalid or unsupported Perl syntax: `(?<`",
         ],
     );
-    property(
+    assert_property_errors(
         json!({"type": "number", "multipleOf": 0}),
         &["multipleOf: Invalid value: 0: must be greater than 0"],
     );
@@ -231,24 +231,24 @@ fn unknown_keywords_can_be_pruned() {
         "x-kubernetes-validations[0].w",
     ];
     assert_eq!(removed, expected);
-    sound(&schema);
+    parse_valid(&schema);
     assert!(StructuralSchema::prune_keywords(&mut schema).is_empty());
 }
 
 #[test]
-fn formats_that_nothing_checks_are_told() {
+fn unknown_formats_cause_a_warning() {
     let schema = spec(
         json!({"a": {"type": "string", "format": "made-up"}, "b": {"type": "integer", "format": "int32"},
         "c": {"type": "array", "items": {"type": "string", "format": "made-up"}}, "d": {"type": "string", "format": "date-time"}}),
     );
     assert_eq!(
-        sound(&schema).warnings(),
+        parse_valid(&schema).warnings(),
         ["unrecognized format \"made-up\""]
     );
 }
 
 #[test]
-fn defaults() {
+fn defaults_must_be_valid() {
     let good = [
         json!({"type": "string", "nullable": true, "default": null}),
         json!({"type": "integer", "default": 1.0}),
@@ -256,35 +256,35 @@ fn defaults() {
         json!({"type": "integer", "default": 4, "x-kubernetes-validations": [{"rule": "self > 3"}]}),
     ];
     for schema in good {
-        sound(&spec(json!({"a": schema})));
+        parse_valid(&spec(json!({"a": schema})));
     }
-    property(
+    assert_property_errors(
         json!({"type": "string", "maxLength": 1, "default": "xy"}),
         &["default: Too long: may not be more than 1 bytes"],
     );
     let deep = json!({"type": "array", "default": [{"x": 1}], "items": {"type": "object", "properties": {"x": {"type": "string"}}}});
-    property(
+    assert_property_errors(
         deep,
         &[
             "default.[0].x: Invalid value: \"integer\": [0].x in body must be of type string: \"integer\"",
         ],
     );
     let unknown = json!({"type": "object", "default": {"z": 1}});
-    property(
+    assert_property_errors(
         unknown,
         &["default: Invalid value: {\"z\":1}: must not have unknown fields"],
     );
     let ruled = json!({"type": "integer", "default": 1, "x-kubernetes-validations": [{"rule": "self > 3", "message": "too small"}]});
-    property(ruled, &["default: Invalid value: 1: too small"]);
+    assert_property_errors(ruled, &["default: Invalid value: 1: too small"]);
 }
 
 #[test]
-fn all_errors_carry_the_prefix() {
+fn all_paths_in_errors_begin_with_the_prefix() {
     let schema = spec(json!({"a": {}, "b": {"type": "string", "not": {"title": "t"}}}));
     let errors =
         StructuralSchema::parse_at("spec.versions[1].schema.openAPIV3Schema", &schema).unwrap_err();
-    same(
-        texts(&errors),
+    assert_errors(
+        to_strings(&errors),
         &[
             "spec.versions[1].schema.openAPIV3Schema.properties[spec].properties[a].type: Required value: must not be empty for specified object fields",
             "spec.versions[1].schema.openAPIV3Schema.properties[spec].properties[b].not.title: Forbidden: must be empty to be structural",
@@ -293,10 +293,10 @@ fn all_errors_carry_the_prefix() {
 }
 
 #[test]
-fn lists_and_maps() {
+fn list_and_map_types_have_requirements() {
     let list = |kind: &str, keys: &[&str], item: Value| json!({"type": "array", "x-kubernetes-list-type": kind, "x-kubernetes-list-map-keys": keys, "items": item});
     let entry = || json!({"type": "object", "required": ["k"], "properties": {"k": {"type": "string"}, "l": {"type": "string", "default": "x"}, "o": {"type": "object"}}});
-    for sound_one in [
+    for valid in [
         list("atomic", &[], entry()),
         list("set", &[], json!({"type": "string"})),
         list(
@@ -308,87 +308,87 @@ fn lists_and_maps() {
         list("map", &["k", "l"], entry()),
         json!({"type": "object", "x-kubernetes-map-type": "granular"}),
     ] {
-        sound(&spec(json!({"a": sound_one})));
+        parse_valid(&spec(json!({"a": valid})));
     }
     let keys = "x-kubernetes-list-map-keys";
-    property(
+    assert_property_errors(
         list("bag", &[], entry()),
         &[
             "x-kubernetes-list-type: Unsupported value: \"bag\": supported values: \"atomic\", \"set\", \"map\"",
         ],
     );
-    property(
+    assert_property_errors(
         list("set", &[], entry()),
         &[
             "items.x-kubernetes-map-type: Invalid value: null: must be atomic as item of a list with x-kubernetes-list-type=set",
         ],
     );
     let inner = list("set", &[], json!({"type": "string"}));
-    property(
+    assert_property_errors(
         list("set", &[], inner),
         &[
             "items.x-kubernetes-list-type: Invalid value: \"set\": must be atomic as item of a list with x-kubernetes-list-type=set",
         ],
     );
-    property(
+    assert_property_errors(
         list("set", &[], json!({"type": "string", "nullable": true})),
         &["items.nullable: Forbidden: cannot be nullable when x-kubernetes-list-type is set"],
     );
-    property(
+    assert_property_errors(
         list("map", &[], entry()),
         &[&format!(
             "{keys}: Required value: must not be empty if x-kubernetes-list-type is map"
         )],
     );
-    property(
+    assert_property_errors(
         list("map", &["z"], entry()),
         &[&format!(
             "{keys}: Invalid value: [\"z\"]: entries must all be names of item properties"
         )],
     );
-    property(
+    assert_property_errors(
         list("map", &["k", "k"], entry()),
         &[&format!(
             "{keys}: Invalid value: [\"k\",\"k\"]: must not contain duplicate entries"
         )],
     );
-    property(
+    assert_property_errors(
         list("map", &["o", "k"], entry()),
         &[
             "items.properties[o].type: Invalid value: \"object\": must be a scalar type if parent array's x-kubernetes-list-type is map",
             "items.properties[o].default: Required value: this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property",
         ],
     );
-    property(
+    assert_property_errors(
         list("map", &["k"], json!({"type": "string"})),
         &[
             "items.type: Invalid value: \"string\": must be object if parent array's x-kubernetes-list-type is map",
         ],
     );
-    property(
+    assert_property_errors(
         list("atomic", &["k"], entry()),
         &[
             "x-kubernetes-list-type: Invalid value: \"atomic\": must be map if x-kubernetes-list-map-keys is non-empty",
         ],
     );
-    property(
+    assert_property_errors(
         json!({"type": "string", "x-kubernetes-list-type": "set"}),
         &["type: Invalid value: \"string\": must be array if x-kubernetes-list-type is specified"],
     );
-    property(
+    assert_property_errors(
         json!({"type": "object", "x-kubernetes-map-type": "loose"}),
         &[
             "x-kubernetes-map-type: Unsupported value: \"loose\": supported values: \"atomic\", \"granular\"",
         ],
     );
-    property(
+    assert_property_errors(
         json!({"type": "string", "x-kubernetes-map-type": "atomic"}),
         &["type: Invalid value: \"string\": must be object if x-kubernetes-map-type is specified"],
     );
 }
 
 #[test]
-fn embedded_resources() {
+fn embedded_resources_have_requirements() {
     let embedded = |more: Value| {
         let mut schema = json!({"type": "object", "x-kubernetes-embedded-resource": true, "x-kubernetes-preserve-unknown-fields": true});
         schema
@@ -397,34 +397,34 @@ fn embedded_resources() {
             .extend(more.as_object().unwrap().clone());
         schema
     };
-    sound(&spec(
+    parse_valid(&spec(
         json!({"a": embedded(json!({"properties": {"metadata": {"type": "object"}}}))}),
     ));
-    property(
+    assert_property_errors(
         embedded(json!({"type": "string"})),
         &[
             "type: Invalid value: \"string\": must be object if x-kubernetes-embedded-resource is true",
         ],
     );
-    property(
+    assert_property_errors(
         embedded(json!({"additionalProperties": true})),
         &[
             "additionalProperties: Forbidden: must not be used if x-kubernetes-embedded-resource is set",
         ],
     );
-    property(
+    assert_property_errors(
         embedded(json!({"properties": {"kind": {"type": "integer"}}})),
         &["properties[kind].type: Invalid value: \"integer\": must be string"],
     );
     let inside = json!({"properties": {"metadata": {"type": "object", "properties": {"x": embedded(json!({}))}}}});
-    property(
+    assert_property_errors(
         embedded(inside),
         &[
             "properties[metadata].properties[x].x-kubernetes-embedded-resource: Forbidden: must not be used inside of resource meta",
         ],
     );
     let bare = json!({"type": "object", "x-kubernetes-embedded-resource": true});
-    property(
+    assert_property_errors(
         bare,
         &[
             "properties: Required value: must not be empty if x-kubernetes-embedded-resource is true without x-kubernetes-preserve-unknown-fields",
@@ -432,7 +432,7 @@ fn embedded_resources() {
     );
     let either =
         json!({"x-kubernetes-int-or-string": true, "x-kubernetes-preserve-unknown-fields": true});
-    property(
+    assert_property_errors(
         either,
         &[
             "x-kubernetes-preserve-unknown-fields: Invalid value: true: must be false if x-kubernetes-int-or-string is true",

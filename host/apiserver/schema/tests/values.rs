@@ -1,23 +1,23 @@
-//! What objects are refused for, in Kubernetes' words.
+//! Validation of values, with Kubernetes' error messages.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
 
-use common::{same, sound, spec, texts};
+use common::{assert_errors, parse_valid, spec, to_strings};
 use serde_json::{Value, json};
 
-/// Judges one value of one schema.
+/// Asserts the errors of a value with this schema.
 #[track_caller]
-fn judge(schema: Value, value: Value, expected: &[&str]) {
-    let schema = sound(&spec(json!({"a": schema})));
-    same(
-        texts(&schema.validate(&json!({"spec": {"a": value}}), None)),
+fn assert_value_errors(schema: Value, value: Value, expected: &[&str]) {
+    let schema = parse_valid(&spec(json!({"a": schema})));
+    assert_errors(
+        to_strings(&schema.validate(&json!({"spec": {"a": value}}), None)),
         expected,
     );
 }
 
 #[test]
-fn types() {
+fn values_must_have_the_type_of_their_schema() {
     let kinds = ["string", "integer", "number", "boolean", "object", "array"];
     let values = [
         ("string", json!("x")),
@@ -29,98 +29,102 @@ fn types() {
         ("null", Value::Null),
     ];
     for kind in kinds {
-        for (found, value) in &values {
+        for (actual, value) in &values {
             let schema = json!({"type": kind, "items": {"type": "string"}});
-            let fits = kind == *found || (kind, *found) == ("number", "integer");
+            let is_match = kind == *actual || (kind, *actual) == ("number", "integer");
             let error = format!(
-                "spec.a: Invalid value: \"{found}\": spec.a in body must be of type {kind}: \"{found}\""
+                "spec.a: Invalid value: \"{actual}\": spec.a in body must be of type {kind}: \"{actual}\""
             );
             let expected = [error.as_str()];
-            judge(schema, value.clone(), if fits { &[] } else { &expected });
+            assert_value_errors(
+                schema,
+                value.clone(),
+                if is_match { &[] } else { &expected },
+            );
         }
     }
 }
 
 #[test]
-fn whole_numbers() {
+fn integers_are_whole_numbers_of_64_bits() {
     let integer = || json!({"type": "integer"});
-    judge(integer(), json!(1.0), &[]);
-    judge(integer(), json!(i64::MAX), &[]);
-    judge(integer(), json!(i64::MIN), &[]);
+    assert_value_errors(integer(), json!(1.0), &[]);
+    assert_value_errors(integer(), json!(i64::MAX), &[]);
+    assert_value_errors(integer(), json!(i64::MIN), &[]);
     let number =
         "spec.a: Invalid value: \"number\": spec.a in body must be of type integer: \"number\"";
-    judge(integer(), json!(1.5), &[number]);
-    judge(integer(), json!(u64::MAX), &[number]);
-    judge(integer(), json!(1e300), &[number]);
+    assert_value_errors(integer(), json!(1.5), &[number]);
+    assert_value_errors(integer(), json!(u64::MAX), &[number]);
+    assert_value_errors(integer(), json!(1e300), &[number]);
 }
 
 #[test]
-fn int_or_string() {
+fn int_or_string_accepts_integers_and_strings() {
     let schema = || json!({"x-kubernetes-int-or-string": true});
-    judge(schema(), json!(1), &[]);
-    judge(schema(), json!("1"), &[]);
+    assert_value_errors(schema(), json!(1), &[]);
+    assert_value_errors(schema(), json!("1"), &[]);
     let error = |kind: &str| {
         format!(
             "spec.a: Invalid value: \"{kind}\": spec.a in body must be of type integer,string: \"{kind}\""
         )
     };
-    judge(schema(), json!(true), &[&error("boolean")]);
-    judge(schema(), json!(1.5), &[&error("number")]);
-    judge(schema(), json!({}), &[&error("object")]);
-    judge(schema(), Value::Null, &[&error("null")]);
+    assert_value_errors(schema(), json!(true), &[&error("boolean")]);
+    assert_value_errors(schema(), json!(1.5), &[&error("number")]);
+    assert_value_errors(schema(), json!({}), &[&error("object")]);
+    assert_value_errors(schema(), Value::Null, &[&error("null")]);
 }
 
 #[test]
-fn numbers_in_bounds() {
+fn numbers_must_be_within_bounds() {
     let bounded = || json!({"type": "number", "minimum": 1, "maximum": 2.5});
-    judge(bounded(), json!(1), &[]);
-    judge(bounded(), json!(2.5), &[]);
-    judge(
+    assert_value_errors(bounded(), json!(1), &[]);
+    assert_value_errors(bounded(), json!(2.5), &[]);
+    assert_value_errors(
         bounded(),
         json!(0),
         &["spec.a: Invalid value: 0: spec.a in body should be greater than or equal to 1"],
     );
-    judge(
+    assert_value_errors(
         bounded(),
         json!(3.5),
         &["spec.a: Invalid value: 3.5: spec.a in body should be less than or equal to 2.5"],
     );
     let exclusive = || json!({"type": "integer", "minimum": 1, "maximum": 3, "exclusiveMinimum": true, "exclusiveMaximum": true});
-    judge(exclusive(), json!(2), &[]);
-    judge(
+    assert_value_errors(exclusive(), json!(2), &[]);
+    assert_value_errors(
         exclusive(),
         json!(1),
         &["spec.a: Invalid value: 1: spec.a in body should be greater than 1"],
     );
-    judge(
+    assert_value_errors(
         exclusive(),
         json!(3),
         &["spec.a: Invalid value: 3: spec.a in body should be less than 3"],
     );
-    // Neighbours that are the same number as floats.
+    // These two integers are equal when converted to floats.
     let limit = 9_007_199_254_740_992_i64;
     let precise = || json!({"type": "integer", "maximum": limit});
-    judge(precise(), json!(limit), &[]);
+    assert_value_errors(precise(), json!(limit), &[]);
     let error = "spec.a: Invalid value: 9007199254740993: spec.a in body should be less than or equal to 9007199254740992";
-    judge(precise(), json!(limit + 1), &[error]);
+    assert_value_errors(precise(), json!(limit + 1), &[error]);
 }
 
 #[test]
-fn multiples() {
-    judge(json!({"type": "integer", "multipleOf": 3}), json!(-9), &[]);
+fn numbers_must_be_multiples_of_multiple_of() {
+    assert_value_errors(json!({"type": "integer", "multipleOf": 3}), json!(-9), &[]);
     let error = "spec.a: Invalid value: 10: spec.a in body should be a multiple of 3";
-    judge(
+    assert_value_errors(
         json!({"type": "integer", "multipleOf": 3}),
         json!(10),
         &[error],
     );
-    judge(
+    assert_value_errors(
         json!({"type": "number", "multipleOf": 0.1}),
         json!(0.3),
         &[],
     );
     let error = "spec.a: Invalid value: 0.35: spec.a in body should be a multiple of 0.1";
-    judge(
+    assert_value_errors(
         json!({"type": "number", "multipleOf": 0.1}),
         json!(0.35),
         &[error],
@@ -128,15 +132,15 @@ fn multiples() {
 }
 
 #[test]
-fn lengths_are_characters() {
+fn lengths_are_counted_in_characters() {
     let schema = || json!({"type": "string", "minLength": 2, "maxLength": 3});
-    judge(schema(), json!("äöü"), &[]);
-    judge(
+    assert_value_errors(schema(), json!("äöü"), &[]);
+    assert_value_errors(
         schema(),
         json!("ä"),
         &["spec.a: Invalid value: \"ä\": spec.a in body should be at least 2 chars long"],
     );
-    judge(
+    assert_value_errors(
         schema(),
         json!("äöüß"),
         &["spec.a: Too long: may not be more than 3 bytes"],
@@ -144,14 +148,14 @@ fn lengths_are_characters() {
 }
 
 #[test]
-fn patterns_match_anywhere() {
-    judge(
+fn patterns_match_anywhere_in_a_string() {
+    assert_value_errors(
         json!({"type": "string", "pattern": "b+"}),
         json!("abbc"),
         &[],
     );
     let error = "spec.a: Invalid value: \"x\\\"\\n\": spec.a in body should match '^a$'";
-    judge(
+    assert_value_errors(
         json!({"type": "string", "pattern": "^a$"}),
         json!("x\"\n"),
         &[error],
@@ -159,17 +163,17 @@ fn patterns_match_anywhere() {
 }
 
 #[test]
-fn allowed_values() {
-    let texts = json!({"type": "string", "enum": ["a", "b"]});
-    judge(texts.clone(), json!("b"), &[]);
-    judge(
-        texts,
+fn values_must_be_in_the_enum() {
+    let strings = json!({"type": "string", "enum": ["a", "b"]});
+    assert_value_errors(strings.clone(), json!("b"), &[]);
+    assert_value_errors(
+        strings,
         json!("c"),
         &["spec.a: Unsupported value: \"c\": supported values: \"a\", \"b\""],
     );
     let numbers = json!({"type": "number", "enum": [1, 2.5]});
-    judge(numbers.clone(), json!(1.0), &[]);
-    judge(
+    assert_value_errors(numbers.clone(), json!(1.0), &[]);
+    assert_value_errors(
         numbers,
         json!(3),
         &["spec.a: Unsupported value: 3: supported values: \"1\", \"2.5\""],
@@ -177,28 +181,28 @@ fn allowed_values() {
 }
 
 #[test]
-fn counts() {
+fn numbers_of_items_and_properties_are_limited() {
     let list =
         || json!({"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": 2});
-    judge(list(), json!(["a"]), &[]);
-    judge(
+    assert_value_errors(list(), json!(["a"]), &[]);
+    assert_value_errors(
         list(),
         json!([]),
         &["spec.a: Invalid value: 0: spec.a in body should have at least 1 items"],
     );
-    judge(
+    assert_value_errors(
         list(),
         json!(["a", "b", "c"]),
         &["spec.a: Too many: 3: must have at most 2 items"],
     );
     let map = || json!({"type": "object", "additionalProperties": {"type": "string"}, "minProperties": 1, "maxProperties": 1});
-    judge(map(), json!({"k": "v"}), &[]);
-    judge(
+    assert_value_errors(map(), json!({"k": "v"}), &[]);
+    assert_value_errors(
         map(),
         json!({}),
         &["spec.a: Invalid value: 0: spec.a in body should have at least 1 properties"],
     );
-    judge(
+    assert_value_errors(
         map(),
         json!({"k": "v", "l": "v"}),
         &["spec.a: Too many: 2: must have at most 1 items"],
@@ -206,11 +210,11 @@ fn counts() {
 }
 
 #[test]
-fn required_fields() {
+fn required_fields_must_be_present() {
     let schema = || json!({"type": "object", "required": ["x", "y"], "properties": {"x": {"type": "string"}, "y": {"type": "string"}}});
-    judge(schema(), json!({"x": "", "y": ""}), &[]);
-    judge(schema(), json!({"y": ""}), &["spec.a.x: Required value"]);
-    judge(
+    assert_value_errors(schema(), json!({"x": "", "y": ""}), &[]);
+    assert_value_errors(schema(), json!({"y": ""}), &["spec.a.x: Required value"]);
+    assert_value_errors(
         schema(),
         json!({}),
         &["spec.a.x: Required value", "spec.a.y: Required value"],
@@ -218,11 +222,11 @@ fn required_fields() {
 }
 
 #[test]
-fn every_error_is_told_with_its_place() {
+fn every_error_contains_its_path() {
     let schema = json!({"type": "array", "items": {"type": "object", "properties": {
         "m": {"type": "object", "additionalProperties": {"type": "integer"}}}}});
     let value = json!([{"m": {"k": "x"}}, {"m": {"k": 1}}, 3]);
-    judge(
+    assert_value_errors(
         schema,
         value,
         &[
@@ -233,20 +237,20 @@ fn every_error_is_told_with_its_place() {
 }
 
 #[test]
-fn alternatives() {
+fn any_of_one_of_all_of_and_not_are_checked() {
     let schema = |keyword: &str| json!({"type": "integer", keyword: [{"minimum": 5}, {"maximum": 10}, {"multipleOf": 7}]});
-    judge(schema("anyOf"), json!(4), &[]);
-    judge(schema("oneOf"), json!(4), &[]);
-    judge(schema("allOf"), json!(7), &[]);
+    assert_value_errors(schema("anyOf"), json!(4), &[]);
+    assert_value_errors(schema("oneOf"), json!(4), &[]);
+    assert_value_errors(schema("allOf"), json!(7), &[]);
     let whole = |text: &str| format!("<nil>: Invalid value: \"\": \"spec.a\" {text}");
-    judge(
+    assert_value_errors(
         schema("oneOf"),
         json!(7),
         &[&whole(
             "must validate one and only one schema (oneOf). Found 3 valid alternatives",
         )],
     );
-    judge(
+    assert_value_errors(
         schema("allOf"),
         json!(6),
         &[
@@ -255,7 +259,7 @@ fn alternatives() {
         ],
     );
     let none = json!({"type": "integer", "oneOf": [{"minimum": 5}, {"minimum": 6}]});
-    judge(
+    assert_value_errors(
         none,
         json!(1),
         &[
@@ -265,8 +269,8 @@ fn alternatives() {
     );
     let any = json!({"type": "object", "properties": {"x": {"type": "string"}, "y": {"type": "string"}},
         "anyOf": [{"required": ["x"]}, {"required": ["y"]}]});
-    judge(any.clone(), json!({"y": ""}), &[]);
-    judge(
+    assert_value_errors(any.clone(), json!({"y": ""}), &[]);
+    assert_value_errors(
         any,
         json!({}),
         &[
@@ -274,12 +278,12 @@ fn alternatives() {
             "spec.a.x: Required value",
         ],
     );
-    judge(
+    assert_value_errors(
         json!({"type": "string", "not": {"pattern": "^a"}}),
         json!("b"),
         &[],
     );
-    judge(
+    assert_value_errors(
         json!({"type": "string", "not": {"pattern": "^a"}}),
         json!("ab"),
         &[&whole("must not validate the schema (not)")],
@@ -287,14 +291,14 @@ fn alternatives() {
 }
 
 #[test]
-fn of_failed_alternatives_the_one_that_came_furthest_is_told() {
+fn errors_are_those_of_the_alternative_that_passed_most_checks() {
     let text = || json!({"type": "string"});
     let schema = json!({"type": "object", "properties": {"x": text(), "y": text(), "z": text()}, "anyOf": [
         {"required": ["z"]},
         {"properties": {"x": {"minLength": 1}, "y": {"minLength": 9}}},
         {"properties": {"x": {"maxLength": 0}}},
     ]});
-    judge(
+    assert_value_errors(
         schema,
         json!({"x": "a", "y": "b"}),
         &[
@@ -302,12 +306,12 @@ fn of_failed_alternatives_the_one_that_came_furthest_is_told() {
             "spec.a.y: Invalid value: \"b\": spec.a.y in body should be at least 9 chars long",
         ],
     );
-    // What a nested choice met counts too.
+    // Checks that passed in a nested alternative count, too.
     let nested = json!({"type": "object", "properties": {"x": text()}, "oneOf": [
         {"required": ["z"], "properties": {"x": {"minLength": 1}}},
         {"maxProperties": 0, "anyOf": [{"properties": {"x": {"minLength": 1}}}]},
     ]});
-    judge(
+    assert_value_errors(
         nested,
         json!({"x": "a"}),
         &[
@@ -318,10 +322,10 @@ fn of_failed_alternatives_the_one_that_came_furthest_is_told() {
 }
 
 #[test]
-fn one_mistake_is_told_once() {
+fn the_same_error_is_reported_once() {
     let required = || json!({"required": ["x"]});
     let schema = json!({"type": "object", "required": ["x"], "properties": {"x": {"type": "string"}}, "allOf": [required(), required()]});
-    judge(
+    assert_value_errors(
         schema,
         json!({}),
         &[
@@ -332,15 +336,15 @@ fn one_mistake_is_told_once() {
 }
 
 #[test]
-fn uniqueness() {
+fn items_of_sets_and_keys_of_map_lists_are_unique() {
     let set = |kind: &str| json!({"type": "array", "x-kubernetes-list-type": "set", "items": {"type": kind}});
-    judge(set("string"), json!(["a", "b"]), &[]);
-    judge(
+    assert_value_errors(set("string"), json!(["a", "b"]), &[]);
+    assert_value_errors(
         set("string"),
         json!(["a", "b", "a", "a"]),
         &["spec.a[2]: Duplicate value: \"a\""],
     );
-    judge(
+    assert_value_errors(
         set("integer"),
         json!([1, 2, 1]),
         &["spec.a[2]: Duplicate value: 1"],
@@ -350,8 +354,8 @@ fn uniqueness() {
         "items": {"type": "object", "required": ["k", "l"], "properties": {"k": {"type": "string"}, "l": {"type": "integer"}}}})
     };
     let entries = json!([{"k": "a", "l": 1}, {"k": "a", "l": 2}, {"k": "b", "l": 1}]);
-    judge(map(json!(["k", "l"])), entries.clone(), &[]);
-    judge(
+    assert_value_errors(map(json!(["k", "l"])), entries.clone(), &[]);
+    assert_value_errors(
         map(json!(["k"])),
         entries,
         &["spec.a[1]: Duplicate value: {\"k\":\"a\"}"],
@@ -359,13 +363,13 @@ fn uniqueness() {
 }
 
 #[test]
-fn uniqueness_in_long_lists() {
+fn duplicates_are_found_in_long_lists() {
     let set =
         json!({"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "integer"}});
     let mut items: Vec<i64> = (0..500).collect();
-    judge(set.clone(), json!(items), &[]);
+    assert_value_errors(set.clone(), json!(items), &[]);
     items.extend([0, 499]);
-    judge(
+    assert_value_errors(
         set,
         json!(items),
         &[
@@ -376,7 +380,7 @@ fn uniqueness_in_long_lists() {
 }
 
 #[test]
-fn formats() {
+fn strings_must_have_their_format() {
     let cases = [
         (
             "date-time",
@@ -431,14 +435,14 @@ fn formats() {
     ];
     for (format, good, bad) in cases {
         let schema = json!({"type": "string", "format": format});
-        judge(schema.clone(), json!(good), &[]);
+        assert_value_errors(schema.clone(), json!(good), &[]);
         let error = format!(
             "spec.a: Invalid value: \"{bad}\": spec.a in body must be of type {format}: \"{bad}\""
         );
-        judge(schema, json!(bad), &[&error]);
+        assert_value_errors(schema, json!(bad), &[&error]);
     }
     for format in ["password", "made-up", "int32"] {
-        judge(
+        assert_value_errors(
             json!({"type": "string", "format": format}),
             json!("anything"),
             &[],
@@ -447,15 +451,15 @@ fn formats() {
 }
 
 #[test]
-fn embedded_resources() {
+fn metadata_of_embedded_resources_is_validated() {
     let schema = || json!({"type": "object", "x-kubernetes-embedded-resource": true, "x-kubernetes-preserve-unknown-fields": true});
     let with = |metadata: Value| json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata});
-    judge(
+    assert_value_errors(
         schema(),
         with(json!({"name": "n", "labels": {"a.b/c": "d"}})),
         &[],
     );
-    judge(
+    assert_value_errors(
         schema(),
         json!({"kind": ""}),
         &[
@@ -463,7 +467,7 @@ fn embedded_resources() {
             "spec.a.kind: Required value",
         ],
     );
-    let open = sound(&spec(json!({"a": schema()})));
+    let open = parse_valid(&spec(json!({"a": schema()})));
     let labels = json!({"spec": {"a": with(json!({"labels": {"a/b/c": "x y"}}))}});
     let errors = open.validate(&labels, None);
     assert!(
@@ -474,7 +478,7 @@ fn embedded_resources() {
     );
     assert_eq!(errors.len(), 2);
     let owners = json!({"ownerReferences": [{"apiVersion": "v1", "kind": "K", "name": "n", "uid": "u"}, {"apiVersion": "apps/", "name": "n"}]});
-    judge(
+    assert_value_errors(
         schema(),
         with(owners),
         &[
@@ -493,8 +497,8 @@ fn embedded_resources() {
 }
 
 #[test]
-fn reasons() {
-    let schema = sound(&json!({"type": "object", "required": ["r"], "properties": {
+fn each_kind_of_error_has_its_reason() {
+    let schema = parse_valid(&json!({"type": "object", "required": ["r"], "properties": {
         "r": {"type": "string"}, "t": {"type": "string"}, "e": {"type": "string", "enum": ["a"]},
         "l": {"type": "string", "maxLength": 1}, "m": {"type": "array", "maxItems": 0, "items": {"type": "string"}},
         "i": {"type": "string", "minLength": 1}, "s": {"type": "array", "items": {"type": "string"}, "x-kubernetes-list-type": "set"}}}));

@@ -7,7 +7,7 @@ use rdd_apiserver_fieldmanager::TypeTree;
 use rdd_apiserver_kinds::ResourceKind;
 use rdd_apiserver_kinds::table::TableColumns;
 use rdd_apiserver_schema::StructuralSchema;
-use rdd_apiserver_schema::names::NameRule;
+use rdd_apiserver_schema::names::NameValidator;
 use serde_json::Value;
 
 use crate::managed_fields::VersionedTypes;
@@ -70,7 +70,7 @@ pub(crate) fn resources(definition: &Value) -> Result<Vec<Arc<ServedResource>>, 
         out.push(Arc::new(ServedResource::new(
             kind,
             (&group, &plural),
-            NameRule::Subdomain,
+            NameValidator::Subdomain,
             columns,
             VersionedTypes::with_versions(own, Arc::clone(&trees)),
             ResourceStrategy::Custom(custom),

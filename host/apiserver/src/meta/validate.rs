@@ -1,6 +1,6 @@
 //! Validation of `metadata`, the same for every kind.
 
-use rdd_apiserver_schema::names::{self, NameRule};
+use rdd_apiserver_schema::names::{self, NameValidator};
 use serde_json::{Map, Value};
 
 use crate::status::StatusCause;
@@ -12,7 +12,7 @@ fn text<'a>(meta: &'a Map<String, Value>, key: &str) -> &'a str {
 /// Validates the metadata of an object. Returns a cause for each error.
 pub(crate) fn validate_metadata(
     object: &Value,
-    rule: NameRule,
+    rule: NameValidator,
     namespaced: bool,
 ) -> Vec<StatusCause> {
     let mut out = Vec::new();
@@ -25,7 +25,7 @@ pub(crate) fn validate_metadata(
     if !prefix.is_empty() {
         // A prefix may end with characters that a name must not end with.
         let with_suffix = format!("{prefix}a");
-        for reason in rule.check(&with_suffix) {
+        for reason in rule.validate(&with_suffix) {
             out.push(StatusCause::invalid(
                 "metadata.generateName",
                 &prefix.into(),
@@ -40,7 +40,7 @@ pub(crate) fn validate_metadata(
             "name or generateName is required",
         ));
     }
-    for reason in rule.check(name).iter().filter(|_| !name.is_empty()) {
+    for reason in rule.validate(name).iter().filter(|_| !name.is_empty()) {
         out.push(StatusCause::invalid("metadata.name", &name.into(), reason));
     }
     let namespace = text(meta, "namespace");
@@ -48,7 +48,7 @@ pub(crate) fn validate_metadata(
         if namespace.is_empty() {
             out.push(StatusCause::required("metadata.namespace", ""));
         }
-        for reason in names::dns_label(namespace)
+        for reason in names::validate_dns_label(namespace)
             .iter()
             .filter(|_| !namespace.is_empty())
         {
@@ -78,14 +78,14 @@ fn validate_labels(meta: &Map<String, Value>, out: &mut Vec<StatusCause>) {
         .into_iter()
         .flatten()
     {
-        for reason in names::qualified_name(key) {
+        for reason in names::validate_qualified_name(key) {
             out.push(StatusCause::invalid(
                 "metadata.labels",
                 &key.as_str().into(),
                 &reason,
             ));
         }
-        for reason in names::label_value(value.as_str().unwrap_or_default()) {
+        for reason in names::validate_label_value(value.as_str().unwrap_or_default()) {
             out.push(StatusCause::invalid("metadata.labels", value, &reason));
         }
     }
@@ -99,7 +99,7 @@ fn validate_annotations(meta: &Map<String, Value>, out: &mut Vec<StatusCause>) {
         .into_iter()
         .flatten()
     {
-        for reason in names::qualified_name(&key.to_lowercase()) {
+        for reason in names::validate_qualified_name(&key.to_lowercase()) {
             out.push(StatusCause::invalid(
                 "metadata.annotations",
                 &key.as_str().into(),
@@ -108,13 +108,13 @@ fn validate_annotations(meta: &Map<String, Value>, out: &mut Vec<StatusCause>) {
         }
         size += key.len() + value.as_str().unwrap_or_default().len();
     }
-    if size > names::ANNOTATIONS_MAX {
+    if size > names::MAX_ANNOTATION_BYTES {
         out.push(StatusCause::new(
             "FieldValueTooLong",
             "metadata.annotations",
             format!(
                 "Too long: may not be more than {} bytes",
-                names::ANNOTATIONS_MAX
+                names::MAX_ANNOTATION_BYTES
             ),
         ));
     }
@@ -166,7 +166,7 @@ fn validate_owner_references(meta: &Map<String, Value>, out: &mut Vec<StatusCaus
 fn validate_finalizers(meta: &Map<String, Value>, out: &mut Vec<StatusCause>) {
     let list = string_items(meta.get("finalizers"));
     for finalizer in &list {
-        for reason in names::qualified_name(finalizer) {
+        for reason in names::validate_qualified_name(finalizer) {
             out.push(StatusCause::invalid(
                 "metadata.finalizers",
                 &(*finalizer).into(),

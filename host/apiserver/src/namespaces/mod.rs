@@ -42,7 +42,7 @@ pub(crate) fn namespace_guard(
         return Ok(None);
     };
     let kind = &call.resource.kind;
-    if !names::dns_label(namespace).is_empty() {
+    if !names::validate_dns_label(namespace).is_empty() {
         return Err(ApiError::not_found("", "namespaces", namespace));
     }
     let snapshot = call.server.store.snapshot();

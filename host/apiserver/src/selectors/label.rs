@@ -261,7 +261,7 @@ fn unexpected(found: &SelectorToken, expected: &'static str) -> SelectorError {
 }
 
 fn check_key(key: &str) -> Result<(), SelectorError> {
-    match names::qualified_name(key).into_iter().next() {
+    match names::validate_qualified_name(key).into_iter().next() {
         Some(reason) => Err(SelectorError::Key {
             key: key.to_owned(),
             reason,
@@ -271,7 +271,7 @@ fn check_key(key: &str) -> Result<(), SelectorError> {
 }
 
 fn check_value(key: &str, value: &str) -> Result<(), SelectorError> {
-    match names::label_value(value).into_iter().next() {
+    match names::validate_label_value(value).into_iter().next() {
         Some(reason) => Err(SelectorError::Value {
             key: key.to_owned(),
             value: value.to_owned(),

@@ -18,7 +18,7 @@ pub(super) fn validate(object: &Value) -> Vec<FieldError> {
     let mut size = 0;
     for (field, value) in entries(&object["data"]) {
         let path = format!("data[{field}]");
-        errors.extend(complaints(&path, field, names::config_key(field)));
+        errors.extend(complaints(&path, field, names::validate_config_key(field)));
         if object["binaryData"].get(field).is_some() {
             errors.push(invalid(
                 path,
@@ -32,7 +32,7 @@ pub(super) fn validate(object: &Value) -> Vec<FieldError> {
         errors.extend(complaints(
             &format!("binaryData[{field}]"),
             field,
-            names::config_key(field),
+            names::validate_config_key(field),
         ));
         size += decoded_size(value);
     }

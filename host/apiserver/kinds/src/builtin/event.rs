@@ -104,7 +104,7 @@ fn validate_common(event: &Value, controller: &str) -> Vec<FieldError> {
         errors.extend(complaints(
             "namespace",
             namespace,
-            names::dns_subdomain(namespace),
+            names::validate_dns_subdomain(namespace),
         ));
         return errors;
     }
@@ -118,7 +118,7 @@ fn validate_common(event: &Value, controller: &str) -> Vec<FieldError> {
     errors.extend(complaints(
         controller,
         reporting,
-        names::qualified_name(reporting),
+        names::validate_qualified_name(reporting),
     ));
     for field in ["reportingInstance", "action", "reason"] {
         let value = event[field].as_str().unwrap_or_default();
@@ -135,7 +135,7 @@ fn validate_common(event: &Value, controller: &str) -> Vec<FieldError> {
     errors.extend(complaints(
         "namespace",
         namespace,
-        names::dns_subdomain(namespace),
+        names::validate_dns_subdomain(namespace),
     ));
     errors
 }

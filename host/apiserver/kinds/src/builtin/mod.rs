@@ -25,7 +25,7 @@ pub use table::{find, kinds, listed};
 use crate::kind::ResourceKind;
 use crate::schemas;
 use crate::table::TableColumns;
-use rdd_apiserver_schema::names::NameRule;
+use rdd_apiserver_schema::names::NameValidator;
 
 /// One kind that is compiled into the server.
 #[derive(Clone, Debug)]
@@ -33,7 +33,7 @@ pub struct BuiltinKind {
     /// What discovery says of it.
     pub kind: ResourceKind,
     /// What names its objects take.
-    pub name_rule: NameRule,
+    pub name_rule: NameValidator,
     /// Whether a PUT of an object that does not exist creates it.
     pub put_creates: bool,
     /// Whether a DELETE answers with the object instead of a `Status`.

@@ -65,7 +65,7 @@ pub(super) fn validate_create(object: &Value) -> Vec<FieldError> {
 
 fn validate_finalizer(finalizer: &str) -> Vec<FieldError> {
     const FIELD: &str = "spec.finalizers";
-    let mut complaints = names::qualified_name(finalizer);
+    let mut complaints = names::validate_qualified_name(finalizer);
     if !finalizer.contains('/') && !STANDARD_FINALIZERS.contains(&finalizer) {
         complaints
             .push("name is neither a standard finalizer name nor is it fully qualified".into());

@@ -53,7 +53,7 @@ pub(super) fn validate(object: &Value) -> Vec<FieldError> {
         errors.extend(complaints(
             &format!("data[{key}]"),
             key,
-            names::config_key(key),
+            names::validate_config_key(key),
         ));
         size += decoded_size(value);
     }

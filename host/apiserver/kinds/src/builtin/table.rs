@@ -9,7 +9,7 @@ use super::{
 use crate::kind::{
     KindOrigin, ResourceKind, SUBRESOURCE_VERBS, SubresourceKind, storage_version_hash,
 };
-use rdd_apiserver_schema::names::NameRule;
+use rdd_apiserver_schema::names::NameValidator;
 
 const VERBS: [&str; 8] = [
     "create",
@@ -107,7 +107,7 @@ fn builtin(
 ) -> BuiltinKind {
     BuiltinKind {
         kind,
-        name_rule: NameRule::Subdomain,
+        name_rule: NameValidator::Subdomain,
         put_creates: false,
         delete_returns_object: false,
         has_generation: false,
@@ -135,7 +135,7 @@ fn namespace_kind() -> BuiltinKind {
         ..Rules::NONE
     };
     BuiltinKind {
-        name_rule: NameRule::Label,
+        name_rule: NameValidator::Label,
         ..builtin(
             kind,
             ("", "namespaces"),
@@ -202,7 +202,7 @@ fn event_kind() -> BuiltinKind {
         ..Rules::NONE
     };
     BuiltinKind {
-        name_rule: NameRule::PathSegment,
+        name_rule: NameValidator::PathSegment,
         put_creates: true,
         ..builtin(
             core("events", "Event", &["ev"]),

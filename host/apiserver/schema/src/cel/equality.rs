@@ -1,11 +1,11 @@
-//! Equality of values that a schema declares.
+//! Equality of values according to their schema.
 
 use cel::Value;
 
-use super::types::{Decl, DeclKind};
+use super::types::{DeclKind, DeclType};
 
-/// Equality of declared values: lists of type set and map have no order.
-pub(super) fn equal_declared(decl: &Decl, left: &Value, right: &Value) -> bool {
+/// Whether two values that `decl` declares are equal; the order of lists of type set and map is ignored.
+pub(super) fn is_equal_as_declared(decl: &DeclType, left: &Value, right: &Value) -> bool {
     match (&decl.kind, left, right) {
         (DeclKind::List { item, unordered }, Value::List(left), Value::List(right)) => {
             if left.len() != right.len() {
@@ -15,21 +15,24 @@ pub(super) fn equal_declared(decl: &Decl, left: &Value, right: &Value) -> bool {
                 return left
                     .iter()
                     .zip(right.iter())
-                    .all(|(left, right)| equal_declared(item, left, right));
+                    .all(|(left, right)| is_equal_as_declared(item, left, right));
             }
-            // Entries are unique by key or as a whole, so that each has at most one like it on the other side.
-            left.iter()
-                .all(|left| right.iter().any(|right| equal_declared(item, left, right)))
-                && right
+            // Items are unique, by key or as a whole: each equals at most one item of the other list.
+            left.iter().all(|left| {
+                right
                     .iter()
-                    .all(|right| left.iter().any(|left| equal_declared(item, left, right)))
+                    .any(|right| is_equal_as_declared(item, left, right))
+            }) && right.iter().all(|right| {
+                left.iter()
+                    .any(|left| is_equal_as_declared(item, left, right))
+            })
         }
         (DeclKind::Map(value), Value::Map(left), Value::Map(right)) => {
             left.map.len() == right.map.len()
                 && left.map.iter().all(|(key, left)| {
                     right
                         .get(key)
-                        .is_some_and(|right| equal_declared(value, left, right))
+                        .is_some_and(|right| is_equal_as_declared(value, left, right))
                 })
         }
         (DeclKind::Object(fields), Value::Map(left), Value::Map(right)) => {
@@ -40,7 +43,7 @@ pub(super) fn equal_declared(decl: &Decl, left: &Value, right: &Value) -> bool {
                         _ => None,
                     };
                     right.get(key).is_some_and(|right| match field {
-                        Some(field) => equal_declared(field, left, right),
+                        Some(field) => is_equal_as_declared(field, left, right),
                         None => left == right,
                     })
                 })

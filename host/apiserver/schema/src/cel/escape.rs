@@ -1,7 +1,7 @@
-//! Names of fields in rules: identifiers, with whatever is none escaped.
+//! Names of fields in rules: what is not valid in a CEL identifier is escaped.
 
-/// Words that CEL keeps for itself.
-const RESERVED: [&str; 21] = [
+/// Reserved words of CEL.
+const RESERVED_WORDS: [&str; 21] = [
     "true",
     "false",
     "null",
@@ -25,17 +25,19 @@ const RESERVED: [&str; 21] = [
     "while",
 ];
 
-/// The escaped form of a word that CEL keeps for itself.
-pub(super) fn reserved(name: &str) -> Option<String> {
-    RESERVED.contains(&name).then(|| format!("__{name}__"))
+/// Returns the escaped form of a reserved word; `None` for any other name.
+pub(super) fn escape_reserved(name: &str) -> Option<String> {
+    RESERVED_WORDS
+        .contains(&name)
+        .then(|| format!("__{name}__"))
 }
 
-/// The name of a field in rules; none where rules cannot name it.
-pub(super) fn escape(name: &str) -> Option<String> {
+/// Returns the name of a field in rules; `None` if rules cannot refer to the field.
+pub(super) fn escape_field_name(name: &str) -> Option<String> {
     if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
         return None;
     }
-    if let Some(escaped) = reserved(name) {
+    if let Some(escaped) = escape_reserved(name) {
         return Some(escaped);
     }
     let mut escaped = String::with_capacity(name.len());

@@ -1,4 +1,4 @@
-//! Functions, on values: the ones that `kube-cel` and `cel` carry out, and the ones that they do not.
+//! The functions on values: calls of the libraries of `kube-cel` and `cel`, and functions that neither of them has.
 
 use std::sync::{Arc, LazyLock};
 
@@ -7,20 +7,20 @@ use cel::objects::OptionalValue;
 use cel::{Context, Value};
 use kube_cel::KubeCelExt;
 
-use super::evaluate::{Fault, Outcome, failed};
+use super::evaluator::{EvaluationError, EvaluationResult, failure};
 
-/// The functions of the libraries, made once.
+/// The functions of the libraries, registered once.
 static FUNCTIONS: LazyLock<Context<'static>> = LazyLock::new(|| Context::default().with_all());
 
-/// Marks the value of a type, which no string of an object is like.
-const TYPE_MARK: char = '\0';
+/// The first character of the string that represents a type. Strings in rules and objects do not begin with it.
+const TYPE_PREFIX: char = '\0';
 
-/// The value of the type of that name.
+/// Returns the value that represents the type with this name.
 pub(super) fn type_value(name: &str) -> Value {
-    Value::String(Arc::new(format!("{TYPE_MARK}{name}")))
+    Value::String(Arc::new(format!("{TYPE_PREFIX}{name}")))
 }
 
-fn type_of(value: &Value) -> Value {
+fn dynamic_type(value: &Value) -> Value {
     type_value(match value {
         Value::List(_) => "list",
         Value::Map(_) => "map",
@@ -37,53 +37,62 @@ fn type_of(value: &Value) -> Value {
     })
 }
 
-fn optional(value: &Value) -> Option<&OptionalValue> {
+/// Returns the optional in a value; `None` if the value is of another type.
+fn as_optional(value: &Value) -> Option<&OptionalValue> {
     match value {
         Value::Opaque(opaque) => opaque.downcast_ref::<OptionalValue>(),
         _ => None,
     }
 }
 
-/// A function that is neither operator nor macro.
-pub(super) fn function(name: &str, target: Option<Value>, args: Vec<Value>) -> Outcome {
+/// Calls a function that is neither an operator nor a macro.
+pub(super) fn call_function(
+    name: &str,
+    target: Option<Value>,
+    args: Vec<Value>,
+) -> EvaluationResult {
     match (name, &target, args.as_slice()) {
         ("size", Some(value), []) | ("size", None, [value]) => size(value),
         ("dyn", None, [value]) => Ok(value.clone()),
-        ("type", None, [value]) => Ok(type_of(value)),
+        ("type", None, [value]) => Ok(dynamic_type(value)),
         ("!_", None, [Value::Bool(flag)]) => Ok(Value::Bool(!flag)),
         ("-_", None, [Value::Int(int)]) => int
             .checked_neg()
             .map(Value::Int)
-            .ok_or_else(|| failed("integer overflow")),
+            .ok_or_else(|| failure("integer overflow")),
         ("-_", None, [Value::Float(float)]) => Ok(Value::Float(-float)),
         ("bool", None, [Value::Bool(flag)]) => Ok(Value::Bool(*flag)),
         ("bool", None, [Value::String(text)]) => match text.as_str() {
             "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(Value::Bool(true)),
             "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(Value::Bool(false)),
-            _ => Err(failed("type conversion error from 'string' to 'bool'")),
+            _ => Err(failure("type conversion error from 'string' to 'bool'")),
         },
         ("string", None, [Value::Bool(flag)]) => Ok(Value::String(Arc::new(flag.to_string()))),
         ("string", None, [Value::Duration(duration)]) => {
-            let nanos = duration.num_nanoseconds().ok_or_else(|| failed("range"))?;
-            Ok(Value::String(Arc::new(seconds(nanos))))
+            let nanos = duration.num_nanoseconds().ok_or_else(|| failure("range"))?;
+            Ok(Value::String(Arc::new(format_seconds(nanos))))
         }
         ("string", None, [Value::Timestamp(time)]) => {
             let nanos =
-                i32::try_from(time.timestamp_subsec_nanos()).map_err(|_| failed("range"))?;
+                i32::try_from(time.timestamp_subsec_nanos()).map_err(|_| failure("range"))?;
             let time = jiff::Timestamp::new(time.timestamp(), nanos)
-                .map_err(|error| failed(error.to_string()))?;
+                .map_err(|error| failure(error.to_string()))?;
             Ok(Value::String(Arc::new(time.to_string())))
         }
         ("timestamp", None, [time @ Value::Timestamp(_)]) => Ok(time.clone()),
         ("duration", None, [duration @ Value::Duration(_)]) => Ok(duration.clone()),
         ("int", None, [Value::Timestamp(time)]) => Ok(Value::Int(time.timestamp())),
-        ("hasValue", Some(value), []) => Ok(Value::Bool(of(value)?.value().is_some())),
-        ("value", Some(value), []) => of(value)?
+        ("hasValue", Some(value), []) => {
+            Ok(Value::Bool(require_optional(value)?.value().is_some()))
+        }
+        ("value", Some(value), []) => require_optional(value)?
             .value()
             .cloned()
-            .ok_or_else(|| failed("optional.none() dereference")),
-        ("orValue", Some(value), [other]) => Ok(of(value)?.value().unwrap_or(other).clone()),
-        ("or", Some(value), [other]) => Ok(if of(value)?.value().is_some() {
+            .ok_or_else(|| failure("optional.none() dereference")),
+        ("orValue", Some(value), [other]) => {
+            Ok(require_optional(value)?.value().unwrap_or(other).clone())
+        }
+        ("or", Some(value), [other]) => Ok(if require_optional(value)?.value().is_some() {
             value
         } else {
             other
@@ -93,12 +102,12 @@ pub(super) fn function(name: &str, target: Option<Value>, args: Vec<Value>) -> O
             Ok(Value::Opaque(Arc::new(OptionalValue::of(value.clone()))))
         }
         ("optional.none", None, []) => Ok(Value::Opaque(Arc::new(OptionalValue::none()))),
-        _ => library(name, target, args),
+        _ => call_library(name, target, args),
     }
 }
 
-/// Nanoseconds as seconds, with as many digits as it takes: `90s`, `1.5s`.
-fn seconds(nanos: i64) -> String {
+/// Formats nanoseconds as seconds, with as few digits as possible: `90s`, `1.5s`.
+fn format_seconds(nanos: i64) -> String {
     const SECOND: u64 = 1_000_000_000;
     let sign = if nanos < 0 { "-" } else { "" };
     let (whole, rest) = (nanos.unsigned_abs() / SECOND, nanos.unsigned_abs() % SECOND);
@@ -107,25 +116,29 @@ fn seconds(nanos: i64) -> String {
     format!("{sign}{whole}{fraction}s")
 }
 
-fn of(value: &Value) -> Result<&OptionalValue, Fault> {
-    optional(value).ok_or_else(|| failed("no such overload"))
+fn require_optional(value: &Value) -> Result<&OptionalValue, EvaluationError> {
+    as_optional(value).ok_or_else(|| failure("no such overload"))
 }
 
-fn size(value: &Value) -> Outcome {
+fn size(value: &Value) -> EvaluationResult {
     let size = match value {
         Value::String(text) => text.chars().count(),
         Value::Bytes(bytes) => bytes.len(),
         Value::List(items) => items.len(),
         Value::Map(map) => map.map.len(),
-        _ => return Err(failed("no such overload")),
+        _ => return Err(failure("no such overload")),
     };
     i64::try_from(size)
         .map(Value::Int)
-        .map_err(|_| failed("integer overflow"))
+        .map_err(|_| failure("integer overflow"))
 }
 
-/// Calls a function of the libraries: they take expressions, so the values go in as variables.
-pub(super) fn library(name: &str, target: Option<Value>, args: Vec<Value>) -> Outcome {
+/// Calls a function of the libraries. Their functions take expressions, so the values are passed as variables.
+pub(super) fn call_library(
+    name: &str,
+    target: Option<Value>,
+    args: Vec<Value>,
+) -> EvaluationResult {
     let ident = |name: String| IdedExpr {
         id: 0,
         expr: Expr::Ident(name),
@@ -150,7 +163,7 @@ pub(super) fn library(name: &str, target: Option<Value>, args: Vec<Value>) -> Ou
         expr: Expr::Call(call),
     };
     Value::resolve(&call, &scope).map_err(|error| match error {
-        cel::ExecutionError::FunctionError { message, .. } => failed(message),
-        other => failed(other.to_string()),
+        cel::ExecutionError::FunctionError { message, .. } => failure(message),
+        other => failure(other.to_string()),
     })
 }

@@ -1,40 +1,48 @@
-//! CEL rules (`x-kubernetes-validations`): compiled with the schema, judged on every write.
+//! CEL rules (`x-kubernetes-validations`): compiled with the schema and evaluated on every write.
 //!
-//! Parsing is `cel`'s, the libraries' functions are `kube-cel`'s; types, costs, operators, macros and errors are ours,
-//! because `cel` has no types and forgives where Kubernetes does not.
+//! The crate `cel` parses expressions, and `kube-cel` implements Kubernetes' function libraries. Type checking, cost
+//! estimates, operators, macros, and error messages are implemented here, because `cel` does not check types and is more
+//! lenient than Kubernetes.
 //!
-//! Of Kubernetes' CEL this is not there yet, and refused when a schema is parsed: `cel.bind` and the macros of two
-//! variables, `optMap` and `optFlatMap`, optional entries in literals, the functions of the extended lists and maths
-//! libraries, sums of durations, `+` on lists of type set and map, and comparing what is made of such lists.
+//! These parts of Kubernetes' CEL are not implemented, and schemas that use them are rejected: `cel.bind`, macros with
+//! two variables, `optMap` and `optFlatMap`, optional entries in literals, the functions of the extended list and math
+//! libraries, sums of durations, `+` on lists of type set or map, and comparisons of values that are built from such
+//! lists.
 //!
-//! A rule exists only if all of it is understood: it parses, its types are right, its functions are known, its cost is
-//! bounded. Whatever goes wrong while it judges an object is an error on that object, never a pass.
+//! A rule is accepted only if it parses, is well typed, calls known functions only, and has a bounded cost. Any error
+//! during its evaluation is an error on the object; the object never passes.
 
-mod check;
-mod collections;
-mod compile;
-mod cost;
-#[cfg(test)]
-mod costs;
-mod declare;
-mod depth;
-mod equality;
-mod escape;
-mod evaluate;
-mod field_path;
-mod functions;
-mod judge;
-mod operators;
-mod orderless;
+mod rule_compiler;
+mod validate_rules;
+
+mod compile_error;
+mod limits;
 mod program;
-mod regexes;
-mod signatures;
-mod typed;
+
+mod declarations;
+mod overloads;
 mod types;
-mod unify;
-mod value;
+
+mod calls;
+mod collections;
+mod type_checker;
+mod type_unifier;
+mod typed_expression;
+mod unordered_lists;
+
+mod cost;
+
+mod cel_value;
+mod equality;
+mod evaluator;
+mod functions;
+mod operators;
+mod pattern_set;
+
+mod escape;
+mod rule_field_path;
 mod visit;
 
-pub(crate) use compile::{Compiler, Place, Rule};
-pub(crate) use depth::on_parser_stack;
-pub(crate) use judge::check;
+pub(crate) use limits::run_on_parser_stack;
+pub(crate) use rule_compiler::{CelSchemaContext, CompiledRule, RuleCompiler};
+pub(crate) use validate_rules::validate_rules;

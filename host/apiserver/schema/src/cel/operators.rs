@@ -1,4 +1,4 @@
-//! Operators, on values.
+//! The operators on values.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -6,20 +6,22 @@ use std::sync::Arc;
 use cel::Value;
 use cel::objects::{Key, KeyRef, OptionalValue};
 
-use super::escape::reserved;
-use super::evaluate::{Fault, Outcome, failed};
+use super::escape::escape_reserved;
+use super::evaluator::{EvaluationError, EvaluationResult, failure};
 
-pub(super) fn key(value: &Value) -> Result<Key, Fault> {
+/// Converts a value to a key of a map.
+pub(super) fn to_key(value: &Value) -> Result<Key, EvaluationError> {
     Ok(match value {
         Value::Int(int) => Key::Int(*int),
         Value::UInt(uint) => Key::Uint(*uint),
         Value::Bool(flag) => Key::Bool(*flag),
         Value::String(text) => Key::String(Arc::clone(text)),
-        _ => return Err(failed("unsupported key type")),
+        _ => return Err(failure("unsupported key type")),
     })
 }
 
-pub(super) fn key_value(key: Key) -> Value {
+/// Converts a key of a map to a value.
+pub(super) fn from_key(key: Key) -> Value {
     match key {
         Key::Int(int) => Value::Int(int),
         Key::Uint(uint) => Value::UInt(uint),
@@ -28,7 +30,8 @@ pub(super) fn key_value(key: Key) -> Value {
     }
 }
 
-pub(super) fn compare(left: &Value, right: &Value) -> Result<Ordering, Fault> {
+/// Compares two values of one type, or an integer with a double.
+pub(super) fn compare(left: &Value, right: &Value) -> Result<Ordering, EvaluationError> {
     #[expect(
         clippy::cast_precision_loss,
         reason = "comparing an integer with a float is inexact by nature"
@@ -45,18 +48,20 @@ pub(super) fn compare(left: &Value, right: &Value) -> Result<Ordering, Fault> {
         (Value::Duration(left), Value::Duration(right)) => Some(left.cmp(right)),
         _ => None,
     };
-    order.ok_or_else(|| failed("no such overload"))
+    order.ok_or_else(|| failure("no such overload"))
 }
 
-pub(super) fn contains(item: &Value, container: &Value) -> Outcome {
+/// Evaluates `item in container`.
+pub(super) fn contains(item: &Value, container: &Value) -> EvaluationResult {
     match container {
         Value::List(items) => Ok(Value::Bool(items.contains(item))),
-        Value::Map(map) => Ok(Value::Bool(map.get(&key(item)?).is_some())),
-        _ => Err(failed("no such overload")),
+        Value::Map(map) => Ok(Value::Bool(map.get(&to_key(item)?).is_some())),
+        _ => Err(failure("no such overload")),
     }
 }
 
-pub(super) fn index(container: &Value, index: &Value) -> Outcome {
+/// Evaluates `container[index]`.
+pub(super) fn index(container: &Value, index: &Value) -> EvaluationResult {
     match (container, index) {
         (Value::List(items), Value::Int(position)) => {
             let found = usize::try_from(*position)
@@ -64,27 +69,27 @@ pub(super) fn index(container: &Value, index: &Value) -> Outcome {
                 .and_then(|position| items.get(position));
             found
                 .cloned()
-                .ok_or_else(|| failed(format!("index out of bounds: {position}")))
+                .ok_or_else(|| failure(format!("index out of bounds: {position}")))
         }
         (Value::Map(map), index) => {
-            let shown = || match index {
+            let name = || match index {
                 Value::String(text) => text.to_string(),
                 other => format!("{other:?}"),
             };
-            map.get(&key(index)?)
+            map.get(&to_key(index)?)
                 .cloned()
-                .ok_or_else(|| failed(format!("no such key: {}", shown())))
+                .ok_or_else(|| failure(format!("no such key: {}", name())))
         }
-        _ => Err(failed("no such overload")),
+        _ => Err(failure("no such overload")),
     }
 }
 
-/// An entry or a field as an optional; none also where there is no container.
-pub(super) fn optional_index(container: &Value, index: &Value) -> Outcome {
+/// Evaluates `container[?index]` and `container.?field`; the result is `optional.none()` also if the container is.
+pub(super) fn optional_index(container: &Value, index: &Value) -> EvaluationResult {
     let container = match container {
         Value::Opaque(opaque) => match opaque.downcast_ref::<OptionalValue>() {
             Some(optional) => optional.value(),
-            None => return Err(failed("no such overload")),
+            None => return Err(failure("no such overload")),
         },
         container => Some(container),
     };
@@ -95,10 +100,10 @@ pub(super) fn optional_index(container: &Value, index: &Value) -> Outcome {
             .and_then(|position| items.get(position)),
         (Some(Value::Map(map)), Value::String(name)) => {
             let plain = map.get(&KeyRef::String(name));
-            plain.or_else(|| map.get(&KeyRef::String(&reserved(name)?)))
+            plain.or_else(|| map.get(&KeyRef::String(&escape_reserved(name)?)))
         }
-        (Some(Value::Map(map)), index) => map.get(&key(index)?),
-        _ => return Err(failed("no such overload")),
+        (Some(Value::Map(map)), index) => map.get(&to_key(index)?),
+        _ => return Err(failure("no such overload")),
     };
     Ok(Value::Opaque(Arc::new(
         found
@@ -107,11 +112,12 @@ pub(super) fn optional_index(container: &Value, index: &Value) -> Outcome {
     )))
 }
 
-pub(super) fn arithmetic(name: &str, left: Value, right: Value) -> Outcome {
+/// Evaluates `+`, `-`, `*`, `/`, and `%`, by the name that the parser gives the operator.
+pub(super) fn arithmetic(name: &str, left: Value, right: Value) -> EvaluationResult {
     if let (Value::Int(_) | Value::UInt(_), Value::Int(0) | Value::UInt(0)) = (&left, &right) {
         match name {
-            "_/_" => return Err(failed("division by zero")),
-            "_%_" => return Err(failed("modulus by zero")),
+            "_/_" => return Err(failure("division by zero")),
+            "_%_" => return Err(failure("modulus by zero")),
             _ => {}
         }
     }
@@ -128,7 +134,7 @@ pub(super) fn arithmetic(name: &str, left: Value, right: Value) -> Outcome {
         (_, left, right) => left % right,
     };
     outcome.map_err(|error| match error {
-        cel::ExecutionError::Overflow(..) => failed("integer overflow"),
-        other => failed(other.to_string()),
+        cel::ExecutionError::Overflow(..) => failure("integer overflow"),
+        other => failure(other.to_string()),
     })
 }

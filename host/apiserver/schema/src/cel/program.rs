@@ -1,4 +1,4 @@
-//! Expressions, parsed and checked.
+//! Compiled expressions: parsed, type-checked, and ready to be evaluated.
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,114 +7,111 @@ use std::sync::Arc;
 use cel::Value;
 use cel::parser::{Expression, ParseErrors, Parser};
 
-use super::check::{self, Mistake, Scope};
-use super::depth;
-use super::evaluate::{Evaluation, Fault};
-use super::regexes::Regexes;
-use super::types::{Decl, Type};
+use super::compile_error::{CompileError, SourceError};
+use super::evaluator::{EvaluationError, Evaluator};
+use super::limits;
+use super::pattern_set::PatternSet;
+use super::type_checker::{self, CheckError, RuleEnvironment};
+use super::types::{CelType, DeclType};
 
-/// An expression ready to be carried out.
+/// A compiled expression.
 #[derive(Debug)]
-pub(super) struct Program {
+pub(super) struct CelProgram {
     expression: Expression,
-    unordered: HashMap<u64, Arc<Decl>>,
-    regexes: Regexes,
-    pub(super) kind: Type,
+    unordered_comparisons: HashMap<u64, Arc<DeclType>>,
+    patterns: PatternSet,
+    pub(super) result_type: CelType,
+    /// The maximum estimated cost of one evaluation.
     pub(super) max_cost: u64,
-    pub(super) uses_old: bool,
+    pub(super) uses_old_self: bool,
 }
 
-impl Program {
-    /// Parses and checks an expression; the error is in the words of upstream's compiler.
-    pub(super) fn compile(source: &str, scope: &Scope) -> Result<Self, String> {
-        depth::check_source(source)?;
+impl CelProgram {
+    /// Parses and checks an expression.
+    pub(super) fn compile(
+        source: &str,
+        environment: &RuleEnvironment,
+    ) -> Result<Self, CompileError> {
+        limits::check_source(source)?;
         let expression = parse(source)?;
-        depth::check_levels(&expression)?;
-        let checked =
-            check::check(&expression, scope).map_err(|mistakes| explain(source, &mistakes))?;
-        let regexes = Regexes::of(&expression)?;
+        limits::check_nesting(&expression)?;
+        let checked = type_checker::check_expression(&expression, environment)
+            .map_err(|errors| CompileError::Source(locate(source, &errors)))?;
+        let patterns = PatternSet::compile_literals(&expression)?;
         Ok(Self {
             expression,
-            unordered: checked.unordered,
-            regexes,
-            kind: checked.kind,
+            unordered_comparisons: checked.unordered_comparisons,
+            patterns,
+            result_type: checked.result_type,
             max_cost: checked.max_cost,
-            uses_old: checked.uses_old,
+            uses_old_self: checked.uses_old_self,
         })
     }
 
-    /// The value of the expression; takes the work that it was from the budget.
-    pub(super) fn run(
+    /// Evaluates the expression; subtracts the steps that this takes from `budget`.
+    pub(super) fn evaluate(
         &self,
-        value: Value,
-        old: Option<Value>,
+        self_value: Value,
+        old_self: Option<Value>,
         budget: &mut u64,
-    ) -> Result<Value, Fault> {
-        // The libraries panic on what they do not expect. That must refuse the object and nothing else.
+    ) -> Result<Value, EvaluationError> {
+        // The libraries may panic on unexpected input. That must be an error on this object only.
         catch_unwind(AssertUnwindSafe(|| {
-            Evaluation {
-                value,
-                old,
-                unordered: &self.unordered,
-                regexes: &self.regexes,
+            Evaluator {
+                self_value,
+                old_self,
+                unordered_comparisons: &self.unordered_comparisons,
+                patterns: &self.patterns,
                 budget,
                 locals: Vec::new(),
             }
-            .run(&self.expression)
+            .evaluate(&self.expression)
         }))
         .unwrap_or_else(|_| {
-            Err(Fault::Failed(
+            Err(EvaluationError::Failed(
                 "internal error: the expression could not be carried out".to_owned(),
             ))
         })
     }
 }
 
-fn raw_parse(source: &str) -> Result<Expression, ParseErrors> {
-    // The parser panics on some malformed sources; those are no expressions either.
+/// Parses an expression; a panic of the parser, which some malformed sources cause, is an error without a message.
+fn parse_raw(source: &str) -> Result<Expression, ParseErrors> {
     catch_unwind(|| Parser::default().enable_optional_syntax(true).parse(source))
         .unwrap_or_else(|_| Err(ParseErrors { errors: Vec::new() }))
 }
 
-fn parse(source: &str) -> Result<Expression, String> {
-    raw_parse(source).map_err(|errors| {
+fn parse(source: &str) -> Result<Expression, CompileError> {
+    parse_raw(source).map_err(|errors| {
         if errors.errors.is_empty() {
-            return "ERROR: <input>:1:1: Syntax error: the expression cannot be read".to_owned();
+            return CompileError::Unparsable;
         }
-        let texts = errors
+        let located = errors
             .errors
             .iter()
-            .map(|error| located(source, error.pos, &error.msg));
-        texts.collect::<Vec<_>>().join("\n")
+            .map(|error| SourceError::new(source, error.pos, &error.msg));
+        CompileError::Source(located.collect())
     })
 }
 
-/// A compiler's message with its place: line and column, both from one, and the line with the column marked.
-fn located(source: &str, (line, column): (isize, isize), text: &str) -> String {
-    let shown = usize::try_from(line - 1)
-        .ok()
-        .and_then(|line| source.lines().nth(line))
-        .unwrap_or_default();
-    let dots = ".".repeat(usize::try_from(column - 1).unwrap_or_default());
-    format!("ERROR: <input>:{line}:{column}: {text}\n | {shown}\n | {dots}^")
-}
-
-/// Mistakes with their places. The parser tells places only together with an error of its own, so that it is given
-/// the source once more with one at the end, which leaves the ids of the expressions as they are.
-fn explain(source: &str, mistakes: &[Mistake]) -> String {
-    let spoiled = raw_parse(&format!("{source} )")).err();
-    let info = spoiled
+/// Adds positions to the type checker's errors.
+///
+/// The parser returns the positions of expressions only together with a syntax error. The source is therefore parsed
+/// again with a syntax error at its end, which does not change the expressions' IDs.
+fn locate(source: &str, errors: &[CheckError]) -> Vec<SourceError> {
+    let parse_errors = parse_raw(&format!("{source} )")).err();
+    let source_info = parse_errors
         .as_ref()
         .and_then(|errors| errors.errors.first()?.source_info.clone());
-    let place = |mistake: &Mistake| {
-        let (start, _) = info.as_ref()?.offset_for(mistake.id)?;
+    let position = |error: &CheckError| {
+        let (start, _) = source_info.as_ref()?.offset_for(error.expression_id)?;
         let before: String = source.chars().take(usize::try_from(start).ok()?).collect();
         let line = before.matches('\n').count() + 1;
         let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
         Some((isize::try_from(line).ok()?, isize::try_from(column).ok()?))
     };
-    let texts = mistakes
+    errors
         .iter()
-        .map(|mistake| located(source, place(mistake).unwrap_or((1, 1)), &mistake.text));
-    texts.collect::<Vec<_>>().join("\n")
+        .map(|error| SourceError::new(source, position(error).unwrap_or((1, 1)), &error.message))
+        .collect()
 }

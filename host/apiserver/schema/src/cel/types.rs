@@ -1,17 +1,17 @@
-//! The types of CEL expressions, and what schemas declare.
+//! The types of CEL expressions, and the declarations of schemas.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use super::cost::Range;
+use super::cost::EstimateRange;
 
-/// What libraries' values are counted as: the bytes of an address, or a few numbers.
-const OPAQUE_SIZE: Range = Range { min: 4, max: 16 };
+/// The size of a library's value in cost estimates: the bytes of an IP address, or a few numbers.
+const OPAQUE_SIZE: EstimateRange = EstimateRange { min: 4, max: 16 };
 
-/// A type. `Var` stands for a type to be found while a call is resolved.
+/// The type of an expression.
 #[derive(Clone, Debug)]
-pub(super) enum Type {
+pub(super) enum CelType {
     Dyn,
     Null,
     Bool,
@@ -22,19 +22,20 @@ pub(super) enum Type {
     Bytes,
     Timestamp,
     Duration,
-    List(Arc<Type>),
-    Map(Arc<Type>, Arc<Type>),
-    /// An object that a schema declares; the same only as itself.
-    Object(Arc<Decl>),
-    Optional(Arc<Type>),
-    /// A value of a library that only the library's functions know.
+    List(Arc<CelType>),
+    Map(Arc<CelType>, Arc<CelType>),
+    /// An object that a schema declares. Each declaration is a type that equals no other.
+    Object(Arc<DeclType>),
+    Optional(Arc<CelType>),
+    /// A value of a library, which only the library's functions accept.
     Opaque(&'static str),
     /// The type of types.
-    Meta(Arc<Type>),
+    Meta(Arc<CelType>),
+    /// A type variable, which is bound while a call is resolved.
     Var(usize),
 }
 
-impl Type {
+impl CelType {
     pub(super) fn list(item: Self) -> Self {
         Self::List(Arc::new(item))
     }
@@ -48,7 +49,7 @@ impl Type {
     }
 
     /// Whether null is a value of the type.
-    pub(super) fn takes_null(&self) -> bool {
+    pub(super) fn is_nullable(&self) -> bool {
         matches!(
             self,
             Self::Object(_)
@@ -61,8 +62,8 @@ impl Type {
         )
     }
 
-    /// The size of any value of the type, where the type alone tells it.
-    pub(super) fn natural_size(&self) -> Option<Range> {
+    /// Returns the size of a value, if it depends on the type only.
+    pub(super) fn natural_size(&self) -> Option<EstimateRange> {
         match self {
             Self::Null
             | Self::Bool
@@ -71,14 +72,14 @@ impl Type {
             | Self::Double
             | Self::Timestamp
             | Self::Duration
-            | Self::Meta(_) => Some(Range::ONE),
+            | Self::Meta(_) => Some(EstimateRange::ONE),
             Self::Opaque(_) => Some(OPAQUE_SIZE),
             _ => None,
         }
     }
 }
 
-impl fmt::Display for Type {
+impl fmt::Display for CelType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Dyn => f.write_str("dyn"),
@@ -102,72 +103,72 @@ impl fmt::Display for Type {
     }
 }
 
-/// A value that a schema declares, as rules see it.
+/// The declaration of a value in a schema; upstream's `DeclType`.
 #[derive(Debug)]
-pub(super) struct Decl {
-    /// What kind of value it is.
+pub(super) struct DeclType {
+    /// The kind of the value.
     pub(super) kind: DeclKind,
-    /// The most characters, bytes, items or entries it can have; 0 where it has no size.
-    pub(super) max_size: u64,
-    /// The fewest bytes it takes in a request.
-    pub(super) min_serialized: u64,
+    /// The maximum number of characters, bytes, items, or entries; 0 if the value has no size.
+    pub(super) max_elements: u64,
+    /// The minimum size of the value in a request, in bytes.
+    pub(super) min_serialized_size: u64,
 }
 
-/// How far the order of lists means anything in a value.
+/// How far equality of a value depends on the order of lists. Lists of type set and map have no order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Order {
-    /// Everywhere.
+pub(super) enum ListOrder {
+    /// The order of every list is significant.
     #[default]
-    Kept,
-    /// Not in some list within it.
-    LooseInside,
-    /// It may itself be a list of type set or map.
-    Loose,
+    Significant,
+    /// The value contains a list whose order is not significant.
+    InsignificantInside,
+    /// The value may itself be a list whose order is not significant.
+    Insignificant,
 }
 
-/// The kinds of declared values.
+/// The kind of a declared value.
 #[derive(Debug)]
 pub(super) enum DeclKind {
-    Scalar(Type),
-    /// The list's items, and whether their order means nothing (list types set and map).
+    Scalar(CelType),
+    /// A list, with its items and whether their order is not significant (list types set and map).
     List {
-        item: Arc<Decl>,
+        item: Arc<DeclType>,
         unordered: bool,
     },
-    Map(Arc<Decl>),
-    /// Fields by their name in rules.
-    Object(BTreeMap<String, Arc<Decl>>),
+    Map(Arc<DeclType>),
+    /// An object, with its fields by their names in rules.
+    Object(BTreeMap<String, Arc<DeclType>>),
 }
 
-impl Decl {
-    /// The type of an expression that is this value.
-    pub(super) fn to_type(self: &Arc<Self>) -> Type {
+impl DeclType {
+    /// Returns the type of an expression that evaluates to this value.
+    pub(super) fn to_type(self: &Arc<Self>) -> CelType {
         match &self.kind {
             DeclKind::Scalar(scalar) => scalar.clone(),
-            DeclKind::List { item, .. } => Type::list(item.to_type()),
-            DeclKind::Map(value) => Type::map(Type::String, value.to_type()),
-            DeclKind::Object(_) => Type::Object(Arc::clone(self)),
+            DeclKind::List { item, .. } => CelType::list(item.to_type()),
+            DeclKind::Map(value) => CelType::map(CelType::String, value.to_type()),
+            DeclKind::Object(_) => CelType::Object(Arc::clone(self)),
         }
     }
 
-    /// How far order means anything in it.
-    pub(super) fn order(&self) -> Order {
+    /// Returns how far equality of the value depends on the order of lists.
+    pub(super) fn list_order(&self) -> ListOrder {
         match &self.kind {
             DeclKind::List {
                 unordered: true, ..
-            } => Order::Loose,
-            _ if self.has_unordered() => Order::LooseInside,
-            _ => Order::Kept,
+            } => ListOrder::Insignificant,
+            _ if self.has_unordered_list() => ListOrder::InsignificantInside,
+            _ => ListOrder::Significant,
         }
     }
 
-    /// Whether the order of some list in it means nothing.
-    pub(super) fn has_unordered(&self) -> bool {
+    /// Whether the value is or contains a list whose order is not significant.
+    pub(super) fn has_unordered_list(&self) -> bool {
         match &self.kind {
             DeclKind::Scalar(_) => false,
-            DeclKind::List { item, unordered } => *unordered || item.has_unordered(),
-            DeclKind::Map(value) => value.has_unordered(),
-            DeclKind::Object(fields) => fields.values().any(|field| field.has_unordered()),
+            DeclKind::List { item, unordered } => *unordered || item.has_unordered_list(),
+            DeclKind::Map(value) => value.has_unordered_list(),
+            DeclKind::Object(fields) => fields.values().any(|field| field.has_unordered_list()),
         }
     }
 }

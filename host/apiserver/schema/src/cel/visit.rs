@@ -1,9 +1,9 @@
-//! Walks through expressions.
+//! Traversal of expressions.
 
 use cel::common::ast::{EntryExpr, Expr};
 use cel::parser::Expression;
 
-/// The expressions directly in an expression.
+/// Returns the direct subexpressions of an expression.
 pub(super) fn children(expression: &Expression) -> Vec<&Expression> {
     match &expression.expr {
         Expr::Call(call) => call
@@ -21,21 +21,21 @@ pub(super) fn children(expression: &Expression) -> Vec<&Expression> {
             });
             pairs.collect()
         }
-        Expr::Comprehension(it) => vec![
-            &it.iter_range,
-            &it.accu_init,
-            &it.loop_cond,
-            &it.loop_step,
-            &it.result,
+        Expr::Comprehension(comprehension) => vec![
+            &comprehension.iter_range,
+            &comprehension.accu_init,
+            &comprehension.loop_cond,
+            &comprehension.loop_step,
+            &comprehension.result,
         ],
         Expr::Struct(_) | Expr::Ident(_) | Expr::Literal(_) | Expr::Unspecified => Vec::new(),
     }
 }
 
-/// Shows an expression and all in it to a function.
-pub(super) fn visit<'a>(expression: &'a Expression, see: &mut impl FnMut(&'a Expression)) {
-    see(expression);
+/// Calls `visitor` with an expression and all of its subexpressions, parents first.
+pub(super) fn visit<'a>(expression: &'a Expression, visitor: &mut impl FnMut(&'a Expression)) {
+    visitor(expression);
     children(expression)
         .into_iter()
-        .for_each(|child| visit(child, see));
+        .for_each(|child| visit(child, visitor));
 }

@@ -1,4 +1,4 @@
-//! Names and addresses on networks.
+//! Formats of network names and addresses.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::LazyLock;
@@ -28,21 +28,23 @@ static MAC: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(&format!("^({})$", forms.join("|"))).ok()
 });
 
-/// Octets of all labels and their lengths together (RFC 1034).
-const HOSTNAME_LIMIT: usize = 255;
-/// Octets of one label (RFC 1034).
-const LABEL_LIMIT: usize = 63;
+/// The maximum length of a host name, in bytes (RFC 1034).
+const MAX_HOSTNAME_LENGTH: usize = 255;
+/// The maximum length of one label, in bytes (RFC 1034).
+const MAX_HOSTNAME_LABEL_LENGTH: usize = 63;
 
 pub(super) fn is_hostname(text: &str) -> bool {
     HOSTNAME
         .as_ref()
         .is_some_and(|hostname| hostname.is_match(text))
-        && text.len() <= HOSTNAME_LIMIT
-        && text.split('.').all(|label| label.len() <= LABEL_LIMIT)
+        && text.len() <= MAX_HOSTNAME_LENGTH
+        && text
+            .split('.')
+            .all(|label| label.len() <= MAX_HOSTNAME_LABEL_LENGTH)
 }
 
 pub(super) fn is_ipv4(text: &str) -> bool {
-    // An IPv6 address with an embedded IPv4 one has a dot too, and counts.
+    // An IPv6 address with an embedded IPv4 address contains a dot, too, and is accepted.
     text.contains('.') && text.parse::<IpAddr>().is_ok()
 }
 
@@ -59,15 +61,15 @@ pub(super) fn is_cidr(text: &str) -> bool {
         Ok(IpAddr::V6(_)) => 128,
         Err(_) => return false,
     };
-    let plain = !bits.is_empty() && bits.chars().all(|c| c.is_ascii_digit());
-    plain && bits.parse::<u32>().is_ok_and(|bits| bits <= limit)
+    let is_number = !bits.is_empty() && bits.chars().all(|c| c.is_ascii_digit());
+    is_number && bits.parse::<u32>().is_ok_and(|bits| bits <= limit)
 }
 
 pub(super) fn is_mac(text: &str) -> bool {
     MAC.as_ref().is_some_and(|mac| mac.is_match(text))
 }
 
-/// An RFC 5322 address, with or without a display name.
+/// Whether a text is an RFC 5322 address, with or without a display name.
 pub(super) fn is_email(text: &str) -> bool {
     let text = text.trim();
     let address = match text.strip_suffix('>').and_then(|text| text.split_once('<')) {
@@ -78,9 +80,9 @@ pub(super) fn is_email(text: &str) -> bool {
     let Some((local, domain)) = address.rsplit_once('@') else {
         return false;
     };
-    let quoted = local.len() > 2 && local.starts_with('"') && local.ends_with('"');
-    let literal = domain.starts_with('[') && domain.ends_with(']');
-    (quoted || is_dot_atom(local)) && (literal || is_dot_atom(domain))
+    let is_quoted = local.len() > 2 && local.starts_with('"') && local.ends_with('"');
+    let is_literal = domain.starts_with('[') && domain.ends_with(']');
+    (is_quoted || is_dot_atom(local)) && (is_literal || is_dot_atom(domain))
 }
 
 fn is_atom_char(c: char) -> bool {
@@ -93,15 +95,15 @@ fn is_dot_atom(text: &str) -> bool {
 }
 
 fn is_display_name(name: &str) -> bool {
-    let quoted = name.len() >= 2 && name.starts_with('"') && name.ends_with('"');
+    let is_quoted = name.len() >= 2 && name.starts_with('"') && name.ends_with('"');
     name.is_empty()
-        || quoted
+        || is_quoted
         || name
             .split_whitespace()
             .all(|word| word.chars().all(|c| is_atom_char(c) || c == '.'))
 }
 
-/// What may stand in a request: an absolute URI or an absolute path.
+/// Whether a text is valid as the target of an HTTP request: an absolute URI or an absolute path.
 pub(super) fn is_request_uri(text: &str) -> bool {
     if text.is_empty() || text.chars().any(|c| c.is_ascii_control()) {
         return false;
@@ -123,7 +125,7 @@ pub(super) fn is_request_uri(text: &str) -> bool {
     }
 }
 
-/// The scheme, possibly empty, and what follows; none if there is a colon with no scheme before it.
+/// Splits a URI into its scheme, which may be empty, and the rest; returns `None` if it begins with a colon.
 fn split_scheme(text: &str) -> Option<(&str, &str)> {
     for (index, c) in text.char_indices() {
         match c {
@@ -146,16 +148,16 @@ fn is_authority(text: &str) -> bool {
         },
         None => host.split_at(host.find(':').unwrap_or(host.len())),
     };
-    let port_ok = port.is_empty()
+    let is_port_valid = port.is_empty()
         || port
             .strip_prefix(':')
             .is_some_and(|port| port.chars().all(|c| c.is_ascii_digit()));
-    port_ok
+    is_port_valid
         && is_escaped(host)
         && !host.contains([' ', '<', '>', '"', '\\', '^', '`', '{', '|', '}'])
 }
 
-/// Whether every `%` begins an escape.
+/// Whether every `%` begins a percent-encoded byte.
 fn is_escaped(text: &str) -> bool {
     text.split('%').skip(1).all(|escape| {
         let mut digits = escape.chars();

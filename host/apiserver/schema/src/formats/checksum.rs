@@ -1,18 +1,19 @@
-//! Formats with a check digit.
+//! Formats with a check digit: ISBNs and credit card numbers.
 
 use std::sync::LazyLock;
 
 use regex::Regex;
 
-static CARD: LazyLock<Option<Regex>> = LazyLock::new(|| {
+static CREDIT_CARD: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let brands = "^(?:4[0-9]{12}(?:[0-9]{3})?|5[1-5][0-9]{14}|(222[1-9]|22[3-9][0-9]|2[3-6][0-9]{2}|27[01][0-9]|2720)[0-9]{12}\
                   |6(?:011|5[0-9][0-9])[0-9]{12}|3[47][0-9]{13}|3(?:0[0-5]|[68][0-9])[0-9]{11}\
                   |(?:2131|1800|35[0-9]{3})[0-9]{11}|6[27][0-9]{14})$";
     Regex::new(brands).ok()
 });
 
-/// The digits of `text` without spaces and dashes; none if anything else is in it.
-fn digits(text: &str, last: &str) -> Option<Vec<u32>> {
+/// Returns the digits of `text`, ignoring spaces and dashes; `None` if it contains other characters. A character of
+/// `last` is allowed at the end and counts as ten.
+fn parse_digits(text: &str, last: &str) -> Option<Vec<u32>> {
     let text: String = text
         .chars()
         .filter(|c| !c.is_whitespace() && *c != '-')
@@ -26,7 +27,7 @@ fn digits(text: &str, last: &str) -> Option<Vec<u32>> {
 }
 
 pub(super) fn is_isbn10(text: &str) -> bool {
-    let Some(digits) = digits(text, "X") else {
+    let Some(digits) = parse_digits(text, "X") else {
         return false;
     };
     let sum: u32 = digits
@@ -38,7 +39,7 @@ pub(super) fn is_isbn10(text: &str) -> bool {
 }
 
 pub(super) fn is_isbn13(text: &str) -> bool {
-    let Some(digits) = digits(text, "") else {
+    let Some(digits) = parse_digits(text, "") else {
         return false;
     };
     let sum: u32 = digits
@@ -67,5 +68,8 @@ pub(super) fn is_credit_card(text: &str) -> bool {
         .enumerate()
         .map(luhn)
         .sum();
-    CARD.as_ref().is_some_and(|card| card.is_match(&text)) && sum.is_multiple_of(10)
+    CREDIT_CARD
+        .as_ref()
+        .is_some_and(|card| card.is_match(&text))
+        && sum.is_multiple_of(10)
 }

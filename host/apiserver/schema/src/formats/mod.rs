@@ -1,4 +1,5 @@
-//! The formats of strings that are checked. Others are accepted and ignored, with a warning at the definition.
+//! The format registry: the string formats that are validated. Other formats are ignored, with a warning when the
+//! definition is written.
 
 mod address;
 mod checksum;
@@ -7,30 +8,30 @@ mod time;
 
 pub(crate) use time::parse_duration;
 
-/// A format and its check.
+/// A format and its validator.
 #[derive(Clone, Debug)]
-pub(crate) struct Format {
-    /// As the schema spells it, for messages.
+pub(crate) struct StringFormat {
+    /// The name as the schema spells it, for messages.
     pub(crate) name: String,
-    check: fn(&str) -> bool,
+    validator: fn(&str) -> bool,
 }
 
-impl Format {
-    /// The format of that name, if it is one that is checked.
+impl StringFormat {
+    /// Returns the format with this name; `None` if it is not validated.
     pub(crate) fn parse(name: &str) -> Option<Self> {
         Some(Self {
             name: name.to_owned(),
-            check: check_of(name)?,
+            validator: validator_for(name)?,
         })
     }
 
-    pub(crate) fn accepts(&self, text: &str) -> bool {
-        (self.check)(text)
+    pub(crate) fn is_valid(&self, text: &str) -> bool {
+        (self.validator)(text)
     }
 }
 
-fn check_of(name: &str) -> Option<fn(&str) -> bool> {
-    // Dashes do not count: `date-time` and `datetime` are the same.
+fn validator_for(name: &str) -> Option<fn(&str) -> bool> {
+    // Dashes are ignored: `date-time` and `datetime` are the same format.
     Some(match name.replace('-', "").as_str() {
         "bsonobjectid" => text::is_bson_object_id,
         "uri" => address::is_request_uri,

@@ -1,20 +1,20 @@
-//! Formats that a pattern decides.
+//! Formats that are defined by a pattern.
 
 use std::sync::LazyLock;
 
 use regex::Regex;
 
-/// How long a `k8s-short-name` (a DNS label) may be.
-const SHORT_NAME_LIMIT: usize = 63;
-/// How long a `k8s-long-name` (a DNS subdomain) may be.
-const LONG_NAME_LIMIT: usize = 253;
+/// The maximum length of a `k8s-short-name` (a DNS label), in bytes.
+const MAX_SHORT_NAME_LENGTH: usize = 63;
+/// The maximum length of a `k8s-long-name` (a DNS subdomain), in bytes.
+const MAX_LONG_NAME_LENGTH: usize = 253;
 
 macro_rules! patterns {
     ($($(#[$doc:meta])* $name:ident = $pattern:expr;)*) => {$(
         $(#[$doc])*
         pub(super) fn $name(text: &str) -> bool {
             static PATTERN: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new($pattern).ok());
-            // A pattern of ours that does not compile would refuse everything; the tests try each.
+            // A pattern that did not compile would reject all texts; the tests use each pattern.
             PATTERN.as_ref().is_some_and(|pattern| pattern.is_match(text))
         }
     )*};
@@ -38,9 +38,9 @@ patterns! {
 }
 
 pub(super) fn is_short_name(text: &str) -> bool {
-    text.len() <= SHORT_NAME_LIMIT && is_dns_label(text)
+    text.len() <= MAX_SHORT_NAME_LENGTH && is_dns_label(text)
 }
 
 pub(super) fn is_long_name(text: &str) -> bool {
-    text.len() <= LONG_NAME_LIMIT && is_dns_subdomain(text)
+    text.len() <= MAX_LONG_NAME_LENGTH && is_dns_subdomain(text)
 }

@@ -1,4 +1,4 @@
-//! Dates, times and durations.
+//! Formats of dates, times, and durations.
 
 use std::sync::LazyLock;
 
@@ -10,15 +10,15 @@ static DATE: LazyLock<Option<Regex>> =
 static TIME: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new("^([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](.[0-9]+)?(z|[+-][0-9]{2}:[0-9]{2})$").ok()
 });
-static PARTS: LazyLock<Option<Regex>> =
+static LOOSE_DURATION: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"((?:-\s?)?[0-9]+)\s*([A-Za-zµ]+)").ok());
 
-/// RFC 3339's full date.
+/// Whether a text is an RFC 3339 full-date.
 pub(super) fn is_date(text: &str) -> bool {
     DATE.as_ref().is_some_and(|date| date.is_match(text)) && text.parse::<Date>().is_ok()
 }
 
-/// RFC 3339's date and time, in either case.
+/// Whether a text is an RFC 3339 date-time, in upper or lower case.
 pub(super) fn is_date_time(text: &str) -> bool {
     let lower = text.to_lowercase();
     let Some((date, time)) = lower.split_once('t') else {
@@ -27,7 +27,7 @@ pub(super) fn is_date_time(text: &str) -> bool {
     is_date(date) && TIME.as_ref().is_some_and(|pattern| pattern.is_match(time))
 }
 
-/// Nanoseconds of a unit of the loose syntax: exact names, and one that may go on (`hours`).
+/// Returns the nanoseconds of a unit of the loose syntax: an exact name, or a word that begins with a prefix (`hours`).
 fn unit_nanos(unit: &str) -> Option<i64> {
     const SECOND: i64 = 1_000_000_000;
     let unit = unit.to_lowercase();
@@ -47,13 +47,14 @@ fn unit_nanos(unit: &str) -> Option<i64> {
     found.map(|(.., nanos)| *nanos)
 }
 
-/// A duration in nanoseconds: Go's syntax (`1h3m`, `1.5s`), or numbers with loosely named units anywhere (`3 days`).
+/// Parses a duration and returns it in nanoseconds. The text has Go's syntax (`1h3m`, `1.5s`), or contains numbers with
+/// loosely named units (`3 days`).
 pub(crate) fn parse_duration(text: &str) -> Option<i64> {
-    if let Some(nanos) = parse_go(text) {
+    if let Some(nanos) = parse_go_duration(text) {
         return Some(nanos);
     }
     let mut total = None;
-    for part in PARTS.as_ref()?.captures_iter(text) {
+    for part in LOOSE_DURATION.as_ref()?.captures_iter(text) {
         let number: i64 = part
             .get(1)?
             .as_str()
@@ -71,8 +72,8 @@ pub(crate) fn parse_duration(text: &str) -> Option<i64> {
     total
 }
 
-/// Go's own syntax. None also where the sum leaves 64 bits.
-fn parse_go(text: &str) -> Option<i64> {
+/// Parses Go's syntax; returns `None` also if the sum does not fit 64 bits.
+fn parse_go_duration(text: &str) -> Option<i64> {
     let (negative, mut rest) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),

@@ -1,24 +1,25 @@
-//! The checks on every schema of a definition, structural or not.
+//! The general checks of a definition's schemas, structural or not.
 
-use super::props::{AdditionalProps, Items, Props};
-use super::{lists, rule_texts};
+use super::props::{SchemaProps, SchemaPropsOrArray, SchemaPropsOrBool};
+use super::{list_types, rule_fields};
 use crate::error::FieldError;
-use crate::formats::Format;
-use crate::node::Type;
-use crate::path::Path;
+use crate::formats::StringFormat;
+use crate::node::SchemaType;
+use crate::path::PathRef;
 use crate::pruning::META_FIELDS;
 
-/// What the place of a schema forbids in it.
+/// The position of a schema, which determines what the schema must not contain.
 #[derive(Clone, Copy, Default)]
-struct Place<'a> {
-    root: bool,
+struct SchemaPosition<'a> {
+    is_root: bool,
     inside_metadata: bool,
-    /// Why defaults are forbidden, with the name of the field: (`in top-level `, `metadata`).
-    no_defaults: Option<(&'static str, &'a str)>,
+    /// The reason why defaults are forbidden, followed by the name of the field: (`in top-level `, `metadata`).
+    defaults_forbidden: Option<(&'static str, &'a str)>,
 }
 
-/// The first construct that no structural schema can hold. Its error is shown only when nothing else is wrong.
-pub(super) fn unsupported(props: &Props<'_>, root: &Path<'_>) -> Option<FieldError> {
+/// Returns an error for the first construct that structural schemas do not support. It is reported only if there are no
+/// other errors.
+pub(super) fn find_unsupported(props: &SchemaProps<'_>, root: &PathRef<'_>) -> Option<FieldError> {
     let construct = first_unsupported(props)?;
     Some(FieldError::invalid(
         root,
@@ -27,8 +28,8 @@ pub(super) fn unsupported(props: &Props<'_>, root: &Path<'_>) -> Option<FieldErr
     ))
 }
 
-fn first_unsupported(props: &Props<'_>) -> Option<&'static str> {
-    let here = [
+fn first_unsupported(props: &SchemaProps<'_>) -> Option<&'static str> {
+    let constructs = [
         (!props.id.is_empty(), "id"),
         (!props.schema.is_empty(), "schema"),
         (props.reference.is_some(), "$ref"),
@@ -36,19 +37,22 @@ fn first_unsupported(props: &Props<'_>) -> Option<&'static str> {
         (props.dependencies, "dependencies"),
         (props.additional_items, "additionalItems"),
         (props.definitions, "definitions"),
-        (matches!(props.items, Some(Items::Many)), "items"),
         (
-            props.preserve_unknown == Some(false),
+            matches!(props.items, Some(SchemaPropsOrArray::Array)),
+            "items",
+        ),
+        (
+            props.preserve_unknown_fields == Some(false),
             "x-kubernetes-preserve-unknown-fields",
         ),
     ];
-    let here = here
+    let own = constructs
         .into_iter()
-        .find_map(|(given, name)| given.then_some(name));
-    here.or_else(|| children(props).into_iter().find_map(first_unsupported))
+        .find_map(|(is_set, name)| is_set.then_some(name));
+    own.or_else(|| children(props).into_iter().find_map(first_unsupported))
 }
 
-fn children<'p, 'a>(props: &'p Props<'a>) -> Vec<&'p Props<'a>> {
+fn children<'p, 'a>(props: &'p SchemaProps<'a>) -> Vec<&'p SchemaProps<'a>> {
     let lists = [&props.all_of, &props.any_of, &props.one_of]
         .into_iter()
         .flatten();
@@ -65,33 +69,36 @@ fn children<'p, 'a>(props: &'p Props<'a>) -> Vec<&'p Props<'a>> {
         .collect()
 }
 
-/// Formats of strings that nothing checks, each named once.
-pub(super) fn warnings(props: &Props<'_>) -> Vec<String> {
-    let mut found = Vec::new();
-    collect_warnings(props, &mut found);
-    found.sort();
-    found.dedup();
-    found
+/// Returns a warning for each format of strings that is not validated.
+pub(super) fn warnings(props: &SchemaProps<'_>) -> Vec<String> {
+    let mut warnings = Vec::new();
+    collect_warnings(props, &mut warnings);
+    warnings.sort();
+    warnings.dedup();
+    warnings
 }
 
-fn collect_warnings(props: &Props<'_>, found: &mut Vec<String>) {
-    if props.kind == "string" && !props.format.is_empty() && Format::parse(props.format).is_none() {
-        found.push(format!(
+fn collect_warnings(props: &SchemaProps<'_>, warnings: &mut Vec<String>) {
+    if props.schema_type == "string"
+        && !props.format.is_empty()
+        && StringFormat::parse(props.format).is_none()
+    {
+        warnings.push(format!(
             "unrecognized format {}",
-            crate::error::quoted(props.format)
+            crate::error::quote(props.format)
         ));
     }
     children(props)
         .into_iter()
-        .for_each(|child| collect_warnings(child, found));
+        .for_each(|child| collect_warnings(child, warnings));
 }
 
-/// All general checks, on the whole tree.
-pub(super) fn check(props: &Props<'_>, path: &Path<'_>) -> Vec<FieldError> {
+/// Checks all schemas of a definition.
+pub(super) fn check(props: &SchemaProps<'_>, path: &PathRef<'_>) -> Vec<FieldError> {
     let mut errors = Vec::new();
-    let place = Place {
-        root: true,
-        ..Place::default()
+    let position = SchemaPosition {
+        is_root: true,
+        ..SchemaPosition::default()
     };
     if props.nullable {
         errors.push(FieldError::forbidden(
@@ -99,47 +106,57 @@ pub(super) fn check(props: &Props<'_>, path: &Path<'_>) -> Vec<FieldError> {
             "nullable cannot be true at the root",
         ));
     }
-    visit(props, path, place, &mut errors);
+    visit(props, path, position, &mut errors);
     errors
 }
 
-fn visit(props: &Props<'_>, path: &Path<'_>, place: Place<'_>, errors: &mut Vec<FieldError>) {
-    keywords(props, path, place, errors);
-    lists::check(props, path, errors);
+fn visit(
+    props: &SchemaProps<'_>,
+    path: &PathRef<'_>,
+    position: SchemaPosition<'_>,
+    errors: &mut Vec<FieldError>,
+) {
+    check_keywords(props, path, position, errors);
+    list_types::check(props, path, errors);
     for (index, rule) in props.rules.iter().enumerate() {
-        rule_texts::check(
+        rule_fields::check(
             rule,
             &path.field("x-kubernetes-validations").index(index),
             errors,
         );
     }
-    let below = Place {
-        root: false,
-        ..place
+    let child_position = SchemaPosition {
+        is_root: false,
+        ..position
     };
     if let Some(schema) = props.additional_schema() {
-        let mut below = below;
-        if place.inside_metadata {
-            below.no_defaults = Some((
+        let mut child_position = child_position;
+        if position.inside_metadata {
+            child_position.defaults_forbidden = Some((
                 "inside additionalProperties applying to object metadata",
                 "",
             ));
         }
-        visit(schema, &path.field("additionalProperties"), below, errors);
+        visit(
+            schema,
+            &path.field("additionalProperties"),
+            child_position,
+            errors,
+        );
     }
     let properties = path.field("properties");
     for (name, property) in &props.properties {
-        let mut below = below;
-        if (place.root || props.embedded) && META_FIELDS.contains(name) {
-            below.inside_metadata = true;
-            if place.root {
-                below.no_defaults = Some(("in top-level ", name));
+        let mut child_position = child_position;
+        if (position.is_root || props.embedded_resource) && META_FIELDS.contains(name) {
+            child_position.inside_metadata = true;
+            if position.is_root {
+                child_position.defaults_forbidden = Some(("in top-level ", name));
             }
         }
-        visit(property, &properties.key(name), below, errors);
+        visit(property, &properties.key(name), child_position, errors);
     }
     if let Some(not) = &props.not {
-        visit(not, &path.field("not"), below, errors);
+        visit(not, &path.field("not"), child_position, errors);
     }
     for (keyword, schemas) in [
         ("allOf", &props.all_of),
@@ -148,19 +165,24 @@ fn visit(props: &Props<'_>, path: &Path<'_>, place: Place<'_>, errors: &mut Vec<
     ] {
         let path = path.field(keyword);
         for (index, schema) in schemas.iter().enumerate() {
-            visit(schema, &path.index(index), below, errors);
+            visit(schema, &path.index(index), child_position, errors);
         }
     }
     if let Some(item) = props.item() {
-        visit(item, &path.field("items"), below, errors);
+        visit(item, &path.field("items"), child_position, errors);
     }
 }
 
-fn keywords(props: &Props<'_>, path: &Path<'_>, place: Place<'_>, errors: &mut Vec<FieldError>) {
+fn check_keywords(
+    props: &SchemaProps<'_>,
+    path: &PathRef<'_>,
+    position: SchemaPosition<'_>,
+    errors: &mut Vec<FieldError>,
+) {
     let mut forbid = |keyword: &str, detail: &str| {
         errors.push(FieldError::forbidden(path.field(keyword), detail))
     };
-    if let (Some(_), Some((reason, name))) = (props.default, place.no_defaults) {
+    if let (Some(_), Some((reason, name))) = (props.default, position.defaults_forbidden) {
         forbid("default", &format!("must not be set {reason}{name}"));
     }
     let unsupported = [
@@ -171,19 +193,19 @@ fn keywords(props: &Props<'_>, path: &Path<'_>, place: Place<'_>, errors: &mut V
         (props.dependencies, "dependencies"),
         (props.reference.is_some(), "$ref"),
     ];
-    for (_, keyword) in unsupported.into_iter().filter(|(given, _)| *given) {
+    for (_, keyword) in unsupported.into_iter().filter(|(is_set, _)| *is_set) {
         forbid(keyword, &format!("{keyword} is not supported"));
     }
-    if props.kind == "null" {
+    if props.schema_type == "null" {
         forbid(
             "type",
             "type cannot be set to null, use nullable as an alternative",
         );
     }
-    if matches!(props.items, Some(Items::Many)) {
+    if matches!(props.items, Some(SchemaPropsOrArray::Array)) {
         forbid("items", "items must be a schema object and not an array");
     }
-    if place.inside_metadata && props.embedded {
+    if position.inside_metadata && props.embedded_resource {
         forbid(
             "x-kubernetes-embedded-resource",
             "must not be used inside of resource meta",
@@ -195,22 +217,25 @@ fn keywords(props: &Props<'_>, path: &Path<'_>, place: Place<'_>, errors: &mut V
             "uniqueItems cannot be set to true since the runtime complexity becomes quadratic",
         );
     }
-    let additional_true = matches!(props.additional, Some(AdditionalProps::Allowed(true)));
-    if props.additional.is_some() && !additional_true && !props.properties.is_empty() {
+    let additional_true = matches!(
+        props.additional_properties,
+        Some(SchemaPropsOrBool::Bool(true))
+    );
+    if props.additional_properties.is_some() && !additional_true && !props.properties.is_empty() {
         forbid(
             "additionalProperties",
             "additionalProperties and properties are mutual exclusive",
         );
     }
-    if !props.kind.is_empty() && Type::parse(props.kind).is_none() {
+    if !props.schema_type.is_empty() && SchemaType::parse(props.schema_type).is_none() {
         let types = ["array", "boolean", "integer", "number", "object", "string"];
         errors.push(FieldError::unsupported(
             path.field("type"),
-            props.kind,
+            props.schema_type,
             &types,
         ));
     }
-    if props.preserve_unknown == Some(false) {
+    if props.preserve_unknown_fields == Some(false) {
         let keyword = "x-kubernetes-preserve-unknown-fields";
         errors.push(FieldError::invalid(
             path.field(keyword),
@@ -218,11 +243,11 @@ fn keywords(props: &Props<'_>, path: &Path<'_>, place: Place<'_>, errors: &mut V
             "must be true or undefined",
         ));
     }
-    bounds(props, path, errors);
+    check_bounds(props, path, errors);
 }
 
-/// Bounds that upstream takes although they make its validation fall over or mean nothing.
-fn bounds(props: &Props<'_>, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+/// Rejects bounds that upstream accepts although its validation fails on them or ignores them.
+fn check_bounds(props: &SchemaProps<'_>, path: &PathRef<'_>, errors: &mut Vec<FieldError>) {
     if let Some(factor) = props
         .multiple_of
         .filter(|factor| factor.as_f64().is_none_or(|factor| factor <= 0.0))

@@ -1,9 +1,9 @@
-//! Which keywords a schema may hold.
+//! The keywords of schemas, and pruning of unknown ones.
 
 use serde_json::{Map, Value};
 
-/// What the value of a keyword holds, as far as other schemas are concerned.
-enum Holds {
+/// What the value of a keyword contains.
+enum KeywordContent {
     Plain,
     Schema,
     SchemaList,
@@ -13,7 +13,7 @@ enum Holds {
     Rules,
 }
 
-/// The members of a rule.
+/// The fields of a rule.
 const RULE_KEYWORDS: [&str; 6] = [
     "rule",
     "message",
@@ -23,7 +23,7 @@ const RULE_KEYWORDS: [&str; 6] = [
     "optionalOldSelf",
 ];
 
-fn holds(keyword: &str) -> Option<Holds> {
+fn keyword_content(keyword: &str) -> Option<KeywordContent> {
     Some(match keyword {
         "id"
         | "$schema"
@@ -55,27 +55,29 @@ fn holds(keyword: &str) -> Option<Holds> {
         | "x-kubernetes-int-or-string"
         | "x-kubernetes-list-map-keys"
         | "x-kubernetes-list-type"
-        | "x-kubernetes-map-type" => Holds::Plain,
-        "not" | "additionalProperties" | "additionalItems" => Holds::Schema,
-        "allOf" | "anyOf" | "oneOf" => Holds::SchemaList,
-        "properties" | "patternProperties" | "definitions" | "dependencies" => Holds::SchemaMap,
-        "items" => Holds::SchemaOrList,
-        "externalDocs" => Holds::ExternalDocs,
-        "x-kubernetes-validations" => Holds::Rules,
+        | "x-kubernetes-map-type" => KeywordContent::Plain,
+        "not" | "additionalProperties" | "additionalItems" => KeywordContent::Schema,
+        "allOf" | "anyOf" | "oneOf" => KeywordContent::SchemaList,
+        "properties" | "patternProperties" | "definitions" | "dependencies" => {
+            KeywordContent::SchemaMap
+        }
+        "items" => KeywordContent::SchemaOrList,
+        "externalDocs" => KeywordContent::ExternalDocs,
+        "x-kubernetes-validations" => KeywordContent::Rules,
         _ => return None,
     })
 }
 
-/// Whether schemas know the keyword, supported or not.
-pub(crate) fn is_known(keyword: &str) -> bool {
-    holds(keyword).is_some()
+/// Whether OpenAPI schemas have this keyword, even if it is not supported here.
+pub(crate) fn is_known_keyword(keyword: &str) -> bool {
+    keyword_content(keyword).is_some()
 }
 
-/// Removes keywords that no schema has, as decoding into upstream's types does; returns their paths
-/// (`properties.spec.properties.a.surprise`), sorted.
-pub(crate) fn prune_unknown(schema: &mut Value) -> Vec<String> {
+/// Removes unknown keywords, as decoding into upstream's types does; returns their paths
+/// (`properties.spec.properties.a.unknown`), sorted.
+pub(crate) fn prune_unknown_keywords(schema: &mut Value) -> Vec<String> {
     let mut removed = Vec::new();
-    schema_at(schema, "", &mut removed);
+    prune_schema(schema, "", &mut removed);
     removed.sort();
     removed
 }
@@ -88,36 +90,38 @@ fn join(path: &str, name: &str) -> String {
     }
 }
 
-fn schema_at(schema: &mut Value, path: &str, removed: &mut Vec<String>) {
+fn prune_schema(schema: &mut Value, path: &str, removed: &mut Vec<String>) {
     let Value::Object(map) = schema else { return };
     map.retain(|keyword, value| {
         let path = join(path, keyword);
-        match holds(keyword) {
+        match keyword_content(keyword) {
             None => {
                 removed.push(path);
                 return false;
             }
-            Some(Holds::Plain) => {}
-            Some(Holds::Schema) => schema_at(value, &path, removed),
-            Some(Holds::SchemaList) => list_at(value, &path, removed),
-            Some(Holds::SchemaMap) => {
+            Some(KeywordContent::Plain) => {}
+            Some(KeywordContent::Schema) => prune_schema(value, &path, removed),
+            Some(KeywordContent::SchemaList) => prune_list(value, &path, removed),
+            Some(KeywordContent::SchemaMap) => {
                 if let Value::Object(entries) = value {
                     entries
                         .iter_mut()
-                        .for_each(|(name, entry)| schema_at(entry, &join(&path, name), removed));
+                        .for_each(|(name, entry)| prune_schema(entry, &join(&path, name), removed));
                 }
             }
-            Some(Holds::SchemaOrList) if value.is_array() => list_at(value, &path, removed),
-            Some(Holds::SchemaOrList) => schema_at(value, &path, removed),
-            Some(Holds::ExternalDocs) => {
+            Some(KeywordContent::SchemaOrList) if value.is_array() => {
+                prune_list(value, &path, removed)
+            }
+            Some(KeywordContent::SchemaOrList) => prune_schema(value, &path, removed),
+            Some(KeywordContent::ExternalDocs) => {
                 if let Value::Object(docs) = value {
-                    retain(docs, &["description", "url"], &path, removed);
+                    retain_members(docs, &["description", "url"], &path, removed);
                 }
             }
-            Some(Holds::Rules) => {
+            Some(KeywordContent::Rules) => {
                 for (index, rule) in value.as_array_mut().into_iter().flatten().enumerate() {
                     if let Value::Object(rule) = rule {
-                        retain(rule, &RULE_KEYWORDS, &format!("{path}[{index}]"), removed);
+                        retain_members(rule, &RULE_KEYWORDS, &format!("{path}[{index}]"), removed);
                     }
                 }
             }
@@ -126,13 +130,18 @@ fn schema_at(schema: &mut Value, path: &str, removed: &mut Vec<String>) {
     });
 }
 
-fn list_at(value: &mut Value, path: &str, removed: &mut Vec<String>) {
+fn prune_list(value: &mut Value, path: &str, removed: &mut Vec<String>) {
     for (index, entry) in value.as_array_mut().into_iter().flatten().enumerate() {
-        schema_at(entry, &format!("{path}[{index}]"), removed);
+        prune_schema(entry, &format!("{path}[{index}]"), removed);
     }
 }
 
-fn retain(map: &mut Map<String, Value>, known: &[&str], path: &str, removed: &mut Vec<String>) {
+fn retain_members(
+    map: &mut Map<String, Value>,
+    known: &[&str],
+    path: &str,
+    removed: &mut Vec<String>,
+) {
     map.retain(|name, _| {
         let keep = known.contains(&name.as_str());
         if !keep {

@@ -1,60 +1,63 @@
-//! From `openAPIV3Schema` to a compiled [`Node`]: read, check, compile.
+//! Parses an `openAPIV3Schema` into a compiled [`SchemaNode`]: reads its keywords, checks them, and compiles them.
 //!
-//! The order of the checks is upstream's, because it decides which errors are seen together: constructs that no
-//! structural schema can hold hide the errors about structure, and rules are compiled only in a sound schema.
+//! The order of the checks is upstream's, because it determines which errors are reported together: unsupported
+//! constructs hide the errors about structure, and rules are compiled only in a valid schema.
 
-mod compile;
-mod defaults;
-mod general;
 mod keywords;
-mod lists;
 mod props;
-mod rule_texts;
+
+mod completeness;
+mod general;
+mod list_types;
+mod rule_fields;
 mod structural;
+
+mod schema_compiler;
+mod validate_defaults;
 
 use serde_json::Value;
 
-use crate::cel::on_parser_stack;
+use crate::cel::run_on_parser_stack;
 use crate::error::FieldError;
-use crate::node::Node;
-use crate::path::Path;
+use crate::node::SchemaNode;
+use crate::path::PathRef;
 
-pub(crate) use keywords::prune_unknown;
-pub(crate) use props::RuleProps;
+pub(crate) use keywords::prune_unknown_keywords;
+pub(crate) use props::ValidationRule;
 
-/// What parsing a sound schema gives.
-pub(crate) struct Parsed {
-    pub(crate) root: Node,
+/// The result of parsing a valid schema.
+pub(crate) struct ParsedSchema {
+    pub(crate) root: SchemaNode,
     pub(crate) warnings: Vec<String>,
 }
 
-/// Parses a schema that stands at `prefix`, on a stack that is large enough for any.
-pub(crate) fn parse(prefix: &str, schema: &Value) -> Result<Parsed, Vec<FieldError>> {
-    let broken = |problem: String| {
+/// Parses a schema whose path is `prefix`, on a thread with a large stack.
+pub(crate) fn parse(prefix: &str, schema: &Value) -> Result<ParsedSchema, Vec<FieldError>> {
+    let internal_error = |reason: String| {
         vec![FieldError::forbidden(
             prefix,
-            format!("the schema could not be compiled: {problem}"),
+            format!("the schema could not be compiled: {reason}"),
         )]
     };
-    match on_parser_stack(|| parse_here(prefix, schema)) {
-        Ok(Ok(outcome)) => outcome,
-        Ok(Err(_panic)) => Err(broken("the compiler failed".to_owned())),
-        Err(error) => Err(broken(error.to_string())),
+    match run_on_parser_stack(|| parse_schema(prefix, schema)) {
+        Ok(Ok(result)) => result,
+        Ok(Err(_panic)) => Err(internal_error("the compiler failed".to_owned())),
+        Err(error) => Err(internal_error(error.to_string())),
     }
 }
 
-fn parse_here(prefix: &str, schema: &Value) -> Result<Parsed, Vec<FieldError>> {
-    let path = Path::Root(prefix);
-    let props = props::read(schema, &path)?;
-    let unsupported = general::unsupported(&props, &path);
+fn parse_schema(prefix: &str, schema: &Value) -> Result<ParsedSchema, Vec<FieldError>> {
+    let path = PathRef::Root(prefix);
+    let props = props::read_props(schema, &path)?;
+    let unsupported = general::find_unsupported(&props, &path);
     let mut errors = Vec::new();
     let mut rule_errors = Vec::new();
     let mut root = None;
     if unsupported.is_none() {
         errors = structural::check(&props, &path);
         if errors.is_empty() {
-            let compiled = compile::compile(&props, &path)?;
-            errors = defaults::check(&compiled.root, &path);
+            let compiled = schema_compiler::compile_schema(&props, &path)?;
+            errors = validate_defaults::validate_defaults(&compiled.root, &path);
             if errors.is_empty() {
                 rule_errors = compiled.rule_errors;
             }
@@ -62,14 +65,14 @@ fn parse_here(prefix: &str, schema: &Value) -> Result<Parsed, Vec<FieldError>> {
         }
     }
     let general = general::check(&props, &path);
-    // The errors of rules are told once the schema itself is sound.
+    // Errors of rules are reported only if the schema itself is valid.
     if general.is_empty() {
         errors.extend(rule_errors);
     }
     errors.extend(general);
     match (root, unsupported) {
         _ if !errors.is_empty() => Err(errors),
-        (Some(root), None) => Ok(Parsed {
+        (Some(root), None) => Ok(ParsedSchema {
             root,
             warnings: general::warnings(&props),
         }),

@@ -1,31 +1,31 @@
-//! A schema as written: every keyword read once, with its JSON type checked.
+//! A schema as it is written: the keywords, with their JSON types checked.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Number, Value};
 
-use super::keywords::is_known;
+use super::keywords::is_known_keyword;
 use crate::error::FieldError;
-use crate::node::MAX_DEPTH;
-use crate::path::Path;
+use crate::node::MAX_SCHEMA_DEPTH;
+use crate::path::PathRef;
 
-/// `items`.
+/// The value of `items`: upstream's `JSONSchemaPropsOrArray`.
 #[derive(Debug)]
-pub(super) enum Items<'a> {
-    One(Box<Props<'a>>),
-    Many,
+pub(super) enum SchemaPropsOrArray<'a> {
+    Schema(Box<SchemaProps<'a>>),
+    Array,
 }
 
-/// `additionalProperties`.
+/// The value of `additionalProperties`: upstream's `JSONSchemaPropsOrBool`.
 #[derive(Debug)]
-pub(super) enum AdditionalProps<'a> {
-    Allowed(bool),
-    Schema(Box<Props<'a>>),
+pub(super) enum SchemaPropsOrBool<'a> {
+    Bool(bool),
+    Schema(Box<SchemaProps<'a>>),
 }
 
 /// One entry of `x-kubernetes-validations`.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct RuleProps<'a> {
+pub(crate) struct ValidationRule<'a> {
     pub(crate) rule: &'a str,
     pub(crate) message: &'a str,
     pub(crate) message_expression: &'a str,
@@ -34,14 +34,14 @@ pub(crate) struct RuleProps<'a> {
     pub(crate) optional_old_self: Option<bool>,
 }
 
-/// One schema. A keyword that is absent or null has its empty value.
+/// One schema: upstream's `JSONSchemaProps`. A keyword that is absent or null has its zero value.
 #[derive(Debug, Default)]
-pub(super) struct Props<'a> {
+pub(super) struct SchemaProps<'a> {
     pub(super) id: &'a str,
     pub(super) schema: &'a str,
     pub(super) reference: Option<&'a str>,
     pub(super) description: &'a str,
-    pub(super) kind: &'a str,
+    pub(super) schema_type: &'a str,
     pub(super) format: &'a str,
     pub(super) title: &'a str,
     pub(super) default: Option<&'a Value>,
@@ -56,17 +56,17 @@ pub(super) struct Props<'a> {
     pub(super) min_items: Option<i64>,
     pub(super) unique_items: bool,
     pub(super) multiple_of: Option<&'a Number>,
-    pub(super) allowed: Vec<&'a Value>,
+    pub(super) enum_values: Vec<&'a Value>,
     pub(super) max_properties: Option<i64>,
     pub(super) min_properties: Option<i64>,
     pub(super) required: Vec<&'a str>,
-    pub(super) items: Option<Items<'a>>,
-    pub(super) all_of: Vec<Props<'a>>,
-    pub(super) one_of: Vec<Props<'a>>,
-    pub(super) any_of: Vec<Props<'a>>,
-    pub(super) not: Option<Box<Props<'a>>>,
-    pub(super) properties: BTreeMap<&'a str, Props<'a>>,
-    pub(super) additional: Option<AdditionalProps<'a>>,
+    pub(super) items: Option<SchemaPropsOrArray<'a>>,
+    pub(super) all_of: Vec<SchemaProps<'a>>,
+    pub(super) one_of: Vec<SchemaProps<'a>>,
+    pub(super) any_of: Vec<SchemaProps<'a>>,
+    pub(super) not: Option<Box<SchemaProps<'a>>>,
+    pub(super) properties: BTreeMap<&'a str, SchemaProps<'a>>,
+    pub(super) additional_properties: Option<SchemaPropsOrBool<'a>>,
     pub(super) pattern_properties: bool,
     pub(super) dependencies: bool,
     pub(super) additional_items: bool,
@@ -74,36 +74,40 @@ pub(super) struct Props<'a> {
     pub(super) external_docs: bool,
     pub(super) example: bool,
     pub(super) nullable: bool,
-    pub(super) preserve_unknown: Option<bool>,
-    pub(super) embedded: bool,
+    pub(super) preserve_unknown_fields: Option<bool>,
+    pub(super) embedded_resource: bool,
     pub(super) int_or_string: bool,
     pub(super) list_map_keys: Vec<&'a str>,
     pub(super) list_type: Option<&'a str>,
     pub(super) map_type: Option<&'a str>,
-    pub(super) rules: Vec<RuleProps<'a>>,
+    pub(super) rules: Vec<ValidationRule<'a>>,
 }
 
-impl<'a> Props<'a> {
-    /// The schema of the items, if there is one and only one.
-    pub(super) fn item(&self) -> Option<&Props<'a>> {
+impl<'a> SchemaProps<'a> {
+    /// Returns the schema of the items, if `items` is a single schema.
+    pub(super) fn item(&self) -> Option<&SchemaProps<'a>> {
         match &self.items {
-            Some(Items::One(item)) => Some(item),
+            Some(SchemaPropsOrArray::Schema(item)) => Some(item),
             _ => None,
         }
     }
 
-    pub(super) fn additional_schema(&self) -> Option<&Props<'a>> {
-        match &self.additional {
-            Some(AdditionalProps::Schema(schema)) => Some(schema),
+    /// Returns the schema of the values of a map.
+    pub(super) fn additional_schema(&self) -> Option<&SchemaProps<'a>> {
+        match &self.additional_properties {
+            Some(SchemaPropsOrBool::Schema(schema)) => Some(schema),
             _ => None,
         }
     }
 }
 
-/// Reads a schema; a keyword of the wrong JSON type, an unknown one or too deep nesting is refused.
-pub(super) fn read<'a>(schema: &'a Value, path: &Path<'_>) -> Result<Props<'a>, Vec<FieldError>> {
-    let mut reader = Reader { errors: Vec::new() };
-    let props = reader.schema(schema, path, 0);
+/// Reads a schema. Fails on a keyword of the wrong JSON type, on an unknown keyword, and if schemas nest too deeply.
+pub(super) fn read_props<'a>(
+    schema: &'a Value,
+    path: &PathRef<'_>,
+) -> Result<SchemaProps<'a>, Vec<FieldError>> {
+    let mut reader = PropsReader { errors: Vec::new() };
+    let props = reader.read_schema(schema, path, 0);
     if reader.errors.is_empty() {
         Ok(props)
     } else {
@@ -111,12 +115,12 @@ pub(super) fn read<'a>(schema: &'a Value, path: &Path<'_>) -> Result<Props<'a>, 
     }
 }
 
-struct Reader {
+struct PropsReader {
     errors: Vec<FieldError>,
 }
 
-impl Reader {
-    fn refuse(&mut self, path: &Path<'_>, value: &Value, expected: &str) {
+impl PropsReader {
+    fn reject(&mut self, path: &PathRef<'_>, value: &Value, expected: &str) {
         self.errors.push(FieldError::invalid(
             path,
             value.clone(),
@@ -124,78 +128,87 @@ impl Reader {
         ));
     }
 
-    fn schema<'a>(&mut self, value: &'a Value, path: &Path<'_>, depth: usize) -> Props<'a> {
-        let mut props = Props::default();
-        if depth > MAX_DEPTH {
+    fn read_schema<'a>(
+        &mut self,
+        value: &'a Value,
+        path: &PathRef<'_>,
+        depth: usize,
+    ) -> SchemaProps<'a> {
+        let mut props = SchemaProps::default();
+        if depth > MAX_SCHEMA_DEPTH {
             self.errors.push(FieldError::forbidden(
                 path,
-                format!("must not be nested more than {MAX_DEPTH} levels deep"),
+                format!("must not be nested more than {MAX_SCHEMA_DEPTH} levels deep"),
             ));
             return props;
         }
         let Value::Object(map) = value else {
-            self.refuse(path, value, "a schema object");
+            self.reject(path, value, "a schema object");
             return props;
         };
         for (keyword, value) in map.iter().filter(|(_, value)| !value.is_null()) {
-            self.keyword(&mut props, keyword, value, &path.field(keyword), depth + 1);
+            self.read_keyword(&mut props, keyword, value, &path.field(keyword), depth + 1);
         }
         props
     }
 
-    fn keyword<'a>(
+    fn read_keyword<'a>(
         &mut self,
-        props: &mut Props<'a>,
+        props: &mut SchemaProps<'a>,
         keyword: &str,
         value: &'a Value,
-        path: &Path<'_>,
+        path: &PathRef<'_>,
         depth: usize,
     ) {
         match keyword {
-            "id" => props.id = self.text(value, path),
-            "$schema" => props.schema = self.text(value, path),
-            "$ref" => props.reference = Some(self.text(value, path)),
-            "description" => props.description = self.text(value, path),
-            "type" => props.kind = self.text(value, path),
-            "format" => props.format = self.text(value, path),
-            "title" => props.title = self.text(value, path),
+            "id" => props.id = self.read_string(value, path),
+            "$schema" => props.schema = self.read_string(value, path),
+            "$ref" => props.reference = Some(self.read_string(value, path)),
+            "description" => props.description = self.read_string(value, path),
+            "type" => props.schema_type = self.read_string(value, path),
+            "format" => props.format = self.read_string(value, path),
+            "title" => props.title = self.read_string(value, path),
             "default" => props.default = Some(value),
-            "maximum" => props.maximum = self.number(value, path),
-            "exclusiveMaximum" => props.exclusive_maximum = self.flag(value, path),
-            "minimum" => props.minimum = self.number(value, path),
-            "exclusiveMinimum" => props.exclusive_minimum = self.flag(value, path),
-            "maxLength" => props.max_length = self.integer(value, path),
-            "minLength" => props.min_length = self.integer(value, path),
-            "pattern" => props.pattern = self.text(value, path),
-            "maxItems" => props.max_items = self.integer(value, path),
-            "minItems" => props.min_items = self.integer(value, path),
-            "uniqueItems" => props.unique_items = self.flag(value, path),
-            "multipleOf" => props.multiple_of = self.number(value, path),
-            "enum" => props.allowed = self.list(value, path).iter().collect(),
-            "maxProperties" => props.max_properties = self.integer(value, path),
-            "minProperties" => props.min_properties = self.integer(value, path),
-            "required" => props.required = self.texts(value, path),
+            "maximum" => props.maximum = self.read_number(value, path),
+            "exclusiveMaximum" => props.exclusive_maximum = self.read_bool(value, path),
+            "minimum" => props.minimum = self.read_number(value, path),
+            "exclusiveMinimum" => props.exclusive_minimum = self.read_bool(value, path),
+            "maxLength" => props.max_length = self.read_integer(value, path),
+            "minLength" => props.min_length = self.read_integer(value, path),
+            "pattern" => props.pattern = self.read_string(value, path),
+            "maxItems" => props.max_items = self.read_integer(value, path),
+            "minItems" => props.min_items = self.read_integer(value, path),
+            "uniqueItems" => props.unique_items = self.read_bool(value, path),
+            "multipleOf" => props.multiple_of = self.read_number(value, path),
+            "enum" => props.enum_values = self.read_list(value, path).iter().collect(),
+            "maxProperties" => props.max_properties = self.read_integer(value, path),
+            "minProperties" => props.min_properties = self.read_integer(value, path),
+            "required" => props.required = self.read_strings(value, path),
             "items" => {
                 props.items = Some(match value {
-                    Value::Array(_) => Items::Many,
-                    value => Items::One(Box::new(self.schema(value, path, depth))),
+                    Value::Array(_) => SchemaPropsOrArray::Array,
+                    value => {
+                        SchemaPropsOrArray::Schema(Box::new(self.read_schema(value, path, depth)))
+                    }
                 });
             }
-            "allOf" => props.all_of = self.schemas(value, path, depth),
-            "oneOf" => props.one_of = self.schemas(value, path, depth),
-            "anyOf" => props.any_of = self.schemas(value, path, depth),
-            "not" => props.not = Some(Box::new(self.schema(value, path, depth))),
+            "allOf" => props.all_of = self.read_schemas(value, path, depth),
+            "oneOf" => props.one_of = self.read_schemas(value, path, depth),
+            "anyOf" => props.any_of = self.read_schemas(value, path, depth),
+            "not" => props.not = Some(Box::new(self.read_schema(value, path, depth))),
             "properties" => {
-                for (name, value) in self.map(value, path).into_iter().flatten() {
+                for (name, value) in self.read_map(value, path).into_iter().flatten() {
                     props
                         .properties
-                        .insert(name, self.schema(value, &path.key(name), depth));
+                        .insert(name, self.read_schema(value, &path.key(name), depth));
                 }
             }
             "additionalProperties" => {
-                props.additional = Some(match value {
-                    Value::Bool(allowed) => AdditionalProps::Allowed(*allowed),
-                    value => AdditionalProps::Schema(Box::new(self.schema(value, path, depth))),
+                props.additional_properties = Some(match value {
+                    Value::Bool(allowed) => SchemaPropsOrBool::Bool(*allowed),
+                    value => {
+                        SchemaPropsOrBool::Schema(Box::new(self.read_schema(value, path, depth)))
+                    }
                 });
             }
             "patternProperties" => props.pattern_properties = true,
@@ -204,45 +217,50 @@ impl Reader {
             "definitions" => props.definitions = true,
             "externalDocs" => props.external_docs = true,
             "example" => props.example = true,
-            "nullable" => props.nullable = self.flag(value, path),
+            "nullable" => props.nullable = self.read_bool(value, path),
             "x-kubernetes-preserve-unknown-fields" => {
-                props.preserve_unknown = Some(self.flag(value, path))
+                props.preserve_unknown_fields = Some(self.read_bool(value, path))
             }
-            "x-kubernetes-embedded-resource" => props.embedded = self.flag(value, path),
-            "x-kubernetes-int-or-string" => props.int_or_string = self.flag(value, path),
-            "x-kubernetes-list-map-keys" => props.list_map_keys = self.texts(value, path),
-            "x-kubernetes-list-type" => props.list_type = Some(self.text(value, path)),
-            "x-kubernetes-map-type" => props.map_type = Some(self.text(value, path)),
+            "x-kubernetes-embedded-resource" => {
+                props.embedded_resource = self.read_bool(value, path)
+            }
+            "x-kubernetes-int-or-string" => props.int_or_string = self.read_bool(value, path),
+            "x-kubernetes-list-map-keys" => props.list_map_keys = self.read_strings(value, path),
+            "x-kubernetes-list-type" => props.list_type = Some(self.read_string(value, path)),
+            "x-kubernetes-map-type" => props.map_type = Some(self.read_string(value, path)),
             "x-kubernetes-validations" => {
-                let rules = self.list(value, path).iter().enumerate();
+                let rules = self.read_list(value, path).iter().enumerate();
                 props.rules = rules
-                    .map(|(index, rule)| self.rule(rule, &path.index(index)))
+                    .map(|(index, rule)| self.read_rule(rule, &path.index(index)))
                     .collect();
             }
             _ => {
-                debug_assert!(!is_known(keyword), "{keyword} is known and not read");
+                debug_assert!(
+                    !is_known_keyword(keyword),
+                    "the known keyword {keyword} is not read"
+                );
                 self.errors
                     .push(FieldError::forbidden(path, "is not a keyword of schemas"));
             }
         }
     }
 
-    fn rule<'a>(&mut self, value: &'a Value, path: &Path<'_>) -> RuleProps<'a> {
-        let mut rule = RuleProps::default();
+    fn read_rule<'a>(&mut self, value: &'a Value, path: &PathRef<'_>) -> ValidationRule<'a> {
+        let mut rule = ValidationRule::default();
         for (name, value) in self
-            .map(value, path)
+            .read_map(value, path)
             .into_iter()
             .flatten()
             .filter(|(_, value)| !value.is_null())
         {
             let path = path.field(name);
             match name.as_str() {
-                "rule" => rule.rule = self.text(value, &path),
-                "message" => rule.message = self.text(value, &path),
-                "messageExpression" => rule.message_expression = self.text(value, &path),
-                "reason" => rule.reason = Some(self.text(value, &path)),
-                "fieldPath" => rule.field_path = self.text(value, &path),
-                "optionalOldSelf" => rule.optional_old_self = Some(self.flag(value, &path)),
+                "rule" => rule.rule = self.read_string(value, &path),
+                "message" => rule.message = self.read_string(value, &path),
+                "messageExpression" => rule.message_expression = self.read_string(value, &path),
+                "reason" => rule.reason = Some(self.read_string(value, &path)),
+                "fieldPath" => rule.field_path = self.read_string(value, &path),
+                "optionalOldSelf" => rule.optional_old_self = Some(self.read_bool(value, &path)),
                 _ => self
                     .errors
                     .push(FieldError::forbidden(path, "is not a member of rules")),
@@ -251,62 +269,71 @@ impl Reader {
         rule
     }
 
-    fn schemas<'a>(&mut self, value: &'a Value, path: &Path<'_>, depth: usize) -> Vec<Props<'a>> {
-        let entries = self.list(value, path).iter().enumerate();
+    fn read_schemas<'a>(
+        &mut self,
+        value: &'a Value,
+        path: &PathRef<'_>,
+        depth: usize,
+    ) -> Vec<SchemaProps<'a>> {
+        let entries = self.read_list(value, path).iter().enumerate();
         entries
-            .map(|(index, value)| self.schema(value, &path.index(index), depth))
+            .map(|(index, value)| self.read_schema(value, &path.index(index), depth))
             .collect()
     }
 
-    fn text<'a>(&mut self, value: &'a Value, path: &Path<'_>) -> &'a str {
+    fn read_string<'a>(&mut self, value: &'a Value, path: &PathRef<'_>) -> &'a str {
         value.as_str().unwrap_or_else(|| {
-            self.refuse(path, value, "a string");
+            self.reject(path, value, "a string");
             ""
         })
     }
 
-    fn flag(&mut self, value: &Value, path: &Path<'_>) -> bool {
+    fn read_bool(&mut self, value: &Value, path: &PathRef<'_>) -> bool {
         value.as_bool().unwrap_or_else(|| {
-            self.refuse(path, value, "true or false");
+            self.reject(path, value, "true or false");
             false
         })
     }
 
-    fn number<'a>(&mut self, value: &'a Value, path: &Path<'_>) -> Option<&'a Number> {
+    fn read_number<'a>(&mut self, value: &'a Value, path: &PathRef<'_>) -> Option<&'a Number> {
         let Value::Number(number) = value else {
-            self.refuse(path, value, "a number");
+            self.reject(path, value, "a number");
             return None;
         };
         Some(number)
     }
 
-    fn integer(&mut self, value: &Value, path: &Path<'_>) -> Option<i64> {
+    fn read_integer(&mut self, value: &Value, path: &PathRef<'_>) -> Option<i64> {
         let integer = value.as_i64();
         if integer.is_none() {
-            self.refuse(path, value, "an integer");
+            self.reject(path, value, "an integer");
         }
         integer
     }
 
-    fn list<'a>(&mut self, value: &'a Value, path: &Path<'_>) -> &'a [Value] {
+    fn read_list<'a>(&mut self, value: &'a Value, path: &PathRef<'_>) -> &'a [Value] {
         let Value::Array(list) = value else {
-            self.refuse(path, value, "a list");
+            self.reject(path, value, "a list");
             return &[];
         };
         list
     }
 
-    fn texts<'a>(&mut self, value: &'a Value, path: &Path<'_>) -> Vec<&'a str> {
-        let entries = self.list(value, path).iter().enumerate();
+    fn read_strings<'a>(&mut self, value: &'a Value, path: &PathRef<'_>) -> Vec<&'a str> {
+        let entries = self.read_list(value, path).iter().enumerate();
         entries
-            .map(|(index, value)| self.text(value, &path.index(index)))
+            .map(|(index, value)| self.read_string(value, &path.index(index)))
             .collect()
     }
 
-    fn map<'a>(&mut self, value: &'a Value, path: &Path<'_>) -> Option<&'a Map<String, Value>> {
+    fn read_map<'a>(
+        &mut self,
+        value: &'a Value,
+        path: &PathRef<'_>,
+    ) -> Option<&'a Map<String, Value>> {
         let map = value.as_object();
         if map.is_none() {
-            self.refuse(path, value, "an object");
+            self.reject(path, value, "an object");
         }
         map
     }

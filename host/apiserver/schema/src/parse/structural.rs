@@ -1,10 +1,12 @@
-//! What makes a schema structural: types everywhere, and value validation that only speaks of declared fields.
+//! Checks that a schema is structural: every field has a type, and value validation refers to declared fields only.
 
-use super::props::Props;
+use super::completeness;
+use super::props::SchemaProps;
 use crate::error::FieldError;
-use crate::path::Path;
+use crate::path::PathRef;
 use crate::pattern;
 
+/// The position of a schema, for error messages.
 #[derive(Clone, Copy, PartialEq)]
 enum Level {
     Root,
@@ -12,78 +14,94 @@ enum Level {
     Field,
 }
 
-/// All rules for structural schemas; the errors are sorted.
-pub(super) fn check(props: &Props<'_>, path: &Path<'_>) -> Vec<FieldError> {
+/// Checks all requirements of structural schemas; returns the errors, sorted.
+pub(super) fn check(props: &SchemaProps<'_>, path: &PathRef<'_>) -> Vec<FieldError> {
     let mut errors = Vec::new();
-    structure(props, Level::Root, path, &mut errors);
-    completeness(props, props, path, path, &mut errors);
+    check_structure(props, Level::Root, path, &mut errors);
+    completeness::check(props, props, path, path, &mut errors);
     errors.sort_by_cached_key(ToString::to_string);
     errors
 }
 
-fn structure(props: &Props<'_>, level: Level, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+fn check_structure(
+    props: &SchemaProps<'_>,
+    level: Level,
+    path: &PathRef<'_>,
+    errors: &mut Vec<FieldError>,
+) {
     let items = path.field("items");
-    if props.kind == "array" && props.items.is_none() {
+    if props.schema_type == "array" && props.items.is_none() {
         errors.push(FieldError::required(items, "must be specified"));
     }
     if let Some(item) = props.item() {
-        structure(item, Level::Item, &items, errors);
+        check_structure(item, Level::Item, &items, errors);
     }
     let properties = path.field("properties");
     for (name, property) in &props.properties {
-        structure(property, Level::Field, &properties.key(name), errors);
+        check_structure(property, Level::Field, &properties.key(name), errors);
     }
     let additional = path.field("additionalProperties");
-    if props.additional.is_some() && level == Level::Root {
+    if props.additional_properties.is_some() && level == Level::Root {
         errors.push(FieldError::forbidden(
             additional,
             "must not be used at the root",
         ));
     }
     if let Some(schema) = props.additional_schema() {
-        structure(schema, Level::Field, &additional, errors);
+        check_structure(schema, Level::Field, &additional, errors);
     }
-    if props.embedded && props.additional.is_some() {
+    if props.embedded_resource && props.additional_properties.is_some() {
         let detail = "must not be used if x-kubernetes-embedded-resource is set";
         errors.push(FieldError::forbidden(additional, detail));
     }
-    exclusive_extensions(props, path, errors);
-    value_validation(props, exceptions(props), path, errors);
-    type_rules(props, level, path, errors);
-    metadata_rules(props, level, path, errors);
-    if props.embedded && props.preserve_unknown.is_none() && props.properties.is_empty() {
+    check_extensions(props, path, errors);
+    check_value_validation(props, int_or_string_exceptions(props), path, errors);
+    check_type(props, level, path, errors);
+    check_metadata(props, level, path, errors);
+    if props.embedded_resource
+        && props.preserve_unknown_fields.is_none()
+        && props.properties.is_empty()
+    {
         let detail = "must not be empty if x-kubernetes-embedded-resource is true without \
                       x-kubernetes-preserve-unknown-fields";
         errors.push(FieldError::required(properties, detail));
     }
 }
 
-fn exclusive_extensions(props: &Props<'_>, path: &Path<'_>, errors: &mut Vec<FieldError>) {
-    let given = [
+fn check_extensions(props: &SchemaProps<'_>, path: &PathRef<'_>, errors: &mut Vec<FieldError>) {
+    let is_set = [
         (
-            props.preserve_unknown.is_some(),
+            props.preserve_unknown_fields.is_some(),
             "x-kubernetes-preserve-unknown-fields",
         ),
-        (props.embedded, "x-kubernetes-embedded-resource"),
+        (props.embedded_resource, "x-kubernetes-embedded-resource"),
     ];
-    for (_, keyword) in given
+    for (_, keyword) in is_set
         .into_iter()
-        .filter(|(given, _)| *given && props.int_or_string)
+        .filter(|(is_set, _)| *is_set && props.int_or_string)
     {
         let detail = "must be false if x-kubernetes-int-or-string is true";
         errors.push(FieldError::invalid(path.field(keyword), true, detail));
     }
 }
 
-fn type_rules(props: &Props<'_>, level: Level, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+fn check_type(
+    props: &SchemaProps<'_>,
+    level: Level,
+    path: &PathRef<'_>,
+    errors: &mut Vec<FieldError>,
+) {
     let field = path.field("type");
-    if props.embedded && props.kind != "object" {
+    if props.embedded_resource && props.schema_type != "object" {
         let detail = "must be object if x-kubernetes-embedded-resource is true";
-        errors.push(match props.kind {
+        errors.push(match props.schema_type {
             "" => FieldError::required(field, detail),
             kind => FieldError::invalid(field, kind, detail),
         });
-    } else if props.kind.is_empty() && !props.int_or_string && props.preserve_unknown.is_none() {
+    } else if props.schema_type.is_empty()
+        && !props.int_or_string
+        && props.preserve_unknown_fields.is_none()
+    {
         errors.push(FieldError::required(
             field,
             match level {
@@ -93,27 +111,32 @@ fn type_rules(props: &Props<'_>, level: Level, path: &Path<'_>, errors: &mut Vec
             },
         ));
     }
-    if level == Level::Root && !props.kind.is_empty() && props.kind != "object" {
+    if level == Level::Root && !props.schema_type.is_empty() && props.schema_type != "object" {
         errors.push(FieldError::invalid(
             field,
-            props.kind,
+            props.schema_type,
             "must be object at the root",
         ));
     }
 }
 
-fn metadata_rules(props: &Props<'_>, level: Level, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+fn check_metadata(
+    props: &SchemaProps<'_>,
+    level: Level,
+    path: &PathRef<'_>,
+    errors: &mut Vec<FieldError>,
+) {
     let properties = path.field("properties");
-    let resource = level == Level::Root || props.embedded;
-    for name in ["kind", "apiVersion"].into_iter().filter(|_| resource) {
+    let is_resource = level == Level::Root || props.embedded_resource;
+    for name in ["kind", "apiVersion"].into_iter().filter(|_| is_resource) {
         if let Some(field) = props
             .properties
             .get(name)
-            .filter(|field| field.kind != "string")
+            .filter(|field| field.schema_type != "string")
         {
             errors.push(FieldError::invalid(
                 properties.key(name).field("type"),
-                field.kind,
+                field.schema_type,
                 "must be string",
             ));
         }
@@ -122,38 +145,43 @@ fn metadata_rules(props: &Props<'_>, level: Level, path: &Path<'_>, errors: &mut
         return;
     };
     let field = properties.key("metadata");
-    if resource && metadata.kind != "object" {
+    if is_resource && metadata.schema_type != "object" {
         errors.push(FieldError::invalid(
             field.field("type"),
-            metadata.kind,
+            metadata.schema_type,
             "must be object",
         ));
     }
-    if level == Level::Root && restricts_more_than_names(metadata) {
+    if level == Level::Root && has_more_than_names(metadata) {
         let detail = "must not specify anything other than name and generateName, but metadata is implicitly specified";
         errors.push(FieldError::forbidden(field, detail));
     }
 }
 
-/// Whether a schema for the root's metadata says anything beyond its type, name and generateName.
-fn restricts_more_than_names(metadata: &Props<'_>) -> bool {
-    let names_only = metadata
+/// Whether a schema of the root's metadata has keywords beyond its type and the properties `name` and `generateName`.
+fn has_more_than_names(metadata: &SchemaProps<'_>) -> bool {
+    let has_names_only = metadata
         .properties
         .keys()
         .all(|name| ["name", "generateName"].contains(name));
-    let silent = metadata.description.is_empty() && metadata.title.is_empty() && !metadata.nullable;
-    let open = metadata.additional.is_none() && metadata.items.is_none();
-    let no_extensions = metadata.preserve_unknown.is_none()
-        && !metadata.embedded
+    let is_undocumented =
+        metadata.description.is_empty() && metadata.title.is_empty() && !metadata.nullable;
+    let is_open = metadata.additional_properties.is_none() && metadata.items.is_none();
+    let has_no_extensions = metadata.preserve_unknown_fields.is_none()
+        && !metadata.embedded_resource
         && !metadata.int_or_string
         && metadata.list_map_keys.is_empty()
         && metadata.list_type.is_none()
         && metadata.map_type.is_none()
         && metadata.rules.is_empty();
-    !(names_only && silent && open && no_extensions && validates_nothing(metadata))
+    !(has_names_only
+        && is_undocumented
+        && is_open
+        && has_no_extensions
+        && is_validation_empty(metadata))
 }
 
-fn validates_nothing(props: &Props<'_>) -> bool {
+fn is_validation_empty(props: &SchemaProps<'_>) -> bool {
     let lists = [&props.all_of, &props.any_of, &props.one_of];
     let integers = [
         props.max_length,
@@ -169,7 +197,7 @@ fn validates_nothing(props: &Props<'_>) -> bool {
         && !props.exclusive_maximum
         && !props.exclusive_minimum
         && !props.unique_items
-        && props.allowed.is_empty()
+        && props.enum_values.is_empty()
         && props.required.is_empty()
         && props.not.is_none()
         && lists.iter().all(|list| list.is_empty())
@@ -177,60 +205,75 @@ fn validates_nothing(props: &Props<'_>) -> bool {
         && numbers.iter().all(Option::is_none)
 }
 
-/// Where int-or-string may name its two types in value validation.
+/// Where the value validation of an int-or-string schema lists its two types, which is allowed.
 #[derive(Clone, Copy, Default)]
-struct Exceptions {
+struct IntOrStringExceptions {
     any_of: bool,
     first_all_of: bool,
 }
 
-fn exceptions(props: &Props<'_>) -> Exceptions {
-    Exceptions {
-        any_of: names_int_and_string(&props.any_of),
+fn int_or_string_exceptions(props: &SchemaProps<'_>) -> IntOrStringExceptions {
+    IntOrStringExceptions {
+        any_of: is_int_or_string(&props.any_of),
         first_all_of: props
             .all_of
             .first()
-            .is_some_and(|first| names_int_and_string(&first.any_of)),
+            .is_some_and(|first| is_int_or_string(&first.any_of)),
     }
 }
 
-fn names_int_and_string(any_of: &[Props<'_>]) -> bool {
-    let only_type = |props: &Props<'_>, kind: &str| {
-        props.kind == kind
-            && !restricts_more_than_names(props)
+fn is_int_or_string(any_of: &[SchemaProps<'_>]) -> bool {
+    let only_type = |props: &SchemaProps<'_>, kind: &str| {
+        props.schema_type == kind
+            && !has_more_than_names(props)
             && props.properties.is_empty()
             && props.default.is_none()
     };
     matches!(any_of, [first, second] if only_type(first, "integer") && only_type(second, "string"))
 }
 
-fn value_validation(
-    props: &Props<'_>,
-    skip: Exceptions,
-    path: &Path<'_>,
+fn check_value_validation(
+    props: &SchemaProps<'_>,
+    skip: IntOrStringExceptions,
+    path: &PathRef<'_>,
     errors: &mut Vec<FieldError>,
 ) {
     let any_of = path.field("anyOf");
     for (index, schema) in props.any_of.iter().enumerate().filter(|_| !skip.any_of) {
-        nested(schema, Exceptions::default(), &any_of.index(index), errors);
+        check_nested(
+            schema,
+            IntOrStringExceptions::default(),
+            &any_of.index(index),
+            errors,
+        );
     }
     let all_of = path.field("allOf");
     for (index, schema) in props.all_of.iter().enumerate() {
-        let skip = Exceptions {
+        let skip = IntOrStringExceptions {
             any_of: skip.first_all_of && index == 0,
             first_all_of: false,
         };
-        nested(schema, skip, &all_of.index(index), errors);
+        check_nested(schema, skip, &all_of.index(index), errors);
     }
     let one_of = path.field("oneOf");
     for (index, schema) in props.one_of.iter().enumerate() {
-        nested(schema, Exceptions::default(), &one_of.index(index), errors);
+        check_nested(
+            schema,
+            IntOrStringExceptions::default(),
+            &one_of.index(index),
+            errors,
+        );
     }
     if let Some(not) = &props.not {
-        nested(not, Exceptions::default(), &path.field("not"), errors);
+        check_nested(
+            not,
+            IntOrStringExceptions::default(),
+            &path.field("not"),
+            errors,
+        );
     }
-    if let Err(problem) = pattern::compile(props.pattern) {
-        let detail = format!("must be a valid regular expression, but isn't: {problem}");
+    if let Err(error) = pattern::compile_optional(props.pattern) {
+        let detail = format!("must be a valid regular expression, but isn't: {error}");
         errors.push(FieldError::invalid(
             path.field("pattern"),
             props.pattern,
@@ -239,24 +282,34 @@ fn value_validation(
     }
 }
 
-fn nested(props: &Props<'_>, skip: Exceptions, path: &Path<'_>, errors: &mut Vec<FieldError>) {
-    value_validation(props, skip, path, errors);
+fn check_nested(
+    props: &SchemaProps<'_>,
+    skip: IntOrStringExceptions,
+    path: &PathRef<'_>,
+    errors: &mut Vec<FieldError>,
+) {
+    check_value_validation(props, skip, path, errors);
     if let Some(item) = props.item() {
-        nested(item, Exceptions::default(), &path.field("items"), errors);
+        check_nested(
+            item,
+            IntOrStringExceptions::default(),
+            &path.field("items"),
+            errors,
+        );
     }
     let properties = path.field("properties");
     for (name, property) in &props.properties {
-        nested(
+        check_nested(
             property,
-            Exceptions::default(),
+            IntOrStringExceptions::default(),
             &properties.key(name),
             errors,
         );
     }
     let forbidden = [
-        (!props.kind.is_empty(), "type", "empty"),
+        (!props.schema_type.is_empty(), "type", "empty"),
         (
-            props.additional.is_some(),
+            props.additional_properties.is_some(),
             "additionalProperties",
             "undefined",
         ),
@@ -266,11 +319,15 @@ fn nested(props: &Props<'_>, skip: Exceptions, path: &Path<'_>, errors: &mut Vec
         (props.nullable, "nullable", "false"),
         (props.external_docs, "externalDocs", "undefined"),
         (
-            props.preserve_unknown.is_some(),
+            props.preserve_unknown_fields.is_some(),
             "x-kubernetes-preserve-unknown-fields",
             "false",
         ),
-        (props.embedded, "x-kubernetes-embedded-resource", "false"),
+        (
+            props.embedded_resource,
+            "x-kubernetes-embedded-resource",
+            "false",
+        ),
         (props.int_or_string, "x-kubernetes-int-or-string", "false"),
         (
             !props.list_map_keys.is_empty(),
@@ -289,7 +346,7 @@ fn nested(props: &Props<'_>, skip: Exceptions, path: &Path<'_>, errors: &mut Vec
         ),
         (!props.rules.is_empty(), "x-kubernetes-validations", "empty"),
     ];
-    for (_, keyword, instead) in forbidden.into_iter().filter(|(given, ..)| *given) {
+    for (_, keyword, instead) in forbidden.into_iter().filter(|(is_set, ..)| *is_set) {
         errors.push(FieldError::forbidden(
             path.field(keyword),
             format!("must be {instead} to be structural"),
@@ -300,67 +357,5 @@ fn nested(props: &Props<'_>, skip: Exceptions, path: &Path<'_>, errors: &mut Vec
             properties.key("metadata"),
             "must not be specified in a nested context",
         ));
-    }
-}
-
-/// Whatever value validation names must be declared in the structure.
-fn completeness(
-    validation: &Props<'_>,
-    structure: &Props<'_>,
-    structure_path: &Path<'_>,
-    path: &Path<'_>,
-    errors: &mut Vec<FieldError>,
-) {
-    if let Some(not) = &validation.not {
-        nested_completeness(not, structure, structure_path, &path.field("not"), errors);
-    }
-    for (keyword, schemas) in [
-        ("allOf", &validation.all_of),
-        ("anyOf", &validation.any_of),
-        ("oneOf", &validation.one_of),
-    ] {
-        let path = path.field(keyword);
-        for (index, schema) in schemas.iter().enumerate() {
-            nested_completeness(
-                schema,
-                structure,
-                structure_path,
-                &path.index(index),
-                errors,
-            );
-        }
-    }
-}
-
-fn nested_completeness(
-    validation: &Props<'_>,
-    structure: &Props<'_>,
-    structure_path: &Path<'_>,
-    path: &Path<'_>,
-    errors: &mut Vec<FieldError>,
-) {
-    completeness(validation, structure, structure_path, path, errors);
-    if let Some(item) = validation.item() {
-        let (structure_path, path) = (structure_path.field("items"), path.field("items"));
-        match structure.item() {
-            Some(structure) => nested_completeness(item, structure, &structure_path, &path, errors),
-            None => errors.push(FieldError::required(
-                structure_path,
-                format!("because it is defined in {path}"),
-            )),
-        }
-    }
-    let (structure_path, path) = (structure_path.field("properties"), path.field("properties"));
-    for (name, property) in &validation.properties {
-        let (structure_path, path) = (structure_path.key(name), path.key(name));
-        match structure.properties.get(name) {
-            Some(structure) => {
-                nested_completeness(property, structure, &structure_path, &path, errors)
-            }
-            None => errors.push(FieldError::required(
-                structure_path,
-                format!("because it is defined in {path}"),
-            )),
-        }
     }
 }

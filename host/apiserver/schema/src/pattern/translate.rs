@@ -1,29 +1,36 @@
-//! From RE2's syntax to that of the `regex` crate.
+//! Translates RE2's syntax into that of the `regex` crate.
 
 use std::iter::Peekable;
 use std::str::CharIndices;
 
-/// The most repetitions that RE2 takes.
+use super::error::{PatternError, PatternErrorKind};
+
+/// The largest repeat count that RE2 accepts.
 const MAX_REPEAT: u32 = 1000;
 
-/// The same pattern in the other syntax, or what is wrong with it.
-pub(super) fn translate(pattern: &str) -> Result<String, String> {
-    let mut translation = Translation {
+/// Returns an equivalent pattern in the syntax of the `regex` crate.
+pub(super) fn translate(pattern: &str) -> Result<String, PatternError> {
+    let mut translator = Translator {
         pattern,
         chars: pattern.char_indices().peekable(),
         out: String::new(),
     };
-    translation.run()?;
-    Ok(translation.out)
+    translator.translate()?;
+    Ok(translator.out)
 }
 
-struct Translation<'a> {
+/// Creates the error for an escape; `escape` is what follows the backslash.
+fn invalid_escape(escape: impl std::fmt::Display) -> PatternError {
+    PatternError::new(PatternErrorKind::InvalidEscape, format!("\\{escape}"))
+}
+
+struct Translator<'a> {
     pattern: &'a str,
     chars: Peekable<CharIndices<'a>>,
     out: String,
 }
 
-impl Translation<'_> {
+impl Translator<'_> {
     fn rest(&mut self) -> &str {
         let at = self.chars.peek().map_or(self.pattern.len(), |(at, _)| *at);
         self.pattern.get(at..).unwrap_or_default()
@@ -35,7 +42,7 @@ impl Translation<'_> {
         }
     }
 
-    fn run(&mut self) -> Result<(), String> {
+    fn translate(&mut self) -> Result<(), PatternError> {
         while let Some((_, c)) = self.chars.next() {
             match c {
                 '\\' => self.escape(false)?,
@@ -48,27 +55,27 @@ impl Translation<'_> {
         Ok(())
     }
 
-    /// What follows a backslash, in a class or not.
-    fn escape(&mut self, class: bool) -> Result<(), String> {
+    /// Translates what follows a backslash, inside or outside a class.
+    fn escape(&mut self, in_class: bool) -> Result<(), PatternError> {
         let Some((_, c)) = self.chars.next() else {
-            return Err("trailing backslash at end of expression: ``".to_owned());
+            return Err(PatternError::new(PatternErrorKind::TrailingBackslash, ""));
         };
         let (inner, negated) = match c {
             'd' | 'D' => ("0-9", c == 'D'),
             'w' | 'W' => ("0-9A-Za-z_", c == 'W'),
             's' | 'S' => ("\\t\\n\\x0c\\r ", c == 'S'),
-            'b' | 'B' if !class => {
+            'b' | 'B' if !in_class => {
                 self.out.push_str(&format!("(?-u:\\{c})"));
                 return Ok(());
             }
-            'Q' if !class => {
+            'Q' if !in_class => {
                 self.quoted();
                 return Ok(());
             }
             '0'..='7' => return self.octal(c),
             'a' | 'f' | 'n' | 'r' | 't' | 'v' | 'x' | 'p' | 'P' => {
                 self.out.extend(['\\', c]);
-                // The braces of a code or a name are no repetition.
+                // The braces around a code point or a class name are not a repetition.
                 if matches!(c, 'x' | 'p' | 'P') && self.rest().starts_with('{') {
                     let named = self
                         .rest()
@@ -81,19 +88,19 @@ impl Translation<'_> {
                 }
                 return Ok(());
             }
-            'A' | 'z' if !class => {
+            'A' | 'z' if !in_class => {
                 self.out.extend(['\\', c]);
                 return Ok(());
             }
             c if c.is_ascii_punctuation() => {
-                // `\<` and `\>` are no characters in the other syntax.
+                // `\<` and `\>` are word boundaries in `regex`.
                 self.out.extend((!matches!(c, '<' | '>')).then_some('\\'));
                 self.out.push(c);
                 return Ok(());
             }
-            c => return Err(format!("invalid escape sequence: `\\{c}`")),
+            c => return Err(invalid_escape(c)),
         };
-        match (class, negated) {
+        match (in_class, negated) {
             (true, false) => self.out.push_str(inner),
             (_, true) => self.out.push_str(&format!("[^{inner}]")),
             (false, false) => self.out.push_str(&format!("[{inner}]")),
@@ -101,8 +108,9 @@ impl Translation<'_> {
         Ok(())
     }
 
-    /// `\123`; one digit but zero alone would be a back-reference, which RE2 has not.
-    fn octal(&mut self, first: char) -> Result<(), String> {
+    /// Translates an octal escape such as `\123`. A single digit other than zero would be a back-reference, which RE2
+    /// does not support.
+    fn octal(&mut self, first: char) -> Result<(), PatternError> {
         let mut digits = String::from(first);
         while let Some((_, digit @ '0'..='7')) =
             self.chars.peek().copied().filter(|_| digits.len() < 3)
@@ -111,15 +119,14 @@ impl Translation<'_> {
             self.skip(1);
         }
         if digits.len() == 1 && first != '0' {
-            return Err(format!("invalid escape sequence: `\\{first}`"));
+            return Err(invalid_escape(first));
         }
-        let code = u32::from_str_radix(&digits, 8)
-            .map_err(|_| format!("invalid escape sequence: `\\{digits}`"))?;
+        let code = u32::from_str_radix(&digits, 8).map_err(|_| invalid_escape(&digits))?;
         self.out.push_str(&format!("\\x{{{code:x}}}"));
         Ok(())
     }
 
-    /// Characters between `\Q` and `\E`, or the end, stand for themselves.
+    /// Translates a literal: the characters between `\Q` and `\E` or the end of the pattern.
     fn quoted(&mut self) {
         let rest = self.rest();
         let text = rest
@@ -130,7 +137,7 @@ impl Translation<'_> {
         self.out.push_str(&regex::escape(&text));
     }
 
-    fn class(&mut self) -> Result<(), String> {
+    fn class(&mut self) -> Result<(), PatternError> {
         self.out.push('[');
         if self.rest().starts_with('^') {
             self.skip(1);
@@ -166,11 +173,14 @@ impl Translation<'_> {
             }
             first = false;
         }
-        Err(format!("missing closing ]: `{}`", self.pattern))
+        Err(PatternError::new(
+            PatternErrorKind::MissingBracket,
+            self.pattern,
+        ))
     }
 
-    /// What follows an opening parenthesis: RE2 has fewer kinds of groups.
-    fn group(&mut self) -> Result<(), String> {
+    /// Translates what follows an opening parenthesis. RE2 supports fewer kinds of groups than `regex`.
+    fn group(&mut self) -> Result<(), PatternError> {
         self.out.push('(');
         let Some(rest) = self.rest().strip_prefix('?').map(ToOwned::to_owned) else {
             return Ok(());
@@ -181,18 +191,22 @@ impl Translation<'_> {
             return Ok(());
         }
         let flags: String = rest.chars().take_while(|c| "imsU-".contains(*c)).collect();
-        let ends = rest
+        let has_end = rest
             .get(flags.len()..)
             .is_some_and(|rest| rest.starts_with([':', ')']));
-        if !ends {
-            let shown: String = rest.chars().take(1).collect();
-            return Err(format!("invalid or unsupported Perl syntax: `(?{shown}`"));
+        if !has_end {
+            let start: String = rest.chars().take(1).collect();
+            return Err(PatternError::new(
+                PatternErrorKind::InvalidPerlSyntax,
+                format!("(?{start}"),
+            ));
         }
         Ok(())
     }
 
-    /// A brace begins a repetition only in three forms, and is a brace otherwise.
-    fn repetition(&mut self) -> Result<(), String> {
+    /// Translates what follows an opening brace: a repetition has the form `{n}`, `{n,}`, or `{n,m}`; any other brace is
+    /// literal.
+    fn repetition(&mut self) -> Result<(), PatternError> {
         let counts = self
             .rest()
             .split_once('}')
@@ -208,7 +222,10 @@ impl Translation<'_> {
             !text.is_empty() && text.parse().map_or(true, |count: u32| count > MAX_REPEAT)
         };
         if too_many(low) || too_many(high) {
-            return Err(format!("invalid repeat count: `{{{counts}}}`"));
+            return Err(PatternError::new(
+                PatternErrorKind::InvalidRepeatCount,
+                format!("{{{counts}}}"),
+            ));
         }
         self.out.push('{');
         Ok(())

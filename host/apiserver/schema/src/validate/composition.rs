@@ -1,34 +1,35 @@
-//! `allOf`, `anyOf`, `oneOf` and `not`.
+//! Validation of `allOf`, `anyOf`, `oneOf`, and `not`.
 
 use serde_json::Value;
 
-use super::values::Walk;
-use crate::error::{FieldError, quoted};
-use crate::node::Node;
-use crate::path::Path;
+use super::value_validator::ValueValidator;
+use crate::error::{FieldError, quote};
+use crate::node::SchemaNode;
+use crate::path::PathRef;
 
-/// One alternative that was tried.
+/// The result of validating a value against one of several schemas.
 struct Attempt {
     errors: Vec<FieldError>,
+    /// The number of checks that passed.
     matched: usize,
 }
 
-fn attempt(
-    walk: &mut Walk<'_>,
-    node: &Node,
+fn try_schema(
+    validator: &mut ValueValidator<'_>,
+    node: &SchemaNode,
     new: &Value,
     old: Option<&Value>,
-    path: &Path<'_>,
+    path: &PathRef<'_>,
 ) -> Attempt {
-    let before = walk.errors.len();
-    let matched = walk.value(node, new, old, path);
+    let before = validator.errors.len();
+    let matched = validator.check_value(node, new, old, path);
     Attempt {
-        errors: walk.errors.split_off(before),
+        errors: validator.errors.split_off(before),
         matched,
     }
 }
 
-/// Keeps the attempt that met most checks; the earlier one of equals.
+/// Keeps the attempt that passed most checks, or the earlier one of two equal ones.
 fn keep_best(best: &mut Option<Attempt>, candidate: Attempt) {
     if best
         .as_ref()
@@ -38,118 +39,121 @@ fn keep_best(best: &mut Option<Attempt>, candidate: Attempt) {
     }
 }
 
-/// Checks all four; returns how many checks were met on the way.
+/// Checks all four keywords; returns the number of checks that passed.
 pub(super) fn check(
-    walk: &mut Walk<'_>,
-    node: &Node,
+    validator: &mut ValueValidator<'_>,
+    node: &SchemaNode,
     new: &Value,
     old: Option<&Value>,
-    path: &Path<'_>,
+    path: &PathRef<'_>,
 ) -> usize {
-    let checks = &node.checks;
+    let checks = &node.validation;
     let mut matched = 0;
     if !checks.any_of.is_empty() {
-        matched += any_of(walk, &checks.any_of, new, old, path);
+        matched += any_of(validator, &checks.any_of, new, old, path);
     }
     if !checks.one_of.is_empty() {
-        matched += one_of(walk, &checks.one_of, new, old, path);
+        matched += one_of(validator, &checks.one_of, new, old, path);
     }
     if !checks.all_of.is_empty() {
-        matched += all_of(walk, &checks.all_of, new, old, path);
+        matched += all_of(validator, &checks.all_of, new, old, path);
     }
     if let Some(not) = &checks.not
-        && attempt(walk, not, new, None, path).errors.is_empty()
+        && try_schema(validator, not, new, None, path)
+            .errors
+            .is_empty()
     {
-        walk.report_whole(format!(
+        validator.report_root(format!(
             "{} must not validate the schema (not)",
-            quoted(&path.to_string())
+            quote(&path.to_string())
         ));
     }
     matched
 }
 
 fn any_of(
-    walk: &mut Walk<'_>,
-    nodes: &[Node],
+    validator: &mut ValueValidator<'_>,
+    nodes: &[SchemaNode],
     new: &Value,
     old: Option<&Value>,
-    path: &Path<'_>,
+    path: &PathRef<'_>,
 ) -> usize {
     let mut best = None;
     for node in nodes {
-        let attempt = attempt(walk, node, new, old, path);
+        let attempt = try_schema(validator, node, new, old, path);
         if attempt.errors.is_empty() {
             return attempt.matched;
         }
         keep_best(&mut best, attempt);
     }
-    walk.report_whole(format!(
+    validator.report_root(format!(
         "{} must validate at least one schema (anyOf)",
-        quoted(&path.to_string())
+        quote(&path.to_string())
     ));
-    take(walk, best)
+    report_attempt(validator, best)
 }
 
 fn one_of(
-    walk: &mut Walk<'_>,
-    nodes: &[Node],
+    validator: &mut ValueValidator<'_>,
+    nodes: &[SchemaNode],
     new: &Value,
     old: Option<&Value>,
-    path: &Path<'_>,
+    path: &PathRef<'_>,
 ) -> usize {
     let mut best = None;
     let mut valid = Vec::new();
     for node in nodes {
-        let attempt = attempt(walk, node, new, old, path);
+        let attempt = try_schema(validator, node, new, old, path);
         if attempt.errors.is_empty() {
             valid.push(attempt.matched);
         } else {
             keep_best(&mut best, attempt);
         }
     }
-    let found = match valid.as_slice() {
+    let outcome = match valid.as_slice() {
         [matched] => return *matched,
         [] => "Found none valid".to_owned(),
         several => format!("Found {} valid alternatives", several.len()),
     };
-    let path = quoted(&path.to_string());
-    walk.report_whole(format!(
-        "{path} must validate one and only one schema (oneOf). {found}"
+    let path = quote(&path.to_string());
+    validator.report_root(format!(
+        "{path} must validate one and only one schema (oneOf). {outcome}"
     ));
     if valid.is_empty() {
-        take(walk, best)
+        report_attempt(validator, best)
     } else {
         0
     }
 }
 
 fn all_of(
-    walk: &mut Walk<'_>,
-    nodes: &[Node],
+    validator: &mut ValueValidator<'_>,
+    nodes: &[SchemaNode],
     new: &Value,
     old: Option<&Value>,
-    path: &Path<'_>,
+    path: &PathRef<'_>,
 ) -> usize {
     let mut matched = 0;
     let mut valid = 0;
     for node in nodes {
-        let attempt = attempt(walk, node, new, old, path);
+        let attempt = try_schema(validator, node, new, old, path);
         valid += usize::from(attempt.errors.is_empty());
         matched += attempt.matched;
-        walk.errors.extend(attempt.errors);
+        validator.errors.extend(attempt.errors);
     }
     if valid < nodes.len() {
         let none = if valid == 0 { ". None validated" } else { "" };
-        walk.report_whole(format!(
+        validator.report_root(format!(
             "{} must validate all the schemas (allOf){none}",
-            quoted(&path.to_string())
+            quote(&path.to_string())
         ));
     }
     matched
 }
 
-fn take(walk: &mut Walk<'_>, attempt: Option<Attempt>) -> usize {
+/// Reports the errors of an attempt; returns the number of checks that passed.
+fn report_attempt(validator: &mut ValueValidator<'_>, attempt: Option<Attempt>) -> usize {
     let Some(attempt) = attempt else { return 0 };
-    walk.errors.extend(attempt.errors);
+    validator.errors.extend(attempt.errors);
     attempt.matched
 }

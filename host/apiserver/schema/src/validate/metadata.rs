@@ -1,29 +1,34 @@
-//! The metadata of embedded resources.
+//! Validation of the metadata of embedded resources.
 
 use serde_json::{Map, Value};
 
 use crate::error::{FieldError, FieldErrorKind};
 use crate::names;
-use crate::node::Node;
-use crate::path::Path;
+use crate::node::SchemaNode;
+use crate::path::PathRef;
 
-/// Checks the metadata of every resource embedded in a value, and of the value itself if it is a `resource`.
-pub(super) fn check(node: &Node, value: &Value, resource: bool, base: &str) -> Vec<FieldError> {
+/// Validates the metadata of every embedded resource in a value, and of the value itself if `is_resource`.
+pub(super) fn check(
+    node: &SchemaNode,
+    value: &Value,
+    is_resource: bool,
+    base: &str,
+) -> Vec<FieldError> {
     let mut errors = Vec::new();
-    visit(node, value, resource, &Path::Root(base), &mut errors);
+    visit(node, value, is_resource, &PathRef::Root(base), &mut errors);
     errors
 }
 
 fn visit(
-    node: &Node,
+    node: &SchemaNode,
     value: &Value,
-    resource: bool,
-    path: &Path<'_>,
+    is_resource: bool,
+    path: &PathRef<'_>,
     errors: &mut Vec<FieldError>,
 ) {
     match value {
         Value::Object(map) => {
-            if resource {
+            if is_resource {
                 check_resource(map, path, errors);
             }
             for (name, value) in map {
@@ -31,27 +36,39 @@ fn visit(
                     visit(
                         property,
                         value,
-                        property.embedded,
+                        property.embedded_resource,
                         &path.field(name),
                         errors,
                     );
-                } else if let Some(schema) = node.additional.schema() {
-                    visit(schema, value, schema.embedded, &path.key(name), errors);
+                } else if let Some(schema) = node.additional_properties.schema() {
+                    visit(
+                        schema,
+                        value,
+                        schema.embedded_resource,
+                        &path.key(name),
+                        errors,
+                    );
                 }
             }
         }
         Value::Array(items) => {
             let Some(item) = &node.items else { return };
             for (index, value) in items.iter().enumerate() {
-                visit(item, value, item.embedded, &path.index(index), errors);
+                visit(
+                    item,
+                    value,
+                    item.embedded_resource,
+                    &path.index(index),
+                    errors,
+                );
             }
         }
         _ => {}
     }
 }
 
-fn check_resource(map: &Map<String, Value>, path: &Path<'_>, errors: &mut Vec<FieldError>) {
-    if let Some(version) = required_text(map, "apiVersion", path, errors)
+fn check_resource(map: &Map<String, Value>, path: &PathRef<'_>, errors: &mut Vec<FieldError>) {
+    if let Some(version) = required_string(map, "apiVersion", path, errors)
         && version.matches('/').count() > 1
     {
         let detail = format!("unexpected GroupVersion string: {version}");
@@ -61,8 +78,8 @@ fn check_resource(map: &Map<String, Value>, path: &Path<'_>, errors: &mut Vec<Fi
             detail,
         ));
     }
-    if let Some(kind) = required_text(map, "kind", path, errors) {
-        let problems = names::dns_1035_label(&kind.to_lowercase());
+    if let Some(kind) = required_string(map, "kind", path, errors) {
+        let problems = names::validate_dns_1035_label(&kind.to_lowercase());
         if !problems.is_empty() {
             let detail = format!(
                 "may have mixed case, but should otherwise match: {}",
@@ -76,10 +93,11 @@ fn check_resource(map: &Map<String, Value>, path: &Path<'_>, errors: &mut Vec<Fi
     }
 }
 
-fn required_text<'a>(
+/// Returns a required string field; reports an error if it is missing, empty, or of another type.
+fn required_string<'a>(
     map: &'a Map<String, Value>,
     name: &str,
-    path: &Path<'_>,
+    path: &PathRef<'_>,
     errors: &mut Vec<FieldError>,
 ) -> Option<&'a str> {
     match map.get(name) {
@@ -94,7 +112,7 @@ fn required_text<'a>(
     None
 }
 
-fn check_metadata(metadata: &Map<String, Value>, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+fn check_metadata(metadata: &Map<String, Value>, path: &PathRef<'_>, errors: &mut Vec<FieldError>) {
     let text = |name: &str| {
         metadata
             .get(name)
@@ -103,12 +121,12 @@ fn check_metadata(metadata: &Map<String, Value>, path: &Path<'_>, errors: &mut V
     };
     for name in ["generateName", "name"] {
         let Some(value) = text(name) else { continue };
-        for problem in names::path_segment(value) {
+        for problem in names::validate_path_segment(value) {
             errors.push(FieldError::invalid(path.field(name), value, problem));
         }
     }
     if let Some(namespace) = text("namespace") {
-        for problem in names::dns_label(namespace) {
+        for problem in names::validate_dns_label(namespace) {
             errors.push(FieldError::invalid(
                 path.field("namespace"),
                 namespace,
@@ -123,10 +141,14 @@ fn check_metadata(metadata: &Map<String, Value>, path: &Path<'_>, errors: &mut V
         .into_iter()
         .flatten()
     {
-        for problem in names::qualified_name(key) {
+        for problem in names::validate_qualified_name(key) {
             errors.push(FieldError::invalid(labels, key.as_str(), problem));
         }
-        for problem in value.as_str().into_iter().flat_map(names::label_value) {
+        for problem in value
+            .as_str()
+            .into_iter()
+            .flat_map(names::validate_label_value)
+        {
             errors.push(FieldError::invalid(labels, value.clone(), problem));
         }
     }
@@ -138,13 +160,13 @@ fn check_metadata(metadata: &Map<String, Value>, path: &Path<'_>, errors: &mut V
         .into_iter()
         .flatten()
     {
-        for problem in names::qualified_name(&key.to_lowercase()) {
+        for problem in names::validate_qualified_name(&key.to_lowercase()) {
             errors.push(FieldError::invalid(annotations, key.as_str(), problem));
         }
         size += key.len() + value.as_str().map_or(0, str::len);
     }
-    if size > names::ANNOTATIONS_MAX {
-        let detail = format!("may not be more than {} bytes", names::ANNOTATIONS_MAX);
+    if size > names::MAX_ANNOTATION_BYTES {
+        let detail = format!("may not be more than {} bytes", names::MAX_ANNOTATION_BYTES);
         errors.push(FieldError::new(
             FieldErrorKind::TooLong,
             annotations,
@@ -161,7 +183,7 @@ fn check_metadata(metadata: &Map<String, Value>, path: &Path<'_>, errors: &mut V
         .enumerate()
     {
         let finalizer = finalizer.as_str().unwrap_or_default();
-        for problem in names::qualified_name(finalizer) {
+        for problem in names::validate_qualified_name(finalizer) {
             errors.push(FieldError::invalid(
                 finalizers.index(index),
                 finalizer,
@@ -181,7 +203,7 @@ fn check_metadata(metadata: &Map<String, Value>, path: &Path<'_>, errors: &mut V
     }
 }
 
-fn check_owner(owner: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+fn check_owner(owner: &Value, path: &PathRef<'_>, errors: &mut Vec<FieldError>) {
     let text = |name: &str| owner.get(name).and_then(Value::as_str).unwrap_or_default();
     let version = text("apiVersion");
     if version.rsplit('/').next().is_none_or(str::is_empty) {

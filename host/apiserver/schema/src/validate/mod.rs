@@ -1,62 +1,73 @@
-//! Judges objects: values, lists, embedded resources.
+//! Validates objects: values, uniqueness in lists, metadata of embedded resources, and rules.
 
 mod composition;
-mod lists;
-mod metadata;
 mod numbers;
-mod values;
+mod value_validator;
+
+mod metadata;
+mod ratcheting;
+mod uniqueness;
 
 use serde_json::Value;
 
-pub(crate) use self::values::{NO_FIELD, correlated, unchanged};
+pub(crate) use self::ratcheting::{find_correlated, is_unchanged};
+pub(crate) use self::value_validator::NIL_FIELD;
 
 use crate::cel;
 use crate::error::{FieldError, FieldErrorKind};
-use crate::node::Node;
+use crate::node::SchemaNode;
 
-/// All of validation, in upstream's order.
-pub(crate) fn validate(root: &Node, new: &Value, old: Option<&Value>) -> Vec<FieldError> {
-    let mut errors = values::check(root, new, old, "");
+/// Validates an object in upstream's order.
+pub(crate) fn validate(root: &SchemaNode, new: &Value, old: Option<&Value>) -> Vec<FieldError> {
+    let mut errors = value_validator::validate_value(root, new, old, "");
     errors.extend(metadata::check(root, new, false, ""));
-    // Lists are judged as a whole: an object that had a duplicate before may keep its duplicates.
-    let lists = lists::check(root, new, "");
-    if !lists.is_empty() && old.is_none_or(|old| lists::check(root, old, "").is_empty()) {
-        errors.extend(lists);
+    // As upstream, if any list of the old object has duplicates, those of the new object are not reported.
+    let duplicates = uniqueness::find_duplicates(root, new, "");
+    if !duplicates.is_empty()
+        && old.is_none_or(|old| uniqueness::find_duplicates(root, old, "").is_empty())
+    {
+        errors.extend(duplicates);
     }
-    errors.extend(rules(root, new, old, &errors));
+    errors.extend(validate_rules(root, new, old, &errors));
     errors
 }
 
-/// Rules see only objects that are as their schema says: otherwise they are not judged by them, which is said.
-fn rules(root: &Node, new: &Value, old: Option<&Value>, errors: &[FieldError]) -> Vec<FieldError> {
+/// Evaluates the rules, unless other errors show that the object does not have the structure that they expect; that is
+/// an error, too.
+fn validate_rules(
+    root: &SchemaNode,
+    new: &Value,
+    old: Option<&Value>,
+    errors: &[FieldError],
+) -> Vec<FieldError> {
     if !root.has_rules {
         return Vec::new();
     }
-    // There may be more errors than were noted.
-    if errors.len() >= values::ERRORS_MAX || errors.iter().any(blocks_rules) {
+    // If there are this many errors, more may have been dropped.
+    if errors.len() >= value_validator::MAX_ERRORS || errors.iter().any(is_blocking) {
         let detail = "some validation rules were not checked because the object was invalid; correct the existing errors \
                       to complete validation";
-        return vec![FieldError::invalid(NO_FIELD, Value::Null, detail)];
+        return vec![FieldError::invalid(NIL_FIELD, Value::Null, detail)];
     }
-    cel::check(root, true, new, old, "")
+    cel::validate_rules(root, true, new, old, "")
 }
 
-/// Judges a default at its place in the schema.
-pub(crate) fn validate_default(node: &Node, default: &Value, place: &str) -> Vec<FieldError> {
-    let errors = metadata::check(node, default, node.embedded, place);
+/// Validates a default; `field` is its path in the schema.
+pub(crate) fn validate_default(node: &SchemaNode, default: &Value, field: &str) -> Vec<FieldError> {
+    let errors = metadata::check(node, default, node.embedded_resource, field);
     if !errors.is_empty() {
         return errors;
     }
-    let errors = values::check(node, default, None, place);
+    let errors = value_validator::validate_value(node, default, None, field);
     if errors.is_empty() {
-        cel::check(node, node.embedded, default, None, place)
+        cel::validate_rules(node, node.embedded_resource, default, None, field)
     } else {
         errors
     }
 }
 
-/// Whether an error leaves the object so broken that rules must not look at it.
-fn blocks_rules(error: &FieldError) -> bool {
+/// Whether an error means that rules must not be evaluated on the object.
+fn is_blocking(error: &FieldError) -> bool {
     use FieldErrorKind::{NotSupported, Required, TooLong, TooMany, TypeInvalid};
     matches!(
         error.kind,

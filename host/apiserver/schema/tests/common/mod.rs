@@ -1,41 +1,41 @@
-//! What several tests need.
+//! Helpers of several tests.
 #![allow(
     dead_code,
     clippy::expect_used,
     clippy::panic,
-    reason = "not every test needs everything; a test fails by panicking"
+    reason = "not every test uses all helpers; a test fails by panicking"
 )]
 
 use rdd_apiserver_schema::{FieldError, StructuralSchema};
 use serde_json::{Value, json};
 
-/// A schema with these properties in `spec`.
+/// Returns a schema with these properties in `spec`.
 pub(crate) fn spec(properties: Value) -> Value {
     json!({"type": "object", "properties": {"spec": {"type": "object", "properties": properties}}})
 }
 
-/// A schema that must be sound.
+/// Parses a schema that must be valid.
 #[track_caller]
-pub(crate) fn sound(schema: &Value) -> StructuralSchema {
+pub(crate) fn parse_valid(schema: &Value) -> StructuralSchema {
     StructuralSchema::parse(schema)
-        .unwrap_or_else(|errors| panic!("refused: {:#?}", texts(&errors)))
+        .unwrap_or_else(|errors| panic!("rejected: {:#?}", to_strings(&errors)))
 }
 
-/// The errors of a schema that must be refused.
+/// Parses a schema that must be invalid, and returns its errors.
 #[track_caller]
-pub(crate) fn refused(schema: &Value) -> Vec<String> {
-    texts(&StructuralSchema::parse(schema).expect_err("accepted"))
+pub(crate) fn parse_errors(schema: &Value) -> Vec<String> {
+    to_strings(&StructuralSchema::parse(schema).expect_err("accepted"))
 }
 
-pub(crate) fn texts(errors: &[FieldError]) -> Vec<String> {
+pub(crate) fn to_strings(errors: &[FieldError]) -> Vec<String> {
     errors.iter().map(ToString::to_string).collect()
 }
 
-/// Compares without regard to order.
+/// Asserts that these are the errors, in any order.
 #[track_caller]
-pub(crate) fn same(mut found: Vec<String>, expected: &[&str]) {
-    found.sort();
+pub(crate) fn assert_errors(mut actual: Vec<String>, expected: &[&str]) {
+    actual.sort();
     let mut expected: Vec<String> = expected.iter().map(ToString::to_string).collect();
     expected.sort();
-    assert_eq!(found, expected);
+    assert_eq!(actual, expected);
 }

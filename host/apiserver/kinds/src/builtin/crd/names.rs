@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::super::fail::{complaints, invalid, required, unsupported};
 use super::super::text;
-use rdd_apiserver_schema::names::{dns_1035_label, dns_subdomain};
+use rdd_apiserver_schema::names::{validate_dns_1035_label, validate_dns_subdomain};
 
 const APPROVAL: &str = "api-approved.kubernetes.io";
 const APPROVAL_DOC: &str = "https://github.com/kubernetes/enhancements/pull/1111";
@@ -72,7 +72,7 @@ fn validate_group(group: &str) -> Vec<FieldError> {
     if group.is_empty() {
         return vec![required(FIELD, "")];
     }
-    let errors: Vec<FieldError> = complaints(FIELD, group, dns_subdomain(group)).collect();
+    let errors: Vec<FieldError> = complaints(FIELD, group, validate_dns_subdomain(group)).collect();
     if errors.is_empty() && !group.contains('.') {
         return vec![invalid(
             FIELD,
@@ -104,7 +104,7 @@ fn validate_names(names: &Value) -> Vec<FieldError> {
         if name.is_empty() {
             errors.push(required(field, ""));
         } else if is_kind {
-            let complaints = dns_1035_label(&name.to_lowercase());
+            let complaints = validate_dns_1035_label(&name.to_lowercase());
             if !complaints.is_empty() {
                 let detail = format!(
                     "may have mixed case, but should otherwise match: {}",
@@ -113,7 +113,7 @@ fn validate_names(names: &Value) -> Vec<FieldError> {
                 errors.push(invalid(field, name, &detail));
             }
         } else {
-            errors.extend(complaints(&field, &name, dns_1035_label(&name)));
+            errors.extend(complaints(&field, &name, validate_dns_1035_label(&name)));
         }
     }
     for field in ["shortNames", "categories"] {
@@ -122,7 +122,7 @@ fn validate_names(names: &Value) -> Vec<FieldError> {
             errors.extend(complaints(
                 &format!("spec.names.{field}[{index}]"),
                 &name,
-                dns_1035_label(&name),
+                validate_dns_1035_label(&name),
             ));
         }
     }

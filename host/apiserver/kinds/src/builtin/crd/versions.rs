@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::super::fail::{complaints, invalid, required};
 use super::super::text;
 use super::shown;
-use rdd_apiserver_schema::names::dns_1035_label;
+use rdd_apiserver_schema::names::validate_dns_1035_label;
 
 /// `spec.versions`.
 pub(super) fn all(object: &Value) -> &[Value] {
@@ -59,7 +59,7 @@ pub(super) fn validate(object: &Value) -> Vec<FieldError> {
         errors.extend(complaints(
             &format!("{FIELD}[{index}].name"),
             &name,
-            dns_1035_label(&name),
+            validate_dns_1035_label(&name),
         ));
         let warning = text(&version["deprecationWarning"]);
         if !warning.is_empty() && version["deprecated"] != true {

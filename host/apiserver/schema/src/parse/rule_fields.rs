@@ -1,10 +1,10 @@
-//! The members of a rule that can be judged without compiling it.
+//! Checks the fields of rules that need no compiler.
 
-use super::props::RuleProps;
+use super::props::ValidationRule;
 use crate::error::FieldError;
-use crate::path::Path;
+use crate::path::PathRef;
 
-/// The reasons that a rule may give.
+/// The supported values of `reason`.
 const RULE_REASONS: [&str; 4] = [
     "FieldValueDuplicate",
     "FieldValueForbidden",
@@ -12,8 +12,8 @@ const RULE_REASONS: [&str; 4] = [
     "FieldValueRequired",
 ];
 
-/// Checks the texts of one rule.
-pub(super) fn check(rule: &RuleProps<'_>, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+/// Checks the fields of one rule.
+pub(super) fn check(rule: &ValidationRule<'_>, path: &PathRef<'_>, errors: &mut Vec<FieldError>) {
     let has_line_break = |text: &str| text.contains(['\n', '\r']);
     let message = path.field("message");
     let trimmed = rule.message.trim();

@@ -1,4 +1,4 @@
-//! The functions that match regular expressions. Patterns in the text of a rule are compiled with the rule.
+//! The functions that match regular expressions. Patterns that are string literals are compiled with the rule.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -9,42 +9,42 @@ use cel::common::ast::{CallExpr, Expr, LiteralValue};
 use cel::parser::Expression;
 use regex::Regex;
 
-use super::evaluate::{Fault, Outcome, failed};
+use super::evaluator::{EvaluationError, EvaluationResult, failure};
 use super::visit::visit;
-use crate::pattern;
+use crate::pattern::{self, PatternError};
 
-/// The patterns of an expression, compiled.
+/// The compiled patterns of one expression, by their source texts.
 #[derive(Debug, Default)]
-pub(super) struct Regexes {
+pub(super) struct PatternSet {
     compiled: HashMap<String, Regex>,
 }
 
-impl Regexes {
-    /// Compiles the patterns that stand in an expression; one that is malformed refuses it.
-    pub(super) fn of(expression: &Expression) -> Result<Self, String> {
-        let mut regexes = Self::default();
-        let mut problem = None;
+impl PatternSet {
+    /// Compiles the patterns that are string literals in an expression. Fails if one is malformed.
+    pub(super) fn compile_literals(expression: &Expression) -> Result<Self, PatternError> {
+        let mut patterns = Self::default();
+        let mut failure = None;
         visit(expression, &mut |expression| {
             let Some(text) = literal_pattern(expression) else {
                 return;
             };
-            match pattern::compile_any(text) {
+            match pattern::compile(text) {
                 Ok(regex) => {
-                    regexes.compiled.insert(text.to_owned(), regex);
+                    patterns.compiled.insert(text.to_owned(), regex);
                 }
-                Err(error) => problem = Some(error),
+                Err(error) => failure = Some(error),
             }
         });
-        problem.map_or(Ok(regexes), Err)
+        failure.map_or(Ok(patterns), Err)
     }
 
-    /// Carries out a call if it is one of these functions.
+    /// Evaluates a call of one of these functions; returns `None` for any other function.
     pub(super) fn call(
         &self,
         name: &str,
         target: Option<&Value>,
         args: &[Value],
-    ) -> Option<Outcome> {
+    ) -> Option<EvaluationResult> {
         let (text, rest) = match (target, args) {
             (Some(Value::String(text)), rest) => (text, rest),
             (None, [Value::String(text), rest @ ..]) if name == "matches" => (text, rest),
@@ -60,7 +60,7 @@ impl Regexes {
                 Value::String(Arc::new(found.to_owned()))
             })),
             ("findAll", [Value::String(pattern)]) => Some(self.find_all(pattern, text, usize::MAX)),
-            // A negative limit is none.
+            // A negative limit means no limit.
             ("findAll", [Value::String(pattern), Value::Int(limit)]) => {
                 Some(self.find_all(pattern, text, usize::try_from(*limit).unwrap_or(usize::MAX)))
             }
@@ -68,7 +68,7 @@ impl Regexes {
         }
     }
 
-    fn find_all(&self, pattern: &str, text: &str, limit: usize) -> Outcome {
+    fn find_all(&self, pattern: &str, text: &str, limit: usize) -> EvaluationResult {
         let regex = self.get(pattern)?;
         let found = regex
             .find_iter(text)
@@ -77,17 +77,17 @@ impl Regexes {
         Ok(Value::List(Arc::new(found.collect())))
     }
 
-    fn get(&self, pattern: &str) -> Result<Cow<'_, Regex>, Fault> {
+    fn get(&self, pattern: &str) -> Result<Cow<'_, Regex>, EvaluationError> {
         match self.compiled.get(pattern) {
             Some(regex) => Ok(Cow::Borrowed(regex)),
-            None => pattern::compile_any(pattern)
+            None => pattern::compile(pattern)
                 .map(Cow::Owned)
-                .map_err(failed),
+                .map_err(|error| failure(error.to_string())),
         }
     }
 }
 
-/// The pattern of a call, if it stands in the text of the rule.
+/// Returns the pattern of a call, if it is a string literal.
 fn literal_pattern(expression: &Expression) -> Option<&str> {
     let Expr::Call(CallExpr {
         func_name,

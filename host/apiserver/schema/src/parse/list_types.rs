@@ -1,32 +1,33 @@
-//! `x-kubernetes-list-type` and `x-kubernetes-map-type`: where they may stand, and what they ask of items.
+//! Checks `x-kubernetes-list-type` and `x-kubernetes-map-type`: where they are allowed, and what they require of items.
 
 use serde_json::Value;
 
-use super::props::Props;
+use super::props::SchemaProps;
 use crate::error::FieldError;
-use crate::path::Path;
+use crate::path::PathRef;
 
-fn expect_type(
-    props: &Props<'_>,
-    path: &Path<'_>,
-    kind: &str,
-    because: &str,
+/// Reports an error unless the schema has type `expected`; returns whether it has.
+fn require_type(
+    props: &SchemaProps<'_>,
+    path: &PathRef<'_>,
+    expected: &str,
+    condition: &str,
     errors: &mut Vec<FieldError>,
 ) -> bool {
     let field = path.field("type");
-    let detail = format!("must be {kind} if {because}");
-    if props.kind.is_empty() {
+    let detail = format!("must be {expected} if {condition}");
+    if props.schema_type.is_empty() {
         errors.push(FieldError::required(field, detail));
-    } else if props.kind != kind {
-        errors.push(FieldError::invalid(field, props.kind, detail));
+    } else if props.schema_type != expected {
+        errors.push(FieldError::invalid(field, props.schema_type, detail));
     }
-    props.kind == kind
+    props.schema_type == expected
 }
 
 /// Checks the list and map types of one schema.
-pub(super) fn check(props: &Props<'_>, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+pub(super) fn check(props: &SchemaProps<'_>, path: &PathRef<'_>, errors: &mut Vec<FieldError>) {
     if let Some(map_type) = props.map_type {
-        expect_type(
+        require_type(
             props,
             path,
             "object",
@@ -53,7 +54,7 @@ pub(super) fn check(props: &Props<'_>, path: &Path<'_>, errors: &mut Vec<FieldEr
     let Some(list_type) = props.list_type else {
         return;
     };
-    let is_list = expect_type(
+    let is_list = require_type(
         props,
         path,
         "array",
@@ -69,10 +70,10 @@ pub(super) fn check(props: &Props<'_>, path: &Path<'_>, errors: &mut Vec<FieldEr
     }
     let items = path.field("items");
     if let Some(item) = props.item().filter(|_| list_type == "set" && is_list) {
-        atomic_item(item, &items, errors);
+        check_set_item(item, &items, errors);
     }
     if list_type == "map" {
-        map_list(props, path, errors);
+        check_map_list(props, path, errors);
     }
     if props.item().is_some_and(|item| item.nullable) && ["set", "map"].contains(&list_type) {
         let detail = format!("cannot be nullable when x-kubernetes-list-type is {list_type}");
@@ -80,30 +81,30 @@ pub(super) fn check(props: &Props<'_>, path: &Path<'_>, errors: &mut Vec<FieldEr
     }
 }
 
-fn atomic_item(item: &Props<'_>, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+fn check_set_item(item: &SchemaProps<'_>, path: &PathRef<'_>, errors: &mut Vec<FieldError>) {
     let detail = "must be atomic as item of a list with x-kubernetes-list-type=set";
-    // Upstream shows the list type of the item in both cases.
-    let shown = item.list_type.map_or(Value::Null, Value::from);
-    if item.kind == "array"
+    // Upstream shows the item's list type in both cases.
+    let bad_value = item.list_type.map_or(Value::Null, Value::from);
+    if item.schema_type == "array"
         && item
             .list_type
             .is_some_and(|list_type| list_type != "atomic")
     {
         errors.push(FieldError::invalid(
             path.field("x-kubernetes-list-type"),
-            shown,
+            bad_value,
             detail,
         ));
-    } else if item.kind == "object" && item.map_type != Some("atomic") {
+    } else if item.schema_type == "object" && item.map_type != Some("atomic") {
         errors.push(FieldError::invalid(
             path.field("x-kubernetes-map-type"),
-            shown,
+            bad_value,
             detail,
         ));
     }
 }
 
-fn map_list(props: &Props<'_>, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+fn check_map_list(props: &SchemaProps<'_>, path: &PathRef<'_>, errors: &mut Vec<FieldError>) {
     let keys_field = path.field("x-kubernetes-list-map-keys");
     let items = path.field("items");
     if props.list_map_keys.is_empty() {
@@ -121,13 +122,17 @@ fn map_list(props: &Props<'_>, path: &Path<'_>, errors: &mut Vec<FieldError>) {
         }
         return;
     };
-    if item.kind != "object" {
+    if item.schema_type != "object" {
         let detail = "must be object if parent array's x-kubernetes-list-type is map";
-        errors.push(FieldError::invalid(items.field("type"), item.kind, detail));
+        errors.push(FieldError::invalid(
+            items.field("type"),
+            item.schema_type,
+            detail,
+        ));
         return;
     }
     let properties = items.field("properties");
-    let shown = || Value::from(props.list_map_keys.clone());
+    let bad_value = || Value::from(props.list_map_keys.clone());
     for (index, &key) in props.list_map_keys.iter().enumerate() {
         if props
             .list_map_keys
@@ -137,22 +142,26 @@ fn map_list(props: &Props<'_>, path: &Path<'_>, errors: &mut Vec<FieldError>) {
         {
             errors.push(FieldError::invalid(
                 keys_field,
-                shown(),
+                bad_value(),
                 "must not contain duplicate entries",
             ));
         }
         let Some(property) = item.properties.get(key) else {
             errors.push(FieldError::invalid(
                 keys_field,
-                shown(),
+                bad_value(),
                 "entries must all be names of item properties",
             ));
             continue;
         };
         let field = properties.key(key);
-        if property.kind == "array" || property.kind == "object" {
+        if property.schema_type == "array" || property.schema_type == "object" {
             let detail = "must be a scalar type if parent array's x-kubernetes-list-type is map";
-            errors.push(FieldError::invalid(field.field("type"), item.kind, detail));
+            errors.push(FieldError::invalid(
+                field.field("type"),
+                item.schema_type,
+                detail,
+            ));
         }
         let in_keys = "this property is in x-kubernetes-list-map-keys, so it";
         if !item.required.contains(&key) && property.default.is_none_or(Value::is_null) {

@@ -1,27 +1,29 @@
-//! The functions that rules may call, with their types: whatever is not here is refused when a rule is compiled.
+//! The functions that rules may call, with their signatures. Calls of other functions are rejected when a rule is
+//! compiled.
 //!
-//! Each is carried out either by the evaluator or by `kube-cel`, and behaves as Kubernetes documents it. A capital
-//! letter stands for any type, the same in one signature.
+//! Each function is implemented by the evaluator or by `kube-cel`, and behaves as Kubernetes documents it. A capital
+//! letter in a signature is a type variable.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
-use super::types::Type;
+use super::types::CelType;
 
-/// One way to call a function.
+/// One signature of a function.
 #[derive(Clone, Debug)]
-pub(super) struct Overload {
-    /// The type of what a method is called on.
-    pub(super) target: Option<Type>,
+pub(super) struct FunctionOverload {
+    /// The type of the receiver, if the function is a method.
+    pub(super) target: Option<CelType>,
     /// The types of the arguments.
-    pub(super) args: Vec<Type>,
+    pub(super) args: Vec<CelType>,
     /// The type of the result.
-    pub(super) result: Type,
-    /// How many type variables it has.
-    pub(super) vars: usize,
+    pub(super) result: CelType,
+    /// The number of type variables.
+    pub(super) variable_count: usize,
 }
 
-/// `[target.]name(arguments) result`; operators by the names that the parser gives them.
+/// All signatures: one line for each function, `name(arguments) result`, with `|` between overloads. A method begins
+/// with a dot and has its receiver as its first argument. Operators have the names that the parser gives them.
 const SIGNATURES: &str = "
 _&&_(bool,bool) bool
 _||_(bool,bool) bool
@@ -157,8 +159,8 @@ optional.of(A) optional(A)
 optional.none() optional(A)
 ";
 
-/// The types of libraries.
-const OPAQUE: [&str; 6] = [
+/// The types that the libraries define.
+const OPAQUE_TYPES: [&str; 6] = [
     "kubernetes.URL",
     "net.IP",
     "net.CIDR",
@@ -167,47 +169,50 @@ const OPAQUE: [&str; 6] = [
     "kubernetes.NamedFormat",
 ];
 
-type Table = HashMap<&'static str, Vec<Overload>>;
+type OverloadTable = HashMap<&'static str, Vec<FunctionOverload>>;
 
-static TABLE: LazyLock<Table> = LazyLock::new(|| SIGNATURES.lines().filter_map(line).collect());
+static OVERLOADS: LazyLock<OverloadTable> =
+    LazyLock::new(|| SIGNATURES.lines().filter_map(parse_line).collect());
 
-/// The overloads of a function, if it is one.
-pub(super) fn overloads(name: &str) -> Option<&'static [Overload]> {
-    TABLE.get(name).map(Vec::as_slice)
+/// Returns the overloads of a function; `None` if it does not exist.
+pub(super) fn function_overloads(name: &str) -> Option<&'static [FunctionOverload]> {
+    OVERLOADS.get(name).map(Vec::as_slice)
 }
 
-/// The overloads of a method, if it is one.
-pub(super) fn methods(name: &str) -> Option<&'static [Overload]> {
-    TABLE.get(format!(".{name}").as_str()).map(Vec::as_slice)
+/// Returns the overloads of a method; `None` if it does not exist.
+pub(super) fn method_overloads(name: &str) -> Option<&'static [FunctionOverload]> {
+    OVERLOADS
+        .get(format!(".{name}").as_str())
+        .map(Vec::as_slice)
 }
 
-fn line(line: &'static str) -> Option<(&'static str, Vec<Overload>)> {
+fn parse_line(line: &'static str) -> Option<(&'static str, Vec<FunctionOverload>)> {
     let (name, rest) = line.split_at(line.find('(')?);
     let overloads = rest
         .split('|')
-        .filter_map(|text| overload(name.starts_with('.'), text));
+        .filter_map(|text| parse_overload(name.starts_with('.'), text));
     Some((name, overloads.collect()))
 }
 
-fn overload(method: bool, text: &'static str) -> Option<Overload> {
+fn parse_overload(method: bool, text: &'static str) -> Option<FunctionOverload> {
     let mut vars = Vec::new();
     let (args, result) = text.strip_prefix('(')?.rsplit_once(") ")?;
-    let mut args = split(args)
+    let mut args = split_arguments(args)
         .into_iter()
-        .map(|arg| parse(arg, &mut vars))
+        .map(|arg| parse_type(arg, &mut vars))
         .collect::<Option<Vec<_>>>()?;
-    let result = parse(result, &mut vars)?;
+    let result = parse_type(result, &mut vars)?;
     let target = (method && !args.is_empty()).then(|| args.remove(0));
-    Some(Overload {
+    Some(FunctionOverload {
         target,
         args,
         result,
-        vars: vars.len(),
+        variable_count: vars.len(),
     })
 }
 
-/// Splits at the commas that stand in no brackets.
-fn split(text: &'static str) -> Vec<&'static str> {
+/// Splits at the commas that are not inside parentheses.
+fn split_arguments(text: &'static str) -> Vec<&'static str> {
     let mut depth = 0;
     text.split(move |c| {
         match c {
@@ -221,34 +226,36 @@ fn split(text: &'static str) -> Vec<&'static str> {
     .collect()
 }
 
-fn parse(text: &'static str, vars: &mut Vec<&'static str>) -> Option<Type> {
+fn parse_type(text: &'static str, vars: &mut Vec<&'static str>) -> Option<CelType> {
     if let Some((name, inner)) = text.strip_suffix(')').and_then(|text| text.split_once('(')) {
-        let mut inner = split(inner).into_iter().map(|part| parse(part, vars));
+        let mut inner = split_arguments(inner)
+            .into_iter()
+            .map(|part| parse_type(part, vars));
         return Some(match name {
-            "list" => Type::list(inner.next()??),
-            "map" => Type::map(inner.next()??, inner.next()??),
-            "optional" => Type::optional(inner.next()??),
-            "type" => Type::Meta(Arc::new(inner.next()??)),
+            "list" => CelType::list(inner.next()??),
+            "map" => CelType::map(inner.next()??, inner.next()??),
+            "optional" => CelType::optional(inner.next()??),
+            "type" => CelType::Meta(Arc::new(inner.next()??)),
             _ => return None,
         });
     }
     Some(match text {
-        "dyn" => Type::Dyn,
-        "bool" => Type::Bool,
-        "int" => Type::Int,
-        "uint" => Type::Uint,
-        "double" => Type::Double,
-        "string" => Type::String,
-        "bytes" => Type::Bytes,
-        "timestamp" => Type::Timestamp,
-        "duration" => Type::Duration,
+        "dyn" => CelType::Dyn,
+        "bool" => CelType::Bool,
+        "int" => CelType::Int,
+        "uint" => CelType::Uint,
+        "double" => CelType::Double,
+        "string" => CelType::String,
+        "bytes" => CelType::Bytes,
+        "timestamp" => CelType::Timestamp,
+        "duration" => CelType::Duration,
         "A" | "B" => {
             let index = vars.iter().position(|var| *var == text).unwrap_or_else(|| {
                 vars.push(text);
                 vars.len() - 1
             });
-            Type::Var(index)
+            CelType::Var(index)
         }
-        _ => Type::Opaque(OPAQUE.into_iter().find(|name| *name == text)?),
+        _ => CelType::Opaque(OPAQUE_TYPES.into_iter().find(|name| *name == text)?),
     })
 }

@@ -1,30 +1,30 @@
-//! Tests of estimates: what a rule may cost is what it may cost upstream, so that both take the same rules.
+//! Tests of estimates: each equals upstream's, so that both accept the same rules.
 
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::check::Scope;
-use super::declare::declare;
-use super::program::Program;
+use crate::cel::declarations::declare_schema;
+use crate::cel::program::CelProgram;
+use crate::cel::type_checker::RuleEnvironment;
 use crate::parse::parse;
 
 fn cost(schema: &Value, rule: &str) -> u64 {
     let root = parse("", &json!({"type": "object", "properties": {"x": schema}}))
         .map_err(|errors| errors[0].to_string());
-    let value = declare(&root.unwrap().root.properties["x"], false).unwrap();
-    Program::compile(
+    let value = declare_schema(&root.unwrap().root.properties["x"], false).unwrap();
+    CelProgram::compile(
         rule,
-        &Scope {
-            value: Arc::clone(&value),
-            optional_old: false,
+        &RuleEnvironment {
+            self_decl: Arc::clone(&value),
+            optional_old_self: false,
         },
     )
     .unwrap()
     .max_cost
 }
 
-fn kind(name: &str) -> Value {
+fn schema_of(name: &str) -> Value {
     match name {
         "int-or-string" => json!({"x-kubernetes-int-or-string": true}),
         "date" | "date-time" | "duration" | "byte" => json!({"type": "string", "format": name}),
@@ -48,26 +48,26 @@ fn text(max: Option<i64>) -> Value {
     json!({"type": "string", "maxLength": max})
 }
 
-/// A shape with a bound or without.
-type Shape = fn(Option<i64>) -> Value;
+/// A function that returns a schema with or without a bound.
+type BoundedSchema = fn(Option<i64>) -> Value;
 
 #[track_caller]
 fn check(
-    shape: impl Fn(Option<i64>) -> Value,
+    schema: impl Fn(Option<i64>) -> Value,
     rule: &str,
-    open: u64,
+    unbounded: u64,
     (bound, bounded): (i64, u64),
 ) {
-    assert_eq!(cost(&shape(None), rule), open, "{rule}, unbounded");
+    assert_eq!(cost(&schema(None), rule), unbounded, "{rule}, unbounded");
     assert_eq!(
-        cost(&shape(Some(bound)), rule),
+        cost(&schema(Some(bound)), rule),
         bounded,
         "{rule}, at most {bound}"
     );
 }
 
 #[test]
-fn loops_cost_what_fits_into_a_request() {
+fn unbounded_loops_cost_as_much_as_a_request_can_contain() {
     let lists = [
         ("number", 4_718_591),
         ("string", 3_145_727),
@@ -79,11 +79,11 @@ fn loops_cost_what_fits_into_a_request() {
         ("date", 725_936),
         ("date-time", 428_963),
     ];
-    for (item, open) in lists {
+    for (item, unbounded) in lists {
         check(
-            |max| list(kind(item), max),
+            |max| list(schema_of(item), max),
             "self.all(x, true)",
-            open,
+            unbounded,
             (10, 32),
         );
     }
@@ -98,15 +98,15 @@ fn loops_cost_what_fits_into_a_request() {
         ("date", 524_288),
         ("date-time", 349_526),
     ];
-    for (value, open) in maps {
+    for (value, unbounded) in maps {
         check(
-            |max| map(kind(value), max),
+            |max| map(schema_of(value), max),
             "self.all(x, true)",
-            open,
+            unbounded,
             (20, 62),
         );
     }
-    let numbers = |max| list(kind("number"), max);
+    let numbers = |max| list(schema_of("number"), max);
     assert_eq!(
         cost(&numbers(Some(10)), "self.all(x, self.all(y, true))"),
         352
@@ -127,7 +127,7 @@ fn loops_cost_what_fits_into_a_request() {
 }
 
 #[test]
-fn texts_cost_their_length() {
+fn string_functions_cost_the_length_of_the_string() {
     let cases: [(&str, u64, (i64, u64)); 11] = [
         ("self.contains('test')", 314_574, (10, 5)),
         ("self.startsWith('test')", 2, (15, 2)),
@@ -141,8 +141,8 @@ fn texts_cost_their_length() {
         ("self.lowerAscii() == 'lower!'", 314_575, (10, 6)),
         ("self.trim().size() > 1", 314_576, (10, 7)),
     ];
-    for (rule, open, bounded) in cases {
-        check(text, rule, open, bounded);
+    for (rule, unbounded, bounded) in cases {
+        check(text, rule, unbounded, bounded);
     }
     check(
         |max| json!({"type": "string", "format": "byte", "maxLength": max}),
@@ -176,77 +176,77 @@ fn texts_cost_their_length() {
 }
 
 #[test]
-fn steps_into_values_cost_one_each() {
-    let cases: [(Shape, &str, u64, (i64, u64)); 11] = [
+fn each_selection_and_index_costs_one() {
+    let cases: [(BoundedSchema, &str, u64, (i64, u64)); 11] = [
         (
-            |max| list(kind("number"), max),
+            |max| list(schema_of("number"), max),
             "self[1] == 0.0",
             2,
             (5000, 2),
         ),
         (
-            |max| list(kind("string"), max),
+            |max| list(schema_of("string"), max),
             "self[1] == self[1]",
             314_577,
             (8, 314_577),
         ),
         (
-            |max| map(kind("number"), max),
+            |max| map(schema_of("number"), max),
             "self['x'] == 0.0",
             2,
             (0, 2),
         ),
         (
-            |max| list(kind("int-or-string"), max),
+            |max| list(schema_of("int-or-string"), max),
             "self[0] == 5",
             3,
             (10, 3),
         ),
         (
-            |max| list(kind("pair"), max),
+            |max| list(schema_of("pair"), max),
             "self[0] == null",
             2,
             (422, 2),
         ),
         (
-            |max| list(kind("list"), max),
+            |max| list(schema_of("list"), max),
             "self[0][0] == -1.0",
             3,
             (51, 3),
         ),
         (
-            |max| list(kind("map"), max),
+            |max| list(schema_of("map"), max),
             "self.all(x, x.y == 25.2)",
             6_291_452,
             (12, 74),
         ),
         (
-            |max| list(kind("map"), max),
+            |max| list(schema_of("map"), max),
             "self[0].x > 2.0",
             4,
             (3000, 4),
         ),
         (
-            |max| list(kind("duration"), max),
+            |max| list(schema_of("duration"), max),
             "self[0].getHours() == 2",
             4,
             (525, 4),
         ),
         (
-            |max| map(kind("date-time"), max),
+            |max| map(schema_of("date-time"), max),
             "self['a'] == self['b']",
             8,
             (7, 8),
         ),
         (
-            |max| map(kind("integer"), max),
+            |max| map(schema_of("integer"), max),
             "oldSelf.size() == self.size()",
             5,
             (10, 5),
         ),
     ];
-    for (shape, rule, open, bounded) in cases {
-        check(shape, rule, open, bounded);
+    for (schema, rule, unbounded, bounded) in cases {
+        check(schema, rule, unbounded, bounded);
     }
     check(
         |max| map(text(max), max),
@@ -254,7 +254,7 @@ fn steps_into_values_cost_one_each() {
         2_752_507,
         (10, 72),
     );
-    let deep = |max| list(map(kind("pair"), max), max);
+    let deep = |max| list(map(schema_of("pair"), max), max);
     check(
         deep,
         "self.all(x, x['y'].required == 'z')",

@@ -1,22 +1,22 @@
-//! Defaults must be what their schema allows: pruned and valid.
+//! Checks defaults: each must be valid and have no unknown fields.
 
 use crate::error::FieldError;
-use crate::node::Node;
-use crate::path::Path;
+use crate::node::SchemaNode;
+use crate::path::PathRef;
 use crate::{pruning, validate};
 
-/// Checks every default below a root schema.
-pub(super) fn check(root: &Node, path: &Path<'_>) -> Vec<FieldError> {
+/// Validates all defaults in a schema.
+pub(super) fn validate_defaults(root: &SchemaNode, path: &PathRef<'_>) -> Vec<FieldError> {
     let mut errors = Vec::new();
     visit(root, path, &mut errors);
     errors
 }
 
-fn visit(node: &Node, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+fn visit(node: &SchemaNode, path: &PathRef<'_>, errors: &mut Vec<FieldError>) {
     if let Some(default) = &node.default {
         let field = path.field("default");
         let mut pruned = default.clone();
-        pruning::prune_embedded(node, &mut pruned);
+        pruning::prune_default(node, &mut pruned);
         if pruned != *default {
             errors.push(FieldError::invalid(
                 field,
@@ -30,7 +30,7 @@ fn visit(node: &Node, path: &Path<'_>, errors: &mut Vec<FieldError>) {
             &field.to_string(),
         ));
     }
-    // No way into additionalProperties: upstream neither checks nor forbids the defaults there.
+    // Upstream neither checks nor forbids defaults in additionalProperties.
     if let Some(item) = &node.items {
         visit(item, &path.field("items"), errors);
     }
