@@ -1,4 +1,4 @@
-//! Which backends there are, and in what state.
+//! The installed backends and their states.
 
 use std::sync::Arc;
 
@@ -7,17 +7,26 @@ use tokio::sync::watch;
 
 use crate::{ContainerEngine, text};
 
-/// The form of a container's full ID.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+/// The format of a backend's full container IDs.
+///
+/// ```
+/// use rdd_core::IdFormat;
+///
+/// assert!(IdFormat::LowerHex(4).matches("00ff"));
+/// assert!(!IdFormat::LowerHex(4).matches("../x"));
+/// assert!(IdFormat::Identifier(16).matches("web_1"));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdFormat {
-    /// Exactly so many lower-case hexadecimal digits.
+    /// Exactly this number of lower-case hexadecimal digits.
     LowerHex(u32),
-    /// A letter or digit, then letters, digits, `_`, `.` or `-`; at most so many bytes.
+    /// A letter or digit, then letters, digits, `_`, `.`, or `-`; at most this
+    /// number of bytes.
     Identifier(u32),
 }
 
 impl IdFormat {
-    /// Whether `id` has this form.
+    /// Returns whether `id` has this format.
     pub fn matches(self, id: &str) -> bool {
         match self {
             Self::LowerHex(digits) => text::is_lower_hex(id, digits as usize),
@@ -27,61 +36,61 @@ impl IdFormat {
 }
 
 impl std::fmt::Display for IdFormat {
-    /// For an error message: what an ID looks like.
+    /// Describes the format for an error message.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::LowerHex(len) => write!(f, "{len} lower-case hexadecimal digits"),
-            Self::Identifier(max) => {
+            Self::LowerHex(digits) => write!(f, "{digits} lower-case hexadecimal digits"),
+            Self::Identifier(max_bytes) => {
                 write!(
                     f,
-                    "a letter or digit, then letters, digits, '_', '.' or '-', at most {max} in all"
+                    "a letter or digit, then letters, digits, '_', '.', or '-', at most {max_bytes} characters in total"
                 )
             }
         }
     }
 }
 
-/// What a backend can do beyond watching and inspecting.
+/// The optional calls that a backend supports.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Capabilities {
-    /// [`ContainerEngine::get_logs`] works.
+    /// Whether [`ContainerEngine::get_logs`] is supported.
     pub logs: bool,
-    /// [`ContainerEngine::act`] works.
+    /// Whether [`ContainerEngine::act`] is supported.
     pub actions: bool,
-    /// [`ContainerEngine::remove`] works.
+    /// Whether [`ContainerEngine::remove`] is supported.
     pub removals: bool,
 }
 
-/// What a backend says of itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// A backend's description of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BackendInfo {
-    /// The name that selects it.
+    /// The name by which the App selects the backend.
     pub name: String,
-    /// Its own version.
+    /// The backend's own version.
     pub version: String,
-    /// The engine's name for people.
+    /// The engine's display name, such as `Docker Engine`.
     pub engine: String,
-    /// The form of its container IDs.
-    pub id_form: IdFormat,
+    /// The format of its container IDs.
+    pub id_format: IdFormat,
     /// The namespaces that always exist.
     pub namespaces: Vec<String>,
-    /// What it can do.
+    /// The optional calls that it supports.
     pub capabilities: Capabilities,
 }
 
-/// A backend that can be called.
+/// A backend that is ready to be called.
 #[derive(Clone)]
 pub struct LoadedBackend {
-    /// Call it.
+    /// The engine to call.
     pub engine: Arc<dyn ContainerEngine>,
-    /// Moves with every restart of the backend, so that whoever holds an
-    /// older number knows that its streams are gone.
+    /// A number that changes with each restart of the backend. A stream that
+    /// was opened under another generation has ended.
     pub generation: u64,
 }
 
 impl std::fmt::Debug for LoadedBackend {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Loaded")
+        f.debug_struct("LoadedBackend")
             .field("backend", &self.engine.info().name)
             .field("generation", &self.generation)
             .finish()
@@ -91,28 +100,29 @@ impl std::fmt::Debug for LoadedBackend {
 /// The state of one backend.
 #[derive(Clone, Debug)]
 pub enum BackendState {
-    /// No usable plugin of that name: absent, disabled, refused, or given up after repeated failures.
+    /// There is no usable plugin of that name: it is missing, disabled,
+    /// rejected, or given up after repeated failures.
     NotInstalled {
-        /// One sentence: why, and the remedy.
+        /// One sentence with the cause and the remedy.
         reason: String,
     },
-    /// It crashed and is about to be started again.
+    /// The backend failed and is about to be restarted.
     Restarting {
-        /// One sentence: what it died of.
+        /// One sentence with the cause of the failure.
         reason: String,
     },
-    /// Ready to be called.
+    /// The backend is ready to be called.
     Loaded(LoadedBackend),
 }
 
-/// All backends that the host knows, read as a snapshot.
+/// The backends of the host, read as a snapshot.
 pub trait BackendRegistry: Send + Sync + 'static {
-    /// The state of the backend of this name now. Never waits.
+    /// Returns the current state of the backend of this name. Never waits.
     fn state(&self, name: &str) -> BackendState;
 
-    /// Every name that is installed, sorted.
+    /// Returns the names of all installed backends, sorted.
     fn names(&self) -> Vec<String>;
 
-    /// A channel whose value moves whenever any backend's state does.
+    /// Returns a channel whose value changes with the state of any backend.
     fn changes(&self) -> watch::Receiver<u64>;
 }

@@ -1,4 +1,4 @@
-//! The contract between a backend and the host.
+//! The interface between a backend and the rest of the host.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -6,73 +6,90 @@ use futures::stream::BoxStream;
 
 use crate::{BackendInfo, EngineError, EngineObject, ObjectRef, Timestamp};
 
-/// One element of a watch; the order is that of the WIT package's `event`.
+/// One event of a watch, in the order that the WIT package defines: a listing
+/// (`InitBegin`, one `Applied` for each object, `InitDone`), then each change.
+/// A backend that may have missed a change sends a new listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WatchEvent {
-    /// A whole new listing begins.
+    /// A listing begins.
     InitBegin,
-    /// The object exists and looks like this.
+    /// The object exists and has this state.
     Applied(Box<EngineObject>),
-    /// The listing is whole: what it did not name does not exist any more.
+    /// The listing is complete: an object that it did not contain no longer
+    /// exists.
     InitDone,
-    /// The object is gone.
+    /// The object was removed.
     Removed(ObjectRef),
 }
 
-/// A watch in progress. Ends after its first `Err`; dropping it stops the
-/// backend's side within a second.
+/// A watch in progress. It ends after its first `Err`. When it is dropped, the
+/// backend stops watching within a second.
 pub type WatchStream = BoxStream<'static, Result<WatchEvent, EngineError>>;
 
-/// Which of a container's output streams bytes come from.
+/// The output stream of a container that a chunk of its log comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LogSource {
-    /// Standard output, or the terminal of a TTY container.
+    /// Standard output, or the terminal of a container that has one.
     Stdout,
     /// Standard error.
     Stderr,
 }
 
-/// A run of bytes of one source. Boundaries mean nothing, and the bytes need
-/// not be UTF-8.
+/// A run of bytes from one source. A chunk may begin and end anywhere, also
+/// within a line or a character, and its bytes need not be UTF-8.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogChunk {
-    /// Where the bytes come from.
+    /// The stream that the bytes come from.
     pub source: LogSource,
     /// At most [`LogChunk::MAX_LEN`] bytes.
     pub bytes: Bytes,
 }
 
 impl LogChunk {
-    /// Backends coalesce up to this many bytes. Larger chunks bought no speed
-    /// in measurements and cost latency and memory for each viewer.
+    /// The number of bytes up to which backends coalesce. In measurements,
+    /// larger chunks were not faster; they cost each viewer latency and memory.
     pub const MAX_LEN: usize = 64 * 1024;
 }
 
-/// A log in progress. A clean end is the end of the stream; a failure is its
-/// last item. Dropping it stops the engine's side within a second.
+/// A log in progress. A log that ends without an error ends the stream; an
+/// error is the last item of the stream. When the stream is dropped, the engine
+/// stops sending within a second.
 pub type LogStream = BoxStream<'static, Result<LogChunk, EngineError>>;
 
-/// Which part of a log is wanted.
+/// The part of a container's log to read.
+///
+/// ```
+/// use rdd_core::LogOptions;
+///
+/// // `docker logs --tail 10`
+/// let options = LogOptions {
+///     follow: false,
+///     tail: Some(10),
+///     ..LogOptions::default()
+/// };
+/// assert!(options.stdout && options.stderr);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogOptions {
-    /// Stay after the last line.
+    /// Whether to continue after the last line with what the container writes
+    /// next.
     pub follow: bool,
-    /// Only the last so many lines; all of them when `None`.
+    /// The number of lines from the end of the log; `None` for all lines.
     pub tail: Option<u64>,
-    /// Only lines written at or after this time.
+    /// Selects lines written at or after this time.
     pub since: Option<Timestamp>,
-    /// Only lines written before this time; ends a follow, too.
+    /// Selects lines written before this time. A followed log ends there.
     pub until: Option<Timestamp>,
-    /// Prefix each line with the engine's time.
+    /// Whether to prefix each line with the engine's timestamp.
     pub timestamps: bool,
-    /// Whether standard output is wanted.
+    /// Whether to include standard output.
     pub stdout: bool,
-    /// Whether standard error is wanted.
+    /// Whether to include standard error.
     pub stderr: bool,
 }
 
 impl Default for LogOptions {
-    /// The whole log of both streams, then what comes.
+    /// Selects the whole log of both streams, followed.
     fn default() -> Self {
         Self {
             follow: true,
@@ -86,81 +103,95 @@ impl Default for LogOptions {
     }
 }
 
-/// What can be done to a container.
+/// An action on a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ContainerAction {
-    /// Start it.
+    /// Starts the container.
     Start,
-    /// Stop it, with the engine's grace period.
+    /// Stops it, with its own grace period.
     Stop,
-    /// Freeze it.
+    /// Freezes its processes.
     Pause,
-    /// Thaw it.
+    /// Resumes its processes.
     Unpause,
-    /// Stop, then start.
+    /// Stops it and starts it again.
     Restart,
 }
 
-/// What to remove, with what proves that it is still what the caller meant.
+/// The object to remove, with the precondition under which it is removed: a
+/// later object of the same name is left alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RemoveRequest {
-    /// A container by full ID, running or not. Its volumes stay.
+    /// A container, running or not. Its volumes are kept.
     Container {
         /// The full ID.
         id: String,
     },
-    /// One tag, while it points at `image_id`. Not forced.
+    /// A tag of an image, not forced.
     ImageTag {
         /// The tag.
         tag: String,
-        /// What it must still point at.
+        /// The ID of the image that the tag must still refer to.
         image_id: String,
     },
-    /// An image without tags. Not forced.
+    /// An image without tags, not forced.
     Image {
         /// The image's ID.
         id: String,
     },
-    /// A volume made at `created_at`. Not forced.
+    /// A volume, not forced.
     Volume {
-        /// Its name.
+        /// The name.
         name: String,
-        /// When the one that is meant was made.
+        /// The creation time that the volume must still have.
         created_at: Option<Timestamp>,
     },
 }
 
-/// The answer of [`ContainerEngine::inspect`].
+/// The response of [`ContainerEngine::inspect`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InspectResponse {
     /// The object.
     pub object: EngineObject,
-    /// The engine's own JSON about it, environment blanked; empty when there is none.
+    /// The engine's own JSON document about the object, with the values of
+    /// environment variables blanked; empty if there is none.
     pub raw: String,
 }
 
-/// A loaded backend with its engine. Calls run side by side; every error code
-/// is documented in the WIT package, and any call may also fail with
-/// [`ErrorCode::PluginFailed`](crate::ErrorCode::PluginFailed).
+/// A loaded backend, connected to its engine. Calls may run concurrently.
+///
+/// # Errors
+///
+/// The WIT package documents the error codes of each call. In addition, every
+/// call may fail with [`ErrorCode::PluginFailed`](crate::ErrorCode::PluginFailed).
 #[async_trait]
 pub trait ContainerEngine: Send + Sync + 'static {
-    /// What the backend says of itself. Never waits.
+    /// Returns the backend's description of itself. Never waits.
     fn info(&self) -> &BackendInfo;
 
-    /// All objects, then their changes.
+    /// Watches the engine: lists all objects, then reports their changes.
     async fn watch(&self) -> Result<WatchStream, EngineError>;
 
-    /// One object as it is now.
+    /// Returns the current state of one object.
     async fn inspect(&self, object: &ObjectRef) -> Result<InspectResponse, EngineError>;
 
-    /// A container's output. Returns once the engine has begun to answer. The
-    /// call and its stream may also fail with
+    /// Reads a container's log. Returns once the engine has begun to respond.
+    ///
+    /// # Errors
+    ///
+    /// The call and its stream may also fail with
     /// [`ErrorCode::StreamFailed`](crate::ErrorCode::StreamFailed).
     async fn get_logs(&self, id: &str, options: &LogOptions) -> Result<LogStream, EngineError>;
 
-    /// Performs an action; returns when the engine has done it.
+    /// Performs an action on a container. Returns when the engine has completed
+    /// it.
     async fn act(&self, id: &str, action: ContainerAction) -> Result<(), EngineError>;
 
-    /// Removes one object, if it is still the one that is meant.
+    /// Removes one object if it still meets the precondition of the request.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`ErrorCode::Replaced`](crate::ErrorCode::Replaced), without
+    /// a change, if it does not.
     async fn remove(&self, target: &RemoveRequest) -> Result<(), EngineError>;
 }

@@ -1,53 +1,62 @@
-//! How a call to an engine fails.
+//! The error of a call to an engine.
 
 use std::fmt;
 
-/// Why a call failed. Mirrors `error-code` of the WIT package; read it as an
-/// open set.
+/// The reason why a call failed. Mirrors `error-code` of the WIT package, an
+/// open set: treat a code that you do not handle like [`Internal`](Self::Internal).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorCode {
-    /// The engine does not know the object.
+    /// The engine does not have the object.
     NotFound,
-    /// The caller passed something that can never work.
+    /// An argument of the call is invalid; a retry cannot succeed.
     InvalidArgument,
-    /// The object is in use, or its state forbids the call.
+    /// The object is in use, or its state does not allow the call.
     Conflict,
-    /// Another object bears the name now; nothing was changed.
+    /// Another object has the name now; nothing was changed.
     Replaced,
-    /// The engine refused access.
+    /// The engine denied access.
     PermissionDenied,
-    /// The engine cannot be reached or cannot serve now.
+    /// The engine cannot be reached, or cannot serve the call now.
     Unavailable,
-    /// The backend or the engine cannot do this, ever.
+    /// The backend or the engine does not support the call for this object.
     Unsupported,
-    /// The engine did not answer in time.
+    /// The engine did not respond in time.
     Timeout,
     /// The caller stopped the call.
     Cancelled,
-    /// The backend broke: a trap, a limit, a rule of the protocol.
+    /// The backend trapped, exceeded a limit, or violated the contract.
     PluginFailed,
-    /// One stream of the backend broke in the same way. The backend goes on,
-    /// and the same call is likely to break again.
+    /// One stream of the backend trapped, exceeded a limit, or violated the
+    /// contract. The backend still runs; the same call is likely to fail again.
     StreamFailed,
-    /// The engine broke a rule of its protocol.
+    /// The engine violated its protocol.
     Internal,
-    /// A failure of the backend's own kind, by its short name.
+    /// A code of the backend's own, by its short name.
     Other(String),
 }
 
-/// A failed call: a code for programs, a sentence for people.
+/// A failed call: a code for programs and a message for people.
+///
+/// ```
+/// use rdd_core::{EngineError, ErrorCode};
+///
+/// let error = EngineError::new(ErrorCode::Unavailable, "connection refused");
+/// assert!(error.is_retryable());
+/// assert_eq!(error.to_string(), "connection refused");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct EngineError {
-    /// What programs branch on.
+    /// The code that programs branch on.
     pub code: ErrorCode,
-    /// One sentence, lower case, no full stop; the engine's own words where it gave some.
+    /// One sentence in lower case without a full stop; the engine's own message
+    /// if it gave one.
     pub message: String,
 }
 
 impl EngineError {
-    /// Makes an error of this code and sentence.
+    /// Creates an error from a code and a message.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self {
             code,
@@ -55,7 +64,7 @@ impl EngineError {
         }
     }
 
-    /// Whether the same call may succeed later without anybody's doing.
+    /// Returns whether the same call may succeed later without intervention.
     pub fn is_retryable(&self) -> bool {
         matches!(
             self.code,

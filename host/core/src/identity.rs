@@ -1,8 +1,8 @@
-//! Who is calling, in terms that every room shares.
+//! Authentication of clients, independent of the transport.
 
 use async_trait::async_trait;
 
-/// Who a request comes from, once its credentials were found good.
+/// The authenticated user of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserIdentity {
     /// The user's name.
@@ -11,19 +11,19 @@ pub struct UserIdentity {
     pub groups: Vec<String>,
 }
 
-/// What a client showed. Never logged.
+/// The credentials of a request. Never logged.
 #[derive(Clone)]
 pub enum Credentials {
-    /// Nothing.
+    /// No credentials.
     None,
-    /// A bearer token, from a header or a subprotocol.
+    /// A bearer token, from a header or a WebSocket subprotocol.
     Bearer(String),
-    /// The DER of a client certificate whose chain the TLS layer has verified.
+    /// A client certificate in DER, whose chain the TLS layer has verified.
     Certificate(Vec<u8>),
 }
 
 impl std::fmt::Debug for Credentials {
-    /// Says which kind, never the secret.
+    /// Prints the kind of the credentials without the secret.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::None => "None",
@@ -33,27 +33,30 @@ impl std::fmt::Debug for Credentials {
     }
 }
 
-/// Why credentials were not accepted.
+/// The reason why credentials were rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AuthError {
-    /// There are none, or they are wrong: 401.
+    /// Missing or invalid credentials (401).
     #[error("{0}")]
     Unauthenticated(String),
-    /// They are good, and do not allow this: 403.
+    /// Valid credentials that do not allow the request (403).
     #[error("{0}")]
     Forbidden(String),
-    /// They cannot be checked now: 503. Worth a retry.
+    /// The credentials cannot be checked now (503); a retry may succeed.
     #[error("{0}")]
     Unavailable(String),
 }
 
-/// Checks credentials.
+/// Authenticates clients by their credentials.
 #[async_trait]
 pub trait Authenticator: Send + Sync + 'static {
-    /// Whose these credentials are, where that can be told without asking
-    /// anybody; `None` where [`authenticate`](Self::authenticate) has to ask.
-    fn known(&self, credentials: &Credentials) -> Option<Result<UserIdentity, AuthError>>;
+    /// Authenticates without I/O. Returns `None` if that is not possible, and
+    /// [`authenticate`](Self::authenticate) has to be called.
+    fn authenticate_locally(
+        &self,
+        credentials: &Credentials,
+    ) -> Option<Result<UserIdentity, AuthError>>;
 
-    /// Whose these credentials are.
+    /// Authenticates, with a request to a remote service if necessary.
     async fn authenticate(&self, credentials: &Credentials) -> Result<UserIdentity, AuthError>;
 }

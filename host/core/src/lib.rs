@@ -1,21 +1,32 @@
-//! The engine-neutral heart of the host: the model of what an engine holds,
-//! the contract that a backend fulfils, and the snapshots that request
+//! The engine-neutral model of the host: what a container engine holds, the
+//! trait that a loaded backend implements, and the snapshots that request
 //! handlers read.
 //!
+//! - [`Container`], [`Image`], and [`Volume`] are an engine's objects.
+//! - [`ContainerEngine`] watches, inspects, and changes them; [`EngineError`]
+//!   is how a call fails.
+//! - [`BackendRegistry`] holds the backends, [`ServingSnapshot`] the one that
+//!   is in use.
+//! - [`Authenticator`] maps [`Credentials`] to a [`UserIdentity`].
+//!
 //! Invariant: nothing here names a framework (no Kubernetes client, no
-//! WebAssembly runtime, no HTTP library), so that every other room may depend
-//! on it and nothing in it needs a server to be tested.
+//! WebAssembly runtime, no HTTP library). Every other crate of the host may
+//! depend on this one, and nothing in it needs a server to be tested.
 
-mod backend;
+mod model;
+mod time;
+
 mod engine;
 mod error;
-mod identity;
-mod model;
-mod private_file;
 mod read_only;
+
+mod backend;
 mod serving;
+
+mod identity;
+
+mod private_file;
 pub mod text;
-mod time;
 
 pub use backend::{
     BackendInfo, BackendRegistry, BackendState, Capabilities, IdFormat, LoadedBackend,
@@ -31,9 +42,9 @@ pub use model::{
     PortBinding, Volume,
 };
 pub use private_file::{
-    PrivateFileError, create_private_dir, remove_drafts, remove_old_drafts, write_private,
-    write_private_parts,
+    PrivateFileError, create_private_dir, remove_old_temporary_files, remove_temporary_files,
+    write_private, write_private_parts,
 };
-pub use read_only::ReadOnlyMode;
+pub use read_only::ReadOnlyEngine;
 pub use serving::{ServingSnapshot, ServingState, UnavailableReason};
 pub use time::{Timestamp, TimestampError};

@@ -1,4 +1,4 @@
-//! What an engine holds, in the engine's own terms.
+//! The objects of a container engine, in the engine's own terms.
 
 use std::collections::BTreeMap;
 
@@ -6,143 +6,144 @@ use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
 
-/// What a container is doing.
+/// The state of a container. The names are docker's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ContainerState {
-    /// Made, never started.
+    /// Created and never started.
     Created,
-    /// Processes run.
+    /// Its processes run.
     Running,
-    /// On the way to paused.
+    /// Changing from running to paused.
     Pausing,
-    /// Processes exist but are frozen.
+    /// Its processes exist and are frozen.
     Paused,
-    /// Between two runs under a restart policy.
+    /// Waiting for its restart policy to start it again.
     Restarting,
     /// Being removed.
     Removing,
-    /// Ran and ended.
+    /// Started and exited.
     Exited,
-    /// Half removed; the engine gave up.
+    /// Partly removed: the engine failed to complete the removal.
     Dead,
-    /// A state that this version does not know.
+    /// A state that this version does not support.
     Unknown,
 }
 
-/// One address on the engine's host that leads to a container's port.
+/// An address on the engine's host to which a container's port is published.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PortBinding {
-    /// An IP address as the engine printed it; empty when it gave none.
+    /// The IP address as printed by the engine; empty if it gave none.
     pub host_ip: String,
-    /// Decimal digits; empty when the engine gave none.
+    /// The port number in decimal digits; empty if the engine gave none.
     pub host_port: String,
 }
 
 /// A port that a container exposes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ExposedPort {
-    /// Number and protocol, such as `80/tcp`.
+    /// The port number and protocol, such as `80/tcp`.
     pub name: String,
-    /// Empty when the port is not published.
+    /// The published addresses; empty if the port is not published.
     pub bindings: Vec<PortBinding>,
 }
 
-/// A container, without its environment: secrets live there.
+/// A container. Its environment variables are left out because they often hold
+/// secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Container {
     /// The engine's full ID, in the backend's [`IdFormat`](crate::IdFormat).
     pub id: String,
-    /// The name without the engine's decoration.
+    /// The name, without the engine's decoration such as docker's leading `/`.
     pub name: String,
-    /// The engine's namespace that holds it.
+    /// The engine's namespace that the container belongs to.
     pub namespace: String,
-    /// The program.
+    /// The program that the container runs.
     pub path: String,
     /// The program's arguments.
     pub args: Vec<String>,
-    /// The ID of its image, equal to some [`Image::id`].
+    /// The ID of the container's image, equal to an [`Image::id`].
     pub image_id: String,
-    /// The reference that it was made from, such as `busybox:latest`; empty
-    /// when the engine gave none.
+    /// The image reference that the container was created from, such as
+    /// `busybox:latest`; empty if the engine gave none.
     pub image_name: String,
-    /// Labels of its configuration.
+    /// The labels of the container's configuration.
     pub labels: BTreeMap<String, String>,
-    /// What it is doing.
+    /// The current state.
     pub state: ContainerState,
-    /// Process ID on the engine's host; 0 when it does not run.
+    /// The ID of the main process on the engine's host; 0 if there is none.
     pub pid: i32,
-    /// Exit code of the last run.
+    /// The exit code of the last run.
     pub exit_code: i32,
-    /// The engine's words about a failed start; empty when there are none.
+    /// The engine's message about a failed start; empty if there is none.
     pub error: String,
-    /// When it was made.
+    /// When the container was created.
     pub created_at: Option<Timestamp>,
-    /// When it last started.
+    /// When it was last started.
     pub started_at: Option<Timestamp>,
-    /// When it last ended.
+    /// When it last exited.
     pub finished_at: Option<Timestamp>,
-    /// Sorted by name.
+    /// The exposed ports, sorted by name.
     pub ports: Vec<ExposedPort>,
-    /// Whether processes exist; true while paused.
+    /// Whether it has processes; also true while it is paused.
     pub running: bool,
-    /// Whether it is frozen.
+    /// Whether its processes are frozen.
     pub paused: bool,
-    /// Whether a restart policy is about to start it again.
+    /// Whether its restart policy is about to start it again.
     pub restarting: bool,
-    /// Whether the kernel killed it for its memory.
+    /// Whether the kernel killed it because it ran out of memory.
     pub oom_killed: bool,
-    /// Whether the engine gave up removing it.
+    /// Whether the engine failed to complete its removal.
     pub dead: bool,
     /// Whether its output is one raw terminal stream.
     pub tty: bool,
 }
 
-/// An image, whatever number of tags it has.
+/// An image, with any number of tags.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
     /// The engine's ID, such as `sha256:…`.
     pub id: String,
-    /// The engine's namespace that holds it.
+    /// The engine's namespace that the image belongs to.
     pub namespace: String,
-    /// Sorted; empty for a dangling image.
+    /// The tags, sorted; empty for a dangling image.
     pub repo_tags: Vec<String>,
-    /// Sorted.
+    /// The digests, sorted.
     pub repo_digests: Vec<String>,
-    /// When it was built.
+    /// When the image was built.
     pub created_at: Option<Timestamp>,
-    /// Such as `amd64`; empty when the engine gave none.
+    /// The CPU architecture, such as `amd64`; empty if the engine gave none.
     pub architecture: String,
-    /// Such as `linux`; empty when the engine gave none.
+    /// The operating system, such as `linux`; empty if the engine gave none.
     pub os: String,
-    /// Bytes.
+    /// The size in bytes.
     pub size: i64,
-    /// Labels of its configuration.
+    /// The labels of the image's configuration.
     pub labels: BTreeMap<String, String>,
 }
 
-/// A volume.
+/// A volume. It has no ID: its name and its creation time identify it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Volume {
-    /// The engine's name of it.
+    /// The engine's name for the volume.
     pub name: String,
-    /// The engine's namespace that holds it.
+    /// The engine's namespace that the volume belongs to.
     pub namespace: String,
-    /// When it was made.
+    /// When the volume was created.
     pub created_at: Option<Timestamp>,
     /// The volume driver, such as `local`.
     pub driver: String,
-    /// Where it lies on the engine's host.
+    /// The path of the volume's content on the engine's host.
     pub mountpoint: String,
-    /// Labels.
+    /// The labels.
     pub labels: BTreeMap<String, String>,
-    /// Such as `local` or `global`.
+    /// The scope: `local` to one host, or `global` to a cluster.
     pub scope: String,
-    /// Driver options.
+    /// The driver options.
     pub options: BTreeMap<String, String>,
 }
 
-/// The kinds of object that a backend reports.
+/// The kinds of objects that a backend reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ObjectKind {
     /// A [`Container`].
@@ -155,7 +156,7 @@ pub enum ObjectKind {
     Namespace,
 }
 
-/// One object as the engine has it now.
+/// The current state of one object of the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EngineObject {
     /// A container.
@@ -169,7 +170,15 @@ pub enum EngineObject {
 }
 
 impl EngineObject {
-    /// Names this object.
+    /// Returns the reference by which this object is inspected and removed.
+    ///
+    /// ```
+    /// use rdd_core::{EngineObject, ObjectKind};
+    ///
+    /// let reference = EngineObject::Namespace("moby".to_owned()).reference();
+    /// assert_eq!(reference.kind, ObjectKind::Namespace);
+    /// assert_eq!(reference.id, "moby");
+    /// ```
     pub fn reference(&self) -> ObjectRef {
         let (kind, id) = match self {
             Self::Container(container) => (ObjectKind::Container, &container.id),
@@ -184,12 +193,11 @@ impl EngineObject {
     }
 }
 
-/// Names one object: a container or an image by ID, a volume or a namespace
-/// by name.
+/// A reference to one object of the engine.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectRef {
-    /// What kind of object it is.
+    /// The kind of the object.
     pub kind: ObjectKind,
-    /// Its ID or name.
+    /// The ID of a container or an image; the name of a volume or a namespace.
     pub id: String,
 }

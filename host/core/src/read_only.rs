@@ -1,4 +1,4 @@
-//! A guard between the host and an engine that must not be changed.
+//! A wrapper that protects an engine from changes (`--read-only`).
 
 use std::sync::Arc;
 
@@ -9,18 +9,18 @@ use crate::{
     LogOptions, LogStream, ObjectRef, RemoveRequest, WatchStream,
 };
 
-/// An engine whose every changing call is refused before it reaches the
-/// backend.
-pub struct ReadOnlyMode(Arc<dyn ContainerEngine>);
+/// An engine that rejects each call that would change it, before the call
+/// reaches the backend.
+pub struct ReadOnlyEngine(Arc<dyn ContainerEngine>);
 
-impl ReadOnlyMode {
-    /// Guards `engine`.
+impl ReadOnlyEngine {
+    /// Wraps `engine`.
     pub fn new(engine: Arc<dyn ContainerEngine>) -> Self {
         Self(engine)
     }
 
-    /// The error of every changing call.
-    pub fn refusal() -> EngineError {
+    /// Returns the error of each rejected call.
+    pub fn error() -> EngineError {
         EngineError::new(
             ErrorCode::PermissionDenied,
             "the daemon runs with --read-only; start it without that flag to change the engine",
@@ -29,7 +29,7 @@ impl ReadOnlyMode {
 }
 
 #[async_trait]
-impl ContainerEngine for ReadOnlyMode {
+impl ContainerEngine for ReadOnlyEngine {
     fn info(&self) -> &BackendInfo {
         self.0.info()
     }
@@ -47,10 +47,10 @@ impl ContainerEngine for ReadOnlyMode {
     }
 
     async fn act(&self, _: &str, _: ContainerAction) -> Result<(), EngineError> {
-        Err(Self::refusal())
+        Err(Self::error())
     }
 
     async fn remove(&self, _: &RemoveRequest) -> Result<(), EngineError> {
-        Err(Self::refusal())
+        Err(Self::error())
     }
 }

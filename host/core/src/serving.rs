@@ -1,4 +1,4 @@
-//! Whether the engine can be asked, as request handlers see it.
+//! The engine in use, as request handlers see it.
 
 use std::sync::Arc;
 
@@ -6,89 +6,100 @@ use tokio::sync::watch;
 
 use crate::{BackendInfo, ContainerEngine};
 
-/// Why the engine cannot be asked.
+/// The reason why the engine cannot be called, with the HTTP status that
+/// clients get.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UnavailableReason {
-    /// No usable backend of the chosen name. For ever, until one is installed: 501.
+    /// There is no usable backend of the selected name (501). This is permanent
+    /// until one is installed.
     BackendNotInstalled {
-        /// The name that was asked for.
+        /// The name that the App selects.
         backend: String,
-        /// One sentence: why, and the remedy.
+        /// One sentence with the cause and the remedy.
         reason: String,
     },
-    /// `App.spec.running` is false: 503.
+    /// `App.spec.running` is false (503).
     Stopped,
-    /// The App was not read yet, or the engine was asked and has not answered yet: 503.
+    /// The App was not read yet, or the engine has not responded yet (503).
     Starting,
-    /// The engine is not there: 503.
+    /// The engine cannot be reached (503).
     EngineUnreachable {
-        /// The engine's or transport's words.
+        /// The message of the engine or of the transport.
         reason: String,
     },
-    /// The backend crashed and is about to be started again: 503.
+    /// The backend failed and is about to be restarted (503).
     BackendRestarting {
-        /// What it died of.
+        /// The cause of the failure.
         reason: String,
     },
 }
 
-/// Whether the engine can be asked, and by whom.
+/// Whether the engine can be called.
 #[derive(Clone)]
 pub enum ServingState {
-    /// It can.
+    /// The engine to call.
     Ready(Arc<dyn ContainerEngine>),
-    /// It cannot.
-    Not(UnavailableReason),
+    /// The engine cannot be called.
+    Unavailable(UnavailableReason),
 }
 
 impl std::fmt::Debug for ServingState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Ready(engine) => f.debug_tuple("Ready").field(&engine.info().name).finish(),
-            Self::Not(reason) => f.debug_tuple("Not").field(reason).finish(),
+            Self::Unavailable(reason) => f.debug_tuple("Unavailable").field(reason).finish(),
         }
     }
 }
 
-/// What request handlers read. Only the App's reconciler writes it, whole,
-/// through the sender of the watch channel: a reader never sees half a change
-/// and never waits for one.
+/// The snapshot that request handlers read. Only the reconciler of the App
+/// writes it, as a whole, through the sender of the watch channel. So a reader
+/// never sees part of a change and never waits for one.
 ///
 /// ```
-/// use rdd_core::{NotServing, Serving, ServingSnapshot};
+/// use rdd_core::{ServingSnapshot, ServingState, UnavailableReason};
 ///
 /// let (reconciler, handler) = ServingSnapshot::channel();
-/// // Before anything was read, the answer is "starting", not "stopped".
-/// assert!(matches!(handler.borrow().serving, Serving::Not(NotServing::Starting)));
+/// // Before the App was read, the engine is "starting", not "stopped".
+/// assert!(matches!(
+///     handler.borrow().serving,
+///     ServingState::Unavailable(UnavailableReason::Starting)
+/// ));
 ///
-/// let asked = handler.borrow().clone();
+/// let in_flight = handler.borrow().clone();
 /// reconciler.send_modify(|snapshot| {
 ///     snapshot.backend = "moby".to_owned();
-///     snapshot.serving = Serving::Not(NotServing::Stopped);
+///     snapshot.serving = ServingState::Unavailable(UnavailableReason::Stopped);
 /// });
-/// // A request under way goes on with what it saw; the next one sees it all.
-/// assert_eq!(asked.backend, "");
+/// // A request in flight keeps its snapshot; the next one reads the new one.
+/// assert_eq!(in_flight.backend, "");
 /// assert_eq!(handler.borrow().backend, "moby");
-/// assert!(matches!(handler.borrow().serving, Serving::Not(NotServing::Stopped)));
+/// assert!(matches!(
+///     handler.borrow().serving,
+///     ServingState::Unavailable(UnavailableReason::Stopped)
+/// ));
 /// ```
 #[derive(Clone, Debug)]
 pub struct ServingSnapshot {
-    /// The name in `App.spec.containerEngine.name`; empty before the App was first read.
+    /// The value of `App.spec.containerEngine.name`; empty before the App was
+    /// first read.
     pub backend: String,
-    /// What that backend says of itself; kept while the engine is away, so
-    /// that an ID can be checked without it. `None` when none is installed.
+    /// The backend's description of itself, or `None` if the backend is not
+    /// installed. It is kept while the engine is unreachable, so that an ID can
+    /// still be validated.
     pub info: Option<BackendInfo>,
-    /// Whether it can be asked now.
+    /// Whether the engine can be called now.
     pub serving: ServingState,
 }
 
 impl ServingSnapshot {
-    /// The channel that the reconciler writes and request handlers read.
+    /// Creates the channel that the reconciler writes and request handlers
+    /// read, with the state [`UnavailableReason::Starting`].
     pub fn channel() -> (watch::Sender<Self>, watch::Receiver<Self>) {
         watch::channel(Self {
             backend: String::new(),
             info: None,
-            serving: ServingState::Not(UnavailableReason::Starting),
+            serving: ServingState::Unavailable(UnavailableReason::Starting),
         })
     }
 }

@@ -1,10 +1,11 @@
-//! Checks and cuts of short texts: names, IDs, and what an error message quotes.
+//! Validation and truncation of short texts: names, IDs, and the inputs that
+//! error messages quote.
 
-/// The longest DNS label, in bytes (RFC 1123).
+/// The maximum length of a DNS label in bytes (RFC 1123).
 pub const MAX_DNS_LABEL: usize = 63;
 
-/// The longest prefix of `text` of at most `max_bytes` that ends between two
-/// characters.
+/// Returns the longest prefix of `text` that has at most `max_bytes` bytes and
+/// ends at a character boundary.
 ///
 /// ```
 /// assert_eq!(rdd_core::text::truncate("grün", 3), "gr");
@@ -15,8 +16,8 @@ pub fn truncate(text: &str, max_bytes: usize) -> &str {
         .unwrap_or(text)
 }
 
-/// `text` for an error message: quoted and escaped, with `…` where more than
-/// `max_bytes` were cut off.
+/// Quotes and escapes `text` for an error message. If it has more than
+/// `max_bytes` bytes, it is truncated and `…` is appended.
 ///
 /// ```
 /// assert_eq!(rdd_core::text::quote("a\nb", 80), r#""a\nb""#);
@@ -28,8 +29,8 @@ pub fn quote(text: &str, max_bytes: usize) -> String {
     format!("{prefix:?}{more}")
 }
 
-/// Whether `text` is a DNS label: lower-case letters, digits, and `-`, with a
-/// letter or digit at both ends, at most [`MAX_DNS_LABEL`] bytes.
+/// Returns whether `text` is a DNS label: at most [`MAX_DNS_LABEL`] lower-case
+/// letters, digits, and `-`, with a letter or digit at each end.
 ///
 /// ```
 /// assert!(rdd_core::text::is_dns_label("0-moby"));
@@ -39,8 +40,8 @@ pub fn is_dns_label(text: &str) -> bool {
     text.len() <= MAX_DNS_LABEL && is_label_of_any_length(text)
 }
 
-/// Whether `text` is a DNS subdomain, the form of a Kubernetes object's name:
-/// labels joined by `.`, at most 253 bytes. As in Kubernetes, a single label
+/// Returns whether `text` is a DNS subdomain, the format of a Kubernetes
+/// object's name: labels joined by `.`, at most 253 bytes. As in Kubernetes, a single label
 /// may be longer than [`MAX_DNS_LABEL`].
 ///
 /// ```
@@ -52,8 +53,8 @@ pub fn is_dns_subdomain(text: &str) -> bool {
     text.len() <= MAX && text.split('.').all(is_label_of_any_length)
 }
 
-/// Whether `text` is one letter or digit followed by letters, digits, `_`, `.`,
-/// or `-`, at most `max_bytes` in all.
+/// Returns whether `text` is a letter or digit followed by letters, digits,
+/// `_`, `.`, or `-`, at most `max_bytes` bytes in total.
 ///
 /// ```
 /// assert!(rdd_core::text::is_identifier("Web_1.old-x", 16));
@@ -67,7 +68,8 @@ pub fn is_identifier(text: &str, max_bytes: usize) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
 }
 
-/// Whether `text` is exactly `digits` lower-case hexadecimal digits.
+/// Returns whether `text` consists of exactly `digits` lower-case hexadecimal
+/// digits.
 ///
 /// ```
 /// assert!(rdd_core::text::is_lower_hex("00ff", 4));
@@ -90,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn limits_of_length_are_inclusive() {
+    fn length_limits_are_inclusive() {
         let label = "a".repeat(MAX_DNS_LABEL);
         assert!(is_dns_label(&label));
         assert!(!is_dns_label(&format!("{label}a")));
@@ -101,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_and_bordering_texts_are_rejected() {
+    fn empty_texts_and_invalid_characters_are_rejected() {
         for bad in ["", "-a", "a-", "A", "ä", "a_b", "a/b"] {
             assert!(!is_dns_label(bad), "{bad}");
             assert!(!is_dns_subdomain(bad), "{bad}");
@@ -114,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_never_splits_a_character() {
+    fn truncation_never_splits_a_character() {
         assert_eq!(truncate("aü", 2), "a");
         assert_eq!(truncate("aü", 3), "aü");
         assert_eq!(quote("aü", 2), "\"a\"…");

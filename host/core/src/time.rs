@@ -1,4 +1,6 @@
-//! A moment by an engine's clock.
+//! Points in time by an engine's clock.
+//!
+//! `jiff::Timestamp` is not used, since it covers fewer years than engines do.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,36 +14,46 @@ const SECOND: u32 = 1_000_000_000;
 /// The Unix epoch, in UTC.
 const EPOCH: civil::DateTime = civil::date(1970, 1, 1).at(0, 0, 0, 0);
 
-/// A moment by an engine's clock, in UTC and to the nanosecond.
+/// A point in time by an engine's clock, in UTC, with nanosecond precision.
 ///
-/// Engines keep times as seconds in 64 bits, and so does this: no time that an
-/// engine or a user can name is lost. `jiff::Timestamp` ends 26 hours before
-/// the year 9999 does, so the usual "never", `9999-12-31T23:59:59Z`, is beyond it.
+/// Like an engine, it counts seconds in 64 bits, so that it represents every
+/// time that an engine or a user can specify. `jiff::Timestamp` ends 26 hours
+/// before the end of the year 9999 and cannot represent
+/// `9999-12-31T23:59:59Z`, which is often used for "never".
 ///
-/// Text is RFC 3339: `"9999-12-31T23:59:59Z".parse::<Timestamp>()`.
+/// Its text format is RFC 3339:
+///
+/// ```
+/// use rdd_core::Timestamp;
+///
+/// let never: Timestamp = "9999-12-31T23:59:59Z".parse()?;
+/// assert_eq!(never.seconds(), 253_402_300_799);
+/// assert_eq!(never.to_string(), "9999-12-31T23:59:59Z");
+/// # Ok::<(), rdd_core::TimestampError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp {
-    // The order of the fields is the order of moments.
+    // The derived order relies on the order of these fields.
     seconds: i64,
     nanoseconds: u32,
 }
 
 impl Timestamp {
-    /// The zero time of Go, which engines written in it use for "no time":
+    /// The zero value of Go's `time.Time`, which engines use for "no time":
     /// `0001-01-01T00:00:00Z`.
     pub const GO_ZERO: Self = Self::from_seconds(-62_135_596_800);
 
-    /// The first moment that there is.
+    /// The earliest timestamp.
     pub const MIN: Self = Self::from_seconds(i64::MIN);
 
-    /// The last moment that there is.
+    /// The latest timestamp.
     pub const MAX: Self = Self {
         seconds: i64::MAX,
         nanoseconds: SECOND - 1,
     };
 
-    /// So many seconds since 1970, and nanoseconds after that second; `None`
-    /// where these make a second or more.
+    /// Creates a timestamp from seconds since the Unix epoch and nanoseconds
+    /// after that second. Returns `None` for a billion nanoseconds or more.
     pub const fn new(seconds: i64, nanoseconds: u32) -> Option<Self> {
         if nanoseconds < SECOND {
             Some(Self {
@@ -53,7 +65,7 @@ impl Timestamp {
         }
     }
 
-    /// So many seconds since 1970.
+    /// Creates a timestamp from seconds since the Unix epoch.
     pub const fn from_seconds(seconds: i64) -> Self {
         Self {
             seconds,
@@ -61,17 +73,18 @@ impl Timestamp {
         }
     }
 
-    /// Whole seconds since 1970, rounded down.
+    /// Returns the seconds since the Unix epoch, rounded down.
     pub const fn seconds(self) -> i64 {
         self.seconds
     }
 
-    /// Nanoseconds after [`seconds`](Self::seconds); less than a second.
+    /// Returns the nanoseconds after [`seconds`](Self::seconds), fewer than a
+    /// billion.
     pub const fn nanoseconds(self) -> u32 {
         self.nanoseconds
     }
 
-    /// The moment so much later, or the last one that there is.
+    /// Adds a duration, saturating at [`MIN`](Self::MIN) and [`MAX`](Self::MAX).
     #[must_use]
     pub fn saturating_add(self, duration: SignedDuration) -> Self {
         let nanoseconds =
@@ -79,7 +92,8 @@ impl Timestamp {
         Self::from_nanoseconds(nanoseconds.saturating_add(duration.as_nanos()))
     }
 
-    /// The moment so much earlier, or the first one that there is.
+    /// Subtracts a duration, saturating at [`MIN`](Self::MIN) and
+    /// [`MAX`](Self::MAX).
     #[must_use]
     pub fn saturating_sub(self, duration: SignedDuration) -> Self {
         let nanoseconds =
@@ -87,9 +101,10 @@ impl Timestamp {
         Self::from_nanoseconds(nanoseconds.saturating_sub(duration.as_nanos()))
     }
 
-    /// Date and time of day in UTC; `None` outside of the years -9999 to 9999.
+    /// Returns the date and time of day in UTC, or `None` outside the years
+    /// -9999 to 9999.
     pub fn to_civil(self) -> Option<civil::DateTime> {
-        // A number of nanoseconds below a second fits any integer.
+        // Always succeeds: there are fewer than a billion nanoseconds.
         let nanoseconds = i32::try_from(self.nanoseconds).ok()?;
         EPOCH
             .checked_add(SignedDuration::new(self.seconds, nanoseconds))
@@ -122,15 +137,15 @@ impl From<jiff::Timestamp> for Timestamp {
     }
 }
 
-/// A text is no moment in RFC 3339.
+/// A text that is not an RFC 3339 timestamp.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no time in RFC 3339, such as 2026-01-31T12:00:00Z")]
+#[error("{0:?} is not an RFC 3339 timestamp such as 2026-01-31T12:00:00Z")]
 pub struct TimestampError(String);
 
 impl FromStr for Timestamp {
     type Err = TimestampError;
 
-    /// Reads RFC 3339 (`2026-01-31T12:00:00.5+01:00`).
+    /// Parses RFC 3339 with any offset, such as `2026-01-31T12:00:00.5+01:00`.
     fn from_str(text: &str) -> Result<Self, TimestampError> {
         let parsed = || {
             let pieces = Pieces::parse(text).ok()?;
@@ -146,7 +161,7 @@ impl FromStr for Timestamp {
 }
 
 impl fmt::Display for Timestamp {
-    /// RFC 3339, or Unix seconds for a time that has no date there.
+    /// Formats as RFC 3339, or as Unix seconds outside the years 0 to 9999.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.to_civil() {
             Some(time) if time.year() >= 0 => write!(f, "{time}Z"),
@@ -160,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_year_of_rfc_3339_is_read_and_written() {
+    fn every_year_of_rfc_3339_is_parsed_and_formatted() {
         for (text, seconds) in [
             ("1970-01-01T00:00:00Z", 0),
             ("0000-01-01T00:00:00Z", -62_167_219_200),
@@ -182,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_moment_is_refused() {
+    fn other_formats_are_rejected() {
         for text in [
             "",
             "2026-01-31",
@@ -199,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn the_order_is_that_of_moments_and_ends_nowhere() {
+    fn timestamps_are_ordered_and_saturate() {
         let (first, last) = (Timestamp::MIN, Timestamp::MAX);
         let early = Timestamp::new(-1, 5).unwrap();
         assert!(first < early && early < Timestamp::from_seconds(0) && early < last);

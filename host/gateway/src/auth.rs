@@ -58,7 +58,10 @@ impl LocalAuthenticator {
 
 #[async_trait]
 impl Authenticator for LocalAuthenticator {
-    fn known(&self, credentials: &Credentials) -> Option<Result<UserIdentity, AuthError>> {
+    fn authenticate_locally(
+        &self,
+        credentials: &Credentials,
+    ) -> Option<Result<UserIdentity, AuthError>> {
         Some(self.check(credentials))
     }
 

@@ -76,7 +76,7 @@ impl Gate {
         };
         // What is wrong here and now is refused first. A cluster is asked only
         // about requests that nothing else speaks against.
-        let known = match self.authenticator.known(&credentials) {
+        let known = match self.authenticator.authenticate_locally(&credentials) {
             Some(Err(error)) => return unauthenticated(&request, &error),
             Some(Ok(identity)) => {
                 if let Err(limit) = admit(connection) {

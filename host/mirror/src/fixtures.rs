@@ -33,7 +33,7 @@ pub(crate) fn info() -> BackendInfo {
         name: "moby".to_owned(),
         version: String::new(),
         engine: String::new(),
-        id_form: IdFormat::LowerHex(4),
+        id_format: IdFormat::LowerHex(4),
         namespaces: vec!["moby".to_owned()],
         capabilities: Capabilities::default(),
     }

@@ -23,7 +23,7 @@ pub(crate) async fn open(
     let form = snapshot
         .info
         .as_ref()
-        .map_or(IdFormat::Identifier(limits::ANY_ID), |info| info.id_form);
+        .map_or(IdFormat::Identifier(limits::ANY_ID), |info| info.id_format);
     if !form.matches(id) {
         return Err(Refusal::BadId {
             id: shortened(id),
@@ -48,7 +48,9 @@ pub(crate) async fn open(
     }
     let engine = match &snapshot.serving {
         ServingState::Ready(engine) => engine,
-        ServingState::Not(why) => return Err(Refusal::from_not_serving(&snapshot.backend, why)),
+        ServingState::Unavailable(why) => {
+            return Err(Refusal::from_not_serving(&snapshot.backend, why));
+        }
     };
     match tokio::time::timeout(limits::ENGINE_ANSWER, engine.get_logs(id, &options)).await {
         Ok(Ok(stream)) => Ok(Opened { stream }),

@@ -135,7 +135,7 @@ impl StateDir {
             .with_context(|| format!("cannot write {}", path.display()))
             .with_context(unusable)?;
         // Nobody else writes here now.
-        rdd_core::remove_drafts(&self.root)
+        rdd_core::remove_temporary_files(&self.root)
             .with_context(|| format!("cannot clear up {}", self.root.display()))?;
         Ok(Lock { file })
     }

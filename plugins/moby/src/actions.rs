@@ -1,44 +1,39 @@
-//! `act`.
+//! Actions on containers (`act`).
 //!
-//! The engine has all the time that it takes: for a stop that is the grace
-//! period of the container, which may be an hour.
+//! There is no time limit: a stop takes as long as the grace period of the
+//! container, which may be an hour.
 //!
-//! Idempotent, though the engine's pause and unpause are not: the container is
-//! looked at first, and again where the engine says that the state forbids the
-//! action, as somebody else may have done it in between. What remains is a
-//! container that changes between the last look and the engine's answer; then
-//! the engine's words are the answer.
+//! Actions are idempotent, although the engine's pause and unpause are not. The
+//! container is inspected first, and again if the engine returns a conflict,
+//! because another client may have performed the action in between. A container
+//! that changes between the last inspection and the engine's response fails
+//! with the engine's message.
 //!
-//! The engine takes an ID for a name where no container has the ID (any
-//! more). So nothing is done where another container bears this ID as its
-//! name, and afterwards the container must still be there: then it was this
-//! one that was acted on. Where it vanished meanwhile and another took its ID
-//! for a name, that is told as a failure, since the other may have been hit.
+//! The engine treats an ID as a name if no container has the ID (anymore). So
+//! an action is rejected if another container has this ID as its name, and
+//! afterwards the container must still exist, which proves that it was the one
+//! acted on. If it was removed meanwhile and another container took its ID as a
+//! name, the action fails, since the engine may have acted on the other one.
 
-use rdd_sdk::http::{Call, Method};
 use rdd_sdk::types::{Action, Error, ErrorCode};
 
-use crate::backend::Moby;
+use crate::backend::MobyBackend;
 use crate::{model, objects};
 
-/// Answers `act`.
-pub(crate) async fn run(moby: &Moby, id: &str, action: Action) -> Result<(), Error> {
-    let (container, _) = objects::container(&moby.api, id).await?;
-    if is_done(&container.state, id, action)? {
+/// Performs an action on a container.
+pub(crate) async fn run(moby: &MobyBackend, id: &str, action: Action) -> Result<(), Error> {
+    let (container, _) = objects::inspect_container(&moby.client, id).await?;
+    if is_already_done(&container.state, id, action)? {
         return Ok(());
     }
-    objects::unambiguous(&moby.api, id).await?;
+    objects::ensure_id_is_not_a_name(&moby.client, id).await?;
     let path = format!("/containers/{id}/{}", verb(action));
-    let sent = moby
-        .api
-        .send(&path, |path| Call::new(Method::POST, path))
-        .await;
-    match sent {
-        Ok(_) => was_hit(moby, id, action).await,
-        // Older engines answer a paused container's second pause with 500.
+    match moby.client.post(&path).await {
+        Ok(()) => verify_target(moby, id, action).await,
+        // Older engines reject a second pause with status 500.
         Err(error) if matches!(error.code, ErrorCode::Conflict | ErrorCode::Internal) => {
-            let (container, _) = objects::container(&moby.api, id).await?;
-            match is_done(&container.state, id, action) {
+            let (container, _) = objects::inspect_container(&moby.client, id).await?;
+            match is_already_done(&container.state, id, action) {
                 Ok(true) => Ok(()),
                 _ => Err(error),
             }
@@ -47,13 +42,13 @@ pub(crate) async fn run(moby: &Moby, id: &str, action: Action) -> Result<(), Err
     }
 }
 
-/// Makes sure that it was this container that was acted on. One that is gone
-/// (`docker run --rm`) is no failure, as long as its ID is nobody's name.
-async fn was_hit(moby: &Moby, id: &str, action: Action) -> Result<(), Error> {
-    match objects::container_named(&moby.api, id).await {
+/// Checks that the engine acted on this container. A container that is gone
+/// (`docker run --rm`) is not an error, unless another one has its ID as a name.
+async fn verify_target(moby: &MobyBackend, id: &str, action: Action) -> Result<(), Error> {
+    match objects::resolve_container(&moby.client, id).await {
         Ok(found) if found.id == id => Ok(()),
         Ok(other) => Err(Error::replaced(format!(
-            "container {id} is gone, and container {} bears its ID as a name by now: the engine may have done the {} to that one",
+            "container {id} is gone, and container {} now has its ID as a name: the engine may have performed the {} on that one",
             other.id,
             verb(action)
         ))),
@@ -62,9 +57,10 @@ async fn was_hit(moby: &Moby, id: &str, action: Action) -> Result<(), Error> {
     }
 }
 
-/// Whether there is nothing to do. Only for what the engine itself does not
-/// take as done: it answers a start or stop without a change with success.
-fn is_done(state: &model::State, id: &str, action: Action) -> Result<bool, Error> {
+/// Returns whether the container already has the state that the action leads to.
+/// Only for pause and unpause: the engine itself returns success for a start or
+/// stop without a change.
+fn is_already_done(state: &model::ContainerState, id: &str, action: Action) -> Result<bool, Error> {
     match action {
         Action::Pause => Ok(state.paused),
         Action::Unpause if state.running || state.paused => Ok(!state.paused),
@@ -87,11 +83,11 @@ fn verb(action: Action) -> &'static str {
 mod tests {
     use super::*;
 
-    fn state(running: bool, paused: bool) -> model::State {
-        model::State {
+    fn state(running: bool, paused: bool) -> model::ContainerState {
+        model::ContainerState {
             running,
             paused,
-            ..model::State::default()
+            ..model::ContainerState::default()
         }
     }
 
@@ -100,11 +96,11 @@ mod tests {
         let paused = state(true, true);
         let running = state(true, false);
         let stopped = state(false, false);
-        assert!(is_done(&paused, "x", Action::Pause).unwrap());
-        assert!(!is_done(&running, "x", Action::Pause).unwrap());
-        assert!(!is_done(&paused, "x", Action::Unpause).unwrap());
-        assert!(is_done(&running, "x", Action::Unpause).unwrap());
-        let error = is_done(&stopped, "x", Action::Unpause).unwrap_err();
+        assert!(is_already_done(&paused, "x", Action::Pause).unwrap());
+        assert!(!is_already_done(&running, "x", Action::Pause).unwrap());
+        assert!(!is_already_done(&paused, "x", Action::Unpause).unwrap());
+        assert!(is_already_done(&running, "x", Action::Unpause).unwrap());
+        let error = is_already_done(&stopped, "x", Action::Unpause).unwrap_err();
         assert_eq!(error.code, ErrorCode::Conflict);
         assert!(
             error.message.ends_with("is not running"),

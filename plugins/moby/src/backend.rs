@@ -1,4 +1,5 @@
-//! The backend itself: each call leads to its room.
+//! The backend: dispatches each call of the contract to the module that
+//! implements it.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -8,30 +9,31 @@ use rdd_sdk::types::{
 };
 use rdd_sdk::{Backend, Host, LogResponder, WatchResponder};
 
-use crate::api::Api;
-use crate::event::Change;
+use crate::client::DockerClient;
+use crate::event::ChangeEvent;
 use crate::volume_times::VolumeTimes;
-use crate::watch::Stale;
-use crate::{actions, logs, name, objects, record, removals, watch};
+use crate::watch::StaleSet;
+use crate::{actions, logs, objects, record, removals, url, watch};
 
-/// A probe has more time than the host gives it: the host decides when an
-/// engine is lost, and a slow answer is still one.
-const PROBE_LIMIT: Duration = Duration::from_secs(60);
+/// The time limit of a ping. It is longer than the host's own: the host decides
+/// when an engine is lost, and a slow response still counts.
+const PING_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The backend for Docker and whatever speaks its API.
-pub struct Moby {
+/// The backend for Docker Engine, and for other engines with its API.
+pub struct MobyBackend {
     pub(crate) host: Host,
-    pub(crate) api: Api,
+    pub(crate) client: DockerClient,
     /// Never borrowed across an await.
     pub(crate) volume_times: RefCell<VolumeTimes>,
-    /// What the watch has to read again. Never borrowed across an await.
-    pub(crate) stale: RefCell<Stale>,
+    /// The objects that the watch must read again. Never borrowed across an
+    /// await.
+    pub(crate) stale: RefCell<StaleSet>,
 }
 
-impl Backend for Moby {
+impl Backend for MobyBackend {
     fn new(host: Host) -> Self {
         Self {
-            api: Api::new(host.clone()),
+            client: DockerClient::new(host.clone()),
             host,
             volume_times: RefCell::default(),
             stale: RefCell::default(),
@@ -43,7 +45,7 @@ impl Backend for Moby {
             name: "moby".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             engine: "Docker Engine".to_owned(),
-            id_form: IdForm::LowerHex(name::CONTAINER_ID_LEN as u32),
+            id_form: IdForm::LowerHex(url::CONTAINER_ID_DIGITS as u32),
             namespaces: vec![record::NAMESPACE.to_owned()],
             capabilities: Capabilities::all(),
         }
@@ -54,7 +56,7 @@ impl Backend for Moby {
     }
 
     async fn ping(&self) -> Result<(), Error> {
-        self.api.ping(PROBE_LIMIT).await.map(drop)
+        self.client.ping(PING_TIMEOUT).await.map(drop)
     }
 
     async fn inspect(&self, object: ObjectRef) -> Result<Inspection, Error> {
@@ -72,7 +74,7 @@ impl Backend for Moby {
 
     async fn act(&self, id: String, action: Action) -> Result<(), Error> {
         let result = actions::run(self, &id, action).await;
-        self.note_failure(&result, || Change::Container(id));
+        self.mark_stale_on_error(&result, || ChangeEvent::Container(id));
         result
     }
 
@@ -83,18 +85,22 @@ impl Backend for Moby {
         };
         let result = removals::run(self, target).await;
         if let Some(id) = container {
-            self.note_failure(&result, || Change::Container(id));
+            self.mark_stale_on_error(&result, || ChangeEvent::Container(id));
         }
         result
     }
 }
 
-impl Moby {
-    /// A change that the engine refused may have left its object in another
-    /// state, which the engine has no event for.
-    fn note_failure(&self, result: &Result<(), Error>, change: impl FnOnce() -> Change) {
+impl MobyBackend {
+    /// Marks an object as stale after a failed call: the engine may have changed
+    /// its state without sending an event.
+    fn mark_stale_on_error(
+        &self,
+        result: &Result<(), Error>,
+        change: impl FnOnce() -> ChangeEvent,
+    ) {
         if result.is_err() {
-            self.stale.borrow_mut().note(change());
+            self.stale.borrow_mut().record_change(change());
         }
     }
 }

@@ -1,20 +1,19 @@
-//! The engine's events: from bytes to what has to be read again.
+//! The decoder of the engine's events. It converts bytes to the objects that
+//! must be read again.
 
 use rdd_sdk::types::Timestamp;
+use serde_json::{Value, json};
 
-use crate::model::EventLine;
-use crate::time;
+use crate::model::EventMessage;
+use crate::{time, url};
 
-/// The query for the kinds of event that can change a mirrored object.
-const KINDS: &str =
-    "%7B%22type%22%3A%5B%22container%22%2C%22image%22%2C%22volume%22%2C%22network%22%5D%7D";
+/// The maximum size of an event. Events include the labels of their object as
+/// attributes.
+const MAX_LINE_BYTES: usize = 1 << 20;
 
-/// The longest event that is read: labels ride along as attributes.
-const MAX_LINE: usize = 1 << 20;
-
-/// Actions on a container that leave it as it is. Health checks alone make
-/// three of them each time.
-const IDLE_ACTIONS: [&str; 10] = [
+/// The actions that do not change a container's record. Each health check
+/// produces three of them.
+const IGNORED_ACTIONS: [&str; 10] = [
     "archive-path",
     "attach",
     "copy",
@@ -27,67 +26,77 @@ const IDLE_ACTIONS: [&str; 10] = [
     "top",
 ];
 
-/// Actions with a command behind a colon that leave the container as it is.
-const IDLE_PREFIXES: [&str; 2] = ["exec_create", "exec_start"];
+/// The actions that do not change a container's record and are followed by a
+/// colon and a command.
+const IGNORED_EXEC_ACTIONS: [&str; 2] = ["exec_create", "exec_start"];
 
-/// What an event makes stale.
+/// A change of one object or of all objects of a kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Change {
-    /// A container may look different.
+pub(crate) enum ChangeEvent {
+    /// A container may have changed.
     Container(String),
-    /// A container was removed. IDs are never used again.
-    ContainerGone(String),
-    /// A volume may look different, or be another one.
+    /// A container was removed. Its ID is never reused.
+    ContainerRemoved(String),
+    /// A volume may have changed or been replaced.
     Volume(String),
-    /// A volume was removed, and another may bear the name already.
-    VolumeGone(String),
-    /// Any number of containers may have gone.
+    /// A volume was removed. Another one may already have its name.
+    VolumeRemoved(String),
+    /// Any number of containers may have been removed.
     Containers,
-    /// Any image may have come, gone or changed its tags.
+    /// Any number of images may have been added, removed, or tagged.
     Images,
-    /// Any number of volumes may have gone.
+    /// Any number of volumes may have been removed.
     Volumes,
-    /// Something that cannot be read: anything may have changed.
+    /// An event could not be parsed, so any object may have changed.
     Anything,
 }
 
-/// The path of the event stream. Events since then are sent again, which
-/// closes the gap between the answer and the engine's subscription.
-pub(crate) fn path(since: Option<Timestamp>) -> String {
-    match since {
-        Some(since) => format!("/events?filters={KINDS}&since={}", time::to_query(since)),
-        None => format!("/events?filters={KINDS}"),
-    }
+/// Returns the filters for the events that may change an object's record.
+pub(crate) fn watch_filters() -> Value {
+    json!({"type": ["container", "image", "volume", "network"]})
 }
 
-/// Splits the stream into events; holds one line at the most.
+/// Returns the path of the engine's events. With `since`, the engine first
+/// replays the events since then; with `until`, the response ends there.
+pub(crate) fn events_path(
+    filters: &Value,
+    since: Option<Timestamp>,
+    until: Option<Timestamp>,
+) -> String {
+    let filters = Some(("filters", filters.to_string()));
+    let since = since.map(|since| ("since", time::to_query(since)));
+    let until = until.map(|until| ("until", time::to_query(until)));
+    url::with_query("/events", [filters, since, until].into_iter().flatten())
+}
+
+/// A decoder of the event stream. It buffers at most one line.
 #[derive(Debug, Default)]
-pub(crate) struct Decoder {
+pub(crate) struct EventDecoder {
     line: Vec<u8>,
-    /// In a line that is too long to be kept.
-    skipping: bool,
+    /// Whether the current line is too long and is being skipped.
+    is_skipping: bool,
 }
 
-impl Decoder {
-    /// Takes the next bytes, and gives each change that they complete.
-    pub(crate) fn push(&mut self, mut bytes: &[u8], mut take: impl FnMut(Change)) {
+impl EventDecoder {
+    /// Decodes the next bytes and passes each completed change to `take`.
+    pub(crate) fn push(&mut self, mut bytes: &[u8], mut take: impl FnMut(ChangeEvent)) {
         while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
             let (now, later) = bytes.split_at(end);
-            self.hold(now);
-            if std::mem::take(&mut self.skipping) {
-                take(Change::Anything);
+            self.buffer(now);
+            if std::mem::take(&mut self.is_skipping) {
+                take(ChangeEvent::Anything);
             } else {
                 decode(&self.line, &mut take);
             }
             self.line.clear();
             bytes = later.get(1..).unwrap_or_default();
         }
-        self.hold(bytes);
+        self.buffer(bytes);
     }
 
-    fn hold(&mut self, bytes: &[u8]) {
-        if self.skipping || self.line.len() + bytes.len() > MAX_LINE {
-            self.skipping = true;
+    fn buffer(&mut self, bytes: &[u8]) {
+        if self.is_skipping || self.line.len() + bytes.len() > MAX_LINE_BYTES {
+            self.is_skipping = true;
             self.line = Vec::new();
         } else {
             self.line.extend_from_slice(bytes);
@@ -95,8 +104,8 @@ impl Decoder {
     }
 }
 
-fn decode(line: &[u8], take: &mut impl FnMut(Change)) {
-    // Newer engines may begin each event with a record separator.
+fn decode(line: &[u8], take: &mut impl FnMut(ChangeEvent)) {
+    // Newer engines may send a record separator before each event.
     let line = line.trim_ascii();
     let line = line.strip_prefix(b"\x1e").unwrap_or(line);
     if line.is_empty() {
@@ -104,55 +113,56 @@ fn decode(line: &[u8], take: &mut impl FnMut(Change)) {
     }
     match serde_json::from_slice(line) {
         Ok(event) => changes(event, take),
-        Err(_) => take(Change::Anything),
+        Err(_) => take(ChangeEvent::Anything),
     }
 }
 
-fn changes(event: EventLine, take: &mut impl FnMut(Change)) {
-    let EventLine {
+fn changes(event: EventMessage, take: &mut impl FnMut(ChangeEvent)) {
+    let EventMessage {
         kind,
         action,
         mut actor,
     } = event;
     let id = actor.id;
     match (kind.as_str(), action.as_str()) {
-        ("", _) => take(Change::Anything),
-        ("container", "prune") => take(Change::Containers),
-        ("container" | "volume", _) if id.is_empty() => take(Change::Anything),
-        ("container", action) if is_idle(action) => {}
+        ("", _) => take(ChangeEvent::Anything),
+        ("container", "prune") => take(ChangeEvent::Containers),
+        ("container" | "volume", _) if id.is_empty() => take(ChangeEvent::Anything),
+        ("container", action) if is_ignored(action) => {}
         ("container", "destroy") => {
-            take(Change::ContainerGone(id));
-            // The only sign of an untagged build: its containers go.
-            take(Change::Images);
+            take(ChangeEvent::ContainerRemoved(id));
+            // An untagged build sends no other event than the removal of its
+            // containers.
+            take(ChangeEvent::Images);
         }
-        ("container", "commit") => take(Change::Images),
-        ("container", _) => take(Change::Container(id)),
+        ("container", "commit") => take(ChangeEvent::Images),
+        ("container", _) => take(ChangeEvent::Container(id)),
         ("network", "connect" | "disconnect") => {
             if let Some(container) = actor.attributes.remove("container") {
-                take(Change::Container(container));
+                take(ChangeEvent::Container(container));
             }
         }
-        ("image", _) => take(Change::Images),
-        // Old engines prune without a word about each volume.
-        ("volume", "prune") => take(Change::Volumes),
+        ("image", _) => take(ChangeEvent::Images),
+        // Old engines send no event for each pruned volume.
+        ("volume", "prune") => take(ChangeEvent::Volumes),
         ("volume", "mount" | "unmount") => {}
-        ("volume", "destroy") => take(Change::VolumeGone(id)),
-        ("volume", _) => take(Change::Volume(id)),
+        ("volume", "destroy") => take(ChangeEvent::VolumeRemoved(id)),
+        ("volume", _) => take(ChangeEvent::Volume(id)),
         _ => {}
     }
 }
 
-fn is_idle(action: &str) -> bool {
+fn is_ignored(action: &str) -> bool {
     let name = action.split(':').next().unwrap_or_default();
-    IDLE_ACTIONS.contains(&name) || IDLE_PREFIXES.contains(&name)
+    IGNORED_ACTIONS.contains(&name) || IGNORED_EXEC_ACTIONS.contains(&name)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn all(pieces: &[&[u8]]) -> Vec<Change> {
-        let mut decoder = Decoder::default();
+    fn decode_all(pieces: &[&[u8]]) -> Vec<ChangeEvent> {
+        let mut decoder = EventDecoder::default();
         let mut found = Vec::new();
         for piece in pieces {
             decoder.push(piece, |change| found.push(change));
@@ -166,8 +176,8 @@ mod tests {
     }
 
     #[test]
-    fn each_event_names_what_to_read_again() {
-        let container = || vec![Change::Container("x".into())];
+    fn each_event_leads_to_its_changes() {
+        let container = || vec![ChangeEvent::Container("x".into())];
         for (kind, action, expected) in [
             ("container", "create", container()),
             ("container", "start", container()),
@@ -181,63 +191,85 @@ mod tests {
             ("container", "update", container()),
             ("container", "health_status: healthy", container()),
             ("container", "oom", container()),
-            ("container", "an action of the future", container()),
+            ("container", "an action of a later version", container()),
             (
                 "container",
                 "destroy",
-                vec![Change::ContainerGone("x".into()), Change::Images],
+                vec![
+                    ChangeEvent::ContainerRemoved("x".into()),
+                    ChangeEvent::Images,
+                ],
             ),
             ("container", "exec_create: sh -c true", vec![]),
             ("container", "exec_start: sh", vec![]),
             ("container", "exec_die", vec![]),
-            ("image", "pull", vec![Change::Images]),
-            ("image", "untag", vec![Change::Images]),
-            ("image", "prune", vec![Change::Images]),
-            ("volume", "create", vec![Change::Volume("x".into())]),
-            ("volume", "destroy", vec![Change::VolumeGone("x".into())]),
+            ("image", "pull", vec![ChangeEvent::Images]),
+            ("image", "untag", vec![ChangeEvent::Images]),
+            ("image", "prune", vec![ChangeEvent::Images]),
+            ("volume", "create", vec![ChangeEvent::Volume("x".into())]),
+            (
+                "volume",
+                "destroy",
+                vec![ChangeEvent::VolumeRemoved("x".into())],
+            ),
             ("volume", "mount", vec![]),
-            ("volume", "prune", vec![Change::Volumes]),
-            ("network", "connect", vec![Change::Container("c9".into())]),
+            ("volume", "prune", vec![ChangeEvent::Volumes]),
+            (
+                "network",
+                "connect",
+                vec![ChangeEvent::Container("c9".into())],
+            ),
             (
                 "network",
                 "disconnect",
-                vec![Change::Container("c9".into())],
+                vec![ChangeEvent::Container("c9".into())],
             ),
             ("network", "create", vec![]),
             ("daemon", "reload", vec![]),
         ] {
             let mut line = event(kind, action, "x");
             line.push(b'\n');
-            assert_eq!(all(&[&line]), expected, "{kind} {action}");
+            assert_eq!(decode_all(&[&line]), expected, "{kind} {action}");
         }
     }
 
     #[test]
-    fn lines_may_be_cut_anywhere() {
+    fn the_path_has_the_filters_and_the_period() {
+        assert_eq!(
+            events_path(&watch_filters(), Some(time::from_unix_seconds(5)), None),
+            "/events?filters=%7B%22type%22%3A%5B%22container%22%2C%22image%22%2C%22volume%22%2C%22network%22%5D%7D&since=5.000000000"
+        );
+    }
+
+    #[test]
+    fn lines_may_be_split_anywhere() {
         let mut stream = event("volume", "create", "a");
         stream.extend_from_slice(b"\r\n\n\x1e");
         stream.extend(event("volume", "create", "b"));
         stream.push(b'\n');
-        let expected = [Change::Volume("a".into()), Change::Volume("b".into())];
+        let expected = [
+            ChangeEvent::Volume("a".into()),
+            ChangeEvent::Volume("b".into()),
+        ];
         for cut in 0..stream.len() {
             let (head, tail) = stream.split_at(cut);
-            assert_eq!(all(&[head, tail]), expected, "{cut}");
+            assert_eq!(decode_all(&[head, tail]), expected, "{cut}");
         }
     }
 
     #[test]
-    fn what_cannot_be_read_may_have_changed_anything() {
-        let expected = [Change::Anything];
-        assert_eq!(all(&[b"{\"Type\":\n"]), expected);
-        assert_eq!(all(&[b"[]\n", b""]), expected);
+    fn an_event_that_cannot_be_parsed_is_a_change_of_anything() {
+        let expected = [ChangeEvent::Anything];
+        assert_eq!(decode_all(&[b"{\"Type\":\n"]), expected);
+        assert_eq!(decode_all(&[b"[]\n", b""]), expected);
         let empty_id = event("container", "start", "");
-        assert_eq!(all(&[&empty_id, b"\n"]), expected);
+        assert_eq!(decode_all(&[&empty_id, b"\n"]), expected);
 
-        let endless = vec![b'x'; MAX_LINE];
-        let mut decoder = Decoder::default();
+        let endless = vec![b'x'; MAX_LINE_BYTES];
+        let mut decoder = EventDecoder::default();
         for _ in 0..8 {
             decoder.push(&endless, |_| panic!("no line has ended"));
-            assert!(decoder.line.capacity() <= 2 * MAX_LINE);
+            assert!(decoder.line.capacity() <= 2 * MAX_LINE_BYTES);
         }
         let mut found = Vec::new();
         decoder.push(b"\n", |change| found.push(change));

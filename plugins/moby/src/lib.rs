@@ -1,30 +1,37 @@
-//! The moby backend: Docker Engine API to the engine interface.
+//! The backend for Docker Engine, and for other engines with its API.
 //!
-//! Rooms: [`api`] speaks HTTP with the engine and turns its failures into the
-//! contract's errors; [`model`] is what the engine answers, read with
-//! patience; [`record`] makes the contract's records of it; [`watch`] follows
-//! the engine; [`logs`], [`actions`] and [`removals`] are the other calls.
+//! - `backend` implements the contract's calls by means of `watch`, `logs`,
+//!   `actions`, `removals`, and `objects`.
+//! - `client` sends requests to the engine and converts its failures to the
+//!   contract's errors.
+//! - `model` has the engine's documents, parsed leniently; `record` converts
+//!   them to the contract's records.
 //!
-//! Invariant: nothing that an engine says can fail more than the object it
-//! says it of. Environment variables end in [`model`]: no record has room for
-//! them, and [`record::raw`] blanks them.
+//! Invariants: nothing that an engine returns about an object affects other
+//! objects. Environment variables are never in a record: `model` has no field
+//! for them, and `record::redacted_json` blanks them.
 
-mod actions;
-mod api;
 mod backend;
-mod elements;
-mod event;
-mod lenient;
-mod logs;
-mod model;
-mod name;
-mod objects;
-mod record;
-mod removals;
-mod time;
-mod volume_times;
+
 mod watch;
 
-pub use backend::Moby;
+mod actions;
+mod logs;
+mod removals;
 
-rdd_sdk::export_backend!(Moby);
+mod objects;
+
+mod event;
+mod model;
+mod record;
+mod volume_times;
+
+mod client;
+mod element_reader;
+mod lenient;
+mod time;
+mod url;
+
+pub use backend::MobyBackend;
+
+rdd_sdk::export_backend!(MobyBackend);

@@ -1,157 +1,157 @@
-//! `get-logs`.
+//! Container logs (`get-logs`).
 
 use std::pin::pin;
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::{Either, LocalBoxFuture, ready, select};
-use rdd_sdk::demux::Demux;
-use rdd_sdk::http::{Body, Head};
-use rdd_sdk::types::{Error, LogOptions, MAX_CHUNK, Timestamp};
+use rdd_sdk::demux::LogDemuxer;
+use rdd_sdk::http::{ResponseBody, ResponseHead};
+use rdd_sdk::types::{Error, LogOptions, MAX_CHUNK_BYTES, Timestamp};
 use rdd_sdk::{Host, LogResponder, LogSink};
 
-use crate::backend::Moby;
-use crate::{model, name, objects, time};
+use crate::backend::MobyBackend;
+use crate::{model, objects, time, url};
 
-/// How engines since API 1.42 announce the two forms of a log.
+/// The content types of the two log formats, since API 1.42.
 const MULTIPLEXED: &str = "application/vnd.docker.multiplexed-stream";
 const RAW: &str = "application/vnd.docker.raw-stream";
 
-/// How long after `until` a line that was written before may still be on its
-/// way into the engine's log.
-const LINES_TRAVEL: Duration = Duration::from_millis(500);
+/// The maximum time from when a container writes a line to when it is in the
+/// engine's log.
+const WRITE_DELAY: Duration = Duration::from_millis(500);
 
-/// Where `until` is no further away than this it is waited for, and what was
-/// written is then read to its end. Less than the time that a host gives the
-/// engine for its first answer.
-const SOON: Duration = Duration::from_secs(3);
+/// If `until` is at most this far away, the log is requested after it, without
+/// following. Shorter than the time that the host allows for the engine's first
+/// response.
+const MAX_UNTIL_WAIT: Duration = Duration::from_secs(3);
 
-/// A followed log ends when `until` was reached and the engine had nothing to
-/// send for this long: engines look at `until` only when a line comes, and what
-/// they still have to send, a long history above all, comes without such pauses.
-const UNTIL_QUIET: Duration = Duration::from_secs(2);
+/// The idle time after which a followed log ends once `until` has passed. An
+/// engine checks `until` only when a line is written. The lines that it still
+/// has to send, a long history above all, come without such pauses.
+const UNTIL_IDLE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The longest single wait that the host grants.
+/// The maximum of one `sleep` call.
 const MAX_SLEEP: Duration = Duration::from_secs(3600);
 
-/// Answers `get-logs`.
+/// Sends a container's log.
 pub(crate) async fn run(
-    moby: &Moby,
+    moby: &MobyBackend,
     id: &str,
     options: &LogOptions,
     responder: LogResponder,
 ) -> Result<(), Error> {
     if !options.stdout && !options.stderr {
         return Err(Error::invalid_argument(
-            "neither stdout nor stderr is wanted: choose at least one",
+            "neither stdout nor stderr is selected; select at least one",
         ));
     }
     let mut options = *options;
-    let mut until_end = None;
+    let mut timer = None;
     if let Some(until) = until(&options).filter(|_| options.follow) {
         let left = time_left(moby, until).await?;
-        if left <= SOON {
-            // Then every line is written, and an engine that does not follow
-            // ends the log itself, after the last of them.
+        if left <= MAX_UNTIL_WAIT {
+            // All lines before `until` are then in the engine's log. Without
+            // following, the engine ends the log after the last of them.
             moby.host.sleep(left).await;
             options.follow = false;
         } else {
-            until_end = Some(UntilEnd::new(moby.host.clone(), left));
+            timer = Some(UntilTimer::new(moby.host.clone(), left));
         }
     }
-    let (head, body) = moby.api.open(&path(id, &options)?).await?;
-    // After the log was opened: that the container is there now proves that it
-    // is its log, and not that of one which bears this ID as its name.
-    let (container, _) = objects::container(&moby.api, id).await?;
-    // Nothing else is asked from here: a kept connection would cost a
-    // descriptor as long as the log is open.
-    moby.api.trim(0);
-    let demux = if is_raw(&container, &head) {
-        Demux::raw()
+    let (head, body) = moby.client.stream(&log_path(id, &options)?).await?;
+    // The container exists after the log was opened. This proves that the log
+    // is not that of another container with this ID as its name.
+    let (container, _) = objects::inspect_container(&moby.client, id).await?;
+    // There are no more requests. An idle connection would use a file
+    // descriptor for as long as the log is open.
+    moby.client.close_idle(0);
+    let demuxer = if is_raw(&container, &head) {
+        LogDemuxer::raw()
     } else {
-        Demux::multiplexed()
+        LogDemuxer::multiplexed()
     };
-    pump(body, demux, responder.accept(), until_end).await
+    copy_log(body, demuxer, responder.accept(), timer).await
 }
 
-/// Moves the log on, as fast as it comes and no faster than it is read.
-async fn pump(
-    mut body: Body,
-    mut demux: Demux,
+/// Copies the log from the engine to the host, which applies back-pressure.
+async fn copy_log(
+    mut body: ResponseBody,
+    mut demuxer: LogDemuxer,
     mut sink: LogSink,
-    mut until_end: Option<UntilEnd>,
+    mut timer: Option<UntilTimer>,
 ) -> Result<(), Error> {
     loop {
         let mut pushed = Ok(());
         let more = {
-            let read = body.read_batch(MAX_CHUNK, |bytes| {
+            let read = body.read_batch(MAX_CHUNK_BYTES, |bytes| {
                 if pushed.is_ok() {
-                    pushed = demux.push(&bytes);
+                    pushed = demuxer.push(&bytes);
                 }
             });
-            match &mut until_end {
+            match &mut timer {
                 None => read.await,
-                Some(end) => match select(pin!(read), pin!(end.wait())).await {
+                Some(timer) => match select(pin!(read), pin!(timer.wait())).await {
                     Either::Left((more, _)) => more,
                     Either::Right(((), _)) => return Ok(()),
                 },
             }
         };
-        if let Some(end) = &mut until_end {
-            end.busy = true;
+        if let Some(timer) = &mut timer {
+            timer.received_bytes = true;
         }
-        // What came before a failure is still the container's.
-        sink.send(demux.take()).await?;
+        // The chunks before an error are valid.
+        sink.send(demuxer.take_chunks()).await?;
         pushed?;
         if !more? {
-            return demux.finish();
+            return demuxer.finish();
         }
     }
 }
 
-/// How long it is until every line that was written before `until` is in the
+/// Returns the time until all lines that are written before `until` are in the
 /// engine's log, by the engine's clock.
-async fn time_left(moby: &Moby, until: Timestamp) -> Result<Duration, Error> {
-    // Told to the second below, so the time left is never told too short.
-    let now = moby.api.negotiate().await?.now;
-    let left = time::between(now.unwrap_or_else(|| moby.host.now()), until);
+async fn time_left(moby: &MobyBackend, until: Timestamp) -> Result<Duration, Error> {
+    // The clock is rounded down to the second, so the result is never too short.
+    let now = moby.client.negotiate().await?.now;
+    let left = time::duration_between(now.unwrap_or_else(|| moby.host.now()), until);
     Ok(match left {
         Duration::ZERO => left,
-        left => left.saturating_add(LINES_TRAVEL),
+        left => left.saturating_add(WRITE_DELAY),
     })
 }
 
-/// The end of a followed log that has an `until`.
-struct UntilEnd {
+/// A timer that ends a followed log with an `until`.
+struct UntilTimer {
     host: Host,
-    /// What is left of the time to `until`, beyond `sleep`.
+    /// The time from the end of `sleep` to `until`.
     left: Duration,
     sleep: LocalBoxFuture<'static, ()>,
-    /// Whether bytes came since `sleep` began.
-    busy: bool,
+    /// Whether bytes were received since `sleep` began.
+    received_bytes: bool,
 }
 
-impl UntilEnd {
+impl UntilTimer {
     fn new(host: Host, left: Duration) -> Self {
         Self {
             host,
             left,
             sleep: ready(()).boxed_local(),
-            busy: true,
+            received_bytes: true,
         }
     }
 
-    /// Returns when `until` was reached and the engine was quiet for
-    /// [`UNTIL_QUIET`]. What was waited for is kept when this is dropped.
+    /// Returns when `until` has passed and the engine was idle for
+    /// [`UNTIL_IDLE_TIMEOUT`]. Cancel-safe: the next call continues the wait.
     async fn wait(&mut self) {
         loop {
             (&mut self.sleep).await;
             let step = if self.left.is_zero() {
-                if !self.busy {
+                if !self.received_bytes {
                     return;
                 }
-                self.busy = false;
-                UNTIL_QUIET
+                self.received_bytes = false;
+                UNTIL_IDLE_TIMEOUT
             } else {
                 let step = self.left.min(MAX_SLEEP);
                 self.left -= step;
@@ -163,13 +163,13 @@ impl UntilEnd {
     }
 }
 
-/// Where the log ends; nowhere for the zero time, as with `docker logs`.
+/// Returns the end of the log. The zero time is ignored, as by `docker logs`.
 fn until(options: &LogOptions) -> Option<Timestamp> {
     options.until.filter(|until| !time::is_zero(*until))
 }
 
-/// Whether the log is a terminal's, without frames.
-fn is_raw(container: &model::Container, head: &Head) -> bool {
+/// Returns whether the log is that of a terminal, which is not framed.
+fn is_raw(container: &model::ContainerInspectResponse, head: &ResponseHead) -> bool {
     match head
         .headers
         .get("content-type")
@@ -177,12 +177,12 @@ fn is_raw(container: &model::Container, head: &Head) -> bool {
     {
         Some(kind) if kind == MULTIPLEXED.as_bytes() => false,
         Some(kind) if kind == RAW.as_bytes() => true,
-        // Before API 1.42 only the container tells.
+        // Before API 1.42, the content type does not identify the format.
         _ => container.config.tty,
     }
 }
 
-fn path(id: &str, options: &LogOptions) -> Result<String, Error> {
+fn log_path(id: &str, options: &LogOptions) -> Result<String, Error> {
     let LogOptions {
         follow,
         tail,
@@ -192,24 +192,28 @@ fn path(id: &str, options: &LogOptions) -> Result<String, Error> {
         stdout,
         stderr,
     } = options;
-    let id = name::container(id)?;
+    let id = url::container_id(id)?;
+    let flag = |is_set: &bool| u8::from(*is_set).to_string();
     let tail = tail.map_or_else(|| "all".to_owned(), |lines| lines.to_string());
-    let mut path = format!(
-        "/containers/{id}/logs?follow={}&tail={tail}&timestamps={}&stdout={}&stderr={}",
-        u8::from(*follow),
-        u8::from(*timestamps),
-        u8::from(*stdout),
-        u8::from(*stderr)
-    );
-    if let Some(since) = since {
-        path.push_str(&format!("&since={}", time::to_query(*since)));
-    }
-    if let Some(until) = until(options) {
-        // The engine sends lines written at `until`, too; the contract does not.
-        let last = time::before(until);
-        path.push_str(&format!("&until={}", time::to_query(last)));
-    }
-    Ok(path)
+    let since = since.map(time::to_query);
+    // For the engine `until` is inclusive, for the contract it is exclusive.
+    let until = until(options).map(|until| time::to_query(time::just_before(until)));
+    let parameters = [
+        ("follow", Some(flag(follow))),
+        ("tail", Some(tail)),
+        ("timestamps", Some(flag(timestamps))),
+        ("stdout", Some(flag(stdout))),
+        ("stderr", Some(flag(stderr))),
+        ("since", since),
+        ("until", until),
+    ];
+    let parameters = parameters
+        .into_iter()
+        .filter_map(|(key, value)| Some((key, value?)));
+    Ok(url::with_query(
+        &format!("/containers/{id}/logs"),
+        parameters,
+    ))
 }
 
 #[cfg(test)]
@@ -217,7 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn options_become_the_engines_query() {
+    fn options_are_converted_to_query_parameters() {
         let id = "ab".repeat(32);
         let mut options = LogOptions {
             follow: true,
@@ -229,7 +233,7 @@ mod tests {
             stderr: false,
         };
         assert_eq!(
-            path(&id, &options).unwrap(),
+            log_path(&id, &options).unwrap(),
             format!("/containers/{id}/logs?follow=1&tail=all&timestamps=0&stdout=1&stderr=0")
         );
         options = LogOptions {
@@ -239,12 +243,12 @@ mod tests {
                 seconds: 1,
                 nanoseconds: 500_000_000,
             }),
-            until: Some(time::at(2)),
+            until: Some(time::from_unix_seconds(2)),
             timestamps: true,
             ..options
         };
         assert_eq!(
-            path(&id, &options).unwrap(),
+            log_path(&id, &options).unwrap(),
             format!(
                 "/containers/{id}/logs?follow=0&tail=0&timestamps=1&stdout=1&stderr=0&since=1.500000000&until=1.999999999"
             )
@@ -255,16 +259,16 @@ mod tests {
                 until: time::parse(until),
                 ..options
             };
-            let path = path(&id, &options).unwrap();
+            let path = log_path(&id, &options).unwrap();
             path.split_once("&since=").unwrap().1.to_owned()
         };
         assert_eq!(
             years("1066-10-14T09:00:00Z", "9999-12-31T23:59:59Z"),
             "-28502722800.000000000&until=253402300798.999999999"
         );
-        // Go's zero time is no time.
-        options.until = Some(time::at(-62_135_596_800));
-        assert!(!path(&id, &options).unwrap().contains("until"));
-        assert!(path("../x", &options).is_err());
+        // The zero time is ignored.
+        options.until = Some(time::from_unix_seconds(-62_135_596_800));
+        assert!(!log_path(&id, &options).unwrap().contains("until"));
+        assert!(log_path("../x", &options).is_err());
     }
 }

@@ -1,8 +1,9 @@
-//! What the engine answers: the fields that are used, and no others.
+//! The engine's documents, with the fields that this backend uses. The names
+//! are those of Docker's API definition.
 //!
-//! Every field may be absent or nonsense (see [`lenient`](crate::lenient));
-//! only a document that is no JSON at all fails. Environment variables have
-//! no field here.
+//! Every field may be missing or invalid (see [`lenient`](crate::lenient));
+//! only a document that is not JSON is an error. There are no fields for
+//! environment variables.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +23,7 @@ pub(crate) struct ContainerSummary {
     pub(crate) image: String,
     #[serde(rename = "ImageID", deserialize_with = "or_default")]
     pub(crate) image_id: String,
-    /// Seconds since 1970.
+    /// Seconds since the Unix epoch.
     #[serde(deserialize_with = "or_default")]
     pub(crate) created: i64,
     #[serde(deserialize_with = "map")]
@@ -34,7 +35,7 @@ pub(crate) struct ContainerSummary {
 /// `GET /containers/{id}/json`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
-pub(crate) struct Container {
+pub(crate) struct ContainerInspectResponse {
     #[serde(deserialize_with = "or_default")]
     pub(crate) id: String,
     #[serde(deserialize_with = "or_default")]
@@ -48,7 +49,7 @@ pub(crate) struct Container {
     #[serde(deserialize_with = "or_default")]
     pub(crate) image: String,
     #[serde(deserialize_with = "or_default")]
-    pub(crate) state: State,
+    pub(crate) state: ContainerState,
     #[serde(deserialize_with = "or_default")]
     pub(crate) config: ContainerConfig,
     #[serde(deserialize_with = "or_default")]
@@ -58,7 +59,7 @@ pub(crate) struct Container {
 /// `State` of a container.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
-pub(crate) struct State {
+pub(crate) struct ContainerState {
     #[serde(deserialize_with = "or_default")]
     pub(crate) status: String,
     #[serde(deserialize_with = "or_default")]
@@ -83,11 +84,11 @@ pub(crate) struct State {
     pub(crate) finished_at: String,
 }
 
-/// `Config` of a container, as far as it is no secret.
+/// `Config` of a container, without its environment.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub(crate) struct ContainerConfig {
-    /// The reference that the container was made from.
+    /// The image reference that the container was created from.
     #[serde(deserialize_with = "or_default")]
     pub(crate) image: String,
     #[serde(deserialize_with = "map")]
@@ -101,18 +102,18 @@ pub(crate) struct ContainerConfig {
 #[serde(default, rename_all = "PascalCase")]
 pub(crate) struct NetworkSettings {
     #[serde(deserialize_with = "map")]
-    pub(crate) ports: BTreeMap<String, Bindings>,
+    pub(crate) ports: BTreeMap<String, PortBindings>,
 }
 
-/// Where a port is published; null when it is only exposed.
+/// The addresses that a port is published to; null if it is only exposed.
 #[derive(Debug, Default, Deserialize)]
 #[serde(transparent)]
-pub(crate) struct Bindings(#[serde(deserialize_with = "list")] pub(crate) Vec<Binding>);
+pub(crate) struct PortBindings(#[serde(deserialize_with = "list")] pub(crate) Vec<PortBinding>);
 
-/// One published address.
+/// A published address.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
-pub(crate) struct Binding {
+pub(crate) struct PortBinding {
     #[serde(deserialize_with = "or_default")]
     pub(crate) host_ip: String,
     #[serde(deserialize_with = "or_default")]
@@ -129,7 +130,7 @@ pub(crate) struct ImageSummary {
     pub(crate) repo_tags: Vec<String>,
     #[serde(deserialize_with = "list")]
     pub(crate) repo_digests: Vec<String>,
-    /// Seconds since 1970.
+    /// Seconds since the Unix epoch.
     #[serde(deserialize_with = "or_default")]
     pub(crate) created: i64,
     #[serde(deserialize_with = "or_default")]
@@ -141,7 +142,7 @@ pub(crate) struct ImageSummary {
 /// `GET /images/{name}/json`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
-pub(crate) struct Image {
+pub(crate) struct ImageInspect {
     #[serde(deserialize_with = "or_default")]
     pub(crate) id: String,
     #[serde(deserialize_with = "list")]
@@ -160,7 +161,7 @@ pub(crate) struct Image {
     pub(crate) config: ImageConfig,
 }
 
-/// `Config` of an image, as far as it is no secret.
+/// `Config` of an image, without its environment.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub(crate) struct ImageConfig {
@@ -168,7 +169,7 @@ pub(crate) struct ImageConfig {
     pub(crate) labels: BTreeMap<String, String>,
 }
 
-/// A volume, listed or by name.
+/// An element of `GET /volumes`, and `GET /volumes/{name}`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub(crate) struct Volume {
@@ -191,15 +192,15 @@ pub(crate) struct Volume {
 /// `GET /version`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(crate) struct Version {
+pub(crate) struct SystemVersion {
     #[serde(rename = "MinAPIVersion", deserialize_with = "or_default")]
     pub(crate) min_api_version: String,
 }
 
-/// The body of a failure.
+/// The body of an error response.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(crate) struct Failure {
+pub(crate) struct ErrorResponse {
     #[serde(deserialize_with = "or_default")]
     pub(crate) message: String,
 }
@@ -207,19 +208,19 @@ pub(crate) struct Failure {
 /// A line of `GET /events`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
-pub(crate) struct EventLine {
+pub(crate) struct EventMessage {
     #[serde(rename = "Type", deserialize_with = "or_default")]
     pub(crate) kind: String,
     #[serde(deserialize_with = "or_default")]
     pub(crate) action: String,
     #[serde(deserialize_with = "or_default")]
-    pub(crate) actor: Actor,
+    pub(crate) actor: EventActor,
 }
 
-/// What an event is about.
+/// The object of an event.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(crate) struct Actor {
+pub(crate) struct EventActor {
     #[serde(rename = "ID", deserialize_with = "or_default")]
     pub(crate) id: String,
     #[serde(rename = "Attributes", deserialize_with = "map")]

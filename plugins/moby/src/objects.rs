@@ -1,131 +1,168 @@
-//! Reading objects: all of a kind, or one.
+//! Listing and inspecting objects.
 
-use rdd_sdk::http::{Call, Response};
+use rdd_sdk::http::{HttpRequest, HttpResponse};
 use rdd_sdk::types::{Error, Inspection, Object, ObjectKind, ObjectRef};
+use serde_json::json;
 
-use crate::api::{Api, Listing, parse};
-use crate::backend::Moby;
-use crate::lenient::List;
-use crate::{model, name, record, time};
+use crate::backend::MobyBackend;
+use crate::client::{DockerClient, ListResponse, parse};
+use crate::lenient::LenientList;
+use crate::{model, record, time, url};
 
-/// No engine says more of one object.
-const MAX_OBJECT: usize = 16 << 20;
+/// The maximum size of one object's document, more than an engine ever sends.
+const MAX_OBJECT_BYTES: usize = 16 << 20;
 
-/// All containers, running or not.
-pub(crate) async fn containers(api: &Api) -> Result<Listing<'_, model::ContainerSummary>, Error> {
-    api.list("/containers/json?all=1", None).await
+/// Lists all containers, running or not.
+pub(crate) async fn list_containers(
+    client: &DockerClient,
+) -> Result<ListResponse<'_, model::ContainerSummary>, Error> {
+    client.list("/containers/json?all=1", None).await
 }
 
-/// Containers whose removal is under way, or has failed half-way: the engine
-/// has no event for either.
-pub(crate) async fn half_removed(api: &Api) -> Result<Listing<'_, model::ContainerSummary>, Error> {
-    /// `{"status":["dead","removing"]}`
-    const PATH: &str =
-        "/containers/json?all=1&filters=%7B%22status%22%3A%5B%22dead%22%2C%22removing%22%5D%7D";
-    api.list(PATH, None).await
+/// Lists the containers whose removal is in progress or was not completed. The
+/// engine sends no event for either state.
+pub(crate) async fn list_half_removed(
+    client: &DockerClient,
+) -> Result<ListResponse<'_, model::ContainerSummary>, Error> {
+    let filters = json!({"status": ["dead", "removing"]});
+    client.list(&containers_path(&filters), None).await
 }
 
-/// All images but the intermediate ones of builds.
-pub(crate) async fn images(api: &Api) -> Result<Listing<'_, model::ImageSummary>, Error> {
-    api.list("/images/json", None).await
+/// Lists all images except the intermediate ones of builds.
+pub(crate) async fn list_images(
+    client: &DockerClient,
+) -> Result<ListResponse<'_, model::ImageSummary>, Error> {
+    client.list("/images/json", None).await
 }
 
-/// All volumes.
-pub(crate) async fn volumes(api: &Api) -> Result<Listing<'_, model::Volume>, Error> {
-    api.list("/volumes", Some("Volumes")).await
+/// Lists all volumes.
+pub(crate) async fn list_volumes(
+    client: &DockerClient,
+) -> Result<ListResponse<'_, model::Volume>, Error> {
+    client.list("/volumes", Some("Volumes")).await
 }
 
-/// One container, with the engine's JSON. As IDs are never used again, this
-/// proves that whatever was asked of the ID until now was asked of this one.
-pub(crate) async fn container(api: &Api, id: &str) -> Result<(model::Container, Response), Error> {
-    let path = format!("/containers/{}/json", name::container(id)?);
-    let response = document(api, &path).await?;
-    let container: model::Container = parse(&response.body)?;
-    // The engine takes a name where an ID is asked for.
+/// Inspects a container and also returns the engine's response. Since IDs are
+/// never reused, success proves that earlier requests with this ID referred to
+/// this container.
+pub(crate) async fn inspect_container(
+    client: &DockerClient,
+    id: &str,
+) -> Result<(model::ContainerInspectResponse, HttpResponse), Error> {
+    let path = format!("/containers/{}/json", url::container_id(id)?);
+    let response = get_object(client, &path).await?;
+    let container: model::ContainerInspectResponse = parse(&response.body)?;
+    // The engine also accepts a name in place of an ID.
     if container.id != id {
         return Err(Error::not_found(format!("no such container: {id}")));
     }
     Ok((container, response))
 }
 
-/// The container that a text leads to: by ID, by name, or by the beginning of
-/// its ID.
-pub(crate) async fn container_named(api: &Api, text: &str) -> Result<model::Container, Error> {
-    let path = format!("/containers/{}/json", name::encode(text));
-    parse(&document(api, &path).await?.body)
+/// Inspects the container that the engine resolves a text to: by ID, by name,
+/// or by a prefix of the ID.
+pub(crate) async fn resolve_container(
+    client: &DockerClient,
+    text: &str,
+) -> Result<model::ContainerInspectResponse, Error> {
+    let path = format!("/containers/{}/json", url::path_segment(text));
+    parse(&get_object(client, &path).await?.body)
 }
 
-/// Refuses where another container bears this ID as its name: once the one of
-/// this ID is gone, the engine would take the other for it.
-pub(crate) async fn unambiguous(api: &Api, id: &str) -> Result<(), Error> {
-    let id = name::container(id)?;
-    // A regular expression to the engine: the digits stand for themselves.
-    let filters = serde_json::json!({"name": [format!("^/?{id}$")]}).to_string();
-    let path = format!("/containers/json?all=1&filters={}", name::encode(&filters));
-    let named: List<model::ContainerSummary> = api.get(&path, MAX_OBJECT).await?;
-    let named = named.into_vec();
-    let bears = |names: &[String]| names.iter().any(|name| name.trim_start_matches('/') == id);
+/// Fails if another container has this ID as its name: once the container with
+/// this ID is gone, the engine would resolve the ID to the other one.
+pub(crate) async fn ensure_id_is_not_a_name(client: &DockerClient, id: &str) -> Result<(), Error> {
+    let id = url::container_id(id)?;
+    // The engine expects a regular expression; hexadecimal digits need no
+    // escape.
+    let path = containers_path(&json!({"name": [format!("^/?{id}$")]}));
+    let named: LenientList<model::ContainerSummary> = client.get(&path, MAX_OBJECT_BYTES).await?;
+    let has_name = |names: &[String]| names.iter().any(|name| name.trim_start_matches('/') == id);
     match named
+        .into_vec()
         .iter()
-        .find(|other| other.id != id && bears(&other.names))
+        .find(|other| other.id != id && has_name(&other.names))
     {
         None => Ok(()),
         Some(other) => Err(Error::conflict(format!(
-            "container {} is named {id}, which is the ID of this container, and the engine may take one for the other: rename it or remove it first",
+            "container {0} has the ID of container {id} as its name, and the engine may confuse them; rename or remove container {0} first",
             other.id
         ))),
     }
 }
 
-/// One image by ID, with the engine's JSON.
-pub(crate) async fn image(api: &Api, id: &str) -> Result<(model::Image, Response), Error> {
-    let path = format!("/images/{}/json", name::image_id(id)?);
-    let response = document(api, &path).await?;
-    let image: model::Image = parse(&response.body)?;
+/// Inspects an image by ID and also returns the engine's response.
+pub(crate) async fn inspect_image(
+    client: &DockerClient,
+    id: &str,
+) -> Result<(model::ImageInspect, HttpResponse), Error> {
+    let path = format!("/images/{}/json", url::image_id(id)?);
+    let response = get_object(client, &path).await?;
+    let image: model::ImageInspect = parse(&response.body)?;
     if image.id != id {
         return Err(Error::not_found(format!("no such image: {id}")));
     }
     Ok((image, response))
 }
 
-/// The image that a tag points at.
-pub(crate) async fn tagged_image(api: &Api, tag: &str) -> Result<model::Image, Error> {
-    let path = format!("/images/{}/json", name::image_tag(tag)?);
-    parse(&document(api, &path).await?.body)
+/// Inspects the image that a tag refers to.
+pub(crate) async fn resolve_image_tag(
+    client: &DockerClient,
+    tag: &str,
+) -> Result<model::ImageInspect, Error> {
+    let path = format!("/images/{}/json", url::image_tag(tag)?);
+    parse(&get_object(client, &path).await?.body)
 }
 
-/// One volume, with the engine's JSON.
-pub(crate) async fn volume(api: &Api, name: &str) -> Result<(model::Volume, Response), Error> {
-    let path = format!("/volumes/{}", name::volume(name)?);
-    let response = document(api, &path).await?;
+/// Inspects a volume and also returns the engine's response.
+pub(crate) async fn inspect_volume(
+    client: &DockerClient,
+    name: &str,
+) -> Result<(model::Volume, HttpResponse), Error> {
+    let path = format!("/volumes/{}", url::volume_name(name)?);
+    let response = get_object(client, &path).await?;
     Ok((parse(&response.body)?, response))
 }
 
-async fn document(api: &Api, path: &str) -> Result<Response, Error> {
-    api.send(path, |path| Call::get(path).max_body(MAX_OBJECT))
+fn containers_path(filters: &serde_json::Value) -> String {
+    let parameters = [("all", "1".to_owned()), ("filters", filters.to_string())];
+    url::with_query("/containers/json", parameters)
+}
+
+async fn get_object(client: &DockerClient, path: &str) -> Result<HttpResponse, Error> {
+    client
+        .send(path, |path| {
+            HttpRequest::get(path).max_body_bytes(MAX_OBJECT_BYTES)
+        })
         .await
 }
 
-/// Answers `inspect`.
-pub(crate) async fn inspect(moby: &Moby, object: &ObjectRef) -> Result<Inspection, Error> {
+/// Implements `inspect`.
+pub(crate) async fn inspect(moby: &MobyBackend, object: &ObjectRef) -> Result<Inspection, Error> {
     let ObjectRef { kind, id } = object;
     let (mut object, raw) = match kind {
         ObjectKind::Container => {
-            let (container, response) = container(&moby.api, id).await?;
-            let raw = record::raw(&response.body)?;
-            (Object::Container(record::container(container)), raw)
+            let (container, response) = inspect_container(&moby.client, id).await?;
+            let raw = record::redacted_json(&response.body)?;
+            (
+                Object::Container(record::container_from_inspect(container)),
+                raw,
+            )
         }
         ObjectKind::Image => {
-            let (image, response) = image(&moby.api, id).await?;
-            let raw = record::raw(&response.body)?;
-            (Object::Image(record::image(image)), raw)
+            let (image, response) = inspect_image(&moby.client, id).await?;
+            let raw = record::redacted_json(&response.body)?;
+            (Object::Image(record::image_from_inspect(image)), raw)
         }
         ObjectKind::Volume => {
-            let (volume, response) = volume(&moby.api, id).await?;
-            let raw = record::raw(&response.body)?;
+            let (volume, response) = inspect_volume(&moby.client, id).await?;
+            let raw = record::redacted_json(&response.body)?;
             let times = moby.volume_times.borrow();
             let created = times.reported(&volume.name, time::parse(&volume.created_at));
-            (Object::Volume(record::volume(volume, created)), raw)
+            (
+                Object::Volume(record::volume_from_model(volume, created)),
+                raw,
+            )
         }
         ObjectKind::Namespace if id == record::NAMESPACE => {
             (Object::Namespace(id.clone()), String::new())
@@ -134,6 +171,6 @@ pub(crate) async fn inspect(moby: &Moby, object: &ObjectRef) -> Result<Inspectio
             return Err(Error::not_found(format!("no such namespace: {id}")));
         }
     };
-    record::fit(&mut object);
+    record::fit_to_limits(&mut object);
     Ok(Inspection { object, raw })
 }

@@ -1,4 +1,4 @@
-//! The engine's times, and the contract's.
+//! Conversion between the engine's times and the contract's timestamps.
 
 use std::time::Duration;
 
@@ -12,21 +12,21 @@ const SECOND: u32 = 1_000_000_000;
 /// The Unix epoch, in UTC.
 const EPOCH: civil::DateTime = civil::date(1970, 1, 1).at(0, 0, 0, 0);
 
-/// Go's zero time, by which the engine says "no time":
+/// The zero value of Go's `time.Time`, which the engine uses for "no time":
 /// `0001-01-01T00:00:00Z`.
-const ZERO: i64 = -62_135_596_800;
+const GO_ZERO_SECONDS: i64 = -62_135_596_800;
 
-/// A whole second.
-pub(crate) const fn at(seconds: i64) -> Timestamp {
+/// Creates a timestamp from seconds since the Unix epoch.
+pub(crate) const fn from_unix_seconds(seconds: i64) -> Timestamp {
     Timestamp {
         seconds,
         nanoseconds: 0,
     }
 }
 
-/// Reads RFC 3339; `None` for the zero time, for what is before it, and for
-/// what is no time. Not by way of `jiff::Timestamp`, which ends 26 hours
-/// before the year 9999 does.
+/// Parses RFC 3339. Returns `None` for the zero time, an earlier time, and any
+/// other text. `jiff::Timestamp` is not used, since it ends 26 hours before the
+/// end of the year 9999.
 pub(crate) fn parse(text: &str) -> Option<Timestamp> {
     let pieces = Pieces::parse(text).ok()?;
     let offset = pieces.to_numeric_offset()?;
@@ -37,36 +37,36 @@ pub(crate) fn parse(text: &str) -> Option<Timestamp> {
         seconds: i64::try_from(time.div_euclid(SECOND.into())).ok()?,
         nanoseconds: u32::try_from(time.rem_euclid(SECOND.into())).ok()?,
     };
-    (!is_zero(time) && time.seconds >= ZERO).then_some(time)
+    (!is_zero(time) && time.seconds >= GO_ZERO_SECONDS).then_some(time)
 }
 
-/// Whether the engine takes it for no time at all.
+/// Returns whether this is the zero time.
 pub(crate) fn is_zero(time: Timestamp) -> bool {
-    time == at(ZERO)
+    time == from_unix_seconds(GO_ZERO_SECONDS)
 }
 
-/// Seconds since 1970; `None` for 0, which engines use for "unknown", and for
-/// the zero time.
-pub(crate) fn from_seconds(seconds: i64) -> Option<Timestamp> {
-    (seconds != 0 && seconds > ZERO).then_some(at(seconds))
+/// Converts seconds since the Unix epoch. Returns `None` for 0, which engines
+/// use for "unknown", and for the zero time and earlier times.
+pub(crate) fn parse_seconds(seconds: i64) -> Option<Timestamp> {
+    (seconds != 0 && seconds > GO_ZERO_SECONDS).then_some(from_unix_seconds(seconds))
 }
 
-/// The time of an HTTP `Date` header.
+/// Parses an HTTP `Date` header.
 pub(crate) fn parse_http_date(text: &str) -> Option<Timestamp> {
     let time = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-    Some(at(time.as_second()))
+    Some(from_unix_seconds(time.as_second()))
 }
 
-/// So many seconds later; earlier, where negative.
-pub(crate) fn shift(time: Timestamp, seconds: i64) -> Timestamp {
+/// Adds seconds, which may be negative, saturating.
+pub(crate) fn add_seconds(time: Timestamp, seconds: i64) -> Timestamp {
     Timestamp {
         seconds: time.seconds.saturating_add(seconds),
         ..time
     }
 }
 
-/// The moment just before.
-pub(crate) fn before(time: Timestamp) -> Timestamp {
+/// Returns the timestamp one nanosecond earlier.
+pub(crate) fn just_before(time: Timestamp) -> Timestamp {
     match time.nanoseconds.checked_sub(1) {
         Some(nanoseconds) => Timestamp {
             nanoseconds,
@@ -79,8 +79,8 @@ pub(crate) fn before(time: Timestamp) -> Timestamp {
     }
 }
 
-/// From `earlier` to `later`; zero where it is the other way round.
-pub(crate) fn between(earlier: Timestamp, later: Timestamp) -> Duration {
+/// Returns the time from `earlier` to `later`, or zero if `later` is earlier.
+pub(crate) fn duration_between(earlier: Timestamp, later: Timestamp) -> Duration {
     let nanoseconds = |time: Timestamp| {
         i128::from(time.seconds) * i128::from(SECOND) + i128::from(time.nanoseconds)
     };
@@ -94,8 +94,8 @@ pub(crate) fn between(earlier: Timestamp, later: Timestamp) -> Duration {
     }
 }
 
-/// As the engine takes times in a query: seconds, a point, nine digits that
-/// count forward from that second.
+/// Formats a timestamp for the engine's query parameters: seconds, a point, and
+/// nine digits for the nanoseconds after that second.
 pub(crate) fn to_query(time: Timestamp) -> String {
     format!("{}.{:09}", time.seconds, time.nanoseconds)
 }
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_read_to_the_nanosecond_in_each_year() {
+    fn times_of_every_year_are_parsed_with_nanoseconds() {
         assert_eq!(
             parse("2026-11-23T09:11:16.491416755Z"),
             Some(Timestamp {
@@ -117,19 +117,19 @@ mod tests {
             ("2026-11-23T10:11:16+01:00", 1_795_425_076),
             ("1970-01-01T00:00:00Z", 0),
             ("1969-12-31T23:59:59Z", -1),
-            ("0001-01-01T00:00:01Z", ZERO + 1),
+            ("0001-01-01T00:00:01Z", GO_ZERO_SECONDS + 1),
             ("1066-10-14T09:00:00Z", -28_502_722_800),
             ("2262-04-11T23:47:17Z", 9_223_372_037),
             ("9999-12-31T23:59:59Z", 253_402_300_799),
         ] {
-            assert_eq!(parse(text), Some(at(seconds)), "{text}");
+            assert_eq!(parse(text), Some(from_unix_seconds(seconds)), "{text}");
         }
         let early = parse("1969-12-31T23:59:58.25Z").unwrap();
         assert_eq!((early.seconds, early.nanoseconds), (-2, 250_000_000));
     }
 
     #[test]
-    fn what_is_no_time_is_absent() {
+    fn the_zero_time_and_invalid_texts_are_not_timestamps() {
         for text in [
             "",
             "0001-01-01T00:00:00Z",
@@ -142,45 +142,60 @@ mod tests {
         ] {
             assert_eq!(parse(text), None, "{text}");
         }
-        assert_eq!(from_seconds(0), None);
-        assert_eq!(from_seconds(ZERO), None);
-        assert_eq!(from_seconds(i64::MAX), Some(at(i64::MAX)));
-        assert_eq!(from_seconds(-2), Some(at(-2)));
+        assert_eq!(parse_seconds(0), None);
+        assert_eq!(parse_seconds(GO_ZERO_SECONDS), None);
+        assert_eq!(parse_seconds(i64::MAX), Some(from_unix_seconds(i64::MAX)));
+        assert_eq!(parse_seconds(-2), Some(from_unix_seconds(-2)));
     }
 
     #[test]
-    fn the_date_header_is_the_engines_clock() {
+    fn the_date_header_is_parsed() {
         assert_eq!(
             parse_http_date("Mon, 23 Nov 2026 09:33:04 GMT"),
-            Some(at(1_795_426_384))
+            Some(from_unix_seconds(1_795_426_384))
         );
         assert_eq!(parse_http_date("now"), None);
     }
 
     #[test]
-    fn queries_carry_nanoseconds_and_any_second() {
+    fn query_parameters_have_nanoseconds_and_any_second() {
         let time = |seconds, nanoseconds| Timestamp {
             seconds,
             nanoseconds,
         };
         assert_eq!(to_query(time(1_795_426_384, 7)), "1795426384.000000007");
-        assert_eq!(to_query(before(at(0))), "-1.999999999");
-        assert_eq!(to_query(before(time(5, 1))), "5.000000000");
-        assert_eq!(to_query(at(i64::MIN)), "-9223372036854775808.000000000");
-        assert_eq!(before(at(i64::MIN)).seconds, i64::MIN);
+        assert_eq!(to_query(just_before(from_unix_seconds(0))), "-1.999999999");
+        assert_eq!(to_query(just_before(time(5, 1))), "5.000000000");
+        assert_eq!(
+            to_query(from_unix_seconds(i64::MIN)),
+            "-9223372036854775808.000000000"
+        );
+        assert_eq!(just_before(from_unix_seconds(i64::MIN)).seconds, i64::MIN);
     }
 
     #[test]
-    fn spans_have_no_end() {
-        assert_eq!(between(at(5), at(3)), Duration::ZERO);
+    fn durations_and_sums_saturate() {
+        assert_eq!(
+            duration_between(from_unix_seconds(5), from_unix_seconds(3)),
+            Duration::ZERO
+        );
         let later = Timestamp {
             seconds: 3,
             nanoseconds: 1,
         };
-        assert_eq!(between(at(1), later), Duration::new(2, 1));
-        assert_eq!(between(before(later), later), Duration::from_nanos(1));
-        let most = between(at(i64::MIN), at(i64::MAX));
+        assert_eq!(
+            duration_between(from_unix_seconds(1), later),
+            Duration::new(2, 1)
+        );
+        assert_eq!(
+            duration_between(just_before(later), later),
+            Duration::from_nanos(1)
+        );
+        let most = duration_between(from_unix_seconds(i64::MIN), from_unix_seconds(i64::MAX));
         assert_eq!(most, Duration::from_secs(u64::MAX));
-        assert_eq!(shift(at(i64::MAX), 1), at(i64::MAX));
+        assert_eq!(
+            add_seconds(from_unix_seconds(i64::MAX), 1),
+            from_unix_seconds(i64::MAX)
+        );
     }
 }

@@ -1,5 +1,4 @@
-//! A followed log with an `until`, of a scripted engine, in time that passes
-//! as fast as it can.
+//! Tests of followed logs with `until`, on a scripted engine and a paused clock.
 #![allow(
     clippy::expect_used,
     clippy::unwrap_used,
@@ -14,33 +13,38 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use futures::future::LocalBoxFuture;
 use hyper_util::rt::TokioIo;
-use rdd_backend_moby::Moby;
-use rdd_sdk::native::Running;
+use rdd_backend_moby::MobyBackend;
+use rdd_sdk::native::CallHandle;
 use rdd_sdk::types::{Error, LogLevel, LogOptions, Timestamp};
 use rdd_sdk::{Backend as _, BoxConnection, Host, HostApi};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::time::Instant;
 
-/// 2026-01-01T00:00:00Z, where the tests begin.
+/// The time at the beginning of each test: 2026-01-01T00:00:00Z.
 const BEGIN: i64 = 1_767_225_600;
 const LINE: &[u8] = b"a line\n";
 
-/// What the engine does with a log: pieces, each after a pause.
+/// The pauses of the engine before each line of a log.
 type Script = Vec<Duration>;
 
-/// An engine that sends `script` as a log, and then nothing more, without an
-/// end if it follows.
+/// An engine that sends a log line after each pause of `script`. A followed log
+/// then remains open.
 struct ScriptedEngine {
-    begun: Instant,
+    started: Instant,
     script: Script,
-    asked: Rc<RefCell<Vec<String>>>,
+    log_requests: Rc<RefCell<Vec<String>>>,
 }
 
 impl HostApi for ScriptedEngine {
     fn connect(&self) -> LocalBoxFuture<'static, Result<BoxConnection, Error>> {
         let (near, far) = tokio::io::duplex(64 * 1024);
-        let answer = answer(far, self.begun, self.script.clone(), self.asked.clone());
-        tokio::task::spawn_local(answer);
+        let connection = serve(
+            far,
+            self.started,
+            self.script.clone(),
+            self.log_requests.clone(),
+        );
+        tokio::task::spawn_local(connection);
         async move { Ok(Box::new(TokioIo::new(near)) as BoxConnection) }.boxed_local()
     }
 
@@ -49,18 +53,18 @@ impl HostApi for ScriptedEngine {
     }
 
     fn now(&self) -> Timestamp {
-        panic!("the engine tells its time")
+        panic!("the engine's clock is used")
     }
 
     fn log(&self, _: LogLevel, _: &str) {}
 }
 
-/// Answers the requests of one connection.
-async fn answer(
+/// Serves the requests of one connection.
+async fn serve(
     mut stream: DuplexStream,
-    begun: Instant,
+    started: Instant,
     script: Script,
-    asked: Rc<RefCell<Vec<String>>>,
+    log_requests: Rc<RefCell<Vec<String>>>,
 ) {
     loop {
         let mut request = Vec::new();
@@ -73,7 +77,7 @@ async fn answer(
         let request = String::from_utf8(request).unwrap();
         let path = request.split(' ').nth(1).unwrap().to_owned();
         let now = jiff::Timestamp::from_second(BEGIN).unwrap()
-            + jiff::SignedDuration::try_from(begun.elapsed()).unwrap();
+            + jiff::SignedDuration::try_from(started.elapsed()).unwrap();
         let date = now.strftime("%a, %d %b %Y %H:%M:%S GMT");
         let head = format!("HTTP/1.1 200 OK\r\nApi-Version: 1.48\r\nDate: {date}\r\n");
         if path == "/_ping" {
@@ -89,7 +93,7 @@ async fn answer(
             continue;
         }
         let follows = path.contains("follow=1");
-        asked.borrow_mut().push(path);
+        log_requests.borrow_mut().push(path);
         let head = format!(
             "{head}Content-Type: application/vnd.docker.raw-stream\r\nConnection: close\r\n\r\n"
         );
@@ -107,14 +111,15 @@ async fn answer(
     }
 }
 
-/// How a log went that was followed until so long after the beginning.
+/// The outcome of a followed log.
 struct Outcome {
     lines: usize,
     took: Duration,
-    asked: Vec<String>,
+    log_requests: Vec<String>,
 }
 
-/// Reads a log; each piece takes the reader `pace`.
+/// Follows a log until the time `until` after the beginning. The reader pauses
+/// for `pace` after each batch.
 fn follow(until: Duration, script: Script, pace: Duration) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -122,14 +127,14 @@ fn follow(until: Duration, script: Script, pace: Duration) -> Outcome {
         .build()
         .unwrap();
     tokio::task::LocalSet::new().block_on(&runtime, async {
-        let asked = Rc::default();
-        let begun = Instant::now();
+        let log_requests = Rc::default();
+        let started = Instant::now();
         let engine = ScriptedEngine {
-            begun,
+            started,
             script,
-            asked: Rc::clone(&asked),
+            log_requests: Rc::clone(&log_requests),
         };
-        let moby = Moby::new(Host::new(engine));
+        let moby = MobyBackend::new(Host::new(engine));
         let options = LogOptions {
             follow: true,
             tail: None,
@@ -143,7 +148,7 @@ fn follow(until: Duration, script: Script, pace: Duration) -> Outcome {
             stderr: true,
         };
         let id = "ab".repeat(32);
-        let mut log = Running::start(|to| async move { moby.get_logs(id, options, to).await })
+        let mut log = CallHandle::start(|to| async move { moby.get_logs(id, options, to).await })
             .await
             .unwrap();
         let mut bytes = 0;
@@ -154,8 +159,8 @@ fn follow(until: Duration, script: Script, pace: Duration) -> Outcome {
         log.result().await.unwrap();
         Outcome {
             lines: bytes / LINE.len(),
-            took: begun.elapsed(),
-            asked: asked.take(),
+            took: started.elapsed(),
+            log_requests: log_requests.take(),
         }
     })
 }
@@ -165,27 +170,35 @@ fn seconds(count: u64) -> Duration {
 }
 
 #[test]
-fn an_until_that_is_reached_needs_no_following() {
+fn a_log_is_not_followed_if_until_is_soon() {
     for until in [Duration::ZERO, Duration::from_millis(700)] {
-        // The engine takes its time for a long history.
+        // The engine takes ten minutes to send a long history.
         let outcome = follow(until, vec![seconds(30); 20], Duration::ZERO);
         assert_eq!(outcome.lines, 20, "{until:?}");
         assert!(outcome.took >= seconds(600), "{:?}", outcome.took);
-        assert!(outcome.asked[0].contains("follow=0"), "{:?}", outcome.asked);
-        assert_eq!(outcome.asked.len(), 1);
+        assert!(
+            outcome.log_requests[0].contains("follow=0"),
+            "{:?}",
+            outcome.log_requests
+        );
+        assert_eq!(outcome.log_requests.len(), 1);
     }
 }
 
 #[test]
-fn what_is_still_to_be_sent_when_until_is_reached_is_sent() {
-    // One line a second for a minute, and a reader that takes longer still.
+fn lines_that_the_engine_still_has_to_send_at_until_are_sent() {
+    // One line per second for a minute, and a slower reader.
     let outcome = follow(seconds(10), vec![seconds(1); 60], seconds(5));
     assert_eq!(outcome.lines, 60);
-    assert!(outcome.asked[0].contains("follow=1"), "{:?}", outcome.asked);
+    assert!(
+        outcome.log_requests[0].contains("follow=1"),
+        "{:?}",
+        outcome.log_requests
+    );
 }
 
 #[test]
-fn a_quiet_log_ends_soon_after_until() {
+fn an_idle_log_ends_soon_after_until() {
     for until in [seconds(10), seconds(3 * 3600 + 5)] {
         let outcome = follow(until, vec![seconds(1)], Duration::ZERO);
         assert_eq!(outcome.lines, 1);

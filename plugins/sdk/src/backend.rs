@@ -3,35 +3,40 @@
 use crate::types::{Action, BackendInfo, Error, Inspection, LogOptions, ObjectRef, Removal};
 use crate::{Host, LogResponder, WatchResponder};
 
-/// A container engine's backend. The contract in `wit/` says what each call
-/// does and which errors it gives.
+/// A backend for one kind of container engine. The contract in `wit/` defines
+/// each call and its error codes; the [crate documentation](crate) has a
+/// complete example.
 ///
-/// Calls run side by side on one thread. A call that the host stops is
-/// dropped at its next await, with all that it holds: connections close,
-/// pending reads and writes are withdrawn. So a backend has no stop signal to
-/// watch, and must not hold anything across an await whose loss would hurt.
+/// Calls run concurrently on one thread. When the host stops a call, the call's
+/// future is dropped at its next await with everything that it owns:
+/// connections close, and pending reads and writes are cancelled. So a backend
+/// needs no stop signal, but it must not rely on code after an await to restore
+/// a state that it changed before.
 #[allow(
     async_fn_in_trait,
     reason = "a backend is single-threaded: no caller needs its futures to be Send"
 )]
 pub trait Backend: 'static {
-    /// Makes the backend. Called once in an instance, before all else but
-    /// [`describe`](Self::describe). Must not reach for the engine.
+    /// Creates the backend. Called once for each instance, before every other
+    /// function but [`describe`](Self::describe). Must not connect to the
+    /// engine.
     fn new(host: Host) -> Self;
 
-    /// What this backend is: the same answer each time.
+    /// Describes this backend. Must return the same value each time.
     fn describe() -> BackendInfo;
 
-    /// All objects, then their changes. Accept once the engine has answered.
+    /// Lists all objects, then reports their changes until the host stops the
+    /// call. Accept the responder once the engine has responded.
     async fn watch(&self, responder: WatchResponder) -> Result<(), Error>;
 
-    /// Asks the engine for the cheapest answer that it has.
+    /// Sends the engine its cheapest request, to check that it still responds.
     async fn ping(&self) -> Result<(), Error>;
 
-    /// One object as it is now.
+    /// Returns the current state of one object.
     async fn inspect(&self, object: ObjectRef) -> Result<Inspection, Error>;
 
-    /// A container's output. Accept once the engine has begun to answer.
+    /// Sends a container's log. Accept the responder once the engine has begun
+    /// to respond. The default implementation fails with `unsupported`.
     async fn get_logs(
         &self,
         id: String,
@@ -39,26 +44,28 @@ pub trait Backend: 'static {
         responder: LogResponder,
     ) -> Result<(), Error> {
         drop((id, options, responder));
-        Err(Error::unsupported("this backend has no logs"))
+        Err(Error::unsupported("this backend does not support logs"))
     }
 
-    /// Performs an action on a container.
+    /// Performs an action on a container. The default implementation fails with
+    /// `unsupported`.
     async fn act(&self, id: String, action: Action) -> Result<(), Error> {
         drop((id, action));
-        Err(Error::unsupported("this backend has no actions"))
+        Err(Error::unsupported("this backend does not support actions"))
     }
 
-    /// Removes one object.
+    /// Removes one object. The default implementation fails with `unsupported`.
     async fn remove(&self, target: Removal) -> Result<(), Error> {
         drop(target);
-        Err(Error::unsupported("this backend removes nothing"))
+        Err(Error::unsupported("this backend does not support removals"))
     }
 }
 
-/// Makes the crate a plugin whose backend is the named type.
+/// Exports the named [`Backend`] as the crate's plugin.
 ///
-/// The crate must be a `cdylib`. In a build that is not a plugin (tests, say)
-/// the macro only checks that the type is a backend.
+/// The crate must be a `cdylib`. In a build for another target than
+/// WebAssembly, such as a test, the macro only checks that the type implements
+/// [`Backend`].
 #[macro_export]
 macro_rules! export_backend {
     ($backend:ty) => {
@@ -69,9 +76,9 @@ macro_rules! export_backend {
 
         #[cfg(target_family = "wasm")]
         const _: () = {
-            struct Plugin;
+            struct Instance;
 
-            impl $crate::component::Plugin for Plugin {
+            impl $crate::component::BackendInstance for Instance {
                 type Backend = $backend;
 
                 fn backend() -> ::std::rc::Rc<$backend> {
@@ -84,7 +91,7 @@ macro_rules! export_backend {
                 }
             }
 
-            type Exports = $crate::component::Component<Plugin>;
+            type Exports = $crate::component::ComponentExports<Instance>;
 
     $crate::bindings::export!(Exports with_types_in $crate::bindings);
         };

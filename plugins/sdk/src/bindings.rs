@@ -1,4 +1,4 @@
-//! The contract in `wit/`, as Rust: generated, and generated nowhere else.
+//! The Rust bindings of the contract in `wit/`, generated only here.
 #![allow(
     clippy::all,
     clippy::undocumented_unsafe_blocks,
@@ -6,7 +6,7 @@
     missing_docs,
     unreachable_pub,
     unsafe_code,
-    reason = "generated code: its shape and its unsafe lowering are wit-bindgen's"
+    reason = "generated code: wit-bindgen determines its shape and its unsafe lowering"
 )]
 
 wit_bindgen::generate!({

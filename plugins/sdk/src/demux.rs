@@ -1,82 +1,104 @@
-//! The framing of Docker's logs: eight bytes of header (source, three zero
-//! bytes, length in big endian), then so many bytes, again and again.
+//! The framing of Docker's logs. A log is a sequence of frames; each begins
+//! with a header of eight bytes: the source, three zero bytes, and the length
+//! of the frame in big endian.
 //!
-//! Invariant: nothing is held but a partial header (or a short report of the
-//! engine's), so a frame of 4 GiB costs no more than one of four bytes.
+//! bollard decodes the same format, but buffers whole frames. This decoder
+//! buffers only a partial header or a short error message, so a frame of 4 GiB
+//! takes no more memory than one of four bytes.
 
-use crate::types::{Error, LogChunk, LogSource, MAX_CHUNK};
+use crate::types::{Error, LogChunk, LogSource, MAX_CHUNK_BYTES};
 
-/// Source byte of standard input, which old engines use for output.
+/// The source byte of standard input. Old engines use it for output.
 const STDIN: u8 = 0;
 const STDOUT: u8 = 1;
 const STDERR: u8 = 2;
-/// What the engine says about a failure while it streams.
+/// The source byte of an error message of the engine, which ends the log.
 const SYSTEM_ERROR: u8 = 3;
 
-/// Length of a frame's header.
-const HEADER: usize = 8;
+/// The size of a frame's header.
+const HEADER_BYTES: usize = 8;
 
-/// Longest report of the engine's that is kept; the rest is cut.
-const MAX_REPORT: usize = 8 * 1024;
+/// The maximum size of an error message of the engine; the rest is discarded.
+const MAX_SYSTEM_ERROR_BYTES: usize = 8 * 1024;
 
-/// Splits a container's output into chunks by source.
+/// A decoder that splits a container's log into chunks by source.
 ///
-/// Bytes of one source that come together become one chunk, up to
-/// [`MAX_CHUNK`].
+/// Consecutive bytes of one source are combined into one chunk of up to
+/// [`MAX_CHUNK_BYTES`].
+///
+/// ```
+/// use rdd_sdk::demux::LogDemuxer;
+/// use rdd_sdk::types::LogSource;
+///
+/// let mut demuxer = LogDemuxer::multiplexed();
+/// demuxer.push(b"\x02\0\0\0\0\0\0\x05error")?;
+/// let chunks = demuxer.take_chunks();
+/// assert_eq!(chunks[0].source, LogSource::Stderr);
+/// assert_eq!(chunks[0].bytes, b"error");
+/// demuxer.finish()?;
+/// # Ok::<(), rdd_sdk::types::Error>(())
+/// ```
 #[derive(Debug)]
-pub struct Demux {
-    state: State,
+pub struct LogDemuxer {
+    state: FrameState,
     chunks: Vec<LogChunk>,
 }
 
 #[derive(Debug)]
-enum State {
-    /// One unframed stream: a terminal's.
+enum FrameState {
+    /// In the unframed stream of a terminal.
     Raw,
-    /// In a header of which the first `have` bytes are known.
-    Header { bytes: [u8; HEADER], have: usize },
-    /// In a frame of which so many bytes are to come.
+    /// In a header whose first `have` bytes were received.
+    Header {
+        bytes: [u8; HEADER_BYTES],
+        have: usize,
+    },
+    /// In a frame with `left` bytes to come.
     Frame { source: LogSource, left: u32 },
-    /// In a report of the engine's.
-    Report { text: Vec<u8>, left: u32 },
+    /// In an error message of the engine with `left` bytes to come.
+    SystemError { text: Vec<u8>, left: u32 },
 }
 
-impl State {
-    const BETWEEN: Self = Self::Header {
-        bytes: [0; HEADER],
+impl FrameState {
+    const BETWEEN_FRAMES: Self = Self::Header {
+        bytes: [0; HEADER_BYTES],
         have: 0,
     };
 }
 
-impl Demux {
-    /// For the output of a container without a terminal.
+impl LogDemuxer {
+    /// Creates a decoder for a container without a terminal.
     pub fn multiplexed() -> Self {
         Self {
-            state: State::BETWEEN,
+            state: FrameState::BETWEEN_FRAMES,
             chunks: Vec::new(),
         }
     }
 
-    /// For the output of a terminal, which is all standard output.
+    /// Creates a decoder for a container with a terminal, whose output is not
+    /// framed and counts as standard output.
     pub fn raw() -> Self {
         Self {
-            state: State::Raw,
+            state: FrameState::Raw,
             chunks: Vec::new(),
         }
     }
 
-    /// Takes the next bytes of the stream.
+    /// Decodes the next bytes of the stream.
     ///
-    /// Fails with `internal` on bytes that are no frame, and with the
-    /// engine's words when the engine reports a failure.
+    /// # Errors
+    ///
+    /// Fails with `internal` if the bytes are not a valid frame, or if the
+    /// engine sends an error message. The chunks before the error can still be
+    /// taken.
     pub fn push(&mut self, mut input: &[u8]) -> Result<(), Error> {
         while !input.is_empty() {
             match &mut self.state {
-                State::Raw => {
+                FrameState::Raw => {
                     append(&mut self.chunks, LogSource::Stdout, input);
                     return Ok(());
                 }
-                State::Header { bytes, have } => {
+                FrameState::Header { bytes, have } => {
                     let wanted = bytes.get_mut(*have..).unwrap_or_default();
                     let (now, later) = input.split_at(wanted.len().min(input.len()));
                     if let Some(target) = wanted.get_mut(..now.len()) {
@@ -84,27 +106,29 @@ impl Demux {
                     }
                     *have += now.len();
                     input = later;
-                    if *have == HEADER {
-                        self.state = frame(*bytes)?;
+                    if *have == HEADER_BYTES {
+                        self.state = parse_header(*bytes)?;
                     }
                 }
-                State::Frame { source, left } => {
-                    let (now, later) = split(input, *left);
+                FrameState::Frame { source, left } => {
+                    let (now, later) = split_at_most(input, *left);
                     append(&mut self.chunks, *source, now);
                     *left -= now.len() as u32;
                     input = later;
                     if *left == 0 {
-                        self.state = State::BETWEEN;
+                        self.state = FrameState::BETWEEN_FRAMES;
                     }
                 }
-                State::Report { text, left } => {
-                    let (now, later) = split(input, *left);
-                    let room = MAX_REPORT.saturating_sub(text.len()).min(now.len());
-                    text.extend_from_slice(now.get(..room).unwrap_or_default());
+                FrameState::SystemError { text, left } => {
+                    let (now, later) = split_at_most(input, *left);
+                    let kept = MAX_SYSTEM_ERROR_BYTES
+                        .saturating_sub(text.len())
+                        .min(now.len());
+                    text.extend_from_slice(now.get(..kept).unwrap_or_default());
                     *left -= now.len() as u32;
                     input = later;
                     if *left == 0 {
-                        return Err(report(text));
+                        return Err(system_error(text));
                     }
                 }
             }
@@ -112,36 +136,41 @@ impl Demux {
         Ok(())
     }
 
-    /// Takes the chunks out that are ready: all that was pushed.
-    pub fn take(&mut self) -> Vec<LogChunk> {
+    /// Takes the chunks of all bytes that were pushed since the last call.
+    pub fn take_chunks(&mut self) -> Vec<LogChunk> {
         std::mem::take(&mut self.chunks)
     }
 
-    /// Whether there is nothing to take.
+    /// Returns whether there are no chunks to take.
     pub fn is_empty(&self) -> bool {
         self.chunks.is_empty()
     }
 
-    /// Checks that the stream may end here: an end within a frame means that
-    /// something is lost, and is `unavailable`.
+    /// Checks that the stream is complete.
+    ///
+    /// # Errors
+    ///
+    /// Fails with `unavailable` if the stream ended within a frame, and with
+    /// `internal` if it ended within an error message of the engine.
     pub fn finish(&self) -> Result<(), Error> {
         match &self.state {
-            State::Raw | State::Header { have: 0, .. } => Ok(()),
-            State::Report { text, .. } => Err(report(text)),
-            State::Header { .. } | State::Frame { .. } => Err(Error::unavailable(
-                "the engine ended the log within a frame",
+            FrameState::Raw | FrameState::Header { have: 0, .. } => Ok(()),
+            FrameState::SystemError { text, .. } => Err(system_error(text)),
+            FrameState::Header { .. } | FrameState::Frame { .. } => Err(Error::unavailable(
+                "the engine closed the log within a frame",
             )),
         }
     }
 }
 
-/// At most `left` bytes, and the rest.
-fn split(input: &[u8], left: u32) -> (&[u8], &[u8]) {
+/// Splits off at most `left` bytes.
+fn split_at_most(input: &[u8], left: u32) -> (&[u8], &[u8]) {
     let left = usize::try_from(left).unwrap_or(usize::MAX);
     input.split_at(left.min(input.len()))
 }
 
-fn frame(header: [u8; HEADER]) -> Result<State, Error> {
+/// Returns the state after a complete header.
+fn parse_header(header: [u8; HEADER_BYTES]) -> Result<FrameState, Error> {
     let [kind, zero @ .., a, b, c, d] = header;
     let left = u32::from_be_bytes([a, b, c, d]);
     let source = match kind {
@@ -149,7 +178,7 @@ fn frame(header: [u8; HEADER]) -> Result<State, Error> {
         STDIN | STDOUT => Some(LogSource::Stdout),
         STDERR => Some(LogSource::Stderr),
         SYSTEM_ERROR => {
-            return Ok(State::Report {
+            return Ok(FrameState::SystemError {
                 text: Vec::new(),
                 left,
             });
@@ -157,30 +186,35 @@ fn frame(header: [u8; HEADER]) -> Result<State, Error> {
         _ => None,
     };
     match source {
-        Some(_) if left == 0 => Ok(State::BETWEEN),
-        Some(source) => Ok(State::Frame { source, left }),
+        Some(_) if left == 0 => Ok(FrameState::BETWEEN_FRAMES),
+        Some(source) => Ok(FrameState::Frame { source, left }),
         None => Err(Error::internal(format!(
-            "the engine sent a log frame that begins with {kind:#04x} {:#04x} {:#04x} {:#04x}: the stream is corrupt",
+            "the engine sent a corrupt log: a frame begins with {kind:#04x} {:#04x} {:#04x} {:#04x}",
             zero[0], zero[1], zero[2]
         ))),
     }
 }
 
-fn report(text: &[u8]) -> Error {
+fn system_error(text: &[u8]) -> Error {
     let text = String::from_utf8_lossy(text);
-    Error::internal(format!("the engine stopped the log: {}", text.trim()))
+    Error::internal(format!(
+        "the engine ended the log with an error: {}",
+        text.trim()
+    ))
 }
 
 fn append(chunks: &mut Vec<LogChunk>, source: LogSource, mut bytes: &[u8]) {
     if let Some(last) = chunks.last_mut()
         && last.source == source
     {
-        let room = MAX_CHUNK.saturating_sub(last.bytes.len()).min(bytes.len());
-        let (now, later) = bytes.split_at(room);
+        let free = MAX_CHUNK_BYTES
+            .saturating_sub(last.bytes.len())
+            .min(bytes.len());
+        let (now, later) = bytes.split_at(free);
         last.bytes.extend_from_slice(now);
         bytes = later;
     }
-    for piece in bytes.chunks(MAX_CHUNK) {
+    for piece in bytes.chunks(MAX_CHUNK_BYTES) {
         chunks.push(LogChunk {
             source,
             bytes: piece.to_vec(),
@@ -200,11 +234,11 @@ mod tests {
         frame
     }
 
-    /// All bytes of each source in order, with equal neighbours joined.
+    /// Joins adjacent chunks of the same source.
     fn joined(chunks: Vec<LogChunk>) -> Vec<(LogSource, Vec<u8>)> {
         let mut runs: Vec<(LogSource, Vec<u8>)> = Vec::new();
         for chunk in chunks {
-            assert!(!chunk.bytes.is_empty() && chunk.bytes.len() <= MAX_CHUNK);
+            assert!(!chunk.bytes.is_empty() && chunk.bytes.len() <= MAX_CHUNK_BYTES);
             match runs.last_mut() {
                 Some((source, bytes)) if *source == chunk.source => bytes.extend(chunk.bytes),
                 _ => runs.push((chunk.source, chunk.bytes)),
@@ -214,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_may_be_cut_anywhere() {
+    fn frames_may_be_split_anywhere() {
         let mut stream = frame_of(STDOUT, b"one\n");
         stream.extend(frame_of(STDERR, b"\xff\xfe"));
         stream.extend(frame_of(STDOUT, b""));
@@ -227,81 +261,85 @@ mod tests {
         ];
         for cut in 0..=stream.len() {
             let (head, tail) = stream.split_at(cut);
-            let mut demux = Demux::multiplexed();
-            demux.push(head).unwrap();
-            let mut chunks = demux.take();
-            demux.push(tail).unwrap();
-            chunks.extend(demux.take());
-            demux.finish().unwrap();
-            assert_eq!(joined(chunks), expected, "cut at {cut}");
+            let mut demuxer = LogDemuxer::multiplexed();
+            demuxer.push(head).unwrap();
+            let mut chunks = demuxer.take_chunks();
+            demuxer.push(tail).unwrap();
+            chunks.extend(demuxer.take_chunks());
+            demuxer.finish().unwrap();
+            assert_eq!(joined(chunks), expected, "split at {cut}");
         }
     }
 
     #[test]
-    fn nothing_is_held_back() {
-        let mut demux = Demux::multiplexed();
+    fn partial_frames_are_not_delayed() {
+        let mut demuxer = LogDemuxer::multiplexed();
         let whole = frame_of(STDOUT, b"partial line");
-        demux.push(&whole[..HEADER + 3]).unwrap();
-        assert_eq!(demux.take()[0].bytes, b"par");
-        demux.push(&whole[HEADER + 3..]).unwrap();
-        assert_eq!(demux.take()[0].bytes, b"tial line");
-        assert!(demux.is_empty());
+        demuxer.push(&whole[..HEADER_BYTES + 3]).unwrap();
+        assert_eq!(demuxer.take_chunks()[0].bytes, b"par");
+        demuxer.push(&whole[HEADER_BYTES + 3..]).unwrap();
+        assert_eq!(demuxer.take_chunks()[0].bytes, b"tial line");
+        assert!(demuxer.is_empty());
     }
 
     #[test]
-    fn a_frame_of_4_gib_streams_through() {
-        let mut demux = Demux::multiplexed();
-        demux
+    fn a_frame_of_4_gib_is_streamed() {
+        let mut demuxer = LogDemuxer::multiplexed();
+        demuxer
             .push(&[STDERR, 0, 0, 0, 0xff, 0xff, 0xff, 0xff])
             .unwrap();
         let piece = vec![b'x'; 1 << 20];
         let mut left = u64::from(u32::MAX);
         while left > 0 {
             let now = usize::try_from(left.min(piece.len() as u64)).unwrap();
-            demux.push(&piece[..now]).unwrap();
-            let taken: usize = demux.take().iter().map(|chunk| chunk.bytes.len()).sum();
+            demuxer.push(&piece[..now]).unwrap();
+            let taken: usize = demuxer
+                .take_chunks()
+                .iter()
+                .map(|chunk| chunk.bytes.len())
+                .sum();
             assert_eq!(taken, now);
             left -= now as u64;
         }
-        demux.finish().unwrap();
-        demux.push(&frame_of(STDOUT, b"after")).unwrap();
-        assert_eq!(demux.take()[0].source, LogSource::Stdout);
+        demuxer.finish().unwrap();
+        demuxer.push(&frame_of(STDOUT, b"after")).unwrap();
+        assert_eq!(demuxer.take_chunks()[0].source, LogSource::Stdout);
     }
 
     #[test]
-    fn chunks_never_grow_beyond_their_limit() {
-        let mut demux = Demux::multiplexed();
+    fn chunks_never_exceed_their_limit() {
+        let mut demuxer = LogDemuxer::multiplexed();
         for _ in 0..3 {
-            demux
-                .push(&frame_of(STDOUT, &vec![b'x'; MAX_CHUNK - 1]))
+            demuxer
+                .push(&frame_of(STDOUT, &vec![b'x'; MAX_CHUNK_BYTES - 1]))
                 .unwrap();
         }
-        let chunks = demux.take();
+        let chunks = demuxer.take_chunks();
         assert_eq!(chunks.len(), 3);
-        assert_eq!(joined(chunks)[0].1.len(), 3 * (MAX_CHUNK - 1));
+        assert_eq!(joined(chunks)[0].1.len(), 3 * (MAX_CHUNK_BYTES - 1));
     }
 
     #[test]
-    fn what_is_no_frame_is_an_error_after_what_was() {
-        let mut demux = Demux::multiplexed();
+    fn an_invalid_frame_is_an_error_and_keeps_the_chunks_before_it() {
+        let mut demuxer = LogDemuxer::multiplexed();
         let mut stream = frame_of(STDOUT, b"good");
         stream.extend_from_slice(b"plain text");
-        let error = demux.push(&stream).unwrap_err();
+        let error = demuxer.push(&stream).unwrap_err();
         assert_eq!(error.code, ErrorCode::Internal);
         assert!(error.message.contains("corrupt"), "{}", error.message);
-        assert_eq!(demux.take()[0].bytes, b"good");
+        assert_eq!(demuxer.take_chunks()[0].bytes, b"good");
 
         for header in [[9, 0, 0, 0], [1, 0, 1, 0]] {
             let mut bytes = header.to_vec();
             bytes.extend_from_slice(&[0, 0, 0, 1]);
-            assert!(Demux::multiplexed().push(&bytes).is_err());
+            assert!(LogDemuxer::multiplexed().push(&bytes).is_err());
         }
     }
 
     #[test]
-    fn the_engines_report_ends_the_log_with_its_words() {
-        let mut demux = Demux::multiplexed();
-        let error = demux
+    fn an_error_message_of_the_engine_ends_the_log() {
+        let mut demuxer = LogDemuxer::multiplexed();
+        let error = demuxer
             .push(&frame_of(SYSTEM_ERROR, b"Error grabbing logs: EOF\n"))
             .unwrap_err();
         assert!(
@@ -310,30 +348,32 @@ mod tests {
             error.message
         );
 
-        let mut demux = Demux::multiplexed();
-        demux.push(&[SYSTEM_ERROR, 0, 0, 0, 0xff, 0, 0, 0]).unwrap();
+        let mut demuxer = LogDemuxer::multiplexed();
+        demuxer
+            .push(&[SYSTEM_ERROR, 0, 0, 0, 0xff, 0, 0, 0])
+            .unwrap();
         for _ in 0..100 {
-            demux.push(&[b'x'; 4096]).unwrap();
+            demuxer.push(&[b'x'; 4096]).unwrap();
         }
-        assert!(demux.finish().unwrap_err().message.len() < MAX_REPORT + 100);
+        assert!(demuxer.finish().unwrap_err().message.len() < MAX_SYSTEM_ERROR_BYTES + 100);
     }
 
     #[test]
-    fn an_end_within_a_frame_is_a_loss() {
-        for cut in 1..HEADER + 4 {
-            let mut demux = Demux::multiplexed();
-            demux.push(&frame_of(STDOUT, b"four")[..cut]).unwrap();
-            let error = demux.finish().unwrap_err();
+    fn a_log_that_ends_within_a_frame_is_incomplete() {
+        for cut in 1..HEADER_BYTES + 4 {
+            let mut demuxer = LogDemuxer::multiplexed();
+            demuxer.push(&frame_of(STDOUT, b"four")[..cut]).unwrap();
+            let error = demuxer.finish().unwrap_err();
             assert_eq!(error.code, ErrorCode::Unavailable, "{cut}");
         }
     }
 
     #[test]
-    fn a_terminal_has_no_frames() {
-        let mut demux = Demux::raw();
+    fn the_output_of_a_terminal_is_not_framed() {
+        let mut demuxer = LogDemuxer::raw();
         let bytes = vec![1, 0, 0, 0, 0, 0, 0, 9, 0xff];
-        demux.push(&bytes).unwrap();
-        demux.finish().unwrap();
-        assert_eq!(joined(demux.take()), [(LogSource::Stdout, bytes)]);
+        demuxer.push(&bytes).unwrap();
+        demuxer.finish().unwrap();
+        assert_eq!(joined(demuxer.take_chunks()), [(LogSource::Stdout, bytes)]);
     }
 }

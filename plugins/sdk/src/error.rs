@@ -1,11 +1,12 @@
-//! Short ways to make the contract's error.
+//! Constructors of the contract's error.
 
 use crate::types::{Error, ErrorCode};
 
 macro_rules! constructors {
     ($($(#[$doc:meta])* $name:ident => $code:ident;)*) => {
         impl Error {
-            /// An error of this code and sentence (lower case, no full stop).
+            /// Creates an error from a code and a message: one sentence in
+            /// lower case without a full stop.
             pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
                 Self { code, message: message.into() }
             }
@@ -19,22 +20,26 @@ macro_rules! constructors {
 }
 
 constructors! {
-    /// The engine does not know the object.
+    /// Creates a `not-found` error: the engine does not have the object.
     not_found => NotFound;
-    /// The caller passed something that can never work.
+    /// Creates an `invalid-argument` error: a retry cannot succeed.
     invalid_argument => InvalidArgument;
-    /// The object's state forbids the call.
+    /// Creates a `conflict` error: the object's state does not allow the call.
     conflict => Conflict;
-    /// Another object bears the name now; nothing was changed.
+    /// Creates a `replaced` error: another object has the name now, and nothing
+    /// was changed.
     replaced => Replaced;
-    /// The engine cannot be reached or cannot serve now.
+    /// Creates an `unavailable` error: the engine cannot be reached or cannot
+    /// serve the call now.
     unavailable => Unavailable;
-    /// The backend or the engine cannot do this, ever.
+    /// Creates an `unsupported` error: the backend or the engine does not
+    /// support the call for this object.
     unsupported => Unsupported;
-    /// The engine did not answer in time.
+    /// Creates a `timeout` error: the engine did not respond in time.
     timeout => Timeout;
-    /// The host stopped the call, or stopped reading.
+    /// Creates a `cancelled` error: the host stopped the call or stopped reading.
     cancelled => Cancelled;
-    /// The backend or the engine broke a rule of its protocol.
+    /// Creates an `internal` error: the backend or the engine violated its
+    /// protocol.
     internal => Internal;
 }

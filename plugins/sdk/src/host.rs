@@ -1,4 +1,4 @@
-//! What a backend may ask of its host.
+//! The functions of the host that a backend may call.
 
 use std::pin::pin;
 use std::rc::Rc;
@@ -8,33 +8,33 @@ use futures::future::{Either, LocalBoxFuture, select};
 
 use crate::types::{Error, LogLevel, Timestamp};
 
-/// A duplex of bytes to the engine. Shutting down the writing half
-/// half-closes it, dropping it closes it.
-pub trait Connection: hyper::rt::Read + hyper::rt::Write + Unpin {}
+/// A bidirectional byte stream to the engine. Shutting down its writing half
+/// half-closes the connection; dropping it closes the connection.
+pub trait EngineConnection: hyper::rt::Read + hyper::rt::Write + Unpin {}
 
-impl<T: hyper::rt::Read + hyper::rt::Write + Unpin + ?Sized> Connection for T {}
+impl<T: hyper::rt::Read + hyper::rt::Write + Unpin + ?Sized> EngineConnection for T {}
 
-/// A [`Connection`] of whatever kind the host gives.
-pub type BoxConnection = Box<dyn Connection>;
+/// An [`EngineConnection`] of any type.
+pub type BoxConnection = Box<dyn EngineConnection>;
 
-/// The host's side of [`Host`]: one implementation for each form of a plugin,
-/// and one for each test that scripts a host.
+/// The implementation of a [`Host`]: one for each form of a plugin, and one for
+/// each test that scripts a host.
 pub trait HostApi: 'static {
-    /// Opens a connection of its own to the engine. Fails with `unavailable`,
-    /// `permission-denied` or `timeout`.
+    /// Opens a new connection to the engine. Fails with `unavailable`,
+    /// `permission-denied`, or `timeout`.
     fn connect(&self) -> LocalBoxFuture<'static, Result<BoxConnection, Error>>;
 
-    /// Waits for this long by the monotonic clock, at the least.
+    /// Waits for at least `duration` by the monotonic clock.
     fn sleep(&self, duration: Duration) -> LocalBoxFuture<'static, ()>;
 
-    /// The wall clock. May jump.
+    /// Returns the time of the wall clock, which may jump.
     fn now(&self) -> Timestamp;
 
     /// Writes a line to the daemon's log.
     fn log(&self, level: LogLevel, message: &str);
 }
 
-/// A handle on the host. Cheap to clone.
+/// A handle to the host. Cheap to clone.
 #[derive(Clone)]
 pub struct Host(Rc<dyn HostApi>);
 
@@ -44,29 +44,39 @@ impl Host {
         Self(Rc::new(api))
     }
 
-    /// Opens a connection of its own to the engine. Fails with `unavailable`,
-    /// `permission-denied` or `timeout`.
+    /// Opens a new connection to the engine.
+    ///
+    /// # Errors
+    ///
+    /// Fails with `unavailable`, `permission-denied`, or `timeout`.
     pub async fn connect(&self) -> Result<BoxConnection, Error> {
         self.0.connect().await
     }
 
-    /// Waits for this long by the monotonic clock, at the least.
+    /// Waits for at least `duration` by the monotonic clock. In a plugin, the
+    /// maximum is one hour.
     pub async fn sleep(&self, duration: Duration) {
         self.0.sleep(duration).await;
     }
 
-    /// The wall clock. May jump: for a span of time, [`sleep`](Self::sleep).
+    /// Returns the time of the wall clock, which may jump. To wait, use
+    /// [`sleep`](Self::sleep).
     pub fn now(&self) -> Timestamp {
         self.0.now()
     }
 
-    /// Writes a line to the daemon's log under the backend's name. Never
-    /// container output, never credentials.
+    /// Writes a line to the daemon's log under the backend's name. Do not log
+    /// container output or credentials.
     pub fn log(&self, level: LogLevel, message: &str) {
         self.0.log(level, message);
     }
 
-    /// Gives `work` up after `limit` with `timeout`, naming what took so long.
+    /// Runs `work` with a time limit. `what` completes the message "the engine
+    /// did not send …".
+    ///
+    /// # Errors
+    ///
+    /// Fails with the error of `work`, or with `timeout` after `limit`.
     pub async fn timeout<T>(
         &self,
         limit: Duration,
@@ -76,7 +86,7 @@ impl Host {
         match select(pin!(work), self.0.sleep(limit)).await {
             Either::Left((result, _)) => result,
             Either::Right(((), _)) => Err(Error::timeout(format!(
-                "the engine did not answer {what} within {} s",
+                "the engine did not send {what} within {} s",
                 limit.as_secs()
             ))),
         }

@@ -1,5 +1,5 @@
-//! Runs a backend natively over a unix socket, in a `tokio` current-thread
-//! runtime with a `LocalSet`: for tests and tools.
+//! A native host for a backend, over a unix socket: for tests and tools. It
+//! must run in a [`tokio::task::LocalSet`] on a current-thread runtime.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,11 +9,10 @@ use futures::channel::mpsc;
 use futures::future::{Either, LocalBoxFuture, select};
 use futures::{SinkExt, StreamExt};
 use hyper_util::rt::TokioIo;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 
-use crate::sink::RawSink;
 use crate::types::{Error, LogLevel, Timestamp};
-use crate::{BoxConnection, Host, HostApi, Responder};
+use crate::{BoxConnection, Host, HostApi, SinkWriter, StreamResponder};
 
 /// A host whose engine listens on a unix socket.
 pub struct UnixHost {
@@ -22,7 +21,8 @@ pub struct UnixHost {
 }
 
 impl UnixHost {
-    /// For the engine at this path. `log` gets the backend's log lines.
+    /// Creates a host for the engine at the path `socket`. `log` receives the
+    /// backend's log lines.
     pub fn new(socket: impl Into<PathBuf>, log: fn(LogLevel, &str)) -> Self {
         Self {
             socket: socket.into(),
@@ -30,7 +30,7 @@ impl UnixHost {
         }
     }
 
-    /// As the handle that a backend takes.
+    /// Returns the handle that a backend takes.
     pub fn handle(self) -> Host {
         Host::new(self)
     }
@@ -43,7 +43,7 @@ impl HostApi for UnixHost {
             match tokio::net::UnixStream::connect(&socket).await {
                 Ok(stream) => Ok(Box::new(TokioIo::new(stream)) as BoxConnection),
                 Err(error) => Err(Error::unavailable(format!(
-                    "no engine at {}: {error}",
+                    "cannot connect to the engine at {}: {error}",
                     socket.display()
                 ))),
             }
@@ -56,13 +56,13 @@ impl HostApi for UnixHost {
     }
 
     fn now(&self) -> Timestamp {
-        // A clock before 1970 is taken for one at 1970.
-        let since = std::time::SystemTime::now()
+        // A clock before the epoch counts as the epoch.
+        let since_epoch = std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
             .unwrap_or_default();
         Timestamp {
-            seconds: i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
-            nanoseconds: since.subsec_nanos(),
+            seconds: i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX),
+            nanoseconds: since_epoch.subsec_nanos(),
         }
     }
 
@@ -71,63 +71,77 @@ impl HostApi for UnixHost {
     }
 }
 
-/// A stream call in progress. Dropping it stops the call.
-pub struct Running<T> {
+/// A handle to a stream call in progress. Dropping it stops the call.
+pub struct CallHandle<T> {
     items: mpsc::Receiver<Vec<T>>,
     task: JoinHandle<Result<(), Error>>,
 }
 
-impl<T: 'static> Running<T> {
-    /// Starts a stream call and waits for its answer, as a host does.
-    pub async fn start<F>(call: impl FnOnce(Responder<T>) -> F) -> Result<Self, Error>
+impl<T: 'static> CallHandle<T> {
+    /// Starts a stream call and waits for its response, as a host does.
+    ///
+    /// # Errors
+    ///
+    /// Fails with the error of the call, or with `internal` if the call ends
+    /// without a response.
+    pub async fn start<F>(call: impl FnOnce(StreamResponder<T>) -> F) -> Result<Self, Error>
     where
         F: Future<Output = Result<(), Error>> + 'static,
     {
-        // A writer waits until its batch is taken, as on a component's stream.
+        // A write completes when its batch is read, as on a component's stream.
         let (sender, items) = mpsc::channel(0);
-        let (responder, accepted) = Responder::new(Box::new(sender));
+        let (responder, accepted) = StreamResponder::new(Box::new(sender));
         let task = tokio::task::spawn_local(call(responder));
         match select(task, accepted).await {
             Either::Left((ended, accepted)) => {
-                let result = flatten(ended);
+                let result = join_result(ended);
                 if accepted.now_or_never().is_none_or(|fired| fired.is_err()) {
                     result?;
-                    return Err(Error::internal("the backend ended without an answer"));
+                    return Err(no_response());
                 }
                 let task = tokio::task::spawn_local(async { result });
                 Ok(Self { items, task })
             }
             Either::Right((Ok(()), task)) => Ok(Self { items, task }),
             Either::Right((Err(_), task)) => {
-                flatten(task.await)?;
-                Err(Error::internal("the backend ended without an answer"))
+                join_result(task.await)?;
+                Err(no_response())
             }
         }
     }
 
-    /// The next batch; `None` at the end of the stream.
+    /// Returns the next batch of items, or `None` at the end of the stream.
     pub async fn next(&mut self) -> Option<Vec<T>> {
         self.items.next().await
     }
 
-    /// The result beside the stream, once the stream has ended.
+    /// Waits for the call to end and returns the result that accompanies its
+    /// stream. Items that were not read are dropped.
+    ///
+    /// # Errors
+    ///
+    /// Fails with the error of the stream.
     pub async fn result(mut self) -> Result<(), Error> {
         self.items.close();
-        flatten((&mut self.task).await)
+        join_result((&mut self.task).await)
     }
 }
 
-impl<T> Drop for Running<T> {
+impl<T> Drop for CallHandle<T> {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-fn flatten(ended: Result<Result<(), Error>, tokio::task::JoinError>) -> Result<(), Error> {
+fn no_response() -> Error {
+    Error::internal("the backend returned without accepting the call")
+}
+
+fn join_result(ended: Result<Result<(), Error>, JoinError>) -> Result<(), Error> {
     ended.unwrap_or_else(|error| Err(Error::internal(format!("the backend panicked: {error}"))))
 }
 
-impl<T> RawSink<T> for mpsc::Sender<Vec<T>> {
+impl<T> SinkWriter<T> for mpsc::Sender<Vec<T>> {
     fn write(&mut self, items: Vec<T>) -> LocalBoxFuture<'_, bool> {
         async { self.send(items).await.is_ok() }.boxed_local()
     }

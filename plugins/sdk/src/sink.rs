@@ -1,57 +1,62 @@
-//! Where a backend puts the elements of a stream.
+//! The sink that a backend writes the items of a stream to.
 //!
-//! A stream call has two ends: the answer to the call itself, and the result
-//! beside the stream. [`Responder::accept`] marks the border: an error before
-//! it is the call's, an error after it is the stream's.
+//! A stream call has two results: the response of the call itself, and the
+//! result that accompanies the stream. [`StreamResponder::accept`] separates
+//! them: an error before it is the call's, an error after it is the stream's.
 
 use futures::channel::oneshot;
 use futures::future::LocalBoxFuture;
 
 use crate::types::{Error, Event, LogChunk};
 
-/// The form-specific half of a [`Sink`].
-pub trait RawSink<T> {
-    /// Hands all items over, waiting while the reader is busy; false once the
-    /// reader is gone.
+/// The implementation of a [`StreamSink`], one for each form of a plugin.
+pub trait SinkWriter<T> {
+    /// Writes all items and waits while the reader is busy. Returns false if
+    /// the reader is gone.
     fn write(&mut self, items: Vec<T>) -> LocalBoxFuture<'_, bool>;
 }
 
-/// A stream call that was not answered yet.
-pub struct Responder<T> {
-    sink: Box<dyn RawSink<T>>,
+/// The responder of a stream call. To fail the call, drop it and return an
+/// error.
+pub struct StreamResponder<T> {
+    writer: Box<dyn SinkWriter<T>>,
     accepted: oneshot::Sender<()>,
 }
 
-/// Answers `watch`.
-pub type WatchResponder = Responder<Event>;
-/// Answers `get-logs`.
-pub type LogResponder = Responder<LogChunk>;
-/// Takes the events of a watch.
-pub type WatchSink = Sink<Event>;
-/// Takes the chunks of a log.
-pub type LogSink = Sink<LogChunk>;
+/// The responder of a `watch` call.
+pub type WatchResponder = StreamResponder<Event>;
+/// The responder of a `get-logs` call.
+pub type LogResponder = StreamResponder<LogChunk>;
+/// The sink for the events of a watch.
+pub type WatchSink = StreamSink<Event>;
+/// The sink for the chunks of a log.
+pub type LogSink = StreamSink<LogChunk>;
 
-impl<T> Responder<T> {
-    /// Pairs a responder with the receiver that fires at its acceptance.
-    pub fn new(sink: Box<dyn RawSink<T>>) -> (Self, oneshot::Receiver<()>) {
+impl<T> StreamResponder<T> {
+    /// Creates a responder and the receiver that resolves when it is accepted.
+    pub fn new(writer: Box<dyn SinkWriter<T>>) -> (Self, oneshot::Receiver<()>) {
         let (accepted, receiver) = oneshot::channel();
-        (Self { sink, accepted }, receiver)
+        (Self { writer, accepted }, receiver)
     }
 
-    /// Answers the call with success; the stream begins.
-    pub fn accept(self) -> Sink<T> {
-        // Nobody waits for the answer any more: the first write will tell.
+    /// Responds to the call with success and begins the stream.
+    pub fn accept(self) -> StreamSink<T> {
+        // If the caller is gone, the first write fails.
         self.accepted.send(()).ok();
-        Sink(self.sink)
+        StreamSink(self.writer)
     }
 }
 
 /// The writing end of a stream.
-pub struct Sink<T>(Box<dyn RawSink<T>>);
+pub struct StreamSink<T>(Box<dyn SinkWriter<T>>);
 
-impl<T> Sink<T> {
-    /// Hands all items over in order and waits while the reader is busy.
-    /// Fails with `cancelled` once the reader is gone; end the call then.
+impl<T> StreamSink<T> {
+    /// Writes all items in order and waits while the reader is busy.
+    ///
+    /// # Errors
+    ///
+    /// Fails with `cancelled` if the reader is gone; return this error from the
+    /// call.
     pub async fn send(&mut self, items: Vec<T>) -> Result<(), Error> {
         if items.is_empty() || self.0.write(items).await {
             Ok(())

@@ -1,4 +1,4 @@
-//! The order of the contract's times.
+//! The order of the contract's timestamps.
 
 use std::cmp::Ordering;
 

@@ -1,4 +1,5 @@
-//! The contract's records and enumerations, under short names.
+//! The contract's records and enumerations, re-exported from the generated
+//! bindings, and its limits.
 
 pub use crate::bindings::exports::rancher_desktop::engine::engine::{
     BackendInfo, Capabilities, Event, IdForm, Inspection, LogChunk, LogOptions, LogSource,
@@ -10,11 +11,11 @@ pub use crate::bindings::rancher_desktop::engine::types::{
     PortBinding, Timestamp, Volume,
 };
 
-/// The longest text that may cross to the host, in bytes.
-pub const MAX_STRING: usize = 1 << 20;
+/// The maximum size of a string that a backend sends to the host.
+pub const MAX_STRING_BYTES: usize = 1 << 20;
 
-/// The largest record that may cross to the host, in bytes.
-pub const MAX_RECORD: usize = 4 << 20;
+/// The maximum size of a record that a backend sends to the host.
+pub const MAX_RECORD_BYTES: usize = 4 << 20;
 
-/// Log bytes are coalesced up to this many in one chunk.
-pub const MAX_CHUNK: usize = 64 * 1024;
+/// The maximum size of a log chunk. Backends coalesce up to this size.
+pub const MAX_CHUNK_BYTES: usize = 64 * 1024;

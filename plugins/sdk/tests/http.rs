@@ -1,4 +1,4 @@
-//! The HTTP client against a server that is scripted byte by byte.
+//! Tests of the HTTP client against a server that sends scripted bytes.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -12,29 +12,30 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use rdd_sdk::http::{Call, Client, Method, StatusCode};
+use rdd_sdk::http::{HttpClient, HttpRequest, Method, StatusCode};
 use rdd_sdk::native::UnixHost;
 use rdd_sdk::types::ErrorCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::LocalSet;
 
-/// What the server does on its connections, one script for each.
+/// The steps of the server, one list for each connection.
 type Script = Vec<Vec<Step>>;
 
 #[derive(Clone)]
 enum Step {
-    /// Reads a request's head and notes its first line.
+    /// Reads the head of a request and records its first line.
     Request,
+    /// Sends these bytes.
     Send(Vec<u8>),
-    /// Waits until the client closes.
+    /// Waits until the client closes the connection.
     Hold,
 }
 
 struct Server {
     _directory: tempfile::TempDir,
     socket: PathBuf,
-    seen: Rc<RefCell<Vec<String>>>,
+    recorded: Rc<RefCell<Vec<String>>>,
 }
 
 impl Server {
@@ -43,8 +44,8 @@ impl Server {
         let directory = tempfile::tempdir().unwrap();
         let socket = directory.path().join("engine.sock");
         let listener = UnixListener::bind(&socket).unwrap();
-        let seen = Rc::new(RefCell::new(Vec::new()));
-        let log = Rc::clone(&seen);
+        let recorded = Rc::new(RefCell::new(Vec::new()));
+        let log = Rc::clone(&recorded);
         tokio::task::spawn_local(async move {
             for (number, steps) in script.into_iter().enumerate() {
                 let (stream, _) = listener.accept().await.unwrap();
@@ -54,16 +55,16 @@ impl Server {
         Self {
             _directory: directory,
             socket,
-            seen,
+            recorded,
         }
     }
 
-    fn client(&self) -> Client {
-        Client::new(UnixHost::new(&self.socket, |_, _| {}).handle())
+    fn client(&self) -> HttpClient {
+        HttpClient::new(UnixHost::new(&self.socket, |_, _| {}).handle())
     }
 
-    fn seen(&self) -> Vec<String> {
-        self.seen.borrow().clone()
+    fn recorded(&self) -> Vec<String> {
+        self.recorded.borrow().clone()
     }
 }
 
@@ -106,7 +107,7 @@ async fn play(
     }
 }
 
-fn answer(body: &str) -> Step {
+fn response(body: &str) -> Step {
     Step::Send(
         format!(
             "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}",
@@ -125,64 +126,64 @@ fn run(test: impl Future<Output = ()>) {
 }
 
 #[test]
-fn a_connection_carries_one_request_after_another() {
+fn a_connection_is_reused_for_the_next_request() {
     run(async {
         let server = Server::start(vec![vec![
             Step::Request,
-            answer("one"),
+            response("one"),
             Step::Request,
-            answer("two"),
+            response("two"),
             Step::Hold,
         ]]);
         let client = server.client();
         for (path, body) in [("/a?q=1", "one"), ("/b", "two")] {
-            let response = client.send(Call::get(path)).await.unwrap();
+            let response = client.send(HttpRequest::get(path)).await.unwrap();
             assert_eq!(response.head.status, StatusCode::OK);
             assert_eq!(response.body, body);
         }
         assert_eq!(
-            server.seen(),
+            server.recorded(),
             ["0: GET /a?q=1 HTTP/1.1", "0: GET /b HTTP/1.1"]
         );
     });
 }
 
 #[test]
-fn a_kept_connection_that_closed_is_replaced() {
+fn a_reused_connection_that_was_closed_is_replaced() {
     run(async {
         let server = Server::start(vec![
-            vec![Step::Request, answer("one")],
-            // Takes the request and closes without an answer.
-            vec![Step::Request, answer("two"), Step::Request],
-            vec![Step::Request, answer("three"), Step::Hold],
+            vec![Step::Request, response("one")],
+            // Closes the connection without a response to the last request.
+            vec![Step::Request, response("two"), Step::Request],
+            vec![Step::Request, response("three"), Step::Hold],
         ]);
         let client = server.client();
         for body in ["one", "two", "three"] {
-            let response = client.send(Call::get("/")).await.unwrap();
+            let response = client.send(HttpRequest::get("/")).await.unwrap();
             assert_eq!(response.body, body);
-            // Lets the server close what it has played to the end.
+            // Lets the server close the connection after its last step.
             tokio::task::yield_now().await;
         }
     });
 }
 
 #[test]
-fn a_change_is_never_sent_twice() {
+fn a_request_with_side_effects_is_never_sent_twice() {
     run(async {
         let server = Server::start(vec![
-            vec![Step::Request, answer("one"), Step::Request],
+            vec![Step::Request, response("one"), Step::Request],
             vec![Step::Request],
-            vec![Step::Request, answer("never")],
+            vec![Step::Request, response("never")],
         ]);
         let client = server.client();
-        client.send(Call::get("/")).await.unwrap();
+        client.send(HttpRequest::get("/")).await.unwrap();
         let error = client
-            .send(Call::new(Method::POST, "/start"))
+            .send(HttpRequest::new(Method::POST, "/start"))
             .await
             .unwrap_err();
         assert_eq!(error.code, ErrorCode::Unavailable);
         let posts = server
-            .seen()
+            .recorded()
             .iter()
             .filter(|line| line.contains("POST"))
             .count();
@@ -191,14 +192,18 @@ fn a_change_is_never_sent_twice() {
 }
 
 #[test]
-fn chunks_at_hand_come_as_one_batch_and_none_is_held_back() {
+fn available_chunks_are_read_as_one_batch_without_delay() {
     run(async {
         let mut burst = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
         for _ in 0..1000 {
             burst.extend_from_slice(b"5\r\nline\n\r\n");
         }
         let server = Server::start(vec![vec![Step::Request, Step::Send(burst), Step::Hold]]);
-        let (_, mut body) = server.client().open(Call::get("/logs")).await.unwrap();
+        let (_, mut body) = server
+            .client()
+            .stream(HttpRequest::get("/logs"))
+            .await
+            .unwrap();
         let (mut batches, mut bytes) = (0, 0);
         while bytes < 5000 {
             assert!(
@@ -210,7 +215,7 @@ fn chunks_at_hand_come_as_one_batch_and_none_is_held_back() {
         }
         assert_eq!(bytes, 5000);
         assert!(batches <= 20, "{batches} batches");
-        // The stream is open and idle: nothing more comes, and nothing ends.
+        // The open stream is idle: there are neither more bytes nor an end.
         let more = tokio::time::timeout(
             Duration::from_millis(50),
             body.read_batch(1, |_| panic!("there are no more bytes")),
@@ -218,7 +223,7 @@ fn chunks_at_hand_come_as_one_batch_and_none_is_held_back() {
         assert!(more.await.is_err());
         drop(body);
         let closed = async {
-            while !server.seen().contains(&"0: closed".to_owned()) {
+            while !server.recorded().contains(&"0: closed".to_owned()) {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
@@ -229,7 +234,7 @@ fn chunks_at_hand_come_as_one_batch_and_none_is_held_back() {
 }
 
 #[test]
-fn a_body_cut_short_is_no_whole_body() {
+fn a_truncated_body_is_an_error() {
     run(async {
         for cut in [
             "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfive.",
@@ -239,7 +244,11 @@ fn a_body_cut_short_is_no_whole_body() {
             let step = Step::Send(cut.as_bytes().to_vec());
             let script = vec![vec![Step::Request, step]; 2];
             let server = Server::start(script);
-            let error = server.client().send(Call::get("/")).await.unwrap_err();
+            let error = server
+                .client()
+                .send(HttpRequest::get("/"))
+                .await
+                .unwrap_err();
             assert_eq!(
                 error.code,
                 ErrorCode::Unavailable,
@@ -251,16 +260,20 @@ fn a_body_cut_short_is_no_whole_body() {
 }
 
 #[test]
-fn what_is_no_http_is_an_error_that_says_so() {
+fn a_response_that_is_not_http_is_an_error_that_names_the_cause() {
     run(async {
         let server = Server::start(vec![vec![
             Step::Request,
             Step::Send(b"SSH-2.0-OpenSSH\r\n".to_vec()),
         ]]);
-        let error = server.client().send(Call::get("/")).await.unwrap_err();
+        let error = server
+            .client()
+            .send(HttpRequest::get("/"))
+            .await
+            .unwrap_err();
         assert_eq!(error.code, ErrorCode::Internal);
         assert!(
-            error.message.contains("does not speak HTTP"),
+            error.message.contains("response is not HTTP"),
             "{}",
             error.message
         );
@@ -268,7 +281,7 @@ fn what_is_no_http_is_an_error_that_says_so() {
 }
 
 #[test]
-fn an_endless_body_is_refused_at_its_limit() {
+fn a_body_beyond_the_limit_is_rejected() {
     run(async {
         let mut flood = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
         for _ in 0..100 {
@@ -279,7 +292,7 @@ fn an_endless_body_is_refused_at_its_limit() {
         let server = Server::start(vec![vec![Step::Request, Step::Send(flood), Step::Hold]]);
         let error = server
             .client()
-            .send(Call::get("/").max_body(20_000))
+            .send(HttpRequest::get("/").max_body_bytes(20_000))
             .await
             .unwrap_err();
         assert_eq!(error.code, ErrorCode::Internal);
@@ -292,11 +305,11 @@ fn an_endless_body_is_refused_at_its_limit() {
 }
 
 #[test]
-fn silence_is_a_timeout_that_names_the_request() {
+fn a_missing_response_is_a_timeout_that_names_the_request() {
     run(async {
         let server = Server::start(vec![vec![Step::Request, Step::Hold]]);
-        let call = Call::get("/slow?secret=1").timeout(Duration::from_millis(20));
-        let error = server.client().send(call).await.unwrap_err();
+        let request = HttpRequest::get("/slow?secret=1").timeout(Duration::from_millis(20));
+        let error = server.client().send(request).await.unwrap_err();
         assert_eq!(error.code, ErrorCode::Timeout);
         assert!(
             error.message.contains("GET /slow within"),
@@ -308,25 +321,29 @@ fn silence_is_a_timeout_that_names_the_request() {
 }
 
 #[test]
-fn no_engine_is_unavailable() {
+fn a_missing_engine_is_unavailable() {
     run(async {
-        let client = Client::new(UnixHost::new("/nowhere/engine.sock", |_, _| {}).handle());
-        let error = client.send(Call::get("/")).await.unwrap_err();
+        let client = HttpClient::new(UnixHost::new("/nowhere/engine.sock", |_, _| {}).handle());
+        let error = client.send(HttpRequest::get("/")).await.unwrap_err();
         assert_eq!(error.code, ErrorCode::Unavailable);
     });
 }
 
 #[test]
-fn a_path_cannot_smuggle_a_request() {
+fn a_path_cannot_contain_another_request() {
     run(async {
         for path in ["/a b", "/a\r\nX: y", "/\u{7f}"] {
             let server = Server::start(vec![vec![Step::Hold]; 2]);
-            let error = server.client().send(Call::get(path)).await.unwrap_err();
+            let error = server
+                .client()
+                .send(HttpRequest::get(path))
+                .await
+                .unwrap_err();
             assert_eq!(error.code, ErrorCode::InvalidArgument, "{path:?}");
         }
-        // What is sent as a body is no request.
-        let server = Server::start(vec![vec![Step::Request, answer("ok")]]);
-        let call = Call::new(Method::POST, "/x").json(Bytes::from_static(b"{}"));
-        assert_eq!(server.client().send(call).await.unwrap().body, "ok");
+        // Nor can a body.
+        let server = Server::start(vec![vec![Step::Request, response("ok")]]);
+        let request = HttpRequest::new(Method::POST, "/x").json(Bytes::from_static(b"{}"));
+        assert_eq!(server.client().send(request).await.unwrap().body, "ok");
     });
 }

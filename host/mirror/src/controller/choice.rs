@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rdd_api::App;
 use rdd_core::{
-    BackendInfo, BackendState, ContainerEngine, EngineError, ErrorCode, ReadOnlyMode, WatchEvent,
+    BackendInfo, BackendState, ContainerEngine, EngineError, ErrorCode, ReadOnlyEngine, WatchEvent,
 };
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
@@ -127,7 +127,7 @@ impl Controller {
                     return;
                 }
                 let engine: Arc<dyn ContainerEngine> = if self.options.read_only {
-                    Arc::new(ReadOnlyMode::new(loaded.engine))
+                    Arc::new(ReadOnlyEngine::new(loaded.engine))
                 } else {
                     loaded.engine
                 };
@@ -227,7 +227,7 @@ fn placeholder(name: &str) -> BackendInfo {
         name: name.to_owned(),
         version: String::new(),
         engine: String::new(),
-        id_form: rdd_core::IdFormat::Identifier(0),
+        id_format: rdd_core::IdFormat::Identifier(0),
         namespaces: Vec::new(),
         capabilities: rdd_core::Capabilities::default(),
     }

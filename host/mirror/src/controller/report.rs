@@ -51,16 +51,16 @@ impl Controller {
         let not = app::not_serving(&chosen.scope.backend, chosen.running, &self.phase);
         let session = self.session.as_ref();
         let serving = match (not, session) {
-            (Some(why), _) => ServingState::Not(why),
+            (Some(why), _) => ServingState::Unavailable(why),
             (None, Some(session)) => ServingState::Ready(Arc::clone(&session.engine)),
-            (None, None) => ServingState::Not(UnavailableReason::Starting),
+            (None, None) => ServingState::Unavailable(UnavailableReason::Starting),
         };
         self.options.serving.send_if_modified(|known| {
             let same = known.backend == *chosen.scope.backend
                 && known.info == self.info
                 && match (&known.serving, &serving) {
                     (ServingState::Ready(was), ServingState::Ready(is)) => Arc::ptr_eq(was, is),
-                    (ServingState::Not(was), ServingState::Not(is)) => was == is,
+                    (ServingState::Unavailable(was), ServingState::Unavailable(is)) => was == is,
                     _ => false,
                 };
             if !same {

@@ -62,7 +62,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use rdd_api::ActionName;
-use rdd_core::{Container, ReadOnlyMode, RemoveRequest};
+use rdd_core::{Container, ReadOnlyEngine, RemoveRequest};
 
 use crate::desired::{Desired, Own, Refusal, Status, time};
 use crate::entry::{ActionStage, Entry, Object, Observed, Owner, Version};
@@ -380,7 +380,7 @@ fn action(
         }
         (_, None) => (None, Some(reject(value, invalid_action(value)))),
         (_, Some(_)) if context.read_only => {
-            (None, Some(reject(value, ReadOnlyMode::refusal().into())))
+            (None, Some(reject(value, ReadOnlyEngine::error().into())))
         }
         (_, Some(_)) if claimed_by_other => (None, Some(reject(value, interrupted_action()))),
         (_, Some(action)) if context.callable => {

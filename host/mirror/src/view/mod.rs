@@ -137,10 +137,10 @@ impl View {
         let (key, desired) = match object {
             EngineObject::Image(image) => return self.image_applied(&reference, image, changes),
             EngineObject::Container(container) => {
-                if !self.info.id_form.matches(&container.id) {
+                if !self.info.id_format.matches(&container.id) {
                     warn!(
                         backend = self.info.name,
-                        "ignoring a container whose ID is not {}", self.info.id_form
+                        "ignoring a container whose ID is not {}", self.info.id_format
                     );
                     return;
                 }

@@ -22,7 +22,7 @@ async fn a_lost_engine_keeps_its_mirrors_and_their_uids() {
         .await;
     assert!(matches!(
         &world.serving.borrow().serving,
-        ServingState::Not(UnavailableReason::EngineUnreachable { reason }) if reason == "connection refused"
+        ServingState::Unavailable(UnavailableReason::EngineUnreachable { reason }) if reason == "connection refused"
     ));
     engine.rename(&id, "renamed");
     engine.go_online();
@@ -50,7 +50,7 @@ async fn a_stop_sweeps_and_a_start_mirrors_again() {
     assert_eq!(removals(&engine), []);
     assert!(matches!(
         world.serving.borrow().serving,
-        ServingState::Not(UnavailableReason::Stopped)
+        ServingState::Unavailable(UnavailableReason::Stopped)
     ));
     world.patch_app(json!({"running": true})).await;
     world.container(&id, |c| c.status.is_some()).await;
@@ -85,7 +85,7 @@ async fn another_backend_sweeps_the_first_ones_mirrors_only() {
     assert_eq!(left, ["f".repeat(64)]);
     assert!(matches!(
         &world.serving.borrow().serving,
-        ServingState::Not(UnavailableReason::BackendNotInstalled { backend, .. }) if backend == "containerd"
+        ServingState::Unavailable(UnavailableReason::BackendNotInstalled { backend, .. }) if backend == "containerd"
     ));
     assert_eq!(removals(&engine), []);
 }

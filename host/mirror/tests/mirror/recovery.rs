@@ -24,7 +24,7 @@ async fn a_crashed_plugin_keeps_its_mirrors_and_their_uids() {
         .await;
     assert!(matches!(
         &world.serving.borrow().serving,
-        ServingState::Not(UnavailableReason::BackendRestarting { reason }) if reason == "it trapped"
+        ServingState::Unavailable(UnavailableReason::BackendRestarting { reason }) if reason == "it trapped"
     ));
     // Asked for while nobody can be called: it waits.
     world.annotate(&id, "pause").await;

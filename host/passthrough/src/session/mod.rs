@@ -243,7 +243,7 @@ async fn away(serving: &mut watch::Receiver<ServingSnapshot>, backend: &str) -> 
         snapshot.backend != backend
             || matches!(
                 snapshot.serving,
-                ServingState::Not(
+                ServingState::Unavailable(
                     UnavailableReason::Stopped | UnavailableReason::BackendNotInstalled { .. }
                 )
             )
@@ -253,7 +253,9 @@ async fn away(serving: &mut watch::Receiver<ServingSnapshot>, backend: &str) -> 
             return "another backend was chosen";
         }
         match snapshot.serving {
-            ServingState::Not(UnavailableReason::Stopped) => "the container engine was stopped",
+            ServingState::Unavailable(UnavailableReason::Stopped) => {
+                "the container engine was stopped"
+            }
             _ => "the backend cannot be used any more",
         }
     });

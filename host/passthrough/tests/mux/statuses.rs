@@ -30,7 +30,7 @@ fn not(why: UnavailableReason, engine: Option<&FakeEngine>) -> ServingSnapshot {
     ServingSnapshot {
         backend: "containerd".to_owned(),
         info: engine.map(|engine| engine.info().clone()),
-        serving: ServingState::Not(why),
+        serving: ServingState::Unavailable(why),
     }
 }
 

@@ -237,8 +237,9 @@ async fn stopping_the_app_ends_its_streams() {
     let mux = Mux::start().await;
     let id = mux.engine.run_container("web");
     let mut socket = mux.connect(&logs(&id, "")).await.unwrap();
-    mux.serving
-        .send_modify(|snapshot| snapshot.serving = ServingState::Not(UnavailableReason::Stopped));
+    mux.serving.send_modify(|snapshot| {
+        snapshot.serving = ServingState::Unavailable(UnavailableReason::Stopped)
+    });
     let (_, close) = drain(&mut socket).await;
     assert_eq!(
         close,
@@ -267,7 +268,7 @@ async fn a_backend_that_is_found_again_keeps_its_streams() {
     let id = mux.engine.run_container("web");
     let mut socket = mux.connect(&logs(&id, "")).await.unwrap();
     mux.serving.send_modify(|snapshot| {
-        snapshot.serving = ServingState::Not(UnavailableReason::EngineUnreachable {
+        snapshot.serving = ServingState::Unavailable(UnavailableReason::EngineUnreachable {
             reason: "one connection broke".to_owned(),
         });
     });

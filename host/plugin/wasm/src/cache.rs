@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rdd_core::{PrivateFileError, remove_old_drafts, write_private, write_private_parts};
+use rdd_core::{PrivateFileError, remove_old_temporary_files, write_private, write_private_parts};
 use ring::hmac;
 use ring::rand::SystemRandom;
 use wasmtime::Engine;
@@ -154,7 +154,7 @@ impl ComponentCache {
     /// Removes the oldest entries above the number that is kept, and what
     /// killed writers left.
     fn prune(&self) -> io::Result<()> {
-        remove_old_drafts(&self.dir, DRAFT_AGE)?;
+        remove_old_temporary_files(&self.dir, DRAFT_AGE)?;
         let mut entries = Vec::new();
         for entry in fs::read_dir(&self.dir)? {
             let entry = entry?;

@@ -65,7 +65,7 @@ pub(crate) fn info(info: engine::BackendInfo) -> Checked<BackendInfo> {
         name,
         version,
         engine,
-        id_form,
+        id_format: id_form,
         namespaces,
         capabilities: Capabilities {
             logs: capabilities.contains(engine::Capabilities::LOGS),

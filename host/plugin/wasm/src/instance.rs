@@ -67,7 +67,7 @@ impl Instance {
         let stop = closing.clone().drop_guard();
         let control = Control {
             backend: info.name.clone(),
-            form: info.id_form,
+            form: info.id_format,
             limits: shared.limits.clone(),
             activity: guest.activity(),
             load: Load::default(),
@@ -175,7 +175,7 @@ impl Instance {
     }
 
     fn check_container(&self, id: &str) -> Result<(), EngineError> {
-        let form = self.info.id_form;
+        let form = self.info.id_format;
         if form.matches(id) {
             return Ok(());
         }

@@ -115,18 +115,22 @@ fn describe(snapshot: &ServingSnapshot, standby: Option<&str>) -> String {
                 None => connected,
             }
         }
-        ServingState::Not(UnavailableReason::Starting) => "looking for the engine".to_owned(),
-        ServingState::Not(UnavailableReason::Stopped) => {
+        ServingState::Unavailable(UnavailableReason::Starting) => {
+            "looking for the engine".to_owned()
+        }
+        ServingState::Unavailable(UnavailableReason::Stopped) => {
             "the App is stopped: nothing is mirrored".to_owned()
         }
         // Both name the backend.
-        ServingState::Not(UnavailableReason::BackendNotInstalled { reason, .. }) => reason.clone(),
-        ServingState::Not(UnavailableReason::EngineUnreachable { reason }) => {
+        ServingState::Unavailable(UnavailableReason::BackendNotInstalled { reason, .. }) => {
+            reason.clone()
+        }
+        ServingState::Unavailable(UnavailableReason::EngineUnreachable { reason }) => {
             format!(
                 "the engine cannot be reached, trying again: {reason}\n  is it running? name another with --engine-endpoint, or start a private one and name it: export $(make engine)"
             )
         }
-        ServingState::Not(UnavailableReason::BackendRestarting { reason }) => {
+        ServingState::Unavailable(UnavailableReason::BackendRestarting { reason }) => {
             format!("waiting for the backend: {reason}")
         }
     }

@@ -59,7 +59,7 @@ impl FakeEngine {
             name: name.to_owned(),
             version: "0.0.0".to_owned(),
             engine: "Fake Engine".to_owned(),
-            id_form: IdFormat::LowerHex(64),
+            id_format: IdFormat::LowerHex(64),
             namespaces: vec![name.to_owned()],
             capabilities: Capabilities {
                 logs: true,

@@ -1,19 +1,19 @@
-//! Containers.
+//! Conversion of containers.
 
 use std::net::IpAddr;
 
 use rdd_sdk::types::{Container, ContainerState, Port, PortBinding};
 
 use super::NAMESPACE;
-use crate::removals::own_name;
+use crate::removals::original_name;
 use crate::{model, time};
 
-/// Exit codes of Windows are unsigned: beyond this they are negative here.
+/// The range of valid exit codes. Those of Windows containers are unsigned.
 const EXIT_CODES: std::ops::RangeInclusive<i64> = i32::MIN as i64..=u32::MAX as i64;
 
-/// From an inspection.
-pub(crate) fn container(from: model::Container) -> Container {
-    let model::Container {
+/// Converts the response of an inspect request.
+pub(crate) fn container_from_inspect(from: model::ContainerInspectResponse) -> Container {
+    let model::ContainerInspectResponse {
         id,
         name,
         created,
@@ -24,7 +24,7 @@ pub(crate) fn container(from: model::Container) -> Container {
         config,
         network_settings,
     } = from;
-    let (namespace, name) = split_name(own_name(&name, &id));
+    let (namespace, name) = split_name(original_name(&name, &id));
     Container {
         id,
         name,
@@ -51,9 +51,9 @@ pub(crate) fn container(from: model::Container) -> Container {
     }
 }
 
-/// From an element of the listing, for a container that the engine lists but
-/// fails to inspect: what is known, rather than no container.
-pub(crate) fn container_of_summary(from: model::ContainerSummary) -> Container {
+/// Converts an element of a list response, for a container that the engine
+/// lists but fails to inspect. The record then has only some of the fields.
+pub(crate) fn container_from_summary(from: model::ContainerSummary) -> Container {
     let model::ContainerSummary {
         id,
         names,
@@ -63,13 +63,13 @@ pub(crate) fn container_of_summary(from: model::ContainerSummary) -> Container {
         labels,
         state,
     } = from;
-    // Links give a container more names, which have a slash within.
-    let own = names
+    // Links add names that contain a slash.
+    let own_name = names
         .iter()
         .find(|name| !name.trim_start_matches('/').contains('/'))
         .or(names.first());
-    let (namespace, name) = split_name(own_name(own.map_or("", String::as_str), &id));
-    let state = container_state(&state, &model::State::default());
+    let (namespace, name) = split_name(original_name(own_name.map_or("", String::as_str), &id));
+    let state = container_state(&state, &model::ContainerState::default());
     let paused = state == ContainerState::Paused;
     Container {
         id,
@@ -84,7 +84,7 @@ pub(crate) fn container_of_summary(from: model::ContainerSummary) -> Container {
         pid: 0,
         exit_code: 0,
         error: String::new(),
-        created_at: time::from_seconds(created),
+        created_at: time::parse_seconds(created),
         started_at: None,
         finished_at: None,
         ports: Vec::new(),
@@ -97,7 +97,8 @@ pub(crate) fn container_of_summary(from: model::ContainerSummary) -> Container {
     }
 }
 
-/// Namespace and bare name: `/web` is `web` of moby, `/shop/web` is `web` of `shop`.
+/// Splits a name into namespace and name: `/web` is `web` in `moby`, `/shop/web`
+/// is `web` in `shop`.
 fn split_name(name: &str) -> (String, String) {
     let name = name.strip_prefix('/').unwrap_or(name);
     match name.split_once('/') {
@@ -107,7 +108,7 @@ fn split_name(name: &str) -> (String, String) {
     }
 }
 
-fn container_state(status: &str, flags: &model::State) -> ContainerState {
+fn container_state(status: &str, flags: &model::ContainerState) -> ContainerState {
     match status {
         "created" => ContainerState::Created,
         "running" => ContainerState::Running,
@@ -117,7 +118,7 @@ fn container_state(status: &str, flags: &model::State) -> ContainerState {
         "removing" => ContainerState::Removing,
         "exited" => ContainerState::Exited,
         "dead" => ContainerState::Dead,
-        // Engines that say nothing still set the flags.
+        // Some engines return only the flags.
         "" if flags.paused => ContainerState::Paused,
         "" if flags.restarting => ContainerState::Restarting,
         "" if flags.running => ContainerState::Running,
@@ -128,7 +129,7 @@ fn container_state(status: &str, flags: &model::State) -> ContainerState {
 
 fn exit_code(code: i64) -> i32 {
     if EXIT_CODES.contains(&code) {
-        // Keeps the bits, as Windows' tools print them.
+        // Codes above i32::MAX become negative, as Windows tools print them.
         code as i32
     } else {
         -1
@@ -136,11 +137,11 @@ fn exit_code(code: i64) -> i32 {
 }
 
 fn ports(settings: model::NetworkSettings) -> Vec<Port> {
-    // A map: sorted by name already.
+    // The map is already sorted by name.
     settings
         .ports
         .into_iter()
-        .map(|(name, model::Bindings(bindings))| {
+        .map(|(name, model::PortBindings(bindings))| {
             let mut bindings: Vec<PortBinding> = bindings.into_iter().map(binding).collect();
             bindings.sort_by(|a, b| (&a.host_ip, &a.host_port).cmp(&(&b.host_ip, &b.host_port)));
             bindings.dedup();
@@ -149,8 +150,8 @@ fn ports(settings: model::NetworkSettings) -> Vec<Port> {
         .collect()
 }
 
-fn binding(from: model::Binding) -> PortBinding {
-    let model::Binding { host_ip, host_port } = from;
+fn binding(from: model::PortBinding) -> PortBinding {
+    let model::PortBinding { host_ip, host_port } = from;
     let is_address = host_ip.parse::<IpAddr>().is_ok();
     PortBinding {
         host_ip: if is_address { host_ip } else { String::new() },
@@ -165,11 +166,11 @@ mod tests {
     use super::*;
 
     fn read(document: serde_json::Value) -> Container {
-        container(serde_json::from_value(document).unwrap())
+        container_from_inspect(serde_json::from_value(document).unwrap())
     }
 
     #[test]
-    fn an_ordinary_container_is_whole() {
+    fn all_fields_of_a_container_are_converted() {
         let record = read(json!({
             "Id": "ab", "Name": "/web", "Created": "2026-11-23T09:11:16.5Z",
             "Path": "nginx", "Args": ["-g", "daemon off;"], "Image": "sha256:1",
@@ -192,7 +193,10 @@ mod tests {
         assert_eq!(record.state, ContainerState::Running);
         assert!(record.running && record.tty && record.oom_killed && !record.paused);
         assert_eq!(record.finished_at, None);
-        assert_eq!(record.started_at, Some(time::at(1_795_425_077)));
+        assert_eq!(
+            record.started_at,
+            Some(time::from_unix_seconds(1_795_425_077))
+        );
         assert_eq!(
             record.labels,
             [("a".into(), "1".into()), ("b".into(), "2".into())]
@@ -207,8 +211,8 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_of_the_name_is_the_namespace() {
-        for (given, namespace, name) in [
+    fn the_prefix_of_a_name_is_the_namespace() {
+        for (full_name, namespace, name) in [
             ("/web", "moby", "web"),
             ("web", "moby", "web"),
             ("/shop/web", "shop", "web"),
@@ -217,21 +221,21 @@ mod tests {
             ("", "moby", ""),
         ] {
             assert_eq!(
-                split_name(given),
+                split_name(full_name),
                 (namespace.to_owned(), name.to_owned()),
-                "{given}"
+                "{full_name}"
             );
         }
     }
 
     #[test]
-    fn a_container_that_is_being_removed_keeps_its_name_here() {
+    fn a_container_that_is_being_removed_keeps_its_original_name() {
         let record = read(json!({"Id": "ab", "Name": "/web.rdd-removing.ab"}));
         assert_eq!(record.name, "web");
     }
 
     #[test]
-    fn nonsense_costs_a_field_and_nothing_else() {
+    fn an_invalid_value_affects_only_its_field() {
         let record = read(json!({
             "Id": "ab", "Name": 7, "Created": null, "Path": {}, "Args": ["a", null, 3, "b"],
             "State": {"Status": "levitating", "Running": "yes", "Pid": 1e30, "ExitCode": 3221225786_i64},
@@ -253,16 +257,16 @@ mod tests {
     }
 
     #[test]
-    fn a_summary_stands_in_for_an_inspection() {
+    fn a_container_is_converted_from_a_summary() {
         let summary: model::ContainerSummary = serde_json::from_value(json!({
             "Id": "ab", "Names": ["/other/alias", "/web"], "Image": "nginx", "ImageID": "sha256:1",
             "Created": 5, "State": "paused", "Labels": {"a": "1"}
         }))
         .unwrap();
-        let record = container_of_summary(summary);
+        let record = container_from_summary(summary);
         assert_eq!(record.name, "web");
         assert_eq!(record.image_name, "nginx");
         assert!(record.running && record.paused);
-        assert_eq!(record.created_at, Some(time::at(5)));
+        assert_eq!(record.created_at, Some(time::from_unix_seconds(5)));
     }
 }

@@ -1,13 +1,13 @@
-//! Images.
+//! Conversion of images.
 
 use rdd_sdk::types::Image;
 
-use super::{NAMESPACE, NONE};
+use super::{NAMESPACE, NONE_PLACEHOLDER};
 use crate::{model, time};
 
-/// From an inspection.
-pub(crate) fn image(from: model::Image) -> Image {
-    let model::Image {
+/// Converts the response of an inspect request.
+pub(crate) fn image_from_inspect(from: model::ImageInspect) -> Image {
+    let model::ImageInspect {
         id,
         repo_tags,
         repo_digests,
@@ -20,8 +20,8 @@ pub(crate) fn image(from: model::Image) -> Image {
     Image {
         id,
         namespace: NAMESPACE.to_owned(),
-        repo_tags: tags(repo_tags),
-        repo_digests: digests(repo_digests),
+        repo_tags: normalize_tags(repo_tags),
+        repo_digests: normalize_digests(repo_digests),
         created_at: time::parse(&created),
         architecture,
         os,
@@ -30,9 +30,9 @@ pub(crate) fn image(from: model::Image) -> Image {
     }
 }
 
-/// From an element of the listing, for an image that the engine lists but
-/// fails to inspect.
-pub(crate) fn image_of_summary(from: model::ImageSummary) -> Image {
+/// Converts an element of a list response. The record has no architecture and
+/// no operating system.
+pub(crate) fn image_from_summary(from: model::ImageSummary) -> Image {
     let model::ImageSummary {
         id,
         repo_tags,
@@ -44,9 +44,9 @@ pub(crate) fn image_of_summary(from: model::ImageSummary) -> Image {
     Image {
         id,
         namespace: NAMESPACE.to_owned(),
-        repo_tags: tags(repo_tags),
-        repo_digests: digests(repo_digests),
-        created_at: time::from_seconds(created),
+        repo_tags: normalize_tags(repo_tags),
+        repo_digests: normalize_digests(repo_digests),
+        created_at: time::parse_seconds(created),
         architecture: String::new(),
         os: String::new(),
         size,
@@ -54,18 +54,20 @@ pub(crate) fn image_of_summary(from: model::ImageSummary) -> Image {
     }
 }
 
-/// Sorted, without the placeholder of a dangling image.
-pub(crate) fn tags(mut tags: Vec<String>) -> Vec<String> {
+/// Sorts tags and removes the placeholder of a dangling image.
+pub(crate) fn normalize_tags(mut tags: Vec<String>) -> Vec<String> {
     tags.retain(|tag| {
-        !tag.is_empty() && !tag.starts_with(NONE) && !tag.ends_with(&format!(":{NONE}"))
+        !tag.is_empty()
+            && !tag.starts_with(NONE_PLACEHOLDER)
+            && !tag.ends_with(&format!(":{NONE_PLACEHOLDER}"))
     });
     tags.sort();
     tags.dedup();
     tags
 }
 
-fn digests(mut digests: Vec<String>) -> Vec<String> {
-    digests.retain(|digest| !digest.is_empty() && !digest.starts_with(NONE));
+fn normalize_digests(mut digests: Vec<String>) -> Vec<String> {
+    digests.retain(|digest| !digest.is_empty() && !digest.starts_with(NONE_PLACEHOLDER));
     digests.sort();
     digests.dedup();
     digests
@@ -78,8 +80,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tags_are_sorted_and_placeholders_left_out() {
-        let record = image(
+    fn tags_are_sorted_and_placeholders_are_removed() {
+        let record = image_from_inspect(
             serde_json::from_value(json!({
                 "Id": "sha256:1", "RepoTags": ["b:1", "a:2", "<none>:<none>", "a:<none>"],
                 "RepoDigests": ["<none>@<none>", "b@sha256:2", "a@sha256:3"],
@@ -90,14 +92,14 @@ mod tests {
         );
         assert_eq!(record.repo_tags, ["a:2", "b:1"]);
         assert_eq!(record.repo_digests, ["a@sha256:3", "b@sha256:2"]);
-        assert_eq!(record.created_at, Some(time::at(0)));
+        assert_eq!(record.created_at, Some(time::from_unix_seconds(0)));
         assert!(record.labels.is_empty());
         assert!(!format!("{record:?}").contains("s3cret"));
     }
 
     #[test]
-    fn a_dangling_image_may_have_null_lists() {
-        let summary = image_of_summary(
+    fn the_lists_of_a_dangling_image_may_be_null() {
+        let summary = image_from_summary(
             serde_json::from_value(json!({
                 "Id": "sha256:1", "RepoTags": null, "RepoDigests": null, "Created": -1, "Size": "big"
             }))

@@ -1,19 +1,20 @@
-//! The contract's records, made of what the engine answers.
+//! Conversion of the engine's documents to the contract's records.
 
 mod container;
-mod fit;
 mod image;
-mod raw;
 mod volume;
 
-pub(crate) use container::{container, container_of_summary};
-pub(crate) use fit::fit;
-pub(crate) use image::{image, image_of_summary, tags};
-pub(crate) use raw::raw;
-pub(crate) use volume::volume;
+mod limits;
+mod redact;
 
-/// The namespace of all that moby has.
+pub(crate) use container::{container_from_inspect, container_from_summary};
+pub(crate) use image::{image_from_inspect, image_from_summary, normalize_tags};
+pub(crate) use limits::fit_to_limits;
+pub(crate) use redact::redacted_json;
+pub(crate) use volume::volume_from_model;
+
+/// The namespace of all objects but containers with a prefixed name.
 pub(crate) const NAMESPACE: &str = "moby";
 
-/// What engines write in place of a missing tag or digest.
-const NONE: &str = "<none>";
+/// The placeholder of engines for a missing tag or digest.
+const NONE_PLACEHOLDER: &str = "<none>";

@@ -1,13 +1,13 @@
-//! Volumes.
+//! Conversion of volumes.
 
 use rdd_sdk::types::{Timestamp, Volume};
 
 use super::NAMESPACE;
 use crate::model;
 
-/// From a listing or an inspection; `created_at` is what
-/// [`volume_times`](crate::volume_times) made of the engine's.
-pub(crate) fn volume(from: model::Volume, created_at: Option<Timestamp>) -> Volume {
+/// Converts an element of a list response or the response of an inspect request.
+/// `created_at` is the time from [`volume_times`](crate::volume_times).
+pub(crate) fn volume_from_model(from: model::Volume, created_at: Option<Timestamp>) -> Volume {
     let model::Volume {
         name,
         driver,
@@ -37,13 +37,13 @@ mod tests {
 
     #[test]
     fn null_maps_are_empty() {
-        let record = volume(
+        let record = volume_from_model(
             serde_json::from_value(json!({
                 "Name": "v", "Driver": "local", "Mountpoint": "/m", "Labels": null,
                 "Scope": "local", "Options": {"o": "1", "p": null}
             }))
             .unwrap(),
-            Some(crate::time::at(1)),
+            Some(crate::time::from_unix_seconds(1)),
         );
         assert_eq!(
             (record.name.as_str(), record.scope.as_str()),

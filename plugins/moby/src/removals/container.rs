@@ -1,111 +1,106 @@
-//! Removal of a container, of the one that was meant.
+//! Removal of exactly the container that the caller specified.
 //!
-//! The engine takes a text for a full ID, then for a name, then for the
-//! beginning of an ID. So a request that names a container by its ID reaches
-//! another one that bears this ID as its name, once the first is gone; a look
-//! beforehand does not exclude that, and no request of the engine's has a
-//! condition. But a name belongs to one container at a time. So:
+//! The engine resolves a text as a full ID, then as a name, then as a prefix of
+//! an ID. So a request with an ID affects another container with this ID as its
+//! name once the first container is gone. An inspection beforehand does not
+//! prevent this, and the engine has no conditional requests. But only one
+//! container at a time can have a name. Hence:
 //!
-//! 1. The container is there, and no other bears its ID as a name. Else
-//!    nothing is done.
-//! 2. It is renamed to `NAME.rdd-removing.ID`.
-//! 3. The container of that name is looked up. Where it has another ID, one
-//!    took the ID for its name since step 1: it gets that name back, and
-//!    nothing is removed.
-//! 4. The container of that name is removed. When the engine refuses, it gets
-//!    its own name back.
+//! 1. Check that the container exists and that no other has its ID as a name.
+//!    Otherwise, fail.
+//! 2. Rename it to `NAME.rdd-removing.ID`.
+//! 3. Inspect the container with that name. If it has another ID, it took the
+//!    first one's ID as its name after step 1: restore that name and fail.
+//! 4. Remove the container with that name. If the engine refuses, restore the
+//!    original name.
 //!
-//! What remains is a container that is given the name of step 2 between steps
-//! 3 and 4, which happens to nobody by accident. And a half removed container
-//! that the engine cannot rename: that one is removed by its ID, after step 1.
+//! Two cases remain. A container may be given the name of step 2 between steps 3
+//! and 4, which does not happen by accident. And a half-removed container that
+//! the engine cannot rename is removed by its ID, after step 1.
 
 use rdd_sdk::types::{Error, ErrorCode, LogLevel};
 
 use super::delete;
-use crate::backend::Moby;
-use crate::{name, objects};
+use crate::backend::MobyBackend;
+use crate::{objects, url};
 
-/// Between the name and the ID in the name of a container that is being
-/// removed.
-const MARK: &str = ".rdd-removing.";
+/// The text between the name and the ID in the temporary name of a container
+/// that is being removed.
+const REMOVING_INFIX: &str = ".rdd-removing.";
 
 /// Removes a container by its full ID, running or not.
-pub(super) async fn remove(moby: &Moby, id: &str) -> Result<(), Error> {
-    let (container, _) = objects::container(&moby.api, id).await?;
-    objects::unambiguous(&moby.api, id).await?;
-    let names = Names::new(&container.name, id);
-    if !names.is_marked
-        && let Err(error) = rename(moby, id, &names.mark).await
+pub(super) async fn remove(moby: &MobyBackend, id: &str) -> Result<(), Error> {
+    let (container, _) = objects::inspect_container(&moby.client, id).await?;
+    objects::ensure_id_is_not_a_name(&moby.client, id).await?;
+    let names = RemovalNames::new(&container.name, id);
+    if !names.is_renamed
+        && let Err(error) = rename(moby, id, &names.temporary).await
     {
         if error.code == ErrorCode::Internal && container.state.dead {
             return delete(moby, &format!("/containers/{id}?force=1")).await;
         }
         return Err(error);
     }
-    match objects::container_named(&moby.api, &names.mark).await {
+    match objects::resolve_container(&moby.client, &names.temporary).await {
         Ok(found) if found.id == id => {}
         Ok(_) => {
-            restore(moby, &names.mark, id).await;
+            restore_name(moby, &names.temporary, id).await;
             return Err(Error::not_found(format!("no such container: {id}")));
         }
         Err(error) => {
-            restore(moby, &names.mark, &names.own).await;
-            return Err(changed(moby, id, error).await);
+            restore_name(moby, &names.temporary, &names.original).await;
+            return Err(detect_rename(moby, id, error).await);
         }
     }
-    match delete(moby, &format!("/containers/{}?force=1", names.mark)).await {
+    match delete(moby, &format!("/containers/{}?force=1", names.temporary)).await {
         Ok(()) => Ok(()),
         Err(error) => {
-            restore(moby, &names.mark, &names.own).await;
-            Err(changed(moby, id, error).await)
+            restore_name(moby, &names.temporary, &names.original).await;
+            Err(detect_rename(moby, id, error).await)
         }
     }
 }
 
-/// What a container is called, and will be.
-struct Names {
-    own: String,
-    mark: String,
-    /// An earlier attempt, or an earlier daemon, left it so.
-    is_marked: bool,
+/// The names of a container that is being removed.
+struct RemovalNames {
+    original: String,
+    temporary: String,
+    /// Whether an earlier attempt left the container with its temporary name.
+    is_renamed: bool,
 }
 
-impl Names {
+impl RemovalNames {
     fn new(name: &str, id: &str) -> Self {
         let name = name.trim_start_matches('/');
-        let own = own_name(name, id);
+        let original = original_name(name, id);
         Self {
-            own: own.to_owned(),
-            mark: format!("{own}{MARK}{id}"),
-            is_marked: own != name,
+            original: original.to_owned(),
+            temporary: format!("{original}{REMOVING_INFIX}{id}"),
+            is_renamed: original != name,
         }
     }
 }
 
-/// A container's name as its owner gave it, also while it is being removed.
-pub(crate) fn own_name<'a>(name: &'a str, id: &str) -> &'a str {
-    let marked = name.strip_suffix(id);
-    marked
-        .and_then(|name| name.strip_suffix(MARK))
+/// Returns a container's original name, also while it is being removed.
+pub(crate) fn original_name<'a>(name: &'a str, id: &str) -> &'a str {
+    name.strip_suffix(id)
+        .and_then(|name| name.strip_suffix(REMOVING_INFIX))
         .unwrap_or(name)
 }
 
-async fn rename(moby: &Moby, container: &str, to: &str) -> Result<(), Error> {
-    let path = format!(
-        "/containers/{}/rename?name={}",
-        name::encode(container),
-        name::encode(to)
-    );
-    moby.api.post(&path).await
+async fn rename(moby: &MobyBackend, container: &str, name: &str) -> Result<(), Error> {
+    let path = format!("/containers/{}/rename", url::path_segment(container));
+    let path = url::with_query(&path, [("name", name)]);
+    moby.client.post(&path).await
 }
 
-/// Gives a container its name back, unless it is gone.
-async fn restore(moby: &Moby, mark: &str, own: &str) {
-    match rename(moby, mark, own).await {
+/// Restores a container's name, unless the container is gone.
+async fn restore_name(moby: &MobyBackend, temporary: &str, original: &str) {
+    match rename(moby, temporary, original).await {
         Err(error) if error.code != ErrorCode::NotFound => moby.host.log(
             LogLevel::Warn,
             &format!(
-                "container {mark} was to be removed and is still there, and cannot be named {own} again: {}",
+                "container {temporary} was not removed and cannot be renamed back to {original}: {}",
                 error.message
             ),
         ),
@@ -113,12 +108,14 @@ async fn restore(moby: &Moby, mark: &str, own: &str) {
     }
 }
 
-/// The error of a request by the new name. Somebody may have renamed the
-/// container once more: then it is not gone.
-async fn changed(moby: &Moby, id: &str, error: Error) -> Error {
-    if error.code == ErrorCode::NotFound && objects::container(&moby.api, id).await.is_ok() {
+/// Returns the error of a request by the temporary name. If the container still
+/// exists, another client has renamed it.
+async fn detect_rename(moby: &MobyBackend, id: &str, error: Error) -> Error {
+    if error.code == ErrorCode::NotFound
+        && objects::inspect_container(&moby.client, id).await.is_ok()
+    {
         return Error::conflict(format!(
-            "container {id} was renamed by somebody else while it was to be removed"
+            "container {id} was renamed by another client during its removal"
         ));
     }
     error
@@ -129,14 +126,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_survives_any_number_of_attempts() {
-        let first = Names::new("/web", "abc");
-        assert_eq!(first.mark, "web.rdd-removing.abc");
-        assert!(!first.is_marked);
-        let again = Names::new(&format!("/{}", first.mark), "abc");
-        assert_eq!((again.own.as_str(), again.is_marked), ("web", true));
-        assert_eq!(again.mark, first.mark);
-        // Another's mark is a name like any other.
-        assert!(!Names::new(&first.mark, "abd").is_marked);
+    fn a_repeated_attempt_keeps_the_original_name() {
+        let first = RemovalNames::new("/web", "abc");
+        assert_eq!(first.temporary, "web.rdd-removing.abc");
+        assert!(!first.is_renamed);
+        let again = RemovalNames::new(&format!("/{}", first.temporary), "abc");
+        assert_eq!((again.original.as_str(), again.is_renamed), ("web", true));
+        assert_eq!(again.temporary, first.temporary);
+        // The temporary name of another container is an ordinary name.
+        assert!(!RemovalNames::new(&first.temporary, "abd").is_renamed);
     }
 }

@@ -1,124 +1,130 @@
-//! `remove`: nothing but what the caller meant.
+//! Removal of objects (`remove`), only of the object that the caller specified.
 //!
-//! A container's and an image's ID is never used again, but a container may
-//! bear another's ID as its name: see [`container`]. The engine refuses to make
-//! a tag of an image's ID. A tag and a volume's name are used again: they are
-//! looked at right before the removal. The engine has no conditional removal,
-//! so a tag moved within the milliseconds between the two requests cannot be
-//! told; nor a volume replaced in them.
+//! IDs of containers and images are never reused, but a container may have the
+//! ID of another one as its name: see [`container`]. The engine does not allow
+//! an image's ID as a tag. Tags and names of volumes are reused, so they are
+//! inspected right before the removal. The engine has no conditional removal: a
+//! tag that is moved, or a volume that is replaced, in the milliseconds between
+//! the two requests is not detected.
 
 mod container;
 
-pub(crate) use container::own_name;
+pub(crate) use container::original_name;
 
-use rdd_sdk::http::{Call, Method};
+use rdd_sdk::http::{HttpRequest, Method};
 use rdd_sdk::types::{Error, ErrorCode, Removal, Timestamp};
+use serde_json::json;
 
-use crate::backend::Moby;
-use crate::event::Decoder;
-use crate::record::tags;
-use crate::{name, objects, time};
+use crate::backend::MobyBackend;
+use crate::event::{ChangeEvent, EventDecoder, events_path};
+use crate::record::normalize_tags;
+use crate::{objects, time, url};
 
-/// How many seconds back the engine is asked whether a volume was removed: the
-/// watch knows of all that is older.
-const LOOK_BACK: i64 = 30;
+/// The period of events that are searched for the removal of a volume. The watch
+/// has processed all older ones.
+const LOOKBACK_SECONDS: i64 = 30;
 
-/// Events of one volume within [`LOOK_BACK`].
-const MAX_EVENTS: usize = 1 << 20;
+/// The maximum size of the events within [`LOOKBACK_SECONDS`].
+const MAX_EVENTS_BYTES: usize = 1 << 20;
 
-/// Answers `remove`.
-pub(crate) async fn run(moby: &Moby, target: Removal) -> Result<(), Error> {
+/// Removes an object.
+pub(crate) async fn run(moby: &MobyBackend, target: Removal) -> Result<(), Error> {
     match target {
         Removal::Container(id) => container::remove(moby, &id).await,
-        Removal::ImageTag((tag, id)) => image_tag(moby, &tag, &id).await,
-        Removal::Image(id) => image(moby, &id).await,
-        Removal::Volume((name, created)) => volume(moby, &name, created).await,
+        Removal::ImageTag((tag, id)) => remove_image_tag(moby, &tag, &id).await,
+        Removal::Image(id) => remove_image(moby, &id).await,
+        Removal::Volume((name, created)) => remove_volume(moby, &name, created).await,
     }
 }
 
-async fn image_tag(moby: &Moby, tag: &str, id: &str) -> Result<(), Error> {
-    let image = objects::tagged_image(&moby.api, tag).await?;
+async fn remove_image_tag(moby: &MobyBackend, tag: &str, id: &str) -> Result<(), Error> {
+    let image = objects::resolve_image_tag(&moby.client, tag).await?;
     if image.id != id {
         return Err(Error::replaced(format!(
-            "{tag} is the tag of another image by now: {}",
+            "{tag} is now the tag of another image: {}",
             image.id
         )));
     }
-    delete(moby, &format!("/images/{}", name::image_tag(tag)?)).await
+    delete(moby, &format!("/images/{}", url::image_tag(tag)?)).await
 }
 
-async fn image(moby: &Moby, id: &str) -> Result<(), Error> {
-    let (image, _) = objects::image(&moby.api, id).await?;
-    let tags = tags(image.repo_tags);
+async fn remove_image(moby: &MobyBackend, id: &str) -> Result<(), Error> {
+    let (image, _) = objects::inspect_image(&moby.client, id).await?;
+    let tags = normalize_tags(image.repo_tags);
     if !tags.is_empty() {
         return Err(Error::replaced(format!(
-            "image {id} bears tags by now: {}",
+            "image {id} now has tags: {}",
             tags.join(", ")
         )));
     }
     delete(moby, &format!("/images/{id}")).await
 }
 
-async fn volume(moby: &Moby, name: &str, created: Option<Timestamp>) -> Result<(), Error> {
-    let (volume, response) = objects::volume(&moby.api, name).await?;
+async fn remove_volume(
+    moby: &MobyBackend,
+    name: &str,
+    created: Option<Timestamp>,
+) -> Result<(), Error> {
+    let (volume, response) = objects::inspect_volume(&moby.client, name).await?;
     let engine = time::parse(&volume.created_at);
     if engine != created {
-        let known = moby.volume_times.borrow().reported(name, engine);
+        let reported = moby.volume_times.borrow().reported(name, engine);
         let date = response.head.headers.get("date");
         let now = date
             .and_then(|date| date.to_str().ok())
             .and_then(time::parse_http_date);
-        let same = known == created
+        let is_same = reported == created
             && match now {
-                Some(now) => !was_removed(moby, name, now).await?,
+                Some(now) => !was_recently_replaced(moby, name, now).await?,
                 None => false,
             };
-        if !same {
+        if !is_same {
             return Err(Error::replaced(format!(
-                "volume {name} is another one by now, created at {}",
+                "volume {name} was replaced by another one, created at {}",
                 volume.created_at
             )));
         }
-        moby.volume_times.borrow_mut().moved(name, engine);
+        moby.volume_times.borrow_mut().update_latest(name, engine);
     }
-    delete(moby, &format!("/volumes/{}", name::volume(name)?)).await
+    delete(moby, &format!("/volumes/{}", url::volume_name(name)?)).await
 }
 
-/// Whether a volume of this name came or went a moment ago, which the watch
-/// may not know yet. Takes up to two seconds, and is asked only where the
-/// engine's creation time has moved.
-async fn was_removed(moby: &Moby, name: &str, now: Timestamp) -> Result<bool, Error> {
-    let filter = name::encode(
-        &serde_json::json!({"type": ["volume"], "event": ["create", "destroy", "prune"]})
-            .to_string(),
-    );
-    let path = format!(
-        "/events?filters={filter}&since={}&until={}",
-        time::to_query(time::shift(now, -LOOK_BACK)),
-        // The clock is known to the second below: until its end.
-        time::to_query(time::shift(now, 1))
+/// Returns whether a volume of this name was recently created or removed, which
+/// the watch may not have processed yet. Takes up to two seconds and is called
+/// only if the engine's creation time has changed.
+async fn was_recently_replaced(
+    moby: &MobyBackend,
+    name: &str,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    let path = events_path(
+        &json!({"type": ["volume"], "event": ["create", "destroy", "prune"]}),
+        Some(time::add_seconds(now, -LOOKBACK_SECONDS)),
+        // The clock is rounded down to the second.
+        Some(time::add_seconds(now, 1)),
     );
     let response = moby
-        .api
-        .send(&path, |path| Call::get(path).max_body(MAX_EVENTS))
+        .client
+        .send(&path, |path| {
+            HttpRequest::get(path).max_body_bytes(MAX_EVENTS_BYTES)
+        })
         .await?;
-    let mut decoder = Decoder::default();
-    let mut removed = false;
+    let mut decoder = EventDecoder::default();
+    let mut was_replaced = false;
     decoder.push(&response.body, |change| {
-        use crate::event::Change::{Anything, Volume, VolumeGone, Volumes};
-        removed |= match change {
-            Volume(other) | VolumeGone(other) => other == name,
-            Volumes | Anything => true,
+        was_replaced |= match change {
+            ChangeEvent::Volume(other) | ChangeEvent::VolumeRemoved(other) => other == name,
+            ChangeEvent::Volumes | ChangeEvent::Anything => true,
             _ => false,
         };
     });
-    Ok(removed)
+    Ok(was_replaced)
 }
 
-async fn delete(moby: &Moby, path: &str) -> Result<(), Error> {
+async fn delete(moby: &MobyBackend, path: &str) -> Result<(), Error> {
     let sent = moby
-        .api
-        .send(path, |path| Call::new(Method::DELETE, path))
+        .client
+        .send(path, |path| HttpRequest::new(Method::DELETE, path))
         .await;
     match sent {
         Ok(_) => Ok(()),

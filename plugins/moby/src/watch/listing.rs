@@ -1,4 +1,4 @@
-//! The listing that a watch begins with, and begins again with.
+//! The listing at the beginning of a watch, and after lost events.
 
 use std::collections::HashSet;
 use std::pin::pin;
@@ -6,16 +6,16 @@ use std::pin::pin;
 use futures::stream::StreamExt;
 use rdd_sdk::types::{Error, ErrorCode, Event, LogLevel, Object};
 
-use super::stale::Key;
-use super::{BATCH, CONCURRENCY, Known, Watch, images};
-use crate::backend::Moby;
+use super::stale_set::StaleKey;
+use super::{BATCH_SIZE, CONCURRENCY, EngineWatch, ReportedSet, image_cache};
+use crate::backend::MobyBackend;
 use crate::{model, objects, record, time};
 
-impl Watch<'_> {
-    /// Tells the host everything there is.
+impl EngineWatch<'_> {
+    /// Lists all objects and reports them to the host.
     pub(super) async fn list(&mut self) -> Result<(), Error> {
-        // What was stale until now is read below; what becomes stale from now
-        // on is read again.
+        // The listing below reads all objects that are stale now. Objects that
+        // become stale from now on are read after it.
         self.stale.borrow_mut().clear();
         self.sink.send(vec![Event::InitBegin]).await?;
         self.list_volumes().await?;
@@ -25,72 +25,73 @@ impl Watch<'_> {
     }
 
     async fn list_volumes(&mut self) -> Result<(), Error> {
-        let mut listing = objects::volumes(&self.moby.api).await?;
+        let mut listing = objects::list_volumes(&self.moby.client).await?;
         let mut names = HashSet::new();
-        let mut objects = Vec::with_capacity(BATCH);
+        let mut objects = Vec::with_capacity(BATCH_SIZE);
         while let Some(volume) = listing.next().await? {
             names.insert(volume.name.clone());
-            objects.push(observe(self.moby, volume));
-            if objects.len() >= BATCH {
-                self.send(std::mem::take(&mut objects)).await?;
+            objects.push(volume_object(self.moby, volume));
+            if objects.len() >= BATCH_SIZE {
+                self.send_applied(std::mem::take(&mut objects)).await?;
             }
         }
         self.moby
             .volume_times
             .borrow_mut()
             .retain(|name| names.contains(name));
-        self.send(objects).await
+        self.send_applied(objects).await
     }
 
     async fn list_images(&mut self) -> Result<(), Error> {
-        self.images.borrow_mut().begin();
-        let mut images = pin!(images::read(self.moby, self.images).ready_chunks(BATCH));
-        while let Some(found) = images.next().await {
-            let mut objects = Vec::with_capacity(found.len());
-            for listed in found {
+        self.images.borrow_mut().begin_listing();
+        let images = image_cache::list(self.moby, self.images).ready_chunks(BATCH_SIZE);
+        let mut images = pin!(images);
+        while let Some(batch) = images.next().await {
+            let mut objects = Vec::with_capacity(batch.len());
+            for listed in batch {
                 let listed = listed?;
-                self.images.borrow_mut().note(&listed);
+                self.images.borrow_mut().update(&listed);
                 objects.push(Object::Image(listed.image));
             }
-            self.send(objects).await?;
+            self.send_applied(objects).await?;
         }
-        self.images.borrow_mut().end();
+        self.images.borrow_mut().finish_listing();
         Ok(())
     }
 
     async fn list_containers(&mut self) -> Result<(), Error> {
-        let listing = objects::containers(&self.moby.api).await?;
-        self.known = Known::default();
+        let listing = objects::list_containers(&self.moby.client).await?;
+        self.reported = ReportedSet::default();
         let moby = self.moby;
         let containers = listing
             .into_stream()
-            .map(|summary| async move { one(moby, summary?).await })
+            .map(|summary| async move { inspect_listed(moby, summary?).await })
             .buffer_unordered(CONCURRENCY)
-            .ready_chunks(BATCH);
+            .ready_chunks(BATCH_SIZE);
         let mut containers = pin!(containers);
-        while let Some(found) = containers.next().await {
-            let mut objects = Vec::with_capacity(found.len());
-            for container in found {
+        while let Some(batch) = containers.next().await {
+            let mut objects = Vec::with_capacity(batch.len());
+            for container in batch {
                 match container? {
-                    Found::Whole(object) => objects.push(object),
-                    Found::Part(object, key) => {
+                    InspectOutcome::Complete(object) => objects.push(object),
+                    InspectOutcome::Partial(object, key) => {
                         objects.push(object);
                         self.stale.borrow_mut().insert(key, false);
                     }
-                    Found::Gone => {}
+                    InspectOutcome::NotFound => {}
                 }
             }
-            self.send(objects).await?;
+            self.send_applied(objects).await?;
         }
         Ok(())
     }
 
-    /// Tells the host of these objects.
-    pub(super) async fn send(&mut self, objects: Vec<Object>) -> Result<(), Error> {
-        let mut events = Vec::with_capacity(objects.len().min(BATCH));
+    /// Reports objects to the host.
+    pub(super) async fn send_applied(&mut self, objects: Vec<Object>) -> Result<(), Error> {
+        let mut events = Vec::with_capacity(objects.len().min(BATCH_SIZE));
         for object in objects {
-            events.extend(self.applied(object));
-            if events.len() >= BATCH {
+            events.extend(self.applied_events(object));
+            if events.len() >= BATCH_SIZE {
                 self.sink.send(std::mem::take(&mut events)).await?;
             }
         }
@@ -98,44 +99,46 @@ impl Watch<'_> {
     }
 }
 
-/// The volume as it is told to the host.
-pub(super) fn observe(moby: &Moby, volume: model::Volume) -> Object {
+/// Converts a volume that may have been replaced to the object to report.
+pub(super) fn volume_object(moby: &MobyBackend, volume: model::Volume) -> Object {
     let created = moby
         .volume_times
         .borrow_mut()
         .observe(&volume.name, time::parse(&volume.created_at));
-    Object::Volume(record::volume(volume, created))
+    Object::Volume(record::volume_from_model(volume, created))
 }
 
-/// A listed container.
-enum Found {
-    Whole(Object),
-    /// The engine cannot inspect it now: what the listing said of it, and
-    /// what to read again.
-    Part(Object, Key),
-    /// It went since it was listed.
-    Gone,
+/// The outcome of the inspection of a listed container.
+enum InspectOutcome {
+    /// The container.
+    Complete(Object),
+    /// The inspection failed: the fields from the list response, and the key to
+    /// read again.
+    Partial(Object, StaleKey),
+    /// The container was removed after it was listed.
+    NotFound,
 }
 
-async fn one(moby: &Moby, summary: model::ContainerSummary) -> Result<Found, Error> {
-    match objects::container(&moby.api, &summary.id).await {
-        Ok((container, _)) => Ok(Found::Whole(Object::Container(record::container(
-            container,
-        )))),
+async fn inspect_listed(
+    moby: &MobyBackend,
+    summary: model::ContainerSummary,
+) -> Result<InspectOutcome, Error> {
+    match objects::inspect_container(&moby.client, &summary.id).await {
+        Ok((container, _)) => {
+            let container = record::container_from_inspect(container);
+            Ok(InspectOutcome::Complete(Object::Container(container)))
+        }
         Err(error) => match error.code {
-            ErrorCode::NotFound => Ok(Found::Gone),
+            ErrorCode::NotFound => Ok(InspectOutcome::NotFound),
             ErrorCode::Unavailable | ErrorCode::PermissionDenied => Err(error),
             _ => {
                 moby.host.log(
                     LogLevel::Warn,
-                    &format!(
-                        "container {} cannot be inspected: {}",
-                        summary.id, error.message
-                    ),
+                    &format!("cannot inspect container {}: {}", summary.id, error.message),
                 );
-                let key = Key::Container(summary.id.clone());
-                let object = Object::Container(record::container_of_summary(summary));
-                Ok(Found::Part(object, key))
+                let key = StaleKey::Container(summary.id.clone());
+                let container = record::container_from_summary(summary);
+                Ok(InspectOutcome::Partial(Object::Container(container), key))
             }
         },
     }

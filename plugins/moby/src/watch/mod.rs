@@ -1,23 +1,25 @@
-//! Follows the engine: a listing, then every change.
+//! The watch: a listing, then every change.
 //!
-//! Without gaps: the engine's events are subscribed first, from a moment by
-//! its own clock that lies before the subscription, and only then is anything
-//! listed. An event carries no state, it only makes an object stale, and what
-//! is stale is read again; so events may come twice, late or in a bundle.
+//! No change is missed. The watch first subscribes to the engine's events, from
+//! a time before the subscription by the engine's own clock, and then lists the
+//! objects. An event does not carry state; it only marks an object as stale, and
+//! a stale object is read again. So events may be repeated, late, or batched.
 //!
-//! An event stream that ends, ends the watch with `unavailable`: the engine is
-//! gone or restarts, and the host, which shows that, connects again. Where
-//! events may have been lost on a stream that lives (the engine drops them for
-//! a reader that is slow, and says nothing), a whole new listing follows.
+//! If the event stream ends, the watch ends with `unavailable`: the engine
+//! stopped or restarted. The host reports this and starts the watch again. If
+//! events may have been lost on an open stream (the engine silently drops them
+//! for slow readers), the watch starts over with a new listing.
 
-mod feed;
-mod images;
+mod event_stream;
 mod listing;
 mod refresh;
-mod stale;
+
+mod image_cache;
+mod stale_set;
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
+use std::convert::Infallible;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -26,111 +28,114 @@ use rdd_sdk::Host;
 use rdd_sdk::types::{ContainerState, Error, Event, LogLevel, Object};
 use rdd_sdk::{WatchResponder, WatchSink};
 
-use crate::backend::Moby;
+use crate::backend::MobyBackend;
 use crate::record;
-use feed::Feed;
-use images::Images;
-use stale::Key;
-pub(crate) use stale::Stale;
+use event_stream::EventStream;
+use image_cache::ImageCache;
+use stale_set::StaleKey;
+pub(crate) use stale_set::StaleSet;
 
-/// Objects that are read side by side. More made the first listing no faster.
+/// The maximum number of objects that are read concurrently. More did not make
+/// the first listing faster.
 const CONCURRENCY: usize = 12;
 
-/// Connections that stay open after a listing: a change is read at once.
+/// The number of idle connections to keep after a listing, so that changes are
+/// read without delay.
 const KEPT_CONNECTIONS: usize = 2;
 
-/// Events that cross to the host at once.
-const BATCH: usize = 64;
+/// The maximum number of objects or events in a batch.
+const BATCH_SIZE: usize = 64;
 
-/// How often the engine is asked for what it has no event for: a removal that
-/// failed half-way leaves a container `dead` without a word.
-const HALF_REMOVED: Duration = Duration::from_secs(10);
+/// The interval at which half-removed containers are listed. The engine sends no
+/// event when a removal fails and leaves a container `dead`.
+const HALF_REMOVED_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Answers `watch`.
-pub(crate) async fn run(moby: &Moby, responder: WatchResponder) -> Result<(), Error> {
-    let feed = Feed::open(moby).await?;
+/// Watches the engine until the watch fails or is stopped.
+pub(crate) async fn run(moby: &MobyBackend, responder: WatchResponder) -> Result<(), Error> {
+    let events = EventStream::open(moby).await?;
     let images = RefCell::default();
-    let mut watch = Watch {
+    let mut watch = EngineWatch {
         moby,
         stale: &moby.stale,
         sink: responder.accept(),
-        known: Known::default(),
+        reported: ReportedSet::default(),
         images: &images,
     };
-    // The feed is read whatever else goes on, even while the host is busy:
-    // the engine drops events for a reader that lags.
-    let reading = pin!(feed.read(&moby.host, &moby.stale));
-    let asking = pin!(ask(&moby.host, &moby.stale));
-    let working = pin!(watch.run());
-    match select(reading, select(working, asking)).await {
+    // Events are read even while the host is busy, since the engine drops them
+    // for slow readers.
+    let events = pin!(events.run(&moby.host, &moby.stale));
+    let poll = pin!(poll_half_removed(&moby.host, &moby.stale));
+    let watch = pin!(watch.run());
+    match select(events, select(watch, poll)).await {
         Either::Left((error, _)) | Either::Right((Either::Left((error, _)), _)) => Err(error),
         Either::Right((Either::Right((never, _)), _)) => match never {},
     }
 }
 
-/// Has the engine asked, now and then, for what it has no event for.
-async fn ask(host: &Host, stale: &RefCell<Stale>) -> std::convert::Infallible {
+/// Marks the list of half-removed containers as stale at intervals.
+async fn poll_half_removed(host: &Host, stale: &RefCell<StaleSet>) -> Infallible {
     loop {
-        host.sleep(HALF_REMOVED).await;
-        stale.borrow_mut().insert(Key::HalfRemoved, false);
+        host.sleep(HALF_REMOVED_INTERVAL).await;
+        stale.borrow_mut().insert(StaleKey::HalfRemoved, false);
     }
 }
 
-/// The working half of a watch: reads what is stale and tells the host.
-struct Watch<'a> {
-    moby: &'a Moby,
+/// The part of a watch that reads stale objects and reports them to the host.
+struct EngineWatch<'a> {
+    moby: &'a MobyBackend,
     /// Never borrowed across an await.
-    stale: &'a RefCell<Stale>,
+    stale: &'a RefCell<StaleSet>,
     sink: WatchSink,
-    known: Known,
-    /// Never borrowed across an await. Kept over a new listing: what an image
-    /// is never changes.
-    images: &'a RefCell<Images>,
+    reported: ReportedSet,
+    /// Never borrowed across an await. Kept for a new listing, since the details
+    /// of an image never change.
+    images: &'a RefCell<ImageCache>,
 }
 
-/// What the host was told of, but images.
+/// The objects that were reported to the host, except images.
 #[derive(Default)]
-struct Known {
+struct ReportedSet {
     containers: HashMap<String, ContainerState>,
-    /// But moby's own, which always exists.
+    /// Without moby's own namespace, which always exists.
     namespaces: HashSet<String>,
 }
 
-impl Watch<'_> {
-    /// Lists, then follows; returns why that ended.
+impl EngineWatch<'_> {
+    /// Lists the objects and follows their changes. Returns the error that ended
+    /// the watch.
     async fn run(&mut self) -> Error {
         loop {
             if let Err(error) = self.list().await {
                 return error;
             }
-            self.moby.api.trim(KEPT_CONNECTIONS);
+            self.moby.client.close_idle(KEPT_CONNECTIONS);
             if let Err(error) = self.follow().await {
                 return error;
             }
             self.moby.host.log(
                 LogLevel::Info,
-                "events may have been lost: listing everything again",
+                "events may have been lost; listing all objects again",
             );
         }
     }
 
-    /// Makes events of objects: namespaces before what lies in them, and all
-    /// within the contract's limits.
-    fn applied(&mut self, mut object: Object) -> impl Iterator<Item = Event> + use<> {
-        if record::fit(&mut object) {
+    /// Converts an object within the contract's limits to events. A new namespace
+    /// is reported before the object.
+    fn applied_events(&mut self, mut object: Object) -> impl Iterator<Item = Event> + use<> {
+        if record::fit_to_limits(&mut object) {
             self.moby.host.log(
                 LogLevel::Warn,
-                "an object of the engine is too large: parts of it are left out",
+                "an object of the engine is too large; reporting it without some of its fields",
             );
         }
         let mut namespace = None;
         match &object {
             Object::Container(container) => {
-                self.known
+                self.reported
                     .containers
                     .insert(container.id.clone(), container.state);
                 if container.namespace != record::NAMESPACE
-                    && self.known.namespaces.insert(container.namespace.clone())
+                    && self.reported.namespaces.insert(container.namespace.clone())
                 {
                     namespace = Some(Object::Namespace(container.namespace.clone()));
                 }

@@ -1,10 +1,12 @@
-//! Reading what is stale, side by side, and telling the host.
+//! Following changes: stale objects are read concurrently and reported to the
+//! host. Reads that fail are repeated with back-off.
 
 use std::collections::HashSet;
 use std::collections::hash_map::{Entry, HashMap};
 use std::pin::pin;
 use std::time::Duration;
 
+use backon::{BackoffBuilder, ExponentialBuilder};
 use futures::FutureExt;
 use futures::future::{Either, LocalBoxFuture, select};
 use futures::stream::{FuturesUnordered, LocalBoxStream, StreamExt};
@@ -12,132 +14,135 @@ use rdd_sdk::types::{
     ContainerState, Error, ErrorCode, Event, LogLevel, Object, ObjectKind, ObjectRef,
 };
 
-use super::images::Listed;
-use super::stale::{Item, Key, due};
-use super::{BATCH, CONCURRENCY, KEPT_CONNECTIONS, Watch, images, listing};
-use crate::backend::Moby;
-use crate::{model, name, objects, record};
+use super::image_cache::ListedImage;
+use super::stale_set::{StaleEntry, StaleKey, wait_until_due};
+use super::{BATCH_SIZE, CONCURRENCY, EngineWatch, KEPT_CONNECTIONS, image_cache, listing};
+use crate::backend::MobyBackend;
+use crate::{model, objects, record, url};
 
-/// The first wait before an object is read again that could not be read.
-const FIRST_RETRY: Duration = Duration::from_secs(1);
+/// The delay before the first retry of a read.
+const MIN_RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// The longest such wait.
-const LAST_RETRY: Duration = Duration::from_secs(60);
+/// The maximum delay before a retry of a read.
+const MAX_RETRY_DELAY: Duration = Duration::from_secs(60);
 
-/// Waits double until this many, which is beyond the longest.
-const MAX_DOUBLINGS: u32 = 6;
+/// The delays before the retries of one key.
+type RetryDelays = <ExponentialBuilder as BackoffBuilder>::Backoff;
 
-/// Images that were read, and those that are still to be read.
-type Images<'a> = LocalBoxStream<'a, Vec<Result<Listed, Error>>>;
+/// The images of a listing that were not read yet.
+type ImageBatches<'a> = LocalBoxStream<'a, Vec<Result<ListedImage, Error>>>;
 
-/// What reading a stale key brought.
-enum Read<'a> {
+/// The outcome of reading a stale key.
+enum ReadOutcome<'a> {
     Container(Object),
     Volume(model::Volume),
-    /// It is not there (any more).
-    Gone(ObjectRef),
+    /// The object does not exist (anymore).
+    NotFound(ObjectRef),
     Containers(HashSet<String>),
     /// The containers that are half removed.
     HalfRemoved(HashMap<String, ContainerState>),
-    /// Some of the images; the rest follows, unless that was all.
-    Images(Vec<Listed>, Option<Images<'a>>),
+    /// A batch of images, and the rest of the listing, or `None` at its end.
+    Images(Vec<ListedImage>, Option<ImageBatches<'a>>),
     Volumes(Vec<model::Volume>),
     Nothing,
 }
 
-type Reading<'a> = LocalBoxFuture<'a, (Item, Result<Read<'a>, Error>)>;
+type ReadFuture<'a> = LocalBoxFuture<'a, (StaleEntry, Result<ReadOutcome<'a>, Error>)>;
 
-impl Watch<'_> {
-    /// Reads what becomes stale, until a new listing is due.
+impl EngineWatch<'_> {
+    /// Reads stale objects until a new listing is needed.
     pub(super) async fn follow(&mut self) -> Result<(), Error> {
         let moby = self.moby;
         let stale = self.stale;
         let images = self.images;
-        let mut reading: FuturesUnordered<Reading<'_>> = FuturesUnordered::new();
-        let mut waiting: FuturesUnordered<LocalBoxFuture<'_, Key>> = FuturesUnordered::new();
-        let mut busy: HashSet<Key> = HashSet::new();
-        // Those that wait, and whether they went: one wait for each, however
-        // often it fails meanwhile.
-        let mut retrying: HashMap<Key, bool> = HashMap::new();
-        let mut failures: HashMap<Key, u32> = HashMap::new();
+        let mut reads: FuturesUnordered<ReadFuture<'_>> = FuturesUnordered::new();
+        let mut delays: FuturesUnordered<LocalBoxFuture<'_, StaleKey>> = FuturesUnordered::new();
+        let mut in_progress: HashSet<StaleKey> = HashSet::new();
+        // The keys in `delays`, and whether their objects were removed. A key has
+        // one delay, even if it is read again and fails in the meantime.
+        let mut delayed: HashMap<StaleKey, bool> = HashMap::new();
+        let mut backoffs: HashMap<StaleKey, RetryDelays> = HashMap::new();
         loop {
-            if stale.borrow().is_everything() {
+            if stale.borrow().needs_listing() {
                 return Ok(());
             }
-            let free = reading.len() < CONCURRENCY;
-            if free && let Some(mut item) = stale.borrow_mut().take(&busy) {
-                if let Some(gone) = retrying.get_mut(&item.key) {
-                    item.gone |= std::mem::take(gone);
+            let can_read = reads.len() < CONCURRENCY;
+            if can_read && let Some(mut entry) = stale.borrow_mut().take_next(&in_progress) {
+                if let Some(was_removed) = delayed.get_mut(&entry.key) {
+                    entry.was_removed |= std::mem::take(was_removed);
                 }
-                busy.insert(item.key.clone());
-                reading.push(match item.key {
-                    Key::Images => {
-                        images.borrow_mut().begin();
-                        let all = images::read(moby, images).ready_chunks(BATCH);
-                        read_images(item, all.boxed_local()).boxed_local()
+                in_progress.insert(entry.key.clone());
+                reads.push(match entry.key {
+                    StaleKey::Images => {
+                        images.borrow_mut().begin_listing();
+                        let batches = image_cache::list(moby, images).ready_chunks(BATCH_SIZE);
+                        read_image_batch(entry, batches.boxed_local()).boxed_local()
                     }
-                    _ => read(moby, item).boxed_local(),
+                    _ => read(moby, entry).boxed_local(),
                 });
                 continue;
             }
-            let next = {
-                let is_due = async {
-                    if free {
-                        due(stale, &busy).await;
+            let completed = {
+                let due = async {
+                    if can_read {
+                        wait_until_due(stale, &in_progress).await;
                     } else {
                         std::future::pending::<()>().await;
                     }
                 };
-                let is_due = pin!(is_due);
-                let read = pin!(next_of(&mut reading));
-                let retry = pin!(next_of(&mut waiting));
-                match select(read, select(is_due, retry)).await {
+                let due = pin!(due);
+                let read = pin!(next_of(&mut reads));
+                let retry = pin!(next_of(&mut delays));
+                match select(read, select(due, retry)).await {
                     Either::Left((read, _)) => Some(read),
                     Either::Right((Either::Left(_), _)) => None,
                     Either::Right((Either::Right((key, _)), _)) => {
-                        let gone = retrying.remove(&key).unwrap_or_default();
-                        stale.borrow_mut().insert(key, gone);
+                        let was_removed = delayed.remove(&key).unwrap_or_default();
+                        stale.borrow_mut().insert(key, was_removed);
                         None
                     }
                 }
             };
-            let Some((item, result)) = next else { continue };
+            let Some((entry, result)) = completed else {
+                continue;
+            };
             match result {
-                // The key stays busy: nobody else reads images meanwhile.
-                Ok(Read::Images(found, Some(rest))) => {
-                    self.tell(&item, Read::Images(found, None)).await?;
-                    reading.push(read_images(item, rest).boxed_local());
+                // The key remains in progress until the end of the listing.
+                Ok(ReadOutcome::Images(batch, Some(rest))) => {
+                    self.report(&entry, ReadOutcome::Images(batch, None))
+                        .await?;
+                    reads.push(read_image_batch(entry, rest).boxed_local());
                 }
-                Ok(read) => {
-                    busy.remove(&item.key);
-                    failures.remove(&item.key);
-                    if item.key == Key::Images {
-                        self.forget_images().await?;
+                Ok(outcome) => {
+                    in_progress.remove(&entry.key);
+                    backoffs.remove(&entry.key);
+                    if entry.key == StaleKey::Images {
+                        self.report_removed_images().await?;
                     }
-                    self.tell(&item, read).await?;
+                    self.report(&entry, outcome).await?;
                 }
                 Err(error) => {
-                    busy.remove(&item.key);
-                    let count = failures.entry(item.key.clone()).or_default();
-                    let wait = retry_after(*count);
-                    *count = count.saturating_add(1);
+                    in_progress.remove(&entry.key);
+                    let backoff = backoffs.entry(entry.key.clone());
+                    let backoff = backoff.or_insert_with(retry_delays);
+                    let delay = backoff.next().unwrap_or(MAX_RETRY_DELAY);
                     moby.host.log(
                         LogLevel::Warn,
                         &format!(
-                            "{:?} cannot be read, next try in {} s: {}",
-                            item.key,
-                            wait.as_secs(),
+                            "cannot read {:?}, retrying in {} s: {}",
+                            entry.key,
+                            delay.as_secs(),
                             error.message
                         ),
                     );
-                    let key = item.key;
-                    match retrying.entry(key.clone()) {
-                        Entry::Occupied(mut waits) => *waits.get_mut() |= item.gone,
-                        Entry::Vacant(waits) => {
-                            waits.insert(item.gone);
-                            waiting.push(
+                    let key = entry.key;
+                    match delayed.entry(key.clone()) {
+                        Entry::Occupied(mut delayed) => *delayed.get_mut() |= entry.was_removed,
+                        Entry::Vacant(delayed) => {
+                            delayed.insert(entry.was_removed);
+                            delays.push(
                                 async move {
-                                    moby.host.sleep(wait).await;
+                                    moby.host.sleep(delay).await;
                                     key
                                 }
                                 .boxed_local(),
@@ -149,198 +154,230 @@ impl Watch<'_> {
         }
     }
 
-    /// Tells the host what reading a key brought.
-    async fn tell(&mut self, item: &Item, read: Read<'_>) -> Result<(), Error> {
-        let mut gone: Vec<Event> = Vec::new();
+    /// Reports the outcome of a read to the host, or marks further objects as
+    /// stale.
+    async fn report(&mut self, entry: &StaleEntry, outcome: ReadOutcome<'_>) -> Result<(), Error> {
+        let mut removed: Vec<Event> = Vec::new();
         let mut applied: Vec<Object> = Vec::new();
-        // It went, and what was read is another of its name.
-        if item.gone
-            && let Key::Volume(name) = &item.key
+        // The volume was removed, so one that was read now is a new one.
+        if entry.was_removed
+            && let StaleKey::Volume(name) = &entry.key
         {
-            self.moby.volume_times.borrow_mut().forget(name);
-            gone.push(removed(ObjectKind::Volume, name));
+            self.moby.volume_times.borrow_mut().remove(name);
+            removed.push(removed_event(ObjectKind::Volume, name));
         }
-        match read {
-            Read::Container(container) => applied.push(container),
-            Read::Volume(volume) => applied.push(listing::observe(self.moby, volume)),
-            Read::Gone(object) => {
-                let event = removed(object.kind, &object.id);
+        match outcome {
+            ReadOutcome::Container(container) => applied.push(container),
+            ReadOutcome::Volume(volume) => {
+                applied.push(listing::volume_object(self.moby, volume));
+            }
+            ReadOutcome::NotFound(object) => {
+                let event = removed_event(object.kind, &object.id);
                 match object.kind {
-                    ObjectKind::Volume => self.moby.volume_times.borrow_mut().forget(&object.id),
+                    ObjectKind::Volume => self.moby.volume_times.borrow_mut().remove(&object.id),
                     _ => {
-                        self.known.containers.remove(&object.id);
+                        self.reported.containers.remove(&object.id);
                     }
                 }
-                if !gone.contains(&event) {
-                    gone.push(event);
+                if !removed.contains(&event) {
+                    removed.push(event);
                 }
             }
-            Read::Containers(ids) => {
+            ReadOutcome::Containers(ids) => {
                 let mut stale = self.stale.borrow_mut();
-                for id in self.known.containers.keys() {
+                for id in self.reported.containers.keys() {
                     if !ids.contains(id) {
-                        stale.insert(Key::Container(id.clone()), true);
+                        stale.insert(StaleKey::Container(id.clone()), true);
                     }
                 }
                 for id in ids {
-                    if !self.known.containers.contains_key(&id) {
-                        stale.insert(Key::Container(id), false);
+                    if !self.reported.containers.contains_key(&id) {
+                        stale.insert(StaleKey::Container(id), false);
                     }
                 }
             }
-            Read::HalfRemoved(now) => {
+            ReadOutcome::HalfRemoved(states) => {
                 let mut stale = self.stale.borrow_mut();
-                for (id, known) in &self.known.containers {
-                    let half = matches!(known, ContainerState::Dead | ContainerState::Removing);
-                    let now = now.get(id);
-                    if now.is_none() && half || now.is_some_and(|now| now != known) {
-                        stale.insert(Key::Container(id.clone()), false);
+                for (id, reported) in &self.reported.containers {
+                    let is_stale = match states.get(id) {
+                        Some(state) => state != reported,
+                        None => {
+                            matches!(reported, ContainerState::Dead | ContainerState::Removing)
+                        }
+                    };
+                    if is_stale {
+                        stale.insert(StaleKey::Container(id.clone()), false);
                     }
                 }
-                // A burst has opened more.
-                self.moby.api.trim(KEPT_CONNECTIONS);
+                // A burst of changes may have opened more connections.
+                self.moby.client.close_idle(KEPT_CONNECTIONS);
             }
-            Read::Images(found, _) => {
+            ReadOutcome::Images(batch, _) => {
                 let mut images = self.images.borrow_mut();
                 applied.extend(
-                    found
+                    batch
                         .into_iter()
-                        .filter(|listed| images.note(listed))
+                        .filter(|listed| images.update(listed))
                         .map(|listed| Object::Image(listed.image)),
                 );
             }
-            Read::Volumes(volumes) => {
+            ReadOutcome::Volumes(volumes) => {
                 let listed: HashSet<&str> = volumes.iter().map(|v| v.name.as_str()).collect();
                 let names = self
                     .moby
                     .volume_times
                     .borrow_mut()
                     .retain(|name| listed.contains(name));
-                gone.extend(names.iter().map(|name| removed(ObjectKind::Volume, name)));
-                applied.extend(volumes.into_iter().map(|v| listing::observe(self.moby, v)));
+                removed.extend(
+                    names
+                        .iter()
+                        .map(|name| removed_event(ObjectKind::Volume, name)),
+                );
+                applied.extend(
+                    volumes
+                        .into_iter()
+                        .map(|volume| listing::volume_object(self.moby, volume)),
+                );
             }
-            Read::Nothing => {}
+            ReadOutcome::Nothing => {}
         }
-        self.send_gone(gone).await?;
-        self.send(applied).await
+        self.send_removed(removed).await?;
+        self.send_applied(applied).await
     }
 
-    /// Tells the host which images are gone, once all are listed.
-    async fn forget_images(&mut self) -> Result<(), Error> {
-        let gone = self.images.borrow_mut().end();
-        let gone = gone.iter().map(|id| removed(ObjectKind::Image, id));
-        self.send_gone(gone.collect()).await
+    /// Reports the images that are not in the completed listing as removed.
+    async fn report_removed_images(&mut self) -> Result<(), Error> {
+        let ids = self.images.borrow_mut().finish_listing();
+        let removed = ids.iter().map(|id| removed_event(ObjectKind::Image, id));
+        self.send_removed(removed.collect()).await
     }
 
-    async fn send_gone(&mut self, mut gone: Vec<Event>) -> Result<(), Error> {
-        while !gone.is_empty() {
-            let later = gone.split_off(gone.len().min(BATCH));
-            self.sink.send(std::mem::replace(&mut gone, later)).await?;
+    async fn send_removed(&mut self, mut removed: Vec<Event>) -> Result<(), Error> {
+        while !removed.is_empty() {
+            let rest = removed.split_off(removed.len().min(BATCH_SIZE));
+            let batch = std::mem::replace(&mut removed, rest);
+            self.sink.send(batch).await?;
         }
         Ok(())
     }
 }
 
-/// The next of these, or never while there are none.
-async fn next_of<T: Future>(set: &mut FuturesUnordered<T>) -> T::Output {
-    match set.next().await {
+/// Returns the output of the next future to complete. Waits forever while there
+/// are none.
+async fn next_of<T: Future>(futures: &mut FuturesUnordered<T>) -> T::Output {
+    match futures.next().await {
         Some(output) => output,
         None => std::future::pending().await,
     }
 }
 
-async fn read(moby: &Moby, item: Item) -> (Item, Result<Read<'_>, Error>) {
-    let result = read_key(moby, &item).await;
-    (item, result)
+async fn read(
+    moby: &MobyBackend,
+    entry: StaleEntry,
+) -> (StaleEntry, Result<ReadOutcome<'_>, Error>) {
+    let result = read_key(moby, &entry).await;
+    (entry, result)
 }
 
-/// The next images of a listing. One that fails ends it: what was read before
-/// it is read again.
-async fn read_images(item: Item, mut images: Images<'_>) -> (Item, Result<Read<'_>, Error>) {
-    let result = match images.next().await {
-        Some(found) => {
-            let found: Result<Vec<Listed>, Error> = found.into_iter().collect();
-            found.map(|found| Read::Images(found, Some(images)))
+/// Reads the next batch of images. An error ends the listing, and its images are
+/// read again.
+async fn read_image_batch(
+    entry: StaleEntry,
+    mut batches: ImageBatches<'_>,
+) -> (StaleEntry, Result<ReadOutcome<'_>, Error>) {
+    let result = match batches.next().await {
+        Some(batch) => {
+            let batch: Result<Vec<ListedImage>, Error> = batch.into_iter().collect();
+            batch.map(|batch| ReadOutcome::Images(batch, Some(batches)))
         }
-        None => Ok(Read::Images(Vec::new(), None)),
+        None => Ok(ReadOutcome::Images(Vec::new(), None)),
     };
-    (item, result)
+    (entry, result)
 }
 
-async fn read_key<'a>(moby: &'a Moby, item: &Item) -> Result<Read<'a>, Error> {
-    match &item.key {
-        // An ID is never used again: no need to look.
-        Key::Container(id) if item.gone => Ok(gone(ObjectKind::Container, id)),
-        // A container that was just removed may name itself oddly in its events.
-        Key::Container(id) if name::container(id).is_err() => Ok(Read::Nothing),
-        Key::Container(id) => match objects::container(&moby.api, id).await {
-            Ok((container, _)) => Ok(Read::Container(Object::Container(record::container(
-                container,
-            )))),
-            Err(error) if error.code == ErrorCode::NotFound => Ok(gone(ObjectKind::Container, id)),
+async fn read_key<'a>(moby: &'a MobyBackend, entry: &StaleEntry) -> Result<ReadOutcome<'a>, Error> {
+    let client = &moby.client;
+    match &entry.key {
+        // A container's ID is never reused, so there is nothing to read.
+        StaleKey::Container(id) if entry.was_removed => Ok(not_found(ObjectKind::Container, id)),
+        // The events of a removed container may have an invalid ID.
+        StaleKey::Container(id) if url::container_id(id).is_err() => Ok(ReadOutcome::Nothing),
+        StaleKey::Container(id) => match objects::inspect_container(client, id).await {
+            Ok((container, _)) => {
+                let container = record::container_from_inspect(container);
+                Ok(ReadOutcome::Container(Object::Container(container)))
+            }
+            Err(error) if error.code == ErrorCode::NotFound => {
+                Ok(not_found(ObjectKind::Container, id))
+            }
             Err(error) => Err(error),
         },
-        // A name that no URL can carry: the listing knows it.
-        Key::Volume(name) if name::volume(name).is_err() => read_volumes(moby).await,
-        Key::Volume(name) => match objects::volume(&moby.api, name).await {
-            Ok((volume, _)) => Ok(Read::Volume(volume)),
-            Err(error) if error.code == ErrorCode::NotFound => Ok(gone(ObjectKind::Volume, name)),
+        // The name cannot be part of a URL, but the list of volumes contains it.
+        StaleKey::Volume(name) if url::volume_name(name).is_err() => read_volumes(moby).await,
+        StaleKey::Volume(name) => match objects::inspect_volume(client, name).await {
+            Ok((volume, _)) => Ok(ReadOutcome::Volume(volume)),
+            Err(error) if error.code == ErrorCode::NotFound => {
+                Ok(not_found(ObjectKind::Volume, name))
+            }
             Err(error) => Err(error),
         },
-        Key::Containers => {
-            let mut listing = objects::containers(&moby.api).await?;
+        StaleKey::Containers => {
+            let mut listing = objects::list_containers(client).await?;
             let mut ids = HashSet::new();
             while let Some(container) = listing.next().await? {
                 ids.insert(container.id);
             }
-            Ok(Read::Containers(ids))
+            Ok(ReadOutcome::Containers(ids))
         }
-        Key::HalfRemoved => {
-            let mut listing = match objects::half_removed(&moby.api).await {
+        StaleKey::HalfRemoved => {
+            let mut listing = match objects::list_half_removed(client).await {
                 Ok(listing) => listing,
-                // An engine that speaks the API and does not know the states.
+                // An engine with the API that does not support these states.
                 Err(error) if error.code == ErrorCode::InvalidArgument => {
-                    return Ok(Read::Nothing);
+                    return Ok(ReadOutcome::Nothing);
                 }
                 Err(error) => return Err(error),
             };
-            let mut found = HashMap::new();
+            let mut states = HashMap::new();
             while let Some(container) = listing.next().await? {
-                let container = record::container_of_summary(container);
-                found.insert(container.id, container.state);
+                let container = record::container_from_summary(container);
+                states.insert(container.id, container.state);
             }
-            Ok(Read::HalfRemoved(found))
+            Ok(ReadOutcome::HalfRemoved(states))
         }
-        // They are read by `read_images`.
-        Key::Images => Ok(Read::Nothing),
-        Key::Volumes => read_volumes(moby).await,
+        // Images are read by `read_image_batch`.
+        StaleKey::Images => Ok(ReadOutcome::Nothing),
+        StaleKey::Volumes => read_volumes(moby).await,
     }
 }
 
-async fn read_volumes(moby: &Moby) -> Result<Read<'_>, Error> {
-    let mut listing = objects::volumes(&moby.api).await?;
+async fn read_volumes(moby: &MobyBackend) -> Result<ReadOutcome<'_>, Error> {
+    let mut listing = objects::list_volumes(&moby.client).await?;
     let mut volumes = Vec::new();
     while let Some(volume) = listing.next().await? {
         volumes.push(volume);
     }
-    Ok(Read::Volumes(volumes))
+    Ok(ReadOutcome::Volumes(volumes))
 }
 
-fn gone<'a>(kind: ObjectKind, id: &str) -> Read<'a> {
-    Read::Gone(ObjectRef {
+fn not_found<'a>(kind: ObjectKind, id: &str) -> ReadOutcome<'a> {
+    ReadOutcome::NotFound(ObjectRef {
         kind,
         id: id.to_owned(),
     })
 }
 
-fn removed(kind: ObjectKind, id: &str) -> Event {
+fn removed_event(kind: ObjectKind, id: &str) -> Event {
     Event::Removed(ObjectRef {
         kind,
         id: id.to_owned(),
     })
 }
 
-fn retry_after(failures: u32) -> Duration {
-    let wait = FIRST_RETRY.saturating_mul(1 << failures.min(MAX_DOUBLINGS));
-    wait.min(LAST_RETRY)
+fn retry_delays() -> RetryDelays {
+    ExponentialBuilder::new()
+        .with_min_delay(MIN_RETRY_DELAY)
+        .with_max_delay(MAX_RETRY_DELAY)
+        .without_max_times()
+        .build()
 }

@@ -1,11 +1,11 @@
-//! `act`, with its promises of idempotence.
+//! Tests of actions and their idempotence.
 
 use rdd_sdk::Backend;
 use rdd_sdk::types::{Action, Container, ContainerState, ErrorCode, Object, ObjectKind, ObjectRef};
 
-use crate::fixture::{self, Fixture};
+use crate::fixture::{self, EngineFixture};
 
-async fn container(fixture: &Fixture, id: &str) -> Container {
+async fn container(fixture: &EngineFixture, id: &str) -> Container {
     let object = ObjectRef {
         kind: ObjectKind::Container,
         id: id.to_owned(),
@@ -17,7 +17,7 @@ async fn container(fixture: &Fixture, id: &str) -> Container {
 }
 
 #[test]
-fn each_action_twice_is_that_action_once() {
+fn a_repeated_action_changes_nothing() {
     fixture::run("act", |fixture| async move {
         let id = fixture.create("a", "exec sleep 600", false).await;
         for (action, state) in [
@@ -42,7 +42,7 @@ fn each_action_twice_is_that_action_once() {
 }
 
 #[test]
-fn what_the_state_forbids_is_a_conflict_in_words() {
+fn an_action_that_the_state_does_not_allow_is_a_conflict() {
     fixture::run("conflict", |fixture| async move {
         let id = fixture.create("a", "true", false).await;
         for action in [Action::Pause, Action::Unpause] {

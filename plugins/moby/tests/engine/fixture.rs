@@ -1,4 +1,4 @@
-//! The engine, an independent client of it, and the backend.
+//! The fixture: a real engine, an independent client of it, and the backend.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -15,96 +15,98 @@ use bollard::query_parameters::{
     RemoveContainerOptionsBuilder, RemoveImageOptions, RemoveVolumeOptions, TagImageOptionsBuilder,
 };
 use futures::{FutureExt, StreamExt};
-use rdd_backend_moby::Moby;
+use rdd_backend_moby::MobyBackend;
 use rdd_sdk::Backend;
-use rdd_sdk::native::{Running, UnixHost};
+use rdd_sdk::native::{CallHandle, UnixHost};
 use rdd_sdk::types::{Event, LogChunk, LogOptions, LogSource, Object, ObjectRef};
 
-/// Made by `make engine` from busybox.
+/// The image that `make engine` creates from busybox.
 pub(crate) const IMAGE: &str = "rdd-test:latest";
 
-/// How long a test waits for what must come.
+/// The maximum time to wait for an expected event.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-pub(crate) struct Fixture {
+pub(crate) struct EngineFixture {
     pub(crate) docker: Docker,
-    pub(crate) moby: Rc<Moby>,
-    /// The engine's.
+    pub(crate) moby: Rc<MobyBackend>,
+    /// The path of the engine's socket.
     pub(crate) socket: String,
     prefix: String,
 }
 
-/// Runs a test on a thread of its own, as a backend runs, and removes the
-/// test's containers whatever comes of it.
-pub(crate) fn run<F: Future<Output = ()>>(name: &str, test: impl FnOnce(Rc<Fixture>) -> F) {
+/// Runs a test on a current-thread runtime like that of a backend, and removes
+/// the test's objects even if it fails.
+pub(crate) fn run<F: Future<Output = ()>>(name: &str, test: impl FnOnce(Rc<EngineFixture>) -> F) {
     let Some(address) = engine_address() else {
         return;
     };
-    let socket = address.strip_prefix("unix://").expect("a unix:// address");
+    let socket = address
+        .strip_prefix("unix://")
+        .expect("RDD_TEST_DOCKER_HOST is not a unix:// address");
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
     tokio::task::LocalSet::new().block_on(&runtime, async {
-        let fixture = Rc::new(Fixture {
+        let fixture = Rc::new(EngineFixture {
             docker: Docker::connect_with_unix(socket, 120, bollard::API_DEFAULT_VERSION)
                 .unwrap()
                 .negotiate_version()
                 .await
-                .expect("the engine of RDD_TEST_DOCKER_HOST answers"),
-            moby: Rc::new(Moby::new(UnixHost::new(socket, |_, _| {}).handle())),
+                .expect("cannot connect to the engine of RDD_TEST_DOCKER_HOST"),
+            moby: Rc::new(MobyBackend::new(UnixHost::new(socket, |_, _| {}).handle())),
             socket: socket.to_owned(),
             prefix: format!("rdd-moby-{name}-{}", std::process::id()),
         });
         let outcome = AssertUnwindSafe(test(Rc::clone(&fixture)))
             .catch_unwind()
             .await;
-        fixture.sweep().await;
+        fixture.remove_objects().await;
         if let Err(panic) = outcome {
             std::panic::resume_unwind(panic);
         }
     });
 }
 
-/// The engine that the environment names. Without one a test is skipped, which
-/// is printed once; it fails where nothing may be skipped.
+/// Returns the address of the engine. Without one, the tests are skipped with one
+/// printed line, or fail if `RDD_TEST_REQUIRE_ALL` is 1.
 fn engine_address() -> Option<String> {
     static PRINTED: Once = Once::new();
     if let Ok(address) = std::env::var("RDD_TEST_DOCKER_HOST") {
         return Some(address);
     }
-    let remedy = "RDD_TEST_DOCKER_HOST names no engine: run `make engine`, which prints its DOCKER_HOST, or `make test`";
+    let remedy = "RDD_TEST_DOCKER_HOST is not set; run `make engine`, which prints the address, or `make test`";
     assert!(
         std::env::var("RDD_TEST_REQUIRE_ALL").as_deref() != Ok("1"),
         "{remedy}"
     );
     #[expect(
         clippy::explicit_write,
-        reason = "the harness shows what eprintln! prints of failed tests only"
+        reason = "the test harness hides the output of eprintln! in passing tests"
     )]
     PRINTED.call_once(|| {
         writeln!(
             std::io::stderr(),
-            "skipped: the tests on a Docker engine: {remedy}"
+            "skipped the tests on a Docker engine: {remedy}"
         )
         .unwrap();
     });
     None
 }
 
-impl Fixture {
-    /// A name of this test's own.
+impl EngineFixture {
+    /// Returns a name that is unique to this test.
     pub(crate) fn name(&self, suffix: &str) -> String {
         format!("{}-{suffix}", self.prefix)
     }
 
-    /// Makes a container that runs a shell script, and leaves it stopped.
+    /// Creates a container that runs a shell script, without starting it.
     pub(crate) async fn create(&self, suffix: &str, script: &str, tty: bool) -> String {
-        self.create_of(IMAGE, suffix, script, tty).await
+        self.create_from(IMAGE, suffix, script, tty).await
     }
 
-    /// The same, of an image of the test's own.
-    pub(crate) async fn create_of(
+    /// Creates a container like [`create`](Self::create) from another image.
+    pub(crate) async fn create_from(
         &self,
         image: &str,
         suffix: &str,
@@ -123,21 +125,21 @@ impl Fixture {
             }),
             ..ContainerCreateBody::default()
         };
-        self.make(suffix, body).await
+        self.create_labeled(suffix, body).await
     }
 
-    /// Makes a container with an anonymous volume.
+    /// Creates a container with an anonymous volume.
     pub(crate) async fn create_with_volume(&self, suffix: &str) -> String {
         let body = ContainerCreateBody {
             image: Some(IMAGE.to_owned()),
             volumes: Some(vec!["/data".to_owned()]),
             ..ContainerCreateBody::default()
         };
-        self.make(suffix, body).await
+        self.create_labeled(suffix, body).await
     }
 
-    /// Makes a container that carries the test's label.
-    async fn make(&self, suffix: &str, body: ContainerCreateBody) -> String {
+    /// Creates a container with the test's label.
+    async fn create_labeled(&self, suffix: &str, body: ContainerCreateBody) -> String {
         let body = ContainerCreateBody {
             labels: Some(HashMap::from([("test".to_owned(), self.prefix.clone())])),
             ..body
@@ -152,7 +154,7 @@ impl Fixture {
             .id
     }
 
-    /// The name of a container's only volume.
+    /// Returns the name of a container's only volume.
     pub(crate) async fn volume_of(&self, id: &str) -> String {
         let container = self
             .docker
@@ -166,17 +168,17 @@ impl Fixture {
         self.docker.start_container(id, None).await.unwrap();
     }
 
-    /// Makes a container, starts it and waits for its end.
-    pub(crate) async fn finished(&self, suffix: &str, script: &str, tty: bool) -> String {
+    /// Creates a container, starts it, and waits until it exits.
+    pub(crate) async fn run_to_exit(&self, suffix: &str, script: &str, tty: bool) -> String {
         let id = self.create(suffix, script, tty).await;
         self.start(&id).await;
-        // A status other than zero is an error of bollard's; the end is all.
-        let _ = self.docker.wait_container(&id, None).next().await;
+        // bollard returns an exit code other than zero as an error.
+        self.docker.wait_container(&id, None).next().await;
         id
     }
 
-    /// Makes an image of a container, with this tag or none.
-    pub(crate) async fn image_of(&self, container: &str, tag: Option<&str>) -> String {
+    /// Commits a container to an image, with this tag or none.
+    pub(crate) async fn commit(&self, container: &str, tag: Option<&str>) -> String {
         let options = CommitContainerOptionsBuilder::new()
             .container(container)
             .build();
@@ -198,27 +200,29 @@ impl Fixture {
         self.docker.tag_image(image, Some(options)).await.unwrap();
     }
 
-    pub(crate) async fn logs(&self, id: &str, options: LogOptions) -> Running<LogChunk> {
+    pub(crate) async fn logs(&self, id: &str, options: LogOptions) -> CallHandle<LogChunk> {
         let (moby, id) = (Rc::clone(&self.moby), id.to_owned());
-        Running::start(|responder| async move { moby.get_logs(id, options, responder).await })
+        CallHandle::start(|responder| async move { moby.get_logs(id, options, responder).await })
             .await
             .unwrap()
     }
 
-    pub(crate) async fn watch(&self) -> Watch {
+    pub(crate) async fn watch(&self) -> WatchReader {
         let moby = Rc::clone(&self.moby);
-        let running = Running::start(|responder| async move { moby.watch(responder).await })
+        let call = CallHandle::start(|responder| async move { moby.watch(responder).await })
             .await
             .unwrap();
-        let mut watch = Watch {
-            running,
-            waiting: Vec::new(),
+        let mut watch = WatchReader {
+            call,
+            pending: Vec::new(),
         };
         assert_eq!(watch.next().await, Event::InitBegin);
         watch
     }
 
-    async fn sweep(&self) {
+    /// Removes the test's objects. Errors are ignored, since the test may have
+    /// removed them itself.
+    async fn remove_objects(&self) {
         let options = ListContainersOptionsBuilder::new()
             .all(true)
             .filters(&HashMap::from([(
@@ -232,8 +236,7 @@ impl Fixture {
                 .v(true)
                 .build();
             let id = container.id.unwrap();
-            // It may be gone by itself.
-            let _ = self.docker.remove_container(&id, Some(force)).await;
+            self.docker.remove_container(&id, Some(force)).await.ok();
         }
         for image in self
             .docker
@@ -243,10 +246,10 @@ impl Fixture {
         {
             for tag in image.repo_tags {
                 if tag.starts_with(&self.prefix) {
-                    let _ = self
-                        .docker
+                    self.docker
                         .remove_image(&tag, None::<RemoveImageOptions>, None)
-                        .await;
+                        .await
+                        .ok();
                 }
             }
         }
@@ -259,34 +262,35 @@ impl Fixture {
             .unwrap_or_default()
         {
             if volume.name.starts_with(&self.prefix) {
-                let _ = self
-                    .docker
+                self.docker
                     .remove_volume(&volume.name, None::<RemoveVolumeOptions>)
-                    .await;
+                    .await
+                    .ok();
             }
         }
     }
 }
 
-/// A watch, event by event.
-pub(crate) struct Watch {
-    running: Running<Event>,
-    waiting: Vec<Event>,
+/// A watch that returns single events.
+pub(crate) struct WatchReader {
+    call: CallHandle<Event>,
+    /// The events of the last batch, in reverse order.
+    pending: Vec<Event>,
 }
 
-impl Watch {
+impl WatchReader {
     pub(crate) async fn next(&mut self) -> Event {
-        while self.waiting.is_empty() {
-            self.waiting = tokio::time::timeout(PATIENCE, self.running.next())
+        while self.pending.is_empty() {
+            self.pending = tokio::time::timeout(PATIENCE, self.call.next())
                 .await
-                .expect("an event comes")
-                .expect("the watch goes on");
-            self.waiting.reverse();
+                .expect("no event in time")
+                .expect("the watch ended");
+            self.pending.reverse();
         }
-        self.waiting.pop().unwrap()
+        self.pending.pop().unwrap()
     }
 
-    /// The objects of the listing.
+    /// Returns the objects of the listing.
     pub(crate) async fn listing(&mut self) -> Vec<Object> {
         let mut objects = Vec::new();
         loop {
@@ -298,11 +302,11 @@ impl Watch {
         }
     }
 
-    /// Skips what other tests do until this is true of an event.
-    pub(crate) async fn until<T>(&mut self, mut wanted: impl FnMut(&Event) -> Option<T>) -> T {
+    /// Returns the first result of `select`. Skips the events of other tests.
+    pub(crate) async fn until<T>(&mut self, mut select: impl FnMut(&Event) -> Option<T>) -> T {
         loop {
             let event = self.next().await;
-            if let Some(found) = wanted(&event) {
+            if let Some(found) = select(&event) {
                 return found;
             }
         }
@@ -314,8 +318,8 @@ impl Watch {
     }
 }
 
-/// All of a finished log that is wanted.
-pub(crate) fn everything() -> LogOptions {
+/// Options for the whole log, without following.
+pub(crate) fn whole_log() -> LogOptions {
     LogOptions {
         follow: false,
         tail: None,
@@ -327,8 +331,8 @@ pub(crate) fn everything() -> LogOptions {
     }
 }
 
-/// Reads to the end: standard output and standard error.
-pub(crate) async fn read(mut log: Running<LogChunk>) -> (Vec<u8>, Vec<u8>) {
+/// Reads a log to its end and returns standard output and standard error.
+pub(crate) async fn read(mut log: CallHandle<LogChunk>) -> (Vec<u8>, Vec<u8>) {
     let (mut out, mut err) = (Vec::new(), Vec::new());
     while let Some(chunks) = log.next().await {
         for chunk in chunks {

@@ -1,5 +1,5 @@
-//! A container that bears another's ID as its name: the engine takes one for
-//! the other, and the backend must not.
+//! Tests with a container that has the ID of another one as its name. The engine
+//! may confuse them; the backend must not.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -12,15 +12,15 @@ use futures::FutureExt;
 use rdd_sdk::Backend;
 use rdd_sdk::types::{Action, ErrorCode, Removal};
 
-use crate::fixture::{self, Fixture, everything, read};
-use crate::proxy::Proxy;
+use crate::fixture::{self, EngineFixture, read, whole_log};
+use crate::proxy::EngineProxy;
 
-async fn rename(fixture: &Fixture, id: &str, name: &str) {
+async fn rename(fixture: &EngineFixture, id: &str, name: &str) {
     let options = RenameContainerOptionsBuilder::new().name(name).build();
     fixture.docker.rename_container(id, options).await.unwrap();
 }
 
-async fn remove(fixture: &Fixture, id: &str) {
+async fn remove(fixture: &EngineFixture, id: &str) {
     let force = RemoveContainerOptionsBuilder::new().force(true).build();
     fixture
         .docker
@@ -29,8 +29,8 @@ async fn remove(fixture: &Fixture, id: &str) {
         .unwrap();
 }
 
-/// ID and name of what a text leads to.
-async fn lookup(fixture: &Fixture, text: &str) -> Option<(String, String)> {
+/// Returns the ID and name of the container that the engine resolves a text to.
+async fn lookup(fixture: &EngineFixture, text: &str) -> Option<(String, String)> {
     let found = fixture
         .docker
         .inspect_container(text, None::<InspectContainerOptions>)
@@ -40,17 +40,17 @@ async fn lookup(fixture: &Fixture, text: &str) -> Option<(String, String)> {
 }
 
 #[test]
-fn nothing_is_done_to_an_id_that_is_anothers_name() {
+fn an_id_that_is_the_name_of_another_container_is_rejected() {
     fixture::run("collision", |fixture| async move {
-        let id = fixture.finished("a", "echo mine", false).await;
-        let other = fixture.finished("b", "echo other", false).await;
+        let id = fixture.run_to_exit("a", "echo mine", false).await;
+        let other = fixture.run_to_exit("b", "echo other", false).await;
         rename(&fixture, &other, &id).await;
 
         let removal = Removal::Container(id.clone());
         let error = fixture.moby.remove(removal.clone()).await.unwrap_err();
         assert_eq!(error.code, ErrorCode::Conflict, "{}", error.message);
         assert!(
-            error.message.contains(&other) && error.message.contains("rename it"),
+            error.message.contains(&other) && error.message.contains("rename or remove"),
             "{}",
             error.message
         );
@@ -60,12 +60,12 @@ fn nothing_is_done_to_an_id_that_is_anothers_name() {
             .await
             .unwrap_err();
         assert_eq!(error.code, ErrorCode::Conflict, "{}", error.message);
-        // A log is opened, as what was opened can be proven afterwards.
-        let (out, _) = read(fixture.logs(&id, everything()).await).await;
+        // A log can be opened, since its container is verified afterwards.
+        let (out, _) = read(fixture.logs(&id, whole_log()).await).await;
         assert_eq!(String::from_utf8(out).unwrap(), "mine\n");
         assert_eq!(lookup(&fixture, &id).await.unwrap().0, id);
 
-        // The first goes: the ID is nothing but a name now.
+        // After the removal of the first container, the ID is only a name.
         remove(&fixture, &id).await;
         let error = fixture.moby.remove(removal).await.unwrap_err();
         assert_eq!(error.code, ErrorCode::NotFound, "{}", error.message);
@@ -76,26 +76,29 @@ fn nothing_is_done_to_an_id_that_is_anothers_name() {
             .unwrap_err();
         assert_eq!(error.code, ErrorCode::NotFound, "{}", error.message);
         let moby = Rc::clone(&fixture.moby);
-        let log = rdd_sdk::native::Running::start({
+        let log = rdd_sdk::native::CallHandle::start({
             let id = id.clone();
-            |responder| async move { moby.get_logs(id, everything(), responder).await }
+            |responder| async move { moby.get_logs(id, whole_log(), responder).await }
         });
-        let error = log.await.err().expect("no log of another's");
+        let error = log
+            .await
+            .err()
+            .expect("the log of another container was opened");
         assert_eq!(error.code, ErrorCode::NotFound, "{}", error.message);
         assert_eq!(lookup(&fixture, &id).await, Some((other, id)));
     });
 }
 
-/// Removes through a proxy that puts another container in the place of the one
-/// that is meant, right before the `nth` request that changes something.
-async fn replaced_before(fixture: &Rc<Fixture>, nth: u32) {
+/// Removes a container through a proxy that replaces it with another one right
+/// before the `nth` request with side effects.
+async fn replaced_before(fixture: &Rc<EngineFixture>, nth: u32) {
     let name = |suffix: &str| format!("{suffix}{nth}");
     let id = fixture.create(&name("a"), "exec sleep 600", false).await;
     fixture.start(&id).await;
     let other = fixture.create(&name("b"), "exec sleep 600", false).await;
     fixture.start(&other).await;
     let changes = Rc::new(Cell::new(0));
-    let proxy = Proxy::start(
+    let proxy = EngineProxy::start(
         fixture.socket.clone(),
         &fixture.name(&format!("proxy{nth}")),
         {
@@ -121,14 +124,14 @@ async fn replaced_before(fixture: &Rc<Fixture>, nth: u32) {
         .remove(Removal::Container(id.clone()))
         .await
         .unwrap_err();
-    assert!(changes.get() >= nth, "the test did nothing");
+    assert!(changes.get() >= nth, "the container was not replaced");
     assert_eq!(error.code, ErrorCode::NotFound, "{}", error.message);
-    // Untouched, its name included.
+    // The other container is unchanged, including its name.
     assert_eq!(lookup(fixture, &other).await, Some((other, id)));
 }
 
 #[test]
-fn a_removal_never_hits_what_took_the_id_as_its_name_meanwhile() {
+fn a_removal_never_affects_a_container_that_took_the_id_as_its_name() {
     fixture::run("replaced", |fixture| async move {
         for nth in 1..=2 {
             replaced_before(&fixture, nth).await;
@@ -137,17 +140,17 @@ fn a_removal_never_hits_what_took_the_id_as_its_name_meanwhile() {
 }
 
 #[test]
-fn a_refused_removal_leaves_the_name_as_it_was() {
+fn a_refused_removal_restores_the_name() {
     fixture::run("refused", |fixture| async move {
         let id = fixture.create("a", "true", false).await;
-        let proxy = Proxy::start(fixture.socket.clone(), &fixture.name("proxy"), {
+        let proxy = EngineProxy::start(fixture.socket.clone(), &fixture.name("proxy"), {
             let (fixture, id) = (Rc::clone(&fixture), id.clone());
             move |line| {
                 let (fixture, id) = (Rc::clone(&fixture), id.clone());
                 async move {
                     if line.starts_with("DELETE ") {
-                        // Somebody else names it in between: no such container
-                        // for the engine, and still there.
+                        // Another client renames it, so that the engine does not
+                        // find the temporary name.
                         rename(&fixture, &id, &fixture.name("mine")).await;
                     }
                 }
@@ -161,7 +164,7 @@ fn a_refused_removal_leaves_the_name_as_it_was() {
             .unwrap_err();
         assert_eq!(error.code, ErrorCode::Conflict, "{}", error.message);
         assert_eq!(lookup(&fixture, &id).await.unwrap().1, fixture.name("mine"));
-        // And an attempt that was cut short is taken up where it was.
+        // An interrupted removal is continued.
         let mark = format!("{}.rdd-removing.{id}", fixture.name("mine"));
         rename(&fixture, &id, &mark).await;
         fixture
@@ -174,12 +177,12 @@ fn a_refused_removal_leaves_the_name_as_it_was() {
 }
 
 #[test]
-fn anonymous_volumes_outlive_their_container() {
+fn anonymous_volumes_are_kept_when_their_container_is_removed() {
     fixture::run("anonymous", |fixture| async move {
         let id = fixture.create_with_volume("a").await;
         let volume = fixture.volume_of(&id).await;
         fixture.moby.remove(Removal::Container(id)).await.unwrap();
-        // Fails where it is gone.
+        // Fails if the volume does not exist.
         fixture
             .docker
             .remove_volume(&volume, None::<RemoveVolumeOptions>)

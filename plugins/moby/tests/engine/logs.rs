@@ -1,4 +1,4 @@
-//! `get-logs`, byte by byte against bollard.
+//! Tests of logs, compared with those that bollard reads.
 
 use std::time::{Duration, Instant};
 
@@ -6,13 +6,13 @@ use bollard::container::LogOutput;
 use bollard::query_parameters::LogsOptionsBuilder;
 use futures::StreamExt;
 use rdd_sdk::Backend;
-use rdd_sdk::native::Running;
+use rdd_sdk::native::CallHandle;
 use rdd_sdk::types::{ErrorCode, LogOptions, Timestamp};
 
-use crate::fixture::{self, Fixture, PATIENCE, everything, read};
+use crate::fixture::{self, EngineFixture, PATIENCE, read, whole_log};
 
-/// What bollard reads of the same log.
-async fn reference(fixture: &Fixture, id: &str) -> (Vec<u8>, Vec<u8>) {
+/// Reads the same log with bollard.
+async fn reference(fixture: &EngineFixture, id: &str) -> (Vec<u8>, Vec<u8>) {
     let options = LogsOptionsBuilder::new().stdout(true).stderr(true).build();
     let mut log = fixture.docker.logs(id, Some(options));
     let (mut out, mut err) = (Vec::new(), Vec::new());
@@ -20,22 +20,22 @@ async fn reference(fixture: &Fixture, id: &str) -> (Vec<u8>, Vec<u8>) {
         match piece.unwrap() {
             LogOutput::StdOut { message } | LogOutput::Console { message } => out.extend(message),
             LogOutput::StdErr { message } => err.extend(message),
-            LogOutput::StdIn { .. } => panic!("a log has no input"),
+            LogOutput::StdIn { .. } => panic!("standard input in a log"),
         }
     }
     (out, err)
 }
 
-/// Lines of both streams, bytes that are no UTF-8, an empty line, a line of
-/// 100 KB, and an end without a newline.
+/// Writes lines to both streams, bytes that are not UTF-8, an empty line, a line
+/// of 100 KB, and a last line without a newline.
 const SCRIPT: &str = r#"i=0; while [ $i -lt 300 ]; do echo "out $i"; echo "err $i" >&2; i=$((i+1)); done
 printf '\377\376\n\n'; head -c 100000 /dev/zero | tr '\0' x; echo; printf 'no newline'"#;
 
 #[test]
-fn a_multiplexed_log_is_the_engines_byte_by_byte() {
+fn a_multiplexed_log_has_the_same_bytes_as_with_bollard() {
     fixture::run("mux", |fixture| async move {
-        let id = fixture.finished("a", SCRIPT, false).await;
-        let ours = read(fixture.logs(&id, everything()).await).await;
+        let id = fixture.run_to_exit("a", SCRIPT, false).await;
+        let ours = read(fixture.logs(&id, whole_log()).await).await;
         let theirs = reference(&fixture, &id).await;
         assert!(ours.0.len() > 100_000 && ours.1.len() > 2_000);
         assert!(
@@ -48,10 +48,10 @@ fn a_multiplexed_log_is_the_engines_byte_by_byte() {
 }
 
 #[test]
-fn a_terminals_log_is_the_engines_byte_by_byte() {
+fn the_log_of_a_terminal_has_the_same_bytes_as_with_bollard() {
     fixture::run("tty", |fixture| async move {
-        let id = fixture.finished("a", SCRIPT, true).await;
-        let ours = read(fixture.logs(&id, everything()).await).await;
+        let id = fixture.run_to_exit("a", SCRIPT, true).await;
+        let ours = read(fixture.logs(&id, whole_log()).await).await;
         let theirs = reference(&fixture, &id).await;
         assert!(ours.0.len() > 100_000 && ours.1.is_empty());
         assert!(
@@ -80,10 +80,10 @@ fn later(time: Timestamp) -> Timestamp {
 }
 
 #[test]
-fn options_choose_the_part() {
+fn options_select_a_part_of_the_log() {
     fixture::run("part", |fixture| async move {
         let script = "for i in 1 2 3; do echo $i; echo e$i >&2; sleep 1.1; done";
-        let id = fixture.finished("a", script, false).await;
+        let id = fixture.run_to_exit("a", script, false).await;
         let part = async |options: LogOptions| {
             let (out, err) = read(fixture.logs(&id, options).await).await;
             (
@@ -93,31 +93,31 @@ fn options_choose_the_part() {
         };
         let stdout = LogOptions {
             stderr: false,
-            ..everything()
+            ..whole_log()
         };
         assert_eq!(part(stdout).await, ("1\n2\n3\n".into(), String::new()));
         let stderr = LogOptions {
             stdout: false,
-            ..everything()
+            ..whole_log()
         };
         assert_eq!(part(stderr).await, (String::new(), "e1\ne2\ne3\n".into()));
-        // The engine counts lines of both streams, wanted or not.
+        // The engine counts the lines of both streams, selected or not.
         let tail = LogOptions {
             tail: Some(2),
             stderr: false,
-            ..everything()
+            ..whole_log()
         };
         assert_eq!(part(tail).await.0, "3\n");
         let nothing = LogOptions {
             tail: Some(0),
-            ..everything()
+            ..whole_log()
         };
         assert_eq!(part(nothing).await, (String::new(), String::new()));
 
         let timestamps = LogOptions {
             timestamps: true,
             stderr: false,
-            ..everything()
+            ..whole_log()
         };
         let (stamped, _) = part(timestamps).await;
         let times: Vec<Timestamp> = stamped
@@ -130,36 +130,36 @@ fn options_choose_the_part() {
             })
             .collect();
         assert_eq!(times.len(), 3);
-        // From a line on, that line counted; and up to a line, that one not.
+        // `since` is inclusive, and `until` is exclusive.
         let since = LogOptions {
             since: Some(times[1]),
             stderr: false,
-            ..everything()
+            ..whole_log()
         };
         assert_eq!(part(since).await.0, "2\n3\n");
         let after = LogOptions {
             since: Some(later(times[1])),
             stderr: false,
-            ..everything()
+            ..whole_log()
         };
         assert_eq!(part(after).await.0, "3\n");
         let until = LogOptions {
             until: Some(times[1]),
             stderr: false,
-            ..everything()
+            ..whole_log()
         };
         assert_eq!(part(until).await.0, "1\n");
         let with = LogOptions {
             until: Some(later(times[1])),
             stderr: false,
-            ..everything()
+            ..whole_log()
         };
         assert_eq!(part(with).await.0, "1\n2\n");
     });
 }
 
 #[test]
-fn a_followed_log_comes_as_it_is_written_and_ends_with_the_container() {
+fn a_followed_log_is_sent_as_it_is_written_and_ends_with_the_container() {
     fixture::run("follow", |fixture| async move {
         let id = fixture
             .create("a", "echo first; exec sleep 600", false)
@@ -167,7 +167,7 @@ fn a_followed_log_comes_as_it_is_written_and_ends_with_the_container() {
         fixture.start(&id).await;
         let follow = LogOptions {
             follow: true,
-            ..everything()
+            ..whole_log()
         };
         let mut log = fixture.logs(&id, follow).await;
         let first = tokio::time::timeout(PATIENCE, log.next())
@@ -191,30 +191,30 @@ fn a_followed_log_that_is_idle_ends_at_until() {
             until: Some(timestamp(
                 jiff::Timestamp::now() + Duration::from_millis(500),
             )),
-            ..everything()
+            ..whole_log()
         };
-        let begun = Instant::now();
+        let started = Instant::now();
         let (out, _) = tokio::time::timeout(PATIENCE, read(fixture.logs(&id, options).await))
             .await
             .unwrap();
         assert_eq!(out, b"one\n");
-        assert!(begun.elapsed() > Duration::from_millis(500));
+        assert!(started.elapsed() > Duration::from_millis(500));
     });
 }
 
 #[test]
-fn failures_are_failures_of_the_call() {
+fn errors_of_the_engine_fail_the_call() {
     fixture::run("fail", |fixture| async move {
         let missing = "0123456789abcdef".repeat(4);
         for (id, options, code) in [
-            (missing.as_str(), everything(), ErrorCode::NotFound),
-            ("nonsense", everything(), ErrorCode::InvalidArgument),
+            (missing.as_str(), whole_log(), ErrorCode::NotFound),
+            ("nonsense", whole_log(), ErrorCode::InvalidArgument),
             (
                 missing.as_str(),
                 LogOptions {
                     stdout: false,
                     stderr: false,
-                    ..everything()
+                    ..whole_log()
                 },
                 ErrorCode::InvalidArgument,
             ),
@@ -222,20 +222,20 @@ fn failures_are_failures_of_the_call() {
             let moby = fixture.moby.clone();
             let id = id.to_owned();
             let result =
-                Running::start(|to| async move { moby.get_logs(id, options, to).await }).await;
+                CallHandle::start(|to| async move { moby.get_logs(id, options, to).await }).await;
             assert_eq!(result.err().unwrap().code, code);
         }
     });
 }
 
 #[test]
-fn a_reader_that_pauses_loses_nothing() {
+fn a_reader_that_pauses_gets_all_bytes() {
     fixture::run("slow", |fixture| async move {
-        let id = fixture.finished("a", "seq 1 200000", false).await;
-        let mut log = fixture.logs(&id, everything()).await;
+        let id = fixture.run_to_exit("a", "seq 1 200000", false).await;
+        let mut log = fixture.logs(&id, whole_log()).await;
         let first = log.next().await.unwrap();
-        // A pause as long as it takes another reader to come to the end.
-        let (other, _) = read(fixture.logs(&id, everything()).await).await;
+        // Pauses until another reader has read the whole log.
+        let (other, _) = read(fixture.logs(&id, whole_log()).await).await;
         let mut bytes: Vec<u8> = first.into_iter().flat_map(|chunk| chunk.bytes).collect();
         let (rest, _) = read(log).await;
         bytes.extend(rest);
@@ -252,19 +252,19 @@ fn a_reader_that_pauses_loses_nothing() {
 }
 
 #[test]
-fn times_of_any_year_choose_what_docker_logs_prints_for_them() {
-    /// Go's zero time, the first and the last year of RFC 3339, and what 64
-    /// bits of nanoseconds since 1970 do not reach.
+fn times_of_any_year_select_the_same_lines_as_with_docker_logs() {
+    /// The zero time, and times outside the range of 64-bit nanoseconds since the
+    /// Unix epoch.
     const ZERO: i64 = -62_135_596_800;
     const YEAR_1066: i64 = -28_502_722_800;
     const YEAR_9999: i64 = 253_402_300_799;
     fixture::run("years", |fixture| async move {
-        let id = fixture.finished("a", "echo 1", false).await;
+        let id = fixture.run_to_exit("a", "echo 1", false).await;
         let at = |seconds| Timestamp {
             seconds,
             nanoseconds: 0,
         };
-        // Each was tried with `docker logs` of 20.10.
+        // Verified with `docker logs` 20.10.
         for (since, until, printed) in [
             (Some(ZERO), None, "1\n"),
             (Some(YEAR_1066), None, "1\n"),
@@ -281,7 +281,7 @@ fn times_of_any_year_choose_what_docker_logs_prints_for_them() {
             let options = LogOptions {
                 since: since.map(at),
                 until: until.map(at),
-                ..everything()
+                ..whole_log()
             };
             let (out, _) = read(fixture.logs(&id, options).await).await;
             let out = String::from_utf8(out).unwrap();

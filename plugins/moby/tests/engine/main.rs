@@ -1,10 +1,9 @@
-//! The backend, natively, against a real Docker engine.
+//! Tests of the backend in its native form against a real Docker engine.
 //!
-//! The engine is named by `RDD_TEST_DOCKER_HOST`; `make engine` starts one.
-//! Each test makes objects of its own names and judges only those, so that
-//! tests run side by side on one engine.
+//! `RDD_TEST_DOCKER_HOST` is the address of the engine; `make engine` starts one.
+//! Each test creates objects with unique names and checks only those, so that
+//! tests can run concurrently on one engine.
 #![allow(
-    clippy::let_underscore_must_use,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

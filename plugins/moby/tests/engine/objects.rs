@@ -1,4 +1,4 @@
-//! `inspect`, field by field.
+//! Tests of inspections.
 
 use rdd_sdk::Backend;
 use rdd_sdk::types::{ContainerState, ErrorCode, Object, ObjectKind, ObjectRef};
@@ -13,15 +13,15 @@ fn reference(kind: ObjectKind, id: &str) -> ObjectRef {
 }
 
 #[test]
-fn a_container_is_read_whole_and_without_its_environment() {
+fn a_container_is_returned_without_its_environment() {
     fixture::run("inspect", |fixture| async move {
-        let id = fixture.finished("a", "exit 3", false).await;
-        let answer = fixture
+        let id = fixture.run_to_exit("a", "exit 3", false).await;
+        let inspection = fixture
             .moby
             .inspect(reference(ObjectKind::Container, &id))
             .await
             .unwrap();
-        let Object::Container(container) = answer.object else {
+        let Object::Container(container) = inspection.object else {
             panic!()
         };
         assert_eq!(
@@ -36,14 +36,14 @@ fn a_container_is_read_whole_and_without_its_environment() {
             (container.state, container.exit_code, container.pid),
             (ContainerState::Exited, 3, 0)
         );
-        // Start and end are not compared: an engine may stamp the end of a
-        // process that ends at once before it stamps its start.
+        // The start and end are not compared: the engine may record the end of a
+        // short-lived process before its start.
         assert!(container.created_at <= container.started_at && container.finished_at.is_some());
         assert!(container.created_at.is_some() && !container.running && !container.tty);
         assert!(
-            !answer.raw.contains("hunter2") && answer.raw.contains("SECRET="),
+            !inspection.raw.contains("hunter2") && inspection.raw.contains("SECRET="),
             "{}",
-            answer.raw
+            inspection.raw
         );
 
         let image = reference(ObjectKind::Image, &container.image_id);
@@ -57,7 +57,7 @@ fn a_container_is_read_whole_and_without_its_environment() {
         );
         assert!(image.size > 0 && image.created_at.is_some());
 
-        // The engine would take its name for an ID.
+        // The engine itself would accept a name.
         let name = reference(ObjectKind::Container, &fixture.name("a"));
         let error = fixture.moby.inspect(name).await.unwrap_err();
         assert_eq!(error.code, ErrorCode::InvalidArgument);
@@ -65,7 +65,7 @@ fn a_container_is_read_whole_and_without_its_environment() {
 }
 
 #[test]
-fn what_is_not_there_is_not_found_in_the_engines_words() {
+fn a_missing_object_is_not_found() {
     fixture::run("missing", |fixture| async move {
         let hex = "0123456789abcdef".repeat(4);
         for (kind, id) in [

@@ -1,25 +1,27 @@
-//! Stands between the backend and the engine, so that a test can do something
-//! right before a request arrives there.
+//! A proxy between the backend and the engine that runs a hook before it forwards
+//! a request.
 
 use std::path::PathBuf;
 use std::rc::Rc;
 
 use futures::future::LocalBoxFuture;
-use rdd_backend_moby::Moby;
+use rdd_backend_moby::MobyBackend;
 use rdd_sdk::Backend;
 use rdd_sdk::native::UnixHost;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 
-/// Gets a request's first line, and holds the request until it is done.
+/// A hook that receives the first line of a request. The request is forwarded
+/// when the hook completes.
 type Hook = Rc<dyn Fn(String) -> LocalBoxFuture<'static, ()>>;
 
-pub(crate) struct Proxy {
+pub(crate) struct EngineProxy {
     socket: PathBuf,
 }
 
-impl Proxy {
-    /// Must run within a `LocalSet`. `name` is the test's own.
+impl EngineProxy {
+    /// Starts a proxy. Must run within a `LocalSet`. `name` must be unique among
+    /// the tests.
     pub(crate) fn start(
         engine: String,
         name: &str,
@@ -31,35 +33,35 @@ impl Proxy {
         tokio::task::spawn_local(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let engine = UnixStream::connect(&engine).await.unwrap();
-                tokio::task::spawn_local(carry(client, engine, Rc::clone(&hook)));
+                tokio::task::spawn_local(forward(client, engine, Rc::clone(&hook)));
             }
         });
         Self { socket }
     }
 
-    /// A backend whose engine is reached through this.
-    pub(crate) fn moby(&self) -> Moby {
-        Moby::new(UnixHost::new(&self.socket, |_, _| {}).handle())
+    /// Returns a backend that connects to the engine through this proxy.
+    pub(crate) fn moby(&self) -> MobyBackend {
+        MobyBackend::new(UnixHost::new(&self.socket, |_, _| {}).handle())
     }
 }
 
-impl Drop for Proxy {
+impl Drop for EngineProxy {
     fn drop(&mut self) {
-        // It may be gone by itself.
-        let _ = std::fs::remove_file(&self.socket);
+        // The file may not exist anymore.
+        std::fs::remove_file(&self.socket).ok();
     }
 }
 
-async fn carry(client: UnixStream, engine: UnixStream, hook: Hook) {
+async fn forward(client: UnixStream, engine: UnixStream, hook: Hook) {
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_engine, mut to_engine) = engine.into_split();
-    let answers =
+    let responses =
         tokio::task::spawn_local(
             async move { tokio::io::copy(&mut from_engine, &mut to_client).await },
         );
     let mut head = Vec::new();
     let mut buffer = [0; 4096];
-    // The backend's requests have no bodies, and each waits for its answer.
+    // The backend's requests have no bodies, and it waits for each response.
     while let Ok(count @ 1..) = from_client.read(&mut buffer).await {
         head.extend_from_slice(&buffer[..count]);
         if head.ends_with(b"\r\n\r\n") {
@@ -74,5 +76,5 @@ async fn carry(client: UnixStream, engine: UnixStream, hook: Hook) {
             }
         }
     }
-    answers.abort();
+    responses.abort();
 }

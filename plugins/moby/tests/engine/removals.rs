@@ -1,13 +1,13 @@
-//! `remove`, and what it must leave alone.
+//! Tests of removals and their preconditions.
 
 use bollard::models::VolumeCreateRequest;
 use bollard::query_parameters::RemoveVolumeOptions;
 use rdd_sdk::Backend;
 use rdd_sdk::types::{ErrorCode, Object, ObjectKind, ObjectRef, Removal, Timestamp};
 
-use crate::fixture::{self, Fixture};
+use crate::fixture::{self, EngineFixture};
 
-async fn created(fixture: &Fixture, name: &str) -> Option<Timestamp> {
+async fn created(fixture: &EngineFixture, name: &str) -> Option<Timestamp> {
     let object = ObjectRef {
         kind: ObjectKind::Volume,
         id: name.to_owned(),
@@ -18,7 +18,7 @@ async fn created(fixture: &Fixture, name: &str) -> Option<Timestamp> {
     }
 }
 
-async fn create(fixture: &Fixture, name: &str) {
+async fn create(fixture: &EngineFixture, name: &str) {
     let request = VolumeCreateRequest {
         name: Some(name.to_owned()),
         ..VolumeCreateRequest::default()
@@ -27,7 +27,7 @@ async fn create(fixture: &Fixture, name: &str) {
 }
 
 #[test]
-fn a_running_container_goes_and_is_gone() {
+fn a_running_container_is_removed() {
     fixture::run("rm", |fixture| async move {
         let id = fixture.create("a", "exec sleep 600", false).await;
         fixture.start(&id).await;
@@ -46,12 +46,12 @@ fn a_running_container_goes_and_is_gone() {
 }
 
 #[test]
-fn a_tag_goes_only_from_the_image_that_was_meant() {
+fn a_tag_is_removed_only_from_the_specified_image() {
     fixture::run("tags", |fixture| async move {
-        let container = fixture.finished("a", "echo 1 > /one", false).await;
+        let container = fixture.run_to_exit("a", "echo 1 > /one", false).await;
         let tag = fixture.name("image");
-        let old = fixture.image_of(&container, Some(&tag)).await;
-        let new = fixture.image_of(&container, None).await;
+        let old = fixture.commit(&container, Some(&tag)).await;
+        let new = fixture.commit(&container, None).await;
         assert_ne!(old, new);
         fixture.tag(&new, &tag).await;
         let full = format!("{tag}:1");
@@ -61,7 +61,8 @@ fn a_tag_goes_only_from_the_image_that_was_meant() {
             .await
             .unwrap_err();
         assert_eq!(error.code, ErrorCode::Replaced, "{}", error.message);
-        // The old one dangles now: by its ID, and the new one is left alone.
+        // The old image is dangling and can be removed by its ID; the new one
+        // cannot, since it has a tag.
         fixture
             .moby
             .remove(Removal::Image(old.clone()))
@@ -86,14 +87,14 @@ fn a_tag_goes_only_from_the_image_that_was_meant() {
 }
 
 #[test]
-fn an_image_in_use_is_a_conflict_in_the_engines_words() {
+fn the_removal_of_an_image_in_use_is_a_conflict() {
     fixture::run("inuse", |fixture| async move {
-        let source = fixture.finished("a", "echo 1 > /one", false).await;
-        // An image of this test's own: a failure must cost nobody else's.
+        let source = fixture.run_to_exit("a", "echo 1 > /one", false).await;
+        // A failure must not remove the image of other tests.
         let tag = fixture.name("image");
-        let image = fixture.image_of(&source, Some(&tag)).await;
+        let image = fixture.commit(&source, Some(&tag)).await;
         let full = format!("{tag}:1");
-        fixture.create_of(&full, "b", "true", false).await;
+        fixture.create_from(&full, "b", "true", false).await;
         let target = Removal::ImageTag((full, image));
         let error = fixture.moby.remove(target).await.unwrap_err();
         assert_eq!(error.code, ErrorCode::Conflict);
@@ -102,7 +103,7 @@ fn an_image_in_use_is_a_conflict_in_the_engines_words() {
 }
 
 #[test]
-fn a_volume_of_the_same_name_is_another_volume() {
+fn a_later_volume_of_the_same_name_is_not_removed() {
     fixture::run("volume", |fixture| async move {
         let name = fixture.name("v");
         create(&fixture, &name).await;
@@ -112,8 +113,8 @@ fn a_volume_of_the_same_name_is_another_volume() {
             .remove_volume(&name, None::<RemoveVolumeOptions>)
             .await
             .unwrap();
-        // The engine's time has steps of a second.
-        while created_or_make(&fixture, &name).await == first {
+        // The resolution of the engine's creation times is one second.
+        while create_and_get_time(&fixture, &name).await == first {
             fixture
                 .docker
                 .remove_volume(&name, None::<RemoveVolumeOptions>)
@@ -141,7 +142,7 @@ fn a_volume_of_the_same_name_is_another_volume() {
     });
 }
 
-async fn created_or_make(fixture: &Fixture, name: &str) -> Option<Timestamp> {
+async fn create_and_get_time(fixture: &EngineFixture, name: &str) -> Option<Timestamp> {
     create(fixture, name).await;
     created(fixture, name).await
 }

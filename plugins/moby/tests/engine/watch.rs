@@ -1,4 +1,4 @@
-//! `watch`: the listing, then each kind of change.
+//! Tests of the watch: its listing, and each kind of change.
 
 use bollard::models::VolumeCreateRequest;
 use bollard::query_parameters::{
@@ -6,9 +6,13 @@ use bollard::query_parameters::{
 };
 use rdd_sdk::types::{Container, ContainerState, Event, Object, ObjectKind, ObjectRef};
 
-use crate::fixture::{self, Watch};
+use crate::fixture::{self, WatchReader};
 
-async fn container(watch: &mut Watch, id: &str, wanted: impl Fn(&Container) -> bool) -> Container {
+async fn container(
+    watch: &mut WatchReader,
+    id: &str,
+    wanted: impl Fn(&Container) -> bool,
+) -> Container {
     watch
         .until(|event| match event {
             Event::Applied(Object::Container(container))
@@ -29,7 +33,7 @@ fn reference(kind: ObjectKind, id: &str) -> ObjectRef {
 }
 
 #[test]
-fn the_listing_holds_what_exists() {
+fn the_listing_contains_all_objects() {
     fixture::run("listing", |fixture| async move {
         let mut ids = Vec::new();
         for n in 0..30 {
@@ -60,7 +64,7 @@ fn the_listing_holds_what_exists() {
 }
 
 #[test]
-fn a_containers_life_is_told() {
+fn all_changes_of_a_container_are_reported() {
     fixture::run("life", |fixture| async move {
         let mut watch = fixture.watch().await;
         watch.listing().await;
@@ -91,13 +95,13 @@ fn a_containers_life_is_told() {
 }
 
 #[test]
-fn images_and_their_tags_are_told() {
+fn images_and_their_tags_are_reported() {
     fixture::run("images", |fixture| async move {
-        let container = fixture.finished("a", "echo 1 > /one", false).await;
+        let container = fixture.run_to_exit("a", "echo 1 > /one", false).await;
         let mut watch = fixture.watch().await;
         watch.listing().await;
-        let untagged = fixture.image_of(&container, None).await;
-        let tags_of = async |watch: &mut Watch, id: &str, count: usize| {
+        let untagged = fixture.commit(&container, None).await;
+        let tags_of = async |watch: &mut WatchReader, id: &str, count: usize| {
             watch
                 .until(|event| match event {
                     Event::Applied(Object::Image(image))
@@ -127,7 +131,7 @@ fn images_and_their_tags_are_told() {
 }
 
 #[test]
-fn volumes_are_told_and_replaced_ones_are_removed_first() {
+fn volumes_are_reported_and_a_replaced_one_is_removed_first() {
     fixture::run("volumes", |fixture| async move {
         let mut watch = fixture.watch().await;
         watch.listing().await;
@@ -136,7 +140,7 @@ fn volumes_are_told_and_replaced_ones_are_removed_first() {
             name: Some(name.clone()),
             ..VolumeCreateRequest::default()
         };
-        let created = async |watch: &mut Watch| {
+        let created = async |watch: &mut WatchReader| {
             watch
                 .until(|event| {
                     matches!(event, Event::Applied(Object::Volume(v)) if v.name == name)
@@ -168,7 +172,7 @@ fn volumes_are_told_and_replaced_ones_are_removed_first() {
 }
 
 #[test]
-fn changes_during_the_listing_are_not_lost() {
+fn changes_during_the_listing_are_reported() {
     fixture::run("gap", |fixture| async move {
         for round in 0..20 {
             let id = fixture
@@ -187,12 +191,12 @@ fn changes_during_the_listing_are_not_lost() {
 }
 
 #[test]
-fn a_burst_of_changes_leaves_no_difference() {
+fn the_last_state_after_a_burst_is_reported() {
     fixture::run("burst", |fixture| async move {
         let mut watch = fixture.watch().await;
         watch.listing().await;
         let id = fixture.create("a", "true", false).await;
-        // More events than the engine keeps for anybody, while nobody reads.
+        // More events than the engine queues for a reader, while none are read.
         let last = fixture.name("last");
         for round in 0..400 {
             let name = if round == 399 {

@@ -1,4 +1,4 @@
-//! How many connections a watch keeps.
+//! Tests of the connections of a watch.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -9,59 +9,64 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
-use crate::server::{Answer, Server, next};
+use crate::server::{FakeResponse, FakeServer, next};
 
 const CONTAINERS: usize = 40;
-/// The engine's events, and two for what is read next.
+/// The event stream, and two idle connections.
 const KEPT: usize = 3;
 
 fn id(n: usize) -> String {
     format!("{n:064x}")
 }
 
-/// Waits until no more connections are open than are kept.
-async fn trimmed(server: &Server, patience: Duration) {
-    let until = Instant::now() + patience;
+/// Waits until the other connections are closed.
+async fn wait_until_closed(server: &FakeServer, timeout: Duration) {
+    let deadline = Instant::now() + timeout;
     while server.open() > KEPT {
-        assert!(Instant::now() < until, "{} are open", server.open());
+        assert!(Instant::now() < deadline, "{} are open", server.open());
         sleep(Duration::from_millis(10)).await;
     }
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
-async fn what_a_burst_opened_is_closed_again_and_a_change_needs_no_new_one() {
+async fn connections_of_a_burst_are_closed_and_a_change_opens_no_new_one() {
     let events = Rc::new(RefCell::new(None));
     let inspected = Rc::new(Cell::new(0));
-    let server = Server::start("connections", {
+    let server = FakeServer::start("connections", {
         let (events, inspected) = (Rc::clone(&events), Rc::clone(&inspected));
         move |path| match path {
-            "/images/json" => Answer::json(&json!([])),
-            "/volumes" => Answer::json(&json!({"Volumes": []})),
+            "/images/json" => FakeResponse::json(&json!([])),
+            "/volumes" => FakeResponse::json(&json!({"Volumes": []})),
             "/containers/json?all=1" => {
                 let list: Vec<_> = (0..CONTAINERS).map(|n| json!({"Id": id(n)})).collect();
-                Answer::json(&json!(list))
+                FakeResponse::json(&json!(list))
             }
-            path if path.starts_with("/containers/json") => Answer::json(&json!([])),
+            path if path.starts_with("/containers/json") => FakeResponse::json(&json!([])),
             path if path.starts_with("/containers/") => {
                 inspected.set(inspected.get() + 1);
                 let id = path
                     .trim_start_matches("/containers/")
                     .trim_end_matches("/json");
-                Answer::json(&json!({"Id": id, "Name": "/web", "State": {"Status": "running"}}))
+                FakeResponse::json(
+                    &json!({"Id": id, "Name": "/web", "State": {"Status": "running"}}),
+                )
             }
             path if path.starts_with("/events") => {
                 let (sender, receiver) = mpsc::channel(1);
                 *events.borrow_mut() = Some(sender);
-                Answer::Pieces(receiver)
+                FakeResponse::Pieces(receiver)
             }
-            _ => Answer::Missing,
+            _ => FakeResponse::NotFound,
         }
     });
     let mut watch = server.watch().await;
     while !next(&mut watch).await.contains(&Event::InitDone) {}
     assert_eq!(inspected.get(), CONTAINERS);
-    assert!(server.peak() > KEPT, "the listing reads side by side");
-    trimmed(&server, Duration::from_secs(1)).await;
+    assert!(
+        server.peak() > KEPT,
+        "the listing was not read concurrently"
+    );
+    wait_until_closed(&server, Duration::from_secs(1)).await;
 
     let sender = events.borrow().clone().unwrap();
     let restarted = |n: usize| {
@@ -69,7 +74,7 @@ async fn what_a_burst_opened_is_closed_again_and_a_change_needs_no_new_one() {
         format!("{event}\n")
     };
     server.peak();
-    // One change after another goes over what is open.
+    // Successive changes use the open connections.
     for n in 0..10 {
         sender.send(restarted(n).into_bytes()).await.unwrap();
         assert_eq!(next(&mut watch).await.len(), 1);
@@ -78,10 +83,10 @@ async fn what_a_burst_opened_is_closed_again_and_a_change_needs_no_new_one() {
 
     let burst: String = (0..CONTAINERS).map(restarted).collect();
     sender.send(burst.into_bytes()).await.unwrap();
-    let mut told = 0;
-    while told < CONTAINERS {
-        told += next(&mut watch).await.len();
+    let mut reported = 0;
+    while reported < CONTAINERS {
+        reported += next(&mut watch).await.len();
     }
-    assert!(server.peak() > KEPT, "a burst is read side by side");
-    trimmed(&server, Duration::from_secs(30)).await;
+    assert!(server.peak() > KEPT, "the burst was not read concurrently");
+    wait_until_closed(&server, Duration::from_secs(30)).await;
 }

@@ -1,7 +1,6 @@
-//! The backend, natively, against engines that are scripted: what a real one
-//! does too seldom, too slowly or too much of for a test.
+//! Tests of the backend in its native form against scripted engines, for
+//! behavior that is too rare, too slow, or too extensive with a real one.
 #![allow(
-    clippy::let_underscore_must_use,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

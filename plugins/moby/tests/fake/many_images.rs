@@ -1,16 +1,16 @@
-//! An engine with thousands of images, and one that lists slowly.
+//! Tests with thousands of images, and with slow list responses.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use rdd_sdk::native::Running;
+use rdd_sdk::native::CallHandle;
 use rdd_sdk::types::{Event, Object, ObjectKind};
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use crate::server::{Answer, Server, next};
+use crate::server::{FakeResponse, FakeServer, next};
 
 const IMAGES: usize = 5_000;
 const TAGS: usize = 4;
@@ -19,7 +19,8 @@ fn id(n: usize) -> String {
     format!("sha256:{n:064x}")
 }
 
-/// As the listing has it: about as large as a real one with labels.
+/// Returns an element of the list response, about as large as a real one with
+/// labels.
 fn summary(n: usize, tags: usize) -> String {
     let tags: Vec<String> = (0..tags)
         .map(|tag| format!("registry.example/image-{n}:{tag}"))
@@ -31,34 +32,36 @@ fn summary(n: usize, tags: usize) -> String {
     .to_string()
 }
 
-fn inspection(path: &str) -> Answer {
+fn inspection(path: &str) -> FakeResponse {
     let id = path
         .trim_start_matches("/images/")
         .trim_end_matches("/json");
-    Answer::json(&json!({
+    FakeResponse::json(&json!({
         "Id": id, "Created": "9999-12-31T23:59:59Z", "Architecture": "arm64", "Os": "linux", "Size": 5,
         "Config": {"Labels": {"description": "x".repeat(1_000)}},
     }))
 }
 
-/// Sends a list of these summaries, each in its own time.
-fn send(pause: Duration, summaries: impl Iterator<Item = String> + 'static) -> Answer {
+/// Sends a list of these summaries, with a pause before each.
+fn send(pause: Duration, summaries: impl Iterator<Item = String> + 'static) -> FakeResponse {
     let (sender, receiver) = mpsc::channel(1);
     tokio::task::spawn_local(async move {
-        let mut before = "[";
+        let mut separator = "[";
         for summary in summaries {
             tokio::time::sleep(pause).await;
-            // The backend may have given up.
-            let _ = sender.send(format!("{before}{summary}").into_bytes()).await;
-            before = ",";
+            // The backend may have closed the connection.
+            let _ = sender
+                .send(format!("{separator}{summary}").into_bytes())
+                .await;
+            separator = ",";
         }
-        let _ = sender.send(b"]".to_vec()).await;
+        sender.send(b"]".to_vec()).await.ok();
     });
-    Answer::Pieces(receiver)
+    FakeResponse::Pieces(receiver)
 }
 
-/// Reads to the end of the listing: tags of each image.
-async fn listing(watch: &mut Running<Event>) -> BTreeMap<String, usize> {
+/// Reads to the end of the listing and returns the number of tags of each image.
+async fn listing(watch: &mut CallHandle<Event>) -> BTreeMap<String, usize> {
     let mut found = BTreeMap::new();
     loop {
         for event in next(watch).await {
@@ -77,12 +80,13 @@ async fn listing(watch: &mut Running<Event>) -> BTreeMap<String, usize> {
 }
 
 #[tokio::test(flavor = "local")]
-async fn thousands_of_images_are_mirrored_and_only_changes_are_told_again() {
+async fn thousands_of_images_are_listed_and_then_only_changes_are_reported() {
     let inspected = Rc::new(Cell::new(0));
-    // The first listing; then one image more, one less, and one tag less.
+    // After the first listing, one image is added, one is removed, and one loses
+    // tags.
     let changed = Rc::new(Cell::new(false));
     let events = Rc::new(RefCell::new(None));
-    let server = Server::start("images", {
+    let server = FakeServer::start("images", {
         let (inspected, changed, events) = (
             Rc::clone(&inspected),
             Rc::clone(&changed),
@@ -94,18 +98,18 @@ async fn thousands_of_images_are_mirrored_and_only_changes_are_told_again() {
                 (1..=IMAGES).map(|n| summary(n, if n == 7 { 1 } else { TAGS })),
             ),
             "/images/json" => send(Duration::ZERO, (0..IMAGES).map(|n| summary(n, TAGS))),
-            "/volumes" => Answer::json(&json!({"Volumes": null})),
-            path if path.starts_with("/containers/json") => Answer::json(&json!([])),
+            "/volumes" => FakeResponse::json(&json!({"Volumes": null})),
+            path if path.starts_with("/containers/json") => FakeResponse::json(&json!([])),
             path if path.starts_with("/events") => {
                 let (sender, receiver) = mpsc::channel(1);
                 *events.borrow_mut() = Some(sender);
-                Answer::Pieces(receiver)
+                FakeResponse::Pieces(receiver)
             }
             path if path.starts_with("/images/") => {
                 inspected.set(inspected.get() + 1);
                 inspection(path)
             }
-            _ => Answer::Missing,
+            _ => FakeResponse::NotFound,
         }
     });
     let mut watch = server.watch().await;
@@ -143,15 +147,15 @@ async fn thousands_of_images_are_mirrored_and_only_changes_are_told_again() {
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
-async fn a_listing_may_take_as_long_as_the_engine_goes_on() {
-    let server = Server::start("slow", |path| match path {
-        // Half an hour in all, and never a pause of a minute.
+async fn a_listing_may_take_as_long_as_the_engine_sends() {
+    let server = FakeServer::start("slow", |path| match path {
+        // Half an hour in total, with pauses of less than a minute.
         "/images/json" => send(Duration::from_secs(45), (0..40).map(|n| summary(n, 1))),
-        "/volumes" => Answer::json(&json!({"Volumes": []})),
-        path if path.starts_with("/containers/json") => Answer::json(&json!([])),
-        path if path.starts_with("/events") => Answer::Stalled(""),
+        "/volumes" => FakeResponse::json(&json!({"Volumes": []})),
+        path if path.starts_with("/containers/json") => FakeResponse::json(&json!([])),
+        path if path.starts_with("/events") => FakeResponse::Stalled(""),
         path if path.starts_with("/images/") => inspection(path),
-        _ => Answer::Missing,
+        _ => FakeResponse::NotFound,
     });
     let mut watch = server.watch().await;
     let mut found = 0;
@@ -168,12 +172,12 @@ async fn a_listing_may_take_as_long_as_the_engine_goes_on() {
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
-async fn a_listing_that_stands_still_is_given_up() {
-    let server = Server::start("still", |path| match path {
-        "/images/json" => Answer::Stalled("["),
-        "/volumes" => Answer::json(&json!({"Volumes": []})),
-        path if path.starts_with("/events") => Answer::Stalled(""),
-        _ => Answer::Missing,
+async fn a_stalled_listing_times_out() {
+    let server = FakeServer::start("still", |path| match path {
+        "/images/json" => FakeResponse::Stalled("["),
+        "/volumes" => FakeResponse::json(&json!({"Volumes": []})),
+        path if path.starts_with("/events") => FakeResponse::Stalled(""),
+        _ => FakeResponse::NotFound,
     });
     let mut watch = server.watch().await;
     while watch.next().await.is_some() {}
@@ -181,7 +185,7 @@ async fn a_listing_that_stands_still_is_given_up() {
     assert!(
         error
             .message
-            .contains("did not answer more of /images/json within 60 s"),
+            .contains("did not send more of /images/json within 60 s"),
         "{}",
         error.message
     );

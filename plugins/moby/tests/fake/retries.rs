@@ -1,96 +1,96 @@
-//! What the engine fails to tell is asked again, after waits that grow.
+//! Tests of the retries of failed reads.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use rdd_sdk::native::Running;
+use rdd_sdk::native::CallHandle;
 use rdd_sdk::types::{Event, Object, ObjectKind};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
-use crate::server::{Answer, Server, next};
+use crate::server::{FakeResponse, FakeServer, next};
 
 const VOLUME: &str = "data";
 
-/// What the engine says of its one volume.
+/// The engine's response for its only volume.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Says {
-    There,
-    Gone,
-    Nothing,
+enum VolumeResponse {
+    Found,
+    NotFound,
+    Failed,
 }
 
-/// An engine with one volume, and a watch of it that has listed everything.
-struct World {
-    says: Rc<Cell<Says>>,
-    /// When it was asked for the volume.
-    asked: mpsc::UnboundedReceiver<Instant>,
+/// An engine with one volume, and a watch after its listing.
+struct RetryFixture {
+    response: Rc<Cell<VolumeResponse>>,
+    /// The times of the requests for the volume.
+    requests: mpsc::UnboundedReceiver<Instant>,
     events: mpsc::Sender<Vec<u8>>,
-    watch: Running<Event>,
-    _server: Server,
+    watch: CallHandle<Event>,
+    _server: FakeServer,
 }
 
 fn volume() -> Value {
     json!({"Name": VOLUME, "CreatedAt": "2026-01-01T00:00:00Z"})
 }
 
-impl World {
-    /// `name` is the test's own.
+impl RetryFixture {
+    /// `name` must be unique among the tests.
     async fn new(name: &str) -> Self {
-        let says = Rc::new(Cell::new(Says::There));
+        let response = Rc::new(Cell::new(VolumeResponse::Found));
         let events = Rc::new(RefCell::new(None));
-        let (asks, asked) = mpsc::unbounded_channel();
-        let server = Server::start(name, {
-            let (says, events) = (Rc::clone(&says), Rc::clone(&events));
+        let (sender, requests) = mpsc::unbounded_channel();
+        let server = FakeServer::start(name, {
+            let (response, events) = (Rc::clone(&response), Rc::clone(&events));
             move |path| match path {
-                "/images/json" => Answer::json(&json!([])),
-                "/volumes" => Answer::json(&json!({"Volumes": [volume()]})),
+                "/images/json" => FakeResponse::json(&json!([])),
+                "/volumes" => FakeResponse::json(&json!({"Volumes": [volume()]})),
                 "/volumes/data" => {
-                    // A test that has ended asks no more.
-                    let _ = asks.send(Instant::now());
-                    match says.get() {
-                        Says::There => Answer::json(&volume()),
-                        Says::Gone => Answer::Missing,
-                        Says::Nothing => Answer::Broken,
+                    // The test may have ended.
+                    sender.send(Instant::now()).ok();
+                    match response.get() {
+                        VolumeResponse::Found => FakeResponse::json(&volume()),
+                        VolumeResponse::NotFound => FakeResponse::NotFound,
+                        VolumeResponse::Failed => FakeResponse::ServerError,
                     }
                 }
-                path if path.starts_with("/containers/json") => Answer::json(&json!([])),
+                path if path.starts_with("/containers/json") => FakeResponse::json(&json!([])),
                 path if path.starts_with("/events") => {
                     let (sender, receiver) = mpsc::channel(1);
                     *events.borrow_mut() = Some(sender);
-                    Answer::Pieces(receiver)
+                    FakeResponse::Pieces(receiver)
                 }
-                _ => Answer::Missing,
+                _ => FakeResponse::NotFound,
             }
         });
         let mut watch = server.watch().await;
         while !next(&mut watch).await.contains(&Event::InitDone) {}
         let events = events.borrow().clone().unwrap();
         Self {
-            says,
-            asked,
+            response,
+            requests,
             events,
             watch,
             _server: server,
         }
     }
 
-    /// The engine has an event of the volume.
-    async fn event(&self, action: &str) {
+    /// Sends an event of the volume.
+    async fn send_event(&self, action: &str) {
         let event = json!({"Type": "volume", "Action": action, "Actor": {"ID": VOLUME}});
         let line = format!("{event}\n").into_bytes();
         self.events.send(line).await.unwrap();
     }
 
-    /// When the engine is asked for the volume next.
-    async fn asked(&mut self) -> Instant {
-        self.asked.recv().await.unwrap()
+    /// Waits for the next request for the volume and returns its time.
+    async fn next_request(&mut self) -> Instant {
+        self.requests.recv().await.unwrap()
     }
 
-    /// Whether the volume is `gone` in what the watch tells next.
-    async fn told(&mut self) -> Vec<&'static str> {
+    /// Returns the kinds of the next events, which must be those of the volume.
+    async fn next_events(&mut self) -> Vec<&'static str> {
         let name = |event: &Event| match event {
             Event::Applied(Object::Volume(volume)) if volume.name == VOLUME => "applied",
             Event::Removed(object) => {
@@ -103,13 +103,13 @@ impl World {
     }
 }
 
-/// The waits between the next tries.
-async fn waits(world: &mut World, action: &str, tries: usize) -> Vec<u64> {
-    world.event(action).await;
-    let mut last = world.asked().await;
+/// Returns the seconds between the next requests.
+async fn waits(fixture: &mut RetryFixture, action: &str, count: usize) -> Vec<u64> {
+    fixture.send_event(action).await;
+    let mut last = fixture.next_request().await;
     let mut waits = Vec::new();
-    while waits.len() < tries {
-        let at = world.asked().await;
+    while waits.len() < count {
+        let at = fixture.next_request().await;
         waits.push((at - last).as_secs());
         last = at;
     }
@@ -117,45 +117,45 @@ async fn waits(world: &mut World, action: &str, tries: usize) -> Vec<u64> {
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
-async fn what_cannot_be_read_is_read_again_ever_more_seldom() {
-    let mut world = World::new("retries").await;
+async fn a_failed_read_is_retried_with_backoff() {
+    let mut fixture = RetryFixture::new("retries").await;
     for action in ["create", "destroy"] {
-        world.says.set(Says::Nothing);
-        let waits = waits(&mut world, action, 9).await;
+        fixture.response.set(VolumeResponse::Failed);
+        let waits = waits(&mut fixture, action, 9).await;
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60, 60], "{action}");
-        // Success makes it patient again.
-        world.says.set(Says::There);
-        world.asked().await;
+        // Success resets the back-off.
+        fixture.response.set(VolumeResponse::Found);
+        fixture.next_request().await;
         if action == "destroy" {
-            // It went, and what is there is another one.
-            assert_eq!(world.told().await, ["removed"]);
+            // The volume was removed, and the one that is read is new.
+            assert_eq!(fixture.next_events().await, ["removed"]);
         }
-        assert_eq!(world.told().await, ["applied"]);
+        assert_eq!(fixture.next_events().await, ["applied"]);
     }
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
-async fn what_went_meanwhile_is_told_once() {
-    let mut world = World::new("gone").await;
-    world.says.set(Says::Nothing);
-    world.event("create").await;
-    world.asked().await;
-    world.says.set(Says::Gone);
-    assert_eq!(world.told().await, ["removed"]);
+async fn an_object_that_was_removed_meanwhile_is_reported_once() {
+    let mut fixture = RetryFixture::new("gone").await;
+    fixture.response.set(VolumeResponse::Failed);
+    fixture.send_event("create").await;
+    fixture.next_request().await;
+    fixture.response.set(VolumeResponse::NotFound);
+    assert_eq!(fixture.next_events().await, ["removed"]);
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
-async fn one_object_has_one_wait_however_often_it_fails() {
-    let mut world = World::new("one-wait").await;
-    world.says.set(Says::Nothing);
+async fn an_object_has_one_pending_retry_however_often_it_fails() {
+    let mut fixture = RetryFixture::new("one-wait").await;
+    fixture.response.set(VolumeResponse::Failed);
     for action in ["create", "destroy"].repeat(10) {
-        world.event(action).await;
-        world.asked().await;
+        fixture.send_event(action).await;
+        fixture.next_request().await;
     }
-    world.says.set(Says::There);
-    world.asked().await;
-    assert_eq!(world.told().await, ["removed"]);
-    assert_eq!(world.told().await, ["applied"]);
-    let more = timeout(Duration::from_secs(600), world.asked()).await;
-    assert!(more.is_err(), "asked again for nothing");
+    fixture.response.set(VolumeResponse::Found);
+    fixture.next_request().await;
+    assert_eq!(fixture.next_events().await, ["removed"]);
+    assert_eq!(fixture.next_events().await, ["applied"]);
+    let more = timeout(Duration::from_secs(600), fixture.next_request()).await;
+    assert!(more.is_err(), "the volume was requested again");
 }

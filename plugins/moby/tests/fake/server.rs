@@ -1,44 +1,44 @@
-//! An engine that answers as a test wants, on a unix socket.
+//! A scripted engine on a unix socket.
 
 use std::cell::Cell;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
-use rdd_backend_moby::Moby;
+use rdd_backend_moby::MobyBackend;
 use rdd_sdk::Backend;
-use rdd_sdk::native::{Running, UnixHost};
+use rdd_sdk::native::{CallHandle, UnixHost};
 use rdd_sdk::types::Event;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 
-/// How long a test waits for what must come.
+/// The maximum time to wait for an expected event, by the paused clock.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// An answer.
-pub(crate) enum Answer {
+/// A response.
+pub(crate) enum FakeResponse {
     /// `200` with this body.
-    Whole(Vec<u8>),
+    Complete(Vec<u8>),
     /// `404`.
-    Missing,
+    NotFound,
     /// `500`.
-    Broken,
-    /// `200` with the pieces of a body as they come; it ends with the channel.
+    ServerError,
+    /// `200` with a body whose pieces are sent through a channel.
     Pieces(mpsc::Receiver<Vec<u8>>),
-    /// `200` with the beginning of a body that never goes on.
+    /// `200` with the beginning of a body that is never continued.
     Stalled(&'static str),
 }
 
-impl Answer {
+impl FakeResponse {
     pub(crate) fn json(value: &serde_json::Value) -> Self {
-        Self::Whole(value.to_string().into_bytes())
+        Self::Complete(value.to_string().into_bytes())
     }
 }
 
-type Handler = Rc<dyn Fn(&str) -> Answer>;
+type Handler = Rc<dyn Fn(&str) -> FakeResponse>;
 
-pub(crate) struct Server {
+pub(crate) struct FakeServer {
     socket: PathBuf,
     connections: Rc<Connections>,
 }
@@ -47,14 +47,14 @@ pub(crate) struct Server {
 #[derive(Default)]
 struct Connections {
     open: Cell<usize>,
-    /// The most that were open at once.
+    /// The maximum number of open connections.
     peak: Cell<usize>,
 }
 
-/// One of them, for as long as it is open.
-struct Counted(Rc<Connections>);
+/// A guard that counts a connection as open.
+struct ConnectionGuard(Rc<Connections>);
 
-impl Counted {
+impl ConnectionGuard {
     fn new(connections: &Rc<Connections>) -> Self {
         let open = connections.open.get() + 1;
         connections.open.set(open);
@@ -63,16 +63,17 @@ impl Counted {
     }
 }
 
-impl Drop for Counted {
+impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         self.0.open.set(self.0.open.get() - 1);
     }
 }
 
-impl Server {
-    /// Answers requests for paths without their version. Must run within a
-    /// `LocalSet`; `name` is the test's own.
-    pub(crate) fn start(name: &str, handler: impl Fn(&str) -> Answer + 'static) -> Self {
+impl FakeServer {
+    /// Starts a server that calls `handler` with the path of each request,
+    /// without the version. Must run within a `LocalSet`. `name` must be unique
+    /// among the tests.
+    pub(crate) fn start(name: &str, handler: impl Fn(&str) -> FakeResponse + 'static) -> Self {
         let name = format!("rdd-fake-{name}-{}.sock", std::process::id());
         let socket = std::env::temp_dir().join(name);
         let listener = UnixListener::bind(&socket).unwrap();
@@ -81,11 +82,11 @@ impl Server {
         let counts = Rc::clone(&connections);
         tokio::task::spawn_local(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let counted = Counted::new(&counts);
+                let guard = ConnectionGuard::new(&counts);
                 let serving = serve(stream, Rc::clone(&handler));
                 tokio::task::spawn_local(async move {
                     let served = serving.await;
-                    drop(counted);
+                    drop(guard);
                     served
                 });
             }
@@ -96,29 +97,29 @@ impl Server {
         }
     }
 
-    /// How many connections are open.
+    /// Returns the number of open connections.
     pub(crate) fn open(&self) -> usize {
         self.connections.open.get()
     }
 
-    /// How many were open at once since this was asked last.
+    /// Returns the maximum number of open connections since the last call.
     pub(crate) fn peak(&self) -> usize {
         self.connections.peak.replace(self.open())
     }
 
-    /// Watches this engine, as a host does.
-    pub(crate) async fn watch(&self) -> Running<Event> {
-        let moby = Moby::new(UnixHost::new(&self.socket, |_, _| {}).handle());
-        Running::start(|responder| async move { moby.watch(responder).await })
+    /// Watches this engine as a host does.
+    pub(crate) async fn watch(&self) -> CallHandle<Event> {
+        let moby = MobyBackend::new(UnixHost::new(&self.socket, |_, _| {}).handle());
+        CallHandle::start(|responder| async move { moby.watch(responder).await })
             .await
             .unwrap()
     }
 }
 
-impl Drop for Server {
+impl Drop for FakeServer {
     fn drop(&mut self) {
-        // It may be gone by itself.
-        let _ = std::fs::remove_file(&self.socket);
+        // The file may not exist anymore.
+        std::fs::remove_file(&self.socket).ok();
     }
 }
 
@@ -139,26 +140,28 @@ async fn serve(mut stream: UnixStream, handler: Handler) -> std::io::Result<()> 
         let path = path.strip_prefix("/v1.41").unwrap_or(path);
         let common = "Api-Version: 1.41\r\nDate: Mon, 23 Nov 2026 09:33:04 GMT\r\n";
         match if path == "/_ping" {
-            Answer::Whole(Vec::new())
+            FakeResponse::Complete(Vec::new())
         } else {
             handler(path)
         } {
-            Answer::Whole(body) => {
+            FakeResponse::Complete(body) => {
                 let length = body.len();
                 let head = format!("HTTP/1.1 200 OK\r\n{common}Content-Length: {length}\r\n\r\n");
                 stream.write_all(head.as_bytes()).await?;
                 stream.write_all(&body).await?;
             }
-            Answer::Missing => refuse(&mut stream, common, "404 Not Found").await?,
-            Answer::Broken => refuse(&mut stream, common, "500 Internal Server Error").await?,
-            Answer::Pieces(mut pieces) => {
+            FakeResponse::NotFound => refuse(&mut stream, common, "404 Not Found").await?,
+            FakeResponse::ServerError => {
+                refuse(&mut stream, common, "500 Internal Server Error").await?
+            }
+            FakeResponse::Pieces(mut pieces) => {
                 stream.write_all(chunked(common).as_bytes()).await?;
                 while let Some(bytes) = pieces.recv().await {
                     stream.write_all(&piece(&bytes)).await?;
                 }
                 stream.write_all(b"0\r\n\r\n").await?;
             }
-            Answer::Stalled(begun) => {
+            FakeResponse::Stalled(begun) => {
                 stream.write_all(chunked(common).as_bytes()).await?;
                 if !begun.is_empty() {
                     stream.write_all(&piece(begun.as_bytes())).await?;
@@ -187,10 +190,10 @@ fn piece(bytes: &[u8]) -> Vec<u8> {
     piece
 }
 
-/// The next events of a watch that goes on.
-pub(crate) async fn next(watch: &mut Running<Event>) -> Vec<Event> {
+/// Returns the next events of a watch.
+pub(crate) async fn next(watch: &mut CallHandle<Event>) -> Vec<Event> {
     tokio::time::timeout(PATIENCE, watch.next())
         .await
-        .expect("an event comes")
-        .expect("the watch goes on")
+        .expect("no event in time")
+        .expect("the watch ended")
 }

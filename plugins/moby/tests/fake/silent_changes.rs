@@ -1,4 +1,4 @@
-//! What an engine does without an event, and events that it drops.
+//! Tests of changes without an event, and of dropped events.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -7,45 +7,47 @@ use rdd_sdk::types::{ContainerState, Event, Object};
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use crate::server::{Answer, Server, next};
+use crate::server::{FakeResponse, FakeServer, next};
 
 const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
-fn container(state: &str) -> Answer {
-    Answer::json(&json!({
+fn container(state: &str) -> FakeResponse {
+    FakeResponse::json(&json!({
         "Id": ID, "Name": "/web", "State": {"Status": state, "Dead": state == "dead"},
     }))
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
-async fn a_removal_that_failed_half_way_shows_within_seconds() {
+async fn a_partly_failed_removal_is_reported_within_seconds() {
     let state = Rc::new(Cell::new("exited"));
-    let server = Server::start("dead", {
+    let server = FakeServer::start("dead", {
         let state = Rc::clone(&state);
         move |path| match path {
-            "/images/json" | "/containers/json" => Answer::json(&json!([])),
-            "/volumes" => Answer::json(&json!({"Volumes": []})),
-            "/containers/json?all=1" => Answer::json(&json!([{"Id": ID, "State": state.get()}])),
+            "/images/json" | "/containers/json" => FakeResponse::json(&json!([])),
+            "/volumes" => FakeResponse::json(&json!({"Volumes": []})),
+            "/containers/json?all=1" => {
+                FakeResponse::json(&json!([{"Id": ID, "State": state.get()}]))
+            }
             path if path.starts_with("/containers/json?all=1&filters=") => match state.get() {
-                "dead" => Answer::json(&json!([{"Id": ID, "State": "dead"}])),
-                _ => Answer::json(&json!([])),
+                "dead" => FakeResponse::json(&json!([{"Id": ID, "State": "dead"}])),
+                _ => FakeResponse::json(&json!([])),
             },
             path if path.starts_with("/containers/") => container(state.get()),
-            path if path.starts_with("/events") => Answer::Stalled(""),
-            _ => Answer::Missing,
+            path if path.starts_with("/events") => FakeResponse::Stalled(""),
+            _ => FakeResponse::NotFound,
         }
     });
     let mut watch = server.watch().await;
     let mut seen = Vec::new();
-    let begun = tokio::time::Instant::now();
+    let started = tokio::time::Instant::now();
     'watch: loop {
         for event in next(&mut watch).await {
             match event {
                 Event::InitDone => state.set("dead"),
                 Event::Applied(Object::Container(container)) => {
                     seen.push(container.state);
-                    // And back again: the engine can remove it after all, or
-                    // was started anew.
+                    // The state changes back when the engine removes the
+                    // container after all, or restarts.
                     match seen.len() {
                         2 => state.set("exited"),
                         3 => break 'watch,
@@ -62,41 +64,41 @@ async fn a_removal_that_failed_half_way_shows_within_seconds() {
         ContainerState::Exited,
     ];
     assert_eq!(seen, expected);
-    assert!(begun.elapsed().as_secs() <= 30, "{:?}", begun.elapsed());
+    assert!(started.elapsed().as_secs() <= 30, "{:?}", started.elapsed());
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
-async fn a_burst_that_may_have_lost_events_brings_a_new_listing() {
+async fn a_burst_that_may_have_lost_events_leads_to_a_new_listing() {
     let events = Rc::new(RefCell::new(None));
     let name = Rc::new(RefCell::new("before".to_owned()));
-    let server = Server::start("burst", {
+    let server = FakeServer::start("burst", {
         let (events, name) = (Rc::clone(&events), Rc::clone(&name));
         move |path| match path {
-            "/images/json" => Answer::json(&json!([])),
-            "/volumes" => Answer::json(&json!({"Volumes": []})),
-            "/containers/json?all=1" => Answer::json(&json!([{"Id": ID}])),
-            path if path.starts_with("/containers/json") => Answer::json(&json!([])),
-            path if path.starts_with("/containers/") => Answer::json(&json!({
+            "/images/json" => FakeResponse::json(&json!([])),
+            "/volumes" => FakeResponse::json(&json!({"Volumes": []})),
+            "/containers/json?all=1" => FakeResponse::json(&json!([{"Id": ID}])),
+            path if path.starts_with("/containers/json") => FakeResponse::json(&json!([])),
+            path if path.starts_with("/containers/") => FakeResponse::json(&json!({
                 "Id": ID, "Name": format!("/{}", name.borrow()), "State": {"Status": "running"},
             })),
             path if path.starts_with("/events") => {
                 let (sender, receiver) = mpsc::channel(1);
                 *events.borrow_mut() = Some(sender);
-                Answer::Pieces(receiver)
+                FakeResponse::Pieces(receiver)
             }
-            _ => Answer::Missing,
+            _ => FakeResponse::NotFound,
         }
     });
     let mut watch = server.watch().await;
-    let (mut listings, mut shown) = (0, String::new());
-    while listings < 2 || shown != "after" {
+    let (mut listings, mut reported) = (0, String::new());
+    while listings < 2 || reported != "after" {
         for event in next(&mut watch).await {
             match event {
                 Event::InitDone => {
                     listings += 1;
                     if listings == 1 {
-                        // The engine drops what a slow reader has no room for:
-                        // nothing in this burst is about the container.
+                        // The engine drops events for slow readers: this burst
+                        // has none of the container.
                         *name.borrow_mut() = "after".to_owned();
                         let other =
                             json!({"Type": "network", "Action": "create", "Actor": {"ID": "n"}});
@@ -105,7 +107,7 @@ async fn a_burst_that_may_have_lost_events_brings_a_new_listing() {
                         sender.try_send(burst).unwrap();
                     }
                 }
-                Event::Applied(Object::Container(container)) => shown = container.name,
+                Event::Applied(Object::Container(container)) => reported = container.name,
                 _ => {}
             }
         }

@@ -1,21 +1,22 @@
-//! A backend as a WASM component: its exports and its host.
+//! A backend as a WebAssembly component: its exports and its host.
 
 mod exports;
-mod io;
+mod stream_connection;
 
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 
-pub use exports::{Component, Plugin};
+pub use exports::{BackendInstance, ComponentExports};
 
 use crate::bindings::rancher_desktop::engine::{host, transport};
 use crate::bindings::wit_stream;
 use crate::types::{Error, LogLevel, Timestamp};
 use crate::{BoxConnection, Host, HostApi};
+use stream_connection::StreamConnection;
 
-/// The component's host.
+/// Returns a handle to the component's host.
 pub fn host() -> Host {
     Host::new(ComponentHost)
 }
@@ -27,7 +28,7 @@ impl HostApi for ComponentHost {
         async {
             let (tx, outgoing) = wit_stream::new();
             let (rx, end) = transport::connect(outgoing).await?;
-            Ok(Box::new(io::Io::new(tx, rx, end)) as BoxConnection)
+            Ok(Box::new(StreamConnection::new(tx, rx, end)) as BoxConnection)
         }
         .boxed_local()
     }

@@ -1,4 +1,4 @@
-//! The body of an answer, read in batches.
+//! The body of a response, read in batches.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -8,56 +8,66 @@ use bytes::Bytes;
 use http_body::Body as _;
 use hyper::body::Incoming;
 
-use super::exchange::{Exchange, broken};
+use super::connection::{HttpConnection, connection_error};
 use crate::types::Error;
 
-/// An answer's body. Dropping it before its end closes the connection.
-pub struct Body {
-    exchange: Exchange,
+/// The body of a response. Dropping it closes the connection.
+pub struct ResponseBody {
+    connection: HttpConnection,
     incoming: Incoming,
 }
 
-impl Body {
-    pub(super) fn new(exchange: Exchange, incoming: Incoming) -> Self {
-        Self { exchange, incoming }
+impl ResponseBody {
+    pub(super) fn new(connection: HttpConnection, incoming: Incoming) -> Self {
+        Self {
+            connection,
+            incoming,
+        }
     }
 
-    /// Waits for bytes, then gives `take` all that are at hand, piece by
-    /// piece and without waiting further, until `enough` bytes were given
-    /// (the last piece may go beyond). False at the end of the body.
+    /// Waits for bytes, then passes all available bytes to `take`, piece by
+    /// piece and without further waiting, until it has passed at least
+    /// `min_bytes`. Returns false at the end of the body.
     ///
-    /// An engine that sends an HTTP chunk for each line makes thousands of
-    /// pieces a batch: this is what keeps them from crossing to the host one
-    /// by one.
+    /// An engine that sends each line as an HTTP chunk produces thousands of
+    /// pieces in a batch; reading them together saves a call to the host for
+    /// each.
+    ///
+    /// # Errors
+    ///
+    /// Fails with `unavailable` if the connection fails, and with `internal` if
+    /// the body is not valid HTTP.
     pub async fn read_batch(
         &mut self,
-        enough: usize,
+        min_bytes: usize,
         mut take: impl FnMut(Bytes),
     ) -> Result<bool, Error> {
-        let mut given = 0;
+        let mut taken = 0;
         poll_fn(|cx| {
-            let mut driven = false;
+            let mut was_polled = false;
             loop {
                 match Pin::new(&mut self.incoming).poll_frame(cx) {
-                    Poll::Ready(None) => return Poll::Ready(Ok(given > 0)),
-                    Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(broken(&error))),
+                    Poll::Ready(None) => return Poll::Ready(Ok(taken > 0)),
+                    Poll::Ready(Some(Err(error))) => {
+                        return Poll::Ready(Err(connection_error(&error)));
+                    }
                     Poll::Ready(Some(Ok(frame))) => {
                         if let Ok(bytes) = frame.into_data() {
-                            given += bytes.len();
+                            taken += bytes.len();
                             take(bytes);
                         }
-                        if given >= enough {
+                        if taken >= min_bytes {
                             return Poll::Ready(Ok(true));
                         }
-                        driven = false;
+                        was_polled = false;
                     }
-                    // The body gives what the connection has read: no end of
-                    // bytes before both have nothing.
-                    Poll::Pending if !driven => {
-                        self.exchange.poll_driver(cx);
-                        driven = true;
+                    // The body yields what the connection has read. The batch
+                    // is complete only when neither has more bytes.
+                    Poll::Pending if !was_polled => {
+                        self.connection.poll_driver(cx);
+                        was_polled = true;
                     }
-                    Poll::Pending if given == 0 => return Poll::Pending,
+                    Poll::Pending if taken == 0 => return Poll::Pending,
                     Poll::Pending => return Poll::Ready(Ok(true)),
                 }
             }
@@ -65,8 +75,8 @@ impl Body {
         .await
     }
 
-    /// Gives the connection back, once the body has ended.
-    pub(super) fn into_exchange(self) -> Exchange {
-        self.exchange
+    /// Returns the connection, for reuse after the end of the body.
+    pub(super) fn into_connection(self) -> HttpConnection {
+        self.connection
     }
 }

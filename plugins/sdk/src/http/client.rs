@@ -1,4 +1,4 @@
-//! Requests and answers, over connections that are kept open.
+//! Requests and responses, over a pool of connections.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -8,50 +8,50 @@ use http_body_util::Full;
 use hyper::header::{CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
 use hyper::{HeaderMap, Method, StatusCode};
 
-use super::body::Body;
-use super::exchange::{Exchange, Failed};
+use super::body::ResponseBody;
+use super::connection::{HttpConnection, RequestError};
 use crate::Host;
 use crate::types::Error;
 
-/// How many idle connections are kept: as many as a backend works with side
-/// by side at its first listing.
-const MAX_IDLE: usize = 16;
+/// The maximum number of idle connections: as many as a backend uses
+/// concurrently for its first listing.
+const MAX_IDLE_CONNECTIONS: usize = 16;
 
-/// A batch of an answer's body that is read as a whole.
-const BATCH: usize = 256 * 1024;
+/// The minimum size of a batch when a whole body is read.
+const BATCH_BYTES: usize = 256 * 1024;
 
-/// How large an answer may be, where the call says nothing.
-const MAX_BODY: usize = 4 << 20;
+/// The default limit for the body of a response.
+const DEFAULT_MAX_BODY_BYTES: usize = 4 << 20;
 
-/// One request.
+/// A request to the engine.
 #[derive(Clone, Debug)]
-pub struct Call {
+pub struct HttpRequest {
     method: Method,
     path: String,
     body: Bytes,
     timeout: Option<Duration>,
-    max_body: usize,
+    max_body_bytes: usize,
 }
 
-impl Call {
-    /// A request without a body. The path begins with `/` and holds the
-    /// query, both encoded.
+impl HttpRequest {
+    /// Creates a request without a body. `path` begins with `/` and may include
+    /// a query; both must be percent-encoded.
     pub fn new(method: Method, path: impl Into<String>) -> Self {
         Self {
             method,
             path: path.into(),
             body: Bytes::new(),
             timeout: None,
-            max_body: MAX_BODY,
+            max_body_bytes: DEFAULT_MAX_BODY_BYTES,
         }
     }
 
-    /// `GET` of this path and query.
+    /// Creates a `GET` request.
     pub fn get(path: impl Into<String>) -> Self {
         Self::new(Method::GET, path)
     }
 
-    /// Sends this JSON along.
+    /// Sets the body, a JSON document.
     #[must_use]
     pub fn json(self, body: impl Into<Bytes>) -> Self {
         Self {
@@ -60,10 +60,10 @@ impl Call {
         }
     }
 
-    /// Gives up after this long: for [`Client::send`] on the whole answer,
-    /// for [`Client::open`] on its head. Without it the engine has all the
-    /// time that it takes: the host finds out one that hangs, and breaks its
-    /// connections.
+    /// Limits the time to the whole response for [`HttpClient::send`], and to
+    /// its head for [`HttpClient::stream`]. Without a limit, the engine may take
+    /// as long as it needs: the host detects an engine that hangs and closes
+    /// its connections.
     #[must_use]
     pub fn timeout(self, timeout: Duration) -> Self {
         Self {
@@ -72,27 +72,28 @@ impl Call {
         }
     }
 
-    /// Refuses an answer of more bytes than this.
+    /// Limits the body of the response for [`HttpClient::send`]; the default is
+    /// 4 MiB.
     #[must_use]
-    pub fn max_body(self, max_body: usize) -> Self {
-        Self { max_body, ..self }
+    pub fn max_body_bytes(self, max_body_bytes: usize) -> Self {
+        Self {
+            max_body_bytes,
+            ..self
+        }
     }
 
-    /// Whether sending it twice does no harm.
-    fn is_safe(&self) -> bool {
-        self.method.is_safe()
-    }
-
-    fn name(&self) -> String {
+    /// Returns the method and path for messages. The query is left out, since
+    /// it may contain secrets.
+    fn log_name(&self) -> String {
         let path = self.path.split('?').next().unwrap_or_default();
         format!("{} {path}", self.method)
     }
 
-    fn request(&self) -> Result<hyper::Request<Full<Bytes>>, Error> {
+    fn to_hyper(&self) -> Result<hyper::Request<Full<Bytes>>, Error> {
         let mut request = hyper::Request::builder()
             .method(self.method.clone())
             .uri(self.path.as_str())
-            // Required by HTTP/1.1; the host alone knows whom it connects to.
+            // HTTP/1.1 requires the header; only the host has the address.
             .header(HOST, HeaderValue::from_static("localhost"))
             .header(
                 USER_AGENT,
@@ -102,41 +103,46 @@ impl Call {
             request = request.header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         request.body(Full::new(self.body.clone())).map_err(|error| {
-            Error::invalid_argument(format!("{} is no request: {error}", self.name()))
+            Error::invalid_argument(format!("invalid request {}: {error}", self.log_name()))
         })
     }
 }
 
-/// Status and headers of an answer.
+/// The status and headers of a response.
 #[derive(Clone, Debug)]
-pub struct Head {
-    /// The status.
+pub struct ResponseHead {
+    /// The status code.
     pub status: StatusCode,
     /// The headers.
     pub headers: HeaderMap,
 }
 
-/// A whole answer.
+/// A response with its whole body.
 #[derive(Clone, Debug)]
-pub struct Response {
-    /// Its status and headers.
-    pub head: Head,
-    /// Its body.
+pub struct HttpResponse {
+    /// The status and headers.
+    pub head: ResponseHead,
+    /// The body.
     pub body: Bytes,
 }
 
-/// Sends requests to the engine.
+/// A client that sends requests to the engine and keeps idle connections for
+/// reuse. It sends a request without side effects a second time if the engine
+/// closes a reused connection; other requests get a new connection and are sent
+/// once.
 ///
-/// Answers of any status are answers; only a request that got none fails:
-/// with `unavailable`, `permission-denied`, `timeout`, or `internal` for an
-/// answer that is no HTTP or larger than the call allows.
-pub struct Client {
+/// # Errors
+///
+/// A response of any status is a success. A request without a response fails
+/// with `unavailable`, `permission-denied`, `timeout`, or with `internal` if the
+/// response is not HTTP or exceeds the limit of the request.
+pub struct HttpClient {
     host: Host,
-    idle: RefCell<Vec<Exchange>>,
+    idle: RefCell<Vec<HttpConnection>>,
 }
 
-impl Client {
-    /// A client without connections.
+impl HttpClient {
+    /// Creates a client without connections.
     pub fn new(host: Host) -> Self {
         Self {
             host,
@@ -144,124 +150,140 @@ impl Client {
         }
     }
 
-    /// Sends a request and reads its answer whole, on a connection that is
-    /// kept for the next.
-    pub async fn send(&self, call: Call) -> Result<Response, Error> {
-        let name = call.name();
+    /// Sends a request and reads the whole response. The connection is kept for
+    /// reuse.
+    ///
+    /// # Errors
+    ///
+    /// See [`HttpClient`].
+    pub async fn send(&self, request: HttpRequest) -> Result<HttpResponse, Error> {
+        let name = request.log_name();
         let work = async {
-            let (head, mut body) = self.start(&call).await?;
+            let (head, mut body) = self.start(&request).await?;
             let mut pieces: Vec<Bytes> = Vec::new();
             let mut length = 0;
             while body
-                .read_batch(BATCH, |piece| {
+                .read_batch(BATCH_BYTES, |piece| {
                     length += piece.len();
-                    // What is beyond the limit is refused below, unread.
-                    if length <= call.max_body {
+                    // Beyond the limit the response is rejected below.
+                    if length <= request.max_body_bytes {
                         pieces.push(piece);
                     }
                 })
                 .await?
             {
-                if length > call.max_body {
+                if length > request.max_body_bytes {
                     return Err(Error::internal(format!(
-                        "the engine's answer to {name} is larger than {} bytes",
-                        call.max_body
+                        "the engine's response to {name} is larger than {} bytes",
+                        request.max_body_bytes
                     )));
                 }
             }
             self.reuse(body).await;
-            Ok(Response {
+            Ok(HttpResponse {
                 head,
-                body: join(pieces),
+                body: concat(pieces),
             })
         };
-        self.within(call.timeout, &name, work).await
+        self.with_timeout(request.timeout, &name, work).await
     }
 
-    /// Sends a request on a connection of its own and waits for the head of
-    /// its answer.
-    pub async fn open(&self, call: Call) -> Result<(Head, Body), Error> {
-        let name = call.name();
-        self.within(call.timeout, &name, self.start(&call)).await
+    /// Sends a request and returns the head of the response, with the body to
+    /// be read in batches.
+    ///
+    /// # Errors
+    ///
+    /// See [`HttpClient`].
+    pub async fn stream(
+        &self,
+        request: HttpRequest,
+    ) -> Result<(ResponseHead, ResponseBody), Error> {
+        let name = request.log_name();
+        self.with_timeout(request.timeout, &name, self.start(&request))
+            .await
     }
 
-    async fn within<T>(
+    async fn with_timeout<T>(
         &self,
         limit: Option<Duration>,
         name: &str,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
         match limit {
-            Some(limit) => self.host.timeout(limit, name, work).await,
+            Some(limit) => {
+                let what = format!("a response to {name}");
+                self.host.timeout(limit, &what, work).await
+            }
             None => work.await,
         }
     }
 
-    /// Keeps the connection of a body from [`open`](Self::open) for the next
-    /// request, once the body was read to its end.
-    pub async fn reuse(&self, body: Body) {
-        self.keep(body.into_exchange()).await;
+    /// Keeps the connection of a body from [`stream`](Self::stream) for reuse.
+    /// Call it after the body was read to its end.
+    pub async fn reuse(&self, body: ResponseBody) {
+        let mut connection = body.into_connection();
+        if self.idle.borrow().len() < MAX_IDLE_CONNECTIONS && connection.wait_until_ready().await {
+            self.idle.borrow_mut().push(connection);
+        }
     }
 
-    /// Closes idle connections beyond so many.
-    pub fn trim(&self, keep: usize) {
-        self.idle.borrow_mut().truncate(keep);
+    /// Closes idle connections until at most `max_idle` are left.
+    pub fn close_idle(&self, max_idle: usize) {
+        self.idle.borrow_mut().truncate(max_idle);
     }
 
-    /// Sends, on a kept connection if that is safe, and reads the head.
-    async fn start(&self, call: &Call) -> Result<(Head, Body), Error> {
-        if call.is_safe()
-            && let Some(exchange) = self.kept().await
+    /// Sends a request, on an idle connection if the request may be sent twice,
+    /// and reads the head of the response.
+    async fn start(&self, request: &HttpRequest) -> Result<(ResponseHead, ResponseBody), Error> {
+        if request.method.is_safe()
+            && let Some(connection) = self.take_idle().await
         {
-            match Self::exchange(exchange, call).await {
-                Err(failed) if failed.stale => {}
+            match Self::send_on(connection, request).await {
+                Err(failed) if failed.was_closed => {}
                 result => return result.map_err(|failed| failed.error),
             }
         }
-        let exchange = Exchange::open(&self.host).await?;
-        Self::exchange(exchange, call)
+        let connection = HttpConnection::open(&self.host).await?;
+        Self::send_on(connection, request)
             .await
             .map_err(|failed| failed.error)
     }
 
-    async fn exchange(mut exchange: Exchange, call: &Call) -> Result<(Head, Body), Failed> {
-        let request = call.request().map_err(|error| Failed {
+    async fn send_on(
+        mut connection: HttpConnection,
+        request: &HttpRequest,
+    ) -> Result<(ResponseHead, ResponseBody), RequestError> {
+        let request = request.to_hyper().map_err(|error| RequestError {
             error,
-            stale: false,
+            was_closed: false,
         })?;
-        let (parts, incoming) = exchange.send(request).await?.into_parts();
-        let head = Head {
+        let (parts, incoming) = connection.send(request).await?.into_parts();
+        let head = ResponseHead {
             status: parts.status,
             headers: parts.headers,
         };
-        Ok((head, Body::new(exchange, incoming)))
+        Ok((head, ResponseBody::new(connection, incoming)))
     }
 
-    /// An idle connection that the engine has not closed.
-    async fn kept(&self) -> Option<Exchange> {
+    /// Takes an idle connection that the engine has not closed.
+    async fn take_idle(&self) -> Option<HttpConnection> {
         loop {
-            let mut exchange = self.idle.borrow_mut().pop()?;
-            if exchange.is_fresh().await {
-                return Some(exchange);
+            let mut connection = self.idle.borrow_mut().pop()?;
+            if connection.is_reusable().await {
+                return Some(connection);
             }
-        }
-    }
-
-    async fn keep(&self, mut exchange: Exchange) {
-        if self.idle.borrow().len() < MAX_IDLE && exchange.settle().await {
-            self.idle.borrow_mut().push(exchange);
         }
     }
 }
 
-/// The pieces in one; without copying when there is but one.
-fn join(mut pieces: Vec<Bytes>) -> Bytes {
+/// Concatenates the pieces of a body, without a copy if there is only one.
+fn concat(mut pieces: Vec<Bytes>) -> Bytes {
     if pieces.len() == 1 {
         return pieces.pop().unwrap_or_default();
     }
-    let mut whole = Vec::with_capacity(pieces.iter().map(Bytes::len).sum());
+    let mut body = Vec::with_capacity(pieces.iter().map(Bytes::len).sum());
     for piece in pieces {
-        whole.extend_from_slice(&piece);
+        body.extend_from_slice(&piece);
     }
-    whole.into()
+    body.into()
 }

@@ -1,12 +1,16 @@
 //! An HTTP/1.1 client over [`Host::connect`](crate::Host::connect).
 //!
-//! Invariant: whoever awaits an answer drives the connection, so no task runs
-//! that nobody owns, and dropping a call closes its connection.
+//! It adds a small pool of idle connections to hyper's
+//! `client::conn::http1`. The pooling clients of hyper-util and reqwest are not
+//! used, since they spawn a task that drives each connection and require
+//! futures that are `Send`. Here, the future that waits for a response also
+//! drives its connection. So there are no background tasks, and dropping a call
+//! closes its connection.
 
 mod body;
 mod client;
-mod exchange;
+mod connection;
 
-pub use body::Body;
-pub use client::{Call, Client, Head, Response};
+pub use body::ResponseBody;
+pub use client::{HttpClient, HttpRequest, HttpResponse, ResponseHead};
 pub use hyper::{HeaderMap, Method, StatusCode};

@@ -17,7 +17,7 @@ async fn describes_itself() {
     let info = instance.info();
     assert_eq!(info.name, "scripted");
     assert_eq!(info.version, "1.2.3");
-    assert_eq!(info.id_form, IdFormat::Identifier(64));
+    assert_eq!(info.id_format, IdFormat::Identifier(64));
     assert!(info.capabilities.logs && info.capabilities.actions && info.capabilities.removals);
 }
 

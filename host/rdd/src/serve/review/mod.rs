@@ -107,7 +107,10 @@ fn unavailable(error: kube::Error) -> AuthError {
 
 #[async_trait]
 impl Authenticator for ClusterAuthenticator {
-    fn known(&self, credentials: &Credentials) -> Option<Result<UserIdentity, AuthError>> {
+    fn authenticate_locally(
+        &self,
+        credentials: &Credentials,
+    ) -> Option<Result<UserIdentity, AuthError>> {
         match (self.local.check(credentials), credentials) {
             (Err(AuthError::Unauthenticated(_)), Credentials::Bearer(_)) => None,
             (decided, _) => Some(decided),
@@ -115,7 +118,7 @@ impl Authenticator for ClusterAuthenticator {
     }
 
     async fn authenticate(&self, credentials: &Credentials) -> Result<UserIdentity, AuthError> {
-        match (self.known(credentials), credentials) {
+        match (self.authenticate_locally(credentials), credentials) {
             (None, Credentials::Bearer(token)) => {
                 self.reviews.get(token, || self.review(token)).await
             }
