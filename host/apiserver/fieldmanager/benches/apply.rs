@@ -8,7 +8,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use rdd_apiserver_fieldmanager::{TrackingRequest, TypeTree, apply, apply_if_changed, update};
+use rdd_apiserver_fieldmanager::{TrackingRequest, ObjectType, apply, apply_if_changed, update};
 use serde_json::{Value, json};
 
 /// Short batches, so that the best of them was not interrupted; the median shows what the machine made of the rest.
@@ -68,15 +68,15 @@ fn measure(what: &str, mut act: impl FnMut(u32)) {
 }
 
 fn main() {
-    let types = TypeTree::from_openapi(&schema());
+    let types = ObjectType::from_openapi(&schema());
     let request = |manager| TrackingRequest {
         manager,
         api_version: "containers.example.com/v1",
         subresource: None,
         now: "2026-01-01T00:00:00Z",
-        types: &types,
+        object_type: &types,
         versions: &[],
-        ignored: &[],
+        reset_fields: &[],
     };
     let configuration = by_mirror();
     let mut live = apply(None, &configuration, false, &request("mirror")).unwrap();

@@ -4,18 +4,18 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use crate::compare::Comparison;
+use crate::compare::ObjectComparison;
 use crate::last_applied;
-use crate::managed::{
-    Entry, Managed, ManagedFieldsEntry, ManagedFieldsError, ManagedFieldsOperation, managed_fields,
+use crate::managed_fields::{
+    ManagedFieldsEntry, ManagedFields, ManagerId, ManagedFieldsError, ManagedFieldsOperation, managed_fields,
     set_managed_fields, take_managed_fields,
 };
-use crate::merge::{is_contained, merge, remove};
+use crate::merge::{is_noop_merge, merge, remove_fields};
 use crate::path::FieldPath;
 use crate::request::TrackingRequest;
 use crate::set::FieldSet;
-use crate::track::{field_set, violations, with_named_parents};
-use crate::update::{AtVersions, reconcile, take_from_others, track_update, untracked_stripped};
+use crate::track::{specified_fields, validate, with_declared_parents};
+use crate::update::{ComparisonCache, reconcile_entries, remove_from_others, track_update, strip_untracked};
 use crate::value;
 
 /// The name of the entry that gets what an object without managedFields held before its first apply.
@@ -25,7 +25,7 @@ const BEFORE_FIRST_APPLY: &str = "before-first-apply";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldConflict {
     /// The manager that owns the field.
-    pub manager: ManagedFieldsEntry,
+    pub manager: ManagerId,
     /// The version in which it wrote.
     pub api_version: String,
     /// When it wrote, if that is known.
@@ -62,7 +62,7 @@ pub enum ApplyError {
     /// The configuration is not a JSON object. Status 400.
     NotAnObject,
     /// The configuration does not follow the schema: each violation with its path. Status 500, as upstream.
-    Invalid {
+    InvalidConfiguration {
         /// Namespace and name, and version and kind, of the configuration.
         object: String,
         /// What is wrong, one text for each violation; never empty.
@@ -71,7 +71,7 @@ pub enum ApplyError {
     /// The live object's managedFields cannot be read; an update may reset them. Status 500.
     ManagedFields(ManagedFieldsError),
     /// The live object has list items that cannot be told apart. Status 500.
-    Live(String),
+    InvalidLiveObject(String),
 }
 
 impl ApplyError {
@@ -80,7 +80,7 @@ impl ApplyError {
         match self {
             Self::Conflicts(_) => 409,
             Self::HasManagedFields | Self::NotAnObject => 400,
-            Self::Invalid { .. } | Self::ManagedFields(_) | Self::Live(_) => 500,
+            Self::InvalidConfiguration { .. } | Self::ManagedFields(_) | Self::InvalidLiveObject(_) => 500,
         }
     }
 }
@@ -97,10 +97,10 @@ impl std::error::Error for ApplyError {
 impl fmt::Display for ApplyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Conflicts(conflicts) => show_conflicts(conflicts, f),
+            Self::Conflicts(conflicts) => format_conflicts(conflicts, f),
             Self::HasManagedFields => f.write_str("metadata.managedFields must be nil"),
             Self::NotAnObject => f.write_str("the applied configuration must be a JSON object"),
-            Self::Invalid { object, violations } => {
+            Self::InvalidConfiguration { object, violations } => {
                 write!(f, "failed to create typed patch object ({object}): ")?;
                 match violations.as_slice() {
                     [one] => f.write_str(one),
@@ -111,12 +111,12 @@ impl fmt::Display for ApplyError {
                 }
             }
             Self::ManagedFields(source) => write!(f, "failed to decode managed fields: {source}"),
-            Self::Live(why) => write!(f, "failed to create typed live object: {why}"),
+            Self::InvalidLiveObject(why) => write!(f, "failed to create typed live object: {why}"),
         }
     }
 }
 
-fn show_conflicts(conflicts: &[FieldConflict], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn format_conflicts(conflicts: &[FieldConflict], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     if let [only] = conflicts {
         return write!(
             f,
@@ -180,35 +180,35 @@ pub fn apply_if_changed(
         }
         Some(_) => return Err(ApplyError::HasManagedFields),
     };
-    let violations = violations(&request.types.root, applied);
+    let violations = validate(&request.object_type.root, applied);
     if !violations.is_empty() {
-        return Err(ApplyError::Invalid {
-            object: describe(applied),
+        return Err(ApplyError::InvalidConfiguration {
+            object: describe_object(applied),
             violations,
         });
     }
-    let ignored = FieldSet::of(request.ignored);
-    let mut claimed = field_set(&request.types.root, applied);
+    let ignored = FieldSet::from_paths(request.reset_fields);
+    let mut claimed = specified_fields(&request.object_type.root, applied);
     if !ignored.is_empty() {
         claimed = claimed.recursive_difference(&ignored);
     }
     if let Some(live) = live
-        && is_applied_already(live, applied, &claimed, request)
+        && is_already_applied(live, applied, &claimed, request)
     {
         return Ok(None);
     }
-    let outcome = apply_fully(live, applied, &claimed, force, request);
+    let outcome = merge_and_track(live, applied, &claimed, force, request);
     let mut new = match outcome {
         Err(ApplyError::Conflicts(conflicts)) => {
-            let conflicts = last_applied::still_conflicting(conflicts, live, request);
+            let conflicts = last_applied::unresolved_conflicts(conflicts, live, request);
             if !conflicts.is_empty() {
                 return Err(ApplyError::Conflicts(conflicts));
             }
-            apply_fully(live, applied, &claimed, true, request)?
+            merge_and_track(live, applied, &claimed, true, request)?
         }
         outcome => outcome?,
     };
-    last_applied::sync(&mut new, applied, request);
+    last_applied::update_annotation(&mut new, applied, request);
     Ok((live != Some(&new)).then_some(new))
 }
 
@@ -217,7 +217,7 @@ fn empty_object() -> Value {
 }
 
 /// Namespace, name, version and kind as upstream names an object in messages.
-fn describe(object: &Value) -> String {
+fn describe_object(object: &Value) -> String {
     let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
     let metadata = object.get("metadata");
     let of_metadata = |name: &str| text(metadata.and_then(|metadata| metadata.get(name)));
@@ -232,7 +232,7 @@ fn describe(object: &Value) -> String {
 
 /// Whether the manager applied exactly this before and the object still has it. Then nothing is given up, nothing can
 /// conflict and nothing changes. May say no where it would not: then all is worked out.
-fn is_applied_already(
+fn is_already_applied(
     live: &Value,
     applied: &Value,
     claimed: &FieldSet,
@@ -264,11 +264,11 @@ fn is_applied_already(
         && own_entry
             .get("fieldsV1")
             .and_then(|fields| FieldSet::from_fields_v1(fields).ok())
-            .is_some_and(|owned| owned == untracked_stripped(claimed.clone()))
-        && is_contained(&request.types.root, live, applied)
+            .is_some_and(|owned| owned == strip_untracked(claimed.clone()))
+        && is_noop_merge(&request.object_type.root, live, applied)
 }
 
-fn apply_fully(
+fn merge_and_track(
     live: Option<&Value>,
     applied: &Value,
     claimed: &FieldSet,
@@ -277,63 +277,63 @@ fn apply_fully(
 ) -> Result<Value, ApplyError> {
     let nothing = empty_object();
     let old = live.unwrap_or(&nothing);
-    let mut managed = Managed::read(managed_fields(old)).map_err(ApplyError::ManagedFields)?;
+    let mut managed = ManagedFields::parse(managed_fields(old)).map_err(ApplyError::ManagedFields)?;
     if managed.entries.is_empty() {
-        let writer = request.writer_named(BEFORE_FIRST_APPLY, ManagedFieldsOperation::Update);
+        let writer = request.manager_id_named(BEFORE_FIRST_APPLY, ManagedFieldsOperation::Update);
         let mut bare = old.clone();
         take_managed_fields(&mut bare);
         track_update(&mut managed, &nothing, &bare, writer, request);
     }
-    reconcile(&mut managed, request);
+    reconcile_entries(&mut managed, request);
 
     let mut new = old.clone();
-    merge(&request.types.root, &mut new, applied).map_err(ApplyError::Live)?;
-    let writer = request.writer(ManagedFieldsOperation::Apply);
-    let before = managed.take(&writer, request.api_version);
-    let mut entry = Entry {
+    merge(&request.object_type.root, &mut new, applied).map_err(ApplyError::InvalidLiveObject)?;
+    let writer = request.manager_id(ManagedFieldsOperation::Apply);
+    let before = managed.remove(&writer, request.api_version);
+    let mut entry = ManagedFieldsEntry {
         manager: writer.clone(),
         api_version: request.api_version.to_owned(),
         time: before.as_ref().and_then(|before| before.time.clone()),
         set: claimed.clone(),
     };
-    managed.put(entry.clone());
+    managed.insert(entry.clone());
     if let Some(before) = before
         && !before.set.is_subset(claimed)
     {
         new = prune(new, &before, &managed, request);
     }
 
-    let ignored = FieldSet::of(request.ignored);
-    let changes = Comparison::of(&request.types.root, old, &new).without(&ignored);
+    let ignored = FieldSet::from_paths(request.reset_fields);
+    let changes = ObjectComparison::between(&request.object_type.root, old, &new).exclude_fields(&ignored);
     if !force {
-        let conflicts = conflicts(&managed, old, &new, &changes, &writer, request);
+        let conflicts = find_conflicts(&managed, old, &new, &changes, &writer, request);
         if !conflicts.is_empty() {
             return Err(ApplyError::Conflicts(conflicts));
         }
     }
-    take_from_others(&mut managed, old, &new, &changes, Some(&writer), request);
+    remove_from_others(&mut managed, old, &new, &changes, Some(&writer), request);
 
-    managed.take(&writer, request.api_version);
-    entry.set = untracked_stripped(entry.set);
+    managed.remove(&writer, request.api_version);
+    entry.set = strip_untracked(entry.set);
     if !entry.set.is_empty() {
-        if !value::equal(old, &new) {
+        if !value::is_equal(old, &new) {
             entry.time = Some(request.now.to_owned());
         }
-        managed.put(entry);
+        managed.insert(entry);
     }
     set_managed_fields(&mut new, managed);
     Ok(new)
 }
 
-fn conflicts(
-    managed: &Managed,
+fn find_conflicts(
+    managed: &ManagedFields,
     old: &Value,
     new: &Value,
-    changes: &Comparison,
-    writer: &ManagedFieldsEntry,
+    changes: &ObjectComparison,
+    writer: &ManagerId,
     request: &TrackingRequest<'_>,
 ) -> Vec<FieldConflict> {
-    let mut at_versions = AtVersions::new(old, new, changes, request);
+    let mut at_versions = ComparisonCache::new(old, new, changes, request);
     let mut out = Vec::new();
     for entry in managed
         .entries
@@ -362,13 +362,13 @@ fn conflicts(
 }
 
 /// Removes what the manager applied before and no longer does, unless somebody owns it. `managed` holds its new claim.
-fn prune(merged: Value, before: &Entry, managed: &Managed, request: &TrackingRequest<'_>) -> Value {
-    let Some(types) = request.types_at(&before.api_version) else {
+fn prune(merged: Value, before: &ManagedFieldsEntry, managed: &ManagedFields, request: &TrackingRequest<'_>) -> Value {
+    let Some(types) = request.object_type_at(&before.api_version) else {
         return merged;
     };
     let root = &types.root;
     let mut pruned = merged.clone();
-    remove(root, &mut pruned, &with_named_parents(root, &before.set));
+    remove_fields(root, &mut pruned, &with_declared_parents(root, &before.set));
 
     // What others own, or the new configuration claims, comes back; version by version, that of the old claim first.
     let mut versions: Vec<&str> = vec![&before.api_version];
@@ -379,7 +379,7 @@ fn prune(merged: Value, before: &Entry, managed: &Managed, request: &TrackingReq
     }
     let mut owned_by_any = FieldSet::default();
     for version in versions {
-        let Some(types) = request.types_at(version) else {
+        let Some(types) = request.object_type_at(version) else {
             continue;
         };
         let root = &types.root;
@@ -388,23 +388,23 @@ fn prune(merged: Value, before: &Entry, managed: &Managed, request: &TrackingReq
             .iter()
             .filter(|entry| entry.api_version == version)
             .fold(FieldSet::default(), |all, entry| all.union(&entry.set));
-        let named = |set: &FieldSet| with_named_parents(root, set);
+        let named = |set: &FieldSet| with_declared_parents(root, set);
         let owned = named(&owned);
         owned_by_any = owned_by_any.union(&owned);
-        let keep = named(&field_set(root, &pruned)).union(&owned);
-        let drop = named(&field_set(root, &merged)).difference(&keep);
+        let keep = named(&specified_fields(root, &pruned)).union(&owned);
+        let drop = named(&specified_fields(root, &merged)).difference(&keep);
         pruned.clone_from(&merged);
-        remove(root, &mut pruned, &drop);
+        remove_fields(root, &mut pruned, &drop);
     }
 
     // Only what the manager itself applied before goes. Owners are asked once more, for what holds nothing but an empty
     // list is in no set.
-    let named = |set: &FieldSet| with_named_parents(root, set);
-    let gone = named(&field_set(root, &merged)).difference(&named(&field_set(root, &pruned)));
+    let named = |set: &FieldSet| with_declared_parents(root, set);
+    let gone = named(&specified_fields(root, &merged)).difference(&named(&specified_fields(root, &pruned)));
     let drop = gone
         .intersection(&named(&before.set))
         .difference(&owned_by_any);
     let mut out = merged;
-    remove(root, &mut out, &drop);
+    remove_fields(root, &mut out, &drop);
     out
 }

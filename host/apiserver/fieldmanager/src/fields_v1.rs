@@ -3,17 +3,17 @@
 use serde_json::{Map, Value};
 
 use crate::path::PathElement;
-use crate::set::{FieldSet, Node};
+use crate::set::{FieldSet, SetNode};
 
 /// Why a `fieldsV1` cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FieldsV1Error {
     /// A key that is neither `.` nor one letter, a colon and the rest.
     #[error("{0:?} is no path element: expected f:name, k:{{...}}, v:value, i:index or a dot")]
-    Element(String),
+    InvalidElement(String),
     /// The rest of a `k:`, `v:` or `i:` key is not what it must be.
     #[error("path element {key:?}: {problem}")]
-    Content {
+    InvalidContent {
         /// The key as it came.
         key: String,
         /// What is wrong with it.
@@ -25,35 +25,35 @@ pub enum FieldsV1Error {
 }
 
 /// The key of an entry that says that the path so far is itself a member.
-const SELF: &str = ".";
+const SELF_KEY: &str = ".";
 
 impl FieldSet {
     /// Reads a `fieldsV1`: keys are path elements, an empty object is a member. Elements of a kind not known here are left out,
     /// for a later version may have written them; everything else that is malformed is an error.
     pub fn from_fields_v1(fields: &Value) -> Result<Self, FieldsV1Error> {
-        read(SELF, fields).map(|node| node.children)
+        parse_node(SELF_KEY, fields).map(|node| node.children)
     }
 
     /// Prints the set as a `fieldsV1`.
     pub fn to_fields_v1(&self) -> Value {
         let mut out = Map::new();
-        self.print_into(&mut out);
+        self.write_into(&mut out);
         Value::Object(out)
     }
 
-    fn print_into(&self, out: &mut Map<String, Value>) {
+    fn write_into(&self, out: &mut Map<String, Value>) {
         for (element, node) in self.nodes() {
             let mut inner = Map::new();
-            if node.member && !node.children.is_empty() {
-                inner.insert(SELF.to_owned(), Value::Object(Map::new()));
+            if node.is_member && !node.children.is_empty() {
+                inner.insert(SELF_KEY.to_owned(), Value::Object(Map::new()));
             }
-            node.children.print_into(&mut inner);
-            out.insert(print_element(element), Value::Object(inner));
+            node.children.write_into(&mut inner);
+            out.insert(format_element(element), Value::Object(inner));
         }
     }
 }
 
-fn print_element(element: &PathElement) -> String {
+fn format_element(element: &PathElement) -> String {
     match element {
         PathElement::Field(name) => format!("f:{name}"),
         PathElement::Key(fields) => {
@@ -74,18 +74,18 @@ fn print_element(element: &PathElement) -> String {
     }
 }
 
-fn read(key: &str, fields: &Value) -> Result<Node, FieldsV1Error> {
+fn parse_node(key: &str, fields: &Value) -> Result<SetNode, FieldsV1Error> {
     let entries = match fields {
         Value::Object(entries) => entries,
         Value::Null => return Ok(member()),
         _ => return Err(FieldsV1Error::NotAnObject(key.to_owned())),
     };
-    let mut node = Node::default();
+    let mut node = SetNode::default();
     for (key, inner) in entries {
-        if key == SELF {
+        if key == SELF_KEY {
             node.member = true;
-        } else if let Some(element) = read_element(key)? {
-            node.children.add(element, read(key, inner)?);
+        } else if let Some(element) = parse_element(key)? {
+            node.children.add(element, parse_node(key, inner)?);
         }
     }
     if node.children.is_empty() {
@@ -94,22 +94,22 @@ fn read(key: &str, fields: &Value) -> Result<Node, FieldsV1Error> {
     Ok(node)
 }
 
-fn member() -> Node {
-    Node {
-        member: true,
+fn member() -> SetNode {
+    SetNode {
+        is_member: true,
         children: FieldSet::default(),
     }
 }
 
 /// The element that a key stands for, or none for a kind of element that is not known here.
-fn read_element(key: &str) -> Result<Option<PathElement>, FieldsV1Error> {
+fn parse_element(key: &str) -> Result<Option<PathElement>, FieldsV1Error> {
     let Some((kind, rest)) = key
         .split_at_checked(1)
         .and_then(|(kind, rest)| Some((kind, rest.strip_prefix(':')?)))
     else {
-        return Err(FieldsV1Error::Element(key.to_owned()));
+        return Err(FieldsV1Error::InvalidElement(key.to_owned()));
     };
-    let problem = |problem: String| FieldsV1Error::Content {
+    let problem = |problem: String| FieldsV1Error::InvalidContent {
         key: key.to_owned(),
         problem,
     };

@@ -3,11 +3,11 @@
 use serde_json::{Map, Value};
 
 use crate::apply::FieldConflict;
-use crate::compare::Comparison;
-use crate::managed::take_managed_fields;
+use crate::compare::ObjectComparison;
+use crate::managed_fields::take_managed_fields;
 use crate::request::TrackingRequest;
 use crate::set::FieldSet;
-use crate::track::field_set;
+use crate::track::specified_fields;
 
 /// The manager whose applies take the annotation into account and keep it in step: kubectl's own.
 pub(crate) const MANAGER: &str = "kubectl";
@@ -15,7 +15,7 @@ pub(crate) const MANAGER: &str = "kubectl";
 const ANNOTATION: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// The most that all annotations of an object may take, names and values together, in bytes. Kubernetes' limit.
-const MAX_ANNOTATIONS: usize = 256 * 1024;
+const MAX_ANNOTATIONS_BYTES: usize = 256 * 1024;
 
 /// The annotation of an object, if it is there and not empty.
 fn annotation(object: &Value) -> Option<&str> {
@@ -28,7 +28,7 @@ fn annotation(object: &Value) -> Option<&str> {
 
 /// The conflicts that stay when kubectl may take over what it applied client-side before and what is still as it was then.
 /// Returns all of them for any other manager.
-pub(crate) fn still_conflicting(
+pub(crate) fn unresolved_conflicts(
     conflicts: Vec<FieldConflict>,
     live: Option<&Value>,
     request: &TrackingRequest<'_>,
@@ -36,7 +36,7 @@ pub(crate) fn still_conflicting(
     if request.manager != MANAGER {
         return conflicts;
     }
-    let Some(own) = live.and_then(|live| unchanged_since(live, request)) else {
+    let Some(own) = live.and_then(|live| unchanged_fields(live, request)) else {
         return conflicts;
     };
     conflicts
@@ -45,17 +45,17 @@ pub(crate) fn still_conflicting(
         .collect()
 }
 
-fn unchanged_since(live: &Value, request: &TrackingRequest<'_>) -> Option<FieldSet> {
+fn unchanged_fields(live: &Value, request: &TrackingRequest<'_>) -> Option<FieldSet> {
     // An annotation that cannot be read gives no right to anything.
     let last: Value = serde_json::from_str(annotation(live)?).ok()?;
     // Nor does one of another version, whose fields may mean something else.
     if last.get("apiVersion").and_then(Value::as_str) != Some(request.api_version) {
         return None;
     }
-    let root = &request.types.root;
-    let changes = Comparison::of(root, &last, live);
+    let root = &request.object_type.root;
+    let changes = ObjectComparison::between(root, &last, live);
     Some(
-        field_set(root, &last)
+        specified_fields(root, &last)
             .difference(&changes.modified)
             .difference(&changes.added)
             .difference(&changes.removed),
@@ -64,7 +64,7 @@ fn unchanged_since(live: &Value, request: &TrackingRequest<'_>) -> Option<FieldS
 
 /// Writes what kubectl has applied into the annotation if the object has one, so that a later client-side apply starts from
 /// it. An annotation that would be too long goes.
-pub(crate) fn sync(object: &mut Value, applied: &Value, request: &TrackingRequest<'_>) {
+pub(crate) fn update_annotation(object: &mut Value, applied: &Value, request: &TrackingRequest<'_>) {
     if request.manager != MANAGER || annotation(object).is_none() {
         return;
     }
@@ -87,12 +87,12 @@ pub(crate) fn sync(object: &mut Value, applied: &Value, request: &TrackingReques
         return;
     };
     annotations.insert(ANNOTATION.to_owned(), Value::from(text));
-    if size(annotations) > MAX_ANNOTATIONS {
+    if annotations_bytes(annotations) > MAX_ANNOTATIONS_BYTES {
         annotations.remove(ANNOTATION);
     }
 }
 
-fn size(annotations: &Map<String, Value>) -> usize {
+fn annotations_bytes(annotations: &Map<String, Value>) -> usize {
     annotations
         .iter()
         .map(|(name, value)| name.len() + value.as_str().map_or(0, str::len))

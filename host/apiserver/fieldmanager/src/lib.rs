@@ -7,7 +7,7 @@ mod apply;
 mod compare;
 mod fields_v1;
 mod last_applied;
-mod managed;
+mod managed_fields;
 mod merge;
 mod patch;
 mod path;
@@ -20,13 +20,13 @@ mod value;
 
 pub use apply::{ApplyError, FieldConflict, apply, apply_if_changed};
 pub use fields_v1::FieldsV1Error;
-pub use managed::{
-    ManagedFieldsEntry, ManagedFieldsError, ManagedFieldsOperation, keep_times_if_unchanged,
+pub use managed_fields::{
+    ManagerId, ManagedFieldsError, ManagedFieldsOperation, keep_timestamps_if_unchanged,
     managers, strip_managed_fields,
 };
 pub use patch::{PatchError, json_patch, merge_patch};
 pub use path::{FieldPath, PathElement, reset_fields};
 pub use request::TrackingRequest;
 pub use set::FieldSet;
-pub use types::TypeTree;
+pub use types::ObjectType;
 pub use update::{UpdateError, update};

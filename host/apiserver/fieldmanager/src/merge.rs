@@ -6,24 +6,24 @@ use serde_json::{Map, Value};
 
 use crate::path::PathElement;
 use crate::set::FieldSet;
-use crate::types::{ListType, MapType, Shape, Type};
+use crate::types::{ListAtom, MapAtom, ResolvedAtom, FieldType};
 use crate::value;
 
 /// Merges `applied` into `target`: applied leaves replace, nothing is removed, `set` and `map` lists get their new items
 /// in the order of `applied`. Fails where items of the target's own list cannot be told apart, with the path and the reason.
-pub(crate) fn merge(ty: &Type, target: &mut Value, applied: &Value) -> Result<(), String> {
-    match ty.shape(Some(applied)) {
-        Shape::Scalar(_) => target.clone_from(applied),
-        Shape::Map(map) => {
+pub(crate) fn merge(ty: &FieldType, target: &mut Value, applied: &Value) -> Result<(), String> {
+    match ty.resolve(Some(applied)) {
+        ResolvedAtom::Scalar(_) => target.clone_from(applied),
+        ResolvedAtom::Map(map) => {
             let theirs = non_empty_map(Some(applied));
             let own_is_empty = non_empty_map(Some(target)).is_none();
-            if map.atomic || own_is_empty {
+            if map.is_atomic || own_is_empty {
                 target.clone_from(applied);
             } else if let (Some(theirs), Value::Object(own)) = (theirs, target) {
                 merge_fields(map, own, theirs)?;
             }
         }
-        Shape::List(list) => {
+        ResolvedAtom::List(list) => {
             let theirs = non_empty_list(Some(applied));
             let own_is_empty = non_empty_list(Some(target)).is_none();
             if list.is_atomic() || own_is_empty {
@@ -45,13 +45,13 @@ fn non_empty_list(value: Option<&Value>) -> Option<&Vec<Value>> {
 }
 
 fn merge_fields(
-    map: &MapType,
+    map: &MapAtom,
     own: &mut Map<String, Value>,
     theirs: &Map<String, Value>,
 ) -> Result<(), String> {
     for (name, applied) in theirs {
         match own.get_mut(name) {
-            Some(target) => merge(map.field(name).0, target, applied)
+            Some(target) => merge(map.field_type(name).0, target, applied)
                 .map_err(|why| at(&format!(".{name}"), &why))?,
             None => {
                 own.insert(name.clone(), applied.clone());
@@ -69,12 +69,12 @@ fn at(step: &str, why: &str) -> String {
     }
 }
 
-fn elements(list: &ListType, items: &[Value]) -> Result<Vec<PathElement>, String> {
+fn elements(list: &ListAtom, items: &[Value]) -> Result<Vec<PathElement>, String> {
     items
         .iter()
         .enumerate()
         .map(|(index, item)| {
-            list.element_of(item)
+            list.path_element(item)
                 .map_err(|why| format!("element {index}: {why}"))
         })
         .collect()
@@ -88,7 +88,7 @@ enum Place {
 }
 
 /// Both lists in one: shared items in the order of `theirs`, items of one list alone where they stand between shared ones.
-fn merge_items(list: &ListType, own: Vec<Value>, theirs: &[Value]) -> Result<Vec<Value>, String> {
+fn merge_items(list: &ListAtom, own: Vec<Value>, theirs: &[Value]) -> Result<Vec<Value>, String> {
     let own_elements = elements(list, &own)?;
     let their_elements = elements(list, theirs)?;
     let mut own_places: BTreeMap<&PathElement, Place> = BTreeMap::new();
@@ -186,24 +186,24 @@ fn mark(merged: &mut [bool], j: usize) {
 }
 
 /// Whether merging `applied` into `target` would change nothing. May say no where it would not: then the merge tells.
-pub(crate) fn is_contained(ty: &Type, target: &Value, applied: &Value) -> bool {
-    match ty.shape(Some(applied)) {
-        Shape::Map(map) if !map.atomic => match (target.as_object(), applied.as_object()) {
+pub(crate) fn is_noop_merge(ty: &FieldType, target: &Value, applied: &Value) -> bool {
+    match ty.resolve(Some(applied)) {
+        ResolvedAtom::Map(map) if !map.is_atomic => match (target.as_object(), applied.as_object()) {
             (Some(own), Some(theirs)) if !own.is_empty() => theirs.iter().all(|(name, applied)| {
                 own.get(name)
-                    .is_some_and(|target| is_contained(map.field(name).0, target, applied))
+                    .is_some_and(|target| is_noop_merge(map.field_type(name).0, target, applied))
             }),
             _ => target == applied,
         },
-        Shape::List(list) if !list.is_atomic() => match (target.as_array(), applied.as_array()) {
+        ResolvedAtom::List(list) if !list.is_atomic() => match (target.as_array(), applied.as_array()) {
             (Some(own), Some(theirs)) if !own.is_empty() => is_subsequence(list, own, theirs),
             _ => target == applied,
         },
-        _ => value::equal(target, applied),
+        _ => value::is_equal(target, applied),
     }
 }
 
-fn is_subsequence(list: &ListType, own: &[Value], theirs: &[Value]) -> bool {
+fn is_subsequence(list: &ListAtom, own: &[Value], theirs: &[Value]) -> bool {
     let (Ok(own_elements), Ok(their_elements)) = (elements(list, own), elements(list, theirs))
     else {
         return false;
@@ -216,34 +216,34 @@ fn is_subsequence(list: &ListType, own: &[Value], theirs: &[Value]) -> bool {
     their_elements.iter().zip(theirs).all(|(element, applied)| {
         rest.by_ref()
             .find(|(own, _)| *own == element)
-            .is_some_and(|(_, item)| is_contained(&list.element, item, applied))
+            .is_some_and(|(_, item)| is_noop_merge(&list.element, item, applied))
     })
 }
 
 /// Takes the members of the set out of the value. A map or list that loses all that it has stays, empty: who owns it beside
 /// the one that gave its fields up has asked for no more than that.
-pub(crate) fn remove(ty: &Type, value: &mut Value, set: &FieldSet) {
-    match (ty.shape(Some(value)), value) {
-        (Shape::Map(map), Value::Object(fields)) if !map.atomic => {
-            fields.retain(|name, inner| match set.field(name) {
+pub(crate) fn remove_fields(ty: &FieldType, value: &mut Value, set: &FieldSet) {
+    match (ty.resolve(Some(value)), value) {
+        (ResolvedAtom::Map(map), Value::Object(fields)) if !map.is_atomic => {
+            fields.retain(|name, inner| match set.get_field(name) {
                 Some(node) if node.member => false,
                 Some(node) => {
-                    remove(map.field(name).0, inner, &node.children);
+                    remove_fields(map.field_type(name).0, inner, &node.children);
                     true
                 }
                 None => true,
             });
         }
-        (Shape::List(list), Value::Array(items)) if !list.is_atomic() => {
+        (ResolvedAtom::List(list), Value::Array(items)) if !list.is_atomic() => {
             items.retain_mut(|item| {
                 let node = list
-                    .element_of(item)
+                    .path_element(item)
                     .ok()
                     .and_then(|element| set.get(&element));
                 match node {
                     Some(node) if node.member => false,
                     Some(node) => {
-                        remove(&list.element, item, &node.children);
+                        remove_fields(&list.element, item, &node.children);
                         true
                     }
                     None => true,

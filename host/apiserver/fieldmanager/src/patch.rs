@@ -12,11 +12,11 @@ const MAX_OPERATIONS: usize = 10_000;
 
 /// The most that all copy operations of a patch may copy together, in bytes of JSON: a few lines of patch could double the
 /// document again and again. As much as a request body may have.
-const MAX_COPIED: usize = 3 * 1024 * 1024;
+const MAX_COPIED_BYTES: usize = 3 * 1024 * 1024;
 
 /// The most that all move operations of a patch may move together, in values. A move adds nothing to the document, but what is
 /// moved is measured each time, and a few bytes of patch may move all of it: ten times the values that an object may have.
-const MAX_MOVED: usize = 1_000_000;
+const MAX_MOVED_VALUES: usize = 1_000_000;
 
 /// The deepest nesting that a patch may make. JSON readers stop at 128 levels, and an object is read inside of envelopes.
 const MAX_DEPTH: usize = 100;
@@ -86,9 +86,9 @@ pub fn json_patch(document: &Value, patch: &Value) -> Result<Value, PatchError> 
         return Err(PatchError::TooManyOperations(operations.len()));
     }
     let mut out = document.clone();
-    let mut spent = Spent::default();
+    let mut spent = PatchCost::default();
     for (index, operation) in operations.iter().enumerate() {
-        operate(&mut out, operation, &mut spent)
+        apply_operation(&mut out, operation, &mut spent)
             .map_err(|problem| PatchError::Failed { index, problem })?;
     }
     Ok(out)
@@ -96,19 +96,19 @@ pub fn json_patch(document: &Value, patch: &Value) -> Result<Value, PatchError> 
 
 /// What the operations of a patch have cost so far.
 #[derive(Default)]
-struct Spent {
+struct PatchCost {
     /// Bytes of JSON, see [`MAX_COPIED`].
-    copied: usize,
+    copied_bytes: usize,
     /// Values, see [`MAX_MOVED`].
-    moved: usize,
+    moved_values: usize,
 }
 
-fn operate(document: &mut Value, operation: &Value, spent: &mut Spent) -> Result<(), String> {
-    let path = pointer(operation, "path")?;
+fn apply_operation(document: &mut Value, operation: &Value, spent: &mut PatchCost) -> Result<(), String> {
+    let path = parse_pointer(operation, "path")?;
     let value = || operation.get("value").cloned().unwrap_or(Value::Null);
     // Gives the number of values that are placed.
     let place = |value: &Value| {
-        let Extent { depth, values } = Extent::of(value);
+        let ValueSize { depth, values } = ValueSize::of(value);
         (path.tokens().count() + depth <= MAX_DEPTH)
             .then_some(values)
             .ok_or_else(|| {
@@ -138,22 +138,22 @@ fn operate(document: &mut Value, operation: &Value, spent: &mut Spent) -> Result
             }
         }
         Some("move") => {
-            let from = pointer(operation, "from")?;
+            let from = parse_pointer(operation, "from")?;
             if let Ok(value) = from.resolve(document) {
-                spent.moved = spent.moved.saturating_add(place(value)?);
-                if spent.moved > MAX_MOVED {
+                spent.moved_values = spent.moved_values.saturating_add(place(value)?);
+                if spent.moved_values > MAX_MOVED_VALUES {
                     return Err(format!("the patch moves more than {MAX_MOVED} values"));
                 }
             }
             PatchOperation::Move(MoveOperation { from, path })
         }
         Some("copy") => {
-            let from = pointer(operation, "from")?;
+            let from = parse_pointer(operation, "from")?;
             match from.resolve(document) {
                 Ok(value) => {
                     place(value)?;
-                    spent.copied = spent.copied.saturating_add(value.to_string().len());
-                    if spent.copied > MAX_COPIED {
+                    spent.copied_bytes = spent.copied_bytes.saturating_add(value.to_string().len());
+                    if spent.copied_bytes > MAX_COPIED_BYTES {
                         return Err(format!("the patch copies more than {MAX_COPIED} bytes"));
                     }
                     PatchOperation::Copy(CopyOperation { from, path })
@@ -190,7 +190,7 @@ fn operate(document: &mut Value, operation: &Value, spent: &mut Spent) -> Result
     json_patch::patch_unsafe(document, &[operation]).map_err(|problem| problem.kind.to_string())
 }
 
-fn pointer(operation: &Value, field: &str) -> Result<PointerBuf, String> {
+fn parse_pointer(operation: &Value, field: &str) -> Result<PointerBuf, String> {
     let text = operation
         .get(field)
         .and_then(Value::as_str)
@@ -209,12 +209,12 @@ fn pointer(operation: &Value, field: &str) -> Result<PointerBuf, String> {
 }
 
 /// How deep a value is nested, and how many values it is made of.
-struct Extent {
+struct ValueSize {
     depth: usize,
     values: usize,
 }
 
-impl Extent {
+impl ValueSize {
     fn of(value: &Value) -> Self {
         let of_all = |inner: &mut dyn Iterator<Item = &Value>| {
             inner.map(Self::of).fold(

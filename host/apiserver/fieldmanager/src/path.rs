@@ -31,7 +31,7 @@ impl PathElement {
     }
 
     /// The order between this element and a field of that name, without making an element of it.
-    pub(crate) fn compare_field(&self, name: &str) -> Ordering {
+    pub(crate) fn cmp_field(&self, name: &str) -> Ordering {
         match self {
             Self::Field(own) => own.as_str().cmp(name),
             _ => Ordering::Greater,
@@ -98,7 +98,7 @@ pub struct FieldPath(pub Vec<PathElement>);
 
 impl FieldPath {
     /// The path of nested fields: `FieldPath::of(&["spec", "replicas"])` is `.spec.replicas`.
-    pub fn of(names: &[&str]) -> Self {
+    pub fn from_fields(names: &[&str]) -> Self {
         Self(
             names
                 .iter()

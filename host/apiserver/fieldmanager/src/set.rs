@@ -9,19 +9,19 @@ use crate::path::{FieldPath, PathElement};
 /// Kept sorted and without empty branches, so two sets are equal exactly when they have the same members.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FieldSet {
-    nodes: Vec<(PathElement, Node)>,
+    nodes: Vec<(PathElement, SetNode)>,
 }
 
 /// One path element of a set: whether the path that ends here is a member, and the members below.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Node {
-    pub(crate) member: bool,
+pub(crate) struct SetNode {
+    pub(crate) is_member: bool,
     pub(crate) children: FieldSet,
 }
 
-impl Node {
+impl SetNode {
     pub(crate) fn is_empty(&self) -> bool {
-        !self.member && self.children.is_empty()
+        !self.is_member && self.children.is_empty()
     }
 }
 
@@ -32,7 +32,7 @@ impl FieldSet {
     }
 
     /// The set of these paths.
-    pub fn of(paths: &[FieldPath]) -> Self {
+    pub fn from_paths(paths: &[FieldPath]) -> Self {
         let mut set = Self::default();
         for path in paths {
             set.insert(path);
@@ -47,9 +47,9 @@ impl FieldSet {
         };
         let mut set = self;
         for element in parents {
-            set = &mut set.entry(element.clone()).children;
+            set = &mut set.node_mut(element.clone()).children;
         }
-        set.entry(last.clone()).member = true;
+        set.node_mut(last.clone()).is_member = true;
     }
 
     /// Whether the path is a member.
@@ -90,7 +90,7 @@ impl FieldSet {
         Self::from_sorted(self.nodes.iter().map(|(element, node)| {
             let children = node.children.leaves();
             let member = node.member && children.is_empty();
-            (element.clone(), Node { member, children })
+            (element.clone(), SetNode { is_member: member, children })
         }))
     }
 
@@ -105,8 +105,8 @@ impl FieldSet {
                 Ordering::Equal => {
                     out.push((
                         l.clone(),
-                        Node {
-                            member: lnode.member || rnode.member,
+                        SetNode {
+                            is_member: lnode.member || rnode.member,
                             children: lnode.children.union(&rnode.children),
                         },
                     ));
@@ -126,8 +126,8 @@ impl FieldSet {
             let theirs = other.get(element)?;
             Some((
                 element.clone(),
-                Node {
-                    member: node.member && theirs.member,
+                SetNode {
+                    is_member: node.member && theirs.member,
                     children: node.children.intersection(&theirs.children),
                 },
             ))
@@ -152,8 +152,8 @@ impl FieldSet {
             let left = match other.get(element) {
                 None => node.clone(),
                 Some(theirs) if recursive && theirs.member => return None,
-                Some(theirs) => Node {
-                    member: node.member && !theirs.member,
+                Some(theirs) => SetNode {
+                    is_member: node.member && !theirs.member,
                     children: node.children.subtract(&theirs.children, recursive),
                 },
             };
@@ -187,17 +187,17 @@ impl FieldSet {
         })
     }
 
-    fn from_sorted(nodes: impl Iterator<Item = (PathElement, Node)>) -> Self {
+    fn from_sorted(nodes: impl Iterator<Item = (PathElement, SetNode)>) -> Self {
         Self {
             nodes: nodes.filter(|(_, node)| !node.is_empty()).collect(),
         }
     }
 
-    pub(crate) fn nodes(&self) -> &[(PathElement, Node)] {
+    pub(crate) fn nodes(&self) -> &[(PathElement, SetNode)] {
         &self.nodes
     }
 
-    pub(crate) fn get(&self, element: &PathElement) -> Option<&Node> {
+    pub(crate) fn get(&self, element: &PathElement) -> Option<&SetNode> {
         let at = self
             .nodes
             .binary_search_by(|(own, _)| own.cmp(element))
@@ -205,7 +205,7 @@ impl FieldSet {
         self.nodes.get(at).map(|(_, node)| node)
     }
 
-    pub(crate) fn field(&self, name: &str) -> Option<&Node> {
+    pub(crate) fn get_field(&self, name: &str) -> Option<&SetNode> {
         let at = self
             .nodes
             .binary_search_by(|(own, _)| own.compare_field(name))
@@ -214,11 +214,11 @@ impl FieldSet {
     }
 
     /// The node of the element, made if it is not there. Who makes one makes it non-empty, too.
-    fn entry(&mut self, element: PathElement) -> &mut Node {
+    fn node_mut(&mut self, element: PathElement) -> &mut SetNode {
         let at = match self.nodes.binary_search_by(|(own, _)| own.cmp(&element)) {
             Ok(at) => at,
             Err(at) => {
-                self.nodes.insert(at, (element, Node::default()));
+                self.nodes.insert(at, (element, SetNode::default()));
                 at
             }
         };
@@ -226,7 +226,7 @@ impl FieldSet {
     }
 
     /// Merges a node in; an empty one leaves no trace.
-    pub(crate) fn add(&mut self, element: PathElement, node: Node) {
+    pub(crate) fn insert_node(&mut self, element: PathElement, node: SetNode) {
         if node.is_empty() {
             return;
         }
@@ -235,8 +235,8 @@ impl FieldSet {
             self.nodes.push((element, node));
             return;
         }
-        let own = self.entry(element);
-        own.member |= node.member;
+        let own = self.node_mut(element);
+        own.is_member |= node.is_member;
         own.children = own.children.union(&node.children);
     }
 }
@@ -248,10 +248,10 @@ mod tests {
     #[test]
     fn removal_in_place_is_difference() {
         let set = |paths: &[&[&str]]| {
-            FieldSet::of(
+            FieldSet::from_paths(
                 &paths
                     .iter()
-                    .map(|path| FieldPath::of(path))
+                    .map(|path| FieldPath::from_fields(path))
                     .collect::<Vec<_>>(),
             )
         };

@@ -9,15 +9,15 @@ use crate::path::PathElement;
 
 /// The types of one kind in one version, made from its schema. Cloning is cheap.
 #[derive(Clone, Debug)]
-pub struct TypeTree {
-    pub(crate) root: Type,
+pub struct ObjectType {
+    pub(crate) root: FieldType,
 }
 
 /// The type of one value.
 #[derive(Clone, Debug)]
-pub(crate) enum Type {
+pub(crate) enum FieldType {
     /// Declared by a schema.
-    Atom(Arc<Atom>),
+    Atom(Arc<TypeAtom>),
     /// Follows the value: maps are granular, lists are atomic.
     Deduced,
     /// One indivisible value, whatever its form.
@@ -26,28 +26,28 @@ pub(crate) enum Type {
 
 /// The forms that a value may take; a schema without `type` allows all three.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Atom {
-    pub(crate) scalar: Option<Scalar>,
-    pub(crate) list: Option<ListType>,
-    pub(crate) map: Option<MapType>,
+pub(crate) struct TypeAtom {
+    pub(crate) scalar: Option<ScalarAtom>,
+    pub(crate) list: Option<ListAtom>,
+    pub(crate) map: Option<MapAtom>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Scalar {
+pub(crate) enum ScalarAtom {
     Number,
-    Text,
+    String,
     Bool,
     Any,
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct ListType {
-    pub(crate) relation: ListRelation,
-    pub(crate) element: Type,
+pub(crate) struct ListAtom {
+    pub(crate) relationship: ElementRelationship,
+    pub(crate) element: FieldType,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum ListRelation {
+pub(crate) enum ElementRelationship {
     /// `atomic`: owned and replaced as a whole.
     Atomic,
     /// `set`: each value is owned by itself.
@@ -57,50 +57,50 @@ pub(crate) enum ListRelation {
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct MapType {
-    pub(crate) atomic: bool,
-    pub(crate) fields: BTreeMap<String, Type>,
+pub(crate) struct MapAtom {
+    pub(crate) is_atomic: bool,
+    pub(crate) fields: BTreeMap<String, FieldType>,
     /// The type of all fields that are not declared; none where there may not be any.
-    pub(crate) rest: Option<Type>,
+    pub(crate) additional: Option<FieldType>,
 }
 
 /// How a value is walked, given its type and the form that it has.
 #[derive(Clone, Copy)]
-pub(crate) enum Shape<'a> {
-    Scalar(Scalar),
-    List(&'a ListType),
-    Map(&'a MapType),
+pub(crate) enum ResolvedAtom<'a> {
+    Scalar(ScalarAtom),
+    List(&'a ListAtom),
+    Map(&'a MapAtom),
 }
 
-static DEDUCED: LazyLock<Atom> = LazyLock::new(|| Atom {
-    scalar: Some(Scalar::Any),
-    list: Some(ListType {
-        relation: ListRelation::Atomic,
-        element: Type::Opaque,
+static DEDUCED: LazyLock<TypeAtom> = LazyLock::new(|| TypeAtom {
+    scalar: Some(ScalarAtom::Any),
+    list: Some(ListAtom {
+        relationship: ElementRelationship::Atomic,
+        element: FieldType::Opaque,
     }),
-    map: Some(MapType {
-        atomic: false,
+    map: Some(MapAtom {
+        is_atomic: false,
         fields: BTreeMap::new(),
-        rest: Some(Type::Deduced),
+        additional: Some(FieldType::Deduced),
     }),
 });
 
-static OPAQUE: LazyLock<Atom> = LazyLock::new(|| Atom {
-    scalar: Some(Scalar::Any),
-    list: Some(ListType {
-        relation: ListRelation::Atomic,
-        element: Type::Opaque,
+static OPAQUE: LazyLock<TypeAtom> = LazyLock::new(|| TypeAtom {
+    scalar: Some(ScalarAtom::Any),
+    list: Some(ListAtom {
+        relationship: ElementRelationship::Atomic,
+        element: FieldType::Opaque,
     }),
-    map: Some(MapType {
-        atomic: true,
+    map: Some(MapAtom {
+        is_atomic: true,
         fields: BTreeMap::new(),
-        rest: Some(Type::Opaque),
+        additional: Some(FieldType::Opaque),
     }),
 });
 
-static OBJECT_META: LazyLock<Type> = LazyLock::new(object_meta);
+static OBJECT_META: LazyLock<FieldType> = LazyLock::new(object_meta);
 
-impl TypeTree {
+impl ObjectType {
     /// The types that an OpenAPI v3 schema without `$ref` declares for the kind whose root it describes.
     ///
     /// Read are `type`, `format`, `properties`, `additionalProperties`, `items`, `default` (of list keys) and the
@@ -108,10 +108,10 @@ impl TypeTree {
     /// embedded-resource. `apiVersion`, `kind` and `metadata` are always those of Kubernetes itself, whatever the schema says.
     pub fn from_openapi(schema: &Value) -> Self {
         let mut atom = convert(schema, false);
-        let map = atom.map.get_or_insert_with(|| MapType {
-            atomic: false,
+        let map = atom.map.get_or_insert_with(|| MapAtom {
+            is_atomic: false,
             fields: BTreeMap::new(),
-            rest: Some(Type::Deduced),
+            additional: Some(FieldType::Deduced),
         });
         map.atomic = false;
         declare_resource(map);
@@ -119,18 +119,18 @@ impl TypeTree {
         atom.scalar = None;
         atom.list = None;
         Self {
-            root: Type::Atom(Arc::new(atom)),
+            root: FieldType::Atom(Arc::new(atom)),
         }
     }
 
     /// The types of a kind of which no schema is known: maps are granular, lists atomic, metadata is Kubernetes' own.
-    pub fn untyped() -> Self {
+    pub fn deduced() -> Self {
         Self::from_openapi(&Value::Object(serde_json::Map::new()))
     }
 }
 
-impl Type {
-    pub(crate) fn atom(&self) -> &Atom {
+impl FieldType {
+    pub(crate) fn atom(&self) -> &TypeAtom {
         match self {
             Self::Atom(atom) => atom,
             Self::Deduced => &DEDUCED,
@@ -140,12 +140,12 @@ impl Type {
 
     /// How to walk the value. An absent or null value, or one of a form that the type does not allow, takes the first of
     /// map, scalar and list that the type has.
-    pub(crate) fn shape(&self, value: Option<&Value>) -> Shape<'_> {
+    pub(crate) fn resolve(&self, value: Option<&Value>) -> ResolvedAtom<'_> {
         let atom = self.atom();
         let (map, list, scalar) = (
-            atom.map.as_ref().map(Shape::Map),
-            atom.list.as_ref().map(Shape::List),
-            atom.scalar.map(Shape::Scalar),
+            atom.map.as_ref().map(ResolvedAtom::Map),
+            atom.list.as_ref().map(ResolvedAtom::List),
+            atom.scalar.map(ResolvedAtom::Scalar),
         );
         let by_form = match value {
             None | Some(Value::Null) => None,
@@ -157,30 +157,30 @@ impl Type {
             .or(map)
             .or(scalar)
             .or(list)
-            .unwrap_or(Shape::Scalar(Scalar::Any))
+            .unwrap_or(ResolvedAtom::Scalar(ScalarAtom::Any))
     }
 }
 
-impl MapType {
+impl MapAtom {
     /// The type of a field and whether it is declared by name. A field that may not be there is opaque.
-    pub(crate) fn field(&self, name: &str) -> (&Type, bool) {
-        match (self.fields.get(name), &self.rest) {
+    pub(crate) fn field_type(&self, name: &str) -> (&FieldType, bool) {
+        match (self.fields.get(name), &self.additional) {
             (Some(declared), _) => (declared, true),
             (None, Some(rest)) => (rest, false),
-            (None, None) => (&Type::Opaque, false),
+            (None, None) => (&FieldType::Opaque, false),
         }
     }
 }
 
-impl ListType {
+impl ListAtom {
     pub(crate) fn is_atomic(&self) -> bool {
-        self.relation == ListRelation::Atomic
+        self.relationship == ElementRelationship::Atomic
     }
 
     /// What tells an item of a `set` or `map` list apart, or why nothing does.
-    pub(crate) fn element_of(&self, item: &Value) -> Result<PathElement, String> {
-        let keys = match &self.relation {
-            ListRelation::Keyed(keys) => keys,
+    pub(crate) fn path_element(&self, item: &Value) -> Result<PathElement, String> {
+        let keys = match &self.relationship {
+            ElementRelationship::Keyed(keys) => keys,
             _ => {
                 return match item {
                     Value::Object(_) => Err(
@@ -230,54 +230,54 @@ fn text<'a>(schema: &'a Value, name: &str) -> &'a str {
 }
 
 /// `preserve`: a schema further up keeps unknown fields, and so do all below it.
-fn convert(schema: &Value, preserve: bool) -> Atom {
+fn convert(schema: &Value, preserve: bool) -> TypeAtom {
     let preserve = preserve || flag(schema, "x-kubernetes-preserve-unknown-fields");
-    let scalar = |scalar| Atom {
+    let scalar = |scalar| TypeAtom {
         scalar: Some(scalar),
-        ..Atom::default()
+        ..TypeAtom::default()
     };
     match text(schema, "type") {
-        "object" => Atom {
+        "object" => TypeAtom {
             map: Some(convert_map(schema, preserve)),
-            ..Atom::default()
+            ..TypeAtom::default()
         },
-        "array" => Atom {
+        "array" => TypeAtom {
             list: Some(convert_list(schema, preserve)),
-            ..Atom::default()
+            ..TypeAtom::default()
         },
-        "integer" | "number" => scalar(Scalar::Number),
-        "boolean" => scalar(Scalar::Bool),
-        "string" if matches!(text(schema, "format"), "" | "byte") => scalar(Scalar::Text),
-        "string" => scalar(Scalar::Any),
-        _ => Atom {
-            scalar: Some(Scalar::Any),
+        "integer" | "number" => scalar(ScalarAtom::Number),
+        "boolean" => scalar(ScalarAtom::Bool),
+        "string" if matches!(text(schema, "format"), "" | "byte") => scalar(ScalarAtom::String),
+        "string" => scalar(ScalarAtom::Any),
+        _ => TypeAtom {
+            scalar: Some(ScalarAtom::Any),
             list: Some(convert_list(schema, preserve)),
             map: Some(convert_map(schema, preserve)),
         },
     }
 }
 
-fn convert_map(schema: &Value, preserve: bool) -> MapType {
+fn convert_map(schema: &Value, preserve: bool) -> MapAtom {
     let properties = schema.get("properties").and_then(Value::as_object);
-    let fields: BTreeMap<String, Type> = properties
+    let fields: BTreeMap<String, FieldType> = properties
         .into_iter()
         .flatten()
         .map(|(name, schema)| {
             (
                 name.clone(),
-                Type::Atom(Arc::new(convert(schema, preserve))),
+                FieldType::Atom(Arc::new(convert(schema, preserve))),
             )
         })
         .collect();
     let rest = match schema.get("additionalProperties") {
-        Some(Value::Bool(allowed)) => allowed.then_some(Type::Deduced),
-        Some(schema) => Some(Type::Atom(Arc::new(convert(schema, preserve)))),
-        None => (preserve || fields.is_empty()).then_some(Type::Deduced),
+        Some(Value::Bool(allowed)) => allowed.then_some(FieldType::Deduced),
+        Some(schema) => Some(FieldType::Atom(Arc::new(convert(schema, preserve)))),
+        None => (preserve || fields.is_empty()).then_some(FieldType::Deduced),
     };
-    let mut map = MapType {
-        atomic: text(schema, "x-kubernetes-map-type") == "atomic",
+    let mut map = MapAtom {
+        is_atomic: text(schema, "x-kubernetes-map-type") == "atomic",
         fields,
-        rest,
+        additional: rest,
     };
     if flag(schema, "x-kubernetes-embedded-resource") {
         declare_resource(&mut map);
@@ -285,10 +285,10 @@ fn convert_map(schema: &Value, preserve: bool) -> MapType {
     map
 }
 
-fn convert_list(schema: &Value, preserve: bool) -> ListType {
+fn convert_list(schema: &Value, preserve: bool) -> ListAtom {
     let items = schema.get("items");
     let relation = match text(schema, "x-kubernetes-list-type") {
-        "set" => ListRelation::Set,
+        "set" => ElementRelationship::Set,
         "map" => {
             let default = |key: &str| items?.get("properties")?.get(key)?.get("default").cloned();
             let mut keys: Vec<(String, Option<Value>)> = schema
@@ -300,24 +300,24 @@ fn convert_list(schema: &Value, preserve: bool) -> ListType {
                 .map(|key| (key.to_owned(), default(key)))
                 .collect();
             keys.sort_by(|(l, _), (r, _)| l.cmp(r));
-            ListRelation::Keyed(keys)
+            ElementRelationship::Keyed(keys)
         }
-        _ => ListRelation::Atomic,
+        _ => ElementRelationship::Atomic,
     };
-    ListType {
-        relation,
-        element: items.map_or(Type::Opaque, |items| {
-            Type::Atom(Arc::new(convert(items, preserve)))
+    ListAtom {
+        relationship: relation,
+        element: items.map_or(FieldType::Opaque, |items| {
+            FieldType::Atom(Arc::new(convert(items, preserve)))
         }),
     }
 }
 
 /// Gives a map what every resource has.
-fn declare_resource(map: &mut MapType) {
+fn declare_resource(map: &mut MapAtom) {
     let text = || {
-        Type::Atom(Arc::new(Atom {
-            scalar: Some(Scalar::Text),
-            ..Atom::default()
+        FieldType::Atom(Arc::new(TypeAtom {
+            scalar: Some(ScalarAtom::String),
+            ..TypeAtom::default()
         }))
     };
     map.fields.insert("apiVersion".to_owned(), text());
@@ -327,7 +327,7 @@ fn declare_resource(map: &mut MapType) {
 }
 
 /// ObjectMeta of meta/v1 as the API server types it.
-fn object_meta() -> Type {
+fn object_meta() -> FieldType {
     let texts = serde_json::json!({"type": "object", "additionalProperties": {"type": "string"}});
     let time = serde_json::json!({"type": "string", "format": "date-time"});
     let number = serde_json::json!({"type": "integer"});
@@ -353,5 +353,5 @@ fn object_meta() -> Type {
         "selfLink": text,
         "uid": text,
     }});
-    Type::Atom(Arc::new(convert(&meta, false)))
+    FieldType::Atom(Arc::new(convert(&meta, false)))
 }

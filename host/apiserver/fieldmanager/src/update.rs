@@ -4,9 +4,9 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value};
 
-use crate::compare::Comparison;
-use crate::managed::{
-    Entry, Managed, ManagedFieldsEntry, ManagedFieldsOperation, managed_fields, set_managed_fields,
+use crate::compare::ObjectComparison;
+use crate::managed_fields::{
+    ManagedFieldsEntry, ManagedFields, ManagerId, ManagedFieldsOperation, managed_fields, set_managed_fields,
     take_managed_fields,
 };
 use crate::path::FieldPath;
@@ -26,7 +26,7 @@ pub enum UpdateError {
 const MAX_UPDATERS: usize = 10;
 
 /// The name under which old entries are put together.
-const OLD_UPDATES: &str = "ancient-changes";
+const ANCIENT_CHANGES: &str = "ancient-changes";
 
 /// Brings the managedFields of an object up to date that a create (`live` is none), replace or patch is about to store.
 ///
@@ -39,10 +39,10 @@ pub fn update(
     request: &TrackingRequest<'_>,
 ) -> Result<Value, UpdateError> {
     if !new.is_object() {
-        return Err(UpdateError::NotAnObject(form(&new)));
+        return Err(UpdateError::NotAnObject(json_type(&new)));
     }
     let sent = take_managed_fields(&mut new);
-    let mut managed = in_force(live, sent.as_ref(), request);
+    let mut managed = effective_entries(live, sent.as_ref(), request);
     let is_create = live.is_none_or(|live| {
         let uid = live
             .get("metadata")
@@ -51,7 +51,7 @@ pub fn update(
     });
     if is_create || !managed.entries.is_empty() {
         let nothing = Value::Object(Map::new());
-        let writer = request.writer(ManagedFieldsOperation::Update);
+        let writer = request.manager_id(ManagedFieldsOperation::Update);
         track_update(
             &mut managed,
             live.unwrap_or(&nothing),
@@ -64,7 +64,7 @@ pub fn update(
     Ok(new)
 }
 
-fn form(value: &Value) -> &'static str {
+fn json_type(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "a boolean",
@@ -76,15 +76,15 @@ fn form(value: &Value) -> &'static str {
 }
 
 /// The entries from which to go on: the client's where it may set them and they can be read, else the live object's.
-fn in_force(live: Option<&Value>, sent: Option<&Value>, request: &TrackingRequest<'_>) -> Managed {
+fn effective_entries(live: Option<&Value>, sent: Option<&Value>, request: &TrackingRequest<'_>) -> ManagedFields {
     // What cannot be read protects nobody: such an object is tracked afresh.
-    let of_live = || Managed::read(live.and_then(managed_fields)).unwrap_or_default();
+    let of_live = || ManagedFields::parse(live.and_then(managed_fields)).unwrap_or_default();
     if request.subresource.is_some_and(|name| !name.is_empty()) {
         return of_live();
     }
     match sent {
-        Some(Value::Array(entries)) if is_reset(entries) => Managed::default(),
-        sent => match Managed::read(sent) {
+        Some(Value::Array(entries)) if is_reset(entries) => ManagedFields::default(),
+        sent => match ManagedFields::parse(sent) {
             Ok(sent) if !sent.entries.is_empty() => sent,
             _ => of_live(),
         },
@@ -101,42 +101,42 @@ fn is_reset(entries: &[Value]) -> bool {
 
 /// Notes in `managed` that `writer` replaced `old` by `new`.
 pub(crate) fn track_update(
-    managed: &mut Managed,
+    managed: &mut ManagedFields,
     old: &Value,
     new: &Value,
-    writer: ManagedFieldsEntry,
+    writer: ManagerId,
     request: &TrackingRequest<'_>,
 ) {
-    let ignored = FieldSet::of(request.ignored);
-    reconcile(managed, request);
-    let changes = Comparison::of(&request.types.root, old, new).without(&ignored);
-    take_from_others(managed, old, new, &changes, None, request);
+    let ignored = FieldSet::from_paths(request.reset_fields);
+    reconcile_entries(managed, request);
+    let changes = ObjectComparison::between(&request.object_type.root, old, new).exclude_fields(&ignored);
+    remove_from_others(managed, old, new, &changes, None, request);
 
-    let taken = untracked_stripped(
+    let taken = strip_untracked(
         changes
             .modified
             .union(&changes.added)
             .recursive_difference(&ignored),
     );
     if !taken.is_empty() {
-        let before = managed.take(&writer, request.api_version);
-        managed.put(Entry {
+        let before = managed.remove(&writer, request.api_version);
+        managed.insert(ManagedFieldsEntry {
             set: before.map_or(taken.clone(), |before| before.set.union(&taken)),
             manager: writer,
             api_version: request.api_version.to_owned(),
             time: Some(request.now.to_owned()),
         });
     }
-    cap(managed);
+    cap_updaters(managed);
 }
 
 /// Adapts the entries to the types of today, and drops those at versions that are no more.
-pub(crate) fn reconcile(managed: &mut Managed, request: &TrackingRequest<'_>) {
+pub(crate) fn reconcile_entries(managed: &mut ManagedFields, request: &TrackingRequest<'_>) {
     managed.entries.retain_mut(|entry| {
-        let Some(types) = request.types_at(&entry.api_version) else {
+        let Some(types) = request.object_type_at(&entry.api_version) else {
             return false;
         };
-        if let Some(set) = track::reconciled(&types.root, &entry.set) {
+        if let Some(set) = track::reconcile_set(&types.root, &entry.set) {
             entry.set = set;
         }
         true
@@ -144,15 +144,15 @@ pub(crate) fn reconcile(managed: &mut Managed, request: &TrackingRequest<'_>) {
 }
 
 /// Takes what has changed from everybody but `except`. `changes` is the comparison at the version of the request.
-pub(crate) fn take_from_others(
-    managed: &mut Managed,
+pub(crate) fn remove_from_others(
+    managed: &mut ManagedFields,
     old: &Value,
     new: &Value,
-    changes: &Comparison,
-    except: Option<&ManagedFieldsEntry>,
+    changes: &ObjectComparison,
+    except: Option<&ManagerId>,
     request: &TrackingRequest<'_>,
 ) {
-    let mut at_versions = AtVersions::new(old, new, changes, request);
+    let mut at_versions = ComparisonCache::new(old, new, changes, request);
     managed.entries.retain_mut(|entry| {
         if Some(&entry.manager) == except {
             return true;
@@ -167,7 +167,7 @@ pub(crate) fn take_from_others(
 }
 
 /// The changes of one write as each version sees them: what was changed or added, and what was removed.
-pub(crate) struct AtVersions<'a> {
+pub(crate) struct ComparisonCache<'a> {
     old: &'a Value,
     new: &'a Value,
     request: &'a TrackingRequest<'a>,
@@ -175,11 +175,11 @@ pub(crate) struct AtVersions<'a> {
     known: Vec<(String, (FieldSet, FieldSet))>,
 }
 
-impl<'a> AtVersions<'a> {
+impl<'a> ComparisonCache<'a> {
     pub(crate) fn new(
         old: &'a Value,
         new: &'a Value,
-        changes: &Comparison,
+        changes: &ObjectComparison,
         request: &'a TrackingRequest<'a>,
     ) -> Self {
         let own = (
@@ -190,7 +190,7 @@ impl<'a> AtVersions<'a> {
             old,
             new,
             request,
-            ignored: FieldSet::of(request.ignored),
+            ignored: FieldSet::from_paths(request.reset_fields),
             known: vec![(request.api_version.to_owned(), own)],
         }
     }
@@ -204,9 +204,9 @@ impl<'a> AtVersions<'a> {
         {
             Some(at) => at,
             None => {
-                let types = self.request.types_at(api_version)?;
+                let types = self.request.object_type_at(api_version)?;
                 let changes =
-                    Comparison::of(&types.root, self.old, self.new).without(&self.ignored);
+                    ObjectComparison::between(&types.root, self.old, self.new).exclude_fields(&self.ignored);
                 let changed = (changes.modified.union(&changes.added), changes.removed);
                 self.known.push((api_version.to_owned(), changed));
                 self.known.len() - 1
@@ -217,7 +217,7 @@ impl<'a> AtVersions<'a> {
 }
 
 /// What nobody owns: the type, the identity and the system's own notes.
-static UNTRACKED: LazyLock<FieldSet> = LazyLock::new(|| {
+static UNTRACKED_FIELDS: LazyLock<FieldSet> = LazyLock::new(|| {
     const OF_METADATA: [&str; 9] = [
         "name",
         "namespace",
@@ -229,20 +229,20 @@ static UNTRACKED: LazyLock<FieldSet> = LazyLock::new(|| {
         "managedFields",
         "resourceVersion",
     ];
-    let root = ["apiVersion", "kind", "metadata"].map(|name| FieldPath::of(&[name]));
-    let metadata = OF_METADATA.map(|name| FieldPath::of(&["metadata", name]));
-    FieldSet::of(&[root.as_slice(), metadata.as_slice()].concat())
+    let root = ["apiVersion", "kind", "metadata"].map(|name| FieldPath::from_fields(&[name]));
+    let metadata = OF_METADATA.map(|name| FieldPath::from_fields(&["metadata", name]));
+    FieldSet::from_paths(&[root.as_slice(), metadata.as_slice()].concat())
 });
 
 /// The set without what nobody owns.
-pub(crate) fn untracked_stripped(mut set: FieldSet) -> FieldSet {
-    set.remove_all(&UNTRACKED);
+pub(crate) fn strip_untracked(mut set: FieldSet) -> FieldSet {
+    set.remove_all(&UNTRACKED_FIELDS);
     set
 }
 
 /// Puts the oldest entries of updaters together until there are no more than [`MAX_UPDATERS`].
-fn cap(managed: &mut Managed) {
-    let mut updaters: Vec<(Option<String>, ManagedFieldsEntry, String)> = managed
+fn cap_updaters(managed: &mut ManagedFields) {
+    let mut updaters: Vec<(Option<String>, ManagerId, String)> = managed
         .entries
         .iter()
         .filter(|entry| entry.manager.operation == ManagedFieldsOperation::Update)
@@ -258,13 +258,13 @@ fn cap(managed: &mut Managed) {
         return;
     }
     updaters.sort();
-    let bucket = ManagedFieldsEntry {
-        name: OLD_UPDATES.to_owned(),
+    let bucket = ManagerId {
+        name: ANCIENT_CHANGES.to_owned(),
         operation: ManagedFieldsOperation::Update,
         subresource: String::new(),
     };
     // The first entry of a version waits here until a second one makes a bucket of both.
-    let mut first_of: Vec<(String, ManagedFieldsEntry)> = Vec::new();
+    let mut first_of: Vec<(String, ManagerId)> = Vec::new();
     let mut left = updaters.len();
     for (time, manager, version) in updaters {
         if left <= MAX_UPDATERS {
@@ -276,11 +276,11 @@ fn cap(managed: &mut Managed) {
         };
         let mut set = FieldSet::default();
         for writer in [first, &bucket, &manager] {
-            if let Some(entry) = managed.take(writer, &version) {
+            if let Some(entry) = managed.remove(writer, &version) {
                 set = set.union(&entry.set);
             }
         }
-        managed.entries.push(Entry {
+        managed.entries.push(ManagedFieldsEntry {
             manager: bucket.clone(),
             api_version: version,
             time,

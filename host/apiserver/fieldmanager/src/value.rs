@@ -5,14 +5,14 @@ use std::cmp::Ordering;
 use serde_json::{Number, Value};
 
 /// Deep equality in which numbers compare by value, whatever their notation.
-pub(crate) fn equal(left: &Value, right: &Value) -> bool {
+pub(crate) fn is_equal(left: &Value, right: &Value) -> bool {
     match (left, right) {
         (Value::Number(l), Value::Number(r)) => compare_numbers(l, r) == Ordering::Equal,
         (Value::Array(l), Value::Array(r)) => {
-            l.len() == r.len() && l.iter().zip(r).all(|(l, r)| equal(l, r))
+            l.len() == r.len() && l.iter().zip(r).all(|(l, r)| is_equal(l, r))
         }
         (Value::Object(l), Value::Object(r)) => {
-            l.len() == r.len() && l.iter().all(|(k, l)| r.get(k).is_some_and(|r| equal(l, r)))
+            l.len() == r.len() && l.iter().all(|(k, l)| r.get(k).is_some_and(|r| is_equal(l, r)))
         }
         _ => left == right,
     }

@@ -1,15 +1,15 @@
 //! Appliers among themselves: sharing, giving up, conflicts, force, defaults.
 
 use rdd_apiserver_fieldmanager::{
-    FieldPath, TrackingRequest, TypeTree, apply, managers, reset_fields,
+    FieldPath, TrackingRequest, ObjectType, apply, managers, reset_fields,
 };
 use serde_json::{Value, json};
 
-use crate::world::{V1, World, conflicts, schema};
+use crate::tracked_object::{V1, TrackedObject, expect_conflicts, schema};
 
 #[test]
 fn a_config_map_is_shared_taken_and_given_up() {
-    let mut w = World::config_map();
+    let mut w = TrackedObject::config_map();
     let data = |data: Value| json!({ "data": data });
     w.apply_with("one", data(json!({"k": "1", "j": "2"})), false)
         .unwrap();
@@ -31,14 +31,14 @@ fn a_config_map_is_shared_taken_and_given_up() {
             r#"two Apply {"f:data":{"f:m":{}}}"#
         ]
     );
-    let (causes, message) = conflicts(w.apply_with("two", data(json!({"k": "9"})), false));
+    let (causes, message) = expect_conflicts(w.apply_with("two", data(json!({"k": "9"})), false));
     assert_eq!(causes, ["one: .data.k"]);
     assert_eq!(
         message,
         r#"Apply failed with 1 conflict: conflict with "one": .data.k"#
     );
     let (causes, message) =
-        conflicts(w.apply_with("two", data(json!({"k": "9", "j": "8"})), false));
+        expect_conflicts(w.apply_with("two", data(json!({"k": "9", "j": "8"})), false));
     assert_eq!(causes, ["one: .data.j", "one: .data.k"]);
     assert_eq!(
         message,
@@ -84,7 +84,7 @@ fn a_config_map_is_shared_taken_and_given_up() {
 
 #[test]
 fn objects_and_maps_are_granular_or_atomic() {
-    let mut w = World::new();
+    let mut w = TrackedObject::new();
     w.apply("one", json!({"obj": {"x": "1"}, "map": {"k": "v"}, "atomicObj": {"x": "1"}, "atomicMap": {"k": "v"}}))
         .unwrap();
     assert_eq!(
@@ -116,7 +116,7 @@ fn objects_and_maps_are_granular_or_atomic() {
         w.conflict("two", with(json!({"atomicMap": {"l": "w"}}))).0,
         ["one: .spec.atomicMap"]
     );
-    w.force(
+    w.force_apply(
         "two",
         with(json!({"atomicObj": {"y": "2"}, "atomicMap": {"l": "w"}})),
     );
@@ -166,7 +166,7 @@ fn objects_and_maps_are_granular_or_atomic() {
 
 #[test]
 fn a_default_belongs_to_nobody_until_it_is_applied() {
-    let mut w = World::new();
+    let mut w = TrackedObject::new();
     w.apply("one", json!({"a": "1"})).unwrap();
     // The server fills in the default without owning it.
     w.live.as_mut().unwrap()["spec"]["deflt"] = json!("given");
@@ -183,7 +183,7 @@ fn a_default_belongs_to_nobody_until_it_is_applied() {
         w.conflict("three", json!({"deflt": "mine"})).0,
         ["two: .spec.deflt"]
     );
-    w.force("three", json!({"deflt": "mine"}));
+    w.force_apply("three", json!({"deflt": "mine"}));
     assert_eq!(w.time_of("three"), Some(w.time()));
     assert_eq!(w.owners().len(), 2, "two owns nothing any more");
     w.apply("three", json!({})).unwrap();
@@ -193,7 +193,7 @@ fn a_default_belongs_to_nobody_until_it_is_applied() {
 
 #[test]
 fn open_fields_follow_their_values() {
-    let mut w = World::new();
+    let mut w = TrackedObject::new();
     w.apply(
         "one",
         json!({"open": {"a": {"b": 1}, "l": [1, 2], "m": [{"name": "x"}]}, "ios": 5}),
@@ -283,7 +283,7 @@ fn an_invalid_configuration_is_refused_with_its_path() {
             r#".spec.list[name="x"].extra.k: expected string, got 5"#,
         ),
     ] {
-        let mut w = World::new();
+        let mut w = TrackedObject::new();
         let error = w.apply("m", spec).unwrap_err();
         assert_eq!(error.code(), 500);
         assert_eq!(
@@ -295,7 +295,7 @@ fn an_invalid_configuration_is_refused_with_its_path() {
 
 #[test]
 fn managed_fields_are_not_to_be_applied() {
-    let mut w = World::new();
+    let mut w = TrackedObject::new();
     for managed in [json!([]), json!([{"manager": "x"}])] {
         let error = w
             .apply_with("m", json!({"metadata": {"managedFields": managed}}), false)
@@ -316,7 +316,7 @@ fn managed_fields_are_not_to_be_applied() {
 
 #[test]
 fn metadata_is_tracked_but_for_identity() {
-    let mut w = World::new();
+    let mut w = TrackedObject::new();
     w.apply_with(
         "m",
         json!({"metadata": {
@@ -333,7 +333,7 @@ fn metadata_is_tracked_but_for_identity() {
             r#""f:ownerReferences":{"k:{\"uid\":\"u1\"}":{}}}}"#
         )]
     );
-    let mut nothing = World::new();
+    let mut nothing = TrackedObject::new();
     nothing.apply_with("m", json!({}), false).unwrap();
     assert!(
         nothing.owners().is_empty(),
@@ -343,8 +343,8 @@ fn metadata_is_tracked_but_for_identity() {
 
 #[test]
 fn reset_fields_are_neither_changed_nor_owned() {
-    let mut w = World::new();
-    w.ignored = reset_fields(None, true);
+    let mut w = TrackedObject::new();
+    w.reset_fields = reset_fields(None, true);
     w.apply_with(
         "main",
         json!({"spec": {"a": "1"}, "status": {"phase": "x"}}),
@@ -360,7 +360,7 @@ fn reset_fields_are_neither_changed_nor_owned() {
         .remove("status");
 
     w.subresource = Some("status");
-    w.ignored = reset_fields(Some("status"), true);
+    w.reset_fields = reset_fields(Some("status"), true);
     w.apply_with(
         "main",
         json!({"spec": {"a": "other"}, "status": {"conditions": [{"type": "Ready"}]}}),
@@ -375,7 +375,7 @@ fn reset_fields_are_neither_changed_nor_owned() {
         ],
         "the spec is another subresource's, so nothing conflicts"
     );
-    let (causes, message) = conflicts(
+    let (causes, message) = expect_conflicts(
         w.apply_with(
             "other",
             json!({"status": {"conditions": [{"type": "Ready", "status": "True"}], "phase": "y"}}),
@@ -401,16 +401,16 @@ fn reset_fields_are_neither_changed_nor_owned() {
 
 #[test]
 fn an_applier_has_one_entry_whatever_the_version() {
-    let types = TypeTree::from_openapi(&schema());
+    let types = ObjectType::from_openapi(&schema());
     let object = |version: &str, spec: Value| json!({"apiVersion": version, "kind": "Widget", "metadata": {"name": "a"}, "spec": spec});
     let at = |version: &'static str, manager: &'static str| TrackingRequest {
         manager,
         api_version: version,
         subresource: None,
         now: "2026-01-01T00:00:00Z",
-        types: &types,
+        object_type: &types,
         versions: &[],
-        ignored: &[],
+        reset_fields: &[],
     };
     let one = apply(
         None,
@@ -454,17 +454,17 @@ fn an_applier_has_one_entry_whatever_the_version() {
 
 #[test]
 fn a_field_that_became_atomic_is_owned_as_a_whole() {
-    let mut w = World::new();
+    let mut w = TrackedObject::new();
     w.apply("one", json!({"obj": {"x": "1"}})).unwrap();
     w.apply("two", json!({"obj": {"y": "2"}})).unwrap();
     let mut atomic = schema();
     atomic["properties"]["spec"]["properties"]["obj"]["x-kubernetes-map-type"] = json!("atomic");
-    w.types = TypeTree::from_openapi(&atomic);
+    w.object_type = ObjectType::from_openapi(&atomic);
     assert_eq!(
         w.conflict("two", json!({"obj": {"y": "3"}})).0,
         ["one: .spec.obj"]
     );
-    w.force("two", json!({"obj": {"y": "3"}}));
+    w.force_apply("two", json!({"obj": {"y": "3"}}));
     assert_eq!(w.spec(), json!({"obj": {"y": "3"}}));
     assert_eq!(w.owners(), [r#"two Apply {"f:spec":{"f:obj":{}}}"#]);
 }

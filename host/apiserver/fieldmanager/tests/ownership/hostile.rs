@@ -2,12 +2,12 @@
 
 use proptest::prelude::*;
 use rdd_apiserver_fieldmanager::{
-    FieldSet, TrackingRequest, TypeTree, apply, json_patch, keep_times_if_unchanged, managers,
+    FieldSet, TrackingRequest, ObjectType, apply, json_patch, keep_timestamps_if_unchanged, managers,
     merge_patch, strip_managed_fields, update,
 };
 use serde_json::{Map, Value, json};
 
-use crate::world::{V1, schema};
+use crate::tracked_object::{V1, schema};
 
 /// Any JSON, with the words of managedFields and of the schema among its keys and texts.
 fn json() -> impl Strategy<Value = Value> {

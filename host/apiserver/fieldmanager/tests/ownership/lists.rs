@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::world::World;
+use crate::tracked_object::TrackedObject;
 
 #[test]
 fn list_keys_have_defaults() {
-    let mut w = World::new();
+    let mut w = TrackedObject::new();
     w.apply("one", json!({"two": [{"name": "x", "value": "1"}]}))
         .unwrap();
     w.live.as_mut().unwrap()["spec"]["two"][0]["proto"] = json!("TCP");
@@ -16,7 +16,7 @@ fn list_keys_have_defaults() {
             r#"one Apply {"f:spec":{"f:two":{"k:{\"name\":\"x\",\"proto\":\"TCP\"}":{".":{},"f:name":{},"f:value":{}}}}}"#
         ]
     );
-    let (causes, _) = w.conflict(
+    let (causes, _) = w.expect_conflict(
         "two",
         json!({"two": [{"name": "x", "proto": "TCP", "value": "2"}]}),
     );
@@ -65,7 +65,7 @@ fn a_merged_list_has_shared_items_in_applied_order() {
                 .map(|name| json!({ "name": name }))
                 .collect()
         };
-        let mut w = World::new();
+        let mut w = TrackedObject::new();
         w.apply("one", json!({"set": list(own), "list": items(own)}))
             .unwrap();
         w.apply("two", json!({"set": list(theirs), "list": items(theirs)}))
@@ -77,7 +77,7 @@ fn a_merged_list_has_shared_items_in_applied_order() {
 
 #[test]
 fn items_of_a_set_are_owned_one_by_one() {
-    let mut w = World::new();
+    let mut w = TrackedObject::new();
     w.apply("one", json!({"set": ["a", "b"], "numset": [1, 2]}))
         .unwrap();
     assert_eq!(
@@ -97,7 +97,7 @@ fn items_of_a_set_are_owned_one_by_one() {
 
 #[test]
 fn items_of_a_map_list_are_merged_and_owned_by_field() {
-    let mut w = World::new();
+    let mut w = TrackedObject::new();
     w.apply(
         "one",
         json!({"list": [{"name": "x", "value": "1"}, {"name": "y"}]}),
@@ -121,7 +121,7 @@ fn items_of_a_map_list_are_merged_and_owned_by_field() {
 
 #[test]
 fn atomic_lists_are_replaced() {
-    let mut w = World::new();
+    let mut w = TrackedObject::new();
     w.apply("one", json!({"plain": ["a"], "atomic": ["a", "a"]}))
         .unwrap();
     assert_eq!(
@@ -132,13 +132,13 @@ fn atomic_lists_are_replaced() {
         w.conflict("two", json!({"plain": ["a", "b"]})).0,
         ["one: .spec.plain"]
     );
-    w.force("two", json!({"plain": ["b"]}));
+    w.force_apply("two", json!({"plain": ["b"]}));
     assert_eq!(w.spec(), json!({"plain": ["b"], "atomic": ["a", "a"]}));
 }
 
 #[test]
 fn duplicates_that_are_there_are_owned_together() {
-    let mut w = World::new();
+    let mut w = TrackedObject::new();
     w.update("u", |new| new["spec"] = json!({"set": ["a", "a", "b"]}));
     assert_eq!(
         w.owners(),
@@ -149,7 +149,7 @@ fn duplicates_that_are_there_are_owned_together() {
         w.conflict("one", json!({"set": ["a"]})).0,
         [r#"u: .spec.set[="a"]"#]
     );
-    w.force("one", json!({"set": ["a"]}));
+    w.force_apply("one", json!({"set": ["a"]}));
     assert_eq!(w.spec()["set"], json!(["a", "b"]));
     assert_eq!(
         w.owners(),
@@ -162,7 +162,7 @@ fn duplicates_that_are_there_are_owned_together() {
 
 #[test]
 fn null_and_empty_are_told_apart() {
-    let mut w = World::new();
+    let mut w = TrackedObject::new();
     w.apply(
         "one",
         json!({"nullable": null, "map": {}, "set": [], "list": null, "obj": {"x": null}}),

@@ -12,4 +12,4 @@ mod lists;
 mod migration;
 mod properties;
 mod updaters;
-mod world;
+mod tracked_object;

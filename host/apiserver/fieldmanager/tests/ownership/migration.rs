@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
-use crate::world::{World, conflicts};
+use crate::tracked_object::{TrackedObject, expect_conflicts};
 
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// As `kubectl apply` leaves an object: an updater's entry and the annotation.
-fn applied_client_side(data: Value) -> World {
-    let mut w = World::config_map();
+fn applied_client_side(data: Value) -> TrackedObject {
+    let mut w = TrackedObject::config_map();
     let last = json!({"apiVersion": "v1", "kind": "Widget", "metadata": {"name": "a", "annotations": {}}, "data": data});
     w.update("kubectl-client-side-apply", |new| {
         new["data"] = data;
@@ -42,14 +42,14 @@ fn what_somebody_else_changed_since_conflicts() {
     let mut w = applied_client_side(json!({"k": "1", "j": "2"}));
     w.update("other", |new| new["data"]["j"] = json!("3"));
     let (causes, _) =
-        conflicts(w.apply_with("kubectl", json!({"data": {"k": "9", "j": "9"}}), false));
+        expect_conflicts(w.apply_with("kubectl", json!({"data": {"k": "9", "j": "9"}}), false));
     assert_eq!(causes, ["other: .data.j"]);
 }
 
 #[test]
 fn other_managers_have_no_such_right() {
     let mut w = applied_client_side(json!({"k": "1"}));
-    let (causes, _) = conflicts(w.apply_with("ap", json!({"data": {"k": "9"}}), false));
+    let (causes, _) = expect_conflicts(w.apply_with("ap", json!({"data": {"k": "9"}}), false));
     assert_eq!(causes, ["kubectl-client-side-apply: .data.k"]);
 }
 
@@ -59,7 +59,7 @@ fn an_unreadable_annotation_gives_no_right() {
     w.update("u", |new| {
         new["metadata"]["annotations"][LAST_APPLIED] = json!("{")
     });
-    let (causes, _) = conflicts(w.apply_with("kubectl", json!({"data": {"k": "9"}}), false));
+    let (causes, _) = expect_conflicts(w.apply_with("kubectl", json!({"data": {"k": "9"}}), false));
     assert_eq!(causes, ["kubectl-client-side-apply: .data.k"]);
 }
 

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use rdd_apiserver_fieldmanager::{FieldPath, FieldSet, PathElement};
 use serde_json::{Map, Value, json};
 
-use crate::world::World;
+use crate::tracked_object::TrackedObject;
 
 fn text() -> impl Strategy<Value = Value> {
     prop_oneof![Just("1"), Just("2"), Just("3")].prop_map(Value::from)
@@ -89,13 +89,13 @@ fn step() -> impl Strategy<Value = (&'static str, u8, Value)> {
     )
 }
 
-fn play(w: &mut World, steps: &[(&'static str, u8, Value)]) {
+fn play(w: &mut TrackedObject, steps: &[(&'static str, u8, Value)]) {
     for (manager, how, spec) in steps {
         match how {
             0 => {
                 let _refused = w.apply(manager, spec.clone());
             }
-            1 => w.force(manager, spec.clone()),
+            1 => w.force_apply(manager, spec.clone()),
             _ => w.update(manager, |new| {
                 new["spec"] = spec.clone();
             }),
@@ -124,7 +124,7 @@ fn exists(value: &Value, path: &[PathElement]) -> bool {
     }
 }
 
-fn owned(w: &World) -> Vec<(String, FieldSet)> {
+fn owned(w: &TrackedObject) -> Vec<(String, FieldSet)> {
     let entries = w.live()["metadata"]
         .get("managedFields")
         .and_then(Value::as_array)
@@ -153,7 +153,7 @@ fn path() -> impl Strategy<Value = FieldPath> {
 }
 
 fn set() -> impl Strategy<Value = FieldSet> {
-    prop::collection::vec(path(), 0..12).prop_map(|paths| FieldSet::of(&paths))
+    prop::collection::vec(path(), 0..12).prop_map(|paths| FieldSet::from_paths(&paths))
 }
 
 proptest! {

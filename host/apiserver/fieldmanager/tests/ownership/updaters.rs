@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::world::World;
+use crate::tracked_object::TrackedObject;
 
 #[test]
 fn an_update_takes_what_it_changes() {
-    let mut w = World::config_map();
+    let mut w = TrackedObject::config_map();
     w.update("c", |new| {
         new["metadata"]["labels"] = json!({"x": "y"});
         new["metadata"]["annotations"] = json!({"p": "q"});
@@ -18,7 +18,7 @@ fn an_update_takes_what_it_changes() {
             r#"c Update {"f:data":{".":{},"f:k":{}},"f:metadata":{"f:annotations":{".":{},"f:p":{}},"f:labels":{".":{},"f:x":{}}}}"#
         ]
     );
-    let replace = |w: &mut World, data: Value| {
+    let replace = |w: &mut TrackedObject, data: Value| {
         w.update("u", |new| {
             let uid = new["metadata"]["uid"].clone();
             new["metadata"] = json!({"name": "a", "uid": uid});
@@ -57,7 +57,7 @@ fn an_update_takes_what_it_changes() {
 
 #[test]
 fn an_update_that_changes_nothing_changes_nothing() {
-    let mut w = World::new();
+    let mut w = TrackedObject::new();
     w.update("c", |new| new["spec"] = json!({"a": "1", "n": 1}));
     let before = w.live().clone();
     w.update("d", |new| new["spec"]["n"] = json!(1));
@@ -76,11 +76,11 @@ fn an_update_that_changes_nothing_changes_nothing() {
 
 #[test]
 fn managed_fields_can_be_cleared_and_come_back_with_an_apply() {
-    let mut w = World::config_map();
+    let mut w = TrackedObject::config_map();
     w.update("c", |new| new["data"] = json!({"j": "3"}));
     for reset in [json!([{}]), json!([])] {
         let live = w.live.clone();
-        let mut w = World::config_map();
+        let mut w = TrackedObject::config_map();
         w.live = live;
         w.update("u", |new| new["metadata"]["managedFields"] = reset);
         assert!(w.owners().is_empty());
@@ -109,7 +109,7 @@ fn managed_fields_can_be_cleared_and_come_back_with_an_apply() {
 
 #[test]
 fn managed_fields_that_a_client_sends_count_if_they_can_be_read() {
-    let mut w = World::config_map();
+    let mut w = TrackedObject::config_map();
     w.update("c", |new| new["data"] = json!({"j": "3"}));
     let own = w.owners();
     let entry = |fields: Value| {
@@ -147,7 +147,7 @@ fn managed_fields_that_a_client_sends_count_if_they_can_be_read() {
 
 #[test]
 fn updaters_and_appliers_take_from_each_other() {
-    let mut w = World::new();
+    let mut w = TrackedObject::new();
     w.apply(
         "ap",
         json!({"a": "1", "set": ["x"], "list": [{"name": "i", "value": "1"}]}),
@@ -165,7 +165,7 @@ fn updaters_and_appliers_take_from_each_other() {
             r#"u Update {"f:spec":{"f:a":{},"f:list":{"k:{\"name\":\"i\"}":{"f:value":{}}},"f:set":{"v:\"y\"":{}}}}"#
         ]
     );
-    let (causes, message) = w.conflict(
+    let (causes, message) = w.expect_conflict(
         "ap",
         json!({"a": "1", "set": ["x"], "list": [{"name": "i", "value": "1"}]}),
     );
@@ -181,8 +181,8 @@ fn updaters_and_appliers_take_from_each_other() {
 
 #[test]
 fn status_updates_have_an_entry_of_their_own() {
-    let mut w = World::new();
-    w.ignored = rdd_apiserver_fieldmanager::reset_fields(None, true);
+    let mut w = TrackedObject::new();
+    w.reset_fields = rdd_apiserver_fieldmanager::reset_fields(None, true);
     w.update("c", |new| {
         new["spec"] = json!({"a": "1"});
         new["status"] = json!({"phase": "ignored"});
@@ -195,7 +195,7 @@ fn status_updates_have_an_entry_of_their_own() {
         .unwrap()
         .remove("status");
     w.subresource = Some("status");
-    w.ignored = rdd_apiserver_fieldmanager::reset_fields(w.subresource, true);
+    w.reset_fields = rdd_apiserver_fieldmanager::reset_fields(w.subresource, true);
     w.update("c", |new| {
         new["spec"]["a"] = json!("not to be");
         new["metadata"]["labels"] = json!({"not": "to be"});
@@ -212,7 +212,7 @@ fn status_updates_have_an_entry_of_their_own() {
 
 #[test]
 fn old_updaters_are_put_together() {
-    let mut w = World::new();
+    let mut w = TrackedObject::new();
     w.apply("applier", json!({"a": "1"})).unwrap();
     for i in 0..14 {
         w.update(&format!("u{i:02}"), |new| {
@@ -236,7 +236,7 @@ fn old_updaters_are_put_together() {
 
 #[test]
 fn a_change_of_form_is_a_change_of_the_field() {
-    let mut w = World::new();
+    let mut w = TrackedObject::new();
     w.apply("ap", json!({"open": {"a": {"b": 1}}})).unwrap();
     w.update("u", |new| new["spec"]["open"]["a"] = json!([1]));
     assert_eq!(w.owners(), [r#"u Update {"f:spec":{"f:open":{"f:a":{}}}}"#]);

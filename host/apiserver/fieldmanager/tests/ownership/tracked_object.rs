@@ -1,8 +1,8 @@
 //! One object that lives through a chain of writes, with a clock that moves on by a second each write.
 
 use rdd_apiserver_fieldmanager::{
-    ApplyError, FieldPath, TrackingRequest, TypeTree, apply, apply_if_changed,
-    keep_times_if_unchanged, update,
+    ApplyError, FieldPath, TrackingRequest, ObjectType, apply, apply_if_changed,
+    keep_timestamps_if_unchanged, update,
 };
 use serde_json::{Value, json};
 
@@ -43,39 +43,39 @@ pub(crate) fn config_map_schema() -> Value {
         "immutable": {"type": "boolean"}}})
 }
 
-pub(crate) struct World {
+pub(crate) struct TrackedObject {
     pub(crate) live: Option<Value>,
-    pub(crate) types: TypeTree,
+    pub(crate) object_type: ObjectType,
     pub(crate) api_version: String,
     pub(crate) subresource: Option<&'static str>,
-    pub(crate) ignored: Vec<FieldPath>,
+    pub(crate) reset_fields: Vec<FieldPath>,
     clock: u32,
 }
 
-impl World {
-    pub(crate) fn of(schema: &Value) -> Self {
+impl TrackedObject {
+    pub(crate) fn with_schema(schema: &Value) -> Self {
         Self {
             live: None,
-            types: TypeTree::from_openapi(schema),
+            object_type: ObjectType::from_openapi(schema),
             api_version: V1.to_owned(),
             subresource: None,
-            ignored: Vec::new(),
+            reset_fields: Vec::new(),
             clock: 0,
         }
     }
 
     /// An object of [`schema`].
     pub(crate) fn new() -> Self {
-        Self::of(&schema())
+        Self::with_schema(&schema())
     }
 
     pub(crate) fn config_map() -> Self {
-        let mut world = Self::of(&config_map_schema());
+        let mut world = Self::with_schema(&config_map_schema());
         world.api_version = "v1".to_owned();
         world
     }
 
-    fn tick(&mut self) -> String {
+    fn advance_clock(&mut self) -> String {
         self.clock += 1;
         format!(
             "2026-01-01T00:{:02}:{:02}Z",
@@ -98,15 +98,15 @@ impl World {
         manager: &str,
         act: impl FnOnce(Option<&Value>, &TrackingRequest<'_>) -> T,
     ) -> T {
-        let now = self.tick();
+        let now = self.advance_clock();
         let request = TrackingRequest {
             manager,
             api_version: &self.api_version,
             subresource: self.subresource,
             now: &now,
-            types: &self.types,
+            object_type: &self.object_type,
             versions: &[],
-            ignored: &self.ignored,
+            reset_fields: &self.reset_fields,
         };
         act(self.live.as_ref(), &request)
     }
@@ -151,14 +151,14 @@ impl World {
         self.apply_with(manager, json!({ "spec": spec }), false)
     }
 
-    pub(crate) fn force(&mut self, manager: &str, spec: Value) {
+    pub(crate) fn force_apply(&mut self, manager: &str, spec: Value) {
         self.apply_with(manager, json!({ "spec": spec }), true)
             .unwrap();
     }
 
     /// Applies a spec that must conflict; returns `manager: field` for each cause, and the message.
-    pub(crate) fn conflict(&mut self, manager: &str, spec: Value) -> (Vec<String>, String) {
-        conflicts(self.apply(manager, spec))
+    pub(crate) fn expect_conflict(&mut self, manager: &str, spec: Value) -> (Vec<String>, String) {
+        expect_conflicts(self.apply(manager, spec))
     }
 
     /// Stores what `change` makes of the live object, as an update.
@@ -178,7 +178,7 @@ impl World {
     fn store(&mut self, mut new: Value) {
         new["metadata"]["uid"] = json!("11111111-1111-1111-1111-111111111111");
         if let Some(live) = &self.live {
-            keep_times_if_unchanged(live, &mut new);
+            keep_timestamps_if_unchanged(live, &mut new);
         }
         self.live = Some(new);
     }
@@ -229,7 +229,7 @@ impl World {
     }
 }
 
-pub(crate) fn conflicts(outcome: Result<(), ApplyError>) -> (Vec<String>, String) {
+pub(crate) fn expect_conflicts(outcome: Result<(), ApplyError>) -> (Vec<String>, String) {
     let error = outcome.unwrap_err();
     assert_eq!(error.code(), 409, "{error}");
     let message = error.to_string();

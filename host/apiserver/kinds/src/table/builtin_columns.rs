@@ -3,12 +3,12 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::age::age_of_text;
-use super::{Column, name_column};
+use super::age::age_of_timestamp;
+use super::{PrinterColumn, name_column};
 use crate::schemas;
 
 /// The columns of a built-in kind, `None` for one that is not shown.
-pub(super) fn columns(group: &str, kind: &str) -> Option<Vec<Column>> {
+pub(super) fn builtin_columns(group: &str, kind: &str) -> Option<Vec<PrinterColumn>> {
     Some(match (group, kind) {
         ("", "Namespace") => vec![
             name_column(),
@@ -78,14 +78,14 @@ pub(super) fn columns(group: &str, kind: &str) -> Option<Vec<Column>> {
     })
 }
 
-fn described(
+fn described_column(
     schema: &str,
     field: &str,
     name: &str,
     priority: u32,
     cell: fn(&Value, Timestamp) -> Value,
-) -> Column {
-    Column::computed(
+) -> PrinterColumn {
+    PrinterColumn::computed(
         name,
         "string",
         "",
@@ -95,8 +95,8 @@ fn described(
     )
 }
 
-fn age_column() -> Column {
-    Column::computed(
+fn age_column() -> PrinterColumn {
+    PrinterColumn::computed(
         "Age",
         "string",
         "",
@@ -108,7 +108,7 @@ fn age_column() -> Column {
 
 /// The age of a timestamp that may be absent.
 pub(super) fn age_cell(time: &Value, now: Timestamp) -> Value {
-    age_of_text(time.as_str().unwrap_or_default(), now).into()
+    age_of_timestamp(time.as_str().unwrap_or_default(), now).into()
 }
 
 fn text(value: &Value) -> Value {
@@ -178,7 +178,7 @@ const EVENTS_EVENT: EventCells = EventCells {
     count: |o, _| event_count(o, &o["deprecatedCount"]),
 };
 
-fn event_columns(cells: &EventCells) -> Vec<Column> {
+fn event_columns(cells: &EventCells) -> Vec<PrinterColumn> {
     const EVENT: &str = "io.k8s.api.core.v1.Event";
     vec![
         described(EVENT, "lastTimestamp", "Last Seen", 0, cells.last_seen),

@@ -27,7 +27,7 @@ impl ManagedFieldsOperation {
 
 /// A writer that an object's managedFields name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ManagedFieldsEntry {
+pub struct ManagerId {
     /// The name that the writer gave, or that was made from its user agent.
     pub name: String,
     /// How it wrote.
@@ -41,7 +41,7 @@ pub struct ManagedFieldsEntry {
 pub enum ManagedFieldsError {
     /// Not a list of objects, or a field of another form than it must have.
     #[error("managedFields entry {index}: {field} must be {expected}")]
-    Form {
+    InvalidField {
         /// The place of the entry in the list.
         index: usize,
         /// The field of the entry.
@@ -61,17 +61,17 @@ pub enum ManagedFieldsError {
 
 /// One entry: who owns what since when.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Entry {
-    pub(crate) manager: ManagedFieldsEntry,
+pub(crate) struct ManagedFieldsEntry {
+    pub(crate) manager: ManagerId,
     pub(crate) api_version: String,
     /// RFC 3339 in UTC with whole seconds, so that text order is time order.
     pub(crate) time: Option<String>,
     pub(crate) set: FieldSet,
 }
 
-impl Entry {
+impl ManagedFieldsEntry {
     /// Whether both are entries of one writer. An applier has one entry whatever the version, others one for each version.
-    pub(crate) fn is_same_writer(&self, manager: &ManagedFieldsEntry, api_version: &str) -> bool {
+    pub(crate) fn has_manager(&self, manager: &ManagerId, api_version: &str) -> bool {
         self.manager == *manager
             && (manager.operation == ManagedFieldsOperation::Apply
                 || self.api_version == api_version)
@@ -80,18 +80,18 @@ impl Entry {
 
 /// All entries of an object; no two of the same writer.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Managed {
-    pub(crate) entries: Vec<Entry>,
+pub(crate) struct ManagedFields {
+    pub(crate) entries: Vec<ManagedFieldsEntry>,
 }
 
-impl Managed {
+impl ManagedFields {
     /// Reads a `managedFields`; absent and null are empty.
-    pub(crate) fn read(managed_fields: Option<&Value>) -> Result<Self, ManagedFieldsError> {
+    pub(crate) fn parse(managed_fields: Option<&Value>) -> Result<Self, ManagedFieldsError> {
         let list = match managed_fields {
             None | Some(Value::Null) => return Ok(Self::default()),
             Some(Value::Array(list)) => list,
             Some(_) => {
-                return Err(ManagedFieldsError::Form {
+                return Err(ManagedFieldsError::InvalidField {
                     index: 0,
                     field: "managedFields",
                     expected: "a list",
@@ -100,23 +100,23 @@ impl Managed {
         };
         let mut out = Self::default();
         for (index, entry) in list.iter().enumerate() {
-            out.put(read_entry(index, entry)?);
+            out.put(parse_entry(index, entry)?);
         }
         Ok(out)
     }
 
     /// Adds the entry, in place of one of the same writer.
-    pub(crate) fn put(&mut self, entry: Entry) {
-        self.take(&entry.manager, &entry.api_version);
+    pub(crate) fn insert(&mut self, entry: ManagedFieldsEntry) {
+        self.remove(&entry.manager, &entry.api_version);
         self.entries.push(entry);
     }
 
     /// Removes the entry of that writer.
-    pub(crate) fn take(
+    pub(crate) fn remove(
         &mut self,
-        manager: &ManagedFieldsEntry,
+        manager: &ManagerId,
         api_version: &str,
-    ) -> Option<Entry> {
+    ) -> Option<ManagedFieldsEntry> {
         let at = self
             .entries
             .iter()
@@ -125,18 +125,18 @@ impl Managed {
     }
 
     /// Prints the entries in their order: appliers first, then by time, name, version and subresource. None if there is none.
-    pub(crate) fn print(mut self) -> Option<Value> {
+    pub(crate) fn into_json(mut self) -> Option<Value> {
         if self.entries.is_empty() {
             return None;
         }
         self.entries.sort_by(|l, r| sort_key(l).cmp(&sort_key(r)));
         Some(Value::Array(
-            self.entries.into_iter().map(print_entry).collect(),
+            self.entries.into_iter().map(entry_to_json).collect(),
         ))
     }
 }
 
-fn sort_key(entry: &Entry) -> (ManagedFieldsOperation, Option<&str>, &str, &str, &str) {
+fn sort_key(entry: &ManagedFieldsEntry) -> (ManagedFieldsOperation, Option<&str>, &str, &str, &str) {
     (
         entry.manager.operation,
         entry.time.as_deref(),
@@ -146,7 +146,7 @@ fn sort_key(entry: &Entry) -> (ManagedFieldsOperation, Option<&str>, &str, &str,
     )
 }
 
-fn print_entry(entry: Entry) -> Value {
+fn entry_to_json(entry: ManagedFieldsEntry) -> Value {
     let mut out = Map::new();
     let mut put = |name: &str, value: Value| out.insert(name.to_owned(), value);
     // An empty name is left out, as all empty text is.
@@ -169,7 +169,7 @@ fn print_entry(entry: Entry) -> Value {
 const FIELDS_TYPE: &str = "FieldsV1";
 
 /// Text of an entry; absent and null are empty.
-fn text<'a>(
+fn string_field<'a>(
     index: usize,
     entry: &'a Value,
     field: &'static str,
@@ -177,7 +177,7 @@ fn text<'a>(
     match entry.get(field) {
         None | Some(Value::Null) => Ok(""),
         Some(Value::String(text)) => Ok(text),
-        Some(_) => Err(ManagedFieldsError::Form {
+        Some(_) => Err(ManagedFieldsError::InvalidField {
             index,
             field,
             expected: "text",
@@ -185,8 +185,8 @@ fn text<'a>(
     }
 }
 
-fn read_entry(index: usize, entry: &Value) -> Result<Entry, ManagedFieldsError> {
-    let form = |field, expected| ManagedFieldsError::Form {
+fn parse_entry(index: usize, entry: &Value) -> Result<ManagedFieldsEntry, ManagedFieldsError> {
+    let form = |field, expected| ManagedFieldsError::InvalidField {
         index,
         field,
         expected,
@@ -194,32 +194,32 @@ fn read_entry(index: usize, entry: &Value) -> Result<Entry, ManagedFieldsError> 
     if !entry.is_object() {
         return Err(form("the entry", "an object"));
     }
-    let operation = match text(index, entry, "operation")? {
+    let operation = match string_field(index, entry, "operation")? {
         "Apply" => ManagedFieldsOperation::Apply,
         "Update" => ManagedFieldsOperation::Update,
         _ => return Err(form("operation", "Apply or Update")),
     };
-    let api_version = text(index, entry, "apiVersion")?;
+    let api_version = string_field(index, entry, "apiVersion")?;
     if api_version.is_empty() {
         return Err(form("apiVersion", "given"));
     }
-    if text(index, entry, "fieldsType")? != FIELDS_TYPE {
+    if string_field(index, entry, "fieldsType")? != FIELDS_TYPE {
         return Err(form("fieldsType", FIELDS_TYPE));
     }
-    let time = match text(index, entry, "time")? {
+    let time = match string_field(index, entry, "time")? {
         "" => None,
-        time => Some(whole_seconds(time).ok_or_else(|| form("time", "an RFC 3339 time"))?),
+        time => Some(truncate_to_seconds(time).ok_or_else(|| form("time", "an RFC 3339 time"))?),
     };
     let set = match entry.get("fieldsV1") {
         None => FieldSet::default(),
         Some(fields) => FieldSet::from_fields_v1(fields)
             .map_err(|source| ManagedFieldsError::Fields { index, source })?,
     };
-    Ok(Entry {
-        manager: ManagedFieldsEntry {
-            name: text(index, entry, "manager")?.to_owned(),
+    Ok(ManagedFieldsEntry {
+        manager: ManagerId {
+            name: string_field(index, entry, "manager")?.to_owned(),
             operation,
-            subresource: text(index, entry, "subresource")?.to_owned(),
+            subresource: string_field(index, entry, "subresource")?.to_owned(),
         },
         api_version: api_version.to_owned(),
         time,
@@ -228,7 +228,7 @@ fn read_entry(index: usize, entry: &Value) -> Result<Entry, ManagedFieldsError> 
 }
 
 /// The time in UTC with whole seconds.
-fn whole_seconds(time: &str) -> Option<String> {
+fn truncate_to_seconds(time: &str) -> Option<String> {
     let parsed: Timestamp = time.parse().ok()?;
     let whole = parsed
         .round(
@@ -257,8 +257,8 @@ pub(crate) fn managed_fields(object: &Value) -> Option<&Value> {
 }
 
 /// Puts the entries into the object, whose metadata is made if it has none.
-pub(crate) fn set_managed_fields(object: &mut Value, managed: Managed) {
-    let Some(printed) = managed.print() else {
+pub(crate) fn set_managed_fields(object: &mut Value, managed: ManagedFields) {
+    let Some(printed) = managed.into_json() else {
         take_managed_fields(object);
         return;
     };
@@ -276,8 +276,8 @@ pub(crate) fn set_managed_fields(object: &mut Value, managed: Managed) {
 }
 
 /// The writers that the object's managedFields name, in their order; none where they cannot be read.
-pub fn managers(object: &Value) -> Vec<ManagedFieldsEntry> {
-    Managed::read(managed_fields(object))
+pub fn managers(object: &Value) -> Vec<ManagerId> {
+    ManagedFields::parse(managed_fields(object))
         .unwrap_or_default()
         .entries
         .into_iter()
@@ -287,7 +287,7 @@ pub fn managers(object: &Value) -> Vec<ManagedFieldsEntry> {
 
 /// Puts the old times back where times are all that differs between an object and what is to be stored in its place:
 /// a write that changes nothing else must not change these. Call it last, just before that comparison is made.
-pub fn keep_times_if_unchanged(live: &Value, new: &mut Value) {
+pub fn keep_timestamps_if_unchanged(live: &Value, new: &mut Value) {
     let (Some(Value::Array(old)), Some(Value::Array(fresh))) =
         (managed_fields(live), managed_fields(new))
     else {
@@ -297,8 +297,8 @@ pub fn keep_times_if_unchanged(live: &Value, new: &mut Value) {
         && old
             .iter()
             .zip(fresh)
-            .all(|(old, fresh)| is_same_but_time(old, fresh));
-    if !same || !is_same_but_managed_fields(live, new) {
+            .all(|(old, fresh)| is_equal_except_time(old, fresh));
+    if !same || !is_equal_except_managed_fields(live, new) {
         return;
     }
     let old = Value::Array(old.clone());
@@ -307,25 +307,25 @@ pub fn keep_times_if_unchanged(live: &Value, new: &mut Value) {
     }
 }
 
-fn is_same_but_time(old: &Value, new: &Value) -> bool {
+fn is_equal_except_time(old: &Value, new: &Value) -> bool {
     match (old, new) {
-        (Value::Object(old), Value::Object(new)) => are_same_but(old, new, "time"),
+        (Value::Object(old), Value::Object(new)) => is_equal_except(old, new, "time"),
         _ => false,
     }
 }
 
-fn is_same_but_managed_fields(old: &Value, new: &Value) -> bool {
+fn is_equal_except_managed_fields(old: &Value, new: &Value) -> bool {
     let (Value::Object(l), Value::Object(r)) = (old, new) else {
         return false;
     };
     let metadata = match (l.get("metadata"), r.get("metadata")) {
-        (Some(Value::Object(l)), Some(Value::Object(r))) => are_same_but(l, r, "managedFields"),
+        (Some(Value::Object(l)), Some(Value::Object(r))) => is_equal_except(l, r, "managedFields"),
         _ => false,
     };
-    metadata && are_same_but(l, r, "metadata")
+    metadata && is_equal_except(l, r, "metadata")
 }
 
-fn are_same_but(old: &Map<String, Value>, new: &Map<String, Value>, but: &str) -> bool {
+fn is_equal_except(old: &Map<String, Value>, new: &Map<String, Value>, but: &str) -> bool {
     let count = |map: &Map<String, Value>| map.len() - usize::from(map.contains_key(but));
     count(old) == count(new)
         && old
