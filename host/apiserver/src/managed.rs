@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rdd_apiserver_fieldmanager::{self as fieldmanager, ApplyError, PatchError, TypeTree};
+use rdd_apiserver_fieldmanager::{self as fieldmanager, ApplyError, PatchError, ObjectType};
 use serde_json::Value;
 
 use crate::clock;
@@ -15,21 +15,21 @@ use crate::verbs::options::WriteOptions;
 /// How a kind's fields are merged and owned, in every version that is served.
 #[derive(Debug, Clone)]
 pub(crate) struct Types {
-    own: Arc<TypeTree>,
-    versions: Arc<[(String, Arc<TypeTree>)]>,
+    own: Arc<ObjectType>,
+    versions: Arc<[(String, Arc<ObjectType>)]>,
 }
 
 impl Types {
     /// The types of a kind with one version.
     pub(crate) fn of(schema: &Value) -> Self {
         Self {
-            own: Arc::new(TypeTree::from_openapi(schema)),
+            own: Arc::new(ObjectType::from_openapi(schema)),
             versions: Arc::new([]),
         }
     }
 
     /// The types of one of several versions, given as `apiVersion` and tree.
-    pub(crate) fn among(own: Arc<TypeTree>, versions: Arc<[(String, Arc<TypeTree>)]>) -> Self {
+    pub(crate) fn among(own: Arc<ObjectType>, versions: Arc<[(String, Arc<ObjectType>)]>) -> Self {
         Self { own, versions }
     }
 }
@@ -45,7 +45,7 @@ fn with_request<R>(
     let api_version = kind.api_version();
     let now = clock::seconds(now);
     let types = &call.resource.types;
-    let versions: Vec<(&str, &TypeTree)> = types
+    let versions: Vec<(&str, &ObjectType)> = types
         .versions
         .iter()
         .map(|(version, tree)| (version.as_str(), tree.as_ref()))
@@ -55,15 +55,15 @@ fn with_request<R>(
         Source::Custom(custom) => custom.status,
         Source::Builtin(builtin) => builtin.resets_status(),
     };
-    let ignored = fieldmanager::reset_fields(subresource, has_status);
+    let reset_fields = fieldmanager::reset_fields(subresource, has_status);
     run(&fieldmanager::TrackingRequest {
         manager,
         api_version: &api_version,
         subresource,
         now: &now,
-        types: &types.own,
+        object_type: &types.own,
         versions: &versions,
-        ignored: &ignored,
+        reset_fields: &reset_fields,
     })
 }
 
@@ -126,5 +126,5 @@ pub(crate) fn patch_error(error: &PatchError) -> ApiError {
 
 /// A write that changes only times of managed fields changes nothing.
 pub(crate) fn keep_times(object: &mut Value, live: &Value) {
-    fieldmanager::keep_times_if_unchanged(live, object);
+    fieldmanager::keep_timestamps_if_unchanged(live, object);
 }

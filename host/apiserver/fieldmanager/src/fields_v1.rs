@@ -1,22 +1,22 @@
-//! `fieldsV1` of a managedFields entry: reading and printing.
+//! The `fieldsV1` of a managedFields entry: parsing and formatting.
 
 use serde_json::{Map, Value};
 
+use crate::field_set::{FieldSet, SetNode};
 use crate::path::PathElement;
-use crate::set::{FieldSet, Node};
 
-/// Why a `fieldsV1` cannot be read.
+/// Why a `fieldsV1` cannot be parsed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FieldsV1Error {
-    /// A key that is neither `.` nor one letter, a colon and the rest.
-    #[error("{0:?} is no path element: expected f:name, k:{{...}}, v:value, i:index or a dot")]
-    Element(String),
-    /// The rest of a `k:`, `v:` or `i:` key is not what it must be.
+    /// A key that is neither `.` nor a letter followed by a colon.
+    #[error("{0:?} is not a path element: expected f:name, k:{{...}}, v:value, i:index, or a dot")]
+    InvalidElement(String),
+    /// A `k:`, `v:`, or `i:` key whose remainder is malformed.
     #[error("path element {key:?}: {problem}")]
-    Content {
-        /// The key as it came.
+    InvalidContent {
+        /// The whole key.
         key: String,
-        /// What is wrong with it.
+        /// What is wrong with its remainder.
         problem: String,
     },
     /// A value that is not an object.
@@ -24,36 +24,41 @@ pub enum FieldsV1Error {
     NotAnObject(String),
 }
 
-/// The key of an entry that says that the path so far is itself a member.
-const SELF: &str = ".";
+/// The key that makes the path up to here a member.
+const SELF_KEY: &str = ".";
 
 impl FieldSet {
-    /// Reads a `fieldsV1`: keys are path elements, an empty object is a member. Elements of a kind not known here are left out,
-    /// for a later version may have written them; everything else that is malformed is an error.
+    /// Parses a `fieldsV1`, whose keys are path elements and in which an empty object is a member.
+    ///
+    /// Skips elements of an unsupported type, which a later version may have written.
+    ///
+    /// # Errors
+    ///
+    /// Fails if anything else is malformed.
     pub fn from_fields_v1(fields: &Value) -> Result<Self, FieldsV1Error> {
-        read(SELF, fields).map(|node| node.children)
+        parse_node(SELF_KEY, fields).map(|node| node.children)
     }
 
-    /// Prints the set as a `fieldsV1`.
+    /// Formats the set as a `fieldsV1`.
     pub fn to_fields_v1(&self) -> Value {
         let mut out = Map::new();
-        self.print_into(&mut out);
+        self.write_into(&mut out);
         Value::Object(out)
     }
 
-    fn print_into(&self, out: &mut Map<String, Value>) {
+    fn write_into(&self, out: &mut Map<String, Value>) {
         for (element, node) in self.nodes() {
             let mut inner = Map::new();
-            if node.member && !node.children.is_empty() {
-                inner.insert(SELF.to_owned(), Value::Object(Map::new()));
+            if node.is_member && !node.children.is_empty() {
+                inner.insert(SELF_KEY.to_owned(), Value::Object(Map::new()));
             }
-            node.children.print_into(&mut inner);
-            out.insert(print_element(element), Value::Object(inner));
+            node.children.write_into(&mut inner);
+            out.insert(format_element(element), Value::Object(inner));
         }
     }
 }
 
-fn print_element(element: &PathElement) -> String {
+fn format_element(element: &PathElement) -> String {
     match element {
         PathElement::Field(name) => format!("f:{name}"),
         PathElement::Key(fields) => {
@@ -74,46 +79,39 @@ fn print_element(element: &PathElement) -> String {
     }
 }
 
-fn read(key: &str, fields: &Value) -> Result<Node, FieldsV1Error> {
+fn parse_node(key: &str, fields: &Value) -> Result<SetNode, FieldsV1Error> {
     let entries = match fields {
         Value::Object(entries) => entries,
-        Value::Null => return Ok(member()),
+        Value::Null => return Ok(SetNode::leaf()),
         _ => return Err(FieldsV1Error::NotAnObject(key.to_owned())),
     };
-    let mut node = Node::default();
+    let mut node = SetNode::default();
     for (key, inner) in entries {
-        if key == SELF {
-            node.member = true;
-        } else if let Some(element) = read_element(key)? {
-            node.children.add(element, read(key, inner)?);
+        if key == SELF_KEY {
+            node.is_member = true;
+        } else if let Some(element) = parse_element(key)? {
+            node.children.insert_node(element, parse_node(key, inner)?);
         }
     }
     if node.children.is_empty() {
-        node.member = true;
+        node.is_member = true;
     }
     Ok(node)
 }
 
-fn member() -> Node {
-    Node {
-        member: true,
-        children: FieldSet::default(),
-    }
-}
-
-/// The element that a key stands for, or none for a kind of element that is not known here.
-fn read_element(key: &str) -> Result<Option<PathElement>, FieldsV1Error> {
-    let Some((kind, rest)) = key
+/// Returns the element that a key represents, or `None` for an element of an unsupported type.
+fn parse_element(key: &str) -> Result<Option<PathElement>, FieldsV1Error> {
+    let Some((prefix, rest)) = key
         .split_at_checked(1)
-        .and_then(|(kind, rest)| Some((kind, rest.strip_prefix(':')?)))
+        .and_then(|(prefix, rest)| Some((prefix, rest.strip_prefix(':')?)))
     else {
-        return Err(FieldsV1Error::Element(key.to_owned()));
+        return Err(FieldsV1Error::InvalidElement(key.to_owned()));
     };
-    let problem = |problem: String| FieldsV1Error::Content {
+    let problem = |problem: String| FieldsV1Error::InvalidContent {
         key: key.to_owned(),
         problem,
     };
-    Ok(Some(match kind {
+    Ok(Some(match prefix {
         "f" => PathElement::Field(rest.to_owned()),
         "v" => PathElement::Value(serde_json::from_str(rest).map_err(|e| problem(e.to_string()))?),
         "k" => {
@@ -125,7 +123,7 @@ fn read_element(key: &str) -> Result<Option<PathElement>, FieldsV1Error> {
         }
         "i" => PathElement::Index(
             rest.parse()
-                .map_err(|_| problem("expected a whole number".to_owned()))?,
+                .map_err(|_| problem("expected an integer".to_owned()))?,
         ),
         _ => return Ok(None),
     }))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
-use rdd_apiserver_fieldmanager::TypeTree;
+use rdd_apiserver_fieldmanager::ObjectType;
 use rdd_apiserver_kinds::ResourceKind;
 use rdd_apiserver_kinds::table::TableColumns;
 use rdd_apiserver_schema::StructuralSchema;
@@ -33,10 +33,10 @@ pub(crate) fn resources(definition: &Value) -> Result<Vec<Arc<Resource>>, String
         let name = version["name"].as_str().unwrap_or_default();
         trees.push((
             rdd_apiserver_kinds::api_version(group, name),
-            Arc::new(TypeTree::from_openapi(schema)),
+            Arc::new(ObjectType::from_openapi(schema)),
         ));
     }
-    let trees: Arc<[(String, Arc<TypeTree>)]> = trees.into();
+    let trees: Arc<[(String, Arc<ObjectType>)]> = trees.into();
     let mut out = Vec::new();
     for kind in ResourceKind::from_crd(definition) {
         let version = versions
