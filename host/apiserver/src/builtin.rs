@@ -45,7 +45,7 @@ impl Builtin {
 
     /// Whether stored objects are shown as they are stored.
     pub(crate) fn verbatim(&self) -> bool {
-        self.kind.stored_as_shown()
+        self.kind.is_stored_as_served()
     }
 
     /// From the stored form, in place.
@@ -92,7 +92,7 @@ impl Builtin {
     }
 
     pub(crate) fn create_on_update(&self) -> bool {
-        self.kind.put_creates
+        self.kind.allow_create_on_update
     }
 
     /// Whether something but metadata's finalizers keeps a terminating object.
@@ -136,7 +136,7 @@ impl Builtin {
     }
 
     pub(crate) fn delete_returns_object(&self) -> bool {
-        self.kind.delete_returns_object
+        self.kind.return_deleted_object
     }
 
     pub(crate) fn may_delete(&self, name: &str) -> Result<(), ApiError> {
@@ -178,7 +178,7 @@ pub(crate) fn resources() -> Vec<Arc<Resource>> {
         .map(|kind| {
             Arc::new(Resource::new(
                 kind.kind.clone(),
-                kind.storage,
+                kind.storage_resource,
                 kind.name_rule,
                 kind.columns(),
                 Types::of(kind.schema()),
@@ -190,7 +190,7 @@ pub(crate) fn resources() -> Vec<Arc<Resource>> {
 
 /// Kinds that discovery shows and nobody serves.
 pub(crate) fn listed() -> Vec<ResourceKind> {
-    let mut listed = builtin::listed().to_vec();
+    let mut listed = builtin::discovery_only().to_vec();
     listed.extend(crate::review::kinds());
     listed
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::header::{ETAG, HeaderValue, IF_NONE_MATCH, VARY};
 use http::{HeaderMap, Response, StatusCode};
 use rdd_apiserver_kinds::ResourceKind;
-use rdd_apiserver_kinds::discovery::{self, Root};
+use rdd_apiserver_kinds::discovery::{self, DiscoveryRoot};
 
 use crate::body::ResponseBody;
 use crate::encode;
@@ -77,17 +77,27 @@ fn wants_aggregated(headers: &HeaderMap) -> bool {
     }) == Some(true)
 }
 
-fn aggregated(registry: &Registry, root: Root, headers: &HeaderMap) -> Response<ResponseBody> {
-    let slot: Option<&OnceLock<Tagged>> = registry.aggregated.get(usize::from(root == Root::Apis));
+fn aggregated(
+    registry: &Registry,
+    root: DiscoveryRoot,
+    headers: &HeaderMap,
+) -> Response<ResponseBody> {
+    let slot: Option<&OnceLock<Tagged>> = registry
+        .aggregated
+        .get(usize::from(root == DiscoveryRoot::Apis));
     let make = || {
-        let value = discovery::aggregated(&kinds(registry), root);
+        let value = discovery::aggregated_discovery(&kinds(registry), root);
         let mut body = encode::to_vec(&value);
         body.push(b'\n');
         tag(body)
     };
     match slot {
-        Some(slot) => tagged(headers, discovery::AGGREGATED, slot.get_or_init(make)),
-        None => tagged(headers, discovery::AGGREGATED, &make()),
+        Some(slot) => tagged(
+            headers,
+            discovery::AGGREGATED_CONTENT_TYPE,
+            slot.get_or_init(make),
+        ),
+        None => tagged(headers, discovery::AGGREGATED_CONTENT_TYPE, &make()),
     }
 }
 
@@ -99,7 +109,7 @@ pub(crate) fn api(
     format: Format,
 ) -> Response<ResponseBody> {
     if wants_aggregated(headers) {
-        return aggregated(registry, Root::Api, headers);
+        return aggregated(registry, DiscoveryRoot::Api, headers);
     }
     render::value(200, &discovery::api_versions(&server.address), format)
 }
@@ -111,9 +121,9 @@ pub(crate) fn apis(
     format: Format,
 ) -> Response<ResponseBody> {
     if wants_aggregated(headers) {
-        return aggregated(registry, Root::Apis, headers);
+        return aggregated(registry, DiscoveryRoot::Apis, headers);
     }
-    render::value(200, &discovery::group_list(&kinds(registry)), format)
+    render::value(200, &discovery::api_group_list(&kinds(registry)), format)
 }
 
 /// `/apis/{group}`.
@@ -122,7 +132,7 @@ pub(crate) fn group(
     group: &str,
     format: Format,
 ) -> Result<Response<ResponseBody>, ApiError> {
-    discovery::group(&kinds(registry), group)
+    discovery::api_group(&kinds(registry), group)
         .map(|value| render::value(200, &value, format))
         .ok_or_else(ApiError::page_not_found)
 }
@@ -134,7 +144,7 @@ pub(crate) fn version(
     version: &str,
     format: Format,
 ) -> Option<Response<ResponseBody>> {
-    discovery::resource_list(&kinds(registry), group, version)
+    discovery::api_resource_list(&kinds(registry), group, version)
         .map(|value| render::value(200, &value, format))
 }
 
@@ -160,7 +170,7 @@ pub(crate) fn root(registry: &Registry) -> serde_json::Value {
         if !kind.group.is_empty() {
             paths.push(format!("/apis/{}", kind.group));
         }
-        paths.push(kind.root());
+        paths.push(kind.root_path());
     }
     paths.sort();
     paths.dedup();

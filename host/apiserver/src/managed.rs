@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rdd_apiserver_fieldmanager::{self as fieldmanager, ApplyError, PatchError, ObjectType};
+use rdd_apiserver_fieldmanager::{self as fieldmanager, ApplyError, ObjectType, PatchError};
 use serde_json::Value;
 
 use crate::clock;

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use http::{HeaderMap, Response};
 use rdd_apiserver_kinds::ResourceKind;
-use rdd_apiserver_kinds::openapi::{self, Custom};
+use rdd_apiserver_kinds::openapi::{self, CustomResourceSchema};
 
 use crate::body::ResponseBody;
 use crate::discovery::{tag, tagged};
@@ -23,11 +23,11 @@ pub(crate) struct Documents {
 fn documents(registry: &Registry) -> &Documents {
     registry.openapi.get_or_init(|| {
         let kinds: Vec<&ResourceKind> = registry.kinds.iter().collect();
-        let by_location = openapi::documents(&kinds)
+        let by_location = openapi::document_group_versions(&kinds)
             .into_iter()
             .map(|(group, version)| {
                 let slot = (group.to_owned(), version.to_owned(), OnceLock::new());
-                (openapi::location(group, version), slot)
+                (openapi::document_path(group, version), slot)
             })
             .collect();
         Documents { by_location }
@@ -36,12 +36,12 @@ fn documents(registry: &Registry) -> &Documents {
 
 fn make(registry: &Registry, group: &str, version: &str) -> Option<Tagged> {
     let kinds: Vec<&ResourceKind> = registry.kinds.iter().collect();
-    let custom: Vec<Custom<'_>> = registry
+    let custom: Vec<CustomResourceSchema<'_>> = registry
         .resources()
         .filter(|resource| resource.kind.group == group && resource.kind.version == version)
         .filter_map(|resource| {
             let schema = &resource.custom()?.openapi;
-            Some(Custom {
+            Some(CustomResourceSchema {
                 kind: &resource.kind,
                 schema,
             })

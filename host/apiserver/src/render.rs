@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WARNING};
 use http::{HeaderMap, Response, StatusCode};
-use rdd_apiserver_kinds::table::{self, IncludeObject};
+use rdd_apiserver_kinds::table::{self, IncludeObjectPolicy};
 use serde_json::{Value, json};
 
 use crate::body::ResponseBody;
@@ -112,9 +112,9 @@ pub(crate) fn warn(headers: &mut HeaderMap, warnings: &[String]) {
 }
 
 /// The parameter `includeObject`.
-pub(crate) fn include(call: &Call) -> Result<IncludeObject, ApiError> {
+pub(crate) fn include(call: &Call) -> Result<IncludeObjectPolicy, ApiError> {
     let asked = call.query.raw("includeObject").unwrap_or_default();
-    IncludeObject::parse(asked).map_err(|error| {
+    IncludeObjectPolicy::parse(asked).map_err(|error| {
         ApiError::bad_request(format!("Unable to convert to Table as requested: {error}"))
     })
 }
@@ -123,7 +123,7 @@ pub(crate) fn include(call: &Call) -> Result<IncludeObject, ApiError> {
 pub(crate) fn shaped(call: &Call, object: Value) -> Result<Value, ApiError> {
     Ok(match call.format.shape {
         Shape::Whole => object,
-        Shape::Partial => table::partial_object(&object),
+        Shape::Partial => table::partial_object_metadata(&object),
         Shape::PartialList => {
             return Err(ApiError::not_acceptable(
                 "you requested PartialObjectMetadataList, but the requested object is not a list",

@@ -405,7 +405,7 @@ fn verb(
         }
         _ => return Err(refuse()),
     };
-    if kind.serves(verb.1) {
+    if kind.has_verb(verb.1) {
         Ok(verb.0)
     } else {
         Err(refuse())

@@ -10,13 +10,14 @@ use crate::kind::{KindOrigin, ResourceKind, api_version, compare_versions};
 
 /// Content type of aggregated discovery: what a client asks for in `Accept`
 /// and what the answer carries.
-pub const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+pub const AGGREGATED_CONTENT_TYPE: &str =
+    "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
 /// Priority of every group that comes from a CRD.
 const CRD_PRIORITY: u32 = 1000;
 
 /// `groupPriorityMinimum` by which upstream orders its own groups.
-const PRIORITIES: [(&str, u32); 8] = [
+const GROUP_PRIORITIES: [(&str, u32); 8] = [
     ("", 18000),
     ("events.k8s.io", 17750),
     ("authentication.k8s.io", 17700),
@@ -68,7 +69,7 @@ pub fn group_versions<'a>(kinds: &[&'a ResourceKind]) -> Vec<GroupVersion<'a>> {
 fn priority(kind: &ResourceKind) -> u32 {
     match kind.origin {
         KindOrigin::Crd => CRD_PRIORITY,
-        KindOrigin::Builtin => PRIORITIES
+        KindOrigin::Builtin => GROUP_PRIORITIES
             .iter()
             .find(|(group, _)| *group == kind.group)
             .map_or(CRD_PRIORITY, |(_, priority)| *priority),
@@ -88,24 +89,24 @@ pub fn api_versions(server_address: &str) -> Value {
 }
 
 /// `GET /apis`: an `APIGroupList` of every group but the core one.
-pub fn group_list(kinds: &[&ResourceKind]) -> Value {
+pub fn api_group_list(kinds: &[&ResourceKind]) -> Value {
     let versions = group_versions(kinds);
     let groups: Vec<Value> = by_group(&versions)
         .into_iter()
         .filter(|group| group.first().is_some_and(|v| !v.group.is_empty()))
-        .filter_map(|versions| group_entry(versions).map(Value::Object))
+        .filter_map(|versions| api_group_fields(versions).map(Value::Object))
         .collect();
     json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
 }
 
 /// `GET /apis/{group}`: an `APIGroup`, or nothing when the group serves no
 /// kind.
-pub fn group(kinds: &[&ResourceKind], group: &str) -> Option<Value> {
+pub fn api_group(kinds: &[&ResourceKind], group: &str) -> Option<Value> {
     let versions = group_versions(kinds);
     let versions = by_group(&versions)
         .into_iter()
         .find(|found| found.first().is_some_and(|v| v.group == group))?;
-    let mut entry = group_entry(versions)?;
+    let mut entry = api_group_fields(versions)?;
     entry.insert("kind".into(), "APIGroup".into());
     entry.insert("apiVersion".into(), "v1".into());
     Some(Value::Object(entry))
@@ -115,7 +116,7 @@ fn by_group<'v, 'a>(versions: &'v [GroupVersion<'a>]) -> Vec<&'v [GroupVersion<'
     versions.chunk_by(|a, b| a.group == b.group).collect()
 }
 
-fn group_entry(versions: &[GroupVersion<'_>]) -> Option<Map<String, Value>> {
+fn api_group_fields(versions: &[GroupVersion<'_>]) -> Option<Map<String, Value>> {
     let all: Vec<Value> = versions
         .iter()
         .map(|v| json!({"groupVersion": api_version(v.group, v.version), "version": v.version}))
@@ -129,14 +130,14 @@ fn group_entry(versions: &[GroupVersion<'_>]) -> Option<Map<String, Value>> {
 
 /// `GET /api/v1` or `/apis/{group}/{version}`: an `APIResourceList`, or
 /// nothing when that version serves no kind.
-pub fn resource_list(kinds: &[&ResourceKind], group: &str, version: &str) -> Option<Value> {
+pub fn api_resource_list(kinds: &[&ResourceKind], group: &str, version: &str) -> Option<Value> {
     let found = group_versions(kinds)
         .into_iter()
         .find(|v| v.group == group && v.version == version)?;
     let mut resources = Vec::new();
     for kind in &found.kinds {
-        resources.push(resource_entry(kind));
-        resources.extend(subresource_entries(kind));
+        resources.push(api_resource(kind));
+        resources.extend(api_subresources(kind));
     }
     let mut list = json!({
         "kind": "APIResourceList",
@@ -152,7 +153,7 @@ pub fn resource_list(kinds: &[&ResourceKind], group: &str, version: &str) -> Opt
     Some(list)
 }
 
-fn resource_entry(kind: &ResourceKind) -> Value {
+fn api_resource(kind: &ResourceKind) -> Value {
     let mut entry = json!({
         "name": kind.plural,
         "singularName": kind.singular,
@@ -161,7 +162,7 @@ fn resource_entry(kind: &ResourceKind) -> Value {
         "verbs": kind.verbs,
     });
     if let Some(entry) = entry.as_object_mut() {
-        names(entry, kind);
+        insert_names(entry, kind);
         if !kind.storage_version_hash.is_empty() {
             entry.insert(
                 "storageVersionHash".into(),
@@ -172,7 +173,7 @@ fn resource_entry(kind: &ResourceKind) -> Value {
     entry
 }
 
-fn names(entry: &mut Map<String, Value>, kind: &ResourceKind) {
+fn insert_names(entry: &mut Map<String, Value>, kind: &ResourceKind) {
     if !kind.short_names.is_empty() {
         entry.insert("shortNames".into(), json!(kind.short_names));
     }
@@ -181,7 +182,7 @@ fn names(entry: &mut Map<String, Value>, kind: &ResourceKind) {
     }
 }
 
-fn subresource_entries(kind: &ResourceKind) -> impl Iterator<Item = Value> {
+fn api_subresources(kind: &ResourceKind) -> impl Iterator<Item = Value> {
     kind.subresources.iter().map(|sub| {
         let mut entry = json!({
             "name": format!("{}/{}", kind.plural, sub.name),
@@ -207,7 +208,7 @@ pub fn etag(body: &[u8]) -> String {
 
 /// Which half of aggregated discovery is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Root {
+pub enum DiscoveryRoot {
     /// `/api`: the core group alone.
     Api,
     /// `/apis`: every other group.
@@ -215,11 +216,13 @@ pub enum Root {
 }
 
 /// `GET /api` or `/apis` as an `APIGroupDiscoveryList` of version v2.
-pub fn aggregated(kinds: &[&ResourceKind], root: Root) -> Value {
+pub fn aggregated_discovery(kinds: &[&ResourceKind], root: DiscoveryRoot) -> Value {
     let versions = group_versions(kinds);
     let items: Vec<Value> = by_group(&versions)
         .into_iter()
-        .filter(|group| group.first().is_some_and(|v| v.group.is_empty()) == (root == Root::Api))
+        .filter(|group| {
+            group.first().is_some_and(|v| v.group.is_empty()) == (root == DiscoveryRoot::Api)
+        })
         .filter_map(aggregated_group)
         .collect();
     json!({
@@ -254,7 +257,7 @@ fn aggregated_resource(kind: &ResourceKind) -> Value {
         "verbs": kind.verbs,
     });
     if let Some(entry) = entry.as_object_mut() {
-        names(entry, kind);
+        insert_names(entry, kind);
         if !kind.subresources.is_empty() {
             let subresources: Vec<Value> = kind
                 .subresources
@@ -298,7 +301,7 @@ mod tests {
             .rev()
             .chain(builtin::kinds().iter().map(|b| &b.kind))
             .collect();
-        let list = group_list(&kinds);
+        let list = api_group_list(&kinds);
         let names: Vec<&str> = list["groups"]
             .as_array()
             .unwrap()
@@ -314,19 +317,19 @@ mod tests {
                 "example.com"
             ]
         );
-        let own = group(&kinds, "example.com").unwrap();
+        let own = api_group(&kinds, "example.com").unwrap();
         assert_eq!(own["preferredVersion"]["groupVersion"], "example.com/v1");
         assert_eq!(own["versions"][1]["version"], "v1beta1");
-        assert!(group(&kinds, "none.example.com").is_none());
+        assert!(api_group(&kinds, "none.example.com").is_none());
         assert_eq!(
-            aggregated(&kinds, Root::Api)["items"]
+            aggregated_discovery(&kinds, DiscoveryRoot::Api)["items"]
                 .as_array()
                 .unwrap()
                 .len(),
             1
         );
         assert_eq!(
-            aggregated(&kinds, Root::Apis)["items"]
+            aggregated_discovery(&kinds, DiscoveryRoot::Apis)["items"]
                 .as_array()
                 .unwrap()
                 .len(),
@@ -338,9 +341,9 @@ mod tests {
     fn subresources_of_another_group_say_so() {
         let custom = boats();
         let kinds: Vec<&ResourceKind> = custom.iter().collect();
-        let list = resource_list(&kinds, "example.com", "v1").unwrap();
+        let list = api_resource_list(&kinds, "example.com", "v1").unwrap();
         assert_eq!(list["resources"][1]["name"], "boats/scale");
         assert_eq!(list["resources"][1]["group"], "autoscaling");
-        assert!(resource_list(&kinds, "example.com", "v2").is_none());
+        assert!(api_resource_list(&kinds, "example.com", "v2").is_none());
     }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 /// The verbs of a custom resource, in the order in which upstream lists them.
-const CRD_VERBS: [&str; 8] = [
+const CUSTOM_RESOURCE_VERBS: [&str; 8] = [
     "delete",
     "deletecollection",
     "get",
@@ -23,7 +23,7 @@ const CRD_VERBS: [&str; 8] = [
 pub(crate) const SUBRESOURCE_VERBS: [&str; 3] = ["get", "patch", "update"];
 
 /// Bytes of the SHA-256 that a storage version hash keeps, as upstream does.
-const HASH_BYTES: usize = 8;
+const STORAGE_VERSION_HASH_BYTES: usize = 8;
 
 /// What discovery, OpenAPI and the request router need to know of one served
 /// resource in one version.
@@ -91,7 +91,7 @@ impl ResourceKind {
 
     /// Path of the group-version below which the resource is served, such as
     /// `/api/v1` or `/apis/coordination.k8s.io/v1`.
-    pub fn root(&self) -> String {
+    pub fn root_path(&self) -> String {
         if self.group.is_empty() {
             format!("/api/{}", self.version)
         } else {
@@ -100,7 +100,7 @@ impl ResourceKind {
     }
 
     /// Whether `verb` is served on the resource itself.
-    pub fn serves(&self, verb: &str) -> bool {
+    pub fn has_verb(&self, verb: &str) -> bool {
         self.verbs.contains(&verb)
     }
 
@@ -119,14 +119,14 @@ impl ResourceKind {
         let mut kinds: Vec<ResourceKind> = versions
             .iter()
             .filter(|v| v["served"] == true)
-            .filter_map(|v| crd_version(spec, v, storage.unwrap_or(v)))
+            .filter_map(|v| kind_of_crd_version(spec, v, storage.unwrap_or(v)))
             .collect();
         kinds.sort_by(|a, b| compare_versions(&a.version, &b.version));
         kinds
     }
 }
 
-fn crd_version(spec: &Value, version: &Value, storage: &Value) -> Option<ResourceKind> {
+fn kind_of_crd_version(spec: &Value, version: &Value, storage: &Value) -> Option<ResourceKind> {
     let names = &spec["names"];
     let group = spec["group"].as_str()?;
     let kind = names["kind"].as_str()?;
@@ -161,17 +161,17 @@ fn crd_version(spec: &Value, version: &Value, storage: &Value) -> Option<Resourc
         list_kind: names["listKind"]
             .as_str()
             .map_or_else(|| format!("{kind}List"), String::from),
-        short_names: strings(&names["shortNames"]),
-        categories: strings(&names["categories"]),
+        short_names: string_list(&names["shortNames"]),
+        categories: string_list(&names["categories"]),
         namespaced: spec["scope"] == "Namespaced",
-        verbs: CRD_VERBS.to_vec(),
+        verbs: CUSTOM_RESOURCE_VERBS.to_vec(),
         storage_version_hash: storage_version_hash(group, storage["name"].as_str()?, kind),
         subresources,
         origin: KindOrigin::Crd,
     })
 }
 
-fn strings(value: &Value) -> Vec<String> {
+fn string_list(value: &Value) -> Vec<String> {
     value
         .as_array()
         .into_iter()
@@ -192,13 +192,13 @@ pub fn api_version(group: &str, version: &str) -> String {
 /// The hash by which discovery names the form in which a kind is stored.
 pub(crate) fn storage_version_hash(group: &str, version: &str, kind: &str) -> String {
     let digest = Sha256::digest(format!("{group}/{version}/{kind}"));
-    STANDARD.encode(digest.get(..HASH_BYTES).unwrap_or(&digest))
+    STANDARD.encode(digest.get(..STORAGE_VERSION_HASH_BYTES).unwrap_or(&digest))
 }
 
 /// Orders versions as Kubernetes does, best first: `v2`, `v1`, `v1beta2`,
 /// `v1beta1`, `v1alpha1`, then everything else by name.
 pub fn compare_versions(a: &str, b: &str) -> Ordering {
-    match (stability(a), stability(b)) {
+    match (version_priority(a), version_priority(b)) {
         (Some(a), Some(b)) => b.cmp(&a),
         (Some(_), None) => Ordering::Less,
         (None, Some(_)) => Ordering::Greater,
@@ -207,18 +207,18 @@ pub fn compare_versions(a: &str, b: &str) -> Ordering {
 }
 
 /// Stability (2 for a release, 1 beta, 0 alpha), major and minor number.
-fn stability(version: &str) -> Option<(u8, u64, u64)> {
+fn version_priority(version: &str) -> Option<(u8, u64, u64)> {
     let rest = version.strip_prefix('v')?;
     for (word, level) in [("beta", 1), ("alpha", 0)] {
         if let Some((major, minor)) = rest.split_once(word) {
-            return Some((level, number(major)?, number(minor)?));
+            return Some((level, parse_number(major)?, parse_number(minor)?));
         }
     }
-    Some((2, number(rest)?, 0))
+    Some((2, parse_number(rest)?, 0))
 }
 
 /// A version's number: digits without a leading zero.
-fn number(digits: &str) -> Option<u64> {
+fn parse_number(digits: &str) -> Option<u64> {
     let plain = digits.bytes().all(|b| b.is_ascii_digit()) && !digits.starts_with('0');
     if plain { digits.parse().ok() } else { None }
 }

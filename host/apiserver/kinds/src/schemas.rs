@@ -118,7 +118,7 @@ const TOPOLOGIES: [(&str, &str, Topology); 27] = [
 ];
 
 /// Types that are sent or answered on their own, with group, version and kind.
-const TOPS: [(&str, &str, &str, &str); 17] = [
+const TOP_LEVEL_TYPES: [(&str, &str, &str, &str); 17] = [
     ("io.k8s.api.core.v1.Namespace", "", "v1", "Namespace"),
     ("io.k8s.api.core.v1.ConfigMap", "", "v1", "ConfigMap"),
     ("io.k8s.api.core.v1.Secret", "", "v1", "Secret"),
@@ -188,7 +188,8 @@ static SCHEMAS: LazyLock<Map<String, Value>> = LazyLock::new(generate);
 
 /// The schemas of [`TOPS`] without references, by name.
 static INLINED: LazyLock<BTreeMap<&str, Value>> = LazyLock::new(|| {
-    TOPS.iter()
+    TOP_LEVEL_TYPES
+        .iter()
         .filter_map(|(name, ..)| Some((*name, inline(SCHEMAS.get(*name)?, &mut vec![name]))))
         .collect()
 });
@@ -264,7 +265,7 @@ fn generate() -> Map<String, Value> {
     for (name, schema) in &mut schemas {
         adapt(short_name(name), schema);
     }
-    for (name, group, version, kind) in TOPS {
+    for (name, group, version, kind) in TOP_LEVEL_TYPES {
         if let Some(Value::Object(schema)) = schemas.get_mut(name) {
             schema.insert(
                 "x-kubernetes-group-version-kind".into(),
@@ -432,7 +433,7 @@ mod tests {
 
     #[test]
     fn every_sent_type_has_a_schema_with_its_kind_and_prose() {
-        for (name, group, version, kind) in TOPS {
+        for (name, group, version, kind) in TOP_LEVEL_TYPES {
             let schema = get(name).unwrap_or_else(|| panic!("{name} is missing"));
             assert_eq!(
                 schema["x-kubernetes-group-version-kind"],

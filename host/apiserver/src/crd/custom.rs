@@ -49,7 +49,7 @@ pub(crate) fn resources(definition: &Value) -> Result<Vec<Arc<Resource>>, String
             .map(|(_, tree)| Arc::clone(tree))
             .ok_or_else(|| format!("version {} has no types", kind.version))?;
         let custom = custom(definition, version, several)?;
-        let columns = TableColumns::of_crd_version(version).map_err(|error| error.to_string())?;
+        let columns = TableColumns::from_crd_version(version).map_err(|error| error.to_string())?;
         let (group, plural) = (kind.group.clone(), kind.plural.clone());
         out.push(Arc::new(Resource::new(
             kind,

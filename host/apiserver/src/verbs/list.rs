@@ -282,7 +282,7 @@ pub(crate) fn shaped(call: &Call, page: &Page, mut objects: Vec<Value>) -> Resul
                 .columns
                 .table(&objects, metadata, render::include(call)?, now, true)
         }
-        Shape::PartialList => table::partial_list(&objects, metadata),
+        Shape::PartialList => table::partial_object_metadata_list(&objects, metadata),
         Shape::Partial => {
             return Err(ApiError::not_acceptable(
                 "you requested PartialObjectMetadata, but the requested object is a list (PartialObjectMetadataList)",

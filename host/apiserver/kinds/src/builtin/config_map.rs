@@ -3,22 +3,22 @@
 use rdd_apiserver_schema::FieldError;
 use serde_json::Value;
 
-use super::fail::{PROTECTED, complaints, forbidden, invalid, too_long};
+use super::field_errors::{IMMUTABLE_WHEN_SET, forbidden, invalid, invalid_for_each, too_long};
 use rdd_apiserver_schema::names;
 
 /// Most bytes that the values of a ConfigMap or Secret may have together, so
 /// that one object cannot fill the store.
-pub(super) const MAX_SIZE: usize = 1 << 20;
+pub(super) const MAX_DATA_BYTES: usize = 1 << 20;
 
 /// The path of the object itself, as upstream writes it.
-const WHOLE: &str = "[]";
+const OBJECT_PATH: &str = "[]";
 
 pub(super) fn validate(object: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
     let mut size = 0;
     for (field, value) in entries(&object["data"]) {
         let path = format!("data[{field}]");
-        errors.extend(complaints(&path, field, names::config_key(field)));
+        errors.extend(invalid_for_each(&path, field, names::config_key(field)));
         if object["binaryData"].get(field).is_some() {
             errors.push(invalid(
                 path,
@@ -29,37 +29,37 @@ pub(super) fn validate(object: &Value) -> Vec<FieldError> {
         size += value.len();
     }
     for (field, value) in entries(&object["binaryData"]) {
-        errors.extend(complaints(
+        errors.extend(invalid_for_each(
             &format!("binaryData[{field}]"),
             field,
             names::config_key(field),
         ));
-        size += decoded_size(value);
+        size += decoded_bytes(value);
     }
-    if size > MAX_SIZE {
-        errors.push(too_long(WHOLE, MAX_SIZE));
+    if size > MAX_DATA_BYTES {
+        errors.push(too_long(OBJECT_PATH, MAX_DATA_BYTES));
     }
     errors
 }
 
 pub(super) fn validate_update(object: &Value, old: &Value) -> Vec<FieldError> {
-    let mut errors = protected(object, old, &["data", "binaryData"]);
+    let mut errors = validate_immutable(object, old, &["data", "binaryData"]);
     errors.extend(validate(object));
     errors
 }
 
 /// What an update of an immutable object may not have changed.
-pub(super) fn protected(object: &Value, old: &Value, fields: &[&str]) -> Vec<FieldError> {
+pub(super) fn validate_immutable(object: &Value, old: &Value, fields: &[&str]) -> Vec<FieldError> {
     if old["immutable"] != true {
         return Vec::new();
     }
     let still = object["immutable"] == true;
-    let flag = (!still).then(|| forbidden("immutable", PROTECTED));
+    let flag = (!still).then(|| forbidden("immutable", IMMUTABLE_WHEN_SET));
     let changed = fields
         .iter()
         .filter(|field| object.get(**field) != old.get(**field));
     flag.into_iter()
-        .chain(changed.map(|field| forbidden(*field, PROTECTED)))
+        .chain(changed.map(|field| forbidden(*field, IMMUTABLE_WHEN_SET)))
         .collect()
 }
 
@@ -72,7 +72,7 @@ pub(super) fn entries(map: &Value) -> impl Iterator<Item = (&str, &str)> {
 }
 
 /// How many bytes a padded base64 text stands for.
-pub(super) fn decoded_size(base64: &str) -> usize {
+pub(super) fn decoded_bytes(base64: &str) -> usize {
     let padding = base64.bytes().rev().take_while(|b| *b == b'=').count();
     (base64.len() / 4 * 3).saturating_sub(padding)
 }
@@ -105,9 +105,9 @@ mod tests {
 
     #[test]
     fn both_maps_count_against_one_limit() {
-        let half = "x".repeat(MAX_SIZE / 2);
+        let half = "x".repeat(MAX_DATA_BYTES / 2);
         // Four characters of base64 are three bytes.
-        let binary = "A".repeat(MAX_SIZE / 2 / 3 * 4);
+        let binary = "A".repeat(MAX_DATA_BYTES / 2 / 3 * 4);
         let mut object = json!({"data": {"a": half}, "binaryData": {"b": binary}});
         assert_eq!(texts(validate(&object)), Vec::<String>::new());
         object["data"]["c"] = "xxxxxx".into();

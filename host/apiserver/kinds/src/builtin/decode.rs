@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::zero::{self, Zero};
+use super::zero_value::{self, ZeroValue};
 use crate::schemas;
 
 /// An object is not of the type that its kind asks for. `Display` is what
@@ -15,7 +15,7 @@ use crate::schemas;
 pub enum DecodeError {
     /// A value has the wrong JSON type.
     #[error("json: cannot unmarshal {found} into Go struct field {owner}.{field} of type {wanted}")]
-    Type {
+    WrongType {
         /// What was found: `string`, `number 1.5`, …
         found: String,
         /// The innermost type that the field belongs to.
@@ -35,7 +35,7 @@ pub enum DecodeError {
     },
     /// A base64 value cannot be decoded.
     #[error("illegal base64 data at input byte {at}")]
-    Base64 {
+    InvalidBase64 {
         /// Where the trouble begins.
         at: usize,
     },
@@ -43,7 +43,7 @@ pub enum DecodeError {
     #[error(
         "parsing time {text:?} as \"2006-01-02T15:04:05Z07:00\": cannot parse {text:?} as \"2006\""
     )]
-    Time {
+    InvalidTime {
         /// The value as given.
         text: String,
     },
@@ -55,7 +55,7 @@ pub(super) fn decode(name: &str, object: &mut Value) -> Result<Vec<String>, Deco
     let kind = schemas::short_name(name);
     if !object.is_object() {
         return Err(DecodeError::NotAnObject {
-            found: type_of(object),
+            found: json_type(object),
             kind: kind.into(),
         });
     }
@@ -64,12 +64,12 @@ pub(super) fn decode(name: &str, object: &mut Value) -> Result<Vec<String>, Deco
         path: String::new(),
         field: Vec::new(),
     };
-    decoder.named(name, kind, object)?;
+    decoder.decode_named(name, kind, object)?;
     Ok(decoder.unknown)
 }
 
 /// Unknown fields that are named: an object has room for a hundred thousand.
-const UNKNOWN_MAX: usize = 200;
+const MAX_UNKNOWN_FIELDS: usize = 200;
 
 struct Decoder {
     unknown: Vec<String>,
@@ -81,7 +81,12 @@ struct Decoder {
 
 impl Decoder {
     /// A value of the type that the schema `name` describes.
-    fn named(&mut self, name: &str, owner: &str, value: &mut Value) -> Result<(), DecodeError> {
+    fn decode_named(
+        &mut self,
+        name: &str,
+        owner: &str,
+        value: &mut Value,
+    ) -> Result<(), DecodeError> {
         let Some(schema) = schemas::get(name) else {
             return Ok(());
         };
@@ -90,45 +95,45 @@ impl Decoder {
             ("JSON" | "FieldsV1", _) => Ok(()),
             ("JSONSchemaPropsOrBool", Value::Bool(_)) => Ok(()),
             ("JSONSchemaPropsOrArray" | "JSONSchemaPropsOrStringArray", Value::Array(_)) => {
-                self.union_items(name, owner, value)
+                self.decode_union_items(name, owner, value)
             }
             (
                 "JSONSchemaPropsOrBool" | "JSONSchemaPropsOrArray" | "JSONSchemaPropsOrStringArray",
                 _,
-            ) => self.named(&sibling(name, "JSONSchemaProps"), owner, value),
-            ("MicroTime", _) => self.time(owner, value, true),
-            ("Time", _) => self.time(owner, value, false),
+            ) => self.decode_named(&sibling_type(name, "JSONSchemaProps"), owner, value),
+            ("MicroTime", _) => self.decode_time(owner, value, true),
+            ("Time", _) => self.decode_time(owner, value, false),
             (type_name, _) if schema["properties"].is_object() => match value {
-                Value::Object(map) => self.fields(name, type_name, schema, map),
-                other => Err(self.mismatch(owner, other, &format!("v1.{type_name}"))),
+                Value::Object(map) => self.decode_fields(name, type_name, schema, map),
+                other => Err(self.type_error(owner, other, &format!("v1.{type_name}"))),
             },
-            _ => self.value(schema, owner, value),
+            _ => self.decode_value(schema, owner, value),
         }
     }
 
-    fn union_items(
+    fn decode_union_items(
         &mut self,
         name: &str,
         owner: &str,
         value: &mut Value,
     ) -> Result<(), DecodeError> {
         let of_strings = schemas::short_name(name) == "JSONSchemaPropsOrStringArray";
-        let props = sibling(name, "JSONSchemaProps");
+        let props = sibling_type(name, "JSONSchemaProps");
         for (index, item) in value.as_array_mut().into_iter().flatten().enumerate() {
-            self.within(&format!("[{index}]"), |this| {
+            self.at_path(&format!("[{index}]"), |this| {
                 if !of_strings {
-                    this.named(&props, owner, item)
+                    this.decode_named(&props, owner, item)
                 } else if item.is_string() {
                     Ok(())
                 } else {
-                    Err(this.mismatch(owner, item, "string"))
+                    Err(this.type_error(owner, item, "string"))
                 }
             })?;
         }
         Ok(())
     }
 
-    fn fields(
+    fn decode_fields(
         &mut self,
         name: &str,
         type_name: &str,
@@ -140,7 +145,7 @@ impl Decoder {
         for key in names {
             let Some(property) = properties.get(&key) else {
                 map.remove(&key);
-                if self.unknown.len() < UNKNOWN_MAX {
+                if self.unknown.len() < MAX_UNKNOWN_FIELDS {
                     self.unknown.push(join(&self.path, &key));
                 }
                 continue;
@@ -158,19 +163,19 @@ impl Decoder {
             } else {
                 format!(".{key}")
             };
-            self.within(&step, |this| this.value(property, type_name, value))?;
+            self.at_path(&step, |this| this.decode_value(property, type_name, value))?;
             self.field.pop();
-            if zero::vanishes(type_name, &key, value) {
+            if zero_value::is_omitted(type_name, &key, value) {
                 map.remove(&key);
             }
         }
-        for (field, zero) in zero::always_written(name) {
+        for (field, zero) in zero_value::always_written_fields(name) {
             if !map.contains_key(*field) {
-                let mut value = zero.value();
-                if matches!(zero, Zero::Object)
+                let mut value = zero.to_json();
+                if matches!(zero, ZeroValue::Object)
                     && let Some(inner) = schemas::reference(&properties[*field])
                 {
-                    self.named(inner, type_name, &mut value)?;
+                    self.decode_named(inner, type_name, &mut value)?;
                 }
                 map.insert((*field).into(), value);
             }
@@ -178,9 +183,14 @@ impl Decoder {
         Ok(())
     }
 
-    fn value(&mut self, schema: &Value, owner: &str, value: &mut Value) -> Result<(), DecodeError> {
+    fn decode_value(
+        &mut self,
+        schema: &Value,
+        owner: &str,
+        value: &mut Value,
+    ) -> Result<(), DecodeError> {
         if let Some(name) = schemas::reference(schema) {
-            return self.named(name, owner, value);
+            return self.decode_named(name, owner, value);
         }
         let format = schema["format"].as_str().unwrap_or_default();
         match (schema["type"].as_str().unwrap_or_default(), &mut *value) {
@@ -190,15 +200,15 @@ impl Decoder {
             | ("number", Value::Number(_)) => Ok(()),
             ("integer", Value::Number(n)) => match n.as_i64() {
                 Some(n) if format != "int32" || i32::try_from(n).is_ok() => Ok(()),
-                _ => Err(self.mismatch(owner, value, format)),
+                _ => Err(self.type_error(owner, value, format)),
             },
             ("array", Value::Array(list)) => {
                 for (index, item) in list.iter_mut().enumerate() {
                     if item.is_null() {
-                        *item = zero_of(&schema["items"]);
+                        *item = zero_value_of(&schema["items"]);
                     }
-                    self.within(&format!("[{index}]"), |this| {
-                        this.value(&schema["items"], owner, item)
+                    self.at_path(&format!("[{index}]"), |this| {
+                        this.decode_value(&schema["items"], owner, item)
                     })?;
                 }
                 Ok(())
@@ -207,18 +217,20 @@ impl Decoder {
                 let values = &schema["additionalProperties"];
                 for (key, item) in map {
                     if item.is_null() {
-                        *item = zero_of(values);
+                        *item = zero_value_of(values);
                     }
-                    self.within(&format!(".{key}"), |this| this.value(values, owner, item))?;
+                    self.at_path(&format!(".{key}"), |this| {
+                        this.decode_value(values, owner, item)
+                    })?;
                 }
                 Ok(())
             }
             ("object", Value::Object(_)) | ("", _) => Ok(()),
-            _ => Err(self.mismatch(owner, value, &go_type(schema))),
+            _ => Err(self.type_error(owner, value, &go_type(schema))),
         }
     }
 
-    fn within<R>(&mut self, step: &str, walk: impl FnOnce(&mut Self) -> R) -> R {
+    fn at_path<R>(&mut self, step: &str, walk: impl FnOnce(&mut Self) -> R) -> R {
         let length = self.path.len();
         self.path.push_str(step);
         let result = walk(self);
@@ -226,13 +238,13 @@ impl Decoder {
         result
     }
 
-    fn time(&self, owner: &str, value: &mut Value, micro: bool) -> Result<(), DecodeError> {
+    fn decode_time(&self, owner: &str, value: &mut Value, micro: bool) -> Result<(), DecodeError> {
         let Value::String(text) = value else {
-            return Err(self.mismatch(owner, value, "string"));
+            return Err(self.type_error(owner, value, "string"));
         };
         let time: Timestamp = text
             .parse()
-            .map_err(|_| DecodeError::Time { text: text.clone() })?;
+            .map_err(|_| DecodeError::InvalidTime { text: text.clone() })?;
         let format = if micro {
             "%Y-%m-%dT%H:%M:%S.%6fZ"
         } else {
@@ -242,12 +254,12 @@ impl Decoder {
         Ok(())
     }
 
-    fn mismatch(&self, owner: &str, value: &Value, wanted: &str) -> DecodeError {
+    fn type_error(&self, owner: &str, value: &Value, wanted: &str) -> DecodeError {
         let found = match value {
             Value::Number(n) if wanted.starts_with("int") => format!("number {n}"),
-            other => type_of(other).into(),
+            other => json_type(other).into(),
         };
-        DecodeError::Type {
+        DecodeError::WrongType {
             found,
             owner: owner.into(),
             field: self.field.join("."),
@@ -265,14 +277,14 @@ fn join(path: &str, key: &str) -> String {
 }
 
 /// The schema of another type in the same package.
-fn sibling(name: &str, type_name: &str) -> String {
+fn sibling_type(name: &str, type_name: &str) -> String {
     match name.rsplit_once('.') {
         Some((package, _)) => format!("{package}.{type_name}"),
         None => type_name.into(),
     }
 }
 
-fn type_of(value: &Value) -> &'static str {
+fn json_type(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "bool",
@@ -305,7 +317,7 @@ fn go_type(schema: &Value) -> String {
 }
 
 /// What a null stands for as an item of a list or a value of a map.
-fn zero_of(schema: &Value) -> Value {
+fn zero_value_of(schema: &Value) -> Value {
     if schemas::reference(schema).is_some_and(|name| schemas::short_name(name) == "JSON") {
         return Value::Null;
     }
@@ -327,9 +339,9 @@ fn canonical_base64(text: &mut String) -> Result<(), DecodeError> {
             *text = STANDARD.encode(bytes);
             Ok(())
         }
-        Err(base64::DecodeError::InvalidByte(at, _)) => Err(DecodeError::Base64 { at }),
+        Err(base64::DecodeError::InvalidByte(at, _)) => Err(DecodeError::InvalidBase64 { at }),
         // A group of four that is not complete is refused where it begins.
-        Err(_) => Err(DecodeError::Base64 {
+        Err(_) => Err(DecodeError::InvalidBase64 {
             at: text.len() / 4 * 4,
         }),
     }

@@ -3,12 +3,12 @@
 use rdd_apiserver_schema::FieldError;
 use serde_json::{Map, Value};
 
-use super::fail::{IMMUTABLE, complaints, invalid, required};
-use super::text;
+use super::field_errors::{IMMUTABLE, invalid, invalid_for_each, required};
+use super::string_or_empty;
 use rdd_apiserver_schema::names;
 
 /// Names of the same field in core/v1 and in events.k8s.io/v1.
-const RENAMED: [(&str, &str); 7] = [
+const RENAMED_FIELDS: [(&str, &str); 7] = [
     ("involvedObject", "regarding"),
     ("message", "note"),
     ("source", "deprecatedSource"),
@@ -19,18 +19,22 @@ const RENAMED: [(&str, &str); 7] = [
 ];
 /// Texts that core/v1 always writes and events.k8s.io/v1 leaves out when they
 /// are empty.
-const REPORTING: [&str; 2] = ["reportingComponent", "reportingInstance"];
+const REPORTING_FIELDS: [&str; 2] = ["reportingComponent", "reportingInstance"];
 
 /// Longest reporting instance, action and reason.
-const TEXT_MAX: usize = 128;
+const MAX_TEXT_BYTES: usize = 128;
 /// Longest message.
-const NOTE_MAX: usize = 1024;
+const MAX_NOTE_BYTES: usize = 1024;
 /// Fewest events that make a series.
-const SERIES_MIN: i64 = 2;
+const MIN_SERIES_COUNT: i64 = 2;
 /// Namespaces in which an event may be about something without a namespace.
 const CLUSTER_NAMESPACES: [&str; 2] = ["default", "kube-system"];
 
-fn rename(object: Value, api_version: &str, pairs: impl Fn(&str) -> Option<&'static str>) -> Value {
+fn rename_fields(
+    object: Value,
+    api_version: &str,
+    pairs: impl Fn(&str) -> Option<&'static str>,
+) -> Value {
     let Value::Object(fields) = object else {
         return object;
     };
@@ -47,14 +51,14 @@ fn rename(object: Value, api_version: &str, pairs: impl Fn(&str) -> Option<&'sta
 
 /// An Event of events.k8s.io/v1 as one of core/v1.
 pub(super) fn to_core(object: Value) -> Value {
-    let mut core = rename(object, "v1", |name| {
-        RENAMED
+    let mut core = rename_fields(object, "v1", |name| {
+        RENAMED_FIELDS
             .iter()
             .find(|(_, new)| *new == name)
             .map(|(core, _)| *core)
     });
     if let Some(core) = core.as_object_mut() {
-        for field in REPORTING {
+        for field in REPORTING_FIELDS {
             core.entry(field).or_insert_with(|| "".into());
         }
     }
@@ -63,8 +67,8 @@ pub(super) fn to_core(object: Value) -> Value {
 
 /// An Event of core/v1 as one of events.k8s.io/v1.
 pub(super) fn from_core(object: Value) -> Value {
-    let mut event = rename(object, "events.k8s.io/v1", |name| {
-        RENAMED
+    let mut event = rename_fields(object, "events.k8s.io/v1", |name| {
+        RENAMED_FIELDS
             .iter()
             .find(|(core, _)| *core == name)
             .map(|(_, new)| *new)
@@ -79,7 +83,7 @@ pub(super) fn from_core(object: Value) -> Value {
     event
 }
 
-fn set(value: &Value) -> bool {
+fn is_set(value: &Value) -> bool {
     value.as_str().is_some_and(|text| !text.is_empty())
 }
 
@@ -93,7 +97,7 @@ fn validate_common(event: &Value, controller: &str) -> Vec<FieldError> {
         .as_str()
         .unwrap_or_default();
     let mut errors = Vec::new();
-    if !set(&event["eventTime"]) {
+    if !is_set(&event["eventTime"]) {
         let agrees = match about {
             "" => matches!(namespace, "" | "default"),
             about => about == namespace,
@@ -101,7 +105,7 @@ fn validate_common(event: &Value, controller: &str) -> Vec<FieldError> {
         if !agrees {
             errors.push(invalid(PLACE, about, MISMATCH));
         }
-        errors.extend(complaints(
+        errors.extend(invalid_for_each(
             "namespace",
             namespace,
             names::dns_subdomain(namespace),
@@ -115,7 +119,7 @@ fn validate_common(event: &Value, controller: &str) -> Vec<FieldError> {
     if reporting.is_empty() {
         errors.push(required(controller, ""));
     }
-    errors.extend(complaints(
+    errors.extend(invalid_for_each(
         controller,
         reporting,
         names::qualified_name(reporting),
@@ -125,14 +129,14 @@ fn validate_common(event: &Value, controller: &str) -> Vec<FieldError> {
         if value.is_empty() {
             errors.push(required(field, ""));
         }
-        errors.extend(limit(field, value, TEXT_MAX));
+        errors.extend(validate_length(field, value, MAX_TEXT_BYTES));
     }
-    errors.extend(limit(
+    errors.extend(validate_length(
         "message",
         event["message"].as_str().unwrap_or_default(),
-        NOTE_MAX,
+        MAX_NOTE_BYTES,
     ));
-    errors.extend(complaints(
+    errors.extend(invalid_for_each(
         "namespace",
         namespace,
         names::dns_subdomain(namespace),
@@ -140,36 +144,39 @@ fn validate_common(event: &Value, controller: &str) -> Vec<FieldError> {
     errors
 }
 
-fn limit(field: &str, value: &str, most: usize) -> Option<FieldError> {
+fn validate_length(field: &str, value: &str, most: usize) -> Option<FieldError> {
     (value.len() > most).then(|| invalid(field, "", &format!("can have at most {most} characters")))
 }
 
-pub(super) fn validate_core(event: &Value) -> Vec<FieldError> {
+pub(super) fn validate_core_v1(event: &Value) -> Vec<FieldError> {
     validate_common(event, "reportingComponent")
 }
 
-pub(super) fn validate_core_update(event: &Value, _old: &Value) -> Vec<FieldError> {
-    validate_core(event)
+pub(super) fn validate_core_v1_update(event: &Value, _old: &Value) -> Vec<FieldError> {
+    validate_core_v1(event)
 }
 
 /// What events.k8s.io/v1 asks for beyond the common rules.
-pub(super) fn validate_new(event: &Value) -> Vec<FieldError> {
+pub(super) fn validate_events_v1(event: &Value) -> Vec<FieldError> {
     let event = to_core(event.clone());
     let mut errors = validate_common(&event, "reportingController");
     errors.extend(validate_series(&event));
-    if !set(&event["eventTime"]) {
+    if !is_set(&event["eventTime"]) {
         errors.push(required("eventTime", ""));
     }
-    let kind = text(&event["type"]);
+    let kind = string_or_empty(&event["type"]);
     if !matches!(kind.as_str(), "Normal" | "Warning") {
         errors.push(invalid("type", "", &format!("has invalid value: {kind}")));
     }
     let source = &event["source"];
     for (field, is_set) in [
-        ("firstTimestamp", set(&event["firstTimestamp"])),
-        ("lastTimestamp", set(&event["lastTimestamp"])),
+        ("firstTimestamp", is_set(&event["firstTimestamp"])),
+        ("lastTimestamp", is_set(&event["lastTimestamp"])),
         ("count", event["count"].as_i64().unwrap_or_default() != 0),
-        ("source", set(&source["component"]) || set(&source["host"])),
+        (
+            "source",
+            is_set(&source["component"]) || is_set(&source["host"]),
+        ),
     ] {
         if is_set {
             errors.push(invalid(field, "", "needs to be unset"));
@@ -182,10 +189,10 @@ fn validate_series(event: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
     let series = &event["series"];
     if series.is_object() {
-        if series["count"].as_i64().unwrap_or_default() < SERIES_MIN {
+        if series["count"].as_i64().unwrap_or_default() < MIN_SERIES_COUNT {
             errors.push(invalid("series.count", "", "should be at least 2"));
         }
-        if !set(&series["lastObservedTime"]) {
+        if !is_set(&series["lastObservedTime"]) {
             errors.push(required("series.lastObservedTime", ""));
         }
     }
@@ -193,7 +200,7 @@ fn validate_series(event: &Value) -> Vec<FieldError> {
 }
 
 /// Of an Event of events.k8s.io/v1, only the series can change.
-pub(super) fn validate_new_update(event: &Value, old: &Value) -> Vec<FieldError> {
+pub(super) fn validate_events_v1_update(event: &Value, old: &Value) -> Vec<FieldError> {
     const FIXED: [&str; 12] = [
         "involvedObject",
         "reason",
@@ -223,44 +230,44 @@ pub(super) fn validate_new_update(event: &Value, old: &Value) -> Vec<FieldError>
     errors
 }
 
-pub(super) fn core_field(label: &str, event: &Value) -> Option<String> {
+pub(super) fn core_v1_field(label: &str, event: &Value) -> Option<String> {
     let about = &event["involvedObject"];
     Some(match label {
-        "involvedObject.kind" => text(&about["kind"]),
-        "involvedObject.namespace" => text(&about["namespace"]),
-        "involvedObject.name" => text(&about["name"]),
-        "involvedObject.uid" => text(&about["uid"]),
-        "involvedObject.apiVersion" => text(&about["apiVersion"]),
-        "involvedObject.resourceVersion" => text(&about["resourceVersion"]),
-        "involvedObject.fieldPath" => text(&about["fieldPath"]),
-        "reason" => text(&event["reason"]),
-        "reportingComponent" => text(&event["reportingComponent"]),
+        "involvedObject.kind" => string_or_empty(&about["kind"]),
+        "involvedObject.namespace" => string_or_empty(&about["namespace"]),
+        "involvedObject.name" => string_or_empty(&about["name"]),
+        "involvedObject.uid" => string_or_empty(&about["uid"]),
+        "involvedObject.apiVersion" => string_or_empty(&about["apiVersion"]),
+        "involvedObject.resourceVersion" => string_or_empty(&about["resourceVersion"]),
+        "involvedObject.fieldPath" => string_or_empty(&about["fieldPath"]),
+        "reason" => string_or_empty(&event["reason"]),
+        "reportingComponent" => string_or_empty(&event["reportingComponent"]),
         "source" => {
             let component = &event["source"]["component"];
-            text(if set(component) {
+            string_or_empty(if is_set(component) {
                 component
             } else {
                 &event["reportingComponent"]
             })
         }
-        "type" => text(&event["type"]),
+        "type" => string_or_empty(&event["type"]),
         _ => return None,
     })
 }
 
-pub(super) fn new_field(label: &str, event: &Value) -> Option<String> {
+pub(super) fn events_v1_field(label: &str, event: &Value) -> Option<String> {
     let about = &event["regarding"];
     Some(match label {
-        "regarding.kind" => text(&about["kind"]),
-        "regarding.namespace" => text(&about["namespace"]),
-        "regarding.name" => text(&about["name"]),
-        "regarding.uid" => text(&about["uid"]),
-        "regarding.apiVersion" => text(&about["apiVersion"]),
-        "regarding.resourceVersion" => text(&about["resourceVersion"]),
-        "regarding.fieldPath" => text(&about["fieldPath"]),
-        "reason" => text(&event["reason"]),
-        "reportingController" => text(&event["reportingController"]),
-        "type" => text(&event["type"]),
+        "regarding.kind" => string_or_empty(&about["kind"]),
+        "regarding.namespace" => string_or_empty(&about["namespace"]),
+        "regarding.name" => string_or_empty(&about["name"]),
+        "regarding.uid" => string_or_empty(&about["uid"]),
+        "regarding.apiVersion" => string_or_empty(&about["apiVersion"]),
+        "regarding.resourceVersion" => string_or_empty(&about["resourceVersion"]),
+        "regarding.fieldPath" => string_or_empty(&about["fieldPath"]),
+        "reason" => string_or_empty(&event["reason"]),
+        "reportingController" => string_or_empty(&event["reportingController"]),
+        "type" => string_or_empty(&event["type"]),
         _ => return None,
     })
 }
@@ -293,14 +300,17 @@ mod tests {
     #[test]
     fn an_event_lives_where_its_object_lives() {
         let event = |namespace: &str, about: &str| json!({"metadata": {"namespace": namespace}, "involvedObject": {"namespace": about}});
-        assert_eq!(texts(validate_core(&event("a", "a"))), Vec::<String>::new());
         assert_eq!(
-            texts(validate_core(&event("default", ""))),
+            texts(validate_core_v1(&event("a", "a"))),
+            Vec::<String>::new()
+        );
+        assert_eq!(
+            texts(validate_core_v1(&event("default", ""))),
             Vec::<String>::new()
         );
         for (namespace, about) in [("a", "b"), ("a", ""), ("kube-system", "")] {
             assert_eq!(
-                texts(validate_core(&event(namespace, about))),
+                texts(validate_core_v1(&event(namespace, about))),
                 [format!(
                     "involvedObject.namespace: Invalid value: \"{about}\": does not match event.namespace"
                 )]
@@ -312,7 +322,7 @@ mod tests {
     fn an_event_with_a_time_says_who_reports_what() {
         let event = json!({"metadata": {"namespace": "kube-system"}, "eventTime": "2024-01-01T00:00:00.000000Z",
             "reason": "x".repeat(129), "message": "x".repeat(1025), "action": "a"});
-        let errors = texts(validate_core(&event));
+        let errors = texts(validate_core_v1(&event));
         for expected in [
             "reportingComponent: Required value",
             "reportingComponent: Invalid value: \"\": name part must be non-empty",
@@ -340,14 +350,17 @@ mod tests {
 
     #[test]
     fn the_newer_group_takes_no_deprecated_fields() {
-        assert_eq!(texts(validate_new(&new_event())), Vec::<String>::new());
+        assert_eq!(
+            texts(validate_events_v1(&new_event())),
+            Vec::<String>::new()
+        );
         let mut event = new_event();
         event["deprecatedCount"] = 1.into();
         event["deprecatedSource"] = json!({"host": "h"});
         event["type"] = "Odd".into();
         event["series"] = json!({"count": 1});
         assert_eq!(
-            texts(validate_new(&event)),
+            texts(validate_events_v1(&event)),
             [
                 "series.count: Invalid value: \"\": should be at least 2",
                 "series.lastObservedTime: Required value",
@@ -364,12 +377,12 @@ mod tests {
         let mut event = old.clone();
         event["series"] = json!({"count": 2, "lastObservedTime": "2024-01-01T00:00:01.000000Z"});
         assert_eq!(
-            texts(validate_new_update(&event, &old)),
+            texts(validate_events_v1_update(&event, &old)),
             Vec::<String>::new()
         );
         event["reportingController"] = "d".into();
         assert_eq!(
-            texts(validate_new_update(&event, &old)),
+            texts(validate_events_v1_update(&event, &old)),
             ["reportingController: Invalid value: \"d\": field is immutable"]
         );
     }
@@ -377,11 +390,11 @@ mod tests {
     #[test]
     fn the_source_label_falls_back_to_the_reporter() {
         let event = json!({"source": {}, "reportingComponent": "c"});
-        assert_eq!(core_field("source", &event).as_deref(), Some("c"));
+        assert_eq!(core_v1_field("source", &event).as_deref(), Some("c"));
         assert_eq!(
-            core_field("source", &json!({"source": {"component": "s"}})).as_deref(),
+            core_v1_field("source", &json!({"source": {"component": "s"}})).as_deref(),
             Some("s")
         );
-        assert_eq!(core_field("message", &event), None);
+        assert_eq!(core_v1_field("message", &event), None);
     }
 }

@@ -3,15 +3,15 @@
 use rdd_apiserver_schema::FieldError;
 use serde_json::Value;
 
-use super::fail::invalid;
+use super::field_errors::invalid;
 
 /// Fields of coordinated leader election, which takes a controller of the
 /// control plane that is not here.
-const NOT_SERVED: [&str; 2] = ["strategy", "preferredHolder"];
+const UNSUPPORTED_FIELDS: [&str; 2] = ["strategy", "preferredHolder"];
 
 pub(super) fn prepare_create(object: &mut Value) {
     if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) {
-        spec.retain(|field, _| !NOT_SERVED.contains(&field.as_str()));
+        spec.retain(|field, _| !UNSUPPORTED_FIELDS.contains(&field.as_str()));
     }
 }
 

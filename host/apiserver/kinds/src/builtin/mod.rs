@@ -8,19 +8,19 @@ mod config_map;
 mod crd;
 mod decode;
 mod event;
-mod fail;
+mod field_errors;
 mod lease;
 mod namespace;
+mod registry;
 mod secret;
 mod service_account;
-mod table;
-mod zero;
+mod zero_value;
 
 use rdd_apiserver_schema::FieldError;
 use serde_json::{Map, Value};
 
 pub use decode::DecodeError;
-pub use table::{find, kinds, listed};
+pub use registry::{discovery_only, find, kinds};
 
 use crate::kind::ResourceKind;
 use crate::schemas;
@@ -35,22 +35,22 @@ pub struct BuiltinKind {
     /// What names its objects take.
     pub name_rule: NameRule,
     /// Whether a PUT of an object that does not exist creates it.
-    pub put_creates: bool,
+    pub allow_create_on_update: bool,
     /// Whether a DELETE answers with the object instead of a `Status`.
-    pub delete_returns_object: bool,
+    pub return_deleted_object: bool,
     /// Whether `metadata.generation` counts changes of the specification.
     pub has_generation: bool,
     /// Group and plural under which objects are stored; two kinds with the
     /// same pair share their objects.
-    pub storage: (&'static str, &'static str),
+    pub storage_resource: (&'static str, &'static str),
     schema: &'static str,
-    rules: Rules,
+    strategy: KindStrategy,
 }
 
 /// What a kind does beyond what every kind does. Functions that fill in or
 /// change an object run before those that judge it.
 #[derive(Clone, Copy, Debug)]
-struct Rules {
+struct KindStrategy {
     prepare_create: fn(&mut Value),
     prepare_update: fn(&mut Value, &Value),
     prepare_status: fn(&mut Value, &Value),
@@ -64,12 +64,12 @@ struct Rules {
     from_storage: fn(Value) -> Value,
 }
 
-impl Rules {
+impl KindStrategy {
     /// A kind without rules of its own.
-    const NONE: Self = Self {
+    const DEFAULT: Self = Self {
         prepare_create: |_| {},
         prepare_update: |_, _| {},
-        prepare_status: keep_all_but_status,
+        prepare_status: reset_spec,
         validate_create: |_| Vec::new(),
         validate_update: |_, _| Vec::new(),
         validate_status: |_, _| Vec::new(),
@@ -113,18 +113,18 @@ impl BuiltinKind {
     /// Fills in what the kind defaults and takes away what clients cannot
     /// set. `metadata.name` is set already.
     pub fn prepare_create(&self, object: &mut Value) {
-        (self.rules.prepare_create)(object);
+        (self.strategy.prepare_create)(object);
     }
 
     /// The same for a write to an object that exists: what such a write
     /// cannot change is taken from `old`.
     pub fn prepare_update(&self, object: &mut Value, old: &Value) {
-        (self.rules.prepare_update)(object, old);
+        (self.strategy.prepare_update)(object, old);
     }
 
     /// The same for a write to `/status`.
     pub fn prepare_status(&self, object: &mut Value, old: &Value) {
-        (self.rules.prepare_status)(object, old);
+        (self.strategy.prepare_status)(object, old);
     }
 
     /// The same for a PUT to `namespaces/finalize`: only `spec.finalizers`
@@ -135,68 +135,68 @@ impl BuiltinKind {
 
     /// What is wrong with a new object, beyond its metadata.
     pub fn validate_create(&self, object: &Value) -> Vec<FieldError> {
-        (self.rules.validate_create)(object)
+        (self.strategy.validate_create)(object)
     }
 
     /// What is wrong with an object as a replacement of `old`, beyond its
     /// metadata.
     pub fn validate_update(&self, object: &Value, old: &Value) -> Vec<FieldError> {
-        (self.rules.validate_update)(object, old)
+        (self.strategy.validate_update)(object, old)
     }
 
     /// What is wrong with an object after a write to `/status`.
     pub fn validate_status(&self, object: &Value, old: &Value) -> Vec<FieldError> {
-        (self.rules.validate_status)(object, old)
+        (self.strategy.validate_status)(object, old)
     }
 
     /// Advice that goes into `Warning` headers of a create or update.
     pub fn warnings(&self, object: &Value) -> Vec<String> {
-        (self.rules.warnings)(object)
+        (self.strategy.warnings)(object)
     }
 
     /// The value of a field that field selectors may name, empty when the
     /// object has none; `None` when there is no such field label.
     pub fn field(&self, label: &str, object: &Value) -> Option<String> {
         match label {
-            "metadata.name" => Some(text(&object["metadata"]["name"])),
-            "metadata.namespace" => Some(text(&object["metadata"]["namespace"])),
-            _ => (self.rules.field)(label, object),
+            "metadata.name" => Some(string_or_empty(&object["metadata"]["name"])),
+            "metadata.namespace" => Some(string_or_empty(&object["metadata"]["namespace"])),
+            _ => (self.strategy.field)(label, object),
         }
     }
 
     /// The form in which `object` is stored.
     pub fn to_storage(&self, object: Value) -> Value {
-        (self.rules.to_storage)(object)
+        (self.strategy.to_storage)(object)
     }
 
     /// The form of this kind of what is stored.
     pub fn from_storage(&self, object: Value) -> Value {
-        (self.rules.from_storage)(object)
+        (self.strategy.from_storage)(object)
     }
 
     /// Whether objects are stored in the form in which this kind shows them.
-    pub fn stored_as_shown(&self) -> bool {
-        self.storage.0 == self.kind.group
+    pub fn is_stored_as_served(&self) -> bool {
+        self.storage_resource.0 == self.kind.group
     }
 
     /// The columns of the kind's tables.
     pub fn columns(&self) -> TableColumns {
-        TableColumns::of_builtin(&self.kind.group, &self.kind.kind)
+        TableColumns::for_builtin(&self.kind.group, &self.kind.kind)
             .unwrap_or_else(TableColumns::name_and_age)
     }
 }
 
 /// A write to `/status` changes the status alone.
-fn keep_all_but_status(object: &mut Value, old: &Value) {
-    replace(object, old, "spec");
+fn reset_spec(object: &mut Value, old: &Value) {
+    reset_field(object, old, "spec");
 }
 
-fn text(value: &Value) -> String {
+fn string_or_empty(value: &Value) -> String {
     value.as_str().unwrap_or_default().into()
 }
 
 /// Takes a field of the object from `old`, its absence included.
-fn replace(object: &mut Value, old: &Value, field: &str) {
+fn reset_field(object: &mut Value, old: &Value, field: &str) {
     if let Some(object) = object.as_object_mut() {
         match old.get(field) {
             Some(value) => object.insert(field.into(), value.clone()),
@@ -206,7 +206,7 @@ fn replace(object: &mut Value, old: &Value, field: &str) {
 }
 
 /// The object at `field`, made when there is none.
-fn object_at<'o>(object: &'o mut Value, field: &str) -> Option<&'o mut Map<String, Value>> {
+fn object_field_mut<'o>(object: &'o mut Value, field: &str) -> Option<&'o mut Map<String, Value>> {
     let slot = object.as_object_mut()?.entry(field).or_insert(Value::Null);
     if !slot.is_object() {
         *slot = Value::Object(Map::new());

@@ -3,8 +3,8 @@
 use rdd_apiserver_schema::FieldError;
 use serde_json::{Value, json};
 
-use super::fail::invalid;
-use super::{object_at, replace, text};
+use super::field_errors::invalid;
+use super::{object_field_mut, reset_field, string_or_empty};
 use rdd_apiserver_schema::names;
 
 /// The finalizer that holds a namespace until nothing is left in it.
@@ -14,10 +14,10 @@ const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 /// Finalizers that need no domain.
 const STANDARD_FINALIZERS: [&str; 3] = [FINALIZER, "orphan", "foregroundDeletion"];
 
-fn label(object: &mut Value) {
-    let name = text(&object["metadata"]["name"]);
+fn set_name_label(object: &mut Value) {
+    let name = string_or_empty(&object["metadata"]["name"]);
     if !name.is_empty()
-        && let Some(metadata) = object_at(object, "metadata")
+        && let Some(metadata) = object_field_mut(object, "metadata")
         && let Some(labels) = metadata
             .entry("labels")
             .or_insert_with(|| json!({}))
@@ -28,8 +28,8 @@ fn label(object: &mut Value) {
 }
 
 pub(super) fn prepare_create(object: &mut Value) {
-    label(object);
-    if let Some(spec) = object_at(object, "spec") {
+    set_name_label(object);
+    if let Some(spec) = object_field_mut(object, "spec") {
         let finalizers = spec.entry("finalizers").or_insert_with(|| json!([]));
         if let Some(list) = finalizers.as_array_mut()
             && !list.iter().any(|f| f == FINALIZER)
@@ -43,14 +43,14 @@ pub(super) fn prepare_create(object: &mut Value) {
 }
 
 pub(super) fn prepare_update(object: &mut Value, old: &Value) {
-    label(object);
-    replace(object, old, "spec");
-    replace(object, old, "status");
+    set_name_label(object);
+    reset_field(object, old, "spec");
+    reset_field(object, old, "status");
 }
 
 pub(super) fn prepare_finalize(object: &mut Value, old: &Value) {
-    label(object);
-    replace(object, old, "status");
+    set_name_label(object);
+    reset_field(object, old, "status");
 }
 
 pub(super) fn validate_create(object: &Value) -> Vec<FieldError> {
@@ -97,8 +97,8 @@ pub(super) fn validate_status(object: &Value, _old: &Value) -> Vec<FieldError> {
 
 pub(super) fn field(label: &str, object: &Value) -> Option<String> {
     match label {
-        "status.phase" => Some(text(&object["status"]["phase"])),
-        "name" => Some(text(&object["metadata"]["name"])),
+        "status.phase" => Some(string_or_empty(&object["status"]["phase"])),
+        "name" => Some(string_or_empty(&object["metadata"]["name"])),
         _ => None,
     }
 }

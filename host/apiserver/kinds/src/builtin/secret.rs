@@ -5,9 +5,9 @@ use base64::engine::general_purpose::STANDARD;
 use rdd_apiserver_schema::FieldError;
 use serde_json::{Map, Value};
 
-use super::config_map::{MAX_SIZE, decoded_size, entries, protected};
-use super::fail::{IMMUTABLE, complaints, invalid, required, too_long};
-use super::{object_at, text};
+use super::config_map::{MAX_DATA_BYTES, decoded_bytes, entries, validate_immutable};
+use super::field_errors::{IMMUTABLE, invalid, invalid_for_each, required, too_long};
+use super::{object_field_mut, string_or_empty};
 use rdd_apiserver_schema::names;
 
 const OPAQUE: &str = "Opaque";
@@ -23,7 +23,7 @@ fn merge_string_data(object: &mut Value) {
         .as_object_mut()
         .and_then(|object| object.remove("stringData"));
     if let Some(Value::Object(plain)) = plain
-        && let Some(data) = object_at(object, "data")
+        && let Some(data) = object_field_mut(object, "data")
     {
         for (key, value) in plain {
             let encoded = STANDARD.encode(value.as_str().unwrap_or_default());
@@ -50,15 +50,15 @@ pub(super) fn validate(object: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
     let mut size = 0;
     for (key, value) in entries(&object["data"]) {
-        errors.extend(complaints(
+        errors.extend(invalid_for_each(
             &format!("data[{key}]"),
             key,
             names::config_key(key),
         ));
-        size += decoded_size(value);
+        size += decoded_bytes(value);
     }
-    if size > MAX_SIZE {
-        errors.push(too_long("data", MAX_SIZE));
+    if size > MAX_DATA_BYTES {
+        errors.push(too_long("data", MAX_DATA_BYTES));
     }
     errors.extend(validate_type(object));
     errors
@@ -108,7 +108,9 @@ fn docker_config(data: &Value, key: &str) -> Vec<FieldError> {
     let Some(encoded) = data.get(key) else {
         return vec![required(field, "")];
     };
-    let content = STANDARD.decode(text(encoded)).unwrap_or_default();
+    let content = STANDARD
+        .decode(string_or_empty(encoded))
+        .unwrap_or_default();
     match serde_json::from_slice::<Map<String, Value>>(&content) {
         Ok(_) => Vec::new(),
         // The parser's own words may quote what it read.
@@ -126,9 +128,9 @@ fn docker_config(data: &Value, key: &str) -> Vec<FieldError> {
 pub(super) fn validate_update(object: &Value, old: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
     if object["type"] != old["type"] {
-        errors.push(invalid("type", text(&object["type"]), IMMUTABLE));
+        errors.push(invalid("type", string_or_empty(&object["type"]), IMMUTABLE));
     }
-    errors.extend(protected(object, old, &["data"]));
+    errors.extend(validate_immutable(object, old, &["data"]));
     errors.extend(validate(object));
     errors
 }
@@ -140,7 +142,7 @@ pub(super) fn warnings(object: &Value) -> Vec<String> {
     }
     let without_pem = |key: &str| {
         let content = STANDARD
-            .decode(text(&object["data"][key]))
+            .decode(string_or_empty(&object["data"][key]))
             .unwrap_or_default();
         !String::from_utf8_lossy(&content).contains(PEM)
     };
@@ -153,7 +155,7 @@ pub(super) fn warnings(object: &Value) -> Vec<String> {
 }
 
 pub(super) fn field(label: &str, object: &Value) -> Option<String> {
-    (label == "type").then(|| text(&object["type"]))
+    (label == "type").then(|| string_or_empty(&object["type"]))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::schemas::{self, LIST_META, OBJECT_META, REF_PREFIX};
 
 /// A built-in type whose prose on `apiVersion`, `kind` and `metadata` holds
 /// for every type.
-const MODEL: &str = "io.k8s.api.core.v1.ConfigMap";
+const METADATA_MODEL: &str = "io.k8s.api.core.v1.ConfigMap";
 
 pub(super) fn reference(name: &str) -> Value {
     json!({"$ref": format!("{REF_PREFIX}{name}")})
@@ -18,16 +18,16 @@ fn described_reference(name: &str, description: &str) -> Value {
     json!({"allOf": [reference(name)], "description": description})
 }
 
-fn text_field(field: &str) -> Value {
-    json!({"type": "string", "description": schemas::field_description(MODEL, field)})
+fn string_field(field: &str) -> Value {
+    json!({"type": "string", "description": schemas::field_description(METADATA_MODEL, field)})
 }
 
 /// `apiVersion`, `kind` and `metadata`.
 fn add_type_and_metadata(schema: &mut Map<String, Value>, metadata: &str, description: &str) {
     let properties = schema.entry("properties").or_insert_with(|| json!({}));
     if let Some(properties) = properties.as_object_mut() {
-        properties.insert("apiVersion".into(), text_field("apiVersion"));
-        properties.insert("kind".into(), text_field("kind"));
+        properties.insert("apiVersion".into(), string_field("apiVersion"));
+        properties.insert("kind".into(), string_field("kind"));
         properties.insert(
             "metadata".into(),
             described_reference(metadata, description),
@@ -48,11 +48,11 @@ pub(super) fn schema(kind: &ResourceKind, given: &Value) -> Value {
             open
         }
     };
-    complete(&mut schema);
+    complete_children(&mut schema);
     add_type_and_metadata(
         &mut schema,
         OBJECT_META,
-        schemas::field_description(MODEL, "metadata"),
+        schemas::field_description(METADATA_MODEL, "metadata"),
     );
     schema.insert(
         "x-kubernetes-group-version-kind".into(),
@@ -62,24 +62,24 @@ pub(super) fn schema(kind: &ResourceKind, given: &Value) -> Value {
 }
 
 /// Says in plain OpenAPI what extensions of Kubernetes mean, at any depth.
-fn complete(schema: &mut Map<String, Value>) {
+fn complete_children(schema: &mut Map<String, Value>) {
     let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
     for schema in properties
         .into_iter()
         .flat_map(Map::values_mut)
         .filter_map(Value::as_object_mut)
     {
-        complete_one(schema);
+        complete_schema(schema);
     }
     for key in ["items", "additionalProperties"] {
         if let Some(Value::Object(schema)) = schema.get_mut(key) {
-            complete_one(schema);
+            complete_schema(schema);
         }
     }
 }
 
-fn complete_one(schema: &mut Map<String, Value>) {
-    complete(schema);
+fn complete_schema(schema: &mut Map<String, Value>) {
+    complete_children(schema);
     let on = |extension: &str| schema.get(extension) == Some(&Value::Bool(true));
     let (either, embedded) = (
         on("x-kubernetes-int-or-string"),
@@ -95,7 +95,7 @@ fn complete_one(schema: &mut Map<String, Value>) {
         add_type_and_metadata(
             schema,
             OBJECT_META,
-            schemas::field_description(MODEL, "metadata"),
+            schemas::field_description(METADATA_MODEL, "metadata"),
         );
     }
 }

@@ -17,11 +17,11 @@ use crate::schemas;
 /// Title of every document.
 const TITLE: &str = "Kubernetes";
 /// What a custom resource is validated by when its version gives no schema.
-static OPEN: Value = Value::Null;
+static NO_SCHEMA: Value = Value::Null;
 
 /// A custom resource and the schema of its version.
 #[derive(Clone, Copy, Debug)]
-pub struct Custom<'a> {
+pub struct CustomResourceSchema<'a> {
     /// The resource.
     pub kind: &'a ResourceKind,
     /// `schema.openAPIV3Schema` of the version; null when there is none.
@@ -30,7 +30,7 @@ pub struct Custom<'a> {
 
 /// Where a group-version's document is found below `/openapi/v3/`: `api/v1`
 /// or `apis/{group}/{version}`.
-pub fn location(group: &str, version: &str) -> String {
+pub fn document_path(group: &str, version: &str) -> String {
     if group.is_empty() {
         format!("api/{version}")
     } else {
@@ -39,7 +39,7 @@ pub fn location(group: &str, version: &str) -> String {
 }
 
 /// Every group-version that has a document, in the order of discovery.
-pub fn documents<'a>(kinds: &[&'a ResourceKind]) -> Vec<(&'a str, &'a str)> {
+pub fn document_group_versions<'a>(kinds: &[&'a ResourceKind]) -> Vec<(&'a str, &'a str)> {
     let served: Vec<&ResourceKind> = kinds
         .iter()
         .copied()
@@ -72,7 +72,7 @@ pub fn document(
     group: &str,
     version: &str,
     kinds: &[&ResourceKind],
-    custom: &[Custom<'_>],
+    custom: &[CustomResourceSchema<'_>],
 ) -> Option<Value> {
     let mut served: Vec<&ResourceKind> = kinds
         .iter()
@@ -87,15 +87,15 @@ pub fn document(
     let mut components = Map::new();
     for kind in served {
         let name = schema_name(kind);
-        all_paths.extend(paths::of(kind, &name));
+        all_paths.extend(paths::paths_of_kind(kind, &name));
         let schema = match kind.origin {
             KindOrigin::Builtin => schemas::get(&name)?.clone(),
             KindOrigin::Crd => {
                 let given = custom.iter().find(|custom| custom.kind == kind);
-                custom::schema(kind, given.map_or(&OPEN, |custom| custom.schema))
+                custom::schema(kind, given.map_or(&NO_SCHEMA, |custom| custom.schema))
             }
         };
-        if kind.serves("list") {
+        if kind.has_verb("list") {
             components.insert(list_name(&name), custom::list_schema(kind, &name));
         }
         components.insert(name, schema);
@@ -151,7 +151,7 @@ fn list_name(name: &str) -> String {
 
 /// `GET /openapi/v2`: the frame of a Swagger document. Everything that is
 /// described stands in the v3 documents, which every supported client reads.
-pub fn v2() -> Value {
+pub fn empty_v2_document() -> Value {
     json!({
         "swagger": "2.0",
         "info": {"title": TITLE, "version": "unversioned"},

@@ -3,43 +3,43 @@
 use serde_json::{Value, json};
 
 /// Name, OpenAPI type, what it does.
-type Parameter = (&'static str, &'static str, &'static str);
+type QueryParameter = (&'static str, &'static str, &'static str);
 
-const PRETTY: Parameter = ("pretty", "string", "If 'true', the answer is indented.");
-const DRY_RUN: Parameter = (
+const PRETTY: QueryParameter = ("pretty", "string", "If 'true', the answer is indented.");
+const DRY_RUN: QueryParameter = (
     "dryRun",
     "string",
     "With 'All' the request is judged in full, but nothing is stored.",
 );
-const FIELD_MANAGER: Parameter = (
+const FIELD_MANAGER: QueryParameter = (
     "fieldManager",
     "string",
     "Who makes the change, for field ownership; at most 128 printable characters.",
 );
-const FIELD_VALIDATION: Parameter = (
+const FIELD_VALIDATION: QueryParameter = (
     "fieldValidation",
     "string",
     "What becomes of unknown and duplicate fields: Ignore drops them, Warn (the default) drops them with a warning, Strict refuses the request.",
 );
-const FORCE: Parameter = (
+const FORCE: QueryParameter = (
     "force",
     "boolean",
     "Only for apply: take over fields that other managers own instead of reporting a conflict.",
 );
-const RESOURCE_VERSION: Parameter = (
+const RESOURCE_VERSION: QueryParameter = (
     "resourceVersion",
     "string",
     "How fresh the answer must be; unset means the newest state, 0 means any.",
 );
 
 /// Of `get`.
-pub(super) const GET: &[Parameter] = &[RESOURCE_VERSION];
+pub(super) const GET: &[QueryParameter] = &[RESOURCE_VERSION];
 /// Of `post` and `put`.
-pub(super) const WRITE: &[Parameter] = &[DRY_RUN, FIELD_MANAGER, FIELD_VALIDATION];
+pub(super) const WRITE: &[QueryParameter] = &[DRY_RUN, FIELD_MANAGER, FIELD_VALIDATION];
 /// Of `patch`.
-pub(super) const PATCH: &[Parameter] = &[DRY_RUN, FIELD_MANAGER, FIELD_VALIDATION, FORCE];
+pub(super) const PATCH: &[QueryParameter] = &[DRY_RUN, FIELD_MANAGER, FIELD_VALIDATION, FORCE];
 /// Of `delete`.
-pub(super) const DELETE: &[Parameter] = &[
+pub(super) const DELETE: &[QueryParameter] = &[
     DRY_RUN,
     (
         "gracePeriodSeconds",
@@ -63,7 +63,7 @@ pub(super) const DELETE: &[Parameter] = &[
     ),
 ];
 /// Of `list`, `watch` and `deletecollection`.
-pub(super) const LIST: &[Parameter] = &[
+pub(super) const LIST: &[QueryParameter] = &[
     (
         "allowWatchBookmarks",
         "boolean",
@@ -109,7 +109,7 @@ pub(super) const LIST: &[Parameter] = &[
 ];
 
 /// Parameters as OpenAPI writes them.
-pub(super) fn render(parameters: &[Parameter]) -> Vec<Value> {
+pub(super) fn to_json(parameters: &[QueryParameter]) -> Vec<Value> {
     let all = parameters.iter().chain([&PRETTY]);
     all.map(|(name, kind, description)| {
         json!({
@@ -123,7 +123,7 @@ pub(super) fn render(parameters: &[Parameter]) -> Vec<Value> {
 }
 
 /// The variables of a path.
-pub(super) fn of_path(path: &str, kind: &str) -> Vec<Value> {
+pub(super) fn path_parameters(path: &str, kind: &str) -> Vec<Value> {
     [
         ("name", format!("name of the {kind}")),
         ("namespace", "namespace of the objects".into()),

@@ -15,12 +15,12 @@ const MERGE_PATCH: &str = "application/merge-patch+json";
 const STRATEGIC_PATCH: &str = "application/strategic-merge-patch+json";
 
 /// One operation before it is written down.
-struct Operation<'a> {
+struct OperationSpec<'a> {
     method: &'static str,
     /// `x-kubernetes-action`.
     action: &'static str,
     /// Name of the schema that a success answers with.
-    answers: &'a str,
+    response_schema: &'a str,
     /// Statuses of success, beside 401.
     statuses: &'static [&'static str],
     parameters: Vec<Value>,
@@ -28,8 +28,8 @@ struct Operation<'a> {
 }
 
 /// Every path of a kind whose schema is `name`.
-pub(super) fn of(kind: &ResourceKind, name: &str) -> Vec<(String, Value)> {
-    let root = kind.root();
+pub(super) fn paths_of_kind(kind: &ResourceKind, name: &str) -> Vec<(String, Value)> {
+    let root = kind.root_path();
     let plural = &kind.plural;
     let collection = if kind.namespaced {
         format!("{root}/namespaces/{{namespace}}/{plural}")
@@ -39,7 +39,7 @@ pub(super) fn of(kind: &ResourceKind, name: &str) -> Vec<(String, Value)> {
     let item = format!("{collection}/{{name}}");
     let list = list_name(name);
     let mut found = Vec::new();
-    if kind.namespaced && kind.serves("list") {
+    if kind.namespaced && kind.has_verb("list") {
         let everywhere = format!("{root}/{plural}");
         found.push((
             everywhere.clone(),
@@ -72,19 +72,19 @@ pub(super) fn of(kind: &ResourceKind, name: &str) -> Vec<(String, Value)> {
             name
         };
         let operations = item_operations(kind, answers, &subresource.verbs);
-        let suffix = capitalised(&subresource.name);
+        let suffix = capitalize(&subresource.name);
         found.push((path.clone(), path_item(kind, &path, &suffix, operations)));
     }
     found
 }
 
-fn list_operation(list: &str) -> Operation<'_> {
-    Operation {
+fn list_operation(list: &str) -> OperationSpec<'_> {
+    OperationSpec {
         method: "get",
         action: "list",
-        answers: list,
+        response_schema: list,
         statuses: &["200"],
-        parameters: parameters::render(parameters::LIST),
+        parameters: parameters::to_json(parameters::LIST),
         body: None,
     }
 }
@@ -93,63 +93,67 @@ fn collection_operations<'a>(
     kind: &ResourceKind,
     name: &'a str,
     list: &'a str,
-) -> Vec<Operation<'a>> {
+) -> Vec<OperationSpec<'a>> {
     let mut operations = Vec::new();
-    if kind.serves("list") {
+    if kind.has_verb("list") {
         operations.push(list_operation(list));
     }
-    if kind.serves("create") {
-        operations.push(Operation {
+    if kind.has_verb("create") {
+        operations.push(OperationSpec {
             method: "post",
             action: "post",
-            answers: name,
+            response_schema: name,
             statuses: &["200", "201", "202"],
-            parameters: parameters::render(parameters::WRITE),
+            parameters: parameters::to_json(parameters::WRITE),
             body: Some(body(&[JSON, YAML], name, true)),
         });
     }
-    if kind.serves("deletecollection") {
-        operations.push(Operation {
+    if kind.has_verb("deletecollection") {
+        operations.push(OperationSpec {
             method: "delete",
             action: "deletecollection",
-            answers: STATUS,
+            response_schema: STATUS,
             statuses: &["200"],
-            parameters: parameters::render(parameters::LIST),
+            parameters: parameters::to_json(parameters::LIST),
             body: None,
         });
     }
     operations
 }
 
-fn item_operations<'a>(kind: &ResourceKind, name: &'a str, verbs: &[&str]) -> Vec<Operation<'a>> {
+fn item_operations<'a>(
+    kind: &ResourceKind,
+    name: &'a str,
+    verbs: &[&str],
+) -> Vec<OperationSpec<'a>> {
     let mut operations = Vec::new();
     if verbs.contains(&"get") {
-        operations.push(Operation {
+        operations.push(OperationSpec {
             method: "get",
             action: "get",
-            answers: name,
+            response_schema: name,
             statuses: &["200"],
-            parameters: parameters::render(parameters::GET),
+            parameters: parameters::to_json(parameters::GET),
             body: None,
         });
     }
     if verbs.contains(&"update") {
-        operations.push(Operation {
+        operations.push(OperationSpec {
             method: "put",
             action: "put",
-            answers: name,
+            response_schema: name,
             statuses: &["200", "201"],
-            parameters: parameters::render(parameters::WRITE),
+            parameters: parameters::to_json(parameters::WRITE),
             body: Some(body(&[JSON, YAML], name, true)),
         });
     }
     if verbs.contains(&"delete") {
-        operations.push(Operation {
+        operations.push(OperationSpec {
             method: "delete",
             action: "delete",
-            answers: STATUS,
+            response_schema: STATUS,
             statuses: &["200", "202"],
-            parameters: parameters::render(parameters::DELETE),
+            parameters: parameters::to_json(parameters::DELETE),
             body: Some(body(&[JSON, YAML], DELETE_OPTIONS, false)),
         });
     }
@@ -163,12 +167,12 @@ fn item_operations<'a>(kind: &ResourceKind, name: &'a str, verbs: &[&str]) -> Ve
             ),
             KindOrigin::Crd => (&[APPLY, JSON_PATCH, MERGE_PATCH], &["200"]),
         };
-        operations.push(Operation {
+        operations.push(OperationSpec {
             method: "patch",
             action: "patch",
-            answers: name,
+            response_schema: name,
             statuses,
-            parameters: parameters::render(parameters::PATCH),
+            parameters: parameters::to_json(parameters::PATCH),
             body: Some(body(media, PATCH, true)),
         });
     }
@@ -197,7 +201,7 @@ fn path_item(
     kind: &ResourceKind,
     path: &str,
     suffix: &str,
-    operations: Vec<Operation<'_>>,
+    operations: Vec<OperationSpec<'_>>,
 ) -> Value {
     let shared: Vec<Value> = operations
         .first()
@@ -214,24 +218,27 @@ fn path_item(
     let mut item = Map::new();
     for operation in operations {
         let method = operation.method;
-        item.insert(method.into(), rendered(kind, suffix, operation, &shared));
+        item.insert(
+            method.into(),
+            operation_to_json(kind, suffix, operation, &shared),
+        );
     }
-    let mut common = parameters::of_path(path, &kind.kind);
+    let mut common = parameters::path_parameters(path, &kind.kind);
     common.extend(shared);
     item.insert("parameters".into(), Value::Array(common));
     Value::Object(item)
 }
 
-fn rendered(
+fn operation_to_json(
     kind: &ResourceKind,
     suffix: &str,
-    operation: Operation<'_>,
+    operation: OperationSpec<'_>,
     shared: &[Value],
 ) -> Value {
-    let Operation {
+    let OperationSpec {
         method: _,
         action,
-        answers,
+        response_schema: answers,
         statuses,
         parameters,
         body,
@@ -289,8 +296,8 @@ fn operation_id(kind: &ResourceKind, action: &str, suffix: &str) -> String {
     } else {
         ""
     };
-    let group = capitalised(&group_word(kind));
-    let version = capitalised(&kind.version);
+    let group = capitalize(&group_word(kind));
+    let version = capitalize(&kind.version);
     format!(
         "{verb}{group}{version}{collection}{scope}{}{suffix}",
         kind.kind
@@ -311,13 +318,13 @@ fn group_word(kind: &ResourceKind) -> String {
             if i == 0 {
                 word.into()
             } else {
-                capitalised(word)
+                capitalize(word)
             }
         })
         .collect()
 }
 
-fn capitalised(word: &str) -> String {
+fn capitalize(word: &str) -> String {
     let mut chars = word.chars();
     chars
         .next()

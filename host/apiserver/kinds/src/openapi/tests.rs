@@ -22,7 +22,7 @@ fn boats() -> Value {
         "sea.example.com",
         "v1",
         &[&kind],
-        &[Custom {
+        &[CustomResourceSchema {
             kind: &kind,
             schema: &schema,
         }],
@@ -56,10 +56,10 @@ fn every_reference_of_every_document_is_followed_within_it() {
     let mut kinds: Vec<&ResourceKind> = builtin::kinds()
         .iter()
         .map(|b| &b.kind)
-        .chain(builtin::listed())
+        .chain(builtin::discovery_only())
         .collect();
     kinds.push(&boat);
-    let all = documents(&kinds);
+    let all = document_group_versions(&kinds);
     assert_eq!(all.first(), Some(&("", "v1")));
     assert_eq!(all.len(), 5, "{all:?}");
     let mut operations = HashSet::new();
@@ -68,7 +68,7 @@ fn every_reference_of_every_document_is_followed_within_it() {
             group,
             version,
             &kinds,
-            &[Custom {
+            &[CustomResourceSchema {
                 kind: &boat,
                 schema: &schema,
             }],
@@ -204,7 +204,7 @@ fn built_in_kinds_take_strategic_patches_and_describe_themselves() {
     let kinds: Vec<&ResourceKind> = builtin::kinds()
         .iter()
         .map(|b| &b.kind)
-        .chain(builtin::listed())
+        .chain(builtin::discovery_only())
         .collect();
     let doc = document("", "v1", &kinds, &[]).unwrap();
     let item = &doc["paths"]["/api/v1/namespaces/{namespace}/configmaps/{name}"];
@@ -228,8 +228,8 @@ fn built_in_kinds_take_strategic_patches_and_describe_themselves() {
 #[test]
 fn the_index_says_where_and_what_changed() {
     let hashes = BTreeMap::from([
-        (location("", "v1"), "AB".to_owned()),
-        (location("g.io", "v1"), "CD".to_owned()),
+        (document_path("", "v1"), "AB".to_owned()),
+        (document_path("g.io", "v1"), "CD".to_owned()),
     ]);
     assert_eq!(
         index(&hashes),

@@ -13,30 +13,30 @@ const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 const YEAR: i64 = 365 * DAY;
 /// How far ahead another machine's clock may be before an age is refused.
-const TOLERANCE: i64 = 1;
+const MAX_CLOCK_SKEW: i64 = 1;
 
 /// The age at `now` of something that began at `since`, to two digits of
 /// precision at most.
 pub fn age(since: Timestamp, now: Timestamp) -> String {
     let seconds = now.duration_since(since).as_secs();
-    if seconds < -TOLERANCE {
+    if seconds < -MAX_CLOCK_SKEW {
         return INVALID.into();
     }
     let seconds = seconds.max(0);
     match seconds {
         _ if seconds < 2 * MINUTE => format!("{seconds}s"),
-        _ if seconds < 10 * MINUTE => pair(seconds, MINUTE, 'm', 1, 's'),
+        _ if seconds < 10 * MINUTE => two_units(seconds, MINUTE, 'm', 1, 's'),
         _ if seconds < 3 * HOUR => format!("{}m", seconds / MINUTE),
-        _ if seconds < 8 * HOUR => pair(seconds, HOUR, 'h', MINUTE, 'm'),
+        _ if seconds < 8 * HOUR => two_units(seconds, HOUR, 'h', MINUTE, 'm'),
         _ if seconds < 2 * DAY => format!("{}h", seconds / HOUR),
-        _ if seconds < 8 * DAY => pair(seconds, DAY, 'd', HOUR, 'h'),
+        _ if seconds < 8 * DAY => two_units(seconds, DAY, 'd', HOUR, 'h'),
         _ if seconds < 2 * YEAR => format!("{}d", seconds / DAY),
-        _ if seconds < 8 * YEAR => pair(seconds, YEAR, 'y', DAY, 'd'),
+        _ if seconds < 8 * YEAR => two_units(seconds, YEAR, 'y', DAY, 'd'),
         _ => format!("{}y", seconds / YEAR),
     }
 }
 
-fn pair(seconds: i64, large: i64, large_unit: char, small: i64, small_unit: char) -> String {
+fn two_units(seconds: i64, large: i64, large_unit: char, small: i64, small_unit: char) -> String {
     match (seconds / large, seconds % large / small) {
         (count, 0) => format!("{count}{large_unit}"),
         (count, rest) => format!("{count}{large_unit}{rest}{small_unit}"),
@@ -44,7 +44,7 @@ fn pair(seconds: i64, large: i64, large_unit: char, small: i64, small_unit: char
 }
 
 /// The age of an RFC 3339 time.
-pub(crate) fn age_of_text(text: &str, now: Timestamp) -> String {
+pub(crate) fn age_of_timestamp(text: &str, now: Timestamp) -> String {
     if text.is_empty() || text == "null" {
         return UNKNOWN.into();
     }
@@ -90,8 +90,8 @@ mod tests {
     #[test]
     fn a_text_that_is_no_time_says_so() {
         let now = "2024-06-01T12:00:00Z".parse().unwrap();
-        assert_eq!(age_of_text("2024-06-01T13:00:00+02:00", now), "60m");
-        assert_eq!(age_of_text("", now), UNKNOWN);
-        assert_eq!(age_of_text("last week", now), INVALID);
+        assert_eq!(age_of_timestamp("2024-06-01T13:00:00+02:00", now), "60m");
+        assert_eq!(age_of_timestamp("", now), UNKNOWN);
+        assert_eq!(age_of_timestamp("last week", now), INVALID);
     }
 }

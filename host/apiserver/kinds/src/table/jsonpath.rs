@@ -7,16 +7,16 @@ use serde_json::{Number, Value};
 
 /// Why a path cannot be compiled.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PathError {
+pub enum JsonPathError {
     /// The path does not start where an object starts.
     #[error("path {path:?} must start with a dot or a bracket")]
-    Start {
+    InvalidStart {
         /// The whole path.
         path: String,
     },
     /// Something in the path is not of the supported subset.
     #[error("path {path:?} cannot be understood at {rest:?}")]
-    Syntax {
+    InvalidSyntax {
         /// The whole path.
         path: String,
         /// What is left of it where the trouble begins.
@@ -27,23 +27,23 @@ pub enum PathError {
 /// A compiled path.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JsonPath {
-    steps: Vec<Step>,
+    steps: Vec<PathStep>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-enum Step {
+enum PathStep {
     Field(String),
     Wildcard,
     Recursive,
-    Slice(Slice),
-    Union(Vec<Slice>),
+    Slice(ListSlice),
+    Union(Vec<ListSlice>),
     Names(Vec<String>),
-    Filter(Box<Filter>),
+    Filter(Box<ItemFilter>),
 }
 
 /// `start:end:step` of a list; a plain index is the slice of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Slice {
+struct ListSlice {
     start: Option<i64>,
     end: Option<i64>,
     step: i64,
@@ -51,19 +51,19 @@ struct Slice {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-struct Filter {
-    left: Operand,
-    test: Option<(Comparison, Operand)>,
+struct ItemFilter {
+    left: FilterOperand,
+    test: Option<(FilterOperator, FilterOperand)>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-enum Operand {
+enum FilterOperand {
     Path(JsonPath),
     Literal(Value),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Comparison {
+enum FilterOperator {
     Equal,
     NotEqual,
     Less,
@@ -73,43 +73,45 @@ enum Comparison {
 }
 
 /// In the order in which they must be tried: the longer first.
-const COMPARISONS: [(&str, Comparison); 6] = [
-    ("==", Comparison::Equal),
-    ("!=", Comparison::NotEqual),
-    ("<=", Comparison::LessOrEqual),
-    (">=", Comparison::GreaterOrEqual),
-    ("<", Comparison::Less),
-    (">", Comparison::Greater),
+const COMPARISONS: [(&str, FilterOperator); 6] = [
+    ("==", FilterOperator::Equal),
+    ("!=", FilterOperator::NotEqual),
+    ("<=", FilterOperator::LessOrEqual),
+    (">=", FilterOperator::GreaterOrEqual),
+    ("<", FilterOperator::Less),
+    (">", FilterOperator::Greater),
 ];
 
 /// The walk met a value that the path cannot go into, such as an index into
 /// a string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mismatch;
+pub struct JsonPathTypeError;
 
 impl JsonPath {
     /// Compiles `path` as a printer column writes it: without braces,
     /// starting with a dot or a bracket.
-    pub fn compile(path: &str) -> Result<Self, PathError> {
+    pub fn compile(path: &str) -> Result<Self, JsonPathError> {
         if !path.starts_with(['.', '[']) {
-            return Err(PathError::Start { path: path.into() });
+            return Err(JsonPathError::InvalidStart { path: path.into() });
         }
         let mut parser = Parser { rest: path };
-        parser.path(&[]).map_err(|Stuck| PathError::Syntax {
-            path: path.into(),
-            rest: parser.rest.into(),
-        })
+        parser
+            .path(&[])
+            .map_err(|Stuck| JsonPathError::InvalidSyntax {
+                path: path.into(),
+                rest: parser.rest.into(),
+            })
     }
 
     /// The first value that the path finds, none when it finds nothing.
     ///
     /// # Errors
     /// When the path goes into a value of the wrong type on the way.
-    pub fn first<'v>(&self, root: &'v Value) -> Result<Option<&'v Value>, Mismatch> {
+    pub fn first<'v>(&self, root: &'v Value) -> Result<Option<&'v Value>, JsonPathTypeError> {
         // The common case, a plain chain of fields, needs no list of results.
         let mut value = root;
         for (done, step) in self.steps.iter().enumerate() {
-            let Step::Field(name) = step else {
+            let PathStep::Field(name) = step else {
                 let rest = self.steps.get(done..).unwrap_or_default();
                 return Ok(walk(rest, value)?.into_iter().next());
             };
@@ -119,14 +121,14 @@ impl JsonPath {
                     None => return Ok(None),
                 },
                 Value::Null => return Ok(None),
-                _ => return Err(Mismatch),
+                _ => return Err(JsonPathTypeError),
             }
         }
         Ok(Some(value))
     }
 }
 
-fn walk<'v>(steps: &[Step], root: &'v Value) -> Result<Vec<&'v Value>, Mismatch> {
+fn walk<'v>(steps: &[PathStep], root: &'v Value) -> Result<Vec<&'v Value>, JsonPathTypeError> {
     let mut values = vec![root];
     for step in steps {
         let mut next = Vec::new();
@@ -138,31 +140,35 @@ fn walk<'v>(steps: &[Step], root: &'v Value) -> Result<Vec<&'v Value>, Mismatch>
     Ok(values)
 }
 
-fn advance<'v>(step: &Step, value: &'v Value, next: &mut Vec<&'v Value>) -> Result<(), Mismatch> {
+fn advance<'v>(
+    step: &PathStep,
+    value: &'v Value,
+    next: &mut Vec<&'v Value>,
+) -> Result<(), JsonPathTypeError> {
     match (step, value) {
         (_, Value::Null) => {}
-        (Step::Field(name), Value::Object(map)) => next.extend(map.get(name)),
-        (Step::Names(names), Value::Object(map)) => {
+        (PathStep::Field(name), Value::Object(map)) => next.extend(map.get(name)),
+        (PathStep::Names(names), Value::Object(map)) => {
             next.extend(names.iter().filter_map(|name| map.get(name)));
         }
-        (Step::Wildcard, Value::Object(map)) => next.extend(map.values()),
-        (Step::Wildcard, Value::Array(list)) => next.extend(list),
-        (Step::Wildcard, _) => {}
-        (Step::Recursive, value) => descend(value, next),
-        (Step::Slice(slice), Value::Array(list)) => slice.take(list, next)?,
-        (Step::Union(slices), Value::Array(list)) => {
+        (PathStep::Wildcard, Value::Object(map)) => next.extend(map.values()),
+        (PathStep::Wildcard, Value::Array(list)) => next.extend(list),
+        (PathStep::Wildcard, _) => {}
+        (PathStep::Recursive, value) => descend(value, next),
+        (PathStep::Slice(slice), Value::Array(list)) => slice.take(list, next)?,
+        (PathStep::Union(slices), Value::Array(list)) => {
             for slice in slices {
                 slice.take(list, next)?;
             }
         }
-        (Step::Filter(filter), Value::Array(list)) => {
+        (PathStep::Filter(filter), Value::Array(list)) => {
             for item in list {
                 if filter.matches(item)? {
                     next.push(item);
                 }
             }
         }
-        (Step::Filter(filter), Value::Object(map)) => {
+        (PathStep::Filter(filter), Value::Object(map)) => {
             for item in map.values() {
                 if filter.matches(item)? {
                     next.push(item);
@@ -170,10 +176,14 @@ fn advance<'v>(step: &Step, value: &'v Value, next: &mut Vec<&'v Value>) -> Resu
             }
         }
         (
-            Step::Field(_) | Step::Names(_) | Step::Slice(_) | Step::Union(_) | Step::Filter(_),
+            PathStep::Field(_)
+            | PathStep::Names(_)
+            | PathStep::Slice(_)
+            | PathStep::Union(_)
+            | PathStep::Filter(_),
             _,
         ) => {
-            return Err(Mismatch);
+            return Err(JsonPathTypeError);
         }
     }
     Ok(())
@@ -192,9 +202,13 @@ fn descend<'v>(value: &'v Value, next: &mut Vec<&'v Value>) {
     }
 }
 
-impl Slice {
-    fn take<'v>(&self, list: &'v [Value], next: &mut Vec<&'v Value>) -> Result<(), Mismatch> {
-        let length = i64::try_from(list.len()).map_err(|_| Mismatch)?;
+impl ListSlice {
+    fn take<'v>(
+        &self,
+        list: &'v [Value],
+        next: &mut Vec<&'v Value>,
+    ) -> Result<(), JsonPathTypeError> {
+        let length = i64::try_from(list.len()).map_err(|_| JsonPathTypeError)?;
         let absolute = |at: i64| {
             if at < 0 {
                 at.saturating_add(length)
@@ -217,8 +231,8 @@ impl Slice {
     }
 }
 
-impl Filter {
-    fn matches(&self, item: &Value) -> Result<bool, Mismatch> {
+impl ItemFilter {
+    fn matches(&self, item: &Value) -> Result<bool, JsonPathTypeError> {
         let left = self.left.resolve(item)?;
         let Some((comparison, right)) = &self.test else {
             return Ok(left.is_some());
@@ -228,18 +242,18 @@ impl Filter {
         };
         let ordering = compare(left, right);
         Ok(match comparison {
-            Comparison::Equal => left == right || ordering == Some(Ordering::Equal),
-            Comparison::NotEqual => left != right && ordering != Some(Ordering::Equal),
-            Comparison::Less => ordering == Some(Ordering::Less),
-            Comparison::LessOrEqual => ordering.is_some_and(Ordering::is_le),
-            Comparison::Greater => ordering == Some(Ordering::Greater),
-            Comparison::GreaterOrEqual => ordering.is_some_and(Ordering::is_ge),
+            FilterOperator::Equal => left == right || ordering == Some(Ordering::Equal),
+            FilterOperator::NotEqual => left != right && ordering != Some(Ordering::Equal),
+            FilterOperator::Less => ordering == Some(Ordering::Less),
+            FilterOperator::LessOrEqual => ordering.is_some_and(Ordering::is_le),
+            FilterOperator::Greater => ordering == Some(Ordering::Greater),
+            FilterOperator::GreaterOrEqual => ordering.is_some_and(Ordering::is_ge),
         })
     }
 }
 
-impl Operand {
-    fn resolve<'v>(&'v self, item: &'v Value) -> Result<Option<&'v Value>, Mismatch> {
+impl FilterOperand {
+    fn resolve<'v>(&'v self, item: &'v Value) -> Result<Option<&'v Value>, JsonPathTypeError> {
         match self {
             Self::Path(path) => path.first(item),
             Self::Literal(value) => Ok(Some(value)),
@@ -300,13 +314,13 @@ impl Parser<'_> {
         Ok(JsonPath { steps })
     }
 
-    fn dotted(&mut self, stops: &[char], steps: &mut Vec<Step>) -> Result<(), Stuck> {
+    fn dotted(&mut self, stops: &[char], steps: &mut Vec<PathStep>) -> Result<(), Stuck> {
         self.expect(".")?;
         if self.take(".") {
-            steps.push(Step::Recursive);
+            steps.push(PathStep::Recursive);
         }
         if self.take("*") {
-            steps.push(Step::Wildcard);
+            steps.push(PathStep::Wildcard);
             return Ok(());
         }
         let mut name = String::new();
@@ -329,18 +343,18 @@ impl Parser<'_> {
         self.rest = self.rest.get(end..).ok_or(Stuck)?;
         // A lone dot stands for the value itself, as in `.[0]`.
         if !name.is_empty() {
-            steps.push(Step::Field(name));
+            steps.push(PathStep::Field(name));
         }
         Ok(())
     }
 
-    fn bracket(&mut self) -> Result<Step, Stuck> {
+    fn bracket(&mut self) -> Result<PathStep, Stuck> {
         self.expect("[")?;
         if self.take("?(") {
             return self.filter();
         }
         if self.take("*]") {
-            return Ok(Step::Wildcard);
+            return Ok(PathStep::Wildcard);
         }
         if self.rest.starts_with(['\'', '"']) {
             let mut names = vec![self.quoted()?];
@@ -350,10 +364,10 @@ impl Parser<'_> {
             }
             self.expect("]")?;
             return Ok(match names.pop() {
-                Some(only) if names.is_empty() => Step::Field(only),
+                Some(only) if names.is_empty() => PathStep::Field(only),
                 Some(last) => {
                     names.push(last);
-                    Step::Names(names)
+                    PathStep::Names(names)
                 }
                 None => return Err(Stuck),
             });
@@ -365,17 +379,17 @@ impl Parser<'_> {
         }
         self.expect("]")?;
         match slices.as_slice() {
-            [only] => Ok(Step::Slice(*only)),
-            _ => Ok(Step::Union(slices)),
+            [only] => Ok(PathStep::Slice(*only)),
+            _ => Ok(PathStep::Union(slices)),
         }
     }
 
-    fn slice(&mut self) -> Result<Slice, Stuck> {
+    fn slice(&mut self) -> Result<ListSlice, Stuck> {
         let start = self.integer()?;
         if !self.take(":") {
             let single = start.is_some();
             return if single {
-                Ok(Slice {
+                Ok(ListSlice {
                     start,
                     end: None,
                     step: 1,
@@ -394,7 +408,7 @@ impl Parser<'_> {
         if step < 1 {
             return Err(Stuck);
         }
-        Ok(Slice {
+        Ok(ListSlice {
             start,
             end,
             step,
@@ -439,7 +453,7 @@ impl Parser<'_> {
         Err(Stuck)
     }
 
-    fn filter(&mut self) -> Result<Step, Stuck> {
+    fn filter(&mut self) -> Result<PathStep, Stuck> {
         self.spaces();
         let left = self.operand()?;
         self.spaces();
@@ -453,17 +467,17 @@ impl Parser<'_> {
             }
         }
         self.expect(")]")?;
-        Ok(Step::Filter(Box::new(Filter { left, test })))
+        Ok(PathStep::Filter(Box::new(ItemFilter { left, test })))
     }
 
-    fn operand(&mut self) -> Result<Operand, Stuck> {
+    fn operand(&mut self) -> Result<FilterOperand, Stuck> {
         if self.take("@") {
             return self
                 .path(&['=', '!', '<', '>', ')', ' '])
-                .map(Operand::Path);
+                .map(FilterOperand::Path);
         }
         if self.rest.starts_with(['\'', '"']) {
-            return Ok(Operand::Literal(Value::String(self.quoted()?)));
+            return Ok(FilterOperand::Literal(Value::String(self.quoted()?)));
         }
         let end = self
             .rest
@@ -482,7 +496,7 @@ impl Parser<'_> {
                 .ok_or(Stuck)?,
         };
         self.rest = rest;
-        Ok(Operand::Literal(value))
+        Ok(FilterOperand::Literal(value))
     }
 }
 
@@ -492,7 +506,7 @@ mod tests {
 
     use super::*;
 
-    fn first(path: &str, value: &Value) -> Result<Option<Value>, Mismatch> {
+    fn first(path: &str, value: &Value) -> Result<Option<Value>, JsonPathTypeError> {
         JsonPath::compile(path)
             .unwrap()
             .first(value)
@@ -558,7 +572,7 @@ mod tests {
             assert_eq!(first(path, &boat), Ok(None), "{path}");
         }
         for path in [".spec.oars[0]", ".spec.oars.side", ".spec.list.x"] {
-            assert_eq!(first(path, &boat), Err(Mismatch), "{path}");
+            assert_eq!(first(path, &boat), Err(JsonPathTypeError), "{path}");
         }
         assert_eq!(first(".spec.gone", &boat), Ok(Some(Value::Null)));
     }
@@ -567,7 +581,7 @@ mod tests {
     fn says_where_a_path_stops_making_sense() {
         assert_eq!(
             JsonPath::compile("spec.oars"),
-            Err(PathError::Start {
+            Err(JsonPathError::InvalidStart {
                 path: "spec.oars".into()
             })
         );
@@ -580,7 +594,7 @@ mod tests {
         ] {
             assert_eq!(
                 JsonPath::compile(path),
-                Err(PathError::Syntax {
+                Err(JsonPathError::InvalidSyntax {
                     path: path.into(),
                     rest: rest.into()
                 })

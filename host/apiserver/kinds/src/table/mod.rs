@@ -1,9 +1,9 @@
 //! Tables as kubectl prints them, and objects cut down to their metadata.
 
 mod age;
-mod builtin;
+mod builtin_columns;
+mod cell;
 mod jsonpath;
-mod text;
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 pub use age::age;
-pub use jsonpath::{JsonPath, Mismatch, PathError};
+pub use jsonpath::{JsonPath, JsonPathError, JsonPathTypeError};
 
 use crate::schemas;
 
@@ -20,7 +20,7 @@ const META_API_VERSION: &str = "meta.k8s.io/v1";
 
 /// What a row carries beside its cells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum IncludeObject {
+pub enum IncludeObjectPolicy {
     /// Nothing: `object` is null.
     None,
     /// A `PartialObjectMetadata`.
@@ -33,22 +33,22 @@ pub enum IncludeObject {
 /// The parameter `includeObject` has a value that does not exist.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("includeObject: Invalid value: {value:?}: must be 'Metadata', 'Object', 'None', or empty")]
-pub struct InvalidIncludeObject {
+pub struct IncludeObjectError {
     /// The value as given.
     pub value: String,
 }
 
-impl IncludeObject {
+impl IncludeObjectPolicy {
     /// Reads the query parameter `includeObject`.
     ///
     /// # Errors
     /// When it is neither empty nor one of the three words.
-    pub fn parse(value: &str) -> Result<Self, InvalidIncludeObject> {
+    pub fn parse(value: &str) -> Result<Self, IncludeObjectError> {
         match value {
             "None" => Ok(Self::None),
             "Metadata" | "" => Ok(Self::Metadata),
             "Object" => Ok(Self::Object),
-            _ => Err(InvalidIncludeObject {
+            _ => Err(IncludeObjectError {
                 value: value.into(),
             }),
         }
@@ -57,22 +57,22 @@ impl IncludeObject {
 
 /// The columns of one kind in one version, compiled. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct TableColumns(Arc<[Column]>);
+pub struct TableColumns(Arc<[PrinterColumn]>);
 
 /// One column: its definition as clients see it, and where its cells come
 /// from.
 #[derive(Clone, Debug)]
-pub(crate) struct Column {
+pub(crate) struct PrinterColumn {
     definition: Value,
-    cell: Cell,
+    cell: CellSource,
 }
 
 #[derive(Clone, Debug)]
-enum Cell {
+enum CellSource {
     /// A function of the object.
     Computed(fn(&Value, Timestamp) -> Value),
     /// What a path finds, shown as the column's type says.
-    Path(JsonPath, ColumnType),
+    JsonPath(JsonPath, ColumnType),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +102,7 @@ pub enum ColumnError {
         index: usize,
         /// What is wrong with the path.
         #[source]
-        source: PathError,
+        source: JsonPathError,
     },
 }
 
@@ -112,7 +112,7 @@ impl TableColumns {
     ///
     /// # Errors
     /// When a column is not one that a valid CRD can have.
-    pub fn of_crd_version(version: &Value) -> Result<Self, ColumnError> {
+    pub fn from_crd_version(version: &Value) -> Result<Self, ColumnError> {
         let declared = version["additionalPrinterColumns"]
             .as_array()
             .map_or(&[][..], Vec::as_slice);
@@ -121,7 +121,7 @@ impl TableColumns {
         }
         let mut columns = vec![name_column()];
         for (index, column) in declared.iter().enumerate() {
-            columns.push(declared_column(index, column)?);
+            columns.push(crd_column(index, column)?);
         }
         Ok(Self(columns.into()))
     }
@@ -130,20 +130,22 @@ impl TableColumns {
     pub fn name_and_age() -> Self {
         Self(Arc::new([
             name_column(),
-            Column::computed(
+            PrinterColumn::computed(
                 "Age",
                 "date",
                 "",
                 0,
                 schemas::object_meta_field("creationTimestamp"),
-                |object, now| builtin::age_cell(&object["metadata"]["creationTimestamp"], now),
+                |object, now| {
+                    builtin_columns::age_cell(&object["metadata"]["creationTimestamp"], now)
+                },
             ),
         ]))
     }
 
     /// The columns of a built-in kind; `None` when there is no such kind.
-    pub fn of_builtin(group: &str, kind: &str) -> Option<Self> {
-        builtin::columns(group, kind).map(|columns| Self(columns.into()))
+    pub fn for_builtin(group: &str, kind: &str) -> Option<Self> {
+        builtin_columns::builtin_columns(group, kind).map(|columns| Self(columns.into()))
     }
 
     /// `columnDefinitions`.
@@ -161,7 +163,7 @@ impl TableColumns {
         &self,
         objects: impl IntoIterator<Item = &'o Value>,
         metadata: Value,
-        include: IncludeObject,
+        include: IncludeObjectPolicy,
         now: Timestamp,
         headers: bool,
     ) -> Value {
@@ -184,11 +186,11 @@ impl TableColumns {
     }
 
     /// One row of a table.
-    pub fn row(&self, object: &Value, include: IncludeObject, now: Timestamp) -> Value {
+    pub fn row(&self, object: &Value, include: IncludeObjectPolicy, now: Timestamp) -> Value {
         let object_cell = match include {
-            IncludeObject::None => Value::Null,
-            IncludeObject::Metadata => partial_object(object),
-            IncludeObject::Object => object.clone(),
+            IncludeObjectPolicy::None => Value::Null,
+            IncludeObjectPolicy::Metadata => partial_object_metadata(object),
+            IncludeObjectPolicy::Object => object.clone(),
         };
         json!({"cells": self.cells(object, now), "object": object_cell})
     }
@@ -197,12 +199,12 @@ impl TableColumns {
     pub fn cells(&self, object: &Value, now: Timestamp) -> Vec<Value> {
         self.0
             .iter()
-            .map(|column| column.show(object, now))
+            .map(|column| column.cell(object, now))
             .collect()
     }
 }
 
-impl Column {
+impl PrinterColumn {
     fn computed(
         name: &str,
         column_type: &str,
@@ -213,19 +215,19 @@ impl Column {
     ) -> Self {
         Self {
             definition: definition(name, column_type, format, priority.into(), description),
-            cell: Cell::Computed(cell),
+            cell: CellSource::Computed(cell),
         }
     }
 
-    fn show(&self, object: &Value, now: Timestamp) -> Value {
+    fn cell(&self, object: &Value, now: Timestamp) -> Value {
         match &self.cell {
-            Cell::Computed(cell) => cell(object, now),
-            Cell::Path(path, column_type) => match path.first(object) {
-                Ok(Some(value)) => text::cell(value, *column_type, now),
+            CellSource::Computed(cell) => cell(object, now),
+            CellSource::JsonPath(path, column_type) => match path.first(object) {
+                Ok(Some(value)) => cell::cell(value, *column_type, now),
                 // A path that leads nowhere, or into something of another
                 // shape, leaves its cell empty: one odd object must not take
                 // the whole table away.
-                Ok(None) | Err(Mismatch) => Value::Null,
+                Ok(None) | Err(JsonPathTypeError) => Value::Null,
             },
         }
     }
@@ -247,8 +249,8 @@ fn definition(
     })
 }
 
-fn name_column() -> Column {
-    Column::computed(
+fn name_column() -> PrinterColumn {
+    PrinterColumn::computed(
         "Name",
         "string",
         "name",
@@ -258,7 +260,7 @@ fn name_column() -> Column {
     )
 }
 
-fn declared_column(index: usize, column: &Value) -> Result<Column, ColumnError> {
+fn crd_column(index: usize, column: &Value) -> Result<PrinterColumn, ColumnError> {
     let text = |field: &str| column[field].as_str();
     let (Some(name), Some(type_name), Some(path)) = (text("name"), text("type"), text("jsonPath"))
     else {
@@ -277,7 +279,7 @@ fn declared_column(index: usize, column: &Value) -> Result<Column, ColumnError> 
         || format!("Custom resource definition column (in JSONPath format): {path}"),
         String::from,
     );
-    Ok(Column {
+    Ok(PrinterColumn {
         definition: definition(
             name,
             type_name,
@@ -285,12 +287,12 @@ fn declared_column(index: usize, column: &Value) -> Result<Column, ColumnError> 
             column["priority"].as_i64().unwrap_or_default(),
             &described,
         ),
-        cell: Cell::Path(compiled, column_type),
+        cell: CellSource::JsonPath(compiled, column_type),
     })
 }
 
 /// The `PartialObjectMetadata` of an object.
-pub fn partial_object(object: &Value) -> Value {
+pub fn partial_object_metadata(object: &Value) -> Value {
     let metadata = object.get("metadata").cloned().unwrap_or_else(|| json!({}));
     json!({
         "kind": "PartialObjectMetadata",
@@ -301,8 +303,11 @@ pub fn partial_object(object: &Value) -> Value {
 
 /// The `PartialObjectMetadataList` of some objects; `metadata` is that of the
 /// list.
-pub fn partial_list<'o>(objects: impl IntoIterator<Item = &'o Value>, metadata: Value) -> Value {
-    let items: Vec<Value> = objects.into_iter().map(partial_object).collect();
+pub fn partial_object_metadata_list<'o>(
+    objects: impl IntoIterator<Item = &'o Value>,
+    metadata: Value,
+) -> Value {
+    let items: Vec<Value> = objects.into_iter().map(partial_object_metadata).collect();
     let mut list = Map::new();
     list.insert("kind".into(), "PartialObjectMetadataList".into());
     list.insert("apiVersion".into(), META_API_VERSION.into());
@@ -319,7 +324,7 @@ mod tests {
     fn a_table_shows_columns_rows_and_the_object_asked_for() {
         let version = json!({"additionalPrinterColumns": [
             {"name": "Crew", "type": "integer", "jsonPath": ".spec.crew", "priority": 1}]});
-        let columns = TableColumns::of_crd_version(&version).unwrap();
+        let columns = TableColumns::from_crd_version(&version).unwrap();
         let boat = json!({"metadata": {"name": "a"}, "spec": {"crew": 3}});
         let now = "2024-06-01T12:00:00Z".parse().unwrap();
         let show = |include, headers| {
@@ -331,15 +336,15 @@ mod tests {
                 headers,
             )
         };
-        let table = show(IncludeObject::Metadata, true);
+        let table = show(IncludeObjectPolicy::Metadata, true);
         assert_eq!(table["rows"][0]["cells"], json!(["a", 3]));
         assert_eq!(table["rows"][0]["object"]["kind"], "PartialObjectMetadata");
         assert_eq!(table["columnDefinitions"][1]["priority"], 1);
         assert_eq!(
-            show(IncludeObject::Object, false)["rows"][0]["object"],
+            show(IncludeObjectPolicy::Object, false)["rows"][0]["object"],
             boat
         );
-        let bare = show(IncludeObject::None, false);
+        let bare = show(IncludeObjectPolicy::None, false);
         assert_eq!(
             (&bare["rows"][0]["object"], &bare["columnDefinitions"]),
             (&Value::Null, &Value::Null)
@@ -350,9 +355,9 @@ mod tests {
     fn a_column_that_cannot_be_followed_is_refused() {
         let version = json!({"additionalPrinterColumns": [{"name": "A", "type": "string", "jsonPath": ".a["}]});
         assert!(matches!(
-            TableColumns::of_crd_version(&version),
+            TableColumns::from_crd_version(&version),
             Err(ColumnError::Path { index: 0, .. })
         ));
-        assert!(IncludeObject::parse("Half").is_err());
+        assert!(IncludeObjectPolicy::parse("Half").is_err());
     }
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use rdd_apiserver_kinds::table::{self, IncludeObject};
+use rdd_apiserver_kinds::table::{self, IncludeObjectPolicy};
 use rdd_apiserver_storage::{EventKind, StoreEvent, StoreWatch, StoredRecord, WatchEnd};
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
@@ -38,7 +38,7 @@ pub(super) struct Follower {
     pub(super) resource: Arc<Resource>,
     pub(super) selection: Selection,
     pub(super) shape: Shape,
-    pub(super) include: IncludeObject,
+    pub(super) include: IncludeObjectPolicy,
     /// Column definitions are sent with the first event only.
     pub(super) headers: bool,
     /// Objects from before the watch that are still to be sent.
@@ -164,7 +164,7 @@ impl Follower {
                 (self.server.clock)(),
                 false,
             ),
-            Shape::Partial | Shape::PartialList => table::partial_object(&object),
+            Shape::Partial | Shape::PartialList => table::partial_object_metadata(&object),
         };
         line("BOOKMARK", &object)
     }
@@ -214,7 +214,7 @@ impl Follower {
     fn shaped(&mut self, kind: &str, object: Value) -> Bytes {
         let object = match self.shape {
             Shape::Whole => object,
-            Shape::Partial | Shape::PartialList => table::partial_object(&object),
+            Shape::Partial | Shape::PartialList => table::partial_object_metadata(&object),
             Shape::Table => {
                 let metadata = json!({"resourceVersion": meta::text(&object, "resourceVersion")});
                 let now = (self.server.clock)();

@@ -2,18 +2,18 @@
 //! the schema crate's business.
 
 mod names;
-mod shown;
+mod version_fields;
 mod versions;
 
 use rdd_apiserver_schema::{FieldError, StructuralSchema};
 use serde_json::{Value, json};
 
-use super::fail::{IMMUTABLE, invalid};
-use super::{object_at, replace, text};
+use super::field_errors::{IMMUTABLE, invalid};
+use super::{object_field_mut, reset_field, string_or_empty};
 
 /// Names that are derived from the kind, and the conversion there is.
-fn default_spec(object: &mut Value) {
-    let Some(spec) = object_at(object, "spec") else {
+fn set_defaults(object: &mut Value) {
+    let Some(spec) = object_field_mut(object, "spec") else {
         return;
     };
     spec.entry("conversion")
@@ -25,7 +25,7 @@ fn default_spec(object: &mut Value) {
     else {
         return;
     };
-    let kind = names.get("kind").map(text).unwrap_or_default();
+    let kind = names.get("kind").map(string_or_empty).unwrap_or_default();
     if !kind.is_empty() {
         let unset =
             |value: Option<&Value>| value.is_none_or(|v| v.as_str().is_none_or(str::is_empty));
@@ -39,13 +39,13 @@ fn default_spec(object: &mut Value) {
 }
 
 /// Records the storage version among those in which objects may be stored.
-fn remember_storage_version(object: &mut Value) {
-    let storage = versions::all(object)
+fn record_storage_version(object: &mut Value) {
+    let storage = versions::versions_of(object)
         .iter()
         .find(|version| version["storage"] == true)
         .map(|version| version["name"].clone());
     if let Some(name) = storage
-        && let Some(status) = object_at(object, "status")
+        && let Some(status) = object_field_mut(object, "status")
     {
         let stored = status.entry("storedVersions").or_insert(Value::Null);
         match stored {
@@ -57,7 +57,7 @@ fn remember_storage_version(object: &mut Value) {
 }
 
 pub(super) fn prepare_create(object: &mut Value) {
-    default_spec(object);
+    set_defaults(object);
     if let Some(object) = object.as_object_mut() {
         let status = json!({
             "conditions": null,
@@ -66,17 +66,17 @@ pub(super) fn prepare_create(object: &mut Value) {
         });
         object.insert("status".into(), status);
     }
-    remember_storage_version(object);
+    record_storage_version(object);
 }
 
 pub(super) fn prepare_update(object: &mut Value, old: &Value) {
-    default_spec(object);
-    replace(object, old, "status");
-    remember_storage_version(object);
+    set_defaults(object);
+    reset_field(object, old, "status");
+    record_storage_version(object);
 }
 
 pub(super) fn prepare_status(object: &mut Value, old: &Value) {
-    replace(object, old, "spec");
+    reset_field(object, old, "spec");
 }
 
 pub(super) fn validate_create(object: &Value) -> Vec<FieldError> {
@@ -93,7 +93,7 @@ fn validate(object: &Value) -> Vec<FieldError> {
     }
     errors.extend(versions::validate(object));
     errors.extend(validate_conversion(spec));
-    errors.extend(versions::validate_stored(object));
+    errors.extend(versions::validate_stored_versions(object));
     errors
 }
 
@@ -107,7 +107,7 @@ fn validate_conversion(spec: &Value) -> Option<FieldError> {
             strategy,
             "this server calls no conversion webhooks: use None",
         )),
-        other => Some(super::fail::unsupported(
+        other => Some(super::field_errors::unsupported(
             "spec.conversion.strategy",
             other,
             &["None"],
@@ -132,7 +132,10 @@ pub(super) fn validate_update(object: &Value, old: &Value) -> Vec<FieldError> {
         .map(|(pointer, field, _)| {
             invalid(
                 *field,
-                object.pointer(pointer).map(text).unwrap_or_default(),
+                object
+                    .pointer(pointer)
+                    .map(string_or_empty)
+                    .unwrap_or_default(),
                 IMMUTABLE,
             )
         })
@@ -146,12 +149,12 @@ pub(super) fn validate_update(object: &Value, old: &Value) -> Vec<FieldError> {
 }
 
 pub(super) fn validate_status(object: &Value, _old: &Value) -> Vec<FieldError> {
-    versions::validate_stored(object)
+    versions::validate_stored_versions(object)
 }
 
 /// What the schemas warn of.
 pub(super) fn warnings(object: &Value) -> Vec<String> {
-    versions::schemas(object)
+    versions::schemas_by_path(object)
         .into_iter()
         .filter_map(|(place, schema)| {
             Some((StructuralSchema::parse_at(&place, schema?).ok()?, place))

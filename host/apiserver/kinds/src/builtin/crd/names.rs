@@ -3,19 +3,19 @@
 use rdd_apiserver_schema::FieldError;
 use serde_json::Value;
 
-use super::super::fail::{complaints, invalid, required, unsupported};
-use super::super::text;
+use super::super::field_errors::{invalid, invalid_for_each, required, unsupported};
+use super::super::string_or_empty;
 use rdd_apiserver_schema::names::{dns_1035_label, dns_subdomain};
 
-const APPROVAL: &str = "api-approved.kubernetes.io";
-const APPROVAL_DOC: &str = "https://github.com/kubernetes/enhancements/pull/1111";
+const APPROVAL_ANNOTATION: &str = "api-approved.kubernetes.io";
+const APPROVAL_URL: &str = "https://github.com/kubernetes/enhancements/pull/1111";
 /// Groups of the Kubernetes project, which only it may extend.
-const PROTECTED: [&str; 2] = ["k8s.io", "kubernetes.io"];
+const PROTECTED_DOMAINS: [&str; 2] = ["k8s.io", "kubernetes.io"];
 
 /// A group that belongs to the Kubernetes project needs its approval.
 pub(super) fn validate_approval(object: &Value) -> Vec<FieldError> {
-    let group = text(&object["spec"]["group"]);
-    let is_protected = PROTECTED.iter().any(|domain| {
+    let group = string_or_empty(&object["spec"]["group"]);
+    let is_protected = PROTECTED_DOMAINS.iter().any(|domain| {
         group == *domain
             || group
                 .strip_suffix(domain)
@@ -24,17 +24,17 @@ pub(super) fn validate_approval(object: &Value) -> Vec<FieldError> {
     if !is_protected {
         return Vec::new();
     }
-    let field = format!("metadata.annotations[{APPROVAL}]");
-    let need = format!("protected groups must have approval annotation \"{APPROVAL}\"");
-    let approval = text(&object["metadata"]["annotations"][APPROVAL]);
+    let field = format!("metadata.annotations[{APPROVAL_ANNOTATION}]");
+    let need = format!("protected groups must have approval annotation \"{APPROVAL_ANNOTATION}\"");
+    let approval = string_or_empty(&object["metadata"]["annotations"][APPROVAL_ANNOTATION]);
     if approval.is_empty() {
-        return vec![required(field, &format!("{need}, see {APPROVAL_DOC}"))];
+        return vec![required(field, &format!("{need}, see {APPROVAL_URL}"))];
     }
     if approval.starts_with("unapproved") || is_url(&approval) {
         return Vec::new();
     }
     let detail = format!(
-        "{need} with either a URL or a reason starting with \"unapproved\", see {APPROVAL_DOC}"
+        "{need} with either a URL or a reason starting with \"unapproved\", see {APPROVAL_URL}"
     );
     vec![invalid(field, approval, &detail)]
 }
@@ -49,9 +49,9 @@ fn is_url(text: &str) -> bool {
 pub(super) fn validate(object: &Value) -> Vec<FieldError> {
     let spec = &object["spec"];
     let (name, plural, group) = (
-        text(&object["metadata"]["name"]),
-        text(&spec["names"]["plural"]),
-        text(&spec["group"]),
+        string_or_empty(&object["metadata"]["name"]),
+        string_or_empty(&spec["names"]["plural"]),
+        string_or_empty(&spec["group"]),
     );
     let mut errors = Vec::new();
     if name != format!("{plural}.{group}") {
@@ -62,7 +62,7 @@ pub(super) fn validate(object: &Value) -> Vec<FieldError> {
         ));
     }
     errors.extend(validate_group(&group));
-    errors.extend(validate_scope(&text(&spec["scope"])));
+    errors.extend(validate_scope(&string_or_empty(&spec["scope"])));
     errors.extend(validate_names(&spec["names"]));
     errors
 }
@@ -72,7 +72,7 @@ fn validate_group(group: &str) -> Vec<FieldError> {
     if group.is_empty() {
         return vec![required(FIELD, "")];
     }
-    let errors: Vec<FieldError> = complaints(FIELD, group, dns_subdomain(group)).collect();
+    let errors: Vec<FieldError> = invalid_for_each(FIELD, group, dns_subdomain(group)).collect();
     if errors.is_empty() && !group.contains('.') {
         return vec![invalid(
             FIELD,
@@ -99,7 +99,7 @@ fn validate_names(names: &Value) -> Vec<FieldError> {
         ("kind", true),
         ("listKind", true),
     ] {
-        let name = text(&names[field]);
+        let name = string_or_empty(&names[field]);
         let field = format!("spec.names.{field}");
         if name.is_empty() {
             errors.push(required(field, ""));
@@ -113,20 +113,23 @@ fn validate_names(names: &Value) -> Vec<FieldError> {
                 errors.push(invalid(field, name, &detail));
             }
         } else {
-            errors.extend(complaints(&field, &name, dns_1035_label(&name)));
+            errors.extend(invalid_for_each(&field, &name, dns_1035_label(&name)));
         }
     }
     for field in ["shortNames", "categories"] {
         for (index, name) in names[field].as_array().into_iter().flatten().enumerate() {
-            let name = text(name);
-            errors.extend(complaints(
+            let name = string_or_empty(name);
+            errors.extend(invalid_for_each(
                 &format!("spec.names.{field}[{index}]"),
                 &name,
                 dns_1035_label(&name),
             ));
         }
     }
-    let (kind, list_kind) = (text(&names["kind"]), text(&names["listKind"]));
+    let (kind, list_kind) = (
+        string_or_empty(&names["kind"]),
+        string_or_empty(&names["listKind"]),
+    );
     if !kind.is_empty() && kind == list_kind {
         errors.push(invalid(
             "spec.names.listKind",

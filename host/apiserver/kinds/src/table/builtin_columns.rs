@@ -3,16 +3,16 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::age::age_of_text;
-use super::{Column, name_column};
+use super::age::age_of_timestamp;
+use super::{PrinterColumn, name_column};
 use crate::schemas;
 
 /// The columns of a built-in kind, `None` for one that is not shown.
-pub(super) fn columns(group: &str, kind: &str) -> Option<Vec<Column>> {
+pub(super) fn builtin_columns(group: &str, kind: &str) -> Option<Vec<PrinterColumn>> {
     Some(match (group, kind) {
         ("", "Namespace") => vec![
             name_column(),
-            Column::computed(
+            PrinterColumn::computed(
                 "Status",
                 "string",
                 "",
@@ -24,24 +24,24 @@ pub(super) fn columns(group: &str, kind: &str) -> Option<Vec<Column>> {
         ],
         ("", "ConfigMap") => vec![
             name_column(),
-            described("io.k8s.api.core.v1.ConfigMap", "data", "Data", 0, |o, _| {
+            described_column("io.k8s.api.core.v1.ConfigMap", "data", "Data", 0, |o, _| {
                 count(&[&o["data"], &o["binaryData"]])
             }),
             age_column(),
         ],
         ("", "Secret") => vec![
             name_column(),
-            described("io.k8s.api.core.v1.Secret", "type", "Type", 0, |o, _| {
+            described_column("io.k8s.api.core.v1.Secret", "type", "Type", 0, |o, _| {
                 text(&o["type"])
             }),
-            described("io.k8s.api.core.v1.Secret", "data", "Data", 0, |o, _| {
+            described_column("io.k8s.api.core.v1.Secret", "data", "Data", 0, |o, _| {
                 count(&[&o["data"]])
             }),
             age_column(),
         ],
         ("", "ServiceAccount") => vec![
             name_column(),
-            described(
+            described_column(
                 "io.k8s.api.core.v1.ServiceAccount",
                 "secrets",
                 "Secrets",
@@ -52,7 +52,7 @@ pub(super) fn columns(group: &str, kind: &str) -> Option<Vec<Column>> {
         ],
         ("coordination.k8s.io", "Lease") => vec![
             name_column(),
-            described(
+            described_column(
                 "io.k8s.api.coordination.v1.LeaseSpec",
                 "holderIdentity",
                 "Holder",
@@ -65,7 +65,7 @@ pub(super) fn columns(group: &str, kind: &str) -> Option<Vec<Column>> {
         ("events.k8s.io", "Event") => event_columns(&EVENTS_EVENT),
         ("apiextensions.k8s.io", "CustomResourceDefinition") => vec![
             name_column(),
-            Column::computed(
+            PrinterColumn::computed(
                 "Created At",
                 "date",
                 "",
@@ -78,14 +78,14 @@ pub(super) fn columns(group: &str, kind: &str) -> Option<Vec<Column>> {
     })
 }
 
-fn described(
+fn described_column(
     schema: &str,
     field: &str,
     name: &str,
     priority: u32,
     cell: fn(&Value, Timestamp) -> Value,
-) -> Column {
-    Column::computed(
+) -> PrinterColumn {
+    PrinterColumn::computed(
         name,
         "string",
         "",
@@ -95,8 +95,8 @@ fn described(
     )
 }
 
-fn age_column() -> Column {
-    Column::computed(
+fn age_column() -> PrinterColumn {
+    PrinterColumn::computed(
         "Age",
         "string",
         "",
@@ -108,7 +108,7 @@ fn age_column() -> Column {
 
 /// The age of a timestamp that may be absent.
 pub(super) fn age_cell(time: &Value, now: Timestamp) -> Value {
-    age_of_text(time.as_str().unwrap_or_default(), now).into()
+    age_of_timestamp(time.as_str().unwrap_or_default(), now).into()
 }
 
 fn text(value: &Value) -> Value {
@@ -178,25 +178,25 @@ const EVENTS_EVENT: EventCells = EventCells {
     count: |o, _| event_count(o, &o["deprecatedCount"]),
 };
 
-fn event_columns(cells: &EventCells) -> Vec<Column> {
+fn event_columns(cells: &EventCells) -> Vec<PrinterColumn> {
     const EVENT: &str = "io.k8s.api.core.v1.Event";
     vec![
-        described(EVENT, "lastTimestamp", "Last Seen", 0, cells.last_seen),
-        described(EVENT, "type", "Type", 0, |o, _| text(&o["type"])),
-        described(EVENT, "reason", "Reason", 0, |o, _| text(&o["reason"])),
-        described(EVENT, "involvedObject", "Object", 0, cells.object),
-        described(
+        described_column(EVENT, "lastTimestamp", "Last Seen", 0, cells.last_seen),
+        described_column(EVENT, "type", "Type", 0, |o, _| text(&o["type"])),
+        described_column(EVENT, "reason", "Reason", 0, |o, _| text(&o["reason"])),
+        described_column(EVENT, "involvedObject", "Object", 0, cells.object),
+        described_column(
             "io.k8s.api.core.v1.ObjectReference",
             "fieldPath",
             "Subobject",
             1,
             cells.subobject,
         ),
-        described(EVENT, "source", "Source", 1, cells.source),
-        described(EVENT, "message", "Message", 0, cells.message),
-        described(EVENT, "firstTimestamp", "First Seen", 1, cells.first_seen),
-        described(EVENT, "count", "Count", 1, cells.count),
-        Column::computed(
+        described_column(EVENT, "source", "Source", 1, cells.source),
+        described_column(EVENT, "message", "Message", 0, cells.message),
+        described_column(EVENT, "firstTimestamp", "First Seen", 1, cells.first_seen),
+        described_column(EVENT, "count", "Count", 1, cells.count),
+        PrinterColumn::computed(
             "Name",
             "string",
             "name",

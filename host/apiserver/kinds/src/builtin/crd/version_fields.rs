@@ -4,8 +4,8 @@
 use rdd_apiserver_schema::{FieldError, FieldErrorKind};
 use serde_json::Value;
 
-use super::super::fail::{duplicate, invalid, required};
-use super::super::text;
+use super::super::field_errors::{duplicate, invalid, required};
+use super::super::string_or_empty;
 use crate::table::JsonPath;
 
 const COLUMN_TYPES: [&str; 5] = ["boolean", "date", "integer", "number", "string"];
@@ -20,12 +20,12 @@ const COLUMN_FORMATS: [&str; 8] = [
     "password",
 ];
 /// Most selectable fields of one version: each costs on every list.
-const SELECTABLE_MAX: usize = 8;
+const MAX_SELECTABLE_FIELDS: usize = 8;
 /// Types whose values a selector can compare.
 const SELECTABLE_TYPES: [&str; 3] = ["string", "boolean", "integer"];
 
 /// What keeps a path from being one in dot notation.
-fn dotted(field: &str, path: &str) -> Option<FieldError> {
+fn validate_simple_path(field: &str, path: &str) -> Option<FieldError> {
     if path.is_empty() {
         Some(invalid(field, path, "must not be empty"))
     } else if !path.starts_with('.') {
@@ -65,10 +65,10 @@ pub(super) fn validate_subresources(place: &str, subresources: &Value) -> Vec<Fi
         ),
     ] {
         let field = format!("{place}.scale.{name}");
-        let path = text(&scale[name]);
+        let path = string_or_empty(&scale[name]);
         if path.is_empty() {
             errors.extend(needed.then(|| required(field, "")));
-        } else if let Some(error) = dotted(&field, &path) {
+        } else if let Some(error) = validate_simple_path(&field, &path) {
             errors.push(error);
         } else if !under.iter().any(|prefix| path.starts_with(prefix)) {
             errors.push(invalid(field, path, detail));
@@ -77,17 +77,17 @@ pub(super) fn validate_subresources(place: &str, subresources: &Value) -> Vec<Fi
     errors
 }
 
-pub(super) fn validate_columns(place: &str, columns: &Value) -> Vec<FieldError> {
+pub(super) fn validate_printer_columns(place: &str, columns: &Value) -> Vec<FieldError> {
     let columns = columns.as_array().into_iter().flatten();
     columns
         .enumerate()
-        .flat_map(|(index, column)| validate_column(&format!("{place}[{index}]"), column))
+        .flat_map(|(index, column)| validate_printer_column(&format!("{place}[{index}]"), column))
         .collect()
 }
 
-fn validate_column(place: &str, column: &Value) -> Vec<FieldError> {
+fn validate_printer_column(place: &str, column: &Value) -> Vec<FieldError> {
     let [name, kind, format, path] =
-        ["name", "type", "format", "jsonPath"].map(|field| text(&column[field]));
+        ["name", "type", "format", "jsonPath"].map(|field| string_or_empty(&column[field]));
     let mut errors = Vec::new();
     if name.is_empty() {
         errors.push(required(format!("{place}.name"), ""));
@@ -105,7 +105,7 @@ fn validate_column(place: &str, column: &Value) -> Vec<FieldError> {
     let field = format!("{place}.jsonPath");
     if path.is_empty() {
         errors.push(required(field, ""));
-    } else if let Some(error) = dotted(&field, &path) {
+    } else if let Some(error) = validate_simple_path(&field, &path) {
         errors.push(error);
     } else if let Err(error) = JsonPath::compile(&path) {
         errors.push(invalid(field, path, &error.to_string()));
@@ -113,25 +113,32 @@ fn validate_column(place: &str, column: &Value) -> Vec<FieldError> {
     errors
 }
 
-pub(super) fn validate_selectable(place: &str, fields: &Value, schema: &Value) -> Vec<FieldError> {
+pub(super) fn validate_selectable_fields(
+    place: &str,
+    fields: &Value,
+    schema: &Value,
+) -> Vec<FieldError> {
     let fields = fields.as_array().map_or(&[][..], Vec::as_slice);
     let mut errors = Vec::new();
-    if fields.len() > SELECTABLE_MAX {
+    if fields.len() > MAX_SELECTABLE_FIELDS {
         errors.push(FieldError {
             kind: FieldErrorKind::TooMany,
             field: place.into(),
             bad_value: None,
-            detail: format!("{}: must have at most {SELECTABLE_MAX} items", fields.len()),
+            detail: format!(
+                "{}: must have at most {MAX_SELECTABLE_FIELDS} items",
+                fields.len()
+            ),
         });
     }
     for (index, field) in fields.iter().enumerate() {
         let place = format!("{place}[{index}].jsonPath");
-        let path = text(&field["jsonPath"]);
+        let path = string_or_empty(&field["jsonPath"]);
         if path.is_empty() {
             errors.push(required(place, ""));
         } else if fields.iter().take(index).any(|earlier| earlier == field) {
             errors.push(duplicate(place, path));
-        } else if let Some(detail) = unselectable(&path, schema) {
+        } else if let Some(detail) = selectable_field_problem(&path, schema) {
             errors.push(invalid(place, path, detail));
         }
     }
@@ -139,7 +146,7 @@ pub(super) fn validate_selectable(place: &str, fields: &Value, schema: &Value) -
 }
 
 /// Why a path cannot be selected by.
-fn unselectable(path: &str, schema: &Value) -> Option<&'static str> {
+fn selectable_field_problem(path: &str, schema: &Value) -> Option<&'static str> {
     const NOWHERE: &str = "is an invalid path: does not refer to a valid field";
     let Some(dotted) = path.strip_prefix('.') else {
         return Some("is an invalid path: must start with a dot");

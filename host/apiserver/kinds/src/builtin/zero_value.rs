@@ -7,18 +7,18 @@ use crate::schemas;
 
 /// An empty value.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Zero {
+pub(super) enum ZeroValue {
     Null,
-    Text,
+    String,
     False,
     Object,
 }
 
-impl Zero {
-    pub(super) fn value(self) -> Value {
+impl ZeroValue {
+    pub(super) fn to_json(self) -> Value {
         match self {
             Self::Null => Value::Null,
-            Self::Text => Value::String(String::new()),
+            Self::String => Value::String(String::new()),
             Self::False => Value::Bool(false),
             Self::Object => Value::Object(Map::new()),
         }
@@ -26,7 +26,7 @@ impl Zero {
 }
 
 /// Fields that tell empty from absent: upstream's pointers.
-const POINTERS: [(&str, &[&str]); 12] = [
+const POINTER_FIELDS: [(&str, &[&str]); 12] = [
     ("ConfigMap", &["immutable"]),
     ("Secret", &["immutable"]),
     ("ServiceAccount", &["automountServiceAccountToken"]),
@@ -73,139 +73,151 @@ const POINTERS: [(&str, &[&str]); 12] = [
 
 /// Fields that are written even when they are empty, by the end of the
 /// schema's name.
-const ALWAYS: [(&str, &[(&str, Zero)]); 24] = [
+const ALWAYS_WRITTEN: [(&str, &[(&str, ZeroValue)]); 24] = [
     (
         "core.v1.Namespace",
         &[
-            ("metadata", Zero::Object),
-            ("spec", Zero::Object),
-            ("status", Zero::Object),
+            ("metadata", ZeroValue::Object),
+            ("spec", ZeroValue::Object),
+            ("status", ZeroValue::Object),
         ],
     ),
     (
         "NamespaceCondition",
         &[
-            ("type", Zero::Text),
-            ("status", Zero::Text),
-            ("lastTransitionTime", Zero::Null),
+            ("type", ZeroValue::String),
+            ("status", ZeroValue::String),
+            ("lastTransitionTime", ZeroValue::Null),
         ],
     ),
-    ("ConfigMap", &[("metadata", Zero::Object)]),
-    ("Secret", &[("metadata", Zero::Object)]),
-    ("ServiceAccount", &[("metadata", Zero::Object)]),
+    ("ConfigMap", &[("metadata", ZeroValue::Object)]),
+    ("Secret", &[("metadata", ZeroValue::Object)]),
+    ("ServiceAccount", &[("metadata", ZeroValue::Object)]),
     (
         "Lease",
-        &[("metadata", Zero::Object), ("spec", Zero::Object)],
+        &[("metadata", ZeroValue::Object), ("spec", ZeroValue::Object)],
     ),
     (
         "core.v1.Event",
         &[
-            ("metadata", Zero::Object),
-            ("involvedObject", Zero::Object),
-            ("source", Zero::Object),
-            ("firstTimestamp", Zero::Null),
-            ("lastTimestamp", Zero::Null),
-            ("eventTime", Zero::Null),
-            ("reportingComponent", Zero::Text),
-            ("reportingInstance", Zero::Text),
+            ("metadata", ZeroValue::Object),
+            ("involvedObject", ZeroValue::Object),
+            ("source", ZeroValue::Object),
+            ("firstTimestamp", ZeroValue::Null),
+            ("lastTimestamp", ZeroValue::Null),
+            ("eventTime", ZeroValue::Null),
+            ("reportingComponent", ZeroValue::String),
+            ("reportingInstance", ZeroValue::String),
         ],
     ),
-    ("core.v1.EventSeries", &[("lastObservedTime", Zero::Null)]),
+    (
+        "core.v1.EventSeries",
+        &[("lastObservedTime", ZeroValue::Null)],
+    ),
     (
         "events.v1.Event",
         &[
-            ("metadata", Zero::Object),
-            ("eventTime", Zero::Null),
-            ("regarding", Zero::Object),
-            ("deprecatedSource", Zero::Object),
-            ("deprecatedFirstTimestamp", Zero::Null),
-            ("deprecatedLastTimestamp", Zero::Null),
+            ("metadata", ZeroValue::Object),
+            ("eventTime", ZeroValue::Null),
+            ("regarding", ZeroValue::Object),
+            ("deprecatedSource", ZeroValue::Object),
+            ("deprecatedFirstTimestamp", ZeroValue::Null),
+            ("deprecatedLastTimestamp", ZeroValue::Null),
         ],
     ),
-    ("events.v1.EventSeries", &[("lastObservedTime", Zero::Null)]),
+    (
+        "events.v1.EventSeries",
+        &[("lastObservedTime", ZeroValue::Null)],
+    ),
     (
         "OwnerReference",
         &[
-            ("apiVersion", Zero::Text),
-            ("kind", Zero::Text),
-            ("name", Zero::Text),
-            ("uid", Zero::Text),
+            ("apiVersion", ZeroValue::String),
+            ("kind", ZeroValue::String),
+            ("name", ZeroValue::String),
+            ("uid", ZeroValue::String),
         ],
     ),
     (
         "CustomResourceDefinition",
         &[
-            ("metadata", Zero::Object),
-            ("spec", Zero::Object),
-            ("status", Zero::Object),
+            ("metadata", ZeroValue::Object),
+            ("spec", ZeroValue::Object),
+            ("status", ZeroValue::Object),
         ],
     ),
     (
         "CustomResourceDefinitionSpec",
         &[
-            ("group", Zero::Text),
-            ("names", Zero::Object),
-            ("scope", Zero::Text),
-            ("versions", Zero::Null),
+            ("group", ZeroValue::String),
+            ("names", ZeroValue::Object),
+            ("scope", ZeroValue::String),
+            ("versions", ZeroValue::Null),
         ],
     ),
     (
         "CustomResourceDefinitionNames",
-        &[("plural", Zero::Text), ("kind", Zero::Text)],
+        &[("plural", ZeroValue::String), ("kind", ZeroValue::String)],
     ),
     (
         "CustomResourceDefinitionVersion",
         &[
-            ("name", Zero::Text),
-            ("served", Zero::False),
-            ("storage", Zero::False),
+            ("name", ZeroValue::String),
+            ("served", ZeroValue::False),
+            ("storage", ZeroValue::False),
         ],
     ),
     (
         "CustomResourceDefinitionStatus",
         &[
-            ("conditions", Zero::Null),
-            ("acceptedNames", Zero::Object),
-            ("storedVersions", Zero::Null),
+            ("conditions", ZeroValue::Null),
+            ("acceptedNames", ZeroValue::Object),
+            ("storedVersions", ZeroValue::Null),
         ],
     ),
     (
         "CustomResourceDefinitionCondition",
         &[
-            ("type", Zero::Text),
-            ("status", Zero::Text),
-            ("lastTransitionTime", Zero::Null),
+            ("type", ZeroValue::String),
+            ("status", ZeroValue::String),
+            ("lastTransitionTime", ZeroValue::Null),
         ],
     ),
     (
         "CustomResourceColumnDefinition",
         &[
-            ("name", Zero::Text),
-            ("type", Zero::Text),
-            ("jsonPath", Zero::Text),
+            ("name", ZeroValue::String),
+            ("type", ZeroValue::String),
+            ("jsonPath", ZeroValue::String),
         ],
     ),
     (
         "CustomResourceSubresourceScale",
         &[
-            ("specReplicasPath", Zero::Text),
-            ("statusReplicasPath", Zero::Text),
+            ("specReplicasPath", ZeroValue::String),
+            ("statusReplicasPath", ZeroValue::String),
         ],
     ),
-    ("CustomResourceConversion", &[("strategy", Zero::Text)]),
+    (
+        "CustomResourceConversion",
+        &[("strategy", ZeroValue::String)],
+    ),
     (
         "WebhookConversion",
-        &[("conversionReviewVersions", Zero::Null)],
+        &[("conversionReviewVersions", ZeroValue::Null)],
     ),
     (
         "ServiceReference",
-        &[("namespace", Zero::Text), ("name", Zero::Text)],
+        &[
+            ("namespace", ZeroValue::String),
+            ("name", ZeroValue::String),
+        ],
     ),
-    ("SelectableField", &[("jsonPath", Zero::Text)]),
-    ("ValidationRule", &[("rule", Zero::Text)]),
+    ("SelectableField", &[("jsonPath", ZeroValue::String)]),
+    ("ValidationRule", &[("rule", ZeroValue::String)]),
 ];
 
-fn lists<T>(table: &[(&str, &'static [T])], type_name: &str) -> &'static [T] {
+fn fields_of<T>(table: &[(&str, &'static [T])], type_name: &str) -> &'static [T] {
     table
         .iter()
         .find(|(name, _)| *name == type_name)
@@ -213,16 +225,16 @@ fn lists<T>(table: &[(&str, &'static [T])], type_name: &str) -> &'static [T] {
 }
 
 /// The fields that a type always writes, by its schema's name.
-pub(super) fn always_written(name: &str) -> &'static [(&'static str, Zero)] {
+pub(super) fn always_written_fields(name: &str) -> &'static [(&'static str, ZeroValue)] {
     let short = schemas::short_name(name);
-    ALWAYS
+    ALWAYS_WRITTEN
         .iter()
         .find(|(suffix, _)| *suffix == short || (suffix.contains('.') && name.ends_with(suffix)))
         .map_or(&[], |(_, fields)| fields)
 }
 
 /// Whether a type leaves a field out because it is empty.
-pub(super) fn vanishes(type_name: &str, field: &str, value: &Value) -> bool {
+pub(super) fn is_omitted(type_name: &str, field: &str, value: &Value) -> bool {
     let empty = match value {
         Value::Null => true,
         Value::Bool(set) => !set,
@@ -232,11 +244,13 @@ pub(super) fn vanishes(type_name: &str, field: &str, value: &Value) -> bool {
         // A structure is written even when nothing is in it, a map is not.
         Value::Object(map) => map.is_empty() && is_map(type_name, field),
     };
-    empty && !lists(&POINTERS, type_name).contains(&field) && !is_required(type_name, field)
+    empty
+        && !fields_of(&POINTER_FIELDS, type_name).contains(&field)
+        && !is_always_written(type_name, field)
 }
 
-fn is_required(type_name: &str, field: &str) -> bool {
-    ALWAYS
+fn is_always_written(type_name: &str, field: &str) -> bool {
+    ALWAYS_WRITTEN
         .iter()
         .filter(|(name, _)| schemas::short_name(name) == type_name)
         .any(|(_, fields)| fields.iter().any(|(name, _)| *name == field))
@@ -258,5 +272,5 @@ fn is_map(type_name: &str, field: &str) -> bool {
             ],
         ),
     ];
-    lists(&MAPS, type_name).contains(&field)
+    fields_of(&MAPS, type_name).contains(&field)
 }

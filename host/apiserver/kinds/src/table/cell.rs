@@ -4,28 +4,28 @@ use jiff::Timestamp;
 use serde_json::{Number, Value};
 
 use super::ColumnType;
-use super::age::age_of_text;
+use super::age::age_of_timestamp;
 
 /// What a string column shows for an explicit null.
 const NO_VALUE: &str = "<no value>";
 /// The largest magnitude below which every integral float is exact.
-const EXACT: f64 = 9_007_199_254_740_992.0;
+const MAX_EXACT_INTEGER: f64 = 9_007_199_254_740_992.0;
 /// Decimal exponents outside of these bounds are written as `1e+21`.
 const PLAIN_EXPONENTS: std::ops::Range<i32> = -4..21;
 
 /// The cell of a value that a printer column found.
 pub(super) fn cell(value: &Value, column_type: ColumnType, now: Timestamp) -> Value {
     match (column_type, value) {
-        (ColumnType::String, value) => Value::String(text(value)),
-        (ColumnType::Integer, Value::Number(n)) => integer(n),
-        (ColumnType::Number, Value::Number(n)) => number(n),
+        (ColumnType::String, value) => Value::String(cell_text(value)),
+        (ColumnType::Integer, Value::Number(n)) => integer_cell(n),
+        (ColumnType::Number, Value::Number(n)) => number_cell(n),
         (ColumnType::Boolean, Value::Bool(_)) => value.clone(),
-        (ColumnType::Date, Value::String(s)) => Value::String(age_of_text(s, now)),
+        (ColumnType::Date, Value::String(s)) => Value::String(age_of_timestamp(s, now)),
         _ => Value::Null,
     }
 }
 
-fn integer(n: &Number) -> Value {
+fn integer_cell(n: &Number) -> Value {
     match (n.as_i64(), n.as_f64()) {
         (Some(n), _) => n.into(),
         // Saturates at the bounds of an int64.
@@ -39,29 +39,29 @@ fn integer(n: &Number) -> Value {
 }
 
 /// A float without the `.0` that other writers of JSON do not write either.
-fn number(n: &Number) -> Value {
+fn number_cell(n: &Number) -> Value {
     match n.as_f64() {
         #[allow(
             clippy::cast_possible_truncation,
             reason = "checked to be integral and exact"
         )]
-        Some(f) if f.fract() == 0.0 && f.abs() < EXACT => (f as i64).into(),
+        Some(f) if f.fract() == 0.0 && f.abs() < MAX_EXACT_INTEGER => (f as i64).into(),
         _ => Value::Number(n.clone()),
     }
 }
 
-fn text(value: &Value) -> String {
+fn cell_text(value: &Value) -> String {
     match value {
         Value::Null => NO_VALUE.into(),
         Value::String(s) => s.clone(),
-        Value::Number(n) if n.is_f64() => n.as_f64().map(float).unwrap_or_default(),
+        Value::Number(n) if n.is_f64() => n.as_f64().map(format_float).unwrap_or_default(),
         Value::Bool(_) | Value::Number(_) => value.to_string(),
-        Value::Array(_) | Value::Object(_) => compact(value),
+        Value::Array(_) | Value::Object(_) => html_escaped_json(value),
     }
 }
 
 /// JSON with the characters escaped that are special in HTML.
-fn compact(value: &Value) -> String {
+fn html_escaped_json(value: &Value) -> String {
     let mut out = String::new();
     for c in value.to_string().chars() {
         match c {
@@ -78,7 +78,7 @@ fn compact(value: &Value) -> String {
 
 /// The shortest digits that give the float back, with an exponent only where
 /// it is very large or very small.
-fn float(f: f64) -> String {
+fn format_float(f: f64) -> String {
     let scientific = format!("{f:e}");
     let exponent = scientific
         .split_once('e')

@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use super::{
-    BuiltinKind, Rules, config_map, crd, event, lease, namespace, secret, service_account,
+    BuiltinKind, KindStrategy, config_map, crd, event, lease, namespace, secret, service_account,
 };
 use crate::kind::{
     KindOrigin, ResourceKind, SUBRESOURCE_VERBS, SubresourceKind, storage_version_hash,
@@ -39,8 +39,8 @@ static KINDS: LazyLock<Vec<BuiltinKind>> = LazyLock::new(|| {
     ]
 });
 
-static LISTED: LazyLock<Vec<ResourceKind>> = LazyLock::new(|| {
-    let mut service = core("services", "Service", &["svc"]);
+static DISCOVERY_ONLY: LazyLock<Vec<ResourceKind>> = LazyLock::new(|| {
+    let mut service = core_kind("services", "Service", &["svc"]);
     service.verbs.clear();
     service.storage_version_hash.clear();
     vec![service]
@@ -53,8 +53,8 @@ pub fn kinds() -> &'static [BuiltinKind] {
 
 /// Kinds that discovery shows although nothing serves them, so that clients
 /// can resolve their names: they have no verbs.
-pub fn listed() -> &'static [ResourceKind] {
-    &LISTED
+pub fn discovery_only() -> &'static [ResourceKind] {
+    &DISCOVERY_ONLY
 }
 
 /// The built-in kind that a path names.
@@ -66,7 +66,7 @@ pub fn find(group: &str, version: &str, plural: &str) -> Option<&'static Builtin
 }
 
 /// A namespaced kind of version v1 with every verb.
-fn kind(group: &str, plural: &str, kind: &str, short_names: &[&str]) -> ResourceKind {
+fn namespaced_kind(group: &str, plural: &str, kind: &str, short_names: &[&str]) -> ResourceKind {
     ResourceKind {
         group: group.into(),
         version: "v1".into(),
@@ -84,8 +84,8 @@ fn kind(group: &str, plural: &str, kind: &str, short_names: &[&str]) -> Resource
     }
 }
 
-fn core(plural: &str, name: &str, short_names: &[&str]) -> ResourceKind {
-    kind("", plural, name, short_names)
+fn core_kind(plural: &str, name: &str, short_names: &[&str]) -> ResourceKind {
+    namespaced_kind("", plural, name, short_names)
 }
 
 fn subresource(of: &ResourceKind, name: &str, verbs: &[&'static str]) -> SubresourceKind {
@@ -99,44 +99,44 @@ fn subresource(of: &ResourceKind, name: &str, verbs: &[&'static str]) -> Subreso
 }
 
 /// What most kinds are: named by DNS subdomains, stored under their own name.
-fn builtin(
+fn builtin_kind(
     kind: ResourceKind,
     storage: (&'static str, &'static str),
     schema: &'static str,
-    rules: Rules,
+    rules: KindStrategy,
 ) -> BuiltinKind {
     BuiltinKind {
         kind,
         name_rule: NameRule::Subdomain,
-        put_creates: false,
-        delete_returns_object: false,
+        allow_create_on_update: false,
+        return_deleted_object: false,
         has_generation: false,
-        storage,
+        storage_resource: storage,
         schema,
-        rules,
+        strategy: rules,
     }
 }
 
 fn namespace_kind() -> BuiltinKind {
-    let mut kind = core("namespaces", "Namespace", &["ns"]);
+    let mut kind = core_kind("namespaces", "Namespace", &["ns"]);
     kind.namespaced = false;
     kind.verbs = NAMESPACE_VERBS.to_vec();
     kind.subresources = vec![
         subresource(&kind, "finalize", &["update"]),
         subresource(&kind, "status", &SUBRESOURCE_VERBS),
     ];
-    let rules = Rules {
+    let rules = KindStrategy {
         prepare_create: namespace::prepare_create,
         prepare_update: namespace::prepare_update,
         validate_create: namespace::validate_create,
         validate_update: namespace::validate_update,
         validate_status: namespace::validate_status,
         field: namespace::field,
-        ..Rules::NONE
+        ..KindStrategy::DEFAULT
     };
     BuiltinKind {
         name_rule: NameRule::Label,
-        ..builtin(
+        ..builtin_kind(
             kind,
             ("", "namespaces"),
             "io.k8s.api.core.v1.Namespace",
@@ -146,13 +146,13 @@ fn namespace_kind() -> BuiltinKind {
 }
 
 fn config_map_kind() -> BuiltinKind {
-    let rules = Rules {
+    let rules = KindStrategy {
         validate_create: config_map::validate,
         validate_update: config_map::validate_update,
-        ..Rules::NONE
+        ..KindStrategy::DEFAULT
     };
-    builtin(
-        core("configmaps", "ConfigMap", &["cm"]),
+    builtin_kind(
+        core_kind("configmaps", "ConfigMap", &["cm"]),
         ("", "configmaps"),
         "io.k8s.api.core.v1.ConfigMap",
         rules,
@@ -160,17 +160,17 @@ fn config_map_kind() -> BuiltinKind {
 }
 
 fn secret_kind() -> BuiltinKind {
-    let rules = Rules {
+    let rules = KindStrategy {
         prepare_create: secret::prepare_create,
         prepare_update: secret::prepare_update,
         validate_create: secret::validate,
         validate_update: secret::validate_update,
         warnings: secret::warnings,
         field: secret::field,
-        ..Rules::NONE
+        ..KindStrategy::DEFAULT
     };
-    builtin(
-        core("secrets", "Secret", &[]),
+    builtin_kind(
+        core_kind("secrets", "Secret", &[]),
         ("", "secrets"),
         "io.k8s.api.core.v1.Secret",
         rules,
@@ -178,15 +178,15 @@ fn secret_kind() -> BuiltinKind {
 }
 
 fn service_account_kind() -> BuiltinKind {
-    let rules = Rules {
+    let rules = KindStrategy {
         prepare_create: service_account::prepare_create,
         prepare_update: service_account::prepare_update,
-        ..Rules::NONE
+        ..KindStrategy::DEFAULT
     };
     BuiltinKind {
-        delete_returns_object: true,
-        ..builtin(
-            core("serviceaccounts", "ServiceAccount", &["sa"]),
+        return_deleted_object: true,
+        ..builtin_kind(
+            core_kind("serviceaccounts", "ServiceAccount", &["sa"]),
             ("", "serviceaccounts"),
             "io.k8s.api.core.v1.ServiceAccount",
             rules,
@@ -195,17 +195,17 @@ fn service_account_kind() -> BuiltinKind {
 }
 
 fn event_kind() -> BuiltinKind {
-    let rules = Rules {
-        validate_create: event::validate_core,
-        validate_update: event::validate_core_update,
-        field: event::core_field,
-        ..Rules::NONE
+    let rules = KindStrategy {
+        validate_create: event::validate_core_v1,
+        validate_update: event::validate_core_v1_update,
+        field: event::core_v1_field,
+        ..KindStrategy::DEFAULT
     };
     BuiltinKind {
         name_rule: NameRule::PathSegment,
-        put_creates: true,
-        ..builtin(
-            core("events", "Event", &["ev"]),
+        allow_create_on_update: true,
+        ..builtin_kind(
+            core_kind("events", "Event", &["ev"]),
             ("", "events"),
             "io.k8s.api.core.v1.Event",
             rules,
@@ -214,35 +214,35 @@ fn event_kind() -> BuiltinKind {
 }
 
 fn events_event_kind() -> BuiltinKind {
-    let mut kind = kind("events.k8s.io", "events", "Event", &["ev"]);
+    let mut kind = namespaced_kind("events.k8s.io", "events", "Event", &["ev"]);
     // Events are stored once, in the form of the core group.
     kind.storage_version_hash = storage_version_hash("", "v1", "Event");
-    let rules = Rules {
-        validate_create: event::validate_new,
-        validate_update: event::validate_new_update,
-        field: event::new_field,
+    let rules = KindStrategy {
+        validate_create: event::validate_events_v1,
+        validate_update: event::validate_events_v1_update,
+        field: event::events_v1_field,
         to_storage: event::to_core,
         from_storage: event::from_core,
-        ..Rules::NONE
+        ..KindStrategy::DEFAULT
     };
     BuiltinKind {
-        put_creates: true,
-        ..builtin(kind, ("", "events"), "io.k8s.api.events.v1.Event", rules)
+        allow_create_on_update: true,
+        ..builtin_kind(kind, ("", "events"), "io.k8s.api.events.v1.Event", rules)
     }
 }
 
 fn lease_kind() -> BuiltinKind {
-    let rules = Rules {
+    let rules = KindStrategy {
         prepare_create: lease::prepare_create,
         prepare_update: lease::prepare_update,
         validate_create: lease::validate,
         validate_update: lease::validate_update,
-        ..Rules::NONE
+        ..KindStrategy::DEFAULT
     };
     BuiltinKind {
-        put_creates: true,
-        ..builtin(
-            kind("coordination.k8s.io", "leases", "Lease", &[]),
+        allow_create_on_update: true,
+        ..builtin_kind(
+            namespaced_kind("coordination.k8s.io", "leases", "Lease", &[]),
             ("coordination.k8s.io", "leases"),
             "io.k8s.api.coordination.v1.Lease",
             rules,
@@ -252,7 +252,7 @@ fn lease_kind() -> BuiltinKind {
 
 fn crd_kind() -> BuiltinKind {
     const PLURAL: &str = "customresourcedefinitions";
-    let mut kind = kind(
+    let mut kind = namespaced_kind(
         "apiextensions.k8s.io",
         PLURAL,
         "CustomResourceDefinition",
@@ -261,7 +261,7 @@ fn crd_kind() -> BuiltinKind {
     kind.namespaced = false;
     kind.categories = vec!["api-extensions".into()];
     kind.subresources = vec![subresource(&kind, "status", &SUBRESOURCE_VERBS)];
-    let rules = Rules {
+    let rules = KindStrategy {
         prepare_create: crd::prepare_create,
         prepare_update: crd::prepare_update,
         prepare_status: crd::prepare_status,
@@ -269,11 +269,11 @@ fn crd_kind() -> BuiltinKind {
         validate_update: crd::validate_update,
         validate_status: crd::validate_status,
         warnings: crd::warnings,
-        ..Rules::NONE
+        ..KindStrategy::DEFAULT
     };
     BuiltinKind {
         has_generation: true,
-        ..builtin(
+        ..builtin_kind(
             kind,
             ("apiextensions.k8s.io", PLURAL),
             "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition",
@@ -303,15 +303,17 @@ mod tests {
             );
             let gvk = &schemas::get(builtin.schema).unwrap()["x-kubernetes-group-version-kind"];
             assert_eq!(gvk, &schemas::gvk(group, version, kind));
-            assert!(TableColumns::of_builtin(group, kind).is_some(), "{kind}");
+            assert!(TableColumns::for_builtin(group, kind).is_some(), "{kind}");
         }
     }
 
     #[test]
     fn a_path_finds_its_kind() {
         assert_eq!(
-            find("", "v1", "events").unwrap().storage,
-            find("events.k8s.io", "v1", "events").unwrap().storage
+            find("", "v1", "events").unwrap().storage_resource,
+            find("events.k8s.io", "v1", "events")
+                .unwrap()
+                .storage_resource
         );
         assert!(find("", "v1", "services").is_none());
         assert!(find("", "v2", "configmaps").is_none());

@@ -70,7 +70,7 @@ pub(super) fn unsupported(
 }
 
 /// One error for each complaint about a value.
-pub(super) fn complaints(
+pub(super) fn invalid_for_each(
     field: &str,
     value: &str,
     complaints: Vec<String>,
@@ -81,6 +81,6 @@ pub(super) fn complaints(
 }
 
 /// The detail of an error about something that `immutable` protects.
-pub(super) const PROTECTED: &str = "field is immutable when `immutable` is set";
+pub(super) const IMMUTABLE_WHEN_SET: &str = "field is immutable when `immutable` is set";
 /// The detail of an error about something that can never change.
 pub(super) const IMMUTABLE: &str = "field is immutable";
