@@ -117,13 +117,13 @@ fn managed_fields_from_a_client_are_used_if_they_can_be_parsed() {
         json!([{"manager": "made-up", "operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV1",
                 "time": "2020-01-01T01:00:00.5+01:00", "fieldsV1": fields}])
     };
-    let good = entry(json!({"f:data": {"f:j": {}}}));
+    let valid = entry(json!({"f:data": {"f:j": {}}}));
     let without = |name: &str| {
-        let mut bad = good.clone();
-        bad[0].as_object_mut().unwrap().remove(name);
-        bad
+        let mut invalid = valid.clone();
+        invalid[0].as_object_mut().unwrap().remove(name);
+        invalid
     };
-    for bad in [
+    for invalid in [
         entry(json!({"nonsense": 5})),
         entry(json!({"f:data": 5})),
         entry(json!({"k:[]": {}})),
@@ -134,10 +134,10 @@ fn managed_fields_from_a_client_are_used_if_they_can_be_parsed() {
         json!("text"),
         json!([5]),
     ] {
-        object.update("u", |new| new["metadata"]["managedFields"] = bad.clone());
-        assert_eq!(object.owners(), before, "{bad}");
+        object.update("u", |new| new["metadata"]["managedFields"] = invalid.clone());
+        assert_eq!(object.owners(), before, "{invalid}");
     }
-    object.update("u", |new| new["metadata"]["managedFields"] = good.clone());
+    object.update("u", |new| new["metadata"]["managedFields"] = valid.clone());
     assert_eq!(object.owners(), [r#"made-up Update {"f:data":{"f:j":{}}}"#]);
     assert_eq!(object.time_of("made-up").unwrap(), "2020-01-01T00:00:00Z");
     // A write to a subresource cannot change them.

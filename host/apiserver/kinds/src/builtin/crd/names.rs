@@ -1,4 +1,4 @@
-//! Group, names and scope of a definition.
+//! Validation of a definition's group, names, and scope.
 
 use rdd_apiserver_schema::FieldError;
 use serde_json::Value;
@@ -9,10 +9,10 @@ use rdd_apiserver_schema::names::{dns_1035_label, dns_subdomain};
 
 const APPROVAL_ANNOTATION: &str = "api-approved.kubernetes.io";
 const APPROVAL_URL: &str = "https://github.com/kubernetes/enhancements/pull/1111";
-/// Groups of the Kubernetes project, which only it may extend.
+/// Domains of the Kubernetes project, whose groups need its approval.
 const PROTECTED_DOMAINS: [&str; 2] = ["k8s.io", "kubernetes.io"];
 
-/// A group that belongs to the Kubernetes project needs its approval.
+/// Validates that a group of the Kubernetes project has the approval annotation.
 pub(super) fn validate_approval(object: &Value) -> Vec<FieldError> {
     let group = string_or_empty(&object["spec"]["group"]);
     let is_protected = PROTECTED_DOMAINS.iter().any(|domain| {
@@ -25,16 +25,20 @@ pub(super) fn validate_approval(object: &Value) -> Vec<FieldError> {
         return Vec::new();
     }
     let field = format!("metadata.annotations[{APPROVAL_ANNOTATION}]");
-    let need = format!("protected groups must have approval annotation \"{APPROVAL_ANNOTATION}\"");
+    let requirement =
+        format!("protected groups must have approval annotation \"{APPROVAL_ANNOTATION}\"");
     let approval = string_or_empty(&object["metadata"]["annotations"][APPROVAL_ANNOTATION]);
     if approval.is_empty() {
-        return vec![required(field, &format!("{need}, see {APPROVAL_URL}"))];
+        return vec![required(
+            field,
+            &format!("{requirement}, see {APPROVAL_URL}"),
+        )];
     }
     if approval.starts_with("unapproved") || is_url(&approval) {
         return Vec::new();
     }
     let detail = format!(
-        "{need} with either a URL or a reason starting with \"unapproved\", see {APPROVAL_URL}"
+        "{requirement} with either a URL or a reason starting with \"unapproved\", see {APPROVAL_URL}"
     );
     vec![invalid(field, approval, &detail)]
 }
@@ -104,11 +108,11 @@ fn validate_names(names: &Value) -> Vec<FieldError> {
         if name.is_empty() {
             errors.push(required(field, ""));
         } else if is_kind {
-            let complaints = dns_1035_label(&name.to_lowercase());
-            if !complaints.is_empty() {
+            let messages = dns_1035_label(&name.to_lowercase());
+            if !messages.is_empty() {
                 let detail = format!(
                     "may have mixed case, but should otherwise match: {}",
-                    complaints.join(",")
+                    messages.join(",")
                 );
                 errors.push(invalid(field, name, &detail));
             }
