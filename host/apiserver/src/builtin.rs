@@ -45,7 +45,7 @@ impl BuiltinStrategy {
 
     /// Returns whether objects are stored in the form in which they are sent.
     pub(crate) fn is_verbatim(&self) -> bool {
-        self.kind.stored_as_shown()
+        self.kind.is_stored_as_served()
     }
 
     /// Converts an object from the stored form, in place.
@@ -92,7 +92,7 @@ impl BuiltinStrategy {
     }
 
     pub(crate) fn allows_create_on_update(&self) -> bool {
-        self.kind.put_creates
+        self.kind.allow_create_on_update
     }
 
     /// Returns whether finalizers in `spec`, which only namespaces have, keep a
@@ -137,7 +137,7 @@ impl BuiltinStrategy {
     }
 
     pub(crate) fn delete_returns_object(&self) -> bool {
-        self.kind.delete_returns_object
+        self.kind.return_deleted_object
     }
 
     pub(crate) fn check_deletable(&self, name: &str) -> Result<(), ApiError> {
@@ -179,7 +179,7 @@ pub(crate) fn resources() -> Vec<Arc<ServedResource>> {
         .map(|kind| {
             Arc::new(ServedResource::new(
                 kind.kind.clone(),
-                kind.storage,
+                kind.storage_resource,
                 kind.name_rule,
                 kind.columns(),
                 VersionedTypes::from_schema(kind.schema()),
@@ -191,7 +191,7 @@ pub(crate) fn resources() -> Vec<Arc<ServedResource>> {
 
 /// Returns the kinds that are in discovery but not in the registry.
 pub(crate) fn discovery_only_kinds() -> Vec<ResourceKind> {
-    let mut kinds = builtin::listed().to_vec();
+    let mut kinds = builtin::discovery_only().to_vec();
     kinds.extend(crate::review::kinds());
     kinds
 }

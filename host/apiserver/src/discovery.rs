@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::header::{ETAG, HeaderValue, IF_NONE_MATCH, VARY};
 use http::{HeaderMap, Response, StatusCode};
 use rdd_apiserver_kinds::ResourceKind;
-use rdd_apiserver_kinds::discovery::{self, Root};
+use rdd_apiserver_kinds::discovery::{self, DiscoveryRoot};
 
 use crate::body::ResponseBody;
 use crate::encode;
@@ -83,23 +83,25 @@ fn prefers_aggregated(headers: &HeaderMap) -> bool {
 
 fn aggregated(
     registry: &ResourceRegistry,
-    root: Root,
+    root: DiscoveryRoot,
     headers: &HeaderMap,
 ) -> Response<ResponseBody> {
     let cached: Option<&OnceLock<CachedResponse>> = registry
         .aggregated_discovery
-        .get(usize::from(root == Root::Apis));
+        .get(usize::from(root == DiscoveryRoot::Apis));
     let make = || {
-        let value = discovery::aggregated(&kinds(registry), root);
+        let value = discovery::aggregated_discovery(&kinds(registry), root);
         let mut body = encode::to_vec(&value);
         body.push(b'\n');
         cached_response(body)
     };
     match cached {
-        Some(cached) => {
-            conditional_response(headers, discovery::AGGREGATED, cached.get_or_init(make))
-        }
-        None => conditional_response(headers, discovery::AGGREGATED, &make()),
+        Some(cached) => conditional_response(
+            headers,
+            discovery::AGGREGATED_CONTENT_TYPE,
+            cached.get_or_init(make),
+        ),
+        None => conditional_response(headers, discovery::AGGREGATED_CONTENT_TYPE, &make()),
     }
 }
 
@@ -111,7 +113,7 @@ pub(crate) fn api(
     format: ResponseFormat,
 ) -> Response<ResponseBody> {
     if prefers_aggregated(headers) {
-        return aggregated(registry, Root::Api, headers);
+        return aggregated(registry, DiscoveryRoot::Api, headers);
     }
     render::value(200, &discovery::api_versions(&server.address), format)
 }
@@ -123,9 +125,9 @@ pub(crate) fn apis(
     format: ResponseFormat,
 ) -> Response<ResponseBody> {
     if prefers_aggregated(headers) {
-        return aggregated(registry, Root::Apis, headers);
+        return aggregated(registry, DiscoveryRoot::Apis, headers);
     }
-    render::value(200, &discovery::group_list(&kinds(registry)), format)
+    render::value(200, &discovery::api_group_list(&kinds(registry)), format)
 }
 
 /// Responds to `/apis/{group}`.
@@ -134,7 +136,7 @@ pub(crate) fn group(
     group: &str,
     format: ResponseFormat,
 ) -> Result<Response<ResponseBody>, ApiError> {
-    discovery::group(&kinds(registry), group)
+    discovery::api_group(&kinds(registry), group)
         .map(|value| render::value(200, &value, format))
         .ok_or_else(ApiError::page_not_found)
 }
@@ -146,7 +148,7 @@ pub(crate) fn version(
     version: &str,
     format: ResponseFormat,
 ) -> Option<Response<ResponseBody>> {
-    discovery::resource_list(&kinds(registry), group, version)
+    discovery::api_resource_list(&kinds(registry), group, version)
         .map(|value| render::value(200, &value, format))
 }
 
@@ -172,7 +174,7 @@ pub(crate) fn root(registry: &ResourceRegistry) -> serde_json::Value {
         if !kind.group.is_empty() {
             paths.push(format!("/apis/{}", kind.group));
         }
-        paths.push(kind.root());
+        paths.push(kind.root_path());
     }
     paths.sort();
     paths.dedup();

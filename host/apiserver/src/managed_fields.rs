@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rdd_apiserver_fieldmanager::{self as fieldmanager, ApplyError, PatchError, TypeTree};
+use rdd_apiserver_fieldmanager::{self as fieldmanager, ApplyError, ObjectType, PatchError};
 use serde_json::Value;
 
 use crate::resource::ResourceStrategy;
@@ -16,24 +16,24 @@ use crate::verbs::write_options::WriteOptions;
 #[derive(Debug, Clone)]
 pub(crate) struct VersionedTypes {
     /// The types of the resource's version.
-    tree: Arc<TypeTree>,
+    tree: Arc<ObjectType>,
     /// The types of all served versions, by `apiVersion`; empty if there is only one.
-    versions: Arc<[(String, Arc<TypeTree>)]>,
+    versions: Arc<[(String, Arc<ObjectType>)]>,
 }
 
 impl VersionedTypes {
     /// Returns the types of a kind with one version.
     pub(crate) fn from_schema(schema: &Value) -> Self {
         Self {
-            tree: Arc::new(TypeTree::from_openapi(schema)),
+            tree: Arc::new(ObjectType::from_openapi(schema)),
             versions: Arc::new([]),
         }
     }
 
     /// Returns the types of one of several versions.
     pub(crate) fn with_versions(
-        tree: Arc<TypeTree>,
-        versions: Arc<[(String, Arc<TypeTree>)]>,
+        tree: Arc<ObjectType>,
+        versions: Arc<[(String, Arc<ObjectType>)]>,
     ) -> Self {
         Self { tree, versions }
     }
@@ -50,7 +50,7 @@ fn with_tracking_request<R>(
     let api_version = kind.api_version();
     let now = timestamp::rfc3339_seconds(now);
     let types = &ctx.resource.types;
-    let versions: Vec<(&str, &TypeTree)> = types
+    let versions: Vec<(&str, &ObjectType)> = types
         .versions
         .iter()
         .map(|(version, tree)| (version.as_str(), tree.as_ref()))
@@ -66,9 +66,9 @@ fn with_tracking_request<R>(
         api_version: &api_version,
         subresource,
         now: &now,
-        types: &types.tree,
+        object_type: &types.tree,
         versions: &versions,
-        ignored: &ignored,
+        reset_fields: &ignored,
     })
 }
 
@@ -139,5 +139,5 @@ pub(crate) fn patch_error(error: &PatchError) -> ApiError {
 /// Keeps the times of the live object's managed fields if nothing else changes, so
 /// that such a write is not stored.
 pub(crate) fn keep_times(object: &mut Value, live: &Value) {
-    fieldmanager::keep_times_if_unchanged(live, object);
+    fieldmanager::keep_timestamps_if_unchanged(live, object);
 }

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use http::{HeaderMap, Response};
 use rdd_apiserver_kinds::ResourceKind;
-use rdd_apiserver_kinds::openapi::{self, Custom};
+use rdd_apiserver_kinds::openapi::{self, CustomResourceSchema};
 
 use crate::body::ResponseBody;
 use crate::discovery::{cached_response, conditional_response};
@@ -23,11 +23,11 @@ pub(crate) struct OpenApiCache {
 fn documents(registry: &ResourceRegistry) -> &OpenApiCache {
     registry.openapi_documents.get_or_init(|| {
         let kinds: Vec<&ResourceKind> = registry.kinds.iter().collect();
-        let by_location = openapi::documents(&kinds)
+        let by_location = openapi::document_group_versions(&kinds)
             .into_iter()
             .map(|(group, version)| {
                 let slot = (group.to_owned(), version.to_owned(), OnceLock::new());
-                (openapi::location(group, version), slot)
+                (openapi::document_path(group, version), slot)
             })
             .collect();
         OpenApiCache { by_location }
@@ -40,12 +40,12 @@ fn render_document(
     version: &str,
 ) -> Option<CachedResponse> {
     let kinds: Vec<&ResourceKind> = registry.kinds.iter().collect();
-    let custom: Vec<Custom<'_>> = registry
+    let custom: Vec<CustomResourceSchema<'_>> = registry
         .resources()
         .filter(|resource| resource.kind.group == group && resource.kind.version == version)
         .filter_map(|resource| {
             let schema = &resource.custom()?.openapi_schema;
-            Some(Custom {
+            Some(CustomResourceSchema {
                 kind: &resource.kind,
                 schema,
             })

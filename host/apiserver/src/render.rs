@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WARNING};
 use http::{HeaderMap, Response, StatusCode};
-use rdd_apiserver_kinds::table::{self, IncludeObject};
+use rdd_apiserver_kinds::table::{self, IncludeObjectPolicy};
 use serde_json::{Value, json};
 
 use crate::body::ResponseBody;
@@ -115,9 +115,9 @@ pub(crate) fn add_warnings(headers: &mut HeaderMap, warnings: &[String]) {
 ///
 /// # Errors
 /// 400 for an unknown value.
-pub(crate) fn include_object(ctx: &RequestContext) -> Result<IncludeObject, ApiError> {
+pub(crate) fn include_object(ctx: &RequestContext) -> Result<IncludeObjectPolicy, ApiError> {
     let value = ctx.query.raw("includeObject").unwrap_or_default();
-    IncludeObject::parse(value).map_err(|error| {
+    IncludeObjectPolicy::parse(value).map_err(|error| {
         ApiError::bad_request(format!("Unable to convert to Table as requested: {error}"))
     })
 }
@@ -129,7 +129,7 @@ pub(crate) fn include_object(ctx: &RequestContext) -> Result<IncludeObject, ApiE
 pub(crate) fn transform_object(ctx: &RequestContext, object: Value) -> Result<Value, ApiError> {
     Ok(match ctx.format.shape {
         ObjectShape::Whole => object,
-        ObjectShape::PartialMetadata => table::partial_object(&object),
+        ObjectShape::PartialMetadata => table::partial_object_metadata(&object),
         ObjectShape::PartialMetadataList => {
             return Err(ApiError::not_acceptable(
                 "you requested PartialObjectMetadataList, but the requested object is not a list",

@@ -135,7 +135,7 @@ impl RequestVerb {
             }
             _ => return Err(not_allowed()),
         };
-        if kind.serves(verb.name()) {
+        if kind.has_verb(verb.name()) {
             Ok(verb)
         } else {
             Err(not_allowed())

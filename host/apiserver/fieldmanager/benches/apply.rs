@@ -1,38 +1,40 @@
-//! How long tracking takes on an object as the mirror writes it: 2 KB, three managers.
+//! The duration of applies and updates of an object like those that the mirror writes: 2 KB, three
+//! managers.
 #![allow(
     clippy::print_stdout,
     clippy::unwrap_used,
-    reason = "a benchmark prints, and stops at whatever goes wrong"
+    reason = "a benchmark prints its results and stops at the first failure"
 )]
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use rdd_apiserver_fieldmanager::{TrackingRequest, ObjectType, apply, apply_if_changed, update};
+use rdd_apiserver_fieldmanager::{ObjectType, TrackingRequest, apply, apply_if_changed, update};
 use serde_json::{Value, json};
 
-/// Short batches, so that the best of them was not interrupted; the median shows what the machine made of the rest.
+/// Batches are short, so that the best one runs without interruption. The median shows the typical
+/// duration on this machine.
 const ROUNDS: u32 = 50;
 const BATCHES: usize = 200;
 
 fn schema() -> Value {
-    let text = json!({"type": "string"});
-    let texts = json!({"type": "object", "additionalProperties": text});
+    let string = json!({"type": "string"});
+    let string_map = json!({"type": "object", "additionalProperties": string});
     let port = json!({"type": "object", "properties": {"containerPort": {"type": "integer"}, "hostPort": {"type": "integer"},
-        "hostIP": text, "protocol": {"type": "string", "default": "TCP"}}});
-    let condition = json!({"type": "object", "properties": {"type": text, "status": text, "reason": text, "message": text,
+        "hostIP": string, "protocol": {"type": "string", "default": "TCP"}}});
+    let condition = json!({"type": "object", "properties": {"type": string, "status": string, "reason": string, "message": string,
         "lastTransitionTime": {"type": "string", "format": "date-time"}, "observedGeneration": {"type": "integer"}}});
     json!({"type": "object", "properties": {
-        "spec": {"type": "object", "properties": {"state": text}},
+        "spec": {"type": "object", "properties": {"state": string}},
         "status": {"type": "object", "properties": {
-            "id": text, "name": text, "image": text, "imageID": text, "status": text, "pid": {"type": "integer"},
-            "startedAt": {"type": "string", "format": "date-time"}, "labels": texts, "env": {"type": "array", "items": text},
-            "command": {"type": "array", "items": text},
+            "id": string, "name": string, "image": string, "imageID": string, "status": string, "pid": {"type": "integer"},
+            "startedAt": {"type": "string", "format": "date-time"}, "labels": string_map, "env": {"type": "array", "items": string},
+            "command": {"type": "array", "items": string},
             "ports": {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["containerPort", "protocol"], "items": port},
             "conditions": {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"], "items": condition}}}}})
 }
 
-fn by_mirror() -> Value {
+fn mirror_configuration() -> Value {
     let labels: Value = (0..12)
         .map(|i| {
             (
@@ -53,18 +55,18 @@ fn by_mirror() -> Value {
             "env": ["PATH=/usr/bin", "HOME=/root"], "command": ["/bin/sh", "-c", "serve"], "ports": ports, "conditions": conditions}})
 }
 
-fn measure(what: &str, mut act: impl FnMut(u32)) {
+fn measure(name: &str, mut operation: impl FnMut(u32)) {
     let mut batches: Vec<Duration> = (0..BATCHES)
         .map(|_| {
             let start = Instant::now();
-            (0..ROUNDS).for_each(&mut act);
+            (0..ROUNDS).for_each(&mut operation);
             start.elapsed()
         })
         .collect();
     batches.sort();
     let micros = |batch: Option<&Duration>| batch.unwrap().as_secs_f64() * 1e6 / f64::from(ROUNDS);
     let (best, median) = (micros(batches.first()), micros(batches.get(BATCHES / 2)));
-    println!("{what}: best {best:.1} µs, median {median:.1} µs");
+    println!("{name}: best {best:.1} µs, median {median:.1} µs");
 }
 
 fn main() {
@@ -78,22 +80,22 @@ fn main() {
         versions: &[],
         reset_fields: &[],
     };
-    let configuration = by_mirror();
+    let configuration = mirror_configuration();
     let mut live = apply(None, &configuration, false, &request("mirror")).unwrap();
     live["metadata"]["uid"] = json!("11111111-1111-1111-1111-111111111111");
     let mut annotated = live.clone();
     annotated["metadata"]["annotations"] = json!({"containers.example.com/action": "stop"});
     let live = update(Some(&live), annotated, &request("kubectl-annotate")).unwrap();
-    let own = json!({"apiVersion": "containers.example.com/v1", "kind": "Container", "metadata": {"name": "c"}, "spec": {"state": "running"}});
-    let live = apply(Some(&live), &own, false, &request("user")).unwrap();
+    let user_configuration = json!({"apiVersion": "containers.example.com/v1", "kind": "Container", "metadata": {"name": "c"}, "spec": {"state": "running"}});
+    let live = apply(Some(&live), &user_configuration, false, &request("user")).unwrap();
     println!(
-        "object: {} bytes, of which managedFields {}",
+        "object: {} bytes, including {} bytes of managedFields",
         live.to_string().len(),
         live["metadata"]["managedFields"].to_string().len()
     );
 
     let mirror = request("mirror");
-    measure("apply, nothing changes", |_| {
+    measure("apply, no change", |_| {
         assert!(
             apply_if_changed(
                 Some(black_box(&live)),
@@ -114,13 +116,21 @@ fn main() {
                 .is_some()
         );
     });
-    let mut less = configuration.clone();
-    less["status"].as_object_mut().unwrap().remove("labels");
-    measure("apply, a map is given up", |_| {
+    let mut without_labels = configuration.clone();
+    without_labels["status"]
+        .as_object_mut()
+        .unwrap()
+        .remove("labels");
+    measure("apply, a map is no longer applied", |_| {
         assert!(
-            apply_if_changed(Some(black_box(&live)), black_box(&less), true, &mirror)
-                .unwrap()
-                .is_some()
+            apply_if_changed(
+                Some(black_box(&live)),
+                black_box(&without_labels),
+                true,
+                &mirror
+            )
+            .unwrap()
+            .is_some()
         );
     });
     measure("apply, create", |_| {
@@ -132,7 +142,7 @@ fn main() {
     measure("update, one field changes", |_| {
         black_box(update(Some(black_box(&live)), edited.clone(), &other).unwrap());
     });
-    measure("(a copy of the object)", |_| {
+    measure("(cloning the object)", |_| {
         black_box(live.clone());
     });
 }

@@ -1,15 +1,16 @@
-//! What differs between two objects, field by field as their types divide them.
+//! Comparison of two objects, field by field, at the granularity of their types.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use crate::field_set::{FieldSet, SetNode};
 use crate::path::PathElement;
-use crate::set::{FieldSet, SetNode};
-use crate::types::{ListAtom, MapAtom, ResolvedAtom, FieldType};
+use crate::types::{FieldType, ListAtom, MapAtom, ResolvedAtom};
 use crate::value;
 
-/// The fields that only the old object has, those that both have with another value, and those that only the new one has.
+/// The fields that only the old object has, those whose values differ, and those that only the new
+/// object has.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ObjectComparison {
     pub(crate) removed: FieldSet,
@@ -19,17 +20,17 @@ pub(crate) struct ObjectComparison {
 
 impl ObjectComparison {
     /// Compares two objects of one type.
-    pub(crate) fn between(ty: &FieldType, old: &Value, new: &Value) -> Self {
-        let mut change = NodeComparison::default();
-        compare_values(ty, Some(old), Some(new), &mut change);
+    pub(crate) fn between(field_type: &FieldType, old: &Value, new: &Value) -> Self {
+        let mut root = NodeComparison::default();
+        compare_values(field_type, Some(old), Some(new), &mut root);
         Self {
-            removed: change.removed.children,
-            modified: change.modified.children,
-            added: change.added.children,
+            removed: root.removed.children,
+            modified: root.modified.children,
+            added: root.added.children,
         }
     }
 
-    /// The comparison without these fields and all below them.
+    /// Removes these fields, and all fields below them, from the comparison.
     pub(crate) fn exclude_fields(self, fields: &FieldSet) -> Self {
         if fields.is_empty() {
             return self;
@@ -42,7 +43,7 @@ impl ObjectComparison {
     }
 }
 
-/// The three sets while they grow, at one place of the object.
+/// The comparison of one field while it is built.
 #[derive(Default)]
 struct NodeComparison {
     removed: SetNode,
@@ -60,48 +61,54 @@ impl NodeComparison {
     }
 
     fn add_child(&mut self, element: impl Fn() -> PathElement, child: Self) {
-        for (own, child) in [
+        for (parent, child) in [
             (&mut self.removed, child.removed),
             (&mut self.modified, child.modified),
             (&mut self.added, child.added),
         ] {
             if !child.is_empty() {
-                own.children.insert_node(element(), child);
+                parent.children.insert_node(element(), child);
             }
         }
     }
 }
 
-fn compare_values(ty: &FieldType, old: Option<&Value>, new: Option<&Value>, change: &mut NodeComparison) {
-    let leaf = match (old, new) {
-        (None, None) => return,
-        (Some(old), None) => compare_resolved(ty.resolve(Some(old)), Some(old), None, change),
-        (None, Some(new)) => compare_resolved(ty.resolve(Some(new)), None, Some(new), change),
-        (Some(l), Some(r)) => {
-            let (left, right) = (ty.resolve(Some(l)), ty.resolve(Some(r)));
-            if std::mem::discriminant(&left) != std::mem::discriminant(&right) {
-                // The form has changed: what the old one held below is gone.
-                compare_resolved(left, old, new, change);
-            }
-            compare_resolved(right, old, new, change)
-        }
-    };
-    if !leaf {
-        change.added.is_member |= old.is_none();
-        change.removed.is_member |= new.is_none();
-    }
-}
-
-/// Returns whether the values were compared as one.
-fn compare_resolved(
-    shape: ResolvedAtom<'_>,
+fn compare_values(
+    field_type: &FieldType,
     old: Option<&Value>,
     new: Option<&Value>,
-    change: &mut NodeComparison,
+    out: &mut NodeComparison,
+) {
+    let is_leaf = match (old, new) {
+        (None, None) => return,
+        (Some(old), None) => compare_resolved(field_type.resolve(Some(old)), Some(old), None, out),
+        (None, Some(new)) => compare_resolved(field_type.resolve(Some(new)), None, Some(new), out),
+        (Some(l), Some(r)) => {
+            let (left, right) = (field_type.resolve(Some(l)), field_type.resolve(Some(r)));
+            if std::mem::discriminant(&left) != std::mem::discriminant(&right) {
+                // The value has changed between scalar, list, and map, so the fields below the old
+                // value are removed.
+                compare_resolved(left, old, new, out);
+            }
+            compare_resolved(right, old, new, out)
+        }
+    };
+    if !is_leaf {
+        out.added.is_member |= old.is_none();
+        out.removed.is_member |= new.is_none();
+    }
+}
+
+/// Compares two values of a resolved type. Returns whether they were compared as one leaf.
+fn compare_resolved(
+    resolved: ResolvedAtom<'_>,
+    old: Option<&Value>,
+    new: Option<&Value>,
+    out: &mut NodeComparison,
 ) -> bool {
-    match shape {
+    match resolved {
         ResolvedAtom::Scalar(_) => {
-            change.compare_leaf(old, new);
+            out.compare_leaf(old, new);
             true
         }
         ResolvedAtom::Map(map) => {
@@ -109,22 +116,27 @@ fn compare_resolved(
                 old.and_then(Value::as_object),
                 new.and_then(Value::as_object),
             );
-            let empty = l.is_none_or(Map::is_empty) && r.is_none_or(Map::is_empty);
-            if map.is_atomic || empty {
-                change.compare_leaf(old, new);
+            let is_empty = l.is_none_or(Map::is_empty) && r.is_none_or(Map::is_empty);
+            if map.is_atomic || is_empty {
+                out.compare_leaf(old, new);
                 return true;
             }
-            compare_fields(map, l, r, change);
+            compare_fields(map, l, r, out);
             false
         }
         ResolvedAtom::List(list) => {
-            let items =
+            let length =
                 |v: Option<&'_ Value>| -> usize { v.and_then(Value::as_array).map_or(0, Vec::len) };
-            if list.is_atomic() || (items(old) == 0 && items(new) == 0) {
-                change.compare_leaf(old, new);
+            if list.is_atomic() || (length(old) == 0 && length(new) == 0) {
+                out.compare_leaf(old, new);
                 return true;
             }
-            compare_items(list, group_by_element(list, old), group_by_element(list, new), change);
+            compare_items(
+                list,
+                group_by_element(list, old),
+                group_by_element(list, new),
+                out,
+            );
             false
         }
     }
@@ -134,23 +146,23 @@ fn compare_fields(
     map: &MapAtom,
     old: Option<&Map<String, Value>>,
     new: Option<&Map<String, Value>>,
-    change: &mut NodeComparison,
+    out: &mut NodeComparison,
 ) {
-    let mut field = |name: &String, old: Option<&Value>, new: Option<&Value>| {
+    let mut compare_field = |name: &String, old: Option<&Value>, new: Option<&Value>| {
         let mut child = NodeComparison::default();
         compare_values(map.field_type(name).0, old, new, &mut child);
-        change.add_child(|| PathElement::Field(name.clone()), child);
+        out.add_child(|| PathElement::Field(name.clone()), child);
     };
     for (name, old) in old.into_iter().flatten() {
         match new.and_then(|new| new.get(name)) {
-            // Most of an object stays as it is; equality is much cheaper than the walk.
+            // Most fields are unchanged, and an equality check is much cheaper than the walk.
             Some(new) if old == new => {}
-            new => field(name, Some(old), new),
+            new => compare_field(name, Some(old), new),
         }
     }
     for (name, value) in new.into_iter().flatten() {
         if old.is_none_or(|old| !old.contains_key(name)) {
-            field(name, None, Some(value));
+            compare_field(name, None, Some(value));
         }
     }
 }
@@ -160,7 +172,7 @@ type ItemsByElement<'a> = BTreeMap<PathElement, Vec<&'a Value>>;
 fn group_by_element<'a>(list: &ListAtom, value: Option<&'a Value>) -> ItemsByElement<'a> {
     let mut out = ItemsByElement::new();
     for item in value.and_then(Value::as_array).into_iter().flatten() {
-        // An item that nothing tells apart is nobody's: validation refuses it, and nothing can be said about it here.
+        // An item that cannot be identified has no owner. Validation rejects it.
         if let Ok(element) = list.path_element(item) {
             out.entry(element).or_default().push(item);
         }
@@ -168,7 +180,12 @@ fn group_by_element<'a>(list: &ListAtom, value: Option<&'a Value>) -> ItemsByEle
     out
 }
 
-fn compare_items(list: &ListAtom, old: ItemsByElement<'_>, new: ItemsByElement<'_>, change: &mut NodeComparison) {
+fn compare_items(
+    list: &ListAtom,
+    old: ItemsByElement<'_>,
+    new: ItemsByElement<'_>,
+    out: &mut NodeComparison,
+) {
     let none = Vec::new();
     let elements = old
         .keys()
@@ -186,20 +203,21 @@ fn compare_items(list: &ListAtom, old: ItemsByElement<'_>, new: ItemsByElement<'
                 r.first().copied(),
                 &mut child,
             ),
-            // Items that are there twice count together, as one.
+            // Duplicate items are compared together, as one field.
             ([_, _, ..], [_, _, ..]) => {
-                let same = l.len() == r.len() && l.iter().zip(r).all(|(l, r)| value::is_equal(l, r));
-                child.modified.is_member = !same;
+                let is_same =
+                    l.len() == r.len() && l.iter().zip(r).all(|(l, r)| value::is_equal(l, r));
+                child.modified.is_member = !is_same;
             }
-            ([_, _, ..], one) => {
-                compare_values(&list.element, None, one.first().copied(), &mut child);
+            ([_, _, ..], single) => {
+                compare_values(&list.element, None, single.first().copied(), &mut child);
                 child.removed.is_member = true;
             }
-            (one, _) => {
-                compare_values(&list.element, one.first().copied(), None, &mut child);
+            (single, _) => {
+                compare_values(&list.element, single.first().copied(), None, &mut child);
                 child.added.is_member = true;
             }
         }
-        change.add_child(|| element.clone(), child);
+        out.add_child(|| element.clone(), child);
     }
 }

@@ -1,22 +1,22 @@
-//! `fieldsV1` of a managedFields entry: reading and printing.
+//! The `fieldsV1` of a managedFields entry: parsing and formatting.
 
 use serde_json::{Map, Value};
 
+use crate::field_set::{FieldSet, SetNode};
 use crate::path::PathElement;
-use crate::set::{FieldSet, SetNode};
 
-/// Why a `fieldsV1` cannot be read.
+/// Why a `fieldsV1` cannot be parsed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FieldsV1Error {
-    /// A key that is neither `.` nor one letter, a colon and the rest.
-    #[error("{0:?} is no path element: expected f:name, k:{{...}}, v:value, i:index or a dot")]
+    /// A key that is neither `.` nor a letter followed by a colon.
+    #[error("{0:?} is not a path element: expected f:name, k:{{...}}, v:value, i:index, or a dot")]
     InvalidElement(String),
-    /// The rest of a `k:`, `v:` or `i:` key is not what it must be.
+    /// A `k:`, `v:`, or `i:` key whose remainder is malformed.
     #[error("path element {key:?}: {problem}")]
     InvalidContent {
-        /// The key as it came.
+        /// The whole key.
         key: String,
-        /// What is wrong with it.
+        /// What is wrong with its remainder.
         problem: String,
     },
     /// A value that is not an object.
@@ -24,17 +24,22 @@ pub enum FieldsV1Error {
     NotAnObject(String),
 }
 
-/// The key of an entry that says that the path so far is itself a member.
+/// The key that makes the path up to here a member.
 const SELF_KEY: &str = ".";
 
 impl FieldSet {
-    /// Reads a `fieldsV1`: keys are path elements, an empty object is a member. Elements of a kind not known here are left out,
-    /// for a later version may have written them; everything else that is malformed is an error.
+    /// Parses a `fieldsV1`, whose keys are path elements and in which an empty object is a member.
+    ///
+    /// Skips elements of an unsupported type, which a later version may have written.
+    ///
+    /// # Errors
+    ///
+    /// Fails if anything else is malformed.
     pub fn from_fields_v1(fields: &Value) -> Result<Self, FieldsV1Error> {
         parse_node(SELF_KEY, fields).map(|node| node.children)
     }
 
-    /// Prints the set as a `fieldsV1`.
+    /// Formats the set as a `fieldsV1`.
     pub fn to_fields_v1(&self) -> Value {
         let mut out = Map::new();
         self.write_into(&mut out);
@@ -77,35 +82,28 @@ fn format_element(element: &PathElement) -> String {
 fn parse_node(key: &str, fields: &Value) -> Result<SetNode, FieldsV1Error> {
     let entries = match fields {
         Value::Object(entries) => entries,
-        Value::Null => return Ok(member()),
+        Value::Null => return Ok(SetNode::leaf()),
         _ => return Err(FieldsV1Error::NotAnObject(key.to_owned())),
     };
     let mut node = SetNode::default();
     for (key, inner) in entries {
         if key == SELF_KEY {
-            node.member = true;
+            node.is_member = true;
         } else if let Some(element) = parse_element(key)? {
-            node.children.add(element, parse_node(key, inner)?);
+            node.children.insert_node(element, parse_node(key, inner)?);
         }
     }
     if node.children.is_empty() {
-        node.member = true;
+        node.is_member = true;
     }
     Ok(node)
 }
 
-fn member() -> SetNode {
-    SetNode {
-        is_member: true,
-        children: FieldSet::default(),
-    }
-}
-
-/// The element that a key stands for, or none for a kind of element that is not known here.
+/// Returns the element that a key represents, or `None` for an element of an unsupported type.
 fn parse_element(key: &str) -> Result<Option<PathElement>, FieldsV1Error> {
-    let Some((kind, rest)) = key
+    let Some((prefix, rest)) = key
         .split_at_checked(1)
-        .and_then(|(kind, rest)| Some((kind, rest.strip_prefix(':')?)))
+        .and_then(|(prefix, rest)| Some((prefix, rest.strip_prefix(':')?)))
     else {
         return Err(FieldsV1Error::InvalidElement(key.to_owned()));
     };
@@ -113,7 +111,7 @@ fn parse_element(key: &str) -> Result<Option<PathElement>, FieldsV1Error> {
         key: key.to_owned(),
         problem,
     };
-    Ok(Some(match kind {
+    Ok(Some(match prefix {
         "f" => PathElement::Field(rest.to_owned()),
         "v" => PathElement::Value(serde_json::from_str(rest).map_err(|e| problem(e.to_string()))?),
         "k" => {
@@ -125,7 +123,7 @@ fn parse_element(key: &str) -> Result<Option<PathElement>, FieldsV1Error> {
         }
         "i" => PathElement::Index(
             rest.parse()
-                .map_err(|_| problem("expected a whole number".to_owned()))?,
+                .map_err(|_| problem("expected an integer".to_owned()))?,
         ),
         _ => return Ok(None),
     }))

@@ -1,23 +1,23 @@
-//! The passage from client-side to server-side apply: kubectl's last-applied annotation.
+//! Migration from client-side to server-side apply: kubectl's last-applied annotation.
 
 use serde_json::{Map, Value};
 
 use crate::apply::FieldConflict;
 use crate::compare::ObjectComparison;
+use crate::field_set::FieldSet;
 use crate::managed_fields::take_managed_fields;
 use crate::request::TrackingRequest;
-use crate::set::FieldSet;
-use crate::track::specified_fields;
+use crate::specified_fields::specified_fields;
 
-/// The manager whose applies take the annotation into account and keep it in step: kubectl's own.
+/// The manager whose applies read and update the annotation: kubectl's default.
 pub(crate) const MANAGER: &str = "kubectl";
 
 const ANNOTATION: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
-/// The most that all annotations of an object may take, names and values together, in bytes. Kubernetes' limit.
+/// The maximum size of all annotations of an object, keys and values, in bytes. Kubernetes' limit.
 const MAX_ANNOTATIONS_BYTES: usize = 256 * 1024;
 
-/// The annotation of an object, if it is there and not empty.
+/// Returns the annotation of an object, if it is set and not empty.
 fn annotation(object: &Value) -> Option<&str> {
     let annotations = object.get("metadata")?.get("annotations")?;
     annotations
@@ -26,8 +26,8 @@ fn annotation(object: &Value) -> Option<&str> {
         .filter(|text| !text.is_empty())
 }
 
-/// The conflicts that stay when kubectl may take over what it applied client-side before and what is still as it was then.
-/// Returns all of them for any other manager.
+/// Returns the conflicts that remain after kubectl has taken over the fields that it applied
+/// client-side and that have not changed since. For any other manager, returns all conflicts.
 pub(crate) fn unresolved_conflicts(
     conflicts: Vec<FieldConflict>,
     live: Option<&Value>,
@@ -36,35 +36,40 @@ pub(crate) fn unresolved_conflicts(
     if request.manager != MANAGER {
         return conflicts;
     }
-    let Some(own) = live.and_then(|live| unchanged_fields(live, request)) else {
+    let Some(unchanged) = live.and_then(|live| unchanged_fields(live, request)) else {
         return conflicts;
     };
     conflicts
         .into_iter()
-        .filter(|conflict| !own.contains(&conflict.field))
+        .filter(|conflict| !unchanged.contains(&conflict.field))
         .collect()
 }
 
+/// Returns the fields of the annotation that still have the same value in the live object.
 fn unchanged_fields(live: &Value, request: &TrackingRequest<'_>) -> Option<FieldSet> {
-    // An annotation that cannot be read gives no right to anything.
+    // An annotation that cannot be parsed resolves no conflict.
     let last: Value = serde_json::from_str(annotation(live)?).ok()?;
-    // Nor does one of another version, whose fields may mean something else.
+    // Neither does one of another version, whose fields may have another meaning.
     if last.get("apiVersion").and_then(Value::as_str) != Some(request.api_version) {
         return None;
     }
     let root = &request.object_type.root;
-    let changes = ObjectComparison::between(root, &last, live);
+    let comparison = ObjectComparison::between(root, &last, live);
     Some(
         specified_fields(root, &last)
-            .difference(&changes.modified)
-            .difference(&changes.added)
-            .difference(&changes.removed),
+            .difference(&comparison.modified)
+            .difference(&comparison.added)
+            .difference(&comparison.removed),
     )
 }
 
-/// Writes what kubectl has applied into the annotation if the object has one, so that a later client-side apply starts from
-/// it. An annotation that would be too long goes.
-pub(crate) fn update_annotation(object: &mut Value, applied: &Value, request: &TrackingRequest<'_>) {
+/// Writes the applied configuration to the annotation if the object has one, so that a later
+/// client-side apply starts from it. Removes the annotation if it would become too long.
+pub(crate) fn update_annotation(
+    object: &mut Value,
+    applied: &Value,
+    request: &TrackingRequest<'_>,
+) {
     if request.manager != MANAGER || annotation(object).is_none() {
         return;
     }
@@ -78,7 +83,7 @@ pub(crate) fn update_annotation(object: &mut Value, applied: &Value, request: &T
             metadata.remove("annotations");
         }
     }
-    // A trailing line break, as kubectl writes it.
+    // kubectl writes a trailing newline.
     let text = format!("{last}\n");
     let Some(Value::Object(annotations)) = object
         .get_mut("metadata")

@@ -1,32 +1,42 @@
-//! Who owns which field: server-side apply, the managedFields of every other write, JSON patch and merge patch.
+//! Server-side apply, `metadata.managedFields` for every other write, JSON patches, and merge
+//! patches.
 //!
-//! Pure functions from JSON to JSON; no clock, no input or output. The room keeps one invariant: after every write each
-//! field that somebody owns is owned by those, and only those, whose last write gave it the value that it has.
+//! Pure functions from JSON to JSON, without a clock and without I/O. The crate keeps one
+//! invariant: after every write, each owned field is owned by exactly those managers whose last
+//! write gave it its current value.
+//!
+//! Written by hand because no crate implements the server's side: `kube` sends apply patches but
+//! cannot merge them, and `json-patch`, which is used here, covers the patch formats only. Names
+//! and messages follow upstream's `structured-merge-diff` and apimachinery's field manager.
 
 mod apply;
 mod compare;
+mod field_set;
 mod fields_v1;
 mod last_applied;
 mod managed_fields;
 mod merge;
+mod ownership;
 mod patch;
 mod path;
+mod reconcile;
 mod request;
-mod set;
-mod track;
+mod specified_fields;
 mod types;
 mod update;
+mod validate;
 mod value;
 
 pub use apply::{ApplyError, FieldConflict, apply, apply_if_changed};
+pub use field_set::FieldSet;
 pub use fields_v1::FieldsV1Error;
 pub use managed_fields::{
-    ManagerId, ManagedFieldsError, ManagedFieldsOperation, keep_timestamps_if_unchanged,
-    managers, strip_managed_fields,
+    ManagedFieldsError, ManagedFieldsOperation, ManagerId, keep_timestamps_if_unchanged, managers,
+    strip_managed_fields,
 };
-pub use patch::{PatchError, json_patch, merge_patch};
+pub use merge::MergeError;
+pub use patch::{PatchError, PatchOperationError, json_patch, merge_patch};
 pub use path::{FieldPath, PathElement, reset_fields};
 pub use request::TrackingRequest;
-pub use set::FieldSet;
 pub use types::ObjectType;
 pub use update::{UpdateError, update};

@@ -1,22 +1,25 @@
-//! `metadata.managedFields`: reading, printing and the order of its entries.
+//! `metadata.managedFields`: parsing, formatting, and the order of its entries.
 
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 use serde_json::{Map, Value};
 
+use crate::field_set::FieldSet;
 use crate::fields_v1::FieldsV1Error;
-use crate::set::FieldSet;
 
-/// How a manager came to its fields.
+/// The only supported `fieldsType`.
+const FIELDS_TYPE: &str = "FieldsV1";
+
+/// The operation by which a manager owns its fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ManagedFieldsOperation {
-    /// By applying a configuration: giving the field up removes it.
+    /// The manager applied a configuration. A field that it no longer applies is removed.
     Apply,
-    /// By any other write.
+    /// Any other write.
     Update,
 }
 
 impl ManagedFieldsOperation {
-    /// As it is written in managedFields.
+    /// Returns the operation as it is written in managedFields.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Apply => "Apply",
@@ -25,106 +28,106 @@ impl ManagedFieldsOperation {
     }
 }
 
-/// A writer that an object's managedFields name.
+/// A manager as managedFields identifies it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ManagerId {
-    /// The name that the writer gave, or that was made from its user agent.
+    /// The name that the manager gave, or that was derived from its user agent.
     pub name: String,
-    /// How it wrote.
+    /// The operation of its writes.
     pub operation: ManagedFieldsOperation,
-    /// The subresource that it wrote to; empty for the object itself.
+    /// The subresource that it writes; empty for the object itself.
     pub subresource: String,
 }
 
-/// Why managedFields cannot be read.
+/// Why managedFields cannot be parsed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ManagedFieldsError {
-    /// Not a list of objects, or a field of another form than it must have.
+    /// managedFields is not a list.
+    #[error("managedFields must be a list")]
+    NotAList,
+    /// An entry that is not an object, or that has an invalid field.
     #[error("managedFields entry {index}: {field} must be {expected}")]
     InvalidField {
-        /// The place of the entry in the list.
+        /// The index of the entry in the list.
         index: usize,
-        /// The field of the entry.
+        /// The name of the field.
         field: &'static str,
-        /// What it must be.
+        /// What the field must be.
         expected: &'static str,
     },
-    /// The fields of an entry.
-    #[error("managedFields entry {index}: {source}")]
-    Fields {
-        /// The place of the entry in the list.
+    /// An entry whose `fieldsV1` cannot be parsed.
+    #[error("managedFields entry {index}: {problem}")]
+    InvalidFieldsV1 {
+        /// The index of the entry in the list.
         index: usize,
-        /// What is wrong with them.
-        source: FieldsV1Error,
+        /// What is wrong with the fields.
+        problem: FieldsV1Error,
     },
 }
 
-/// One entry: who owns what since when.
+/// One entry: the fields of one manager, and the time of its last write.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ManagedFieldsEntry {
     pub(crate) manager: ManagerId,
     pub(crate) api_version: String,
-    /// RFC 3339 in UTC with whole seconds, so that text order is time order.
+    /// RFC 3339 in UTC with whole seconds, so that strings sort by time.
     pub(crate) time: Option<String>,
     pub(crate) set: FieldSet,
 }
 
 impl ManagedFieldsEntry {
-    /// Whether both are entries of one writer. An applier has one entry whatever the version, others one for each version.
-    pub(crate) fn has_manager(&self, manager: &ManagerId, api_version: &str) -> bool {
+    /// Returns whether this is the manager's entry. An applier has one entry for all versions, an
+    /// updater one for each.
+    pub(crate) fn is_entry_of(&self, manager: &ManagerId, api_version: &str) -> bool {
         self.manager == *manager
             && (manager.operation == ManagedFieldsOperation::Apply
                 || self.api_version == api_version)
     }
 }
 
-/// All entries of an object; no two of the same writer.
+/// All entries of an object, at most one per manager (and version, see
+/// [`ManagedFieldsEntry::is_entry_of`]).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct ManagedFields {
     pub(crate) entries: Vec<ManagedFieldsEntry>,
 }
 
 impl ManagedFields {
-    /// Reads a `managedFields`; absent and null are empty.
+    /// Parses `managedFields`. Absent and null are empty.
     pub(crate) fn parse(managed_fields: Option<&Value>) -> Result<Self, ManagedFieldsError> {
         let list = match managed_fields {
             None | Some(Value::Null) => return Ok(Self::default()),
             Some(Value::Array(list)) => list,
-            Some(_) => {
-                return Err(ManagedFieldsError::InvalidField {
-                    index: 0,
-                    field: "managedFields",
-                    expected: "a list",
-                });
-            }
+            Some(_) => return Err(ManagedFieldsError::NotAList),
         };
         let mut out = Self::default();
         for (index, entry) in list.iter().enumerate() {
-            out.put(parse_entry(index, entry)?);
+            out.insert(parse_entry(index, entry)?);
         }
         Ok(out)
     }
 
-    /// Adds the entry, in place of one of the same writer.
+    /// Inserts an entry, replacing the manager's previous one.
     pub(crate) fn insert(&mut self, entry: ManagedFieldsEntry) {
         self.remove(&entry.manager, &entry.api_version);
         self.entries.push(entry);
     }
 
-    /// Removes the entry of that writer.
+    /// Removes and returns the manager's entry.
     pub(crate) fn remove(
         &mut self,
         manager: &ManagerId,
         api_version: &str,
     ) -> Option<ManagedFieldsEntry> {
-        let at = self
+        let index = self
             .entries
             .iter()
-            .position(|entry| entry.is_same_writer(manager, api_version))?;
-        Some(self.entries.remove(at))
+            .position(|entry| entry.is_entry_of(manager, api_version))?;
+        Some(self.entries.remove(index))
     }
 
-    /// Prints the entries in their order: appliers first, then by time, name, version and subresource. None if there is none.
+    /// Formats the entries in upstream's order: appliers first, then by time, name, version, and
+    /// subresource. Returns `None` if there are none.
     pub(crate) fn into_json(mut self) -> Option<Value> {
         if self.entries.is_empty() {
             return None;
@@ -136,7 +139,9 @@ impl ManagedFields {
     }
 }
 
-fn sort_key(entry: &ManagedFieldsEntry) -> (ManagedFieldsOperation, Option<&str>, &str, &str, &str) {
+fn sort_key(
+    entry: &ManagedFieldsEntry,
+) -> (ManagedFieldsOperation, Option<&str>, &str, &str, &str) {
     (
         entry.manager.operation,
         entry.time.as_deref(),
@@ -149,7 +154,7 @@ fn sort_key(entry: &ManagedFieldsEntry) -> (ManagedFieldsOperation, Option<&str>
 fn entry_to_json(entry: ManagedFieldsEntry) -> Value {
     let mut out = Map::new();
     let mut put = |name: &str, value: Value| out.insert(name.to_owned(), value);
-    // An empty name is left out, as all empty text is.
+    // An empty name is omitted, like all empty strings.
     if !entry.manager.name.is_empty() {
         put("manager", entry.manager.name.into());
     }
@@ -166,9 +171,7 @@ fn entry_to_json(entry: ManagedFieldsEntry) -> Value {
     Value::Object(out)
 }
 
-const FIELDS_TYPE: &str = "FieldsV1";
-
-/// Text of an entry; absent and null are empty.
+/// Returns a string field of an entry. Absent and null are empty.
 fn string_field<'a>(
     index: usize,
     entry: &'a Value,
@@ -180,40 +183,40 @@ fn string_field<'a>(
         Some(_) => Err(ManagedFieldsError::InvalidField {
             index,
             field,
-            expected: "text",
+            expected: "a string",
         }),
     }
 }
 
 fn parse_entry(index: usize, entry: &Value) -> Result<ManagedFieldsEntry, ManagedFieldsError> {
-    let form = |field, expected| ManagedFieldsError::InvalidField {
+    let invalid = |field, expected| ManagedFieldsError::InvalidField {
         index,
         field,
         expected,
     };
     if !entry.is_object() {
-        return Err(form("the entry", "an object"));
+        return Err(invalid("the entry", "an object"));
     }
     let operation = match string_field(index, entry, "operation")? {
         "Apply" => ManagedFieldsOperation::Apply,
         "Update" => ManagedFieldsOperation::Update,
-        _ => return Err(form("operation", "Apply or Update")),
+        _ => return Err(invalid("operation", "Apply or Update")),
     };
     let api_version = string_field(index, entry, "apiVersion")?;
     if api_version.is_empty() {
-        return Err(form("apiVersion", "given"));
+        return Err(invalid("apiVersion", "set"));
     }
     if string_field(index, entry, "fieldsType")? != FIELDS_TYPE {
-        return Err(form("fieldsType", FIELDS_TYPE));
+        return Err(invalid("fieldsType", FIELDS_TYPE));
     }
     let time = match string_field(index, entry, "time")? {
         "" => None,
-        time => Some(truncate_to_seconds(time).ok_or_else(|| form("time", "an RFC 3339 time"))?),
+        time => Some(truncate_to_seconds(time).ok_or_else(|| invalid("time", "an RFC 3339 time"))?),
     };
     let set = match entry.get("fieldsV1") {
         None => FieldSet::default(),
         Some(fields) => FieldSet::from_fields_v1(fields)
-            .map_err(|source| ManagedFieldsError::Fields { index, source })?,
+            .map_err(|problem| ManagedFieldsError::InvalidFieldsV1 { index, problem })?,
     };
     Ok(ManagedFieldsEntry {
         manager: ManagerId {
@@ -227,7 +230,7 @@ fn parse_entry(index: usize, entry: &Value) -> Result<ManagedFieldsEntry, Manage
     })
 }
 
-/// The time in UTC with whole seconds.
+/// Converts an RFC 3339 time to UTC, rounded down to seconds.
 fn truncate_to_seconds(time: &str) -> Option<String> {
     let parsed: Timestamp = time.parse().ok()?;
     let whole = parsed
@@ -240,7 +243,7 @@ fn truncate_to_seconds(time: &str) -> Option<String> {
     Some(whole.to_string())
 }
 
-/// Takes managedFields off an object; a metadata that is left empty stays.
+/// Removes managedFields from an object. Keeps `metadata` even if nothing else is in it.
 pub fn strip_managed_fields(object: &mut Value) {
     take_managed_fields(object);
 }
@@ -256,7 +259,7 @@ pub(crate) fn managed_fields(object: &Value) -> Option<&Value> {
     object.get("metadata")?.get("managedFields")
 }
 
-/// Puts the entries into the object, whose metadata is made if it has none.
+/// Writes the entries to an object, creating its `metadata` if necessary.
 pub(crate) fn set_managed_fields(object: &mut Value, managed: ManagedFields) {
     let Some(printed) = managed.into_json() else {
         take_managed_fields(object);
@@ -275,7 +278,8 @@ pub(crate) fn set_managed_fields(object: &mut Value, managed: ManagedFields) {
     }
 }
 
-/// The writers that the object's managedFields name, in their order; none where they cannot be read.
+/// Returns the managers of an object, in the order of its managedFields. Returns none if the
+/// managedFields cannot be parsed.
 pub fn managers(object: &Value) -> Vec<ManagerId> {
     ManagedFields::parse(managed_fields(object))
         .unwrap_or_default()
@@ -285,23 +289,23 @@ pub fn managers(object: &Value) -> Vec<ManagerId> {
         .collect()
 }
 
-/// Puts the old times back where times are all that differs between an object and what is to be stored in its place:
-/// a write that changes nothing else must not change these. Call it last, just before that comparison is made.
+/// Restores the live object's managedFields times in `new` if nothing but these times differs, so
+/// that such a write counts as unchanged. Call it last, just before comparing the two objects.
 pub fn keep_timestamps_if_unchanged(live: &Value, new: &mut Value) {
-    let (Some(Value::Array(old)), Some(Value::Array(fresh))) =
+    let (Some(Value::Array(old_entries)), Some(Value::Array(new_entries))) =
         (managed_fields(live), managed_fields(new))
     else {
         return;
     };
-    let same = old.len() == fresh.len()
-        && old
+    let is_same = old_entries.len() == new_entries.len()
+        && old_entries
             .iter()
-            .zip(fresh)
-            .all(|(old, fresh)| is_equal_except_time(old, fresh));
-    if !same || !is_equal_except_managed_fields(live, new) {
+            .zip(new_entries)
+            .all(|(old, new)| is_equal_except_time(old, new));
+    if !is_same || !is_equal_except_managed_fields(live, new) {
         return;
     }
-    let old = Value::Array(old.clone());
+    let old = Value::Array(old_entries.clone());
     if let Some(Value::Object(metadata)) = new.get_mut("metadata") {
         metadata.insert("managedFields".to_owned(), old);
     }
@@ -318,17 +322,17 @@ fn is_equal_except_managed_fields(old: &Value, new: &Value) -> bool {
     let (Value::Object(l), Value::Object(r)) = (old, new) else {
         return false;
     };
-    let metadata = match (l.get("metadata"), r.get("metadata")) {
+    let is_metadata_equal = match (l.get("metadata"), r.get("metadata")) {
         (Some(Value::Object(l)), Some(Value::Object(r))) => is_equal_except(l, r, "managedFields"),
         _ => false,
     };
-    metadata && is_equal_except(l, r, "metadata")
+    is_metadata_equal && is_equal_except(l, r, "metadata")
 }
 
-fn is_equal_except(old: &Map<String, Value>, new: &Map<String, Value>, but: &str) -> bool {
-    let count = |map: &Map<String, Value>| map.len() - usize::from(map.contains_key(but));
+fn is_equal_except(old: &Map<String, Value>, new: &Map<String, Value>, except: &str) -> bool {
+    let count = |map: &Map<String, Value>| map.len() - usize::from(map.contains_key(except));
     count(old) == count(new)
         && old
             .iter()
-            .all(|(name, value)| name == but || new.get(name) == Some(value))
+            .all(|(name, value)| name == except || new.get(name) == Some(value))
 }

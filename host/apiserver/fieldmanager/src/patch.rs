@@ -1,4 +1,4 @@
-//! JSON patch (RFC 6902) and merge patch (RFC 7386), with the few liberties that Kubernetes takes.
+//! JSON patch (RFC 6902) and merge patch (RFC 7386), with the deviations of Kubernetes.
 
 use json_patch::jsonptr::PointerBuf;
 use json_patch::{
@@ -7,41 +7,43 @@ use json_patch::{
 };
 use serde_json::Value;
 
-/// The most operations in one JSON patch. Kubernetes' limit.
+/// The maximum number of operations in one JSON patch. Kubernetes' limit.
 const MAX_OPERATIONS: usize = 10_000;
 
-/// The most that all copy operations of a patch may copy together, in bytes of JSON: a few lines of patch could double the
-/// document again and again. As much as a request body may have.
+/// The maximum that all copy operations of one patch may copy together, in bytes of JSON. Otherwise
+/// a short patch could double the document repeatedly. The same as the limit of a request body.
 const MAX_COPIED_BYTES: usize = 3 * 1024 * 1024;
 
-/// The most that all move operations of a patch may move together, in values. A move adds nothing to the document, but what is
-/// moved is measured each time, and a few bytes of patch may move all of it: ten times the values that an object may have.
+/// The maximum that all move operations of one patch may move together, in JSON values. A move does
+/// not grow the document, but the moved value is measured each time, and a short patch could move
+/// the whole document in every operation. Ten times the values that an object may have.
 const MAX_MOVED_VALUES: usize = 1_000_000;
 
-/// The deepest nesting that a patch may make. JSON readers stop at 128 levels, and an object is read inside of envelopes.
+/// The maximum nesting that a patch may create, in levels. JSON parsers stop at 128 levels, and
+/// objects are also parsed inside lists and watch events.
 const MAX_DEPTH: usize = 100;
 
-/// Why a patch was not applied.
+/// Why a patch cannot be applied.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PatchError {
-    /// The patch is not of the form that its media type asks for. Status 400.
+    /// The patch does not have the form that its media type requires. Status 400.
     #[error("error decoding patch: {0}")]
-    Malformed(String),
+    Malformed(&'static str),
     /// More than 10,000 operations. Status 413.
     #[error("the allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {0}")]
     TooManyOperations(usize),
-    /// An operation cannot be done: no such path, a failed test, an unknown operation, a result beyond the limits. Status 422.
+    /// An operation failed. Status 422.
     #[error("operation {index} of the JSON patch: {problem}")]
     Failed {
-        /// The place of the operation in the patch, from 0.
+        /// The index of the operation in the patch.
         index: usize,
-        /// What is wrong with it.
-        problem: String,
+        /// What is wrong with the operation.
+        problem: PatchOperationError,
     },
 }
 
 impl PatchError {
-    /// The HTTP status that answers it.
+    /// Returns the HTTP status code of the response.
     pub fn code(&self) -> u16 {
         match self {
             Self::Malformed(_) => 400,
@@ -51,69 +53,125 @@ impl PatchError {
     }
 }
 
-/// Applies a merge patch. The patch must be an object, or it would replace the document.
+/// Why one operation of a JSON patch failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PatchOperationError {
+    /// `op` is absent or not a string.
+    #[error("the operation needs an op: add, remove, replace, move, copy, or test")]
+    MissingOp,
+    /// `op` is not one of the six operations.
+    #[error("unexpected kind: {0}")]
+    UnknownOp(String),
+    /// `path` or `from` is absent or not a string.
+    #[error("the operation needs a {field} that is a JSON pointer")]
+    MissingPointer {
+        /// The name of the field.
+        field: &'static str,
+    },
+    /// `path` or `from` cannot be parsed.
+    #[error("{field} {text:?} is not a JSON pointer: {problem}")]
+    InvalidPointer {
+        /// The name of the field.
+        field: &'static str,
+        /// The value of the field.
+        text: String,
+        /// What is wrong with the value.
+        problem: String,
+    },
+    /// `from` of a copy does not exist, nor does its parent.
+    #[error("{0}")]
+    Unresolved(String),
+    /// The result would be nested too deeply.
+    #[error("{path}: the result is nested more than {MAX_DEPTH} levels deep")]
+    TooDeep {
+        /// The path of the operation.
+        path: String,
+    },
+    /// The move operations together move too many values.
+    #[error("the patch moves more than {MAX_MOVED_VALUES} values")]
+    TooManyMovedValues,
+    /// The copy operations together copy too many bytes.
+    #[error("the patch copies more than {MAX_COPIED_BYTES} bytes")]
+    TooManyCopiedBytes,
+    /// The operation cannot be applied to the document: its path does not exist, or a test failed.
+    #[error("{0}")]
+    NotApplicable(String),
+}
+
+/// Applies a merge patch.
+///
+/// # Errors
+///
+/// Fails if the patch is not an object, since it would replace the whole document.
 pub fn merge_patch(document: &Value, patch: &Value) -> Result<Value, PatchError> {
     if !patch.is_object() {
-        return Err(PatchError::Malformed(
-            "a merge patch must be a JSON object".to_owned(),
-        ));
+        return Err(PatchError::Malformed("a merge patch must be a JSON object"));
     }
     let mut out = document.clone();
     json_patch::merge(&mut out, patch);
     Ok(out)
 }
 
-/// Applies a JSON patch, all of it or nothing.
+/// Applies a JSON patch, either completely or not at all.
 ///
-/// As in Kubernetes, and other than the RFC says: `replace` of a field that is not there adds it, `test` against null and
-/// `copy` take such a field for null, an operation without `value` has the value null, and what precedes the first slash of a
-/// pointer is passed over.
+/// Deviates from the RFC as Kubernetes does: `replace` adds a field that does not exist, `test` against
+/// null and `copy` treat such a field as null, an operation without `value` has the value null, and
+/// anything before the first slash of a pointer is ignored.
+///
+/// # Errors
+///
+/// See [`PatchError`].
 pub fn json_patch(document: &Value, patch: &Value) -> Result<Value, PatchError> {
     let operations = match patch {
         Value::Array(operations) => operations,
         _ => {
             return Err(PatchError::Malformed(
-                "a JSON patch must be a list of operations".to_owned(),
+                "a JSON patch must be a list of operations",
             ));
         }
     };
     if !operations.iter().all(Value::is_object) {
         return Err(PatchError::Malformed(
-            "an operation of a JSON patch must be an object".to_owned(),
+            "an operation of a JSON patch must be an object",
         ));
     }
     if operations.len() > MAX_OPERATIONS {
         return Err(PatchError::TooManyOperations(operations.len()));
     }
     let mut out = document.clone();
-    let mut spent = PatchCost::default();
+    let mut cost = PatchCost::default();
     for (index, operation) in operations.iter().enumerate() {
-        apply_operation(&mut out, operation, &mut spent)
+        apply_operation(&mut out, operation, &mut cost)
             .map_err(|problem| PatchError::Failed { index, problem })?;
     }
     Ok(out)
 }
 
-/// What the operations of a patch have cost so far.
+/// The cost of the operations that have been applied so far.
 #[derive(Default)]
 struct PatchCost {
-    /// Bytes of JSON, see [`MAX_COPIED`].
+    /// Limited by [`MAX_COPIED_BYTES`].
     copied_bytes: usize,
-    /// Values, see [`MAX_MOVED`].
+    /// Limited by [`MAX_MOVED_VALUES`].
     moved_values: usize,
 }
 
-fn apply_operation(document: &mut Value, operation: &Value, spent: &mut PatchCost) -> Result<(), String> {
+fn apply_operation(
+    document: &mut Value,
+    operation: &Value,
+    cost: &mut PatchCost,
+) -> Result<(), PatchOperationError> {
     let path = parse_pointer(operation, "path")?;
     let value = || operation.get("value").cloned().unwrap_or(Value::Null);
-    // Gives the number of values that are placed.
-    let place = |value: &Value| {
-        let ValueSize { depth, values } = ValueSize::of(value);
-        (path.tokens().count() + depth <= MAX_DEPTH)
-            .then_some(values)
-            .ok_or_else(|| {
-                format!("{path}: the result is nested more than {MAX_DEPTH} levels deep")
-            })
+    // Returns the number of values in `value`, which is about to be placed at `path`.
+    let check_depth = |value: &Value| {
+        let ValueSize { depth, values } = ValueSize::of_value(value);
+        if path.tokens().count() + depth > MAX_DEPTH {
+            return Err(PatchOperationError::TooDeep {
+                path: path.to_string(),
+            });
+        }
+        Ok(values)
     };
     let is_new_field = || {
         let parent = path
@@ -124,13 +182,13 @@ fn apply_operation(document: &mut Value, operation: &Value, spent: &mut PatchCos
     let operation = match operation.get("op").and_then(Value::as_str) {
         Some("add") => {
             let value = value();
-            place(&value)?;
+            check_depth(&value)?;
             PatchOperation::Add(AddOperation { path, value })
         }
         Some("remove") => PatchOperation::Remove(RemoveOperation { path }),
         Some("replace") => {
             let value = value();
-            place(&value)?;
+            check_depth(&value)?;
             if is_new_field() {
                 PatchOperation::Add(AddOperation { path, value })
             } else {
@@ -140,9 +198,9 @@ fn apply_operation(document: &mut Value, operation: &Value, spent: &mut PatchCos
         Some("move") => {
             let from = parse_pointer(operation, "from")?;
             if let Ok(value) = from.resolve(document) {
-                spent.moved_values = spent.moved_values.saturating_add(place(value)?);
-                if spent.moved_values > MAX_MOVED_VALUES {
-                    return Err(format!("the patch moves more than {MAX_MOVED} values"));
+                cost.moved_values = cost.moved_values.saturating_add(check_depth(value)?);
+                if cost.moved_values > MAX_MOVED_VALUES {
+                    return Err(PatchOperationError::TooManyMovedValues);
                 }
             }
             PatchOperation::Move(MoveOperation { from, path })
@@ -151,10 +209,10 @@ fn apply_operation(document: &mut Value, operation: &Value, spent: &mut PatchCos
             let from = parse_pointer(operation, "from")?;
             match from.resolve(document) {
                 Ok(value) => {
-                    place(value)?;
-                    spent.copied_bytes = spent.copied_bytes.saturating_add(value.to_string().len());
-                    if spent.copied_bytes > MAX_COPIED_BYTES {
-                        return Err(format!("the patch copies more than {MAX_COPIED} bytes"));
+                    check_depth(value)?;
+                    cost.copied_bytes = cost.copied_bytes.saturating_add(value.to_string().len());
+                    if cost.copied_bytes > MAX_COPIED_BYTES {
+                        return Err(PatchOperationError::TooManyCopiedBytes);
                     }
                     PatchOperation::Copy(CopyOperation { from, path })
                 }
@@ -169,7 +227,7 @@ fn apply_operation(document: &mut Value, operation: &Value, spent: &mut PatchCos
                         value: Value::Null,
                     })
                 }
-                Err(problem) => return Err(problem.to_string()),
+                Err(error) => return Err(PatchOperationError::Unresolved(error.to_string())),
             }
         }
         Some("test") => {
@@ -179,45 +237,45 @@ fn apply_operation(document: &mut Value, operation: &Value, spent: &mut PatchCos
             }
             PatchOperation::Test(TestOperation { path, value })
         }
-        Some(unknown) => return Err(format!("unexpected kind: {unknown}")),
-        None => {
-            return Err(
-                "the operation needs an op: add, remove, replace, move, copy or test".to_owned(),
-            );
-        }
+        Some(unknown) => return Err(PatchOperationError::UnknownOp(unknown.to_owned())),
+        None => return Err(PatchOperationError::MissingOp),
     };
-    // One by one on a copy: the whole patch fails with any of them.
-    json_patch::patch_unsafe(document, &[operation]).map_err(|problem| problem.kind.to_string())
+    // No rollback is needed: the document is a copy that is dropped if any operation fails.
+    json_patch::patch_unsafe(document, &[operation])
+        .map_err(|error| PatchOperationError::NotApplicable(error.kind.to_string()))
 }
 
-fn parse_pointer(operation: &Value, field: &str) -> Result<PointerBuf, String> {
+fn parse_pointer(
+    operation: &Value,
+    field: &'static str,
+) -> Result<PointerBuf, PatchOperationError> {
     let text = operation
         .get(field)
         .and_then(Value::as_str)
-        .ok_or_else(|| format!("the operation needs a {field} that is a JSON pointer"))?;
+        .ok_or(PatchOperationError::MissingPointer { field })?;
+    let invalid = |problem: String| PatchOperationError::InvalidPointer {
+        field,
+        text: text.to_owned(),
+        problem,
+    };
     let from_first_slash = match text.find('/') {
         _ if text.is_empty() => "",
-        Some(at) => text.get(at..).unwrap_or_default(),
-        None => {
-            return Err(format!(
-                "{field} {text:?} is no JSON pointer: begin it with a slash"
-            ));
-        }
+        Some(index) => text.get(index..).unwrap_or_default(),
+        None => return Err(invalid("it must start with a slash".to_owned())),
     };
-    PointerBuf::parse(from_first_slash)
-        .map_err(|problem| format!("{field} {text:?} is no JSON pointer: {problem}"))
+    PointerBuf::parse(from_first_slash).map_err(|error| invalid(error.to_string()))
 }
 
-/// How deep a value is nested, and how many values it is made of.
+/// The nesting of a value, and the number of values that it consists of, including itself.
 struct ValueSize {
     depth: usize,
     values: usize,
 }
 
 impl ValueSize {
-    fn of(value: &Value) -> Self {
-        let of_all = |inner: &mut dyn Iterator<Item = &Value>| {
-            inner.map(Self::of).fold(
+    fn of_value(value: &Value) -> Self {
+        let sum = |inner: &mut dyn Iterator<Item = &Value>| {
+            inner.map(Self::of_value).fold(
                 Self {
                     depth: 1,
                     values: 1,
@@ -229,8 +287,8 @@ impl ValueSize {
             )
         };
         match value {
-            Value::Array(items) => of_all(&mut items.iter()),
-            Value::Object(fields) => of_all(&mut fields.values()),
+            Value::Array(items) => sum(&mut items.iter()),
+            Value::Object(fields) => sum(&mut fields.values()),
             _ => Self {
                 depth: 0,
                 values: 1,

@@ -1,4 +1,4 @@
-//! One step into an object, and the path that several steps make.
+//! Paths into an object, and the elements that they consist of.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -7,16 +7,19 @@ use serde_json::Value;
 
 use crate::value;
 
-/// One step of a path: a field, an item of a `map` list by its keys, an item of a `set` list by its value, or an index.
+/// One element of a path: a field, an item of a `map` list by its keys, an item of a `set` list by
+/// its value, or an index.
 #[derive(Clone, Debug)]
 pub enum PathElement {
-    /// A field of a map, printed `f:name`.
+    /// A field of a map, `f:name` in `fieldsV1`.
     Field(String),
-    /// The item of a list of type `map` with these key fields (sorted by name), printed `k:{"name":"x"}`.
+    /// The item of a `map` list that has these key fields (sorted by name), `k:{"name":"x"}` in
+    /// `fieldsV1`.
     Key(Vec<(String, Value)>),
-    /// The item of a list of type `set` with this value, printed `v:"x"`.
+    /// The item of a `set` list that has this value, `v:"x"` in `fieldsV1`.
     Value(Value),
-    /// The item of a list at this place, printed `i:0`. Only other writers make them; they are kept as they came.
+    /// The item of a list at this index, `i:0` in `fieldsV1`. This crate never creates them; those
+    /// that other writers created are preserved.
     Index(i64),
 }
 
@@ -30,10 +33,10 @@ impl PathElement {
         }
     }
 
-    /// The order between this element and a field of that name, without making an element of it.
+    /// Compares this element with the field `name` without allocating an element for it.
     pub(crate) fn cmp_field(&self, name: &str) -> Ordering {
         match self {
-            Self::Field(own) => own.as_str().cmp(name),
+            Self::Field(field) => field.as_str().cmp(name),
             _ => Ordering::Greater,
         }
     }
@@ -73,7 +76,8 @@ impl PartialEq for PathElement {
 
 impl Eq for PathElement {}
 
-/// As Kubernetes writes it in messages: `.name`, `[name="x",proto="TCP"]`, `[="x"]`, `[0]`.
+/// Formats the element as Kubernetes does in messages: `.name`, `[name="x",proto="TCP"]`,
+/// `[="x"]`, `[0]`.
 impl fmt::Display for PathElement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -92,12 +96,19 @@ impl fmt::Display for PathElement {
     }
 }
 
-/// A path from the root of an object, printed as in conflicts: `.spec.list[name="x"].value`.
+/// A path from the root of an object. Its `Display` is the form used in conflicts:
+/// `.spec.list[name="x"].value`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FieldPath(pub Vec<PathElement>);
 
 impl FieldPath {
-    /// The path of nested fields: `FieldPath::of(&["spec", "replicas"])` is `.spec.replicas`.
+    /// Returns the path of nested fields.
+    ///
+    /// ```
+    /// # use rdd_apiserver_fieldmanager::FieldPath;
+    /// let path = FieldPath::from_fields(&["spec", "replicas"]);
+    /// assert_eq!(path.to_string(), ".spec.replicas");
+    /// ```
     pub fn from_fields(names: &[&str]) -> Self {
         Self(
             names
@@ -114,12 +125,16 @@ impl fmt::Display for FieldPath {
     }
 }
 
-/// The fields that a write may not set, and so may not own ([`crate::TrackingRequest::ignored`]): a write to a kind that has a
-/// `/status` leaves `status` alone, one to `/status` leaves `metadata` and `spec` alone.
+/// Returns the fields that a write cannot set and therefore cannot own
+/// ([`crate::TrackingRequest::reset_fields`]): a write to a kind with a `/status` subresource does not
+/// change `status`, and a write to `/status` does not change `metadata` and `spec`.
 pub fn reset_fields(subresource: Option<&str>, has_status: bool) -> Vec<FieldPath> {
     match subresource {
-        Some("status") => vec![FieldPath::of(&["metadata"]), FieldPath::of(&["spec"])],
-        None if has_status => vec![FieldPath::of(&["status"])],
+        Some("status") => vec![
+            FieldPath::from_fields(&["metadata"]),
+            FieldPath::from_fields(&["spec"]),
+        ],
+        None if has_status => vec![FieldPath::from_fields(&["status"])],
         _ => Vec::new(),
     }
 }

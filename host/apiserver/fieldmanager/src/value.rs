@@ -1,10 +1,10 @@
-//! Equality and order of JSON values as Kubernetes sees them: `1` and `1.0` are one number.
+//! Equality and order of JSON values as Kubernetes defines them: `1` and `1.0` are one number.
 
 use std::cmp::Ordering;
 
 use serde_json::{Number, Value};
 
-/// Deep equality in which numbers compare by value, whatever their notation.
+/// Returns whether two values are deeply equal. Numbers compare by value, whatever their notation.
 pub(crate) fn is_equal(left: &Value, right: &Value) -> bool {
     match (left, right) {
         (Value::Number(l), Value::Number(r)) => compare_numbers(l, r) == Ordering::Equal,
@@ -12,13 +12,16 @@ pub(crate) fn is_equal(left: &Value, right: &Value) -> bool {
             l.len() == r.len() && l.iter().zip(r).all(|(l, r)| is_equal(l, r))
         }
         (Value::Object(l), Value::Object(r)) => {
-            l.len() == r.len() && l.iter().all(|(k, l)| r.get(k).is_some_and(|r| is_equal(l, r)))
+            l.len() == r.len()
+                && l.iter()
+                    .all(|(k, l)| r.get(k).is_some_and(|r| is_equal(l, r)))
         }
         _ => left == right,
     }
 }
 
-/// A total order over JSON values: numbers, strings, booleans, lists, maps, null. Equal exactly where [`equal`] is.
+/// A total order of JSON values: numbers, strings, booleans, lists, maps, null. Returns `Equal`
+/// exactly when [`is_equal`] returns true.
 pub(crate) fn compare(left: &Value, right: &Value) -> Ordering {
     match (left, right) {
         (Value::Number(l), Value::Number(r)) => compare_numbers(l, r),
@@ -34,7 +37,7 @@ pub(crate) fn compare(left: &Value, right: &Value) -> Ordering {
             l.len().cmp(&r.len())
         }
         (Value::Object(l), Value::Object(r)) => {
-            // Sorted here, for the map may keep insertion order.
+            // Sorted here because the map may keep insertion order.
             let (l, r) = (sorted(l), sorted(r));
             for ((lk, lv), (rk, rv)) in l.iter().zip(&r) {
                 match lk.cmp(rk).then_with(|| compare(lv, rv)) {
@@ -72,7 +75,8 @@ fn integer(number: &Number) -> Option<i128> {
         .or_else(|| number.as_u64().map(i128::from))
 }
 
-/// Exact, also between an integer and a float: a comparison as floats alone would be no order near 2^53.
+/// Compares exactly, also an integer with a float: comparing both as floats would not be a total
+/// order near 2^53.
 fn compare_numbers(left: &Number, right: &Number) -> Ordering {
     match (integer(left), integer(right)) {
         (Some(l), Some(r)) => l.cmp(&r),
@@ -85,13 +89,13 @@ fn compare_numbers(left: &Number, right: &Number) -> Ordering {
 }
 
 fn float(number: &Number) -> f64 {
-    // A number of JSON is always finite, and every one that is no integer has a float.
+    // JSON numbers are finite, and every number that is not an integer is a float.
     number.as_f64().unwrap_or_default()
 }
 
 fn compare_mixed(integer: i128, float: f64) -> Ordering {
     let whole = float.trunc();
-    // The cast saturates, so a float out of range still lands on its side.
+    // The cast saturates, so a float out of range still compares correctly.
     integer.cmp(&(whole as i128)).then_with(|| {
         0.0_f64
             .partial_cmp(&(float - whole))
@@ -128,7 +132,7 @@ mod tests {
         ] {
             assert_eq!(compare(&left, &right), order, "{left} {right}");
             assert_eq!(compare(&right, &left), order.reverse(), "{right} {left}");
-            assert_eq!(equal(&left, &right), order == Equal, "{left} {right}");
+            assert_eq!(is_equal(&left, &right), order == Equal, "{left} {right}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! JSON patch and merge patch as a kube-apiserver 1.35 answers them.
-#![allow(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+//! JSON patches and merge patches. The expected results are those of kube-apiserver 1.35.
+#![allow(clippy::unwrap_used, reason = "a failed test helper fails the test")]
 
 use rdd_apiserver_fieldmanager::{PatchError, json_patch, merge_patch};
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ fn document() -> Value {
     json!({"kind": "ConfigMap", "metadata": {"name": "a", "annotations": {"example.com/a": "b"}}, "data": {"k": "1", "j": "2"}, "list": [1, 2]})
 }
 
-/// What the operations make of the document's data and list.
+/// Returns the document's data and list after the operations, or the status code of the error.
 fn patched(operations: Value) -> Result<(Value, Value), u16> {
     match json_patch(&document(), &operations) {
         Ok(out) => Ok((out["data"].clone(), out["list"].clone())),
@@ -17,7 +17,7 @@ fn patched(operations: Value) -> Result<(Value, Value), u16> {
 }
 
 #[test]
-fn operations_do_what_they_say() {
+fn operations_change_the_document() {
     for (operation, data) in [
         (
             json!({"op": "add", "path": "/data/new", "value": "n"}),
@@ -43,7 +43,7 @@ fn operations_do_what_they_say() {
             json!({"op": "test", "path": "/data/k", "value": "1"}),
             json!({"k": "1", "j": "2"}),
         ),
-        // The liberties of Kubernetes.
+        // Where Kubernetes deviates from the RFC.
         (
             json!({"op": "replace", "path": "/data/none", "value": "x"}),
             json!({"k": "1", "j": "2", "none": "x"}),
@@ -109,7 +109,7 @@ fn operations_do_what_they_say() {
 }
 
 #[test]
-fn what_cannot_be_done_is_refused() {
+fn invalid_operations_are_rejected() {
     for (operations, code) in [
         (
             json!([{"op": "test", "path": "/data/k", "value": "zzz"}]),
@@ -166,18 +166,18 @@ fn what_cannot_be_done_is_refused() {
             413,
         ),
     ] {
-        let shown: String = operations.to_string().chars().take(100).collect();
-        assert_eq!(patched(operations), Err(code), "{shown}");
+        let excerpt: String = operations.to_string().chars().take(100).collect();
+        assert_eq!(patched(operations), Err(code), "{excerpt}");
     }
-    let most = json!(vec![
+    let at_limit = json!(vec![
         json!({"op": "test", "path": "/kind", "value": "ConfigMap"});
         10_000
     ]);
-    assert_eq!(json_patch(&document(), &most), Ok(document()));
+    assert_eq!(json_patch(&document(), &at_limit), Ok(document()));
 }
 
 #[test]
-fn a_patch_cannot_grow_the_document_without_bounds() {
+fn the_growth_of_a_document_is_limited() {
     let double = json!({"op": "copy", "from": "/data", "path": "/data/x"});
     let error = json_patch(&document(), &json!(vec![double; 10_000])).unwrap_err();
     assert_eq!(error.code(), 422);
@@ -208,11 +208,11 @@ fn a_patch_cannot_grow_the_document_without_bounds() {
 }
 
 #[test]
-fn what_all_moves_of_a_patch_move_is_limited() {
+fn the_total_size_of_all_moves_is_limited() {
     let document = json!({"data": {"a": vec![0; 2_000]}});
-    let there = json!({"op": "move", "from": "/data/a", "path": "/data/b"});
+    let forth = json!({"op": "move", "from": "/data/a", "path": "/data/b"});
     let back = json!({"op": "move", "from": "/data/b", "path": "/data/a"});
-    let moves = |times: usize| json!(vec![[&there, &back]; times].concat());
+    let moves = |times: usize| json!(vec![[&forth, &back]; times].concat());
     assert_eq!(json_patch(&document, &moves(200)), Ok(document.clone()));
     let error = json_patch(&document, &moves(1_000)).unwrap_err();
     assert_eq!(error.code(), 422);
@@ -223,7 +223,7 @@ fn what_all_moves_of_a_patch_move_is_limited() {
 }
 
 #[test]
-fn merge_patches_merge() {
+fn a_merge_patch_is_merged_into_the_document() {
     for (patch, data) in [
         (json!({}), json!({"k": "1", "j": "2"})),
         (json!({"data": {"k": "1"}}), json!({"k": "1", "j": "2"})),

@@ -1,5 +1,5 @@
-//! Discovery documents, legacy and aggregated, as pure functions of the
-//! served kinds.
+//! Discovery documents, legacy and aggregated, as pure functions of the served
+//! kinds.
 
 use std::cmp::Reverse;
 
@@ -8,14 +8,14 @@ use sha2::{Digest, Sha256};
 
 use crate::kind::{KindOrigin, ResourceKind, api_version, compare_versions};
 
-/// Content type of aggregated discovery: what a client asks for in `Accept`
-/// and what the answer carries.
-pub const AGGREGATED_CONTENT_TYPE: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+/// The media type of aggregated discovery, in `Accept` and in `Content-Type`.
+pub const AGGREGATED_CONTENT_TYPE: &str =
+    "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
-/// Priority of every group that comes from a CRD.
+/// The priority of every group that CRDs define.
 const CRD_PRIORITY: u32 = 1000;
 
-/// `groupPriorityMinimum` by which upstream orders its own groups.
+/// The `groupPriorityMinimum` of upstream's own groups.
 const GROUP_PRIORITIES: [(&str, u32); 8] = [
     ("", 18000),
     ("events.k8s.io", 17750),
@@ -27,19 +27,19 @@ const GROUP_PRIORITIES: [(&str, u32); 8] = [
     ("discovery.k8s.io", 16200),
 ];
 
-/// One group-version with the kinds that it serves, sorted by plural.
+/// One group-version and its kinds.
 #[derive(Clone, Debug)]
 pub struct GroupVersion<'a> {
     /// API group; empty for the core group.
     pub group: &'a str,
     /// Version within the group.
     pub version: &'a str,
-    /// Kinds served, sorted by plural.
+    /// Its kinds, sorted by plural.
     pub kinds: Vec<&'a ResourceKind>,
 }
 
-/// The group-versions that `kinds` make up: groups in the order of upstream's
-/// priorities, versions best first.
+/// Returns the group-versions of `kinds`: groups by upstream's group priority,
+/// and versions by version priority, both highest first.
 pub fn group_versions<'a>(kinds: &[&'a ResourceKind]) -> Vec<GroupVersion<'a>> {
     let mut sorted = kinds.to_vec();
     sorted.sort_by(|a, b| {
@@ -75,8 +75,8 @@ fn priority(kind: &ResourceKind) -> u32 {
     }
 }
 
-/// `GET /api`: an `APIVersions`. `server_address` is `host:port` as clients
-/// reach the server.
+/// Returns the response to `GET /api`, an `APIVersions`. `server_address` is the
+/// `host:port` at which clients reach the server.
 pub fn api_versions(server_address: &str) -> Value {
     json!({
         "kind": "APIVersions",
@@ -87,7 +87,8 @@ pub fn api_versions(server_address: &str) -> Value {
     })
 }
 
-/// `GET /apis`: an `APIGroupList` of every group but the core one.
+/// Returns the response to `GET /apis`, an `APIGroupList` of all groups except the
+/// core group.
 pub fn api_group_list(kinds: &[&ResourceKind]) -> Value {
     let versions = group_versions(kinds);
     let groups: Vec<Value> = by_group(&versions)
@@ -98,8 +99,8 @@ pub fn api_group_list(kinds: &[&ResourceKind]) -> Value {
     json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
 }
 
-/// `GET /apis/{group}`: an `APIGroup`, or nothing when the group serves no
-/// kind.
+/// Returns the response to `GET /apis/{group}`, an `APIGroup`, or `None` if the
+/// group has no kinds.
 pub fn api_group(kinds: &[&ResourceKind], group: &str) -> Option<Value> {
     let versions = group_versions(kinds);
     let versions = by_group(&versions)
@@ -127,8 +128,8 @@ fn api_group_fields(versions: &[GroupVersion<'_>]) -> Option<Map<String, Value>>
     Some(entry)
 }
 
-/// `GET /api/v1` or `/apis/{group}/{version}`: an `APIResourceList`, or
-/// nothing when that version serves no kind.
+/// Returns the response to `GET /api/v1` or `/apis/{group}/{version}`, an
+/// `APIResourceList`, or `None` if the version has no kinds.
 pub fn api_resource_list(kinds: &[&ResourceKind], group: &str, version: &str) -> Option<Value> {
     let found = group_versions(kinds)
         .into_iter()
@@ -143,7 +144,7 @@ pub fn api_resource_list(kinds: &[&ResourceKind], group: &str, version: &str) ->
         "groupVersion": api_version(group, version),
         "resources": resources,
     });
-    // The core group's list is the one that upstream writes without it.
+    // Upstream omits `apiVersion` in the list of the core group.
     if !group.is_empty()
         && let Some(list) = list.as_object_mut()
     {
@@ -190,8 +191,8 @@ fn api_subresources(kind: &ResourceKind) -> impl Iterator<Item = Value> {
             "kind": sub.kind,
             "verbs": sub.verbs,
         });
-        let foreign = sub.group != kind.group || sub.version != kind.version;
-        if let (true, Some(entry)) = (foreign, entry.as_object_mut()) {
+        let is_other_group_version = sub.group != kind.group || sub.version != kind.version;
+        if let (true, Some(entry)) = (is_other_group_version, entry.as_object_mut()) {
             entry.insert("group".into(), sub.group.as_str().into());
             entry.insert("version".into(), sub.version.as_str().into());
         }
@@ -199,27 +200,29 @@ fn api_subresources(kind: &ResourceKind) -> impl Iterator<Item = Value> {
     })
 }
 
-/// The entity tag of a document's bytes, quoted, for `ETag` and
-/// `If-None-Match`.
+/// Returns the quoted entity tag of a document, for `ETag` and `If-None-Match`.
 pub fn etag(body: &[u8]) -> String {
     format!("\"{:X}\"", Sha256::digest(body))
 }
 
-/// Which half of aggregated discovery is asked for.
+/// The two paths of aggregated discovery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DiscoveryRoot {
-    /// `/api`: the core group alone.
+    /// `/api`: only the core group.
     Api,
-    /// `/apis`: every other group.
+    /// `/apis`: all other groups.
     Apis,
 }
 
-/// `GET /api` or `/apis` as an `APIGroupDiscoveryList` of version v2.
+/// Returns the response to `GET /api` or `/apis` as an `APIGroupDiscoveryList` of
+/// version v2.
 pub fn aggregated_discovery(kinds: &[&ResourceKind], root: DiscoveryRoot) -> Value {
     let versions = group_versions(kinds);
     let items: Vec<Value> = by_group(&versions)
         .into_iter()
-        .filter(|group| group.first().is_some_and(|v| v.group.is_empty()) == (root == DiscoveryRoot::Api))
+        .filter(|group| {
+            group.first().is_some_and(|v| v.group.is_empty()) == (root == DiscoveryRoot::Api)
+        })
         .filter_map(aggregated_group)
         .collect();
     json!({
@@ -291,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_follow_priorities_and_versions_come_best_first() {
+    fn groups_and_versions_are_sorted_by_priority() {
         let custom = boats();
         let kinds: Vec<&ResourceKind> = custom
             .iter()
@@ -314,19 +317,22 @@ mod tests {
                 "example.com"
             ]
         );
-        let own = api_group(&kinds, "example.com").unwrap();
-        assert_eq!(own["preferredVersion"]["groupVersion"], "example.com/v1");
-        assert_eq!(own["versions"][1]["version"], "v1beta1");
-        assert!(group(&kinds, "none.example.com").is_none());
+        let example_group = api_group(&kinds, "example.com").unwrap();
         assert_eq!(
-            aggregated(&kinds, Root::Api)["items"]
+            example_group["preferredVersion"]["groupVersion"],
+            "example.com/v1"
+        );
+        assert_eq!(example_group["versions"][1]["version"], "v1beta1");
+        assert!(api_group(&kinds, "none.example.com").is_none());
+        assert_eq!(
+            aggregated_discovery(&kinds, DiscoveryRoot::Api)["items"]
                 .as_array()
                 .unwrap()
                 .len(),
             1
         );
         assert_eq!(
-            aggregated(&kinds, Root::Apis)["items"]
+            aggregated_discovery(&kinds, DiscoveryRoot::Apis)["items"]
                 .as_array()
                 .unwrap()
                 .len(),
@@ -335,12 +341,12 @@ mod tests {
     }
 
     #[test]
-    fn subresources_of_another_group_say_so() {
+    fn subresources_of_another_group_have_group_and_version() {
         let custom = boats();
         let kinds: Vec<&ResourceKind> = custom.iter().collect();
         let list = api_resource_list(&kinds, "example.com", "v1").unwrap();
         assert_eq!(list["resources"][1]["name"], "boats/scale");
         assert_eq!(list["resources"][1]["group"], "autoscaling");
-        assert!(resource_list(&kinds, "example.com", "v2").is_none());
+        assert!(api_resource_list(&kinds, "example.com", "v2").is_none());
     }
 }

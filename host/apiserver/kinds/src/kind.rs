@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-/// The verbs of a custom resource, in the order in which upstream lists them.
+/// The verbs of a custom resource, in upstream's order.
 const CUSTOM_RESOURCE_VERBS: [&str; 8] = [
     "delete",
     "deletecollection",
@@ -22,75 +22,74 @@ const CUSTOM_RESOURCE_VERBS: [&str; 8] = [
 /// The verbs of `/status` and `/scale`.
 pub(crate) const SUBRESOURCE_VERBS: [&str; 3] = ["get", "patch", "update"];
 
-/// Bytes of the SHA-256 that a storage version hash keeps, as upstream does.
+/// The number of bytes of the SHA-256 digest in a storage version hash, as upstream.
 const STORAGE_VERSION_HASH_BYTES: usize = 8;
 
-/// What discovery, OpenAPI and the request router need to know of one served
-/// resource in one version.
+/// One served resource in one version, as discovery, OpenAPI, and the request
+/// router need it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResourceKind {
     /// API group; empty for the core group.
     pub group: String,
     /// Version within the group, such as `v1`.
     pub version: String,
-    /// Lower-case plural: the resource's name in paths.
+    /// Lowercase plural: the resource's name in paths.
     pub plural: String,
-    /// Lower-case singular, for people.
+    /// Lowercase singular, which kubectl accepts and displays.
     pub singular: String,
     /// CamelCase kind of one object.
     pub kind: String,
-    /// CamelCase kind of a list of them.
+    /// CamelCase kind of a list of objects.
     pub list_kind: String,
-    /// Abbreviations that kubectl takes for the plural.
+    /// Abbreviations that kubectl accepts for the plural.
     pub short_names: Vec<String>,
-    /// Groupings such as `all`, which kubectl expands.
+    /// Groups of resources such as `all`, which kubectl expands.
     pub categories: Vec<String>,
-    /// Whether objects live in a namespace.
+    /// Whether objects belong to a namespace.
     pub namespaced: bool,
-    /// Verbs that are served, in the order in which discovery shows them.
-    /// Empty for a resource that is only listed in discovery.
+    /// Served verbs, in the order of discovery. Empty for a resource that
+    /// appears in discovery only.
     pub verbs: Vec<&'static str>,
-    /// Tells clients whether two versions are stored alike.
+    /// Hash by which clients detect that two versions share their storage.
     pub storage_version_hash: String,
-    /// Subresources, in the order in which aggregated discovery shows them.
+    /// Subresources, in the order of aggregated discovery.
     pub subresources: Vec<SubresourceKind>,
-    /// Who defined the resource.
+    /// How the resource is defined.
     pub origin: KindOrigin,
 }
 
-/// Who defined a resource.
+/// How a resource is defined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KindOrigin {
     /// Compiled into the server.
     Builtin,
-    /// A CustomResourceDefinition object.
+    /// By a CustomResourceDefinition object.
     Crd,
 }
 
 /// One subresource such as `status`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SubresourceKind {
-    /// Name in the path, after the object's name.
+    /// Path segment after the object's name.
     pub name: String,
-    /// Group of what it answers with.
+    /// API group of the objects that it returns.
     pub group: String,
-    /// Version of what it answers with.
+    /// Version of the objects that it returns.
     pub version: String,
-    /// Kind of what it answers with.
+    /// Kind of the objects that it returns.
     pub kind: String,
-    /// Verbs that are served.
+    /// Served verbs.
     pub verbs: Vec<&'static str>,
 }
 
 impl ResourceKind {
-    /// `group/version`, or only the version in the core group: the value of
-    /// `apiVersion`.
+    /// Returns the value of `apiVersion`. See [`api_version`].
     pub fn api_version(&self) -> String {
         api_version(&self.group, &self.version)
     }
 
-    /// Path of the group-version below which the resource is served, such as
-    /// `/api/v1` or `/apis/coordination.k8s.io/v1`.
+    /// Returns the path of the resource's group-version, such as `/api/v1` or
+    /// `/apis/coordination.k8s.io/v1`.
     pub fn root_path(&self) -> String {
         if self.group.is_empty() {
             format!("/api/{}", self.version)
@@ -99,19 +98,20 @@ impl ResourceKind {
         }
     }
 
-    /// Whether `verb` is served on the resource itself.
+    /// Returns whether `verb` is served on the resource itself.
     pub fn has_verb(&self, verb: &str) -> bool {
         self.verbs.contains(&verb)
     }
 
-    /// The subresource of that name.
+    /// Returns the subresource with this name.
     pub fn subresource(&self, name: &str) -> Option<&SubresourceKind> {
         self.subresources.iter().find(|s| s.name == name)
     }
 
-    /// The served versions of a CustomResourceDefinition (as JSON, v1), best
-    /// version first. Names come from `spec.names`; the caller sees to it
-    /// that they were accepted. Empty when `crd` lacks what a valid one has.
+    /// Returns the served versions of a CustomResourceDefinition (v1, as JSON),
+    /// highest priority first. Names are taken from `spec.names`; the caller
+    /// must check that they were accepted. Returns none if a field is missing
+    /// that every valid definition has.
     pub fn from_crd(crd: &Value) -> Vec<ResourceKind> {
         let spec = &crd["spec"];
         let versions = spec["versions"].as_array().map_or(&[][..], Vec::as_slice);
@@ -180,7 +180,7 @@ fn string_list(value: &Value) -> Vec<String> {
         .collect()
 }
 
-/// `group/version`, or only the version in the core group.
+/// Returns `group/version`, or only the version for the core group.
 pub fn api_version(group: &str, version: &str) -> String {
     if group.is_empty() {
         version.into()
@@ -189,14 +189,17 @@ pub fn api_version(group: &str, version: &str) -> String {
     }
 }
 
-/// The hash by which discovery names the form in which a kind is stored.
+/// Returns the hash by which discovery identifies the storage version of a kind.
 pub(crate) fn storage_version_hash(group: &str, version: &str, kind: &str) -> String {
     let digest = Sha256::digest(format!("{group}/{version}/{kind}"));
     STANDARD.encode(digest.get(..STORAGE_VERSION_HASH_BYTES).unwrap_or(&digest))
 }
 
-/// Orders versions as Kubernetes does, best first: `v2`, `v1`, `v1beta2`,
-/// `v1beta1`, `v1alpha1`, then everything else by name.
+/// Compares versions by Kubernetes' version priority, highest first: `v2`, `v1`,
+/// `v1beta2`, `v1beta1`, `v1alpha1`, then all other names in alphabetical order.
+///
+/// Written by hand because `kube_core::Version::priority`, which does the same,
+/// would make `kube` a dependency of this crate.
 pub fn compare_versions(a: &str, b: &str) -> Ordering {
     match (version_priority(a), version_priority(b)) {
         (Some(a), Some(b)) => b.cmp(&a),
@@ -206,21 +209,22 @@ pub fn compare_versions(a: &str, b: &str) -> Ordering {
     }
 }
 
-/// Stability (2 for a release, 1 beta, 0 alpha), major and minor number.
+/// Returns the stability (2 for a stable version, 1 for beta, 0 for alpha), and
+/// the major and minor number.
 fn version_priority(version: &str) -> Option<(u8, u64, u64)> {
     let rest = version.strip_prefix('v')?;
-    for (word, level) in [("beta", 1), ("alpha", 0)] {
-        if let Some((major, minor)) = rest.split_once(word) {
-            return Some((level, parse_number(major)?, parse_number(minor)?));
+    for (suffix, stability) in [("beta", 1), ("alpha", 0)] {
+        if let Some((major, minor)) = rest.split_once(suffix) {
+            return Some((stability, parse_number(major)?, parse_number(minor)?));
         }
     }
     Some((2, parse_number(rest)?, 0))
 }
 
-/// A version's number: digits without a leading zero.
+/// Parses a number of a version: digits without a leading zero.
 fn parse_number(digits: &str) -> Option<u64> {
-    let plain = digits.bytes().all(|b| b.is_ascii_digit()) && !digits.starts_with('0');
-    if plain { digits.parse().ok() } else { None }
+    let is_valid = digits.bytes().all(|b| b.is_ascii_digit()) && !digits.starts_with('0');
+    if is_valid { digits.parse().ok() } else { None }
 }
 
 #[cfg(test)]
@@ -230,7 +234,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_sort_by_stability_then_number() {
+    fn versions_are_sorted_by_stability_and_number() {
         let mut versions = [
             "foo10",
             "v1alpha1",
@@ -266,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn storage_hash_is_the_one_clients_know() {
+    fn storage_version_hashes_are_those_of_upstream() {
         assert_eq!(storage_version_hash("", "v1", "ConfigMap"), "qFsyl6wFWjQ=");
         assert_eq!(
             storage_version_hash("coordination.k8s.io", "v1", "Lease"),
@@ -275,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crd_gives_its_served_versions_best_first() {
+    fn a_crd_yields_its_served_versions_by_priority() {
         let kinds = ResourceKind::from_crd(&json!({"spec": {
         "group": "example.com", "scope": "Cluster",
         "names": {"plural": "boats", "kind": "Boat", "shortNames": ["bt"]},
@@ -286,16 +290,16 @@ mod tests {
         ]}}));
         let versions: Vec<_> = kinds.iter().map(|k| k.version.as_str()).collect();
         assert_eq!(versions, ["v1", "v1alpha1"]);
-        let best = &kinds[0];
+        let first = &kinds[0];
         assert_eq!(
-            (best.singular.as_str(), best.list_kind.as_str()),
+            (first.singular.as_str(), first.list_kind.as_str()),
             ("boat", "BoatList")
         );
-        assert!(!best.namespaced);
-        let names: Vec<_> = best.subresources.iter().map(|s| s.name.as_str()).collect();
+        assert!(!first.namespaced);
+        let names: Vec<_> = first.subresources.iter().map(|s| s.name.as_str()).collect();
         assert_eq!(names, ["status", "scale"]);
         assert_eq!(
-            best.storage_version_hash,
+            first.storage_version_hash,
             storage_version_hash("example.com", "v0", "Boat")
         );
     }

@@ -1,9 +1,8 @@
-//! What the embedded Kubernetes API server knows of each kind, and how kinds
-//! and objects are shown: the built-in kinds with their schemas and rules,
-//! discovery, OpenAPI and tables.
+//! The resource kinds that the embedded API server serves: the built-in kinds with their schemas and
+//! strategies, discovery, OpenAPI, and tables.
 //!
-//! Invariant: everything here is a pure function of its arguments. Nothing
-//! reads a clock, a file or a socket, and nothing waits.
+//! Everything here is a pure function of its arguments. Nothing reads a clock, a file, or a socket,
+//! and nothing blocks.
 
 pub mod builtin;
 pub mod discovery;

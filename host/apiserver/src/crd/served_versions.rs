@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
-use rdd_apiserver_fieldmanager::TypeTree;
+use rdd_apiserver_fieldmanager::ObjectType;
 use rdd_apiserver_kinds::ResourceKind;
 use rdd_apiserver_kinds::table::TableColumns;
 use rdd_apiserver_schema::StructuralSchema;
@@ -48,10 +48,10 @@ pub(crate) fn resources(definition: &Value) -> Result<Vec<Arc<ServedResource>>, 
         let name = version["name"].as_str().unwrap_or_default();
         trees.push((
             rdd_apiserver_kinds::api_version(group, name),
-            Arc::new(TypeTree::from_openapi(schema)),
+            Arc::new(ObjectType::from_openapi(schema)),
         ));
     }
-    let trees: Arc<[(String, Arc<TypeTree>)]> = trees.into();
+    let trees: Arc<[(String, Arc<ObjectType>)]> = trees.into();
     let mut out = Vec::new();
     for kind in ResourceKind::from_crd(definition) {
         let version = versions
@@ -64,7 +64,7 @@ pub(crate) fn resources(definition: &Value) -> Result<Vec<Arc<ServedResource>>, 
             .map(|(_, tree)| Arc::clone(tree))
             .ok_or_else(|| DefinitionError::MissingTypes(kind.version.clone()))?;
         let custom = custom(definition, version, has_several_versions)?;
-        let columns = TableColumns::of_crd_version(version)
+        let columns = TableColumns::from_crd_version(version)
             .map_err(|error| DefinitionError::Columns(error.to_string()))?;
         let (group, plural) = (kind.group.clone(), kind.plural.clone());
         out.push(Arc::new(ServedResource::new(

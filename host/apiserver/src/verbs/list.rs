@@ -313,7 +313,7 @@ pub(crate) fn list_value(
                 .columns
                 .table(&objects, metadata, render::include_object(ctx)?, now, true)
         }
-        ObjectShape::PartialMetadataList => table::partial_list(&objects, metadata),
+        ObjectShape::PartialMetadataList => table::partial_object_metadata_list(&objects, metadata),
         ObjectShape::PartialMetadata => {
             return Err(ApiError::not_acceptable(
                 "you requested PartialObjectMetadata, but the requested object is a list (PartialObjectMetadataList)",

@@ -1,102 +1,120 @@
-//! Appliers among themselves: sharing, giving up, conflicts, force, defaults.
+//! Several appliers of one object: shared fields, removed fields, conflicts, force, and defaults.
 
 use rdd_apiserver_fieldmanager::{
-    FieldPath, TrackingRequest, ObjectType, apply, managers, reset_fields,
+    FieldPath, ObjectType, TrackingRequest, apply, managers, reset_fields,
 };
 use serde_json::{Value, json};
 
-use crate::tracked_object::{V1, TrackedObject, expect_conflicts, schema};
+use crate::tracked_object::{TrackedObject, V1, expect_conflicts, schema};
 
 #[test]
-fn a_config_map_is_shared_taken_and_given_up() {
-    let mut w = TrackedObject::config_map();
+fn fields_of_a_config_map_are_shared_taken_and_given_up() {
+    let mut object = TrackedObject::config_map();
     let data = |data: Value| json!({ "data": data });
-    w.apply_with("one", data(json!({"k": "1", "j": "2"})), false)
-        .unwrap();
-    assert_eq!(w.owners(), [r#"one Apply {"f:data":{"f:j":{},"f:k":{}}}"#]);
-    let created = w.live().clone();
-    w.apply_with("one", data(json!({"k": "1", "j": "2"})), false)
+    object
+        .apply_with("one", data(json!({"k": "1", "j": "2"})), false)
         .unwrap();
     assert_eq!(
-        *w.live(),
+        object.owners(),
+        [r#"one Apply {"f:data":{"f:j":{},"f:k":{}}}"#]
+    );
+    let created = object.live().clone();
+    object
+        .apply_with("one", data(json!({"k": "1", "j": "2"})), false)
+        .unwrap();
+    assert_eq!(
+        *object.live(),
         created,
         "applying the same again changes nothing, not even the time"
     );
 
-    w.apply_with("two", data(json!({"m": "3"})), false).unwrap();
+    object
+        .apply_with("two", data(json!({"m": "3"})), false)
+        .unwrap();
     assert_eq!(
-        w.owners(),
+        object.owners(),
         [
             r#"one Apply {"f:data":{"f:j":{},"f:k":{}}}"#,
             r#"two Apply {"f:data":{"f:m":{}}}"#
         ]
     );
-    let (causes, message) = expect_conflicts(w.apply_with("two", data(json!({"k": "9"})), false));
+    let (causes, message) =
+        expect_conflicts(object.apply_with("two", data(json!({"k": "9"})), false));
     assert_eq!(causes, ["one: .data.k"]);
     assert_eq!(
         message,
         r#"Apply failed with 1 conflict: conflict with "one": .data.k"#
     );
     let (causes, message) =
-        expect_conflicts(w.apply_with("two", data(json!({"k": "9", "j": "8"})), false));
+        expect_conflicts(object.apply_with("two", data(json!({"k": "9", "j": "8"})), false));
     assert_eq!(causes, ["one: .data.j", "one: .data.k"]);
     assert_eq!(
         message,
         "Apply failed with 2 conflicts: conflicts with \"one\":\n- .data.j\n- .data.k"
     );
 
-    w.apply_with("two", data(json!({"k": "1"})), false).unwrap();
+    object
+        .apply_with("two", data(json!({"k": "1"})), false)
+        .unwrap();
     assert_eq!(
-        w.live()["data"],
+        object.live()["data"],
         json!({"j": "2", "k": "1"}),
-        "m was two's alone"
+        "two was the only owner of m"
     );
-    w.apply_with("two", data(json!({"k": "9"})), true).unwrap();
+    object
+        .apply_with("two", data(json!({"k": "9"})), true)
+        .unwrap();
     assert_eq!(
-        w.owners(),
+        object.owners(),
         [
             r#"one Apply {"f:data":{"f:j":{}}}"#,
             r#"two Apply {"f:data":{"f:k":{}}}"#
         ]
     );
-    w.apply_with("one", data(json!({})), false).unwrap();
-    assert_eq!(w.live()["data"], json!({"k": "9"}));
+    object.apply_with("one", data(json!({})), false).unwrap();
+    assert_eq!(object.live()["data"], json!({"k": "9"}));
     assert_eq!(
-        w.owners(),
-        // By time: two has not written since.
+        object.owners(),
+        // Sorted by time: two wrote before one.
         [
             r#"two Apply {"f:data":{"f:k":{}}}"#,
             r#"one Apply {"f:data":{}}"#
         ]
     );
-    w.apply_with("three", data(json!({"k": "9", "m": "3"})), false)
+    object
+        .apply_with("three", data(json!({"k": "9", "m": "3"})), false)
         .unwrap();
-    w.apply_with("two", data(json!({})), false).unwrap();
+    object.apply_with("two", data(json!({})), false).unwrap();
     assert_eq!(
-        w.live()["data"],
+        object.live()["data"],
         json!({"k": "9", "m": "3"}),
         "three still owns k"
     );
-    w.apply_with("three", data(json!({})), false).unwrap();
-    assert_eq!(w.live()["data"], json!({}), "nobody owns anything in it");
-    assert_eq!(managers(w.live()).len(), 3);
+    object.apply_with("three", data(json!({})), false).unwrap();
+    assert_eq!(
+        object.live()["data"],
+        json!({}),
+        "nobody owns any of its fields"
+    );
+    assert_eq!(managers(object.live()).len(), 3);
 }
 
 #[test]
 fn objects_and_maps_are_granular_or_atomic() {
-    let mut w = TrackedObject::new();
-    w.apply("one", json!({"obj": {"x": "1"}, "map": {"k": "v"}, "atomicObj": {"x": "1"}, "atomicMap": {"k": "v"}}))
+    let mut object = TrackedObject::new();
+    object.apply("one", json!({"obj": {"x": "1"}, "map": {"k": "v"}, "atomicObj": {"x": "1"}, "atomicMap": {"k": "v"}}))
         .unwrap();
     assert_eq!(
-        w.owners(),
+        object.owners(),
         [
             r#"one Apply {"f:spec":{"f:atomicMap":{},"f:atomicObj":{},"f:map":{"f:k":{}},"f:obj":{"f:x":{}}}}"#
         ]
     );
-    w.apply("two", json!({"obj": {"y": "2"}, "map": {"l": "w"}}))
+    object
+        .apply("two", json!({"obj": {"y": "2"}, "map": {"l": "w"}}))
         .unwrap();
     assert_eq!(
-        w.owners()[1],
+        object.owners()[1],
         r#"two Apply {"f:spec":{"f:map":{"f:l":{}},"f:obj":{"f:y":{}}}}"#
     );
 
@@ -109,105 +127,122 @@ fn objects_and_maps_are_granular_or_atomic() {
         spec
     };
     assert_eq!(
-        w.conflict("two", with(json!({"atomicObj": {"y": "2"}}))).0,
+        object
+            .expect_conflict("two", with(json!({"atomicObj": {"y": "2"}})))
+            .0,
         ["one: .spec.atomicObj"]
     );
     assert_eq!(
-        w.conflict("two", with(json!({"atomicMap": {"l": "w"}}))).0,
+        object
+            .expect_conflict("two", with(json!({"atomicMap": {"l": "w"}})))
+            .0,
         ["one: .spec.atomicMap"]
     );
-    w.force_apply(
+    object.force_apply(
         "two",
         with(json!({"atomicObj": {"y": "2"}, "atomicMap": {"l": "w"}})),
     );
     assert_eq!(
-        w.spec(),
+        object.spec(),
         json!({"atomicMap": {"l": "w"}, "atomicObj": {"y": "2"}, "map": {"k": "v", "l": "w"}, "obj": {"x": "1", "y": "2"}})
     );
     assert_eq!(
-        w.owners()[0],
+        object.owners()[0],
         r#"one Apply {"f:spec":{"f:map":{"f:k":{}},"f:obj":{"f:x":{}}}}"#
     );
 
-    w.apply(
-        "one",
-        json!({"obj": {"x": "1"}, "map": {"k": "v"}, "atomicMap": {"l": "w"}}),
-    )
-    .unwrap();
+    object
+        .apply(
+            "one",
+            json!({"obj": {"x": "1"}, "map": {"k": "v"}, "atomicMap": {"l": "w"}}),
+        )
+        .unwrap();
     assert_eq!(
-        w.owners()[0],
+        object.owners()[0],
         r#"one Apply {"f:spec":{"f:atomicMap":{},"f:map":{"f:k":{}},"f:obj":{"f:x":{}}}}"#,
         "the same value is shared"
     );
-    w.apply("one", json!({"obj": {}, "map": {}})).unwrap();
+    object.apply("one", json!({"obj": {}, "map": {}})).unwrap();
     assert_eq!(
-        w.spec(),
+        object.spec(),
         json!({"atomicMap": {"l": "w"}, "atomicObj": {"y": "2"}, "map": {"l": "w"}, "obj": {"y": "2"}})
     );
     assert_eq!(
-        w.owners(),
+        object.owners(),
         [
             r#"two Apply {"f:spec":{"f:atomicMap":{},"f:atomicObj":{},"f:map":{"f:l":{}},"f:obj":{"f:y":{}}}}"#,
             r#"one Apply {"f:spec":{"f:map":{},"f:obj":{}}}"#
         ]
     );
     assert_eq!(
-        w.conflict("one", json!({"atomicObj": {}, "atomicMap": {}}))
+        object
+            .expect_conflict("one", json!({"atomicObj": {}, "atomicMap": {}}))
             .0,
         ["two: .spec.atomicMap", "two: .spec.atomicObj"]
     );
-    w.apply("two", json!({"obj": {"y": "2"}})).unwrap();
+    object.apply("two", json!({"obj": {"y": "2"}})).unwrap();
     assert_eq!(
-        w.spec()["map"],
+        object.spec()["map"],
         json!({}),
-        "one owns the map but nothing in it"
+        "one owns the map but none of its keys"
     );
 }
 
 #[test]
-fn a_default_belongs_to_nobody_until_it_is_applied() {
-    let mut w = TrackedObject::new();
-    w.apply("one", json!({"a": "1"})).unwrap();
-    // The server fills in the default without owning it.
-    w.live.as_mut().unwrap()["spec"]["deflt"] = json!("given");
-    w.apply("two", json!({"deflt": "given"})).unwrap();
+fn a_default_has_no_owner_until_it_is_applied() {
+    let mut object = TrackedObject::new();
+    object.apply("one", json!({"a": "1"})).unwrap();
+    // The server sets the default, and no manager owns it.
+    object.live.as_mut().unwrap()["spec"]["deflt"] = json!("given");
+    object.apply("two", json!({"deflt": "given"})).unwrap();
     assert_eq!(
-        w.owners(),
+        object.owners(),
         [
             r#"two Apply {"f:spec":{"f:deflt":{}}}"#,
             r#"one Apply {"f:spec":{"f:a":{}}}"#
         ]
     );
-    assert_eq!(w.time_of("two"), None, "two has never changed the object");
     assert_eq!(
-        w.conflict("three", json!({"deflt": "mine"})).0,
+        object.time_of("two"),
+        None,
+        "two has never changed the object"
+    );
+    assert_eq!(
+        object.expect_conflict("three", json!({"deflt": "mine"})).0,
         ["two: .spec.deflt"]
     );
-    w.force_apply("three", json!({"deflt": "mine"}));
-    assert_eq!(w.time_of("three"), Some(w.time()));
-    assert_eq!(w.owners().len(), 2, "two owns nothing any more");
-    w.apply("three", json!({})).unwrap();
-    assert_eq!(w.spec(), json!({"a": "1"}), "the default comes back later");
-    assert_eq!(w.owners()[1], r#"three Apply {"f:spec":{}}"#);
+    object.force_apply("three", json!({"deflt": "mine"}));
+    assert_eq!(object.time_of("three"), Some(object.time()));
+    assert_eq!(object.owners().len(), 2, "two no longer owns any field");
+    object.apply("three", json!({})).unwrap();
+    assert_eq!(
+        object.spec(),
+        json!({"a": "1"}),
+        "the caller sets the default again"
+    );
+    assert_eq!(object.owners()[1], r#"three Apply {"f:spec":{}}"#);
 }
 
 #[test]
-fn open_fields_follow_their_values() {
-    let mut w = TrackedObject::new();
-    w.apply(
-        "one",
-        json!({"open": {"a": {"b": 1}, "l": [1, 2], "m": [{"name": "x"}]}, "ios": 5}),
-    )
-    .unwrap();
+fn types_of_undeclared_fields_are_deduced() {
+    let mut object = TrackedObject::new();
+    object
+        .apply(
+            "one",
+            json!({"open": {"a": {"b": 1}, "l": [1, 2], "m": [{"name": "x"}]}, "ios": 5}),
+        )
+        .unwrap();
     assert_eq!(
-        w.owners(),
+        object.owners(),
         [
             r#"one Apply {"f:spec":{"f:ios":{},"f:open":{"f:a":{".":{},"f:b":{}},"f:l":{},"f:m":{}}}}"#
         ]
     );
-    w.apply("two", json!({"open": {"a": {"c": 2}}})).unwrap();
+    object
+        .apply("two", json!({"open": {"a": {"c": 2}}}))
+        .unwrap();
     assert_eq!(
-        w.owners()[1],
+        object.owners()[1],
         r#"two Apply {"f:spec":{"f:open":{"f:a":{".":{},"f:c":{}}}}}"#
     );
     for (spec, field) in [
@@ -215,27 +250,33 @@ fn open_fields_follow_their_values() {
         (json!({"ios": "five"}), ".spec.ios"),
         (json!({"open": {"a": 5}}), ".spec.open.a"),
     ] {
-        assert_eq!(w.conflict("two", spec).0, [format!("one: {field}")]);
+        assert_eq!(
+            object.expect_conflict("two", spec).0,
+            [format!("one: {field}")]
+        );
     }
-    w.apply("one", json!({"open": {"a": {"b": 1}}})).unwrap();
-    assert_eq!(w.spec(), json!({"open": {"a": {"b": 1, "c": 2}}}));
-    w.apply(
-        "one",
-        json!({"open": {"a.b/c": 1, "with space": {"x": 2}, "": 3}}),
-    )
-    .unwrap();
+    object
+        .apply("one", json!({"open": {"a": {"b": 1}}}))
+        .unwrap();
+    assert_eq!(object.spec(), json!({"open": {"a": {"b": 1, "c": 2}}}));
+    object
+        .apply(
+            "one",
+            json!({"open": {"a.b/c": 1, "with space": {"x": 2}, "": 3}}),
+        )
+        .unwrap();
     assert_eq!(
-        w.spec(),
+        object.spec(),
         json!({"open": {"": 3, "a": {"c": 2}, "a.b/c": 1, "with space": {"x": 2}}})
     );
     assert_eq!(
-        w.owners()[1],
+        object.owners()[1],
         r#"one Apply {"f:spec":{"f:open":{"f:":{},"f:a.b/c":{},"f:with space":{".":{},"f:x":{}}}}}"#
     );
 }
 
 #[test]
-fn an_invalid_configuration_is_refused_with_its_path() {
+fn an_invalid_configuration_is_rejected_with_its_path() {
     for (spec, violation) in [
         (
             json!({"zzz": "y"}),
@@ -283,8 +324,8 @@ fn an_invalid_configuration_is_refused_with_its_path() {
             r#".spec.list[name="x"].extra.k: expected string, got 5"#,
         ),
     ] {
-        let mut w = TrackedObject::new();
-        let error = w.apply("m", spec).unwrap_err();
+        let mut object = TrackedObject::new();
+        let error = object.apply("m", spec).unwrap_err();
         assert_eq!(error.code(), 500);
         assert_eq!(
             error.to_string(),
@@ -294,10 +335,10 @@ fn an_invalid_configuration_is_refused_with_its_path() {
 }
 
 #[test]
-fn managed_fields_are_not_to_be_applied() {
-    let mut w = TrackedObject::new();
+fn managed_fields_cannot_be_applied() {
+    let mut object = TrackedObject::new();
     for managed in [json!([]), json!([{"manager": "x"}])] {
-        let error = w
+        let error = object
             .apply_with("m", json!({"metadata": {"managedFields": managed}}), false)
             .unwrap_err();
         assert_eq!(
@@ -305,19 +346,20 @@ fn managed_fields_are_not_to_be_applied() {
             (400, "metadata.managedFields must be nil")
         );
     }
-    w.apply_with(
-        "m",
-        json!({"metadata": {"managedFields": null}, "spec": {"a": "1"}}),
-        false,
-    )
-    .unwrap();
-    assert_eq!(w.owners(), [r#"m Apply {"f:spec":{"f:a":{}}}"#]);
+    object
+        .apply_with(
+            "m",
+            json!({"metadata": {"managedFields": null}, "spec": {"a": "1"}}),
+            false,
+        )
+        .unwrap();
+    assert_eq!(object.owners(), [r#"m Apply {"f:spec":{"f:a":{}}}"#]);
 }
 
 #[test]
-fn metadata_is_tracked_but_for_identity() {
-    let mut w = TrackedObject::new();
-    w.apply_with(
+fn metadata_is_tracked_except_identity() {
+    let mut object = TrackedObject::new();
+    object.apply_with(
         "m",
         json!({"metadata": {
             "namespace": "ns", "uid": "u", "resourceVersion": "1", "creationTimestamp": null, "generation": 1, "generateName": "g-",
@@ -327,7 +369,7 @@ fn metadata_is_tracked_but_for_identity() {
     )
     .unwrap();
     assert_eq!(
-        w.owners(),
+        object.owners(),
         [concat!(
             r#"m Apply {"f:metadata":{"f:annotations":{},"f:finalizers":{"v:\"x/one\"":{}},"f:generateName":{},"f:labels":{"f:l":{}},"#,
             r#""f:ownerReferences":{"k:{\"uid\":\"u1\"}":{}}}}"#
@@ -337,52 +379,55 @@ fn metadata_is_tracked_but_for_identity() {
     nothing.apply_with("m", json!({}), false).unwrap();
     assert!(
         nothing.owners().is_empty(),
-        "an object that says nothing is owned by nobody"
+        "an object without fields has no owner"
     );
 }
 
 #[test]
 fn reset_fields_are_neither_changed_nor_owned() {
-    let mut w = TrackedObject::new();
-    w.reset_fields = reset_fields(None, true);
-    w.apply_with(
-        "main",
-        json!({"spec": {"a": "1"}, "status": {"phase": "x"}}),
-        false,
-    )
-    .unwrap();
-    assert_eq!(w.owners(), [r#"main Apply {"f:spec":{"f:a":{}}}"#]);
-    w.live
+    let mut object = TrackedObject::new();
+    object.reset_fields = reset_fields(None, true);
+    object
+        .apply_with(
+            "main",
+            json!({"spec": {"a": "1"}, "status": {"phase": "x"}}),
+            false,
+        )
+        .unwrap();
+    assert_eq!(object.owners(), [r#"main Apply {"f:spec":{"f:a":{}}}"#]);
+    object
+        .live
         .as_mut()
         .unwrap()
         .as_object_mut()
         .unwrap()
         .remove("status");
 
-    w.subresource = Some("status");
-    w.reset_fields = reset_fields(Some("status"), true);
-    w.apply_with(
-        "main",
-        json!({"spec": {"a": "other"}, "status": {"conditions": [{"type": "Ready"}]}}),
-        false,
-    )
-    .unwrap();
+    object.subresource = Some("status");
+    object.reset_fields = reset_fields(Some("status"), true);
+    object
+        .apply_with(
+            "main",
+            json!({"spec": {"a": "other"}, "status": {"conditions": [{"type": "Ready"}]}}),
+            false,
+        )
+        .unwrap();
     assert_eq!(
-        w.owners(),
+        object.owners(),
         [
             r#"main Apply {"f:spec":{"f:a":{}}}"#,
             r#"main Apply/status {"f:status":{"f:conditions":{"k:{\"type\":\"Ready\"}":{".":{},"f:type":{}}}}}"#
         ],
-        "the spec is another subresource's, so nothing conflicts"
+        "the status subresource resets the spec, so nothing conflicts"
     );
     let (causes, message) = expect_conflicts(
-        w.apply_with(
+        object.apply_with(
             "other",
             json!({"status": {"conditions": [{"type": "Ready", "status": "True"}], "phase": "y"}}),
             false,
         )
         .and_then(|()| {
-            w.apply_with(
+            object.apply_with(
                 "main",
                 json!({"status": {"conditions": [{"type": "Ready", "status": "False"}]}}),
                 false,
@@ -400,7 +445,7 @@ fn reset_fields_are_neither_changed_nor_owned() {
 }
 
 #[test]
-fn an_applier_has_one_entry_whatever_the_version() {
+fn an_applier_has_one_entry_for_all_versions() {
     let types = ObjectType::from_openapi(&schema());
     let object = |version: &str, spec: Value| json!({"apiVersion": version, "kind": "Widget", "metadata": {"name": "a"}, "spec": spec});
     let at = |version: &'static str, manager: &'static str| TrackingRequest {
@@ -441,38 +486,44 @@ fn an_applier_has_one_entry_whatever_the_version() {
         json!({"f:spec": {"f:a": {}, "f:n": {}}})
     );
 
-    // A version that is served no more owns nothing.
+    // A version that is no longer served owns no fields.
     let served = [("g/v2", &types)];
-    let gone = TrackingRequest {
+    let removed = TrackingRequest {
         versions: &served,
         ..at("g/v2", "three")
     };
-    let three = apply(Some(&two), &object("g/v2", json!({"a": "9"})), false, &gone).unwrap();
+    let three = apply(
+        Some(&two),
+        &object("g/v2", json!({"a": "9"})),
+        false,
+        &removed,
+    )
+    .unwrap();
     let names: Vec<String> = managers(&three).into_iter().map(|m| m.name).collect();
     assert_eq!(names, ["three", "two"]);
 }
 
 #[test]
 fn a_field_that_became_atomic_is_owned_as_a_whole() {
-    let mut w = TrackedObject::new();
-    w.apply("one", json!({"obj": {"x": "1"}})).unwrap();
-    w.apply("two", json!({"obj": {"y": "2"}})).unwrap();
+    let mut object = TrackedObject::new();
+    object.apply("one", json!({"obj": {"x": "1"}})).unwrap();
+    object.apply("two", json!({"obj": {"y": "2"}})).unwrap();
     let mut atomic = schema();
     atomic["properties"]["spec"]["properties"]["obj"]["x-kubernetes-map-type"] = json!("atomic");
-    w.object_type = ObjectType::from_openapi(&atomic);
+    object.object_type = ObjectType::from_openapi(&atomic);
     assert_eq!(
-        w.conflict("two", json!({"obj": {"y": "3"}})).0,
+        object.expect_conflict("two", json!({"obj": {"y": "3"}})).0,
         ["one: .spec.obj"]
     );
-    w.force_apply("two", json!({"obj": {"y": "3"}}));
-    assert_eq!(w.spec(), json!({"obj": {"y": "3"}}));
-    assert_eq!(w.owners(), [r#"two Apply {"f:spec":{"f:obj":{}}}"#]);
+    object.force_apply("two", json!({"obj": {"y": "3"}}));
+    assert_eq!(object.spec(), json!({"obj": {"y": "3"}}));
+    assert_eq!(object.owners(), [r#"two Apply {"f:spec":{"f:obj":{}}}"#]);
 }
 
 #[test]
-fn paths_print_as_in_messages() {
+fn paths_are_formatted_as_in_messages() {
     assert_eq!(
-        FieldPath::of(&["spec", "replicas"]).to_string(),
+        FieldPath::from_fields(&["spec", "replicas"]).to_string(),
         ".spec.replicas"
     );
     assert_eq!(FieldPath::default().to_string(), "");

@@ -1,15 +1,15 @@
-//! managedFields, schemas and objects that nobody in their right mind would send: never a panic, never a half-made object.
+//! Malformed managedFields, schemas, and objects never cause a panic or an incomplete object.
 
 use proptest::prelude::*;
 use rdd_apiserver_fieldmanager::{
-    FieldSet, TrackingRequest, ObjectType, apply, json_patch, keep_timestamps_if_unchanged, managers,
-    merge_patch, strip_managed_fields, update,
+    FieldSet, ObjectType, TrackingRequest, apply, json_patch, keep_timestamps_if_unchanged,
+    managers, merge_patch, strip_managed_fields, update,
 };
 use serde_json::{Map, Value, json};
 
 use crate::tracked_object::{V1, schema};
 
-/// Any JSON, with the words of managedFields and of the schema among its keys and texts.
+/// Generates any JSON. Its keys and strings include those of managedFields and of the schema.
 fn json() -> impl Strategy<Value = Value> {
     let word = prop_oneof![
         Just("f:spec"),
@@ -73,7 +73,7 @@ fn json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// An entry that can be read but for its fields.
+/// Generates managedFields whose entries are valid except for their fields.
 fn managed_fields() -> impl Strategy<Value = Value> {
     let entry = (prop_oneof![Just("one"), Just("two")], prop_oneof![Just("Apply"), Just("Update")], json()).prop_map(
         |(manager, operation, fields)| {
@@ -97,22 +97,22 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     #[test]
-    fn nothing_panics(live in object(), new in object(), whatever in json(), wild_schema in json(), force: bool) {
-        for types in [TypeTree::from_openapi(&schema()), TypeTree::from_openapi(&wild_schema), TypeTree::untyped()] {
+    fn malformed_input_never_panics(live in object(), new in object(), arbitrary in json(), arbitrary_schema in json(), force: bool) {
+        for types in [ObjectType::from_openapi(&schema()), ObjectType::from_openapi(&arbitrary_schema), ObjectType::deduced()] {
             let request = TrackingRequest {
                 manager: "one", api_version: V1, subresource: None, now: "2026-01-01T00:00:00Z",
-                types: &types, versions: &[], ignored: &[],
+                object_type: &types, versions: &[], reset_fields: &[],
             };
             let mut applied = new.clone();
             strip_managed_fields(&mut applied);
-            for live in [None, Some(&live), Some(&whatever)] {
-                for applied in [&applied, &whatever] {
+            for live in [None, Some(&live), Some(&arbitrary)] {
+                for applied in [&applied, &arbitrary] {
                     if let Ok(out) = apply(live, applied, force, &request) {
                         prop_assert!(out.is_object());
                         let again = apply(Some(&out), applied, force, &request);
                         if managers(&out).is_empty() {
-                            // Nothing was applied, and what others owned could not be read:
-                            // the next apply is a first one.
+                            // Nothing was applied, and the existing managedFields could not be
+                            // read, so the next apply is a first apply.
                             let again = again.unwrap();
                             let third = apply(Some(&again), applied, force, &request);
                             prop_assert_eq!(third.as_ref(), Ok(&again));
@@ -121,26 +121,26 @@ proptest! {
                         }
                     }
                 }
-                for new in [&new, &whatever] {
+                for new in [&new, &arbitrary] {
                     if let Ok(mut out) = update(live, new.clone(), &request) {
                         let _names = managers(&out);
-                        keep_times_if_unchanged(live.unwrap_or(&Value::Null), &mut out);
+                        keep_timestamps_if_unchanged(live.unwrap_or(&Value::Null), &mut out);
                     }
                 }
             }
         }
-        for document in [&live, &whatever] {
-            for patch in [&new, &whatever] {
+        for document in [&live, &arbitrary] {
+            for patch in [&new, &arbitrary] {
                 let _any = (merge_patch(document, patch), json_patch(document, patch));
             }
         }
     }
 
     #[test]
-    fn what_is_read_prints_and_reads_the_same(fields in json()) {
+    fn a_parsed_set_survives_a_round_trip(fields in json()) {
         if let Ok(set) = FieldSet::from_fields_v1(&fields) {
-            let printed = set.to_fields_v1();
-            prop_assert_eq!(FieldSet::from_fields_v1(&printed), Ok(set), "{}", printed);
+            let formatted = set.to_fields_v1();
+            prop_assert_eq!(FieldSet::from_fields_v1(&formatted), Ok(set), "{}", formatted);
         }
     }
 }

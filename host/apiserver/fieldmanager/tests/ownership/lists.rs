@@ -1,53 +1,56 @@
-//! Lists: atomic, set and map; their order, their keys, their duplicates.
+//! Atomic, set, and map lists: their order, their keys, and their duplicates.
 
 use serde_json::{Value, json};
 
 use crate::tracked_object::TrackedObject;
 
 #[test]
-fn list_keys_have_defaults() {
-    let mut w = TrackedObject::new();
-    w.apply("one", json!({"two": [{"name": "x", "value": "1"}]}))
+fn the_default_of_a_list_key_identifies_items() {
+    let mut object = TrackedObject::new();
+    object
+        .apply("one", json!({"two": [{"name": "x", "value": "1"}]}))
         .unwrap();
-    w.live.as_mut().unwrap()["spec"]["two"][0]["proto"] = json!("TCP");
+    object.live.as_mut().unwrap()["spec"]["two"][0]["proto"] = json!("TCP");
     assert_eq!(
-        w.owners(),
+        object.owners(),
         [
             r#"one Apply {"f:spec":{"f:two":{"k:{\"name\":\"x\",\"proto\":\"TCP\"}":{".":{},"f:name":{},"f:value":{}}}}}"#
         ]
     );
-    let (causes, _) = w.expect_conflict(
+    let (causes, _) = object.expect_conflict(
         "two",
         json!({"two": [{"name": "x", "proto": "TCP", "value": "2"}]}),
     );
     assert_eq!(causes, [r#"one: .spec.two[name="x",proto="TCP"].value"#]);
-    w.apply(
-        "two",
-        json!({"two": [{"name": "x", "proto": "UDP", "value": "2"}]}),
-    )
-    .unwrap();
-    w.apply(
-        "one",
-        json!({"two": [{"name": "x", "value": "1"}, {"name": "x", "proto": "UDP"}]}),
-    )
-    .unwrap();
+    object
+        .apply(
+            "two",
+            json!({"two": [{"name": "x", "proto": "UDP", "value": "2"}]}),
+        )
+        .unwrap();
+    object
+        .apply(
+            "one",
+            json!({"two": [{"name": "x", "value": "1"}, {"name": "x", "proto": "UDP"}]}),
+        )
+        .unwrap();
     assert_eq!(
-        w.owners()[0],
+        object.owners()[0],
         concat!(
             r#"one Apply {"f:spec":{"f:two":{"k:{\"name\":\"x\",\"proto\":\"TCP\"}":{".":{},"f:name":{},"f:value":{}},"#,
             r#""k:{\"name\":\"x\",\"proto\":\"UDP\"}":{".":{},"f:name":{},"f:proto":{}}}}}"#
         )
     );
-    w.apply("one", json!({})).unwrap();
+    object.apply("one", json!({})).unwrap();
     assert_eq!(
-        w.spec(),
+        object.spec(),
         json!({"two": [{"name": "x", "proto": "UDP", "value": "2"}]})
     );
 }
 
 #[test]
 fn a_merged_list_has_shared_items_in_applied_order() {
-    for (own, theirs, merged) in [
+    for (live, applied, merged) in [
         ("a b c", "c a", "b c a"),
         ("a b c", "a x b", "a x b c"),
         ("a b c", "x", "a b c x"),
@@ -65,94 +68,108 @@ fn a_merged_list_has_shared_items_in_applied_order() {
                 .map(|name| json!({ "name": name }))
                 .collect()
         };
-        let mut w = TrackedObject::new();
-        w.apply("one", json!({"set": list(own), "list": items(own)}))
+        let mut object = TrackedObject::new();
+        object
+            .apply("one", json!({"set": list(live), "list": items(live)}))
             .unwrap();
-        w.apply("two", json!({"set": list(theirs), "list": items(theirs)}))
+        object
+            .apply("two", json!({"set": list(applied), "list": items(applied)}))
             .unwrap();
-        assert_eq!(w.spec()["set"], json!(list(merged)), "{own} + {theirs}");
-        assert_eq!(w.spec()["list"], items(merged), "{own} + {theirs}");
+        assert_eq!(
+            object.spec()["set"],
+            json!(list(merged)),
+            "{live} + {applied}"
+        );
+        assert_eq!(object.spec()["list"], items(merged), "{live} + {applied}");
     }
 }
 
 #[test]
-fn items_of_a_set_are_owned_one_by_one() {
-    let mut w = TrackedObject::new();
-    w.apply("one", json!({"set": ["a", "b"], "numset": [1, 2]}))
+fn items_of_a_set_are_owned_separately() {
+    let mut object = TrackedObject::new();
+    object
+        .apply("one", json!({"set": ["a", "b"], "numset": [1, 2]}))
         .unwrap();
     assert_eq!(
-        w.owners(),
+        object.owners(),
         [
             r#"one Apply {"f:spec":{"f:numset":{"v:1":{},"v:2":{}},"f:set":{"v:\"a\"":{},"v:\"b\"":{}}}}"#
         ]
     );
-    w.apply("two", json!({"set": ["b", "c"]})).unwrap();
-    w.apply("one", json!({"set": ["a"]})).unwrap();
+    object.apply("two", json!({"set": ["b", "c"]})).unwrap();
+    object.apply("one", json!({"set": ["a"]})).unwrap();
     assert_eq!(
-        w.spec(),
+        object.spec(),
         json!({"set": ["a", "b", "c"]}),
-        "two still wants b; nobody wants a numset"
+        "two still applies b, and nobody applies numset"
     );
 }
 
 #[test]
 fn items_of_a_map_list_are_merged_and_owned_by_field() {
-    let mut w = TrackedObject::new();
-    w.apply(
-        "one",
-        json!({"list": [{"name": "x", "value": "1"}, {"name": "y"}]}),
-    )
-    .unwrap();
-    w.apply("two", json!({"list": [{"name": "x", "extra": {"k": "v"}}]}))
+    let mut object = TrackedObject::new();
+    object
+        .apply(
+            "one",
+            json!({"list": [{"name": "x", "value": "1"}, {"name": "y"}]}),
+        )
+        .unwrap();
+    object
+        .apply("two", json!({"list": [{"name": "x", "extra": {"k": "v"}}]}))
         .unwrap();
     assert_eq!(
-        w.spec()["list"],
+        object.spec()["list"],
         json!([{"name": "x", "value": "1", "extra": {"k": "v"}}, {"name": "y"}])
     );
-    w.apply("one", json!({"list": [{"name": "y"}]})).unwrap();
+    object
+        .apply("one", json!({"list": [{"name": "y"}]}))
+        .unwrap();
     assert_eq!(
-        w.spec()["list"],
+        object.spec()["list"],
         json!([{"name": "x", "extra": {"k": "v"}}, {"name": "y"}]),
-        "x is two's now"
+        "two has become the only owner of x"
     );
-    w.apply("two", json!({})).unwrap();
-    assert_eq!(w.spec()["list"], json!([{"name": "y"}]));
+    object.apply("two", json!({})).unwrap();
+    assert_eq!(object.spec()["list"], json!([{"name": "y"}]));
 }
 
 #[test]
 fn atomic_lists_are_replaced() {
-    let mut w = TrackedObject::new();
-    w.apply("one", json!({"plain": ["a"], "atomic": ["a", "a"]}))
+    let mut object = TrackedObject::new();
+    object
+        .apply("one", json!({"plain": ["a"], "atomic": ["a", "a"]}))
         .unwrap();
     assert_eq!(
-        w.owners(),
+        object.owners(),
         [r#"one Apply {"f:spec":{"f:atomic":{},"f:plain":{}}}"#]
     );
     assert_eq!(
-        w.conflict("two", json!({"plain": ["a", "b"]})).0,
+        object
+            .expect_conflict("two", json!({"plain": ["a", "b"]}))
+            .0,
         ["one: .spec.plain"]
     );
-    w.force_apply("two", json!({"plain": ["b"]}));
-    assert_eq!(w.spec(), json!({"plain": ["b"], "atomic": ["a", "a"]}));
+    object.force_apply("two", json!({"plain": ["b"]}));
+    assert_eq!(object.spec(), json!({"plain": ["b"], "atomic": ["a", "a"]}));
 }
 
 #[test]
-fn duplicates_that_are_there_are_owned_together() {
-    let mut w = TrackedObject::new();
-    w.update("u", |new| new["spec"] = json!({"set": ["a", "a", "b"]}));
+fn existing_duplicates_are_owned_together() {
+    let mut object = TrackedObject::new();
+    object.update("u", |new| new["spec"] = json!({"set": ["a", "a", "b"]}));
     assert_eq!(
-        w.owners(),
+        object.owners(),
         [r#"u Update {"f:spec":{".":{},"f:set":{".":{},"v:\"a\"":{},"v:\"b\"":{}}}}"#]
     );
-    // Applying the item would make one of them.
+    // Applying the item would replace both with one.
     assert_eq!(
-        w.conflict("one", json!({"set": ["a"]})).0,
+        object.expect_conflict("one", json!({"set": ["a"]})).0,
         [r#"u: .spec.set[="a"]"#]
     );
-    w.force_apply("one", json!({"set": ["a"]}));
-    assert_eq!(w.spec()["set"], json!(["a", "b"]));
+    object.force_apply("one", json!({"set": ["a"]}));
+    assert_eq!(object.spec()["set"], json!(["a", "b"]));
     assert_eq!(
-        w.owners(),
+        object.owners(),
         [
             r#"one Apply {"f:spec":{"f:set":{"v:\"a\"":{}}}}"#,
             r#"u Update {"f:spec":{".":{},"f:set":{".":{},"v:\"b\"":{}}}}"#
@@ -161,29 +178,31 @@ fn duplicates_that_are_there_are_owned_together() {
 }
 
 #[test]
-fn null_and_empty_are_told_apart() {
-    let mut w = TrackedObject::new();
-    w.apply(
-        "one",
-        json!({"nullable": null, "map": {}, "set": [], "list": null, "obj": {"x": null}}),
-    )
-    .unwrap();
+fn null_and_empty_are_distinguished() {
+    let mut object = TrackedObject::new();
+    object
+        .apply(
+            "one",
+            json!({"nullable": null, "map": {}, "set": [], "list": null, "obj": {"x": null}}),
+        )
+        .unwrap();
     assert_eq!(
-        w.spec(),
+        object.spec(),
         json!({"nullable": null, "map": {}, "set": [], "list": null, "obj": {"x": null}})
     );
     assert_eq!(
-        w.owners(),
+        object.owners(),
         [r#"one Apply {"f:spec":{"f:list":{},"f:map":{},"f:nullable":{},"f:obj":{"f:x":{}}}}"#]
     );
-    w.apply("two", json!({"map": {"k": "v"}})).unwrap();
+    object.apply("two", json!({"map": {"k": "v"}})).unwrap();
     assert_eq!(
-        w.spec()["map"],
+        object.spec()["map"],
         json!({"k": "v"}),
-        "who applied an empty map allowed others to fill it"
+        "a manager that applies an empty map allows others to add keys"
     );
     assert_eq!(
-        w.conflict("two", json!({"map": {"k": "v"}, "nullable": "x"}))
+        object
+            .expect_conflict("two", json!({"map": {"k": "v"}, "nullable": "x"}))
             .0,
         ["one: .spec.nullable"]
     );

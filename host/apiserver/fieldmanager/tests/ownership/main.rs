@@ -1,9 +1,10 @@
-//! Ownership of fields through chains of writes, as a kube-apiserver 1.35 answers them.
+//! Ownership of fields over sequences of writes. The expected results are those of kube-apiserver
+//! 1.35.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "helpers of tests fail the test"
+    reason = "a failed test helper fails the test"
 )]
 
 mod appliers;
@@ -11,5 +12,5 @@ mod hostile;
 mod lists;
 mod migration;
 mod properties;
-mod updaters;
 mod tracked_object;
+mod updaters;

@@ -1,4 +1,4 @@
-//! What holds of every chain of writes, and of every set.
+//! Properties of every sequence of writes, and of every set.
 
 use proptest::prelude::*;
 use rdd_apiserver_fieldmanager::{FieldPath, FieldSet, PathElement};
@@ -40,10 +40,11 @@ fn items() -> impl Strategy<Value = Value> {
         })
 }
 
-/// Valid specs with every kind of field; but no empty `set` or `map` list, for these are in no set and so are nobody's.
+/// Generates valid specs with fields of every type, but without empty `set` and `map` lists: those
+/// are in no set and have no owner.
 fn spec() -> impl Strategy<Value = Value> {
     let names =
-        |least: usize| prop::collection::btree_set(name(), least..4).prop_map(|names| json!(names));
+        |min: usize| prop::collection::btree_set(name(), min..4).prop_map(|names| json!(names));
     let x_y = map_of(text()).prop_map(|map| {
         let fields = map.as_object().cloned().unwrap_or_default();
         Value::Object(
@@ -89,21 +90,21 @@ fn step() -> impl Strategy<Value = (&'static str, u8, Value)> {
     )
 }
 
-fn play(w: &mut TrackedObject, steps: &[(&'static str, u8, Value)]) {
-    for (manager, how, spec) in steps {
-        match how {
+fn write_all(object: &mut TrackedObject, steps: &[(&'static str, u8, Value)]) {
+    for (manager, operation, spec) in steps {
+        match operation {
             0 => {
-                let _refused = w.apply(manager, spec.clone());
+                let _conflict = object.apply(manager, spec.clone());
             }
-            1 => w.force_apply(manager, spec.clone()),
-            _ => w.update(manager, |new| {
+            1 => object.force_apply(manager, spec.clone()),
+            _ => object.update(manager, |new| {
                 new["spec"] = spec.clone();
             }),
         }
     }
 }
 
-/// Whether the object has what the path leads to. Keys of lists count with their defaults.
+/// Returns whether the path exists in the value. An absent list key has its default.
 fn exists(value: &Value, path: &[PathElement]) -> bool {
     let Some((first, rest)) = path.split_first() else {
         return true;
@@ -124,8 +125,8 @@ fn exists(value: &Value, path: &[PathElement]) -> bool {
     }
 }
 
-fn owned(w: &TrackedObject) -> Vec<(String, FieldSet)> {
-    let entries = w.live()["metadata"]
+fn owned_fields(object: &TrackedObject) -> Vec<(String, FieldSet)> {
+    let entries = object.live()["metadata"]
         .get("managedFields")
         .and_then(Value::as_array)
         .cloned()
@@ -133,9 +134,9 @@ fn owned(w: &TrackedObject) -> Vec<(String, FieldSet)> {
     entries
         .iter()
         .map(|entry| {
-            let writer = format!("{} {}", entry["manager"], entry["operation"]);
+            let manager = format!("{} {}", entry["manager"], entry["operation"]);
             (
-                writer,
+                manager,
                 FieldSet::from_fields_v1(&entry["fieldsV1"]).unwrap(),
             )
         })
@@ -160,42 +161,42 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
     #[test]
-    fn applying_twice_is_applying_once(before in prop::collection::vec(step(), 0..5), spec in spec()) {
-        let mut w = World::new();
-        play(&mut w, &before);
-        w.force("one", spec.clone());
-        let once = w.live().clone();
-        w.apply("one", spec).unwrap();
-        prop_assert_eq!(w.live(), &once);
+    fn applying_twice_changes_nothing(before in prop::collection::vec(step(), 0..5), spec in spec()) {
+        let mut object = TrackedObject::new();
+        write_all(&mut object, &before);
+        object.force_apply("one", spec.clone());
+        let once = object.live().clone();
+        object.apply("one", spec).unwrap();
+        prop_assert_eq!(object.live(), &once);
     }
 
     #[test]
-    fn what_is_applied_is_there_and_owned(before in prop::collection::vec(step(), 0..5), spec in spec()) {
-        let mut w = World::new();
-        play(&mut w, &before);
-        w.force("one", spec.clone());
-        let fields = owned(&w);
+    fn applied_fields_exist_and_are_owned(before in prop::collection::vec(step(), 0..5), spec in spec()) {
+        let mut object = TrackedObject::new();
+        write_all(&mut object, &before);
+        object.force_apply("one", spec.clone());
+        let fields = owned_fields(&object);
         for (name, value) in spec.as_object().unwrap() {
             let is_scalar = matches!(name.as_str(), "a" | "b" | "deflt" | "nullable" | "atomic" | "plain" | "atomicMap");
             if is_scalar {
-                prop_assert_eq!(&w.spec()[name], value);
-                let path = FieldPath::of(&["spec", name]);
+                prop_assert_eq!(&object.spec()[name], value);
+                let path = FieldPath::from_fields(&["spec", name]);
                 prop_assert!(fields.iter().any(|(writer, set)| writer == "\"one\" \"Apply\"" && set.contains(&path)), "{}", path);
             }
         }
     }
 
     #[test]
-    fn what_is_owned_exists(steps in prop::collection::vec(step(), 1..7)) {
-        let mut w = World::new();
-        play(&mut w, &steps);
-        if w.live.is_none() {
+    fn owned_fields_exist(steps in prop::collection::vec(step(), 1..7)) {
+        let mut object = TrackedObject::new();
+        write_all(&mut object, &steps);
+        if object.live.is_none() {
             return Ok(());
         }
-        for (writer, set) in owned(&w) {
+        for (writer, set) in owned_fields(&object) {
             prop_assert!(!set.is_empty());
             for path in set.paths() {
-                prop_assert!(exists(w.live(), &path.0), "{} owns {} of {}", writer, path, w.spec());
+                prop_assert!(exists(object.live(), &path.0), "{} owns {} of {}", writer, path, object.spec());
             }
         }
     }
@@ -206,15 +207,15 @@ proptest! {
         let two = json!({"obj": {"y": "2"}, "open": {"r": r["open"]}, "b": "2", "atomicMap": {"k": "v"}, "list": prefixed(&r["list"], "r")});
         let one_spec = without_nulls(one);
         let two_spec = without_nulls(two);
-        let (mut forth, mut back) = (World::new(), World::new());
+        let (mut forth, mut back) = (TrackedObject::new(), TrackedObject::new());
         forth.apply("one", one_spec.clone()).unwrap();
         forth.apply("two", two_spec.clone()).unwrap();
         back.apply("two", two_spec).unwrap();
         back.apply("one", one_spec).unwrap();
-        let sorted = |w: &World| {
-            let mut owners = w.owners();
+        let sorted = |object: &TrackedObject| {
+            let mut owners = object.owners();
             owners.sort();
-            let mut spec = w.spec();
+            let mut spec = object.spec();
             if let Some(Value::Array(items)) = spec.get_mut("list") {
                 items.sort_by_key(|item| item["name"].to_string());
             }
@@ -224,17 +225,17 @@ proptest! {
     }
 
     #[test]
-    fn an_apply_without_force_takes_from_nobody(before in prop::collection::vec(step(), 1..5), spec in spec()) {
-        let mut w = World::new();
-        play(&mut w, &before);
-        if w.live.is_none() {
+    fn an_apply_without_force_takes_no_fields(before in prop::collection::vec(step(), 1..5), spec in spec()) {
+        let mut object = TrackedObject::new();
+        write_all(&mut object, &before);
+        if object.live.is_none() {
             return Ok(());
         }
-        let (fields, old) = (owned(&w), w.spec());
-        if w.apply("new", spec).is_ok() {
-            let others: Vec<_> = owned(&w).into_iter().filter(|(writer, _)| !writer.starts_with("\"new\"")).collect();
+        let (fields, old) = (owned_fields(&object), object.spec());
+        if object.apply("new", spec).is_ok() {
+            let others: Vec<_> = owned_fields(&object).into_iter().filter(|(writer, _)| !writer.starts_with("\"new\"")).collect();
             if !fields.is_empty() {
-                prop_assert_eq!(others.len(), fields.len(), "{} -> {}", old, w.spec());
+                prop_assert_eq!(others.len(), fields.len(), "{} -> {}", old, object.spec());
                 for (writer, set) in fields {
                     prop_assert!(others.contains(&(writer.clone(), set)), "{}", writer);
                 }
@@ -243,7 +244,7 @@ proptest! {
     }
 
     #[test]
-    fn sets_follow_the_laws_of_sets(a in set(), b in set(), c in set()) {
+    fn field_sets_obey_set_algebra(a in set(), b in set(), c in set()) {
         prop_assert_eq!(a.union(&b), b.union(&a));
         prop_assert_eq!(a.intersection(&b), b.intersection(&a));
         prop_assert_eq!(a.union(&b).union(&c), a.union(&b.union(&c)));
@@ -253,7 +254,7 @@ proptest! {
         prop_assert!(a.recursive_difference(&b).is_subset(&a.difference(&b)));
         prop_assert_eq!(a.is_subset(&b), a.difference(&b).is_empty());
         prop_assert!(a.leaves().is_subset(&a));
-        prop_assert_eq!(FieldSet::of(&a.paths()), a.clone());
+        prop_assert_eq!(FieldSet::from_paths(&a.paths()), a.clone());
         prop_assert!(a.paths().iter().all(|path| a.contains(path)));
         prop_assert_eq!(a.union(&b).paths().iter().all(|path| a.contains(path) || b.contains(path)), true);
         prop_assert_eq!(FieldSet::from_fields_v1(&a.to_fields_v1()), Ok(a));

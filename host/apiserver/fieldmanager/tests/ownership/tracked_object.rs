@@ -1,40 +1,40 @@
-//! One object that lives through a chain of writes, with a clock that moves on by a second each write.
+//! One object that is written repeatedly, with a clock that advances by one second per write.
 
 use rdd_apiserver_fieldmanager::{
-    ApplyError, FieldPath, TrackingRequest, ObjectType, apply, apply_if_changed,
+    ApplyError, FieldPath, ObjectType, TrackingRequest, apply, apply_if_changed,
     keep_timestamps_if_unchanged, update,
 };
 use serde_json::{Value, json};
 
 pub(crate) const V1: &str = "example.com/v1";
 
-/// One field of every kind that matters to ownership.
+/// Returns a schema with one field for each type that ownership distinguishes.
 pub(crate) fn schema() -> Value {
-    let text = json!({"type": "string"});
-    let texts = json!({"type": "object", "additionalProperties": text});
+    let string = json!({"type": "string"});
+    let string_map = json!({"type": "object", "additionalProperties": string});
     let item = json!({"type": "object", "required": ["name"], "properties": {
-        "name": text, "proto": {"type": "string", "default": "TCP"}, "value": text, "extra": texts}});
-    let x_y = json!({"x": text, "y": text});
+        "name": string, "proto": {"type": "string", "default": "TCP"}, "value": string, "extra": string_map}});
+    let x_y = json!({"x": string, "y": string});
     json!({"type": "object", "properties": {
         "spec": {"type": "object", "properties": {
-            "a": text, "b": text, "n": {"type": "integer"}, "flag": {"type": "boolean"},
+            "a": string, "b": string, "n": {"type": "integer"}, "flag": {"type": "boolean"},
             "deflt": {"type": "string", "default": "given"},
-            "obj": {"type": "object", "properties": {"x": text, "y": text, "d": text}},
+            "obj": {"type": "object", "properties": {"x": string, "y": string, "d": string}},
             "atomicObj": {"type": "object", "x-kubernetes-map-type": "atomic", "properties": x_y},
-            "map": texts,
-            "atomicMap": {"type": "object", "x-kubernetes-map-type": "atomic", "additionalProperties": text},
-            "plain": {"type": "array", "items": text},
-            "atomic": {"type": "array", "x-kubernetes-list-type": "atomic", "items": text},
-            "set": {"type": "array", "x-kubernetes-list-type": "set", "items": text},
+            "map": string_map,
+            "atomicMap": {"type": "object", "x-kubernetes-map-type": "atomic", "additionalProperties": string},
+            "plain": {"type": "array", "items": string},
+            "atomic": {"type": "array", "x-kubernetes-list-type": "atomic", "items": string},
+            "set": {"type": "array", "x-kubernetes-list-type": "set", "items": string},
             "numset": {"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "integer"}},
             "list": {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"], "items": item},
             "two": {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name", "proto"], "items": item},
             "open": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
             "nullable": {"type": "string", "nullable": true},
             "ios": {"x-kubernetes-int-or-string": true}}},
-        "status": {"type": "object", "properties": {"phase": text, "conditions": {
+        "status": {"type": "object", "properties": {"phase": string, "conditions": {
             "type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"],
-            "items": {"type": "object", "required": ["type"], "properties": {"type": text, "status": text}}}}}}})
+            "items": {"type": "object", "required": ["type"], "properties": {"type": string, "status": string}}}}}}})
 }
 
 pub(crate) fn config_map_schema() -> Value {
@@ -43,6 +43,7 @@ pub(crate) fn config_map_schema() -> Value {
         "immutable": {"type": "boolean"}}})
 }
 
+/// An object and the parameters of its next write.
 pub(crate) struct TrackedObject {
     pub(crate) live: Option<Value>,
     pub(crate) object_type: ObjectType,
@@ -64,27 +65,23 @@ impl TrackedObject {
         }
     }
 
-    /// An object of [`schema`].
+    /// Creates an object that has [`schema`].
     pub(crate) fn new() -> Self {
         Self::with_schema(&schema())
     }
 
     pub(crate) fn config_map() -> Self {
-        let mut world = Self::with_schema(&config_map_schema());
-        world.api_version = "v1".to_owned();
-        world
+        let mut object = Self::with_schema(&config_map_schema());
+        object.api_version = "v1".to_owned();
+        object
     }
 
     fn advance_clock(&mut self) -> String {
         self.clock += 1;
-        format!(
-            "2026-01-01T00:{:02}:{:02}Z",
-            self.clock / 60,
-            self.clock % 60
-        )
+        self.time()
     }
 
-    /// The time of the newest write.
+    /// Returns the time of the last write.
     pub(crate) fn time(&self) -> String {
         format!(
             "2026-01-01T00:{:02}:{:02}Z",
@@ -93,10 +90,10 @@ impl TrackedObject {
         )
     }
 
-    fn with<T>(
+    fn with_request<T>(
         &mut self,
         manager: &str,
-        act: impl FnOnce(Option<&Value>, &TrackingRequest<'_>) -> T,
+        run: impl FnOnce(Option<&Value>, &TrackingRequest<'_>) -> T,
     ) -> T {
         let now = self.advance_clock();
         let request = TrackingRequest {
@@ -108,19 +105,19 @@ impl TrackedObject {
             versions: &[],
             reset_fields: &self.reset_fields,
         };
-        act(self.live.as_ref(), &request)
+        run(self.live.as_ref(), &request)
     }
 
-    /// Applies a whole object as it is given and stores the outcome.
+    /// Applies a complete object and stores the result.
     pub(crate) fn apply_object(
         &mut self,
         manager: &str,
         applied: &Value,
         force: bool,
     ) -> Result<(), ApplyError> {
-        let new = self.with(manager, |live, request| {
+        let new = self.with_request(manager, |live, request| {
             let new = apply(live, applied, force, request);
-            // The quick way and the long way agree.
+            // The fast path returns the same result.
             let changed = apply_if_changed(live, applied, force, request);
             assert_eq!(
                 new.as_ref().ok(),
@@ -132,6 +129,7 @@ impl TrackedObject {
         Ok(())
     }
 
+    /// Applies an object to which `apiVersion`, `kind`, and `metadata.name` are added.
     pub(crate) fn apply_with(
         &mut self,
         manager: &str,
@@ -146,25 +144,26 @@ impl TrackedObject {
         self.apply_object(manager, &fields, force)
     }
 
-    /// Applies a spec.
+    /// Applies a spec without force.
     pub(crate) fn apply(&mut self, manager: &str, spec: Value) -> Result<(), ApplyError> {
         self.apply_with(manager, json!({ "spec": spec }), false)
     }
 
+    /// Applies a spec with force.
     pub(crate) fn force_apply(&mut self, manager: &str, spec: Value) {
         self.apply_with(manager, json!({ "spec": spec }), true)
             .unwrap();
     }
 
-    /// Applies a spec that must conflict; returns `manager: field` for each cause, and the message.
+    /// Applies a spec that must conflict. Returns `manager: field` for each cause, and the message.
     pub(crate) fn expect_conflict(&mut self, manager: &str, spec: Value) -> (Vec<String>, String) {
         expect_conflicts(self.apply(manager, spec))
     }
 
-    /// Stores what `change` makes of the live object, as an update.
+    /// Changes the live object and stores the result as an update.
     pub(crate) fn update(&mut self, manager: &str, change: impl FnOnce(&mut Value)) {
         let api_version = self.api_version.clone();
-        let new = self.with(manager, |live, request| {
+        let new = self.with_request(manager, |live, request| {
             let mut new = live.cloned().unwrap_or_else(|| {
                 json!({
                 "apiVersion": api_version, "kind": "Widget", "metadata": {"name": "a"}})
@@ -191,7 +190,8 @@ impl TrackedObject {
         self.live().get("spec").cloned().unwrap_or(Value::Null)
     }
 
-    /// The entries of managedFields, each as `name Operation fields`, with the subresource behind the operation if there is one.
+    /// Returns the entries of managedFields, each as `name Operation fields` or
+    /// `name Operation/subresource fields`.
     pub(crate) fn owners(&self) -> Vec<String> {
         let entries = self.live()["metadata"]
             .get("managedFields")
@@ -203,11 +203,11 @@ impl TrackedObject {
             .iter()
             .map(|entry| {
                 assert_eq!(entry["fieldsType"], "FieldsV1");
-                let sub = entry
+                let subresource = entry
                     .get("subresource")
                     .map_or(String::new(), |s| format!("/{}", s.as_str().unwrap()));
                 format!(
-                    "{} {}{sub} {}",
+                    "{} {}{subresource} {}",
                     entry["manager"].as_str().unwrap(),
                     entry["operation"].as_str().unwrap(),
                     entry["fieldsV1"]
@@ -216,7 +216,7 @@ impl TrackedObject {
             .collect()
     }
 
-    /// The time of a manager's entry.
+    /// Returns the time of a manager's entry.
     pub(crate) fn time_of(&self, manager: &str) -> Option<String> {
         let entries = self.live()["metadata"]["managedFields"].as_array().unwrap();
         let entry = entries
@@ -229,12 +229,13 @@ impl TrackedObject {
     }
 }
 
-pub(crate) fn expect_conflicts(outcome: Result<(), ApplyError>) -> (Vec<String>, String) {
-    let error = outcome.unwrap_err();
+/// Returns the causes and the message of a conflict. See [`TrackedObject::expect_conflict`].
+pub(crate) fn expect_conflicts(result: Result<(), ApplyError>) -> (Vec<String>, String) {
+    let error = result.unwrap_err();
     assert_eq!(error.code(), 409, "{error}");
     let message = error.to_string();
     let ApplyError::Conflicts(conflicts) = error else {
-        panic!("no conflict: {message}");
+        panic!("not a conflict: {message}");
     };
     let causes = conflicts
         .iter()

@@ -1,16 +1,16 @@
-//! ConfigMaps.
+//! The strategy of ConfigMaps.
 
 use rdd_apiserver_schema::FieldError;
 use serde_json::Value;
 
-use super::field_errors::{IMMUTABLE_WHEN_SET, invalid_for_each, forbidden, invalid, too_long};
+use super::field_errors::{IMMUTABLE_WHEN_SET, forbidden, invalid, invalid_for_each, too_long};
 use rdd_apiserver_schema::names;
 
-/// Most bytes that the values of a ConfigMap or Secret may have together, so
-/// that one object cannot fill the store.
+/// The maximum size of all values of a ConfigMap or Secret, in bytes, so that one
+/// object cannot fill the storage. Upstream's limit.
 pub(super) const MAX_DATA_BYTES: usize = 1 << 20;
 
-/// The path of the object itself, as upstream writes it.
+/// The field path of the object itself, as upstream formats it.
 const OBJECT_PATH: &str = "[]";
 
 pub(super) fn validate(object: &Value) -> Vec<FieldError> {
@@ -18,7 +18,11 @@ pub(super) fn validate(object: &Value) -> Vec<FieldError> {
     let mut size = 0;
     for (field, value) in entries(&object["data"]) {
         let path = format!("data[{field}]");
-        errors.extend(invalid_for_each(&path, field, names::validate_config_key(field)));
+        errors.extend(invalid_for_each(
+            &path,
+            field,
+            names::validate_config_key(field),
+        ));
         if object["binaryData"].get(field).is_some() {
             errors.push(invalid(
                 path,
@@ -48,13 +52,14 @@ pub(super) fn validate_update(object: &Value, old: &Value) -> Vec<FieldError> {
     errors
 }
 
-/// What an update of an immutable object may not have changed.
+/// Returns an error for each protected field that an update of an immutable
+/// object changes.
 pub(super) fn validate_immutable(object: &Value, old: &Value, fields: &[&str]) -> Vec<FieldError> {
     if old["immutable"] != true {
         return Vec::new();
     }
-    let still = object["immutable"] == true;
-    let flag = (!still).then(|| forbidden("immutable", IMMUTABLE_WHEN_SET));
+    let is_immutable = object["immutable"] == true;
+    let flag = (!is_immutable).then(|| forbidden("immutable", IMMUTABLE_WHEN_SET));
     let changed = fields
         .iter()
         .filter(|field| object.get(**field) != old.get(**field));
@@ -63,7 +68,7 @@ pub(super) fn validate_immutable(object: &Value, old: &Value, fields: &[&str]) -
         .collect()
 }
 
-/// The entries of a map of strings.
+/// Returns the entries of a string map.
 pub(super) fn entries(map: &Value) -> impl Iterator<Item = (&str, &str)> {
     map.as_object()
         .into_iter()
@@ -71,7 +76,7 @@ pub(super) fn entries(map: &Value) -> impl Iterator<Item = (&str, &str)> {
         .map(|(key, value)| (key.as_str(), value.as_str().unwrap_or_default()))
 }
 
-/// How many bytes a padded base64 text stands for.
+/// Returns the number of bytes that a padded base64 string encodes.
 pub(super) fn decoded_bytes(base64: &str) -> usize {
     let padding = base64.bytes().rev().take_while(|b| *b == b'=').count();
     (base64.len() / 4 * 3).saturating_sub(padding)
@@ -88,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_file_names_and_stand_in_one_of_the_maps() {
+    fn keys_are_valid_config_keys_and_unique_across_both_maps() {
         let errors = texts(validate(
             &json!({"data": {"a b": "", "c": ""}, "binaryData": {"c": "", "/": ""}}),
         ));
@@ -104,9 +109,9 @@ mod tests {
     }
 
     #[test]
-    fn both_maps_count_against_one_limit() {
+    fn both_maps_count_toward_one_limit() {
         let half = "x".repeat(MAX_DATA_BYTES / 2);
-        // Four characters of base64 are three bytes.
+        // Four base64 characters encode three bytes.
         let binary = "A".repeat(MAX_DATA_BYTES / 2 / 3 * 4);
         let mut object = json!({"data": {"a": half}, "binaryData": {"b": binary}});
         assert_eq!(texts(validate(&object)), Vec::<String>::new());
@@ -118,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn an_immutable_one_keeps_its_data_but_not_its_labels() {
+    fn an_immutable_config_map_keeps_its_data_but_not_its_labels() {
         let old = json!({"immutable": true, "data": {"a": "1"}});
         let same =
             json!({"immutable": true, "data": {"a": "1"}, "metadata": {"labels": {"x": "y"}}});

@@ -1,4 +1,4 @@
-//! Field errors, built in the fewest words.
+//! Constructors of field errors.
 
 use rdd_apiserver_schema::{FieldError, FieldErrorKind};
 use serde_json::Value;
@@ -69,18 +69,18 @@ pub(super) fn unsupported(
     )
 }
 
-/// One error for each complaint about a value.
+/// Returns one error for each message about a value.
 pub(super) fn invalid_for_each(
     field: &str,
     value: &str,
-    complaints: Vec<String>,
+    messages: Vec<String>,
 ) -> impl Iterator<Item = FieldError> {
-    complaints
+    messages
         .into_iter()
-        .map(move |complaint| invalid(field, value, &complaint))
+        .map(move |message| invalid(field, value, &message))
 }
 
-/// The detail of an error about something that `immutable` protects.
+/// The detail of an error about a field that `immutable` protects.
 pub(super) const IMMUTABLE_WHEN_SET: &str = "field is immutable when `immutable` is set";
-/// The detail of an error about something that can never change.
+/// The detail of an error about a field that can never change.
 pub(super) const IMMUTABLE: &str = "field is immutable";

@@ -1,12 +1,12 @@
-//! Leases.
+//! The strategy of Leases.
 
 use rdd_apiserver_schema::FieldError;
 use serde_json::Value;
 
 use super::field_errors::invalid;
 
-/// Fields of coordinated leader election, which takes a controller of the
-/// control plane that is not here.
+/// Fields of coordinated leader election, which needs a control plane controller
+/// that this server does not have.
 const UNSUPPORTED_FIELDS: [&str; 2] = ["strategy", "preferredHolder"];
 
 pub(super) fn prepare_create(object: &mut Value) {
@@ -21,12 +21,12 @@ pub(super) fn prepare_update(object: &mut Value, _old: &Value) {
 
 pub(super) fn validate(object: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
-    for (field, least, detail) in [
+    for (field, min, detail) in [
         ("leaseDurationSeconds", 1, "must be greater than 0"),
         ("leaseTransitions", 0, "must be greater than or equal to 0"),
     ] {
         if let Some(value) = object["spec"][field].as_i64()
-            && value < least
+            && value < min
         {
             errors.push(invalid(format!("spec.{field}"), value, detail));
         }
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lease_lasts_and_counts_upwards() {
+    fn durations_are_positive_and_transitions_are_not_negative() {
         let texts = |spec: Value| -> Vec<String> {
             validate(&json!({"spec": spec}))
                 .iter()
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn coordinated_election_is_not_promised() {
+    fn fields_of_coordinated_election_are_removed() {
         let mut object =
             json!({"spec": {"holderIdentity": "a", "strategy": "OldestEmulationVersion"}});
         prepare_create(&mut object);

@@ -1,4 +1,4 @@
-//! Namespaces.
+//! The strategy of Namespaces.
 
 use rdd_apiserver_schema::FieldError;
 use serde_json::{Value, json};
@@ -7,11 +7,11 @@ use super::field_errors::invalid;
 use super::{object_field_mut, reset_field, string_or_empty};
 use rdd_apiserver_schema::names;
 
-/// The finalizer that holds a namespace until nothing is left in it.
+/// The finalizer that keeps a namespace until it is empty.
 const FINALIZER: &str = "kubernetes";
-/// The label by which selectors can name a namespace.
+/// The label by which label selectors can select a namespace by name.
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
-/// Finalizers that need no domain.
+/// Finalizers that do not need a domain.
 const STANDARD_FINALIZERS: [&str; 3] = [FINALIZER, "orphan", "foregroundDeletion"];
 
 fn set_name_label(object: &mut Value) {
@@ -65,14 +65,13 @@ pub(super) fn validate_create(object: &Value) -> Vec<FieldError> {
 
 fn validate_finalizer(finalizer: &str) -> Vec<FieldError> {
     const FIELD: &str = "spec.finalizers";
-    let mut complaints = names::validate_qualified_name(finalizer);
+    let mut messages = names::validate_qualified_name(finalizer);
     if !finalizer.contains('/') && !STANDARD_FINALIZERS.contains(&finalizer) {
-        complaints
-            .push("name is neither a standard finalizer name nor is it fully qualified".into());
+        messages.push("name is neither a standard finalizer name nor is it fully qualified".into());
     }
-    complaints
+    messages
         .iter()
-        .map(|complaint| invalid(FIELD, finalizer, complaint))
+        .map(|message| invalid(FIELD, finalizer, message))
         .collect()
 }
 
@@ -82,16 +81,16 @@ pub(super) fn validate_update(object: &Value, _old: &Value) -> Vec<FieldError> {
 
 pub(super) fn validate_status(object: &Value, _old: &Value) -> Vec<FieldError> {
     let phase = object["status"]["phase"].as_str().unwrap_or_default();
-    let deleted = object["metadata"]["deletionTimestamp"].is_string();
-    let (wanted, condition) = if deleted {
+    let is_deleted = object["metadata"]["deletionTimestamp"].is_string();
+    let (required, condition) = if is_deleted {
         ("Terminating", "is not empty")
     } else {
         ("Active", "is empty")
     };
-    if phase == wanted {
+    if phase == required {
         return Vec::new();
     }
-    let detail = format!("may only be '{wanted}' if `deletionTimestamp` {condition}");
+    let detail = format!("may only be '{required}' if `deletionTimestamp` {condition}");
     vec![invalid("status.Phase", phase, &detail)]
 }
 
@@ -108,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_new_one_is_active_held_and_labelled() {
+    fn a_new_namespace_is_active_and_has_the_finalizer_and_label() {
         let mut object = json!({"metadata": {"name": "a", "labels": {NAME_LABEL: "other", "x": "y"}},
             "spec": {"finalizers": ["example.com/f"]}, "status": {"phase": "Terminating"}});
         prepare_create(&mut object);
@@ -139,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn finalizers_are_standard_or_have_a_domain() {
+    fn finalizers_must_be_standard_or_have_a_domain() {
         let errors =
             validate_create(&json!({"spec": {"finalizers": ["kubernetes", "a.b/c", "bad"]}}));
         let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
@@ -152,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn the_phase_follows_the_deletion() {
+    fn the_phase_must_match_the_deletion_timestamp() {
         let old = json!({});
         let active = json!({"metadata": {}, "status": {"phase": "Active"}});
         assert!(validate_status(&active, &old).is_empty());

@@ -1,5 +1,5 @@
-//! The table of built-in kinds. Adding a kind is adding an entry here, its
-//! type in `schemas` and its columns in `table`.
+//! The registry of built-in kinds. A new kind needs an entry here, its type in
+//! `schemas`, and its columns in `table`.
 
 use std::sync::LazyLock;
 
@@ -21,7 +21,7 @@ const VERBS: [&str; 8] = [
     "update",
     "watch",
 ];
-/// Namespaces go one by one.
+/// Namespaces cannot be deleted as a collection.
 const NAMESPACE_VERBS: [&str; 7] = [
     "create", "delete", "get", "list", "patch", "update", "watch",
 ];
@@ -46,18 +46,18 @@ static DISCOVERY_ONLY: LazyLock<Vec<ResourceKind>> = LazyLock::new(|| {
     vec![service]
 });
 
-/// Every built-in kind that is served.
+/// Returns every built-in kind that is served.
 pub fn kinds() -> &'static [BuiltinKind] {
     &KINDS
 }
 
-/// Kinds that discovery shows although nothing serves them, so that clients
-/// can resolve their names: they have no verbs.
+/// Returns the kinds that appear in discovery but are not served. They have no
+/// verbs, and clients can resolve their names.
 pub fn discovery_only() -> &'static [ResourceKind] {
     &DISCOVERY_ONLY
 }
 
-/// The built-in kind that a path names.
+/// Returns the built-in kind of a request path.
 pub fn find(group: &str, version: &str, plural: &str) -> Option<&'static BuiltinKind> {
     KINDS.iter().find(|builtin| {
         let kind = &builtin.kind;
@@ -65,7 +65,7 @@ pub fn find(group: &str, version: &str, plural: &str) -> Option<&'static Builtin
     })
 }
 
-/// A namespaced kind of version v1 with every verb.
+/// Returns a namespaced kind of version v1 that has every verb.
 fn namespaced_kind(group: &str, plural: &str, kind: &str, short_names: &[&str]) -> ResourceKind {
     ResourceKind {
         group: group.into(),
@@ -88,17 +88,18 @@ fn core_kind(plural: &str, name: &str, short_names: &[&str]) -> ResourceKind {
     namespaced_kind("", plural, name, short_names)
 }
 
-fn subresource(of: &ResourceKind, name: &str, verbs: &[&'static str]) -> SubresourceKind {
+fn subresource(parent: &ResourceKind, name: &str, verbs: &[&'static str]) -> SubresourceKind {
     SubresourceKind {
         name: name.into(),
-        group: of.group.clone(),
-        version: of.version.clone(),
-        kind: of.kind.clone(),
+        group: parent.group.clone(),
+        version: parent.version.clone(),
+        kind: parent.kind.clone(),
         verbs: verbs.to_vec(),
     }
 }
 
-/// What most kinds are: named by DNS subdomains, stored under their own name.
+/// Returns a kind with the properties that most kinds have. Its names are DNS
+/// subdomains.
 fn builtin_kind(
     kind: ResourceKind,
     storage: (&'static str, &'static str),
@@ -215,7 +216,7 @@ fn event_kind() -> BuiltinKind {
 
 fn events_event_kind() -> BuiltinKind {
     let mut kind = namespaced_kind("events.k8s.io", "events", "Event", &["ev"]);
-    // Events are stored once, in the form of the core group.
+    // Events are stored in the form of the core group.
     kind.storage_version_hash = storage_version_hash("", "v1", "Event");
     let rules = KindStrategy {
         validate_create: event::validate_events_v1,
@@ -303,22 +304,24 @@ mod tests {
             );
             let gvk = &schemas::get(builtin.schema).unwrap()["x-kubernetes-group-version-kind"];
             assert_eq!(gvk, &schemas::gvk(group, version, kind));
-            assert!(TableColumns::of_builtin(group, kind).is_some(), "{kind}");
+            assert!(TableColumns::for_builtin(group, kind).is_some(), "{kind}");
         }
     }
 
     #[test]
-    fn a_path_finds_its_kind() {
+    fn a_kind_is_found_by_its_path() {
         assert_eq!(
-            find("", "v1", "events").unwrap().storage,
-            find("events.k8s.io", "v1", "events").unwrap().storage
+            find("", "v1", "events").unwrap().storage_resource,
+            find("events.k8s.io", "v1", "events")
+                .unwrap()
+                .storage_resource
         );
         assert!(find("", "v1", "services").is_none());
         assert!(find("", "v2", "configmaps").is_none());
     }
 
     #[test]
-    fn every_kind_shows_common_field_labels() {
+    fn every_kind_has_the_common_field_labels() {
         let object = serde_json::json!({"metadata": {"name": "a"}});
         for builtin in kinds() {
             assert_eq!(

@@ -1,4 +1,4 @@
-//! Secrets.
+//! The strategy of Secrets.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -6,18 +6,18 @@ use rdd_apiserver_schema::FieldError;
 use serde_json::{Map, Value};
 
 use super::config_map::{MAX_DATA_BYTES, decoded_bytes, entries, validate_immutable};
-use super::field_errors::{IMMUTABLE, invalid_for_each, invalid, required, too_long};
+use super::field_errors::{IMMUTABLE, invalid, invalid_for_each, required, too_long};
 use super::{object_field_mut, string_or_empty};
 use rdd_apiserver_schema::names;
 
 const OPAQUE: &str = "Opaque";
 const TLS: &str = "kubernetes.io/tls";
-/// Stands for a secret's content in messages.
+/// Replaces a secret's content in messages.
 const REDACTED: &str = "<secret contents redacted>";
 const PEM: &str = "-----BEGIN ";
 
-/// `stringData` is write-only: its entries become data, over those of the
-/// same name.
+/// Moves the entries of the write-only `stringData` to `data`, where they replace
+/// those with the same key.
 fn merge_string_data(object: &mut Value) {
     let plain = object
         .as_object_mut()
@@ -64,11 +64,11 @@ pub(super) fn validate(object: &Value) -> Vec<FieldError> {
     errors
 }
 
-/// What the well-known types ask for.
+/// Validates the keys that well-known types require.
 fn validate_type(object: &Value) -> Vec<FieldError> {
     let data = &object["data"];
     let missing = |key: &str| data.get(key).is_none();
-    let needs = |key: &str| required(format!("data[{key}]"), "");
+    let missing_key = |key: &str| required(format!("data[{key}]"), "");
     match object["type"].as_str().unwrap_or_default() {
         "kubernetes.io/service-account-token" => {
             const ACCOUNT: &str = "kubernetes.io/service-account.name";
@@ -83,12 +83,12 @@ fn validate_type(object: &Value) -> Vec<FieldError> {
         "kubernetes.io/dockercfg" => docker_config(data, ".dockercfg"),
         "kubernetes.io/dockerconfigjson" => docker_config(data, ".dockerconfigjson"),
         "kubernetes.io/basic-auth" if missing("username") && missing("password") => {
-            vec![needs("username"), needs("password")]
+            vec![missing_key("username"), missing_key("password")]
         }
         "kubernetes.io/ssh-auth" => {
             let key = data["ssh-privatekey"].as_str().unwrap_or_default();
             if key.is_empty() {
-                vec![needs("ssh-privatekey")]
+                vec![missing_key("ssh-privatekey")]
             } else {
                 Vec::new()
             }
@@ -96,25 +96,27 @@ fn validate_type(object: &Value) -> Vec<FieldError> {
         TLS => ["tls.crt", "tls.key"]
             .into_iter()
             .filter(|key| missing(key))
-            .map(needs)
+            .map(missing_key)
             .collect(),
         _ => Vec::new(),
     }
 }
 
-/// A registry's credentials must be a JSON object.
+/// Validates that registry credentials are a JSON object.
 fn docker_config(data: &Value, key: &str) -> Vec<FieldError> {
     let field = format!("data[{key}]");
     let Some(encoded) = data.get(key) else {
         return vec![required(field, "")];
     };
-    let content = STANDARD.decode(string_or_empty(encoded)).unwrap_or_default();
+    let content = STANDARD
+        .decode(string_or_empty(encoded))
+        .unwrap_or_default();
     match serde_json::from_slice::<Map<String, Value>>(&content) {
         Ok(_) => Vec::new(),
-        // The parser's own words may quote what it read.
+        // The parser's message may quote the content.
         Err(error) => {
             let detail = format!(
-                "not a JSON object: trouble at line {} column {}",
+                "not a JSON object: syntax error at line {} column {}",
                 error.line(),
                 error.column()
             );
@@ -133,7 +135,7 @@ pub(super) fn validate_update(object: &Value, old: &Value) -> Vec<FieldError> {
     errors
 }
 
-/// A TLS secret whose parts are not PEM is of no use to anybody.
+/// Returns a warning if the certificate or the key of a TLS secret is not PEM.
 pub(super) fn warnings(object: &Value) -> Vec<String> {
     if object["type"] != TLS {
         return Vec::new();
@@ -167,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn string_data_goes_into_data_and_the_type_has_a_default() {
+    fn string_data_is_merged_into_data_and_the_type_has_a_default() {
         let mut object = json!({"data": {"a": "AA==", "b": "AQ=="}, "stringData": {"b": "ü"}});
         prepare_create(&mut object);
         assert_eq!(
@@ -177,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn well_known_types_ask_for_their_keys() {
+    fn well_known_types_require_their_keys() {
         for (kind, data, expected) in [
             (
                 "kubernetes.io/tls",
@@ -224,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_registry_config_is_refused_without_being_shown() {
+    fn an_error_about_registry_credentials_does_not_contain_them() {
         let data = STANDARD.encode("{\"hunter2");
         let errors = texts(validate(
             &json!({"type": "kubernetes.io/dockerconfigjson", "data": {".dockerconfigjson": data}}),
@@ -239,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn the_type_never_changes() {
+    fn the_type_is_immutable() {
         let errors = validate_update(&json!({"type": "a/b"}), &json!({"type": "Opaque"}));
         assert_eq!(
             texts(errors),
@@ -248,19 +250,19 @@ mod tests {
     }
 
     #[test]
-    fn parts_that_are_not_pem_are_warned_of() {
+    fn a_tls_secret_without_pem_data_causes_a_warning() {
         let pem = STANDARD.encode("-----BEGIN X-----\n-----END X-----\n");
-        let warned = |data: Value| warnings(&json!({"type": TLS, "data": data}));
+        let warnings_of = |data: Value| warnings(&json!({"type": TLS, "data": data}));
         assert_eq!(
-            warned(json!({"tls.crt": pem, "tls.key": pem})),
+            warnings_of(json!({"tls.crt": pem, "tls.key": pem})),
             Vec::<String>::new()
         );
         assert_eq!(
-            warned(json!({"tls.crt": "", "tls.key": ""})),
+            warnings_of(json!({"tls.crt": "", "tls.key": ""})),
             ["tls: failed to find any PEM data in certificate input"]
         );
         assert_eq!(
-            warned(json!({"tls.crt": pem, "tls.key": ""})),
+            warnings_of(json!({"tls.crt": pem, "tls.key": ""})),
             ["tls: failed to find any PEM data in key input"]
         );
     }

@@ -1,8 +1,8 @@
-//! ServiceAccounts.
+//! The strategy of ServiceAccounts.
 
 use serde_json::{Map, Value};
 
-/// Of a reference to a secret, only the name means anything.
+/// Keeps only the name of each reference to a secret.
 pub(super) fn prepare_create(object: &mut Value) {
     let secrets = object.get_mut("secrets").and_then(Value::as_array_mut);
     for secret in secrets.into_iter().flatten() {
@@ -22,7 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_are_known_by_name_alone() {
+    fn secret_references_keep_only_their_names() {
         let mut object = json!({"secrets": [{"name": "a", "namespace": "x"}, {"uid": "1"}]});
         prepare_create(&mut object);
         assert_eq!(object, json!({"secrets": [{"name": "a"}, {}]}));

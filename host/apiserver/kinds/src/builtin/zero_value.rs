@@ -1,11 +1,11 @@
-//! Which fields of the built-in types are written although they are empty,
-//! and which are not.
+//! The fields of the built-in types that are written even if they have Go's zero
+//! value, and those that are omitted.
 
 use serde_json::{Map, Value};
 
 use crate::schemas;
 
-/// An empty value.
+/// A zero value as JSON.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum ZeroValue {
     Null,
@@ -25,7 +25,8 @@ impl ZeroValue {
     }
 }
 
-/// Fields that tell empty from absent: upstream's pointers.
+/// Fields in which an empty value differs from an absent one. Upstream declares
+/// them as pointers.
 const POINTER_FIELDS: [(&str, &[&str]); 12] = [
     ("ConfigMap", &["immutable"]),
     ("Secret", &["immutable"]),
@@ -71,8 +72,8 @@ const POINTER_FIELDS: [(&str, &[&str]); 12] = [
     ),
 ];
 
-/// Fields that are written even when they are empty, by the end of the
-/// schema's name.
+/// Fields that are written even if they are empty, by the suffix of the schema's
+/// name. Upstream declares them without `omitempty`.
 const ALWAYS_WRITTEN: [(&str, &[(&str, ZeroValue)]); 24] = [
     (
         "core.v1.Namespace",
@@ -110,7 +111,10 @@ const ALWAYS_WRITTEN: [(&str, &[(&str, ZeroValue)]); 24] = [
             ("reportingInstance", ZeroValue::String),
         ],
     ),
-    ("core.v1.EventSeries", &[("lastObservedTime", ZeroValue::Null)]),
+    (
+        "core.v1.EventSeries",
+        &[("lastObservedTime", ZeroValue::Null)],
+    ),
     (
         "events.v1.Event",
         &[
@@ -122,7 +126,10 @@ const ALWAYS_WRITTEN: [(&str, &[(&str, ZeroValue)]); 24] = [
             ("deprecatedLastTimestamp", ZeroValue::Null),
         ],
     ),
-    ("events.v1.EventSeries", &[("lastObservedTime", ZeroValue::Null)]),
+    (
+        "events.v1.EventSeries",
+        &[("lastObservedTime", ZeroValue::Null)],
+    ),
     (
         "OwnerReference",
         &[
@@ -192,14 +199,20 @@ const ALWAYS_WRITTEN: [(&str, &[(&str, ZeroValue)]); 24] = [
             ("statusReplicasPath", ZeroValue::String),
         ],
     ),
-    ("CustomResourceConversion", &[("strategy", ZeroValue::String)]),
+    (
+        "CustomResourceConversion",
+        &[("strategy", ZeroValue::String)],
+    ),
     (
         "WebhookConversion",
         &[("conversionReviewVersions", ZeroValue::Null)],
     ),
     (
         "ServiceReference",
-        &[("namespace", ZeroValue::String), ("name", ZeroValue::String)],
+        &[
+            ("namespace", ZeroValue::String),
+            ("name", ZeroValue::String),
+        ],
     ),
     ("SelectableField", &[("jsonPath", ZeroValue::String)]),
     ("ValidationRule", &[("rule", ZeroValue::String)]),
@@ -212,7 +225,7 @@ fn fields_of<T>(table: &[(&str, &'static [T])], type_name: &str) -> &'static [T]
         .map_or(&[], |(_, fields)| fields)
 }
 
-/// The fields that a type always writes, by its schema's name.
+/// Returns the fields of a type that are always written, by its schema's name.
 pub(super) fn always_written_fields(name: &str) -> &'static [(&'static str, ZeroValue)] {
     let short = schemas::short_name(name);
     ALWAYS_WRITTEN
@@ -221,7 +234,7 @@ pub(super) fn always_written_fields(name: &str) -> &'static [(&'static str, Zero
         .map_or(&[], |(_, fields)| fields)
 }
 
-/// Whether a type leaves a field out because it is empty.
+/// Returns whether a field is omitted because it is empty.
 pub(super) fn is_omitted(type_name: &str, field: &str, value: &Value) -> bool {
     let empty = match value {
         Value::Null => true,
@@ -229,10 +242,12 @@ pub(super) fn is_omitted(type_name: &str, field: &str, value: &Value) -> bool {
         Value::Number(n) => n.as_i64() == Some(0) || n.as_f64() == Some(0.0),
         Value::String(text) => text.is_empty(),
         Value::Array(list) => list.is_empty(),
-        // A structure is written even when nothing is in it, a map is not.
+        // An empty struct is written, an empty map is omitted.
         Value::Object(map) => map.is_empty() && is_map(type_name, field),
     };
-    empty && !fields_of(&POINTER_FIELDS, type_name).contains(&field) && !is_always_written(type_name, field)
+    empty
+        && !fields_of(&POINTER_FIELDS, type_name).contains(&field)
+        && !is_always_written(type_name, field)
 }
 
 fn is_always_written(type_name: &str, field: &str) -> bool {
@@ -242,7 +257,7 @@ fn is_always_written(type_name: &str, field: &str) -> bool {
         .any(|(_, fields)| fields.iter().any(|(name, _)| *name == field))
 }
 
-/// Fields that are maps, which are left out when they are empty.
+/// Returns whether a field is a map rather than a struct.
 fn is_map(type_name: &str, field: &str) -> bool {
     const MAPS: [(&str, &[&str]); 4] = [
         ("ObjectMeta", &["labels", "annotations"]),

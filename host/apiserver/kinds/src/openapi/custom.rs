@@ -1,13 +1,12 @@
-//! Schemas of custom resources and of lists, in the form in which OpenAPI
-//! documents carry them.
+//! The schemas of custom resources and of lists in OpenAPI documents.
 
 use serde_json::{Map, Value, json};
 
 use crate::kind::ResourceKind;
 use crate::schemas::{self, LIST_META, OBJECT_META, REF_PREFIX};
 
-/// A built-in type whose prose on `apiVersion`, `kind` and `metadata` holds
-/// for every type.
+/// A built-in type whose descriptions of `apiVersion`, `kind`, and `metadata` apply to
+/// every type.
 const METADATA_MODEL: &str = "io.k8s.api.core.v1.ConfigMap";
 
 pub(super) fn reference(name: &str) -> Value {
@@ -19,10 +18,10 @@ fn described_reference(name: &str, description: &str) -> Value {
 }
 
 fn string_field(field: &str) -> Value {
-    json!({"type": "string", "description": schemas::field_description(MODEL, field)})
+    json!({"type": "string", "description": schemas::field_description(METADATA_MODEL, field)})
 }
 
-/// `apiVersion`, `kind` and `metadata`.
+/// Adds `apiVersion`, `kind`, and `metadata`.
 fn add_type_and_metadata(schema: &mut Map<String, Value>, metadata: &str, description: &str) {
     let properties = schema.entry("properties").or_insert_with(|| json!({}));
     if let Some(properties) = properties.as_object_mut() {
@@ -35,13 +34,13 @@ fn add_type_and_metadata(schema: &mut Map<String, Value>, metadata: &str, descri
     }
 }
 
-/// The schema of a custom resource: what its definition says, completed by
-/// what every object has.
-pub(super) fn schema(kind: &ResourceKind, given: &Value) -> Value {
-    let mut schema = match given {
+/// Returns the schema of a custom resource: that of its definition, with the fields
+/// that every object has.
+pub(super) fn schema(kind: &ResourceKind, declared: &Value) -> Value {
+    let mut schema = match declared {
         Value::Object(schema) => schema.clone(),
         _ => {
-            // Without a schema everything is allowed.
+            // Without a schema, every object is allowed.
             let mut open = Map::new();
             open.insert("type".into(), "object".into());
             open.insert("x-kubernetes-preserve-unknown-fields".into(), true.into());
@@ -61,7 +60,7 @@ pub(super) fn schema(kind: &ResourceKind, given: &Value) -> Value {
     Value::Object(schema)
 }
 
-/// Says in plain OpenAPI what extensions of Kubernetes mean, at any depth.
+/// Expresses Kubernetes' extensions in plain OpenAPI, in all schemas below this one.
 fn complete_children(schema: &mut Map<String, Value>) {
     let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
     for schema in properties
@@ -80,18 +79,18 @@ fn complete_children(schema: &mut Map<String, Value>) {
 
 fn complete_schema(schema: &mut Map<String, Value>) {
     complete_children(schema);
-    let on = |extension: &str| schema.get(extension) == Some(&Value::Bool(true));
-    let (either, embedded) = (
-        on("x-kubernetes-int-or-string"),
-        on("x-kubernetes-embedded-resource"),
+    let has = |extension: &str| schema.get(extension) == Some(&Value::Bool(true));
+    let (is_int_or_string, is_embedded) = (
+        has("x-kubernetes-int-or-string"),
+        has("x-kubernetes-embedded-resource"),
     );
-    if either && !schema.contains_key("anyOf") {
+    if is_int_or_string && !schema.contains_key("anyOf") {
         schema.insert(
             "anyOf".into(),
             json!([{"type": "integer"}, {"type": "string"}]),
         );
     }
-    if embedded {
+    if is_embedded {
         add_type_and_metadata(
             schema,
             OBJECT_META,
@@ -100,7 +99,7 @@ fn complete_schema(schema: &mut Map<String, Value>) {
     }
 }
 
-/// The schema of a list of the kind whose schema is `name`.
+/// Returns the schema of a list of the kind whose schema is `name`.
 pub(super) fn list_schema(kind: &ResourceKind, name: &str) -> Value {
     const LIST_METADATA: &str = "Standard list metadata. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds";
     let mut schema = Map::new();
@@ -114,7 +113,7 @@ pub(super) fn list_schema(kind: &ResourceKind, name: &str) -> Value {
         "properties".into(),
         json!({"items": {
             "type": "array",
-            "description": format!("The {} of the list, in the order of their keys.", kind.plural),
+            "description": format!("The {} of the list, sorted by namespace and name.", kind.plural),
             "items": reference(name),
         }}),
     );

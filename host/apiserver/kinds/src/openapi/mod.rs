@@ -1,5 +1,5 @@
-//! OpenAPI v3: one document for each served group-version, and the index of
-//! them. `kubectl explain`, `apply` and `--validate` read them.
+//! OpenAPI v3: one document per served group-version, and their index. Used by
+//! `kubectl explain`, `kubectl apply`, and `--validate`.
 
 mod custom;
 mod parameters;
@@ -14,9 +14,9 @@ use crate::discovery;
 use crate::kind::{KindOrigin, ResourceKind};
 use crate::schemas;
 
-/// Title of every document.
+/// The title of every document.
 const TITLE: &str = "Kubernetes";
-/// What a custom resource is validated by when its version gives no schema.
+/// The schema of a custom resource whose version does not declare one.
 static NO_SCHEMA: Value = Value::Null;
 
 /// A custom resource and the schema of its version.
@@ -24,12 +24,12 @@ static NO_SCHEMA: Value = Value::Null;
 pub struct CustomResourceSchema<'a> {
     /// The resource.
     pub kind: &'a ResourceKind,
-    /// `schema.openAPIV3Schema` of the version; null when there is none.
+    /// `schema.openAPIV3Schema` of the version; null if there is none.
     pub schema: &'a Value,
 }
 
-/// Where a group-version's document is found below `/openapi/v3/`: `api/v1`
-/// or `apis/{group}/{version}`.
+/// Returns the path of a group-version's document below `/openapi/v3/`: `api/v1` or
+/// `apis/{group}/{version}`.
 pub fn document_path(group: &str, version: &str) -> String {
     if group.is_empty() {
         format!("api/{version}")
@@ -38,7 +38,7 @@ pub fn document_path(group: &str, version: &str) -> String {
     }
 }
 
-/// Every group-version that has a document, in the order of discovery.
+/// Returns every group-version that has a document, in the order of discovery.
 pub fn document_group_versions<'a>(kinds: &[&'a ResourceKind]) -> Vec<(&'a str, &'a str)> {
     let served: Vec<&ResourceKind> = kinds
         .iter()
@@ -51,23 +51,23 @@ pub fn document_group_versions<'a>(kinds: &[&'a ResourceKind]) -> Vec<(&'a str, 
         .collect()
 }
 
-/// `GET /openapi/v3`: where the documents are. `hashes` gives for each
-/// [`location`] a text that changes with the document, made of characters
-/// that need no escaping in a query.
+/// Returns the response to `GET /openapi/v3`, the index of the documents. `hashes`
+/// contains a hash of the document for each [`document_path`]; it must not need
+/// escaping in a query string.
 pub fn index(hashes: &BTreeMap<String, String>) -> Value {
     let paths: Map<String, Value> = hashes
         .iter()
-        .map(|(location, hash)| {
-            let url = format!("/openapi/v3/{location}?hash={hash}");
-            (location.clone(), json!({"serverRelativeURL": url}))
+        .map(|(path, hash)| {
+            let url = format!("/openapi/v3/{path}?hash={hash}");
+            (path.clone(), json!({"serverRelativeURL": url}))
         })
         .collect();
     json!({"paths": paths})
 }
 
-/// `GET /openapi/v3/{location}`: the document of one group-version, or
-/// nothing when it serves no kind. `custom` holds the schemas of the custom
-/// resources among `kinds`.
+/// Returns the response to `GET /openapi/v3/{path}`, the document of one
+/// group-version, or `None` if it serves no kinds. `custom` contains the schemas of
+/// the custom resources among `kinds`.
 pub fn document(
     group: &str,
     version: &str,
@@ -91,8 +91,8 @@ pub fn document(
         let schema = match kind.origin {
             KindOrigin::Builtin => schemas::get(&name)?.clone(),
             KindOrigin::Crd => {
-                let given = custom.iter().find(|custom| custom.kind == kind);
-                custom::schema(kind, given.map_or(&NO_SCHEMA, |custom| custom.schema))
+                let declared = custom.iter().find(|custom| custom.kind == kind);
+                custom::schema(kind, declared.map_or(&NO_SCHEMA, |custom| custom.schema))
             }
         };
         if kind.has_verb("list") {
@@ -110,7 +110,7 @@ pub fn document(
     }))
 }
 
-/// Adds every built-in schema that the document refers to.
+/// Adds all built-in schemas that the document refers to.
 fn add_referenced(paths: &Value, components: &mut Map<String, Value>) {
     let mut names = Vec::new();
     schemas::collect_references(paths, &mut names);
@@ -125,23 +125,24 @@ fn add_referenced(paths: &Value, components: &mut Map<String, Value>) {
     components.extend(missing);
 }
 
-/// The name of a kind's schema: of a custom resource, its group turned round
-/// with version and kind.
+/// Returns the name of a kind's schema. That of a custom resource consists of its
+/// reversed group, its version, and its kind.
 pub fn schema_name(kind: &ResourceKind) -> String {
-    let own = || {
+    let custom_name = || {
         let mut parts: Vec<&str> = kind.group.rsplit('.').collect();
         parts.extend([kind.version.as_str(), kind.kind.as_str()]);
         parts.join(".")
     };
-    // Kinds that nobody stores: the API group's first part is its package.
-    let review = || {
+    // A built-in kind that is not stored, such as a review. Its package is the
+    // first label of its group.
+    let review_name = || {
         let package = kind.group.split('.').next().unwrap_or_default();
         format!("io.k8s.api.{package}.{}.{}", kind.version, kind.kind)
     };
     match kind.origin {
-        KindOrigin::Crd => own(),
+        KindOrigin::Crd => custom_name(),
         KindOrigin::Builtin => builtin::find(&kind.group, &kind.version, &kind.plural)
-            .map_or_else(review, |builtin| builtin.schema_name().to_owned()),
+            .map_or_else(review_name, |builtin| builtin.schema_name().to_owned()),
     }
 }
 
@@ -149,8 +150,8 @@ fn list_name(name: &str) -> String {
     format!("{name}List")
 }
 
-/// `GET /openapi/v2`: the frame of a Swagger document. Everything that is
-/// described stands in the v3 documents, which every supported client reads.
+/// Returns the response to `GET /openapi/v2`, an empty Swagger document. All
+/// descriptions are in the v3 documents, which every supported client reads.
 pub fn empty_v2_document() -> Value {
     json!({
         "swagger": "2.0",

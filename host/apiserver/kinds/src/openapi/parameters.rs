@@ -1,55 +1,55 @@
-//! The parameters of the operations.
+//! The query and path parameters of operations.
 
 use serde_json::{Value, json};
 
-/// Name, OpenAPI type, what it does.
+/// The name, the OpenAPI type, and the description.
 type QueryParameter = (&'static str, &'static str, &'static str);
 
-const PRETTY: QueryParameter = ("pretty", "string", "If 'true', the answer is indented.");
+const PRETTY: QueryParameter = ("pretty", "string", "If 'true', the response is indented.");
 const DRY_RUN: QueryParameter = (
     "dryRun",
     "string",
-    "With 'All' the request is judged in full, but nothing is stored.",
+    "If 'All', the request is processed completely, but not persisted.",
 );
 const FIELD_MANAGER: QueryParameter = (
     "fieldManager",
     "string",
-    "Who makes the change, for field ownership; at most 128 printable characters.",
+    "The name of the field manager that makes the change; at most 128 printable characters.",
 );
 const FIELD_VALIDATION: QueryParameter = (
     "fieldValidation",
     "string",
-    "What becomes of unknown and duplicate fields: Ignore drops them, Warn (the default) drops them with a warning, Strict refuses the request.",
+    "How unknown and duplicate fields are handled: Ignore drops them, Warn (the default) drops them with a warning, Strict rejects the request.",
 );
 const FORCE: QueryParameter = (
     "force",
     "boolean",
-    "Only for apply: take over fields that other managers own instead of reporting a conflict.",
+    "Only for apply: takes over fields that other managers own instead of failing with a conflict.",
 );
 const RESOURCE_VERSION: QueryParameter = (
     "resourceVersion",
     "string",
-    "How fresh the answer must be; unset means the newest state, 0 means any.",
+    "How recent the response must be; unset means the latest state, 0 means any.",
 );
 
-/// Of `get`.
+/// The parameters of `get`.
 pub(super) const GET: &[QueryParameter] = &[RESOURCE_VERSION];
-/// Of `post` and `put`.
+/// The parameters of `post` and `put`.
 pub(super) const WRITE: &[QueryParameter] = &[DRY_RUN, FIELD_MANAGER, FIELD_VALIDATION];
-/// Of `patch`.
+/// The parameters of `patch`.
 pub(super) const PATCH: &[QueryParameter] = &[DRY_RUN, FIELD_MANAGER, FIELD_VALIDATION, FORCE];
-/// Of `delete`.
+/// The parameters of `delete`.
 pub(super) const DELETE: &[QueryParameter] = &[
     DRY_RUN,
     (
         "gracePeriodSeconds",
         "integer",
-        "Seconds before the object goes; not negative, zero means at once.",
+        "Seconds before the object is deleted; not negative, zero means immediately.",
     ),
     (
         "ignoreStoreReadErrorWithClusterBreakingPotential",
         "boolean",
-        "Whether to delete an object that cannot be read from the store.",
+        "Whether to delete an object that cannot be read from the storage.",
     ),
     (
         "orphanDependents",
@@ -59,10 +59,10 @@ pub(super) const DELETE: &[QueryParameter] = &[
     (
         "propagationPolicy",
         "string",
-        "What becomes of the objects that this one owns: Orphan, Background or Foreground.",
+        "How the dependents of the object are handled: Orphan, Background, or Foreground.",
     ),
 ];
-/// Of `list`, `watch` and `deletecollection`.
+/// The parameters of `list`, `watch`, and `deletecollection`.
 pub(super) const LIST: &[QueryParameter] = &[
     (
         "allowWatchBookmarks",
@@ -72,43 +72,47 @@ pub(super) const LIST: &[QueryParameter] = &[
     (
         "continue",
         "string",
-        "Where the next page begins: the token of the page before.",
+        "The token of the previous page, at which this page continues.",
     ),
     (
         "fieldSelector",
         "string",
-        "Restricts the answer by fields of the objects; empty means everything.",
+        "Restricts the response by fields of the objects; empty means all objects.",
     ),
     (
         "labelSelector",
         "string",
-        "Restricts the answer by labels of the objects; empty means everything.",
+        "Restricts the response by labels of the objects; empty means all objects.",
     ),
-    ("limit", "integer", "Most objects of one page."),
+    (
+        "limit",
+        "integer",
+        "The maximum number of objects in one page.",
+    ),
     RESOURCE_VERSION,
     (
         "resourceVersionMatch",
         "string",
-        "How resourceVersion is meant: Exact or NotOlderThan.",
+        "How resourceVersion is applied: Exact or NotOlderThan.",
     ),
     (
         "sendInitialEvents",
         "boolean",
-        "Whether a watch begins with an event for each object there is, followed by a bookmark.",
+        "Whether a watch starts with an event for each existing object, followed by a bookmark.",
     ),
     (
         "timeoutSeconds",
         "integer",
-        "Ends the call after that many seconds.",
+        "Ends the request after this number of seconds.",
     ),
     (
         "watch",
         "boolean",
-        "Whether to stream changes instead of answering with a list.",
+        "Whether to stream changes instead of returning a list.",
     ),
 ];
 
-/// Parameters as OpenAPI writes them.
+/// Converts query parameters to OpenAPI.
 pub(super) fn to_json(parameters: &[QueryParameter]) -> Vec<Value> {
     let all = parameters.iter().chain([&PRETTY]);
     all.map(|(name, kind, description)| {
@@ -122,7 +126,7 @@ pub(super) fn to_json(parameters: &[QueryParameter]) -> Vec<Value> {
     .collect()
 }
 
-/// The variables of a path.
+/// Returns the parameters that a path contains.
 pub(super) fn path_parameters(path: &str, kind: &str) -> Vec<Value> {
     [
         ("name", format!("name of the {kind}")),

@@ -1,4 +1,4 @@
-//! The paths of one kind with their operations.
+//! The paths of one kind, and their operations.
 
 use serde_json::{Map, Value, json};
 
@@ -14,20 +14,20 @@ const JSON_PATCH: &str = "application/json-patch+json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
 const STRATEGIC_PATCH: &str = "application/strategic-merge-patch+json";
 
-/// One operation before it is written down.
+/// One operation before it is converted to JSON.
 struct OperationSpec<'a> {
     method: &'static str,
     /// `x-kubernetes-action`.
     action: &'static str,
-    /// Name of the schema that a success answers with.
+    /// The name of the schema of a successful response.
     response_schema: &'a str,
-    /// Statuses of success, beside 401.
+    /// The status codes of successful responses. 401 is added to them.
     statuses: &'static [&'static str],
     parameters: Vec<Value>,
     body: Option<Value>,
 }
 
-/// Every path of a kind whose schema is `name`.
+/// Returns all paths of a kind whose schema is `name`.
 pub(super) fn paths_of_kind(kind: &ResourceKind, name: &str) -> Vec<(String, Value)> {
     let root = kind.root_path();
     let plural = &kind.plural;
@@ -40,12 +40,12 @@ pub(super) fn paths_of_kind(kind: &ResourceKind, name: &str) -> Vec<(String, Val
     let list = list_name(name);
     let mut found = Vec::new();
     if kind.namespaced && kind.has_verb("list") {
-        let everywhere = format!("{root}/{plural}");
+        let all_namespaces = format!("{root}/{plural}");
         found.push((
-            everywhere.clone(),
+            all_namespaces.clone(),
             path_item(
                 kind,
-                &everywhere,
+                &all_namespaces,
                 "ForAllNamespaces",
                 vec![list_operation(&list)],
             ),
@@ -66,12 +66,12 @@ pub(super) fn paths_of_kind(kind: &ResourceKind, name: &str) -> Vec<(String, Val
     ));
     for subresource in &kind.subresources {
         let path = format!("{item}/{}", subresource.name);
-        let answers = if subresource.kind == "Scale" {
+        let response_schema = if subresource.kind == "Scale" {
             SCALE
         } else {
             name
         };
-        let operations = item_operations(kind, answers, &subresource.verbs);
+        let operations = item_operations(kind, response_schema, &subresource.verbs);
         let suffix = capitalize(&subresource.name);
         found.push((path.clone(), path_item(kind, &path, &suffix, operations)));
     }
@@ -121,7 +121,11 @@ fn collection_operations<'a>(
     operations
 }
 
-fn item_operations<'a>(kind: &ResourceKind, name: &'a str, verbs: &[&str]) -> Vec<OperationSpec<'a>> {
+fn item_operations<'a>(
+    kind: &ResourceKind,
+    name: &'a str,
+    verbs: &[&str],
+) -> Vec<OperationSpec<'a>> {
     let mut operations = Vec::new();
     if verbs.contains(&"get") {
         operations.push(OperationSpec {
@@ -154,8 +158,8 @@ fn item_operations<'a>(kind: &ResourceKind, name: &'a str, verbs: &[&str]) -> Ve
         });
     }
     if verbs.contains(&"patch") {
-        // Strategic patches need types with merge keys, which custom
-        // resources have not.
+        // Strategic merge patches need merge keys, which custom resources do
+        // not have.
         let (media, statuses): (&[&str], &'static [&'static str]) = match kind.origin {
             KindOrigin::Builtin => (
                 &[APPLY, JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH],
@@ -191,8 +195,8 @@ fn body(media: &[&str], schema: &str, required: bool) -> Value {
     body
 }
 
-/// Writes the operations of one path down; what all of them take stands at
-/// the path itself.
+/// Returns the path item of one path. Parameters that all operations share are
+/// listed once, in the path item.
 fn path_item(
     kind: &ResourceKind,
     path: &str,
@@ -202,19 +206,17 @@ fn path_item(
     let shared: Vec<Value> = operations
         .first()
         .map(|first| {
-            let everywhere = |p: &&Value| operations.iter().all(|o| o.parameters.contains(p));
-            first
-                .parameters
-                .iter()
-                .filter(everywhere)
-                .cloned()
-                .collect()
+            let is_shared = |p: &&Value| operations.iter().all(|o| o.parameters.contains(p));
+            first.parameters.iter().filter(is_shared).cloned().collect()
         })
         .unwrap_or_default();
     let mut item = Map::new();
     for operation in operations {
         let method = operation.method;
-        item.insert(method.into(), operation_to_json(kind, suffix, operation, &shared));
+        item.insert(
+            method.into(),
+            operation_to_json(kind, suffix, operation, &shared),
+        );
     }
     let mut common = parameters::path_parameters(path, &kind.kind);
     common.extend(shared);
@@ -231,7 +233,7 @@ fn operation_to_json(
     let OperationSpec {
         method: _,
         action,
-        response_schema: answers,
+        response_schema,
         statuses,
         parameters,
         body,
@@ -246,34 +248,34 @@ fn operation_to_json(
             };
             (
                 (*status).to_owned(),
-                json!({"description": description, "content": content(&[JSON, YAML], answers)}),
+                json!({"description": description, "content": content(&[JSON, YAML], response_schema)}),
             )
         })
         .collect();
     responses.insert("401".into(), json!({"description": "Unauthorized"}));
-    let own: Vec<Value> = parameters
+    let remaining: Vec<Value> = parameters
         .into_iter()
         .filter(|p| !shared.contains(p))
         .collect();
-    let mut written = json!({
+    let mut object = json!({
         "operationId": operation_id(kind, action, suffix),
         "tags": [format!("{}_{}", group_word(kind), kind.version)],
         "responses": responses,
         "x-kubernetes-action": action,
         "x-kubernetes-group-version-kind": {"group": kind.group, "version": kind.version, "kind": kind.kind},
     });
-    if let Some(written) = written.as_object_mut() {
-        if !own.is_empty() {
-            written.insert("parameters".into(), Value::Array(own));
+    if let Some(object) = object.as_object_mut() {
+        if !remaining.is_empty() {
+            object.insert("parameters".into(), Value::Array(remaining));
         }
         if let Some(body) = body {
-            written.insert("requestBody".into(), body);
+            object.insert("requestBody".into(), body);
         }
     }
-    written
+    object
 }
 
-/// A name that no other operation of the server has, such as
+/// Returns a name that is unique among all operations of the server, such as
 /// `replaceCoreV1NamespacedConfigMap`.
 fn operation_id(kind: &ResourceKind, action: &str, suffix: &str) -> String {
     let (verb, collection) = match action {
@@ -297,7 +299,7 @@ fn operation_id(kind: &ResourceKind, action: &str, suffix: &str) -> String {
     )
 }
 
-/// A group as one word: `core`, `coordination`, `comExample`.
+/// Returns a group as one word: `core`, `coordination`, `comExample`.
 fn group_word(kind: &ResourceKind) -> String {
     let parts: Vec<&str> = match (kind.origin, kind.group.as_str()) {
         (_, "") => vec!["core"],

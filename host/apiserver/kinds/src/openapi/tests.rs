@@ -1,3 +1,5 @@
+//! Tests of the OpenAPI documents.
+
 use std::collections::HashSet;
 
 use super::*;
@@ -38,7 +40,7 @@ fn query(operation: &Value) -> Vec<&str> {
         .collect()
 }
 
-/// Every `$ref` of a document.
+/// Collects every `$ref` of a document.
 fn references<'d>(value: &'d Value, found: &mut HashSet<&'d str>) {
     match value {
         Value::Object(map) => {
@@ -51,7 +53,7 @@ fn references<'d>(value: &'d Value, found: &mut HashSet<&'d str>) {
 }
 
 #[test]
-fn every_reference_of_every_document_is_followed_within_it() {
+fn every_reference_is_resolved_within_its_document() {
     let (boat, schema) = boat();
     let mut kinds: Vec<&ResourceKind> = builtin::kinds()
         .iter()
@@ -89,7 +91,7 @@ fn every_reference_of_every_document_is_followed_within_it() {
             .flat_map(|item| item.as_object().unwrap().values())
         {
             if let Some(id) = operation["operationId"].as_str() {
-                assert!(operations.insert(id.to_owned()), "{id} twice");
+                assert!(operations.insert(id.to_owned()), "{id} is not unique");
             }
         }
     }
@@ -99,7 +101,7 @@ fn every_reference_of_every_document_is_followed_within_it() {
 }
 
 #[test]
-fn a_custom_resource_has_its_paths_and_what_each_takes() {
+fn a_custom_resource_has_paths_with_parameters_and_media_types() {
     let doc = boats();
     let paths = doc["paths"].as_object().unwrap();
     let root = "/apis/sea.example.com/v1";
@@ -145,9 +147,9 @@ fn a_custom_resource_has_its_paths_and_what_each_takes() {
         .map(|p| p["name"].as_str().unwrap())
         .collect();
     assert_eq!(shared, ["name", "namespace", "pretty"]);
-    let everywhere = &paths[&format!("{root}/boats")];
-    assert_eq!(query(&everywhere["get"]), Vec::<&str>::new());
-    assert_eq!(query(everywhere).len(), 11);
+    let all_namespaces = &paths[&format!("{root}/boats")];
+    assert_eq!(query(&all_namespaces["get"]), Vec::<&str>::new());
+    assert_eq!(query(all_namespaces).len(), 11);
     assert_eq!(
         paths[&format!("{item}/scale")]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
             ["$ref"],
@@ -192,7 +194,7 @@ fn the_schema_of_a_custom_resource_is_completed() {
 }
 
 #[test]
-fn a_version_without_a_schema_takes_anything() {
+fn a_version_without_a_schema_allows_all_fields() {
     let (kind, _) = boat();
     let doc = document("sea.example.com", "v1", &[&kind], &[]).unwrap();
     let schema = &doc["components"]["schemas"]["com.example.sea.v1.Boat"];
@@ -200,7 +202,7 @@ fn a_version_without_a_schema_takes_anything() {
 }
 
 #[test]
-fn built_in_kinds_take_strategic_patches_and_describe_themselves() {
+fn built_in_kinds_accept_strategic_merge_patches_and_have_descriptions() {
     let kinds: Vec<&ResourceKind> = builtin::kinds()
         .iter()
         .map(|b| &b.kind)
@@ -226,7 +228,7 @@ fn built_in_kinds_take_strategic_patches_and_describe_themselves() {
 }
 
 #[test]
-fn the_index_says_where_and_what_changed() {
+fn the_index_contains_paths_and_hashes() {
     let hashes = BTreeMap::from([
         (document_path("", "v1"), "AB".to_owned()),
         (document_path("g.io", "v1"), "CD".to_owned()),

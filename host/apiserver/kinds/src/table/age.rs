@@ -1,22 +1,24 @@
-//! Ages as kubectl's users know them: `5s`, `3m20s`, `7h`, `12d`.
+//! Ages as kubectl displays them: `5s`, `3m20s`, `7h`, `12d`.
+//!
+//! Written by hand to follow upstream's `HumanDuration`, whose units and rounding `jiff` does not
+//! produce.
 
 use jiff::Timestamp;
 
-/// What stands for the age of something without a time.
+/// The age of an object without a timestamp.
 pub(crate) const UNKNOWN: &str = "<unknown>";
-/// What stands for the age of something with a time that is none, or lies
-/// too far ahead.
+/// The age if the timestamp is invalid or too far in the future.
 pub(crate) const INVALID: &str = "<invalid>";
 
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 const YEAR: i64 = 365 * DAY;
-/// How far ahead another machine's clock may be before an age is refused.
+/// The number of seconds that a timestamp may be in the future, since another
+/// machine's clock may be ahead.
 const MAX_CLOCK_SKEW: i64 = 1;
 
-/// The age at `now` of something that began at `since`, to two digits of
-/// precision at most.
+/// Returns the time from `since` to `now`, with two units at most.
 pub fn age(since: Timestamp, now: Timestamp) -> String {
     let seconds = now.duration_since(since).as_secs();
     if seconds < -MAX_CLOCK_SKEW {
@@ -43,7 +45,7 @@ fn two_units(seconds: i64, large: i64, large_unit: char, small: i64, small_unit:
     }
 }
 
-/// The age of an RFC 3339 time.
+/// Returns the age of an RFC 3339 timestamp.
 pub(crate) fn age_of_timestamp(text: &str, now: Timestamp) -> String {
     if text.is_empty() || text == "null" {
         return UNKNOWN.into();
@@ -59,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shows_two_units_only_while_they_matter() {
+    fn small_counts_of_a_unit_have_a_second_unit() {
         let now: Timestamp = "2024-06-01T12:00:00Z".parse().unwrap();
         for (seconds, expected) in [
             (-5, "<invalid>"),
@@ -88,10 +90,10 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_is_no_time_says_so() {
+    fn an_invalid_timestamp_has_an_invalid_age() {
         let now = "2024-06-01T12:00:00Z".parse().unwrap();
-        assert_eq!(age_of_text("2024-06-01T13:00:00+02:00", now), "60m");
-        assert_eq!(age_of_text("", now), UNKNOWN);
-        assert_eq!(age_of_text("last week", now), INVALID);
+        assert_eq!(age_of_timestamp("2024-06-01T13:00:00+02:00", now), "60m");
+        assert_eq!(age_of_timestamp("", now), UNKNOWN);
+        assert_eq!(age_of_timestamp("last week", now), INVALID);
     }
 }

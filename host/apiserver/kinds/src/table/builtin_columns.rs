@@ -1,77 +1,77 @@
-//! The columns of the built-in kinds.
+//! The printer columns of the built-in kinds, as upstream's printers define them.
 
 use jiff::Timestamp;
 use serde_json::Value;
 
 use super::age::age_of_timestamp;
-use super::{PrinterColumn, name_column};
+use super::column::PrinterColumn;
 use crate::schemas;
 
-/// The columns of a built-in kind, `None` for one that is not shown.
+/// Returns the columns of a built-in kind, or `None` if there is no such kind.
 pub(super) fn builtin_columns(group: &str, kind: &str) -> Option<Vec<PrinterColumn>> {
     Some(match (group, kind) {
         ("", "Namespace") => vec![
-            name_column(),
-            Column::computed(
+            PrinterColumn::name(),
+            PrinterColumn::computed(
                 "Status",
                 "string",
                 "",
                 0,
                 "The status of the namespace",
-                |o, _| text(&o["status"]["phase"]),
+                |o, _| string_cell(&o["status"]["phase"]),
             ),
             age_column(),
         ],
         ("", "ConfigMap") => vec![
-            name_column(),
-            described("io.k8s.api.core.v1.ConfigMap", "data", "Data", 0, |o, _| {
-                count(&[&o["data"], &o["binaryData"]])
+            PrinterColumn::name(),
+            described_column("io.k8s.api.core.v1.ConfigMap", "data", "Data", 0, |o, _| {
+                count_cell(&[&o["data"], &o["binaryData"]])
             }),
             age_column(),
         ],
         ("", "Secret") => vec![
-            name_column(),
-            described("io.k8s.api.core.v1.Secret", "type", "Type", 0, |o, _| {
-                text(&o["type"])
+            PrinterColumn::name(),
+            described_column("io.k8s.api.core.v1.Secret", "type", "Type", 0, |o, _| {
+                string_cell(&o["type"])
             }),
-            described("io.k8s.api.core.v1.Secret", "data", "Data", 0, |o, _| {
-                count(&[&o["data"]])
+            described_column("io.k8s.api.core.v1.Secret", "data", "Data", 0, |o, _| {
+                count_cell(&[&o["data"]])
             }),
             age_column(),
         ],
         ("", "ServiceAccount") => vec![
-            name_column(),
-            described(
+            PrinterColumn::name(),
+            described_column(
                 "io.k8s.api.core.v1.ServiceAccount",
                 "secrets",
                 "Secrets",
                 0,
-                |o, _| count(&[&o["secrets"]]),
+                |o, _| count_cell(&[&o["secrets"]]),
             ),
             age_column(),
         ],
         ("coordination.k8s.io", "Lease") => vec![
-            name_column(),
-            described(
+            PrinterColumn::name(),
+            described_column(
                 "io.k8s.api.coordination.v1.LeaseSpec",
                 "holderIdentity",
                 "Holder",
                 0,
-                |o, _| text(&o["spec"]["holderIdentity"]),
+                |o, _| string_cell(&o["spec"]["holderIdentity"]),
             ),
             age_column(),
         ],
         ("", "Event") => event_columns(&CORE_EVENT),
         ("events.k8s.io", "Event") => event_columns(&EVENTS_EVENT),
         ("apiextensions.k8s.io", "CustomResourceDefinition") => vec![
-            name_column(),
-            Column::computed(
+            PrinterColumn::name(),
+            PrinterColumn::computed(
                 "Created At",
                 "date",
                 "",
                 0,
                 schemas::object_meta_field("creationTimestamp"),
-                |o, _| text(&o["metadata"]["creationTimestamp"]),
+                |o, _| string_cell(&o["metadata"]["creationTimestamp"]),
             ),
         ],
         _ => return None,
@@ -106,16 +106,16 @@ fn age_column() -> PrinterColumn {
     )
 }
 
-/// The age of a timestamp that may be absent.
+/// Returns the age of a timestamp, which may be absent.
 pub(super) fn age_cell(time: &Value, now: Timestamp) -> Value {
     age_of_timestamp(time.as_str().unwrap_or_default(), now).into()
 }
 
-fn text(value: &Value) -> Value {
+fn string_cell(value: &Value) -> Value {
     value.as_str().unwrap_or_default().into()
 }
 
-fn count(collections: &[&Value]) -> Value {
+fn count_cell(collections: &[&Value]) -> Value {
     collections
         .iter()
         .map(|c| match c {
@@ -127,8 +127,8 @@ fn count(collections: &[&Value]) -> Value {
         .into()
 }
 
-/// The cells of an Event, which two groups show alike from fields of
-/// different names.
+/// The cells of an Event. Two groups have the same columns, but different field
+/// names.
 struct EventCells {
     last_seen: fn(&Value, Timestamp) -> Value,
     object: fn(&Value, Timestamp) -> Value,
@@ -140,74 +140,76 @@ struct EventCells {
 }
 
 const CORE_EVENT: EventCells = EventCells {
-    last_seen: |o, now| last_seen(&o["lastTimestamp"], &o["firstTimestamp"], o, now),
-    object: |o, _| target(&o["involvedObject"]),
-    subobject: |o, _| text(&o["involvedObject"]["fieldPath"]),
+    last_seen: |o, now| last_seen_cell(&o["lastTimestamp"], &o["firstTimestamp"], o, now),
+    object: |o, _| object_cell(&o["involvedObject"]),
+    subobject: |o, _| string_cell(&o["involvedObject"]["fieldPath"]),
     source: |o, _| {
-        source(
+        source_cell(
             &o["source"],
             &o["reportingComponent"],
             &o["reportingInstance"],
         )
     },
-    message: |o, _| trimmed(&o["message"]),
-    first_seen: |o, now| first_seen(&o["firstTimestamp"], o, now),
-    count: |o, _| event_count(o, &o["count"]),
+    message: |o, _| trimmed_cell(&o["message"]),
+    first_seen: |o, now| first_seen_cell(&o["firstTimestamp"], o, now),
+    count: |o, _| event_count_cell(o, &o["count"]),
 };
 
 const EVENTS_EVENT: EventCells = EventCells {
     last_seen: |o, now| {
-        last_seen(
+        last_seen_cell(
             &o["deprecatedLastTimestamp"],
             &o["deprecatedFirstTimestamp"],
             o,
             now,
         )
     },
-    object: |o, _| target(&o["regarding"]),
-    subobject: |o, _| text(&o["regarding"]["fieldPath"]),
+    object: |o, _| object_cell(&o["regarding"]),
+    subobject: |o, _| string_cell(&o["regarding"]["fieldPath"]),
     source: |o, _| {
-        source(
+        source_cell(
             &o["deprecatedSource"],
             &o["reportingController"],
             &o["reportingInstance"],
         )
     },
-    message: |o, _| trimmed(&o["note"]),
-    first_seen: |o, now| first_seen(&o["deprecatedFirstTimestamp"], o, now),
-    count: |o, _| event_count(o, &o["deprecatedCount"]),
+    message: |o, _| trimmed_cell(&o["note"]),
+    first_seen: |o, now| first_seen_cell(&o["deprecatedFirstTimestamp"], o, now),
+    count: |o, _| event_count_cell(o, &o["deprecatedCount"]),
 };
 
 fn event_columns(cells: &EventCells) -> Vec<PrinterColumn> {
     const EVENT: &str = "io.k8s.api.core.v1.Event";
     vec![
-        described(EVENT, "lastTimestamp", "Last Seen", 0, cells.last_seen),
-        described(EVENT, "type", "Type", 0, |o, _| text(&o["type"])),
-        described(EVENT, "reason", "Reason", 0, |o, _| text(&o["reason"])),
-        described(EVENT, "involvedObject", "Object", 0, cells.object),
-        described(
+        described_column(EVENT, "lastTimestamp", "Last Seen", 0, cells.last_seen),
+        described_column(EVENT, "type", "Type", 0, |o, _| string_cell(&o["type"])),
+        described_column(EVENT, "reason", "Reason", 0, |o, _| {
+            string_cell(&o["reason"])
+        }),
+        described_column(EVENT, "involvedObject", "Object", 0, cells.object),
+        described_column(
             "io.k8s.api.core.v1.ObjectReference",
             "fieldPath",
             "Subobject",
             1,
             cells.subobject,
         ),
-        described(EVENT, "source", "Source", 1, cells.source),
-        described(EVENT, "message", "Message", 0, cells.message),
-        described(EVENT, "firstTimestamp", "First Seen", 1, cells.first_seen),
-        described(EVENT, "count", "Count", 1, cells.count),
-        Column::computed(
+        described_column(EVENT, "source", "Source", 1, cells.source),
+        described_column(EVENT, "message", "Message", 0, cells.message),
+        described_column(EVENT, "firstTimestamp", "First Seen", 1, cells.first_seen),
+        described_column(EVENT, "count", "Count", 1, cells.count),
+        PrinterColumn::computed(
             "Name",
             "string",
             "name",
             1,
             schemas::object_meta_field("name"),
-            |o, _| text(&o["metadata"]["name"]),
+            |o, _| string_cell(&o["metadata"]["name"]),
         ),
     ]
 }
 
-fn first_seen(first: &Value, event: &Value, now: Timestamp) -> Value {
+fn first_seen_cell(first: &Value, event: &Value, now: Timestamp) -> Value {
     age_cell(
         if first.is_string() {
             first
@@ -218,17 +220,17 @@ fn first_seen(first: &Value, event: &Value, now: Timestamp) -> Value {
     )
 }
 
-fn last_seen(last: &Value, first: &Value, event: &Value, now: Timestamp) -> Value {
+fn last_seen_cell(last: &Value, first: &Value, event: &Value, now: Timestamp) -> Value {
     if event["series"].is_object() {
         age_cell(&event["series"]["lastObservedTime"], now)
     } else if last.is_string() {
         age_cell(last, now)
     } else {
-        first_seen(first, event, now)
+        first_seen_cell(first, event, now)
     }
 }
 
-fn target(reference: &Value) -> Value {
+fn object_cell(reference: &Value) -> Value {
     let kind = reference["kind"]
         .as_str()
         .unwrap_or_default()
@@ -239,7 +241,7 @@ fn target(reference: &Value) -> Value {
     }
 }
 
-fn source(source: &Value, controller: &Value, instance: &Value) -> Value {
+fn source_cell(source: &Value, controller: &Value, instance: &Value) -> Value {
     let component = first_text(&source["component"], controller);
     match first_text(&source["host"], instance) {
         "" => component.into(),
@@ -255,12 +257,12 @@ fn first_text<'v>(first: &'v Value, second: &'v Value) -> &'v str {
         .unwrap_or_default()
 }
 
-fn trimmed(value: &Value) -> Value {
+fn trimmed_cell(value: &Value) -> Value {
     value.as_str().unwrap_or_default().trim().into()
 }
 
-/// An event that happened once may leave its count out.
-fn event_count(event: &Value, count: &Value) -> Value {
+/// Returns the count of an event. The count of a single occurrence may be omitted.
+fn event_count_cell(event: &Value, count: &Value) -> Value {
     if event["series"].is_object() {
         return event["series"]["count"].as_i64().unwrap_or_default().into();
     }

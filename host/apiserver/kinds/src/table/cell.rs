@@ -1,19 +1,19 @@
-//! Values as table cells, in the forms that kubectl's users know.
+//! Table cells of JSON values, formatted as upstream does.
 
 use jiff::Timestamp;
 use serde_json::{Number, Value};
 
-use super::ColumnType;
 use super::age::age_of_timestamp;
+use super::column::ColumnType;
 
-/// What a string column shows for an explicit null.
+/// The cell of a null in a string column.
 const NO_VALUE: &str = "<no value>";
-/// The largest magnitude below which every integral float is exact.
+/// 2^53: every integer of a smaller magnitude is exact as a float.
 const MAX_EXACT_INTEGER: f64 = 9_007_199_254_740_992.0;
-/// Decimal exponents outside of these bounds are written as `1e+21`.
+/// Floats with a decimal exponent outside of this range are formatted like `1e+21`.
 const PLAIN_EXPONENTS: std::ops::Range<i32> = -4..21;
 
-/// The cell of a value that a printer column found.
+/// Returns the cell of a value, or null if the value does not match the column's type.
 pub(super) fn cell(value: &Value, column_type: ColumnType, now: Timestamp) -> Value {
     match (column_type, value) {
         (ColumnType::String, value) => Value::String(cell_text(value)),
@@ -31,14 +31,14 @@ fn integer_cell(n: &Number) -> Value {
         // Saturates at the bounds of an int64.
         #[allow(
             clippy::cast_possible_truncation,
-            reason = "the fraction is dropped on purpose"
+            reason = "the fraction is dropped intentionally"
         )]
         (None, Some(n)) => (n as i64).into(),
         (None, None) => Value::Null,
     }
 }
 
-/// A float without the `.0` that other writers of JSON do not write either.
+/// Omits `.0`, as Go's JSON encoder does.
 fn number_cell(n: &Number) -> Value {
     match n.as_f64() {
         #[allow(
@@ -60,7 +60,8 @@ fn cell_text(value: &Value) -> String {
     }
 }
 
-/// JSON with the characters escaped that are special in HTML.
+/// Returns JSON in which HTML's special characters are escaped, as Go's JSON encoder
+/// does.
 fn html_escaped_json(value: &Value) -> String {
     let mut out = String::new();
     for c in value.to_string().chars() {
@@ -76,8 +77,8 @@ fn html_escaped_json(value: &Value) -> String {
     out
 }
 
-/// The shortest digits that give the float back, with an exponent only where
-/// it is very large or very small.
+/// Returns the shortest representation of a float that can be parsed back. Only very
+/// large and very small ones have an exponent.
 fn format_float(f: f64) -> String {
     let scientific = format!("{f:e}");
     let exponent = scientific
@@ -99,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_type_shows_its_own_values_and_nothing_else() {
+    fn a_cell_is_null_unless_the_value_matches_the_column_type() {
         let now = "2024-06-01T12:00:00Z".parse().unwrap();
         for (value, column_type, expected) in [
             (json!(7), ColumnType::Integer, json!(7)),

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use rdd_apiserver_kinds::table::{self, IncludeObject};
+use rdd_apiserver_kinds::table::{self, IncludeObjectPolicy};
 use rdd_apiserver_storage::{EventKind, StoreEvent, StoreWatch, StoredRecord, WatchEndReason};
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
@@ -42,7 +42,7 @@ pub(super) struct WatchServer {
     pub(super) resource: Arc<ServedResource>,
     pub(super) predicate: SelectionPredicate,
     pub(super) shape: ObjectShape,
-    pub(super) include_object: IncludeObject,
+    pub(super) include_object: IncludeObjectPolicy,
     /// Whether the next table has column definitions; only the first one does.
     pub(super) send_columns: bool,
     /// Objects from before the watch that have not been sent yet.
@@ -170,7 +170,7 @@ impl WatchServer {
                 false,
             ),
             ObjectShape::PartialMetadata | ObjectShape::PartialMetadataList => {
-                table::partial_object(&object)
+                table::partial_object_metadata(&object)
             }
         };
         encode_event("BOOKMARK", &object)
@@ -223,7 +223,7 @@ impl WatchServer {
         let object = match self.shape {
             ObjectShape::Whole => object,
             ObjectShape::PartialMetadata | ObjectShape::PartialMetadataList => {
-                table::partial_object(&object)
+                table::partial_object_metadata(&object)
             }
             ObjectShape::Table => {
                 let metadata = json!({"resourceVersion": meta::text(&object, "resourceVersion")});

@@ -1,5 +1,5 @@
-//! CustomResourceDefinitions: defaults and rules. What a schema may say is
-//! the schema crate's business.
+//! The strategy of CustomResourceDefinitions. Their schemas are validated by
+//! `rdd-apiserver-schema`.
 
 mod names;
 mod version_fields;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::field_errors::{IMMUTABLE, invalid};
 use super::{object_field_mut, reset_field, string_or_empty};
 
-/// Names that are derived from the kind, and the conversion there is.
+/// Sets the default conversion, and the names that are derived from the kind.
 fn set_defaults(object: &mut Value) {
     let Some(spec) = object_field_mut(object, "spec") else {
         return;
@@ -27,18 +27,18 @@ fn set_defaults(object: &mut Value) {
     };
     let kind = names.get("kind").map(string_or_empty).unwrap_or_default();
     if !kind.is_empty() {
-        let unset =
+        let is_unset =
             |value: Option<&Value>| value.is_none_or(|v| v.as_str().is_none_or(str::is_empty));
-        if unset(names.get("singular")) {
+        if is_unset(names.get("singular")) {
             names.insert("singular".into(), kind.to_lowercase().into());
         }
-        if unset(names.get("listKind")) {
+        if is_unset(names.get("listKind")) {
             names.insert("listKind".into(), format!("{kind}List").into());
         }
     }
 }
 
-/// Records the storage version among those in which objects may be stored.
+/// Adds the storage version to `status.storedVersions`.
 fn record_storage_version(object: &mut Value) {
     let storage = versions::versions_of(object)
         .iter()
@@ -101,11 +101,11 @@ fn validate_conversion(spec: &Value) -> Option<FieldError> {
     let strategy = spec["conversion"]["strategy"].as_str().unwrap_or_default();
     match strategy {
         "None" => None,
-        // A promise that nobody here could keep.
+        // Accepting it would be wrong, since no webhook would be called.
         "Webhook" => Some(invalid(
             "spec.conversion.strategy",
             strategy,
-            "this server calls no conversion webhooks: use None",
+            "conversion webhooks are not supported: use None",
         )),
         other => Some(super::field_errors::unsupported(
             "spec.conversion.strategy",
@@ -116,28 +116,33 @@ fn validate_conversion(spec: &Value) -> Option<FieldError> {
 }
 
 pub(super) fn validate_update(object: &Value, old: &Value) -> Vec<FieldError> {
-    let established = old["status"]["conditions"].as_array().is_some_and(|list| {
+    let is_established = old["status"]["conditions"].as_array().is_some_and(|list| {
         list.iter()
             .any(|c| c["type"] == "Established" && c["status"] == "True")
     });
-    let fixed = [
+    let immutable = [
         ("/spec/group", "spec.group", true),
         ("/spec/names/plural", "spec.names.plural", true),
-        ("/spec/names/kind", "spec.names.kind", established),
-        ("/spec/scope", "spec.scope", established),
+        ("/spec/names/kind", "spec.names.kind", is_established),
+        ("/spec/scope", "spec.scope", is_established),
     ];
-    let mut errors: Vec<FieldError> = fixed
+    let mut errors: Vec<FieldError> = immutable
         .iter()
-        .filter(|(pointer, _, fixed)| *fixed && object.pointer(pointer) != old.pointer(pointer))
+        .filter(|(pointer, _, is_immutable)| {
+            *is_immutable && object.pointer(pointer) != old.pointer(pointer)
+        })
         .map(|(pointer, field, _)| {
             invalid(
                 *field,
-                object.pointer(pointer).map(string_or_empty).unwrap_or_default(),
+                object
+                    .pointer(pointer)
+                    .map(string_or_empty)
+                    .unwrap_or_default(),
                 IMMUTABLE,
             )
         })
         .collect();
-    // A definition that was never approved goes on as it is.
+    // A definition that is not approved may stay unapproved.
     if names::validate_approval(old).is_empty() {
         errors.extend(names::validate_approval(object));
     }
@@ -149,13 +154,11 @@ pub(super) fn validate_status(object: &Value, _old: &Value) -> Vec<FieldError> {
     versions::validate_stored_versions(object)
 }
 
-/// What the schemas warn of.
+/// Returns the warnings of the schemas.
 pub(super) fn warnings(object: &Value) -> Vec<String> {
     versions::schemas_by_path(object)
         .into_iter()
-        .filter_map(|(place, schema)| {
-            Some((StructuralSchema::parse_at(&place, schema?).ok()?, place))
-        })
+        .filter_map(|(path, schema)| Some((StructuralSchema::parse_at(&path, schema?).ok()?, path)))
         .flat_map(|(schema, _)| schema.warnings().to_vec())
         .collect()
 }

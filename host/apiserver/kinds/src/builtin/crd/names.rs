@@ -1,18 +1,18 @@
-//! Group, names and scope of a definition.
+//! Validation of a definition's group, names, and scope.
 
 use rdd_apiserver_schema::FieldError;
 use serde_json::Value;
 
-use super::super::field_errors::{invalid_for_each, invalid, required, unsupported};
+use super::super::field_errors::{invalid, invalid_for_each, required, unsupported};
 use super::super::string_or_empty;
 use rdd_apiserver_schema::names::{validate_dns_1035_label, validate_dns_subdomain};
 
 const APPROVAL_ANNOTATION: &str = "api-approved.kubernetes.io";
 const APPROVAL_URL: &str = "https://github.com/kubernetes/enhancements/pull/1111";
-/// Groups of the Kubernetes project, which only it may extend.
+/// Domains of the Kubernetes project, whose groups need its approval.
 const PROTECTED_DOMAINS: [&str; 2] = ["k8s.io", "kubernetes.io"];
 
-/// A group that belongs to the Kubernetes project needs its approval.
+/// Validates that a group of the Kubernetes project has the approval annotation.
 pub(super) fn validate_approval(object: &Value) -> Vec<FieldError> {
     let group = string_or_empty(&object["spec"]["group"]);
     let is_protected = PROTECTED_DOMAINS.iter().any(|domain| {
@@ -24,17 +24,21 @@ pub(super) fn validate_approval(object: &Value) -> Vec<FieldError> {
     if !is_protected {
         return Vec::new();
     }
-    let field = format!("metadata.annotations[{APPROVAL}]");
-    let need = format!("protected groups must have approval annotation \"{APPROVAL}\"");
+    let field = format!("metadata.annotations[{APPROVAL_ANNOTATION}]");
+    let requirement =
+        format!("protected groups must have approval annotation \"{APPROVAL_ANNOTATION}\"");
     let approval = string_or_empty(&object["metadata"]["annotations"][APPROVAL_ANNOTATION]);
     if approval.is_empty() {
-        return vec![required(field, &format!("{need}, see {APPROVAL_DOC}"))];
+        return vec![required(
+            field,
+            &format!("{requirement}, see {APPROVAL_URL}"),
+        )];
     }
     if approval.starts_with("unapproved") || is_url(&approval) {
         return Vec::new();
     }
     let detail = format!(
-        "{need} with either a URL or a reason starting with \"unapproved\", see {APPROVAL_DOC}"
+        "{requirement} with either a URL or a reason starting with \"unapproved\", see {APPROVAL_URL}"
     );
     vec![invalid(field, approval, &detail)]
 }
@@ -72,7 +76,8 @@ fn validate_group(group: &str) -> Vec<FieldError> {
     if group.is_empty() {
         return vec![required(FIELD, "")];
     }
-    let errors: Vec<FieldError> = invalid_for_each(FIELD, group, validate_dns_subdomain(group)).collect();
+    let errors: Vec<FieldError> =
+        invalid_for_each(FIELD, group, validate_dns_subdomain(group)).collect();
     if errors.is_empty() && !group.contains('.') {
         return vec![invalid(
             FIELD,
@@ -104,16 +109,20 @@ fn validate_names(names: &Value) -> Vec<FieldError> {
         if name.is_empty() {
             errors.push(required(field, ""));
         } else if is_kind {
-            let complaints = validate_dns_1035_label(&name.to_lowercase());
-            if !complaints.is_empty() {
+            let messages = validate_dns_1035_label(&name.to_lowercase());
+            if !messages.is_empty() {
                 let detail = format!(
                     "may have mixed case, but should otherwise match: {}",
-                    complaints.join(",")
+                    messages.join(",")
                 );
                 errors.push(invalid(field, name, &detail));
             }
         } else {
-            errors.extend(invalid_for_each(&field, &name, validate_dns_1035_label(&name)));
+            errors.extend(invalid_for_each(
+                &field,
+                &name,
+                validate_dns_1035_label(&name),
+            ));
         }
     }
     for field in ["shortNames", "categories"] {
@@ -126,7 +135,10 @@ fn validate_names(names: &Value) -> Vec<FieldError> {
             ));
         }
     }
-    let (kind, list_kind) = (string_or_empty(&names["kind"]), string_or_empty(&names["listKind"]));
+    let (kind, list_kind) = (
+        string_or_empty(&names["kind"]),
+        string_or_empty(&names["listKind"]),
+    );
     if !kind.is_empty() && kind == list_kind {
         errors.push(invalid(
             "spec.names.listKind",

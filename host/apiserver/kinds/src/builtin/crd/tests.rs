@@ -1,3 +1,5 @@
+//! Tests of defaults and validation of CustomResourceDefinitions.
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -21,7 +23,7 @@ fn texts(errors: Vec<FieldError>) -> Vec<String> {
     errors.iter().map(ToString::to_string).collect()
 }
 
-/// The errors of the good definition with one thing changed.
+/// Returns the errors of a valid definition after one change.
 fn errors_with(change: impl FnOnce(&mut Value)) -> Vec<String> {
     let mut crd = boats();
     change(&mut crd);
@@ -29,7 +31,7 @@ fn errors_with(change: impl FnOnce(&mut Value)) -> Vec<String> {
 }
 
 #[test]
-fn a_good_definition_gets_its_names_conversion_and_stored_version() {
+fn a_definition_gets_default_names_conversion_and_stored_version() {
     let crd = boats();
     assert_eq!(texts(validate_create(&crd)), Vec::<String>::new());
     assert_eq!(crd["spec"]["names"]["singular"], "boat");
@@ -39,7 +41,7 @@ fn a_good_definition_gets_its_names_conversion_and_stored_version() {
 }
 
 #[test]
-fn names_and_group_keep_their_syntax() {
+fn names_group_and_scope_are_validated() {
     for (pointer, value, expected) in [
         (
             "/metadata/name",
@@ -60,7 +62,7 @@ fn names_and_group_keep_their_syntax() {
         (
             "/spec/conversion/strategy",
             json!("Webhook"),
-            "spec.conversion.strategy: Invalid value: \"Webhook\": this server calls no conversion webhooks: use None",
+            "spec.conversion.strategy: Invalid value: \"Webhook\": conversion webhooks are not supported: use None",
         ),
         (
             "/spec/versions/0/storage",
@@ -110,7 +112,7 @@ fn groups_of_the_kubernetes_project_need_approval() {
 }
 
 #[test]
-fn errors_of_versions_that_agree_are_told_once() {
+fn errors_of_identical_versions_are_reported_once() {
     let broken = json!({"openAPIV3Schema": {"type": "string"}});
     let one = errors_with(|crd| crd["spec"]["versions"][0]["schema"] = broken.clone());
     assert_eq!(
@@ -119,14 +121,14 @@ fn errors_of_versions_that_agree_are_told_once() {
             "spec.validation.openAPIV3Schema.type: Invalid value: \"string\": must be object at the root"
         ]
     );
-    let apart = errors_with(|crd| {
+    let separate = errors_with(|crd| {
         crd["spec"]["versions"]
             .as_array_mut()
             .unwrap()
             .push(json!({"name": "v2", "served": true, "storage": false, "schema": broken}));
     });
     assert_eq!(
-        apart,
+        separate,
         [
             "spec.versions[1].schema.openAPIV3Schema.type: Invalid value: \"string\": must be object at the root"
         ]
@@ -144,7 +146,7 @@ fn errors_of_versions_that_agree_are_told_once() {
 }
 
 #[test]
-fn exactly_one_version_is_stored() {
+fn exactly_one_version_must_be_the_storage_version() {
     let second = |storage: bool, name: &str| {
         let name = name.to_owned();
         errors_with(move |crd| {
@@ -165,7 +167,7 @@ fn exactly_one_version_is_stored() {
 }
 
 #[test]
-fn a_stored_version_stays_until_its_objects_are_gone() {
+fn a_stored_version_cannot_be_removed() {
     let old = boats();
     let mut crd = old.clone();
     crd["spec"]["versions"][0]["name"] = "v2".into();
@@ -185,7 +187,7 @@ fn a_stored_version_stays_until_its_objects_are_gone() {
 }
 
 #[test]
-fn names_stay_once_they_are_served() {
+fn names_of_an_established_definition_are_immutable() {
     let mut old = boats();
     let mut crd = old.clone();
     crd["spec"]["scope"] = "Cluster".into();
@@ -198,7 +200,7 @@ fn names_stay_once_they_are_served() {
 }
 
 #[test]
-fn columns_and_scale_paths_can_be_followed() {
+fn printer_columns_and_scale_paths_are_validated() {
     let version = |field: &str, value: Value| {
         let field = field.to_owned();
         errors_with(move |crd| crd["spec"]["versions"][0][field] = value)
@@ -238,7 +240,7 @@ fn columns_and_scale_paths_can_be_followed() {
 }
 
 #[test]
-fn selectable_fields_are_scalars_of_the_schema() {
+fn selectable_fields_must_be_scalars_of_the_schema() {
     let with = |paths: &[&str]| {
         let fields: Value = paths.iter().map(|path| json!({"jsonPath": path})).collect();
         errors_with(move |crd| crd["spec"]["versions"][0]["selectableFields"] = fields)

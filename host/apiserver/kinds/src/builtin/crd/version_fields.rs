@@ -1,5 +1,5 @@
-//! Subresources, printer columns and selectable fields: what a version says
-//! of how its objects are shown and found.
+//! Validation of a version's subresources, printer columns, and selectable
+//! fields.
 
 use rdd_apiserver_schema::{FieldError, FieldErrorKind};
 use serde_json::Value;
@@ -19,12 +19,13 @@ const COLUMN_FORMATS: [&str; 8] = [
     "int64",
     "password",
 ];
-/// Most selectable fields of one version: each costs on every list.
+/// The maximum number of selectable fields of one version, since each has a cost
+/// in every list. Upstream's limit.
 const MAX_SELECTABLE_FIELDS: usize = 8;
-/// Types whose values a selector can compare.
+/// Types whose values a field selector can compare.
 const SELECTABLE_TYPES: [&str; 3] = ["string", "boolean", "integer"];
 
-/// What keeps a path from being one in dot notation.
+/// Returns an error if a path is not in dot notation.
 fn validate_simple_path(field: &str, path: &str) -> Option<FieldError> {
     if path.is_empty() {
         Some(invalid(field, path, "must not be empty"))
@@ -39,12 +40,12 @@ fn validate_simple_path(field: &str, path: &str) -> Option<FieldError> {
     }
 }
 
-pub(super) fn validate_subresources(place: &str, subresources: &Value) -> Vec<FieldError> {
+pub(super) fn validate_subresources(parent: &str, subresources: &Value) -> Vec<FieldError> {
     let Some(scale) = subresources.get("scale").filter(|scale| scale.is_object()) else {
         return Vec::new();
     };
     let mut errors = Vec::new();
-    for (name, needed, under, detail) in [
+    for (name, is_required, prefixes, detail) in [
         (
             "specReplicasPath",
             true,
@@ -64,45 +65,45 @@ pub(super) fn validate_subresources(place: &str, subresources: &Value) -> Vec<Fi
             "should be a json path under either .spec or .status",
         ),
     ] {
-        let field = format!("{place}.scale.{name}");
+        let field = format!("{parent}.scale.{name}");
         let path = string_or_empty(&scale[name]);
         if path.is_empty() {
-            errors.extend(needed.then(|| required(field, "")));
+            errors.extend(is_required.then(|| required(field, "")));
         } else if let Some(error) = validate_simple_path(&field, &path) {
             errors.push(error);
-        } else if !under.iter().any(|prefix| path.starts_with(prefix)) {
+        } else if !prefixes.iter().any(|prefix| path.starts_with(prefix)) {
             errors.push(invalid(field, path, detail));
         }
     }
     errors
 }
 
-pub(super) fn validate_printer_columns(place: &str, columns: &Value) -> Vec<FieldError> {
+pub(super) fn validate_printer_columns(parent: &str, columns: &Value) -> Vec<FieldError> {
     let columns = columns.as_array().into_iter().flatten();
     columns
         .enumerate()
-        .flat_map(|(index, column)| validate_printer_column(&format!("{place}[{index}]"), column))
+        .flat_map(|(index, column)| validate_printer_column(&format!("{parent}[{index}]"), column))
         .collect()
 }
 
-fn validate_printer_column(place: &str, column: &Value) -> Vec<FieldError> {
+fn validate_printer_column(parent: &str, column: &Value) -> Vec<FieldError> {
     let [name, kind, format, path] =
         ["name", "type", "format", "jsonPath"].map(|field| string_or_empty(&column[field]));
     let mut errors = Vec::new();
     if name.is_empty() {
-        errors.push(required(format!("{place}.name"), ""));
+        errors.push(required(format!("{parent}.name"), ""));
     }
     let types = format!("must be one of {}", COLUMN_TYPES.join(","));
     if kind.is_empty() {
-        errors.push(required(format!("{place}.type"), &types));
+        errors.push(required(format!("{parent}.type"), &types));
     } else if !COLUMN_TYPES.contains(&kind.as_str()) {
-        errors.push(invalid(format!("{place}.type"), kind, &types));
+        errors.push(invalid(format!("{parent}.type"), kind, &types));
     }
     if !format.is_empty() && !COLUMN_FORMATS.contains(&format.as_str()) {
         let detail = format!("must be one of {}", COLUMN_FORMATS.join(","));
-        errors.push(invalid(format!("{place}.format"), format, &detail));
+        errors.push(invalid(format!("{parent}.format"), format, &detail));
     }
-    let field = format!("{place}.jsonPath");
+    let field = format!("{parent}.jsonPath");
     if path.is_empty() {
         errors.push(required(field, ""));
     } else if let Some(error) = validate_simple_path(&field, &path) {
@@ -113,34 +114,41 @@ fn validate_printer_column(place: &str, column: &Value) -> Vec<FieldError> {
     errors
 }
 
-pub(super) fn validate_selectable_fields(place: &str, fields: &Value, schema: &Value) -> Vec<FieldError> {
+pub(super) fn validate_selectable_fields(
+    parent: &str,
+    fields: &Value,
+    schema: &Value,
+) -> Vec<FieldError> {
     let fields = fields.as_array().map_or(&[][..], Vec::as_slice);
     let mut errors = Vec::new();
     if fields.len() > MAX_SELECTABLE_FIELDS {
         errors.push(FieldError {
             kind: FieldErrorKind::TooMany,
-            field: place.into(),
+            field: parent.into(),
             bad_value: None,
-            detail: format!("{}: must have at most {SELECTABLE_MAX} items", fields.len()),
+            detail: format!(
+                "{}: must have at most {MAX_SELECTABLE_FIELDS} items",
+                fields.len()
+            ),
         });
     }
     for (index, field) in fields.iter().enumerate() {
-        let place = format!("{place}[{index}].jsonPath");
+        let field_path = format!("{parent}[{index}].jsonPath");
         let path = string_or_empty(&field["jsonPath"]);
         if path.is_empty() {
-            errors.push(required(place, ""));
+            errors.push(required(field_path, ""));
         } else if fields.iter().take(index).any(|earlier| earlier == field) {
-            errors.push(duplicate(place, path));
+            errors.push(duplicate(field_path, path));
         } else if let Some(detail) = selectable_field_problem(&path, schema) {
-            errors.push(invalid(place, path, detail));
+            errors.push(invalid(field_path, path, detail));
         }
     }
     errors
 }
 
-/// Why a path cannot be selected by.
+/// Returns why a path cannot be used in field selectors.
 fn selectable_field_problem(path: &str, schema: &Value) -> Option<&'static str> {
-    const NOWHERE: &str = "is an invalid path: does not refer to a valid field";
+    const NOT_A_FIELD: &str = "is an invalid path: does not refer to a valid field";
     let Some(dotted) = path.strip_prefix('.') else {
         return Some("is an invalid path: must start with a dot");
     };
@@ -151,7 +159,7 @@ fn selectable_field_problem(path: &str, schema: &Value) -> Option<&'static str> 
     for name in dotted.split('.') {
         match schema["properties"].get(name) {
             Some(inner) => schema = inner,
-            None => return Some(NOWHERE),
+            None => return Some(NOT_A_FIELD),
         }
     }
     let kind = schema["type"].as_str().unwrap_or_default();

@@ -1,24 +1,28 @@
-//! The versions of a definition: which are served and stored, and what each
-//! says of its objects.
+//! Validation of a definition's versions.
 
 use rdd_apiserver_schema::{FieldError, StructuralSchema};
 use serde_json::Value;
 
-use super::super::field_errors::{invalid_for_each, invalid, required};
+use super::super::field_errors::{invalid, invalid_for_each, required};
 use super::super::string_or_empty;
 use super::version_fields;
 use rdd_apiserver_schema::names::validate_dns_1035_label;
 
-/// `spec.versions`.
+/// Returns `spec.versions`.
 pub(super) fn versions_of(object: &Value) -> &[Value] {
     object["spec"]["versions"]
         .as_array()
         .map_or(&[], Vec::as_slice)
 }
 
-/// Where errors about a field of the versions are reported: what all versions
-/// have in common is spoken of once, by the name `shared`.
-fn fields_by_path<'o>(object: &'o Value, field: &str, shared: &str) -> Vec<(String, Option<&'o Value>)> {
+/// Returns the values of a version's field, each with the path for errors about it.
+/// If all versions have the same value, returns it once, with the path
+/// `spec.{shared}`, as upstream.
+fn fields_by_path<'o>(
+    object: &'o Value,
+    field: &str,
+    shared: &str,
+) -> Vec<(String, Option<&'o Value>)> {
     let versions = versions_of(object);
     let first = versions.first().and_then(|version| version.get(field));
     if versions.iter().all(|version| version.get(field) == first) {
@@ -36,14 +40,14 @@ fn fields_by_path<'o>(object: &'o Value, field: &str, shared: &str) -> Vec<(Stri
         .collect()
 }
 
-/// The schemas, each with the place by which errors name it; `None` for a
-/// version without one.
+/// Returns the schemas, each with the path for errors about it; `None` for a version
+/// without a schema.
 pub(super) fn schemas_by_path(object: &Value) -> Vec<(String, Option<&Value>)> {
     fields_by_path(object, "schema", "validation")
         .into_iter()
-        .map(|(place, schema)| {
+        .map(|(path, schema)| {
             (
-                format!("{place}.openAPIV3Schema"),
+                format!("{path}.openAPIV3Schema"),
                 schema.and_then(|schema| schema.get("openAPIV3Schema")),
             )
         })
@@ -94,21 +98,21 @@ pub(super) fn validate(object: &Value) -> Vec<FieldError> {
     if versions.is_empty() {
         return errors;
     }
-    for (place, schema) in schemas_by_path(object) {
-        match schema.map(|schema| StructuralSchema::parse_at(&place, schema)) {
-            None => errors.push(required(place, "schemas are required")),
+    for (path, schema) in schemas_by_path(object) {
+        match schema.map(|schema| StructuralSchema::parse_at(&path, schema)) {
+            None => errors.push(required(path, "schemas are required")),
             Some(Err(found)) => errors.extend(found),
             Some(Ok(_)) => {}
         }
     }
-    for (place, subresources) in fields_by_path(object, "subresources", "subresources") {
+    for (path, subresources) in fields_by_path(object, "subresources", "subresources") {
         errors.extend(
             subresources
                 .into_iter()
-                .flat_map(|value| version_fields::validate_subresources(&place, value)),
+                .flat_map(|value| version_fields::validate_subresources(&path, value)),
         );
     }
-    for (place, columns) in fields_by_path(
+    for (path, columns) in fields_by_path(
         object,
         "additionalPrinterColumns",
         "additionalPrinterColumns",
@@ -116,30 +120,30 @@ pub(super) fn validate(object: &Value) -> Vec<FieldError> {
         errors.extend(
             columns
                 .into_iter()
-                .flat_map(|value| version_fields::validate_printer_columns(&place, value)),
+                .flat_map(|value| version_fields::validate_printer_columns(&path, value)),
         );
     }
-    errors.extend(selectable_fields(object));
+    errors.extend(validate_selectable_fields(object));
     errors
 }
 
-/// Selectable fields are judged by the schema of their own version.
-fn selectable_fields(object: &Value) -> Vec<FieldError> {
+/// Validates selectable fields against the schema of their version.
+fn validate_selectable_fields(object: &Value) -> Vec<FieldError> {
     let versions = versions_of(object);
     fields_by_path(object, "selectableFields", "selectableFields")
         .into_iter()
         .zip(versions)
-        .flat_map(|((place, fields), version)| {
+        .flat_map(|((path, fields), version)| {
             let schema = &version["schema"]["openAPIV3Schema"];
             fields
-                .map(|fields| version_fields::validate_selectable_fields(&place, fields, schema))
+                .map(|fields| version_fields::validate_selectable_fields(&path, fields, schema))
                 .unwrap_or_default()
         })
         .collect()
 }
 
-/// `status.storedVersions`: none of them can go while objects may be stored
-/// in it.
+/// Validates `status.storedVersions`: a version cannot be removed while objects may
+/// be stored in it.
 pub(super) fn validate_stored_versions(object: &Value) -> Vec<FieldError> {
     const FIELD: &str = "status.storedVersions";
     let value = &object["status"]["storedVersions"];
@@ -155,18 +159,18 @@ pub(super) fn validate_stored_versions(object: &Value) -> Vec<FieldError> {
     let versions = versions_of(object);
     for (index, name) in stored.iter().enumerate() {
         if !versions.iter().any(|version| version["name"] == *name) {
-            let shown = string_or_empty(name);
+            let name = string_or_empty(name);
             let detail = format!(
-                "missing from spec.versions; {shown} was previously a storage version, and must remain in spec.versions until a storage migration ensures no data remains persisted in {shown} and removes {shown} from status.storedVersions"
+                "missing from spec.versions; {name} was previously a storage version, and must remain in spec.versions until a storage migration ensures no data remains persisted in {name} and removes {name} from status.storedVersions"
             );
-            errors.push(invalid(format!("{FIELD}[{index}]"), shown, &detail));
+            errors.push(invalid(format!("{FIELD}[{index}]"), name, &detail));
         }
     }
     let storage = versions.iter().find(|version| version["storage"] == true);
     if let Some(storage) = storage.map(|version| &version["name"])
         && !stored.contains(storage)
     {
-        let detail = format!("must have the storage version {}", text(storage));
+        let detail = format!("must have the storage version {}", string_or_empty(storage));
         errors.push(invalid(FIELD, value.clone(), &detail));
     }
     errors

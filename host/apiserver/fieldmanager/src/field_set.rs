@@ -1,18 +1,20 @@
-//! Sets of field paths: the tree behind `fieldsV1` and its algebra.
+//! Sets of field paths: the tree behind `fieldsV1`, and its set operations.
 
 use std::cmp::Ordering;
 
 use crate::path::{FieldPath, PathElement};
 
-/// A set of field paths. A parent is a member of its own right: owning `.spec.a` is not owning `.spec`.
+/// A set of field paths. A parent is a separate member: owning `.spec.a` is not owning `.spec`.
 ///
-/// Kept sorted and without empty branches, so two sets are equal exactly when they have the same members.
+/// The tree is sorted and has no empty branches, so two sets are equal exactly when they have the
+/// same members.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FieldSet {
     nodes: Vec<(PathElement, SetNode)>,
 }
 
-/// One path element of a set: whether the path that ends here is a member, and the members below.
+/// One path element of a set: whether the path that ends here is a member, and the members below
+/// it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SetNode {
     pub(crate) is_member: bool,
@@ -20,18 +22,26 @@ pub(crate) struct SetNode {
 }
 
 impl SetNode {
+    /// Returns a member with no members below it.
+    pub(crate) fn leaf() -> Self {
+        Self {
+            is_member: true,
+            children: FieldSet::default(),
+        }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         !self.is_member && self.children.is_empty()
     }
 }
 
 impl FieldSet {
-    /// Whether no path is a member.
+    /// Returns whether the set has no members.
     pub fn is_empty(&self) -> bool {
         self.nodes.is_empty()
     }
 
-    /// The set of these paths.
+    /// Returns the set of these paths.
     pub fn from_paths(paths: &[FieldPath]) -> Self {
         let mut set = Self::default();
         for path in paths {
@@ -40,7 +50,8 @@ impl FieldSet {
         set
     }
 
-    /// Adds a path, not its parents. The empty path is never a member: nobody owns the whole object.
+    /// Adds a path, but not its parents. The empty path is never a member: no manager owns the whole
+    /// object.
     pub fn insert(&mut self, path: &FieldPath) {
         let Some((last, parents)) = path.0.split_last() else {
             return;
@@ -52,7 +63,7 @@ impl FieldSet {
         set.node_mut(last.clone()).is_member = true;
     }
 
-    /// Whether the path is a member.
+    /// Returns whether the path is a member.
     pub fn contains(&self, path: &FieldPath) -> bool {
         let Some((last, parents)) = path.0.split_last() else {
             return false;
@@ -64,10 +75,10 @@ impl FieldSet {
                 None => return false,
             }
         }
-        set.get(last).is_some_and(|node| node.member)
+        set.get(last).is_some_and(|node| node.is_member)
     }
 
-    /// Every member, parents before children, in the order in which they are printed.
+    /// Returns all members in the order of `fieldsV1`, parents before children.
     pub fn paths(&self) -> Vec<FieldPath> {
         let mut out = Vec::new();
         self.collect(&mut Vec::new(), &mut out);
@@ -77,7 +88,7 @@ impl FieldSet {
     fn collect(&self, prefix: &mut Vec<PathElement>, out: &mut Vec<FieldPath>) {
         for (element, node) in &self.nodes {
             prefix.push(element.clone());
-            if node.member {
+            if node.is_member {
                 out.push(FieldPath(prefix.clone()));
             }
             node.children.collect(prefix, out);
@@ -85,16 +96,22 @@ impl FieldSet {
         }
     }
 
-    /// The members that have no member below them.
+    /// Returns the members that have no members below them.
     pub fn leaves(&self) -> Self {
         Self::from_sorted(self.nodes.iter().map(|(element, node)| {
             let children = node.children.leaves();
-            let member = node.member && children.is_empty();
-            (element.clone(), SetNode { is_member: member, children })
+            let member = node.is_member && children.is_empty();
+            (
+                element.clone(),
+                SetNode {
+                    is_member: member,
+                    children,
+                },
+            )
         }))
     }
 
-    /// The members of either.
+    /// Returns the paths that are members of either set.
     pub fn union(&self, other: &Self) -> Self {
         let mut out = Vec::with_capacity(self.nodes.len().max(other.nodes.len()));
         let (mut left, mut right) = (self.nodes.iter().peekable(), other.nodes.iter().peekable());
@@ -106,7 +123,7 @@ impl FieldSet {
                     out.push((
                         l.clone(),
                         SetNode {
-                            is_member: lnode.member || rnode.member,
+                            is_member: lnode.is_member || rnode.is_member,
                             children: lnode.children.union(&rnode.children),
                         },
                     ));
@@ -120,26 +137,26 @@ impl FieldSet {
         Self { nodes: out }
     }
 
-    /// The members of both.
+    /// Returns the paths that are members of both sets.
     pub fn intersection(&self, other: &Self) -> Self {
         Self::from_sorted(self.nodes.iter().filter_map(|(element, node)| {
-            let theirs = other.get(element)?;
+            let other_node = other.get(element)?;
             Some((
                 element.clone(),
                 SetNode {
-                    is_member: node.member && theirs.member,
-                    children: node.children.intersection(&theirs.children),
+                    is_member: node.is_member && other_node.is_member,
+                    children: node.children.intersection(&other_node.children),
                 },
             ))
         }))
     }
 
-    /// The members that are not in `other`. A member below a member of `other` stays.
+    /// Returns the members that are not in `other`. Keeps members below a member of `other`.
     pub fn difference(&self, other: &Self) -> Self {
         self.subtract(other, false)
     }
 
-    /// The members that neither are in `other` nor below a member of it.
+    /// Returns the members that are neither in `other` nor below a member of it.
     pub fn recursive_difference(&self, other: &Self) -> Self {
         self.subtract(other, true)
     }
@@ -149,40 +166,41 @@ impl FieldSet {
             return self.clone();
         }
         Self::from_sorted(self.nodes.iter().filter_map(|(element, node)| {
-            let left = match other.get(element) {
+            let remainder = match other.get(element) {
                 None => node.clone(),
-                Some(theirs) if recursive && theirs.member => return None,
-                Some(theirs) => SetNode {
-                    is_member: node.member && !theirs.member,
-                    children: node.children.subtract(&theirs.children, recursive),
+                Some(other_node) if recursive && other_node.is_member => return None,
+                Some(other_node) => SetNode {
+                    is_member: node.is_member && !other_node.is_member,
+                    children: node.children.subtract(&other_node.children, recursive),
                 },
             };
-            Some((element.clone(), left))
+            Some((element.clone(), remainder))
         }))
     }
 
-    /// Takes the members of `other` out, in place: quick where `other` is small.
+    /// Removes the members of `other` in place, which is fast if `other` is small.
     pub(crate) fn remove_all(&mut self, other: &Self) {
-        for (element, theirs) in &other.nodes {
-            let Ok(at) = self.nodes.binary_search_by(|(own, _)| own.cmp(element)) else {
+        for (element, other_node) in &other.nodes {
+            let Ok(index) = self.nodes.binary_search_by(|(key, _)| key.cmp(element)) else {
                 continue;
             };
-            let emptied = self.nodes.get_mut(at).is_some_and(|(_, node)| {
-                node.member &= !theirs.member;
-                node.children.remove_all(&theirs.children);
+            let is_now_empty = self.nodes.get_mut(index).is_some_and(|(_, node)| {
+                node.is_member &= !other_node.is_member;
+                node.children.remove_all(&other_node.children);
                 node.is_empty()
             });
-            if emptied {
-                self.nodes.remove(at);
+            if is_now_empty {
+                self.nodes.remove(index);
             }
         }
     }
 
-    /// Whether every member is one of `other` too.
+    /// Returns whether every member is also a member of `other`.
     pub fn is_subset(&self, other: &Self) -> bool {
         self.nodes.iter().all(|(element, node)| {
-            other.get(element).is_some_and(|theirs| {
-                (theirs.member || !node.member) && node.children.is_subset(&theirs.children)
+            other.get(element).is_some_and(|other_node| {
+                (other_node.is_member || !node.is_member)
+                    && node.children.is_subset(&other_node.children)
             })
         })
     }
@@ -193,51 +211,55 @@ impl FieldSet {
         }
     }
 
+    /// Returns the elements at the root of the set, sorted.
     pub(crate) fn nodes(&self) -> &[(PathElement, SetNode)] {
         &self.nodes
     }
 
+    /// Returns the node of an element.
     pub(crate) fn get(&self, element: &PathElement) -> Option<&SetNode> {
-        let at = self
+        let index = self
             .nodes
-            .binary_search_by(|(own, _)| own.cmp(element))
+            .binary_search_by(|(key, _)| key.cmp(element))
             .ok()?;
-        self.nodes.get(at).map(|(_, node)| node)
+        self.nodes.get(index).map(|(_, node)| node)
     }
 
+    /// Returns the node of the field `name`.
     pub(crate) fn get_field(&self, name: &str) -> Option<&SetNode> {
-        let at = self
+        let index = self
             .nodes
-            .binary_search_by(|(own, _)| own.compare_field(name))
+            .binary_search_by(|(key, _)| key.cmp_field(name))
             .ok()?;
-        self.nodes.get(at).map(|(_, node)| node)
+        self.nodes.get(index).map(|(_, node)| node)
     }
 
-    /// The node of the element, made if it is not there. Who makes one makes it non-empty, too.
+    /// Returns the node of an element, inserting an empty one if there is none. The caller must not
+    /// leave it empty.
     fn node_mut(&mut self, element: PathElement) -> &mut SetNode {
-        let at = match self.nodes.binary_search_by(|(own, _)| own.cmp(&element)) {
-            Ok(at) => at,
-            Err(at) => {
-                self.nodes.insert(at, (element, SetNode::default()));
-                at
+        let index = match self.nodes.binary_search_by(|(key, _)| key.cmp(&element)) {
+            Ok(index) => index,
+            Err(index) => {
+                self.nodes.insert(index, (element, SetNode::default()));
+                index
             }
         };
-        &mut self.nodes[at].1
+        &mut self.nodes[index].1
     }
 
-    /// Merges a node in; an empty one leaves no trace.
+    /// Merges a node into the set. Has no effect if the node is empty.
     pub(crate) fn insert_node(&mut self, element: PathElement, node: SetNode) {
         if node.is_empty() {
             return;
         }
-        // Walks over objects come in order almost always.
+        // Objects are almost always walked in order.
         if self.nodes.last().is_none_or(|(last, _)| *last < element) {
             self.nodes.push((element, node));
             return;
         }
-        let own = self.node_mut(element);
-        own.is_member |= node.is_member;
-        own.children = own.children.union(&node.children);
+        let existing = self.node_mut(element);
+        existing.is_member |= node.is_member;
+        existing.children = existing.children.union(&node.children);
     }
 }
 
@@ -246,7 +268,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn removal_in_place_is_difference() {
+    fn remove_all_returns_the_same_as_difference() {
         let set = |paths: &[&[&str]]| {
             FieldSet::from_paths(
                 &paths
@@ -255,18 +277,23 @@ mod tests {
                     .collect::<Vec<_>>(),
             )
         };
-        let own = set(&[&["a"], &["a", "b"], &["a", "c", "d"], &["e"]]);
+        let original = set(&[&["a"], &["a", "b"], &["a", "c", "d"], &["e"]]);
         for other in [
             set(&[]),
             set(&[&["a"]]),
             set(&[&["a", "b"], &["e"]]),
             set(&[&["a", "c"], &["x"]]),
             set(&[&["a", "c", "d"], &["a", "b"]]),
-            own.clone(),
+            original.clone(),
         ] {
-            let mut left = own.clone();
-            left.remove_all(&other);
-            assert_eq!(left, own.difference(&other), "{:?}", other.paths());
+            let mut remainder = original.clone();
+            remainder.remove_all(&other);
+            assert_eq!(
+                remainder,
+                original.difference(&other),
+                "{:?}",
+                other.paths()
+            );
         }
     }
 }

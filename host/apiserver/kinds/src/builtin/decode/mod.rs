@@ -1,5 +1,5 @@
-//! Typed decoding: a JSON object as the built-in type that its schema
-//! describes, in the canonical form in which the type is written back.
+//! Typed decoding: converts a JSON object to the canonical form of the built-in
+//! type that its schema describes.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,48 +9,54 @@ use serde_json::{Map, Value};
 use super::zero_value::{self, ZeroValue};
 use crate::schemas;
 
-/// An object is not of the type that its kind asks for. `Display` is what
+/// The maximum number of unknown fields that are returned. An object can have a
+/// hundred thousand.
+const MAX_UNKNOWN_FIELDS: usize = 200;
+
+/// Why an object cannot be decoded as its kind's type. The messages are what
 /// upstream writes after `KIND in version "V" cannot be handled as a KIND: `.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     /// A value has the wrong JSON type.
-    #[error("json: cannot unmarshal {found} into Go struct field {owner}.{field} of type {wanted}")]
+    #[error(
+        "json: cannot unmarshal {found} into Go struct field {owner}.{field} of type {expected}"
+    )]
     WrongType {
-        /// What was found: `string`, `number 1.5`, …
+        /// The type of the value: `string`, `number 1.5`, …
         found: String,
-        /// The innermost type that the field belongs to.
+        /// The innermost struct that contains the field.
         owner: String,
-        /// The field, dotted, from the object down.
+        /// The dotted path of the field from the root.
         field: String,
-        /// What is wanted: `string`, `int32`, …
-        wanted: String,
+        /// The expected type: `string`, `int32`, …
+        expected: String,
     },
     /// The object as a whole is not a JSON object.
     #[error("json: cannot unmarshal {found} into Go value of type v1.{kind}")]
     NotAnObject {
-        /// What was found.
+        /// The type of the value.
         found: &'static str,
-        /// The kind wanted.
+        /// The expected kind.
         kind: String,
     },
     /// A base64 value cannot be decoded.
-    #[error("illegal base64 data at input byte {at}")]
+    #[error("illegal base64 data at input byte {index}")]
     InvalidBase64 {
-        /// Where the trouble begins.
-        at: usize,
+        /// The index of the first invalid byte.
+        index: usize,
     },
-    /// A time is not one.
+    /// A time cannot be parsed.
     #[error(
         "parsing time {text:?} as \"2006-01-02T15:04:05Z07:00\": cannot parse {text:?} as \"2006\""
     )]
     InvalidTime {
-        /// The value as given.
+        /// The value.
         text: String,
     },
 }
 
-/// Decodes `object` in place as the type of the schema `name`; returns the
-/// fields that the type does not know, which are removed.
+/// Decodes `object` in place as the type that the schema `name` describes. Removes
+/// unknown fields and returns their paths.
 pub(super) fn decode(name: &str, object: &mut Value) -> Result<Vec<String>, DecodeError> {
     let kind = schemas::short_name(name);
     if !object.is_object() {
@@ -68,25 +74,28 @@ pub(super) fn decode(name: &str, object: &mut Value) -> Result<Vec<String>, Deco
     Ok(decoder.unknown)
 }
 
-/// Unknown fields that are named: an object has room for a hundred thousand.
-const MAX_UNKNOWN_FIELDS: usize = 200;
-
+/// The state of decoding one object.
 struct Decoder {
     unknown: Vec<String>,
-    /// Where the walk is, as `spec.list[0].name`.
+    /// The current path, such as `spec.list[0].name`.
     path: String,
-    /// Where the walk is, without indices and map keys.
+    /// The current path without indices and map keys.
     field: Vec<String>,
 }
 
 impl Decoder {
-    /// A value of the type that the schema `name` describes.
-    fn decode_named(&mut self, name: &str, owner: &str, value: &mut Value) -> Result<(), DecodeError> {
+    /// Decodes a value as the type that the schema `name` describes.
+    fn decode_named(
+        &mut self,
+        name: &str,
+        owner: &str,
+        value: &mut Value,
+    ) -> Result<(), DecodeError> {
         let Some(schema) = schemas::get(name) else {
             return Ok(());
         };
         match (schemas::short_name(name), &*value) {
-            // Raw JSON, and sets of fields, which are raw too.
+            // Raw JSON, including field sets.
             ("JSON" | "FieldsV1", _) => Ok(()),
             ("JSONSchemaPropsOrBool", Value::Bool(_)) => Ok(()),
             ("JSONSchemaPropsOrArray" | "JSONSchemaPropsOrStringArray", Value::Array(_)) => {
@@ -112,16 +121,16 @@ impl Decoder {
         owner: &str,
         value: &mut Value,
     ) -> Result<(), DecodeError> {
-        let of_strings = schemas::short_name(name) == "JSONSchemaPropsOrStringArray";
+        let allows_strings = schemas::short_name(name) == "JSONSchemaPropsOrStringArray";
         let props = sibling_type(name, "JSONSchemaProps");
         for (index, item) in value.as_array_mut().into_iter().flatten().enumerate() {
-            self.at_path(&format!("[{index}]"), |this| {
-                if !of_strings {
-                    this.named(&props, owner, item)
+            self.at_path(&format!("[{index}]"), |decoder| {
+                if !allows_strings {
+                    decoder.decode_named(&props, owner, item)
                 } else if item.is_string() {
                     Ok(())
                 } else {
-                    Err(this.mismatch(owner, item, "string"))
+                    Err(decoder.type_error(owner, item, "string"))
                 }
             })?;
         }
@@ -141,7 +150,7 @@ impl Decoder {
             let Some(property) = properties.get(&key) else {
                 map.remove(&key);
                 if self.unknown.len() < MAX_UNKNOWN_FIELDS {
-                    self.unknown.push(join(&self.path, &key));
+                    self.unknown.push(join_path(&self.path, &key));
                 }
                 continue;
             };
@@ -158,7 +167,9 @@ impl Decoder {
             } else {
                 format!(".{key}")
             };
-            self.at_path(&step, |this| this.value(property, type_name, value))?;
+            self.at_path(&step, |decoder| {
+                decoder.decode_value(property, type_name, value)
+            })?;
             self.field.pop();
             if zero_value::is_omitted(type_name, &key, value) {
                 map.remove(&key);
@@ -167,7 +178,7 @@ impl Decoder {
         for (field, zero) in zero_value::always_written_fields(name) {
             if !map.contains_key(*field) {
                 let mut value = zero.to_json();
-                if matches!(zero, Zero::Object)
+                if matches!(zero, ZeroValue::Object)
                     && let Some(inner) = schemas::reference(&properties[*field])
                 {
                     self.decode_named(inner, type_name, &mut value)?;
@@ -178,7 +189,12 @@ impl Decoder {
         Ok(())
     }
 
-    fn decode_value(&mut self, schema: &Value, owner: &str, value: &mut Value) -> Result<(), DecodeError> {
+    fn decode_value(
+        &mut self,
+        schema: &Value,
+        owner: &str,
+        value: &mut Value,
+    ) -> Result<(), DecodeError> {
         if let Some(name) = schemas::reference(schema) {
             return self.decode_named(name, owner, value);
         }
@@ -197,8 +213,8 @@ impl Decoder {
                     if item.is_null() {
                         *item = zero_value_of(&schema["items"]);
                     }
-                    self.at_path(&format!("[{index}]"), |this| {
-                        this.value(&schema["items"], owner, item)
+                    self.at_path(&format!("[{index}]"), |decoder| {
+                        decoder.decode_value(&schema["items"], owner, item)
                     })?;
                 }
                 Ok(())
@@ -209,7 +225,9 @@ impl Decoder {
                     if item.is_null() {
                         *item = zero_value_of(values);
                     }
-                    self.at_path(&format!(".{key}"), |this| this.value(values, owner, item))?;
+                    self.at_path(&format!(".{key}"), |decoder| {
+                        decoder.decode_value(values, owner, item)
+                    })?;
                 }
                 Ok(())
             }
@@ -218,22 +236,28 @@ impl Decoder {
         }
     }
 
-    fn at_path<R>(&mut self, step: &str, walk: impl FnOnce(&mut Self) -> R) -> R {
+    /// Runs `decode` with `step` appended to the current path.
+    fn at_path<R>(&mut self, step: &str, decode: impl FnOnce(&mut Self) -> R) -> R {
         let length = self.path.len();
         self.path.push_str(step);
-        let result = walk(self);
+        let result = decode(self);
         self.path.truncate(length);
         result
     }
 
-    fn decode_time(&self, owner: &str, value: &mut Value, micro: bool) -> Result<(), DecodeError> {
+    fn decode_time(
+        &self,
+        owner: &str,
+        value: &mut Value,
+        has_micros: bool,
+    ) -> Result<(), DecodeError> {
         let Value::String(text) = value else {
             return Err(self.type_error(owner, value, "string"));
         };
         let time: Timestamp = text
             .parse()
             .map_err(|_| DecodeError::InvalidTime { text: text.clone() })?;
-        let format = if micro {
+        let format = if has_micros {
             "%Y-%m-%dT%H:%M:%S.%6fZ"
         } else {
             "%Y-%m-%dT%H:%M:%SZ"
@@ -242,21 +266,21 @@ impl Decoder {
         Ok(())
     }
 
-    fn type_error(&self, owner: &str, value: &Value, wanted: &str) -> DecodeError {
+    fn type_error(&self, owner: &str, value: &Value, expected: &str) -> DecodeError {
         let found = match value {
-            Value::Number(n) if wanted.starts_with("int") => format!("number {n}"),
+            Value::Number(n) if expected.starts_with("int") => format!("number {n}"),
             other => json_type(other).into(),
         };
         DecodeError::WrongType {
             found,
             owner: owner.into(),
             field: self.field.join("."),
-            wanted: wanted.into(),
+            expected: expected.into(),
         }
     }
 }
 
-fn join(path: &str, key: &str) -> String {
+fn join_path(path: &str, key: &str) -> String {
     if path.is_empty() {
         key.into()
     } else {
@@ -264,7 +288,7 @@ fn join(path: &str, key: &str) -> String {
     }
 }
 
-/// The schema of another type in the same package.
+/// Returns the schema's name of another type in the same package.
 fn sibling_type(name: &str, type_name: &str) -> String {
     match name.rsplit_once('.') {
         Some((package, _)) => format!("{package}.{type_name}"),
@@ -283,7 +307,7 @@ fn json_type(value: &Value) -> &'static str {
     }
 }
 
-/// The name by which upstream's messages call a type.
+/// Returns the Go name of a type, as in upstream's messages.
 fn go_type(schema: &Value) -> String {
     if let Some(name) = schemas::reference(schema) {
         return format!("v1.{}", schemas::short_name(name));
@@ -304,7 +328,7 @@ fn go_type(schema: &Value) -> String {
     }
 }
 
-/// What a null stands for as an item of a list or a value of a map.
+/// Returns the value of a null in a list or map, as Go decodes it.
 fn zero_value_of(schema: &Value) -> Value {
     if schemas::reference(schema).is_some_and(|name| schemas::short_name(name) == "JSON") {
         return Value::Null;
@@ -318,8 +342,7 @@ fn zero_value_of(schema: &Value) -> Value {
     }
 }
 
-/// Decodes and encodes again: line breaks are allowed within base64, but not
-/// kept.
+/// Decodes and encodes base64, which removes line breaks.
 fn canonical_base64(text: &mut String) -> Result<(), DecodeError> {
     text.retain(|c| !matches!(c, '\r' | '\n'));
     match STANDARD.decode(text.as_bytes()) {
@@ -327,160 +350,15 @@ fn canonical_base64(text: &mut String) -> Result<(), DecodeError> {
             *text = STANDARD.encode(bytes);
             Ok(())
         }
-        Err(base64::DecodeError::InvalidByte(at, _)) => Err(DecodeError::InvalidBase64 { at }),
-        // A group of four that is not complete is refused where it begins.
+        Err(base64::DecodeError::InvalidByte(index, _)) => {
+            Err(DecodeError::InvalidBase64 { index })
+        }
+        // An incomplete group of four is reported at its start.
         Err(_) => Err(DecodeError::InvalidBase64 {
-            at: text.len() / 4 * 4,
+            index: text.len() / 4 * 4,
         }),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    const CONFIG_MAP: &str = "io.k8s.api.core.v1.ConfigMap";
-    const SECRET: &str = "io.k8s.api.core.v1.Secret";
-    const LEASE: &str = "io.k8s.api.coordination.v1.Lease";
-    const EVENT: &str = "io.k8s.api.core.v1.Event";
-    const CRD: &str =
-        "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition";
-
-    fn decoded(name: &str, mut object: Value) -> (Value, Vec<String>) {
-        let unknown = decode(name, &mut object).unwrap();
-        (object, unknown)
-    }
-
-    fn message(name: &str, mut object: Value) -> String {
-        decode(name, &mut object).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn unknown_fields_go_and_are_named() {
-        let (object, unknown) = decoded(
-            CRD,
-            json!({"metadata": {"name": "a", "odd": 1}, "top": 1, "spec": {"group": "g", "names": {"plural": "x", "kind": "X"},
-                "scope": "Cluster", "versions": [{"name": "v1", "served": true, "storage": true, "extra": {},
-                    "schema": {"openAPIV3Schema": {"type": "object", "wrong": 1, "properties": {"a": {"type": "string", "bad": 2}}}}}]}}),
-        );
-        assert_eq!(
-            unknown,
-            [
-                "metadata.odd",
-                "spec.versions[0].extra",
-                "spec.versions[0].schema.openAPIV3Schema.properties.a.bad",
-                "spec.versions[0].schema.openAPIV3Schema.wrong",
-                "top"
-            ]
-        );
-        assert_eq!(
-            object["spec"]["versions"][0]["schema"]["openAPIV3Schema"],
-            json!({"type": "object", "properties": {"a": {"type": "string"}}})
-        );
-    }
-
-    #[test]
-    fn empty_optional_fields_vanish_and_pointers_stay() {
-        let (object, _) = decoded(
-            CONFIG_MAP,
-            json!({"kind": "ConfigMap", "metadata": {"name": "a", "labels": {}, "annotations": null, "generation": 0},
-                "data": {}, "binaryData": null, "immutable": false}),
-        );
-        assert_eq!(
-            object,
-            json!({"kind": "ConfigMap", "metadata": {"name": "a"}, "immutable": false})
-        );
-        let (object, _) = decoded(
-            LEASE,
-            json!({"metadata": {}, "spec": {"holderIdentity": "", "leaseTransitions": 0}}),
-        );
-        assert_eq!(
-            object["spec"],
-            json!({"holderIdentity": "", "leaseTransitions": 0})
-        );
-    }
-
-    #[test]
-    fn fields_that_are_always_written_appear() {
-        let (object, _) = decoded(EVENT, json!({"metadata": {"name": "a"}, "reason": ""}));
-        assert_eq!(
-            object,
-            json!({"metadata": {"name": "a"}, "involvedObject": {}, "source": {}, "firstTimestamp": null,
-                "lastTimestamp": null, "eventTime": null, "reportingComponent": "", "reportingInstance": ""})
-        );
-        let (object, _) = decoded("io.k8s.api.core.v1.Namespace", json!({}));
-        assert_eq!(object, json!({"metadata": {}, "spec": {}, "status": {}}));
-    }
-
-    #[test]
-    fn times_and_base64_take_their_canonical_form() {
-        let (object, _) = decoded(
-            EVENT,
-            json!({"metadata": {}, "firstTimestamp": "2024-01-02T03:04:05.9+02:00", "eventTime": "2024-01-02T03:04:05.25Z"}),
-        );
-        assert_eq!(object["firstTimestamp"], "2024-01-02T01:04:05Z");
-        assert_eq!(object["eventTime"], "2024-01-02T03:04:05.250000Z");
-        let (object, _) = decoded(SECRET, json!({"data": {"a": "AA\nEC", "b": null}}));
-        assert_eq!(object["data"], json!({"a": "AAEC", "b": ""}));
-    }
-
-    #[test]
-    fn raw_json_is_left_alone() {
-        let (object, unknown) = decoded(
-            CRD,
-            json!({"spec": {"versions": [{"schema": {"openAPIV3Schema": {"properties": {
-                "a": {"default": {"x": null, "y": ""}, "enum": ["", null, 0], "items": {"type": "string"}},
-                "b": {"default": null, "additionalProperties": false, "nullable": false, "not": {}},
-            }}}}]}}),
-        );
-        assert_eq!(unknown, Vec::<String>::new());
-        assert_eq!(
-            object["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"],
-            json!({
-                "a": {"default": {"x": null, "y": ""}, "enum": ["", null, 0], "items": {"type": "string"}},
-                "b": {"additionalProperties": false, "not": {}},
-            })
-        );
-    }
-
-    #[test]
-    fn wrong_types_are_refused_by_name() {
-        assert_eq!(
-            message(CONFIG_MAP, json!({"data": {"k": 1}})),
-            "json: cannot unmarshal number into Go struct field ConfigMap.data of type string"
-        );
-        assert_eq!(
-            message(CONFIG_MAP, json!({"metadata": {"labels": ["a"]}})),
-            "json: cannot unmarshal array into Go struct field ObjectMeta.metadata.labels of type map[string]string"
-        );
-        assert_eq!(
-            message(
-                LEASE,
-                json!({"spec": {"leaseTransitions": 3_000_000_000_u32}})
-            ),
-            "json: cannot unmarshal number 3000000000 into Go struct field LeaseSpec.spec.leaseTransitions of type int32"
-        );
-        assert_eq!(
-            message(LEASE, json!({"spec": "x"})),
-            "json: cannot unmarshal string into Go struct field Lease.spec of type v1.LeaseSpec"
-        );
-        assert_eq!(
-            message(SECRET, json!({"data": {"k": "?"}})),
-            "illegal base64 data at input byte 0"
-        );
-        assert_eq!(
-            message(SECRET, json!({"data": {"k": "AA"}})),
-            "illegal base64 data at input byte 0"
-        );
-        assert!(
-            message(LEASE, json!({"spec": {"renewTime": "now"}}))
-                .starts_with("parsing time \"now\"")
-        );
-        assert_eq!(
-            message(SECRET, json!([])),
-            "json: cannot unmarshal array into Go value of type v1.Secret"
-        );
-    }
-}
+mod tests;
