@@ -1,5 +1,7 @@
-//! The tasks of the supervisors. One may end, when its plugin is refused or
-//! parked; none may panic unseen: nobody would start its plugin again.
+//! The tasks that run the supervisors.
+//!
+//! A supervisor may return, when its plugin is refused or has failed too often.
+//! A panic must be reported, because nothing restarts that plugin afterward.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -8,22 +10,22 @@ use futures::FutureExt as _;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
-/// Runs supervisors, and tells of the first one that panicked.
+/// Runs supervisors and reports the first panic.
 #[derive(Debug, Default)]
-pub(crate) struct SupervisorTasks {
-    running: TaskTracker,
-    failure: watch::Sender<Option<String>>,
+pub(crate) struct SupervisorTracker {
+    tasks: TaskTracker,
+    first_panic: watch::Sender<Option<String>>,
 }
 
-impl SupervisorTasks {
-    /// Runs the supervisor of this backend.
+impl SupervisorTracker {
+    /// Spawns the supervisor of the backend with this name.
     pub(crate) fn spawn(
         &self,
         backend: &str,
         supervisor: impl Future<Output = ()> + Send + 'static,
     ) {
-        let (backend, failure) = (backend.to_owned(), self.failure.clone());
-        self.running.spawn(async move {
+        let (backend, first_panic) = (backend.to_owned(), self.first_panic.clone());
+        self.tasks.spawn(async move {
             let Err(panic) = AssertUnwindSafe(supervisor).catch_unwind().await else {
                 return;
             };
@@ -31,13 +33,13 @@ impl SupervisorTasks {
                 .downcast_ref::<&str>()
                 .map(|text| (*text).to_owned())
                 .or_else(|| panic.downcast_ref::<String>().cloned())
-                .unwrap_or_else(|| "without a message".to_owned());
+                .unwrap_or_else(|| "no message".to_owned());
             tracing::error!(
                 backend,
                 panic = message,
-                "the supervisor of a backend panicked; report this"
+                "backend supervisor panicked; please report this"
             );
-            failure.send_if_modified(|first| {
+            first_panic.send_if_modified(|first| {
                 let is_first = first.is_none();
                 first.get_or_insert_with(|| {
                     format!("the supervisor of the backend {backend} panicked: {message}")
@@ -47,21 +49,22 @@ impl SupervisorTasks {
         });
     }
 
-    /// Returns when a supervisor has panicked, and says which.
-    pub(crate) async fn failed(&self) -> String {
-        let mut failures = self.failure.subscribe();
-        let failed = failures.wait_for(Option::is_some).await;
-        match failed.ok().and_then(|failure| failure.clone()) {
-            Some(failure) => failure,
-            // The sender is our own.
+    /// Waits for a supervisor to panic and returns a message that names it.
+    pub(crate) async fn wait_for_panic(&self) -> String {
+        let mut panics = self.first_panic.subscribe();
+        let panicked = panics.wait_for(Option::is_some).await;
+        match panicked.ok().and_then(|message| message.clone()) {
+            Some(message) => message,
+            // Unreachable while `self` holds the sender.
             None => std::future::pending().await,
         }
     }
 
-    /// Waits until all have ended. They were told to.
-    pub(crate) async fn ended(&self) {
-        self.running.close();
-        self.running.wait().await;
+    /// Waits until all supervisors have returned. The caller has signaled the
+    /// shutdown.
+    pub(crate) async fn wait(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
     }
 }
 
@@ -70,25 +73,25 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_first_that_panics_is_told_with_its_message() {
-        let tasks = SupervisorTasks::default();
-        tasks.spawn("calm", async {});
-        tasks.spawn("broken", async { panic!("injected {}", 7) });
-        let told = tasks.failed().await;
+    async fn the_first_panic_is_reported_with_its_message() {
+        let tracker = SupervisorTracker::default();
+        tracker.spawn("healthy", async {});
+        tracker.spawn("broken", async { panic!("injected {}", 7) });
+        let reported = tracker.wait_for_panic().await;
         assert_eq!(
-            told,
+            reported,
             "the supervisor of the backend broken panicked: injected 7"
         );
-        tasks.spawn("later", async { panic!("injected") });
-        tasks.ended().await;
-        assert_eq!(tasks.failed().await, told);
+        tracker.spawn("later", async { panic!("injected") });
+        tracker.wait().await;
+        assert_eq!(tracker.wait_for_panic().await, reported);
     }
 
     #[tokio::test]
-    async fn one_that_ends_has_not_failed() {
-        let tasks = SupervisorTasks::default();
-        tasks.spawn("parked", async {});
-        tasks.ended().await;
-        assert!(tasks.failed().now_or_never().is_none());
+    async fn a_supervisor_that_returns_is_not_a_panic() {
+        let tracker = SupervisorTracker::default();
+        tracker.spawn("failed", async {});
+        tracker.wait().await;
+        assert!(tracker.wait_for_panic().now_or_never().is_none());
     }
 }

@@ -1,10 +1,9 @@
-//! What the calls of a store wait for.
+//! What each call in a store waits for.
 //!
-//! A call has no time limit of its own: an engine may take an hour to stop a
-//! container. What ends a call is its caller, the engine, or a guest that
-//! hangs. A guest hangs in a call when it waits for nothing that can come from
-//! outside of it, neither for an engine's connection nor for a timer, and has
-//! not answered all the same.
+//! A call has no time limit, since an engine may take an hour to stop a
+//! container. A call ends through its caller, the engine, or because it stalled.
+//! It stalls if it has not returned and waits for nothing outside of the guest:
+//! neither for an engine connection nor for a timer.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -15,155 +14,156 @@ use tokio::time::Instant;
 use wasmtime::StoreContextMut;
 use wasmtime::component::GuestTaskId;
 
-/// The calls that run in a store, by the task that runs each.
+/// The calls in one store, by the guest task that runs each call.
 #[derive(Debug)]
-pub(crate) struct Activity<K = GuestTaskId>(Mutex<HashMap<K, Arc<Progress>>>)
+pub(crate) struct CallTracker<K = GuestTaskId>(Mutex<HashMap<K, Arc<CallState>>>)
 where
     K: Copy + Eq + Hash;
 
-impl<K: Copy + Eq + Hash> Default for Activity<K> {
+impl<K: Copy + Eq + Hash> Default for CallTracker<K> {
     fn default() -> Self {
         Self(Mutex::default())
     }
 }
 
-impl<K: Copy + Eq + Hash> Activity<K> {
-    /// Follows a call, until the result is dropped.
-    pub(crate) fn follow(self: &Arc<Self>, task: K) -> Followed<K> {
-        let progress = Arc::new(Progress::new());
-        self.calls().insert(task, progress.clone());
-        Followed {
-            activity: self.clone(),
+impl<K: Copy + Eq + Hash> CallTracker<K> {
+    /// Tracks the call that `task` runs until the returned value is dropped.
+    pub(crate) fn track(self: &Arc<Self>, task: K) -> TrackedCall<K> {
+        let state = Arc::new(CallState::new());
+        self.lock().insert(task, state.clone());
+        TrackedCall {
+            tracker: self.clone(),
             task,
-            progress,
+            state,
         }
     }
 
-    /// The call that this task runs, if it is followed.
-    pub(crate) fn of(&self, task: Option<K>) -> Option<Arc<Progress>> {
-        self.calls().get(&task?).cloned()
+    /// Returns the state of the call that `task` runs, if it is tracked.
+    pub(crate) fn get(&self, task: Option<K>) -> Option<Arc<CallState>> {
+        self.lock().get(&task?).cloned()
     }
 
-    /// How many calls are followed.
+    /// Returns the number of tracked calls.
     pub(crate) fn len(&self) -> usize {
-        self.calls().len()
+        self.lock().len()
     }
 
-    fn calls(&self) -> MutexGuard<'_, HashMap<K, Arc<Progress>>> {
-        // The map is whole after every step that could panic.
+    fn lock(&self) -> MutexGuard<'_, HashMap<K, Arc<CallState>>> {
+        // A panic while the lock is held leaves the map valid.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The task of the call that the guest makes an import from, or starts to
-/// read or write a stream in; `None` when no guest code runs.
-pub(crate) fn caller<T: 'static>(store: &mut StoreContextMut<'_, T>) -> Option<GuestTaskId> {
+/// Returns the task of the guest that calls an import, or that starts to read or
+/// write a stream; `None` if no guest code is running.
+pub(crate) fn calling_task<T: 'static>(store: &mut StoreContextMut<'_, T>) -> Option<GuestTaskId> {
     store.async_call_stack().ok()?.last()
 }
 
-/// A call that is followed.
+/// A tracked call.
 #[derive(Debug)]
-pub(crate) struct Followed<K: Copy + Eq + Hash = GuestTaskId> {
-    activity: Arc<Activity<K>>,
+pub(crate) struct TrackedCall<K: Copy + Eq + Hash = GuestTaskId> {
+    tracker: Arc<CallTracker<K>>,
     task: K,
-    progress: Arc<Progress>,
+    state: Arc<CallState>,
 }
 
-impl<K: Copy + Eq + Hash> Followed<K> {
-    pub(crate) fn progress(&self) -> &Arc<Progress> {
-        &self.progress
+impl<K: Copy + Eq + Hash> TrackedCall<K> {
+    pub(crate) fn state(&self) -> &Arc<CallState> {
+        &self.state
     }
 }
 
-impl<K: Copy + Eq + Hash> Drop for Followed<K> {
+impl<K: Copy + Eq + Hash> Drop for TrackedCall<K> {
     fn drop(&mut self) {
-        self.activity.calls().remove(&self.task);
+        self.tracker.lock().remove(&self.task);
     }
 }
 
-/// How a call goes on.
+/// The progress of one call.
 #[derive(Debug)]
-pub(crate) struct Progress(Mutex<State>);
+pub(crate) struct CallState(Mutex<Inner>);
 
 #[derive(Debug)]
-struct State {
-    /// Connections and timers that the call waits for now.
+struct Inner {
+    /// The number of connections and timers that the call waits for now.
     waits: usize,
-    /// When it last waited for one, or was last seen to go on.
-    moved: Instant,
-    /// Whether it asks the engine for a sign of life.
-    probe: bool,
+    /// When the last wait ended, or progress was last recorded.
+    last_progress: Instant,
+    /// Whether the call is the ping of a liveness probe.
+    is_probe: bool,
 }
 
-impl Progress {
+impl CallState {
     fn new() -> Self {
-        Self(Mutex::new(State {
+        Self(Mutex::new(Inner {
             waits: 0,
-            moved: Instant::now(),
-            probe: false,
+            last_progress: Instant::now(),
+            is_probe: false,
         }))
     }
 
-    /// Notes that the call asks the engine for a sign of life.
+    /// Marks the call as the ping of a liveness probe.
     pub(crate) fn set_probe(&self) {
-        self.state().probe = true;
+        self.lock().is_probe = true;
     }
 
     pub(crate) fn is_probe(&self) -> bool {
-        self.state().probe
+        self.lock().is_probe
     }
 
-    /// Notes that the call waits for something outside of the guest, until
-    /// the result is dropped.
-    pub(crate) fn wait(self: &Arc<Self>) -> Wait {
-        self.state().waits += 1;
-        Wait(self.clone())
+    /// Records that the call waits for something outside of the guest until the
+    /// returned guard is dropped.
+    pub(crate) fn begin_wait(self: &Arc<Self>) -> WaitGuard {
+        self.lock().waits += 1;
+        WaitGuard(self.clone())
     }
 
-    /// Notes that the call went on in a way that is seen elsewhere.
-    pub(crate) fn moved(&self) {
-        self.state().moved = Instant::now();
+    /// Records progress that the host observed in another way.
+    pub(crate) fn record_progress(&self) {
+        self.lock().last_progress = Instant::now();
     }
 
-    /// Returns once the call has waited for nothing for so long; at the
-    /// latest after twice that time.
-    pub(crate) async fn hung(&self, limit: Duration) {
+    /// Waits until the call has waited for nothing for `limit`. Returns at most
+    /// `limit` later than that.
+    pub(crate) async fn stalled(&self, limit: Duration) {
         loop {
-            let still = {
-                let state = self.state();
-                match state.waits {
-                    0 => state.moved.elapsed(),
+            let idle = {
+                let inner = self.lock();
+                match inner.waits {
+                    0 => inner.last_progress.elapsed(),
                     _ => Duration::ZERO,
                 }
             };
-            if still >= limit {
+            if idle >= limit {
                 return;
             }
-            tokio::time::sleep(limit - still).await;
+            tokio::time::sleep(limit - idle).await;
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // A panic while the lock is held leaves the fields valid.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Something outside of the guest that a call waits for.
+/// A wait of a call for something outside of the guest.
 #[derive(Debug)]
-pub(crate) struct Wait(Arc<Progress>);
+pub(crate) struct WaitGuard(Arc<CallState>);
 
-impl Wait {
-    /// Whose wait it is.
-    pub(crate) fn is_of(&self, progress: &Arc<Progress>) -> bool {
-        Arc::ptr_eq(&self.0, progress)
+impl WaitGuard {
+    /// Whether this is a wait of `call`.
+    pub(crate) fn belongs_to(&self, call: &Arc<CallState>) -> bool {
+        Arc::ptr_eq(&self.0, call)
     }
 }
 
-impl Drop for Wait {
+impl Drop for WaitGuard {
     fn drop(&mut self) {
-        let mut state = self.0.state();
-        state.waits -= 1;
-        state.moved = Instant::now();
+        let mut inner = self.0.lock();
+        inner.waits -= 1;
+        inner.last_progress = Instant::now();
     }
 }
 
@@ -173,64 +173,66 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(30);
 
-    async fn took(progress: &Progress) -> Duration {
-        let began = Instant::now();
-        progress.hung(LIMIT).await;
-        began.elapsed()
+    /// Returns how long it takes until the call has stalled.
+    async fn time_to_stall(call: &CallState) -> Duration {
+        let started_at = Instant::now();
+        call.stalled(LIMIT).await;
+        started_at.elapsed()
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_call_that_waits_for_nothing_hangs() {
-        let activity = Arc::new(Activity::default());
-        let call = activity.follow(1);
-        assert_eq!(took(call.progress()).await, LIMIT);
+    async fn a_call_that_waits_for_nothing_stalls() {
+        let tracker = Arc::new(CallTracker::default());
+        let call = tracker.track(1);
+        assert_eq!(time_to_stall(call.state()).await, LIMIT);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_call_that_waits_for_the_engine_has_all_the_time() {
-        let activity = Arc::new(Activity::default());
-        let call = activity.follow(1);
-        let wait = activity.of(Some(1)).unwrap().wait();
-        let hung = tokio::time::timeout(Duration::from_secs(36_000), took(call.progress()));
-        assert!(hung.await.is_err());
+    async fn a_call_that_waits_for_the_engine_does_not_stall() {
+        let tracker = Arc::new(CallTracker::default());
+        let call = tracker.track(1);
+        let wait = tracker.get(Some(1)).unwrap().begin_wait();
+        let stalled =
+            tokio::time::timeout(Duration::from_secs(36_000), time_to_stall(call.state()));
+        assert!(stalled.await.is_err());
         drop(wait);
-        // The clock starts again with the end of the wait.
-        assert_eq!(took(call.progress()).await, LIMIT);
+        // The limit counts from the end of the wait.
+        assert_eq!(time_to_stall(call.state()).await, LIMIT);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_wait_of_several_is_enough() {
-        let activity = Arc::new(Activity::default());
-        let call = activity.follow(1);
-        let waits = (call.progress().wait(), call.progress().wait());
+    async fn one_of_several_waits_is_enough() {
+        let tracker = Arc::new(CallTracker::default());
+        let call = tracker.track(1);
+        let waits = (call.state().begin_wait(), call.state().begin_wait());
         drop(waits.0);
-        let hung = tokio::time::timeout(10 * LIMIT, took(call.progress()));
-        assert!(hung.await.is_err());
+        let stalled = tokio::time::timeout(10 * LIMIT, time_to_stall(call.state()));
+        assert!(stalled.await.is_err());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_another_call_waits_for_is_no_excuse() {
-        let activity = Arc::new(Activity::default());
-        let (call, other) = (activity.follow(1), activity.follow(2));
-        let _wait = other.progress().wait();
-        let hung = tokio::time::timeout(10 * LIMIT, took(call.progress()));
-        assert_eq!(hung.await, Ok(LIMIT));
+    async fn the_wait_of_another_call_does_not_count() {
+        let tracker = Arc::new(CallTracker::default());
+        let (call, other) = (tracker.track(1), tracker.track(2));
+        let _wait = other.state().begin_wait();
+        let stalled = tokio::time::timeout(10 * LIMIT, time_to_stall(call.state()));
+        assert_eq!(stalled.await, Ok(LIMIT));
     }
 
     #[test]
-    fn calls_are_forgotten_when_they_end() {
-        let activity = Arc::new(Activity::default());
+    fn a_call_is_removed_when_it_ends() {
+        let tracker = Arc::new(CallTracker::default());
         let wait = {
-            let call = activity.follow(1);
-            assert_eq!(activity.len(), 1);
-            call.progress().wait()
+            let call = tracker.track(1);
+            assert_eq!(tracker.len(), 1);
+            call.state().begin_wait()
         };
-        assert_eq!(activity.len(), 0);
-        assert!(activity.of(Some(1)).is_none());
-        // A wait that outlives its call is nobody's.
-        let later = activity.follow(1);
-        assert!(!wait.is_of(later.progress()));
+        assert_eq!(tracker.len(), 0);
+        assert!(tracker.get(Some(1)).is_none());
+        // A wait that outlives its call does not count for a later call.
+        let later = tracker.track(1);
+        assert!(!wait.belongs_to(later.state()));
         drop(wait);
-        assert_eq!(later.progress().state().waits, 0);
+        assert_eq!(later.state().lock().waits, 0);
     }
 }

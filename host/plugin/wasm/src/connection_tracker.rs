@@ -1,88 +1,94 @@
-//! One connection, as those see it who wait for it.
+//! Which call waits for a connection.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::activity::{Progress, Wait};
+use crate::call_tracker::{CallState, WaitGuard};
 
-/// A connection of a guest: counted until both of its halves are gone, and
-/// waited for on behalf of the call that used it last. A client keeps
-/// connections open from one call to the next.
+/// The tracker of one connection. It holds the connection's permit until both
+/// halves are dropped, and attributes waits to the call that last wrote to the
+/// connection, since an HTTP client keeps connections open from one call to the
+/// next.
 #[derive(Debug)]
-pub(crate) struct Link {
-    state: Mutex<State>,
-    _lease: OwnedSemaphorePermit,
+pub(crate) struct ConnectionTracker {
+    state: Mutex<TrackerState>,
+    _permit: OwnedSemaphorePermit,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    user: Option<Arc<Progress>>,
-    /// The waits of the two halves, by [`Half`].
-    waits: [Waiting; 2],
+struct TrackerState {
+    user: Option<Arc<CallState>>,
+    /// Indexed by [`StreamDirection`].
+    waits: [DirectionWait; 2],
 }
 
 #[derive(Debug, Default)]
-struct Waiting {
-    is: bool,
-    of: Option<Wait>,
+struct DirectionWait {
+    is_waiting: bool,
+    guard: Option<WaitGuard>,
 }
 
-/// A direction of a connection.
+/// One direction of a connection.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Half {
+pub(crate) enum StreamDirection {
     FromEngine = 0,
     ToEngine = 1,
 }
 
-impl Link {
-    pub(crate) fn new(lease: OwnedSemaphorePermit, user: Option<Arc<Progress>>) -> Self {
+impl ConnectionTracker {
+    pub(crate) fn new(permit: OwnedSemaphorePermit, user: Option<Arc<CallState>>) -> Self {
         Self {
-            state: Mutex::new(State {
+            state: Mutex::new(TrackerState {
                 user,
-                ..State::default()
+                ..TrackerState::default()
             }),
-            _lease: lease,
+            _permit: permit,
         }
     }
 
-    /// Notes that this call uses the connection from now on.
-    pub(crate) fn used_by(&self, call: Option<Arc<Progress>>) {
+    /// Records that `call` uses the connection from now on.
+    pub(crate) fn set_user(&self, call: Option<Arc<CallState>>) {
         let Some(call) = call else { return };
-        let mut state = self.state();
-        for waiting in &mut state.waits {
-            waiting.renew(&call);
+        let mut state = self.lock();
+        for wait in &mut state.waits {
+            wait.assign(&call);
         }
         state.user = Some(call);
     }
 
-    /// Notes whether the guest waits for this half.
-    pub(crate) fn waits(&self, half: Half, is: bool) {
-        let mut state = self.state();
-        let State { user, waits } = &mut *state;
+    /// Records whether the guest waits in this direction.
+    pub(crate) fn set_waiting(&self, direction: StreamDirection, is_waiting: bool) {
+        let mut state = self.lock();
+        let TrackerState { user, waits } = &mut *state;
         let [from_engine, to_engine] = waits;
-        let waiting = match half {
-            Half::FromEngine => from_engine,
-            Half::ToEngine => to_engine,
+        let wait = match direction {
+            StreamDirection::FromEngine => from_engine,
+            StreamDirection::ToEngine => to_engine,
         };
-        waiting.is = is;
+        wait.is_waiting = is_waiting;
         match user {
-            Some(user) if is => waiting.renew(user),
-            _ => waiting.of = None,
+            Some(user) if is_waiting => wait.assign(user),
+            _ => wait.guard = None,
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing in there is half done where a step could panic.
+    fn lock(&self) -> MutexGuard<'_, TrackerState> {
+        // A panic while the lock is held leaves the fields valid.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Waiting {
-    /// Waits, if anybody does, on behalf of `call`.
-    fn renew(&mut self, call: &Arc<Progress>) {
-        if self.is && !self.of.as_ref().is_some_and(|wait| wait.is_of(call)) {
-            self.of = Some(call.wait());
+impl DirectionWait {
+    /// Attributes the wait, if there is one, to `call`.
+    fn assign(&mut self, call: &Arc<CallState>) {
+        if self.is_waiting
+            && !self
+                .guard
+                .as_ref()
+                .is_some_and(|guard| guard.belongs_to(call))
+        {
+            self.guard = Some(call.begin_wait());
         }
     }
 }
@@ -94,38 +100,38 @@ mod tests {
     use tokio::sync::Semaphore;
 
     use super::*;
-    use crate::activity::Activity;
+    use crate::call_tracker::CallTracker;
 
     const LIMIT: Duration = Duration::from_secs(1);
 
-    async fn hangs(call: &Progress) -> bool {
-        tokio::time::timeout(10 * LIMIT, call.hung(LIMIT))
+    async fn stalls(call: &CallState) -> bool {
+        tokio::time::timeout(10 * LIMIT, call.stalled(LIMIT))
             .await
             .is_ok()
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whoever_used_it_last_waits_for_it() {
-        let leases = Arc::new(Semaphore::new(1));
-        let activity = Arc::new(Activity::default());
-        let (first, second) = (activity.follow(1), activity.follow(2));
-        let (first, second) = (first.progress(), second.progress());
-        let link = Link::new(
-            leases.clone().try_acquire_owned().unwrap(),
+    async fn a_wait_belongs_to_the_call_that_last_used_the_connection() {
+        let permits = Arc::new(Semaphore::new(1));
+        let calls = Arc::new(CallTracker::default());
+        let (first, second) = (calls.track(1), calls.track(2));
+        let (first, second) = (first.state(), second.state());
+        let connection = ConnectionTracker::new(
+            permits.clone().try_acquire_owned().unwrap(),
             Some(first.clone()),
         );
-        link.waits(Half::FromEngine, true);
-        assert!(!hangs(first).await);
-        // The read goes on where the first call left it.
-        link.used_by(Some(second.clone()));
-        assert!(!hangs(second).await);
-        assert!(hangs(first).await);
-        link.waits(Half::FromEngine, false);
-        assert!(hangs(second).await);
-        link.waits(Half::ToEngine, true);
-        assert!(!hangs(second).await);
-        drop(link);
-        assert!(hangs(second).await);
-        assert_eq!(leases.available_permits(), 1);
+        connection.set_waiting(StreamDirection::FromEngine, true);
+        assert!(!stalls(first).await);
+        // The pending read continues on behalf of the second call.
+        connection.set_user(Some(second.clone()));
+        assert!(!stalls(second).await);
+        assert!(stalls(first).await);
+        connection.set_waiting(StreamDirection::FromEngine, false);
+        assert!(stalls(second).await);
+        connection.set_waiting(StreamDirection::ToEngine, true);
+        assert!(!stalls(second).await);
+        drop(connection);
+        assert!(stalls(second).await);
+        assert_eq!(permits.available_permits(), 1);
     }
 }

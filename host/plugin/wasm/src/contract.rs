@@ -1,118 +1,127 @@
-//! Rules on what a component says, beyond what the types of the contract
-//! enforce.
+//! The rules of the contract that the types of the WIT package do not express.
 
 use rdd_core::{IdFormat, text};
 
-/// Bytes of one string, by the contract.
-const MAX_STRING: usize = 1024 * 1024;
-/// Bytes of one record, by the contract.
-const MAX_RECORD: usize = 4 * 1024 * 1024;
-/// What an element of a list costs beyond its text. Bounds lists of empty
-/// strings, too.
-const ELEMENT_COST: usize = 32;
-/// Bytes of a name or an ID: the longest that file systems and registries
-/// know is 255 for each of its parts.
-const MAX_NAME: usize = 4 * 1024;
-/// Bytes of the name of an engine's namespace: what containerd allows.
-const MAX_NAMESPACE: usize = 76;
+/// The maximum size of one string in bytes, from the contract.
+const MAX_STRING_BYTES: usize = 1024 * 1024;
+/// The maximum size of one record in bytes, from the contract.
+const MAX_RECORD_BYTES: usize = 4 * 1024 * 1024;
+/// The size of a list element besides its text, in bytes. It also bounds lists
+/// of empty strings.
+const ELEMENT_BYTES: usize = 32;
+/// The maximum size of a name or an ID in bytes. The longest parts that file
+/// systems and registries accept have 255.
+const MAX_NAME_BYTES: usize = 4 * 1024;
+/// The maximum size of the name of an engine's namespace in bytes, as in
+/// containerd.
+const MAX_NAMESPACE_BYTES: usize = 76;
 
-/// A component broke a rule of the contract. The text ends a sentence that
-/// begins with the backend's name.
+/// A violation of the contract by a component. The message is the end of a
+/// sentence that begins with the backend's name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("broke the contract: {0}")]
-pub(crate) struct Violation(pub(crate) String);
+#[error("violated the contract: {0}")]
+pub(crate) struct ContractError(pub(crate) String);
 
-/// Makes a [`Violation`] of a format string.
-macro_rules! violation {
-    ($($text:tt)*) => { $crate::check::Violation(format!($($text)*)) };
+/// Creates a [`ContractError`] from a format string.
+macro_rules! contract_error {
+    ($($text:tt)*) => { $crate::contract::ContractError(format!($($text)*)) };
 }
-pub(crate) use violation;
+pub(crate) use contract_error;
 
-/// Adds up what a record holds, and refuses what is too large.
+/// Counts the size of a record and rejects one that is too large.
 #[derive(Default)]
-pub(crate) struct Scale {
-    bytes: usize,
+pub(crate) struct SizeBudget {
+    used_bytes: usize,
 }
 
-impl Scale {
-    /// Weighs a string of the field `what`.
-    pub(crate) fn text(&mut self, what: &str, text: &str) -> Result<(), Violation> {
-        if text.len() > MAX_STRING {
-            return Err(violation!(
-                "{what} is {} bytes long; {MAX_STRING} are allowed",
-                text.len()
+impl SizeBudget {
+    /// Counts the string `value` of the field `field`.
+    pub(crate) fn add_text(&mut self, field: &str, value: &str) -> Result<(), ContractError> {
+        if value.len() > MAX_STRING_BYTES {
+            return Err(contract_error!(
+                "{field} is {} bytes long; {MAX_STRING_BYTES} are allowed",
+                value.len()
             ));
         }
-        self.bytes += text.len() + ELEMENT_COST;
-        if self.bytes > MAX_RECORD {
-            return Err(violation!(
-                "a record is larger than {MAX_RECORD} bytes at its field {what}"
+        self.used_bytes += value.len() + ELEMENT_BYTES;
+        if self.used_bytes > MAX_RECORD_BYTES {
+            return Err(contract_error!(
+                "a record exceeds {MAX_RECORD_BYTES} bytes at its field {field}"
             ));
         }
         Ok(())
     }
 
-    /// Weighs each string of a list.
-    pub(crate) fn texts(&mut self, what: &str, texts: &[String]) -> Result<(), Violation> {
-        texts.iter().try_for_each(|text| self.text(what, text))
+    /// Counts each string of the list `field`.
+    pub(crate) fn add_texts(
+        &mut self,
+        field: &str,
+        values: &[String],
+    ) -> Result<(), ContractError> {
+        values
+            .iter()
+            .try_for_each(|value| self.add_text(field, value))
     }
 
-    /// Bytes weighed so far.
-    pub(crate) fn total(&self) -> usize {
-        self.bytes
+    /// Returns the number of bytes counted so far.
+    pub(crate) fn used_bytes(&self) -> usize {
+        self.used_bytes
     }
 }
 
-/// Whether a container's ID has the backend's form.
-pub(crate) fn container_id(form: IdFormat, id: &str) -> Result<(), Violation> {
-    if form.matches(id) {
+/// Checks that a container's ID has the backend's format.
+pub(crate) fn check_container_id(format: IdFormat, id: &str) -> Result<(), ContractError> {
+    if format.matches(id) {
         Ok(())
     } else {
-        Err(violation!("the container ID {} is not {form}", shown(id)))
+        Err(contract_error!(
+            "the container ID {} is not {format}",
+            quote(id)
+        ))
     }
 }
 
-/// Whether the name or ID of an image or a volume can be one.
-pub(crate) fn name(what: &str, name: &str) -> Result<(), Violation> {
+/// Checks the name or ID of an image or a volume. `what` describes it.
+pub(crate) fn check_name(what: &str, name: &str) -> Result<(), ContractError> {
     if name.is_empty() {
-        Err(violation!("the {what} is empty"))
-    } else if name.len() > MAX_NAME {
-        Err(violation!(
-            "the {what} is {} bytes long; {MAX_NAME} are allowed",
+        Err(contract_error!("the {what} is empty"))
+    } else if name.len() > MAX_NAME_BYTES {
+        Err(contract_error!(
+            "the {what} is {} bytes long; {MAX_NAME_BYTES} are allowed",
             name.len()
         ))
     } else if name.chars().any(char::is_control) {
-        Err(violation!(
-            "the {what} {} holds a control character",
-            shown(name)
+        Err(contract_error!(
+            "the {what} {} contains a control character",
+            quote(name)
         ))
     } else {
         Ok(())
     }
 }
 
-/// Whether this can be the name of a namespace of an engine.
-pub(crate) fn namespace(name: &str) -> Result<(), Violation> {
-    if text::is_identifier(name, MAX_NAMESPACE) {
+/// Checks the name of an engine's namespace.
+pub(crate) fn check_namespace(name: &str) -> Result<(), ContractError> {
+    if text::is_identifier(name, MAX_NAMESPACE_BYTES) {
         Ok(())
     } else {
-        Err(violation!(
-            "the namespace {} is not a letter or digit, then letters, digits, '_', '.' or '-', at most {MAX_NAMESPACE} in all",
-            shown(name)
+        Err(contract_error!(
+            "the namespace {} is not a letter or digit followed by letters, digits, '_', '.', or '-', at most {MAX_NAMESPACE_BYTES} in all",
+            quote(name)
         ))
     }
 }
 
-/// Whether this can be a backend's name, and that of its directory.
+/// Whether `name` is a valid name of a backend, and of its directory.
 pub fn is_backend_name(name: &str) -> bool {
     text::is_dns_label(name)
 }
 
-/// A text that a component sent, fit to stand in an error message.
-pub(crate) fn shown(value: &str) -> String {
-    /// Longer texts say nothing more.
-    const MAX: usize = 80;
-    text::quote(value, MAX)
+/// Quotes a text from a component for an error message.
+pub(crate) fn quote(value: &str) -> String {
+    /// Enough to recognize the value.
+    const MAX_BYTES: usize = 80;
+    text::quote(value, MAX_BYTES)
 }
 
 #[cfg(test)]
@@ -120,11 +129,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn backend_names() {
-        for good in ["moby", "a", "k3s-containerd", "0"] {
-            assert!(is_backend_name(good), "{good}");
+    fn backend_names_are_dns_labels() {
+        for valid in ["moby", "a", "k3s-containerd", "0"] {
+            assert!(is_backend_name(valid), "{valid}");
         }
-        for bad in [
+        for invalid in [
             "",
             "-a",
             "a-",
@@ -135,41 +144,42 @@ mod tests {
             "é",
             &"a".repeat(64),
         ] {
-            assert!(!is_backend_name(bad), "{bad}");
+            assert!(!is_backend_name(invalid), "{invalid}");
         }
     }
 
     #[test]
-    fn names_hold_something_printable() {
-        assert!(name("volume's name", "data").is_ok());
-        assert!(name("volume's name", "").is_err());
-        assert!(name("volume's name", "a\nb").is_err());
-        assert!(name("volume's name", &"a".repeat(MAX_NAME + 1)).is_err());
+    fn names_are_not_empty_and_have_no_control_characters() {
+        assert!(check_name("volume's name", "data").is_ok());
+        assert!(check_name("volume's name", "").is_err());
+        assert!(check_name("volume's name", "a\nb").is_err());
+        assert!(check_name("volume's name", &"a".repeat(MAX_NAME_BYTES + 1)).is_err());
     }
 
     #[test]
     fn namespaces_are_those_of_engines() {
-        for good in ["moby", "k8s.io", "default", "a_b-c"] {
-            assert!(namespace(good).is_ok(), "{good}");
+        for valid in ["moby", "k8s.io", "default", "a_b-c"] {
+            assert!(check_namespace(valid).is_ok(), "{valid}");
         }
-        for bad in ["", ".a", "a b", "a/b", &"a".repeat(77)] {
-            assert!(namespace(bad).is_err(), "{bad}");
+        for invalid in ["", ".a", "a b", "a/b", &"a".repeat(77)] {
+            assert!(check_namespace(invalid).is_err(), "{invalid}");
         }
     }
 
     #[test]
-    fn strings_and_records_have_a_size() {
-        let mut scale = Scale::default();
-        assert!(scale.text("name", &"x".repeat(MAX_STRING)).is_ok());
-        assert!(scale.text("name", &"x".repeat(MAX_STRING + 1)).is_err());
-        let mut scale = Scale::default();
-        let many = vec![String::new(); MAX_RECORD / ELEMENT_COST + 1];
-        assert!(scale.texts("args", &many).is_err());
+    fn the_size_of_strings_and_records_is_bounded() {
+        let mut budget = SizeBudget::default();
+        let long = "x".repeat(MAX_STRING_BYTES);
+        assert!(budget.add_text("name", &long).is_ok());
+        assert!(budget.add_text("name", &(long + "x")).is_err());
+        let mut budget = SizeBudget::default();
+        let many = vec![String::new(); MAX_RECORD_BYTES / ELEMENT_BYTES + 1];
+        assert!(budget.add_texts("args", &many).is_err());
     }
 
     #[test]
-    fn hostile_texts_are_shown_short_and_escaped() {
-        assert_eq!(shown("a\u{1b}[31m"), "\"a\\u{1b}[31m\"");
-        assert!(shown(&"x".repeat(1_000)).len() < 100);
+    fn quoted_texts_are_short_and_escaped() {
+        assert_eq!(quote("a\u{1b}[31m"), "\"a\\u{1b}[31m\"");
+        assert!(quote(&"x".repeat(1_000)).len() < 100);
     }
 }

@@ -1,4 +1,5 @@
-//! The clock of the watchdog.
+//! Epoch interruption: guests yield regularly, and one that never returns to the
+//! event loop of its store is ended.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -8,37 +9,37 @@ use std::time::Duration;
 
 use wasmtime::{Engine, Store, UpdateDeadline};
 
-/// How often a running guest is made to give way. Short enough that the other
-/// tasks of the thread wait no longer than one context switch of a busy
+/// The interval at which a running guest must yield. Short enough that the other
+/// tasks of the thread wait no longer than for a context switch on a busy
 /// machine, long enough to cost nothing.
 pub(crate) const TICK: Duration = Duration::from_millis(10);
 
-/// Moves the engine's epoch while guest code may run, and sleeps while none
-/// does: an idle daemon is not woken up a hundred times a second.
-pub(crate) struct EpochClock {
-    shared: Arc<Shared>,
+/// A thread that increments the engine's epoch while guest code may run. It is
+/// asleep otherwise, so that an idle daemon has no timer.
+pub(crate) struct EpochTicker {
+    state: Arc<TickerState>,
     thread: Option<JoinHandle<()>>,
 }
 
-struct Shared {
-    /// Stores that are being polled right now.
+struct TickerState {
+    /// The number of stores that are being polled right now.
     active: AtomicUsize,
-    stop: AtomicBool,
+    is_stopped: AtomicBool,
 }
 
-impl EpochClock {
-    /// Starts the clock's thread, which ends with this value.
+impl EpochTicker {
+    /// Starts the thread, which ends when the ticker is dropped.
     pub(crate) fn start(engine: Engine) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared {
+        let state = Arc::new(TickerState {
             active: AtomicUsize::new(0),
-            stop: AtomicBool::new(false),
+            is_stopped: AtomicBool::new(false),
         });
-        let theirs = shared.clone();
+        let thread_state = state.clone();
         let thread = std::thread::Builder::new()
             .name("rdd-epoch".to_owned())
             .spawn(move || {
-                while !theirs.stop.load(Ordering::SeqCst) {
-                    if theirs.active.load(Ordering::SeqCst) == 0 {
+                while !thread_state.is_stopped.load(Ordering::SeqCst) {
+                    if thread_state.active.load(Ordering::SeqCst) == 0 {
                         std::thread::park();
                     } else {
                         std::thread::sleep(TICK);
@@ -47,81 +48,81 @@ impl EpochClock {
                 }
             })?;
         Ok(Self {
-            shared,
+            state,
             thread: Some(thread),
         })
     }
 
-    /// Polls `future`, which runs guest code, with the clock going.
-    pub(crate) async fn while_polled<F: Future>(&self, future: F) -> F::Output {
+    /// Polls `future`, which runs guest code, while the epoch advances.
+    pub(crate) async fn with_epoch_ticks<F: Future>(&self, future: F) -> F::Output {
         let mut future = pin!(future);
         std::future::poll_fn(|cx| {
-            let _going = self.enter();
+            let _active = self.activate();
             future.as_mut().poll(cx)
         })
         .await
     }
 
-    fn enter(&self) -> Going<'_> {
-        if self.shared.active.fetch_add(1, Ordering::SeqCst) == 0
+    fn activate(&self) -> ActiveGuard<'_> {
+        if self.state.active.fetch_add(1, Ordering::SeqCst) == 0
             && let Some(thread) = &self.thread
         {
             thread.thread().unpark();
         }
-        Going(&self.shared)
+        ActiveGuard(&self.state)
     }
 }
 
-impl Drop for EpochClock {
+impl Drop for EpochTicker {
     fn drop(&mut self) {
-        self.shared.stop.store(true, Ordering::SeqCst);
+        self.state.is_stopped.store(true, Ordering::SeqCst);
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
             if thread.join().is_err() {
-                tracing::error!("the thread of the backends' watchdog had panicked");
+                tracing::error!("epoch thread panicked");
             }
         }
     }
 }
 
-struct Going<'a>(&'a Shared);
+/// Keeps the epoch advancing until it is dropped.
+struct ActiveGuard<'a>(&'a TickerState);
 
-impl Drop for Going<'_> {
+impl Drop for ActiveGuard<'_> {
     fn drop(&mut self) {
         self.0.active.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
-/// Why the watchdog ended a store.
+/// The error that ends a store whose guest did not return to the event loop.
 #[derive(Debug, thiserror::Error)]
-#[error("used the processor for {0:?} without a pause")]
-pub(crate) struct Spun(Duration);
+#[error("ran for {0:?} without yielding")]
+pub(crate) struct YieldTimeout(Duration);
 
-/// Counts how long a guest has kept the processor from the event loop of its
-/// own store.
+/// Counts the ticks since the event loop of a store last ran.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Watchdog(Arc<AtomicU32>);
+pub(crate) struct EpochWatchdog(Arc<AtomicU32>);
 
-impl Watchdog {
-    /// Makes guests in `store` give way at each tick, and ends the store when
-    /// one did nothing but compute for `limit`.
-    pub(crate) fn guard<T>(&self, store: &mut Store<T>, limit: Duration) {
-        let ticks = u32::try_from(limit.as_millis() / TICK.as_millis()).unwrap_or(u32::MAX);
-        let busy = self.0.clone();
+impl EpochWatchdog {
+    /// Makes guests in `store` yield at each tick, and ends the store if a guest
+    /// does nothing but compute for `limit`.
+    pub(crate) fn attach<T>(&self, store: &mut Store<T>, limit: Duration) {
+        let max_ticks = u32::try_from(limit.as_millis() / TICK.as_millis()).unwrap_or(u32::MAX);
+        let ticks = self.0.clone();
         store.epoch_deadline_callback(move |_| {
-            if busy.fetch_add(1, Ordering::Relaxed) >= ticks {
-                return Err(Spun(limit).into());
+            if ticks.fetch_add(1, Ordering::Relaxed) >= max_ticks {
+                return Err(YieldTimeout(limit).into());
             }
-            // Tokio's own way to give way also lets timers and sockets have
-            // their turn; waking ourselves would not.
-            let give_way = Box::pin(tokio::task::yield_now());
-            Ok(UpdateDeadline::YieldCustom(1, give_way))
+            // Unlike a plain wake-up of the own task, tokio's yield lets the
+            // runtime poll timers and sockets first.
+            let yield_now = Box::pin(tokio::task::yield_now());
+            Ok(UpdateDeadline::YieldCustom(1, yield_now))
         });
         store.set_epoch_deadline(1);
     }
 
-    /// To be called whenever the event loop runs: no guest holds the store.
-    pub(crate) fn pause(&self) {
+    /// Resets the count. Called whenever the event loop of the store runs.
+    pub(crate) fn reset(&self) {
         self.0.store(0, Ordering::Relaxed);
     }
 }

@@ -1,4 +1,4 @@
-//! What a store knows, and the imports that need no connection.
+//! The host state of a store, and the imports of the interface `host`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,77 +8,76 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::AsContextMut;
 use wasmtime::component::{Accessor, HasSelf};
 
-use crate::activity::{Activity, Progress, caller};
 use crate::bindings::host::{self, LogLevel};
 use crate::bindings::types::{self, Timestamp};
+use crate::call_tracker::{CallState, CallTracker, calling_task};
 use crate::limits::StoreLimiter;
-use crate::liveness::Liveness;
-use crate::throttle::Throttle;
-use crate::transport::Transport;
+use crate::liveness::EngineLiveness;
+use crate::log_limiter::LogLimiter;
+use crate::transport::EngineTransport;
 
-/// The longest line that a backend may write to the daemon's log.
-const MAX_LOG_LINE: usize = 8 * 1024;
+/// The maximum length in bytes of a line that a backend logs.
+const MAX_LOG_LINE_BYTES: usize = 8 * 1024;
 /// The longest sleep that the contract allows.
 const MAX_SLEEP: Duration = Duration::from_secs(3600);
-/// Sleeps of one store at once. An SDK sleeps once or twice for each call
-/// and connection.
+/// The maximum number of concurrent sleeps in one store. The SDK sleeps once or
+/// twice for each call and connection.
 pub(crate) const MAX_SLEEPS: usize = 4_096;
 
-/// What all stores of one backend share.
-pub(crate) struct Grants {
+/// What the imports of all stores of one backend share.
+pub(crate) struct HostContext {
     /// The backend's name.
     pub(crate) name: String,
-    pub(crate) transport: Arc<dyn Transport>,
-    pub(crate) connections: Arc<Semaphore>,
+    pub(crate) transport: Arc<dyn EngineTransport>,
+    pub(crate) connection_permits: Arc<Semaphore>,
     pub(crate) max_connections: usize,
-    /// One more connection, for a probe: an engine must not be taken for lost
-    /// because all others are in use and silent.
-    pub(crate) probe_connection: Arc<Semaphore>,
-    pub(crate) liveness: Arc<Liveness>,
-    pub(crate) log_throttle: Throttle,
+    /// One additional connection for liveness probes: an engine must not count
+    /// as lost because all other connections are in use and idle.
+    pub(crate) probe_permit: Arc<Semaphore>,
+    pub(crate) liveness: Arc<EngineLiveness>,
+    pub(crate) log_limiter: LogLimiter,
 }
 
 /// The data of one store.
 pub(crate) struct HostState {
-    pub(crate) grants: Arc<Grants>,
+    pub(crate) host: Arc<HostContext>,
     pub(crate) limiter: StoreLimiter,
-    pub(crate) activity: Arc<Activity>,
-    /// One permit for each sleep that does not run.
-    pub(crate) sleeps: Arc<Semaphore>,
+    pub(crate) calls: Arc<CallTracker>,
+    pub(crate) sleep_permits: Arc<Semaphore>,
 }
 
 impl HostState {
-    pub(crate) fn new(grants: Arc<Grants>, limiter: StoreLimiter) -> Self {
+    pub(crate) fn new(host: Arc<HostContext>, limiter: StoreLimiter) -> Self {
         Self {
-            grants,
+            host,
             limiter,
-            activity: Arc::default(),
-            sleeps: Arc::new(Semaphore::new(MAX_SLEEPS)),
+            calls: Arc::default(),
+            sleep_permits: Arc::new(Semaphore::new(MAX_SLEEPS)),
         }
     }
 
-    /// Leave for one more connection, on behalf of this call.
-    pub(crate) fn connect(
+    /// Acquires the permit for another connection on behalf of `call`.
+    pub(crate) fn acquire_connection(
         &self,
-        call: Option<&Progress>,
-    ) -> Result<(OwnedSemaphorePermit, Arc<dyn Transport>), EngineError> {
-        let Grants {
+        call: Option<&CallState>,
+    ) -> Result<(OwnedSemaphorePermit, Arc<dyn EngineTransport>), EngineError> {
+        let HostContext {
             transport,
-            connections,
+            connection_permits,
             max_connections,
-            probe_connection,
+            probe_permit,
             ..
-        } = &*self.grants;
-        let mut lease = connections.clone().try_acquire_owned();
-        if lease.is_err() && call.is_some_and(Progress::is_probe) {
-            lease = probe_connection.clone().try_acquire_owned();
+        } = &*self.host;
+        let mut permit = connection_permits.clone().try_acquire_owned();
+        if permit.is_err() && call.is_some_and(CallState::is_probe) {
+            permit = probe_permit.clone().try_acquire_owned();
         }
-        match lease {
+        match permit {
             Ok(permit) => Ok((permit, transport.clone())),
             Err(_) => Err(EngineError::new(
                 ErrorCode::Unavailable,
                 format!(
-                    "{max_connections} connections to the engine are open, the most that a backend may have"
+                    "{max_connections} connections to the engine are open, the maximum for a backend"
                 ),
             )),
         }
@@ -89,22 +88,19 @@ impl types::Host for HostState {}
 
 impl host::Host for HostState {
     fn log(&mut self, level: LogLevel, message: String) {
-        let Grants {
-            name, log_throttle, ..
-        } = &*self.grants;
-        let Some(missed) = log_throttle.pass() else {
+        let Some(dropped) = self.host.log_limiter.admit() else {
             return;
         };
-        if missed > 0 {
-            tracing::warn!(backend = %name, missed, "the backend logged too much; lines were left out");
+        if dropped > 0 {
+            tracing::warn!(dropped, "backend logged too many lines");
         }
-        let message = rdd_core::text::truncate(&message, MAX_LOG_LINE);
+        let message = rdd_core::text::truncate(&message, MAX_LOG_LINE_BYTES);
         match level {
-            LogLevel::Trace => tracing::trace!(backend = %name, "{message}"),
-            LogLevel::Debug => tracing::debug!(backend = %name, "{message}"),
-            LogLevel::Info => tracing::info!(backend = %name, "{message}"),
-            LogLevel::Warn => tracing::warn!(backend = %name, "{message}"),
-            LogLevel::Error => tracing::error!(backend = %name, "{message}"),
+            LogLevel::Trace => tracing::trace!("{message}"),
+            LogLevel::Debug => tracing::debug!("{message}"),
+            LogLevel::Info => tracing::info!("{message}"),
+            LogLevel::Warn => tracing::warn!("{message}"),
+            LogLevel::Error => tracing::error!("{message}"),
         }
     }
 
@@ -115,24 +111,26 @@ impl host::Host for HostState {
 
 impl host::HostWithStore<HostState> for HasSelf<HostState> {
     async fn sleep(accessor: &Accessor<HostState, Self>, nanoseconds: u64) -> wasmtime::Result<()> {
-        // Given back however this ends: most sleeps are cancelled.
+        // Both are released however the sleep ends: most sleeps are canceled.
         let (_permit, _wait) = accessor.with(|mut access| {
-            let task = caller(&mut access.as_context_mut());
+            let task = calling_task(&mut access.as_context_mut());
             let HostState {
-                activity, sleeps, ..
+                calls,
+                sleep_permits,
+                ..
             } = access.get();
-            let permit = sleeps.clone().try_acquire_owned();
-            let wait = activity.of(task).map(|call| call.wait());
+            let permit = sleep_permits.clone().try_acquire_owned();
+            let wait = calls.get(task).map(|call| call.begin_wait());
             permit
                 .map(|permit| (permit, wait))
-                .map_err(|_| TooManySleeps)
+                .map_err(|_| SleepLimitError)
         })?;
         tokio::time::sleep(Duration::from_nanos(nanoseconds).min(MAX_SLEEP)).await;
         Ok(())
     }
 }
 
-/// A guest made timers without end.
+/// A guest started too many sleeps.
 #[derive(Debug, thiserror::Error)]
-#[error("had {MAX_SLEEPS} calls of host.sleep running at once")]
-struct TooManySleeps;
+#[error("more than {MAX_SLEEPS} concurrent calls of host.sleep")]
+struct SleepLimitError;

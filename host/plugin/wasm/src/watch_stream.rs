@@ -1,4 +1,4 @@
-//! A watch, from the guest's stream to the host's.
+//! A watch, from the guest's stream to the host's stream.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,36 +12,36 @@ use tokio_util::sync::{DropGuard, PollSender};
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Source, StreamConsumer, StreamResult};
 
-use crate::activity::Progress;
 use crate::bindings::engine::Event;
 use crate::bindings::types;
-use crate::guest::{Death, hangs};
+use crate::call_tracker::CallState;
+use crate::exit_reason::ExitReason;
 use crate::limits::TRANSFER_BYTES;
-use crate::reflector::Reflector;
+use crate::watch_validator::WatchValidator;
 
-/// Elements that cross the boundary at once: enough to make the crossing
-/// cheap, few enough that the reader sees the first ones early.
-const BATCH: usize = 64;
-/// Batches that wait for the reader. A batch ends with the object that takes
-/// it beyond [`TRANSFER_BYTES`]; a usual one has 100 KiB.
-pub(crate) const BATCHES: usize = 4;
+/// The maximum number of events that are read from the guest at once: enough to
+/// amortize the cost, few enough that the reader gets the first ones early.
+const MAX_BATCH_EVENTS: usize = 64;
+/// The maximum number of batches that wait for the reader. A batch ends with the
+/// object that takes it beyond [`TRANSFER_BYTES`]; a usual one has 100 KiB.
+pub(crate) const MAX_QUEUED_BATCHES: usize = 4;
 
-/// The guest's end of a watch.
-pub(crate) struct Sink {
-    to: PollSender<Vec<WatchEvent>>,
-    reflector: Reflector,
+/// The consumer of the guest's stream.
+pub(crate) struct WatchConsumer {
+    batches: PollSender<Vec<WatchEvent>>,
+    validator: WatchValidator,
 }
 
-impl Sink {
-    pub(crate) fn new(to: mpsc::Sender<Vec<WatchEvent>>, reflector: Reflector) -> Self {
+impl WatchConsumer {
+    pub(crate) fn new(batches: mpsc::Sender<Vec<WatchEvent>>, validator: WatchValidator) -> Self {
         Self {
-            to: PollSender::new(to),
-            reflector,
+            batches: PollSender::new(batches),
+            validator,
         }
     }
 }
 
-impl<D> StreamConsumer<D> for Sink {
+impl<D> StreamConsumer<D> for WatchConsumer {
     type Item = Event;
 
     fn poll_consume(
@@ -51,63 +51,63 @@ impl<D> StreamConsumer<D> for Sink {
         mut source: Source<'_, Event>,
         finish: bool,
     ) -> Poll<wasmtime::Result<StreamResult>> {
-        match self.to.poll_reserve(cx) {
+        match self.batches.poll_reserve(cx) {
             Poll::Pending if finish => return Poll::Ready(Ok(StreamResult::Cancelled)),
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Err(_)) => return Poll::Ready(Ok(StreamResult::Dropped)),
             Poll::Ready(Ok(())) => {}
         }
-        let mut events = Vec::with_capacity(source.remaining(&mut store).min(BATCH));
+        let mut events = Vec::with_capacity(source.remaining(&mut store).min(MAX_BATCH_EVENTS));
         let mut bytes = 0;
-        // One by one: each may be as large as the contract allows.
+        // One at a time: each may be as large as the contract allows.
         while events.len() < events.capacity() && bytes < TRANSFER_BYTES {
             let mut event = None;
             source.read(&mut store, &mut event)?;
             let Some(event) = event else { break };
-            events.push(self.reflector.next(event)?);
-            bytes += self.reflector.last_weight();
+            events.push(self.validator.validate(event)?);
+            bytes += self.validator.last_object_bytes();
         }
         if events.is_empty() {
-            self.to.abort_send();
+            self.batches.abort_send();
             return Poll::Ready(Ok(StreamResult::Completed));
         }
-        Poll::Ready(Ok(match self.to.send_item(events) {
+        Poll::Ready(Ok(match self.batches.send_item(events) {
             Ok(()) => StreamResult::Completed,
             Err(_) => StreamResult::Dropped,
         }))
     }
 }
 
-/// The host's end of a watch, before it is a stream.
-pub(crate) struct Opened {
+/// A running watch, as the control task returns it.
+pub(crate) struct WatchHandle {
     pub(crate) events: mpsc::Receiver<Vec<WatchEvent>>,
     pub(crate) end: oneshot::Receiver<Result<(), types::Error>>,
-    /// What the guest waits for.
-    pub(crate) progress: Arc<Progress>,
+    /// What the guest's call waits for.
+    pub(crate) call: Arc<CallState>,
 }
 
-/// What the reader of a watch needs to know beside its events.
-pub(crate) struct Reader {
-    /// The backend's name, for its errors.
+/// The reader's side of a watch.
+pub(crate) struct WatchReader {
+    /// The backend's name, for error messages.
     pub(crate) backend: String,
-    /// Tells the guest when the reader goes.
+    /// Signals the guest to stop when the reader is dropped.
     pub(crate) _stop: DropGuard,
-    /// Tells the reader why the guest went.
-    pub(crate) death: watch::Receiver<Option<Death>>,
+    /// The reason why the store ended.
+    pub(crate) exit: watch::Receiver<Option<ExitReason>>,
     /// How long a listing may send nothing while it waits for nothing.
-    pub(crate) stall: Duration,
-    /// How long the end of the stream may go unexplained.
+    pub(crate) stall_timeout: Duration,
+    /// How long the result may be missing after the end of the stream.
     pub(crate) end_grace: Duration,
 }
 
-impl Reader {
-    /// The watch as its reader sees it.
-    pub(crate) fn stream(self, opened: Opened) -> WatchStream {
-        let state = State {
+impl WatchReader {
+    /// Converts the watch to a stream that ends with its first error.
+    pub(crate) fn into_stream(self, handle: WatchHandle) -> WatchStream {
+        let state = WatchState {
             reader: self,
-            opened,
+            handle,
             batch: Vec::new().into_iter(),
-            listing: true,
+            is_listing: true,
         };
         futures::stream::unfold(Some(state), |state| async {
             let mut state = state?;
@@ -121,43 +121,45 @@ impl Reader {
     }
 }
 
-struct State {
-    reader: Reader,
-    opened: Opened,
+struct WatchState {
+    reader: WatchReader,
+    handle: WatchHandle,
     batch: std::vec::IntoIter<WatchEvent>,
-    /// Whether the next elements belong to a listing, which must not stall.
-    listing: bool,
+    /// Whether the next events belong to a listing, which must not stall.
+    is_listing: bool,
 }
 
-impl State {
+impl WatchState {
     async fn next(&mut self) -> Option<Result<WatchEvent, EngineError>> {
         loop {
             if let Some(event) = self.batch.next() {
                 match event {
-                    WatchEvent::InitBegin => self.listing = true,
-                    WatchEvent::InitDone => self.listing = false,
+                    WatchEvent::InitBegin => self.is_listing = true,
+                    WatchEvent::InitDone => self.is_listing = false,
                     WatchEvent::Applied(_) | WatchEvent::Removed(_) => {}
                 }
                 return Some(Ok(event));
             }
-            let batch = if self.listing {
-                let Reader { stall, backend, .. } = &self.reader;
-                let Opened {
-                    events, progress, ..
-                } = &mut self.opened;
-                // What was sent until now is with the reader: from here on it
-                // is the guest's time.
-                progress.moved();
+            let batch = if self.is_listing {
+                let WatchReader {
+                    stall_timeout,
+                    backend,
+                    ..
+                } = &self.reader;
+                let WatchHandle { events, call, .. } = &mut self.handle;
+                // The reader has everything that was sent so far: only the guest's
+                // own time counts from here.
+                call.record_progress();
                 tokio::select! {
                     batch = events.recv() => batch,
-                    () = progress.hung(*stall) => {
-                        let Death { reason, .. } = hangs("a listing", *stall);
-                        let message = format!("the backend {backend} {reason}");
+                    () = call.stalled(*stall_timeout) => {
+                        let exit = ExitReason::stalled("a listing", *stall_timeout);
+                        let message = format!("the backend {backend} {}", exit.message);
                         return Some(Err(EngineError::new(ErrorCode::Timeout, message)));
                     }
                 }
             } else {
-                self.opened.events.recv().await
+                self.handle.events.recv().await
             };
             match batch {
                 Some(batch) => self.batch = batch.into_iter(),
@@ -166,21 +168,22 @@ impl State {
         }
     }
 
+    /// Returns the result of a watch whose stream has ended.
     async fn end(&mut self) -> Result<(), EngineError> {
-        let Reader {
+        let WatchReader {
             backend,
-            death,
+            exit,
             end_grace,
             ..
         } = &mut self.reader;
-        match tokio::time::timeout(*end_grace, &mut self.opened.end).await {
+        match tokio::time::timeout(*end_grace, &mut self.handle.end).await {
             Ok(Ok(Ok(()))) => Ok(()),
             Ok(Ok(Err(error))) => Err(crate::convert::error(error)),
-            Ok(Err(_)) => Err(Death::of(death).await.error(backend)),
-            Err(_) => Err(Death::blamed(
-                "broke the contract: a watch ended and its future did not",
+            Ok(Err(_)) => Err(ExitReason::wait(exit).await.to_error(backend)),
+            Err(_) => Err(ExitReason::guest_fault(
+                "violated the contract: a watch ended without a result",
             )
-            .error(backend)),
+            .to_error(backend)),
         }
     }
 }

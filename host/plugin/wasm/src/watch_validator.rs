@@ -1,161 +1,165 @@
-//! The order of a watch, and how much one may hold.
+//! The validation of a watch: the order of its events and the size of what it
+//! reports.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
-use rdd_core::{ObjectRef, WatchEvent};
+use rdd_core::{IdFormat, ObjectRef, WatchEvent};
 
 use crate::bindings::engine::Event;
-use crate::check::{Violation, violation};
+use crate::contract::{self, ContractError, contract_error};
 use crate::convert;
 
-/// Objects that one watch may report at once: ten times the largest engine
-/// that this project measures with.
+/// The maximum number of objects that one watch may report at the same time: ten
+/// times the largest engine in this project's benchmarks.
 const MAX_OBJECTS: usize = 100_000;
-/// Bytes that the objects of one watch may hold together. A container with
-/// its labels has about two KiB.
+/// The maximum size in bytes of the objects of one watch together. A container
+/// with its labels has about 2 KiB.
 const MAX_BYTES: usize = 512 * 1024 * 1024;
-/// Elements between one finished listing and the next: objects that change
-/// while they are listed, and listings that begin anew.
-const MAX_UNFINISHED: usize = 4 * MAX_OBJECTS;
+/// The maximum number of events between two finished listings. It leaves space
+/// for objects that change while they are listed and for listings that start
+/// over.
+const MAX_UNFINISHED_EVENTS: usize = 4 * MAX_OBJECTS;
 
-/// Follows a watch and refuses what its protocol forbids.
-pub(crate) struct Reflector {
-    form: rdd_core::IdFormat,
+/// Follows a watch and rejects events that its protocol does not allow.
+pub(crate) struct WatchValidator {
+    id_format: IdFormat,
     max_objects: usize,
     max_bytes: usize,
-    max_unfinished: usize,
+    max_unfinished_events: usize,
     phase: Phase,
-    /// Objects are told apart by this hash: it is for their number and weight
-    /// alone, and a collision among 100,000 would be off by one object.
+    /// Hashes identify the objects. They are only used to count the objects and
+    /// their bytes, so a collision among 100,000 objects miscounts by one object.
     hasher: RandomState,
-    /// What the reader holds, by weight.
+    /// The size of each object that the reader has.
     known: HashMap<u64, usize>,
-    /// What the listing in progress has named.
+    /// The size of each object in the current listing.
     listed: HashMap<u64, usize>,
-    /// The weight of `known` and `listed`.
+    /// The total size of `known` and `listed`.
     bytes: usize,
-    /// The weight of the last element.
-    last: usize,
-    /// Elements since the last finished listing.
-    unfinished: usize,
+    /// The size of the object in the last event.
+    last_object_bytes: usize,
+    /// The number of events since the last finished listing.
+    unfinished_events: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    Before,
+    BeforeListing,
     Listing,
     Live,
 }
 
-impl Reflector {
-    pub(crate) fn new(form: rdd_core::IdFormat) -> Self {
+impl WatchValidator {
+    pub(crate) fn new(id_format: IdFormat) -> Self {
         Self {
-            form,
+            id_format,
             max_objects: MAX_OBJECTS,
             max_bytes: MAX_BYTES,
-            max_unfinished: MAX_UNFINISHED,
-            phase: Phase::Before,
+            max_unfinished_events: MAX_UNFINISHED_EVENTS,
+            phase: Phase::BeforeListing,
             hasher: RandomState::new(),
             known: HashMap::new(),
             listed: HashMap::new(),
             bytes: 0,
-            last: 0,
-            unfinished: 0,
+            last_object_bytes: 0,
+            unfinished_events: 0,
         }
     }
 
-    /// Checks the next element.
-    pub(crate) fn next(&mut self, event: Event) -> Result<WatchEvent, Violation> {
-        self.last = 0;
+    /// Validates and converts the next event.
+    pub(crate) fn validate(&mut self, event: Event) -> Result<WatchEvent, ContractError> {
+        self.last_object_bytes = 0;
         match event {
             Event::InitBegin => {
-                self.listed_more()?;
-                let abandoned: usize = self.listed.drain().map(|(_, weight)| weight).sum();
+                self.count_listing_event()?;
+                let abandoned: usize = self.listed.drain().map(|(_, bytes)| bytes).sum();
                 self.bytes -= abandoned;
                 self.phase = Phase::Listing;
                 Ok(WatchEvent::InitBegin)
             }
             Event::Applied(object) => {
-                let (object, weight) = convert::object(self.form, object)?;
+                let (object, bytes) = convert::object(self.id_format, object)?;
                 let reference = object.reference();
-                self.last = weight;
+                self.last_object_bytes = bytes;
                 match self.phase {
-                    Phase::Before => {
-                        return Err(violation!(
+                    Phase::BeforeListing => {
+                        return Err(contract_error!(
                             "watch applied {reference} before init-begin",
-                            reference = named(&reference)
+                            reference = describe(&reference)
                         ));
                     }
                     Phase::Listing => {
-                        self.listed_more()?;
-                        let before = self.listed.insert(self.hasher.hash_one(&reference), weight);
-                        self.bytes = self.bytes - before.unwrap_or(0) + weight;
+                        self.count_listing_event()?;
+                        let before = self.listed.insert(self.hasher.hash_one(&reference), bytes);
+                        self.bytes = self.bytes - before.unwrap_or(0) + bytes;
                     }
                     Phase::Live => {
-                        let before = self.known.insert(self.hasher.hash_one(&reference), weight);
-                        self.bytes = self.bytes - before.unwrap_or(0) + weight;
+                        let before = self.known.insert(self.hasher.hash_one(&reference), bytes);
+                        self.bytes = self.bytes - before.unwrap_or(0) + bytes;
                     }
                 }
-                self.within()?;
+                self.check_limits()?;
                 Ok(WatchEvent::Applied(Box::new(object)))
             }
             Event::InitDone => {
                 if self.phase != Phase::Listing {
-                    return Err(violation!("watch sent init-done without an init-begin"));
+                    return Err(contract_error!(
+                        "watch sent init-done without an init-begin"
+                    ));
                 }
-                let gone: usize = self.known.values().sum();
+                let replaced: usize = self.known.values().sum();
                 self.known = std::mem::take(&mut self.listed);
-                self.bytes -= gone;
-                self.unfinished = 0;
+                self.bytes -= replaced;
+                self.unfinished_events = 0;
                 self.phase = Phase::Live;
                 Ok(WatchEvent::InitDone)
             }
             Event::Removed(reference) => {
-                let reference = convert::object_ref(self.form, reference)?;
+                let reference = convert::object_ref(self.id_format, reference)?;
                 if self.phase != Phase::Live {
-                    return Err(violation!(
-                        "watch removed {} outside of live changes",
-                        named(&reference)
+                    return Err(contract_error!(
+                        "watch removed {} before init-done",
+                        describe(&reference)
                     ));
                 }
-                let weight = self
+                let bytes = self
                     .known
                     .remove(&self.hasher.hash_one(&reference))
                     .unwrap_or(0);
-                self.bytes -= weight;
+                self.bytes -= bytes;
                 Ok(WatchEvent::Removed(reference))
             }
         }
     }
 
-    /// The bytes of the object in the last element.
-    pub(crate) fn last_weight(&self) -> usize {
-        self.last
+    /// Returns the size of the object in the last event, in bytes.
+    pub(crate) fn last_object_bytes(&self) -> usize {
+        self.last_object_bytes
     }
 
-    fn listed_more(&mut self) -> Result<(), Violation> {
-        self.unfinished += 1;
-        if self.unfinished > self.max_unfinished {
-            return Err(violation!(
-                "watch sent {} elements without an init-done",
-                self.unfinished
+    fn count_listing_event(&mut self) -> Result<(), ContractError> {
+        self.unfinished_events += 1;
+        if self.unfinished_events > self.max_unfinished_events {
+            return Err(contract_error!(
+                "watch sent {} events without an init-done",
+                self.unfinished_events
             ));
         }
         Ok(())
     }
 
-    fn within(&self) -> Result<(), Violation> {
+    fn check_limits(&self) -> Result<(), ContractError> {
         let objects = self.known.len().max(self.listed.len());
         if objects > self.max_objects {
-            return Err(violation!(
+            return Err(contract_error!(
                 "watch reported {objects} objects; {} are allowed",
                 self.max_objects
             ));
         }
         if self.bytes > self.max_bytes {
-            return Err(violation!(
-                "the objects of the watch hold {} bytes; {} are allowed",
+            return Err(contract_error!(
+                "watch reported objects of {} bytes; {} are allowed",
                 self.bytes,
                 self.max_bytes
             ));
@@ -164,11 +168,11 @@ impl Reflector {
     }
 }
 
-fn named(reference: &ObjectRef) -> String {
+fn describe(reference: &ObjectRef) -> String {
     format!(
         "the {:?} {}",
         reference.kind,
-        crate::check::shown(&reference.id)
+        contract::quote(&reference.id)
     )
 }
 
@@ -177,8 +181,8 @@ mod tests {
     use super::*;
     use crate::bindings::types::{self, Object, ObjectKind};
 
-    fn reflector() -> Reflector {
-        Reflector::new(rdd_core::IdFormat::LowerHex(4))
+    fn validator() -> WatchValidator {
+        WatchValidator::new(IdFormat::LowerHex(4))
     }
 
     fn applied(name: &str) -> Event {
@@ -192,15 +196,18 @@ mod tests {
         })
     }
 
-    fn feed(reflector: &mut Reflector, events: Vec<Event>) -> Result<Vec<WatchEvent>, Violation> {
+    fn validate_all(
+        validator: &mut WatchValidator,
+        events: Vec<Event>,
+    ) -> Result<Vec<WatchEvent>, ContractError> {
         events
             .into_iter()
-            .map(|event| reflector.next(event))
+            .map(|event| validator.validate(event))
             .collect()
     }
 
     #[test]
-    fn lets_the_protocol_through() {
+    fn valid_events_are_accepted() {
         let events = vec![
             Event::InitBegin,
             applied("a"),
@@ -213,13 +220,13 @@ mod tests {
             applied("b"),
             Event::InitDone,
         ];
-        let mut reflector = reflector();
-        assert_eq!(feed(&mut reflector, events).unwrap().len(), 10);
-        assert_eq!(reflector.known.len(), 1);
+        let mut validator = validator();
+        assert_eq!(validate_all(&mut validator, events).unwrap().len(), 10);
+        assert_eq!(validator.known.len(), 1);
     }
 
     #[test]
-    fn a_listing_may_begin_anew() {
+    fn a_listing_may_start_over() {
         let events = vec![
             Event::InitBegin,
             applied("a"),
@@ -227,80 +234,74 @@ mod tests {
             applied("b"),
             Event::InitDone,
         ];
-        let mut reflector = reflector();
-        feed(&mut reflector, events).unwrap();
-        assert_eq!(reflector.known.len(), 1);
-        assert_eq!(reflector.bytes, *reflector.known.values().next().unwrap());
+        let mut validator = validator();
+        validate_all(&mut validator, events).unwrap();
+        assert_eq!(validator.known.len(), 1);
+        assert_eq!(validator.bytes, *validator.known.values().next().unwrap());
     }
 
     #[test]
-    fn refuses_what_is_out_of_order() {
-        for (events, why) in [
+    fn events_out_of_order_are_rejected() {
+        for (events, expected) in [
             (vec![applied("a")], "before init-begin"),
             (vec![Event::InitDone], "without an init-begin"),
-            (vec![removed("a")], "outside of live changes"),
-            (
-                vec![Event::InitBegin, removed("a")],
-                "outside of live changes",
-            ),
+            (vec![removed("a")], "before init-done"),
+            (vec![Event::InitBegin, removed("a")], "before init-done"),
             (
                 vec![Event::InitBegin, Event::InitDone, Event::InitDone],
                 "without an init-begin",
             ),
         ] {
-            let refused = feed(&mut reflector(), events).unwrap_err();
-            assert!(refused.0.contains(why), "{refused}");
+            let error = validate_all(&mut validator(), events).unwrap_err();
+            assert!(error.0.contains(expected), "{error}");
         }
     }
 
     #[test]
-    fn refuses_ids_of_another_form() {
-        let mut reflector = reflector();
-        reflector.next(Event::InitBegin).unwrap();
-        reflector.next(Event::InitDone).unwrap();
-        let refused = reflector
-            .next(Event::Removed(types::ObjectRef {
+    fn ids_in_another_format_are_rejected() {
+        let mut validator = validator();
+        validator.validate(Event::InitBegin).unwrap();
+        validator.validate(Event::InitDone).unwrap();
+        let error = validator
+            .validate(Event::Removed(types::ObjectRef {
                 kind: ObjectKind::Container,
                 id: "ABCD".to_owned(),
             }))
             .unwrap_err();
-        assert!(
-            refused.0.contains("4 lower-case hexadecimal digits"),
-            "{refused}"
-        );
+        assert!(error.0.contains("hexadecimal digits"), "{error}");
     }
 
     #[test]
-    fn an_endless_listing_is_cut() {
-        let mut reflector = reflector();
-        reflector.max_unfinished = 10;
+    fn an_endless_listing_is_rejected() {
+        let mut validator = validator();
+        validator.max_unfinished_events = 10;
         let mut events = vec![Event::InitBegin];
         events.extend((0..10).map(|_| applied("same")));
-        let refused = feed(&mut reflector, events).unwrap_err();
-        assert!(refused.0.contains("without an init-done"), "{refused}");
+        let error = validate_all(&mut validator, events).unwrap_err();
+        assert!(error.0.contains("without an init-done"), "{error}");
     }
 
     #[test]
-    fn endless_restarts_of_a_listing_are_cut() {
-        let mut reflector = reflector();
-        reflector.max_unfinished = 10;
-        let refused = feed(&mut reflector, vec![Event::InitBegin; 11]).unwrap_err();
-        assert!(refused.0.contains("without an init-done"), "{refused}");
+    fn endless_restarts_of_a_listing_are_rejected() {
+        let mut validator = validator();
+        validator.max_unfinished_events = 10;
+        let error = validate_all(&mut validator, vec![Event::InitBegin; 11]).unwrap_err();
+        assert!(error.0.contains("without an init-done"), "{error}");
     }
 
     #[test]
-    fn live_changes_do_not_count_against_a_listing() {
-        let mut reflector = reflector();
-        reflector.max_unfinished = 10;
-        feed(&mut reflector, vec![Event::InitBegin, Event::InitDone]).unwrap();
-        feed(&mut reflector, (0..100).map(|_| applied("same")).collect()).unwrap();
+    fn live_changes_do_not_count_toward_a_listing() {
+        let mut validator = validator();
+        validator.max_unfinished_events = 10;
+        validate_all(&mut validator, vec![Event::InitBegin, Event::InitDone]).unwrap();
+        validate_all(&mut validator, (0..100).map(|_| applied("same")).collect()).unwrap();
     }
 
     #[test]
-    fn the_number_and_size_of_objects_are_bounded() {
-        let mut many = reflector();
+    fn the_number_and_size_of_objects_is_bounded() {
+        let mut many = validator();
         many.max_objects = 2;
-        let refused = feed(
+        let error = validate_all(
             &mut many,
             vec![
                 Event::InitBegin,
@@ -311,11 +312,11 @@ mod tests {
             ],
         )
         .unwrap_err();
-        assert!(refused.0.contains("3 objects"), "{refused}");
+        assert!(error.0.contains("3 objects"), "{error}");
 
-        let mut large = reflector();
+        let mut large = validator();
         large.max_bytes = 100;
-        let refused = feed(
+        let error = validate_all(
             &mut large,
             vec![
                 Event::InitBegin,
@@ -326,6 +327,6 @@ mod tests {
             ],
         )
         .unwrap_err();
-        assert!(refused.0.contains("bytes"), "{refused}");
+        assert!(error.0.contains("bytes"), "{error}");
     }
 }

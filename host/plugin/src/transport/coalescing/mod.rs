@@ -1,178 +1,186 @@
-//! Reading a busy socket in fewer, larger pieces.
+//! A Unix socket whose reader coalesces short reads.
 //!
-//! An engine writes every line of a log by itself. A reader that is woken for
-//! each of them spends its time on waking, and so does the engine, which
-//! does the waking and mostly shares the machine. So once a socket is seen to be
-//! busy, it is left alone for a moment between two reads: not even the
-//! system's event queue looks at it then.
+//! An engine writes every line of a log separately. A reader that is woken for
+//! each of them spends its time on wake-ups, and so does the engine, which
+//! triggers them and usually shares the machine. So once a socket is busy, the
+//! reader waits a moment between two reads, and the socket is not registered
+//! with the reactor in the meantime.
+//!
+//! Written by hand because tokio's sockets are always registered, and a
+//! registered socket causes a wake-up for each write even if nothing polls it.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::Shutdown;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::UnixStream as StdUnixStream;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-// The runtime's own timers have steps of a millisecond and fire up to two late.
+// Tokio's timers have a resolution of a millisecond and fire up to two late.
 use futures_timer::Delay;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
-use tokio::net::UnixStream as Queued;
+use tokio::net::UnixStream;
 
-/// How long a busy socket is left alone: nothing that anybody notices, and
-/// less than it takes an engine to fill the socket's buffer. Lines of 100 bytes
-/// fill it at 30 KB, since each write takes seven times its length, and the
-/// engine writes up to 25 MB/s of them.
-const PAUSE: Duration = Duration::from_micros(500);
-/// Reads that follow each other faster than this are a busy socket's.
-const QUICK: Duration = Duration::from_millis(1);
-/// So many quick short reads in a row make a socket busy. Answers to calls
-/// come in fewer pieces and are never held up.
-const BUSY: u32 = 16;
-/// Reads below this size are short: more than a pause brings of short lines,
-/// less than what an engine sends that writes large pieces.
-const SHORT: usize = 48 * 1024;
+/// The delay between two reads of a busy socket. It is too short to be noticed,
+/// and shorter than an engine needs to fill the socket's buffer: lines of
+/// 100 bytes fill it at 30 KB, since each write takes seven times its length,
+/// and the engine writes up to 25 MB/s of them.
+const COALESCE_DELAY: Duration = Duration::from_micros(500);
+/// Reads that follow each other within this time count toward
+/// [`BUSY_READS`].
+const MAX_READ_GAP: Duration = Duration::from_millis(1);
+/// The number of consecutive short reads after which a socket is busy. Responses
+/// to calls consist of fewer reads and are never delayed.
+const BUSY_READS: u32 = 16;
+/// Reads below this size are short: more than what accumulates during a delay
+/// from short lines, and less than what an engine sends that writes large
+/// chunks.
+const SHORT_READ_BYTES: usize = 48 * 1024;
 
-/// Splits a connected socket, which stays the only descriptor. Both halves
-/// must be used where a runtime is.
-pub(super) fn split(socket: UnixStream) -> (Reader, Writer) {
-    let socket = Arc::new(Socket(Mutex::new(State {
-        place: Place::Aside(socket),
-        waiting: [false; 2],
+/// Splits a connected socket without duplicating its descriptor. Both halves
+/// must be used within a tokio runtime.
+pub(super) fn split(socket: StdUnixStream) -> (CoalescingReader, SocketWriter) {
+    let socket = Arc::new(SharedSocket(Mutex::new(SocketState {
+        registration: Registration::Unregistered(socket),
+        needs_reactor: [false; 2],
     })));
-    let reader = Reader {
+    let reader = CoalescingReader {
         socket: socket.clone(),
-        queued: false,
-        last: Instant::now(),
-        run: 0,
-        pause: None,
+        is_registered: false,
+        last_read: Instant::now(),
+        short_reads: 0,
+        delay: None,
     };
-    let writer = Writer {
+    let writer = SocketWriter {
         socket,
-        queued: false,
+        is_registered: false,
     };
     (reader, writer)
 }
 
-/// A direction of the socket.
+/// One direction of the socket.
 #[derive(Clone, Copy)]
-enum Half {
+enum SocketHalf {
     Reader = 0,
     Writer = 1,
 }
 
-/// The socket of two halves. The lock is held for one system call at a time.
-struct Socket(Mutex<State>);
+/// The socket of both halves. The lock is held for one system call at a time.
+struct SharedSocket(Mutex<SocketState>);
 
-struct State {
-    place: Place,
-    /// Which halves need it in the event queue, by [`Half`].
-    waiting: [bool; 2],
+struct SocketState {
+    registration: Registration,
+    /// Whether each half needs the reactor, indexed by [`SocketHalf`].
+    needs_reactor: [bool; 2],
 }
 
-/// Where the socket is.
-enum Place {
-    /// Not in the system's event queue.
-    Aside(UnixStream),
-    /// In the queue.
-    Queued(Queued),
-    /// The system would not take it into the queue, or out of it.
+/// Whether the socket is registered with tokio's reactor.
+enum Registration {
+    Unregistered(StdUnixStream),
+    Registered(UnixStream),
+    /// Registering or deregistering failed; the socket is closed.
     Lost,
 }
 
-impl State {
-    fn enqueue(&mut self) -> io::Result<&Queued> {
-        if let Place::Aside(_) = self.place
-            && let Place::Aside(socket) = std::mem::replace(&mut self.place, Place::Lost)
+impl SocketState {
+    fn register(&mut self) -> io::Result<&UnixStream> {
+        if let Registration::Unregistered(_) = self.registration
+            && let Registration::Unregistered(socket) =
+                std::mem::replace(&mut self.registration, Registration::Lost)
         {
-            self.place = Place::Queued(Queued::from_std(socket)?);
+            self.registration = Registration::Registered(UnixStream::from_std(socket)?);
         }
-        match &self.place {
-            Place::Queued(queued) => Ok(queued),
-            Place::Aside(_) | Place::Lost => Err(lost()),
+        match &self.registration {
+            Registration::Registered(socket) => Ok(socket),
+            Registration::Unregistered(_) | Registration::Lost => Err(not_connected()),
         }
     }
 }
 
-fn lost() -> io::Error {
+fn not_connected() -> io::Error {
     io::ErrorKind::NotConnected.into()
 }
 
-impl Socket {
-    /// Does `io` now, wherever the socket is.
-    fn now<T>(&self, io: impl FnOnce(&socket2::Socket) -> io::Result<T>) -> io::Result<T> {
-        match &self.state().place {
-            Place::Aside(socket) => io(&SockRef::from(socket)),
-            Place::Queued(socket) => io(&SockRef::from(socket)),
-            Place::Lost => Err(lost()),
+impl SharedSocket {
+    /// Performs `io` once, without waiting, whether or not the socket is
+    /// registered.
+    fn try_io<T>(&self, io: impl FnOnce(&socket2::Socket) -> io::Result<T>) -> io::Result<T> {
+        match &self.lock().registration {
+            Registration::Unregistered(socket) => io(&SockRef::from(socket)),
+            Registration::Registered(socket) => io(&SockRef::from(socket)),
+            Registration::Lost => Err(not_connected()),
         }
     }
 
-    /// Does `io` as soon as the event queue says that it can be done.
-    fn poll<T>(
+    /// Registers the socket and performs `io` once the reactor reports that it
+    /// is ready.
+    fn poll_io<T>(
         &self,
-        half: Half,
+        half: SocketHalf,
         cx: &mut Context<'_>,
         mut io: impl FnMut(&socket2::Socket) -> io::Result<T>,
     ) -> Poll<io::Result<T>> {
-        let mut state = self.state();
-        state.waiting[half as usize] = true;
-        let queued = state.enqueue()?;
+        let mut state = self.lock();
+        state.needs_reactor[half as usize] = true;
+        let socket = state.register()?;
         loop {
             let interest = match half {
-                Half::Reader => {
-                    ready!(queued.poll_read_ready(cx))?;
+                SocketHalf::Reader => {
+                    ready!(socket.poll_read_ready(cx))?;
                     Interest::READABLE
                 }
-                Half::Writer => {
-                    ready!(queued.poll_write_ready(cx))?;
+                SocketHalf::Writer => {
+                    ready!(socket.poll_write_ready(cx))?;
                     Interest::WRITABLE
                 }
             };
-            match queued.try_io(interest, || io(&SockRef::from(queued))) {
+            match socket.try_io(interest, || io(&SockRef::from(socket))) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                done => return Poll::Ready(done),
+                result => return Poll::Ready(result),
             }
         }
     }
 
-    /// Notes that this half needs the queue no more.
-    fn leave(&self, half: Half) {
-        let mut state = self.state();
-        state.waiting[half as usize] = false;
-        if state.waiting == [false; 2]
-            && let Place::Queued(_) = state.place
-            && let Place::Queued(queued) = std::mem::replace(&mut state.place, Place::Lost)
+    /// Records that `half` no longer needs the reactor, and deregisters the
+    /// socket once neither half does.
+    fn deregister(&self, half: SocketHalf) {
+        let mut state = self.lock();
+        state.needs_reactor[half as usize] = false;
+        if state.needs_reactor == [false; 2]
+            && let Registration::Registered(_) = state.registration
+            && let Registration::Registered(socket) =
+                std::mem::replace(&mut state.registration, Registration::Lost)
         {
-            match queued.into_std() {
-                Ok(socket) => state.place = Place::Aside(socket),
-                Err(error) => tracing::warn!(%error, "an engine's connection is given up"),
+            match socket.into_std() {
+                Ok(socket) => state.registration = Registration::Unregistered(socket),
+                Err(error) => tracing::warn!(%error, "closing a connection to the engine"),
             }
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        // Where a step could panic the socket counts as lost.
+    fn lock(&self) -> MutexGuard<'_, SocketState> {
+        // A panic in between leaves `Registration::Lost`, which is valid.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The reading half.
-pub(super) struct Reader {
-    socket: Arc<Socket>,
-    /// Whether it is in the event queue: while it is not busy.
-    queued: bool,
-    /// When something was last read.
-    last: Instant,
-    /// Short reads in quick succession.
-    run: u32,
-    pause: Option<Delay>,
+/// The receiving half of the socket.
+pub(super) struct CoalescingReader {
+    socket: Arc<SharedSocket>,
+    /// Whether this half uses the reactor, which it does while the socket is not
+    /// busy.
+    is_registered: bool,
+    last_read: Instant,
+    /// The number of consecutive short reads.
+    short_reads: u32,
+    delay: Option<Delay>,
 }
 
-impl Reader {
-    /// Waits for something to read, and reads it.
-    fn poll_some(
+impl CoalescingReader {
+    /// Reads once, waiting for the reactor if there is nothing to read.
+    fn poll_read_socket(
         &mut self,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
@@ -190,65 +198,66 @@ impl Reader {
                 }
             }
         };
-        if !self.queued {
-            match self.socket.now(&mut read) {
+        if !self.is_registered {
+            match self.socket.try_io(&mut read) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    // What was busy is so no more.
-                    self.run = 0;
+                    // Drained: the socket is no longer busy, so register it again.
+                    self.short_reads = 0;
                 }
-                done => return Poll::Ready(done),
+                result => return Poll::Ready(result),
             }
         }
-        self.queued = true;
-        self.socket.poll(Half::Reader, cx, read)
+        self.is_registered = true;
+        self.socket.poll_io(SocketHalf::Reader, cx, read)
     }
 }
 
-impl Drop for Reader {
+impl Drop for CoalescingReader {
     fn drop(&mut self) {
-        self.socket.leave(Half::Reader);
+        self.socket.deregister(SocketHalf::Reader);
     }
 }
 
-impl AsyncRead for Reader {
+impl AsyncRead for CoalescingReader {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        let mut paused = false;
-        if let Some(pause) = &mut this.pause {
-            ready!(Pin::new(pause).poll(cx));
-            this.pause = None;
-            paused = true;
+        let mut was_delayed = false;
+        if let Some(delay) = &mut this.delay {
+            ready!(Pin::new(delay).poll(cx));
+            this.delay = None;
+            was_delayed = true;
         }
-        let bytes = ready!(this.poll_some(cx, buffer))?;
+        let bytes = ready!(this.poll_read_socket(cx, buffer))?;
         let now = Instant::now();
-        let quick = paused || now.duration_since(this.last) < QUICK;
-        this.last = now;
-        this.run = if quick && bytes < SHORT {
-            this.run.saturating_add(1)
+        let is_consecutive = was_delayed || now.duration_since(this.last_read) < MAX_READ_GAP;
+        this.last_read = now;
+        this.short_reads = if is_consecutive && bytes < SHORT_READ_BYTES {
+            this.short_reads.saturating_add(1)
         } else {
             0
         };
-        if this.run >= BUSY {
-            this.queued = false;
-            this.socket.leave(Half::Reader);
-            this.pause = Some(Delay::new(PAUSE));
+        if this.short_reads >= BUSY_READS {
+            this.is_registered = false;
+            this.socket.deregister(SocketHalf::Reader);
+            this.delay = Some(Delay::new(COALESCE_DELAY));
         }
         Poll::Ready(Ok(()))
     }
 }
 
-/// The writing half. Dropping it tells the engine that nothing more comes.
-pub(super) struct Writer {
-    socket: Arc<Socket>,
-    /// Whether it is in the event queue: while the engine takes nothing.
-    queued: bool,
+/// The sending half of the socket. Dropping it half-closes the connection.
+pub(super) struct SocketWriter {
+    socket: Arc<SharedSocket>,
+    /// Whether this half uses the reactor, which it does while the socket's
+    /// buffer is full.
+    is_registered: bool,
 }
 
-impl AsyncWrite for Writer {
+impl AsyncWrite for SocketWriter {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -260,19 +269,21 @@ impl AsyncWrite for Writer {
             loop {
                 match socket.write(bytes) {
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    done => return done,
+                    result => return result,
                 }
             }
         };
-        if !this.queued {
-            match this.socket.now(write) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => this.queued = true,
-                done => return Poll::Ready(done),
+        if !this.is_registered {
+            match this.socket.try_io(write) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    this.is_registered = true;
+                }
+                result => return Poll::Ready(result),
             }
         }
-        let written = ready!(this.socket.poll(Half::Writer, cx, write));
-        this.queued = false;
-        this.socket.leave(Half::Writer);
+        let written = ready!(this.socket.poll_io(SocketHalf::Writer, cx, write));
+        this.is_registered = false;
+        this.socket.deregister(SocketHalf::Writer);
         Poll::Ready(written)
     }
 
@@ -281,16 +292,19 @@ impl AsyncWrite for Writer {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.socket.now(|socket| socket.shutdown(Shutdown::Write)))
+        Poll::Ready(
+            self.socket
+                .try_io(|socket| socket.shutdown(Shutdown::Write)),
+        )
     }
 }
 
-impl Drop for Writer {
+impl Drop for SocketWriter {
     fn drop(&mut self) {
-        self.socket.leave(Half::Writer);
-        // An engine that has closed already needs no telling.
+        self.socket.deregister(SocketHalf::Writer);
+        // Fails if the engine has already closed the connection.
         self.socket
-            .now(|socket| socket.shutdown(Shutdown::Write))
+            .try_io(|socket| socket.shutdown(Shutdown::Write))
             .ok();
     }
 }

@@ -1,152 +1,153 @@
-//! More operations that are given up than any table or counter has places:
-//! afterwards nothing of them is held.
-
-use std::time::Duration;
+//! Canceled operations, more than any limit, leave no resources behind.
 
 use async_trait::async_trait;
 use futures::{FutureExt, StreamExt};
 use rdd_core::{ContainerAction, ContainerEngine, EngineError, LogOptions};
-use rdd_plugin_wasm::{BackendLimits, Connection, Instance, Transport, Usage};
+use rdd_plugin_wasm::{
+    BackendHandle, BackendLimits, EngineConnection, EngineTransport, UsageSnapshot,
+};
+use rdd_testkit::eventually;
 
 use crate::support::*;
 
-/// More than 4,096, which many a limit is.
+/// More than 4,096, the value of several limits.
 const MANY: usize = 5_000;
 
-/// An engine that takes nothing and sends nothing.
-struct Silent;
+/// The transport to an engine that neither reads nor writes.
+struct SilentTransport;
 
 #[async_trait]
-impl Transport for Silent {
-    async fn connect(&self) -> Result<Connection, EngineError> {
-        let (ours, theirs) = tokio::io::duplex(64);
+impl EngineTransport for SilentTransport {
+    async fn connect(&self) -> Result<EngineConnection, EngineError> {
+        let (host, engine) = tokio::io::duplex(64);
         tokio::spawn(async move {
-            let _open = theirs;
+            let _open = engine;
             std::future::pending::<()>().await;
         });
-        let (reader, writer) = tokio::io::split(ours);
-        Ok(Connection {
+        let (reader, writer) = tokio::io::split(host);
+        Ok(EngineConnection {
             reader: Box::new(reader),
             writer: Box::new(writer),
         })
     }
 }
 
-/// An engine that takes its time to take a connection.
-struct Unhurried;
+/// The transport to an engine that never accepts a connection.
+struct PendingTransport;
 
 #[async_trait]
-impl Transport for Unhurried {
-    async fn connect(&self) -> Result<Connection, EngineError> {
+impl EngineTransport for PendingTransport {
+    async fn connect(&self) -> Result<EngineConnection, EngineError> {
         std::future::pending().await
     }
 }
 
-/// Waits until nothing is held but memory.
-async fn assert_idle(instance: &Instance) {
-    let idle = || Usage {
-        memory: instance.usage().memory,
-        ..Usage::default()
-    };
-    let waiting = async {
-        while instance.usage() != idle() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
+/// Waits until no resources except memory are in use.
+async fn assert_idle(handle: &BackendHandle) {
+    eventually("no resources are in use", || async {
+        let usage = handle.usage();
+        let idle = UsageSnapshot {
+            memory_bytes: usage.memory_bytes,
+            ..UsageSnapshot::default()
+        };
+        if usage == idle {
+            Ok(())
+        } else {
+            Err(format!("{usage:?}"))
         }
-    };
-    if tokio::time::timeout(PATIENCE, waiting).await.is_err() {
-        panic!("it still holds {:?}", instance.usage());
-    }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sleeps() {
+async fn canceled_sleeps_are_released() {
     let backend = backend();
-    let instance = launch(&backend).await;
-    soon(instance.inspect(&container("cancelled-sleeps")))
+    let handle = launch(&backend).await;
+    in_time(handle.inspect(&container("cancelled-sleeps")))
         .await
         .unwrap();
-    assert_idle(&instance).await;
+    assert_idle(&handle).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connects() {
-    let backend = backend_with(limits(), Unhurried);
-    let instance = launch(&backend).await;
-    soon(instance.inspect(&container("cancelled-connects")))
+async fn canceled_connects_are_released() {
+    let backend = backend_with(limits(), PendingTransport);
+    let handle = launch(&backend).await;
+    in_time(handle.inspect(&container("cancelled-connects")))
         .await
         .unwrap();
-    assert_idle(&instance).await;
+    assert_idle(&handle).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn reads_and_writes() {
-    let backend = backend_with(limits(), Silent);
-    let instance = launch(&backend).await;
+async fn connections_of_canceled_reads_and_writes_are_released() {
+    let backend = backend_with(limits(), SilentTransport);
+    let handle = launch(&backend).await;
     for id in ["cancelled-reads", "cancelled-writes"] {
-        soon(instance.inspect(&container(id))).await.unwrap();
-        assert_idle(&instance).await;
+        in_time(handle.inspect(&container(id))).await.unwrap();
+        assert_idle(&handle).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn calls() {
+async fn dropped_calls_are_released() {
     let backend = backend();
-    let instance = launch(&backend).await;
+    let handle = launch(&backend).await;
     let slow = container("slow");
     for round in 0..MANY / 100 {
-        let reads = (0..100).map(|_| instance.inspect(&slow));
-        let changes = (0..100).map(|_| instance.act("slow", ContainerAction::Stop));
-        // Each is sent, and some have reached the guest.
+        let reads = (0..100).map(|_| handle.inspect(&slow));
+        let changes = (0..100).map(|_| handle.act("slow", ContainerAction::Stop));
+        // All were sent, and some have reached the guest.
         let all = (
             futures::future::join_all(reads),
             futures::future::join_all(changes),
         );
         assert!(futures::future::join(all.0, all.1).now_or_never().is_none());
         if round % 10 == 0 {
-            soon(instance.inspect(&container("one"))).await.unwrap();
+            in_time(handle.inspect(&container("one"))).await.unwrap();
         }
     }
-    assert_idle(&instance).await;
+    assert_idle(&handle).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn watches() {
+async fn dropped_watches_are_released() {
     let backend = backend();
-    let instance = launch(&backend).await;
+    let handle = launch(&backend).await;
     for round in 0..MANY {
-        let mut watch = soon(instance.watch()).await.unwrap();
+        let mut watch = in_time(handle.watch()).await.unwrap();
         if round % 2 == 0 {
-            soon(watch.next()).await.unwrap().unwrap();
+            in_time(watch.next()).await.unwrap().unwrap();
         }
     }
-    assert_idle(&instance).await;
+    assert_idle(&handle).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn logs_that_are_read_and_logs_that_are_not() {
+async fn dropped_logs_are_released() {
     let limits = BackendLimits {
-        log_streams: 50,
+        max_log_streams: 50,
         ..limits()
     };
-    let backend = backend_with(limits, Nowhere);
-    let instance = launch(&backend).await;
+    let backend = backend_with(limits, UnreachableTransport);
+    let handle = launch(&backend).await;
     let options = LogOptions::default();
     let mut opened = 0;
     while opened < MANY {
-        let open = instance.get_logs("ticker", &options);
+        let open = handle.get_logs("ticker", &options);
         match opened % 3 {
             0 => drop(open.now_or_never()),
-            1 => drop(soon(open).await),
+            1 => drop(in_time(open).await),
             _ => {
-                if let Ok(mut log) = soon(open).await {
-                    soon(log.next()).await.unwrap().unwrap();
+                if let Ok(mut log) = in_time(open).await {
+                    in_time(log.next()).await.unwrap().unwrap();
                 }
             }
         }
         opened += 1;
         if opened % 40 == 0 {
-            assert_idle(&instance).await;
+            assert_idle(&handle).await;
         }
     }
-    assert_idle(&instance).await;
+    assert_idle(&handle).await;
 }
