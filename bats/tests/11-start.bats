@@ -97,7 +97,7 @@ signal.pause()' "$socket" 3>&- &
     group=$(id -gn)
   fi
   ENGINE=unix://$socket start_daemon
-  try "${PATIENCE[@]}" grep -q "may not use the engine's socket $socket" "$STATE.log"
+  try "${PATIENCE[@]}" grep -q "permission denied for the engine's socket $socket" "$STATE.log"
   grep -q "usermod -aG $group" "$STATE.log"
   refused "$LOGS/$NOBODY" 503 "it belongs to the group $group"
 }

@@ -100,7 +100,7 @@ says() { contains "$("$RDD_TEST_BIN" --state-dir "$STATE" "${@:2}" 2>&1)" "$1"; 
 @test "without the App's backend, an action fails and says so without waiting" {
   named
   kubectl patch app app --type=merge -p '{"spec":{"containerEngine":{"name":"nope"}}}'
-  try "${PATIENCE[@]}" says 'error: no backend of the name "nope" is installed' stop --timeout 1s "$NAME"
+  try "${PATIENCE[@]}" says 'error: no backend named "nope" is installed' stop --timeout 1s "$NAME"
   kubectl patch app app --type=merge -p '{"spec":{"containerEngine":{"name":"moby"}}}'
   connected
 }

@@ -1,91 +1,150 @@
-//! Looks for plugins in the plugin directories.
+//! Finds plugins in the plugin directories and reads their files.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Read;
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rdd_plugin_wasm::is_backend_name;
+use sha2::{Digest as _, Sha256};
 
-use crate::manifest::Manifest;
+use crate::manifest::{ManifestError, PluginManifest};
 
-const MANIFEST: &str = "plugin.toml";
-/// Bytes of a manifest: a hundred times a usual one.
-const MAX_MANIFEST: u64 = 64 * 1024;
-/// Bytes of a component: thirty times the default backend.
-const MAX_COMPONENT: u64 = 64 * 1024 * 1024;
-/// Plugins in one directory. More are no collection but an accident.
+const MANIFEST_FILE: &str = "plugin.toml";
+/// The maximum size of a manifest in bytes: a hundred times the usual size.
+const MAX_MANIFEST_BYTES: u64 = 64 * 1024;
+/// The maximum size of a component in bytes: thirty times the default backend.
+const MAX_COMPONENT_BYTES: u64 = 64 * 1024 * 1024;
+/// The maximum number of plugins in one directory. A directory with more is
+/// probably not a plugin directory.
 const MAX_PLUGINS: usize = 256;
 
-/// A plugin as it was found. An error is one sentence: the cause and the
-/// remedy.
+/// A plugin that was found on disk.
 #[derive(Debug)]
-pub(crate) struct Found {
-    /// The directory's name; the plugin's name, if that is one.
+pub(crate) struct DiscoveredPlugin {
+    /// The directory's name, which is the plugin's name if it is a valid one.
     pub(crate) name: String,
     pub(crate) path: PathBuf,
-    pub(crate) manifest: Result<Manifest, String>,
+    pub(crate) manifest: Result<PluginManifest, DiscoveryError>,
 }
 
-/// What the plugin directories hold.
+/// A plugin that cannot be used. The message is one sentence with the cause and
+/// the remedy.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DiscoveryError {
+    /// A plugin with the same name was found earlier.
+    #[error("another plugin with this name takes precedence, in {}; remove one of them", .0.display())]
+    Shadowed(PathBuf),
+    /// A plugin directory cannot be listed.
+    #[error("cannot read the plugin directory: {0}; give the daemon's user access to it")]
+    Directory(io::Error),
+    /// The directory's name is not a plugin name.
+    #[error(
+        "{0:?} is not a valid plugin name; use lowercase letters, digits, and '-' between them, at most 63 characters"
+    )]
+    Name(String),
+    /// The manifest is not text.
+    #[error("{MANIFEST_FILE} is not UTF-8; save it as UTF-8")]
+    Encoding,
+    /// The directory or the manifest cannot be used.
+    #[error(transparent)]
+    File(#[from] PluginFileError),
+    /// The content of the manifest is not valid.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+}
+
+/// A component that cannot be read or is not the one in the manifest.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ComponentFileError {
+    /// The file cannot be used.
+    #[error(transparent)]
+    File(#[from] PluginFileError),
+    /// The file is not the one that the manifest was written for.
+    #[error(
+        "the SHA-256 of {file} is {actual}, but {MANIFEST_FILE} has {expected}; install the plugin again"
+    )]
+    Digest {
+        file: String,
+        actual: String,
+        expected: String,
+    },
+}
+
+/// A file or directory of a plugin that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PluginFileError {
+    #[error("there is no {0}; install the plugin again or remove its directory")]
+    Missing(String),
+    #[error("cannot read {name}: {error}; give the daemon's user access to it")]
+    Unreadable { name: String, error: io::Error },
+    #[error(
+        "{0} is a symbolic link, which is not followed; replace it with the file or directory itself"
+    )]
+    Symlink(String),
+    #[error("{0} has the wrong file type; install the plugin again")]
+    FileType(String),
+    #[error("{0} is writable by everyone; check its content, then run 'chmod o-w' on it")]
+    WorldWritable(String),
+    #[error("{name} is larger than the maximum of {max_bytes} bytes")]
+    TooLarge { name: String, max_bytes: u64 },
+}
+
+/// The plugins in the plugin directories.
 #[derive(Debug, Default)]
-pub(crate) struct Discovered {
-    /// By name: what is used, if it is good.
-    pub(crate) first: BTreeMap<String, Found>,
-    /// What can never be used, sorted by name and path: other plugins of the
-    /// same name, and what has no name.
-    pub(crate) rest: Vec<Found>,
+pub(crate) struct PluginSet {
+    /// The plugin to use for each name, unless it has an error.
+    pub(crate) by_name: BTreeMap<String, DiscoveredPlugin>,
+    /// Plugins that can never be used, sorted by name and path: those shadowed
+    /// by an earlier one and those without a valid name.
+    pub(crate) unused: Vec<DiscoveredPlugin>,
 }
 
-/// Looks into each of `dirs`; of two plugins of one name the first wins, even
-/// when it is refused: a broken plugin is never replaced in silence.
-pub(crate) fn discover(dirs: &[PathBuf]) -> Discovered {
-    let mut discovered = Discovered::default();
+/// Scans each of `dirs`. The first plugin of a name wins even if it is refused,
+/// so that a broken plugin is never replaced silently.
+pub(crate) fn discover(dirs: &[PathBuf]) -> PluginSet {
+    let mut plugins = PluginSet::default();
     for dir in dirs {
-        for found in look_into(dir) {
-            match discovered.first.get(&found.name) {
+        for plugin in scan_dir(dir) {
+            match plugins.by_name.get(&plugin.name) {
                 Some(first) => {
-                    let why = format!(
-                        "another plugin of this name comes first, in {}: remove one of them",
-                        first.path.display()
-                    );
-                    discovered.rest.push(Found {
-                        manifest: Err(why),
-                        ..found
+                    let error = DiscoveryError::Shadowed(first.path.clone());
+                    plugins.unused.push(DiscoveredPlugin {
+                        manifest: Err(error),
+                        ..plugin
                     });
                 }
-                None if is_backend_name(&found.name) => {
-                    discovered.first.insert(found.name.clone(), found);
+                None if is_backend_name(&plugin.name) => {
+                    plugins.by_name.insert(plugin.name.clone(), plugin);
                 }
-                None => discovered.rest.push(found),
+                None => plugins.unused.push(plugin),
             }
         }
     }
-    discovered
-        .rest
+    plugins
+        .unused
         .sort_by(|a, b| (&a.name, &a.path).cmp(&(&b.name, &b.path)));
-    discovered
+    plugins
 }
 
-fn look_into(dir: &Path) -> Vec<Found> {
-    let unreadable = |error: std::io::Error| {
-        vec![Found {
+fn scan_dir(dir: &Path) -> Vec<DiscoveredPlugin> {
+    let unreadable = |error: io::Error| {
+        vec![DiscoveredPlugin {
             name: dir.display().to_string(),
             path: dir.to_owned(),
-            manifest: Err(format!(
-                "the plugin directory cannot be read: {error}; give the daemon's user access to it"
-            )),
+            manifest: Err(DiscoveryError::Directory(error)),
         }]
     };
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            tracing::debug!(dir = %dir.display(), "there is no such plugin directory");
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            tracing::debug!(dir = %dir.display(), "plugin directory does not exist");
             return Vec::new();
         }
         Err(error) => return unreadable(error),
     };
-    let mut found = Vec::new();
+    let mut plugins = Vec::new();
     for entry in entries {
         let entry = match entry {
             Ok(entry) => entry,
@@ -93,112 +152,104 @@ fn look_into(dir: &Path) -> Vec<Found> {
         };
         let name = entry.file_name().to_string_lossy().into_owned();
         let path = entry.path();
-        // A file beside the plugins (a readme) is no plugin, and neither is
-        // what is hidden; a link is what somebody meant to be one.
-        let plain_file = fs::symlink_metadata(&path).is_ok_and(|it| it.is_file());
-        if plain_file || name.starts_with('.') {
+        // Regular files (a README) and hidden entries are not plugins. A
+        // symbolic link was meant to be one, so it is reported as refused.
+        let is_regular_file = fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file());
+        if is_regular_file || name.starts_with('.') {
             continue;
         }
-        if found.len() == MAX_PLUGINS {
-            tracing::error!(dir = %dir.display(), "the plugin directory holds more than {MAX_PLUGINS} plugins; the rest is left out");
+        if plugins.len() == MAX_PLUGINS {
+            tracing::error!(
+                dir = %dir.display(),
+                max = MAX_PLUGINS,
+                "too many plugins in one directory; ignoring the rest"
+            );
             break;
         }
-        found.push(Found {
+        plugins.push(DiscoveredPlugin {
             manifest: read_manifest(&name, &path),
             name,
             path,
         });
     }
-    found.sort_by(|a, b| a.name.cmp(&b.name));
-    found
+    plugins.sort_by(|a, b| a.name.cmp(&b.name));
+    plugins
 }
 
-fn read_manifest(name: &str, path: &Path) -> Result<Manifest, String> {
+fn read_manifest(name: &str, path: &Path) -> Result<PluginManifest, DiscoveryError> {
     if !is_backend_name(name) {
-        return Err(format!(
-            "{name:?} is no name of a plugin: use lower-case letters, digits and '-' between them, at most 63"
-        ));
+        return Err(DiscoveryError::Name(name.to_owned()));
     }
-    require_private(path, "directory", fs::Metadata::is_dir)?;
-    let text = read(&path.join(MANIFEST), MANIFEST, MAX_MANIFEST)?;
-    let text =
-        String::from_utf8(text).map_err(|_| format!("{MANIFEST} is not UTF-8: write it anew"))?;
-    Manifest::parse(&text, name)
+    require_trusted(path, "directory", fs::Metadata::is_dir)?;
+    let bytes = read_file(&path.join(MANIFEST_FILE), MANIFEST_FILE, MAX_MANIFEST_BYTES)?;
+    let text = String::from_utf8(bytes).map_err(|_| DiscoveryError::Encoding)?;
+    Ok(PluginManifest::parse(&text, name)?)
 }
 
-/// Reads the component of a plugin, and checks that it is what the manifest
-/// says.
-pub(crate) fn read_component(path: &Path, manifest: &Manifest) -> Result<Vec<u8>, String> {
-    let Manifest { file, sha256, .. } = manifest;
-    let bytes = read(&path.join(file), file, MAX_COMPONENT)?;
-    let digest = hex(ring::digest::digest(&ring::digest::SHA256, &bytes).as_ref());
-    if digest != *sha256 {
-        return Err(format!(
-            "the SHA-256 of {file} is {digest} and {MANIFEST} says {sha256}: install the plugin again"
-        ));
+/// Reads the component of a plugin and compares it with the digest in the
+/// manifest.
+pub(crate) fn read_component(
+    path: &Path,
+    manifest: &PluginManifest,
+) -> Result<Vec<u8>, ComponentFileError> {
+    let PluginManifest { file, sha256, .. } = manifest;
+    let bytes = read_file(&path.join(file), file, MAX_COMPONENT_BYTES)?;
+    let actual = format!("{:x}", Sha256::digest(&bytes));
+    if actual != *sha256 {
+        return Err(ComponentFileError::Digest {
+            file: file.clone(),
+            actual,
+            expected: sha256.clone(),
+        });
     }
     Ok(bytes)
 }
 
-fn read(path: &Path, what: &str, max: u64) -> Result<Vec<u8>, String> {
-    require_private(path, what, fs::Metadata::is_file)?;
-    let unreadable =
-        |error| format!("{what} cannot be read: {error}; give the daemon's user access to it");
+fn read_file(path: &Path, name: &str, max_bytes: u64) -> Result<Vec<u8>, PluginFileError> {
+    require_trusted(path, name, fs::Metadata::is_file)?;
+    let unreadable = |error| PluginFileError::Unreadable {
+        name: name.to_owned(),
+        error,
+    };
     let file = fs::File::open(path).map_err(unreadable)?;
     let mut bytes = Vec::new();
-    // One byte more than is allowed tells a file that is too large.
-    file.take(max + 1)
+    // One byte above the maximum, to detect a larger file.
+    file.take(max_bytes + 1)
         .read_to_end(&mut bytes)
         .map_err(unreadable)?;
-    if bytes.len() as u64 > max {
-        return Err(format!(
-            "{what} is larger than {max} bytes, the most that is read"
-        ));
+    if bytes.len() as u64 > max_bytes {
+        return Err(PluginFileError::TooLarge {
+            name: name.to_owned(),
+            max_bytes,
+        });
     }
     Ok(bytes)
 }
 
-/// Refuses links, and what anybody could change.
-fn require_private(
+/// Rejects symbolic links and anything that every user could change.
+fn require_trusted(
     path: &Path,
-    what: &str,
-    is_kind: impl Fn(&fs::Metadata) -> bool,
-) -> Result<(), String> {
-    let metadata = fs::symlink_metadata(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => {
-            format!("there is no {what}: install the plugin again, or remove its directory")
+    name: &str,
+    is_expected_type: impl Fn(&fs::Metadata) -> bool,
+) -> Result<(), PluginFileError> {
+    /// The permission bit for write access by everyone.
+    const OTHERS_WRITE: u32 = 0o002;
+    let name = name.to_owned();
+    let metadata = match fs::symlink_metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(PluginFileError::Missing(name));
         }
-        _ => format!("{what} cannot be read: {error}; give the daemon's user access to it"),
-    })?;
+        Err(error) => return Err(PluginFileError::Unreadable { name, error }),
+    };
     if metadata.is_symlink() {
-        return Err(format!(
-            "{what} is a symbolic link, which is not followed: put the real one in its place"
-        ));
+        return Err(PluginFileError::Symlink(name));
     }
-    if !is_kind(&metadata) {
-        return Err(format!(
-            "{what} is of the wrong kind: install the plugin again"
-        ));
+    if !is_expected_type(&metadata) {
+        return Err(PluginFileError::FileType(name));
     }
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt;
-        /// Write access of everybody.
-        const OTHERS_WRITE: u32 = 0o002;
-        if metadata.mode() & OTHERS_WRITE != 0 {
-            return Err(format!(
-                "everybody may write to the {what}: check it, then run chmod o-w on it"
-            ));
-        }
+    if metadata.mode() & OTHERS_WRITE != 0 {
+        return Err(PluginFileError::WorldWritable(name));
     }
     Ok(())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        write!(text, "{byte:02x}").ok();
-        text
-    })
 }

@@ -1,4 +1,4 @@
-//! All plugins of one daemon.
+//! The plugin host: all plugins of one daemon.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -6,41 +6,45 @@ use std::sync::Arc;
 
 use rdd_core::{BackendRegistry, BackendState};
 use rdd_plugin_wasm::{
-    BackendLimits, ComponentCache, ComponentCompiler, Runtime, RuntimeError, Transport,
+    BackendLimits, ComponentCache, ComponentCompiler, ComponentRuntime, EngineTransport,
+    RuntimeError,
 };
 use tokio::sync::watch;
+use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, info_span};
 
-use crate::discovery::{self, Discovered};
-use crate::slot::Slot;
-use crate::supervisor::Supervisor;
-use crate::supervisor_tasks::SupervisorTasks;
+use crate::discovery::{self, PluginSet};
+use crate::plugin_entry::PluginEntry;
+use crate::supervisor::BackendSupervisor;
+use crate::supervisor_tracker::SupervisorTracker;
 use crate::{EngineDialer, EngineEndpoint, PluginReport, RestartPolicy, TransportError};
 
-/// What the host of the plugins needs.
+/// The configuration of a [`PluginHost`].
 #[derive(Clone, Debug)]
 pub struct PluginHostOptions {
-    /// Where plugins lie, as `<dir>/<name>/plugin.toml`; the first one of a
-    /// name wins. A directory that is not there holds none.
+    /// The directories that contain plugins as `<dir>/<name>/plugin.toml`. The
+    /// first plugin of a name wins. A missing directory counts as empty.
     pub plugin_dirs: Vec<PathBuf>,
-    /// Where compiled components are kept; a directory of its own. Without
-    /// one they are compiled at each start.
+    /// The directory of the compiled components, used for nothing else. With
+    /// `None`, components are compiled at each start.
     pub cache_dir: Option<PathBuf>,
-    /// Who fills the cache, in a process of its own; without one the daemon
-    /// does, and keeps the memory that this took.
+    /// Fills the cache from a separate process. With `None`, the daemon
+    /// compiles components itself and keeps the memory that this allocated.
     pub compiler: Option<Arc<dyn ComponentCompiler>>,
-    /// Where the engine listens.
+    /// The endpoint of the engine.
     pub endpoint: EngineEndpoint,
-    /// Where the engines of single backends listen, by the backend's name.
+    /// Endpoints that replace `endpoint` for single backends, by the backend's
+    /// name.
     pub endpoints: BTreeMap<String, EngineEndpoint>,
-    /// What a backend may use that asks for nothing else.
+    /// The limits of a backend whose manifest does not request others.
     pub limits: BackendLimits,
-    /// When a failed backend is started again.
+    /// When and how often a failed backend is started again.
     pub restarts: RestartPolicy,
 }
 
 impl PluginHostOptions {
-    /// The usual limits, and one engine for all backends.
+    /// Returns options with the default limits and one engine for all backends.
     pub fn new(plugin_dirs: Vec<PathBuf>, cache_dir: PathBuf, endpoint: EngineEndpoint) -> Self {
         Self {
             plugin_dirs,
@@ -54,34 +58,62 @@ impl PluginHostOptions {
     }
 }
 
-/// The host cannot start. What is wrong with a single plugin is no such
-/// error: it is the plugin's state.
+/// The host cannot start. A problem with a single plugin is not an error of the
+/// host; it is reported as the plugin's state.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// An endpoint can never be reached.
+    /// An endpoint cannot be used on this machine.
     #[error(transparent)]
     Transport(#[from] TransportError),
     /// This machine cannot run components.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
-    /// Looking for plugins failed in a way that is a bug.
-    #[error("looking for plugins failed: {0}; report this")]
-    Discovery(String),
+    /// The search for plugins panicked, which is a bug.
+    #[error("the search for plugins failed; please report this")]
+    Discovery(#[source] JoinError),
 }
 
-/// All plugins of one daemon, each with its supervisor.
+/// All plugins of one daemon, each run by its supervisor.
+///
+/// ```no_run
+/// use rdd_core::{BackendRegistry as _, BackendState};
+/// use rdd_plugin::{EngineEndpoint, PluginHost, PluginHostOptions};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let host = PluginHost::start(PluginHostOptions::new(
+///     vec!["/usr/lib/rdd/plugins".into()],
+///     "/var/cache/rdd/plugins".into(),
+///     EngineEndpoint::parse("unix:///var/run/docker.sock")?,
+/// ))
+/// .await?;
+/// host.wait_until_loaded().await;
+/// match host.state("moby") {
+///     BackendState::Loaded(backend) => println!("engine: {}", backend.engine.info().engine),
+///     BackendState::Restarting { reason } | BackendState::NotInstalled { reason } => {
+///         eprintln!("{reason}");
+///     }
+/// }
+/// host.shutdown().await;
+/// # Ok(())
+/// # }
+/// ```
 pub struct PluginHost {
-    slots: BTreeMap<String, Arc<Slot>>,
+    entries: BTreeMap<String, Arc<PluginEntry>>,
     unused: Vec<PluginReport>,
     plugin_dirs: Vec<PathBuf>,
     changes: watch::Sender<u64>,
-    closing: CancellationToken,
-    supervisors: SupervisorTasks,
+    shutdown: CancellationToken,
+    supervisors: SupervisorTracker,
 }
 
 impl PluginHost {
-    /// Finds the plugins and begins to load them side by side; returns before
-    /// they are loaded, see [`PluginHost::loaded`].
+    /// Finds the plugins and starts to load them concurrently. Returns before
+    /// they are loaded; see [`PluginHost::wait_until_loaded`].
+    ///
+    /// # Errors
+    ///
+    /// Fails if an endpoint cannot be used on this machine, or if this machine
+    /// cannot run components.
     pub async fn start(options: PluginHostOptions) -> Result<Self, StartError> {
         let PluginHostOptions {
             plugin_dirs,
@@ -92,76 +124,85 @@ impl PluginHost {
             limits,
             restarts,
         } = options;
-        let shared: Arc<dyn Transport> = Arc::new(EngineDialer::new(endpoint)?);
-        let looked_in = plugin_dirs.clone();
-        let prepared = tokio::task::spawn_blocking(move || {
+        let default_transport: Arc<dyn EngineTransport> = Arc::new(EngineDialer::new(endpoint)?);
+        let dirs = plugin_dirs.clone();
+        let prepare = tokio::task::spawn_blocking(move || {
             let cache = cache_dir.and_then(|dir| {
                 ComponentCache::open(&dir)
                     .inspect_err(|error| {
-                        tracing::warn!(%error, "components are compiled at each start");
+                        tracing::warn!(%error, "no component cache; compiling at each start");
                     })
                     .ok()
             });
-            let runtime = Runtime::with_compiler(cache, compiler);
-            (discovery::discover(&looked_in), runtime)
+            let runtime = ComponentRuntime::with_compiler(cache, compiler);
+            (discovery::discover(&dirs), runtime)
         });
-        let (Discovered { first, rest }, runtime) = prepared
-            .await
-            .map_err(|error| StartError::Discovery(error.to_string()))?;
+        let (PluginSet { by_name, unused }, runtime) =
+            prepare.await.map_err(StartError::Discovery)?;
         let runtime = runtime?;
         let (changes, _) = watch::channel(0);
-        let closing = CancellationToken::new();
-        let supervisors = SupervisorTasks::default();
-        let mut slots = BTreeMap::new();
-        for (name, found) in first {
-            let slot = Arc::new(Slot::new(&found, changes.clone()));
-            match found.manifest {
+        let shutdown = CancellationToken::new();
+        let supervisors = SupervisorTracker::default();
+        let mut entries = BTreeMap::new();
+        for (name, plugin) in by_name {
+            let entry = Arc::new(PluginEntry::new(&plugin, changes.clone()));
+            match plugin.manifest {
                 Ok(manifest) => {
                     let transport = match endpoints.remove(&name) {
                         Some(endpoint) => Arc::new(EngineDialer::new(endpoint)?),
-                        None => shared.clone(),
+                        None => default_transport.clone(),
                     };
-                    let supervisor = Supervisor {
-                        slot: slot.clone(),
-                        path: found.path,
+                    let supervisor = BackendSupervisor {
+                        entry: entry.clone(),
+                        path: plugin.path,
                         manifest,
                         limits: limits.clone(),
-                        policy: restarts.clone(),
+                        restarts: restarts.clone(),
                         runtime: runtime.clone(),
                         transport,
-                        closing: closing.clone(),
+                        shutdown: shutdown.clone(),
                     };
-                    supervisors.spawn(&name, supervisor.run());
+                    let span = info_span!("backend", name);
+                    supervisors.spawn(&name, supervisor.run().instrument(span));
                 }
-                Err(reason) => {
-                    tracing::error!(backend = %name, path = %found.path.display(), reason, "the plugin is refused");
+                Err(error) => {
+                    tracing::error!(
+                        %error,
+                        backend = name,
+                        path = %plugin.path.display(),
+                        "plugin refused"
+                    );
                 }
             }
-            slots.insert(name, slot);
+            entries.insert(name, entry);
         }
-        let unused = rest
+        let unused = unused
             .iter()
-            .map(|found| Slot::new(found, changes.clone()).report())
+            .map(|plugin| PluginEntry::new(plugin, changes.clone()).report())
             .inspect(|report| {
-                tracing::warn!(path = %report.path.display(), reason = report.reason, "a plugin is not used");
+                tracing::warn!(
+                    error = report.reason,
+                    path = %report.path.display(),
+                    "plugin ignored"
+                );
             })
             .collect();
         Ok(Self {
-            slots,
+            entries,
             unused,
             plugin_dirs,
             changes,
-            closing,
+            shutdown,
             supervisors,
         })
     }
 
-    /// Waits until every plugin has been loaded or refused, or until the host
-    /// has failed.
-    pub async fn loaded(&self) {
+    /// Waits until every plugin has been loaded or refused, or until a
+    /// supervisor has panicked.
+    pub async fn wait_until_loaded(&self) {
         let mut changes = self.changes.subscribe();
         let loaded = async {
-            while self.slots.values().any(|slot| slot.is_loading()) {
+            while self.entries.values().any(|entry| entry.is_loading()) {
                 if changes.changed().await.is_err() {
                     return;
                 }
@@ -169,49 +210,50 @@ impl PluginHost {
         };
         tokio::select! {
             () = loaded => {}
-            _ = self.failed() => {}
+            _ = self.wait_for_panic() => {}
         }
     }
 
-    /// What has become of every plugin that was found, sorted by name.
+    /// Returns the reports of all plugins that were found, sorted by name.
     pub fn reports(&self) -> Vec<PluginReport> {
         let mut reports: Vec<_> = self
-            .slots
+            .entries
             .values()
-            .map(|slot| slot.report())
+            .map(|entry| entry.report())
             .chain(self.unused.iter().cloned())
             .collect();
         reports.sort_by(|a, b| (&a.name, &a.path).cmp(&(&b.name, &b.path)));
         reports
     }
 
-    /// Returns when the supervisor of a backend has panicked, and says which.
-    /// Nobody starts that backend again: the host cannot be trusted any more.
-    pub async fn failed(&self) -> String {
-        self.supervisors.failed().await
+    /// Waits for the supervisor of a backend to panic and returns a message that
+    /// names the backend. Nothing restarts that backend, so the host must be
+    /// shut down.
+    pub async fn wait_for_panic(&self) -> String {
+        self.supervisors.wait_for_panic().await
     }
 
-    /// Ends all backends and waits until nothing of them runs.
+    /// Stops all backends and waits until their tasks have ended.
     pub async fn shutdown(&self) {
-        self.closing.cancel();
-        self.supervisors.ended().await;
+        self.shutdown.cancel();
+        self.supervisors.wait().await;
     }
 }
 
 impl Drop for PluginHost {
     fn drop(&mut self) {
-        self.closing.cancel();
+        self.shutdown.cancel();
     }
 }
 
 impl BackendRegistry for PluginHost {
     fn state(&self, name: &str) -> BackendState {
-        match self.slots.get(name) {
-            Some(slot) => slot.state(),
+        match self.entries.get(name) {
+            Some(entry) => entry.backend_state(),
             None => {
                 let names = self.names();
                 let installed = if names.is_empty() {
-                    "none is".to_owned()
+                    "installed: none".to_owned()
                 } else {
                     format!("installed: {}", names.join(", "))
                 };
@@ -222,7 +264,7 @@ impl BackendRegistry for PluginHost {
                     .collect();
                 BackendState::NotInstalled {
                     reason: format!(
-                        "no backend of the name {name:?} is installed ({installed}); put its directory into {} and restart the daemon",
+                        "no backend named {name:?} is installed ({installed}); put its directory into {} and restart the daemon",
                         dirs.join(" or ")
                     ),
                 }
@@ -231,10 +273,10 @@ impl BackendRegistry for PluginHost {
     }
 
     fn names(&self) -> Vec<String> {
-        self.slots
+        self.entries
             .values()
-            .filter(|slot| slot.is_installed())
-            .map(|slot| slot.name.clone())
+            .filter(|entry| entry.is_installed())
+            .map(|entry| entry.name.clone())
             .collect()
     }
 

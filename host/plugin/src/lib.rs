@@ -1,28 +1,32 @@
-//! Finds, checks, loads and supervises engine backends, and gives them the
-//! way to their engine.
+//! Finds, checks, loads, and supervises engine backends, and connects them to
+//! their engines.
 //!
-//! Owns the plugin directories, the manifests, what a backend is granted, the
-//! roads to an engine (unix socket, named pipe, TCP, TLS, SSH) and the
+//! Owns the plugin directories, the manifests, the resources that a backend is
+//! granted, the transports to an engine (Unix socket, TCP, TLS, SSH), and the
 //! restarts.
 //!
-//! Invariant: no plugin takes the daemon down or holds up another one. What
-//! is wrong with one shows as its state, with the cause and the remedy.
+//! Invariant: no plugin brings the daemon down or delays another plugin. A
+//! plugin's problem shows up as its [`PluginState`], with the cause and the
+//! remedy.
 
-mod discovery;
-mod endpoint;
 mod host;
-mod manifest;
 mod report;
 mod restart;
-mod slot;
-mod supervisor;
-mod supervisor_tasks;
+
+mod engine_endpoint;
 mod transport;
 
-pub use endpoint::{EndpointError, EngineEndpoint, TlsFiles, without_password};
+mod discovery;
+mod manifest;
+mod plugin_entry;
+mod supervisor;
+mod supervisor_tracker;
+
+pub use engine_endpoint::{EndpointError, EngineEndpoint, TlsFiles, redact_password};
 pub use host::{PluginHost, PluginHostOptions, StartError};
 pub use rdd_plugin_wasm::{
-    BackendLimits, CacheError, ComponentCache, ComponentCompiler, INTERFACE, LoadError, compile,
+    BackendLimits, CacheError, CompilerError, ComponentCache, ComponentCompiler, INTERFACE,
+    LoadError, compile,
 };
 pub use report::{PluginReport, PluginState};
 pub use restart::RestartPolicy;

@@ -1,34 +1,92 @@
-//! `plugin.toml`: what a plugin says before it is run.
+//! `plugin.toml`: the manifest of a plugin, read before the plugin runs.
 
+use rdd_core::text::is_lower_hex;
 use rdd_plugin_wasm::{BackendLimits, INTERFACE, is_backend_name};
 use serde::Deserialize;
 
 const MIB: usize = 1024 * 1024;
 
-/// A manifest that was found good.
+/// A validated manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Manifest {
+pub(crate) struct PluginManifest {
     pub(crate) name: String,
     pub(crate) version: String,
-    /// The component, beside the manifest.
+    /// The component's file name, in the manifest's directory.
     pub(crate) file: String,
-    /// Its SHA-256, 64 lower-case hexadecimal digits.
+    /// The SHA-256 of the component: 64 lowercase hexadecimal digits.
     pub(crate) sha256: String,
-    pub(crate) limits: Asked,
+    pub(crate) limits: ManifestLimits,
 }
 
-/// Limits that the plugin asks for.
+/// A manifest that is not valid. The message is one sentence with the cause and
+/// the remedy.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ManifestError {
+    #[error("plugin.toml is not valid{}: {message}", Location(*.line))]
+    Syntax {
+        line: Option<usize>,
+        message: String,
+    },
+    #[error(
+        "plugin.toml has the name {0:?}; use lowercase letters, digits, and '-' between them, at most 63 characters"
+    )]
+    Name(String),
+    #[error("plugin.toml has the name {name:?}, but its directory is {dir:?}; make them equal")]
+    NameMismatch { name: String, dir: String },
+    #[error(
+        "plugin.toml has the version {version:?}, which is not a semantic version such as 1.2.3: {problem}"
+    )]
+    Version { version: String, problem: String },
+    #[error(
+        "plugin.toml has kind = \"dylib\", which this version cannot load; install the plugin as a component"
+    )]
+    Dylib,
+    #[error("plugin.toml has kind = {0:?}; the only supported kind is \"component\"")]
+    Kind(String),
+    #[error(
+        "plugin.toml has the file {0:?}; name a file in the same directory, with letters, digits, '.', '_', and '-'"
+    )]
+    File(String),
+    #[error(
+        "plugin.toml has a sha256 that is not 64 lowercase hexadecimal digits; use the output of sha256sum for the file"
+    )]
+    Digest,
+    #[error(
+        "plugin.toml has interface = {0:?}, but this daemon supports {INTERFACE:?}; install the version of the plugin that is built for it"
+    )]
+    Interface(String),
+    #[error("plugin.toml has limits.{key} = {value}; use a number from 1 to {max}")]
+    Limit {
+        key: &'static str,
+        value: usize,
+        max: usize,
+    },
+}
+
+/// The line of a syntax error, for [`ManifestError::Syntax`].
+struct Location(Option<usize>);
+
+impl std::fmt::Display for Location {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Some(line) => write!(f, " at line {line}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The limits that a manifest requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(crate) struct Asked {
+pub(crate) struct ManifestLimits {
     control_memory_mib: Option<usize>,
     log_memory_mib: Option<usize>,
     log_streams: Option<usize>,
     connections: Option<usize>,
 }
 
-impl Asked {
-    /// The host's limits, with what the plugin asks for in their place.
+impl ManifestLimits {
+    /// Returns the host's limits, overridden by the requested ones.
     pub(crate) fn apply(self, host: &BackendLimits) -> BackendLimits {
         let Self {
             control_memory_mib,
@@ -37,19 +95,20 @@ impl Asked {
             connections,
         } = self;
         BackendLimits {
-            control_memory: control_memory_mib.map_or(host.control_memory, |mib| mib * MIB),
-            log_memory: log_memory_mib.map_or(host.log_memory, |mib| mib * MIB),
-            log_streams: log_streams.unwrap_or(host.log_streams),
-            connections: connections.unwrap_or(host.connections),
+            control_memory_bytes: control_memory_mib
+                .map_or(host.control_memory_bytes, |mib| mib * MIB),
+            log_memory_bytes: log_memory_mib.map_or(host.log_memory_bytes, |mib| mib * MIB),
+            max_log_streams: log_streams.unwrap_or(host.max_log_streams),
+            max_connections: connections.unwrap_or(host.max_connections),
             ..host.clone()
         }
     }
 
-    fn check(self) -> Result<Self, String> {
-        let bounded = |what, asked: Option<usize>, max: usize| match asked {
-            Some(asked) if asked == 0 || asked > max => Err(format!(
-                "limits.{what} is {asked}: give a number from 1 to {max}"
-            )),
+    fn validate(self) -> Result<Self, ManifestError> {
+        let check = |key, value: Option<usize>, max: usize| match value {
+            Some(value) if value == 0 || value > max => {
+                Err(ManifestError::Limit { key, value, max })
+            }
             _ => Ok(()),
         };
         let Self {
@@ -58,25 +117,26 @@ impl Asked {
             log_streams,
             connections,
         } = self;
-        bounded(
+        check(
             "control-memory-mib",
             control_memory_mib,
-            BackendLimits::MAX_CONTROL_MEMORY / MIB,
+            BackendLimits::MAX_CONTROL_MEMORY_BYTES / MIB,
         )?;
-        bounded(
+        check(
             "log-memory-mib",
             log_memory_mib,
-            BackendLimits::MAX_LOG_MEMORY / MIB,
+            BackendLimits::MAX_LOG_MEMORY_BYTES / MIB,
         )?;
-        bounded("log-streams", log_streams, BackendLimits::MAX_LOG_STREAMS)?;
-        bounded("connections", connections, BackendLimits::MAX_CONNECTIONS)?;
+        check("log-streams", log_streams, BackendLimits::MAX_LOG_STREAMS)?;
+        check("connections", connections, BackendLimits::MAX_CONNECTIONS)?;
         Ok(self)
     }
 }
 
+/// The content of `plugin.toml` before validation.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct Raw {
+struct ManifestFile {
     name: String,
     version: String,
     kind: String,
@@ -84,14 +144,14 @@ struct Raw {
     sha256: String,
     interface: String,
     #[serde(default)]
-    limits: Asked,
+    limits: ManifestLimits,
 }
 
-impl Manifest {
-    /// Reads the text of the manifest in the directory `dir`. An error is one
-    /// sentence: the cause and the remedy.
-    pub(crate) fn parse(text: &str, dir: &str) -> Result<Self, String> {
-        let Raw {
+impl PluginManifest {
+    /// Parses and validates the manifest `text` of the plugin in the directory
+    /// named `dir`.
+    pub(crate) fn parse(text: &str, dir: &str) -> Result<Self, ManifestError> {
+        let ManifestFile {
             name,
             version,
             kind,
@@ -100,78 +160,56 @@ impl Manifest {
             interface,
             limits,
         } = toml::from_str(text).map_err(|error| {
-            // The library's own text draws the line and an arrow under it.
-            let place = error
+            // The error's own Display is a multi-line excerpt with an arrow.
+            let before = error
                 .span()
-                .map(|span| text.get(..span.start).unwrap_or(text))
-                .map(|before| format!(" at line {}", before.matches('\n').count() + 1))
-                .unwrap_or_default();
-            format!(
-                "plugin.toml cannot be read{place}: {}",
-                error.message().replace('\n', ", ")
-            )
+                .map(|span| text.get(..span.start).unwrap_or(text));
+            ManifestError::Syntax {
+                line: before.map(|before| before.matches('\n').count() + 1),
+                message: error.message().replace('\n', ", "),
+            }
         })?;
         if !is_backend_name(&name) {
-            return Err(format!(
-                "plugin.toml names the plugin {name:?}: use lower-case letters, digits and '-' between them, at most 63"
-            ));
+            return Err(ManifestError::Name(name));
         }
         if name != dir {
-            return Err(format!(
-                "plugin.toml names the plugin {name:?} and its directory is {dir:?}: make them equal"
-            ));
+            let dir = dir.to_owned();
+            return Err(ManifestError::NameMismatch { name, dir });
         }
         if let Err(error) = semver::Version::parse(&version) {
-            return Err(format!(
-                "plugin.toml gives the version {version:?}, which is not a semantic version such as 1.2.3: {error}"
-            ));
+            let problem = error.to_string();
+            return Err(ManifestError::Version { version, problem });
         }
         match kind.as_str() {
             "component" => {}
-            "dylib" => {
-                return Err(
-                    "plugin.toml says kind = \"dylib\", which this version cannot load yet: install the plugin as a component".to_owned(),
-                );
-            }
-            _ => {
-                return Err(format!(
-                    "plugin.toml says kind = {kind:?}: this version loads kind = \"component\""
-                ));
-            }
+            "dylib" => return Err(ManifestError::Dylib),
+            _ => return Err(ManifestError::Kind(kind)),
         }
         if !is_file_name(&file) {
-            return Err(format!(
-                "plugin.toml names the file {file:?}: name a file beside it, of letters, digits, '.', '_' and '-'"
-            ));
+            return Err(ManifestError::File(file));
         }
-        if !rdd_core::text::is_lower_hex(&sha256, 64) {
-            return Err(
-                "plugin.toml gives a sha256 that is not 64 lower-case hexadecimal digits: write what sha256sum prints for the file".to_owned(),
-            );
+        if !is_lower_hex(&sha256, 64) {
+            return Err(ManifestError::Digest);
         }
         if interface != INTERFACE {
-            return Err(format!(
-                "plugin.toml says interface = {interface:?} and this daemon speaks {INTERFACE:?}: install the version of the plugin that is made for it"
-            ));
+            return Err(ManifestError::Interface(interface));
         }
         Ok(Self {
             name,
             version,
             file,
             sha256,
-            limits: limits
-                .check()
-                .map_err(|problem| format!("plugin.toml: {problem}"))?,
+            limits: limits.validate()?,
         })
     }
 }
 
-/// Whether this names a file in the same directory and nothing else.
+/// Whether `name` is a plain file name that cannot leave its directory.
 fn is_file_name(name: &str) -> bool {
-    /// What every file system takes.
-    const MAX: usize = 128;
+    /// Every file system supports names of this many bytes.
+    const MAX_BYTES: usize = 128;
     !name.is_empty()
-        && name.len() <= MAX
+        && name.len() <= MAX_BYTES
         && !name.starts_with('.')
         && name
             .bytes()
@@ -182,7 +220,7 @@ fn is_file_name(name: &str) -> bool {
 mod tests {
     use super::*;
 
-    const GOOD: &str = r#"
+    const VALID: &str = r#"
 name = "moby"
 version = "0.1.0"
 kind = "component"
@@ -192,10 +230,10 @@ interface = "rancher-desktop:engine@0.1.0"
 "#;
 
     #[test]
-    fn reads_a_good_one() {
-        let manifest = Manifest::parse(GOOD, "moby").unwrap();
+    fn a_valid_manifest_is_parsed() {
+        let manifest = PluginManifest::parse(VALID, "moby").unwrap();
         assert_eq!(manifest.name, "moby");
-        assert_eq!(manifest.limits, Asked::default());
+        assert_eq!(manifest.limits, ManifestLimits::default());
         assert_eq!(
             manifest.limits.apply(&BackendLimits::default()),
             BackendLimits::default()
@@ -203,62 +241,68 @@ interface = "rancher-desktop:engine@0.1.0"
     }
 
     #[test]
-    fn refuses_a_bad_one_and_says_why() {
-        for (from, to, why) in [
-            ("name = \"moby\"", "name = \"../moby\"", "lower-case"),
+    fn an_invalid_manifest_is_rejected_with_the_reason() {
+        for (from, to, expected) in [
+            ("name = \"moby\"", "name = \"../moby\"", "lowercase"),
             ("name = \"moby\"", "name = \"docker\"", "make them equal"),
             ("0.1.0\"\nkind", "one\"\nkind", "semantic version"),
-            ("\"component\"", "\"dylib\"", "cannot load yet"),
-            ("\"component\"", "\"script\"", "this version loads"),
+            ("\"component\"", "\"dylib\"", "cannot load"),
+            ("\"component\"", "\"script\"", "the only supported kind"),
             (
                 "\"moby.component.wasm\"",
                 "\"../x.wasm\"",
-                "name a file beside it",
+                "name a file in the same directory",
             ),
             (
                 "\"moby.component.wasm\"",
                 "\"/x.wasm\"",
-                "name a file beside it",
+                "name a file in the same directory",
             ),
             (
                 "\"moby.component.wasm\"",
                 "\".hidden\"",
-                "name a file beside it",
+                "name a file in the same directory",
             ),
-            ("e3b0", "E3B0", "64 lower-case"),
-            ("e3b0", "", "64 lower-case"),
-            ("engine@0.1.0", "engine@0.2.0", "this daemon speaks"),
+            ("e3b0", "E3B0", "64 lowercase"),
+            ("e3b0", "", "64 lowercase"),
+            ("engine@0.1.0", "engine@0.2.0", "this daemon supports"),
             ("kind", "surprise = 1\nkind", "unknown field `surprise`"),
             ("kind = \"component\"", "", "missing field `kind`"),
             ("kind = ", "kind = [", "at line"),
         ] {
-            let text = GOOD.replacen(from, to, 1);
-            assert_ne!(text, GOOD, "{from}");
-            let refused = Manifest::parse(&text, "moby").unwrap_err();
-            assert!(refused.contains(why), "{to}: {refused}");
-            assert!(!refused.contains('\n'), "one sentence: {refused}");
+            let text = VALID.replacen(from, to, 1);
+            assert_ne!(text, VALID, "{from}");
+            let error = PluginManifest::parse(&text, "moby")
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(expected), "{to}: {error}");
+            assert!(!error.contains('\n'), "not one line: {error}");
         }
     }
 
     #[test]
     fn limits_are_bounded_by_the_host() {
-        let with = |limits: &str| Manifest::parse(&format!("{GOOD}[limits]\n{limits}"), "moby");
+        let with =
+            |limits: &str| PluginManifest::parse(&format!("{VALID}[limits]\n{limits}"), "moby");
         let limits = with("control-memory-mib = 128\nlog-streams = 10")
             .unwrap()
             .limits
             .apply(&BackendLimits::default());
-        assert_eq!(limits.control_memory, 128 * MIB);
-        assert_eq!(limits.log_streams, 10);
-        assert_eq!(limits.log_memory, BackendLimits::default().log_memory);
-        for (bad, why) in [
+        assert_eq!(limits.control_memory_bytes, 128 * MIB);
+        assert_eq!(limits.max_log_streams, 10);
+        assert_eq!(
+            limits.log_memory_bytes,
+            BackendLimits::default().log_memory_bytes
+        );
+        for (limits, expected) in [
             ("control-memory-mib = 513", "from 1 to 512"),
             ("log-memory-mib = 0", "from 1 to 128"),
             ("log-streams = 1000000", "from 1 to"),
             ("connections = 1000000", "from 1 to"),
             ("cpu = 1", "unknown field"),
         ] {
-            let refused = with(bad).unwrap_err();
-            assert!(refused.contains(why), "{bad}: {refused}");
+            let error = with(limits).unwrap_err().to_string();
+            assert!(error.contains(expected), "{limits}: {error}");
         }
     }
 }

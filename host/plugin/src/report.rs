@@ -1,55 +1,59 @@
-//! What people are told about plugins.
+//! The public report about each plugin, as `rdd plugin list` prints it.
 
 use std::path::PathBuf;
 
 use rdd_core::Capabilities;
 use serde::{Deserialize, Serialize};
 
-/// What has become of a plugin.
+/// The state of a plugin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PluginState {
-    /// It is being read and compiled.
+    /// The plugin is being read and compiled.
     Loading,
-    /// It can be called.
+    /// The plugin accepts calls.
     Ready,
-    /// It failed and is about to be started again.
+    /// The plugin failed and will be started again after a back-off delay.
     Restarting,
-    /// It failed again and again and is left alone until the daemon restarts.
-    Parked,
-    /// It cannot be used as it is.
+    /// The plugin failed too often in a row. It is not started again until the
+    /// daemon restarts.
+    Failed,
+    /// The plugin is not usable as installed.
     Refused,
 }
 
 impl std::fmt::Display for PluginState {
-    /// The word that people read, the same as in JSON.
+    /// Writes the same word as in JSON.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Loading => "loading",
             Self::Ready => "ready",
             Self::Restarting => "restarting",
-            Self::Parked => "parked",
+            Self::Failed => "failed",
             Self::Refused => "refused",
         })
     }
 }
 
-/// A line of `rdd plugin list`.
+/// One line of `rdd plugin list`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PluginReport {
-    /// The name that selects it; the name of its directory when it has none.
+    /// The name that selects the plugin; the directory's name if the plugin has
+    /// no valid name.
     pub name: String,
-    /// From its manifest; `None` when that cannot be read.
+    /// The version in the manifest; `None` if the manifest cannot be read.
     pub version: Option<String>,
-    /// Its directory.
+    /// The plugin's directory.
     pub path: PathBuf,
-    /// What has become of it.
+    /// The current state.
     pub state: PluginState,
-    /// One sentence, the cause and the remedy; empty while it is ready.
+    /// One sentence with the cause and the remedy; empty while the plugin is
+    /// ready.
     pub reason: String,
-    /// What it can do; `None` until it first ran.
+    /// The optional operations that the plugin supports; `None` until it has
+    /// run once.
     pub capabilities: Option<Capabilities>,
-    /// Moves with each start.
+    /// The number of starts so far.
     pub generation: u64,
 }

@@ -1,56 +1,73 @@
-//! Loads one plugin and starts it again whenever it fails.
+//! Loads one plugin and restarts it after each failure.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
 use rdd_core::{BackendInfo, ContainerEngine, LoadedBackend};
-use rdd_plugin_wasm::{Backend, BackendLimits, Death, LaunchError, Program, Runtime, Transport};
+use rdd_plugin_wasm::{
+    BackendLimits, ComponentBackend, ComponentRuntime, EngineTransport, ExitReason, LaunchError,
+    LinkedComponent, LoadError,
+};
+use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
-use crate::manifest::Manifest;
-use crate::slot::Slot;
-use crate::{PluginState, RestartPolicy, discovery};
+use crate::discovery::{self, ComponentFileError};
+use crate::manifest::PluginManifest;
+use crate::plugin_entry::PluginEntry;
+use crate::{PluginState, RestartPolicy};
 
-/// All that the supervisor of one plugin needs.
-pub(crate) struct Supervisor {
-    pub(crate) slot: Arc<Slot>,
+/// The supervisor of one plugin.
+pub(crate) struct BackendSupervisor {
+    pub(crate) entry: Arc<PluginEntry>,
     pub(crate) path: PathBuf,
-    pub(crate) manifest: Manifest,
+    pub(crate) manifest: PluginManifest,
     pub(crate) limits: BackendLimits,
-    pub(crate) policy: RestartPolicy,
-    pub(crate) runtime: Arc<Runtime>,
-    pub(crate) transport: Arc<dyn Transport>,
-    pub(crate) closing: CancellationToken,
+    pub(crate) restarts: RestartPolicy,
+    pub(crate) runtime: Arc<ComponentRuntime>,
+    pub(crate) transport: Arc<dyn EngineTransport>,
+    pub(crate) shutdown: CancellationToken,
 }
 
-impl Supervisor {
-    /// Returns when the plugin is refused or parked, or the daemon closes.
+/// A plugin that cannot be loaded. The message is one sentence with the cause
+/// and the remedy.
+#[derive(Debug, thiserror::Error)]
+enum LoadPluginError {
+    #[error(transparent)]
+    File(#[from] ComponentFileError),
+    #[error(transparent)]
+    Component(#[from] LoadError),
+    #[error("cannot load the component: {0}; please report this")]
+    Task(JoinError),
+}
+
+impl BackendSupervisor {
+    /// Runs the plugin. Returns when the plugin is refused or has failed too
+    /// often, or when the daemon shuts down.
     pub(crate) async fn run(self) {
-        let name = self.slot.name.clone();
-        let began = Instant::now();
+        let started_at = Instant::now();
         let loaded = tokio::select! {
             loaded = self.load() => loaded,
-            // A compiler at work cannot be cut short; its thread goes with the process.
-            () = self.closing.cancelled() => return,
+            // A running compiler cannot be canceled; its thread ends with the process.
+            () = self.shutdown.cancelled() => return,
         };
-        let program = match loaded {
-            Ok(program) => program,
-            Err(reason) => return self.refuse(reason),
+        let component = match loaded {
+            Ok(component) => component,
+            Err(error) => return self.refuse(error.to_string()),
         };
-        tracing::info!(backend = %name, took = ?began.elapsed(), "loaded the backend");
-        let backend = Backend::new(
-            &name,
-            program,
+        tracing::info!(elapsed = ?started_at.elapsed(), "backend loaded");
+        let backend = ComponentBackend::new(
+            &self.entry.name,
+            component,
             self.manifest.limits.apply(&self.limits),
             self.transport.clone(),
         );
-        self.keep_running(&backend).await;
+        self.run_backend(&backend).await;
         backend.shutdown().await;
     }
 
-    /// Reads, checks and compiles the component, on a thread that may block.
-    async fn load(&self) -> Result<Program, String> {
+    /// Reads, checks, and compiles the component, on a blocking thread.
+    async fn load(&self) -> Result<LinkedComponent, LoadPluginError> {
         let Self {
             path,
             manifest,
@@ -58,106 +75,101 @@ impl Supervisor {
             ..
         } = self;
         let (path, manifest, runtime) = (path.clone(), manifest.clone(), runtime.clone());
-        let loading = tokio::task::spawn_blocking(move || {
+        let span = tracing::Span::current();
+        let load = tokio::task::spawn_blocking(move || {
+            let _entered = span.enter();
             let bytes = discovery::read_component(&path, &manifest)?;
-            runtime
-                .load(&bytes, &manifest.sha256)
-                .map_err(|error| error.to_string())
+            Ok(runtime.load(&bytes, &manifest.sha256)?)
         });
-        loading
-            .await
-            .unwrap_or_else(|error| Err(format!("loading it failed: {error}; report this")))
+        load.await.map_err(LoadPluginError::Task)?
     }
 
-    async fn keep_running(&self, backend: &Backend) {
+    async fn run_backend(&self, backend: &ComponentBackend) {
         let mut failures = 0;
         let mut generation = 0;
-        let mut known: Option<BackendInfo> = None;
+        let mut first_info: Option<BackendInfo> = None;
         loop {
-            let began = Instant::now();
+            let started_at = Instant::now();
             let launched = tokio::select! {
                 launched = backend.launch() => launched,
-                () = self.closing.cancelled() => return,
+                () = self.shutdown.cancelled() => return,
             };
-            let death = match launched {
-                Ok(instance) => {
-                    let info = instance.info().clone();
-                    if known.get_or_insert_with(|| info.clone()) != &info {
+            let exit = match launched {
+                Ok(handle) => {
+                    let info = handle.info().clone();
+                    if first_info.get_or_insert_with(|| info.clone()) != &info {
                         return self.refuse(
-                            "it described itself anew after a restart: report this to its author"
+                            "its describe returned another result after a restart; report this to the backend's author"
                                 .to_owned(),
                         );
                     }
                     generation += 1;
-                    let instance = Arc::new(instance);
-                    self.slot.ready(LoadedBackend {
-                        engine: instance.clone(),
+                    let handle = Arc::new(handle);
+                    self.entry.set_ready(LoadedBackend {
+                        engine: handle.clone(),
                         generation,
                     });
                     tokio::select! {
-                        death = instance.ended() => death,
-                        () = self.closing.cancelled() => return,
+                        exit = handle.wait_for_exit() => exit,
+                        () = self.shutdown.cancelled() => return,
                     }
                 }
-                Err(LaunchError::Unfit { problem, .. }) => {
+                Err(LaunchError::Incompatible { problem, .. }) => {
                     return self.refuse(format!("it {problem}"));
                 }
-                Err(LaunchError::Died { death, .. }) => death,
+                Err(LaunchError::Exited { exit, .. }) => exit,
             };
-            if began.elapsed() >= self.policy.stable {
+            if started_at.elapsed() >= self.restarts.reset_after {
                 failures = 0;
             }
-            if !self.pause(&death, &mut failures).await {
+            if !self.back_off(&exit, &mut failures).await {
                 return;
             }
         }
     }
 
-    /// Waits before the next start; `false` when there is to be none.
-    async fn pause(&self, death: &Death, failures: &mut u32) -> bool {
-        let Death { reason, blamed } = death;
-        let backend = &self.slot.name;
-        if *blamed {
+    /// Waits before the next start. Returns `false` if there must not be one.
+    async fn back_off(&self, exit: &ExitReason, failures: &mut u32) -> bool {
+        let ExitReason {
+            message,
+            is_guest_fault,
+        } = exit;
+        if *is_guest_fault {
             *failures += 1;
         }
-        if *failures >= self.policy.failures {
+        if *failures >= self.restarts.max_failures {
             tracing::error!(
-                backend,
+                error = message,
                 failures,
-                reason,
-                "the backend failed again and again and is left alone"
+                "backend keeps failing; giving up"
             );
-            self.slot.down(
-                PluginState::Parked,
+            self.entry.set_unavailable(
+                PluginState::Failed,
                 format!(
-                    "it failed {failures} times in a row, at last because it {reason}: restart the daemon, or install another version"
+                    "it failed {failures} times in a row (last error: it {message}); restart the daemon or install another version"
                 ),
             );
             return false;
         }
-        let pause = self.policy.pause((*failures).max(1));
+        let delay = self.restarts.delay((*failures).max(1));
         tracing::warn!(
-            backend,
+            error = message,
             failures,
-            reason,
-            ?pause,
-            "the backend failed and starts again"
+            ?delay,
+            "backend failed; restarting it"
         );
-        self.slot.down(
+        self.entry.set_unavailable(
             PluginState::Restarting,
-            format!(
-                "it {reason}, and starts again in {:.1} s",
-                pause.as_secs_f64()
-            ),
+            format!("it {message}; it restarts in {:.1} s", delay.as_secs_f64()),
         );
         tokio::select! {
-            () = tokio::time::sleep(pause) => true,
-            () = self.closing.cancelled() => false,
+            () = tokio::time::sleep(delay) => true,
+            () = self.shutdown.cancelled() => false,
         }
     }
 
     fn refuse(&self, reason: String) {
-        tracing::error!(backend = %self.slot.name, reason, "the plugin is refused");
-        self.slot.down(PluginState::Refused, reason);
+        tracing::error!(error = reason, "plugin refused");
+        self.entry.set_unavailable(PluginState::Refused, reason);
     }
 }

@@ -8,7 +8,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use rdd_plugin::{ComponentCache, ComponentCompiler};
+use rdd_plugin::{CompilerError, ComponentCache, ComponentCompiler};
 
 /// The command that the daemon calls itself with; not for people.
 pub(crate) const COMMAND: &str = "compile-backend";
@@ -33,8 +33,10 @@ pub(crate) fn compiler(cache_dir: PathBuf) -> Option<Arc<dyn ComponentCompiler>>
 }
 
 impl ComponentCompiler for ChildCompiler {
-    fn compile(&self, bytes: &[u8], digest: &str) -> Result<(), String> {
-        let failed = |error: std::io::Error| format!("{}: {error}", self.program.display());
+    fn compile(&self, bytes: &[u8], digest: &str) -> Result<(), CompilerError> {
+        let failed = |error: std::io::Error| {
+            CompilerError::from(format!("{}: {error}", self.program.display()))
+        };
         let mut child = Command::new(&self.program)
             .arg(COMMAND)
             .arg(&self.cache_dir)
@@ -50,7 +52,7 @@ impl ComponentCompiler for ChildCompiler {
         let output = child.wait_with_output().map_err(failed)?;
         if !output.status.success() {
             let words = String::from_utf8_lossy(&output.stderr);
-            return Err(format!("{}: {}", output.status, words.trim()));
+            return Err(format!("{}: {}", output.status, words.trim()).into());
         }
         sent.transpose().map(drop).map_err(failed)
     }

@@ -63,7 +63,7 @@ async fn load_once(state_dir: &StateDir, dirs: Vec<PathBuf>) -> Result<Vec<Plugi
         options.cache_dir = None;
     }
     let host = PluginHost::start(options).await?;
-    host.loaded().await;
+    host.wait_until_loaded().await;
     let reports = host.reports();
     host.shutdown().await;
     Ok(reports)

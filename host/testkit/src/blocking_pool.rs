@@ -1,5 +1,5 @@
-//! Whether work runs on the caller's thread or on a blocking thread, decided
-//! without a race: the only blocking thread is busy while the caller polls.
+//! Detects without a race whether work runs on the caller's thread or on a
+//! blocking thread: the only blocking thread is busy while the caller polls.
 
 use std::future::Future;
 use std::sync::mpsc;
@@ -11,37 +11,40 @@ use tokio::task::spawn_blocking;
 /// Runs `test` on a runtime with one thread for tasks and one for blocking work.
 ///
 /// # Panics
-/// When the runtime cannot be built, or when `test` panics.
+///
+/// Panics if the runtime cannot be built, or if `test` panics.
 #[expect(
     clippy::expect_used,
-    reason = "a test helper's way to fail the test that called it"
+    reason = "a test helper fails its test by panicking"
 )]
 pub fn with_one_blocking_thread<F: Future>(test: F) -> F::Output {
     Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(1)
         .build()
-        .expect("a runtime for a test")
+        .expect("cannot build a runtime")
         .block_on(test)
 }
 
-/// Completes `future`; returns whether its first poll did, while the blocking
-/// thread of [`with_one_blocking_thread`] was busy, and its output.
+/// Runs `future` to completion. Returns its output, and whether it completed with
+/// its first poll, while the blocking thread of [`with_one_blocking_thread`] was
+/// busy.
 ///
 /// # Panics
-/// When the blocking thread panicked.
+///
+/// Panics if the blocking thread did.
 #[expect(
     clippy::expect_used,
-    reason = "a test helper's way to fail the test that called it"
+    reason = "a test helper fails its test by panicking"
 )]
 pub async fn is_ready_without_blocking<F: Future>(future: F) -> (bool, F::Output) {
     let (release, released) = mpsc::channel::<()>();
-    // What is spawned later queues behind this one, as there is one thread.
+    // Blocking work that is spawned later queues behind this.
     let busy = spawn_blocking(move || released.recv().is_err());
     let mut future = std::pin::pin!(future);
     let first = futures::poll!(future.as_mut());
     drop(release);
-    busy.await.expect("the blocking thread waits for the test");
+    busy.await.expect("the blocking thread panicked");
     match first {
         Poll::Ready(output) => (true, output),
         Poll::Pending => (false, future.await),

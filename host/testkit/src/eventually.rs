@@ -1,22 +1,24 @@
-//! Waiting for what must come true, without a guess at how long it takes.
+//! Waiting for a condition without a guess at how long it takes.
 
 use std::future::Future;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-/// How long a test waits before it gives up: far longer than anything takes on
-/// a loaded machine, since a passing test never waits so long.
+/// The time after which a test fails: far longer than anything takes on a busy
+/// machine. A passing test never waits that long.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How often a condition is looked at: short against a person's patience, long
-/// against the cost of a look.
-const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// The interval between two checks of a condition: too short to slow a test down,
+/// much longer than a check takes.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// Waits until `probe` gives `Ok`, and returns what it gave.
+/// Calls `probe` until it returns `Ok`, and returns the value. `what` names the
+/// condition.
 ///
 /// # Panics
-/// After [`PATIENCE`], with `what` and the last `Err`.
+///
+/// Panics after [`PATIENCE`], with `what` and the last `Err`.
 pub async fn eventually<T, P, F>(what: &str, probe: P) -> T
 where
     P: FnMut() -> F,
@@ -25,30 +27,27 @@ where
     eventually_within(PATIENCE, what, probe).await
 }
 
-/// [`eventually`] with a limit of the caller's own, where the limit is what is
-/// being tested.
+/// [`eventually`] with another limit, for tests of that limit.
 ///
 /// # Panics
-/// After `limit`, with `what` and the last `Err`.
-#[expect(
-    clippy::panic,
-    reason = "a test helper's way to fail the test that called it"
-)]
+///
+/// Panics after `limit`, with `what` and the last `Err`.
+#[expect(clippy::panic, reason = "a test helper fails its test by panicking")]
 pub async fn eventually_within<T, P, F>(limit: Duration, what: &str, mut probe: P) -> T
 where
     P: FnMut() -> F,
     F: Future<Output = Result<T, String>>,
 {
-    let begun = Instant::now();
+    let started_at = Instant::now();
     loop {
         let last = match probe().await {
             Ok(value) => return value,
             Err(last) => last,
         };
-        if begun.elapsed() > limit {
-            panic!("{what}: not within {limit:?}; last seen: {last}");
+        if started_at.elapsed() > limit {
+            panic!("{what}: not within {limit:?}; last error: {last}");
         }
-        sleep(LOOK_EVERY).await;
+        sleep(POLL_INTERVAL).await;
     }
 }
 
@@ -57,28 +56,28 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn returns_the_first_success() {
-        let mut looks = 0;
-        let seen = eventually("three looks", || {
-            looks += 1;
-            let now = looks;
+    async fn the_first_success_is_returned() {
+        let mut checks = 0;
+        let value = eventually("three checks", || {
+            checks += 1;
+            let check = checks;
             async move {
-                if now < 3 {
-                    Err(format!("look {now}"))
+                if check < 3 {
+                    Err(format!("check {check}"))
                 } else {
-                    Ok(now)
+                    Ok(check)
                 }
             }
         })
         .await;
-        assert_eq!(seen, 3);
+        assert_eq!(value, 3);
     }
 
     #[tokio::test]
-    #[should_panic(expected = "last seen: still no")]
-    async fn says_what_it_saw_last() {
+    #[should_panic(expected = "last error: not yet")]
+    async fn the_last_error_is_part_of_the_panic() {
         eventually_within(Duration::from_millis(20), "never", || async {
-            Err::<(), _>("still no".to_owned())
+            Err::<(), _>("not yet".to_owned())
         })
         .await;
     }

@@ -1,4 +1,4 @@
-//! Which backends there are, as a test decides.
+//! A fake registry of backends.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rdd_core::{BackendRegistry, BackendState, ContainerEngine, LoadedBackend};
 use tokio::sync::watch;
 
-/// A scripted [`BackendRegistry`]. Clones share one state.
+/// A [`BackendRegistry`] whose content a test sets. Clones share one state.
 #[derive(Clone)]
 pub struct FakeBackends {
     states: Arc<Mutex<BTreeMap<String, BackendState>>>,
@@ -14,7 +14,7 @@ pub struct FakeBackends {
 }
 
 impl Default for FakeBackends {
-    /// None installed.
+    /// Returns a registry without backends.
     fn default() -> Self {
         Self {
             states: Arc::default(),
@@ -24,19 +24,18 @@ impl Default for FakeBackends {
 }
 
 impl FakeBackends {
-    /// One backend, loaded.
+    /// Returns a registry with one loaded backend.
     pub fn with(engine: impl ContainerEngine) -> Self {
         let backends = Self::default();
         backends.load(engine);
         backends
     }
 
-    /// Loads a backend under the name in its info; a backend that was known
-    /// before gets the next generation.
+    /// Loads a backend under the name in its info, with a new generation.
     pub fn load(&self, engine: impl ContainerEngine) {
         let engine: Arc<dyn ContainerEngine> = Arc::new(engine);
         let name = engine.info().name.clone();
-        // The change counter only grows, so it is a generation that does too.
+        // The change counter only grows, so it can serve as the generation.
         let generation = *self.changes.borrow() + 1;
         self.set(
             &name,
@@ -44,13 +43,13 @@ impl FakeBackends {
         );
     }
 
-    /// Makes a backend crash: about to be started again.
+    /// Marks a backend as restarting after a failure.
     pub fn crash(&self, name: &str, reason: &str) {
         let reason = reason.to_owned();
         self.set(name, BackendState::Restarting { reason });
     }
 
-    /// Takes a backend away.
+    /// Removes a backend.
     pub fn uninstall(&self, name: &str, reason: &str) {
         let reason = reason.to_owned();
         self.set(name, BackendState::NotInstalled { reason });

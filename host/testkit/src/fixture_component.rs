@@ -1,27 +1,28 @@
-//! The components of `plugins/fixtures`, built when a test asks for them.
+//! The components of `plugins/fixtures`, built on demand.
 
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Mutex;
 
-/// The file of the fixture `name`, in the target directory that the running
-/// test was built in.
+/// Returns the file of the fixture `name` in the target directory of the running
+/// test.
 ///
-/// `cargo xtask plugins --fixtures` builds it, and is run here where nobody ran
-/// it before, so that `cargo test` works in a fresh clone.
+/// Runs `cargo xtask plugins --fixtures` if the file is missing, so that
+/// `cargo test` works in a new clone.
 ///
 /// # Panics
 ///
-/// Where it cannot be built: the guest's target is not installed, say.
+/// Panics if the fixture cannot be built, for example because the guest's target
+/// is not installed.
 #[expect(clippy::panic, reason = "a test fails by panicking")]
 pub fn fixture_component(name: &str) -> PathBuf {
-    // Tests of one process ask at the same time.
+    // Tests of one process call this concurrently.
     static BUILDING: Mutex<()> = Mutex::new(());
     let test = match std::env::current_exe() {
         Ok(test) => test,
-        Err(error) => panic!("the running test cannot be found: {error}"),
+        Err(error) => panic!("cannot find the executable of the running test: {error}"),
     };
-    // target/debug/deps/TEST-…
+    // TARGET/debug/deps/TEST
     let Some(target) = test.ancestors().nth(3) else {
         panic!("{} is not in a target directory", test.display());
     };
@@ -41,11 +42,11 @@ pub fn fixture_component(name: &str) -> PathBuf {
     match output {
         Ok(output) if file.is_file() => drop(output),
         Ok(output) => panic!(
-            "{} was not built by `cargo xtask plugins --fixtures`: {}",
+            "`cargo xtask plugins --fixtures` did not build {}: {}",
             file.display(),
             String::from_utf8_lossy(&output.stderr)
         ),
-        Err(error) => panic!("`cargo xtask plugins --fixtures` cannot be run: {error}"),
+        Err(error) => panic!("cannot run `cargo xtask plugins --fixtures`: {error}"),
     }
     file
 }

@@ -1,13 +1,31 @@
-//! Test helpers: a scripted engine, its backends, fixture components, and waiting with a limit.
+//! Test helpers: a fake engine, a fake backend registry, fixture components, and
+//! waiting with a time limit.
 //!
-//! Invariant: nothing here reaches a shipped binary; other crates name this
-//! one under `dev-dependencies` only.
+//! Invariant: nothing here is part of a shipped binary. Other crates depend on
+//! this one only under `dev-dependencies`.
+//!
+//! ```
+//! use futures::StreamExt as _;
+//! use rdd_core::{ContainerEngine as _, WatchEvent};
+//! use rdd_testkit::FakeEngine;
+//!
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! let engine = FakeEngine::default();
+//! engine.run_container("web");
+//! let events: Vec<_> = engine.watch().await.unwrap().take(3).collect().await;
+//! assert!(matches!(events[0], Ok(WatchEvent::InitBegin)));
+//! assert!(matches!(events[1], Ok(WatchEvent::Applied(_))));
+//! assert!(matches!(events[2], Ok(WatchEvent::InitDone)));
+//! # });
+//! ```
+
+mod fake_backends;
+mod fake_engine;
+
+mod fixture_component;
 
 mod blocking_pool;
 mod eventually;
-mod fake_backends;
-mod fake_engine;
-mod fixture_component;
 
 pub use blocking_pool::{is_ready_without_blocking, with_one_blocking_thread};
 pub use eventually::{PATIENCE, eventually, eventually_within};

@@ -18,7 +18,7 @@ async fn a_slow_stop_holds_up_nothing_else() {
     let gate = engine.gate(EngineOperation::Act, Some(&slow));
     world.annotate(&slow, "stop").await;
     eventually("the stop begun", || async {
-        if engine.begun(EngineOperation::Act) == 1 {
+        if engine.call_count(EngineOperation::Act) == 1 {
             Ok(())
         } else {
             Err(String::new())

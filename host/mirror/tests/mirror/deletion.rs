@@ -52,7 +52,7 @@ async fn a_refused_deletion_shows_and_is_retried() {
         }
     })
     .await;
-    engine.mend(EngineOperation::Remove, None);
+    engine.clear_failures(EngineOperation::Remove, None);
     world.gone::<Volume>(&name).await;
     assert!(engine.objects().is_empty());
 }

@@ -279,7 +279,7 @@ async fn two_instances_on_one_engine_carry_an_action_out_once() {
     let gate = engine.gate(EngineOperation::Act, Some(&id));
     first.annotate(&id, "restart").await;
     eventually("the action begun", || async {
-        match engine.begun(EngineOperation::Act) {
+        match engine.call_count(EngineOperation::Act) {
             2 => Ok(()),
             n => Err(format!("{n}")),
         }
@@ -301,7 +301,7 @@ async fn two_instances_on_one_engine_carry_an_action_out_once() {
     let gate = engine.gate(EngineOperation::Act, Some(&id));
     second.annotate(&id, "stop").await;
     eventually("the action begun", || async {
-        match engine.begun(EngineOperation::Act) {
+        match engine.call_count(EngineOperation::Act) {
             3 => Ok(()),
             n => Err(format!("{n}")),
         }

@@ -51,7 +51,7 @@ async fn s3_an_id_that_is_not_the_backends_form_is_400() {
         assert!(body.contains("64 lower-case hexadecimal digits"), "{body}");
     }
     assert_eq!(
-        mux.engine.begun(EngineOperation::GetLogs),
+        mux.engine.call_count(EngineOperation::GetLogs),
         0,
         "no bad ID reached the engine"
     );
@@ -356,7 +356,7 @@ async fn i1_no_request_waits_for_the_reconciler_or_for_another_request() {
     let waiting = mux.connect(&held);
     let others = async {
         eventually("the engine is asked", || async {
-            match mux.engine.begun(EngineOperation::GetLogs) {
+            match mux.engine.call_count(EngineOperation::GetLogs) {
                 1 => Ok(()),
                 asked => Err(asked.to_string()),
             }

@@ -1,75 +1,64 @@
-//! The roads to an engine.
+//! The transports to an engine: Unix socket, TCP, TLS, and SSH.
 
-#[cfg(unix)]
-mod paced;
 mod ssh;
 mod tcp;
 mod unix;
-#[cfg(windows)]
-mod windows;
+
+mod coalescing;
 
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use rdd_core::{EngineError, ErrorCode};
-use rdd_plugin_wasm::{Connection, Transport};
+use rdd_plugin_wasm::{EngineConnection, EngineTransport};
 
 use crate::EngineEndpoint;
 
-/// How long opening a connection may take. A local engine answers at once, a
-/// remote one within a few round trips.
+/// The time limit for opening a connection. A local engine accepts one at once,
+/// a remote one within a few round trips.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Opens connections to one engine.
 pub struct EngineDialer {
     endpoint: EngineEndpoint,
     timeout: Duration,
-    tls: Option<tcp::Tls>,
+    /// Set for a TLS endpoint, and only then.
+    tls: Option<tcp::TlsClient>,
 }
 
-/// An endpoint that can never be reached from here.
+/// An endpoint that cannot be used on this machine.
 #[derive(Debug, thiserror::Error)]
 pub enum TransportError {
-    /// Named pipes are of Windows alone.
-    #[error(
-        "the engine endpoint {0} is a named pipe, which only Windows has; name a unix socket: unix:///path"
-    )]
-    NamedPipe(String),
-    /// Unix sockets are not for Windows.
-    #[error(
-        "the engine endpoint {0} is a unix socket, which this system has not; name a pipe: npipe:////./pipe/name"
-    )]
-    UnixSocket(String),
-    /// A file of the TLS set cannot be used.
-    #[error("cannot use the {what} in {path} for TLS with the engine: {problem}")]
+    /// A file of the TLS configuration cannot be used.
+    #[error("cannot use the {what} in {} for TLS with the engine: {problem}", path.display())]
     TlsFile {
-        /// What the file should hold.
+        /// The expected content of the file.
         what: &'static str,
         /// The file.
-        path: String,
+        path: PathBuf,
         /// What is wrong with it.
         problem: String,
     },
-    /// The host's name is none that a certificate could bear.
+    /// The host name cannot appear in a certificate.
     #[error(
-        "{0:?} cannot be checked against a certificate: give the engine's host name or address"
+        "{0:?} cannot be verified against a certificate; use the engine's host name or IP address"
     )]
     ServerName(String),
 }
 
 impl EngineDialer {
-    /// Prepares the road to `endpoint`; reads its certificates. Connects to
-    /// nothing.
+    /// Creates a dialer for `endpoint` and reads the endpoint's certificates.
+    /// Does not connect.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the endpoint can never be reached from this machine, for
+    /// example because a certificate is missing.
     pub fn new(endpoint: EngineEndpoint) -> Result<Self, TransportError> {
         let tls = match &endpoint {
-            EngineEndpoint::Tls { host, files, .. } => Some(tcp::Tls::new(host, files)?),
-            EngineEndpoint::NamedPipe(_) if cfg!(not(windows)) => {
-                return Err(TransportError::NamedPipe(endpoint.to_string()));
-            }
-            EngineEndpoint::Unix(_) if cfg!(not(unix)) => {
-                return Err(TransportError::UnixSocket(endpoint.to_string()));
-            }
+            EngineEndpoint::Tls { host, files, .. } => Some(tcp::TlsClient::new(host, files)?),
             _ => None,
         };
         Ok(Self {
@@ -79,26 +68,19 @@ impl EngineDialer {
         })
     }
 
-    async fn dial(&self) -> Result<Connection, EngineError> {
+    async fn dial(&self) -> Result<EngineConnection, EngineError> {
         match &self.endpoint {
             EngineEndpoint::Unix(path) => unix::connect(path).await,
-            #[cfg(windows)]
-            EngineEndpoint::NamedPipe(path) => windows::connect(path).await,
-            #[cfg(not(windows))]
-            EngineEndpoint::NamedPipe(_) => Err(unavailable(
-                &self.endpoint,
-                &io::ErrorKind::Unsupported.into(),
-            )),
             EngineEndpoint::Tcp { host, port } => {
-                let port = port.unwrap_or(crate::endpoint::TCP_PORT);
-                let connected = tcp::connect(&self.endpoint, host, port).await;
-                connected.map(tcp::plain)
+                let port = port.unwrap_or(crate::engine_endpoint::TCP_PORT);
+                let stream = tcp::connect(&self.endpoint, host, port).await?;
+                Ok(tcp::into_connection(stream))
             }
             EngineEndpoint::Tls { host, port, .. } => {
                 let stream = tcp::connect(&self.endpoint, host, *port).await?;
                 match &self.tls {
-                    Some(tls) => tls.wrap(&self.endpoint, stream).await,
-                    // `new` made it for this endpoint.
+                    Some(tls) => tls.handshake(&self.endpoint, stream).await,
+                    // Unreachable: `new` creates the client for this endpoint.
                     None => Err(unavailable(
                         &self.endpoint,
                         &io::ErrorKind::Unsupported.into(),
@@ -122,14 +104,14 @@ impl EngineDialer {
 }
 
 #[async_trait]
-impl Transport for EngineDialer {
-    async fn connect(&self) -> Result<Connection, EngineError> {
+impl EngineTransport for EngineDialer {
+    async fn connect(&self) -> Result<EngineConnection, EngineError> {
         match tokio::time::timeout(self.timeout, self.dial()).await {
-            Ok(dialled) => dialled,
+            Ok(connected) => connected,
             Err(_) => Err(EngineError::new(
                 ErrorCode::Timeout,
                 format!(
-                    "the engine at {} did not take a connection within {:?}",
+                    "the engine at {} did not accept a connection within {:?}",
                     self.endpoint, self.timeout
                 ),
             )),
@@ -137,12 +119,12 @@ impl Transport for EngineDialer {
     }
 }
 
-/// The error of a connection that failed for now.
+/// Returns the error for a failed connection attempt that may succeed later.
 fn unavailable(endpoint: &EngineEndpoint, error: &io::Error) -> EngineError {
     let hint = match error.kind() {
-        io::ErrorKind::NotFound => "nothing is there; start the engine",
-        io::ErrorKind::ConnectionRefused => "nothing listens there; start the engine",
-        _ => "see that the engine runs and can be reached",
+        io::ErrorKind::NotFound => "there is no socket; start the engine",
+        io::ErrorKind::ConnectionRefused => "nothing is listening there; start the engine",
+        _ => "check that the engine is running and reachable",
     };
     EngineError::new(
         ErrorCode::Unavailable,

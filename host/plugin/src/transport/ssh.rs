@@ -1,4 +1,5 @@
-//! SSH, by the `ssh` program and the `docker` program over there.
+//! Connections over SSH, through the local `ssh` program and the remote
+//! `docker` program, as the docker CLI connects.
 
 use std::io;
 use std::path::Path;
@@ -8,17 +9,19 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use rdd_core::{EngineError, ErrorCode};
-use rdd_plugin_wasm::Connection;
+use rdd_plugin_wasm::EngineConnection;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 
-/// Bytes that are kept of what `ssh` says about a failure.
-const MAX_COMPLAINT: usize = 4 * 1024;
+/// The maximum number of bytes of `ssh`'s standard error that are kept for an
+/// error message.
+const MAX_STDERR_BYTES: usize = 4 * 1024;
 
-/// How soon `ssh` asks the other side whether it is there, and how often in
-/// vain before it gives up: 45 s in all, as for TCP.
+/// The interval of `ssh`'s keep-alive messages.
 const ALIVE_INTERVAL: Duration = Duration::from_secs(15);
-const ALIVE_COUNT: u64 = 3;
+/// The number of unanswered keep-alive messages after which `ssh` exits: 45 s
+/// in all, as for TCP.
+const ALIVE_COUNT_MAX: u64 = 3;
 
 pub(super) fn connect(
     user: Option<&str>,
@@ -26,42 +29,44 @@ pub(super) fn connect(
     port: Option<u16>,
     socket: Option<&str>,
     timeout: Duration,
-) -> Result<Connection, EngineError> {
-    start(Path::new("ssh"), user, host, port, socket, timeout)
+) -> Result<EngineConnection, EngineError> {
+    spawn(Path::new("ssh"), user, host, port, socket, timeout)
 }
 
-fn start(
+fn spawn(
     program: &Path,
     user: Option<&str>,
     host: &str,
     port: Option<u16>,
     socket: Option<&str>,
     timeout: Duration,
-) -> Result<Connection, EngineError> {
-    let started = Command::new(program)
+) -> Result<EngineConnection, EngineError> {
+    let spawned = Command::new(program)
         .args(arguments(user, host, port, socket, timeout))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn();
-    let failed = |problem: String| EngineError::new(ErrorCode::Unavailable, problem);
-    let mut child = started.map_err(|error| {
-        failed(format!(
+    let unavailable = |message: String| EngineError::new(ErrorCode::Unavailable, message);
+    let mut child = spawned.map_err(|error| {
+        unavailable(format!(
             "cannot start the program ssh: {error}; install an OpenSSH client"
         ))
     })?;
-    let (Some(writer), Some(output), Some(complaints)) =
+    let (Some(writer), Some(stdout), Some(stderr)) =
         (child.stdin.take(), child.stdout.take(), child.stderr.take())
     else {
-        return Err(failed("the program ssh has no input or output".to_owned()));
+        return Err(unavailable(
+            "the program ssh was started without pipes".to_owned(),
+        ));
     };
-    Ok(Connection {
-        reader: Box::new(Reader {
-            output,
-            complaints: Some(complaints),
-            complaint: Vec::new(),
-            answered: false,
+    Ok(EngineConnection {
+        reader: Box::new(SshReader {
+            stdout,
+            stderr: Some(stderr),
+            stderr_bytes: Vec::new(),
+            has_output: false,
             host: host.to_owned(),
             _child: child,
         }),
@@ -82,7 +87,7 @@ fn arguments(
     arguments.push(format!("ConnectTimeout={}", timeout.as_secs()));
     for (option, value) in [
         ("ServerAliveInterval", ALIVE_INTERVAL.as_secs()),
-        ("ServerAliveCountMax", ALIVE_COUNT),
+        ("ServerAliveCountMax", ALIVE_COUNT_MAX),
     ] {
         arguments.extend(["-o".to_owned(), format!("{option}={value}")]);
     }
@@ -94,7 +99,7 @@ fn arguments(
     }
     arguments.extend(["--".to_owned(), host.to_owned(), "docker".to_owned()]);
     if let Some(socket) = socket {
-        // The other side's shell reads this.
+        // The remote shell parses this argument.
         let quoted = socket.replace('\'', r"'\''");
         arguments.extend(["--host".to_owned(), format!("'unix://{quoted}'")]);
     }
@@ -102,38 +107,39 @@ fn arguments(
     arguments
 }
 
-/// What comes from the engine; or, when nothing ever did, what `ssh` says
-/// about that.
-struct Reader {
-    output: ChildStdout,
-    complaints: Option<ChildStderr>,
-    complaint: Vec<u8>,
-    answered: bool,
+/// The receiving half of a connection. If the engine never sends anything, the
+/// reader fails with the standard error of `ssh`.
+struct SshReader {
+    stdout: ChildStdout,
+    /// `None` once it has been read to its end.
+    stderr: Option<ChildStderr>,
+    stderr_bytes: Vec<u8>,
+    has_output: bool,
     host: String,
-    /// Killed when the reader goes.
+    /// Killed on drop.
     _child: Child,
 }
 
-impl Reader {
-    /// Takes in what `ssh` says, until it says no more; of much, the beginning
-    /// is kept.
-    fn poll_complaints(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while let Some(complaints) = &mut self.complaints {
+impl SshReader {
+    /// Reads standard error to its end and keeps the first
+    /// [`MAX_STDERR_BYTES`].
+    fn poll_stderr(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while let Some(stderr) = &mut self.stderr {
             let mut bytes = [0; 512];
             let mut part = ReadBuf::new(&mut bytes);
-            let read = ready!(Pin::new(complaints).poll_read(cx, &mut part));
+            let read = ready!(Pin::new(stderr).poll_read(cx, &mut part));
             if read.is_err() || part.filled().is_empty() {
-                self.complaints = None;
+                self.stderr = None;
             }
-            let room = MAX_COMPLAINT.saturating_sub(self.complaint.len());
-            let kept = part.filled().iter().take(room);
-            self.complaint.extend(kept);
+            let capacity = MAX_STDERR_BYTES.saturating_sub(self.stderr_bytes.len());
+            let kept = part.filled().iter().take(capacity);
+            self.stderr_bytes.extend(kept);
         }
         Poll::Ready(())
     }
 }
 
-impl AsyncRead for Reader {
+impl AsyncRead for SshReader {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -141,22 +147,22 @@ impl AsyncRead for Reader {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let before = buffer.filled().len();
-        let read = Pin::new(&mut this.output).poll_read(cx, buffer)?;
-        // Always: an ssh whose standard error is full passes nothing on.
-        let told = this.poll_complaints(cx);
+        let read = Pin::new(&mut this.stdout).poll_read(cx, buffer)?;
+        // Polled in any case: `ssh` blocks once its standard error pipe is full.
+        let stderr_end = this.poll_stderr(cx);
         ready!(read);
         if buffer.filled().len() > before || buffer.capacity() == before {
-            this.answered = true;
+            this.has_output = true;
             return Poll::Ready(Ok(()));
         }
-        if this.answered {
+        if this.has_output {
             return Poll::Ready(Ok(()));
         }
-        ready!(told);
+        ready!(stderr_end);
         Poll::Ready(Err(io::Error::other(format!(
-            "ssh to {} gave no connection: {}",
+            "cannot connect to {} with ssh: {}",
             this.host,
-            String::from_utf8_lossy(&this.complaint).trim()
+            String::from_utf8_lossy(&this.stderr_bytes).trim()
         ))))
     }
 }
@@ -168,7 +174,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn calls_ssh_without_room_for_injection() {
+    fn arguments_cannot_inject_options_or_commands() {
         let all = arguments(
             Some("me"),
             "there",
@@ -204,9 +210,8 @@ mod tests {
         assert!(!least.contains(&"--host".to_owned()));
     }
 
-    /// A connection by a program that stands for `ssh`.
-    #[cfg(unix)]
-    fn by(dir: &tempfile::TempDir, script: &str) -> Connection {
+    /// Connects through a shell script in place of `ssh`.
+    fn connect_with(dir: &tempfile::TempDir, script: &str) -> EngineConnection {
         use std::os::unix::fs::PermissionsExt as _;
 
         let program = dir.path().join("ssh");
@@ -214,33 +219,31 @@ mod tests {
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
         loop {
             let limit = Duration::from_secs(1);
-            match start(&program, Some("me"), "there", None, None, limit) {
+            match spawn(&program, Some("me"), "there", None, None, limit) {
                 Ok(connection) => return connection,
-                // A child of another test still holds the file open.
+                // ETXTBSY: a process forked by another test still has the script open.
                 Err(error) if error.message.contains("busy") => std::thread::yield_now(),
                 Err(error) => panic!("{error}"),
             }
         }
     }
 
-    #[cfg(unix)]
     #[tokio::test]
-    async fn a_failure_is_told_in_the_words_of_ssh() {
+    async fn a_failure_carries_the_message_of_ssh() {
         let dir = tempfile::tempdir().unwrap();
         let script = "echo 'me@there: Permission denied (publickey).' >&2; exit 255";
-        let mut connection = by(&dir, script);
+        let mut connection = connect_with(&dir, script);
         let error = connection.reader.read(&mut [0]).await.unwrap_err();
         assert_eq!(
             error.to_string(),
-            "ssh to there gave no connection: me@there: Permission denied (publickey)."
+            "cannot connect to there with ssh: me@there: Permission denied (publickey)."
         );
     }
 
-    #[cfg(unix)]
     #[tokio::test]
-    async fn what_is_said_beside_an_answer_is_no_failure() {
+    async fn standard_error_beside_an_answer_is_not_a_failure() {
         let dir = tempfile::tempdir().unwrap();
-        let mut connection = by(&dir, "echo 'a banner' >&2; cat");
+        let mut connection = connect_with(&dir, "echo 'a banner' >&2; cat");
         connection.writer.write_all(b"question").await.unwrap();
         connection.writer.flush().await.unwrap();
         drop(connection.writer);
@@ -249,17 +252,18 @@ mod tests {
         assert_eq!(answer, b"question");
     }
 
-    #[cfg(unix)]
     #[tokio::test]
-    async fn much_that_is_said_beside_an_answer_does_not_hold_it_up() {
+    async fn a_full_standard_error_does_not_delay_an_answer() {
         let dir = tempfile::tempdir().unwrap();
-        // More than a pipe holds.
+        // More than a pipe buffers.
         let script = "head -c 1000000 /dev/zero >&2; echo answer; exec cat";
-        let mut connection = by(&dir, script);
+        let mut connection = connect_with(&dir, script);
         let mut answer = [0; 7];
         let read = connection.reader.read_exact(&mut answer);
-        let patience = Duration::from_secs(30);
-        tokio::time::timeout(patience, read).await.unwrap().unwrap();
+        tokio::time::timeout(rdd_testkit::PATIENCE, read)
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(&answer, b"answer\n");
     }
 }

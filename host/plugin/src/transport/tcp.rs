@@ -1,4 +1,4 @@
-//! TCP, with and without TLS.
+//! Connections over TCP, with and without TLS.
 
 use std::io;
 use std::path::Path;
@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rdd_core::EngineError;
-use rdd_plugin_wasm::Connection;
+use rdd_plugin_wasm::EngineConnection;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -17,23 +17,24 @@ use tokio::io::{AsyncWrite, AsyncWriteExt, WriteHalf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tracing::Instrument as _;
 
 use super::{TransportError, unavailable};
 use crate::{EngineEndpoint, TlsFiles};
 
-/// How soon the kernel looks whether the other end of a silent connection is
-/// still there, ...
+/// The idle time after which the kernel sends the first keep-alive probe.
 const KEEPALIVE_TIME: Duration = Duration::from_secs(15);
-/// ... how soon again without an answer, ...
+/// The interval between keep-alive probes without an answer.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
-/// ... and after how many of these it gives up: 45 s in all.
+/// The number of unanswered probes after which the connection fails: 45 s in
+/// all.
 const KEEPALIVE_RETRIES: u32 = 3;
-/// How long sent bytes may go without an acknowledgement: the same time, since
-/// there is no keep-alive while bytes are on their way.
+/// The longest time that sent bytes may remain unacknowledged. The same 45 s,
+/// since the kernel sends no keep-alive probes while bytes are in flight.
 #[cfg(target_os = "linux")]
 const USER_TIMEOUT: Duration = Duration::from_secs(45);
 
-/// How long saying goodbye over TLS may take.
+/// The time limit for the orderly close of a TLS stream.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) async fn connect(
@@ -44,16 +45,16 @@ pub(super) async fn connect(
     let stream = TcpStream::connect((host, port))
         .await
         .map_err(|error| unavailable(endpoint, &error))?;
-    // Requests are small and each is waited for.
+    // Requests are small, and each one is awaited.
     stream
         .set_nodelay(true)
         .map_err(|error| unavailable(endpoint, &error))?;
-    watch_over(&stream).map_err(|error| unavailable(endpoint, &error))?;
+    enable_keepalive(&stream).map_err(|error| unavailable(endpoint, &error))?;
     Ok(stream)
 }
 
-/// Has the kernel find out when the other end is gone.
-fn watch_over(stream: &TcpStream) -> io::Result<()> {
+/// Makes the kernel detect that the peer is gone.
+fn enable_keepalive(stream: &TcpStream) -> io::Result<()> {
     let socket = SockRef::from(stream);
     let keepalive = TcpKeepalive::new()
         .with_time(KEEPALIVE_TIME)
@@ -65,85 +66,97 @@ fn watch_over(stream: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-pub(super) fn plain(stream: TcpStream) -> Connection {
+pub(super) fn into_connection(stream: TcpStream) -> EngineConnection {
     let (reader, writer) = stream.into_split();
-    Connection {
+    EngineConnection {
         reader: Box::new(reader),
         writer: Box::new(writer),
     }
 }
 
-/// What TLS with one engine takes.
-pub(super) struct Tls {
+/// The TLS configuration for one engine.
+pub(super) struct TlsClient {
     connector: TlsConnector,
-    name: ServerName<'static>,
+    server_name: ServerName<'static>,
 }
 
-impl Tls {
+impl TlsClient {
     pub(super) fn new(host: &str, files: &TlsFiles) -> Result<Self, TransportError> {
         let TlsFiles { ca, cert, key } = files;
-        let bad = |what, path: &Path, problem: String| TransportError::TlsFile {
+        let invalid = |what, path: &Path, problem: String| TransportError::TlsFile {
             what,
-            path: path.display().to_string(),
+            path: path.to_owned(),
             problem,
         };
+        let invalid_ca = |problem| invalid("certificate authority", ca, problem);
+        let invalid_key = |problem| invalid("private key", key, problem);
         let mut roots = RootCertStore::empty();
-        for root in certificates(ca).map_err(|problem| bad("certificate authority", ca, problem))? {
+        for root in read_certificates(ca).map_err(|error| invalid_ca(error.to_string()))? {
             roots
                 .add(root)
-                .map_err(|error| bad("certificate authority", ca, error.to_string()))?;
+                .map_err(|error| invalid_ca(error.to_string()))?;
         }
-        let chain = certificates(cert).map_err(|problem| bad("certificate", cert, problem))?;
-        let private = PrivateKeyDer::from_pem_file(key)
-            .map_err(|error| bad("private key", key, error.to_string()))?;
+        let chain = read_certificates(cert)
+            .map_err(|error| invalid("certificate", cert, error.to_string()))?;
+        let private_key =
+            PrivateKeyDer::from_pem_file(key).map_err(|error| invalid_key(error.to_string()))?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .map_err(|error| bad("certificate authority", ca, error.to_string()))?
+            .map_err(|error| invalid_ca(error.to_string()))?
             .with_root_certificates(roots)
-            .with_client_auth_cert(chain, private)
-            .map_err(|error| bad("private key", key, error.to_string()))?;
+            .with_client_auth_cert(chain, private_key)
+            .map_err(|error| invalid_key(error.to_string()))?;
         Ok(Self {
             connector: TlsConnector::from(Arc::new(config)),
-            name: ServerName::try_from(host.to_owned())
+            server_name: ServerName::try_from(host.to_owned())
                 .map_err(|_| TransportError::ServerName(host.to_owned()))?,
         })
     }
 
-    pub(super) async fn wrap(
+    pub(super) async fn handshake(
         &self,
         endpoint: &EngineEndpoint,
         stream: TcpStream,
-    ) -> Result<Connection, EngineError> {
+    ) -> Result<EngineConnection, EngineError> {
         let stream = self
             .connector
-            .connect(self.name.clone(), stream)
+            .connect(self.server_name.clone(), stream)
             .await
             .map_err(|error| unavailable(endpoint, &error))?;
         let (reader, writer) = tokio::io::split(stream);
-        Ok(Connection {
+        Ok(EngineConnection {
             reader: Box::new(reader),
-            writer: Box::new(Closing(Some(writer))),
+            writer: Box::new(TlsWriter(Some(writer))),
         })
     }
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+/// A file from which no certificates can be read.
+#[derive(Debug, thiserror::Error)]
+enum ReadCertificatesError {
+    #[error("{0}")]
+    Pem(rustls::pki_types::pem::Error),
+    #[error("it contains no certificate")]
+    Empty,
+}
+
+fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ReadCertificatesError> {
     let certificates = CertificateDer::pem_file_iter(path)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| error.to_string())?;
+        .map_err(ReadCertificatesError::Pem)?;
     if certificates.is_empty() {
-        return Err("there is no certificate in it".to_owned());
+        return Err(ReadCertificatesError::Empty);
     }
     Ok(certificates)
 }
 
-/// Closes its direction of the connection when it is dropped, as a plain
-/// socket does by itself.
-struct Closing(Option<WriteHalf<TlsStream<TcpStream>>>);
+/// The sending half of a TLS stream. Sends `close_notify` when dropped, as a
+/// plain TCP half sends FIN.
+struct TlsWriter(Option<WriteHalf<TlsStream<TcpStream>>>);
 
-impl Closing {
-    fn half(&mut self) -> io::Result<Pin<&mut WriteHalf<TlsStream<TcpStream>>>> {
+impl TlsWriter {
+    fn inner(&mut self) -> io::Result<Pin<&mut WriteHalf<TlsStream<TcpStream>>>> {
         self.0
             .as_mut()
             .map(Pin::new)
@@ -151,37 +164,39 @@ impl Closing {
     }
 }
 
-impl AsyncWrite for Closing {
+impl AsyncWrite for TlsWriter {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.half()?.poll_write(cx, bytes)
+        self.inner()?.poll_write(cx, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.half()?.poll_flush(cx)
+        self.inner()?.poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.half()?.poll_shutdown(cx)
+        self.inner()?.poll_shutdown(cx)
     }
 }
 
-impl Drop for Closing {
+impl Drop for TlsWriter {
     fn drop(&mut self) {
-        let (Some(mut half), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current())
+        let (Some(mut writer), Ok(runtime)) =
+            (self.0.take(), tokio::runtime::Handle::try_current())
         else {
             return;
         };
-        // Ends by its own clock: no task could own it longer than that.
-        runtime.spawn(async move {
-            let closed = tokio::time::timeout(CLOSE_TIMEOUT, half.shutdown()).await;
+        // Not tracked: the task ends by its own timeout.
+        let close = async move {
+            let closed = tokio::time::timeout(CLOSE_TIMEOUT, writer.shutdown()).await;
             if let Ok(Err(error)) = closed {
-                tracing::debug!(%error, "an engine's connection did not close in order");
+                tracing::debug!(%error, "cannot close the TLS stream to the engine in order");
             }
-        });
+        };
+        runtime.spawn(close.in_current_span());
     }
 }
 
@@ -190,7 +205,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_kernel_looks_after_a_silent_connection() {
+    async fn the_kernel_probes_an_idle_connection() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let endpoint = EngineEndpoint::Tcp {
@@ -200,10 +215,10 @@ mod tests {
         let stream = connect(&endpoint, "127.0.0.1", port).await.unwrap();
         let socket = SockRef::from(&stream);
         assert!(socket.keepalive().unwrap());
-        let looks = socket.tcp_keepalive_interval().unwrap()
+        let detection_time = socket.tcp_keepalive_interval().unwrap()
             * socket.tcp_keepalive_retries().unwrap()
             + socket.tcp_keepalive_time().unwrap();
-        assert_eq!(looks, Duration::from_secs(45));
-        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(looks));
+        assert_eq!(detection_time, Duration::from_secs(45));
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(detection_time));
     }
 }

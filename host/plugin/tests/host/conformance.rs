@@ -1,5 +1,4 @@
-//! One table for every form of a backend. A form is a way to make the
-//! scripted fixture an engine; so far there is one.
+//! The same checks for each kind of plugin. So far, components are the only kind.
 
 use futures::StreamExt;
 use rdd_core::{
@@ -10,27 +9,26 @@ use std::sync::Arc;
 
 use crate::support::*;
 
-/// Runs the table over the component.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn component() {
+async fn a_component_conforms() {
     let dir = tempfile::tempdir().unwrap();
     install(dir.path(), "scripted");
     let host = start(options(&[dir.path()])).await;
     let engine = loaded(&host, "scripted").await.engine;
-    conforms(engine).await;
-    soon(host.shutdown()).await;
+    assert_conforms(engine).await;
+    in_time(host.shutdown()).await;
     assert!(host.names().contains(&"scripted".to_owned()));
 }
 
-async fn conforms(engine: Arc<dyn ContainerEngine>) {
-    describes(&*engine);
-    inspects(&*engine).await;
-    changes(&*engine).await;
-    follows(&*engine).await;
-    logs(&*engine).await;
+async fn assert_conforms(engine: Arc<dyn ContainerEngine>) {
+    check_info(&*engine);
+    check_inspect(&*engine).await;
+    check_changes(&*engine).await;
+    check_watch(&*engine).await;
+    check_logs(&*engine).await;
 }
 
-fn describes(engine: &dyn ContainerEngine) {
+fn check_info(engine: &dyn ContainerEngine) {
     let info = engine.info();
     assert_eq!(
         (info.name.as_str(), info.engine.as_str()),
@@ -39,10 +37,10 @@ fn describes(engine: &dyn ContainerEngine) {
     assert_eq!(info.namespaces, ["default"]);
 }
 
-async fn inspects(engine: &dyn ContainerEngine) {
-    let found = soon(engine.inspect(&container("one"))).await.unwrap();
+async fn check_inspect(engine: &dyn ContainerEngine) {
+    let found = in_time(engine.inspect(&container("one"))).await.unwrap();
     let EngineObject::Container(one) = found.object else {
-        panic!("no container");
+        panic!("not a container");
     };
     assert_eq!((one.id.as_str(), one.name.as_str()), ("one", "name-of-one"));
     assert!(one.running && one.created_at.is_some() && one.finished_at.is_none());
@@ -51,12 +49,12 @@ async fn inspects(engine: &dyn ContainerEngine) {
         ("not/an/id", ErrorCode::InvalidArgument),
         ("other", ErrorCode::PluginFailed),
     ] {
-        let error = soon(engine.inspect(&container(id))).await.unwrap_err();
+        let error = in_time(engine.inspect(&container(id))).await.unwrap_err();
         assert_eq!(error.code, code, "{id}: {error}");
     }
 }
 
-async fn changes(engine: &dyn ContainerEngine) {
+async fn check_changes(engine: &dyn ContainerEngine) {
     for action in [
         ContainerAction::Start,
         ContainerAction::Stop,
@@ -64,8 +62,8 @@ async fn changes(engine: &dyn ContainerEngine) {
         ContainerAction::Unpause,
         ContainerAction::Restart,
     ] {
-        soon(engine.act("one", action)).await.unwrap();
-        let error = soon(engine.act("missing", action)).await.unwrap_err();
+        in_time(engine.act("one", action)).await.unwrap();
+        let error = in_time(engine.act("missing", action)).await.unwrap_err();
         assert_eq!(error.code, ErrorCode::NotFound);
     }
     let text = |text: &str| text.to_owned();
@@ -82,33 +80,33 @@ async fn changes(engine: &dyn ContainerEngine) {
                 created_at: None,
             },
         ] {
-            let removed = soon(engine.remove(&target)).await;
+            let removed = in_time(engine.remove(&target)).await;
             assert_eq!(removed.err().map(|error| error.code), code, "{target:?}");
         }
     }
 }
 
-async fn follows(engine: &dyn ContainerEngine) {
-    soon(engine.act("watch-good", ContainerAction::Start))
+async fn check_watch(engine: &dyn ContainerEngine) {
+    in_time(engine.act("watch-good", ContainerAction::Start))
         .await
         .unwrap();
     for _ in 0..3 {
-        let mut watch = soon(engine.watch()).await.unwrap();
+        let mut watch = in_time(engine.watch()).await.unwrap();
         assert_eq!(
-            soon(watch.next()).await.unwrap().unwrap(),
+            in_time(watch.next()).await.unwrap().unwrap(),
             WatchEvent::InitBegin
         );
         for _ in 0..10 {
-            soon(watch.next()).await.unwrap().unwrap();
+            in_time(watch.next()).await.unwrap().unwrap();
         }
     }
 }
 
-async fn logs(engine: &dyn ContainerEngine) {
+async fn check_logs(engine: &dyn ContainerEngine) {
     let options = LogOptions::default();
-    let mut log = soon(engine.get_logs("lines-2", &options)).await.unwrap();
+    let mut log = in_time(engine.get_logs("lines-2", &options)).await.unwrap();
     let mut chunks = Vec::new();
-    while let Some(chunk) = soon(log.next()).await {
+    while let Some(chunk) = in_time(log.next()).await {
         let chunk = chunk.unwrap();
         chunks.push((chunk.source, chunk.bytes));
     }
@@ -119,8 +117,8 @@ async fn logs(engine: &dyn ContainerEngine) {
             (LogSource::Stderr, "line 1\n".into())
         ]
     );
-    let Err(error) = soon(engine.get_logs("missing", &options)).await else {
-        panic!("it is there");
+    let Err(error) = in_time(engine.get_logs("missing", &options)).await else {
+        panic!("the log was opened");
     };
     assert_eq!(error.code, ErrorCode::NotFound);
 }

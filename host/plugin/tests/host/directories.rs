@@ -1,3 +1,5 @@
+//! Plugin directories, and plugins that are refused.
+
 use std::fs;
 use std::path::Path;
 
@@ -7,7 +9,7 @@ use rdd_plugin::PluginState;
 use crate::support::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn finds_loads_and_reports_in_order() {
+async fn plugins_are_found_loaded_and_reported_in_order() {
     let dir = tempfile::tempdir().unwrap();
     install(dir.path(), "zzzzzzzz");
     install(dir.path(), "aaaaaaaa");
@@ -25,23 +27,23 @@ async fn finds_loads_and_reports_in_order() {
         assert!(report.capabilities.unwrap().logs);
         assert_eq!(report.generation, 1);
     }
-    soon(host.shutdown()).await;
+    in_time(host.shutdown()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_name_that_nobody_installed() {
+async fn an_unknown_name_is_not_installed() {
     let dir = tempfile::tempdir().unwrap();
     install(dir.path(), "aaaaaaaa");
     let host = start(options(&[dir.path(), Path::new("/nonexistent")])).await;
     let BackendState::NotInstalled { reason } = host.state("containerd") else {
-        panic!("it is there");
+        panic!("the backend exists");
     };
     assert!(reason.contains("installed: aaaaaaaa"), "{reason}");
     assert!(reason.contains("/nonexistent"), "{reason}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_first_of_a_name_wins_even_if_it_is_bad() {
+async fn the_first_plugin_of_a_name_wins_even_if_it_is_refused() {
     let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     install(first.path(), "aaaaaaaa");
     install_as(first.path(), "bbbbbbbb", "nonsense", b"");
@@ -51,20 +53,23 @@ async fn the_first_of_a_name_wins_even_if_it_is_bad() {
     assert_eq!(host.names(), ["aaaaaaaa"]);
     let reports = host.reports();
     assert_eq!(reports.len(), 4);
-    let of = |dir: &Path, name: &str| {
+    let report_in = |dir: &Path, name: &str| {
         let path = dir.join(name);
         reports.iter().find(|report| report.path == path).unwrap()
     };
-    assert_eq!(of(first.path(), "aaaaaaaa").state, PluginState::Ready);
+    assert_eq!(
+        report_in(first.path(), "aaaaaaaa").state,
+        PluginState::Ready
+    );
     for shadowed in ["aaaaaaaa", "bbbbbbbb"] {
-        let report = of(second.path(), shadowed);
+        let report = report_in(second.path(), shadowed);
         assert_eq!(report.state, PluginState::Refused);
-        assert!(report.reason.contains("comes first"), "{report:?}");
+        assert!(report.reason.contains("takes precedence"), "{report:?}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_bad_plugin_is_refused_and_a_good_one_beside_it_runs() {
+async fn a_bad_plugin_is_refused_and_a_good_one_runs() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path();
     install(root, "healthy1");
@@ -89,7 +94,7 @@ async fn a_bad_plugin_is_refused_and_a_good_one_beside_it_runs() {
         "x".repeat(70_000)
     );
     install_as(root, "huge-man", &huge, b"");
-    // The component says that its name is another.
+    // The name in the component differs from the name in the manifest.
     let bytes = fs::read(root.join("healthy1/it.wasm")).unwrap();
     install_as(
         root,
@@ -101,32 +106,31 @@ async fn a_bad_plugin_is_refused_and_a_good_one_beside_it_runs() {
 
     let host = start(options(&[root])).await;
     loaded(&host, "healthy1").await;
-    state_is(&host, "imposter", |state| {
+    wait_for_state(&host, "imposter", |state| {
         matches!(state, BackendState::NotInstalled { .. })
     })
     .await;
-    for (name, why) in [
-        ("digest-x", "plugin.toml says"),
+    for (name, expected) in [
+        ("digest-x", "but plugin.toml has"),
         ("no-wasm0", "not a component"),
-        ("unclear0", "cannot be read at line 1"),
+        ("unclear0", "plugin.toml is not valid at line 1"),
         ("other-na", "make them equal"),
-        ("escapes0", "name a file beside it"),
-        ("a-dylib0", "cannot load yet"),
+        ("escapes0", "name a file in the same directory"),
+        ("a-dylib0", "cannot load"),
         ("nothing0", "there is no plugin.toml"),
-        ("huge-man", "larger than 65536 bytes"),
-        ("imposter", "says that its name is \"healthy1\""),
+        ("huge-man", "larger than the maximum of 65536 bytes"),
+        ("imposter", "reports the name \"healthy1\""),
     ] {
-        assert_refused(&host, name, why);
+        assert_refused(&host, name, expected);
     }
     let bad = report(&host, "Bad_Name");
     assert_eq!(bad.state, PluginState::Refused);
-    assert!(bad.reason.contains("no name of a plugin"), "{bad:?}");
+    assert!(bad.reason.contains("not a valid plugin name"), "{bad:?}");
     assert_eq!(host.names(), ["healthy1"]);
 }
 
-#[cfg(unix)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn links_and_open_doors_are_refused() {
+async fn symbolic_links_and_world_writable_files_are_refused() {
     use std::os::unix::fs::{PermissionsExt, symlink};
     let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let root = dir.path();
@@ -146,13 +150,13 @@ async fn links_and_open_doors_are_refused() {
     fs::set_permissions(open.join("it.wasm"), fs::Permissions::from_mode(0o666)).unwrap();
 
     let host = start(options(&[root])).await;
-    for (name, why) in [
+    for (name, expected) in [
         ("linked-d", "symbolic link"),
         ("linked-m", "symbolic link"),
         ("linked-f", "symbolic link"),
-        ("open-dir", "everybody may write"),
-        ("open-fil", "everybody may write"),
+        ("open-dir", "writable by everyone"),
+        ("open-fil", "writable by everyone"),
     ] {
-        assert_refused(&host, name, why);
+        assert_refused(&host, name, expected);
     }
 }

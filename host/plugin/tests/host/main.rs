@@ -1,10 +1,10 @@
-//! The whole plugin host: directories, manifests, supervision and the way to
-//! the engine, with real components.
+//! Tests of the plugin host with real components: directories, manifests,
+//! supervision, and transports.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "a test says what it expects by failing"
+    reason = "a failed test panics"
 )]
 
 mod conformance;

@@ -1,4 +1,4 @@
-//! Plugin directories made of the scripted fixture.
+//! Plugin directories with copies of the scripted fixture.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,40 +13,35 @@ use rdd_plugin::{
     BackendLimits, EngineEndpoint, PluginHost, PluginHostOptions, PluginReport, PluginState,
     RestartPolicy,
 };
+use rdd_testkit::PATIENCE;
+use sha2::{Digest as _, Sha256};
 
-/// How long anything may take that must happen.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
-
-/// The name in the fixture. A copy of another name has one as long.
+/// The name in the fixture. The name of a copy must have the same length.
 const NAME: &[u8; 8] = b"scripted";
 
 fn fixture_bytes() -> Vec<u8> {
     fs::read(rdd_testkit::fixture_component("scripted")).unwrap()
 }
 
-/// The fixture under another name of eight bytes.
-fn named(name: &str) -> Vec<u8> {
+/// Returns the fixture under another name of eight bytes.
+fn fixture_named(name: &str) -> Vec<u8> {
     assert_eq!(name.len(), NAME.len(), "{name}");
     let mut bytes = fixture_bytes();
-    let places: Vec<_> = bytes
+    let offsets: Vec<_> = bytes
         .windows(NAME.len())
         .enumerate()
         .filter(|(_, window)| window == NAME)
-        .map(|(place, _)| place)
+        .map(|(offset, _)| offset)
         .collect();
-    assert!(!places.is_empty());
-    for place in places {
-        bytes[place..place + NAME.len()].copy_from_slice(name.as_bytes());
+    assert!(!offsets.is_empty());
+    for offset in offsets {
+        bytes[offset..offset + NAME.len()].copy_from_slice(name.as_bytes());
     }
     bytes
 }
 
 pub(crate) fn sha256(bytes: &[u8]) -> String {
-    ring::digest::digest(&ring::digest::SHA256, bytes)
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    format!("{:x}", Sha256::digest(bytes))
 }
 
 pub(crate) fn manifest(name: &str, sha256: &str) -> String {
@@ -55,9 +50,9 @@ pub(crate) fn manifest(name: &str, sha256: &str) -> String {
     )
 }
 
-/// Installs the fixture under this name.
+/// Installs the fixture under another name.
 pub(crate) fn install(dir: &Path, name: &str) -> PathBuf {
-    let bytes = named(name);
+    let bytes = fixture_named(name);
     install_as(dir, name, &manifest(name, &sha256(&bytes)), &bytes)
 }
 
@@ -69,7 +64,7 @@ pub(crate) fn install_as(dir: &Path, name: &str, manifest: &str, bytes: &[u8]) -
     path
 }
 
-/// One cache for all tests of the process: most load the same component.
+/// Returns the cache directory of all tests, since most load the same component.
 pub(crate) fn cache_dir() -> PathBuf {
     std::env::current_exe()
         .unwrap()
@@ -82,15 +77,15 @@ pub(crate) fn cache_dir() -> PathBuf {
 pub(crate) fn options(dirs: &[&Path]) -> PluginHostOptions {
     PluginHostOptions {
         limits: BackendLimits {
-            spin: Duration::from_millis(300),
+            yield_timeout: Duration::from_millis(300),
             stop_grace: Duration::from_millis(500),
             ..BackendLimits::default()
         },
         restarts: RestartPolicy {
-            first: Duration::from_millis(20),
-            longest: Duration::from_millis(40),
-            failures: 3,
-            stable: Duration::from_secs(3600),
+            min_delay: Duration::from_millis(20),
+            max_delay: Duration::from_millis(40),
+            max_failures: 3,
+            reset_after: Duration::from_secs(3600),
         },
         ..PluginHostOptions::new(
             dirs.iter().map(|dir| (*dir).to_owned()).collect(),
@@ -102,29 +97,29 @@ pub(crate) fn options(dirs: &[&Path]) -> PluginHostOptions {
 
 pub(crate) async fn start(options: PluginHostOptions) -> PluginHost {
     let host = PluginHost::start(options).await.unwrap();
-    soon(host.loaded()).await;
+    in_time(host.wait_until_loaded()).await;
     host
 }
 
-/// What `future` gives, which must come.
-pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
+/// Returns the output of `future`, which must complete within [`PATIENCE`].
+pub(crate) async fn in_time<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(PATIENCE, future)
         .await
-        .expect("it did not come in time")
+        .expect("the future did not complete in time")
 }
 
-/// Waits until the state of a backend is as wanted.
-pub(crate) async fn state_is(
+/// Waits until the state of a backend satisfies `is_expected`.
+pub(crate) async fn wait_for_state(
     host: &PluginHost,
     name: &str,
-    wanted: impl Fn(&BackendState) -> bool,
+    is_expected: impl Fn(&BackendState) -> bool,
 ) -> BackendState {
     let mut changes = host.changes();
-    soon(async {
+    in_time(async {
         loop {
             changes.mark_unchanged();
             let state = host.state(name);
-            if wanted(&state) {
+            if is_expected(&state) {
                 return state;
             }
             changes.changed().await.unwrap();
@@ -134,14 +129,14 @@ pub(crate) async fn state_is(
 }
 
 pub(crate) async fn loaded(host: &PluginHost, name: &str) -> LoadedBackend {
-    match state_is(host, name, |state| matches!(state, BackendState::Loaded(_))).await {
+    match wait_for_state(host, name, |state| matches!(state, BackendState::Loaded(_))).await {
         BackendState::Loaded(loaded) => loaded,
         other => panic!("{other:?}"),
     }
 }
 
 pub(crate) async fn trap(engine: &Arc<dyn ContainerEngine>) {
-    soon(engine.act("trap", ContainerAction::Stop))
+    in_time(engine.act("trap", ContainerAction::Stop))
         .await
         .unwrap_err();
 }
@@ -153,14 +148,14 @@ pub(crate) fn report(host: &PluginHost, name: &str) -> PluginReport {
     reports.remove(0)
 }
 
-/// Asserts that the plugin is refused with this in the sentence, everywhere
-/// that people look.
-pub(crate) fn assert_refused(host: &PluginHost, name: &str, why: &str) {
+/// Asserts that the plugin is refused, with `expected` in the reason of its report
+/// and of its backend state.
+pub(crate) fn assert_refused(host: &PluginHost, name: &str, expected: &str) {
     let report = report(host, name);
     assert_eq!(report.state, PluginState::Refused, "{report:?}");
     assert!(
-        report.reason.contains(why),
-        "{:?} does not say {why:?}",
+        report.reason.contains(expected),
+        "{:?} lacks {expected:?}",
         report.reason
     );
     assert!(!host.names().contains(&name.to_owned()));
@@ -168,7 +163,7 @@ pub(crate) fn assert_refused(host: &PluginHost, name: &str, why: &str) {
     let BackendState::NotInstalled { reason } = &state else {
         panic!("{state:?}");
     };
-    assert!(reason.contains(why), "{reason:?} does not say {why:?}");
+    assert!(reason.contains(expected), "{reason:?} lacks {expected:?}");
 }
 
 pub(crate) fn container(id: &str) -> ObjectRef {

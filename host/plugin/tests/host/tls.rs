@@ -1,4 +1,4 @@
-//! An engine behind TLS, with certificates on both sides.
+//! A connection over TLS, with certificates on both sides.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rdd_core::ErrorCode;
 use rdd_plugin::{EngineDialer, EngineEndpoint, TlsFiles};
-use rdd_plugin_wasm::{Connection, Transport};
+use rdd_plugin_wasm::{EngineConnection, EngineTransport};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -26,7 +26,7 @@ fn authority() -> Authority {
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
 
-/// Writes the three files as the docker CLI has them.
+/// Writes the three files under the names that the docker CLI uses.
 fn write_files(dir: &Path, authority: &Authority, trusted: &Authority) -> TlsFiles {
     let key = KeyPair::generate().unwrap();
     let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
@@ -39,7 +39,8 @@ fn write_files(dir: &Path, authority: &Authority, trusted: &Authority) -> TlsFil
     files
 }
 
-/// An engine that wants a certificate, reads to the end and then answers.
+/// Runs an engine that requires a client certificate, reads to the end, and then
+/// responds. Returns what it read, or `None` if the handshake failed.
 fn engine(listener: TcpListener, files: &TlsFiles) -> tokio::task::JoinHandle<Option<Vec<u8>>> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut roots = RootCertStore::empty();
@@ -62,11 +63,11 @@ fn engine(listener: TcpListener, files: &TlsFiles) -> tokio::task::JoinHandle<Op
     tokio::spawn(async move {
         let stream = listener.accept().await.unwrap().0;
         let mut stream = acceptor.accept(stream).await.ok()?;
-        let mut asked = Vec::new();
-        stream.read_to_end(&mut asked).await.unwrap();
+        let mut received = Vec::new();
+        stream.read_to_end(&mut received).await.unwrap();
         stream.write_all(b"answer").await.unwrap();
         stream.shutdown().await.unwrap();
-        Some(asked)
+        Some(received)
     })
 }
 
@@ -77,40 +78,40 @@ async fn dialer(listener: &TcpListener, files: TlsFiles) -> EngineDialer {
 }
 
 #[tokio::test]
-async fn both_sides_show_certificates_and_half_close() {
+async fn both_sides_authenticate_and_half_close() {
     let dir = tempfile::tempdir().unwrap();
     let authority = authority();
-    let theirs = write_files(&dir.path().join("engine"), &authority, &authority);
-    let ours = write_files(&dir.path().join("client"), &authority, &authority);
+    let engine_files = write_files(&dir.path().join("engine"), &authority, &authority);
+    let client_files = write_files(&dir.path().join("client"), &authority, &authority);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let dialer = dialer(&listener, ours).await;
-    let engine = engine(listener, &theirs);
-    let Connection {
+    let dialer = dialer(&listener, client_files).await;
+    let engine = engine(listener, &engine_files);
+    let EngineConnection {
         mut reader,
         mut writer,
-    } = soon(dialer.connect()).await.unwrap();
+    } = in_time(dialer.connect()).await.unwrap();
     writer.write_all(b"question").await.unwrap();
     writer.flush().await.unwrap();
     drop(writer);
-    let mut answered = Vec::new();
-    soon(reader.read_to_end(&mut answered)).await.unwrap();
-    assert_eq!(answered, b"answer");
-    assert_eq!(soon(engine).await.unwrap().unwrap(), b"question");
+    let mut response = Vec::new();
+    in_time(reader.read_to_end(&mut response)).await.unwrap();
+    assert_eq!(response, b"answer");
+    assert_eq!(in_time(engine).await.unwrap().unwrap(), b"question");
 }
 
 #[tokio::test]
-async fn an_engine_that_a_stranger_vouches_for_is_none() {
+async fn an_engine_with_an_untrusted_certificate_is_refused() {
     let dir = tempfile::tempdir().unwrap();
-    let (authority, stranger) = (authority(), self::authority());
-    let theirs = write_files(&dir.path().join("engine"), &stranger, &authority);
-    let ours = write_files(&dir.path().join("client"), &authority, &authority);
+    let (authority, untrusted) = (authority(), self::authority());
+    let engine_files = write_files(&dir.path().join("engine"), &untrusted, &authority);
+    let client_files = write_files(&dir.path().join("client"), &authority, &authority);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let dialer = dialer(&listener, ours).await;
-    let engine = engine(listener, &theirs);
-    let Err(error) = soon(dialer.connect()).await else {
-        panic!("it is connected");
+    let dialer = dialer(&listener, client_files).await;
+    let engine = engine(listener, &engine_files);
+    let Err(error) = in_time(dialer.connect()).await else {
+        panic!("the connection was accepted");
     };
     assert_eq!(error.code, ErrorCode::Unavailable);
     assert!(error.message.contains("certificate"), "{error}");
-    assert_eq!(soon(engine).await.unwrap(), None);
+    assert_eq!(in_time(engine).await.unwrap(), None);
 }

@@ -1,11 +1,14 @@
+//! Transports, and endpoints that cannot be used.
+
 use std::path::Path;
 use std::time::Duration;
 
 use rdd_core::{BackendRegistry, ErrorCode};
 use rdd_plugin::{
-    EngineDialer, EngineEndpoint, PluginHost, PluginHostOptions, StartError, TlsFiles,
+    EndpointError, EngineDialer, EngineEndpoint, PluginHost, PluginHostOptions, StartError,
+    TlsFiles,
 };
-use rdd_plugin_wasm::Transport;
+use rdd_plugin_wasm::{EngineConnection, EngineTransport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
 
@@ -13,29 +16,32 @@ use crate::support::*;
 
 async fn failure(endpoint: EngineEndpoint) -> rdd_core::EngineError {
     let dialer = EngineDialer::new(endpoint).unwrap();
-    match soon(dialer.connect()).await {
-        Ok(_) => panic!("it is connected"),
+    match in_time(dialer.connect()).await {
+        Ok(_) => panic!("the connection was accepted"),
         Err(error) => error,
     }
 }
 
 #[tokio::test]
-async fn nobody_there() {
+async fn an_unreachable_engine_is_an_error_with_the_remedy() {
     let dir = tempfile::tempdir().unwrap();
-    let none = dir.path().join("none.sock");
-    let error = failure(EngineEndpoint::Unix(none.clone())).await;
+    let missing = dir.path().join("missing.sock");
+    let error = failure(EngineEndpoint::Unix(missing.clone())).await;
     assert_eq!(error.code, ErrorCode::Unavailable);
     assert!(
-        error.message.contains(&none.display().to_string()),
+        error.message.contains(&missing.display().to_string()),
         "{error}"
     );
     assert!(error.message.contains("start the engine"), "{error}");
 
-    let left_over = dir.path().join("left-over.sock");
-    drop(UnixListener::bind(&left_over).unwrap());
-    let error = failure(EngineEndpoint::Unix(left_over)).await;
+    let stale = dir.path().join("stale.sock");
+    drop(UnixListener::bind(&stale).unwrap());
+    let error = failure(EngineEndpoint::Unix(stale)).await;
     assert_eq!(error.code, ErrorCode::Unavailable);
-    assert!(error.message.contains("nothing listens there"), "{error}");
+    assert!(
+        error.message.contains("nothing is listening there"),
+        "{error}"
+    );
 
     let port = TcpListener::bind("127.0.0.1:0")
         .await
@@ -45,78 +51,76 @@ async fn nobody_there() {
         .port();
     let error = failure(EngineEndpoint::parse(&format!("tcp://127.0.0.1:{port}")).unwrap()).await;
     assert_eq!(error.code, ErrorCode::Unavailable);
-    assert!(error.message.contains("nothing listens there"), "{error}");
+    assert!(
+        error.message.contains("nothing is listening there"),
+        "{error}"
+    );
 }
 
-#[cfg(not(windows))]
 #[tokio::test]
-async fn what_can_never_be_reached_is_an_error_of_the_start() {
+async fn an_endpoint_that_can_never_be_reached_fails_the_start() {
     let dir = tempfile::tempdir().unwrap();
-    let pipe = EngineEndpoint::parse("npipe:////./pipe/docker_engine").unwrap();
-    let options = PluginHostOptions::new(Vec::new(), dir.path().join("cache"), pipe);
-    let Err(refused) = PluginHost::start(options).await else {
-        panic!("it started");
-    };
-    assert!(matches!(refused, StartError::Transport(_)));
-    assert!(
-        refused.to_string().contains("only Windows has"),
-        "{refused}"
-    );
+    let error = EngineEndpoint::parse("npipe:////./pipe/docker_engine").unwrap_err();
+    assert!(matches!(error, EndpointError::NamedPipe(_)), "{error}");
 
     let tls = EngineEndpoint::parse("tcp://127.0.0.1")
         .unwrap()
         .with_tls(TlsFiles::in_dir(dir.path()))
         .unwrap();
-    let Err(refused) = EngineDialer::new(tls) else {
-        panic!("there are no certificates");
+    let options = PluginHostOptions::new(Vec::new(), dir.path().join("cache"), tls);
+    let Err(error) = PluginHost::start(options).await else {
+        panic!("the host started without certificates");
     };
-    assert!(refused.to_string().contains("ca.pem"), "{refused}");
+    assert!(matches!(error, StartError::Transport(_)), "{error}");
+    assert!(error.to_string().contains("ca.pem"), "{error}");
 }
 
-/// Reads until the other side half-closes, then answers and closes.
-async fn answer(mut stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin) -> Vec<u8> {
-    let mut asked = Vec::new();
-    stream.read_to_end(&mut asked).await.unwrap();
+/// Reads until the client half-closes, then responds and closes. Returns what was
+/// read.
+async fn respond(mut stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin) -> Vec<u8> {
+    let mut received = Vec::new();
+    stream.read_to_end(&mut received).await.unwrap();
     stream.write_all(b"answer").await.unwrap();
     stream.shutdown().await.unwrap();
-    asked
+    received
 }
 
-async fn ask(endpoint: EngineEndpoint) -> Vec<u8> {
+/// Sends a request, half-closes, and returns the response.
+async fn request(endpoint: EngineEndpoint) -> Vec<u8> {
     let dialer = EngineDialer::new(endpoint).unwrap();
-    let rdd_plugin_wasm::Connection {
+    let EngineConnection {
         mut reader,
         mut writer,
-    } = soon(dialer.connect()).await.unwrap();
+    } = in_time(dialer.connect()).await.unwrap();
     writer.write_all(b"question").await.unwrap();
     writer.flush().await.unwrap();
     drop(writer);
-    let mut answered = Vec::new();
-    soon(reader.read_to_end(&mut answered)).await.unwrap();
-    answered
+    let mut response = Vec::new();
+    in_time(reader.read_to_end(&mut response)).await.unwrap();
+    response
 }
 
 #[tokio::test]
-async fn half_a_connection_is_closed_by_dropping_its_writer() {
+async fn dropping_the_writer_half_closes_the_connection() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("engine.sock");
     let listener = UnixListener::bind(&path).unwrap();
-    let engine = tokio::spawn(async move { answer(listener.accept().await.unwrap().0).await });
-    assert_eq!(ask(EngineEndpoint::Unix(path)).await, b"answer");
-    assert_eq!(soon(engine).await.unwrap(), b"question");
+    let engine = tokio::spawn(async move { respond(listener.accept().await.unwrap().0).await });
+    assert_eq!(request(EngineEndpoint::Unix(path)).await, b"answer");
+    assert_eq!(in_time(engine).await.unwrap(), b"question");
 
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("tcp://{}", listener.local_addr().unwrap());
-    let engine = tokio::spawn(async move { answer(listener.accept().await.unwrap().0).await });
+    let engine = tokio::spawn(async move { respond(listener.accept().await.unwrap().0).await });
     assert_eq!(
-        ask(EngineEndpoint::parse(&endpoint).unwrap()).await,
+        request(EngineEndpoint::parse(&endpoint).unwrap()).await,
         b"answer"
     );
-    assert_eq!(soon(engine).await.unwrap(), b"question");
+    assert_eq!(in_time(engine).await.unwrap(), b"question");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_backend_speaks_with_its_own_engine() {
+async fn a_backend_connects_to_its_own_engine() {
     let dir = tempfile::tempdir().unwrap();
     install(dir.path(), "own-sock");
     install(dir.path(), "shared-s");
@@ -127,15 +131,17 @@ async fn a_backend_speaks_with_its_own_engine() {
         .endpoints
         .insert("own-sock".to_owned(), EngineEndpoint::Unix(path));
     let host = start(options).await;
-    let engine = tokio::spawn(async move { answer(listener.accept().await.unwrap().0).await });
+    let engine = tokio::spawn(async move { respond(listener.accept().await.unwrap().0).await });
     let own = loaded(&host, "own-sock").await.engine;
     assert_eq!(
-        soon(own.inspect(&container("echo"))).await.unwrap().raw,
+        in_time(own.inspect(&container("echo"))).await.unwrap().raw,
         "answer"
     );
-    assert_eq!(soon(engine).await.unwrap(), b"echo");
+    assert_eq!(in_time(engine).await.unwrap(), b"echo");
     let shared = loaded(&host, "shared-s").await.engine;
-    let error = soon(shared.inspect(&container("echo"))).await.unwrap_err();
+    let error = in_time(shared.inspect(&container("echo")))
+        .await
+        .unwrap_err();
     assert_eq!(error.code, ErrorCode::Unavailable);
     assert!(
         error.message.contains("/nonexistent/engine.sock"),
@@ -144,19 +150,18 @@ async fn a_backend_speaks_with_its_own_engine() {
     assert_eq!(host.names(), ["own-sock", "shared-s"]);
 }
 
-#[cfg(unix)]
 #[tokio::test]
-async fn ssh_that_cannot_connect_says_what_ssh_said() {
-    // Nobody listens at port 1.
+async fn a_failed_ssh_connection_carries_the_message_of_ssh() {
+    // Nothing listens on port 1.
     let endpoint = EngineEndpoint::parse("ssh://nobody@127.0.0.1:1").unwrap();
     let dialer = EngineDialer::new(endpoint).unwrap();
-    let said = match tokio::time::timeout(Duration::from_secs(20), dialer.connect())
+    let message = match tokio::time::timeout(Duration::from_secs(20), dialer.connect())
         .await
         .unwrap()
     {
         Ok(mut connection) => {
             let mut nothing = Vec::new();
-            soon(connection.reader.read_to_end(&mut nothing))
+            in_time(connection.reader.read_to_end(&mut nothing))
                 .await
                 .unwrap_err()
                 .to_string()
@@ -170,5 +175,5 @@ async fn ssh_that_cannot_connect_says_what_ssh_said() {
             return;
         }
     };
-    assert!(said.contains("port 1: Connection refused"), "{said}");
+    assert!(message.contains("port 1: Connection refused"), "{message}");
 }

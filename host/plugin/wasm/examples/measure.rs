@@ -1,9 +1,9 @@
-//! Measures a backend: `measure <component> <unix socket>` with a Docker
-//! engine, or `measure <scripted fixture>` without.
+//! Measures the speed and memory of a backend: `measure COMPONENT SOCKET` with a
+//! Docker engine, or `measure FIXTURE` with the scripted fixture and no engine.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "a developer's measurement, not a part of the daemon"
+    reason = "a tool for developers, not part of the daemon"
 )]
 
 use std::sync::Arc;
@@ -12,24 +12,27 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use futures::StreamExt;
 use rdd_core::{ContainerEngine, EngineError, EngineObject, LogOptions, WatchEvent};
-use rdd_plugin_wasm::{Backend, BackendLimits, ComponentCache, Connection, Runtime, Transport};
+use rdd_plugin_wasm::{
+    BackendLimits, ComponentBackend, ComponentCache, ComponentRuntime, EngineConnection,
+    EngineTransport,
+};
 
-struct Socket(String);
+struct UnixTransport(String);
 
 #[async_trait]
-impl Transport for Socket {
-    async fn connect(&self) -> Result<Connection, EngineError> {
+impl EngineTransport for UnixTransport {
+    async fn connect(&self) -> Result<EngineConnection, EngineError> {
         let stream = tokio::net::UnixStream::connect(&self.0).await.unwrap();
         let (reader, writer) = stream.into_split();
-        Ok(Connection {
+        Ok(EngineConnection {
             reader: Box::new(reader),
             writer: Box::new(writer),
         })
     }
 }
 
-/// Resident memory in KiB.
-fn resident() -> u64 {
+/// Returns the resident memory in KiB.
+fn resident_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status
         .lines()
@@ -46,7 +49,7 @@ async fn main() {
     let bytes = std::fs::read(&file).unwrap();
     let cache = std::env::temp_dir().join(format!("rdd-measure-{}", std::process::id()));
     for turn in ["cold", "warm"] {
-        let runtime = Runtime::new(Some(ComponentCache::open(&cache).unwrap())).unwrap();
+        let runtime = ComponentRuntime::new(Some(ComponentCache::open(&cache).unwrap())).unwrap();
         let began = Instant::now();
         runtime.load(&bytes, "measured").unwrap();
         println!(
@@ -55,39 +58,39 @@ async fn main() {
             bytes.len() / 1024
         );
     }
-    let runtime = Runtime::new(Some(ComponentCache::open(&cache).unwrap())).unwrap();
-    let before = resident();
-    let program = runtime.load(&bytes, "measured").unwrap();
-    println!("the code: {} KiB resident", resident() - before);
+    let runtime = ComponentRuntime::new(Some(ComponentCache::open(&cache).unwrap())).unwrap();
+    let before = resident_kib();
+    let component = runtime.load(&bytes, "measured").unwrap();
+    println!("code: {} KiB resident", resident_kib() - before);
     match socket {
         Some(socket) => {
-            let backend = Backend::new(
+            let backend = ComponentBackend::new(
                 "moby",
-                program,
+                component,
                 BackendLimits::default(),
-                Arc::new(Socket(socket)),
+                Arc::new(UnixTransport(socket)),
             );
-            engine(&backend).await;
+            measure_engine(&backend).await;
         }
         None => {
-            let backend = Backend::new(
+            let backend = ComponentBackend::new(
                 "scripted",
-                program,
+                component,
                 BackendLimits::default(),
-                Arc::new(Socket(String::new())),
+                Arc::new(UnixTransport(String::new())),
             );
-            fixture(&backend).await;
+            measure_fixture(&backend).await;
         }
     }
     std::fs::remove_dir_all(cache).unwrap();
 }
 
-async fn engine(backend: &Backend) {
+async fn measure_engine(backend: &ComponentBackend) {
     let began = Instant::now();
-    let instance = backend.launch().await.unwrap();
-    println!("launch: {:?}; {:?}", began.elapsed(), instance.info());
+    let handle = backend.launch().await.unwrap();
+    println!("launch: {:?}; {:?}", began.elapsed(), handle.info());
     let began = Instant::now();
-    let mut watch = instance.watch().await.unwrap();
+    let mut watch = handle.watch().await.unwrap();
     let mut containers = Vec::new();
     let mut objects = 0;
     loop {
@@ -106,7 +109,7 @@ async fn engine(backend: &Backend) {
     for container in containers.iter().take(3) {
         let object = EngineObject::Container(container.clone()).reference();
         let began = Instant::now();
-        let inspected = instance.inspect(&object).await.unwrap();
+        let inspected = handle.inspect(&object).await.unwrap();
         println!(
             "inspect {}: {:?}, {} bytes",
             container.name,
@@ -118,7 +121,7 @@ async fn engine(backend: &Backend) {
             ..LogOptions::default()
         };
         let began = Instant::now();
-        let mut log = instance.get_logs(&container.id, &options).await.unwrap();
+        let mut log = handle.get_logs(&container.id, &options).await.unwrap();
         let mut bytes = 0;
         while let Some(chunk) = log.next().await {
             bytes += chunk.unwrap().bytes.len();
@@ -129,7 +132,7 @@ async fn engine(backend: &Backend) {
             bytes as f64 / took.as_secs_f64() / 1e6
         );
     }
-    let before = resident();
+    let before = resident_kib();
     let mut open = Vec::new();
     let quiet = LogOptions {
         tail: Some(0),
@@ -137,25 +140,25 @@ async fn engine(backend: &Backend) {
     };
     if let Some(running) = containers.iter().find(|container| container.running) {
         for _ in 0..200 {
-            open.push(instance.get_logs(&running.id, &quiet).await.unwrap());
+            open.push(handle.get_logs(&running.id, &quiet).await.unwrap());
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
-        println!("idle follows: {} KiB each", (resident() - before) / 200);
+        println!("idle follows: {} KiB each", (resident_kib() - before) / 200);
     }
-    println!("waiting 5 s for changes");
+    println!("watching for 5 s");
     let until = tokio::time::Instant::now() + Duration::from_secs(5);
     while let Ok(Some(event)) = tokio::time::timeout_at(until, watch.next()).await {
         println!("{event:?}");
     }
 }
 
-async fn fixture(backend: &Backend) {
+async fn measure_fixture(backend: &ComponentBackend) {
     const MIB: usize = 2_000;
-    let instance = backend.launch().await.unwrap();
+    let handle = backend.launch().await.unwrap();
     let options = LogOptions::default();
     for _ in 0..3 {
         let began = Instant::now();
-        let mut log = instance
+        let mut log = handle
             .get_logs(&format!("flood-{MIB}"), &options)
             .await
             .unwrap();
@@ -185,13 +188,13 @@ async fn fixture(backend: &Backend) {
             native / took
         );
     }
-    let before = resident();
+    let before = resident_kib();
     let began = Instant::now();
     let mut open = Vec::new();
     for _ in 0..500 {
-        open.push(instance.get_logs("idle", &options).await.unwrap());
+        open.push(handle.get_logs("idle", &options).await.unwrap());
     }
-    println!("opening: {:?} each", began.elapsed() / 500);
+    println!("opening a log: {:?}", began.elapsed() / 500);
     tokio::time::sleep(Duration::from_secs(1)).await;
-    println!("idle streams: {} KiB each", (resident() - before) / 500);
+    println!("idle streams: {} KiB each", (resident_kib() - before) / 500);
 }

@@ -1,4 +1,4 @@
-//! What all lives of a backend share, and how one begins.
+//! A loaded backend, which starts one instance after another.
 
 use std::sync::Arc;
 
@@ -6,145 +6,164 @@ use rdd_core::{EngineError, ErrorCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Span;
 
+use crate::backend_handle::BackendHandle;
 use crate::convert;
-use crate::guest::{Death, Guest};
-use crate::instance::Instance;
+use crate::exit_reason::ExitReason;
+use crate::host_state::HostContext;
 use crate::limits::{BackendLimits, MemoryBudget};
-use crate::liveness::Liveness;
-use crate::runtime::Program;
-use crate::state::Grants;
-use crate::throttle::Throttle;
-use crate::transport::Transport;
+use crate::liveness::EngineLiveness;
+use crate::log_limiter::LogLimiter;
+use crate::plugin_instance::PluginInstance;
+use crate::runtime::LinkedComponent;
+use crate::transport::EngineTransport;
 
-/// What all lives of one backend share.
-pub(crate) struct Shared {
-    pub(crate) program: Program,
+/// What all stores of one backend share, across restarts.
+pub(crate) struct BackendContext {
+    pub(crate) component: LinkedComponent,
     pub(crate) limits: BackendLimits,
-    pub(crate) grants: Arc<Grants>,
-    pub(crate) budget: Arc<MemoryBudget>,
-    pub(crate) closing: CancellationToken,
-    /// Owns the tasks of all stores.
+    pub(crate) host: Arc<HostContext>,
+    pub(crate) memory: Arc<MemoryBudget>,
+    pub(crate) shutdown: CancellationToken,
+    /// The tasks of all stores.
     pub(crate) tasks: TaskTracker,
-    pub(crate) log_slots: Arc<Semaphore>,
+    /// The span in which the tasks run.
+    pub(crate) span: Span,
+    pub(crate) log_permits: Arc<Semaphore>,
 }
 
-impl Shared {
-    /// Leave for one more log stream.
-    pub(crate) fn log_slot(&self) -> Result<OwnedSemaphorePermit, EngineError> {
-        self.log_slots.clone().try_acquire_owned().map_err(|_| {
+impl BackendContext {
+    /// Acquires the permit for another log stream.
+    pub(crate) fn acquire_log_permit(&self) -> Result<OwnedSemaphorePermit, EngineError> {
+        self.log_permits.clone().try_acquire_owned().map_err(|_| {
             EngineError::new(
                 ErrorCode::Unavailable,
                 format!(
-                    "{} log streams of the backend {} are open, the most that it may have; close some and try again",
-                    self.limits.log_streams, self.grants.name
+                    "{} log streams of the backend {} are open, the maximum; close some and try again",
+                    self.limits.max_log_streams, self.host.name
                 ),
             )
         })
     }
 }
 
-/// A component with what it is granted: makes one [`Instance`] after the
-/// other.
-pub struct Backend {
-    shared: Arc<Shared>,
+/// A component with its transport and limits. Starts a [`BackendHandle`] at each
+/// launch.
+pub struct ComponentBackend {
+    context: Arc<BackendContext>,
 }
 
 /// A backend cannot be started.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LaunchError {
-    /// Its store died. Worth a retry.
-    #[error("the backend {backend} {}", death.reason)]
-    Died {
-        /// The name that its manifest gives.
+    /// Its store ended during the start. A retry may succeed.
+    #[error("the backend {backend} {}", exit.message)]
+    Exited {
+        /// The name in the manifest.
         backend: String,
-        /// What happened.
-        death: Death,
+        /// Why the store ended.
+        exit: ExitReason,
     },
-    /// It is not what it should be, and never will be.
+    /// The backend does not match its manifest or the contract. A retry cannot
+    /// succeed.
     #[error("the backend {backend} {problem}")]
-    Unfit {
-        /// The name that its manifest gives.
+    Incompatible {
+        /// The name in the manifest.
         backend: String,
-        /// Ends a sentence that begins with the backend's name.
+        /// The end of a sentence that begins with the backend's name.
         problem: String,
     },
 }
 
-impl Backend {
-    /// Grants `program` the way to an engine and what `limits` say.
+impl ComponentBackend {
+    /// Creates a backend that reaches its engine through `transport`. `name` is
+    /// the name in its manifest. All tasks of the backend run in the span that is
+    /// current now.
     pub fn new(
         name: &str,
-        program: Program,
+        component: LinkedComponent,
         limits: BackendLimits,
-        transport: Arc<dyn Transport>,
+        transport: Arc<dyn EngineTransport>,
     ) -> Self {
-        let grants = Grants {
+        let host = HostContext {
             name: name.to_owned(),
             transport,
-            connections: Arc::new(Semaphore::new(limits.connections)),
-            max_connections: limits.connections,
-            probe_connection: Arc::new(Semaphore::new(1)),
-            log_throttle: Throttle::new(),
-            liveness: Liveness::new(),
+            connection_permits: Arc::new(Semaphore::new(limits.max_connections)),
+            max_connections: limits.max_connections,
+            probe_permit: Arc::new(Semaphore::new(1)),
+            log_limiter: LogLimiter::new(),
+            liveness: EngineLiveness::new(),
         };
         Self {
-            shared: Arc::new(Shared {
-                program,
-                grants: Arc::new(grants),
-                budget: MemoryBudget::new(limits.total_memory),
-                closing: CancellationToken::new(),
+            context: Arc::new(BackendContext {
+                component,
+                host: Arc::new(host),
+                memory: MemoryBudget::new(limits.total_memory_bytes),
+                shutdown: CancellationToken::new(),
                 tasks: TaskTracker::new(),
-                log_slots: Arc::new(Semaphore::new(limits.log_streams)),
+                span: Span::current(),
+                log_permits: Arc::new(Semaphore::new(limits.max_log_streams)),
                 limits,
             }),
         }
     }
 
-    /// Makes a fresh control store and asks the backend what it is. Log
-    /// streams that earlier instances opened go on.
-    pub async fn launch(&self) -> Result<Instance, LaunchError> {
-        let shared = &self.shared;
-        let name = &shared.grants.name;
-        let died = |death| LaunchError::Died {
+    /// Creates a new control store and calls `describe`. Log streams that were
+    /// opened through an earlier handle continue.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the store ends, or if the backend does not match its manifest or
+    /// the contract.
+    pub async fn launch(&self) -> Result<BackendHandle, LaunchError> {
+        let context = &self.context;
+        let name = &context.host.name;
+        let exited = |exit| LaunchError::Exited {
             backend: name.clone(),
-            death,
+            exit,
         };
-        let unfit = |problem| LaunchError::Unfit {
+        let incompatible = |problem| LaunchError::Incompatible {
             backend: name.clone(),
             problem,
         };
-        let mut guest = Guest::start(
-            &shared.program,
-            &shared.limits,
-            shared.limits.control_memory,
-            shared.grants.clone(),
-            shared.budget.clone(),
+        let mut instance = PluginInstance::instantiate(
+            &context.component,
+            &context.limits,
+            context.limits.control_memory_bytes,
+            context.host.clone(),
+            context.memory.clone(),
         )
         .await
-        .map_err(died)?;
-        let described = guest.describe(shared.limits.start).await.map_err(died)?;
-        let info = convert::info(described).map_err(|violation| unfit(violation.to_string()))?;
+        .map_err(exited)?;
+        let described = instance
+            .describe(context.limits.start_timeout)
+            .await
+            .map_err(exited)?;
+        let info =
+            convert::backend_info(described).map_err(|error| incompatible(error.to_string()))?;
         if info.name != *name {
-            return Err(unfit(format!(
-                "says that its name is {:?}: correct its manifest or the component",
+            return Err(incompatible(format!(
+                "reports the name {:?}; correct its manifest or the component",
                 info.name
             )));
         }
-        Ok(Instance::spawn(shared.clone(), guest, info))
+        Ok(BackendHandle::spawn(context.clone(), instance, info))
     }
 
-    /// Ends all stores and waits until they are gone.
+    /// Ends all stores and waits until their tasks have ended.
     pub async fn shutdown(&self) {
-        let Shared { closing, tasks, .. } = &*self.shared;
-        closing.cancel();
+        let BackendContext {
+            shutdown, tasks, ..
+        } = &*self.context;
+        shutdown.cancel();
         tasks.close();
         tasks.wait().await;
     }
 }
 
-impl Drop for Backend {
+impl Drop for ComponentBackend {
     fn drop(&mut self) {
-        self.shared.closing.cancel();
+        self.context.shutdown.cancel();
     }
 }

@@ -1,4 +1,4 @@
-//! Generated from `wit/`.
+//! Bindings generated from `wit/`.
 #![allow(
     missing_docs,
     unreachable_pub,
@@ -13,12 +13,12 @@ wasmtime::component::bindgen!({
     path: "../../../wit",
     world: "backend",
     imports: {
-        // A flood of timers is a reason to trap, and `sleep` has no error.
+        // Too many timers cause a trap, since `sleep` returns no error.
         "rancher-desktop:engine/host.sleep": async | store | trappable,
         "rancher-desktop:engine/transport.connect": async | store | trappable,
     },
     exports: {
-        // A backend that spins in `describe` must yield to the watchdog.
+        // A backend that spins in `describe` must yield to the watchdog, too.
         "rancher-desktop:engine/engine.describe": async,
     },
 });

@@ -1,8 +1,9 @@
-//! Compiled components, kept from one run to the next.
+//! The cache of compiled components on disk.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,70 +13,76 @@ use ring::rand::SystemRandom;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-/// Changes with the layout of an entry.
+/// The first line of an entry. It changes with the entry's layout.
 const FORMAT: &[u8] = b"rdd compiled component, 1\n";
-/// Bytes of the host's key and of an entry's seal.
-const SEAL: usize = 32;
-/// Entries kept. An update of one backend leaves one entry behind; a
-/// developer builds many.
+/// The file of the key that seals the entries.
+const KEY_FILE: &str = "key";
+/// The size of the key and of a seal (HMAC-SHA-256) in bytes.
+const SEAL_BYTES: usize = 32;
+/// The number of entries that are kept. An update of one backend leaves one entry
+/// behind; a developer's builds leave many.
 const MAX_ENTRIES: usize = 16;
-/// No component compiles to more.
+/// The maximum size of an entry in bytes, more than any component compiles to.
 const MAX_ENTRY_BYTES: u64 = 512 * 1024 * 1024;
 const EXTENSION: &str = "cwasm";
-/// The age at which an entry that is not whole is one that a killed writer
-/// left. Several processes may write here at once, each for seconds.
+/// The age at which a draft counts as left behind by a killed process. Several
+/// processes may write to the cache at once, each for a few seconds.
 const DRAFT_AGE: Duration = Duration::from_secs(60 * 60);
 
-/// A directory of compiled components that this host made.
+/// A directory of components that this host compiled.
 ///
-/// Loading machine code is as dangerous as running a program, so an entry
-/// counts only when it carries a seal made with a key that lies in the same
-/// directory, which only this user can read or write.
+/// Loading machine code is as dangerous as running a program. So an entry is only
+/// loaded if it has a seal made with the key in the same directory, which only
+/// this user can read or write.
 pub struct ComponentCache {
     dir: PathBuf,
     key: hmac::Key,
 }
 
-/// Why there is no cache. Components are then compiled at each start.
+/// A cache that cannot be used. Without a cache, components are compiled at each
+/// start.
 #[derive(Debug, thiserror::Error)]
 pub enum CacheError {
-    /// The directory cannot be made or read.
-    #[error("cannot use {} for compiled components: {source}; give the daemon's user access to it", path.display())]
+    /// The directory or the key cannot be created or read.
+    #[error("cannot use {} for compiled components: {error}; give the daemon's user access to it", path.display())]
     Directory {
-        /// What could not be made or read.
+        /// The cache directory.
         path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: io::Error,
+        /// The error of the operating system.
+        error: io::Error,
     },
-    /// It is not ours alone.
-    #[error("{} is not used for compiled components: {problem}; remove it, and it is made anew", path.display())]
-    NotOurs {
-        /// The directory or the key in it.
+    /// The directory is not private to this user.
+    #[error("cannot use {} for compiled components: {problem}; remove it, and it will be created again", path.display())]
+    NotPrivate {
+        /// The cache directory.
         path: PathBuf,
         /// What is wrong with it.
         problem: &'static str,
     },
-    /// The system has no randomness.
-    #[error("cannot make a key for compiled components: the system gives no random numbers")]
+    /// The operating system returned no random numbers.
+    #[error("cannot create a key for compiled components: no random numbers are available")]
     NoRandomness,
 }
 
 impl ComponentCache {
-    /// Opens the cache in `dir`, which is made when it is missing.
+    /// Opens the cache in `dir` and creates the directory if it is missing.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the directory cannot be used or is not private to this user.
     pub fn open(dir: &Path) -> Result<Self, CacheError> {
-        let failed = |source| CacheError::Directory {
+        let failed = |error| CacheError::Directory {
             path: dir.to_owned(),
-            source,
+            error,
         };
         fs::create_dir_all(dir).map_err(failed)?;
-        private::directory(dir)?;
-        let key_path = dir.join("key");
-        let seed = match private::read(&key_path, SEAL as u64) {
-            Ok(Some(seed)) if seed.len() == SEAL => seed,
-            // A damaged key is no key: what was sealed with it is compiled again.
+        make_private(dir)?;
+        let key_path = dir.join(KEY_FILE);
+        let seed = match read_regular_file(&key_path, SEAL_BYTES as u64) {
+            Ok(Some(seed)) if seed.len() == SEAL_BYTES => seed,
+            // Missing or damaged: the entries sealed with it are compiled again.
             Ok(_) => {
-                let seed = ring::rand::generate::<[u8; SEAL]>(&SystemRandom::new())
+                let seed = ring::rand::generate::<[u8; SEAL_BYTES]>(&SystemRandom::new())
                     .map_err(|_| CacheError::NoRandomness)?
                     .expose()
                     .to_vec();
@@ -83,7 +90,7 @@ impl ComponentCache {
                     .map_err(|PrivateFileError { source, .. }| failed(source))?;
                 seed
             }
-            Err(source) => return Err(failed(source)),
+            Err(error) => return Err(failed(error)),
         };
         Ok(Self {
             dir: dir.to_owned(),
@@ -91,34 +98,34 @@ impl ComponentCache {
         })
     }
 
-    /// The compiled form of the component with this digest, if this host has
-    /// made it for this `engine`. Whatever else lies there is removed.
+    /// Loads the component with this digest, if this host compiled it for
+    /// `engine`. Removes an entry that cannot be loaded.
     pub(crate) fn load(&self, engine: &Engine, digest: &str) -> Option<Component> {
         let name = entry_name(engine, digest);
         let path = self.dir.join(&name);
-        let problem = match private::read(&path, MAX_ENTRY_BYTES) {
+        let error = match read_regular_file(&path, MAX_ENTRY_BYTES) {
             Ok(None) => return None,
             Ok(Some(entry)) => match self.unseal(&name, &entry) {
                 Some(code) => match deserialize(engine, code) {
                     Ok(component) => return Some(component),
                     Err(error) => error.to_string(),
                 },
-                None => "its seal is not this host's".to_owned(),
+                None => "the seal does not match".to_owned(),
             },
             Err(error) => error.to_string(),
         };
-        tracing::warn!(path = %path.display(), problem, "discarding a compiled component");
+        tracing::warn!(error, path = %path.display(), "discarding a compiled component");
         if let Err(error) = fs::remove_file(&path) {
-            tracing::warn!(path = %path.display(), %error, "cannot remove a compiled component");
+            tracing::warn!(%error, path = %path.display(), "cannot remove a compiled component");
         }
         None
     }
 
-    /// Keeps `component`. A failure costs the next start its speed, no more.
+    /// Stores `component`. A failure is logged: it only slows down the next start.
     pub(crate) fn store(&self, engine: &Engine, digest: &str, component: &Component) {
         let name = entry_name(engine, digest);
         let path = self.dir.join(&name);
-        let kept = component
+        let stored = component
             .serialize()
             .map_err(io::Error::other)
             .and_then(|code| {
@@ -127,10 +134,11 @@ impl ComponentCache {
                     .map_err(|PrivateFileError { source, .. }| source)
             })
             .and_then(|()| self.prune());
-        if let Err(error) = kept {
+        if let Err(error) = stored {
             tracing::warn!(
-                path = %path.display(), %error,
-                "cannot keep a compiled component; the next start compiles it again"
+                %error,
+                path = %path.display(),
+                "cannot store a compiled component; the next start compiles it again"
             );
         }
     }
@@ -143,16 +151,15 @@ impl ComponentCache {
         context.sign()
     }
 
-    /// The machine code in `entry`, when it has this host's seal.
-    fn unseal<'a>(&self, name: &str, entry: &'a [u8]) -> Option<Sealed<'a>> {
-        let (seal, code) = entry.strip_prefix(FORMAT)?.split_at_checked(SEAL)?;
-        let ours = self.seal(name, code);
-        // Not a secret comparison: whoever can write here owns the key, too.
-        (ours.as_ref() == seal).then_some(Sealed(code))
+    /// Returns the machine code in `entry` if it has this host's seal.
+    fn unseal<'a>(&self, name: &str, entry: &'a [u8]) -> Option<VerifiedCode<'a>> {
+        let (seal, code) = entry.strip_prefix(FORMAT)?.split_at_checked(SEAL_BYTES)?;
+        let expected = self.seal(name, code);
+        // Not constant-time: whoever can write an entry can also read the key.
+        (expected.as_ref() == seal).then_some(VerifiedCode(code))
     }
 
-    /// Removes the oldest entries above the number that is kept, and what
-    /// killed writers left.
+    /// Removes the oldest entries beyond [`MAX_ENTRIES`], and old drafts.
     fn prune(&self) -> io::Result<()> {
         remove_old_temporary_files(&self.dir, DRAFT_AGE)?;
         let mut entries = Vec::new();
@@ -171,89 +178,81 @@ impl ComponentCache {
     }
 }
 
-/// Machine code whose seal was found to be this host's.
-struct Sealed<'a>(&'a [u8]);
+/// Machine code whose seal was verified.
+struct VerifiedCode<'a>(&'a [u8]);
 
 #[allow(
     unsafe_code,
-    reason = "there is no safe way to load compiled code, and without it each start takes seconds"
+    reason = "there is no safe way to load compiled code, and compiling takes seconds at each start"
 )]
-fn deserialize(engine: &Engine, Sealed(code): Sealed<'_>) -> wasmtime::Result<Component> {
-    // SAFETY: wasmtime asks that the bytes are what `serialize` gave. They
-    // are: `Sealed` is only made by `Cache::unseal`, which has checked a keyed
-    // digest over these very bytes (they are in memory, nobody can change
-    // them any more) and over the digest of the component and the version
-    // and settings of the engine. Only `Cache::store` makes such seals, and
-    // the key lies in a directory that nobody but this user can read.
+fn deserialize(
+    engine: &Engine,
+    VerifiedCode(code): VerifiedCode<'_>,
+) -> wasmtime::Result<Component> {
+    // SAFETY: wasmtime requires that the bytes were returned by `serialize`. They
+    // were: `VerifiedCode` is only created by `ComponentCache::unseal`, which has
+    // checked a keyed digest over these bytes (in memory, where nothing changes
+    // them anymore) and over the digest of the component and the version and
+    // settings of the engine. Only `ComponentCache::store` creates such seals,
+    // and the key is in a directory that only this user can read.
     unsafe { Component::deserialize(engine, code) }
 }
 
-/// Names an entry after all that decides what is in it.
+/// Returns the file name of an entry. It depends on everything that determines
+/// the entry's content.
 fn entry_name(engine: &Engine, digest: &str) -> String {
     let mut hasher = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut hasher);
     format!("{digest}-{:016x}.{EXTENSION}", hasher.finish())
 }
 
-/// What is there, and whether it is this user's alone.
-mod private {
-    use super::{CacheError, Path, fs, io};
-
-    #[cfg(unix)]
-    pub(super) fn directory(dir: &Path) -> Result<(), CacheError> {
-        use std::os::unix::fs::{MetadataExt, PermissionsExt};
-        let failed = |source| CacheError::Directory {
+/// Makes `dir` private to this user, or fails if that is not safe.
+fn make_private(dir: &Path) -> Result<(), CacheError> {
+    let failed = |error| CacheError::Directory {
+        path: dir.to_owned(),
+        error,
+    };
+    let not_private = |problem| {
+        Err(CacheError::NotPrivate {
             path: dir.to_owned(),
-            source,
-        };
-        let not_ours = |problem| {
-            Err(CacheError::NotOurs {
-                path: dir.to_owned(),
-                problem,
-            })
-        };
-        let metadata = fs::symlink_metadata(dir).map_err(failed)?;
-        if !metadata.is_dir() {
-            return not_ours("it is a link");
-        }
-        if metadata.uid() != rustix::process::geteuid().as_raw() {
-            return not_ours("it belongs to another user");
-        }
-        if metadata.mode() & 0o777 == 0o700 {
-            return Ok(());
-        }
-        if metadata.mode() & 0o022 != 0 {
-            // What lies there may be anybody's, the key too.
-            for entry in fs::read_dir(dir).map_err(failed)? {
-                let path = entry.map_err(failed)?.path();
-                if fs::symlink_metadata(&path).map_err(failed)?.is_dir() {
-                    return not_ours("others could write to it, and there is a directory in it");
-                }
-                fs::remove_file(&path).map_err(failed)?;
+            problem,
+        })
+    };
+    let metadata = fs::symlink_metadata(dir).map_err(failed)?;
+    if !metadata.is_dir() {
+        return not_private("it is a symbolic link");
+    }
+    if metadata.uid() != rustix::process::geteuid().as_raw() {
+        return not_private("it belongs to another user");
+    }
+    if metadata.mode() & 0o777 == 0o700 {
+        return Ok(());
+    }
+    if metadata.mode() & 0o022 != 0 {
+        // Anyone may have written the files in it, including the key.
+        for entry in fs::read_dir(dir).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            if fs::symlink_metadata(&path).map_err(failed)?.is_dir() {
+                return not_private("it is writable by others and contains a directory");
             }
+            fs::remove_file(&path).map_err(failed)?;
         }
-        fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).map_err(failed)
     }
+    fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).map_err(failed)
+}
 
-    /// Elsewhere the user's own profile directory is private by itself.
-    #[cfg(not(unix))]
-    pub(super) fn directory(_: &Path) -> Result<(), CacheError> {
-        Ok(())
+/// Reads a regular file of at most `max_bytes`. Returns `None` if it is missing.
+fn read_regular_file(path: &Path, max_bytes: u64) -> io::Result<Option<Vec<u8>>> {
+    let metadata = match fs::symlink_metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    if !metadata.is_file() {
+        return Err(io::Error::other("not a regular file"));
     }
-
-    /// A whole ordinary file of at most `max` bytes; `None` when there is none.
-    pub(super) fn read(path: &Path, max: u64) -> io::Result<Option<Vec<u8>>> {
-        let metadata = match fs::symlink_metadata(path) {
-            Ok(metadata) => metadata,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        if !metadata.is_file() {
-            return Err(io::Error::other("it is not an ordinary file"));
-        }
-        if metadata.len() > max {
-            return Err(io::Error::other(format!("it is larger than {max} bytes")));
-        }
-        fs::read(path).map(Some)
+    if metadata.len() > max_bytes {
+        return Err(io::Error::other(format!("larger than {max_bytes} bytes")));
     }
+    fs::read(path).map(Some)
 }

@@ -1,9 +1,9 @@
-//! The control store of a backend: every call but the logs.
+//! The task that owns the control store: all calls of a backend except for logs.
 //!
-//! A call has all the time that the engine takes. One that hangs
-//! ([`activity`](crate::activity)) is answered with an error, and the store is
-//! replaced as soon as that harms nobody: once no other call runs, or once so
-//! many hang that there would be no place for others.
+//! A call may take as long as the engine does. A call that stalls (see
+//! [`call_tracker`](crate::call_tracker)) fails for its caller, and the store is
+//! replaced as soon as that interrupts no other call, or once so many calls have
+//! stalled that there would be no capacity for others.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -17,58 +17,64 @@ use rdd_core::{
 };
 use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
-use wasmtime::component::{Accessor, ComponentNamedList, Lift, Lower, TypedFunc};
+use wasmtime::component::{
+    Accessor, ComponentNamedList, FutureReader, Lift, Lower, StreamReader, TypedFunc,
+};
 
-use crate::activity::{Activity, Followed};
-use crate::bindings::{Backend as Bindings, types};
-use crate::guest::{Death, Failure, Guest, Resolve, close, hangs, overdue, stop_future};
+use crate::bindings::{Backend as Bindings, engine, types};
+use crate::call_tracker::{CallTracker, TrackedCall};
+use crate::convert;
+use crate::exit_reason::ExitReason;
+use crate::host_state::HostState;
 use crate::limits::BackendLimits;
-use crate::reflector::Reflector;
-use crate::state::HostState;
-use crate::{convert, watch};
+use crate::plugin_instance::{
+    OneshotConsumer, PluginInstance, RunError, close_streams, stop_future, stop_overdue,
+};
+use crate::watch_stream::{self, WatchConsumer, WatchHandle};
+use crate::watch_validator::WatchValidator;
 
-/// With so many hanging calls a store is replaced whatever else runs in it:
-/// half of the reads that it may run.
-const MAX_HUNG: usize = BackendLimits::READS / 2;
+/// The number of stalled calls at which the store is replaced whatever else runs
+/// in it: half of the reads that it may run.
+const MAX_STALLED_CALLS: usize = BackendLimits::MAX_READS / 2;
 
-/// Where the answer of a call goes. Nobody may be waiting for it any more.
-type Reply<T> = oneshot::Sender<Result<T, EngineError>>;
+/// The sender of a call's reply. The caller may have dropped the receiver.
+pub(crate) type ReplySender<T> = oneshot::Sender<Result<T, EngineError>>;
 
-/// A call, on its way to the task that owns the store.
-pub(crate) struct Request {
-    pub(crate) call: Call,
-    /// Held until the guest is done with the call, which may be long after
-    /// its caller gave up.
+/// A call on its way to the task that owns the store.
+pub(crate) struct ControlRequest {
+    pub(crate) call: GuestCall,
+    /// Held until the guest has finished the call, which may be long after the
+    /// caller gave up.
     pub(crate) permit: OwnedSemaphorePermit,
 }
 
-/// What is asked of the guest.
-pub(crate) enum Call {
+/// A call of a guest's export.
+pub(crate) enum GuestCall {
     Watch {
         stop: CancellationToken,
-        reply: Reply<watch::Opened>,
+        reply: ReplySender<WatchHandle>,
     },
     Inspect {
         object: ObjectRef,
-        reply: Reply<InspectResponse>,
+        reply: ReplySender<InspectResponse>,
     },
     Act {
         id: String,
         action: ContainerAction,
-        reply: Reply<()>,
+        reply: ReplySender<()>,
     },
     Remove {
         target: RemoveRequest,
-        reply: Reply<()>,
+        reply: ReplySender<()>,
     },
     Ping {
-        reply: Reply<()>,
+        reply: ReplySender<()>,
     },
 }
 
-impl Call {
-    /// Whether its caller is there no more.
-    fn is_unwanted(&self) -> bool {
+impl GuestCall {
+    /// Whether the caller has given up.
+    fn is_abandoned(&self) -> bool {
         match self {
             Self::Watch { reply, .. } => reply.is_closed(),
             Self::Inspect { reply, .. } => reply.is_closed(),
@@ -79,46 +85,47 @@ impl Call {
     }
 }
 
-/// What the task of a control store knows.
-pub(crate) struct Control {
-    /// The backend's name, for its errors.
+/// The task that owns a control store.
+pub(crate) struct ControlTask {
+    /// The backend's name, for error messages.
     pub(crate) backend: String,
-    pub(crate) form: IdFormat,
+    pub(crate) id_format: IdFormat,
     pub(crate) limits: BackendLimits,
-    pub(crate) activity: Arc<Activity>,
-    pub(crate) load: Load,
+    pub(crate) calls: Arc<CallTracker>,
+    pub(crate) counter: CallCounter,
 }
 
-/// How many calls run in a store, but the watch, which can begin anew.
+/// The numbers of active and stalled calls in a store. A watch does not count,
+/// since its reader can start another one.
 #[derive(Debug, Default)]
-pub(crate) struct Load {
-    busy: AtomicUsize,
-    hung: AtomicUsize,
+pub(crate) struct CallCounter {
+    active: AtomicUsize,
+    stalled: AtomicUsize,
     changed: Notify,
 }
 
-/// One call of a [`Load`].
-struct Counted<'a> {
+/// One call that is counted by a [`CallCounter`].
+struct CountGuard<'a> {
     count: &'a AtomicUsize,
     changed: &'a Notify,
 }
 
-impl Load {
-    fn busy(&self) -> Counted<'_> {
-        Counted::new(&self.busy, &self.changed)
+impl CallCounter {
+    fn count_active(&self) -> CountGuard<'_> {
+        CountGuard::new(&self.active, &self.changed)
     }
 
-    fn hung(&self) -> Counted<'_> {
-        Counted::new(&self.hung, &self.changed)
+    fn count_stalled(&self) -> CountGuard<'_> {
+        CountGuard::new(&self.stalled, &self.changed)
     }
 
-    /// Returns once the store is to be replaced.
-    async fn spent(&self) {
+    /// Waits until the store must be replaced.
+    async fn wait_until_replaceable(&self) {
         loop {
             let changed = self.changed.notified();
-            let hung = self.hung.load(Ordering::Relaxed);
-            let busy = self.busy.load(Ordering::Relaxed);
-            if hung >= MAX_HUNG || (hung > 0 && busy == 0) {
+            let stalled = self.stalled.load(Ordering::Relaxed);
+            let active = self.active.load(Ordering::Relaxed);
+            if stalled >= MAX_STALLED_CALLS || (stalled > 0 && active == 0) {
                 return;
             }
             changed.await;
@@ -126,7 +133,7 @@ impl Load {
     }
 }
 
-impl<'a> Counted<'a> {
+impl<'a> CountGuard<'a> {
     fn new(count: &'a AtomicUsize, changed: &'a Notify) -> Self {
         count.fetch_add(1, Ordering::Relaxed);
         changed.notify_waiters();
@@ -134,34 +141,35 @@ impl<'a> Counted<'a> {
     }
 }
 
-impl Drop for Counted<'_> {
+impl Drop for CountGuard<'_> {
     fn drop(&mut self) {
         self.count.fetch_sub(1, Ordering::Relaxed);
         self.changed.notify_waiters();
     }
 }
 
-impl Control {
-    /// Serves calls until the guest fails or no caller can come any more.
+impl ControlTask {
+    /// Serves requests until the guest fails or all senders are dropped.
     pub(crate) async fn serve(
         &self,
-        guest: &mut Guest,
-        mut requests: mpsc::Receiver<Request>,
-    ) -> Result<(), Death> {
-        guest
+        instance: &mut PluginInstance,
+        mut requests: mpsc::Receiver<ControlRequest>,
+    ) -> Result<(), ExitReason> {
+        instance
             .run(async |accessor, bindings| {
                 let mut calls = FuturesUnordered::new();
-                let mut spent = pin!(self.load.spent());
+                let mut replaceable = pin!(self.counter.wait_until_replaceable());
                 loop {
                     tokio::select! {
-                        Some(done) = calls.next() => done?,
+                        Some(result) = calls.next() => result?,
                         request = requests.recv() => match request {
-                            Some(request) if request.call.is_unwanted() => {}
-                            Some(request) => calls.push(self.call(accessor, bindings, request)),
+                            Some(request) if request.call.is_abandoned() => {}
+                            Some(request) => calls.push(self.run_call(accessor, bindings, request)),
                             None => return Ok(()),
                         },
-                        () = &mut spent => {
-                            return Err(Failure::Ours(hangs("a call", self.limits.stall)));
+                        () = &mut replaceable => {
+                            let exit = ExitReason::stalled("a call", self.limits.stall_timeout);
+                            return Err(RunError::Host(exit));
                         }
                     }
                 }
@@ -169,77 +177,81 @@ impl Control {
             .await
     }
 
-    async fn call(
+    async fn run_call(
         &self,
         accessor: &Accessor<HostState>,
         bindings: &Bindings,
-        Request { call, permit }: Request,
-    ) -> Result<(), Failure> {
+        ControlRequest { call, permit }: ControlRequest,
+    ) -> Result<(), RunError> {
         let engine = bindings.rancher_desktop_engine_engine();
         let lifecycle = bindings.rancher_desktop_engine_lifecycle();
-        let unit = |answered: Result<(), types::Error>| answered.map_err(convert::error);
+        let convert_unit = |result: Result<(), types::Error>| result.map_err(convert::error);
         match call {
-            Call::Watch { stop, reply } => {
-                let told = stop_future(accessor, &stop)?;
-                let (followed, opening) = self.start(accessor, engine.func_watch(), (told,))?;
-                let opening = pin!(opening);
-                let hung = pin!(followed.progress().hung(self.limits.stall));
-                let opened = match select(opening, hung).await {
-                    Either::Left((opened, _)) => opened?.0,
-                    // No other watch can begin while this one does not end.
+            GuestCall::Watch { stop, reply } => {
+                let stop_reader = stop_future(accessor, &stop)?;
+                let (call, result) =
+                    self.start_call(accessor, engine.func_watch(), (stop_reader,))?;
+                let result = pin!(result);
+                let stalled = pin!(call.state().stalled(self.limits.stall_timeout));
+                let watch = match select(result, stalled).await {
+                    Either::Left((result, _)) => result?.0,
+                    // No other watch can start while this one does not end.
                     Either::Right(_) => {
-                        return Err(Failure::Ours(hangs("watch", self.limits.stall)));
+                        let exit = ExitReason::stalled("watch", self.limits.stall_timeout);
+                        return Err(RunError::Host(exit));
                     }
                 };
-                match opened {
+                match watch {
                     Ok((stream, end)) => {
-                        self.watch(accessor, stream, end, &stop, reply, &followed)
+                        self.run_watch(accessor, stream, end, &stop, reply, &call)
                             .await?;
                     }
-                    Err(error) => answer(reply, Err(convert::error(error))),
+                    Err(error) => send_reply(reply, Err(convert::error(error))),
                 }
             }
-            Call::Inspect { object, reply } => {
+            GuestCall::Inspect { object, reply } => {
                 let params = (convert::to_object_ref(&object),);
-                let started = self.start(accessor, engine.func_inspect(), params)?;
-                self.answer("inspect", started, reply, |inspected| match inspected {
-                    Ok(inspection) => {
-                        convert::inspection(self.form, &object, inspection).map_err(|violation| {
-                            Death::blamed(violation.to_string()).error(&self.backend)
-                        })
-                    }
+                let started = self.start_call(accessor, engine.func_inspect(), params)?;
+                self.finish_call("inspect", started, reply, |result| match result {
+                    Ok(inspection) => convert::inspection(self.id_format, &object, inspection)
+                        .map_err(|error| {
+                            ExitReason::guest_fault(error.to_string()).to_error(&self.backend)
+                        }),
                     Err(error) => Err(convert::error(error)),
                 })
                 .await?;
             }
-            Call::Act { id, action, reply } => {
+            GuestCall::Act { id, action, reply } => {
                 let params = (id, convert::to_action(action));
-                let started = self.start(accessor, lifecycle.func_act(), params)?;
-                self.answer("act", started, reply, unit).await?;
+                let started = self.start_call(accessor, lifecycle.func_act(), params)?;
+                self.finish_call("act", started, reply, convert_unit)
+                    .await?;
             }
-            Call::Remove { target, reply } => {
+            GuestCall::Remove { target, reply } => {
                 let params = (convert::to_removal(&target),);
-                let started = self.start(accessor, lifecycle.func_remove(), params)?;
-                self.answer("remove", started, reply, unit).await?;
+                let started = self.start_call(accessor, lifecycle.func_remove(), params)?;
+                self.finish_call("remove", started, reply, convert_unit)
+                    .await?;
             }
-            Call::Ping { reply } => {
-                let started = self.start(accessor, engine.func_ping(), ())?;
-                started.0.progress().set_probe();
-                self.answer("ping", started, reply, unit).await?;
+            GuestCall::Ping { reply } => {
+                let started = self.start_call(accessor, engine.func_ping(), ())?;
+                started.0.state().set_probe();
+                self.finish_call("ping", started, reply, convert_unit)
+                    .await?;
             }
         }
         drop(permit);
         Ok(())
     }
 
-    /// Starts a call, and follows what it waits for.
-    fn start<'a, P, R>(
+    /// Starts a call and tracks what it waits for.
+    fn start_call<'a, P, R>(
         &self,
         accessor: &'a Accessor<HostState>,
         function: TypedFunc<P, R>,
         params: P,
     ) -> wasmtime::Result<(
-        Followed,
+        TrackedCall,
         impl Future<Output = wasmtime::Result<R>> + use<'a, P, R>,
     )>
     where
@@ -247,77 +259,78 @@ impl Control {
         R: ComponentNamedList + Lift + Send + Sync + 'static,
     {
         let call = accessor.with(|store| function.start_call_concurrent(store, params))?;
-        let followed = self.activity.follow(call.task());
-        Ok((followed, function.finish_call_concurrent(accessor, call)))
+        let tracked = self.calls.track(call.task());
+        Ok((tracked, function.finish_call_concurrent(accessor, call)))
     }
 
-    /// Waits for the guest's answer and passes it on; once the call hangs,
-    /// its caller is told, and the answer is waited for all the same.
-    async fn answer<R, T>(
+    /// Waits for the guest's result and sends it to the caller. If the call
+    /// stalls, the caller gets an error, and the result is still awaited.
+    async fn finish_call<R, T>(
         &self,
-        what: &str,
-        (followed, answering): (Followed, impl Future<Output = wasmtime::Result<(R,)>>),
-        reply: Reply<T>,
+        name: &str,
+        (call, result): (TrackedCall, impl Future<Output = wasmtime::Result<(R,)>>),
+        reply: ReplySender<T>,
         convert: impl FnOnce(R) -> Result<T, EngineError>,
-    ) -> Result<(), Failure> {
-        let busy = self.load.busy();
-        let hung = pin!(followed.progress().hung(self.limits.stall));
-        match select(pin!(answering), hung).await {
-            Either::Left((answered, _)) => answer(reply, convert(answered?.0)),
-            Either::Right(((), answering)) => {
-                let Death { reason, .. } = hangs(what, self.limits.stall);
-                let message = format!("the backend {} {reason}", self.backend);
-                answer(reply, Err(EngineError::new(ErrorCode::Timeout, message)));
-                let _hung = self.load.hung();
-                drop(busy);
-                answering.await?;
+    ) -> Result<(), RunError> {
+        let active = self.counter.count_active();
+        let stalled = pin!(call.state().stalled(self.limits.stall_timeout));
+        match select(pin!(result), stalled).await {
+            Either::Left((result, _)) => send_reply(reply, convert(result?.0)),
+            Either::Right(((), result)) => {
+                let exit = ExitReason::stalled(name, self.limits.stall_timeout);
+                let message = format!("the backend {} {}", self.backend, exit.message);
+                send_reply(reply, Err(EngineError::new(ErrorCode::Timeout, message)));
+                let _stalled = self.counter.count_stalled();
+                drop(active);
+                result.await?;
             }
         }
         Ok(())
     }
 
-    async fn watch(
+    async fn run_watch(
         &self,
         accessor: &Accessor<HostState>,
-        stream: wasmtime::component::StreamReader<crate::bindings::engine::Event>,
-        end: wasmtime::component::FutureReader<Result<(), types::Error>>,
+        stream: StreamReader<engine::Event>,
+        end: FutureReader<Result<(), types::Error>>,
         stop: &CancellationToken,
-        reply: Reply<watch::Opened>,
-        followed: &Followed,
-    ) -> Result<(), Failure> {
+        reply: ReplySender<WatchHandle>,
+        call: &TrackedCall,
+    ) -> Result<(), RunError> {
         if reply.is_closed() {
-            return Ok(close(accessor, stream, end)?);
+            return Ok(close_streams(accessor, stream, end)?);
         }
-        let (to, events) = mpsc::channel(watch::BATCHES);
-        let (ended, end_of_guest) = oneshot::channel();
+        let (batches, events) = mpsc::channel(watch_stream::MAX_QUEUED_BATCHES);
+        let (guest_end_sender, guest_end) = oneshot::channel();
         accessor.with(|mut access| {
-            stream.pipe(&mut access, watch::Sink::new(to, Reflector::new(self.form)))?;
-            end.pipe(&mut access, Resolve(Some(ended)))
+            let validator = WatchValidator::new(self.id_format);
+            stream.pipe(&mut access, WatchConsumer::new(batches, validator))?;
+            end.pipe(&mut access, OneshotConsumer::new(guest_end_sender))
         })?;
-        let (forward, end) = oneshot::channel();
-        let opened = watch::Opened {
+        let (end_sender, end) = oneshot::channel();
+        let handle = WatchHandle {
             events,
             end,
-            progress: followed.progress().clone(),
+            call: call.state().clone(),
         };
-        answer(reply, Ok(opened));
+        send_reply(reply, Ok(handle));
         let grace = self.limits.stop_grace;
         tokio::select! {
-            ended = end_of_guest => {
-                if let Ok(ended) = ended {
-                    // The reader may have gone: then nobody asks how it ended.
-                    forward.send(ended).ok();
+            end = guest_end => {
+                if let Ok(end) = end {
+                    // Fails if the reader was dropped.
+                    end_sender.send(end).ok();
                 }
                 Ok(())
             }
-            () = overdue(stop, grace) => Err(Failure::Ours(Death::blamed(format!(
-                "broke the contract: a watch went on for {grace:?} after it was told to stop"
+            () = stop_overdue(stop, grace) => Err(RunError::Host(ExitReason::guest_fault(format!(
+                "violated the contract: a watch continued for {grace:?} after its stop signal"
             )))),
         }
     }
 }
 
-fn answer<T>(reply: Reply<T>, answer: Result<T, EngineError>) {
-    // The caller may have given up.
-    reply.send(answer).ok();
+fn send_reply<T>(reply: ReplySender<T>, result: Result<T, EngineError>) {
+    // Fails if the caller gave up.
+    reply.send(result).ok();
 }

@@ -1,43 +1,80 @@
 //! Runs engine backends that are WebAssembly components.
 //!
-//! Owns the compiler and its cache, the stores that instances live in, the
-//! imports that a component is given, and the check of all that it says.
+//! Owns the compiler and its cache, the stores of the component instances, the
+//! imports that a component gets, and the validation of everything that a
+//! component returns.
 //!
-//! Invariant: nothing that a component does (trap, spin, eat memory, never
-//! answer, answer nonsense) reaches further than its own store. A call into
-//! it ends in an answer or in an [`EngineError`](rdd_core::EngineError): it has
-//! as much time as the engine takes, as long as that shows signs of life, and
-//! a named time when it waits for nothing.
+//! Invariant: the effects of a component that traps, spins, allocates without
+//! end, never returns, or returns invalid data end at its own store. A call into
+//! it returns a result or an [`EngineError`](rdd_core::EngineError). A call may
+//! take as long as the engine does while the engine responds; a call that waits
+//! for nothing has a time limit.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//!
+//! use rdd_core::{ContainerEngine as _, LogOptions};
+//! use rdd_plugin_wasm::{
+//!     BackendLimits, ComponentBackend, ComponentCache, ComponentRuntime, EngineTransport,
+//! };
+//!
+//! # async fn example(
+//! #     bytes: Vec<u8>,
+//! #     digest: &str,
+//! #     transport: Arc<dyn EngineTransport>,
+//! # ) -> Result<(), Box<dyn std::error::Error>> {
+//! let cache = ComponentCache::open("/var/cache/rdd/plugins".as_ref())?;
+//! let runtime = ComponentRuntime::new(Some(cache))?;
+//! // Compiling blocks: call `load` from a blocking thread.
+//! let component = runtime.load(&bytes, digest)?;
+//! let backend = ComponentBackend::new("moby", component, BackendLimits::default(), transport);
+//! let handle = backend.launch().await?;
+//! println!("engine: {}", handle.info().engine);
+//! let _log = handle.get_logs("0123456789ab", &LogOptions::default()).await?;
+//! println!("the backend {}", handle.wait_for_exit().await.message);
+//! # Ok(())
+//! # }
+//! ```
 
-mod activity;
 mod backend;
-mod bindings;
-mod cache;
-mod check;
-mod clock;
-mod control;
-mod convert;
-mod guest;
-mod instance;
-mod limits;
-mod link;
-mod liveness;
-mod logs;
-mod probe;
-mod reflector;
+mod backend_handle;
+mod exit_reason;
 mod runtime;
-mod state;
-mod throttle;
 mod transport;
-mod watch;
 
-pub use backend::{Backend, LaunchError};
+mod limits;
+
+mod cache;
+
+mod host_state;
+mod plugin_instance;
+
+mod control;
+mod log_stream;
+mod watch_stream;
+
+mod watch_validator;
+
+mod contract;
+mod convert;
+
+mod call_tracker;
+mod connection_tracker;
+mod epoch;
+mod liveness;
+mod log_limiter;
+mod probe;
+
+mod bindings;
+
+pub use backend::{ComponentBackend, LaunchError};
+pub use backend_handle::{BackendHandle, UsageSnapshot};
 pub use cache::{CacheError, ComponentCache};
-pub use check::is_backend_name;
-pub use guest::Death;
-pub use instance::{Instance, Usage};
+pub use contract::is_backend_name;
+pub use exit_reason::ExitReason;
 pub use limits::BackendLimits;
 pub use runtime::{
-    ComponentCompiler, INTERFACE, LoadError, Program, Runtime, RuntimeError, compile,
+    CompilerError, ComponentCompiler, ComponentRuntime, INTERFACE, LinkedComponent, LoadError,
+    RuntimeError, compile,
 };
-pub use transport::{Connection, Transport};
+pub use transport::{EngineConnection, EngineTransport};

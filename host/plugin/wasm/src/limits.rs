@@ -1,4 +1,4 @@
-//! What a backend may use, and how long it may take.
+//! The resource and time limits of a backend.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,164 +8,165 @@ use wasmtime::ResourceLimiter;
 
 const MIB: usize = 1024 * 1024;
 
-/// Bytes that one call or one stream element may carry from a component to
-/// the host: the 4 MiB that the contract allows a record, twice, because the
-/// host counts its own wider structures too.
+/// The maximum size in bytes of what one call or one stream element transfers
+/// from a component to the host: twice the 4 MiB that the contract allows for a
+/// record, because the host counts its own, larger structures.
 pub(crate) const TRANSFER_BYTES: usize = 8 * MIB;
 
-/// Core instances in one store. A component made by `wit-component` has
-/// about five.
+/// The maximum number of core instances in one store. A component built by
+/// `wit-component` has about five.
 const MAX_INSTANCES: usize = 64;
-/// Tables in one store, as for instances.
+/// The maximum number of tables in one store, as for instances.
 const MAX_TABLES: usize = 64;
-/// Linear memories in one store. One is usual.
+/// The maximum number of linear memories in one store. Usually there is one.
 const MAX_MEMORIES: usize = 8;
-/// Elements of all tables in one store: function pointers, about one for each
-/// function that is called through a pointer.
+/// The maximum number of elements in all tables of one store. Elements are
+/// function pointers, about one for each function that is called indirectly.
 const MAX_TABLE_ELEMENTS: usize = 200_000;
 
-/// What a backend may use, and how long it may take.
+/// The resource and time limits of a backend.
 ///
-/// The defaults are what a backend gets that asks for nothing; a manifest may
-/// ask for other sizes, within [`BackendLimits::MAX_CONTROL_MEMORY`] and its like.
+/// The defaults apply to a backend whose manifest requests nothing else. A
+/// manifest may request other sizes, up to
+/// [`BackendLimits::MAX_CONTROL_MEMORY_BYTES`] and the other `MAX_` constants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BackendLimits {
-    /// Bytes of linear memory of the control store, where a whole listing of
-    /// the engine is parsed.
-    pub control_memory: usize,
-    /// Bytes of linear memory of the store of one log stream, where a few
+    /// The maximum linear memory of the control store, in which a whole listing
+    /// of the engine is parsed.
+    pub control_memory_bytes: usize,
+    /// The maximum linear memory of the store of one log stream, in which a few
     /// chunks of 64 KiB are in flight.
-    pub log_memory: usize,
-    /// Bytes of linear memory of all stores of the backend together.
-    pub total_memory: usize,
-    /// Log streams that may be open at once.
-    pub log_streams: usize,
-    /// Connections to the engine that may be open at once: one for each log
+    pub log_memory_bytes: usize,
+    /// The maximum linear memory of all stores of the backend together.
+    pub total_memory_bytes: usize,
+    /// The maximum number of open log streams.
+    pub max_log_streams: usize,
+    /// The maximum number of open connections to the engine: one for each log
     /// stream and each call.
-    pub connections: usize,
-    /// How long a guest may compute without giving way to its own store.
-    /// Parsing a listing of 10,000 containers takes a fifth of a second of an
-    /// idle machine; a busy one is given fifty times that.
-    pub spin: Duration,
-    /// How long making a store ready and `describe` may take: neither
-    /// reaches the engine.
-    pub start: Duration,
-    /// How long a call may wait for neither a connection to the engine nor a
-    /// timer before it is taken to hang, and how long a listing may then send
-    /// nothing. A call that waits for the engine has all the time it needs.
-    pub stall: Duration,
+    pub max_connections: usize,
+    /// How long a guest may run without yielding to the event loop of its store.
+    /// Parsing a listing of 10,000 containers takes a fifth of a second on an
+    /// idle machine; the default allows fifty times as much for a busy one.
+    pub yield_timeout: Duration,
+    /// The time limit for instantiation and for `describe`. Neither reaches the
+    /// engine.
+    pub start_timeout: Duration,
+    /// How long a call may wait for neither an engine connection nor a timer
+    /// before it counts as stalled; also how long a listing may then send
+    /// nothing. A call that waits for the engine has no time limit.
+    pub stall_timeout: Duration,
     /// How long the engine may send nothing on any connection before it is
-    /// asked for a sign of life.
-    pub silence: Duration,
-    /// How long the engine has for that sign before all that waits for it is
-    /// told that it is lost: more than a busy engine takes, and together with
-    /// `silence` less than the minute that people wait before they ask why.
-    pub answer: Duration,
-    /// How long a stream may go on after its `stop` was resolved. The
-    /// contract says one second; the other one is for a loaded machine.
+    /// pinged.
+    pub idle_before_ping: Duration,
+    /// How long the engine may take to send something after a ping before it
+    /// counts as lost and everything that waits for it fails. Longer than a busy
+    /// engine takes; together with `idle_before_ping` less than a minute, after
+    /// which users look for a cause.
+    pub ping_timeout: Duration,
+    /// How long a stream may continue after its `stop` was resolved. The
+    /// contract allows one second; the default doubles it for a busy machine.
     pub stop_grace: Duration,
 }
 
 impl BackendLimits {
-    /// The most that a manifest may ask for as `control_memory`.
-    pub const MAX_CONTROL_MEMORY: usize = 512 * MIB;
-    /// The most that a manifest may ask for as `log_memory`.
-    pub const MAX_LOG_MEMORY: usize = 128 * MIB;
-    /// The most that a manifest may ask for as `log_streams`.
+    /// The highest `control_memory_bytes` that a manifest may request.
+    pub const MAX_CONTROL_MEMORY_BYTES: usize = 512 * MIB;
+    /// The highest `log_memory_bytes` that a manifest may request.
+    pub const MAX_LOG_MEMORY_BYTES: usize = 128 * MIB;
+    /// The highest `max_log_streams` that a manifest may request.
     pub const MAX_LOG_STREAMS: usize = 4_000;
-    /// The most that a manifest may ask for as `connections`.
+    /// The highest `max_connections` that a manifest may request.
     pub const MAX_CONNECTIONS: usize = 4_200;
-    /// Reads that one control store runs side by side. Changes are counted
-    /// apart, so that slow ones never hold up a read.
-    pub(crate) const READS: usize = 64;
-    /// Changes that one control store runs side by side. Each may wait for
-    /// the engine for an hour, and costs a connection and some KiB.
-    pub(crate) const CHANGES: usize = 256;
+    /// The maximum number of concurrent reads in one control store. Changes are
+    /// counted separately, so that slow ones never delay a read.
+    pub(crate) const MAX_READS: usize = 64;
+    /// The maximum number of concurrent changes in one control store. Each may
+    /// wait for the engine for an hour, and needs a connection and a few KiB.
+    pub(crate) const MAX_CHANGES: usize = 256;
 }
 
 impl Default for BackendLimits {
     fn default() -> Self {
         Self {
-            control_memory: 128 * MIB,
-            log_memory: 32 * MIB,
-            total_memory: 1024 * MIB,
-            log_streams: 1_000,
-            connections: 1_400,
-            spin: Duration::from_secs(10),
-            start: Duration::from_secs(10),
-            stall: Duration::from_secs(30),
-            silence: Duration::from_secs(15),
-            answer: Duration::from_secs(30),
+            control_memory_bytes: 128 * MIB,
+            log_memory_bytes: 32 * MIB,
+            total_memory_bytes: 1024 * MIB,
+            max_log_streams: 1_000,
+            max_connections: 1_400,
+            yield_timeout: Duration::from_secs(10),
+            start_timeout: Duration::from_secs(10),
+            stall_timeout: Duration::from_secs(30),
+            idle_before_ping: Duration::from_secs(15),
+            ping_timeout: Duration::from_secs(30),
             stop_grace: Duration::from_secs(2),
         }
     }
 }
 
-/// Linear memory that all stores of one backend share.
+/// The linear memory that all stores of one backend share.
 #[derive(Debug)]
 pub(crate) struct MemoryBudget {
-    used: AtomicUsize,
-    max: usize,
+    used_bytes: AtomicUsize,
+    max_bytes: usize,
 }
 
 impl MemoryBudget {
-    pub(crate) fn new(max: usize) -> Arc<Self> {
+    pub(crate) fn new(max_bytes: usize) -> Arc<Self> {
         Arc::new(Self {
-            used: AtomicUsize::new(0),
-            max,
+            used_bytes: AtomicUsize::new(0),
+            max_bytes,
         })
     }
 
-    fn take(&self, bytes: usize) -> bool {
-        self.used
+    fn try_reserve(&self, bytes: usize) -> bool {
+        self.used_bytes
             .try_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
-                used.checked_add(bytes).filter(|sum| *sum <= self.max)
+                used.checked_add(bytes).filter(|sum| *sum <= self.max_bytes)
             })
             .is_ok()
     }
 
-    /// Bytes that are in use.
-    pub(crate) fn used(&self) -> usize {
-        self.used.load(Ordering::Relaxed)
+    /// Returns the number of bytes in use.
+    pub(crate) fn used_bytes(&self) -> usize {
+        self.used_bytes.load(Ordering::Relaxed)
     }
 
-    fn give_back(&self, bytes: usize) {
-        self.used.fetch_sub(bytes, Ordering::Relaxed);
+    fn release(&self, bytes: usize) {
+        self.used_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 }
 
-/// The limiter of one store. Gives its memory back to the budget when the
-/// store goes.
+/// The resource limiter of one store. Releases the store's memory when dropped.
 #[derive(Debug)]
 pub(crate) struct StoreLimiter {
-    used: usize,
-    max: usize,
+    used_bytes: usize,
+    max_bytes: usize,
     table_elements: usize,
-    budget: Arc<MemoryBudget>,
-    denied: Option<String>,
+    memory: Arc<MemoryBudget>,
+    denial: Option<String>,
 }
 
 impl StoreLimiter {
-    pub(crate) fn new(max: usize, budget: Arc<MemoryBudget>) -> Self {
+    pub(crate) fn new(max_bytes: usize, memory: Arc<MemoryBudget>) -> Self {
         Self {
-            used: 0,
-            max,
+            used_bytes: 0,
+            max_bytes,
             table_elements: 0,
-            budget,
-            denied: None,
+            memory,
+            denial: None,
         }
     }
 
-    /// What was last denied, for the sentence about the trap that usually
-    /// follows: an allocator that gets no memory aborts.
-    pub(crate) fn denied(&self) -> Option<&str> {
-        self.denied.as_deref()
+    /// Returns the last denied request, to explain the trap that usually
+    /// follows, since an allocator that gets no memory aborts.
+    pub(crate) fn denial(&self) -> Option<&str> {
+        self.denial.as_deref()
     }
 }
 
 impl Drop for StoreLimiter {
     fn drop(&mut self) {
-        self.budget.give_back(self.used);
+        self.memory.release(self.used_bytes);
     }
 }
 
@@ -179,24 +180,24 @@ impl ResourceLimiter for StoreLimiter {
         if maximum.is_some_and(|maximum| desired > maximum) {
             return Ok(false);
         }
-        let more = desired.saturating_sub(current);
-        let sum = self.used.saturating_add(more);
-        if sum > self.max {
-            self.denied = Some(format!(
-                "ran out of memory: it may use {} MiB in one store and asked for {} MiB",
-                self.max / MIB,
+        let growth = desired.saturating_sub(current);
+        let sum = self.used_bytes.saturating_add(growth);
+        if sum > self.max_bytes {
+            self.denial = Some(format!(
+                "ran out of memory: one store may use {} MiB, and it requested {} MiB",
+                self.max_bytes / MIB,
                 sum.div_ceil(MIB)
             ));
             return Ok(false);
         }
-        if !self.budget.take(more) {
-            self.denied = Some(format!(
+        if !self.memory.try_reserve(growth) {
+            self.denial = Some(format!(
                 "ran out of memory: all its stores together may use {} MiB",
-                self.budget.max / MIB
+                self.memory.max_bytes / MIB
             ));
             return Ok(false);
         }
-        self.used = sum;
+        self.used_bytes = sum;
         Ok(true)
     }
 
@@ -213,8 +214,8 @@ impl ResourceLimiter for StoreLimiter {
             .table_elements
             .saturating_add(desired.saturating_sub(current));
         if sum > MAX_TABLE_ELEMENTS {
-            self.denied = Some(format!(
-                "asked for {sum} table elements; {MAX_TABLE_ELEMENTS} are allowed"
+            self.denial = Some(format!(
+                "requested {sum} table elements; {MAX_TABLE_ELEMENTS} are allowed"
             ));
             return Ok(false);
         }
@@ -240,27 +241,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_store_stays_within_its_own_limit_and_says_which() {
+    fn a_store_cannot_exceed_its_own_limit() {
         let budget = MemoryBudget::new(100 * MIB);
         let mut limiter = StoreLimiter::new(10 * MIB, budget);
         assert!(limiter.memory_growing(0, 8 * MIB, None).unwrap());
         assert!(!limiter.memory_growing(8 * MIB, 11 * MIB, None).unwrap());
         assert_eq!(
-            limiter.denied(),
-            Some("ran out of memory: it may use 10 MiB in one store and asked for 11 MiB")
+            limiter.denial(),
+            Some("ran out of memory: one store may use 10 MiB, and it requested 11 MiB")
         );
         assert!(limiter.memory_growing(8 * MIB, 10 * MIB, None).unwrap());
     }
 
     #[test]
-    fn memories_of_one_store_count_together() {
+    fn all_memories_of_a_store_count_together() {
         let mut limiter = StoreLimiter::new(10 * MIB, MemoryBudget::new(100 * MIB));
         assert!(limiter.memory_growing(0, 6 * MIB, None).unwrap());
         assert!(!limiter.memory_growing(0, 6 * MIB, None).unwrap());
     }
 
     #[test]
-    fn stores_share_a_budget_and_give_it_back() {
+    fn stores_share_a_budget_and_release_it() {
         let budget = MemoryBudget::new(10 * MIB);
         let mut first = StoreLimiter::new(8 * MIB, budget.clone());
         let mut second = StoreLimiter::new(8 * MIB, budget.clone());
@@ -268,13 +269,13 @@ mod tests {
         assert!(!second.memory_growing(0, 4 * MIB, None).unwrap());
         assert!(
             second
-                .denied()
-                .is_some_and(|why| why.contains("all its stores"))
+                .denial()
+                .is_some_and(|denial| denial.contains("all its stores"))
         );
         drop(first);
         assert!(second.memory_growing(0, 4 * MIB, None).unwrap());
         drop(second);
-        assert_eq!(budget.used.load(Ordering::Relaxed), 0);
+        assert_eq!(budget.used_bytes(), 0);
     }
 
     #[test]

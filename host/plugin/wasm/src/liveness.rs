@@ -1,11 +1,10 @@
-//! Whether an engine still answers.
+//! Whether an engine still responds.
 //!
-//! A connection whose other end has gone without a word looks like one on
-//! which nothing happens: a daemon that is stopped, a virtual machine that is
-//! paused behind its socket, a proxy that lost what it stood before. So an
-//! engine that has sent nothing for a while is asked for something. One that
-//! sends nothing then, either, on any connection, is lost: all connections to
-//! it are broken, and whoever waits for one of them is told why.
+//! A connection whose peer disappeared silently looks like an idle one: the
+//! daemon was stopped, the virtual machine behind the socket was paused, or a
+//! proxy lost its upstream. So an engine that has sent nothing for a while is
+//! pinged. If it then sends nothing on any connection, it is lost: all
+//! connections to it fail, and everything that waits for one gets an error.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -17,60 +16,61 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-/// What all stores of one backend know of their engine.
+/// The liveness of one engine, shared by all stores of its backend.
 #[derive(Debug)]
-pub(crate) struct Liveness {
-    began: Instant,
-    /// When the engine last sent something: milliseconds after `began`.
-    received: AtomicU64,
-    connections: Mutex<Connections>,
+pub(crate) struct EngineLiveness {
+    created_at: Instant,
+    /// When the engine last sent something, in milliseconds after `created_at`.
+    last_received_millis: AtomicU64,
+    connections: Mutex<ConnectionRegistry>,
 }
 
-/// The connections that are open.
 #[derive(Debug, Default)]
-struct Connections {
-    next: u64,
-    open: HashMap<u64, Open>,
+struct ConnectionRegistry {
+    next_id: u64,
+    open: HashMap<u64, OpenConnection>,
 }
 
 #[derive(Debug)]
-struct Open {
-    since: Instant,
+struct OpenConnection {
+    opened_at: Instant,
     lost: CancellationToken,
 }
 
-impl Liveness {
+impl EngineLiveness {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
-            began: Instant::now(),
-            received: AtomicU64::new(0),
+            created_at: Instant::now(),
+            last_received_millis: AtomicU64::new(0),
             connections: Mutex::default(),
         })
     }
 
-    /// Notes that the engine sent something.
-    pub(crate) fn received(&self) {
-        let millis = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.received.fetch_max(millis, Ordering::Relaxed);
+    /// Records that the engine sent something.
+    pub(crate) fn record_received(&self) {
+        let millis = u64::try_from(self.created_at.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last_received_millis
+            .fetch_max(millis, Ordering::Relaxed);
     }
 
-    /// When the engine last sent something, to the millisecond below.
+    /// Returns when the engine last sent something, rounded down to a
+    /// millisecond.
     pub(crate) fn last_received(&self) -> Instant {
-        self.began + Duration::from_millis(self.received.load(Ordering::Relaxed))
+        self.created_at + Duration::from_millis(self.last_received_millis.load(Ordering::Relaxed))
     }
 
-    /// Notes a new connection, until the result is dropped.
-    pub(crate) fn connected(self: &Arc<Self>) -> Lost {
+    /// Registers a new connection until the returned guard is dropped.
+    pub(crate) fn register_connection(self: &Arc<Self>) -> ConnectionGuard {
         let lost = CancellationToken::new();
-        let mut connections = self.connections();
-        let id = connections.next;
-        connections.next += 1;
-        let open = Open {
-            since: Instant::now(),
+        let mut connections = self.lock();
+        let id = connections.next_id;
+        connections.next_id += 1;
+        let connection = OpenConnection {
+            opened_at: Instant::now(),
             lost: lost.clone(),
         };
-        connections.open.insert(id, open);
-        Lost {
+        connections.open.insert(id, connection);
+        ConnectionGuard {
             liveness: self.clone(),
             id,
             lost: Box::pin(lost.cancelled_owned()),
@@ -78,94 +78,99 @@ impl Liveness {
     }
 
     #[cfg(test)]
-    fn open(&self) -> usize {
-        self.connections().open.len()
+    fn open_count(&self) -> usize {
+        self.lock().open.len()
     }
 
-    /// Breaks the connections that were opened before this moment.
-    fn lose(&self, before: Instant) {
-        for open in self.connections().open.values() {
-            if open.since < before {
-                open.lost.cancel();
+    /// Fails the connections that were opened before `deadline`.
+    fn fail_connections_before(&self, deadline: Instant) {
+        for connection in self.lock().open.values() {
+            if connection.opened_at < deadline {
+                connection.lost.cancel();
             }
         }
     }
 
-    fn connections(&self) -> MutexGuard<'_, Connections> {
-        // The map is whole after every step that could panic.
+    fn lock(&self) -> MutexGuard<'_, ConnectionRegistry> {
+        // A panic while the lock is held leaves the map valid.
         self.connections
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// For one connection: resolves when its engine is lost.
+/// The registration of one connection. It is ready once the engine is lost.
 #[derive(Debug)]
-pub(crate) struct Lost {
-    liveness: Arc<Liveness>,
+pub(crate) struct ConnectionGuard {
+    liveness: Arc<EngineLiveness>,
     id: u64,
     lost: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
-impl Lost {
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+impl ConnectionGuard {
+    /// Returns ready once the engine is lost.
+    pub(crate) fn poll_lost(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.lost.as_mut().poll(cx)
     }
 }
 
-impl Drop for Lost {
+impl Drop for ConnectionGuard {
     fn drop(&mut self) {
-        self.liveness.connections().open.remove(&self.id);
+        self.liveness.lock().open.remove(&self.id);
     }
 }
 
-/// When an engine is asked for a sign of life, and how long it has for one.
+/// The timing of liveness probes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Probe {
-    pub(crate) silence: Duration,
-    pub(crate) answer: Duration,
+pub(crate) struct LivenessProbe {
+    /// How long the engine may send nothing before it is pinged.
+    pub(crate) idle_timeout: Duration,
+    /// How long the engine may take to send something after a ping.
+    pub(crate) ping_timeout: Duration,
 }
 
-/// What became of a probe.
+/// The outcome of a ping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// Something came.
+pub(crate) enum ProbeOutcome {
+    /// The engine sent something.
     Alive,
-    /// Nothing did: the engine is lost.
+    /// The engine sent nothing and is lost.
     Lost,
 }
 
-impl Probe {
-    /// Waits until the engine has sent nothing for too long.
-    pub(crate) async fn silent(self, liveness: &Liveness) {
+impl LivenessProbe {
+    /// Waits until the engine has sent nothing for `idle_timeout`.
+    pub(crate) async fn wait_until_idle(self, liveness: &EngineLiveness) {
         loop {
-            let next = liveness.last_received() + self.silence;
-            if next <= Instant::now() {
+            let idle_at = liveness.last_received() + self.idle_timeout;
+            if idle_at <= Instant::now() {
                 return;
             }
-            tokio::time::sleep_until(next).await;
+            tokio::time::sleep_until(idle_at).await;
         }
     }
 
-    /// Asks the engine by `ping`, and waits for something from it on any
-    /// connection. What `ping` itself gives does not matter: an answer is
-    /// something that came.
-    pub(crate) async fn ask(self, liveness: &Liveness, ping: impl Future) -> Outcome {
-        let asked = Instant::now();
+    /// Runs `ping` and waits for the engine to send something on any connection.
+    /// The result of `ping` does not matter, since a response counts as
+    /// something sent.
+    pub(crate) async fn ping(self, liveness: &EngineLiveness, ping: impl Future) -> ProbeOutcome {
+        let started_at = Instant::now();
         let before = liveness.last_received();
-        let deadline = asked + self.answer;
-        let alive = || liveness.last_received() > before;
-        // Over early where the engine answers, or where something refuses for it.
-        let answered = tokio::time::timeout_at(deadline, ping).await;
-        if answered.is_ok() && !alive() {
+        let deadline = started_at + self.ping_timeout;
+        let is_alive = || liveness.last_received() > before;
+        // Completes early if the engine responds or if something fails before the
+        // ping reaches it.
+        let pinged = tokio::time::timeout_at(deadline, ping).await;
+        if pinged.is_ok() && !is_alive() {
             tokio::time::sleep_until(deadline).await;
         }
-        if alive() {
-            return Outcome::Alive;
+        if is_alive() {
+            return ProbeOutcome::Alive;
         }
-        // Younger ones have a probe of their own to come.
-        liveness.lose(asked);
-        Outcome::Lost
+        // Later connections may have reached a restarted engine; the next probe
+        // checks them.
+        liveness.fail_connections_before(started_at);
+        ProbeOutcome::Lost
     }
 }
 
@@ -175,84 +180,83 @@ mod tests {
 
     use super::*;
 
-    const PROBE: Probe = Probe {
-        silence: Duration::from_secs(15),
-        answer: Duration::from_secs(30),
+    const PROBE: LivenessProbe = LivenessProbe {
+        idle_timeout: Duration::from_secs(15),
+        ping_timeout: Duration::from_secs(30),
     };
 
-    /// Whether a connection that was open all the while is broken.
-    async fn broken(lost: &mut Lost) -> bool {
-        std::future::poll_fn(|cx| Poll::Ready(lost.poll(cx).is_ready())).await
+    async fn is_lost(connection: &mut ConnectionGuard) -> bool {
+        std::future::poll_fn(|cx| Poll::Ready(connection.poll_lost(cx).is_ready())).await
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_engine_that_sends_something_is_not_asked() {
-        let liveness = Liveness::new();
+    async fn an_engine_that_sends_something_is_not_pinged() {
+        let liveness = EngineLiveness::new();
         let sending = async {
             for _ in 0..10 {
                 tokio::time::sleep(Duration::from_secs(10)).await;
-                liveness.received();
+                liveness.record_received();
             }
         };
-        let ((), took) = tokio::join!(sending, async {
-            PROBE.silent(&liveness).await;
-            liveness.began.elapsed()
+        let ((), elapsed) = tokio::join!(sending, async {
+            PROBE.wait_until_idle(&liveness).await;
+            liveness.created_at.elapsed()
         });
-        assert_eq!(took, Duration::from_secs(115));
+        assert_eq!(elapsed, Duration::from_secs(115));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_engine_that_answers_nothing_is_lost() {
-        let liveness = Liveness::new();
-        let mut lost = liveness.connected();
+    async fn an_engine_that_sends_nothing_is_lost() {
+        let liveness = EngineLiveness::new();
+        let mut connection = liveness.register_connection();
         tokio::time::advance(Duration::from_millis(1)).await;
-        PROBE.silent(&liveness).await;
-        let (outcome, mut young) = tokio::join!(PROBE.ask(&liveness, pending::<()>()), async {
+        PROBE.wait_until_idle(&liveness).await;
+        let (outcome, mut later) = tokio::join!(PROBE.ping(&liveness, pending::<()>()), async {
             tokio::time::sleep(Duration::from_secs(1)).await;
-            liveness.connected()
+            liveness.register_connection()
         });
-        assert_eq!(outcome, Outcome::Lost);
-        assert_eq!(liveness.began.elapsed(), Duration::from_secs(45));
-        assert!(broken(&mut lost).await);
+        assert_eq!(outcome, ProbeOutcome::Lost);
+        assert_eq!(liveness.created_at.elapsed(), Duration::from_secs(45));
+        assert!(is_lost(&mut connection).await);
         assert!(
-            !broken(&mut young).await,
-            "it may have reached another engine"
+            !is_lost(&mut later).await,
+            "it may have reached a restarted engine"
         );
-        assert_eq!(liveness.open(), 2);
-        drop((lost, young));
-        assert_eq!(liveness.open(), 0);
+        assert_eq!(liveness.open_count(), 2);
+        drop((connection, later));
+        assert_eq!(liveness.open_count(), 0);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_slow_answer_and_an_event_are_signs_of_life() {
-        let liveness = Liveness::new();
-        let mut lost = liveness.connected();
+    async fn a_slow_response_and_an_event_both_count() {
+        let liveness = EngineLiveness::new();
+        let mut connection = liveness.register_connection();
         tokio::time::advance(Duration::from_millis(1)).await;
         let slow = async {
             tokio::time::sleep(Duration::from_secs(29)).await;
-            liveness.received();
+            liveness.record_received();
         };
-        assert_eq!(PROBE.ask(&liveness, slow).await, Outcome::Alive);
+        assert_eq!(PROBE.ping(&liveness, slow).await, ProbeOutcome::Alive);
         let event = async {
             tokio::time::sleep(Duration::from_secs(29)).await;
-            liveness.received();
+            liveness.record_received();
             pending::<()>().await;
         };
-        assert_eq!(PROBE.ask(&liveness, event).await, Outcome::Alive);
-        assert!(!broken(&mut lost).await);
+        assert_eq!(PROBE.ping(&liveness, event).await, ProbeOutcome::Alive);
+        assert!(!is_lost(&mut connection).await);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_probe_that_fails_at_once_is_no_sign_of_either() {
-        let liveness = Liveness::new();
-        let outcome = PROBE.ask(&liveness, ready(())).await;
-        assert_eq!(outcome, Outcome::Lost);
-        assert_eq!(liveness.began.elapsed(), PROBE.answer);
+    async fn a_ping_that_fails_at_once_decides_nothing() {
+        let liveness = EngineLiveness::new();
+        let outcome = PROBE.ping(&liveness, ready(())).await;
+        assert_eq!(outcome, ProbeOutcome::Lost);
+        assert_eq!(liveness.created_at.elapsed(), PROBE.ping_timeout);
         let event = async {
             tokio::time::sleep(Duration::from_secs(1)).await;
-            liveness.received();
+            liveness.record_received();
         };
-        let (outcome, ()) = tokio::join!(PROBE.ask(&liveness, ready(())), event);
-        assert_eq!(outcome, Outcome::Alive);
+        let (outcome, ()) = tokio::join!(PROBE.ping(&liveness, ready(())), event);
+        assert_eq!(outcome, ProbeOutcome::Alive);
     }
 }

@@ -1,53 +1,53 @@
-//! Asks an engine for signs of life.
+//! The task that probes an engine's liveness.
 
 use std::sync::Arc;
 
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use crate::activity::Activity;
-use crate::backend::Shared;
-use crate::control::{Call, Request};
-use crate::liveness::{Outcome, Probe};
+use crate::backend::BackendContext;
+use crate::call_tracker::CallTracker;
+use crate::control::{ControlRequest, GuestCall};
+use crate::liveness::{LivenessProbe, ProbeOutcome};
 
-/// Looks for signs of life of the engine, as long as anybody waits for it.
+/// Pings the engine whenever it is idle while a call or a log stream waits for
+/// it. Never returns.
 pub(crate) async fn run(
-    shared: Arc<Shared>,
-    activity: Arc<Activity>,
-    requests: mpsc::WeakSender<Request>,
+    context: Arc<BackendContext>,
+    calls: Arc<CallTracker>,
+    requests: mpsc::WeakSender<ControlRequest>,
 ) {
-    let Shared {
+    let BackendContext {
         limits,
-        grants,
-        log_slots,
+        host,
+        log_permits,
         ..
-    } = &*shared;
-    let probe = Probe {
-        silence: limits.silence,
-        answer: limits.answer,
+    } = &*context;
+    let probe = LivenessProbe {
+        idle_timeout: limits.idle_before_ping,
+        ping_timeout: limits.ping_timeout,
     };
-    let place = Arc::new(Semaphore::new(1));
+    let ping_permit = Arc::new(Semaphore::new(1));
     loop {
-        probe.silent(&grants.liveness).await;
-        if activity.len() == 0 && log_slots.available_permits() == limits.log_streams {
-            tokio::time::sleep(probe.silence).await;
+        probe.wait_until_idle(&host.liveness).await;
+        if calls.len() == 0 && log_permits.available_permits() == limits.max_log_streams {
+            tokio::time::sleep(probe.idle_timeout).await;
             continue;
         }
         let ping = async {
-            // The last ping may still be running.
-            let permit = place.clone().acquire_owned().await.ok()?;
-            let (reply, answer) = oneshot::channel();
-            let request = Request {
-                call: Call::Ping { reply },
+            // The previous ping may still be running.
+            let permit = ping_permit.clone().acquire_owned().await.ok()?;
+            let (sender, reply) = oneshot::channel();
+            let request = ControlRequest {
+                call: GuestCall::Ping { reply: sender },
                 permit,
             };
             requests.upgrade()?.send(request).await.ok()?;
-            answer.await.ok()
+            reply.await.ok()
         };
-        if probe.ask(&grants.liveness, ping).await == Outcome::Lost {
+        if probe.ping(&host.liveness, ping).await == ProbeOutcome::Lost {
             tracing::warn!(
-                backend = grants.name,
-                "the engine has sent nothing for {:?}, not even the answer to a ping; its connections are closed",
-                probe.silence + probe.answer
+                idle = ?(probe.idle_timeout + probe.ping_timeout),
+                "engine does not respond, not even to a ping; closing its connections"
             );
         }
     }

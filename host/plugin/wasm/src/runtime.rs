@@ -1,4 +1,4 @@
-//! The compiler and the linker, made once for all components.
+//! The wasmtime engine and the linker, shared by all components.
 
 use std::sync::Arc;
 
@@ -7,121 +7,145 @@ use wasmtime::{Config, Engine, OptLevel};
 
 use crate::bindings::{Backend as Bindings, BackendPre};
 use crate::cache::ComponentCache;
-use crate::clock::EpochClock;
-use crate::state::HostState;
+use crate::epoch::EpochTicker;
+use crate::host_state::HostState;
 
-/// The version of the contract that this host speaks.
+/// The version of the contract that this host supports.
 pub const INTERFACE: &str = "rancher-desktop:engine@0.1.0";
 
-/// All that a component may import: nothing of it reaches a file, the
-/// network, the environment or randomness.
-const IMPORTS: [&str; 3] = [
+/// The interfaces that a component may import. None of them gives access to
+/// files, the network, the environment, or randomness.
+const ALLOWED_IMPORTS: [&str; 3] = [
     "rancher-desktop:engine/types@0.1.0",
     "rancher-desktop:engine/transport@0.1.0",
     "rancher-desktop:engine/host@0.1.0",
 ];
 
-/// The stack of a guest. The default of two MiB is for hosts that run
-/// compilers; only what is touched costs memory.
-const WASM_STACK: usize = 512 * 1024;
-/// The stack that a fiber adds for the host's own functions, with room for a
-/// logging subscriber.
-const FIBER_STACK: usize = WASM_STACK + 512 * 1024;
+/// The stack size of a guest in bytes. Far below wasmtime's default of 2 MiB,
+/// since a backend recurses little; only touched pages cost memory.
+const WASM_STACK_BYTES: usize = 512 * 1024;
+/// The stack size of a fiber in bytes: the guest's, and the same again for the
+/// host's functions, including a tracing subscriber.
+const FIBER_STACK_BYTES: usize = WASM_STACK_BYTES + 512 * 1024;
 
-/// Compiles components and runs them.
-pub struct Runtime {
+/// Compiles and links components.
+pub struct ComponentRuntime {
     pub(crate) engine: Engine,
-    pub(crate) clock: EpochClock,
+    pub(crate) ticker: EpochTicker,
     linker: Linker<HostState>,
     cache: Option<ComponentCache>,
     compiler: Option<Arc<dyn ComponentCompiler>>,
 }
 
-/// Compiles components elsewhere, so that the memory that it takes goes with
-/// whoever did: about as much as all the rest of the daemon needs.
+/// A compiler in another process. The memory that a compilation needs, about as
+/// much as the rest of the daemon, is freed when that process exits.
 pub trait ComponentCompiler: std::fmt::Debug + Send + Sync + 'static {
-    /// Has [`compile`] run on `bytes`, whose SHA-256 in lower-case hex is
-    /// `digest`, with the cache of the runtime. The error says what went wrong;
-    /// the runtime then compiles by itself.
-    fn compile(&self, bytes: &[u8], digest: &str) -> Result<(), String>;
+    /// Runs [`compile`] on `bytes`, whose SHA-256 in lowercase hexadecimal is
+    /// `digest`, with the runtime's cache.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the other process does. The runtime then compiles the component
+    /// itself.
+    fn compile(&self, bytes: &[u8], digest: &str) -> Result<(), CompilerError>;
 }
 
-/// Compiles the component in `bytes`, whose SHA-256 in lower-case hex is
-/// `digest`, and keeps it in `cache`.
+/// An error of a [`ComponentCompiler`], as its implementation describes it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct CompilerError(String);
+
+impl From<String> for CompilerError {
+    fn from(message: String) -> Self {
+        Self(message)
+    }
+}
+
+/// Compiles the component in `bytes`, whose SHA-256 in lowercase hexadecimal is
+/// `digest`, and stores it in `cache`.
 ///
 /// # Errors
-/// When the component is none, or this machine cannot compile it.
+///
+/// Fails if `bytes` is not a component, or if this machine cannot compile it.
 pub fn compile(cache: &ComponentCache, bytes: &[u8], digest: &str) -> Result<(), LoadError> {
     let failed = |error: wasmtime::Error| LoadError::Compile(format!("{error:#}"));
-    let engine = engine().map_err(failed)?;
+    let engine = new_engine().map_err(failed)?;
     let component = Component::from_binary(&engine, bytes).map_err(failed)?;
     cache.store(&engine, digest, &component);
     Ok(())
 }
 
-/// What is compiled by one engine can be run by another one with the same settings.
-fn engine() -> wasmtime::Result<Engine> {
+/// Creates an engine. Code that one engine compiled runs in another one with the
+/// same settings.
+fn new_engine() -> wasmtime::Result<Engine> {
     let mut config = Config::new();
     config
         .wasm_component_model(true)
         .wasm_component_model_async(true)
         .epoch_interruption(true)
         .cranelift_opt_level(OptLevel::Speed)
-        .max_wasm_stack(WASM_STACK)
-        .async_stack_size(FIBER_STACK);
+        .max_wasm_stack(WASM_STACK_BYTES)
+        .async_stack_size(FIBER_STACK_BYTES);
     Engine::new(&config)
 }
 
-/// The runtime cannot be made.
+/// The runtime cannot be created.
 #[derive(Debug, thiserror::Error)]
 pub enum RuntimeError {
-    /// This machine is none that components can be compiled for.
+    /// Components cannot be compiled for this machine.
     #[error("cannot run components on this machine: {0}")]
     Engine(String),
-    /// The watchdog's thread cannot be started.
-    #[error("cannot start the thread of the backends' watchdog: {0}")]
-    Clock(#[source] std::io::Error),
+    /// The epoch thread cannot be started.
+    #[error("cannot start the epoch thread of the component runtime")]
+    Ticker(#[source] std::io::Error),
 }
 
-/// A component cannot be used.
+/// A component that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LoadError {
-    /// The file is no valid component.
+    /// The file is not a valid component.
     #[error(
         "the file is not a component that this host can compile: {0}; build it again with the SDK of {INTERFACE}"
     )]
     Compile(String),
-    /// It wants more than a backend is given.
+    /// The component imports something that backends do not get.
     #[error(
-        "the component imports {0}, which no backend is given; build it for wasm32-unknown-unknown with the SDK of {INTERFACE}, and without WASI"
+        "the component imports {0}, which backends must not import; build it without WASI, for wasm32-unknown-unknown, with the SDK of {INTERFACE}"
     )]
     Import(String),
-    /// It lacks an export, or one has another type.
+    /// The component lacks an export, or an export has another type.
     #[error(
         "the component does not implement {INTERFACE}: {0}; build it again with the SDK of that version"
     )]
     Interface(String),
 }
 
-impl Runtime {
-    /// Makes the runtime. Without a `cache` components are compiled at each
-    /// load.
+impl ComponentRuntime {
+    /// Creates a runtime. Without a `cache`, components are compiled at each load.
+    ///
+    /// # Errors
+    ///
+    /// Fails if components cannot run on this machine.
     pub fn new(cache: Option<ComponentCache>) -> Result<Arc<Self>, RuntimeError> {
         Self::with_compiler(cache, None)
     }
 
-    /// Makes a runtime that has a `compiler` fill its `cache`.
+    /// Creates a runtime whose `cache` is filled by `compiler`.
+    ///
+    /// # Errors
+    ///
+    /// Fails if components cannot run on this machine.
     pub fn with_compiler(
         cache: Option<ComponentCache>,
         compiler: Option<Arc<dyn ComponentCompiler>>,
     ) -> Result<Arc<Self>, RuntimeError> {
         let failed = |error: wasmtime::Error| RuntimeError::Engine(format!("{error:#}"));
-        let engine = engine().map_err(failed)?;
+        let engine = new_engine().map_err(failed)?;
         let mut linker = Linker::new(&engine);
         Bindings::add_to_linker::<_, HasSelf<HostState>>(&mut linker, |state| state)
             .map_err(failed)?;
         Ok(Arc::new(Self {
-            clock: EpochClock::start(engine.clone()).map_err(RuntimeError::Clock)?,
+            ticker: EpochTicker::start(engine.clone()).map_err(RuntimeError::Ticker)?,
             engine,
             linker,
             cache,
@@ -129,20 +153,28 @@ impl Runtime {
         }))
     }
 
-    /// Makes the component in `bytes`, whose SHA-256 in lower-case hex is
-    /// `digest`, ready to run. Compiling takes seconds of all cores: call it
-    /// from a thread that may block.
-    pub fn load(self: &Arc<Self>, bytes: &[u8], digest: &str) -> Result<Program, LoadError> {
+    /// Compiles and links the component in `bytes`, whose SHA-256 in lowercase
+    /// hexadecimal is `digest`. Compiling takes all cores for seconds, so this
+    /// must run on a thread that may block.
+    ///
+    /// # Errors
+    ///
+    /// Fails if `bytes` is not a component or does not match the contract.
+    pub fn load(
+        self: &Arc<Self>,
+        bytes: &[u8],
+        digest: &str,
+    ) -> Result<LinkedComponent, LoadError> {
         let cached = || {
             let cache = self.cache.as_ref()?;
             cache.load(&self.engine, digest)
         };
         let compiled = || {
             let (compiler, _) = self.compiler.as_ref().zip(self.cache.as_ref())?;
-            if let Err(problem) = compiler.compile(bytes, digest) {
+            if let Err(error) = compiler.compile(bytes, digest) {
                 tracing::warn!(
-                    problem,
-                    "the component could not be compiled by a process of its own"
+                    %error,
+                    "cannot compile the component in a separate process; compiling it in the daemon"
                 );
             }
             cached()
@@ -158,35 +190,35 @@ impl Runtime {
                 component
             }
         };
-        self.refuse_imports(&component)?;
+        self.check_imports(&component)?;
         let interface = |error: wasmtime::Error| LoadError::Interface(format!("{error:#}"));
         let instance: InstancePre<HostState> =
             self.linker.instantiate_pre(&component).map_err(interface)?;
-        Ok(Program {
+        Ok(LinkedComponent {
             pre: BackendPre::new(instance).map_err(interface)?,
             runtime: self.clone(),
         })
     }
 
-    fn refuse_imports(&self, component: &Component) -> Result<(), LoadError> {
+    fn check_imports(&self, component: &Component) -> Result<(), LoadError> {
         let component_type = component.component_type();
-        let mut foreign: Vec<&str> = component_type
+        let mut forbidden: Vec<&str> = component_type
             .imports(&self.engine)
             .map(|(name, _)| name)
-            .filter(|name| !IMPORTS.contains(name))
+            .filter(|name| !ALLOWED_IMPORTS.contains(name))
             .collect();
-        foreign.sort_unstable();
-        if foreign.is_empty() {
+        forbidden.sort_unstable();
+        if forbidden.is_empty() {
             Ok(())
         } else {
-            Err(LoadError::Import(foreign.join(", ")))
+            Err(LoadError::Import(forbidden.join(", ")))
         }
     }
 }
 
-/// A component that is compiled and fits the contract.
+/// A component that is compiled, linked, and ready to be instantiated.
 #[derive(Clone)]
-pub struct Program {
+pub struct LinkedComponent {
     pub(crate) pre: BackendPre<HostState>,
-    pub(crate) runtime: Arc<Runtime>,
+    pub(crate) runtime: Arc<ComponentRuntime>,
 }

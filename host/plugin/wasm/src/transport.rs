@@ -1,4 +1,4 @@
-//! The connection that a component is given to its engine.
+//! The import `transport`: a component's connections to its engine.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,80 +14,92 @@ use wasmtime::component::{
 };
 use wasmtime::{AsContextMut, StoreContextMut};
 
-use crate::activity::{Activity, Progress, caller};
 use crate::bindings::transport;
 use crate::bindings::types::{Error, ErrorCode as WitCode};
-use crate::link::{Half, Link};
-use crate::liveness::{Liveness, Lost};
-use crate::state::HostState;
+use crate::call_tracker::{CallState, CallTracker, calling_task};
+use crate::connection_tracker::{ConnectionTracker, StreamDirection};
+use crate::host_state::HostState;
+use crate::liveness::{ConnectionGuard, EngineLiveness};
 
-/// The way to one engine. Which road it takes is the implementation's
-/// business: a component sees bytes.
+/// The transport to one engine, such as a Unix socket or SSH. A component only
+/// sees bytes.
 #[async_trait]
-pub trait Transport: Send + Sync + 'static {
-    /// Opens a connection of its own.
+pub trait EngineTransport: Send + Sync + 'static {
+    /// Opens a new connection.
     ///
-    /// Errors: `Unavailable`, `PermissionDenied` with the remedy in its
-    /// message, `Timeout`.
-    async fn connect(&self) -> Result<Connection, EngineError>;
+    /// # Errors
+    ///
+    /// Fails with `Unavailable`, `Timeout`, or `PermissionDenied`; the message of
+    /// the last names the remedy.
+    async fn connect(&self) -> Result<EngineConnection, EngineError>;
 }
 
 /// A connection to an engine. Dropping the writer half-closes it; dropping
 /// both closes it.
-pub struct Connection {
-    /// What the engine sends.
+pub struct EngineConnection {
+    /// The bytes from the engine.
     pub reader: Box<dyn AsyncRead + Send + Unpin>,
-    /// What the engine gets.
+    /// The bytes to the engine.
     pub writer: Box<dyn AsyncWrite + Send + Unpin>,
 }
 
-/// How much is read at once where the guest names no size.
-const READ_BYTES: usize = 64 * 1024;
+/// The number of bytes read at once if the guest does not specify a size.
+const DEFAULT_READ_BYTES: usize = 64 * 1024;
 
-/// What whoever waits for a lost engine is told.
-const LOST: &str = "the engine sends nothing any more, not even the answer to a ping: it hangs, or the way to it is cut";
-
-type Ended = oneshot::Sender<Result<(), Error>>;
-
-struct FromEngine {
-    reader: Box<dyn AsyncRead + Send + Unpin>,
-    ended: Option<Ended>,
-    liveness: Arc<Liveness>,
-    lost: Lost,
-    link: Arc<Link>,
-    /// Whether the guest waits for bytes.
-    waits: bool,
+/// The end of a connection that is not orderly.
+#[derive(Debug, thiserror::Error)]
+enum ConnectionError {
+    /// The liveness probe failed.
+    #[error(
+        "the engine does not respond, not even to a ping; check that it is running and reachable"
+    )]
+    Lost,
+    /// Reading failed.
+    #[error("the connection to the engine failed: {0}")]
+    Read(std::io::Error),
 }
 
-impl FromEngine {
-    fn wait(&mut self, waits: bool) {
-        if self.waits != waits {
-            self.waits = waits;
-            self.link.waits(Half::FromEngine, waits);
+/// The producer of the guest's stream of bytes from the engine.
+struct EngineReader {
+    reader: Box<dyn AsyncRead + Send + Unpin>,
+    end: Option<oneshot::Sender<Result<(), Error>>>,
+    liveness: Arc<EngineLiveness>,
+    registration: ConnectionGuard,
+    tracker: Arc<ConnectionTracker>,
+    /// Whether the guest waits for bytes.
+    is_waiting: bool,
+}
+
+impl EngineReader {
+    fn set_waiting(&mut self, is_waiting: bool) {
+        if self.is_waiting != is_waiting {
+            self.is_waiting = is_waiting;
+            self.tracker
+                .set_waiting(StreamDirection::FromEngine, is_waiting);
         }
     }
 
-    fn end(&mut self, end: Result<(), String>) -> StreamResult {
-        self.wait(false);
-        if let Some(ended) = self.ended.take() {
-            let end = end.map_err(|message| Error {
+    fn end(&mut self, result: Result<(), ConnectionError>) -> StreamResult {
+        self.set_waiting(false);
+        if let Some(end) = self.end.take() {
+            let result = result.map_err(|error| Error {
                 code: WitCode::Unavailable,
-                message,
+                message: error.to_string(),
             });
-            // The guest may have dropped the future: then nobody asks.
-            ended.send(end).ok();
+            // Fails if the guest dropped the future.
+            end.send(result).ok();
         }
         StreamResult::Dropped
     }
 }
 
-impl Drop for FromEngine {
+impl Drop for EngineReader {
     fn drop(&mut self) {
-        self.wait(false);
+        self.set_waiting(false);
     }
 }
 
-impl<D: 'static> StreamProducer<D> for FromEngine {
+impl<D: 'static> StreamProducer<D> for EngineReader {
     type Item = u8;
     type Buffer = Option<u8>;
 
@@ -102,19 +114,19 @@ impl<D: 'static> StreamProducer<D> for FromEngine {
         if destination.remaining(&mut store) == Some(0) {
             return Poll::Ready(Ok(StreamResult::Completed));
         }
-        let mut guest = destination.as_direct(store, READ_BYTES);
+        let mut guest = destination.as_direct(store, DEFAULT_READ_BYTES);
         let mut buffer = ReadBuf::new(guest.remaining());
         let read = match Pin::new(&mut this.reader).poll_read(cx, &mut buffer) {
             Poll::Ready(read) => read.map(|()| buffer.filled().len()),
             Poll::Pending if finish => {
-                this.wait(false);
+                this.set_waiting(false);
                 return Poll::Ready(Ok(StreamResult::Cancelled));
             }
-            Poll::Pending if this.lost.poll(cx).is_ready() => {
-                return Poll::Ready(Ok(this.end(Err(LOST.to_owned()))));
+            Poll::Pending if this.registration.poll_lost(cx).is_ready() => {
+                return Poll::Ready(Ok(this.end(Err(ConnectionError::Lost))));
             }
             Poll::Pending => {
-                this.wait(true);
+                this.set_waiting(true);
                 return Poll::Pending;
             }
         };
@@ -122,32 +134,32 @@ impl<D: 'static> StreamProducer<D> for FromEngine {
             Ok(0) => this.end(Ok(())),
             Ok(bytes) => {
                 guest.mark_written(bytes);
-                this.liveness.received();
-                this.wait(false);
+                this.liveness.record_received();
+                this.set_waiting(false);
                 StreamResult::Completed
             }
-            Err(error) => this.end(Err(format!("the connection to the engine broke: {error}"))),
+            Err(error) => this.end(Err(ConnectionError::Read(error))),
         }))
     }
 }
 
-struct ToEngine {
+/// The consumer of the guest's stream of bytes to the engine.
+struct EngineWriter {
     writer: Box<dyn AsyncWrite + Send + Unpin>,
-    /// Whether bytes were taken from the guest that may still be in a buffer
-    /// of the writer.
-    flushing: bool,
-    lost: Lost,
-    link: Arc<Link>,
-    activity: Arc<Activity>,
+    /// Whether bytes from the guest may still be in a buffer of the writer.
+    is_flushing: bool,
+    registration: ConnectionGuard,
+    tracker: Arc<ConnectionTracker>,
+    calls: Arc<CallTracker>,
 }
 
-impl Drop for ToEngine {
+impl Drop for EngineWriter {
     fn drop(&mut self) {
-        self.link.waits(Half::ToEngine, false);
+        self.tracker.set_waiting(StreamDirection::ToEngine, false);
     }
 }
 
-impl ToEngine {
+impl EngineWriter {
     fn poll<D>(
         &mut self,
         cx: &mut Context<'_>,
@@ -155,27 +167,35 @@ impl ToEngine {
         source: Source<'_, u8>,
         finish: bool,
     ) -> Poll<StreamResult> {
-        if !self.flushing {
+        if !self.is_flushing {
             let mut guest = source.as_direct(store);
             if guest.remaining().is_empty() {
                 return Poll::Ready(StreamResult::Completed);
             }
             match Pin::new(&mut self.writer).poll_write(cx, guest.remaining()) {
                 Poll::Pending if finish => return Poll::Ready(StreamResult::Cancelled),
-                Poll::Pending => return self.lost.poll(cx).map(|()| StreamResult::Dropped),
-                // A writer that takes nothing will never take anything, and a
-                // broken connection shows its error on the reading side.
+                Poll::Pending => {
+                    return self
+                        .registration
+                        .poll_lost(cx)
+                        .map(|()| StreamResult::Dropped);
+                }
+                // A writer that accepts no bytes never will, and a failed
+                // connection returns its error on the reading side.
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(StreamResult::Dropped),
                 Poll::Ready(Ok(bytes)) => guest.mark_read(bytes),
             }
-            self.flushing = true;
+            self.is_flushing = true;
         }
         match Pin::new(&mut self.writer).poll_flush(cx) {
-            // The bytes are taken: the next write goes on flushing them.
+            // The bytes were accepted: the next write continues to flush them.
             Poll::Pending if finish => Poll::Ready(StreamResult::Completed),
-            Poll::Pending => self.lost.poll(cx).map(|()| StreamResult::Dropped),
+            Poll::Pending => self
+                .registration
+                .poll_lost(cx)
+                .map(|()| StreamResult::Dropped),
             Poll::Ready(Ok(())) => {
-                self.flushing = false;
+                self.is_flushing = false;
                 Poll::Ready(StreamResult::Completed)
             }
             Poll::Ready(Err(_)) => Poll::Ready(StreamResult::Dropped),
@@ -183,7 +203,7 @@ impl ToEngine {
     }
 }
 
-impl<D: 'static> StreamConsumer<D> for ToEngine {
+impl<D: 'static> StreamConsumer<D> for EngineWriter {
     type Item = u8;
 
     fn poll_consume(
@@ -193,11 +213,12 @@ impl<D: 'static> StreamConsumer<D> for ToEngine {
         source: Source<'_, u8>,
         finish: bool,
     ) -> Poll<wasmtime::Result<StreamResult>> {
-        // Who sends a request is who waits for its answer.
-        let call = self.activity.of(caller(&mut store));
-        self.link.used_by(call);
+        // The call that sends a request also waits for the response.
+        let call = self.calls.get(calling_task(&mut store));
+        self.tracker.set_user(call);
         let polled = self.poll(cx, store, source, finish);
-        self.link.waits(Half::ToEngine, polled.is_pending());
+        self.tracker
+            .set_waiting(StreamDirection::ToEngine, polled.is_pending());
         polled.map(Ok)
     }
 }
@@ -209,56 +230,57 @@ impl transport::HostWithStore<HostState> for HasSelf<HostState> {
         accessor: &Accessor<HostState, Self>,
         tx: StreamReader<u8>,
     ) -> wasmtime::Result<Result<(StreamReader<u8>, FutureReader<Result<(), Error>>), Error>> {
-        // Closed when the guest cancels the call while it connects.
+        // Closes the stream if the guest cancels the call while it connects.
         let tx = tx.guard(accessor);
-        let (leave, activity, liveness, call) = accessor.with(|mut access| {
-            let task = caller(&mut access.as_context_mut());
+        let (permit, calls, liveness, call) = accessor.with(|mut access| {
+            let task = calling_task(&mut access.as_context_mut());
             let state = access.get();
-            let call = state.activity.of(task);
+            let call = state.calls.get(task);
             (
-                state.connect(call.as_deref()),
-                state.activity.clone(),
-                state.grants.liveness.clone(),
+                state.acquire_connection(call.as_deref()),
+                state.calls.clone(),
+                state.host.liveness.clone(),
                 call,
             )
         });
-        let opened = match leave {
-            Ok((lease, transport)) => {
-                let _wait = call.as_ref().map(Progress::wait);
+        let opened = match permit {
+            Ok((permit, transport)) => {
+                let _wait = call.as_ref().map(CallState::begin_wait);
                 transport
                     .connect()
                     .await
-                    .map(|connection| (lease, connection))
+                    .map(|connection| (permit, connection))
             }
             Err(error) => Err(error),
         };
-        let (lease, Connection { reader, writer }) = match opened {
+        let (permit, EngineConnection { reader, writer }) = match opened {
             Ok(opened) => opened,
-            Err(error) => return Ok(Err(to_wit(error))),
+            Err(error) => return Ok(Err(to_wit_error(error))),
         };
-        let link = Arc::new(Link::new(lease, call));
-        let (ended, end) = oneshot::channel();
-        let to = ToEngine {
+        let tracker = Arc::new(ConnectionTracker::new(permit, call));
+        let (end_sender, end) = oneshot::channel();
+        let writer = EngineWriter {
             writer,
-            flushing: false,
-            lost: liveness.connected(),
-            link: link.clone(),
-            activity,
+            is_flushing: false,
+            registration: liveness.register_connection(),
+            tracker: tracker.clone(),
+            calls,
         };
-        let from = FromEngine {
+        let reader = EngineReader {
             reader,
-            ended: Some(ended),
-            lost: liveness.connected(),
+            end: Some(end_sender),
+            registration: liveness.register_connection(),
             liveness,
-            link,
-            waits: false,
+            tracker,
+            is_waiting: false,
         };
         let tx = tx.into_stream();
         accessor.with(|mut access| {
-            tx.pipe(&mut access, to)?;
-            let rx = StreamReader::new(&mut access, from)?;
+            tx.pipe(&mut access, writer)?;
+            let rx = StreamReader::new(&mut access, reader)?;
             let end = FutureReader::new(&mut access, async move {
-                // A guest that stopped reading never learns how it ended.
+                // The sender is dropped without a value if the guest stopped
+                // reading before the end.
                 wasmtime::error::Ok(end.await.unwrap_or(Ok(())))
             })?;
             Ok(Ok((rx, end)))
@@ -266,7 +288,7 @@ impl transport::HostWithStore<HostState> for HasSelf<HostState> {
     }
 }
 
-fn to_wit(error: EngineError) -> Error {
+fn to_wit_error(error: EngineError) -> Error {
     Error {
         code: match error.code {
             ErrorCode::PermissionDenied => WitCode::PermissionDenied,

@@ -10,7 +10,7 @@ use rdd_core::{BackendRegistry, ServingSnapshot};
 use rdd_gateway::{Certificates, DaemonPhase, Guard, Kubeconfig, Token};
 use rdd_mirror::MirrorProgress;
 use rdd_passthrough::Passthrough;
-use rdd_plugin::{EngineEndpoint, PluginHost, TlsFiles, without_password};
+use rdd_plugin::{EngineEndpoint, PluginHost, TlsFiles, redact_password};
 use tokio::sync::watch;
 use tower::util::BoxCloneSyncService;
 
@@ -87,7 +87,7 @@ impl Daemon {
             tls_dir,
             source,
         } = Environment::read().find(engine_endpoint.as_deref())?;
-        let shown = without_password(&url);
+        let shown = redact_password(&url);
         let unusable = || format!("cannot use the engine endpoint {shown:?} (from {source})");
         let mut endpoint = EngineEndpoint::parse(&url).with_context(unusable)?;
         if let Some(dir) = tls_dir {
@@ -136,7 +136,7 @@ impl Daemon {
         let observed = plugin_host.clone();
         observers.push(supervisor.spawn("plugin-host", |stop| async move {
             tokio::select! {
-                cause = observed.failed() => bail!(cause),
+                cause = observed.wait_for_panic() => bail!(cause),
                 () = stop.cancelled() => Ok(()),
             }
         }));
@@ -249,7 +249,7 @@ impl Daemon {
     }
 
     async fn become_ready(&mut self) -> Result<()> {
-        self.plugin_host.loaded().await;
+        self.plugin_host.wait_until_loaded().await;
         let mirrors = self
             .progress
             .wait_for(|progress| progress.ready)

@@ -1,4 +1,4 @@
-//! Container output: what was written, or a generator of what never was.
+//! Container output: written by a test, or generated while it is read.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -7,45 +7,45 @@ use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, stream};
 use rdd_core::{EngineError, LogChunk, LogOptions, LogSource, LogStream, Timestamp};
 
-use super::{FakeEngine, Shared, not_found};
+use super::{FakeEngine, SharedEngine, not_found};
 
-/// Output that is made while it is read.
+/// Output that is generated while it is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogScript {
-    /// How many bytes in all; the container then ends its log.
+    /// The total number of bytes, after which the log ends.
     pub total: u64,
-    /// Length of each line with its newline.
+    /// The length of each line in bytes, with its newline.
     pub line: usize,
-    /// Length of each chunk, at most [`LogChunk::MAX_LEN`].
+    /// The length of each chunk in bytes, at most [`LogChunk::MAX_LEN`].
     pub chunk: usize,
 }
 
 #[derive(Clone)]
-struct Line {
+struct LogLine {
     source: LogSource,
     at: Timestamp,
     bytes: Bytes,
 }
 
 #[derive(Clone, Default)]
-pub(super) struct Log {
-    lines: Vec<Line>,
+pub(super) struct ContainerLog {
+    lines: Vec<LogLine>,
     script: Option<LogScript>,
     ended: bool,
     failure: Option<EngineError>,
-    /// Streams that are open now.
+    /// The number of open streams.
     readers: usize,
 }
 
-struct Reader {
-    shared: Arc<Shared>,
+struct FakeLogReader {
+    shared: Arc<SharedEngine>,
     id: String,
     options: LogOptions,
     read: usize,
     ended: bool,
 }
 
-impl Drop for Reader {
+impl Drop for FakeLogReader {
     fn drop(&mut self) {
         if let Some(log) = self.shared.lock().logs.get_mut(&self.id) {
             log.readers -= 1;
@@ -55,7 +55,7 @@ impl Drop for Reader {
 }
 
 pub(super) fn stream(
-    shared: Arc<Shared>,
+    shared: Arc<SharedEngine>,
     id: &str,
     options: LogOptions,
 ) -> Result<LogStream, EngineError> {
@@ -68,7 +68,7 @@ pub(super) fn stream(
         log.readers += 1;
         (log.script, log.skipped(&options))
     };
-    let reader = Reader {
+    let reader = FakeLogReader {
         shared,
         id: id.to_owned(),
         options,
@@ -86,8 +86,8 @@ pub(super) fn stream(
     .boxed())
 }
 
-impl Log {
-    /// How many lines a `tail` leaves out.
+impl ContainerLog {
+    /// Returns the number of lines that `tail` skips.
     fn skipped(&self, options: &LogOptions) -> usize {
         let Some(tail) = options.tail else { return 0 };
         let wanted = usize::try_from(tail).unwrap_or(usize::MAX);
@@ -96,7 +96,7 @@ impl Log {
             if matching == wanted {
                 return index + 1;
             }
-            if options.wants(line) {
+            if options.matches(line) {
                 matching += 1;
             }
         }
@@ -104,12 +104,12 @@ impl Log {
     }
 }
 
-trait Wants {
-    fn wants(&self, line: &Line) -> bool;
+trait LineFilter {
+    fn matches(&self, line: &LogLine) -> bool;
 }
 
-impl Wants for LogOptions {
-    fn wants(&self, line: &Line) -> bool {
+impl LineFilter for LogOptions {
+    fn matches(&self, line: &LogLine) -> bool {
         (match line.source {
             LogSource::Stdout => self.stdout,
             LogSource::Stderr => self.stderr,
@@ -118,7 +118,7 @@ impl Wants for LogOptions {
     }
 }
 
-impl Reader {
+impl FakeLogReader {
     async fn next(&mut self) -> Option<Result<LogChunk, EngineError>> {
         if self.ended {
             return None;
@@ -132,11 +132,11 @@ impl Reader {
                 if let Some(error) = state.script.offline() {
                     return Some(Err(error.clone()));
                 }
-                // A removed container has no more output.
+                // The log of a removed container ends.
                 let log = state.logs.get(&self.id)?;
                 while let Some(line) = log.lines.get(self.read) {
                     self.read += 1;
-                    if self.options.wants(line) {
+                    if self.options.matches(line) {
                         return Some(Ok(self.chunk(line)));
                     }
                 }
@@ -151,7 +151,7 @@ impl Reader {
         }
     }
 
-    fn chunk(&self, line: &Line) -> LogChunk {
+    fn chunk(&self, line: &LogLine) -> LogChunk {
         let bytes = if self.options.timestamps {
             let mut bytes = BytesMut::new();
             bytes.extend_from_slice(format!("{:.9} ", line.at).as_bytes());
@@ -167,7 +167,7 @@ impl Reader {
     }
 }
 
-fn generate(script: LogScript, reader: Reader) -> LogStream {
+fn generate(script: LogScript, reader: FakeLogReader) -> LogStream {
     let mut pattern = vec![b'x'; script.line.saturating_sub(1)];
     pattern.push(b'\n');
     let chunk = script.chunk.clamp(1, LogChunk::MAX_LEN);
@@ -181,7 +181,7 @@ fn generate(script: LogScript, reader: Reader) -> LogStream {
             if left == 0 {
                 return None;
             }
-            // A generator that never waits would starve its readers' timers.
+            // A stream that is always ready would starve the timers of its reader.
             tokio::task::coop::consume_budget().await;
             let len = chunk.min(usize::try_from(left).unwrap_or(usize::MAX));
             let from = usize::try_from(sent % line as u64).unwrap_or(0);
@@ -195,45 +195,48 @@ fn generate(script: LogScript, reader: Reader) -> LogStream {
     .boxed()
 }
 
-/// Output, as a test writes it. A missing container is the test's mistake and
-/// panics.
+/// The methods that write output. A missing container panics, since it is a bug in
+/// the test.
 impl FakeEngine {
-    /// Writes bytes, as one line that is exactly so long.
+    /// Writes `bytes` as one line.
     pub fn write_log(&self, id: &str, source: LogSource, bytes: impl Into<Bytes>) {
         let bytes = bytes.into();
         self.change(|state| {
             let at = state.now();
-            state.log(id).lines.push(Line { source, at, bytes });
+            state.log(id).lines.push(LogLine { source, at, bytes });
         });
     }
 
-    /// Ends the output: a follower's stream ends after the last line.
+    /// Ends the output: streams that follow it end after the last line.
     pub fn end_log(&self, id: &str) {
         self.change(|state| state.log(id).ended = true);
     }
 
-    /// Breaks the output: every stream ends with this error after the last line.
+    /// Ends every stream with this error after the last line.
     pub fn break_log(&self, id: &str, error: EngineError) {
         self.change(|state| state.log(id).failure = Some(error));
     }
 
-    /// Replaces the output by a generator; only `follow` of the options is read.
+    /// Generates the output. The options of a stream are ignored except for
+    /// `follow`.
     pub fn generate_log(&self, id: &str, script: LogScript) {
         self.change(|state| state.log(id).script = Some(script));
     }
 
-    /// How many log streams of this container are open.
+    /// Returns the number of open log streams of this container.
     pub fn log_readers(&self, id: &str) -> usize {
         self.lock().logs.get(id).map_or(0, |log| log.readers)
     }
 }
 
-impl super::State {
+impl super::EngineState {
     #[expect(
         clippy::expect_used,
-        reason = "a test helper's way to fail the test that called it"
+        reason = "a test helper fails its test by panicking"
     )]
-    fn log(&mut self, id: &str) -> &mut Log {
-        self.logs.get_mut(id).expect("a container of this ID")
+    fn log(&mut self, id: &str) -> &mut ContainerLog {
+        self.logs
+            .get_mut(id)
+            .expect("there is no container with this ID")
     }
 }

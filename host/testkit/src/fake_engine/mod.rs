@@ -1,14 +1,19 @@
-//! An engine in memory that does what a test scripts.
+//! An engine in memory whose behavior a test scripts.
 //!
-//! A test plays the engine's own user through the methods of [`FakeEngine`]
+//! A test acts as the engine's own user through the methods of [`FakeEngine`]
 //! (`create_container`, `tag`, `remove_volume`, …): each changes the state and
-//! sends the event that a real engine would. The host under test calls it
-//! through [`ContainerEngine`]. Failures, delays and gates are per
-//! [`EngineOperation`]; every changing call is recorded as a [`EngineCall`].
+//! sends the event that a real engine would send. The code under test calls the
+//! engine through [`ContainerEngine`]. Failures, delays, and gates are set for
+//! each [`EngineOperation`]. Every changing call is recorded as an
+//! [`EngineCall`].
+
+mod user;
+
+mod script;
+
+mod state;
 
 mod logs;
-mod script;
-mod state;
 mod watch;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,39 +26,39 @@ use rdd_core::{
 use tokio::sync::Notify;
 
 pub use logs::LogScript;
-use script::Script;
+use script::CallScript;
 pub use script::{CallGate, EngineCall, EngineOperation};
-use state::State;
+use state::EngineState;
 
 /// A scripted [`ContainerEngine`]. Clones share one state.
 #[derive(Clone)]
 pub struct FakeEngine {
     info: BackendInfo,
-    shared: Arc<Shared>,
+    shared: Arc<SharedEngine>,
 }
 
-/// What all clones share. The lock is never held across an await.
-struct Shared {
-    state: Mutex<State>,
-    /// Told of every change of the state, of the log and of the script.
+/// The state that all clones share. The lock is never held across an await.
+struct SharedEngine {
+    state: Mutex<EngineState>,
+    /// Notified of every change of the state, the logs, and the script.
     changed: Notify,
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl SharedEngine {
+    fn lock(&self) -> MutexGuard<'_, EngineState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Default for FakeEngine {
-    /// An empty engine like Docker's, under the name `moby`.
+    /// Returns an empty engine like Docker's, with the name `moby`.
     fn default() -> Self {
         Self::named("moby")
     }
 }
 
 impl FakeEngine {
-    /// An empty engine like Docker's, under a name of its own.
+    /// Returns an empty engine like Docker's, with this name.
     pub fn named(name: &str) -> Self {
         Self::with_info(BackendInfo {
             name: name.to_owned(),
@@ -69,56 +74,56 @@ impl FakeEngine {
         })
     }
 
-    /// An empty engine that says this of itself. Its objects live in the first
-    /// namespace that it names.
+    /// Returns an empty engine with this info. Its objects are in the first of the
+    /// namespaces.
     pub fn with_info(info: BackendInfo) -> Self {
         let namespace = info.namespaces.first().cloned().unwrap_or_default();
         Self {
             info,
-            shared: Arc::new(Shared {
-                state: Mutex::new(State::new(namespace)),
+            shared: Arc::new(SharedEngine {
+                state: Mutex::new(EngineState::new(namespace)),
                 changed: Notify::new(),
             }),
         }
     }
 
-    /// Counts its IDs from here on, so that they are not those of another fake
-    /// engine.
+    /// Sets the number from which IDs are generated, so that they differ from those
+    /// of another fake engine.
     #[must_use]
     pub fn with_ids_from(self, serial: u64) -> Self {
         self.lock().set_serial(serial);
         self
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, EngineState> {
         self.shared.lock()
     }
 
-    /// Changes the state, then wakes every stream.
-    fn change<T>(&self, f: impl FnOnce(&mut State) -> T) -> T {
+    /// Changes the state, and then wakes every stream.
+    fn change<T>(&self, f: impl FnOnce(&mut EngineState) -> T) -> T {
         let result = f(&mut self.lock());
         self.shared.changed.notify_waiters();
         result
     }
 
-    fn script<T>(&self, f: impl FnOnce(&mut Script) -> T) -> T {
+    fn script<T>(&self, f: impl FnOnce(&mut CallScript) -> T) -> T {
         self.change(|state| f(&mut state.script))
     }
 
-    /// Waits for a delay or a gate of `operation`, then fails as scripted.
-    #[expect(clippy::panic, reason = "a backend that panics, as scripted")]
+    /// Waits for the delay and the gate of `operation`, then fails as scripted.
+    #[expect(clippy::panic, reason = "a scripted panic of a backend")]
     async fn perform(&self, operation: EngineOperation, on: &str) -> Result<(), EngineError> {
         let (delay, gate) = self.script(|script| script.begin(operation, on));
         if let Some(delay) = delay {
             tokio::time::sleep(delay).await;
         }
         if let Some(gate) = gate {
-            gate.passed().await;
+            gate.wait().await;
         }
-        if self.script(|script| script.panics(operation)) {
+        if self.script(|script| script.should_panic(operation)) {
             panic!("scripted panic of {operation:?}");
         }
-        self.script(|script| script.verdict(operation, on))
+        self.script(|script| script.result(operation, on))
     }
 }
 
@@ -170,7 +175,7 @@ impl ContainerEngine for FakeEngine {
     }
 }
 
-/// The error that a real engine gives for an object that it does not have.
+/// Returns the error of a real engine for an object that does not exist.
 fn not_found(what: &str, id: &str) -> EngineError {
     EngineError::new(ErrorCode::NotFound, format!("no such {what}: {id}"))
 }

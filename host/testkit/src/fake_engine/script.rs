@@ -1,4 +1,4 @@
-//! What a test lays down for the next calls, and what it reads of past ones.
+//! The scripted behavior of future calls, and the record of past ones.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::FakeEngine;
 
-/// The calls that can be scripted.
+/// An operation that can be scripted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EngineOperation {
     /// [`ContainerEngine::watch`](rdd_core::ContainerEngine::watch).
@@ -24,21 +24,21 @@ pub enum EngineOperation {
     Remove,
 }
 
-/// A changing call that the host made, recorded as it began.
+/// A changing call, recorded when it started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EngineCall {
     /// [`ContainerEngine::act`](rdd_core::ContainerEngine::act).
     Act {
         /// The container.
         id: String,
-        /// What was asked for.
+        /// The requested action.
         action: ContainerAction,
     },
     /// [`ContainerEngine::remove`](rdd_core::ContainerEngine::remove).
     Remove(RemoveRequest),
 }
 
-/// Holds calls back until the test opens it. Clones are one gate.
+/// Blocks calls until the test opens it. Clones share one gate.
 #[derive(Clone)]
 pub struct CallGate(Arc<watch::Sender<bool>>);
 
@@ -47,35 +47,34 @@ impl CallGate {
         Self(Arc::new(watch::Sender::new(false)))
     }
 
-    /// Lets every held call and every later one through.
+    /// Unblocks all waiting and all later calls.
     pub fn open(&self) {
         self.0.send_replace(true);
     }
 
-    pub(super) async fn passed(&self) {
+    pub(super) async fn wait(&self) {
         // Cannot fail: this gate owns the sender.
         drop(self.0.subscribe().wait_for(|open| *open).await);
     }
 }
 
-/// Which calls a line of the script is about: of an operation, on one object
-/// or on any.
+/// The calls of an operation, on one object or, with `None`, on any.
 #[derive(PartialEq, Eq, Hash)]
-struct Calls(EngineOperation, Option<String>);
+struct CallKey(EngineOperation, Option<String>);
 
 #[derive(Default)]
-pub(super) struct Script {
+pub(super) struct CallScript {
     calls: Vec<EngineCall>,
-    begun: HashMap<EngineOperation, usize>,
-    delays: HashMap<Calls, Duration>,
-    gates: HashMap<Calls, CallGate>,
-    next_failures: HashMap<Calls, VecDeque<EngineError>>,
-    standing_failures: HashMap<Calls, EngineError>,
+    call_counts: HashMap<EngineOperation, usize>,
+    delays: HashMap<CallKey, Duration>,
+    gates: HashMap<CallKey, CallGate>,
+    next_failures: HashMap<CallKey, VecDeque<EngineError>>,
+    standing_failures: HashMap<CallKey, EngineError>,
     panics: HashSet<EngineOperation>,
     offline: Option<EngineError>,
 }
 
-impl Script {
+impl CallScript {
     pub(super) fn record(&mut self, call: EngineCall) {
         self.calls.push(call);
     }
@@ -85,19 +84,19 @@ impl Script {
         operation: EngineOperation,
         on: &str,
     ) -> (Option<Duration>, Option<CallGate>) {
-        *self.begun.entry(operation).or_default() += 1;
+        *self.call_counts.entry(operation).or_default() += 1;
         (
             lookup(&self.delays, operation, on).copied(),
             lookup(&self.gates, operation, on).cloned(),
         )
     }
 
-    /// Whether this call is the one that must panic.
-    pub(super) fn panics(&mut self, operation: EngineOperation) -> bool {
+    /// Returns whether this call must panic, once for each scripted panic.
+    pub(super) fn should_panic(&mut self, operation: EngineOperation) -> bool {
         self.panics.remove(&operation)
     }
 
-    pub(super) fn verdict(
+    pub(super) fn result(
         &mut self,
         operation: EngineOperation,
         on: &str,
@@ -106,8 +105,8 @@ impl Script {
             return Err(error.clone());
         }
         for key in [
-            Calls(operation, Some(on.to_owned())),
-            Calls(operation, None),
+            CallKey(operation, Some(on.to_owned())),
+            CallKey(operation, None),
         ] {
             if let Some(error) = self
                 .next_failures
@@ -129,34 +128,35 @@ impl Script {
 }
 
 fn lookup<'a, V>(
-    map: &'a HashMap<Calls, V>,
+    map: &'a HashMap<CallKey, V>,
     operation: EngineOperation,
     on: &str,
 ) -> Option<&'a V> {
-    map.get(&Calls(operation, Some(on.to_owned())))
-        .or_else(|| map.get(&Calls(operation, None)))
+    map.get(&CallKey(operation, Some(on.to_owned())))
+        .or_else(|| map.get(&CallKey(operation, None)))
 }
 
-/// The script. `on` is an ID, tag or volume name; `None` means any.
+/// The scripting methods. `on` is an ID, a tag, or a volume name; `None` means
+/// any.
 impl FakeEngine {
-    /// Every changing call so far, in the order in which they began.
+    /// Returns every changing call so far, in the order in which they started.
     pub fn calls(&self) -> Vec<EngineCall> {
         self.lock().script.calls.clone()
     }
 
-    /// How many calls of this operation have begun.
-    pub fn begun(&self, operation: EngineOperation) -> usize {
+    /// Returns the number of calls of this operation that have started.
+    pub fn call_count(&self, operation: EngineOperation) -> usize {
         self.lock()
             .script
-            .begun
+            .call_counts
             .get(&operation)
             .copied()
             .unwrap_or(0)
     }
 
-    /// Fails the next call; repeated, the one after it as well.
+    /// Fails the next call. Called twice, it fails the next two calls.
     pub fn fail_next(&self, operation: EngineOperation, on: Option<&str>, error: EngineError) {
-        let key = Calls(operation, on.map(str::to_owned));
+        let key = CallKey(operation, on.map(str::to_owned));
         self.script(|script| {
             script
                 .next_failures
@@ -166,48 +166,48 @@ impl FakeEngine {
         });
     }
 
-    /// Fails every call until [`FakeEngine::mend`].
+    /// Fails every call until [`FakeEngine::clear_failures`].
     pub fn fail(&self, operation: EngineOperation, on: Option<&str>, error: EngineError) {
-        let key = Calls(operation, on.map(str::to_owned));
+        let key = CallKey(operation, on.map(str::to_owned));
         self.script(|script| script.standing_failures.insert(key, error));
     }
 
-    /// Makes the next call panic: a bug of the backend.
+    /// Makes the next call panic, as a bug in a backend would.
     pub fn panic_next(&self, operation: EngineOperation) {
         self.script(|script| script.panics.insert(operation));
     }
 
-    /// Ends what [`FakeEngine::fail`] and [`FakeEngine::panic_next`] began.
-    pub fn mend(&self, operation: EngineOperation, on: Option<&str>) {
-        let key = Calls(operation, on.map(str::to_owned));
+    /// Ends the effect of [`FakeEngine::fail`] and [`FakeEngine::panic_next`].
+    pub fn clear_failures(&self, operation: EngineOperation, on: Option<&str>) {
+        let key = CallKey(operation, on.map(str::to_owned));
         self.script(|script| {
             script.standing_failures.remove(&key);
             script.panics.remove(&operation);
         });
     }
 
-    /// Makes calls take this long.
+    /// Delays every call by this long.
     pub fn delay(&self, operation: EngineOperation, on: Option<&str>, delay: Duration) {
-        let key = Calls(operation, on.map(str::to_owned));
+        let key = CallKey(operation, on.map(str::to_owned));
         self.script(|script| script.delays.insert(key, delay));
     }
 
-    /// Holds calls back until the gate is opened.
+    /// Blocks every call until the returned gate is opened.
     pub fn gate(&self, operation: EngineOperation, on: Option<&str>) -> CallGate {
         let gate = CallGate::closed();
-        let key = Calls(operation, on.map(str::to_owned));
+        let key = CallKey(operation, on.map(str::to_owned));
         self.script(|script| script.gates.insert(key, gate.clone()));
         gate
     }
 
-    /// Loses the engine: streams end with an error, calls fail, and nobody
-    /// hears of what changes from now on.
+    /// Makes the engine unreachable: streams end with an error, calls fail, and
+    /// later changes send no events.
     pub fn go_offline(&self, reason: &str) {
         let error = EngineError::new(ErrorCode::Unavailable, reason);
         self.script(|script| script.offline = Some(error));
     }
 
-    /// The engine is back.
+    /// Makes the engine reachable again.
     pub fn go_online(&self) {
         self.script(|script| script.offline = None);
     }

@@ -1,4 +1,4 @@
-//! The watch: a snapshot as an init, then the events that follow it.
+//! The watch: a listing of the state, followed by events.
 
 use std::collections::VecDeque;
 use std::pin::pin;
@@ -8,28 +8,28 @@ use futures::StreamExt;
 use futures::stream;
 use rdd_core::{EngineError, ErrorCode, WatchEvent, WatchStream};
 
-use super::{FakeEngine, Shared};
+use super::{FakeEngine, SharedEngine};
 
-struct Watcher {
-    shared: Arc<Shared>,
+struct FakeWatcher {
+    shared: Arc<SharedEngine>,
     pending: VecDeque<WatchEvent>,
-    /// How much of the journal this watcher has been given.
+    /// The number of journal entries that this watcher has read.
     read: usize,
-    /// How many cuts there had been when it began.
-    cuts: u64,
+    /// The number of disconnects before this watcher started.
+    disconnects: u64,
     ended: bool,
 }
 
-pub(super) fn stream(shared: Arc<Shared>) -> WatchStream {
-    let (pending, read, cuts) = {
+pub(super) fn stream(shared: Arc<SharedEngine>) -> WatchStream {
+    let (pending, read, disconnects) = {
         let state = shared.lock();
-        (state.init(), state.journal.len(), state.cuts)
+        (state.init(), state.journal.len(), state.disconnects)
     };
-    let watcher = Watcher {
+    let watcher = FakeWatcher {
         shared,
         pending,
         read,
-        cuts,
+        disconnects,
         ended: false,
     };
     stream::unfold(watcher, |mut watcher| async move {
@@ -40,7 +40,7 @@ pub(super) fn stream(shared: Arc<Shared>) -> WatchStream {
     .boxed()
 }
 
-impl Watcher {
+impl FakeWatcher {
     async fn next(&mut self) -> Option<Result<WatchEvent, EngineError>> {
         if self.ended {
             return None;
@@ -54,9 +54,9 @@ impl Watcher {
                 if let Some(error) = state.script.offline() {
                     return Some(Err(error.clone()));
                 }
-                if state.cuts != self.cuts {
-                    let words = "the event stream was cut";
-                    return Some(Err(EngineError::new(ErrorCode::Unavailable, words)));
+                if state.disconnects != self.disconnects {
+                    let message = "the event stream was disconnected";
+                    return Some(Err(EngineError::new(ErrorCode::Unavailable, message)));
                 }
                 if !state.events_held {
                     self.pending
@@ -72,9 +72,9 @@ impl Watcher {
     }
 }
 
-/// The watch, as a test bends it.
+/// The methods that disturb watches.
 impl FakeEngine {
-    /// Keeps events back: the state moves on, watchers see nothing yet.
+    /// Holds events back: the state changes, but watchers get no events.
     pub fn hold_events(&self) {
         self.change(|state| {
             if !state.events_held {
@@ -84,13 +84,13 @@ impl FakeEngine {
         });
     }
 
-    /// Delivers what was kept back, in order.
+    /// Delivers the held events in order.
     pub fn release_events(&self) {
         self.change(|state| state.events_held = false);
     }
 
-    /// Loses what was kept back, and begins a whole new init, as a backend
-    /// does that has missed events.
+    /// Discards the held events and starts a new listing, as a backend does after it
+    /// missed events.
     pub fn lose_held_events(&self) {
         self.change(|state| {
             let init = state.init();
@@ -99,8 +99,7 @@ impl FakeEngine {
         });
     }
 
-    /// Loses what was kept back without a word, as an engine does to a slow
-    /// reader.
+    /// Discards the held events silently, as an engine does for a slow reader.
     pub fn drop_held_events(&self) {
         self.change(|state| {
             let from = state.held_from;
@@ -109,12 +108,12 @@ impl FakeEngine {
         });
     }
 
-    /// Ends the running watches with an error; the engine goes on.
+    /// Ends the running watches with an error. The engine stays reachable.
     pub fn cut_watches(&self) {
-        self.change(|state| state.cuts += 1);
+        self.change(|state| state.disconnects += 1);
     }
 
-    /// Begins a whole new init on the running watches.
+    /// Starts a new listing on the running watches.
     pub fn reinit(&self) {
         self.change(|state| {
             let init = state.init();
@@ -122,7 +121,7 @@ impl FakeEngine {
         });
     }
 
-    /// Sends an event that the state knows nothing of: a backend's nonsense.
+    /// Sends an event without a change of the state, as a faulty backend would.
     pub fn send_raw(&self, event: WatchEvent) {
         self.change(|state| state.journal.push(event));
     }

@@ -107,7 +107,8 @@ impl Run {
     pub(super) fn relent(&mut self) {
         for name in std::mem::take(&mut self.truth.refusing) {
             self.note(format!("relent on {name:.16}"));
-            self.engine.mend(EngineOperation::Remove, Some(&name));
+            self.engine
+                .clear_failures(EngineOperation::Remove, Some(&name));
         }
     }
 

@@ -144,8 +144,8 @@ impl Run {
     fn mend_one(&mut self) {
         self.engine.release_events();
         self.engine.go_online();
-        self.engine.mend(EngineOperation::Act, None);
-        self.engine.mend(EngineOperation::Remove, None);
+        self.engine.clear_failures(EngineOperation::Act, None);
+        self.engine.clear_failures(EngineOperation::Remove, None);
         self.engine
             .delay(EngineOperation::Act, None, Duration::ZERO);
         self.world.faults.mend();

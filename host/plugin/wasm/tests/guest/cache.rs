@@ -1,17 +1,21 @@
+//! The cache of compiled components, and components that cannot be loaded.
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rdd_plugin_wasm::{CacheError, ComponentCache, ComponentCompiler, LoadError, Runtime};
+use rdd_plugin_wasm::{
+    CacheError, CompilerError, ComponentCache, ComponentCompiler, ComponentRuntime, LoadError,
+};
 
 use crate::support::*;
 
 const DIGEST: &str = "0123456789abcdef";
 
-/// Loads the fixture; tells whether it was compiled.
+/// Loads the fixture and returns whether it was compiled.
 fn compiles(dir: &Path) -> bool {
-    let runtime = Runtime::new(Some(ComponentCache::open(dir).unwrap())).unwrap();
+    let runtime = ComponentRuntime::new(Some(ComponentCache::open(dir).unwrap())).unwrap();
     let before: Vec<_> = files(dir, "cwasm")
         .iter()
         .map(|path| fs::metadata(path).unwrap().modified().unwrap())
@@ -30,51 +34,55 @@ fn a_component_is_compiled_once() {
     assert!(!compiles(&cache));
 }
 
-/// Compiles into the cache of a runtime, or says that it cannot.
+/// A compiler that fills the cache of a runtime, or fails.
 #[derive(Debug)]
 struct FakeCompiler {
     cache: PathBuf,
-    works: bool,
+    is_working: bool,
     calls: AtomicUsize,
 }
 
 impl ComponentCompiler for FakeCompiler {
-    fn compile(&self, bytes: &[u8], digest: &str) -> Result<(), String> {
+    fn compile(&self, bytes: &[u8], digest: &str) -> Result<(), CompilerError> {
         self.calls.fetch_add(1, Ordering::SeqCst);
-        if !self.works {
-            return Err("injected".to_owned());
+        if !self.is_working {
+            return Err("injected".to_owned().into());
         }
         let cache = ComponentCache::open(&self.cache).unwrap();
-        rdd_plugin_wasm::compile(&cache, bytes, digest).map_err(|error| error.to_string())
+        rdd_plugin_wasm::compile(&cache, bytes, digest).map_err(|error| error.to_string().into())
     }
 }
 
 #[test]
-fn a_compiler_elsewhere_fills_the_cache_and_one_that_fails_is_made_up_for() {
-    for works in [true, false] {
+fn the_runtime_compiles_a_component_itself_if_the_external_compiler_fails() {
+    for is_working in [true, false] {
         let dir = tempfile::tempdir().unwrap();
         let compiler = Arc::new(FakeCompiler {
             cache: dir.path().to_owned(),
-            works,
+            is_working,
             calls: AtomicUsize::new(0),
         });
         let load = || {
             let cache = ComponentCache::open(dir.path()).unwrap();
-            let runtime = Runtime::with_compiler(Some(cache), Some(compiler.clone())).unwrap();
+            let runtime =
+                ComponentRuntime::with_compiler(Some(cache), Some(compiler.clone())).unwrap();
             runtime.load(&fixture_bytes(), DIGEST).unwrap();
         };
         load();
         assert_eq!(compiler.calls.load(Ordering::SeqCst), 1);
         assert_eq!(files(dir.path(), "cwasm").len(), 1);
-        // From the cache, whoever filled it.
+        // From the cache, whichever compiler filled it.
         load();
-        assert_eq!(compiler.calls.load(Ordering::SeqCst), 1, "works: {works}");
+        assert_eq!(
+            compiler.calls.load(Ordering::SeqCst),
+            1,
+            "is_working: {is_working}"
+        );
     }
 }
 
-#[cfg(unix)]
 #[test]
-fn only_the_owner_can_read_what_is_kept() {
+fn only_the_owner_can_read_the_cache() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
     let cache = dir.path().join("cache");
@@ -86,7 +94,7 @@ fn only_the_owner_can_read_what_is_kept() {
 }
 
 #[test]
-fn what_is_damaged_or_foreign_is_made_anew() {
+fn a_damaged_or_foreign_entry_is_compiled_again() {
     let dir = tempfile::tempdir().unwrap();
     let cache = dir.path();
     compiles(cache);
@@ -102,13 +110,13 @@ fn what_is_damaged_or_foreign_is_made_anew() {
         assert!(!compiles(cache), "{what}");
     }
 
-    // An entry of another host, under this one's name.
+    // An entry that another host sealed.
     let other = tempfile::tempdir().unwrap();
     compiles(other.path());
     fs::copy(&files(other.path(), "cwasm")[0], &entry).unwrap();
     assert!(compiles(cache), "foreign");
 
-    // An entry of this host, under the name of another component.
+    // A valid entry under the name of another component.
     let renamed = entry.with_file_name(
         entry
             .file_name()
@@ -118,7 +126,7 @@ fn what_is_damaged_or_foreign_is_made_anew() {
             .replace(DIGEST, "fedcba9876543210"),
     );
     fs::rename(&entry, &renamed).unwrap();
-    let runtime = Runtime::new(Some(ComponentCache::open(cache).unwrap())).unwrap();
+    let runtime = ComponentRuntime::new(Some(ComponentCache::open(cache).unwrap())).unwrap();
     let before = fs::metadata(&renamed).unwrap().modified().unwrap();
     runtime.load(&fixture_bytes(), "fedcba9876543210").unwrap();
     assert_ne!(
@@ -129,7 +137,7 @@ fn what_is_damaged_or_foreign_is_made_anew() {
 }
 
 #[test]
-fn a_lost_key_costs_one_compilation() {
+fn a_damaged_key_costs_one_compilation() {
     let dir = tempfile::tempdir().unwrap();
     compiles(dir.path());
     fs::write(dir.path().join("key"), "short").unwrap();
@@ -137,9 +145,8 @@ fn a_lost_key_costs_one_compilation() {
     assert!(!compiles(dir.path()));
 }
 
-#[cfg(unix)]
 #[test]
-fn a_directory_that_others_could_write_is_emptied_and_closed() {
+fn a_directory_that_is_writable_by_others_is_emptied_and_made_private() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
     let cache = dir.path().join("cache");
@@ -154,21 +161,23 @@ fn a_directory_that_others_could_write_is_emptied_and_closed() {
     );
 }
 
-#[cfg(unix)]
 #[test]
-fn a_link_is_no_cache() {
+fn a_symbolic_link_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let link = dir.path().join("link");
     std::os::unix::fs::symlink(dir.path(), &link).unwrap();
     let Err(refused) = ComponentCache::open(&link) else {
-        panic!("a link was opened");
+        panic!("a symbolic link was opened");
     };
-    assert!(matches!(refused, CacheError::NotOurs { .. }), "{refused}");
+    assert!(
+        matches!(refused, CacheError::NotPrivate { .. }),
+        "{refused}"
+    );
 }
 
 #[test]
-fn what_is_no_component_is_refused() {
-    let runtime = Runtime::new(None).unwrap();
+fn a_file_that_is_not_a_component_is_refused() {
+    let runtime = ComponentRuntime::new(None).unwrap();
     for bytes in [&b""[..], b"\0asm\x01\0\0\0", b"not wasm at all"] {
         let Err(refused) = runtime.load(bytes, DIGEST) else {
             panic!("{bytes:?} was loaded");
@@ -177,7 +186,7 @@ fn what_is_no_component_is_refused() {
     }
 }
 
-/// A component whose only trait is that it imports the instance `name`.
+/// Returns a component that only imports the instance `name`.
 fn importing(name: &str) -> Vec<u8> {
     let mut bytes = b"\0asm\x0d\0\x01\0".to_vec();
     let section = |id: u8, content: &[u8]| {
@@ -196,25 +205,25 @@ fn importing(name: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_foreign_import_is_refused_by_name() {
-    let runtime = Runtime::new(None).unwrap();
+fn a_forbidden_import_is_refused_by_name() {
+    let runtime = ComponentRuntime::new(None).unwrap();
     let Err(refused) = runtime.load(&importing("wasi:cli/environment@0.2.0"), DIGEST) else {
-        panic!("it was loaded");
+        panic!("the component was loaded");
     };
     assert_eq!(
         refused,
         LoadError::Import("wasi:cli/environment@0.2.0".to_owned())
     );
-    let said = refused.to_string();
-    assert!(said.contains("without WASI"), "{said}");
+    let message = refused.to_string();
+    assert!(message.contains("without WASI"), "{message}");
 }
 
 #[test]
 fn a_component_without_the_exports_is_refused() {
-    let runtime = Runtime::new(None).unwrap();
-    // The smallest component there is.
+    let runtime = ComponentRuntime::new(None).unwrap();
+    // The smallest valid component.
     let Err(refused) = runtime.load(b"\0asm\x0d\0\x01\0", DIGEST) else {
-        panic!("it was loaded");
+        panic!("the component was loaded");
     };
     assert!(matches!(refused, LoadError::Interface(_)), "{refused}");
     assert!(

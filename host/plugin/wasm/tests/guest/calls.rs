@@ -1,3 +1,5 @@
+//! Calls other than watches and logs.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -6,15 +8,18 @@ use async_trait::async_trait;
 use rdd_core::{
     ContainerAction, ContainerEngine, EngineError, EngineObject, ErrorCode, IdFormat, RemoveRequest,
 };
-use rdd_plugin_wasm::{BackendLimits, Connection, Transport};
+use rdd_plugin_wasm::{
+    BackendLimits, ComponentBackend, EngineConnection, EngineTransport, LaunchError,
+};
+use rdd_testkit::eventually;
 
 use crate::support::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn describes_itself() {
+async fn the_info_is_what_describe_returned() {
     let backend = backend();
-    let instance = launch(&backend).await;
-    let info = instance.info();
+    let handle = launch(&backend).await;
+    let info = handle.info();
     assert_eq!(info.name, "scripted");
     assert_eq!(info.version, "1.2.3");
     assert_eq!(info.id_format, IdFormat::Identifier(64));
@@ -22,34 +27,39 @@ async fn describes_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn another_name_than_the_manifests_is_unfit() {
-    let backend = rdd_plugin_wasm::Backend::new("other", program(), limits(), Arc::new(Nowhere));
+async fn a_name_that_differs_from_the_manifest_is_incompatible() {
+    let backend = ComponentBackend::new(
+        "other",
+        component(),
+        limits(),
+        Arc::new(UnreachableTransport),
+    );
     let Err(refused) = backend.launch().await else {
-        panic!("launched");
+        panic!("the backend was launched");
     };
     assert!(
-        matches!(refused, rdd_plugin_wasm::LaunchError::Unfit { .. }),
+        matches!(refused, LaunchError::Incompatible { .. }),
         "{refused}"
     );
     assert!(
         refused
             .to_string()
-            .contains("says that its name is \"scripted\""),
+            .contains("reports the name \"scripted\""),
         "{refused}"
     );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn inspects_and_passes_errors_on() {
+async fn inspect_returns_objects_and_errors() {
     let backend = backend();
-    let instance = launch(&backend).await;
-    let found = soon(instance.inspect(&container("one"))).await.unwrap();
+    let handle = launch(&backend).await;
+    let found = in_time(handle.inspect(&container("one"))).await.unwrap();
     let EngineObject::Container(one) = found.object else {
-        panic!("no container");
+        panic!("not a container");
     };
     assert_eq!(one.name, "name-of-one");
     assert_eq!(one.labels["label"], "value");
-    let missing = soon(instance.inspect(&container("missing")))
+    let missing = in_time(handle.inspect(&container("missing")))
         .await
         .unwrap_err();
     assert_eq!(missing.code, ErrorCode::NotFound);
@@ -57,13 +67,13 @@ async fn inspects_and_passes_errors_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn acts_and_removes() {
+async fn actions_and_removals_return_results_and_errors() {
     let backend = backend();
-    let instance = launch(&backend).await;
-    soon(instance.act("one", ContainerAction::Stop))
+    let handle = launch(&backend).await;
+    in_time(handle.act("one", ContainerAction::Stop))
         .await
         .unwrap();
-    let missing = soon(instance.act("missing", ContainerAction::Stop))
+    let missing = in_time(handle.act("missing", ContainerAction::Stop))
         .await
         .unwrap_err();
     assert_eq!(missing.code, ErrorCode::NotFound);
@@ -71,20 +81,20 @@ async fn acts_and_removes() {
         name: "data".to_owned(),
         created_at,
     };
-    soon(instance.remove(&volume(None))).await.unwrap();
+    in_time(handle.remove(&volume(None))).await.unwrap();
     let epoch = Some("1970-01-01T00:00:00Z".parse().unwrap());
-    let replaced = soon(instance.remove(&volume(epoch))).await.unwrap_err();
+    let replaced = in_time(handle.remove(&volume(epoch))).await.unwrap_err();
     assert_eq!(replaced.code, ErrorCode::Replaced);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_id_of_another_form_never_reaches_the_guest() {
+async fn an_id_in_another_format_never_reaches_the_guest() {
     let backend = backend();
-    let instance = launch(&backend).await;
+    let handle = launch(&backend).await;
     for id in ["", "-trap", "a/b", &"a".repeat(65)] {
-        let refused = soon(instance.inspect(&container(id))).await.unwrap_err();
+        let refused = in_time(handle.inspect(&container(id))).await.unwrap_err();
         assert_eq!(refused.code, ErrorCode::InvalidArgument, "{id}");
-        let refused = soon(instance.act(id, ContainerAction::Start))
+        let refused = in_time(handle.act(id, ContainerAction::Start))
             .await
             .unwrap_err();
         assert_eq!(refused.code, ErrorCode::InvalidArgument, "{id}");
@@ -92,16 +102,16 @@ async fn an_id_of_another_form_never_reaches_the_guest() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn calls_run_side_by_side() {
+async fn calls_run_concurrently() {
     let backend = backend();
-    let instance = launch(&backend).await;
+    let handle = launch(&backend).await;
     let began = Instant::now();
     let slow = container("slow");
-    let all = futures::future::join_all((0..20).map(|_| instance.inspect(&slow)));
-    for answer in soon(all).await {
+    let all = futures::future::join_all((0..20).map(|_| handle.inspect(&slow)));
+    for answer in in_time(all).await {
         answer.unwrap();
     }
-    // One after the other they would take four seconds.
+    // Sequentially they would take four seconds.
     assert!(
         began.elapsed() < Duration::from_secs(2),
         "{:?}",
@@ -110,17 +120,17 @@ async fn calls_run_side_by_side() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn changes_that_are_never_done_leave_room_for_reads() {
+async fn changes_that_never_end_do_not_block_reads() {
     let backend = backend();
-    let instance = Arc::new(launch(&backend).await);
+    let handle = Arc::new(launch(&backend).await);
     let stuck: Vec<_> = (0..300)
         .map(|_| {
-            let instance = instance.clone();
-            tokio::spawn(async move { instance.act("never", ContainerAction::Stop).await })
+            let handle = handle.clone();
+            tokio::spawn(async move { handle.act("never", ContainerAction::Stop).await })
         })
         .collect();
     tokio::task::yield_now().await;
-    soon(instance.inspect(&container("one"))).await.unwrap();
+    in_time(handle.inspect(&container("one"))).await.unwrap();
     for task in stuck {
         task.abort();
     }
@@ -128,35 +138,35 @@ async fn changes_that_are_never_done_leave_room_for_reads() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bytes_reach_the_engine_and_come_back_after_a_half_close() {
-    let backend = backend_with(limits(), Echo);
-    let instance = launch(&backend).await;
-    let answered = soon(instance.inspect(&container("echo"))).await.unwrap();
+    let backend = backend_with(limits(), EchoTransport);
+    let handle = launch(&backend).await;
+    let answered = in_time(handle.inspect(&container("echo"))).await.unwrap();
     assert_eq!(answered.raw, "echo");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_engine_that_is_not_there_is_an_error_of_the_call() {
+async fn an_unreachable_engine_is_an_error_of_the_call() {
     let backend = backend();
-    let instance = launch(&backend).await;
-    let refused = soon(instance.inspect(&container("echo")))
+    let handle = launch(&backend).await;
+    let refused = in_time(handle.inspect(&container("echo")))
         .await
         .unwrap_err();
     assert_eq!(refused.code, ErrorCode::Unavailable);
-    assert_eq!(refused.message, "nobody is there");
+    assert_eq!(refused.message, "the engine is not running");
 }
 
-/// Counts the connections that are open.
-struct Counting(Arc<AtomicUsize>);
+/// A transport that counts its open connections.
+struct CountingTransport(Arc<AtomicUsize>);
 
-struct Open(Arc<AtomicUsize>, tokio::io::DuplexStream);
+struct CountedReader(Arc<AtomicUsize>, tokio::io::DuplexStream);
 
-impl Drop for Open {
+impl Drop for CountedReader {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
-impl tokio::io::AsyncRead for Open {
+impl tokio::io::AsyncRead for CountedReader {
     fn poll_read(
         mut self: std::pin::Pin<&mut Self>,
         cx: &mut std::task::Context<'_>,
@@ -167,12 +177,12 @@ impl tokio::io::AsyncRead for Open {
 }
 
 #[async_trait]
-impl Transport for Counting {
-    async fn connect(&self) -> Result<Connection, EngineError> {
+impl EngineTransport for CountingTransport {
+    async fn connect(&self) -> Result<EngineConnection, EngineError> {
         self.0.fetch_add(1, Ordering::SeqCst);
         let (reader, _) = tokio::io::duplex(64);
-        Ok(Connection {
-            reader: Box::new(Open(self.0.clone(), reader)),
+        Ok(EngineConnection {
+            reader: Box::new(CountedReader(self.0.clone(), reader)),
             writer: Box::new(tokio::io::sink()),
         })
     }
@@ -182,38 +192,47 @@ impl Transport for Counting {
 async fn connections_are_counted_and_end_with_the_store() {
     let open = Arc::new(AtomicUsize::new(0));
     let limits = BackendLimits {
-        connections: 10,
+        max_connections: 10,
         ..limits()
     };
-    let backend = backend_with(limits, Counting(open.clone()));
-    let instance = launch(&backend).await;
-    let refused = soon(instance.inspect(&container("connects")))
+    let backend = backend_with(limits, CountingTransport(open.clone()));
+    let handle = launch(&backend).await;
+    let refused = in_time(handle.inspect(&container("connects")))
         .await
         .unwrap_err();
     assert_eq!(refused.code, ErrorCode::Unavailable);
     assert!(refused.message.starts_with("10 connections"), "{refused}");
-    drop(instance);
-    until("no connection is open", || open.load(Ordering::SeqCst) == 0).await;
+    drop(handle);
+    eventually("no connection is open", || async {
+        match open.load(Ordering::SeqCst) {
+            0 => Ok(()),
+            open => Err(format!("{open} open connections")),
+        }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_shut_down_backend_answers_so() {
+async fn calls_of_a_backend_that_was_shut_down_fail() {
     let backend = backend();
-    let instance = launch(&backend).await;
-    let log = logs(&instance, "idle").await;
-    soon(backend.shutdown()).await;
-    let ended = soon(instance.inspect(&container("one"))).await.unwrap_err();
+    let handle = launch(&backend).await;
+    let log = logs(&handle, "idle").await;
+    in_time(backend.shutdown()).await;
+    let ended = in_time(handle.inspect(&container("one")))
+        .await
+        .unwrap_err();
     assert_failed(&ended, "was shut down");
     let (_, ended) = drain_logs(log).await;
     assert_failed(&ended.unwrap(), "was shut down");
 }
 
-/// Counts the events of its thread that a backend has written.
-struct Lines(Arc<AtomicUsize>);
+/// A subscriber that counts the lines that a backend logs on its thread.
+struct LineCounter(Arc<AtomicUsize>);
 
-impl tracing::Subscriber for Lines {
+impl tracing::Subscriber for LineCounter {
     fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-        metadata.target() == "rdd_plugin_wasm::state" && *metadata.level() == tracing::Level::INFO
+        metadata.target() == "rdd_plugin_wasm::host_state"
+            && *metadata.level() == tracing::Level::INFO
     }
 
     fn event(&self, _: &tracing::Event<'_>) {
@@ -234,16 +253,18 @@ impl tracing::Subscriber for Lines {
 }
 
 #[tokio::test]
-async fn ten_thousand_log_lines_are_thinned() {
+async fn log_lines_are_rate_limited() {
     const PER_SECOND: usize = 100;
     let lines = Arc::new(AtomicUsize::new(0));
-    let _collecting = tracing::subscriber::set_default(Lines(lines.clone()));
+    let _subscriber = tracing::subscriber::set_default(LineCounter(lines.clone()));
     let backend = backend();
-    let instance = launch(&backend).await;
+    let handle = launch(&backend).await;
     let began = Instant::now();
-    soon(instance.inspect(&container("chatter"))).await.unwrap();
+    in_time(handle.inspect(&container("log-flood")))
+        .await
+        .unwrap();
     let seconds = 2 + usize::try_from(began.elapsed().as_secs()).unwrap();
     let lines = lines.load(Ordering::SeqCst);
-    assert!(lines >= PER_SECOND, "{lines} came through");
-    assert!(lines <= seconds * PER_SECOND, "{lines} came through");
+    assert!(lines >= PER_SECOND, "{lines} lines were logged");
+    assert!(lines <= seconds * PER_SECOND, "{lines} lines were logged");
 }

@@ -1,36 +1,36 @@
-//! What a bad backend does, beside a good stream that must not notice.
+//! Faults of a backend, next to a healthy stream that must not be disturbed.
 
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use rdd_core::{ContainerEngine, ErrorCode, LogOptions};
-use rdd_plugin_wasm::{Backend, BackendLimits};
+use rdd_plugin_wasm::{BackendLimits, ComponentBackend};
 
 use crate::support::*;
 
-/// A good stream of another backend, watched for its longest silence.
-struct Healthy {
-    _backend: Backend,
+/// A stream of another backend whose longest gap is measured.
+struct HealthyStream {
+    _backend: ComponentBackend,
     task: tokio::task::JoinHandle<Duration>,
     stop: tokio_util::sync::CancellationToken,
 }
 
-impl Healthy {
+impl HealthyStream {
     async fn start() -> Self {
         let backend = backend();
-        let instance = launch(&backend).await;
-        let mut log = logs(&instance, "ticker").await;
+        let handle = launch(&backend).await;
+        let mut log = logs(&handle, "ticker").await;
         let stop = tokio_util::sync::CancellationToken::new();
         let stopped = stop.clone();
         let task = tokio::spawn(async move {
-            let mut longest = Duration::ZERO;
+            let mut longest_gap = Duration::ZERO;
             let mut last = Instant::now();
             loop {
                 tokio::select! {
-                    () = stopped.cancelled() => break longest,
+                    () = stopped.cancelled() => break longest_gap,
                     chunk = log.next() => { chunk.unwrap().unwrap(); }
                 }
-                longest = longest.max(last.elapsed());
+                longest_gap = longest_gap.max(last.elapsed());
                 last = Instant::now();
             }
         });
@@ -41,142 +41,146 @@ impl Healthy {
         }
     }
 
-    /// Asserts that it went on all the while.
-    async fn assert_well(self) {
+    /// Asserts that the stream never paused.
+    async fn assert_undisturbed(self) {
         self.stop.cancel();
-        let longest = soon(self.task).await.unwrap();
-        // Ticks come each 10 ms; the rest is for the machine.
-        assert!(
-            longest < Duration::from_secs(1),
-            "it was silent for {longest:?}"
-        );
+        let longest_gap = in_time(self.task).await.unwrap();
+        // A line arrives every 10 ms; the rest allows for a busy machine.
+        assert!(longest_gap < Duration::from_secs(1), "{longest_gap:?}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn calls_that_break_end_their_store_alone() {
-    let healthy = Healthy::start().await;
-    for (id, why) in [
+async fn a_faulty_call_ends_only_its_store() {
+    let healthy = HealthyStream::start().await;
+    for (id, expected) in [
         ("trap", "trapped: wasm `unreachable`"),
-        ("spin", "without a pause"),
-        ("hog", "ran out of memory: it may use 64 MiB"),
+        ("spin", "without yielding"),
+        ("allocate", "ran out of memory: one store may use 64 MiB"),
         ("sleeps", "calls of host.sleep"),
     ] {
         let backend = backend();
-        let instance = launch(&backend).await;
-        let (broken, beside) = (container(id), container("never"));
-        let (error, cut_short) = soon(futures::future::join(
-            instance.inspect(&broken),
-            instance.inspect(&beside),
+        let handle = launch(&backend).await;
+        let (faulty, other) = (container(id), container("never"));
+        let (error, interrupted) = in_time(futures::future::join(
+            handle.inspect(&faulty),
+            handle.inspect(&other),
         ))
         .await;
-        assert_failed(&error.unwrap_err(), why);
-        assert_failed(&cut_short.unwrap_err(), why);
-        let death = soon(instance.ended()).await;
-        assert!(death.blamed && death.reason.contains(why), "{death:?}");
-        // A fresh store of the same backend works.
-        let again = launch(&backend).await;
-        soon(again.inspect(&container("one"))).await.unwrap();
+        assert_failed(&error.unwrap_err(), expected);
+        assert_failed(&interrupted.unwrap_err(), expected);
+        let exit = in_time(handle.wait_for_exit()).await;
+        assert!(
+            exit.is_guest_fault && exit.message.contains(expected),
+            "{exit:?}"
+        );
+        // A new store of the same backend works.
+        let relaunched = launch(&backend).await;
+        in_time(relaunched.inspect(&container("one")))
+            .await
+            .unwrap();
     }
-    healthy.assert_well().await;
+    healthy.assert_undisturbed().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn watches_that_break_say_why() {
-    let healthy = Healthy::start().await;
-    for (mode, why) in [
+async fn a_faulty_watch_fails_with_the_cause() {
+    let healthy = HealthyStream::start().await;
+    for (mode, expected) in [
         ("trap", "trapped: wasm `unreachable`"),
-        ("spin", "without a pause"),
-        ("hog", "ran out of memory"),
+        ("spin", "without yielding"),
+        ("allocate", "ran out of memory"),
         ("endless", "without an init-done"),
         ("bad-id", "the container ID \"../../etc\" is not a letter"),
         ("disorder", "before init-begin"),
         ("huge", "name is 2097152 bytes long"),
     ] {
         let backend = backend();
-        let instance = launch(&backend).await;
-        let (_, error) = drain(watch(&instance, mode).await).await;
-        assert_failed(&error.unwrap_or_else(|| panic!("{mode} ended well")), why);
-        let death = soon(instance.ended()).await;
+        let handle = launch(&backend).await;
+        let (_, error) = drain(watch(&handle, mode).await).await;
+        let error = error.unwrap_or_else(|| panic!("{mode} ended without an error"));
+        assert_failed(&error, expected);
+        let exit = in_time(handle.wait_for_exit()).await;
         assert!(
-            death.blamed && death.reason.contains(why),
-            "{mode}: {death:?}"
+            exit.is_guest_fault && exit.message.contains(expected),
+            "{mode}: {exit:?}"
         );
     }
-    healthy.assert_well().await;
+    healthy.assert_undisturbed().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn logs_that_break_end_alone() {
+async fn a_faulty_log_ends_only_its_stream() {
     let backend = backend();
-    let instance = launch(&backend).await;
-    let healthy = Healthy::start().await;
-    let mut beside = logs(&instance, "ticker").await;
-    for (id, why) in [
+    let handle = launch(&backend).await;
+    let healthy = HealthyStream::start().await;
+    let mut other = logs(&handle, "ticker").await;
+    for (id, expected) in [
         ("trap", "trapped: wasm `unreachable`"),
-        ("spin", "without a pause"),
-        ("hog", "ran out of memory: it may use 32 MiB"),
+        ("spin", "without yielding"),
+        ("allocate", "ran out of memory: one store may use 32 MiB"),
     ] {
-        let Err(error) = soon(instance.get_logs(id, &LogOptions::default())).await else {
-            panic!("{id} opened");
+        let Err(error) = in_time(handle.get_logs(id, &LogOptions::default())).await else {
+            panic!("{id} was opened");
         };
-        assert_stream_failed(&error, why);
+        assert_stream_failed(&error, expected);
     }
-    for (id, why) in [
+    for (id, expected) in [
         ("late-trap", "trapped: wasm `unreachable`"),
-        ("late-spin", "without a pause"),
-        ("late-hog", "ran out of memory"),
-        ("huge-chunk", "a log chunk holds 1048576 bytes"),
+        ("late-spin", "without yielding"),
+        ("late-allocate", "ran out of memory"),
+        ("huge-chunk", "a log chunk has 1048576 bytes"),
     ] {
-        let (_, error) = drain_logs(logs(&instance, id).await).await;
-        assert_stream_failed(&error.unwrap_or_else(|| panic!("{id} ended well")), why);
+        let (_, error) = drain_logs(logs(&handle, id).await).await;
+        let error = error.unwrap_or_else(|| panic!("{id} ended without an error"));
+        assert_stream_failed(&error, expected);
     }
-    // The control store, and a stream of the same backend, did not notice.
-    soon(instance.inspect(&container("one"))).await.unwrap();
+    // Neither the control store nor another stream of the same backend is affected.
+    in_time(handle.inspect(&container("one"))).await.unwrap();
     for _ in 0..10 {
-        soon(beside.next()).await.unwrap().unwrap();
+        in_time(other.next()).await.unwrap().unwrap();
     }
-    healthy.assert_well().await;
+    healthy.assert_undisturbed().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nonsense_in_an_answer_fails_that_call_alone() {
+async fn an_invalid_result_fails_only_that_call() {
     let backend = backend();
-    let instance = launch(&backend).await;
-    for (id, why) in [
-        ("other", "answered with \"another\""),
-        ("twice", "hold a key twice"),
+    let handle = launch(&backend).await;
+    for (id, expected) in [
+        ("other", "returned \"another\""),
+        ("twice", "contains a key twice"),
     ] {
-        let error = soon(instance.inspect(&container(id))).await.unwrap_err();
-        assert_failed(&error, why);
+        let error = in_time(handle.inspect(&container(id))).await.unwrap_err();
+        assert_failed(&error, expected);
     }
-    soon(instance.inspect(&container("one"))).await.unwrap();
+    in_time(handle.inspect(&container("one"))).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_stores_of_a_backend_share_a_budget() {
     let limits = BackendLimits {
-        total_memory: 8 << 20,
+        total_memory_bytes: 8 << 20,
         ..limits()
     };
-    let backend = backend_with(limits, Nowhere);
-    let instance = launch(&backend).await;
-    let (_, error) = drain_logs(logs(&instance, "late-hog").await).await;
+    let backend = backend_with(limits, UnreachableTransport);
+    let handle = launch(&backend).await;
+    let (_, error) = drain_logs(logs(&handle, "late-allocate").await).await;
     assert_stream_failed(&error.unwrap(), "all its stores together may use 8 MiB");
-    // What the dead store held is free again.
-    let (chunks, error) = drain_logs(logs(&instance, "lines-10").await).await;
+    // The memory of the ended store is free again.
+    let (chunks, error) = drain_logs(logs(&handle, "lines-10").await).await;
     assert_eq!((chunks.len(), error), (10, None));
 }
 
 #[tokio::test]
-async fn a_spinning_guest_does_not_keep_a_single_thread_to_itself() {
+async fn a_spinning_guest_does_not_block_a_single_thread() {
     let backend = backend();
-    let instance = launch(&backend).await;
+    let handle = launch(&backend).await;
     let began = Instant::now();
     let spinning = container("spin");
     let mut ticks = 0;
     let mut clock = tokio::time::interval(Duration::from_millis(10));
-    let spin = instance.inspect(&spinning);
+    let spin = handle.inspect(&spinning);
     tokio::pin!(spin);
     let error = loop {
         tokio::select! {
@@ -184,27 +188,29 @@ async fn a_spinning_guest_does_not_keep_a_single_thread_to_itself() {
             _ = clock.tick() => ticks += 1,
         }
     };
-    assert_failed(&error, "without a pause");
+    assert_failed(&error, "without yielding");
     assert!(
         ticks >= 5,
-        "the thread gave way {ticks} times in {:?}",
+        "the thread yielded {ticks} times in {:?}",
         began.elapsed()
     );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_dead_store_answers_every_later_call() {
+async fn later_calls_of_an_ended_store_fail() {
     let backend = backend();
-    let instance = launch(&backend).await;
-    soon(instance.inspect(&container("trap")))
+    let handle = launch(&backend).await;
+    in_time(handle.inspect(&container("trap")))
         .await
         .unwrap_err();
     for _ in 0..200 {
-        let error = soon(instance.inspect(&container("one"))).await.unwrap_err();
+        let error = in_time(handle.inspect(&container("one")))
+            .await
+            .unwrap_err();
         assert_eq!(error.code, ErrorCode::PluginFailed);
     }
-    let Err(error) = soon(instance.watch()).await else {
-        panic!("the dead watch");
+    let Err(error) = in_time(handle.watch()).await else {
+        panic!("the watch started");
     };
     assert_failed(&error, "trapped");
 }

@@ -1,4 +1,4 @@
-//! An engine that goes silent in mid-stream, over real sockets.
+//! An engine that stops sending in the middle of a stream, over real sockets.
 
 use std::time::{Duration, Instant};
 
@@ -9,36 +9,36 @@ use tokio::io::AsyncWriteExt;
 
 use crate::support::*;
 
-const SILENCE: Duration = Duration::from_millis(200);
-const ANSWER: Duration = Duration::from_millis(400);
+const IDLE_BEFORE_PING: Duration = Duration::from_millis(200);
+const PING_TIMEOUT: Duration = Duration::from_millis(400);
 
 fn short() -> BackendLimits {
     BackendLimits {
-        silence: SILENCE,
-        answer: ANSWER,
+        idle_before_ping: IDLE_BEFORE_PING,
+        ping_timeout: PING_TIMEOUT,
         ..limits()
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn all_that_waits_for_an_engine_that_hangs_is_told() {
-    let (engine, mut questions) = played();
+async fn everything_that_waits_for_a_lost_engine_fails() {
+    let (engine, mut requests) = scripted_transport();
     let backend = backend_with(short(), engine);
-    let instance = launch(&backend).await;
-    let listing = watch(&instance, "feed").await;
-    let mut feed = asked(&mut questions, "feed").await;
-    let mut log = soon(instance.get_logs("feed", &LogOptions::default()))
+    let handle = launch(&backend).await;
+    let listing = watch(&handle, "relay").await;
+    let mut watch_request = expect_request(&mut requests, "relay").await;
+    let mut log = in_time(handle.get_logs("relay", &LogOptions::default()))
         .await
         .unwrap();
-    let mut log_feed = asked(&mut questions, "feed").await;
-    log_feed.answer().await;
-    assert_eq!(&soon(log.next()).await.unwrap().unwrap().bytes[..], b"!");
-    feed.answer().await;
-    // From now on nothing comes: the pings are taken and not answered.
+    let mut log_request = expect_request(&mut requests, "relay").await;
+    log_request.respond().await;
+    assert_eq!(&in_time(log.next()).await.unwrap().unwrap().bytes[..], b"!");
+    watch_request.respond().await;
+    // From now on, the engine reads pings and sends nothing.
     let began = Instant::now();
-    let stop = instance.act("asks-stop", rdd_core::ContainerAction::Stop);
+    let stop = handle.act("request-stop", rdd_core::ContainerAction::Stop);
     let (events, stop, log_end) =
-        futures::future::join3(drain(listing), soon(stop), soon(log.next())).await;
+        futures::future::join3(drain(listing), in_time(stop), in_time(log.next())).await;
     assert_eq!(events.0, [WatchEvent::InitBegin, WatchEvent::InitDone]);
     for error in [
         events.1.unwrap(),
@@ -46,37 +46,34 @@ async fn all_that_waits_for_an_engine_that_hangs_is_told() {
         log_end.unwrap().unwrap_err(),
     ] {
         assert_eq!(error.code, ErrorCode::Unavailable, "{error}");
-        assert!(
-            error.message.contains("not even the answer to a ping"),
-            "{error}"
-        );
+        assert!(error.message.contains("not even to a ping"), "{error}");
     }
-    assert!(began.elapsed() >= ANSWER, "{:?}", began.elapsed());
-    // The backend itself is well, and so is the next connection.
-    let again = watch(&instance, "feed").await;
+    assert!(began.elapsed() >= PING_TIMEOUT, "{:?}", began.elapsed());
+    // The backend and its next connection still work.
+    let next_watch = watch(&handle, "relay").await;
     loop {
-        let mut next = soon(questions.recv()).await.unwrap();
-        // Of the first connections some are broken by now.
-        next.connection.get_mut().write_all(b"!").await.ok();
-        if next.line == "feed" {
+        let mut request = in_time(requests.recv()).await.unwrap();
+        // Fails on connections that were closed when the engine was lost.
+        request.connection.get_mut().write_all(b"!").await.ok();
+        if request.line == "relay" {
             break;
         }
     }
-    drop(again);
+    drop(next_watch);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_silent_engine_that_answers_pings_is_left_alone() {
-    let (engine, mut questions) = played();
-    // The watch has the only one: a probe has a connection of its own.
+async fn an_idle_engine_that_answers_pings_is_not_lost() {
+    let (engine, mut requests) = scripted_transport();
+    // The watch uses the only connection; a probe has an additional one.
     let limits = BackendLimits {
-        connections: 1,
+        max_connections: 1,
         ..short()
     };
     let backend = backend_with(limits, engine);
-    let instance = launch(&backend).await;
-    let mut listing = watch(&instance, "feed").await;
-    let mut feed = None;
+    let handle = launch(&backend).await;
+    let mut listing = watch(&handle, "relay").await;
+    let mut watch_request = None;
     let mut pings = 0;
     let reading = async {
         let mut events = 0;
@@ -88,44 +85,44 @@ async fn a_silent_engine_that_answers_pings_is_left_alone() {
     tokio::pin!(reading);
     while pings < 5 {
         tokio::select! {
-            events = &mut reading => panic!("it ended after {events} events and {pings} pings"),
-            asked = soon(questions.recv()) => {
-                let mut asked = asked.unwrap();
-                if asked.line == "feed" {
-                    feed = Some(asked);
+            events = &mut reading => panic!("the watch ended after {events} events and {pings} pings"),
+            request = in_time(requests.recv()) => {
+                let mut request = request.unwrap();
+                if request.line == "relay" {
+                    watch_request = Some(request);
                     continue;
                 }
-                assert_eq!(asked.line, "ping");
-                // A busy engine takes its time.
-                tokio::time::sleep(ANSWER / 2).await;
-                asked.answer().await;
+                assert_eq!(request.line, "ping");
+                // As slow as a busy engine.
+                tokio::time::sleep(PING_TIMEOUT / 2).await;
+                request.respond().await;
                 pings += 1;
             }
         }
     }
-    assert!(feed.is_some());
+    assert!(watch_request.is_some());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_engine_that_sends_something_is_not_pinged() {
-    let (engine, mut questions) = played();
+    let (engine, mut requests) = scripted_transport();
     let backend = backend_with(short(), engine);
-    let instance = launch(&backend).await;
-    let _listing = watch(&instance, "feed").await;
-    let mut feed = asked(&mut questions, "feed").await;
+    let handle = launch(&backend).await;
+    let _listing = watch(&handle, "relay").await;
+    let mut watch_request = expect_request(&mut requests, "relay").await;
     for _ in 0..40 {
-        feed.answer().await;
-        tokio::time::sleep(SILENCE / 10).await;
+        watch_request.respond().await;
+        tokio::time::sleep(IDLE_BEFORE_PING / 10).await;
     }
-    assert!(questions.try_recv().is_err(), "it was asked for nothing");
+    assert!(requests.try_recv().is_err(), "a request was sent");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_engine_that_nobody_waits_for_is_not_pinged() {
-    let (engine, mut questions) = played();
+async fn an_engine_without_pending_calls_is_not_pinged() {
+    let (engine, mut requests) = scripted_transport();
     let backend = backend_with(short(), engine);
-    let instance = launch(&backend).await;
-    soon(instance.inspect(&container("one"))).await.unwrap();
-    tokio::time::sleep(4 * SILENCE).await;
-    assert!(questions.try_recv().is_err(), "it was asked for nothing");
+    let handle = launch(&backend).await;
+    in_time(handle.inspect(&container("one"))).await.unwrap();
+    tokio::time::sleep(4 * IDLE_BEFORE_PING).await;
+    assert!(requests.try_recv().is_err(), "a request was sent");
 }

@@ -1,16 +1,18 @@
+//! Log streams: their content, ends, and limits.
+
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use rdd_core::{ContainerEngine, ErrorCode, LogChunk, LogOptions, LogSource, LogStream};
-use rdd_plugin_wasm::BackendLimits;
+use rdd_plugin_wasm::{BackendHandle, BackendLimits};
 
 use crate::support::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn both_sources_whole_and_apart() {
+async fn both_sources_arrive_complete_and_separate() {
     let backend = backend();
-    let instance = launch(&backend).await;
-    let (chunks, error) = drain_logs(logs(&instance, "lines-1000").await).await;
+    let handle = launch(&backend).await;
+    let (chunks, error) = drain_logs(logs(&handle, "lines-1000").await).await;
     assert_eq!(error, None);
     let of = |source| {
         let bytes: Vec<u8> = chunks
@@ -33,23 +35,23 @@ async fn both_sources_whole_and_apart() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn options_reach_the_guest() {
     let backend = backend();
-    let instance = launch(&backend).await;
+    let handle = launch(&backend).await;
     let options = LogOptions {
         tail: Some(3),
         ..LogOptions::default()
     };
-    let log = soon(instance.get_logs("lines-100", &options))
+    let log = in_time(handle.get_logs("lines-100", &options))
         .await
         .unwrap();
     assert_eq!(drain_logs(log).await.0.len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn large_and_small_chunks_arrive_whole() {
+async fn large_and_small_chunks_arrive_complete() {
     let backend = backend();
-    let instance = launch(&backend).await;
+    let handle = launch(&backend).await;
     for (id, bytes) in [("flood-8", 8 << 20), ("small-10000", 1_000_000)] {
-        let (chunks, error) = drain_logs(logs(&instance, id).await).await;
+        let (chunks, error) = drain_logs(logs(&handle, id).await).await;
         assert_eq!(error, None, "{id}");
         assert!(
             chunks
@@ -62,118 +64,118 @@ async fn large_and_small_chunks_arrive_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn errors_before_and_after_the_first_byte() {
+async fn errors_are_returned_before_and_after_the_first_byte() {
     let backend = backend();
-    let instance = launch(&backend).await;
-    let Err(missing) = soon(instance.get_logs("missing", &LogOptions::default())).await else {
-        panic!("it is there");
+    let handle = launch(&backend).await;
+    let Err(missing) = in_time(handle.get_logs("missing", &LogOptions::default())).await else {
+        panic!("the log was opened");
     };
     assert_eq!(missing.code, ErrorCode::NotFound);
-    let (chunks, error) = drain_logs(logs(&instance, "broken").await).await;
+    let (chunks, error) = drain_logs(logs(&handle, "fails").await).await;
     assert_eq!(chunks.len(), 1);
     let error = error.unwrap();
     assert_eq!(error.code, ErrorCode::Unavailable);
-    assert_eq!(error.message, "the engine went away");
+    assert_eq!(error.message, "the engine closed the connection");
 }
 
-/// With room for one stream, the next one opens once the first one's store
-/// is gone.
+/// Limits with which a stream opens only after the store of the previous one has
+/// ended.
 fn one_stream() -> BackendLimits {
     BackendLimits {
-        log_streams: 1,
+        max_log_streams: 1,
         ..limits()
     }
 }
 
-/// Opens a log as soon as there is room.
-async fn when_free(instance: &rdd_plugin_wasm::Instance, id: &str) -> (LogStream, Duration) {
+/// Opens a log as soon as a permit is free, and returns how long that took.
+async fn when_free(handle: &BackendHandle, id: &str) -> (LogStream, Duration) {
     let began = Instant::now();
     let waiting = async {
         loop {
-            match instance.get_logs(id, &LogOptions::default()).await {
+            match handle.get_logs(id, &LogOptions::default()).await {
                 Ok(log) => break log,
                 Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
             }
         }
     };
-    (soon(waiting).await, began.elapsed())
+    (in_time(waiting).await, began.elapsed())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_dropped_stream_is_gone_within_a_second() {
-    let backend = backend_with(one_stream(), Nowhere);
-    let instance = launch(&backend).await;
+async fn a_dropped_stream_ends_within_a_second() {
+    let backend = backend_with(one_stream(), UnreachableTransport);
+    let handle = launch(&backend).await;
     for id in ["idle", "ticker", "flood-1000"] {
-        let (mut log, _) = when_free(&instance, id).await;
-        soon(log.next()).await.unwrap().unwrap();
+        let (mut log, _) = when_free(&handle, id).await;
+        in_time(log.next()).await.unwrap().unwrap();
         drop(log);
-        let (_, took) = when_free(&instance, "idle").await;
+        let (_, took) = when_free(&handle, "idle").await;
         assert!(took < Duration::from_secs(1), "{id}: {took:?}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stream_that_does_not_stop_is_ended() {
-    let backend = backend_with(one_stream(), Nowhere);
-    let instance = launch(&backend).await;
-    let mut deaf = logs(&instance, "deaf").await;
-    soon(deaf.next()).await.unwrap().unwrap();
-    drop(deaf);
-    let (_, took) = when_free(&instance, "idle").await;
+async fn the_store_of_a_stream_that_does_not_stop_is_ended() {
+    let backend = backend_with(one_stream(), UnreachableTransport);
+    let handle = launch(&backend).await;
+    let mut ignoring = logs(&handle, "ignores-stop").await;
+    in_time(ignoring.next()).await.unwrap().unwrap();
+    drop(ignoring);
+    let (_, took) = when_free(&handle, "idle").await;
     assert!(took >= Duration::from_millis(400), "{took:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_call_that_never_returns_gives_its_place_back() {
+async fn a_call_that_never_returns_releases_its_permit() {
     let limits = BackendLimits {
-        stall: Duration::from_millis(200),
+        stall_timeout: Duration::from_millis(200),
         ..one_stream()
     };
-    let backend = backend_with(limits, Nowhere);
-    let instance = launch(&backend).await;
-    let Err(refused) = soon(instance.get_logs("never", &LogOptions::default())).await else {
-        panic!("it returned");
+    let backend = backend_with(limits, UnreachableTransport);
+    let handle = launch(&backend).await;
+    let Err(refused) = in_time(handle.get_logs("never", &LogOptions::default())).await else {
+        panic!("the call returned");
     };
     assert_stream_failed(&refused, "get-logs has waited for neither the engine nor");
-    drop(when_free(&instance, "idle").await);
+    drop(when_free(&handle, "idle").await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_number_of_streams_is_bounded() {
     let limits = BackendLimits {
-        log_streams: 3,
+        max_log_streams: 3,
         ..limits()
     };
-    let backend = backend_with(limits, Nowhere);
-    let instance = launch(&backend).await;
+    let backend = backend_with(limits, UnreachableTransport);
+    let handle = launch(&backend).await;
     let mut open = Vec::new();
     for _ in 0..3 {
-        open.push(logs(&instance, "idle").await);
+        open.push(logs(&handle, "idle").await);
     }
-    let Err(refused) = soon(instance.get_logs("idle", &LogOptions::default())).await else {
-        panic!("there are four");
+    let Err(refused) = in_time(handle.get_logs("idle", &LogOptions::default())).await else {
+        panic!("four streams are open");
     };
     assert_eq!(refused.code, ErrorCode::Unavailable);
     assert!(refused.message.starts_with("3 log streams"), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_end_must_be_explained() {
+async fn a_log_that_ends_without_a_result_fails() {
     let backend = backend();
-    let instance = launch(&backend).await;
-    let (chunks, error) = drain_logs(logs(&instance, "unresolved").await).await;
+    let handle = launch(&backend).await;
+    let (chunks, error) = drain_logs(logs(&handle, "unresolved").await).await;
     assert_eq!(chunks.len(), 1);
-    assert_stream_failed(&error.unwrap(), "its future did not");
+    assert_stream_failed(&error.unwrap(), "without a result");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reader_that_waits_loses_nothing() {
+async fn a_slow_reader_loses_nothing() {
     let backend = backend();
-    let instance = launch(&backend).await;
-    let mut log = logs(&instance, "flood-4").await;
-    let first = soon(log.next()).await.unwrap().unwrap().bytes.len();
-    // Long enough for the guest to fill all that it may.
-    soon(instance.inspect(&container("slow"))).await.unwrap();
+    let handle = launch(&backend).await;
+    let mut log = logs(&handle, "flood-4").await;
+    let first = in_time(log.next()).await.unwrap().unwrap().bytes.len();
+    // Long enough for the guest to fill the buffer.
+    in_time(handle.inspect(&container("slow"))).await.unwrap();
     let (chunks, error) = drain_logs(log).await;
     assert_eq!(error, None);
     let rest: usize = chunks.iter().map(|chunk| chunk.bytes.len()).sum();
@@ -183,13 +185,13 @@ async fn a_reader_that_waits_loses_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn streams_outlive_the_control_store_that_opened_them() {
     let backend = backend();
-    let instance = launch(&backend).await;
-    let mut log = logs(&instance, "ticker").await;
-    soon(instance.inspect(&container("trap")))
+    let handle = launch(&backend).await;
+    let mut log = logs(&handle, "ticker").await;
+    in_time(handle.inspect(&container("trap")))
         .await
         .unwrap_err();
-    soon(instance.ended()).await;
+    in_time(handle.wait_for_exit()).await;
     for _ in 0..10 {
-        soon(log.next()).await.unwrap().unwrap();
+        in_time(log.next()).await.unwrap().unwrap();
     }
 }

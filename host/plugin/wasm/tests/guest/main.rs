@@ -1,18 +1,18 @@
-//! The runtime with real components: the scripted fixture, which does what a
-//! test tells it to, right or wrong.
+//! Tests of the runtime with a real component: the scripted fixture, which follows
+//! or violates the contract as a test requests.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "a test says what it expects by failing"
+    reason = "a failed test panics"
 )]
 
 mod cache;
 mod calls;
-mod cancelled;
+mod cancellation;
 mod faults;
 mod liveness;
 mod logs;
-mod patience;
+mod stalls;
 mod support;
 mod watch;

@@ -1,4 +1,4 @@
-//! The fixture, loaded.
+//! The scripted fixture, loaded, and transports for it.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
@@ -10,133 +10,143 @@ use rdd_core::{
     ContainerEngine, EngineError, ErrorCode, LogChunk, LogOptions, LogStream, ObjectKind,
     ObjectRef, WatchEvent, WatchStream,
 };
-use rdd_plugin_wasm::{Backend, BackendLimits, Connection, Instance, Program, Runtime, Transport};
-use rdd_testkit::fixture_component;
+use rdd_plugin_wasm::{
+    BackendHandle, BackendLimits, ComponentBackend, ComponentRuntime, EngineConnection,
+    EngineTransport, LinkedComponent,
+};
+use rdd_testkit::{PATIENCE, fixture_component};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
-
-/// How long anything may take that must happen.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) fn fixture_bytes() -> Vec<u8> {
     std::fs::read(fixture_component("scripted")).unwrap()
 }
 
 /// Compiled once for all tests of the process.
-static PROGRAM: LazyLock<Program> = LazyLock::new(|| {
-    let runtime = Runtime::new(None).unwrap();
+static COMPONENT: LazyLock<LinkedComponent> = LazyLock::new(|| {
+    let runtime = ComponentRuntime::new(None).unwrap();
     runtime.load(&fixture_bytes(), "scripted").unwrap()
 });
 
-pub(crate) fn program() -> Program {
-    PROGRAM.clone()
+pub(crate) fn component() -> LinkedComponent {
+    COMPONENT.clone()
 }
 
-/// Limits that make a test of a limit short.
+/// Limits that tests reach quickly.
 pub(crate) fn limits() -> BackendLimits {
     BackendLimits {
-        control_memory: 64 << 20,
-        spin: Duration::from_millis(300),
-        stall: Duration::from_secs(5),
+        control_memory_bytes: 64 << 20,
+        yield_timeout: Duration::from_millis(300),
+        stall_timeout: Duration::from_secs(5),
         stop_grace: Duration::from_millis(500),
         ..BackendLimits::default()
     }
 }
 
-/// An engine that is not there.
-pub(crate) struct Nowhere;
+/// The transport to an engine that is not running.
+pub(crate) struct UnreachableTransport;
 
 #[async_trait]
-impl Transport for Nowhere {
-    async fn connect(&self) -> Result<Connection, EngineError> {
-        Err(EngineError::new(ErrorCode::Unavailable, "nobody is there"))
+impl EngineTransport for UnreachableTransport {
+    async fn connect(&self) -> Result<EngineConnection, EngineError> {
+        Err(EngineError::new(
+            ErrorCode::Unavailable,
+            "the engine is not running",
+        ))
     }
 }
 
-/// An engine that sends back what it gets, and closes after its client did.
-pub(crate) struct Echo;
+/// The transport to an engine that echoes all bytes and closes after its client.
+pub(crate) struct EchoTransport;
 
 #[async_trait]
-impl Transport for Echo {
-    async fn connect(&self) -> Result<Connection, EngineError> {
-        let (ours, theirs) = tokio::net::UnixStream::pair().unwrap();
+impl EngineTransport for EchoTransport {
+    async fn connect(&self) -> Result<EngineConnection, EngineError> {
+        let (engine, host) = UnixStream::pair().unwrap();
         tokio::spawn(async move {
-            let (mut from, mut to) = ours.into_split();
-            tokio::io::copy(&mut from, &mut to).await.unwrap();
+            let (mut reader, mut writer) = engine.into_split();
+            tokio::io::copy(&mut reader, &mut writer).await.unwrap();
         });
-        let (reader, writer) = theirs.into_split();
-        Ok(Connection {
-            reader: Box::new(reader),
-            writer: Box::new(writer),
-        })
+        Ok(connection(host))
     }
 }
 
-/// An engine over real sockets that a test plays.
-pub(crate) struct Played(mpsc::UnboundedSender<Asked>);
+fn connection(socket: UnixStream) -> EngineConnection {
+    let (reader, writer) = socket.into_split();
+    EngineConnection {
+        reader: Box::new(reader),
+        writer: Box::new(writer),
+    }
+}
 
-/// A line that the fixture sent to a [`Played`] engine, and the connection
-/// that it came on.
-pub(crate) struct Asked {
+/// The transport to an engine whose responses a test sends, over real sockets.
+pub(crate) struct ScriptedTransport(mpsc::UnboundedSender<ScriptedRequest>);
+
+/// A line that the fixture sent to a [`ScriptedTransport`], with its connection.
+pub(crate) struct ScriptedRequest {
     pub(crate) line: String,
     pub(crate) connection: BufReader<UnixStream>,
 }
 
-/// An engine, and what it is asked.
-pub(crate) fn played() -> (Played, mpsc::UnboundedReceiver<Asked>) {
-    let (asked, questions) = mpsc::unbounded_channel();
-    (Played(asked), questions)
+/// Returns a transport and the requests that it receives.
+pub(crate) fn scripted_transport() -> (ScriptedTransport, mpsc::UnboundedReceiver<ScriptedRequest>)
+{
+    let (sender, requests) = mpsc::unbounded_channel();
+    (ScriptedTransport(sender), requests)
 }
 
 #[async_trait]
-impl Transport for Played {
-    async fn connect(&self) -> Result<Connection, EngineError> {
-        let (ours, theirs) = UnixStream::pair().unwrap();
-        let asked = self.0.clone();
+impl EngineTransport for ScriptedTransport {
+    async fn connect(&self) -> Result<EngineConnection, EngineError> {
+        let (engine, host) = UnixStream::pair().unwrap();
+        let sender = self.0.clone();
         tokio::spawn(async move {
-            let mut connection = BufReader::new(ours);
+            let mut connection = BufReader::new(engine);
             let mut line = String::new();
             connection.read_line(&mut line).await.unwrap();
             let line = line.trim().to_owned();
-            // A test may be over.
-            asked.send(Asked { line, connection }).ok();
+            // Fails if the test is over.
+            sender.send(ScriptedRequest { line, connection }).ok();
         });
-        let (reader, writer) = theirs.into_split();
-        Ok(Connection {
-            reader: Box::new(reader),
-            writer: Box::new(writer),
-        })
+        Ok(connection(host))
     }
 }
 
-impl Asked {
-    pub(crate) async fn answer(&mut self) {
+impl ScriptedRequest {
+    /// Sends one byte.
+    pub(crate) async fn respond(&mut self) {
         self.connection.get_mut().write_all(b"!").await.unwrap();
     }
 }
 
-/// The next question but a ping, which is answered.
-pub(crate) async fn asked(questions: &mut mpsc::UnboundedReceiver<Asked>, line: &str) -> Asked {
+/// Returns the next request, which must be `line`. Responds to pings.
+pub(crate) async fn expect_request(
+    requests: &mut mpsc::UnboundedReceiver<ScriptedRequest>,
+    line: &str,
+) -> ScriptedRequest {
     loop {
-        let mut asked = soon(questions.recv()).await.unwrap();
-        if asked.line != "ping" {
-            assert_eq!(asked.line, line);
-            return asked;
+        let mut request = in_time(requests.recv()).await.unwrap();
+        if request.line != "ping" {
+            assert_eq!(request.line, line);
+            return request;
         }
-        asked.answer().await;
+        request.respond().await;
     }
 }
 
-pub(crate) fn backend_with(limits: BackendLimits, transport: impl Transport) -> Backend {
-    Backend::new("scripted", program(), limits, Arc::new(transport))
+pub(crate) fn backend_with(
+    limits: BackendLimits,
+    transport: impl EngineTransport,
+) -> ComponentBackend {
+    ComponentBackend::new("scripted", component(), limits, Arc::new(transport))
 }
 
-pub(crate) fn backend() -> Backend {
-    backend_with(limits(), Nowhere)
+pub(crate) fn backend() -> ComponentBackend {
+    backend_with(limits(), UnreachableTransport)
 }
 
-pub(crate) async fn launch(backend: &Backend) -> Instance {
+pub(crate) async fn launch(backend: &ComponentBackend) -> BackendHandle {
     backend.launch().await.unwrap()
 }
 
@@ -147,30 +157,31 @@ pub(crate) fn container(id: &str) -> ObjectRef {
     }
 }
 
-/// What `future` gives, which must come.
-pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
+/// Returns the output of `future`, which must complete within [`PATIENCE`].
+pub(crate) async fn in_time<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(PATIENCE, future)
         .await
-        .expect("it did not come in time")
+        .expect("the future did not complete in time")
 }
 
-/// Tells the fixture what its next watch does.
-pub(crate) async fn watch(instance: &Instance, mode: &str) -> WatchStream {
-    choose(instance, mode).await;
-    soon(instance.watch()).await.unwrap()
+/// Starts a watch that behaves as `mode` says.
+pub(crate) async fn watch(handle: &BackendHandle, mode: &str) -> WatchStream {
+    choose_watch(handle, mode).await;
+    in_time(handle.watch()).await.unwrap()
 }
 
-pub(crate) async fn choose(instance: &Instance, mode: &str) {
+/// Selects the behavior of the fixture's next watch.
+pub(crate) async fn choose_watch(handle: &BackendHandle, mode: &str) {
     let id = format!("watch-{mode}");
-    soon(instance.act(&id, rdd_core::ContainerAction::Start))
+    in_time(handle.act(&id, rdd_core::ContainerAction::Start))
         .await
         .unwrap();
 }
 
-/// The elements until the end, and the error that ended it.
+/// Returns all events, and the error that ended the watch.
 pub(crate) async fn drain(mut watch: WatchStream) -> (Vec<WatchEvent>, Option<EngineError>) {
     let mut events = Vec::new();
-    while let Some(event) = soon(watch.next()).await {
+    while let Some(event) = in_time(watch.next()).await {
         match event {
             Ok(event) => events.push(event),
             Err(error) => return (events, Some(error)),
@@ -179,16 +190,16 @@ pub(crate) async fn drain(mut watch: WatchStream) -> (Vec<WatchEvent>, Option<En
     (events, None)
 }
 
-pub(crate) async fn logs(instance: &Instance, id: &str) -> LogStream {
-    soon(instance.get_logs(id, &LogOptions::default()))
+pub(crate) async fn logs(handle: &BackendHandle, id: &str) -> LogStream {
+    in_time(handle.get_logs(id, &LogOptions::default()))
         .await
         .unwrap()
 }
 
-/// The chunks until the end, and the error that ended it.
+/// Returns all chunks, and the error that ended the log.
 pub(crate) async fn drain_logs(mut logs: LogStream) -> (Vec<LogChunk>, Option<EngineError>) {
     let mut chunks = Vec::new();
-    while let Some(chunk) = soon(logs.next()).await {
+    while let Some(chunk) = in_time(logs.next()).await {
         match chunk {
             Ok(chunk) => chunks.push(chunk),
             Err(error) => return (chunks, Some(error)),
@@ -197,38 +208,26 @@ pub(crate) async fn drain_logs(mut logs: LogStream) -> (Vec<LogChunk>, Option<En
     (chunks, None)
 }
 
-/// Asserts that a log stream failed by itself, and that the sentence says so.
-pub(crate) fn assert_stream_failed(error: &EngineError, why: &str) {
+/// Asserts that only a log stream failed, with `expected` in the message.
+pub(crate) fn assert_stream_failed(error: &EngineError, expected: &str) {
     assert_eq!(error.code, ErrorCode::StreamFailed, "{error}");
-    let said = error.to_string();
+    let message = error.to_string();
     assert!(
-        said.starts_with("the log stream of the backend scripted "),
-        "{said}"
+        message.starts_with("the log stream of the backend scripted "),
+        "{message}"
     );
-    assert!(said.contains(why), "{said:?} does not say {why:?}");
+    assert!(message.contains(expected), "{message:?} lacks {expected:?}");
 }
 
-/// Asserts that the backend is to blame, and that the sentence says so.
-pub(crate) fn assert_failed(error: &EngineError, why: &str) {
+/// Asserts that the backend failed, with `expected` in the message.
+pub(crate) fn assert_failed(error: &EngineError, expected: &str) {
     assert_eq!(error.code, ErrorCode::PluginFailed, "{error}");
-    let said = error.to_string();
-    assert!(said.starts_with("the backend scripted "), "{said}");
-    assert!(said.contains(why), "{said:?} does not say {why:?}");
+    let message = error.to_string();
+    assert!(message.starts_with("the backend scripted "), "{message}");
+    assert!(message.contains(expected), "{message:?} lacks {expected:?}");
 }
 
-/// Waits until `is` holds.
-pub(crate) async fn until(what: &str, is: impl Fn() -> bool) {
-    let waiting = async {
-        while !is() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, waiting)
-        .await
-        .unwrap_or_else(|_| panic!("waited in vain until {what}"));
-}
-
-/// The files in a directory with this extension.
+/// Returns the files in `dir` with this extension.
 pub(crate) fn files(dir: &Path, extension: &str) -> Vec<PathBuf> {
     std::fs::read_dir(dir)
         .unwrap()

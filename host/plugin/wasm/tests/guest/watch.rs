@@ -1,3 +1,5 @@
+//! Watches: their events, ends, and limits.
+
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
@@ -7,10 +9,10 @@ use rdd_plugin_wasm::BackendLimits;
 use crate::support::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_listing_then_its_changes() {
+async fn a_watch_is_a_listing_followed_by_changes() {
     let backend = backend();
-    let instance = launch(&backend).await;
-    let events: Vec<_> = soon(watch(&instance, "good").await.take(7).collect::<Vec<_>>())
+    let handle = launch(&backend).await;
+    let events: Vec<_> = in_time(watch(&handle, "good").await.take(7).collect::<Vec<_>>())
         .await
         .into_iter()
         .map(|event| match event.unwrap() {
@@ -27,13 +29,13 @@ async fn a_listing_then_its_changes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ten_thousand_objects() {
+async fn a_listing_may_have_ten_thousand_objects() {
     let backend = backend();
-    let instance = launch(&backend).await;
-    let mut watch = watch(&instance, "many").await;
+    let handle = launch(&backend).await;
+    let mut watch = watch(&handle, "many").await;
     let mut applied = 0;
     loop {
-        match soon(watch.next()).await.unwrap().unwrap() {
+        match in_time(watch.next()).await.unwrap().unwrap() {
             WatchEvent::Applied(_) => applied += 1,
             WatchEvent::InitDone => break,
             WatchEvent::InitBegin | WatchEvent::Removed(_) => {}
@@ -43,32 +45,32 @@ async fn ten_thousand_objects() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ends_are_told_apart() {
+async fn orderly_ends_and_errors_are_distinguished() {
     let backend = backend();
-    let instance = launch(&backend).await;
-    let (events, error) = drain(watch(&instance, "ends").await).await;
+    let handle = launch(&backend).await;
+    let (events, error) = drain(watch(&handle, "ends").await).await;
     assert_eq!(events, [WatchEvent::InitBegin, WatchEvent::InitDone]);
     assert_eq!(error, None);
-    let (events, error) = drain(watch(&instance, "lost").await).await;
+    let (events, error) = drain(watch(&handle, "lost").await).await;
     assert_eq!(events.len(), 2);
     assert_eq!(error.unwrap().code, ErrorCode::Unavailable);
-    choose(&instance, "refused").await;
-    let Err(refused) = soon(instance.watch()).await else {
-        panic!("it was not refused");
+    choose_watch(&handle, "refused").await;
+    let Err(refused) = in_time(handle.watch()).await else {
+        panic!("the watch was not refused");
     };
     assert_eq!(refused.code, ErrorCode::PermissionDenied);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_dropped_watch_makes_room_for_the_next_within_a_second() {
+async fn another_watch_can_start_within_a_second_of_a_drop() {
     let backend = backend();
-    let instance = launch(&backend).await;
+    let handle = launch(&backend).await;
     for mode in ["good", "stalled", "many"] {
-        let mut first = watch(&instance, mode).await;
-        soon(first.next()).await.unwrap().unwrap();
+        let mut first = watch(&handle, mode).await;
+        in_time(first.next()).await.unwrap().unwrap();
         let began = Instant::now();
         drop(first);
-        drop(soon(instance.watch()).await.unwrap());
+        drop(in_time(handle.watch()).await.unwrap());
         assert!(
             began.elapsed() < Duration::from_secs(1),
             "{mode}: {:?}",
@@ -78,51 +80,48 @@ async fn a_dropped_watch_makes_room_for_the_next_within_a_second() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_second_watch_waits_for_the_first_and_not_for_ever() {
+async fn a_second_watch_waits_for_the_first_with_a_time_limit() {
     let backend = backend();
-    let instance = launch(&backend).await;
-    let _first = watch(&instance, "good").await;
-    let Err(refused) = soon(instance.watch()).await else {
-        panic!("there are two watches");
+    let handle = launch(&backend).await;
+    let _first = watch(&handle, "good").await;
+    let Err(refused) = in_time(handle.watch()).await else {
+        panic!("two watches are running");
     };
     assert_eq!(refused.code, ErrorCode::Timeout);
-    assert!(refused.message.contains("one at a time"), "{refused}");
+    assert!(refused.message.contains("only one watch"), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_watch_that_does_not_stop_ends_the_store() {
     let backend = backend();
-    let instance = launch(&backend).await;
-    let mut deaf = watch(&instance, "deaf").await;
+    let handle = launch(&backend).await;
+    let mut ignoring = watch(&handle, "ignores-stop").await;
     for _ in [WatchEvent::InitBegin, WatchEvent::InitDone] {
-        soon(deaf.next()).await.unwrap().unwrap();
+        in_time(ignoring.next()).await.unwrap().unwrap();
     }
-    drop(deaf);
-    let death = soon(instance.ended()).await;
-    assert!(death.blamed);
-    assert!(
-        death.reason.contains("after it was told to stop"),
-        "{death:?}"
-    );
+    drop(ignoring);
+    let exit = in_time(handle.wait_for_exit()).await;
+    assert!(exit.is_guest_fault);
+    assert!(exit.message.contains("after its stop signal"), "{exit:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_end_must_be_explained() {
+async fn a_watch_that_ends_without_a_result_fails() {
     let backend = backend();
-    let instance = launch(&backend).await;
-    let (_, error) = drain(watch(&instance, "unresolved").await).await;
-    assert_failed(&error.unwrap(), "its future did not");
+    let handle = launch(&backend).await;
+    let (_, error) = drain(watch(&handle, "unresolved").await).await;
+    assert_failed(&error.unwrap(), "without a result");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stalled_listing_is_given_up() {
+async fn a_stalled_listing_fails() {
     let limits = BackendLimits {
-        stall: Duration::from_millis(300),
+        stall_timeout: Duration::from_millis(300),
         ..limits()
     };
-    let backend = backend_with(limits, Nowhere);
-    let instance = launch(&backend).await;
-    let (events, error) = drain(watch(&instance, "stalled").await).await;
+    let backend = backend_with(limits, UnreachableTransport);
+    let handle = launch(&backend).await;
+    let (events, error) = drain(watch(&handle, "stalled").await).await;
     assert_eq!(events, [WatchEvent::InitBegin]);
     let error = error.unwrap();
     assert_eq!(error.code, ErrorCode::Timeout);
@@ -135,11 +134,11 @@ async fn a_stalled_listing_is_given_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn large_objects_may_come_in_one_write() {
+async fn large_objects_may_arrive_in_one_write() {
     let backend = backend();
-    let instance = launch(&backend).await;
-    let watch = watch(&instance, "heavy").await;
-    let events: Vec<_> = soon(watch.take(66).collect()).await;
+    let handle = launch(&backend).await;
+    let watch = watch(&handle, "heavy").await;
+    let events: Vec<_> = in_time(watch.take(66).collect()).await;
     for event in &events {
         assert!(event.is_ok(), "{event:?}");
     }
@@ -149,13 +148,13 @@ async fn large_objects_may_come_in_one_write() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_reader_loses_nothing() {
     let backend = backend();
-    let instance = launch(&backend).await;
-    let mut watch = watch(&instance, "many").await;
-    soon(watch.next()).await.unwrap().unwrap();
-    // The guest goes on until the channel is full, and then waits.
-    soon(instance.inspect(&container("slow"))).await.unwrap();
+    let handle = launch(&backend).await;
+    let mut watch = watch(&handle, "many").await;
+    in_time(watch.next()).await.unwrap().unwrap();
+    // The guest writes until the channel is full, and then waits.
+    in_time(handle.inspect(&container("slow"))).await.unwrap();
     let mut ids = Vec::new();
-    while let WatchEvent::Applied(object) = soon(watch.next()).await.unwrap().unwrap() {
+    while let WatchEvent::Applied(object) = in_time(watch.next()).await.unwrap().unwrap() {
         ids.push(object.reference().id);
     }
     let all: Vec<_> = (0..10_000).map(|n| format!("c{n}")).collect();

@@ -1,4 +1,4 @@
-//! The state of one plugin, as everybody reads it.
+//! The entry of one plugin in the host's table.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,21 +7,22 @@ use arc_swap::ArcSwap;
 use rdd_core::{BackendState, Capabilities, LoadedBackend};
 use tokio::sync::watch;
 
-use crate::discovery::Found;
+use crate::discovery::DiscoveredPlugin;
 use crate::{PluginReport, PluginState};
 
-/// The state of one plugin. Its supervisor alone writes it.
-pub(crate) struct Slot {
+/// The name, version, and current state of one plugin. Only the plugin's
+/// supervisor writes it; readers take a snapshot.
+pub(crate) struct PluginEntry {
     pub(crate) name: String,
     version: Option<String>,
     path: PathBuf,
-    current: ArcSwap<Current>,
+    current: ArcSwap<EntrySnapshot>,
     changes: watch::Sender<u64>,
 }
 
-/// A snapshot.
+/// The state of a plugin at one moment.
 #[derive(Clone)]
-struct Current {
+struct EntrySnapshot {
     state: PluginState,
     reason: String,
     loaded: Option<LoadedBackend>,
@@ -29,22 +30,23 @@ struct Current {
     generation: u64,
 }
 
-impl Slot {
-    /// A slot for what was found: refused, or about to be loaded.
-    pub(crate) fn new(found: &Found, changes: watch::Sender<u64>) -> Self {
-        let (state, reason, version) = match &found.manifest {
+impl PluginEntry {
+    /// Creates an entry that is either refused or about to be loaded.
+    pub(crate) fn new(plugin: &DiscoveredPlugin, changes: watch::Sender<u64>) -> Self {
+        let (state, reason, version) = match &plugin.manifest {
             Ok(manifest) => (
                 PluginState::Loading,
-                "it is being loaded; the first time it is compiled, which takes seconds".to_owned(),
+                "it is being loaded; compiling it for the first time takes a few seconds"
+                    .to_owned(),
                 Some(manifest.version.clone()),
             ),
-            Err(reason) => (PluginState::Refused, reason.clone(), None),
+            Err(error) => (PluginState::Refused, error.to_string(), None),
         };
         Self {
-            name: found.name.clone(),
+            name: plugin.name.clone(),
             version,
-            path: found.path.clone(),
-            current: ArcSwap::from_pointee(Current {
+            path: plugin.path.clone(),
+            current: ArcSwap::from_pointee(EntrySnapshot {
                 state,
                 reason,
                 loaded: None,
@@ -55,9 +57,9 @@ impl Slot {
         }
     }
 
-    /// It can be called from now on.
-    pub(crate) fn ready(&self, loaded: LoadedBackend) {
-        self.set(Current {
+    /// Marks the plugin as ready for calls.
+    pub(crate) fn set_ready(&self, loaded: LoadedBackend) {
+        self.store(EntrySnapshot {
             state: PluginState::Ready,
             reason: String::new(),
             capabilities: Some(loaded.engine.info().capabilities),
@@ -66,10 +68,10 @@ impl Slot {
         });
     }
 
-    /// It cannot be called: restarting, parked or refused.
-    pub(crate) fn down(&self, state: PluginState, reason: String) {
+    /// Marks the plugin as restarting, failed, or refused.
+    pub(crate) fn set_unavailable(&self, state: PluginState, reason: String) {
         let before = self.current.load();
-        self.set(Current {
+        self.store(EntrySnapshot {
             state,
             reason,
             loaded: None,
@@ -78,8 +80,8 @@ impl Slot {
         });
     }
 
-    fn set(&self, current: Current) {
-        self.current.store(Arc::new(current));
+    fn store(&self, snapshot: EntrySnapshot) {
+        self.current.store(Arc::new(snapshot));
         self.changes.send_modify(|changes| *changes += 1);
     }
 
@@ -90,37 +92,37 @@ impl Slot {
     pub(crate) fn is_installed(&self) -> bool {
         !matches!(
             self.current.load().state,
-            PluginState::Refused | PluginState::Parked
+            PluginState::Refused | PluginState::Failed
         )
     }
 
-    pub(crate) fn state(&self) -> BackendState {
+    pub(crate) fn backend_state(&self) -> BackendState {
         let current = self.current.load();
-        let sentence = || {
+        let reason = || {
             format!(
-                "the backend {} is not usable: {}",
+                "the backend {} is not available: {}",
                 self.name, current.reason
             )
         };
         match (current.state, &current.loaded) {
             (PluginState::Ready, Some(loaded)) => BackendState::Loaded(loaded.clone()),
-            (PluginState::Refused | PluginState::Parked, _) => {
-                BackendState::NotInstalled { reason: sentence() }
+            (PluginState::Refused | PluginState::Failed, _) => {
+                BackendState::NotInstalled { reason: reason() }
             }
             (PluginState::Loading | PluginState::Restarting | PluginState::Ready, _) => {
-                BackendState::Restarting { reason: sentence() }
+                BackendState::Restarting { reason: reason() }
             }
         }
     }
 
     pub(crate) fn report(&self) -> PluginReport {
-        let Current {
+        let EntrySnapshot {
             state,
             reason,
             capabilities,
             generation,
             ..
-        } = Current::clone(&self.current.load());
+        } = EntrySnapshot::clone(&self.current.load());
         PluginReport {
             name: self.name.clone(),
             version: self.version.clone(),

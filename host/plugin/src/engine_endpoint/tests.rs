@@ -1,4 +1,4 @@
-//! What can be written as an endpoint, and what cannot.
+//! Tests of the accepted and rejected forms of an endpoint.
 
 use super::*;
 
@@ -20,7 +20,7 @@ fn a_password_is_never_shown() {
         "ssh://me@host:22",
         "tcp://[::1]:2375",
     ] {
-        assert_eq!(without_password(text), text);
+        assert_eq!(redact_password(text), text);
     }
 }
 
@@ -41,15 +41,11 @@ fn tcp(host: &str, port: impl Into<Option<u16>>) -> EngineEndpoint {
 }
 
 #[test]
-fn reads_and_prints_the_forms_of_docker_host() {
+fn the_forms_of_docker_host_are_parsed_and_printed() {
     for (text, endpoint) in [
         (
             "unix:///var/run/docker.sock",
             EngineEndpoint::Unix("/var/run/docker.sock".into()),
-        ),
-        (
-            "npipe:////./pipe/docker_engine",
-            EngineEndpoint::NamedPipe(r"\\.\pipe\docker_engine".into()),
         ),
         ("tcp://10.0.0.1:2375", tcp("10.0.0.1", 2375)),
         ("tcp://[::1]:99", tcp("::1", 99)),
@@ -75,13 +71,12 @@ fn reads_and_prints_the_forms_of_docker_host() {
     );
 }
 
-/// As `docker version` says where it looks.
+/// The expected values are those that `docker version` reports.
 #[test]
-fn reads_short_forms_as_the_docker_cli_does() {
-    for (text, meant) in [
+fn short_forms_have_the_same_meaning_as_for_the_docker_cli() {
+    for (text, expected) in [
         ("unix://", "unix:///var/run/docker.sock"),
         (" unix:///a \n", "unix:///a"),
-        ("npipe://", "npipe:////./pipe/docker_engine"),
         ("tcp://", "tcp://localhost:2375"),
         ("tcp://:2399", "tcp://localhost:2399"),
         ("tcp://a", "tcp://a:2375"),
@@ -94,21 +89,34 @@ fn reads_short_forms_as_the_docker_cli_does() {
         ("::1", "tcp://[::1]:2375"),
         ("[::1]:1", "tcp://[::1]:1"),
     ] {
-        let read = EngineEndpoint::parse(text).map(|endpoint| endpoint.to_string());
-        assert_eq!(read.as_deref(), Ok(meant), "{text}");
+        let parsed = EngineEndpoint::parse(text).map(|endpoint| endpoint.to_string());
+        assert_eq!(parsed.as_deref(), Ok(expected), "{text}");
     }
 }
 
-#[cfg(not(windows))]
 #[test]
-fn proposes_what_this_system_has() {
-    let refused = EngineEndpoint::parse("fd://").unwrap_err().to_string();
-    assert!(refused.contains("write unix:///path, tcp://"), "{refused}");
-    assert!(!refused.contains("npipe"), "{refused}");
+fn an_unknown_scheme_is_rejected_with_the_supported_forms() {
+    let error = EngineEndpoint::parse("fd://").unwrap_err().to_string();
+    assert!(error.contains("use unix:///path, tcp://"), "{error}");
+    assert!(!error.contains("npipe"), "{error}");
 }
 
 #[test]
-fn refuses_what_is_none() {
+fn a_named_pipe_is_rejected_with_the_supported_forms() {
+    for text in ["npipe://", "npipe:////./pipe/docker_engine"] {
+        let error = EngineEndpoint::parse(text).unwrap_err();
+        assert_eq!(error, EndpointError::NamedPipe(text.to_owned()));
+        let message = error.to_string();
+        assert!(
+            message.contains("not supported on this platform"),
+            "{message}"
+        );
+        assert!(message.contains("use unix:///path, tcp://"), "{message}");
+    }
+}
+
+#[test]
+fn invalid_endpoints_are_rejected() {
     for text in [
         "",
         " ",
@@ -138,21 +146,21 @@ fn refuses_what_is_none() {
         "ssh://-oProxyCommand=x",
         "ssh://-x@a",
     ] {
-        let refused = EngineEndpoint::parse(text);
-        assert!(refused.is_err(), "{text}: {refused:?}");
+        let parsed = EngineEndpoint::parse(text);
+        assert!(parsed.is_err(), "{text}: {parsed:?}");
     }
 }
 
 #[test]
-fn a_password_is_not_repeated_as_advice() {
-    let refused = EngineEndpoint::parse("ssh://me:pw@a")
+fn a_password_is_rejected_with_the_remedy() {
+    let error = EngineEndpoint::parse("ssh://me:pw@a")
         .unwrap_err()
         .to_string();
-    assert!(refused.contains("use a key"), "{refused}");
+    assert!(error.contains("use a key"), "{error}");
 }
 
 #[test]
-fn certificates_are_for_tcp_alone() {
+fn only_tcp_endpoints_accept_certificates() {
     let files = TlsFiles::in_dir("/certs");
     for (text, port) in [("tcp://a", 2376), ("tcp://a:2375", 2375), ("a:1", 1)] {
         let tls = EngineEndpoint::parse(text).unwrap().with_tls(files.clone());
@@ -163,6 +171,6 @@ fn certificates_are_for_tcp_alone() {
         };
         assert_eq!(tls, Ok(expected), "{text}");
     }
-    let refused = ssh(None, "a", None, None).with_tls(files).unwrap_err();
-    assert!(refused.to_string().contains("ssh://a"), "{refused}");
+    let error = ssh(None, "a", None, None).with_tls(files).unwrap_err();
+    assert!(error.to_string().contains("ssh://a"), "{error}");
 }

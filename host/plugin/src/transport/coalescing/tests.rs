@@ -1,4 +1,4 @@
-//! Both halves on a real socket.
+//! Tests of both halves on a real socket.
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -6,65 +6,65 @@ use super::*;
 
 const LINE: &[u8] = b"a line\n";
 
-/// The engine's end and ours.
-fn connected() -> (UnixStream, Reader, Writer) {
-    let (engine, ours) = UnixStream::pair().unwrap();
-    ours.set_nonblocking(true).unwrap();
-    let (reader, writer) = split(ours);
+/// Returns the engine's end and both halves of the host's end.
+fn connected() -> (StdUnixStream, CoalescingReader, SocketWriter) {
+    let (engine, host) = StdUnixStream::pair().unwrap();
+    host.set_nonblocking(true).unwrap();
+    let (reader, writer) = split(host);
     (engine, reader, writer)
 }
 
-/// Has the engine write and us read line by line until the socket is
-/// busy. On a loaded machine some reads are too far apart.
-async fn make_busy(engine: &mut UnixStream, reader: &mut Reader) {
+/// Writes and reads line by line until the socket counts as busy. On a loaded
+/// machine, some reads are too far apart to count.
+async fn make_busy(engine: &mut StdUnixStream, reader: &mut CoalescingReader) {
     let mut lines = 0;
-    while reader.pause.is_none() {
+    while reader.delay.is_none() {
         engine.write_all(LINE).unwrap();
         assert_eq!(reader.read(&mut [0; 1024]).await.unwrap(), LINE.len());
         lines += 1;
-        assert!(lines < 10_000, "never busy");
+        assert!(lines < 10_000, "the socket never counted as busy");
     }
-    assert!(lines >= BUSY);
+    assert!(lines >= BUSY_READS);
 }
 
 #[tokio::test]
-async fn lines_of_a_busy_socket_come_together() {
+async fn lines_of_a_busy_socket_are_read_together() {
     let (mut engine, mut reader, _writer) = connected();
-    // Nothing is there yet: it waits in the event queue, until it is busy.
+    // With nothing to read, the reader waits for the reactor until it is busy.
     assert!(futures::poll!(std::pin::pin!(reader.read(&mut [0; 8]))).is_pending());
-    assert!(reader.queued);
+    assert!(reader.is_registered);
     make_busy(&mut engine, &mut reader).await;
-    assert!(!reader.queued);
-    reader.pause = Some(Delay::new(Duration::from_secs(3600)));
+    assert!(!reader.is_registered);
+    reader.delay = Some(Delay::new(Duration::from_secs(3600)));
     let mut buffer = [0; 1024];
     for _ in 0..10 {
         engine.write_all(LINE).unwrap();
         let read = futures::poll!(std::pin::pin!(reader.read(&mut buffer)));
-        assert!(read.is_pending(), "left alone");
+        assert!(read.is_pending(), "read during the delay");
     }
-    reader.pause = Some(Delay::new(PAUSE));
+    reader.delay = Some(Delay::new(COALESCE_DELAY));
     assert_eq!(reader.read(&mut buffer).await.unwrap(), 10 * LINE.len());
 }
 
 #[tokio::test]
-async fn a_socket_that_takes_its_time_is_never_busy() {
+async fn a_socket_with_infrequent_reads_is_never_busy() {
     let (mut engine, mut reader, _writer) = connected();
-    for _ in 0..3 * BUSY {
-        tokio::time::sleep(2 * QUICK).await;
+    for _ in 0..3 * BUSY_READS {
+        tokio::time::sleep(2 * MAX_READ_GAP).await;
         engine.write_all(LINE).unwrap();
         assert_eq!(reader.read(&mut [0; 1024]).await.unwrap(), LINE.len());
-        assert!(reader.pause.is_none());
+        assert!(reader.delay.is_none());
     }
 }
 
 #[tokio::test]
-async fn a_socket_that_was_busy_is_waited_for_once_it_rests() {
+async fn a_drained_socket_is_registered_again() {
     let (mut engine, mut reader, _writer) = connected();
     make_busy(&mut engine, &mut reader).await;
-    assert!(reader.pause.is_some() && !reader.queued);
-    let rest = tokio::time::timeout(40 * PAUSE, reader.read(&mut [0; 1024])).await;
+    assert!(reader.delay.is_some() && !reader.is_registered);
+    let rest = tokio::time::timeout(40 * COALESCE_DELAY, reader.read(&mut [0; 1024])).await;
     assert!(rest.is_err(), "nothing was written");
-    assert!(reader.pause.is_none() && reader.queued);
+    assert!(reader.delay.is_none() && reader.is_registered);
     let waiting = tokio::spawn(async move { reader.read(&mut [0; 1024]).await });
     tokio::task::yield_now().await;
     engine.write_all(LINE).unwrap();
@@ -72,18 +72,18 @@ async fn a_socket_that_was_busy_is_waited_for_once_it_rests() {
 }
 
 #[tokio::test]
-async fn large_pieces_are_read_at_once() {
+async fn large_reads_are_not_delayed() {
     let (mut engine, mut reader, _writer) = connected();
-    let mut buffer = vec![0; SHORT];
-    for _ in 0..3 * BUSY {
+    let mut buffer = vec![0; SHORT_READ_BYTES];
+    for _ in 0..3 * BUSY_READS {
         engine.write_all(&buffer).unwrap();
         reader.read_exact(&mut buffer).await.unwrap();
-        assert!(reader.pause.is_none());
+        assert!(reader.delay.is_none());
     }
 }
 
 #[tokio::test]
-async fn each_half_ends_by_itself() {
+async fn each_half_closes_independently() {
     let (mut engine, mut reader, mut writer) = connected();
     writer.write_all(LINE).await.unwrap();
     drop(writer);
@@ -98,7 +98,7 @@ async fn each_half_ends_by_itself() {
 }
 
 #[tokio::test]
-async fn a_writer_waits_for_a_reader_that_is_slow() {
+async fn a_writer_waits_for_a_slow_reader() {
     let (mut engine, _reader, mut writer) = connected();
     let bytes = vec![b'x'; 4 << 20];
     let expected = bytes.len();
@@ -112,19 +112,20 @@ async fn a_writer_waits_for_a_reader_that_is_slow() {
 }
 
 #[tokio::test]
-async fn both_halves_wait_for_one_descriptor() {
+async fn both_halves_wait_on_one_descriptor() {
     let (mut engine, mut reader, mut writer) = connected();
-    let aside = |socket: &Socket| matches!(socket.state().place, Place::Aside(_));
+    let is_registered =
+        |socket: &SharedSocket| matches!(socket.lock().registration, Registration::Registered(_));
     let mut byte = [0];
-    assert!(aside(&reader.socket), "nobody waits");
-    // The buffer is full, and nothing is there to be read.
+    assert!(!is_registered(&reader.socket), "neither half waits");
+    // Fill the buffer, with nothing to read.
     while let Poll::Ready(written) = futures::poll!(std::pin::pin!(writer.write(&[0; 1024]))) {
         written.unwrap();
     }
     assert!(futures::poll!(std::pin::pin!(reader.read(&mut byte))).is_pending());
-    assert!(reader.queued && writer.queued);
-    assert!(!aside(&reader.socket));
-    // Each wakes for its own.
+    assert!(reader.is_registered && writer.is_registered);
+    assert!(is_registered(&reader.socket));
+    // Each half is woken for its own direction.
     let reading = tokio::spawn(async move {
         let byte = reader.read_u8().await.unwrap();
         (byte, reader)
@@ -146,7 +147,10 @@ async fn both_halves_wait_for_one_descriptor() {
         tokio::task::yield_now().await;
     }
     let writer = writing.await.unwrap();
-    assert!(!writer.queued && !aside(&writer.socket), "one half waits");
+    assert!(
+        !writer.is_registered && is_registered(&writer.socket),
+        "one half waits"
+    );
     drop(reader);
-    assert!(aside(&writer.socket));
+    assert!(!is_registered(&writer.socket));
 }

@@ -1,4 +1,4 @@
-//! Where an engine listens.
+//! The URL of an engine, in each form that `DOCKER_HOST` takes.
 
 use std::fmt;
 use std::net::Ipv6Addr;
@@ -6,72 +6,67 @@ use std::path::PathBuf;
 
 use http::uri::Authority;
 
-/// The port of an engine without TLS, when none is given.
+/// The default port of an engine without TLS.
 pub(crate) const TCP_PORT: u16 = 2375;
-/// The port of an engine with TLS, when none is given.
+/// The default port of an engine with TLS.
 const TLS_PORT: u16 = 2376;
-/// The host of an engine over TCP, when none is given.
+/// The default host of an engine over TCP.
 const TCP_HOST: &str = "localhost";
-/// The engine's socket, when none is given.
+/// The default socket of an engine.
 const UNIX_SOCKET: &str = "/var/run/docker.sock";
-/// The engine's pipe, when none is given.
-const PIPE: &str = r"\\.\pipe\docker_engine";
-/// What can be written, where something else was.
-#[cfg(not(windows))]
-const FORMS: &str = "unix:///path, tcp://host:port or ssh://user@host";
-#[cfg(windows)]
-const FORMS: &str = "npipe:////./pipe/name, tcp://host:port or ssh://user@host";
+/// The supported forms, for error messages.
+const FORMS: &str = "unix:///path, tcp://host:port, or ssh://user@host";
 
-/// Where an engine listens, and by which road it is reached. Fixed for one
-/// run of the daemon.
+/// The address of an engine and the transport to it. It does not change while
+/// the daemon runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EngineEndpoint {
     /// `unix:///path`.
     Unix(PathBuf),
-    /// `npipe:////./pipe/name`; the path in Windows' own form.
-    NamedPipe(String),
     /// `tcp://host:port`, without encryption.
     Tcp {
-        /// A name or an address; IPv6 without brackets.
+        /// A host name or an IP address; IPv6 without brackets.
         host: String,
-        /// The port; 2375, and 2376 with TLS, when `None`.
+        /// The port. `None` means 2375, or 2376 once TLS is added.
         port: Option<u16>,
     },
-    /// `tcp://host:port` with certificates of both sides.
+    /// `tcp://host:port` with TLS, where both sides authenticate.
     Tls {
-        /// A name or an address; IPv6 without brackets.
+        /// A host name or an IP address; IPv6 without brackets.
         host: String,
         /// The port.
         port: u16,
         /// The certificates.
         files: TlsFiles,
     },
-    /// `ssh://user@host[:port][/socket]`, by the `ssh` program.
+    /// `ssh://user@host[:port][/socket]`, through the `ssh` program.
     Ssh {
-        /// The user; the one of the `ssh` configuration when `None`.
+        /// The user; with `None`, the one in the `ssh` configuration.
         user: Option<String>,
-        /// A name, an address, or an alias of the `ssh` configuration.
+        /// A host name, an IP address, or an alias in the `ssh` configuration.
         host: String,
-        /// The port; the one of the `ssh` configuration when `None`.
+        /// The port; with `None`, the one in the `ssh` configuration.
         port: Option<u16>,
-        /// The engine's socket over there; where its `docker` looks when `None`.
+        /// The engine's socket on the remote host; with `None`, the default of
+        /// the remote `docker` program.
         socket: Option<String>,
     },
 }
 
-/// PEM files, named as the docker CLI names them in `DOCKER_CERT_PATH`.
+/// The PEM files of a TLS endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// Who may have signed the engine's certificate (`ca.pem`).
+    /// The certificate authorities of the engine's certificate (`ca.pem`).
     pub ca: PathBuf,
-    /// Our certificate (`cert.pem`).
+    /// The client's certificate (`cert.pem`).
     pub cert: PathBuf,
-    /// Its key (`key.pem`).
+    /// The client's private key (`key.pem`).
     pub key: PathBuf,
 }
 
 impl TlsFiles {
-    /// The files of a directory such as `DOCKER_CERT_PATH` names.
+    /// Returns the files in `dir` under the names that the docker CLI uses in
+    /// `DOCKER_CERT_PATH`.
     pub fn in_dir(dir: impl Into<PathBuf>) -> Self {
         let dir = dir.into();
         Self {
@@ -82,32 +77,41 @@ impl TlsFiles {
     }
 }
 
-/// A text that names no endpoint.
+/// An engine endpoint that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
-    /// The scheme is unknown, or a path stands without one.
-    #[error("{0:?} is no engine endpoint: write {FORMS}")]
+    /// The scheme is unknown, or it is a path without a scheme.
+    #[error("{0:?} is not a valid engine endpoint; use {FORMS}")]
     Scheme(String),
-    /// The part after the scheme is wrong.
+    /// A Windows named pipe.
+    #[error(
+        "the engine endpoint {0:?} is a named pipe, and named pipes are not supported on this platform; use {FORMS}"
+    )]
+    NamedPipe(String),
+    /// The part after the scheme is not valid.
     #[error("the engine endpoint {endpoint:?} {problem}")]
     Invalid {
-        /// What was given.
+        /// The input, without a password.
         endpoint: String,
-        /// What is wrong with it, and what to write.
+        /// What is wrong with the input, and the remedy.
         problem: &'static str,
     },
-    /// Certificates make sense for TCP alone.
+    /// Certificates were given for an endpoint that is not TCP.
     #[error(
-        "certificates are for tcp:// endpoints, and the engine endpoint is {0}; leave one of them out"
+        "TLS certificates require a tcp:// endpoint, but the engine endpoint is {0}; remove one of them"
     )]
-    TlsElsewhere(String),
+    TlsNotSupported(String),
 }
 
 impl EngineEndpoint {
-    /// Reads one of the forms that `DOCKER_HOST` takes: also a host, a port,
-    /// or both without a scheme, which is `tcp://` then, and `unix://` or
-    /// `tcp://` alone. A `tcp://` endpoint is without TLS until
-    /// [`EngineEndpoint::with_tls`].
+    /// Parses an endpoint in one of the forms that `DOCKER_HOST` takes. Without a
+    /// scheme, a host, a port, or both mean `tcp://`; `unix://` and `tcp://`
+    /// alone mean the defaults. A `tcp://` endpoint has no TLS until
+    /// [`EngineEndpoint::with_tls`] is called.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the text is not an endpoint or contains a password.
     ///
     /// ```
     /// # use rdd_plugin::EngineEndpoint;
@@ -118,33 +122,25 @@ impl EngineEndpoint {
     pub fn parse(text: &str) -> Result<Self, EndpointError> {
         let text = text.trim();
         let invalid = |problem| EndpointError::Invalid {
-            endpoint: without_password(text),
+            endpoint: redact_password(text),
             problem,
         };
         let (scheme, rest) = match text.split_once("://") {
-            Some(split) => split,
+            Some(parts) => parts,
             None if text.is_empty() || text.starts_with('/') => {
-                return Err(EndpointError::Scheme(without_password(text)));
+                return Err(EndpointError::Scheme(redact_password(text)));
             }
             None => ("tcp", text),
         };
         match scheme {
             "unix" if rest.is_empty() => Ok(Self::Unix(UNIX_SOCKET.into())),
             "unix" if rest.starts_with('/') => Ok(Self::Unix(rest.into())),
-            "unix" => Err(invalid("needs an absolute path: unix:///path")),
-            "npipe" if rest.is_empty() => Ok(Self::NamedPipe(PIPE.to_owned())),
-            "npipe" => {
-                let path = rest.replace('/', "\\");
-                if path.starts_with(r"\\") {
-                    Ok(Self::NamedPipe(path))
-                } else {
-                    Err(invalid("needs a pipe's path: npipe:////./pipe/name"))
-                }
-            }
+            "unix" => Err(invalid("needs an absolute path; use unix:///path")),
+            "npipe" => Err(EndpointError::NamedPipe(redact_password(text))),
             "tcp" => {
                 let rest = rest.strip_suffix('/').unwrap_or(rest);
                 if rest.contains('/') {
-                    return Err(invalid("must end after the port: tcp://host:port"));
+                    return Err(invalid("must not have a path; use tcp://host:port"));
                 }
                 let rest = if rest.is_empty() || rest.starts_with(':') && !rest.starts_with("::") {
                     format!("{TCP_HOST}{rest}")
@@ -153,10 +149,10 @@ impl EngineEndpoint {
                 } else {
                     rest.to_owned()
                 };
-                let Target { user, host, port } =
-                    Target::parse(&rest).ok_or_else(|| invalid("needs tcp://host:port"))?;
+                let HostAndPort { user, host, port } = HostAndPort::parse(&rest)
+                    .ok_or_else(|| invalid("is not valid; use tcp://host:port"))?;
                 if user.is_some() {
-                    return Err(invalid("must not name a user"));
+                    return Err(invalid("must not have a user name; use tcp://host:port"));
                 }
                 Ok(Self::Tcp { host, port })
             }
@@ -165,18 +161,23 @@ impl EngineEndpoint {
                     Some((authority, path)) => (authority, Some(path).filter(|it| !it.is_empty())),
                     None => (rest, None),
                 };
-                let Target { user, host, port } = Target::parse(authority)
-                    .ok_or_else(|| invalid("needs ssh://user@host[:port][/socket]"))?;
+                let HostAndPort { user, host, port } = HostAndPort::parse(authority)
+                    .ok_or_else(|| invalid("is not valid; use ssh://user@host[:port][/socket]"))?;
                 if user.as_ref().is_some_and(|user| user.contains(':')) {
-                    return Err(invalid("must not hold a password: use a key and an agent"));
+                    return Err(invalid(
+                        "must not contain a password; use a key and an agent",
+                    ));
                 }
                 if rest.contains(['?', '#']) {
-                    return Err(invalid("must end after the socket: ssh://user@host/socket"));
-                }
-                let odd = |text: &str| text.starts_with('-') || text.chars().any(char::is_control);
-                if odd(&host) || user.as_deref().is_some_and(odd) {
                     return Err(invalid(
-                        "names a user or host that ssh would take for an option",
+                        "must not have a query or fragment; use ssh://user@host/socket",
+                    ));
+                }
+                let is_unsafe =
+                    |text: &str| text.starts_with('-') || text.chars().any(char::is_control);
+                if is_unsafe(&host) || user.as_deref().is_some_and(is_unsafe) {
+                    return Err(invalid(
+                        "has a user or host that ssh would parse as an option; use a name without a leading '-'",
                     ));
                 }
                 Ok(Self::Ssh {
@@ -186,11 +187,15 @@ impl EngineEndpoint {
                     socket: socket.map(|path| format!("/{path}")),
                 })
             }
-            _ => Err(EndpointError::Scheme(without_password(text))),
+            _ => Err(EndpointError::Scheme(redact_password(text))),
         }
     }
 
-    /// The same TCP endpoint with TLS, as `DOCKER_TLS_VERIFY` asks for.
+    /// Adds TLS to a TCP endpoint, as with `DOCKER_TLS_VERIFY`.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the endpoint is not a TCP endpoint.
     pub fn with_tls(self, files: TlsFiles) -> Result<Self, EndpointError> {
         match self {
             Self::Tcp { host, port } => Ok(Self::Tls {
@@ -199,17 +204,16 @@ impl EngineEndpoint {
                 files,
             }),
             Self::Tls { host, port, .. } => Ok(Self::Tls { host, port, files }),
-            other => Err(EndpointError::TlsElsewhere(other.to_string())),
+            other => Err(EndpointError::TlsNotSupported(other.to_string())),
         }
     }
 }
 
 impl fmt::Display for EngineEndpoint {
-    /// The form that [`EngineEndpoint::parse`] reads.
+    /// Writes the form that [`EngineEndpoint::parse`] accepts.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unix(path) => write!(f, "unix://{}", path.display()),
-            Self::NamedPipe(path) => write!(f, "npipe://{}", path.replace('\\', "/")),
             Self::Tcp { host, port } => {
                 let port = port.unwrap_or(TCP_PORT);
                 write!(f, "tcp://{}:{port}", Bracketed(host))
@@ -235,20 +239,21 @@ impl fmt::Display for EngineEndpoint {
     }
 }
 
-/// The text of an endpoint as it may be shown, also one that cannot be used.
-/// None that can be holds a password; what people paste may.
-pub fn without_password(text: &str) -> String {
-    let hidden = || {
+/// Returns `text`, the input for an endpoint, with a password replaced by `***`.
+/// A valid endpoint never contains one, but pasted text may.
+pub fn redact_password(text: &str) -> String {
+    let redacted = || {
         let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
-        // A password may hold a slash that somebody forgot to encode.
-        let (user, place) = rest.rsplit_once('@')?;
+        // A password may contain a slash that was not percent-encoded.
+        let (user, host) = rest.rsplit_once('@')?;
         let (user, _) = user.split_once(':')?;
         let separator = if scheme.is_empty() { "" } else { "://" };
-        Some(format!("{scheme}{separator}{user}:***@{place}"))
+        Some(format!("{scheme}{separator}{user}:***@{host}"))
     };
-    hidden().unwrap_or_else(|| text.to_owned())
+    redacted().unwrap_or_else(|| text.to_owned())
 }
 
+/// A host for a URL: IPv6 addresses in brackets.
 struct Bracketed<'a>(&'a str);
 
 impl fmt::Display for Bracketed<'_> {
@@ -261,30 +266,31 @@ impl fmt::Display for Bracketed<'_> {
     }
 }
 
-struct Target {
+/// The part of a URL between scheme and path.
+struct HostAndPort {
     user: Option<String>,
     host: String,
     port: Option<u16>,
 }
 
-impl Target {
+impl HostAndPort {
     fn parse(text: &str) -> Option<Self> {
-        let (user, place) = match text.rsplit_once('@') {
-            Some((user, place)) => (Some(user), place),
+        let (user, host_and_port) = match text.rsplit_once('@') {
+            Some((user, rest)) => (Some(user), rest),
             None => (None, text),
         };
-        let authority: Authority = place.parse().ok()?;
+        let authority: Authority = host_and_port.parse().ok()?;
         let host = authority.host();
         let host = host
             .strip_prefix('[')
             .and_then(|host| host.strip_suffix(']'))
             .unwrap_or(host);
-        let port = match place.rsplit_once(':') {
+        let port = match host_and_port.rsplit_once(':') {
             Some((_, port)) if !port.contains(']') => Some(port.parse().ok()?),
             _ => None,
         };
-        let good = !host.is_empty() && user != Some("");
-        good.then(|| Self {
+        let is_valid = !host.is_empty() && user != Some("");
+        is_valid.then(|| Self {
             user: user.map(str::to_owned),
             host: host.to_owned(),
             port,

@@ -1,0 +1,136 @@
+//! The host state of a store, and the imports of the interface `host`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdd_core::{EngineError, ErrorCode};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use wasmtime::AsContextMut;
+use wasmtime::component::{Accessor, HasSelf};
+
+use crate::bindings::host::{self, LogLevel};
+use crate::bindings::types::{self, Timestamp};
+use crate::call_tracker::{CallState, CallTracker, calling_task};
+use crate::limits::StoreLimiter;
+use crate::liveness::EngineLiveness;
+use crate::log_limiter::LogLimiter;
+use crate::transport::EngineTransport;
+
+/// The maximum length in bytes of a line that a backend logs.
+const MAX_LOG_LINE_BYTES: usize = 8 * 1024;
+/// The longest sleep that the contract allows.
+const MAX_SLEEP: Duration = Duration::from_secs(3600);
+/// The maximum number of concurrent sleeps in one store. The SDK sleeps once or
+/// twice for each call and connection.
+pub(crate) const MAX_SLEEPS: usize = 4_096;
+
+/// What the imports of all stores of one backend share.
+pub(crate) struct HostContext {
+    /// The backend's name.
+    pub(crate) name: String,
+    pub(crate) transport: Arc<dyn EngineTransport>,
+    pub(crate) connection_permits: Arc<Semaphore>,
+    pub(crate) max_connections: usize,
+    /// One additional connection for liveness probes: an engine must not count
+    /// as lost because all other connections are in use and idle.
+    pub(crate) probe_permit: Arc<Semaphore>,
+    pub(crate) liveness: Arc<EngineLiveness>,
+    pub(crate) log_limiter: LogLimiter,
+}
+
+/// The data of one store.
+pub(crate) struct HostState {
+    pub(crate) host: Arc<HostContext>,
+    pub(crate) limiter: StoreLimiter,
+    pub(crate) calls: Arc<CallTracker>,
+    pub(crate) sleep_permits: Arc<Semaphore>,
+}
+
+impl HostState {
+    pub(crate) fn new(host: Arc<HostContext>, limiter: StoreLimiter) -> Self {
+        Self {
+            host,
+            limiter,
+            calls: Arc::default(),
+            sleep_permits: Arc::new(Semaphore::new(MAX_SLEEPS)),
+        }
+    }
+
+    /// Acquires the permit for another connection on behalf of `call`.
+    pub(crate) fn acquire_connection(
+        &self,
+        call: Option<&CallState>,
+    ) -> Result<(OwnedSemaphorePermit, Arc<dyn EngineTransport>), EngineError> {
+        let HostContext {
+            transport,
+            connection_permits,
+            max_connections,
+            probe_permit,
+            ..
+        } = &*self.host;
+        let mut permit = connection_permits.clone().try_acquire_owned();
+        if permit.is_err() && call.is_some_and(CallState::is_probe) {
+            permit = probe_permit.clone().try_acquire_owned();
+        }
+        match permit {
+            Ok(permit) => Ok((permit, transport.clone())),
+            Err(_) => Err(EngineError::new(
+                ErrorCode::Unavailable,
+                format!(
+                    "{max_connections} connections to the engine are open, the maximum for a backend"
+                ),
+            )),
+        }
+    }
+}
+
+impl types::Host for HostState {}
+
+impl host::Host for HostState {
+    fn log(&mut self, level: LogLevel, message: String) {
+        let Some(dropped) = self.host.log_limiter.admit() else {
+            return;
+        };
+        if dropped > 0 {
+            tracing::warn!(dropped, "backend logged too many lines");
+        }
+        let message = rdd_core::text::truncate(&message, MAX_LOG_LINE_BYTES);
+        match level {
+            LogLevel::Trace => tracing::trace!("{message}"),
+            LogLevel::Debug => tracing::debug!("{message}"),
+            LogLevel::Info => tracing::info!("{message}"),
+            LogLevel::Warn => tracing::warn!("{message}"),
+            LogLevel::Error => tracing::error!("{message}"),
+        }
+    }
+
+    fn now(&mut self) -> Timestamp {
+        crate::convert::to_time(jiff::Timestamp::now().into())
+    }
+}
+
+impl host::HostWithStore<HostState> for HasSelf<HostState> {
+    async fn sleep(accessor: &Accessor<HostState, Self>, nanoseconds: u64) -> wasmtime::Result<()> {
+        // Both are released however the sleep ends: most sleeps are canceled.
+        let (_permit, _wait) = accessor.with(|mut access| {
+            let task = calling_task(&mut access.as_context_mut());
+            let HostState {
+                calls,
+                sleep_permits,
+                ..
+            } = access.get();
+            let permit = sleep_permits.clone().try_acquire_owned();
+            let wait = calls.get(task).map(|call| call.begin_wait());
+            permit
+                .map(|permit| (permit, wait))
+                .map_err(|_| SleepLimitError)
+        })?;
+        tokio::time::sleep(Duration::from_nanos(nanoseconds).min(MAX_SLEEP)).await;
+        Ok(())
+    }
+}
+
+/// A guest started too many sleeps.
+#[derive(Debug, thiserror::Error)]
+#[error("more than {MAX_SLEEPS} concurrent calls of host.sleep")]
+struct SleepLimitError;

@@ -1,0 +1,235 @@
+//! A store with one instance of a component.
+
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, oneshot};
+use tokio_util::sync::CancellationToken;
+use wasmtime::component::{Accessor, FutureConsumer, FutureReader, Lift, Source, StreamReader};
+use wasmtime::{Store, StoreContextMut, Trap};
+
+use crate::bindings::{Backend as Bindings, engine};
+use crate::call_tracker::CallTracker;
+use crate::contract::ContractError;
+use crate::epoch::{EpochWatchdog, YieldTimeout};
+use crate::exit_reason::ExitReason;
+use crate::host_state::{HostContext, HostState};
+use crate::limits::{BackendLimits, MemoryBudget, StoreLimiter, TRANSFER_BYTES};
+use crate::runtime::LinkedComponent;
+
+/// The maximum number of handles (streams, futures, tasks) that a guest may hold
+/// at once. A call takes about five, a connection four.
+const MAX_HANDLES: usize = 20_000;
+
+/// An error that ends a store from within its event loop.
+pub(crate) enum RunError {
+    /// A trap of the guest, or an error of wasmtime.
+    Guest(wasmtime::Error),
+    /// A decision of the host.
+    Host(ExitReason),
+}
+
+impl From<wasmtime::Error> for RunError {
+    fn from(error: wasmtime::Error) -> Self {
+        Self::Guest(error)
+    }
+}
+
+/// A store with an instance in it. Dropping it frees the guest's memory, timers,
+/// and connections.
+pub(crate) struct PluginInstance {
+    store: Store<HostState>,
+    bindings: Bindings,
+    watchdog: EpochWatchdog,
+    component: LinkedComponent,
+}
+
+impl PluginInstance {
+    /// Instantiates `component` in a new store with at most `max_memory_bytes`
+    /// of linear memory.
+    pub(crate) async fn instantiate(
+        component: &LinkedComponent,
+        limits: &BackendLimits,
+        max_memory_bytes: usize,
+        host: Arc<HostContext>,
+        memory: Arc<MemoryBudget>,
+    ) -> Result<Self, ExitReason> {
+        let state = HostState::new(host, StoreLimiter::new(max_memory_bytes, memory));
+        let mut store = Store::new(&component.runtime.engine, state);
+        store.limiter(|state| &mut state.limiter);
+        store.set_hostcall_fuel(TRANSFER_BYTES);
+        store.set_max_component_handles(MAX_HANDLES);
+        let watchdog = EpochWatchdog::default();
+        watchdog.attach(&mut store, limits.yield_timeout);
+        let instantiated = {
+            let instantiate = component.pre.instantiate_async(&mut store);
+            let instantiate = component.runtime.ticker.with_epoch_ticks(instantiate);
+            tokio::time::timeout(limits.start_timeout, instantiate).await
+        };
+        match instantiated {
+            Ok(Ok(bindings)) => Ok(Self {
+                store,
+                bindings,
+                watchdog,
+                component: component.clone(),
+            }),
+            Ok(Err(error)) => Err(exit_reason(&store, &error)),
+            Err(_) => Err(ExitReason::timed_out(
+                "its instantiation",
+                limits.start_timeout,
+            )),
+        }
+    }
+
+    /// Returns the tracker of the calls in this store.
+    pub(crate) fn calls(&self) -> Arc<CallTracker> {
+        self.store.data().calls.clone()
+    }
+
+    /// Returns the permits for further sleeps, out of
+    /// [`MAX_SLEEPS`](crate::host_state::MAX_SLEEPS).
+    pub(crate) fn sleep_permits(&self) -> Arc<Semaphore> {
+        self.store.data().sleep_permits.clone()
+    }
+
+    /// Calls the export `describe`.
+    pub(crate) async fn describe(
+        &mut self,
+        limit: Duration,
+    ) -> Result<engine::BackendInfo, ExitReason> {
+        let Self {
+            store,
+            bindings,
+            component,
+            ..
+        } = self;
+        let described = {
+            let call = bindings
+                .rancher_desktop_engine_engine()
+                .call_describe(&mut *store);
+            let call = component.runtime.ticker.with_epoch_ticks(call);
+            tokio::time::timeout(limit, call).await
+        };
+        match described {
+            Ok(Ok(info)) => {
+                self.watchdog.reset();
+                Ok(info)
+            }
+            Ok(Err(error)) => Err(exit_reason(&self.store, &error)),
+            Err(_) => Err(ExitReason::timed_out("describe", limit)),
+        }
+    }
+
+    /// Runs the store's event loop until `body` completes or the guest fails.
+    pub(crate) async fn run<R>(
+        &mut self,
+        body: impl AsyncFnOnce(&Accessor<HostState>, &Bindings) -> Result<R, RunError>,
+    ) -> Result<R, ExitReason> {
+        let Self {
+            store,
+            bindings,
+            watchdog,
+            component,
+        } = self;
+        let run = store.run_concurrent(async |accessor| {
+            let mut body = pin!(body(accessor, bindings));
+            poll_fn(|cx| {
+                // Polled only while no guest code runs.
+                watchdog.reset();
+                body.as_mut().poll(cx)
+            })
+            .await
+        });
+        match component.runtime.ticker.with_epoch_ticks(run).await {
+            Ok(Ok(result)) => Ok(result),
+            Ok(Err(RunError::Host(exit))) => Err(exit),
+            Ok(Err(RunError::Guest(error))) | Err(error) => Err(exit_reason(&self.store, &error)),
+        }
+    }
+}
+
+/// Converts the error that ended a store to a message.
+fn exit_reason(store: &Store<HostState>, error: &wasmtime::Error) -> ExitReason {
+    tracing::debug!(?error, "store ended");
+    let chain = || error.chain();
+    if let Some(error) = chain().find_map(|cause| cause.downcast_ref::<ContractError>()) {
+        return ExitReason::guest_fault(error.to_string());
+    }
+    if let Some(error) = chain().find_map(|cause| cause.downcast_ref::<YieldTimeout>()) {
+        return ExitReason::guest_fault(error.to_string());
+    }
+    if let Some(denial) = store.data().limiter.denial() {
+        return ExitReason::guest_fault(denial);
+    }
+    if let Some(trap) = chain().find_map(|cause| cause.downcast_ref::<Trap>()) {
+        let trap = trap.to_string();
+        let trap = trap.strip_prefix("wasm trap: ").unwrap_or(&trap);
+        return ExitReason::guest_fault(format!("trapped: {trap}"));
+    }
+    ExitReason::guest_fault(format!("failed: {}", error.root_cause()))
+}
+
+/// Creates a future for the guest that resolves when `stop` is canceled.
+pub(crate) fn stop_future(
+    accessor: &Accessor<HostState>,
+    stop: &CancellationToken,
+) -> wasmtime::Result<FutureReader<()>> {
+    let stop = stop.clone();
+    accessor.with(|mut access| {
+        FutureReader::new(&mut access, async move {
+            stop.cancelled_owned().await;
+            wasmtime::error::Ok(())
+        })
+    })
+}
+
+/// Closes the stream and the future that a guest returned after its caller went
+/// away.
+pub(crate) fn close_streams<T: 'static, U: 'static>(
+    accessor: &Accessor<HostState>,
+    mut stream: StreamReader<T>,
+    mut future: FutureReader<U>,
+) -> wasmtime::Result<()> {
+    accessor.with(|mut access| {
+        stream.close(&mut access)?;
+        future.close(&mut access)
+    })
+}
+
+/// Returns `grace` after `stop` was canceled.
+pub(crate) async fn stop_overdue(stop: &CancellationToken, grace: Duration) {
+    stop.cancelled().await;
+    tokio::time::sleep(grace).await;
+}
+
+/// Sends the value of a guest's future to a channel.
+pub(crate) struct OneshotConsumer<T>(Option<oneshot::Sender<T>>);
+
+impl<T> OneshotConsumer<T> {
+    pub(crate) fn new(sender: oneshot::Sender<T>) -> Self {
+        Self(Some(sender))
+    }
+}
+
+impl<D, T: Lift + Send + Sync + 'static> FutureConsumer<D> for OneshotConsumer<T> {
+    type Item = T;
+
+    fn poll_consume(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        store: StoreContextMut<D>,
+        mut source: Source<'_, T>,
+        _: bool,
+    ) -> Poll<wasmtime::Result<()>> {
+        let mut value = None;
+        source.read(store, &mut value)?;
+        if let (Some(sender), Some(value)) = (self.0.take(), value) {
+            // Fails if the receiver is no longer interested.
+            sender.send(value).ok();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
