@@ -134,7 +134,9 @@ fn managed_fields_from_a_client_are_used_if_they_can_be_parsed() {
         json!("text"),
         json!([5]),
     ] {
-        object.update("u", |new| new["metadata"]["managedFields"] = invalid.clone());
+        object.update("u", |new| {
+            new["metadata"]["managedFields"] = invalid.clone()
+        });
         assert_eq!(object.owners(), before, "{invalid}");
     }
     object.update("u", |new| new["metadata"]["managedFields"] = valid.clone());
