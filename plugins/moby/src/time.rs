@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn the_zero_time_and_other_texts_are_no_timestamp() {
+    fn the_zero_time_and_invalid_texts_are_not_timestamps() {
         for text in [
             "",
             "0001-01-01T00:00:00Z",
