@@ -50,9 +50,8 @@ fn send(pause: Duration, summaries: impl Iterator<Item = String> + 'static) -> F
         for summary in summaries {
             tokio::time::sleep(pause).await;
             // The backend may have closed the connection.
-            let _ = sender
-                .send(format!("{separator}{summary}").into_bytes())
-                .await;
+            let piece = format!("{separator}{summary}").into_bytes();
+            sender.send(piece).await.ok();
             separator = ",";
         }
         sender.send(b"]".to_vec()).await.ok();
