@@ -1,5 +1,5 @@
-//! An engine that does nothing but send a log as fast as its reader takes it:
-//! what is measured on it is the reader alone.
+//! An engine that sends a log as fast as it is read, so that only the reader is
+//! measured.
 
 use std::convert::Infallible;
 use std::path::Path;
@@ -17,35 +17,37 @@ use serde_json::json;
 use tokio::net::UnixListener;
 use tokio::task::JoinHandle;
 
-/// The only container.
+/// The ID of the only container.
 pub(crate) const ID: &str = "feedfacefeedfacefeedfacefeedfacefeedfacefeedfacefeedfacefeedface";
-/// Bytes of a line, its end included.
+/// The number of bytes per line, including its end.
 const LINE: usize = 100;
-/// Bytes of a frame's head: the source, three zeros, the length.
+/// The number of bytes in the header of a frame: the source, three zeros, and the
+/// length.
 const HEAD: usize = 8;
-/// Lines in one write: about what an engine's buffers hold.
-const LINES_A_CHUNK: usize = 640;
+/// The number of lines per write: about the size of an engine's buffers.
+const LINES_PER_CHUNK: usize = 640;
 const API_VERSION: &str = "1.41";
 
 type Body = BoxBody<Bytes, Infallible>;
 
-/// Serves on this socket until dropped.
-pub(crate) struct FakeEngine(JoinHandle<()>);
+/// A server that runs until it is dropped.
+pub(crate) struct FakeLogServer(JoinHandle<()>);
 
-impl Drop for FakeEngine {
+impl Drop for FakeLogServer {
     fn drop(&mut self) {
         self.0.abort();
     }
 }
 
-impl FakeEngine {
-    /// An engine whose container has logged about so many bytes, in whole chunks.
+impl FakeLogServer {
+    /// Starts an engine whose container has a log of about `log_bytes`, in whole
+    /// chunks.
     pub(crate) fn start(socket: &Path, log_bytes: u64) -> Result<Self> {
         let listener = UnixListener::bind(socket)?;
-        let chunks = log_bytes / (LINES_A_CHUNK * LINE) as u64;
+        let chunks = log_bytes / (LINES_PER_CHUNK * LINE) as u64;
         let chunk = chunk();
         Ok(Self(tokio::spawn(async move {
-            // An accept that fails shows as a reader that gets nothing.
+            // If an accept fails, the reader receives nothing.
             while let Ok((stream, _)) = listener.accept().await {
                 let chunk = chunk.clone();
                 let service = service_fn(move |request: Request<Incoming>| {
@@ -60,19 +62,19 @@ impl FakeEngine {
         })))
     }
 
-    /// What a whole log holds, frames' heads not counted.
+    /// Returns the size of the whole log without the headers of frames.
     pub(crate) fn log_bytes(log_bytes: u64) -> u64 {
-        let chunk = (LINES_A_CHUNK * LINE) as u64;
+        let chunk = (LINES_PER_CHUNK * LINE) as u64;
         log_bytes / chunk * chunk
     }
 }
 
-/// Lines of standard output as the engine multiplexes them.
+/// Returns lines of standard output in the multiplexed format of the engine.
 fn chunk() -> Bytes {
     let mut line = [b'x'; HEAD + LINE];
     line[..HEAD].copy_from_slice(&[1, 0, 0, 0, 0, 0, 0, LINE as u8]);
     line[HEAD + LINE - 1] = b'\n';
-    line.repeat(LINES_A_CHUNK).into()
+    line.repeat(LINES_PER_CHUNK).into()
 }
 
 fn answer(path: &str, chunk: &Bytes, chunks: u64) -> Response<Body> {
@@ -100,7 +102,7 @@ fn answer(path: &str, chunk: &Bytes, chunks: u64) -> Response<Body> {
             "Config": {"Tty": false}, "HostConfig": {"LogConfig": {"Type": "json-file"}},
         })),
         _ => {
-            let mut response = Response::new(json(&json!({"message": "not here"})));
+            let mut response = Response::new(json(&json!({"message": "not found"})));
             *response.status_mut() = http::StatusCode::NOT_FOUND;
             return response;
         }

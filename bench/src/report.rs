@@ -1,17 +1,18 @@
-//! The one table that a run prints.
+//! The table that a run prints. It is Markdown, unlike those of `rdd`.
 
 use std::io::Write as _;
 
 use anyhow::Result;
 
-/// Measures, one a line.
+/// The results, one per row.
 #[derive(Default)]
-pub(crate) struct Table {
-    lines: Vec<[String; 5]>,
+pub(crate) struct BenchmarkReport {
+    rows: Vec<[String; 5]>,
 }
 
-impl Table {
-    /// Adds a measure: its figure, the rival's, what one is to the other, and the bar.
+impl BenchmarkReport {
+    /// Adds a result: the measured value, that of the rival, their ratio, and the
+    /// goal.
     pub(crate) fn add(
         &mut self,
         measure: impl Into<String>,
@@ -27,12 +28,12 @@ impl Table {
             ratio.into(),
             bar.into(),
         ];
-        // A run takes minutes: what is known already is worth seeing.
+        // A run takes minutes, so show each result as progress.
         eprint_line(&line);
-        self.lines.push(line);
+        self.rows.push(line);
     }
 
-    /// Prints everything as Markdown to standard output.
+    /// Prints the table as Markdown to standard output.
     pub(crate) fn print(&self, engine: &str) -> Result<()> {
         let cores = std::thread::available_parallelism()?;
         let mut out = std::io::stdout().lock();
@@ -43,7 +44,7 @@ impl Table {
         writeln!(out)?;
         writeln!(out, "| measure | rdd | rival | ratio | bar |")?;
         writeln!(out, "|---|---|---|---|---|")?;
-        for line in &self.lines {
+        for line in &self.rows {
             writeln!(out, "| {} |", line.join(" | "))?;
         }
         Ok(())
@@ -52,16 +53,16 @@ impl Table {
 
 fn eprint_line(line: &[String; 5]) {
     let mut err = std::io::stderr().lock();
-    // Progress that nobody can be shown is no reason to lose the run.
+    // Progress that cannot be shown must not abort the run.
     writeln!(err, "{}", line.join("; ")).ok();
 }
 
-/// A ratio with the two figures' units gone.
+/// Formats the ratio of two values with the same unit.
 pub(crate) fn ratio(ours: f64, rival: f64) -> String {
     format!("{:.2}", ours / rival)
 }
 
-/// Milliseconds, from seconds.
-pub(crate) fn ms(seconds: f64) -> String {
+/// Formats seconds as milliseconds.
+pub(crate) fn milliseconds(seconds: f64) -> String {
     format!("{:.1} ms", seconds * 1000.0)
 }
