@@ -1,4 +1,4 @@
-//! The rooms of the workspace depend on each other in one direction only.
+//! The component rules: which crates of the workspace may depend on which others.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
-/// What each room may depend on, of our own crates. Tests may use the testkit
-/// and whatever stands below them.
+/// The workspace crates that each crate may depend on. Dev-dependencies are not
+/// restricted.
 const RULES: [(&str, &[&str]); 17] = [
     ("rdd-core", &[]),
     ("rdd-api", &[]),
@@ -53,10 +53,10 @@ const RULES: [(&str, &[&str]); 17] = [
     ("rdd-bench", &["rdd-api"]),
 ];
 
-/// A plugin sees the contract and the SDK, never the host.
-const PLUGIN_MAY_SEE: &[&str] = &["rdd-sdk"];
+/// The workspace crates that a plugin may depend on: the SDK, but never the host.
+const PLUGIN_DEPENDENCIES: &[&str] = &["rdd-sdk"];
 
-/// The engine-neutral heart names no framework.
+/// The frameworks that the engine-neutral core must not depend on.
 const NOT_IN_CORE: [&str; 6] = [
     "kube",
     "k8s-openapi",
@@ -66,6 +66,7 @@ const NOT_IN_CORE: [&str; 6] = [
     "bollard",
 ];
 
+/// Returns the manifest and the normal dependencies of each crate.
 fn dependencies() -> BTreeMap<String, (String, BTreeSet<String>)> {
     let metadata = MetadataCommand::new().no_deps().exec().unwrap();
     metadata
@@ -78,30 +79,30 @@ fn dependencies() -> BTreeMap<String, (String, BTreeSet<String>)> {
                 .filter(|dependency| dependency.kind == DependencyKind::Normal)
                 .map(|dependency| dependency.name.clone())
                 .collect();
-            let folder = package
+            let manifest = package
                 .manifest_path
                 .strip_prefix(&metadata.workspace_root)
                 .unwrap()
                 .to_string();
-            (package.name.to_string(), (folder, names))
+            (package.name.to_string(), (manifest, names))
         })
         .collect()
 }
 
 #[test]
-fn rooms_depend_in_one_direction() {
+fn crates_depend_only_on_the_crates_that_their_rules_allow() {
     let crates = dependencies();
-    let ours: BTreeSet<_> = crates.keys().cloned().collect();
+    let workspace: BTreeSet<_> = crates.keys().cloned().collect();
     let rules: BTreeMap<_, _> = RULES.into_iter().collect();
     for (name, (manifest, dependencies)) in &crates {
         let allowed = match rules.get(name.as_str()) {
             Some(allowed) => *allowed,
-            None if manifest.starts_with("plugins/") => PLUGIN_MAY_SEE,
+            None if manifest.starts_with("plugins/") => PLUGIN_DEPENDENCIES,
             None => {
-                panic!("{name} ({manifest}) has no rule: add one here and to docs/architecture.md")
+                panic!("{name} ({manifest}) has no rule; add one here and to docs/architecture.md")
             }
         };
-        for dependency in dependencies.intersection(&ours) {
+        for dependency in dependencies.intersection(&workspace) {
             assert!(
                 allowed.contains(&dependency.as_str()),
                 "{name} must not depend on {dependency}"
@@ -111,7 +112,7 @@ fn rooms_depend_in_one_direction() {
 }
 
 #[test]
-fn the_core_names_no_framework() {
+fn the_core_depends_on_no_framework() {
     let crates = dependencies();
     let (_, core) = &crates["rdd-core"];
     for framework in NOT_IN_CORE {

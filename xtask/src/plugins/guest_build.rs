@@ -1,4 +1,4 @@
-//! Compiles packages for the guest's target, by one of two ways.
+//! Compiles packages for the target of guests, with one of two toolchains.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -7,63 +7,67 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::out::report;
+use super::output::report;
 
-/// The guest's target: no system interface at all, so the component imports
-/// nothing but the contract.
+/// The target of guests. It has no system interface, so a component imports
+/// nothing but the engine interface.
 const TARGET: &str = "wasm32-unknown-unknown";
 
-/// The profile in the workspace's manifest.
+/// The profile in the manifest of the workspace.
 const PROFILE: &str = "guest";
 
-/// How long `rustup` may try to fetch the target before the other way is taken.
-const FETCH_LIMIT: Duration = Duration::from_secs(120);
+/// How long `rustup` may take to install the target before the other toolchain is
+/// tried.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Where Debian puts its compiler.
+/// The paths of Debian's compiler.
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_CARGO: &str = "/usr/bin/cargo";
 
-/// A way to a compiler that knows the target.
+/// A toolchain that supports the target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Way {
-    /// The toolchain in use has the target, or rustup fetches it.
+pub(super) enum Toolchain {
+    /// The current toolchain, if it has the target or rustup can install it
     Rustup,
-    /// Debian's `rustc-web`, which compiles the standard library itself.
+    /// Debian's `rustc-web`, which builds the standard library from source
     Debian,
 }
 
-/// Compiles the packages; returns the directory of their modules.
+/// Compiles the packages and returns the directory of their modules.
 pub(super) fn build(
     workspace: &Path,
     target_directory: &Path,
     packages: &[&str],
-    way: Option<Way>,
+    way: Option<Toolchain>,
 ) -> Result<PathBuf> {
     let way = match way {
-        Some(Way::Rustup) => {
+        Some(Toolchain::Rustup) => {
             ensure!(
                 rustup_has_target(),
-                "the toolchain has no target {TARGET} and rustup cannot fetch it"
+                "the toolchain does not have the target {TARGET}, and rustup cannot install it"
             );
-            Way::Rustup
+            Toolchain::Rustup
         }
-        Some(Way::Debian) => {
-            debian_is_fit()?;
-            Way::Debian
+        Some(Toolchain::Debian) => {
+            check_debian()?;
+            Toolchain::Debian
         }
-        None => choose()?,
+        None => choose_toolchain()?,
     };
     let (mut cargo, directory) = match way {
-        Way::Rustup => {
-            report(&format!("building with the toolchain's own {TARGET}"));
+        Toolchain::Rustup => {
+            report(&format!(
+                "building with the {TARGET} target of the toolchain"
+            ));
             let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
             (Command::new(cargo), target_directory.to_owned())
         }
-        Way::Debian => {
+        Toolchain::Debian => {
             report(&format!(
-                "building with Debian's rustc-web, std for {TARGET} included"
+                "building with Debian's rustc-web, including std for {TARGET}"
             ));
-            // Artefacts of two compilers in one directory would displace each other.
+            // A separate directory, so that the compilers do not overwrite each
+            // other's artifacts.
             (debian_cargo()?, target_directory.join("guest-debian"))
         }
     };
@@ -74,14 +78,14 @@ pub(super) fn build(
         "--target",
         TARGET,
     ]);
-    if way == Way::Debian {
+    if way == Toolchain::Debian {
         cargo.arg("-Zbuild-std=std,panic_abort");
     }
     for package in packages {
         cargo.args(["--package", package]);
     }
     cargo.env("CARGO_TARGET_DIR", &directory);
-    // Flags meant for this machine's own target (a linker, a CPU) break the guest's.
+    // Flags for the target of this machine, such as a linker, break the guest.
     cargo
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
@@ -93,20 +97,20 @@ pub(super) fn build(
     Ok(directory.join(TARGET).join(PROFILE))
 }
 
-fn choose() -> Result<Way> {
+fn choose_toolchain() -> Result<Toolchain> {
     if rustup_has_target() {
-        return Ok(Way::Rustup);
+        return Ok(Toolchain::Rustup);
     }
-    match debian_is_fit() {
-        Ok(()) => Ok(Way::Debian),
-        Err(why) => bail!(
-            "no compiler for {TARGET}: the toolchain has no such target, rustup cannot fetch it, and {why:#}; \
+    match check_debian() {
+        Ok(()) => Ok(Toolchain::Debian),
+        Err(error) => bail!(
+            "no compiler for {TARGET}: the toolchain does not have the target, rustup cannot install it, and {error:#}; \
              run `rustup target add {TARGET}`, or on Debian 12 `apt-get install rustc-web cargo-web rust-web-src`"
         ),
     }
 }
 
-/// Whether the toolchain has the target, if need be after fetching it.
+/// Returns whether the toolchain has the target. Tries to install it otherwise.
 fn rustup_has_target() -> bool {
     has_target() || (fetch_target() && has_target())
 }
@@ -130,19 +134,19 @@ fn fetch_target() -> bool {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn();
-    // Without rustup there is nothing to fetch with.
+    // Without rustup, the target cannot be installed.
     let Ok(mut child) = child else { return false };
     report(&format!("rustup target add {TARGET}"));
     let start = Instant::now();
     loop {
         match child.try_wait() {
             Ok(Some(status)) => return status.success(),
-            Ok(None) if start.elapsed() < FETCH_LIMIT => {
+            Ok(None) if start.elapsed() < FETCH_TIMEOUT => {
                 std::thread::sleep(Duration::from_millis(50));
             }
             Ok(None) | Err(_) => {
                 if child.kill().is_ok() {
-                    // Only reaps it: how it ended is known.
+                    // Reaps the process; its status is known.
                     child.wait().ok();
                 }
                 return false;
@@ -151,14 +155,14 @@ fn fetch_target() -> bool {
     }
 }
 
-fn debian_is_fit() -> Result<()> {
+fn check_debian() -> Result<()> {
     for program in [DEBIAN_RUSTC, DEBIAN_CARGO] {
-        ensure!(Path::new(program).exists(), "there is no {program}");
+        ensure!(Path::new(program).exists(), "{program} does not exist");
     }
     let library = sysroot(DEBIAN_RUSTC)?.join("lib/rustlib/src/rust/library");
     ensure!(
         library.is_dir(),
-        "{DEBIAN_RUSTC} comes without the source of its standard library"
+        "{DEBIAN_RUSTC} does not include the source of its standard library"
     );
     Ok(())
 }
@@ -167,19 +171,19 @@ fn debian_cargo() -> Result<Command> {
     let mut cargo = Command::new(DEBIAN_CARGO);
     cargo
         .env("RUSTC", DEBIAN_RUSTC)
-        // Compiling the standard library is a feature that stable hides.
+        // Allows stable to build the standard library.
         .env("RUSTC_BOOTSTRAP", "1")
         .env("PATH", path_with_linker()?)
         .env_remove("RUSTC_WRAPPER")
         .env_remove("RUSTC_WORKSPACE_WRAPPER")
         .env_remove("RUSTDOC")
-        // Set by the cargo that runs this task: the libraries of another compiler.
+        // Set by the cargo that runs this task, for the libraries of its compiler.
         .env_remove("LD_LIBRARY_PATH");
     Ok(cargo)
 }
 
-/// `PATH` with the directory of `rust-lld`, which Debian's compiler comes
-/// without and the ordinary toolchain keeps to itself.
+/// Returns `PATH` with the directory of the current toolchain's `rust-lld`, which
+/// Debian's compiler does not include.
 fn path_with_linker() -> Result<OsString> {
     let output = Command::new("rustc")
         .args(["--print", "target-libdir"])
@@ -190,12 +194,12 @@ fn path_with_linker() -> Result<OsString> {
         "rustc --print target-libdir failed"
     );
     let libraries = PathBuf::from(String::from_utf8(output.stdout)?.trim());
-    let beside = libraries
+    let linker_dir = libraries
         .parent()
         .context("rustc has no target directory")?
         .join("bin");
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let directories = std::env::split_paths(&path).chain([beside]);
+    let directories = std::env::split_paths(&path).chain([linker_dir]);
     Ok(std::env::join_paths(directories)?)
 }
 

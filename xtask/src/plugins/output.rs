@@ -1,4 +1,4 @@
-//! The files of a plugin. What is the same already is left untouched.
+//! Writes the files of a plugin, unless they are up to date.
 
 use std::fs;
 use std::path::Path;
@@ -6,14 +6,14 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
-use super::Plugin;
+use super::PluginPackage;
 
-/// The contract that the components implement.
+/// The interface that the components implement.
 const INTERFACE: &str = "rancher-desktop:engine@0.1.0";
 
 /// `plugin.toml`, as `plugins/sdk/README.md` describes it.
 #[derive(serde::Serialize)]
-struct Manifest<'a> {
+struct PluginManifest<'a> {
     name: &'a str,
     version: &'a str,
     kind: &'a str,
@@ -22,17 +22,14 @@ struct Manifest<'a> {
     interface: &'a str,
 }
 
-/// Puts the component and its manifest under `out/<name>`.
-pub(super) fn write(out: &Path, plugin: &Plugin, component: &[u8]) -> Result<()> {
+/// Writes the component and its manifest to `out/<name>`.
+pub(super) fn write(out: &Path, plugin: &PluginPackage, component: &[u8]) -> Result<()> {
     let directory = out.join(&plugin.name);
     fs::create_dir_all(&directory)
-        .with_context(|| format!("cannot make {}", directory.display()))?;
+        .with_context(|| format!("cannot create {}", directory.display()))?;
     let file = format!("{}.wasm", plugin.name);
-    let sha256: String = Sha256::digest(component)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    let manifest = toml::to_string(&Manifest {
+    let sha256 = format!("{:x}", Sha256::digest(component));
+    let manifest = toml::to_string(&PluginManifest {
         name: &plugin.name,
         version: &plugin.version,
         kind: "component",
@@ -40,8 +37,8 @@ pub(super) fn write(out: &Path, plugin: &Plugin, component: &[u8]) -> Result<()>
         sha256: &sha256,
         interface: INTERFACE,
     })?;
-    let changed = replace(&directory.join(file), component)?
-        | replace(&directory.join("plugin.toml"), manifest.as_bytes())?;
+    let changed = write_if_changed(&directory.join(file), component)?
+        | write_if_changed(&directory.join("plugin.toml"), manifest.as_bytes())?;
     let state = if changed { "built" } else { "up to date" };
     report(&format!(
         "{} {}: {state}, {} KiB in {}",
@@ -53,21 +50,18 @@ pub(super) fn write(out: &Path, plugin: &Plugin, component: &[u8]) -> Result<()>
     Ok(())
 }
 
-/// Tells the developer.
-#[allow(
-    clippy::print_stderr,
-    reason = "a developer's task reports to its terminal"
-)]
+/// Prints a line to the terminal.
+#[allow(clippy::print_stderr, reason = "a developer's task has no log")]
 pub(super) fn report(line: &str) {
     eprintln!("xtask: {line}");
 }
 
-/// Writes the file, unless it holds this already; true when it wrote.
-fn replace(path: &Path, bytes: &[u8]) -> Result<bool> {
+/// Writes a file unless its content is the same. Returns whether it was written.
+fn write_if_changed(path: &Path, bytes: &[u8]) -> Result<bool> {
     if fs::read(path).is_ok_and(|present| present == bytes) {
         return Ok(false);
     }
-    // A reader sees the old file or the new one, never a part.
+    // A reader sees either the old file or the new one.
     let partial = path.with_extension("partial");
     fs::write(&partial, bytes)
         .and_then(|()| fs::rename(&partial, path))
