@@ -33,7 +33,7 @@ teardown() { own_state && stop_daemon; }
 
 @test "a second daemon on the same state directory fails with the remedy" {
   run -1 timeout 60 "$RDD_TEST_BIN" serve --state-dir "$STATE" --plugin-dir "$RDD_TEST_PLUGINS" --engine-endpoint "$RDD_TEST_DOCKER_HOST"
-  contains "$output" "another daemon runs on"
+  contains "$output" "another daemon is running on"
   contains "$output" "--state-dir"
   rdd status
 }

@@ -38,7 +38,7 @@ head_of() { answer "$@" | tr -d '\r' | sed '/^$/q' | tr '[:upper:]' '[:lower:]';
 @test "an invalid parameter is answered with 400 and its name" {
   refused "$LOGS/$CONTAINER?tail=-1" 400 tail
   refused "$LOGS/$CONTAINER?since=yesterday" 400 "RFC 3339"
-  refused "$LOGS/$CONTAINER?lines=5" 400 '"lines"; known are follow, tail'
+  refused "$LOGS/$CONTAINER?lines=5" 400 '"lines"; known parameters are follow, tail'
   refused "$LOGS/$CONTAINER?stdout=false&stderr=0" 400 "both false"
 }
 @test "an unknown container is answered with 404" { refused "$LOGS/$NOBODY" 404 "no container $NOBODY"; }

@@ -1,4 +1,4 @@
-//! A daemon under measurement.
+//! A daemon that is measured.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -19,26 +19,27 @@ use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
-/// A daemon that is not ready by then is broken.
+/// The timeout for a daemon to become ready.
 const START_LIMIT: Duration = Duration::from_secs(120);
-/// How often it is looked whether the daemon is ready: far below what a start takes.
+/// The interval at which readiness is polled: far less than the duration of a
+/// start.
 const START_POLL: Duration = Duration::from_millis(1);
 
-/// A log that is being read.
-pub(crate) type Log = WebSocketStream<TlsStream<TcpStream>>;
+/// The connection of an open log.
+pub(crate) type LogSocket = WebSocketStream<TlsStream<TcpStream>>;
 
 /// A running `rdd serve`.
-pub(crate) struct Daemon {
+pub(crate) struct BenchmarkDaemon {
     child: Child,
     state: PathBuf,
     config: Config,
     tls: Arc<rustls::ClientConfig>,
-    /// From the start of the process to its readiness.
+    /// The time from the start of the process to its readiness.
     pub(crate) ready_after: Duration,
 }
 
-impl Daemon {
-    /// Starts one on this state directory and waits until it is ready.
+impl BenchmarkDaemon {
+    /// Starts a daemon on a state directory and waits until it is ready.
     pub(crate) async fn start(rdd: &Path, state: &Path, engine: &str) -> Result<Self> {
         let begun = Instant::now();
         let mut child = Command::new(rdd)
@@ -54,7 +55,7 @@ impl Daemon {
         let kubeconfig = state.join("kubeconfig");
         while !kubeconfig.exists() {
             if let Some(status) = child.try_wait()? {
-                bail!("the daemon ended with {status} before it was ready");
+                bail!("the daemon exited with {status} before it was ready");
             }
             if begun.elapsed() > START_LIMIT {
                 bail!("the daemon was not ready after {} s", START_LIMIT.as_secs());
@@ -76,20 +77,20 @@ impl Daemon {
         })
     }
 
-    /// Its kubeconfig.
+    /// Returns the path of the kubeconfig.
     pub(crate) fn kubeconfig(&self) -> PathBuf {
         self.state.join("kubeconfig")
     }
 
-    /// A client of its API.
+    /// Returns a client for the API.
     pub(crate) fn client(&self) -> Result<kube::Client> {
         Ok(kube::Client::try_from(self.config.clone())?)
     }
 
     /// Opens the log of a container.
-    pub(crate) async fn log(&self, id: &str, query: &str) -> Result<Log> {
+    pub(crate) async fn open_log(&self, id: &str, query: &str) -> Result<LogSocket> {
         let url: &Uri = &self.config.cluster_url;
-        let authority = url.authority().context("the kubeconfig names no server")?;
+        let authority = url.authority().context("the kubeconfig has no server")?;
         let stream = TcpStream::connect(authority.as_str()).await?;
         let stream = TlsConnector::from(self.tls.clone())
             .connect(ServerName::try_from(authority.host().to_owned())?, stream)
@@ -106,52 +107,55 @@ impl Daemon {
     }
 
     fn process(&self) -> Result<Process> {
-        let id = self.child.id().context("the daemon has ended")?;
+        let id = self.child.id().context("the daemon has exited")?;
         Ok(Process::new(i32::try_from(id)?)?)
     }
 
-    /// CPU seconds since its start.
-    pub(crate) fn cpu(&self) -> Result<f64> {
+    /// Returns the CPU seconds since the start.
+    pub(crate) fn cpu_seconds(&self) -> Result<f64> {
         let stat = self.process()?.stat()?;
         #[expect(clippy::cast_precision_loss, reason = "clock ticks of minutes")]
         Ok((stat.utime + stat.stime) as f64 / procfs::ticks_per_second() as f64)
     }
 
-    /// Resident memory, in bytes: all of it, and that part of it that is not
-    /// the program's file.
-    pub(crate) fn memory(&self) -> Result<Memory> {
+    /// Returns the resident memory.
+    pub(crate) fn memory(&self) -> Result<MemoryUsage> {
         let rollup = self.process()?.smaps_rollup()?;
         let map = rollup
             .memory_map_rollup
             .0
             .first()
-            .context("the kernel tells nothing of the daemon's memory")?;
-        let of = |name: &str| {
+            .context("the kernel does not report the daemon's memory")?;
+        let bytes = |name: &str| {
             let bytes = map.extension.map.get(name).copied();
-            bytes.with_context(|| format!("the kernel tells no {name} of the daemon"))
+            bytes.with_context(|| format!("the kernel does not report {name} of the daemon"))
         };
-        Ok(Memory {
-            resident: of("Rss")?,
-            anonymous: of("Anonymous")?,
+        Ok(MemoryUsage {
+            resident: bytes("Rss")?,
+            anonymous: bytes("Anonymous")?,
         })
     }
 
-    /// Ends it in order.
+    /// Stops the daemon gracefully.
     pub(crate) async fn stop(mut self) -> Result<()> {
-        let id = self.child.id().context("the daemon has ended by itself")?;
+        let id = self
+            .child
+            .id()
+            .context("the daemon has exited on its own")?;
         let status = Command::new("kill")
             .args(["-TERM", &id.to_string()])
             .status()
             .await?;
         anyhow::ensure!(status.success(), "cannot signal the daemon");
         let status = self.child.wait().await?;
-        anyhow::ensure!(status.success(), "the daemon ended with {status}");
+        anyhow::ensure!(status.success(), "the daemon exited with {status}");
         Ok(())
     }
 }
 
-/// Resident memory, in bytes.
-pub(crate) struct Memory {
+/// Resident memory in bytes: the total, and the part that is not backed by the
+/// program's file.
+pub(crate) struct MemoryUsage {
     pub(crate) resident: u64,
     pub(crate) anonymous: u64,
 }

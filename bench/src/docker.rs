@@ -1,4 +1,4 @@
-//! The engine, and its own command as the rival.
+//! The engine, and the `docker` command that the daemon is compared with.
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -11,18 +11,19 @@ use bollard::query_parameters::{
 use futures::{StreamExt as _, TryStreamExt as _};
 use tokio::process::Command;
 
-/// The image that `scripts/engine` makes.
+/// The image that `scripts/engine` builds.
 const IMAGE: &str = "rdd-test";
-/// So many requests at once when containers are made and removed: enough to keep the engine busy.
-const AT_ONCE: usize = 4;
+/// The number of concurrent requests that create or remove containers: enough to
+/// keep the engine busy.
+const MAX_CONCURRENT: usize = 4;
 
-/// An engine, reached by its API and by its command.
-pub(crate) struct Docker {
+/// A client for an engine, by its API and by the `docker` command.
+pub(crate) struct DockerClient {
     pub(crate) api: bollard::Docker,
     pub(crate) host: String,
 }
 
-impl Docker {
+impl DockerClient {
     pub(crate) async fn connect(host: &str) -> Result<Self> {
         let api = bollard::Docker::connect_with_host(host)?
             .negotiate_version()
@@ -33,19 +34,19 @@ impl Docker {
             host: host.to_owned(),
         };
         ensure!(
-            docker.ids().await?.is_empty(),
-            "the engine at {host} has containers: benchmarks need one of their own, see 'make bench'"
+            docker.container_ids().await?.is_empty(),
+            "the engine at {host} has containers; use one that is only for benchmarks, see 'make bench'"
         );
         Ok(docker)
     }
 
     pub(crate) async fn version(&self) -> Result<String> {
         let version = self.api.version().await?.version;
-        version.context("the engine does not tell its version")
+        version.context("the engine does not report its version")
     }
 
-    /// All containers' IDs.
-    pub(crate) async fn ids(&self) -> Result<Vec<String>> {
+    /// Returns the IDs of all containers.
+    pub(crate) async fn container_ids(&self) -> Result<Vec<String>> {
         let options = ListContainersOptions {
             all: true,
             ..Default::default()
@@ -54,7 +55,7 @@ impl Docker {
         Ok(list.into_iter().filter_map(|summary| summary.id).collect())
     }
 
-    /// Creates a container without a network that would run this in a shell.
+    /// Creates a container without a network that runs a shell script.
     pub(crate) async fn create(&self, script: &str) -> Result<String> {
         let body = ContainerCreateBody {
             image: Some(IMAGE.to_owned()),
@@ -79,9 +80,9 @@ impl Docker {
         Ok(id)
     }
 
-    /// Makes containers until there are so many.
+    /// Creates containers until there are `count`.
     pub(crate) async fn fill(&self, count: usize, running: bool) -> Result<()> {
-        let missing = count.saturating_sub(self.ids().await?.len());
+        let missing = count.saturating_sub(self.container_ids().await?.len());
         futures::stream::iter(0..missing)
             .map(|_| async {
                 let script = "sleep 100000";
@@ -91,7 +92,7 @@ impl Docker {
                     self.create(script).await
                 }
             })
-            .buffer_unordered(AT_ONCE)
+            .buffer_unordered(MAX_CONCURRENT)
             .try_for_each(|_| async { Ok(()) })
             .await
     }
@@ -103,19 +104,19 @@ impl Docker {
             v: true,
             ..Default::default()
         };
-        futures::stream::iter(self.ids().await?)
+        futures::stream::iter(self.container_ids().await?)
             .map(|id| {
                 let options = options.clone();
                 async move { self.api.remove_container(&id, Some(options)).await }
             })
-            .buffer_unordered(AT_ONCE)
+            .buffer_unordered(MAX_CONCURRENT)
             .try_collect::<Vec<()>>()
             .await?;
         Ok(())
     }
 
     /// Runs a container to its end and returns its ID.
-    pub(crate) async fn finished(&self, script: &str) -> Result<String> {
+    pub(crate) async fn run_to_exit(&self, script: &str) -> Result<String> {
         let id = self.run(script).await?;
         let mut wait = self
             .api
@@ -124,7 +125,8 @@ impl Docker {
         Ok(id)
     }
 
-    /// The bytes of a log, both streams together, as the engine's API gives them.
+    /// Returns the number of bytes in both streams of a log, as reported by the
+    /// engine's API.
     pub(crate) async fn log_bytes(&self, id: &str) -> Result<u64> {
         let options = LogsOptions {
             stdout: true,
@@ -140,14 +142,14 @@ impl Docker {
     }
 }
 
-/// What a command took.
-pub(crate) struct Took {
+/// The times of a command.
+pub(crate) struct CommandTimes {
     pub(crate) wall: Duration,
-    /// CPU seconds of the command and its children.
+    /// The CPU seconds of the command and its children.
     pub(crate) cpu: f64,
 }
 
-/// A `docker` command on this engine, its output to be thrown away.
+/// Returns a `docker` command for this engine, without output.
 pub(crate) fn command(host: &str, args: &[&str]) -> Command {
     let mut command = Command::new("docker");
     command
@@ -160,15 +162,15 @@ pub(crate) fn command(host: &str, args: &[&str]) -> Command {
     command
 }
 
-/// Times a command as a whole process. Nothing else of ours may end meanwhile:
-/// CPU is told for all children together.
-pub(crate) async fn time(mut command: Command) -> Result<Took> {
+/// Measures a command as a whole process. No other child process may exit in the
+/// meantime, since the CPU time is the sum of all children.
+pub(crate) async fn time_command(mut command: Command) -> Result<CommandTimes> {
     let before = children_cpu()?;
     let begun = Instant::now();
     let status = command.status().await.context("cannot run the command")?;
     let wall = begun.elapsed();
-    ensure!(status.success(), "{command:?} ended with {status}");
-    Ok(Took {
+    ensure!(status.success(), "{command:?} exited with {status}");
+    Ok(CommandTimes {
         wall,
         cpu: children_cpu()? - before,
     })

@@ -1,58 +1,58 @@
-//! Measures the daemon beside its rivals, in one run, and prints a table.
+//! Compares the daemon with other programs in one run, and prints a table.
 //!
-//! Benchmarks compare; they are no tests and assert no time. The engine they
-//! run on must hold nothing else: `make bench` starts one.
+//! Benchmarks are not tests: they do not assert times. Their engine must not hold
+//! anything else; `make bench` starts one.
 
 mod daemon;
 mod docker;
-mod fake_engine;
+mod fake_log_server;
+mod report;
 mod rows;
 mod stats;
-mod table;
 
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Parser;
 
-use rows::Row;
-use table::Table;
+use report::BenchmarkReport;
+use rows::BenchmarkKind;
 
-/// Measures the daemon beside its rivals and prints a Markdown table.
+/// Compare the daemon with other programs and print a Markdown table
 #[derive(Parser)]
 struct Args {
-    /// The rdd program, built for release.
+    /// Path of the rdd program, built for release
     #[arg(long)]
     rdd: PathBuf,
-    /// A Docker engine of the benchmark's own.
+    /// URL of a Docker engine that is used for nothing else
     #[arg(long, env = "DOCKER_HOST")]
     engine: String,
-    /// kubectl, for the rows that time it.
+    /// Path of kubectl, for the rows that measure it
     #[arg(long)]
     kubectl: PathBuf,
-    /// Where state directories are made, on the disk that is to be measured.
+    /// Directory for state directories, on the disk to measure
     #[arg(long)]
     work_dir: PathBuf,
-    /// Only these rows, such as `logs,idle`.
+    /// Measure only these rows, such as `logs,idle`
     #[arg(long, value_delimiter = ',')]
-    rows: Vec<Row>,
-    /// How often each pair of throughputs and starts is measured; the median counts.
+    rows: Vec<BenchmarkKind>,
+    /// Number of measurements per throughput and start; the median is reported
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
 }
 
-/// What every row needs.
-struct Bench {
+/// The configuration of all rows.
+struct BenchmarkConfig {
     rdd: PathBuf,
     kubectl: PathBuf,
     work_dir: PathBuf,
     rounds: u32,
-    docker: docker::Docker,
+    docker: docker::DockerClient,
 }
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    // Fails only where one is installed already, which would do as well.
+    // Fails only if a provider is already installed, which is as good.
     rustls::crypto::ring::default_provider()
         .install_default()
         .ok();
@@ -61,20 +61,20 @@ async fn main() -> Result<()> {
         bail!("no program at {}; run 'make build'", args.rdd.display());
     }
     std::fs::create_dir_all(&args.work_dir)
-        .with_context(|| format!("cannot make {}", args.work_dir.display()))?;
-    let bench = Bench {
-        docker: docker::Docker::connect(&args.engine).await?,
+        .with_context(|| format!("cannot create {}", args.work_dir.display()))?;
+    let bench = BenchmarkConfig {
+        docker: docker::DockerClient::connect(&args.engine).await?,
         rdd: args.rdd,
         kubectl: args.kubectl,
         work_dir: args.work_dir,
         rounds: args.rounds,
     };
     let rows = if args.rows.is_empty() {
-        Row::all()
+        BenchmarkKind::all()
     } else {
         args.rows
     };
-    let mut table = Table::default();
+    let mut table = BenchmarkReport::default();
     for row in rows {
         rows::run(row, &bench, &mut table).await?;
     }

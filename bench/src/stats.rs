@@ -1,12 +1,12 @@
-//! Medians and percentiles of what was measured.
+//! Medians and percentiles of measurements.
 
 use std::time::Duration;
 
-/// Durations of one thing, in the order in which they were measured.
+/// The measured values of one quantity, in order.
 #[derive(Default)]
-pub(crate) struct Sample(Vec<f64>);
+pub(crate) struct SampleSet(Vec<f64>);
 
-impl Sample {
+impl SampleSet {
     pub(crate) fn add(&mut self, value: f64) {
         self.0.push(value);
     }
@@ -19,7 +19,8 @@ impl Sample {
         self.0.len()
     }
 
-    /// The value that this share of the sample does not exceed; NaN of nothing.
+    /// Returns the value that `share` of the samples do not exceed. NaN without
+    /// samples.
     pub(crate) fn percentile(&self, share: f64) -> f64 {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
@@ -28,7 +29,7 @@ impl Sample {
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             clippy::cast_precision_loss,
-            reason = "an index into a sample, of which there are thousands at most"
+            reason = "an index into thousands of values at most"
         )]
         let index = ((last as f64) * share).ceil() as usize;
         sorted.get(index).copied().unwrap_or(f64::NAN)
@@ -44,8 +45,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn percentiles_are_values_of_the_sample() {
-        let mut sample = Sample::default();
+    fn percentiles_are_measured_values() {
+        let mut sample = SampleSet::default();
         for value in [5.0, 1.0, 3.0, 2.0, 4.0] {
             sample.add(value);
         }
@@ -55,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sample_of_nothing_has_no_median() {
-        assert!(Sample::default().median().is_nan());
+    fn the_median_without_values_is_nan() {
+        assert!(SampleSet::default().median().is_nan());
     }
 }

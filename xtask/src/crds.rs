@@ -1,4 +1,4 @@
-//! `cargo xtask crds`: writes `crds/`, one file for each CRD, from the types.
+//! `cargo xtask crds`: generates `crds/` from the types, one file per CRD.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,18 +6,18 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-/// First line of each file.
+/// The first line of each generated file.
 const HEADER: &str =
     "# Generated from host/api by `cargo xtask crds`; edit the types, not this file.\n";
 
 #[derive(clap::Args)]
-pub(crate) struct Args {
-    /// Fails when a file differs from what would be written, and writes nothing.
+pub(crate) struct CrdsArgs {
+    /// Fail if a file is not up to date, and write nothing
     #[arg(long)]
     check: bool,
 }
 
-pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+pub(crate) fn run(args: &CrdsArgs) -> anyhow::Result<()> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crds");
     let wanted = render()?;
     let present = read(&directory)?;
@@ -37,7 +37,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         .collect();
     if !stale.is_empty() {
         bail!(
-            "crds/ has drifted from host/api: {}; run `cargo xtask crds` and commit the result",
+            "crds/ is out of date with host/api: {}; run `cargo xtask crds` and commit the result",
             stale.join(", ")
         );
     }
@@ -53,22 +53,24 @@ fn render() -> anyhow::Result<BTreeMap<String, String>> {
                 .name
                 .as_deref()
                 .context("a CRD without a name")?;
-            // By way of a JSON value, whose keys are sorted: the order of a
-            // generated type's fields is not ours to keep stable.
+            // A JSON value has sorted keys, while the order of fields in
+            // generated types may change.
             let yaml = serde_saphyr::to_string(&serde_json::to_value(crd)?)
-                .with_context(|| format!("render {name}"))?;
+                .with_context(|| format!("cannot render {name}"))?;
             Ok((format!("{name}.yaml"), format!("{HEADER}{yaml}")))
         })
         .collect()
 }
 
-/// The generated files that are there; files of another origin are left alone.
+/// Reads the generated files. Other files are ignored.
 fn read(directory: &Path) -> anyhow::Result<BTreeMap<String, String>> {
     let mut files = BTreeMap::new();
     if !directory.exists() {
         return Ok(files);
     }
-    for entry in fs::read_dir(directory).with_context(|| format!("read {}", directory.display()))? {
+    for entry in
+        fs::read_dir(directory).with_context(|| format!("cannot read {}", directory.display()))?
+    {
         let path: PathBuf = entry?.path();
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
             continue;
@@ -76,7 +78,8 @@ fn read(directory: &Path) -> anyhow::Result<BTreeMap<String, String>> {
         if !name.ends_with(".yaml") {
             continue;
         }
-        let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+        let text =
+            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         if text.starts_with(HEADER) {
             files.insert(name.to_owned(), text);
         }
@@ -89,12 +92,13 @@ fn write(
     wanted: &BTreeMap<String, String>,
     present: &BTreeMap<String, String>,
 ) -> anyhow::Result<()> {
-    fs::create_dir_all(directory).with_context(|| format!("make {}", directory.display()))?;
+    fs::create_dir_all(directory)
+        .with_context(|| format!("cannot create {}", directory.display()))?;
     for name in present.keys().filter(|name| !wanted.contains_key(*name)) {
-        fs::remove_file(directory.join(name)).with_context(|| format!("remove {name}"))?;
+        fs::remove_file(directory.join(name)).with_context(|| format!("cannot remove {name}"))?;
     }
     for (name, text) in wanted {
-        fs::write(directory.join(name), text).with_context(|| format!("write {name}"))?;
+        fs::write(directory.join(name), text).with_context(|| format!("cannot write {name}"))?;
     }
     Ok(())
 }

@@ -15,12 +15,12 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Writes the CRDs of crds/ from the types.
-    Crds(crds::Args),
-    /// Builds the engine backends as WASM components, each with its manifest.
-    Plugins(plugins::Args),
-    /// Records what wit/ means, or checks it against the record.
-    Wit(wit::Args),
+    /// Generate the CRDs in crds/ from the types
+    Crds(crds::CrdsArgs),
+    /// Build the engine backends as WebAssembly components with their manifests
+    Plugins(plugins::PluginsArgs),
+    /// Record the digest of wit/, or check it against the recorded one
+    Wit(wit::WitArgs),
 }
 
 fn main() -> anyhow::Result<()> {

@@ -1,4 +1,5 @@
-//! The contract in wit/: it parses, and a released version stays as it is.
+//! `cargo xtask wit`: checks that the interface in wit/ is valid, and that a
+//! released version is not changed.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,20 +9,20 @@ use clap::Args as ClapArgs;
 use sha2::{Digest as _, Sha256};
 use wit_component::{DecodedWasm, WitPrinter};
 
-/// Holds one line for each package version: its digest and its name.
+/// The file with one line per package version: its digest and its name.
 const LOCK: &str = "wit.lock";
 
 /// Options of the task.
 #[derive(ClapArgs)]
-pub(crate) struct Args {
-    /// Fail when wit/ differs from its recorded digest, and change nothing
+pub(crate) struct WitArgs {
+    /// Fail if wit/ differs from its recorded digest, and change nothing
     #[arg(long)]
     check: bool,
 }
 
-/// Parses wit/, then compares or records the digest of what it means: comments
-/// and layout do not count.
-pub(crate) fn run(args: &Args) -> Result<()> {
+/// Parses wit/, then compares or records its digest. Comments and layout do not
+/// affect the digest.
+pub(crate) fn run(args: &WitArgs) -> Result<()> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit");
     let (package, digest) = digest(&dir)?;
     let path = dir.join(LOCK);
@@ -29,8 +30,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     match recorded.get(&package) {
         Some(known) if *known == digest => Ok(()),
         _ if args.check => bail!(
-            "wit/ does not mean what {LOCK} records of {package}: a released version is never changed, so give the package a new version; \
-             while it is not released, record the change with 'cargo xtask wit'"
+            "wit/ differs from the digest of {package} in {LOCK}; a released version must not change, so give the package a new version; \
+             if it is not released yet, record the change with 'cargo xtask wit'"
         ),
         _ => {
             recorded.insert(package, digest);
@@ -49,7 +50,7 @@ fn digest(dir: &Path) -> Result<(String, String)> {
         .push_dir(dir)
         .with_context(|| format!("{} is not valid WIT", dir.display()))?;
     let name = resolve.packages[package].name.to_string();
-    // Documentation may always be mended: it is taken out before the digest.
+    // Documentation may change in a released version, so it is removed first.
     let encoded = wit_component::encode(&resolve, package)?;
     let DecodedWasm::WitPackage(plain, package) = wit_component::decode(&encoded)? else {
         bail!("wit/ does not decode to a package");
@@ -58,11 +59,7 @@ fn digest(dir: &Path) -> Result<(String, String)> {
     printer.emit_docs(false);
     printer.print(&plain, package, &[])?;
     let text = printer.output.to_string();
-    let digest = Sha256::digest(text)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    Ok((name, digest))
+    Ok((name, format!("{:x}", Sha256::digest(text))))
 }
 
 fn read(path: &Path) -> Result<BTreeMap<String, String>> {

@@ -1,4 +1,4 @@
-//! What the documentation says is there, is there.
+//! The paths and links in documents and comments exist.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -10,7 +10,7 @@ use std::process::Command;
 
 use cargo_metadata::MetadataCommand;
 
-/// The folders by which a path of the repository is told from other texts.
+/// The prefixes that identify a path of the repository in a text.
 const FOLDERS: [&str; 9] = [
     "bats/", "bench/", "crds/", "docs/", "host/", "plugins/", "scripts/", "wit/", "xtask/",
 ];
@@ -20,7 +20,7 @@ fn root() -> PathBuf {
     metadata.workspace_root.into_std_path_buf()
 }
 
-/// Every file of the repository with such an ending.
+/// Returns all files of the repository with this extension.
 fn files(root: &Path, ending: &str) -> Vec<PathBuf> {
     let listed = Command::new("git")
         .args(["ls-files", &format!("*{ending}")])
@@ -29,21 +29,24 @@ fn files(root: &Path, ending: &str) -> Vec<PathBuf> {
         .unwrap();
     let listed = String::from_utf8(listed.stdout).unwrap();
     let files: Vec<_> = listed.lines().map(PathBuf::from).collect();
-    assert!(!files.is_empty(), "no {ending} is under version control");
+    assert!(
+        !files.is_empty(),
+        "no {ending} file is under version control"
+    );
     files
 }
 
-/// What stands between backticks, or begins a comment's word, and looks like a path of ours.
+/// Returns the words of `text` that look like a path of the repository.
 fn named_paths(text: &str) -> impl Iterator<Item = &str> {
     text.split(['`', ' ', '\n', '(', ')', ',', ';', '"'])
         .map(|word| word.trim_end_matches(['.', ':', '/']))
         .filter(|word| FOLDERS.iter().any(|folder| word.starts_with(folder)))
-        // Patterns and examples are no paths.
+        // Patterns and examples are not paths.
         .filter(|word| !word.contains(['*', '{', '<', '$', '…']))
 }
 
 #[test]
-fn s1_paths_that_documents_name_exist() {
+fn paths_and_links_in_documents_exist() {
     let root = root();
     for file in files(&root, ".md") {
         let text = std::fs::read_to_string(root.join(&file)).unwrap();
@@ -52,7 +55,7 @@ fn s1_paths_that_documents_name_exist() {
             let path = path.split('#').next().unwrap();
             assert!(
                 root.join(path).exists() || here.join(path).exists(),
-                "{} names {path}, which is not there",
+                "{} names {path}, which does not exist",
                 file.display()
             );
         }
@@ -61,7 +64,7 @@ fn s1_paths_that_documents_name_exist() {
             if !link.is_empty() && !link.contains("://") {
                 assert!(
                     here.join(link).exists(),
-                    "{} links to {link}, which is not there",
+                    "{} links to {link}, which does not exist",
                     file.display()
                 );
             }
@@ -70,7 +73,7 @@ fn s1_paths_that_documents_name_exist() {
 }
 
 #[test]
-fn s1_paths_that_comments_name_exist() {
+fn paths_in_comments_exist() {
     let root = root();
     for file in files(&root, ".rs") {
         let text = std::fs::read_to_string(root.join(&file)).unwrap();
@@ -82,7 +85,7 @@ fn s1_paths_that_comments_name_exist() {
         for path in named_paths(&comments) {
             assert!(
                 root.join(path).exists(),
-                "{} names {path}, which is not there",
+                "{} names {path}, which does not exist",
                 file.display()
             );
         }

@@ -1,4 +1,4 @@
-//! How long an engine's event takes to a Kubernetes client.
+//! The latency from an engine event to a Kubernetes client.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -11,30 +11,30 @@ use rdd_api::Container;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, timeout};
 
-use crate::Bench;
-use crate::daemon::Daemon;
-use crate::rows::sync::synced;
-use crate::stats::Sample;
-use crate::table::{Table, ms, ratio};
+use crate::BenchmarkConfig;
+use crate::daemon::BenchmarkDaemon;
+use crate::report::{BenchmarkReport, milliseconds, ratio};
+use crate::rows::sync::wait_for_sync;
+use crate::stats::SampleSet;
 
 const CONTAINERS: usize = 20;
 const EVENTS: usize = 1000;
-const PACE: Duration = Duration::from_millis(10);
-/// What has not come by then does not come.
-const LAST: Duration = Duration::from_secs(10);
+const RENAME_INTERVAL: Duration = Duration::from_millis(10);
+/// The timeout for the next rename.
+const RENAME_TIMEOUT: Duration = Duration::from_secs(10);
 const NAME: &str = "bench-";
 
-/// A container's new name, and when it was seen.
+/// The new name of a container, and when it was received.
 type Seen = (String, Instant);
 
-/// Row 5: containers are renamed; each new name is awaited on the engine's own
-/// events and on a watch.
-pub(crate) async fn run(bench: &Bench, table: &mut Table) -> Result<()> {
+/// Row 5: renames containers, and waits for each new name in the engine's events
+/// and in a watch.
+pub(crate) async fn run(bench: &BenchmarkConfig, table: &mut BenchmarkReport) -> Result<()> {
     bench.docker.fill(CONTAINERS, false).await?;
-    let ids = bench.docker.ids().await?;
+    let ids = bench.docker.container_ids().await?;
     let state = tempfile::tempdir_in(&bench.work_dir)?;
-    let daemon = Daemon::start(&bench.rdd, state.path(), &bench.docker.host).await?;
-    synced(&daemon, CONTAINERS).await?;
+    let daemon = BenchmarkDaemon::start(&bench.rdd, state.path(), &bench.docker.host).await?;
+    wait_for_sync(&daemon, CONTAINERS).await?;
 
     let (to_raw, raw) = mpsc::channel(EVENTS);
     let (to_watched, watched) = mpsc::channel(EVENTS);
@@ -55,23 +55,25 @@ pub(crate) async fn run(bench: &Bench, table: &mut Table) -> Result<()> {
         reader.abort();
     }
 
-    let mut latency = Sample::default();
+    let mut latency = SampleSet::default();
     for (name, at) in &watched {
-        let arrived = raw.get(name).context("the engine told no such name")?;
+        let arrived = raw
+            .get(name)
+            .context("the engine sent no event with this name")?;
         latency.add(at.saturating_duration_since(*arrived).as_secs_f64());
     }
-    // Two renames of one container in quick succession may come as one.
-    let came = latency.len();
+    // Two quick renames of one container may be merged into one event.
+    let received = latency.len();
     table.add(
-        format!("engine event → watch event − the raw event, {reached:.0} events/s, p50 ({came} of {EVENTS} states seen)"),
-        ms(latency.median()),
+        format!("engine event → watch event − the raw event, {reached:.0} events/s, p50 ({received} of {EVENTS} states seen)"),
+        milliseconds(latency.median()),
         "22 ms (the peer)",
         ratio(latency.median(), 0.022),
         "≤ 2 ms",
     );
     table.add(
         "the same, p99",
-        ms(latency.percentile(0.99)),
+        milliseconds(latency.percentile(0.99)),
         "50 ms (the peer)",
         ratio(latency.percentile(0.99), 0.050),
         "≤ 10 ms",
@@ -80,10 +82,10 @@ pub(crate) async fn run(bench: &Bench, table: &mut Table) -> Result<()> {
     bench.docker.clear().await
 }
 
-/// Renames container after container; returns how many a second the engine took.
-async fn rename(bench: &Bench, ids: &[String]) -> Result<f64> {
+/// Renames one container after the other. Returns the rate per second.
+async fn rename(bench: &BenchmarkConfig, ids: &[String]) -> Result<f64> {
     let begun = Instant::now();
-    let mut pace = tokio::time::interval(PACE);
+    let mut pace = tokio::time::interval(RENAME_INTERVAL);
     pace.set_missed_tick_behavior(MissedTickBehavior::Skip);
     for (number, id) in ids.iter().cycle().take(EVENTS).enumerate() {
         pace.tick().await;
@@ -97,14 +99,14 @@ async fn rename(bench: &Bench, ids: &[String]) -> Result<f64> {
     Ok(events / begun.elapsed().as_secs_f64())
 }
 
-/// When each name was first seen, until the last one was.
+/// Returns when each name was first received, up to the last one.
 async fn collect(mut names: mpsc::Receiver<Seen>) -> Result<HashMap<String, Instant>> {
     let last = format!("{NAME}{}", EVENTS - 1);
     let mut seen = HashMap::new();
     while !seen.contains_key(&last) {
-        let (name, at) = timeout(LAST, names.recv())
+        let (name, at) = timeout(RENAME_TIMEOUT, names.recv())
             .await
-            .context("the last rename was never seen")?
+            .context("the last rename was not received")?
             .context("the events ended")?;
         if name.starts_with(NAME) {
             seen.entry(name).or_insert(at);

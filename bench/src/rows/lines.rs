@@ -1,4 +1,4 @@
-//! How long a line takes to its reader.
+//! The latency from a log line to its reader.
 
 use std::collections::HashMap;
 use std::process::Stdio;
@@ -9,31 +9,32 @@ use futures::StreamExt as _;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::sync::mpsc;
 
-use crate::Bench;
-use crate::daemon::{Daemon, Log};
+use crate::BenchmarkConfig;
+use crate::daemon::{BenchmarkDaemon, LogSocket};
 use crate::docker;
-use crate::stats::Sample;
-use crate::table::{Table, ms};
+use crate::report::{BenchmarkReport, milliseconds};
+use crate::stats::SampleSet;
 
 const LINES: usize = 1000;
-/// Lines come this often, once both readers follow.
-const PACE_MICROS: u32 = 10_000;
-/// Lines that the readers may miss because they are still connecting.
+/// The interval between lines, in microseconds.
+const LINE_INTERVAL_MICROS: u32 = 10_000;
+/// The number of lines that readers may miss while they connect.
 const WARM_UP: usize = 100;
 
-/// Row 6: one container's lines, read by both at once.
-pub(crate) async fn run(bench: &Bench, table: &mut Table) -> Result<()> {
-    let script = format!("i=0; while :; do echo $i; i=$((i+1)); usleep {PACE_MICROS}; done");
+/// Row 6: the lines of one container, read by both programs at the same time.
+pub(crate) async fn run(bench: &BenchmarkConfig, table: &mut BenchmarkReport) -> Result<()> {
+    let script =
+        format!("i=0; while :; do echo $i; i=$((i+1)); usleep {LINE_INTERVAL_MICROS}; done");
     let id = bench.docker.run(&script).await?;
     let state = tempfile::tempdir_in(&bench.work_dir)?;
-    let daemon = Daemon::start(&bench.rdd, state.path(), &bench.docker.host).await?;
+    let daemon = BenchmarkDaemon::start(&bench.rdd, state.path(), &bench.docker.host).await?;
 
     let mut rival = docker::command(&bench.docker.host, &["logs", "-f", "--tail", "0", &id]);
     let mut rival = rival.stdout(Stdio::piped()).spawn()?;
     let rival_out = rival.stdout.take().context("no standard output")?;
     let (to_ours, ours) = mpsc::channel(LINES);
     let (to_rival, theirs) = mpsc::channel(LINES);
-    let log = daemon.log(&id, "tail=0").await?;
+    let log = daemon.open_log(&id, "tail=0").await?;
     let readers = [
         tokio::spawn(read_socket(log, to_ours)),
         tokio::spawn(read_command(BufReader::new(rival_out), to_rival)),
@@ -44,7 +45,7 @@ pub(crate) async fn run(bench: &Bench, table: &mut Table) -> Result<()> {
     }
     rival.kill().await?;
 
-    let mut difference = Sample::default();
+    let mut difference = SampleSet::default();
     for (line, at) in &ours {
         if let Some(rival) = theirs.get(line) {
             let later = at.saturating_duration_since(*rival).as_secs_f64();
@@ -62,7 +63,7 @@ pub(crate) async fn run(bench: &Bench, table: &mut Table) -> Result<()> {
     ] {
         table.add(
             measure,
-            ms(difference.percentile(share)),
+            milliseconds(difference.percentile(share)),
             "0 (`docker logs -f`)",
             "–",
             bar,
@@ -72,7 +73,7 @@ pub(crate) async fn run(bench: &Bench, table: &mut Table) -> Result<()> {
     bench.docker.clear().await
 }
 
-/// When each line came, the first of them left out.
+/// Returns when each line was received, without the first [`WARM_UP`] lines.
 async fn collect(mut lines: mpsc::Receiver<(Instant, String)>) -> HashMap<String, Instant> {
     let mut seen = HashMap::new();
     let mut number = 0;
@@ -88,7 +89,7 @@ async fn collect(mut lines: mpsc::Receiver<(Instant, String)>) -> HashMap<String
     seen
 }
 
-async fn read_socket(mut log: Log, lines: mpsc::Sender<(Instant, String)>) -> Result<()> {
+async fn read_socket(mut log: LogSocket, lines: mpsc::Sender<(Instant, String)>) -> Result<()> {
     let mut buffer = Vec::new();
     while let Some(message) = log.next().await {
         let at = Instant::now();

@@ -1,4 +1,4 @@
-//! How fast a log comes through.
+//! The throughput of a log.
 
 use std::path::Path;
 use std::time::Instant;
@@ -11,27 +11,27 @@ use tokio::net::UnixStream;
 use tokio::process::Command;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::Bench;
-use crate::daemon::Daemon;
-use crate::docker::{self, Took};
-use crate::fake_engine::{self, FakeEngine};
-use crate::stats::Sample;
-use crate::table::{Table, ratio};
+use crate::BenchmarkConfig;
+use crate::daemon::BenchmarkDaemon;
+use crate::docker::{self, CommandTimes};
+use crate::fake_log_server::{self, FakeLogServer};
+use crate::report::{BenchmarkReport, ratio};
+use crate::stats::SampleSet;
 
 const MIB: u64 = 1024 * 1024;
 const FAKE_LOG: u64 = 1024 * MIB;
 const REAL_LOG: u64 = 64 * MIB;
-/// A line of the real log, its end included.
+/// The number of bytes per line of the real log, including its end.
 const LINE: u64 = 100;
 
-/// Rows 1 and 2: an engine that costs nothing, so that only the readers are compared.
-pub(crate) async fn fake(bench: &Bench, table: &mut Table) -> Result<()> {
+/// Rows 1 and 2: a fake engine, so that only the readers are compared.
+pub(crate) async fn fake(bench: &BenchmarkConfig, table: &mut BenchmarkReport) -> Result<()> {
     let dir = tempfile::tempdir_in(&bench.work_dir)?;
     let socket = dir.path().join("engine.sock");
-    let _engine = FakeEngine::start(&socket, FAKE_LOG)?;
+    let _engine = FakeLogServer::start(&socket, FAKE_LOG)?;
     let host = format!("unix://{}", socket.display());
-    let bytes = FakeEngine::log_bytes(FAKE_LOG);
-    let measured = compare(bench, &host, fake_engine::ID, bytes, Some(&socket)).await?;
+    let bytes = FakeLogServer::log_bytes(FAKE_LOG);
+    let measured = compare(bench, &host, fake_log_server::ID, bytes, Some(&socket)).await?;
     measured.add_to(
         table,
         "1 GiB of 100-byte lines, fake engine, WebSocket ÷ `docker logs >/dev/null`",
@@ -48,17 +48,17 @@ pub(crate) async fn fake(bench: &Bench, table: &mut Table) -> Result<()> {
 }
 
 /// Row 3: the real engine.
-pub(crate) async fn real(bench: &Bench, table: &mut Table) -> Result<()> {
+pub(crate) async fn real(bench: &BenchmarkConfig, table: &mut BenchmarkReport) -> Result<()> {
     let lines = REAL_LOG / LINE;
     let text = "x".repeat(usize::try_from(LINE)? - 1);
     let id = bench
         .docker
-        .finished(&format!("yes {text} | head -n {lines}"))
+        .run_to_exit(&format!("yes {text} | head -n {lines}"))
         .await?;
     let bytes = bench.docker.log_bytes(&id).await?;
     ensure!(
         bytes == lines * LINE,
-        "the engine kept {bytes} bytes of the log"
+        "the engine stored {bytes} bytes of the log"
     );
     let host = bench.docker.host.clone();
     let measured = compare(bench, &host, &id, bytes, None).await?;
@@ -70,20 +70,20 @@ pub(crate) async fn real(bench: &Bench, table: &mut Table) -> Result<()> {
     bench.docker.clear().await
 }
 
-/// Seconds of each way to read one log.
+/// The seconds of each program that reads the same log.
 #[derive(Default)]
-struct Measured {
+struct LogTimings {
     bytes: u64,
-    socket: Sample,
-    socket_cpu: Sample,
-    command: Sample,
-    docker: Sample,
-    docker_cpu: Sample,
-    raw: Sample,
+    socket: SampleSet,
+    socket_cpu: SampleSet,
+    command: SampleSet,
+    docker: SampleSet,
+    docker_cpu: SampleSet,
+    raw: SampleSet,
 }
 
-impl Measured {
-    fn add_to(&self, table: &mut Table, measure: &str, bar: &str) {
+impl LogTimings {
+    fn add_to(&self, table: &mut BenchmarkReport, measure: &str, bar: &str) {
         let docker = self.docker.median();
         table.add(
             measure,
@@ -109,29 +109,31 @@ impl Measured {
     }
 }
 
-/// The same log by each way in turn, so that whatever else the machine does meets them all.
+/// Reads the same log with each program in turn, so that other load on the machine
+/// affects all of them.
 async fn compare(
-    bench: &Bench,
+    bench: &BenchmarkConfig,
     host: &str,
     id: &str,
     bytes: u64,
     raw: Option<&Path>,
-) -> Result<Measured> {
+) -> Result<LogTimings> {
     let state = tempfile::tempdir_in(&bench.work_dir)?;
-    let daemon = Daemon::start(&bench.rdd, state.path(), host).await?;
-    let mut measured = Measured {
+    let daemon = BenchmarkDaemon::start(&bench.rdd, state.path(), host).await?;
+    let mut measured = LogTimings {
         bytes,
         ..Default::default()
     };
     for _ in 0..bench.rounds {
-        let cpu = daemon.cpu()?;
+        let cpu = daemon.cpu_seconds()?;
         let begun = Instant::now();
         let received = read_socket(&daemon, id).await?;
         measured.socket.add_time(begun.elapsed());
-        measured.socket_cpu.add(daemon.cpu()? - cpu);
-        ensure!(received == bytes, "{received} of {bytes} bytes came");
+        measured.socket_cpu.add(daemon.cpu_seconds()? - cpu);
+        ensure!(received == bytes, "received {received} of {bytes} bytes");
 
-        let Took { wall, cpu } = docker::time(docker::command(host, &["logs", id])).await?;
+        let CommandTimes { wall, cpu } =
+            docker::time_command(docker::command(host, &["logs", id])).await?;
         measured.docker.add_time(wall);
         measured.docker_cpu.add(cpu);
 
@@ -140,7 +142,9 @@ async fn compare(
             .args(["logs", id, "--state-dir"])
             .arg(state.path())
             .stdout(std::process::Stdio::null());
-        measured.command.add_time(docker::time(command).await?.wall);
+        measured
+            .command
+            .add_time(docker::time_command(command).await?.wall);
 
         if let Some(socket) = raw {
             let begun = Instant::now();
@@ -152,8 +156,8 @@ async fn compare(
     Ok(measured)
 }
 
-async fn read_socket(daemon: &Daemon, id: &str) -> Result<u64> {
-    let mut log = daemon.log(id, "follow=false").await?;
+async fn read_socket(daemon: &BenchmarkDaemon, id: &str) -> Result<u64> {
+    let mut log = daemon.open_log(id, "follow=false").await?;
     let mut received = 0;
     while let Some(message) = log.next().await {
         match message? {
@@ -168,7 +172,7 @@ async fn read_socket(daemon: &Daemon, id: &str) -> Result<u64> {
     Ok(received)
 }
 
-/// Reads the fake engine's answer and does nothing with it: what the socket itself can do.
+/// Reads and discards the response of the fake engine, to measure the socket.
 async fn read_raw(socket: &Path, id: &str) -> Result<()> {
     let stream = UnixStream::connect(socket).await?;
     let (mut sender, connection) =

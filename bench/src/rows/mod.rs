@@ -1,4 +1,4 @@
-//! The rows of the table, each measured on its own.
+//! The rows of the table, each measured separately.
 
 mod events;
 mod idle;
@@ -10,42 +10,46 @@ mod sync;
 use anyhow::Result;
 use clap::ValueEnum;
 
-use crate::Bench;
-use crate::table::Table;
+use crate::BenchmarkConfig;
+use crate::report::BenchmarkReport;
 
-/// What can be measured.
+/// The benchmarks.
 #[derive(Clone, Copy, ValueEnum)]
-pub(crate) enum Row {
-    /// Bytes a second of a log, from an engine that costs nothing.
+pub(crate) enum BenchmarkKind {
+    /// Throughput of a log from a fake engine
     FakeLogs,
-    /// Bytes a second of a log, from the real engine.
+    /// Throughput of a log from a real engine
     Logs,
-    /// From an engine's event to the watch event.
+    /// Latency from an engine event to the watch event
     Events,
-    /// From a line's writing to its reading.
+    /// Latency of a log line
     Lines,
-    /// The first sync of a thousand containers.
+    /// First sync of a thousand containers
     Sync,
-    /// Memory and CPU when nothing happens.
+    /// Memory and CPU of an idle daemon
     Idle,
-    /// From the start of the process to readiness.
+    /// Time from the start of the process to readiness
     Start,
 }
 
-impl Row {
+impl BenchmarkKind {
     pub(crate) fn all() -> Vec<Self> {
         Self::value_variants().to_vec()
     }
 }
 
-pub(crate) async fn run(row: Row, bench: &Bench, table: &mut Table) -> Result<()> {
+pub(crate) async fn run(
+    row: BenchmarkKind,
+    bench: &BenchmarkConfig,
+    table: &mut BenchmarkReport,
+) -> Result<()> {
     match row {
-        Row::FakeLogs => logs::fake(bench, table).await,
-        Row::Logs => logs::real(bench, table).await,
-        Row::Events => events::run(bench, table).await,
-        Row::Lines => lines::run(bench, table).await,
-        Row::Sync => sync::run(bench, table).await,
-        Row::Idle => idle::run(bench, table).await,
-        Row::Start => start::run(bench, table).await,
+        BenchmarkKind::FakeLogs => logs::fake(bench, table).await,
+        BenchmarkKind::Logs => logs::real(bench, table).await,
+        BenchmarkKind::Events => events::run(bench, table).await,
+        BenchmarkKind::Lines => lines::run(bench, table).await,
+        BenchmarkKind::Sync => sync::run(bench, table).await,
+        BenchmarkKind::Idle => idle::run(bench, table).await,
+        BenchmarkKind::Start => start::run(bench, table).await,
     }
 }

@@ -1,35 +1,36 @@
-//! How long a start takes.
+//! The duration of a start.
 
 use anyhow::Result;
 
-use crate::Bench;
-use crate::daemon::Daemon;
-use crate::stats::Sample;
-use crate::table::{Table, ms};
+use crate::BenchmarkConfig;
+use crate::daemon::BenchmarkDaemon;
+use crate::report::{BenchmarkReport, milliseconds};
+use crate::stats::SampleSet;
 
-/// Row 10: with the backend compiled and the database there, as on every start but the first.
-pub(crate) async fn run(bench: &Bench, table: &mut Table) -> Result<()> {
+/// Row 10: a start with a compiled backend and an existing database, like every
+/// start but the first.
+pub(crate) async fn run(bench: &BenchmarkConfig, table: &mut BenchmarkReport) -> Result<()> {
     let state = tempfile::tempdir_in(&bench.work_dir)?;
-    let first = Daemon::start(&bench.rdd, state.path(), &bench.docker.host).await?;
+    let first = BenchmarkDaemon::start(&bench.rdd, state.path(), &bench.docker.host).await?;
     table.add(
-        "first start to ready, the backend compiled meanwhile",
-        ms(first.ready_after.as_secs_f64()),
+        "first start to ready, including the compilation of the backend",
+        milliseconds(first.ready_after.as_secs_f64()),
         "8.6 s (the peer)",
-        crate::table::ratio(first.ready_after.as_secs_f64(), 8.6),
+        crate::report::ratio(first.ready_after.as_secs_f64(), 8.6),
         "none",
     );
     first.stop().await?;
-    let mut sample = Sample::default();
+    let mut sample = SampleSet::default();
     for _ in 0..bench.rounds {
-        let daemon = Daemon::start(&bench.rdd, state.path(), &bench.docker.host).await?;
+        let daemon = BenchmarkDaemon::start(&bench.rdd, state.path(), &bench.docker.host).await?;
         sample.add_time(daemon.ready_after);
         daemon.stop().await?;
     }
     table.add(
         "warm start to ready",
-        ms(sample.median()),
+        milliseconds(sample.median()),
         "1.7 s (the peer)",
-        crate::table::ratio(sample.median(), 1.7),
+        crate::report::ratio(sample.median(), 1.7),
         "≤ 500 ms",
     );
     Ok(())

@@ -1,4 +1,4 @@
-//! The first sync of many containers.
+//! The duration of the first sync of many containers.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -10,46 +10,46 @@ use rdd_api::Container;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::Bench;
-use crate::daemon::Daemon;
+use crate::BenchmarkConfig;
+use crate::daemon::BenchmarkDaemon;
 use crate::docker;
-use crate::stats::Sample;
-use crate::table::{Table, ms, ratio};
+use crate::report::{BenchmarkReport, milliseconds, ratio};
+use crate::stats::SampleSet;
 
 const CONTAINERS: usize = 1000;
-/// All mirrors, within the state directory.
+/// The database with all mirrors, within the state directory.
 const DATABASE: &str = "apiserver.db";
-/// No sync makes no progress for that long.
-const LIMIT: Duration = Duration::from_secs(30);
+/// The timeout for the next event of a sync.
+const PROGRESS_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Row 8.
-pub(crate) async fn run(bench: &Bench, table: &mut Table) -> Result<()> {
+/// Row 8: starts the daemon with a new database until all containers are mirrored.
+pub(crate) async fn run(bench: &BenchmarkConfig, table: &mut BenchmarkReport) -> Result<()> {
     let host = &bench.docker.host;
     bench.docker.fill(CONTAINERS, false).await?;
-    let ids = bench.docker.ids().await?;
-    let mut ours = Sample::default();
-    let mut rival = Sample::default();
-    let mut listed = Sample::default();
-    let mut memory = Sample::default();
-    // The backend is compiled before, as on every start but the very first.
+    let ids = bench.docker.container_ids().await?;
+    let mut ours = SampleSet::default();
+    let mut rival = SampleSet::default();
+    let mut listed = SampleSet::default();
+    let mut memory = SampleSet::default();
+    // Compile the backend first, as on every start but the very first.
     let state = tempfile::tempdir_in(&bench.work_dir)?;
-    Daemon::start(&bench.rdd, state.path(), host)
+    BenchmarkDaemon::start(&bench.rdd, state.path(), host)
         .await?
         .stop()
         .await?;
     for _ in 0..bench.rounds {
         tokio::fs::remove_file(state.path().join(DATABASE)).await?;
         let begun = Instant::now();
-        let daemon = Daemon::start(&bench.rdd, state.path(), host).await?;
-        synced(&daemon, CONTAINERS).await?;
+        let daemon = BenchmarkDaemon::start(&bench.rdd, state.path(), host).await?;
+        wait_for_sync(&daemon, CONTAINERS).await?;
         ours.add_time(begun.elapsed());
 
         let inspect: Vec<&str> = ["inspect"]
             .into_iter()
             .chain(ids.iter().map(String::as_str))
             .collect();
-        let ps = docker::time(docker::command(host, &["ps", "-a", "--no-trunc"])).await?;
-        let inspect = docker::time(docker::command(host, &inspect)).await?;
+        let ps = docker::time_command(docker::command(host, &["ps", "-a", "--no-trunc"])).await?;
+        let inspect = docker::time_command(docker::command(host, &inspect)).await?;
         rival.add_time(ps.wall + inspect.wall);
 
         let mut kubectl = Command::new(&bench.kubectl);
@@ -57,28 +57,28 @@ pub(crate) async fn run(bench: &Bench, table: &mut Table) -> Result<()> {
             .env("KUBECONFIG", daemon.kubeconfig())
             .args(["get", "containers"])
             .stdout(std::process::Stdio::null());
-        listed.add_time(docker::time(kubectl).await?.wall);
+        listed.add_time(docker::time_command(kubectl).await?.wall);
         #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
         memory.add(daemon.memory()?.resident as f64 / 1024.0 / 1024.0);
         daemon.stop().await?;
     }
     table.add(
         "1,000 containers, new database: process start to all mirrored ÷ `docker ps -a --no-trunc` + `docker inspect` of all",
-        ms(ours.median()),
-        ms(rival.median()),
+        milliseconds(ours.median()),
+        milliseconds(rival.median()),
         ratio(ours.median(), rival.median()),
         "≤ 1.5; ≤ 3 s",
     );
     table.add(
         "the same ÷ the peer",
-        ms(ours.median()),
+        milliseconds(ours.median()),
         "54 s (the peer)",
         ratio(ours.median(), 54.0),
         "none",
     );
     table.add(
         "`kubectl get containers` of 1,000",
-        ms(listed.median()),
+        milliseconds(listed.median()),
         "–",
         "–",
         "≤ 1 s",
@@ -93,9 +93,9 @@ pub(crate) async fn run(bench: &Bench, table: &mut Table) -> Result<()> {
     bench.docker.clear().await
 }
 
-/// Waits until so many containers are mirrored with their status. Watches, so
-/// that the waiting costs the daemon no more than a client's watch does.
-pub(crate) async fn synced(daemon: &Daemon, count: usize) -> Result<()> {
+/// Waits until `count` containers are mirrored with their status. Uses a watch,
+/// which costs the daemon no more than that of any client.
+pub(crate) async fn wait_for_sync(daemon: &BenchmarkDaemon, count: usize) -> Result<()> {
     let api = Api::<Container>::all(daemon.client()?);
     let list = api.list(&ListParams::default()).await?;
     let version = list
@@ -112,9 +112,9 @@ pub(crate) async fn synced(daemon: &Daemon, count: usize) -> Result<()> {
     let mut done = list.items.into_iter().map(&mut note).last().unwrap_or(0);
     let mut events = std::pin::pin!(api.watch(&WatchParams::default(), &version).await?);
     while done < count {
-        let event = timeout(LIMIT, events.try_next())
+        let event = timeout(PROGRESS_TIMEOUT, events.try_next())
             .await
-            .with_context(|| format!("{done} of {count} containers were mirrored"))??;
+            .with_context(|| format!("only {done} of {count} containers were mirrored"))??;
         match event.context("the watch ended")? {
             WatchEvent::Added(container) | WatchEvent::Modified(container) => {
                 done = note(container);

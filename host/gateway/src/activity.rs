@@ -1,4 +1,5 @@
-//! Whether anything is under way on a connection, and since when not.
+//! Tracks whether requests are in flight on a connection, and for how long it
+//! has been idle.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,61 +12,61 @@ use http_body::{Frame, SizeHint};
 use tokio::time::Instant;
 
 use crate::limits::ConnectionLimits;
-use crate::reply::Body;
+use crate::response::GatewayBody;
 
-/// Requests under way on one connection. The request path touches atomics
-/// only; [`Activity::idle`] looks at them when a time has passed.
+/// The requests in flight on one connection. The request path writes atomics
+/// only; [`ConnectionActivity::until_idle`] polls them at each timeout.
 #[derive(Clone)]
-pub(crate) struct Activity(Arc<ActivityState>);
+pub(crate) struct ConnectionActivity(Arc<ActivityState>);
 
 struct ActivityState {
-    began: Instant,
-    under_way: AtomicUsize,
-    /// When the last request began or ended, since `began`.
-    last_millis: AtomicU64,
+    started_at: Instant,
+    in_flight: AtomicUsize,
+    /// When the last request began or ended, in milliseconds since `started_at`.
+    last_change_millis: AtomicU64,
     authenticated: AtomicBool,
 }
 
-impl Activity {
+impl ConnectionActivity {
     pub(crate) fn new() -> Self {
         Self(Arc::new(ActivityState {
-            began: Instant::now(),
-            under_way: AtomicUsize::new(0),
-            last_millis: AtomicU64::new(0),
+            started_at: Instant::now(),
+            in_flight: AtomicUsize::new(0),
+            last_change_millis: AtomicU64::new(0),
             authenticated: AtomicBool::new(false),
         }))
     }
 
     fn touch(&self) {
-        let millis = u64::try_from(self.0.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.0.last_millis.store(millis, Ordering::Relaxed);
+        let millis = u64::try_from(self.0.started_at.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.0.last_change_millis.store(millis, Ordering::Relaxed);
     }
 
-    /// A request begins; it is under way until the guard is dropped.
-    pub(crate) fn begin(&self) -> RequestGuard {
-        self.0.under_way.fetch_add(1, Ordering::SeqCst);
+    /// Begins a request, which is in flight until the guard is dropped.
+    pub(crate) fn begin_request(&self) -> RequestGuard {
+        self.0.in_flight.fetch_add(1, Ordering::SeqCst);
         self.touch();
         RequestGuard(self.clone())
     }
 
-    /// Whether a request on the connection has shown good credentials.
+    /// Returns whether a request on the connection was authenticated.
     pub(crate) fn is_authenticated(&self) -> bool {
         self.0.authenticated.load(Ordering::Relaxed)
     }
 
-    /// Answers whether this is the first request with good credentials.
-    pub(crate) fn authenticate(&self) -> bool {
+    /// Marks the connection as authenticated. Returns whether it was not before.
+    pub(crate) fn mark_authenticated(&self) -> bool {
         !self.0.authenticated.swap(true, Ordering::SeqCst)
     }
 
-    /// Takes [`Activity::authenticate`] back.
-    pub(crate) fn forget(&self) {
+    /// Reverts [`ConnectionActivity::mark_authenticated`].
+    pub(crate) fn clear_authenticated(&self) {
         self.0.authenticated.store(false, Ordering::SeqCst);
     }
 
-    /// Returns when nothing was under way for as long as `limits` allow.
-    pub(crate) async fn idle(&self, limits: &ConnectionLimits) {
-        self.idle_for(|activity| {
+    /// Waits until the connection has been idle for as long as `limits` allow.
+    pub(crate) async fn until_idle(&self, limits: &ConnectionLimits) {
+        self.until_idle_for(|activity| {
             if activity.is_authenticated() {
                 limits.idle
             } else {
@@ -75,20 +76,20 @@ impl Activity {
         .await;
     }
 
-    /// Returns when nothing is under way, and was not for `duration`, counted
-    /// from now at the earliest.
-    pub(crate) async fn rest(&self, duration: Duration) {
+    /// Waits until the connection has been idle for `duration`, counted from
+    /// now at the earliest.
+    pub(crate) async fn until_quiet_for(&self, duration: Duration) {
         self.touch();
-        self.idle_for(|_| duration).await;
+        self.until_idle_for(|_| duration).await;
     }
 
-    async fn idle_for(&self, limit: impl Fn(&Self) -> Duration) {
+    async fn until_idle_for(&self, limit: impl Fn(&Self) -> Duration) {
         loop {
             let limit = limit(self);
-            let last = Duration::from_millis(self.0.last_millis.load(Ordering::Relaxed));
+            let last = Duration::from_millis(self.0.last_change_millis.load(Ordering::Relaxed));
             let now = Instant::now();
-            let mut due = self.0.began + last + limit;
-            if self.0.under_way.load(Ordering::SeqCst) > 0 {
+            let mut due = self.0.started_at + last + limit;
+            if self.0.in_flight.load(Ordering::SeqCst) > 0 {
                 due = due.max(now + limit);
             } else if due <= now {
                 return;
@@ -98,25 +99,26 @@ impl Activity {
     }
 }
 
-/// One request that is under way.
-pub(crate) struct RequestGuard(Activity);
+/// One request in flight.
+pub(crate) struct RequestGuard(ConnectionActivity);
 
 impl Drop for RequestGuard {
     fn drop(&mut self) {
         self.0.touch();
-        self.0.0.under_way.fetch_sub(1, Ordering::SeqCst);
+        self.0.0.in_flight.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
-/// A body whose request is under way until the body is sent or given up.
-pub(crate) struct TrackedBody {
-    pub(crate) body: Body,
-    /// None for an answer to an anonymous request: one that its client does
-    /// not read must not keep the connection open.
+/// A response body whose request is in flight until the body is sent or
+/// dropped.
+pub(crate) struct InFlightBody {
+    pub(crate) body: GatewayBody,
+    /// `None` for the response to an anonymous request: a client that does not
+    /// read it must not keep the connection open.
     pub(crate) _guard: Option<RequestGuard>,
 }
 
-impl http_body::Body for TrackedBody {
+impl http_body::Body for InFlightBody {
     type Data = Bytes;
     type Error = Box<dyn std::error::Error + Send + Sync>;
 
@@ -147,35 +149,35 @@ mod tests {
     };
 
     #[tokio::test(start_paused = true)]
-    async fn an_anonymous_connection_is_idle_sooner() {
+    async fn an_anonymous_connection_times_out_sooner() {
         let began = Instant::now();
-        Activity::new().idle(&LIMITS()).await;
+        ConnectionActivity::new().until_idle(&LIMITS()).await;
         assert_eq!(began.elapsed(), Duration::from_secs(10));
 
-        let known = Activity::new();
-        assert!(known.authenticate() && !known.authenticate());
+        let authenticated = ConnectionActivity::new();
+        assert!(authenticated.mark_authenticated() && !authenticated.mark_authenticated());
         let began = Instant::now();
-        known.idle(&LIMITS()).await;
+        authenticated.until_idle(&LIMITS()).await;
         assert_eq!(began.elapsed(), Duration::from_secs(90));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn time_counts_from_the_end_of_the_last_request() {
-        let activity = Activity::new();
+    async fn the_idle_time_starts_at_the_end_of_the_last_request() {
+        let activity = ConnectionActivity::new();
         let began = Instant::now();
         let limits = LIMITS();
-        tokio::join!(activity.idle(&limits), async {
+        tokio::join!(activity.until_idle(&limits), async {
             tokio::time::sleep(Duration::from_secs(9)).await;
-            let first = activity.begin();
+            let first = activity.begin_request();
             tokio::time::sleep(Duration::from_secs(3600)).await;
-            let second = activity.begin();
+            let second = activity.begin_request();
             drop(first);
             tokio::time::sleep(Duration::from_secs(100)).await;
             drop(second);
         });
         let busy = Duration::from_secs(9 + 3600 + 100);
         let idle = began.elapsed().checked_sub(busy).unwrap();
-        // Looked at when a time has passed, so up to one more.
+        // The state is polled once per timeout, so it may take up to two.
         assert!(
             idle >= Duration::from_secs(10) && idle <= Duration::from_secs(20),
             "{idle:?}"

@@ -1,5 +1,6 @@
-//! What `--allowed-host` and `--trusted-origin` take: an entry that could never
-//! match a request is refused where it is written, not discovered by a client.
+//! The values of `--allowed-host` and `--trusted-origin`. A value that could
+//! never match a request is rejected when it is parsed, rather than discovered
+//! by a client.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -7,13 +8,13 @@ use std::str::FromStr;
 
 use http::Uri;
 
-/// The longest DNS name (RFC 1035, section 2.3.4).
+/// The maximum length of a DNS name in bytes (RFC 1035, section 2.3.4).
 const MAX_NAME: usize = 253;
-/// The longest label of a DNS name (RFC 1035, section 2.3.4).
+/// The maximum length of a DNS label in bytes (RFC 1035, section 2.3.4).
 const MAX_LABEL: usize = 63;
 
-/// A host name or an IP address, without a port: the daemon may be reached
-/// under it on any port.
+/// A host name or an IP address, without a port: clients may use it with any
+/// port.
 ///
 /// ```
 /// use rdd_gateway::AllowedHost;
@@ -32,8 +33,8 @@ enum HostKind {
     Address(IpAddr),
 }
 
-/// An origin as browsers send it: a scheme, a host and a port that is not the
-/// scheme's own.
+/// An origin in the form that browsers send: a scheme, a host, and a port unless
+/// it is the default of the scheme.
 ///
 /// ```
 /// use rdd_gateway::TrustedOrigin;
@@ -46,31 +47,32 @@ enum HostKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrustedOrigin(String);
 
-/// The text is no host name or no origin.
+/// A text that is not a host name or not an origin.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AllowListError {
-    /// It cannot be a host name.
+    /// Not a valid host name.
     #[error("{text:?} is not a host name: {problem}")]
     Host {
-        /// What was given.
+        /// The rejected text.
         text: String,
-        /// What is wrong with it, and what to write instead.
+        /// What is wrong, and the remedy.
         problem: &'static str,
     },
-    /// It cannot be an origin.
+    /// Not a valid origin.
     #[error(
         "{text:?} is not an origin: {problem}; write scheme://host or scheme://host:port, such as http://localhost:3000"
     )]
     Origin {
-        /// What was given.
+        /// The rejected text.
         text: String,
-        /// What is wrong with it.
+        /// What is wrong.
         problem: &'static str,
     },
 }
 
 impl AllowedHost {
-    /// As it stands in a `Host` header: lower case, an IPv6 address in brackets.
+    /// Returns the form of a `Host` header: lower case, an IPv6 address in
+    /// brackets.
     pub(crate) fn in_header(&self) -> String {
         match &self.0 {
             HostKind::Address(IpAddr::V6(address)) => format!("[{address}]"),
@@ -80,7 +82,7 @@ impl AllowedHost {
 }
 
 impl fmt::Display for AllowedHost {
-    /// As it stands in a certificate: an IPv6 address without brackets.
+    /// Writes the form of a certificate: an IPv6 address without brackets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             HostKind::Name(name) => f.write_str(name),
@@ -93,7 +95,7 @@ impl FromStr for AllowedHost {
     type Err = AllowListError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let refuse = |problem| {
+        let reject = |problem| {
             Err(AllowListError::Host {
                 text: text.to_owned(),
                 problem,
@@ -107,22 +109,22 @@ impl FromStr for AllowedHost {
             return Ok(Self(HostKind::Address(address)));
         }
         if text.is_empty() {
-            return refuse("it is empty");
+            return reject("it is empty");
         }
         if text.contains("://") {
-            return refuse("leave out the scheme");
+            return reject("leave out the scheme");
         }
         if text.contains('/') {
-            return refuse("leave out the path");
+            return reject("leave out the path");
         }
         if text.contains('*') {
-            return refuse("wildcards are not supported; give the option once for each name");
+            return reject("wildcards are not supported; give the option once for each name");
         }
         if text.contains(':') {
-            return refuse("leave out the port: a name is allowed on every port");
+            return reject("leave out the port: a name is allowed on every port");
         }
         if !text.is_ascii() {
-            return refuse("write an international name in its xn-- form");
+            return reject("write an international name in its xn-- form");
         }
         let label = |label: &str| {
             (1..=MAX_LABEL).contains(&label.len())
@@ -133,14 +135,14 @@ impl FromStr for AllowedHost {
                     .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
         };
         if text.len() > MAX_NAME || !text.split('.').all(label) {
-            return refuse("use letters, digits, '-' and '.', such as box.example");
+            return reject("use letters, digits, '-' and '.', such as box.example");
         }
         Ok(Self(HostKind::Name(text.to_ascii_lowercase())))
     }
 }
 
 impl TrustedOrigin {
-    /// As browsers write it in the `Origin` header.
+    /// Returns the form of an `Origin` header.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
@@ -156,61 +158,63 @@ impl FromStr for TrustedOrigin {
     type Err = AllowListError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let refuse = |problem| {
+        let reject = |problem| {
             Err(AllowListError::Origin {
                 text: text.to_owned(),
                 problem,
             })
         };
         if text.eq_ignore_ascii_case("null") {
-            return refuse("every sandboxed page and every local file has the origin null");
+            return reject("every sandboxed page and every local file has the origin null");
         }
         if text.contains('*') {
-            return refuse("wildcards are not supported; give the option once for each origin");
+            return reject("wildcards are not supported; give the option once for each origin");
         }
         let Some((_, rest)) = text.split_once("://") else {
-            return refuse("it has no scheme");
+            return reject("it has no scheme");
         };
         if rest.contains('@') {
-            return refuse("leave out the user");
+            return reject("leave out the user");
         }
         let Ok(uri) = text.parse::<Uri>() else {
-            return refuse("it cannot be read as a URL");
+            return reject("it cannot be read as a URL");
         };
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
-            return refuse("it cannot be read as a URL");
+            return reject("it cannot be read as a URL");
         };
         if !uri.path().trim_end_matches('/').is_empty()
             || uri.query().is_some()
             || text.contains('#')
         {
-            return refuse("leave out the path: an origin ends after host and port");
+            return reject("leave out the path: an origin ends after host and port");
         }
         if authority.host().is_empty() {
-            return refuse("it has no host");
+            return reject("it has no host");
         }
         let (scheme, host) = (
             scheme.to_ascii_lowercase(),
             authority.host().to_ascii_lowercase(),
         );
-        // What follows the host is the port, also where it is no number.
+        // The rest of the authority is the port, even if it is not a number.
         let port = match authority.as_str().get(host.len()..) {
             None | Some("") => None,
             Some(port) => match port.strip_prefix(':').map(str::parse::<u16>) {
                 Some(Ok(port)) if port != 0 => Some(port),
-                _ => return refuse("its port is not a number from 1 to 65535"),
+                _ => return reject("its port is not a number from 1 to 65535"),
             },
         };
-        // Browsers leave a scheme's own port out.
-        let own = match scheme.as_str() {
+        // Browsers omit the default port of a scheme.
+        let default_port = match scheme.as_str() {
             "http" | "ws" => Some(80),
             "https" | "wss" => Some(443),
             _ => None,
         };
-        Ok(Self(match port.filter(|port| Some(*port) != own) {
-            Some(port) => format!("{scheme}://{host}:{port}"),
-            None => format!("{scheme}://{host}"),
-        }))
+        Ok(Self(
+            match port.filter(|port| Some(*port) != default_port) {
+                Some(port) => format!("{scheme}://{host}:{port}"),
+                None => format!("{scheme}://{host}"),
+            },
+        ))
     }
 }
 
@@ -234,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_that_no_request_can_name_is_refused_with_what_to_write() {
+    fn a_host_that_no_request_can_name_is_rejected_with_the_remedy() {
         let long = "a.".repeat(127) + "a";
         for (text, remedy) in [
             ("", "empty"),
@@ -257,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn origins_are_kept_as_browsers_send_them() {
+    fn origins_are_normalized_to_the_form_that_browsers_send() {
         for (text, origin) in [
             ("http://localhost:3000", "http://localhost:3000"),
             ("HTTP://LocalHost:3000/", "http://localhost:3000"),
@@ -271,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn an_origin_that_no_browser_sends_is_refused_with_the_form() {
+    fn an_origin_that_no_browser_sends_is_rejected_with_the_expected_form() {
         for (text, problem) in [
             ("foo", "no scheme"),
             ("", "no scheme"),

@@ -1,4 +1,5 @@
-//! Credentials: where a request carries them, and whose they are.
+//! Extracts the credentials of a request, and authenticates those of this
+//! instance.
 
 use async_trait::async_trait;
 use base64::Engine as _;
@@ -8,48 +9,51 @@ use http::header::{AUTHORIZATION, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
 use rdd_core::{AuthError, Authenticator, Credentials, UserIdentity};
 use x509_parser::prelude::FromDer as _;
 
-use crate::token::Token;
+use crate::token::BearerToken;
 
-/// The group that may do everything, by Kubernetes' own name.
+/// The Kubernetes group with full access.
 const ADMIN_GROUP: &str = "system:masters";
-/// Every caller with good credentials is in this group.
+/// The Kubernetes group of all authenticated users.
 const AUTHENTICATED_GROUP: &str = "system:authenticated";
-/// How a browser, which cannot set headers on a WebSocket, carries a token.
+/// The prefix of a subprotocol that carries a token, for browsers, which cannot
+/// set headers on a WebSocket.
 const BEARER_PROTOCOL: &str = "base64url.bearer.authorization.k8s.io.";
 
-/// The instance's own token and the client certificates of its own authority.
+/// Authenticates the token of the instance and the client certificates of its
+/// authority.
 pub struct LocalAuthenticator {
-    token: Token,
+    token: BearerToken,
 }
 
 impl LocalAuthenticator {
-    /// Accepts `token`, and certificates that the TLS layer has verified.
-    pub fn new(token: Token) -> Self {
+    /// Accepts `token`, and client certificates, which the TLS layer has
+    /// verified.
+    pub fn new(token: BearerToken) -> Self {
         Self { token }
     }
 
-    /// Whose these credentials are.
+    /// Returns the user of `credentials`.
     ///
     /// # Errors
     ///
-    /// [`AuthError::Unauthenticated`] alone.
+    /// Fails with [`AuthError::Unauthenticated`] only.
     pub fn check(&self, credentials: &Credentials) -> Result<UserIdentity, AuthError> {
-        let refused = |why: &str| {
+        let reject = |reason: &str| {
             Err(AuthError::Unauthenticated(format!(
-                "{why}; use the token of the instance's kubeconfig"
+                "{reason}; use the token of the instance's kubeconfig"
             )))
         };
         match credentials {
-            Credentials::None => refused("the request carries no credentials"),
-            Credentials::Bearer(shown) if self.token.matches(shown) => Ok(UserIdentity {
+            Credentials::None => reject("the request has no credentials"),
+            Credentials::Bearer(token) if self.token.matches(token) => Ok(UserIdentity {
                 user: "rdd-admin".to_owned(),
                 groups: vec![ADMIN_GROUP.to_owned(), AUTHENTICATED_GROUP.to_owned()],
             }),
-            Credentials::Bearer(_) => refused("the bearer token is wrong"),
+            Credentials::Bearer(_) => reject("the bearer token is wrong"),
             Credentials::Certificate(der) => match subject(der) {
                 Some(identity) => Ok(identity),
                 None => {
-                    refused("the client certificate names no user (its subject has no common name)")
+                    reject("the client certificate names no user (its subject has no common name)")
                 }
             },
         }
@@ -70,7 +74,8 @@ impl Authenticator for LocalAuthenticator {
     }
 }
 
-/// The common name is the user, each organisation a group.
+/// Returns the subject of a certificate in DER: the common name is the user,
+/// each organization a group.
 fn subject(der: &[u8]) -> Option<UserIdentity> {
     let (_, certificate) = x509_parser::certificate::X509Certificate::from_der(der).ok()?;
     let subject = certificate.subject();
@@ -83,9 +88,9 @@ fn subject(der: &[u8]) -> Option<UserIdentity> {
     Some(UserIdentity { user, groups })
 }
 
-/// Takes the credentials out of a request, so that no later room sees or logs
-/// them: the `Authorization` header, the bearer subprotocol, or the client
-/// certificate of the connection, in this order.
+/// Removes the credentials from a request, so that no handler can see or log
+/// them. The `Authorization` header takes precedence over the bearer
+/// subprotocol, and that over the client certificate of the connection.
 pub(crate) fn take_credentials(
     headers: &mut HeaderMap,
     certificate: Option<&[u8]>,
@@ -111,7 +116,7 @@ fn take_authorization(headers: &mut HeaderMap) -> Result<Option<String>, AuthErr
     });
     bearer.map(Some).ok_or_else(|| {
         AuthError::Unauthenticated(
-            "the Authorization header is not of the form 'Bearer TOKEN'".to_owned(),
+            "the Authorization header does not have the form 'Bearer TOKEN'".to_owned(),
         )
     })
 }
@@ -132,7 +137,7 @@ fn take_protocol(headers: &mut HeaderMap) -> Result<Option<String>, AuthError> {
     };
     if others.is_empty() {
         return Err(AuthError::Unauthenticated(
-            "a bearer subprotocol needs another subprotocol beside it, which the server can choose"
+            "a bearer subprotocol requires another subprotocol that the server can select"
                 .to_owned(),
         ));
     }
@@ -148,7 +153,7 @@ fn take_protocol(headers: &mut HeaderMap) -> Result<Option<String>, AuthError> {
         .map(Some)
         .ok_or_else(|| {
             AuthError::Unauthenticated(
-                "the bearer subprotocol is not base64url of a token".to_owned(),
+                "the bearer subprotocol is not a base64url-encoded token".to_owned(),
             )
         })
 }
@@ -172,14 +177,14 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_taken_out_of_the_request() {
+    fn a_token_is_removed_from_the_request() {
         let mut request = headers(&[(AUTHORIZATION, "Bearer abc")]);
         assert_eq!(bearer(take_credentials(&mut request, None).unwrap()), "abc");
         assert!(request.is_empty());
     }
 
     #[test]
-    fn the_bearer_subprotocol_goes_and_the_other_stays() {
+    fn only_the_bearer_subprotocol_is_removed_from_the_request() {
         let protocol = format!(
             "{BEARER_PROTOCOL}{}, rdd.logs.v1+json",
             URL_SAFE_NO_PAD.encode("abc")
@@ -193,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn malformed_credentials_are_refused_not_overlooked() {
+    fn malformed_credentials_are_rejected() {
         for (name, value) in [
             (AUTHORIZATION, "Basic abc"),
             (AUTHORIZATION, "abc"),
@@ -206,7 +211,7 @@ mod tests {
                 "base64url.bearer.authorization.k8s.io.***, other",
             ),
         ] {
-            // A certificate beside them does not make up for it.
+            // Even with a valid certificate.
             assert!(
                 take_credentials(&mut headers(&[(name, value)]), Some(b"der")).is_err(),
                 "{value}"

@@ -1,26 +1,27 @@
-//! `/livez`, `/readyz` and `/healthz`: what anybody may ask, and what they are told.
+//! The health endpoints `/livez`, `/readyz`, and `/healthz`, which need no
+//! credentials.
 
 use http::header::RETRY_AFTER;
 use http::{Response, StatusCode};
 
-use crate::limits::STARTING_RETRY_AFTER;
-use crate::reply::{Body, text};
+use crate::limits::STARTING_RETRY_AFTER_SECONDS;
+use crate::response::{GatewayBody, text_response};
 
-/// Where the daemon is in its life.
+/// The phase of the daemon's lifecycle.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DaemonPhase {
-    /// Not everything that a client may ask for is there yet.
+    /// Not every part of the daemon is ready to serve yet.
     #[default]
     Starting,
-    /// Every path answers.
+    /// Every path is served.
     Ready,
-    /// It was told to end, or a part of it failed.
+    /// The daemon is shutting down, on request or because a task failed.
     Stopping,
 }
 
 impl DaemonPhase {
-    /// Why requests are not answered; `None` when they are.
-    pub(crate) fn refusal(self) -> Option<&'static str> {
+    /// Returns why requests are not served, or `None` if they are.
+    pub(crate) fn unavailable_reason(self) -> Option<&'static str> {
         match self {
             Self::Starting => Some("the daemon is starting"),
             Self::Ready => None,
@@ -29,22 +30,22 @@ impl DaemonPhase {
     }
 }
 
-/// A part of the daemon, by the name that `/readyz` gives it.
+/// One check of `/readyz`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HealthCheck {
-    /// Lower case with dashes, as Kubernetes names its checks.
+    /// The name in lower case with dashes, as in Kubernetes.
     pub name: &'static str,
-    /// Whether it has failed. Why is in the log: health answers need no
-    /// credentials, so they tell no details.
+    /// Whether the check fails. The reason is in the log only: health endpoints
+    /// need no credentials, so they show no details.
     pub failed: bool,
 }
 
-/// The state of the daemon, as `/readyz` tells it.
+/// The state of the daemon, as served at `/readyz`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HealthReport {
-    /// Where the daemon is in its life.
+    /// The phase of the daemon's lifecycle.
     pub phase: DaemonPhase,
-    /// Its parts, in the order of their start.
+    /// The checks, in the order in which their tasks started.
     pub checks: Vec<HealthCheck>,
 }
 
@@ -54,13 +55,14 @@ impl HealthReport {
     }
 }
 
-/// Answers `path` if it is a health path. The form is kube-apiserver's: `ok`,
-/// or with `?verbose`, or when a check fails, a line for each check.
-pub(crate) fn answer(
+/// Returns the response if `path` is a health endpoint. The format is
+/// kube-apiserver's: `ok`, or one line per check with `?verbose` or if a check
+/// fails.
+pub(crate) fn response(
     path: &str,
     query: Option<&str>,
     report: &HealthReport,
-) -> Option<Response<Body>> {
+) -> Option<Response<GatewayBody>> {
     let name = match path {
         "/livez" => "livez",
         "/readyz" => "readyz",
@@ -74,12 +76,12 @@ pub(crate) fn answer(
             .any(|pair| pair == "verbose" || pair.starts_with("verbose="))
     });
     if healthy && !verbose {
-        return Some(text(StatusCode::OK, "ok"));
+        return Some(text_response(StatusCode::OK, "ok"));
     }
     let mut lines = String::from("[+]ping ok\n");
     if name != "livez" {
-        if let Some(refusal) = report.phase.refusal() {
-            lines.push_str(&format!("[-]lifecycle failed: {refusal}\n"));
+        if let Some(reason) = report.phase.unavailable_reason() {
+            lines.push_str(&format!("[-]lifecycle failed: {reason}\n"));
         }
         for HealthCheck { name, failed } in &report.checks {
             lines.push_str(&match failed {
@@ -90,13 +92,13 @@ pub(crate) fn answer(
     }
     if healthy {
         lines.push_str(&format!("{name} check passed\n"));
-        return Some(text(StatusCode::OK, lines));
+        return Some(text_response(StatusCode::OK, lines));
     }
     lines.push_str(&format!("{name} check failed\n"));
-    let mut response = text(StatusCode::SERVICE_UNAVAILABLE, lines);
+    let mut response = text_response(StatusCode::SERVICE_UNAVAILABLE, lines);
     response
         .headers_mut()
-        .insert(RETRY_AFTER, STARTING_RETRY_AFTER.into());
+        .insert(RETRY_AFTER, STARTING_RETRY_AFTER_SECONDS.into());
     Some(response)
 }
 
@@ -106,8 +108,8 @@ mod tests {
 
     use super::*;
 
-    async fn ask(path: &str, query: Option<&str>, report: &HealthReport) -> (u16, String) {
-        let response = answer(path, query, report).unwrap();
+    async fn get(path: &str, query: Option<&str>, report: &HealthReport) -> (u16, String) {
+        let response = response(path, query, report).unwrap();
         let status = response.status().as_u16();
         let body = response.into_body().collect().await.unwrap().to_bytes();
         (status, String::from_utf8(body.to_vec()).unwrap())
@@ -130,12 +132,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn ready_is_ok_and_verbose_names_every_check() {
+    async fn a_ready_daemon_returns_ok_or_every_check_if_verbose() {
         let ready = report(DaemonPhase::Ready, false);
-        assert_eq!(ask("/readyz", None, &ready).await, (200, "ok".to_owned()));
+        assert_eq!(get("/readyz", None, &ready).await, (200, "ok".to_owned()));
         for query in ["verbose", "verbose=1", "x=y&verbose"] {
             assert_eq!(
-                ask("/readyz", Some(query), &ready).await,
+                get("/readyz", Some(query), &ready).await,
                 (
                     200,
                     "[+]ping ok\n[+]listener ok\n[+]mirror ok\nreadyz check passed\n".to_owned()
@@ -145,28 +147,28 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_part_that_failed_is_named_and_the_daemon_still_lives() {
+    async fn a_failed_check_is_named_and_does_not_affect_livez() {
         let failed = report(DaemonPhase::Ready, true);
-        let (status, body) = ask("/readyz", None, &failed).await;
+        let (status, body) = get("/readyz", None, &failed).await;
         assert_eq!(status, 503);
         assert!(body.contains("[-]mirror failed: "), "{body}");
         assert!(body.contains("[+]listener ok\n"), "{body}");
         assert!(body.ends_with("readyz check failed\n"), "{body}");
-        assert_eq!(ask("/livez", None, &failed).await, (200, "ok".to_owned()));
+        assert_eq!(get("/livez", None, &failed).await, (200, "ok".to_owned()));
     }
 
     #[tokio::test]
-    async fn a_daemon_that_starts_or_stops_is_not_ready() {
+    async fn a_starting_or_stopping_daemon_is_not_ready() {
         for (phase, word) in [
             (DaemonPhase::Starting, "starting"),
             (DaemonPhase::Stopping, "stopping"),
         ] {
             for path in ["/readyz", "/healthz"] {
-                let (status, body) = ask(path, None, &report(phase, false)).await;
+                let (status, body) = get(path, None, &report(phase, false)).await;
                 assert_eq!(status, 503);
                 assert!(body.contains(word), "{body}");
             }
         }
-        assert!(answer("/readyz/x", None, &HealthReport::default()).is_none());
+        assert!(response("/readyz/x", None, &HealthReport::default()).is_none());
     }
 }

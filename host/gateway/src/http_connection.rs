@@ -1,4 +1,4 @@
-//! One connection, from the TLS handshake to its end.
+//! One connection, from the TLS handshake to its shutdown.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -12,43 +12,44 @@ use hyper_util::server::conn::auto::Builder;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
-use crate::activity::Activity;
-use crate::connection::Connection;
-use crate::gate::{ConnectionContext, Gate};
-use crate::limits::{CLOSE_GRACE, ConnectionLimits, HTTP2_PING_EVERY, HTTP2_PING_TIMEOUT};
+use crate::activity::ConnectionActivity;
+use crate::limits::{CLOSE_GRACE, ConnectionLimits, HTTP2_PING_INTERVAL, HTTP2_PING_TIMEOUT};
+use crate::pipeline::{ConnectionContext, RequestPipeline};
 use crate::registry::ConnectionPermit;
+use crate::tls_connection::TlsConnection;
 
-/// What all connections share.
+/// The state that all connections share.
 pub(crate) struct ConnectionServer {
     pub(crate) acceptor: TlsAcceptor,
-    pub(crate) gate: Gate,
+    pub(crate) pipeline: RequestPipeline,
     pub(crate) limits: ConnectionLimits,
-    /// Once cancelled, requests under way are finished and no others taken.
-    pub(crate) closing: CancellationToken,
+    /// Once cancelled, requests in flight finish and no new ones are read.
+    pub(crate) shutdown: CancellationToken,
 }
 
 impl ConnectionServer {
-    /// Serves `stream` until either side ends it. A panic ends this connection
-    /// alone, and is logged.
+    /// Serves `stream` until either side closes it. A panic closes this
+    /// connection only, and is logged.
     pub(crate) async fn run(
         self: Arc<Self>,
         stream: TcpStream,
         peer: SocketAddr,
         permit: ConnectionPermit,
     ) {
-        let served = self.serve(stream, peer, permit);
-        log_panic(peer, served).await;
+        let span = tracing::info_span!("connection", %peer);
+        log_panic(self.serve(stream, permit)).instrument(span).await;
     }
 
-    async fn serve(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, permit: ConnectionPermit) {
+    async fn serve(self: Arc<Self>, stream: TcpStream, permit: ConnectionPermit) {
         let stream = tokio::select! {
-            stream = self.handshake(stream, peer) => match stream {
+            stream = self.handshake(stream) => match stream {
                 Some(stream) => stream,
                 None => return,
             },
             () = permit.evicted() => return,
-            () = self.closing.cancelled() => return,
+            () = self.shutdown.cancelled() => return,
         };
         let certificate = stream
             .get_ref()
@@ -56,7 +57,7 @@ impl ConnectionServer {
             .peer_certificates()
             .and_then(|chain| chain.first())
             .map(|certificate| certificate.to_vec());
-        let activity = Activity::new();
+        let activity = ConnectionActivity::new();
         let context = Arc::new(ConnectionContext {
             permit,
             activity: activity.clone(),
@@ -66,50 +67,50 @@ impl ConnectionServer {
         let service_context = context.clone();
         let service = hyper::service::service_fn(move |request| {
             let (server, context) = (server.clone(), service_context.clone());
-            async move { Ok::<_, Infallible>(server.gate.answer(request, &context).await) }
+            async move { Ok::<_, Infallible>(server.pipeline.handle(request, &context).await) }
         });
-        let builder = http_builder(peer);
+        let builder = http_builder();
         let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
         let mut connection = std::pin::pin!(connection);
         tokio::select! {
-            ended = connection.as_mut() => return log_end(peer, ended),
+            result = connection.as_mut() => return log_connection_error(result),
             () = context.permit.evicted() => return,
-            () = activity.idle(&self.limits) => {
-                tracing::debug!(%peer, "closing an idle connection");
+            () = activity.until_idle(&self.limits) => {
+                tracing::debug!("closing the idle connection");
             }
-            () = self.closing.cancelled() => {}
+            () = self.shutdown.cancelled() => {}
         }
-        // HTTP/1.1 ends after the request under way, HTTP/2 says goodbye first.
+        // HTTP/1.1 closes after the request in flight, HTTP/2 sends GOAWAY first.
         connection.as_mut().graceful_shutdown();
         tokio::select! {
-            ended = connection.as_mut() => log_end(peer, ended),
-            () = activity.rest(CLOSE_GRACE) => {
-                tracing::debug!(%peer, "the peer did not let the connection be closed in order");
+            result = connection.as_mut() => log_connection_error(result),
+            () = activity.until_quiet_for(CLOSE_GRACE) => {
+                tracing::debug!("the peer prevented a graceful shutdown of the connection");
             }
         }
     }
 
-    async fn handshake(&self, stream: TcpStream, peer: SocketAddr) -> Option<Connection> {
+    async fn handshake(&self, stream: TcpStream) -> Option<TlsConnection> {
         if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%peer, %error, "a connection stays without TCP_NODELAY");
+            tracing::debug!(%error, "cannot set TCP_NODELAY");
         }
         match tokio::time::timeout(self.limits.handshake, self.acceptor.accept(stream)).await {
             Ok(Ok(stream)) => Some(stream),
             Ok(Err(error)) => {
-                tracing::debug!(%peer, %error, "a TLS handshake failed");
+                tracing::debug!(%error, "the TLS handshake failed");
                 None
             }
             Err(_) => {
-                tracing::debug!(%peer, "a TLS handshake took too long");
+                tracing::debug!("the TLS handshake timed out");
                 None
             }
         }
     }
 }
 
-fn http_builder(peer: SocketAddr) -> Builder<StreamExecutor> {
-    let mut builder = Builder::new(StreamExecutor { peer });
-    // How long a head may take is part of how long a connection may be idle.
+fn http_builder() -> Builder<StreamExecutor> {
+    let mut builder = Builder::new(StreamExecutor);
+    // The idle timeout of the connection covers the time to read a head.
     builder
         .http1()
         .timer(TokioTimer::new())
@@ -117,39 +118,42 @@ fn http_builder(peer: SocketAddr) -> Builder<StreamExecutor> {
     builder
         .http2()
         .timer(TokioTimer::new())
-        .keep_alive_interval(HTTP2_PING_EVERY)
+        .keep_alive_interval(HTTP2_PING_INTERVAL)
         .keep_alive_timeout(HTTP2_PING_TIMEOUT);
     builder
 }
 
-fn log_end(peer: SocketAddr, ended: Result<(), Box<dyn std::error::Error + Send + Sync>>) {
-    if let Err(error) = ended {
-        tracing::debug!(%peer, error, "a connection ended early");
+fn log_connection_error(result: Result<(), Box<dyn std::error::Error + Send + Sync>>) {
+    if let Err(error) = result {
+        tracing::debug!(error, "the connection ended early");
     }
 }
 
-/// Runs each request of an HTTP/2 connection in a task of its own.
+/// Runs each request of an HTTP/2 connection in its own task, within the span
+/// of the connection.
 #[derive(Clone)]
-struct StreamExecutor {
-    peer: SocketAddr,
-}
+struct StreamExecutor;
 
 impl<F> hyper::rt::Executor<F> for StreamExecutor
 where
     F: Future<Output: Send> + Send + 'static,
 {
     fn execute(&self, request: F) {
-        tokio::spawn(log_panic(self.peer, request));
+        tokio::spawn(log_panic(request).in_current_span());
     }
 }
 
-/// Nobody waits for these tasks: a panic would end one without a word.
-async fn log_panic<F: Future>(peer: SocketAddr, future: F) {
+/// Logs a panic of `future`. No task awaits it, so the panic would be lost
+/// otherwise.
+async fn log_panic<F: Future>(future: F) {
     if let Err(panic) = AssertUnwindSafe(future).catch_unwind().await {
         let message = panic
             .downcast_ref::<&str>()
             .map(|text| (*text).to_owned())
             .or_else(|| panic.downcast_ref::<String>().cloned());
-        tracing::error!(%peer, panic = message, "answering a request failed; report this");
+        tracing::error!(
+            panic = message,
+            "handling a request panicked; report this bug"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! The kubeconfig that leads to this instance.
+//! The kubeconfig of this instance. Written as JSON by hand, since this crate
+//! must not depend on kube, whose `Kubeconfig` could be serialized.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -7,25 +8,26 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rdd_core::{PrivateFileError, write_private};
 
-use crate::token::Token;
+use crate::token::BearerToken;
 
-/// What a kubeconfig is written from.
-pub struct Kubeconfig<'a> {
-    /// Name of the cluster, the user and the context: the instance's name.
+/// The content of the instance's kubeconfig.
+pub struct InstanceKubeconfig<'a> {
+    /// The name of the cluster, the user, and the context.
     pub name: &'a str,
-    /// The namespace that clients mean when they name none: that of the mirrors.
+    /// The default namespace: that of the mirrors.
     pub namespace: &'a str,
-    /// Where the daemon listens.
+    /// The address of the listener.
     pub address: SocketAddr,
-    /// PEM of the certificates to trust.
+    /// The trusted certificates in PEM.
     pub bundle_pem: &'a str,
-    /// The credentials.
-    pub token: &'a Token,
+    /// The token of the user.
+    pub token: &'a BearerToken,
 }
 
-impl Kubeconfig<'_> {
-    /// The URL of the server: a wildcard address is reached over loopback.
-    pub fn server(address: SocketAddr) -> String {
+impl InstanceKubeconfig<'_> {
+    /// Returns the URL of the server. A wildcard address is replaced by the
+    /// loopback address.
+    pub fn server_url(address: SocketAddr) -> String {
         let mut address = address;
         if address.ip().is_unspecified() {
             address.set_ip(match address {
@@ -36,7 +38,11 @@ impl Kubeconfig<'_> {
         format!("https://{address}")
     }
 
-    /// Writes the file in one step, mode 0600.
+    /// Writes the file atomically, with mode 0600.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), PrivateFileError> {
         let name = self.name;
         let content = serde_json::json!({
@@ -44,13 +50,13 @@ impl Kubeconfig<'_> {
             "kind": "Config",
             "current-context": name,
             "clusters": [{"name": name, "cluster": {
-                "server": Self::server(self.address),
+                "server": Self::server_url(self.address),
                 "certificate-authority-data": STANDARD.encode(self.bundle_pem),
             }}],
             "users": [{"name": name, "user": {"token": self.token.reveal()}}],
             "contexts": [{"name": name, "context": {"cluster": name, "user": name, "namespace": self.namespace}}],
         });
-        // JSON is YAML: every reader of kubeconfigs takes it.
+        // JSON is a subset of YAML, so every kubeconfig reader accepts it.
         write_private(path, format!("{content:#}\n").as_bytes())
     }
 }
@@ -60,17 +66,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wildcard_address_is_reached_over_loopback() {
+    fn a_wildcard_address_is_replaced_by_the_loopback_address() {
         assert_eq!(
-            Kubeconfig::server("0.0.0.0:1".parse().unwrap()),
+            InstanceKubeconfig::server_url("0.0.0.0:1".parse().unwrap()),
             "https://127.0.0.1:1"
         );
         assert_eq!(
-            Kubeconfig::server("[::]:1".parse().unwrap()),
+            InstanceKubeconfig::server_url("[::]:1".parse().unwrap()),
             "https://[::1]:1"
         );
         assert_eq!(
-            Kubeconfig::server("127.0.0.1:2".parse().unwrap()),
+            InstanceKubeconfig::server_url("127.0.0.1:2".parse().unwrap()),
             "https://127.0.0.1:2"
         );
     }

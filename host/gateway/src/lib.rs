@@ -1,36 +1,43 @@
-//! The one door of the daemon: it listens, speaks TLS, checks who calls and
-//! from where, and hands each request to the room that answers it.
+//! The gateway: the daemon's only listener. It terminates TLS, authenticates
+//! each request, checks its `Host` and `Origin`, and dispatches it to the
+//! Kubernetes API or to the passthrough endpoints.
 //!
-//! Invariants: no request reaches a room before its credentials, its `Host`
-//! and its `Origin` were found good (health paths need no credentials, and
-//! tell nothing); before the daemon is ready every path answers 503 with
-//! `Retry-After`; no secret is ever logged.
+//! Invariants:
+//! - No handler sees a request before its credentials, its `Host`, and its
+//!   `Origin` were accepted. Health checks need no credentials and reveal
+//!   nothing.
+//! - Until the daemon is ready, every other path returns 503 with
+//!   `Retry-After`.
+//! - No secret is logged.
 
-mod activity;
+mod pipeline;
+mod server;
+
 mod allow_list;
 mod auth;
 mod certificates;
-mod connection;
-mod gate;
-mod guard;
 mod health;
-mod http_connection;
+mod host_origin_policy;
 mod kubeconfig;
-mod limits;
-mod registry;
-mod reply;
-mod server;
 mod token;
+
+mod activity;
+mod http_connection;
+mod registry;
+mod tls_connection;
+
+mod limits;
+mod response;
 
 pub use allow_list::{AllowListError, AllowedHost, TrustedOrigin};
 pub use auth::LocalAuthenticator;
-pub use certificates::{CertificateError, Certificates};
-pub use connection::{Connection, into_connection};
-pub use gate::Handler;
-pub use guard::Guard;
+pub use certificates::{CertificateError, CertificateSet};
 pub use health::{DaemonPhase, HealthCheck, HealthReport};
-pub use kubeconfig::Kubeconfig;
+pub use host_origin_policy::{HostOriginError, HostOriginPolicy};
+pub use kubeconfig::InstanceKubeconfig;
 pub use limits::ConnectionLimits;
-pub use reply::{Body, refuse, text};
+pub use pipeline::RequestHandler;
+pub use response::{GatewayBody, error_response, text_response};
 pub use server::{BindError, Gateway, GatewayOptions};
-pub use token::{Token, TokenError};
+pub use tls_connection::{TlsConnection, into_tls_connection};
+pub use token::{BearerToken, TokenError};

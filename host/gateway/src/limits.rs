@@ -1,65 +1,68 @@
-//! Every number that connections go by, with its reason.
+//! The limits on connections, each with its reason.
 
 use std::time::Duration;
 
-/// An HTTP/2 peer that does not answer a ping is gone: a vanished watcher is
-/// found within [`HTTP2_PING_EVERY`] + [`HTTP2_PING_TIMEOUT`].
-pub(crate) const HTTP2_PING_EVERY: Duration = Duration::from_secs(30);
-/// See [`HTTP2_PING_EVERY`].
+/// The interval of HTTP/2 pings. A vanished watcher is detected within
+/// [`HTTP2_PING_INTERVAL`] + [`HTTP2_PING_TIMEOUT`].
+pub(crate) const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(30);
+/// The connection of a peer that does not answer a ping within this time is
+/// closed.
 pub(crate) const HTTP2_PING_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How long a connection without requests may take to close in order. A peer
-/// that reads needs a round trip; this is for one on a busy machine. One that
-/// does not read is cut off, also when the daemon ends.
+/// How long a connection without requests may take to close gracefully. A peer
+/// that reads needs one round trip; this allows for a busy machine. A peer that
+/// does not read is disconnected, even when the daemon shuts down.
 pub(crate) const CLOSE_GRACE: Duration = Duration::from_millis(500);
 
-/// After a failed accept (out of file descriptors, say): trying at once would spin.
-pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// The delay after a failed accept, such as when the process is out of file
+/// descriptors. Retrying at once would spin.
+pub(crate) const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
-/// A condition that goes on is logged this often, with a count.
-pub(crate) const LOG_EVERY: Duration = Duration::from_secs(10);
+/// The minimum interval between log lines about an ongoing condition. Each line
+/// has a count.
+pub(crate) const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-/// What a client is told to wait while the daemon starts, in seconds.
-pub(crate) const STARTING_RETRY_AFTER: u32 = 1;
+/// `Retry-After` in seconds while the daemon is starting.
+pub(crate) const STARTING_RETRY_AFTER_SECONDS: u32 = 1;
 
-/// When a client that found no connection free may try again, in seconds.
-pub(crate) const CONNECTIONS_RETRY_AFTER: u32 = 5;
+/// `Retry-After` in seconds for a connection above the limit.
+pub(crate) const CONNECTIONS_RETRY_AFTER_SECONDS: u32 = 5;
 
-/// Limits on connections. A connection is *anonymous* until a request on it
-/// has shown good credentials. Anybody on the machine can open anonymous ones,
-/// so they have short times and a part of the connections of their own: they
-/// cannot keep out those who have credentials.
+/// Limits on connections. A connection is *anonymous* until a request on it is
+/// authenticated. Any local user can open anonymous connections, so they have
+/// short timeouts and a separate limit: they cannot lock out authenticated
+/// clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionLimits {
-    /// Connections with credentials at once.
+    /// The maximum number of authenticated connections.
     pub authenticated: usize,
-    /// Anonymous connections at once. One more closes the oldest of them.
+    /// The maximum number of anonymous connections. One more evicts the oldest.
     pub anonymous: usize,
-    /// How long a TLS handshake may take.
+    /// The timeout of the TLS handshake.
     pub handshake: Duration,
-    /// How long an anonymous connection may go on without a request: to its
-    /// first one, and between two. An HTTP/2 ping is no request.
+    /// How long an anonymous connection may be idle before its first request,
+    /// and between requests. An HTTP/2 ping does not count as a request.
     pub anonymous_idle: Duration,
-    /// How long a connection with credentials may go on without a request
-    /// under way. A watch is under way until it ends.
+    /// How long an authenticated connection may have no request in flight. A
+    /// watch is in flight until it ends.
     pub idle: Duration,
 }
 
 impl Default for ConnectionLimits {
     fn default() -> Self {
         Self {
-            // Far above what a GUI and a few kubectls open, far below the
-            // usual limit of file descriptors.
+            // Far more than a GUI and several kubectl processes open, far below
+            // the usual limit of file descriptors.
             authenticated: 768,
-            // A connection that means well is anonymous for milliseconds.
+            // A legitimate connection is anonymous for milliseconds only.
             anonymous: 256,
-            // It takes milliseconds; a peer that needs longer wastes a connection.
+            // A handshake takes milliseconds.
             handshake: Duration::from_secs(10),
-            // Clients connect because they have something to ask. Browsers
-            // open some ahead of time, and open new ones when they need them.
+            // Clients send a request as soon as they are connected. Browsers
+            // preconnect, but reconnect when they need to.
             anonymous_idle: Duration::from_secs(10),
-            // As long as Go's HTTP client, and so kubectl, keeps a connection
-            // without requests: it is seldom closed under a request.
+            // The idle timeout of Go's HTTP client, and so of kubectl: a
+            // connection is rarely closed just as a request is sent.
             idle: Duration::from_secs(90),
         }
     }

@@ -1,4 +1,4 @@
-//! Which connections there are, and which one has to go for a new one.
+//! The open connections, and which one is evicted for a new one.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::limits::{ConnectionLimits, LOG_EVERY};
+use crate::limits::{ConnectionLimits, LOG_INTERVAL};
 
-/// Counts connections. The lock is held for a look-up, never across an await,
-/// and is taken when a connection begins, when it shows its first credentials
-/// and when it ends, not for each request.
+/// Counts connections. The lock is held for a lookup, never across an await. It
+/// is taken when a connection opens, when it authenticates, and when it closes,
+/// but not for each request.
 #[derive(Clone)]
 pub(crate) struct ConnectionRegistry {
     limits: ConnectionLimits,
@@ -20,17 +20,18 @@ pub(crate) struct ConnectionRegistry {
 #[derive(Default)]
 struct RegistryState {
     next_id: u64,
-    /// By age: the first one is the oldest.
+    /// Keyed by age: the first entry is the oldest connection.
     anonymous: BTreeMap<u64, CancellationToken>,
     authenticated: usize,
-    /// Closed for newer ones since the last line in the log.
+    /// The number of evictions since the last log line.
     evicted: u64,
-    logged: Option<Instant>,
+    logged_at: Option<Instant>,
 }
 
-/// As many connections with credentials as there may be.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct TooManyConnections {
+/// The maximum number of authenticated connections is open.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{limit} connections are open; close some, or try again later")]
+pub(crate) struct ConnectionLimitError {
     pub(crate) limit: usize,
 }
 
@@ -46,7 +47,7 @@ impl ConnectionRegistry {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Registers an anonymous connection; the oldest one goes when there are
+    /// Registers an anonymous connection. Evicts the oldest one if there are
     /// too many.
     pub(crate) fn admit(&self) -> ConnectionPermit {
         let mut state = self.state();
@@ -64,7 +65,7 @@ impl ConnectionRegistry {
         }
     }
 
-    /// Closes the oldest anonymous connection, for whoever is out of file descriptors.
+    /// Evicts the oldest anonymous connection to free a file descriptor.
     pub(crate) fn evict_oldest(&self) {
         Self::evict(&mut self.state());
     }
@@ -75,18 +76,21 @@ impl ConnectionRegistry {
         };
         oldest.cancel();
         state.evicted += 1;
-        if state.logged.is_none_or(|at| at.elapsed() >= LOG_EVERY) {
+        if state
+            .logged_at
+            .is_none_or(|at| at.elapsed() >= LOG_INTERVAL)
+        {
             tracing::warn!(
                 closed = state.evicted,
-                "too many connections without credentials; the oldest are closed for new ones"
+                "too many connections without credentials; closing the oldest ones"
             );
             state.evicted = 0;
-            state.logged = Some(Instant::now());
+            state.logged_at = Some(Instant::now());
         }
     }
 }
 
-/// A connection's entry, given back when this is dropped.
+/// The entry of one connection, which is removed on drop.
 pub(crate) struct ConnectionPermit {
     registry: ConnectionRegistry,
     id: u64,
@@ -94,19 +98,20 @@ pub(crate) struct ConnectionPermit {
 }
 
 impl ConnectionPermit {
-    /// Resolves when the connection has to make way for a newer one.
+    /// Resolves when the connection is evicted.
     pub(crate) async fn evicted(&self) {
         self.evicted.cancelled().await;
     }
 
-    /// The connection has shown good credentials. To be called once.
-    pub(crate) fn authenticate(&self) -> Result<(), TooManyConnections> {
+    /// Moves the connection to the authenticated ones. Must be called at most
+    /// once.
+    pub(crate) fn mark_authenticated(&self) -> Result<(), ConnectionLimitError> {
         let limit = self.registry.limits.authenticated;
         let mut state = self.registry.state();
         if state.authenticated >= limit {
-            return Err(TooManyConnections { limit });
+            return Err(ConnectionLimitError { limit });
         }
-        // One that was just evicted is about to end.
+        // A connection that was just evicted closes without being counted.
         if state.anonymous.remove(&self.id).is_some() {
             state.authenticated += 1;
         }
@@ -141,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_anonymous_connection_makes_way() {
+    fn the_oldest_anonymous_connection_is_evicted() {
         let registry = registry(2, 2);
         let [first, second, third] = [(); 3].map(|()| registry.admit());
         assert!(first.evicted.is_cancelled());
@@ -152,37 +157,40 @@ mod tests {
     }
 
     #[test]
-    fn one_with_credentials_is_never_closed_for_an_anonymous_one() {
+    fn an_authenticated_connection_is_never_evicted_for_an_anonymous_one() {
         let registry = registry(1, 2);
-        let known = registry.admit();
-        known.authenticate().unwrap();
-        let crowd: Vec<_> = (0..9).map(|_| registry.admit()).collect();
-        assert!(!known.evicted.is_cancelled());
+        let authenticated = registry.admit();
+        authenticated.mark_authenticated().unwrap();
+        let anonymous: Vec<_> = (0..9).map(|_| registry.admit()).collect();
+        assert!(!authenticated.evicted.is_cancelled());
         assert_eq!(counts(&registry), (1, 1));
-        drop(crowd);
-        drop(known);
+        drop(anonymous);
+        drop(authenticated);
         assert_eq!(counts(&registry), (0, 0));
     }
 
     #[test]
-    fn those_with_credentials_have_a_limit_of_their_own_and_places_come_back() {
+    fn authenticated_connections_have_their_own_limit_and_release_their_permits() {
         let registry = registry(4, 1);
         let (first, second) = (registry.admit(), registry.admit());
-        first.authenticate().unwrap();
-        assert_eq!(second.authenticate(), Err(TooManyConnections { limit: 1 }));
+        first.mark_authenticated().unwrap();
+        assert_eq!(
+            second.mark_authenticated(),
+            Err(ConnectionLimitError { limit: 1 })
+        );
         drop(first);
-        second.authenticate().unwrap();
+        second.mark_authenticated().unwrap();
         drop(second);
         assert_eq!(counts(&registry), (0, 0));
     }
 
     #[test]
-    fn one_that_was_evicted_gives_nothing_back_twice() {
+    fn an_evicted_connection_releases_its_permit_once() {
         let registry = registry(1, 2);
         let (evicted, other) = (registry.admit(), registry.admit());
-        // Its request was under way as it was evicted.
-        evicted.authenticate().unwrap();
-        other.authenticate().unwrap();
+        // Its request was in flight when it was evicted.
+        evicted.mark_authenticated().unwrap();
+        other.mark_authenticated().unwrap();
         drop(evicted);
         assert_eq!(counts(&registry), (0, 1));
         drop(other);

@@ -1,4 +1,4 @@
-//! The listener: accepts connections, and ends them in order.
+//! The listener: accepts connections and shuts them down gracefully.
 
 use std::future::Future;
 use std::io::ErrorKind;
@@ -14,80 +14,127 @@ use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use crate::gate::{Gate, Handler};
-use crate::guard::Guard;
 use crate::health::HealthReport;
+use crate::host_origin_policy::HostOriginPolicy;
 use crate::http_connection::ConnectionServer;
-use crate::limits::{ACCEPT_PAUSE, ConnectionLimits, LOG_EVERY};
+use crate::limits::{ACCEPT_RETRY_DELAY, ConnectionLimits, LOG_INTERVAL};
+use crate::pipeline::{RequestHandler, RequestPipeline};
 use crate::registry::ConnectionRegistry;
 
-/// What the door is made of.
+/// What a [`Gateway`] is made of.
 #[derive(Clone)]
 pub struct GatewayOptions {
-    /// Where to listen; port 0 takes a free one.
+    /// The address to listen on. Port 0 selects a free port.
     pub listen: SocketAddr,
-    /// The certificates to show.
+    /// The TLS configuration, with the server certificate.
     pub tls: Arc<rustls::ServerConfig>,
-    /// Who checks credentials.
+    /// Validates credentials.
     pub authenticator: Arc<dyn Authenticator>,
-    /// Which `Host` and `Origin` are allowed.
-    pub guard: Guard,
-    /// Answers `/passthrough/…`.
-    pub passthrough: Handler,
-    /// Answers everything else; `None` when an external cluster serves the API.
-    pub api: Option<Handler>,
+    /// The allowed values of `Host` and `Origin`.
+    pub host_origin_policy: HostOriginPolicy,
+    /// Serves `/passthrough/…`.
+    pub passthrough: RequestHandler,
+    /// Serves everything else. `None` if an external cluster serves the API.
+    pub api: Option<RequestHandler>,
     /// Renders `/metrics`.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
-    /// The state of the daemon: what `/readyz` tells, and whether requests are
-    /// answered.
+    /// The state of the daemon: the content of `/readyz`, and whether requests
+    /// are dispatched.
     pub health: watch::Receiver<HealthReport>,
-    /// How many connections there may be, and how long they may be idle.
+    /// The maximum number of connections, and their timeouts.
     pub limits: ConnectionLimits,
-    /// How long requests under way may go on after the shutdown began.
-    pub grace: Duration,
+    /// How long requests in flight may continue once the shutdown has begun.
+    pub shutdown_grace: Duration,
 }
 
-/// The address cannot be listened on.
+/// An error of [`Gateway::bind`].
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
-    /// Somebody else has the port.
+    /// Another process listens on the port.
     #[error("{0} is in use; choose another address with --listen (port 0 takes a free one)")]
     InUse(SocketAddr),
-    /// Anything else.
+    /// Any other failure to listen.
     #[error("cannot listen on {address}; choose another address with --listen")]
-    Other {
-        /// The address that was asked for.
+    Listen {
+        /// The requested address.
         address: SocketAddr,
-        /// The system's words.
+        /// The error of the operating system.
         #[source]
         source: std::io::Error,
     },
 }
 
-/// The door, listening but not yet answering.
+/// An HTTPS server that is bound to its address but does not accept
+/// connections yet.
+///
+/// ```
+/// use std::convert::Infallible;
+/// use std::sync::Arc;
+/// use std::time::Duration;
+///
+/// use http::StatusCode;
+/// use rdd_gateway::{
+///     BearerToken, CertificateSet, ConnectionLimits, Gateway, GatewayOptions, HealthReport,
+///     HostOriginPolicy, LocalAuthenticator, RequestHandler, text_response,
+/// };
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let dir = tempfile::tempdir()?;
+/// let certificates = CertificateSet::load_or_create(dir.path(), &[], jiff::Timestamp::now())?;
+/// let token = BearerToken::load_or_create(&dir.path().join("token"))?;
+/// let hello = RequestHandler::new(tower::service_fn(|_| async {
+///     Ok::<_, Infallible>(text_response(StatusCode::OK, "hello"))
+/// }));
+/// // Sending a report with `DaemonPhase::Ready` opens the handlers.
+/// let (_health, reported) = tokio::sync::watch::channel(HealthReport::default());
+///
+/// let gateway = Gateway::bind(GatewayOptions {
+///     listen: "127.0.0.1:0".parse()?,
+///     tls: certificates.server,
+///     authenticator: Arc::new(LocalAuthenticator::new(token)),
+///     host_origin_policy: HostOriginPolicy::new(&[], &[]),
+///     passthrough: hello.clone(),
+///     api: Some(hello),
+///     metrics: Arc::new(String::new),
+///     health: reported,
+///     limits: ConnectionLimits::default(),
+///     shutdown_grace: Duration::from_secs(3),
+/// })
+/// .await?;
+/// println!("listening on {}", gateway.address());
+/// # let shutdown = async {};
+/// gateway.serve(shutdown).await;
+/// # Ok(())
+/// # }
+/// ```
 pub struct Gateway {
     listener: TcpListener,
     address: SocketAddr,
     connections: Arc<ConnectionServer>,
-    grace: Duration,
+    shutdown_grace: Duration,
 }
 
 impl Gateway {
-    /// Takes the address.
+    /// Binds the address.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the address is in use, or cannot be listened on.
     pub async fn bind(options: GatewayOptions) -> Result<Self, BindError> {
         let GatewayOptions {
             listen,
             tls,
             authenticator,
-            guard,
+            host_origin_policy,
             passthrough,
             api,
             metrics,
             health,
             limits,
-            grace,
+            shutdown_grace,
         } = options;
-        let other = |source: std::io::Error| BindError::Other {
+        let cannot_listen = |source: std::io::Error| BindError::Listen {
             address: listen,
             source,
         };
@@ -95,12 +142,12 @@ impl Gateway {
             .await
             .map_err(|source| match source.kind() {
                 ErrorKind::AddrInUse => BindError::InUse(listen),
-                _ => other(source),
+                _ => cannot_listen(source),
             })?;
-        let address = listener.local_addr().map_err(other)?;
-        let gate = Gate {
+        let address = listener.local_addr().map_err(cannot_listen)?;
+        let pipeline = RequestPipeline {
             authenticator,
-            guard,
+            host_origin_policy,
             passthrough,
             api,
             metrics,
@@ -111,27 +158,28 @@ impl Gateway {
             address,
             connections: Arc::new(ConnectionServer {
                 acceptor: TlsAcceptor::from(tls),
-                gate,
+                pipeline,
                 limits,
-                closing: CancellationToken::new(),
+                shutdown: CancellationToken::new(),
             }),
-            grace,
+            shutdown_grace,
         })
     }
 
-    /// Where it listens, with the port that was given.
+    /// Returns the address of the listener, with its actual port.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Answers until `shutdown` resolves, then lets requests under way finish
-    /// within the grace period. Connections without one are closed at once.
+    /// Serves until `shutdown` resolves, then lets requests in flight finish
+    /// within the grace period. Connections without a request are closed at
+    /// once.
     pub async fn serve(self, shutdown: impl Future<Output = ()> + Send) {
         let Self {
             listener,
             address: _,
             connections,
-            grace,
+            shutdown_grace,
         } = self;
         let mut tasks = JoinSet::new();
         tokio::select! {
@@ -139,15 +187,18 @@ impl Gateway {
             never = accept(&listener, &connections, &mut tasks) => match never {},
         }
         drop(listener);
-        connections.closing.cancel();
-        let ended = async { while tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(grace, ended).await.is_err() {
-            tracing::info!("some requests did not end within the grace period");
+        connections.shutdown.cancel();
+        let finished = async { while tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(shutdown_grace, finished)
+            .await
+            .is_err()
+        {
+            tracing::info!("some requests did not finish within the grace period");
         }
     }
 }
 
-/// Accepts for as long as it is polled.
+/// Accepts connections as long as it is polled.
 async fn accept(
     listener: &TcpListener,
     connections: &Arc<ConnectionServer>,
@@ -155,9 +206,9 @@ async fn accept(
 ) -> std::convert::Infallible {
     let limits = &connections.limits;
     let registry = ConnectionRegistry::new(*limits);
-    // The registry decides who goes; this waits until they are gone, so that
-    // there are never more sockets than the limits say.
-    let open = Arc::new(Semaphore::new(
+    // The registry selects the connections to evict. The semaphore waits until
+    // they are closed, so that the number of sockets never exceeds the limits.
+    let open_connections = Arc::new(Semaphore::new(
         limits.authenticated + limits.anonymous.max(1),
     ));
     let mut failures = AcceptFailures::default();
@@ -165,16 +216,16 @@ async fn accept(
         let (stream, peer) = accept_one(listener, &registry, &mut failures).await;
         let permit = registry.admit();
         // The semaphore is never closed.
-        let Ok(slot) = open.clone().acquire_owned().await else {
+        let Ok(open_permit) = open_connections.clone().acquire_owned().await else {
             continue;
         };
         let connections = connections.clone();
         tasks.spawn(async move {
-            let _slot = slot;
+            let _open_permit = open_permit;
             connections.run(stream, peer, permit).await;
         });
-        // Tasks that are done are let go as the next connection comes, so the
-        // set stays as small as the number of connections.
+        // Finished tasks are reaped here, so the set stays as small as the
+        // number of connections.
         while tasks.try_join_next().is_some() {}
     }
 }
@@ -189,7 +240,7 @@ async fn accept_one(
             Ok(accepted) => return accepted,
             Err(error) => error,
         };
-        // The peer was gone before it was accepted: nothing is wrong here.
+        // The peer disconnected before it was accepted.
         if matches!(
             error.kind(),
             ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted
@@ -197,26 +248,27 @@ async fn accept_one(
             continue;
         }
         failures.log(&error);
-        // Most likely out of file descriptors.
+        // Most likely, the process is out of file descriptors.
         registry.evict_oldest();
-        tokio::time::sleep(ACCEPT_PAUSE).await;
+        tokio::time::sleep(ACCEPT_RETRY_DELAY).await;
     }
 }
 
-/// Failed accepts, which come in crowds.
+/// Rate-limits the log lines of failed accepts, which come in bursts.
 #[derive(Default)]
 struct AcceptFailures {
+    /// Failures since the last log line.
     count: u64,
-    logged: Option<Instant>,
+    logged_at: Option<Instant>,
 }
 
 impl AcceptFailures {
     fn log(&mut self, error: &std::io::Error) {
         self.count += 1;
-        if self.logged.is_none_or(|at| at.elapsed() >= LOG_EVERY) {
-            tracing::warn!(%error, failures = self.count, "connections cannot be accepted");
+        if self.logged_at.is_none_or(|at| at.elapsed() >= LOG_INTERVAL) {
+            tracing::warn!(%error, failures = self.count, "cannot accept connections");
             self.count = 0;
-            self.logged = Some(Instant::now());
+            self.logged_at = Some(Instant::now());
         }
     }
 }

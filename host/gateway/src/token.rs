@@ -8,26 +8,27 @@ use rdd_core::{PrivateFileError, write_private};
 use ring::rand::SecureRandom as _;
 use subtle::ConstantTimeEq as _;
 
-/// As many random bits as the key of a 256-bit cipher: beyond guessing.
+/// The number of random bytes of a token: as many as the key of a 256-bit
+/// cipher.
 const TOKEN_BYTES: usize = 32;
 
-/// A token could not be read or made.
+/// An error of [`BearerToken::load_or_create`].
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
-    /// The system gave no random bytes.
-    #[error("the system gave no random bytes for a token")]
+    /// The operating system returned no random bytes.
+    #[error("the operating system returned no random bytes for a token")]
     Random,
-    /// The file is there and cannot be read.
+    /// The file exists but cannot be read.
     #[error("cannot read {path}")]
     Read {
         /// The file.
         path: String,
-        /// The system's words.
+        /// The error of the operating system.
         #[source]
         source: std::io::Error,
     },
     /// The file does not hold a token.
-    #[error("{path} does not hold a token; delete it, and the daemon makes a new one")]
+    #[error("{path} does not hold a token; delete it and start the daemon to create a new one")]
     Malformed {
         /// The file.
         path: String,
@@ -37,19 +38,24 @@ pub enum TokenError {
     Write(#[from] PrivateFileError),
 }
 
-/// A secret that proves its bearer. `Debug` shows nothing of it.
+/// The bearer token of an instance. Its `Debug` output does not contain the
+/// secret.
 #[derive(Clone)]
-pub struct Token(String);
+pub struct BearerToken(String);
 
-impl Token {
-    /// The token in `path`, made on first use and stable from then on.
-    /// Deleting the file and starting anew gives another one.
+impl BearerToken {
+    /// Reads the token in `path`, or creates it if the file is missing or empty.
+    /// To replace a token, delete the file and restart the daemon.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file cannot be read or written, or holds something else.
     pub fn load_or_create(path: &Path) -> Result<Self, TokenError> {
         match std::fs::read(path) {
             Ok(bytes) if bytes.iter().all(|byte| matches!(byte, 0 | b'\n')) => {
                 tracing::error!(
                     path = %path.display(),
-                    "the file of the token is empty; a new token is made, and the kubeconfig is written anew: copies of the old one stop working"
+                    "the token file is empty; creating a new token and kubeconfig: copies of the old kubeconfig stop working"
                 );
                 Self::create(path)
             }
@@ -82,18 +88,18 @@ impl Token {
         Ok(token)
     }
 
-    /// The secret itself, for a kubeconfig.
+    /// Returns the secret, for a kubeconfig.
     pub fn reveal(&self) -> &str {
         &self.0
     }
 
-    /// Compares in time that does not depend on where the two differ.
-    pub fn matches(&self, shown: &str) -> bool {
-        self.0.as_bytes().ct_eq(shown.as_bytes()).into()
+    /// Compares the token with `presented` in constant time.
+    pub fn matches(&self, presented: &str) -> bool {
+        self.0.as_bytes().ct_eq(presented.as_bytes()).into()
     }
 }
 
-impl std::fmt::Debug for Token {
+impl std::fmt::Debug for BearerToken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Token(…)")
     }
@@ -101,45 +107,47 @@ impl std::fmt::Debug for Token {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
     fn a_token_is_stable_private_and_never_printed() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("token");
-        let first = Token::load_or_create(&path).unwrap();
-        let second = Token::load_or_create(&path).unwrap();
+        let first = BearerToken::load_or_create(&path).unwrap();
+        let second = BearerToken::load_or_create(&path).unwrap();
         assert!(first.matches(second.reveal()));
         assert!(!first.matches("x") && !first.matches(""));
         assert!(!format!("{first:?}").contains(first.reveal()));
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            assert_eq!(
-                std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-                0o600
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+    }
+
+    #[test]
+    fn an_empty_token_file_is_filled_with_a_new_token() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("token");
+        for content in [&b""[..], b"\n", &[0; 43]] {
+            std::fs::write(&path, content).unwrap();
+            let created = BearerToken::load_or_create(&path).unwrap();
+            assert!(
+                BearerToken::load_or_create(&path)
+                    .unwrap()
+                    .matches(created.reveal())
             );
         }
     }
 
     #[test]
-    fn an_empty_token_file_gets_a_token() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("token");
-        for content in [&b""[..], b"\n", &[0; 43]] {
-            std::fs::write(&path, content).unwrap();
-            let made = Token::load_or_create(&path).unwrap();
-            assert!(Token::load_or_create(&path).unwrap().matches(made.reveal()));
-        }
-    }
-
-    #[test]
-    fn a_damaged_token_file_is_refused_with_the_remedy() {
+    fn a_damaged_token_file_is_rejected_with_the_remedy() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("token");
         for content in [&b"short"[..], &[0xff; 43]] {
             std::fs::write(&path, content).unwrap();
-            let error = Token::load_or_create(&path).unwrap_err().to_string();
+            let error = BearerToken::load_or_create(&path).unwrap_err().to_string();
             assert!(error.contains("delete it"), "{error}");
             assert_eq!(std::fs::read(&path).unwrap(), content, "it is left alone");
         }

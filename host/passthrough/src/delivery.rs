@@ -1,4 +1,4 @@
-//! What the operating system knows of bytes that it was given to send.
+//! The delivery state of written bytes, as reported by the operating system.
 
 use std::time::Duration;
 
@@ -7,34 +7,34 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-/// How far the bytes of a connection have come.
+/// The delivery state of the bytes written to a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Delivery {
-    /// Bytes wait here, or are on their way: the peer's system has not
+pub(crate) struct DeliveryState {
+    /// Whether bytes are queued or in flight: the peer's system has not
     /// acknowledged all of them.
-    pub(crate) pending: bool,
-    /// Bytes that the peer's system has acknowledged since the connection began.
+    pub(crate) is_pending: bool,
+    /// The number of bytes that the peer's system has acknowledged in total.
     pub(crate) acknowledged: u64,
-    /// Since the peer's system last answered. While its buffers are full it is
-    /// asked now and then whether they still are, and this is how long ago it
-    /// last answered that.
-    pub(crate) since_answer: Duration,
+    /// The time since the last acknowledgment by the peer's system. While its
+    /// receive buffer is full, it acknowledges window probes.
+    pub(crate) since_last_ack: Duration,
 }
 
-/// A connection that may know how far its bytes have come.
-pub(crate) trait Transport {
-    /// `None` where the platform does not tell.
-    fn delivery(&self) -> Option<Delivery> {
+/// A connection that may report the delivery state of written bytes.
+pub(crate) trait DeliveryTracker {
+    /// Returns the delivery state, or `None` if the platform does not report it.
+    fn delivery(&self) -> Option<DeliveryState> {
         None
     }
 
-    /// Has the system give bytes up that the peer's system did not take in
-    /// this time, and ask a peer whose buffers are full at least that often.
+    /// Sets how long bytes may stay unacknowledged before the system drops the
+    /// connection. A peer whose receive buffer is full is probed at least that
+    /// often.
     fn set_user_timeout(&self, _timeout: Duration) {}
 }
 
-impl Transport for TcpStream {
-    fn delivery(&self) -> Option<Delivery> {
+impl DeliveryTracker for TcpStream {
+    fn delivery(&self) -> Option<DeliveryState> {
         #[cfg(target_os = "linux")]
         return linux::delivery(self);
         #[cfg(not(target_os = "linux"))]
@@ -49,8 +49,8 @@ impl Transport for TcpStream {
     }
 }
 
-impl<T: Transport> Transport for TlsStream<T> {
-    fn delivery(&self) -> Option<Delivery> {
+impl<T: DeliveryTracker> DeliveryTracker for TlsStream<T> {
+    fn delivery(&self) -> Option<DeliveryState> {
         self.get_ref().0.delivery()
     }
 
@@ -59,8 +59,8 @@ impl<T: Transport> Transport for TlsStream<T> {
     }
 }
 
-impl<T: Transport> Transport for TokioIo<T> {
-    fn delivery(&self) -> Option<Delivery> {
+impl<T: DeliveryTracker> DeliveryTracker for TokioIo<T> {
+    fn delivery(&self) -> Option<DeliveryState> {
         self.inner().delivery()
     }
 
@@ -69,8 +69,8 @@ impl<T: Transport> Transport for TokioIo<T> {
     }
 }
 
-/// A connection of a kind that is not known here.
-impl Transport for Upgraded {}
+/// A connection of an unknown type.
+impl DeliveryTracker for Upgraded {}
 
 #[cfg(target_os = "linux")]
 mod linux {
@@ -80,12 +80,12 @@ mod linux {
 
     use tokio::net::TcpStream;
 
-    use super::Delivery;
+    use super::DeliveryState;
 
-    /// Written here since neither tokio, socket2 nor rustix reads `TCP_INFO`,
-    /// and the crates that do generate bindings from the build machine's C
-    /// headers.
-    pub(super) fn delivery(socket: &TcpStream) -> Option<Delivery> {
+    /// Reads `TCP_INFO`. Written by hand: tokio, socket2, and rustix do not
+    /// support it, and the crates that do generate bindings from the C headers
+    /// of the build machine.
+    pub(super) fn delivery(socket: &TcpStream) -> Option<DeliveryState> {
         let mut len = libc::socklen_t::try_from(size_of::<libc::tcp_info>()).ok()?;
         #[expect(unsafe_code, reason = "there is no safe interface to TCP_INFO")]
         // SAFETY: the descriptor is open as long as `socket` is borrowed; the
@@ -102,15 +102,15 @@ mod linux {
             );
             (result, info)
         };
-        // Kernels before 4.6 know less and write less.
+        // Kernels before 4.6 write fewer fields.
         let needed = offset_of!(libc::tcp_info, tcpi_notsent_bytes) + size_of::<u32>();
         if result != 0 || usize::try_from(len).ok()? < needed {
             return None;
         }
-        Some(Delivery {
-            pending: info.tcpi_unacked > 0 || info.tcpi_notsent_bytes > 0,
+        Some(DeliveryState {
+            is_pending: info.tcpi_unacked > 0 || info.tcpi_notsent_bytes > 0,
             acknowledged: info.tcpi_bytes_acked,
-            since_answer: Duration::from_millis(info.tcpi_last_ack_recv.into()),
+            since_last_ack: Duration::from_millis(info.tcpi_last_ack_recv.into()),
         })
     }
 }
@@ -123,12 +123,15 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn bytes_are_pending_until_the_peers_system_took_them() {
+    async fn bytes_are_pending_until_the_peers_system_acknowledges_them() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut client = TcpStream::connect(address).await.unwrap();
         let (server, _) = listener.accept().await.unwrap();
-        assert!(!server.delivery().unwrap().pending, "nothing was written");
+        assert!(
+            !server.delivery().unwrap().is_pending,
+            "nothing was written"
+        );
 
         let mut written = 0;
         server.writable().await.unwrap();
@@ -136,15 +139,17 @@ mod tests {
             written += count;
         }
         let delivery = server.delivery().unwrap();
-        assert!(delivery.pending, "{delivery:?}");
+        assert!(delivery.is_pending, "{delivery:?}");
         assert!(delivery.acknowledged < written as u64, "{delivery:?}");
-        assert!(delivery.since_answer < Duration::from_secs(60));
+        assert!(delivery.since_last_ack < Duration::from_secs(60));
 
         let mut read = vec![0; written];
         client.read_exact(&mut read).await.unwrap();
         rdd_testkit::eventually("every byte is acknowledged", || async {
             match server.delivery() {
-                Some(Delivery { pending: false, .. }) => Ok(()),
+                Some(DeliveryState {
+                    is_pending: false, ..
+                }) => Ok(()),
                 other => Err(format!("{other:?}")),
             }
         })

@@ -1,26 +1,31 @@
-//! The WebSocket mux: `/passthrough/<controller>/<endpoint>/…`.
+//! The passthrough: WebSocket endpoints at `/passthrough/<controller>/<endpoint>/…`.
 //!
-//! Owns the checks of a stream's request (every refusal is answered before
-//! the upgrade, in a fixed order), the sessions that carry bytes from an
-//! engine to a viewer, and their end. It sees the engine through
-//! [`rdd_core`] alone and reads its state as a snapshot: a request never
-//! waits for a sync or a reconnect.
+//! This crate validates stream requests (every error is returned before the
+//! upgrade, in a fixed order), and runs the sessions that forward an engine's
+//! log to a client. It uses the engine through [`rdd_core`] only, and reads its
+//! state as a snapshot: a request never waits for a sync or a reconnect.
 //!
-//! Invariants: a session buffers at most [`limits::SESSION_BUFFER`] bytes,
-//! whatever its peer does; when a session ends for any reason, the engine's
-//! side of it ends within a second; bytes are passed as they are.
+//! Invariants:
+//! - A session buffers at most [`limits::MAX_SESSION_BUFFER`] bytes, whatever
+//!   its peer does.
+//! - When a session ends for any reason, its stream from the engine is closed
+//!   within a second.
+//! - Bytes are forwarded unchanged.
 
-mod delivery;
-mod endpoint;
-pub mod limits;
-mod logs;
-mod params;
-mod peer;
-mod places;
-mod refusal;
 mod service;
 mod session;
-mod upgrade;
 
-pub use endpoint::endpoints;
+mod open_log;
+mod query;
+mod request_error;
+mod routes;
+mod stream_limiter;
+mod upgrade_request;
+
+mod delivery;
+mod peer_connection;
+
+pub mod limits;
+
+pub use routes::endpoints;
 pub use service::{Passthrough, PassthroughOptions};

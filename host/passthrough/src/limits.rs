@@ -1,66 +1,75 @@
-//! Every number that the mux goes by, with its reason.
+//! The limits of the passthrough, each with its reason.
 
 use std::time::Duration;
 
-/// Often enough that a proxy with the usual idle limit of 60 s, or a NAT with
-/// one of 30 s, keeps the connection; rare enough to cost nothing.
-pub const PING_EVERY: Duration = Duration::from_secs(10);
+/// The interval of WebSocket pings. Often enough to keep a connection through a
+/// proxy with the usual idle timeout of 60 s, or a NAT with one of 30 s, and
+/// rare enough to cost nothing.
+pub const PING_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Six pings without a sign of life: a laptop's short sleep or a change of
-/// network passes, a dead peer does not hold its place longer than a minute.
-pub const PEER_SILENCE: Duration = Duration::from_secs(60);
+/// The timeout for a peer without activity: six pings. A laptop's short sleep or
+/// a change of network passes, but a dead peer holds its permit for a minute at
+/// most.
+pub const PEER_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How often silence is looked at: a dead peer is gone within
-/// `PEER_SILENCE + SILENCE_CHECK` = 65 s, under the promised 70 s.
-pub const SILENCE_CHECK: Duration = Duration::from_secs(5);
+/// How often the activity of a peer is checked. A dead peer is disconnected
+/// within `PEER_TIMEOUT + PEER_CHECK_INTERVAL` = 65 s, less than the documented
+/// 70 s.
+pub const PEER_CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// A viewer has nothing to say: control frames have at most 125 bytes, and
-/// this leaves room for a later subscription message. Larger ones get 1009.
-pub const INBOUND_MESSAGE: usize = 4 * 1024;
+/// The maximum size of a client's message in bytes; larger ones are closed with
+/// 1009. Clients send only control frames, of at most 125 bytes. The rest is for
+/// a future subscription message.
+pub const MAX_INBOUND_MESSAGE: usize = 4 * 1024;
 
-/// Frames are gathered up to this size before they are handed to the socket:
-/// one TLS record holds 16 KiB, so a few at a time.
-pub const WRITE_BUFFER: usize = 64 * 1024;
+/// How many bytes of frames are gathered before they are written to the socket:
+/// several TLS records of 16 KiB.
+pub const WRITE_BUFFER_SIZE: usize = 64 * 1024;
 
-/// All bytes that wait for a peer that does not read: what is gathered, and
-/// the chunk that did not fit any more. The engine's side waits from then on.
-pub const SESSION_BUFFER: usize = 256 * 1024;
+/// The maximum number of bytes that wait for a peer that does not read: the
+/// gathered frames and one more chunk. After that, the engine is not read
+/// either.
+pub const MAX_SESSION_BUFFER: usize = 256 * 1024;
 
-/// How often a peer's system is asked whether its buffers are still full: at
-/// least twice in `PEER_SILENCE`, so that one question may get lost, and with
-/// enough distance from `SILENCE_CHECK` that a daemon which was held up for a
-/// few of those does not lose its stalled readers.
-pub const ASK_STALLED_EVERY: Duration = Duration::from_secs(30);
+/// How often the system of a peer is probed while its receive buffer is full.
+/// At least twice per `PEER_TIMEOUT`, so that one probe may be lost, and several
+/// times `PEER_CHECK_INTERVAL`, so that a daemon that was suspended for a few of
+/// those does not disconnect its stalled readers.
+pub const STALLED_PROBE_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Once every byte is delivered and the close frames are exchanged, how long
-/// the peer may take to end its side of the connection: one round trip, with
-/// patience.
-pub const LINGER: Duration = Duration::from_secs(2);
+/// How long the peer may take to close its side of the connection after every
+/// byte was delivered and the close frames were exchanged: one round trip, and
+/// some reserve.
+pub const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long the daemon's end waits for the closing handshakes: one round trip
-/// with a peer that reads, with patience.
-pub const DRAIN: Duration = Duration::from_secs(2);
+/// How long the shutdown of the daemon waits for the closing handshakes: one
+/// round trip with a peer that reads, and some reserve.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// An engine that does not begin to answer in this time is treated as unreachable.
-pub const ENGINE_ANSWER: Duration = Duration::from_secs(10);
+/// An engine that does not respond within this time counts as unreachable.
+pub const ENGINE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// All streams together. Each costs the memory of a plugin instance and a
-/// connection to the engine; engines allow about a thousand connections.
-pub const STREAMS_TOTAL: usize = 512;
+/// The maximum number of streams. Each one uses the memory of a plugin instance
+/// and a connection to the engine; engines allow about a thousand connections.
+pub const MAX_STREAMS: usize = 512;
 
-/// Streams of one user: one user cannot take every place.
-pub const STREAMS_PER_USER: usize = 384;
+/// The maximum number of streams per user: one user cannot take all permits.
+pub const MAX_STREAMS_PER_USER: usize = 384;
 
-/// The longest reason of a close frame (RFC 6455: 125 bytes less the code).
-pub const CLOSE_REASON: usize = 123;
+/// The maximum length of a close reason in bytes (RFC 6455: 125 bytes less the
+/// code).
+pub const MAX_CLOSE_REASON: usize = 123;
 
-/// When a viewer that found no place may ask again, in seconds.
-pub const RETRY_AFTER_PLACES: u32 = 10;
+/// `Retry-After` in seconds if too many streams are open.
+pub const STREAM_LIMIT_RETRY_AFTER_SECONDS: u32 = 10;
 
-/// When a viewer may ask again that found no engine, in seconds: the host
-/// reconnects within two seconds of the engine's return.
-pub const RETRY_AFTER_ENGINE: u32 = 2;
+/// `Retry-After` in seconds while the engine is unreachable: the host reconnects
+/// within two seconds of the engine's return.
+pub const ENGINE_RETRY_AFTER_SECONDS: u32 = 2;
 
-/// The longest container ID of any engine that is known, with room to spare:
-/// a guard for the time when no backend says what its IDs look like.
-pub const ANY_ID: u32 = 255;
+/// The maximum length of a container ID in bytes while no backend defines its
+/// format: more than the IDs of any known engine.
+pub const MAX_ID_LENGTH: u32 = 255;
+
+/// How many bytes of an invalid container ID an error message quotes.
+pub const MAX_QUOTED_ID: usize = 80;

@@ -1,4 +1,4 @@
-//! The mux as a service: one request in, one answer or one session out.
+//! The tower service: each request leads to an error response or to a session.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -8,135 +8,164 @@ use futures::future::BoxFuture;
 use http::{Method, Request, Response};
 use jiff::Timestamp;
 use rdd_core::{ServingSnapshot, UserIdentity};
-use rdd_gateway::Body;
+use rdd_gateway::GatewayBody;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
-use crate::endpoint::{self, Target};
-use crate::logs;
-use crate::places::Places;
-use crate::refusal::Refusal;
-use crate::session::Session;
-use crate::upgrade::Handshake;
+use crate::open_log::open_log;
+use crate::request_error::StreamRequestError;
+use crate::routes::{self, RequestRoute};
+use crate::session::LogSession;
+use crate::stream_limiter::StreamLimiter;
+use crate::upgrade_request::UpgradeRequest;
 
-/// What the mux works with.
+/// What a [`Passthrough`] is made of.
 pub struct PassthroughOptions {
-    /// Whether the engine can be asked: written by the App's reconciler, read here.
+    /// The state of the engine, written by the reconciler of the App.
     pub serving: watch::Receiver<ServingSnapshot>,
-    /// How many streams there may be at once: as many as there are file
-    /// descriptors for, at most [`limits::STREAMS_TOTAL`](crate::limits::STREAMS_TOTAL).
+    /// The maximum number of streams, as far as file descriptors allow. Values
+    /// above [`limits::MAX_STREAMS`](crate::limits::MAX_STREAMS) are reduced
+    /// to it.
     pub max_streams: usize,
 }
 
-/// The mux. Cheap to clone; all clones share their sessions.
+/// The WebSocket endpoints as a tower service. Clones are cheap and share their
+/// sessions.
+///
+/// ```
+/// use rdd_core::{ServingSnapshot, UserIdentity};
+/// use rdd_passthrough::{Passthrough, PassthroughOptions};
+/// use tower::ServiceExt as _;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (_sender, serving) = ServingSnapshot::channel();
+/// let passthrough = Passthrough::new(PassthroughOptions { serving, max_streams: 16 });
+///
+/// let identity = UserIdentity { user: "jane".to_owned(), groups: Vec::new() };
+/// let request = http::Request::get("/passthrough/engine/logs/0123")
+///     .extension(identity)
+///     .body(())?;
+/// let response = passthrough.clone().oneshot(request).await?;
+/// assert_eq!(response.status(), 503, "no engine is connected yet");
+///
+/// passthrough.shutdown().await;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Passthrough {
-    shared: Arc<Shared>,
+    state: Arc<PassthroughState>,
 }
 
-struct Shared {
+struct PassthroughState {
     serving: watch::Receiver<ServingSnapshot>,
-    places: Places,
+    limiter: StreamLimiter,
     sessions: TaskTracker,
-    drain: CancellationToken,
+    shutdown: CancellationToken,
 }
 
 impl Passthrough {
-    /// A mux without sessions.
+    /// Creates the service without sessions.
     pub fn new(options: PassthroughOptions) -> Self {
         let PassthroughOptions {
             serving,
             max_streams,
         } = options;
         Self {
-            shared: Arc::new(Shared {
+            state: Arc::new(PassthroughState {
                 serving,
-                places: Places::new(max_streams),
+                limiter: StreamLimiter::new(max_streams),
                 sessions: TaskTracker::new(),
-                drain: CancellationToken::new(),
+                shutdown: CancellationToken::new(),
             }),
         }
     }
 
-    /// How many sessions are open.
-    pub fn sessions(&self) -> usize {
-        self.shared.sessions.len()
+    /// Returns the number of open sessions.
+    pub fn session_count(&self) -> usize {
+        self.state.sessions.len()
     }
 
-    /// Ends every session with 1001 and returns when they are gone. Requests
-    /// that come later get 503.
-    pub async fn drain(&self) {
-        self.shared.drain.cancel();
-        self.shared.sessions.close();
-        self.shared.sessions.wait().await;
+    /// Closes every session with 1001 and waits until all have ended. Later
+    /// requests get 503.
+    pub async fn shutdown(&self) {
+        self.state.shutdown.cancel();
+        self.state.sessions.close();
+        self.state.sessions.wait().await;
     }
 
-    async fn answer<B: Send>(self, mut request: Request<B>) -> Response<Body> {
-        match self.admit(&mut request).await {
+    async fn handle<B: Send>(self, mut request: Request<B>) -> Response<GatewayBody> {
+        match self.open_session(&mut request).await {
             Ok(response) => response,
-            Err(refusal) => refusal.into_response(request.headers()),
+            Err(error) => error.into_response(request.headers()),
         }
     }
 
-    async fn admit<B: Send>(&self, request: &mut Request<B>) -> Result<Response<Body>, Refusal> {
-        let Shared {
+    async fn open_session<B: Send>(
+        &self,
+        request: &mut Request<B>,
+    ) -> Result<Response<GatewayBody>, StreamRequestError> {
+        let PassthroughState {
             serving,
-            places,
+            limiter,
             sessions,
-            drain,
-        } = &*self.shared;
-        if drain.is_cancelled() {
-            return Err(Refusal::Draining);
+            shutdown,
+        } = &*self.state;
+        if shutdown.is_cancelled() {
+            return Err(StreamRequestError::ShuttingDown);
         }
         let user = request
             .extensions()
             .get::<UserIdentity>()
             .map_or_else(String::new, |identity| identity.user.clone());
-        let Target::Logs(id) = endpoint::parse(request.uri().path())?;
+        let RequestRoute::Logs(id) = routes::parse_path(request.uri().path())?;
         let id = id.to_owned();
         if request.method() != Method::GET {
-            return Err(Refusal::Method {
+            return Err(StreamRequestError::MethodNotAllowed {
                 method: request.method().clone(),
             });
         }
-        let place = places.take(&user)?;
-        let handshake = Handshake::read(request);
+        let permit = limiter.acquire(&user)?;
+        let upgrade_request = UpgradeRequest::parse(request);
         let query = request.uri().query().unwrap_or_default();
         let snapshot = serving.borrow().clone();
-        let opened =
-            logs::open(&snapshot, &id, query, Timestamp::now(), handshake.is_err()).await?;
-        let handshake = handshake?;
-        let framing = handshake.framing();
+        let is_probe = upgrade_request.is_err();
+        let logs = open_log(&snapshot, &id, query, Timestamp::now(), is_probe).await?;
+        let upgrade_request = upgrade_request?;
 
         let upgrade = hyper::upgrade::on(request);
-        let span = tracing::info_span!("log session", container = %id, user);
-        let session = Session {
-            logs: opened.stream,
-            framing,
+        let span = tracing::info_span!(
+            "log_session",
+            backend = snapshot.backend,
+            container = id,
+            user
+        );
+        let session = LogSession {
+            logs,
+            frame_format: upgrade_request.frame_format(),
             backend: snapshot.backend.clone(),
             serving: serving.clone(),
-            drain: drain.clone(),
+            shutdown: shutdown.clone(),
         };
         sessions.spawn(
             async move {
-                let _place = place;
+                let _permit = permit;
                 match upgrade.await {
                     Ok(upgraded) => session.run(upgraded).await,
-                    Err(error) => {
-                        tracing::debug!(%error, "the connection was gone before the upgrade")
-                    }
+                    Err(error) => tracing::debug!(%error, "connection lost before the upgrade"),
                 }
             }
             .instrument(span),
         );
-        Ok(handshake.response())
+        Ok(upgrade_request.into_response())
     }
 }
 
 impl<B: Send + 'static> tower::Service<Request<B>> for Passthrough {
-    type Response = Response<Body>;
+    type Response = Response<GatewayBody>;
     type Error = Infallible;
     type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
 
@@ -146,6 +175,6 @@ impl<B: Send + 'static> tower::Service<Request<B>> for Passthrough {
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let this = self.clone();
-        Box::pin(async move { Ok(this.answer(request).await) })
+        Box::pin(async move { Ok(this.handle(request).await) })
     }
 }

@@ -1,10 +1,11 @@
-//! `rdd start`, `stop`, `restart`, `pause`, `unpause` and `rm`: by name what
-//! an action's annotation and a deletion do, with their outcome.
+//! `rdd start`, `stop`, `restart`, `pause`, `unpause`, and `rm`: set the action
+//! annotation or delete the object of a container by name, and wait for the
+//! outcome.
 //!
-//! The daemon writes an action's outcome to `status.lastAction` and then takes
-//! the annotation off. Two things keep an earlier action's outcome from being
-//! taken for this one's: the annotation is set only while there is none (with
-//! the resource version that was seen), and the outcome is read once it is gone.
+//! The daemon writes the outcome of an action to `status.lastAction` and then
+//! removes the annotation. To not mistake the outcome of an earlier action for
+//! this one's, the annotation is set only while there is none (checked by the
+//! resource version), and the outcome is read after the annotation is removed.
 
 use std::cell::Cell;
 use std::process::ExitCode;
@@ -24,28 +25,28 @@ use rdd_api::{
 use serde_json::json;
 
 use crate::client;
-use crate::logs::resolve;
+use crate::logs::container_lookup;
 use crate::output;
 use crate::state_dir::StateDir;
 
-/// How many containers are waited for side by side: each costs a watch, and
-/// the engine has to carry the actions out.
-const CONCURRENT: usize = 32;
+/// The maximum number of containers that are processed concurrently. Each one
+/// needs a watch, and the engine has to perform the actions.
+const MAX_CONCURRENT: usize = 32;
 
-/// How often a request is made anew after somebody else's write came between.
-const MAX_CONFLICTS: usize = 20;
+/// The maximum number of attempts to set the annotation if other writes conflict.
+const MAX_ATTEMPTS: usize = 20;
 
-/// Exit code after SIGINT, as shells have it: 128 + 2.
-const INTERRUPTED: u8 = 130;
+/// Exit code after SIGINT: 128 + 2, as in shells.
+const INTERRUPTED_EXIT_CODE: u8 = 130;
 
 /// Options of the commands that change containers.
 #[derive(Args)]
 pub(crate) struct ActionArgs {
-    /// Names, IDs or unique prefixes of IDs
+    /// Names, IDs, or unique ID prefixes of containers
     #[arg(required = true, value_name = "CONTAINER")]
     containers: Vec<String>,
-    /// Stop waiting after so long, such as 30s; what was asked for still stands [default: wait for the outcome]
-    #[arg(long, value_name = "DURATION", value_parser = crate::cli::duration)]
+    /// Maximum time to wait for the outcome, such as 30s; the request is not canceled after that [default: no limit]
+    #[arg(long, value_name = "DURATION", value_parser = crate::cli::parse_duration)]
     timeout: Option<Duration>,
 }
 
@@ -54,20 +55,20 @@ pub(crate) struct ActionArgs {
 pub(crate) struct RemoveArgs {
     #[command(flatten)]
     common: ActionArgs,
-    /// Accepted since docker has it: running containers are removed, too, with or without it
+    /// Accepted for compatibility with docker; running containers are removed with or without it
     #[arg(short, long)]
     force: bool,
 }
 
-/// What is asked for.
+/// A request for a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Request {
+enum ContainerRequest {
     Action(ActionName),
     Removal,
 }
 
-impl Request {
-    /// For messages: what was to be done.
+impl ContainerRequest {
+    /// Returns the verb for messages.
     fn verb(self) -> &'static str {
         match self {
             Self::Action(name) => name.as_str(),
@@ -76,30 +77,34 @@ impl Request {
     }
 }
 
-/// One container of the command line.
-struct Target<'a> {
+/// A container on the command line.
+struct ContainerTarget<'a> {
     text: &'a str,
-    /// Whether the daemon has the request, whoever waits for its outcome.
+    /// Whether the request was written to the API.
     requested: Cell<bool>,
     done: Cell<bool>,
 }
 
-/// Asks for an action on each container and waits for the outcomes.
+/// Requests an action on each container and waits for the outcomes.
 pub(crate) async fn run(
     state_dir: &StateDir,
     action: ActionName,
     args: ActionArgs,
 ) -> Result<ExitCode> {
-    request(state_dir, Request::Action(action), args).await
+    request(state_dir, ContainerRequest::Action(action), args).await
 }
 
-/// Removes each container and waits until it is gone.
+/// Removes each container and waits until it is removed.
 pub(crate) async fn remove(state_dir: &StateDir, args: RemoveArgs) -> Result<ExitCode> {
     let RemoveArgs { common, force: _ } = args;
-    request(state_dir, Request::Removal, common).await
+    request(state_dir, ContainerRequest::Removal, common).await
 }
 
-async fn request(state_dir: &StateDir, request: Request, args: ActionArgs) -> Result<ExitCode> {
+async fn request(
+    state_dir: &StateDir,
+    request: ContainerRequest,
+    args: ActionArgs,
+) -> Result<ExitCode> {
     let ActionArgs {
         containers,
         timeout,
@@ -108,7 +113,7 @@ async fn request(state_dir: &StateDir, request: Request, args: ActionArgs) -> Re
     let api = containers_of_app(&client).await?;
     let targets: Vec<_> = containers
         .iter()
-        .map(|text| Target {
+        .map(|text| ContainerTarget {
             text,
             requested: Cell::new(false),
             done: Cell::new(false),
@@ -117,7 +122,7 @@ async fn request(state_dir: &StateDir, request: Request, args: ActionArgs) -> Re
     let work = async {
         let mut outcomes = stream::iter(&targets)
             .map(|target| perform(&client, &api, request, target))
-            .buffered(CONCURRENT);
+            .buffered(MAX_CONCURRENT);
         let mut failed = false;
         let mut printed = targets.iter();
         while let Some(outcome) = outcomes.next().await {
@@ -131,7 +136,7 @@ async fn request(state_dir: &StateDir, request: Request, args: ActionArgs) -> Re
                         "cannot {} {:?}: {}",
                         request.verb(),
                         target.text,
-                        output::describe(&error)
+                        output::format_error_chain(&error)
                     ));
                 }
             }
@@ -157,28 +162,29 @@ async fn request(state_dir: &StateDir, request: Request, args: ActionArgs) -> Re
         signal = tokio::signal::ctrl_c() => {
             signal.context("cannot catch SIGINT")?;
             report_pending(request, &targets, "interrupted");
-            Ok(ExitCode::from(INTERRUPTED))
+            Ok(ExitCode::from(INTERRUPTED_EXIT_CODE))
         }
     }
 }
 
-/// Says of each container without an outcome whether the request stands.
-fn report_pending(request: Request, targets: &[Target<'_>], why: &str) {
+/// Prints for each container without an outcome whether the request stands.
+fn report_pending(request: ContainerRequest, targets: &[ContainerTarget<'_>], reason: &str) {
     for target in targets.iter().filter(|target| !target.done.get()) {
-        let stands = if target.requested.get() {
-            "the request stands, and the daemon carries it out"
+        let state = if target.requested.get() {
+            "the request stands, and the daemon continues with it"
         } else {
-            "nothing was asked for"
+            "nothing was requested"
         };
         output::print_error(&format!(
-            "{why} before {:?} was done with {:?}: {stands}",
+            "{reason} while waiting to {} {:?}: {state}",
             request.verb(),
             target.text
         ));
     }
 }
 
-/// The namespace with the App's containers. Says what keeps it from being of use.
+/// Returns the API of the App's containers. Fails if none are mirrored, and
+/// prints a note while the engine is not ready.
 async fn containers_of_app(client: &Client) -> Result<Api<Container>> {
     let app = Api::<App>::all(client.clone())
         .get(APP_NAME)
@@ -195,7 +201,7 @@ async fn containers_of_app(client: &Client) -> Result<Api<Container>> {
         .into_iter()
         .find(|found| found.type_ == condition::CONTAINER_ENGINE_READY && found.status != "True");
     if let Some(found) = not_ready {
-        // No waiting will help.
+        // Waiting does not install a backend.
         if found.reason == reason::BACKEND_NOT_INSTALLED {
             bail!("{}", found.message);
         }
@@ -210,48 +216,48 @@ async fn containers_of_app(client: &Client) -> Result<Api<Container>> {
 async fn perform(
     client: &Client,
     api: &Api<Container>,
-    request: Request,
-    target: &Target<'_>,
+    request: ContainerRequest,
+    target: &ContainerTarget<'_>,
 ) -> Result<()> {
-    let id = resolve::container(client.clone(), target.text).await?;
+    let id = container_lookup::resolve_container(client.clone(), target.text).await?;
     match request {
-        Request::Action(name) => act(api, &id, name, &target.requested).await,
-        Request::Removal => remove_one(api, &id, &target.requested).await,
+        ContainerRequest::Action(name) => request_action(api, &id, name, &target.requested).await,
+        ContainerRequest::Removal => request_removal(api, &id, &target.requested).await,
     }
 }
 
-async fn act(
+async fn request_action(
     api: &Api<Container>,
     id: &str,
     name: ActionName,
     requested: &Cell<bool>,
 ) -> Result<()> {
-    let asked_at = Timestamp::now();
-    let asked = annotate(api, id, name).await?;
+    let requested_at = Timestamp::now();
+    let annotated = set_annotation(api, id, name).await?;
     requested.set(true);
-    let uid = asked.uid();
-    let before = last_action(&asked);
+    let uid = annotated.uid();
+    let before = last_action(&annotated);
     let is_over = |seen: Option<&Container>| {
-        seen.is_none_or(|seen| seen.uid() != uid || action_asked(seen) != Some(name.as_str()))
+        seen.is_none_or(|seen| seen.uid() != uid || requested_action(seen) != Some(name.as_str()))
     };
     let seen = await_condition(api.clone(), id, is_over)
         .await
         .context("cannot wait for the outcome; the request stands")?
         .filter(|seen| seen.uid() == uid)
-        .context("the container was removed meanwhile")?;
-    outcome(name, before.as_ref(), &seen, asked_at)
+        .context("the container was removed in the meantime")?;
+    outcome(name, before.as_ref(), &seen, requested_at)
 }
 
-/// Sets the annotation once there is none, so that what was asked for before
-/// is over, and has been recorded.
-async fn annotate(api: &Api<Container>, id: &str, name: ActionName) -> Result<Container> {
-    for _ in 0..MAX_CONFLICTS {
-        let nothing_asked =
-            |seen: Option<&Container>| seen.is_none_or(|seen| action_asked(seen).is_none());
-        let seen = await_condition(api.clone(), id, nothing_asked)
+/// Sets the annotation once there is none, so that earlier actions have ended
+/// and their outcomes are recorded.
+async fn set_annotation(api: &Api<Container>, id: &str, name: ActionName) -> Result<Container> {
+    for _ in 0..MAX_ATTEMPTS {
+        let is_idle =
+            |seen: Option<&Container>| seen.is_none_or(|seen| requested_action(seen).is_none());
+        let seen = await_condition(api.clone(), id, is_idle)
             .await
             .context("cannot read the container")?
-            .context("it was removed meanwhile")?;
+            .context("the container was removed in the meantime")?;
         let patch = json!({"metadata": {
             "resourceVersion": seen.metadata.resource_version,
             "annotations": {ACTION_ANNOTATION: name.as_str()},
@@ -260,43 +266,43 @@ async fn annotate(api: &Api<Container>, id: &str, name: ActionName) -> Result<Co
             .patch(id, &PatchParams::default(), &Patch::Merge(patch))
             .await
         {
-            Ok(asked) => return Ok(asked),
+            Ok(annotated) => return Ok(annotated),
             Err(kube::Error::Api(status)) if status.is_conflict() => {}
             Err(error) => return Err(error.into()),
         }
     }
-    bail!("others write to it all the time; try again")
+    bail!("too many conflicting writes by other clients; try again")
 }
 
-/// What came of an action whose annotation is gone, or is another one's.
+/// Returns the outcome of an action whose annotation was removed or replaced.
 fn outcome(
     name: ActionName,
     before: Option<&LastAction>,
     seen: &Container,
-    asked_at: Timestamp,
+    requested_at: Timestamp,
 ) -> Result<()> {
     let recorded = last_action(seen).filter(|last| {
-        // The record has whole seconds: an action may end as the one before
-        // did, within the same second.
+        // Records have whole seconds, so the record of an equal action within the
+        // same second is equal to the earlier one.
         let is_new =
-            before != Some(last) || last.completed_at.0.as_second() >= asked_at.as_second();
+            before != Some(last) || last.completed_at.0.as_second() >= requested_at.as_second();
         last.action == name && is_new
     });
     match recorded {
         Some(last) if last.state == ActionState::Succeeded => Ok(()),
         Some(last) => bail!("{}", last.error),
-        None => match action_asked(seen) {
-            Some(other) => bail!("somebody asked for {other:?} instead"),
-            None => bail!("somebody withdrew the request"),
+        None => match requested_action(seen) {
+            Some(other) => bail!("another client requested {other:?} instead"),
+            None => bail!("another client withdrew the request"),
         },
     }
 }
 
-async fn remove_one(api: &Api<Container>, id: &str, requested: &Cell<bool>) -> Result<()> {
-    let Some(found) = api.get_opt(id).await.context("cannot read the container")? else {
-        bail!("it was removed meanwhile");
+async fn request_removal(api: &Api<Container>, id: &str, requested: &Cell<bool>) -> Result<()> {
+    let Some(container) = api.get_opt(id).await.context("cannot read the container")? else {
+        bail!("the container was removed in the meantime");
     };
-    let uid = found.uid();
+    let uid = container.uid();
     let params = DeleteParams::default().preconditions(Preconditions {
         uid: uid.clone(),
         resource_version: None,
@@ -307,7 +313,7 @@ async fn remove_one(api: &Api<Container>, id: &str, requested: &Cell<bool>) -> R
         Err(error) => return Err(error.into()),
     }
     let is_over = |seen: Option<&Container>| {
-        seen.is_none_or(|seen| seen.uid() != uid || refusal(seen).is_some())
+        seen.is_none_or(|seen| seen.uid() != uid || removal_failure(seen).is_some())
     };
     let seen = await_condition(api.clone(), id, is_over)
         .await
@@ -315,10 +321,10 @@ async fn remove_one(api: &Api<Container>, id: &str, requested: &Cell<bool>) -> R
     match seen
         .as_ref()
         .filter(|seen| seen.uid() == uid)
-        .and_then(refusal)
+        .and_then(removal_failure)
     {
         None => Ok(()),
-        Some(reason) => bail!("{reason}; the request stands and is tried again"),
+        Some(reason) => bail!("{reason}; the request stands and is retried"),
     }
 }
 
@@ -326,15 +332,15 @@ fn last_action(container: &Container) -> Option<LastAction> {
     container.status.as_ref()?.last_action.clone()
 }
 
-fn action_asked(container: &Container) -> Option<&str> {
+fn requested_action(container: &Container) -> Option<&str> {
     container
         .annotations()
         .get(ACTION_ANNOTATION)
         .map(String::as_str)
 }
 
-/// Why the engine does not let a deleted container go, in its own words.
-fn refusal(container: &Container) -> Option<&str> {
+/// Returns the engine's message if it refused to remove the container.
+fn removal_failure(container: &Container) -> Option<&str> {
     let conditions = &container.status.as_ref()?.conditions;
     conditions
         .iter()
@@ -348,14 +354,14 @@ mod tests {
 
     use super::*;
 
-    /// One that ended a minute after the epoch, or at another second.
+    /// Returns the record of an action that completed at `second`.
     fn record(action: ActionName, state: ActionState, second: i64) -> LastAction {
         let at = Time(Timestamp::from_second(second).unwrap());
         let failed = state == ActionState::Failed;
         serde_json::from_value(json!({
             "action": action,
             "state": state,
-            "error": if failed { "the engine's words" } else { "" },
+            "error": if failed { "the engine's message" } else { "" },
             "observedAt": at,
             "completedAt": at,
         }))
@@ -376,9 +382,9 @@ mod tests {
         container
     }
 
-    fn judge(before: Option<LastAction>, seen: &Container) -> String {
-        let asked_at = Timestamp::from_second(100).unwrap();
-        match outcome(ActionName::Stop, before.as_ref(), seen, asked_at) {
+    fn outcome_text(before: Option<LastAction>, seen: &Container) -> String {
+        let requested_at = Timestamp::from_second(100).unwrap();
+        match outcome(ActionName::Stop, before.as_ref(), seen, requested_at) {
             Ok(()) => "done".to_owned(),
             Err(error) => error.to_string(),
         }
@@ -389,29 +395,29 @@ mod tests {
         let old = || Some(record(ActionName::Stop, ActionState::Succeeded, 60));
         let failed = record(ActionName::Stop, ActionState::Failed, 101);
         assert_eq!(
-            judge(old(), &seen(None, Some(failed))),
-            "the engine's words"
+            outcome_text(old(), &seen(None, Some(failed))),
+            "the engine's message"
         );
         let done = record(ActionName::Stop, ActionState::Succeeded, 101);
-        assert_eq!(judge(old(), &seen(None, Some(done.clone()))), "done");
-        assert_eq!(judge(None, &seen(Some("start"), Some(done))), "done");
+        assert_eq!(outcome_text(old(), &seen(None, Some(done.clone()))), "done");
+        assert_eq!(outcome_text(None, &seen(Some("start"), Some(done))), "done");
     }
 
     #[test]
     fn an_equal_record_of_the_same_second_is_the_outcome() {
         let equal = || Some(record(ActionName::Stop, ActionState::Succeeded, 100));
-        assert_eq!(judge(equal(), &seen(None, equal())), "done");
+        assert_eq!(outcome_text(equal(), &seen(None, equal())), "done");
     }
 
     #[test]
     fn the_record_of_an_earlier_equal_action_is_not_the_outcome() {
         let old = || Some(record(ActionName::Stop, ActionState::Succeeded, 60));
-        let withdrawn = judge(old(), &seen(None, old()));
+        let withdrawn = outcome_text(old(), &seen(None, old()));
         assert!(withdrawn.contains("withdrew"), "{withdrawn}");
-        let replaced = judge(old(), &seen(Some("start"), old()));
+        let replaced = outcome_text(old(), &seen(Some("start"), old()));
         assert!(replaced.contains("\"start\" instead"), "{replaced}");
         let other = record(ActionName::Start, ActionState::Succeeded, 101);
-        let withdrawn = judge(old(), &seen(None, Some(other)));
+        let withdrawn = outcome_text(old(), &seen(None, Some(other)));
         assert!(withdrawn.contains("withdrew"), "{withdrawn}");
     }
 }

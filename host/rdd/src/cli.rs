@@ -2,8 +2,10 @@
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::builder::BoolishValueParser;
@@ -13,24 +15,24 @@ use rdd_gateway::{AllowedHost, TrustedOrigin};
 
 use crate::actions::{self, ActionArgs, RemoveArgs};
 use crate::output::{self, OutputArgs, OutputError};
-use crate::plugin_dirs::PluginDirs;
+use crate::plugin_dirs::PluginDirArgs;
 use crate::state_dir::StateDir;
 use crate::{compiler, ctl, logs, plugins, serve, status, version};
 
-/// A container engine as Kubernetes objects, its logs over WebSockets.
+/// Serve a container engine as Kubernetes objects, and its logs over WebSockets
 #[derive(Parser)]
 #[command(name = "rdd", version, arg_required_else_help = true)]
 pub(crate) struct Cli {
     #[command(flatten)]
-    instance: Instance,
+    instance: InstanceArgs,
     #[command(subcommand)]
     command: Command,
 }
 
-/// Which daemon is meant.
+/// Options that select the daemon.
 #[derive(Args, Clone)]
-struct Instance {
-    /// Directory that holds everything of one instance [default: $XDG_STATE_HOME/rdd/$RDD_INSTANCE]
+struct InstanceArgs {
+    /// Directory with all files of the instance [default: $XDG_STATE_HOME/rdd/$RDD_INSTANCE]
     #[arg(long, global = true, env = "RDD_STATE_DIR", value_name = "DIR")]
     state_dir: Option<PathBuf>,
 }
@@ -39,10 +41,10 @@ struct Instance {
 enum Command {
     /// Run the daemon in the foreground
     Serve(Box<ServeArgs>),
-    /// Run kubectl with this instance's kubeconfig; RDD_KUBECTL names another kubectl than the one on PATH
+    /// Run kubectl with the kubeconfig of the instance; set RDD_KUBECTL to use another kubectl than the one on PATH
     #[command(disable_help_flag = true)]
     Ctl {
-        /// Arguments of kubectl
+        /// Arguments for kubectl
         #[arg(
             trailing_var_arg = true,
             allow_hyphen_values = true,
@@ -50,36 +52,36 @@ enum Command {
         )]
         args: Vec<OsString>,
     },
-    /// Print the log of a container
+    /// Fetch the log of a container
     Logs(logs::LogsArgs),
-    /// Look at the installed engine backends
+    /// Show the installed engine backends
     Plugin {
         #[command(subcommand)]
         command: PluginCommand,
     },
-    /// Start containers and wait until they are started
+    /// Start one or more stopped containers and wait until they have started
     Start(ActionArgs),
-    /// Stop containers and wait until they are stopped
+    /// Stop one or more running containers and wait until they have stopped
     Stop(ActionArgs),
-    /// Stop containers, start them again, and wait until that is done
+    /// Restart one or more containers and wait until they have started
     Restart(ActionArgs),
-    /// Freeze the processes of containers
+    /// Pause all processes within one or more containers
     Pause(ActionArgs),
-    /// Let frozen processes of containers go on
+    /// Unpause all processes within one or more containers
     Unpause(ActionArgs),
-    /// Remove containers, running or not, and wait until they are gone
+    /// Remove one or more containers, running or not, and wait until they are removed
     Rm(RemoveArgs),
-    /// Compile a backend, which the daemon has a process of its own do
+    /// Compile a backend (started by the daemon as a separate process)
     #[command(name = compiler::COMMAND, hide = true)]
     CompileBackend {
-        /// Directory of compiled backends
+        /// Directory of the compiled backends
         cache_dir: PathBuf,
         /// SHA-256 of the component on standard input
         digest: String,
     },
-    /// Say whether the daemon runs and what it serves; exit code 3 when none is ready, 4 when it does not answer
+    /// Show whether the daemon is running and what it serves; exit code 3 if it is not ready, 4 if it does not respond
     Status(OutputArgs),
-    /// Print version and build details
+    /// Show version and build information
     Version(OutputArgs),
 }
 
@@ -88,7 +90,7 @@ enum PluginCommand {
     /// List the installed backends and their state
     List {
         #[command(flatten)]
-        plugin_dirs: PluginDirs,
+        plugin_dirs: PluginDirArgs,
         #[command(flatten)]
         output: OutputArgs,
     },
@@ -97,7 +99,7 @@ enum PluginCommand {
 /// Options of `rdd serve`.
 #[derive(Args, Clone)]
 pub(crate) struct ServeArgs {
-    /// Address of the HTTPS listener; port 0 takes the port of the last run, or a free one
+    /// Address of the HTTPS listener; port 0 reuses the port of the last run, or selects a free one
     #[arg(
         long,
         env = "RDD_LISTEN",
@@ -105,24 +107,24 @@ pub(crate) struct ServeArgs {
         value_name = "ADDRESS:PORT"
     )]
     pub(crate) listen: SocketAddr,
-    /// The engine: unix:///path, tcp://host:port or ssh://user@host [default: as the docker CLI finds it]
+    /// URL of the engine: unix:///path, tcp://host:port, or ssh://user@host [default: as configured for the docker CLI]
     #[arg(long, env = "RDD_ENGINE_ENDPOINT", value_name = "URL")]
     pub(crate) engine_endpoint: Option<String>,
-    /// Name of the installed engine backend that the App is created with on a first start, or switched to
+    /// Name of the installed engine backend to select, in a new App or an existing one
     #[arg(long, env = "RDD_BACKEND", value_name = "NAME")]
     pub(crate) backend: Option<String>,
     #[command(flatten)]
-    pub(crate) plugin_dirs: PluginDirs,
-    /// Write to the cluster of this kubeconfig instead of the embedded control plane
+    pub(crate) plugin_dirs: PluginDirArgs,
+    /// Use the cluster of this kubeconfig instead of the embedded API server
     #[arg(long, env = "RDD_KUBECONFIG", value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,
-    /// Never change the engine: actions and deletions are refused
+    /// Never change the engine: reject actions and deletions
     #[arg(long, env = "RDD_READ_ONLY", value_parser = BoolishValueParser::new())]
     pub(crate) read_only: bool,
-    /// Form of the daemon's own log, which goes to stderr
+    /// Format of the daemon's log on stderr
     #[arg(long, env = "RDD_LOG_FORMAT", default_value = "text")]
     pub(crate) log_format: LogFormat,
-    /// What is logged, such as info, debug or rdd_mirror=trace
+    /// Filter of the daemon's log, such as info, debug, or rdd_mirror=trace
     #[arg(
         long,
         env = "RDD_LOG",
@@ -130,7 +132,7 @@ pub(crate) struct ServeArgs {
         value_name = "FILTER"
     )]
     pub(crate) log: String,
-    /// A host name, besides the loopback names, under which clients may reach the daemon; may be given several times, or as a list with ','
+    /// Host name, in addition to the loopback names, under which clients may reach the daemon; can be repeated, or a list separated by ','
     #[arg(
         long = "allowed-host",
         env = "RDD_ALLOWED_HOST",
@@ -138,7 +140,7 @@ pub(crate) struct ServeArgs {
         value_name = "NAME"
     )]
     pub(crate) allowed_hosts: Vec<AllowedHost>,
-    /// An origin, besides the daemon's own, whose web pages may talk to it; may be given several times, or as a list with ','
+    /// Origin, in addition to the daemon's own, whose web pages may access the daemon; can be repeated, or a list separated by ','
     #[arg(
         long = "trusted-origin",
         env = "RDD_TRUSTED_ORIGIN",
@@ -146,56 +148,63 @@ pub(crate) struct ServeArgs {
         value_name = "ORIGIN"
     )]
     pub(crate) trusted_origins: Vec<TrustedOrigin>,
-    /// How often everything is listed anew, from 1s to 24h, such as 5m or 30s
-    #[arg(long, env = "RDD_RESYNC", default_value = "5m", value_name = "DURATION", value_parser = resync_interval)]
-    pub(crate) resync: std::time::Duration,
+    /// Interval between full listings of the engine, from 1s to 24h, such as 30s or 5m
+    #[arg(long, env = "RDD_RESYNC", default_value = "5m", value_name = "DURATION", value_parser = parse_resync_interval)]
+    pub(crate) resync: Duration,
 }
 
-/// Forms of the daemon's own log.
+/// Formats of the daemon's log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
-    /// For people.
+    /// Human-readable text
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line
     Json,
 }
 
-/// Reads a duration such as `5m` or `1h30m`.
-pub(crate) fn duration(text: &str) -> Result<std::time::Duration, String> {
-    let parsed: jiff::SignedDuration = text
-        .parse()
-        .map_err(|error: jiff::Error| error.to_string())?;
-    std::time::Duration::try_from(parsed).map_err(|error| error.to_string())
+/// A duration on the command line that is rejected.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DurationError {
+    /// Not a duration, or a negative one.
+    #[error(transparent)]
+    Invalid(#[from] jiff::Error),
+    /// An interval outside [`RESYNC_INTERVALS`].
+    #[error(
+        "engines drop events, so a periodic full listing is required; use a duration from 1s to 24h"
+    )]
+    ResyncInterval,
 }
 
-/// Reads `--resync`. It cannot be turned off: engines drop events for slow
-/// readers, and nothing else makes up for that. More often than once a second
-/// is a busy loop, and an interval of over a day was meant to turn it off.
-fn resync_interval(text: &str) -> Result<std::time::Duration, String> {
-    const MIN: std::time::Duration = std::time::Duration::from_secs(1);
-    const MAX: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
-    let parsed: jiff::SignedDuration = text
-        .parse()
-        .map_err(|error: jiff::Error| error.to_string())?;
-    match std::time::Duration::try_from(parsed) {
-        Ok(interval) if (MIN..=MAX).contains(&interval) => Ok(interval),
-        _ => Err(
-            "engines lose events, so everything has to be listed anew now and then; \
-             use a duration from 1s to 24h"
-                .to_owned(),
-        ),
+/// The accepted values of `--resync`. It cannot be disabled: engines drop events
+/// for slow readers, and only a listing makes up for that. A shorter interval is
+/// a busy loop, and a longer one effectively disables it.
+const RESYNC_INTERVALS: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
+
+/// Parses a duration such as `5m` or `1h30m`.
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, DurationError> {
+    let duration: jiff::SignedDuration = text.parse()?;
+    Ok(Duration::try_from(duration)?)
+}
+
+/// Parses `--resync`.
+fn parse_resync_interval(text: &str) -> Result<Duration, DurationError> {
+    let interval: jiff::SignedDuration = text.parse()?;
+    match Duration::try_from(interval) {
+        Ok(interval) if RESYNC_INTERVALS.contains(&interval) => Ok(interval),
+        _ => Err(DurationError::ResyncInterval),
     }
 }
 
-/// Runs the command and turns a failure into one line and an exit code.
+/// Runs the command. Prints an error as one line and returns the exit code.
 pub(crate) async fn run(cli: Cli) -> ExitCode {
     match dispatch(cli).await {
         Ok(code) => code,
         Err(error) if matches!(error.downcast_ref(), Some(OutputError::Closed)) => {
-            ExitCode::from(output::BROKEN_PIPE)
+            ExitCode::from(output::BROKEN_PIPE_EXIT_CODE)
         }
         Err(error) => {
-            output::print_error(&output::describe(&error));
+            output::print_error(&output::format_error_chain(&error));
             ExitCode::FAILURE
         }
     }
@@ -235,13 +244,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_is_well_formed() {
+    fn the_command_line_is_valid() {
         use clap::CommandFactory as _;
         Cli::command().debug_assert();
     }
 
     #[test]
-    fn a_host_or_an_origin_that_cannot_match_is_refused_by_its_option() {
+    fn a_host_or_origin_that_cannot_match_is_rejected_with_its_option() {
         for (option, value, form) in [
             ("--trusted-origin", "foo", "scheme://host:port"),
             ("--allowed-host", "box.example:8443", "leave out the port"),
@@ -255,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn every_flag_of_serve_is_also_a_variable() {
+    fn every_option_of_serve_is_also_a_variable() {
         use clap::CommandFactory as _;
         let command = Cli::command();
         let serve = command.find_subcommand("serve").unwrap();
@@ -271,20 +280,20 @@ mod tests {
     }
 
     #[test]
-    fn a_resync_interval_is_neither_a_busy_loop_nor_never() {
-        let seconds = |text| resync_interval(text).map(|interval| interval.as_secs());
-        assert_eq!(seconds("1s"), Ok(1));
-        assert_eq!(seconds("5m"), Ok(300));
-        assert_eq!(seconds("24h"), Ok(86_400));
+    fn a_resync_interval_is_from_1s_to_24h() {
+        let seconds = |text| parse_resync_interval(text).map(|interval| interval.as_secs());
+        assert_eq!(seconds("1s").unwrap(), 1);
+        assert_eq!(seconds("5m").unwrap(), 300);
+        assert_eq!(seconds("24h").unwrap(), 86_400);
         for text in ["0s", "0", "999ms", "-5m", "25h", "9999999999h", "soon", ""] {
-            assert!(resync_interval(text).is_err(), "{text:?}");
+            assert!(parse_resync_interval(text).is_err(), "{text:?}");
         }
-        let error = resync_interval("0s").unwrap_err();
+        let error = parse_resync_interval("0s").unwrap_err().to_string();
         assert!(error.contains("from 1s to 24h"), "{error}");
     }
 
     #[test]
-    fn s1_the_readme_has_a_row_for_every_option_of_serve_and_no_other() {
+    fn the_readme_has_a_row_for_every_option_of_serve_and_no_others() {
         use clap::CommandFactory as _;
         let mut command = Cli::command();
         command.build();

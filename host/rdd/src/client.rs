@@ -1,4 +1,4 @@
-//! Clients of a Kubernetes API, from a kubeconfig.
+//! Clients of a Kubernetes API, configured by a kubeconfig.
 
 use std::path::Path;
 
@@ -9,20 +9,20 @@ use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 use crate::proxy::{self, ProxyEnvironment};
 use crate::state_dir::StateDir;
 
-/// Keeps kube from reading the environment's proxies, which it takes for
-/// loopback addresses, too. Nothing ever connects to it.
+/// Prevents kube from reading the proxies of the environment, which it would use
+/// even for loopback addresses. No connection is made to it.
 const PROXY_PLACEHOLDER: &str = "http://proxy.invalid";
 
-/// A kubeconfig, and what is needed to talk to its cluster.
-pub(crate) struct ClientConfig {
-    /// The file's contents, with paths made absolute.
+/// A kubeconfig and the configuration for its cluster.
+pub(crate) struct KubeClientConfig {
+    /// The content of the file, with absolute paths.
     pub(crate) kubeconfig: Kubeconfig,
     config: Config,
     proxy: Option<Intercept>,
 }
 
-impl ClientConfig {
-    /// Reads a kubeconfig and chooses its current context.
+impl KubeClientConfig {
+    /// Reads a kubeconfig and selects its current context.
     pub(crate) async fn load(path: &Path) -> Result<Self> {
         Self::new(Kubeconfig::read_from(path)?, &ProxyEnvironment::read()).await
     }
@@ -45,7 +45,7 @@ impl ClientConfig {
         })
     }
 
-    /// A client of the cluster.
+    /// Returns a client for the cluster.
     pub(crate) fn client(&self) -> Result<kube::Client> {
         match &self.proxy {
             None => Ok(kube::Client::try_from(self.config.clone())?),
@@ -54,7 +54,7 @@ impl ClientConfig {
     }
 }
 
-/// The proxy that the current context's cluster names.
+/// Returns the `proxy-url` of the current context's cluster.
 fn proxy_url(kubeconfig: &Kubeconfig) -> Option<&str> {
     let current = kubeconfig.current_context.as_ref()?;
     let context = kubeconfig
@@ -72,20 +72,20 @@ fn proxy_url(kubeconfig: &Kubeconfig) -> Option<&str> {
     cluster.proxy_url.as_deref()
 }
 
-/// A client of the instance's API, by its kubeconfig, which is there only
+/// Returns a client for the API of the instance. Its kubeconfig exists only
 /// while the daemon is ready.
 pub(crate) async fn connect(state_dir: &StateDir) -> Result<kube::Client> {
     let path = state_dir.kubeconfig();
     if !path.exists() {
-        bail!("{}", not_ready(state_dir));
+        bail!("{}", not_ready_message(state_dir));
     }
     let unusable = || format!("cannot use {}", path.display());
-    let config = ClientConfig::load(&path).await.with_context(unusable)?;
+    let config = KubeClientConfig::load(&path).await.with_context(unusable)?;
     config.client().with_context(unusable)
 }
 
-/// What every command says that needs a daemon where none is ready.
-pub(crate) fn not_ready(state_dir: &StateDir) -> String {
+/// Returns the error of a command that requires a ready daemon.
+pub(crate) fn not_ready_message(state_dir: &StateDir) -> String {
     format!(
         "no daemon is ready on {}; start one with 'rdd serve'",
         state_dir.root().display()
@@ -99,8 +99,8 @@ mod tests {
 
     use super::*;
 
-    /// A proxy that lets one connection through to an API server which knows
-    /// nothing but its version; gives the lines of the two requests.
+    /// Accepts one connection as a proxy, then serves `/version` on it as an API
+    /// server. Returns the lines of both requests.
     async fn proxy_and_api(listener: TcpListener) -> Vec<String> {
         let (stream, _) = listener.accept().await.unwrap();
         let mut stream = BufStream::new(stream);
@@ -145,13 +145,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_cluster_is_asked_through_a_tunnel_of_its_proxy() {
+    async fn a_cluster_is_reached_through_a_tunnel_of_its_proxy() {
         rustls::crypto::ring::default_provider()
             .install_default()
             .ok();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://me:word@{}", listener.local_addr().unwrap());
-        let config = ClientConfig::new(
+        let config = KubeClientConfig::new(
             kubeconfig("http://cluster.invalid:8080", Some(url)),
             &ProxyEnvironment::default(),
         )
@@ -160,13 +160,13 @@ mod tests {
         let client = config.client().unwrap();
         let (version, lines) = tokio::join!(client.apiserver_version(), proxy_and_api(listener));
         assert_eq!(version.unwrap().minor, "35");
-        let begins = |text: &str| lines.iter().any(|line| line.starts_with(text));
-        assert!(begins("CONNECT cluster.invalid:8080"), "{lines:?}");
+        let has_line = |text: &str| lines.iter().any(|line| line.starts_with(text));
+        assert!(has_line("CONNECT cluster.invalid:8080"), "{lines:?}");
         assert!(
-            begins("Proxy-Authorization: Basic bWU6d29yZA=="),
+            has_line("Proxy-Authorization: Basic bWU6d29yZA=="),
             "{lines:?}"
         );
-        assert!(begins("GET /version"), "{lines:?}");
+        assert!(has_line("GET /version"), "{lines:?}");
     }
 
     #[tokio::test]
@@ -174,7 +174,7 @@ mod tests {
         rustls::crypto::ring::default_provider()
             .install_default()
             .ok();
-        let config = ClientConfig::new(
+        let config = KubeClientConfig::new(
             kubeconfig("https://127.0.0.1:1", None),
             &ProxyEnvironment::default(),
         )

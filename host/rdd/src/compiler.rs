@@ -1,41 +1,51 @@
-//! Compiles backends in a process of its own: this program, called with
-//! [`COMMAND`]. A compiler leaves tens of megabytes behind that its process
-//! keeps for as long as it runs, and a daemon runs for long.
+//! Compiles backends in a child process: this program, with [`COMMAND`]. The
+//! compiler's memory, tens of megabytes, is not fully released before its
+//! process exits, and the daemon runs for a long time.
 
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode, ExitStatus, Stdio};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use rdd_plugin::{CompilerError, ComponentCache, ComponentCompiler};
 
-/// The command that the daemon calls itself with; not for people.
+/// The internal command of the child process.
 pub(crate) const COMMAND: &str = "compile-backend";
 
-/// Calls this program.
+/// Runs this program as the compiler.
 #[derive(Debug)]
-struct ChildCompiler {
+struct ChildProcessCompiler {
     program: PathBuf,
     cache_dir: PathBuf,
 }
 
-/// A compiler that fills the cache in `cache_dir`; none where this program
-/// cannot tell where it is.
+/// Returns a compiler that writes to the cache in `cache_dir`, or `None` if the
+/// path of this program is unknown.
 pub(crate) fn compiler(cache_dir: PathBuf) -> Option<Arc<dyn ComponentCompiler>> {
     match std::env::current_exe() {
-        Ok(program) => Some(Arc::new(ChildCompiler { program, cache_dir })),
+        Ok(program) => Some(Arc::new(ChildProcessCompiler { program, cache_dir })),
         Err(error) => {
-            tracing::warn!(%error, "backends are compiled in the daemon itself, which costs memory");
+            tracing::warn!(%error, "compiling backends within the daemon, which uses more memory");
             None
         }
     }
 }
 
-impl ComponentCompiler for ChildCompiler {
-    fn compile(&self, bytes: &[u8], digest: &str) -> Result<(), CompilerError> {
-        let failed = |error: std::io::Error| {
-            CompilerError::from(format!("{}: {error}", self.program.display()))
+/// An error of the child process.
+#[derive(Debug, thiserror::Error)]
+enum ChildProcessError {
+    #[error("{}: {error}", program.display())]
+    Io { program: PathBuf, error: io::Error },
+    #[error("{status}: {stderr}")]
+    Exit { status: ExitStatus, stderr: String },
+}
+
+impl ChildProcessCompiler {
+    fn run(&self, bytes: &[u8], digest: &str) -> Result<(), ChildProcessError> {
+        let io_error = |error| ChildProcessError::Io {
+            program: self.program.clone(),
+            error,
         };
         let mut child = Command::new(&self.program)
             .arg(COMMAND)
@@ -45,20 +55,30 @@ impl ComponentCompiler for ChildCompiler {
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
-            .map_err(failed)?;
-        // It reads everything before it does anything else, and its standard
-        // error is a line: neither waits for the other.
+            .map_err(io_error)?;
+        // This cannot deadlock: the child reads all of its input first, and its
+        // standard error is one line.
         let sent = child.stdin.take().map(|mut input| input.write_all(bytes));
-        let output = child.wait_with_output().map_err(failed)?;
+        let output = child.wait_with_output().map_err(io_error)?;
         if !output.status.success() {
-            let words = String::from_utf8_lossy(&output.stderr);
-            return Err(format!("{}: {}", output.status, words.trim()).into());
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            return Err(ChildProcessError::Exit {
+                status: output.status,
+                stderr: stderr.trim().to_owned(),
+            });
         }
-        sent.transpose().map(drop).map_err(failed)
+        sent.transpose().map(drop).map_err(io_error)
     }
 }
 
-/// Compiles the component on standard input.
+impl ComponentCompiler for ChildProcessCompiler {
+    fn compile(&self, bytes: &[u8], digest: &str) -> Result<(), CompilerError> {
+        self.run(bytes, digest)
+            .map_err(|error| CompilerError::from(error.to_string()))
+    }
+}
+
+/// Runs [`COMMAND`]: compiles the component on standard input.
 pub(crate) fn run(cache_dir: &Path, digest: &str) -> Result<ExitCode> {
     let mut bytes = Vec::new();
     std::io::stdin()

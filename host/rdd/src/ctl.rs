@@ -10,16 +10,16 @@ use anyhow::{Context as _, Result, bail};
 use crate::client;
 use crate::state_dir::StateDir;
 
-/// Variable that names the kubectl to run.
+/// The variable with the kubectl to run.
 const KUBECTL: &str = "RDD_KUBECTL";
 
-/// Becomes the kubectl on `PATH`, or the one that `RDD_KUBECTL` names: its exit
-/// code, its signals and its terminal are kubectl's own. Returns only when that
-/// fails.
+/// Replaces this process by the kubectl on `PATH`, or the one in `RDD_KUBECTL`,
+/// so that exit code, signals, and terminal are those of kubectl. Returns only
+/// if that fails.
 pub(crate) fn run(state_dir: &StateDir, args: &[OsString]) -> Result<Infallible> {
     let kubeconfig = state_dir.kubeconfig();
     if !kubeconfig.exists() {
-        bail!("{}", client::not_ready(state_dir));
+        bail!("{}", client::not_ready_message(state_dir));
     }
     let kubectl = std::env::var_os(KUBECTL)
         .filter(|value| !value.is_empty())
@@ -29,6 +29,8 @@ pub(crate) fn run(state_dir: &StateDir, args: &[OsString]) -> Result<Infallible>
         .env("KUBECONFIG", kubeconfig)
         .exec();
     Err(error).with_context(|| {
-        format!("cannot run {kubectl:?}; install kubectl 1.30 or newer, or name one with {KUBECTL}")
+        format!(
+            "cannot run {kubectl:?}; install kubectl 1.30 or newer, or set {KUBECTL} to another one"
+        )
     })
 }

@@ -1,36 +1,37 @@
-//! A container engine as Kubernetes objects, its logs over WebSockets.
-//!
-//! The binary: reads the command line, wires the rooms together, and ends
-//! them in order.
+//! `rdd`: serves a container engine as Kubernetes objects, and its logs over
+//! WebSockets. The binary parses the command line, wires the crates together,
+//! and shuts them down in order.
+
+mod cli;
+mod serve;
 
 mod actions;
-mod cli;
+mod ctl;
+mod logs;
+mod plugins;
+mod status;
+mod version;
+
 mod client;
 mod compiler;
-mod ctl;
-mod endpoint;
-mod logs;
-mod output;
+mod docker_context;
 mod plugin_dirs;
-mod plugins;
-mod progress_line;
 mod proxy;
-mod serve;
 mod state_dir;
-mod status;
+
+mod output;
+mod progress_line;
 mod telemetry;
-mod version;
 
 use clap::Parser as _;
 
-// The allocator of the C library keeps what a burst of work needed; this one
-// gives it back within a second (settings in .cargo/config.toml, ADR 023).
-#[cfg(unix)]
+// The allocator of the C library keeps the memory of a burst of work. jemalloc
+// returns it within a second (settings in .cargo/config.toml, ADR 023).
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> std::process::ExitCode {
-    // Fails only where one is installed already, which would do as well.
+    // Fails only if a provider is already installed, which is as good.
     rustls::crypto::ring::default_provider()
         .install_default()
         .ok();
@@ -42,8 +43,8 @@ fn main() -> std::process::ExitCode {
         }
     };
     let code = runtime.block_on(cli::run(cli::Cli::parse()));
-    // A thread that compiles a backend or waits for a terminal would hold up
-    // the end; what counts was waited for.
+    // Do not wait for threads that compile a backend or write to a terminal:
+    // everything that has to finish was awaited.
     runtime.shutdown_background();
     code
 }

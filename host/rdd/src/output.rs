@@ -1,4 +1,5 @@
-//! What commands print: text for people, a format for programs, and errors.
+//! The output of commands: human-readable text, formats for programs, and
+//! errors.
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -7,18 +8,18 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-/// Exit code of a command whose output nobody reads any more: what a shell
-/// reports for a process that SIGPIPE ended (128 + 13), as kubectl and docker
-/// end then. Rust ignores the signal, so the code is given instead.
-pub(crate) const BROKEN_PIPE: u8 = 141;
+/// Exit code of a command whose output pipe was closed: 128 + 13, as a shell
+/// reports for kubectl and docker, which are terminated by SIGPIPE. Rust ignores
+/// the signal, so the code is returned explicitly.
+pub(crate) const BROKEN_PIPE_EXIT_CODE: u8 = 141;
 
-/// Standard output, or in `rdd logs` standard error, cannot be written to.
+/// An error of writing to standard output, or to standard error in `rdd logs`.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OutputError {
-    /// Its reader has read enough, as `head` does: no failure to be reported.
-    #[error("nobody reads the output any more")]
+    /// The reader closed the pipe, as `head` does. Not reported as a failure.
+    #[error("the output pipe is closed")]
     Closed,
-    /// The disk is full, say.
+    /// Any other error, such as a full disk.
     #[error("cannot write the output")]
     Write(#[source] io::Error),
 }
@@ -40,80 +41,80 @@ impl From<io::Error> for OutputError {
     }
 }
 
-/// Prints an error of the command to standard error, in clap's form.
+/// Prints an error to standard error, in the form of clap's errors.
 pub(crate) fn print_error(message: &str) {
-    // Where standard error cannot be written to, the exit code still tells.
+    // If standard error cannot be written to, the exit code still reports it.
     writeln!(io::stderr(), "error: {message}").ok();
 }
 
-/// Prints something that is no error to standard error.
+/// Prints a note to standard error.
 pub(crate) fn print_note(message: &str) {
-    // Nothing is lost where it cannot be written.
+    // A note that cannot be written is not needed.
     writeln!(io::stderr(), "{message}").ok();
 }
 
-/// An error and its causes on one line. Some libraries repeat the cause in the
-/// error's own message; a cause that was told already is left out.
-pub(crate) fn describe(error: &anyhow::Error) -> String {
+/// Returns an error and its causes on one line. Some libraries include the cause
+/// in the message of the error; a cause that was already printed is omitted.
+pub(crate) fn format_error_chain(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain() {
-        // An API server's refusal is a sentence; kube adds its fields.
-        let refusal = match cause.downcast_ref() {
+        // The message of an API server is sufficient; kube adds the other fields.
+        let api_message = match cause.downcast_ref() {
             Some(kube::Error::Api(status)) if !status.message.is_empty() => Some(&status.message),
             _ => None,
         };
-        let message = refusal.cloned().unwrap_or_else(|| cause.to_string());
+        let message = api_message.cloned().unwrap_or_else(|| cause.to_string());
         if !text.contains(&message) {
             if !text.is_empty() {
                 text.push_str(": ");
             }
             text.push_str(&message);
         }
-        if refusal.is_some() {
+        if api_message.is_some() {
             break;
         }
     }
     text
 }
 
-/// Option for the form of what is printed.
+/// The option `--output`.
 #[derive(Args, Clone, Copy)]
 pub(crate) struct OutputArgs {
-    /// Print in this format instead of text for people
+    /// Output format [default: human-readable text]
     #[arg(short, long, value_name = "FORMAT")]
     output: Option<OutputFormat>,
 }
 
-/// Formats for programs, by kubectl's names.
+/// Output formats for programs, with the names that kubectl uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum OutputFormat {
     /// One JSON value
     Json,
     /// One YAML document
     Yaml,
-    /// Names alone, one a line
+    /// Only names, one per line
     Name,
 }
 
-/// What a command reports.
-pub(crate) trait Report: Serialize {
-    /// For people.
+/// The result of a command.
+pub(crate) trait CommandReport: Serialize {
+    /// Returns the human-readable form.
     fn text(&self) -> String;
 
-    /// The names of what is reported on.
+    /// Returns the names of the reported objects.
     fn names(&self) -> Vec<String>;
 }
 
 impl OutputArgs {
-    /// Prints a report in the format that was asked for.
-    pub(crate) fn print(self, report: &impl Report) -> Result<()> {
+    /// Prints a report in the selected format.
+    pub(crate) fn print(self, report: &impl CommandReport) -> Result<()> {
         let text = match self.output {
             None => report.text(),
             Some(OutputFormat::Json) => format!("{}\n", serde_json::to_string_pretty(report)?),
             Some(OutputFormat::Yaml) => serde_saphyr::to_string(report)?,
             Some(OutputFormat::Name) => {
                 report.names().iter().fold(String::new(), |mut text, name| {
-                    // Writing to a string does not fail.
+                    // Writing to a string cannot fail.
                     writeln!(text, "{name}").ok();
                     text
                 })
@@ -123,21 +124,25 @@ impl OutputArgs {
     }
 }
 
-/// A table: columns as wide as their widest cell, two spaces between them.
-pub(crate) fn table<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> String {
-    let mut widths = header.map(str::len);
+/// Formats rows as columns that are as wide as their widest cell, with two
+/// spaces between them. A header is the first row.
+///
+/// Written by hand: crates for tables draw borders and wrap cells, neither of
+/// which the style of docker and kubectl needs.
+pub(crate) fn format_table<const N: usize>(rows: &[[String; N]]) -> String {
+    let mut widths = [0; N];
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
     }
     let mut text = String::new();
-    for row in std::iter::once(&header.map(str::to_owned)).chain(rows) {
+    for row in rows {
         let line = row
             .iter()
             .zip(widths)
             .fold(String::new(), |mut line, (cell, width)| {
-                // Writing to a string does not fail.
+                // Writing to a string cannot fail.
                 write!(line, "{cell:<width$}  ").ok();
                 line
             });
@@ -153,7 +158,7 @@ mod tests {
 
     use super::*;
 
-    /// An error that repeats its cause, as kube's and tracing's do.
+    /// An error whose message includes its cause, like those of kube and tracing.
     #[derive(Debug, thiserror::Error)]
     #[error("cannot read it: {source}")]
     struct Repeating {
@@ -161,29 +166,29 @@ mod tests {
     }
 
     #[test]
-    fn a_cause_is_told_once() {
-        let cause = || io::Error::other("the disk is on fire");
+    fn a_cause_is_printed_once() {
+        let cause = || io::Error::other("the disk is full");
         let plain = anyhow::Error::new(cause()).context("cannot start");
-        assert_eq!(describe(&plain), "cannot start: the disk is on fire");
+        assert_eq!(format_error_chain(&plain), "cannot start: the disk is full");
         let repeating = anyhow::Error::new(Repeating { source: cause() }).context("cannot start");
         assert_eq!(
-            describe(&repeating),
-            "cannot start: cannot read it: the disk is on fire"
+            format_error_chain(&repeating),
+            "cannot start: cannot read it: the disk is full"
         );
     }
 
     #[test]
-    fn a_refusal_of_an_api_server_is_told_in_its_own_words() {
+    fn an_error_of_an_api_server_is_printed_as_its_message() {
         let status = kube::core::Status::failure("pods \"a\" is forbidden", "Forbidden");
         let error = anyhow::Error::new(kube::Error::Api(Box::new(status.with_code(403))));
         assert_eq!(
-            describe(&error.context("cannot read it")),
+            format_error_chain(&error.context("cannot read it")),
             "cannot read it: pods \"a\" is forbidden"
         );
     }
 
     #[test]
-    fn the_causes_of_real_libraries_are_told_once() {
+    fn the_causes_of_real_libraries_are_printed_once() {
         let missing = kube::config::Kubeconfig::read_from("/nonexist").context("cannot use it");
         let filter = tracing_subscriber::EnvFilter::builder()
             .parse("nonsense=foo")
@@ -192,8 +197,8 @@ mod tests {
             (missing.unwrap_err(), "No such file"),
             (filter.unwrap_err(), "error parsing level filter"),
         ] {
-            let told = describe(&error);
-            assert_eq!(told.matches(cause).count(), 1, "{told}");
+            let printed = format_error_chain(&error);
+            assert_eq!(printed.matches(cause).count(), 1, "{printed}");
             let plain = format!("{error:#}");
             assert_eq!(plain.matches(cause).count(), 2, "no longer needed: {plain}");
         }
@@ -201,9 +206,10 @@ mod tests {
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
-        let rows = [["a", "long cell"], ["longer", ""]].map(|row| row.map(str::to_owned));
+        let rows =
+            [["ID", "STATE"], ["a", "long cell"], ["longer", ""]].map(|row| row.map(str::to_owned));
         assert_eq!(
-            table(["ID", "STATE"], &rows),
+            format_table(&rows),
             "ID      STATE\na       long cell\nlonger\n"
         );
     }

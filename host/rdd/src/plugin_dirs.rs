@@ -1,4 +1,4 @@
-//! Where backends are looked for.
+//! The directories with backends.
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -7,25 +7,25 @@ use clap::builder::ValueParser;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
 
-/// The directories that `--plugin-dir` or `RDD_PLUGIN_DIR` names. Each use of
-/// the option is one directory, whatever its name; the variable holds a list,
-/// in the form of `PATH`.
+/// The directories of `--plugin-dir` or `RDD_PLUGIN_DIR`. Each occurrence of the
+/// option is one directory, even with `:` in its name. The variable is a list in
+/// the format of `PATH`.
 ///
-/// Written by hand since clap's derived form splits both or neither.
+/// Written by hand: clap's derive splits the values of both or of neither.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct PluginDirs(Vec<PathBuf>);
+pub(crate) struct PluginDirArgs(Vec<PathBuf>);
 
-/// clap's name of the argument.
+/// The name of the argument within clap.
 const ID: &str = "plugin_dirs";
 
-impl PluginDirs {
-    /// Whether any was named.
+impl PluginDirArgs {
+    /// Returns whether no directory was given.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The directories that were named; else the one beside the program, then
-    /// the user's own, `$XDG_DATA_HOME/rdd/plugins`.
+    /// Returns the given directories, or else the one beside the program and the
+    /// user's, `$XDG_DATA_HOME/rdd/plugins`.
     pub(crate) fn or_default(self) -> Vec<PathBuf> {
         if !self.is_empty() {
             return self.0;
@@ -44,7 +44,7 @@ impl PluginDirs {
     }
 
     fn from_variable(list: &OsStr) -> Self {
-        // An empty entry would be the working directory.
+        // An empty entry would mean the working directory.
         Self(
             std::env::split_paths(list)
                 .filter(|dir| !dir.as_os_str().is_empty())
@@ -53,7 +53,7 @@ impl PluginDirs {
     }
 }
 
-impl Args for PluginDirs {
+impl Args for PluginDirArgs {
     fn augment_args(command: Command) -> Command {
         command.arg(
             Arg::new(ID)
@@ -62,7 +62,7 @@ impl Args for PluginDirs {
                 .value_name("DIR")
                 .action(ArgAction::Append)
                 .value_parser(ValueParser::os_string())
-                .help("Directory with backends; may be given several times, the variable separates them by ':' [default: beside the program, then the user's]"),
+                .help("Directory with backends; can be repeated, or a list separated by ':' in the variable [default: beside the program, then the user's]"),
         )
     }
 
@@ -71,7 +71,7 @@ impl Args for PluginDirs {
     }
 }
 
-impl FromArgMatches for PluginDirs {
+impl FromArgMatches for PluginDirArgs {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
         let values = matches.get_many::<OsString>(ID).unwrap_or_default();
         Ok(match matches.value_source(ID) {
@@ -98,23 +98,23 @@ mod tests {
     #[derive(Parser)]
     struct Line {
         #[command(flatten)]
-        dirs: PluginDirs,
+        dirs: PluginDirArgs,
     }
 
     #[test]
-    fn the_option_names_one_directory_each_time_whatever_its_name() {
+    fn each_option_is_one_directory_even_with_separators_in_its_name() {
         let line = Line::parse_from(["rdd", "--plugin-dir", "/a:b,c", "--plugin-dir=/d"]);
-        assert_eq!(line.dirs, PluginDirs(vec!["/a:b,c".into(), "/d".into()]));
+        assert_eq!(line.dirs, PluginDirArgs(vec!["/a:b,c".into(), "/d".into()]));
     }
 
     #[test]
-    fn the_variable_is_a_list_as_path_is() {
-        let dirs = |list: &str| PluginDirs::from_variable(list.as_ref());
+    fn the_variable_is_a_list_like_path() {
+        let dirs = |list: &str| PluginDirArgs::from_variable(list.as_ref());
         assert_eq!(
             dirs("/a:/b c"),
-            PluginDirs(vec!["/a".into(), "/b c".into()])
+            PluginDirArgs(vec!["/a".into(), "/b c".into()])
         );
-        assert_eq!(dirs("/a::"), PluginDirs(vec!["/a".into()]));
-        assert_eq!(dirs(""), PluginDirs::default());
+        assert_eq!(dirs("/a::"), PluginDirArgs(vec!["/a".into()]));
+        assert_eq!(dirs(""), PluginDirArgs::default());
     }
 }

@@ -1,4 +1,4 @@
-//! `rdd plugin list`, and the check of the backend that was asked for.
+//! `rdd plugin list`, and the validation of `--backend`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -7,35 +7,33 @@ use anyhow::{Result, bail};
 use rdd_plugin::{PluginHost, PluginReport};
 use serde::Serialize;
 
-use crate::output::{self, OutputArgs, Report};
-use crate::plugin_dirs::PluginDirs;
+use crate::output::{self, CommandReport, OutputArgs};
+use crate::plugin_dirs::PluginDirArgs;
 use crate::serve::plugin_reports;
 use crate::state_dir::StateDir;
 
-/// What `rdd plugin list` prints.
+/// The output of `rdd plugin list`.
 #[derive(Serialize)]
-struct PluginList {
+struct PluginListReport {
     plugins: Vec<PluginReport>,
 }
 
-impl Report for PluginList {
+impl CommandReport for PluginListReport {
     fn text(&self) -> String {
         if self.plugins.is_empty() {
-            return "no engine backend is installed; 'make build' puts the moby backend beside the program\n".to_owned();
+            return "no engine backend is installed; 'make build' installs the moby backend beside the program\n".to_owned();
         }
-        let rows: Vec<_> = self
-            .plugins
-            .iter()
-            .map(|plugin| {
-                [
-                    plugin.name.clone(),
-                    plugin.version.clone().unwrap_or_default(),
-                    plugin.state.to_string(),
-                    plugin.path.display().to_string(),
-                ]
-            })
-            .collect();
-        let mut text = output::table(["NAME", "VERSION", "STATE", "PATH"], &rows);
+        let header = ["NAME", "VERSION", "STATE", "PATH"].map(str::to_owned);
+        let rows = self.plugins.iter().map(|plugin| {
+            [
+                plugin.name.clone(),
+                plugin.version.clone().unwrap_or_default(),
+                plugin.state.to_string(),
+                plugin.path.display().to_string(),
+            ]
+        });
+        let rows: Vec<_> = std::iter::once(header).chain(rows).collect();
+        let mut text = output::format_table(&rows);
         for plugin in self
             .plugins
             .iter()
@@ -54,9 +52,9 @@ impl Report for PluginList {
     }
 }
 
-/// Finds and loads what there is, as a daemon would, and lets it go again.
+/// Discovers and loads the installed backends like a daemon, then unloads them.
 async fn load_once(state_dir: &StateDir, dirs: Vec<PathBuf>) -> Result<Vec<PluginReport>> {
-    // No engine is called while a backend is loaded, so any address does.
+    // Loading a backend does not connect to the engine, so any address works.
     let endpoint = rdd_plugin::EngineEndpoint::parse("unix:///var/run/docker.sock")?;
     let mut options = rdd_plugin::PluginHostOptions::new(dirs, state_dir.plugin_cache(), endpoint);
     if !state_dir.root().exists() {
@@ -69,10 +67,10 @@ async fn load_once(state_dir: &StateDir, dirs: Vec<PathBuf>) -> Result<Vec<Plugi
     Ok(reports)
 }
 
-/// Lists the backends: as the running daemon sees them, else as they lie on disk.
+/// Lists the backends: those of the running daemon, or else those on disk.
 pub(crate) async fn list(
     state_dir: &StateDir,
-    dirs: PluginDirs,
+    dirs: PluginDirArgs,
     output: OutputArgs,
 ) -> Result<ExitCode> {
     let plugins = if state_dir.kubeconfig().exists() && state_dir.is_locked() && dirs.is_empty() {
@@ -80,12 +78,12 @@ pub(crate) async fn list(
     } else {
         load_once(state_dir, dirs.or_default()).await?
     };
-    output.print(&PluginList { plugins })?;
+    output.print(&PluginListReport { plugins })?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Refuses the name of a backend that is not installed, before it becomes the
-/// App's choice. One that is there and cannot be used is the App's to tell.
+/// Rejects a backend that is not installed before it is selected in the App. A
+/// backend that is installed but unusable is reported by the App's conditions.
 pub(crate) fn check_backend(host: &PluginHost, dirs: &[PathBuf], name: &str) -> Result<()> {
     let mut installed: Vec<_> = host
         .reports()
@@ -97,13 +95,13 @@ pub(crate) fn check_backend(host: &PluginHost, dirs: &[PathBuf], name: &str) -> 
     }
     installed.dedup();
     let known = if installed.is_empty() {
-        "none is".to_owned()
+        "none is installed".to_owned()
     } else {
         format!("installed: {}", installed.join(", "))
     };
     let dirs: Vec<_> = dirs.iter().map(|dir| dir.display().to_string()).collect();
     bail!(
-        "no backend of the name {name:?} is installed ({known}); name another with --backend, or put its directory into {}",
+        "no backend named {name:?} is installed ({known}); select another with --backend, or copy its directory to {}",
         dirs.join(" or ")
     )
 }

@@ -1,40 +1,39 @@
-//! A line of progress at the end of a terminal, which log lines do not run into.
+//! A progress line at the bottom of a terminal that does not mix with log lines.
 
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Back to the beginning of the line, and erase it.
+/// Moves the cursor to the beginning of the line and erases it.
 const ERASE_LINE: &[u8] = b"\r\x1b[K";
 
-/// Shares standard error between the log and one line of progress: whatever
-/// else is written erases that line, and the next progress shows it again.
-///
-/// The lock of standard error keeps the two apart.
+/// Shares standard error between the log and a progress line. Each log line
+/// erases the progress line, and the next progress draws it again. The lock of
+/// standard error serializes both.
 #[derive(Clone, Default)]
 pub(crate) struct ProgressLine {
     visible: Arc<AtomicBool>,
 }
 
 impl ProgressLine {
-    /// Shows `text` in place of the line that is there; nothing where standard
-    /// error is no terminal.
+    /// Replaces the progress line by `text`. Does nothing if standard error is
+    /// not a terminal.
     pub(crate) fn show(&self, text: &str) {
         let mut out = io::stderr().lock();
         if out.is_terminal() {
-            // Progress that cannot be shown is no loss.
+            // Progress that cannot be shown is not needed.
             self.draw(&mut out, text).ok();
         }
     }
 
-    /// Erases the line, before something is written to standard output.
+    /// Erases the progress line before something is written to standard output.
     pub(crate) fn erase(&self) {
         let mut out = io::stderr().lock();
-        // A line that cannot be erased stays above what follows, no more.
+        // At worst, the progress line remains visible.
         self.write_above(&mut out, b"").ok();
     }
 
-    /// A writer for log lines.
+    /// Returns a writer for log lines.
     pub(crate) fn log_writer(&self) -> LogWriter {
         LogWriter { line: self.clone() }
     }
@@ -75,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_log_line_takes_the_place_of_the_progress_line() {
+    fn a_log_line_replaces_the_progress_line() {
         let line = ProgressLine::default();
         let mut out = Vec::new();
         line.draw(&mut out, "1 of 2").unwrap();

@@ -1,9 +1,9 @@
-//! Which proxy leads to a Kubernetes API, if any.
+//! The proxy for connections to a Kubernetes API.
 //!
-//! kube has a feature for this, which is not used: it compares `NO_PROXY` with
-//! the address of the proxy instead of the API's, knows no exception for
-//! loopback addresses, and fails on a `NO_PROXY` with a comma at its end. The
-//! rules here are those of kubectl, read by hyper-util.
+//! The feature of kube is not used: it compares `NO_PROXY` with the address of
+//! the proxy instead of the API server, does not exempt loopback addresses, and
+//! fails on a `NO_PROXY` with a trailing comma. This module follows the rules of
+//! kubectl, with the parser of hyper-util.
 
 use std::net::IpAddr;
 
@@ -18,7 +18,7 @@ use kube::client::{Body, ConfigExt as _};
 use kube::config::Config;
 use tower::ServiceBuilder;
 
-/// What the environment says about proxies.
+/// The proxy settings of the environment.
 #[derive(Clone, Default)]
 pub(crate) struct ProxyEnvironment {
     http: String,
@@ -27,9 +27,8 @@ pub(crate) struct ProxyEnvironment {
 }
 
 impl ProxyEnvironment {
-    /// Reads `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`, or their lower-case
-    /// forms where those are not set. `ALL_PROXY` is not read: kubectl does not
-    /// know it.
+    /// Reads `HTTP_PROXY`, `HTTPS_PROXY`, and `NO_PROXY`, or their lower-case
+    /// forms if those are not set. `ALL_PROXY` is ignored, as in kubectl.
     pub(crate) fn read() -> Self {
         let var = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let first = |upper: &str, lower: &str| var(upper).or_else(|| var(lower));
@@ -40,20 +39,21 @@ impl ProxyEnvironment {
         }
     }
 
-    /// The proxy for `target`: the one that the kubeconfig names, as
-    /// `proxy-url`; else the environment's, which is for neither this machine
-    /// itself nor what `NO_PROXY` lists.
+    /// Returns the proxy for `target`: `configured`, the `proxy-url` of the
+    /// kubeconfig, or else that of the environment, unless the target is this
+    /// machine or is excluded by `NO_PROXY`.
     ///
     /// # Errors
-    /// When the proxy has no usable URL. The URL is not repeated, since it may
-    /// hold a password.
+    ///
+    /// Fails if the URL of the proxy is invalid. The message does not include
+    /// the URL, since it may contain a password.
     pub(crate) fn proxy_for(
         &self,
         target: &Uri,
         configured: Option<&str>,
     ) -> Result<Option<Intercept>> {
         if let Some(url) = configured.filter(|url| !url.is_empty()) {
-            return usable(target, url, "proxy-url of the kubeconfig").map(Some);
+            return parse_proxy(target, url, "proxy-url of the kubeconfig").map(Some);
         }
         let (variable, url) = match target.scheme_str() {
             Some("http") => ("HTTP_PROXY", &self.http),
@@ -62,11 +62,11 @@ impl ProxyEnvironment {
         if url.is_empty() || is_loopback(target) || self.is_excluded(target) {
             return Ok(None);
         }
-        usable(target, url, variable).map(Some)
+        parse_proxy(target, url, variable).map(Some)
     }
 
     fn is_excluded(&self, target: &Uri) -> bool {
-        // Any proxy will do to learn whether one is bypassed.
+        // Only the exclusion is of interest, so any proxy works.
         Matcher::builder()
             .all("http://proxy.invalid")
             .no(self.no_proxy.as_str())
@@ -76,7 +76,7 @@ impl ProxyEnvironment {
     }
 }
 
-/// Whether `target` is this machine itself, which no proxy can reach for us.
+/// Returns whether `target` is this machine, which a proxy cannot reach.
 fn is_loopback(target: &Uri) -> bool {
     let host = target.host().unwrap_or_default();
     let address = host.trim_start_matches('[').trim_end_matches(']');
@@ -86,7 +86,7 @@ fn is_loopback(target: &Uri) -> bool {
             .is_ok_and(|address| address.is_loopback())
 }
 
-fn usable(target: &Uri, url: &str, origin: &str) -> Result<Intercept> {
+fn parse_proxy(target: &Uri, url: &str, origin: &str) -> Result<Intercept> {
     Matcher::builder()
         .all(url)
         .build()
@@ -95,12 +95,13 @@ fn usable(target: &Uri, url: &str, origin: &str) -> Result<Intercept> {
         .with_context(|| format!("{origin} is not the URL of a proxy; use http://host:port"))
 }
 
-/// A client whose connections go through `proxy`, with `CONNECT`.
+/// Returns a client whose connections are tunneled through `proxy` with
+/// `CONNECT`.
 pub(crate) fn tunneled_client(config: Config, proxy: &Intercept) -> Result<kube::Client> {
     let mut direct = HttpConnector::new();
     direct.enforce_http(false);
-    // A proxy may be reached over TLS, too; then its certificate has to be of
-    // an authority that the kubeconfig trusts.
+    // The connection to the proxy may use TLS. Then the kubeconfig has to trust
+    // the authority of its certificate.
     let to_proxy = config.rustls_https_connector_with_connector(direct)?;
     let mut tunnel = Tunnel::new(proxy.uri().clone(), to_proxy);
     if let Some(credentials) = proxy.basic_auth() {
@@ -142,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cluster_is_reached_through_the_proxy_of_its_scheme() {
+    fn the_scheme_of_the_cluster_selects_the_proxy() {
         assert_eq!(
             proxy("", "https://cluster:6443", None),
             "http://secure:3128/"
@@ -151,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn this_machine_itself_is_reached_directly() {
+    fn this_machine_is_connected_to_directly() {
         for target in [
             "https://127.0.0.1:1",
             "https://127.8.9.1:1",
@@ -179,7 +180,7 @@ mod tests {
             );
         }
         assert_eq!(proxy("10.0.0.0/8,", "https://10.1.2.3:6443", None), "");
-        // What excludes the proxy itself excludes nothing.
+        // An entry for the proxy itself excludes nothing.
         for other in ["secure", "uster", ",", "no/host"] {
             let found = proxy(other, "https://cluster:6443", None);
             assert_eq!(found, "http://secure:3128/", "{other}");
@@ -187,10 +188,10 @@ mod tests {
     }
 
     #[test]
-    fn the_kubeconfigs_own_proxy_wins_over_the_environment() {
-        let own = Some("http://own:1");
+    fn the_proxy_of_the_kubeconfig_takes_precedence_over_the_environment() {
+        let configured = Some("http://own:1");
         assert_eq!(
-            proxy("cluster", "https://cluster:6443", own),
+            proxy("cluster", "https://cluster:6443", configured),
             "http://own:1/"
         );
         assert_eq!(
@@ -200,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_without_a_usable_url_is_told_by_its_variable_and_not_by_its_value() {
+    fn an_invalid_proxy_is_reported_by_its_variable_but_not_by_its_value() {
         for url in ["socks5://me:secret@proxy:1", "http://me:secret@", "::"] {
             let environment = ProxyEnvironment {
                 https: url.to_owned(),

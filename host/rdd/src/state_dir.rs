@@ -1,7 +1,8 @@
-//! The directory that holds everything of one instance.
+//! The state directory, with all files of one instance.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -9,60 +10,60 @@ use anyhow::{Context as _, Result, bail};
 use rdd_mirror::InstanceId;
 use serde::de::DeserializeOwned;
 
-/// The name of the instance that is meant when none is named.
+/// The name of the default instance.
 const DEFAULT_INSTANCE: &str = "default";
 
 /// The file that a running daemon holds locked.
-const LOCK: &str = "lock";
-/// What a daemon that is about to end writes into its lock.
-const STOPPING: &[u8] = b"stopping\n";
-/// How long a start waits for a daemon that is about to end: as long as that
-/// may take, and a little for the system to clear up behind it.
-const PREDECESSOR_STOPS: Duration = Duration::from_secs(11);
-/// How long a start waits for a daemon that does not say that it ends: the
-/// signal that tells it to may be on its way.
-const PREDECESSOR_RUNS: Duration = Duration::from_millis(500);
-/// Time between two looks at a lock that is taken.
-const LOCK_POLL: Duration = Duration::from_millis(10);
+const LOCK_FILE: &str = "lock";
+/// The content of the lock file while its daemon is shutting down.
+const STOPPING_MARKER: &[u8] = b"stopping\n";
+/// How long a start waits for a daemon that is shutting down: the limit of the
+/// shutdown, and some time for the system to clean up the process.
+const STOPPING_DAEMON_TIMEOUT: Duration = Duration::from_secs(11);
+/// How long a start waits for a daemon that is not marked as shutting down: its
+/// signal may not have been delivered yet.
+const RUNNING_DAEMON_TIMEOUT: Duration = Duration::from_millis(500);
+/// How often a held lock is retried.
+const LOCK_POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Paths of an instance. Only its owner can read them.
+/// The paths of an instance, which only its owner can read.
 #[derive(Clone, Debug)]
 pub(crate) struct StateDir {
     root: PathBuf,
     instance: String,
 }
 
-/// Held by the one daemon that runs on a state directory; the system lets go
-/// of it when the process ends, however it ends.
-pub(crate) struct Lock {
+/// The lock of a state directory, held by its only daemon. The system releases
+/// it when the process ends for any reason.
+pub(crate) struct StateDirLock {
     file: File,
 }
 
-impl Lock {
-    /// Holds the lock until the process is gone.
-    pub(crate) fn keep(self) {
+impl StateDirLock {
+    /// Holds the lock until the process exits.
+    pub(crate) fn hold_until_exit(self) {
         std::mem::forget(self);
     }
 
-    /// Tells whoever starts next that it need not wait for long.
+    /// Marks the daemon as shutting down, so that the next one waits for it.
     pub(crate) fn mark_stopping(&mut self) -> std::io::Result<()> {
-        self.file.write_all(STOPPING)
+        self.file.write_all(STOPPING_MARKER)
     }
 }
 
-/// Reads a JSON file that a running daemon keeps for the commands of its user.
+/// Reads a JSON file that the running daemon writes for the commands of its user.
 pub(crate) fn read_published<T: DeserializeOwned>(path: &Path) -> Result<T> {
     let text = std::fs::read(path).with_context(|| path.display().to_string())?;
     serde_json::from_slice(&text).with_context(|| {
         format!(
-            "{} is damaged; restart the daemon, which writes it again",
+            "{} is damaged; restart the daemon to write it again",
             path.display()
         )
     })
 }
 
 impl StateDir {
-    /// `explicit`, or the directory of the instance that `RDD_INSTANCE` names.
+    /// Returns `explicit`, or the directory of the instance in `RDD_INSTANCE`.
     pub(crate) fn locate(explicit: Option<PathBuf>) -> Result<Self> {
         let var = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let instance = var("RDD_INSTANCE").unwrap_or_else(|| DEFAULT_INSTANCE.to_owned());
@@ -71,7 +72,7 @@ impl StateDir {
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
         {
             bail!(
-                "RDD_INSTANCE={instance:?} is no instance name: use lower-case letters, digits and '-'"
+                "RDD_INSTANCE={instance:?} is not an instance name; use lower-case letters, digits, and '-'"
             );
         }
         let root = match explicit {
@@ -81,30 +82,32 @@ impl StateDir {
                 (Some(state), _) => PathBuf::from(state).join("rdd").join(&instance),
                 (None, Some(home)) => home.join(".local/state/rdd").join(&instance),
                 (None, None) => {
-                    bail!("there is no home directory to keep state in: name one with --state-dir")
+                    bail!(
+                        "there is no home directory for the state; choose a directory with --state-dir"
+                    )
                 }
             },
         };
         Ok(Self { root, instance })
     }
 
-    /// Makes the directory and takes the lock. Waits for a daemon that is
-    /// about to end.
-    pub(crate) async fn lock(&self) -> Result<Lock> {
+    /// Creates the directory and acquires the lock. Waits for a daemon that is
+    /// shutting down.
+    pub(crate) async fn lock(&self) -> Result<StateDirLock> {
         let unusable = || {
             format!(
                 "cannot use {} as state directory; choose another with --state-dir",
                 self.root.display()
             )
         };
-        refuse_shared(&self.root).with_context(unusable)?;
+        reject_shared(&self.root).with_context(unusable)?;
         rdd_core::create_private_dir(&self.root).with_context(unusable)?;
-        let path = self.root.join(LOCK);
+        let path = self.root.join(LOCK_FILE);
         let file = open_lock(&path)
             .with_context(|| format!("cannot open {}", path.display()))
             .with_context(unusable)?;
         let began = Instant::now();
-        let mut told = false;
+        let mut is_logged = false;
         loop {
             match file.try_lock() {
                 Ok(()) => break,
@@ -116,43 +119,43 @@ impl StateDir {
             let content =
                 std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
             let (limit, stopping) = match content.as_slice() {
-                STOPPING => (PREDECESSOR_STOPS, true),
-                _ => (PREDECESSOR_RUNS, false),
+                STOPPING_MARKER => (STOPPING_DAEMON_TIMEOUT, true),
+                _ => (RUNNING_DAEMON_TIMEOUT, false),
             };
             if began.elapsed() >= limit {
                 bail!(
-                    "another daemon runs on {}; stop it, or choose another directory with --state-dir or RDD_INSTANCE",
+                    "another daemon is running on {}; stop it, or choose another directory with --state-dir or RDD_INSTANCE",
                     self.root.display()
                 );
             }
-            if stopping && !told {
-                told = true;
-                tracing::info!("waiting for the daemon that is stopping on this state directory");
+            if stopping && !is_logged {
+                is_logged = true;
+                tracing::info!("waiting for the previous daemon to shut down");
             }
-            tokio::time::sleep(LOCK_POLL).await;
+            tokio::time::sleep(LOCK_POLL_INTERVAL).await;
         }
         file.set_len(0)
             .with_context(|| format!("cannot write {}", path.display()))
             .with_context(unusable)?;
-        // Nobody else writes here now.
+        // With the lock held, no other process writes to the directory.
         rdd_core::remove_temporary_files(&self.root)
-            .with_context(|| format!("cannot clear up {}", self.root.display()))?;
-        Ok(Lock { file })
+            .with_context(|| format!("cannot clean up {}", self.root.display()))?;
+        Ok(StateDirLock { file })
     }
 
-    /// Whether a daemon runs on the directory, ready or not.
+    /// Returns whether a daemon is running on the directory, ready or not.
     pub(crate) fn is_locked(&self) -> bool {
-        // Without a file that may be read there is none of ours.
-        File::open(self.root.join(LOCK))
+        // A missing or unreadable file means that no daemon of this user runs.
+        File::open(self.root.join(LOCK_FILE))
             .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 
-    /// The directory itself.
+    /// Returns the directory itself.
     pub(crate) fn root(&self) -> &Path {
         &self.root
     }
 
-    /// The instance's name: the context in its kubeconfig.
+    /// Returns the name of the context in the kubeconfig.
     pub(crate) fn context_name(&self) -> String {
         match self.instance.as_str() {
             DEFAULT_INSTANCE => "rdd".to_owned(),
@@ -160,27 +163,27 @@ impl StateDir {
         }
     }
 
-    /// How to reach the instance; there only while it is ready.
+    /// The kubeconfig of the instance, which exists only while it is ready.
     pub(crate) fn kubeconfig(&self) -> PathBuf {
         self.root.join("kubeconfig")
     }
 
-    /// What a ready daemon offers and where, for the commands of its user.
+    /// The discovery entry of a ready daemon, for the commands of its user.
     pub(crate) fn discovery(&self) -> PathBuf {
         self.root.join("discovery.json")
     }
 
-    /// The state of a running daemon's backends, for the commands of its user.
+    /// The state of the running daemon's backends, for the commands of its user.
     pub(crate) fn plugin_reports(&self) -> PathBuf {
         self.root.join("plugins.json")
     }
 
-    /// The control plane's database.
+    /// The database of the embedded API server.
     pub(crate) fn database(&self) -> PathBuf {
         self.root.join("apiserver.db")
     }
 
-    /// Certificates and their keys.
+    /// The directory of certificates and their keys.
     pub(crate) fn tls(&self) -> PathBuf {
         self.root.join("tls")
     }
@@ -190,19 +193,19 @@ impl StateDir {
         self.root.join("token")
     }
 
-    /// Compiled plugins.
+    /// The cache of compiled backends.
     pub(crate) fn plugin_cache(&self) -> PathBuf {
         self.root.join("plugin-cache")
     }
 
-    /// The instance's ID among those that write to one cluster, made on first
-    /// use and stable from then on.
+    /// Returns the ID of the instance, which distinguishes daemons on one cluster.
+    /// It is created on first use and never changes.
     pub(crate) fn instance_id(&self) -> Result<InstanceId> {
         let path = self.root.join("instance-id");
         match std::fs::read_to_string(&path) {
             Ok(text) => InstanceId::parse(text.trim()).with_context(|| {
                 format!(
-                    "{} is damaged; delete it, and the daemon makes a new one: in a cluster, it then waits for the Lease of the old one to expire",
+                    "{} is damaged; delete it and start the daemon to create a new one: in a cluster, it first waits for the Lease of the old ID to expire",
                     path.display()
                 )
             }),
@@ -216,13 +219,14 @@ impl StateDir {
         }
     }
 
-    /// The port of the last run, so that it stays the same where it can.
+    /// The file with the port of the last run.
     pub(crate) fn port(&self) -> PathBuf {
         self.root.join("port")
     }
 }
 
-/// Not truncated: it may hold another daemon's words.
+/// Opens the lock file without truncating it: it may hold the marker of another
+/// daemon.
 fn open_lock(path: &Path) -> std::io::Result<File> {
     OpenOptions::new()
         .write(true)
@@ -231,28 +235,22 @@ fn open_lock(path: &Path) -> std::io::Result<File> {
         .open(path)
 }
 
-/// A state directory is made private, which a directory for everybody, such
-/// as /tmp, would not survive. One that is empty, such as a fresh mount, or
-/// ours already does no harm to anybody.
-fn refuse_shared(path: &Path) -> Result<()> {
-    #[cfg(unix)]
+/// Rejects a directory that all users share, such as /tmp: the state directory
+/// is made private. An empty directory, such as a fresh mount, and an existing
+/// state directory are accepted.
+fn reject_shared(path: &Path) -> Result<()> {
+    /// The mode bit of directories in which all users may create files.
+    const STICKY: u32 = 0o1000;
+    // The caller creates the directory, and reports a path that cannot be used.
+    let Ok(metadata) = path.metadata() else {
+        return Ok(());
+    };
+    if metadata.permissions().mode() & STICKY != 0
+        && !path.join(LOCK_FILE).exists()
+        && path.read_dir()?.next().is_some()
     {
-        use std::os::unix::fs::PermissionsExt as _;
-        /// What marks a directory in which everybody may make files.
-        const STICKY: u32 = 0o1000;
-        // What is not there, or cannot be looked at, is told by who makes it.
-        let Ok(metadata) = path.metadata() else {
-            return Ok(());
-        };
-        if metadata.permissions().mode() & STICKY != 0
-            && !path.join(LOCK).exists()
-            && path.read_dir()?.next().is_some()
-        {
-            bail!("it is shared by all users, and holds other files");
-        }
+        bail!("it is shared by all users and contains other files");
     }
-    #[cfg(not(unix))]
-    let _ = path;
     Ok(())
 }
 
@@ -261,31 +259,30 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_directory_for_everybody_is_refused_and_stays_as_it_is() {
-        use std::os::unix::fs::PermissionsExt as _;
+    async fn a_shared_directory_is_rejected_and_not_changed() {
         let dir = tempfile::tempdir().unwrap();
         let shared = std::fs::Permissions::from_mode(0o1777);
         std::fs::set_permissions(dir.path(), shared).unwrap();
-        std::fs::write(dir.path().join("somebody's"), "").unwrap();
+        std::fs::write(dir.path().join("foreign-file"), "").unwrap();
         let state = StateDir::locate(Some(dir.path().to_owned())).unwrap();
         let Err(error) = state.lock().await else {
-            panic!("taken")
+            panic!("accepted")
         };
         assert!(format!("{error:#}").contains("shared by all"), "{error:#}");
         let mode = || dir.path().metadata().unwrap().permissions().mode() & 0o7777;
         assert_eq!(mode(), 0o1777);
 
-        std::fs::remove_file(dir.path().join("somebody's")).unwrap();
+        std::fs::remove_file(dir.path().join("foreign-file")).unwrap();
         state.lock().await.unwrap();
         assert_eq!(
             mode(),
             0o700,
-            "an empty one, such as a fresh mount, is taken"
+            "an empty one, such as a fresh mount, is accepted"
         );
     }
 
     #[test]
-    fn an_instance_keeps_its_id_and_says_what_to_do_about_a_damaged_one() {
+    fn an_instance_keeps_its_id_and_a_damaged_one_is_rejected_with_the_remedy() {
         let dir = tempfile::tempdir().unwrap();
         let state = StateDir::locate(Some(dir.path().to_owned())).unwrap();
         let id = state.instance_id().unwrap();
@@ -315,7 +312,7 @@ mod tests {
             panic!("locked twice")
         };
         assert!(
-            error.to_string().contains("another daemon runs on"),
+            error.to_string().contains("another daemon is running on"),
             "{error:#}"
         );
         drop(held);
@@ -333,21 +330,21 @@ mod tests {
             let state = state.clone();
             async move { state.lock().await.map(drop) }
         });
-        // Longer than it waits for one that goes on.
-        tokio::time::sleep(2 * PREDECESSOR_RUNS).await;
+        // Longer than it waits for a daemon that is not marked.
+        tokio::time::sleep(2 * RUNNING_DAEMON_TIMEOUT).await;
         assert!(!next.is_finished());
         drop(held);
         next.await.unwrap().unwrap();
-        // The next one does not stop, whatever the file says after a crash.
-        std::fs::write(dir.path().join("state").join(LOCK), STOPPING).unwrap();
+        // The next daemon clears the marker that a crash may leave.
+        std::fs::write(dir.path().join("state").join(LOCK_FILE), STOPPING_MARKER).unwrap();
         let held = state.lock().await.unwrap();
-        let content = std::fs::read(dir.path().join("state").join(LOCK)).unwrap();
+        let content = std::fs::read(dir.path().join("state").join(LOCK_FILE)).unwrap();
         assert_eq!(content, b"");
         drop(held);
     }
 
     #[tokio::test]
-    async fn drafts_of_a_killed_daemon_go() {
+    async fn drafts_of_a_killed_daemon_are_removed() {
         let dir = tempfile::tempdir().unwrap();
         let state = state_dir(&dir);
         drop(state.lock().await.unwrap());

@@ -1,6 +1,5 @@
 //! `rdd status`.
 
-use std::fmt::Write as _;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -17,24 +16,23 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::client;
-use crate::output::{self, OutputArgs, Report};
-use crate::serve::announce;
+use crate::output::{self, CommandReport, OutputArgs};
+use crate::serve::discovery;
 use crate::state_dir::StateDir;
 
-/// How long a daemon may take to answer. It answers within milliseconds; one
-/// that takes this long is of no use to anybody now.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a daemon may take to respond. It usually needs milliseconds, so one
+/// that takes this long is not usable.
+const STATUS_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The state of the daemon; the exit codes are those that init scripts give
-/// for "status".
+/// The state of the daemon. The exit codes are those of "status" in init scripts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum DaemonState {
     /// Ready to serve.
     Running,
-    /// It is there and does not answer.
+    /// Running, but not responding.
     Busy,
-    /// None is ready.
+    /// Not running, or not ready.
     Stopped,
 }
 
@@ -48,21 +46,21 @@ impl DaemonState {
     }
 }
 
-/// What `rdd status` prints.
+/// The output of `rdd status`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct StatusReport {
     instance: String,
     state: DaemonState,
     state_dir: PathBuf,
-    /// Why it is not running, and the remedy.
+    /// Why the daemon is not running, and the remedy.
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<String>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     serving: Option<ServingReport>,
 }
 
-/// What a daemon that runs serves.
+/// What a running daemon serves.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ServingReport {
@@ -70,14 +68,14 @@ struct ServingReport {
     kubeconfig: PathBuf,
     passthrough_endpoint: String,
     backend: String,
-    /// Who mirrors the backend in the place of this daemon; the conditions
-    /// are then about the engine of that one.
+    /// Which instance mirrors the backend instead of this daemon. The conditions
+    /// are then those of its engine.
     #[serde(skip_serializing_if = "Option::is_none")]
     standby: Option<String>,
     conditions: Vec<Condition>,
 }
 
-impl Report for StatusReport {
+impl CommandReport for StatusReport {
     fn text(&self) -> String {
         let mut text = String::new();
         if let Some(message) = &self.message {
@@ -87,35 +85,36 @@ impl Report for StatusReport {
         let Some(serving) = &self.serving else {
             return text;
         };
-        for (label, value) in [
-            ("running since", serving.start_time.to_string()),
-            ("kubeconfig", serving.kubeconfig.display().to_string()),
-            ("logs", serving.passthrough_endpoint.clone()),
-            ("backend", serving.backend.clone()),
-        ] {
-            // Writing to a string does not fail.
-            writeln!(text, "{label:<13}  {value}").ok();
-        }
+        let mut fields = vec![
+            ["running since", &serving.start_time.to_string()],
+            ["kubeconfig", &serving.kubeconfig.display().to_string()],
+            ["logs", &serving.passthrough_endpoint],
+            ["backend", &serving.backend],
+        ]
+        .into_iter()
+        .map(|row| row.map(str::to_owned))
+        .collect::<Vec<_>>();
         if let Some(reason) = &serving.standby {
-            // As above, and below.
-            writeln!(
-                text,
-                "standing by    {reason}; logs are of this daemon's engine, what follows is of the other one's"
-            )
-            .ok();
+            fields.push([
+                "standing by".to_owned(),
+                format!(
+                    "{reason}; logs are those of this daemon's engine, the conditions are those of the other one's"
+                ),
+            ]);
         }
-        for condition in &serving.conditions {
-            let message = match condition.message.as_str() {
-                "" => String::new(),
-                message => format!(": {message}"),
-            };
-            writeln!(
-                text,
-                "{:<22} {:<7} {}{message}",
-                condition.type_, condition.status, condition.reason
-            )
-            .ok();
-        }
+        text.push_str(&output::format_table(&fields));
+        let conditions: Vec<_> = serving
+            .conditions
+            .iter()
+            .map(|condition| {
+                let message = match condition.message.as_str() {
+                    "" => condition.reason.clone(),
+                    message => format!("{}: {message}", condition.reason),
+                };
+                [condition.type_.clone(), condition.status.clone(), message]
+            })
+            .collect();
+        text.push_str(&output::format_table(&conditions));
         text
     }
 
@@ -124,21 +123,25 @@ impl Report for StatusReport {
     }
 }
 
-/// Why there is nothing to report of a daemon.
-struct Absence {
+/// The state of a daemon that serves nothing.
+struct UnavailableReport {
     state: DaemonState,
     message: String,
 }
 
-/// Says whether the daemon runs and what it serves.
+/// Prints whether the daemon is running and what it serves.
 pub(crate) async fn run(state_dir: &StateDir, output: OutputArgs) -> Result<ExitCode> {
-    let (state, message, serving) = match timeout(PATIENCE, look(state_dir)).await {
+    let (state, message, serving) = match timeout(STATUS_TIMEOUT, query_daemon(state_dir)).await {
         Ok(Ok(Ok(serving))) => (DaemonState::Running, None, Some(serving)),
-        Ok(Ok(Err(Absence { state, message }))) => (state, Some(message), None),
+        Ok(Ok(Err(UnavailableReport { state, message }))) => (state, Some(message), None),
         Ok(Err(error)) => return Err(error),
         Err(_) => {
-            let reason = format!("no answer within {} s", PATIENCE.as_secs());
-            (DaemonState::Busy, Some(busy(state_dir, &reason)), None)
+            let reason = format!("no response within {} s", STATUS_TIMEOUT.as_secs());
+            (
+                DaemonState::Busy,
+                Some(busy_message(state_dir, &reason)),
+                None,
+            )
         }
     };
     output.print(&StatusReport {
@@ -151,11 +154,11 @@ pub(crate) async fn run(state_dir: &StateDir, output: OutputArgs) -> Result<Exit
     Ok(ExitCode::from(state.exit_code()))
 }
 
-async fn look(state_dir: &StateDir) -> Result<Result<ServingReport, Absence>> {
+async fn query_daemon(state_dir: &StateDir) -> Result<Result<ServingReport, UnavailableReport>> {
     if !state_dir.kubeconfig().exists() {
-        // It goes as the end begins, and comes when all is ready.
+        // The kubeconfig exists only between readiness and shutdown.
         if state_dir.is_locked() {
-            return Ok(Err(Absence {
+            return Ok(Err(UnavailableReport {
                 state: DaemonState::Stopped,
                 message: format!(
                     "not ready: the daemon on {} is starting or stopping",
@@ -163,18 +166,18 @@ async fn look(state_dir: &StateDir) -> Result<Result<ServingReport, Absence>> {
                 ),
             }));
         }
-        return Ok(Err(Absence {
+        return Ok(Err(UnavailableReport {
             state: DaemonState::Stopped,
             message: format!(
-                "not running: {}; until then its kubeconfig is not there, and kubectl may ask localhost:8080 instead",
-                client::not_ready(state_dir)
+                "not running: {}; until then there is no kubeconfig, and kubectl may connect to localhost:8080 instead",
+                client::not_ready_message(state_dir)
             ),
         }));
     }
-    let discovery = announce::read(state_dir)?;
-    // Where the API is a cluster's, it answers also for a daemon that is gone.
-    if let Err(error) = reach(&discovery.passthrough_endpoint).await {
-        return Ok(Err(absence(state_dir, &error)));
+    let discovery = discovery::read(state_dir)?;
+    // An external cluster responds even if the daemon is not running.
+    if let Err(error) = check_reachable(&discovery.passthrough_endpoint).await {
+        return Ok(Err(unavailable(state_dir, &error)));
     }
     let api = client::connect(state_dir).await?;
     let app = Api::<App>::all(api.clone())
@@ -183,9 +186,9 @@ async fn look(state_dir: &StateDir) -> Result<Result<ServingReport, Absence>> {
         .context("cannot read the App");
     let app = match app {
         Ok(app) => app,
-        Err(error) => return Ok(Err(absence(state_dir, &error))),
+        Err(error) => return Ok(Err(unavailable(state_dir, &error))),
     };
-    let standby = standby(state_dir, api, &app).await?;
+    let standby = standby_reason(state_dir, api, &app).await?;
     Ok(Ok(ServingReport {
         standby,
         start_time: discovery.start_time,
@@ -199,8 +202,13 @@ async fn look(state_dir: &StateDir) -> Result<Result<ServingReport, Absence>> {
     }))
 }
 
-/// Who holds the Lease of what the App asks for, when it is another instance.
-async fn standby(state_dir: &StateDir, api: kube::Client, app: &App) -> Result<Option<String>> {
+/// Returns why this instance does not mirror, if another one holds the Lease of
+/// the App's backend.
+async fn standby_reason(
+    state_dir: &StateDir,
+    api: kube::Client,
+    app: &App,
+) -> Result<Option<String>> {
     let name = rdd_mirror::lease_name(&app.spec.namespace, &app.spec.container_engine.name);
     let lease = Api::<Lease>::namespaced(api, rdd_api::SYSTEM_NAMESPACE)
         .get_opt(&name)
@@ -218,48 +226,50 @@ async fn standby(state_dir: &StateDir, api: kube::Client, app: &App) -> Result<O
         }))
 }
 
-/// Whether something listens at the daemon's address.
-async fn reach(endpoint: &str) -> Result<()> {
+/// Checks that a process listens on the daemon's address.
+async fn check_reachable(endpoint: &str) -> Result<()> {
     let url: Uri = endpoint
         .parse()
-        .context("the daemon announced no usable endpoint")?;
+        .context("the daemon published an invalid endpoint")?;
     let authority = url
         .authority()
-        .context("the daemon announced an endpoint without a host")?;
+        .context("the daemon published an endpoint without a host")?;
     TcpStream::connect(authority.as_str())
         .await
         .with_context(|| format!("cannot reach {authority}"))?;
     Ok(())
 }
 
-/// Tells a daemon that is busy from one that is gone, by how asking it failed.
-fn absence(state_dir: &StateDir, error: &anyhow::Error) -> Absence {
-    let told = output::describe(error);
-    // Its lock is held as long as its process is there.
+/// Distinguishes a busy daemon from one that is not running by how a request
+/// failed.
+fn unavailable(state_dir: &StateDir, error: &anyhow::Error) -> UnavailableReport {
+    let reason = output::format_error_chain(error);
+    // The lock is held as long as the process exists.
     if state_dir.is_locked() || is_overload(error) {
-        return Absence {
+        return UnavailableReport {
             state: DaemonState::Busy,
-            message: busy(state_dir, &told),
+            message: busy_message(state_dir, &reason),
         };
     }
-    Absence {
+    UnavailableReport {
         state: DaemonState::Stopped,
         message: format!(
-            "not running: no daemon answers for {}; it may have been killed: start it again with 'rdd serve' ({told})",
+            "not running: no daemon responds on {}; it may have been killed: start it again with 'rdd serve' ({reason})",
             state_dir.root().display()
         ),
     }
 }
 
-fn busy(state_dir: &StateDir, reason: &str) -> String {
+fn busy_message(state_dir: &StateDir, reason: &str) -> String {
     format!(
-        "busy: the daemon of {} is there and does not answer; try again, or look at its log ({reason})",
+        "busy: the daemon on {} is running but does not respond; try again, or check its log ({reason})",
         state_dir.root().display()
     )
 }
 
-/// Whether whoever was asked is there and has no time: it refuses for now
-/// (429, 5xx), or lets the connection go. A refused connection is nobody's.
+/// Returns whether the server is running but overloaded: it rejects requests
+/// temporarily (429, 5xx), or drops the connection. If the connection is refused,
+/// no server is running.
 fn is_overload(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         if let Some(kube::Error::Api(status)) = cause.downcast_ref() {
@@ -281,36 +291,40 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refused_connection_is_nobody_and_a_dropped_one_is_somebody_busy() {
-        let failed = |kind| anyhow::Error::new(io::Error::from(kind)).context("cannot ask");
+    fn a_refused_connection_means_stopped_and_a_dropped_one_means_busy() {
+        let failed = |kind| anyhow::Error::new(io::Error::from(kind)).context("cannot connect");
         assert!(!is_overload(&failed(io::ErrorKind::ConnectionRefused)));
         assert!(is_overload(&failed(io::ErrorKind::ConnectionReset)));
         assert!(is_overload(&failed(io::ErrorKind::UnexpectedEof)));
     }
 
     #[tokio::test]
-    async fn who_holds_the_lock_is_there_whatever_fails() {
+    async fn a_daemon_that_holds_the_lock_is_running() {
         let dir = tempfile::tempdir().unwrap();
         let state_dir = StateDir::locate(Some(dir.path().join("state"))).unwrap();
         let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
         let refused = anyhow::Error::new(refused).context("cannot reach it");
-        let told = |absence: &Absence, state, words| {
-            assert_eq!(absence.state, state);
-            assert!(absence.message.starts_with(words), "{}", absence.message);
+        let check = |report: &UnavailableReport, state, prefix| {
+            assert_eq!(report.state, state);
+            assert!(report.message.starts_with(prefix), "{}", report.message);
         };
         let lock = state_dir.lock().await.unwrap();
-        told(&absence(&state_dir, &refused), DaemonState::Busy, "busy: ");
-        let starting = look(&state_dir).await.unwrap().err().unwrap();
-        told(&starting, DaemonState::Stopped, "not ready: ");
+        check(
+            &unavailable(&state_dir, &refused),
+            DaemonState::Busy,
+            "busy: ",
+        );
+        let starting = query_daemon(&state_dir).await.unwrap().err().unwrap();
+        check(&starting, DaemonState::Stopped, "not ready: ");
         drop(lock);
-        let gone = absence(&state_dir, &refused);
-        told(&gone, DaemonState::Stopped, "not running: ");
-        let stopped = look(&state_dir).await.unwrap().err().unwrap();
-        told(&stopped, DaemonState::Stopped, "not running: ");
+        let killed = unavailable(&state_dir, &refused);
+        check(&killed, DaemonState::Stopped, "not running: ");
+        let stopped = query_daemon(&state_dir).await.unwrap().err().unwrap();
+        check(&stopped, DaemonState::Stopped, "not running: ");
     }
 
     #[test]
-    fn the_daemons_refusals_for_now_are_told_from_those_for_good() {
+    fn temporary_errors_of_the_daemon_mean_busy_and_permanent_ones_do_not() {
         let refused = |code| {
             let status = kube::core::Status::failure("no", "No").with_code(code);
             anyhow::Error::new(kube::Error::Api(Box::new(status)))

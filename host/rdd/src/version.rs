@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::output::{OutputArgs, Report};
+use crate::output::{CommandReport, OutputArgs};
 
-/// What was built in.
+/// The versions of this build.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct VersionReport {
@@ -17,7 +17,7 @@ struct VersionReport {
     platform: String,
 }
 
-impl Report for VersionReport {
+impl CommandReport for VersionReport {
     fn text(&self) -> String {
         format!(
             "rdd {}\nengine interface  {}\nKubernetes API    {}\nplatform          {}\n",
@@ -30,7 +30,7 @@ impl Report for VersionReport {
     }
 }
 
-/// Prints the version and what was built in.
+/// Prints the versions of this build.
 pub(crate) fn run(output: OutputArgs) -> Result<ExitCode> {
     output.print(&VersionReport {
         version: env!("CARGO_PKG_VERSION"),

@@ -1,11 +1,11 @@
-//! From a core module to a component.
+//! Converts a core module to a component.
 
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use wit_component::ComponentEncoder;
 
-/// Wraps a module, whose bindings carry the contract, as a component.
+/// Encodes a module as a component. Its bindings contain the interface.
 pub(super) fn encode(module: &Path) -> Result<Vec<u8>> {
     let bytes =
         std::fs::read(module).with_context(|| format!("cannot read {}", module.display()))?;
@@ -13,5 +13,5 @@ pub(super) fn encode(module: &Path) -> Result<Vec<u8>> {
         .validate(true)
         .module(&bytes)
         .and_then(|encoder| encoder.encode())
-        .with_context(|| format!("cannot make a component of {}", module.display()))
+        .with_context(|| format!("cannot encode {} as a component", module.display()))
 }

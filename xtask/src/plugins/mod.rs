@@ -1,16 +1,17 @@
-//! Builds backends as components: `<out>/<name>/{plugin.toml,<name>.wasm}`.
+//! `cargo xtask plugins`: builds backends as components, in
+//! `<out>/<name>/{plugin.toml,<name>.wasm}`.
 //!
-//! A package is a backend when its manifest says so:
+//! The manifest of a package declares it as a backend:
 //!
 //! ```toml
 //! [package.metadata.plugin]
-//! name = "moby"      # the backend's name, equal to that of its `describe`
-//! fixture = false    # true: only for the tests of the host
+//! name = "moby"      # the name of the backend, the same as in its `describe`
+//! fixture = false    # true if it is only for the tests of the host
 //! ```
 
 mod component;
-mod guest;
-mod out;
+mod guest_build;
+mod output;
 
 use std::path::PathBuf;
 
@@ -19,54 +20,56 @@ use cargo_metadata::{Metadata, MetadataCommand, Package};
 
 /// Arguments of the task.
 #[derive(clap::Args)]
-pub(crate) struct Args {
-    /// Where to put them; by default `plugins` in the target directory, or
-    /// `plugin-fixtures` for fixtures.
+pub(crate) struct PluginsArgs {
+    /// Output directory [default: `plugins` in the target directory, or
+    /// `plugin-fixtures` for fixtures]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 
-    /// Build the misbehaving backends for the tests of the host instead.
+    /// Build the test fixtures instead
     #[arg(long)]
     fixtures: bool,
 
-    /// Take this way to a compiler instead of the first that works.
-    #[arg(long, value_enum)]
-    way: Option<guest::Way>,
+    /// Use this toolchain instead of the first one found
+    #[arg(long = "way", value_enum, value_name = "TOOLCHAIN")]
+    toolchain: Option<guest_build::Toolchain>,
 }
 
 /// A package that is a backend.
-struct Plugin {
-    /// Its backend's name.
+struct PluginPackage {
+    /// The name of the backend.
     name: String,
-    /// Its package's name.
+    /// The name of the package.
     package: String,
-    /// Its library's name, which names the compiled module.
+    /// The name of the library, and of the compiled module.
     library: String,
     version: String,
 }
 
 /// Builds all backends, or all fixtures.
-pub(crate) fn run(args: &Args) -> Result<()> {
-    let Args { out, fixtures, way } = args;
+pub(crate) fn run(args: &PluginsArgs) -> Result<()> {
+    let PluginsArgs {
+        out,
+        fixtures,
+        toolchain: way,
+    } = args;
     let metadata = MetadataCommand::new()
         .no_deps()
         .exec()
         .context("cannot read the workspace")?;
-    let plugins = find(&metadata, *fixtures)?;
-    ensure!(
-        !plugins.is_empty(),
-        "no package of the workspace is a plugin"
-    );
+    let plugins = find_plugins(&metadata, *fixtures)?;
+    ensure!(!plugins.is_empty(), "the workspace has no plugin packages");
     let target_directory = metadata.target_directory.as_std_path();
     let out = match out {
         Some(out) => out.clone(),
-        // Apart, so that no daemon of a developer ever finds the fixtures.
+        // A separate directory, so that a developer's daemon does not load the
+        // fixtures.
         None if *fixtures => target_directory.join("plugin-fixtures"),
         None => target_directory.join("plugins"),
     };
 
     let packages: Vec<&str> = plugins.iter().map(|p| p.package.as_str()).collect();
-    let modules = guest::build(
+    let modules = guest_build::build(
         metadata.workspace_root.as_std_path(),
         target_directory,
         &packages,
@@ -75,37 +78,37 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     for plugin in &plugins {
         let module = modules.join(&plugin.library).with_extension("wasm");
         let component = component::encode(&module)?;
-        out::write(&out, plugin, &component)?;
+        output::write(&out, plugin, &component)?;
     }
     Ok(())
 }
 
-fn find(metadata: &Metadata, fixtures: bool) -> Result<Vec<Plugin>> {
+fn find_plugins(metadata: &Metadata, fixtures: bool) -> Result<Vec<PluginPackage>> {
     let mut found = Vec::new();
     for package in metadata.workspace_packages() {
-        let about = &package.metadata["plugin"];
-        if about.is_null() || about["fixture"].as_bool().unwrap_or(false) != fixtures {
+        let metadata = &package.metadata["plugin"];
+        if metadata.is_null() || metadata["fixture"].as_bool().unwrap_or(false) != fixtures {
             continue;
         }
         found.push(
-            plugin(package, about)
-                .with_context(|| format!("package {} is not fit to be a plugin", package.name))?,
+            parse_plugin(package, metadata)
+                .with_context(|| format!("package {} is not a valid plugin", package.name))?,
         );
     }
     found.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(found)
 }
 
-fn plugin(package: &Package, about: &serde_json::Value) -> Result<Plugin> {
-    let name = about["name"]
+fn parse_plugin(package: &Package, metadata: &serde_json::Value) -> Result<PluginPackage> {
+    let name = metadata["name"]
         .as_str()
         .context("package.metadata.plugin has no name")?;
     let library = package
         .targets
         .iter()
         .find(|target| target.is_cdylib())
-        .context("its library is no cdylib")?;
-    Ok(Plugin {
+        .context("the library is not a cdylib")?;
+    Ok(PluginPackage {
         name: name.to_owned(),
         package: package.name.to_string(),
         library: library.name.replace('-', "_"),

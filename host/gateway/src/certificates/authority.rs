@@ -1,4 +1,5 @@
-//! The certificate authority of an instance: a key and a certificate over it.
+//! The certificate authority of an instance: a key and a self-signed
+//! certificate.
 
 use std::path::Path;
 
@@ -9,39 +10,39 @@ use rcgen::{
 };
 use rdd_core::write_private;
 
-use super::pem_file::{CertificateProblem, PemFile, check_certificate};
+use super::pem_file::{PemFile, check_certificate, parse_key};
 use super::{CertificateError, set_validity};
 
-/// The authority outlives any installation: replacing it would break every kubeconfig.
+/// The validity of the authority in days. Longer than the lifetime of an
+/// installation, since a replacement invalidates every kubeconfig.
 const CA_DAYS: i64 = 3650;
 
-/// A key that signs, and the certificate that clients trust.
-pub(super) struct Authority {
+/// The signing key, and the certificate that clients trust.
+pub(super) struct CertificateAuthority {
     pub(super) pem: String,
     pub(super) issuer: Issuer<'static, KeyPair>,
 }
 
-impl Authority {
+impl CertificateAuthority {
+    /// Loads the authority in `dir`, or creates it.
+    ///
     /// The key is written before the certificate, so a crash in between leaves
-    /// a key alone. As long as the key is good, nothing is lost: a certificate
-    /// made anew over it is as good to everybody who trusts the old one.
+    /// only the key. As long as the key is valid, nothing is lost: clients that
+    /// trust the old certificate also accept a new one for the same key.
     pub(super) fn load_or_create(dir: &Path, now: Timestamp) -> Result<Self, CertificateError> {
         let (certificate_path, key_path) = (dir.join("ca.crt"), dir.join("ca.key"));
         let stored_key = PemFile::read(&key_path)?;
         let stored_certificate = PemFile::read(&certificate_path)?;
-        let loaded = stored_key
-            .text()
-            .and_then(|pem| KeyPair::from_pem(pem).map_err(|error| error.to_string()));
-        let key = match loaded {
+        let key = match parse_key(&stored_key) {
             Ok(key) => key,
-            Err(problem) => {
+            Err(error) => {
                 if !(stored_key.is_missing() && stored_certificate.is_missing()) {
                     let aside = stored_key.set_aside(&key_path, now)?;
                     tracing::error!(
+                        %error,
                         path = %key_path.display(),
-                        problem,
                         set_aside_as = aside.map(|path| path.display().to_string()),
-                        "the key of the certificate authority cannot be used; a new authority is made and the kubeconfig is written anew: copies of the old kubeconfig and client certificates stop working"
+                        "the key of the certificate authority is unusable; creating a new authority and kubeconfig: copies of the old kubeconfig and client certificates stop working"
                     );
                 }
                 let key = KeyPair::generate()?;
@@ -49,27 +50,23 @@ impl Authority {
                 key
             }
         };
-        let usable = stored_certificate
-            .text()
-            .map_err(CertificateProblem::Damaged)
-            .and_then(|pem| {
-                check_certificate(pem, &key.subject_public_key_info(), now).map(|()| pem.to_owned())
-            });
-        let pem = match usable {
-            Ok(pem) => pem,
-            Err(problem) => {
+        let stored_pem =
+            check_certificate(&stored_certificate, &key.subject_public_key_info(), now);
+        let pem = match stored_pem {
+            Ok(pem) => pem.to_owned(),
+            Err(error) => {
                 let aside = stored_certificate.set_aside(&certificate_path, now)?;
-                if let CertificateProblem::Damaged(problem) = problem
+                if error.is_damage()
                     && !(stored_certificate.is_missing() && stored_key.is_missing())
                 {
                     tracing::warn!(
+                        %error,
                         path = %certificate_path.display(),
-                        problem,
                         set_aside_as = aside.map(|path| path.display().to_string()),
-                        "the certificate of the authority cannot be used; a new one is made from its key, and the kubeconfig is written anew"
+                        "the certificate of the authority is unusable; creating a new one from its key, and a new kubeconfig"
                     );
                 }
-                let pem = certificate(&key, now)?;
+                let pem = self_signed_certificate(&key, now)?;
                 write_private(&certificate_path, pem.as_bytes())?;
                 pem
             }
@@ -79,8 +76,8 @@ impl Authority {
     }
 }
 
-/// A self-signed certificate over `key`.
-fn certificate(key: &KeyPair, now: Timestamp) -> Result<String, CertificateError> {
+/// Returns a self-signed certificate for `key`, in PEM.
+fn self_signed_certificate(key: &KeyPair, now: Timestamp) -> Result<String, CertificateError> {
     let mut params = CertificateParams::default();
     params
         .distinguished_name

@@ -1,14 +1,14 @@
-//! The instance's own certificate authority and the server certificate that it
-//! signed. Both are made on first use and kept, so that a kubeconfig stays
-//! good across restarts.
+//! The instance's certificate authority and the server certificate that it
+//! signs. Both are created on first use and kept, so that a kubeconfig stays
+//! valid across restarts.
 //!
-//! Invariant: whatever subset of the files a crash or a careless hand leaves,
-//! the next start has certificates that belong together, or names the file
-//! that it cannot read. What is replaced is kept beside under another name.
+//! Invariant: whatever subset of the files remains after a crash or a manual
+//! deletion, the next start has matching certificates, or fails with the name
+//! of the file that it cannot read. A replaced file is renamed, not deleted.
 
 mod authority;
 mod pem_file;
-mod server;
+mod server_certificate;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,44 +19,44 @@ use rdd_core::{PrivateFileError, create_private_dir};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use authority::Authority;
+use authority::CertificateAuthority;
 
-/// Names and addresses that the server certificate always holds.
+/// The names and addresses that every server certificate contains.
 const LOOPBACK_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
-/// A certificate is replaced this long before its end.
+/// How many days before its expiry a certificate is replaced.
 const RENEW_BEFORE_DAYS: i64 = 30;
-/// Tolerates a client whose clock is behind.
+/// How many hours a certificate is backdated, for clients whose clock is behind.
 const BACKDATE_HOURS: i64 = 24;
 
-/// Certificates could not be read or made.
+/// An error of [`CertificateSet::load_or_create`].
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
-    /// A file is there and cannot be read: what it holds is unknown, so it is
-    /// not replaced.
-    #[error("cannot read {}; make it readable for the daemon, or delete it, and the daemon makes a new one", path.display())]
+    /// A file exists but cannot be read. Its content is unknown, so it is not
+    /// replaced.
+    #[error("cannot read {}; make it readable for the daemon, or delete it and start the daemon to create a new one", path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// The system's words.
+        /// The error of the operating system.
         #[source]
         source: std::io::Error,
     },
-    /// A damaged file cannot be set aside.
-    #[error("{} cannot be used, and cannot be renamed; delete it, and the daemon makes a new one", path.display())]
+    /// A damaged file cannot be renamed.
+    #[error("{} is damaged and cannot be renamed; delete it and start the daemon to create a new one", path.display())]
     SetAside {
         /// The file.
         path: PathBuf,
-        /// The system's words.
+        /// The error of the operating system.
         #[source]
         source: std::io::Error,
     },
-    /// A certificate could not be made.
-    #[error("cannot make a certificate")]
+    /// A certificate cannot be generated.
+    #[error("cannot generate a certificate")]
     Generate(#[from] rcgen::Error),
-    /// The TLS library refused the certificates.
+    /// The TLS library rejected the certificates.
     #[error("cannot set up TLS")]
     Tls(#[from] rustls::Error),
-    /// The TLS library cannot read a certificate that was just made.
+    /// The TLS library cannot read a generated certificate.
     #[error("cannot set up TLS")]
     Pem(#[from] rustls::pki_types::pem::Error),
     /// A file cannot be written.
@@ -64,42 +64,48 @@ pub enum CertificateError {
     Write(#[from] PrivateFileError),
 }
 
-/// The certificates of an instance.
-pub struct Certificates {
-    /// PEM of the authority and the server certificate: what a client trusts.
-    /// The leaf is in it, too, for clients that pin it.
+/// The certificates of an instance, ready for use.
+pub struct CertificateSet {
+    /// The authority and the server certificate in PEM, for a client to trust.
+    /// It includes the leaf for clients that pin it.
     pub bundle_pem: String,
-    /// Ready for a listener.
+    /// The TLS configuration of the listener.
     pub server: Arc<rustls::ServerConfig>,
 }
 
-impl Certificates {
-    /// Loads the certificates in `dir`, making what is missing, damaged,
-    /// outdated or lacks one of `extra_names` (DNS names or IP addresses).
+impl CertificateSet {
+    /// Loads the certificates in `dir`. Creates those that are missing, damaged,
+    /// about to expire, or without one of `extra_names` (DNS names or IP
+    /// addresses).
+    ///
+    /// # Errors
+    ///
+    /// Fails if a file cannot be read or written, or a certificate cannot be
+    /// generated.
     pub fn load_or_create(
         dir: &Path,
         extra_names: &[String],
         now: Timestamp,
     ) -> Result<Self, CertificateError> {
         create_private_dir(dir)?;
-        let authority = Authority::load_or_create(dir, now)?;
+        let authority = CertificateAuthority::load_or_create(dir, now)?;
         let names: Vec<String> = LOOPBACK_NAMES
             .iter()
             .map(|name| (*name).to_owned())
             .chain(extra_names.iter().cloned())
             .collect();
-        let leaf = server::load_or_create(&authority, dir, &names, now)?;
+        let leaf = server_certificate::load_or_create(&authority, dir, &names, now)?;
 
-        let anchor = CertificateDer::from_pem_slice(authority.pem.as_bytes())?;
+        let trust_anchor = CertificateDer::from_pem_slice(authority.pem.as_bytes())?;
         let chain = vec![
             CertificateDer::from_pem_slice(leaf.certificate_pem.as_bytes())?,
-            anchor.clone(),
+            trust_anchor.clone(),
         ];
         let key = PrivateKeyDer::from_pem_slice(leaf.key_pem.as_bytes())?;
         let mut roots = rustls::RootCertStore::empty();
-        roots.add(anchor)?;
+        roots.add(trust_anchor)?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let clients = rustls::server::WebPkiClientVerifier::builder_with_provider(
+        let client_verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(
             Arc::new(roots),
             provider.clone(),
         )
@@ -108,7 +114,7 @@ impl Certificates {
         .map_err(|error| rustls::Error::General(error.to_string()))?;
         let mut server = rustls::ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
-            .with_client_cert_verifier(clients)
+            .with_client_cert_verifier(client_verifier)
             .with_single_cert(chain, key)?;
         server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Self {

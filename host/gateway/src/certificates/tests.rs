@@ -1,3 +1,5 @@
+//! Tests of [`CertificateSet`] with stored files of every kind.
+
 use std::collections::BTreeMap;
 
 use super::*;
@@ -10,8 +12,8 @@ const FILES: [&str; 5] = [
     "server.names",
 ];
 
-fn load(dir: &Path) -> Certificates {
-    Certificates::load_or_create(dir, &[], Timestamp::now())
+fn load(dir: &Path) -> CertificateSet {
+    CertificateSet::load_or_create(dir, &[], Timestamp::now())
         .unwrap_or_else(|error| panic!("{error}: {:?}", std::error::Error::source(&error)))
 }
 
@@ -22,8 +24,9 @@ fn files(dir: &Path) -> BTreeMap<&'static str, Vec<u8>> {
         .collect()
 }
 
-/// Connects in memory as a client that trusts `bundle_pem` alone.
-fn connects(bundle_pem: &str, server: &Arc<rustls::ServerConfig>) -> Result<(), rustls::Error> {
+/// Performs a TLS handshake in memory, with a client that trusts `bundle_pem`
+/// only.
+fn handshake(bundle_pem: &str, server: &Arc<rustls::ServerConfig>) -> Result<(), rustls::Error> {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(bundle_pem.as_bytes()).unwrap())?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -48,49 +51,49 @@ fn connects(bundle_pem: &str, server: &Arc<rustls::ServerConfig>) -> Result<(), 
 }
 
 #[test]
-fn certificates_are_stable_until_they_end_or_a_name_is_added() {
+fn certificates_are_kept_until_they_expire_or_a_name_is_added() {
     let dir = tempfile::tempdir().unwrap();
     let now = Timestamp::now();
     let load = |names: &[String], now| {
-        Certificates::load_or_create(dir.path(), names, now)
+        CertificateSet::load_or_create(dir.path(), names, now)
             .unwrap()
             .bundle_pem
     };
     let first = load(&[], now);
     assert_eq!(first, load(&[], now));
-    let near_the_end = now + SignedDuration::from_hours(24 * (397 - RENEW_BEFORE_DAYS + 1));
-    let renewed = load(&[], near_the_end);
+    let near_expiry = now + SignedDuration::from_hours(24 * (397 - RENEW_BEFORE_DAYS + 1));
+    let renewed = load(&[], near_expiry);
     assert_ne!(first, renewed);
-    assert_ne!(renewed, load(&["host.example".to_owned()], near_the_end));
+    assert_ne!(renewed, load(&["host.example".to_owned()], near_expiry));
     let authority = |bundle: &str| bundle.split("-----END").next().unwrap().to_owned();
     assert_eq!(
         authority(&first),
         authority(&renewed),
-        "the authority stays"
+        "the authority is kept"
     );
 }
 
 #[test]
-fn whatever_a_crash_leaves_the_next_start_has_certificates_that_belong_together() {
+fn any_subset_of_the_files_leads_to_matching_certificates() {
     let dir = tempfile::tempdir().unwrap();
     let old = load(dir.path());
-    let whole = files(dir.path());
+    let original = files(dir.path());
     for subset in 0..1_u32 << FILES.len() {
-        let is_left = |index: usize| subset & (1 << index) != 0;
+        let is_kept = |index: usize| subset & (1 << index) != 0;
         for name in FILES {
             std::fs::remove_file(dir.path().join(name)).unwrap();
         }
-        for (index, name) in FILES.into_iter().enumerate().filter(|(i, _)| is_left(*i)) {
-            std::fs::write(dir.path().join(name), &whole[FILES[index]]).unwrap();
+        for (index, name) in FILES.into_iter().enumerate().filter(|(i, _)| is_kept(*i)) {
+            std::fs::write(dir.path().join(name), &original[FILES[index]]).unwrap();
             assert!(dir.path().join(name).exists());
         }
-        let healed = load(dir.path());
-        connects(&healed.bundle_pem, &healed.server)
+        let repaired = load(dir.path());
+        handshake(&repaired.bundle_pem, &repaired.server)
             .unwrap_or_else(|error| panic!("with the files {subset:05b}: {error}"));
-        // A kubeconfig that somebody copied is good for as long as the key is there.
+        // A copy of the kubeconfig is valid as long as the authority's key exists.
         assert_eq!(
-            connects(&old.bundle_pem, &healed.server).is_ok(),
-            is_left(0),
+            handshake(&old.bundle_pem, &repaired.server).is_ok(),
+            is_kept(0),
             "with the files {subset:05b}"
         );
         assert_eq!(files(dir.path()), {
@@ -101,31 +104,31 @@ fn whatever_a_crash_leaves_the_next_start_has_certificates_that_belong_together(
 }
 
 #[test]
-fn a_truncated_empty_zeroed_or_foreign_file_is_healed_and_kept_beside() {
+fn a_truncated_empty_zeroed_or_foreign_file_is_replaced_and_renamed() {
     let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let old = load(dir.path());
-    let whole = files(dir.path());
+    let original = files(dir.path());
     load(other.path());
     let foreign = files(other.path());
     for name in FILES {
-        let half = whole[name].len() / 2;
+        let half = original[name].len() / 2;
         for (damage, content) in [
-            ("truncated", whole[name][..half].to_vec()),
+            ("truncated", original[name][..half].to_vec()),
             ("empty", Vec::new()),
             ("zeroed", vec![0; 300]),
             ("not UTF-8", vec![0xff; 300]),
             ("nonsense", b"nonsense".to_vec()),
             ("another's", foreign[name].clone()),
         ] {
-            for (name, content) in &whole {
+            for (name, content) in &original {
                 std::fs::write(dir.path().join(name), content).unwrap();
             }
             std::fs::write(dir.path().join(name), &content).unwrap();
-            let healed = load(dir.path());
-            connects(&healed.bundle_pem, &healed.server)
+            let repaired = load(dir.path());
+            handshake(&repaired.bundle_pem, &repaired.server)
                 .unwrap_or_else(|error| panic!("{name} {damage}: {error}"));
             assert_eq!(
-                connects(&old.bundle_pem, &healed.server).is_ok(),
+                handshake(&old.bundle_pem, &repaired.server).is_ok(),
                 name != "ca.key",
                 "{name} {damage}"
             );
@@ -136,10 +139,10 @@ fn a_truncated_empty_zeroed_or_foreign_file_is_healed_and_kept_beside() {
                 .map(|entry| entry.unwrap().path())
                 .filter(|path| path.to_string_lossy().contains(".replaced-"))
                 .collect();
-            let holds_something = !["empty", "zeroed"].contains(&damage);
-            // A foreign key is as good as ours; the names are no secret.
+            let has_content = !["empty", "zeroed"].contains(&damage);
+            // A foreign key is valid, and the names are rewritten in place.
             let is_used = (name, damage) == ("ca.key", "another's") || name == "server.names";
-            if holds_something && !is_used {
+            if has_content && !is_used {
                 assert!(
                     kept.iter()
                         .any(|path| std::fs::read(path).unwrap() == content),
@@ -154,16 +157,16 @@ fn a_truncated_empty_zeroed_or_foreign_file_is_healed_and_kept_beside() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_refused_by_name_and_left_alone() {
+fn a_file_that_cannot_be_read_is_named_and_not_replaced() {
     for name in FILES {
         let dir = tempfile::tempdir().unwrap();
         load(dir.path());
         let path = dir.path().join(name);
         std::fs::remove_file(&path).unwrap();
-        // Also for root, whom no mode keeps out.
+        // A directory is unreadable even for root, which ignores file modes.
         std::fs::create_dir(&path).unwrap();
-        let Err(error) = Certificates::load_or_create(dir.path(), &[], Timestamp::now()) else {
-            panic!("took a directory for {name}")
+        let Err(error) = CertificateSet::load_or_create(dir.path(), &[], Timestamp::now()) else {
+            panic!("a directory was accepted as {name}")
         };
         let error = error.to_string();
         assert!(

@@ -1,53 +1,56 @@
-//! A door on a real socket with real TLS, and a client of it.
-#![allow(dead_code, reason = "not every test file uses all of it")]
+//! A gateway on a real socket with real TLS, and a client for it.
+#![allow(dead_code, reason = "not every test file uses all items")]
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Request, Response, StatusCode};
+use http_body_util::Empty;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use jiff::Timestamp;
 use rdd_core::UserIdentity;
 use rdd_gateway::{
-    Body, Certificates, ConnectionLimits, DaemonPhase, Gateway, GatewayOptions, Guard, Handler,
-    HealthReport, LocalAuthenticator, Token, text,
+    BearerToken, CertificateSet, ConnectionLimits, DaemonPhase, Gateway, GatewayBody,
+    GatewayOptions, HealthReport, HostOriginPolicy, LocalAuthenticator, RequestHandler,
+    text_response,
 };
+use rdd_testkit::PATIENCE;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tower::util::BoxCloneSyncService;
 
-/// How long a busy machine may take.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
-
-pub(crate) struct Door {
+/// A running gateway.
+pub(crate) struct TestGateway {
     pub(crate) address: SocketAddr,
-    pub(crate) token: Token,
+    pub(crate) token: BearerToken,
     pub(crate) health: watch::Sender<HealthReport>,
     pub(crate) roots: rustls::RootCertStore,
     pub(crate) options: GatewayOptions,
-    pub(crate) stop: CancellationToken,
+    pub(crate) shutdown: CancellationToken,
     pub(crate) served: JoinHandle<()>,
     pub(crate) _dir: tempfile::TempDir,
 }
 
-/// A room that says its name and who came in.
-pub(crate) fn room(name: &'static str) -> Handler {
+/// A handler that returns its name and the user.
+pub(crate) fn echo_handler(name: &'static str) -> RequestHandler {
     BoxCloneSyncService::new(tower::service_fn(
         move |request: Request<hyper::body::Incoming>| async move {
             let user = request
                 .extensions()
                 .get::<UserIdentity>()
-                .map_or("nobody", |identity| &identity.user)
+                .map_or("none", |identity| &identity.user)
                 .to_owned();
             let secret = request.headers().contains_key("authorization");
-            Ok::<Response<Body>, Infallible>(text(
+            Ok::<Response<GatewayBody>, Infallible>(text_response(
                 StatusCode::OK,
                 format!("{name} {user} secret={secret}"),
             ))
@@ -55,50 +58,52 @@ pub(crate) fn room(name: &'static str) -> Handler {
     ))
 }
 
-pub(crate) async fn door() -> Door {
-    door_with(ConnectionLimits::default(), room("api")).await
+/// Starts a gateway with default limits, which is not ready yet.
+pub(crate) async fn start() -> TestGateway {
+    start_with(ConnectionLimits::default(), echo_handler("api")).await
 }
 
-pub(crate) async fn door_with(limits: ConnectionLimits, api: Handler) -> Door {
+/// Starts a gateway with these limits and this API handler.
+pub(crate) async fn start_with(limits: ConnectionLimits, api: RequestHandler) -> TestGateway {
     let dir = tempfile::tempdir().unwrap();
     let certificates =
-        Certificates::load_or_create(&dir.path().join("tls"), &[], Timestamp::now()).unwrap();
-    let token = Token::load_or_create(&dir.path().join("token")).unwrap();
+        CertificateSet::load_or_create(&dir.path().join("tls"), &[], Timestamp::now()).unwrap();
+    let token = BearerToken::load_or_create(&dir.path().join("token")).unwrap();
     let (health, reported) = watch::channel(HealthReport::default());
     let options = GatewayOptions {
         listen: "127.0.0.1:0".parse().unwrap(),
         tls: certificates.server.clone(),
         authenticator: Arc::new(LocalAuthenticator::new(token.clone())),
-        guard: Guard::new(&[], &[]),
-        passthrough: room("passthrough"),
+        host_origin_policy: HostOriginPolicy::new(&[], &[]),
+        passthrough: echo_handler("passthrough"),
         api: Some(api),
         metrics: Arc::new(|| "metrics".to_owned()),
         health: reported,
         limits,
-        grace: PATIENCE,
+        shutdown_grace: PATIENCE,
     };
-    let front = Gateway::bind(options.clone()).await.unwrap();
-    let address = front.address();
-    let stop = CancellationToken::new();
-    let served = tokio::spawn(front.serve(stop.clone().cancelled_owned()));
+    let server = Gateway::bind(options.clone()).await.unwrap();
+    let address = server.address();
+    let shutdown = CancellationToken::new();
+    let served = tokio::spawn(server.serve(shutdown.clone().cancelled_owned()));
     let mut roots = rustls::RootCertStore::empty();
     roots
         .add(CertificateDer::from_pem_slice(certificates.bundle_pem.as_bytes()).unwrap())
         .unwrap();
-    Door {
+    TestGateway {
         address,
         token,
         health,
         roots,
         options,
-        stop,
+        shutdown,
         served,
         _dir: dir,
     }
 }
 
-impl Door {
-    /// A connection whose TLS handshake is done.
+impl TestGateway {
+    /// Connects and completes the TLS handshake.
     pub(crate) async fn connect(&self, protocol: &str) -> TlsStream<TcpStream> {
         self.try_connect(protocol).await.unwrap()
     }
@@ -120,7 +125,7 @@ impl Door {
             .await
     }
 
-    /// The head of a request.
+    /// Returns the head of a request.
     pub(crate) fn request(&self, path: &str, headers: &str) -> String {
         let host = if headers.contains("host:") {
             String::new()
@@ -130,8 +135,8 @@ impl Door {
         format!("GET {path} HTTP/1.1\r\n{host}{headers}\r\n")
     }
 
-    /// Sends one request and reads the whole answer.
-    pub(crate) async fn ask(&self, path: &str, headers: &str) -> String {
+    /// Sends one request and returns the whole response.
+    pub(crate) async fn send(&self, path: &str, headers: &str) -> String {
         let mut stream = self.connect("http/1.1").await;
         let request = self.request(path, &format!("connection: close\r\n{headers}"));
         stream.write_all(request.as_bytes()).await.unwrap();
@@ -148,17 +153,17 @@ impl Door {
     }
 }
 
-/// All that comes until the connection ends.
+/// Reads until the connection is closed.
 pub(crate) async fn read_to_end(stream: &mut TlsStream<TcpStream>) -> String {
-    let mut answer = Vec::new();
-    // The server may close without a TLS goodbye; what came before counts.
-    if let Err(error) = stream.read_to_end(&mut answer).await {
+    let mut response = Vec::new();
+    // The server may close the connection without `close_notify`.
+    if let Err(error) = stream.read_to_end(&mut response).await {
         assert!(is_close(&error), "{error}");
     }
-    String::from_utf8(answer).unwrap()
+    String::from_utf8(response).unwrap()
 }
 
-/// How a connection looks that was closed from the other side.
+/// Returns whether the peer closed the connection.
 pub(crate) fn is_close(error: &std::io::Error) -> bool {
     matches!(
         error.kind(),
@@ -169,6 +174,45 @@ pub(crate) fn is_close(error: &std::io::Error) -> bool {
     )
 }
 
-pub(crate) fn status(answer: &str) -> &str {
-    answer.split(' ').nth(1).unwrap_or(answer)
+/// Returns the status code of a response.
+pub(crate) fn status(response: &str) -> &str {
+    response.split(' ').nth(1).unwrap_or(response)
+}
+
+/// Waits until the gateway closes the connection.
+pub(crate) async fn wait_for_close(stream: &mut (impl tokio::io::AsyncRead + Unpin)) {
+    let mut bytes = Vec::new();
+    match timeout(PATIENCE, stream.read_to_end(&mut bytes)).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => assert!(is_close(&error), "{error}"),
+        Err(_) => panic!("the connection is still open"),
+    }
+}
+
+pub(crate) type H2Sender = hyper::client::conn::http2::SendRequest<Empty<Bytes>>;
+pub(crate) type H2Connection = tokio::task::JoinHandle<hyper::Result<()>>;
+
+/// Opens an HTTP/2 connection, which answers pings automatically.
+pub(crate) async fn http2(gateway: &TestGateway) -> (H2Sender, H2Connection) {
+    let stream = gateway.connect("h2").await;
+    let (sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+            .await
+            .unwrap();
+    (sender, tokio::spawn(connection))
+}
+
+pub(crate) fn http2_request(
+    gateway: &TestGateway,
+    path: &str,
+    with_token: bool,
+) -> Request<Empty<Bytes>> {
+    let mut request = Request::get(format!("https://{}{path}", gateway.address));
+    if with_token {
+        request = request.header(
+            "authorization",
+            format!("Bearer {}", gateway.token.reveal()),
+        );
+    }
+    request.body(Empty::new()).unwrap()
 }

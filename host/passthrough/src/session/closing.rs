@@ -1,9 +1,9 @@
 //! The closing handshake.
 //!
-//! The last of a log, and the close frame behind it, may still be on their way
-//! for minutes where a reader is slow. So no time limit runs while bytes are
-//! being taken: a peer has the same time for its close frame that it has for
-//! any sign of life, [`limits::PEER_SILENCE`], which [`PeerConnection`] keeps.
+//! With a slow reader, the end of a log and the close frame after it may be in
+//! flight for minutes. So no timeout runs while bytes are being delivered: the
+//! only limit for the peer's close frame is [`limits::PEER_TIMEOUT`], which
+//! [`PeerConnection`] enforces.
 
 use std::io;
 use std::pin::Pin;
@@ -16,32 +16,35 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use crate::delivery::Transport;
+use crate::delivery::DeliveryTracker;
 use crate::limits;
-use crate::peer::PeerConnection;
+use crate::peer_connection::PeerConnection;
 
-/// Bytes that are thrown away at a time.
-const DISCARDED: usize = 4 * 1024;
+/// The size of the buffer for discarded bytes.
+const DISCARD_BUFFER: usize = 4 * 1024;
 
 type Socket<T> = WebSocketStream<PeerConnection<T>>;
 
-/// Sends `frame`, or where there is none the answer to the peer's own, waits
-/// for the peer's, and closes the connection so that nothing which was sent is
-/// lost.
+/// Sends `frame`, or the answer to the peer's close frame if there is none,
+/// waits for that of the peer, and closes the connection without losing bytes
+/// that were sent.
 pub(super) async fn close<T>(mut socket: Socket<T>, frame: Option<CloseFrame>) -> Result<(), Error>
 where
-    T: AsyncRead + AsyncWrite + Transport + Unpin,
+    T: AsyncRead + AsyncWrite + DeliveryTracker + Unpin,
 {
-    shake_hands(&mut socket, frame).await?;
+    exchange_close_frames(&mut socket, frame).await?;
     let connection = socket.get_mut();
     shut_down(connection).await?;
     Ok(linger(connection).await?)
 }
 
-/// Writes what is left and the close frame, and reads the peer's.
-async fn shake_hands<T>(socket: &mut Socket<T>, frame: Option<CloseFrame>) -> Result<(), Error>
+/// Writes the remaining bytes and the close frame, and reads the peer's.
+async fn exchange_close_frames<T>(
+    socket: &mut Socket<T>,
+    frame: Option<CloseFrame>,
+) -> Result<(), Error>
 where
-    T: AsyncRead + AsyncWrite + Transport + Unpin,
+    T: AsyncRead + AsyncWrite + DeliveryTracker + Unpin,
 {
     let mut frame = frame.map(|frame| Message::Close(Some(frame)));
     let mut open = true;
@@ -49,7 +52,7 @@ where
         let answered = loop {
             match socket.poll_next_unpin(cx) {
                 Poll::Ready(Some(Ok(_))) => {}
-                // The peer has closed, has left, or sent what is no frame.
+                // The peer closed or lost the connection, or sent an invalid frame.
                 Poll::Ready(Some(Err(_)) | None) => break true,
                 Poll::Pending => break false,
             }
@@ -73,11 +76,11 @@ where
     .await
 }
 
-/// Ends our side of the connection. Without an end of its own a TLS connection
-/// looks cut off to the peer.
+/// Shuts down our side of the connection. Without `close_notify`, a TLS
+/// connection appears truncated to the peer.
 async fn shut_down<T>(connection: &mut PeerConnection<T>) -> io::Result<()>
 where
-    T: AsyncRead + AsyncWrite + Transport + Unpin,
+    T: AsyncRead + AsyncWrite + DeliveryTracker + Unpin,
 {
     let mut open = true;
     std::future::poll_fn(|cx| {
@@ -89,15 +92,15 @@ where
     .await
 }
 
-/// Waits for the peer to end its side. A connection that is closed before that
-/// is reset as soon as the peer sends anything, a late pong, say, and with it
-/// goes what the peer has not read yet.
+/// Waits for the peer to shut down its side. A connection that is closed earlier
+/// is reset as soon as the peer sends anything, such as a late pong, and the
+/// reset discards what the peer has not read yet.
 async fn linger<T>(connection: &mut PeerConnection<T>) -> io::Result<()>
 where
-    T: AsyncRead + Transport + Unpin,
+    T: AsyncRead + DeliveryTracker + Unpin,
 {
-    let mut discarded = [0; DISCARDED];
-    let mut limit = Instant::now() + limits::LINGER;
+    let mut discarded = [0; DISCARD_BUFFER];
+    let mut limit = Instant::now() + limits::LINGER_TIMEOUT;
     loop {
         let read = timeout_at(limit, connection.read(&mut discarded)).await;
         if let Ok(read) = read
@@ -106,22 +109,22 @@ where
             return Ok(());
         }
         if Instant::now() >= limit {
-            if !connection.is_delivering() {
+            if !connection.has_pending_bytes() {
                 return Ok(());
             }
-            limit = Instant::now() + limits::LINGER;
+            limit = Instant::now() + limits::LINGER_TIMEOUT;
         }
     }
 }
 
-/// Reads and throws away what the peer sends. Ready when it sends no more.
+/// Reads and discards what the peer sends. Ready at the end of the stream.
 fn poll_discard<T: AsyncRead + Unpin>(connection: &mut T, cx: &mut Context<'_>) -> Poll<()> {
-    let mut discarded = [0; DISCARDED];
+    let mut discarded = [0; DISCARD_BUFFER];
     loop {
         let mut buffer = ReadBuf::new(&mut discarded);
         match ready!(Pin::new(&mut *connection).poll_read(cx, &mut buffer)) {
             Ok(()) if !buffer.filled().is_empty() => {}
-            // An error of reading is one of writing, too, where it is told.
+            // The next write reports the error.
             Ok(()) | Err(_) => return Poll::Ready(()),
         }
     }

@@ -1,4 +1,4 @@
-//! One log on one WebSocket, from the upgrade to the close.
+//! A log session: one log on one WebSocket, from the upgrade to the close.
 
 mod closing;
 
@@ -22,47 +22,48 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 use tokio_util::sync::CancellationToken;
 
-use crate::delivery::Transport;
+use crate::delivery::DeliveryTracker;
 use crate::limits;
-use crate::peer::PeerConnection;
-use crate::upgrade::Framing;
+use crate::peer_connection::PeerConnection;
+use crate::upgrade_request::FrameFormat;
 
-/// What a session carries, and what may end it from outside.
-pub(crate) struct Session {
-    /// The engine's side.
+/// The log of a session, and the signals that end it.
+pub(crate) struct LogSession {
+    /// The log stream of the engine.
     pub(crate) logs: LogStream,
-    /// What a frame holds.
-    pub(crate) framing: Framing,
-    /// The backend that gives the log.
+    /// The format of data frames.
+    pub(crate) frame_format: FrameFormat,
+    /// The backend that provides the log.
     pub(crate) backend: String,
-    /// Which backend is chosen, and whether the App runs.
+    /// The selected backend, and whether the App is running.
     pub(crate) serving: watch::Receiver<ServingSnapshot>,
-    /// Cancelled when the daemon ends.
-    pub(crate) drain: CancellationToken,
+    /// Cancelled when the daemon shuts down.
+    pub(crate) shutdown: CancellationToken,
 }
 
-/// How a session ended.
+/// Why a session ends.
 #[derive(Debug)]
-enum End {
-    /// The container stopped, or nothing was to be followed.
+enum CloseReason {
+    /// The container stopped, or the log is not followed.
     LogEnded,
-    /// The engine or the plugin failed.
-    Failed(EngineError),
-    /// The App was stopped, its backend is no more, or another one was chosen.
-    Away(&'static str),
+    /// The engine or the backend failed.
+    EngineFailed(EngineError),
+    /// The App was stopped, another backend was selected, the backend is no
+    /// longer usable, or the daemon shuts down.
+    ServingLost(&'static str),
     /// The peer sent a close frame first.
     PeerClosed,
-    /// The peer's connection broke, or the peer gave no sign of life.
-    PeerLeft(Error),
-    /// The peer sent something that does not belong here.
-    PeerMisbehaved(CloseCode, &'static str),
+    /// The connection was lost, or the peer does not respond.
+    PeerLost(Error),
+    /// The peer violated the protocol or a limit.
+    PeerViolation(CloseCode, &'static str),
 }
 
-impl Session {
-    /// Carries the log until either side ends.
+impl LogSession {
+    /// Forwards the log until either side ends.
     pub(crate) async fn run(self, upgraded: Upgraded) {
-        // The connection itself tells more than its wrapping does.
-        match rdd_gateway::into_connection(upgraded) {
+        // The inner connection reports the delivery state, `Upgraded` does not.
+        match rdd_gateway::into_tls_connection(upgraded) {
             Ok((connection, read)) => self.run_on(connection, read).await,
             Err(upgraded) => match upgraded.downcast::<TokioIo<TcpStream>>() {
                 Ok(parts) => self.run_on(parts.io.into_inner(), parts.read_buf).await,
@@ -71,25 +72,27 @@ impl Session {
         }
     }
 
-    /// `read` was received already, and follows the request.
+    /// Runs the session on `connection`. `read` are the bytes that were already
+    /// received after the request.
     async fn run_on<T>(self, connection: T, read: Bytes)
     where
-        T: AsyncRead + AsyncWrite + Transport + Unpin,
+        T: AsyncRead + AsyncWrite + DeliveryTracker + Unpin,
     {
         let Self {
             logs,
-            framing,
+            frame_format,
             backend,
             mut serving,
-            drain,
+            shutdown,
         } = self;
-        let mut messages = logs.map(move |chunk| chunk.map(|chunk| message(framing, chunk)));
+        let mut messages =
+            logs.map(move |chunk| chunk.map(|chunk| encode_chunk(frame_format, chunk)));
         let config = WebSocketConfig::default()
-            .max_message_size(Some(limits::INBOUND_MESSAGE))
-            .max_frame_size(Some(limits::INBOUND_MESSAGE))
-            .read_buffer_size(limits::INBOUND_MESSAGE)
-            .write_buffer_size(limits::WRITE_BUFFER)
-            .max_write_buffer_size(limits::SESSION_BUFFER);
+            .max_message_size(Some(limits::MAX_INBOUND_MESSAGE))
+            .max_frame_size(Some(limits::MAX_INBOUND_MESSAGE))
+            .read_buffer_size(limits::MAX_INBOUND_MESSAGE)
+            .write_buffer_size(limits::WRITE_BUFFER_SIZE)
+            .max_write_buffer_size(limits::MAX_SESSION_BUFFER);
         let socket = WebSocketStream::from_partially_read(
             PeerConnection::new(connection),
             read.into(),
@@ -98,44 +101,45 @@ impl Session {
         )
         .await;
         let (mut sink, mut stream) = socket.split();
-        let end = tokio::select! {
-            end = pump(&mut sink, &mut messages) => end,
-            end = listen(&mut stream) => end,
-            end = away(&mut serving, &backend) => end,
-            () = drain.cancelled() => End::Away("the daemon is shutting down"),
+        let reason = tokio::select! {
+            reason = forward_log(&mut sink, &mut messages) => reason,
+            reason = read_peer(&mut stream) => reason,
+            reason = serving_lost(&mut serving, &backend) => reason,
+            () = shutdown.cancelled() => CloseReason::ServingLost("the daemon is shutting down"),
         };
-        // First of all the engine's side: whatever the peer does now, no stream is held open for it.
+        // Close the engine's stream first, so that the closing handshake with a
+        // slow peer does not keep it open.
         drop(messages);
-        if let End::PeerLeft(error) = end {
-            tracing::debug!(%error, "log session ended: the peer left");
+        if let CloseReason::PeerLost(error) = reason {
+            tracing::debug!(%error, "log session ended: peer lost");
             return;
         }
-        tracing::debug!(?end, "log session ended");
-        // Halves of one socket always fit.
+        tracing::debug!(?reason, "log session ended");
+        // Both halves are of the same socket.
         let Ok(socket) = sink.reunite(stream) else {
             return;
         };
         tokio::select! {
-            closed = closing::close(socket, close_frame(end)) => match closed {
+            closed = closing::close(socket, close_frame(reason)) => match closed {
                 Ok(()) => {}
-                Err(error) => tracing::debug!(%error, "the peer left before the end"),
+                Err(error) => tracing::debug!(%error, "peer lost during the closing handshake"),
             },
-            () = overdue(&drain) => tracing::debug!("the peer did not answer the close frame"),
+            () = drain_timeout(&shutdown) => tracing::debug!("the peer did not answer the close frame"),
         }
     }
 }
 
-/// Returns when the daemon has waited long enough for its peers.
-async fn overdue(drain: &CancellationToken) {
-    drain.cancelled().await;
-    tokio::time::sleep(limits::DRAIN).await;
+/// Resolves [`limits::DRAIN_TIMEOUT`] after the daemon begins to shut down.
+async fn drain_timeout(shutdown: &CancellationToken) {
+    shutdown.cancelled().await;
+    tokio::time::sleep(limits::DRAIN_TIMEOUT).await;
 }
 
-/// A chunk as the client chose to have it.
-fn message(framing: Framing, chunk: LogChunk) -> Message {
-    Message::Binary(match framing {
-        Framing::Raw => chunk.bytes,
-        Framing::Source => {
+/// Encodes a chunk in the format that the client selected.
+fn encode_chunk(frame_format: FrameFormat, chunk: LogChunk) -> Message {
+    Message::Binary(match frame_format {
+        FrameFormat::Raw => chunk.bytes,
+        FrameFormat::WithSource => {
             let source = match chunk.source {
                 LogSource::Stdout => 1,
                 LogSource::Stderr => 2,
@@ -148,42 +152,46 @@ fn message(framing: Framing, chunk: LogChunk) -> Message {
     })
 }
 
-/// Engine to peer. Waits wherever the peer is slow, and with it the engine.
-async fn pump<S, L>(sink: &mut S, logs: &mut L) -> End
+/// Forwards the log to the peer, with backpressure on the engine.
+async fn forward_log<S, L>(sink: &mut S, logs: &mut L) -> CloseReason
 where
     S: futures::Sink<Message, Error = Error> + Unpin,
     L: Stream<Item = Result<Message, EngineError>> + Unpin,
 {
-    let mut ping = Instant::now() + limits::PING_EVERY;
+    let mut ping = Instant::now() + limits::PING_INTERVAL;
     loop {
         let sent = tokio::select! {
-            // A log that never pauses must not hold the pings back.
+            // A log without pauses must not delay the pings.
             biased;
             () = sleep_until(ping) => {
-                ping = Instant::now() + limits::PING_EVERY;
+                ping = Instant::now() + limits::PING_INTERVAL;
                 sink.send(Message::Ping(Bytes::new())).await.map(|()| None)
             }
             message = logs.next() => match message {
-                // While more is at hand frames are gathered; the last one before a pause is flushed.
+                // Gather frames as long as more are ready, then flush.
                 Some(Ok(message)) => match sink.feed(message).await {
-                    Ok(()) => gather(sink, logs, ping).await,
+                    Ok(()) => feed_available(sink, logs, ping).await,
                     Err(error) => Err(error),
                 },
-                Some(Err(error)) => return End::Failed(error),
-                None => return End::LogEnded,
+                Some(Err(error)) => return CloseReason::EngineFailed(error),
+                None => return CloseReason::LogEnded,
             },
         };
         match sent {
             Ok(None) => {}
             Ok(Some(end)) => return end,
-            Err(error) => return End::PeerLeft(error),
+            Err(error) => return CloseReason::PeerLost(error),
         }
     }
 }
 
-/// Feeds what the engine has at hand until a ping is due, without waiting for
-/// more, then flushes. Answers how the log ended, if it did.
-async fn gather<S, L>(sink: &mut S, logs: &mut L, ping: Instant) -> Result<Option<End>, Error>
+/// Feeds the messages that are ready until a ping is due, then flushes. Returns
+/// the reason if the log ended.
+async fn feed_available<S, L>(
+    sink: &mut S,
+    logs: &mut L,
+    ping: Instant,
+) -> Result<Option<CloseReason>, Error>
 where
     S: futures::Sink<Message, Error = Error> + Unpin,
     L: Stream<Item = Result<Message, EngineError>> + Unpin,
@@ -192,8 +200,8 @@ where
     while Instant::now() < ping {
         match futures::FutureExt::now_or_never(logs.next()) {
             Some(Some(Ok(message))) => sink.feed(message).await?,
-            Some(Some(Err(error))) => end = Some(End::Failed(error)),
-            Some(None) => end = Some(End::LogEnded),
+            Some(Some(Err(error))) => end = Some(CloseReason::EngineFailed(error)),
+            Some(None) => end = Some(CloseReason::LogEnded),
             None => break,
         }
         if end.is_some() {
@@ -204,42 +212,47 @@ where
     Ok(end)
 }
 
-/// Peer to us: control frames are answered by the library; anything else is
-/// read and let go, so that the connection stays readable.
-async fn listen<S>(stream: &mut S) -> End
+/// Reads from the peer. The library answers control frames; all other messages
+/// are discarded, so that the connection stays readable.
+async fn read_peer<S>(stream: &mut S) -> CloseReason
 where
     S: futures::Stream<Item = Result<Message, Error>> + Unpin,
 {
     loop {
         match stream.next().await {
-            Some(Ok(Message::Close(_))) => return End::PeerClosed,
+            Some(Ok(Message::Close(_))) => return CloseReason::PeerClosed,
             Some(Ok(_)) => {}
-            Some(Err(error)) => return broken(error),
-            None => return End::PeerLeft(Error::ConnectionClosed),
+            Some(Err(error)) => return classify_read_error(error),
+            None => return CloseReason::PeerLost(Error::ConnectionClosed),
         }
     }
 }
 
-/// What an error of reading says of the peer.
-fn broken(error: Error) -> End {
+/// Converts a read error to the reason to close.
+fn classify_read_error(error: Error) -> CloseReason {
     match error {
-        Error::Capacity(_) => End::PeerMisbehaved(
+        Error::Capacity(_) => CloseReason::PeerViolation(
             CloseCode::Size,
-            "messages to this endpoint have at most 4096 bytes",
+            "messages to this endpoint are limited to 4096 bytes",
         ),
-        Error::Utf8(_) => End::PeerMisbehaved(CloseCode::Invalid, "text must be UTF-8"),
-        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => End::PeerLeft(error),
-        Error::Protocol(_) => {
-            End::PeerMisbehaved(CloseCode::Protocol, "the WebSocket protocol was not kept")
+        Error::Utf8(_) => CloseReason::PeerViolation(CloseCode::Invalid, "text must be UTF-8"),
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
+            CloseReason::PeerLost(error)
         }
-        _ => End::PeerLeft(error),
+        Error::Protocol(_) => {
+            CloseReason::PeerViolation(CloseCode::Protocol, "WebSocket protocol violation")
+        }
+        _ => CloseReason::PeerLost(error),
     }
 }
 
-/// Returns when the user stopped the App or chose another backend. An engine
-/// that is merely unreachable ends its own streams.
-async fn away(serving: &mut watch::Receiver<ServingSnapshot>, backend: &str) -> End {
-    let is_gone = |snapshot: &ServingSnapshot| {
+/// Resolves when the user stops the App or selects another backend. An
+/// unreachable engine does not count: it closes its own streams.
+async fn serving_lost(
+    serving: &mut watch::Receiver<ServingSnapshot>,
+    backend: &str,
+) -> CloseReason {
+    let is_lost = |snapshot: &ServingSnapshot| {
         snapshot.backend != backend
             || matches!(
                 snapshot.serving,
@@ -248,43 +261,43 @@ async fn away(serving: &mut watch::Receiver<ServingSnapshot>, backend: &str) -> 
                 )
             )
     };
-    let why = serving.wait_for(is_gone).await.map(|snapshot| {
+    let reason = serving.wait_for(is_lost).await.map(|snapshot| {
         if snapshot.backend != backend {
-            return "another backend was chosen";
+            return "another backend was selected";
         }
         match snapshot.serving {
             ServingState::Unavailable(UnavailableReason::Stopped) => {
                 "the container engine was stopped"
             }
-            _ => "the backend cannot be used any more",
+            _ => "the backend is no longer usable",
         }
     });
-    match why {
-        Ok(why) => End::Away(why),
-        // The reconciler is gone, and with it the daemon: the drain says so better.
+    match reason {
+        Ok(reason) => CloseReason::ServingLost(reason),
+        // The reconciler has ended, so the daemon shuts down.
         Err(_) => std::future::pending().await,
     }
 }
 
-/// What the peer is told; nothing when it closed first, since the library has
-/// its answer ready then, or when there is nobody to tell.
-fn close_frame(end: End) -> Option<CloseFrame> {
-    let (code, reason): (CloseCode, Cow<'static, str>) = match end {
-        End::LogEnded => (CloseCode::Normal, "the log ended".into()),
-        End::Away(why) => (CloseCode::Away, why.into()),
-        End::Failed(error) => {
+/// Returns the close frame to send. `None` if the peer closed first, since the
+/// library has queued the answer, or if the peer is lost.
+fn close_frame(reason: CloseReason) -> Option<CloseFrame> {
+    let (code, text): (CloseCode, Cow<'static, str>) = match reason {
+        CloseReason::LogEnded => (CloseCode::Normal, "the log ended".into()),
+        CloseReason::ServingLost(text) => (CloseCode::Away, text.into()),
+        CloseReason::EngineFailed(error) => {
             let code = match error.code {
                 ErrorCode::Unavailable | ErrorCode::Timeout => CloseCode::Again,
                 _ => CloseCode::Error,
             };
             (code, error.message.into())
         }
-        End::PeerMisbehaved(code, why) => (code, why.into()),
-        End::PeerClosed | End::PeerLeft(_) => return None,
+        CloseReason::PeerViolation(code, text) => (code, text.into()),
+        CloseReason::PeerClosed | CloseReason::PeerLost(_) => return None,
     };
     Some(CloseFrame {
         code,
-        reason: rdd_core::text::truncate(&reason, limits::CLOSE_REASON).into(),
+        reason: rdd_core::text::truncate(&text, limits::MAX_CLOSE_REASON).into(),
     })
 }
 

@@ -1,11 +1,12 @@
-//! `rdd logs`: a container's log on standard output and standard error.
+//! `rdd logs`: prints a container's log to standard output and standard error.
 
-mod output;
+pub(crate) mod container_lookup;
+pub(crate) mod socket;
+mod time_argument;
+
+mod print;
 mod receive;
-pub(crate) mod resolve;
-mod socket;
 mod terminal;
-mod when;
 
 use std::process::ExitCode;
 
@@ -14,28 +15,29 @@ use clap::Args;
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use self::receive::End;
+use self::receive::ReceiveOutcome;
 use crate::client;
 use crate::state_dir::StateDir;
 
-/// Frames that wait to be printed: with the largest that the daemon sends, 1 MiB.
-const QUEUE: usize = 16;
+/// The maximum number of frames that wait to be printed: 1 MiB with the largest
+/// frames of the daemon.
+const QUEUE_CAPACITY: usize = 16;
 
-/// Options of `rdd logs`, by the names that `docker logs` gave them.
+/// Options of `rdd logs`, with the names of `docker logs`.
 #[derive(Args)]
 pub(crate) struct LogsArgs {
-    /// Name, ID or unique prefix of an ID
+    /// Name, ID, or unique ID prefix of the container
     container: String,
-    /// Stay, and print what the container writes next
+    /// Follow log output
     #[arg(short, long)]
     follow: bool,
-    /// Only lines since then: a time (2026-01-31T12:00:00Z), Unix seconds, or a duration back from now (10m)
+    /// Show logs since a timestamp (2026-01-31T12:00:00Z), Unix seconds, or a duration before now (10m)
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     since: Option<String>,
-    /// Only lines before then, in the same forms; a negative duration lies ahead
+    /// Show logs before a timestamp, Unix seconds, or a duration before now; a negative duration is in the future
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     until: Option<String>,
-    /// Only the last so many lines; all of them where the number is negative
+    /// Number of lines to show from the end of the log; all lines if negative
     #[arg(
         short = 'n',
         long,
@@ -44,10 +46,10 @@ pub(crate) struct LogsArgs {
         allow_hyphen_values = true
     )]
     tail: String,
-    /// Prefix each line with its time
+    /// Show timestamps
     #[arg(short, long)]
     timestamps: bool,
-    /// Extra details of the log driver (not to be had here)
+    /// Show extra details (not supported)
     #[arg(long, hide = true)]
     details: bool,
 }
@@ -70,31 +72,31 @@ pub(crate) async fn run(state_dir: &StateDir, args: LogsArgs) -> Result<ExitCode
     }
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair("follow", if follow { "true" } else { "false" });
-    query.append_pair("tail", &lines(&tail));
+    query.append_pair("tail", &tail_parameter(&tail));
     query.append_pair("timestamps", if timestamps { "true" } else { "false" });
     for (name, value) in [("since", since), ("until", until)] {
-        // An empty one is none, as with docker: what a script's empty variable gives.
+        // An empty value means none, as with docker: scripts pass empty variables.
         if let Some(value) = value.filter(|value| !value.is_empty()) {
-            query.append_pair(name, &when::normalise(&value));
+            query.append_pair(name, &time_argument::normalize_time(&value));
         }
     }
     let api = client::connect(state_dir).await?;
-    let id = resolve::container(api.clone(), &container).await?;
-    let endpoint = socket::Endpoint::discover(state_dir)?;
+    let id = container_lookup::resolve_container(api.clone(), &container).await?;
+    let endpoint = socket::LogEndpoint::discover(state_dir)?;
     let socket = socket::open(&endpoint, &id, &query.finish()).await?;
-    let (queue, frames) = mpsc::channel(QUEUE);
-    let streams = output::Streams::new();
-    // A thread of its own: a pager may hold it up for hours.
-    let printing = tokio::task::spawn_blocking(move || output::print(frames, streams));
-    let end = receive::run(socket, queue).await;
-    // What has arrived is printed, however the stream ended.
+    let (queue, frames) = mpsc::channel(QUEUE_CAPACITY);
+    let streams = print::OutputStreams::new();
+    // A blocking thread, since a pager may stall the output for hours.
+    let printing = tokio::task::spawn_blocking(move || print::print(frames, streams));
+    let outcome = receive::run(socket, queue).await;
+    // Print what has arrived, however the stream ended.
     printing.await??;
-    conclude(end)
+    exit_code(outcome)
 }
 
-/// The number of lines as the daemon takes it. A negative one means all, as
-/// with docker; what is no number is left for the daemon, which says so.
-fn lines(tail: &str) -> String {
+/// Returns the value of the parameter `tail`. A negative number means all lines,
+/// as with docker. The daemon rejects what is not a number.
+fn tail_parameter(tail: &str) -> String {
     match tail.parse::<i64>() {
         Ok(count) if count < 0 => "all".to_owned(),
         Ok(count) => count.to_string(),
@@ -103,23 +105,24 @@ fn lines(tail: &str) -> String {
     }
 }
 
-/// What the end of a stream means for the command.
-fn conclude(end: End) -> Result<ExitCode> {
-    match end {
-        End::Unwanted => Ok(ExitCode::SUCCESS),
-        End::Closed(Some(frame)) => match frame.code {
+/// Converts the outcome of a stream to the exit code of the command.
+fn exit_code(outcome: ReceiveOutcome) -> Result<ExitCode> {
+    match outcome {
+        ReceiveOutcome::PrinterGone => Ok(ExitCode::SUCCESS),
+        ReceiveOutcome::Closed(Some(frame)) => match frame.code {
             CloseCode::Normal => Ok(ExitCode::SUCCESS),
             CloseCode::Again => bail!(
-                "the log was cut: {} (1013); run the command again when the engine is back",
+                "the log was interrupted: {} (1013); run the command again when the engine is back",
                 frame.reason
             ),
-            code => bail!("the log was cut: {} ({code})", frame.reason),
+            code => bail!("the log was interrupted: {} ({code})", frame.reason),
         },
-        End::Closed(None) => bail!("the log was cut: the daemon gave no reason"),
-        End::Broken(Some(error)) => {
-            Err(anyhow!(error).context("the log was cut: the connection to the daemon broke"))
+        ReceiveOutcome::Closed(None) => bail!("the log was interrupted: the daemon gave no reason"),
+        ReceiveOutcome::ConnectionLost(Some(error)) => Err(anyhow!(error)
+            .context("the log was interrupted: the connection to the daemon was lost")),
+        ReceiveOutcome::ConnectionLost(None) => {
+            bail!("the log was interrupted: the connection to the daemon was lost")
         }
-        End::Broken(None) => bail!("the log was cut: the connection to the daemon broke"),
     }
 }
 
@@ -128,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_number_of_lines_is_read_as_docker_reads_it() {
+    fn tail_is_parsed_like_docker_does() {
         for (given, sent) in [
             ("-1", "all"),
             ("-5", "all"),
@@ -138,7 +141,7 @@ mod tests {
             ("+2", "2"),
             ("ten", "ten"),
         ] {
-            assert_eq!(lines(given), sent, "{given:?}");
+            assert_eq!(tail_parameter(given), sent, "{given:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! From the daemon's frames to the queue of what is to be printed.
+//! Receives frames from the daemon and queues them for printing.
 
 use std::time::Duration;
 
@@ -8,66 +8,67 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 
-/// The daemon drops a peer that it has not heard of for 60 s. While a pager
-/// holds our output up, its pings wait unread behind the log, so a pong is sent
-/// without being asked for, as often as the daemon pings.
-const PONG_EVERY: Duration = Duration::from_secs(10);
+/// The interval of unsolicited pongs, the same as that of the daemon's pings. The
+/// daemon disconnects a peer without activity after 60 s, and while a pager stalls
+/// the output, its pings wait unread behind the log.
+const PONG_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How long the daemon may take to end the connection after both close frames.
-const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+/// How long the daemon may take to close the connection after both close frames.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Why no more frames come.
+/// Why a stream of frames ended.
 #[derive(Debug)]
-pub(super) enum End {
-    /// The daemon closed the stream, and said why.
+pub(super) enum ReceiveOutcome {
+    /// The daemon sent a close frame.
     Closed(Option<CloseFrame>),
-    /// The connection broke.
-    Broken(Option<Error>),
-    /// Nobody prints any more.
-    Unwanted,
+    /// The connection was lost.
+    ConnectionLost(Option<Error>),
+    /// The printer has ended.
+    PrinterGone,
 }
 
-/// Reads frames for as long as `queue` has a place for one. Where it has none,
-/// the daemon is made to wait, and goes on hearing of us.
-pub(super) async fn run<S>(mut socket: S, queue: mpsc::Sender<Bytes>) -> End
+/// Reads frames as long as `queue` has capacity. While it has none, the daemon
+/// has to wait, but still receives pongs.
+pub(super) async fn run<S>(mut socket: S, queue: mpsc::Sender<Bytes>) -> ReceiveOutcome
 where
     S: Stream<Item = Result<Message, Error>> + Sink<Message, Error = Error> + Unpin,
 {
-    let mut pong = interval(PONG_EVERY);
+    let mut pong = interval(PONG_INTERVAL);
     pong.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut place = None;
+    let mut permit = None;
     loop {
         let message = tokio::select! {
-            reserved = queue.reserve(), if place.is_none() => match reserved {
+            reserved = queue.reserve(), if permit.is_none() => match reserved {
                 Ok(reserved) => {
-                    place = Some(reserved);
+                    permit = Some(reserved);
                     continue;
                 }
-                Err(_) => return End::Unwanted,
+                Err(_) => return ReceiveOutcome::PrinterGone,
             },
-            message = socket.next(), if place.is_some() => message,
-            () = queue.closed() => return End::Unwanted,
+            message = socket.next(), if permit.is_some() => message,
+            () = queue.closed() => return ReceiveOutcome::PrinterGone,
             _ = pong.tick() => {
-                // Where the connection is broken, reading says so, after what has arrived.
+                // If the connection is lost, the next read reports it, after the
+                // frames that have arrived.
                 socket.send(Message::Pong(Bytes::new())).await.ok();
                 continue;
             }
         };
         match message {
             Some(Ok(Message::Binary(frame))) => {
-                if let Some(place) = place.take() {
-                    place.send(frame);
+                if let Some(permit) = permit.take() {
+                    permit.send(frame);
                 }
             }
             Some(Ok(Message::Close(frame))) => {
-                // The library's answer goes out as the end is read.
+                // Reading to the end also sends the library's answer.
                 let end = async { while let Some(Ok(_)) = socket.next().await {} };
-                timeout(CLOSE_LIMIT, end).await.ok();
-                return End::Closed(frame);
+                timeout(CLOSE_TIMEOUT, end).await.ok();
+                return ReceiveOutcome::Closed(frame);
             }
             Some(Ok(_)) => {}
-            Some(Err(error)) => return End::Broken(Some(error)),
-            None => return End::Broken(None),
+            Some(Err(error)) => return ReceiveOutcome::ConnectionLost(Some(error)),
+            None => return ReceiveOutcome::ConnectionLost(None),
         }
     }
 }
@@ -98,7 +99,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_daemon_whose_log_is_not_printed_still_hears_of_us() {
+    async fn the_daemon_receives_pongs_while_the_log_is_not_printed() {
         let (mut daemon, client) = pair().await;
         let (queue, mut frames) = mpsc::channel(2);
         let task = tokio::spawn(run(client, queue));
@@ -109,10 +110,10 @@ mod tests {
         daemon.send(Message::Close(Some(close()))).await.unwrap();
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_secs(3600) {
-            let heard = timeout(Duration::from_secs(60), daemon.next()).await;
+            let received = timeout(Duration::from_secs(60), daemon.next()).await;
             assert!(
-                matches!(heard, Ok(Some(Ok(Message::Pong(_))))),
-                "{heard:?} after {:?}",
+                matches!(received, Ok(Some(Ok(Message::Pong(_))))),
+                "{received:?} after {:?}",
                 begun.elapsed()
             );
         }
@@ -127,39 +128,51 @@ mod tests {
             }
         }
         assert_eq!(answered, Some(close()));
-        assert!(matches!(task.await.unwrap(), End::Closed(Some(_))));
+        assert!(matches!(
+            task.await.unwrap(),
+            ReceiveOutcome::Closed(Some(_))
+        ));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_daemon_that_does_not_end_the_connection_is_not_waited_for() {
+    async fn a_daemon_that_does_not_close_the_connection_is_not_waited_for() {
         let (mut daemon, client) = pair().await;
         let (queue, _frames) = mpsc::channel(2);
         let task = tokio::spawn(run(client, queue));
         daemon.send(Message::Close(Some(close()))).await.unwrap();
         let begun = Instant::now();
-        assert!(matches!(task.await.unwrap(), End::Closed(Some(_))));
-        assert!(begun.elapsed() <= CLOSE_LIMIT, "{:?}", begun.elapsed());
+        assert!(matches!(
+            task.await.unwrap(),
+            ReceiveOutcome::Closed(Some(_))
+        ));
+        assert!(begun.elapsed() <= CLOSE_TIMEOUT, "{:?}", begun.elapsed());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_that_breaks_is_no_end_of_the_log() {
+    async fn a_lost_connection_is_reported_after_the_received_frames() {
         let (mut daemon, client) = pair().await;
         let (queue, mut frames) = mpsc::channel(2);
         let task = tokio::spawn(run(client, queue));
         daemon.send(Message::binary(vec![1, b'x'])).await.unwrap();
         drop(daemon);
-        assert!(matches!(task.await.unwrap(), End::Broken(_)));
+        assert!(matches!(
+            task.await.unwrap(),
+            ReceiveOutcome::ConnectionLost(_)
+        ));
         assert_eq!(&frames.recv().await.unwrap()[..], [1, b'x']);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_more_is_read_when_nobody_prints() {
+    async fn reading_stops_when_the_printer_ends() {
         let (_daemon, client) = pair().await;
         let (queue, frames) = mpsc::channel(2);
         let task = tokio::spawn(run(client, queue));
         tokio::time::sleep(Duration::from_secs(1)).await;
         drop(frames);
-        let ended = timeout(Duration::from_secs(3600), task).await;
-        assert!(matches!(ended.unwrap().unwrap(), End::Unwanted));
+        let outcome = timeout(Duration::from_secs(3600), task).await;
+        assert!(matches!(
+            outcome.unwrap().unwrap(),
+            ReceiveOutcome::PrinterGone
+        ));
     }
 }

@@ -16,27 +16,27 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
 use crate::state_dir::StateDir;
 
-/// Each frame begins with one byte that names its source.
+/// The subprotocol whose frames begin with one byte for their source.
 const SUBPROTOCOL: &str = "rdd.logs.v1+source";
 
-/// A connected log.
-pub(crate) type Socket = WebSocketStream<TlsStream<TcpStream>>;
+/// The connection of an open log.
+pub(crate) type LogSocket = WebSocketStream<TlsStream<TcpStream>>;
 
-/// Where the daemon's mux is, and what is needed to be let in.
-pub(crate) struct Endpoint {
+/// The log endpoint of the daemon, and the credentials for it.
+pub(crate) struct LogEndpoint {
     url: Uri,
     roots: rustls::RootCertStore,
     token: String,
 }
 
-impl Endpoint {
-    /// From the state directory.
+impl LogEndpoint {
+    /// Reads the endpoint and the credentials from the state directory.
     pub(crate) fn discover(state_dir: &StateDir) -> Result<Self> {
-        let discovery = crate::serve::announce::read(state_dir)?;
+        let discovery = crate::serve::discovery::read(state_dir)?;
         let url = discovery
             .passthrough_endpoint
             .parse()
-            .context("the daemon announced no usable endpoint")?;
+            .context("the daemon published an invalid endpoint")?;
         let token = std::fs::read_to_string(state_dir.token())
             .context("cannot read the instance's token")?;
         let mut roots = rustls::RootCertStore::empty();
@@ -50,14 +50,14 @@ impl Endpoint {
 }
 
 /// Opens the log of a container.
-pub(crate) async fn open(endpoint: &Endpoint, id: &str, query: &str) -> Result<Socket> {
-    let Endpoint { url, roots, token } = endpoint;
+pub(crate) async fn open(endpoint: &LogEndpoint, id: &str, query: &str) -> Result<LogSocket> {
+    let LogEndpoint { url, roots, token } = endpoint;
     let authority = url
         .authority()
-        .context("the daemon announced an endpoint without a host")?;
+        .context("the daemon published an endpoint without a host")?;
     let address = authority.as_str();
     let stream = TcpStream::connect(address).await.with_context(|| {
-        format!("cannot reach the daemon at {address}; does it run? see 'rdd status'")
+        format!("cannot reach the daemon at {address}; check it with 'rdd status'")
     })?;
     let tls = rustls::ClientConfig::builder()
         .with_root_certificates(roots.clone())
@@ -70,7 +70,7 @@ pub(crate) async fn open(endpoint: &Endpoint, id: &str, query: &str) -> Result<S
     let stream = TlsConnector::from(Arc::new(tls))
         .connect(ServerName::try_from(host)?, stream)
         .await
-        .context("the daemon's certificate was not accepted")?;
+        .context("the TLS handshake with the daemon failed")?;
 
     let path = url.path().trim_end_matches('/');
     let mut request =

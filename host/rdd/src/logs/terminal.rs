@@ -1,46 +1,51 @@
-//! What of a container's output a terminal may see: text, white space, and
-//! colours (SGR sequences). Anything else could move the cursor, set titles,
-//! or make the terminal type.
+//! Filters a container's output for a terminal: only text, white space, and
+//! colors (SGR sequences) pass. Other escape sequences could move the cursor, set
+//! titles, or make the terminal send input.
+//!
+//! Written with `vte`: `anstream` removes either all escape sequences or none.
 
 use vte::{Params, Parser, Perform};
 
-/// Filters one stream; state carries over from one piece to the next.
-pub(crate) struct Filter {
+/// The SGR parameter of the color red.
+pub(super) const RED: &str = "31";
+
+/// The filter of one stream. Sequences may be split between two pieces.
+pub(crate) struct TerminalFilter {
     parser: Parser,
-    passed: Passed,
+    passed: FilteredOutput,
 }
 
-impl Filter {
-    /// `colour` is the SGR parameter that text is shown in; a reset within the
-    /// stream returns to it.
-    pub(crate) fn new(colour: Option<&'static str>) -> Self {
+impl TerminalFilter {
+    /// Creates a filter. `color` is the SGR parameter of the default color, which
+    /// a reset within the stream restores.
+    pub(crate) fn new(color: Option<&'static str>) -> Self {
         Self {
             parser: Parser::new(),
-            passed: Passed {
-                colour,
+            passed: FilteredOutput {
+                color,
                 bytes: Vec::new(),
             },
         }
     }
 
-    /// What of `bytes` may be shown.
-    pub(crate) fn pass(&mut self, bytes: &[u8]) -> Vec<u8> {
+    /// Returns the part of `bytes` that may be shown.
+    pub(crate) fn filter(&mut self, bytes: &[u8]) -> Vec<u8> {
         let Self { parser, passed } = self;
-        passed.sgr(passed.colour);
+        passed.sgr(passed.color);
         parser.advance(passed, bytes);
-        if passed.colour.is_some() {
+        if passed.color.is_some() {
             passed.sgr(Some("0"));
         }
         std::mem::take(&mut passed.bytes)
     }
 }
 
-struct Passed {
-    colour: Option<&'static str>,
+struct FilteredOutput {
+    color: Option<&'static str>,
     bytes: Vec<u8>,
 }
 
-impl Passed {
+impl FilteredOutput {
     fn sgr(&mut self, parameters: Option<&str>) {
         if let Some(parameters) = parameters {
             self.bytes
@@ -49,9 +54,9 @@ impl Passed {
     }
 }
 
-impl Perform for Passed {
+impl Perform for FilteredOutput {
     fn print(&mut self, character: char) {
-        // C1 controls are sequences of their own to some terminals.
+        // Some terminals interpret C1 controls as escape sequences.
         if !character.is_control() {
             self.bytes
                 .extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
@@ -86,7 +91,7 @@ impl Perform for Passed {
             .collect();
         self.sgr(Some(&text.join(";")));
         if text.last().is_none_or(|last| last == "0") {
-            self.sgr(self.colour);
+            self.sgr(self.color);
         }
     }
 }
@@ -96,11 +101,11 @@ mod tests {
     use super::*;
 
     fn pass(bytes: &[u8]) -> String {
-        String::from_utf8(Filter::new(None).pass(bytes)).unwrap()
+        String::from_utf8(TerminalFilter::new(None).filter(bytes)).unwrap()
     }
 
     #[test]
-    fn text_and_colours_pass() {
+    fn text_and_colors_pass() {
         for text in [
             "plain\n",
             "a\tb\r\n",
@@ -113,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_take_the_terminal_over_does_not_pass() {
+    fn sequences_that_could_take_over_the_terminal_are_removed() {
         for (text, shown) in [
             ("\x1b]0;title\x07x", "x"),
             ("\x1b]8;;http://evil\x1b\\link\x1b]8;;\x1b\\", "link"),
@@ -131,17 +136,17 @@ mod tests {
     }
 
     #[test]
-    fn a_sequence_cut_in_two_is_still_one() {
-        let mut filter = Filter::new(None);
-        let mut shown = filter.pass(b"a\x1b]0;ti");
-        shown.extend(filter.pass(b"tle\x07b\xe4\xb8"));
-        shown.extend(filter.pass(b"\x96"));
+    fn a_sequence_split_in_two_is_recognized() {
+        let mut filter = TerminalFilter::new(None);
+        let mut shown = filter.filter(b"a\x1b]0;ti");
+        shown.extend(filter.filter(b"tle\x07b\xe4\xb8"));
+        shown.extend(filter.filter(b"\x96"));
         assert_eq!(String::from_utf8(shown).unwrap(), "ab世");
     }
 
     #[test]
-    fn standard_error_is_coloured_and_a_reset_returns_to_that_colour() {
-        let shown = Filter::new(Some("31")).pass(b"a\x1b[1mb\x1b[0mc");
+    fn a_reset_restores_the_default_color() {
+        let shown = TerminalFilter::new(Some("31")).filter(b"a\x1b[1mb\x1b[0mc");
         assert_eq!(
             String::from_utf8(shown).unwrap(),
             "\x1b[31ma\x1b[1mb\x1b[0m\x1b[31mc\x1b[0m"

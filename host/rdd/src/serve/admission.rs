@@ -1,6 +1,6 @@
-//! What the embedded API server refuses on the daemon's behalf: deletions of
-//! the namespaces and kinds that the daemon needs, and with `--read-only` every
-//! request to change the engine. In a cluster none of this can be refused;
+//! The admission policies of the embedded API server: they deny deletions of the
+//! namespaces and kinds that the daemon requires, and with `--read-only` every
+//! request to change the engine. With an external cluster nothing can be denied;
 //! there the mirror restores what was deleted.
 
 use std::collections::HashSet;
@@ -13,20 +13,20 @@ use serde_json::Value;
 use super::cluster::DAEMON_USER;
 
 const CRD_GROUP: &str = "apiextensions.k8s.io";
-/// Kinds whose deletion removes something from the engine.
-const REMOVABLE: [&str; 3] = ["containers", "images", "volumes"];
+/// The resources whose deletion removes something from the engine.
+const MIRROR_RESOURCES: [&str; 3] = ["containers", "images", "volumes"];
 
-/// Refuses to delete the namespaces and kinds that the daemon needs.
+/// Denies the deletion of the namespaces and kinds that the daemon requires.
 #[derive(Debug)]
-pub(crate) struct ProtectedObjects {
-    /// Names of the daemon's definitions.
+pub(crate) struct ProtectedObjectsPolicy {
+    /// The names of the daemon's definitions.
     definitions: HashSet<String>,
-    /// Where the mirrors are, as soon as the App has said so.
+    /// The namespace of the mirrors, set once the App was read.
     namespace: Arc<OnceLock<String>>,
 }
 
-impl ProtectedObjects {
-    /// Protects the default namespace, and the one that `namespace` will name.
+impl ProtectedObjectsPolicy {
+    /// Protects the default namespace, and the one in `namespace` once it is set.
     pub(crate) fn new(namespace: Arc<OnceLock<String>>) -> Self {
         let definitions = rdd_api::crds()
             .into_iter()
@@ -39,67 +39,95 @@ impl ProtectedObjects {
     }
 }
 
-impl AdmissionPolicy for ProtectedObjects {
-    fn admit(&self, request: &AdmissionRequest<'_>) -> Result<(), AdmissionError> {
+/// A request that is denied. The message is for the client and names the remedy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+enum AdmissionDenial {
+    #[error(
+        "rdd publishes its own state here; delete single objects, which it creates again, or stop the daemon to remove {SYSTEM_NAMESPACE}"
+    )]
+    SystemNamespace,
+    #[error(
+        "rdd keeps the mirrors of the engine here; to remove the mirrors without changing the engine, set spec.running of the App to false (kubectl edit app app); to remove something from the engine, delete its own object"
+    )]
+    MirrorNamespace,
+    #[error(
+        "rdd serves this kind as long as it runs; to remove the mirrors without changing the engine, set spec.running of the App to false (kubectl edit app app)"
+    )]
+    Definition,
+    #[error(
+        "rdd runs with --read-only and removes nothing from the engine; start it without --read-only, or use the engine's own tools"
+    )]
+    ReadOnlyRemoval,
+    #[error(
+        "rdd runs with --read-only and performs no action; start it without --read-only, use the engine's own tools, or omit the annotation {ACTION_ANNOTATION}"
+    )]
+    ReadOnlyAction,
+}
+
+impl ProtectedObjectsPolicy {
+    fn check(&self, request: &AdmissionRequest<'_>) -> Result<(), AdmissionDenial> {
         if request.operation != AdmissionOperation::Delete || is_daemon(request) {
             return Ok(());
         }
         match (request.group, request.resource) {
             ("", "namespaces") if request.name == SYSTEM_NAMESPACE => {
-                Err(AdmissionError::new(format!(
-                    "rdd keeps what it says of itself here; delete single objects, which it writes again, or stop the daemon to be rid of {SYSTEM_NAMESPACE}"
-                )))
+                Err(AdmissionDenial::SystemNamespace)
             }
             ("", "namespaces")
                 if request.name == DEFAULT_NAMESPACE
                     || self.namespace.get().is_some_and(|own| own == request.name) =>
             {
-                Err(AdmissionError::new(
-                    "rdd keeps the mirrors of the engine here; to take them away and leave the engine alone set spec.running of the App to false (kubectl edit app app), to remove something from the engine delete its own object",
-                ))
+                Err(AdmissionDenial::MirrorNamespace)
             }
             (CRD_GROUP, "customresourcedefinitions") if self.definitions.contains(request.name) => {
-                Err(AdmissionError::new(
-                    "rdd serves this kind as long as it runs; to take the mirrors away and leave the engine alone set spec.running of the App to false (kubectl edit app app)",
-                ))
+                Err(AdmissionDenial::Definition)
             }
             _ => Ok(()),
         }
     }
 }
 
-/// Refuses requests to change an engine that the daemon may only read.
-#[derive(Debug)]
-pub(crate) struct ReadOnly;
-
-impl AdmissionPolicy for ReadOnly {
+impl AdmissionPolicy for ProtectedObjectsPolicy {
     fn admit(&self, request: &AdmissionRequest<'_>) -> Result<(), AdmissionError> {
+        self.check(request)
+            .map_err(|denial| AdmissionError::new(denial.to_string()))
+    }
+}
+
+/// Denies requests to change an engine that the daemon may only read.
+#[derive(Debug)]
+pub(crate) struct ReadOnlyPolicy;
+
+impl ReadOnlyPolicy {
+    fn check(request: &AdmissionRequest<'_>) -> Result<(), AdmissionDenial> {
         if request.group != CONTAINERS_GROUP || is_daemon(request) {
             return Ok(());
         }
-        let is_mirror = REMOVABLE.contains(&request.resource);
+        let is_mirror = MIRROR_RESOURCES.contains(&request.resource);
         if request.operation == AdmissionOperation::Delete && is_mirror {
-            return Err(AdmissionError::new(
-                "rdd runs with --read-only and removes nothing from the engine; start it without, or remove it with the engine's own tools",
-            ));
+            return Err(AdmissionDenial::ReadOnlyRemoval);
         }
-        let asked = action(request.object);
-        if asked.is_some() && asked != action(request.old_object) {
-            return Err(AdmissionError::new(format!(
-                "rdd runs with --read-only and carries out no action; start it without, use the engine's own tools, or leave out the annotation {ACTION_ANNOTATION}"
-            )));
+        let requested = requested_action(request.object);
+        if requested.is_some() && requested != requested_action(request.old_object) {
+            return Err(AdmissionDenial::ReadOnlyAction);
         }
         Ok(())
     }
 }
 
-/// The daemon's own client, which no caller from outside can be: the front
-/// gives its callers other names.
+impl AdmissionPolicy for ReadOnlyPolicy {
+    fn admit(&self, request: &AdmissionRequest<'_>) -> Result<(), AdmissionError> {
+        Self::check(request).map_err(|denial| AdmissionError::new(denial.to_string()))
+    }
+}
+
+/// Returns whether the request is the daemon's own. The gateway never assigns
+/// this user name to an external client.
 fn is_daemon(request: &AdmissionRequest<'_>) -> bool {
     request.user.name == DAEMON_USER
 }
 
-fn action(object: Option<&Value>) -> Option<&Value> {
+fn requested_action(object: Option<&Value>) -> Option<&Value> {
     object?
         .get("metadata")?
         .get("annotations")?
@@ -122,9 +150,9 @@ mod tests {
     async fn server(read_only: bool) -> ApiServer {
         let namespace = Arc::new(OnceLock::from(OURS.to_owned()));
         let mut admission: Vec<Arc<dyn AdmissionPolicy>> =
-            vec![Arc::new(ProtectedObjects::new(namespace))];
+            vec![Arc::new(ProtectedObjectsPolicy::new(namespace))];
         if read_only {
-            admission.push(Arc::new(ReadOnly));
+            admission.push(Arc::new(ReadOnlyPolicy));
         }
         let server = ApiServer::open(ApiServerOptions {
             admission,
@@ -134,11 +162,11 @@ mod tests {
         .unwrap();
         for definition in rdd_api::crds() {
             let body = serde_json::to_value(&definition).unwrap();
-            ask(&server, "rdd-admin", "POST", CRDS, "", Some(body)).await;
+            send(&server, "rdd-admin", "POST", CRDS, "", Some(body)).await;
         }
         for name in [OURS, DEFAULT_NAMESPACE, SYSTEM_NAMESPACE, "other"] {
             let body = json!({"metadata": {"name": name}});
-            ask(
+            send(
                 &server,
                 "rdd-admin",
                 "POST",
@@ -149,7 +177,7 @@ mod tests {
             .await;
         }
         let body = container("a", json!({}));
-        let (code, text) = ask(&server, DAEMON_USER, "POST", MIRRORS, "", Some(body)).await;
+        let (code, text) = send(&server, DAEMON_USER, "POST", MIRRORS, "", Some(body)).await;
         assert_eq!(code, 201, "{text}");
         server
     }
@@ -161,7 +189,7 @@ mod tests {
 
     const CRDS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 
-    async fn ask(
+    async fn send(
         server: &ApiServer,
         user: &str,
         method: &str,
@@ -192,14 +220,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_the_daemon_needs_cannot_be_deleted() {
+    async fn what_the_daemon_requires_cannot_be_deleted() {
         let server = server(false).await;
         let container_crd = format!("{CRDS}/containers.containers.rancherdesktop.io");
-        let of = |name: &str| format!("/api/v1/namespaces/{name}");
-        for (path, says) in [
-            (of(OURS), "spec.running"),
-            (of(DEFAULT_NAMESPACE), "spec.running"),
-            (of(SYSTEM_NAMESPACE), "stop the daemon"),
+        let namespace = |name: &str| format!("/api/v1/namespaces/{name}");
+        for (path, remedy) in [
+            (namespace(OURS), "spec.running"),
+            (namespace(DEFAULT_NAMESPACE), "spec.running"),
+            (namespace(SYSTEM_NAMESPACE), "stop the daemon"),
             (container_crd.clone(), "spec.running"),
             (CRDS.to_owned(), "spec.running"),
         ] {
@@ -210,22 +238,30 @@ mod tests {
                 "?propagationPolicy=Orphan",
             ] {
                 let path = format!("{path}{query}");
-                let (code, text) = ask(&server, "rdd-admin", "DELETE", &path, "", None).await;
+                let (code, text) = send(&server, "rdd-admin", "DELETE", &path, "", None).await;
                 assert_eq!(code, 403, "{path}: {text}");
-                assert!(text.contains(says), "{path}: {text}");
+                assert!(text.contains(remedy), "{path}: {text}");
             }
-            let (code, text) = ask(&server, "rdd-admin", "GET", &path, "", None).await;
+            let (code, text) = send(&server, "rdd-admin", "GET", &path, "", None).await;
             assert!(
                 code == 200 && !text.contains("deletionTimestamp"),
                 "{path}: {text}"
             );
         }
-        let (code, _) = ask(&server, "rdd-admin", "DELETE", &of("other"), "", None).await;
+        let (code, _) = send(
+            &server,
+            "rdd-admin",
+            "DELETE",
+            &namespace("other"),
+            "",
+            None,
+        )
+        .await;
         assert_eq!(code, 200);
         let mirror = format!("{MIRRORS}/a");
-        let (code, text) = ask(&server, "rdd-admin", "DELETE", &mirror, "", None).await;
+        let (code, text) = send(&server, "rdd-admin", "DELETE", &mirror, "", None).await;
         assert_eq!(code, 200, "{text}");
-        let (code, _) = ask(&server, DAEMON_USER, "DELETE", &container_crd, "", None).await;
+        let (code, _) = send(&server, DAEMON_USER, "DELETE", &container_crd, "", None).await;
         assert_eq!(code, 200);
     }
 
@@ -236,23 +272,23 @@ mod tests {
             "metadata": {"name": "containers.example.com"},
             "spec": {"group": "example.com", "scope": "Namespaced", "names": {"plural": "containers", "kind": "Container"},
                 "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {"type": "object"}}}]}});
-        let (code, text) = ask(&server, "rdd-admin", "POST", CRDS, "", Some(body)).await;
+        let (code, text) = send(&server, "rdd-admin", "POST", CRDS, "", Some(body)).await;
         assert_eq!(code, 201, "{text}");
         let path = "/apis/example.com/v1/namespaces/other/containers";
         let body =
             json!({"apiVersion": "example.com/v1", "kind": "Container", "metadata": {"name": "c"}});
-        ask(&server, "rdd-admin", "POST", path, "", Some(body)).await;
+        send(&server, "rdd-admin", "POST", path, "", Some(body)).await;
         for path in [
             format!("{path}/c"),
             format!("{CRDS}/containers.example.com"),
         ] {
-            let (code, text) = ask(&server, "rdd-admin", "DELETE", &path, "", None).await;
+            let (code, text) = send(&server, "rdd-admin", "DELETE", &path, "", None).await;
             assert_eq!(code, 200, "{text}");
         }
     }
 
     #[tokio::test]
-    async fn read_only_takes_no_deletion_and_no_action() {
+    async fn read_only_denies_deletions_and_actions() {
         let server = server(true).await;
         let mirror = format!("{MIRRORS}/a");
         for resource in ["containers", "images", "volumes"] {
@@ -260,46 +296,46 @@ mod tests {
                 format!("/apis/containers.rancherdesktop.io/v1alpha1/namespaces/mine/{resource}");
             for query in ["", "?dryRun=All"] {
                 let path = format!("{collection}{query}");
-                let (code, text) = ask(&server, "rdd-admin", "DELETE", &path, "", None).await;
+                let (code, text) = send(&server, "rdd-admin", "DELETE", &path, "", None).await;
                 assert_eq!(code, 403, "{path}: {text}");
                 assert!(text.contains("--read-only"), "{text}");
             }
         }
-        let (code, _) = ask(&server, "rdd-admin", "DELETE", &mirror, "", None).await;
+        let (code, _) = send(&server, "rdd-admin", "DELETE", &mirror, "", None).await;
         assert_eq!(code, 403);
-        let asked = json!({ACTION_ANNOTATION: "stop"});
-        let patch = json!({"metadata": {"annotations": asked}});
+        let requested = json!({ACTION_ANNOTATION: "stop"});
+        let patch = json!({"metadata": {"annotations": requested}});
         let pointer = ACTION_ANNOTATION.replace('/', "~1");
         let json_patch = json!([{"op": "add", "path": "/metadata/annotations", "value": {}},
             {"op": "add", "path": format!("/metadata/annotations/{pointer}"), "value": "stop"}]);
         let apply = format!("{mirror}?fieldManager=m&force=true");
         for (method, path, media, body) in [
-            ("POST", MIRRORS, "", container("b", asked.clone())),
+            ("POST", MIRRORS, "", container("b", requested.clone())),
             ("PATCH", &mirror, "application/merge-patch+json", patch),
             ("PATCH", &mirror, "application/json-patch+json", json_patch),
             (
                 "PATCH",
                 &apply,
                 "application/apply-patch+yaml",
-                container("a", asked.clone()),
+                container("a", requested.clone()),
             ),
         ] {
-            let (code, text) = ask(&server, "rdd-admin", method, path, media, Some(body)).await;
+            let (code, text) = send(&server, "rdd-admin", method, path, media, Some(body)).await;
             assert_eq!(code, 403, "{method} {media}: {text}");
             assert!(
                 text.contains("--read-only") && text.contains(ACTION_ANNOTATION),
                 "{text}"
             );
         }
-        let (_, text) = ask(&server, "rdd-admin", "GET", &mirror, "", None).await;
-        let mut whole: Value = serde_json::from_str(&text).unwrap();
-        whole["metadata"]["annotations"] = asked;
-        let (code, text) = ask(&server, "rdd-admin", "PUT", &mirror, "", Some(whole)).await;
+        let (_, text) = send(&server, "rdd-admin", "GET", &mirror, "", None).await;
+        let mut object: Value = serde_json::from_str(&text).unwrap();
+        object["metadata"]["annotations"] = requested;
+        let (code, text) = send(&server, "rdd-admin", "PUT", &mirror, "", Some(object)).await;
         assert_eq!(code, 403, "{text}");
-        // Other annotations and labels change nothing in the engine.
+        // Other annotations and labels do not change the engine.
         let patch =
             json!({"metadata": {"annotations": {"example.com/note": "x"}, "labels": {"a": "b"}}});
-        let (code, text) = ask(
+        let (code, text) = send(
             &server,
             "rdd-admin",
             "PATCH",
@@ -309,9 +345,9 @@ mod tests {
         )
         .await;
         assert_eq!(code, 200, "{text}");
-        // An action from before is still there, and is not asked for anew.
+        // An existing action annotation is not a new request.
         let body = container("old", json!({ACTION_ANNOTATION: "stop"}));
-        let (code, text) = ask(&server, DAEMON_USER, "POST", MIRRORS, "", Some(body)).await;
+        let (code, text) = send(&server, DAEMON_USER, "POST", MIRRORS, "", Some(body)).await;
         assert_eq!(code, 201, "{text}");
         for (annotations, allowed) in [
             (json!({"example.com/note": "x"}), true),
@@ -322,11 +358,11 @@ mod tests {
             let patch = json!({"metadata": {"annotations": annotations}});
             let path = format!("{MIRRORS}/old");
             let media = "application/merge-patch+json";
-            let (code, text) = ask(&server, "rdd-admin", "PATCH", &path, media, Some(patch)).await;
+            let (code, text) = send(&server, "rdd-admin", "PATCH", &path, media, Some(patch)).await;
             assert_eq!(code, if allowed { 200 } else { 403 }, "{text}");
         }
-        // The mirror itself takes back what the engine no longer has.
-        let (code, text) = ask(&server, DAEMON_USER, "DELETE", &mirror, "", None).await;
+        // The mirror prunes its own objects.
+        let (code, text) = send(&server, DAEMON_USER, "DELETE", &mirror, "", None).await;
         assert_eq!(code, 200, "{text}");
     }
 }

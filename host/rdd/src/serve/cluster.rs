@@ -1,4 +1,5 @@
-//! The Kubernetes API that the daemon writes to: its own, or a cluster's.
+//! The Kubernetes API that the daemon writes to: the embedded API server or an
+//! external cluster.
 
 use std::convert::Infallible;
 use std::path::Path;
@@ -14,51 +15,54 @@ use rdd_apiserver::{
     AdmissionPolicy, ApiServer, OpenError, TokenAuthenticator, TokenReviewError, UserInfo,
 };
 use rdd_core::{Authenticator, Credentials, UserIdentity};
-use rdd_gateway::{Handler, LocalAuthenticator, Token};
+use rdd_gateway::{BearerToken, LocalAuthenticator, RequestHandler};
 use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceExt as _};
 
-use super::review::ClusterAuthenticator;
-use crate::client::ClientConfig;
+use super::token_review::ClusterAuthenticator;
+use crate::client::KubeClientConfig;
 use crate::state_dir::StateDir;
 
-/// Name of the daemon's own client.
+/// The user name of the daemon's own client.
 pub(crate) const DAEMON_USER: &str = "system:rdd";
-/// The group that may do everything.
+/// The Kubernetes group with full access.
 const ADMIN_GROUP: &str = "system:masters";
 
-/// How long the system may take to clear up behind a process.
-const CLEARED_UP: Duration = Duration::from_secs(1);
-/// Time between two looks at a database that somebody has.
-const POLL: Duration = Duration::from_millis(10);
+/// How long the database may stay locked after the previous process exited.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
+/// How often a locked database is retried.
+const LOCK_POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Where objects live.
-pub(crate) enum Cluster {
-    /// In this process.
+/// A connection to the Kubernetes API.
+pub(crate) enum ClusterConnection {
+    /// The embedded API server.
     Embedded(ApiServer),
-    /// Behind the kubeconfig of the user's choice.
+    /// The cluster of `--kubeconfig`.
     External {
-        /// Its contents, with paths made absolute.
+        /// The kubeconfig, with absolute paths.
         kubeconfig: Box<Kubeconfig>,
-        /// A client of it.
+        /// The client of the cluster.
         client: kube::Client,
     },
 }
 
-impl Cluster {
-    /// The embedded one, durable in the state directory.
+impl ClusterConnection {
+    /// Opens the embedded API server, with its database in the state directory.
+    /// A damaged database is renamed and replaced by a new one.
     pub(crate) async fn embedded(
         state_dir: &StateDir,
-        token: &Token,
+        token: &BearerToken,
         admission: Vec<Arc<dyn AdmissionPolicy>>,
     ) -> Result<Self> {
         let path = state_dir.database();
         let options = rdd_apiserver::ApiServerOptions {
-            tokens: Some(Arc::new(Tokens(LocalAuthenticator::new(token.clone())))),
+            tokens: Some(Arc::new(LocalTokenAuthenticator(LocalAuthenticator::new(
+                token.clone(),
+            )))),
             admission,
             ..rdd_apiserver::ApiServerOptions::file(&path)
         };
-        let server = match open(&options).await {
+        let server = match open_database(&options).await {
             Ok(server) => server,
             Err(error) if error.is_damaged() => {
                 let aside = rdd_apiserver::set_aside(&path).with_context(|| {
@@ -67,11 +71,11 @@ impl Cluster {
                 tracing::error!(
                     %error,
                     set_aside_as = %aside.display(),
-                    "the database is damaged; it was set aside, and a new one is being filled from the engine: objects that were made by hand are in the old one only"
+                    "the database is damaged; it was set aside, and a new one is being filled from the engine: manually created objects are only in the old one"
                 );
                 ApiServer::open(options)
                     .await
-                    .context("cannot make a new database")?
+                    .context("cannot create a new database")?
             }
             Err(error) => {
                 return Err(error).with_context(|| format!("cannot open {}", path.display()));
@@ -80,19 +84,19 @@ impl Cluster {
         Ok(Self::Embedded(server))
     }
 
-    /// A real cluster.
+    /// Connects to an external cluster.
     pub(crate) async fn external(path: &Path) -> Result<Self> {
-        let remedy = || format!("cannot use the cluster of --kubeconfig {}", path.display());
-        let config = ClientConfig::load(path).await.with_context(remedy)?;
-        let client = config.client().with_context(remedy)?;
-        client.apiserver_version().await.with_context(remedy)?;
+        let context = || format!("cannot use the cluster of --kubeconfig {}", path.display());
+        let config = KubeClientConfig::load(path).await.with_context(context)?;
+        let client = config.client().with_context(context)?;
+        client.apiserver_version().await.with_context(context)?;
         Ok(Self::External {
             kubeconfig: Box::new(config.kubeconfig),
             client,
         })
     }
 
-    /// The daemon's own client: in process where the API is.
+    /// Returns the daemon's own client, in process for the embedded API server.
     pub(crate) fn client(&self) -> kube::Client {
         match self {
             Self::External { client, .. } => client.clone(),
@@ -113,8 +117,8 @@ impl Cluster {
         }
     }
 
-    /// Who checks the credentials of callers from outside.
-    pub(crate) fn authenticator(&self, token: Token) -> Arc<dyn Authenticator> {
+    /// Returns the authenticator of external clients.
+    pub(crate) fn authenticator(&self, token: BearerToken) -> Arc<dyn Authenticator> {
         let local = LocalAuthenticator::new(token);
         match self {
             Self::Embedded(_) => Arc::new(local),
@@ -124,8 +128,9 @@ impl Cluster {
         }
     }
 
-    /// What answers requests outside `/passthrough`: nothing, where a cluster does.
-    pub(crate) fn handler(&self) -> Option<Handler> {
+    /// Returns the handler of API requests. `None` for an external cluster, which
+    /// serves them itself.
+    pub(crate) fn handler(&self) -> Option<RequestHandler> {
         let Self::Embedded(server) = self else {
             return None;
         };
@@ -143,7 +148,7 @@ impl Cluster {
         Some(BoxCloneSyncService::new(service))
     }
 
-    /// The kubeconfig that leads users to the API, where it is not our own.
+    /// Returns the kubeconfig of an external cluster.
     pub(crate) fn kubeconfig(&self) -> Option<&Kubeconfig> {
         match self {
             Self::Embedded(_) => None,
@@ -151,15 +156,15 @@ impl Cluster {
         }
     }
 
-    /// The server, where it is ours.
-    pub(crate) fn server(&self) -> Option<&ApiServer> {
+    /// Returns the embedded API server.
+    pub(crate) fn api_server(&self) -> Option<&ApiServer> {
         match self {
             Self::Embedded(server) => Some(server),
             Self::External { .. } => None,
         }
     }
 
-    /// Finishes what is being written and checkpoints the database.
+    /// Finishes pending writes and checkpoints the database.
     pub(crate) async fn close(&self) {
         if let Self::Embedded(server) = self {
             server.close().await;
@@ -167,23 +172,23 @@ impl Cluster {
     }
 }
 
-/// The front's own judgment of tokens, for `TokenReview`.
-struct Tokens(LocalAuthenticator);
+/// Authenticates the tokens of `TokenReview` like the gateway.
+struct LocalTokenAuthenticator(LocalAuthenticator);
 
-impl std::fmt::Debug for Tokens {
+impl std::fmt::Debug for LocalTokenAuthenticator {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Tokens")
+        f.write_str("LocalTokenAuthenticator")
     }
 }
 
-impl TokenAuthenticator for Tokens {
+impl TokenAuthenticator for LocalTokenAuthenticator {
     fn authenticate<'a>(
         &'a self,
         token: &'a str,
     ) -> BoxFuture<'a, Result<UserInfo, TokenReviewError>> {
         Box::pin(async move {
-            let shown = Credentials::Bearer(token.to_owned());
-            match self.0.authenticate(&shown).await {
+            let credentials = Credentials::Bearer(token.to_owned());
+            match self.0.authenticate(&credentials).await {
                 Ok(identity) => Ok(user_info(identity)),
                 Err(error) => Err(TokenReviewError::new(error.to_string())),
             }
@@ -199,23 +204,23 @@ fn user_info(UserIdentity { user, groups }: UserIdentity) -> UserInfo {
     }
 }
 
-/// Opens the database. The state directory is ours, so whoever still has the
-/// database is a daemon whose process is being cleared up.
-async fn open(options: &rdd_apiserver::ApiServerOptions) -> Result<ApiServer, OpenError> {
+/// Opens the database. This daemon holds the lock of the state directory, so the
+/// database can only be locked by a process that is just exiting.
+async fn open_database(options: &rdd_apiserver::ApiServerOptions) -> Result<ApiServer, OpenError> {
     let began = Instant::now();
     loop {
         match ApiServer::open(options.clone()).await {
-            Err(error) if error.is_locked() && began.elapsed() < CLEARED_UP => {
-                tokio::time::sleep(POLL).await;
+            Err(error) if error.is_locked() && began.elapsed() < LOCK_TIMEOUT => {
+                tokio::time::sleep(LOCK_POLL_INTERVAL).await;
             }
             result => return result,
         }
     }
 }
 
-/// The compiler's check that the API server cannot fail as a service.
-#[allow(dead_code, reason = "never called: it only has to compile")]
-fn never_fails(
+/// Checks at compile time that the API server is an infallible service.
+#[allow(dead_code, reason = "not called: it only has to compile")]
+fn assert_infallible(
     server: ApiServer,
 ) -> impl Service<Request<hyper::body::Incoming>, Error = Infallible> {
     server

@@ -1,9 +1,8 @@
-//! ConfigMaps by which the daemon tells of itself. Whoever deletes or edits
-//! one gets it back: clients find the daemon through it.
+//! The ConfigMaps in which the daemon publishes its state. They are restored if
+//! they are deleted or edited, since clients find the daemon through them.
 //!
-//! Where several daemons share a cluster, it is the one that mirrors whose
-//! ConfigMaps are there: its log endpoint is the one for the mirrors that
-//! clients see.
+//! If several daemons share a cluster, the one that mirrors owns the ConfigMaps:
+//! its log endpoint serves the logs of the mirrors that clients see.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,47 +18,47 @@ use serde_json::json;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// Name under which the daemon's writes are tracked.
+/// The field manager of the daemon's writes.
 const FIELD_MANAGER: &str = "rdd";
-/// Names the run of the daemon that wrote the object.
+/// The annotation with the run of the daemon that wrote the object.
 const BOOT_ID_ANNOTATION: &str = "rdd.rancherdesktop.io/boot-id";
-/// Names the instance that wrote the object.
+/// The annotation with the instance that wrote the object.
 const INSTANCE_ANNOTATION: &str = "rdd.rancherdesktop.io/instance";
-/// Wait after a write that failed.
+/// The delay before a failed write is retried.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// One ConfigMap of the system namespace, owned by one run of the daemon.
+/// Writes one ConfigMap in the system namespace for one run of the daemon.
 #[derive(Clone)]
-pub(crate) struct OwnConfigMap {
+pub(crate) struct ConfigMapWriter {
     api: Api<ConfigMap>,
     name: &'static str,
     boot_id: String,
     instance: InstanceId,
 }
 
-/// Which objects are this daemon's.
+/// Which objects count as this daemon's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Writer {
-    /// Those that this run wrote.
+pub(crate) enum ConfigMapOwner {
+    /// Those that this run of the daemon wrote.
     ThisRun,
     /// Those that any run of this instance wrote.
-    AnyRun,
+    ThisInstance,
 }
 
-/// What is to be in it.
+/// The desired content of a ConfigMap.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ConfigMapContent {
-    /// The one entry that is ours.
+pub(crate) struct ConfigMapSpec {
+    /// The key of the daemon's entry.
     pub(crate) key: &'static str,
-    /// Its value.
+    /// The value of the entry.
     pub(crate) value: String,
-    /// Annotations that are ours, beside the boot ID.
+    /// The daemon's annotations, in addition to the boot ID and the instance.
     pub(crate) annotations: BTreeMap<&'static str, &'static str>,
 }
 
-impl OwnConfigMap {
-    /// `boot_id` differs with each run of the daemon, `instance` with each
-    /// state directory.
+impl ConfigMapWriter {
+    /// Creates a writer. `boot_id` is unique to the run of the daemon, `instance`
+    /// to the state directory.
     pub(crate) fn new(
         client: Client,
         name: &'static str,
@@ -74,9 +73,9 @@ impl OwnConfigMap {
         }
     }
 
-    /// Writes `content`, whoever wrote the object before.
-    pub(crate) async fn write(&self, content: &ConfigMapContent) -> kube::Result<ConfigMap> {
-        let ConfigMapContent {
+    /// Writes `content`, even if another daemon wrote the object before.
+    pub(crate) async fn write(&self, content: &ConfigMapSpec) -> kube::Result<ConfigMap> {
+        let ConfigMapSpec {
             key,
             value,
             annotations,
@@ -100,14 +99,14 @@ impl OwnConfigMap {
             .await
     }
 
-    /// Removes `annotation`, if the object was written by `writer`.
+    /// Removes `annotation` if the object is owned by `owner`.
     pub(crate) async fn remove_annotation(
         &self,
         annotation: &str,
-        writer: Writer,
+        owner: ConfigMapOwner,
     ) -> kube::Result<()> {
         match self.api.get_opt(self.name).await? {
-            Some(object) if self.is_by(writer, &object) => {
+            Some(object) if self.is_owned_by(owner, &object) => {
                 let patch = json!({"metadata": {"annotations": {annotation: null}}});
                 let params = PatchParams::default();
                 self.api
@@ -119,21 +118,21 @@ impl OwnConfigMap {
         }
     }
 
-    /// Writes the object again whenever it differs from `content`, until
-    /// `stop`. While another instance mirrors, the object is that one's and
-    /// left alone; it is taken over when this instance begins to mirror.
-    pub(crate) async fn keep(
+    /// Writes the object whenever it differs from `content`, until `shutdown`.
+    /// While another instance mirrors, the object belongs to that one and is not
+    /// written. It is taken over when this instance begins to mirror.
+    pub(crate) async fn keep_written(
         self,
-        mut content: watch::Receiver<Option<ConfigMapContent>>,
+        mut content: watch::Receiver<Option<ConfigMapSpec>>,
         mut progress: watch::Receiver<MirrorProgress>,
-        stop: CancellationToken,
+        shutdown: CancellationToken,
     ) -> Result<()> {
         let config = watcher::Config::default().fields(&format!("metadata.name={}", self.name));
         let mut events = watcher(self.api.clone(), config).default_backoff().boxed();
         let mut current = None;
         let mut listed = false;
         let mut failed = false;
-        // Whoever wrote the object before, it is this instance's turn.
+        // Write once even if another daemon wrote the object before.
         let mut take_over = true;
         loop {
             let wanted = content.borrow_and_update().clone();
@@ -144,9 +143,7 @@ impl OwnConfigMap {
             take_over |= !mirrors;
             if let Some(wanted) = wanted.filter(|_| mirrors && listed && !failed) {
                 let result = match current.take() {
-                    Some(object) if !self.is_to_be_written(&object, &wanted, take_over) => {
-                        Ok(object)
-                    }
+                    Some(object) if !self.needs_write(&object, &wanted, take_over) => Ok(object),
                     _ => self.write(&wanted).await,
                 };
                 match result {
@@ -155,16 +152,16 @@ impl OwnConfigMap {
                         take_over = false;
                     }
                     Err(error) => {
-                        tracing::warn!(%error, name = self.name, "the ConfigMap could not be written, trying again");
+                        tracing::warn!(%error, name = self.name, "cannot write the ConfigMap, retrying");
                         failed = true;
                     }
                 }
             }
             tokio::select! {
-                () = stop.cancelled() => return Ok(()),
+                () = shutdown.cancelled() => return Ok(()),
                 () = tokio::time::sleep(RETRY), if failed => failed = false,
-                changed = content.changed() => changed.context("nobody says any more what is to be published")?,
-                // Its end is told by the mirror's own task.
+                changed = content.changed() => changed.context("the publisher of the ConfigMap has ended")?,
+                // The mirror's own task reports the end of the mirror.
                 Ok(()) = progress.changed() => {}
                 event = events.try_next() => match event {
                     Ok(Some(watcher::Event::Init)) => (listed, current) = (false, None),
@@ -175,40 +172,36 @@ impl OwnConfigMap {
                     Ok(Some(watcher::Event::Delete(_))) => current = None,
                     Ok(None) => anyhow::bail!("the watch of ConfigMap {} ended", self.name),
                     Err(error) => {
-                        tracing::warn!(%error, name = self.name, "the watch of the ConfigMap failed, trying again");
+                        tracing::warn!(%error, name = self.name, "the watch of the ConfigMap failed, retrying");
                     }
                 },
             }
         }
     }
 
-    fn is_by(&self, writer: Writer, object: &ConfigMap) -> bool {
-        let (annotation, ours) = match writer {
-            Writer::ThisRun => (BOOT_ID_ANNOTATION, self.boot_id.as_str()),
-            Writer::AnyRun => (INSTANCE_ANNOTATION, self.instance.as_str()),
+    fn is_owned_by(&self, owner: ConfigMapOwner, object: &ConfigMap) -> bool {
+        let (annotation, ours) = match owner {
+            ConfigMapOwner::ThisRun => (BOOT_ID_ANNOTATION, self.boot_id.as_str()),
+            ConfigMapOwner::ThisInstance => (INSTANCE_ANNOTATION, self.instance.as_str()),
         };
         let found = object.annotations().get(annotation);
         found.is_some_and(|found| found == ours)
     }
 
-    /// Two daemons that both wrote their own would do so for ever: one that
-    /// was not written by this run is written once, to `take_over`.
-    fn is_to_be_written(
-        &self,
-        current: &ConfigMap,
-        wanted: &ConfigMapContent,
-        take_over: bool,
-    ) -> bool {
-        let have = current.annotations();
-        let is_right = current.data.as_ref().and_then(|data| data.get(wanted.key))
+    /// Returns whether the object has to be written. One that another run wrote
+    /// is written only once, to `take_over`; otherwise two daemons would
+    /// overwrite each other forever.
+    fn needs_write(&self, current: &ConfigMap, wanted: &ConfigMapSpec, take_over: bool) -> bool {
+        let annotations = current.annotations();
+        let is_current = current.data.as_ref().and_then(|data| data.get(wanted.key))
             == Some(&wanted.value)
             && wanted
                 .annotations
                 .iter()
-                .all(|(key, value)| have.get(*key).is_some_and(|have| have == value));
-        match have.get(BOOT_ID_ANNOTATION) {
-            Some(_) if self.is_by(Writer::ThisRun, current) => !is_right,
-            // Somebody took it off.
+                .all(|(key, value)| annotations.get(*key).is_some_and(|found| found == value));
+        match annotations.get(BOOT_ID_ANNOTATION) {
+            Some(_) if self.is_owned_by(ConfigMapOwner::ThisRun, current) => !is_current,
+            // The annotation was removed.
             None => true,
             Some(_) => take_over,
         }
@@ -219,8 +212,8 @@ impl OwnConfigMap {
 mod tests {
     use super::*;
 
-    fn content() -> ConfigMapContent {
-        ConfigMapContent {
+    fn content() -> ConfigMapSpec {
+        ConfigMapSpec {
             key: "rdd",
             value: "{}".to_owned(),
             annotations: BTreeMap::from([("ready", "true")]),
@@ -243,27 +236,24 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_gone_or_edited_is_written_again_and_another_daemons_is_left_alone() {
+    async fn an_edited_object_is_restored_and_one_of_another_daemon_is_not() {
         let service = tower::service_fn(|_: http::Request<kube::client::Body>| async {
             Ok::<_, std::convert::Infallible>(http::Response::new(kube::client::Body::empty()))
         });
         let instance = InstanceId::parse("5f0c8b0e-0000-4000-8000-000000000001").unwrap();
-        let own = OwnConfigMap::new(Client::new(service, "default"), "name", "us", &instance);
-        let is_written = |current: &ConfigMap| own.is_to_be_written(current, &content(), false);
+        let writer = ConfigMapWriter::new(Client::new(service, "default"), "name", "us", &instance);
+        let is_written = |current: &ConfigMap| writer.needs_write(current, &content(), false);
         assert!(!is_written(&object(Some("us"), "{}", Some("true"))));
         assert!(
             is_written(&object(Some("us"), "[]", Some("true"))),
             "edited"
         );
         assert!(is_written(&object(Some("us"), "{}", None)), "not ready");
-        assert!(is_written(&object(None, "{}", Some("true"))), "nobody's");
+        assert!(is_written(&object(None, "{}", Some("true"))), "no owner");
         for value in ["{}", "[]"] {
-            let theirs = object(Some("them"), value, None);
-            assert!(!is_written(&theirs), "theirs");
-            assert!(
-                own.is_to_be_written(&theirs, &content(), true),
-                "ours from now on"
-            );
+            let foreign = object(Some("them"), value, None);
+            assert!(!is_written(&foreign), "another daemon's");
+            assert!(writer.needs_write(&foreign, &content(), true), "taken over");
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The parts of a running daemon, in the order in which they start and end.
+//! The parts of a running daemon, and the order in which they start and shut
+//! down.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -7,61 +8,62 @@ use anyhow::{Context as _, Result, bail};
 use jiff::Timestamp;
 use rdd_apiserver::{AdmissionPolicy, ServerTask};
 use rdd_core::{BackendRegistry, ServingSnapshot};
-use rdd_gateway::{Certificates, DaemonPhase, Guard, Kubeconfig, Token};
+use rdd_gateway::{BearerToken, CertificateSet, DaemonPhase, HostOriginPolicy, InstanceKubeconfig};
 use rdd_mirror::MirrorProgress;
 use rdd_passthrough::Passthrough;
 use rdd_plugin::{EngineEndpoint, PluginHost, TlsFiles, redact_password};
 use tokio::sync::watch;
 use tower::util::BoxCloneSyncService;
 
-use super::announce::{self, Discovery};
-use super::banner::Banner;
-use super::cluster::Cluster;
-use super::config_map::{ConfigMapContent, OwnConfigMap};
+use super::cluster::ClusterConnection;
+use super::config_map::{ConfigMapSpec, ConfigMapWriter};
+use super::console::ConsoleWriter;
 use super::descriptors::DescriptorBudget;
-use super::supervisor::{Supervisor, TaskHandle};
+use super::discovery::{self, DiscoveryEntry};
+use super::supervisor::{TaskHandle, TaskSupervisor};
 use super::{
-    GRACE, admission, listen, metrics, notify_service_manager, plugin_reports, remove_kubeconfig,
+    SHUTDOWN_GRACE, admission, listener, metrics, notify_service_manager, plugin_reports,
+    remove_kubeconfig,
 };
 use crate::cli::ServeArgs;
-use crate::endpoint::{Environment, Found};
+use crate::docker_context::{DockerEnvironment, ResolvedEndpoint};
 use crate::progress_line::ProgressLine;
 use crate::state_dir::StateDir;
 use crate::{compiler, output, plugins};
 
-/// A daemon whose parts all run, but which is not ready yet.
-pub(super) struct Daemon {
-    pub(super) supervisor: Arc<Supervisor>,
+/// The running parts of the daemon.
+pub(super) struct DaemonHandle {
+    pub(super) supervisor: Arc<TaskSupervisor>,
     state_dir: StateDir,
-    banner: Banner,
+    console: ConsoleWriter,
     kubeconfig: KubeconfigSource,
-    cluster: Cluster,
+    cluster: ClusterConnection,
     plugin_host: Arc<PluginHost>,
     passthrough: Passthrough,
     serving: watch::Receiver<ServingSnapshot>,
     progress: watch::Receiver<MirrorProgress>,
-    discovery: Discovery,
-    discovery_map: OwnConfigMap,
-    /// What the task `discovery` keeps written, once the daemon is ready.
-    announced: watch::Sender<Option<ConfigMapContent>>,
+    discovery: DiscoveryEntry,
+    discovery_config_map: ConfigMapWriter,
+    /// The content that the task `discovery` publishes once the daemon is ready.
+    published: watch::Sender<Option<ConfigMapSpec>>,
     listener: TaskHandle,
-    /// Those that write to the API, in the order in which they end.
+    /// The tasks that write to the API, in the order of their shutdown.
     writers: Vec<TaskHandle>,
-    /// Those that look at the tasks of the API server and of the plugin host.
+    /// The tasks that observe the API server and the plugin host.
     observers: Vec<TaskHandle>,
 }
 
-/// What the kubeconfig of the embedded API server is made from.
+/// The content of the kubeconfig for the embedded API server.
 struct KubeconfigSource {
     address: std::net::SocketAddr,
     namespace: String,
     bundle_pem: String,
-    token: Token,
+    token: BearerToken,
 }
 
-impl Daemon {
-    /// Starts every part. The listener answers health checks from here on, and
-    /// everything else with 503.
+impl DaemonHandle {
+    /// Starts every part. From here on, the listener serves health checks, and
+    /// returns 503 for everything else.
     pub(super) async fn start(
         state_dir: StateDir,
         args: ServeArgs,
@@ -82,43 +84,43 @@ impl Daemon {
             resync,
         } = args;
         let descriptors = DescriptorBudget::raise()?;
-        let Found {
+        let ResolvedEndpoint {
             url,
             tls_dir,
             source,
-        } = Environment::read().find(engine_endpoint.as_deref())?;
-        let shown = redact_password(&url);
-        let unusable = || format!("cannot use the engine endpoint {shown:?} (from {source})");
+        } = DockerEnvironment::read().resolve(engine_endpoint.as_deref())?;
+        let display_url = redact_password(&url);
+        let unusable = || format!("cannot use the engine endpoint {display_url:?} (from {source})");
         let mut endpoint = EngineEndpoint::parse(&url).with_context(unusable)?;
         if let Some(dir) = tls_dir {
             endpoint = endpoint
                 .with_tls(TlsFiles::in_dir(dir))
                 .with_context(unusable)?;
         }
-        let banner = Banner::new(log_format, progress_line, &shown, &source);
+        let console = ConsoleWriter::new(log_format, progress_line, &display_url, &source);
 
         let names: Vec<String> = allowed_hosts.iter().map(ToString::to_string).collect();
-        let certificates = Certificates::load_or_create(&state_dir.tls(), &names, start_time)?;
+        let certificates = CertificateSet::load_or_create(&state_dir.tls(), &names, start_time)?;
         let instance = state_dir.instance_id()?;
-        let token = Token::load_or_create(&state_dir.token())?;
-        let supervisor = Arc::new(Supervisor::new());
+        let token = BearerToken::load_or_create(&state_dir.token())?;
+        let supervisor = Arc::new(TaskSupervisor::new());
         let mirrors_namespace: Arc<OnceLock<String>> = Arc::default();
         let cluster = match &kubeconfig {
-            Some(path) => Cluster::external(path).await?,
+            Some(path) => ClusterConnection::external(path).await?,
             None => {
                 let mut policies: Vec<Arc<dyn AdmissionPolicy>> = vec![Arc::new(
-                    admission::ProtectedObjects::new(mirrors_namespace.clone()),
+                    admission::ProtectedObjectsPolicy::new(mirrors_namespace.clone()),
                 )];
                 if read_only {
-                    policies.push(Arc::new(admission::ReadOnly));
+                    policies.push(Arc::new(admission::ReadOnlyPolicy));
                 }
-                Cluster::embedded(&state_dir, &token, policies).await?
+                ClusterConnection::embedded(&state_dir, &token, policies).await?
             }
         };
         let client = cluster.client();
-        let mut observers = observe(&supervisor, &cluster);
+        let mut observers = observe_api_server(&supervisor, &cluster);
 
-        // Loading begins before anything else that takes time, and goes on beside it.
+        // Backends load in the background, so this starts before other slow parts.
         let plugin_dirs = plugin_dirs.or_default();
         let mut plugin_options = rdd_plugin::PluginHostOptions::new(
             plugin_dirs.clone(),
@@ -133,11 +135,11 @@ impl Daemon {
             plugins::check_backend(&plugin_host, &plugin_dirs, name)?;
         }
         let plugin_host = Arc::new(plugin_host);
-        let observed = plugin_host.clone();
-        observers.push(supervisor.spawn("plugin-host", |stop| async move {
+        let observed_host = plugin_host.clone();
+        observers.push(supervisor.spawn("plugin-host", |shutdown| async move {
             tokio::select! {
-                cause = observed.wait_for_panic() => bail!(cause),
-                () = stop.cancelled() => Ok(()),
+                cause = observed_host.wait_for_panic() => bail!(cause),
+                () = shutdown.cancelled() => Ok(()),
             }
         }));
 
@@ -153,32 +155,34 @@ impl Daemon {
             serving: serving.clone(),
             max_streams: descriptors.streams,
         });
-        let metrics = metrics::Metrics::new(start_time, passthrough.clone(), serving.clone());
-        let front = listen::bind(
+        let metrics =
+            metrics::MetricsRegistry::new(start_time, passthrough.clone(), serving.clone());
+        let gateway = listener::bind(
             &state_dir,
             rdd_gateway::GatewayOptions {
                 listen,
                 tls: certificates.server.clone(),
                 authenticator: cluster.authenticator(token.clone()),
-                guard: Guard::new(&allowed_hosts, &trusted_origins),
+                host_origin_policy: HostOriginPolicy::new(&allowed_hosts, &trusted_origins),
                 passthrough: BoxCloneSyncService::new(passthrough.clone()),
                 api: cluster.handler(),
                 metrics: Arc::new(move || metrics.render()),
                 health: supervisor.health(),
                 limits: descriptors.connections,
-                grace: GRACE,
+                shutdown_grace: SHUTDOWN_GRACE,
             },
         )
         .await?;
-        let address = front.address();
-        let listener = supervisor.spawn("listener", |stop| async move {
-            front.serve(stop.cancelled_owned()).await;
+        let address = gateway.address();
+        let listener = supervisor.spawn("listener", |shutdown| async move {
+            gateway.serve(shutdown.cancelled_owned()).await;
             Ok(())
         });
 
-        let discovery = Discovery::new(address, start_time);
-        let discovery_map = announce::own(client.clone(), &discovery, &instance);
-        announce::withdraw_earlier(&discovery_map).await?;
+        let discovery = DiscoveryEntry::new(address, start_time);
+        let discovery_config_map =
+            discovery::config_map_writer(client.clone(), &discovery, &instance);
+        discovery::withdraw_earlier_runs(&discovery_config_map).await?;
         rdd_mirror::apply_crds(&client)
             .await
             .context("cannot install the resource definitions")?;
@@ -193,25 +197,34 @@ impl Daemon {
         .context("cannot set up the App")?;
         mirrors_namespace.get_or_init(|| app.spec.namespace.clone());
 
-        let (announced, to_keep) = watch::channel(None);
+        let (published, content) = watch::channel(None);
         let writers = vec![
-            supervisor.spawn("mirror", |stop| async move {
-                rdd_mirror::run(mirror, stop).await;
+            supervisor.spawn("mirror", |shutdown| async move {
+                rdd_mirror::run(mirror, shutdown).await;
                 Ok(())
             }),
-            supervisor.spawn("plugin-reports", |stop| {
-                let own = plugin_reports::own(client, &discovery.boot_id, &instance);
+            supervisor.spawn("plugin-reports", |shutdown| {
+                let writer =
+                    plugin_reports::config_map_writer(client, &discovery.boot_id, &instance);
                 let file = state_dir.plugin_reports();
-                plugin_reports::publish(own, file, plugin_host.clone(), progress.clone(), stop)
+                plugin_reports::publish(
+                    writer,
+                    file,
+                    plugin_host.clone(),
+                    progress.clone(),
+                    shutdown,
+                )
             }),
-            supervisor.spawn("discovery", |stop| {
-                discovery_map.clone().keep(to_keep, progress.clone(), stop)
+            supervisor.spawn("discovery", |shutdown| {
+                discovery_config_map
+                    .clone()
+                    .keep_written(content, progress.clone(), shutdown)
             }),
         ];
         Ok(Self {
             supervisor,
             state_dir,
-            banner,
+            console,
             kubeconfig: KubeconfigSource {
                 address,
                 namespace: app.spec.namespace,
@@ -224,28 +237,31 @@ impl Daemon {
             serving,
             progress,
             discovery,
-            discovery_map,
-            announced,
+            discovery_config_map,
+            published,
             listener,
             writers,
             observers,
         })
     }
 
-    /// Becomes ready, and tells of the engine from then on.
+    /// Waits until the daemon is ready, announces it, and then prints the state of
+    /// the engine.
     pub(super) async fn run(&mut self, started: Instant) -> Result<()> {
         self.become_ready().await?;
         let Self {
             state_dir,
-            banner,
+            console,
             kubeconfig: KubeconfigSource { address, .. },
             serving,
             progress,
             ..
         } = self;
-        banner.ready(started.elapsed(), *address, state_dir);
-        banner.follow(serving.clone(), progress.clone()).await;
-        bail!("nobody tells any more what becomes of the engine")
+        console.print_ready(started.elapsed(), *address, state_dir);
+        console
+            .print_changes(serving.clone(), progress.clone())
+            .await;
+        bail!("the state of the engine is no longer updated")
     }
 
     async fn become_ready(&mut self) -> Result<()> {
@@ -257,16 +273,16 @@ impl Daemon {
             .context("the controllers ended before they were ready")?
             .standby
             .is_none();
-        let content = announce::content(&self.discovery)?;
-        // Else it is another instance's to be found, until this one mirrors.
+        let content = discovery::content(&self.discovery)?;
+        // Otherwise, clients have to find the instance that mirrors.
         if mirrors {
-            announce::announce(&self.discovery_map, &content).await?;
+            discovery::announce(&self.discovery_config_map, &content).await?;
         }
         rdd_core::write_private(&self.state_dir.discovery(), content.value.as_bytes())?;
-        self.announced.send_replace(Some(content));
+        self.published.send_replace(Some(content));
         let path = self.state_dir.kubeconfig();
         match self.cluster.kubeconfig() {
-            None => Kubeconfig {
+            None => InstanceKubeconfig {
                 name: &self.state_dir.context_name(),
                 namespace: &self.kubeconfig.namespace,
                 address: self.kubeconfig.address,
@@ -278,18 +294,18 @@ impl Daemon {
                 rdd_core::write_private(&path, serde_json::to_string_pretty(external)?.as_bytes())?;
             }
         }
-        self.supervisor.enter(DaemonPhase::Ready);
+        self.supervisor.set_phase(DaemonPhase::Ready);
         notify_service_manager(sd_notify::NotifyState::Ready);
         Ok(())
     }
 
-    /// Ends in this order: nobody new is told that we are here; viewers are
-    /// told that we go; then what they were reading from ends.
+    /// Shuts down in order: discovery is withdrawn, log sessions are closed, and
+    /// then the parts that they depend on stop.
     pub(super) async fn shutdown(self) -> Result<()> {
         let Self {
             supervisor: _,
             state_dir,
-            banner: _,
+            console: _,
             kubeconfig: _,
             cluster,
             plugin_host,
@@ -297,48 +313,49 @@ impl Daemon {
             serving: _,
             progress: _,
             discovery: _,
-            discovery_map,
-            announced: _announced,
+            discovery_config_map,
+            published: _published,
             listener,
             writers,
             observers,
         } = self;
         remove_kubeconfig(&state_dir)?;
-        passthrough.drain().await;
+        passthrough.shutdown().await;
         for task in writers {
-            task.stop().await;
+            task.shutdown().await;
         }
-        if let Err(error) = announce::withdraw_own(&discovery_map).await {
+        if let Err(error) = discovery::withdraw_this_run(&discovery_config_map).await {
             tracing::warn!(
-                error = output::describe(&error),
-                "the next start will do it"
+                error = output::format_error_chain(&error),
+                "cannot withdraw the readiness; the next start does it"
             );
         }
-        // The listener waits for requests under way: a watch would be one for ever.
-        if let Some(server) = cluster.server() {
+        // The listener waits for requests in flight, and watches never end.
+        if let Some(server) = cluster.api_server() {
             server.end_watches();
         }
-        listener.stop().await;
+        listener.shutdown().await;
         plugin_host.shutdown().await;
         for task in observers {
-            task.stop().await;
+            task.shutdown().await;
         }
         cluster.close().await;
         Ok(())
     }
 }
 
-/// The tasks of the embedded API server fail like our own.
-fn observe(supervisor: &Supervisor, cluster: &Cluster) -> Vec<TaskHandle> {
-    let Some(server) = cluster.server() else {
+/// Observes the tasks of the embedded API server, so that their failures are
+/// handled like those of the daemon's own tasks.
+fn observe_api_server(supervisor: &TaskSupervisor, cluster: &ClusterConnection) -> Vec<TaskHandle> {
+    let Some(server) = cluster.api_server() else {
         return Vec::new();
     };
     let observe = |task: ServerTask| {
         let server = server.clone();
-        supervisor.spawn(task.name(), move |stop| async move {
+        supervisor.spawn(task.name(), move |shutdown| async move {
             tokio::select! {
                 cause = server.task_failed(task) => bail!(cause),
-                () = stop.cancelled() => Ok(()),
+                () = shutdown.cancelled() => Ok(()),
             }
         })
     };

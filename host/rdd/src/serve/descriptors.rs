@@ -1,25 +1,27 @@
-//! File descriptors: raised to what the daemon can use, and shared out among
-//! connections and log streams, so that neither takes what the rest needs.
+//! The limit of file descriptors: raised to what the daemon can use, and divided
+//! between connections and log streams, so that neither starves the rest.
 
 use anyhow::{Context as _, Result, bail};
 use rdd_gateway::ConnectionLimits;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// More than all limits of the daemon together. Not whatever the system
-/// allows, which may be a billion: children inherit the limit, and some close
-/// every descriptor up to it when they start.
-const WANTED: u64 = 65_536;
-/// For what must go on when all else is full: standard streams, the runtime,
-/// the database, the listener, and the backends' own connections to engines.
+/// The limit that the daemon requests: more than its own limits add up to. Not
+/// the system's maximum, which may be a billion: children inherit the limit, and
+/// some close every descriptor up to it on start.
+const MAX_DESCRIPTORS: u64 = 65_536;
+/// The number of descriptors for everything else: standard streams, the runtime,
+/// the database, the listener, and the backends' connections to engines.
 const RESERVE: u64 = 128;
-/// A log stream's connection to its viewer, and one to the engine.
+/// The number of descriptors per log stream: the connections to its client and
+/// to the engine.
 const PER_STREAM: u64 = 2;
-/// Part of the descriptors that connections may take; one in so many.
-const CONNECTIONS_PART: u64 = 4;
-/// Fewer connections and streams than this are of no use to anybody.
-const MIN: u64 = 16;
+/// Connections may use one part of the free descriptors in this many.
+const CONNECTIONS_DIVISOR: u64 = 4;
+/// The minimum number of connections and of streams. With fewer, the daemon is
+/// not usable.
+const MIN_CONNECTIONS: u64 = 16;
 
-/// How many connections and log streams there may be.
+/// The maximum number of connections and log streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DescriptorBudget {
     pub(crate) connections: ConnectionLimits,
@@ -27,12 +29,12 @@ pub(crate) struct DescriptorBudget {
 }
 
 impl DescriptorBudget {
-    /// Raises the limit of this process, and shares out what it got.
+    /// Raises the limit of this process and divides the result.
     pub(crate) fn raise() -> Result<Self> {
         let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-        // No limit at all is one of `None`.
-        let wanted = maximum.map_or(WANTED, |maximum| maximum.min(WANTED));
-        let mut limit = current.unwrap_or(WANTED);
+        // `None` means unlimited.
+        let wanted = maximum.map_or(MAX_DESCRIPTORS, |maximum| maximum.min(MAX_DESCRIPTORS));
+        let mut limit = current.unwrap_or(MAX_DESCRIPTORS);
         if limit < wanted {
             let raised = Rlimit {
                 current: Some(wanted),
@@ -41,34 +43,36 @@ impl DescriptorBudget {
             match setrlimit(Resource::Nofile, raised) {
                 Ok(()) => limit = wanted,
                 Err(error) => {
-                    tracing::warn!(%error, limit, "the limit of open files cannot be raised");
+                    tracing::warn!(%error, limit, "cannot raise the limit of open files");
                 }
             }
         }
-        let budget = Self::share(limit).with_context(|| {
-            format!("the limit of open files is {limit}; raise it, such as with 'ulimit -n 1024'")
+        let budget = Self::allocate(limit).with_context(|| {
+            format!(
+                "the limit of open files is {limit}; raise it, for example with 'ulimit -n 1024'"
+            )
         })?;
-        tracing::debug!(limit, ?budget, "shared out the file descriptors");
+        tracing::debug!(limit, ?budget, "divided the file descriptors");
         Ok(budget)
     }
 
-    fn share(limit: u64) -> Result<Self> {
+    fn allocate(limit: u64) -> Result<Self> {
         let free = limit.saturating_sub(RESERVE);
-        let usual = ConnectionLimits::default();
-        let most = usual.anonymous + usual.authenticated;
-        let connections = to_usize(free / CONNECTIONS_PART).min(most);
+        let defaults = ConnectionLimits::default();
+        let max_connections = defaults.anonymous + defaults.authenticated;
+        let connections = to_usize(free / CONNECTIONS_DIVISOR).min(max_connections);
         let rest = free.saturating_sub(connections as u64);
-        let streams = to_usize(rest / PER_STREAM).min(rdd_passthrough::limits::STREAMS_TOTAL);
-        if (connections.min(streams) as u64) < MIN {
-            bail!("that is too low");
+        let streams = to_usize(rest / PER_STREAM).min(rdd_passthrough::limits::MAX_STREAMS);
+        if (connections.min(streams) as u64) < MIN_CONNECTIONS {
+            bail!("too low to run the daemon");
         }
-        // In the usual proportion.
-        let anonymous = (connections * usual.anonymous / most).max(1);
+        // In the proportion of the defaults.
+        let anonymous = (connections * defaults.anonymous / max_connections).max(1);
         Ok(Self {
             connections: ConnectionLimits {
                 anonymous,
                 authenticated: connections - anonymous,
-                ..usual
+                ..defaults
             },
             streams,
         })
@@ -84,26 +88,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_together_stays_below_the_limit_and_grows_to_the_usual_limits() {
-        for limit in [256, 512, 1_024, 4_096, WANTED, u64::MAX] {
+    fn the_total_is_below_the_limit_and_grows_up_to_the_defaults() {
+        for limit in [256, 512, 1_024, 4_096, MAX_DESCRIPTORS, u64::MAX] {
             let DescriptorBudget {
                 connections,
                 streams,
-            } = DescriptorBudget::share(limit).unwrap();
+            } = DescriptorBudget::allocate(limit).unwrap();
             let connections = connections.anonymous + connections.authenticated;
-            let taken = connections as u64 + PER_STREAM * streams as u64;
-            assert!(taken + RESERVE <= limit, "{limit}: {connections} {streams}");
-            assert!(streams as u64 >= MIN && connections as u64 >= MIN);
+            let used = connections as u64 + PER_STREAM * streams as u64;
+            assert!(used + RESERVE <= limit, "{limit}: {connections} {streams}");
+            assert!(streams as u64 >= MIN_CONNECTIONS && connections as u64 >= MIN_CONNECTIONS);
         }
-        let plenty = DescriptorBudget::share(WANTED).unwrap();
+        let plenty = DescriptorBudget::allocate(MAX_DESCRIPTORS).unwrap();
         assert_eq!(plenty.connections, ConnectionLimits::default());
-        assert_eq!(plenty.streams, rdd_passthrough::limits::STREAMS_TOTAL);
+        assert_eq!(plenty.streams, rdd_passthrough::limits::MAX_STREAMS);
     }
 
     #[test]
-    fn a_limit_that_leaves_nothing_is_refused() {
-        for limit in [0, 64, RESERVE, RESERVE + MIN] {
-            assert!(DescriptorBudget::share(limit).is_err(), "{limit}");
+    fn a_limit_that_is_too_low_is_rejected() {
+        for limit in [0, 64, RESERVE, RESERVE + MIN_CONNECTIONS] {
+            assert!(DescriptorBudget::allocate(limit).is_err(), "{limit}");
         }
     }
 }

@@ -1,19 +1,20 @@
-//! `/metrics`: a few figures in Prometheus' text form.
+//! `/metrics`: gauges in the text format of Prometheus. Written by hand: three
+//! values do not justify the prometheus-client crate.
 
 use jiff::Timestamp;
 use rdd_core::{ServingSnapshot, ServingState};
 use rdd_passthrough::Passthrough;
 use tokio::sync::watch;
 
-/// Where the figures come from.
-pub(crate) struct Metrics {
+/// The sources of the metrics.
+pub(crate) struct MetricsRegistry {
     start_time: Timestamp,
     passthrough: Passthrough,
     serving: watch::Receiver<ServingSnapshot>,
 }
 
-impl Metrics {
-    /// Reads from the rooms themselves at each request.
+impl MetricsRegistry {
+    /// Creates the registry. Values are read at each request.
     pub(crate) fn new(
         start_time: Timestamp,
         passthrough: Passthrough,
@@ -26,7 +27,7 @@ impl Metrics {
         }
     }
 
-    /// The page.
+    /// Returns all metrics in the text format.
     pub(crate) fn render(&self) -> String {
         let serving = i32::from(matches!(
             self.serving.borrow().serving,
@@ -35,18 +36,18 @@ impl Metrics {
         [
             (
                 "process_start_time_seconds",
-                "When this run began, Unix seconds.",
+                "Start time of the process in Unix seconds.",
                 self.start_time.as_second().to_string(),
             ),
             (
                 "rdd_engine_serving",
-                "1 while the engine can be asked.",
+                "1 while the engine is connected.",
                 serving.to_string(),
             ),
             (
                 "rdd_log_sessions",
-                "Open log streams.",
-                self.passthrough.sessions().to_string(),
+                "Number of open log sessions.",
+                self.passthrough.session_count().to_string(),
             ),
         ]
         .iter()

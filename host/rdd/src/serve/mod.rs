@@ -1,20 +1,22 @@
-//! `rdd serve`: wires the rooms together, says when they are ready, and ends
-//! them in order.
+//! `rdd serve`: starts the parts of the daemon, announces when they are ready,
+//! and shuts them down in order.
+
+mod daemon;
+mod supervisor;
+
+mod cluster;
+mod console;
+pub(crate) mod discovery;
+mod listener;
+pub(crate) mod plugin_reports;
+mod signals;
 
 mod admission;
-pub(crate) mod announce;
-mod banner;
-mod cluster;
 mod config_map;
-mod daemon;
 mod descriptors;
-mod fault;
-mod listen;
+mod fault_injection;
 mod metrics;
-pub(crate) mod plugin_reports;
-mod review;
-mod signals;
-mod supervisor;
+mod token_review;
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -26,49 +28,49 @@ use rdd_gateway::DaemonPhase;
 use crate::cli::ServeArgs;
 use crate::state_dir::StateDir;
 use crate::telemetry;
-use daemon::Daemon;
+use daemon::DaemonHandle;
 
-/// How long requests under way may go on once the daemon was told to end.
-const GRACE: Duration = Duration::from_secs(3);
-/// A service manager kills after ten seconds by habit: what is not done by
-/// then is told, and left.
+/// How long requests in flight may continue after the shutdown begins.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(3);
+/// The limit of the whole shutdown. Service managers usually kill a process
+/// after ten seconds; the daemon reports before that what is unfinished.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(9);
 
-/// Runs the daemon until it is told to end, or until a part of it fails.
+/// Runs the daemon until a signal arrives or a task fails.
 pub(crate) async fn run(state_dir: StateDir, args: ServeArgs) -> Result<ExitCode> {
     let started = Instant::now();
     let progress_line = telemetry::start(&args.log, args.log_format)?;
-    // Signals are caught from here on, so that none that comes early is lost.
-    let stop = signals::stop_token()?;
+    // Install the signal handlers first, so that no early signal is lost.
+    let shutdown = signals::shutdown_token()?;
     let mut lock = tokio::select! {
         lock = state_dir.lock() => lock?,
-        () = stop.cancelled() => return Ok(ExitCode::SUCCESS),
+        () = shutdown.cancelled() => return Ok(ExitCode::SUCCESS),
     };
     remove_kubeconfig(&state_dir)?;
     let mut daemon = tokio::select! {
-        daemon = Daemon::start(state_dir.clone(), args, progress_line, Timestamp::now()) => daemon?,
-        () = stop.cancelled() => {
-            // What was begun goes with the process, and the lock with it.
-            lock.keep();
+        daemon = DaemonHandle::start(state_dir.clone(), args, progress_line, Timestamp::now()) => daemon?,
+        () = shutdown.cancelled() => {
+            // Unfinished work ends with the process, which also releases the lock.
+            lock.hold_until_exit();
             return Ok(ExitCode::SUCCESS);
         }
     };
 
     let supervisor = daemon.supervisor.clone();
     let outcome = tokio::select! {
-        failure = supervisor.failed() => Err(failure.into()),
+        error = supervisor.failed() => Err(error.into()),
         result = daemon.run(started) => result,
-        () = stop.cancelled() => Ok(()),
+        () = shutdown.cancelled() => Ok(()),
     };
-    supervisor.enter(DaemonPhase::Stopping);
+    supervisor.set_phase(DaemonPhase::Stopping);
     if let Err(error) = lock.mark_stopping() {
-        tracing::warn!(%error, "a daemon that is started now will not wait for this one");
+        tracing::warn!(%error, "cannot mark the lock; a daemon that starts now will not wait for this one");
     }
     notify_service_manager(sd_notify::NotifyState::Stopping);
     match tokio::time::timeout(SHUTDOWN_LIMIT, daemon.shutdown()).await {
         Ok(result) => outcome.and(result)?,
         Err(_) => anyhow::bail!(
-            "the shutdown took over {} s and was cut short; nothing that was acknowledged is lost",
+            "the shutdown took over {} s and was aborted; no acknowledged write is lost",
             SHUTDOWN_LIMIT.as_secs()
         ),
     }
@@ -78,7 +80,7 @@ pub(crate) async fn run(state_dir: StateDir, args: ServeArgs) -> Result<ExitCode
     }
 }
 
-/// The kubeconfig is there only while the daemon is ready.
+/// Removes the kubeconfig, which exists only while the daemon is ready.
 fn remove_kubeconfig(state_dir: &StateDir) -> Result<()> {
     let path = state_dir.kubeconfig();
     match std::fs::remove_file(&path) {
@@ -89,9 +91,9 @@ fn remove_kubeconfig(state_dir: &StateDir) -> Result<()> {
     }
 }
 
-/// Tells systemd and its like; does nothing where there is none.
+/// Notifies the service manager, such as systemd, if there is one.
 fn notify_service_manager(state: sd_notify::NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(&[state]) {
-        tracing::warn!(%error, "the service manager could not be told what the daemon does");
+        tracing::warn!(%error, "cannot notify the service manager");
     }
 }

@@ -1,4 +1,4 @@
-//! The state of the installed backends, published in the API for whoever asks.
+//! The state of the installed backends, published as a ConfigMap and a file.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,47 +14,46 @@ use serde_json::json;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::config_map::{ConfigMapContent, OwnConfigMap};
+use super::config_map::{ConfigMapSpec, ConfigMapWriter};
 use crate::output;
 use crate::state_dir::{StateDir, read_published};
 
-/// Name of the ConfigMap, beside the discovery one.
+/// The name of the ConfigMap.
 const NAME: &str = "rdd-plugins";
-/// Its only entry: a JSON list of reports.
+/// The key of its only entry, a JSON list of reports.
 const ENTRY: &str = "plugins";
-/// How soon a file that could not be written is tried again.
+/// The delay before a failed write of the file is retried.
 const RETRY: Duration = Duration::from_secs(5);
 
-/// Writes the reports now, whenever one changes, and whenever somebody removes
-/// or edits them, until `stop`: into `file` for the commands of the daemon's
-/// user, and into the API for everybody.
+/// Writes the reports whenever they change, until `shutdown`: to `file` for the
+/// commands of the daemon's user, and to the ConfigMap for all clients. The
+/// ConfigMap is also restored if it is deleted or edited.
 pub(crate) async fn publish(
-    own: OwnConfigMap,
+    writer: ConfigMapWriter,
     file: PathBuf,
     host: Arc<PluginHost>,
     progress: watch::Receiver<MirrorProgress>,
-    stop: CancellationToken,
+    shutdown: CancellationToken,
 ) -> Result<()> {
-    let content = || ConfigMapContent {
+    let content = || ConfigMapSpec {
         key: ENTRY,
         value: json!(host.reports()).to_string(),
         annotations: BTreeMap::new(),
     };
-    let (wanted, kept) = watch::channel(None);
+    let (wanted, content_receiver) = watch::channel(None);
     tokio::select! {
-        result = own.keep(kept, progress, stop) => result,
-        result = follow(&file, content, host.changes(), wanted) => result,
+        result = writer.keep_written(content_receiver, progress, shutdown) => result,
+        result = publish_changes(&file, content, host.changes(), wanted) => result,
     }
 }
 
-/// Keeps the file and what is `wanted` of the ConfigMap as they are now. A file
-/// that cannot be written, such as on a full disk, is no reason for the daemon
-/// to end: it is tried again.
-async fn follow(
+/// Updates the file and the `wanted` ConfigMap at each change. A failed write of
+/// the file, such as on a full disk, is retried rather than fatal.
+async fn publish_changes(
     file: &Path,
-    content: impl Fn() -> ConfigMapContent,
+    content: impl Fn() -> ConfigMapSpec,
     mut changes: watch::Receiver<u64>,
-    wanted: watch::Sender<Option<ConfigMapContent>>,
+    wanted: watch::Sender<Option<ConfigMapSpec>>,
 ) -> Result<()> {
     loop {
         changes.mark_unchanged();
@@ -63,25 +62,29 @@ async fn follow(
         wanted.send_replace(Some(content));
         let failed = written.is_err();
         if let Err(error) = written {
-            let error = output::describe(&error.into());
+            let error = output::format_error_chain(&error.into());
             tracing::warn!(
                 error,
-                "'rdd plugin list' shows an earlier state of the backends; trying again"
+                "cannot write the state of the backends, retrying; 'rdd plugin list' shows an earlier state"
             );
         }
         tokio::select! {
-            changed = changes.changed() => changed.context("the plugin host is gone")?,
+            changed = changes.changed() => changed.context("the plugin host has ended")?,
             () = tokio::time::sleep(RETRY), if failed => {}
         }
     }
 }
 
-/// The ConfigMap of one run of the daemon.
-pub(crate) fn own(client: Client, boot_id: &str, instance: &InstanceId) -> OwnConfigMap {
-    OwnConfigMap::new(client, NAME, boot_id, instance)
+/// Returns the writer of the ConfigMap for one run of the daemon.
+pub(crate) fn config_map_writer(
+    client: Client,
+    boot_id: &str,
+    instance: &InstanceId,
+) -> ConfigMapWriter {
+    ConfigMapWriter::new(client, NAME, boot_id, instance)
 }
 
-/// Reads what the running daemon of a state directory published.
+/// Reads the reports of the running daemon of a state directory.
 pub(crate) fn read(state_dir: &StateDir) -> Result<Vec<PluginReport>> {
     read_published(&state_dir.plugin_reports()).context("cannot read the state of the backends")
 }
@@ -91,18 +94,18 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_file_that_cannot_be_written_is_tried_again() {
+    async fn a_failed_write_of_the_file_is_retried() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("later/plugins.json");
-        let content = || ConfigMapContent {
+        let content = || ConfigMapSpec {
             key: ENTRY,
             value: "[]".to_owned(),
             annotations: BTreeMap::new(),
         };
         let (_changes, changed) = watch::channel(0);
         let (wanted, mut kept) = watch::channel(None);
-        let there = async {
-            // In the API they are right all the same.
+        let becomes_writable = async {
+            // The ConfigMap is updated regardless of the file.
             kept.wait_for(Option::is_some).await.unwrap();
             std::fs::create_dir(dir.path().join("later")).unwrap();
             while !file.exists() {
@@ -110,8 +113,8 @@ mod tests {
             }
         };
         tokio::select! {
-            ended = follow(&file, content, changed, wanted) => panic!("it ended: {ended:?}"),
-            () = there => {}
+            ended = publish_changes(&file, content, changed, wanted) => panic!("it ended: {ended:?}"),
+            () = becomes_writable => {}
         }
         assert_eq!(std::fs::read(&file).unwrap(), b"[]");
     }

@@ -1,9 +1,10 @@
-//! The long tasks of the daemon. None may end without being told to: when one
-//! does, the log says which and why, `/readyz` names it, and the daemon ends.
+//! Supervises the long-running tasks of the daemon. If one ends before its
+//! shutdown, its name and the cause are logged, its `/readyz` check fails, and
+//! the daemon shuts down.
 //!
-//! Crates for this (tokio-graceful-shutdown, task-supervisor) end all tasks at
-//! once or start them again. The daemon ends its parts one after the other,
-//! and a part that failed cannot be trusted to go on.
+//! Crates for this (tokio-graceful-shutdown, task-supervisor) stop all tasks at
+//! once or restart them. The daemon stops its tasks in order, and the state of a
+//! failed task cannot be trusted.
 
 use std::future::Future;
 
@@ -14,33 +15,33 @@ use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use super::fault;
+use super::fault_injection;
 
-/// Starts tasks, and reports the first one that fails.
-pub(crate) struct Supervisor {
+/// Spawns tasks and reports the first one that fails.
+pub(crate) struct TaskSupervisor {
     health: watch::Sender<HealthReport>,
-    failure: watch::Sender<Option<TaskFailure>>,
+    failure: watch::Sender<Option<TaskError>>,
 }
 
-/// A task that ended without being told to.
+/// The failure of a task: it ended before its shutdown.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{task} failed: {cause}")]
-pub(crate) struct TaskFailure {
-    /// The name that the task was started with.
+pub(crate) struct TaskError {
+    /// The name of the task.
     pub(crate) task: &'static str,
-    /// Its error, its panic, or that it just ended.
+    /// Its error, its panic, or that it ended on its own.
     pub(crate) cause: String,
 }
 
-/// A task that runs until it is told to end.
-#[must_use = "a task that nobody stops is cut off at the end"]
+/// A task that runs until it is stopped.
+#[must_use = "a task that is not stopped is aborted when the process exits"]
 pub(crate) struct TaskHandle {
-    stop: CancellationToken,
-    ended: JoinHandle<()>,
+    shutdown: CancellationToken,
+    monitor: JoinHandle<()>,
 }
 
-impl Supervisor {
-    /// Without tasks, in the phase of starting.
+impl TaskSupervisor {
+    /// Creates a supervisor without tasks, in the phase `Starting`.
     pub(crate) fn new() -> Self {
         Self {
             health: watch::Sender::default(),
@@ -48,18 +49,18 @@ impl Supervisor {
         }
     }
 
-    /// What `/readyz` tells.
+    /// Returns the report that `/readyz` serves.
     pub(crate) fn health(&self) -> watch::Receiver<HealthReport> {
         self.health.subscribe()
     }
 
-    /// Moves the daemon to another phase.
-    pub(crate) fn enter(&self, phase: DaemonPhase) {
+    /// Sets the phase of the daemon.
+    pub(crate) fn set_phase(&self, phase: DaemonPhase) {
         self.health.send_modify(|report| report.phase = phase);
     }
 
-    /// Runs `task`, which has to go on until the token that it is given is
-    /// cancelled.
+    /// Spawns `task`, which has to run until its token is cancelled. Its span has
+    /// the field `name`.
     pub(crate) fn spawn<F>(
         &self,
         name: &'static str,
@@ -74,19 +75,19 @@ impl Supervisor {
                 failed: false,
             });
         });
-        let stop = CancellationToken::new();
-        let task = fault::inject(name, self.health(), task(stop.clone()));
+        let shutdown = CancellationToken::new();
+        let task = fault_injection::inject(name, self.health(), task(shutdown.clone()));
         let running = tokio::spawn(task.instrument(tracing::info_span!("task", name)));
         let (health, failure) = (self.health.clone(), self.failure.clone());
-        let stopping = stop.clone();
-        let ended = tokio::spawn(async move {
+        let token = shutdown.clone();
+        let monitor = tokio::spawn(async move {
             let cause = match running.await {
-                Ok(Ok(())) if stopping.is_cancelled() => return,
+                Ok(Ok(())) if token.is_cancelled() => return,
                 Ok(Ok(())) => "it ended on its own".to_owned(),
                 Ok(Err(error)) => format!("{error:#}"),
                 Err(error) => panic_message(error),
             };
-            tracing::error!(task = name, cause, "a part of the daemon failed");
+            tracing::error!(task = name, cause, "a task of the daemon failed");
             health.send_modify(|report| {
                 for check in report.checks.iter_mut().filter(|check| check.name == name) {
                     check.failed = true;
@@ -94,37 +95,37 @@ impl Supervisor {
             });
             failure.send_if_modified(|first| {
                 let is_first = first.is_none();
-                first.get_or_insert(TaskFailure { task: name, cause });
+                first.get_or_insert(TaskError { task: name, cause });
                 is_first
             });
         });
-        TaskHandle { stop, ended }
+        TaskHandle { shutdown, monitor }
     }
 
-    /// The first task that failed, as soon as one has.
-    pub(crate) async fn failed(&self) -> TaskFailure {
+    /// Waits for a task to fail, and returns the first failure.
+    pub(crate) async fn failed(&self) -> TaskError {
         let mut failures = self.failure.subscribe();
         let failed = failures.wait_for(Option::is_some).await;
         let failure = failed.ok().and_then(|failure| failure.clone());
         match failure {
             Some(failure) => failure,
-            // The sender is our own.
+            // `self` owns the sender, so the channel is never closed.
             None => std::future::pending().await,
         }
     }
 
-    /// The first task that failed, if one has.
-    pub(crate) fn failure(&self) -> Option<TaskFailure> {
+    /// Returns the first failure, if any.
+    pub(crate) fn failure(&self) -> Option<TaskError> {
         self.failure.borrow().clone()
     }
 }
 
 impl TaskHandle {
-    /// Tells the task to end, and waits until it has.
-    pub(crate) async fn stop(self) {
-        self.stop.cancel();
-        if let Err(error) = self.ended.await {
-            tracing::error!(%error, "the supervisor of a task failed");
+    /// Stops the task and waits until it has ended.
+    pub(crate) async fn shutdown(self) {
+        self.shutdown.cancel();
+        if let Err(error) = self.monitor.await {
+            tracing::error!(%error, "the monitor of a task failed");
         }
     }
 }
@@ -149,28 +150,28 @@ mod tests {
 
     use super::*;
 
-    fn failed_checks(supervisor: &Supervisor) -> Vec<&'static str> {
+    fn failed_checks(supervisor: &TaskSupervisor) -> Vec<&'static str> {
         let report = supervisor.health().borrow().clone();
         let failed = report.checks.iter().filter(|check| check.failed);
         failed.map(|check| check.name).collect()
     }
 
     #[tokio::test]
-    async fn a_task_that_ends_in_any_way_is_named_with_its_cause() {
+    async fn a_task_that_ends_is_reported_with_its_cause() {
         for (how, cause) in [
             ("return", "it ended on its own"),
-            ("error", "cannot go on: no more"),
+            ("error", "cannot continue: no input"),
             ("panic", "it panicked: injected 7"),
         ] {
-            let supervisor = Supervisor::new();
-            let _good = supervisor.spawn("good", |stop| async move {
-                stop.cancelled().await;
+            let supervisor = TaskSupervisor::new();
+            let _good = supervisor.spawn("good", |shutdown| async move {
+                shutdown.cancelled().await;
                 Ok(())
             });
             let _bad = supervisor.spawn("bad", |_| async move {
                 match how {
                     "return" => Ok(()),
-                    "error" => Err(anyhow::anyhow!("no more").context("cannot go on")),
+                    "error" => Err(anyhow::anyhow!("no input").context("cannot continue")),
                     _ => panic!("injected {}", 7),
                 }
             });
@@ -182,25 +183,25 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_task_that_was_told_to_end_has_not_failed() {
-        let supervisor = Supervisor::new();
-        let task = supervisor.spawn("good", |stop| async move {
-            stop.cancelled().await;
+    async fn a_stopped_task_has_not_failed() {
+        let supervisor = TaskSupervisor::new();
+        let task = supervisor.spawn("good", |shutdown| async move {
+            shutdown.cancelled().await;
             Ok(())
         });
-        task.stop().await;
+        task.shutdown().await;
         assert_eq!(supervisor.failure(), None);
         assert!(failed_checks(&supervisor).is_empty());
     }
 
     #[tokio::test]
-    async fn a_task_that_fails_while_it_ends_has_failed() {
-        let supervisor = Supervisor::new();
-        let task = supervisor.spawn("bad", |stop| async move {
-            stop.cancelled().await;
+    async fn a_task_that_fails_during_its_shutdown_has_failed() {
+        let supervisor = TaskSupervisor::new();
+        let task = supervisor.spawn("bad", |shutdown| async move {
+            shutdown.cancelled().await;
             bail!("the last write was lost")
         });
-        task.stop().await;
+        task.shutdown().await;
         let failure = supervisor.failure().unwrap();
         assert_eq!(failure.to_string(), "bad failed: the last write was lost");
     }

@@ -1,37 +1,40 @@
-//! A low limit of open files costs connections, not the daemon.
+//! A low limit of open files limits the connections and does not break the
+//! daemon.
 
 use rustix::process::Signal;
 use tokio::time::timeout;
 
-use crate::instance::{Instance, PATIENCE};
+use rdd_testkit::PATIENCE;
+
+use crate::instance::TestInstance;
 
 #[tokio::test]
-async fn more_connections_than_descriptors_harm_nobody() {
-    let mut instance = Instance::new();
+async fn more_connections_than_descriptors_do_not_affect_clients() {
+    let mut instance = TestInstance::new();
     instance.limit_open_files(200);
     instance.start().await;
-    let mut crowd = Vec::new();
+    let mut connections = Vec::new();
     for _ in 0..300 {
-        crowd.push(instance.connect().await);
+        connections.push(instance.connect().await);
     }
     let client = instance.client().await;
     let version = timeout(PATIENCE, client.apiserver_version()).await;
     assert!(version.unwrap().is_ok(), "{}", instance.log());
     instance
-        .logged("too many connections without credentials")
+        .wait_for_log("too many connections without credentials")
         .await;
-    assert!(!instance.log().contains("cannot be accepted"));
-    drop(crowd);
+    assert!(!instance.log().contains("cannot accept connections"));
+    drop(connections);
     instance.signal(Signal::TERM);
-    assert_eq!(instance.ended().await.status.code(), Some(0));
+    assert_eq!(instance.wait_for_exit().await.status.code(), Some(0));
 }
 
 #[tokio::test]
-async fn a_limit_that_leaves_nothing_is_refused_with_the_remedy() {
-    let mut instance = Instance::new();
+async fn a_limit_that_is_too_low_is_rejected_with_the_remedy() {
+    let mut instance = TestInstance::new();
     instance.limit_open_files(100);
     instance.spawn(&[]);
-    let ended = instance.ended().await;
-    assert_eq!(ended.status.code(), Some(1));
-    assert!(ended.log.contains("ulimit -n"), "{}", ended.log);
+    let exited = instance.wait_for_exit().await;
+    assert_eq!(exited.status.code(), Some(1));
+    assert!(exited.log.contains("ulimit -n"), "{}", exited.log);
 }

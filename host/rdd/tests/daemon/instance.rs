@@ -1,4 +1,4 @@
-//! A daemon of a test's own.
+//! A daemon for one test.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
+use rdd_testkit::PATIENCE;
 use rustix::process::{Pid, Signal, kill_process};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -15,30 +16,28 @@ use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::client::TlsStream;
 
-/// How long a busy machine may take.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-/// Between two looks.
+/// The interval between two checks of a condition.
 const POLL: Duration = Duration::from_millis(10);
 
 /// A state directory, and the daemon that runs on it.
-pub(crate) struct Instance {
+pub(crate) struct TestInstance {
     dir: tempfile::TempDir,
     child: Option<Child>,
     runs: u32,
     open_files: Option<u32>,
-    /// The kubeconfig of the daemon before, which may still be ending.
-    former: Option<(u64, SystemTime)>,
+    /// The kubeconfig of the previous daemon, which may still be shutting down.
+    previous_kubeconfig: Option<(u64, SystemTime)>,
 }
 
-/// How a daemon ended.
-pub(crate) struct Ended {
+/// The result of a daemon that has exited.
+pub(crate) struct ExitedDaemon {
     pub(crate) status: ExitStatus,
     pub(crate) log: String,
 }
 
-impl Instance {
+impl TestInstance {
     pub(crate) fn new() -> Self {
-        // SQLite's companions and the lock live here, too.
+        // Also for the lock and the additional files of SQLite.
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("plugins")).unwrap();
         Self {
@@ -46,7 +45,7 @@ impl Instance {
             child: None,
             runs: 0,
             open_files: None,
-            former: None,
+            previous_kubeconfig: None,
         }
     }
 
@@ -54,12 +53,12 @@ impl Instance {
         self.dir.path().join("state")
     }
 
-    /// Has daemons be started with this limit, which they cannot raise.
+    /// Starts daemons with this limit, which they cannot raise.
     pub(crate) fn limit_open_files(&mut self, limit: u32) {
         self.open_files = Some(limit);
     }
 
-    /// `rdd` on this instance.
+    /// Returns a command `rdd` for this instance.
     pub(crate) fn rdd(&self, arguments: &[&str]) -> Command {
         let program = env!("CARGO_BIN_EXE_rdd");
         let mut command = match self.open_files {
@@ -86,10 +85,10 @@ impl Instance {
         command
     }
 
-    /// Starts a daemon and does not wait for it.
+    /// Starts a daemon without waiting for it.
     pub(crate) fn spawn(&mut self, variables: &[(&str, &str)]) {
         self.runs += 1;
-        self.former = self.kubeconfig();
+        self.previous_kubeconfig = self.kubeconfig();
         let log = std::fs::File::create(self.log_path()).unwrap();
         let plugins = self.dir.path().join("plugins");
         let child = self
@@ -107,26 +106,26 @@ impl Instance {
     /// Starts a daemon and waits until it is ready.
     pub(crate) async fn start(&mut self) {
         self.spawn(&[]);
-        if let Some(ended) = self.ready_or_ended().await {
-            panic!("{}: {}", ended.status, ended.log);
+        if let Some(exited) = self.wait_for_ready_or_exit().await {
+            panic!("{}: {}", exited.status, exited.log);
         }
     }
 
-    /// Tells a kubeconfig from the one of another run.
+    /// Returns the identity of the kubeconfig, which differs with each run.
     fn kubeconfig(&self) -> Option<(u64, SystemTime)> {
         let metadata = self.state().join("kubeconfig").metadata().ok()?;
         Some((metadata.ino(), metadata.modified().unwrap()))
     }
 
-    /// Waits until the daemon is ready, or how it ended before.
-    pub(crate) async fn ready_or_ended(&mut self) -> Option<Ended> {
+    /// Waits until the daemon is ready, or returns the result if it exits before.
+    pub(crate) async fn wait_for_ready_or_exit(&mut self) -> Option<ExitedDaemon> {
         let outcome = timeout(PATIENCE, async {
             loop {
                 if let Some(status) = self.child.as_mut().unwrap().try_wait().unwrap() {
                     return Some(status);
                 }
                 let kubeconfig = self.kubeconfig();
-                if kubeconfig.is_some() && kubeconfig != self.former {
+                if kubeconfig.is_some() && kubeconfig != self.previous_kubeconfig {
                     return None;
                 }
                 sleep(POLL).await;
@@ -134,9 +133,9 @@ impl Instance {
         })
         .await;
         let Ok(outcome) = outcome else {
-            panic!("neither ready nor at an end: {}", self.log())
+            panic!("neither ready nor exited: {}", self.log())
         };
-        outcome.map(|status| Ended {
+        outcome.map(|status| ExitedDaemon {
             status,
             log: self.log(),
         })
@@ -146,13 +145,13 @@ impl Instance {
         self.dir.path().join(format!("log-{}", self.runs))
     }
 
-    /// The log of the last daemon that was started.
+    /// Returns the log of the last daemon.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.log_path()).unwrap()
     }
 
-    /// Waits until the log holds `text`.
-    pub(crate) async fn logged(&self, text: &str) {
+    /// Waits until the log contains `text`.
+    pub(crate) async fn wait_for_log(&self, text: &str) {
         let found = timeout(PATIENCE, async {
             while !self.log().contains(text) {
                 sleep(POLL).await;
@@ -166,20 +165,20 @@ impl Instance {
         kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), signal).unwrap();
     }
 
-    /// Waits until the daemon has ended.
-    pub(crate) async fn ended(&mut self) -> Ended {
+    /// Waits until the daemon has exited.
+    pub(crate) async fn wait_for_exit(&mut self) -> ExitedDaemon {
         let mut child = self.child.take().unwrap();
         let Ok(status) = timeout(PATIENCE, child.wait()).await else {
             panic!("still running: {}", self.log())
         };
-        Ended {
+        ExitedDaemon {
             status: status.unwrap(),
             log: self.log(),
         }
     }
 
-    /// Takes the daemon out of the instance's hands.
-    pub(crate) fn take(&mut self) -> Child {
+    /// Removes the daemon from the instance and returns it.
+    pub(crate) fn take_process(&mut self) -> Child {
         self.child.take().unwrap()
     }
 
@@ -191,7 +190,7 @@ impl Instance {
         kube::Client::try_from(config.unwrap()).unwrap()
     }
 
-    /// A connection to the listener.
+    /// Connects to the listener.
     pub(crate) async fn connect(&self) -> TlsStream<TcpStream> {
         install_crypto();
         let mut roots = rustls::RootCertStore::empty();
@@ -214,13 +213,13 @@ impl Instance {
 }
 
 fn install_crypto() {
-    // Fails where another test was first, which does as well.
+    // Fails if another test has installed the provider, which is as good.
     rustls::crypto::ring::default_provider()
         .install_default()
         .ok();
 }
 
-/// Copies files and directories.
+/// Copies a directory recursively.
 pub(crate) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in from.read_dir().unwrap() {

@@ -1,13 +1,13 @@
-//! The built daemon as a process: how it starts, fails and ends. No engine and
-//! no backend is needed for that.
+//! The built daemon as a process: its start, its failures, and its shutdown.
+//! These tests need no engine and no backend.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     reason = "a test fails by panicking"
 )]
 
+mod config_maps;
 mod descriptors;
-mod discovery;
 mod instance;
 mod partial_state;
 mod status;

@@ -1,21 +1,21 @@
-//! Whatever a crash leaves of the state directory, the next start is ready, or
-//! ends with the name of what it cannot use.
+//! Whatever part of the state directory remains after a crash, the next start
+//! succeeds, or fails with the name of the unusable file.
 
 use std::path::{Path, PathBuf};
 
 use rustix::process::Signal;
 
-use crate::instance::{Instance, copy};
+use crate::instance::{TestInstance, copy};
 
-/// Every file below `dir`, relative to it.
+/// Returns the paths of all files below `dir`, relative to it.
 fn files(dir: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let mut left = vec![dir.to_owned()];
-    while let Some(next) = left.pop() {
+    let mut pending = vec![dir.to_owned()];
+    while let Some(next) = pending.pop() {
         for entry in next.read_dir().unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
-                left.push(path);
+                pending.push(path);
             } else {
                 found.push(path.strip_prefix(dir).unwrap().to_owned());
             }
@@ -26,17 +26,17 @@ fn files(dir: &Path) -> Vec<PathBuf> {
 }
 
 #[tokio::test]
-async fn each_file_may_be_missing_empty_or_cut_off() {
-    let mut instance = Instance::new();
+async fn each_file_may_be_missing_empty_or_truncated() {
+    let mut instance = TestInstance::new();
     instance.start().await;
-    // As in a crash: the database's log of recent writes is there.
+    // As in a crash, the write-ahead log of the database remains.
     instance.signal(Signal::KILL);
-    instance.ended().await;
+    instance.wait_for_exit().await;
     let state = instance.state();
-    let whole = tempfile::tempdir().unwrap();
-    copy(&state, whole.path());
-    let names = files(whole.path());
-    for wanted in [
+    let original = tempfile::tempdir().unwrap();
+    copy(&state, original.path());
+    let names = files(original.path());
+    for expected in [
         "token",
         "port",
         "kubeconfig",
@@ -44,13 +44,13 @@ async fn each_file_may_be_missing_empty_or_cut_off() {
         "apiserver.db",
         "tls/ca.key",
     ] {
-        assert!(names.contains(&PathBuf::from(wanted)), "{names:?}");
+        assert!(names.contains(&PathBuf::from(expected)), "{names:?}");
     }
 
     for name in names {
-        for damage in ["missing", "empty", "cut off"] {
+        for damage in ["missing", "empty", "truncated"] {
             std::fs::remove_dir_all(&state).unwrap();
-            copy(whole.path(), &state);
+            copy(original.path(), &state);
             let path = state.join(&name);
             let content = std::fs::read(&path).unwrap();
             match damage {
@@ -58,25 +58,25 @@ async fn each_file_may_be_missing_empty_or_cut_off() {
                 "empty" => std::fs::write(&path, "").unwrap(),
                 _ => std::fs::write(&path, &content[..content.len() / 2]).unwrap(),
             }
-            // Of a daemon that was killed: it says nothing about the next one.
+            // A leftover of the killed daemon.
             std::fs::remove_file(state.join("kubeconfig")).ok();
             instance.spawn(&[]);
             let case = format!("{} {damage}", name.display());
-            if let Some(ended) = instance.ready_or_ended().await {
-                assert!(!ended.status.success(), "{case}: {}", ended.log);
-                let named = state.join(&name).display().to_string();
-                assert!(ended.log.contains(&named), "{case}: {}", ended.log);
-                // Only what others go by is not replaced without being asked.
-                let refused = ["token cut off", "instance-id empty"];
-                assert!(refused.contains(&case.as_str()), "{case}: {}", ended.log);
-                assert!(ended.log.contains("delete it"), "{case}: {}", ended.log);
+            if let Some(exited) = instance.wait_for_ready_or_exit().await {
+                assert!(!exited.status.success(), "{case}: {}", exited.log);
+                let path = state.join(&name).display().to_string();
+                assert!(exited.log.contains(&path), "{case}: {}", exited.log);
+                // Only files that clients depend on are not replaced automatically.
+                let rejected = ["token truncated", "instance-id empty"];
+                assert!(rejected.contains(&case.as_str()), "{case}: {}", exited.log);
+                assert!(exited.log.contains("delete it"), "{case}: {}", exited.log);
                 continue;
             }
             let version = instance.client().await.apiserver_version().await;
             assert!(version.is_ok(), "{case}: {version:?} {}", instance.log());
             instance.signal(Signal::TERM);
-            let ended = instance.ended().await;
-            assert_eq!(ended.status.code(), Some(0), "{case}: {}", ended.log);
+            let exited = instance.wait_for_exit().await;
+            assert_eq!(exited.status.code(), Some(0), "{case}: {}", exited.log);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Signals, and what follows from them.
+//! The shutdown on signals.
 
 use std::time::{Duration, Instant};
 
@@ -8,15 +8,15 @@ use kube::api::{Api, WatchEvent, WatchParams};
 use rustix::process::Signal;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::instance::Instance;
+use crate::instance::TestInstance;
 
-/// Requests under way have three seconds: a stop that waits for a watch, or
-/// for a connection that is merely open, takes longer than this.
+/// Requests in flight have three seconds to finish. A shutdown that waits for a
+/// watch or an idle connection takes longer than this.
 const WITHOUT_GRACE: Duration = Duration::from_millis(2500);
 
 #[tokio::test]
-async fn a_stop_ends_a_watch_in_order_and_does_not_wait_for_it() {
-    let mut instance = Instance::new();
+async fn a_shutdown_ends_a_watch_gracefully_and_does_not_wait_for_it() {
+    let mut instance = TestInstance::new();
     instance.start().await;
     let namespaces: Api<Namespace> = Api::all(instance.client().await);
     let watch = namespaces
@@ -31,71 +31,69 @@ async fn a_stop_ends_a_watch_in_order_and_does_not_wait_for_it() {
 
     let began = Instant::now();
     instance.signal(Signal::TERM);
-    // No error: the stream comes to its end.
+    // The stream ends without an error.
     while watch.try_next().await.unwrap().is_some() {}
-    let ended = instance.ended().await;
-    assert_eq!(ended.status.code(), Some(0), "{}", ended.log);
+    let exited = instance.wait_for_exit().await;
+    assert_eq!(exited.status.code(), Some(0), "{}", exited.log);
     assert!(began.elapsed() < WITHOUT_GRACE, "{:?}", began.elapsed());
 }
 
 #[tokio::test]
-async fn a_start_right_after_a_stop_waits_for_the_one_that_ends() {
-    let mut instance = Instance::new();
+async fn a_start_during_a_shutdown_waits_for_the_previous_daemon() {
+    let mut instance = TestInstance::new();
     instance.start().await;
     for _ in 0..3 {
         instance.signal(Signal::TERM);
-        let mut former = instance.take();
+        let mut previous = instance.take_process();
         instance.start().await;
-        assert_eq!(former.wait().await.unwrap().code(), Some(0));
+        assert_eq!(previous.wait().await.unwrap().code(), Some(0));
     }
-    // The lock is this daemon's: one more is refused.
+    // The lock is held, so another daemon is rejected.
     let output = instance.rdd(&["serve"]).output().await.unwrap();
     assert_eq!(output.status.code(), Some(1));
     let error = String::from_utf8(output.stderr).unwrap();
-    assert!(error.contains("another daemon runs on"), "{error}");
+    assert!(error.contains("another daemon is running on"), "{error}");
 }
 
 #[tokio::test]
-async fn a_daemon_that_is_stopped_while_it_starts_keeps_nothing_from_the_next() {
-    let mut instance = Instance::new();
-    let mut former = Vec::new();
+async fn a_daemon_that_is_stopped_during_its_start_does_not_block_the_next_one() {
+    let mut instance = TestInstance::new();
+    let mut previous = Vec::new();
     for _ in 0..5 {
         instance.spawn(&[]);
-        former.push(instance.take());
-        let pid = former.last().unwrap().id().unwrap();
+        previous.push(instance.take_process());
+        let pid = previous.last().unwrap().id().unwrap();
         let pid = rustix::process::Pid::from_raw(pid.try_into().unwrap()).unwrap();
         rustix::process::kill_process(pid, Signal::TERM).unwrap();
     }
     instance.start().await;
-    for mut daemon in former {
+    for mut daemon in previous {
         daemon.wait().await.unwrap();
     }
     instance.signal(Signal::TERM);
-    assert_eq!(instance.ended().await.status.code(), Some(0));
+    assert_eq!(instance.wait_for_exit().await.status.code(), Some(0));
 }
 
 #[tokio::test]
-async fn a_second_signal_ends_the_daemon_at_once() {
-    let mut instance = Instance::new();
+async fn a_second_signal_exits_at_once() {
+    let mut instance = TestInstance::new();
     instance.start().await;
-    // A body that never comes keeps a request under way for as long as a stop allows.
+    // A body that is never sent keeps a request in flight until the grace period ends.
     let mut stuck = instance.connect().await;
     let request = format!(
         "POST /api/v1/namespaces/default/configmaps HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\ncontent-length: 100\r\nexpect: 100-continue\r\n\r\n",
         instance.token()
     );
     stuck.write_all(request.as_bytes()).await.unwrap();
-    // The answer to `expect` says that the request is being read.
-    let mut answer = [0; 12];
-    stuck.read_exact(&mut answer).await.unwrap();
-    assert_eq!(&answer, b"HTTP/1.1 100");
+    // The response to `expect` shows that the request is being read.
+    let mut response = [0; 12];
+    stuck.read_exact(&mut response).await.unwrap();
+    assert_eq!(&response, b"HTTP/1.1 100");
     instance.signal(Signal::TERM);
-    instance
-        .logged("a second signal ends the daemon at once")
-        .await;
+    instance.wait_for_log("a second signal exits at once").await;
     let began = Instant::now();
     instance.signal(Signal::INT);
-    let ended = instance.ended().await;
-    assert_eq!(ended.status.code(), Some(128 + 2), "{}", ended.log);
+    let exited = instance.wait_for_exit().await;
+    assert_eq!(exited.status.code(), Some(128 + 2), "{}", exited.log);
     assert!(began.elapsed() < WITHOUT_GRACE, "{:?}", began.elapsed());
 }

@@ -1,9 +1,9 @@
-//! A part that ends without being told to ends the daemon.
+//! A task that ends before the shutdown ends the daemon.
 
-use crate::instance::Instance;
+use crate::instance::TestInstance;
 
 #[tokio::test]
-async fn whichever_task_ends_the_daemon_names_it_and_ends_non_zero() {
+async fn the_daemon_names_a_task_that_ends_and_exits_non_zero() {
     for task in [
         "listener",
         "mirror",
@@ -19,19 +19,19 @@ async fn whichever_task_ends_the_daemon_names_it_and_ends_non_zero() {
             ("panic", "it panicked: injected"),
             ("end", "it ended on its own"),
         ] {
-            let mut instance = Instance::new();
+            let mut instance = TestInstance::new();
             instance.spawn(&[("RDD_INJECT_FAULT", &format!("{task}={fault}"))]);
-            let ended = instance.ended().await;
-            let log = &ended.log;
-            assert_eq!(ended.status.code(), Some(1), "{task} {fault}: {log}");
-            // In the log as it happens, and as the last word.
-            assert!(log.contains("a part of the daemon failed"), "{log}");
+            let exited = instance.wait_for_exit().await;
+            let log = &exited.log;
+            assert_eq!(exited.status.code(), Some(1), "{task} {fault}: {log}");
+            // Logged at the time of the failure, and printed as the last line.
+            assert!(log.contains("a task of the daemon failed"), "{log}");
             assert!(log.contains(&format!("task=\"{task}\"")), "{log}");
             assert!(
                 log.contains(&format!("error: {task} failed: {cause}")),
                 "{log}"
             );
-            // In order: nobody is told any more that the daemon is there.
+            // The shutdown is graceful: the kubeconfig is removed.
             assert!(!instance.state().join("kubeconfig").exists());
             assert!(!log.contains("the shutdown took over"), "{log}");
         }

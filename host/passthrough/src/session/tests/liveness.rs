@@ -1,14 +1,14 @@
-//! Which viewers are taken for gone, and which are waited for.
+//! Which peers are disconnected, and which are waited for.
 
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn a_log_without_output_lives_for_hours_while_its_viewer_answers_pings() {
+async fn a_log_without_output_stays_open_for_hours_while_the_peer_answers_pings() {
     let (client, task) = session(idle());
     let mut client = websocket(client).await;
     let begun = Instant::now();
     let mut pings = 0;
-    // Reading is what answers pings.
+    // The client answers pings as it reads.
     while begun.elapsed() < Duration::from_secs(4 * 3600) {
         match client.next().await {
             Some(Ok(Message::Ping(_))) => pings += 1,
@@ -20,13 +20,13 @@ async fn a_log_without_output_lives_for_hours_while_its_viewer_answers_pings() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_viewer_that_is_silent_is_dropped_within_70_s() {
+async fn a_silent_peer_is_disconnected_within_70_s() {
     let (mut client, task) = session(idle());
     let begun = Instant::now();
-    // The peer's system takes the bytes; nobody is there to answer them.
+    // The peer's system receives the bytes, but no client answers the pings.
     let reader = tokio::spawn(async move {
-        let mut sunk = Vec::new();
-        client.read_to_end(&mut sunk).await.unwrap();
+        let mut discarded = Vec::new();
+        client.read_to_end(&mut discarded).await.unwrap();
     });
     task.await.unwrap();
     let took = begun.elapsed();
@@ -35,7 +35,7 @@ async fn a_viewer_that_is_silent_is_dropped_within_70_s() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_viewer_that_vanished_while_bytes_were_under_way_is_dropped_within_70_s() {
+async fn a_peer_that_vanishes_with_bytes_in_flight_is_disconnected_within_70_s() {
     let (client, task) = session(endless());
     let begun = Instant::now();
     task.await.unwrap();
@@ -45,10 +45,10 @@ async fn a_viewer_that_vanished_while_bytes_were_under_way_is_dropped_within_70_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_reader_is_held_back_and_not_dropped() {
+async fn a_slow_reader_is_not_disconnected() {
     let (mut client, task) = session(endless());
     let begun = Instant::now();
-    // Too slow for any ping to get through in time: the data before it takes longer.
+    // Too slow for any ping to arrive in time: the data before it takes longer.
     let mut piece = vec![0; 1024];
     while begun.elapsed() < Duration::from_secs(3600) {
         client.read_exact(&mut piece).await.unwrap();
@@ -58,9 +58,9 @@ async fn a_slow_reader_is_held_back_and_not_dropped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_half_open_viewer_of_a_quiet_log_is_dropped_though_writes_succeed() {
-    // One short line a second fits the system's buffers for hours: that it can
-    // be written proves nothing about the peer.
+async fn a_half_open_peer_of_a_quiet_log_is_disconnected_although_writes_succeed() {
+    // One short line per second fits into the system's buffers for hours, so a
+    // successful write proves nothing about the peer.
     let lines = stream::unfold((), |()| async {
         tokio::time::sleep(Duration::from_secs(1)).await;
         Some((
@@ -83,7 +83,7 @@ async fn a_half_open_viewer_of_a_quiet_log_is_dropped_though_writes_succeed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stalled_reader_lives_while_its_system_answers_and_loses_nothing() {
+async fn a_stalled_reader_stays_connected_and_loses_nothing_while_its_system_answers() {
     let lines = stream::iter((0..200).map(|_| {
         Ok(LogChunk {
             source: LogSource::Stdout,
@@ -93,7 +93,7 @@ async fn a_stalled_reader_lives_while_its_system_answers_and_loses_nothing() {
     let running = start(Box::pin(lines));
     *running.system.0.lock().unwrap() = stalled(Duration::from_secs(1));
     tokio::time::sleep(Duration::from_secs(3600)).await;
-    assert!(!running.task.is_finished(), "it was dropped");
+    assert!(!running.task.is_finished(), "disconnected");
 
     let (mut bytes, mut close) = (0, None);
     let mut client = websocket(running.client).await;
@@ -111,12 +111,12 @@ async fn a_stalled_reader_lives_while_its_system_answers_and_loses_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stalled_reader_whose_system_is_gone_is_dropped_within_70_s() {
+async fn a_stalled_reader_whose_system_stops_answering_is_disconnected_within_70_s() {
     let running = start(endless());
     *running.system.0.lock().unwrap() = stalled(Duration::from_secs(1));
     tokio::time::sleep(Duration::from_secs(600)).await;
     assert!(!running.task.is_finished());
-    // It answers no more: time goes on since it last did.
+    // From now on, the time since the last acknowledgment grows.
     let begun = Instant::now();
     let system = running.system.clone();
     let clock = tokio::spawn(async move {
@@ -132,7 +132,7 @@ async fn a_stalled_reader_whose_system_is_gone_is_dropped_within_70_s() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_viewer_that_has_every_byte_and_is_silent_is_dropped_within_70_s() {
+async fn a_silent_peer_that_received_every_byte_is_disconnected_within_70_s() {
     let (running, begun) = (start(idle()), Instant::now());
     *running.system.0.lock().unwrap() = delivered();
     running.task.await.unwrap();
@@ -141,11 +141,11 @@ async fn a_viewer_that_has_every_byte_and_is_silent_is_dropped_within_70_s() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn pings_are_sent_while_a_log_never_pauses() {
+async fn pings_are_sent_even_if_a_log_never_pauses() {
     let (client, task) = session(endless());
     let mut client = websocket(client).await;
     let begun = Instant::now();
-    // A reader of 100 kB/s or so.
+    // A reader of about 100 kB/s.
     let mut pings = 0;
     while begun.elapsed() < Duration::from_secs(60) {
         match client.next().await {

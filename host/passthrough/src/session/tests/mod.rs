@@ -1,6 +1,6 @@
-//! Sessions over a pipe, in time that passes as fast as it can.
+//! Sessions over an in-memory pipe, with a paused clock.
 
-mod ending;
+mod closing;
 mod liveness;
 
 use std::pin::Pin;
@@ -16,25 +16,26 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::*;
-use crate::delivery::Delivery;
+use crate::delivery::DeliveryState;
 
-/// Room in each direction of the pipe: the system's socket buffers.
+/// The size of the pipe's buffer in each direction, like the socket buffers of a
+/// system.
 const PIPE: usize = 64 * 1024;
 
-/// What a pipe's system would tell, as a test says.
+/// The delivery state that the system of a pipe reports, as set by a test.
 #[derive(Clone, Default)]
-struct System(Arc<Mutex<Option<Delivery>>>);
+struct FakeSystem(Arc<Mutex<Option<DeliveryState>>>);
 
-/// A pipe that knows what its system tells, and whether its end was announced,
-/// as TLS must.
+/// A pipe with a delivery state that records whether it was shut down, as TLS
+/// requires.
 struct Pipe {
     inner: DuplexStream,
-    system: System,
-    announced: Arc<AtomicBool>,
+    system: FakeSystem,
+    is_shut_down: Arc<AtomicBool>,
 }
 
-impl Transport for Pipe {
-    fn delivery(&self) -> Option<Delivery> {
+impl DeliveryTracker for Pipe {
+    fn delivery(&self) -> Option<DeliveryState> {
         *self.system.0.lock().unwrap()
     }
 }
@@ -61,52 +62,54 @@ impl AsyncWrite for Pipe {
         Pin::new(&mut self.inner).poll_flush(cx)
     }
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        self.announced.store(true, Ordering::SeqCst);
+        self.is_shut_down.store(true, Ordering::SeqCst);
         Pin::new(&mut self.inner).poll_shutdown(cx)
     }
 }
 
 /// A session on a pipe.
-struct Running {
+struct RunningSession {
     client: DuplexStream,
     task: JoinHandle<()>,
-    system: System,
-    announced: Arc<AtomicBool>,
-    drain: CancellationToken,
+    system: FakeSystem,
+    is_shut_down: Arc<AtomicBool>,
+    shutdown: CancellationToken,
 }
 
-fn start(logs: LogStream) -> Running {
+/// Starts a session for `logs`.
+fn start(logs: LogStream) -> RunningSession {
     let (server, client) = tokio::io::duplex(PIPE);
     let (serving, is_serving) = ServingSnapshot::channel();
-    let (system, announced) = (System::default(), Arc::new(AtomicBool::new(false)));
-    let drain = CancellationToken::new();
+    let (system, is_shut_down) = (FakeSystem::default(), Arc::new(AtomicBool::new(false)));
+    let shutdown = CancellationToken::new();
     let pipe = Pipe {
         inner: server,
         system: system.clone(),
-        announced: announced.clone(),
+        is_shut_down: is_shut_down.clone(),
     };
-    let session = Session {
+    let session = LogSession {
         logs,
-        framing: Framing::Raw,
+        frame_format: FrameFormat::Raw,
         backend: serving.borrow().backend.clone(),
         serving: is_serving,
-        drain: drain.clone(),
+        shutdown: shutdown.clone(),
     };
     let task = tokio::spawn(async move {
         session.run_on(pipe, Bytes::new()).await;
         drop(serving);
     });
-    Running {
+    RunningSession {
         client,
         task,
         system,
-        announced,
-        drain,
+        is_shut_down,
+        shutdown,
     }
 }
 
+/// Starts a session and returns its client and its task.
 fn session(logs: LogStream) -> (DuplexStream, JoinHandle<()>) {
-    let Running { client, task, .. } = start(logs);
+    let RunningSession { client, task, .. } = start(logs);
     (client, task)
 }
 
@@ -114,12 +117,12 @@ async fn websocket(pipe: DuplexStream) -> WebSocketStream<DuplexStream> {
     WebSocketStream::from_raw_socket(pipe, Role::Client, None).await
 }
 
-/// A log that gives nothing and does not end.
+/// A log without output that does not end.
 fn idle() -> LogStream {
     Box::pin(stream::pending())
 }
 
-/// A log that never runs dry.
+/// A log that always has output.
 fn endless() -> LogStream {
     let chunk = || {
         Ok(LogChunk {
@@ -131,7 +134,7 @@ fn endless() -> LogStream {
 }
 
 #[tokio::test]
-async fn a_reader_that_does_not_read_makes_the_session_buffer_no_more_than_its_limit() {
+async fn a_session_buffers_no_more_than_its_limit_for_a_stalled_reader() {
     let taken = Arc::new(AtomicUsize::new(0));
     let counter = taken.clone();
     let chunks = stream::repeat_with(move || {
@@ -154,50 +157,54 @@ async fn a_reader_that_does_not_read_makes_the_session_buffer_no_more_than_its_l
         }
     })
     .await;
-    let held = taken.load(Ordering::SeqCst) - PIPE;
-    assert!(held <= limits::SESSION_BUFFER, "{held} bytes");
+    let buffered = taken.load(Ordering::SeqCst) - PIPE;
+    assert!(buffered <= limits::MAX_SESSION_BUFFER, "{buffered} bytes");
     task.abort();
     drop(client);
 }
 
 #[test]
-fn a_reason_is_cut_at_a_character() {
+fn a_close_reason_is_truncated_at_a_character_boundary() {
     let message = "ü".repeat(100);
-    let frame = close_frame(End::Failed(EngineError::new(ErrorCode::Internal, message))).unwrap();
+    let frame = close_frame(CloseReason::EngineFailed(EngineError::new(
+        ErrorCode::Internal,
+        message,
+    )))
+    .unwrap();
     assert_eq!(frame.code, CloseCode::Error);
-    assert_eq!(frame.reason.len(), limits::CLOSE_REASON - 1);
+    assert_eq!(frame.reason.len(), limits::MAX_CLOSE_REASON - 1);
 }
 
 #[test]
-fn s10_the_limits_keep_their_promises_to_each_other() {
-    assert!(limits::PEER_SILENCE + limits::SILENCE_CHECK < Duration::from_secs(70));
+fn the_limits_are_consistent() {
+    assert!(limits::PEER_TIMEOUT + limits::PEER_CHECK_INTERVAL < Duration::from_secs(70));
     assert!(
-        limits::PING_EVERY * 3 < limits::PEER_SILENCE,
-        "one lost ping is no death"
+        limits::PING_INTERVAL * 3 < limits::PEER_TIMEOUT,
+        "one lost ping does not disconnect a peer"
     );
     const {
         assert!(
-            limits::WRITE_BUFFER + LogChunk::MAX_LEN < limits::SESSION_BUFFER,
+            limits::WRITE_BUFFER_SIZE + LogChunk::MAX_LEN < limits::MAX_SESSION_BUFFER,
             "a whole chunk fits"
         );
     }
-    const { assert!(limits::STREAMS_PER_USER < limits::STREAMS_TOTAL) };
+    const { assert!(limits::MAX_STREAMS_PER_USER < limits::MAX_STREAMS) };
 }
 
-/// Bytes wait, and the peer's system answered so long ago.
-fn stalled(since_answer: Duration) -> Option<Delivery> {
-    Some(Delivery {
-        pending: true,
+/// Bytes are pending, and the last acknowledgment was `since_last_ack` ago.
+fn stalled(since_answer: Duration) -> Option<DeliveryState> {
+    Some(DeliveryState {
+        is_pending: true,
         acknowledged: 1,
-        since_answer,
+        since_last_ack: since_answer,
     })
 }
 
-/// Nothing waits.
-fn delivered() -> Option<Delivery> {
-    Some(Delivery {
-        pending: false,
+/// All bytes are delivered.
+fn delivered() -> Option<DeliveryState> {
+    Some(DeliveryState {
+        is_pending: false,
         acknowledged: 2,
-        since_answer: Duration::ZERO,
+        since_last_ack: Duration::ZERO,
     })
 }

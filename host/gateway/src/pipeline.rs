@@ -1,0 +1,197 @@
+//! The checks that each request passes before it is dispatched.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use rdd_core::{AuthError, Authenticator, UserIdentity};
+use tokio::sync::watch;
+use tower::ServiceExt as _;
+use tower::util::BoxCloneSyncService;
+use tracing::Instrument as _;
+
+use crate::activity::{ConnectionActivity, InFlightBody};
+use crate::auth::take_credentials;
+use crate::health::{self, HealthReport};
+use crate::host_origin_policy::HostOriginPolicy;
+use crate::limits::{CONNECTIONS_RETRY_AFTER_SECONDS, STARTING_RETRY_AFTER_SECONDS};
+use crate::registry::{ConnectionLimitError, ConnectionPermit};
+use crate::response::{GatewayBody, error_response, text_response};
+
+/// A service for one part of the URL space. It receives only requests that
+/// passed every check, with the caller's [`rdd_core::UserIdentity`] among their
+/// extensions.
+pub type RequestHandler = BoxCloneSyncService<Request<Incoming>, Response<GatewayBody>, Infallible>;
+
+/// Authenticates, checks, and dispatches requests.
+pub(crate) struct RequestPipeline {
+    pub(crate) authenticator: Arc<dyn Authenticator>,
+    pub(crate) host_origin_policy: HostOriginPolicy,
+    pub(crate) passthrough: RequestHandler,
+    pub(crate) api: Option<RequestHandler>,
+    pub(crate) metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    pub(crate) health: watch::Receiver<HealthReport>,
+}
+
+/// The connection that a request arrived on.
+pub(crate) struct ConnectionContext {
+    pub(crate) permit: ConnectionPermit,
+    pub(crate) activity: ConnectionActivity,
+    /// The client certificate in DER, verified by the TLS layer.
+    pub(crate) certificate: Option<Vec<u8>>,
+}
+
+impl RequestPipeline {
+    /// Handles one request. Only an authenticated request counts as in flight
+    /// until its response body is sent.
+    pub(crate) async fn handle(
+        &self,
+        request: Request<Incoming>,
+        connection: &ConnectionContext,
+    ) -> Response<InFlightBody> {
+        let in_flight = connection.activity.begin_request();
+        // The path only: a query may carry secrets.
+        let span = tracing::info_span!(
+            "request",
+            method = %request.method(),
+            path = request.uri().path(),
+            user = tracing::field::Empty,
+        );
+        let response = async {
+            let response = self.route(request, connection).await;
+            tracing::debug!(status = response.status().as_u16(), "request handled");
+            response
+        }
+        .instrument(span)
+        .await;
+        let guard = connection.activity.is_authenticated().then_some(in_flight);
+        response.map(|body| InFlightBody {
+            body,
+            _guard: guard,
+        })
+    }
+
+    async fn route(
+        &self,
+        mut request: Request<Incoming>,
+        connection: &ConnectionContext,
+    ) -> Response<GatewayBody> {
+        let reject = |request: &Request<Incoming>, status, message: &str, retry_after| {
+            error_response(request.headers(), status, message, retry_after)
+        };
+        let uri = request.uri();
+        if let Some(response) = health::response(uri.path(), uri.query(), &self.health.borrow()) {
+            return response;
+        }
+        let certificate = connection.certificate.as_deref();
+        let credentials = match take_credentials(request.headers_mut(), certificate) {
+            Ok(credentials) => credentials,
+            Err(error) => return authentication_failed(&request, &error),
+        };
+        // Local checks come first. A cluster reviews only requests that
+        // pass all of them.
+        let known = match self.authenticator.authenticate_locally(&credentials) {
+            Some(Err(error)) => return authentication_failed(&request, &error),
+            Some(Ok(identity)) => {
+                if let Err(error) = on_authenticated(&identity, connection) {
+                    return too_many_connections(&request, error);
+                }
+                Some(identity)
+            }
+            None => None,
+        };
+        if let Err(error) = self
+            .host_origin_policy
+            .check(request.headers(), request.uri().authority())
+        {
+            return reject(&request, StatusCode::FORBIDDEN, &error.to_string(), None);
+        }
+        let unavailable = self.health.borrow().phase.unavailable_reason();
+        if let Some(message) = unavailable {
+            return reject(
+                &request,
+                StatusCode::SERVICE_UNAVAILABLE,
+                message,
+                Some(STARTING_RETRY_AFTER_SECONDS),
+            );
+        }
+        let identity = match known {
+            Some(identity) => identity,
+            None => match self.authenticator.authenticate(&credentials).await {
+                Ok(identity) => {
+                    if let Err(error) = on_authenticated(&identity, connection) {
+                        return too_many_connections(&request, error);
+                    }
+                    identity
+                }
+                Err(error) => return authentication_failed(&request, &error),
+            },
+        };
+        let handler = match request.uri().path() {
+            "/metrics" => return text_response(StatusCode::OK, (self.metrics)()),
+            path if path == "/passthrough" || path.starts_with("/passthrough/") => {
+                &self.passthrough
+            }
+            _ => match &self.api {
+                Some(api) => api,
+                None => {
+                    return reject(
+                        &request,
+                        StatusCode::NOT_FOUND,
+                        "the Kubernetes API of this daemon is served by the cluster of its --kubeconfig; only /passthrough is served here",
+                        None,
+                    );
+                }
+            },
+        };
+        request.extensions_mut().insert(identity);
+        match handler.clone().oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+}
+
+/// Records the user in the request's span, and counts the connection as
+/// authenticated.
+fn on_authenticated(
+    identity: &UserIdentity,
+    connection: &ConnectionContext,
+) -> Result<(), ConnectionLimitError> {
+    tracing::Span::current().record("user", identity.user.as_str());
+    if !connection.activity.mark_authenticated() {
+        return Ok(());
+    }
+    connection
+        .permit
+        .mark_authenticated()
+        .inspect_err(|_| connection.activity.clear_authenticated())
+}
+
+/// Returns the response to an authenticated request on a connection above the
+/// limit.
+fn too_many_connections(
+    request: &Request<Incoming>,
+    error: ConnectionLimitError,
+) -> Response<GatewayBody> {
+    error_response(
+        request.headers(),
+        StatusCode::TOO_MANY_REQUESTS,
+        &error.to_string(),
+        Some(CONNECTIONS_RETRY_AFTER_SECONDS),
+    )
+}
+
+/// Returns the response to a request whose credentials were not accepted.
+fn authentication_failed(request: &Request<Incoming>, error: &AuthError) -> Response<GatewayBody> {
+    let (status, retry_after) = match error {
+        AuthError::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, None),
+        AuthError::Forbidden(_) => (StatusCode::FORBIDDEN, None),
+        AuthError::Unavailable(_) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            Some(STARTING_RETRY_AFTER_SECONDS),
+        ),
+    };
+    error_response(request.headers(), status, &error.to_string(), retry_after)
+}

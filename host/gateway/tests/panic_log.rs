@@ -1,0 +1,68 @@
+//! The log of a handler that panics. Its own process, since other threads
+//! without a subscriber would disable the spans that this test reads.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod common;
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use http::Request;
+use rdd_gateway::{ConnectionLimits, RequestHandler};
+use tokio::io::AsyncWriteExt as _;
+use tower::util::BoxCloneSyncService;
+
+use common::{http2, http2_request, start_with, status, wait_for_close};
+
+#[derive(Clone, Default)]
+struct CapturedLog(Arc<Mutex<Vec<u8>>>);
+
+impl Write for CapturedLog {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_panic_is_logged_with_the_peer_and_without_the_token() {
+    let captured = CapturedLog::default();
+    let writer = captured.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    // The gateway runs on the thread of the test.
+    let _default = tracing::subscriber::set_default(subscriber);
+    let panicking: RequestHandler = BoxCloneSyncService::new(tower::service_fn(
+        |_: Request<hyper::body::Incoming>| async { panic!("injected") },
+    ));
+    let gateway = start_with(ConnectionLimits::default(), panicking).await;
+    gateway.become_ready();
+
+    let mut http1 = gateway.connect("http/1.1").await;
+    let peer = http1.get_ref().0.local_addr().unwrap();
+    let request = gateway.request("/api", &gateway.bearer());
+    http1.write_all(request.as_bytes()).await.unwrap();
+    wait_for_close(&mut http1).await;
+    let log = || String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+    assert!(log().contains(&format!("peer={peer}")), "{}", log());
+    assert!(log().contains("injected"), "{}", log());
+
+    let before = log().matches("injected").count();
+    let (mut sender, _connection) = http2(&gateway).await;
+    let request = http2_request(&gateway, "/api", true);
+    assert!(sender.send_request(request).await.is_err());
+    assert_eq!(log().matches("injected").count(), before + 1);
+    // Other connections are not affected.
+    assert_eq!(status(&gateway.send("/livez", "").await), "200");
+    assert!(!log().contains(gateway.token.reveal()));
+}

@@ -1,0 +1,196 @@
+//! The checks of a request, on a real socket with real TLS.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod common;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use http::{Request, Response, StatusCode};
+use rdd_gateway::{BindError, Gateway, GatewayBody, GatewayOptions, text_response};
+use tower::util::BoxCloneSyncService;
+
+use common::{TestGateway, start, status};
+
+#[tokio::test]
+async fn every_path_returns_503_with_retry_after_until_the_daemon_is_ready() {
+    let gateway = start().await;
+    for path in [
+        "/",
+        "/api/v1/namespaces",
+        "/passthrough/engine/logs/x",
+        "/passthrough/nosuch",
+        "/metrics",
+        "/readyz",
+    ] {
+        let response = gateway.send(path, &gateway.bearer()).await;
+        assert_eq!(status(&response), "503", "{path}: {response}");
+        assert!(
+            response.to_lowercase().contains("retry-after: "),
+            "{path}: {response}"
+        );
+    }
+    assert_eq!(status(&gateway.send("/livez", "").await), "200");
+    gateway.become_ready();
+    assert_eq!(status(&gateway.send("/readyz", "").await), "200");
+    assert_eq!(
+        status(&gateway.send("/api", &gateway.bearer()).await),
+        "200"
+    );
+}
+
+#[tokio::test]
+async fn every_path_requires_valid_credentials() {
+    let gateway = start().await;
+    gateway.become_ready();
+    for path in [
+        "/",
+        "/api",
+        "/passthrough/engine/logs/x",
+        "/metrics",
+        "/openapi/v3",
+        "/version",
+    ] {
+        for headers in [
+            "",
+            "authorization: Bearer wrong\r\n",
+            "authorization: Basic eDp5\r\n",
+        ] {
+            let response = gateway.send(path, headers).await;
+            assert_eq!(status(&response), "401", "{path} {headers:?}");
+            assert!(
+                response.contains("kubeconfig") || response.contains("Bearer TOKEN"),
+                "{response}"
+            );
+        }
+        assert_eq!(
+            status(&gateway.send(path, &gateway.bearer()).await),
+            "200",
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn errors_are_a_page_for_browsers_and_a_status_for_kubectl() {
+    let gateway = start().await;
+    gateway.become_ready();
+    let foreign = format!("{}host: evil.example\r\n", gateway.bearer());
+    for (headers, code) in [("", "401"), (&*foreign, "403")] {
+        for (accept, media_type) in [
+            ("text/html,application/xhtml+xml,*/*;q=0.8", "text/html"),
+            ("application/json, */*", "application/json"),
+            ("*/*", "text/plain"),
+        ] {
+            let headers = format!("{headers}accept: {accept}\r\n");
+            let response = gateway.send("/", &headers).await.to_lowercase();
+            assert_eq!(status(&response), code, "{response}");
+            let content_type = format!("content-type: {media_type}");
+            assert!(response.contains(&content_type), "{accept}: {response}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_handler_receives_the_identity_but_not_the_token() {
+    let gateway = start().await;
+    gateway.become_ready();
+    let response = gateway.send("/passthrough/x", &gateway.bearer()).await;
+    assert!(
+        response.ends_with("passthrough rdd-admin secret=false"),
+        "{response}"
+    );
+    let response = gateway.send("/passthroughx", &gateway.bearer()).await;
+    assert!(
+        response.ends_with("api rdd-admin secret=false"),
+        "{response}"
+    );
+}
+
+#[tokio::test]
+async fn a_foreign_origin_or_host_is_rejected_despite_valid_credentials() {
+    let gateway = start().await;
+    gateway.become_ready();
+    for headers in [
+        "origin: https://evil.example\r\n",
+        "host: evil.example\r\n",
+        "origin: null\r\n",
+    ] {
+        let response = gateway
+            .send(
+                "/passthrough/engine/logs/x",
+                &format!("{}{headers}", gateway.bearer()),
+            )
+            .await;
+        assert_eq!(status(&response), "403", "{headers}");
+        assert!(
+            response.contains("is not allowed; start the daemon with"),
+            "{response}"
+        );
+    }
+    // Credentials are checked first.
+    assert_eq!(
+        status(&gateway.send("/", "origin: https://evil.example\r\n").await),
+        "401"
+    );
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_named_with_the_remedy() {
+    let gateway = start().await;
+    let taken = GatewayOptions {
+        listen: gateway.address,
+        ..gateway.options.clone()
+    };
+    let Err(error) = Gateway::bind(taken).await else {
+        panic!("bound the same port twice")
+    };
+    assert!(matches!(error, BindError::InUse(_)));
+    assert!(error.to_string().contains("--listen"), "{error}");
+}
+
+#[tokio::test]
+async fn an_upgraded_connection_can_be_unwrapped() {
+    let gateway = start().await;
+    let (unwrapped, received) = tokio::sync::oneshot::channel();
+    let unwrapped = Arc::new(std::sync::Mutex::new(Some(unwrapped)));
+    let passthrough = BoxCloneSyncService::new(tower::service_fn(
+        move |request: Request<hyper::body::Incoming>| {
+            let unwrapped = unwrapped.lock().unwrap().take();
+            async move {
+                tokio::spawn(async move {
+                    let upgraded = hyper::upgrade::on(request).await.unwrap();
+                    let connection = rdd_gateway::into_tls_connection(upgraded);
+                    unwrapped
+                        .unwrap()
+                        .send(connection.map(|(_, read)| read).ok())
+                        .unwrap();
+                });
+                let mut response = text_response(StatusCode::SWITCHING_PROTOCOLS, "");
+                for (name, value) in [("connection", "upgrade"), ("upgrade", "test")] {
+                    response.headers_mut().insert(name, value.parse().unwrap());
+                }
+                Ok::<Response<GatewayBody>, Infallible>(response)
+            }
+        },
+    ));
+    let options = GatewayOptions {
+        passthrough,
+        ..gateway.options.clone()
+    };
+    let server = Gateway::bind(options).await.unwrap();
+    let gateway = TestGateway {
+        address: server.address(),
+        ..gateway
+    };
+    tokio::spawn(server.serve(std::future::pending()));
+    gateway.become_ready();
+    let headers = format!("{}upgrade: test\r\n", gateway.bearer());
+    let upgrade = headers.replace("upgrade: test", "connection: upgrade\r\nupgrade: test");
+    gateway.send("/passthrough/x", &upgrade).await;
+    assert_eq!(received.await.unwrap(), Some(bytes::Bytes::new()));
+}

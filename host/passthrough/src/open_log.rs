@@ -1,0 +1,68 @@
+//! `GET /passthrough/engine/logs/{container}`: validates the request, in the
+//! documented order, and opens the engine's stream.
+
+use jiff::Timestamp;
+use rdd_core::{IdFormat, LogOptions, LogStream, ServingSnapshot, ServingState, text};
+
+use crate::request_error::StreamRequestError;
+use crate::{limits, query};
+
+/// Validates a request for the log of `id` and opens the log. A probe runs the
+/// same checks without reading any content.
+pub(crate) async fn open_log(
+    snapshot: &ServingSnapshot,
+    id: &str,
+    query: &str,
+    now: Timestamp,
+    is_probe: bool,
+) -> Result<LogStream, StreamRequestError> {
+    let format = snapshot
+        .info
+        .as_ref()
+        .map_or(IdFormat::Identifier(limits::MAX_ID_LENGTH), |info| {
+            info.id_format
+        });
+    if !format.matches(id) {
+        return Err(StreamRequestError::InvalidId {
+            id: text::quote(id, limits::MAX_QUOTED_ID),
+            format,
+        });
+    }
+    let mut options = query::parse_log_options(query, now.into())?;
+    if is_probe {
+        options = LogOptions {
+            follow: false,
+            tail: Some(0),
+            ..options
+        };
+    }
+    // 501 takes precedence over 503: waiting does not install a backend.
+    if let Some(info) = &snapshot.info
+        && !info.capabilities.logs
+    {
+        return Err(StreamRequestError::LogsUnsupported {
+            backend: info.name.clone(),
+        });
+    }
+    let engine = match &snapshot.serving {
+        ServingState::Ready(engine) => engine,
+        ServingState::Unavailable(reason) => {
+            return Err(StreamRequestError::from_unavailable(
+                &snapshot.backend,
+                reason,
+            ));
+        }
+    };
+    match tokio::time::timeout(limits::ENGINE_TIMEOUT, engine.get_logs(id, &options)).await {
+        Ok(Ok(stream)) => Ok(stream),
+        Ok(Err(error)) => Err(StreamRequestError::from_engine_error(
+            &snapshot.backend,
+            id,
+            error,
+        )),
+        Err(_) => Err(StreamRequestError::EngineUnreachable {
+            backend: snapshot.backend.clone(),
+            reason: format!("no answer within {} s", limits::ENGINE_TIMEOUT.as_secs()),
+        }),
+    }
+}

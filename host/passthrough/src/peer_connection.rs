@@ -1,0 +1,160 @@
+//! A connection that detects a dead peer.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+
+use crate::delivery::{DeliveryState, DeliveryTracker};
+use crate::limits;
+
+/// A connection whose reads and writes fail with [`io::ErrorKind::TimedOut`]
+/// after [`limits::PEER_TIMEOUT`] without activity of the peer.
+///
+/// Activity is
+/// - received bytes of any kind, mostly pongs;
+/// - a write that succeeds after one was blocked. A write that the operating
+///   system merely buffers proves nothing;
+/// - an acknowledgment by the peer's operating system while bytes are in
+///   flight. Until they are read, the peer cannot have received our pings, so
+///   missing pongs do not count.
+///
+/// Once all bytes are delivered, only received bytes count.
+pub(crate) struct PeerConnection<T> {
+    inner: T,
+    last_activity: Instant,
+    write_blocked: bool,
+    check: Interval,
+    /// When bytes were last acknowledged, and the total at that time.
+    last_progress: (Instant, u64),
+}
+
+impl<T: DeliveryTracker> PeerConnection<T> {
+    pub(crate) fn new(inner: T) -> Self {
+        let now = Instant::now();
+        let mut check = interval_at(
+            now + limits::PEER_CHECK_INTERVAL,
+            limits::PEER_CHECK_INTERVAL,
+        );
+        check.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self {
+            inner,
+            last_activity: now,
+            write_blocked: false,
+            check,
+            last_progress: (now, 0),
+        }
+    }
+
+    /// Returns whether the peer's system has not acknowledged all written bytes.
+    pub(crate) fn has_pending_bytes(&self) -> bool {
+        self.inner
+            .delivery()
+            .is_some_and(|delivery| delivery.is_pending)
+    }
+
+    /// Fails if the peer was inactive for too long. Otherwise, wakes the task for
+    /// the next check.
+    fn poll_peer_timeout(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        while self.check.poll_tick(cx).is_ready() {
+            if let Some(delivery) = self.inner.delivery() {
+                self.record_delivery(delivery);
+            }
+        }
+        if self.last_activity.elapsed() < limits::PEER_TIMEOUT {
+            return Ok(());
+        }
+        Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "the peer does not respond",
+        ))
+    }
+
+    fn record_delivery(&mut self, delivery: DeliveryState) {
+        let DeliveryState {
+            is_pending,
+            acknowledged,
+            since_last_ack,
+        } = delivery;
+        let now = Instant::now();
+        if !is_pending {
+            return;
+        }
+        if let Some(acknowledged_at) = now.checked_sub(since_last_ack) {
+            self.last_activity = self.last_activity.max(acknowledged_at);
+        }
+        let (since, last_total) = self.last_progress;
+        if last_total != acknowledged {
+            self.last_progress = (now, acknowledged);
+            return;
+        }
+        // Linux probes a peer whose receive buffer is full at growing intervals,
+        // up to two minutes, and also when this timeout expires. Then it would
+        // drop the connection too, so the timeout is extended before that.
+        self.inner
+            .set_user_timeout(now.duration_since(since) + limits::STALLED_PROBE_INTERVAL);
+    }
+
+    fn record_write<R>(&mut self, result: &Poll<io::Result<R>>) {
+        match result {
+            Poll::Pending => self.write_blocked = true,
+            Poll::Ready(Ok(_)) if self.write_blocked => {
+                self.write_blocked = false;
+                self.last_activity = Instant::now();
+            }
+            Poll::Ready(_) => {}
+        }
+    }
+}
+
+impl<T: AsyncRead + DeliveryTracker + Unpin> AsyncRead for PeerConnection<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let result = Pin::new(&mut self.inner).poll_read(cx, buffer);
+        if buffer.filled().len() > before {
+            self.last_activity = Instant::now();
+        }
+        if result.is_pending() {
+            self.poll_peer_timeout(cx)?;
+        }
+        result
+    }
+}
+
+impl<T: AsyncWrite + DeliveryTracker + Unpin> AsyncWrite for PeerConnection<T> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.inner).poll_write(cx, bytes);
+        self.record_write(&result);
+        if result.is_pending() {
+            self.poll_peer_timeout(cx)?;
+        }
+        result
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let result = Pin::new(&mut self.inner).poll_flush(cx);
+        self.record_write(&result);
+        if result.is_pending() {
+            self.poll_peer_timeout(cx)?;
+        }
+        result
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let result = Pin::new(&mut self.inner).poll_shutdown(cx);
+        if result.is_pending() {
+            self.poll_peer_timeout(cx)?;
+        }
+        result
+    }
+}

@@ -1,0 +1,276 @@
+//! The query parameters of a log request.
+
+use jiff::SignedDuration;
+use rdd_core::{LogOptions, Timestamp};
+
+/// The names of all parameters, in the order of the documentation.
+const PARAMETERS: [&str; 7] = [
+    "follow",
+    "tail",
+    "since",
+    "until",
+    "timestamps",
+    "stdout",
+    "stderr",
+];
+
+/// An invalid query parameter.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ParameterError {
+    #[error("unknown parameter {0:?}; known parameters are {known}", known = PARAMETERS.join(", "))]
+    Unknown(String),
+    #[error("parameter {0:?} is given twice")]
+    Duplicate(String),
+    #[error("parameter {name}={value:?} is not a Boolean; use true or false")]
+    InvalidBoolean { name: String, value: String },
+    #[error("parameter tail={0:?} is neither 'all' nor a whole number of lines")]
+    InvalidTail(String),
+    #[error(
+        "parameter {name}={value:?} is not a time; use RFC 3339 (2026-01-31T12:00:00Z), Unix seconds (1767225600.5), or a duration before now (10m)"
+    )]
+    InvalidTime { name: String, value: String },
+    #[error("stdout and stderr are both false, so there is nothing to stream")]
+    NoStreamSelected,
+}
+
+/// Parses a query string. Durations are relative to `now`.
+pub(crate) fn parse_log_options(query: &str, now: Timestamp) -> Result<LogOptions, ParameterError> {
+    let mut options = LogOptions::default();
+    let mut seen = Vec::new();
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        if seen.contains(&name) {
+            return Err(ParameterError::Duplicate(name.into_owned()));
+        }
+        match name.as_ref() {
+            "follow" => options.follow = parse_boolean(&name, &value)?,
+            "tail" => options.tail = parse_tail(&value)?,
+            "since" => options.since = Some(parse_time(&name, &value, now)?),
+            "until" => options.until = parse_until(&name, &value, now)?,
+            "timestamps" => options.timestamps = parse_boolean(&name, &value)?,
+            "stdout" => options.stdout = parse_boolean(&name, &value)?,
+            "stderr" => options.stderr = parse_boolean(&name, &value)?,
+            _ => return Err(ParameterError::Unknown(name.into_owned())),
+        }
+        seen.push(name);
+    }
+    if !options.stdout && !options.stderr {
+        return Err(ParameterError::NoStreamSelected);
+    }
+    Ok(options)
+}
+
+fn parse_boolean(name: &str, value: &str) -> Result<bool, ParameterError> {
+    match value.to_ascii_lowercase().as_str() {
+        "true" | "t" | "1" => Ok(true),
+        "false" | "f" | "0" => Ok(false),
+        _ => Err(ParameterError::InvalidBoolean {
+            name: name.to_owned(),
+            value: value.to_owned(),
+        }),
+    }
+}
+
+fn parse_tail(value: &str) -> Result<Option<u64>, ParameterError> {
+    if value == "all" {
+        return Ok(None);
+    }
+    // `str::parse` accepts a leading plus sign.
+    let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+    match value.parse() {
+        Ok(lines) if digits => Ok(Some(lines)),
+        _ => Err(ParameterError::InvalidTail(value.to_owned())),
+    }
+}
+
+/// Parses `until`. Docker clients send `0` or Go's zero time if there is no
+/// limit.
+fn parse_until(
+    name: &str,
+    value: &str,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, ParameterError> {
+    if value == "0" {
+        return Ok(None);
+    }
+    parse_time(name, value, now).map(|time| (time != Timestamp::GO_ZERO).then_some(time))
+}
+
+fn parse_time(name: &str, value: &str, now: Timestamp) -> Result<Timestamp, ParameterError> {
+    parse_unix_seconds(value)
+        .or_else(|| value.parse().ok())
+        .or_else(|| {
+            // A negative duration is in the future, as with docker.
+            let before_now: SignedDuration = value.parse().ok()?;
+            Some(now.saturating_sub(before_now))
+        })
+        .ok_or_else(|| ParameterError::InvalidTime {
+            name: name.to_owned(),
+            value: value.to_owned(),
+        })
+}
+
+/// Parses `1767225600`, with an optional fraction of up to nine digits. A
+/// floating-point number would lose the nanoseconds.
+fn parse_unix_seconds(value: &str) -> Option<Timestamp> {
+    let (whole, fraction) = value.split_once('.').unwrap_or((value, "0"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(whole) || !digits(fraction) || fraction.len() > 9 {
+        return None;
+    }
+    let nanoseconds = format!("{fraction:0<9}").parse().ok()?;
+    Timestamp::new(whole.parse().ok()?, nanoseconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now() -> Timestamp {
+        "2026-01-31T12:00:00Z".parse().unwrap()
+    }
+
+    fn ok(query: &str) -> LogOptions {
+        parse_log_options(query, now()).unwrap_or_else(|error| panic!("{query}: {error}"))
+    }
+
+    #[test]
+    fn an_empty_query_follows_the_whole_log() {
+        assert_eq!(ok(""), LogOptions::default());
+        assert!(ok("").follow);
+    }
+
+    #[test]
+    fn every_documented_form_is_accepted() {
+        for (text, value) in [
+            ("true", true),
+            ("T", true),
+            ("1", true),
+            ("False", false),
+            ("f", false),
+            ("0", false),
+        ] {
+            assert_eq!(ok(&format!("follow={text}")).follow, value, "{text}");
+            assert_eq!(
+                ok(&format!("timestamps={text}")).timestamps,
+                value,
+                "{text}"
+            );
+        }
+        assert_eq!(ok("tail=all").tail, None);
+        assert_eq!(ok("tail=0").tail, Some(0));
+        assert_eq!(ok("tail=5").tail, Some(5));
+        assert!(!ok("stderr=false").stderr);
+        assert!(!ok("stdout=0").stdout);
+        let at = |text: &str| Some(text.parse::<Timestamp>().unwrap());
+        assert_eq!(ok("since=10m").since, at("2026-01-31T11:50:00Z"));
+        assert_eq!(ok("since=1h30m").since, at("2026-01-31T10:30:00Z"));
+        assert_eq!(
+            ok("until=2026-01-01T00:00:00.5%2B01:00").until,
+            at("2025-12-31T23:00:00.5Z")
+        );
+        assert_eq!(ok("since=1767225600").since, at("2026-01-01T00:00:00Z"));
+        assert_eq!(
+            ok("since=1767225600.000000001").since,
+            at("2026-01-01T00:00:00.000000001Z")
+        );
+    }
+
+    #[test]
+    fn times_of_any_age_are_accepted() {
+        for text in [
+            "0001-01-01T00:00:00Z",
+            "1066-10-14T09:00:00Z",
+            "1677-09-21T00:12:43Z",
+            "1969-12-31T23:59:59Z",
+            "2263-01-01T00:00:00Z",
+            "9999-12-31T23:59:59Z",
+        ] {
+            let time = Some(text.parse::<Timestamp>().unwrap());
+            assert_eq!(ok(&format!("since={text}")).since, time, "{text}");
+            let until = time.filter(|time| *time != Timestamp::GO_ZERO);
+            assert_eq!(ok(&format!("until={text}")).until, until, "{text}");
+        }
+        let far_future = Some(Timestamp::from_seconds(999_999_999_999));
+        assert_eq!(ok("until=999999999999").until, far_future);
+        assert!(ok("since=2000000000h").since.unwrap() < Timestamp::GO_ZERO);
+    }
+
+    #[test]
+    fn a_negative_duration_is_in_the_future() {
+        let future = "2026-01-31T12:10:00Z".parse().unwrap();
+        assert_eq!(ok("until=-10m").until, Some(future));
+        assert_eq!(ok("since=-10m").since, Some(future));
+        assert_eq!(ok("until=0s").until, Some(now()));
+        assert_eq!(ok("until=-0s").until, Some(now()));
+    }
+
+    #[test]
+    fn the_values_that_docker_clients_send_for_no_until_are_ignored() {
+        for value in ["0", "0001-01-01T00:00:00Z"] {
+            assert_eq!(ok(&format!("until={value}")).until, None, "{value}");
+        }
+        // Other forms still mean 1970.
+        let epoch = Some(Timestamp::from_seconds(0));
+        assert_eq!(ok("until=0.0").until, epoch);
+        assert_eq!(ok("until=1970-01-01T00:00:00Z").until, epoch);
+        assert_eq!(ok("since=0").since, epoch);
+    }
+
+    #[test]
+    fn every_invalid_value_is_rejected_and_named() {
+        for query in [
+            "follow=yes",
+            "follow=",
+            "tail=-1",
+            "tail=+1",
+            "tail=1.5",
+            "tail=",
+            "tail=ALL",
+            "tail=99999999999999999999",
+            "since=yesterday",
+            "since=",
+            "since=-5",
+            "since=99999999999999999999",
+            "since=10000-01-01T00:00:00Z",
+            "until=9999-12-31",
+            "until=9999-13-31T23:59:59Z",
+            "since=1.",
+            "since=.5",
+            "since=1e3",
+            "until=2026-13-01T00:00:00Z",
+            "timestamps=2",
+            "stdout=no",
+            "stderr=no",
+            "stdout=false&stderr=false",
+        ] {
+            let error = parse_log_options(query, now())
+                .expect_err(query)
+                .to_string();
+            let name = query.split('=').next().unwrap();
+            assert!(error.contains(name), "{query}: {error}");
+        }
+    }
+
+    #[test]
+    fn unknown_and_duplicate_parameters_are_rejected() {
+        assert_eq!(
+            parse_log_options("tails=5", now()),
+            Err(ParameterError::Unknown("tails".to_owned()))
+        );
+        assert_eq!(
+            parse_log_options("tail=5&tail=6", now()),
+            Err(ParameterError::Duplicate("tail".to_owned()))
+        );
+    }
+
+    #[test]
+    fn every_parameter_is_documented() {
+        let page = include_str!("../../../docs/passthrough.md");
+        for name in PARAMETERS {
+            assert!(
+                page.contains(&format!("| `{name}` |")),
+                "{name} has no row in docs/passthrough.md"
+            );
+        }
+    }
+}

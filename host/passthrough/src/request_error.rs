@@ -1,0 +1,158 @@
+//! The errors of a stream request, and their HTTP responses.
+
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use rdd_core::{EngineError, ErrorCode, IdFormat, UnavailableReason};
+use rdd_gateway::GatewayBody;
+
+use crate::limits;
+use crate::query::ParameterError;
+
+/// A request that is not upgraded to a stream. The message is for the client and
+/// names the remedy.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StreamRequestError {
+    #[error("no such path: {path}; logs are at /passthrough/engine/logs/CONTAINER-ID")]
+    UnknownPath { path: String },
+    #[error("method {method} is not allowed here; use GET")]
+    MethodNotAllowed { method: http::Method },
+    #[error("too many streams are open ({limit}); close some, then try again")]
+    TooManyStreams { limit: usize },
+    /// `id` is quoted for the message.
+    #[error(
+        "{id} is not a full container ID: it must be {format}; names and short IDs are resolved by 'rdd logs' or the Kubernetes API"
+    )]
+    InvalidId { id: String, format: IdFormat },
+    #[error(transparent)]
+    InvalidParameter(#[from] ParameterError),
+    #[error("the container engine backend {backend:?} cannot be used: {reason}")]
+    BackendNotInstalled { backend: String, reason: String },
+    #[error("the backend {backend:?} cannot read logs")]
+    LogsUnsupported { backend: String },
+    #[error("the backend {backend:?} cannot read the log of container {id}: {reason}")]
+    LogUnreadable {
+        backend: String,
+        id: String,
+        reason: String,
+    },
+    #[error(
+        "the container engine is stopped; start it with: kubectl patch app app --type=merge -p '{{\"spec\":{{\"running\":true}}}}'"
+    )]
+    EngineStopped,
+    #[error("the daemon is starting, and the container engine has not answered yet")]
+    EngineStarting,
+    #[error("the container engine of backend {backend:?} cannot be reached: {reason}")]
+    EngineUnreachable { backend: String, reason: String },
+    #[error("the backend {backend:?} crashed and is being restarted: {reason}")]
+    BackendRestarting { backend: String, reason: String },
+    #[error("no container {id} in the engine of backend {backend:?}")]
+    ContainerNotFound { backend: String, id: String },
+    #[error("the container engine rejected the request: {0}")]
+    EngineRejected(EngineError),
+    #[error("the log cannot be streamed: {0}")]
+    StreamFailed(String),
+    #[error("a log is streamed over a WebSocket: {0}")]
+    UpgradeRequired(&'static str),
+    #[error("the WebSocket handshake is invalid: {0}")]
+    InvalidHandshake(&'static str),
+    #[error("the daemon is shutting down")]
+    ShuttingDown,
+}
+
+impl StreamRequestError {
+    /// Converts the error of a call to the engine.
+    pub(crate) fn from_engine_error(backend: &str, id: &str, error: EngineError) -> Self {
+        let (backend, id) = (backend.to_owned(), id.to_owned());
+        match error.code {
+            ErrorCode::NotFound => Self::ContainerNotFound { backend, id },
+            ErrorCode::Unsupported => Self::LogUnreadable {
+                backend,
+                id,
+                reason: error.message,
+            },
+            ErrorCode::Unavailable | ErrorCode::Timeout | ErrorCode::PermissionDenied => {
+                Self::EngineUnreachable {
+                    backend,
+                    reason: error.message,
+                }
+            }
+            ErrorCode::PluginFailed => Self::BackendRestarting {
+                backend,
+                reason: error.message,
+            },
+            ErrorCode::StreamFailed => Self::StreamFailed(error.message),
+            _ => Self::EngineRejected(error),
+        }
+    }
+
+    /// Converts the reason why no engine is available.
+    pub(crate) fn from_unavailable(backend: &str, reason: &UnavailableReason) -> Self {
+        match reason.clone() {
+            UnavailableReason::BackendNotInstalled { backend, reason } => {
+                Self::BackendNotInstalled { backend, reason }
+            }
+            UnavailableReason::Stopped => Self::EngineStopped,
+            UnavailableReason::Starting => Self::EngineStarting,
+            UnavailableReason::EngineUnreachable { reason } => Self::EngineUnreachable {
+                backend: backend.to_owned(),
+                reason,
+            },
+            UnavailableReason::BackendRestarting { reason } => Self::BackendRestarting {
+                backend: backend.to_owned(),
+                reason,
+            },
+        }
+    }
+
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::UnknownPath { .. } | Self::ContainerNotFound { .. } => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooManyStreams { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::InvalidId { .. } | Self::InvalidParameter(_) | Self::InvalidHandshake(_) => {
+                StatusCode::BAD_REQUEST
+            }
+            Self::BackendNotInstalled { .. }
+            | Self::LogsUnsupported { .. }
+            | Self::LogUnreadable { .. } => StatusCode::NOT_IMPLEMENTED,
+            Self::EngineStopped
+            | Self::EngineStarting
+            | Self::EngineUnreachable { .. }
+            | Self::BackendRestarting { .. }
+            | Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
+            Self::EngineRejected(error) if error.code == ErrorCode::InvalidArgument => {
+                StatusCode::BAD_REQUEST
+            }
+            Self::EngineRejected(_) | Self::StreamFailed(_) => StatusCode::BAD_GATEWAY,
+            Self::UpgradeRequired(_) => StatusCode::UPGRADE_REQUIRED,
+        }
+    }
+
+    /// Returns the response to a request with these `headers`.
+    pub(crate) fn into_response(self, headers: &HeaderMap) -> Response<GatewayBody> {
+        let status = self.status();
+        let retry_after = match status {
+            StatusCode::TOO_MANY_REQUESTS => Some(limits::STREAM_LIMIT_RETRY_AFTER_SECONDS),
+            StatusCode::SERVICE_UNAVAILABLE => Some(limits::ENGINE_RETRY_AFTER_SECONDS),
+            _ => None,
+        };
+        let mut response =
+            rdd_gateway::error_response(headers, status, &self.to_string(), retry_after);
+        let mut set = |name, value| {
+            response
+                .headers_mut()
+                .insert(name, HeaderValue::from_static(value))
+        };
+        match self {
+            Self::MethodNotAllowed { .. } => {
+                set(http::header::ALLOW, "GET");
+            }
+            Self::UpgradeRequired(_) => {
+                set(http::header::UPGRADE, "websocket");
+                set(http::header::CONNECTION, "Upgrade");
+                set(http::header::SEC_WEBSOCKET_VERSION, "13");
+            }
+            _ => {}
+        }
+        response
+    }
+}

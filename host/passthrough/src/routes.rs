@@ -1,0 +1,86 @@
+//! The paths of the passthrough.
+
+use std::collections::BTreeMap;
+
+use crate::request_error::StreamRequestError;
+
+const ENGINE: &str = "engine";
+const LOGS: &str = "logs";
+
+/// Returns the endpoints by controller, both sorted, as published by discovery.
+pub fn endpoints() -> BTreeMap<String, Vec<String>> {
+    BTreeMap::from([(ENGINE.to_owned(), vec![LOGS.to_owned()])])
+}
+
+/// The endpoint that a path addresses.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum RequestRoute<'a> {
+    /// The log of a container. The ID is not validated yet.
+    Logs(&'a str),
+}
+
+/// Parses `/passthrough/<controller>/<endpoint>/…`, with or without a trailing
+/// slash.
+pub(crate) fn parse_path(path: &str) -> Result<RequestRoute<'_>, StreamRequestError> {
+    let rest = path.strip_prefix("/passthrough").unwrap_or_default();
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    let mut segments = rest.split('/').skip(1);
+    match (
+        segments.next(),
+        segments.next(),
+        segments.next(),
+        segments.next(),
+    ) {
+        (Some(ENGINE), Some(LOGS), Some(id), None) => Ok(RequestRoute::Logs(id)),
+        _ => Err(StreamRequestError::UnknownPath {
+            path: path.to_owned(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_endpoint_is_found_with_or_without_a_trailing_slash() {
+        for path in [
+            "/passthrough/engine/logs/abc",
+            "/passthrough/engine/logs/abc/",
+        ] {
+            assert_eq!(
+                parse_path(path).ok(),
+                Some(RequestRoute::Logs("abc")),
+                "{path}"
+            );
+        }
+    }
+
+    #[test]
+    fn any_other_path_is_not_found() {
+        for path in [
+            "/passthrough",
+            "/passthrough/",
+            "/passthrough/engine",
+            "/passthrough/engine/logs",
+            "/passthrough/engine/logs/",
+            "/passthrough/engine/exec/abc",
+            "/passthrough/other/logs/abc",
+            "/passthrough/engine/logs/abc/def",
+            "/passthrough//engine/logs/abc",
+        ] {
+            assert!(parse_path(path).is_err(), "{path}");
+        }
+    }
+
+    #[test]
+    fn the_endpoints_of_discovery_are_sorted_and_served() {
+        for (controller, endpoints) in endpoints() {
+            assert!(endpoints.is_sorted(), "{controller}: {endpoints:?}");
+            for endpoint in endpoints {
+                let path = format!("/passthrough/{controller}/{endpoint}/abc");
+                assert!(parse_path(&path).is_ok(), "{path}");
+            }
+        }
+    }
+}

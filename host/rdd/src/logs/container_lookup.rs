@@ -1,0 +1,162 @@
+//! Resolves a name or an ID prefix to a container's full ID.
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use kube::api::{Api, ListParams};
+use rdd_api::{APP_NAME, App, Container, condition};
+
+/// The maximum number of candidates in the error for an ambiguous prefix.
+const MAX_CANDIDATES: usize = 5;
+
+/// Returns the ID of the container with this name, ID, or unique ID prefix.
+pub(crate) async fn resolve_container(client: kube::Client, text: &str) -> Result<String> {
+    let containers: Api<Container> = Api::all(client.clone());
+    let list = containers
+        .list(&ListParams::default())
+        .await
+        .context("cannot list the containers")?;
+    let containers: Vec<(String, String)> = list
+        .items
+        .into_iter()
+        .filter_map(|container| {
+            let name = container
+                .status
+                .as_ref()
+                .map(|status| status.name.clone())
+                .unwrap_or_default();
+            Some((container.metadata.name?, name))
+        })
+        .collect();
+    match find_match(&containers, text)? {
+        Some(id) => Ok(id.to_owned()),
+        None => Err(not_found_error(&app(client).await?, text)),
+    }
+}
+
+/// Reads the App, for the reason why there are no containers.
+async fn app(client: kube::Client) -> Result<App> {
+    let apps: Api<App> = Api::all(client);
+    apps.get(APP_NAME)
+        .await
+        .context("no such container, and the App cannot be read for the reason")
+}
+
+/// Returns the error for an unknown container, with the reason.
+fn not_found_error(app: &App, text: &str) -> anyhow::Error {
+    if !app.spec.running {
+        return anyhow!(
+            "the container engine is stopped, so there are no containers; start it with: rdd ctl patch app {APP_NAME} --type=merge -p '{{\"spec\":{{\"running\":true}}}}'"
+        );
+    }
+    let ready = app
+        .status
+        .iter()
+        .flat_map(|status| &status.conditions)
+        .find(|known| known.type_ == condition::CONTAINER_ENGINE_READY);
+    match ready {
+        Some(condition) if condition.status != "True" => anyhow!(
+            "no container {text:?} is known, and the engine is not available: {} ({})",
+            condition.message,
+            condition.reason
+        ),
+        _ => anyhow!("no container {text:?}; 'rdd ctl get containers -A' lists them"),
+    }
+}
+
+/// Finds a container. A full ID takes precedence over a name, and a name over an
+/// ID prefix, as with docker. Returns `None` if nothing matches.
+fn find_match<'a>(known: &'a [(String, String)], text: &str) -> Result<Option<&'a str>> {
+    let name = text.strip_prefix('/').unwrap_or(text);
+    let by_id = known.iter().find(|(id, _)| id == text);
+    if let Some((id, _)) = by_id.or_else(|| known.iter().find(|(_, known)| known == name)) {
+        return Ok(Some(id));
+    }
+    let matches: Vec<_> = known
+        .iter()
+        .filter(|(id, _)| !text.is_empty() && id.starts_with(text))
+        .collect();
+    match matches.as_slice() {
+        [(id, _)] => Ok(Some(id)),
+        [] => Ok(None),
+        many => {
+            let shown: Vec<_> = many
+                .iter()
+                .take(MAX_CANDIDATES)
+                .map(|(id, name)| format!("{id} ({name})"))
+                .collect();
+            let more = if many.len() > MAX_CANDIDATES {
+                ", …"
+            } else {
+                ""
+            };
+            bail!(
+                "{text:?} is the prefix of {} container IDs: {}{more}; use a longer prefix or a name",
+                many.len(),
+                shown.join(", ")
+            )
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_takes_precedence_over_a_name_and_a_name_over_a_prefix() {
+        // The name of the first is the ID of another.
+        let known = [
+            ("ab44", "aa22"),
+            ("aa11", "web"),
+            ("aa22", "db"),
+            ("bb33", "aa"),
+        ]
+        .map(|(id, name)| (id.to_owned(), name.to_owned()));
+        for (text, id) in [
+            ("web", "aa11"),
+            ("/web", "aa11"),
+            ("aa22", "aa22"),
+            ("aa2", "aa22"),
+            ("b", "bb33"),
+            ("aa", "bb33"),
+            ("ab", "ab44"),
+        ] {
+            assert_eq!(find_match(&known, text).unwrap(), Some(id), "{text}");
+        }
+        let error = find_match(&known, "a").unwrap_err().to_string();
+        assert!(
+            error.contains("aa11 (web)") && error.contains("aa22 (db)"),
+            "{error}"
+        );
+        assert_eq!(find_match(&known, "zz").unwrap(), None);
+        assert_eq!(find_match(&known, "").unwrap(), None);
+        assert_eq!(find_match(&known, "//web").unwrap(), None);
+    }
+
+    #[test]
+    fn the_error_names_a_stopped_app_or_an_unavailable_engine() {
+        let app = |running: bool, conditions: serde_json::Value| -> App {
+            serde_json::from_value(serde_json::json!({
+                "apiVersion": "app.rancherdesktop.io/v1alpha1",
+                "kind": "App",
+                "metadata": {"name": APP_NAME},
+                "spec": {"running": running},
+                "status": {"conditions": conditions},
+            }))
+            .unwrap()
+        };
+        let not_ready = serde_json::json!([{
+            "type": condition::CONTAINER_ENGINE_READY, "status": "False",
+            "reason": "ConnectFailed", "message": "no such file",
+            "lastTransitionTime": "2026-01-01T00:00:00Z",
+        }]);
+        let stopped = not_found_error(&app(false, not_ready.clone()), "web").to_string();
+        assert!(
+            stopped.contains("stopped") && stopped.contains("start it with"),
+            "{stopped}"
+        );
+        let unavailable = not_found_error(&app(true, not_ready), "web").to_string();
+        assert!(unavailable.contains("no such file"), "{unavailable}");
+        let unknown = not_found_error(&app(true, serde_json::json!([])), "web").to_string();
+        assert!(unknown.starts_with("no container \"web\""), "{unknown}");
+    }
+}

@@ -1,0 +1,95 @@
+//! Prints frames to standard output and standard error.
+
+use std::io::{self, IsTerminal as _, Write};
+
+use tokio::sync::mpsc;
+use tokio_tungstenite::tungstenite::Bytes;
+
+use super::terminal::{RED, TerminalFilter};
+use crate::output::OutputError;
+
+/// The first byte of a frame from standard error.
+const STDERR: u8 = 2;
+
+/// The output streams of this process.
+pub(crate) struct OutputStreams {
+    out: OutputSink<io::Stdout>,
+    err: OutputSink<io::Stderr>,
+}
+
+struct OutputSink<W> {
+    inner: W,
+    /// The filter if the stream is a terminal, which other escape sequences could
+    /// take over.
+    filter: Option<TerminalFilter>,
+}
+
+impl OutputStreams {
+    /// Prints raw bytes to a pipe. On a terminal, only text and colors pass, and
+    /// standard error is red unless `NO_COLOR` is set. (`anstream` would replace
+    /// this one variable, but not the filter.)
+    pub(crate) fn new() -> Self {
+        let use_color = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let (out, err) = (io::stdout(), io::stderr());
+        let out_filter = out.is_terminal().then(|| TerminalFilter::new(None));
+        let err_filter = err
+            .is_terminal()
+            .then(|| TerminalFilter::new(use_color.then_some(RED)));
+        Self {
+            out: OutputSink {
+                inner: out,
+                filter: out_filter,
+            },
+            err: OutputSink {
+                inner: err,
+                filter: err_filter,
+            },
+        }
+    }
+}
+
+impl OutputStreams {
+    /// Writes a frame to its stream, and flushes if `flush`.
+    fn write(&mut self, frame: &[u8], flush: bool) -> io::Result<()> {
+        let Self { out, err } = self;
+        match frame.split_first() {
+            Some((&STDERR, bytes)) => {
+                // Preserve the order of the two streams.
+                out.inner.flush()?;
+                err.write(bytes)?;
+            }
+            Some((_, bytes)) => out.write(bytes)?,
+            None => {}
+        }
+        if flush {
+            out.inner.flush()?;
+        }
+        Ok(())
+    }
+}
+
+impl<W: Write> OutputSink<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match &mut self.filter {
+            Some(filter) => self.inner.write_all(&filter.filter(bytes)),
+            None => self.inner.write_all(bytes),
+        }
+    }
+}
+
+/// Prints frames until the channel is closed. Blocks while the output is not
+/// read.
+///
+/// # Errors
+///
+/// Fails if the output cannot be written, or its reader has closed the pipe, as
+/// `head` does.
+pub(super) fn print(
+    mut frames: mpsc::Receiver<Bytes>,
+    mut streams: OutputStreams,
+) -> Result<(), OutputError> {
+    while let Some(frame) = frames.blocking_recv() {
+        streams.write(&frame, frames.is_empty())?;
+    }
+    Ok(())
+}

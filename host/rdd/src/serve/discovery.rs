@@ -1,0 +1,136 @@
+//! Discovery: how clients find the daemon. It is published as a ConfigMap, whose
+//! `ready` annotation is written last, and as a file in the state directory.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use anyhow::{Context as _, Result};
+use jiff::Timestamp;
+use kube::Client;
+use rdd_gateway::InstanceKubeconfig;
+use rdd_mirror::InstanceId;
+use serde::{Deserialize, Serialize};
+
+use super::config_map::{ConfigMapOwner, ConfigMapSpec, ConfigMapWriter};
+use crate::state_dir::{StateDir, read_published};
+
+/// The name of the discovery ConfigMap.
+const NAME: &str = "rdd-controller-manager";
+/// The key of this daemon's entry in the ConfigMap.
+const MANAGER: &str = "rdd";
+/// The controllers of this manager, sorted.
+const CONTROLLERS: [&str; 2] = ["app", "engine"];
+/// The annotation that is "true" once every part of the daemon is ready.
+const READY_ANNOTATION: &str = "rdd.rancherdesktop.io/ready";
+
+/// The entry of one manager in the discovery ConfigMap.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct DiscoveryEntry {
+    /// The port of `/livez` and `/readyz`.
+    pub(crate) health_port: u16,
+    /// The port of `/metrics`.
+    pub(crate) metrics_port: u16,
+    /// The names of the running controllers, sorted.
+    pub(crate) enabled_controllers: Vec<String>,
+    /// The endpoints under `/passthrough` by controller, sorted.
+    pub(crate) enabled_passthroughs: BTreeMap<String, Vec<String>>,
+    /// The start time of this run of the daemon.
+    pub(crate) start_time: Timestamp,
+    /// The URL of the readiness probe.
+    pub(crate) health_endpoint: String,
+    /// The URL of the metrics.
+    pub(crate) metrics_endpoint: String,
+    /// The base URL of the passthrough endpoints.
+    pub(crate) passthrough_endpoint: String,
+    /// A random ID of this run of the daemon.
+    pub(crate) boot_id: String,
+}
+
+impl DiscoveryEntry {
+    /// Returns the entry of a daemon that listens on `address`.
+    pub(crate) fn new(address: SocketAddr, start_time: Timestamp) -> Self {
+        let server = InstanceKubeconfig::server_url(address);
+        Self {
+            health_port: address.port(),
+            metrics_port: address.port(),
+            enabled_controllers: CONTROLLERS.map(str::to_owned).to_vec(),
+            enabled_passthroughs: rdd_passthrough::endpoints(),
+            start_time,
+            health_endpoint: format!("{server}/readyz"),
+            metrics_endpoint: format!("{server}/metrics"),
+            passthrough_endpoint: format!("{server}/passthrough"),
+            boot_id: uuid::Uuid::new_v4().to_string(),
+        }
+    }
+}
+
+/// Withdraws the readiness of an earlier run of this instance that did not do so
+/// itself.
+pub(crate) async fn withdraw_earlier_runs(own: &ConfigMapWriter) -> Result<()> {
+    own.remove_annotation(READY_ANNOTATION, ConfigMapOwner::ThisInstance)
+        .await
+        .context("cannot withdraw the readiness of an earlier run")
+}
+
+/// Withdraws the readiness of this run, unless another one has taken over.
+pub(crate) async fn withdraw_this_run(own: &ConfigMapWriter) -> Result<()> {
+    own.remove_annotation(READY_ANNOTATION, ConfigMapOwner::ThisRun)
+        .await
+        .context("cannot withdraw the readiness of this run")
+}
+
+/// Returns the writer of the ConfigMap for one run of the daemon.
+pub(crate) fn config_map_writer(
+    client: Client,
+    discovery: &DiscoveryEntry,
+    instance: &InstanceId,
+) -> ConfigMapWriter {
+    ConfigMapWriter::new(client, NAME, &discovery.boot_id, instance)
+}
+
+/// Returns the content of the ConfigMap of a ready daemon.
+pub(crate) fn content(discovery: &DiscoveryEntry) -> Result<ConfigMapSpec> {
+    Ok(ConfigMapSpec {
+        key: MANAGER,
+        value: serde_json::to_string(discovery)?,
+        annotations: BTreeMap::from([(READY_ANNOTATION, "true")]),
+    })
+}
+
+/// Writes the entry, then the annotation. If this fails, readiness is not
+/// announced.
+pub(crate) async fn announce(own: &ConfigMapWriter, content: &ConfigMapSpec) -> Result<()> {
+    let without_annotation = ConfigMapSpec {
+        annotations: BTreeMap::new(),
+        ..content.clone()
+    };
+    own.write(&without_annotation)
+        .await
+        .context("cannot write the discovery ConfigMap")?;
+    own.write(content)
+        .await
+        .context("cannot announce readiness")?;
+    Ok(())
+}
+
+/// Reads the entry of the daemon of a state directory, from its file: in a
+/// cluster, the ConfigMap may belong to another daemon.
+pub(crate) fn read(state_dir: &StateDir) -> Result<DiscoveryEntry> {
+    read_published(&state_dir.discovery()).context("cannot read the discovery file of the daemon")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn controllers_are_sorted_and_include_those_of_all_endpoints() {
+        let address = SocketAddr::from(([127, 0, 0, 1], 1));
+        let discovery = DiscoveryEntry::new(address, Timestamp::UNIX_EPOCH);
+        assert!(discovery.enabled_controllers.is_sorted());
+        for controller in discovery.enabled_passthroughs.keys() {
+            assert!(discovery.enabled_controllers.contains(controller));
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Authenticates the credentials of an external cluster by token reviews.
+
+mod cache;
+
+use async_trait::async_trait;
+use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec};
+use k8s_openapi::api::authorization::v1::{
+    ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec,
+};
+use kube::Client;
+use kube::api::{Api, PostParams};
+use rdd_core::{AuthError, Authenticator, Credentials, UserIdentity};
+use rdd_gateway::LocalAuthenticator;
+
+use self::cache::ReviewCache;
+
+/// Accepts the token of the instance, and tokens of the cluster whose user may
+/// read container logs.
+pub(crate) struct ClusterAuthenticator {
+    local: LocalAuthenticator,
+    client: Client,
+    reviews: ReviewCache,
+}
+
+impl ClusterAuthenticator {
+    /// Creates an authenticator that sends reviews to the cluster of `client`.
+    pub(crate) fn new(local: LocalAuthenticator, client: Client) -> Self {
+        Self {
+            local,
+            client,
+            reviews: ReviewCache::default(),
+        }
+    }
+
+    async fn review(&self, token: &str) -> Result<UserIdentity, AuthError> {
+        let identity = self.review_token(token).await?;
+        self.review_access(&identity).await?;
+        Ok(identity)
+    }
+
+    async fn review_token(&self, token: &str) -> Result<UserIdentity, AuthError> {
+        let review = TokenReview {
+            spec: TokenReviewSpec {
+                token: Some(token.to_owned()),
+                audiences: None,
+            },
+            ..TokenReview::default()
+        };
+        let api: Api<TokenReview> = Api::all(self.client.clone());
+        let status = api
+            .create(&PostParams::default(), &review)
+            .await
+            .map_err(unavailable)?
+            .status
+            .unwrap_or_default();
+        if status.authenticated != Some(true) {
+            return Err(AuthError::Unauthenticated(
+                "the cluster rejected the token".to_owned(),
+            ));
+        }
+        let user = status.user.unwrap_or_default();
+        Ok(UserIdentity {
+            user: user.username.unwrap_or_default(),
+            groups: user.groups.unwrap_or_default(),
+        })
+    }
+
+    async fn review_access(&self, identity: &UserIdentity) -> Result<(), AuthError> {
+        let review = SubjectAccessReview {
+            spec: SubjectAccessReviewSpec {
+                user: Some(identity.user.clone()),
+                groups: Some(identity.groups.clone()),
+                resource_attributes: Some(ResourceAttributes {
+                    group: Some(rdd_api::CONTAINERS_GROUP.to_owned()),
+                    resource: Some("containers".to_owned()),
+                    subresource: Some("log".to_owned()),
+                    verb: Some("get".to_owned()),
+                    ..ResourceAttributes::default()
+                }),
+                ..SubjectAccessReviewSpec::default()
+            },
+            ..SubjectAccessReview::default()
+        };
+        let api: Api<SubjectAccessReview> = Api::all(self.client.clone());
+        let status = api
+            .create(&PostParams::default(), &review)
+            .await
+            .map_err(unavailable)?
+            .status
+            .unwrap_or_default();
+        if status.allowed {
+            return Ok(());
+        }
+        Err(AuthError::Forbidden(format!(
+            "user {:?} may not get containers/log in group {}; grant it with a role in the cluster",
+            identity.user,
+            rdd_api::CONTAINERS_GROUP
+        )))
+    }
+}
+
+fn unavailable(error: kube::Error) -> AuthError {
+    AuthError::Unavailable(format!(
+        "the cluster cannot review the credentials now: {error}"
+    ))
+}
+
+#[async_trait]
+impl Authenticator for ClusterAuthenticator {
+    fn authenticate_locally(
+        &self,
+        credentials: &Credentials,
+    ) -> Option<Result<UserIdentity, AuthError>> {
+        match (self.local.check(credentials), credentials) {
+            (Err(AuthError::Unauthenticated(_)), Credentials::Bearer(_)) => None,
+            (decided, _) => Some(decided),
+        }
+    }
+
+    async fn authenticate(&self, credentials: &Credentials) -> Result<UserIdentity, AuthError> {
+        match (self.authenticate_locally(credentials), credentials) {
+            (None, Credentials::Bearer(token)) => {
+                self.reviews
+                    .get_or_review(token, || self.review(token))
+                    .await
+            }
+            (Some(decided), _) => decided,
+            // The cluster reviews tokens only.
+            (None, _) => self.local.check(credentials),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
