@@ -1,7 +1,7 @@
-//! App: what the user wants of the engine, and how far that has come.
+//! The kind App: which container engine is mirrored, and the observed state.
 #![expect(
     unreachable_pub,
-    reason = "the schema derive makes a public twin of the spec inside this module"
+    reason = "the schema derive generates a public copy of the spec inside this module"
 )]
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{DEFAULT_BACKEND, DEFAULT_NAMESPACE};
 
-/// What the user wants. Written by the user; the daemon writes the first one.
+/// Desired state. Written by the user; the daemon creates the App if it does not exist.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[kube(
     group = "app.rancherdesktop.io",
@@ -19,13 +19,13 @@ use crate::{DEFAULT_BACKEND, DEFAULT_NAMESPACE};
     kind = "App",
     status = "AppStatus",
     derive = "PartialEq",
-    doc = "App says which container engine is mirrored, and whether. There is one, named app.",
+    doc = "App selects the container engine to mirror and turns mirroring on or off. There is exactly one, named app.",
     validation = Rule::new("self.metadata.name == 'app'").message("the only App is named \"app\""),
     printcolumn(
         name = "Engine",
         type_ = "string",
         json_path = ".spec.containerEngine.name",
-        description = "The chosen backend"
+        description = "Name of the selected backend"
     ),
     printcolumn(
         name = "Running",
@@ -37,19 +37,19 @@ use crate::{DEFAULT_BACKEND, DEFAULT_NAMESPACE};
         name = "Ready",
         type_ = "string",
         json_path = r#".status.conditions[?(@.type=="ContainerEngineReady")].status"#,
-        description = "Whether the engine can be asked"
+        description = "Whether the engine is mirrored and can be called"
     ),
     printcolumn(
         name = "Reason",
         type_ = "string",
         json_path = r#".status.conditions[?(@.type=="ContainerEngineReady")].reason"#,
-        description = "Why the engine can or cannot be asked"
+        description = "Reason for the Ready status"
     ),
     printcolumn(
         name = "Age",
         type_ = "date",
         json_path = ".metadata.creationTimestamp",
-        description = "Time since the App was made"
+        description = "Time since the App was created"
     )
 )]
 #[serde(rename_all = "camelCase")]
@@ -57,10 +57,10 @@ pub struct AppSpec {
     /// The engine to mirror.
     #[serde(default)]
     pub container_engine: ContainerEngineSpec,
-    /// Whether the engine is mirrored. When this turns false, every mirror goes; the engine itself is left alone.
+    /// Whether the engine is mirrored. Setting this to false deletes every mirror; nothing in the engine changes.
     #[serde(default)]
     pub running: bool,
-    /// Namespace that holds the mirrors. Cannot be changed.
+    /// Namespace of the mirrors. Immutable.
     #[serde(default = "default_namespace")]
     #[schemars(
         length(min = 1, max = 63),
@@ -72,10 +72,10 @@ pub struct AppSpec {
     pub namespace: String,
 }
 
-/// Which backend.
+/// Selects a backend.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ContainerEngineSpec {
-    /// Name of a backend, such as moby. It need not be installed: the condition ContainerEngineReady tells.
+    /// Name of the backend, such as moby. If no such backend is installed, the condition ContainerEngineReady is False with the reason BackendNotInstalled.
     #[serde(default = "default_backend")]
     #[schemars(
         length(min = 1, max = 63),
@@ -100,10 +100,10 @@ fn default_namespace() -> String {
     DEFAULT_NAMESPACE.to_owned()
 }
 
-/// How far it has come. Written by the mirror alone.
+/// Observed state. Written only by the daemon.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AppStatus {
-    /// Running, ContainerEngineReady and Settled.
+    /// Conditions of the App: Running, ContainerEngineReady, and Settled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,

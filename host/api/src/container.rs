@@ -1,4 +1,4 @@
-//! Container: a container of the engine.
+//! The kind Container: the mirror of one container of the engine.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::EngineTime;
 
-/// A Container has no spec: what it is is said by its status alone.
+/// Spec of a Container: it has none. Its status holds what the engine reports.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "containers.rancherdesktop.io",
@@ -22,95 +22,95 @@ use crate::EngineTime;
     category = "all",
     selectable = ".status.namespace",
     selectable = ".status.name",
-    doc = "Container mirrors a container of the engine. Its name is the engine's full ID. Deleting it removes the engine's container, running or not.",
+    doc = "Container mirrors one container of the container engine. Its name is the container's full ID. Deleting it removes the container from the engine, even if it is running.",
     printcolumn(
         name = "Name",
         type_ = "string",
         json_path = ".status.name",
-        description = "The engine's name of the container"
+        description = "Name of the container in the engine"
     ),
     printcolumn(
         name = "Image",
         type_ = "string",
         json_path = ".status.imageName",
-        description = "The reference that the container was made from"
+        description = "Image reference that the container was created from"
     ),
     printcolumn(
         name = "Status",
         type_ = "string",
         json_path = ".status.status",
-        description = "What the container is doing"
+        description = "State of the container"
     ),
     printcolumn(
         name = "Running",
         type_ = "string",
         json_path = r#".status.conditions[?(@.type=="Running")].status"#,
-        description = "Whether processes exist, frozen or not"
+        description = "Whether the container has processes, including paused ones"
     ),
     printcolumn(
         name = "Age",
         type_ = "date",
         json_path = ".metadata.creationTimestamp",
-        description = "Time since the mirror was made"
+        description = "Time since the mirror was created"
     )
 )]
 pub struct ContainerFields {}
 
-/// What the engine says of the container. Written by the mirror alone.
+/// Observed state of the container, as reported by the engine. Written only by the daemon.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ContainerStatus {
-    /// The engine's name of the container, without its decoration.
+    /// Name of the container in the engine, without a leading slash.
     pub name: String,
-    /// The engine's namespace that holds the container.
+    /// Engine namespace of the container.
     pub namespace: String,
-    /// The program that the container runs.
+    /// Path of the program that the container runs.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub path: String,
-    /// The program's arguments.
+    /// Arguments of the program.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub args: Vec<String>,
-    /// ID of the container's image, equal to the status.id of some Image.
+    /// ID of the container's image: the status.id of an Image.
     pub image: String,
-    /// The reference that the container was made from, such as busybox:latest.
+    /// Image reference that the container was created from, such as busybox:latest.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub image_name: String,
-    /// Labels of the container's configuration.
+    /// Labels of the container.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
-    /// What the container is doing.
+    /// State of the container.
     pub status: ContainerState,
-    /// Process ID on the engine's host; 0 when the container does not run.
+    /// Process ID on the engine's host; 0 if the container is not running.
     pub pid: i32,
     /// Exit code of the last run.
     pub exit_code: i32,
-    /// The engine's words about a failed start.
+    /// Error message of the last failed start.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub error: String,
-    /// When the container was made.
+    /// Time at which the container was created.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_at: Option<EngineTime>,
-    /// When the container last started; kept when it stops.
+    /// Time of the last start; kept after the container stops.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub started_at: Option<EngineTime>,
-    /// When the container last ended.
+    /// Time at which the container last exited.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<EngineTime>,
-    /// Ports that the container exposes, sorted by name.
+    /// Ports exposed by the container, sorted by name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub ports: Vec<ContainerPort>,
-    /// Running, Paused, Restarting, OOMKilled and Dead; DeleteFailed while a deletion is refused by the engine.
+    /// Conditions of the container: Running, Paused, Restarting, OOMKilled, and Dead. DeleteFailed is present while the engine refuses to remove the container.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
-    /// The last action that was asked for here, and how it went.
+    /// Most recent action requested with the annotation containers.rancherdesktop.io/action, and its outcome.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_action: Option<LastAction>,
 }
 
-/// What a container is doing.
+/// State of a container.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
@@ -137,19 +137,19 @@ pub enum ContainerState {
     Unknown,
 }
 
-/// A port that a container exposes.
+/// Port exposed by a container.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ContainerPort {
-    /// Number and protocol, such as 80/tcp.
+    /// Port number and protocol, such as 80/tcp.
     pub name: String,
-    /// Where the port is published, sorted; absent when it is not.
+    /// Addresses at which the port is published, sorted; absent if the port is not published.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub bindings: Vec<HostBinding>,
 }
 
-/// One address on the engine's host that leads to a container's port.
+/// Address on the engine's host at which a container's port is published.
 #[derive(
     Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
@@ -163,27 +163,27 @@ pub struct HostBinding {
     pub host_port: String,
 }
 
-/// The last action that was asked for by annotation, and how it went.
+/// Most recent action requested with the action annotation, and its outcome.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LastAction {
-    /// What was asked for: start, stop, pause, unpause or restart; when it is none of them, the annotation's value, cut to 64 bytes.
+    /// Requested action: start, stop, pause, unpause, or restart. Any other value of the annotation appears here truncated to 64 bytes.
     pub action: String,
-    /// How it went. An action that failed for want of an answer turns to Succeeded when the engine is seen to have done it after all.
+    /// Outcome: Succeeded or Failed. An action that failed without a response from the engine changes to Succeeded if the engine turns out to have carried it out.
     pub state: ActionState,
-    /// Why it failed, in the engine's words.
+    /// Error message of a failed action, usually from the engine.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub error: String,
-    /// Why it failed, as one word for programs, such as Conflict, Timeout or InvalidAction.
+    /// Machine-readable reason for a failure, such as Conflict, Timeout, or InvalidAction.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
-    /// When the annotation was seen.
+    /// Time at which the daemon observed the annotation.
     pub observed_at: Time,
-    /// When the engine was done with it.
+    /// Time at which the action finished.
     pub completed_at: Time,
 }
 
-/// An action on a container.
+/// Action on a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
@@ -200,7 +200,7 @@ pub enum ActionName {
     Restart,
 }
 
-/// How an action went.
+/// Outcome of an action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
 pub enum ActionState {
@@ -211,7 +211,7 @@ pub enum ActionState {
 }
 
 impl ActionName {
-    /// Every action, in the order in which messages list them.
+    /// All actions, in the order in which messages list them.
     pub const ALL: [Self; 5] = [
         Self::Start,
         Self::Stop,
@@ -220,8 +220,8 @@ impl ActionName {
         Self::Restart,
     ];
 
-    /// Reads the value of the [action annotation](crate::ACTION_ANNOTATION);
-    /// `None` for what is no action.
+    /// Parses a value of the [action annotation](crate::ACTION_ANNOTATION).
+    /// Returns `None` if it is not an action.
     pub fn parse(value: &str) -> Option<Self> {
         Some(match value {
             "start" => Self::Start,
@@ -233,7 +233,7 @@ impl ActionName {
         })
     }
 
-    /// The value of the annotation.
+    /// Returns the value of the annotation that requests this action.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Start => "start",
@@ -245,7 +245,7 @@ impl ActionName {
     }
 }
 
-/// Whether [`LastAction::action`] names this action.
+/// Compares [`LastAction::action`] with an action.
 impl PartialEq<ActionName> for String {
     fn eq(&self, other: &ActionName) -> bool {
         self == other.as_str()

@@ -1,4 +1,4 @@
-//! The CRDs, as they are installed and as they lie in `crds/`.
+//! Generates the CRDs that the daemon installs and that `crds/` contains.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
@@ -10,7 +10,14 @@ use crate::{
     ImagePushRequest, Volume, VolumeCreateRequest,
 };
 
-/// Every CRD of this crate, sorted by name.
+/// Returns every CRD of this crate, sorted by name.
+///
+/// ```
+/// let crds = rdd_api::crds();
+/// assert!(crds.iter().any(|crd| {
+///     crd.metadata.name.as_deref() == Some("containers.containers.rancherdesktop.io")
+/// }));
+/// ```
 pub fn crds() -> Vec<CustomResourceDefinition> {
     let mut crds = vec![
         App::crd(),
@@ -33,34 +40,34 @@ pub fn crds() -> Vec<CustomResourceDefinition> {
             else {
                 continue;
             };
-            tidy(schema);
+            normalize(schema);
             if let Some(status) = schema
                 .properties
                 .as_mut()
                 .and_then(|properties| properties.get_mut("status"))
             {
-                without_defaults(status);
+                strip_defaults(status);
             }
         }
     }
     crds
 }
 
-/// What the generator says and Kubernetes conventions do not: an absent field
-/// is absent, never null, and a description is text, not lines of a source file.
-fn tidy(schema: &mut JSONSchemaProps) {
+/// Removes what the generator adds contrary to Kubernetes conventions: optional
+/// fields are absent instead of null, and descriptions have no line breaks.
+fn normalize(schema: &mut JSONSchemaProps) {
     schema.nullable = None;
     schema.title = None;
     if let Some(description) = &mut schema.description {
         *description = description.split_whitespace().collect::<Vec<_>>().join(" ");
     }
-    for_each_child(schema, &mut tidy);
+    for_each_child(schema, &mut normalize);
 }
 
-/// A status is what its writer wrote: the server must not fill it up.
-fn without_defaults(schema: &mut JSONSchemaProps) {
+/// Removes all defaults: the server must not add fields to a status.
+fn strip_defaults(schema: &mut JSONSchemaProps) {
     schema.default = None;
-    for_each_child(schema, &mut without_defaults);
+    for_each_child(schema, &mut strip_defaults);
 }
 
 fn for_each_child(schema: &mut JSONSchemaProps, f: &mut dyn FnMut(&mut JSONSchemaProps)) {
@@ -86,16 +93,16 @@ mod tests {
     use super::*;
     use crate::*;
 
-    fn undescribed(path: &str, schema: &JSONSchemaProps, found: &mut Vec<String>) {
+    fn collect_undescribed(path: &str, schema: &JSONSchemaProps, found: &mut Vec<String>) {
         for (name, child) in schema.properties.iter().flatten() {
             let path = format!("{path}.{name}");
             if child.description.as_deref().is_none_or(str::is_empty) {
                 found.push(path.clone());
             }
-            undescribed(&path, child, found);
+            collect_undescribed(&path, child, found);
         }
         if let Some(JSONSchemaPropsOrArray::Schema(items)) = &schema.items {
-            undescribed(&format!("{path}[]"), items, found);
+            collect_undescribed(&format!("{path}[]"), items, found);
         }
     }
 
@@ -104,27 +111,27 @@ mod tests {
             .schema
             .as_ref()
             .and_then(|schema| schema.open_api_v3_schema.as_ref())
-            .expect("a schema")
+            .expect("the CRD has no schema")
     }
 
-    fn find(kind: &str) -> CustomResourceDefinition {
+    fn crd_of(kind: &str) -> CustomResourceDefinition {
         crds()
             .into_iter()
             .find(|crd| crd.spec.names.kind == kind)
-            .expect("the kind")
+            .expect("no CRD of this kind")
     }
 
     #[test]
-    fn every_field_is_described() {
+    fn every_field_has_a_description() {
         let mut found = Vec::new();
         for crd in crds() {
-            undescribed(&crd.spec.names.kind, schema(&crd), &mut found);
+            collect_undescribed(&crd.spec.names.kind, schema(&crd), &mut found);
         }
         assert_eq!(found, Vec::<String>::new());
     }
 
     #[test]
-    fn columns_and_selectable_fields_are_those_of_the_contract() {
+    fn printer_columns_and_selectable_fields_match_the_contract() {
         let table = [
             ("App", "Engine,Running,Ready,Reason,Age", ""),
             (
@@ -168,12 +175,12 @@ mod tests {
         });
         assert_eq!(found, BTreeSet::from(wanted));
         let path = |kind, name: &str| {
-            let version = find(kind).spec.versions.remove(0);
+            let version = crd_of(kind).spec.versions.remove(0);
             let columns = version.additional_printer_columns.unwrap_or_default();
             let column = columns.into_iter().find(|column| column.name == name);
-            column.expect("a column").json_path
+            column.expect("no column of this name").json_path
         };
-        // What a person knows it by, neither an ID nor a hash.
+        // Columns show names that people recognize, neither IDs nor hashes.
         assert_eq!(path("Container", "Image"), ".status.imageName");
         assert_eq!(path("Container", "Name"), ".status.name");
         assert_eq!(path("Volume", "Name"), ".status.name");
@@ -181,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_is_never_filled_up_or_demanded_by_the_server() {
+    fn a_status_has_no_defaults_and_no_required_fields() {
         fn defaults(schema: &JSONSchemaProps) -> usize {
             let children = schema.properties.iter().flatten().map(|(_, child)| child);
             usize::from(schema.default.is_some()) + children.map(defaults).sum::<usize>()
@@ -199,28 +206,29 @@ mod tests {
     }
 
     #[test]
-    fn mirrors_are_in_category_all_and_have_their_short_name() {
+    fn mirrored_kinds_are_in_category_all_and_namespaces_have_a_short_name() {
         for kind in ["Container", "Image", "Volume", "ContainerNamespace"] {
-            let names = find(kind).spec.names;
+            let names = crd_of(kind).spec.names;
             assert_eq!(names.categories, Some(vec!["all".to_owned()]), "{kind}");
         }
-        let names = find("ContainerNamespace").spec.names;
+        let names = crd_of("ContainerNamespace").spec.names;
         assert_eq!(names.short_names, Some(vec!["cns".to_owned()]));
     }
 
     #[test]
-    fn an_unheard_of_state_reads_as_unknown() {
+    fn an_unknown_state_is_parsed_as_unknown() {
         let status: ContainerStatus =
-            serde_json::from_str(r#"{"name": "a", "status": "hibernating"}"#).expect("a status");
+            serde_json::from_str(r#"{"name": "a", "status": "hibernating"}"#)
+                .expect("the status must parse");
         assert_eq!(status.status, ContainerState::Unknown);
         assert_eq!(
-            serde_json::to_value(status.status).expect("a value"),
+            serde_json::to_value(status.status).expect("the value must serialize"),
             "unknown"
         );
     }
 
     #[test]
-    fn wire_names_are_exact() {
+    fn field_names_match_the_contract() {
         let binding = HostBinding {
             host_ip: "::1".to_owned(),
             host_port: "80".to_owned(),
@@ -233,7 +241,7 @@ mod tests {
             ..ContainerStatus::default()
         };
         assert_eq!(
-            serde_json::to_value(status).expect("a value"),
+            serde_json::to_value(status).expect("the value must serialize"),
             serde_json::json!({
                 "name": "", "namespace": "", "image": "", "status": "unknown",
                 "pid": 0, "exitCode": 0,

@@ -1,4 +1,4 @@
-//! Image: one tag of an image of the engine.
+//! The kind Image: the mirror of one tag of an image of the engine.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::EngineTime;
 
-/// An Image has no spec: what it is is said by its status alone.
+/// Spec of an Image: it has none. Its status holds what the engine reports.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "containers.rancherdesktop.io",
@@ -23,12 +23,12 @@ use crate::EngineTime;
     selectable = ".status.namespace",
     selectable = ".status.id",
     selectable = ".status.repoTag",
-    doc = "Image mirrors one tag of an image of the engine, or an image without tags. Deleting it removes the tag, and the image with its last one.",
+    doc = "Image mirrors one tag of an image of the container engine, or an image that has no tags. Deleting it removes the tag from the engine, and the image itself with its last tag.",
     printcolumn(
         name = "Tag",
         type_ = "string",
         json_path = ".status.repoTag",
-        description = "The tag; empty for a dangling image"
+        description = "Tag; empty for a dangling image"
     ),
     printcolumn(
         name = "Created",
@@ -41,27 +41,27 @@ use crate::EngineTime;
         type_ = "integer",
         format = "int64",
         json_path = ".status.size",
-        description = "Size in bytes"
+        description = "Size of the image in bytes"
     )
 )]
 pub struct ImageFields {}
 
-/// What the engine says of the image. Written by the mirror alone.
+/// Observed state of the image, as reported by the engine. Written only by the daemon.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ImageStatus {
-    /// The engine's namespace that holds the image.
+    /// Engine namespace of the image.
     pub namespace: String,
-    /// The engine's ID, such as sha256:….
+    /// ID of the image in the engine, such as sha256:….
     pub id: String,
-    /// The tag that this object stands for; absent for a dangling image.
+    /// Tag that this object represents; absent for a dangling image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repo_tag: Option<String>,
-    /// Digests by which registries know the image, sorted.
+    /// Digests of the image in registries, sorted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub repo_digests: Vec<String>,
-    /// When the image was built.
+    /// Time at which the image was built.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_at: Option<EngineTime>,
     /// Processor architecture, such as amd64.
@@ -70,12 +70,12 @@ pub struct ImageStatus {
     /// Operating system, such as linux.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub os: String,
-    /// Size in bytes.
+    /// Size of the image in bytes.
     pub size: i64,
-    /// Labels of the image's configuration.
+    /// Labels of the image.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
-    /// DeleteFailed while a deletion is refused by the engine; else none.
+    /// Conditions of the image. DeleteFailed is present while the engine refuses to remove it; there are no others.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,

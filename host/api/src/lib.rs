@@ -1,12 +1,41 @@
-//! The Kubernetes types of rdd, and the CRDs made of them.
+//! The Kubernetes types of rdd, and the CRDs generated from them.
 //!
-//! This room owns the wire: kinds, field names, labels, annotations,
-//! finalizers, condition types and reasons. Invariant: it knows nothing of
-//! engines, so that a client may use it without the daemon.
+//! This crate owns the API contract: kinds, field names, labels, annotations,
+//! finalizers, condition types, and reasons. Invariant: it does not depend on
+//! the engine model, so that clients can use it without the daemon.
+//!
+//! # Example
+//!
+//! The App to create for a backend, and the status of a Container as a client
+//! reads it:
+//!
+//! ```
+//! use rdd_api::{APP_NAME, App, AppSpec, Container, ContainerEngineSpec, ContainerState};
+//! use serde_json::json;
+//!
+//! let app = App::new(
+//!     APP_NAME,
+//!     AppSpec {
+//!         container_engine: ContainerEngineSpec { name: "moby".to_owned() },
+//!         running: true,
+//!         namespace: "rancher-desktop".to_owned(),
+//!     },
+//! );
+//! assert_eq!(serde_json::to_value(&app)?["spec"]["containerEngine"]["name"], "moby");
+//!
+//! let container: Container = serde_json::from_value(json!({
+//!     "apiVersion": "containers.rancherdesktop.io/v1alpha1",
+//!     "kind": "Container",
+//!     "metadata": {"name": "0123abcd", "namespace": "rancher-desktop"},
+//!     "status": {"name": "web", "status": "running"},
+//! }))?;
+//! assert_eq!(container.status.unwrap_or_default().status, ContainerState::Running);
+//! # Ok::<(), serde_json::Error>(())
+//! ```
 
 #![expect(
     clippy::duplicated_attributes,
-    reason = "the lint takes the equal types of two printer columns for a repetition"
+    reason = "the lint reports printer columns of the same type as duplicates"
 )]
 
 mod app;
@@ -31,8 +60,9 @@ pub use meta::*;
 pub use namespace::{ContainerNamespace, ContainerNamespaceFields};
 pub use requests::{
     ContainerCreateRequest, ContainerCreateRequestSpec, ContainerCreateRequestStatus,
-    ImagePullRequest, ImagePullRequestSpec, ImagePushRequest, ImagePushRequestSpec, Progress,
-    TransferStatus, VolumeCreateRequest, VolumeCreateRequestSpec, VolumeCreateRequestStatus,
+    ImagePullRequest, ImagePullRequestSpec, ImagePushRequest, ImagePushRequestSpec,
+    TransferProgress, TransferStatus, VolumeCreateRequest, VolumeCreateRequestSpec,
+    VolumeCreateRequestStatus,
 };
 pub use time::EngineTime;
 pub use volume::{Volume, VolumeFields, VolumeStatus};

@@ -1,74 +1,77 @@
-//! Names that more than one kind uses: labels, annotations, finalizers,
-//! managers, condition types and reasons.
+//! Names shared by several kinds: API groups, labels, annotations, finalizers,
+//! field managers, condition types, and reasons.
 
-/// API group of the mirrored kinds and of the requests.
+/// API group of the mirrored kinds and the request kinds.
 pub const CONTAINERS_GROUP: &str = "containers.rancherdesktop.io";
 
 /// API group of [`App`](crate::App).
 pub const APP_GROUP: &str = "app.rancherdesktop.io";
 
-/// Version of both groups.
+/// Version of both API groups.
 pub const VERSION: &str = "v1alpha1";
 
-/// Field manager of every server-side apply of the mirror.
+/// Field manager of every write by the mirror controller.
 pub const FIELD_MANAGER: &str = "engine-controller";
 
-/// Finalizer of each mirror but ContainerNamespace: the engine's object goes
-/// before its mirror does.
+/// Finalizer of every mirror except ContainerNamespace: the mirror stays until
+/// the engine has removed its object.
 pub const MIRROR_FINALIZER: &str = "engine.rancherdesktop.io/mirror";
 
-/// Label of each mirror; its value is the name of the backend that reported
-/// the object. What lacks it is somebody else's.
+/// Label of every mirror. Its value is the name of the backend that reported
+/// the object. Objects without it are not managed by the daemon.
 pub const BACKEND_LABEL: &str = "engine.rancherdesktop.io/backend";
 
-/// Label of each mirror; its value is the ID of the daemon's instance that made
-/// it. Only that instance acts on it, or the one that has taken over its Lease.
+/// Label of every mirror. Its value is the ID of the daemon instance that
+/// created it. Only that instance acts on the mirror, or the one that has taken
+/// over its Lease.
 pub const INSTANCE_LABEL: &str = "engine.rancherdesktop.io/instance";
 
-/// Annotation by which the daemon claims an action that it carries out; its
-/// value is the ID of its instance. It goes together with the
+/// Annotation with which a daemon claims an action before carrying it out. Its
+/// value is the ID of the instance. It is removed together with
 /// [`ACTION_ANNOTATION`].
 pub const ACTION_CLAIM_ANNOTATION: &str = "engine.rancherdesktop.io/action-claim";
 
-/// Annotation by which a client asks for an action on a Container; its value
+/// Annotation with which a client requests an action on a Container. Its value
 /// is an [`ActionName`](crate::ActionName).
 pub const ACTION_ANNOTATION: &str = "containers.rancherdesktop.io/action";
 
 /// Name of the only App.
 pub const APP_NAME: &str = "app";
 
-/// Backend of an App that names none.
+/// Backend of an App that does not name one.
 pub const DEFAULT_BACKEND: &str = "moby";
 
-/// Namespace of the mirrors when the App names none.
+/// Namespace of the mirrors if the App does not name one.
 pub const DEFAULT_NAMESPACE: &str = "rancher-desktop";
 
-/// Namespace of what the daemon says of itself.
+/// Namespace of the daemon's own objects: its Leases and its discovery
+/// ConfigMap.
 pub const SYSTEM_NAMESPACE: &str = "rdd-system";
 
 /// Condition types.
 pub mod condition {
-    /// App: follows `spec.running`. Container: processes exist, frozen or not.
+    /// App: follows `spec.running`. Container: it has processes, including paused
+    /// ones.
     pub const RUNNING: &str = "Running";
-    /// App: the engine is mirrored and can be asked.
+    /// App: the engine is mirrored and can be called.
     pub const CONTAINER_ENGINE_READY: &str = "ContainerEngineReady";
-    /// App: the other conditions have caught up with the spec.
+    /// App: the other conditions reflect the current spec.
     pub const SETTLED: &str = "Settled";
-    /// Container: processes exist and are frozen.
+    /// Container: its processes are paused.
     pub const PAUSED: &str = "Paused";
-    /// Container: a restart policy is about to start it again.
+    /// Container: its restart policy is about to restart it.
     pub const RESTARTING: &str = "Restarting";
-    /// Container: the kernel killed it for its memory.
+    /// Container: the kernel killed it because it ran out of memory.
     pub const OOM_KILLED: &str = "OOMKilled";
-    /// Container: the engine gave up removing it.
+    /// Container: the engine failed to remove it.
     pub const DEAD: &str = "Dead";
-    /// Container, Image, Volume: the object was deleted here and the engine
-    /// does not let its own go. Present only while that is so; the message
-    /// has the engine's words.
+    /// Container, Image, Volume: the mirror was deleted, but the engine refuses
+    /// to remove its object. Present only while that is the case; the message
+    /// is the engine's.
     pub const DELETE_FAILED: &str = "DeleteFailed";
-    /// Requests: done.
+    /// Requests: succeeded.
     pub const COMPLETE: &str = "Complete";
-    /// Requests: will never be done.
+    /// Requests: failed permanently.
     pub const FAILED: &str = "Failed";
 }
 
@@ -76,24 +79,24 @@ pub mod condition {
 pub mod reason {
     /// Running is True.
     pub const STARTED: &str = "Started";
-    /// `spec.running` is false and no mirror is left.
+    /// `spec.running` is false and all mirrors are deleted.
     pub const STOPPED: &str = "Stopped";
-    /// The first full sync is done.
+    /// The first full sync is complete.
     pub const CONNECTED: &str = "Connected";
-    /// No usable plugin of the chosen name: logs answer 501.
+    /// There is no usable plugin with the selected name. Log requests get 501.
     pub const BACKEND_NOT_INSTALLED: &str = "BackendNotInstalled";
-    /// The engine cannot be reached: logs answer 503.
+    /// The engine cannot be reached. Log requests get 503.
     pub const CONNECT_FAILED: &str = "ConnectFailed";
-    /// The engine answers and is being read, or old mirrors are being removed.
+    /// The engine is connected and being listed, or orphans are being pruned.
     pub const RESYNCING: &str = "Resyncing";
-    /// The plugin crashed and is about to be started again: logs answer 503.
+    /// The plugin failed and is about to be restarted. Log requests get 503.
     pub const PLUGIN_FAILED: &str = "PluginFailed";
     /// Settled is True.
     pub const SETTLED: &str = "Settled";
-    /// `spec.running` is false and mirrors are still being removed.
+    /// `spec.running` is false and mirrors are still being deleted.
     pub const STOPPING: &str = "Stopping";
-    /// A condition of a mirror is True because the engine says so.
+    /// A condition of a mirror is True because the engine reports it.
     pub const REPORTED: &str = "EngineReported";
-    /// A condition of a mirror is False because the engine does not say so.
+    /// A condition of a mirror is False because the engine does not report it.
     pub const NOT_REPORTED: &str = "EngineNotReported";
 }

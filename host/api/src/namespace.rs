@@ -1,10 +1,10 @@
-//! ContainerNamespace: a namespace of the engine.
+//! The kind ContainerNamespace: the mirror of one namespace of the engine.
 
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A ContainerNamespace has neither spec nor status: its name says it all.
+/// Spec of a ContainerNamespace: it has neither spec nor status, only a name.
 #[derive(
     CustomResource, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema,
 )]
@@ -17,6 +17,6 @@ use serde::{Deserialize, Serialize};
     derive = "PartialEq",
     category = "all",
     shortname = "cns",
-    doc = "ContainerNamespace mirrors a namespace of the engine. Deleting it touches nothing in the engine, and it is written again."
+    doc = "ContainerNamespace mirrors one namespace of the container engine. Deleting it changes nothing in the engine, and the daemon recreates it."
 )]
 pub struct ContainerNamespaceFields {}

@@ -1,4 +1,4 @@
-//! A time of an engine, on the wire.
+//! Timestamps reported by an engine, in the format of the Kubernetes API.
 
 use std::borrow::Cow;
 
@@ -8,28 +8,31 @@ use jiff::{SignedDuration, Unit};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
-/// How Kubernetes writes times: RFC 3339 in UTC, whole seconds.
+/// The timestamp format of Kubernetes: RFC 3339 in UTC, whole seconds.
 const FORMAT: &str = "%Y-%m-%dT%H:%M:%SZ";
 
-/// A time of an engine, on the wire a `date-time` like [`Time`](crate::Time).
+/// A timestamp reported by an engine, serialized as a `date-time` like
+/// [`Time`](crate::Time).
 ///
-/// A type of its own since `Time` ends 26 hours before the year 9999 does,
-/// and engines hold objects made in `9999-12-31T23:59:59Z`.
+/// `Time` cannot be used: its range ends 26 hours before the year 9999 does,
+/// and engines contain objects created at `9999-12-31T23:59:59Z`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EngineTime(DateTime);
 
 impl EngineTime {
-    /// From date and time of day in UTC, cut to the second; `None` where RFC
-    /// 3339 has no year for it.
+    /// Creates a timestamp from a date and time in UTC, truncated to the second.
+    /// Returns `None` if RFC 3339 cannot represent the year.
     pub fn new(utc: DateTime) -> Option<Self> {
-        let whole = utc
+        let truncated = utc
             .round(
                 jiff::civil::DateTimeRound::new()
                     .smallest(Unit::Second)
                     .mode(jiff::RoundMode::Floor),
             )
             .ok()?;
-        (0..=9999).contains(&whole.year()).then_some(Self(whole))
+        (0..=9999)
+            .contains(&truncated.year())
+            .then_some(Self(truncated))
     }
 }
 
@@ -51,7 +54,7 @@ impl<'de> Deserialize<'de> for EngineTime {
             Self::new(utc.ok()?)
         };
         parsed().ok_or_else(|| {
-            de::Error::invalid_value(de::Unexpected::Str(&text), &"a time in RFC 3339")
+            de::Error::invalid_value(de::Unexpected::Str(&text), &"an RFC 3339 timestamp")
         })
     }
 }
@@ -77,25 +80,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_wire_carries_each_year_to_the_second() {
-        for (given, wire) in [
+    fn years_0_to_9999_are_serialized_to_the_second() {
+        for (input, serialized) in [
             ("0001-01-02T00:00:00Z", "0001-01-02T00:00:00Z"),
             ("1066-10-14T09:00:00.999Z", "1066-10-14T09:00:00Z"),
             ("1969-12-31T23:59:59.5+01:00", "1969-12-31T22:59:59Z"),
             ("9999-12-31T23:59:59.999999999Z", "9999-12-31T23:59:59Z"),
         ] {
-            let time: EngineTime = serde_json::from_value(json!(given)).unwrap();
-            assert_eq!(serde_json::to_value(time).unwrap(), json!(wire), "{given}");
+            let time: EngineTime = serde_json::from_value(json!(input)).unwrap();
+            assert_eq!(
+                serde_json::to_value(time).unwrap(),
+                json!(serialized),
+                "{input}"
+            );
         }
-        for bad in [
+        for invalid in [
             "",
             "2026-01-31",
             "9999-12-31T23:59:59-01:00",
             "-000001-01-01T00:00:00Z",
         ] {
             assert!(
-                serde_json::from_value::<EngineTime>(json!(bad)).is_err(),
-                "{bad}"
+                serde_json::from_value::<EngineTime>(json!(invalid)).is_err(),
+                "{invalid}"
             );
         }
     }

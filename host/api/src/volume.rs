@@ -1,4 +1,4 @@
-//! Volume: a volume of the engine.
+//! The kind Volume: the mirror of one volume of the engine.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::EngineTime;
 
-/// A Volume has no spec: what it is is said by its status alone.
+/// Spec of a Volume: it has none. Its status holds what the engine reports.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "containers.rancherdesktop.io",
@@ -22,48 +22,48 @@ use crate::EngineTime;
     category = "all",
     selectable = ".status.namespace",
     selectable = ".status.name",
-    doc = "Volume mirrors a volume of the engine. Deleting it removes the engine's volume unless that is in use.",
+    doc = "Volume mirrors one volume of the container engine. Deleting it removes the volume from the engine, unless the volume is in use.",
     printcolumn(
         name = "Name",
         type_ = "string",
         json_path = ".status.name",
-        description = "The engine's name of the volume"
+        description = "Name of the volume in the engine"
     ),
     printcolumn(
         name = "Driver",
         type_ = "string",
         json_path = ".status.driver",
-        description = "The volume driver"
+        description = "Volume driver"
     )
 )]
 pub struct VolumeFields {}
 
-/// What the engine says of the volume. Written by the mirror alone.
+/// Observed state of the volume, as reported by the engine. Written only by the daemon.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct VolumeStatus {
-    /// The engine's name of the volume.
+    /// Name of the volume in the engine.
     pub name: String,
-    /// The engine's namespace that holds the volume.
+    /// Engine namespace of the volume.
     pub namespace: String,
-    /// When the volume was made.
+    /// Time at which the volume was created.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_at: Option<EngineTime>,
-    /// The volume driver, such as local.
+    /// Volume driver, such as local.
     pub driver: String,
-    /// Where the volume lies on the engine's host.
+    /// Path of the volume on the engine's host.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub mountpoint: String,
     /// Labels of the volume.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
-    /// Reach of the volume, such as local or global.
+    /// Scope of the volume: local or global.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub scope: String,
     /// Options of the volume driver.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub options: BTreeMap<String, String>,
-    /// DeleteFailed while a deletion is refused by the engine; else none.
+    /// Conditions of the volume. DeleteFailed is present while the engine refuses to remove it; there are no others.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,

@@ -1,43 +1,43 @@
-//! Lists of conditions in which a time moves only when a status does.
+//! Lists of conditions whose transition times change only with the status.
 
 use jiff::Timestamp;
 use rdd_api::{Condition, Time};
 
-/// A new list, made with an eye on the old one.
-pub(crate) struct Conditions<'a> {
-    was: &'a [Condition],
+/// A new list of conditions that takes transition times from a previous one.
+pub(crate) struct ConditionSet<'a> {
+    previous: &'a [Condition],
     now: Timestamp,
     list: Vec<Condition>,
 }
 
-impl<'a> Conditions<'a> {
-    /// An empty list that will stand in for `was`.
-    pub(crate) fn over(was: &'a [Condition], now: Timestamp) -> Self {
+impl<'a> ConditionSet<'a> {
+    /// Creates an empty list that will replace `previous`.
+    pub(crate) fn replacing(previous: &'a [Condition], now: Timestamp) -> Self {
         Self {
-            was,
+            previous,
             now,
             list: Vec::new(),
         }
     }
 
-    /// Adds a condition; its transition time is the old one unless the status
-    /// differs.
+    /// Adds a condition. It keeps the previous transition time unless its
+    /// status differs.
     pub(crate) fn set(
         &mut self,
         type_: &str,
-        holds: bool,
+        is_true: bool,
         reason: &str,
         message: &str,
         observed_generation: Option<i64>,
     ) {
-        let status = if holds { "True" } else { "False" };
+        let status = if is_true { "True" } else { "False" };
         let last_transition_time = self
             .find(type_)
-            .filter(|was| was.status == status)
+            .filter(|previous| previous.status == status)
             .map_or_else(
-                // Cannot fail: a second of a timestamp is a timestamp.
+                // Cannot fail: truncating a valid timestamp gives a valid one.
                 || Time(Timestamp::from_second(self.now.as_second()).unwrap_or(self.now)),
-                |was| was.last_transition_time.clone(),
+                |previous| previous.last_transition_time.clone(),
             );
         self.list.push(Condition {
             type_: type_.to_owned(),
@@ -49,13 +49,15 @@ impl<'a> Conditions<'a> {
         });
     }
 
-    /// Takes a condition over as it was, if it was there.
+    /// Adds the condition as it was in the previous list, if it was there.
     pub(crate) fn keep(&mut self, type_: &str) {
         self.list.extend(self.find(type_).cloned());
     }
 
     fn find(&self, type_: &str) -> Option<&'a Condition> {
-        self.was.iter().find(|was| was.type_ == type_)
+        self.previous
+            .iter()
+            .find(|condition| condition.type_ == type_)
     }
 
     pub(crate) fn into_vec(self) -> Vec<Condition> {

@@ -1,20 +1,22 @@
-//! The last look before the engine is asked to remove something: was the
-//! mirror deleted by somebody who meant it?
+//! The last check before a removal is requested from the engine: did a client
+//! delete the mirror itself?
 //!
-//! An object also ends with its definition or its namespace, and looks the
-//! same then: terminating, with our finalizer on. What tells them apart is an
-//! order that API servers keep. A definition or a namespace gets its deletion
-//! time *before* anything in it does, keeps it to its end, and does not end
-//! before the last object in it has. So both are read here, freshly, *after*
-//! the object's deletion was seen: when neither is terminating now, neither
-//! was when the object was deleted, and so the deletion was its own.
+//! An object is also deleted together with its definition or its namespace, and
+//! looks the same then: terminating, with our finalizer. The two cases differ
+//! in an order that API servers guarantee. A definition or a namespace gets its
+//! deletion timestamp *before* any object in it does, keeps it until the end,
+//! and is not deleted before the last object in it. Therefore both are read
+//! here *after* the object's deletion was seen: if neither is terminating now,
+//! neither was when the object was deleted, and the deletion was of the object
+//! itself.
 //!
-//! One case is left: somebody takes the finalizers off a definition or a
-//! namespace by force, and it is made again before its old objects have gone.
-//! Such an object is older than what it lies in, which no other object can be.
+//! One case remains: the finalizers of a definition or a namespace are removed
+//! by force, and it is recreated before its old objects are gone. Such an
+//! object is older than its definition or namespace, which is impossible
+//! otherwise.
 //!
-//! Watches may be late, so none of this is taken from them. When anything
-//! cannot be read, nothing is removed.
+//! Watches may lag behind, so nothing here relies on them. If anything cannot
+//! be read, nothing is removed.
 
 use std::fmt::Debug;
 
@@ -29,68 +31,75 @@ use kube::{Client, Resource};
 use rdd_api::{INSTANCE_LABEL, MIRROR_FINALIZER, SYSTEM_NAMESPACE};
 use serde::de::DeserializeOwned;
 
-use crate::api::Mirrored;
 use crate::instance::InstanceId;
-use crate::key::{Key, Kind};
+use crate::key::{MirrorKey, MirrorKind};
 use crate::lease::LeaseScope;
+use crate::mirror_resource::MirrorResource;
 
-/// What became of a deletion.
+/// Whether a deletion leads to a removal.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum DeletionVerdict {
-    /// A client deleted this very mirror.
+pub(crate) enum DeletionOutcome {
+    /// A client deleted the mirror itself.
     Confirmed,
-    /// It is not to be carried out, for this reason; the mirror may go.
-    Withdrawn(String),
+    /// It does not, for this reason, and the mirror may be released.
+    Dismissed(String),
 }
 
-/// Why nobody can tell.
+/// Why the check failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DeletionCheckError {
-    #[error("cannot tell whether the deletion was meant: {0}")]
-    Request(#[from] kube::Error),
-    #[error("another instance of the daemon mirrors here now")]
+    #[error("cannot check whether a client deleted the mirror: {0}")]
+    Request(kube::Error),
+    #[error("this instance no longer holds the Lease; another one may mirror here")]
     LeaseLost,
 }
 
-/// Looks at the mirror, and at what it lies in.
+/// Checks the Lease, the mirror, its definition, and its namespace.
+///
+/// # Errors
+/// Fails if any of them cannot be read, or if another instance holds the Lease.
 pub(crate) async fn check(
     client: &Client,
-    key: &Key,
+    key: &MirrorKey,
     uid: &str,
     instance: &InstanceId,
     scope: &LeaseScope,
-) -> Result<DeletionVerdict, DeletionCheckError> {
+) -> Result<DeletionOutcome, DeletionCheckError> {
     let leases: Api<Lease> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
-    let lease = leases.get_opt(&scope.lease_name()).await?;
+    let lease = leases
+        .get_opt(&scope.lease_name())
+        .await
+        .map_err(DeletionCheckError::Request)?;
     let holder = lease.and_then(|lease| lease.spec?.holder_identity);
     if holder.as_deref() != Some(instance.as_str()) {
         return Err(DeletionCheckError::LeaseLost);
     }
-    let found = match key.kind {
-        Kind::Container => read::<rdd_api::Container>(client, key).await?,
-        Kind::Image => read::<rdd_api::Image>(client, key).await?,
-        Kind::Volume => read::<rdd_api::Volume>(client, key).await?,
-        Kind::Namespace => read::<rdd_api::ContainerNamespace>(client, key).await?,
-    };
-    Ok(judge(&found, uid, instance))
+    let context = match key.kind {
+        MirrorKind::Container => read::<rdd_api::Container>(client, key).await,
+        MirrorKind::Image => read::<rdd_api::Image>(client, key).await,
+        MirrorKind::Volume => read::<rdd_api::Volume>(client, key).await,
+        MirrorKind::Namespace => read::<rdd_api::ContainerNamespace>(client, key).await,
+    }
+    .map_err(DeletionCheckError::Request)?;
+    Ok(evaluate(&context, uid, instance))
 }
 
-/// Metadata of a mirror and of what it lies in.
+/// The metadata of a mirror, its definition, and its namespace.
 #[derive(Debug, Default)]
-struct Surroundings {
+struct DeletionContext {
     mirror: Option<ObjectMeta>,
     definition: Option<ObjectMeta>,
     namespace: Option<ObjectMeta>,
 }
 
-async fn read<K>(client: &Client, key: &Key) -> Result<Surroundings, kube::Error>
+async fn read<K>(client: &Client, key: &MirrorKey) -> Result<DeletionContext, kube::Error>
 where
-    K: Mirrored + Resource<Scope = NamespaceResourceScope> + DeserializeOwned,
+    K: MirrorResource + Resource<Scope = NamespaceResourceScope> + DeserializeOwned,
 {
     let mirrors: Api<K> = Api::namespaced(client.clone(), &key.namespace);
     let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
     let namespaces: Api<Namespace> = Api::all(client.clone());
-    Ok(Surroundings {
+    Ok(DeletionContext {
         mirror: metadata(&mirrors, &key.name).await?,
         definition: metadata(&definitions, &definition_name::<K>()).await?,
         namespace: metadata(&namespaces, &key.namespace).await?,
@@ -105,50 +114,50 @@ where
     Ok(found.map(|object| object.metadata))
 }
 
-/// Name of the definition of a kind.
-fn definition_name<K: Mirrored>() -> String {
+/// Returns the name of the definition of a kind.
+fn definition_name<K: MirrorResource>() -> String {
     format!("{}.{}", K::plural(&()), K::group(&()))
 }
 
-fn judge(found: &Surroundings, uid: &str, instance: &InstanceId) -> DeletionVerdict {
-    let withdrawn = |reason: &str| DeletionVerdict::Withdrawn(reason.to_owned());
-    let Some(mirror) = found
+fn evaluate(context: &DeletionContext, uid: &str, instance: &InstanceId) -> DeletionOutcome {
+    let dismissed = |reason: &str| DeletionOutcome::Dismissed(reason.to_owned());
+    let Some(mirror) = context
         .mirror
         .as_ref()
         .filter(|mirror| mirror.uid.as_deref() == Some(uid))
     else {
-        return withdrawn("it is gone already");
+        return dismissed("the mirror is already gone");
     };
     let finalizers = mirror.finalizers.as_deref().unwrap_or_default();
     if mirror.deletion_timestamp.is_none()
         || !finalizers.iter().any(|name| name == MIRROR_FINALIZER)
     {
-        return withdrawn("it is not being deleted any more");
+        return dismissed("the mirror is no longer being deleted");
     }
     let owner = mirror
         .labels
         .as_ref()
         .and_then(|labels| labels.get(INSTANCE_LABEL));
     if owner.is_some_and(|owner| *owner != instance.as_str()) {
-        return withdrawn("it belongs to another instance");
+        return dismissed("the mirror belongs to another instance");
     }
-    for (what, place) in [
-        ("definition", &found.definition),
-        ("namespace", &found.namespace),
+    for (what, container) in [
+        ("definition", &context.definition),
+        ("namespace", &context.namespace),
     ] {
-        let Some(place) = place else {
-            return DeletionVerdict::Withdrawn(format!("its {what} is gone"));
+        let Some(container) = container else {
+            return DeletionOutcome::Dismissed(format!("its {what} is missing"));
         };
-        if place.deletion_timestamp.is_some() {
-            return DeletionVerdict::Withdrawn(format!("its {what} is being deleted"));
+        if container.deletion_timestamp.is_some() {
+            return DeletionOutcome::Dismissed(format!("its {what} is being deleted"));
         }
-        if created(mirror) < created(place) {
-            return DeletionVerdict::Withdrawn(format!(
-                "it was deleted along with an earlier {what}"
+        if created(mirror) < created(container) {
+            return DeletionOutcome::Dismissed(format!(
+                "it was deleted together with a previous {what}"
             ));
         }
     }
-    DeletionVerdict::Confirmed
+    DeletionOutcome::Confirmed
 }
 
 fn created(metadata: &ObjectMeta) -> Option<Timestamp> {
@@ -170,9 +179,9 @@ mod tests {
         }
     }
 
-    /// A mirror that somebody deleted, where all is well.
-    fn deleted() -> Surroundings {
-        Surroundings {
+    /// A mirror that a client deleted, in an intact definition and namespace.
+    fn deleted() -> DeletionContext {
+        DeletionContext {
             mirror: Some(ObjectMeta {
                 deletion_timestamp: Some(Time(at(9))),
                 finalizers: Some(vec![MIRROR_FINALIZER.to_owned()]),
@@ -184,29 +193,29 @@ mod tests {
         }
     }
 
-    fn after(change: impl FnOnce(&mut Surroundings)) -> String {
-        let mut found = deleted();
-        change(&mut found);
-        let me = InstanceId::parse("me").expect("an ID");
-        match judge(&found, "u1", &me) {
-            DeletionVerdict::Confirmed => "confirmed".to_owned(),
-            DeletionVerdict::Withdrawn(reason) => reason,
+    fn after(change: impl FnOnce(&mut DeletionContext)) -> String {
+        let mut context = deleted();
+        change(&mut context);
+        let me = InstanceId::parse("me").expect("the ID must be valid");
+        match evaluate(&context, "u1", &me) {
+            DeletionOutcome::Confirmed => "confirmed".to_owned(),
+            DeletionOutcome::Dismissed(reason) => reason,
         }
     }
 
-    fn mirror(found: &mut Surroundings) -> &mut ObjectMeta {
-        found.mirror.as_mut().expect("a mirror")
+    fn mirror(context: &mut DeletionContext) -> &mut ObjectMeta {
+        context.mirror.as_mut().expect("the mirror must exist")
     }
 
     #[test]
-    fn a_clients_deletion_is_carried_out() {
+    fn a_deletion_by_a_client_is_carried_out() {
         assert_eq!(after(|_| {}), "confirmed");
-        // A label that somebody took off while we looked is no other owner.
+        // A missing label does not mean another owner.
         assert_eq!(after(|f| mirror(f).labels = None), "confirmed");
     }
 
     #[test]
-    fn what_ends_with_its_definition_or_namespace_was_not_deleted_by_anybody() {
+    fn a_deletion_with_the_definition_or_namespace_is_dismissed() {
         let time = || Some(Time(at(8)));
         assert_eq!(
             after(|f| f.definition.as_mut().unwrap().deletion_timestamp = time()),
@@ -216,26 +225,26 @@ mod tests {
             after(|f| f.namespace.as_mut().unwrap().deletion_timestamp = time()),
             "its namespace is being deleted"
         );
-        assert_eq!(after(|f| f.definition = None), "its definition is gone");
-        assert_eq!(after(|f| f.namespace = None), "its namespace is gone");
+        assert_eq!(after(|f| f.definition = None), "its definition is missing");
+        assert_eq!(after(|f| f.namespace = None), "its namespace is missing");
         assert_eq!(
             after(|f| f.definition = Some(metadata(6))),
-            "it was deleted along with an earlier definition"
+            "it was deleted together with a previous definition"
         );
         assert_eq!(
             after(|f| f.namespace = Some(metadata(6))),
-            "it was deleted along with an earlier namespace"
+            "it was deleted together with a previous namespace"
         );
     }
 
     #[test]
-    fn what_is_not_as_it_was_seen_is_left_alone() {
+    fn a_deletion_of_a_changed_mirror_is_dismissed() {
         for change in [
-            |f: &mut Surroundings| f.mirror = None,
-            |f: &mut Surroundings| mirror(f).uid = Some("u2".to_owned()),
-            |f: &mut Surroundings| mirror(f).deletion_timestamp = None,
-            |f: &mut Surroundings| mirror(f).finalizers = None,
-            |f: &mut Surroundings| {
+            |f: &mut DeletionContext| f.mirror = None,
+            |f: &mut DeletionContext| mirror(f).uid = Some("u2".to_owned()),
+            |f: &mut DeletionContext| mirror(f).deletion_timestamp = None,
+            |f: &mut DeletionContext| mirror(f).finalizers = None,
+            |f: &mut DeletionContext| {
                 mirror(f).labels = Some([(INSTANCE_LABEL.to_owned(), "other".to_owned())].into());
             },
         ] {

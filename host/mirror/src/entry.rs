@@ -1,289 +1,307 @@
-//! What is known of one mirror, on both sides.
+//! The controller's record of one mirror: the engine's side and the API's side.
 
 use std::sync::Arc;
 
 use rdd_api::LastAction;
 
-use crate::desired::{Desired, Refusal, Status};
-use crate::key::Key;
+use crate::desired_state::{DesiredState, MirrorStatus, RequestFailure};
+use crate::key::MirrorKey;
 
 /// A mirror as the API has it.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Object {
-    pub(crate) key: Key,
+pub(crate) struct MirrorObject {
+    pub(crate) key: MirrorKey,
     pub(crate) uid: Arc<str>,
-    pub(crate) version: Version,
-    /// Deleted by somebody, held by finalizers.
+    pub(crate) version: ResourceVersion,
+    /// Whether it has been deleted and is held by finalizers.
     pub(crate) terminating: bool,
-    /// Where our finalizer stands in the list.
+    /// Index of our finalizer in the list of finalizers.
     pub(crate) finalizer: Option<usize>,
-    /// The backend label.
+    /// Value of the backend label.
     pub(crate) backend: Option<Box<str>>,
-    /// The instance label.
+    /// Value of the instance label.
     pub(crate) instance: Option<Box<str>>,
-    /// The action annotation.
+    /// Value of the action annotation.
     pub(crate) action: Option<Box<str>>,
-    /// The annotation that claims the action.
+    /// Value of the annotation that claims the action.
     pub(crate) claim: Option<Box<str>>,
-    pub(crate) status: Option<Status>,
+    pub(crate) status: Option<MirrorStatus>,
 }
 
-impl Object {
-    /// Whose mirror it is, as seen by `instance`.
-    pub(crate) fn owner(&self, instance: &str) -> Owner {
+impl MirrorObject {
+    /// Returns the owner of the mirror from the point of view of `instance`.
+    pub(crate) fn owner(&self, instance: &str) -> MirrorOwner {
         match &self.instance {
-            Some(label) if **label == *instance => Owner::Me,
-            Some(_) => Owner::Other,
-            None if self.backend.is_some() || self.finalizer.is_some() => Owner::Unclaimed,
-            None => Owner::Nobody,
+            Some(label) if **label == *instance => MirrorOwner::ThisInstance,
+            Some(_) => MirrorOwner::OtherInstance,
+            None if self.backend.is_some() || self.finalizer.is_some() => MirrorOwner::Unclaimed,
+            None => MirrorOwner::Unmanaged,
         }
     }
 }
 
-/// Whose mirror an object is.
+/// The owner of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Owner {
-    /// This instance's.
-    Me,
-    /// Another instance's.
-    Other,
-    /// A mirror that names no instance: it is from before the label, or
-    /// somebody has taken the label off.
+pub(crate) enum MirrorOwner {
+    ThisInstance,
+    OtherInstance,
+    /// A mirror without an instance label: it was created before the label was
+    /// introduced, or the label was removed.
     Unclaimed,
-    /// It is no mirror: it has neither a label nor the finalizer, which nobody
-    /// else puts on.
-    Nobody,
+    /// Not a mirror: it has neither label nor our finalizer, which nobody else
+    /// sets.
+    Unmanaged,
 }
 
-/// A resource version. Kubernetes promises (since 1.35) that those of one
-/// resource compare as numbers.
+/// A resource version. Since Kubernetes 1.35, the versions of one resource are
+/// guaranteed to be comparable as numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Version(pub(crate) Box<str>);
+pub(crate) struct ResourceVersion(pub(crate) Box<str>);
 
-impl Version {
-    /// `None` for what is no number; such a version is never called old.
+impl ResourceVersion {
+    /// Returns the version as a number, or `None` if it is not one. Such a
+    /// version is never considered stale.
     pub(crate) fn number(&self) -> Option<u64> {
         self.0.parse().ok()
     }
 }
 
-/// A mirror, and what it stands for.
+/// A mirror in the API, and what it represents.
 #[derive(Debug)]
-pub(crate) struct Observed {
-    pub(crate) object: Object,
-    /// Which of the engine's successive objects of this name the mirror was
-    /// made for; see [`Entry::incarnation`].
+pub(crate) struct ObservedMirror {
+    pub(crate) object: MirrorObject,
+    /// The incarnation of the engine's object that the mirror was created for;
+    /// see [`MirrorEntry::incarnation`].
     pub(crate) incarnation: u64,
-    /// During which listing of the API it was last seen or written.
-    pub(crate) epoch: u64,
-    /// Whose it is. Marks that were there once count: our own discarding takes
-    /// off the finalizer, and a user the labels, before it is deleted.
-    pub(crate) owner: Owner,
+    /// The listing of the API during which it was last seen or written.
+    pub(crate) list_generation: u64,
+    /// The owner. Marks that have been removed still count: pruning removes the
+    /// finalizer before the object, and users may remove the labels.
+    pub(crate) owner: MirrorOwner,
 }
 
-/// Whether an action has been carried out.
+/// The progress of the action that the annotation requests.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum ActionStage {
     #[default]
     Idle,
-    /// Done; the status has to say so, then the annotation goes.
+    /// The action with this value is finished. First the status is written,
+    /// then the annotation is removed.
     Done(Box<str>),
 }
 
-/// When a removal was asked of the engine.
+/// A removal that was requested from the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Call {
-    /// [`Entry::incarnation`] then.
+pub(crate) struct RemovalCall {
+    /// [`MirrorEntry::incarnation`] when the removal was requested.
     pub(crate) incarnation: u64,
-    /// Whether something went meanwhile that may have been in its way.
-    pub(crate) woken: bool,
+    /// Whether an object that may have blocked the removal has been removed
+    /// since.
+    pub(crate) blocker_removed: bool,
 }
 
-/// How far the removal of the engine's object has come, which somebody asked
-/// for by deleting the mirror of this uid.
+/// The progress of the removal from the engine that a client requested by
+/// deleting the mirror with this UID.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum RemovalStage {
     #[default]
     Idle,
     Running {
         uid: Arc<str>,
-        call: Call,
+        call: RemovalCall,
     },
-    /// The engine has it no more: the mirror may go.
+    /// The engine no longer has the object: the mirror may be released.
     Done(Arc<str>),
-    /// The deletion was nobody's wish, and is not carried out: the mirror may
-    /// go, and is made again.
-    Withdrawn(Arc<str>),
+    /// The deletion was not a client's and is not carried out: the mirror may
+    /// be released, and is then recreated.
+    Dismissed(Arc<str>),
     Refused {
         uid: Arc<str>,
-        refusal: Refusal,
+        failure: RequestFailure,
         attempts: u32,
         next: NextAttempt,
     },
 }
 
-/// When a refused removal is tried again.
+/// When a refused removal is retried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NextAttempt {
-    /// When its timer says so, or earlier, when something goes that may have
-    /// been in its way.
+    /// When the retry timer fires, or earlier if an object is removed that may
+    /// have blocked it.
     Waiting {
-        /// Whether it has waited long enough since the last attempt to be
-        /// woken: much may go at once, and each time wake everything.
-        rested: bool,
-        /// Whether something went before it had.
-        woken: bool,
+        /// Whether the cool-down after the last attempt is over. Until then,
+        /// the removal of a blocker triggers no retry: many objects may be
+        /// removed at once, and each one would trigger a retry of everything.
+        cooled_down: bool,
+        /// Whether a possible blocker was removed during the cool-down.
+        blocker_removed: bool,
     },
     Due,
-    Running(Call),
+    Running(RemovalCall),
 }
 
 impl RemovalStage {
-    /// Whether the mirror may go.
-    pub(crate) fn is_over(&self, uid: &str) -> bool {
-        matches!(self, Self::Done(of) | Self::Withdrawn(of) if **of == *uid)
+    /// Returns whether the mirror with this UID may be released.
+    pub(crate) fn is_finished(&self, uid: &str) -> bool {
+        matches!(self, Self::Done(finished) | Self::Dismissed(finished) if **finished == *uid)
     }
 
-    pub(crate) fn refusal(&self, of: &str) -> Option<&Refusal> {
+    /// Returns why the engine refuses to remove the object of the mirror with
+    /// this UID.
+    pub(crate) fn failure(&self, of: &str) -> Option<&RequestFailure> {
         match self {
-            Self::Refused { uid, refusal, .. } if **uid == *of => Some(refusal),
+            Self::Refused { uid, failure, .. } if **uid == *of => Some(failure),
             _ => None,
         }
     }
 
-    /// Something went that may have been in the way; true when the engine is
-    /// to be asked again now.
-    pub(crate) fn wake(&mut self) -> bool {
+    /// Records that an object was removed that may have blocked this removal.
+    /// Returns whether the removal must be retried now.
+    pub(crate) fn on_blocker_removed(&mut self) -> bool {
         match self {
             Self::Running { call, .. }
             | Self::Refused {
                 next: NextAttempt::Running(call),
                 ..
-            } => call.woken = true,
+            } => call.blocker_removed = true,
             Self::Refused { next, .. } => match next {
-                NextAttempt::Waiting { rested: true, .. } => {
+                NextAttempt::Waiting {
+                    cooled_down: true, ..
+                } => {
                     *next = NextAttempt::Due;
                     return true;
                 }
-                NextAttempt::Waiting { woken, .. } => *woken = true,
+                NextAttempt::Waiting {
+                    blocker_removed, ..
+                } => *blocker_removed = true,
                 NextAttempt::Due | NextAttempt::Running(_) => {}
             },
-            Self::Idle | Self::Done(_) | Self::Withdrawn(_) => {}
+            Self::Idle | Self::Done(_) | Self::Dismissed(_) => {}
         }
         false
     }
 
-    /// Whether the engine may be asked (again) now.
-    pub(crate) fn may_begin(&self, of: &str) -> bool {
+    /// Returns whether the removal for the mirror with this UID may be
+    /// requested from the engine now.
+    pub(crate) fn can_start(&self, of: &str) -> bool {
         match self {
             Self::Idle => true,
-            Self::Running { uid, .. } | Self::Done(uid) | Self::Withdrawn(uid) => **uid != *of,
+            Self::Running { uid, .. } | Self::Done(uid) | Self::Dismissed(uid) => **uid != *of,
             Self::Refused { uid, next, .. } => **uid != *of || *next == NextAttempt::Due,
         }
     }
 }
 
-/// What a job was planned upon.
+/// The state on which a write in flight is based.
 #[derive(Clone, Debug)]
-pub(crate) struct Flight {
-    /// [`Entry::incarnation`] then.
+pub(crate) struct InFlightWrite {
+    /// [`MirrorEntry::incarnation`] when the write was planned.
     pub(crate) incarnation: u64,
-    /// The version that the mirror had then; `None` when there was none.
-    pub(crate) version: Option<Version>,
+    /// The version of the mirror when the write was planned; `None` if there
+    /// was no mirror.
+    pub(crate) version: Option<ResourceVersion>,
 }
 
-/// Everything about one key.
+/// The state of one key.
 #[derive(Debug, Default)]
-pub(crate) struct Entry {
+pub(crate) struct MirrorEntry {
     /// What the engine has.
-    pub(crate) desired: Option<Desired>,
-    /// Counts the engine's objects of this name: it moves when the engine says
-    /// that one is gone. A mirror of an older incarnation stands for something
-    /// that does not exist any more, and must never lead to a call.
+    pub(crate) desired: Option<DesiredState>,
+    /// Counts the successive engine objects of this name. It is incremented
+    /// when the engine reports that one is gone. A mirror of an older
+    /// incarnation represents an object that no longer exists, and must never
+    /// lead to an engine request.
     pub(crate) incarnation: u64,
     /// What the API has.
-    pub(crate) observed: Option<Observed>,
-    /// A mirror that we saw end, while the watch may still bring older news of
-    /// it; with the listing in which it was last heard of.
-    pub(crate) ended: Option<(Arc<str>, u64)>,
-    /// The newest version that was seen; older news is dropped.
-    pub(crate) floor: u64,
-    /// We had the engine remove the object, during its listing of this number,
-    /// and its own word for that is still to come: until then its older words
-    /// must not bring the mirror back.
-    pub(crate) removed: Option<u64>,
-    /// A volume that was heard of a moment ago, until the reminder of this
-    /// number: its creation time does not prove yet that it is not another.
-    pub(crate) young: Option<u64>,
-    /// An action that ended since this process began.
+    pub(crate) observed: Option<ObservedMirror>,
+    /// UID of a mirror that is known to be deleted, while the watch may still
+    /// deliver older events about it, and the last listing that contained it.
+    pub(crate) tombstone: Option<(Arc<str>, u64)>,
+    /// The newest version that was seen. Older events are dropped.
+    pub(crate) min_resource_version: u64,
+    /// Set when the engine has removed the object on our request, during its
+    /// listing of this number, and has not yet reported it: until then, older
+    /// events must not recreate the mirror.
+    pub(crate) removed_in_listing: Option<u64>,
+    /// Set while a volume is new, until the timer with this number fires: its
+    /// creation time does not yet prove that it is not another volume.
+    pub(crate) settling: Option<u64>,
+    /// The last action that finished in this process.
     pub(crate) last_action: Option<LastAction>,
     pub(crate) action: ActionStage,
-    /// The mirror, perhaps one before this one, whose action is being claimed or
-    /// carried out. Another one waits for its end: so each end is known for what
-    /// it is, and nothing is begun twice.
-    pub(crate) acting: Option<Arc<str>>,
+    /// UID of the mirror whose action is being claimed or carried out; possibly
+    /// a predecessor of the current mirror. The next action waits until it has
+    /// finished, so that every result belongs to a known action and no action
+    /// is started twice.
+    pub(crate) acting_uid: Option<Arc<str>>,
     pub(crate) removal: RemovalStage,
-    /// A job is in flight.
-    pub(crate) job: Option<Flight>,
-    /// Failed jobs in a row.
-    pub(crate) failures: u32,
-    /// The next job has to wait for its timer.
+    /// The write in flight.
+    pub(crate) write: Option<InFlightWrite>,
+    /// Number of consecutive failed writes.
+    pub(crate) write_failures: u32,
+    /// Whether the next write must wait for its timer.
     pub(crate) backing_off: bool,
 }
 
-impl Entry {
-    /// What the engine has, as far as the mirror is concerned.
-    pub(crate) fn wanted(&self) -> Option<&Desired> {
-        self.desired.as_ref().filter(|_| self.removed.is_none())
+impl MirrorEntry {
+    /// Returns what should be mirrored: what the engine has, unless it has been
+    /// removed on our request.
+    pub(crate) fn effective_desired(&self) -> Option<&DesiredState> {
+        self.desired
+            .as_ref()
+            .filter(|_| self.removed_in_listing.is_none())
     }
 
-    pub(crate) fn is_young(&self) -> bool {
-        self.young.is_some()
+    pub(crate) fn is_settling(&self) -> bool {
+        self.settling.is_some()
     }
 
-    /// The engine's object of this name is no more: a later one is another.
-    pub(crate) fn succeed(&mut self) {
+    /// Records that the engine removed the object. A later object of the same
+    /// name is a new incarnation.
+    pub(crate) fn begin_new_incarnation(&mut self) {
         self.incarnation += 1;
-        self.removed = None;
-        self.young = None;
+        self.removed_in_listing = None;
+        self.settling = None;
         self.last_action = None;
         self.action = ActionStage::Idle;
     }
 
-    /// Nothing that the engine said holds any more.
-    pub(crate) fn forget_engine(&mut self) {
+    /// Discards everything that is known from the engine.
+    pub(crate) fn reset_engine_state(&mut self) {
         self.desired = None;
-        self.removed = None;
-        self.young = None;
+        self.removed_in_listing = None;
+        self.settling = None;
         self.action = ActionStage::Idle;
         self.removal = RemovalStage::Idle;
         self.last_action = None;
-        self.failures = 0;
+        self.write_failures = 0;
         self.backing_off = false;
     }
 
-    /// The version that the mirror has, as far as is known.
-    pub(crate) fn version(&self) -> Option<&Version> {
+    /// Returns the last known version of the mirror.
+    pub(crate) fn version(&self) -> Option<&ResourceVersion> {
         self.observed
             .as_ref()
             .map(|observed| &observed.object.version)
     }
 
-    /// Whether news of a later version was seen already.
-    pub(crate) fn is_overtaken(&self, version: &Version) -> bool {
-        version.number().is_some_and(|number| number < self.floor)
+    /// Returns whether a later version has already been seen.
+    pub(crate) fn is_stale_version(&self, version: &ResourceVersion) -> bool {
+        version
+            .number()
+            .is_some_and(|number| number < self.min_resource_version)
     }
 
-    pub(crate) fn raise_floor(&mut self, version: &Version) {
-        self.floor = self.floor.max(version.number().unwrap_or(0));
+    pub(crate) fn raise_min_resource_version(&mut self, version: &ResourceVersion) {
+        self.min_resource_version = self.min_resource_version.max(version.number().unwrap_or(0));
     }
 
-    /// Whether nothing is left to remember.
-    pub(crate) fn is_void(&self) -> bool {
+    /// Returns whether the entry holds nothing and can be dropped.
+    pub(crate) fn is_empty(&self) -> bool {
         self.desired.is_none()
             && self.observed.is_none()
-            && self.ended.is_none()
-            && self.acting.is_none()
-            && self.job.is_none()
+            && self.tombstone.is_none()
+            && self.acting_uid.is_none()
+            && self.write.is_none()
     }
 }

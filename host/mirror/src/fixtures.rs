@@ -1,4 +1,4 @@
-//! What the tests of pure functions are fed with.
+//! Fixtures for unit tests.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,20 +12,20 @@ use rdd_core::{
 };
 use serde_json::{Value, json};
 
-use crate::desired::{Desired, Own, Status};
+use crate::desired_state::{DesiredState, HostStatus, MirrorStatus};
 use crate::entry;
-use crate::key::{Key, Kind};
-use crate::names;
+use crate::key::{MirrorKey, MirrorKind};
+use crate::mirror_names;
 
 /// The namespace of the mirrors.
 pub(crate) const NAMESPACE: &str = "rd";
 
-/// The instance whose mirrors they are.
+/// The instance that owns the mirrors.
 pub(crate) const INSTANCE: &str = "me";
 
-/// This many seconds after the epoch.
+/// Returns the timestamp this many seconds after the epoch.
 pub(crate) fn at(second: i64) -> Timestamp {
-    Timestamp::from_second(second).expect("a time")
+    Timestamp::from_second(second).expect("the timestamp must be valid")
 }
 
 pub(crate) fn info() -> BackendInfo {
@@ -104,33 +104,36 @@ pub(crate) fn removed(kind: ObjectKind, id: &str) -> WatchEvent {
     })
 }
 
-pub(crate) fn key(kind: Kind, name: &str) -> Key {
-    Key {
+pub(crate) fn key(kind: MirrorKind, name: &str) -> MirrorKey {
+    MirrorKey {
         kind,
         namespace: NAMESPACE.into(),
         name: name.into(),
     }
 }
 
-pub(crate) fn volume_key(name: &str) -> Key {
-    key(Kind::Volume, &names::volume(name))
+pub(crate) fn volume_key(name: &str) -> MirrorKey {
+    key(MirrorKind::Volume, &mirror_names::volume(name))
 }
 
-pub(crate) fn desired_volume(name: &str, created_at: impl Into<rdd_core::Timestamp>) -> Desired {
-    Desired::Volume(Arc::new(volume(name, created_at)))
+pub(crate) fn desired_volume(
+    name: &str,
+    created_at: impl Into<rdd_core::Timestamp>,
+) -> DesiredState {
+    DesiredState::Volume(Arc::new(volume(name, created_at)))
 }
 
-/// The status that a mirror of this has.
-pub(crate) fn status(desired: &Desired) -> Option<Status> {
-    desired.status(None, Own::default(), at(9))
+/// Returns the status that the mirror should have.
+pub(crate) fn status(desired: &DesiredState) -> Option<MirrorStatus> {
+    desired.status(None, HostStatus::default(), at(9))
 }
 
-/// A mirror as it should be, in its version 5.
-pub(crate) fn object(key: &Key, status: Option<Status>) -> entry::Object {
-    entry::Object {
+/// Returns an up-to-date mirror in version 5.
+pub(crate) fn object(key: &MirrorKey, status: Option<MirrorStatus>) -> entry::MirrorObject {
+    entry::MirrorObject {
         key: key.clone(),
         uid: "u1".into(),
-        version: entry::Version("5".into()),
+        version: entry::ResourceVersion("5".into()),
         terminating: false,
         finalizer: Some(0),
         backend: Some("moby".into()),
@@ -141,14 +144,14 @@ pub(crate) fn object(key: &Key, status: Option<Status>) -> entry::Object {
     }
 }
 
-/// An answer of a fake API server.
-pub(crate) fn answered(status: StatusCode, body: &Value) -> Response<Body> {
+/// Returns a response of a fake API server.
+pub(crate) fn response(status: StatusCode, body: &Value) -> Response<Body> {
     let body = Body::from(body.to_string().into_bytes());
     Response::builder().status(status).body(body).unwrap()
 }
 
-/// A fake API server's refusal.
-pub(crate) fn refused(code: u16) -> Response<Body> {
+/// Returns an error response of a fake API server.
+pub(crate) fn refusal(code: u16) -> Response<Body> {
     let reason = match code {
         404 => "NotFound",
         409 => "Conflict",
@@ -158,5 +161,5 @@ pub(crate) fn refused(code: u16) -> Response<Body> {
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
         "message": "it failed", "reason": reason, "code": code,
     });
-    answered(StatusCode::from_u16(code).unwrap(), &status)
+    response(StatusCode::from_u16(code).unwrap(), &status)
 }

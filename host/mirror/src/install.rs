@@ -1,5 +1,5 @@
-//! What has to be in the API before anything can be mirrored: definitions,
-//! namespaces, the App.
+//! Installs what must exist in the API before anything can be mirrored:
+//! definitions, namespaces, and the App.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -17,66 +17,66 @@ use rdd_api::{
 use serde_json::json;
 use tokio::time::{sleep, timeout};
 
-/// How long a server may take from accepting a definition to serving it: real
-/// ones need seconds under load.
+/// How long a server may take from accepting a definition to serving it:
+/// kube-apiserver needs seconds under load.
 const ESTABLISH_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How often discovery is asked meanwhile.
-const DISCOVERY_EVERY: Duration = Duration::from_millis(20);
+/// Interval between reads of discovery while waiting for it.
+const DISCOVERY_POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Why the API could not be made ready.
+/// Why the API could not be prepared.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InstallError {
-    /// A definition was refused.
+    /// The server rejected a definition.
     #[error("cannot apply the definition {name}")]
     Apply {
-        /// The definition.
+        /// Name of the definition.
         name: String,
-        /// The server's words.
+        /// The error of the request.
         #[source]
         source: kube::Error,
     },
-    /// A definition was accepted and is not served.
-    #[error("the definition {name} is not established within {ESTABLISH_TIMEOUT:?}")]
+    /// A definition was accepted, but is not served in time.
+    #[error("the definition {name} was not established within {ESTABLISH_TIMEOUT:?}")]
     NotEstablished {
-        /// The definition.
+        /// Name of the definition.
         name: String,
     },
-    /// Another definition of the group has a name that this one needs.
+    /// Another definition of the group already uses a name of this one.
     #[error(
-        "the cluster does not serve the definition {name}: {reason}; remove the other definition that has the name"
+        "the cluster does not serve the definition {name}: {reason}; remove the other definition that uses the name"
     )]
     NamesTaken {
-        /// The definition.
+        /// Name of the definition.
         name: String,
-        /// The server's words.
+        /// The message of the server.
         reason: String,
     },
     /// Waiting for a definition failed.
     #[error("cannot watch the definition {name}")]
     Watch {
-        /// The definition.
+        /// Name of the definition.
         name: String,
-        /// What failed.
+        /// The error of the watch.
         #[source]
         source: Box<kube::runtime::wait::Error>,
     },
     /// Discovery could not be read.
     #[error("cannot read discovery of {group}")]
     Discovery {
-        /// The group and version.
+        /// Group and version.
         group: String,
-        /// The server's words.
+        /// The error of the request.
         #[source]
         source: kube::Error,
     },
-    /// A namespace could not be made.
-    #[error("cannot make the namespace {name}")]
+    /// A namespace could not be created.
+    #[error("cannot create the namespace {name}")]
     Namespace {
-        /// The namespace.
+        /// Name of the namespace.
         name: String,
-        /// The server's words.
+        /// The error of the request.
         #[source]
         source: kube::Error,
     },
@@ -85,22 +85,21 @@ pub enum InstallError {
     App(#[source] kube::Error),
 }
 
-/// What a first App looks like, and what the user asked of an old one.
+/// What the user requests of the App.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AppOptions {
-    /// The backend that the user named, if any. An App that exists is switched
-    /// to it; without one it is left as it is, and a new one gets
-    /// [`DEFAULT_BACKEND`].
+    /// The backend to select. If `None`, an existing App keeps its backend, and
+    /// a new one gets [`DEFAULT_BACKEND`].
     pub backend: Option<String>,
-    /// Namespace of a new App's mirrors; [`DEFAULT_NAMESPACE`] when `None`.
+    /// Namespace of the mirrors of a new App; [`DEFAULT_NAMESPACE`] if `None`.
     pub namespace: Option<String>,
 }
 
-/// Applies every definition of `rdd-api`, and returns once each is established
-/// **and** named by discovery.
+/// Applies every definition of `rdd-api` and waits until all of them are
+/// established **and** listed in discovery.
 ///
 /// # Errors
-/// When the server refuses one or does not come to serve it in time.
+/// Fails if the server rejects a definition or does not serve it in time.
 pub async fn apply_crds(client: &Client) -> Result<(), InstallError> {
     let crds = rdd_api::crds();
     try_join_all(crds.iter().map(|crd| apply_crd(client, crd))).await?;
@@ -117,13 +116,13 @@ pub async fn apply_crds(client: &Client) -> Result<(), InstallError> {
     try_join_all(
         groups
             .iter()
-            .map(|(group, plurals)| served(client, group, plurals)),
+            .map(|(group, plurals)| wait_until_served(client, group, plurals)),
     )
     .await?;
     Ok(())
 }
 
-/// Applies a definition, and returns once it is established.
+/// Applies a definition and waits until it is established.
 pub(crate) async fn apply_crd(
     client: &Client,
     crd: &CustomResourceDefinition,
@@ -142,12 +141,12 @@ pub(crate) async fn apply_crd(
     if established.matches_object(Some(&applied)) {
         return Ok(());
     }
-    let decided = |crd: Option<&CustomResourceDefinition>| {
-        established.matches_object(crd) || crd.and_then(names_refused).is_some()
+    let is_decided = |crd: Option<&CustomResourceDefinition>| {
+        established.matches_object(crd) || crd.and_then(names_rejected).is_some()
     };
-    let wait = await_condition(api, &name, decided);
+    let wait = await_condition(api, &name, is_decided);
     match timeout(ESTABLISH_TIMEOUT, wait).await {
-        Ok(Ok(crd)) => match crd.as_ref().and_then(names_refused) {
+        Ok(Ok(crd)) => match crd.as_ref().and_then(names_rejected) {
             None => Ok(()),
             Some(reason) => Err(InstallError::NamesTaken { name, reason }),
         },
@@ -159,18 +158,19 @@ pub(crate) async fn apply_crd(
     }
 }
 
-/// Why the server does not give a definition its names, if it does not.
-fn names_refused(crd: &CustomResourceDefinition) -> Option<String> {
+/// Returns why the server does not accept the names of a definition, if it does
+/// not.
+fn names_rejected(crd: &CustomResourceDefinition) -> Option<String> {
     let conditions = crd.status.as_ref()?.conditions.as_ref()?;
-    let refused = conditions
+    let rejected = conditions
         .iter()
         .find(|condition| condition.type_ == "NamesAccepted" && condition.status == "False")?;
-    Some(refused.message.clone().unwrap_or_default())
+    Some(rejected.message.clone().unwrap_or_default())
 }
 
-/// Established is not yet served: real servers refresh discovery on their own
-/// time.
-async fn served(
+/// Waits until discovery lists the kinds: a definition that is established is
+/// not yet served, because kube-apiserver refreshes discovery asynchronously.
+async fn wait_until_served(
     client: &Client,
     group: &str,
     plurals: &BTreeSet<String>,
@@ -184,7 +184,7 @@ async fn served(
                         missing.remove(&resource.name);
                     }
                 }
-                // The group itself may still be unknown.
+                // The group itself may not be served yet.
                 Err(kube::Error::Api(status)) if status.code == 404 => {}
                 Err(source) => {
                     return Err(InstallError::Discovery {
@@ -196,7 +196,7 @@ async fn served(
             if missing.is_empty() {
                 return Ok(());
             }
-            sleep(DISCOVERY_EVERY).await;
+            sleep(DISCOVERY_POLL_INTERVAL).await;
         }
     };
     match timeout(ESTABLISH_TIMEOUT, poll).await {
@@ -207,15 +207,15 @@ async fn served(
     }
 }
 
-/// Sees to the namespaces and the App: makes what is missing, and switches an
-/// old App to the backend that the user named. Returns the App.
+/// Creates the App and the namespaces if they are missing, and switches an
+/// existing App to the backend in `options`. Returns the App.
 ///
 /// # Errors
-/// When the server refuses.
+/// Fails if a request to the server fails.
 pub async fn ensure_app(client: &Client, options: &AppOptions) -> Result<App, InstallError> {
-    let app = match existing(client, options).await? {
+    let app = match update_existing_app(client, options).await? {
         Some(app) => app,
-        None => create(client, options).await?,
+        None => create_app(client, options).await?,
     };
     for name in [SYSTEM_NAMESPACE, &app.spec.namespace] {
         ensure_namespace(client, name)
@@ -228,7 +228,10 @@ pub async fn ensure_app(client: &Client, options: &AppOptions) -> Result<App, In
     Ok(app)
 }
 
-async fn existing(client: &Client, options: &AppOptions) -> Result<Option<App>, InstallError> {
+async fn update_existing_app(
+    client: &Client,
+    options: &AppOptions,
+) -> Result<Option<App>, InstallError> {
     let api: Api<App> = Api::all(client.clone());
     let Some(app) = api.get_opt(APP_NAME).await.map_err(InstallError::App)? else {
         return Ok(None);
@@ -245,22 +248,22 @@ async fn existing(client: &Client, options: &AppOptions) -> Result<Option<App>, 
     }
 }
 
-async fn create(client: &Client, options: &AppOptions) -> Result<App, InstallError> {
+async fn create_app(client: &Client, options: &AppOptions) -> Result<App, InstallError> {
     let api: Api<App> = Api::all(client.clone());
-    let text =
+    let or_default =
         |value: &Option<String>, default: &str| value.clone().unwrap_or_else(|| default.to_owned());
     let spec = AppSpec {
         container_engine: ContainerEngineSpec {
-            name: text(&options.backend, DEFAULT_BACKEND),
+            name: or_default(&options.backend, DEFAULT_BACKEND),
         },
         running: true,
-        namespace: text(&options.namespace, DEFAULT_NAMESPACE),
+        namespace: or_default(&options.namespace, DEFAULT_NAMESPACE),
     };
     match api
         .create(&PostParams::default(), &App::new(APP_NAME, spec))
         .await
     {
-        // Somebody was faster; theirs is as good.
+        // Created concurrently; any App will do.
         Err(kube::Error::Api(status)) if status.code == 409 => {
             api.get(APP_NAME).await.map_err(InstallError::App)
         }
@@ -268,7 +271,7 @@ async fn create(client: &Client, options: &AppOptions) -> Result<App, InstallErr
     }
 }
 
-/// Makes the namespace if it is missing.
+/// Creates the namespace if it is missing.
 pub(crate) async fn ensure_namespace(client: &Client, name: &str) -> Result<(), kube::Error> {
     let api: Api<Namespace> = Api::all(client.clone());
     if api.get_opt(name).await?.is_some() {

@@ -1,28 +1,27 @@
-//! Which daemon this is, among those that write to one API.
+//! The ID of this daemon among those that write to the same API.
 
 use std::fmt;
 use std::sync::Arc;
 
 /// The durable ID of an instance of the daemon: the value of the label
 /// [`INSTANCE_LABEL`](rdd_api::INSTANCE_LABEL) on each of its mirrors, and the
-/// holder of its Leases. It stays the same when the instance starts again, and
-/// no two instances share one.
+/// holder of its Leases. It survives restarts, and no two instances share one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InstanceId(Arc<str>);
 
-/// A text that is no ID of an instance.
+/// The error for a text that is not a valid instance ID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "an instance ID consists of 1 to {max} lower-case letters, digits and '-', and begins and ends with a letter or digit",
+    "an instance ID consists of 1 to {max} lowercase letters, digits, and '-', and begins and ends with a letter or digit",
     max = rdd_core::text::MAX_DNS_LABEL
 )]
 pub struct InstanceIdError;
 
 impl InstanceId {
-    /// Reads an ID, such as a UUID.
+    /// Parses an ID, such as a UUID.
     ///
     /// # Errors
-    /// When it could not be the value of a label.
+    /// Fails if the text is not valid as the value of a label.
     ///
     /// ```
     /// use rdd_mirror::InstanceId;
@@ -39,7 +38,7 @@ impl InstanceId {
         }
     }
 
-    /// The ID as text.
+    /// Returns the ID as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

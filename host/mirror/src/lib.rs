@@ -1,36 +1,39 @@
-//! Mirrors engine state as Kubernetes objects, and carries deletions and
-//! actions back.
+//! The mirror controller: mirrors the state of a container engine as Kubernetes
+//! objects, and carries deletions and actions back to the engine.
 //!
-//! This room joins the engine (`rdd-core`) and Kubernetes (`rdd-api`), and it
-//! alone writes [`ServingSnapshot`](rdd_core::ServingSnapshot). Invariants: a
-//! removal reaches the engine only for a mirror that somebody deleted and that
-//! stands for what the engine has now; a sync that changes nothing writes
-//! nothing; what carries neither our label nor our finalizer is left alone.
+//! This crate joins the engine (`rdd-core`) and Kubernetes (`rdd-api`), and is
+//! the only writer of [`ServingSnapshot`](rdd_core::ServingSnapshot).
+//! Invariants:
+//!
+//! - A removal reaches the engine only for a mirror that a client deleted and
+//!   that represents what the engine has now.
+//! - A sync that changes nothing writes nothing.
+//! - Objects that have neither our label nor our finalizer are left alone.
 
 mod action_claim;
-mod api;
+mod actions;
+mod api_watcher;
 mod app;
 mod conditions;
 mod controller;
 mod deletion_check;
-mod desired;
+mod desired_state;
+mod engine_watcher;
 mod entry;
-mod feed;
 #[cfg(test)]
 mod fixtures;
 mod install;
-mod installation;
+mod install_watcher;
 mod instance;
-mod jobs;
 mod key;
 mod lease;
-mod names;
-mod operations;
+mod mirror_names;
+mod mirror_resource;
+mod mirror_writer;
 mod options;
 mod plan;
 mod state;
 mod view;
-mod watches;
 
 pub use controller::run;
 pub use install::{AppOptions, InstallError, apply_crds, ensure_app};

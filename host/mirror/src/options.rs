@@ -1,4 +1,4 @@
-//! What the mirror is run with, and what it tells its caller.
+//! The options of the mirror controller, and the progress that it reports.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,34 +10,36 @@ use tokio::sync::watch;
 
 use crate::instance::InstanceId;
 
-/// The time of day.
+/// The wall clock of the mirror controller: conditions, actions, and Leases get
+/// their timestamps from it. Timeouts use tokio's clock.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
-/// What [`run`](crate::run) needs.
+/// The options of [`run`](crate::run).
 pub struct MirrorOptions {
-    /// The way to the Kubernetes API, embedded or not. The definitions of
-    /// `rdd-api` must be installed: [`apply_crds`](crate::apply_crds).
+    /// Client of the Kubernetes API, embedded or external. The CRDs of
+    /// `rdd-api` must be installed: see [`apply_crds`](crate::apply_crds).
     pub client: Client,
-    /// Which of the daemons that may write to this API this one is.
+    /// The ID of this daemon among those that write to the same API.
     pub instance: InstanceId,
-    /// Every backend that is loaded, or why it is not.
+    /// Every loaded backend, and why the others are not loaded.
     pub backends: Arc<dyn BackendRegistry>,
-    /// What request handlers read; from [`ServingSnapshot::channel`]. Nobody
-    /// else may write it.
+    /// The snapshot that request handlers read, from
+    /// [`ServingSnapshot::channel`]. It must have no other writer.
     pub serving: watch::Sender<ServingSnapshot>,
-    /// How far the mirror has come, for a caller that shows or awaits it.
+    /// The progress of the mirror controller, for a caller that displays it or
+    /// waits for it.
     pub progress: watch::Sender<MirrorProgress>,
-    /// Whether nothing that changes the engine may reach it.
+    /// Whether every change of the engine is refused.
     pub read_only: bool,
     /// Intervals and limits.
     pub timing: MirrorTiming,
-    /// The time of day, for conditions and actions.
+    /// The wall clock, for conditions and actions.
     pub clock: Clock,
 }
 
 impl MirrorOptions {
-    /// Options with the usual intervals and the system's clock, and the
-    /// receivers of what the mirror says.
+    /// Returns options with the default intervals and the system clock,
+    /// together with the receivers of the serving snapshot and of the progress.
     pub fn new(
         client: Client,
         backends: Arc<dyn BackendRegistry>,
@@ -47,8 +49,8 @@ impl MirrorOptions {
         watch::Receiver<ServingSnapshot>,
         watch::Receiver<MirrorProgress>,
     ) {
-        let (serving, snapshots) = ServingSnapshot::channel();
-        let (progress, steps) = watch::channel(MirrorProgress::default());
+        let (serving, serving_receiver) = ServingSnapshot::channel();
+        let (progress, progress_receiver) = watch::channel(MirrorProgress::default());
         let options = Self {
             client,
             instance,
@@ -59,116 +61,116 @@ impl MirrorOptions {
             timing: MirrorTiming::default(),
             clock: Arc::new(Timestamp::now),
         };
-        (options, snapshots, steps)
+        (options, serving_receiver, progress_receiver)
     }
 }
 
-/// How far the mirror has come.
+/// The progress of the mirror controller.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MirrorProgress {
-    /// The controllers have finished their first list and read the App, and it
-    /// is known whether this instance mirrors or stands by: the daemon's
-    /// readiness may count on them.
+    /// Whether the first list of every watch is complete, the App has been
+    /// read, and the Lease has been decided: whether this instance mirrors or
+    /// stands by. The daemon's readiness may depend on it.
     pub ready: bool,
-    /// Everything that the engine named in its newest whole listing is
-    /// written, or was tried.
+    /// Whether every object of the newest complete listing of the engine has
+    /// been written, or its write has been attempted.
     pub synced: bool,
-    /// Mirrors that are as they should be.
+    /// Number of mirrors that are up to date.
     pub done: usize,
-    /// Mirrors that there should be, as far as is known.
+    /// Number of mirrors that should exist, as far as the engine has been
+    /// listed.
     pub total: usize,
-    /// Why this instance mirrors nothing although it could, as one sentence:
-    /// another one holds the Lease, or it cannot be had. Logs are served all
-    /// the same.
+    /// Why this instance mirrors nothing, as one sentence: another instance
+    /// holds the Lease, or the Lease cannot be acquired. Logs are still served.
     pub standby: Option<Arc<str>>,
 }
 
-/// Intervals and limits of the mirror.
+/// Intervals and limits of the mirror controller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MirrorTiming {
-    /// How often everything is listed anew, since engines drop events for slow
-    /// readers: a tenth more or less.
+    /// Interval between resyncs, which list the whole engine because engines
+    /// drop events for slow readers. Jittered by up to 10 %.
     pub resync_interval: Duration,
-    /// First wait before the engine is tried again.
-    pub reconnect_min: Duration,
-    /// Longest wait, before jitter doubles it at most: mirrors have to be right
-    /// again within two seconds of the engine's return.
-    pub reconnect_max: Duration,
-    /// First wait after a failed write of a mirror.
+    /// Initial delay before reconnecting to the engine.
+    pub reconnect_delay_min: Duration,
+    /// Maximum delay before reconnecting, before jitter, which at most doubles
+    /// it: mirrors must be correct within two seconds of the engine's return.
+    pub reconnect_delay_max: Duration,
+    /// Initial delay after a failed write of a mirror.
     pub write_retry_min: Duration,
-    /// Longest wait after failed writes.
+    /// Maximum delay after failed writes of a mirror.
     pub write_retry_max: Duration,
-    /// First wait after the engine refused to remove something.
+    /// Initial delay after the engine refused a removal.
     pub removal_retry_min: Duration,
-    /// Longest wait after refusals.
+    /// Maximum delay after refused removals.
     pub removal_retry_max: Duration,
-    /// How long a refused removal is left alone at first, whatever goes that
-    /// may have been in its way: a burst of removals wakes it once, not each
-    /// time.
-    pub removal_rest_min: Duration,
-    /// The longest such rest, after refusals in a row: how long the last
-    /// removal of a burst may go unanswered.
-    pub removal_rest_max: Duration,
-    /// How long the engine's own word on what we had it remove may take,
-    /// before its events count as lost.
-    pub removal_echo: Duration,
-    /// How long a volume has to be known before it may be removed: longer than
-    /// the second that its creation time names, with time for events that
-    /// tell of another one made in that second.
-    pub volume_youth: Duration,
-    /// How the Lease is held.
+    /// Initial cool-down after a refused removal. During it, the removal of
+    /// objects that may have blocked it triggers no retry, so that a burst of
+    /// removals triggers one retry instead of many.
+    pub removal_cooldown_min: Duration,
+    /// Maximum cool-down, after repeated refusals: how long a removal may take
+    /// to be retried after the last removal of a burst.
+    pub removal_cooldown_max: Duration,
+    /// How long the engine may take to report a removal that it carried out for
+    /// us, before its events count as lost.
+    pub removal_event_timeout: Duration,
+    /// How long a volume must have been known before it may be removed. Longer
+    /// than the one-second resolution of creation times, with time for events
+    /// about another volume created in the same second.
+    pub volume_settle_time: Duration,
+    /// Timing of the Lease.
     pub lease: LeaseTiming,
-    /// How often a sweep looks again whether anything is left.
-    pub sweep_check: Duration,
-    /// Writes in flight at once: enough to fill the group commits of an
-    /// embedded server, few enough to leave a real one in peace.
-    pub concurrent_writes: usize,
-    /// Actions at work at once. Each is a call that mostly waits.
-    pub concurrent_actions: usize,
-    /// Removals at work at once. Engines serialise them anyway.
-    pub concurrent_removals: usize,
+    /// Interval between checks whether orphans are left to prune.
+    pub prune_check_interval: Duration,
+    /// Maximum number of concurrent writes: enough to fill the group commits of
+    /// the embedded API server, and few enough not to load an external one.
+    pub max_concurrent_writes: usize,
+    /// Maximum number of concurrent actions. Each is a call that mostly waits.
+    pub max_concurrent_actions: usize,
+    /// Maximum number of concurrent removals. Engines serialize them anyway.
+    pub max_concurrent_removals: usize,
 }
 
 impl Default for MirrorTiming {
     fn default() -> Self {
         Self {
             resync_interval: Duration::from_secs(300),
-            reconnect_min: Duration::from_millis(100),
-            reconnect_max: Duration::from_millis(700),
+            reconnect_delay_min: Duration::from_millis(100),
+            reconnect_delay_max: Duration::from_millis(700),
             write_retry_min: Duration::from_millis(250),
             write_retry_max: Duration::from_secs(60),
             removal_retry_min: Duration::from_secs(1),
             removal_retry_max: Duration::from_secs(300),
-            removal_rest_min: Duration::from_secs(1),
-            removal_rest_max: Duration::from_secs(8),
-            removal_echo: Duration::from_secs(5),
-            volume_youth: Duration::from_secs(2),
+            removal_cooldown_min: Duration::from_secs(1),
+            removal_cooldown_max: Duration::from_secs(8),
+            removal_event_timeout: Duration::from_secs(5),
+            volume_settle_time: Duration::from_secs(2),
             lease: LeaseTiming::default(),
-            sweep_check: Duration::from_secs(1),
-            concurrent_writes: 48,
-            concurrent_actions: 256,
-            concurrent_removals: 16,
+            prune_check_interval: Duration::from_secs(1),
+            max_concurrent_writes: 48,
+            max_concurrent_actions: 256,
+            max_concurrent_removals: 16,
         }
     }
 }
 
-/// How a Lease is held.
+/// Timing of a Lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LeaseTiming {
-    /// How long a holder may be silent before another instance takes over, in
-    /// whole seconds.
+    /// How long after its last renewal another instance may take the Lease
+    /// over. Whole seconds.
     pub duration: Duration,
-    /// How long a holder goes on writing without a renewal. Shorter than
-    /// `duration`, so that it has stopped when another one begins.
+    /// How long a holder may write after its last renewal. Shorter than
+    /// `duration`, so that it has stopped writing before another one starts.
     pub renew_deadline: Duration,
-    /// How often a holder renews it, and anybody else looks at it.
+    /// Interval between renewals by the holder, and between checks by others.
     pub renew_interval: Duration,
-    /// How soon a request that failed is tried again.
+    /// Delay before a failed request is retried.
     pub retry_interval: Duration,
 }
 
 impl Default for LeaseTiming {
-    /// Three renewals in each duration: one may be late and one lost.
+    /// Three renewals per duration: one may be late and one lost.
     fn default() -> Self {
         Self {
             duration: Duration::from_secs(30),

@@ -1,11 +1,12 @@
-//! Claiming an action before it is carried out, so that of two daemons on one
-//! engine one does it.
+//! Claims an action before it is carried out, so that only one of two daemons
+//! on the same engine does so.
 //!
-//! The Lease keeps a second daemon from acting; but a Lease may be deleted or
+//! The Lease keeps a second daemon from acting, but a Lease may be deleted or
 //! change hands while an action is running. The claim names the instance that
-//! carries the action out. It is written over the version that was read, so one
-//! of two wins. The same instance finds its own claim after a crash and carries
-//! the action out again; another one says that the outcome is not known.
+//! carries out the action. It is written on condition that the version is the
+//! one that was read, so one of two instances wins. After a crash, the same
+//! instance finds its own claim and carries out the action again; another
+//! instance reports that the outcome is unknown.
 
 use kube::Client;
 use kube::api::{Api, Patch, PatchParams};
@@ -15,45 +16,50 @@ use rdd_api::{
 use serde_json::json;
 
 use crate::instance::InstanceId;
-use crate::key::Key;
+use crate::key::MirrorKey;
 
-/// Writes of others between our reading and our writing that are put up with.
-const ATTEMPTS: usize = 8;
+/// Maximum number of attempts when others write the object between our read and
+/// our write.
+const MAX_ATTEMPTS: usize = 8;
 
-/// Whether the action is this instance's to carry out.
+/// The outcome of an attempt to claim an action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ClaimOutcome {
+    /// This instance has to carry out the action.
     Won,
-    /// It is somebody else's, or not asked for any more.
+    /// Another instance has claimed it, or it is no longer requested.
     Lost,
 }
 
-/// Claims the action that the annotation's `value` asks for.
+/// Claims the action that the `value` of the annotation requests.
+///
+/// # Errors
+/// Fails if a request to the API fails, except for conflicts.
 pub(crate) async fn claim(
     client: &Client,
-    key: &Key,
+    key: &MirrorKey,
     value: &str,
     instance: &InstanceId,
 ) -> Result<ClaimOutcome, kube::Error> {
     let api: Api<Container> = Api::namespaced(client.clone(), &key.namespace);
-    for _ in 0..ATTEMPTS {
-        let Some(found) = api.get_metadata_opt(&key.name).await? else {
+    for _ in 0..MAX_ATTEMPTS {
+        let Some(object) = api.get_metadata_opt(&key.name).await? else {
             return Ok(ClaimOutcome::Lost);
         };
-        let metadata = found.metadata;
-        let label = metadata.labels.unwrap_or_default();
+        let metadata = object.metadata;
+        let labels = metadata.labels.unwrap_or_default();
         let annotations = metadata.annotations.unwrap_or_default();
-        let owner = label.get(INSTANCE_LABEL);
+        let owner = labels.get(INSTANCE_LABEL);
         if metadata.deletion_timestamp.is_some()
             || owner.is_none_or(|owner| owner != instance.as_str())
             || annotations
                 .get(ACTION_ANNOTATION)
-                .is_none_or(|is| is != value)
+                .is_none_or(|current| current != value)
         {
             return Ok(ClaimOutcome::Lost);
         }
         match annotations.get(ACTION_CLAIM_ANNOTATION) {
-            Some(by) if by == instance.as_str() => return Ok(ClaimOutcome::Won),
+            Some(claim) if claim == instance.as_str() => return Ok(ClaimOutcome::Won),
             Some(_) => return Ok(ClaimOutcome::Lost),
             None => {}
         }
@@ -75,7 +81,7 @@ pub(crate) async fn claim(
             Err(error) => return Err(error),
         }
     }
-    // Others keep writing it: looked at again a moment later.
+    // Others keep writing it; the mirror is reconciled again after a delay.
     Ok(ClaimOutcome::Lost)
 }
 

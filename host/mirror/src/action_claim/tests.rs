@@ -1,5 +1,5 @@
-//! Claims on an API that is scripted: what happens between reading a Container
-//! and writing it decides who wins.
+//! Tests of claims with a scripted API: what happens between the read and the
+//! write of a Container decides who wins.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -12,36 +12,37 @@ use serde_json::Value;
 use tokio::sync::Notify;
 
 use super::*;
-use crate::fixtures::{NAMESPACE, answered, refused};
-use crate::key::Kind;
+use crate::fixtures::{NAMESPACE, refusal, response};
+use crate::key::MirrorKind;
 
 const ID: &str = "abcd";
 const ACTION: &str = "restart";
 
-/// What happens just before a write is looked at.
-enum Meanwhile {
-    Nothing,
-    /// Somebody writes the Container, or removes it.
+/// What happens just before a write is processed.
+enum Interference {
+    None,
+    /// The Container is changed or removed.
     Change(fn(&mut Option<Value>)),
-    /// The write arrives, and waits for the test.
-    Held,
+    /// The write waits until the test releases it.
+    Hold,
     /// The API refuses the write.
-    Refused(u16),
+    Refuse(u16),
 }
 
-/// An API that has one Container at the most.
+/// An API with at most one Container.
 #[derive(Default)]
 struct FakeApi {
     container: Mutex<Option<Value>>,
-    /// One for each write to come, then nothing.
-    meanwhile: Mutex<VecDeque<Meanwhile>>,
+    /// The interference with each of the next writes.
+    interference: Mutex<VecDeque<Interference>>,
     writes: Mutex<usize>,
     arrived: Notify,
     release: Notify,
 }
 
 impl FakeApi {
-    /// One whose Container belongs to `owner`, and asks for the action.
+    /// Creates an API whose Container belongs to `owner` and requests the
+    /// action.
     fn new(owner: &str) -> Arc<Self> {
         let container = json!({
             "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata",
@@ -57,25 +58,28 @@ impl FakeApi {
         })
     }
 
-    fn next_write_meets(&self, meanwhile: Meanwhile) {
-        self.meanwhile.lock().unwrap().push_back(meanwhile);
+    fn interfere_with_next_write(&self, interference: Interference) {
+        self.interference.lock().unwrap().push_back(interference);
     }
 
     fn change(&self, change: fn(&mut Option<Value>)) {
         let mut container = self.container.lock().unwrap();
         change(&mut container);
         if let Some(container) = container.as_mut() {
-            touch(container);
+            bump_version(container);
         }
     }
 
     fn client(self: &Arc<Self>) -> Client {
         let api = Arc::clone(self);
-        let service = tower::service_fn(move |request| Arc::clone(&api).answer(request));
+        let service = tower::service_fn(move |request| Arc::clone(&api).respond(request));
         Client::new(service, NAMESPACE)
     }
 
-    async fn answer(self: Arc<Self>, request: Request<Body>) -> Result<Response<Body>, Infallible> {
+    async fn respond(
+        self: Arc<Self>,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, Infallible> {
         let (parts, body) = request.into_parts();
         if parts.method == Method::GET {
             return Ok(self.read());
@@ -83,48 +87,48 @@ impl FakeApi {
         assert_eq!(parts.method, Method::PATCH);
         let bytes = body.collect().await.unwrap().to_bytes();
         *self.writes.lock().unwrap() += 1;
-        let meanwhile = self.meanwhile.lock().unwrap().pop_front();
-        match meanwhile.unwrap_or(Meanwhile::Nothing) {
-            Meanwhile::Nothing => {}
-            Meanwhile::Change(change) => self.change(change),
-            Meanwhile::Held => {
+        let interference = self.interference.lock().unwrap().pop_front();
+        match interference.unwrap_or(Interference::None) {
+            Interference::None => {}
+            Interference::Change(change) => self.change(change),
+            Interference::Hold => {
                 self.arrived.notify_one();
                 self.release.notified().await;
             }
-            Meanwhile::Refused(code) => return Ok(refused(code)),
+            Interference::Refuse(code) => return Ok(refusal(code)),
         }
         Ok(self.write(&serde_json::from_slice(&bytes).unwrap()))
     }
 
     fn read(&self) -> Response<Body> {
         match &*self.container.lock().unwrap() {
-            Some(container) => answered(StatusCode::OK, container),
-            None => refused(404),
+            Some(container) => response(StatusCode::OK, container),
+            None => refusal(404),
         }
     }
 
-    /// As a merge patch is taken: only over the object and version that it names.
+    /// Applies a merge patch if the UID and version in it match.
     fn write(&self, patch: &Value) -> Response<Body> {
         let mut container = self.container.lock().unwrap();
         let Some(container) = container.as_mut() else {
-            return refused(404);
+            return refusal(404);
         };
         for field in ["uid", "resourceVersion"] {
             let wanted = &patch["metadata"][field];
             if !wanted.is_null() && *wanted != container["metadata"][field] {
-                return refused(409);
+                return refusal(409);
             }
         }
         json_patch::merge(container, patch);
-        touch(container);
-        answered(StatusCode::OK, container)
+        bump_version(container);
+        response(StatusCode::OK, container)
     }
 
     fn writes(&self) -> usize {
         *self.writes.lock().unwrap()
     }
 
-    /// Who claimed the action.
+    /// Returns the instance that claimed the action.
     fn claimed_by(&self) -> Option<String> {
         let container = self.container.lock().unwrap();
         let claim = &container.as_ref()?["metadata"]["annotations"][ACTION_CLAIM_ANNOTATION];
@@ -132,16 +136,16 @@ impl FakeApi {
     }
 }
 
-/// Gives it another version.
-fn touch(container: &mut Value) {
+/// Increments the resource version.
+fn bump_version(container: &mut Value) {
     let version = &mut container["metadata"]["resourceVersion"];
     let number: u64 = version.as_str().unwrap().parse().unwrap();
     *version = (number + 1).to_string().into();
 }
 
 async fn claim_as(api: &Arc<FakeApi>, instance: &str) -> Result<ClaimOutcome, kube::Error> {
-    let key = Key {
-        kind: Kind::Container,
+    let key = MirrorKey {
+        kind: MirrorKind::Container,
         namespace: NAMESPACE.into(),
         name: ID.into(),
     };
@@ -150,21 +154,21 @@ async fn claim_as(api: &Arc<FakeApi>, instance: &str) -> Result<ClaimOutcome, ku
 }
 
 #[tokio::test]
-async fn a_claim_is_written_once_and_found_again_by_its_instance_alone() {
+async fn a_claim_is_written_once_and_recognized_only_by_its_instance() {
     let api = FakeApi::new("one");
     assert_eq!(claim_as(&api, "one").await.unwrap(), ClaimOutcome::Won);
     assert_eq!(api.claimed_by().as_deref(), Some("one"));
     // After a crash.
     assert_eq!(claim_as(&api, "one").await.unwrap(), ClaimOutcome::Won);
     assert_eq!(api.writes(), 1);
-    // The mirror changed hands since.
-    api.change(|container| own(container, "two"));
+    // Another instance has taken over the mirror.
+    api.change(|container| set_owner(container, "two"));
     assert_eq!(claim_as(&api, "two").await.unwrap(), ClaimOutcome::Lost);
     assert_eq!(api.claimed_by().as_deref(), Some("one"));
     assert_eq!(api.writes(), 1);
 }
 
-fn own(container: &mut Option<Value>, instance: &str) {
+fn set_owner(container: &mut Option<Value>, instance: &str) {
     container.as_mut().unwrap()["metadata"]["labels"][INSTANCE_LABEL] = instance.into();
 }
 
@@ -173,16 +177,16 @@ fn annotate(container: &mut Option<Value>, annotation: &str, value: Value) {
 }
 
 #[tokio::test]
-async fn of_two_that_read_before_either_writes_one_wins() {
+async fn one_of_two_instances_that_read_before_either_writes_wins() {
     let api = FakeApi::new("one");
-    api.next_write_meets(Meanwhile::Held);
+    api.interfere_with_next_write(Interference::Hold);
     let slow = tokio::spawn({
         let api = Arc::clone(&api);
         async move { claim_as(&api, "one").await }
     });
-    // It has read that the mirror is its own, and its write is on the way.
+    // It has read that it owns the mirror, and its write is in flight.
     api.arrived.notified().await;
-    api.change(|container| own(container, "two"));
+    api.change(|container| set_owner(container, "two"));
     assert_eq!(claim_as(&api, "two").await.unwrap(), ClaimOutcome::Won);
     api.release.notify_one();
     assert_eq!(slow.await.unwrap().unwrap(), ClaimOutcome::Lost);
@@ -191,9 +195,9 @@ async fn of_two_that_read_before_either_writes_one_wins() {
 }
 
 #[tokio::test]
-async fn a_claim_that_another_one_wrote_first_is_not_written_over() {
+async fn a_claim_of_another_instance_is_not_overwritten() {
     let api = FakeApi::new("one");
-    api.next_write_meets(Meanwhile::Change(|container| {
+    api.interfere_with_next_write(Interference::Change(|container| {
         annotate(container, ACTION_CLAIM_ANNOTATION, "two".into());
     }));
     assert_eq!(claim_as(&api, "one").await.unwrap(), ClaimOutcome::Lost);
@@ -201,14 +205,14 @@ async fn a_claim_that_another_one_wrote_first_is_not_written_over() {
 }
 
 #[tokio::test]
-async fn writes_of_others_are_put_up_with_for_a_while() {
-    for (others, outcome, writes) in [
-        (ATTEMPTS - 1, ClaimOutcome::Won, ATTEMPTS),
-        (ATTEMPTS, ClaimOutcome::Lost, ATTEMPTS),
+async fn a_claim_is_retried_a_limited_number_of_times_on_conflicts() {
+    for (conflicts, outcome, writes) in [
+        (MAX_ATTEMPTS - 1, ClaimOutcome::Won, MAX_ATTEMPTS),
+        (MAX_ATTEMPTS, ClaimOutcome::Lost, MAX_ATTEMPTS),
     ] {
         let api = FakeApi::new("one");
-        for _ in 0..others {
-            api.next_write_meets(Meanwhile::Change(|_| {}));
+        for _ in 0..conflicts {
+            api.interfere_with_next_write(Interference::Change(|_| {}));
         }
         assert_eq!(claim_as(&api, "one").await.unwrap(), outcome);
         assert_eq!(api.claimed_by().is_some(), outcome == ClaimOutcome::Won);
@@ -217,10 +221,10 @@ async fn writes_of_others_are_put_up_with_for_a_while() {
 }
 
 #[tokio::test]
-async fn what_is_not_this_instances_to_do_is_not_claimed() {
+async fn an_action_of_another_instance_or_no_action_is_not_claimed() {
     let changes: [fn(&mut Option<Value>); 7] = [
         |container| *container = None,
-        |container| own(container, "two"),
+        |container| set_owner(container, "two"),
         |container| container.as_mut().unwrap()["metadata"]["labels"] = json!({}),
         |container| container.as_mut().unwrap()["metadata"]["annotations"] = json!({}),
         |container| annotate(container, ACTION_ANNOTATION, "stop".into()),
@@ -235,9 +239,9 @@ async fn what_is_not_this_instances_to_do_is_not_claimed() {
         api.change(change);
         let outcome = claim_as(&api, "one").await.unwrap();
         assert_eq!((outcome, api.writes()), (ClaimOutcome::Lost, 0), "{index}");
-        // The same between reading and writing.
+        // The same change between the read and the write.
         let api = FakeApi::new("one");
-        api.next_write_meets(Meanwhile::Change(change));
+        api.interfere_with_next_write(Interference::Change(change));
         let outcome = claim_as(&api, "one").await.unwrap();
         assert_eq!((outcome, api.writes()), (ClaimOutcome::Lost, 1), "{index}");
         assert_ne!(api.claimed_by().as_deref(), Some("one"), "{index}");
@@ -245,9 +249,9 @@ async fn what_is_not_this_instances_to_do_is_not_claimed() {
 }
 
 #[tokio::test]
-async fn a_container_that_took_the_name_meanwhile_is_another_one() {
+async fn a_recreated_container_of_the_same_name_is_not_claimed() {
     let api = FakeApi::new("one");
-    api.next_write_meets(Meanwhile::Change(|container| {
+    api.interfere_with_next_write(Interference::Change(|container| {
         container.as_mut().unwrap()["metadata"] = json!({
             "name": ID, "namespace": NAMESPACE, "uid": "second", "resourceVersion": "5",
             "labels": {INSTANCE_LABEL: "one"}, "annotations": {},
@@ -258,9 +262,9 @@ async fn a_container_that_took_the_name_meanwhile_is_another_one() {
 }
 
 #[tokio::test]
-async fn an_api_that_fails_is_an_error_and_no_outcome() {
+async fn a_failing_api_is_an_error() {
     let api = FakeApi::new("one");
-    api.next_write_meets(Meanwhile::Refused(500));
+    api.interfere_with_next_write(Interference::Refuse(500));
     let error = claim_as(&api, "one").await.unwrap_err();
     assert!(
         matches!(&error, kube::Error::Api(status) if status.code == 500),

@@ -1,50 +1,57 @@
-//! The App: what its spec and the engine's state mean for its conditions and
-//! for request handlers. Pure functions.
+//! The conditions of the App, and whether request handlers may use the engine:
+//! pure functions of the App's spec and the state of the engine.
 
 use jiff::Timestamp;
 use rdd_api::{App, Condition, condition, reason};
 use rdd_core::UnavailableReason;
 
-use crate::conditions::Conditions;
+use crate::conditions::ConditionSet;
 
-/// How the chosen backend is doing.
+/// The phase of the connection to the engine of the selected backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
-    /// No usable plugin of that name.
+pub(crate) enum EnginePhase {
+    /// There is no usable plugin of that name.
     NotInstalled { reason: String },
     /// The plugin is being restarted.
     Restarting { reason: String },
-    /// The engine has not answered yet.
+    /// The engine has not responded yet.
     Connecting,
-    /// The engine is lost.
-    Lost { reason: String, plugin: bool },
-    /// The engine answers; mirrors are not yet what they should be.
-    Reading,
-    /// Mirrors are what they should be.
+    /// The connection to the engine is lost.
+    Disconnected {
+        reason: String,
+        is_plugin_failure: bool,
+    },
+    /// The engine responds; mirrors are not yet up to date.
+    Syncing,
+    /// Mirrors are up to date.
     Synced,
 }
 
-/// What is decided upon.
+/// The state that the conditions are derived from.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Facts<'a> {
-    pub(crate) phase: &'a Phase,
-    /// Whether no mirror is left that must go.
-    pub(crate) swept: bool,
-    /// Why mirrors cannot be written, if they cannot.
+pub(crate) struct ConditionContext<'a> {
+    pub(crate) phase: &'a EnginePhase,
+    /// Whether all orphans are pruned.
+    pub(crate) pruned: bool,
+    /// Why mirrors cannot be written; `None` if they can.
     pub(crate) problem: Option<&'a str>,
 }
 
-/// The App's conditions, each stamped with the generation of `app`, which is
-/// what was decided from.
-pub(crate) fn conditions(app: &App, facts: Facts<'_>, now: Timestamp) -> Vec<Condition> {
-    let was = app
+/// Returns the conditions of the App, with the generation of `app` as their
+/// observed generation.
+pub(crate) fn conditions(
+    app: &App,
+    context: ConditionContext<'_>,
+    now: Timestamp,
+) -> Vec<Condition> {
+    let previous = app
         .status
         .as_ref()
         .map_or(&[][..], |status| status.conditions.as_slice());
     let generation = app.metadata.generation;
-    let mut conditions = Conditions::over(was, now);
+    let mut conditions = ConditionSet::replacing(previous, now);
     if !app.spec.running {
-        if facts.swept && facts.problem.is_none() {
+        if context.pruned && context.problem.is_none() {
             conditions.set(condition::RUNNING, false, reason::STOPPED, "", generation);
             conditions.set(
                 condition::CONTAINER_ENGINE_READY,
@@ -61,14 +68,14 @@ pub(crate) fn conditions(app: &App, facts: Facts<'_>, now: Timestamp) -> Vec<Con
                 condition::SETTLED,
                 false,
                 reason::STOPPING,
-                facts.problem.unwrap_or("mirrors are being removed"),
+                context.problem.unwrap_or("mirrors are being deleted"),
                 generation,
             );
         }
         return conditions.into_vec();
     }
     conditions.set(condition::RUNNING, true, reason::STARTED, "", generation);
-    let (ready, why, message) = readiness(facts);
+    let (ready, why, message) = readiness(context);
     conditions.set(
         condition::CONTAINER_ENGINE_READY,
         ready,
@@ -76,7 +83,7 @@ pub(crate) fn conditions(app: &App, facts: Facts<'_>, now: Timestamp) -> Vec<Con
         message,
         generation,
     );
-    let (settled, why, message) = match facts.problem {
+    let (settled, why, message) = match context.problem {
         Some(problem) if ready => (false, reason::RESYNCING, problem),
         _ if ready => (true, reason::SETTLED, message),
         _ => (false, why, message),
@@ -85,64 +92,64 @@ pub(crate) fn conditions(app: &App, facts: Facts<'_>, now: Timestamp) -> Vec<Con
     conditions.into_vec()
 }
 
-fn readiness(facts: Facts<'_>) -> (bool, &'static str, &str) {
-    if !facts.swept {
+fn readiness(context: ConditionContext<'_>) -> (bool, &'static str, &str) {
+    if !context.pruned {
         return (
             false,
             reason::RESYNCING,
-            "the mirrors of another backend are being removed",
+            "the mirrors of another backend are being deleted",
         );
     }
-    match facts.phase {
-        Phase::NotInstalled { reason: why } => (false, reason::BACKEND_NOT_INSTALLED, why),
-        Phase::Restarting { reason: why } => (false, reason::PLUGIN_FAILED, why),
-        Phase::Connecting => (false, reason::RESYNCING, "connecting to the engine"),
-        Phase::Lost {
+    match context.phase {
+        EnginePhase::NotInstalled { reason: why } => (false, reason::BACKEND_NOT_INSTALLED, why),
+        EnginePhase::Restarting { reason: why } => (false, reason::PLUGIN_FAILED, why),
+        EnginePhase::Connecting => (false, reason::RESYNCING, "connecting to the engine"),
+        EnginePhase::Disconnected {
             reason: why,
-            plugin,
+            is_plugin_failure,
         } => {
-            let code = if *plugin {
+            let reason = if *is_plugin_failure {
                 reason::PLUGIN_FAILED
             } else {
                 reason::CONNECT_FAILED
             };
-            (false, code, why)
+            (false, reason, why)
         }
-        Phase::Reading => (false, reason::RESYNCING, "reading the engine's objects"),
-        Phase::Synced => (true, reason::CONNECTED, ""),
+        EnginePhase::Syncing => (false, reason::RESYNCING, "mirroring the engine's objects"),
+        EnginePhase::Synced => (true, reason::CONNECTED, ""),
     }
 }
 
-/// Why request handlers may not ask the engine; `None` when they may. An
-/// engine that is still being read can be asked.
-pub(crate) fn not_serving(
+/// Returns why request handlers cannot use the engine; `None` if they can. An
+/// engine can be used while its objects are still being mirrored.
+pub(crate) fn unavailable_reason(
     backend: &str,
     running: bool,
-    phase: &Phase,
+    phase: &EnginePhase,
 ) -> Option<UnavailableReason> {
     if !running {
         return Some(UnavailableReason::Stopped);
     }
     match phase {
-        Phase::NotInstalled { reason } => Some(UnavailableReason::BackendNotInstalled {
+        EnginePhase::NotInstalled { reason } => Some(UnavailableReason::BackendNotInstalled {
             backend: backend.to_owned(),
             reason: reason.clone(),
         }),
-        Phase::Restarting { reason }
-        | Phase::Lost {
+        EnginePhase::Restarting { reason }
+        | EnginePhase::Disconnected {
             reason,
-            plugin: true,
+            is_plugin_failure: true,
         } => Some(UnavailableReason::BackendRestarting {
             reason: reason.clone(),
         }),
-        Phase::Connecting => Some(UnavailableReason::Starting),
-        Phase::Lost {
+        EnginePhase::Connecting => Some(UnavailableReason::Starting),
+        EnginePhase::Disconnected {
             reason,
-            plugin: false,
+            is_plugin_failure: false,
         } => Some(UnavailableReason::EngineUnreachable {
             reason: reason.clone(),
         }),
-        Phase::Reading | Phase::Synced => None,
+        EnginePhase::Syncing | EnginePhase::Synced => None,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Conditions and the serving snapshot, decision by decision.
+//! Tests of the App's conditions and of the availability for request handlers.
 
 use rdd_api::{AppSpec, AppStatus, ContainerEngineSpec};
 
@@ -20,7 +20,7 @@ fn app(running: bool, generation: i64, conditions: Vec<Condition>) -> App {
     app
 }
 
-fn show(conditions: &[Condition]) -> Vec<String> {
+fn summary(conditions: &[Condition]) -> Vec<String> {
     conditions
         .iter()
         .map(|c| {
@@ -33,41 +33,41 @@ fn show(conditions: &[Condition]) -> Vec<String> {
 }
 
 fn at(second: i64) -> Timestamp {
-    Timestamp::from_second(second).expect("a time")
+    Timestamp::from_second(second).expect("the timestamp must be valid")
 }
 
 #[test]
 fn each_phase_has_its_reason() {
-    let lost = |plugin| Phase::Lost {
+    let disconnected = |is_plugin_failure| EnginePhase::Disconnected {
         reason: "gone".to_owned(),
-        plugin,
+        is_plugin_failure,
     };
     let reason = || "why".to_owned();
     for (phase, ready, why) in [
         (
-            Phase::NotInstalled { reason: reason() },
+            EnginePhase::NotInstalled { reason: reason() },
             "False",
             "BackendNotInstalled",
         ),
         (
-            Phase::Restarting { reason: reason() },
+            EnginePhase::Restarting { reason: reason() },
             "False",
             "PluginFailed",
         ),
-        (Phase::Connecting, "False", "Resyncing"),
-        (lost(false), "False", "ConnectFailed"),
-        (lost(true), "False", "PluginFailed"),
-        (Phase::Reading, "False", "Resyncing"),
-        (Phase::Synced, "True", "Connected"),
+        (EnginePhase::Connecting, "False", "Resyncing"),
+        (disconnected(false), "False", "ConnectFailed"),
+        (disconnected(true), "False", "PluginFailed"),
+        (EnginePhase::Syncing, "False", "Resyncing"),
+        (EnginePhase::Synced, "True", "Connected"),
     ] {
-        let facts = Facts {
+        let context = ConditionContext {
             phase: &phase,
-            swept: true,
+            pruned: true,
             problem: None,
         };
         let settled = if ready == "True" { "Settled" } else { why };
         assert_eq!(
-            show(&conditions(&app(true, 3, Vec::new()), facts, at(1))),
+            summary(&conditions(&app(true, 3, Vec::new()), context, at(1))),
             [
                 "Running=True/Started@Some(3)".to_owned(),
                 format!("ContainerEngineReady={ready}/{why}@Some(3)"),
@@ -78,27 +78,27 @@ fn each_phase_has_its_reason() {
 }
 
 #[test]
-fn a_stop_shows_only_once_nothing_is_left() {
+fn stopped_is_reported_only_after_all_mirrors_are_deleted() {
     let running = conditions(
         &app(true, 1, Vec::new()),
-        Facts {
-            phase: &Phase::Synced,
-            swept: true,
+        ConditionContext {
+            phase: &EnginePhase::Synced,
+            pruned: true,
             problem: None,
         },
         at(1),
     );
     let stopping = conditions(
         &app(false, 2, running),
-        Facts {
-            phase: &Phase::Synced,
-            swept: false,
+        ConditionContext {
+            phase: &EnginePhase::Synced,
+            pruned: false,
             problem: None,
         },
         at(2),
     );
     assert_eq!(
-        show(&stopping),
+        summary(&stopping),
         [
             "Running=True/Started@Some(1)",
             "ContainerEngineReady=True/Connected@Some(1)",
@@ -107,15 +107,15 @@ fn a_stop_shows_only_once_nothing_is_left() {
     );
     let stopped = conditions(
         &app(false, 2, stopping),
-        Facts {
-            phase: &Phase::Synced,
-            swept: true,
+        ConditionContext {
+            phase: &EnginePhase::Synced,
+            pruned: true,
             problem: None,
         },
         at(3),
     );
     assert_eq!(
-        show(&stopped),
+        summary(&stopped),
         [
             "Running=False/Stopped@Some(2)",
             "ContainerEngineReady=False/Stopped@Some(2)",
@@ -125,74 +125,77 @@ fn a_stop_shows_only_once_nothing_is_left() {
 }
 
 #[test]
-fn a_transition_time_moves_only_with_the_status() {
-    let facts = Facts {
-        phase: &Phase::Reading,
-        swept: true,
+fn a_transition_time_changes_only_with_the_status() {
+    let context = ConditionContext {
+        phase: &EnginePhase::Syncing,
+        pruned: true,
         problem: None,
     };
-    let first = conditions(&app(true, 1, Vec::new()), facts, at(1));
-    let lost = Phase::Lost {
+    let first = conditions(&app(true, 1, Vec::new()), context, at(1));
+    let disconnected = EnginePhase::Disconnected {
         reason: "gone".to_owned(),
-        plugin: false,
+        is_plugin_failure: false,
     };
-    let facts = Facts {
-        phase: &lost,
-        swept: true,
+    let context = ConditionContext {
+        phase: &disconnected,
+        pruned: true,
         problem: None,
     };
-    let second = conditions(&app(true, 1, first), facts, at(2));
-    let facts = Facts {
-        phase: &Phase::Synced,
-        swept: true,
+    let second = conditions(&app(true, 1, first), context, at(2));
+    let context = ConditionContext {
+        phase: &EnginePhase::Synced,
+        pruned: true,
         problem: None,
     };
-    let third = conditions(&app(true, 1, second.clone()), facts, at(3));
+    let third = conditions(&app(true, 1, second.clone()), context, at(3));
     let ready = |list: &[Condition]| list[1].last_transition_time.0;
     assert_eq!(ready(&second), at(1));
     assert_eq!(ready(&third), at(3));
 }
 
 #[test]
-fn absent_is_not_unreachable() {
-    let absent = Phase::NotInstalled {
+fn a_missing_backend_is_distinguished_from_an_unreachable_engine() {
+    let not_installed = EnginePhase::NotInstalled {
         reason: "no plugin".to_owned(),
     };
     assert!(matches!(
-        not_serving("containerd", true, &absent),
+        unavailable_reason("containerd", true, &not_installed),
         Some(UnavailableReason::BackendNotInstalled { backend, .. }) if backend == "containerd"
     ));
-    let lost = Phase::Lost {
+    let disconnected = EnginePhase::Disconnected {
         reason: "refused".to_owned(),
-        plugin: false,
+        is_plugin_failure: false,
     };
     assert!(matches!(
-        not_serving("moby", true, &lost),
+        unavailable_reason("moby", true, &disconnected),
         Some(UnavailableReason::EngineUnreachable { .. })
     ));
     assert_eq!(
-        not_serving("moby", false, &absent),
+        unavailable_reason("moby", false, &not_installed),
         Some(UnavailableReason::Stopped)
     );
-    assert_eq!(not_serving("moby", true, &Phase::Reading), None);
+    assert_eq!(
+        unavailable_reason("moby", true, &EnginePhase::Syncing),
+        None
+    );
 }
 
 #[test]
-fn nothing_is_settled_while_mirrors_cannot_be_written() {
-    let facts = Facts {
-        phase: &Phase::Synced,
-        swept: true,
+fn the_app_is_not_settled_while_mirrors_cannot_be_written() {
+    let context = ConditionContext {
+        phase: &EnginePhase::Synced,
+        pruned: true,
         problem: Some("the namespace rd is being deleted"),
     };
-    let running = conditions(&app(true, 3, Vec::new()), facts, at(9));
+    let running = conditions(&app(true, 3, Vec::new()), context, at(9));
     assert_eq!(
-        show(&running)[1..],
+        summary(&running)[1..],
         [
             "ContainerEngineReady=True/Connected@Some(3)",
             "Settled=False/Resyncing@Some(3)"
         ]
     );
     assert_eq!(running[2].message, "the namespace rd is being deleted");
-    let stopped = conditions(&app(false, 3, Vec::new()), facts, at(9));
-    assert_eq!(show(&stopped), ["Settled=False/Stopping@Some(3)"]);
+    let stopped = conditions(&app(false, 3, Vec::new()), context, at(9));
+    assert_eq!(summary(&stopped), ["Settled=False/Stopping@Some(3)"]);
 }

@@ -1,11 +1,12 @@
-//! The one task that owns all state. Watches, the engine's feed and every
-//! request run in tasks of their own and report to it; nothing is shared.
+//! The controller: one task that owns all state. Watches, the engine watcher,
+//! and requests run in their own tasks and report to it; nothing is shared.
 
-mod choice;
+mod prune;
 mod report;
 mod restore;
+mod selection;
 mod standby;
-mod work;
+mod tasks;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,166 +20,204 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tokio_util::time::DelayQueue;
+use tracing::{Instrument as _, error, info_span};
 
-use crate::app::Phase;
-use crate::installation::{self, Installation};
+use crate::api_watcher::{self, ApiEvent};
+use crate::app::EnginePhase;
+use crate::install_watcher::{self, InstallationState};
 use crate::lease::LeaseTask;
-use crate::operations::Slots;
 use crate::options::{MirrorOptions, MirrorTiming};
-use crate::state::{State, Timer};
-use crate::watches::{self, Heard};
-use choice::{Chosen, Session, next_event};
+use crate::state::{MirrorState, MirrorTimer};
+use selection::{BackendSelection, EngineSession, next_event};
 use standby::lease_changed;
-use work::{Done, Task};
+use tasks::{TaskKind, TaskOutput};
 
-/// Mirrors the chosen engine until `shutdown`. Failures of the engine, of a
-/// backend or of the API are waited out; they show in the App's conditions and
-/// in the log. It returns earlier only when it cannot go on.
+/// Mirrors the engine that the App selects, until `shutdown` is cancelled.
+///
+/// Failures of the engine, of a backend, or of the API are retried. They appear
+/// in the conditions of the App and in the log. The function returns earlier
+/// only if one of its watches has ended.
+///
+/// ```no_run
+/// use std::sync::Arc;
+///
+/// use rdd_core::BackendRegistry;
+/// use rdd_mirror::{AppOptions, InstanceId, MirrorOptions};
+/// use tokio_util::sync::CancellationToken;
+///
+/// # async fn example(
+/// #     client: kube::Client,
+/// #     backends: Arc<dyn BackendRegistry>,
+/// # ) -> Result<(), Box<dyn std::error::Error>> {
+/// rdd_mirror::apply_crds(&client).await?;
+/// rdd_mirror::ensure_app(&client, &AppOptions::default()).await?;
+/// let instance = InstanceId::parse("4b6c1a52-0d2e-4f4e-9f5f-3a1c9d1e7b10")?;
+/// let (options, serving, mut progress) = MirrorOptions::new(client, backends, instance);
+/// let shutdown = CancellationToken::new();
+/// let task = tokio::spawn(rdd_mirror::run(options, shutdown.clone()));
+///
+/// progress.wait_for(|progress| progress.synced).await?;
+/// println!("serving from {:?}", serving.borrow().backend);
+///
+/// shutdown.cancel();
+/// task.await?;
+/// # Ok(())
+/// # }
+/// ```
 pub async fn run(options: MirrorOptions, shutdown: CancellationToken) {
-    let mut watch_tasks = JoinSet::new();
-    let (relist, relists) = watch::channel(0);
-    let heard = watches::start(&options.client, &relists, &mut watch_tasks);
-    let (namespace, namespaces) = watch::channel(Arc::from(""));
-    let (sender, installation) = watch::channel(Installation::complete());
-    watch_tasks.spawn(installation::maintain(
-        options.client.clone(),
-        namespaces,
-        sender,
-    ));
-    let backends = options.backends.changes();
-    let surroundings = Surroundings {
-        namespace,
-        relist,
-        installation,
-        app_lost: false,
-    };
-    let controller = Controller::new(options, surroundings);
-    let ended = async {
-        tokio::select! {
-            () = controller.run(heard, backends) => {}
-            // The others would go on and see a part of the changes only.
-            Some(watch) = watch_tasks.join_next() => match watch {
-                Ok(()) => tracing::error!("a watch of the mirror ended on its own"),
-                Err(error) => tracing::error!(%error, "a watch of the mirror failed"),
-            },
-        }
-    };
-    shutdown.run_until_cancelled(ended).await;
+    let span = info_span!("mirror", instance = %options.instance);
+    shutdown
+        .run_until_cancelled(run_forever(options).instrument(span))
+        .await;
 }
 
-/// What a reminder is about.
-enum Due {
-    Mirror(Timer),
-    App,
-    Sweep,
-    /// The App may be made again.
+async fn run_forever(options: MirrorOptions) {
+    let mut watch_tasks = JoinSet::new();
+    let (relist, relist_receiver) = watch::channel(0);
+    let api_events = api_watcher::start(&options.client, &relist_receiver, &mut watch_tasks);
+    let (namespace, namespace_receiver) = watch::channel(Arc::from(""));
+    let (sender, state) = watch::channel(InstallationState::complete());
+    let install_watcher = install_watcher::run(options.client.clone(), namespace_receiver, sender);
+    watch_tasks.spawn(install_watcher.in_current_span());
+    let backends = options.backends.changes();
+    let installation = InstallationHandle {
+        namespace,
+        relist,
+        state,
+        app_needs_restore: false,
+    };
+    let controller = MirrorController::new(options, installation);
+    tokio::select! {
+        () = controller.run(api_events, backends) => {}
+        // Without one of the watches, the controller would miss changes.
+        Some(result) = watch_tasks.join_next() => match result {
+            Ok(()) => error!("a watch ended unexpectedly"),
+            Err(error) => error!(%error, "a watch panicked"),
+        },
+    }
+}
+
+/// What a timer of the controller is for.
+enum ControllerTimer {
+    Mirror(MirrorTimer),
+    AppStatusWrite,
+    PruneCheck,
     RestoreApp,
 }
 
-/// What mirrors lie in, and who looks after it.
-struct Surroundings {
-    /// The namespace that has to be there.
+/// The connection to the task that watches and recreates the prerequisites of
+/// mirrors.
+struct InstallationHandle {
+    /// The namespace of the mirrors, which must exist.
     namespace: watch::Sender<Arc<str>>,
-    /// Has the mirrors listed anew.
+    /// Each change lists all mirrors again.
     relist: watch::Sender<u64>,
-    installation: watch::Receiver<Installation>,
-    /// The App went with its definition, and has to be made again.
-    app_lost: bool,
+    state: watch::Receiver<InstallationState>,
+    /// Whether the App was deleted together with its definition and must be
+    /// recreated.
+    app_needs_restore: bool,
 }
 
-struct Controller {
+struct MirrorController {
     options: MirrorOptions,
-    surroundings: Surroundings,
-    state: State,
-    /// The newest App that was read or written; `None` when there is none.
+    installation: InstallationHandle,
+    state: MirrorState,
+    /// The newest App that was read or written; `None` if there is none.
     app: Option<Box<App>>,
     app_read: bool,
-    app_writing: bool,
-    app_failures: u32,
+    app_write_in_flight: bool,
+    app_write_failures: u32,
     app_backing_off: bool,
-    chosen: Option<Chosen>,
-    session: Option<Session>,
-    /// The Lease of what is chosen; `None` when nothing is.
+    selection: Option<BackendSelection>,
+    session: Option<EngineSession>,
+    /// The Lease of the selected scope; `None` if no backend is selected.
     lease: Option<LeaseTask>,
-    /// Why nothing is mirrored although it could, as it was last said.
+    /// Why this instance stands by, as last logged.
     standby: Option<Arc<str>>,
     info: Option<BackendInfo>,
-    phase: Phase,
-    /// Moves with every choice, so that an older list proves nothing.
-    choice: u64,
-    swept: bool,
-    sweep_checking: bool,
-    tasks: JoinSet<Done>,
-    /// What each task is at, for the case that it panics.
-    running: HashMap<Id, Task>,
-    timers: DelayQueue<Due>,
-    actions: Slots,
-    removals: Slots,
+    phase: EnginePhase,
+    /// Number of selections so far: a check that began before the last one
+    /// proves nothing.
+    selection_generation: u64,
+    /// Whether all orphans are pruned.
+    pruned: bool,
+    prune_check_in_flight: bool,
+    tasks: JoinSet<TaskOutput>,
+    /// What each task does, in case it panics.
+    task_kinds: HashMap<Id, TaskKind>,
+    timers: DelayQueue<ControllerTimer>,
+    action_permits: Arc<Semaphore>,
+    removal_permits: Arc<Semaphore>,
 }
 
-impl Controller {
-    fn new(options: MirrorOptions, surroundings: Surroundings) -> Self {
+impl MirrorController {
+    fn new(options: MirrorOptions, installation: InstallationHandle) -> Self {
         let MirrorTiming {
-            concurrent_actions,
-            concurrent_removals,
+            max_concurrent_actions,
+            max_concurrent_removals,
             ..
         } = options.timing;
-        let state = State::new(options.instance.shared(), options.read_only);
+        let state = MirrorState::new(options.instance.shared(), options.read_only);
         Self {
             options,
-            surroundings,
+            installation,
             state,
             app: None,
             app_read: false,
-            app_writing: false,
-            app_failures: 0,
+            app_write_in_flight: false,
+            app_write_failures: 0,
             app_backing_off: false,
-            chosen: None,
+            selection: None,
             session: None,
             lease: None,
             standby: None,
             info: None,
-            phase: Phase::Connecting,
-            choice: 0,
-            swept: false,
-            sweep_checking: false,
+            phase: EnginePhase::Connecting,
+            selection_generation: 0,
+            pruned: false,
+            prune_check_in_flight: false,
             tasks: JoinSet::new(),
-            running: HashMap::new(),
+            task_kinds: HashMap::new(),
             timers: DelayQueue::new(),
-            actions: Arc::new(Semaphore::new(concurrent_actions)),
-            removals: Arc::new(Semaphore::new(concurrent_removals)),
+            action_permits: Arc::new(Semaphore::new(max_concurrent_actions)),
+            removal_permits: Arc::new(Semaphore::new(max_concurrent_removals)),
         }
     }
 
-    async fn run(mut self, mut heard: mpsc::Receiver<Heard>, mut backends: watch::Receiver<u64>) {
+    async fn run(
+        mut self,
+        mut api_events: mpsc::Receiver<ApiEvent>,
+        mut backends: watch::Receiver<u64>,
+    ) {
         loop {
             self.dispatch();
-            self.decide();
+            self.publish_status();
             tokio::select! {
-                Some(news) = heard.recv() => match news {
-                    Heard::Mirror(news) => self.state.on_news(*news),
-                    Heard::App(app) => self.on_app(app),
-                    Heard::AppLost => self.on_app_lost(),
+                Some(event) = api_events.recv() => match event {
+                    ApiEvent::Mirror(event) => self.state.on_mirror_event(*event),
+                    ApiEvent::App(app) => self.on_app(app),
+                    ApiEvent::AppLost => self.on_app_lost(),
                 },
-                event = next_event(&mut self.session) => self.on_feed(event),
-                is_kept = lease_changed(&mut self.lease) => {
-                    if !is_kept {
-                        tracing::error!("nobody holds the Lease any more");
+                event = next_event(&mut self.session) => self.on_engine_event(event),
+                is_running = lease_changed(&mut self.lease) => {
+                    if !is_running {
+                        error!("the task that renews the Lease has ended");
                         return;
                     }
-                    self.on_lease();
+                    self.on_lease_changed();
                 }
-                Ok(()) = self.surroundings.installation.changed() => self.on_installation(),
-                Some(done) = self.tasks.join_next_with_id() => self.on_done(done),
-                Some(due) = self.timers.next(), if !self.timers.is_empty() => {
-                    self.on_due(due.into_inner());
+                Ok(()) = self.installation.state.changed() => self.on_installation_changed(),
+                Some(result) = self.tasks.join_next_with_id() => self.on_task_finished(result),
+                Some(timer) = self.timers.next(), if !self.timers.is_empty() => {
+                    self.on_timer(timer.into_inner());
                 }
                 changed = backends.changed() => {
                     if changed.is_err() {
-                        // The host of backends is gone: the daemon is going away.
+                        // The plugin host has been dropped: the daemon is
+                        // shutting down.
                         return;
                     }
-                    self.on_backends();
+                    self.on_backends_changed();
                 }
                 else => return,
             }
@@ -189,21 +228,21 @@ impl Controller {
         (self.options.clock)()
     }
 
-    fn on_due(&mut self, due: Due) {
-        match due {
-            Due::Mirror(timer) => self.state.on_timer(timer),
-            Due::App => self.app_backing_off = false,
-            Due::Sweep => self.sweep_checking = false,
-            Due::RestoreApp => self.restore_app(),
+    fn on_timer(&mut self, timer: ControllerTimer) {
+        match timer {
+            ControllerTimer::Mirror(timer) => self.state.on_timer(timer),
+            ControllerTimer::AppStatusWrite => self.app_backing_off = false,
+            ControllerTimer::PruneCheck => self.prune_check_in_flight = false,
+            ControllerTimer::RestoreApp => self.restore_app(),
         }
     }
 }
 
-/// The wait after so many failures in a row.
+/// Returns the back-off after this number of consecutive failures.
 fn backoff(min: Duration, max: Duration, failures: u32) -> Duration {
-    /// The exponent need not grow for ever: the longest wait is reached long before.
-    const STEPS: u32 = 16;
-    let nth = failures.saturating_sub(1).min(STEPS) as usize;
+    /// Upper limit for the number of doublings. `max` is reached long before.
+    const MAX_STEPS: u32 = 16;
+    let nth = failures.saturating_sub(1).min(MAX_STEPS) as usize;
     ExponentialBuilder::new()
         .with_min_delay(min)
         .with_max_delay(max)
@@ -219,17 +258,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_double_up_to_the_longest_and_are_jittered() {
+    fn the_back_off_doubles_up_to_the_maximum_with_jitter() {
         let (min, max) = (Duration::from_millis(250), Duration::from_secs(60));
         for (failures, least) in [(1, min), (2, 2 * min), (3, 4 * min), (u32::MAX, max)] {
-            let wait = backoff(min, max, failures);
-            // Jitter adds up to the shortest wait.
+            let delay = backoff(min, max, failures);
+            // Jitter adds up to the initial delay.
             assert!(
-                wait >= least && wait <= least + min.max(least),
-                "{failures}: {wait:?}"
+                delay >= least && delay <= least + min.max(least),
+                "{failures}: {delay:?}"
             );
         }
-        let waits: std::collections::BTreeSet<_> = (0..8).map(|_| backoff(min, max, 1)).collect();
-        assert!(waits.len() > 1, "{waits:?}");
+        let delays: std::collections::BTreeSet<_> = (0..8).map(|_| backoff(min, max, 1)).collect();
+        assert!(delays.len() > 1, "{delays:?}");
     }
 }

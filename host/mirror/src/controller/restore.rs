@@ -1,72 +1,76 @@
-//! What is done when definitions, namespaces or the App go and come again.
+//! Handles the deletion and recreation of definitions, namespaces, and the App.
 
 use kube::Client;
 use kube::api::{Api, PostParams};
 use rdd_api::App;
 use tracing::{info, warn};
 
-use super::work::{Done, Task};
-use super::{Controller, Due};
+use super::tasks::{TaskError, TaskKind, TaskOutput};
+use super::{ControllerTimer, MirrorController};
 
-impl Controller {
-    /// A definition or the namespace of the mirrors has gone or come.
-    pub(super) fn on_installation(&mut self) {
-        let installation = self.surroundings.installation.borrow_and_update().clone();
+impl MirrorController {
+    /// Handles the deletion or recreation of a definition or a namespace.
+    pub(super) fn on_installation_changed(&mut self) {
+        let installation = self.installation.state.borrow_and_update().clone();
         if installation.problem.is_none() {
-            info!("all definitions and namespaces are there");
+            info!("all definitions and namespaces exist");
         }
         self.state.set_blocked(installation.blocked);
-        self.surroundings.relist.send_modify(|count| *count += 1);
-        if installation.has_app && self.surroundings.app_lost {
+        self.installation.relist.send_modify(|count| *count += 1);
+        if installation.has_app && self.installation.app_needs_restore {
             self.restore_app();
         }
     }
 
-    /// The App is gone, and nobody has deleted it. What it asked for still
-    /// holds.
+    /// Handles the deletion of the App together with its definition. No client
+    /// deleted it, so its spec still applies.
     pub(super) fn on_app_lost(&mut self) {
-        self.surroundings.app_lost = true;
-        if self.surroundings.installation.borrow().has_app {
+        self.installation.app_needs_restore = true;
+        if self.installation.state.borrow().has_app {
             self.restore_app();
         }
     }
 
-    /// Makes the App again as it was.
+    /// Recreates the App with its previous spec, labels, and annotations.
     pub(super) fn restore_app(&mut self) {
-        let Some(app) = self.app.as_ref().filter(|_| self.surroundings.app_lost) else {
+        let Some(app) = self
+            .app
+            .as_ref()
+            .filter(|_| self.installation.app_needs_restore)
+        else {
             return;
         };
-        let mut again = App::new(rdd_api::APP_NAME, app.spec.clone());
-        again.metadata.labels.clone_from(&app.metadata.labels);
-        again
+        let mut restored = App::new(rdd_api::APP_NAME, app.spec.clone());
+        restored.metadata.labels.clone_from(&app.metadata.labels);
+        restored
             .metadata
             .annotations
             .clone_from(&app.metadata.annotations);
         let client = self.options.client.clone();
-        self.spawn(Task::RestoreApp, async move {
-            let restored = create(client, &again).await;
-            Done::AppRestored(restored.map_err(|error| error.to_string()))
+        self.spawn(TaskKind::RestoreApp, async move {
+            let result = create_app(client, &restored).await;
+            TaskOutput::AppRestore(result.map_err(TaskError::from))
         });
     }
 
-    /// Takes in whether the App was made again; the watch tells more.
-    pub(super) fn on_app_restored(&mut self, result: Result<(), String>) {
+    /// Handles the result of recreating the App. Its watch reports the new App.
+    pub(super) fn on_app_restored(&mut self, result: Result<(), TaskError>) {
         match result {
-            Ok(()) => info!("the App was made again as it was"),
+            Ok(()) => info!("recreated the App with its previous spec"),
             Err(error) => {
-                warn!(%error, "cannot make the App again");
-                let delay = self.options.timing.sweep_check;
-                self.timers.insert(Due::RestoreApp, delay);
+                warn!(%error, "cannot recreate the App, retrying");
+                let delay = self.options.timing.prune_check_interval;
+                self.timers.insert(ControllerTimer::RestoreApp, delay);
             }
         }
     }
 }
 
-async fn create(client: Client, app: &App) -> Result<(), kube::Error> {
+async fn create_app(client: Client, app: &App) -> Result<(), kube::Error> {
     let api: Api<App> = Api::all(client);
     match api.create(&PostParams::default(), app).await {
         Ok(_) => Ok(()),
-        // Somebody was faster; theirs is as good.
+        // Created concurrently; any App will do.
         Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(()),
         Err(error) => Err(error),
     }

@@ -1,15 +1,15 @@
-//! Whether this instance mirrors, or another one does.
+//! Leader election: whether this instance mirrors or stands by.
 
 use std::sync::Arc;
 
 use rdd_api::SYSTEM_NAMESPACE;
 use tracing::{info, warn};
 
-use super::Controller;
+use super::MirrorController;
 use crate::lease::{LeaseHandle, LeaseScope, LeaseState, LeaseTask};
 
-/// Waits for the Lease to change hands or be renewed; for ever when there is
-/// none. False when nobody looks after it any more.
+/// Waits for a change of the Lease's state, or forever if there is no Lease.
+/// Returns false if the task that renews it has ended.
 pub(super) async fn lease_changed(lease: &mut Option<LeaseTask>) -> bool {
     match lease {
         Some(lease) => lease.handle.changed().await,
@@ -17,9 +17,9 @@ pub(super) async fn lease_changed(lease: &mut Option<LeaseTask>) -> bool {
     }
 }
 
-impl Controller {
-    /// Holds the Lease of what is chosen from now on, and no other.
-    pub(super) fn hold_lease(&mut self, scope: &LeaseScope) {
+impl MirrorController {
+    /// Starts acquiring the Lease of the selected scope, instead of any other.
+    pub(super) fn acquire_lease(&mut self, scope: &LeaseScope) {
         if self
             .lease
             .as_ref()
@@ -27,7 +27,7 @@ impl Controller {
         {
             return;
         }
-        self.state.set_held(false);
+        self.state.set_lease_held(false);
         self.standby = None;
         self.lease = (!scope.backend.is_empty()).then(|| {
             LeaseTask::start(
@@ -50,15 +50,15 @@ impl Controller {
             .is_some_and(|lease| lease.handle.is_held())
     }
 
-    /// Whether it is known if this instance mirrors or another one does.
+    /// Returns whether it is decided that this instance mirrors or stands by.
     pub(super) fn is_role_known(&self) -> bool {
         self.lease.as_ref().is_none_or(|lease| {
             !matches!(lease.handle.state(), LeaseState::Unknown { reason: None })
         })
     }
 
-    /// The Lease was won, renewed or lost.
-    pub(super) fn on_lease(&mut self) {
+    /// Handles the acquisition, renewal, or loss of the Lease.
+    pub(super) fn on_lease_changed(&mut self) {
         let Some(lease) = &self.lease else {
             return;
         };
@@ -71,19 +71,15 @@ impl Controller {
             LeaseState::Unknown { reason: None } => return,
             LeaseState::Unknown {
                 reason: Some(reason),
-            } => Some(format!("the Lease {name} cannot be had: {reason}").into()),
+            } => Some(format!("cannot acquire the Lease {name}: {reason}").into()),
         };
         if standby != self.standby {
             match &standby {
-                Some(reason) => warn!(
-                    instance = %self.options.instance,
-                    %reason,
-                    "this instance mirrors nothing; it serves logs all the same"
-                ),
+                Some(reason) => warn!(%reason, "standing by; this instance only serves logs"),
                 None => info!(lease = name, "this instance mirrors"),
             }
         }
         self.standby = standby;
-        self.state.set_held(self.is_lease_held());
+        self.state.set_lease_held(self.is_lease_held());
     }
 }

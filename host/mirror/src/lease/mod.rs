@@ -1,14 +1,14 @@
-//! The Lease that lets one daemon mirror a backend into a namespace, and keeps
-//! every other from it.
+//! Leader election: the Lease that lets one daemon mirror a backend into a
+//! namespace, while all others stand by.
 //!
 //! Written by hand: kube has no leader election, and the crates that add one
-//! compare the clocks of two machines. Client-go's rules are kept here: a
-//! holder stops by itself before its Lease can be taken over, and who takes
-//! over goes by its own clock.
+//! compare the clocks of two machines. This module follows client-go: a holder
+//! stops before its Lease can be taken over, and a candidate relies only on its
+//! own clock.
 //!
-//! No removal rests on the Lease alone, since a Lease may be deleted, and a
-//! process be suspended: see `plan` and `deletion_check`. It keeps two daemons
-//! from undoing each other's work.
+//! No removal depends on the Lease alone, because a Lease may be deleted and a
+//! process may be suspended: see `plan` and `deletion_check`. The Lease keeps
+//! two daemons from undoing each other's writes.
 
 mod observer;
 
@@ -23,17 +23,18 @@ use rdd_api::SYSTEM_NAMESPACE;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
-use tracing::warn;
+use tracing::{Instrument as _, info_span, warn};
 
 use crate::install;
 use crate::instance::InstanceId;
 use crate::options::{Clock, LeaseTiming};
-use observer::{LeaseObserver, LeaseRecord, LeaseStep};
+use observer::{LeaseAction, LeaseObserver, LeaseRecord};
 
-/// What is mirrored where: there is one Lease for each.
+/// A backend and the namespace that it is mirrored into. Each has its own
+/// Lease.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct LeaseScope {
-    /// The namespace of the mirrors.
+    /// Namespace of the mirrors.
     pub(crate) namespace: Arc<str>,
     pub(crate) backend: Arc<str>,
 }
@@ -44,12 +45,12 @@ impl LeaseScope {
     }
 }
 
-/// Name of the Lease that lets an instance mirror `backend` into `namespace`;
-/// the holder is the [`InstanceId`].
+/// Returns the name of the Lease that lets an instance mirror `backend` into
+/// `namespace`. Its holder is the [`InstanceId`].
 ///
-/// It lies in the daemon's own namespace, [`SYSTEM_NAMESPACE`], and not with
-/// the mirrors: while their namespace is being deleted, somebody has to hold
-/// it to let them go.
+/// The Lease is in the daemon's own namespace, [`SYSTEM_NAMESPACE`], and not
+/// with the mirrors: while their namespace is being deleted, an instance must
+/// hold the Lease to release them.
 ///
 /// ```
 /// assert_eq!(rdd_mirror::lease_name("rancher-desktop", "moby"), "rancher-desktop.moby");
@@ -61,20 +62,20 @@ pub fn lease_name(namespace: &str, backend: &str) -> String {
 /// Whether this daemon holds a Lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum LeaseState {
-    /// Not known, or not to be had, for this reason.
+    /// Not known yet, or the Lease cannot be acquired for this reason.
     Unknown { reason: Option<Arc<str>> },
-    /// It does, until then at least.
+    /// This daemon holds the Lease at least until then.
     Held { until: Instant },
-    /// Somebody else does.
+    /// Another instance holds the Lease.
     HeldBy { holder: Arc<str> },
 }
 
-/// Tells whether a Lease is held. Clones are about the same one.
+/// A handle that shows whether a Lease is held. Clones refer to the same Lease.
 #[derive(Clone)]
 pub(crate) struct LeaseHandle(watch::Receiver<LeaseState>);
 
 impl LeaseHandle {
-    /// Whether this daemon may write now.
+    /// Returns whether this daemon may write now.
     pub(crate) fn is_held(&self) -> bool {
         matches!(*self.0.borrow(), LeaseState::Held { until } if Instant::now() < until)
     }
@@ -83,20 +84,20 @@ impl LeaseHandle {
         self.0.borrow().clone()
     }
 
-    /// Waits for another state; false when the task that holds it has ended,
-    /// which it does not do on its own.
+    /// Waits until the state changes. Returns false if the task that renews the
+    /// Lease has ended, which only happens if it panics.
     pub(crate) async fn changed(&mut self) -> bool {
         self.0.changed().await.is_ok()
     }
 
-    /// One that is held for as long as a test runs.
+    /// Returns a handle of a Lease that is held for the duration of a test.
     #[cfg(test)]
     pub(crate) fn held() -> Self {
         let until = Instant::now() + Duration::from_secs(60 * 60);
         Self(watch::Sender::new(LeaseState::Held { until }).subscribe())
     }
 
-    /// One whose time is over, which nobody has noticed yet.
+    /// Returns a handle of a Lease whose renew deadline has passed.
     #[cfg(test)]
     pub(crate) fn lost() -> Self {
         let until = Instant::now();
@@ -104,7 +105,7 @@ impl LeaseHandle {
     }
 }
 
-/// A Lease that is being held, or waited for; until it is dropped.
+/// The task that acquires and renews a Lease until it is dropped.
 pub(crate) struct LeaseTask {
     pub(crate) scope: LeaseScope,
     pub(crate) handle: LeaseHandle,
@@ -112,7 +113,7 @@ pub(crate) struct LeaseTask {
 }
 
 impl LeaseTask {
-    /// Begins to hold the Lease of `scope`.
+    /// Starts acquiring the Lease of `scope`.
     pub(crate) fn start(
         client: Client,
         scope: LeaseScope,
@@ -121,7 +122,7 @@ impl LeaseTask {
         clock: Clock,
     ) -> Self {
         let (sender, receiver) = watch::channel(LeaseState::Unknown { reason: None });
-        let holder = LeaseHolder {
+        let elector = LeaderElector {
             api: Api::namespaced(client.clone(), SYSTEM_NAMESPACE),
             client,
             name: scope.lease_name(),
@@ -131,7 +132,8 @@ impl LeaseTask {
             clock,
         };
         let mut task = JoinSet::new();
-        task.spawn(holder.run(sender));
+        let span = info_span!("lease", name = scope.lease_name());
+        task.spawn(elector.run(sender).instrument(span));
         Self {
             scope,
             handle: LeaseHandle(receiver),
@@ -140,7 +142,8 @@ impl LeaseTask {
     }
 }
 
-struct LeaseHolder {
+/// Acquires and renews one Lease.
+struct LeaderElector {
     client: Client,
     api: Api<Lease>,
     name: String,
@@ -150,37 +153,38 @@ struct LeaseHolder {
     clock: Clock,
 }
 
-impl LeaseHolder {
+impl LeaderElector {
     async fn run(mut self, sender: watch::Sender<LeaseState>) {
         let mut held_until: Option<Instant> = None;
         let mut failures = 0_u32;
-        // What the attempt before met with.
+        // Error of the previous attempt.
         let mut cause: Option<String> = None;
         loop {
-            // From before the request: the server counts from when it writes.
-            let begun = Instant::now();
-            let limit = held_until.unwrap_or(begun + self.timing.renew_deadline);
-            let attempt = timeout_at(limit, self.attempt()).await;
-            let (state, pause) = match attempt {
+            // Taken before the request: the lease duration counts from the
+            // write.
+            let started = Instant::now();
+            let limit = held_until.unwrap_or(started + self.timing.renew_deadline);
+            let attempt = timeout_at(limit, self.acquire_or_renew()).await;
+            let (state, delay) = match attempt {
                 Ok(Ok(None)) => {
-                    let until = begun + self.timing.renew_deadline;
+                    let until = started + self.timing.renew_deadline;
                     (LeaseState::Held { until }, self.timing.renew_interval)
                 }
                 Ok(Ok(Some(holder))) => (LeaseState::HeldBy { holder }, self.timing.renew_interval),
                 failure => {
                     let reason = match failure {
                         Ok(Err(error)) => Some(error.to_string()),
-                        // The deadline left this attempt no time.
-                        _ if limit <= begun => cause.take(),
+                        // The deadline left no time for this attempt.
+                        _ if limit <= started => cause.take(),
                         _ => None,
                     };
                     let reason =
-                        reason.unwrap_or_else(|| "the API does not answer in time".to_owned());
+                        reason.unwrap_or_else(|| "the API does not respond in time".to_owned());
                     cause = Some(reason.clone());
                     failures = failures.saturating_add(1);
-                    // Loud when it begins, then quieter and quieter.
+                    // Logged less and less often while it keeps failing.
                     if failures.is_power_of_two() {
-                        warn!(lease = self.name, %reason, "cannot get or renew the Lease");
+                        warn!(error = %reason, "cannot acquire or renew the Lease");
                     }
                     let state = match held_until {
                         Some(until) if Instant::now() < until => LeaseState::Held { until },
@@ -202,26 +206,26 @@ impl LeaseHolder {
                 cause = None;
             }
             sender.send_if_modified(|known| {
-                let moved = *known != state;
+                let is_changed = *known != state;
                 *known = state;
-                moved
+                is_changed
             });
             if sender.is_closed() {
                 return;
             }
-            sleep(pause).await;
+            sleep(delay).await;
         }
     }
 
-    /// Reads the Lease and does what it takes; returns its holder when that is
-    /// somebody else.
-    async fn attempt(&mut self) -> Result<Option<Arc<str>>, kube::Error> {
-        let found = self.api.get_opt(&self.name).await?;
-        let record = found.as_ref().map(record);
+    /// Reads the Lease, then creates or updates it if possible. Returns the
+    /// holder if another instance holds it.
+    async fn acquire_or_renew(&mut self) -> Result<Option<Arc<str>>, kube::Error> {
+        let current = self.api.get_opt(&self.name).await?;
+        let record = current.as_ref().map(record);
         match self.observer.decide(record, Instant::now()) {
-            LeaseStep::Wait { holder } => return Ok(Some(holder)),
-            LeaseStep::Create => {
-                let lease = self.lease(None, 0);
+            LeaseAction::Wait { holder } => return Ok(Some(holder)),
+            LeaseAction::Create => {
+                let lease = self.next_lease(None, 0);
                 let params = PostParams::default();
                 match self.api.create(&params, &lease).await {
                     Err(kube::Error::Api(status)) if status.is_not_found() => {
@@ -231,8 +235,8 @@ impl LeaseHolder {
                     other => other?,
                 }
             }
-            LeaseStep::Write { transitions } => {
-                let lease = self.lease(found, transitions);
+            LeaseAction::Write { transitions } => {
+                let lease = self.next_lease(current, transitions);
                 self.api
                     .replace(&self.name, &PostParams::default(), &lease)
                     .await?
@@ -241,18 +245,21 @@ impl LeaseHolder {
         Ok(None)
     }
 
-    /// The Lease as its holder writes it, in the version that was `found`.
-    fn lease(&self, found: Option<Lease>, transitions: i32) -> Lease {
+    /// Returns the Lease to write over `current`.
+    fn next_lease(&self, current: Option<Lease>, transitions: i32) -> Lease {
         let now = MicroTime((self.clock)());
-        let mut lease = found.unwrap_or_default();
-        let was = lease.spec.take().unwrap_or_default();
-        let is_ours = was.holder_identity.as_deref() == Some(&*self.identity);
+        let mut lease = current.unwrap_or_default();
+        let previous = lease.spec.take().unwrap_or_default();
+        let is_ours = previous.holder_identity.as_deref() == Some(&*self.identity);
         lease.metadata.name = Some(self.name.clone());
         lease.metadata.managed_fields = None;
         lease.spec = Some(LeaseSpec {
             holder_identity: Some(self.identity.to_string()),
             lease_duration_seconds: i32::try_from(self.timing.duration.as_secs().max(1)).ok(),
-            acquire_time: was.acquire_time.filter(|_| is_ours).or(Some(now.clone())),
+            acquire_time: previous
+                .acquire_time
+                .filter(|_| is_ours)
+                .or(Some(now.clone())),
             renew_time: Some(now),
             lease_transitions: Some(transitions),
             ..LeaseSpec::default()

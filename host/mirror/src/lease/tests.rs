@@ -1,5 +1,4 @@
-//! The Lease held over time, on a clock that the test moves and an API that is
-//! scripted.
+//! Tests of leader election with a paused clock and a scripted API.
 
 use std::convert::Infallible;
 use std::sync::Mutex;
@@ -12,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::*;
-use crate::fixtures::{answered, refused};
+use crate::fixtures::{refusal, response};
 
 const NAME: &str = "rd.moby";
 const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/rdd-system/leases";
@@ -23,33 +22,33 @@ const TIMING: LeaseTiming = LeaseTiming {
     retry_interval: Duration::from_secs(2),
 };
 
-/// Longer than anything that is waited for.
+/// A timeout longer than any wait in these tests. The clock is paused.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
-/// How the API fares.
+/// The behavior of the fake API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Health {
-    Well,
-    /// It refuses everything.
+    Healthy,
+    /// It refuses every request.
     Failing,
-    /// It takes requests and answers none.
-    Silent,
+    /// It accepts requests and never responds.
+    Hanging,
 }
 
-/// An API that has one namespace and one Lease at the most.
+/// An API with at most one namespace and one Lease.
 struct FakeApi {
     health: Mutex<Health>,
     has_namespace: Mutex<bool>,
     lease: Mutex<Option<Value>>,
     version: Mutex<u64>,
-    /// Methods, and when they came.
+    /// Method and arrival time of each request.
     requests: Mutex<Vec<(Method, Instant)>>,
 }
 
 impl FakeApi {
     fn new() -> Arc<Self> {
         Arc::new(Self {
-            health: Mutex::new(Health::Well),
+            health: Mutex::new(Health::Healthy),
             has_namespace: Mutex::new(true),
             lease: Mutex::new(None),
             version: Mutex::new(0),
@@ -57,12 +56,12 @@ impl FakeApi {
         })
     }
 
-    fn fares(&self, health: Health) {
+    fn set_health(&self, health: Health) {
         *self.health.lock().unwrap() = health;
     }
 
-    /// The Lease as `holder` writes it.
-    fn held_by(&self, holder: &str) {
+    /// Stores the Lease as `holder` would write it.
+    fn set_holder(&self, holder: &str) {
         self.store(json!({
             "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
             "metadata": {"name": NAME, "namespace": SYSTEM_NAMESPACE},
@@ -85,7 +84,8 @@ impl FakeApi {
         self.lease.lock().unwrap().as_ref().unwrap()["spec"].clone()
     }
 
-    /// When requests of this method came, since this was asked last.
+    /// Returns the arrival times of the requests with this method since the
+    /// last call.
     fn requests(&self, method: &Method) -> Vec<Instant> {
         let mut requests = self.requests.lock().unwrap();
         let of_method = requests.iter().filter(|(is, _)| is == method);
@@ -94,15 +94,18 @@ impl FakeApi {
         found
     }
 
-    async fn answer(self: Arc<Self>, request: Request<Body>) -> Result<Response<Body>, Infallible> {
+    async fn respond(
+        self: Arc<Self>,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, Infallible> {
         let (parts, body) = request.into_parts();
-        let came = (parts.method.clone(), Instant::now());
-        self.requests.lock().unwrap().push(came);
+        let arrival = (parts.method.clone(), Instant::now());
+        self.requests.lock().unwrap().push(arrival);
         let health = *self.health.lock().unwrap();
         match health {
-            Health::Well => {}
-            Health::Failing => return Ok(refused(500)),
-            Health::Silent => std::future::pending().await,
+            Health::Healthy => {}
+            Health::Failing => return Ok(refusal(500)),
+            Health::Hanging => std::future::pending().await,
         }
         let bytes = body.collect().await.unwrap().to_bytes();
         let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
@@ -116,58 +119,61 @@ impl FakeApi {
             if *method == Method::POST {
                 assert_eq!(body["metadata"]["name"], SYSTEM_NAMESPACE);
                 *has_namespace = true;
-                return answered(StatusCode::CREATED, &body);
+                return response(StatusCode::CREATED, &body);
             }
-            assert!(!*has_namespace, "asked for once, when it is missing");
-            return refused(404);
+            assert!(
+                !*has_namespace,
+                "the namespace must be read only if it is missing"
+            );
+            return refusal(404);
         }
         assert!(path.starts_with(LEASES), "{path}");
         let found = self.lease.lock().unwrap().clone();
         match (method.as_str(), found) {
-            ("GET", Some(lease)) => answered(StatusCode::OK, &lease),
-            ("POST", None) if *has_namespace => answered(StatusCode::CREATED, &self.store(body)),
+            ("GET", Some(lease)) => response(StatusCode::OK, &lease),
+            ("POST", None) if *has_namespace => response(StatusCode::CREATED, &self.store(body)),
             ("PUT", Some(lease)) => {
                 let version = &body["metadata"]["resourceVersion"];
                 assert!(
                     version.is_string(),
-                    "over the version that was read: {body}"
+                    "the update must be conditional on the version: {body}"
                 );
                 if *version != lease["metadata"]["resourceVersion"] {
-                    return refused(409);
+                    return refusal(409);
                 }
-                answered(StatusCode::OK, &self.store(body))
+                response(StatusCode::OK, &self.store(body))
             }
-            ("POST", Some(_)) => refused(409),
-            _ => refused(404),
+            ("POST", Some(_)) => refusal(409),
+            _ => refusal(404),
         }
     }
 }
 
-/// Begins to hold the Lease on this API.
+/// Starts acquiring the Lease in this API.
 fn start(api: &Arc<FakeApi>) -> LeaseTask {
     let served = Arc::clone(api);
-    let service = tower::service_fn(move |request| Arc::clone(&served).answer(request));
+    let service = tower::service_fn(move |request| Arc::clone(&served).respond(request));
     let scope = LeaseScope {
         namespace: "rd".into(),
         backend: "moby".into(),
     };
-    let begun = Instant::now();
+    let start_time = Instant::now();
     LeaseTask::start(
         Client::new(service, SYSTEM_NAMESPACE),
         scope,
         &InstanceId::parse("me").unwrap(),
         TIMING,
         Arc::new(move || {
-            let elapsed = i64::try_from(begun.elapsed().as_secs()).unwrap();
+            let elapsed = i64::try_from(start_time.elapsed().as_secs()).unwrap();
             Timestamp::from_second(elapsed).unwrap()
         }),
     )
 }
 
-/// The state that follows, and when it came.
+/// Returns the next state and its time.
 async fn next(task: &mut LeaseTask) -> (LeaseState, Instant) {
     let changed = timeout(PATIENCE, task.handle.changed()).await;
-    assert_eq!(changed, Ok(true), "it goes on");
+    assert_eq!(changed, Ok(true), "the task must not end");
     (task.handle.0.borrow_and_update().clone(), Instant::now())
 }
 
@@ -175,13 +181,13 @@ fn held(until: Instant) -> LeaseState {
     LeaseState::Held { until }
 }
 
-fn by(holder: &str) -> LeaseState {
+fn held_by(holder: &str) -> LeaseState {
     LeaseState::HeldBy {
         holder: holder.into(),
     }
 }
 
-fn unknown(state: &LeaseState) -> &str {
+fn unknown_reason(state: &LeaseState) -> &str {
     match state {
         LeaseState::Unknown {
             reason: Some(reason),
@@ -191,18 +197,18 @@ fn unknown(state: &LeaseState) -> &str {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lease_that_is_free_is_made_and_renewed_for_as_long_as_it_is_wanted() {
+async fn a_free_lease_is_created_and_renewed_until_the_task_is_dropped() {
     let api = FakeApi::new();
-    let begun = Instant::now();
+    let start_time = Instant::now();
     let mut task = start(&api);
     assert!(!task.handle.is_held());
     let (state, _) = next(&mut task).await;
-    assert_eq!(state, held(begun + TIMING.renew_deadline));
+    assert_eq!(state, held(start_time + TIMING.renew_deadline));
     assert!(task.handle.is_held());
     for renewal in 1..=5 {
-        let at = begun + renewal * TIMING.renew_interval;
-        let (state, came) = next(&mut task).await;
-        assert_eq!((state, came), (held(at + TIMING.renew_deadline), at));
+        let at = start_time + renewal * TIMING.renew_interval;
+        let (state, changed_at) = next(&mut task).await;
+        assert_eq!((state, changed_at), (held(at + TIMING.renew_deadline), at));
         let spec = api.spec();
         assert_eq!(spec["holderIdentity"], "me");
         assert_eq!(spec["leaseDurationSeconds"], 30);
@@ -214,107 +220,120 @@ async fn a_lease_that_is_free_is_made_and_renewed_for_as_long_as_it_is_wanted() 
     api.requests(&Method::PUT);
     drop(task);
     sleep(10 * TIMING.renew_interval).await;
-    assert_eq!(api.requests(&Method::GET), [], "nobody wants it any more");
+    assert_eq!(
+        api.requests(&Method::GET),
+        [],
+        "the task must stop renewing"
+    );
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_namespace_of_leases_is_made_where_it_is_missing() {
+async fn a_missing_namespace_of_leases_is_created() {
     let api = FakeApi::new();
     *api.has_namespace.lock().unwrap() = false;
-    let begun = Instant::now();
+    let start_time = Instant::now();
     let mut task = start(&api);
-    let (state, came) = next(&mut task).await;
-    assert_eq!((state, came), (held(begun + TIMING.renew_deadline), begun));
+    let (state, changed_at) = next(&mut task).await;
+    assert_eq!(
+        (state, changed_at),
+        (held(start_time + TIMING.renew_deadline), start_time)
+    );
     assert_eq!(api.spec()["holderIdentity"], "me");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_holder_that_cannot_renew_stops_at_its_deadline_and_recovers() {
     let api = FakeApi::new();
-    let begun = Instant::now();
+    let start_time = Instant::now();
     let mut task = start(&api);
     next(&mut task).await;
     next(&mut task).await;
-    api.fares(Health::Failing);
+    api.set_health(Health::Failing);
     api.requests(&Method::GET);
-    let renewed = begun + TIMING.renew_interval;
+    let renewed = start_time + TIMING.renew_interval;
     let deadline = renewed + TIMING.renew_deadline;
-    // As often as it is tried: a retry that fails changes nothing.
+    // Failed retries do not change the state before the deadline.
     let handle = task.handle.clone();
-    let (state, came) = next(&mut task).await;
-    assert!(unknown(&state).contains("it failed"), "{state:?}");
-    assert_eq!(came, deadline);
+    let (state, changed_at) = next(&mut task).await;
+    assert!(unknown_reason(&state).contains("it failed"), "{state:?}");
+    assert_eq!(changed_at, deadline);
     assert!(!handle.is_held());
-    let tries = api.requests(&Method::GET);
-    assert_eq!(tries[0], renewed + TIMING.renew_interval);
-    for pair in tries.windows(2) {
+    let attempts = api.requests(&Method::GET);
+    assert_eq!(attempts[0], renewed + TIMING.renew_interval);
+    for pair in attempts.windows(2) {
         assert_eq!(pair[1] - pair[0], TIMING.retry_interval);
     }
-    assert!(tries.len() >= 5, "{tries:?}");
-    // It goes on trying, and has it again as soon as it can be had.
+    assert!(attempts.len() >= 5, "{attempts:?}");
+    // It keeps retrying and acquires the Lease as soon as possible.
     sleep(10 * TIMING.retry_interval).await;
     assert!(!task.handle.is_held());
-    api.fares(Health::Well);
-    let well = Instant::now();
-    let (state, came) = next(&mut task).await;
-    assert_eq!(state, held(came + TIMING.renew_deadline));
-    assert!(came - well <= TIMING.retry_interval);
+    api.set_health(Health::Healthy);
+    let healthy_at = Instant::now();
+    let (state, changed_at) = next(&mut task).await;
+    assert_eq!(state, held(changed_at + TIMING.renew_deadline));
+    assert!(changed_at - healthy_at <= TIMING.retry_interval);
     assert_eq!(api.spec()["leaseTransitions"], 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failed_renewal_or_two_are_nothing_to_anybody() {
+async fn a_few_failed_renewals_do_not_change_the_state() {
     let api = FakeApi::new();
-    let begun = Instant::now();
+    let start_time = Instant::now();
     let mut task = start(&api);
     next(&mut task).await;
-    api.fares(Health::Failing);
-    let recovers = begun + TIMING.renew_interval + 2 * TIMING.retry_interval;
+    api.set_health(Health::Failing);
+    let recovers = start_time + TIMING.renew_interval + 2 * TIMING.retry_interval;
     tokio::time::sleep_until(recovers - Duration::from_secs(1)).await;
     assert!(task.handle.is_held());
-    api.fares(Health::Well);
-    let (state, came) = next(&mut task).await;
+    api.set_health(Health::Healthy);
+    let (state, changed_at) = next(&mut task).await;
     assert_eq!(
-        (state, came),
+        (state, changed_at),
         (held(recovers + TIMING.renew_deadline), recovers)
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_api_that_does_not_answer_is_waited_for_until_the_deadline() {
+async fn a_hanging_api_is_waited_for_until_the_deadline() {
     let api = FakeApi::new();
-    api.fares(Health::Silent);
-    let begun = Instant::now();
+    api.set_health(Health::Hanging);
+    let start_time = Instant::now();
     let mut task = start(&api);
-    let (state, came) = next(&mut task).await;
-    assert!(unknown(&state).contains("does not answer"), "{state:?}");
-    assert_eq!(came, begun + TIMING.renew_deadline);
+    let (state, changed_at) = next(&mut task).await;
+    assert!(
+        unknown_reason(&state).contains("does not respond"),
+        "{state:?}"
+    );
+    assert_eq!(changed_at, start_time + TIMING.renew_deadline);
 
-    api.fares(Health::Well);
+    api.set_health(Health::Healthy);
     let (state, held_at) = next(&mut task).await;
     assert_eq!(state, held(held_at + TIMING.renew_deadline));
-    // A request that hangs does not make it hold on for longer.
-    api.fares(Health::Silent);
-    let (state, came) = next(&mut task).await;
-    assert!(unknown(&state).contains("does not answer"), "{state:?}");
-    assert_eq!(came, held_at + TIMING.renew_deadline);
+    // A hanging request does not extend the time for which the Lease is held.
+    api.set_health(Health::Hanging);
+    let (state, changed_at) = next(&mut task).await;
+    assert!(
+        unknown_reason(&state).contains("does not respond"),
+        "{state:?}"
+    );
+    assert_eq!(changed_at, held_at + TIMING.renew_deadline);
     assert!(!task.handle.is_held());
 }
 
 #[tokio::test(start_paused = true)]
-async fn anothers_lease_is_waited_for_and_taken_over_when_it_is_over() {
+async fn the_lease_of_another_instance_is_taken_over_when_it_has_expired() {
     let api = FakeApi::new();
-    api.held_by("other");
+    api.set_holder("other");
     let mut task = start(&api);
-    let (state, begun) = next(&mut task).await;
-    assert_eq!(state, by("other"));
-    // It is renewed once.
-    let renewal = begun + Duration::from_secs(25);
+    let (state, start_time) = next(&mut task).await;
+    assert_eq!(state, held_by("other"));
+    // The holder renews it once.
+    let renewal = start_time + Duration::from_secs(25);
     tokio::time::sleep_until(renewal).await;
-    api.held_by("other");
-    let (state, came) = next(&mut task).await;
-    assert_eq!(state, held(came + TIMING.renew_deadline));
-    let waited = came - renewal;
+    api.set_holder("other");
+    let (state, changed_at) = next(&mut task).await;
+    assert_eq!(state, held(changed_at + TIMING.renew_deadline));
+    let waited = changed_at - renewal;
     assert!(
         (TIMING.duration..=TIMING.duration + TIMING.renew_interval).contains(&waited),
         "{waited:?}"
@@ -325,10 +344,10 @@ async fn anothers_lease_is_waited_for_and_taken_over_when_it_is_over() {
         (&json!("me"), &json!(5))
     );
     assert_eq!(spec["acquireTime"], spec["renewTime"]);
-    // And taken away again.
-    api.held_by("third");
+    // A third instance takes it.
+    api.set_holder("third");
     let (state, lost_at) = next(&mut task).await;
-    assert_eq!(state, by("third"));
-    assert!(lost_at - came <= TIMING.renew_interval);
+    assert_eq!(state, held_by("third"));
+    assert!(lost_at - changed_at <= TIMING.renew_interval);
     assert!(!task.handle.is_held());
 }

@@ -1,62 +1,67 @@
-//! What to do next about one mirror: a pure function of what is known.
+//! Decides the next step for one mirror: [`reconcile`] is a pure function of
+//! what is known.
 //!
-//! # Why no removal can hit the wrong object
+//! # Why a removal cannot hit the wrong object
 //!
-//! The engine is asked to remove something in one place only: [`removal`],
-//! reached when a mirror is terminating, carries our finalizer, is not stale
-//! and its object is known to exist. The races, one by one:
+//! Only one place requests a removal from the engine: [`removal_request`]. It
+//! is reached when a mirror is terminating, carries our finalizer, is not
+//! stale, and its object is known to exist. The possible races are:
 //!
-//! * *Removed and re-created in the engine* (`docker volume rm x; docker
-//!   volume create x`). The engine's word that x is gone moves the entry's
-//!   incarnation, so the old mirror is stale from then on, whoever deletes it:
-//!   it is discarded, and the new x gets a mirror of its own. When that was
-//!   not heard yet, the call carries the exact creation time of the volume
-//!   that is meant, and the backend refuses to remove another one. The time
-//!   may be told to the second, so a volume that was heard of a moment ago is
-//!   not removed before that second and its events are over.
-//! * *The same while the engine was not heard.* The next listing shows another
-//!   creation time, which may also mean that the volume was written to (see
-//!   `view`). A live mirror follows the time, and its deletion from then on is
-//!   about what it shows. The write is bound to the version that was live, so
-//!   that a mirror which somebody deleted meanwhile keeps the time that they
-//!   saw. Such a mirror is discarded: if it was the same volume, its mirror
-//!   comes back and has to be deleted again. A volume that was replaced within
-//!   the second of its making, while nobody listened, cannot be told from the
-//!   old one by anybody.
-//! * *The daemon ends between stripping and deleting.* The finalizer goes
-//!   first. A mirror without it can be deleted by anybody without a call, and
-//!   a new process finds it and either takes it over or prunes it. Never is a
-//!   mirror of a vanished object left terminating with the finalizer on.
-//! * *The user deletes a mirror while we discard it.* Stripping tests the uid
-//!   and the finalizer's place; deleting is bound to uid and version. What was
-//!   re-created in between is not touched.
-//! * *Late news.* The watch may tell of a mirror that has ended, terminating
-//!   and with its finalizer, after the engine re-created the object. Its uid is
-//!   remembered until the watch has told its end, and older versions than the
-//!   newest that was seen are dropped.
-//! * *A tag moved* (`docker tag new name`). The mirror of (old id, tag) is
-//!   another object than that of (new id, tag); the view takes the tag from the
-//!   old image at once, which moves the old mirror's incarnation. A removal by
-//!   tag carries the image's id besides.
-//! * *A second daemon writes to the same API*, perhaps for another engine. A
-//!   mirror names the instance that made it, and only that instance acts on
-//!   it. Our own sweeping, pruning and discarding cannot be taken for a user's
-//!   deletion, not even by ourselves after a restart: the finalizer goes
-//!   first, and the deletion is bound to the version without it, so nothing of
-//!   ours ever leaves a mirror terminating with the finalizer on. Who takes a
-//!   Lease over discards the mirrors of the instance before, deleted or not,
-//!   without a call; only a container with the same ID is the same container,
-//!   and keeps its mirror while it is live.
-//! * *An upgrade.* Mirrors from before the instance label name nobody. A live
-//!   one is claimed as it is; one that somebody has deleted is let go without a
-//!   call, since two daemons without labels took each other's pruning for
-//!   deletions, and nobody can tell afterwards.
+//! * *An object is removed and recreated in the engine* (`docker volume rm x;
+//!   docker volume create x`). The event that x is gone increments the
+//!   incarnation of the entry. From then on, the old mirror is stale, no
+//!   matter who deletes it: it is pruned, and the new x gets its own mirror. If that event
+//!   has not arrived yet, the request carries the exact creation time of the
+//!   intended volume, and the backend refuses to remove another one. Creation
+//!   times may have a resolution of one second, so a volume that was reported a
+//!   moment ago is not removed before that second is over and its events have
+//!   arrived.
+//! * *The same while the engine is disconnected.* The next listing shows
+//!   another creation time, which may also mean that the volume was written to
+//!   (see `view`). A live mirror follows the time, and its deletion from then
+//!   on applies to the volume that it shows. The write is conditional on the
+//!   version that was live, so that a mirror that was deleted in the meantime
+//!   keeps the time that the client saw. Such a mirror is pruned: if it was the
+//!   same volume, the mirror is recreated and must be deleted again. A volume
+//!   that was replaced within the second of its creation while the engine was
+//!   disconnected cannot be distinguished from the old one by any means.
+//! * *The daemon stops between removing the finalizer and deleting the mirror.*
+//!   The finalizer is removed first. A mirror without it can be deleted by
+//!   anybody without a removal, and a new process finds it and either adopts or
+//!   prunes it. A mirror of an object that no longer exists is never left
+//!   terminating with the finalizer.
+//! * *A client deletes a mirror while it is being pruned.* Removing the
+//!   finalizer tests the UID and the index of the finalizer; deleting is
+//!   conditional on UID and version. An object that was recreated in between is
+//!   not affected.
+//! * *Late events.* After the engine recreated an object, the watch may deliver
+//!   an event about a mirror that has been deleted, terminating and with its
+//!   finalizer. Its UID is kept as a tombstone until the watch has delivered
+//!   its deletion, and versions older than the newest one seen are dropped.
+//! * *A tag moved* (`docker tag new name`). The mirror of (old ID, tag) is
+//!   another object than that of (new ID, tag). The view takes the tag from the
+//!   old image at once, which increments the incarnation of the old mirror. In
+//!   addition, a removal by tag carries the ID of the image.
+//! * *A second daemon writes to the same API*, possibly for another engine. A
+//!   mirror names the instance that created it, and only that instance acts on
+//!   it. Pruning cannot be mistaken for a client's deletion, not even by the
+//!   same instance after a restart: the finalizer is removed first, and the
+//!   deletion is conditional on the version without it, so we never leave a
+//!   mirror terminating with the finalizer. An instance that takes over a Lease
+//!   prunes the mirrors of its predecessor, deleted or not, without an engine
+//!   request. Only a container with the same ID is the same container, and
+//!   keeps its mirror while that is live.
+//! * *An upgrade.* Mirrors from before the instance label name no instance. A
+//!   live one is claimed as it is. One that was deleted is released without an
+//!   engine request: daemons without the label mistook each other's pruning for
+//!   deletions, and the two cannot be distinguished afterwards.
 //! * *The definition or the namespace is deleted*, and the mirrors with it. The
-//!   last look before the call tells: see `deletion_check`.
-//! * *We removed the object and the engine's earlier words arrive late* (the
-//!   `die` of a forced removal). The entry is marked removed until the engine
-//!   says so itself, so that the mirror is not written again. If it does not
-//!   say so in time, its events are not to be trusted, and a new listing tells.
+//!   last check before the removal detects this: see `deletion_check`.
+//! * *The engine removed the object on our request, and its earlier events
+//!   arrive late* (the `die` event of a forced removal). The entry is marked as
+//!   removed until the engine reports the removal, so that the mirror is not
+//!   recreated. If the engine does not report it in time, events are considered
+//!   lost, and a new listing is requested.
 
 use std::sync::Arc;
 
@@ -64,41 +69,44 @@ use jiff::Timestamp;
 use rdd_api::ActionName;
 use rdd_core::{Container, ReadOnlyEngine, RemoveRequest};
 
-use crate::desired::{Desired, Own, Refusal, Status, time};
-use crate::entry::{ActionStage, Entry, Object, Observed, Owner, Version};
-use crate::key::{Key, Kind};
-use crate::operations::{interrupted_action, invalid_action};
+use crate::actions::{interrupted_action, invalid_action};
+use crate::desired_state::{DesiredState, HostStatus, MirrorStatus, RequestFailure, wire_time};
+use crate::entry::{
+    ActionStage, MirrorEntry, MirrorObject, MirrorOwner, ObservedMirror, ResourceVersion,
+};
+use crate::key::{MirrorKey, MirrorKind};
 
-/// What holds for all mirrors.
+/// The state that is common to all mirrors.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Context<'a> {
+pub(crate) struct PlanContext<'a> {
     /// This instance of the daemon.
     pub(crate) instance: &'a str,
-    /// Whether it holds the Lease. Without it, it writes nothing but the end of
-    /// its own mirrors that belong nowhere.
-    pub(crate) held: bool,
-    /// The backend whose mirrors belong here.
+    /// Whether it holds the Lease. Without it, it only prunes its own orphans.
+    pub(crate) lease_held: bool,
+    /// The selected backend.
     pub(crate) backend: &'a str,
-    /// Whether they do belong here, or the App is stopped.
+    /// Whether the App is running.
     pub(crate) running: bool,
-    /// The Kubernetes namespace that they belong in.
+    /// The Kubernetes namespace of the mirrors.
     pub(crate) namespace: &'a str,
-    /// Whether what the engine did not name does not exist.
-    pub(crate) complete: bool,
+    /// Whether the engine has been listed completely: objects that it has not
+    /// reported do not exist.
+    pub(crate) engine_listed: bool,
     /// Whether the engine can be called.
-    pub(crate) callable: bool,
-    /// Whether the definition or the namespace of the mirror is being deleted
-    /// or gone: then nothing can be written, and what is being deleted was not
-    /// deleted for its own sake.
+    pub(crate) engine_callable: bool,
+    /// Whether the definition or the namespace of the mirror is terminating or
+    /// missing: then nothing can be written, and a terminating mirror was not
+    /// deleted by a client.
     pub(crate) blocked: bool,
-    /// Whether nothing that changes the engine may reach it. What is asked for
-    /// meanwhile is refused and forgotten: it must not outlive the mode.
+    /// Whether every change of the engine is refused. Requests made in this
+    /// mode are dropped, so that they are not carried out after it ends.
     pub(crate) read_only: bool,
 }
 
-impl Context<'_> {
-    /// Whether the mirror is of the backend and the namespace of the Lease.
-    fn is_in_scope(&self, object: &Object) -> bool {
+impl PlanContext<'_> {
+    /// Returns whether the mirror belongs to the backend and the namespace of
+    /// the Lease.
+    fn is_in_scope(&self, object: &MirrorObject) -> bool {
         *object.key.namespace == *self.namespace
             && object
                 .backend
@@ -107,144 +115,163 @@ impl Context<'_> {
     }
 }
 
-/// A change of one object in the API.
+/// A write of one object in the API.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Job {
-    /// Apply metadata, status or both.
-    Write {
+pub(crate) enum WriteRequest {
+    /// Apply metadata, status, or both.
+    Apply {
         backend: Box<str>,
         metadata: bool,
-        status: Option<Box<Status>>,
-        /// The version that the status may be written over; any when `None`.
-        over: Option<Version>,
+        status: Option<Box<MirrorStatus>>,
+        /// The version that the status may replace; any if `None`.
+        expected_version: Option<ResourceVersion>,
     },
-    /// Strip our finalizer, then delete. The engine is not asked. Bound to the
-    /// version that was seen, so that nobody can take a deletion of ours for a
-    /// user's: see the head of this file.
-    Discard {
+    /// Remove our finalizer, then delete the mirror, without an engine request.
+    /// Conditional on the version that was seen, so that our deletion cannot be
+    /// mistaken for a client's: see the module documentation.
+    Prune {
         uid: Arc<str>,
-        version: Version,
+        version: ResourceVersion,
         finalizer: Option<usize>,
-        /// False when somebody has deleted it already.
+        /// False if it has already been deleted.
         delete: bool,
     },
-    /// Remove the action annotation if it still has this value, and the claim
-    /// with it; the claim alone when there is no action.
-    DropAction {
+    /// Remove the action annotation if it still has this value, together with
+    /// the claim. Without a value, remove only the claim.
+    ClearAction {
         uid: Arc<str>,
         value: Option<Box<str>>,
     },
 }
 
-/// A call to the engine.
+/// A request to the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Operation {
-    /// Remove what the mirror of this uid stands for.
+pub(crate) enum EngineRequest {
+    /// Remove the object that the mirror with this UID represents.
     Remove {
         uid: Arc<str>,
         target: RemoveRequest,
     },
-    /// Perform an action; the annotation had this value.
+    /// Perform the action that the annotation with this value requests.
     Act {
         value: Box<str>,
         action: ActionName,
         container: Arc<Container>,
     },
-    /// Say in the status why the action that the annotation's value names is
-    /// not performed. The engine is not asked.
-    Reject { value: Box<str>, refusal: Refusal },
+    /// Report in the status why the action that the annotation with this value
+    /// requests is not performed, without a call to the engine.
+    Reject {
+        value: Box<str>,
+        failure: RequestFailure,
+    },
 }
 
-/// What to do next; nothing when everything is as it should be.
+/// The next step; empty if the mirror is up to date.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Plan {
-    pub(crate) job: Option<Job>,
-    pub(crate) operation: Option<Operation>,
+pub(crate) struct ReconcilePlan {
+    pub(crate) write: Option<WriteRequest>,
+    pub(crate) engine_request: Option<EngineRequest>,
 }
 
-/// Whether a mirror must go although nobody asked for it: it belongs to a
-/// backend or a namespace that is not chosen, and is ours to sweep.
-pub(crate) fn is_stray(observed: &Observed, context: Context<'_>) -> bool {
+/// Returns whether a mirror must be pruned although its object may exist: it
+/// belongs to a backend or a namespace that is not selected, and this instance
+/// is responsible for it.
+pub(crate) fn is_orphan(observed: &ObservedMirror, context: PlanContext<'_>) -> bool {
     let in_scope = context.is_in_scope(&observed.object);
     match observed.owner {
-        Owner::Me => !context.running || !in_scope,
-        Owner::Unclaimed => context.held && (!context.running || !in_scope),
-        Owner::Other => context.held && !context.running && in_scope,
-        Owner::Nobody => false,
+        MirrorOwner::ThisInstance => !context.running || !in_scope,
+        MirrorOwner::Unclaimed => context.lease_held && (!context.running || !in_scope),
+        MirrorOwner::OtherInstance => context.lease_held && !context.running && in_scope,
+        MirrorOwner::Unmanaged => false,
     }
 }
 
-/// Decides.
-pub(crate) fn plan(key: &Key, entry: &Entry, context: Context<'_>, now: Timestamp) -> Plan {
-    let may_write = context.held && context.running;
+/// Compares what the engine has with the mirror in the API and returns the next
+/// step.
+pub(crate) fn reconcile(
+    key: &MirrorKey,
+    entry: &MirrorEntry,
+    context: PlanContext<'_>,
+    now: Timestamp,
+) -> ReconcilePlan {
+    let may_write = context.lease_held && context.running;
     let Some(observed) = &entry.observed else {
-        return match entry.wanted() {
-            Some(desired) if may_write && !context.blocked => Plan::job(Job::Write {
-                backend: context.backend.into(),
-                metadata: true,
-                status: desired.status(None, Own::default(), now).map(Box::new),
-                over: None,
-            }),
-            _ => Plan::default(),
+        return match entry.effective_desired() {
+            Some(desired) if may_write && !context.blocked => {
+                ReconcilePlan::write(WriteRequest::Apply {
+                    backend: context.backend.into(),
+                    metadata: true,
+                    status: desired
+                        .status(None, HostStatus::default(), now)
+                        .map(Box::new),
+                    expected_version: None,
+                })
+            }
+            _ => ReconcilePlan::default(),
         };
     };
     let object = &observed.object;
-    if is_stray(observed, context) {
-        return discard(object);
+    if is_orphan(observed, context) {
+        return prune(object);
     }
     let owner = observed.owner;
-    if !may_write || (owner == Owner::Other && !context.is_in_scope(object)) {
-        return Plan::default();
+    if !may_write || (owner == MirrorOwner::OtherInstance && !context.is_in_scope(object)) {
+        return ReconcilePlan::default();
     }
-    let gone = entry.wanted().is_none() && (context.complete || entry.removed.is_some());
-    let stale = observed.incarnation != entry.incarnation;
+    let is_gone = entry.effective_desired().is_none()
+        && (context.engine_listed || entry.removed_in_listing.is_some());
+    let is_stale = observed.incarnation != entry.incarnation;
     if object.terminating {
         if object.finalizer.is_none() {
-            // Somebody else's finalizer holds it. When that goes, the watch
-            // tells, and what the engine has is mirrored again.
-            return Plan::default();
+            // Another finalizer holds it. After its removal, the watch reports
+            // the deletion, and the object is mirrored again.
+            return ReconcilePlan::default();
         }
-        let is_wish = owner == Owner::Me
-            && key.kind != Kind::Namespace
+        let is_client_deletion = owner == MirrorOwner::ThisInstance
+            && key.kind != MirrorKind::Namespace
             && !context.read_only
             && !context.blocked;
-        if !is_wish || stale || gone || entry.removal.is_over(&object.uid) {
-            return discard(object);
+        if !is_client_deletion || is_stale || is_gone || entry.removal.is_finished(&object.uid) {
+            return prune(object);
         }
-        return match entry.wanted() {
-            Some(desired) if may_be_another(desired, object) => discard(object),
-            Some(desired) => terminating(entry, object, desired, context, now),
-            // The first listing will tell.
-            None => Plan::default(),
+        return match entry.effective_desired() {
+            Some(desired) if may_be_different_object(desired, object) => prune(object),
+            Some(desired) => plan_deletion(entry, object, desired, context, now),
+            // Decided after the first listing.
+            None => ReconcilePlan::default(),
         };
     }
-    match entry.wanted() {
-        _ if owner != Owner::Nobody && stale => discard(object),
-        // The other kinds have names that two engines may both use.
-        Some(_) if owner == Owner::Other && key.kind != Kind::Container => discard(object),
-        Some(_) if context.blocked => Plan::default(),
-        Some(desired) => live(entry, object, desired, context, now),
-        None if owner != Owner::Nobody && gone => discard(object),
-        None => Plan::default(),
+    match entry.effective_desired() {
+        _ if owner != MirrorOwner::Unmanaged && is_stale => prune(object),
+        // Unlike container IDs, names of the other kinds may exist in two
+        // engines.
+        Some(_) if owner == MirrorOwner::OtherInstance && key.kind != MirrorKind::Container => {
+            prune(object)
+        }
+        Some(_) if context.blocked => ReconcilePlan::default(),
+        Some(desired) => plan_live(entry, object, desired, context, now),
+        None if owner != MirrorOwner::Unmanaged && is_gone => prune(object),
+        None => ReconcilePlan::default(),
     }
 }
 
-/// Whether the engine's object is perhaps not the one that the mirror shows.
-fn may_be_another(desired: &Desired, object: &Object) -> bool {
-    let Some(Status::Volume(status)) = &object.status else {
+/// Returns whether the engine's object may be another one than the mirror
+/// shows.
+fn may_be_different_object(desired: &DesiredState, object: &MirrorObject) -> bool {
+    let Some(MirrorStatus::Volume(status)) = &object.status else {
         return false;
     };
     matches!(
-        (time(desired.created_at()), &status.created_at),
-        (Some(is), Some(was)) if is != *was
+        (wire_time(desired.created_at()), &status.created_at),
+        (Some(current), Some(shown)) if current != *shown
     )
 }
 
-fn discard(object: &Object) -> Plan {
+fn prune(object: &MirrorObject) -> ReconcilePlan {
     if object.terminating && object.finalizer.is_none() {
-        return Plan::default();
+        return ReconcilePlan::default();
     }
-    Plan::job(Job::Discard {
+    ReconcilePlan::write(WriteRequest::Prune {
         uid: Arc::clone(&object.uid),
         version: object.version.clone(),
         finalizer: object.finalizer,
@@ -252,49 +279,52 @@ fn discard(object: &Object) -> Plan {
     })
 }
 
-/// Somebody deleted the mirror: the engine's object goes first.
-fn terminating(
-    entry: &Entry,
-    object: &Object,
-    desired: &Desired,
-    context: Context<'_>,
+/// Plans for a mirror that a client deleted: the engine's object is removed
+/// first.
+fn plan_deletion(
+    entry: &MirrorEntry,
+    object: &MirrorObject,
+    desired: &DesiredState,
+    context: PlanContext<'_>,
     now: Timestamp,
-) -> Plan {
-    let own = Own {
+) -> ReconcilePlan {
+    let host_status = HostStatus {
         last_action: entry.last_action.as_ref(),
-        deleting: true,
-        refusal: entry.removal.refusal(&object.uid),
+        is_deleting: true,
+        failure: entry.removal.failure(&object.uid),
     };
     let status = desired
-        .status(object.status.as_ref(), own, now)
+        .status(object.status.as_ref(), host_status, now)
         .filter(|status| object.status.as_ref() != Some(status));
-    let may_begin = context.callable && !entry.is_young() && entry.removal.may_begin(&object.uid);
-    let target = if may_begin {
-        removal(desired, &object.key)
+    let can_start =
+        context.engine_callable && !entry.is_settling() && entry.removal.can_start(&object.uid);
+    let target = if can_start {
+        removal_request(desired, &object.key)
     } else {
         None
     };
-    Plan {
-        job: status.map(|status| Job::Write {
+    ReconcilePlan {
+        write: status.map(|status| WriteRequest::Apply {
             backend: context.backend.into(),
             metadata: false,
             status: Some(Box::new(status)),
-            over: None,
+            expected_version: None,
         }),
-        operation: target.map(|target| Operation::Remove {
+        engine_request: target.map(|target| EngineRequest::Remove {
             uid: Arc::clone(&object.uid),
             target,
         }),
     }
 }
 
-/// What to remove, with what proves that it is still what the mirror shows.
-fn removal(desired: &Desired, key: &Key) -> Option<RemoveRequest> {
+/// Returns the removal to request, with the proof that the object is still the
+/// one that the mirror shows.
+fn removal_request(desired: &DesiredState, key: &MirrorKey) -> Option<RemoveRequest> {
     Some(match desired {
-        Desired::Container(_) => RemoveRequest::Container {
+        DesiredState::Container(_) => RemoveRequest::Container {
             id: key.name.to_string(),
         },
-        Desired::Image { image, tag } => match tag {
+        DesiredState::Image { image, tag } => match tag {
             Some(tag) => RemoveRequest::ImageTag {
                 tag: tag.to_string(),
                 image_id: image.id.clone(),
@@ -303,117 +333,118 @@ fn removal(desired: &Desired, key: &Key) -> Option<RemoveRequest> {
                 id: image.id.clone(),
             },
         },
-        Desired::Volume(volume) => RemoveRequest::Volume {
+        DesiredState::Volume(volume) => RemoveRequest::Volume {
             name: volume.name.clone(),
             created_at: volume.created_at,
         },
-        Desired::Namespace => return None,
+        DesiredState::Namespace => return None,
     })
 }
 
-/// The mirror stands for something that exists.
-fn live(
-    entry: &Entry,
-    object: &Object,
-    desired: &Desired,
-    context: Context<'_>,
+/// Plans for a live mirror of an existing object.
+fn plan_live(
+    entry: &MirrorEntry,
+    object: &MirrorObject,
+    desired: &DesiredState,
+    context: PlanContext<'_>,
     now: Timestamp,
-) -> Plan {
+) -> ReconcilePlan {
     let metadata = object.backend.as_deref() != Some(context.backend)
         || object.instance.as_deref() != Some(context.instance)
-        || (object.finalizer.is_none() && object.key.kind != Kind::Namespace);
-    let own = Own {
+        || (object.finalizer.is_none() && object.key.kind != MirrorKind::Namespace);
+    let host_status = HostStatus {
         last_action: entry.last_action.as_ref(),
-        ..Own::default()
+        ..HostStatus::default()
     };
-    let over = may_be_another(desired, object).then(|| object.version.clone());
+    let expected_version = may_be_different_object(desired, object).then(|| object.version.clone());
     let status = desired
-        .status(object.status.as_ref(), own, now)
+        .status(object.status.as_ref(), host_status, now)
         .filter(|status| object.status.as_ref() != Some(status))
-        // Metadata that is written makes another version: one after the other.
-        .filter(|_| !metadata || over.is_none());
-    let mut plan = Plan::default();
+        // Writing metadata changes the version, so a conditional status write
+        // follows separately.
+        .filter(|_| !metadata || expected_version.is_none());
+    let mut plan = ReconcilePlan::default();
     if metadata || status.is_some() {
-        plan.job = Some(Job::Write {
+        plan.write = Some(WriteRequest::Apply {
             backend: context.backend.into(),
             metadata,
             status: status.map(Box::new),
-            over,
+            expected_version,
         });
     }
     if metadata {
-        // It is not ours to act on before it says so.
+        // Actions wait until the labels of the mirror name this instance.
         return plan;
     }
-    let (job, operation) = match (desired, &object.action) {
-        (Desired::Container(container), Some(value)) => {
-            action(entry, object, value, container, context)
+    let (write, engine_request) = match (desired, &object.action) {
+        (DesiredState::Container(container), Some(value)) => {
+            plan_action(entry, object, value, container, context)
         }
-        (_, None) if object.claim.is_some() && entry.acting.is_none() => {
-            (Some(drop_action(object, None)), None)
+        (_, None) if object.claim.is_some() && entry.acting_uid.is_none() => {
+            (Some(clear_action(object, None)), None)
         }
         _ => (None, None),
     };
-    // The status goes first: whoever waits for the annotation to go then finds
-    // the outcome.
-    plan.job = plan.job.or(job);
-    plan.operation = operation;
+    // The status is written first: clients that wait until the annotation is
+    // removed then find the outcome.
+    plan.write = plan.write.or(write);
+    plan.engine_request = engine_request;
     plan
 }
 
-/// What to do about the annotation that asks for an action.
-fn action(
-    entry: &Entry,
-    object: &Object,
+/// Plans for the annotation that requests an action.
+fn plan_action(
+    entry: &MirrorEntry,
+    object: &MirrorObject,
     value: &str,
     container: &Arc<Container>,
-    context: Context<'_>,
-) -> (Option<Job>, Option<Operation>) {
-    let claimed_by_other = object
+    context: PlanContext<'_>,
+) -> (Option<WriteRequest>, Option<EngineRequest>) {
+    let is_claimed_by_other = object
         .claim
         .as_deref()
         .is_some_and(|claim| *claim != *context.instance);
     match (&entry.action, ActionName::parse(value)) {
-        _ if entry.acting.is_some() => (None, None),
+        _ if entry.acting_uid.is_some() => (None, None),
         (ActionStage::Done(done), _) if **done == *value => {
-            (Some(drop_action(object, Some(value))), None)
+            (Some(clear_action(object, Some(value))), None)
         }
         (_, None) => (None, Some(reject(value, invalid_action(value)))),
         (_, Some(_)) if context.read_only => {
             (None, Some(reject(value, ReadOnlyEngine::error().into())))
         }
-        (_, Some(_)) if claimed_by_other => (None, Some(reject(value, interrupted_action()))),
-        (_, Some(action)) if context.callable => {
-            let operation = Operation::Act {
+        (_, Some(_)) if is_claimed_by_other => (None, Some(reject(value, interrupted_action()))),
+        (_, Some(action)) if context.engine_callable => {
+            let request = EngineRequest::Act {
                 value: value.into(),
                 action,
                 container: Arc::clone(container),
             };
-            (None, Some(operation))
+            (None, Some(request))
         }
         _ => (None, None),
     }
 }
 
-fn reject(value: &str, refusal: Refusal) -> Operation {
-    Operation::Reject {
+fn reject(value: &str, failure: RequestFailure) -> EngineRequest {
+    EngineRequest::Reject {
         value: value.into(),
-        refusal,
+        failure,
     }
 }
 
-fn drop_action(object: &Object, value: Option<&str>) -> Job {
-    Job::DropAction {
+fn clear_action(object: &MirrorObject, value: Option<&str>) -> WriteRequest {
+    WriteRequest::ClearAction {
         uid: Arc::clone(&object.uid),
         value: value.map(Into::into),
     }
 }
 
-impl Plan {
-    fn job(job: Job) -> Self {
+impl ReconcilePlan {
+    fn write(write: WriteRequest) -> Self {
         Self {
-            job: Some(job),
-            operation: None,
+            write: Some(write),
+            engine_request: None,
         }
     }
 }

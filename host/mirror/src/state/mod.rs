@@ -1,331 +1,341 @@
-//! All mirrors and what is going on with each, without any I/O: news of both
-//! sides in, jobs and operations out.
+//! The state of all mirrors, without any I/O: it takes in events from the API
+//! and the engine, and returns writes and engine requests.
 //!
-//! Each key has at most one job in flight, so that two writes of one object
-//! never overtake each other; calls to the engine run beside it.
+//! Each key has at most one write in flight, so that two writes of one object
+//! cannot overtake each other. Engine requests run concurrently with writes.
 
-mod calls;
-mod engine;
-mod jobs;
-mod news;
+mod engine_events;
+mod engine_requests;
+mod mirror_events;
+mod work_queue;
+mod write_outcomes;
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-pub(crate) use jobs::Outcome;
-pub(crate) use news::News;
+pub(crate) use mirror_events::MirrorEvent;
+pub(crate) use write_outcomes::WriteOutcome;
 
-use crate::entry::{Entry, Flight, NextAttempt, RemovalStage};
-use crate::key::{Key, Kind};
+use crate::entry::{InFlightWrite, MirrorEntry, NextAttempt, RemovalStage};
+use crate::key::{MirrorKey, MirrorKind};
 use crate::lease::LeaseScope;
-use crate::plan::{Context, Job, Operation, is_stray, plan};
-use crate::view::View;
-use news::Listing;
+use crate::plan::{EngineRequest, PlanContext, WriteRequest, is_orphan, reconcile};
+use crate::view::EngineView;
+use mirror_events::KindListing;
+use work_queue::WorkQueue;
 
-/// How often a write fails before it counts as failing: the first retries come
-/// within a second, and mend what was a coincidence.
+/// Number of consecutive failures after which a write is reported as failing.
+/// The first retries happen within a second and resolve transient failures.
 const FAILING_AFTER: u32 = 3;
 
-/// What to be reminded of.
+/// A timer about one mirror.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Timer {
-    /// A failed job may be tried again; after so many failures.
-    Job(Key, u32),
-    /// A refused removal may be tried again; after so many refusals.
-    Removal(Key, u32),
-    /// A refused removal may be woken by what goes; after so many refusals.
-    Rested(Key, u32),
-    /// The engine had time enough to tell what we had it remove.
-    Removed(Key, u64),
-    /// A volume is no longer young; the number of this reminder.
-    Young(Key, u64),
-    /// An action was not to be claimed as we knew it; what we know by now may
-    /// be another one.
-    Claim(Key),
+pub(crate) enum MirrorTimer {
+    /// A failed write may be retried. Carries the number of failures.
+    Write(MirrorKey, u32),
+    /// A refused removal may be retried. Carries the number of refusals.
+    Removal(MirrorKey, u32),
+    /// The cool-down of a refused removal is over. Carries the number of
+    /// refusals.
+    RemovalCooldown(MirrorKey, u32),
+    /// The engine should have reported a removal that it carried out for us.
+    /// Carries the incarnation.
+    RemovalEvent(MirrorKey, u64),
+    /// A volume is no longer new. Carries the number of this timer.
+    VolumeSettle(MirrorKey, u64),
+    /// A claim for an action was lost to a newer state of the mirror, which
+    /// must be reconciled.
+    Claim(MirrorKey),
 }
 
-/// What has to be done outside.
+/// What the caller has to do.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct Requests {
-    pub(crate) operations: Vec<(Key, Operation)>,
-    pub(crate) timers: Vec<Timer>,
-    /// The engine's events are not to be trusted: list everything again.
+pub(crate) struct PendingRequests {
+    pub(crate) engine_requests: Vec<(MirrorKey, EngineRequest)>,
+    pub(crate) timers: Vec<MirrorTimer>,
+    /// Whether the engine must be listed again because events may be lost.
     pub(crate) resync: bool,
 }
 
-/// The chosen backend's engine.
-struct Session {
-    view: View,
+/// The engine of the selected backend.
+struct EngineState {
+    view: EngineView,
     callable: bool,
-    /// Counts the engine's listings, when they begin.
+    /// Number of listings that have begun.
     listings: u64,
 }
 
-/// All mirrors.
-pub(crate) struct State {
+/// The state of all mirrors.
+pub(crate) struct MirrorState {
     read_only: bool,
     instance: Arc<str>,
-    /// What is chosen, and what there is a Lease for.
+    /// The selected scope, which one Lease covers.
     scope: LeaseScope,
     /// Whether this instance holds the Lease.
-    held: bool,
-    /// Kinds whose definition or namespace is not there.
-    blocked: BTreeSet<Kind>,
-    session: Option<Session>,
-    /// Whether the App was read: before, nothing is anybody's.
-    decided: bool,
-    entries: HashMap<Key, Entry>,
-    queue: VecDeque<Key>,
-    queued: HashSet<Key>,
-    /// Mirrors that must go although nobody asked for it.
-    strays: HashSet<Key>,
-    /// Jobs of the choice before: they may still bring a stray.
-    leaving: HashSet<Key>,
-    /// Keys that the newest whole listing left to be written; `None` before it.
-    pending: Option<HashSet<Key>>,
+    lease_held: bool,
+    /// Kinds whose definition or namespace is missing or terminating.
+    blocked: BTreeSet<MirrorKind>,
+    engine: Option<EngineState>,
+    /// Whether the App has been read. Before that, no mirror can be an orphan.
+    app_read: bool,
+    entries: HashMap<MirrorKey, MirrorEntry>,
+    queue: WorkQueue,
+    /// Mirrors to prune although no client deleted them.
+    orphans: HashSet<MirrorKey>,
+    /// Writes in flight from before the last selection. They may still create
+    /// orphans.
+    superseded_writes: HashSet<MirrorKey>,
+    /// Keys of the newest complete listing that are not yet written; `None`
+    /// before the first one.
+    pending_sync: Option<HashSet<MirrorKey>>,
     /// Mirrors that cannot be written, and why.
-    failing: HashMap<Key, Arc<str>>,
-    /// Removals that were asked of the engine and are not done, for another
-    /// try when something goes.
-    removals: HashSet<Key>,
-    listings: HashMap<Kind, Listing>,
-    jobs: usize,
-    wanted: usize,
-    /// Counts the volumes that were young.
-    births: u64,
-    requests: Requests,
+    failing_writes: HashMap<MirrorKey, Arc<str>>,
+    /// Unfinished removals that were requested from the engine. They are
+    /// retried when an object is removed that may have blocked them.
+    pending_removals: HashSet<MirrorKey>,
+    listings: HashMap<MirrorKind, KindListing>,
+    writes_in_flight: usize,
+    desired_count: usize,
+    /// Number of volumes that have been new so far.
+    volume_generation: u64,
+    requests: PendingRequests,
 }
 
-impl State {
-    /// No mirrors. With `read_only`, nothing that changes the engine is asked
-    /// of it.
+impl MirrorState {
+    /// Creates a state without mirrors. With `read_only`, it never requests a
+    /// change of the engine.
     pub(crate) fn new(instance: Arc<str>, read_only: bool) -> Self {
         Self {
             read_only,
             instance,
             scope: LeaseScope::default(),
-            held: false,
+            lease_held: false,
             blocked: BTreeSet::new(),
-            session: None,
-            decided: false,
+            engine: None,
+            app_read: false,
             entries: HashMap::new(),
-            queue: VecDeque::new(),
-            queued: HashSet::new(),
-            strays: HashSet::new(),
-            leaving: HashSet::new(),
-            pending: None,
-            failing: HashMap::new(),
-            removals: HashSet::new(),
+            queue: WorkQueue::default(),
+            orphans: HashSet::new(),
+            superseded_writes: HashSet::new(),
+            pending_sync: None,
+            failing_writes: HashMap::new(),
+            pending_removals: HashSet::new(),
             listings: HashMap::new(),
-            jobs: 0,
-            wanted: 0,
-            births: 0,
-            requests: Requests::default(),
+            writes_in_flight: 0,
+            desired_count: 0,
+            volume_generation: 0,
+            requests: PendingRequests::default(),
         }
     }
 
-    /// Mirrors the backend of this scope from now on; nothing without a view.
-    pub(crate) fn choose(&mut self, scope: LeaseScope, view: Option<View>) {
-        self.decided = true;
+    /// Selects the backend to mirror. Without a view, nothing is mirrored.
+    pub(crate) fn select_backend(&mut self, scope: LeaseScope, view: Option<EngineView>) {
+        self.app_read = true;
         self.scope = scope;
-        self.pending = None;
-        self.wanted = 0;
-        self.removals.clear();
-        self.failing.clear();
+        self.pending_sync = None;
+        self.desired_count = 0;
+        self.pending_removals.clear();
+        self.failing_writes.clear();
         for (key, entry) in &mut self.entries {
-            // Whatever another engine said, it says nothing of the new one's
-            // objects; the calls to it are not ours any more.
-            entry.forget_engine();
-            if entry.job.is_some() {
-                self.leaving.insert(key.clone());
+            // What another engine reported does not apply to the objects of the
+            // new one, and requests to it no longer matter.
+            entry.reset_engine_state();
+            if entry.write.is_some() {
+                self.superseded_writes.insert(key.clone());
             }
         }
-        let changes = view.as_ref().map(View::fixed_namespaces);
-        self.session = view.map(|view| Session {
+        let changes = view.as_ref().map(EngineView::fixed_namespaces);
+        self.engine = view.map(|view| EngineState {
             view,
             callable: true,
             listings: 0,
         });
-        self.changed(changes.unwrap_or_default());
-        self.reconsider();
+        self.apply_changes(changes.unwrap_or_default());
+        self.requeue_all();
     }
 
-    /// Whether this instance holds the Lease of the scope now.
-    pub(crate) fn set_held(&mut self, held: bool) {
-        if self.held == held {
+    /// Sets whether this instance holds the Lease of the scope.
+    pub(crate) fn set_lease_held(&mut self, held: bool) {
+        if self.lease_held == held {
             return;
         }
-        self.held = held;
-        self.retry_writes();
+        self.lease_held = held;
+        self.reset_write_backoff();
     }
 
-    /// Kinds that cannot be written from now on; all others can.
-    pub(crate) fn set_blocked(&mut self, blocked: BTreeSet<Kind>) {
+    /// Sets the kinds that cannot be written.
+    pub(crate) fn set_blocked(&mut self, blocked: BTreeSet<MirrorKind>) {
         if self.blocked == blocked {
             return;
         }
         self.blocked = blocked;
-        self.retry_writes();
+        self.reset_write_backoff();
     }
 
-    /// Forgets failed writes and tries them again: what they failed for, the
-    /// Lease or something to write them in, has changed.
-    fn retry_writes(&mut self) {
-        self.failing.clear();
+    /// Retries failed writes at once: what they failed for (the Lease, a
+    /// definition, or a namespace) has changed.
+    fn reset_write_backoff(&mut self) {
+        self.failing_writes.clear();
         for entry in self.entries.values_mut() {
             entry.backing_off = false;
-            entry.failures = 0;
+            entry.write_failures = 0;
         }
-        self.reconsider();
-        if self.pending.is_some() {
-            self.expect_all();
+        self.requeue_all();
+        if self.pending_sync.is_some() {
+            self.track_pending_sync();
         }
     }
 
-    /// Looks at every mirror again.
-    fn reconsider(&mut self) {
-        let keys: Vec<Key> = self.entries.keys().cloned().collect();
+    fn requeue_all(&mut self) {
+        let keys: Vec<MirrorKey> = self.entries.keys().cloned().collect();
         for key in keys {
-            self.find_stray(&key);
-            self.enqueue(key);
+            self.update_orphan(&key);
+            self.queue.add(key);
         }
     }
 
-    /// The listing is worked off when everything that waits now was written.
-    fn expect_all(&mut self) {
-        let mut pending: HashSet<Key> = self.queued.clone();
-        let in_flight = self.entries.iter().filter(|(_, entry)| entry.job.is_some());
-        pending.extend(in_flight.map(|(key, _)| key.clone()));
-        self.pending = Some(pending);
-    }
-
-    /// Whether every kind was listed, without which nobody knows what is there.
-    pub(crate) fn is_listed(&self) -> bool {
-        Kind::ALL
+    /// Marks everything that is queued or in flight as part of the listing to
+    /// sync.
+    fn track_pending_sync(&mut self) {
+        let mut pending: HashSet<MirrorKey> = self.queue.keys().clone();
+        let in_flight = self
+            .entries
             .iter()
-            .all(|kind| self.listings.get(kind).is_some_and(Listing::is_done))
+            .filter(|(_, entry)| entry.write.is_some());
+        pending.extend(in_flight.map(|(key, _)| key.clone()));
+        self.pending_sync = Some(pending);
     }
 
-    /// Whether mirrors are left that must go although nobody asked for it, or
-    /// may still come.
-    pub(crate) fn has_strays(&self) -> bool {
-        !self.strays.is_empty() || !self.leaving.is_empty()
+    /// Returns whether the API has been listed for every kind. Before that, it
+    /// is unknown which mirrors exist.
+    pub(crate) fn is_api_listed(&self) -> bool {
+        MirrorKind::ALL
+            .iter()
+            .all(|kind| self.listings.get(kind).is_some_and(KindListing::has_listed))
     }
 
-    /// Whether everything of the newest whole listing was written, or tried.
+    /// Returns whether there are orphans, or a write in flight may create one.
+    pub(crate) fn has_orphans(&self) -> bool {
+        !self.orphans.is_empty() || !self.superseded_writes.is_empty()
+    }
+
+    /// Returns whether every object of the newest complete listing has been
+    /// written, or its write has been attempted.
     pub(crate) fn is_synced(&self) -> bool {
-        self.held
+        self.lease_held
             && self.blocked.is_empty()
-            && self.is_listed()
-            && (self.failing.is_empty() || self.failing.len() < self.wanted)
-            && self.pending.as_ref().is_some_and(HashSet::is_empty)
+            && self.is_api_listed()
+            && (self.failing_writes.is_empty() || self.failing_writes.len() < self.desired_count)
+            && self.pending_sync.as_ref().is_some_and(HashSet::is_empty)
     }
 
-    /// Why some mirrors are not what they should be, as one sentence.
-    pub(crate) fn failures(&self) -> Option<Arc<str>> {
-        let message = self.failing.values().min()?;
+    /// Returns why some mirrors are not up to date, as one sentence.
+    pub(crate) fn failure_summary(&self) -> Option<Arc<str>> {
+        let message = self.failing_writes.values().min()?;
         Some(
             format!(
-                "{} of {} mirrors cannot be written, trying again: {message}",
-                self.failing.len(),
-                self.wanted,
+                "{} of {} mirrors cannot be written, retrying: {message}",
+                self.failing_writes.len(),
+                self.desired_count,
             )
             .into(),
         )
     }
 
-    /// How many mirrors there should be, and how many of them wait for a job.
+    /// Returns how many mirrors there should be, and how many of them are
+    /// queued or being written.
     pub(crate) fn backlog(&self) -> (usize, usize) {
-        (self.wanted, self.queue.len() + self.jobs)
+        (self.desired_count, self.queue.len() + self.writes_in_flight)
     }
 
-    /// Jobs in flight.
-    pub(crate) fn jobs(&self) -> usize {
-        self.jobs
+    /// Returns the number of writes in flight.
+    pub(crate) fn writes_in_flight(&self) -> usize {
+        self.writes_in_flight
     }
 
-    /// What has come up to be done outside, once.
-    pub(crate) fn take_requests(&mut self) -> Requests {
+    /// Takes the requests that have accumulated since the last call.
+    pub(crate) fn take_requests(&mut self) -> PendingRequests {
         std::mem::take(&mut self.requests)
     }
 
-    /// The next job; operations that were found on the way are requested.
-    /// `None` when nothing is left to do now.
-    pub(crate) fn next_job(&mut self, now: Timestamp) -> Option<(Key, Job)> {
-        if !self.decided || !self.is_listed() {
+    /// Reconciles queued mirrors until one has to be written, and returns that
+    /// write. Engine requests found on the way are added to the pending
+    /// requests. Returns `None` when the queue is empty.
+    pub(crate) fn next_write(&mut self, now: Timestamp) -> Option<(MirrorKey, WriteRequest)> {
+        if !self.app_read || !self.is_api_listed() {
             return None;
         }
-        while let Some(key) = self.queue.pop_front() {
-            self.queued.remove(&key);
+        while let Some(key) = self.queue.pop() {
             let Some(entry) = self.entries.get(&key) else {
-                self.settled(&key);
+                self.mark_synced(&key);
                 continue;
             };
-            if entry.job.is_some() {
-                // Its outcome puts the key in the queue again.
+            if entry.write.is_some() {
+                // Requeued when that write has finished.
                 continue;
             }
-            let plan = plan(&key, entry, self.context(key.kind), now);
-            if let Some(operation) = plan.operation {
-                self.begin(key.clone(), operation, now);
+            let plan = reconcile(&key, entry, self.context(key.kind), now);
+            if let Some(request) = plan.engine_request {
+                self.start_engine_request(key.clone(), request, now);
             }
             let Some(entry) = self.entries.get_mut(&key) else {
                 continue;
             };
-            match plan.job {
-                Some(job) if !entry.backing_off => {
-                    entry.job = Some(Flight {
+            match plan.write {
+                Some(write) if !entry.backing_off => {
+                    entry.write = Some(InFlightWrite {
                         incarnation: entry.incarnation,
                         version: entry.version().cloned(),
                     });
-                    self.jobs += 1;
-                    return Some((key, job));
+                    self.writes_in_flight += 1;
+                    return Some((key, write));
                 }
-                // It is tried again soon, and the listing waits for that.
-                Some(_) if entry.failures < FAILING_AFTER => continue,
+                // It is retried soon, and the sync waits for that.
+                Some(_) if entry.write_failures < FAILING_AFTER => continue,
                 Some(_) => {}
                 None => {
-                    // Nothing is left to write, also where a write arrived whose
-                    // answer was lost: what failed before is over. Of a claim
-                    // that is being tried nobody can tell yet.
-                    if entry.acting.is_none() {
-                        entry.failures = 0;
+                    // Nothing is left to write, possibly because a write
+                    // succeeded whose response was lost: earlier failures no
+                    // longer count. While an action is being claimed, this is
+                    // not yet known.
+                    if entry.acting_uid.is_none() {
+                        entry.write_failures = 0;
                         entry.backing_off = false;
-                        self.failing.remove(&key);
+                        self.failing_writes.remove(&key);
                     }
-                    if entry.is_void() {
+                    if entry.is_empty() {
                         self.entries.remove(&key);
-                        self.removals.remove(&key);
+                        self.pending_removals.remove(&key);
                     }
                 }
             }
-            self.settled(&key);
+            self.mark_synced(&key);
         }
         None
     }
 
-    /// A reminder is due.
-    pub(crate) fn on_timer(&mut self, timer: Timer) {
-        let (Timer::Job(key, _)
-        | Timer::Removal(key, _)
-        | Timer::Rested(key, _)
-        | Timer::Removed(key, _)
-        | Timer::Young(key, _)
-        | Timer::Claim(key)) = &timer;
+    /// Handles a timer that fired.
+    pub(crate) fn on_timer(&mut self, timer: MirrorTimer) {
+        let (MirrorTimer::Write(key, _)
+        | MirrorTimer::Removal(key, _)
+        | MirrorTimer::RemovalCooldown(key, _)
+        | MirrorTimer::RemovalEvent(key, _)
+        | MirrorTimer::VolumeSettle(key, _)
+        | MirrorTimer::Claim(key)) = &timer;
         let key = key.clone();
-        let is_listing = self.is_listing();
+        let is_listing = self.is_engine_listing();
         let Some(entry) = self.entries.get_mut(&key) else {
             return;
         };
         match timer {
-            Timer::Job(_, failures) => {
-                if entry.failures == failures {
+            MirrorTimer::Write(_, failures) => {
+                if entry.write_failures == failures {
                     entry.backing_off = false;
                 }
             }
-            Timer::Removal(_, of) => {
+            MirrorTimer::Removal(_, of) => {
                 if let RemovalStage::Refused { attempts, next, .. } = &mut entry.removal
                     && *attempts == of
                     && matches!(next, NextAttempt::Waiting { .. })
@@ -333,21 +343,24 @@ impl State {
                     *next = NextAttempt::Due;
                 }
             }
-            Timer::Rested(_, of) => {
+            MirrorTimer::RemovalCooldown(_, of) => {
                 if let RemovalStage::Refused { attempts, next, .. } = &mut entry.removal
                     && *attempts == of
-                    && let NextAttempt::Waiting { rested, woken } = next
+                    && let NextAttempt::Waiting {
+                        cooled_down,
+                        blocker_removed,
+                    } = next
                 {
-                    *rested = true;
-                    if *woken {
+                    *cooled_down = true;
+                    if *blocker_removed {
                         *next = NextAttempt::Due;
                     }
                 }
             }
-            Timer::Removed(_, incarnation) => {
-                if entry.incarnation == incarnation && entry.removed.is_some() {
+            MirrorTimer::RemovalEvent(_, incarnation) => {
+                if entry.incarnation == incarnation && entry.removed_in_listing.is_some() {
                     // The event was lost, and others may have been. A listing
-                    // that has begun may be older than the removal.
+                    // in progress may be older than the removal.
                     if is_listing {
                         self.requests.timers.push(timer);
                     } else {
@@ -355,50 +368,43 @@ impl State {
                     }
                 }
             }
-            Timer::Young(_, reminder) => {
-                entry.young.take_if(|young| *young == reminder);
+            MirrorTimer::VolumeSettle(_, number) => {
+                entry.settling.take_if(|settling| *settling == number);
             }
-            Timer::Claim(_) => {}
+            MirrorTimer::Claim(_) => {}
         }
-        self.enqueue(key);
+        self.queue.add(key);
     }
 
-    fn enqueue(&mut self, key: Key) {
-        if self.queued.insert(key.clone()) {
-            self.queue.push_back(key);
-        }
-    }
-
-    /// The listing does not wait for this key any more.
-    fn settled(&mut self, key: &Key) {
-        if let Some(pending) = &mut self.pending {
+    /// Records that the sync no longer waits for this key.
+    fn mark_synced(&mut self, key: &MirrorKey) {
+        if let Some(pending) = &mut self.pending_sync {
             pending.remove(key);
         }
     }
 
-    fn find_stray(&mut self, key: &Key) {
+    fn update_orphan(&mut self, key: &MirrorKey) {
         let observed = self
             .entries
             .get(key)
             .and_then(|entry| entry.observed.as_ref());
-        let stray = observed.is_some_and(|observed| is_stray(observed, self.context(key.kind)));
-        if stray {
-            self.strays.insert(key.clone());
+        if observed.is_some_and(|observed| is_orphan(observed, self.context(key.kind))) {
+            self.orphans.insert(key.clone());
         } else {
-            self.strays.remove(key);
+            self.orphans.remove(key);
         }
     }
 
-    fn context(&self, kind: Kind) -> Context<'_> {
-        let session = self.session.as_ref();
-        Context {
+    fn context(&self, kind: MirrorKind) -> PlanContext<'_> {
+        let engine = self.engine.as_ref();
+        PlanContext {
             instance: &self.instance,
-            held: self.held,
+            lease_held: self.lease_held,
             backend: &self.scope.backend,
-            running: session.is_some(),
+            running: engine.is_some(),
             namespace: &self.scope.namespace,
-            complete: session.is_some_and(|session| session.view.is_complete()),
-            callable: session.is_some_and(|session| session.callable),
+            engine_listed: engine.is_some_and(|engine| engine.view.has_listed()),
+            engine_callable: engine.is_some_and(|engine| engine.callable),
             blocked: self.blocked.contains(&kind),
             read_only: self.read_only,
         }

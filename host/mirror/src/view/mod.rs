@@ -1,4 +1,5 @@
-//! The engine as the host knows it: events in, changes of mirrors out.
+//! A view of the engine, built from the events of its watch: events in, changes
+//! of the desired mirrors out.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -6,118 +7,128 @@ use std::sync::Arc;
 use rdd_core::{BackendInfo, EngineObject, Image, ObjectRef, Volume, WatchEvent};
 use tracing::warn;
 
-use crate::desired::Desired;
-use crate::key::{Key, Kind};
-use crate::names;
+use crate::desired_state::DesiredState;
+use crate::key::{MirrorKey, MirrorKind};
+use crate::mirror_names;
 
-/// More objects than any engine holds: a backend that reports so many is
-/// broken, and must not take the host's memory.
+/// Maximum number of objects, more than any engine holds: a faulty backend that
+/// reports more must not exhaust the memory of the host.
 const MAX_OBJECTS: usize = 200_000;
 
-/// What an event means for a mirror.
+/// A change of what a mirror should represent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Change {
-    /// The engine has this now.
-    Set(Key, Desired),
-    /// What the mirror stood for is no more. A `Set` of the same key that
-    /// follows is about another object.
-    Gone(Key),
+pub(crate) enum DesiredChange {
+    /// The engine has the object in this state.
+    Set(MirrorKey, DesiredState),
+    /// The object is gone. A later `Set` of the same key is about another
+    /// object.
+    Removed(MirrorKey),
 }
 
-/// An event that breaks the rules of a watch.
+/// An event that violates the protocol of a watch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum ProtocolError {
-    #[error("the backend ended a listing that it had not begun")]
-    DoneWithoutBegin,
+pub(crate) enum WatchProtocolError {
+    #[error("the backend ended a listing that it did not begin")]
+    InitDoneWithoutBegin,
     #[error("the backend reported more than {MAX_OBJECTS} objects")]
-    TooMany,
+    TooManyObjects,
 }
 
-enum Held {
+/// An object of the engine, with what is needed to update its mirrors.
+enum TrackedObject {
     Image(Arc<Image>),
-    /// Everything else: which mirror it has.
-    Mirror(Key, Desired),
+    /// Any other object, which has exactly one mirror.
+    Mirror(MirrorKey, DesiredState),
 }
 
-/// All objects of one backend's engine.
-pub(crate) struct View {
+/// All objects of the engine of one backend.
+pub(crate) struct EngineView {
     /// The Kubernetes namespace of the mirrors.
     namespace: Arc<str>,
     info: BackendInfo,
-    objects: HashMap<ObjectRef, Held>,
-    /// Which image has a tag, by the engine's namespace and the tag: a tag
-    /// points at one image, whatever order events come in.
+    objects: HashMap<ObjectRef, TrackedObject>,
+    /// The image that has a tag, by engine namespace and tag: a tag points to
+    /// one image, whatever the order of events.
     tags: HashMap<(String, String), ObjectRef>,
-    /// Objects of the listing that is in progress.
-    listed: Option<HashSet<ObjectRef>>,
-    /// Whether a listing was ever whole: only then is absence a fact.
-    complete: bool,
+    /// Objects of the listing in progress.
+    listing: Option<HashSet<ObjectRef>>,
+    /// Whether any listing was completed: before that, an object that is
+    /// missing here may exist.
+    listed_once: bool,
 }
 
-impl View {
+impl EngineView {
     pub(crate) fn new(namespace: Arc<str>, info: BackendInfo) -> Self {
         Self {
             namespace,
             info,
             objects: HashMap::new(),
             tags: HashMap::new(),
-            listed: None,
-            complete: false,
+            listing: None,
+            listed_once: false,
         }
     }
 
-    /// Whether what the view does not hold does not exist.
-    pub(crate) fn is_complete(&self) -> bool {
-        self.complete
+    /// Returns whether the engine has been listed completely, so that an object
+    /// that is not in the view does not exist.
+    pub(crate) fn has_listed(&self) -> bool {
+        self.listed_once
     }
 
-    /// The backend was loaded (again), and says this of itself.
-    pub(crate) fn set_info(&mut self, info: BackendInfo) {
+    /// Sets the information about the backend, after it was loaded or reloaded.
+    pub(crate) fn set_backend_info(&mut self, info: BackendInfo) {
         self.info = info;
     }
 
-    /// The namespaces that always exist.
-    pub(crate) fn fixed_namespaces(&self) -> Vec<Change> {
+    /// Returns the namespaces that always exist.
+    pub(crate) fn fixed_namespaces(&self) -> Vec<DesiredChange> {
         let names = self.info.namespaces.iter();
         names
-            .filter_map(|name| self.key(Kind::Namespace, name))
-            .map(|key| Change::Set(key, Desired::Namespace))
+            .filter_map(|name| self.key(MirrorKind::Namespace, name))
+            .map(|key| DesiredChange::Set(key, DesiredState::Namespace))
             .collect()
     }
 
-    /// Whether a listing has begun and is not whole yet.
+    /// Returns whether a listing is in progress.
     pub(crate) fn is_listing(&self) -> bool {
-        self.listed.is_some()
+        self.listing.is_some()
     }
 
-    /// A watch ended; the next one begins with a new listing.
-    pub(crate) fn interrupted(&mut self) {
-        self.listed = None;
+    /// Discards the listing in progress, because the watch ended. The next
+    /// watch begins with a new listing.
+    pub(crate) fn abort_listing(&mut self) {
+        self.listing = None;
     }
 
-    /// Takes in one event.
-    pub(crate) fn apply(&mut self, event: WatchEvent) -> Result<Vec<Change>, ProtocolError> {
+    /// Applies one event of the watch.
+    pub(crate) fn apply(
+        &mut self,
+        event: WatchEvent,
+    ) -> Result<Vec<DesiredChange>, WatchProtocolError> {
         let mut changes = Vec::new();
         match event {
-            WatchEvent::InitBegin => self.listed = Some(HashSet::new()),
+            WatchEvent::InitBegin => self.listing = Some(HashSet::new()),
             WatchEvent::Applied(object) => {
                 let reference = object.reference();
-                if let Some(listed) = &mut self.listed {
+                if let Some(listed) = &mut self.listing {
                     listed.insert(reference.clone());
                 }
                 if self.objects.len() >= MAX_OBJECTS && !self.objects.contains_key(&reference) {
-                    return Err(ProtocolError::TooMany);
+                    return Err(WatchProtocolError::TooManyObjects);
                 }
-                self.applied(reference, *object, &mut changes);
+                self.on_applied(reference, *object, &mut changes);
             }
             WatchEvent::Removed(reference) => {
-                if let Some(listed) = &mut self.listed {
+                if let Some(listed) = &mut self.listing {
                     listed.remove(&reference);
                 }
-                self.removed(&reference, &mut changes);
+                self.on_removed(&reference, &mut changes);
             }
             WatchEvent::InitDone => {
-                let listed = self.listed.take().ok_or(ProtocolError::DoneWithoutBegin)?;
+                let listed = self
+                    .listing
+                    .take()
+                    .ok_or(WatchProtocolError::InitDoneWithoutBegin)?;
                 let unlisted: BTreeSet<_> = self
                     .objects
                     .keys()
@@ -125,105 +136,118 @@ impl View {
                     .cloned()
                     .collect();
                 for reference in unlisted {
-                    self.removed(&reference, &mut changes);
+                    self.on_removed(&reference, &mut changes);
                 }
-                self.complete = true;
+                self.listed_once = true;
             }
         }
         Ok(changes)
     }
 
-    fn applied(&mut self, reference: ObjectRef, object: EngineObject, changes: &mut Vec<Change>) {
+    fn on_applied(
+        &mut self,
+        reference: ObjectRef,
+        object: EngineObject,
+        changes: &mut Vec<DesiredChange>,
+    ) {
         let (key, desired) = match object {
-            EngineObject::Image(image) => return self.image_applied(&reference, image, changes),
+            EngineObject::Image(image) => return self.on_image_applied(&reference, image, changes),
             EngineObject::Container(container) => {
                 if !self.info.id_format.matches(&container.id) {
                     warn!(
-                        backend = self.info.name,
-                        "ignoring a container whose ID is not {}", self.info.id_format
+                        expected = %self.info.id_format,
+                        "ignoring a container with an invalid ID"
                     );
                     return;
                 }
                 (
-                    self.key(Kind::Container, &container.id),
-                    Desired::Container(Arc::new(container)),
+                    self.key(MirrorKind::Container, &container.id),
+                    DesiredState::Container(Arc::new(container)),
                 )
             }
             EngineObject::Volume(volume) => (
-                self.key(Kind::Volume, &names::volume(&volume.name)),
-                Desired::Volume(Arc::new(volume)),
+                self.key(MirrorKind::Volume, &mirror_names::volume(&volume.name)),
+                DesiredState::Volume(Arc::new(volume)),
             ),
-            EngineObject::Namespace(name) => (self.key(Kind::Namespace, &name), Desired::Namespace),
+            EngineObject::Namespace(name) => (
+                self.key(MirrorKind::Namespace, &name),
+                DesiredState::Namespace,
+            ),
         };
         let Some(key) = key else {
             return;
         };
         match self.objects.get(&reference) {
-            Some(Held::Mirror(_, was)) if *was == desired => return,
-            Some(Held::Mirror(_, Desired::Volume(was))) if matches!(&desired, Desired::Volume(is) if is_another(was, is)) =>
+            Some(TrackedObject::Mirror(_, previous)) if *previous == desired => return,
+            Some(TrackedObject::Mirror(_, DesiredState::Volume(old))) if matches!(&desired, DesiredState::Volume(new) if is_different_volume(old, new)) =>
             {
-                changes.push(Change::Gone(key.clone()));
+                changes.push(DesiredChange::Removed(key.clone()));
             }
             _ => {}
         }
-        self.objects
-            .insert(reference, Held::Mirror(key.clone(), desired.clone()));
-        changes.push(Change::Set(key, desired));
+        self.objects.insert(
+            reference,
+            TrackedObject::Mirror(key.clone(), desired.clone()),
+        );
+        changes.push(DesiredChange::Set(key, desired));
     }
 
-    /// An image has one mirror for each tag, or one without.
-    fn image_applied(
+    /// Updates the mirrors of an image: one for each tag, or one if it has
+    /// none.
+    fn on_image_applied(
         &mut self,
         reference: &ObjectRef,
         mut image: Image,
-        changes: &mut Vec<Change>,
+        changes: &mut Vec<DesiredChange>,
     ) {
         image.repo_tags.sort();
         image.repo_tags.dedup();
         let image = Arc::new(image);
-        let was = match self.objects.get(reference) {
-            Some(Held::Image(was)) if *was == image => return,
-            Some(Held::Image(was)) => Some(Arc::clone(was)),
+        let previous = match self.objects.get(reference) {
+            Some(TrackedObject::Image(previous)) if *previous == image => return,
+            Some(TrackedObject::Image(previous)) => Some(Arc::clone(previous)),
             _ => None,
         };
         for tag in &image.repo_tags {
-            self.take_tag(&image.namespace, tag, reference, changes);
+            self.assign_tag(&image.namespace, tag, reference, changes);
         }
-        self.image_changed(was.as_ref(), Some(&image), changes);
-        self.objects.insert(reference.clone(), Held::Image(image));
+        self.diff_image(previous.as_ref(), Some(&image), changes);
+        self.objects
+            .insert(reference.clone(), TrackedObject::Image(image));
     }
 
-    /// Gives a tag to `owner`. Engines say nothing of the image that loses it.
-    fn take_tag(
+    /// Assigns a tag to `owner`. Engines report nothing about the image that
+    /// loses it.
+    fn assign_tag(
         &mut self,
         namespace: &str,
         tag: &str,
         owner: &ObjectRef,
-        changes: &mut Vec<Change>,
+        changes: &mut Vec<DesiredChange>,
     ) {
-        let slot = (namespace.to_owned(), tag.to_owned());
-        let Some(loser) = self.tags.insert(slot, owner.clone()) else {
+        let tag_key = (namespace.to_owned(), tag.to_owned());
+        let Some(previous_owner) = self.tags.insert(tag_key, owner.clone()) else {
             return;
         };
-        if loser == *owner {
+        if previous_owner == *owner {
             return;
         }
-        let Some(Held::Image(was)) = self.objects.get_mut(&loser) else {
+        let Some(TrackedObject::Image(previous)) = self.objects.get_mut(&previous_owner) else {
             return;
         };
-        let before = Arc::clone(was);
+        let before = Arc::clone(previous);
         let mut after = (*before).clone();
         after.repo_tags.retain(|t| t != tag);
         let after = Arc::new(after);
-        *was = Arc::clone(&after);
-        self.image_changed(Some(&before), Some(&after), changes);
+        *previous = Arc::clone(&after);
+        self.diff_image(Some(&before), Some(&after), changes);
     }
 
-    fn image_changed(
+    fn diff_image(
         &mut self,
         before: Option<&Arc<Image>>,
         after: Option<&Arc<Image>>,
-        changes: &mut Vec<Change>,
+        changes: &mut Vec<DesiredChange>,
     ) {
         let old = before
             .map(|image| self.image_mirrors(image))
@@ -235,29 +259,29 @@ impl View {
             if new.iter().any(|(other, _)| *other == key) {
                 continue;
             }
-            if let Desired::Image {
+            if let DesiredState::Image {
                 image,
                 tag: Some(tag),
             } = &desired
             {
-                let slot = (image.namespace.clone(), tag.to_string());
+                let tag_key = (image.namespace.clone(), tag.to_string());
                 if self
                     .tags
-                    .get(&slot)
+                    .get(&tag_key)
                     .is_some_and(|owner| owner.id == image.id)
                 {
-                    self.tags.remove(&slot);
+                    self.tags.remove(&tag_key);
                 }
             }
-            changes.push(Change::Gone(key));
+            changes.push(DesiredChange::Removed(key));
         }
         changes.extend(
             new.into_iter()
-                .map(|(key, desired)| Change::Set(key, desired)),
+                .map(|(key, desired)| DesiredChange::Set(key, desired)),
         );
     }
 
-    fn image_mirrors(&self, image: &Arc<Image>) -> Vec<(Key, Desired)> {
+    fn image_mirrors(&self, image: &Arc<Image>) -> Vec<(MirrorKey, DesiredState)> {
         let tags: Vec<Option<&str>> = if image.repo_tags.is_empty() {
             vec![None]
         } else {
@@ -269,8 +293,8 @@ impl View {
         };
         tags.into_iter()
             .filter_map(|tag| {
-                let key = self.key(Kind::Image, &names::image(&image.id, tag))?;
-                let desired = Desired::Image {
+                let key = self.key(MirrorKind::Image, &mirror_names::image(&image.id, tag))?;
+                let desired = DesiredState::Image {
                     image: Arc::clone(image),
                     tag: tag.map(Arc::from),
                 };
@@ -279,27 +303,27 @@ impl View {
             .collect()
     }
 
-    fn removed(&mut self, reference: &ObjectRef, changes: &mut Vec<Change>) {
+    fn on_removed(&mut self, reference: &ObjectRef, changes: &mut Vec<DesiredChange>) {
         match self.objects.remove(reference) {
-            Some(Held::Image(image)) => self.image_changed(Some(&image), None, changes),
-            Some(Held::Mirror(key, Desired::Namespace))
+            Some(TrackedObject::Image(image)) => self.diff_image(Some(&image), None, changes),
+            Some(TrackedObject::Mirror(key, DesiredState::Namespace))
                 if self.info.namespaces.iter().any(|name| **name == *key.name) => {}
-            Some(Held::Mirror(key, _)) => changes.push(Change::Gone(key)),
+            Some(TrackedObject::Mirror(key, _)) => changes.push(DesiredChange::Removed(key)),
             None => {}
         }
     }
 
-    /// `None`, with a line in the log, for what Kubernetes could not name.
-    fn key(&self, kind: Kind, name: &str) -> Option<Key> {
+    /// Returns the key of a mirror, or logs a warning and returns `None` if the
+    /// name is invalid in Kubernetes.
+    fn key(&self, kind: MirrorKind, name: &str) -> Option<MirrorKey> {
         if !rdd_core::text::is_dns_subdomain(name) {
             warn!(
-                backend = self.info.name,
                 kind = kind.as_str(),
-                "ignoring an object whose name Kubernetes does not take"
+                "ignoring an object whose name is invalid in Kubernetes"
             );
             return None;
         }
-        Some(Key {
+        Some(MirrorKey {
             kind,
             namespace: Arc::clone(&self.namespace),
             name: Arc::from(name),
@@ -307,17 +331,18 @@ impl View {
     }
 }
 
-/// Whether two volumes of one name differ in what a volume keeps for life.
+/// Returns whether two volumes of the same name differ in a property that never
+/// changes during the life of a volume.
 ///
-/// Its creation time is not among that, although nothing tells more: Docker
-/// before 23 moves it when the volume is written to, so that after a gap in the
-/// events it proves neither the one nor the other. A live mirror follows it,
-/// which takes nothing from anybody; what it means for a removal is in `plan`.
-fn is_another(was: &Volume, is: &Volume) -> bool {
-    was.driver != is.driver
-        || was.scope != is.scope
-        || was.labels != is.labels
-        || was.options != is.options
+/// The creation time is not such a property, although it is the most
+/// significant one: Docker before 23 changes it when the volume is written to,
+/// so that after a gap in the events it proves nothing. A live mirror follows
+/// it, which is harmless; for its role in removals, see `plan`.
+fn is_different_volume(old: &Volume, new: &Volume) -> bool {
+    old.driver != new.driver
+        || old.scope != new.scope
+        || old.labels != new.labels
+        || old.options != new.options
 }
 
 #[cfg(test)]

@@ -1,69 +1,75 @@
-//! Events in, changes out.
+//! Tests of the view: events in, changes out.
 
 use super::*;
 use crate::fixtures::{applied, at, container, image, info, key, removed, volume, volume_key};
 use rdd_core::ObjectKind;
 
-/// A view that has taken in these events.
-fn view(events: impl IntoIterator<Item = WatchEvent>) -> View {
-    let mut view = View::new(crate::fixtures::NAMESPACE.into(), info());
+/// Returns a view to which these events were applied.
+fn view(events: impl IntoIterator<Item = WatchEvent>) -> EngineView {
+    let mut view = EngineView::new(crate::fixtures::NAMESPACE.into(), info());
     for event in events {
-        view.apply(event).expect("a good event");
+        view.apply(event).expect("the event must be valid");
     }
     view
 }
 
-fn show(changes: &[Change]) -> Vec<String> {
+fn summary(changes: &[DesiredChange]) -> Vec<String> {
     let mut shown: Vec<String> = changes
         .iter()
         .map(|change| match change {
-            Change::Set(key, Desired::Image { tag, .. }) => {
+            DesiredChange::Set(key, DesiredState::Image { tag, .. }) => {
                 let tag = tag.as_deref().unwrap_or("none");
                 assert!(key.name.starts_with("img-"));
                 format!("set {tag}")
             }
-            Change::Set(key, _) => format!("set {}", key.name),
-            Change::Gone(key) => format!("gone {}", key.name),
+            DesiredChange::Set(key, _) => format!("set {}", key.name),
+            DesiredChange::Removed(key) => format!("removed {}", key.name),
         })
         .collect();
     shown.sort();
     shown
 }
 
-fn gone(name: &str) -> String {
-    format!("gone {name}")
+fn removed_change(name: &str) -> String {
+    format!("removed {name}")
 }
 
 #[test]
-fn a_whole_listing_ends_what_it_does_not_name() {
+fn objects_missing_from_a_complete_listing_are_removed() {
     let mut view = view([
         applied(EngineObject::Container(container("aaaa"))),
         WatchEvent::InitBegin,
     ]);
-    assert!(view.is_listing() && !view.is_complete());
+    assert!(view.is_listing() && !view.has_listed());
     let changes = view.apply(applied(EngineObject::Container(container("bbbb"))));
-    assert_eq!(show(&changes.expect("good")), ["set bbbb"]);
+    assert_eq!(
+        summary(&changes.expect("the event must be valid")),
+        ["set bbbb"]
+    );
     let changes = view.apply(WatchEvent::InitDone);
-    assert_eq!(show(&changes.expect("good")), ["gone aaaa"]);
-    assert!(!view.is_listing() && view.is_complete());
+    assert_eq!(
+        summary(&changes.expect("the event must be valid")),
+        ["removed aaaa"]
+    );
+    assert!(!view.is_listing() && view.has_listed());
 }
 
 #[test]
-fn a_listing_that_breaks_off_ends_nothing() {
+fn an_aborted_listing_removes_nothing() {
     let mut view = view([
         applied(EngineObject::Container(container("aaaa"))),
         WatchEvent::InitBegin,
     ]);
-    view.interrupted();
+    view.abort_listing();
     assert_eq!(
         view.apply(WatchEvent::InitDone),
-        Err(ProtocolError::DoneWithoutBegin)
+        Err(WatchProtocolError::InitDoneWithoutBegin)
     );
-    assert!(!view.is_complete());
+    assert!(!view.has_listed());
 }
 
 #[test]
-fn what_did_not_change_is_no_change() {
+fn unchanged_objects_cause_no_change() {
     let all = || {
         [
             EngineObject::Container(container("aaaa")),
@@ -79,101 +85,115 @@ fn what_did_not_change_is_no_change() {
 }
 
 #[test]
-fn a_tag_has_one_image() {
+fn a_tag_belongs_to_one_image() {
     let mut view = view([applied(EngineObject::Image(image(
         "sha256:1",
         &["a:1", "b:1"],
     )))]);
     let changes = view
         .apply(applied(EngineObject::Image(image("sha256:2", &["a:1"]))))
-        .expect("good");
+        .expect("the event must be valid");
     assert_eq!(
-        show(&changes),
+        summary(&changes),
         [
-            gone(&names::image("sha256:1", Some("a:1"))),
+            removed_change(&mirror_names::image("sha256:1", Some("a:1"))),
             "set a:1".into(),
             "set b:1".into()
         ]
     );
-    // The engine's own word on the loser changes nothing, and takes nothing
-    // from the winner.
+    // The later event about the previous owner changes nothing, and does not
+    // affect the new owner.
     let late = applied(EngineObject::Image(image("sha256:1", &["b:1"])));
     assert_eq!(view.apply(late), Ok(Vec::new()));
     let changes = view.apply(removed(ObjectKind::Image, "sha256:1"));
-    let lost = names::image("sha256:1", Some("b:1"));
-    assert_eq!(show(&changes.expect("good")), [gone(&lost)]);
+    let lost = mirror_names::image("sha256:1", Some("b:1"));
+    assert_eq!(
+        summary(&changes.expect("the event must be valid")),
+        [removed_change(&lost)]
+    );
 }
 
 #[test]
-fn an_image_dangles_only_without_tags() {
+fn an_image_is_dangling_only_without_tags() {
     let mut view = view([applied(EngineObject::Image(image("sha256:1", &["a:1"])))]);
     let changes = view
         .apply(applied(EngineObject::Image(image("sha256:2", &["a:1"]))))
-        .expect("good");
-    let lost = names::image("sha256:1", Some("a:1"));
+        .expect("the event must be valid");
+    let lost = mirror_names::image("sha256:1", Some("a:1"));
     assert_eq!(
-        show(&changes),
-        [gone(&lost), "set a:1".into(), "set none".into()]
+        summary(&changes),
+        [removed_change(&lost), "set a:1".into(), "set none".into()]
     );
     let changes = view
         .apply(applied(EngineObject::Image(image("sha256:1", &["b:1"]))))
-        .expect("good");
-    let dangling = names::image("sha256:1", None);
-    assert_eq!(show(&changes), [gone(&dangling), "set b:1".into()]);
+        .expect("the event must be valid");
+    let dangling = mirror_names::image("sha256:1", None);
+    assert_eq!(
+        summary(&changes),
+        [removed_change(&dangling), "set b:1".into()]
+    );
 }
 
 #[test]
-fn a_volume_that_was_removed_is_another_from_then_on() {
+fn a_removed_volume_is_reported_as_removed() {
     let mut view = view([applied(EngineObject::Volume(volume("x", at(1))))]);
-    let changes = view.apply(removed(ObjectKind::Volume, "x")).expect("good");
-    assert_eq!(changes, [Change::Gone(volume_key("x"))]);
+    let changes = view
+        .apply(removed(ObjectKind::Volume, "x"))
+        .expect("the event must be valid");
+    assert_eq!(changes, [DesiredChange::Removed(volume_key("x"))]);
 }
 
 #[test]
-fn a_moved_creation_time_alone_makes_no_other_volume() {
+fn a_volume_whose_creation_time_alone_changed_is_the_same_volume() {
     let mut view = view([applied(EngineObject::Volume(volume("x", at(1))))]);
     let changes = view
         .apply(applied(EngineObject::Volume(volume("x", at(2)))))
-        .expect("good");
-    assert!(matches!(&changes[..], [Change::Set(..)]), "{changes:?}");
-    let labelled = Volume {
+        .expect("the event must be valid");
+    assert!(
+        matches!(&changes[..], [DesiredChange::Set(..)]),
+        "{changes:?}"
+    );
+    let labeled = Volume {
         labels: [("a".to_owned(), "b".to_owned())].into(),
         ..volume("x", at(3))
     };
     let changes = view
-        .apply(applied(EngineObject::Volume(labelled)))
-        .expect("good");
+        .apply(applied(EngineObject::Volume(labeled)))
+        .expect("the event must be valid");
     assert!(
-        matches!(&changes[..], [Change::Gone(_), Change::Set(..)]),
+        matches!(
+            &changes[..],
+            [DesiredChange::Removed(_), DesiredChange::Set(..)]
+        ),
         "{changes:?}"
     );
 }
 
 #[test]
-fn what_kubernetes_or_the_backend_cannot_name_is_left_out() {
+fn objects_with_invalid_names_or_ids_are_ignored() {
     let mut view = view([]);
-    for nonsense in [
+    for invalid in [
         EngineObject::Container(container("../../secrets")),
         EngineObject::Container(container("AAAA")),
         EngineObject::Namespace("a/b".to_owned()),
     ] {
-        assert_eq!(view.apply(applied(nonsense)), Ok(Vec::new()));
+        assert_eq!(view.apply(applied(invalid)), Ok(Vec::new()));
     }
 }
 
 #[test]
-fn the_fixed_namespaces_never_go() {
+fn the_fixed_namespaces_are_never_removed() {
     let mut view = view([]);
     assert_eq!(
         view.fixed_namespaces(),
-        [Change::Set(
-            key(Kind::Namespace, "moby"),
-            Desired::Namespace
+        [DesiredChange::Set(
+            key(MirrorKind::Namespace, "moby"),
+            DesiredState::Namespace
         )]
     );
     for name in ["moby", "other"] {
         view.apply(applied(EngineObject::Namespace(name.to_owned())))
-            .expect("good");
+            .expect("the event must be valid");
     }
     assert_eq!(
         view.apply(removed(ObjectKind::Namespace, "moby")),
@@ -181,6 +201,9 @@ fn the_fixed_namespaces_never_go() {
     );
     let changes = view
         .apply(removed(ObjectKind::Namespace, "other"))
-        .expect("good");
-    assert_eq!(changes, [Change::Gone(key(Kind::Namespace, "other"))]);
+        .expect("the event must be valid");
+    assert_eq!(
+        changes,
+        [DesiredChange::Removed(key(MirrorKind::Namespace, "other"))]
+    );
 }

@@ -1,4 +1,4 @@
-//! An API that fails now and then, as the mirror sees it.
+//! Injected faults between the mirror controller and the API.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -13,102 +13,102 @@ use serde_json::json;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tower::{BoxError, Service};
 
-/// How many milliseconds an answer is late at most: about as long as a few
-/// requests take.
-const LATEST: u64 = 20;
+/// Maximum delay of a response in milliseconds: about the duration of a few
+/// requests.
+const MAX_DELAY_MS: u64 = 20;
 
-/// How requests fail. Clones share one state.
+/// The faults of one client of the API. Clones share one state.
 #[derive(Clone, Default)]
-pub(crate) struct Faults(Arc<Mutex<Script>>);
+pub(crate) struct ApiFaults(Arc<Mutex<FaultScript>>);
 
 #[derive(Default)]
-struct Script {
+struct FaultScript {
     rng: Option<fastrand::Rng>,
-    /// How many requests about single objects fail, of a hundred.
+    /// Percentage of requests about single objects that fail.
     percent: u8,
-    /// Whether the answers to the others are late.
+    /// Whether the responses to the others are delayed.
     slow: bool,
-    /// How many such requests there were.
+    /// Number of requests about single objects.
     requests: usize,
-    /// How many looks for mirrors that have to go.
-    sweeps: usize,
-    cut: CancellationToken,
-    /// Watches that are still to be told that their version is too old.
+    /// Number of checks for orphans.
+    prune_checks: usize,
+    interrupt: CancellationToken,
+    /// Number of watches that are still to fail with 410.
     expired: usize,
-    /// Whether watches of mirrors say nothing, and who waits for them to speak.
+    /// Whether watches of mirrors are frozen, and the tasks that wait for them.
     frozen: bool,
     waiting: Vec<Waker>,
 }
 
-/// What becomes of a request.
-enum Fate {
+/// The outcome of a request.
+enum RequestOutcome {
     Passes,
     Refused(StatusCode, &'static str),
-    /// It is carried out, and the answer is lost.
+    /// It is carried out, but the response is lost.
     Lost,
-    /// It is carried out, and the answer comes late.
+    /// It is carried out, but the response is delayed.
     Late(Duration),
 }
 
-impl Faults {
-    fn lock(&self) -> MutexGuard<'_, Script> {
+impl ApiFaults {
+    fn lock(&self) -> MutexGuard<'_, FaultScript> {
         self.0.lock().unwrap()
     }
 
-    /// From now on, so many of a hundred requests about single objects fail,
-    /// each in a way that `seed` decides.
+    /// Makes this percentage of requests about single objects fail, each in a
+    /// way that depends on `seed`.
     pub(crate) fn fail(&self, percent: u8, seed: u64) {
         let mut script = self.lock();
         script.percent = percent;
         script.rng = Some(fastrand::Rng::with_seed(seed));
     }
 
-    /// From now on, answers about single objects come late, by as much as
-    /// `seed` decides.
+    /// Delays responses about single objects by a time that depends on `seed`.
     pub(crate) fn slow_down(&self, seed: u64) {
         let mut script = self.lock();
         script.slow = true;
         script.rng = Some(fastrand::Rng::with_seed(seed));
     }
 
-    /// From now on, nothing fails and nothing is late.
-    pub(crate) fn mend(&self) {
+    /// Ends all failures and delays.
+    pub(crate) fn clear(&self) {
         let mut script = self.lock();
         script.percent = 0;
         script.slow = false;
     }
 
-    /// How many requests about single objects there were.
+    /// Returns the number of requests about single objects.
     pub(crate) fn requests(&self) -> usize {
         self.lock().requests
     }
 
-    /// Ends every running watch; the next `watches` of them have to list anew.
+    /// Ends all running watches and fails the next `watches` ones, which must
+    /// list again.
     pub(crate) fn expire_watches(&self, watches: usize) {
         let mut script = self.lock();
         script.expired = watches;
-        std::mem::take(&mut script.cut).cancel();
+        std::mem::take(&mut script.interrupt).cancel();
     }
 
-    /// How many times mirrors that have to go were looked for: one list or more
-    /// each time.
-    pub(crate) fn sweeps(&self) -> usize {
-        self.lock().sweeps
+    /// Returns the number of checks for orphans, each of which is one or more
+    /// lists.
+    pub(crate) fn prune_checks(&self) -> usize {
+        self.lock().prune_checks
     }
 
-    /// From now on, the watches of mirrors say nothing; that of the App goes on.
+    /// Freezes the watches of mirrors. The watch of the App continues.
     pub(crate) fn freeze_watches(&self) {
         self.lock().frozen = true;
     }
 
-    /// The watches say what they kept to themselves.
+    /// Lets the watches of mirrors deliver the events that were held back.
     pub(crate) fn thaw_watches(&self) {
         let mut script = self.lock();
         script.frozen = false;
         script.waiting.drain(..).for_each(Waker::wake);
     }
 
-    /// Whether a watch has to wait.
+    /// Returns whether a watch is frozen. If so, it is woken later.
     fn is_frozen(&self, context: &Context<'_>) -> bool {
         let mut script = self.lock();
         if script.frozen {
@@ -117,40 +117,40 @@ impl Faults {
         script.frozen
     }
 
-    fn fate(&self, request: &Request<kube::client::Body>) -> Fate {
+    fn outcome(&self, request: &Request<kube::client::Body>) -> RequestOutcome {
         let query = request.uri().query().unwrap_or_default();
         let mut script = self.lock();
         if is_watch(request) {
             if script.expired == 0 {
-                return Fate::Passes;
+                return RequestOutcome::Passes;
             }
             script.expired -= 1;
-            return Fate::Refused(StatusCode::GONE, "Expired");
+            return RequestOutcome::Refused(StatusCode::GONE, "Expired");
         }
         let is_list = request.method() == Method::GET && query.contains("limit=");
         if is_list {
-            let sweeps =
+            let is_prune_check =
                 query.contains("labelSelector=") && request.uri().path().ends_with("/containers");
-            script.sweeps += usize::from(sweeps);
-            return Fate::Passes;
+            script.prune_checks += usize::from(is_prune_check);
+            return RequestOutcome::Passes;
         }
         script.requests += 1;
         let (percent, slow) = (script.percent, script.slow);
         let Some(rng) = script.rng.as_mut() else {
-            return Fate::Passes;
+            return RequestOutcome::Passes;
         };
         if rng.u8(..100) >= percent {
             return match slow {
-                true => Fate::Late(Duration::from_millis(rng.u64(..LATEST))),
-                false => Fate::Passes,
+                true => RequestOutcome::Late(Duration::from_millis(rng.u64(..MAX_DELAY_MS))),
+                false => RequestOutcome::Passes,
             };
         }
         match rng.u8(..5) {
-            0 => Fate::Refused(StatusCode::CONFLICT, "Conflict"),
-            1 => Fate::Refused(StatusCode::TOO_MANY_REQUESTS, "TooManyRequests"),
-            2 => Fate::Refused(StatusCode::INTERNAL_SERVER_ERROR, "InternalError"),
-            3 => Fate::Refused(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable"),
-            _ => Fate::Lost,
+            0 => RequestOutcome::Refused(StatusCode::CONFLICT, "Conflict"),
+            1 => RequestOutcome::Refused(StatusCode::TOO_MANY_REQUESTS, "TooManyRequests"),
+            2 => RequestOutcome::Refused(StatusCode::INTERNAL_SERVER_ERROR, "InternalError"),
+            3 => RequestOutcome::Refused(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable"),
+            _ => RequestOutcome::Lost,
         }
     }
 
@@ -158,12 +158,12 @@ impl Faults {
         self,
         mut server: rdd_apiserver::ApiServer,
         request: Request<kube::client::Body>,
-    ) -> Result<Response<Either<Cut, Full<Bytes>>>, BoxError> {
-        let fate = self.fate(&request);
-        if let Fate::Refused(code, reason) = fate {
+    ) -> Result<Response<Either<InterruptibleBody, Full<Bytes>>>, BoxError> {
+        let outcome = self.outcome(&request);
+        if let RequestOutcome::Refused(code, reason) = outcome {
             let status = json!({
                 "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-                "message": "as the test wants it", "reason": reason, "code": code.as_u16(),
+                "message": "injected fault", "reason": reason, "code": code.as_u16(),
             });
             let mut response = Response::new(Either::Right(Full::from(status.to_string())));
             *response.status_mut() = code;
@@ -171,18 +171,18 @@ impl Faults {
         }
         let path = request.uri().path();
         let freezes = is_watch(&request) && path.contains(rdd_api::CONTAINERS_GROUP);
-        let cut = self.lock().cut.clone();
+        let interrupt = self.lock().interrupt.clone();
         let response = server.call(request).await?;
-        match fate {
-            Fate::Lost => return Err("the connection broke, as the test wants it".into()),
-            Fate::Late(by) => tokio::time::sleep(by).await,
-            Fate::Passes | Fate::Refused(..) => {}
+        match outcome {
+            RequestOutcome::Lost => return Err("injected fault: the connection was reset".into()),
+            RequestOutcome::Late(by) => tokio::time::sleep(by).await,
+            RequestOutcome::Passes | RequestOutcome::Refused(..) => {}
         }
         Ok(response.map(|inner| {
-            Either::Left(Cut {
+            Either::Left(InterruptibleBody {
                 inner,
                 freezes: freezes.then_some(self),
-                cut: Box::pin(cut.cancelled_owned()),
+                interrupt: Box::pin(interrupt.cancelled_owned()),
             })
         }))
     }
@@ -193,15 +193,15 @@ fn is_watch(request: &Request<kube::client::Body>) -> bool {
     query.contains("watch=true")
 }
 
-/// A body that ends when the watches are cut.
-pub(crate) struct Cut {
+/// A response body that can be interrupted and frozen.
+pub(crate) struct InterruptibleBody {
     inner: rdd_apiserver::ResponseBody,
-    /// Of a watch of mirrors: what can freeze it.
-    freezes: Option<Faults>,
-    cut: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// The faults that can freeze it, if it is of a watch of mirrors.
+    freezes: Option<ApiFaults>,
+    interrupt: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
-impl Body for Cut {
+impl Body for InterruptibleBody {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -219,6 +219,6 @@ impl Body for Cut {
         if let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(context) {
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
-        self.cut.as_mut().poll(context).map(|()| None)
+        self.interrupt.as_mut().poll(context).map(|()| None)
     }
 }

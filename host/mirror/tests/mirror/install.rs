@@ -1,4 +1,4 @@
-//! Definitions that a server does not take.
+//! Tests of definitions that a server does not accept.
 
 use std::time::Duration;
 
@@ -7,15 +7,17 @@ use kube::api::{Api, PostParams};
 use rdd_mirror::InstallError;
 use serde_json::json;
 
-use crate::faults::Faults;
-use crate::world::client;
+use crate::faults::ApiFaults;
+use crate::test_mirror::client;
 
+/// Such a definition used to look like one that is not established yet, which
+/// ended in a timeout without a reason.
 #[tokio::test]
-async fn s11_a_definition_whose_names_are_taken_is_no_registration() {
+async fn a_definition_whose_names_are_taken_fails_to_install() {
     let server = rdd_apiserver::ApiServer::open(rdd_apiserver::ApiServerOptions::in_memory())
         .await
         .unwrap();
-    let client = client(server, Faults::default());
+    let client = client(server, ApiFaults::default());
     let other: CustomResourceDefinition = serde_json::from_value(json!({
         "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
         "metadata": {"name": "boxes.containers.rancherdesktop.io"},
@@ -34,7 +36,7 @@ async fn s11_a_definition_whose_names_are_taken_is_no_registration() {
         .await
         .unwrap();
 
-    // Told at once, not after the time that an establishment may take.
+    // Reported immediately, not after the timeout for establishing definitions.
     let applied = tokio::time::timeout(Duration::from_secs(30), rdd_mirror::apply_crds(&client));
     let error = applied.await.unwrap().unwrap_err();
     assert!(

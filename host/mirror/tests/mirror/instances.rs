@@ -1,4 +1,4 @@
-//! Two instances of the daemon on one API.
+//! Tests of two instances of the daemon on the same API.
 
 use std::collections::BTreeSet;
 
@@ -10,9 +10,10 @@ use rdd_core::{ContainerAction, ServingState};
 use rdd_testkit::{EngineCall, EngineOperation, FakeEngine, eventually};
 use serde_json::json;
 
-use crate::world::{Mirror, World, removals, status};
+use crate::test_mirror::{MirroredResource, TestMirror, removals, status};
 
-/// An engine with some of everything; names of volumes and tags are on both.
+/// Returns an engine with objects of every kind. The volume and the tag named
+/// `both` exist in every engine.
 fn engine(prefix: &str) -> FakeEngine {
     let engine = FakeEngine::default();
     for i in 0..10 {
@@ -24,32 +25,31 @@ fn engine(prefix: &str) -> FakeEngine {
     engine
 }
 
-fn leases(world: &World) -> Api<Lease> {
-    Api::namespaced(world.client.clone(), rdd_api::SYSTEM_NAMESPACE)
+fn leases(mirror: &TestMirror) -> Api<Lease> {
+    Api::namespaced(mirror.client.clone(), rdd_api::SYSTEM_NAMESPACE)
 }
 
-async fn holder(world: &World) -> String {
-    let lease = leases(world).get("rancher-desktop.moby").await.unwrap();
+async fn holder(mirror: &TestMirror) -> String {
+    let lease = leases(mirror).get("rancher-desktop.moby").await.unwrap();
     lease.spec.unwrap().holder_identity.unwrap()
 }
 
-/// Whose mirrors there are, of containers, images and volumes.
-async fn owners(world: &World) -> BTreeSet<String> {
-    async fn of<K: Mirror>(world: &World, owners: &mut BTreeSet<String>) {
-        for object in world.all::<K>().await {
+/// Returns the owners of all mirrors of containers, images, and volumes.
+async fn owners(mirror: &TestMirror) -> BTreeSet<String> {
+    async fn of<K: MirroredResource>(mirror: &TestMirror, owners: &mut BTreeSet<String>) {
+        for object in mirror.list::<K>().await {
             owners.insert(object.labels()[INSTANCE_LABEL].clone());
         }
     }
     let mut owners = BTreeSet::new();
-    of::<Container>(world, &mut owners).await;
-    of::<Image>(world, &mut owners).await;
-    of::<Volume>(world, &mut owners).await;
+    of::<Container>(mirror, &mut owners).await;
+    of::<Image>(mirror, &mut owners).await;
+    of::<Volume>(mirror, &mut owners).await;
     owners
 }
 
-/// Waits until the mirrors are those of this engine and instance, and only
-/// those.
-async fn mirrored(world: &World, engine: &FakeEngine) {
+/// Waits until the mirrors are exactly those of this engine and instance.
+async fn wait_for_mirrors_of(mirror: &TestMirror, engine: &FakeEngine) {
     let ids: BTreeSet<String> = engine
         .objects()
         .into_iter()
@@ -59,14 +59,14 @@ async fn mirrored(world: &World, engine: &FakeEngine) {
         })
         .collect();
     eventually("the mirrors of the engine", || async {
-        let found: BTreeSet<String> = world
-            .all::<Container>()
+        let found: BTreeSet<String> = mirror
+            .list::<Container>()
             .await
             .iter()
             .map(ResourceExt::name_any)
             .collect();
-        let owners = owners(world).await;
-        if found == ids && owners == BTreeSet::from([world.instance.to_string()]) {
+        let owners = owners(mirror).await;
+        if found == ids && owners == BTreeSet::from([mirror.instance.to_string()]) {
             Ok(())
         } else {
             Err(format!("{} containers of {owners:?}", found.len()))
@@ -76,94 +76,97 @@ async fn mirrored(world: &World, engine: &FakeEngine) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_instance_mirrors_nothing_and_says_whose_it_is() {
+async fn a_second_instance_stands_by_and_names_the_holder() {
     let (one, two) = (engine("one"), engine("two"));
-    let first = World::new(&one).await;
-    first.synced().await;
+    let first = TestMirror::new(&one).await;
+    first.wait_for_sync().await;
     let second = first.join("second", &two);
-    let words = second.on_standby().await;
-    assert!(words.contains("instance first"), "{words}");
-    assert!(words.contains("rdd-system/rancher-desktop.moby"), "{words}");
+    let reason = second.wait_for_standby().await;
+    assert!(reason.contains("instance first"), "{reason}");
+    assert!(
+        reason.contains("rdd-system/rancher-desktop.moby"),
+        "{reason}"
+    );
     assert_eq!(holder(&first).await, "first");
-    // Its engine can be asked all the same.
-    eventually("its engine", || async {
+    // Its engine can still be called.
+    eventually("the serving snapshot", || async {
         match second.serving.borrow().serving {
             ServingState::Ready(_) => Ok(()),
             ref other => Err(format!("{other:?}")),
         }
     })
     .await;
-    // Both see what happens, and one of them acts on it.
+    // Both observe changes, and only one acts on them.
     let new = one.run_container("new");
     let theirs = two.run_container("theirs");
-    first.container(&new, |c| c.status.is_some()).await;
+    first.wait_for_container(&new, |c| c.status.is_some()).await;
     let api = first.api::<Container>();
     api.delete(&new, &DeleteParams::default()).await.unwrap();
-    first.gone::<Container>(&new).await;
+    first.wait_until_gone::<Container>(&new).await;
     assert_eq!(removals(&one).len(), 1);
     assert!(api.get_opt(&theirs).await.unwrap().is_none());
     assert_eq!(two.calls(), []);
     assert!(!second.progress.borrow().synced);
-    mirrored(&first, &one).await;
-    first.condition("Settled", "True", "Settled").await;
+    wait_for_mirrors_of(&first, &one).await;
+    first.wait_for_condition("Settled", "True", "Settled").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_instance_that_starts_again_takes_its_own_lease_at_once() {
+async fn a_restarted_instance_acquires_its_own_lease_at_once() {
     let (one, two) = (engine("one"), engine("two"));
-    let mut first = World::with(&one, |world| {
-        // Nobody could wait for its end.
-        world.timing.lease.duration = std::time::Duration::from_secs(3600);
+    let mut first = TestMirror::start_with(&one, |mirror| {
+        // Too long to wait for its expiry.
+        mirror.timing.lease.duration = std::time::Duration::from_secs(3600);
     })
     .await;
-    first.synced().await;
+    first.wait_for_sync().await;
     let second = first.join("second", &two);
-    second.on_standby().await;
+    second.wait_for_standby().await;
     first.tasks.shutdown().await;
     first.start();
-    first.synced().await;
+    first.wait_for_sync().await;
     assert_eq!(holder(&first).await, "first");
-    mirrored(&first, &one).await;
+    wait_for_mirrors_of(&first, &one).await;
     assert_eq!((one.calls(), two.calls()), (vec![], vec![]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_takes_over_replaces_mirrors_and_touches_no_engine() {
+async fn a_takeover_replaces_the_mirrors_and_changes_no_engine() {
     let (one, two) = (engine("one"), engine("two"));
-    let mut first = World::new(&one).await;
-    first.synced().await;
-    mirrored(&first, &one).await;
+    let mut first = TestMirror::new(&one).await;
+    first.wait_for_sync().await;
+    wait_for_mirrors_of(&first, &one).await;
     let mut second = first.join("second", &two);
-    second.on_standby().await;
+    second.wait_for_standby().await;
     first.tasks.shutdown().await;
-    // Deleted while nobody who could do it is there: nobody does.
-    for volume in first.all::<Volume>().await {
+    // Deleted while their instance is stopped: the engine is not changed.
+    for volume in first.list::<Volume>().await {
         let api = first.api::<Volume>();
         api.delete(&volume.name_any(), &DeleteParams::default())
             .await
             .unwrap();
     }
-    second.synced().await;
+    second.wait_for_sync().await;
     assert_eq!(holder(&first).await, "second");
-    mirrored(&second, &two).await;
-    // The first one is back, and has nothing to say.
+    wait_for_mirrors_of(&second, &two).await;
+    // The first instance returns and stands by.
     first.start();
-    let words = first.on_standby().await;
-    assert!(words.contains("instance second"), "{words}");
+    let reason = first.wait_for_standby().await;
+    assert!(reason.contains("instance second"), "{reason}");
     second.tasks.shutdown().await;
-    first.synced().await;
-    mirrored(&first, &one).await;
+    first.wait_for_sync().await;
+    wait_for_mirrors_of(&first, &one).await;
     assert_eq!((one.calls(), two.calls()), (vec![], vec![]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_that_both_hold_the_lease_for_a_while_touch_no_engine() {
+async fn two_instances_that_briefly_both_hold_the_lease_change_no_engine() {
     let (one, two) = (engine("one"), engine("two"));
-    let first = World::new(&one).await;
-    first.synced().await;
+    let first = TestMirror::new(&one).await;
+    first.wait_for_sync().await;
     let second = first.join("second", &two);
-    second.on_standby().await;
-    // Whoever is told last, both believe for a moment that it is theirs.
+    second.wait_for_standby().await;
+    // For a moment, both instances consider themselves the holder.
     for _ in 0..20 {
         for name in ["second", "first"] {
             let patch = json!({"spec": {"holderIdentity": name}});
@@ -175,19 +178,19 @@ async fn two_that_both_hold_the_lease_for_a_while_touch_no_engine() {
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         }
     }
-    mirrored(&first, &one).await;
+    wait_for_mirrors_of(&first, &one).await;
     assert_eq!((one.calls(), two.calls()), (vec![], vec![]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_lease_ends_all_writing() {
+async fn nothing_is_written_after_the_lease_is_lost() {
     let engine = engine("one");
-    let world = World::new(&engine).await;
-    world.synced().await;
+    let mirror = TestMirror::new(&engine).await;
+    mirror.wait_for_sync().await;
     let patch = json!({"spec": {
         "holderIdentity": "somebody", "leaseDurationSeconds": 3600,
     }});
-    leases(&world)
+    leases(&mirror)
         .patch(
             "rancher-desktop.moby",
             &PatchParams::default(),
@@ -195,21 +198,21 @@ async fn a_lost_lease_ends_all_writing() {
         )
         .await
         .unwrap();
-    let words = world.on_standby().await;
-    assert!(words.contains("instance somebody"), "{words}");
-    let before = world.all::<Container>().await;
+    let reason = mirror.wait_for_standby().await;
+    assert!(reason.contains("instance somebody"), "{reason}");
+    let before = mirror.list::<Container>().await;
     let new = engine.run_container("new");
     engine.rename(&before[0].name_any(), "renamed");
-    world.annotate(&before[1].name_any(), "stop").await;
+    mirror.annotate(&before[1].name_any(), "stop").await;
     let deletion = DeleteParams::default();
-    let api = world.api::<Container>();
+    let api = mirror.api::<Container>();
     api.delete(&before[2].name_any(), &deletion).await.unwrap();
-    // It goes on looking at the Lease, and writes nothing.
-    let requests = world.faults.requests();
-    eventually("looks at the Lease", || async {
-        match world.faults.requests() - requests {
-            looks if looks >= 5 => Ok(()),
-            looks => Err(format!("{looks}")),
+    // It keeps reading the Lease and writes nothing.
+    let requests = mirror.faults.requests();
+    eventually("reads of the Lease", || async {
+        match mirror.faults.requests() - requests {
+            reads if reads >= 5 => Ok(()),
+            reads => Err(format!("{reads}")),
         }
     })
     .await;
@@ -217,20 +220,20 @@ async fn a_lost_lease_ends_all_writing() {
     let unchanged = api.get(&before[0].name_any()).await.unwrap();
     assert_eq!(unchanged.resource_version(), before[0].resource_version());
     assert_eq!(engine.calls(), []);
-    leases(&world)
+    leases(&mirror)
         .delete("rancher-desktop.moby", &deletion)
         .await
         .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn mirrors_from_before_the_label_are_claimed_and_their_deletions_let_go() {
+async fn mirrors_without_an_instance_label_are_claimed_and_their_deletions_dropped() {
     let engine = engine("one");
-    let mut world = World::new(&engine).await;
-    world.synced().await;
-    world.tasks.shutdown().await;
-    let before = world.all::<Container>().await;
-    let api = world.api::<Container>();
+    let mut mirror = TestMirror::new(&engine).await;
+    mirror.wait_for_sync().await;
+    mirror.tasks.shutdown().await;
+    let before = mirror.list::<Container>().await;
+    let api = mirror.api::<Container>();
     for container in &before {
         let patch = json!({"metadata": {"labels": {INSTANCE_LABEL: null}}});
         api.patch(
@@ -245,27 +248,30 @@ async fn mirrors_from_before_the_label_are_claimed_and_their_deletions_let_go() 
     api.delete(&deleted, &DeleteParams::default())
         .await
         .unwrap();
-    world.start();
-    world.synced().await;
-    mirrored(&world, &engine).await;
+    mirror.start();
+    mirror.wait_for_sync().await;
+    wait_for_mirrors_of(&mirror, &engine).await;
     assert_eq!(engine.calls(), []);
     for container in &before {
-        let is = api.get(&container.name_any()).await.unwrap();
-        assert_eq!(is.uid() == container.uid(), is.name_any() != deleted);
+        let current = api.get(&container.name_any()).await.unwrap();
+        assert_eq!(
+            current.uid() == container.uid(),
+            current.name_any() != deleted
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_instances_on_one_engine_carry_an_action_out_once() {
+async fn two_instances_on_one_engine_carry_out_an_action_once() {
     let engine = FakeEngine::default();
     let id = engine.run_container("web");
-    let mut first = World::new(&engine).await;
-    first.synced().await;
+    let mut first = TestMirror::new(&engine).await;
+    first.wait_for_sync().await;
     let mut second = first.join("second", &engine);
-    second.on_standby().await;
+    second.wait_for_standby().await;
     first.annotate(&id, "restart").await;
     first
-        .container(&id, |c| {
+        .wait_for_container(&id, |c| {
             c.annotations().is_empty() && status(c).last_action.is_some()
         })
         .await;
@@ -275,10 +281,10 @@ async fn two_instances_on_one_engine_carry_an_action_out_once() {
     };
     assert_eq!(engine.calls(), std::slice::from_ref(&restart));
 
-    // The first one ends in the middle of an action; the second takes over.
+    // The first instance stops during an action, and the second takes over.
     let gate = engine.gate(EngineOperation::Act, Some(&id));
     first.annotate(&id, "restart").await;
-    eventually("the action begun", || async {
+    eventually("the start of the action", || async {
         match engine.call_count(EngineOperation::Act) {
             2 => Ok(()),
             n => Err(format!("{n}")),
@@ -286,8 +292,10 @@ async fn two_instances_on_one_engine_carry_an_action_out_once() {
     })
     .await;
     first.tasks.shutdown().await;
-    second.synced().await;
-    let done = second.container(&id, |c| c.annotations().is_empty()).await;
+    second.wait_for_sync().await;
+    let done = second
+        .wait_for_container(&id, |c| c.annotations().is_empty())
+        .await;
     let last = status(&done).last_action.clone().unwrap();
     assert_eq!(
         (last.state, &*last.reason),
@@ -300,7 +308,7 @@ async fn two_instances_on_one_engine_carry_an_action_out_once() {
     // The same instance, after a crash, finds its own claim.
     let gate = engine.gate(EngineOperation::Act, Some(&id));
     second.annotate(&id, "stop").await;
-    eventually("the action begun", || async {
+    eventually("the start of the action", || async {
         match engine.call_count(EngineOperation::Act) {
             3 => Ok(()),
             n => Err(format!("{n}")),
@@ -310,7 +318,9 @@ async fn two_instances_on_one_engine_carry_an_action_out_once() {
     second.tasks.shutdown().await;
     gate.open();
     second.start();
-    let done = second.container(&id, |c| c.annotations().is_empty()).await;
+    let done = second
+        .wait_for_container(&id, |c| c.annotations().is_empty())
+        .await;
     let last = status(&done).last_action.clone().unwrap();
     assert_eq!(
         (&*last.action, last.state),

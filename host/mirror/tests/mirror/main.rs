@@ -1,4 +1,5 @@
-//! The mirror against the scripted engine and the embedded API server.
+//! Tests of the mirror controller between a fake engine and the embedded API
+//! server.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -12,9 +13,9 @@ mod app;
 mod deletion;
 mod faults;
 mod install;
+mod installation;
 mod instances;
 mod model;
 mod recovery;
-mod surroundings;
 mod sync;
-mod world;
+mod test_mirror;

@@ -1,27 +1,27 @@
-//! Actions that annotations ask for.
+//! Tests of actions requested by annotation.
 
 use super::*;
 
 #[test]
-fn an_action_is_done_once_and_shown_before_its_annotation_goes() {
-    let asked = |stage: ActionStage| {
-        after(|e, _| {
+fn an_action_is_performed_once_and_reported_before_its_annotation_is_removed() {
+    let requested = |stage: ActionStage| {
+        step_after(|e, _| {
             observed(e).action = Some("stop".into());
             e.action = stage;
         })
     };
-    assert_eq!(asked(ActionStage::Idle), "act");
-    assert_eq!(asked(ActionStage::Done("stop".into())), "drop the action");
-    assert_eq!(asked(ActionStage::Done("start".into())), "act");
+    assert_eq!(requested(ActionStage::Idle), "act");
+    assert_eq!(requested(ActionStage::Done("stop".into())), "clear action");
+    assert_eq!(requested(ActionStage::Done("start".into())), "act");
     assert_eq!(
-        after(|e, _| {
+        step_after(|e, _| {
             observed(e).action = Some("stop".into());
-            e.acting = Some("u0".into());
+            e.acting_uid = Some("u0".into());
         }),
         ""
     );
     assert_eq!(
-        after(|e, _| {
+        step_after(|e, _| {
             observed(e).action = Some("stop".into());
             observed(e).status = None;
             e.action = ActionStage::Done("stop".into());
@@ -31,33 +31,33 @@ fn an_action_is_done_once_and_shown_before_its_annotation_goes() {
 }
 
 #[test]
-fn nonsense_is_rejected_and_an_absent_engine_is_waited_for() {
+fn invalid_actions_are_rejected_and_valid_ones_wait_for_the_engine() {
     for value in ["explode", "Pause", ""] {
         assert_eq!(
-            after(|e, c| {
+            step_after(|e, c| {
                 observed(e).action = Some(value.into());
-                // Nobody has to be asked about it.
-                c.callable = false;
+                // No engine request is needed.
+                c.engine_callable = false;
             }),
             "reject"
         );
         assert_eq!(
-            after(|e, _| {
+            step_after(|e, _| {
                 observed(e).action = Some(value.into());
                 e.action = ActionStage::Done(value.into());
             }),
-            "drop the action"
+            "clear action"
         );
     }
     assert_eq!(
-        after(|e, c| {
+        step_after(|e, c| {
             observed(e).action = Some("stop".into());
-            c.callable = false;
+            c.engine_callable = false;
         }),
         ""
     );
     assert_eq!(
-        after(|e, _| {
+        step_after(|e, _| {
             observed(e).action = Some("stop".into());
             observed(e).terminating = true;
         }),
@@ -66,35 +66,35 @@ fn nonsense_is_rejected_and_an_absent_engine_is_waited_for() {
 }
 
 #[test]
-fn nothing_that_is_asked_for_in_read_only_mode_outlives_it() {
-    let read_only = |callable: bool, change: fn(&mut Entry)| {
-        after(|e, c| {
+fn requests_in_read_only_mode_are_dropped() {
+    let read_only = |callable: bool, change: fn(&mut MirrorEntry)| {
+        step_after(|e, c| {
             c.read_only = true;
-            c.callable = callable;
+            c.engine_callable = callable;
             change(e);
         })
     };
     for callable in [true, false] {
         assert_eq!(
             read_only(callable, |e| observed(e).terminating = true),
-            "strip"
+            "remove finalizer"
         );
         assert_eq!(
             read_only(callable, |e| observed(e).action = Some("stop".into())),
             "reject"
         );
     }
-    // Not even before anybody knows what the mirror stands for.
+    // Even before the engine has been listed.
     assert_eq!(
-        after(|e, c| {
+        step_after(|e, c| {
             c.read_only = true;
-            c.complete = false;
+            c.engine_listed = false;
             e.desired = None;
             observed(e).terminating = true;
         }),
-        "strip"
+        "remove finalizer"
     );
-    // The mirror itself is kept up.
+    // The mirror itself is still updated.
     assert_eq!(
         read_only(true, |e| observed(e).status = None),
         "write status"
@@ -102,25 +102,25 @@ fn nothing_that_is_asked_for_in_read_only_mode_outlives_it() {
 }
 
 #[test]
-fn an_action_that_another_instance_has_claimed_is_not_done_again() {
+fn an_action_claimed_by_another_instance_is_not_performed_again() {
     let claimed = |by: &str, acting: Option<&str>| {
-        after(|e, _| {
+        step_after(|e, _| {
             observed(e).action = Some("restart".into());
             observed(e).claim = Some(by.into());
-            e.acting = acting.map(Into::into);
+            e.acting_uid = acting.map(Into::into);
         })
     };
     assert_eq!(claimed("other", None), "reject");
-    // Our own, from before a crash.
+    // Claimed by this instance before a crash.
     assert_eq!(claimed(INSTANCE, None), "act");
     assert_eq!(claimed(INSTANCE, Some("u1")), "");
-    // A claim without an action claims nothing.
-    let left = |acting: Option<&str>| {
-        after(|e, _| {
+    // A claim without an action is removed.
+    let leftover = |acting: Option<&str>| {
+        step_after(|e, _| {
             observed(e).claim = Some(INSTANCE.into());
-            e.acting = acting.map(Into::into);
+            e.acting_uid = acting.map(Into::into);
         })
     };
-    assert_eq!(left(None), "drop the action");
-    assert_eq!(left(Some("u1")), "");
+    assert_eq!(leftover(None), "clear action");
+    assert_eq!(leftover(Some("u1")), "");
 }

@@ -1,11 +1,11 @@
-//! Deletions, and the calls that they lead to.
+//! Tests of deletions and the removals that they lead to.
 
 use super::*;
 
 #[test]
-fn a_deletion_asks_the_engine_once_and_then_lets_go() {
-    let deleted = |e: &mut Entry| observed(e).terminating = true;
-    assert_eq!(after(|e, _| deleted(e)), "remove");
+fn a_deletion_requests_one_removal_and_then_releases_the_mirror() {
+    let deleted = |e: &mut MirrorEntry| observed(e).terminating = true;
+    assert_eq!(step_after(|e, _| deleted(e)), "remove");
     for (stage, expected) in [
         (
             RemovalStage::Running {
@@ -14,12 +14,12 @@ fn a_deletion_asks_the_engine_once_and_then_lets_go() {
             },
             "",
         ),
-        (RemovalStage::Done("u1".into()), "strip"),
-        (RemovalStage::Withdrawn("u1".into()), "strip"),
+        (RemovalStage::Done("u1".into()), "remove finalizer"),
+        (RemovalStage::Dismissed("u1".into()), "remove finalizer"),
         (RemovalStage::Done("another".into()), "remove"),
     ] {
         assert_eq!(
-            after(|e, _| {
+            step_after(|e, _| {
                 deleted(e);
                 e.removal = stage;
             }),
@@ -27,21 +27,21 @@ fn a_deletion_asks_the_engine_once_and_then_lets_go() {
         );
     }
     assert_eq!(
-        after(|e, c| {
+        step_after(|e, c| {
             deleted(e);
-            c.callable = false;
+            c.engine_callable = false;
         }),
         ""
     );
 }
 
 #[test]
-fn a_refusal_is_shown_and_asked_again_when_it_is_due() {
+fn a_refused_removal_is_reported_and_retried_when_it_is_due() {
     for (next, expected) in [
         (
             NextAttempt::Waiting {
-                rested: true,
-                woken: false,
+                cooled_down: true,
+                blocker_removed: false,
             },
             "write status",
         ),
@@ -49,11 +49,11 @@ fn a_refusal_is_shown_and_asked_again_when_it_is_due() {
         (NextAttempt::Running(CALL), "write status"),
     ] {
         assert_eq!(
-            after(|e, _| {
+            step_after(|e, _| {
                 observed(e).terminating = true;
                 e.removal = RemovalStage::Refused {
                     uid: "u1".into(),
-                    refusal: crate::desired::Refusal {
+                    failure: crate::desired_state::RequestFailure {
                         reason: "Conflict".to_owned(),
                         message: "in use".to_owned(),
                     },
@@ -67,32 +67,33 @@ fn a_refusal_is_shown_and_asked_again_when_it_is_due() {
 }
 
 #[test]
-fn a_deletion_never_reaches_another_object() {
+fn a_deletion_never_removes_another_object() {
     for change in [
-        |e: &mut Entry| e.incarnation += 1,
-        |e: &mut Entry| e.desired = None,
-        |e: &mut Entry| e.removed = Some(1),
+        |e: &mut MirrorEntry| e.incarnation += 1,
+        |e: &mut MirrorEntry| e.desired = None,
+        |e: &mut MirrorEntry| e.removed_in_listing = Some(1),
     ] {
         assert_eq!(
-            after(|e, _| {
+            step_after(|e, _| {
                 observed(e).terminating = true;
                 change(e);
             }),
-            "strip"
+            "remove finalizer"
         );
     }
-    // Before the first listing nobody knows what the mirror stands for.
+    // Before the first listing, it is unknown whether the object exists.
     assert_eq!(
-        after(|e, c| {
+        step_after(|e, c| {
             observed(e).terminating = true;
             e.desired = None;
-            c.complete = false;
+            c.engine_listed = false;
         }),
         ""
     );
-    // Somebody else's finalizer holds it; ours is off, and we are done.
+    // Our finalizer is removed and another one holds the mirror: nothing is
+    // left to do.
     assert_eq!(
-        after(|e, _| {
+        step_after(|e, _| {
             observed(e).terminating = true;
             observed(e).finalizer = None;
         }),
@@ -101,21 +102,21 @@ fn a_deletion_never_reaches_another_object() {
 }
 
 #[test]
-fn each_removal_carries_its_proof() {
-    let image = |tags: &[&str], tag: Option<&str>| Desired::Image {
+fn each_removal_identifies_the_exact_object() {
+    let image = |tags: &[&str], tag: Option<&str>| DesiredState::Image {
         image: Arc::new(image("sha256:1", tags)),
         tag: tag.map(Into::into),
     };
     for (kind, desired, expected) in [
         (
-            Kind::Container,
-            Desired::Container(Arc::new(container("aaaa"))),
+            MirrorKind::Container,
+            DesiredState::Container(Arc::new(container("aaaa"))),
             RemoveRequest::Container {
                 id: "aaaa".to_owned(),
             },
         ),
         (
-            Kind::Image,
+            MirrorKind::Image,
             image(&["a:1"], Some("a:1")),
             RemoveRequest::ImageTag {
                 tag: "a:1".to_owned(),
@@ -123,14 +124,14 @@ fn each_removal_carries_its_proof() {
             },
         ),
         (
-            Kind::Image,
+            MirrorKind::Image,
             image(&[], None),
             RemoveRequest::Image {
                 id: "sha256:1".to_owned(),
             },
         ),
         (
-            Kind::Volume,
+            MirrorKind::Volume,
             desired_volume("x", at(7)),
             RemoveRequest::Volume {
                 name: "x".to_owned(),
@@ -140,33 +141,36 @@ fn each_removal_carries_its_proof() {
     ] {
         let (key, mut entry) = entry(key(kind, "aaaa"), desired);
         observed(&mut entry).terminating = true;
-        let plan = plan(&key, &entry, CONTEXT, at(9));
-        let expected = Operation::Remove {
+        let plan = reconcile(&key, &entry, CONTEXT, at(9));
+        let expected = EngineRequest::Remove {
             uid: "u1".into(),
             target: expected,
         };
-        assert_eq!(plan.operation, Some(expected));
+        assert_eq!(plan.engine_request, Some(expected));
     }
 }
 
 #[test]
-fn a_moved_creation_time_is_followed_but_never_removed() {
+fn a_changed_creation_time_is_mirrored_but_the_volume_is_never_removed() {
     let (key, mut entry) = entry(volume_key("x"), desired_volume("x", at(1)));
     entry.desired = Some(desired_volume("x", at(2)));
-    assert_eq!(next(&key, &entry, CONTEXT), "write status over its version");
+    assert_eq!(
+        next_step(&key, &entry, CONTEXT),
+        "write status conditionally"
+    );
     observed(&mut entry).finalizer = None;
-    assert_eq!(next(&key, &entry, CONTEXT), "write metadata");
+    assert_eq!(next_step(&key, &entry, CONTEXT), "write metadata");
     observed(&mut entry).finalizer = Some(0);
     observed(&mut entry).terminating = true;
-    assert_eq!(next(&key, &entry, CONTEXT), "strip");
+    assert_eq!(next_step(&key, &entry, CONTEXT), "remove finalizer");
 }
 
 #[test]
-fn a_young_volume_is_not_removed_yet() {
+fn a_new_volume_is_not_removed_yet() {
     let (key, mut entry) = entry(volume_key("x"), desired_volume("x", at(1)));
     observed(&mut entry).terminating = true;
-    entry.young = Some(1);
-    assert_eq!(next(&key, &entry, CONTEXT), "");
-    entry.young = None;
-    assert_eq!(next(&key, &entry, CONTEXT), "remove");
+    entry.settling = Some(1);
+    assert_eq!(next_step(&key, &entry, CONTEXT), "");
+    entry.settling = None;
+    assert_eq!(next_step(&key, &entry, CONTEXT), "remove");
 }

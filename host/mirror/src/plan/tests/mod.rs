@@ -1,80 +1,83 @@
-//! What is known in, the next step out.
+//! Tests of the next step for a mirror.
 
 mod actions;
 mod deletions;
 mod owners;
 
 use super::*;
-use crate::entry::{Call, NextAttempt, RemovalStage};
+use crate::entry::{NextAttempt, RemovalCall, RemovalStage};
 use crate::fixtures::{
     INSTANCE, NAMESPACE, at, container, desired_volume, image, key, object, status, volume_key,
 };
 
-const CONTEXT: Context<'static> = Context {
+const CONTEXT: PlanContext<'static> = PlanContext {
     instance: INSTANCE,
-    held: true,
+    lease_held: true,
     backend: "moby",
     running: true,
     namespace: NAMESPACE,
-    complete: true,
-    callable: true,
+    engine_listed: true,
+    engine_callable: true,
     blocked: false,
     read_only: false,
 };
 
-const CALL: Call = Call {
+const CALL: RemovalCall = RemovalCall {
     incarnation: 0,
-    woken: false,
+    blocker_removed: false,
 };
 
-/// The key and the entry of a container that is mirrored as it should be.
-fn mirrored() -> (Key, Entry) {
-    let key = key(Kind::Container, "aaaa");
-    entry(key, Desired::Container(Arc::new(container("aaaa"))))
+/// Returns the key and the entry of a container with an up-to-date mirror.
+fn mirrored() -> (MirrorKey, MirrorEntry) {
+    let key = key(MirrorKind::Container, "aaaa");
+    entry(key, DesiredState::Container(Arc::new(container("aaaa"))))
 }
 
-fn entry(key: Key, desired: Desired) -> (Key, Entry) {
+fn entry(key: MirrorKey, desired: DesiredState) -> (MirrorKey, MirrorEntry) {
     let object = object(&key, status(&desired));
-    let entry = Entry {
+    let entry = MirrorEntry {
         desired: Some(desired),
-        observed: Some(Observed {
+        observed: Some(ObservedMirror {
             object,
             incarnation: 0,
-            epoch: 0,
-            owner: Owner::Me,
+            list_generation: 0,
+            owner: MirrorOwner::ThisInstance,
         }),
-        ..Entry::default()
+        ..MirrorEntry::default()
     };
     (key, entry)
 }
 
-/// A short name for the next step.
-fn next(key: &Key, entry: &Entry, context: Context<'_>) -> String {
-    let plan = plan(key, entry, context, at(9));
-    let job = match &plan.job {
+/// Returns a short name for the next step.
+fn next_step(key: &MirrorKey, entry: &MirrorEntry, context: PlanContext<'_>) -> String {
+    let plan = reconcile(key, entry, context, at(9));
+    let job = match &plan.write {
         None => "",
-        Some(Job::Write {
+        Some(WriteRequest::Apply {
             metadata: true,
             status: Some(_),
             ..
         }) => "write both",
-        Some(Job::Write { metadata: true, .. }) => "write metadata",
-        Some(Job::Write { over: Some(_), .. }) => "write status over its version",
-        Some(Job::Write { .. }) => "write status",
-        Some(Job::Discard {
+        Some(WriteRequest::Apply { metadata: true, .. }) => "write metadata",
+        Some(WriteRequest::Apply {
+            expected_version: Some(_),
+            ..
+        }) => "write status conditionally",
+        Some(WriteRequest::Apply { .. }) => "write status",
+        Some(WriteRequest::Prune {
             finalizer: None,
             delete: true,
             ..
         }) => "delete",
-        Some(Job::Discard { delete: true, .. }) => "strip and delete",
-        Some(Job::Discard { .. }) => "strip",
-        Some(Job::DropAction { .. }) => "drop the action",
+        Some(WriteRequest::Prune { delete: true, .. }) => "remove finalizer and delete",
+        Some(WriteRequest::Prune { .. }) => "remove finalizer",
+        Some(WriteRequest::ClearAction { .. }) => "clear action",
     };
-    let operation = match &plan.operation {
+    let operation = match &plan.engine_request {
         None => "",
-        Some(Operation::Remove { .. }) => "remove",
-        Some(Operation::Act { .. }) => "act",
-        Some(Operation::Reject { .. }) => "reject",
+        Some(EngineRequest::Remove { .. }) => "remove",
+        Some(EngineRequest::Act { .. }) => "act",
+        Some(EngineRequest::Reject { .. }) => "reject",
     };
     [job, operation]
         .into_iter()
@@ -83,105 +86,136 @@ fn next(key: &Key, entry: &Entry, context: Context<'_>) -> String {
         .join(", ")
 }
 
-/// What comes next after `change` has had its way with a mirror that is right.
-fn after(change: impl FnOnce(&mut Entry, &mut Context<'_>)) -> String {
+/// Returns the next step after `change` was applied to an up-to-date mirror.
+fn step_after(change: impl FnOnce(&mut MirrorEntry, &mut PlanContext<'_>)) -> String {
     let (key, mut entry) = mirrored();
     let mut context = CONTEXT;
     change(&mut entry, &mut context);
-    next(&key, &entry, context)
+    next_step(&key, &entry, context)
 }
 
-fn observed(entry: &mut Entry) -> &mut Object {
-    &mut entry.observed.as_mut().expect("a mirror").object
+fn observed(entry: &mut MirrorEntry) -> &mut MirrorObject {
+    &mut entry
+        .observed
+        .as_mut()
+        .expect("there must be a mirror")
+        .object
 }
 
 #[test]
-fn what_is_right_is_left_alone() {
-    assert_eq!(after(|_, _| {}), "");
+fn an_up_to_date_mirror_needs_nothing() {
+    assert_eq!(step_after(|_, _| {}), "");
 }
 
 #[test]
 fn a_live_mirror_follows_the_engine() {
-    assert_eq!(after(|e, _| e.observed = None), "write both");
-    assert_eq!(after(|e, _| observed(e).status = None), "write status");
-    assert_eq!(after(|e, _| observed(e).backend = None), "write metadata");
-    assert_eq!(after(|e, _| observed(e).finalizer = None), "write metadata");
-    assert_eq!(after(|e, _| e.incarnation += 1), "strip and delete");
-    assert_eq!(after(|e, _| e.desired = None), "strip and delete");
-    assert_eq!(after(|e, _| e.removed = Some(1)), "strip and delete");
+    assert_eq!(step_after(|e, _| e.observed = None), "write both");
+    assert_eq!(step_after(|e, _| observed(e).status = None), "write status");
+    assert_eq!(
+        step_after(|e, _| observed(e).backend = None),
+        "write metadata"
+    );
+    assert_eq!(
+        step_after(|e, _| observed(e).finalizer = None),
+        "write metadata"
+    );
+    assert_eq!(
+        step_after(|e, _| e.incarnation += 1),
+        "remove finalizer and delete"
+    );
+    assert_eq!(
+        step_after(|e, _| e.desired = None),
+        "remove finalizer and delete"
+    );
+    assert_eq!(
+        step_after(|e, _| e.removed_in_listing = Some(1)),
+        "remove finalizer and delete"
+    );
 }
 
 #[test]
-fn absence_is_no_fact_before_the_first_listing() {
+fn a_missing_object_is_not_considered_gone_before_the_first_listing() {
     assert_eq!(
-        after(|e, c| {
+        step_after(|e, c| {
             e.desired = None;
-            c.complete = false;
+            c.engine_listed = false;
         }),
         ""
     );
 }
 
 #[test]
-fn mirrors_of_another_choice_go_without_a_call() {
-    assert_eq!(after(|_, c| c.running = false), "strip and delete");
-    assert_eq!(after(|_, c| c.backend = "other"), "strip and delete");
-    assert_eq!(after(|_, c| c.namespace = "elsewhere"), "strip and delete");
+fn mirrors_of_another_selection_are_pruned_without_an_engine_request() {
     assert_eq!(
-        after(|e, c| {
+        step_after(|_, c| c.running = false),
+        "remove finalizer and delete"
+    );
+    assert_eq!(
+        step_after(|_, c| c.backend = "other"),
+        "remove finalizer and delete"
+    );
+    assert_eq!(
+        step_after(|_, c| c.namespace = "elsewhere"),
+        "remove finalizer and delete"
+    );
+    assert_eq!(
+        step_after(|e, c| {
             observed(e).terminating = true;
             c.backend = "other";
         }),
-        "strip"
+        "remove finalizer"
     );
 }
 
 #[test]
-fn a_namespace_has_no_finalizer_and_no_call() {
-    let (key, mut entry) = entry(key(Kind::Namespace, "moby"), Desired::Namespace);
+fn a_namespace_has_no_finalizer_and_no_engine_request() {
+    let (key, mut entry) = entry(key(MirrorKind::Namespace, "moby"), DesiredState::Namespace);
     observed(&mut entry).finalizer = None;
-    assert_eq!(next(&key, &entry, CONTEXT), "");
+    assert_eq!(next_step(&key, &entry, CONTEXT), "");
     observed(&mut entry).terminating = true;
-    assert_eq!(next(&key, &entry, CONTEXT), "");
+    assert_eq!(next_step(&key, &entry, CONTEXT), "");
     observed(&mut entry).finalizer = Some(0);
-    assert_eq!(next(&key, &entry, CONTEXT), "strip");
+    assert_eq!(next_step(&key, &entry, CONTEXT), "remove finalizer");
 }
 
-/// A change that makes the mirror another's, as far as its label tells.
-fn belongs_to(owner: Owner) -> impl Fn(&mut Entry) {
+/// Returns a change of the owner and of the instance label.
+fn belongs_to(owner: MirrorOwner) -> impl Fn(&mut MirrorEntry) {
     move |entry| {
-        let observed = entry.observed.as_mut().expect("a mirror");
+        let observed = entry.observed.as_mut().expect("there must be a mirror");
         observed.owner = owner;
         observed.object.instance = match owner {
-            Owner::Me => Some(INSTANCE.into()),
-            Owner::Other => Some("other".into()),
-            Owner::Unclaimed | Owner::Nobody => None,
+            MirrorOwner::ThisInstance => Some(INSTANCE.into()),
+            MirrorOwner::OtherInstance => Some("other".into()),
+            MirrorOwner::Unclaimed | MirrorOwner::Unmanaged => None,
         };
     }
 }
 
 #[test]
-fn while_its_definition_or_namespace_goes_a_mirror_is_let_go_and_not_written() {
-    let blocked = |change: fn(&mut Entry)| {
-        after(|e, c| {
+fn a_mirror_is_released_and_not_written_while_its_definition_or_namespace_is_deleted() {
+    let blocked = |change: fn(&mut MirrorEntry)| {
+        step_after(|e, c| {
             c.blocked = true;
-            // Nobody has to be asked about it.
-            c.callable = false;
+            // No engine request is needed.
+            c.engine_callable = false;
             change(e);
         })
     };
-    assert_eq!(blocked(|e| observed(e).terminating = true), "strip");
+    assert_eq!(
+        blocked(|e| observed(e).terminating = true),
+        "remove finalizer"
+    );
     assert_eq!(blocked(|e| e.observed = None), "");
     assert_eq!(blocked(|e| observed(e).status = None), "");
     assert_eq!(blocked(|e| observed(e).action = Some("stop".into())), "");
-    // Not even before anybody knows what the mirror stands for.
+    // Even before the engine has been listed.
     assert_eq!(
-        after(|e, c| {
+        step_after(|e, c| {
             c.blocked = true;
-            c.complete = false;
+            c.engine_listed = false;
             e.desired = None;
             observed(e).terminating = true;
         }),
-        "strip"
+        "remove finalizer"
     );
 }

@@ -1,18 +1,18 @@
-//! Whose a mirror is, and who may write.
+//! Tests of ownership and of the permission to write.
 
 use super::*;
 
 #[test]
-fn what_is_not_ours_is_left_alone() {
-    let foreign = |e: &mut Entry| {
+fn unmanaged_objects_are_left_alone() {
+    let foreign = |e: &mut MirrorEntry| {
         observed(e).backend = None;
         observed(e).finalizer = None;
-        e.observed.as_mut().expect("a mirror").owner = Owner::Nobody;
+        e.observed.as_mut().expect("there must be a mirror").owner = MirrorOwner::Unmanaged;
         e.desired = None;
     };
-    assert_eq!(after(|e, _| foreign(e)), "");
+    assert_eq!(step_after(|e, _| foreign(e)), "");
     assert_eq!(
-        after(|e, c| {
+        step_after(|e, c| {
             foreign(e);
             c.running = false;
         }),
@@ -21,17 +21,17 @@ fn what_is_not_ours_is_left_alone() {
 }
 
 #[test]
-fn a_label_that_was_taken_off_does_not_save_a_mirror() {
+fn a_mirror_without_its_label_is_still_pruned() {
     assert_eq!(
-        after(|e, _| {
+        step_after(|e, _| {
             observed(e).backend = None;
             e.desired = None;
         }),
-        "strip and delete"
+        "remove finalizer and delete"
     );
-    // Nor when we have stripped it already.
+    // Also if our finalizer has already been removed.
     assert_eq!(
-        after(|e, _| {
+        step_after(|e, _| {
             observed(e).backend = None;
             observed(e).finalizer = None;
             e.desired = None;
@@ -39,7 +39,7 @@ fn a_label_that_was_taken_off_does_not_save_a_mirror() {
         "delete"
     );
     assert_eq!(
-        after(|e, c| {
+        step_after(|e, c| {
             observed(e).backend = None;
             observed(e).finalizer = None;
             c.running = false;
@@ -47,37 +47,42 @@ fn a_label_that_was_taken_off_does_not_save_a_mirror() {
         "delete"
     );
     assert_eq!(
-        after(|e, c| {
+        step_after(|e, c| {
             observed(e).backend = None;
             c.running = false;
         }),
-        "strip and delete"
+        "remove finalizer and delete"
     );
 }
 
 #[test]
 fn without_the_lease_nothing_is_written() {
-    let idle = |change: &dyn Fn(&mut Entry)| {
-        after(|e, c| {
-            c.held = false;
+    let standby = |change: &dyn Fn(&mut MirrorEntry)| {
+        step_after(|e, c| {
+            c.lease_held = false;
             change(e);
         })
     };
-    assert_eq!(idle(&|e| e.observed = None), "");
-    for owner in [Owner::Me, Owner::Other, Owner::Unclaimed, Owner::Nobody] {
+    assert_eq!(standby(&|e| e.observed = None), "");
+    for owner in [
+        MirrorOwner::ThisInstance,
+        MirrorOwner::OtherInstance,
+        MirrorOwner::Unclaimed,
+        MirrorOwner::Unmanaged,
+    ] {
         let owned = belongs_to(owner);
-        assert_eq!(idle(&|e| owned(e)), "", "{owner:?}");
+        assert_eq!(standby(&|e| owned(e)), "", "{owner:?}");
         for change in [
-            |e: &mut Entry| observed(e).status = None,
-            |e: &mut Entry| observed(e).backend = None,
-            |e: &mut Entry| observed(e).terminating = true,
-            |e: &mut Entry| observed(e).action = Some("stop".into()),
-            |e: &mut Entry| observed(e).action = Some("explode".into()),
-            |e: &mut Entry| e.desired = None,
-            |e: &mut Entry| e.incarnation += 1,
+            |e: &mut MirrorEntry| observed(e).status = None,
+            |e: &mut MirrorEntry| observed(e).backend = None,
+            |e: &mut MirrorEntry| observed(e).terminating = true,
+            |e: &mut MirrorEntry| observed(e).action = Some("stop".into()),
+            |e: &mut MirrorEntry| observed(e).action = Some("explode".into()),
+            |e: &mut MirrorEntry| e.desired = None,
+            |e: &mut MirrorEntry| e.incarnation += 1,
         ] {
             assert_eq!(
-                idle(&|e| {
+                standby(&|e| {
                     owned(e);
                     change(e);
                 }),
@@ -86,101 +91,111 @@ fn without_the_lease_nothing_is_written() {
             );
         }
     }
-    // But for the end of our own mirrors that belong nowhere any more.
+    // Only our own orphans are pruned.
     let stopped = |owner| {
         let owned = belongs_to(owner);
-        after(|e, c| {
-            c.held = false;
+        step_after(|e, c| {
+            c.lease_held = false;
             c.running = false;
             owned(e);
         })
     };
-    assert_eq!(stopped(Owner::Me), "strip and delete");
-    for owner in [Owner::Other, Owner::Unclaimed, Owner::Nobody] {
+    assert_eq!(
+        stopped(MirrorOwner::ThisInstance),
+        "remove finalizer and delete"
+    );
+    for owner in [
+        MirrorOwner::OtherInstance,
+        MirrorOwner::Unclaimed,
+        MirrorOwner::Unmanaged,
+    ] {
         assert_eq!(stopped(owner), "", "{owner:?}");
     }
 }
 
 #[test]
-fn a_mirror_from_before_the_label_is_claimed_and_never_removed() {
-    let unclaimed = belongs_to(Owner::Unclaimed);
-    assert_eq!(after(|e, _| unclaimed(e)), "write metadata");
-    // Its deletion may have been the pruning of another daemon.
+fn a_mirror_from_before_the_label_is_claimed_and_its_deletion_removes_nothing() {
+    let unclaimed = belongs_to(MirrorOwner::Unclaimed);
+    assert_eq!(step_after(|e, _| unclaimed(e)), "write metadata");
+    // The deletion may have been pruning by another daemon.
     assert_eq!(
-        after(|e, _| {
+        step_after(|e, _| {
             unclaimed(e);
             observed(e).terminating = true;
         }),
-        "strip"
+        "remove finalizer"
     );
-    // Nor does anything happen to the container before the mirror is ours.
+    // Actions wait until the mirror is claimed.
     assert_eq!(
-        after(|e, _| {
+        step_after(|e, _| {
             unclaimed(e);
             observed(e).action = Some("stop".into());
         }),
         "write metadata"
     );
     assert_eq!(
-        after(|e, _| {
+        step_after(|e, _| {
             unclaimed(e);
             e.desired = None;
         }),
-        "strip and delete"
+        "remove finalizer and delete"
     );
 }
 
 #[test]
-fn the_mirrors_of_the_instance_before_are_replaced_without_a_call() {
-    let other = belongs_to(Owner::Other);
-    // The same container, since no two have one ID.
-    assert_eq!(after(|e, _| other(e)), "write metadata");
+fn mirrors_of_the_previous_instance_are_replaced_without_an_engine_request() {
+    let other = belongs_to(MirrorOwner::OtherInstance);
+    // Container IDs are unique, so it is the same container.
+    assert_eq!(step_after(|e, _| other(e)), "write metadata");
     let (key, mut volume) = entry(volume_key("x"), desired_volume("x", at(1)));
     other(&mut volume);
-    assert_eq!(next(&key, &volume, CONTEXT), "strip and delete");
+    assert_eq!(
+        next_step(&key, &volume, CONTEXT),
+        "remove finalizer and delete"
+    );
     for change in [
-        |e: &mut Entry| observed(e).terminating = true,
-        |e: &mut Entry| {
+        |e: &mut MirrorEntry| observed(e).terminating = true,
+        |e: &mut MirrorEntry| {
             observed(e).terminating = true;
             e.desired = None;
         },
     ] {
         assert_eq!(
-            after(|e, _| {
+            step_after(|e, _| {
                 other(e);
                 change(e);
             }),
-            "strip"
+            "remove finalizer"
         );
     }
     assert_eq!(
-        after(|e, _| {
+        step_after(|e, _| {
             other(e);
             e.desired = None;
         }),
-        "strip and delete"
+        "remove finalizer and delete"
     );
-    // Absence is no fact before the first listing.
+    // A missing object is not considered gone before the first listing.
     assert_eq!(
-        after(|e, c| {
+        step_after(|e, c| {
             other(e);
             e.desired = None;
-            c.complete = false;
+            c.engine_listed = false;
         }),
         ""
     );
     assert_eq!(
-        after(|e, c| {
+        step_after(|e, c| {
             other(e);
             c.running = false;
         }),
-        "strip and delete"
+        "remove finalizer and delete"
     );
-    // Those that are under another Lease are somebody's.
+    // Mirrors under another Lease are left alone.
     for running in [true, false] {
         for (backend, namespace) in [("other", NAMESPACE), ("moby", "elsewhere")] {
             assert_eq!(
-                after(|e, c| {
+                step_after(|e, c| {
                     other(e);
                     c.running = running;
                     c.backend = backend;

@@ -1,30 +1,32 @@
-//! Actions that outlive what they were asked on.
+//! Tests of actions whose mirror, App, or instance changes in the meantime.
 
 use super::*;
-use crate::desired::Status;
+use crate::desired_state::MirrorStatus;
 
-/// A state with one container, mirrored, and its mirror.
-fn with_container() -> (State, Key, Object) {
+/// Returns a state with one mirrored container, its key, and its mirror.
+fn with_container() -> (MirrorState, MirrorKey, MirrorObject) {
     let mut state = state([EngineObject::Container(container("aaaa"))]);
-    let key = key(Kind::Container, "aaaa");
-    let desired = Desired::Container(Arc::new(container("aaaa")));
-    settle(&mut state, &desired, &key);
+    let key = key(MirrorKind::Container, "aaaa");
+    let desired = DesiredState::Container(Arc::new(container("aaaa")));
+    create_mirror(&mut state, &desired, &key);
     let mirror = object(&key, status(&desired));
     (state, key, mirror)
 }
 
-/// A user asks for an action.
-fn ask(state: &mut State, mirror: &Object, at_version: &str, action: &str) {
-    let mut asked = version(mirror.clone(), at_version);
-    asked.action = Some(action.into());
-    state.on_news(News::Object(asked));
+/// Requests an action as a client would.
+fn request_action(state: &mut MirrorState, mirror: &MirrorObject, at_version: &str, action: &str) {
+    let mut requested = version(mirror.clone(), at_version);
+    requested.action = Some(action.into());
+    state.on_mirror_event(MirrorEvent::Apply(requested));
 }
 
-/// How many actions are begun next.
-fn begun(state: &mut State) -> usize {
-    while state.next_job(at(9)).is_some() {}
-    let operations = state.take_requests().operations;
-    let is_action = |(_, operation): &&(Key, Operation)| matches!(operation, Operation::Act { .. });
+/// Returns the number of actions that are started next.
+fn started_actions(state: &mut MirrorState) -> usize {
+    while state.next_write(at(9)).is_some() {}
+    let operations = state.take_requests().engine_requests;
+    let is_action = |(_, operation): &&(MirrorKey, EngineRequest)| {
+        matches!(operation, EngineRequest::Act { .. })
+    };
     operations.iter().filter(is_action).count()
 }
 
@@ -40,117 +42,122 @@ fn succeeded(action: &str) -> LastAction {
 }
 
 #[test]
-fn an_action_under_way_is_not_begun_again_by_an_app_that_stops_for_a_moment() {
+fn a_running_action_is_not_started_again_when_the_app_restarts() {
     let (mut state, key, mirror) = with_container();
-    ask(&mut state, &mirror, "6", "restart");
-    assert_eq!(begun(&mut state), 1);
-    state.choose(scope(), None);
-    state.choose(scope(), Some(View::new(NAMESPACE.into(), info())));
+    request_action(&mut state, &mirror, "6", "restart");
+    assert_eq!(started_actions(&mut state), 1);
+    state.select_backend(scope(), None);
+    state.select_backend(scope(), Some(EngineView::new(NAMESPACE.into(), info())));
     list(&mut state, [EngineObject::Container(container("aaaa"))]);
-    assert_eq!(begun(&mut state), 0);
-    // Its end counts all the same: the mirror still asks for it.
-    state.on_acted(&key, "restart", succeeded("restart"));
-    let outcome = state.next_job(at(9));
-    let is_told = |status: &Status| match status {
-        Status::Container(status) => status.last_action.is_some(),
+    assert_eq!(started_actions(&mut state), 0);
+    // Its result still counts, because the mirror still requests it.
+    state.on_action_finished(&key, "restart", succeeded("restart"));
+    let outcome = state.next_write(at(9));
+    let has_last_action = |status: &MirrorStatus| match status {
+        MirrorStatus::Container(status) => status.last_action.is_some(),
         _ => false,
     };
     assert!(
-        matches!(&outcome, Some((of, Job::Write { status: Some(status), .. }))
-            if *of == key && is_told(status)),
+        matches!(&outcome, Some((of, WriteRequest::Apply { status: Some(status), .. }))
+            if *of == key && has_last_action(status)),
         "{outcome:?}"
     );
-    assert_eq!(begun(&mut state), 0);
+    assert_eq!(started_actions(&mut state), 0);
 }
 
 #[test]
-fn a_claim_that_is_lost_with_its_mirror_says_nothing_of_the_next_one() {
+fn a_claim_lost_with_its_mirror_does_not_affect_the_next_mirror() {
     let (mut state, key, mirror) = with_container();
-    ask(&mut state, &mirror, "6", "restart");
-    assert_eq!(begun(&mut state), 1);
-    state.on_news(News::Deleted(version(mirror.clone(), "7")));
-    assert!(matches!(job(&mut state, &key), Some(Job::Write { .. })));
-    let second = Object {
+    request_action(&mut state, &mirror, "6", "restart");
+    assert_eq!(started_actions(&mut state), 1);
+    state.on_mirror_event(MirrorEvent::Delete(version(mirror.clone(), "7")));
+    assert!(matches!(
+        next_write_of(&mut state, &key),
+        Some(WriteRequest::Apply { .. })
+    ));
+    let second = MirrorObject {
         uid: "u2".into(),
         ..version(mirror, "8")
     };
-    state.on_outcome(&key, Outcome::Written(second.clone()));
-    ask(&mut state, &second, "9", "restart");
-    // One at a time, so that each end is known for what it is.
-    assert_eq!(begun(&mut state), 0);
+    state.on_write_finished(&key, WriteOutcome::Written(second.clone()));
+    request_action(&mut state, &second, "9", "restart");
+    // One at a time, so that each result belongs to a known action.
+    assert_eq!(started_actions(&mut state), 0);
     state.on_claim_lost(&key);
     for timer in state.take_requests().timers {
         state.on_timer(timer);
     }
-    assert_eq!(begun(&mut state), 1);
-    state.on_acted(&key, "restart", succeeded("restart"));
-    assert_eq!(begun(&mut state), 0);
+    assert_eq!(started_actions(&mut state), 1);
+    state.on_action_finished(&key, "restart", succeeded("restart"));
+    assert_eq!(started_actions(&mut state), 0);
 }
 
 #[test]
-fn a_claim_that_is_lost_is_not_tried_again_at_once() {
+fn a_lost_claim_is_not_retried_immediately() {
     let (mut state, key, mirror) = with_container();
-    ask(&mut state, &mirror, "6", "restart");
-    assert_eq!(begun(&mut state), 1);
+    request_action(&mut state, &mirror, "6", "restart");
+    assert_eq!(started_actions(&mut state), 1);
     state.on_claim_lost(&key);
-    assert_eq!(state.next_job(at(9)), None);
+    assert_eq!(state.next_write(at(9)), None);
     let requests = state.take_requests();
-    assert_eq!(requests.operations, []);
-    assert_eq!(requests.timers, [Timer::Claim(key.clone())]);
-    // The container may be gone by then.
-    hear(&mut state, removed(ObjectKind::Container, "aaaa"));
-    state.on_news(News::Deleted(version(mirror, "7")));
-    assert_eq!(begun(&mut state), 0);
-    state.on_timer(Timer::Claim(key));
-    assert_eq!(begun(&mut state), 0);
+    assert_eq!(requests.engine_requests, []);
+    assert_eq!(requests.timers, [MirrorTimer::Claim(key.clone())]);
+    // The container may be gone when the timer fires.
+    apply_event(&mut state, removed(ObjectKind::Container, "aaaa"));
+    state.on_mirror_event(MirrorEvent::Delete(version(mirror, "7")));
+    assert_eq!(started_actions(&mut state), 0);
+    state.on_timer(MirrorTimer::Claim(key));
+    assert_eq!(started_actions(&mut state), 0);
 }
 
 #[test]
-fn a_claim_that_keeps_failing_is_tried_less_and_less_often() {
+fn a_claim_that_keeps_failing_backs_off() {
     let (mut state, key, mirror) = with_container();
-    ask(&mut state, &mirror, "6", "restart");
+    let status = kube::core::Status::failure("forbidden", "Forbidden").with_code(403);
+    let forbidden = kube::Error::Api(status.boxed());
+    request_action(&mut state, &mirror, "6", "restart");
     for failures in 1..5 {
-        while state.next_job(at(9)).is_some() {}
+        while state.next_write(at(9)).is_some() {}
         let requests = state.take_requests();
-        assert_eq!(requests.operations.len(), 1);
-        state.on_unclaimed(&key, "the API refuses it");
-        let timer = Timer::Job(key.clone(), failures);
+        assert_eq!(requests.engine_requests.len(), 1);
+        state.on_claim_failed(&key, &forbidden);
+        let timer = MirrorTimer::Write(key.clone(), failures);
         assert_eq!(state.take_requests().timers, std::slice::from_ref(&timer));
         state.on_timer(timer);
     }
-    assert!(state.failures().is_some());
-    // An action that nobody asks for any more fails no more.
-    assert_eq!(begun(&mut state), 1);
-    state.on_news(News::Object(version(mirror, "7")));
+    assert!(state.failure_summary().is_some());
+    // An action that is no longer requested is no longer failing.
+    assert_eq!(started_actions(&mut state), 1);
+    state.on_mirror_event(MirrorEvent::Apply(version(mirror, "7")));
     state.on_claim_lost(&key);
     for timer in state.take_requests().timers {
         state.on_timer(timer);
     }
-    assert_eq!(begun(&mut state), 0);
-    assert_eq!(state.failures(), None);
+    assert_eq!(started_actions(&mut state), 0);
+    assert_eq!(state.failure_summary(), None);
 }
 
 #[test]
-fn what_another_instance_did_since_is_not_unsaid() {
+fn the_last_action_of_another_instance_is_not_overwritten() {
     let (mut state, key, mirror) = with_container();
-    ask(&mut state, &mirror, "6", "stop");
-    assert_eq!(begun(&mut state), 1);
-    state.on_acted(&key, "stop", succeeded("stop"));
-    state.set_held(false);
-    // The other one kept the mirror, and carried out the next action.
+    request_action(&mut state, &mirror, "6", "stop");
+    assert_eq!(started_actions(&mut state), 1);
+    state.on_action_finished(&key, "stop", succeeded("stop"));
+    state.set_lease_held(false);
+    // Another instance adopts the mirror and carries out the next action.
     let mut theirs = version(mirror, "9");
     theirs.instance = Some("other".into());
-    if let Some(Status::Container(status)) = &mut theirs.status {
+    if let Some(MirrorStatus::Container(status)) = &mut theirs.status {
         status.last_action = Some(succeeded("start"));
     }
-    state.on_news(News::Object(theirs));
-    state.set_held(true);
-    // It is relabeled, and nothing else.
-    let relabeled = job(&mut state, &key);
+    state.on_mirror_event(MirrorEvent::Apply(theirs));
+    state.set_lease_held(true);
+    // Only the labels change.
+    let relabeled = next_write_of(&mut state, &key);
     assert!(
         matches!(
             relabeled,
-            Some(Job::Write {
+            Some(WriteRequest::Apply {
                 metadata: true,
                 status: None,
                 ..

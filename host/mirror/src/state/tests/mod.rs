@@ -1,10 +1,10 @@
-//! News of both sides in, jobs and operations out.
+//! Tests of the state: events of both sides in, writes and engine requests out.
 
 mod actions;
-mod calls;
-mod engine;
-mod jobs;
-mod news;
+mod engine_events;
+mod engine_requests;
+mod mirror_events;
+mod write_outcomes;
 
 use std::sync::Arc;
 
@@ -12,30 +12,30 @@ use rdd_api::{ActionName, ActionState, LastAction};
 use rdd_core::{EngineError, EngineObject, ErrorCode, ObjectKind, WatchEvent};
 
 use super::*;
-use crate::desired::Desired;
-use crate::entry::{Object, Version};
+use crate::desired_state::DesiredState;
+use crate::entry::{MirrorObject, ResourceVersion};
 use crate::fixtures::{
     INSTANCE, NAMESPACE, applied, at, container, desired_volume, info, key, object, removed,
     status, volume, volume_key,
 };
-use crate::plan::Job;
+use crate::mirror_writer::WriteError;
 
-/// A state whose API is empty and whose engine has these objects.
-fn state(objects: impl IntoIterator<Item = EngineObject>) -> State {
-    let mut state = State::new(INSTANCE.into(), false);
-    let view = View::new(NAMESPACE.into(), info());
-    state.choose(scope(), Some(view));
-    state.set_held(true);
-    for kind in Kind::ALL {
-        state.on_news(News::Begin(kind));
-        state.on_news(News::Done(kind));
+/// Returns a state whose API is empty and whose engine has these objects.
+fn state(objects: impl IntoIterator<Item = EngineObject>) -> MirrorState {
+    let mut state = MirrorState::new(INSTANCE.into(), false);
+    let view = EngineView::new(NAMESPACE.into(), info());
+    state.select_backend(scope(), Some(view));
+    state.set_lease_held(true);
+    for kind in MirrorKind::ALL {
+        state.on_mirror_event(MirrorEvent::Init(kind));
+        state.on_mirror_event(MirrorEvent::InitDone(kind));
     }
     list(&mut state, objects);
-    // The namespace's mirror is of no interest here.
-    let namespace = key(Kind::Namespace, "moby");
+    // The mirror of the namespace is not part of these tests.
+    let namespace = key(MirrorKind::Namespace, "moby");
     let mut mirror = object(&namespace, None);
     mirror.finalizer = None;
-    state.on_news(News::Object(mirror));
+    state.on_mirror_event(MirrorEvent::Apply(mirror));
     state
 }
 
@@ -46,92 +46,108 @@ fn scope() -> LeaseScope {
     }
 }
 
-fn list(state: &mut State, objects: impl IntoIterator<Item = EngineObject>) {
-    hear(state, WatchEvent::InitBegin);
+fn list(state: &mut MirrorState, objects: impl IntoIterator<Item = EngineObject>) {
+    apply_event(state, WatchEvent::InitBegin);
     for object in objects {
-        hear(state, applied(object));
+        apply_event(state, applied(object));
     }
-    hear(state, WatchEvent::InitDone);
+    apply_event(state, WatchEvent::InitDone);
 }
 
-fn hear(state: &mut State, event: WatchEvent) {
-    state.on_engine(event).expect("a good event");
+fn apply_event(state: &mut MirrorState, event: WatchEvent) {
+    state
+        .on_watch_event(event)
+        .expect("the event must be valid");
 }
 
-/// The next job about this key; there must be no other.
-fn job(state: &mut State, about: &Key) -> Option<Job> {
-    let (key, job) = state.next_job(at(9))?;
+/// Returns the next write, which must be about this key.
+fn next_write_of(state: &mut MirrorState, about: &MirrorKey) -> Option<WriteRequest> {
+    let (key, job) = state.next_write(at(9))?;
     assert_eq!(key, *about);
     Some(job)
 }
 
-/// Works off everything, as an API would that takes all of it; returns what is
-/// asked of the engine.
-fn work(state: &mut State, mirror: &mut Object) -> Vec<(Key, Operation)> {
-    while let Some(job) = job(state, &mirror.key.clone()) {
-        let Job::Write { status, .. } = job else {
+/// Performs all writes as an API that accepts them would. Returns the engine
+/// requests.
+fn perform_writes(
+    state: &mut MirrorState,
+    mirror: &mut MirrorObject,
+) -> Vec<(MirrorKey, EngineRequest)> {
+    while let Some(job) = next_write_of(state, &mirror.key.clone()) {
+        let WriteRequest::Apply { status, .. } = job else {
             panic!("{job:?}");
         };
         if let Some(status) = status {
             mirror.status = Some(*status);
         }
-        let number = mirror.version.number().expect("a number") + 1;
-        mirror.version = Version(number.to_string().into());
-        state.on_outcome(&mirror.key, Outcome::Written(mirror.clone()));
+        let number = mirror
+            .version
+            .number()
+            .expect("the version must be a number")
+            + 1;
+        mirror.version = ResourceVersion(number.to_string().into());
+        state.on_write_finished(&mirror.key, WriteOutcome::Written(mirror.clone()));
     }
-    state.take_requests().operations
+    state.take_requests().engine_requests
 }
 
-/// Lets the API have the mirror of this.
-fn settle(state: &mut State, desired: &Desired, mirror: &Key) {
+/// Creates the mirror in the API.
+fn create_mirror(state: &mut MirrorState, desired: &DesiredState, mirror: &MirrorKey) {
     let before = version(object(mirror, status(desired)), "4");
-    work(state, &mut before.clone());
+    perform_writes(state, &mut before.clone());
 }
 
-/// The mirror was discarded, in version 7.
-fn gone(mirror: &Object) -> Outcome {
-    Outcome::Discarded {
+/// Returns the outcome of pruning the mirror in version 7.
+fn pruned(mirror: &MirrorObject) -> WriteOutcome {
+    WriteOutcome::Pruned {
         uid: Arc::clone(&mirror.uid),
-        version: Version("7".into()),
+        version: ResourceVersion("7".into()),
     }
 }
 
-fn version(object: Object, version: &str) -> Object {
-    Object {
-        version: Version(version.into()),
+fn version(object: MirrorObject, version: &str) -> MirrorObject {
+    MirrorObject {
+        version: ResourceVersion(version.into()),
         ..object
     }
 }
 
-/// A state with one volume `x`, mirrored and no longer young; its key and
-/// mirror.
-fn with_volume() -> (State, Key, Object) {
+/// Returns a state with one volume `x` that is mirrored and no longer new, its
+/// key, and its mirror.
+fn with_volume() -> (MirrorState, MirrorKey, MirrorObject) {
     let mut state = state([EngineObject::Volume(volume("x", at(1)))]);
     let key = volume_key("x");
     let desired = desired_volume("x", at(1));
-    grow_up(&mut state);
-    settle(&mut state, &desired, &key);
+    fire_settle_timers(&mut state);
+    create_mirror(&mut state, &desired, &key);
     let mirror = object(&key, status(&desired));
     (state, key, mirror)
 }
 
-fn grow_up(state: &mut State) {
+fn fire_settle_timers(state: &mut MirrorState) {
     for timer in state.take_requests().timers {
-        if matches!(timer, Timer::Young(..)) {
+        if matches!(timer, MirrorTimer::VolumeSettle(..)) {
             state.on_timer(timer);
         }
     }
 }
 
-/// Lets a user delete the mirror; returns what is asked of the engine.
-fn delete(state: &mut State, mirror: &Object) -> Vec<(Key, Operation)> {
+/// Deletes the mirror as a client would. Returns the engine requests.
+fn delete(state: &mut MirrorState, mirror: &MirrorObject) -> Vec<(MirrorKey, EngineRequest)> {
     let mut deleted = version(mirror.clone(), "6");
     deleted.terminating = true;
-    state.on_news(News::Object(deleted));
-    assert_eq!(state.next_job(at(9)), None);
-    state.take_requests().operations
+    state.on_mirror_event(MirrorEvent::Apply(deleted));
+    assert_eq!(state.next_write(at(9)), None);
+    state.take_requests().engine_requests
 }
 
 fn refused() -> Result<(), EngineError> {
     Err(EngineError::new(ErrorCode::Conflict, "in use"))
+}
+
+fn api_error(message: &str) -> WriteError {
+    WriteError::Api {
+        code: 500,
+        message: message.to_owned(),
+    }
 }

@@ -1,4 +1,4 @@
-//! What users of the API do.
+//! Operations of users of the API.
 
 use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};
 use kube::{Api, ResourceExt};
@@ -6,19 +6,19 @@ use rdd_core::{EngineError, ErrorCode};
 use rdd_testkit::EngineOperation;
 use serde_json::{Value, json};
 
-use super::Run;
-use super::expected::{self, Key};
-use super::truth::Target;
-use crate::world::NAMESPACE;
+use super::ModelRun;
+use super::engine_model::EngineTarget;
+use super::expected::{self, MirrorKey};
+use crate::test_mirror::NAMESPACE;
 
-/// Somebody else's finalizer.
+/// A foreign finalizer.
 pub(super) const HOLD: &str = "test.example/hold";
 
-/// What the engine says when it refuses a removal.
+/// The message of the engine when it refuses a removal.
 pub(super) const REFUSAL: &str = "it is in use";
 
-impl Run {
-    /// One step of a user of the API, on any mirror.
+impl ModelRun {
+    /// Performs one operation on a random mirror.
     pub(super) async fn api_user(&mut self) {
         if self.rng.u8(..12) == 0 {
             self.note("delete the namespace's mirror");
@@ -26,19 +26,20 @@ impl Run {
             ignore_missing(api.delete("moby", &DeleteParams::default()).await);
             return;
         }
-        let Some(mut target) = self.rng.choice(self.truth.all()) else {
+        let Some(mut target) = self.rng.choice(self.engine_model.all()) else {
             return;
         };
         let key = expected::key(&target);
         let api = self.objects(key.0);
-        // Its kind may not be served now.
+        // Its kind may not be served at the moment.
         let Ok(Some(object)) = api.get_opt(&key.1).await else {
             return;
         };
-        if self.is_rivals(&object) {
-            // A volume of the same name, which the other engine has or had.
-            self.switch();
-            match self.truth.named_like(&target) {
+        if self.belongs_to_peer(&object) {
+            // The mirror of a volume of the same name that the other engine has
+            // or had.
+            self.swap_instances();
+            match self.engine_model.same_named_volume(&target) {
                 Some(namesake) => target = namesake,
                 None => return,
             }
@@ -46,17 +47,17 @@ impl Run {
         match self.rng.u8(..12) {
             0..4 => self.delete(&target, &key, &object).await,
             4 => {
-                self.absorb();
-                if !self.truth.has(&target) {
+                self.sync_models();
+                if !self.engine_model.has(&target) {
                     return;
                 }
                 self.engine.fail(
                     EngineOperation::Remove,
-                    Some(&script_name(&target)),
+                    Some(&fake_engine_key(&target)),
                     EngineError::new(ErrorCode::Conflict, REFUSAL),
                 );
                 self.note(format!("refuse {target:?}"));
-                self.truth.refusing.insert(script_name(&target));
+                self.engine_model.refused.insert(fake_engine_key(&target));
                 self.delete(&target, &key, &object).await;
             }
             5 | 6 => {
@@ -65,14 +66,14 @@ impl Run {
                 if key.0 == "Container" {
                     self.note(format!("annotate {action} {:.8}", key.1));
                     self.actions.entry(key.1.clone()).or_default().push(action);
-                    *self.asked.entry(key.1.clone()).or_default() += 1;
+                    *self.max_action_calls.entry(key.1.clone()).or_default() += 1;
                     let annotation = json!({rdd_api::ACTION_ANNOTATION: action});
                     self.patch(&key, json!({"metadata": {"annotations": annotation}}))
                         .await;
                 }
             }
             7 | 8 => {
-                self.note(format!("vandalise the status of {key:?}"));
+                self.note(format!("vandalize the status of {key:?}"));
                 let status = match key.0 {
                     "Container" => json!({"name": "vandal", "pid": null, "error": "vandal"}),
                     "Image" => json!({"size": 1, "labels": {"vandal": "1"}}),
@@ -85,18 +86,18 @@ impl Run {
                 );
             }
             9 => {
-                self.note(format!("take the label off {key:?}"));
+                self.note(format!("remove the label of {key:?}"));
                 let labels = json!({rdd_api::BACKEND_LABEL: null, "test.example/own": "kept"});
                 self.patch(&key, json!({"metadata": {"labels": labels}}))
                     .await;
             }
-            // While somebody holds it, the App could not settle.
+            // The App cannot settle while another finalizer holds the mirror.
             10 if !is_held(&object) => {
-                // Then it is that backend's mirror, and goes with it.
+                // It then counts as a mirror of that backend, and is pruned.
                 self.note(format!("label {key:?} as another backend's"));
                 let labels = json!({rdd_api::BACKEND_LABEL: "other"});
-                self.moved(&target);
-                self.truth.excused.insert(target);
+                self.may_get_new_uid(&target);
+                self.engine_model.may_survive.insert(target);
                 self.patch(&key, json!({"metadata": {"labels": labels}}))
                     .await;
             }
@@ -105,32 +106,33 @@ impl Run {
         }
     }
 
-    /// Whether the mirror is about the engine of the instance that does not act
-    /// now.
-    fn is_rivals(&self, object: &DynamicObject) -> bool {
+    /// Returns whether the mirror belongs to the engine of the peer.
+    fn belongs_to_peer(&self, object: &DynamicObject) -> bool {
         let owner = object.labels().get(rdd_api::INSTANCE_LABEL);
-        self.rival.as_ref().is_some_and(|rival| {
-            !rival.shares && owner.is_some_and(|owner| *owner == rival.world.instance.to_string())
+        self.peer.as_ref().is_some_and(|peer| {
+            !peer.shares_engine
+                && owner.is_some_and(|owner| *owner == peer.mirror.instance.to_string())
         })
     }
 
-    /// Deletes just this mirror; what it stands for is doomed from then on.
-    async fn delete(&mut self, target: &Target, key: &Key, object: &DynamicObject) {
-        let meant = match target {
-            Target::Volume(name, _) => {
+    /// Deletes exactly this mirror. From then on, what it represents may be
+    /// removed.
+    async fn delete(&mut self, target: &EngineTarget, key: &MirrorKey, object: &DynamicObject) {
+        let deleted = match target {
+            EngineTarget::Volume(name, _) => {
                 let at = object.data["status"]["createdAt"].as_str();
                 let known = object
                     .uid()
                     .and_then(|uid| self.volume_of.get(&uid).copied());
-                let shown = at.and_then(|at| self.truth.volume_shown(name, at, known));
+                let shown = at.and_then(|at| self.engine_model.volume_with_time(name, at, known));
                 match shown {
-                    Some(serial) => Target::Volume(name.clone(), serial),
+                    Some(serial) => EngineTarget::Volume(name.clone(), serial),
                     None => return,
                 }
             }
             other => other.clone(),
         };
-        self.note(format!("delete the mirror of {meant:?}"));
+        self.note(format!("delete the mirror of {deleted:?}"));
         let params = DeleteParams {
             preconditions: Some(Preconditions {
                 uid: object.uid(),
@@ -139,33 +141,33 @@ impl Run {
             ..DeleteParams::default()
         };
         let label = object.labels().get(rdd_api::BACKEND_LABEL);
-        let ours = label.is_none_or(|label| label == "moby");
-        let first = object.metadata.deletion_timestamp.is_none();
-        // It may be gone from the engine before the answer is here.
-        let was_doomed = self.truth.doomed.contains(&meant);
-        self.truth.doomed.insert(meant.clone());
+        let is_ours = label.is_none_or(|label| label == "moby");
+        let is_first = object.metadata.deletion_timestamp.is_none();
+        // It may be removed from the engine before the response arrives.
+        let was_deleted = self.engine_model.deleted.contains(&deleted);
+        self.engine_model.deleted.insert(deleted.clone());
         match self.objects(key.0).delete(&key.1, &params).await {
             Ok(_) => {
-                self.moved(&meant);
-                let finalized = object
+                self.may_get_new_uid(&deleted);
+                let has_finalizer = object
                     .finalizers()
                     .iter()
                     .any(|f| f == rdd_api::MIRROR_FINALIZER);
-                if !ours || !finalized || !first {
-                    self.truth.excused.insert(meant);
+                if !is_ours || !has_finalizer || !is_first {
+                    self.engine_model.may_survive.insert(deleted);
                 }
             }
             Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {
-                if !was_doomed {
-                    self.truth.doomed.remove(&meant);
+                if !was_deleted {
+                    self.engine_model.deleted.remove(&deleted);
                 }
             }
             Err(error) => panic!("{error}"),
         }
     }
 
-    /// Somebody else's finalizer comes or goes.
-    async fn toggle_hold(&mut self, key: &Key, object: &DynamicObject) {
+    /// Adds or removes a foreign finalizer.
+    async fn toggle_hold(&mut self, key: &MirrorKey, object: &DynamicObject) {
         let mut finalizers = object.finalizers().to_vec();
         let before = finalizers.len();
         finalizers.retain(|name| name != HOLD);
@@ -174,9 +176,9 @@ impl Run {
             if object.metadata.deletion_timestamp.is_some() || label.is_some_and(|l| l == "other") {
                 return;
             }
-            // On either side of ours, since ours is found by its place.
-            let place = self.rng.usize(..=finalizers.len());
-            finalizers.insert(place, HOLD.to_owned());
+            // Before or after ours, because ours is identified by its index.
+            let index = self.rng.usize(..=finalizers.len());
+            finalizers.insert(index, HOLD.to_owned());
         }
         self.note(format!("finalizers of {key:?}: {finalizers:?}"));
         let version = object.resource_version();
@@ -184,13 +186,13 @@ impl Run {
         self.patch(key, json!({"metadata": metadata})).await;
     }
 
-    async fn patch(&self, key: &Key, patch: Value) {
+    async fn patch(&self, key: &MirrorKey, patch: Value) {
         let params = PatchParams::default();
         let api = self.objects(key.0);
         ignore_missing(api.patch(&key.1, &params, &Patch::Merge(patch)).await);
     }
 
-    /// All mirrors of a kind.
+    /// Returns the API of a mirrored kind.
     pub(super) fn objects(&self, kind: &str) -> Api<DynamicObject> {
         let resource = match kind {
             "Container" => ApiResource::erase::<rdd_api::Container>(&()),
@@ -198,7 +200,7 @@ impl Run {
             "Volume" => ApiResource::erase::<rdd_api::Volume>(&()),
             _ => ApiResource::erase::<rdd_api::ContainerNamespace>(&()),
         };
-        Api::namespaced_with(self.world.client.clone(), NAMESPACE, &resource)
+        Api::namespaced_with(self.mirror.client.clone(), NAMESPACE, &resource)
     }
 }
 
@@ -206,16 +208,17 @@ fn is_held(object: &DynamicObject) -> bool {
     object.finalizers().iter().any(|name| name == HOLD)
 }
 
-/// What the fake engine's script calls the removal of this.
-pub(super) fn script_name(target: &Target) -> String {
+/// Returns the key of this object in the script of the fake engine.
+pub(super) fn fake_engine_key(target: &EngineTarget) -> String {
     match target {
-        Target::Container(id) | Target::Image(id, None) => id.clone(),
-        Target::Image(_, Some(tag)) => tag.clone(),
-        Target::Volume(name, _) => name.clone(),
+        EngineTarget::Container(id) | EngineTarget::Image(id, None) => id.clone(),
+        EngineTarget::Image(_, Some(tag)) => tag.clone(),
+        EngineTarget::Volume(name, _) => name.clone(),
     }
 }
 
-/// A mirror may go or change at any time.
+/// Ignores errors that occur because an object may be deleted or changed at any
+/// time.
 pub(super) fn ignore_missing<T>(result: Result<T, kube::Error>) {
     match result {
         Ok(_) => {}

@@ -1,5 +1,5 @@
-//! What a mirror has to look like, written down from the contract and not from
-//! the code under test.
+//! The expected mirrors, derived from the API contract and not from the code
+//! under test.
 
 use std::collections::BTreeMap;
 
@@ -7,28 +7,28 @@ use rdd_core::{Container, EngineObject, Image, Timestamp, Volume};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::truth::{Target, Truth};
+use super::engine_model::{EngineModel, EngineTarget};
 
 /// All kinds of mirrors.
 pub(super) const KINDS: [&str; 4] = ["Container", "Image", "Volume", "ContainerNamespace"];
 
 /// Kind and name of a mirror.
-pub(super) type Key = (&'static str, String);
+pub(super) type MirrorKey = (&'static str, String);
 
-/// Mirrors, what each stands for, and its status without conditions and last
-/// action.
-pub(super) type Mirrors = BTreeMap<Key, (Target, Value)>;
+/// Mirrors with what they represent and their status without conditions and
+/// last action.
+pub(super) type ExpectedMirrors = BTreeMap<MirrorKey, (EngineTarget, Value)>;
 
-/// The mirror that stands for this.
-pub(super) fn key(target: &Target) -> Key {
+/// Returns the mirror that represents this object.
+pub(super) fn key(target: &EngineTarget) -> MirrorKey {
     match target {
-        Target::Container(id) => ("Container", id.clone()),
-        Target::Image(id, None) => ("Image", format!("img-{:x}", Sha256::digest(id))),
-        Target::Image(id, Some(tag)) => {
+        EngineTarget::Container(id) => ("Container", id.clone()),
+        EngineTarget::Image(id, None) => ("Image", format!("img-{:x}", Sha256::digest(id))),
+        EngineTarget::Image(id, Some(tag)) => {
             let digest = Sha256::digest(format!("{id}\0{tag}"));
             ("Image", format!("img-{digest:x}"))
         }
-        Target::Volume(name, _) => ("Volume", format!("vol-{:x}", Sha256::digest(name))),
+        EngineTarget::Volume(name, _) => ("Volume", format!("vol-{:x}", Sha256::digest(name))),
     }
 }
 
@@ -36,27 +36,29 @@ pub(super) fn time(at: Timestamp) -> String {
     Timestamp::from_seconds(at.seconds()).to_string()
 }
 
-/// Every mirror that there must be.
-pub(super) fn mirrors(truth: &Truth, objects: &[EngineObject]) -> Mirrors {
+/// Returns all mirrors that must exist.
+pub(super) fn mirrors(engine_model: &EngineModel, objects: &[EngineObject]) -> ExpectedMirrors {
     let mut mirrors = BTreeMap::new();
-    let mut add = |target: Target, status: Value| {
+    let mut add = |target: EngineTarget, status: Value| {
         mirrors.insert(key(&target), (target, without_nulls(status)));
     };
     for object in objects {
         match object {
-            EngineObject::Container(it) => add(Target::Container(it.id.clone()), container(it)),
+            EngineObject::Container(it) => {
+                add(EngineTarget::Container(it.id.clone()), container(it))
+            }
             EngineObject::Image(it) if it.repo_tags.is_empty() => {
-                add(Target::Image(it.id.clone(), None), image(it, None));
+                add(EngineTarget::Image(it.id.clone(), None), image(it, None));
             }
             EngineObject::Image(it) => {
                 for tag in &it.repo_tags {
-                    let target = Target::Image(it.id.clone(), Some(tag.clone()));
+                    let target = EngineTarget::Image(it.id.clone(), Some(tag.clone()));
                     add(target, image(it, Some(tag)));
                 }
             }
             EngineObject::Volume(it) => {
-                let serial = truth.volumes[&it.name];
-                add(Target::Volume(it.name.clone(), serial), volume(it));
+                let serial = engine_model.volumes[&it.name];
+                add(EngineTarget::Volume(it.name.clone(), serial), volume(it));
             }
             EngineObject::Namespace(_) => {}
         }
@@ -64,7 +66,7 @@ pub(super) fn mirrors(truth: &Truth, objects: &[EngineObject]) -> Mirrors {
     mirrors
 }
 
-/// The conditions of a container's mirror.
+/// Returns the conditions of a container's mirror.
 pub(super) fn conditions(container: &Container) -> BTreeMap<String, String> {
     [
         ("Running", container.running),

@@ -1,27 +1,30 @@
-//! Random engines, users and faults against a simple model.
+//! Model-based test: random engine operations, API requests, and faults against
+//! a simple model.
 //!
-//! A run is a sequence of bursts. In a burst, the engine's user, the users of
-//! the API and misfortune act at random, without waiting for the mirror. What
-//! mirrors lie in may be deleted, too, and a second instance of the daemon, for
-//! an engine of its own or for the same one, may want the same Lease. Then
-//! all faults are mended, and the mirror has to come to what the model says:
-//! exactly these objects, with this status, the same uid where it is the same
-//! object, and nothing gone from either engine that nobody deleted. See
-//! [`truth::Truth`] for what follows from what.
+//! A run is a sequence of bursts. In a burst, the user of the engine, users of
+//! the API, and fault injection act at random, without waiting for the mirror
+//! controller. The prerequisites of mirrors (definitions, namespaces, the App,
+//! and the Lease) may be deleted, and a second instance of the daemon, for
+//! another engine or for the same one, may compete for the Lease. Then all
+//! faults are cleared, and the mirrors must converge to the model: exactly the
+//! expected objects, with the expected status, the same UID for the same
+//! object, and no object may be missing from either engine unless it was
+//! deleted. See [`engine_model::EngineModel`] for the rules.
 //!
-//! The normal test run does a few fixed seeds. `RDD_MIRROR_SEED=7` does that
-//! one alone, and `RDD_MIRROR_SEEDS=1000` so many new ones. A seed fixes what
-//! is done, not how the tasks interleave: a rare failure may need a few runs.
+//! By default, a few fixed seeds are run. `RDD_MIRROR_SEED=7` runs only that
+//! one, and `RDD_MIRROR_SEEDS=1000` runs that many random ones. A seed
+//! determines the operations, not how tasks interleave: reproducing a rare
+//! failure may take several runs.
 
-mod actions;
+mod action_calls;
 mod api_user;
+mod engine_model;
 mod engine_user;
 mod expected;
-mod misfortune;
-mod rival;
+mod fault_injection;
+mod peer;
+mod prerequisites;
 mod settle;
-mod truth;
-mod uprooting;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
@@ -32,66 +35,67 @@ use std::time::Duration;
 use rdd_mirror::{LeaseTiming, MirrorTiming};
 use rdd_testkit::FakeEngine;
 
-use crate::world::{World, timing};
-use expected::Key;
-use misfortune::Broken;
-use rival::{Rival, Term};
-use settle::Seen;
-use truth::{SECOND, Truth};
+use crate::test_mirror::{TestMirror, timing};
+use engine_model::{EngineModel, SECOND};
+use expected::MirrorKey;
+use fault_injection::ActiveFaults;
+use peer::{LeaseTerm, PeerInstance};
+use settle::MirrorRecord;
 
-/// Few enough for every test run.
+/// The seeds of the default test run.
 const FIXED_SEEDS: std::ops::Range<u64> = 0..8;
 
-/// Bursts in a run.
+/// Number of bursts in a run.
 const BURSTS: usize = 8;
 
 /// One random run.
-struct Run {
+struct ModelRun {
     rng: fastrand::Rng,
-    rival: Option<Rival>,
-    /// The Lease in the last quiet moment.
-    term: Option<Term>,
+    peer: Option<PeerInstance>,
+    /// The Lease when the mirrors last agreed with the model.
+    term: Option<LeaseTerm>,
     engine: FakeEngine,
-    world: World,
-    truth: Truth,
-    /// What was done since all was quiet.
+    mirror: TestMirror,
+    engine_model: EngineModel,
+    /// The operations since the mirrors last agreed with the model.
     log: Vec<String>,
-    /// Everything is listed anew so often that lost events do no harm.
+    /// Whether the engine is resynced so often that lost events are recovered.
     resyncs: bool,
-    /// Events may get lost in this burst, and a replacement with them.
+    /// Whether events may be lost in this burst, including those about the
+    /// replacement of a volume.
     may_lose_events: bool,
-    /// What mirrors lie in may be deleted in this burst.
-    may_uproot: bool,
-    /// The instances may be set against each other in this burst.
-    may_contest: bool,
-    broken: Broken,
-    /// The App is stopped until it is mended.
-    stopped: bool,
-    /// Something that mirrors lie in was deleted.
-    is_uprooted: bool,
-    /// The mirrors of the last quiet moment.
-    seen: BTreeMap<Key, Seen>,
-    /// Which volume the mirror of a uid stood for then.
+    /// Whether prerequisites may be deleted in this burst.
+    may_delete_prerequisites: bool,
+    /// Whether the Lease may be disturbed in this burst.
+    may_disturb_lease: bool,
+    active_faults: ActiveFaults,
+    /// Whether the App is stopped until faults are cleared.
+    app_is_stopped: bool,
+    /// Whether a prerequisite was deleted.
+    prerequisite_is_deleted: bool,
+    /// The mirrors when they last agreed with the model.
+    last_mirrors: BTreeMap<MirrorKey, MirrorRecord>,
+    /// The volume that each mirror represented then, by UID of the mirror.
     volume_of: BTreeMap<String, u64>,
-    /// Mirrors that may have another uid since.
-    moved: BTreeSet<Key>,
-    /// Kinds all of whose mirrors may have, and may be there although somebody
-    /// deleted them.
-    uprooted: BTreeSet<&'static str>,
-    /// Actions that were asked for since, by container.
+    /// Mirrors that may have got another UID since.
+    may_have_new_uid: BTreeSet<MirrorKey>,
+    /// Kinds all of whose mirrors may have been recreated since, and may exist
+    /// although a client deleted them.
+    recreated_kinds: BTreeSet<&'static str>,
+    /// Actions requested since, by container.
     actions: BTreeMap<String, Vec<&'static str>>,
-    /// How often the engine may have been asked at most for an action, by
-    /// container, since the run began.
-    asked: BTreeMap<String, usize>,
+    /// Maximum number of calls of actions since the start of the run, by
+    /// container.
+    max_action_calls: BTreeMap<String, usize>,
 }
 
-impl Run {
+impl ModelRun {
     async fn new(seed: u64) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed);
         let engine = FakeEngine::default();
         let resyncs = rng.u8(..3) == 0;
-        let world = World::with(&engine, |world| {
-            world.timing = MirrorTiming {
+        let mirror = TestMirror::start_with(&engine, |mirror| {
+            mirror.timing = MirrorTiming {
                 resync_interval: if resyncs {
                     Duration::from_millis(400)
                 } else {
@@ -101,9 +105,9 @@ impl Run {
                 write_retry_max: Duration::from_millis(200),
                 removal_retry_min: Duration::from_millis(20),
                 removal_retry_max: Duration::from_millis(200),
-                removal_rest_min: Duration::from_millis(10),
-                removal_rest_max: Duration::from_millis(100),
-                volume_youth: 4 * SECOND,
+                removal_cooldown_min: Duration::from_millis(10),
+                removal_cooldown_max: Duration::from_millis(100),
+                volume_settle_time: 4 * SECOND,
                 lease: LeaseTiming {
                     duration: Duration::from_secs(1),
                     renew_deadline: Duration::from_millis(700),
@@ -114,99 +118,100 @@ impl Run {
             };
         })
         .await;
-        let rival = match rng.u8(..3) {
+        let peer = match rng.u8(..3) {
             0 => None,
             kind => {
-                // The first one is to mirror first, so that runs repeat.
-                world.synced().await;
-                Some(Rival::of(&world, &engine, kind == 1))
+                // The first instance must acquire the Lease, so that runs are
+                // reproducible.
+                mirror.wait_for_sync().await;
+                Some(PeerInstance::start(&mirror, &engine, kind == 1))
             }
         };
         Self {
             rng,
-            rival,
+            peer,
             term: None,
             engine,
-            world,
-            truth: Truth::default(),
+            mirror,
+            engine_model: EngineModel::default(),
             log: Vec::new(),
             resyncs,
             may_lose_events: true,
-            may_uproot: false,
-            may_contest: false,
-            broken: Broken::default(),
-            stopped: false,
-            is_uprooted: false,
-            seen: BTreeMap::new(),
+            may_delete_prerequisites: false,
+            may_disturb_lease: false,
+            active_faults: ActiveFaults::default(),
+            app_is_stopped: false,
+            prerequisite_is_deleted: false,
+            last_mirrors: BTreeMap::new(),
             volume_of: BTreeMap::new(),
-            moved: BTreeSet::new(),
-            uprooted: BTreeSet::new(),
+            may_have_new_uid: BTreeSet::new(),
+            recreated_kinds: BTreeSet::new(),
             actions: BTreeMap::new(),
-            asked: BTreeMap::new(),
+            max_action_calls: BTreeMap::new(),
         }
     }
 
     async fn burst(&mut self) {
         self.may_lose_events = self.resyncs || self.rng.u8(..3) == 0;
-        self.may_uproot = self.rng.u8(..4) == 0;
-        self.may_contest = self.rival.is_some() && self.rng.u8(..3) == 0;
-        // An instance that does not run hears nothing.
-        self.may_lose_events |= self.may_contest;
+        self.may_delete_prerequisites = self.rng.u8(..4) == 0;
+        self.may_disturb_lease = self.peer.is_some() && self.rng.u8(..3) == 0;
+        // A stopped instance receives no events.
+        self.may_lose_events |= self.may_disturb_lease;
         if self.rng.bool() {
-            self.relent();
+            self.stop_refusing();
         }
         for _ in 0..self.rng.usize(1..50) {
             if self.rng.bool() {
-                self.switch();
+                self.swap_instances();
             }
-            self.absorb();
+            self.sync_models();
             match self.rng.u8(..20) {
                 0..10 => self.engine_user(),
                 10..16 => self.api_user().await,
-                16 if self.may_uproot => self.uproot().await,
-                17 if self.may_contest => self.contest().await,
-                _ => self.misfortune().await,
+                16 if self.may_delete_prerequisites => self.delete_prerequisite().await,
+                17 if self.may_disturb_lease => self.disturb_lease().await,
+                _ => self.inject_fault().await,
             }
-            // Not to wait for anything, but to let the mirror get anywhere
-            // between nowhere and the end.
+            // Not to wait for anything, but to let the controller make any
+            // amount of progress.
             match self.rng.u8(..3) {
                 0 => tokio::task::yield_now().await,
                 1 => tokio::time::sleep(Duration::from_millis(self.rng.u64(..8))).await,
                 _ => {}
             }
         }
-        self.mend().await;
+        self.clear_faults().await;
     }
 
-    fn absorb(&mut self) {
-        let own = self.truth.absorb(&self.engine);
-        let others = self.rival.as_mut().map_or(Ok(()), Rival::absorb);
-        if let Err(violation) = own.and(others) {
+    fn sync_models(&mut self) {
+        let this_engine = self.engine_model.sync_with(&self.engine);
+        let other_engine = self.peer.as_mut().map_or(Ok(()), PeerInstance::sync_model);
+        if let Err(violation) = this_engine.and(other_engine) {
             panic!("{violation} after\n  {}", self.log.join("\n  "));
         }
     }
 
-    fn note(&mut self, what: impl Into<String>) {
-        self.log.push(what.into());
+    fn note(&mut self, operation: impl Into<String>) {
+        self.log.push(operation.into());
     }
 }
 
 async fn run_one(seed: u64) {
-    let mut run = Run::new(seed).await;
+    let mut run = ModelRun::new(seed).await;
     for _ in 0..BURSTS {
         run.burst().await;
         run.settle().await;
     }
 }
 
-/// Runs the seeds, a few at a time, each in a thread of its own: within one
-/// thread nothing comes between the model's look at the engine and its next
-/// step. The thread's name tells which run a panic is about.
+/// Runs the seeds, a few at a time, each in its own thread: within one thread,
+/// nothing happens between the model's look at the engine and its next step.
+/// The name of the thread identifies the run of a panic.
 fn run_all(seeds: impl Iterator<Item = u64>) {
-    const AT_ONCE: usize = 4;
+    const CONCURRENCY: usize = 4;
     let seeds = Arc::new(Mutex::new(seeds.collect::<Vec<_>>()));
     let next = move || seeds.lock().unwrap().pop();
-    let workers = (0..AT_ONCE).map(|_| {
+    let workers = (0..CONCURRENCY).map(|_| {
         let next = next.clone();
         thread::spawn(move || {
             let mut failed = Vec::new();
@@ -234,7 +239,7 @@ fn run_all(seeds: impl Iterator<Item = u64>) {
         .collect();
     assert!(
         failed.is_empty(),
-        "again with RDD_MIRROR_SEED=, one of {failed:?}"
+        "run again with RDD_MIRROR_SEED set to one of {failed:?}"
     );
 }
 
@@ -242,7 +247,7 @@ fn run_all(seeds: impl Iterator<Item = u64>) {
 fn random_runs_agree_with_the_model() {
     let number = |name| -> Option<u64> {
         let text = env::var(name).ok()?;
-        Some(text.parse().expect("a number"))
+        Some(text.parse().expect("the variable must be a number"))
     };
     match (number("RDD_MIRROR_SEED"), number("RDD_MIRROR_SEEDS")) {
         (Some(seed), _) => run_all(std::iter::once(seed)),

@@ -1,4 +1,4 @@
-//! The comparison, once all is quiet.
+//! Compares the mirrors with the model when all faults are cleared.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -11,28 +11,28 @@ use rdd_testkit::FakeEngine;
 use serde_json::Value;
 use tokio::time::{sleep, timeout};
 
-use super::Run;
-use super::api_user::{HOLD, REFUSAL, script_name};
-use super::expected::{self, Key, Mirrors};
-use super::rival::Term;
-use super::truth::Target;
-use crate::world::World;
+use super::ModelRun;
+use super::api_user::{HOLD, REFUSAL, fake_engine_key};
+use super::engine_model::EngineTarget;
+use super::expected::{self, ExpectedMirrors, MirrorKey};
+use super::peer::LeaseTerm;
+use crate::test_mirror::TestMirror;
 
-/// What is remembered of a mirror from one quiet moment to the next.
-pub(super) struct Seen {
+/// A mirror at the time of the last agreement with the model.
+pub(super) struct MirrorRecord {
     uid: String,
-    target: Target,
+    target: EngineTarget,
     last_action: Value,
 }
 
-/// How long agreement may take, on a busy machine: a definition, its namespace
-/// and a Lease may have to be waited for, one after the other.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Timeout for agreement on a busy machine: a definition, its namespace, and a
+/// Lease may have to be waited for, one after the other.
+const AGREEMENT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How often is looked whether all is quiet.
-const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// Interval between comparisons.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// A container that must not outlive the look that it is for.
+/// A container that is removed when this is dropped.
 struct Marker<'a>(&'a FakeEngine, String);
 
 impl Drop for Marker<'_> {
@@ -41,85 +41,87 @@ impl Drop for Marker<'_> {
     }
 }
 
-/// All mirrors as they are.
-type Mirrored = BTreeMap<Key, (DynamicObject, Found)>;
+/// All mirrors in the API.
+type ObservedMirrors = BTreeMap<MirrorKey, (DynamicObject, ObservedState)>;
 
-/// A mirror as it has to be found.
+/// The valid states of a mirror after convergence.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Found {
-    /// As the engine has the object.
+enum ObservedState {
+    /// It reflects the object in the engine.
     Live,
-    /// Deleted, and the engine refuses.
+    /// Deleted, and the engine refuses the removal.
     Refused,
-    /// Deleted, not ours any more, and held by somebody else.
+    /// Deleted, without our finalizer, and held by a foreign one.
     Held,
 }
 
-impl Run {
-    /// Waits until everything is as it must be, and nothing is written any more,
-    /// whatever is listed anew.
+impl ModelRun {
+    /// Waits until the mirrors agree with the model and a new listing causes no
+    /// more writes.
     pub(super) async fn settle(&mut self) {
-        let begun = Instant::now();
+        let start = Instant::now();
         let found = loop {
-            let last = match self.agree().await {
+            let last = match self.check_agreement().await {
                 Ok(found) => break found,
                 Err(last) => last,
             };
             assert!(
-                begun.elapsed() < PATIENCE,
-                "agreement after\n  {}\n: not within {PATIENCE:?}; last seen: {last}",
+                start.elapsed() < AGREEMENT_TIMEOUT,
+                "no agreement within {AGREEMENT_TIMEOUT:?} after\n  {}\nlast difference: {last}",
                 self.log.join("\n  ")
             );
-            sleep(LOOK_EVERY).await;
+            sleep(POLL_INTERVAL).await;
         };
-        self.absorb();
+        self.sync_models();
         self.check_actions();
         self.remember(found);
     }
 
-    /// All mirrors, when they agree with the model and stay as they are.
-    async fn agree(&mut self) -> Result<Mirrored, String> {
-        let term = self.face_the_holder().await?;
+    /// Returns all mirrors if they agree with the model and do not change.
+    async fn check_agreement(&mut self) -> Result<ObservedMirrors, String> {
+        let term = self.select_lease_holder().await?;
         self.check_app().await?;
         let found = self.compare().await?;
-        let relisted = timeout(PATIENCE / 6, self.list_anew()).await;
-        relisted.map_err(|_| "a new listing is not taken in".to_owned())?;
+        let relisted = timeout(AGREEMENT_TIMEOUT / 6, self.relist()).await;
+        relisted.map_err(|_| "a new listing was not processed".to_owned())?;
         if self.compare().await? != found {
-            return Err("written without a reason, or not quiet yet".to_owned());
+            return Err(
+                "mirrors are still being written, or were written without a reason".to_owned(),
+            );
         }
-        if self.term().await? != term {
+        if self.lease_term().await? != term {
             return Err("the Lease has changed hands".to_owned());
         }
         self.term = Some(term);
         Ok(found)
     }
 
-    /// Finds out which one mirrors, and looks at that one from now on; the
-    /// other one has to be on standby.
-    async fn face_the_holder(&mut self) -> Result<Term, String> {
-        let term = self.term().await?;
-        if term.holder != self.world.instance.to_string() {
-            self.switch();
+    /// Makes the instance that holds the Lease the active one. The other one
+    /// must be standing by.
+    async fn select_lease_holder(&mut self) -> Result<LeaseTerm, String> {
+        let term = self.lease_term().await?;
+        if term.holder != self.mirror.instance.to_string() {
+            self.swap_instances();
         }
-        let standby = |world: &World| world.progress.borrow().standby.clone();
-        if term.holder != self.world.instance.to_string() || standby(&self.world).is_some() {
-            return Err(format!("{term:?} and nobody mirrors"));
+        let standby = |mirror: &TestMirror| mirror.progress.borrow().standby.clone();
+        if term.holder != self.mirror.instance.to_string() || standby(&self.mirror).is_some() {
+            return Err(format!("{term:?}, but no instance mirrors"));
         }
-        let Some(rival) = &self.rival else {
+        let Some(peer) = &self.peer else {
             return Ok(term);
         };
-        if !standby(&rival.world).is_some_and(|reason| reason.contains(&term.holder)) {
-            return Err(format!("{term:?} and two mirror"));
+        if !standby(&peer.mirror).is_some_and(|reason| reason.contains(&term.holder)) {
+            return Err(format!("{term:?}, but two instances mirror"));
         }
         if self.term.as_ref() != Some(&term) {
-            // It was not renewed in time on a busy machine, say.
-            self.uproot_all();
+            // For example, it was not renewed in time on a busy machine.
+            self.all_may_be_recreated();
         }
         Ok(term)
     }
 
     async fn check_app(&self) -> Result<(), String> {
-        let apps: Api<App> = Api::all(self.world.client.clone());
+        let apps: Api<App> = Api::all(self.mirror.client.clone());
         let app = apps.get("app").await.map_err(|error| error.to_string())?;
         let generation = app.metadata.generation;
         let conditions = app.status.unwrap_or_default().conditions;
@@ -127,37 +129,39 @@ impl Run {
             ("ContainerEngineReady", "Connected"),
             ("Settled", "Settled"),
         ] {
-            let is_it = |c: &rdd_api::Condition| {
+            let matches = |c: &rdd_api::Condition| {
                 c.type_ == type_ && c.status == "True" && c.reason == reason
             };
-            let is_new = |c: &rdd_api::Condition| c.observed_generation == generation;
-            if !conditions.iter().any(|c| is_it(c) && is_new(c)) {
-                return Err(format!("the App says {conditions:?}"));
+            let is_current = |c: &rdd_api::Condition| c.observed_generation == generation;
+            if !conditions.iter().any(|c| matches(c) && is_current(c)) {
+                return Err(format!("conditions of the App: {conditions:?}"));
             }
         }
         Ok(())
     }
 
-    /// Has the backend list everything anew, and the mirror take it in.
-    async fn list_anew(&self) {
+    /// Makes the backend list again and waits until the controller has
+    /// processed it.
+    async fn relist(&self) {
         self.engine.reinit();
-        // Comes after the init: once it is seen, the init was.
+        // Created after the listing: once it is mirrored, the listing has been
+        // processed.
         let marker = Marker(&self.engine, self.engine.create_container("marker"));
-        self.world
-            .container(&marker.1, |c| c.status.is_some())
+        self.mirror
+            .wait_for_container(&marker.1, |c| c.status.is_some())
             .await;
         let id = marker.1.clone();
         drop(marker);
-        self.world.gone::<rdd_api::Container>(&id).await;
+        self.mirror.wait_until_gone::<rdd_api::Container>(&id).await;
     }
 
-    /// All mirrors, when they agree with the model.
-    async fn compare(&self) -> Result<Mirrored, String> {
-        // Taken before the mirrors: whatever changes meanwhile, it is not quiet.
+    /// Returns all mirrors if they agree with the model.
+    async fn compare(&self) -> Result<ObservedMirrors, String> {
+        // Read before the mirrors: a change in between means no agreement.
         let objects = self.engine.objects();
-        let mut truth = self.truth.clone();
-        truth.absorb(&self.engine)?;
-        let expected = expected::mirrors(&truth, &objects);
+        let mut engine_model = self.engine_model.clone();
+        engine_model.sync_with(&self.engine)?;
+        let expected = expected::mirrors(&engine_model, &objects);
         let mut actual = BTreeMap::new();
         for kind in ["Container", "Image", "Volume"] {
             let list = self.objects(kind).list(&ListParams::default()).await;
@@ -168,15 +172,15 @@ impl Run {
         let api = self.objects("ContainerNamespace");
         let names = api.list(&ListParams::default()).await;
         let names = names.map_err(|error| error.to_string())?.items;
-        let instance = self.world.instance.to_string();
+        let instance = self.mirror.instance.to_string();
         let is_mine = |object: &DynamicObject| {
             let owner = object.labels().get(rdd_api::INSTANCE_LABEL);
             owner.is_some_and(|owner| *owner == instance)
         };
-        let is_it = |object: &DynamicObject| {
+        let is_expected = |object: &DynamicObject| {
             object.name_any() == "moby" && is_ours(object) && is_mine(object)
         };
-        if names.len() != 1 || !is_it(&names[0]) {
+        if names.len() != 1 || !is_expected(&names[0]) {
             return Err(format!("namespaces: {names:?}"));
         }
         let mut found = BTreeMap::new();
@@ -184,48 +188,57 @@ impl Run {
             let object = actual
                 .get(key)
                 .ok_or_else(|| format!("{target:?} has no mirror"))?;
-            let how = how(object);
-            let doomed = truth.doomed.contains(target);
-            let refused = truth.refusing.contains(&script_name(target));
-            let excused = self.uprooted.contains(key.0) || truth.excused.contains(target);
-            let may_be_live = !doomed || excused;
-            match how {
-                Some(Found::Held) => {}
-                Some(Found::Live | Found::Refused) if !is_mine(object) => {
+            let state = observed_state(object);
+            let is_deleted = engine_model.deleted.contains(target);
+            let is_refused = engine_model.refused.contains(&fake_engine_key(target));
+            let may_survive =
+                self.recreated_kinds.contains(key.0) || engine_model.may_survive.contains(target);
+            let may_be_live = !is_deleted || may_survive;
+            match state {
+                Some(ObservedState::Held) => {}
+                Some(ObservedState::Live | ObservedState::Refused) if !is_mine(object) => {
                     return Err(format!("another instance's: {object:?}"));
                 }
-                Some(Found::Live) if may_be_live => {
+                Some(ObservedState::Live) if may_be_live => {
                     check_status(object, status)?;
                     check_conditions(object, target, &objects)?;
                 }
-                Some(Found::Refused) if doomed && refused => check_status(object, status)?,
+                Some(ObservedState::Refused) if is_deleted && is_refused => {
+                    check_status(object, status)?
+                }
                 _ => {
                     return Err(format!(
-                        "{target:?} (doomed {doomed}, refused {refused}): {how:?} {object:?}"
+                        "{target:?} (deleted {is_deleted}, refused {is_refused}): {state:?} {object:?}"
                     ));
                 }
             }
         }
         for (key, object) in actual {
-            match how(&object) {
-                Some(how) if how == Found::Held || expected.contains_key(&key) => {
+            match observed_state(&object) {
+                Some(how) if how == ObservedState::Held || expected.contains_key(&key) => {
                     found.insert(key, (object, how));
                 }
-                _ => return Err(format!("an orphan: {object:?}")),
+                _ => return Err(format!("unexpected mirror: {object:?}")),
             }
         }
         self.check_identity(&expected, &found)?;
         Ok(found)
     }
 
-    /// The same object has the same uid, another one has another, and an
-    /// action leaves its trace.
-    fn check_identity(&self, expected: &Mirrors, found: &Mirrored) -> Result<(), String> {
+    /// Checks that the same object has the same UID, that another one has
+    /// another UID, and that the last action is reported.
+    fn check_identity(
+        &self,
+        expected: &ExpectedMirrors,
+        found: &ObservedMirrors,
+    ) -> Result<(), String> {
         for (key, (target, _)) in expected {
-            let (Some(was), Some((is, Found::Live))) = (self.seen.get(key), found.get(key)) else {
+            let (Some(was), Some((is, ObservedState::Live))) =
+                (self.last_mirrors.get(key), found.get(key))
+            else {
                 continue;
             };
-            let moved = self.uprooted.contains(key.0) || self.moved.contains(key);
+            let moved = self.recreated_kinds.contains(key.0) || self.may_have_new_uid.contains(key);
             let same_uid = is.uid().as_deref() == Some(&*was.uid);
             if was.target == *target && !same_uid && !moved {
                 return Err(format!("{target:?} has another uid"));
@@ -240,57 +253,59 @@ impl Run {
             let right = match self.actions.get(&key.1).map(Vec::as_slice) {
                 None => *last == was.last_action || is_correction(&was.last_action, last),
                 Some([one]) => last["action"] == *one,
-                // Any of them may have been the last to be seen.
+                // Any of them may have been observed last.
                 Some(_) => true,
             };
             if !right {
-                return Err(format!("{target:?} says {last} of its last action"));
+                return Err(format!("{target:?} reports {last} as its last action"));
             }
         }
         Ok(())
     }
 
-    fn remember(&mut self, found: Mirrored) {
-        self.seen.clear();
+    fn remember(&mut self, found: ObservedMirrors) {
+        self.last_mirrors.clear();
         self.volume_of.clear();
-        let expected = expected::mirrors(&self.truth, &self.engine.objects());
+        let expected = expected::mirrors(&self.engine_model, &self.engine.objects());
         for (key, (object, how)) in found {
             let Some((target, _)) = expected.get(&key) else {
                 continue;
             };
             let uid = object.uid().unwrap();
-            if let Target::Volume(_, serial) = target {
+            if let EngineTarget::Volume(_, serial) = target {
                 self.volume_of.insert(uid.clone(), *serial);
             }
-            if how != Found::Refused {
-                self.truth.doomed.remove(target);
+            if how != ObservedState::Refused {
+                self.engine_model.deleted.remove(target);
             }
-            if how == Found::Live {
+            if how == ObservedState::Live {
                 let last_action = object.data["status"]["lastAction"].clone();
                 let target = target.clone();
-                let seen = Seen {
+                let seen = MirrorRecord {
                     uid,
                     target,
                     last_action,
                 };
-                self.seen.insert(key, seen);
+                self.last_mirrors.insert(key, seen);
             }
         }
-        let truth = self.truth.clone();
-        self.truth.doomed.retain(|target| truth.has(target));
-        self.truth.excused.clear();
-        self.moved.clear();
-        self.uprooted.clear();
-        if let Some(rival) = &mut self.rival {
-            rival.forget_wishes();
+        let engine_model = self.engine_model.clone();
+        self.engine_model
+            .deleted
+            .retain(|target| engine_model.has(target));
+        self.engine_model.may_survive.clear();
+        self.may_have_new_uid.clear();
+        self.recreated_kinds.clear();
+        if let Some(peer) = &mut self.peer {
+            peer.reset_deletions();
         }
         self.actions.clear();
         self.log.clear();
     }
 }
 
-/// Whether an action whose outcome was unknown is now said to have succeeded,
-/// since the engine's user did by hand what it asked for.
+/// Returns whether an action with an unknown outcome is now reported as
+/// succeeded, because the user of the engine did the same manually.
 fn is_correction(was: &Value, is: &Value) -> bool {
     was["state"] == "Failed"
         && is["state"] == "Succeeded"
@@ -305,22 +320,22 @@ fn is_ours(object: &DynamicObject) -> bool {
         .is_some_and(|label| label == "moby")
 }
 
-/// Whether it is another backend's. A label that was taken off is not put back
-/// on what is being deleted.
-fn is_strange(object: &DynamicObject) -> bool {
+/// Returns whether it is labeled as another backend's. A removed label is not
+/// restored while the mirror is being deleted.
+fn belongs_to_other_backend(object: &DynamicObject) -> bool {
     let label = object.labels().get(rdd_api::BACKEND_LABEL);
     label.is_some_and(|label| label != "moby")
 }
 
-/// How a mirror is found; `None` for what must not last.
-fn how(object: &DynamicObject) -> Option<Found> {
+/// Returns the state of a mirror; `None` if it is invalid after convergence.
+fn observed_state(object: &DynamicObject) -> Option<ObservedState> {
     let has = |name: &str| {
         object
             .finalizers()
             .iter()
             .any(|finalizer| finalizer == name)
     };
-    let finalized = has(rdd_api::MIRROR_FINALIZER);
+    let has_our_finalizer = has(rdd_api::MIRROR_FINALIZER);
     let message = object.data["status"]["conditions"]
         .as_array()
         .into_iter()
@@ -332,14 +347,14 @@ fn how(object: &DynamicObject) -> Option<Found> {
         .contains_key(rdd_api::ACTION_ANNOTATION);
     match (
         object.metadata.deletion_timestamp.is_some(),
-        finalized,
+        has_our_finalizer,
         message,
     ) {
-        (false, true, None) if is_ours(object) && !annotated => Some(Found::Live),
-        (true, true, Some(message)) if message == REFUSAL && !is_strange(object) => {
-            Some(Found::Refused)
+        (false, true, None) if is_ours(object) && !annotated => Some(ObservedState::Live),
+        (true, true, Some(message)) if message == REFUSAL && !belongs_to_other_backend(object) => {
+            Some(ObservedState::Refused)
         }
-        (true, false, _) if has(HOLD) => Some(Found::Held),
+        (true, false, _) if has(HOLD) => Some(ObservedState::Held),
         _ => None,
     }
 }
@@ -360,7 +375,7 @@ fn check_status(object: &DynamicObject, expected: &Value) -> Result<(), String> 
 
 fn check_conditions(
     object: &DynamicObject,
-    target: &Target,
+    target: &EngineTarget,
     objects: &[EngineObject],
 ) -> Result<(), String> {
     let found: BTreeMap<String, String> = object.data["status"]["conditions"]
@@ -373,7 +388,7 @@ fn check_conditions(
         })
         .collect();
     let expected = objects.iter().find_map(|object| match (object, target) {
-        (EngineObject::Container(it), Target::Container(id)) if it.id == *id => {
+        (EngineObject::Container(it), EngineTarget::Container(id)) if it.id == *id => {
             Some(expected::conditions(it))
         }
         _ => None,
