@@ -91,3 +91,32 @@ fn paths_in_comments_exist() {
         }
     }
 }
+
+/// The table "Where to look" of docs/architecture.md is true: each file contains
+/// each word that a reader would search for.
+#[test]
+fn the_words_to_search_for_are_in_the_files_of_the_table() {
+    let root = root();
+    let text = std::fs::read_to_string(root.join("docs/architecture.md")).unwrap();
+    let (_, table) = text.split_once("## Where to look").unwrap();
+    let (table, _) = table.split_once("## ").unwrap();
+    let quoted = |cell: &str| -> Vec<String> {
+        let words = cell.split('`').skip(1).step_by(2);
+        words.map(str::to_lowercase).collect()
+    };
+    let mut rows = 0;
+    for row in table.lines().filter(|line| line.contains(".rs`")) {
+        let [_, _, words, file, _] = row.split('|').collect::<Vec<_>>()[..] else {
+            panic!("not three columns: {row}");
+        };
+        let file = file.trim().trim_matches('`');
+        let content = std::fs::read_to_string(root.join(file))
+            .unwrap()
+            .to_lowercase();
+        for word in quoted(words) {
+            assert!(content.contains(&word), "{file} does not contain {word:?}");
+            rows += 1;
+        }
+    }
+    assert!(rows >= 10, "only {rows} words were found");
+}

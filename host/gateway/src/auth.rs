@@ -1,5 +1,5 @@
 //! Extracts the credentials of a request, and authenticates those of this
-//! instance.
+//! instance. Missing and invalid credentials end in 401.
 
 use async_trait::async_trait;
 use base64::Engine as _;

@@ -1,4 +1,5 @@
-//! The tower service: each request leads to an error response or to a session.
+//! The tower service: each request leads to an error response or to a WebSocket
+//! with a log session.
 
 use std::convert::Infallible;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The restart policy of failed backends.
+//! The restart policy of failed backends: back-off and the restart budget.
 
 use std::time::Duration;
 

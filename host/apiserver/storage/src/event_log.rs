@@ -1,4 +1,4 @@
-//! The kept history in memory.
+//! The event log: the kept history in memory, and what its compaction removes.
 
 use std::sync::Arc;
 use std::time::Duration;

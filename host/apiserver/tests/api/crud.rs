@@ -219,10 +219,10 @@ async fn names_are_generated_and_validated() {
     let bad = client.post(CONFIG_MAPS, &config_map("Bad_Name")).await;
     assert_eq!(bad.reason(), (422, "Invalid"));
     assert_eq!(bad.body["details"]["causes"][0]["field"], "metadata.name");
-    let mut labelled = config_map("l");
-    labelled["metadata"]["labels"] = json!({"bad key": "v"});
+    let mut labeled = config_map("l");
+    labeled["metadata"]["labels"] = json!({"bad key": "v"});
     assert_eq!(
-        client.post(CONFIG_MAPS, &labelled).await.reason(),
+        client.post(CONFIG_MAPS, &labeled).await.reason(),
         (422, "Invalid")
     );
     assert_eq!(

@@ -1,4 +1,4 @@
-//! The cost estimator: the static costs of rules, in Kubernetes' units (one unit is about 50 ns there).
+//! The cost estimator and the cost limits of CEL rules, in Kubernetes' units (one unit is about 50 ns there).
 //!
 //! A definition whose rules could exceed the limits is rejected, as upstream rejects it, so that a definition that is
 //! accepted here is accepted by Kubernetes.
