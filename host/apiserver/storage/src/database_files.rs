@@ -7,6 +7,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -148,15 +149,8 @@ pub(crate) fn rename_into_place(temporary: &Path, path: &Path) -> Result<(), Fil
 
 /// Removes the access rights of all users but the owner.
 pub(crate) fn restrict_to_owner(path: &Path) -> Result<(), FileError> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        fs::set_permissions(path, fs::Permissions::from_mode(OWNER_ONLY_MODE))
-            .map_err(file_error("restrict the access rights of", path))?;
-    }
-    #[cfg(not(unix))]
-    let _ = path;
-    Ok(())
+    fs::set_permissions(path, fs::Permissions::from_mode(OWNER_ONLY_MODE))
+        .map_err(file_error("restrict the access rights of", path))
 }
 
 /// Renames a damaged database; see [`Store::set_aside`](crate::Store::set_aside).
@@ -194,28 +188,19 @@ fn unused_name(path: &Path) -> Result<PathBuf, FileError> {
 }
 
 /// Read and write for the owner only: the database contains Secrets.
-#[cfg(unix)]
 const OWNER_ONLY_MODE: u32 = 0o600;
 
 fn owner_only(options: &mut OpenOptions) -> &mut OpenOptions {
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(options, OWNER_ONLY_MODE);
-    options
+    options.mode(OWNER_ONLY_MODE)
 }
 
 /// Makes the file names in the directory of `path` survive a power loss.
 fn sync_directory(path: &Path) -> Result<(), FileError> {
-    #[cfg(unix)]
-    {
-        let directory = match path.parent() {
-            Some(directory) if !directory.as_os_str().is_empty() => directory,
-            _ => Path::new("."),
-        };
-        File::open(directory)
-            .and_then(|directory| directory.sync_all())
-            .map_err(file_error("sync", directory))?;
-    }
-    #[cfg(not(unix))]
-    let _ = path;
-    Ok(())
+    let directory = match path.parent() {
+        Some(directory) if !directory.as_os_str().is_empty() => directory,
+        _ => Path::new("."),
+    };
+    File::open(directory)
+        .and_then(|directory| directory.sync_all())
+        .map_err(file_error("sync", directory))
 }

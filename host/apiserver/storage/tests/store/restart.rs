@@ -210,7 +210,6 @@ async fn the_writer_exits_with_the_last_handle() {
     assert_eq!(store.revision(), record.revision);
 }
 
-#[cfg(unix)]
 #[tokio::test]
 async fn files_are_accessible_to_their_owner_only() {
     use std::os::unix::fs::PermissionsExt;
