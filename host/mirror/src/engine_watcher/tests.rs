@@ -213,7 +213,7 @@ async fn the_watcher_keeps_reconnecting_and_lists_within_two_seconds_of_the_engi
     engine.cut_watches();
     assert_eq!(
         watcher.next().await,
-        "disconnected: the event stream was cut"
+        "disconnected: the event stream was disconnected"
     );
     let cut = Instant::now();
     watcher.expect_listing().await;
