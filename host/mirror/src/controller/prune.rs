@@ -1,5 +1,5 @@
-//! Verifies that all orphans are pruned: the conditions of the App change only when
-//! neither this process nor the API has any left.
+//! Verifies that all orphans are pruned: the conditions of the App change only
+//! when neither this process nor the API has any left.
 
 use kube::Client;
 use kube::api::{Api, ListParams};

@@ -53,8 +53,8 @@ impl LeaseObserver {
     }
 
     /// Decides from the record that the API has now.
-    pub(super) fn decide(&mut self, found: Option<LeaseRecord>, now: Instant) -> LeaseAction {
-        let Some(found) = found else {
+    pub(super) fn decide(&mut self, current: Option<LeaseRecord>, now: Instant) -> LeaseAction {
+        let Some(current) = current else {
             return match &self.other {
                 // It was deleted, but its holder may not have noticed yet.
                 Some((last, since)) if !is_expired(last, *since, now) => LeaseAction::Wait {
@@ -63,33 +63,33 @@ impl LeaseObserver {
                 _ => LeaseAction::Create,
             };
         };
-        let holder = match &found.holder {
+        let holder = match &current.holder {
             Some(holder) if *holder == self.identity => {
                 self.other = None;
                 return LeaseAction::Write {
-                    transitions: found.transitions,
+                    transitions: current.transitions,
                 };
             }
             Some(holder) => Arc::clone(holder),
             None => {
                 self.other = None;
                 return LeaseAction::Write {
-                    transitions: found.transitions.saturating_add(1),
+                    transitions: current.transitions.saturating_add(1),
                 };
             }
         };
         let since = match &self.other {
-            Some((last, since)) if *last == found => *since,
+            Some((last, since)) if *last == current => *since,
             _ => now,
         };
-        let step = if is_expired(&found, since, now) {
+        let step = if is_expired(&current, since, now) {
             LeaseAction::Write {
-                transitions: found.transitions.saturating_add(1),
+                transitions: current.transitions.saturating_add(1),
             }
         } else {
             LeaseAction::Wait { holder }
         };
-        self.other = Some((found, since));
+        self.other = Some((current, since));
         step
     }
 }

@@ -10,12 +10,12 @@
 //! * *An object is removed and recreated in the engine* (`docker volume rm x;
 //!   docker volume create x`). The event that x is gone increments the
 //!   incarnation of the entry. From then on, the old mirror is stale, no
-//!   matter who deletes it: it is pruned, and the new x gets its own mirror. If that event
-//!   has not arrived yet, the request carries the exact creation time of the
-//!   intended volume, and the backend refuses to remove another one. Creation
-//!   times may have a resolution of one second, so a volume that was reported a
-//!   moment ago is not removed before that second is over and its events have
-//!   arrived.
+//!   matter who deletes it: it is pruned, and the new x gets its own mirror. If
+//!   that event has not arrived yet, the request carries the exact creation
+//!   time of the intended volume, and the backend refuses to remove another
+//!   one. Creation times may have a resolution of one second, so a volume that
+//!   was reported a moment ago is not removed before that second is over and
+//!   its events have arrived.
 //! * *The same while the engine is disconnected.* The next listing shows
 //!   another creation time, which may also mean that the volume was written to
 //!   (see `view`). A live mirror follows the time, and its deletion from then

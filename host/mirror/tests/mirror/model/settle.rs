@@ -215,8 +215,8 @@ impl ModelRun {
         }
         for (key, object) in actual {
             match observed_state(&object) {
-                Some(how) if how == ObservedState::Held || expected.contains_key(&key) => {
-                    found.insert(key, (object, how));
+                Some(state) if state == ObservedState::Held || expected.contains_key(&key) => {
+                    found.insert(key, (object, state));
                 }
                 _ => return Err(format!("unexpected mirror: {object:?}")),
             }
@@ -233,25 +233,25 @@ impl ModelRun {
         found: &ObservedMirrors,
     ) -> Result<(), String> {
         for (key, (target, _)) in expected {
-            let (Some(was), Some((is, ObservedState::Live))) =
+            let (Some(old), Some((new, ObservedState::Live))) =
                 (self.last_mirrors.get(key), found.get(key))
             else {
                 continue;
             };
             let moved = self.recreated_kinds.contains(key.0) || self.may_have_new_uid.contains(key);
-            let same_uid = is.uid().as_deref() == Some(&*was.uid);
-            if was.target == *target && !same_uid && !moved {
-                return Err(format!("{target:?} has another uid"));
+            let same_uid = new.uid().as_deref() == Some(&*old.uid);
+            if old.target == *target && !same_uid && !moved {
+                return Err(format!("{target:?} has another UID"));
             }
-            if was.target != *target && same_uid && !self.may_lose_events {
-                return Err(format!("{target:?} has the uid of {:?}", was.target));
+            if old.target != *target && same_uid && !self.may_lose_events {
+                return Err(format!("{target:?} has the UID of {:?}", old.target));
             }
             if !same_uid {
                 continue;
             }
-            let last = &is.data["status"]["lastAction"];
+            let last = &new.data["status"]["lastAction"];
             let right = match self.actions.get(&key.1).map(Vec::as_slice) {
-                None => *last == was.last_action || is_correction(&was.last_action, last),
+                None => *last == old.last_action || is_correction(&old.last_action, last),
                 Some([one]) => last["action"] == *one,
                 // Any of them may have been observed last.
                 Some(_) => true,
@@ -267,7 +267,7 @@ impl ModelRun {
         self.last_mirrors.clear();
         self.volume_of.clear();
         let expected = expected::mirrors(&self.engine_model, &self.engine.objects());
-        for (key, (object, how)) in found {
+        for (key, (object, state)) in found {
             let Some((target, _)) = expected.get(&key) else {
                 continue;
             };
@@ -275,10 +275,10 @@ impl ModelRun {
             if let EngineTarget::Volume(_, serial) = target {
                 self.volume_of.insert(uid.clone(), *serial);
             }
-            if how != ObservedState::Refused {
+            if state != ObservedState::Refused {
                 self.engine_model.deleted.remove(target);
             }
-            if how == ObservedState::Live {
+            if state == ObservedState::Live {
                 let last_action = object.data["status"]["lastAction"].clone();
                 let target = target.clone();
                 let seen = MirrorRecord {
@@ -306,11 +306,11 @@ impl ModelRun {
 
 /// Returns whether an action with an unknown outcome is now reported as
 /// succeeded, because the user of the engine did the same manually.
-fn is_correction(was: &Value, is: &Value) -> bool {
-    was["state"] == "Failed"
-        && is["state"] == "Succeeded"
-        && was["action"] == is["action"]
-        && was["observedAt"] == is["observedAt"]
+fn is_correction(old: &Value, new: &Value) -> bool {
+    old["state"] == "Failed"
+        && new["state"] == "Succeeded"
+        && old["action"] == new["action"]
+        && old["observedAt"] == new["observedAt"]
 }
 
 fn is_ours(object: &DynamicObject) -> bool {
