@@ -157,7 +157,7 @@ once() {
   try "${PATIENCE[@]}" test -f "$STATE/kubeconfig"
   ln -s "${RDD_TEST_DOCKER_HOST#unix://}" "$socket"
   connected
-  try "${PATIENCE[@]}" grep -q 'is mirrored' "$STATE.typescript"
+  try "${PATIENCE[@]}" grep -q 'objects of the engine are mirrored' "$STATE.typescript"
   stop_daemon
   wait
   same "$(tr '\r' '\n' <"$STATE.typescript" | grep -cw ready)" 1
