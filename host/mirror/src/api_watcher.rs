@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::ObjectMeta;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, CustomResourceExt};
 use rdd_api::{APP_NAME, App, Time};
@@ -123,7 +124,7 @@ async fn watch_app(client: Client, sender: mpsc::Sender<ApiEvent>) {
     let config = watcher::Config::default().fields(&format!("metadata.name={APP_NAME}"));
     let mut events = watcher(api, config).default_backoff().boxed();
     let mut listed = None;
-    let mut created: Option<Time> = None;
+    let mut origin: Option<AppOrigin> = None;
     loop {
         let app = match events.try_next().await {
             Ok(Some(watcher::Event::Init)) => {
@@ -145,10 +146,15 @@ async fn watch_app(client: Client, sender: mpsc::Sender<ApiEvent>) {
         };
         let event = match app {
             Some(app) => {
-                created = app.metadata.creation_timestamp.clone();
+                if origin
+                    .as_ref()
+                    .is_none_or(|known| known.app_uid != app.metadata.uid)
+                {
+                    origin = Some(AppOrigin::read(&client, &app).await);
+                }
                 ApiEvent::App(Some(app))
             }
-            None if was_deleted_with_definition(&client, created.as_ref()).await => {
+            None if was_deleted_with_definition(&client, origin.as_ref()).await => {
                 ApiEvent::AppLost
             }
             None => ApiEvent::App(None),
@@ -159,27 +165,95 @@ async fn watch_app(client: Client, sender: mpsc::Sender<ApiEvent>) {
     }
 }
 
-/// Returns whether a deleted App with this creation time was deleted together
-/// with its definition, and not by a client. For why this can be determined,
-/// see `deletion_check`.
-async fn was_deleted_with_definition(client: &Client, created: Option<&Time>) -> bool {
+/// An App and the definition that it was created with.
+struct AppOrigin {
+    app_uid: Option<String>,
+    created: Option<Time>,
+    /// `None` if the definition could not be read.
+    definition_uid: Option<String>,
+}
+
+impl AppOrigin {
+    async fn read(client: &Client, app: &App) -> Self {
+        let definition = definitions(client)
+            .get_metadata_opt(App::crd_name())
+            .await
+            // Without its UID, the creation times are compared.
+            .inspect_err(|error| warn!(%error, "cannot read the definition of the App"))
+            .ok()
+            .flatten();
+        Self {
+            app_uid: app.metadata.uid.clone(),
+            created: app.metadata.creation_timestamp.clone(),
+            definition_uid: definition.and_then(|definition| definition.metadata.uid),
+        }
+    }
+
+    /// Returns whether `definition` is not the one that the App was created with.
+    /// The UID tells definitions apart that are less than a second apart.
+    fn is_older_than(&self, definition: &ObjectMeta) -> bool {
+        let is_other = match (&self.definition_uid, &definition.uid) {
+            (Some(known), Some(current)) => known != current,
+            _ => false,
+        };
+        let is_newer = match (&self.created, &definition.creation_timestamp) {
+            (Some(app), Some(definition)) => app.0 < definition.0,
+            _ => false,
+        };
+        is_other || is_newer
+    }
+}
+
+fn definitions(client: &Client) -> Api<CustomResourceDefinition> {
+    Api::all(client.clone())
+}
+
+/// Returns whether a deleted App was deleted together with its definition, and
+/// not by a client. For why this can be determined, see `deletion_check`.
+async fn was_deleted_with_definition(client: &Client, origin: Option<&AppOrigin>) -> bool {
     /// Delay before a definition that could not be read is read again.
     const RETRY_DELAY: Duration = Duration::from_secs(1);
-    let name = <App as CustomResourceExt>::crd_name();
-    let api: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let api = definitions(client);
     loop {
-        match api.get_metadata_opt(name).await {
+        match api.get_metadata_opt(App::crd_name()).await {
             Ok(None) => return true,
             Ok(Some(definition)) => {
                 let metadata = definition.metadata;
-                let is_newer = match (created, &metadata.creation_timestamp) {
-                    (Some(app), Some(definition)) => app.0 < definition.0,
-                    _ => false,
-                };
-                return metadata.deletion_timestamp.is_some() || is_newer;
+                return metadata.deletion_timestamp.is_some()
+                    || origin.is_some_and(|origin| origin.is_older_than(&metadata));
             }
             Err(error) => warn!(%error, "cannot read the definition of the App, retrying"),
         }
         sleep(RETRY_DELAY).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+
+    fn definition(uid: &str, second: i64) -> ObjectMeta {
+        ObjectMeta {
+            uid: Some(uid.to_owned()),
+            creation_timestamp: Some(Time(Timestamp::from_second(second).unwrap())),
+            ..ObjectMeta::default()
+        }
+    }
+
+    #[test]
+    fn a_definition_recreated_within_the_second_of_the_app_is_another_one() {
+        let origin = |definition_uid: Option<&str>| AppOrigin {
+            app_uid: Some("app".to_owned()),
+            created: Some(Time(Timestamp::from_second(5).unwrap())),
+            definition_uid: definition_uid.map(str::to_owned),
+        };
+        assert!(!origin(Some("a")).is_older_than(&definition("a", 4)));
+        assert!(origin(Some("a")).is_older_than(&definition("b", 5)));
+        assert!(origin(Some("a")).is_older_than(&definition("b", 6)));
+        // If the UID is unknown, only the times are compared.
+        assert!(!origin(None).is_older_than(&definition("b", 5)));
+        assert!(origin(None).is_older_than(&definition("b", 6)));
     }
 }
