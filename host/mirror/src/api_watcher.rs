@@ -169,39 +169,52 @@ async fn watch_app(client: Client, sender: mpsc::Sender<ApiEvent>) {
 struct AppOrigin {
     app_uid: Option<String>,
     created: Option<Time>,
-    /// `None` if the definition could not be read.
+    /// `None` if it could not be determined.
     definition_uid: Option<String>,
 }
 
 impl AppOrigin {
     async fn read(client: &Client, app: &App) -> Self {
-        let definition = definitions(client)
-            .get_metadata_opt(App::crd_name())
+        let definition_uid = definition_uid(client, app)
             .await
-            // Without its UID, the creation times are compared.
+            // Without the UID, the creation times are compared.
             .inspect_err(|error| warn!(%error, "cannot read the definition of the App"))
             .ok()
             .flatten();
         Self {
             app_uid: app.metadata.uid.clone(),
             created: app.metadata.creation_timestamp.clone(),
-            definition_uid: definition.and_then(|definition| definition.metadata.uid),
+            definition_uid,
         }
     }
 
     /// Returns whether `definition` is not the one that the App was created with.
-    /// The UID tells definitions apart that are less than a second apart.
+    /// Times have a resolution of a second. If only they are known and equal, the
+    /// answer is yes, which restores the App; the other one would delete mirrors.
     fn is_older_than(&self, definition: &ObjectMeta) -> bool {
-        let is_other = match (&self.definition_uid, &definition.uid) {
-            (Some(known), Some(current)) => known != current,
+        if let (Some(known), Some(current)) = (&self.definition_uid, &definition.uid) {
+            return known != current;
+        }
+        match (&self.created, &definition.creation_timestamp) {
+            (Some(app), Some(definition)) => app.0 <= definition.0,
             _ => false,
-        };
-        let is_newer = match (&self.created, &definition.creation_timestamp) {
-            (Some(app), Some(definition)) => app.0 < definition.0,
-            _ => false,
-        };
-        is_other || is_newer
+        }
     }
+}
+
+/// Returns the UID of the definition that `app` belongs to, or `None` if `app` is
+/// gone by now. An API server deletes the App before its definition, so the
+/// definition that was read belongs to an App that exists afterward.
+async fn definition_uid(client: &Client, app: &App) -> Result<Option<String>, kube::Error> {
+    let definition = definitions(client)
+        .get_metadata_opt(App::crd_name())
+        .await?;
+    let apps: Api<App> = Api::all(client.clone());
+    let current = apps.get_metadata_opt(APP_NAME).await?;
+    let is_same = current.is_some_and(|current| current.metadata.uid == app.metadata.uid);
+    Ok(definition
+        .filter(|_| is_same)
+        .and_then(|definition| definition.metadata.uid))
 }
 
 fn definitions(client: &Client) -> Api<CustomResourceDefinition> {
@@ -249,11 +262,12 @@ mod tests {
             created: Some(Time(Timestamp::from_second(5).unwrap())),
             definition_uid: definition_uid.map(str::to_owned),
         };
-        assert!(!origin(Some("a")).is_older_than(&definition("a", 4)));
+        assert!(!origin(Some("a")).is_older_than(&definition("a", 5)));
         assert!(origin(Some("a")).is_older_than(&definition("b", 5)));
         assert!(origin(Some("a")).is_older_than(&definition("b", 6)));
-        // If the UID is unknown, only the times are compared.
-        assert!(!origin(None).is_older_than(&definition("b", 5)));
+        // If the UID is unknown, the times are compared.
+        assert!(!origin(None).is_older_than(&definition("a", 4)));
+        assert!(origin(None).is_older_than(&definition("b", 5)));
         assert!(origin(None).is_older_than(&definition("b", 6)));
     }
 }
