@@ -8,29 +8,13 @@
 
 mod common;
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
-
 use http::Request;
 use rdd_gateway::{ConnectionLimits, RequestHandler};
+use rdd_testkit::CapturedLog;
 use tokio::io::AsyncWriteExt as _;
 use tower::util::BoxCloneSyncService;
 
 use common::{http2, http2_request, start_with, status, wait_for_close};
-
-#[derive(Clone, Default)]
-struct CapturedLog(Arc<Mutex<Vec<u8>>>);
-
-impl Write for CapturedLog {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
 
 #[tokio::test]
 async fn a_panic_is_logged_with_the_peer_and_without_the_token() {
@@ -53,7 +37,7 @@ async fn a_panic_is_logged_with_the_peer_and_without_the_token() {
     let request = gateway.request("/api", &gateway.bearer());
     http1.write_all(request.as_bytes()).await.unwrap();
     wait_for_close(&mut http1).await;
-    let log = || String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+    let log = || captured.text();
     assert!(log().contains(&format!("peer={peer}")), "{}", log());
     assert!(log().contains("injected"), "{}", log());
 

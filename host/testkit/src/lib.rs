@@ -25,9 +25,11 @@ mod fake_engine;
 mod fixture_component;
 
 mod blocking_pool;
+mod captured_log;
 mod eventually;
 
 pub use blocking_pool::{is_ready_without_blocking, with_one_blocking_thread};
+pub use captured_log::CapturedLog;
 pub use eventually::{PATIENCE, eventually, eventually_within};
 pub use fake_backends::FakeBackends;
 pub use fake_engine::{CallGate, EngineCall, EngineOperation, FakeEngine, LogScript};

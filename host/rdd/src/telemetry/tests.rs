@@ -1,8 +1,7 @@
 //! The spans of requests and log sessions, as they are logged. One test, so that
 //! no other thread registers these spans without a subscriber.
 
-use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -13,7 +12,7 @@ use rdd_gateway::{
     HealthReport, HostOriginPolicy, LocalAuthenticator, RequestHandler,
 };
 use rdd_passthrough::{Passthrough, PassthroughOptions};
-use rdd_testkit::{FakeEngine, eventually};
+use rdd_testkit::{CapturedLog, FakeEngine, eventually};
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -22,28 +21,17 @@ use crate::logs::socket::{self, LogEndpoint};
 use crate::serve::discovery::DiscoveryEntry;
 use crate::state_dir::StateDir;
 
-/// A log that a test can read.
-#[derive(Clone, Default)]
-struct CapturedLog(Arc<Mutex<Vec<u8>>>);
+/// Reads the log of the daemon's subscriber.
+#[derive(Default)]
+struct LogReader(CapturedLog);
 
-impl Write for CapturedLog {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl CapturedLog {
+impl LogReader {
     fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        self.0.text()
     }
 
     fn dispatch(&self, format: LogFormat) -> Dispatch {
-        let log = self.clone();
+        let log = self.0.clone();
         dispatch(EnvFilter::new("debug"), format, false, move || log.clone())
     }
 
@@ -114,7 +102,7 @@ async fn requests_and_log_sessions_are_logged_with_the_fields_of_their_spans() {
     for format in [LogFormat::Json, LogFormat::Text] {
         let dir = tempfile::tempdir().unwrap();
         let state_dir = StateDir::locate(Some(dir.path().to_owned())).unwrap();
-        let log = CapturedLog::default();
+        let log = LogReader::default();
         // All tasks run on the thread of the test.
         let _default = tracing::dispatcher::set_default(&log.dispatch(format));
         let id = read_log(&state_dir).await;
