@@ -28,9 +28,9 @@ pub(super) struct UnknownEnvelope<'b> {
 pub(crate) enum FieldError {
     #[error(transparent)]
     Wire(#[from] WireError),
-    #[error("{0} stands where bytes belong")]
+    #[error("expected bytes, found {0}")]
     NotBytes(&'static str),
-    #[error("{0} stand where a number belongs")]
+    #[error("expected a number, found {0}")]
     NotVarint(&'static str),
     #[error("the number has more than 32 bits")]
     NumberRange,
@@ -38,7 +38,7 @@ pub(crate) enum FieldError {
     NanosecondRange,
     #[error("the time is beyond the years 1 to 9999")]
     TimeRange,
-    #[error("the text is no UTF-8")]
+    #[error("the text is not valid UTF-8")]
     Encoding,
     #[error("a map cannot be repeated")]
     RepeatedMap,

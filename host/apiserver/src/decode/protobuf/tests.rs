@@ -97,19 +97,19 @@ fn errors_name_the_field() {
     for (raw, expected) in [
         (
             bytes(1, &number(1, 7)),
-            "ConfigMap.metadata.name: a number stands where bytes belong",
+            "ConfigMap.metadata.name: expected bytes, found a number",
         ),
         (
             bytes(1, &bytes(1, b"\xff")),
-            "ConfigMap.metadata.name: the text is no UTF-8",
+            "ConfigMap.metadata.name: the text is not valid UTF-8",
         ),
         (
             bytes(1, &bytes(7, b"x")),
-            "ConfigMap.metadata.generation: bytes stand where a number belongs",
+            "ConfigMap.metadata.generation: expected a number, found bytes",
         ),
         (
             bytes(2, &entry("key", b"\xff")),
-            "ConfigMap.data.key: the text is no UTF-8",
+            "ConfigMap.data.key: the text is not valid UTF-8",
         ),
         (
             bytes(1, &[0x0a, 9, b'x']),
