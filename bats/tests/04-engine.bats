@@ -140,6 +140,27 @@ process_of() { on_machine pgrep -f "^$1 .*$DIR"; }
   same "$(process_of dockerd | wc -l)" 1
 }
 
+# It creates the log, then other files: "ls" shows the moment between the two looks at the directory.
+@test "a start succeeds while another one fills the directory" {
+  mkdir "$DIR" "$BATS_TEST_TMPDIR/bin"
+  printf '#!/bin/sh\ntouch "%s/dockerd.log" "%s/daemon.json"\nexec /bin/ls "$@"\n' "$DIR" "$DIR" >"$BATS_TEST_TMPDIR/bin/ls"
+  chmod +x "$BATS_TEST_TMPDIR/bin/ls"
+  PATH=$BATS_TEST_TMPDIR/bin:$PATH engine start
+}
+
+@test "clean deletes what an interrupted clean left" {
+  engine start
+  engine stop
+  mkdir "$BATS_TEST_TMPDIR/bin"
+  # Deletes all files before it fails, as rm does if it reads the directories last.
+  printf '#!/bin/sh\nshift 2\nfind "$@" -type f -delete\nexit 1\n' >"$BATS_TEST_TMPDIR/bin/rm"
+  chmod +x "$BATS_TEST_TMPDIR/bin/rm"
+  PATH=$BATS_TEST_TMPDIR/bin:$PATH run -1 engine clean
+  [ -d "$DIR" ]
+  engine clean
+  [ ! -e "$DIR" ]
+}
+
 @test "an engine that cannot start is reported with the end of its log" {
   mkdir "$DIR"
   touch "$DIR/lock" # makes it an engine's directory
