@@ -148,6 +148,17 @@ process_of() { on_machine pgrep -f "^$1 .*$DIR"; }
   PATH=$BATS_TEST_TMPDIR/bin:$PATH engine start
 }
 
+@test "a start that another one overtook does not start an engine later" {
+  engine start
+  on_machine "$ENGINE_SCRIPT-run" "$DIR" "$(id -gn)" "$(cgroup_of "$DIR")" >"$BATS_TEST_TMPDIR/overtaken" 3>&- &
+  local overtaken=$!
+  try --max 10 grep "in use by another engine" "$BATS_TEST_TMPDIR/overtaken" || true # it ends, or waits for the lock
+  run -0 engine stop
+  same "$output" "" # it need not be killed
+  unchanged
+  ! wait "$overtaken"
+}
+
 @test "clean deletes what an interrupted clean left" {
   engine start
   engine stop
