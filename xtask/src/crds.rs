@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
 
@@ -44,19 +45,33 @@ pub(crate) fn run(args: &CrdsArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Runs the generator, which is a separate program so that the other tasks are
+/// built without it.
+fn generate() -> anyhow::Result<Vec<serde_json::Value>> {
+    let output = Command::new(env!("CARGO"))
+        .args(["run", "--quiet", "--locked", "--package", "rdd-api"])
+        .args(["--example", "generate_crds"])
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cannot run cargo")?;
+    if !output.status.success() {
+        bail!("the generator of the CRDs failed: {}", output.status);
+    }
+    serde_json::from_slice(&output.stdout).context("cannot parse the output of the generator")
+}
+
 fn render() -> anyhow::Result<BTreeMap<String, String>> {
-    rdd_api::crds()
+    generate()?
         .iter()
         .map(|crd| {
             let name = crd
-                .metadata
-                .name
-                .as_deref()
+                .pointer("/metadata/name")
+                .and_then(serde_json::Value::as_str)
                 .context("a CRD without a name")?;
             // A JSON value has sorted keys, while the order of fields in
             // generated types may change.
-            let yaml = serde_saphyr::to_string(&serde_json::to_value(crd)?)
-                .with_context(|| format!("cannot render {name}"))?;
+            let yaml =
+                serde_saphyr::to_string(crd).with_context(|| format!("cannot render {name}"))?;
             Ok((format!("{name}.yaml"), format!("{HEADER}{yaml}")))
         })
         .collect()

@@ -49,7 +49,7 @@ const RULES: [(&str, &[&str]); 17] = [
     ),
     ("rdd-testkit", &["rdd-core"]),
     ("rdd-sdk", &[]),
-    ("xtask", &["rdd-api"]),
+    ("xtask", &[]),
     ("rdd-bench", &["rdd-api"]),
 ];
 

@@ -105,6 +105,6 @@ fn default_namespace() -> String {
 pub struct AppStatus {
     /// Conditions of the App: Running, ContainerEngineReady, and Settled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    #[schemars(schema_with = "crate::schema::conditions")]
     pub conditions: Vec<Condition>,
 }

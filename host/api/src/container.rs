@@ -103,7 +103,7 @@ pub struct ContainerStatus {
     pub ports: Vec<ContainerPort>,
     /// Conditions of the container: Running, Paused, Restarting, OOMKilled, and Dead. DeleteFailed is present while the engine refuses to remove the container.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    #[schemars(schema_with = "crate::schema::conditions")]
     pub conditions: Vec<Condition>,
     /// Most recent action requested with the annotation containers.rancherdesktop.io/action, and its outcome.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -178,8 +178,10 @@ pub struct LastAction {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
     /// Time at which the daemon observed the annotation.
+    #[schemars(schema_with = "crate::schema::time")]
     pub observed_at: Time,
     /// Time at which the action finished.
+    #[schemars(schema_with = "crate::schema::time")]
     pub completed_at: Time,
 }
 

@@ -77,6 +77,6 @@ pub struct ImageStatus {
     pub labels: BTreeMap<String, String>,
     /// Conditions of the image. DeleteFailed is present while the engine refuses to remove it; there are no others.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    #[schemars(schema_with = "crate::schema::conditions")]
     pub conditions: Vec<Condition>,
 }

@@ -45,6 +45,7 @@ mod image;
 mod meta;
 mod namespace;
 mod requests;
+mod schema;
 mod time;
 mod volume;
 

@@ -78,7 +78,7 @@ pub struct ContainerCreateRequestStatus {
     pub name: Option<String>,
     /// Conditions of the request: Complete or Failed, never both.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    #[schemars(schema_with = "crate::schema::conditions")]
     pub conditions: Vec<Condition>,
 }
 
@@ -143,7 +143,7 @@ pub struct VolumeCreateRequestStatus {
     pub name: Option<String>,
     /// Conditions of the request: Complete or Failed, never both.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    #[schemars(schema_with = "crate::schema::conditions")]
     pub conditions: Vec<Condition>,
 }
 
@@ -242,7 +242,7 @@ pub struct TransferStatus {
     pub progress: Option<TransferProgress>,
     /// Conditions of the request: Complete or Failed, never both.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    #[schemars(schema_with = "crate::schema::conditions")]
     pub conditions: Vec<Condition>,
 }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use jiff::civil::DateTime;
 use jiff::fmt::temporal::Pieces;
 use jiff::{SignedDuration, Unit};
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 /// The timestamp format of Kubernetes: RFC 3339 in UTC, whole seconds.
@@ -68,8 +68,8 @@ impl JsonSchema for EngineTime {
         true
     }
 
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "format": "date-time"})
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        crate::schema::time(generator)
     }
 }
 

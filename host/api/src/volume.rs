@@ -65,6 +65,6 @@ pub struct VolumeStatus {
     pub options: BTreeMap<String, String>,
     /// Conditions of the volume. DeleteFailed is present while the engine refuses to remove it; there are no others.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    #[schemars(schema_with = "crate::schema::conditions")]
     pub conditions: Vec<Condition>,
 }
