@@ -18,8 +18,9 @@ deps:
 
 .PHONY: build
 build: deps ## build target/release/rdd and the plugins next to it
-	$(CARGO) build --release --locked -p rdd
-	$(CARGO) xtask plugins --out "$(TARGET_DIR)/release/plugins"
+	# One build, in one profile, compiles what the two programs share once.
+	$(CARGO) build --release --locked -p rdd -p xtask
+	"$(TARGET_DIR)/release/xtask" plugins --out "$(TARGET_DIR)/release/plugins"
 	echo "built $(TARGET_DIR)/release/rdd"
 
 .PHONY: run

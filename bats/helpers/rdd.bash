@@ -181,3 +181,6 @@ ws_without_token() {
 }
 # closed FILE CODE: the client whose standard error is in FILE was closed with CODE.
 closed() { grep -q "^closed $2 " "$1" || { cat "$1" >&2; return 1; }; }
+
+# on_terminal COMMAND…: output of the command on a pseudo-terminal
+on_terminal() { script -qefc "$(printf '%q ' "$@")" /dev/null </dev/null | tr -d '\r'; }

@@ -49,6 +49,18 @@ teardown() { own_state && stop_daemon; }
   contains "$output" "--listen"
 }
 
+@test "the log on a terminal has colors, unless NO_COLOR is set" {
+  local address serve
+  address=$(server)
+  # It logs before it fails, since the port is in use.
+  serve=("$RDD_TEST_BIN" serve --state-dir "$BATS_TEST_TMPDIR/other" --listen "${address#https://}" --log debug)
+  on_terminal env -u NO_COLOR TERM=xterm timeout 60 "${serve[@]}" >"$BATS_TEST_TMPDIR/log" || true
+  contains "$(cat "$BATS_TEST_TMPDIR/log")" $'\033['
+  on_terminal env NO_COLOR=1 TERM=xterm timeout 60 "${serve[@]}" >"$BATS_TEST_TMPDIR/log" || true
+  contains "$(cat "$BATS_TEST_TMPDIR/log")" DEBUG
+  ! grep $'\033' "$BATS_TEST_TMPDIR/log"
+}
+
 @test "an engine endpoint with an unknown scheme is rejected by name" {
   own_state
   run -1 timeout 60 "$RDD_TEST_BIN" serve --state-dir "$STATE" --engine-endpoint gopher://engine

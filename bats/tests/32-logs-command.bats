@@ -130,9 +130,6 @@ log_lines() { same "$(docker logs "$1" | wc -l)" "$2"; }
   same "$(cat "$BATS_TEST_TMPDIR/err")" ""
 }
 
-# on_terminal COMMAND…: output of the command on a pseudo-terminal
-on_terminal() { script -qefc "$(printf '%q ' "$@")" /dev/null </dev/null | tr -d '\r'; }
-
 @test "on a terminal only colors pass through and standard error is red; a pipe gets every byte" {
   printf 'plain \033[32mgreen\033[0m \033]0;title\007\033[2J\033[1;1Hhome\n' >"$BATS_TEST_TMPDIR/written"
   id=$(container --env "TEXT=$(base64 -w0 "$BATS_TEST_TMPDIR/written")" rdd-test \
@@ -143,11 +140,11 @@ on_terminal() { script -qefc "$(printf '%q ' "$@")" /dev/null </dev/null | tr -d
   cmp "$BATS_TEST_TMPDIR/written" "$BATS_TEST_TMPDIR/out"
   cmp "$BATS_TEST_TMPDIR/written" "$BATS_TEST_TMPDIR/err"
 
-  on_terminal env -u NO_COLOR "$RDD_TEST_BIN" --state-dir "$STATE" logs "$id" >"$BATS_TEST_TMPDIR/terminal"
+  on_terminal env -u NO_COLOR TERM=xterm "$RDD_TEST_BIN" --state-dir "$STATE" logs "$id" >"$BATS_TEST_TMPDIR/terminal"
   sed -n 1p "$BATS_TEST_TMPDIR/terminal" | cmp - <(printf 'plain \033[32mgreen\033[0m home\n')
   contains "$(sed -n 2p "$BATS_TEST_TMPDIR/terminal")" $'\033[31mplain \033[32mgreen\033[0m\033[31m home'
 
-  on_terminal env NO_COLOR=1 "$RDD_TEST_BIN" --state-dir "$STATE" logs "$id" >"$BATS_TEST_TMPDIR/terminal"
+  on_terminal env NO_COLOR=1 TERM=xterm "$RDD_TEST_BIN" --state-dir "$STATE" logs "$id" >"$BATS_TEST_TMPDIR/terminal"
   same "$(sed -n 2p "$BATS_TEST_TMPDIR/terminal")" $'plain \033[32mgreen\033[0m home'
 }
 

@@ -65,6 +65,11 @@ impl BuiltinStrategy {
         self.kind.field(field, &Value::Null).is_some()
     }
 
+    /// Returns the error message for a field that is not selectable.
+    pub(crate) fn unknown_field_message(&self, field: &str) -> String {
+        self.kind.unknown_field_message(field)
+    }
+
     pub(crate) fn field_value(&self, object: &Value, field: &str) -> String {
         self.kind.field(field, object).unwrap_or_default()
     }

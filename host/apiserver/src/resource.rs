@@ -167,6 +167,14 @@ impl ServedResource {
         }
     }
 
+    /// Returns the error message for a field that is not selectable.
+    pub(crate) fn unknown_field_message(&self, field: &str) -> String {
+        match &self.strategy {
+            ResourceStrategy::Builtin(builtin) => builtin.unknown_field_message(field),
+            ResourceStrategy::Custom(_) => format!("field label not supported: {field}"),
+        }
+    }
+
     /// Returns the value of a selectable field.
     pub(crate) fn field_value(&self, object: &Value, field: &str) -> String {
         match &self.strategy {

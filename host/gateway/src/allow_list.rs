@@ -177,10 +177,10 @@ impl FromStr for TrustedOrigin {
             return reject("leave out the user");
         }
         let Ok(uri) = text.parse::<Uri>() else {
-            return reject("it cannot be read as a URL");
+            return reject("it is not a valid URL");
         };
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
-            return reject("it cannot be read as a URL");
+            return reject("it is not a valid URL");
         };
         if !uri.path().trim_end_matches('/').is_empty()
             || uri.query().is_some()

@@ -39,4 +39,4 @@ pub use controller::run;
 pub use install::{AppOptions, InstallError, apply_crds, ensure_app};
 pub use instance::{InstanceId, InstanceIdError};
 pub use lease::lease_name;
-pub use options::{Clock, LeaseTiming, MirrorOptions, MirrorProgress, MirrorTiming};
+pub use options::{LeaseTiming, MirrorOptions, MirrorProgress, MirrorTiming, WallClock};

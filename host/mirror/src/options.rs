@@ -12,7 +12,7 @@ use crate::instance::InstanceId;
 
 /// The wall clock of the mirror controller: conditions, actions, and Leases get
 /// their timestamps from it. Timeouts use tokio's clock.
-pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+pub type WallClock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// The options of [`run`](crate::run).
 pub struct MirrorOptions {
@@ -34,7 +34,7 @@ pub struct MirrorOptions {
     /// Intervals and limits.
     pub timing: MirrorTiming,
     /// The wall clock, for conditions and actions.
-    pub clock: Clock,
+    pub clock: WallClock,
 }
 
 impl MirrorOptions {

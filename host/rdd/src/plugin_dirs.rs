@@ -1,6 +1,7 @@
 //! The directories with backends.
 
 use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::path::PathBuf;
 
 use clap::builder::ValueParser;
@@ -30,7 +31,9 @@ impl PluginDirArgs {
         if !self.is_empty() {
             return self.0;
         }
+        // The installed program is a link, which macOS does not resolve.
         let beside = std::env::current_exe()
+            .and_then(fs::canonicalize)
             .ok()
             .and_then(|program| Some(program.parent()?.join("plugins")));
         let data = std::env::var_os("XDG_DATA_HOME")

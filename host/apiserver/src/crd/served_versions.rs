@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use rdd_apiserver_fieldmanager::ObjectType;
 use rdd_apiserver_kinds::ResourceKind;
-use rdd_apiserver_kinds::table::TableColumns;
+use rdd_apiserver_kinds::table::{ColumnError, TableColumns};
 use rdd_apiserver_schema::StructuralSchema;
 use rdd_apiserver_schema::names::NameValidator;
 use serde_json::Value;
@@ -29,8 +29,8 @@ pub(crate) enum DefinitionError {
     #[error("{0}")]
     Schema(String),
     /// The printer columns cannot be parsed.
-    #[error("{0}")]
-    Columns(String),
+    #[error(transparent)]
+    Columns(#[from] ColumnError),
 }
 
 /// Returns the resources of all served versions of an accepted definition.
@@ -64,8 +64,7 @@ pub(crate) fn resources(definition: &Value) -> Result<Vec<Arc<ServedResource>>, 
             .map(|(_, tree)| Arc::clone(tree))
             .ok_or_else(|| DefinitionError::MissingTypes(kind.version.clone()))?;
         let custom = custom(definition, version, has_several_versions)?;
-        let columns = TableColumns::from_crd_version(version)
-            .map_err(|error| DefinitionError::Columns(error.to_string()))?;
+        let columns = TableColumns::from_crd_version(version)?;
         let (group, plural) = (kind.group.clone(), kind.plural.clone());
         out.push(Arc::new(ServedResource::new(
             kind,

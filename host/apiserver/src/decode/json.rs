@@ -18,7 +18,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<DecodedBody, serde_json::Error> {
     let mut state = ParseState::default();
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = NodeVisitor {
-        path: &JsonPath::ROOT,
+        path: &JsonLocation::ROOT,
         state: &mut state,
     }
     .deserialize(&mut deserializer)?;
@@ -41,7 +41,7 @@ struct ParseState {
 
 /// The path of a value, linked to the root on the stack: it costs nothing until a
 /// duplicate is reported.
-struct JsonPath<'p> {
+struct JsonLocation<'p> {
     segment: PathSegment<'p>,
     depth: usize,
     /// Bytes of the names from the root to the value.
@@ -50,27 +50,27 @@ struct JsonPath<'p> {
 
 enum PathSegment<'p> {
     Root,
-    Field(&'p JsonPath<'p>, &'p str),
-    Item(&'p JsonPath<'p>, usize),
+    Field(&'p JsonLocation<'p>, &'p str),
+    Item(&'p JsonLocation<'p>, usize),
 }
 
-impl JsonPath<'_> {
-    const ROOT: JsonPath<'static> = JsonPath {
+impl JsonLocation<'_> {
+    const ROOT: JsonLocation<'static> = JsonLocation {
         segment: PathSegment::Root,
         depth: 0,
         name_bytes: 0,
     };
 
-    fn field<'a>(&'a self, name: &'a str) -> JsonPath<'a> {
-        JsonPath {
+    fn field<'a>(&'a self, name: &'a str) -> JsonLocation<'a> {
+        JsonLocation {
             segment: PathSegment::Field(self, name),
             depth: self.depth + 1,
             name_bytes: self.name_bytes + name.len(),
         }
     }
 
-    fn item(&self, index: usize) -> JsonPath<'_> {
-        JsonPath {
+    fn item(&self, index: usize) -> JsonLocation<'_> {
+        JsonLocation {
             segment: PathSegment::Item(self, index),
             depth: self.depth + 1,
             name_bytes: self.name_bytes,
@@ -78,7 +78,7 @@ impl JsonPath<'_> {
     }
 }
 
-impl fmt::Display for JsonPath<'_> {
+impl fmt::Display for JsonLocation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.segment {
             PathSegment::Root => Ok(()),
@@ -93,7 +93,7 @@ impl fmt::Display for JsonPath<'_> {
 
 /// Deserializes one value of the document.
 struct NodeVisitor<'a> {
-    path: &'a JsonPath<'a>,
+    path: &'a JsonLocation<'a>,
     state: &'a mut ParseState,
 }
 
@@ -101,7 +101,7 @@ impl<'de> DeserializeSeed<'de> for NodeVisitor<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        let JsonPath {
+        let JsonLocation {
             depth,
             name_bytes: length,
             ..

@@ -27,14 +27,7 @@ impl SelectionPredicate {
             .map_err(|error| ApiError::bad_request(error.to_string()))?;
         for field in fields.fields() {
             if !ctx.resource.is_selectable(field) {
-                let message = if ctx.resource.is_builtin() {
-                    format!(
-                        "Unable to find {:?} that match label selector \"\", field selector \"{field}\": field label not supported: {field}",
-                        ctx.resource.kind.plural
-                    )
-                } else {
-                    format!("field label not supported: {field}")
-                };
+                let message = ctx.resource.unknown_field_message(field);
                 return Err(ApiError::bad_request(message));
             }
         }

@@ -157,12 +157,25 @@ async fn selectors_filter_lists_and_collection_deletes() {
             .names(),
         ["c"]
     );
-    for bad in ["labelSelector=odd+in", "fieldSelector=data.k%3D1"] {
-        assert_eq!(
-            client.get(&format!("{CONFIG_MAPS}?{bad}")).await.reason(),
-            (400, "BadRequest"),
-            "{bad}"
-        );
+    let odd_in = client
+        .get(&format!("{CONFIG_MAPS}?labelSelector=odd+in"))
+        .await;
+    assert_eq!(odd_in.reason(), (400, "BadRequest"));
+    for (collection, message) in [
+        (
+            CONFIG_MAPS,
+            "\"spec.x\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"",
+        ),
+        (
+            "/api/v1/namespaces/default/events",
+            "field label not supported: spec.x",
+        ),
+    ] {
+        let unknown = client
+            .get(&format!("{collection}?fieldSelector=spec.x%3D1"))
+            .await;
+        assert_eq!(unknown.reason(), (400, "BadRequest"));
+        assert_eq!(unknown.body["message"], message);
     }
     client.define_widgets(sized_version()).await;
     client.post(WIDGETS, &widget("red", json!({}))).await;

@@ -9,7 +9,7 @@ use rdd_core::{
 };
 
 use crate::desired_state::RequestFailure;
-use crate::options::Clock;
+use crate::options::WallClock;
 
 /// Performs an action on a container whose last known state is `container`, and
 /// returns the outcome.
@@ -18,7 +18,7 @@ pub(crate) async fn perform_action(
     container: &Container,
     name: ActionName,
     observed_at: Timestamp,
-    clock: &Clock,
+    clock: &WallClock,
 ) -> LastAction {
     let result = call_engine(engine, container, name).await;
     last_action(name.as_str(), result, observed_at, clock())

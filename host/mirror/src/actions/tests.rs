@@ -17,7 +17,7 @@ async fn perform_after(
 ) -> LastAction {
     let last_known = engine.container(id).expect("no such container");
     meanwhile();
-    let clock: Clock = Arc::new(|| at(7));
+    let clock: WallClock = Arc::new(|| at(7));
     perform_action(engine, &last_known, name, at(5), &clock).await
 }
 

@@ -27,7 +27,7 @@ use tracing::{Instrument as _, info_span, warn};
 
 use crate::install;
 use crate::instance::InstanceId;
-use crate::options::{Clock, LeaseTiming};
+use crate::options::{LeaseTiming, WallClock};
 use observer::{LeaseAction, LeaseObserver, LeaseRecord};
 
 /// A backend and the namespace that it is mirrored into. Each has its own
@@ -119,7 +119,7 @@ impl LeaseTask {
         scope: LeaseScope,
         identity: &InstanceId,
         timing: LeaseTiming,
-        clock: Clock,
+        clock: WallClock,
     ) -> Self {
         let (sender, receiver) = watch::channel(LeaseState::Unknown { reason: None });
         let elector = LeaderElector {
@@ -150,7 +150,7 @@ struct LeaderElector {
     identity: Arc<str>,
     observer: LeaseObserver,
     timing: LeaseTiming,
-    clock: Clock,
+    clock: WallClock,
 }
 
 impl LeaderElector {

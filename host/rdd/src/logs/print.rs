@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal as _, Write};
 
+use anstream::{AutoStream, ColorChoice};
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Bytes;
 
@@ -26,11 +27,10 @@ struct OutputSink<W> {
 
 impl OutputStreams {
     /// Prints raw bytes to a pipe. On a terminal, only text and colors pass, and
-    /// standard error is red unless `NO_COLOR` is set. (`anstream` would replace
-    /// this one variable, but not the filter.)
+    /// standard error is red unless the environment asks for no color.
     pub(crate) fn new() -> Self {
-        let use_color = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let (out, err) = (io::stdout(), io::stderr());
+        let use_color = AutoStream::choice(&err) != ColorChoice::Never;
         let out_filter = out.is_terminal().then(|| TerminalFilter::new(None));
         let err_filter = err
             .is_terminal()

@@ -1,7 +1,8 @@
 //! The daemon's log: to stderr, structured, without secrets.
 
-use std::io::{IsTerminal as _, Write};
+use std::io::Write;
 
+use anstream::{AutoStream, ColorChoice};
 use anyhow::{Context as _, Result};
 use tracing::Dispatch;
 use tracing_subscriber::EnvFilter;
@@ -19,8 +20,8 @@ pub(crate) fn start(filter: &str, format: LogFormat) -> Result<ProgressLine> {
         .with_context(|| format!("--log {filter:?} is not a log filter; use info, debug, or target=level, separated by commas"))?;
     let progress_line = ProgressLine::default();
     let log = progress_line.clone();
-    let is_terminal = std::io::stderr().is_terminal();
-    dispatch(filter, format, is_terminal, move || log.log_writer()).init();
+    let use_color = AutoStream::choice(&std::io::stderr()) != ColorChoice::Never;
+    dispatch(filter, format, use_color, move || log.log_writer()).init();
     log_panics();
     Ok(progress_line)
 }

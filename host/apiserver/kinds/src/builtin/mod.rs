@@ -58,8 +58,8 @@ struct KindStrategy {
     validate_update: fn(&Value, &Value) -> Vec<FieldError>,
     validate_status: fn(&Value, &Value) -> Vec<FieldError>,
     warnings: fn(&Value) -> Vec<String>,
-    /// Returns the value of one of the kind's own field labels.
-    field: fn(&str, &Value) -> Option<String>,
+    /// Returns the value of one of the kind's own field labels. `None` if the kind has none.
+    field: Option<fn(&str, &Value) -> Option<String>>,
     to_storage: fn(Value) -> Value,
     from_storage: fn(Value) -> Value,
 }
@@ -74,7 +74,7 @@ impl KindStrategy {
         validate_update: |_, _| Vec::new(),
         validate_status: |_, _| Vec::new(),
         warnings: |_| Vec::new(),
-        field: |_, _| None,
+        field: None,
         to_storage: |object| object,
         from_storage: |object| object,
     };
@@ -161,7 +161,17 @@ impl BuiltinKind {
         match label {
             "metadata.name" => Some(string_or_empty(&object["metadata"]["name"])),
             "metadata.namespace" => Some(string_or_empty(&object["metadata"]["namespace"])),
-            _ => (self.strategy.field)(label, object),
+            _ => self.strategy.field?(label, object),
+        }
+    }
+
+    /// Returns the error message for a field label that [`Self::field`] does not know.
+    pub fn unknown_field_message(&self, label: &str) -> String {
+        match self.strategy.field {
+            Some(_) => format!("field label not supported: {label}"),
+            None => format!(
+                "{label:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\""
+            ),
         }
     }
 

@@ -132,7 +132,7 @@ fn namespace_kind() -> BuiltinKind {
         validate_create: namespace::validate_create,
         validate_update: namespace::validate_update,
         validate_status: namespace::validate_status,
-        field: namespace::field,
+        field: Some(namespace::field),
         ..KindStrategy::DEFAULT
     };
     BuiltinKind {
@@ -167,7 +167,7 @@ fn secret_kind() -> BuiltinKind {
         validate_create: secret::validate,
         validate_update: secret::validate_update,
         warnings: secret::warnings,
-        field: secret::field,
+        field: Some(secret::field),
         ..KindStrategy::DEFAULT
     };
     builtin_kind(
@@ -199,7 +199,7 @@ fn event_kind() -> BuiltinKind {
     let rules = KindStrategy {
         validate_create: event::validate_core_v1,
         validate_update: event::validate_core_v1_update,
-        field: event::core_v1_field,
+        field: Some(event::core_v1_field),
         ..KindStrategy::DEFAULT
     };
     BuiltinKind {
@@ -221,7 +221,7 @@ fn events_event_kind() -> BuiltinKind {
     let rules = KindStrategy {
         validate_create: event::validate_events_v1,
         validate_update: event::validate_events_v1_update,
-        field: event::events_v1_field,
+        field: Some(event::events_v1_field),
         to_storage: event::to_core,
         from_storage: event::from_core,
         ..KindStrategy::DEFAULT

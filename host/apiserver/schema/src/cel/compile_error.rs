@@ -10,7 +10,7 @@ pub(super) enum CompileError {
     #[error(transparent)]
     Limit(#[from] ExpressionLimitError),
     /// The parser failed without a message.
-    #[error("ERROR: <input>:1:1: Syntax error: the expression cannot be read")]
+    #[error("ERROR: <input>:1:1: Syntax error: the expression cannot be parsed")]
     Unparsable,
     /// The parser or the type checker rejected the expression. There is at least one error.
     #[error("{}", join(.0))]

@@ -69,7 +69,7 @@ impl CelProgram {
         }))
         .unwrap_or_else(|_| {
             Err(EvaluationError::Failed(
-                "internal error: the expression could not be carried out".to_owned(),
+                "internal error: evaluating the expression failed".to_owned(),
             ))
         })
     }

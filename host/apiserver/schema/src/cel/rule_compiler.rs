@@ -132,7 +132,8 @@ impl RuleCompiler {
         }
         let path = path.field("x-kubernetes-validations");
         let Some(self_decl) = declare_schema(node, context.is_resource) else {
-            let detail = "rules cannot see a value of this schema: it has no type that rules know";
+            let detail =
+                "rules are not supported on this schema: it has no type that CEL can represent";
             self.errors.push(FieldError::forbidden(path, detail));
             return Vec::new();
         };

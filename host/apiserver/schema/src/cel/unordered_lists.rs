@@ -33,9 +33,10 @@ impl TypeChecker<'_> {
                 Some(decl) => {
                     self.unordered_comparisons.insert(id, decl);
                 }
-                None => {
-                    self.report_unsupported(id, "comparing values made of lists of type set or map")
-                }
+                None => self.report_unsupported(
+                    id,
+                    "comparing values that consist of lists of type set or map",
+                ),
             },
             "_+_" if max_order == ListOrder::Insignificant => {
                 self.report_unsupported(id, "adding to a list of type set or map")
@@ -46,7 +47,7 @@ impl TypeChecker<'_> {
             {
                 self.report_unsupported(
                     id,
-                    "looking for a value that holds lists of type set or map",
+                    "searching for a value that contains lists of type set or map",
                 );
             }
             _ => {}

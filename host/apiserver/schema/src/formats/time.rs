@@ -7,6 +7,7 @@ use regex::Regex;
 
 static DATE: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new("^[0-9]{4}-[0-9]{2}-[0-9]{2}$").ok());
+// As in kube-apiserver, any character separates the fraction.
 static TIME: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new("^([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](.[0-9]+)?(z|[+-][0-9]{2}:[0-9]{2})$").ok()
 });

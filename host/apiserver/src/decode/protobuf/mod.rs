@@ -16,7 +16,7 @@ mod wire;
 use serde_json::Value;
 
 use self::messages::{ENVELOPE, MessageDescriptor};
-use self::reader::{FieldError, MessageReader};
+use self::reader::{FieldDecodeError, MessageReader};
 use super::DecodedBody;
 
 /// The first bytes of every body.
@@ -41,7 +41,10 @@ pub(crate) enum ProtobufError {
     Kind { kind: String, api_version: String },
     /// A field has an invalid value.
     #[error("{path}: {reason}")]
-    Field { path: String, reason: FieldError },
+    Field {
+        path: String,
+        reason: FieldDecodeError,
+    },
 }
 
 /// Decodes a body as the object that its envelope names.

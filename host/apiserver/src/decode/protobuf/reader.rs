@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::ProtobufError;
-use super::messages::{FieldDescriptor, FieldType, MessageDescriptor};
+use super::messages::{FieldDescriptor, MessageDescriptor, ProtobufType};
 use super::wire::{self, WireError, WireValue};
 use crate::limits::DocumentBudget;
 use crate::timestamp;
@@ -25,7 +25,7 @@ pub(super) struct UnknownEnvelope<'b> {
 
 /// The reason why a field cannot be decoded.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum FieldError {
+pub(crate) enum FieldDecodeError {
     #[error(transparent)]
     Wire(#[from] WireError),
     #[error("expected bytes, found {0}")]
@@ -58,7 +58,7 @@ pub(super) struct MessageReader {
 }
 
 impl MessageReader {
-    fn fail(&self, reason: impl Into<FieldError>) -> ProtobufError {
+    fn fail(&self, reason: impl Into<FieldDecodeError>) -> ProtobufError {
         ProtobufError::Field {
             path: self.path.join("."),
             reason: reason.into(),
@@ -77,7 +77,7 @@ impl MessageReader {
     fn spend(&mut self, key_bytes: usize) -> Result<(), ProtobufError> {
         self.budget
             .charge(self.path.len(), key_bytes)
-            .map_err(|error| self.fail(FieldError::Limit(error.to_string())))
+            .map_err(|error| self.fail(FieldDecodeError::Limit(error.to_string())))
     }
 
     /// Decodes the envelope without copying the message in it.
@@ -150,7 +150,7 @@ impl MessageReader {
         map: &mut Map<String, Value>,
     ) -> Result<(), ProtobufError> {
         match field.field_type {
-            FieldType::Map(values) => {
+            ProtobufType::Map(values) => {
                 let (key, value) = self.map_entry(values, wire_value)?;
                 let slot = map
                     .entry(field.name)
@@ -160,7 +160,7 @@ impl MessageReader {
                 }
                 return Ok(());
             }
-            FieldType::Message(inner) if !field.is_repeated => {
+            ProtobufType::Message(inner) if !field.is_repeated => {
                 let bytes = self.bytes(wire_value)?;
                 let slot = map
                     .entry(field.name)
@@ -193,42 +193,44 @@ impl MessageReader {
     /// Decodes a value; `None` for a time that is not set.
     fn read_value(
         &mut self,
-        kind: &'static FieldType,
+        kind: &'static ProtobufType,
         wire_value: WireValue<'_>,
     ) -> Result<Option<Value>, ProtobufError> {
         Ok(Some(match kind {
-            FieldType::Text => self.text(wire_value)?.into(),
-            FieldType::Bytes => STANDARD.encode(self.bytes(wire_value)?).into(),
-            FieldType::Bool => (self.varint(wire_value)? != 0).into(),
-            FieldType::Int64 => self.varint(wire_value)?.cast_signed().into(),
+            ProtobufType::Text => self.text(wire_value)?.into(),
+            ProtobufType::Bytes => STANDARD.encode(self.bytes(wire_value)?).into(),
+            ProtobufType::Bool => (self.varint(wire_value)? != 0).into(),
+            ProtobufType::Int64 => self.varint(wire_value)?.cast_signed().into(),
             // Negative numbers have 64 bits in the wire format.
-            FieldType::Int32 => i32::try_from(self.varint(wire_value)?.cast_signed())
-                .map_err(|_| self.fail(FieldError::NumberRange))?
+            ProtobufType::Int32 => i32::try_from(self.varint(wire_value)?.cast_signed())
+                .map_err(|_| self.fail(FieldDecodeError::NumberRange))?
                 .into(),
-            FieldType::Time | FieldType::MicroTime => return self.timestamp(kind, wire_value),
-            FieldType::Message(inner) => {
+            ProtobufType::Time | ProtobufType::MicroTime => {
+                return self.timestamp(kind, wire_value);
+            }
+            ProtobufType::Message(inner) => {
                 let bytes = self.bytes(wire_value)?;
                 let mut map = Map::new();
                 self.merge_message(inner, bytes, &mut map)?;
                 Value::Object(map)
             }
-            FieldType::List(inner) => {
+            ProtobufType::List(inner) => {
                 let bytes = self.bytes(wire_value)?;
                 let mut map = Map::new();
                 self.merge_message(inner, bytes, &mut map)?;
                 map.remove("items")
                     .unwrap_or_else(|| Vec::<Value>::new().into())
             }
-            FieldType::Json => {
+            ProtobufType::Json => {
                 let bytes = self.bytes(wire_value)?;
                 let raw = self.raw_json(bytes)?;
                 super::super::parse_json(raw)
                     .map_err(|error| self.fail(error))?
                     .value
             }
-            FieldType::Skip => return Ok(None),
+            ProtobufType::Skip => return Ok(None),
             // Handled by `merge_field`, since a map is always a field.
-            FieldType::Map(_) => return Err(self.fail(FieldError::RepeatedMap)),
+            ProtobufType::Map(_) => return Err(self.fail(FieldDecodeError::RepeatedMap)),
         }))
     }
 
@@ -247,7 +249,7 @@ impl MessageReader {
     /// as field 2.
     fn map_entry(
         &mut self,
-        values: &'static FieldType,
+        values: &'static ProtobufType,
         wire_value: WireValue<'_>,
     ) -> Result<(String, Value), ProtobufError> {
         let mut rest = self.bytes(wire_value)?;
@@ -265,7 +267,7 @@ impl MessageReader {
             }
         }
         let empty = || match values {
-            FieldType::List(_) => Value::Array(Vec::new()),
+            ProtobufType::List(_) => Value::Array(Vec::new()),
             _ => Value::String(String::new()),
         };
         Ok((key, value.unwrap_or_else(empty)))
@@ -273,7 +275,7 @@ impl MessageReader {
 
     fn timestamp(
         &mut self,
-        kind: &FieldType,
+        kind: &ProtobufType,
         wire_value: WireValue<'_>,
     ) -> Result<Option<Value>, ProtobufError> {
         let mut rest = self.bytes(wire_value)?;
@@ -283,7 +285,7 @@ impl MessageReader {
                 1 => seconds = self.varint(wire_value)?.cast_signed(),
                 2 => {
                     nanos = i32::try_from(self.varint(wire_value)?.cast_signed())
-                        .map_err(|_| self.fail(FieldError::NanosecondRange))?;
+                        .map_err(|_| self.fail(FieldDecodeError::NanosecondRange))?;
                 }
                 _ => {}
             }
@@ -291,9 +293,10 @@ impl MessageReader {
         if (seconds, nanos) == (0, 0) {
             return Ok(None);
         }
-        let time = Timestamp::new(seconds, nanos).map_err(|_| self.fail(FieldError::TimeRange))?;
+        let time =
+            Timestamp::new(seconds, nanos).map_err(|_| self.fail(FieldDecodeError::TimeRange))?;
         let text = match kind {
-            FieldType::MicroTime => timestamp::rfc3339_micros(time),
+            ProtobufType::MicroTime => timestamp::rfc3339_micros(time),
             _ => timestamp::rfc3339_seconds(time),
         };
         Ok(Some(text.into()))
@@ -302,20 +305,20 @@ impl MessageReader {
     fn bytes<'b>(&self, wire_value: WireValue<'b>) -> Result<&'b [u8], ProtobufError> {
         match wire_value {
             WireValue::Bytes(bytes) => Ok(bytes),
-            other => Err(self.fail(FieldError::NotBytes(other.name()))),
+            other => Err(self.fail(FieldDecodeError::NotBytes(other.name()))),
         }
     }
 
     fn varint(&self, wire_value: WireValue<'_>) -> Result<u64, ProtobufError> {
         match wire_value {
             WireValue::Varint(number) => Ok(number),
-            other => Err(self.fail(FieldError::NotVarint(other.name()))),
+            other => Err(self.fail(FieldDecodeError::NotVarint(other.name()))),
         }
     }
 
     fn text(&self, wire_value: WireValue<'_>) -> Result<String, ProtobufError> {
         let bytes = self.bytes(wire_value)?;
-        let text = std::str::from_utf8(bytes).map_err(|_| self.fail(FieldError::Encoding))?;
+        let text = std::str::from_utf8(bytes).map_err(|_| self.fail(FieldDecodeError::Encoding))?;
         Ok(text.to_owned())
     }
 }

@@ -24,7 +24,7 @@ pub(super) struct MessageDescriptor {
 pub(super) struct FieldDescriptor {
     number: u32,
     pub(super) name: &'static str,
-    pub(super) field_type: FieldType,
+    pub(super) field_type: ProtobufType,
     pub(super) is_repeated: bool,
     /// Whether it is a pointer in Go, so that an empty value differs from none.
     pub(super) is_pointer: bool,
@@ -32,7 +32,7 @@ pub(super) struct FieldDescriptor {
 
 /// The type of a field.
 #[derive(Debug)]
-pub(super) enum FieldType {
+pub(super) enum ProtobufType {
     Text,
     /// Base64 in JSON.
     Bytes,
@@ -47,7 +47,7 @@ pub(super) enum FieldType {
     /// A message that is the list of its field `items` in JSON.
     List(&'static MessageDescriptor),
     /// A map with texts as keys.
-    Map(&'static FieldType),
+    Map(&'static ProtobufType),
     /// A message that holds JSON in its only field.
     Json,
     /// A field that is ignored.
@@ -108,7 +108,7 @@ pub(super) fn find(api_version: &str, kind: &str) -> Option<&'static MessageDesc
         .map(|(.., message)| *message)
 }
 
-const fn field(number: u32, name: &'static str, kind: FieldType) -> FieldDescriptor {
+const fn field(number: u32, name: &'static str, kind: ProtobufType) -> FieldDescriptor {
     FieldDescriptor {
         number,
         name,
@@ -118,14 +118,14 @@ const fn field(number: u32, name: &'static str, kind: FieldType) -> FieldDescrip
     }
 }
 
-const fn pointer(number: u32, name: &'static str, kind: FieldType) -> FieldDescriptor {
+const fn pointer(number: u32, name: &'static str, kind: ProtobufType) -> FieldDescriptor {
     FieldDescriptor {
         is_pointer: true,
         ..field(number, name, kind)
     }
 }
 
-const fn repeated(number: u32, name: &'static str, kind: FieldType) -> FieldDescriptor {
+const fn repeated(number: u32, name: &'static str, kind: ProtobufType) -> FieldDescriptor {
     FieldDescriptor {
         is_repeated: true,
         ..field(number, name, kind)
