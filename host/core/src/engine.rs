@@ -1,10 +1,9 @@
 //! The interface between a backend and the rest of the host.
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use futures::stream::BoxStream;
 
-use crate::{BackendInfo, EngineError, EngineObject, ObjectRef, Timestamp};
+use crate::{BackendInfo, EngineError, EngineObject, ObjectRef, OutputChunk, Timestamp};
 
 /// One event of a watch, in the order that the WIT package defines: a listing
 /// (`InitBegin`, one `Applied` for each object, `InitDone`), then each change.
@@ -26,35 +25,10 @@ pub enum WatchEvent {
 /// backend stops watching within a second.
 pub type WatchStream = BoxStream<'static, Result<WatchEvent, EngineError>>;
 
-/// The output stream of a container that a chunk of its log comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum LogSource {
-    /// Standard output, or the terminal of a container that has one.
-    Stdout,
-    /// Standard error.
-    Stderr,
-}
-
-/// A run of bytes from one source. A chunk may begin and end anywhere, also
-/// within a line or a character, and its bytes need not be UTF-8.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogChunk {
-    /// The stream that the bytes come from.
-    pub source: LogSource,
-    /// At most [`LogChunk::MAX_LEN`] bytes.
-    pub bytes: Bytes,
-}
-
-impl LogChunk {
-    /// The number of bytes up to which backends coalesce. In measurements,
-    /// larger chunks were not faster; they cost each viewer latency and memory.
-    pub const MAX_LEN: usize = 64 * 1024;
-}
-
 /// A log in progress. A log that ends without an error ends the stream; an
 /// error is the last item of the stream. When the stream is dropped, the engine
 /// stops sending within a second.
-pub type LogStream = BoxStream<'static, Result<LogChunk, EngineError>>;
+pub type LogStream = BoxStream<'static, Result<OutputChunk, EngineError>>;
 
 /// The part of a container's log to read.
 ///

@@ -14,6 +14,7 @@
 //! depend on this one, and nothing in it needs a server to be tested.
 
 mod model;
+mod output;
 mod time;
 
 mod engine;
@@ -32,8 +33,8 @@ pub use backend::{
     BackendInfo, BackendRegistry, BackendState, Capabilities, IdFormat, LoadedBackend,
 };
 pub use engine::{
-    ContainerAction, ContainerEngine, InspectResponse, LogChunk, LogOptions, LogSource, LogStream,
-    RemoveRequest, WatchEvent, WatchStream,
+    ContainerAction, ContainerEngine, InspectResponse, LogOptions, LogStream, RemoveRequest,
+    WatchEvent, WatchStream,
 };
 pub use error::{EngineError, ErrorCode};
 pub use identity::{AuthError, Authenticator, Credentials, UserIdentity};
@@ -41,6 +42,7 @@ pub use model::{
     Container, ContainerState, EngineObject, ExposedPort, Image, ObjectKind, ObjectRef,
     PortBinding, Volume,
 };
+pub use output::{OutputChunk, OutputSource};
 pub use private_file::{
     PrivateFileError, create_private_dir, remove_old_temporary_files, remove_temporary_files,
     write_private, write_private_parts,

@@ -8,7 +8,7 @@ use futures::{SinkExt as _, Stream, StreamExt as _};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use rdd_core::{
-    EngineError, ErrorCode, LogChunk, LogSource, LogStream, ServingSnapshot, ServingState,
+    EngineError, ErrorCode, LogStream, OutputChunk, OutputSource, ServingSnapshot, ServingState,
     UnavailableReason,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -136,13 +136,13 @@ async fn drain_timeout(shutdown: &CancellationToken) {
 }
 
 /// Encodes a chunk in the format that the client selected.
-fn encode_chunk(frame_format: FrameFormat, chunk: LogChunk) -> Message {
+fn encode_chunk(frame_format: FrameFormat, chunk: OutputChunk) -> Message {
     Message::Binary(match frame_format {
         FrameFormat::Raw => chunk.bytes,
         FrameFormat::WithSource => {
             let source = match chunk.source {
-                LogSource::Stdout => 1,
-                LogSource::Stderr => 2,
+                OutputSource::Stdout => 1,
+                OutputSource::Stderr => 2,
             };
             let mut frame = Vec::with_capacity(1 + chunk.bytes.len());
             frame.push(source);

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use rdd_core::LogChunk;
+use rdd_core::OutputChunk;
 use rdd_passthrough::limits;
 use rdd_testkit::{LogScript, eventually};
 use tokio::time::Instant;
@@ -168,7 +168,7 @@ async fn open_stalled(server: &TestServer) -> RawWebSocket {
         LogScript {
             total: u64::MAX,
             line: 100,
-            chunk: LogChunk::MAX_LEN,
+            chunk: OutputChunk::MAX_LEN,
         },
     );
     let raw = RawWebSocket::open(server, &format!("/passthrough/engine/logs/{id}")).await;
@@ -218,7 +218,7 @@ async fn the_end_of_a_log_reaches_a_reader_slower_than_the_linger_timeout() {
         LogScript {
             total: 1024 * 1024,
             line: 100,
-            chunk: LogChunk::MAX_LEN,
+            chunk: OutputChunk::MAX_LEN,
         },
     );
     let mut raw = RawWebSocket::open(

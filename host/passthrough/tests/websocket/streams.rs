@@ -2,7 +2,9 @@
 
 use super::common::{TestServer, read_to_close, ready};
 use futures::{SinkExt as _, StreamExt as _};
-use rdd_core::{EngineError, ErrorCode, LogChunk, LogSource, ServingState, UnavailableReason};
+use rdd_core::{
+    EngineError, ErrorCode, OutputChunk, OutputSource, ServingState, UnavailableReason,
+};
 use rdd_testkit::{FakeEngine, LogScript, eventually};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -17,7 +19,7 @@ fn generated(total: u64) -> LogScript {
     LogScript {
         total,
         line: 100,
-        chunk: LogChunk::MAX_LEN,
+        chunk: OutputChunk::MAX_LEN,
     }
 }
 
@@ -45,7 +47,7 @@ async fn bytes_are_forwarded_unchanged() {
     for part in parts {
         server
             .engine
-            .write_log(&id, LogSource::Stdout, part.to_vec());
+            .write_log(&id, OutputSource::Stdout, part.to_vec());
     }
     let mut socket = server.connect(&logs(&id, "follow=false")).await.unwrap();
     let (bytes, close) = read_to_close(&mut socket).await;
@@ -58,7 +60,7 @@ async fn bytes_are_forwarded_unchanged() {
 async fn a_log_can_be_requested_with_a_trailing_slash() {
     let server = TestServer::start().await;
     let id = server.engine.run_container("web");
-    server.engine.write_log(&id, LogSource::Stdout, "x\n");
+    server.engine.write_log(&id, OutputSource::Stdout, "x\n");
     let mut socket = server
         .connect(&format!("/passthrough/engine/logs/{id}/?follow=false"))
         .await
@@ -71,9 +73,9 @@ async fn each_parameter_reaches_the_engine() {
     let server = TestServer::start().await;
     let id = server.engine.run_container("web");
     for line in ["one\n", "two\n", "three\n"] {
-        server.engine.write_log(&id, LogSource::Stdout, line);
+        server.engine.write_log(&id, OutputSource::Stdout, line);
     }
-    server.engine.write_log(&id, LogSource::Stderr, "oops\n");
+    server.engine.write_log(&id, OutputSource::Stderr, "oops\n");
     for (query, expected) in [
         ("tail=2", "three\noops\n"),
         ("tail=0", ""),
@@ -94,8 +96,8 @@ async fn each_parameter_reaches_the_engine() {
 async fn a_client_can_select_frames_with_their_source() {
     let server = TestServer::start().await;
     let id = server.engine.run_container("web");
-    server.engine.write_log(&id, LogSource::Stdout, "out");
-    server.engine.write_log(&id, LogSource::Stderr, "err");
+    server.engine.write_log(&id, OutputSource::Stdout, "out");
+    server.engine.write_log(&id, OutputSource::Stderr, "err");
     let offered = [(
         "sec-websocket-protocol",
         "something.else, rdd.logs.v1+source",
@@ -124,7 +126,7 @@ async fn a_followed_log_ends_with_1000_when_the_container_stops() {
     let mut socket = server.connect(&logs(&id, "")).await.unwrap();
     server
         .engine
-        .write_log(&id, LogSource::Stdout, "last words\n");
+        .write_log(&id, OutputSource::Stdout, "last words\n");
     server.engine.end_log(&id);
     assert_eq!(
         read_to_close(&mut socket).await,
@@ -283,7 +285,7 @@ async fn a_backend_that_reconnects_keeps_its_streams() {
         });
     });
     server.serving.send_replace(ready(&server.engine));
-    server.engine.write_log(&id, LogSource::Stdout, "x\n");
+    server.engine.write_log(&id, OutputSource::Stdout, "x\n");
     server.engine.end_log(&id);
     assert_eq!(read_to_close(&mut socket).await.0, b"x\n");
 }
@@ -323,7 +325,7 @@ async fn compression_is_declined() {
         assert_eq!(response.headers().get("sec-websocket-extensions"), None);
         server
             .engine
-            .write_log(&id, LogSource::Stdout, "x".repeat(10_000));
+            .write_log(&id, OutputSource::Stdout, "x".repeat(10_000));
         assert_eq!(socket.next().await.unwrap().unwrap().len(), 10_000);
     }
 }

@@ -3,7 +3,7 @@
 use futures::StreamExt;
 use rdd_core::{
     BackendRegistry, ContainerAction, ContainerEngine, EngineObject, ErrorCode, LogOptions,
-    LogSource, RemoveRequest, WatchEvent,
+    OutputSource, RemoveRequest, WatchEvent,
 };
 use std::sync::Arc;
 
@@ -113,8 +113,8 @@ async fn check_logs(engine: &dyn ContainerEngine) {
     assert_eq!(
         chunks,
         [
-            (LogSource::Stdout, "line 0\n".into()),
-            (LogSource::Stderr, "line 1\n".into())
+            (OutputSource::Stdout, "line 0\n".into()),
+            (OutputSource::Stderr, "line 1\n".into())
         ]
     );
     let Err(error) = in_time(engine.get_logs("missing", &options)).await else {

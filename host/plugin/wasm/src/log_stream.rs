@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use futures::task::AtomicWaker;
 use futures::{Stream, StreamExt};
-use rdd_core::{EngineError, LogChunk, LogOptions, LogStream};
+use rdd_core::{EngineError, LogOptions, LogStream, OutputChunk};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard, PollSender};
 use tracing::Instrument as _;
@@ -27,7 +27,7 @@ use crate::plugin_instance::{
 const MAX_BUFFERED_BYTES: usize = 256 * 1024;
 /// A chunk is read from the guest only while at most this many bytes wait, so
 /// that the largest chunk still fits.
-const HIGH_WATER_BYTES: usize = MAX_BUFFERED_BYTES - LogChunk::MAX_LEN;
+const HIGH_WATER_BYTES: usize = MAX_BUFFERED_BYTES - OutputChunk::MAX_LEN;
 /// The maximum number of batches that wait for the reader. A busy guest sends one
 /// chunk at a time, and reaches the limit in bytes first.
 const MAX_QUEUED_BATCHES: usize = 16;
@@ -44,7 +44,7 @@ struct Backpressure {
 
 /// The consumer of the guest's stream.
 struct LogConsumer {
-    batches: PollSender<Vec<LogChunk>>,
+    batches: PollSender<Vec<OutputChunk>>,
     backpressure: Arc<Backpressure>,
     /// Dropped with the consumer, after the guest's last chunk.
     _open: oneshot::Sender<()>,
@@ -83,19 +83,19 @@ impl<D> StreamConsumer<D> for LogConsumer {
             let Some(engine::LogChunk { source, bytes }) = chunk else {
                 break;
             };
-            if bytes.len() > LogChunk::MAX_LEN {
+            if bytes.len() > OutputChunk::MAX_LEN {
                 return Poll::Ready(Err(contract_error!(
                     "a log chunk has {} bytes; {} are allowed",
                     bytes.len(),
-                    LogChunk::MAX_LEN
+                    OutputChunk::MAX_LEN
                 )
                 .into()));
             }
             self.backpressure
                 .buffered_bytes
                 .fetch_add(bytes.len(), Ordering::AcqRel);
-            batch.push(LogChunk {
-                source: convert::log_source(source),
+            batch.push(OutputChunk {
+                source: convert::output_source(source),
                 bytes: bytes.into(),
             });
         }
@@ -112,8 +112,8 @@ impl<D> StreamConsumer<D> for LogConsumer {
 
 /// The reader's side of a log.
 struct LogReader {
-    batches: mpsc::Receiver<Vec<LogChunk>>,
-    batch: std::vec::IntoIter<LogChunk>,
+    batches: mpsc::Receiver<Vec<OutputChunk>>,
+    batch: std::vec::IntoIter<OutputChunk>,
     backpressure: Arc<Backpressure>,
     /// The result of the stream; `None` once it was returned.
     end: Option<oneshot::Receiver<Result<(), EngineError>>>,
@@ -122,7 +122,7 @@ struct LogReader {
 }
 
 impl Stream for LogReader {
-    type Item = Result<LogChunk, EngineError>;
+    type Item = Result<OutputChunk, EngineError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
@@ -153,7 +153,7 @@ impl Stream for LogReader {
 
 /// An open log, as its task returns it.
 struct LogHandle {
-    batches: mpsc::Receiver<Vec<LogChunk>>,
+    batches: mpsc::Receiver<Vec<OutputChunk>>,
     backpressure: Arc<Backpressure>,
 }
 

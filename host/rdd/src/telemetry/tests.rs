@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use jiff::Timestamp;
-use rdd_core::{ContainerEngine as _, LogSource, ServingSnapshot, ServingState};
+use rdd_core::{ContainerEngine as _, OutputSource, ServingSnapshot, ServingState};
 use rdd_gateway::{
     BearerToken, CertificateSet, ConnectionLimits, DaemonPhase, Gateway, GatewayOptions,
     HealthReport, HostOriginPolicy, LocalAuthenticator, RequestHandler,
@@ -52,7 +52,7 @@ async fn read_log(state_dir: &StateDir) -> String {
     let token = BearerToken::load_or_create(&state_dir.token()).unwrap();
     let engine = FakeEngine::named("moby");
     let id = engine.run_container("web");
-    engine.write_log(&id, LogSource::Stdout, "line\n");
+    engine.write_log(&id, OutputSource::Stdout, "line\n");
     let (_serving, snapshot) = watch::channel(ServingSnapshot {
         backend: "moby".to_owned(),
         info: Some(engine.info().clone()),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, stream};
-use rdd_core::{EngineError, LogChunk, LogOptions, LogSource, LogStream, Timestamp};
+use rdd_core::{EngineError, LogOptions, LogStream, OutputChunk, OutputSource, Timestamp};
 
 use super::{FakeEngine, SharedEngine, not_found};
 
@@ -16,13 +16,13 @@ pub struct LogScript {
     pub total: u64,
     /// The length of each line in bytes, with its newline.
     pub line: usize,
-    /// The length of each chunk in bytes, at most [`LogChunk::MAX_LEN`].
+    /// The length of each chunk in bytes, at most [`OutputChunk::MAX_LEN`].
     pub chunk: usize,
 }
 
 #[derive(Clone)]
 struct LogLine {
-    source: LogSource,
+    source: OutputSource,
     at: Timestamp,
     bytes: Bytes,
 }
@@ -111,15 +111,15 @@ trait LineFilter {
 impl LineFilter for LogOptions {
     fn matches(&self, line: &LogLine) -> bool {
         (match line.source {
-            LogSource::Stdout => self.stdout,
-            LogSource::Stderr => self.stderr,
+            OutputSource::Stdout => self.stdout,
+            OutputSource::Stderr => self.stderr,
         }) && self.since.is_none_or(|since| line.at >= since)
             && self.until.is_none_or(|until| line.at < until)
     }
 }
 
 impl FakeLogReader {
-    async fn next(&mut self) -> Option<Result<LogChunk, EngineError>> {
+    async fn next(&mut self) -> Option<Result<OutputChunk, EngineError>> {
         if self.ended {
             return None;
         }
@@ -151,7 +151,7 @@ impl FakeLogReader {
         }
     }
 
-    fn chunk(&self, line: &LogLine) -> LogChunk {
+    fn chunk(&self, line: &LogLine) -> OutputChunk {
         let bytes = if self.options.timestamps {
             let mut bytes = BytesMut::new();
             bytes.extend_from_slice(format!("{:.9} ", line.at).as_bytes());
@@ -160,7 +160,7 @@ impl FakeLogReader {
         } else {
             line.bytes.clone()
         };
-        LogChunk {
+        OutputChunk {
             source: line.source,
             bytes,
         }
@@ -170,7 +170,7 @@ impl FakeLogReader {
 fn generate(script: LogScript, reader: FakeLogReader) -> LogStream {
     let mut pattern = vec![b'x'; script.line.saturating_sub(1)];
     pattern.push(b'\n');
-    let chunk = script.chunk.clamp(1, LogChunk::MAX_LEN);
+    let chunk = script.chunk.clamp(1, OutputChunk::MAX_LEN);
     let lines = chunk / pattern.len() + 2;
     let block = Bytes::from(pattern.repeat(lines));
     let line = pattern.len();
@@ -185,8 +185,8 @@ fn generate(script: LogScript, reader: FakeLogReader) -> LogStream {
             tokio::task::coop::consume_budget().await;
             let len = chunk.min(usize::try_from(left).unwrap_or(usize::MAX));
             let from = usize::try_from(sent % line as u64).unwrap_or(0);
-            let item = LogChunk {
-                source: LogSource::Stdout,
+            let item = OutputChunk {
+                source: OutputSource::Stdout,
                 bytes: block.slice(from..from + len),
             };
             Some((Ok(item), (sent + len as u64, reader)))
@@ -199,7 +199,7 @@ fn generate(script: LogScript, reader: FakeLogReader) -> LogStream {
 /// the test.
 impl FakeEngine {
     /// Writes `bytes` as one line.
-    pub fn write_log(&self, id: &str, source: LogSource, bytes: impl Into<Bytes>) {
+    pub fn write_log(&self, id: &str, source: OutputSource, bytes: impl Into<Bytes>) {
         let bytes = bytes.into();
         self.change(|state| {
             let at = state.now();

@@ -7,8 +7,8 @@ async fn the_end_of_a_log_waits_for_a_slow_reader() {
     // The whole log and the close frame fit into the buffers of the system. The
     // reader needs minutes, and answers the pings in between late.
     let lines = stream::iter((0..60).map(|_| {
-        Ok(LogChunk {
-            source: LogSource::Stdout,
+        Ok(OutputChunk {
+            source: OutputSource::Stdout,
             bytes: Bytes::from(vec![b'x'; 1000]),
         })
     }));
@@ -37,7 +37,7 @@ async fn a_peer_that_does_not_answer_the_close_frame_is_disconnected_after_the_e
     let alive = Arc::new(());
     let is_alive = Arc::downgrade(&alive);
     let logs =
-        stream::empty().inspect(move |_: &Result<LogChunk, EngineError>| drop(alive.clone()));
+        stream::empty().inspect(move |_: &Result<OutputChunk, EngineError>| drop(alive.clone()));
     let (running, begun) = (start(Box::pin(logs)), Instant::now());
     *running.system.0.lock().unwrap() = delivered();
     rdd_testkit::eventually("the engine's stream is dropped", || async {

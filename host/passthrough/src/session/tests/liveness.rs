@@ -64,8 +64,8 @@ async fn a_half_open_peer_of_a_quiet_log_is_disconnected_although_writes_succeed
     let lines = stream::unfold((), |()| async {
         tokio::time::sleep(Duration::from_secs(1)).await;
         Some((
-            Ok(LogChunk {
-                source: LogSource::Stdout,
+            Ok(OutputChunk {
+                source: OutputSource::Stdout,
                 bytes: Bytes::from_static(b"tick\n"),
             }),
             (),
@@ -85,8 +85,8 @@ async fn a_half_open_peer_of_a_quiet_log_is_disconnected_although_writes_succeed
 #[tokio::test(start_paused = true)]
 async fn a_stalled_reader_stays_connected_and_loses_nothing_while_its_system_answers() {
     let lines = stream::iter((0..200).map(|_| {
-        Ok(LogChunk {
-            source: LogSource::Stdout,
+        Ok(OutputChunk {
+            source: OutputSource::Stdout,
             bytes: Bytes::from(vec![b'x'; 1000]),
         })
     }));

@@ -125,8 +125,8 @@ fn idle() -> LogStream {
 /// A log that always has output.
 fn endless() -> LogStream {
     let chunk = || {
-        Ok(LogChunk {
-            source: LogSource::Stdout,
+        Ok(OutputChunk {
+            source: OutputSource::Stdout,
             bytes: Bytes::from(vec![b'x'; 1000]),
         })
     };
@@ -138,10 +138,10 @@ async fn a_session_buffers_no_more_than_its_limit_for_a_stalled_reader() {
     let taken = Arc::new(AtomicUsize::new(0));
     let counter = taken.clone();
     let chunks = stream::repeat_with(move || {
-        counter.fetch_add(LogChunk::MAX_LEN, Ordering::SeqCst);
-        Ok(LogChunk {
-            source: LogSource::Stdout,
-            bytes: Bytes::from(vec![b'x'; LogChunk::MAX_LEN]),
+        counter.fetch_add(OutputChunk::MAX_LEN, Ordering::SeqCst);
+        Ok(OutputChunk {
+            source: OutputSource::Stdout,
+            bytes: Bytes::from(vec![b'x'; OutputChunk::MAX_LEN]),
         })
     });
     let (client, task) = session(Box::pin(chunks));
@@ -184,7 +184,7 @@ fn the_limits_are_consistent() {
     );
     const {
         assert!(
-            limits::WRITE_BUFFER_SIZE + LogChunk::MAX_LEN < limits::MAX_SESSION_BUFFER,
+            limits::WRITE_BUFFER_SIZE + OutputChunk::MAX_LEN < limits::MAX_SESSION_BUFFER,
             "a whole chunk fits"
         );
     }

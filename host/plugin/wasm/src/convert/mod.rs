@@ -6,8 +6,8 @@ mod object;
 mod to_guest;
 
 use rdd_core::{
-    BackendInfo, Capabilities, EngineError, ErrorCode, IdFormat, InspectResponse, LogSource,
-    ObjectKind, ObjectRef,
+    BackendInfo, Capabilities, EngineError, ErrorCode, IdFormat, InspectResponse, ObjectKind,
+    ObjectRef, OutputSource,
 };
 
 use crate::bindings::{engine, types};
@@ -151,9 +151,9 @@ pub(crate) fn object_ref(id_format: IdFormat, it: types::ObjectRef) -> ContractR
 }
 
 /// Converts the source of a log chunk.
-pub(crate) fn log_source(source: engine::LogSource) -> LogSource {
+pub(crate) fn output_source(source: engine::LogSource) -> OutputSource {
     match source {
-        engine::LogSource::Stdout => LogSource::Stdout,
-        engine::LogSource::Stderr => LogSource::Stderr,
+        engine::LogSource::Stdout => OutputSource::Stdout,
+        engine::LogSource::Stderr => OutputSource::Stderr,
     }
 }

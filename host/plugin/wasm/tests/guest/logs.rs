@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
-use rdd_core::{ContainerEngine, ErrorCode, LogChunk, LogOptions, LogSource, LogStream};
+use rdd_core::{ContainerEngine, ErrorCode, LogOptions, LogStream, OutputChunk, OutputSource};
 use rdd_plugin_wasm::{BackendHandle, BackendLimits};
 
 use crate::support::*;
@@ -28,8 +28,8 @@ async fn both_sources_arrive_complete_and_separate() {
             .map(|n| format!("line {n}\n"))
             .collect()
     };
-    assert_eq!(of(LogSource::Stdout), lines(0));
-    assert_eq!(of(LogSource::Stderr), lines(1));
+    assert_eq!(of(OutputSource::Stdout), lines(0));
+    assert_eq!(of(OutputSource::Stderr), lines(1));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -56,7 +56,7 @@ async fn large_and_small_chunks_arrive_complete() {
         assert!(
             chunks
                 .iter()
-                .all(|chunk| chunk.bytes.len() <= LogChunk::MAX_LEN)
+                .all(|chunk| chunk.bytes.len() <= OutputChunk::MAX_LEN)
         );
         let sum: usize = chunks.iter().map(|chunk| chunk.bytes.len()).sum();
         assert_eq!(sum, bytes, "{id}");

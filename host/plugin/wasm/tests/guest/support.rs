@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::StreamExt;
 use rdd_core::{
-    ContainerEngine, EngineError, ErrorCode, LogChunk, LogOptions, LogStream, ObjectKind,
-    ObjectRef, WatchEvent, WatchStream,
+    ContainerEngine, EngineError, ErrorCode, LogOptions, LogStream, ObjectKind, ObjectRef,
+    OutputChunk, WatchEvent, WatchStream,
 };
 use rdd_plugin_wasm::{
     BackendHandle, BackendLimits, ComponentBackend, ComponentRuntime, EngineConnection,
@@ -197,7 +197,7 @@ pub(crate) async fn logs(handle: &BackendHandle, id: &str) -> LogStream {
 }
 
 /// Returns all chunks, and the error that ended the log.
-pub(crate) async fn drain_logs(mut logs: LogStream) -> (Vec<LogChunk>, Option<EngineError>) {
+pub(crate) async fn drain_logs(mut logs: LogStream) -> (Vec<OutputChunk>, Option<EngineError>) {
     let mut chunks = Vec::new();
     while let Some(chunk) = in_time(logs.next()).await {
         match chunk {
