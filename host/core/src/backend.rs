@@ -72,10 +72,18 @@ pub struct BackendInfo {
     pub engine: String,
     /// The format of its container IDs.
     pub id_format: IdFormat,
-    /// The namespaces that always exist.
+    /// The namespaces that always exist. The first one is the default.
     pub namespaces: Vec<String>,
     /// The optional calls that it supports.
     pub capabilities: Capabilities,
+}
+
+impl BackendInfo {
+    /// Returns the namespace of requests that name none. Empty only while no
+    /// backend is loaded, since a backend without a namespace is refused.
+    pub fn default_namespace(&self) -> &str {
+        self.namespaces.first().map_or("", String::as_str)
+    }
 }
 
 /// A backend that is ready to be called.

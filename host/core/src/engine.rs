@@ -3,7 +3,9 @@
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 
-use crate::{BackendInfo, EngineError, EngineObject, ObjectRef, OutputChunk, Timestamp};
+use crate::{
+    BackendInfo, ContainerRef, EngineError, EngineObject, ObjectRef, OutputChunk, Timestamp,
+};
 
 /// One event of a watch, in the order that the WIT package defines: a listing
 /// (`InitBegin`, one `Applied` for each object, `InitDone`), then each change.
@@ -92,10 +94,19 @@ pub enum ContainerAction {
     Restart,
 }
 
+/// A request to remove one object of a namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemoveRequest {
+    /// The engine's namespace that the object belongs to.
+    pub namespace: String,
+    /// The object.
+    pub target: RemoveTarget,
+}
+
 /// The object to remove, with the precondition under which it is removed: a
 /// later object of the same name is left alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RemoveRequest {
+pub enum RemoveTarget {
     /// A container, running or not. Its volumes are kept.
     Container {
         /// The full ID.
@@ -155,11 +166,19 @@ pub trait ContainerEngine: Send + Sync + 'static {
     ///
     /// The call and its stream may also fail with
     /// [`ErrorCode::StreamFailed`](crate::ErrorCode::StreamFailed).
-    async fn get_logs(&self, id: &str, options: &LogOptions) -> Result<LogStream, EngineError>;
+    async fn get_logs(
+        &self,
+        container: &ContainerRef,
+        options: &LogOptions,
+    ) -> Result<LogStream, EngineError>;
 
     /// Performs an action on a container. Returns when the engine has completed
     /// it.
-    async fn act(&self, id: &str, action: ContainerAction) -> Result<(), EngineError>;
+    async fn act(
+        &self,
+        container: &ContainerRef,
+        action: ContainerAction,
+    ) -> Result<(), EngineError>;
 
     /// Removes one object if it still meets the precondition of the request.
     ///
@@ -167,5 +186,5 @@ pub trait ContainerEngine: Send + Sync + 'static {
     ///
     /// Fails with [`ErrorCode::Replaced`](crate::ErrorCode::Replaced), without
     /// a change, if it does not.
-    async fn remove(&self, target: &RemoveRequest) -> Result<(), EngineError>;
+    async fn remove(&self, request: &RemoveRequest) -> Result<(), EngineError>;
 }

@@ -34,13 +34,13 @@ pub use backend::{
 };
 pub use engine::{
     ContainerAction, ContainerEngine, InspectResponse, LogOptions, LogStream, RemoveRequest,
-    WatchEvent, WatchStream,
+    RemoveTarget, WatchEvent, WatchStream,
 };
 pub use error::{EngineError, ErrorCode};
 pub use identity::{AuthError, Authenticator, Credentials, UserIdentity};
 pub use model::{
-    Container, ContainerState, EngineObject, ExposedPort, Image, ObjectKind, ObjectRef,
-    PortBinding, Volume,
+    Container, ContainerRef, ContainerState, EngineObject, ExposedPort, Image, ObjectKind,
+    ObjectRef, PortBinding, Volume,
 };
 pub use output::{OutputChunk, OutputSource};
 pub use private_file::{

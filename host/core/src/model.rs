@@ -99,6 +99,13 @@ pub struct Container {
     pub tty: bool,
 }
 
+impl Container {
+    /// Returns the reference by which this container is called.
+    pub fn container_ref(&self) -> ContainerRef {
+        ContainerRef::new(&self.namespace, &self.id)
+    }
+}
+
 /// An image, with any number of tags.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
@@ -173,11 +180,10 @@ impl EngineObject {
     /// Returns the reference by which this object is inspected and removed.
     ///
     /// ```
-    /// use rdd_core::{EngineObject, ObjectKind};
+    /// use rdd_core::{EngineObject, ObjectKind, ObjectRef};
     ///
     /// let reference = EngineObject::Namespace("moby".to_owned()).reference();
-    /// assert_eq!(reference.kind, ObjectKind::Namespace);
-    /// assert_eq!(reference.id, "moby");
+    /// assert_eq!(reference, ObjectRef::new(ObjectKind::Namespace, "moby", "moby"));
     /// ```
     pub fn reference(&self) -> ObjectRef {
         let (kind, id) = match self {
@@ -186,9 +192,17 @@ impl EngineObject {
             Self::Volume(volume) => (ObjectKind::Volume, &volume.name),
             Self::Namespace(name) => (ObjectKind::Namespace, name),
         };
-        ObjectRef {
-            kind,
-            id: id.clone(),
+        ObjectRef::new(kind, self.namespace(), id)
+    }
+
+    /// Returns the engine's namespace that the object belongs to, which for a
+    /// namespace is its own name.
+    pub fn namespace(&self) -> &str {
+        match self {
+            Self::Container(container) => &container.namespace,
+            Self::Image(image) => &image.namespace,
+            Self::Volume(volume) => &volume.namespace,
+            Self::Namespace(name) => name,
         }
     }
 }
@@ -198,6 +212,60 @@ impl EngineObject {
 pub struct ObjectRef {
     /// The kind of the object.
     pub kind: ObjectKind,
+    /// The engine's namespace that the object belongs to. The reference of a
+    /// namespace has its name here as well.
+    pub namespace: String,
     /// The ID of a container or an image; the name of a volume or a namespace.
+    /// It is unique within the kind and the namespace.
     pub id: String,
+}
+
+impl ObjectRef {
+    /// Creates the reference to the object `id` of `namespace`.
+    pub fn new(kind: ObjectKind, namespace: impl Into<String>, id: impl Into<String>) -> Self {
+        Self {
+            kind,
+            namespace: namespace.into(),
+            id: id.into(),
+        }
+    }
+}
+
+/// A reference to one container of the engine.
+///
+/// ```
+/// use rdd_core::{ContainerRef, ObjectKind, ObjectRef};
+///
+/// let container = ContainerRef::new("k8s.io", "web");
+/// assert_eq!(
+///     ObjectRef::from(container),
+///     ObjectRef::new(ObjectKind::Container, "k8s.io", "web")
+/// );
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ContainerRef {
+    /// The engine's namespace that the container belongs to.
+    pub namespace: String,
+    /// The engine's full ID, which is unique within the namespace.
+    pub id: String,
+}
+
+impl ContainerRef {
+    /// Creates the reference to the container `id` of `namespace`.
+    pub fn new(namespace: impl Into<String>, id: impl Into<String>) -> Self {
+        Self {
+            namespace: namespace.into(),
+            id: id.into(),
+        }
+    }
+}
+
+impl From<ContainerRef> for ObjectRef {
+    fn from(ContainerRef { namespace, id }: ContainerRef) -> Self {
+        Self {
+            kind: ObjectKind::Container,
+            namespace,
+            id,
+        }
+    }
 }

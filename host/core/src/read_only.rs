@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::{
-    BackendInfo, ContainerAction, ContainerEngine, EngineError, ErrorCode, InspectResponse,
-    LogOptions, LogStream, ObjectRef, RemoveRequest, WatchStream,
+    BackendInfo, ContainerAction, ContainerEngine, ContainerRef, EngineError, ErrorCode,
+    InspectResponse, LogOptions, LogStream, ObjectRef, RemoveRequest, WatchStream,
 };
 
 /// An engine that rejects each call that would change it, before the call
@@ -42,11 +42,15 @@ impl ContainerEngine for ReadOnlyEngine {
         self.0.inspect(object).await
     }
 
-    async fn get_logs(&self, id: &str, options: &LogOptions) -> Result<LogStream, EngineError> {
-        self.0.get_logs(id, options).await
+    async fn get_logs(
+        &self,
+        container: &ContainerRef,
+        options: &LogOptions,
+    ) -> Result<LogStream, EngineError> {
+        self.0.get_logs(container, options).await
     }
 
-    async fn act(&self, _: &str, _: ContainerAction) -> Result<(), EngineError> {
+    async fn act(&self, _: &ContainerRef, _: ContainerAction) -> Result<(), EngineError> {
         Err(Self::error())
     }
 

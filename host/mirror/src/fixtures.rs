@@ -98,10 +98,12 @@ pub(crate) fn applied(object: EngineObject) -> WatchEvent {
 }
 
 pub(crate) fn removed(kind: ObjectKind, id: &str) -> WatchEvent {
-    WatchEvent::Removed(ObjectRef {
-        kind,
-        id: id.to_owned(),
-    })
+    let namespace = if kind == ObjectKind::Namespace {
+        id
+    } else {
+        "moby"
+    };
+    WatchEvent::Removed(ObjectRef::new(kind, namespace, id))
 }
 
 pub(crate) fn key(kind: MirrorKind, name: &str) -> MirrorKey {

@@ -2,10 +2,13 @@
 //! documented order, and opens the engine's stream.
 
 use jiff::Timestamp;
-use rdd_core::{IdFormat, LogOptions, LogStream, ServingSnapshot, ServingState, text};
+use rdd_core::{
+    ContainerRef, IdFormat, LogOptions, LogStream, ServingSnapshot, ServingState, text,
+};
 
+use crate::limits;
+use crate::query::{self, LogRequest};
 use crate::request_error::StreamRequestError;
-use crate::{limits, query};
 
 /// Validates a request for the log of `id` and opens the log. A probe runs the
 /// same checks without reading any content.
@@ -28,7 +31,10 @@ pub(crate) async fn open_log(
             format,
         });
     }
-    let mut options = query::parse_log_options(query, now.into())?;
+    let LogRequest {
+        namespace,
+        mut options,
+    } = query::parse_log_request(query, now.into())?;
     if is_probe {
         options = LogOptions {
             follow: false,
@@ -53,7 +59,10 @@ pub(crate) async fn open_log(
             ));
         }
     };
-    match tokio::time::timeout(limits::ENGINE_TIMEOUT, engine.get_logs(id, &options)).await {
+    let namespace = namespace.unwrap_or_else(|| engine.info().default_namespace().to_owned());
+    let container = ContainerRef::new(namespace, id);
+    let log = engine.get_logs(&container, &options);
+    match tokio::time::timeout(limits::ENGINE_TIMEOUT, log).await {
         Ok(Ok(stream)) => Ok(stream),
         Ok(Err(error)) => Err(StreamRequestError::from_engine_error(
             &snapshot.backend,

@@ -1,10 +1,15 @@
 //! The query parameters of a log request.
 
 use jiff::SignedDuration;
-use rdd_core::{LogOptions, Timestamp};
+use rdd_core::{LogOptions, Timestamp, text};
+
+/// The maximum length of an engine's namespace in bytes, that of the contract
+/// with backends.
+const MAX_NAMESPACE_BYTES: usize = 76;
 
 /// The names of all parameters, in the order of the documentation.
-const PARAMETERS: [&str; 7] = [
+const PARAMETERS: [&str; 8] = [
+    "namespace",
     "follow",
     "tail",
     "since",
@@ -23,6 +28,10 @@ pub(crate) enum ParameterError {
     Duplicate(String),
     #[error("parameter {name}={value:?} is not a Boolean; use true or false")]
     InvalidBoolean { name: String, value: String },
+    #[error(
+        "parameter namespace={0:?} is not a namespace of the engine; see 'kubectl get containernamespaces -A'"
+    )]
+    InvalidNamespace(String),
     #[error("parameter tail={0:?} is neither 'all' nor a whole number of lines")]
     InvalidTail(String),
     #[error(
@@ -33,15 +42,27 @@ pub(crate) enum ParameterError {
     NoStreamSelected,
 }
 
+/// The parameters of a log request.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct LogRequest {
+    /// The engine's namespace of the container; `None` for the default one.
+    pub(crate) namespace: Option<String>,
+    pub(crate) options: LogOptions,
+}
+
 /// Parses a query string. Durations are relative to `now`.
-pub(crate) fn parse_log_options(query: &str, now: Timestamp) -> Result<LogOptions, ParameterError> {
-    let mut options = LogOptions::default();
+pub(crate) fn parse_log_request(query: &str, now: Timestamp) -> Result<LogRequest, ParameterError> {
+    let LogRequest {
+        mut namespace,
+        mut options,
+    } = LogRequest::default();
     let mut seen = Vec::new();
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         if seen.contains(&name) {
             return Err(ParameterError::Duplicate(name.into_owned()));
         }
         match name.as_ref() {
+            "namespace" => namespace = Some(parse_namespace(&value)?),
             "follow" => options.follow = parse_boolean(&name, &value)?,
             "tail" => options.tail = parse_tail(&value)?,
             "since" => options.since = Some(parse_time(&name, &value, now)?),
@@ -56,7 +77,15 @@ pub(crate) fn parse_log_options(query: &str, now: Timestamp) -> Result<LogOption
     if !options.stdout && !options.stderr {
         return Err(ParameterError::NoStreamSelected);
     }
-    Ok(options)
+    Ok(LogRequest { namespace, options })
+}
+
+fn parse_namespace(value: &str) -> Result<String, ParameterError> {
+    if text::is_identifier(value, MAX_NAMESPACE_BYTES) {
+        Ok(value.to_owned())
+    } else {
+        Err(ParameterError::InvalidNamespace(value.to_owned()))
+    }
 }
 
 fn parse_boolean(name: &str, value: &str) -> Result<bool, ParameterError> {
@@ -130,7 +159,9 @@ mod tests {
     }
 
     fn ok(query: &str) -> LogOptions {
-        parse_log_options(query, now()).unwrap_or_else(|error| panic!("{query}: {error}"))
+        parse_log_request(query, now())
+            .unwrap_or_else(|error| panic!("{query}: {error}"))
+            .options
     }
 
     #[test]
@@ -173,6 +204,13 @@ mod tests {
             ok("since=1767225600.000000001").since,
             at("2026-01-01T00:00:00.000000001Z")
         );
+    }
+
+    #[test]
+    fn a_namespace_is_optional() {
+        let namespace = |query: &str| parse_log_request(query, now()).unwrap().namespace;
+        assert_eq!(namespace("tail=1"), None);
+        assert_eq!(namespace("namespace=k8s.io"), Some("k8s.io".to_owned()));
     }
 
     #[test]
@@ -219,6 +257,8 @@ mod tests {
     #[test]
     fn every_invalid_value_is_rejected_and_named() {
         for query in [
+            "namespace=",
+            "namespace=a/b",
             "follow=yes",
             "follow=",
             "tail=-1",
@@ -243,7 +283,7 @@ mod tests {
             "stderr=no",
             "stdout=false&stderr=false",
         ] {
-            let error = parse_log_options(query, now())
+            let error = parse_log_request(query, now())
                 .expect_err(query)
                 .to_string();
             let name = query.split('=').next().unwrap();
@@ -254,11 +294,11 @@ mod tests {
     #[test]
     fn unknown_and_duplicate_parameters_are_rejected() {
         assert_eq!(
-            parse_log_options("tails=5", now()),
+            parse_log_request("tails=5", now()),
             Err(ParameterError::Unknown("tails".to_owned()))
         );
         assert_eq!(
-            parse_log_options("tail=5&tail=6", now()),
+            parse_log_request("tail=5&tail=6", now()),
             Err(ParameterError::Duplicate("tail".to_owned()))
         );
     }

@@ -4,8 +4,7 @@
 use jiff::Timestamp;
 use rdd_api::{ActionName, ActionState, LastAction, Time};
 use rdd_core::{
-    Container, ContainerAction, ContainerEngine, EngineError, EngineObject, ErrorCode, ObjectKind,
-    ObjectRef,
+    Container, ContainerAction, ContainerEngine, ContainerRef, EngineError, EngineObject, ErrorCode,
 };
 
 use crate::desired_state::RequestFailure;
@@ -96,12 +95,13 @@ async fn call_engine(
         ActionName::Unpause => ContainerAction::Unpause,
         ActionName::Restart => ContainerAction::Restart,
     };
-    match engine.act(&container.id, action).await {
+    let reference = container.container_ref();
+    match engine.act(&reference, action).await {
         Ok(()) => Ok(()),
         // An action that is repeated after a crash may already be done.
         Err(error)
             if error.code == ErrorCode::Conflict
-                && is_in_target_state(engine, &container.id, action).await =>
+                && is_in_target_state(engine, &reference, action).await =>
         {
             Ok(())
         }
@@ -112,14 +112,10 @@ async fn call_engine(
 /// Returns whether the container is in the state that the action leads to.
 async fn is_in_target_state(
     engine: &dyn ContainerEngine,
-    id: &str,
+    container: &ContainerRef,
     action: ContainerAction,
 ) -> bool {
-    let reference = ObjectRef {
-        kind: ObjectKind::Container,
-        id: id.to_owned(),
-    };
-    let Ok(inspection) = engine.inspect(&reference).await else {
+    let Ok(inspection) = engine.inspect(&container.clone().into()).await else {
         return false;
     };
     let EngineObject::Container(container) = inspection.object else {

@@ -60,7 +60,8 @@ async fn each_action_makes_the_corresponding_call() {
         assert_eq!(last.action, name);
         assert_eq!(last.observed_at.0, at(5));
         assert_eq!(last.completed_at.0, at(7));
-        assert_eq!(engine.calls(), [EngineCall::Act { id, action }]);
+        let container = engine.container_ref(&id);
+        assert_eq!(engine.calls(), [EngineCall::Act { container, action }]);
     }
 }
 

@@ -146,7 +146,7 @@ impl MirrorController {
         let scope = lease.scope.clone();
         let lease = lease.handle.clone();
         match request {
-            EngineRequest::Remove { uid, target } => {
+            EngineRequest::Remove { uid, request } => {
                 let permits = Arc::clone(&self.removal_permits);
                 self.spawn(
                     TaskKind::Remove(key.clone(), Arc::clone(&uid)),
@@ -158,7 +158,7 @@ impl MirrorController {
                         match outcome {
                             Ok(DeletionOutcome::Confirmed) if lease.is_held() => {
                                 debug!("removing the object from the engine");
-                                let result = engine.remove(&target).await;
+                                let result = engine.remove(&request).await;
                                 TaskOutput::Removal(key, uid, result)
                             }
                             Ok(DeletionOutcome::Dismissed(reason)) => {

@@ -110,18 +110,22 @@ impl ContainerEngine for SlowListing {
 
     async fn get_logs(
         &self,
-        id: &str,
+        container: &rdd_core::ContainerRef,
         options: &rdd_core::LogOptions,
     ) -> Result<rdd_core::LogStream, EngineError> {
-        self.engine.get_logs(id, options).await
+        self.engine.get_logs(container, options).await
     }
 
-    async fn act(&self, id: &str, action: rdd_core::ContainerAction) -> Result<(), EngineError> {
-        self.engine.act(id, action).await
+    async fn act(
+        &self,
+        container: &rdd_core::ContainerRef,
+        action: rdd_core::ContainerAction,
+    ) -> Result<(), EngineError> {
+        self.engine.act(container, action).await
     }
 
-    async fn remove(&self, target: &rdd_core::RemoveRequest) -> Result<(), EngineError> {
-        self.engine.remove(target).await
+    async fn remove(&self, request: &rdd_core::RemoveRequest) -> Result<(), EngineError> {
+        self.engine.remove(request).await
     }
 }
 

@@ -67,7 +67,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use rdd_api::ActionName;
-use rdd_core::{Container, ReadOnlyEngine, RemoveRequest};
+use rdd_core::{Container, ReadOnlyEngine, RemoveRequest, RemoveTarget};
 
 use crate::actions::{interrupted_action, invalid_action};
 use crate::desired_state::{DesiredState, HostStatus, MirrorStatus, RequestFailure, wire_time};
@@ -150,7 +150,7 @@ pub(crate) enum EngineRequest {
     /// Remove the object that the mirror with this UID represents.
     Remove {
         uid: Arc<str>,
-        target: RemoveRequest,
+        request: RemoveRequest,
     },
     /// Perform the action that the annotation with this value requests.
     Act {
@@ -298,8 +298,8 @@ fn plan_deletion(
         .filter(|status| object.status.as_ref() != Some(status));
     let can_start =
         context.engine_callable && !entry.is_settling() && entry.removal.can_start(&object.uid);
-    let target = if can_start {
-        removal_request(desired, &object.key)
+    let request = if can_start {
+        removal_request(desired)
     } else {
         None
     };
@@ -310,34 +310,46 @@ fn plan_deletion(
             status: Some(Box::new(status)),
             expected_version: None,
         }),
-        engine_request: target.map(|target| EngineRequest::Remove {
+        engine_request: request.map(|request| EngineRequest::Remove {
             uid: Arc::clone(&object.uid),
-            target,
+            request,
         }),
     }
 }
 
 /// Returns the removal to request, with the proof that the object is still the
 /// one that the mirror shows.
-fn removal_request(desired: &DesiredState, key: &MirrorKey) -> Option<RemoveRequest> {
-    Some(match desired {
-        DesiredState::Container(_) => RemoveRequest::Container {
-            id: key.name.to_string(),
-        },
-        DesiredState::Image { image, tag } => match tag {
-            Some(tag) => RemoveRequest::ImageTag {
-                tag: tag.to_string(),
-                image_id: image.id.clone(),
+fn removal_request(desired: &DesiredState) -> Option<RemoveRequest> {
+    let (namespace, target) = match desired {
+        DesiredState::Container(container) => (
+            &container.namespace,
+            RemoveTarget::Container {
+                id: container.id.clone(),
             },
-            None => RemoveRequest::Image {
-                id: image.id.clone(),
+        ),
+        DesiredState::Image { image, tag } => {
+            let image_id = image.id.clone();
+            let target = match tag {
+                Some(tag) => RemoveTarget::ImageTag {
+                    tag: tag.to_string(),
+                    image_id,
+                },
+                None => RemoveTarget::Image { id: image_id },
+            };
+            (&image.namespace, target)
+        }
+        DesiredState::Volume(volume) => (
+            &volume.namespace,
+            RemoveTarget::Volume {
+                name: volume.name.clone(),
+                created_at: volume.created_at,
             },
-        },
-        DesiredState::Volume(volume) => RemoveRequest::Volume {
-            name: volume.name.clone(),
-            created_at: volume.created_at,
-        },
+        ),
         DesiredState::Namespace => return None,
+    };
+    Some(RemoveRequest {
+        namespace: namespace.clone(),
+        target,
     })
 }
 

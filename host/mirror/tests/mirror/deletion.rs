@@ -3,7 +3,7 @@
 use kube::ResourceExt;
 use kube::api::DeleteParams;
 use rdd_api::{Container, EngineTime, Volume};
-use rdd_core::{EngineError, ErrorCode, RemoveRequest};
+use rdd_core::{EngineError, ErrorCode, RemoveTarget};
 use rdd_testkit::{EngineOperation, FakeEngine, eventually};
 
 use crate::test_mirror::{TestMirror, removals};
@@ -22,7 +22,7 @@ async fn deleting_a_mirror_removes_the_container_once() {
     mirror.wait_until_gone::<Container>(&id).await;
     assert_eq!(
         removals(&engine),
-        [RemoveRequest::Container { id: id.clone() }]
+        [RemoveTarget::Container { id: id.clone() }]
     );
     assert!(engine.container(&id).is_none());
 }
@@ -68,7 +68,7 @@ async fn a_recreated_volume_survives_the_deletion_of_the_old_mirror() {
     // Only the creation time in the request protects the new volume.
     eventually("the removal request", || async {
         match &removals(&engine)[..] {
-            [RemoveRequest::Volume { created_at, .. }] if *created_at == Some(first) => Ok(()),
+            [RemoveTarget::Volume { created_at, .. }] if *created_at == Some(first) => Ok(()),
             other => Err(format!("{other:?}")),
         }
     })

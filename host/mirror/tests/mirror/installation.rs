@@ -6,7 +6,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use rdd_api::{App, Container, Image, Volume};
-use rdd_core::RemoveRequest;
+use rdd_core::RemoveTarget;
 use rdd_testkit::{FakeEngine, eventually};
 use serde_json::json;
 
@@ -112,7 +112,7 @@ async fn a_deleted_definition_is_recreated_and_the_engine_is_unchanged() {
     let api = mirror.api::<Container>();
     api.delete(&held, &deletion).await.unwrap();
     mirror.wait_until_gone::<Container>(&held).await;
-    assert_eq!(removals(&engine), [RemoveRequest::Container { id: held }]);
+    assert_eq!(removals(&engine), [RemoveTarget::Container { id: held }]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -276,7 +276,7 @@ async fn two_instances_on_one_engine_carry_out_an_action_once() {
         })
         .await;
     let restart = EngineCall::Act {
-        id: id.clone(),
+        container: engine.container_ref(&id),
         action: ContainerAction::Restart,
     };
     assert_eq!(engine.calls(), std::slice::from_ref(&restart));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use rdd_api::{ActionState, App, Container, Volume};
-use rdd_core::{RemoveRequest, ServingState, UnavailableReason, WatchEvent};
+use rdd_core::{RemoveTarget, ServingState, UnavailableReason, WatchEvent};
 use rdd_testkit::{EngineOperation, FakeEngine, eventually};
 use serde_json::json;
 
@@ -156,7 +156,7 @@ async fn a_removal_whose_event_is_lost_triggers_a_resync() {
             .unwrap()
             .is_none()
     );
-    assert_eq!(removals(&engine), [RemoveRequest::Container { id }]);
+    assert_eq!(removals(&engine), [RemoveTarget::Container { id }]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -151,7 +151,7 @@ async fn a_new_process_handles_changes_made_while_it_was_stopped() {
     assert_eq!(
         engine.calls(),
         [EngineCall::Act {
-            id: kept,
+            container: engine.container_ref(&kept),
             action: ContainerAction::Stop
         }]
     );

@@ -8,7 +8,7 @@ use std::time::Duration;
 use kube::api::{Api, ListParams, Patch, PatchParams};
 use kube::{Client, Resource};
 use rdd_api::{App, Container, Image};
-use rdd_core::{RemoveRequest, ServingSnapshot};
+use rdd_core::{RemoveTarget, ServingSnapshot};
 use rdd_mirror::{
     AppOptions, InstanceId, LeaseTiming, MirrorOptions, MirrorProgress, MirrorTiming,
 };
@@ -297,12 +297,13 @@ pub(crate) fn client(server: rdd_apiserver::ApiServer, faults: ApiFaults) -> Cli
     Client::new(service, NAMESPACE)
 }
 
-pub(crate) fn removals(engine: &FakeEngine) -> Vec<RemoveRequest> {
+/// Returns what was to be removed from the engine, in any namespace.
+pub(crate) fn removals(engine: &FakeEngine) -> Vec<RemoveTarget> {
     engine
         .calls()
         .into_iter()
         .filter_map(|call| match call {
-            EngineCall::Remove(removal) => Some(removal),
+            EngineCall::Remove(request) => Some(request.target),
             EngineCall::Act { .. } => None,
         })
         .collect()

@@ -57,6 +57,25 @@ async fn bytes_are_forwarded_unchanged() {
 }
 
 #[tokio::test]
+async fn the_namespace_selects_one_of_two_containers_with_equal_ids() {
+    let server = TestServer::start().await;
+    let id = server.engine.run_container("web");
+    server.engine.write_log(&id, OutputSource::Stdout, "moby\n");
+    let shop = server.engine.in_namespace("shop");
+    shop.create_container_with("web", |container| container.id.clone_from(&id));
+    shop.write_log(&id, OutputSource::Stdout, "shop\n");
+    for (query, expected) in [
+        ("follow=false", "moby\n"),
+        ("follow=false&namespace=moby", "moby\n"),
+        ("follow=false&namespace=shop", "shop\n"),
+    ] {
+        let mut socket = server.connect(&logs(&id, query)).await.unwrap();
+        let (bytes, _) = read_to_close(&mut socket).await;
+        assert_eq!(bytes, expected.as_bytes(), "{query}");
+    }
+}
+
+#[tokio::test]
 async fn a_log_can_be_requested_with_a_trailing_slash() {
     let server = TestServer::start().await;
     let id = server.engine.run_container("web");

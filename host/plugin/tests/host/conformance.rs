@@ -3,7 +3,7 @@
 use futures::StreamExt;
 use rdd_core::{
     BackendRegistry, ContainerAction, ContainerEngine, EngineObject, ErrorCode, LogOptions,
-    OutputSource, RemoveRequest, WatchEvent,
+    OutputSource, RemoveRequest, RemoveTarget, WatchEvent,
 };
 use std::sync::Arc;
 
@@ -62,32 +62,40 @@ async fn check_changes(engine: &dyn ContainerEngine) {
         ContainerAction::Unpause,
         ContainerAction::Restart,
     ] {
-        in_time(engine.act("one", action)).await.unwrap();
-        let error = in_time(engine.act("missing", action)).await.unwrap_err();
+        in_time(engine.act(&container_ref("one"), action))
+            .await
+            .unwrap();
+        let error = in_time(engine.act(&container_ref("missing"), action))
+            .await
+            .unwrap_err();
         assert_eq!(error.code, ErrorCode::NotFound);
     }
     let text = |text: &str| text.to_owned();
     for (id, code) in [("one", None), ("missing", Some(ErrorCode::NotFound))] {
         for target in [
-            RemoveRequest::Container { id: text(id) },
-            RemoveRequest::Image { id: text(id) },
-            RemoveRequest::ImageTag {
+            RemoveTarget::Container { id: text(id) },
+            RemoveTarget::Image { id: text(id) },
+            RemoveTarget::ImageTag {
                 tag: text(id),
                 image_id: text("sha256:0"),
             },
-            RemoveRequest::Volume {
+            RemoveTarget::Volume {
                 name: text(id),
                 created_at: None,
             },
         ] {
-            let removed = in_time(engine.remove(&target)).await;
-            assert_eq!(removed.err().map(|error| error.code), code, "{target:?}");
+            let request = RemoveRequest {
+                namespace: text("default"),
+                target,
+            };
+            let removed = in_time(engine.remove(&request)).await;
+            assert_eq!(removed.err().map(|error| error.code), code, "{request:?}");
         }
     }
 }
 
 async fn check_watch(engine: &dyn ContainerEngine) {
-    in_time(engine.act("watch-good", ContainerAction::Start))
+    in_time(engine.act(&container_ref("watch-good"), ContainerAction::Start))
         .await
         .unwrap();
     for _ in 0..3 {
@@ -104,7 +112,9 @@ async fn check_watch(engine: &dyn ContainerEngine) {
 
 async fn check_logs(engine: &dyn ContainerEngine) {
     let options = LogOptions::default();
-    let mut log = in_time(engine.get_logs("lines-2", &options)).await.unwrap();
+    let mut log = in_time(engine.get_logs(&container_ref("lines-2"), &options))
+        .await
+        .unwrap();
     let mut chunks = Vec::new();
     while let Some(chunk) = in_time(log.next()).await {
         let chunk = chunk.unwrap();
@@ -117,7 +127,7 @@ async fn check_logs(engine: &dyn ContainerEngine) {
             (OutputSource::Stderr, "line 1\n".into())
         ]
     );
-    let Err(error) = in_time(engine.get_logs("missing", &options)).await else {
+    let Err(error) = in_time(engine.get_logs(&container_ref("missing"), &options)).await else {
         panic!("the log was opened");
     };
     assert_eq!(error.code, ErrorCode::NotFound);

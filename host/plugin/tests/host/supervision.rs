@@ -119,13 +119,13 @@ async fn a_trap_in_a_log_stream_restarts_nothing() {
     let host = start(options(&[dir.path()])).await;
     let engine = loaded(&host, "log-trap").await.engine;
     for _ in 0..5 {
-        let mut log = in_time(engine.get_logs("late-trap", &LogOptions::default()))
+        let mut log = in_time(engine.get_logs(&container_ref("late-trap"), &LogOptions::default()))
             .await
             .unwrap();
         while in_time(log.next()).await.is_some_and(|chunk| chunk.is_ok()) {}
     }
     assert_eq!(loaded(&host, "log-trap").await.generation, 1);
-    in_time(engine.act("one", ContainerAction::Stop))
+    in_time(engine.act(&container_ref("one"), ContainerAction::Stop))
         .await
         .unwrap();
 }
@@ -141,7 +141,7 @@ async fn a_shutdown_ends_every_stream() {
         in_time(watch.next()).await.unwrap().unwrap(),
         WatchEvent::InitBegin
     );
-    let mut log = in_time(engine.get_logs("idle", &LogOptions::default()))
+    let mut log = in_time(engine.get_logs(&container_ref("idle"), &LogOptions::default()))
         .await
         .unwrap();
     in_time(host.shutdown()).await;

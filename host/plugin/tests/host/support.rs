@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdd_core::{
-    BackendRegistry, BackendState, ContainerAction, ContainerEngine, LoadedBackend, ObjectKind,
+    BackendRegistry, BackendState, ContainerAction, ContainerEngine, ContainerRef, LoadedBackend,
     ObjectRef,
 };
 use rdd_plugin::{
@@ -136,7 +136,7 @@ pub(crate) async fn loaded(host: &PluginHost, name: &str) -> LoadedBackend {
 }
 
 pub(crate) async fn trap(engine: &Arc<dyn ContainerEngine>) {
-    in_time(engine.act("trap", ContainerAction::Stop))
+    in_time(engine.act(&container_ref("trap"), ContainerAction::Stop))
         .await
         .unwrap_err();
 }
@@ -167,8 +167,10 @@ pub(crate) fn assert_refused(host: &PluginHost, name: &str, expected: &str) {
 }
 
 pub(crate) fn container(id: &str) -> ObjectRef {
-    ObjectRef {
-        kind: ObjectKind::Container,
-        id: id.to_owned(),
-    }
+    container_ref(id).into()
+}
+
+/// Returns the reference to a container of the fixture's namespace.
+pub(crate) fn container_ref(id: &str) -> ContainerRef {
+    ContainerRef::new("default", id)
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures::StreamExt;
-use rdd_core::{ContainerEngine, EngineError, EngineObject, LogOptions, WatchEvent};
+use rdd_core::{ContainerEngine, ContainerRef, EngineError, EngineObject, LogOptions, WatchEvent};
 use rdd_plugin_wasm::{
     BackendLimits, ComponentBackend, ComponentCache, ComponentRuntime, EngineConnection,
     EngineTransport,
@@ -121,7 +121,10 @@ async fn measure_engine(backend: &ComponentBackend) {
             ..LogOptions::default()
         };
         let began = Instant::now();
-        let mut log = handle.get_logs(&container.id, &options).await.unwrap();
+        let mut log = handle
+            .get_logs(&container.container_ref(), &options)
+            .await
+            .unwrap();
         let mut bytes = 0;
         while let Some(chunk) = log.next().await {
             bytes += chunk.unwrap().bytes.len();
@@ -140,7 +143,12 @@ async fn measure_engine(backend: &ComponentBackend) {
     };
     if let Some(running) = containers.iter().find(|container| container.running) {
         for _ in 0..200 {
-            open.push(handle.get_logs(&running.id, &quiet).await.unwrap());
+            open.push(
+                handle
+                    .get_logs(&running.container_ref(), &quiet)
+                    .await
+                    .unwrap(),
+            );
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
         println!("idle follows: {} KiB each", (resident_kib() - before) / 200);
@@ -152,6 +160,11 @@ async fn measure_engine(backend: &ComponentBackend) {
     }
 }
 
+/// Returns the reference to a container of the fixture.
+fn fixture_container(id: &str) -> ContainerRef {
+    ContainerRef::new("default", id)
+}
+
 async fn measure_fixture(backend: &ComponentBackend) {
     const MIB: usize = 2_000;
     let handle = backend.launch().await.unwrap();
@@ -159,7 +172,7 @@ async fn measure_fixture(backend: &ComponentBackend) {
     for _ in 0..3 {
         let began = Instant::now();
         let mut log = handle
-            .get_logs(&format!("flood-{MIB}"), &options)
+            .get_logs(&fixture_container(&format!("flood-{MIB}")), &options)
             .await
             .unwrap();
         let mut bytes = 0;
@@ -191,8 +204,9 @@ async fn measure_fixture(backend: &ComponentBackend) {
     let before = resident_kib();
     let began = Instant::now();
     let mut open = Vec::new();
+    let idle = fixture_container("idle");
     for _ in 0..500 {
-        open.push(handle.get_logs("idle", &options).await.unwrap());
+        open.push(handle.get_logs(&idle, &options).await.unwrap());
     }
     println!("opening a log: {:?}", began.elapsed() / 500);
     tokio::time::sleep(Duration::from_secs(1)).await;

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use rdd_core::{
-    BackendInfo, ContainerAction, ContainerEngine, EngineError, ErrorCode, InspectResponse,
-    LogOptions, LogStream, ObjectKind, ObjectRef, RemoveRequest, WatchStream,
+    BackendInfo, ContainerAction, ContainerEngine, ContainerRef, EngineError, ErrorCode,
+    InspectResponse, LogOptions, LogStream, ObjectKind, ObjectRef, RemoveRequest, RemoveTarget,
+    WatchStream,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -76,8 +77,7 @@ impl BackendHandle {
         let guard = shutdown.clone().drop_guard();
         let (calls, sleep_permits) = (instance.calls(), instance.sleep_permits());
         let control = ControlTask {
-            backend: info.name.clone(),
-            id_format: info.id_format,
+            info: info.clone(),
             limits: context.limits.clone(),
             calls: calls.clone(),
             counter: CallCounter::default(),
@@ -200,6 +200,29 @@ impl BackendHandle {
         ))
     }
 
+    /// Checks that calls can name this namespace: in this version of the
+    /// contract they name none, so the guest would take the object of the same
+    /// name in the default namespace.
+    fn check_namespace(&self, namespace: &str) -> Result<(), EngineError> {
+        let default = self.info.default_namespace();
+        if namespace == default {
+            return Ok(());
+        }
+        Err(EngineError::new(
+            ErrorCode::InvalidArgument,
+            format!(
+                "the backend {} can be called only for the namespace {default}, not for {}",
+                self.info.name,
+                contract::quote(namespace)
+            ),
+        ))
+    }
+
+    fn check_container(&self, container: &ContainerRef) -> Result<(), EngineError> {
+        self.check_container_id(&container.id)?;
+        self.check_namespace(&container.namespace)
+    }
+
     /// Fails unless the backend `is_supported`; `operation` is a verb phrase.
     fn require_capability(&self, is_supported: bool, operation: &str) -> Result<(), EngineError> {
         if is_supported {
@@ -242,6 +265,9 @@ impl ContainerEngine for BackendHandle {
         if object.kind == ObjectKind::Container {
             self.check_container_id(&object.id)?;
         }
+        if object.kind != ObjectKind::Namespace {
+            self.check_namespace(&object.namespace)?;
+        }
         let object = object.clone();
         self.call(self.acquire_permit(&self.read_permits), |reply| {
             GuestCall::Inspect { object, reply }
@@ -249,30 +275,43 @@ impl ContainerEngine for BackendHandle {
         .await
     }
 
-    async fn get_logs(&self, id: &str, options: &LogOptions) -> Result<LogStream, EngineError> {
+    async fn get_logs(
+        &self,
+        container: &ContainerRef,
+        options: &LogOptions,
+    ) -> Result<LogStream, EngineError> {
         self.require_capability(self.info.capabilities.logs, "read logs")?;
-        self.check_container_id(id)?;
-        log_stream::open(&self.context, id, options).await
+        self.check_container(container)?;
+        log_stream::open(&self.context, &container.id, options).await
     }
 
-    async fn act(&self, id: &str, action: ContainerAction) -> Result<(), EngineError> {
+    async fn act(
+        &self,
+        container: &ContainerRef,
+        action: ContainerAction,
+    ) -> Result<(), EngineError> {
         self.require_capability(self.info.capabilities.actions, "start or stop containers")?;
-        self.check_container_id(id)?;
-        let id = id.to_owned();
+        self.check_container(container)?;
+        let container = container.clone();
         self.call(self.acquire_permit(&self.change_permits), |reply| {
-            GuestCall::Act { id, action, reply }
+            GuestCall::Act {
+                container,
+                action,
+                reply,
+            }
         })
         .await
     }
 
-    async fn remove(&self, target: &RemoveRequest) -> Result<(), EngineError> {
+    async fn remove(&self, request: &RemoveRequest) -> Result<(), EngineError> {
         self.require_capability(self.info.capabilities.removals, "remove objects")?;
-        if let RemoveRequest::Container { id } = target {
+        if let RemoveTarget::Container { id } = &request.target {
             self.check_container_id(id)?;
         }
-        let target = target.clone();
+        self.check_namespace(&request.namespace)?;
+        let request = request.clone();
         self.call(self.acquire_permit(&self.change_permits), |reply| {
-            GuestCall::Remove { target, reply }
+            GuestCall::Remove { request, reply }
         })
         .await
     }

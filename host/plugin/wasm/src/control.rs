@@ -13,7 +13,8 @@ use futures::StreamExt;
 use futures::future::{Either, select};
 use futures::stream::FuturesUnordered;
 use rdd_core::{
-    ContainerAction, EngineError, ErrorCode, IdFormat, InspectResponse, ObjectRef, RemoveRequest,
+    BackendInfo, ContainerAction, ContainerRef, EngineError, ErrorCode, InspectResponse, ObjectRef,
+    RemoveRequest,
 };
 use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -59,12 +60,12 @@ pub(crate) enum GuestCall {
         reply: ReplySender<InspectResponse>,
     },
     Act {
-        id: String,
+        container: ContainerRef,
         action: ContainerAction,
         reply: ReplySender<()>,
     },
     Remove {
-        target: RemoveRequest,
+        request: RemoveRequest,
         reply: ReplySender<()>,
     },
     Ping {
@@ -87,9 +88,7 @@ impl GuestCall {
 
 /// The task that owns a control store.
 pub(crate) struct ControlTask {
-    /// The backend's name, for error messages.
-    pub(crate) backend: String,
-    pub(crate) id_format: IdFormat,
+    pub(crate) info: BackendInfo,
     pub(crate) limits: BackendLimits,
     pub(crate) calls: Arc<CallTracker>,
     pub(crate) counter: CallCounter,
@@ -213,22 +212,26 @@ impl ControlTask {
                 let params = (convert::to_object_ref(&object),);
                 let started = self.start_call(accessor, engine.func_inspect(), params)?;
                 self.finish_call("inspect", started, reply, |result| match result {
-                    Ok(inspection) => convert::inspection(self.id_format, &object, inspection)
+                    Ok(inspection) => convert::inspection(self.info.id_format, &object, inspection)
                         .map_err(|error| {
-                            ExitReason::guest_fault(error.to_string()).to_error(&self.backend)
+                            ExitReason::guest_fault(error.to_string()).to_error(&self.info.name)
                         }),
                     Err(error) => Err(convert::error(error)),
                 })
                 .await?;
             }
-            GuestCall::Act { id, action, reply } => {
-                let params = (id, convert::to_action(action));
+            GuestCall::Act {
+                container,
+                action,
+                reply,
+            } => {
+                let params = (container.id, convert::to_action(action));
                 let started = self.start_call(accessor, lifecycle.func_act(), params)?;
                 self.finish_call("act", started, reply, convert_unit)
                     .await?;
             }
-            GuestCall::Remove { target, reply } => {
-                let params = (convert::to_removal(&target),);
+            GuestCall::Remove { request, reply } => {
+                let params = (convert::to_removal(&request.target),);
                 let started = self.start_call(accessor, lifecycle.func_remove(), params)?;
                 self.finish_call("remove", started, reply, convert_unit)
                     .await?;
@@ -278,7 +281,7 @@ impl ControlTask {
             Either::Left((result, _)) => send_reply(reply, convert(result?.0)),
             Either::Right(((), result)) => {
                 let exit = ExitReason::stalled(name, self.limits.stall_timeout);
-                let message = format!("the backend {} {}", self.backend, exit.message);
+                let message = format!("the backend {} {}", self.info.name, exit.message);
                 send_reply(reply, Err(EngineError::new(ErrorCode::Timeout, message)));
                 let _stalled = self.counter.count_stalled();
                 drop(active);
@@ -303,7 +306,7 @@ impl ControlTask {
         let (batches, events) = mpsc::channel(watch_stream::MAX_QUEUED_BATCHES);
         let (guest_end_sender, guest_end) = oneshot::channel();
         accessor.with(|mut access| {
-            let validator = WatchValidator::new(self.id_format);
+            let validator = WatchValidator::new(&self.info);
             stream.pipe(&mut access, WatchConsumer::new(batches, validator))?;
             end.pipe(&mut access, OneshotConsumer::new(guest_end_sender))
         })?;

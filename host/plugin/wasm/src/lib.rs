@@ -13,7 +13,7 @@
 //! ```no_run
 //! use std::sync::Arc;
 //!
-//! use rdd_core::{ContainerEngine as _, LogOptions};
+//! use rdd_core::{ContainerEngine as _, ContainerRef, LogOptions};
 //! use rdd_plugin_wasm::{
 //!     BackendLimits, ComponentBackend, ComponentCache, ComponentRuntime, EngineTransport,
 //! };
@@ -30,7 +30,8 @@
 //! let backend = ComponentBackend::new("moby", component, BackendLimits::default(), transport);
 //! let handle = backend.launch().await?;
 //! println!("engine: {}", handle.info().engine);
-//! let _log = handle.get_logs("0123456789ab", &LogOptions::default()).await?;
+//! let container = ContainerRef::new("moby", "0123456789ab");
+//! let _log = handle.get_logs(&container, &LogOptions::default()).await?;
 //! println!("the backend {}", handle.wait_for_exit().await.message);
 //! # Ok(())
 //! # }

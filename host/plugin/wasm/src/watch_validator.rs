@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
-use rdd_core::{IdFormat, ObjectRef, WatchEvent};
+use rdd_core::{BackendInfo, IdFormat, ObjectRef, WatchEvent};
 
 use crate::bindings::engine::Event;
 use crate::contract::{self, ContractError, contract_error};
@@ -24,6 +24,7 @@ const MAX_UNFINISHED_EVENTS: usize = 4 * MAX_OBJECTS;
 /// Follows a watch and rejects events that its protocol does not allow.
 pub(crate) struct WatchValidator {
     id_format: IdFormat,
+    default_namespace: String,
     max_objects: usize,
     max_bytes: usize,
     max_unfinished_events: usize,
@@ -51,9 +52,10 @@ enum Phase {
 }
 
 impl WatchValidator {
-    pub(crate) fn new(id_format: IdFormat) -> Self {
+    pub(crate) fn new(info: &BackendInfo) -> Self {
         Self {
-            id_format,
+            id_format: info.id_format,
+            default_namespace: info.default_namespace().to_owned(),
             max_objects: MAX_OBJECTS,
             max_bytes: MAX_BYTES,
             max_unfinished_events: MAX_UNFINISHED_EVENTS,
@@ -116,7 +118,8 @@ impl WatchValidator {
                 Ok(WatchEvent::InitDone)
             }
             Event::Removed(reference) => {
-                let reference = convert::object_ref(self.id_format, reference)?;
+                let reference =
+                    convert::object_ref(self.id_format, &self.default_namespace, reference)?;
                 if self.phase != Phase::Live {
                     return Err(contract_error!(
                         "watch removed {} before init-done",
@@ -182,7 +185,14 @@ mod tests {
     use crate::bindings::types::{self, Object, ObjectKind};
 
     fn validator() -> WatchValidator {
-        WatchValidator::new(IdFormat::LowerHex(4))
+        WatchValidator::new(&BackendInfo {
+            name: "test".to_owned(),
+            version: "0.0.0".to_owned(),
+            engine: "Test".to_owned(),
+            id_format: IdFormat::LowerHex(4),
+            namespaces: vec!["first".to_owned(), "second".to_owned()],
+            capabilities: rdd_core::Capabilities::default(),
+        })
     }
 
     fn applied(name: &str) -> Event {
@@ -269,6 +279,28 @@ mod tests {
             }))
             .unwrap_err();
         assert!(error.0.contains("hexadecimal digits"), "{error}");
+    }
+
+    #[test]
+    fn a_removed_object_is_of_the_default_namespace() {
+        let mut validator = validator();
+        validator.validate(Event::InitBegin).unwrap();
+        validator.validate(Event::InitDone).unwrap();
+        for (kind, expected) in [
+            (ObjectKind::Container, "first"),
+            (ObjectKind::Image, "first"),
+            (ObjectKind::Volume, "first"),
+            (ObjectKind::Namespace, "00ff"),
+        ] {
+            let removed = Event::Removed(types::ObjectRef {
+                kind,
+                id: "00ff".to_owned(),
+            });
+            let WatchEvent::Removed(reference) = validator.validate(removed).unwrap() else {
+                panic!("not a removal");
+            };
+            assert_eq!((&*reference.namespace, &*reference.id), (expected, "00ff"));
+        }
     }
 
     #[test]

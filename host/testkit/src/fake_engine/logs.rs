@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, stream};
-use rdd_core::{EngineError, LogOptions, LogStream, OutputChunk, OutputSource, Timestamp};
+use rdd_core::{
+    ContainerRef, EngineError, LogOptions, LogStream, OutputChunk, OutputSource, Timestamp,
+};
 
 use super::{FakeEngine, SharedEngine, not_found};
 
@@ -39,7 +41,7 @@ pub(super) struct ContainerLog {
 
 struct FakeLogReader {
     shared: Arc<SharedEngine>,
-    id: String,
+    container: ContainerRef,
     options: LogOptions,
     read: usize,
     ended: bool,
@@ -47,7 +49,7 @@ struct FakeLogReader {
 
 impl Drop for FakeLogReader {
     fn drop(&mut self) {
-        if let Some(log) = self.shared.lock().logs.get_mut(&self.id) {
+        if let Some(log) = self.shared.lock().logs.get_mut(&self.container) {
             log.readers -= 1;
         }
         self.shared.changed.notify_waiters();
@@ -56,21 +58,21 @@ impl Drop for FakeLogReader {
 
 pub(super) fn stream(
     shared: Arc<SharedEngine>,
-    id: &str,
+    container: ContainerRef,
     options: LogOptions,
 ) -> Result<LogStream, EngineError> {
     let (script, read) = {
         let mut state = shared.lock();
         let log = state
             .logs
-            .get_mut(id)
-            .ok_or_else(|| not_found("container", id))?;
+            .get_mut(&container)
+            .ok_or_else(|| not_found("container", &container.id))?;
         log.readers += 1;
         (log.script, log.skipped(&options))
     };
     let reader = FakeLogReader {
         shared,
-        id: id.to_owned(),
+        container,
         options,
         read,
         ended: false,
@@ -133,7 +135,7 @@ impl FakeLogReader {
                     return Some(Err(error.clone()));
                 }
                 // The log of a removed container ends.
-                let log = state.logs.get(&self.id)?;
+                let log = state.logs.get(&self.container)?;
                 while let Some(line) = log.lines.get(self.read) {
                     self.read += 1;
                     if self.options.matches(line) {
@@ -203,29 +205,36 @@ impl FakeEngine {
         let bytes = bytes.into();
         self.change(|state| {
             let at = state.now();
-            state.log(id).lines.push(LogLine { source, at, bytes });
+            state
+                .log(&self.container_ref(id))
+                .lines
+                .push(LogLine { source, at, bytes });
         });
     }
 
     /// Ends the output: streams that follow it end after the last line.
     pub fn end_log(&self, id: &str) {
-        self.change(|state| state.log(id).ended = true);
+        self.change(|state| state.log(&self.container_ref(id)).ended = true);
     }
 
     /// Ends every stream with this error after the last line.
     pub fn break_log(&self, id: &str, error: EngineError) {
-        self.change(|state| state.log(id).failure = Some(error));
+        self.change(|state| state.log(&self.container_ref(id)).failure = Some(error));
     }
 
     /// Generates the output. The options of a stream are ignored except for
     /// `follow`.
     pub fn generate_log(&self, id: &str, script: LogScript) {
-        self.change(|state| state.log(id).script = Some(script));
+        self.change(|state| state.log(&self.container_ref(id)).script = Some(script));
     }
 
     /// Returns the number of open log streams of this container.
     pub fn log_readers(&self, id: &str) -> usize {
-        self.lock().logs.get(id).map_or(0, |log| log.readers)
+        let container = self.container_ref(id);
+        self.lock()
+            .logs
+            .get(&container)
+            .map_or(0, |log| log.readers)
     }
 }
 
@@ -234,9 +243,9 @@ impl super::EngineState {
         clippy::expect_used,
         reason = "a test helper fails its test by panicking"
     )]
-    fn log(&mut self, id: &str) -> &mut ContainerLog {
+    fn log(&mut self, container: &ContainerRef) -> &mut ContainerLog {
         self.logs
-            .get_mut(id)
+            .get_mut(container)
             .expect("there is no container with this ID")
     }
 }

@@ -20,8 +20,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use rdd_core::{
-    BackendInfo, Capabilities, ContainerAction, ContainerEngine, EngineError, ErrorCode, IdFormat,
-    InspectResponse, LogOptions, LogStream, ObjectRef, RemoveRequest, WatchStream,
+    BackendInfo, Capabilities, ContainerAction, ContainerEngine, ContainerRef, EngineError,
+    ErrorCode, IdFormat, InspectResponse, LogOptions, LogStream, ObjectKind, ObjectRef,
+    RemoveRequest, RemoveTarget, WatchStream,
 };
 use tokio::sync::Notify;
 
@@ -34,6 +35,8 @@ use state::EngineState;
 #[derive(Clone)]
 pub struct FakeEngine {
     info: BackendInfo,
+    /// The namespace in which the engine's own user works.
+    namespace: String,
     shared: Arc<SharedEngine>,
 }
 
@@ -74,17 +77,35 @@ impl FakeEngine {
         })
     }
 
-    /// Returns an empty engine with this info. Its objects are in the first of the
-    /// namespaces.
+    /// Returns an empty engine with this info. Its user works in the default
+    /// namespace.
     pub fn with_info(info: BackendInfo) -> Self {
-        let namespace = info.namespaces.first().cloned().unwrap_or_default();
         Self {
+            namespace: info.default_namespace().to_owned(),
             info,
             shared: Arc::new(SharedEngine {
-                state: Mutex::new(EngineState::new(namespace)),
+                state: Mutex::new(EngineState::new()),
                 changed: Notify::new(),
             }),
         }
+    }
+
+    /// Returns the same engine, whose user works in this namespace.
+    #[must_use]
+    pub fn in_namespace(&self, namespace: &str) -> Self {
+        Self {
+            namespace: namespace.to_owned(),
+            ..self.clone()
+        }
+    }
+
+    /// Returns the reference to a container of the user's namespace.
+    pub fn container_ref(&self, id: &str) -> ContainerRef {
+        ContainerRef::new(&self.namespace, id)
+    }
+
+    fn reference(&self, kind: ObjectKind, id: &str) -> ObjectRef {
+        ObjectRef::new(kind, &self.namespace, id)
     }
 
     /// Sets the number from which IDs are generated, so that they differ from those
@@ -147,31 +168,40 @@ impl ContainerEngine for FakeEngine {
         })
     }
 
-    async fn get_logs(&self, id: &str, options: &LogOptions) -> Result<LogStream, EngineError> {
-        self.perform(EngineOperation::GetLogs, id).await?;
-        logs::stream(Arc::clone(&self.shared), id, options.clone())
+    async fn get_logs(
+        &self,
+        container: &ContainerRef,
+        options: &LogOptions,
+    ) -> Result<LogStream, EngineError> {
+        self.perform(EngineOperation::GetLogs, &container.id)
+            .await?;
+        logs::stream(Arc::clone(&self.shared), container.clone(), options.clone())
     }
 
-    async fn act(&self, id: &str, action: ContainerAction) -> Result<(), EngineError> {
+    async fn act(
+        &self,
+        container: &ContainerRef,
+        action: ContainerAction,
+    ) -> Result<(), EngineError> {
         self.script(|script| {
             script.record(EngineCall::Act {
-                id: id.to_owned(),
+                container: container.clone(),
                 action,
             });
         });
-        self.perform(EngineOperation::Act, id).await?;
-        self.change(|state| state.act(id, action))
+        self.perform(EngineOperation::Act, &container.id).await?;
+        self.change(|state| state.act(container, action))
     }
 
-    async fn remove(&self, target: &RemoveRequest) -> Result<(), EngineError> {
-        self.script(|script| script.record(EngineCall::Remove(target.clone())));
-        let on = match target {
-            RemoveRequest::Container { id } | RemoveRequest::Image { id } => id,
-            RemoveRequest::ImageTag { tag, .. } => tag,
-            RemoveRequest::Volume { name, .. } => name,
+    async fn remove(&self, request: &RemoveRequest) -> Result<(), EngineError> {
+        self.script(|script| script.record(EngineCall::Remove(request.clone())));
+        let on = match &request.target {
+            RemoveTarget::Container { id } | RemoveTarget::Image { id } => id,
+            RemoveTarget::ImageTag { tag, .. } => tag,
+            RemoveTarget::Volume { name, .. } => name,
         };
         self.perform(EngineOperation::Remove, on).await?;
-        self.change(|state| state.remove(target))
+        self.change(|state| state.remove(request))
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdd_core::{ContainerAction, EngineError, ErrorCode, RemoveRequest};
+use rdd_core::{ContainerAction, ContainerRef, EngineError, ErrorCode, RemoveRequest};
 use tokio::sync::watch;
 
 use super::FakeEngine;
@@ -30,7 +30,7 @@ pub enum EngineCall {
     /// [`ContainerEngine::act`](rdd_core::ContainerEngine::act).
     Act {
         /// The container.
-        id: String,
+        container: ContainerRef,
         /// The requested action.
         action: ContainerAction,
     },

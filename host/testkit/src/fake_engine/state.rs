@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use jiff::SignedDuration;
 use rdd_core::{
-    Container, ContainerAction, ContainerState, EngineError, EngineObject, ErrorCode, Image,
-    ObjectKind, ObjectRef, RemoveRequest, Timestamp, WatchEvent,
+    Container, ContainerAction, ContainerRef, ContainerState, EngineError, EngineObject, ErrorCode,
+    Image, ObjectKind, ObjectRef, RemoveRequest, RemoveTarget, Timestamp, WatchEvent,
 };
 
 use super::logs::ContainerLog;
@@ -13,13 +13,12 @@ use super::not_found;
 use super::script::CallScript;
 
 pub(super) struct EngineState {
-    pub(super) namespace: String,
     /// The engine's clock, which advances by a second with each operation, so that
     /// creation times differ and test runs are repeatable.
     clock: Timestamp,
     serial: u64,
     pub(super) objects: BTreeMap<ObjectRef, EngineObject>,
-    pub(super) logs: BTreeMap<String, ContainerLog>,
+    pub(super) logs: BTreeMap<ContainerRef, ContainerLog>,
     pub(super) journal: Vec<WatchEvent>,
     pub(super) events_held: bool,
     /// The index in the journal of the first held event.
@@ -33,9 +32,8 @@ pub(super) struct EngineState {
 const EPOCH: i64 = 1_767_225_600;
 
 impl EngineState {
-    pub(super) fn new(namespace: String) -> Self {
+    pub(super) fn new() -> Self {
         Self {
-            namespace,
             clock: Timestamp::from_seconds(EPOCH),
             serial: 0,
             objects: BTreeMap::new(),
@@ -88,35 +86,45 @@ impl EngineState {
 
     pub(super) fn remove_object(
         &mut self,
-        kind: ObjectKind,
-        id: &str,
+        reference: ObjectRef,
     ) -> Result<EngineObject, EngineError> {
-        let reference = reference(kind, id);
         let object = self
             .objects
             .remove(&reference)
-            .ok_or_else(|| not_found(kind_name(kind), id))?;
-        self.logs.remove(id);
+            .ok_or_else(|| not_found(kind_name(reference.kind), &reference.id))?;
+        if let EngineObject::Container(container) = &object {
+            self.logs.remove(&container.container_ref());
+        }
         self.journal.push(WatchEvent::Removed(reference));
         Ok(object)
     }
 
-    fn images(&self) -> impl Iterator<Item = &Image> {
-        self.objects.values().filter_map(|object| match object {
-            EngineObject::Image(image) => Some(image),
+    /// Returns the image of this namespace that has this tag.
+    fn image_with_tag(&self, namespace: &str, tag: &str) -> Option<&Image> {
+        self.objects.values().find_map(|object| match object {
+            EngineObject::Image(image)
+                if image.namespace == namespace && image.repo_tags.iter().any(|t| t == tag) =>
+            {
+                Some(image)
+            }
             _ => None,
         })
     }
 
-    pub(super) fn container(&self, id: &str) -> Result<Container, EngineError> {
-        match self.find(&reference(ObjectKind::Container, id))? {
+    pub(super) fn container(&self, container: &ContainerRef) -> Result<Container, EngineError> {
+        match self.find(&container.clone().into())? {
             EngineObject::Container(container) => Ok(container),
-            _ => Err(not_found("container", id)),
+            _ => Err(not_found("container", &container.id)),
         }
     }
 
-    pub(super) fn act(&mut self, id: &str, action: ContainerAction) -> Result<(), EngineError> {
-        let mut container = self.container(id)?;
+    pub(super) fn act(
+        &mut self,
+        reference: &ContainerRef,
+        action: ContainerAction,
+    ) -> Result<(), EngineError> {
+        let mut container = self.container(reference)?;
+        let id = &reference.id;
         let now = self.now();
         let conflict = |what: &str| EngineError::new(ErrorCode::Conflict, what);
         match action {
@@ -155,48 +163,47 @@ impl EngineState {
         Ok(())
     }
 
-    pub(super) fn remove(&mut self, target: &RemoveRequest) -> Result<(), EngineError> {
-        match target {
-            RemoveRequest::Container { id } => {
-                self.remove_object(ObjectKind::Container, id)?;
+    pub(super) fn remove(&mut self, request: &RemoveRequest) -> Result<(), EngineError> {
+        let namespace = &request.namespace;
+        let reference = |kind, id: &str| ObjectRef::new(kind, namespace, id);
+        match &request.target {
+            RemoveTarget::Container { id } => {
+                self.remove_object(reference(ObjectKind::Container, id))?;
             }
-            RemoveRequest::ImageTag { tag, image_id } => {
+            RemoveTarget::ImageTag { tag, image_id } => {
                 let owner = self
-                    .images()
-                    .find(|image| image.repo_tags.contains(tag))
+                    .image_with_tag(namespace, tag)
                     .ok_or_else(|| not_found("image", tag))?;
                 if &owner.id != image_id {
                     return Err(replaced(tag));
                 }
-                self.untag(tag)?;
+                self.untag(namespace, tag)?;
             }
-            RemoveRequest::Image { id } => {
-                if self
-                    .images()
-                    .any(|image| image.id == *id && !image.repo_tags.is_empty())
+            RemoveTarget::Image { id } => {
+                let reference = reference(ObjectKind::Image, id);
+                if let Ok(EngineObject::Image(image)) = self.find(&reference)
+                    && !image.repo_tags.is_empty()
                 {
                     return Err(replaced(id));
                 }
-                self.remove_object(ObjectKind::Image, id)?;
+                self.remove_object(reference)?;
             }
-            RemoveRequest::Volume { name, created_at } => {
-                let found = self.find(&reference(ObjectKind::Volume, name))?;
+            RemoveTarget::Volume { name, created_at } => {
+                let reference = reference(ObjectKind::Volume, name);
+                let found = self.find(&reference)?;
                 if let (EngineObject::Volume(volume), Some(meant)) = (&found, created_at)
                     && volume.created_at.as_ref() != Some(meant)
                 {
                     return Err(replaced(name));
                 }
-                self.remove_object(ObjectKind::Volume, name)?;
+                self.remove_object(reference)?;
             }
         }
         Ok(())
     }
 
-    pub(super) fn take_tag(&mut self, tag: &str, notify: bool) -> Option<Image> {
-        let mut image = self
-            .images()
-            .find(|image| image.repo_tags.iter().any(|t| t == tag))?
-            .clone();
+    pub(super) fn take_tag(&mut self, namespace: &str, tag: &str, notify: bool) -> Option<Image> {
+        let mut image = self.image_with_tag(namespace, tag)?.clone();
         image.repo_tags.retain(|t| t != tag);
         if notify {
             self.apply(EngineObject::Image(image.clone()));
@@ -207,16 +214,15 @@ impl EngineState {
         Some(image)
     }
 
-    pub(super) fn untag(&mut self, tag: &str) -> Result<(), EngineError> {
+    pub(super) fn untag(&mut self, namespace: &str, tag: &str) -> Result<(), EngineError> {
         let image = self
-            .images()
-            .find(|image| image.repo_tags.iter().any(|t| t == tag))
+            .image_with_tag(namespace, tag)
             .cloned()
             .ok_or_else(|| not_found("image", tag))?;
         if image.repo_tags.len() == 1 {
-            self.remove_object(ObjectKind::Image, &image.id)?;
+            self.remove_object(EngineObject::Image(image).reference())?;
         } else {
-            self.take_tag(tag, true);
+            self.take_tag(namespace, tag, true);
         }
         Ok(())
     }
@@ -236,11 +242,6 @@ fn end(container: &mut Container, now: Timestamp) {
     container.state = ContainerState::Exited;
     container.pid = 0;
     container.finished_at = Some(now);
-}
-
-pub(super) fn reference(kind: ObjectKind, id: &str) -> ObjectRef {
-    let id = id.to_owned();
-    ObjectRef { kind, id }
 }
 
 fn kind_name(kind: ObjectKind) -> &'static str {

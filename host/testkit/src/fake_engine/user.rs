@@ -1,16 +1,18 @@
 //! The operations of the engine's own user, such as `docker run`.
 //!
-//! Each changes the state and sends the event. Scripted failures do not apply; a
+//! Each works in the namespace of the [`FakeEngine`] it is called on, changes the
+//! state, and sends the event. Scripted failures do not apply; a
 //! missing object panics, since it is a bug in the test.
 
 use std::collections::BTreeMap;
 
 use rdd_core::{
-    Container, ContainerAction, ContainerState, EngineObject, Image, ObjectKind, Timestamp, Volume,
+    Container, ContainerAction, ContainerState, EngineObject, Image, ObjectKind, ObjectRef,
+    Timestamp, Volume,
 };
 
 use super::logs::ContainerLog;
-use super::state::{EngineState, reference};
+use super::state::EngineState;
 use super::{FakeEngine, not_found};
 
 #[expect(
@@ -29,7 +31,7 @@ impl FakeEngine {
             let mut container = Container {
                 id: state.next_id(),
                 name: name.to_owned(),
-                namespace: state.namespace.clone(),
+                namespace: self.namespace.clone(),
                 path: "/bin/sh".to_owned(),
                 args: vec!["-c".to_owned(), "sleep inf".to_owned()],
                 image_id: format!("sha256:{}", "0".repeat(64)),
@@ -52,7 +54,9 @@ impl FakeEngine {
             };
             edit(&mut container);
             let id = container.id.clone();
-            state.logs.insert(id.clone(), ContainerLog::default());
+            state
+                .logs
+                .insert(container.container_ref(), ContainerLog::default());
             state.apply(EngineObject::Container(container));
             id
         })
@@ -67,19 +71,19 @@ impl FakeEngine {
 
     /// Starts a container.
     pub fn start(&self, id: &str) {
-        self.change(|state| state.act(id, ContainerAction::Start))
+        self.change(|state| state.act(&self.container_ref(id), ContainerAction::Start))
             .unwrap();
     }
 
     /// Stops a container.
     pub fn stop(&self, id: &str) {
-        self.change(|state| state.act(id, ContainerAction::Stop))
+        self.change(|state| state.act(&self.container_ref(id), ContainerAction::Stop))
             .unwrap();
     }
 
     /// Pauses a container.
     pub fn pause(&self, id: &str) {
-        self.change(|state| state.act(id, ContainerAction::Pause))
+        self.change(|state| state.act(&self.container_ref(id), ContainerAction::Pause))
             .unwrap();
     }
 
@@ -91,7 +95,7 @@ impl FakeEngine {
     /// Modifies a container with `edit`.
     pub fn edit_container(&self, id: &str, edit: impl FnOnce(&mut Container)) {
         self.change(|state| {
-            let mut container = state.container(id).unwrap();
+            let mut container = state.container(&self.container_ref(id)).unwrap();
             edit(&mut container);
             state.apply(EngineObject::Container(container));
         });
@@ -99,13 +103,13 @@ impl FakeEngine {
 
     /// Removes a container.
     pub fn remove_container(&self, id: &str) {
-        self.change(|state| state.remove_object(ObjectKind::Container, id))
+        self.change(|state| state.remove_object(self.reference(ObjectKind::Container, id)))
             .unwrap();
     }
 
     /// Returns the current state of a container.
     pub fn container(&self, id: &str) -> Option<Container> {
-        self.lock().container(id).ok()
+        self.lock().container(&self.container_ref(id)).ok()
     }
 
     /// Creates an image with these tags, which other images lose. Returns its ID.
@@ -113,7 +117,7 @@ impl FakeEngine {
         let id = self.change(|state| {
             let image = Image {
                 id: format!("sha256:{}", state.next_id()),
-                namespace: state.namespace.clone(),
+                namespace: self.namespace.clone(),
                 repo_tags: Vec::new(),
                 repo_digests: Vec::new(),
                 created_at: Some(state.now()),
@@ -143,9 +147,9 @@ impl FakeEngine {
     /// the tag.
     pub fn tag(&self, image_id: &str, tag: &str) {
         self.change(|state| {
-            state.take_tag(tag, false);
+            state.take_tag(&self.namespace, tag, false);
             let Ok(EngineObject::Image(mut image)) =
-                state.find(&reference(ObjectKind::Image, image_id))
+                state.find(&self.reference(ObjectKind::Image, image_id))
             else {
                 return Err(not_found("image", image_id));
             };
@@ -159,12 +163,13 @@ impl FakeEngine {
 
     /// Removes a tag, and with its last tag the image.
     pub fn untag(&self, tag: &str) {
-        self.change(|state| state.untag(tag)).unwrap();
+        self.change(|state| state.untag(&self.namespace, tag))
+            .unwrap();
     }
 
     /// Removes an image with all its tags.
     pub fn remove_image(&self, id: &str) {
-        self.change(|state| state.remove_object(ObjectKind::Image, id))
+        self.change(|state| state.remove_object(self.reference(ObjectKind::Image, id)))
             .unwrap();
     }
 
@@ -178,10 +183,9 @@ impl FakeEngine {
     /// Creates a volume with this creation time.
     pub fn create_volume_at(&self, name: &str, created_at: Timestamp) {
         self.change(|state| {
-            let namespace = state.namespace.clone();
             state.apply(EngineObject::Volume(Volume {
                 name: name.to_owned(),
-                namespace,
+                namespace: self.namespace.clone(),
                 created_at: Some(created_at),
                 driver: "local".to_owned(),
                 mountpoint: format!("/var/lib/docker/volumes/{name}/_data"),
@@ -197,7 +201,8 @@ impl FakeEngine {
     pub fn write_to_volume(&self, name: &str) -> Timestamp {
         self.change(|state| {
             let now = state.now();
-            let EngineObject::Volume(volume) = state.find(&reference(ObjectKind::Volume, name))?
+            let EngineObject::Volume(volume) =
+                state.find(&self.reference(ObjectKind::Volume, name))?
             else {
                 return Err(not_found("volume", name));
             };
@@ -212,7 +217,7 @@ impl FakeEngine {
 
     /// Removes a volume.
     pub fn remove_volume(&self, name: &str) {
-        self.change(|state| state.remove_object(ObjectKind::Volume, name))
+        self.change(|state| state.remove_object(self.reference(ObjectKind::Volume, name)))
             .unwrap();
     }
 
@@ -223,11 +228,11 @@ impl FakeEngine {
 
     /// Removes a namespace.
     pub fn remove_namespace(&self, name: &str) {
-        self.change(|state| state.remove_object(ObjectKind::Namespace, name))
-            .unwrap();
+        let reference = ObjectRef::new(ObjectKind::Namespace, name, name);
+        self.change(|state| state.remove_object(reference)).unwrap();
     }
 
-    /// Returns every object, ordered by kind and ID.
+    /// Returns every object of all namespaces, ordered by kind, namespace, and ID.
     pub fn objects(&self) -> Vec<EngineObject> {
         self.lock().objects.values().cloned().collect()
     }

@@ -111,14 +111,14 @@ fn each_removal_identifies_the_exact_object() {
         (
             MirrorKind::Container,
             DesiredState::Container(Arc::new(container("aaaa"))),
-            RemoveRequest::Container {
+            RemoveTarget::Container {
                 id: "aaaa".to_owned(),
             },
         ),
         (
             MirrorKind::Image,
             image(&["a:1"], Some("a:1")),
-            RemoveRequest::ImageTag {
+            RemoveTarget::ImageTag {
                 tag: "a:1".to_owned(),
                 image_id: "sha256:1".to_owned(),
             },
@@ -126,14 +126,14 @@ fn each_removal_identifies_the_exact_object() {
         (
             MirrorKind::Image,
             image(&[], None),
-            RemoveRequest::Image {
+            RemoveTarget::Image {
                 id: "sha256:1".to_owned(),
             },
         ),
         (
             MirrorKind::Volume,
             desired_volume("x", at(7)),
-            RemoveRequest::Volume {
+            RemoveTarget::Volume {
                 name: "x".to_owned(),
                 created_at: Some(at(7).into()),
             },
@@ -144,7 +144,10 @@ fn each_removal_identifies_the_exact_object() {
         let plan = reconcile(&key, &entry, CONTEXT, at(9));
         let expected = EngineRequest::Remove {
             uid: "u1".into(),
-            target: expected,
+            request: RemoveRequest {
+                namespace: "moby".to_owned(),
+                target: expected,
+            },
         };
         assert_eq!(plan.engine_request, Some(expected));
     }

@@ -20,8 +20,8 @@ impl ModelRun {
     pub(super) fn check_actions(&self) {
         let mut acted: BTreeMap<String, usize> = BTreeMap::new();
         for call in self.engine.calls() {
-            if let EngineCall::Act { id, .. } = call {
-                *acted.entry(id).or_default() += 1;
+            if let EngineCall::Act { container, .. } = call {
+                *acted.entry(container.id).or_default() += 1;
             }
         }
         for (id, calls) in acted {

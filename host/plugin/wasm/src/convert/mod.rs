@@ -61,6 +61,11 @@ pub(crate) fn backend_info(info: engine::BackendInfo) -> ContractResult<BackendI
             ));
         }
     };
+    if namespaces.is_empty() {
+        return Err(contract_error!(
+            "describe returned no namespace; the first one is the default"
+        ));
+    }
     if namespaces.len() > MAX_NAMESPACES {
         return Err(contract_error!(
             "describe returned {} namespaces; {MAX_NAMESPACES} are allowed",
@@ -115,25 +120,41 @@ pub(crate) fn inspection(
     let mut budget = SizeBudget::default();
     budget.add_text("raw", &raw)?;
     let (object, _) = object::object(id_format, object)?;
-    let kind = object.reference().kind;
+    let ObjectRef {
+        kind,
+        namespace,
+        id,
+    } = object.reference();
     if kind != requested.kind {
         return Err(contract_error!(
             "inspect of a {:?} returned a {kind:?}",
             requested.kind
         ));
     }
-    if kind == ObjectKind::Container && object.reference().id != requested.id {
+    if namespace != requested.namespace {
+        return Err(contract_error!(
+            "inspect of a {kind:?} of the namespace {} returned one of {}",
+            contract::quote(&requested.namespace),
+            contract::quote(&namespace)
+        ));
+    }
+    if kind == ObjectKind::Container && id != requested.id {
         return Err(contract_error!(
             "inspect of the container {} returned {}",
             contract::quote(&requested.id),
-            contract::quote(&object.reference().id)
+            contract::quote(&id)
         ));
     }
     Ok(InspectResponse { object, raw })
 }
 
-/// Converts and validates a reference to an object.
-pub(crate) fn object_ref(id_format: IdFormat, it: types::ObjectRef) -> ContractResult<ObjectRef> {
+/// Converts and validates a reference to an object. References of this version
+/// of the contract name no namespace, so an object belongs to the default one.
+pub(crate) fn object_ref(
+    id_format: IdFormat,
+    default_namespace: &str,
+    it: types::ObjectRef,
+) -> ContractResult<ObjectRef> {
     let types::ObjectRef { kind, id } = it;
     let kind = match kind {
         types::ObjectKind::Container => ObjectKind::Container,
@@ -147,7 +168,16 @@ pub(crate) fn object_ref(id_format: IdFormat, it: types::ObjectRef) -> ContractR
         ObjectKind::Volume => contract::check_name("volume's name", &id)?,
         ObjectKind::Namespace => contract::check_namespace(&id)?,
     }
-    Ok(ObjectRef { kind, id })
+    let namespace = match kind {
+        ObjectKind::Namespace => id.as_str(),
+        ObjectKind::Container | ObjectKind::Image | ObjectKind::Volume => default_namespace,
+    };
+    let namespace = namespace.to_owned();
+    Ok(ObjectRef {
+        kind,
+        namespace,
+        id,
+    })
 }
 
 /// Converts the source of a log chunk.
@@ -155,5 +185,39 @@ pub(crate) fn output_source(source: engine::LogSource) -> OutputSource {
     match source {
         engine::LogSource::Stdout => OutputSource::Stdout,
         engine::LogSource::Stderr => OutputSource::Stderr,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backend_without_a_namespace_is_rejected() {
+        let described = |namespaces: &[&str]| engine::BackendInfo {
+            name: "test".to_owned(),
+            version: "1.0.0".to_owned(),
+            engine: "Test".to_owned(),
+            id_form: engine::IdForm::LowerHex(4),
+            namespaces: namespaces.iter().map(ToString::to_string).collect(),
+            capabilities: engine::Capabilities::empty(),
+        };
+        let info = backend_info(described(&["first", "second"])).unwrap();
+        assert_eq!(info.default_namespace(), "first");
+        let error = backend_info(described(&[])).unwrap_err();
+        assert!(error.0.contains("no namespace"), "{error}");
+    }
+
+    #[test]
+    fn an_inspected_object_of_another_namespace_is_rejected() {
+        let requested = |namespace: &str| ObjectRef::new(ObjectKind::Namespace, namespace, "a");
+        let inspection = || engine::Inspection {
+            object: types::Object::Namespace("a".to_owned()),
+            raw: String::new(),
+        };
+        let format = IdFormat::LowerHex(4);
+        super::inspection(format, &requested("a"), inspection()).unwrap();
+        let error = super::inspection(format, &requested("b"), inspection()).unwrap_err();
+        assert!(error.0.contains("of the namespace \"b\""), "{error}");
     }
 }

@@ -1,10 +1,11 @@
 //! Arguments for a component.
 
-use rdd_core::{ContainerAction, LogOptions, ObjectKind, ObjectRef, RemoveRequest, Timestamp};
+use rdd_core::{ContainerAction, LogOptions, ObjectKind, ObjectRef, RemoveTarget, Timestamp};
 
 use crate::bindings::{engine, lifecycle, types};
 
-/// Converts a reference to an object.
+/// Converts a reference to an object. Its namespace is left out: the caller has
+/// checked that it is the one that the guest assumes.
 pub(crate) fn to_object_ref(it: &ObjectRef) -> types::ObjectRef {
     types::ObjectRef {
         kind: match it.kind {
@@ -51,14 +52,14 @@ pub(crate) fn to_action(action: ContainerAction) -> lifecycle::Action {
 }
 
 /// Converts the target of a removal.
-pub(crate) fn to_removal(target: &RemoveRequest) -> lifecycle::Removal {
+pub(crate) fn to_removal(target: &RemoveTarget) -> lifecycle::Removal {
     match target {
-        RemoveRequest::Container { id } => lifecycle::Removal::Container(id.clone()),
-        RemoveRequest::ImageTag { tag, image_id } => {
+        RemoveTarget::Container { id } => lifecycle::Removal::Container(id.clone()),
+        RemoveTarget::ImageTag { tag, image_id } => {
             lifecycle::Removal::ImageTag((tag.clone(), image_id.clone()))
         }
-        RemoveRequest::Image { id } => lifecycle::Removal::Image(id.clone()),
-        RemoveRequest::Volume { name, created_at } => {
+        RemoveTarget::Image { id } => lifecycle::Removal::Image(id.clone()),
+        RemoveTarget::Volume { name, created_at } => {
             lifecycle::Removal::Volume((name.clone(), created_at.map(to_time)))
         }
     }

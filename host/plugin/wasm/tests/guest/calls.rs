@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use rdd_core::{
-    ContainerAction, ContainerEngine, EngineError, EngineObject, ErrorCode, IdFormat, RemoveRequest,
+    ContainerAction, ContainerEngine, ContainerRef, EngineError, EngineObject, ErrorCode, IdFormat,
+    LogOptions, RemoveRequest, RemoveTarget,
 };
 use rdd_plugin_wasm::{
     BackendLimits, ComponentBackend, EngineConnection, EngineTransport, LaunchError,
@@ -70,16 +71,19 @@ async fn inspect_returns_objects_and_errors() {
 async fn actions_and_removals_return_results_and_errors() {
     let backend = backend();
     let handle = launch(&backend).await;
-    in_time(handle.act("one", ContainerAction::Stop))
+    in_time(handle.act(&container_ref("one"), ContainerAction::Stop))
         .await
         .unwrap();
-    let missing = in_time(handle.act("missing", ContainerAction::Stop))
+    let missing = in_time(handle.act(&container_ref("missing"), ContainerAction::Stop))
         .await
         .unwrap_err();
     assert_eq!(missing.code, ErrorCode::NotFound);
-    let volume = |created_at| RemoveRequest::Volume {
-        name: "data".to_owned(),
-        created_at,
+    let volume = |created_at| RemoveRequest {
+        namespace: "default".to_owned(),
+        target: RemoveTarget::Volume {
+            name: "data".to_owned(),
+            created_at,
+        },
     };
     in_time(handle.remove(&volume(None))).await.unwrap();
     let epoch = Some("1970-01-01T00:00:00Z".parse().unwrap());
@@ -94,10 +98,37 @@ async fn an_id_in_another_format_never_reaches_the_guest() {
     for id in ["", "-trap", "a/b", &"a".repeat(65)] {
         let refused = in_time(handle.inspect(&container(id))).await.unwrap_err();
         assert_eq!(refused.code, ErrorCode::InvalidArgument, "{id}");
-        let refused = in_time(handle.act(id, ContainerAction::Start))
+        let refused = in_time(handle.act(&container_ref(id), ContainerAction::Start))
             .await
             .unwrap_err();
         assert_eq!(refused.code, ErrorCode::InvalidArgument, "{id}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_object_of_another_namespace_is_not_mistaken_for_one_of_the_default() {
+    let backend = backend();
+    let handle = launch(&backend).await;
+    let one = ContainerRef::new("other", "one");
+    let refused = [
+        in_time(handle.inspect(&one.clone().into())).await.err(),
+        in_time(handle.act(&one, ContainerAction::Stop)).await.err(),
+        in_time(handle.get_logs(&one, &LogOptions::default()))
+            .await
+            .err(),
+        in_time(handle.remove(&RemoveRequest {
+            namespace: "other".to_owned(),
+            target: RemoveTarget::Image {
+                id: "one".to_owned(),
+            },
+        }))
+        .await
+        .err(),
+    ];
+    for error in refused {
+        let error = error.unwrap();
+        assert_eq!(error.code, ErrorCode::InvalidArgument, "{error}");
+        assert!(error.message.contains("\"other\""), "{error}");
     }
 }
 
@@ -126,7 +157,11 @@ async fn changes_that_never_end_do_not_block_reads() {
     let stuck: Vec<_> = (0..300)
         .map(|_| {
             let handle = handle.clone();
-            tokio::spawn(async move { handle.act("never", ContainerAction::Stop).await })
+            tokio::spawn(async move {
+                handle
+                    .act(&container_ref("never"), ContainerAction::Stop)
+                    .await
+            })
         })
         .collect();
     tokio::task::yield_now().await;

@@ -94,9 +94,10 @@ async fn dropped_calls_are_released() {
     let backend = backend();
     let handle = launch(&backend).await;
     let slow = container("slow");
+    let slow_ref = container_ref("slow");
     for round in 0..MANY / 100 {
         let reads = (0..100).map(|_| handle.inspect(&slow));
-        let changes = (0..100).map(|_| handle.act("slow", ContainerAction::Stop));
+        let changes = (0..100).map(|_| handle.act(&slow_ref, ContainerAction::Stop));
         // All were sent, and some have reached the guest.
         let all = (
             futures::future::join_all(reads),
@@ -132,9 +133,10 @@ async fn dropped_logs_are_released() {
     let backend = backend_with(limits, UnreachableTransport);
     let handle = launch(&backend).await;
     let options = LogOptions::default();
+    let ticker = container_ref("ticker");
     let mut opened = 0;
     while opened < MANY {
-        let open = handle.get_logs("ticker", &options);
+        let open = handle.get_logs(&ticker, &options);
         match opened % 3 {
             0 => drop(open.now_or_never()),
             1 => drop(in_time(open).await),

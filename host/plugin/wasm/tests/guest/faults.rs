@@ -120,7 +120,8 @@ async fn a_faulty_log_ends_only_its_stream() {
         ("spin", "without yielding"),
         ("allocate", "ran out of memory: one store may use 32 MiB"),
     ] {
-        let Err(error) = in_time(handle.get_logs(id, &LogOptions::default())).await else {
+        let Err(error) = in_time(handle.get_logs(&container_ref(id), &LogOptions::default())).await
+        else {
             panic!("{id} was opened");
         };
         assert_stream_failed(&error, expected);

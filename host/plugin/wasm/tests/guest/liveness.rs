@@ -27,7 +27,7 @@ async fn everything_that_waits_for_a_lost_engine_fails() {
     let handle = launch(&backend).await;
     let listing = watch(&handle, "relay").await;
     let mut watch_request = expect_request(&mut requests, "relay").await;
-    let mut log = in_time(handle.get_logs("relay", &LogOptions::default()))
+    let mut log = in_time(handle.get_logs(&container_ref("relay"), &LogOptions::default()))
         .await
         .unwrap();
     let mut log_request = expect_request(&mut requests, "relay").await;
@@ -36,7 +36,8 @@ async fn everything_that_waits_for_a_lost_engine_fails() {
     watch_request.respond().await;
     // From now on, the engine reads pings and sends nothing.
     let began = Instant::now();
-    let stop = handle.act("request-stop", rdd_core::ContainerAction::Stop);
+    let target = container_ref("request-stop");
+    let stop = handle.act(&target, rdd_core::ContainerAction::Stop);
     let (events, stop, log_end) =
         futures::future::join3(drain(listing), in_time(stop), in_time(log.next())).await;
     assert_eq!(events.0, [WatchEvent::InitBegin, WatchEvent::InitDone]);

@@ -40,7 +40,7 @@ async fn options_reach_the_guest() {
         tail: Some(3),
         ..LogOptions::default()
     };
-    let log = in_time(handle.get_logs("lines-100", &options))
+    let log = in_time(handle.get_logs(&container_ref("lines-100"), &options))
         .await
         .unwrap();
     assert_eq!(drain_logs(log).await.0.len(), 3);
@@ -67,7 +67,9 @@ async fn large_and_small_chunks_arrive_complete() {
 async fn errors_are_returned_before_and_after_the_first_byte() {
     let backend = backend();
     let handle = launch(&backend).await;
-    let Err(missing) = in_time(handle.get_logs("missing", &LogOptions::default())).await else {
+    let Err(missing) =
+        in_time(handle.get_logs(&container_ref("missing"), &LogOptions::default())).await
+    else {
         panic!("the log was opened");
     };
     assert_eq!(missing.code, ErrorCode::NotFound);
@@ -92,7 +94,10 @@ async fn when_free(handle: &BackendHandle, id: &str) -> (LogStream, Duration) {
     let began = Instant::now();
     let waiting = async {
         loop {
-            match handle.get_logs(id, &LogOptions::default()).await {
+            match handle
+                .get_logs(&container_ref(id), &LogOptions::default())
+                .await
+            {
                 Ok(log) => break log,
                 Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
             }
@@ -133,7 +138,9 @@ async fn a_call_that_never_returns_releases_its_permit() {
     };
     let backend = backend_with(limits, UnreachableTransport);
     let handle = launch(&backend).await;
-    let Err(refused) = in_time(handle.get_logs("never", &LogOptions::default())).await else {
+    let Err(refused) =
+        in_time(handle.get_logs(&container_ref("never"), &LogOptions::default())).await
+    else {
         panic!("the call returned");
     };
     assert_stream_failed(&refused, "get-logs has waited for neither the engine nor");
@@ -152,7 +159,9 @@ async fn the_number_of_streams_is_bounded() {
     for _ in 0..3 {
         open.push(logs(&handle, "idle").await);
     }
-    let Err(refused) = in_time(handle.get_logs("idle", &LogOptions::default())).await else {
+    let Err(refused) =
+        in_time(handle.get_logs(&container_ref("idle"), &LogOptions::default())).await
+    else {
         panic!("four streams are open");
     };
     assert_eq!(refused.code, ErrorCode::Unavailable);

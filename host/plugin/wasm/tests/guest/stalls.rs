@@ -36,7 +36,7 @@ fn act(
     id: &'static str,
 ) -> tokio::task::JoinHandle<Result<(), EngineError>> {
     let handle = handle.clone();
-    tokio::spawn(async move { handle.act(id, ContainerAction::Stop).await })
+    tokio::spawn(async move { handle.act(&container_ref(id), ContainerAction::Stop).await })
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -50,7 +50,11 @@ async fn a_call_may_take_as_long_as_the_engine() {
     let mut listing_request = expect_request(&mut requests, "slow").await;
     let log = tokio::spawn({
         let handle = handle.clone();
-        async move { handle.get_logs("request", &LogOptions::default()).await }
+        async move {
+            handle
+                .get_logs(&container_ref("request"), &LogOptions::default())
+                .await
+        }
     });
     let mut log_request = expect_request(&mut requests, "request").await;
     exceed_stall_timeout().await;
@@ -70,7 +74,7 @@ async fn a_call_may_take_as_long_as_the_engine() {
 async fn a_call_that_waits_for_a_timer_does_not_stall() {
     let backend = backend_with(short(), UnreachableTransport);
     let handle = launch(&backend).await;
-    in_time(handle.act("very-slow", ContainerAction::Stop))
+    in_time(handle.act(&container_ref("very-slow"), ContainerAction::Stop))
         .await
         .unwrap();
 }
@@ -151,8 +155,9 @@ async fn an_abandoned_change_is_not_started() {
     let (engine, mut requests) = scripted_transport();
     let backend = backend_with(limits(), engine);
     let handle = Arc::new(launch(&backend).await);
+    let target = container_ref("request-abandoned");
     for _ in 0..10 {
-        let abandoned = handle.act("request-abandoned", ContainerAction::Stop);
+        let abandoned = handle.act(&target, ContainerAction::Stop);
         assert!(abandoned.now_or_never().is_none());
     }
     let wanted = act(&handle, "request-wanted");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::StreamExt;
 use rdd_core::{
-    ContainerEngine, EngineError, ErrorCode, LogOptions, LogStream, ObjectKind, ObjectRef,
+    ContainerEngine, ContainerRef, EngineError, ErrorCode, LogOptions, LogStream, ObjectRef,
     OutputChunk, WatchEvent, WatchStream,
 };
 use rdd_plugin_wasm::{
@@ -151,10 +151,12 @@ pub(crate) async fn launch(backend: &ComponentBackend) -> BackendHandle {
 }
 
 pub(crate) fn container(id: &str) -> ObjectRef {
-    ObjectRef {
-        kind: ObjectKind::Container,
-        id: id.to_owned(),
-    }
+    container_ref(id).into()
+}
+
+/// Returns the reference to a container of the fixture's namespace.
+pub(crate) fn container_ref(id: &str) -> ContainerRef {
+    ContainerRef::new("default", id)
 }
 
 /// Returns the output of `future`, which must complete within [`PATIENCE`].
@@ -173,7 +175,7 @@ pub(crate) async fn watch(handle: &BackendHandle, mode: &str) -> WatchStream {
 /// Selects the behavior of the fixture's next watch.
 pub(crate) async fn choose_watch(handle: &BackendHandle, mode: &str) {
     let id = format!("watch-{mode}");
-    in_time(handle.act(&id, rdd_core::ContainerAction::Start))
+    in_time(handle.act(&container_ref(&id), rdd_core::ContainerAction::Start))
         .await
         .unwrap();
 }
@@ -191,7 +193,7 @@ pub(crate) async fn drain(mut watch: WatchStream) -> (Vec<WatchEvent>, Option<En
 }
 
 pub(crate) async fn logs(handle: &BackendHandle, id: &str) -> LogStream {
-    in_time(handle.get_logs(id, &LogOptions::default()))
+    in_time(handle.get_logs(&container_ref(id), &LogOptions::default()))
         .await
         .unwrap()
 }
