@@ -115,7 +115,7 @@ pub(crate) fn key(kind: MirrorKind, name: &str) -> MirrorKey {
 }
 
 pub(crate) fn volume_key(name: &str) -> MirrorKey {
-    key(MirrorKind::Volume, &mirror_names::volume(name))
+    key(MirrorKind::Volume, &mirror_names::volume(None, name))
 }
 
 pub(crate) fn desired_volume(

@@ -34,6 +34,11 @@
 //!   finalizer tests the UID and the index of the finalizer; deleting is
 //!   conditional on UID and version. An object that was recreated in between is
 //!   not affected.
+//! * *Another namespace of the engine becomes the default one*, since the
+//!   backend was upgraded. A mirror's name may then be that of an object of
+//!   another namespace than the mirror shows. While the daemon runs, that
+//!   increments the incarnation; after a restart, the namespace in the status
+//!   of the mirror differs, and a deleted mirror is pruned.
 //! * *Late events.* After the engine recreated an object, the watch may deliver
 //!   an event about a mirror that has been deleted, terminating and with its
 //!   finalizer. Its UID is kept as a tombstone until the watch has delivered
@@ -63,18 +68,21 @@
 //!   recreated. If the engine does not report it in time, events are considered
 //!   lost, and a new listing is requested.
 
+mod object_identity;
+
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use rdd_api::ActionName;
-use rdd_core::{Container, ReadOnlyEngine, RemoveRequest, RemoveTarget};
+use rdd_core::{Container, ReadOnlyEngine, RemoveRequest};
 
 use crate::actions::{interrupted_action, invalid_action};
-use crate::desired_state::{DesiredState, HostStatus, MirrorStatus, RequestFailure, wire_time};
+use crate::desired_state::{DesiredState, HostStatus, MirrorStatus, RequestFailure};
 use crate::entry::{
     ActionStage, MirrorEntry, MirrorObject, MirrorOwner, ObservedMirror, ResourceVersion,
 };
 use crate::key::{MirrorKey, MirrorKind};
+use object_identity::{may_be_different_object, removal_request};
 
 /// The state that is common to all mirrors.
 #[derive(Clone, Copy, Debug)]
@@ -255,18 +263,6 @@ pub(crate) fn reconcile(
     }
 }
 
-/// Returns whether the engine's object may be another one than the mirror
-/// shows.
-fn may_be_different_object(desired: &DesiredState, object: &MirrorObject) -> bool {
-    let Some(MirrorStatus::Volume(status)) = &object.status else {
-        return false;
-    };
-    matches!(
-        (wire_time(desired.created_at()), &status.created_at),
-        (Some(current), Some(shown)) if current != *shown
-    )
-}
-
 fn prune(object: &MirrorObject) -> ReconcilePlan {
     if object.terminating && object.finalizer.is_none() {
         return ReconcilePlan::default();
@@ -315,42 +311,6 @@ fn plan_deletion(
             request,
         }),
     }
-}
-
-/// Returns the removal to request, with the proof that the object is still the
-/// one that the mirror shows.
-fn removal_request(desired: &DesiredState) -> Option<RemoveRequest> {
-    let (namespace, target) = match desired {
-        DesiredState::Container(container) => (
-            &container.namespace,
-            RemoveTarget::Container {
-                id: container.id.clone(),
-            },
-        ),
-        DesiredState::Image { image, tag } => {
-            let image_id = image.id.clone();
-            let target = match tag {
-                Some(tag) => RemoveTarget::ImageTag {
-                    tag: tag.to_string(),
-                    image_id,
-                },
-                None => RemoveTarget::Image { id: image_id },
-            };
-            (&image.namespace, target)
-        }
-        DesiredState::Volume(volume) => (
-            &volume.namespace,
-            RemoveTarget::Volume {
-                name: volume.name.clone(),
-                created_at: volume.created_at,
-            },
-        ),
-        DesiredState::Namespace => return None,
-    };
-    Some(RemoveRequest {
-        namespace: namespace.clone(),
-        target,
-    })
 }
 
 /// Plans for a live mirror of an existing object.

@@ -40,8 +40,7 @@ impl MirrorState {
         let Some(engine) = &mut self.engine else {
             return;
         };
-        engine.view.set_backend_info(info);
-        let changes = engine.view.fixed_namespaces();
+        let changes = engine.view.set_backend_info(info);
         self.apply_changes(changes);
     }
 

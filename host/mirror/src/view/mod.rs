@@ -1,11 +1,10 @@
 //! A view of the engine, built from the events of its watch: events in, changes
 //! of the desired mirrors out.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use rdd_core::{BackendInfo, EngineObject, Image, ObjectRef, Volume, WatchEvent};
-use tracing::warn;
+use rdd_core::{BackendInfo, EngineObject, Image, ObjectKind, ObjectRef, Volume, WatchEvent};
 
 use crate::desired_state::DesiredState;
 use crate::key::{MirrorKey, MirrorKind};
@@ -38,7 +37,7 @@ pub(crate) enum WatchProtocolError {
 enum TrackedObject {
     Image(Arc<Image>),
     /// Any other object, which has exactly one mirror.
-    Mirror(MirrorKey, DesiredState),
+    Mirror(DesiredState),
 }
 
 /// All objects of the engine of one backend.
@@ -76,15 +75,34 @@ impl EngineView {
     }
 
     /// Sets the information about the backend, after it was loaded or reloaded.
-    pub(crate) fn set_backend_info(&mut self, info: BackendInfo) {
-        self.info = info;
+    /// If another namespace is the default now, mirrors have other names.
+    pub(crate) fn set_backend_info(&mut self, info: BackendInfo) -> Vec<DesiredChange> {
+        let mut changes = Vec::new();
+        if info.default_namespace() == self.info.default_namespace() {
+            self.info = info;
+        } else {
+            let before = self.mirrors();
+            self.info = info;
+            let after = self.mirrors();
+            // A name that an object of another namespace had before is removed
+            // first, so that a deletion of the old mirror is not about the new
+            // object.
+            let renamed = before
+                .into_iter()
+                .filter(|(key, desired)| after.get(key) != Some(desired));
+            changes.extend(renamed.map(|(key, _)| DesiredChange::Removed(key)));
+            let mirrors = after.into_iter();
+            changes.extend(mirrors.map(|(key, desired)| DesiredChange::Set(key, desired)));
+        }
+        changes.extend(self.fixed_namespaces());
+        changes
     }
 
     /// Returns the namespaces that always exist.
     pub(crate) fn fixed_namespaces(&self) -> Vec<DesiredChange> {
         let names = self.info.namespaces.iter();
         names
-            .filter_map(|name| self.key(MirrorKind::Namespace, name))
+            .map(|name| self.key(MirrorKind::Namespace, &mirror_names::namespace(name)))
             .map(|key| DesiredChange::Set(key, DesiredState::Namespace))
             .collect()
     }
@@ -150,45 +168,23 @@ impl EngineView {
         object: EngineObject,
         changes: &mut Vec<DesiredChange>,
     ) {
-        let (key, desired) = match object {
+        let desired = match object {
             EngineObject::Image(image) => return self.on_image_applied(&reference, image, changes),
-            EngineObject::Container(container) => {
-                if !self.info.id_format.matches(&container.id) {
-                    warn!(
-                        expected = %self.info.id_format,
-                        "ignoring a container with an invalid ID"
-                    );
-                    return;
-                }
-                (
-                    self.key(MirrorKind::Container, &container.id),
-                    DesiredState::Container(Arc::new(container)),
-                )
-            }
-            EngineObject::Volume(volume) => (
-                self.key(MirrorKind::Volume, &mirror_names::volume(&volume.name)),
-                DesiredState::Volume(Arc::new(volume)),
-            ),
-            EngineObject::Namespace(name) => (
-                self.key(MirrorKind::Namespace, &name),
-                DesiredState::Namespace,
-            ),
+            EngineObject::Container(container) => DesiredState::Container(Arc::new(container)),
+            EngineObject::Volume(volume) => DesiredState::Volume(Arc::new(volume)),
+            EngineObject::Namespace(_) => DesiredState::Namespace,
         };
-        let Some(key) = key else {
-            return;
-        };
+        let key = self.object_key(&reference);
         match self.objects.get(&reference) {
-            Some(TrackedObject::Mirror(_, previous)) if *previous == desired => return,
-            Some(TrackedObject::Mirror(_, DesiredState::Volume(old))) if matches!(&desired, DesiredState::Volume(new) if is_different_volume(old, new)) =>
+            Some(TrackedObject::Mirror(previous)) if *previous == desired => return,
+            Some(TrackedObject::Mirror(DesiredState::Volume(old))) if matches!(&desired, DesiredState::Volume(new) if is_different_volume(old, new)) =>
             {
                 changes.push(DesiredChange::Removed(key.clone()));
             }
             _ => {}
         }
-        self.objects.insert(
-            reference,
-            TrackedObject::Mirror(key.clone(), desired.clone()),
-        );
+        self.objects
+            .insert(reference, TrackedObject::Mirror(desired.clone()));
         changes.push(DesiredChange::Set(key, desired));
     }
 
@@ -291,14 +287,28 @@ impl EngineView {
                 .map(|tag| Some(tag.as_str()))
                 .collect()
         };
+        let namespace = self.other_namespace(&image.namespace);
         tags.into_iter()
-            .filter_map(|tag| {
-                let key = self.key(MirrorKind::Image, &mirror_names::image(&image.id, tag))?;
+            .map(|tag| {
+                let name = mirror_names::image(namespace, &image.id, tag);
                 let desired = DesiredState::Image {
                     image: Arc::clone(image),
                     tag: tag.map(Arc::from),
                 };
-                Some((key, desired))
+                (self.key(MirrorKind::Image, &name), desired)
+            })
+            .collect()
+    }
+
+    /// Returns the mirrors of all objects.
+    fn mirrors(&self) -> BTreeMap<MirrorKey, DesiredState> {
+        self.objects
+            .iter()
+            .flat_map(|(reference, object)| match object {
+                TrackedObject::Image(image) => self.image_mirrors(image),
+                TrackedObject::Mirror(desired) => {
+                    vec![(self.object_key(reference), desired.clone())]
+                }
             })
             .collect()
     }
@@ -306,28 +316,47 @@ impl EngineView {
     fn on_removed(&mut self, reference: &ObjectRef, changes: &mut Vec<DesiredChange>) {
         match self.objects.remove(reference) {
             Some(TrackedObject::Image(image)) => self.diff_image(Some(&image), None, changes),
-            Some(TrackedObject::Mirror(key, DesiredState::Namespace))
-                if self.info.namespaces.iter().any(|name| **name == *key.name) => {}
-            Some(TrackedObject::Mirror(key, _)) => changes.push(DesiredChange::Removed(key)),
+            Some(TrackedObject::Mirror(DesiredState::Namespace))
+                if self.info.namespaces.contains(&reference.id) => {}
+            Some(TrackedObject::Mirror(_)) => {
+                changes.push(DesiredChange::Removed(self.object_key(reference)));
+            }
             None => {}
         }
     }
 
-    /// Returns the key of a mirror, or logs a warning and returns `None` if the
-    /// name is invalid in Kubernetes.
-    fn key(&self, kind: MirrorKind, name: &str) -> Option<MirrorKey> {
-        if !rdd_core::text::is_dns_subdomain(name) {
-            warn!(
-                kind = kind.as_str(),
-                "ignoring an object whose name is invalid in Kubernetes"
-            );
-            return None;
+    /// Returns the key of the mirror of an object that has exactly one, or of
+    /// an image without tags.
+    fn object_key(&self, reference: &ObjectRef) -> MirrorKey {
+        let id = &reference.id;
+        let namespace = self.other_namespace(&reference.namespace);
+        match reference.kind {
+            ObjectKind::Container => self.key(
+                MirrorKind::Container,
+                &mirror_names::container(namespace, id),
+            ),
+            ObjectKind::Image => {
+                self.key(MirrorKind::Image, &mirror_names::image(namespace, id, None))
+            }
+            ObjectKind::Volume => {
+                self.key(MirrorKind::Volume, &mirror_names::volume(namespace, id))
+            }
+            ObjectKind::Namespace => self.key(MirrorKind::Namespace, &mirror_names::namespace(id)),
         }
-        Some(MirrorKey {
+    }
+
+    /// Returns the engine's namespace as names of mirrors are made from it:
+    /// `None` for the default one.
+    fn other_namespace<'a>(&self, namespace: &'a str) -> Option<&'a str> {
+        (namespace != self.info.default_namespace()).then_some(namespace)
+    }
+
+    fn key(&self, kind: MirrorKind, name: &str) -> MirrorKey {
+        MirrorKey {
             kind,
             namespace: Arc::clone(&self.namespace),
             name: Arc::from(name),
-        })
+        }
     }
 }
 

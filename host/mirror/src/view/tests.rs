@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::fixtures::{applied, at, container, image, info, key, removed, volume, volume_key};
-use rdd_core::ObjectKind;
+use rdd_core::Container;
 
 /// Returns a view to which these events were applied.
 fn view(events: impl IntoIterator<Item = WatchEvent>) -> EngineView {
@@ -96,7 +96,7 @@ fn a_tag_belongs_to_one_image() {
     assert_eq!(
         summary(&changes),
         [
-            removed_change(&mirror_names::image("sha256:1", Some("a:1"))),
+            removed_change(&mirror_names::image(None, "sha256:1", Some("a:1"))),
             "set a:1".into(),
             "set b:1".into()
         ]
@@ -106,7 +106,7 @@ fn a_tag_belongs_to_one_image() {
     let late = applied(EngineObject::Image(image("sha256:1", &["b:1"])));
     assert_eq!(view.apply(late), Ok(Vec::new()));
     let changes = view.apply(removed(ObjectKind::Image, "sha256:1"));
-    let lost = mirror_names::image("sha256:1", Some("b:1"));
+    let lost = mirror_names::image(None, "sha256:1", Some("b:1"));
     assert_eq!(
         summary(&changes.expect("the event must be valid")),
         [removed_change(&lost)]
@@ -119,7 +119,7 @@ fn an_image_is_dangling_only_without_tags() {
     let changes = view
         .apply(applied(EngineObject::Image(image("sha256:2", &["a:1"]))))
         .expect("the event must be valid");
-    let lost = mirror_names::image("sha256:1", Some("a:1"));
+    let lost = mirror_names::image(None, "sha256:1", Some("a:1"));
     assert_eq!(
         summary(&changes),
         [removed_change(&lost), "set a:1".into(), "set none".into()]
@@ -127,7 +127,7 @@ fn an_image_is_dangling_only_without_tags() {
     let changes = view
         .apply(applied(EngineObject::Image(image("sha256:1", &["b:1"]))))
         .expect("the event must be valid");
-    let dangling = mirror_names::image("sha256:1", None);
+    let dangling = mirror_names::image(None, "sha256:1", None);
     assert_eq!(
         summary(&changes),
         [removed_change(&dangling), "set b:1".into()]
@@ -169,16 +169,109 @@ fn a_volume_whose_creation_time_alone_changed_is_the_same_volume() {
     );
 }
 
+/// Returns the keys of the mirrors that are set, and of those that are removed.
+fn keys(changes: &[DesiredChange]) -> (Vec<MirrorKey>, Vec<MirrorKey>) {
+    let (mut set, mut removed) = (Vec::new(), Vec::new());
+    for change in changes {
+        match change {
+            DesiredChange::Set(key, _) => set.push(key.clone()),
+            DesiredChange::Removed(key) => removed.push(key.clone()),
+        }
+    }
+    (set, removed)
+}
+
+/// Returns one object of each kind whose name another namespace may have, too.
+fn objects_of(namespace: &str) -> [EngineObject; 3] {
+    let namespace = || namespace.to_owned();
+    [
+        EngineObject::Container(Container {
+            namespace: namespace(),
+            ..container("aaaa")
+        }),
+        EngineObject::Image(Image {
+            namespace: namespace(),
+            ..image("sha256:1", &["a:1"])
+        }),
+        EngineObject::Volume(Volume {
+            namespace: namespace(),
+            ..volume("x", at(1))
+        }),
+    ]
+}
+
 #[test]
-fn objects_with_invalid_names_or_ids_are_ignored() {
+fn no_object_is_dropped_for_its_name() {
     let mut view = view([]);
-    for invalid in [
+    for odd in [
         EngineObject::Container(container("../../secrets")),
         EngineObject::Container(container("AAAA")),
+        EngineObject::Container(container("web_1")),
         EngineObject::Namespace("a/b".to_owned()),
     ] {
-        assert_eq!(view.apply(applied(invalid)), Ok(Vec::new()));
+        let reference = odd.reference();
+        let (set, _) = keys(&view.apply(applied(odd)).expect("the event must be valid"));
+        assert_eq!(set.len(), 1, "{reference:?}");
+        assert!(rdd_core::text::is_dns_subdomain(&set[0].name));
+        let removal = view.apply(WatchEvent::Removed(reference));
+        let (_, removed) = keys(&removal.expect("the event must be valid"));
+        assert_eq!(removed, set);
     }
+}
+
+#[test]
+fn objects_of_two_namespaces_with_equal_names_are_kept_apart() {
+    let mut view = view(objects_of("moby").map(applied));
+    for object in objects_of("shop") {
+        let reference = object.reference();
+        let default = ObjectRef {
+            namespace: "moby".to_owned(),
+            ..reference.clone()
+        };
+        let changes = view.apply(applied(object));
+        let (set, removed) = keys(&changes.expect("the event must be valid"));
+        assert_eq!((set.len(), removed.len()), (1, 0), "{reference:?}");
+        let changes = view.apply(WatchEvent::Removed(reference));
+        assert_eq!(keys(&changes.expect("the event must be valid")).1, set);
+        // The one of the default namespace was not affected, and has another
+        // mirror.
+        let changes = view.apply(WatchEvent::Removed(default));
+        let (_, removed) = keys(&changes.expect("the event must be valid"));
+        assert_eq!(removed.len(), 1);
+        assert_ne!(removed, set);
+    }
+}
+
+#[test]
+fn mirrors_are_renamed_with_the_default_namespace() {
+    let mut view = view(objects_of("moby").map(applied));
+    for object in objects_of("shop") {
+        view.apply(applied(object))
+            .expect("the event must be valid");
+    }
+    let changes = view.set_backend_info(BackendInfo {
+        namespaces: vec!["shop".to_owned(), "moby".to_owned()],
+        ..info()
+    });
+    let (set, removed) = keys(&changes);
+    // Two of each kind; the two namespaces keep their names.
+    assert_eq!((set.len(), removed.len()), (6 + 2, 6));
+    // The container of the other namespace now has this name, and is another
+    // object than the one that had it.
+    let container = key(MirrorKind::Container, "aaaa");
+    let position = |is_wanted: fn(&DesiredChange) -> bool| {
+        let is_container = |change: &DesiredChange| match change {
+            DesiredChange::Set(key, _) | DesiredChange::Removed(key) => *key == container,
+        };
+        let found = changes
+            .iter()
+            .position(|change| is_container(change) && is_wanted(change));
+        found.expect("there is no such change")
+    };
+    assert!(
+        position(|change| matches!(change, DesiredChange::Removed(_)))
+            < position(|change| matches!(change, DesiredChange::Set(..)))
+    );
 }
 
 #[test]

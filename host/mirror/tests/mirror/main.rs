@@ -16,6 +16,7 @@ mod install;
 mod installation;
 mod instances;
 mod model;
+mod namespaces;
 mod recovery;
 mod sync;
 mod test_mirror;

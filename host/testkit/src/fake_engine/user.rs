@@ -114,9 +114,16 @@ impl FakeEngine {
 
     /// Creates an image with these tags, which other images lose. Returns its ID.
     pub fn add_image(&self, tags: &[&str]) -> String {
-        let id = self.change(|state| {
+        let id = self.change(|state| format!("sha256:{}", state.next_id()));
+        self.add_image_with_id(&id, tags);
+        id
+    }
+
+    /// Creates an image with this ID and these tags, which other images lose.
+    pub fn add_image_with_id(&self, id: &str, tags: &[&str]) {
+        self.change(|state| {
             let image = Image {
-                id: format!("sha256:{}", state.next_id()),
+                id: id.to_owned(),
                 namespace: self.namespace.clone(),
                 repo_tags: Vec::new(),
                 repo_digests: Vec::new(),
@@ -126,7 +133,6 @@ impl FakeEngine {
                 size: 1_234_567,
                 labels: BTreeMap::new(),
             };
-            let id = image.id.clone();
             let object = EngineObject::Image(image);
             if tags.is_empty() {
                 state.apply(object);
@@ -135,12 +141,10 @@ impl FakeEngine {
                 // `docker build -t`.
                 state.objects.insert(object.reference(), object);
             }
-            id
         });
         for tag in tags {
-            self.tag(&id, tag);
+            self.tag(id, tag);
         }
-        id
     }
 
     /// Tags an image. As with dockerd, there is no event for an image that loses

@@ -1,5 +1,7 @@
 //! Tests of deletions and the removals that they lead to.
 
+use rdd_core::RemoveTarget;
+
 use super::*;
 
 #[test]
@@ -139,7 +141,7 @@ fn each_removal_identifies_the_exact_object() {
             },
         ),
     ] {
-        let (key, mut entry) = entry(key(kind, "aaaa"), desired);
+        let (key, mut entry) = entry(key(kind, "hashed"), desired);
         observed(&mut entry).terminating = true;
         let plan = reconcile(&key, &entry, CONTEXT, at(9));
         let expected = EngineRequest::Remove {
@@ -164,6 +166,24 @@ fn a_changed_creation_time_is_mirrored_but_the_volume_is_never_removed() {
     observed(&mut entry).finalizer = None;
     assert_eq!(next_step(&key, &entry, CONTEXT), "write metadata");
     observed(&mut entry).finalizer = Some(0);
+    observed(&mut entry).terminating = true;
+    assert_eq!(next_step(&key, &entry, CONTEXT), "remove finalizer");
+}
+
+#[test]
+fn a_mirror_of_another_namespace_follows_the_object_that_is_never_removed_for_it() {
+    let other = |namespace: &str| {
+        DesiredState::Container(Arc::new(Container {
+            namespace: namespace.to_owned(),
+            ..container("aaaa")
+        }))
+    };
+    let (key, mut entry) = entry(key(MirrorKind::Container, "aaaa"), other("moby"));
+    entry.desired = Some(other("shop"));
+    assert_eq!(
+        next_step(&key, &entry, CONTEXT),
+        "write status conditionally"
+    );
     observed(&mut entry).terminating = true;
     assert_eq!(next_step(&key, &entry, CONTEXT), "remove finalizer");
 }
