@@ -58,7 +58,7 @@ teardown() { own_state && stop_daemon; }
   contains "$(cat "$BATS_TEST_TMPDIR/log")" $'\033['
   on_terminal env NO_COLOR=1 TERM=xterm timeout 60 "${serve[@]}" >"$BATS_TEST_TMPDIR/log" || true
   contains "$(cat "$BATS_TEST_TMPDIR/log")" DEBUG
-  ! grep $'\033' "$BATS_TEST_TMPDIR/log"
+  run ! grep $'\033' "$BATS_TEST_TMPDIR/log"
 }
 
 @test "an engine endpoint with an unknown scheme is rejected by name" {

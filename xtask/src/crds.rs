@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use anyhow::{Context, bail};
 
@@ -48,7 +48,7 @@ pub(crate) fn run(args: &CrdsArgs) -> anyhow::Result<()> {
 /// Runs the generator, which is a separate program so that the other tasks are
 /// built without it.
 fn generate() -> anyhow::Result<Vec<serde_json::Value>> {
-    let output = Command::new(env!("CARGO"))
+    let output = crate::cargo()
         .args(["run", "--quiet", "--locked", "--package", "rdd-api"])
         .args(["--example", "generate_crds"])
         .stderr(Stdio::inherit())

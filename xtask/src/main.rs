@@ -4,6 +4,8 @@ mod crds;
 mod plugins;
 mod wit;
 
+use std::process::Command;
+
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
@@ -21,6 +23,12 @@ enum Task {
     Plugins(plugins::PluginsArgs),
     /// Record the digest of wit/, or check it against the recorded one
     Wit(wit::WitArgs),
+}
+
+/// Returns the cargo that runs this task, or the one in `PATH` if the program was
+/// started directly.
+fn cargo() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
 fn main() -> anyhow::Result<()> {

@@ -59,8 +59,7 @@ pub(super) fn build(
             report(&format!(
                 "building with the {TARGET} target of the toolchain"
             ));
-            let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-            (Command::new(cargo), target_directory.to_owned())
+            (crate::cargo(), target_directory.to_owned())
         }
         Toolchain::Debian => {
             report(&format!(
