@@ -52,13 +52,82 @@ impl std::fmt::Display for IdFormat {
 
 /// The optional calls that a backend supports.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Capabilities {
     /// Whether [`ContainerEngine::get_logs`] is supported.
     pub logs: bool,
+    /// Whether [`ContainerEngine::get_entries`] is supported.
+    pub entries: bool,
+    /// Whether entries have times and a stable order, so that a log can be
+    /// resumed with [`EntryOptions::after`](crate::EntryOptions::after).
+    pub entry_times: bool,
     /// Whether [`ContainerEngine::act`] is supported.
     pub actions: bool,
     /// Whether [`ContainerEngine::remove`] is supported.
     pub removals: bool,
+    /// Whether [`ContainerEngine::create_container`] is supported.
+    pub create_containers: bool,
+    /// Whether [`ContainerEngine::create_volume`] is supported.
+    pub create_volumes: bool,
+    /// Whether [`ContainerEngine::exec`] is supported.
+    pub exec: bool,
+    /// Whether [`ContainerEngine::pull`] is supported.
+    pub pull: bool,
+    /// Whether [`ContainerEngine::push`] is supported.
+    pub push: bool,
+}
+
+impl Capabilities {
+    /// The capabilities of a backend that supports every call.
+    pub const ALL: Self = Self {
+        logs: true,
+        entries: true,
+        entry_times: true,
+        actions: true,
+        removals: true,
+        create_containers: true,
+        create_volumes: true,
+        exec: true,
+        pull: true,
+        push: true,
+    };
+
+    /// Returns each capability with the name that the WIT package gives it, in
+    /// its order.
+    ///
+    /// ```
+    /// use rdd_core::Capabilities;
+    ///
+    /// let named = Capabilities::ALL.named();
+    /// assert_eq!(named.first(), Some(&("logs", true)));
+    /// assert!(named.contains(&("create-containers", true)));
+    /// ```
+    pub fn named(self) -> [(&'static str, bool); 10] {
+        let Self {
+            logs,
+            entries,
+            entry_times,
+            actions,
+            removals,
+            create_containers,
+            create_volumes,
+            exec,
+            pull,
+            push,
+        } = self;
+        [
+            ("logs", logs),
+            ("entries", entries),
+            ("entry-times", entry_times),
+            ("actions", actions),
+            ("removals", removals),
+            ("create-containers", create_containers),
+            ("create-volumes", create_volumes),
+            ("exec", exec),
+            ("pull", pull),
+            ("push", push),
+        ]
+    }
 }
 
 /// A backend's description of itself.

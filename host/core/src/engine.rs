@@ -4,7 +4,9 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 
 use crate::{
-    BackendInfo, ContainerRef, EngineError, EngineObject, ObjectRef, OutputChunk, Timestamp,
+    BackendInfo, ContainerRef, ContainerSpec, EngineError, EngineObject, EntryOptions, EntryStream,
+    ExecOptions, ExecSession, ObjectRef, OutputChunk, PullSpec, PushSpec, Timestamp,
+    TransferStream, VolumeSpec,
 };
 
 /// One event of a watch, in the order that the WIT package defines: a listing
@@ -172,6 +174,18 @@ pub trait ContainerEngine: Send + Sync + 'static {
         options: &LogOptions,
     ) -> Result<LogStream, EngineError>;
 
+    /// Reads a container's log as entries. Returns once the engine has begun to
+    /// respond.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ContainerEngine::get_logs`].
+    async fn get_entries(
+        &self,
+        container: &ContainerRef,
+        options: &EntryOptions,
+    ) -> Result<EntryStream, EngineError>;
+
     /// Performs an action on a container. Returns when the engine has completed
     /// it.
     async fn act(
@@ -187,4 +201,24 @@ pub trait ContainerEngine: Send + Sync + 'static {
     /// Fails with [`ErrorCode::Replaced`](crate::ErrorCode::Replaced), without
     /// a change, if it does not.
     async fn remove(&self, request: &RemoveRequest) -> Result<(), EngineError>;
+
+    /// Creates a container and returns its full ID. Does not start it.
+    async fn create_container(&self, spec: &ContainerSpec) -> Result<String, EngineError>;
+
+    /// Creates a volume and returns its name.
+    async fn create_volume(&self, spec: &VolumeSpec) -> Result<String, EngineError>;
+
+    /// Runs a process in a running container. Returns once the engine has
+    /// started it.
+    async fn exec(
+        &self,
+        container: &ContainerRef,
+        options: &ExecOptions,
+    ) -> Result<ExecSession, EngineError>;
+
+    /// Pulls an image. Returns once the engine has begun.
+    async fn pull(&self, spec: &PullSpec) -> Result<TransferStream, EngineError>;
+
+    /// Pushes an image. Returns once the engine has begun.
+    async fn push(&self, spec: &PushSpec) -> Result<TransferStream, EngineError>;
 }

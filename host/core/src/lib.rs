@@ -17,6 +17,11 @@ mod model;
 mod output;
 mod time;
 
+mod creation;
+mod exec;
+mod log_entry;
+mod transfer;
+
 mod engine;
 mod error;
 mod read_only;
@@ -32,12 +37,18 @@ pub mod text;
 pub use backend::{
     BackendInfo, BackendRegistry, BackendState, Capabilities, IdFormat, LoadedBackend,
 };
+pub use creation::{ContainerRestartPolicy, ContainerSpec, MountKind, MountSpec, VolumeSpec};
 pub use engine::{
     ContainerAction, ContainerEngine, InspectResponse, LogOptions, LogStream, RemoveRequest,
     RemoveTarget, WatchEvent, WatchStream,
 };
 pub use error::{EngineError, ErrorCode};
+pub use exec::{ExecOptions, ExecSession, TerminalSize};
 pub use identity::{AuthError, Authenticator, Credentials, UserIdentity};
+pub use log_entry::{
+    EntryBatch, EntryBatchError, EntryHeader, EntryOptions, EntryPosition, EntryStream, GapReason,
+    LogEntry,
+};
 pub use model::{
     Container, ContainerRef, ContainerState, EngineObject, ExposedPort, Image, ObjectKind,
     ObjectRef, PortBinding, Volume,
@@ -50,3 +61,7 @@ pub use private_file::{
 pub use read_only::ReadOnlyEngine;
 pub use serving::{ServingSnapshot, ServingState, UnavailableReason};
 pub use time::{Timestamp, TimestampError};
+pub use transfer::{
+    NoCredentialStore, PullSpec, PushSpec, RegistryCredentialStore, RegistryCredentials,
+    TransferPhase, TransferProgress, TransferStream,
+};

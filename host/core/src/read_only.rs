@@ -5,8 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::{
-    BackendInfo, ContainerAction, ContainerEngine, ContainerRef, EngineError, ErrorCode,
-    InspectResponse, LogOptions, LogStream, ObjectRef, RemoveRequest, WatchStream,
+    BackendInfo, ContainerAction, ContainerEngine, ContainerRef, ContainerSpec, EngineError,
+    EntryOptions, EntryStream, ErrorCode, ExecOptions, ExecSession, InspectResponse, LogOptions,
+    LogStream, ObjectRef, PullSpec, PushSpec, RemoveRequest, TransferStream, VolumeSpec,
+    WatchStream,
 };
 
 /// An engine that rejects each call that would change it, before the call
@@ -50,11 +52,39 @@ impl ContainerEngine for ReadOnlyEngine {
         self.0.get_logs(container, options).await
     }
 
+    async fn get_entries(
+        &self,
+        container: &ContainerRef,
+        options: &EntryOptions,
+    ) -> Result<EntryStream, EngineError> {
+        self.0.get_entries(container, options).await
+    }
+
     async fn act(&self, _: &ContainerRef, _: ContainerAction) -> Result<(), EngineError> {
         Err(Self::error())
     }
 
     async fn remove(&self, _: &RemoveRequest) -> Result<(), EngineError> {
+        Err(Self::error())
+    }
+
+    async fn create_container(&self, _: &ContainerSpec) -> Result<String, EngineError> {
+        Err(Self::error())
+    }
+
+    async fn create_volume(&self, _: &VolumeSpec) -> Result<String, EngineError> {
+        Err(Self::error())
+    }
+
+    async fn exec(&self, _: &ContainerRef, _: &ExecOptions) -> Result<ExecSession, EngineError> {
+        Err(Self::error())
+    }
+
+    async fn pull(&self, _: &PullSpec) -> Result<TransferStream, EngineError> {
+        Err(Self::error())
+    }
+
+    async fn push(&self, _: &PushSpec) -> Result<TransferStream, EngineError> {
         Err(Self::error())
     }
 }

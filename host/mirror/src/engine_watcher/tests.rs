@@ -127,6 +127,47 @@ impl ContainerEngine for SlowListing {
     async fn remove(&self, request: &rdd_core::RemoveRequest) -> Result<(), EngineError> {
         self.engine.remove(request).await
     }
+
+    async fn get_entries(
+        &self,
+        container: &rdd_core::ContainerRef,
+        options: &rdd_core::EntryOptions,
+    ) -> Result<rdd_core::EntryStream, EngineError> {
+        self.engine.get_entries(container, options).await
+    }
+
+    async fn create_container(
+        &self,
+        spec: &rdd_core::ContainerSpec,
+    ) -> Result<String, EngineError> {
+        ContainerEngine::create_container(&self.engine, spec).await
+    }
+
+    async fn create_volume(&self, spec: &rdd_core::VolumeSpec) -> Result<String, EngineError> {
+        ContainerEngine::create_volume(&self.engine, spec).await
+    }
+
+    async fn exec(
+        &self,
+        container: &rdd_core::ContainerRef,
+        options: &rdd_core::ExecOptions,
+    ) -> Result<rdd_core::ExecSession, EngineError> {
+        self.engine.exec(container, options).await
+    }
+
+    async fn pull(
+        &self,
+        spec: &rdd_core::PullSpec,
+    ) -> Result<rdd_core::TransferStream, EngineError> {
+        self.engine.pull(spec).await
+    }
+
+    async fn push(
+        &self,
+        spec: &rdd_core::PushSpec,
+    ) -> Result<rdd_core::TransferStream, EngineError> {
+        self.engine.push(spec).await
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use rdd_core::{
-    BackendInfo, ContainerAction, ContainerEngine, ContainerRef, EngineError, ErrorCode,
-    InspectResponse, LogOptions, LogStream, ObjectKind, ObjectRef, RemoveRequest, RemoveTarget,
-    WatchStream,
+    BackendInfo, ContainerAction, ContainerEngine, ContainerRef, ContainerSpec, EngineError,
+    EntryOptions, EntryStream, ErrorCode, ExecOptions, ExecSession, InspectResponse, LogOptions,
+    LogStream, ObjectKind, ObjectRef, PullSpec, PushSpec, RemoveRequest, RemoveTarget,
+    TransferStream, VolumeSpec, WatchStream,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -228,10 +229,14 @@ impl BackendHandle {
         if is_supported {
             return Ok(());
         }
-        Err(EngineError::new(
+        Err(self.unsupported(operation))
+    }
+
+    fn unsupported(&self, operation: &str) -> EngineError {
+        EngineError::new(
             ErrorCode::Unsupported,
             format!("the backend {} cannot {operation}", self.info.name),
-        ))
+        )
     }
 }
 
@@ -314,5 +319,33 @@ impl ContainerEngine for BackendHandle {
             GuestCall::Remove { request, reply }
         })
         .await
+    }
+
+    async fn get_entries(
+        &self,
+        _: &ContainerRef,
+        _: &EntryOptions,
+    ) -> Result<EntryStream, EngineError> {
+        Err(self.unsupported("read logs as entries"))
+    }
+
+    async fn create_container(&self, _: &ContainerSpec) -> Result<String, EngineError> {
+        Err(self.unsupported("create containers"))
+    }
+
+    async fn create_volume(&self, _: &VolumeSpec) -> Result<String, EngineError> {
+        Err(self.unsupported("create volumes"))
+    }
+
+    async fn exec(&self, _: &ContainerRef, _: &ExecOptions) -> Result<ExecSession, EngineError> {
+        Err(self.unsupported("run processes"))
+    }
+
+    async fn pull(&self, _: &PullSpec) -> Result<TransferStream, EngineError> {
+        Err(self.unsupported("pull images"))
+    }
+
+    async fn push(&self, _: &PushSpec) -> Result<TransferStream, EngineError> {
+        Err(self.unsupported("push images"))
     }
 }

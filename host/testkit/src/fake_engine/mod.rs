@@ -20,9 +20,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use rdd_core::{
-    BackendInfo, Capabilities, ContainerAction, ContainerEngine, ContainerRef, EngineError,
-    ErrorCode, IdFormat, InspectResponse, LogOptions, LogStream, ObjectKind, ObjectRef,
-    RemoveRequest, RemoveTarget, WatchStream,
+    BackendInfo, Capabilities, ContainerAction, ContainerEngine, ContainerRef, ContainerSpec,
+    EngineError, EntryOptions, EntryStream, ErrorCode, ExecOptions, ExecSession, IdFormat,
+    InspectResponse, LogOptions, LogStream, ObjectKind, ObjectRef, PullSpec, PushSpec,
+    RemoveRequest, RemoveTarget, TransferStream, VolumeSpec, WatchStream,
 };
 use tokio::sync::Notify;
 
@@ -73,6 +74,7 @@ impl FakeEngine {
                 logs: true,
                 actions: true,
                 removals: true,
+                ..Capabilities::default()
             },
         })
     }
@@ -203,6 +205,42 @@ impl ContainerEngine for FakeEngine {
         self.perform(EngineOperation::Remove, on).await?;
         self.change(|state| state.remove(request))
     }
+
+    async fn get_entries(
+        &self,
+        _: &ContainerRef,
+        _: &EntryOptions,
+    ) -> Result<EntryStream, EngineError> {
+        Err(unsupported("read logs as entries"))
+    }
+
+    async fn create_container(&self, _: &ContainerSpec) -> Result<String, EngineError> {
+        Err(unsupported("create containers"))
+    }
+
+    async fn create_volume(&self, _: &VolumeSpec) -> Result<String, EngineError> {
+        Err(unsupported("create volumes"))
+    }
+
+    async fn exec(&self, _: &ContainerRef, _: &ExecOptions) -> Result<ExecSession, EngineError> {
+        Err(unsupported("run processes"))
+    }
+
+    async fn pull(&self, _: &PullSpec) -> Result<TransferStream, EngineError> {
+        Err(unsupported("pull images"))
+    }
+
+    async fn push(&self, _: &PushSpec) -> Result<TransferStream, EngineError> {
+        Err(unsupported("push images"))
+    }
+}
+
+/// Returns the error of a call that the fake engine does not implement.
+fn unsupported(operation: &str) -> EngineError {
+    EngineError::new(
+        ErrorCode::Unsupported,
+        format!("the fake engine cannot {operation}"),
+    )
 }
 
 /// Returns the error of a real engine for an object that does not exist.

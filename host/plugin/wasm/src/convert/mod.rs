@@ -85,6 +85,7 @@ pub(crate) fn backend_info(info: engine::BackendInfo) -> ContractResult<BackendI
             logs: capabilities.contains(engine::Capabilities::LOGS),
             actions: capabilities.contains(engine::Capabilities::ACTIONS),
             removals: capabilities.contains(engine::Capabilities::REMOVALS),
+            ..Capabilities::default()
         },
     })
 }
