@@ -11,14 +11,18 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// The workspace crates that each crate may depend on. Dev-dependencies are not
 /// restricted.
-const RULES: [(&str, &[&str]); 17] = [
+const RULES: [(&str, &[&str]); 18] = [
     ("rdd-core", &[]),
     ("rdd-api", &[]),
     ("rdd-gateway", &["rdd-core"]),
     ("rdd-passthrough", &["rdd-core", "rdd-gateway"]),
     ("rdd-mirror", &["rdd-api", "rdd-core"]),
     ("rdd-plugin-wasm", &["rdd-core"]),
-    ("rdd-plugin", &["rdd-core", "rdd-plugin-wasm"]),
+    ("rdd-distribution", &["rdd-core"]),
+    (
+        "rdd-plugin",
+        &["rdd-core", "rdd-distribution", "rdd-plugin-wasm"],
+    ),
     ("rdd-apiserver-storage", &[]),
     ("rdd-apiserver-schema", &[]),
     ("rdd-apiserver-fieldmanager", &[]),
@@ -41,6 +45,7 @@ const RULES: [(&str, &[&str]); 17] = [
             "rdd-api",
             "rdd-apiserver",
             "rdd-core",
+            "rdd-distribution",
             "rdd-gateway",
             "rdd-mirror",
             "rdd-passthrough",

@@ -14,6 +14,7 @@ mod version;
 
 mod client;
 mod compiler;
+mod docker_config;
 mod docker_context;
 mod plugin_dirs;
 mod proxy;

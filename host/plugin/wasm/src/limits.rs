@@ -44,6 +44,10 @@ pub struct BackendLimits {
     /// The maximum number of open connections to the engine: one for each log
     /// stream and each call.
     pub max_connections: usize,
+    /// The maximum number of open transfers of images.
+    pub max_transfers: usize,
+    /// The maximum number of open exec sessions.
+    pub max_execs: usize,
     /// How long a guest may run without yielding to the event loop of its store.
     /// Parsing a listing of 10,000 containers takes a fifth of a second on an
     /// idle machine; the default allows fifty times as much for a busy one.
@@ -77,6 +81,10 @@ impl BackendLimits {
     pub const MAX_LOG_STREAMS: usize = 4_000;
     /// The highest `max_connections` that a manifest may request.
     pub const MAX_CONNECTIONS: usize = 4_200;
+    /// The highest `max_transfers` that a manifest may request.
+    pub const MAX_TRANSFERS: usize = 64;
+    /// The highest `max_execs` that a manifest may request.
+    pub const MAX_EXECS: usize = 512;
     /// The maximum number of concurrent reads in one control store. Changes are
     /// counted separately, so that slow ones never delay a read.
     pub(crate) const MAX_READS: usize = 64;
@@ -93,6 +101,8 @@ impl Default for BackendLimits {
             total_memory_bytes: 1024 * MIB,
             max_log_streams: 1_000,
             max_connections: 1_400,
+            max_transfers: 16,
+            max_execs: 128,
             yield_timeout: Duration::from_secs(10),
             start_timeout: Duration::from_secs(10),
             stall_timeout: Duration::from_secs(30),
