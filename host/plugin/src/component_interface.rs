@@ -1,6 +1,6 @@
 //! The imports and exports of a component, read without compiling it.
 
-use rdd_plugin_wasm::INTERFACE;
+use rdd_plugin_contract::{INTERFACE, PACKAGE};
 use wasmparser::{Encoding, Parser, Payload};
 
 /// What a component imports and exports.
@@ -73,17 +73,16 @@ impl ComponentInterface {
     /// that of its exports. `None` if it exports no interface of a backend, or
     /// several versions.
     pub fn contract(&self) -> Option<String> {
-        let (package, _) = INTERFACE.split_once('@')?;
         let mut versions = self.exports.iter().filter_map(|name| {
             // PACKAGE/INTERFACE@VERSION
             let (own, rest) = name.split_once('/')?;
             let (_, version) = rest.split_once('@')?;
-            (own == package).then_some(version)
+            (own == PACKAGE).then_some(version)
         });
         let first = versions.next()?;
         versions
             .all(|version| version == first)
-            .then(|| format!("{package}@{first}"))
+            .then(|| format!("{PACKAGE}@{first}"))
     }
 }
 

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use rdd_distribution::Platform;
-use rdd_plugin_wasm::is_backend_name;
+use rdd_plugin_contract::is_backend_name;
 use sha2::{Digest as _, Sha256};
 
 use crate::lock_file::{LockEntry, LockFile, LockFileError};

@@ -5,10 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdd_core::{BackendRegistry, BackendState};
-use rdd_plugin_wasm::{
-    BackendLimits, ComponentCache, ComponentCompiler, ComponentRuntime, RuntimeError,
-};
+use rdd_core::{BackendRegistry, BackendState, NoCredentialStore, RegistryCredentialStore};
+use rdd_plugin_contract::BackendLimits;
+use rdd_plugin_wasm::{ComponentCache, ComponentCompiler, ComponentRuntime, RuntimeError};
 use tokio::sync::watch;
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
@@ -22,7 +21,7 @@ use crate::supervisor_tracker::SupervisorTracker;
 use crate::{EngineEndpoint, PluginReport, RestartPolicy, TransportError};
 
 /// The configuration of a [`PluginHost`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct PluginHostOptions {
     /// Where plugins are looked for.
     pub dirs: PluginDirs,
@@ -40,6 +39,8 @@ pub struct PluginHostOptions {
     /// Endpoints that replace `endpoint` for single backends, by the backend's
     /// name.
     pub endpoints: BTreeMap<String, EngineEndpoint>,
+    /// The user's credentials for registries, for backends that pull and push.
+    pub credentials: Arc<dyn RegistryCredentialStore>,
     /// The default limits of a backend. Its manifest can lower them, and raise
     /// them as far as the user allowed it at the installation.
     pub limits: BackendLimits,
@@ -61,6 +62,7 @@ impl PluginHostOptions {
             compiler: None,
             endpoint,
             endpoints: BTreeMap::new(),
+            credentials: Arc::new(NoCredentialStore),
             limits: BackendLimits::default(),
             restarts: RestartPolicy::default(),
         }
@@ -133,6 +135,7 @@ impl PluginHost {
             compiler,
             endpoint,
             endpoints,
+            credentials,
             limits,
             restarts,
         } = options;
@@ -153,6 +156,7 @@ impl PluginHost {
         let context = Arc::new(SupervisorContext {
             limits,
             restarts,
+            credentials,
             components: Arc::new(ComponentLoader { runtime: runtime? }),
             libraries: None,
         });

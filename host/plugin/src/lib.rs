@@ -43,9 +43,9 @@ pub use manifest::{
     ManifestError, ManifestLimits, PlaceholderDirs, PluginArtifact, PluginManifest,
 };
 pub use rdd_distribution::Platform;
+pub use rdd_plugin_contract::{BackendLimits, INTERFACE, is_backend_name};
 pub use rdd_plugin_wasm::{
-    BackendLimits, CacheError, CompilerError, ComponentCache, ComponentCompiler, INTERFACE,
-    LoadError, compile, is_backend_name,
+    CacheError, CompilerError, ComponentCache, ComponentCompiler, LoadError, compile,
 };
 pub use report::{PluginReport, PluginState};
 pub use restart::RestartPolicy;

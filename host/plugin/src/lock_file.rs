@@ -8,7 +8,7 @@
 use std::path::{Path, PathBuf};
 
 use rdd_core::text::is_lower_hex;
-use rdd_plugin_wasm::is_backend_name;
+use rdd_plugin_contract::is_backend_name;
 use serde::{Deserialize, Serialize};
 
 use crate::manifest::{DirectoryGrant, ManifestLimits};

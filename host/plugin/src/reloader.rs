@@ -15,7 +15,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use futures::future::join_all;
-use rdd_plugin_wasm::EngineTransport;
+use rdd_plugin_contract::EngineTransport;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, info_span};
 

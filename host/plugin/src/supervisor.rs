@@ -4,13 +4,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use rdd_core::{BackendInfo, LoadedBackend};
-use rdd_plugin_wasm::{BackendLimits, EngineTransport, ExitReason, LaunchError};
+use rdd_core::{BackendInfo, LoadedBackend, RegistryCredentialStore};
+use rdd_plugin_contract::{
+    BackendLimits, BackendServices, EngineTransport, ExitReason, GrantedDirectory, LaunchError,
+    PluginBackend,
+};
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
 use crate::discovery::{self, ArtifactFileError, UsablePlugin};
-use crate::loader::{LaunchableBackend, LoadFailure, LoadRequest, PluginLoader};
+use crate::loader::{LoadFailure, LoadRequest, PluginLoader};
 use crate::manifest::PluginArtifact;
 use crate::plugin_entry::PluginEntry;
 use crate::{PluginState, RestartPolicy};
@@ -20,6 +23,7 @@ pub(crate) struct SupervisorContext {
     /// The default limits.
     pub(crate) limits: BackendLimits,
     pub(crate) restarts: RestartPolicy,
+    pub(crate) credentials: Arc<dyn RegistryCredentialStore>,
     pub(crate) components: Arc<dyn PluginLoader>,
     /// The loader of dynamic libraries, if this program has one.
     pub(crate) libraries: Option<Arc<dyn PluginLoader>>,
@@ -70,7 +74,7 @@ impl BackendSupervisor {
     }
 
     /// Reads, checks, and loads the plugin, on a blocking thread.
-    async fn load(&self) -> Result<Box<dyn LaunchableBackend>, LoadPluginError> {
+    async fn load(&self) -> Result<Box<dyn PluginBackend>, LoadPluginError> {
         let Self {
             context,
             path,
@@ -88,15 +92,24 @@ impl BackendSupervisor {
             .manifest
             .limits
             .effective(plugin.grant.limits, &context.limits);
-        let (path, plugin, transport) = (path.clone(), plugin.clone(), transport.clone());
+        let services = BackendServices {
+            transport: transport.clone(),
+            credentials: context.credentials.clone(),
+            directories: plugin
+                .grant
+                .directories
+                .iter()
+                .map(|grant| GrantedDirectory {
+                    name: grant.name.clone(),
+                    path: grant.path.clone(),
+                })
+                .collect(),
+        };
+        let (path, plugin) = (path.clone(), plugin.clone());
         let span = tracing::Span::current();
         let load = tokio::task::spawn_blocking(move || {
             let _entered = span.enter();
-            let UsablePlugin {
-                manifest,
-                file,
-                grant,
-            } = plugin;
+            let UsablePlugin { manifest, file, .. } = plugin;
             let bytes = discovery::read_artifact(&path, &manifest, &file)?;
             Ok(loader.load(LoadRequest {
                 name: manifest.name,
@@ -104,14 +117,13 @@ impl BackendSupervisor {
                 bytes,
                 digest: file.sha256,
                 limits,
-                directories: grant.directories,
-                transport,
+                services,
             })?)
         });
         load.await.map_err(LoadPluginError::Task)?
     }
 
-    async fn run_backend(&self, backend: &dyn LaunchableBackend) {
+    async fn run_backend(&self, backend: &dyn PluginBackend) {
         let mut failures = 0;
         let mut first_info: Option<BackendInfo> = None;
         loop {
@@ -121,9 +133,8 @@ impl BackendSupervisor {
                 () = self.shutdown.cancelled() => return,
             };
             let exit = match launched {
-                Ok(running) => {
-                    let engine = running.clone().engine();
-                    let info = engine.info().clone();
+                Ok(instance) => {
+                    let info = instance.info().clone();
                     if first_info.get_or_insert_with(|| info.clone()) != &info {
                         return self.refuse(
                             "its describe returned another result after a restart; report this to the backend's author"
@@ -131,9 +142,12 @@ impl BackendSupervisor {
                         );
                     }
                     let generation = self.entry.next_generation();
-                    self.entry.set_ready(LoadedBackend { engine, generation });
+                    self.entry.set_ready(LoadedBackend {
+                        engine: instance.clone(),
+                        generation,
+                    });
                     tokio::select! {
-                        exit = running.wait_for_exit() => exit,
+                        exit = instance.wait_for_exit() => exit,
                         () = self.shutdown.cancelled() => return,
                     }
                 }

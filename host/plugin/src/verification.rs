@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use rdd_distribution::Platform;
-use rdd_plugin_wasm::is_backend_name;
+use rdd_plugin_contract::is_backend_name;
 
 use crate::discovery::{self, DiscoveredPlugin, PluginDirs, UsablePlugin};
 use crate::manifest::{

@@ -44,7 +44,9 @@ impl PrivateRegistry {
         );
         std::fs::write(path("config.yml"), config).unwrap();
         let log = std::fs::File::create(path("log")).unwrap();
-        let process = Command::new("docker-registry")
+        let program =
+            std::env::var_os("RDD_TEST_REGISTRY").unwrap_or_else(|| "docker-registry".into());
+        let process = Command::new(program)
             .arg("serve")
             .arg(path("config.yml"))
             .stdin(Stdio::null())

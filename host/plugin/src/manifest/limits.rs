@@ -1,6 +1,6 @@
 //! The limits that a plugin asks for, and what it gets.
 
-use rdd_plugin_wasm::BackendLimits;
+use rdd_plugin_contract::BackendLimits;
 use serde::{Deserialize, Serialize};
 
 use super::ManifestError;

@@ -9,7 +9,7 @@ mod schema;
 mod tests;
 
 use rdd_distribution::{Platform, PlatformError};
-use rdd_plugin_wasm::INTERFACE;
+use rdd_plugin_contract::{INTERFACE, VersionError};
 
 pub use artifact::{ArtifactFile, PluginArtifact};
 pub use directory::{DirectoryGrant, DirectoryRequest, PlaceholderDirs};
@@ -139,11 +139,8 @@ pub enum ManifestError {
     #[error("plugin.toml has interface = {0:?}; use {INTERFACE:?}")]
     Interface(String),
     /// Another version of the contract.
-    #[error("{}", version_message(.plugin))]
-    InterfaceVersion {
-        /// The version in the manifest.
-        plugin: semver::Version,
-    },
+    #[error(transparent)]
+    InterfaceVersion(#[from] VersionError),
     /// A limit that is too high, or zero.
     #[error("plugin.toml has limits.{key} = {value}; use a number from 1 to {max}")]
     Limit {
@@ -182,25 +179,6 @@ impl std::fmt::Display for Location {
             None => Ok(()),
         }
     }
-}
-
-/// Splits the name of an interface into its package and its version.
-fn split_interface(interface: &str) -> Option<(&str, semver::Version)> {
-    let (package, version) = interface.split_once('@')?;
-    Some((package, semver::Version::parse(version).ok()?))
-}
-
-/// Names both versions of the contract, and what to upgrade.
-fn version_message(plugin: &semver::Version) -> String {
-    let (package, own) = split_interface(INTERFACE).unwrap_or((INTERFACE, plugin.clone()));
-    let remedy = if *plugin > own {
-        "upgrade rdd"
-    } else {
-        "install a newer version of the plugin"
-    };
-    format!(
-        "the plugin is built for version {plugin} of {package}, but this rdd supports version {own}; {remedy}"
-    )
 }
 
 impl PluginManifest {

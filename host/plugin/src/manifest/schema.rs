@@ -1,11 +1,11 @@
 //! The keys of `plugin.toml`, and their validation.
 
-use rdd_plugin_wasm::{INTERFACE, is_backend_name};
+use rdd_plugin_contract::{PACKAGE, check_version, is_backend_name};
 use serde::Deserialize;
 
 use super::artifact::{LibraryTable, PluginArtifact};
 use super::directory::{DirectoryRequest, DirectoryTable};
-use super::{ManifestError, ManifestLimits, PluginManifest, split_interface};
+use super::{ManifestError, ManifestLimits, PluginManifest};
 
 /// The maximum length of a publisher's name in bytes.
 const MAX_PUBLISHER_BYTES: usize = 100;
@@ -81,16 +81,12 @@ pub(super) fn parse(text: &str) -> Result<PluginManifest, ManifestError> {
 }
 
 fn check_interface(interface: &str) -> Result<(), ManifestError> {
-    if interface == INTERFACE {
-        return Ok(());
-    }
-    let own = split_interface(INTERFACE).map(|(package, _)| package);
-    match split_interface(interface) {
-        Some((package, plugin)) if Some(package) == own => {
-            Err(ManifestError::InterfaceVersion { plugin })
-        }
-        _ => Err(ManifestError::Interface(interface.to_owned())),
-    }
+    let version = interface
+        .strip_prefix(PACKAGE)
+        .and_then(|rest| rest.strip_prefix('@'))
+        .and_then(|version| semver::Version::parse(version).ok())
+        .ok_or_else(|| ManifestError::Interface(interface.to_owned()))?;
+    Ok(check_version(&version)?)
 }
 
 /// Rejects a text that could not be shown on one line of a terminal.

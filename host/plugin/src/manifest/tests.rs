@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use rdd_plugin_wasm::BackendLimits;
+use rdd_plugin_contract::BackendLimits;
 
 use super::*;
 
@@ -82,12 +82,12 @@ fn an_invalid_manifest_is_rejected_with_the_reason() {
 fn another_version_of_the_contract_is_named_with_what_to_upgrade() {
     for (version, remedy) in [
         ("0.2.0", "upgrade rdd"),
-        ("0.0.9", "install a newer version of the plugin"),
+        ("0.0.9", "install a version of the plugin"),
     ] {
         let text = VALID.replacen("engine@0.1.0", &format!("engine@{version}"), 1);
         reject(&text, remedy);
         reject(&text, &format!("built for version {version}"));
-        reject(&text, "supports version 0.1.0");
+        reject(&text, "supports 0.1.0");
     }
 }
 

@@ -84,10 +84,12 @@ async fn what_the_user_installed_takes_precedence_over_other_directories() {
     store.lock().unwrap().set_enabled("bbbbbbbb", false).unwrap();
     let host = start(installed_options(&store, &[shipped.path()])).await;
     let reports = host.reports();
-    let versions: Vec<_> = reports
+    // Reports of the same name are sorted by their path, which is random.
+    let mut versions: Vec<_> = reports
         .iter()
         .map(|report| (report.name.as_str(), report.state, report.version.as_deref()))
         .collect();
+    versions.sort_by_key(|(name, _, version)| (*name, std::cmp::Reverse(*version)));
     assert_eq!(
         versions,
         [

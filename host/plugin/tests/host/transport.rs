@@ -9,7 +9,7 @@ use rdd_plugin::{
     StartError,
     TlsFiles,
 };
-use rdd_plugin_wasm::{EngineConnection, EngineTransport};
+use rdd_plugin_contract::{EngineConnection, EngineTransport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
 

@@ -26,6 +26,7 @@ use super::{
     remove_kubeconfig,
 };
 use crate::cli::ServeArgs;
+use crate::docker_config::DockerCredentialStore;
 use crate::docker_context::{DockerEnvironment, ResolvedEndpoint};
 use crate::progress_line::ProgressLine;
 use crate::state_dir::StateDir;
@@ -91,11 +92,12 @@ impl DaemonHandle {
             resync,
         } = args;
         let descriptors = DescriptorBudget::raise()?;
+        let docker_environment = DockerEnvironment::read();
         let ResolvedEndpoint {
             url,
             tls_dir,
             source,
-        } = DockerEnvironment::read().resolve(engine_endpoint.as_deref())?;
+        } = docker_environment.resolve(engine_endpoint.as_deref())?;
         let display_url = redact_password(&url);
         let unusable = || format!("cannot use the engine endpoint {display_url:?} (from {source})");
         let mut endpoint = EngineEndpoint::parse(&url).with_context(unusable)?;
@@ -134,6 +136,8 @@ impl DaemonHandle {
             state_dir.plugin_cache(),
             endpoint,
         );
+        plugin_options.credentials =
+            Arc::new(DockerCredentialStore::new(docker_environment.config_dir()));
         plugin_options.compiler = compiler::compiler(state_dir.plugin_cache());
         let plugin_host = PluginHost::start(plugin_options)
             .await
