@@ -47,7 +47,9 @@ enum LoadPluginError {
     File(#[from] ArtifactFileError),
     #[error(transparent)]
     Form(#[from] LoadFailure),
-    #[error("it is a dynamic library, which this build of rdd cannot load; install it as a component")]
+    #[error(
+        "it is a dynamic library, which this build of rdd cannot load; install it as a component"
+    )]
     NoLoader,
     #[error("cannot load the plugin: {0}; please report this")]
     Task(JoinError),
