@@ -194,11 +194,15 @@ fn token_request(
     let realm: Uri = realm
         .parse()
         .map_err(|_| violation(reference, "it names an invalid token service"))?;
-    let is_encrypted = realm.scheme_str() == Some("https");
     let is_local = realm
         .authority()
         .is_some_and(|authority| super::is_loopback(authority.as_str()));
-    if !is_encrypted && !(is_local && realm.scheme_str() == Some("http")) {
+    let is_protected = match realm.scheme_str() {
+        Some("https") => true,
+        Some("http") => is_local,
+        _ => false,
+    };
+    if !is_protected {
         return Err(violation(
             reference,
             "it names a token service without encryption",
