@@ -33,6 +33,7 @@ mod reference;
 
 mod descriptor;
 mod package;
+mod package_upload;
 
 mod source;
 
@@ -44,8 +45,9 @@ pub use digest::{ContentDigest, DigestError, DigestWriter};
 pub use image_layout::{ImageLayout, LayoutError};
 pub use package::{
     COMPONENT_MEDIA_TYPE, LIBRARY_MEDIA_TYPE, MANIFEST_ANNOTATION, PackageError, PackageForm,
-    PackageLabels, PackageUpload, PluginPackage, UploadedFile,
+    PluginPackage,
 };
+pub use package_upload::{PackageLabels, PackageUpload, UploadedFile};
 pub use platform::{Platform, PlatformError};
 pub use reference::{ArtifactReference, ReferenceError};
 pub use registry::{

@@ -24,6 +24,7 @@ mod store;
 
 mod component_interface;
 mod discovery;
+mod discovery_error;
 
 mod loader;
 mod plugin_entry;
@@ -34,7 +35,8 @@ mod supervisor_tracker;
 mod verification;
 
 pub use component_interface::{ComponentFileError, ComponentInterface};
-pub use discovery::{ArtifactFileError, DiscoveryError, PluginDirs, PluginGrant, is_same_dir};
+pub use discovery::{PluginDirs, PluginGrant, is_same_dir};
+pub use discovery_error::{ArtifactFileError, DiscoveryError};
 pub use engine_endpoint::{EndpointError, EngineEndpoint, TlsFiles, redact_password};
 pub use host::{PluginHost, PluginHostOptions, StartError};
 pub use lock_file::{LOCK_FILE, LockEntry, LockFile, LockFileError, OverrideEntry};

@@ -8,7 +8,8 @@ use arc_swap::ArcSwap;
 use rdd_core::{BackendState, Capabilities, LoadedBackend};
 use tokio::sync::watch;
 
-use crate::discovery::{DiscoveredPlugin, DiscoveryError};
+use crate::discovery::DiscoveredPlugin;
+use crate::discovery_error::DiscoveryError;
 use crate::{PluginReport, PluginState};
 
 /// The name, version, and current state of one plugin. Only the plugin's

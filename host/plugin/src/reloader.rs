@@ -306,7 +306,7 @@ impl PluginReloader {
                 self.supervisors
                     .spawn(name, task.instrument(info_span!("backend", name)));
             }
-            Err(error @ discovery::DiscoveryError::Disabled(_)) => {
+            Err(error @ crate::DiscoveryError::Disabled(_)) => {
                 tracing::info!(backend = name, reason = %error, "plugin not loaded");
                 ended.cancel();
             }

@@ -12,7 +12,8 @@ use rdd_plugin_contract::{
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
-use crate::discovery::{self, ArtifactFileError, UsablePlugin};
+use crate::discovery::{self, UsablePlugin};
+use crate::discovery_error::ArtifactFileError;
 use crate::loader::{LoadFailure, LoadRequest, PluginLoader};
 use crate::manifest::PluginArtifact;
 use crate::plugin_entry::PluginEntry;

@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use sha2::{Digest as _, Sha256};
 
+use super::replacement::REPLACED_PREFIX;
 use super::*;
 use crate::manifest::ManifestLimits;
 

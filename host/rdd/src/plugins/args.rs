@@ -35,8 +35,10 @@ pub(crate) enum PluginCommand {
 /// What a plugin is read from.
 #[derive(Args, Clone)]
 pub(crate) struct SourceArgs {
-    /// A directory with plugin.toml, a component (.wasm), an OCI image layout (oci:DIR[:TAG]), or a reference (registry/name:tag)
-    #[arg(value_name = "SOURCE")]
+    #[arg(
+        value_name = "SOURCE",
+        help = "A directory with plugin.toml, a component (.wasm), an OCI image layout (oci:DIR[:TAG]), or a reference (registry/name:tag)"
+    )]
     pub(super) source: String,
     #[command(flatten)]
     pub(super) registry: RegistryArgs,
