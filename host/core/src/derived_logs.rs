@@ -352,7 +352,7 @@ impl ChunkStream {
                 OutputSource::Stderr => stderr,
             };
             if self.with_timestamps && !*is_continued {
-                let time = Timestamp::from_nanoseconds(entry.header.time);
+                let time = Timestamp::from_unix_nanoseconds(entry.header.time);
                 bytes.extend_from_slice(format!("{time:.9} ").as_bytes());
             }
             bytes.extend_from_slice(entry.bytes);

@@ -79,10 +79,10 @@ impl Timestamp {
     /// ```
     /// use rdd_core::Timestamp;
     ///
-    /// let time = Timestamp::from_nanoseconds(-1);
+    /// let time = Timestamp::from_unix_nanoseconds(-1);
     /// assert_eq!(time.to_string(), "1969-12-31T23:59:59.999999999Z");
     /// ```
-    pub const fn from_nanoseconds(nanoseconds: i64) -> Self {
+    pub const fn from_unix_nanoseconds(nanoseconds: i64) -> Self {
         Self {
             seconds: nanoseconds.div_euclid(SECOND as i64),
             // Less than a second.
