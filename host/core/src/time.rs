@@ -214,7 +214,10 @@ mod tests {
         let time: Timestamp = "1969-12-31T23:59:58.000000001-00:30".parse().unwrap();
         assert_eq!(time, Timestamp::new(1_798, 1).unwrap());
         assert_eq!(format!("{time:.9}"), "1970-01-01T00:29:58.000000001Z");
-        assert_eq!(format!("{:.9}", Timestamp::from_seconds(0)), "1970-01-01T00:00:00.000000000Z");
+        assert_eq!(
+            format!("{:.9}", Timestamp::from_seconds(0)),
+            "1970-01-01T00:00:00.000000000Z"
+        );
         let before: Timestamp = "1969-12-31T23:59:58.25Z".parse().unwrap();
         assert_eq!(before, Timestamp::new(-2, 250_000_000).unwrap());
         assert_eq!(before.to_string(), "1969-12-31T23:59:58.25Z");
