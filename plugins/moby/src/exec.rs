@@ -120,8 +120,7 @@ pub(crate) async fn run(
             return Ok(code);
         }
     };
-    let mut begin = Vec::new();
-    let output = pin!(copy_output(reader, tty, responder.accept(), &mut begin));
+    let output = pin!(copy_output(reader, tty, responder.accept()));
     let ExecInput { stdin, resizes } = input;
     let input = async {
         join(
@@ -132,10 +131,10 @@ pub(crate) async fn run(
         // Only the end of the output ends the copying.
         pending::<()>().await;
     };
-    match select(output, pin!(input)).await {
-        Either::Left((copied, _)) => copied?,
-        Either::Right(((), _)) => {}
-    }
+    let begin = match select(output, pin!(input)).await {
+        Either::Left((begin, _)) => begin?,
+        Either::Right(((), _)) => Vec::new(),
+    };
     let code = wait_for_exit(moby, &exec).await?;
     Ok(code_of_failed_start(code, &begin))
 }
@@ -208,13 +207,14 @@ async fn wait_for_exit(moby: &MobyBackend, exec: &str) -> Result<i32, Error> {
     }
 }
 
-/// Copies the output to the host, which applies back-pressure.
+/// Copies the output to the host, which applies back-pressure. Returns its first
+/// bytes.
 async fn copy_output(
     mut reader: UpgradedReader,
     tty: bool,
     mut sink: OutputSink,
-    begin: &mut Vec<u8>,
-) -> Result<(), Error> {
+) -> Result<Vec<u8>, Error> {
+    let mut begin = Vec::new();
     let mut demuxer = if tty {
         LogDemuxer::raw()
     } else {
@@ -231,7 +231,8 @@ async fn copy_output(
         sink.send(chunks).await?;
         pushed?;
         if !more? {
-            return demuxer.finish();
+            demuxer.finish()?;
+            return Ok(begin);
         }
     }
 }
@@ -343,7 +344,10 @@ mod tests {
         let message = b"OCI runtime exec failed: exec: \"x\": executable file not found in $PATH";
         assert_eq!(code_of_failed_start(126, message), 127);
         assert_eq!(code_of_failed_start(127, message), 127);
-        assert_eq!(code_of_failed_start(126, b"x: executable file not found"), 126);
+        assert_eq!(
+            code_of_failed_start(126, b"x: executable file not found"),
+            126
+        );
         assert_eq!(code_of_failed_start(0, message), 0);
     }
 }
