@@ -18,6 +18,7 @@ use crate::log_limiter::LogLimiter;
 use crate::plugin_instance::PluginInstance;
 use crate::runtime::LinkedComponent;
 use crate::transport::EngineTransport;
+use crate::wasi::GrantedDirectory;
 
 /// What all stores of one backend share, across restarts.
 pub(crate) struct BackendContext {
@@ -86,6 +87,18 @@ impl ComponentBackend {
         limits: BackendLimits,
         transport: Arc<dyn EngineTransport>,
     ) -> Self {
+        Self::with_directories(name, component, limits, transport, Vec::new())
+    }
+
+    /// Creates a backend as [`new`](Self::new) does, which may also read
+    /// `directories`. They are opened whenever an instance starts.
+    pub fn with_directories(
+        name: &str,
+        component: LinkedComponent,
+        limits: BackendLimits,
+        transport: Arc<dyn EngineTransport>,
+        directories: Vec<GrantedDirectory>,
+    ) -> Self {
         let host = HostContext {
             name: name.to_owned(),
             transport,
@@ -93,6 +106,7 @@ impl ComponentBackend {
             max_connections: limits.max_connections,
             probe_permit: Arc::new(Semaphore::new(1)),
             log_limiter: LogLimiter::new(),
+            directories,
             liveness: EngineLiveness::new(),
         };
         Self {

@@ -40,6 +40,13 @@ impl ExitReason {
         ))
     }
 
+    /// Returns the reason for a store that calls of WASI blocked for `limit`.
+    pub(crate) fn blocked(limit: Duration) -> Self {
+        Self::guest_fault(format!(
+            "blocked all its calls for {limit:?} in a call of WASI; wait for the engine and for timers with the functions of the contract instead"
+        ))
+    }
+
     /// Returns the reason for a step, named `what`, that exceeded its limit.
     pub(crate) fn timed_out(what: &str, limit: Duration) -> Self {
         Self::guest_fault(format!("did not finish {what} within {limit:?}"))

@@ -48,6 +48,7 @@ mod limits;
 mod cache;
 
 mod host_state;
+mod wasi;
 mod plugin_instance;
 
 mod control;
@@ -79,3 +80,4 @@ pub use runtime::{
     RuntimeError, compile,
 };
 pub use transport::{EngineConnection, EngineTransport};
+pub use wasi::GrantedDirectory;

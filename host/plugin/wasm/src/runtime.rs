@@ -9,13 +9,14 @@ use crate::bindings::{Backend as Bindings, BackendPre};
 use crate::cache::ComponentCache;
 use crate::epoch::EpochTicker;
 use crate::host_state::HostState;
+use crate::wasi;
 
 /// The version of the contract that this host supports.
 pub const INTERFACE: &str = "rancher-desktop:engine@0.1.0";
 
-/// The interfaces that a component may import. None of them gives access to
-/// files, the network, the environment, or randomness.
-const ALLOWED_IMPORTS: [&str; 3] = [
+/// The interfaces of the contract that a component may import. It may also import
+/// the ones of WASI that are linked.
+const CONTRACT_IMPORTS: [&str; 3] = [
     "rancher-desktop:engine/types@0.1.0",
     "rancher-desktop:engine/transport@0.1.0",
     "rancher-desktop:engine/host@0.1.0",
@@ -110,7 +111,7 @@ pub enum LoadError {
     Compile(String),
     /// The component imports something that backends do not get.
     #[error(
-        "the component imports {0}, which backends must not import; build it without WASI, for wasm32-unknown-unknown, with the SDK of {INTERFACE}"
+        "the component imports {0}, which this host does not have; a backend may import the interfaces of {INTERFACE}, and of WASI 0.2 cli, clocks, filesystem, io, random, and sockets"
     )]
     Import(String),
     /// The component lacks an export, or an export has another type.
@@ -142,6 +143,7 @@ impl ComponentRuntime {
         let failed = |error: wasmtime::Error| RuntimeError::Engine(format!("{error:#}"));
         let engine = new_engine().map_err(failed)?;
         let mut linker = Linker::new(&engine);
+        wasi::add_to_linker(&mut linker).map_err(failed)?;
         Bindings::add_to_linker::<_, HasSelf<HostState>>(&mut linker, |state| state)
             .map_err(failed)?;
         Ok(Arc::new(Self {
@@ -190,26 +192,29 @@ impl ComponentRuntime {
                 component
             }
         };
-        self.check_imports(&component)?;
+        let imports_wasi = self.check_imports(&component)?;
         let interface = |error: wasmtime::Error| LoadError::Interface(format!("{error:#}"));
         let instance: InstancePre<HostState> =
             self.linker.instantiate_pre(&component).map_err(interface)?;
         Ok(LinkedComponent {
             pre: BackendPre::new(instance).map_err(interface)?,
             runtime: self.clone(),
+            imports_wasi,
         })
     }
 
-    fn check_imports(&self, component: &Component) -> Result<(), LoadError> {
+    /// Returns whether the component imports WASI.
+    fn check_imports(&self, component: &Component) -> Result<bool, LoadError> {
         let component_type = component.component_type();
-        let mut forbidden: Vec<&str> = component_type
+        let (linked, other): (Vec<&str>, Vec<&str>) = component_type
             .imports(&self.engine)
             .map(|(name, _)| name)
-            .filter(|name| !ALLOWED_IMPORTS.contains(name))
-            .collect();
+            .partition(|name| wasi::is_linked(name));
+        let mut forbidden = other;
+        forbidden.retain(|name| !CONTRACT_IMPORTS.contains(name));
         forbidden.sort_unstable();
         if forbidden.is_empty() {
-            Ok(())
+            Ok(!linked.is_empty())
         } else {
             Err(LoadError::Import(forbidden.join(", ")))
         }
@@ -221,4 +226,6 @@ impl ComponentRuntime {
 pub struct LinkedComponent {
     pub(crate) pre: BackendPre<HostState>,
     pub(crate) runtime: Arc<ComponentRuntime>,
+    /// Whether its stores need the state of WASI.
+    pub(crate) imports_wasi: bool,
 }
