@@ -14,14 +14,13 @@ mod blocking;
 mod line_buffer;
 mod standard_stream;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
+use rdd_plugin_contract::{ExitReason, GrantedDirectory};
 use wasmtime::component::{Linker, ResourceTable};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use crate::bindings::host::LogLevel;
-use crate::exit_reason::ExitReason;
 use crate::host_state::{HostContext, HostState};
 
 pub(crate) use blocking::{BlockingWatch, limit_blocking};
@@ -66,16 +65,6 @@ const MAX_RESOURCES: usize = 1_000;
 
 /// The maximum number of random bytes that one call may request.
 const MAX_RANDOM_BYTES: u64 = 64 * 1024;
-
-/// A directory of the host that a backend may read, with everything below it.
-/// Symbolic links that lead out of it cannot be followed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GrantedDirectory {
-    /// The name by which the backend finds the directory.
-    pub name: String,
-    /// The path on the host.
-    pub path: PathBuf,
-}
 
 /// Whether the import `name` of a component is an interface that is linked.
 pub(crate) fn is_linked(name: &str) -> bool {
