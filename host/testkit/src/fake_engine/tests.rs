@@ -3,7 +3,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use rdd_core::{
     ContainerEngine, ContainerSpec, EntryBatch, EntryOptions, EntryPosition, ErrorCode,
-    ExecOptions, GapReason, OutputSource, PullSpec, PushSpec, TerminalSize, Timestamp,
+    ExecOptions, OutputSource, PullSpec, PushSpec, TerminalSize, Timestamp,
     TransferPhase, VolumeSpec,
 };
 
@@ -15,8 +15,8 @@ async fn read(engine: &FakeEngine, id: &str, options: EntryOptions) -> Vec<Strin
         follow: false,
         ..options
     };
-    let log = engine.get_entries(&engine.container_ref(id), &options);
-    let mut log = log.await.unwrap();
+    let container = engine.container_ref(id);
+    let mut log = engine.get_entries(&container, &options).await.unwrap();
     let mut read = Vec::new();
     while let Some(batch) = log.next().await {
         let batch = batch.unwrap();
