@@ -129,7 +129,8 @@ fn raw(object: &EngineObject) -> serde_json::Value {
             "image": container.image_name,
             "labels": container.labels,
             "state": container.state,
-            "program": [std::slice::from_ref(&container.path), &container.args].concat(),
+            "path": container.path,
+            "args": container.args,
         }),
         EngineObject::Image(image) => json!({
             "kind": "image",
