@@ -201,6 +201,11 @@ impl ProcessStreams {
                 }
                 0
             }
+            ["value", name] => {
+                let value = options.env.iter().rfind(|(other, _)| other == name);
+                let value = value.map_or("", |(_, value)| value);
+                self.line(options, out, value).await
+            }
             ["pwd"] => {
                 let dir = options.working_dir.as_deref().unwrap_or("/");
                 self.line(options, out, dir).await
