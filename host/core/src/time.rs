@@ -73,6 +73,23 @@ impl Timestamp {
         }
     }
 
+    /// Creates a timestamp from nanoseconds since the Unix epoch, as log entries
+    /// have them.
+    ///
+    /// ```
+    /// use rdd_core::Timestamp;
+    ///
+    /// let time = Timestamp::from_unix_nanoseconds(-1);
+    /// assert_eq!(time.to_string(), "1969-12-31T23:59:59.999999999Z");
+    /// ```
+    pub const fn from_unix_nanoseconds(nanoseconds: i64) -> Self {
+        Self {
+            seconds: nanoseconds.div_euclid(SECOND as i64),
+            // Less than a second.
+            nanoseconds: nanoseconds.rem_euclid(SECOND as i64) as u32,
+        }
+    }
+
     /// Returns the seconds since the Unix epoch, rounded down.
     pub const fn seconds(self) -> i64 {
         self.seconds
