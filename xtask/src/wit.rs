@@ -235,6 +235,9 @@ mod tests {
         assert!(error.to_string().contains("must not change"), "{error}");
         fs::rename(dir.path().join("0.1.0"), dir.path().join("0.3.0")).unwrap();
         let error = contract(dir.path(), &next).check().unwrap_err();
-        assert!(error.to_string().contains("name of its directory"), "{error}");
+        assert!(
+            error.to_string().contains("name of its directory"),
+            "{error}"
+        );
     }
 }

@@ -307,35 +307,46 @@ static void clear_output(call_t *call) {
   call->batch.gap.is_some = false;
 }
 
+// Returns whether the operation must be canceled, which it cannot be while the host
+// waits for it.
+static bool detach(operation_t *operation) {
+  if (!operation->is_pending) return false;
+  backend_waitable_join(operation->handle, 0);
+  operation->is_pending = false;
+  return true;
+}
+
 static void close_connection(call_t *call) {
-  if (call->connect.is_pending) backend_subtask_cancel(call->connect.handle);
+  if (detach(&call->connect)) backend_subtask_cancel(call->connect.handle);
   if (call->connect.handle) backend_subtask_drop(call->connect.handle);
-  if (call->send.is_pending) transport_stream_u8_cancel_write(call->send.handle);
+  if (detach(&call->send)) transport_stream_u8_cancel_write(call->send.handle);
   transport_stream_u8_drop_writable(call->send.handle);
   if (!call->is_connected) return;
   uint32_t stream = call->connection.val.ok.f0, end = call->connection.val.ok.f1;
-  if (call->receive.is_pending && call->receive.handle == stream) transport_stream_u8_cancel_read(stream);
-  if (call->receive.is_pending && call->receive.handle == end) transport_future_result_void_error_cancel_read(end);
+  if (detach(&call->receive)) {
+    if (call->receive.handle == stream) transport_stream_u8_cancel_read(stream);
+    else transport_future_result_void_error_cancel_read(end);
+  }
   transport_stream_u8_drop_readable(stream);
   transport_future_result_void_error_drop_readable(end);
 }
 
 static void close_stream(call_t *call) {
   uint32_t stream = call->respond.handle;
+  bool is_pending = detach(&call->respond);
   if (call->kind == WATCH) {
-    if (call->respond.is_pending) exports_engine_stream_event_cancel_write(stream);
+    if (is_pending) exports_engine_stream_event_cancel_write(stream);
     exports_engine_stream_event_drop_writable(stream);
   } else {
-    if (call->respond.is_pending) exports_logs_stream_entry_batch_cancel_write(stream);
+    if (is_pending) exports_logs_stream_entry_batch_cancel_write(stream);
     exports_logs_stream_entry_batch_drop_writable(stream);
   }
-  call->respond.is_pending = false;
 }
 
 static void close_call(call_t *call) {
   if (call->has_stream && call->kind == WATCH) exports_engine_future_result_void_error_drop_writable(call->finish.handle);
   if (call->has_stream && call->kind == ENTRIES) exports_logs_future_result_void_error_drop_writable(call->finish.handle);
-  if (call->stop.is_pending) exports_engine_future_void_cancel_read(call->stop.handle);
+  if (detach(&call->stop)) exports_engine_future_void_cancel_read(call->stop.handle);
   if (call->stop.handle) exports_engine_future_void_drop_readable(call->stop.handle);
   backend_waitable_set_drop(call->set);
   clear_output(call);

@@ -3,8 +3,9 @@
 import asyncio
 import re
 
+import componentize_py_runtime as runtime
 import wit_world
-from componentize_py_async_support import spawn
+from componentize_py_async_support import await_result, spawn
 from componentize_py_types import Err
 from wit_world.imports import transport, types
 
@@ -34,6 +35,19 @@ def in_background(coroutine):
     return result
 
 
+async def resolved(stop):
+    """Waits until the host resolves `stop`.
+
+    This should be `stop.read()`, but componentize-py 0.25 fails to convert the
+    value of a future that has none. So it gets no promise of a value to convert.
+    """
+    pending = runtime.future_read(stop.type_, stop.handle)
+    try:
+        await await_result(Err((pending.value[0], None)))
+    except TypeError:
+        pass
+
+
 class Connection:
     """A connection on which one request was sent.
 
@@ -48,19 +62,27 @@ class Connection:
     @classmethod
     async def open(cls, stop, *request):
         """Sends a request of one or more lines and reads the `ok` of the response."""
-        connection = cls(stop and in_background(stop.read()))
+        connection = cls(stop and in_background(resolved(stop)))
         connection.sender, receiver = wit_world.byte_stream()
         connection.receiver, connection.end = await transport.connect(receiver)
         lines = "".join("\t".join(map(escape, line)) + "\n" for line in request)
-        await connection.sender.write_all(lines.encode() + b"\n")
-        await connection.line()
+        try:
+            await connection.sender.write_all(lines.encode() + b"\n")
+            await connection.line()
+        except Err:
+            connection.close()
+            raise
         return connection
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        # The engine then closes its side, which completes a pending read.
+        self.close()
+
+    def close(self):
+        """Closes the connection. The engine then closes its side, which completes
+        a pending read."""
         self.sender.__exit__(None, None, None)
 
     def has_line(self):

@@ -49,8 +49,8 @@ mod cache;
 
 mod exports;
 mod host_state;
-mod wasi;
 mod plugin_instance;
+mod wasi;
 
 mod registry;
 mod transport;

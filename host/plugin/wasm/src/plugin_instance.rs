@@ -212,6 +212,9 @@ pub(crate) fn stop_future(
     accessor.with(|mut access| {
         FutureReader::new(&mut access, async move {
             stop.cancelled_owned().await;
+            // Never complete when the guest begins to read: componentize-py 0.25
+            // cannot read a complete future that has no value.
+            tokio::task::yield_now().await;
             wasmtime::error::Ok(())
         })
     })

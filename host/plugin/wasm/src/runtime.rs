@@ -256,8 +256,7 @@ impl ComponentRuntime {
             .partition(|name| wasi::is_linked(name));
         let mut forbidden = other;
         forbidden.retain(|name| {
-            !contract_interface(name)
-                .is_some_and(|interface| CONTRACT_IMPORTS.contains(&interface))
+            !contract_interface(name).is_some_and(|interface| CONTRACT_IMPORTS.contains(&interface))
         });
         forbidden.sort_unstable();
         if forbidden.is_empty() {

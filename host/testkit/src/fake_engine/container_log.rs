@@ -292,9 +292,7 @@ impl FakeEngine {
         let bytes = bytes.into();
         self.change(|state| {
             let at = state.now();
-            state
-                .log(&self.container_ref(id))
-                .record(source, at, bytes);
+            state.log(&self.container_ref(id)).record(source, at, bytes);
         });
     }
 
@@ -309,9 +307,7 @@ impl FakeEngine {
     ) {
         let bytes = bytes.into();
         self.change(|state| {
-            state
-                .log(&self.container_ref(id))
-                .record(source, at, bytes);
+            state.log(&self.container_ref(id)).record(source, at, bytes);
         });
     }
 

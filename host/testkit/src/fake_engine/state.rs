@@ -62,7 +62,11 @@ impl EngineState {
 
     pub(super) fn next_id(&mut self) -> String {
         // Spread over all digits, so that IDs differ in their first digits.
-        format!("{:016x}", self.next_serial().wrapping_mul(0x9e37_79b9_7f4a_7c15)).repeat(4)
+        format!(
+            "{:016x}",
+            self.next_serial().wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        )
+        .repeat(4)
     }
 
     pub(super) fn next_serial(&mut self) -> u64 {

@@ -10,7 +10,7 @@ async fn example(limits: BackendLimits) -> Example {
 
 #[tokio::test]
 async fn it_watches() {
-    support::watches(&example(BackendLimits::default()).await).await;
+    support::watches(&example(BackendLimits::default()).await, true).await;
 }
 
 #[tokio::test]
@@ -25,7 +25,7 @@ async fn it_leaves_nothing_behind() {
 
 #[tokio::test]
 async fn it_gives_up_on_an_engine_that_does_not_answer() {
-    support::gives_up(&example(BackendLimits::default()).await).await;
+    support::gives_up(&example(BackendLimits::default()).await, true).await;
 }
 
 #[tokio::test]

@@ -8,5 +8,6 @@
 )]
 
 mod c_component;
+mod figures;
 mod python;
 mod support;

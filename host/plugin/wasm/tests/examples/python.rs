@@ -15,7 +15,7 @@ async fn example(limits: BackendLimits) -> Example {
 
 #[tokio::test]
 async fn it_watches() {
-    support::watches(&example(BackendLimits::default()).await).await;
+    support::watches(&example(BackendLimits::default()).await, false).await;
 }
 
 #[tokio::test]
@@ -30,7 +30,7 @@ async fn it_leaves_nothing_behind() {
 
 #[tokio::test]
 async fn it_gives_up_on_an_engine_that_does_not_answer() {
-    support::gives_up(&example(BackendLimits::default()).await).await;
+    support::gives_up(&example(BackendLimits::default()).await, false).await;
 }
 
 #[tokio::test]
@@ -57,10 +57,10 @@ async fn it_stops_a_flood() {
 async fn it_acts_and_removes() {
     let example = example(BackendLimits::default()).await;
     let web = example.container("main", "web");
-    in_time(example.handle.act(&web, ContainerAction::Pause))
+    in_time(example.handle.act(&web, ContainerAction::Stop))
         .await
         .unwrap();
-    let error = in_time(example.handle.act(&web, ContainerAction::Stop))
+    let error = in_time(example.handle.act(&web, ContainerAction::Pause))
         .await
         .unwrap_err();
     assert_eq!(error.code, ErrorCode::Conflict, "{error}");
@@ -101,7 +101,9 @@ async fn it_reads_bytes_with_and_without_times() {
         let chunks: Vec<OutputChunk> = in_time(log.map(Result::unwrap).collect()).await;
         let of = |source| {
             let chunks = chunks.iter().filter(|chunk| chunk.source == source);
-            chunks.flat_map(|chunk| chunk.bytes.to_vec()).collect::<Vec<u8>>()
+            chunks
+                .flat_map(|chunk| chunk.bytes.to_vec())
+                .collect::<Vec<u8>>()
         };
         let prefix = match timestamps {
             true => b"2026-01-01T00:00:00.000000001Z ".as_slice(),
@@ -109,6 +111,9 @@ async fn it_reads_bytes_with_and_without_times() {
         };
         assert_eq!(of(OutputSource::Stderr), [prefix, b"err\xff\n"].concat());
         let expected = [prefix, b"one\n", prefix, &long, b"\n", prefix, b"end"].concat();
-        assert!(of(OutputSource::Stdout) == expected, "timestamps: {timestamps}");
+        assert!(
+            of(OutputSource::Stdout) == expected,
+            "timestamps: {timestamps}"
+        );
     }
 }

@@ -13,7 +13,10 @@ use rdd_core::{
     EntryBatch, EntryOptions, EntryPosition, EntryStream, ErrorCode, GapReason, ObjectKind,
     ObjectRef, OutputSource, RemoveRequest, RemoveTarget, VolumeSpec, WatchEvent, WatchStream,
 };
-use rdd_plugin_contract::{BackendLimits, BackendServices, EngineConnection, EngineTransport};
+use rdd_plugin_contract::{
+    BackendInstance as _, BackendLimits, BackendServices, EngineConnection, EngineTransport,
+    PluginBackend as _,
+};
 use rdd_plugin_wasm::{BackendHandle, ComponentBackend, ComponentRuntime, LinkedComponent};
 use rdd_testkit::{PATIENCE, eventually};
 use rdd_toy_engine::{TOY_IMAGE, ToyEngine, ToyServer};
@@ -23,7 +26,7 @@ use tokio::net::UnixStream;
 pub(crate) struct Example {
     pub(crate) engine: ToyEngine,
     pub(crate) handle: BackendHandle,
-    pub(crate) backend: ComponentBackend,
+    _backend: ComponentBackend,
     _server: ToyServer,
     _socket: tempfile::TempDir,
 }
@@ -67,6 +70,9 @@ pub(crate) fn component(folder: &str, name: &str) -> LinkedComponent {
 
 impl Example {
     pub(crate) async fn start(folder: &str, name: &str, limits: BackendLimits) -> Self {
+        // Shows the traceback of a backend that fails. Another test may have
+        // installed it.
+        tracing_subscriber::fmt().with_test_writer().try_init().ok();
         let component = component(folder, name);
         let socket = tempfile::tempdir().unwrap();
         let path = socket.path().join("toy.sock");
@@ -78,7 +84,7 @@ impl Example {
         Self {
             engine,
             handle,
-            backend,
+            _backend: backend,
             _server: server,
             _socket: socket,
         }
@@ -134,13 +140,14 @@ async fn next_event(watch: &mut WatchStream) -> WatchEvent {
 }
 
 /// The watch has exactly the engine's objects, then its changes, until it is
-/// dropped.
-pub(crate) async fn watches(example: &Example) {
+/// dropped. A backend that cannot cancel a read then keeps the connection until the
+/// engine sends something.
+pub(crate) async fn watches(example: &Example, can_cancel: bool) {
     let web = example.container("main", "web");
     example.container("other", "web");
     let spec = VolumeSpec {
         namespace: "main".to_owned(),
-        name: Some("tab\tand\\backslash".to_owned()),
+        name: Some("back\\slash\\t".to_owned()),
         ..VolumeSpec::default()
     };
     example.engine.create_volume(&spec).unwrap();
@@ -169,6 +176,16 @@ pub(crate) async fn watches(example: &Example) {
         }
     }
     drop(watch);
+    if !can_cancel {
+        eventually("the watch is closed", async || {
+            match example.handle.usage().watches {
+                0 => Ok(()),
+                count => Err(format!("{count} watches")),
+            }
+        })
+        .await;
+        example.container("main", "later");
+    }
     example.no_connections().await;
 
     // The next watch works, and ends with the engine's connection.
@@ -206,27 +223,36 @@ pub(crate) async fn repeats(example: &Example, calls: usize) {
     example.no_connections().await;
 }
 
-/// A call to an engine that does not answer ends when its caller leaves.
-pub(crate) async fn gives_up(example: &Example) {
+/// A call to an engine that does not answer ends when its caller leaves. A backend
+/// that cannot cancel a read keeps the connection until the engine closes it.
+pub(crate) async fn gives_up(example: &Example, can_cancel: bool) {
     let web = ObjectRef::from(example.container("main", "web"));
+    let usage = || example.handle.usage();
     example.engine.set_answering(false);
-    for _ in 0..10 {
+    for call in 1..=10 {
         let inspect = example.handle.inspect(&web);
+        let has_arrived = eventually("the engine has the request", async || {
+            let connections = example.engine.connections();
+            match connections.get("inspect") {
+                Some(count) if *count >= call => Ok(()),
+                _ => Err(format!("{connections:?}")),
+            }
+        });
         tokio::select! {
             result = inspect => panic!("{result:?} without an answer"),
-            () = async {
-                eventually("the request has arrived", async || {
-                    match example.engine.connections().get("inspect") {
-                        Some(1) => Ok(()),
-                        count => Err(format!("{count:?}")),
-                    }
-                })
-                .await;
-            } => {}
+            () = has_arrived => {}
         }
-        example.no_connections().await;
+        eventually("the call has ended", async || {
+            match (usage().calls, usage().connections) {
+                (0, 0) => Ok(()),
+                (0, _) if !can_cancel => Ok(()),
+                busy => Err(format!("{busy:?}")),
+            }
+        })
+        .await;
     }
     example.engine.set_answering(true);
+    example.no_connections().await;
     in_time(example.handle.inspect(&web)).await.unwrap();
 }
 
@@ -267,14 +293,16 @@ type Entry = (Option<GapReason>, i64, OutputSource, bool, Vec<u8>);
 /// Returns all entries of a log that ends.
 async fn drain(mut entries: EntryStream) -> Vec<Entry> {
     let mut all = Vec::new();
+    let mut gap = None;
     while let Some(batch) = in_time(entries.next()).await {
-        append(&mut all, &batch.unwrap());
+        append(&mut all, &mut gap, &batch.unwrap());
     }
     all
 }
 
-fn append(all: &mut Vec<Entry>, batch: &EntryBatch) {
-    let mut gap = batch.gap();
+/// Appends the entries of a batch. A gap may come in an empty batch before them.
+fn append(all: &mut Vec<Entry>, gap: &mut Option<GapReason>, batch: &EntryBatch) {
+    *gap = gap.or(batch.gap());
     for entry in batch.entries() {
         let header = entry.header;
         all.push((
@@ -312,10 +340,22 @@ pub(crate) async fn reads_entries(example: &Example) {
     let expected = [
         (None, 1_000, OutputSource::Stdout, false, b"one".to_vec()),
         (None, 1_000, OutputSource::Stdout, false, Vec::new()),
-        (None, 1_000, OutputSource::Stderr, false, b"tab\tcr\r\\\xff".to_vec()),
+        (
+            None,
+            1_000,
+            OutputSource::Stderr,
+            false,
+            b"tab\tcr\r\\\xff".to_vec(),
+        ),
         (None, 500, OutputSource::Stdout, true, vec![b'x'; 65_536]),
         (None, 500, OutputSource::Stdout, true, vec![b'x'; 65_536]),
-        (None, 500, OutputSource::Stdout, true, vec![b'x'; 150_000 - 2 * 65_536]),
+        (
+            None,
+            500,
+            OutputSource::Stdout,
+            true,
+            vec![b'x'; 150_000 - 2 * 65_536],
+        ),
         (None, -7, OutputSource::Stdout, false, Vec::new()),
     ];
     assert_eq!(all[..7], expected);
@@ -325,12 +365,18 @@ pub(crate) async fn reads_entries(example: &Example) {
         tail: Some(3),
         ..whole.clone()
     };
-    assert_eq!(drain(entries(example, &web, &tail).await).await, all[10_004..]);
+    assert_eq!(
+        drain(entries(example, &web, &tail).await).await,
+        all[10_004..]
+    );
     let errors = EntryOptions {
         stdout: false,
         ..whole.clone()
     };
-    assert_eq!(drain(entries(example, &web, &errors).await).await, all[2..3]);
+    assert_eq!(
+        drain(entries(example, &web, &errors).await).await,
+        all[2..3]
+    );
     let after = |time, index| EntryOptions {
         after: Some(EntryPosition { time, index }),
         ..whole.clone()
@@ -355,7 +401,7 @@ pub(crate) async fn follows_entries(example: &Example) {
             .write(&web, OutputSource::Stdout, line.clone())
             .unwrap();
         let mut all = Vec::new();
-        append(&mut all, &in_time(log.next()).await.unwrap().unwrap());
+        append(&mut all, &mut None, &in_time(log.next()).await.unwrap().unwrap());
         assert_eq!(all[0].4, line.trim_end().as_bytes());
     }
     drop(log);

@@ -5,7 +5,9 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use rdd_core::{ContainerEngine as _, ObjectKind, ObjectRef};
-use rdd_plugin_contract::{BackendLimits, BackendServices, GrantedDirectory};
+use rdd_plugin_contract::{
+    BackendInstance as _, BackendLimits, BackendServices, GrantedDirectory, PluginBackend as _,
+};
 use rdd_plugin_wasm::{BackendHandle, ComponentBackend, ComponentRuntime, LinkedComponent};
 use rdd_testkit::{eventually, fixture_component};
 use tempfile::TempDir;
@@ -95,7 +97,7 @@ async fn arguments_environment_network_and_files_are_denied() {
     for command in [&format!("tcp {port}"), "udp", "lookup"] {
         let answer = run(&handle, command).await;
         assert!(
-            answer.contains("AccessDenied") || answer.contains("PermanentResolverFailure"),
+            answer.contains("access-denied") || answer.contains("resolver-failure"),
             "{command}: {answer}"
         );
     }
@@ -127,7 +129,7 @@ async fn nothing_leads_out_of_a_granted_directory() {
         absolute.to_str().unwrap(),
     ] {
         let answer = run(&handle, &format!("read data {path}")).await;
-        assert_eq!(answer, "error: ErrorCode::NotPermitted", "{path}");
+        assert!(answer.contains("not-permitted"), "{path}: {answer}");
     }
 }
 
