@@ -28,6 +28,9 @@ const NOT_FOUND: i32 = 127;
 const MIN_POLL_DELAY: Duration = Duration::from_millis(20);
 const MAX_POLL_DELAY: Duration = Duration::from_secs(1);
 
+/// The bytes of an engine's message about a process that it cannot start.
+const MAX_MESSAGE_BYTES: usize = 1024;
+
 /// How often a new size is sent to a process that the engine is still starting,
 /// and the time between.
 const RESIZE_ATTEMPTS: u32 = 50;
@@ -128,11 +131,12 @@ pub(crate) async fn run(
         // Only the end of the output ends the copying.
         pending::<()>().await;
     };
-    match select(output, pin!(input)).await {
-        Either::Left((copied, _)) => copied?,
-        Either::Right(((), _)) => {}
-    }
-    wait_for_exit(moby, &exec).await
+    let begin = match select(output, pin!(input)).await {
+        Either::Left((begin, _)) => begin?,
+        Either::Right(((), _)) => Vec::new(),
+    };
+    let code = wait_for_exit(moby, &exec).await?;
+    Ok(code_of_failed_start(code, &begin))
 }
 
 /// Creates a process that is not started. Returns its ID.
@@ -203,12 +207,14 @@ async fn wait_for_exit(moby: &MobyBackend, exec: &str) -> Result<i32, Error> {
     }
 }
 
-/// Copies the output to the host, which applies back-pressure.
+/// Copies the output to the host, which applies back-pressure. Returns its first
+/// bytes.
 async fn copy_output(
     mut reader: UpgradedReader,
     tty: bool,
     mut sink: OutputSink,
-) -> Result<(), Error> {
+) -> Result<Vec<u8>, Error> {
+    let mut begin = Vec::new();
     let mut demuxer = if tty {
         LogDemuxer::raw()
     } else {
@@ -217,10 +223,16 @@ async fn copy_output(
     loop {
         let mut pushed = Ok(());
         let more = reader.read(|bytes| pushed = demuxer.push(bytes)).await;
-        sink.send(demuxer.take_chunks()).await?;
+        let chunks = demuxer.take_chunks();
+        for chunk in &chunks {
+            let room = MAX_MESSAGE_BYTES.saturating_sub(begin.len());
+            begin.extend(chunk.bytes.iter().take(room));
+        }
+        sink.send(chunks).await?;
         pushed?;
         if !more? {
-            return demuxer.finish();
+            demuxer.finish()?;
+            return Ok(begin);
         }
     }
 }
@@ -287,6 +299,18 @@ fn code_of_refused_start(status: Option<StatusCode>, error: &Error) -> Option<i3
     }
 }
 
+/// Returns the exit code of a process that could not be started, which an engine
+/// reports as output. Some report 126 also for a program that they do not find.
+fn code_of_failed_start(code: i32, output: &[u8]) -> i32 {
+    let output = String::from_utf8_lossy(output);
+    let is_not_found = output.starts_with("OCI runtime exec failed")
+        && (output.contains("executable file not found") || output.contains("no such file"));
+    match code {
+        NOT_EXECUTABLE if is_not_found => NOT_FOUND,
+        code => code,
+    }
+}
+
 /// Serializes a request. Its fields are strings and flags, which always works.
 fn to_json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_default()
@@ -313,5 +337,17 @@ mod tests {
             code(StatusCode::NOT_FOUND, "no such file or directory"),
             None
         );
+    }
+
+    #[test]
+    fn a_program_that_is_not_found_has_the_exit_code_of_a_shell() {
+        let message = b"OCI runtime exec failed: exec: \"x\": executable file not found in $PATH";
+        assert_eq!(code_of_failed_start(126, message), 127);
+        assert_eq!(code_of_failed_start(127, message), 127);
+        assert_eq!(
+            code_of_failed_start(126, b"x: executable file not found"),
+            126
+        );
+        assert_eq!(code_of_failed_start(0, message), 0);
     }
 }

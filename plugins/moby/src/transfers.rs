@@ -219,6 +219,7 @@ impl ProgressReporter {
     }
 
     fn add_progress(&mut self, progress: TransferProgress, now: Duration) {
+        let has_room = self.layers.len() < MAX_LAYERS;
         match self.layers.get_mut(&progress.layer) {
             Some(state) => {
                 let is_due = state.reported != progress.phase
@@ -232,7 +233,7 @@ impl ProgressReporter {
                     state.latest = Some(progress);
                 }
             }
-            None if self.layers.len() < MAX_LAYERS => {
+            None if has_room => {
                 let state = LayerState {
                     reported: progress.phase,
                     reported_at: now,
