@@ -25,11 +25,11 @@ pub(super) fn to_xml(report: &ConformanceReport, backend: &str) -> Result<String
             .create_element("testsuite")
             .with_attributes([
                 ("name", name.as_str()),
-                ("tests", &tests),
-                ("failures", &failed),
+                ("tests", tests.as_str()),
+                ("failures", failed.as_str()),
                 ("errors", "0"),
-                ("skipped", &skipped),
-                ("time", &seconds),
+                ("skipped", skipped.as_str()),
+                ("time", seconds.as_str()),
             ])
             .write_inner_content(|writer| write_cases(writer, report))
             .map(drop)
@@ -48,8 +48,8 @@ fn write_cases(writer: &mut XmlWriter, report: &ConformanceReport) -> io::Result
         );
         let element = writer.create_element("testcase").with_attributes([
             ("name", case.name.as_str()),
-            ("classname", &class),
-            ("time", &seconds),
+            ("classname", class.as_str()),
+            ("time", seconds.as_str()),
         ]);
         match &case.outcome {
             CaseOutcome::Passed => element.write_empty()?,

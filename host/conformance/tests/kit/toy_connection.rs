@@ -24,6 +24,11 @@ fn lost(error: impl std::fmt::Display) -> EngineError {
     EngineError::new(ErrorCode::Unavailable, format!("the connection was lost: {error}"))
 }
 
+fn put_fields(buffer: &mut bytes::BytesMut, fields: &[String]) {
+    let fields: Vec<_> = fields.iter().map(|field| field as &dyn std::fmt::Display).collect();
+    put_line(buffer, &fields);
+}
+
 /// Sends a request and returns the fields of `ok`.
 pub(crate) async fn request(
     path: &Path,
@@ -37,8 +42,7 @@ pub(crate) async fn request(
     };
     let mut block = bytes::BytesMut::new();
     for line in lines {
-        let fields: Vec<_> = line.iter().map(|field| field as &dyn std::fmt::Display).collect();
-        put_line(&mut block, &fields);
+        put_fields(&mut block, line);
     }
     block.extend_from_slice(b"\n");
     connection.writer.0.write_all(&block).await.map_err(lost)?;
@@ -83,8 +87,7 @@ impl LineReader {
 impl LineWriter {
     pub(crate) async fn line(&mut self, fields: &[String]) -> Result<(), EngineError> {
         let mut buffer = bytes::BytesMut::new();
-        let fields: Vec<_> = fields.iter().map(|field| field as &dyn std::fmt::Display).collect();
-        put_line(&mut buffer, &fields);
+        put_fields(&mut buffer, fields);
         self.0.write_all(&buffer).await.map_err(lost)
     }
 
