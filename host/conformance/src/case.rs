@@ -6,9 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use rdd_core::{
-    BackendInfo, ContainerEngine, ContainerRef, EngineError, ErrorCode, OutputSource,
-};
+use rdd_core::{BackendInfo, ContainerEngine, ContainerRef, EngineError, ErrorCode, OutputSource};
 use tokio::time::timeout;
 
 use crate::environment::{
@@ -82,11 +80,7 @@ pub(crate) struct CaseContext {
 }
 
 /// Returns the failure of a backend that violates `rule`.
-pub(crate) fn fault(
-    rule: ContractRule,
-    expected: impl Display,
-    seen: impl Display,
-) -> CaseFailure {
+pub(crate) fn fault(rule: ContractRule, expected: impl Display, seen: impl Display) -> CaseFailure {
     CaseFailure::Fault {
         expected: expected.to_string(),
         seen: seen.to_string(),

@@ -55,12 +55,13 @@ impl EntryList {
         if let Some(gap) = batch.gap() {
             self.gaps.push((self.entries.len(), gap));
         }
-        self.entries.extend(batch.entries().map(|entry| EntryRecord {
-            time: entry.header.time,
-            source: entry.header.source,
-            is_partial: entry.header.is_partial,
-            bytes: entry.bytes.to_vec(),
-        }));
+        self.entries
+            .extend(batch.entries().map(|entry| EntryRecord {
+                time: entry.header.time,
+                source: entry.header.source,
+                is_partial: entry.header.is_partial,
+                bytes: entry.bytes.to_vec(),
+            }));
     }
 
     /// Returns the entries as text, for messages and comparisons.
@@ -265,9 +266,7 @@ impl CaseContext {
     /// Reads all that a container has written, in the form that the backend has.
     async fn whole_output(&self, container: &ContainerRef) -> CaseResult<OutputRecord> {
         if self.info().capabilities.logs {
-            return self
-                .read_log(rules::LOG_END, container, &whole_log())
-                .await;
+            return self.read_log(rules::LOG_END, container, &whole_log()).await;
         }
         if self.info().capabilities.entries {
             let options = whole_entries();

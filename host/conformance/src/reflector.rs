@@ -28,7 +28,8 @@ impl ObjectReflector {
                 return wrong("init-done before another listing", "init-begin twice");
             }
             (WatchEvent::InitDone, Some(listed)) => {
-                self.objects.retain(|reference, _| listed.contains(reference));
+                self.objects
+                    .retain(|reference, _| listed.contains(reference));
                 self.listing = None;
                 self.listings += 1;
             }

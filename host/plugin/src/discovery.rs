@@ -205,7 +205,11 @@ pub(crate) fn read_component(
     Ok(bytes)
 }
 
-pub(crate) fn read_file(path: &Path, name: &str, max_bytes: u64) -> Result<Vec<u8>, PluginFileError> {
+pub(crate) fn read_file(
+    path: &Path,
+    name: &str,
+    max_bytes: u64,
+) -> Result<Vec<u8>, PluginFileError> {
     require_trusted(path, name, fs::Metadata::is_file)?;
     let unreadable = |error| PluginFileError::Unreadable {
         name: name.to_owned(),

@@ -64,22 +64,26 @@ impl BackendTarget for PluginTarget {
     async fn launch(&self) -> Result<Arc<dyn ContainerEngine>, TargetError> {
         let launched = self.backend.launch().await;
         let instance = launched.map_err(|error| TargetError(error.to_string()))?;
-        let mut instances = self.instances.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut instances = self
+            .instances
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         instances.retain(|instance| instance.strong_count() > 0);
         instances.push(Arc::downgrade(&instance));
         Ok(instance)
     }
 
     fn usage(&self) -> ResourceUsage {
-        let instances = self.instances.lock().unwrap_or_else(PoisonError::into_inner);
+        let instances = self
+            .instances
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         // The streams, connections, and memory are those of all instances.
         let newest = instances.iter().rev().find_map(std::sync::Weak::upgrade);
         match newest.map(|instance| instance.usage()) {
             None => ResourceUsage::default(),
             Some(usage) => ResourceUsage {
-                streams: Some(
-                    usage.log_streams + usage.execs + usage.transfers + usage.watches,
-                ),
+                streams: Some(usage.log_streams + usage.execs + usage.transfers + usage.watches),
                 connections: Some(usage.connections),
                 memory_bytes: Some(usage.memory_bytes as u64),
             },

@@ -107,7 +107,9 @@ async fn respond(
     writer: &mut OwnedWriteHalf,
 ) -> Result<(), ConnectionError> {
     let Ok(block) = timeout(REQUEST_TIMEOUT, read_block(reader)).await else {
-        return Err(ConnectionError::Input("the request is incomplete".to_owned()));
+        return Err(ConnectionError::Input(
+            "the request is incomplete".to_owned(),
+        ));
     };
     let Some(block) = block? else { return Ok(()) };
     let verb = block.split(|byte| matches!(byte, b'\t' | b'\n')).next();
@@ -272,7 +274,10 @@ pub(crate) async fn send_error(
     error: &EngineError,
 ) -> Result<(), ConnectionError> {
     let mut line = BytesMut::new();
-    put_line(&mut line, &[&"error", &code_word(&error.code), &error.message]);
+    put_line(
+        &mut line,
+        &[&"error", &code_word(&error.code), &error.message],
+    );
     Ok(writer.write_all(&line).await?)
 }
 
@@ -285,7 +290,11 @@ async fn read_block(
     loop {
         match read_line(reader).await? {
             None if block.is_empty() => return Ok(None),
-            None => return Err(ConnectionError::Input("the request is incomplete".to_owned())),
+            None => {
+                return Err(ConnectionError::Input(
+                    "the request is incomplete".to_owned(),
+                ));
+            }
             Some(line) if line.is_empty() && !block.is_empty() => {
                 block.pop();
                 return Ok(Some(block));
@@ -311,7 +320,9 @@ pub(crate) async fn read_line<R: AsyncBufRead + Unpin>(
     match line.pop() {
         None => Ok(None),
         Some(b'\n') => Ok(Some(line)),
-        Some(_) => Err(ConnectionError::Input("a line is incomplete or too long".to_owned())),
+        Some(_) => Err(ConnectionError::Input(
+            "a line is incomplete or too long".to_owned(),
+        )),
     }
 }
 

@@ -48,7 +48,11 @@ impl ToyEngine {
             shared,
         };
         for namespace in [DEFAULT_NAMESPACE, OTHER_NAMESPACE] {
-            engine.add_image(namespace, &format!("sha256:{}", "70".repeat(32)), &[TOY_IMAGE]);
+            engine.add_image(
+                namespace,
+                &format!("sha256:{}", "70".repeat(32)),
+                &[TOY_IMAGE],
+            );
         }
         engine
     }
@@ -83,7 +87,11 @@ impl ToyEngine {
     /// Returns every object of all namespaces.
     pub fn objects(&self) -> Vec<EngineObject> {
         let state = self.shared.lock();
-        state.objects.values().map(|object| (**object).clone()).collect()
+        state
+            .objects
+            .values()
+            .map(|object| (**object).clone())
+            .collect()
     }
 
     /// Creates a container with a generated ID.
@@ -92,7 +100,9 @@ impl ToyEngine {
     ///
     /// Those of `create`.
     pub fn create_container(&self, spec: &ContainerSpec) -> Result<ContainerRef, EngineError> {
-        let id = self.shared.change(|state| state.create_container(spec, None))?;
+        let id = self
+            .shared
+            .change(|state| state.create_container(spec, None))?;
         Ok(ContainerRef::new(&spec.namespace, id))
     }
 
@@ -106,7 +116,9 @@ impl ToyEngine {
         spec: &ContainerSpec,
         id: &str,
     ) -> Result<ContainerRef, EngineError> {
-        let id = self.shared.change(|state| state.create_container(spec, Some(id)))?;
+        let id = self
+            .shared
+            .change(|state| state.create_container(spec, Some(id)))?;
         Ok(ContainerRef::new(&spec.namespace, id))
     }
 
@@ -236,7 +248,9 @@ impl ToyEngine {
         for number in 0..changes {
             self.shared.change(|state| {
                 state.edit(container, |container| {
-                    container.labels.insert("burst".to_owned(), number.to_string());
+                    container
+                        .labels
+                        .insert("burst".to_owned(), number.to_string());
                 })
             })?;
         }
@@ -249,9 +263,8 @@ impl ToyEngine {
     ///
     /// Fails with `not-found`.
     pub fn rename(&self, container: &ContainerRef, name: &str) -> Result<(), EngineError> {
-        self.shared.change(|state| {
-            state.edit(container, |container| name.clone_into(&mut container.name))
-        })
+        self.shared
+            .change(|state| state.edit(container, |container| name.clone_into(&mut container.name)))
     }
 
     /// Closes every connection in the middle of its response.

@@ -234,14 +234,20 @@ fn check_spec(spec: &ContainerSpec) -> Result<(), EngineError> {
     if spec.name.as_deref() == Some("") {
         return Err(invalid("the name is empty"));
     }
-    if let Some(mount) = spec.mounts.iter().find(|mount| !mount.target.starts_with('/')) {
+    if let Some(mount) = spec
+        .mounts
+        .iter()
+        .find(|mount| !mount.target.starts_with('/'))
+    {
         let target = &mount.target;
-        return Err(invalid(format!("the mount target {target:?} is not absolute")));
+        return Err(invalid(format!(
+            "the mount target {target:?} is not absolute"
+        )));
     }
     match &spec.working_dir {
-        Some(dir) if !dir.starts_with('/') => {
-            Err(invalid(format!("the working directory {dir:?} is not absolute")))
-        }
+        Some(dir) if !dir.starts_with('/') => Err(invalid(format!(
+            "the working directory {dir:?} is not absolute"
+        ))),
         _ => Ok(()),
     }
 }

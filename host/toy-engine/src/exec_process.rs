@@ -44,7 +44,10 @@ impl ExecProcess {
             return Err(conflict(format!("the container {} is paused", found.id)));
         }
         if !found.running {
-            return Err(conflict(format!("the container {} is not running", found.id)));
+            return Err(conflict(format!(
+                "the container {} is not running",
+                found.id
+            )));
         }
         let record = state.record(container)?;
         let mut env = record.env.clone();

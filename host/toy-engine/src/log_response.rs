@@ -78,7 +78,10 @@ async fn wait_until(time: Option<i64>) {
         return pending().await;
     };
     let nanoseconds = time.saturating_sub(clock::now());
-    sleep(Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(0))).await;
+    sleep(Duration::from_nanos(
+        u64::try_from(nanoseconds).unwrap_or(0),
+    ))
+    .await;
 }
 
 fn encode(part: &LogPart) -> BytesMut {

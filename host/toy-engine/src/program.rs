@@ -29,7 +29,10 @@ struct ProgramRun {
 }
 
 /// Starts the program of a container whose run has begun.
-pub(crate) fn start(shared: &Arc<SharedEngine>, container: &ContainerRef) -> Result<(), EngineError> {
+pub(crate) fn start(
+    shared: &Arc<SharedEngine>,
+    container: &ContainerRef,
+) -> Result<(), EngineError> {
     let (run, stop) = {
         let state = shared.lock();
         let record = state.record(container)?;
@@ -98,9 +101,8 @@ async fn finish(
         () = shared.shutdown.cancelled() => return,
         () = sleep(delay) => {}
     }
-    let began = shared.change(|state| {
-        !restart.is_cancelled() && state.begin(container, false).is_ok()
-    });
+    let began =
+        shared.change(|state| !restart.is_cancelled() && state.begin(container, false).is_ok());
     if began {
         // Fails only if the container was removed since.
         start(shared, container).ok();

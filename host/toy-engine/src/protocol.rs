@@ -157,7 +157,10 @@ mod tests {
         let mut buffer = BytesMut::new();
         put_line(
             &mut buffer,
-            &fields.iter().map(|field| field as &dyn Display).collect::<Vec<_>>(),
+            &fields
+                .iter()
+                .map(|field| field as &dyn Display)
+                .collect::<Vec<_>>(),
         );
         let line = buffer.strip_suffix(b"\n").unwrap();
         assert!(!line.contains(&b'\n') && !line.contains(&b'\r'));

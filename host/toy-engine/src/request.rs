@@ -208,7 +208,9 @@ fn container_spec(namespace: &str, options: &[Vec<&str>]) -> Result<ContainerSpe
             }),
             ["binding", name, ip, port] => {
                 let Some(exposed) = spec.ports.iter_mut().find(|port| port.name == *name) else {
-                    return Err(invalid(format!("the port {name:?} is bound but not exposed")));
+                    return Err(invalid(format!(
+                        "the port {name:?} is bound but not exposed"
+                    )));
                 };
                 exposed.bindings.push(PortBinding {
                     host_ip: (*ip).to_owned(),

@@ -142,10 +142,7 @@ impl EngineState {
         }
     }
 
-    pub(crate) fn record(
-        &self,
-        reference: &ContainerRef,
-    ) -> Result<&ContainerRecord, EngineError> {
+    pub(crate) fn record(&self, reference: &ContainerRef) -> Result<&ContainerRecord, EngineError> {
         self.containers
             .get(reference)
             .ok_or_else(|| not_found("container", &reference.id))
@@ -174,9 +171,9 @@ impl EngineState {
         let is_waiting = container.restarting;
         let id = &reference.id;
         match action {
-            ContainerAction::Start | ContainerAction::Restart if paused => {
-                Err(conflict(format!("the container {id} is paused; unpause it first")))
-            }
+            ContainerAction::Start | ContainerAction::Restart if paused => Err(conflict(format!(
+                "the container {id} is paused; unpause it first"
+            ))),
             ContainerAction::Start if running => Ok(false),
             ContainerAction::Stop if !running && !is_waiting => Ok(false),
             ContainerAction::Pause if paused => Ok(false),
@@ -198,7 +195,14 @@ impl EngineState {
                 Ok(true)
             }
             ContainerAction::Stop => {
-                self.end(reference, if running { STOPPED } else { container.exit_code })?;
+                self.end(
+                    reference,
+                    if running {
+                        STOPPED
+                    } else {
+                        container.exit_code
+                    },
+                )?;
                 Ok(false)
             }
             ContainerAction::Pause | ContainerAction::Unpause => {
@@ -270,7 +274,9 @@ impl EngineState {
     pub(crate) fn remove(&mut self, request: &RemoveRequest) -> Result<(), EngineError> {
         let namespace = &request.namespace;
         match &request.target {
-            RemoveTarget::Container { id } => self.remove_container(&ContainerRef::new(namespace, id)),
+            RemoveTarget::Container { id } => {
+                self.remove_container(&ContainerRef::new(namespace, id))
+            }
             RemoveTarget::ImageTag { tag, image_id } => {
                 let image = self
                     .image(namespace, tag)
@@ -309,7 +315,9 @@ impl EngineState {
                     mounts.any(|mount| mount.source == *name)
                 };
                 let mut containers = self.containers.iter();
-                if containers.any(|(owner, record)| owner.namespace == *namespace && mounted(record)) {
+                if containers
+                    .any(|(owner, record)| owner.namespace == *namespace && mounted(record))
+                {
                     return Err(conflict(format!("the volume {name} is in use")));
                 }
                 self.forget(reference);
@@ -378,8 +386,5 @@ pub(crate) fn invalid(message: impl Into<String>) -> EngineError {
 }
 
 fn replaced(name: &str) -> EngineError {
-    EngineError::new(
-        ErrorCode::Replaced,
-        format!("{name} is another object now"),
-    )
+    EngineError::new(ErrorCode::Replaced, format!("{name} is another object now"))
 }

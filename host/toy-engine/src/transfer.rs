@@ -57,9 +57,7 @@ impl TransferPlan {
         {
             return Err(not_found("image for the platform", platform));
         }
-        let is_present = state
-            .image(&spec.namespace, &tagged(&spec.image))
-            .is_some();
+        let is_present = state.image(&spec.namespace, &tagged(&spec.image)).is_some();
         Ok(Self::Pull { spec, is_present })
     }
 
@@ -124,7 +122,14 @@ impl TransferPlan {
             Self::Pull {
                 is_present: true, ..
             } => &[Exists],
-            Self::Pull { .. } => &[Waiting, Downloading, Verifying, Downloaded, Extracting, Complete],
+            Self::Pull { .. } => &[
+                Waiting,
+                Downloading,
+                Verifying,
+                Downloaded,
+                Extracting,
+                Complete,
+            ],
             Self::Push { .. } => &[Waiting, Uploading, Complete],
         };
         let (total, step) = LAYER_BYTES;
@@ -154,7 +159,9 @@ fn check_registry(
     credentials: Option<&RegistryCredentials>,
 ) -> Result<(), EngineError> {
     if image.is_empty() || image.contains(char::is_whitespace) {
-        return Err(crate::state::invalid(format!("{image:?} is no reference to an image")));
+        return Err(crate::state::invalid(format!(
+            "{image:?} is no reference to an image"
+        )));
     }
     if image.starts_with("down.example") {
         return Err(EngineError::new(

@@ -55,13 +55,23 @@ pub(super) async fn makes_the_container(context: CaseContext) -> CaseResult {
     };
     let container = create(&context, &spec).await?;
     let found = inspect(&context, &container).await?;
-    check_eq(rules::CREATE, "the state", &ContainerState::Created, &found.state)?;
+    check_eq(
+        rules::CREATE,
+        "the state",
+        &ContainerState::Created,
+        &found.state,
+    )?;
     let name = spec.name.clone().unwrap_or_default();
     check_eq(rules::CREATE, "the name", &name, &found.name)?;
     let words = [spec.command.as_slice(), spec.args.as_slice()].concat();
     let mut seen = vec![found.path.clone()];
     seen.extend(found.args.clone());
-    check_eq(rules::CREATE, "the program and its arguments", &words, &seen)?;
+    check_eq(
+        rules::CREATE,
+        "the program and its arguments",
+        &words,
+        &seen,
+    )?;
     let (key, value) = label;
     check_eq(
         rules::CREATE,
@@ -159,9 +169,12 @@ pub(super) async fn makes_the_volume(context: CaseContext) -> CaseResult {
     let call = context.engine.inspect(&reference);
     let found = context.ok(rules::CREATE_VOLUME, "inspecting the volume", call);
     match found.await?.object {
-        EngineObject::Volume(volume) => {
-            check_eq(rules::CREATE_VOLUME, "the labels", &spec.labels, &volume.labels)
-        }
+        EngineObject::Volume(volume) => check_eq(
+            rules::CREATE_VOLUME,
+            "the labels",
+            &spec.labels,
+            &volume.labels,
+        ),
         other => Err(fault(rules::INSPECT, "a volume", format_args!("{other:?}"))),
     }
 }

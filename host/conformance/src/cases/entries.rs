@@ -156,7 +156,9 @@ pub(super) async fn long_line(context: CaseContext) -> CaseResult {
     check(
         rules::ENTRY_LENGTH,
         length <= EntryBatch::MAX_BYTES
-            && full.iter().all(|part| part.is_partial && part.bytes.len() == length)
+            && full
+                .iter()
+                .all(|part| part.is_partial && part.bytes.len() == length)
             && !rest.is_partial
             && !short.is_partial,
         "parts of one length, all but the last of a line partial",
@@ -209,7 +211,15 @@ pub(super) async fn tail(context: CaseContext) -> CaseResult {
             ..whole_entries()
         };
         let what = format!("the entries with tail {tail}");
-        check_texts(&context, rules::ENTRY_TAIL, &what, &container, &options, expected).await?;
+        check_texts(
+            &context,
+            rules::ENTRY_TAIL,
+            &what,
+            &container,
+            &options,
+            expected,
+        )
+        .await?;
     }
     Ok(())
 }
@@ -233,14 +243,30 @@ pub(super) async fn since_and_until(context: CaseContext) -> CaseResult {
     };
     let what = "the entries since the time of \"2\"";
     let expected = ["2", "3", "4", "5"];
-    check_texts(&context, rules::ENTRY_SINCE, what, &container, &options, &expected).await?;
+    check_texts(
+        &context,
+        rules::ENTRY_SINCE,
+        what,
+        &container,
+        &options,
+        &expected,
+    )
+    .await?;
     let options = EntryOptions {
         until: time(3).map(|time| time.saturating_add(nanosecond)),
         ..whole_entries()
     };
     let what = "the entries until a nanosecond after \"3\"";
     let expected = ["0", "1", "2", "3"];
-    check_texts(&context, rules::ENTRY_UNTIL, what, &container, &options, &expected).await
+    check_texts(
+        &context,
+        rules::ENTRY_UNTIL,
+        what,
+        &container,
+        &options,
+        &expected,
+    )
+    .await
 }
 
 pub(super) async fn sources(context: CaseContext) -> CaseResult {
@@ -250,13 +276,29 @@ pub(super) async fn sources(context: CaseContext) -> CaseResult {
         ..whole_entries()
     };
     let what = "the entries of stdout";
-    check_texts(&context, rules::LOG_STDOUT, what, &container, &options, &["0", "2", "4"]).await?;
+    check_texts(
+        &context,
+        rules::LOG_STDOUT,
+        what,
+        &container,
+        &options,
+        &["0", "2", "4"],
+    )
+    .await?;
     let options = EntryOptions {
         stdout: false,
         ..whole_entries()
     };
     let what = "the entries of stderr";
-    check_texts(&context, rules::LOG_STDERR, what, &container, &options, &["1", "3", "5"]).await
+    check_texts(
+        &context,
+        rules::LOG_STDERR,
+        what,
+        &container,
+        &options,
+        &["1", "3", "5"],
+    )
+    .await
 }
 
 pub(super) async fn follow(context: CaseContext) -> CaseResult {
@@ -272,16 +314,24 @@ pub(super) async fn follow(context: CaseContext) -> CaseResult {
                 .write(&container, OutputSource::Stdout, format!("{line}\n"))
                 .await?;
         }
-        log.until(&format!("the entry {line:?} of the followed log"), |batch| {
-            list.push(batch);
-            list.texts().last().is_some_and(|last| last == line)
-        })
+        log.until(
+            &format!("the entry {line:?} of the followed log"),
+            |batch| {
+                list.push(batch);
+                list.texts().last().is_some_and(|last| last == line)
+            },
+        )
         .await?;
     }
     context.stop(&container).await?;
     log.drain(|batch| list.push(batch)).await?;
     let expected = ["0", "1", "first", "second"].map(str::to_owned).to_vec();
-    check_eq(rules::LOG_FOLLOW, "the followed log", &expected, &list.texts())
+    check_eq(
+        rules::LOG_FOLLOW,
+        "the followed log",
+        &expected,
+        &list.texts(),
+    )
 }
 
 pub(super) async fn unknown_container(context: CaseContext) -> CaseResult {
@@ -300,7 +350,7 @@ pub(super) async fn unknown_container(context: CaseContext) -> CaseResult {
 
 pub(super) async fn ends_within_a_second(context: CaseContext) -> CaseResult {
     let container = alternating(&context, 1).await?;
-    let before = open_connections(&context)?;
+    let before = open_connections(&context).await?;
     let mut log = context
         .open_entries(rules::STOP, &container, &EntryOptions::default())
         .await?;

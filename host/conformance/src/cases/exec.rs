@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Duration, timeout};
 
 use super::inspect::unknown_id;
+use super::watch::open_connections;
 use crate::case::{
     CALL_LIMIT, CaseContext, CaseFailure, CaseResult, STOP_LIMIT, check, check_eq, fault,
 };
@@ -248,9 +249,15 @@ pub(super) async fn closed_input(context: CaseContext) -> CaseResult {
     context.require(&["exec"])?;
     let rule = rules::EXEC_INPUT_CLOSED;
     let container = context.container().await?;
-    let mut session = start(&context, &container, rule, &ExecScript::CloseInput, |options| {
-        options.stdin = true;
-    })
+    let mut session = start(
+        &context,
+        &container,
+        rule,
+        &ExecScript::CloseInput,
+        |options| {
+            options.stdin = true;
+        },
+    )
     .await?;
     let mut output = OutputRecord::default();
     session
@@ -330,10 +337,13 @@ pub(super) async fn terminal_size(context: CaseContext) -> CaseResult {
         let line = format!("{rows} {columns}\r\n");
         session
             .output
-            .until(&format!("the size {rows} {columns} from the terminal"), |chunk| {
-                output.push(chunk);
-                output.text().0.contains(&line)
-            })
+            .until(
+                &format!("the size {rows} {columns} from the terminal"),
+                |chunk| {
+                    output.push(chunk);
+                    output.text().0.contains(&line)
+                },
+            )
             .await?;
     }
     check_eq(
@@ -349,7 +359,7 @@ pub(super) async fn stops(context: CaseContext) -> CaseResult {
     let rule = rules::EXEC_STOP;
     let container = context.container().await?;
     for script in [ExecScript::Sleep, ExecScript::Yes] {
-        let before = context.environment.connections();
+        let before = open_connections(&context).await.ok();
         let session = start(&context, &container, rule, &script, |_| {}).await?;
         let Session { output, exit, .. } = session;
         drop(output);
@@ -361,7 +371,13 @@ pub(super) async fn stops(context: CaseContext) -> CaseResult {
                 return Err(fault(rule, expected, seen));
             }
             Ok(Ok(code)) => return Err(fault(rule, expected, format_args!("exit code {code}"))),
-            Err(_) => return Err(fault(rule, expected, format_args!("nothing in {STOP_LIMIT:?}"))),
+            Err(_) => {
+                return Err(fault(
+                    rule,
+                    expected,
+                    format_args!("nothing in {STOP_LIMIT:?}"),
+                ));
+            }
         }
         let Some(before) = before else { continue };
         context

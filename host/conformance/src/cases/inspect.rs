@@ -163,7 +163,14 @@ pub(super) async fn malformed_id(context: CaseContext) -> CaseResult {
 pub(super) async fn odd_names(context: CaseContext) -> CaseResult {
     let reference = context.container().await?;
     let long = "long-".repeat(800);
-    for name in ["", "/", "ein Näme 漢字", "a/b\\c \"quoted\" 'x'", "$(x)<&>", &long] {
+    for name in [
+        "",
+        "/",
+        "ein Näme 漢字",
+        "a/b\\c \"quoted\" 'x'",
+        "$(x)<&>",
+        &long,
+    ] {
         context
             .disturb(EngineDisturbance::Rename {
                 container: reference.clone(),
@@ -218,7 +225,11 @@ pub(super) async fn concurrent_calls(context: CaseContext) -> CaseResult {
     }
     let call = context.engine.inspect(&reference);
     context
-        .ok(rules::CONCURRENT, "inspect after one that was stopped", call)
+        .ok(
+            rules::CONCURRENT,
+            "inspect after one that was stopped",
+            call,
+        )
         .await
         .map(drop)
 }

@@ -12,7 +12,11 @@ use crate::case::{CaseContext, CaseFailure, CaseResult, check, check_eq};
 use crate::environment::EngineDisturbance;
 use crate::rules;
 
-async fn act(context: &CaseContext, container: &ContainerRef, action: ContainerAction) -> CaseResult {
+async fn act(
+    context: &CaseContext,
+    container: &ContainerRef,
+    action: ContainerAction,
+) -> CaseResult {
     let what = format!("the action {action:?}");
     let call = context.engine.act(container, action);
     context.ok(rules::ACT_COMPLETE, &what, call).await
@@ -34,12 +38,30 @@ async fn act_to(
 pub(super) async fn starts_and_stops(context: CaseContext) -> CaseResult {
     context.require(&["actions"])?;
     let container = context.container().await?;
-    act_to(&context, &container, ContainerAction::Stop, ContainerState::Exited).await?;
-    act_to(&context, &container, ContainerAction::Start, ContainerState::Running).await?;
+    act_to(
+        &context,
+        &container,
+        ContainerAction::Stop,
+        ContainerState::Exited,
+    )
+    .await?;
+    act_to(
+        &context,
+        &container,
+        ContainerAction::Start,
+        ContainerState::Running,
+    )
+    .await?;
     let before = inspect(&context, &container).await?.started_at;
     // Longer than the resolution of the engine's clock.
     tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    act_to(&context, &container, ContainerAction::Restart, ContainerState::Running).await?;
+    act_to(
+        &context,
+        &container,
+        ContainerAction::Restart,
+        ContainerState::Running,
+    )
+    .await?;
     let after = inspect(&context, &container).await?.started_at;
     check(
         rules::ACT_COMPLETE,
@@ -52,7 +74,13 @@ pub(super) async fn starts_and_stops(context: CaseContext) -> CaseResult {
 pub(super) async fn pauses(context: CaseContext) -> CaseResult {
     context.require(&["actions"])?;
     let container = context.container().await?;
-    act_to(&context, &container, ContainerAction::Pause, ContainerState::Paused).await?;
+    act_to(
+        &context,
+        &container,
+        ContainerAction::Pause,
+        ContainerState::Paused,
+    )
+    .await?;
     let paused = inspect(&context, &container).await?;
     check(
         rules::INSPECT,
@@ -60,7 +88,13 @@ pub(super) async fn pauses(context: CaseContext) -> CaseResult {
         "a paused container that counts as running, too",
         format_args!("paused: {}, running: {}", paused.paused, paused.running),
     )?;
-    act_to(&context, &container, ContainerAction::Unpause, ContainerState::Running).await
+    act_to(
+        &context,
+        &container,
+        ContainerAction::Unpause,
+        ContainerState::Running,
+    )
+    .await
 }
 
 pub(super) async fn idempotent(context: CaseContext) -> CaseResult {
@@ -95,7 +129,11 @@ pub(super) async fn act_conflict(context: CaseContext) -> CaseResult {
 pub(super) async fn act_not_found(context: CaseContext) -> CaseResult {
     context.require(&["actions"])?;
     let container = ContainerRef::new(context.environment.namespace(), unknown_id(&context));
-    for action in [ContainerAction::Start, ContainerAction::Stop, ContainerAction::Pause] {
+    for action in [
+        ContainerAction::Start,
+        ContainerAction::Stop,
+        ContainerAction::Pause,
+    ] {
         let what = format!("{action:?} of an unknown container");
         let call = context.engine.act(&container, action);
         context
@@ -123,7 +161,11 @@ pub(super) async fn removes_the_container(context: CaseContext) -> CaseResult {
     let request = container_removal(&container);
     let call = context.engine.remove(&request);
     context
-        .ok(rules::REMOVE_NOT_FOUND, "removing a running container", call)
+        .ok(
+            rules::REMOVE_NOT_FOUND,
+            "removing a running container",
+            call,
+        )
         .await?;
     let reference = container.into();
     let call = context.engine.inspect(&reference);
@@ -200,7 +242,9 @@ async fn volume(context: &CaseContext) -> CaseResult<(String, Option<Timestamp>)
         ..VolumeSpec::default()
     };
     let call = context.engine.create_volume(&spec);
-    let name = context.ok(rules::CREATE_VOLUME, "create-volume", call).await?;
+    let name = context
+        .ok(rules::CREATE_VOLUME, "create-volume", call)
+        .await?;
     let created_at = None;
     context.environment.created(removal(
         namespace,
@@ -211,7 +255,11 @@ async fn volume(context: &CaseContext) -> CaseResult<(String, Option<Timestamp>)
     ));
     let reference = ObjectRef::new(ObjectKind::Volume, namespace, &name);
     let call = context.engine.inspect(&reference);
-    match context.ok(rules::INSPECT, "inspecting a volume", call).await?.object {
+    match context
+        .ok(rules::INSPECT, "inspecting a volume", call)
+        .await?
+        .object
+    {
         EngineObject::Volume(volume) => Ok((name, volume.created_at)),
         other => Err(CaseFailure::Broken(format!("{other:?} is not a volume"))),
     }
@@ -280,7 +328,11 @@ pub(super) async fn moved_tag(context: CaseContext) -> CaseResult {
     let present = request(&new);
     let call = context.engine.remove(&present);
     context
-        .ok(rules::REMOVE_REPLACED, "removing the tag of its image", call)
+        .ok(
+            rules::REMOVE_REPLACED,
+            "removing the tag of its image",
+            call,
+        )
         .await
 }
 
@@ -291,7 +343,9 @@ pub(super) async fn remove_conflict(context: CaseContext) -> CaseResult {
     let namespace = context.environment.namespace();
     let reference = ObjectRef::new(ObjectKind::Image, namespace, &found.image_id);
     let call = context.engine.inspect(&reference);
-    let image = context.ok(rules::INSPECT, "inspecting the image", call).await?;
+    let image = context
+        .ok(rules::INSPECT, "inspecting the image", call)
+        .await?;
     let EngineObject::Image(image) = image.object else {
         return Err(CaseFailure::Broken("the image is no image".to_owned()));
     };

@@ -44,7 +44,9 @@ pub(super) async fn thousand_logs(context: CaseContext) -> CaseResult {
         "at least 16 logs at once",
         format_args!("{} of them", logs.len()),
     )?;
-    context.write(&container, OutputSource::Stdout, "to all\n").await?;
+    context
+        .write(&container, OutputSource::Stdout, "to all\n")
+        .await?;
     for log in &mut logs {
         let mut bytes = Vec::new();
         log.until("the line in each of the followed logs", |chunk| {
@@ -58,7 +60,7 @@ pub(super) async fn thousand_logs(context: CaseContext) -> CaseResult {
 
 pub(super) async fn nothing_stays_open(context: CaseContext) -> CaseResult {
     let container = context.container().await?;
-    let before = open_connections(&context)?;
+    let before = open_connections(&context).await?;
     let reference = ObjectRef::from(container);
     for _ in 0..50 {
         let call = context.engine.inspect(&reference);

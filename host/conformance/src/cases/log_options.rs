@@ -31,9 +31,7 @@ async fn numbered_log(context: &CaseContext) -> CaseResult<NumberedLog> {
         } else {
             OutputSource::Stderr
         };
-        context
-            .write(&container, source, lines([number]))
-            .await?;
+        context.write(&container, source, lines([number])).await?;
         // Longer than the resolution of the engine's clock.
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
@@ -61,7 +59,10 @@ async fn numbered_log(context: &CaseContext) -> CaseResult<NumberedLog> {
         rules::LOG_TIMESTAMPS,
         "the lines after their timestamps",
         &lines(0..10),
-        &stamped.iter().map(|(_, line)| format!("{line}\n")).collect(),
+        &stamped
+            .iter()
+            .map(|(_, line)| format!("{line}\n"))
+            .collect(),
     )?;
     let times = stamped.into_iter().map(|(time, _)| time).collect();
     Ok(NumberedLog { container, times })
@@ -111,7 +112,13 @@ impl NumberedLog {
 
 pub(super) async fn tail(context: CaseContext) -> CaseResult {
     let log = numbered_log(&context).await?;
-    for (tail, expected) in [(0, 10..10), (1, 9..10), (3, 7..10), (10, 0..10), (99, 0..10)] {
+    for (tail, expected) in [
+        (0, 10..10),
+        (1, 9..10),
+        (3, 7..10),
+        (10, 0..10),
+        (99, 0..10),
+    ] {
         let options = LogOptions {
             tail: Some(tail),
             ..whole_log()
@@ -137,8 +144,14 @@ pub(super) async fn since(context: CaseContext) -> CaseResult {
     };
     let what = "since the time of line 4";
     let options = since(log.time(4));
-    log.check(&context, rules::LOG_SINCE, what, &options, &[4, 5, 6, 7, 8, 9])
-        .await?;
+    log.check(
+        &context,
+        rules::LOG_SINCE,
+        what,
+        &options,
+        &[4, 5, 6, 7, 8, 9],
+    )
+    .await?;
     let what = "since a nanosecond after line 4";
     let options = since(log.time(4).saturating_add(SignedDuration::from_nanos(1)));
     log.check(&context, rules::LOG_SINCE, what, &options, &[5, 6, 7, 8, 9])
@@ -185,7 +198,13 @@ pub(super) async fn timestamps(context: CaseContext) -> CaseResult {
         rules::LOG_TIMESTAMPS,
         ordered,
         "times in the order in which the lines were written",
-        format_args!("{:?}", log.times.iter().map(ToString::to_string).collect::<Vec<_>>()),
+        format_args!(
+            "{:?}",
+            log.times
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+        ),
     )
 }
 
@@ -195,14 +214,26 @@ pub(super) async fn sources(context: CaseContext) -> CaseResult {
         stderr: false,
         ..whole_log()
     };
-    log.check(&context, rules::LOG_STDOUT, "stdout only", &options, &[0, 2, 4, 6, 8])
-        .await?;
+    log.check(
+        &context,
+        rules::LOG_STDOUT,
+        "stdout only",
+        &options,
+        &[0, 2, 4, 6, 8],
+    )
+    .await?;
     let options = LogOptions {
         stdout: false,
         ..whole_log()
     };
-    log.check(&context, rules::LOG_STDERR, "stderr only", &options, &[1, 3, 5, 7, 9])
-        .await
+    log.check(
+        &context,
+        rules::LOG_STDERR,
+        "stderr only",
+        &options,
+        &[1, 3, 5, 7, 9],
+    )
+    .await
 }
 
 pub(super) async fn pairs(context: CaseContext) -> CaseResult {
@@ -210,35 +241,69 @@ pub(super) async fn pairs(context: CaseContext) -> CaseResult {
     let since = Some(log.time(4));
     let until = Some(log.time(7).saturating_add(SignedDuration::from_nanos(1)));
     let (tail, base) = (Some(2), whole_log());
-    let cases: [(&str, LogOptions, &[usize]); 6] = [
+    let cases: [(&str, LogOptions, &[usize]); 7] = [
         (
             "since and until",
-            LogOptions { since, until, ..base.clone() },
+            LogOptions {
+                since,
+                until,
+                ..base.clone()
+            },
             &[4, 5, 6, 7],
         ),
         (
-            "tail and since",
-            LogOptions { tail, since, ..base.clone() },
+            "tail 8 and since",
+            LogOptions {
+                tail: Some(8),
+                since,
+                ..base.clone()
+            },
+            &[4, 5, 6, 7, 8, 9],
+        ),
+        (
+            "tail 2 and since",
+            LogOptions {
+                tail,
+                since,
+                ..base.clone()
+            },
             &[8, 9],
         ),
         (
             "since and stderr only",
-            LogOptions { since, stdout: false, ..base.clone() },
+            LogOptions {
+                since,
+                stdout: false,
+                ..base.clone()
+            },
             &[5, 7, 9],
         ),
         (
             "until and stdout only",
-            LogOptions { until, stderr: false, ..base.clone() },
+            LogOptions {
+                until,
+                stderr: false,
+                ..base.clone()
+            },
             &[0, 2, 4, 6],
         ),
         (
             "since, until, and stdout only",
-            LogOptions { since, until, stderr: false, ..base.clone() },
+            LogOptions {
+                since,
+                until,
+                stderr: false,
+                ..base.clone()
+            },
             &[4, 6],
         ),
         (
             "a tail of 20 and stderr only",
-            LogOptions { tail: Some(20), stdout: false, ..base },
+            LogOptions {
+                tail: Some(20),
+                stdout: false,
+                ..base
+            },
             &[1, 3, 5, 7, 9],
         ),
     ];
@@ -255,11 +320,17 @@ pub(super) async fn pairs(context: CaseContext) -> CaseResult {
         .read_log(rules::LOG_TIMESTAMPS, &log.container, &options)
         .await?;
     let (stdout, stderr) = output.text();
-    let stamped = [parse_stamped(stdout.trim_end())?, parse_stamped(stderr.trim_end())?];
+    let stamped = [
+        parse_stamped(stdout.trim_end())?,
+        parse_stamped(stderr.trim_end())?,
+    ];
     check_eq(
         rules::LOG_TIMESTAMPS,
         "the last lines with their timestamps",
-        &[(log.time(8), "line 8".to_owned()), (log.time(9), "line 9".to_owned())],
+        &[
+            (log.time(8), "line 8".to_owned()),
+            (log.time(9), "line 9".to_owned()),
+        ],
         &stamped,
     )
 }

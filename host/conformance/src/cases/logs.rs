@@ -53,7 +53,11 @@ fn difference(expected: &OutputRecord, seen: &OutputRecord) -> String {
         if expected == seen {
             continue;
         }
-        let same = expected.iter().zip(seen).take_while(|(a, b)| a == b).count();
+        let same = expected
+            .iter()
+            .zip(seen)
+            .take_while(|(a, b)| a == b)
+            .count();
         let at = |bytes: &[u8]| {
             let end = bytes.len().min(same + 20);
             String::from_utf8_lossy(bytes.get(same..end).unwrap_or_default()).into_owned()
@@ -181,7 +185,9 @@ pub(super) async fn not_delayed(context: CaseContext) -> CaseResult {
     let mut log = context
         .open_log(rules::CHUNK, &container, &LogOptions::default())
         .await?;
-    context.write(&container, OutputSource::Stdout, "x\n").await?;
+    context
+        .write(&container, OutputSource::Stdout, "x\n")
+        .await?;
     let written = Instant::now();
     log.until("a line of two bytes", |_| true).await?;
     let delay = written.elapsed();
@@ -210,12 +216,22 @@ pub(super) async fn terminal(context: CaseContext) -> CaseResult {
         })
         .await?;
     let (stdout, stderr) = read.text();
-    check_eq(rules::TERMINAL, "stderr of a terminal", &String::new(), &stderr)?;
+    check_eq(
+        rules::TERMINAL,
+        "stderr of a terminal",
+        &String::new(),
+        &stderr,
+    )?;
     // A terminal adds a carriage return to each newline, also to one that has one.
     let normal = stdout.replace("\r\r\n", "\r\n");
     check_eq(rules::TERMINAL, "the log", &written.to_owned(), &normal)?;
     let found = super::inspect::container(&context, &container).await?;
-    check_eq(rules::INSPECT, "whether it has a terminal", &true, &found.tty)
+    check_eq(
+        rules::INSPECT,
+        "whether it has a terminal",
+        &true,
+        &found.tty,
+    )
 }
 
 pub(super) async fn unknown_container(context: CaseContext) -> CaseResult {
@@ -234,7 +250,9 @@ pub(super) async fn unknown_container(context: CaseContext) -> CaseResult {
 pub(super) async fn cut_connection(context: CaseContext) -> CaseResult {
     context.require(&["logs"])?;
     let container = context.container().await?;
-    context.write(&container, OutputSource::Stdout, "x\n").await?;
+    context
+        .write(&container, OutputSource::Stdout, "x\n")
+        .await?;
     let mut log = context
         .open_log(rules::LOG_END, &container, &LogOptions::default())
         .await?;
@@ -252,8 +270,10 @@ pub(super) async fn cut_connection(context: CaseContext) -> CaseResult {
 pub(super) async fn ends_within_a_second(context: CaseContext) -> CaseResult {
     context.require(&["logs"])?;
     let container = context.container().await?;
-    context.write(&container, OutputSource::Stdout, "x\n").await?;
-    let before = open_connections(&context)?;
+    context
+        .write(&container, OutputSource::Stdout, "x\n")
+        .await?;
+    let before = open_connections(&context).await?;
     let mut log = context
         .open_log(rules::STOP, &container, &LogOptions::default())
         .await?;

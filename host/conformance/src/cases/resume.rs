@@ -95,7 +95,12 @@ pub(super) async fn loses_and_doubles_nothing(context: CaseContext) -> CaseResul
         let expected = texts.get(index + 1..).unwrap_or_default().to_vec();
         let what = format!("what follows entry {index} of {}", texts.len());
         check_eq(rules::ENTRY_AFTER, &what, &expected, &rest.texts())?;
-        check_eq(rules::ENTRY_GAP, "the gaps of a resumed log", &vec![], &rest.gaps)?;
+        check_eq(
+            rules::ENTRY_GAP,
+            "the gaps of a resumed log",
+            &vec![],
+            &rest.gaps,
+        )?;
     }
     Ok(())
 }
@@ -111,7 +116,15 @@ pub(super) async fn selected_sources(context: CaseContext) -> CaseResult {
         })
     };
     let what = "what follows the second entry of stderr of this time";
-    check_texts(&context, rules::ENTRY_INDEX, what, &container, &options, &["5", "7"]).await
+    check_texts(
+        &context,
+        rules::ENTRY_INDEX,
+        what,
+        &container,
+        &options,
+        &["5", "7"],
+    )
+    .await
 }
 
 pub(super) async fn earlier_times(context: CaseContext) -> CaseResult {
@@ -123,7 +136,15 @@ pub(super) async fn earlier_times(context: CaseContext) -> CaseResult {
         index: 1,
     });
     let what = "what follows the last entry before the clock was set back";
-    check_texts(&context, rules::ENTRY_AFTER, what, &container, &options, &["2", "3", "4"]).await
+    check_texts(
+        &context,
+        rules::ENTRY_AFTER,
+        what,
+        &container,
+        &options,
+        &["2", "3", "4"],
+    )
+    .await
 }
 
 pub(super) async fn follows(context: CaseContext) -> CaseResult {
@@ -142,13 +163,21 @@ pub(super) async fn follows(context: CaseContext) -> CaseResult {
         .write(&container, OutputSource::Stdout, "later\n")
         .await?;
     let mut list = EntryList::default();
-    log.until("an entry that is written after the log was resumed", |batch| {
-        list.push(batch);
-        list.texts().last().is_some_and(|last| last == "later")
-    })
+    log.until(
+        "an entry that is written after the log was resumed",
+        |batch| {
+            list.push(batch);
+            list.texts().last().is_some_and(|last| last == "later")
+        },
+    )
     .await?;
     let expected = ["2", "later"].map(str::to_owned).to_vec();
-    check_eq(rules::ENTRY_AFTER, "the resumed log", &expected, &list.texts())
+    check_eq(
+        rules::ENTRY_AFTER,
+        "the resumed log",
+        &expected,
+        &list.texts(),
+    )
 }
 
 pub(super) async fn lost_position(context: CaseContext) -> CaseResult {

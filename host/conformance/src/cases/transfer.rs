@@ -127,7 +127,7 @@ pub(super) async fn pull_stops(context: CaseContext) -> CaseResult {
         .environment
         .slow_image()
         .ok_or_else(|| skip("there is no image that takes long to pull"))?;
-    let before = open_connections(&context)?;
+    let before = open_connections(&context).await?;
     let spec = pull_spec(&context, image);
     let call = context.engine.pull(&spec);
     let transfer = context.ok(rules::PULL_STOP, "pull", call).await?;

@@ -1,14 +1,19 @@
 //! Watches.
 
-use rdd_core::{
-    ContainerState, EngineObject, ErrorCode, ObjectKind, ObjectRef, WatchEvent,
-};
+use std::time::Duration;
+
+use rdd_core::{ContainerState, EngineObject, ErrorCode, ObjectKind, ObjectRef, WatchEvent};
 
 use crate::case::{CaseContext, CaseFailure, CaseResult, STOP_LIMIT, check, fault};
 use crate::environment::{EngineDisturbance, TestContainerSpec};
 use crate::reading::LimitedStream;
 use crate::reflector::ObjectReflector;
 use crate::rules;
+
+/// How often and how many times the number of connections is compared until it
+/// no longer changes: longer than the toy engine takes to notice a closed one.
+const SETTLING_INTERVAL: Duration = Duration::from_millis(150);
+const MAX_SETTLING_CHECKS: usize = 20;
 
 /// The number of changes in a burst: more than an engine keeps for a reader.
 const BURST: usize = 10_000;
@@ -21,7 +26,9 @@ async fn open(context: &CaseContext) -> CaseResult<LimitedStream<WatchEvent>> {
 }
 
 /// Reads the first listing.
-async fn listing(context: &CaseContext) -> CaseResult<(LimitedStream<WatchEvent>, ObjectReflector)> {
+async fn listing(
+    context: &CaseContext,
+) -> CaseResult<(LimitedStream<WatchEvent>, ObjectReflector)> {
     let mut watch = open(context).await?;
     let mut reflector = ObjectReflector::default();
     follow(&mut watch, &mut reflector, "a complete listing", |_| true).await?;
@@ -124,10 +131,22 @@ pub(super) async fn reports_changes_in_order(context: CaseContext) -> CaseResult
     };
     watch = watch.with_rule(rules::WATCH_CHANGES);
     let running = "the container running, as it was started";
-    follow(&mut watch, &mut reflector, running, is(ContainerState::Running)).await?;
+    follow(
+        &mut watch,
+        &mut reflector,
+        running,
+        is(ContainerState::Running),
+    )
+    .await?;
     context.stop(&container).await?;
     let exited = "the container exited, as it was stopped";
-    follow(&mut watch, &mut reflector, exited, is(ContainerState::Exited)).await
+    follow(
+        &mut watch,
+        &mut reflector,
+        exited,
+        is(ContainerState::Exited),
+    )
+    .await
 }
 
 pub(super) async fn reports_removals(context: CaseContext) -> CaseResult {
@@ -156,9 +175,12 @@ pub(super) async fn reports_namespaces(context: CaseContext) -> CaseResult {
     context
         .disturb(EngineDisturbance::CreateNamespace(name.clone()))
         .await?;
-    follow(&mut watch, &mut reflector, "the new namespace", |reflector| {
-        reflector.objects.contains_key(&reference)
-    })
+    follow(
+        &mut watch,
+        &mut reflector,
+        "the new namespace",
+        |reflector| reflector.objects.contains_key(&reference),
+    )
     .await?;
     context
         .disturb(EngineDisturbance::RemoveNamespace(name))
@@ -239,7 +261,7 @@ pub(super) async fn nothing_is_missed_across_a_cut(context: CaseContext) -> Case
 }
 
 pub(super) async fn ends_within_a_second(context: CaseContext) -> CaseResult {
-    let before = open_connections(&context)?;
+    let before = open_connections(&context).await?;
     let (watch, _) = listing(&context).await?;
     drop(watch);
     context
@@ -257,9 +279,22 @@ pub(super) async fn ends_within_a_second(context: CaseContext) -> CaseResult {
     listing(&context).await.map(drop)
 }
 
-/// Returns the number of connections, or skips the case.
-pub(super) fn open_connections(context: &CaseContext) -> CaseResult<usize> {
-    context.environment.connections().ok_or_else(|| {
-        CaseFailure::Skipped("this engine does not tell how many connections are open".to_owned())
-    })
+/// Returns the number of connections once it no longer changes, since those of an
+/// earlier case may still be closing. Skips the case if the engine cannot tell.
+pub(super) async fn open_connections(context: &CaseContext) -> CaseResult<usize> {
+    let count = || {
+        context.environment.connections().ok_or_else(|| {
+            let reason = "this engine does not tell how many connections are open";
+            CaseFailure::Skipped(reason.to_owned())
+        })
+    };
+    let mut open = count()?;
+    for _ in 0..MAX_SETTLING_CHECKS {
+        tokio::time::sleep(SETTLING_INTERVAL).await;
+        let before = std::mem::replace(&mut open, count()?);
+        if open == before {
+            break;
+        }
+    }
+    Ok(open)
 }

@@ -20,20 +20,22 @@ pub(super) fn to_xml(report: &ConformanceReport, backend: &str) -> Result<String
     let (tests, failed) = (report.cases.len().to_string(), failed.to_string());
     let (skipped, seconds) = (skipped.to_string(), format!("{seconds:.3}"));
     let name = printable(&format!("conformance of {backend}"));
-    writer.create_element("testsuites").write_inner_content(|writer| {
-        writer
-            .create_element("testsuite")
-            .with_attributes([
-                ("name", name.as_str()),
-                ("tests", tests.as_str()),
-                ("failures", failed.as_str()),
-                ("errors", "0"),
-                ("skipped", skipped.as_str()),
-                ("time", seconds.as_str()),
-            ])
-            .write_inner_content(|writer| write_cases(writer, report))
-            .map(drop)
-    })?;
+    writer
+        .create_element("testsuites")
+        .write_inner_content(|writer| {
+            writer
+                .create_element("testsuite")
+                .with_attributes([
+                    ("name", name.as_str()),
+                    ("tests", tests.as_str()),
+                    ("failures", failed.as_str()),
+                    ("errors", "0"),
+                    ("skipped", skipped.as_str()),
+                    ("time", seconds.as_str()),
+                ])
+                .write_inner_content(|writer| write_cases(writer, report))
+                .map(drop)
+        })?;
     let mut bytes = writer.into_inner().into_inner();
     bytes.push(b'\n');
     String::from_utf8(bytes).map_err(|error| io::Error::other(error).into())
@@ -77,7 +79,8 @@ fn write_cases(writer: &mut XmlWriter, report: &ConformanceReport) -> io::Result
 /// Replaces the characters that XML cannot have, not even escaped.
 fn printable(text: &str) -> String {
     let is_allowed = |char: char| {
-        matches!(char, '\t' | '\n' | '\r') || !(char.is_control() || matches!(char, '\u{fffe}' | '\u{ffff}'))
+        matches!(char, '\t' | '\n' | '\r')
+            || !(char.is_control() || matches!(char, '\u{fffe}' | '\u{ffff}'))
     };
     text.chars()
         .map(|char| if is_allowed(char) { char } else { '\u{fffd}' })

@@ -7,7 +7,7 @@ use rdd_conformance::{
     BackendTarget, EngineDisturbance, ExecScript, SetupError, TargetError, TestContainerSpec,
     TestEnvironment,
 };
-use rdd_core::{ContainerEngine, ContainerRef, OutputSource, Timestamp};
+use rdd_core::{ContainerEngine, ContainerRef, EngineObject, OutputSource, Timestamp};
 use rdd_testkit::FakeEngine;
 
 /// The fake engine as a backend.
@@ -54,7 +54,18 @@ impl TestEnvironment for FakeEnvironment {
             return Err(SetupError::impossible("the fake engine has one namespace"));
         }
         let name = self.unique_name();
-        let id = self.0.create_container_with(&name, |container| container.tty = spec.tty);
+        let image = self
+            .0
+            .objects()
+            .into_iter()
+            .find_map(|object| match object {
+                EngineObject::Image(image) => Some(image.id),
+                _ => None,
+            });
+        let id = self.0.create_container_with(&name, |container| {
+            container.tty = spec.tty;
+            container.image_id = image.unwrap();
+        });
         self.0.start(&id);
         Ok(self.0.container_ref(&id))
     }
@@ -81,7 +92,8 @@ impl TestEnvironment for FakeEnvironment {
     ) -> Result<(), SetupError> {
         let rest = u32::try_from(time.rem_euclid(1_000_000_000)).unwrap();
         let time = Timestamp::new(time.div_euclid(1_000_000_000), rest).unwrap();
-        self.0.write_log_at(&container.id, time, source, bytes.to_vec());
+        self.0
+            .write_log_at(&container.id, time, source, bytes.to_vec());
         Ok(())
     }
 
@@ -110,15 +122,7 @@ impl TestEnvironment for FakeEnvironment {
         disturbance: EngineDisturbance,
     ) -> Result<(), SetupError> {
         match disturbance {
-            EngineDisturbance::CutConnections => {
-                self.0.go_offline("the connection was cut");
-                // Streams end when they are polled; a later call has to succeed.
-                let engine = self.0.clone();
-                tokio::spawn(async move {
-                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-                    engine.go_online();
-                });
-            }
+            EngineDisturbance::CutConnections => self.0.cut_streams(),
             EngineDisturbance::Rotate { container, kept } => {
                 self.0.rotate_log(&container.id, kept);
             }

@@ -32,10 +32,14 @@ async fn each_fault_fails_the_cases_that_are_meant_for_it_and_no_others() {
     let mut wrong = Vec::new();
     loop {
         while running.len() < PARALLEL {
-            let Some((mutation, expected)) = faults.next() else { break };
+            let Some((mutation, expected)) = faults.next() else {
+                break;
+            };
             running.spawn(async move { check(*mutation, expected).await });
         }
-        let Some(checked) = running.join_next().await else { break };
+        let Some(checked) = running.join_next().await else {
+            break;
+        };
         wrong.extend(checked.unwrap());
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -147,7 +151,13 @@ fn instead<T>(
     of: &ErrorCode,
     code: ErrorCode,
 ) -> Result<T, EngineError> {
-    result.map_err(|found| if found.code == *of { error(code) } else { found })
+    result.map_err(|found| {
+        if found.code == *of {
+            error(code)
+        } else {
+            found
+        }
+    })
 }
 
 /// Reads a stream to its end although nobody wants it any more.
@@ -183,7 +193,9 @@ fn double_last<T: Clone + Send + 'static>(
 }
 
 fn edit_container(object: &mut EngineObject, mutation: Mutation, is_inspected: bool) {
-    let EngineObject::Container(container) = object else { return };
+    let EngineObject::Container(container) = object else {
+        return;
+    };
     match mutation {
         KnowsNoCreationTimes => container.created_at = None,
         InspectsAnotherProcess if is_inspected && container.labels.is_empty() => container.pid += 1,
@@ -260,7 +272,9 @@ impl MutantEngine {
                         let is_removal = matches!(event, WatchEvent::Removed(_));
                         let label = container.as_ref().and_then(|c| c.labels.get("burst"));
                         let is_dropped = match mutation {
-                            OmitsTheThirdContainer => is_listing && container.is_some() && containers == 3,
+                            OmitsTheThirdContainer => {
+                                is_listing && container.is_some() && containers == 3
+                            }
                             OmitsTheOtherNamespace => is_listing && in_other,
                             DropsRemovals => is_removal && kind == Some(ObjectKind::Container),
                             DropsNamespaces => kind == Some(ObjectKind::Namespace),
@@ -270,7 +284,8 @@ impl MutantEngine {
                         let runs = container.is_some_and(|c| {
                             c.state == ContainerState::Running && c.labels.is_empty()
                         });
-                        let is_twice = mutation == ListsAnObjectTwice && is_listing && kind.is_some();
+                        let is_twice =
+                            mutation == ListsAnObjectTwice && is_listing && kind.is_some();
                         if mutation == HoldsBackThatAContainerRuns && runs && !is_listing {
                             held = Some(event);
                         } else if !is_dropped {
@@ -310,15 +325,18 @@ impl ContainerEngine for MutantEngine {
             HasNoVolumesButInternalErrors if object.kind == ObjectKind::Volume => {
                 instead(inspect.await, &ErrorCode::NotFound, ErrorCode::Internal)
             }
-            AcceptsMalformedIds => {
-                instead(inspect.await, &ErrorCode::InvalidArgument, ErrorCode::NotFound)
-            }
+            AcceptsMalformedIds => instead(
+                inspect.await,
+                &ErrorCode::InvalidArgument,
+                ErrorCode::NotFound,
+            ),
             HangsAfterAStoppedInspect => {
                 let (inner, lock) = (self.inner.clone(), self.inspecting.clone());
                 let object = object.clone();
                 let call = tokio::spawn(async move {
                     let _guard = lock.lock().await;
-                    let answer = tokio::time::timeout(Duration::from_millis(150), inner.inspect(&object));
+                    let answer =
+                        tokio::time::timeout(Duration::from_millis(150), inner.inspect(&object));
                     match answer.await {
                         Ok(answer) => answer,
                         Err(_) => pending().await,
@@ -353,7 +371,12 @@ impl ContainerEngine for MutantEngine {
                 let nanosecond = SignedDuration::from_nanos(1);
                 wanted.since = options.since.map(|time| time.saturating_add(nanosecond));
             }
-            IgnoresUntil if !options.follow && options.since.is_none() && options.stdout && options.stderr => {
+            IgnoresUntil
+                if !options.follow
+                    && options.since.is_none()
+                    && options.stdout
+                    && options.stderr =>
+            {
                 wanted.until = None;
             }
             FollowsBeyondUntil if options.follow => wanted.until = None,
@@ -375,7 +398,9 @@ impl ContainerEngine for MutantEngine {
         Ok(match mutation {
             DoublesTheLastLineOfAFollowedLog if options.follow => double_last(log),
             FollowsAfterStop if options.follow => keep_open(log),
-            EndsACutLogSilently => log.take_while(|chunk| std::future::ready(chunk.is_ok())).boxed(),
+            EndsACutLogSilently => log
+                .take_while(|chunk| std::future::ready(chunk.is_ok()))
+                .boxed(),
             JoinsChunks if !options.follow => {
                 let chunks: Vec<_> = log.collect().await;
                 let mut joined: Vec<Result<OutputChunk, EngineError>> = Vec::new();
@@ -389,11 +414,16 @@ impl ContainerEngine for MutantEngine {
                 }
                 stream::iter(joined).boxed()
             }
-            LosesALine | ReplacesInvalidBytes | DelaysOutput | SplitsATerminal
+            LosesALine
+            | ReplacesInvalidBytes
+            | DelaysOutput
+            | SplitsATerminal
             | WritesOtherTimestamps => {
                 let timestamps = options.timestamps;
                 log.filter_map(move |chunk| async move {
-                    let Ok(mut chunk) = chunk else { return Some(chunk) };
+                    let Ok(mut chunk) = chunk else {
+                        return Some(chunk);
+                    };
                     let text = String::from_utf8_lossy(&chunk.bytes).into_owned();
                     match mutation {
                         LosesALine if text == "19 49\n" => return None,
@@ -462,7 +492,9 @@ impl ContainerEngine for MutantEngine {
                 match mutation {
                     MarksAnEntryPartial if text == "13" => header.is_partial = true,
                     ReplacesInvalidBytesInEntries => bytes = text.clone().into(),
-                    ForgetsThatPartsArePartial if bytes.len() == 65_536 => header.is_partial = false,
+                    ForgetsThatPartsArePartial if bytes.len() == 65_536 => {
+                        header.is_partial = false
+                    }
                     DoublesAnEntryOnResume if options.after.is_some() && text == "5 5" => {
                         entries.push((header, bytes.clone()));
                     }
@@ -509,7 +541,9 @@ impl ContainerEngine for MutantEngine {
             (RefusesToPauseTwice, ContainerAction::Pause) => {
                 let reference = ObjectRef::from(container.clone());
                 match self.inner.inspect(&reference).await?.object {
-                    EngineObject::Container(found) if found.paused => Err(error(ErrorCode::Conflict)),
+                    EngineObject::Container(found) if found.paused => {
+                        Err(error(ErrorCode::Conflict))
+                    }
                     _ => call.await,
                 }
             }
@@ -527,7 +561,9 @@ impl ContainerEngine for MutantEngine {
         let mut wanted = request.clone();
         match (self.mutation, &mut wanted.target) {
             (RemovesInTheDefaultNamespace, _) => wanted.namespace = "main".to_owned(),
-            (IgnoresTheTimeOfAVolume, RemoveTarget::Volume { created_at, .. }) => *created_at = None,
+            (IgnoresTheTimeOfAVolume, RemoveTarget::Volume { created_at, .. }) => {
+                *created_at = None
+            }
             _ => {}
         }
         let result = self.inner.remove(&wanted).await;
@@ -538,8 +574,12 @@ impl ContainerEngine for MutantEngine {
             {
                 Ok(())
             }
-            (RemovesUnknownVolumes, RemoveTarget::Volume { .. }, Some(ErrorCode::NotFound)) => Ok(()),
-            (IgnoresTheImageOfATag, RemoveTarget::ImageTag { .. }, Some(ErrorCode::Replaced)) => Ok(()),
+            (RemovesUnknownVolumes, RemoveTarget::Volume { .. }, Some(ErrorCode::NotFound)) => {
+                Ok(())
+            }
+            (IgnoresTheImageOfATag, RemoveTarget::ImageTag { .. }, Some(ErrorCode::Replaced)) => {
+                Ok(())
+            }
             (FailsOnWhatIsInUseWithInternal, _, Some(ErrorCode::Conflict)) => {
                 Err(error(ErrorCode::Internal))
             }
@@ -590,7 +630,9 @@ impl ContainerEngine for MutantEngine {
     ) -> Result<ExecSession, EngineError> {
         let mut wanted = options.clone();
         match self.mutation {
-            ReturnsBothSourcesAlways if !options.tty => (wanted.stdout, wanted.stderr) = (true, true),
+            ReturnsBothSourcesAlways if !options.tty => {
+                (wanted.stdout, wanted.stderr) = (true, true)
+            }
             DropsTheEnvironment => wanted.env.clear(),
             FailsWhenACommandCannotRun if options.command == ["no-such-program"] => {
                 return Err(error(ErrorCode::NotFound));
@@ -613,7 +655,9 @@ impl ContainerEngine for MutantEngine {
             .then(move |exit| async move {
                 match (mutation, exit) {
                     (ChangesExitCodes, Ok(7)) => Ok(1),
-                    (ReturnsSignalsAsTheyAre, Ok(code)) if code > 128 && code < 160 => Ok(code - 128),
+                    (ReturnsSignalsAsTheyAre, Ok(code)) if code > 128 && code < 160 => {
+                        Ok(code - 128)
+                    }
                     (NeverResolvesTheExit, Err(_)) => pending().await,
                     (_, exit) => exit,
                 }

@@ -102,7 +102,10 @@ use Mutation::*;
 /// Each fault with the cases that fail because of it, and no other ones.
 pub(crate) const MUTATIONS: &[(Mutation, &[&str])] = &[
     (DescribesAVersionThatIsNone, &["describe/is-valid"]),
-    (DescribesItselfDifferently, &["describe/is-the-same-each-time"]),
+    (
+        DescribesItselfDifferently,
+        &["describe/is-the-same-each-time"],
+    ),
     (
         PushesWithoutTheCapability,
         &["describe/a-call-without-its-capability-is-unsupported"],
@@ -123,12 +126,24 @@ pub(crate) const MUTATIONS: &[(Mutation, &[&str])] = &[
             "watch/ends-within-a-second",
         ],
     ),
-    (OmitsTheThirdContainer, &["watch/lists-each-existing-object"]),
-    (OmitsTheOtherNamespace, &["watch/lists-equal-ids-of-two-namespaces"]),
-    (HoldsBackThatAContainerRuns, &["watch/reports-changes-in-order"]),
+    (
+        OmitsTheThirdContainer,
+        &["watch/lists-each-existing-object"],
+    ),
+    (
+        OmitsTheOtherNamespace,
+        &["watch/lists-equal-ids-of-two-namespaces"],
+    ),
+    (
+        HoldsBackThatAContainerRuns,
+        &["watch/reports-changes-in-order"],
+    ),
     (DropsRemovals, &["watch/reports-removals"]),
     (DropsNamespaces, &["watch/reports-namespaces"]),
-    (LosesTheEndOfABurst, &["watch/ends-a-burst-in-the-last-state"]),
+    (
+        LosesTheEndOfABurst,
+        &["watch/ends-a-burst-in-the-last-state"],
+    ),
     (
         EndsACutWatchWithInternal,
         &["watch/a-cut-connection-ends-it-with-unavailable"],
@@ -148,11 +163,20 @@ pub(crate) const MUTATIONS: &[(Mutation, &[&str])] = &[
             "remove/leaves-other-namespaces-alone",
         ],
     ),
-    (HasNoVolumesButInternalErrors, &["inspect/an-unknown-object-is-not-found"]),
+    (
+        HasNoVolumesButInternalErrors,
+        &["inspect/an-unknown-object-is-not-found"],
+    ),
     (KnowsNoCreationTimes, &["inspect/returns-the-object"]),
-    (InspectsAnotherProcess, &["inspect/equals-the-listed-object"]),
+    (
+        InspectsAnotherProcess,
+        &["inspect/equals-the-listed-object"],
+    ),
     (AcceptsMalformedIds, &["inspect/a-malformed-id-is-rejected"]),
-    (ClaimsHexadecimalIds, &["inspect/an-id-has-the-declared-form"]),
+    (
+        ClaimsHexadecimalIds,
+        &["inspect/an-id-has-the-declared-form"],
+    ),
     (TrimsNames, &["inspect/odd-names-survive"]),
     (ShowsSecrets, &["inspect/raw-is-json-without-secrets"]),
     (
@@ -168,7 +192,10 @@ pub(crate) const MUTATIONS: &[(Mutation, &[&str])] = &[
     ),
     (DelaysOutput, &["logs/output-is-not-delayed"]),
     (SplitsATerminal, &["logs/a-terminal-is-one-source"]),
-    (FailsUnknownLogsWithInternal, &["logs/an-unknown-container-is-not-found"]),
+    (
+        FailsUnknownLogsWithInternal,
+        &["logs/an-unknown-container-is-not-found"],
+    ),
     (EndsACutLogSilently, &["logs/a-cut-connection-is-an-error"]),
     (FollowsAfterStop, &["logs/ends-within-a-second"]),
     (CountsTheTailWrong, &["logs/tail"]),
@@ -190,10 +217,22 @@ pub(crate) const MUTATIONS: &[(Mutation, &[&str])] = &[
     ),
     (MixesSources, &["logs/sources"]),
     (IgnoresSinceWithTail, &["logs/options-in-pairs"]),
-    (MarksAnEntryPartial, &["entries/have-the-bytes-of-the-other-form"]),
-    (ReordersTheSourcesOfEntries, &["entries/keep-the-order-of-both-sources"]),
-    (ReplacesInvalidBytesInEntries, &["entries/odd-bytes-survive"]),
-    (ForgetsThatPartsArePartial, &["entries/a-long-line-comes-in-parts"]),
+    (
+        MarksAnEntryPartial,
+        &["entries/have-the-bytes-of-the-other-form"],
+    ),
+    (
+        ReordersTheSourcesOfEntries,
+        &["entries/keep-the-order-of-both-sources"],
+    ),
+    (
+        ReplacesInvalidBytesInEntries,
+        &["entries/odd-bytes-survive"],
+    ),
+    (
+        ForgetsThatPartsArePartial,
+        &["entries/a-long-line-comes-in-parts"],
+    ),
     (HasTimesWithoutTheCapability, &["entries/have-times"]),
     (CountsTheTailOfEntriesWrong, &["entries/tail"]),
     (ExcludesSinceInEntries, &["entries/since-and-until"]),
@@ -202,7 +241,10 @@ pub(crate) const MUTATIONS: &[(Mutation, &[&str])] = &[
         DoublesTheLastEntryOfAFollowedLog,
         &["entries/follow-continues-and-ends-with-the-container"],
     ),
-    (FailsUnknownEntriesWithInternal, &["entries/an-unknown-container-is-not-found"]),
+    (
+        FailsUnknownEntriesWithInternal,
+        &["entries/an-unknown-container-is-not-found"],
+    ),
     (FollowsEntriesAfterStop, &["entries/ends-within-a-second"]),
     (
         // Without a stable order, a position means nothing.
@@ -212,43 +254,79 @@ pub(crate) const MUTATIONS: &[(Mutation, &[&str])] = &[
             "resume/loses-and-doubles-nothing",
         ],
     ),
-    (DoublesAnEntryOnResume, &["resume/loses-and-doubles-nothing"]),
-    (CountsPositionsAmongAllSources, &["resume/counts-among-the-selected-sources"]),
-    (SkipsEarlierTimesOnResume, &["resume/includes-earlier-times"]),
+    (
+        DoublesAnEntryOnResume,
+        &["resume/loses-and-doubles-nothing"],
+    ),
+    (
+        CountsPositionsAmongAllSources,
+        &["resume/counts-among-the-selected-sources"],
+    ),
+    (
+        SkipsEarlierTimesOnResume,
+        &["resume/includes-earlier-times"],
+    ),
     (DoesNotFollowOnResume, &["resume/follows"]),
     (HidesGaps, &["resume/a-lost-position-is-a-gap"]),
     (ReturnsBeforeARestart, &["act/starts-and-stops"]),
     (DoesNotUnpause, &["act/pauses-and-unpauses"]),
     (RefusesToPauseTwice, &["act/is-idempotent"]),
-    (PausesWhatIsStopped, &["act/a-state-that-forbids-it-is-a-conflict"]),
+    (
+        PausesWhatIsStopped,
+        &["act/a-state-that-forbids-it-is-a-conflict"],
+    ),
     (
         ActsOnUnknownContainersWithConflict,
         &["act/an-unknown-container-is-not-found"],
     ),
     (RemovesTwice, &["remove/removes-the-container"]),
-    (RemovesUnknownVolumes, &["remove/an-unknown-object-is-not-found"]),
-    (RemovesInTheDefaultNamespace, &["remove/leaves-other-namespaces-alone"]),
+    (
+        RemovesUnknownVolumes,
+        &["remove/an-unknown-object-is-not-found"],
+    ),
+    (
+        RemovesInTheDefaultNamespace,
+        &["remove/leaves-other-namespaces-alone"],
+    ),
     (IgnoresTheTimeOfAVolume, &["remove/a-replaced-volume-stays"]),
     (IgnoresTheImageOfATag, &["remove/a-moved-tag-stays"]),
     (
         FailsOnWhatIsInUseWithInternal,
         &["remove/what-is-in-use-is-a-conflict"],
     ),
-    (StartsWhatItCreates, &["create/makes-the-specified-container"]),
+    (
+        StartsWhatItCreates,
+        &["create/makes-the-specified-container"],
+    ),
     (GeneratesOneName, &["create/generates-a-name"]),
-    (FailsOnUsedNamesWithInvalidArgument, &["create/a-name-in-use-is-a-conflict"]),
-    (FailsOnUnknownImagesWithUnavailable, &["create/an-unknown-image-is-not-found"]),
+    (
+        FailsOnUsedNamesWithInvalidArgument,
+        &["create/a-name-in-use-is-a-conflict"],
+    ),
+    (
+        FailsOnUnknownImagesWithUnavailable,
+        &["create/an-unknown-image-is-not-found"],
+    ),
     (DropsLabelsOfVolumes, &["create/makes-the-specified-volume"]),
-    (ReturnsVolumesThatExist, &["create/a-volume-that-exists-is-a-conflict"]),
+    (
+        ReturnsVolumesThatExist,
+        &["create/a-volume-that-exists-is-a-conflict"],
+    ),
     (ChangesExitCodes, &["exec/returns-output-and-exit-code"]),
     (WritesErrorsToStdout, &["exec/keeps-the-sources-apart"]),
-    (ReturnsBothSourcesAlways, &["exec/returns-only-the-requested-sources"]),
+    (
+        ReturnsBothSourcesAlways,
+        &["exec/returns-only-the-requested-sources"],
+    ),
     (DropsTheEnvironment, &["exec/passes-its-options"]),
     (
         FailsWhenACommandCannotRun,
         &["exec/a-command-that-cannot-run-is-126-or-127"],
     ),
-    (ReturnsSignalsAsTheyAre, &["exec/a-signal-is-128-plus-its-number"]),
+    (
+        ReturnsSignalsAsTheyAre,
+        &["exec/a-signal-is-128-plus-its-number"],
+    ),
     (
         KeepsTheInputOpen,
         &[
@@ -266,11 +344,20 @@ pub(crate) const MUTATIONS: &[(Mutation, &[&str])] = &[
         ExecsInStoppedContainersWithInternal,
         &["exec/a-stopped-container-is-a-conflict"],
     ),
-    (NeverCompletesALayer, &["pull/reports-each-layer-and-adds-the-image"]),
-    (PullsUnknownImagesWithUnavailable, &["pull/an-unknown-image-is-not-found"]),
+    (
+        NeverCompletesALayer,
+        &["pull/reports-each-layer-and-adds-the-image"],
+    ),
+    (
+        PullsUnknownImagesWithUnavailable,
+        &["pull/an-unknown-image-is-not-found"],
+    ),
     (PullsAfterStop, &["pull/ends-within-a-second"]),
     (PushesWithoutProgress, &["push/reports-each-layer"]),
-    (PushesUnknownTagsWithInternal, &["push/an-unknown-tag-is-not-found"]),
+    (
+        PushesUnknownTagsWithInternal,
+        &["push/an-unknown-tag-is-not-found"],
+    ),
     (LimitsLogsWithInternal, &["limits/a-thousand-logs-at-once"]),
     (LeaksAConnection, &["limits/nothing-stays-open"]),
     (LeaksMemory, &["limits/memory-does-not-grow"]),

@@ -165,7 +165,12 @@ impl ContainerEngine for ToyClient {
         if object.kind == ObjectKind::Container {
             self.check_id(&object.id)?;
         }
-        let request = line!["inspect", kind_word(object.kind), object.namespace, object.id];
+        let request = line![
+            "inspect",
+            kind_word(object.kind),
+            object.namespace,
+            object.id
+        ];
         let (mut connection, _) = self.request(&[request]).await?;
         let first = connection.line().await?;
         let (object, raw) = connection.object(first).await?;
@@ -274,7 +279,13 @@ impl ContainerEngine for ToyClient {
             }
             RemoveTarget::Volume { name, created_at } => {
                 let created = created_at.map(|time| nanoseconds(time).to_string());
-                line!["remove", "volume", namespace, name, created.unwrap_or_default()]
+                line![
+                    "remove",
+                    "volume",
+                    namespace,
+                    name,
+                    created.unwrap_or_default()
+                ]
             }
         };
         self.short(&[request]).await.map(drop)
@@ -288,14 +299,23 @@ impl ContainerEngine for ToyClient {
         lines.extend(spec.name.iter().map(|name| line!["name", name]));
         lines.extend(spec.command.iter().map(|word| line!["command", word]));
         lines.extend(spec.args.iter().map(|word| line!["arg", word]));
-        lines.extend(spec.env.iter().map(|(name, value)| line!["env", name, value]));
-        lines.extend(spec.labels.iter().map(|(key, value)| line!["label", key, value]));
+        lines.extend(
+            spec.env
+                .iter()
+                .map(|(name, value)| line!["env", name, value]),
+        );
+        lines.extend(
+            spec.labels
+                .iter()
+                .map(|(key, value)| line!["label", key, value]),
+        );
         for port in &spec.ports {
             lines.push(line!["port", port.name]);
             let bindings = port.bindings.iter();
-            lines.extend(bindings.map(|binding| {
-                line!["binding", port.name, binding.host_ip, binding.host_port]
-            }));
+            lines
+                .extend(bindings.map(|binding| {
+                    line!["binding", port.name, binding.host_ip, binding.host_port]
+                }));
         }
         lines.extend(spec.mounts.iter().map(|mount| {
             let kind = format!("{:?}", mount.kind).to_lowercase();
@@ -312,8 +332,16 @@ impl ContainerEngine for ToyClient {
         let mut lines = vec![line!["create", "volume", spec.namespace]];
         lines.extend(spec.name.iter().map(|name| line!["name", name]));
         lines.extend(spec.driver.iter().map(|driver| line!["driver", driver]));
-        lines.extend(spec.labels.iter().map(|(key, value)| line!["label", key, value]));
-        lines.extend(spec.options.iter().map(|(key, value)| line!["option", key, value]));
+        lines.extend(
+            spec.labels
+                .iter()
+                .map(|(key, value)| line!["label", key, value]),
+        );
+        lines.extend(
+            spec.options
+                .iter()
+                .map(|(key, value)| line!["option", key, value]),
+        );
         Ok(self.short(&lines).await?[1].clone())
     }
 
@@ -324,8 +352,18 @@ impl ContainerEngine for ToyClient {
     ) -> Result<ExecSession, EngineError> {
         let mut lines = vec![line!["exec", container.namespace, container.id]];
         lines.extend(options.command.iter().map(|word| line!["command", word]));
-        lines.extend(options.env.iter().map(|(name, value)| line!["env", name, value]));
-        lines.extend(options.working_dir.iter().map(|dir| line!["working-dir", dir]));
+        lines.extend(
+            options
+                .env
+                .iter()
+                .map(|(name, value)| line!["env", name, value]),
+        );
+        lines.extend(
+            options
+                .working_dir
+                .iter()
+                .map(|dir| line!["working-dir", dir]),
+        );
         lines.extend(options.user.iter().map(|user| line!["user", user]));
         for (word, is_set) in [
             ("tty", options.tty),
@@ -413,6 +451,7 @@ impl ContainerEngine for ToyClient {
     }
 
     async fn push(&self, spec: &PushSpec) -> Result<TransferStream, EngineError> {
-        self.transfer(&[line!["push", spec.namespace, spec.image]]).await
+        self.transfer(&[line!["push", spec.namespace, spec.image]])
+            .await
     }
 }

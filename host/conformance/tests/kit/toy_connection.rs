@@ -21,11 +21,17 @@ pub(crate) struct LineReader(BufReader<OwnedReadHalf>);
 pub(crate) struct LineWriter(OwnedWriteHalf);
 
 fn lost(error: impl std::fmt::Display) -> EngineError {
-    EngineError::new(ErrorCode::Unavailable, format!("the connection was lost: {error}"))
+    EngineError::new(
+        ErrorCode::Unavailable,
+        format!("the connection was lost: {error}"),
+    )
 }
 
 fn put_fields(buffer: &mut bytes::BytesMut, fields: &[String]) {
-    let fields: Vec<_> = fields.iter().map(|field| field as &dyn std::fmt::Display).collect();
+    let fields: Vec<_> = fields
+        .iter()
+        .map(|field| field as &dyn std::fmt::Display)
+        .collect();
     put_line(buffer, &fields);
 }
 
@@ -93,7 +99,8 @@ impl LineWriter {
 
     pub(crate) async fn payload(&mut self, word: &str, bytes: &[u8]) -> Result<(), EngineError> {
         for part in bytes.chunks(65_536) {
-            self.line(&[word.to_owned(), part.len().to_string()]).await?;
+            self.line(&[word.to_owned(), part.len().to_string()])
+                .await?;
             self.0.write_all(part).await.map_err(lost)?;
         }
         Ok(())
@@ -148,7 +155,11 @@ impl ToyConnection {
         let all = |word: &str| -> Vec<&Fields> {
             properties.iter().filter(|line| line[0] == word).collect()
         };
-        let text = |word: &str| all(word).first().map_or(String::new(), |line| line[1].clone());
+        let text = |word: &str| {
+            all(word)
+                .first()
+                .map_or(String::new(), |line| line[1].clone())
+        };
         let is_set = |word: &str| !all(word).is_empty();
         let time = |word: &str| {
             let nanoseconds: Option<i64> = text(word).parse().ok();

@@ -23,7 +23,11 @@ impl EngineState {
                 )));
             }
         }
-        if spec.working_dir.as_ref().is_some_and(|dir| !dir.starts_with('/')) {
+        if spec
+            .working_dir
+            .as_ref()
+            .is_some_and(|dir| !dir.starts_with('/'))
+        {
             return Err(invalid("the working directory must be an absolute path"));
         }
         let image_id = self

@@ -37,7 +37,10 @@ pub(super) fn start(
             return Err(conflict(format!("container {} is paused", container.id)));
         }
         if !found.running {
-            return Err(conflict(format!("container {} is not running", container.id)));
+            return Err(conflict(format!(
+                "container {} is not running",
+                container.id
+            )));
         }
     }
     if options.command.is_empty() {

@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::{StreamExt, stream};
-use rdd_core::{
-    ContainerRef, EngineError, LogOptions, LogStream, OutputChunk, OutputSource,
-};
+use rdd_core::{ContainerRef, EngineError, LogOptions, LogStream, OutputChunk, OutputSource};
 
 use super::SharedEngine;
 use super::container_log::{LineReader, LineSelection, NextLine, with_timestamp};

@@ -25,6 +25,8 @@ pub(super) struct EngineState {
     pub(super) held_from: usize,
     /// The number of times that the running watches were disconnected.
     pub(super) disconnects: u64,
+    /// The number of times that the open logs were disconnected.
+    pub(super) log_disconnects: u64,
     pub(super) script: CallScript,
 }
 
@@ -42,6 +44,7 @@ impl EngineState {
             events_held: false,
             held_from: 0,
             disconnects: 0,
+            log_disconnects: 0,
             script: CallScript::default(),
         }
     }
@@ -62,7 +65,11 @@ impl EngineState {
 
     pub(super) fn next_id(&mut self) -> String {
         // Spread over all digits, so that IDs differ in their first digits.
-        format!("{:016x}", self.next_serial().wrapping_mul(0x9e37_79b9_7f4a_7c15)).repeat(4)
+        format!(
+            "{:016x}",
+            self.next_serial().wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        )
+        .repeat(4)
     }
 
     pub(super) fn next_serial(&mut self) -> u64 {

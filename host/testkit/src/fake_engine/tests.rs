@@ -3,8 +3,8 @@ use std::time::Duration;
 use futures::StreamExt;
 use rdd_core::{
     ContainerEngine, ContainerSpec, EntryBatch, EntryOptions, EntryPosition, ErrorCode,
-    ExecOptions, OutputSource, PullSpec, PushSpec, TerminalSize, Timestamp,
-    TransferPhase, VolumeSpec,
+    ExecOptions, OutputSource, PullSpec, PushSpec, TerminalSize, Timestamp, TransferPhase,
+    VolumeSpec,
 };
 
 use super::{CallGate, FakeEngine, LogScript, TransferScript};
@@ -53,7 +53,10 @@ async fn a_log_resumes_after_a_position_among_equal_times() {
         ["Unknown", "a", "b", "c", "d"]
     );
     engine.rotate_log(&id, 2);
-    assert_eq!(read(&engine, &id, after(10, 2)).await, ["Rotated", "c", "d"]);
+    assert_eq!(
+        read(&engine, &id, after(10, 2)).await,
+        ["Rotated", "c", "d"]
+    );
     let both = EntryOptions {
         tail: Some(1),
         ..after(10, 0)
@@ -125,7 +128,10 @@ async fn a_creation_needs_an_image_and_a_free_name() {
         ..ContainerSpec::new("moby", "busybox")
     };
     let code = |result: Result<String, rdd_core::EngineError>| result.unwrap_err().code;
-    assert_eq!(code(engine.create_container(&spec).await), ErrorCode::NotFound);
+    assert_eq!(
+        code(engine.create_container(&spec).await),
+        ErrorCode::NotFound
+    );
     let pull = PullSpec {
         namespace: "moby".to_owned(),
         image: "busybox".to_owned(),
@@ -136,14 +142,20 @@ async fn a_creation_needs_an_image_and_a_free_name() {
         progress.unwrap();
     }
     engine.create_container(&spec).await.unwrap();
-    assert_eq!(code(engine.create_container(&spec).await), ErrorCode::Conflict);
+    assert_eq!(
+        code(engine.create_container(&spec).await),
+        ErrorCode::Conflict
+    );
     let volume = VolumeSpec {
         namespace: "moby".to_owned(),
         name: Some("data".to_owned()),
         ..VolumeSpec::default()
     };
     assert_eq!(engine.create_volume(&volume).await.unwrap(), "data");
-    assert_eq!(code(engine.create_volume(&volume).await), ErrorCode::Conflict);
+    assert_eq!(
+        code(engine.create_volume(&volume).await),
+        ErrorCode::Conflict
+    );
 }
 
 #[tokio::test]
@@ -167,9 +179,15 @@ async fn a_process_has_input_output_and_an_exit_code() {
             .into_iter()
             .flat_map(|chunk| chunk.unwrap().bytes)
             .collect();
-        (String::from_utf8(output).unwrap(), session.exit.await.unwrap())
+        (
+            String::from_utf8(output).unwrap(),
+            session.exit.await.unwrap(),
+        )
     };
-    assert_eq!(run(&["echo", "a", "b"], None).await, ("a b\n".to_owned(), 0));
+    assert_eq!(
+        run(&["echo", "a", "b"], None).await,
+        ("a b\n".to_owned(), 0)
+    );
     assert_eq!(run(&["cat"], Some("in")).await, ("in".to_owned(), 0));
     assert_eq!(run(&["exit", "7"], None).await, (String::new(), 7));
     assert_eq!(run(&["/fake/data"], None).await.1, 126);

@@ -91,11 +91,7 @@ pub(super) fn pull(shared: &Arc<SharedEngine>, spec: &PullSpec) -> TransferStrea
             None => TransferScript::pull(),
         }
     };
-    run(
-        Arc::clone(shared),
-        script,
-        Completion::Pull(spec.clone()),
-    )
+    run(Arc::clone(shared), script, Completion::Pull(spec.clone()))
 }
 
 pub(super) fn push(
@@ -115,7 +111,11 @@ pub(super) fn push(
     Ok(run(Arc::clone(shared), script, Completion::Nothing))
 }
 
-fn run(shared: Arc<SharedEngine>, script: TransferScript, completion: Completion) -> TransferStream {
+fn run(
+    shared: Arc<SharedEngine>,
+    script: TransferScript,
+    completion: Completion,
+) -> TransferStream {
     let TransferScript {
         progress,
         gate,

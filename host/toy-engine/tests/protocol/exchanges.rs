@@ -28,7 +28,10 @@ async fn a_malformed_request_is_an_invalid_argument_that_names_the_cause() {
         ("ping\\x\n\n", "backslash"),
     ] {
         let response = test.exchange(request).await;
-        assert!(response.starts_with("error\tinvalid-argument\t"), "{request:?}: {response}");
+        assert!(
+            response.starts_with("error\tinvalid-argument\t"),
+            "{request:?}: {response}"
+        );
         assert!(response.contains(cause), "{request:?}: {response}");
     }
 }
@@ -58,7 +61,9 @@ async fn a_log_is_a_line_and_a_payload_for_each_entry() {
         String::from_utf8_lossy(&response),
         String::from_utf8_lossy(&expected)
     );
-    let last = test.exchange("logs\tmain\tweb\nstdout\nafter\t1767225600000000000\t1\n\n").await;
+    let last = test
+        .exchange("logs\tmain\tweb\nstdout\nafter\t1767225600000000000\t1\n\n")
+        .await;
     assert_eq!(last, "ok\ndone\n");
 }
 
@@ -66,11 +71,19 @@ async fn a_log_is_a_line_and_a_payload_for_each_entry() {
 async fn an_object_is_a_block_whose_fields_are_escaped() {
     let test = TestEngine::start();
     let container = test.container("other", "web");
-    test.engine.rename(&container, "tab\tand\nnewline\\").unwrap();
+    test.engine
+        .rename(&container, "tab\tand\nnewline\\")
+        .unwrap();
     let response = test.exchange("inspect\tcontainer\tother\tweb\n\n").await;
     assert!(response.starts_with("ok\ncontainer\nid\tweb\nnamespace\tother\n"));
-    assert!(response.contains("name\ttab\\tand\\nnewline\\\\\n"), "{response}");
-    assert!(response.contains("\nrunning\n") && response.ends_with("}\n\n"), "{response}");
+    assert!(
+        response.contains("name\ttab\\tand\\nnewline\\\\\n"),
+        "{response}"
+    );
+    assert!(
+        response.contains("\nrunning\n") && response.ends_with("}\n\n"),
+        "{response}"
+    );
     let elsewhere = test.exchange("inspect\tcontainer\tmain\tweb\n\n").await;
     assert!(elsewhere.starts_with("error\tnot-found\t"), "{elsewhere}");
 }
@@ -142,9 +155,14 @@ async fn half_closing_the_connection_ends_the_input_and_not_the_process() {
 async fn a_pull_reports_its_layers_and_adds_the_image() {
     let test = TestEngine::start();
     let response = test.exchange("pull\tmain\tapp\n\n").await;
-    assert!(response.starts_with("ok\nprogress\ta3ed95caeb02\twaiting\t0\t\n"), "{response}");
+    assert!(
+        response.starts_with("ok\nprogress\ta3ed95caeb02\twaiting\t0\t\n"),
+        "{response}"
+    );
     assert!(response.ends_with("\tcomplete\t0\t\ndone\n"), "{response}");
-    let created = test.exchange("create\tcontainer\tmain\nname\tx\nimage\tapp\n\n").await;
+    let created = test
+        .exchange("create\tcontainer\tmain\nname\tx\nimage\tapp\n\n")
+        .await;
     assert!(created.starts_with("ok\tc"), "{created}");
     for (image, code) in [
         ("missing", "not-found"),
@@ -152,7 +170,10 @@ async fn a_pull_reports_its_layers_and_adds_the_image() {
         ("down.example/app", "unavailable"),
     ] {
         let response = test.exchange(&format!("pull\tmain\t{image}\n\n")).await;
-        assert!(response.starts_with(&format!("error\t{code}\t")), "{response}");
+        assert!(
+            response.starts_with(&format!("error\t{code}\t")),
+            "{response}"
+        );
     }
     let allowed = "pull\tmain\tprivate/app\nuser\ttoy\ttoy\n\n";
     assert!(test.exchange(allowed).await.ends_with("done\n"));
@@ -165,7 +186,11 @@ async fn the_odd_lines_of_mixed_are_recorded_in_parts() {
     let follow = b"logs\tmain\tmixed\nfollow\n\n";
     let response = crate::exchange(test.server.path(), follow).await;
     let text = String::from_utf8_lossy(&response);
-    for part in ["\tpart\t65536\n", "\tline\t3392\n", "\tpart\t21\nno newline at the end"] {
+    for part in [
+        "\tpart\t65536\n",
+        "\tline\t3392\n",
+        "\tpart\t21\nno newline at the end",
+    ] {
         assert!(text.contains(part), "{part:?}");
     }
 }

@@ -43,7 +43,10 @@ async fn connections_are_cut_and_requests_fail_as_scripted() {
     assert_eq!(rest, b"");
     let error = rdd_core::EngineError::new(rdd_core::ErrorCode::Timeout, "too slow");
     test.engine.fail_next("ping", error);
-    assert_eq!(test.exchange("ping\n\n").await, "error\ttimeout\ttoo slow\n");
+    assert_eq!(
+        test.exchange("ping\n\n").await,
+        "error\ttimeout\ttoo slow\n"
+    );
     assert_eq!(test.exchange("ping\n\n").await, "ok\n");
 }
 
@@ -62,6 +65,9 @@ async fn a_socket_is_private_and_replaced_only_if_nobody_listens() {
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     engine.listen(&path).unwrap().shutdown().await;
     std::fs::write(&path, "mine").unwrap();
-    assert!(matches!(engine.listen(&path), Err(ListenError::NotASocket(_))));
+    assert!(matches!(
+        engine.listen(&path),
+        Err(ListenError::NotASocket(_))
+    ));
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
 }
