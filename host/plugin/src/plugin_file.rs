@@ -121,7 +121,7 @@ pub async fn load_plugin(
     })
 }
 
-fn load_directory(path: &Path, runtime: &ComponentRuntime) -> Result<PluginFiles, LoadFileError> {
+fn load_directory(path: &Path, runtime: &Arc<ComponentRuntime>) -> Result<PluginFiles, LoadFileError> {
     // The name of `.` or `x/..` is that of the directory itself.
     let full_path = path
         .canonicalize()
@@ -139,7 +139,7 @@ fn load_directory(path: &Path, runtime: &ComponentRuntime) -> Result<PluginFiles
     })
 }
 
-fn load_component(path: &Path, runtime: &ComponentRuntime) -> Result<PluginFiles, LoadFileError> {
+fn load_component(path: &Path, runtime: &Arc<ComponentRuntime>) -> Result<PluginFiles, LoadFileError> {
     let name = path
         .file_stem()
         .ok_or_else(|| LoadFileError::Path(path.to_owned()))?;

@@ -52,7 +52,7 @@ async fn numbered_log(context: &CaseContext) -> CaseResult<NumberedLog> {
     let mut stamped = stdout
         .lines()
         .chain(stderr.lines())
-        .map(|line| parse_stamped(line))
+        .map(parse_stamped)
         .collect::<CaseResult<Vec<_>>>()?;
     stamped.sort_by(|a, b| a.1.cmp(&b.1));
     check_eq(
