@@ -11,7 +11,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// The workspace crates that each crate may depend on. Dev-dependencies are not
 /// restricted.
-const RULES: [(&str, &[&str]); 18] = [
+const RULES: [(&str, &[&str]); 20] = [
     ("rdd-core", &[]),
     ("rdd-api", &[]),
     ("rdd-gateway", &["rdd-core"]),
@@ -44,14 +44,18 @@ const RULES: [(&str, &[&str]); 18] = [
         &[
             "rdd-api",
             "rdd-apiserver",
+            "rdd-conformance",
             "rdd-core",
             "rdd-gateway",
             "rdd-mirror",
             "rdd-passthrough",
             "rdd-plugin",
+            "rdd-toy-engine",
         ],
     ),
     ("rdd-testkit", &["rdd-core"]),
+    ("rdd-toy-engine", &["rdd-core"]),
+    ("rdd-conformance", &["rdd-core", "rdd-toy-engine"]),
     ("rdd-sdk", &[]),
     ("xtask", &[]),
     ("rdd-bench", &["rdd-api"]),

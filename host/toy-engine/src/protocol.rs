@@ -57,7 +57,7 @@ pub enum LineError {
 /// Fails if the line is not UTF-8, or if an escape is not one of the protocol.
 ///
 /// ```
-/// let fields = rdd_toy_engine::protocol::parse_line(br"name	a\tb")?;
+/// let fields = rdd_toy_engine::protocol::parse_line(b"name\ta\\tb")?;
 /// assert_eq!(fields, ["name", "a\tb"]);
 /// # Ok::<(), rdd_toy_engine::protocol::LineError>(())
 /// ```

@@ -187,7 +187,9 @@ impl TestEnvironment for EngineEnvironment {
             ExecScript::Kill(signal) => shell(&format!("kill -{signal} $$")),
             ExecScript::Missing => vec!["no-such-program".to_owned()],
             ExecScript::NotExecutable => vec!["/etc/passwd".to_owned()],
-            ExecScript::Size => shell("trap 'stty size' WINCH; stty size; while read -r _; do :; done"),
+            ExecScript::Size => {
+                shell("trap 'stty size' WINCH; stty size; while read -r _; do :; done")
+            }
             ExecScript::Env => shell("echo \"$RDD_TEST\""),
             ExecScript::WorkingDir => vec!["pwd".to_owned()],
             ExecScript::CloseInput => shell("exec 0<&-; echo closed; sleep 1"),

@@ -2,14 +2,14 @@
 
 use async_trait::async_trait;
 use rdd_core::{
-    ContainerAction, ContainerEngine, ContainerRef, ContainerSpec, OutputSource,
+    ContainerAction, ContainerEngine, ContainerRef, ContainerSpec, EngineObject, OutputSource,
 };
 use rdd_toy_engine::{DEFAULT_NAMESPACE, OTHER_NAMESPACE, TOY_IMAGE, ToyEngine};
 
 use super::{EngineDisturbance, ExecScript, SetupError, TestContainerSpec, TestEnvironment};
 
 /// A toy engine in this process, which can be set up and disturbed in every way.
-/// What was created stays until the engine is dropped.
+/// All its containers are removed after each case.
 #[derive(Debug)]
 pub struct ToyEnvironment {
     engine: ToyEngine,
@@ -171,6 +171,13 @@ impl TestEnvironment for ToyEnvironment {
     }
 
     async fn clean_up(&self, _engine: &dyn ContainerEngine) -> Vec<String> {
+        for object in self.engine.objects() {
+            if let EngineObject::Container(container) = object {
+                let request = super::engine::removal(&container.container_ref());
+                // The backend may have removed it meanwhile.
+                self.engine.remove(&request).ok();
+            }
+        }
         Vec::new()
     }
 }

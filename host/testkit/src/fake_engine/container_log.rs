@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use rdd_core::{
-    ContainerRef, EngineError, EntryBatch, EntryOptions, EntryPosition, GapReason, LogOptions,
-    OutputSource, Timestamp,
+    ContainerRef, EngineError, EntryBatch, EntryOptions, EntryPosition, ErrorCode, GapReason,
+    LogOptions, OutputSource, Timestamp,
 };
 
 use super::logs::LogScript;
@@ -191,6 +191,8 @@ pub(super) struct LineReader {
     /// The number of lines that were read, with those discarded.
     read: usize,
     gap: Option<GapReason>,
+    /// The number of disconnects before this reader started.
+    disconnects: u64,
     ended: bool,
 }
 
@@ -210,15 +212,16 @@ impl LineReader {
         container: ContainerRef,
         selection: LineSelection,
     ) -> Result<(Self, Option<LogScript>), EngineError> {
-        let (script, start, gap) = {
+        let (script, start, gap, disconnects) = {
             let mut state = shared.lock();
+            let disconnects = state.log_disconnects;
             let log = state
                 .logs
                 .get_mut(&container)
                 .ok_or_else(|| not_found("container", &container.id))?;
             log.readers += 1;
             let (start, gap) = selection.start(log);
-            (log.script, log.discarded + start, gap)
+            (log.script, log.discarded + start, gap, disconnects)
         };
         let reader = Self {
             shared,
@@ -226,6 +229,7 @@ impl LineReader {
             selection,
             read: start,
             gap,
+            disconnects,
             ended: false,
         };
         Ok((reader, script))
@@ -240,6 +244,11 @@ impl LineReader {
         if let Some(error) = state.script.offline() {
             self.ended = true;
             return NextLine::Failed(error.clone());
+        }
+        if state.log_disconnects != self.disconnects {
+            self.ended = true;
+            let message = "the log was disconnected";
+            return NextLine::Failed(EngineError::new(ErrorCode::Unavailable, message));
         }
         if let Some(reason) = self.gap.take() {
             return NextLine::Gap(reason);

@@ -25,6 +25,8 @@ pub(super) struct EngineState {
     pub(super) held_from: usize,
     /// The number of times that the running watches were disconnected.
     pub(super) disconnects: u64,
+    /// The number of times that the open logs were disconnected.
+    pub(super) log_disconnects: u64,
     pub(super) script: CallScript,
 }
 
@@ -42,6 +44,7 @@ impl EngineState {
             events_held: false,
             held_from: 0,
             disconnects: 0,
+            log_disconnects: 0,
             script: CallScript::default(),
         }
     }
