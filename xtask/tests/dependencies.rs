@@ -11,14 +11,18 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// The workspace crates that each crate may depend on. Dev-dependencies are not
 /// restricted.
-const RULES: [(&str, &[&str]); 17] = [
+const RULES: [(&str, &[&str]); 18] = [
     ("rdd-core", &[]),
     ("rdd-api", &[]),
     ("rdd-gateway", &["rdd-core"]),
     ("rdd-passthrough", &["rdd-core", "rdd-gateway"]),
     ("rdd-mirror", &["rdd-api", "rdd-core"]),
-    ("rdd-plugin-wasm", &["rdd-core"]),
-    ("rdd-plugin", &["rdd-core", "rdd-plugin-wasm"]),
+    ("rdd-plugin-contract", &["rdd-core"]),
+    ("rdd-plugin-wasm", &["rdd-core", "rdd-plugin-contract"]),
+    (
+        "rdd-plugin",
+        &["rdd-core", "rdd-plugin-contract", "rdd-plugin-wasm"],
+    ),
     ("rdd-apiserver-storage", &[]),
     ("rdd-apiserver-schema", &[]),
     ("rdd-apiserver-fieldmanager", &[]),

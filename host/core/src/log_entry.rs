@@ -254,10 +254,7 @@ mod tests {
             (vec![header(u32::MAX), header(2)], 1),
         ] {
             assert!(
-                matches!(
-                    batch(headers, bytes),
-                    Err(EntryBatchError::Lengths { .. })
-                ),
+                matches!(batch(headers, bytes), Err(EntryBatchError::Lengths { .. })),
                 "{bytes}"
             );
         }

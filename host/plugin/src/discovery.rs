@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rdd_plugin_wasm::is_backend_name;
+use rdd_plugin_contract::is_backend_name;
 use sha2::{Digest as _, Sha256};
 
 use crate::manifest::{ManifestError, PluginManifest};

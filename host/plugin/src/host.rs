@@ -5,10 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use rdd_core::{BackendRegistry, BackendState};
-use rdd_plugin_wasm::{
-    BackendLimits, ComponentCache, ComponentCompiler, ComponentRuntime, EngineTransport,
-    RuntimeError,
-};
+use rdd_plugin_contract::{BackendLimits, EngineTransport};
+use rdd_plugin_wasm::{ComponentCache, ComponentCompiler, ComponentRuntime, RuntimeError};
 use tokio::sync::watch;
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;

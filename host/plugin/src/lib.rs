@@ -24,9 +24,9 @@ mod supervisor_tracker;
 
 pub use engine_endpoint::{EndpointError, EngineEndpoint, TlsFiles, redact_password};
 pub use host::{PluginHost, PluginHostOptions, StartError};
+pub use rdd_plugin_contract::{BackendLimits, INTERFACE};
 pub use rdd_plugin_wasm::{
-    BackendLimits, CacheError, CompilerError, ComponentCache, ComponentCompiler, INTERFACE,
-    LoadError, compile,
+    CacheError, CompilerError, ComponentCache, ComponentCompiler, LoadError, compile,
 };
 pub use report::{PluginReport, PluginState};
 pub use restart::RestartPolicy;

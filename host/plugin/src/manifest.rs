@@ -1,7 +1,7 @@
 //! `plugin.toml`: the manifest of a plugin, read before the plugin runs.
 
 use rdd_core::text::is_lower_hex;
-use rdd_plugin_wasm::{BackendLimits, INTERFACE, is_backend_name};
+use rdd_plugin_contract::{BackendLimits, INTERFACE, is_backend_name};
 use serde::Deserialize;
 
 const MIB: usize = 1024 * 1024;

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use rdd_core::{BackendInfo, ContainerEngine, LoadedBackend};
-use rdd_plugin_wasm::{
-    BackendLimits, ComponentBackend, ComponentRuntime, EngineTransport, ExitReason, LaunchError,
-    LinkedComponent, LoadError,
+use rdd_core::{BackendInfo, LoadedBackend};
+use rdd_plugin_contract::{
+    BackendLimits, BackendServices, EngineTransport, ExitReason, LaunchError, PluginBackend,
 };
+use rdd_plugin_wasm::{ComponentBackend, ComponentRuntime, LinkedComponent, LoadError};
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
@@ -60,7 +60,7 @@ impl BackendSupervisor {
             &self.entry.name,
             component,
             self.manifest.limits.apply(&self.limits),
-            self.transport.clone(),
+            BackendServices::new(self.transport.clone()),
         );
         self.run_backend(&backend).await;
         backend.shutdown().await;
@@ -84,7 +84,7 @@ impl BackendSupervisor {
         load.await.map_err(LoadPluginError::Task)?
     }
 
-    async fn run_backend(&self, backend: &ComponentBackend) {
+    async fn run_backend(&self, backend: &dyn PluginBackend) {
         let mut failures = 0;
         let mut generation = 0;
         let mut first_info: Option<BackendInfo> = None;
@@ -95,8 +95,8 @@ impl BackendSupervisor {
                 () = self.shutdown.cancelled() => return,
             };
             let exit = match launched {
-                Ok(handle) => {
-                    let info = handle.info().clone();
+                Ok(instance) => {
+                    let info = instance.info().clone();
                     if first_info.get_or_insert_with(|| info.clone()) != &info {
                         return self.refuse(
                             "its describe returned another result after a restart; report this to the backend's author"
@@ -104,13 +104,12 @@ impl BackendSupervisor {
                         );
                     }
                     generation += 1;
-                    let handle = Arc::new(handle);
                     self.entry.set_ready(LoadedBackend {
-                        engine: handle.clone(),
+                        engine: instance.clone(),
                         generation,
                     });
                     tokio::select! {
-                        exit = handle.wait_for_exit() => exit,
+                        exit = instance.wait_for_exit() => exit,
                         () = self.shutdown.cancelled() => return,
                     }
                 }

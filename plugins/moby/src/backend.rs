@@ -5,7 +5,8 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use rdd_sdk::types::{
-    Action, BackendInfo, Capabilities, Error, IdForm, Inspection, LogOptions, ObjectRef, Removal,
+    Action, BackendInfo, Capabilities, ContainerRef, Error, IdForm, Inspection, LogOptions,
+    ObjectRef, Removal, RemovalTarget,
 };
 use rdd_sdk::{Backend, Host, LogResponder, WatchResponder};
 
@@ -47,7 +48,7 @@ impl Backend for MobyBackend {
             engine: "Docker Engine".to_owned(),
             id_form: IdForm::LowerHex(url::CONTAINER_ID_DIGITS as u32),
             namespaces: vec![record::NAMESPACE.to_owned()],
-            capabilities: Capabilities::all(),
+            capabilities: Capabilities::LOGS | Capabilities::ACTIONS | Capabilities::REMOVALS,
         }
     }
 
@@ -65,29 +66,41 @@ impl Backend for MobyBackend {
 
     async fn get_logs(
         &self,
-        id: String,
+        container: ContainerRef,
         options: LogOptions,
         responder: LogResponder,
     ) -> Result<(), Error> {
+        let id = container_id(container)?;
         logs::run(self, &id, &options, responder).await
     }
 
-    async fn act(&self, id: String, action: Action) -> Result<(), Error> {
+    async fn act(&self, container: ContainerRef, action: Action) -> Result<(), Error> {
+        let id = container_id(container)?;
         let result = actions::run(self, &id, action).await;
         self.mark_stale_on_error(&result, || ChangeEvent::Container(id));
         result
     }
 
-    async fn remove(&self, target: Removal) -> Result<(), Error> {
-        let container = match &target {
-            Removal::Container(id) => Some(id.clone()),
+    async fn remove(&self, removal: Removal) -> Result<(), Error> {
+        let container = match &removal.target {
+            RemovalTarget::Container(id) => Some(id.clone()),
             _ => None,
         };
-        let result = removals::run(self, target).await;
+        let result = removals::run(self, removal).await;
         if let Some(id) = container {
             self.mark_stale_on_error(&result, || ChangeEvent::Container(id));
         }
         result
+    }
+}
+
+/// Returns the ID of a container. Fails unless it is in Docker's only namespace.
+fn container_id(container: ContainerRef) -> Result<String, Error> {
+    let ContainerRef { namespace, id } = container;
+    if namespace == record::NAMESPACE {
+        Ok(id)
+    } else {
+        Err(objects::unknown_namespace(&namespace))
     }
 }
 

@@ -137,9 +137,21 @@ async fn get_object(client: &DockerClient, path: &str) -> Result<HttpResponse, E
         .await
 }
 
+/// Returns the error of a reference to another namespace than Docker's only one.
+pub(crate) fn unknown_namespace(namespace: &str) -> Error {
+    Error::not_found(format!("no such namespace: {namespace}"))
+}
+
 /// Implements `inspect`.
 pub(crate) async fn inspect(moby: &MobyBackend, object: &ObjectRef) -> Result<Inspection, Error> {
-    let ObjectRef { kind, id } = object;
+    let ObjectRef {
+        kind,
+        namespace,
+        id,
+    } = object;
+    if namespace != record::NAMESPACE {
+        return Err(unknown_namespace(namespace));
+    }
     let (mut object, raw) = match kind {
         ObjectKind::Container => {
             let (container, response) = inspect_container(&moby.client, id).await?;
@@ -168,7 +180,7 @@ pub(crate) async fn inspect(moby: &MobyBackend, object: &ObjectRef) -> Result<In
             (Object::Namespace(id.clone()), String::new())
         }
         ObjectKind::Namespace => {
-            return Err(Error::not_found(format!("no such namespace: {id}")));
+            return Err(unknown_namespace(id));
         }
     };
     record::fit_to_limits(&mut object);

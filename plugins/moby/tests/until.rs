@@ -15,7 +15,7 @@ use futures::future::LocalBoxFuture;
 use hyper_util::rt::TokioIo;
 use rdd_backend_moby::MobyBackend;
 use rdd_sdk::native::CallHandle;
-use rdd_sdk::types::{Error, LogLevel, LogOptions, Timestamp};
+use rdd_sdk::types::{ContainerRef, Error, LogLevel, LogOptions, Timestamp};
 use rdd_sdk::{Backend as _, BoxConnection, Host, HostApi};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::time::Instant;
@@ -147,10 +147,14 @@ fn follow(until: Duration, script: Script, pace: Duration) -> Outcome {
             stdout: true,
             stderr: true,
         };
-        let id = "ab".repeat(32);
-        let mut log = CallHandle::start(|to| async move { moby.get_logs(id, options, to).await })
-            .await
-            .unwrap();
+        let container = ContainerRef {
+            namespace: "moby".to_owned(),
+            id: "ab".repeat(32),
+        };
+        let mut log =
+            CallHandle::start(|to| async move { moby.get_logs(container, options, to).await })
+                .await
+                .unwrap();
         let mut bytes = 0;
         while let Some(chunks) = log.next().await {
             bytes += chunks.iter().map(|chunk| chunk.bytes.len()).sum::<usize>();

@@ -6,7 +6,7 @@
 //! buffers only a partial header or a short error message, so a frame of 4 GiB
 //! takes no more memory than one of four bytes.
 
-use crate::types::{Error, LogChunk, LogSource, MAX_CHUNK_BYTES};
+use crate::types::{Error, MAX_CHUNK_BYTES, OutputChunk, OutputSource};
 
 /// The source byte of standard input. Old engines use it for output.
 const STDIN: u8 = 0;
@@ -28,12 +28,12 @@ const MAX_SYSTEM_ERROR_BYTES: usize = 8 * 1024;
 ///
 /// ```
 /// use rdd_sdk::demux::LogDemuxer;
-/// use rdd_sdk::types::LogSource;
+/// use rdd_sdk::types::OutputSource;
 ///
 /// let mut demuxer = LogDemuxer::multiplexed();
 /// demuxer.push(b"\x02\0\0\0\0\0\0\x05error")?;
 /// let chunks = demuxer.take_chunks();
-/// assert_eq!(chunks[0].source, LogSource::Stderr);
+/// assert_eq!(chunks[0].source, OutputSource::Stderr);
 /// assert_eq!(chunks[0].bytes, b"error");
 /// demuxer.finish()?;
 /// # Ok::<(), rdd_sdk::types::Error>(())
@@ -41,7 +41,7 @@ const MAX_SYSTEM_ERROR_BYTES: usize = 8 * 1024;
 #[derive(Debug)]
 pub struct LogDemuxer {
     state: FrameState,
-    chunks: Vec<LogChunk>,
+    chunks: Vec<OutputChunk>,
 }
 
 #[derive(Debug)]
@@ -54,7 +54,7 @@ enum FrameState {
         have: usize,
     },
     /// In a frame with `left` bytes to come.
-    Frame { source: LogSource, left: u32 },
+    Frame { source: OutputSource, left: u32 },
     /// In an error message of the engine with `left` bytes to come.
     SystemError { text: Vec<u8>, left: u32 },
 }
@@ -95,7 +95,7 @@ impl LogDemuxer {
         while !input.is_empty() {
             match &mut self.state {
                 FrameState::Raw => {
-                    append(&mut self.chunks, LogSource::Stdout, input);
+                    append(&mut self.chunks, OutputSource::Stdout, input);
                     return Ok(());
                 }
                 FrameState::Header { bytes, have } => {
@@ -137,7 +137,7 @@ impl LogDemuxer {
     }
 
     /// Takes the chunks of all bytes that were pushed since the last call.
-    pub fn take_chunks(&mut self) -> Vec<LogChunk> {
+    pub fn take_chunks(&mut self) -> Vec<OutputChunk> {
         std::mem::take(&mut self.chunks)
     }
 
@@ -175,8 +175,8 @@ fn parse_header(header: [u8; HEADER_BYTES]) -> Result<FrameState, Error> {
     let left = u32::from_be_bytes([a, b, c, d]);
     let source = match kind {
         _ if zero != [0; 3] => None,
-        STDIN | STDOUT => Some(LogSource::Stdout),
-        STDERR => Some(LogSource::Stderr),
+        STDIN | STDOUT => Some(OutputSource::Stdout),
+        STDERR => Some(OutputSource::Stderr),
         SYSTEM_ERROR => {
             return Ok(FrameState::SystemError {
                 text: Vec::new(),
@@ -203,7 +203,7 @@ fn system_error(text: &[u8]) -> Error {
     ))
 }
 
-fn append(chunks: &mut Vec<LogChunk>, source: LogSource, mut bytes: &[u8]) {
+fn append(chunks: &mut Vec<OutputChunk>, source: OutputSource, mut bytes: &[u8]) {
     if let Some(last) = chunks.last_mut()
         && last.source == source
     {
@@ -215,7 +215,7 @@ fn append(chunks: &mut Vec<LogChunk>, source: LogSource, mut bytes: &[u8]) {
         bytes = later;
     }
     for piece in bytes.chunks(MAX_CHUNK_BYTES) {
-        chunks.push(LogChunk {
+        chunks.push(OutputChunk {
             source,
             bytes: piece.to_vec(),
         });
@@ -235,8 +235,8 @@ mod tests {
     }
 
     /// Joins adjacent chunks of the same source.
-    fn joined(chunks: Vec<LogChunk>) -> Vec<(LogSource, Vec<u8>)> {
-        let mut runs: Vec<(LogSource, Vec<u8>)> = Vec::new();
+    fn joined(chunks: Vec<OutputChunk>) -> Vec<(OutputSource, Vec<u8>)> {
+        let mut runs: Vec<(OutputSource, Vec<u8>)> = Vec::new();
         for chunk in chunks {
             assert!(!chunk.bytes.is_empty() && chunk.bytes.len() <= MAX_CHUNK_BYTES);
             match runs.last_mut() {
@@ -255,9 +255,9 @@ mod tests {
         stream.extend(frame_of(STDIN, b"two"));
         stream.extend(frame_of(STDOUT, b"three"));
         let expected = vec![
-            (LogSource::Stdout, b"one\n".to_vec()),
-            (LogSource::Stderr, b"\xff\xfe".to_vec()),
-            (LogSource::Stdout, b"twothree".to_vec()),
+            (OutputSource::Stdout, b"one\n".to_vec()),
+            (OutputSource::Stderr, b"\xff\xfe".to_vec()),
+            (OutputSource::Stdout, b"twothree".to_vec()),
         ];
         for cut in 0..=stream.len() {
             let (head, tail) = stream.split_at(cut);
@@ -303,7 +303,7 @@ mod tests {
         }
         demuxer.finish().unwrap();
         demuxer.push(&frame_of(STDOUT, b"after")).unwrap();
-        assert_eq!(demuxer.take_chunks()[0].source, LogSource::Stdout);
+        assert_eq!(demuxer.take_chunks()[0].source, OutputSource::Stdout);
     }
 
     #[test]
@@ -374,6 +374,9 @@ mod tests {
         let bytes = vec![1, 0, 0, 0, 0, 0, 0, 9, 0xff];
         demuxer.push(&bytes).unwrap();
         demuxer.finish().unwrap();
-        assert_eq!(joined(demuxer.take_chunks()), [(LogSource::Stdout, bytes)]);
+        assert_eq!(
+            joined(demuxer.take_chunks()),
+            [(OutputSource::Stdout, bytes)]
+        );
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::future::{Either, LocalBoxFuture, select};
 
-use crate::types::{Error, LogLevel, Timestamp};
+use crate::types::{Credentials, Error, LogLevel, Timestamp};
 
 /// A bidirectional byte stream to the engine. Shutting down its writing half
 /// half-closes the connection; dropping it closes the connection.
@@ -29,6 +29,18 @@ pub trait HostApi: 'static {
 
     /// Returns the time of the wall clock, which may jump.
     fn now(&self) -> Timestamp;
+
+    /// Returns the time since an arbitrary moment, by a clock that never jumps.
+    fn monotonic_now(&self) -> Duration;
+
+    /// Returns 64 random bits that nobody can predict.
+    fn random(&self) -> u64;
+
+    /// Returns the user's credentials for a registry.
+    fn credentials(
+        &self,
+        registry: String,
+    ) -> LocalBoxFuture<'static, Result<Option<Credentials>, Error>>;
 
     /// Writes a line to the daemon's log.
     fn log(&self, level: LogLevel, message: &str);
@@ -63,6 +75,30 @@ impl Host {
     /// [`sleep`](Self::sleep).
     pub fn now(&self) -> Timestamp {
         self.0.now()
+    }
+
+    /// Returns the time since an arbitrary moment, by a clock that never jumps.
+    /// Compare only values of one instance.
+    pub fn monotonic_now(&self) -> Duration {
+        self.0.monotonic_now()
+    }
+
+    /// Returns 64 random bits that nobody can predict, such as for an ID.
+    pub fn random(&self) -> u64 {
+        self.0.random()
+    }
+
+    /// Returns the user's credentials for the registry of the image that this
+    /// call pulls or pushes; `None` if the user has none. `registry` is a host
+    /// name with an optional port, and `docker.io` for Docker Hub.
+    ///
+    /// # Errors
+    ///
+    /// Fails with `permission-denied` for another registry or outside of a pull
+    /// or push, and with `unavailable` or `timeout` if the user's configuration
+    /// or credential helper fails.
+    pub async fn credentials(&self, registry: &str) -> Result<Option<Credentials>, Error> {
+        self.0.credentials(registry.to_owned()).await
     }
 
     /// Writes a line to the daemon's log under the backend's name. Do not log

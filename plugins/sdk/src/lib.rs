@@ -11,6 +11,7 @@ extern crate self as rdd_sdk;
 
 mod backend;
 mod host;
+mod input;
 mod sink;
 
 mod error;
@@ -28,8 +29,10 @@ pub mod native;
 
 pub use backend::Backend;
 pub use host::{BoxConnection, EngineConnection, Host, HostApi};
+pub use input::{ExecInput, InputReader, InputStream};
 pub use sink::{
-    LogResponder, LogSink, SinkWriter, StreamResponder, StreamSink, WatchResponder, WatchSink,
+    EntryResponder, EntrySink, LogResponder, LogSink, OutputResponder, OutputSink, SinkWriter,
+    StreamResponder, StreamSink, TransferResponder, TransferSink, WatchResponder, WatchSink,
 };
 #[doc(hidden)]
 pub use wit_bindgen;

@@ -1,8 +1,9 @@
 //! A native host for a backend, over a unix socket: for tests and tools. It
 //! must run in a [`tokio::task::LocalSet`] on a current-thread runtime.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::channel::mpsc;
@@ -11,13 +12,15 @@ use futures::{SinkExt, StreamExt};
 use hyper_util::rt::TokioIo;
 use tokio::task::{JoinError, JoinHandle};
 
-use crate::types::{Error, LogLevel, Timestamp};
+use crate::types::{Credentials, Error, LogLevel, Timestamp};
 use crate::{BoxConnection, Host, HostApi, SinkWriter, StreamResponder};
 
 /// A host whose engine listens on a unix socket.
 pub struct UnixHost {
     socket: PathBuf,
     log: fn(LogLevel, &str),
+    created_at: Instant,
+    credentials: Option<Credentials>,
 }
 
 impl UnixHost {
@@ -27,6 +30,17 @@ impl UnixHost {
         Self {
             socket: socket.into(),
             log,
+            created_at: Instant::now(),
+            credentials: None,
+        }
+    }
+
+    /// Sets the credentials for every registry.
+    #[must_use]
+    pub fn with_credentials(self, credentials: Credentials) -> Self {
+        Self {
+            credentials: Some(credentials),
+            ..self
         }
     }
 
@@ -66,18 +80,34 @@ impl HostApi for UnixHost {
         }
     }
 
+    fn monotonic_now(&self) -> Duration {
+        self.created_at.elapsed()
+    }
+
+    fn random(&self) -> u64 {
+        // Each `RandomState` has keys of its own. Good enough for tests.
+        RandomState::new().hash_one(())
+    }
+
+    fn credentials(
+        &self,
+        _: String,
+    ) -> LocalBoxFuture<'static, Result<Option<Credentials>, Error>> {
+        std::future::ready(Ok(self.credentials.clone())).boxed_local()
+    }
+
     fn log(&self, level: LogLevel, message: &str) {
         (self.log)(level, message);
     }
 }
 
 /// A handle to a stream call in progress. Dropping it stops the call.
-pub struct CallHandle<T> {
+pub struct CallHandle<T, R = ()> {
     items: mpsc::Receiver<Vec<T>>,
-    task: JoinHandle<Result<(), Error>>,
+    task: JoinHandle<Result<R, Error>>,
 }
 
-impl<T: 'static> CallHandle<T> {
+impl<T: 'static, R: 'static> CallHandle<T, R> {
     /// Starts a stream call and waits for its response, as a host does.
     ///
     /// # Errors
@@ -86,7 +116,7 @@ impl<T: 'static> CallHandle<T> {
     /// without a response.
     pub async fn start<F>(call: impl FnOnce(StreamResponder<T>) -> F) -> Result<Self, Error>
     where
-        F: Future<Output = Result<(), Error>> + 'static,
+        F: Future<Output = Result<R, Error>> + 'static,
     {
         // A write completes when its batch is read, as on a component's stream.
         let (sender, items) = mpsc::channel(0);
@@ -96,8 +126,7 @@ impl<T: 'static> CallHandle<T> {
             Either::Left((ended, accepted)) => {
                 let result = join_result(ended);
                 if accepted.now_or_never().is_none_or(|fired| fired.is_err()) {
-                    result?;
-                    return Err(no_response());
+                    return Err(result.err().unwrap_or_else(no_response));
                 }
                 let task = tokio::task::spawn_local(async { result });
                 Ok(Self { items, task })
@@ -121,13 +150,13 @@ impl<T: 'static> CallHandle<T> {
     /// # Errors
     ///
     /// Fails with the error of the stream.
-    pub async fn result(mut self) -> Result<(), Error> {
+    pub async fn result(mut self) -> Result<R, Error> {
         self.items.close();
         join_result((&mut self.task).await)
     }
 }
 
-impl<T> Drop for CallHandle<T> {
+impl<T, R> Drop for CallHandle<T, R> {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -137,7 +166,7 @@ fn no_response() -> Error {
     Error::internal("the backend returned without accepting the call")
 }
 
-fn join_result(ended: Result<Result<(), Error>, JoinError>) -> Result<(), Error> {
+fn join_result<R>(ended: Result<Result<R, Error>, JoinError>) -> Result<R, Error> {
     ended.unwrap_or_else(|error| Err(Error::internal(format!("the backend panicked: {error}"))))
 }
 

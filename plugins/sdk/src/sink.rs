@@ -7,7 +7,7 @@
 use futures::channel::oneshot;
 use futures::future::LocalBoxFuture;
 
-use crate::types::{Error, Event, LogChunk};
+use crate::types::{EntryBatch, Error, Event, OutputChunk, TransferProgress};
 
 /// The implementation of a [`StreamSink`], one for each form of a plugin.
 pub trait SinkWriter<T> {
@@ -26,11 +26,23 @@ pub struct StreamResponder<T> {
 /// The responder of a `watch` call.
 pub type WatchResponder = StreamResponder<Event>;
 /// The responder of a `get-logs` call.
-pub type LogResponder = StreamResponder<LogChunk>;
+pub type LogResponder = StreamResponder<OutputChunk>;
+/// The responder of a `get-entries` call.
+pub type EntryResponder = StreamResponder<EntryBatch>;
+/// The responder of an `exec` call.
+pub type OutputResponder = StreamResponder<OutputChunk>;
+/// The responder of a `pull` or `push` call.
+pub type TransferResponder = StreamResponder<TransferProgress>;
 /// The sink for the events of a watch.
 pub type WatchSink = StreamSink<Event>;
 /// The sink for the chunks of a log.
-pub type LogSink = StreamSink<LogChunk>;
+pub type LogSink = StreamSink<OutputChunk>;
+/// The sink for the entries of a log.
+pub type EntrySink = StreamSink<EntryBatch>;
+/// The sink for the output of a process.
+pub type OutputSink = StreamSink<OutputChunk>;
+/// The sink for the progress of a transfer.
+pub type TransferSink = StreamSink<TransferProgress>;
 
 impl<T> StreamResponder<T> {
     /// Creates a responder and the receiver that resolves when it is accepted.

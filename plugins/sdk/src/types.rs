@@ -2,13 +2,23 @@
 //! bindings, and its limits.
 
 pub use crate::bindings::exports::rancher_desktop::engine::engine::{
-    BackendInfo, Capabilities, Event, IdForm, Inspection, LogChunk, LogOptions, LogSource,
+    BackendInfo, Capabilities, Event, IdForm, Inspection,
 };
-pub use crate::bindings::exports::rancher_desktop::engine::lifecycle::{Action, Removal};
+pub use crate::bindings::exports::rancher_desktop::engine::images::{
+    PullSpec, PushSpec, TransferPhase, TransferProgress,
+};
+pub use crate::bindings::exports::rancher_desktop::engine::lifecycle::{
+    Action, ContainerSpec, Mount, MountKind, Removal, RemovalTarget, RestartPolicy, VolumeSpec,
+};
+pub use crate::bindings::exports::rancher_desktop::engine::logs::{
+    EntryBatch, EntryHeader, EntryOptions, EntryPosition, GapReason, LogOptions,
+};
+pub use crate::bindings::exports::rancher_desktop::engine::processes::{ExecOptions, TerminalSize};
 pub use crate::bindings::rancher_desktop::engine::host::LogLevel;
+pub use crate::bindings::rancher_desktop::engine::registry::{Credentials, PasswordCredentials};
 pub use crate::bindings::rancher_desktop::engine::types::{
-    Container, ContainerState, Error, ErrorCode, Image, Object, ObjectKind, ObjectRef, Port,
-    PortBinding, Timestamp, Volume,
+    Container, ContainerRef, ContainerState, Error, ErrorCode, Image, Object, ObjectKind,
+    ObjectRef, OutputChunk, OutputSource, Port, PortBinding, Timestamp, Volume,
 };
 
 /// The maximum size of a string that a backend sends to the host.
@@ -17,5 +27,16 @@ pub const MAX_STRING_BYTES: usize = 1 << 20;
 /// The maximum size of a record that a backend sends to the host.
 pub const MAX_RECORD_BYTES: usize = 4 << 20;
 
-/// The maximum size of a log chunk. Backends coalesce up to this size.
+/// The maximum size of a chunk of output, and of the bytes of an
+/// [`EntryBatch`]. Backends coalesce up to this size.
 pub const MAX_CHUNK_BYTES: usize = 64 * 1024;
+
+/// The maximum number of entries in an [`EntryBatch`].
+pub const MAX_BATCH_ENTRIES: usize = 4_096;
+
+/// The bit of [`EntryHeader::attributes`] for an entry that was written to
+/// standard error.
+pub const ENTRY_STDERR: u32 = 1 << 0;
+
+/// The bit of [`EntryHeader::attributes`] for an entry without a newline.
+pub const ENTRY_PARTIAL: u32 = 1 << 1;

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rdd_core::{EngineError, ErrorCode};
-use rdd_plugin_wasm::{EngineConnection, EngineTransport};
+use rdd_plugin_contract::{EngineConnection, EngineTransport};
 
 use crate::EngineEndpoint;
 

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use rdd_core::{EngineError, ErrorCode};
-use rdd_plugin_wasm::EngineConnection;
+use rdd_plugin_contract::EngineConnection;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 

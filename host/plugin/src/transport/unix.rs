@@ -4,7 +4,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use rdd_core::{EngineError, ErrorCode};
-use rdd_plugin_wasm::EngineConnection;
+use rdd_plugin_contract::EngineConnection;
 
 use super::{coalescing, unavailable};
 use crate::EngineEndpoint;

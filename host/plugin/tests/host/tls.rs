@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rdd_core::ErrorCode;
 use rdd_plugin::{EngineDialer, EngineEndpoint, TlsFiles};
-use rdd_plugin_wasm::{EngineConnection, EngineTransport};
+use rdd_plugin_contract::{EngineConnection, EngineTransport};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;

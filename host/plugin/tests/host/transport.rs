@@ -8,7 +8,7 @@ use rdd_plugin::{
     EndpointError, EngineDialer, EngineEndpoint, PluginHost, PluginHostOptions, StartError,
     TlsFiles,
 };
-use rdd_plugin_wasm::{EngineConnection, EngineTransport};
+use rdd_plugin_contract::{EngineConnection, EngineTransport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
 

@@ -12,10 +12,8 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use futures::StreamExt;
 use rdd_core::{ContainerEngine, ContainerRef, EngineError, EngineObject, LogOptions, WatchEvent};
-use rdd_plugin_wasm::{
-    BackendLimits, ComponentBackend, ComponentCache, ComponentRuntime, EngineConnection,
-    EngineTransport,
-};
+use rdd_plugin_contract::{BackendLimits, BackendServices, EngineConnection, EngineTransport};
+use rdd_plugin_wasm::{ComponentBackend, ComponentCache, ComponentRuntime};
 
 struct UnixTransport(String);
 
@@ -68,7 +66,7 @@ async fn main() {
                 "moby",
                 component,
                 BackendLimits::default(),
-                Arc::new(UnixTransport(socket)),
+                BackendServices::new(Arc::new(UnixTransport(socket))),
             );
             measure_engine(&backend).await;
         }
@@ -77,7 +75,7 @@ async fn main() {
                 "scripted",
                 component,
                 BackendLimits::default(),
-                Arc::new(UnixTransport(String::new())),
+                BackendServices::new(Arc::new(UnixTransport(String::new()))),
             );
             measure_fixture(&backend).await;
         }

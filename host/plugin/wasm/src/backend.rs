@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use rdd_core::{EngineError, ErrorCode};
+use rdd_plugin_contract::{
+    BackendInstance, BackendLimits, BackendServices, ContractError, LaunchError, PluginBackend,
+};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -10,14 +14,12 @@ use tracing::Span;
 
 use crate::backend_handle::BackendHandle;
 use crate::convert;
-use crate::exit_reason::ExitReason;
 use crate::host_state::HostContext;
-use crate::limits::{BackendLimits, MemoryBudget};
+use crate::limits::MemoryBudget;
 use crate::liveness::EngineLiveness;
 use crate::log_limiter::LogLimiter;
 use crate::plugin_instance::PluginInstance;
 use crate::runtime::LinkedComponent;
-use crate::transport::EngineTransport;
 
 /// What all stores of one backend share, across restarts.
 pub(crate) struct BackendContext {
@@ -31,17 +33,46 @@ pub(crate) struct BackendContext {
     /// The span in which the tasks run.
     pub(crate) span: Span,
     pub(crate) log_permits: Arc<Semaphore>,
+    pub(crate) exec_permits: Arc<Semaphore>,
+    pub(crate) transfer_permits: Arc<Semaphore>,
 }
 
 impl BackendContext {
     /// Acquires the permit for another log stream.
     pub(crate) fn acquire_log_permit(&self) -> Result<OwnedSemaphorePermit, EngineError> {
-        self.log_permits.clone().try_acquire_owned().map_err(|_| {
+        self.acquire(
+            &self.log_permits,
+            self.limits.max_log_streams,
+            "log streams",
+        )
+    }
+
+    /// Acquires the permit for another process.
+    pub(crate) fn acquire_exec_permit(&self) -> Result<OwnedSemaphorePermit, EngineError> {
+        self.acquire(&self.exec_permits, self.limits.max_execs, "exec sessions")
+    }
+
+    /// Acquires the permit for another pull or push.
+    pub(crate) fn acquire_transfer_permit(&self) -> Result<OwnedSemaphorePermit, EngineError> {
+        self.acquire(
+            &self.transfer_permits,
+            self.limits.max_transfers,
+            "pulls and pushes",
+        )
+    }
+
+    fn acquire(
+        &self,
+        permits: &Arc<Semaphore>,
+        max: usize,
+        what: &str,
+    ) -> Result<OwnedSemaphorePermit, EngineError> {
+        permits.clone().try_acquire_owned().map_err(|_| {
             EngineError::new(
                 ErrorCode::Unavailable,
                 format!(
-                    "{} log streams of the backend {} are open, the maximum; close some and try again",
-                    self.limits.max_log_streams, self.host.name
+                    "{max} {what} of the backend {} are open, the maximum; close some and try again",
+                    self.host.name
                 ),
             )
         })
@@ -54,41 +85,25 @@ pub struct ComponentBackend {
     context: Arc<BackendContext>,
 }
 
-/// A backend cannot be started.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum LaunchError {
-    /// Its store ended during the start. A retry may succeed.
-    #[error("the backend {backend} {}", exit.message)]
-    Exited {
-        /// The name in the manifest.
-        backend: String,
-        /// Why the store ended.
-        exit: ExitReason,
-    },
-    /// The backend does not match its manifest or the contract. A retry cannot
-    /// succeed.
-    #[error("the backend {backend} {problem}")]
-    Incompatible {
-        /// The name in the manifest.
-        backend: String,
-        /// The end of a sentence that begins with the backend's name.
-        problem: String,
-    },
-}
-
 impl ComponentBackend {
-    /// Creates a backend that reaches its engine through `transport`. `name` is
-    /// the name in its manifest. All tasks of the backend run in the span that is
+    /// Creates a backend that gets `services` from the host. `name` is the name
+    /// in its manifest. All tasks of the backend run in the span that is
     /// current now.
     pub fn new(
         name: &str,
         component: LinkedComponent,
         limits: BackendLimits,
-        transport: Arc<dyn EngineTransport>,
+        services: BackendServices,
     ) -> Self {
+        let BackendServices {
+            transport,
+            credentials,
+            directories: _,
+        } = services;
         let host = HostContext {
             name: name.to_owned(),
             transport,
+            credentials,
             connection_permits: Arc::new(Semaphore::new(limits.max_connections)),
             max_connections: limits.max_connections,
             probe_permit: Arc::new(Semaphore::new(1)),
@@ -104,6 +119,8 @@ impl ComponentBackend {
                 tasks: TaskTracker::new(),
                 span: Span::current(),
                 log_permits: Arc::new(Semaphore::new(limits.max_log_streams)),
+                exec_permits: Arc::new(Semaphore::new(limits.max_execs)),
+                transfer_permits: Arc::new(Semaphore::new(limits.max_transfers)),
                 limits,
             }),
         }
@@ -148,11 +165,25 @@ impl ComponentBackend {
                 info.name
             )));
         }
+        let exports = &context.component.exports;
+        if let Some((capability, interface)) = exports.missing_interface(info.capabilities) {
+            let error = ContractError(format!(
+                "describe returned the capability {capability}, but the component does not export the interface {interface}"
+            ));
+            return Err(incompatible(error.to_string()));
+        }
         Ok(BackendHandle::spawn(context.clone(), instance, info))
+    }
+}
+
+#[async_trait]
+impl PluginBackend for ComponentBackend {
+    async fn launch(&self) -> Result<Arc<dyn BackendInstance>, LaunchError> {
+        Ok(Arc::new(self.launch().await?))
     }
 
     /// Ends all stores and waits until their tasks have ended.
-    pub async fn shutdown(&self) {
+    async fn shutdown(&self) {
         let BackendContext {
             shutdown, tasks, ..
         } = &*self.context;

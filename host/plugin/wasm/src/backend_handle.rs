@@ -3,52 +3,38 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures::StreamExt as _;
 use rdd_core::{
     BackendInfo, ContainerAction, ContainerEngine, ContainerRef, ContainerSpec, EngineError,
-    EntryOptions, EntryStream, ErrorCode, ExecOptions, ExecSession, InspectResponse, LogOptions,
-    LogStream, ObjectKind, ObjectRef, PullSpec, PushSpec, RemoveRequest, RemoveTarget,
-    TransferStream, VolumeSpec, WatchStream,
+    EntryBatch, EntryOptions, EntryStream, ErrorCode, ExecOptions, ExecSession, InspectResponse,
+    LogOptions, LogStream, ObjectRef, OutputChunk, PullSpec, PushSpec, RemoveRequest,
+    TransferProgress, TransferStream, VolumeSpec, WatchStream,
+};
+use rdd_plugin_contract::{
+    ArgumentValidator, BackendInstance, BackendLimits, ExitReason, UsageSnapshot, image_registry,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::Instrument as _;
+use wasmtime::component::StreamReader;
 
 use crate::backend::BackendContext;
 use crate::call_tracker::CallTracker;
-use crate::contract;
 use crate::control::{CallCounter, ControlRequest, ControlTask, GuestCall, ReplySender};
-use crate::exit_reason::ExitReason;
+use crate::exec_input::{ResizeProducer, StdinProducer};
 use crate::host_state::MAX_SLEEPS;
-use crate::limits::BackendLimits;
 use crate::plugin_instance::PluginInstance;
+use crate::stream_call::{self, StreamCall};
 use crate::watch_stream::WatchReader;
-use crate::{log_stream, probe};
+use crate::{convert, probe};
 
 /// The capacity of the channel to the task that owns the control store. Each
 /// request holds a permit, so the channel is never full for long.
 const MAX_QUEUED_REQUESTS: usize = BackendLimits::MAX_READS + BackendLimits::MAX_CHANGES + 2;
 
-/// The resources that a backend holds at one moment, for finding leaks. Except
-/// for the memory, all are zero while nothing uses the backend.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct UsageSnapshot {
-    /// Calls that have not ended in the guest of the control store.
-    pub calls: usize,
-    /// Permits for reads in use. Reads that wait for a permit do not count.
-    pub reads: usize,
-    /// Permits for changes in use. Changes that wait for a permit do not count.
-    pub changes: usize,
-    /// Watches; at most one.
-    pub watches: usize,
-    /// Timers of the control store.
-    pub sleeps: usize,
-    /// Log streams of the backend, including those from before a restart.
-    pub log_streams: usize,
-    /// Connections to the engine from all stores of the backend.
-    pub connections: usize,
-    /// Linear memory of all stores of the backend.
-    pub memory_bytes: usize,
-}
+/// The number of messages to the standard input of a process that wait for the
+/// guest. The caller limits their size.
+const MAX_QUEUED_INPUTS: usize = 4;
 
 /// A running backend, from the creation of a control store to its end.
 pub struct BackendHandle {
@@ -109,34 +95,6 @@ impl BackendHandle {
         }
     }
 
-    /// Waits until the control store has ended and returns the reason.
-    pub async fn wait_for_exit(&self) -> ExitReason {
-        ExitReason::wait(&mut self.exit.clone()).await
-    }
-
-    /// Returns the resources in use now.
-    pub fn usage(&self) -> UsageSnapshot {
-        let BackendContext {
-            limits,
-            host,
-            memory,
-            log_permits,
-            ..
-        } = &*self.context;
-        let used =
-            |all: usize, permits: &Semaphore| all.saturating_sub(permits.available_permits());
-        UsageSnapshot {
-            calls: self.calls.len(),
-            reads: used(BackendLimits::MAX_READS, &self.read_permits),
-            changes: used(BackendLimits::MAX_CHANGES, &self.change_permits),
-            watches: used(1, &self.watch_permit),
-            sleeps: used(MAX_SLEEPS, &self.sleep_permits),
-            log_streams: used(limits.max_log_streams, log_permits),
-            connections: used(limits.max_connections, &host.connection_permits),
-            memory_bytes: memory.used_bytes(),
-        }
-    }
-
     /// Sends a call to the store's task and waits for the reply. There is no
     /// timeout: the caller may drop the future, and the task detects stalls.
     async fn call<T>(
@@ -187,56 +145,42 @@ impl BackendHandle {
         }
     }
 
-    fn check_container_id(&self, id: &str) -> Result<(), EngineError> {
-        let format = self.info.id_format;
-        if format.matches(id) {
-            return Ok(());
+    fn arguments(&self) -> ArgumentValidator<'_> {
+        ArgumentValidator::new(&self.info)
+    }
+}
+
+#[async_trait]
+impl BackendInstance for BackendHandle {
+    /// Waits until the control store has ended and returns the reason.
+    async fn wait_for_exit(&self) -> ExitReason {
+        ExitReason::wait(&mut self.exit.clone()).await
+    }
+
+    fn usage(&self) -> UsageSnapshot {
+        let BackendContext {
+            limits,
+            host,
+            memory,
+            log_permits,
+            exec_permits,
+            transfer_permits,
+            ..
+        } = &*self.context;
+        let used =
+            |all: usize, permits: &Semaphore| all.saturating_sub(permits.available_permits());
+        UsageSnapshot {
+            calls: self.calls.len(),
+            reads: used(BackendLimits::MAX_READS, &self.read_permits),
+            changes: used(BackendLimits::MAX_CHANGES, &self.change_permits),
+            watches: used(1, &self.watch_permit),
+            sleeps: used(MAX_SLEEPS, &self.sleep_permits),
+            log_streams: used(limits.max_log_streams, log_permits),
+            execs: used(limits.max_execs, exec_permits),
+            transfers: used(limits.max_transfers, transfer_permits),
+            connections: used(limits.max_connections, &host.connection_permits),
+            memory_bytes: memory.used_bytes(),
         }
-        Err(EngineError::new(
-            ErrorCode::InvalidArgument,
-            format!(
-                "{} is not a container ID; it must be {format}",
-                contract::quote(id)
-            ),
-        ))
-    }
-
-    /// Checks that calls can name this namespace: in this version of the
-    /// contract they name none, so the guest would take the object of the same
-    /// name in the default namespace.
-    fn check_namespace(&self, namespace: &str) -> Result<(), EngineError> {
-        let default = self.info.default_namespace();
-        if namespace == default {
-            return Ok(());
-        }
-        Err(EngineError::new(
-            ErrorCode::InvalidArgument,
-            format!(
-                "the backend {} can be called only for the namespace {default}, not for {}",
-                self.info.name,
-                contract::quote(namespace)
-            ),
-        ))
-    }
-
-    fn check_container(&self, container: &ContainerRef) -> Result<(), EngineError> {
-        self.check_container_id(&container.id)?;
-        self.check_namespace(&container.namespace)
-    }
-
-    /// Fails unless the backend `is_supported`; `operation` is a verb phrase.
-    fn require_capability(&self, is_supported: bool, operation: &str) -> Result<(), EngineError> {
-        if is_supported {
-            return Ok(());
-        }
-        Err(self.unsupported(operation))
-    }
-
-    fn unsupported(&self, operation: &str) -> EngineError {
-        EngineError::new(
-            ErrorCode::Unsupported,
-            format!("the backend {} cannot {operation}", self.info.name),
-        )
     }
 }
 
@@ -267,15 +211,16 @@ impl ContainerEngine for BackendHandle {
     }
 
     async fn inspect(&self, object: &ObjectRef) -> Result<InspectResponse, EngineError> {
-        if object.kind == ObjectKind::Container {
-            self.check_container_id(&object.id)?;
-        }
-        if object.kind != ObjectKind::Namespace {
-            self.check_namespace(&object.namespace)?;
-        }
+        self.arguments().object(object)?;
         let object = object.clone();
+        let stop = CancellationToken::new();
+        let _guard = stop.clone().drop_guard();
         self.call(self.acquire_permit(&self.read_permits), |reply| {
-            GuestCall::Inspect { object, reply }
+            GuestCall::Inspect {
+                object,
+                stop,
+                reply,
+            }
         })
         .await
     }
@@ -285,9 +230,45 @@ impl ContainerEngine for BackendHandle {
         container: &ContainerRef,
         options: &LogOptions,
     ) -> Result<LogStream, EngineError> {
-        self.require_capability(self.info.capabilities.logs, "read logs")?;
-        self.check_container(container)?;
-        log_stream::open(&self.context, &container.id, options).await
+        let arguments = self.arguments();
+        arguments.capability(self.info.capabilities.logs, "read logs")?;
+        arguments.container(container)?;
+        let container = convert::to_container_ref(container);
+        let options = convert::to_log_options(options);
+        let call = StreamCall::<OutputChunk, (), _> {
+            name: "get-logs",
+            stream: "log stream",
+            function: |exports| Some(exports.logs.as_ref()?.func_get_logs()),
+            params: Box::new(move |_, stop| Ok((container, options, stop))),
+            registry: None,
+        };
+        let permit = self.context.acquire_log_permit()?;
+        Ok(stream_call::open(&self.context, permit, call)
+            .await?
+            .into_stream())
+    }
+
+    async fn get_entries(
+        &self,
+        container: &ContainerRef,
+        options: &EntryOptions,
+    ) -> Result<EntryStream, EngineError> {
+        let arguments = self.arguments();
+        arguments.capability(self.info.capabilities.entries, "read logs as entries")?;
+        arguments.container(container)?;
+        let container = convert::to_container_ref(container);
+        let options = convert::to_entry_options(options);
+        let call = StreamCall::<EntryBatch, (), _> {
+            name: "get-entries",
+            stream: "log stream",
+            function: |exports| Some(exports.logs.as_ref()?.func_get_entries()),
+            params: Box::new(move |_, stop| Ok((container, options, stop))),
+            registry: None,
+        };
+        let permit = self.context.acquire_log_permit()?;
+        Ok(stream_call::open(&self.context, permit, call)
+            .await?
+            .into_stream())
     }
 
     async fn act(
@@ -295,8 +276,9 @@ impl ContainerEngine for BackendHandle {
         container: &ContainerRef,
         action: ContainerAction,
     ) -> Result<(), EngineError> {
-        self.require_capability(self.info.capabilities.actions, "start or stop containers")?;
-        self.check_container(container)?;
+        let arguments = self.arguments();
+        arguments.capability(self.info.capabilities.actions, "start or stop containers")?;
+        arguments.container(container)?;
         let container = container.clone();
         self.call(self.acquire_permit(&self.change_permits), |reply| {
             GuestCall::Act {
@@ -309,11 +291,9 @@ impl ContainerEngine for BackendHandle {
     }
 
     async fn remove(&self, request: &RemoveRequest) -> Result<(), EngineError> {
-        self.require_capability(self.info.capabilities.removals, "remove objects")?;
-        if let RemoveTarget::Container { id } = &request.target {
-            self.check_container_id(id)?;
-        }
-        self.check_namespace(&request.namespace)?;
+        let arguments = self.arguments();
+        arguments.capability(self.info.capabilities.removals, "remove objects")?;
+        arguments.remove_request(request)?;
         let request = request.clone();
         self.call(self.acquire_permit(&self.change_permits), |reply| {
             GuestCall::Remove { request, reply }
@@ -321,31 +301,105 @@ impl ContainerEngine for BackendHandle {
         .await
     }
 
-    async fn get_entries(
+    async fn create_container(&self, spec: &ContainerSpec) -> Result<String, EngineError> {
+        let arguments = self.arguments();
+        arguments.capability(
+            self.info.capabilities.create_containers,
+            "create containers",
+        )?;
+        arguments.container_spec(spec)?;
+        let spec = Box::new(spec.clone());
+        self.call(self.acquire_permit(&self.change_permits), |reply| {
+            GuestCall::CreateContainer { spec, reply }
+        })
+        .await
+    }
+
+    async fn create_volume(&self, spec: &VolumeSpec) -> Result<String, EngineError> {
+        let arguments = self.arguments();
+        arguments.capability(self.info.capabilities.create_volumes, "create volumes")?;
+        arguments.volume_spec(spec)?;
+        let spec = Box::new(spec.clone());
+        self.call(self.acquire_permit(&self.change_permits), |reply| {
+            GuestCall::CreateVolume { spec, reply }
+        })
+        .await
+    }
+
+    async fn exec(
         &self,
-        _: &ContainerRef,
-        _: &EntryOptions,
-    ) -> Result<EntryStream, EngineError> {
-        Err(self.unsupported("read logs as entries"))
+        container: &ContainerRef,
+        options: &ExecOptions,
+    ) -> Result<ExecSession, EngineError> {
+        let arguments = self.arguments();
+        arguments.capability(self.info.capabilities.exec, "run processes")?;
+        arguments.exec(container, options)?;
+        let container = convert::to_container_ref(container);
+        let (stdin, input) = mpsc::channel(MAX_QUEUED_INPUTS);
+        let (resizes, sizes) = watch::channel(None);
+        let has_terminal = options.tty;
+        let options = convert::to_exec_options(options);
+        let call = StreamCall::<OutputChunk, i32, _> {
+            name: "exec",
+            stream: "exec session",
+            function: |exports| Some(exports.processes.as_ref()?.func_exec()),
+            params: Box::new(move |access, stop| {
+                let stdin = StreamReader::new(&mut *access, StdinProducer::new(input))?;
+                let sizes = if has_terminal {
+                    ResizeProducer::new(sizes)
+                } else {
+                    ResizeProducer::none()
+                };
+                let resizes = StreamReader::new(access, sizes)?;
+                Ok((container, options, stdin, resizes, stop))
+            }),
+            registry: None,
+        };
+        let permit = self.context.acquire_exec_permit()?;
+        let open = stream_call::open(&self.context, permit, call).await?;
+        Ok(ExecSession {
+            stdin,
+            resizes,
+            output: open.items.map(Ok).boxed(),
+            exit: open.result,
+        })
     }
 
-    async fn create_container(&self, _: &ContainerSpec) -> Result<String, EngineError> {
-        Err(self.unsupported("create containers"))
+    async fn pull(&self, spec: &PullSpec) -> Result<TransferStream, EngineError> {
+        let arguments = self.arguments();
+        arguments.capability(self.info.capabilities.pull, "pull images")?;
+        arguments.pull_spec(spec)?;
+        let registry = Some(image_registry(&spec.image).to_owned());
+        let spec = convert::to_pull_spec(spec);
+        let call = StreamCall::<TransferProgress, (), _> {
+            name: "pull",
+            stream: "pull",
+            function: |exports| Some(exports.images.as_ref()?.func_pull()),
+            params: Box::new(move |_, stop| Ok((spec, stop))),
+            registry,
+        };
+        let permit = self.context.acquire_transfer_permit()?;
+        Ok(stream_call::open(&self.context, permit, call)
+            .await?
+            .into_stream())
     }
 
-    async fn create_volume(&self, _: &VolumeSpec) -> Result<String, EngineError> {
-        Err(self.unsupported("create volumes"))
-    }
-
-    async fn exec(&self, _: &ContainerRef, _: &ExecOptions) -> Result<ExecSession, EngineError> {
-        Err(self.unsupported("run processes"))
-    }
-
-    async fn pull(&self, _: &PullSpec) -> Result<TransferStream, EngineError> {
-        Err(self.unsupported("pull images"))
-    }
-
-    async fn push(&self, _: &PushSpec) -> Result<TransferStream, EngineError> {
-        Err(self.unsupported("push images"))
+    async fn push(&self, spec: &PushSpec) -> Result<TransferStream, EngineError> {
+        let arguments = self.arguments();
+        arguments.capability(self.info.capabilities.push, "push images")?;
+        arguments.push_spec(spec)?;
+        let registry = Some(image_registry(&spec.image).to_owned());
+        let spec = convert::to_push_spec(spec);
+        let call = StreamCall::<TransferProgress, (), _> {
+            name: "push",
+            stream: "push",
+            function: |exports| Some(exports.images.as_ref()?.func_push()),
+            params: Box::new(move |_, stop| Ok((spec, stop))),
+            registry,
+        };
+        let permit = self.context.acquire_transfer_permit()?;
+        Ok(stream_call::open(&self.context, permit, call)
+            .await?
+            .into_stream())
     }
 }

@@ -15,7 +15,9 @@ wasmtime::component::bindgen!({
     imports: {
         // Too many timers cause a trap, since `sleep` returns no error.
         "rancher-desktop:engine/host.sleep": async | store | trappable,
+        "rancher-desktop:engine/host.random": trappable,
         "rancher-desktop:engine/transport.connect": async | store | trappable,
+        "rancher-desktop:engine/registry.get-credentials": async | store | trappable,
     },
     exports: {
         // A backend that spins in `describe` must yield to the watchdog, too.
@@ -23,5 +25,5 @@ wasmtime::component::bindgen!({
     },
 });
 
-pub use exports::rancher_desktop::engine::{engine, lifecycle};
-pub use rancher_desktop::engine::{host, transport, types};
+pub use exports::rancher_desktop::engine::{engine, images, lifecycle, logs, processes};
+pub use rancher_desktop::engine::{host, registry, transport, types};

@@ -13,26 +13,26 @@ use futures::StreamExt;
 use futures::future::{Either, select};
 use futures::stream::FuturesUnordered;
 use rdd_core::{
-    BackendInfo, ContainerAction, ContainerRef, EngineError, ErrorCode, InspectResponse, ObjectRef,
-    RemoveRequest,
+    BackendInfo, ContainerAction, ContainerRef, ContainerSpec, EngineError, ErrorCode,
+    InspectResponse, ObjectRef, RemoveRequest, VolumeSpec,
 };
+use rdd_plugin_contract::validation::{self, WatchValidator};
+use rdd_plugin_contract::{BackendLimits, ContractError, ExitReason};
 use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use wasmtime::component::{
     Accessor, ComponentNamedList, FutureReader, Lift, Lower, StreamReader, TypedFunc,
 };
 
-use crate::bindings::{Backend as Bindings, engine, types};
+use crate::bindings::{engine, types};
 use crate::call_tracker::{CallTracker, TrackedCall};
 use crate::convert;
-use crate::exit_reason::ExitReason;
+use crate::exports::InstanceExports;
 use crate::host_state::HostState;
-use crate::limits::BackendLimits;
 use crate::plugin_instance::{
     OneshotConsumer, PluginInstance, RunError, close_streams, stop_future, stop_overdue,
 };
 use crate::watch_stream::{self, WatchConsumer, WatchHandle};
-use crate::watch_validator::WatchValidator;
 
 /// The number of stalled calls at which the store is replaced whatever else runs
 /// in it: half of the reads that it may run.
@@ -57,6 +57,8 @@ pub(crate) enum GuestCall {
     },
     Inspect {
         object: ObjectRef,
+        /// Canceled when the caller gives up.
+        stop: CancellationToken,
         reply: ReplySender<InspectResponse>,
     },
     Act {
@@ -67,6 +69,14 @@ pub(crate) enum GuestCall {
     Remove {
         request: RemoveRequest,
         reply: ReplySender<()>,
+    },
+    CreateContainer {
+        spec: Box<ContainerSpec>,
+        reply: ReplySender<String>,
+    },
+    CreateVolume {
+        spec: Box<VolumeSpec>,
+        reply: ReplySender<String>,
     },
     Ping {
         reply: ReplySender<()>,
@@ -80,6 +90,9 @@ impl GuestCall {
             Self::Watch { reply, .. } => reply.is_closed(),
             Self::Inspect { reply, .. } => reply.is_closed(),
             Self::Act { reply, .. } | Self::Remove { reply, .. } | Self::Ping { reply } => {
+                reply.is_closed()
+            }
+            Self::CreateContainer { reply, .. } | Self::CreateVolume { reply, .. } => {
                 reply.is_closed()
             }
         }
@@ -155,7 +168,7 @@ impl ControlTask {
         mut requests: mpsc::Receiver<ControlRequest>,
     ) -> Result<(), ExitReason> {
         instance
-            .run(async |accessor, bindings| {
+            .run(async |accessor, exports| {
                 let mut calls = FuturesUnordered::new();
                 let mut replaceable = pin!(self.counter.wait_until_replaceable());
                 loop {
@@ -163,7 +176,7 @@ impl ControlTask {
                         Some(result) = calls.next() => result?,
                         request = requests.recv() => match request {
                             Some(request) if request.call.is_abandoned() => {}
-                            Some(request) => calls.push(self.run_call(accessor, bindings, request)),
+                            Some(request) => calls.push(self.run_call(accessor, exports, request)),
                             None => return Ok(()),
                         },
                         () = &mut replaceable => {
@@ -179,12 +192,15 @@ impl ControlTask {
     async fn run_call(
         &self,
         accessor: &Accessor<HostState>,
-        bindings: &Bindings,
+        exports: &InstanceExports,
         ControlRequest { call, permit }: ControlRequest,
     ) -> Result<(), RunError> {
-        let engine = bindings.rancher_desktop_engine_engine();
-        let lifecycle = bindings.rancher_desktop_engine_lifecycle();
-        let convert_unit = |result: Result<(), types::Error>| result.map_err(convert::error);
+        let engine = &exports.engine;
+        let convert_unit = |result: Result<(), types::Error>| result.map_err(convert::engine_error);
+        // The future that the guest gets resolves at the latest when this call ends,
+        // so that the host does not keep it for a guest that does.
+        let ended = CancellationToken::new();
+        let _ended = ended.clone().drop_guard();
         match call {
             GuestCall::Watch { stop, reply } => {
                 let stop_reader = stop_future(accessor, &stop)?;
@@ -205,36 +221,81 @@ impl ControlTask {
                         self.run_watch(accessor, stream, end, &stop, reply, &call)
                             .await?;
                     }
-                    Err(error) => send_reply(reply, Err(convert::error(error))),
+                    Err(error) => send_reply(reply, Err(convert::engine_error(error))),
                 }
             }
-            GuestCall::Inspect { object, reply } => {
-                let params = (convert::to_object_ref(&object),);
+            GuestCall::Inspect {
+                object,
+                stop,
+                reply,
+            } => {
+                let params = (
+                    convert::to_object_ref(&object),
+                    stop_future(accessor, &stop)?,
+                );
                 let started = self.start_call(accessor, engine.func_inspect(), params)?;
-                self.finish_call("inspect", started, reply, |result| match result {
+                let finished = self.finish_call("inspect", started, reply, |result| match result {
                     Ok(inspection) => convert::inspection(self.info.id_format, &object, inspection)
-                        .map_err(|error| {
-                            ExitReason::guest_fault(error.to_string()).to_error(&self.info.name)
-                        }),
-                    Err(error) => Err(convert::error(error)),
-                })
-                .await?;
+                        .map_err(|error| self.violation(&error)),
+                    Err(error) => Err(convert::engine_error(error)),
+                });
+                self.until_overdue("inspect", &stop, finished).await?;
+                stop.cancel();
             }
             GuestCall::Act {
                 container,
                 action,
                 reply,
             } => {
-                let params = (container.id, convert::to_action(action));
+                let lifecycle = lifecycle(exports)?;
+                let params = (
+                    convert::to_container_ref(&container),
+                    convert::to_action(action),
+                    stop_future(accessor, &ended)?,
+                );
                 let started = self.start_call(accessor, lifecycle.func_act(), params)?;
                 self.finish_call("act", started, reply, convert_unit)
                     .await?;
             }
             GuestCall::Remove { request, reply } => {
-                let params = (convert::to_removal(&request.target),);
+                let lifecycle = lifecycle(exports)?;
+                let params = (
+                    convert::to_removal(&request),
+                    stop_future(accessor, &ended)?,
+                );
                 let started = self.start_call(accessor, lifecycle.func_remove(), params)?;
                 self.finish_call("remove", started, reply, convert_unit)
                     .await?;
+            }
+            GuestCall::CreateContainer { spec, reply } => {
+                let lifecycle = lifecycle(exports)?;
+                let params = (
+                    convert::to_container_spec(&spec),
+                    stop_future(accessor, &ended)?,
+                );
+                let started =
+                    self.start_call(accessor, lifecycle.func_create_container(), params)?;
+                self.finish_call("create-container", started, reply, |result| {
+                    let id = result.map_err(convert::engine_error)?;
+                    validation::created_container(self.info.id_format, &id)
+                        .map_err(|error| self.violation(&error))?;
+                    Ok(id)
+                })
+                .await?;
+            }
+            GuestCall::CreateVolume { spec, reply } => {
+                let lifecycle = lifecycle(exports)?;
+                let params = (
+                    convert::to_volume_spec(&spec),
+                    stop_future(accessor, &ended)?,
+                );
+                let started = self.start_call(accessor, lifecycle.func_create_volume(), params)?;
+                self.finish_call("create-volume", started, reply, |result| {
+                    let name = result.map_err(convert::engine_error)?;
+                    validation::created_volume(&name).map_err(|error| self.violation(&error))?;
+                    Ok(name)
+                })
+                .await?;
             }
             GuestCall::Ping { reply } => {
                 let started = self.start_call(accessor, engine.func_ping(), ())?;
@@ -245,6 +306,34 @@ impl ControlTask {
         }
         drop(permit);
         Ok(())
+    }
+
+    /// Returns the error of a call whose response violates the contract.
+    fn violation(&self, error: &ContractError) -> EngineError {
+        ExitReason::guest_fault(error.to_string()).to_error(&self.info.name)
+    }
+
+    /// Waits for a call to finish. One that continues for longer than the grace
+    /// period after `stop` counts as stalled from then on.
+    async fn until_overdue(
+        &self,
+        name: &str,
+        stop: &CancellationToken,
+        call: impl Future<Output = Result<(), RunError>>,
+    ) -> Result<(), RunError> {
+        let overdue = pin!(stop_overdue(stop, self.limits.stop_grace));
+        match select(pin!(call), overdue).await {
+            Either::Left((result, _)) => result,
+            Either::Right(((), call)) => {
+                tracing::warn!(
+                    call = name,
+                    grace = ?self.limits.stop_grace,
+                    "call continues after its stop signal"
+                );
+                let _stalled = self.counter.count_stalled();
+                call.await
+            }
+        }
     }
 
     /// Starts a call and tracks what it waits for.
@@ -331,6 +420,16 @@ impl ControlTask {
             )))),
         }
     }
+}
+
+/// Returns the interface `lifecycle`. The capabilities were compared with the
+/// exports at the launch, so it is missing only after a bug of the host.
+fn lifecycle(exports: &InstanceExports) -> Result<&crate::bindings::lifecycle::Guest, RunError> {
+    exports.lifecycle.as_ref().ok_or_else(|| {
+        RunError::Host(ExitReason::guest_fault(
+            "violated the contract: it does not export lifecycle",
+        ))
+    })
 }
 
 fn send_reply<T>(reply: ReplySender<T>, result: Result<T, EngineError>) {

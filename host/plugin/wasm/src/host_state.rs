@@ -1,9 +1,11 @@
 //! The host state of a store, and the imports of the interface `host`.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rdd_core::{EngineError, ErrorCode};
+use rdd_core::{EngineError, ErrorCode, RegistryCredentialStore};
+use rdd_plugin_contract::EngineTransport;
+use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::AsContextMut;
 use wasmtime::component::{Accessor, HasSelf};
@@ -14,7 +16,6 @@ use crate::call_tracker::{CallState, CallTracker, calling_task};
 use crate::limits::StoreLimiter;
 use crate::liveness::EngineLiveness;
 use crate::log_limiter::LogLimiter;
-use crate::transport::EngineTransport;
 
 /// The maximum length in bytes of a line that a backend logs.
 const MAX_LOG_LINE_BYTES: usize = 8 * 1024;
@@ -29,6 +30,7 @@ pub(crate) struct HostContext {
     /// The backend's name.
     pub(crate) name: String,
     pub(crate) transport: Arc<dyn EngineTransport>,
+    pub(crate) credentials: Arc<dyn RegistryCredentialStore>,
     pub(crate) connection_permits: Arc<Semaphore>,
     pub(crate) max_connections: usize,
     /// One additional connection for liveness probes: an engine must not count
@@ -44,6 +46,12 @@ pub(crate) struct HostState {
     pub(crate) limiter: StoreLimiter,
     pub(crate) calls: Arc<CallTracker>,
     pub(crate) sleep_permits: Arc<Semaphore>,
+    /// The registry whose credentials the guest may ask for: that of the pull or
+    /// push that runs in this store.
+    pub(crate) registry: Option<String>,
+    /// The zero of the guest's monotonic clock.
+    created_at: Instant,
+    random: SystemRandom,
 }
 
 impl HostState {
@@ -53,6 +61,9 @@ impl HostState {
             limiter,
             calls: Arc::default(),
             sleep_permits: Arc::new(Semaphore::new(MAX_SLEEPS)),
+            registry: None,
+            created_at: Instant::now(),
+            random: SystemRandom::new(),
         }
     }
 
@@ -107,6 +118,16 @@ impl host::Host for HostState {
     fn now(&mut self) -> Timestamp {
         crate::convert::to_time(jiff::Timestamp::now().into())
     }
+
+    fn monotonic_now(&mut self) -> u64 {
+        u64::try_from(self.created_at.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    fn random(&mut self) -> wasmtime::Result<u64> {
+        let mut bytes = [0; size_of::<u64>()];
+        self.random.fill(&mut bytes).map_err(|_| RandomError)?;
+        Ok(u64::from_ne_bytes(bytes))
+    }
 }
 
 impl host::HostWithStore<HostState> for HasSelf<HostState> {
@@ -129,6 +150,11 @@ impl host::HostWithStore<HostState> for HasSelf<HostState> {
         Ok(())
     }
 }
+
+/// The operating system gave no random numbers.
+#[derive(Debug, thiserror::Error)]
+#[error("the operating system gave no random numbers")]
+struct RandomError;
 
 /// A guest started too many sleeps.
 #[derive(Debug, thiserror::Error)]

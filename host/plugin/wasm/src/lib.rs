@@ -14,9 +14,10 @@
 //! use std::sync::Arc;
 //!
 //! use rdd_core::{ContainerEngine as _, ContainerRef, LogOptions};
-//! use rdd_plugin_wasm::{
-//!     BackendLimits, ComponentBackend, ComponentCache, ComponentRuntime, EngineTransport,
+//! use rdd_plugin_contract::{
+//!     BackendInstance as _, BackendLimits, BackendServices, EngineTransport,
 //! };
+//! use rdd_plugin_wasm::{ComponentBackend, ComponentCache, ComponentRuntime};
 //!
 //! # async fn example(
 //! #     bytes: Vec<u8>,
@@ -27,7 +28,8 @@
 //! let runtime = ComponentRuntime::new(Some(cache))?;
 //! // Compiling blocks: call `load` from a blocking thread.
 //! let component = runtime.load(&bytes, digest)?;
-//! let backend = ComponentBackend::new("moby", component, BackendLimits::default(), transport);
+//! let services = BackendServices::new(transport);
+//! let backend = ComponentBackend::new("moby", component, BackendLimits::default(), services);
 //! let handle = backend.launch().await?;
 //! println!("engine: {}", handle.info().engine);
 //! let container = ContainerRef::new("moby", "0123456789ab");
@@ -39,24 +41,24 @@
 
 mod backend;
 mod backend_handle;
-mod exit_reason;
 mod runtime;
-mod transport;
 
 mod limits;
 
 mod cache;
 
+mod exports;
 mod host_state;
 mod plugin_instance;
 
+mod registry;
+mod transport;
+
 mod control;
-mod log_stream;
+mod exec_input;
+mod stream_call;
 mod watch_stream;
 
-mod watch_validator;
-
-mod contract;
 mod convert;
 
 mod call_tracker;
@@ -68,14 +70,10 @@ mod probe;
 
 mod bindings;
 
-pub use backend::{ComponentBackend, LaunchError};
-pub use backend_handle::{BackendHandle, UsageSnapshot};
+pub use backend::ComponentBackend;
+pub use backend_handle::BackendHandle;
 pub use cache::{CacheError, ComponentCache};
-pub use contract::is_backend_name;
-pub use exit_reason::ExitReason;
-pub use limits::BackendLimits;
 pub use runtime::{
-    CompilerError, ComponentCompiler, ComponentRuntime, INTERFACE, LinkedComponent, LoadError,
-    RuntimeError, compile,
+    CompilerError, ComponentCompiler, ComponentRuntime, LinkedComponent, LoadError, RuntimeError,
+    compile,
 };
-pub use transport::{EngineConnection, EngineTransport};

@@ -6,18 +6,18 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use rdd_plugin_contract::{BackendLimits, ContractError, ExitReason};
 use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 use wasmtime::component::{Accessor, FutureConsumer, FutureReader, Lift, Source, StreamReader};
 use wasmtime::{Store, StoreContextMut, Trap};
 
-use crate::bindings::{Backend as Bindings, engine};
+use crate::bindings::engine;
 use crate::call_tracker::CallTracker;
-use crate::contract::ContractError;
 use crate::epoch::{EpochWatchdog, YieldTimeout};
-use crate::exit_reason::ExitReason;
+use crate::exports::InstanceExports;
 use crate::host_state::{HostContext, HostState};
-use crate::limits::{BackendLimits, MemoryBudget, StoreLimiter, TRANSFER_BYTES};
+use crate::limits::{MemoryBudget, StoreLimiter, TRANSFER_BYTES};
 use crate::runtime::LinkedComponent;
 
 /// The maximum number of handles (streams, futures, tasks) that a guest may hold
@@ -42,7 +42,7 @@ impl From<wasmtime::Error> for RunError {
 /// and connections.
 pub(crate) struct PluginInstance {
     store: Store<HostState>,
-    bindings: Bindings,
+    exports: InstanceExports,
     watchdog: EpochWatchdog,
     component: LinkedComponent,
 }
@@ -65,14 +65,17 @@ impl PluginInstance {
         let watchdog = EpochWatchdog::default();
         watchdog.attach(&mut store, limits.yield_timeout);
         let instantiated = {
-            let instantiate = component.pre.instantiate_async(&mut store);
+            let instantiate = async {
+                let instance = component.pre.instantiate_async(&mut store).await?;
+                component.exports.load(&mut store, &instance)
+            };
             let instantiate = component.runtime.ticker.with_epoch_ticks(instantiate);
             tokio::time::timeout(limits.start_timeout, instantiate).await
         };
         match instantiated {
-            Ok(Ok(bindings)) => Ok(Self {
+            Ok(Ok(exports)) => Ok(Self {
                 store,
-                bindings,
+                exports,
                 watchdog,
                 component: component.clone(),
             }),
@@ -95,6 +98,11 @@ impl PluginInstance {
         self.store.data().sleep_permits.clone()
     }
 
+    /// Sets the registry whose credentials the guest may ask for.
+    pub(crate) fn set_registry(&mut self, registry: Option<String>) {
+        self.store.data_mut().registry = registry;
+    }
+
     /// Calls the export `describe`.
     pub(crate) async fn describe(
         &mut self,
@@ -102,14 +110,12 @@ impl PluginInstance {
     ) -> Result<engine::BackendInfo, ExitReason> {
         let Self {
             store,
-            bindings,
+            exports,
             component,
             ..
         } = self;
         let described = {
-            let call = bindings
-                .rancher_desktop_engine_engine()
-                .call_describe(&mut *store);
+            let call = exports.engine.call_describe(&mut *store);
             let call = component.runtime.ticker.with_epoch_ticks(call);
             tokio::time::timeout(limit, call).await
         };
@@ -126,16 +132,16 @@ impl PluginInstance {
     /// Runs the store's event loop until `body` completes or the guest fails.
     pub(crate) async fn run<R>(
         &mut self,
-        body: impl AsyncFnOnce(&Accessor<HostState>, &Bindings) -> Result<R, RunError>,
+        body: impl AsyncFnOnce(&Accessor<HostState>, &InstanceExports) -> Result<R, RunError>,
     ) -> Result<R, ExitReason> {
         let Self {
             store,
-            bindings,
+            exports,
             watchdog,
             component,
         } = self;
         let run = store.run_concurrent(async |accessor| {
-            let mut body = pin!(body(accessor, bindings));
+            let mut body = pin!(body(accessor, exports));
             poll_fn(|cx| {
                 // Polled only while no guest code runs.
                 watchdog.reset();

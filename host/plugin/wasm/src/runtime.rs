@@ -2,24 +2,20 @@
 
 use std::sync::Arc;
 
+use rdd_plugin_contract::{CURRENT_VERSION, PACKAGE, VersionError, check_version};
+use semver::Version;
 use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 use wasmtime::{Config, Engine, OptLevel};
 
-use crate::bindings::{Backend as Bindings, BackendPre};
+use crate::bindings::Backend as Bindings;
 use crate::cache::ComponentCache;
 use crate::epoch::EpochTicker;
+use crate::exports::ExportIndices;
 use crate::host_state::HostState;
 
-/// The version of the contract that this host supports.
-pub const INTERFACE: &str = "rancher-desktop:engine@0.1.0";
-
-/// The interfaces that a component may import. None of them gives access to
-/// files, the network, the environment, or randomness.
-const ALLOWED_IMPORTS: [&str; 3] = [
-    "rancher-desktop:engine/types@0.1.0",
-    "rancher-desktop:engine/transport@0.1.0",
-    "rancher-desktop:engine/host@0.1.0",
-];
+/// The interfaces of the contract that a component may import. None of them gives
+/// access to files, the network, the environment, or the daemon.
+const ALLOWED_IMPORTS: [&str; 4] = ["types", "transport", "host", "registry"];
 
 /// The stack size of a guest in bytes. Far below wasmtime's default of 2 MiB,
 /// since a backend recurses little; only touched pages cost memory.
@@ -105,17 +101,35 @@ pub enum RuntimeError {
 pub enum LoadError {
     /// The file is not a valid component.
     #[error(
-        "the file is not a component that this host can compile: {0}; build it again with the SDK of {INTERFACE}"
+        "the file is not a component that this host can compile: {0}; build it again with the SDK of {PACKAGE}@{CURRENT_VERSION}"
     )]
     Compile(String),
+    /// The component is no backend.
+    #[error(
+        "the component does not export an interface of {PACKAGE}, so it is not an engine backend; build it with the SDK of {PACKAGE}@{CURRENT_VERSION}"
+    )]
+    NoBackend,
+    /// The component is built for an unsupported version of the contract.
+    #[error(transparent)]
+    Version(#[from] VersionError),
+    /// The component mixes versions of the contract.
+    #[error(
+        "the component uses two versions of {PACKAGE}, {first} and {second}; build it again with one version of the SDK"
+    )]
+    MixedVersions {
+        /// The version of one interface.
+        first: Version,
+        /// The version of another one.
+        second: Version,
+    },
     /// The component imports something that backends do not get.
     #[error(
-        "the component imports {0}, which backends must not import; build it without WASI, for wasm32-unknown-unknown, with the SDK of {INTERFACE}"
+        "the component imports {0}, which backends must not import; build it without WASI, for wasm32-unknown-unknown, with the SDK of {PACKAGE}@{CURRENT_VERSION}"
     )]
     Import(String),
     /// The component lacks an export, or an export has another type.
     #[error(
-        "the component does not implement {INTERFACE}: {0}; build it again with the SDK of that version"
+        "the component does not implement {PACKAGE}@{CURRENT_VERSION}: {0}; build it again with the SDK of that version"
     )]
     Interface(String),
 }
@@ -190,14 +204,37 @@ impl ComponentRuntime {
                 component
             }
         };
+        self.check_version(&component)?;
         self.check_imports(&component)?;
         let interface = |error: wasmtime::Error| LoadError::Interface(format!("{error:#}"));
-        let instance: InstancePre<HostState> =
+        let pre: InstancePre<HostState> =
             self.linker.instantiate_pre(&component).map_err(interface)?;
         Ok(LinkedComponent {
-            pre: BackendPre::new(instance).map_err(interface)?,
+            exports: ExportIndices::new(&pre).map_err(interface)?,
+            pre,
             runtime: self.clone(),
         })
+    }
+
+    /// Checks that all interfaces of the contract have one version, which this
+    /// host supports. Without this check, wasmtime would link a component to a
+    /// compatible version by semver, whatever it was built for.
+    fn check_version(&self, component: &Component) -> Result<(), LoadError> {
+        let component_type = component.component_type();
+        let exports = component_type.exports(&self.engine).map(|(name, _)| name);
+        let imports = component_type.imports(&self.engine).map(|(name, _)| name);
+        let exported: Vec<Version> = exports.filter_map(contract_version).collect();
+        let Some(first) = exported.first() else {
+            return Err(LoadError::NoBackend);
+        };
+        let imported: Vec<Version> = imports.filter_map(contract_version).collect();
+        if let Some(second) = exported.iter().chain(&imported).find(|it| *it != first) {
+            return Err(LoadError::MixedVersions {
+                first: first.clone(),
+                second: second.clone(),
+            });
+        }
+        Ok(check_version(first)?)
     }
 
     fn check_imports(&self, component: &Component) -> Result<(), LoadError> {
@@ -205,7 +242,10 @@ impl ComponentRuntime {
         let mut forbidden: Vec<&str> = component_type
             .imports(&self.engine)
             .map(|(name, _)| name)
-            .filter(|name| !ALLOWED_IMPORTS.contains(name))
+            .filter(|name| {
+                !contract_interface(name)
+                    .is_some_and(|interface| ALLOWED_IMPORTS.contains(&interface))
+            })
             .collect();
         forbidden.sort_unstable();
         if forbidden.is_empty() {
@@ -216,9 +256,50 @@ impl ComponentRuntime {
     }
 }
 
+/// Returns the interface of the contract that `name` names, such as `engine` for
+/// `rancher-desktop:engine/engine@0.1.0`.
+fn contract_interface(name: &str) -> Option<&str> {
+    let (interface, _) = name
+        .strip_prefix(PACKAGE)?
+        .strip_prefix('/')?
+        .split_once('@')?;
+    Some(interface)
+}
+
+/// Returns the version of the contract that `name` names.
+fn contract_version(name: &str) -> Option<Version> {
+    let (_, version) = name
+        .strip_prefix(PACKAGE)?
+        .strip_prefix('/')?
+        .split_once('@')?;
+    Version::parse(version).ok()
+}
+
 /// A component that is compiled, linked, and ready to be instantiated.
 #[derive(Clone)]
 pub struct LinkedComponent {
-    pub(crate) pre: BackendPre<HostState>,
+    pub(crate) pre: InstancePre<HostState>,
+    pub(crate) exports: ExportIndices,
     pub(crate) runtime: Arc<ComponentRuntime>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_interfaces_have_a_version() {
+        let name = "rancher-desktop:engine/host@0.1.0";
+        assert_eq!(contract_interface(name), Some("host"));
+        assert_eq!(contract_version(name), Some(Version::new(0, 1, 0)));
+        for other in [
+            "wasi:cli/stdout@0.2.6",
+            "rancher-desktop:engine2/host@0.1.0",
+            "rancher-desktop:engine/host",
+            "host",
+        ] {
+            assert_eq!(contract_interface(other), None, "{other}");
+            assert_eq!(contract_version(other), None, "{other}");
+        }
+    }
 }

@@ -4,8 +4,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use async_trait::async_trait;
 use rdd_core::{EngineError, ErrorCode};
+use rdd_plugin_contract::EngineConnection;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::oneshot;
 use wasmtime::component::{
@@ -20,28 +20,6 @@ use crate::call_tracker::{CallState, CallTracker, calling_task};
 use crate::connection_tracker::{ConnectionTracker, StreamDirection};
 use crate::host_state::HostState;
 use crate::liveness::{ConnectionGuard, EngineLiveness};
-
-/// The transport to one engine, such as a Unix socket or SSH. A component only
-/// sees bytes.
-#[async_trait]
-pub trait EngineTransport: Send + Sync + 'static {
-    /// Opens a new connection.
-    ///
-    /// # Errors
-    ///
-    /// Fails with `Unavailable`, `Timeout`, or `PermissionDenied`; the message of
-    /// the last names the remedy.
-    async fn connect(&self) -> Result<EngineConnection, EngineError>;
-}
-
-/// A connection to an engine. Dropping the writer half-closes it; dropping
-/// both closes it.
-pub struct EngineConnection {
-    /// The bytes from the engine.
-    pub reader: Box<dyn AsyncRead + Send + Unpin>,
-    /// The bytes to the engine.
-    pub writer: Box<dyn AsyncWrite + Send + Unpin>,
-}
 
 /// The number of bytes read at once if the guest does not specify a size.
 const DEFAULT_READ_BYTES: usize = 64 * 1024;

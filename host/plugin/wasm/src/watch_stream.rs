@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use rdd_core::{EngineError, ErrorCode, WatchEvent, WatchStream};
+use rdd_plugin_contract::ExitReason;
+use rdd_plugin_contract::validation::WatchValidator;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::{DropGuard, PollSender};
 use wasmtime::StoreContextMut;
@@ -15,9 +17,8 @@ use wasmtime::component::{Source, StreamConsumer, StreamResult};
 use crate::bindings::engine::Event;
 use crate::bindings::types;
 use crate::call_tracker::CallState;
-use crate::exit_reason::ExitReason;
+use crate::convert;
 use crate::limits::TRANSFER_BYTES;
-use crate::watch_validator::WatchValidator;
 
 /// The maximum number of events that are read from the guest at once: enough to
 /// amortize the cost, few enough that the reader gets the first ones early.
@@ -64,7 +65,9 @@ impl<D> StreamConsumer<D> for WatchConsumer {
             let mut event = None;
             source.read(&mut store, &mut event)?;
             let Some(event) = event else { break };
-            events.push(self.validator.validate(event)?);
+            let mut event = convert::watch_event(event)?;
+            self.validator.validate(&mut event)?;
+            events.push(event);
             bytes += self.validator.last_object_bytes();
         }
         if events.is_empty() {
@@ -178,7 +181,7 @@ impl WatchState {
         } = &mut self.reader;
         match tokio::time::timeout(*end_grace, &mut self.handle.end).await {
             Ok(Ok(Ok(()))) => Ok(()),
-            Ok(Ok(Err(error))) => Err(crate::convert::error(error)),
+            Ok(Ok(Err(error))) => Err(convert::engine_error(error)),
             Ok(Err(_)) => Err(ExitReason::wait(exit).await.to_error(backend)),
             Err(_) => Err(ExitReason::guest_fault(
                 "violated the contract: a watch ended without a result",

@@ -24,11 +24,11 @@ pub(crate) fn container_from_inspect(from: model::ContainerInspectResponse) -> C
         config,
         network_settings,
     } = from;
-    let (namespace, name) = split_name(original_name(&name, &id));
+    let name = bare_name(original_name(&name, &id));
     Container {
         id,
         name,
-        namespace,
+        namespace: NAMESPACE.to_owned(),
         path,
         args,
         image_id: image,
@@ -68,13 +68,13 @@ pub(crate) fn container_from_summary(from: model::ContainerSummary) -> Container
         .iter()
         .find(|name| !name.trim_start_matches('/').contains('/'))
         .or(names.first());
-    let (namespace, name) = split_name(original_name(own_name.map_or("", String::as_str), &id));
+    let name = bare_name(original_name(own_name.map_or("", String::as_str), &id));
     let state = container_state(&state, &model::ContainerState::default());
     let paused = state == ContainerState::Paused;
     Container {
         id,
         name,
-        namespace,
+        namespace: NAMESPACE.to_owned(),
         path: String::new(),
         args: Vec::new(),
         image_id,
@@ -97,15 +97,9 @@ pub(crate) fn container_from_summary(from: model::ContainerSummary) -> Container
     }
 }
 
-/// Splits a name into namespace and name: `/web` is `web` in `moby`, `/shop/web`
-/// is `web` in `shop`.
-fn split_name(name: &str) -> (String, String) {
-    let name = name.strip_prefix('/').unwrap_or(name);
-    match name.split_once('/') {
-        Some((namespace, bare)) if !namespace.is_empty() => (namespace.to_owned(), bare.to_owned()),
-        Some((_, bare)) => (NAMESPACE.to_owned(), bare.to_owned()),
-        None => (NAMESPACE.to_owned(), name.to_owned()),
-    }
+/// Returns a name without the `/` that the engine puts before it.
+fn bare_name(name: &str) -> String {
+    name.strip_prefix('/').unwrap_or(name).to_owned()
 }
 
 fn container_state(status: &str, flags: &model::ContainerState) -> ContainerState {
@@ -211,20 +205,10 @@ mod tests {
     }
 
     #[test]
-    fn the_prefix_of_a_name_is_the_namespace() {
-        for (full_name, namespace, name) in [
-            ("/web", "moby", "web"),
-            ("web", "moby", "web"),
-            ("/shop/web", "shop", "web"),
-            ("/shop/web/x", "shop", "web/x"),
-            ("//web", "moby", "web"),
-            ("", "moby", ""),
-        ] {
-            assert_eq!(
-                split_name(full_name),
-                (namespace.to_owned(), name.to_owned()),
-                "{full_name}"
-            );
+    fn only_the_slash_of_the_engine_is_removed_from_a_name() {
+        for (name, expected) in [("/web", "web"), ("web", "web"), ("/shop/web", "shop/web")] {
+            let record = read(json!({"Id": "ab", "Name": name}));
+            assert_eq!((&*record.namespace, &*record.name), ("moby", expected));
         }
     }
 

@@ -13,7 +13,7 @@ pub(crate) use limits::fit_to_limits;
 pub(crate) use redact::redacted_json;
 pub(crate) use volume::volume_from_model;
 
-/// The namespace of all objects but containers with a prefixed name.
+/// The namespace of all objects: Docker has no others.
 pub(crate) const NAMESPACE: &str = "moby";
 
 /// The placeholder of engines for a missing tag or digest.

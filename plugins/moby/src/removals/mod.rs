@@ -12,12 +12,12 @@ mod container;
 pub(crate) use container::original_name;
 
 use rdd_sdk::http::{HttpRequest, Method};
-use rdd_sdk::types::{Error, ErrorCode, Removal, Timestamp};
+use rdd_sdk::types::{Error, ErrorCode, Removal, RemovalTarget, Timestamp};
 use serde_json::json;
 
 use crate::backend::MobyBackend;
 use crate::event::{ChangeEvent, EventDecoder, events_path};
-use crate::record::normalize_tags;
+use crate::record::{self, normalize_tags};
 use crate::{objects, time, url};
 
 /// The period of events that are searched for the removal of a volume. The watch
@@ -28,12 +28,16 @@ const LOOKBACK_SECONDS: i64 = 30;
 const MAX_EVENTS_BYTES: usize = 1 << 20;
 
 /// Removes an object.
-pub(crate) async fn run(moby: &MobyBackend, target: Removal) -> Result<(), Error> {
+pub(crate) async fn run(moby: &MobyBackend, removal: Removal) -> Result<(), Error> {
+    let Removal { namespace, target } = removal;
+    if namespace != record::NAMESPACE {
+        return Err(objects::unknown_namespace(&namespace));
+    }
     match target {
-        Removal::Container(id) => container::remove(moby, &id).await,
-        Removal::ImageTag((tag, id)) => remove_image_tag(moby, &tag, &id).await,
-        Removal::Image(id) => remove_image(moby, &id).await,
-        Removal::Volume((name, created)) => remove_volume(moby, &name, created).await,
+        RemovalTarget::Container(id) => container::remove(moby, &id).await,
+        RemovalTarget::ImageTag((tag, id)) => remove_image_tag(moby, &tag, &id).await,
+        RemovalTarget::Image(id) => remove_image(moby, &id).await,
+        RemovalTarget::Volume((name, created)) => remove_volume(moby, &name, created).await,
     }
 }
 

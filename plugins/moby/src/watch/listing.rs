@@ -90,7 +90,7 @@ impl EngineWatch<'_> {
     pub(super) async fn send_applied(&mut self, objects: Vec<Object>) -> Result<(), Error> {
         let mut events = Vec::with_capacity(objects.len().min(BATCH_SIZE));
         for object in objects {
-            events.extend(self.applied_events(object));
+            events.push(self.applied_event(object));
             if events.len() >= BATCH_SIZE {
                 self.sink.send(std::mem::take(&mut events)).await?;
             }

@@ -18,7 +18,7 @@ mod image_cache;
 mod stale_set;
 
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::pin::pin;
 use std::time::Duration;
@@ -96,8 +96,6 @@ struct EngineWatch<'a> {
 #[derive(Default)]
 struct ReportedSet {
     containers: HashMap<String, ContainerState>,
-    /// Without moby's own namespace, which always exists.
-    namespaces: HashSet<String>,
 }
 
 impl EngineWatch<'_> {
@@ -119,29 +117,19 @@ impl EngineWatch<'_> {
         }
     }
 
-    /// Converts an object within the contract's limits to events. A new namespace
-    /// is reported before the object.
-    fn applied_events(&mut self, mut object: Object) -> impl Iterator<Item = Event> + use<> {
+    /// Converts an object within the contract's limits to an event.
+    fn applied_event(&mut self, mut object: Object) -> Event {
         if record::fit_to_limits(&mut object) {
             self.moby.host.log(
                 LogLevel::Warn,
                 "an object of the engine is too large; reporting it without some of its fields",
             );
         }
-        let mut namespace = None;
-        match &object {
-            Object::Container(container) => {
-                self.reported
-                    .containers
-                    .insert(container.id.clone(), container.state);
-                if container.namespace != record::NAMESPACE
-                    && self.reported.namespaces.insert(container.namespace.clone())
-                {
-                    namespace = Some(Object::Namespace(container.namespace.clone()));
-                }
-            }
-            Object::Image(_) | Object::Volume(_) | Object::Namespace(_) => {}
+        if let Object::Container(container) = &object {
+            self.reported
+                .containers
+                .insert(container.id.clone(), container.state);
         }
-        namespace.into_iter().chain([object]).map(Event::Applied)
+        Event::Applied(object)
     }
 }

@@ -18,7 +18,8 @@ use super::image_cache::ListedImage;
 use super::stale_set::{StaleEntry, StaleKey, wait_until_due};
 use super::{BATCH_SIZE, CONCURRENCY, EngineWatch, KEPT_CONNECTIONS, image_cache, listing};
 use crate::backend::MobyBackend;
-use crate::{model, objects, record, url};
+use crate::record::{self, NAMESPACE};
+use crate::{model, objects, url};
 
 /// The delay before the first retry of a read.
 const MIN_RETRY_DELAY: Duration = Duration::from_secs(1);
@@ -361,17 +362,19 @@ async fn read_volumes(moby: &MobyBackend) -> Result<ReadOutcome<'_>, Error> {
 }
 
 fn not_found<'a>(kind: ObjectKind, id: &str) -> ReadOutcome<'a> {
-    ReadOutcome::NotFound(ObjectRef {
-        kind,
-        id: id.to_owned(),
-    })
+    ReadOutcome::NotFound(reference(kind, id))
 }
 
 fn removed_event(kind: ObjectKind, id: &str) -> Event {
-    Event::Removed(ObjectRef {
+    Event::Removed(reference(kind, id))
+}
+
+fn reference(kind: ObjectKind, id: &str) -> ObjectRef {
+    ObjectRef {
         kind,
+        namespace: NAMESPACE.to_owned(),
         id: id.to_owned(),
-    })
+    }
 }
 
 fn retry_delays() -> RetryDelays {

@@ -18,7 +18,10 @@ use futures::{FutureExt, StreamExt};
 use rdd_backend_moby::MobyBackend;
 use rdd_sdk::Backend;
 use rdd_sdk::native::{CallHandle, UnixHost};
-use rdd_sdk::types::{Event, LogChunk, LogOptions, LogSource, Object, ObjectRef};
+use rdd_sdk::types::{
+    ContainerRef, Event, LogOptions, Object, ObjectRef, OutputChunk, OutputSource, Removal,
+    RemovalTarget,
+};
 
 /// The image that `make engine` creates from busybox.
 pub(crate) const IMAGE: &str = "rdd-test:latest";
@@ -200,11 +203,13 @@ impl EngineFixture {
         self.docker.tag_image(image, Some(options)).await.unwrap();
     }
 
-    pub(crate) async fn logs(&self, id: &str, options: LogOptions) -> CallHandle<LogChunk> {
+    pub(crate) async fn logs(&self, id: &str, options: LogOptions) -> CallHandle<OutputChunk> {
         let (moby, id) = (Rc::clone(&self.moby), id.to_owned());
-        CallHandle::start(|responder| async move { moby.get_logs(id, options, responder).await })
-            .await
-            .unwrap()
+        CallHandle::start(|responder| async move {
+            moby.get_logs(container_ref(&id), options, responder).await
+        })
+        .await
+        .unwrap()
     }
 
     pub(crate) async fn watch(&self) -> WatchReader {
@@ -332,16 +337,32 @@ pub(crate) fn whole_log() -> LogOptions {
 }
 
 /// Reads a log to its end and returns standard output and standard error.
-pub(crate) async fn read(mut log: CallHandle<LogChunk>) -> (Vec<u8>, Vec<u8>) {
+pub(crate) async fn read(mut log: CallHandle<OutputChunk>) -> (Vec<u8>, Vec<u8>) {
     let (mut out, mut err) = (Vec::new(), Vec::new());
     while let Some(chunks) = log.next().await {
         for chunk in chunks {
             match chunk.source {
-                LogSource::Stdout => out.extend(chunk.bytes),
-                LogSource::Stderr => err.extend(chunk.bytes),
+                OutputSource::Stdout => out.extend(chunk.bytes),
+                OutputSource::Stderr => err.extend(chunk.bytes),
             }
         }
     }
     log.result().await.unwrap();
     (out, err)
+}
+
+/// Returns the reference to a container.
+pub(crate) fn container_ref(id: &str) -> ContainerRef {
+    ContainerRef {
+        namespace: "moby".to_owned(),
+        id: id.to_owned(),
+    }
+}
+
+/// Returns the removal of an object.
+pub(crate) fn removal(target: RemovalTarget) -> Removal {
+    Removal {
+        namespace: "moby".to_owned(),
+        target,
+    }
 }

@@ -10,9 +10,9 @@ use bollard::query_parameters::{
 };
 use futures::FutureExt;
 use rdd_sdk::Backend;
-use rdd_sdk::types::{Action, ErrorCode, Removal};
+use rdd_sdk::types::{Action, ErrorCode, RemovalTarget};
 
-use crate::fixture::{self, EngineFixture, read, whole_log};
+use crate::fixture::{self, EngineFixture, container_ref, read, removal, whole_log};
 use crate::proxy::EngineProxy;
 
 async fn rename(fixture: &EngineFixture, id: &str, name: &str) {
@@ -46,7 +46,7 @@ fn an_id_that_is_the_name_of_another_container_is_rejected() {
         let other = fixture.run_to_exit("b", "echo other", false).await;
         rename(&fixture, &other, &id).await;
 
-        let removal = Removal::Container(id.clone());
+        let removal = removal(RemovalTarget::Container(id.clone()));
         let error = fixture.moby.remove(removal.clone()).await.unwrap_err();
         assert_eq!(error.code, ErrorCode::Conflict, "{}", error.message);
         assert!(
@@ -56,7 +56,7 @@ fn an_id_that_is_the_name_of_another_container_is_rejected() {
         );
         let error = fixture
             .moby
-            .act(id.clone(), Action::Start)
+            .act(container_ref(&id), Action::Start)
             .await
             .unwrap_err();
         assert_eq!(error.code, ErrorCode::Conflict, "{}", error.message);
@@ -71,14 +71,17 @@ fn an_id_that_is_the_name_of_another_container_is_rejected() {
         assert_eq!(error.code, ErrorCode::NotFound, "{}", error.message);
         let error = fixture
             .moby
-            .act(id.clone(), Action::Start)
+            .act(container_ref(&id), Action::Start)
             .await
             .unwrap_err();
         assert_eq!(error.code, ErrorCode::NotFound, "{}", error.message);
         let moby = Rc::clone(&fixture.moby);
         let log = rdd_sdk::native::CallHandle::start({
             let id = id.clone();
-            |responder| async move { moby.get_logs(id, whole_log(), responder).await }
+            |responder| async move {
+                moby.get_logs(container_ref(&id), whole_log(), responder)
+                    .await
+            }
         });
         let error = log
             .await
@@ -121,7 +124,7 @@ async fn replaced_before(fixture: &Rc<EngineFixture>, nth: u32) {
     );
     let error = proxy
         .moby()
-        .remove(Removal::Container(id.clone()))
+        .remove(removal(RemovalTarget::Container(id.clone())))
         .await
         .unwrap_err();
     assert!(changes.get() >= nth, "the container was not replaced");
@@ -159,7 +162,7 @@ fn a_refused_removal_restores_the_name() {
         });
         let error = proxy
             .moby()
-            .remove(Removal::Container(id.clone()))
+            .remove(removal(RemovalTarget::Container(id.clone())))
             .await
             .unwrap_err();
         assert_eq!(error.code, ErrorCode::Conflict, "{}", error.message);
@@ -169,7 +172,7 @@ fn a_refused_removal_restores_the_name() {
         rename(&fixture, &id, &mark).await;
         fixture
             .moby
-            .remove(Removal::Container(id.clone()))
+            .remove(removal(RemovalTarget::Container(id.clone())))
             .await
             .unwrap();
         assert_eq!(lookup(&fixture, &id).await, None);
@@ -181,7 +184,11 @@ fn anonymous_volumes_are_kept_when_their_container_is_removed() {
     fixture::run("anonymous", |fixture| async move {
         let id = fixture.create_with_volume("a").await;
         let volume = fixture.volume_of(&id).await;
-        fixture.moby.remove(Removal::Container(id)).await.unwrap();
+        fixture
+            .moby
+            .remove(removal(RemovalTarget::Container(id)))
+            .await
+            .unwrap();
         // Fails if the volume does not exist.
         fixture
             .docker

@@ -9,7 +9,7 @@ use rdd_sdk::Backend;
 use rdd_sdk::native::CallHandle;
 use rdd_sdk::types::{ErrorCode, LogOptions, Timestamp};
 
-use crate::fixture::{self, EngineFixture, PATIENCE, read, whole_log};
+use crate::fixture::{self, EngineFixture, PATIENCE, container_ref, read, whole_log};
 
 /// Reads the same log with bollard.
 async fn reference(fixture: &EngineFixture, id: &str) -> (Vec<u8>, Vec<u8>) {
@@ -221,8 +221,10 @@ fn errors_of_the_engine_fail_the_call() {
         ] {
             let moby = fixture.moby.clone();
             let id = id.to_owned();
-            let result =
-                CallHandle::start(|to| async move { moby.get_logs(id, options, to).await }).await;
+            let result = CallHandle::start(|to| async move {
+                moby.get_logs(container_ref(&id), options, to).await
+            })
+            .await;
             assert_eq!(result.err().unwrap().code, code);
         }
     });

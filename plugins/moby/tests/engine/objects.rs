@@ -8,6 +8,7 @@ use crate::fixture::{self, IMAGE};
 fn reference(kind: ObjectKind, id: &str) -> ObjectRef {
     ObjectRef {
         kind,
+        namespace: "moby".to_owned(),
         id: id.to_owned(),
     }
 }

@@ -3,13 +3,14 @@
 use bollard::models::VolumeCreateRequest;
 use bollard::query_parameters::RemoveVolumeOptions;
 use rdd_sdk::Backend;
-use rdd_sdk::types::{ErrorCode, Object, ObjectKind, ObjectRef, Removal, Timestamp};
+use rdd_sdk::types::{ErrorCode, Object, ObjectKind, ObjectRef, RemovalTarget, Timestamp};
 
-use crate::fixture::{self, EngineFixture};
+use crate::fixture::{self, EngineFixture, removal};
 
 async fn created(fixture: &EngineFixture, name: &str) -> Option<Timestamp> {
     let object = ObjectRef {
         kind: ObjectKind::Volume,
+        namespace: "moby".to_owned(),
         id: name.to_owned(),
     };
     match fixture.moby.inspect(object).await.unwrap().object {
@@ -33,12 +34,12 @@ fn a_running_container_is_removed() {
         fixture.start(&id).await;
         fixture
             .moby
-            .remove(Removal::Container(id.clone()))
+            .remove(removal(RemovalTarget::Container(id.clone())))
             .await
             .unwrap();
         let error = fixture
             .moby
-            .remove(Removal::Container(id))
+            .remove(removal(RemovalTarget::Container(id)))
             .await
             .unwrap_err();
         assert_eq!(error.code, ErrorCode::NotFound);
@@ -57,7 +58,10 @@ fn a_tag_is_removed_only_from_the_specified_image() {
         let full = format!("{tag}:1");
         let error = fixture
             .moby
-            .remove(Removal::ImageTag((full.clone(), old.clone())))
+            .remove(removal(RemovalTarget::ImageTag((
+                full.clone(),
+                old.clone(),
+            ))))
             .await
             .unwrap_err();
         assert_eq!(error.code, ErrorCode::Replaced, "{}", error.message);
@@ -65,22 +69,28 @@ fn a_tag_is_removed_only_from_the_specified_image() {
         // cannot, since it has a tag.
         fixture
             .moby
-            .remove(Removal::Image(old.clone()))
+            .remove(removal(RemovalTarget::Image(old.clone())))
             .await
             .unwrap();
         let error = fixture
             .moby
-            .remove(Removal::Image(new.clone()))
+            .remove(removal(RemovalTarget::Image(new.clone())))
             .await
             .unwrap_err();
         assert_eq!(error.code, ErrorCode::Replaced, "{}", error.message);
         fixture
             .moby
-            .remove(Removal::ImageTag((full.clone(), new.clone())))
+            .remove(removal(RemovalTarget::ImageTag((
+                full.clone(),
+                new.clone(),
+            ))))
             .await
             .unwrap();
-        for target in [Removal::ImageTag((full, new)), Removal::Image(old)] {
-            let error = fixture.moby.remove(target).await.unwrap_err();
+        for target in [
+            RemovalTarget::ImageTag((full, new)),
+            RemovalTarget::Image(old),
+        ] {
+            let error = fixture.moby.remove(removal(target)).await.unwrap_err();
             assert_eq!(error.code, ErrorCode::NotFound, "{}", error.message);
         }
     });
@@ -95,8 +105,8 @@ fn the_removal_of_an_image_in_use_is_a_conflict() {
         let image = fixture.commit(&source, Some(&tag)).await;
         let full = format!("{tag}:1");
         fixture.create_from(&full, "b", "true", false).await;
-        let target = Removal::ImageTag((full, image));
-        let error = fixture.moby.remove(target).await.unwrap_err();
+        let target = RemovalTarget::ImageTag((full, image));
+        let error = fixture.moby.remove(removal(target)).await.unwrap_err();
         assert_eq!(error.code, ErrorCode::Conflict);
         assert!(error.message.contains("container"), "{}", error.message);
     });
@@ -123,19 +133,19 @@ fn a_later_volume_of_the_same_name_is_not_removed() {
         }
         let error = fixture
             .moby
-            .remove(Removal::Volume((name.clone(), first)))
+            .remove(removal(RemovalTarget::Volume((name.clone(), first))))
             .await
             .unwrap_err();
         assert_eq!(error.code, ErrorCode::Replaced, "{}", error.message);
         let second = created(&fixture, &name).await;
         fixture
             .moby
-            .remove(Removal::Volume((name.clone(), second)))
+            .remove(removal(RemovalTarget::Volume((name.clone(), second))))
             .await
             .unwrap();
         let error = fixture
             .moby
-            .remove(Removal::Volume((name, second)))
+            .remove(removal(RemovalTarget::Volume((name, second))))
             .await
             .unwrap_err();
         assert_eq!(error.code, ErrorCode::NotFound);

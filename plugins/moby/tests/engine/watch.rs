@@ -28,6 +28,7 @@ async fn container(
 fn reference(kind: ObjectKind, id: &str) -> ObjectRef {
     ObjectRef {
         kind,
+        namespace: "moby".to_owned(),
         id: id.to_owned(),
     }
 }

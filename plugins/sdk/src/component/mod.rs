@@ -10,9 +10,9 @@ use futures::future::LocalBoxFuture;
 
 pub use exports::{BackendInstance, ComponentExports};
 
-use crate::bindings::rancher_desktop::engine::{host, transport};
+use crate::bindings::rancher_desktop::engine::{host, registry, transport};
 use crate::bindings::wit_stream;
-use crate::types::{Error, LogLevel, Timestamp};
+use crate::types::{Credentials, Error, LogLevel, Timestamp};
 use crate::{BoxConnection, Host, HostApi};
 use stream_connection::StreamConnection;
 
@@ -40,6 +40,21 @@ impl HostApi for ComponentHost {
 
     fn now(&self) -> Timestamp {
         host::now()
+    }
+
+    fn monotonic_now(&self) -> Duration {
+        Duration::from_nanos(host::monotonic_now())
+    }
+
+    fn random(&self) -> u64 {
+        host::random()
+    }
+
+    fn credentials(
+        &self,
+        registry: String,
+    ) -> LocalBoxFuture<'static, Result<Option<Credentials>, Error>> {
+        registry::get_credentials(registry).boxed_local()
     }
 
     fn log(&self, level: LogLevel, message: &str) {

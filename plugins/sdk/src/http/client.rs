@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
+use hyper::body::Incoming;
+use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderValue, UPGRADE, USER_AGENT};
 use hyper::{HeaderMap, Method, StatusCode};
 
 use super::body::ResponseBody;
-use super::connection::{HttpConnection, RequestError};
+use super::connection::{HttpConnection, RequestError, UpgradeOutcome};
+use super::upgrade::{UpgradedReader, UpgradedWriter};
 use crate::Host;
 use crate::types::Error;
 
@@ -126,6 +128,22 @@ pub struct HttpResponse {
     pub body: Bytes,
 }
 
+/// The response to a request to upgrade the connection.
+pub enum UpgradeResponse {
+    /// The engine switched to the protocol. The connection is closed when both
+    /// halves are dropped.
+    Upgraded {
+        /// The status and headers.
+        head: ResponseHead,
+        /// The bytes from the engine.
+        reader: UpgradedReader,
+        /// The bytes to the engine.
+        writer: UpgradedWriter,
+    },
+    /// The engine sent another response.
+    Refused(HttpResponse),
+}
+
 /// A client that sends requests to the engine and keeps idle connections for
 /// reuse. It sends a request without side effects a second time if the engine
 /// closes a reused connection; other requests get a new connection and are sent
@@ -159,31 +177,9 @@ impl HttpClient {
     pub async fn send(&self, request: HttpRequest) -> Result<HttpResponse, Error> {
         let name = request.log_name();
         let work = async {
-            let (head, mut body) = self.start(&request).await?;
-            let mut pieces: Vec<Bytes> = Vec::new();
-            let mut length = 0;
-            while body
-                .read_batch(BATCH_BYTES, |piece| {
-                    length += piece.len();
-                    // Beyond the limit the response is rejected below.
-                    if length <= request.max_body_bytes {
-                        pieces.push(piece);
-                    }
-                })
-                .await?
-            {
-                if length > request.max_body_bytes {
-                    return Err(Error::internal(format!(
-                        "the engine's response to {name} is larger than {} bytes",
-                        request.max_body_bytes
-                    )));
-                }
-            }
-            self.reuse(body).await;
-            Ok(HttpResponse {
-                head,
-                body: concat(pieces),
-            })
+            let (head, body) = self.start(&request).await?;
+            let body = self.read_body(body, &name, request.max_body_bytes).await?;
+            Ok(HttpResponse { head, body })
         };
         self.with_timeout(request.timeout, &name, work).await
     }
@@ -201,6 +197,75 @@ impl HttpClient {
         let name = request.log_name();
         self.with_timeout(request.timeout, &name, self.start(&request))
             .await
+    }
+
+    /// Sends a request with the header `Upgrade: protocol`, on a new connection
+    /// and once. If the engine switches to that protocol, returns both halves of
+    /// the connection; otherwise the response, with its whole body.
+    ///
+    /// # Errors
+    ///
+    /// See [`HttpClient`].
+    pub async fn upgrade(
+        &self,
+        request: HttpRequest,
+        protocol: &'static str,
+    ) -> Result<UpgradeResponse, Error> {
+        let name = request.log_name();
+        let work = async {
+            let mut upgrade = request.to_hyper()?;
+            let headers = upgrade.headers_mut();
+            headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+            headers.insert(UPGRADE, HeaderValue::from_static(protocol));
+            let connection = HttpConnection::open(&self.host).await?;
+            let outcome = connection.upgrade(upgrade).await;
+            match outcome.map_err(|failed| failed.error)? {
+                UpgradeOutcome::Upgraded(response, (reader, writer)) => {
+                    let head = response_head(response).0;
+                    Ok(UpgradeResponse::Upgraded {
+                        head,
+                        reader,
+                        writer,
+                    })
+                }
+                UpgradeOutcome::Refused(connection, response) => {
+                    let (head, incoming) = response_head(response);
+                    let body = ResponseBody::new(connection, incoming);
+                    let body = self.read_body(body, &name, request.max_body_bytes).await?;
+                    Ok(UpgradeResponse::Refused(HttpResponse { head, body }))
+                }
+            }
+        };
+        self.with_timeout(request.timeout, &name, work).await
+    }
+
+    /// Reads a body to its end and keeps its connection for reuse.
+    async fn read_body(
+        &self,
+        mut body: ResponseBody,
+        name: &str,
+        max_bytes: usize,
+    ) -> Result<Bytes, Error> {
+        let mut pieces: Vec<Bytes> = Vec::new();
+        let mut length = 0;
+        while body
+            .read_batch(BATCH_BYTES, |piece| {
+                length += piece.len();
+                // Beyond the limit the response is rejected below.
+                if length <= max_bytes {
+                    pieces.push(piece);
+                }
+            })
+            .await?
+        {
+            if length > max_bytes {
+                return Err(Error::internal(format!(
+                    "the engine's response to {name} is larger than {max_bytes} bytes"
+                )));
+            }
+        }
+        self.reuse(body).await;
+        Ok(concat(pieces))
     }
 
     async fn with_timeout<T>(
@@ -257,11 +322,7 @@ impl HttpClient {
             error,
             was_closed: false,
         })?;
-        let (parts, incoming) = connection.send(request).await?.into_parts();
-        let head = ResponseHead {
-            status: parts.status,
-            headers: parts.headers,
-        };
+        let (head, incoming) = response_head(connection.send(request).await?);
         Ok((head, ResponseBody::new(connection, incoming)))
     }
 
@@ -274,6 +335,15 @@ impl HttpClient {
             }
         }
     }
+}
+
+fn response_head(response: hyper::Response<Incoming>) -> (ResponseHead, Incoming) {
+    let (parts, incoming) = response.into_parts();
+    let head = ResponseHead {
+        status: parts.status,
+        headers: parts.headers,
+    };
+    (head, incoming)
 }
 
 /// Concatenates the pieces of a body, without a copy if there is only one.

@@ -6,9 +6,11 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body_util::Full;
+use hyper::StatusCode;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, Connection, SendRequest};
 
+use super::upgrade::{self, UpgradedReader, UpgradedWriter};
 use crate::types::Error;
 use crate::{BoxConnection, Host};
 
@@ -30,6 +32,14 @@ pub(super) struct RequestError {
     /// Whether the engine closed the connection, as it may do with an idle one.
     /// A request without side effects can then be sent again.
     pub(super) was_closed: bool,
+}
+
+/// The outcome of a request to upgrade the connection.
+pub(super) enum UpgradeOutcome {
+    /// The connection carries raw bytes now.
+    Upgraded(hyper::Response<Incoming>, (UpgradedReader, UpgradedWriter)),
+    /// The engine sent another response.
+    Refused(HttpConnection, hyper::Response<Incoming>),
 }
 
 impl HttpConnection {
@@ -93,6 +103,59 @@ impl HttpConnection {
             was_closed: error.is_canceled() || error.is_closed() || error.is_incomplete_message(),
             error: connection_error(&error),
         })
+    }
+
+    /// Sends a request to upgrade the connection. If the engine agrees, returns
+    /// the connection and the bytes that were received after the head.
+    pub(super) async fn upgrade(
+        mut self,
+        request: hyper::Request<Full<Bytes>>,
+    ) -> Result<UpgradeOutcome, RequestError> {
+        let response = self.sender.send_request(request);
+        let mut response = pin!(response);
+        let closed = || RequestError {
+            error: Error::unavailable("the engine closed the connection during its upgrade"),
+            was_closed: true,
+        };
+        let Some(driver) = self.driver.take() else {
+            return Err(closed());
+        };
+        let mut driver = Pin::into_inner(driver);
+        let mut is_done = false;
+        let response = poll_fn(|cx| {
+            loop {
+                if let Poll::Ready(result) = response.as_mut().poll(cx) {
+                    return Poll::Ready(result);
+                }
+                if is_done || driver.poll_without_shutdown(cx).is_pending() {
+                    return Poll::Pending;
+                }
+                // hyper also passes the connection's error to the response.
+                is_done = true;
+            }
+        })
+        .await
+        .map_err(|error| RequestError {
+            was_closed: error.is_canceled() || error.is_closed() || error.is_incomplete_message(),
+            error: connection_error(&error),
+        })?;
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            self.driver = (!is_done).then(|| driver.into());
+            return Ok(UpgradeOutcome::Refused(self, response));
+        }
+        if !is_done {
+            poll_fn(|cx| driver.poll_without_shutdown(cx))
+                .await
+                .map_err(|error| RequestError {
+                    was_closed: false,
+                    error: connection_error(&error),
+                })?;
+        }
+        let parts = driver.into_parts();
+        Ok(UpgradeOutcome::Upgraded(
+            response,
+            upgrade::split(parts.io, parts.read_buf),
+        ))
     }
 
     /// Polls the connection. Returns true if this closed it.

@@ -10,7 +10,9 @@
 mod body;
 mod client;
 mod connection;
+mod upgrade;
 
 pub use body::ResponseBody;
-pub use client::{HttpClient, HttpRequest, HttpResponse, ResponseHead};
+pub use client::{HttpClient, HttpRequest, HttpResponse, ResponseHead, UpgradeResponse};
 pub use hyper::{HeaderMap, Method, StatusCode};
+pub use upgrade::{UpgradedReader, UpgradedWriter};

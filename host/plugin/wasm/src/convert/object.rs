@@ -1,42 +1,25 @@
-//! Objects from a component.
+//! Objects of a component.
 
 use std::collections::BTreeMap;
 
 use rdd_core::{
-    Container, ContainerState, EngineObject, ExposedPort, IdFormat, Image, PortBinding, Timestamp,
-    Volume,
+    Container, ContainerState, EngineObject, ExposedPort, Image, PortBinding, Timestamp, Volume,
 };
+use rdd_plugin_contract::{ContractError, validation};
 
-use super::ContractResult;
 use crate::bindings::types;
-use crate::contract::{self, SizeBudget, contract_error};
 
-/// Converts and validates an object. Returns it with its size in bytes.
-pub(crate) fn object(
-    id_format: IdFormat,
-    object: types::Object,
-) -> ContractResult<(EngineObject, usize)> {
-    let mut budget = SizeBudget::default();
-    let object = match object {
-        types::Object::Container(it) => {
-            EngineObject::Container(container(id_format, it, &mut budget)?)
-        }
-        types::Object::Image(it) => EngineObject::Image(image(it, &mut budget)?),
-        types::Object::Volume(it) => EngineObject::Volume(volume(it, &mut budget)?),
-        types::Object::Namespace(name) => {
-            contract::check_namespace(&name)?;
-            budget.add_text("name", &name)?;
-            EngineObject::Namespace(name)
-        }
-    };
-    Ok((object, budget.used_bytes()))
+/// Converts an object. The caller validates it.
+pub(super) fn object(object: types::Object) -> Result<EngineObject, ContractError> {
+    Ok(match object {
+        types::Object::Container(it) => EngineObject::Container(container(it)?),
+        types::Object::Image(it) => EngineObject::Image(image(it)?),
+        types::Object::Volume(it) => EngineObject::Volume(volume(it)?),
+        types::Object::Namespace(name) => EngineObject::Namespace(name),
+    })
 }
 
-fn container(
-    id_format: IdFormat,
-    it: types::Container,
-    budget: &mut SizeBudget,
-) -> ContractResult<Container> {
+fn container(it: types::Container) -> Result<Container, ContractError> {
     let types::Container {
         id,
         name,
@@ -61,21 +44,9 @@ fn container(
         dead,
         tty,
     } = it;
-    contract::check_container_id(id_format, &id)?;
-    contract::check_namespace(&namespace)?;
-    for (field, value) in [
-        ("name", &name),
-        ("path", &path),
-        ("image-id", &image_id),
-        ("image-name", &image_name),
-        ("error", &error),
-    ] {
-        budget.add_text(field, value)?;
-    }
-    budget.add_texts("args", &args)?;
     Ok(Container {
-        labels: map("labels", labels, budget)?,
-        ports: self::ports(ports, budget)?,
+        labels: map("labels", labels)?,
+        ports: ports.into_iter().map(port).collect(),
         created_at: time("created-at", created_at)?,
         started_at: time("started-at", started_at)?,
         finished_at: time("finished-at", finished_at)?,
@@ -113,54 +84,29 @@ fn container_state(state: types::ContainerState) -> ContainerState {
     }
 }
 
-fn ports(ports: Vec<types::Port>, budget: &mut SizeBudget) -> ContractResult<Vec<ExposedPort>> {
-    let mut ports = ports
+fn port(types::Port { name, bindings }: types::Port) -> ExposedPort {
+    let bindings = bindings
         .into_iter()
-        .map(|types::Port { name, bindings }| {
-            budget.add_text("ports", &name)?;
-            let bindings = bindings
-                .into_iter()
-                .map(|types::PortBinding { host_ip, host_port }| {
-                    budget.add_text("host-ip", &host_ip)?;
-                    budget.add_text("host-port", &host_port)?;
-                    Ok(PortBinding { host_ip, host_port })
-                })
-                .collect::<ContractResult<_>>()?;
-            Ok(ExposedPort { name, bindings })
-        })
-        .collect::<ContractResult<Vec<_>>>()?;
-    // The contract requires this order, since readers compare whole lists.
-    // Sorting a sorted list is cheap.
-    ports.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(ports)
+        .map(|types::PortBinding { host_ip, host_port }| PortBinding { host_ip, host_port })
+        .collect();
+    ExposedPort { name, bindings }
 }
 
-fn image(it: types::Image, budget: &mut SizeBudget) -> ContractResult<Image> {
+fn image(it: types::Image) -> Result<Image, ContractError> {
     let types::Image {
         id,
         namespace,
-        mut repo_tags,
-        mut repo_digests,
+        repo_tags,
+        repo_digests,
         created_at,
         architecture,
         os,
         size,
         labels,
     } = it;
-    contract::check_name("image's ID", &id)?;
-    contract::check_namespace(&namespace)?;
-    for tag in &repo_tags {
-        contract::check_name("image's tag", tag)?;
-    }
-    budget.add_texts("repo-tags", &repo_tags)?;
-    budget.add_texts("repo-digests", &repo_digests)?;
-    budget.add_text("architecture", &architecture)?;
-    budget.add_text("os", &os)?;
-    repo_tags.sort_unstable();
-    repo_digests.sort_unstable();
     Ok(Image {
         created_at: time("created-at", created_at)?,
-        labels: map("labels", labels, budget)?,
+        labels: map("labels", labels)?,
         id,
         namespace,
         repo_tags,
@@ -171,7 +117,7 @@ fn image(it: types::Image, budget: &mut SizeBudget) -> ContractResult<Image> {
     })
 }
 
-fn volume(it: types::Volume, budget: &mut SizeBudget) -> ContractResult<Volume> {
+fn volume(it: types::Volume) -> Result<Volume, ContractError> {
     let types::Volume {
         name,
         namespace,
@@ -182,15 +128,10 @@ fn volume(it: types::Volume, budget: &mut SizeBudget) -> ContractResult<Volume> 
         scope,
         options,
     } = it;
-    contract::check_name("volume's name", &name)?;
-    contract::check_namespace(&namespace)?;
-    budget.add_text("driver", &driver)?;
-    budget.add_text("mountpoint", &mountpoint)?;
-    budget.add_text("scope", &scope)?;
     Ok(Volume {
         created_at: time("created-at", created_at)?,
-        labels: map("labels", labels, budget)?,
-        options: map("options", options, budget)?,
+        labels: map("labels", labels)?,
+        options: map("options", options)?,
         name,
         namespace,
         driver,
@@ -202,30 +143,29 @@ fn volume(it: types::Volume, budget: &mut SizeBudget) -> ContractResult<Volume> 
 fn map(
     field: &str,
     pairs: Vec<(String, String)>,
-    budget: &mut SizeBudget,
-) -> ContractResult<BTreeMap<String, String>> {
+) -> Result<BTreeMap<String, String>, ContractError> {
     let mut map = BTreeMap::new();
     for (key, value) in pairs {
-        budget.add_text(field, &key)?;
-        budget.add_text(field, &value)?;
         if let Some(value) = map.insert(key, value) {
-            return Err(contract_error!(
+            return Err(ContractError(format!(
                 "{field} contains a key twice, once with the value {}",
-                contract::quote(&value)
-            ));
+                validation::quote(&value)
+            )));
         }
     }
     Ok(map)
 }
 
-fn time(field: &str, time: Option<types::Timestamp>) -> ContractResult<Option<Timestamp>> {
+fn time(field: &str, time: Option<types::Timestamp>) -> Result<Option<Timestamp>, ContractError> {
     time.map(
         |types::Timestamp {
              seconds,
              nanoseconds,
          }| {
             Timestamp::new(seconds, nanoseconds).ok_or_else(|| {
-                contract_error!("{field} has {nanoseconds} nanoseconds, which is a second or more")
+                ContractError(format!(
+                    "{field} has {nanoseconds} nanoseconds, which is a second or more"
+                ))
             })
         },
     )

@@ -9,9 +9,10 @@ use rdd_core::{
     ContainerAction, ContainerEngine, ContainerRef, EngineError, EngineObject, ErrorCode, IdFormat,
     LogOptions, RemoveRequest, RemoveTarget,
 };
-use rdd_plugin_wasm::{
-    BackendLimits, ComponentBackend, EngineConnection, EngineTransport, LaunchError,
+use rdd_plugin_contract::{
+    BackendLimits, BackendServices, EngineConnection, EngineTransport, LaunchError,
 };
+use rdd_plugin_wasm::ComponentBackend;
 use rdd_testkit::eventually;
 
 use crate::support::*;
@@ -33,7 +34,7 @@ async fn a_name_that_differs_from_the_manifest_is_incompatible() {
         "other",
         component(),
         limits(),
-        Arc::new(UnreachableTransport),
+        BackendServices::new(Arc::new(UnreachableTransport)),
     );
     let Err(refused) = backend.launch().await else {
         panic!("the backend was launched");
@@ -106,18 +107,29 @@ async fn an_id_in_another_format_never_reaches_the_guest() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_object_of_another_namespace_is_not_mistaken_for_one_of_the_default() {
+async fn a_call_names_the_namespace_of_its_object() {
     let backend = backend();
     let handle = launch(&backend).await;
     let one = ContainerRef::new("other", "one");
-    let refused = [
-        in_time(handle.inspect(&one.clone().into())).await.err(),
-        in_time(handle.act(&one, ContainerAction::Stop)).await.err(),
-        in_time(handle.get_logs(&one, &LogOptions::default()))
+    let found = in_time(handle.inspect(&one.clone().into())).await.unwrap();
+    assert_eq!(found.object.reference().namespace, "other");
+    let lies = ContainerRef::new("other", "elsewhere");
+    let error = in_time(handle.inspect(&lies.into())).await.unwrap_err();
+    assert_failed(
+        &error,
+        "of the namespace \"other\" returned one of \"elsewhere\"",
+    );
+    let invalid = ContainerRef::new("../x", "one");
+    let errors = [
+        in_time(handle.inspect(&invalid.clone().into())).await.err(),
+        in_time(handle.act(&invalid, ContainerAction::Stop))
+            .await
+            .err(),
+        in_time(handle.get_logs(&invalid, &LogOptions::default()))
             .await
             .err(),
         in_time(handle.remove(&RemoveRequest {
-            namespace: "other".to_owned(),
+            namespace: "../x".to_owned(),
             target: RemoveTarget::Image {
                 id: "one".to_owned(),
             },
@@ -125,10 +137,10 @@ async fn an_object_of_another_namespace_is_not_mistaken_for_one_of_the_default()
         .await
         .err(),
     ];
-    for error in refused {
+    for error in errors {
         let error = error.unwrap();
         assert_eq!(error.code, ErrorCode::InvalidArgument, "{error}");
-        assert!(error.message.contains("\"other\""), "{error}");
+        assert!(error.message.contains("\"../x\""), "{error}");
     }
 }
 

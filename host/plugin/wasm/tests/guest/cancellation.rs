@@ -3,9 +3,8 @@
 use async_trait::async_trait;
 use futures::{FutureExt, StreamExt};
 use rdd_core::{ContainerAction, ContainerEngine, EngineError, LogOptions};
-use rdd_plugin_wasm::{
-    BackendHandle, BackendLimits, EngineConnection, EngineTransport, UsageSnapshot,
-};
+use rdd_plugin_contract::{BackendLimits, EngineConnection, EngineTransport, UsageSnapshot};
+use rdd_plugin_wasm::BackendHandle;
 use rdd_testkit::eventually;
 
 use crate::support::*;

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use rdd_core::{ContainerEngine, ErrorCode, LogOptions};
-use rdd_plugin_wasm::{BackendLimits, ComponentBackend};
+use rdd_plugin_contract::BackendLimits;
+use rdd_plugin_wasm::ComponentBackend;
 
 use crate::support::*;
 
@@ -130,7 +131,7 @@ async fn a_faulty_log_ends_only_its_stream() {
         ("late-trap", "trapped: wasm `unreachable`"),
         ("late-spin", "without yielding"),
         ("late-allocate", "ran out of memory"),
-        ("huge-chunk", "a log chunk has 1048576 bytes"),
+        ("huge-chunk", "a chunk of output has 1048576 bytes"),
     ] {
         let (_, error) = drain_logs(logs(&handle, id).await).await;
         let error = error.unwrap_or_else(|| panic!("{id} ended without an error"));

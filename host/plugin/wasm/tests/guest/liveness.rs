@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use rdd_core::{ContainerEngine, ErrorCode, LogOptions, WatchEvent};
-use rdd_plugin_wasm::BackendLimits;
+use rdd_plugin_contract::BackendLimits;
 use tokio::io::AsyncWriteExt;
 
 use crate::support::*;

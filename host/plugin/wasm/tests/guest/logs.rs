@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use rdd_core::{ContainerEngine, ErrorCode, LogOptions, LogStream, OutputChunk, OutputSource};
-use rdd_plugin_wasm::{BackendHandle, BackendLimits};
+use rdd_plugin_contract::BackendLimits;
+use rdd_plugin_wasm::BackendHandle;
 
 use crate::support::*;
 

@@ -10,9 +10,13 @@
 mod cache;
 mod calls;
 mod cancellation;
+mod creations;
+mod entries;
 mod faults;
 mod liveness;
 mod logs;
+mod processes;
 mod stalls;
 mod support;
+mod transfers;
 mod watch;

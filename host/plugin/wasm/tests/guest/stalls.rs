@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use futures::{FutureExt, StreamExt};
 use rdd_core::{ContainerAction, ContainerEngine, EngineError, ErrorCode, LogOptions, WatchEvent};
-use rdd_plugin_wasm::{BackendHandle, BackendLimits};
+use rdd_plugin_contract::BackendLimits;
+use rdd_plugin_wasm::BackendHandle;
 
 use crate::support::*;
 

@@ -10,10 +10,8 @@ use rdd_core::{
     ContainerEngine, ContainerRef, EngineError, ErrorCode, LogOptions, LogStream, ObjectRef,
     OutputChunk, WatchEvent, WatchStream,
 };
-use rdd_plugin_wasm::{
-    BackendHandle, BackendLimits, ComponentBackend, ComponentRuntime, EngineConnection,
-    EngineTransport, LinkedComponent,
-};
+use rdd_plugin_contract::{BackendLimits, BackendServices, EngineConnection, EngineTransport};
+use rdd_plugin_wasm::{BackendHandle, ComponentBackend, ComponentRuntime, LinkedComponent};
 use rdd_testkit::{PATIENCE, fixture_component};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
@@ -139,7 +137,11 @@ pub(crate) fn backend_with(
     limits: BackendLimits,
     transport: impl EngineTransport,
 ) -> ComponentBackend {
-    ComponentBackend::new("scripted", component(), limits, Arc::new(transport))
+    backend_of(limits, BackendServices::new(Arc::new(transport)))
+}
+
+pub(crate) fn backend_of(limits: BackendLimits, services: BackendServices) -> ComponentBackend {
+    ComponentBackend::new("scripted", component(), limits, services)
 }
 
 pub(crate) fn backend() -> ComponentBackend {

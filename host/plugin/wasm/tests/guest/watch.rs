@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use rdd_core::{ContainerEngine, ErrorCode, WatchEvent};
-use rdd_plugin_wasm::BackendLimits;
+use rdd_plugin_contract::BackendLimits;
 
 use crate::support::*;
 

@@ -1,6 +1,8 @@
-//! The rules of the contract that the types of the WIT package do not express.
+//! The rules for names and for the sizes of records.
 
 use rdd_core::{IdFormat, text};
+
+use super::{ContractError, contract_error};
 
 /// The maximum size of one string in bytes, from the contract.
 const MAX_STRING_BYTES: usize = 1024 * 1024;
@@ -16,27 +18,19 @@ const MAX_NAME_BYTES: usize = 4 * 1024;
 /// containerd.
 const MAX_NAMESPACE_BYTES: usize = 76;
 
-/// A violation of the contract by a component. The message is the end of a
-/// sentence that begins with the backend's name.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("violated the contract: {0}")]
-pub(crate) struct ContractError(pub(crate) String);
-
-/// Creates a [`ContractError`] from a format string.
-macro_rules! contract_error {
-    ($($text:tt)*) => { $crate::contract::ContractError(format!($($text)*)) };
-}
-pub(crate) use contract_error;
-
 /// Counts the size of a record and rejects one that is too large.
-#[derive(Default)]
-pub(crate) struct SizeBudget {
+#[derive(Debug, Default)]
+pub struct SizeBudget {
     used_bytes: usize,
 }
 
 impl SizeBudget {
     /// Counts the string `value` of the field `field`.
-    pub(crate) fn add_text(&mut self, field: &str, value: &str) -> Result<(), ContractError> {
+    ///
+    /// # Errors
+    ///
+    /// Fails if the string or the record is too large.
+    pub fn add_text(&mut self, field: &str, value: &str) -> Result<(), ContractError> {
         if value.len() > MAX_STRING_BYTES {
             return Err(contract_error!(
                 "{field} is {} bytes long; {MAX_STRING_BYTES} are allowed",
@@ -53,24 +47,24 @@ impl SizeBudget {
     }
 
     /// Counts each string of the list `field`.
-    pub(crate) fn add_texts(
-        &mut self,
-        field: &str,
-        values: &[String],
-    ) -> Result<(), ContractError> {
+    ///
+    /// # Errors
+    ///
+    /// Fails if a string or the record is too large.
+    pub fn add_texts(&mut self, field: &str, values: &[String]) -> Result<(), ContractError> {
         values
             .iter()
             .try_for_each(|value| self.add_text(field, value))
     }
 
     /// Returns the number of bytes counted so far.
-    pub(crate) fn used_bytes(&self) -> usize {
+    pub fn used_bytes(&self) -> usize {
         self.used_bytes
     }
 }
 
 /// Checks that a container's ID has the backend's format.
-pub(crate) fn check_container_id(format: IdFormat, id: &str) -> Result<(), ContractError> {
+pub(super) fn check_container_id(format: IdFormat, id: &str) -> Result<(), ContractError> {
     if format.matches(id) {
         Ok(())
     } else {
@@ -82,7 +76,11 @@ pub(crate) fn check_container_id(format: IdFormat, id: &str) -> Result<(), Contr
 }
 
 /// Checks the name or ID of an image or a volume. `what` describes it.
-pub(crate) fn check_name(what: &str, name: &str) -> Result<(), ContractError> {
+///
+/// # Errors
+///
+/// Fails if it is empty, too long, or has a control character.
+pub fn check_name(what: &str, name: &str) -> Result<(), ContractError> {
     if name.is_empty() {
         Err(contract_error!("the {what} is empty"))
     } else if name.len() > MAX_NAME_BYTES {
@@ -101,7 +99,11 @@ pub(crate) fn check_name(what: &str, name: &str) -> Result<(), ContractError> {
 }
 
 /// Checks the name of an engine's namespace.
-pub(crate) fn check_namespace(name: &str) -> Result<(), ContractError> {
+///
+/// # Errors
+///
+/// Fails if it has another form than the contract allows.
+pub fn check_namespace(name: &str) -> Result<(), ContractError> {
     if text::is_identifier(name, MAX_NAMESPACE_BYTES) {
         Ok(())
     } else {
@@ -117,8 +119,8 @@ pub fn is_backend_name(name: &str) -> bool {
     text::is_dns_label(name)
 }
 
-/// Quotes a text from a component for an error message.
-pub(crate) fn quote(value: &str) -> String {
+/// Quotes a text from a backend for an error message.
+pub fn quote(value: &str) -> String {
     /// Enough to recognize the value.
     const MAX_BYTES: usize = 80;
     text::quote(value, MAX_BYTES)

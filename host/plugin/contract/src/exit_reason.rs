@@ -1,11 +1,11 @@
-//! The reason why a store ended.
+//! The reason why an instance of a backend ended.
 
 use std::time::Duration;
 
 use rdd_core::{EngineError, ErrorCode};
 use tokio::sync::watch;
 
-/// The reason why a store, and with it an instance, ended.
+/// The reason why an instance ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExitReason {
     /// The end of a sentence that begins with the backend's name, such as
@@ -17,15 +17,17 @@ pub struct ExitReason {
 }
 
 impl ExitReason {
-    pub(crate) fn guest_fault(message: impl Into<String>) -> Self {
+    /// Returns the reason for an instance that ended through a fault of the
+    /// backend. `message` is the end of a sentence that begins with its name.
+    pub fn guest_fault(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
             is_guest_fault: true,
         }
     }
 
-    /// Returns the reason for a store that the host ended.
-    pub(crate) fn shutdown() -> Self {
+    /// Returns the reason for an instance that the host ended.
+    pub fn shutdown() -> Self {
         Self {
             message: "was shut down".to_owned(),
             is_guest_fault: false,
@@ -34,53 +36,54 @@ impl ExitReason {
 
     /// Returns the reason for a call, named `what`, that made no progress and
     /// waited for nothing for `limit`.
-    pub(crate) fn stalled(what: &str, limit: Duration) -> Self {
+    pub fn stalled(what: &str, limit: Duration) -> Self {
         Self::guest_fault(format!(
             "stalled: {what} has waited for neither the engine nor a timer for {limit:?}"
         ))
     }
 
     /// Returns the reason for a step, named `what`, that exceeded its limit.
-    pub(crate) fn timed_out(what: &str, limit: Duration) -> Self {
+    pub fn timed_out(what: &str, limit: Duration) -> Self {
         Self::guest_fault(format!("did not finish {what} within {limit:?}"))
     }
 
-    /// Returns the reason for a store whose task ended without a reason, which
+    /// Returns the reason for an instance whose task ended without a reason, which
     /// means that it panicked: a task that is dropped with its runtime leaves no
     /// one to read the reason. It counts as a fault of the guest, because a
     /// backend that triggers a panic must not be restarted forever.
-    pub(crate) fn task_panicked() -> Self {
+    pub fn task_panicked() -> Self {
         Self::guest_fault(
             "was stopped by a panic in the daemon; please report this with the daemon's log",
         )
     }
 
-    /// Waits for the reason that a store's task publishes. The channels of the
-    /// store's calls close slightly earlier.
-    pub(crate) async fn wait(exit: &mut watch::Receiver<Option<Self>>) -> Self {
+    /// Waits for the reason that an instance's task publishes. The channels of the
+    /// instance's calls close slightly earlier.
+    pub async fn wait(exit: &mut watch::Receiver<Option<Self>>) -> Self {
         match exit.wait_for(Option::is_some).await.as_deref() {
             Ok(Some(exit)) => exit.clone(),
             Ok(None) | Err(_) => Self::task_panicked(),
         }
     }
 
-    /// Returns the error for each call that the end of the store interrupted.
-    pub(crate) fn to_error(&self, backend: &str) -> EngineError {
+    /// Returns the error for each call that the end of the instance interrupted.
+    pub fn to_error(&self, backend: &str) -> EngineError {
         EngineError::new(
             ErrorCode::PluginFailed,
             format!("the backend {backend} {}", self.message),
         )
     }
 
-    /// Returns the error for a log stream that ended with its own store. If the
-    /// whole backend was shut down, it is the error of every other call.
-    pub(crate) fn to_stream_error(&self, backend: &str) -> EngineError {
+    /// Returns the error for a stream, such as a `log stream`, that ended with an
+    /// instance of its own. If the whole backend was shut down, it is the error
+    /// of every other call.
+    pub fn to_stream_error(&self, stream: &str, backend: &str) -> EngineError {
         if !self.is_guest_fault {
             return self.to_error(backend);
         }
         EngineError::new(
             ErrorCode::StreamFailed,
-            format!("the log stream of the backend {backend} {}", self.message),
+            format!("the {stream} of the backend {backend} {}", self.message),
         )
     }
 }

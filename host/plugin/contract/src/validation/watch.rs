@@ -6,9 +6,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use rdd_core::{BackendInfo, IdFormat, ObjectRef, WatchEvent};
 
-use crate::bindings::engine::Event;
-use crate::contract::{self, ContractError, contract_error};
-use crate::convert;
+use super::{ContractError, contract_error, object, object_ref, quote};
 
 /// The maximum number of objects that one watch may report at the same time: ten
 /// times the largest engine in this project's benchmarks.
@@ -22,9 +20,9 @@ const MAX_BYTES: usize = 512 * 1024 * 1024;
 const MAX_UNFINISHED_EVENTS: usize = 4 * MAX_OBJECTS;
 
 /// Follows a watch and rejects events that its protocol does not allow.
-pub(crate) struct WatchValidator {
+#[derive(Debug)]
+pub struct WatchValidator {
     id_format: IdFormat,
-    default_namespace: String,
     max_objects: usize,
     max_bytes: usize,
     max_unfinished_events: usize,
@@ -52,10 +50,10 @@ enum Phase {
 }
 
 impl WatchValidator {
-    pub(crate) fn new(info: &BackendInfo) -> Self {
+    /// Creates a validator for one watch of the backend.
+    pub fn new(info: &BackendInfo) -> Self {
         Self {
             id_format: info.id_format,
-            default_namespace: info.default_namespace().to_owned(),
             max_objects: MAX_OBJECTS,
             max_bytes: MAX_BYTES,
             max_unfinished_events: MAX_UNFINISHED_EVENTS,
@@ -69,20 +67,24 @@ impl WatchValidator {
         }
     }
 
-    /// Validates and converts the next event.
-    pub(crate) fn validate(&mut self, event: Event) -> Result<WatchEvent, ContractError> {
+    /// Validates the next event.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the contract does not allow it now.
+    pub fn validate(&mut self, event: &mut WatchEvent) -> Result<(), ContractError> {
         self.last_object_bytes = 0;
         match event {
-            Event::InitBegin => {
+            WatchEvent::InitBegin => {
                 self.count_listing_event()?;
                 let abandoned: usize = self.listed.drain().map(|(_, bytes)| bytes).sum();
                 self.bytes -= abandoned;
                 self.phase = Phase::Listing;
-                Ok(WatchEvent::InitBegin)
+                Ok(())
             }
-            Event::Applied(object) => {
-                let (object, bytes) = convert::object(self.id_format, object)?;
-                let reference = object.reference();
+            WatchEvent::Applied(applied) => {
+                let bytes = object(self.id_format, applied)?;
+                let reference = applied.reference();
                 self.last_object_bytes = bytes;
                 match self.phase {
                     Phase::BeforeListing => {
@@ -101,10 +103,9 @@ impl WatchValidator {
                         self.bytes = self.bytes - before.unwrap_or(0) + bytes;
                     }
                 }
-                self.check_limits()?;
-                Ok(WatchEvent::Applied(Box::new(object)))
+                self.check_limits()
             }
-            Event::InitDone => {
+            WatchEvent::InitDone => {
                 if self.phase != Phase::Listing {
                     return Err(contract_error!(
                         "watch sent init-done without an init-begin"
@@ -115,29 +116,28 @@ impl WatchValidator {
                 self.bytes -= replaced;
                 self.unfinished_events = 0;
                 self.phase = Phase::Live;
-                Ok(WatchEvent::InitDone)
+                Ok(())
             }
-            Event::Removed(reference) => {
-                let reference =
-                    convert::object_ref(self.id_format, &self.default_namespace, reference)?;
+            WatchEvent::Removed(reference) => {
+                object_ref(self.id_format, reference)?;
                 if self.phase != Phase::Live {
                     return Err(contract_error!(
                         "watch removed {} before init-done",
-                        describe(&reference)
+                        describe(reference)
                     ));
                 }
                 let bytes = self
                     .known
-                    .remove(&self.hasher.hash_one(&reference))
+                    .remove(&self.hasher.hash_one(&*reference))
                     .unwrap_or(0);
                 self.bytes -= bytes;
-                Ok(WatchEvent::Removed(reference))
+                Ok(())
             }
         }
     }
 
     /// Returns the size of the object in the last event, in bytes.
-    pub(crate) fn last_object_bytes(&self) -> usize {
+    pub fn last_object_bytes(&self) -> usize {
         self.last_object_bytes
     }
 
@@ -172,17 +172,14 @@ impl WatchValidator {
 }
 
 fn describe(reference: &ObjectRef) -> String {
-    format!(
-        "the {:?} {}",
-        reference.kind,
-        contract::quote(&reference.id)
-    )
+    format!("the {:?} {}", reference.kind, quote(&reference.id))
 }
 
 #[cfg(test)]
 mod tests {
+    use rdd_core::{EngineObject, ObjectKind};
+
     use super::*;
-    use crate::bindings::types::{self, Object, ObjectKind};
 
     fn validator() -> WatchValidator {
         WatchValidator::new(&BackendInfo {
@@ -195,54 +192,50 @@ mod tests {
         })
     }
 
-    fn applied(name: &str) -> Event {
-        Event::Applied(Object::Namespace(name.to_owned()))
+    fn applied(name: &str) -> WatchEvent {
+        WatchEvent::Applied(Box::new(EngineObject::Namespace(name.to_owned())))
     }
 
-    fn removed(name: &str) -> Event {
-        Event::Removed(types::ObjectRef {
-            kind: ObjectKind::Namespace,
-            id: name.to_owned(),
-        })
+    fn removed(name: &str) -> WatchEvent {
+        WatchEvent::Removed(ObjectRef::new(ObjectKind::Namespace, name, name))
     }
 
     fn validate_all(
         validator: &mut WatchValidator,
-        events: Vec<Event>,
-    ) -> Result<Vec<WatchEvent>, ContractError> {
+        mut events: Vec<WatchEvent>,
+    ) -> Result<(), ContractError> {
         events
-            .into_iter()
-            .map(|event| validator.validate(event))
-            .collect()
+            .iter_mut()
+            .try_for_each(|event| validator.validate(event))
     }
 
     #[test]
     fn valid_events_are_accepted() {
         let events = vec![
-            Event::InitBegin,
+            WatchEvent::InitBegin,
             applied("a"),
             applied("b"),
-            Event::InitDone,
+            WatchEvent::InitDone,
             applied("c"),
             removed("a"),
             removed("never-seen"),
-            Event::InitBegin,
+            WatchEvent::InitBegin,
             applied("b"),
-            Event::InitDone,
+            WatchEvent::InitDone,
         ];
         let mut validator = validator();
-        assert_eq!(validate_all(&mut validator, events).unwrap().len(), 10);
+        validate_all(&mut validator, events).unwrap();
         assert_eq!(validator.known.len(), 1);
     }
 
     #[test]
     fn a_listing_may_start_over() {
         let events = vec![
-            Event::InitBegin,
+            WatchEvent::InitBegin,
             applied("a"),
-            Event::InitBegin,
+            WatchEvent::InitBegin,
             applied("b"),
-            Event::InitDone,
+            WatchEvent::InitDone,
         ];
         let mut validator = validator();
         validate_all(&mut validator, events).unwrap();
@@ -254,11 +247,18 @@ mod tests {
     fn events_out_of_order_are_rejected() {
         for (events, expected) in [
             (vec![applied("a")], "before init-begin"),
-            (vec![Event::InitDone], "without an init-begin"),
+            (vec![WatchEvent::InitDone], "without an init-begin"),
             (vec![removed("a")], "before init-done"),
-            (vec![Event::InitBegin, removed("a")], "before init-done"),
             (
-                vec![Event::InitBegin, Event::InitDone, Event::InitDone],
+                vec![WatchEvent::InitBegin, removed("a")],
+                "before init-done",
+            ),
+            (
+                vec![
+                    WatchEvent::InitBegin,
+                    WatchEvent::InitDone,
+                    WatchEvent::InitDone,
+                ],
                 "without an init-begin",
             ),
         ] {
@@ -268,46 +268,62 @@ mod tests {
     }
 
     #[test]
-    fn ids_in_another_format_are_rejected() {
-        let mut validator = validator();
-        validator.validate(Event::InitBegin).unwrap();
-        validator.validate(Event::InitDone).unwrap();
-        let error = validator
-            .validate(Event::Removed(types::ObjectRef {
-                kind: ObjectKind::Container,
-                id: "ABCD".to_owned(),
-            }))
-            .unwrap_err();
-        assert!(error.0.contains("hexadecimal digits"), "{error}");
+    fn a_reference_that_the_contract_does_not_allow_is_rejected() {
+        for (reference, expected) in [
+            (
+                ObjectRef::new(ObjectKind::Container, "first", "ABCD"),
+                "hexadecimal digits",
+            ),
+            (
+                ObjectRef::new(ObjectKind::Volume, "../x", "data"),
+                "\"../x\"",
+            ),
+            (
+                ObjectRef::new(ObjectKind::Namespace, "first", "second"),
+                "two names",
+            ),
+        ] {
+            let events = vec![
+                WatchEvent::InitBegin,
+                WatchEvent::InitDone,
+                WatchEvent::Removed(reference),
+            ];
+            let error = validate_all(&mut validator(), events).unwrap_err();
+            assert!(error.0.contains(expected), "{error}");
+        }
     }
 
     #[test]
-    fn a_removed_object_is_of_the_default_namespace() {
+    fn objects_of_two_namespaces_are_two_objects() {
+        let volume = |namespace: &str| {
+            WatchEvent::Applied(Box::new(EngineObject::Volume(rdd_core::Volume {
+                name: "data".to_owned(),
+                namespace: namespace.to_owned(),
+                created_at: None,
+                driver: String::new(),
+                mountpoint: String::new(),
+                labels: std::collections::BTreeMap::new(),
+                scope: String::new(),
+                options: std::collections::BTreeMap::new(),
+            })))
+        };
         let mut validator = validator();
-        validator.validate(Event::InitBegin).unwrap();
-        validator.validate(Event::InitDone).unwrap();
-        for (kind, expected) in [
-            (ObjectKind::Container, "first"),
-            (ObjectKind::Image, "first"),
-            (ObjectKind::Volume, "first"),
-            (ObjectKind::Namespace, "00ff"),
-        ] {
-            let removed = Event::Removed(types::ObjectRef {
-                kind,
-                id: "00ff".to_owned(),
-            });
-            let WatchEvent::Removed(reference) = validator.validate(removed).unwrap() else {
-                panic!("not a removal");
-            };
-            assert_eq!((&*reference.namespace, &*reference.id), (expected, "00ff"));
-        }
+        let events = vec![
+            WatchEvent::InitBegin,
+            volume("first"),
+            volume("second"),
+            WatchEvent::InitDone,
+            WatchEvent::Removed(ObjectRef::new(ObjectKind::Volume, "first", "data")),
+        ];
+        validate_all(&mut validator, events).unwrap();
+        assert_eq!(validator.known.len(), 1);
     }
 
     #[test]
     fn an_endless_listing_is_rejected() {
         let mut validator = validator();
         validator.max_unfinished_events = 10;
-        let mut events = vec![Event::InitBegin];
+        let mut events = vec![WatchEvent::InitBegin];
         events.extend((0..10).map(|_| applied("same")));
         let error = validate_all(&mut validator, events).unwrap_err();
         assert!(error.0.contains("without an init-done"), "{error}");
@@ -317,7 +333,7 @@ mod tests {
     fn endless_restarts_of_a_listing_are_rejected() {
         let mut validator = validator();
         validator.max_unfinished_events = 10;
-        let error = validate_all(&mut validator, vec![Event::InitBegin; 11]).unwrap_err();
+        let error = validate_all(&mut validator, vec![WatchEvent::InitBegin; 11]).unwrap_err();
         assert!(error.0.contains("without an init-done"), "{error}");
     }
 
@@ -325,7 +341,11 @@ mod tests {
     fn live_changes_do_not_count_toward_a_listing() {
         let mut validator = validator();
         validator.max_unfinished_events = 10;
-        validate_all(&mut validator, vec![Event::InitBegin, Event::InitDone]).unwrap();
+        validate_all(
+            &mut validator,
+            vec![WatchEvent::InitBegin, WatchEvent::InitDone],
+        )
+        .unwrap();
         validate_all(&mut validator, (0..100).map(|_| applied("same")).collect()).unwrap();
     }
 
@@ -336,9 +356,9 @@ mod tests {
         let error = validate_all(
             &mut many,
             vec![
-                Event::InitBegin,
+                WatchEvent::InitBegin,
                 applied("a"),
-                Event::InitDone,
+                WatchEvent::InitDone,
                 applied("b"),
                 applied("c"),
             ],
@@ -351,7 +371,7 @@ mod tests {
         let error = validate_all(
             &mut large,
             vec![
-                Event::InitBegin,
+                WatchEvent::InitBegin,
                 applied("a"),
                 applied("b"),
                 applied("c"),

@@ -1,0 +1,399 @@
+//! A call that returns a stream, in a store of its own: logs, processes, and
+//! transfers.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
+
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use futures::task::AtomicWaker;
+use futures::{FutureExt, Stream, StreamExt};
+use rdd_core::EngineError;
+use rdd_plugin_contract::ExitReason;
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio_util::sync::{CancellationToken, DropGuard, PollSender};
+use tracing::Instrument as _;
+use wasmtime::StoreContextMut;
+use wasmtime::component::{
+    Access, ComponentNamedList, FutureReader, Lift, Lower, Source, StreamConsumer, StreamReader,
+    StreamResult, TypedFunc,
+};
+
+use crate::backend::BackendContext;
+use crate::bindings::types;
+use crate::convert::{self, StreamItem};
+use crate::exports::InstanceExports;
+use crate::host_state::HostState;
+use crate::plugin_instance::{
+    OneshotConsumer, PluginInstance, RunError, close_streams, stop_future, stop_overdue,
+};
+
+/// The largest item in bytes: a batch of entries with the maximum of bytes and
+/// of headers, rounded up.
+const MAX_ITEM_BYTES: usize = 192 * 1024;
+/// An item is read from the guest only while at most this many bytes wait for
+/// the reader, so that the largest one still fits.
+const HIGH_WATER_BYTES: usize = 192 * 1024;
+/// The maximum number of bytes of one stream that wait for its reader.
+const _: () = assert!(HIGH_WATER_BYTES + MAX_ITEM_BYTES <= 384 * 1024);
+/// The maximum number of batches that wait for the reader. A busy guest sends one
+/// item at a time, and reaches the limit in bytes first.
+const MAX_QUEUED_BATCHES: usize = 16;
+/// The maximum number of items in one batch. It bounds what the host allocates
+/// for a guest that sends thousands of tiny items.
+const MAX_BATCH_ITEMS: usize = 256;
+
+/// The streams that a call returns: its items, and its result.
+type GuestStreams<G, R> = (StreamReader<G>, FutureReader<Result<R, types::Error>>);
+
+/// The export that a call calls.
+pub(crate) type StreamFunction<G, R, P> = TypedFunc<P, (Result<GuestStreams<G, R>, types::Error>,)>;
+
+/// A call that returns a stream of `T` and then an `R`, with the parameters `P`.
+pub(crate) struct StreamCall<T: StreamItem, R, P> {
+    /// The name of the export.
+    pub(crate) name: &'static str,
+    /// What the stream is called in errors, such as `log stream`.
+    pub(crate) stream: &'static str,
+    /// Returns the export.
+    pub(crate) function: fn(&InstanceExports) -> Option<StreamFunction<T::Guest, R, P>>,
+    /// Creates the parameters. The last one is the stop signal.
+    #[expect(clippy::type_complexity, reason = "used once")]
+    pub(crate) params:
+        Box<dyn FnOnce(&mut Access<'_, HostState>, FutureReader<()>) -> wasmtime::Result<P> + Send>,
+    /// The registry whose credentials the guest may ask for.
+    pub(crate) registry: Option<String>,
+}
+
+/// The bytes that wait for the reader, and the waker of the guest's stream.
+#[derive(Default)]
+struct Backpressure {
+    buffered_bytes: AtomicUsize,
+    waker: AtomicWaker,
+}
+
+/// The consumer of the guest's stream.
+struct ItemConsumer<T: StreamItem> {
+    batches: PollSender<Vec<T>>,
+    backpressure: Arc<Backpressure>,
+    validator: T::Validator,
+    /// Dropped with the consumer, after the guest's last item.
+    _open: oneshot::Sender<()>,
+}
+
+// No field is pinned.
+impl<T: StreamItem> Unpin for ItemConsumer<T> {}
+
+impl<D, T: StreamItem> StreamConsumer<D> for ItemConsumer<T> {
+    type Item = T::Guest;
+
+    fn poll_consume(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut store: StoreContextMut<D>,
+        mut source: Source<'_, T::Guest>,
+        finish: bool,
+    ) -> Poll<wasmtime::Result<StreamResult>> {
+        let pending = |finish| match finish {
+            true => Poll::Ready(Ok(StreamResult::Cancelled)),
+            false => Poll::Pending,
+        };
+        let this = &mut *self;
+        this.backpressure.waker.register(cx.waker());
+        if this.backpressure.buffered_bytes.load(Ordering::Acquire) > HIGH_WATER_BYTES {
+            return pending(finish);
+        }
+        match this.batches.poll_reserve(cx) {
+            Poll::Pending => return pending(finish),
+            Poll::Ready(Err(_)) => return Poll::Ready(Ok(StreamResult::Dropped)),
+            Poll::Ready(Ok(())) => {}
+        }
+        let mut batch = Vec::with_capacity(1);
+        while batch.len() < MAX_BATCH_ITEMS
+            && source.remaining(&mut store) > 0
+            && this.backpressure.buffered_bytes.load(Ordering::Acquire) <= HIGH_WATER_BYTES
+        {
+            let mut item = None;
+            source.read(&mut store, &mut item)?;
+            let Some(item) = item else { break };
+            let item = T::convert(item, &mut this.validator)?;
+            this.backpressure
+                .buffered_bytes
+                .fetch_add(item.memory_bytes(), Ordering::AcqRel);
+            batch.push(item);
+        }
+        if batch.is_empty() {
+            this.batches.abort_send();
+            return Poll::Ready(Ok(StreamResult::Completed));
+        }
+        Poll::Ready(Ok(match this.batches.send_item(batch) {
+            Ok(()) => StreamResult::Completed,
+            Err(_) => StreamResult::Dropped,
+        }))
+    }
+}
+
+/// The reader's side of a stream. It ends when the guest's stream does.
+struct ItemReader<T> {
+    batches: mpsc::Receiver<Vec<T>>,
+    batch: std::vec::IntoIter<T>,
+    backpressure: Arc<Backpressure>,
+    /// Stops the call if the reader is dropped before the end.
+    stop: Option<DropGuard>,
+}
+
+impl<T> Unpin for ItemReader<T> {}
+
+impl<T: StreamItem> Stream for ItemReader<T> {
+    type Item = T;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        let this = &mut *self;
+        loop {
+            if let Some(item) = this.batch.next() {
+                this.backpressure
+                    .buffered_bytes
+                    .fetch_sub(item.memory_bytes(), Ordering::AcqRel);
+                this.backpressure.waker.wake();
+                return Poll::Ready(Some(item));
+            }
+            match ready!(this.batches.poll_recv(cx)) {
+                Some(batch) => this.batch = batch.into_iter(),
+                None => {
+                    if let Some(stop) = this.stop.take() {
+                        stop.disarm();
+                    }
+                    return Poll::Ready(None);
+                }
+            }
+        }
+    }
+}
+
+/// An open stream and its result.
+pub(crate) struct OpenStream<T, R> {
+    /// The items. Dropping it before its end stops the call.
+    pub(crate) items: BoxStream<'static, T>,
+    /// The result of the call.
+    pub(crate) result: BoxFuture<'static, Result<R, EngineError>>,
+}
+
+impl<T: StreamItem> OpenStream<T, ()> {
+    /// Returns a stream whose last item is the error of the call, if it failed.
+    pub(crate) fn into_stream(self) -> BoxStream<'static, Result<T, EngineError>> {
+        let Self { items, result } = self;
+        let end = result
+            .into_stream()
+            .filter_map(|result| futures::future::ready(result.err().map(Err)));
+        items.map(Ok).chain(end).boxed()
+    }
+}
+
+/// The reader's half of a stream, as the task returns it.
+struct OpenReader<T> {
+    batches: mpsc::Receiver<Vec<T>>,
+    backpressure: Arc<Backpressure>,
+}
+
+/// Starts a call in a new store and waits until the guest has returned its
+/// stream. The caller has checked the arguments and the capability.
+pub(crate) async fn open<T, R, P>(
+    context: &Arc<BackendContext>,
+    permit: OwnedSemaphorePermit,
+    call: StreamCall<T, R, P>,
+) -> Result<OpenStream<T, R>, EngineError>
+where
+    T: StreamItem,
+    R: Lift + Send + Sync + 'static,
+    P: ComponentNamedList + Lower + Send + Sync + 'static,
+{
+    let backend = context.host.name.clone();
+    let stream = call.stream;
+    let stop = CancellationToken::new();
+    let guard = stop.clone().drop_guard();
+    let (reply, opened) = oneshot::channel();
+    let (result_sender, result) = oneshot::channel();
+    let task = StreamTask {
+        context: context.clone(),
+        stop,
+        call,
+    };
+    let task = async move {
+        let result = task.run(reply).await;
+        // Fails if the reader was dropped.
+        result_sender.send(result).ok();
+        drop(permit);
+    };
+    context.tasks.spawn(task.instrument(context.span.clone()));
+    match opened.await {
+        Ok(Ok(OpenReader {
+            batches,
+            backpressure,
+        })) => {
+            let items = ItemReader {
+                batches,
+                batch: Vec::new().into_iter(),
+                backpressure,
+                stop: Some(guard),
+            };
+            let result = async move {
+                result.await.unwrap_or_else(|_| {
+                    Err(ExitReason::task_panicked().to_stream_error(stream, &backend))
+                })
+            };
+            Ok(OpenStream {
+                items: items.boxed(),
+                result: result.boxed(),
+            })
+        }
+        Ok(Err(error)) => Err(error),
+        // The store ended before the call returned.
+        Err(_) => match result.await {
+            Ok(Err(error)) => Err(error),
+            Ok(Ok(_)) => Err(ExitReason::shutdown().to_error(&backend)),
+            Err(_) => Err(ExitReason::task_panicked().to_stream_error(stream, &backend)),
+        },
+    }
+}
+
+/// The task that owns the store of one call.
+struct StreamTask<T: StreamItem, R, P> {
+    context: Arc<BackendContext>,
+    stop: CancellationToken,
+    call: StreamCall<T, R, P>,
+}
+
+impl<T, R, P> StreamTask<T, R, P>
+where
+    T: StreamItem,
+    R: Lift + Send + Sync + 'static,
+    P: ComponentNamedList + Lower + Send + Sync + 'static,
+{
+    async fn run(
+        self,
+        reply: oneshot::Sender<Result<OpenReader<T>, EngineError>>,
+    ) -> Result<R, EngineError> {
+        let Self {
+            context,
+            stop,
+            call,
+        } = self;
+        let (grace, stream) = (context.limits.stop_grace, call.stream);
+        let ended = tokio::select! {
+            ended = run_call(&context, &stop, call, reply) => ended,
+            () = stop_overdue(&stop, grace) => Err(ExitReason::guest_fault(format!(
+                "violated the contract: it continued for {grace:?} after its stop signal"
+            ))),
+            () = context.shutdown.cancelled() => Err(ExitReason::shutdown()),
+        };
+        match ended {
+            Ok(result) => result,
+            Err(exit) => {
+                if exit.is_guest_fault {
+                    tracing::warn!(error = exit.message, stream, "stream failed");
+                }
+                Err(exit.to_stream_error(stream, &context.host.name))
+            }
+        }
+    }
+}
+
+/// Runs the call in a new store. The outer error is the end of the store, the
+/// inner one is the guest's.
+async fn run_call<T, R, P>(
+    context: &BackendContext,
+    stop: &CancellationToken,
+    call: StreamCall<T, R, P>,
+    reply: oneshot::Sender<Result<OpenReader<T>, EngineError>>,
+) -> Result<Result<R, EngineError>, ExitReason>
+where
+    T: StreamItem,
+    R: Lift + Send + Sync + 'static,
+    P: ComponentNamedList + Lower + Send + Sync + 'static,
+{
+    let StreamCall {
+        name,
+        stream: _,
+        function,
+        params,
+        registry,
+    } = call;
+    let mut instance = PluginInstance::instantiate(
+        &context.component,
+        &context.limits,
+        context.limits.log_memory_bytes,
+        context.host.clone(),
+        context.memory.clone(),
+    )
+    .await?;
+    instance.set_registry(registry);
+    let calls = instance.calls();
+    let stall_timeout = context.limits.stall_timeout;
+    instance
+        .run(async |accessor, exports| {
+            let Some(function) = function(exports) else {
+                // Checked at launch, when the capabilities were read.
+                return Err(RunError::Host(ExitReason::guest_fault(format!(
+                    "violated the contract: it does not export {name}"
+                ))));
+            };
+            let stop_reader = stop_future(accessor, stop)?;
+            let call = accessor.with(|mut access| {
+                let params = params(&mut access, stop_reader)?;
+                function.start_call_concurrent(access, params)
+            })?;
+            let tracked = calls.track(call.task());
+            let result = tokio::select! {
+                result = function.finish_call_concurrent(accessor, call) => result?.0,
+                () = tracked.state().stalled(stall_timeout) => {
+                    return Err(RunError::Host(ExitReason::stalled(name, stall_timeout)));
+                }
+            };
+            let (stream, end) = match result {
+                Ok(streams) => streams,
+                Err(error) => {
+                    // Fails if the caller gave up.
+                    reply.send(Err(convert::engine_error(error.clone()))).ok();
+                    return Ok(Err(convert::engine_error(error)));
+                }
+            };
+            let (batch_sender, batches) = mpsc::channel(MAX_QUEUED_BATCHES);
+            let backpressure = Arc::new(Backpressure::default());
+            let reader = OpenReader {
+                batches,
+                backpressure: backpressure.clone(),
+            };
+            if reply.send(Ok(reader)).is_err() {
+                close_streams(accessor, stream, end)?;
+                return Err(RunError::Host(ExitReason::shutdown()));
+            }
+            let (open, closed) = oneshot::channel();
+            let (guest_end_sender, guest_end) = oneshot::channel();
+            let consumer = ItemConsumer::<T> {
+                batches: PollSender::new(batch_sender),
+                backpressure,
+                validator: T::Validator::default(),
+                _open: open,
+            };
+            accessor.with(|mut access| {
+                stream.pipe(&mut access, consumer)?;
+                end.pipe(&mut access, OneshotConsumer::new(guest_end_sender))
+            })?;
+            // Nothing is ever sent: the error says that the consumer was dropped.
+            closed.await.err();
+            let guest_end = match name {
+                // A process may live long after it has closed its output.
+                "exec" => Ok(guest_end.await),
+                _ => tokio::time::timeout(context.limits.stop_grace, guest_end).await,
+            };
+            match guest_end {
+                Ok(Ok(result)) => Ok(result.map_err(convert::engine_error)),
+                Ok(Err(_)) | Err(_) => Err(RunError::Host(ExitReason::guest_fault(
+                    "violated the contract: it ended without a result",
+                ))),
+            }
+        })
+        .await
+}
