@@ -201,10 +201,30 @@ impl BackendLibrary {
         let functions = &self.functions;
         let capabilities = info.capabilities;
         for (capability, is_set, function, is_missing) in [
-            ("logs", capabilities.logs, "get_logs", functions.get_logs.is_none()),
-            ("entries", capabilities.entries, "get_entries", functions.get_entries.is_none()),
-            ("actions", capabilities.actions, "act", functions.act.is_none()),
-            ("removals", capabilities.removals, "remove", functions.remove.is_none()),
+            (
+                "logs",
+                capabilities.logs,
+                "get_logs",
+                functions.get_logs.is_none(),
+            ),
+            (
+                "entries",
+                capabilities.entries,
+                "get_entries",
+                functions.get_entries.is_none(),
+            ),
+            (
+                "actions",
+                capabilities.actions,
+                "act",
+                functions.act.is_none(),
+            ),
+            (
+                "removals",
+                capabilities.removals,
+                "remove",
+                functions.remove.is_none(),
+            ),
             (
                 "create-containers",
                 capabilities.create_containers,

@@ -7,7 +7,8 @@
 
 use std::slice;
 
-use rdd_core::{EngineError, ErrorCode, text};
+use rdd_core::{EngineError, ErrorCode};
+use rdd_plugin_contract::validation;
 use rdd_sdk_abi as abi;
 
 use crate::library_fault::{CallError, LibraryFault, contract_fault};
@@ -19,8 +20,8 @@ pub(crate) const MAX_TEXT_BYTES: usize = 16 * 1024 * 1024;
 /// The size of the largest structure that a later version of the ABI may have. A
 /// larger size is a sign of damaged memory.
 const MAX_STRUCT_BYTES: usize = 4096;
-/// The length to which an error message is truncated, from the contract.
-const MAX_MESSAGE_BYTES: usize = 4 * 1024;
+/// The length to which the message of a panic is truncated, that of an error.
+const MAX_PANIC_BYTES: usize = 4 * 1024;
 
 /// Borrows the bytes `what` that `site` returned.
 ///
@@ -95,7 +96,9 @@ pub(crate) unsafe fn headers<'a>(
         ));
     }
     if !item.headers.is_aligned() {
-        return Err(contract_fault!("{site} returned headers that are not aligned"));
+        return Err(contract_fault!(
+            "{site} returned headers that are not aligned"
+        ));
     }
     if count > max_headers {
         return Err(contract_fault!(
@@ -116,16 +119,21 @@ pub(crate) unsafe fn failure(site: CallSite, status: abi::Status, error: &abi::E
     // SAFETY: passed on to the caller.
     let message = unsafe { text(site, "error message", error.message) };
     let message = match message {
-        Ok(message) => text::truncate(&message, MAX_MESSAGE_BYTES).to_owned(),
+        Ok(message) => message,
         Err(fault) => return fault.into(),
     };
     match status {
         // SAFETY: passed on to the caller.
         abi::ERROR => match unsafe { error_code(site, error) } {
-            Ok(code) => CallError::Failed(EngineError::new(code, message)),
+            Ok(code) => {
+                CallError::Failed(validation::engine_error(EngineError::new(code, message)))
+            }
             Err(fault) => fault.into(),
         },
-        abi::PANIC => LibraryFault::Panic(message).into(),
+        abi::PANIC => {
+            LibraryFault::Panic(rdd_core::text::truncate(&message, MAX_PANIC_BYTES).to_owned())
+                .into()
+        }
         status => contract_fault!("{site} returned the invalid status {status}").into(),
     }
 }
@@ -148,13 +156,7 @@ unsafe fn error_code(site: CallSite, error: &abi::Error) -> Result<ErrorCode, Li
         codes::INTERNAL => ErrorCode::Internal,
         codes::OTHER => {
             // SAFETY: passed on to the caller.
-            let name = unsafe { text(site, "error name", error.name)? };
-            // The name may become a condition's reason, so it must be a short word.
-            if text::is_dns_label(&name) {
-                ErrorCode::Other(name)
-            } else {
-                ErrorCode::Internal
-            }
+            ErrorCode::Other(unsafe { text(site, "error name", error.name)? })
         }
         code => {
             return Err(contract_fault!(

@@ -1,16 +1,18 @@
 //! A connection to the engine, as the library sees it (`rdd_connection`).
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use rdd_core::{EngineError, ErrorCode};
+use rdd_plugin_contract::EngineConnection;
+use rdd_plugin_contract::liveness::{ConnectionGuard, EngineLiveness};
 use rdd_sdk_abi as abi;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::contract::EngineConnection;
 use crate::instance_host::{HostContext, argument, code_number, guarded, set_error};
 use crate::waker::with_waker;
 
@@ -27,6 +29,9 @@ pub(crate) struct HostConnection {
     /// The message of the last error, which the library borrows.
     message: String,
     runtime: Handle,
+    liveness: Arc<EngineLiveness>,
+    /// Ready once the engine is lost.
+    registration: ConnectionGuard,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -69,6 +74,8 @@ impl HostConnection {
             is_flushing: false,
             message: String::new(),
             runtime: context.runtime.clone(),
+            registration: context.liveness.register_connection(),
+            liveness: context.liveness.clone(),
             _permit: permit,
         });
         Box::into_raw(connection).cast()
@@ -101,24 +108,35 @@ impl HostConnection {
             self.is_flushing = false;
         }
         let connection = self.open()?;
-        let read = ready!(Pin::new(&mut connection.reader).poll_read(cx, buffer));
+        let Poll::Ready(read) = Pin::new(&mut connection.reader).poll_read(cx, buffer) else {
+            return self.poll_lost(cx);
+        };
         read.map_err(|error| connection_error(&error))?;
-        Poll::Ready(Ok(if buffer.filled().is_empty() {
-            IoProgress::End
-        } else {
-            IoProgress::Done
-        }))
+        if buffer.filled().is_empty() {
+            return Poll::Ready(Ok(IoProgress::End));
+        }
+        self.liveness.record_received();
+        Poll::Ready(Ok(IoProgress::Done))
+    }
+
+    /// Fails once the liveness probe has failed.
+    fn poll_lost(&mut self, cx: &mut Context<'_>) -> PollIo {
+        ready!(self.registration.poll_lost(cx));
+        Poll::Ready(Err(EngineError::new(
+            ErrorCode::Unavailable,
+            "the engine does not respond, not even to a ping; check that it is running and reachable",
+        )))
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8], count: &mut usize) -> PollIo {
         let connection = self.open()?;
-        let written = ready!(Pin::new(&mut connection.writer).poll_write(cx, bytes));
+        let Poll::Ready(written) = Pin::new(&mut connection.writer).poll_write(cx, bytes) else {
+            return self.poll_lost(cx);
+        };
         *count = written.map_err(|error| connection_error(&error))?;
         if *count == 0 {
             // A writer that accepts no bytes never will.
-            return Poll::Ready(Err(connection_error(
-                &std::io::ErrorKind::WriteZero.into(),
-            )));
+            return Poll::Ready(Err(connection_error(&std::io::ErrorKind::WriteZero.into())));
         }
         self.is_flushing = true;
         // The bytes were accepted: an error fails the next call.
@@ -130,7 +148,9 @@ impl HostConnection {
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> PollIo {
         let connection = self.open()?;
-        let flushed = ready!(Pin::new(&mut connection.writer).poll_flush(cx));
+        let Poll::Ready(flushed) = Pin::new(&mut connection.writer).poll_flush(cx) else {
+            return self.poll_lost(cx);
+        };
         flushed.map_err(|error| connection_error(&error))?;
         self.is_flushing = false;
         Poll::Ready(Ok(IoProgress::Done))
@@ -275,7 +295,11 @@ unsafe extern "C" fn close(connection: *mut abi::Connection) {
     }
     // SAFETY: the ABI demands that the library closes a connection once.
     let connection = unsafe { Box::from_raw(connection.cast::<HostConnection>()) };
-    let runtime = connection.runtime.clone();
-    let _entered = runtime.enter();
-    drop(connection);
+    let drop_connection = || {
+        let runtime = connection.runtime.clone();
+        let _entered = runtime.enter();
+        drop(connection);
+    };
+    // The panic was logged, and closing never fails.
+    catch_unwind(AssertUnwindSafe(drop_connection)).ok();
 }

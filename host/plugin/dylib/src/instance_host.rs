@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdd_core::{EngineError, ErrorCode, RegistryCredentialStore, Timestamp, text};
+use rdd_plugin_contract::liveness::EngineLiveness;
+use rdd_plugin_contract::log_limiter::LogLimiter;
+use rdd_plugin_contract::{EngineTransport, GrantedDirectory};
 use rdd_sdk_abi as abi;
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::Span;
 
-use crate::contract::{EngineTransport, LogLimiter};
 use crate::host_call::HostCall;
 use crate::host_connection::HostConnection;
 use crate::json;
@@ -22,17 +24,11 @@ const MAX_LOG_LINE_BYTES: usize = 8 * 1024;
 const MAX_SLEEP: Duration = Duration::from_secs(3600);
 /// The maximum number of timers of an instance, from the contract.
 pub(crate) const MAX_TIMERS: usize = 4_096;
+/// The time limit for a credential helper, which may ask the user to unlock a
+/// keychain.
+const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(60);
 /// The maximum length of a registry's host name and port.
 const MAX_REGISTRY_BYTES: usize = 300;
-
-/// A directory that the user granted to a backend.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GrantedDirectory {
-    /// The name in the manifest.
-    pub name: String,
-    /// The absolute path.
-    pub path: String,
-}
 
 /// What the instances of one backend share.
 pub(crate) struct HostContext {
@@ -43,11 +39,30 @@ pub(crate) struct HostContext {
     pub(crate) directories: Vec<GrantedDirectory>,
     pub(crate) connection_permits: Arc<Semaphore>,
     pub(crate) max_connections: usize,
+    /// One additional connection for the instance that answers liveness probes:
+    /// an engine must not count as lost because all other connections are in use
+    /// and idle.
+    pub(crate) probe_permit: Arc<Semaphore>,
+    pub(crate) liveness: Arc<EngineLiveness>,
     pub(crate) log_limiter: LogLimiter,
     /// Drives timers and the transport.
     pub(crate) runtime: Handle,
     /// The span in which the backend logs.
     pub(crate) span: Span,
+}
+
+/// What an instance is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum InstancePurpose {
+    /// The engine and changes to it.
+    Control,
+    /// A log or a process.
+    Stream,
+    /// A transfer.
+    Transfer {
+        /// The registry for which the instance gets credentials.
+        registry: String,
+    },
 }
 
 /// The host of one instance, as the library sees it. It is on the heap, and the
@@ -58,11 +73,11 @@ pub(crate) struct InstanceHost {
     base: abi::Host,
     context: Arc<HostContext>,
     timer_permits: Arc<Semaphore>,
-    /// The registry of the transfer for which the instance exists.
-    registry: Option<String>,
+    purpose: InstancePurpose,
     created_at: Instant,
     random: SystemRandom,
-    directories: Box<[abi::Directory]>,
+    /// The memory that `base` refers to.
+    _directories: Box<[abi::Directory]>,
     too_many_connections: String,
 }
 
@@ -77,15 +92,18 @@ const OTHER_REGISTRY: &str =
     "this instance does not pull from or push to that registry; it gets credentials for no other";
 
 impl InstanceHost {
-    /// Creates a host for an instance of a backend. `registry` is the one for
-    /// which the instance may request credentials.
-    pub(crate) fn new(context: Arc<HostContext>, registry: Option<String>) -> Box<Self> {
+    /// Creates the host of an instance.
+    pub(crate) fn new(
+        context: Arc<HostContext>,
+        purpose: InstancePurpose,
+        timer_permits: Arc<Semaphore>,
+    ) -> Box<Self> {
         let directories: Box<[_]> = context
             .directories
             .iter()
             .map(|GrantedDirectory { name, path }| abi::Directory {
                 name: abi::Bytes::new(name.as_bytes()),
-                path: abi::Bytes::new(path.as_bytes()),
+                path: abi::Bytes::new(path.as_os_str().as_encoded_bytes()),
             })
             .collect();
         let base = abi::Host {
@@ -104,11 +122,11 @@ impl InstanceHost {
         };
         Box::new(Self {
             base,
-            timer_permits: Arc::new(Semaphore::new(MAX_TIMERS)),
-            registry,
+            timer_permits,
+            purpose,
             created_at: Instant::now(),
             random: SystemRandom::new(),
-            directories,
+            _directories: directories,
             too_many_connections: format!(
                 "{} connections to the engine are open, the maximum for a backend",
                 context.max_connections
@@ -117,9 +135,20 @@ impl InstanceHost {
         })
     }
 
-    /// Returns the number of timers in use.
-    pub(crate) fn timer_permits(&self) -> Arc<Semaphore> {
-        self.timer_permits.clone()
+    fn acquire_connection(&self) -> Option<OwnedSemaphorePermit> {
+        let HostContext {
+            connection_permits,
+            probe_permit,
+            ..
+        } = &*self.context;
+        let permit = connection_permits.clone().try_acquire_owned();
+        let permit = match &self.purpose {
+            InstancePurpose::Control => {
+                permit.or_else(|_| probe_permit.clone().try_acquire_owned())
+            }
+            InstancePurpose::Stream | InstancePurpose::Transfer { .. } => permit,
+        };
+        permit.ok()
     }
 }
 
@@ -267,7 +296,9 @@ unsafe extern "C" fn sleep(
     let create = || {
         // SAFETY: the ABI demands valid arguments; the messages are static.
         let (host, fail) = unsafe {
-            (host_of(host), |code, message| set_error(error, code, message))
+            (host_of(host), |code, message| {
+                set_error(error, code, message)
+            })
         };
         if timer.is_null() {
             return fail(abi::error_code::INTERNAL, NULL_ARGUMENT);
@@ -306,13 +337,15 @@ unsafe extern "C" fn connect(
         // SAFETY: the ABI demands valid arguments. The messages are static or live
         // as long as the host.
         let (host, fail) = unsafe {
-            (host_of(host), |code, message| set_error(error, code, message))
+            (host_of(host), |code, message| {
+                set_error(error, code, message)
+            })
         };
         if connection.is_null() {
             return fail(abi::error_code::INTERNAL, NULL_ARGUMENT);
         }
         let context = &host.context;
-        let Ok(permit) = context.connection_permits.clone().try_acquire_owned() else {
+        let Some(permit) = host.acquire_connection() else {
             return fail(abi::error_code::UNAVAILABLE, &host.too_many_connections);
         };
         let created = HostConnection::new(context, permit);
@@ -347,15 +380,30 @@ unsafe extern "C" fn get_credentials(
         let Some(registry) = registry else {
             return fail(abi::error_code::INVALID_ARGUMENT, INVALID_REGISTRY);
         };
-        if host.registry.as_deref() != Some(registry) {
+        let is_granted = matches!(
+            &host.purpose,
+            InstancePurpose::Transfer { registry: granted } if granted == registry
+        );
+        if !is_granted {
             return fail(abi::error_code::PERMISSION_DENIED, OTHER_REGISTRY);
         }
         let store = host.context.credentials.clone();
         let registry = registry.to_owned();
         let request = async move {
-            let credentials = store.credentials(&registry).await?;
+            let found = store.credentials(&registry);
+            let credentials = tokio::time::timeout(CREDENTIALS_TIMEOUT, found)
+                .await
+                .map_err(|_| {
+                    EngineError::new(
+                        ErrorCode::Timeout,
+                        format!("the credentials for {registry} were not found within {CREDENTIALS_TIMEOUT:?}; check the credential helper of the Docker configuration"),
+                    )
+                })??;
             json::credentials(credentials).map_err(|error| {
-                EngineError::new(ErrorCode::Internal, format!("cannot encode credentials: {error}"))
+                EngineError::new(
+                    ErrorCode::Internal,
+                    format!("cannot encode credentials: {error}"),
+                )
             })
         };
         let created = HostCall::new(host.context.runtime.clone(), request);

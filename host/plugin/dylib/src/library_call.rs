@@ -35,10 +35,14 @@ impl LibraryCall {
         call: *mut abi::Call,
     ) -> Result<Self, LibraryFault> {
         if call.is_null() {
-            return Err(contract_fault!("{site} returned a NULL pointer for the call"));
+            return Err(contract_fault!(
+                "{site} returned a NULL pointer for the call"
+            ));
         }
         if !call.is_aligned() {
-            return Err(contract_fault!("{site} returned a call that is not aligned"));
+            return Err(contract_fault!(
+                "{site} returned a call that is not aligned"
+            ));
         }
         // SAFETY: not NULL and aligned, and the ABI demands that it is valid.
         let vtable = unsafe { foreign::read_struct(site, (*call).vtable)? };

@@ -1,6 +1,7 @@
 //! What a library does wrong, and how a call into it fails.
 
 use rdd_core::{EngineError, ErrorCode};
+use rdd_plugin_contract::ContractError;
 
 /// A fault of a library, after which its instance ends. The message is the end
 /// of a sentence that begins with the backend's name.
@@ -12,6 +13,12 @@ pub(crate) enum LibraryFault {
     /// It caught a panic.
     #[error("panicked: {0}")]
     Panic(String),
+}
+
+impl From<ContractError> for LibraryFault {
+    fn from(ContractError(message): ContractError) -> Self {
+        Self::Contract(message)
+    }
 }
 
 /// Creates a [`LibraryFault::Contract`] from a format string.

@@ -118,8 +118,12 @@ fn is_complete(vtable: &abi::WakerVtable) -> bool {
 }
 
 /// The functions of a [`Waker`] whose data is a waker of the library.
-static FOREIGN: RawWakerVTable =
-    RawWakerVTable::new(clone_foreign, wake_foreign, wake_foreign_by_ref, drop_foreign);
+static FOREIGN: RawWakerVTable = RawWakerVTable::new(
+    clone_foreign,
+    wake_foreign,
+    wake_foreign_by_ref,
+    drop_foreign,
+);
 
 /// Returns the table of a waker that [`with_waker`] has checked.
 unsafe fn vtable_of<'a>(waker: *const ()) -> &'a abi::WakerVtable {

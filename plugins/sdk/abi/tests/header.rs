@@ -129,7 +129,9 @@ fn layout() -> Layout {
 }
 
 fn program(body: &str) -> String {
-    format!("#include <stdio.h>\n#include \"rdd_backend.h\"\nint main(void) {{\n{body}  return 0;\n}}\n")
+    format!(
+        "#include <stdio.h>\n#include \"rdd_backend.h\"\nint main(void) {{\n{body}  return 0;\n}}\n"
+    )
 }
 
 fn printed(executable: &Path) -> String {
@@ -142,7 +144,13 @@ fn sizes_offsets_and_constants_are_those_of_the_header() {
     let Layout { rust, c } = layout();
     let in_c = compile(dir.path(), "layout.c", "cc", &["-std=c17"], &program(&c));
     assert_eq!(printed(&in_c), rust);
-    let in_cpp = compile(dir.path(), "layout.cc", "c++", &["-std=c++17"], &program(&c));
+    let in_cpp = compile(
+        dir.path(),
+        "layout.cc",
+        "c++",
+        &["-std=c++17"],
+        &program(&c),
+    );
     assert_eq!(printed(&in_cpp), rust);
 }
 

@@ -42,7 +42,13 @@ pub(super) struct RefRecord {
 }
 
 impl From<RefRecord> for ObjectRef {
-    fn from(RefRecord { kind, namespace, id }: RefRecord) -> Self {
+    fn from(
+        RefRecord {
+            kind,
+            namespace,
+            id,
+        }: RefRecord,
+    ) -> Self {
         let kind = match kind {
             KindName::Container => ObjectKind::Container,
             KindName::Image => ObjectKind::Image,

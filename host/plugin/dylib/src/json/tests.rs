@@ -35,7 +35,9 @@ fn parameters_have_the_names_of_the_contract() {
     };
     for (target, expected) in [
         (
-            RemoveTarget::Container { id: "c1".to_owned() },
+            RemoveTarget::Container {
+                id: "c1".to_owned(),
+            },
             r#"{"container":"c1"}"#,
         ),
         (
@@ -111,7 +113,10 @@ fn what_the_contract_does_not_have_is_named() {
     for (text, expected) in [
         (r#"{"applied":{"namespace":"n"}"#, "not a valid event: EOF"),
         (r#"{"applied":{"pod":"n"}}"#, "unknown variant `pod`"),
-        (r#"{"removed":{"kind":"image","id":"i"}}"#, "missing field `namespace`"),
+        (
+            r#"{"removed":{"kind":"image","id":"i"}}"#,
+            "missing field `namespace`",
+        ),
         (
             r#"{"removed":{"kind":"image","namespace":"n","id":"i","x":1}}"#,
             "unknown field `x`",
