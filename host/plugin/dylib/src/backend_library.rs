@@ -158,21 +158,6 @@ impl BackendLibrary {
         })
     }
 
-    /// Uses the functions of a library that is part of this program.
-    ///
-    /// # Errors
-    ///
-    /// Fails as [`load`](Self::load) does.
-    ///
-    /// # Safety
-    ///
-    /// `entry` must return a library of the ABI.
-    #[cfg(test)]
-    pub(crate) unsafe fn functions_of(entry: abi::Entry) -> Result<LibraryFunctions, LoadError> {
-        // SAFETY: passed on to the caller.
-        LibraryFunctions::read(unsafe { entry(MAJOR, MAX_MINOR) })
-    }
-
     pub(crate) fn functions(&self) -> &LibraryFunctions {
         &self.functions
     }

@@ -6,10 +6,10 @@ use std::task::Poll;
 
 use rdd_core::EngineError;
 use rdd_sdk_abi as abi;
+use rdd_sdk_abi::waker::with_waker;
 use tokio::runtime::Handle;
 
 use crate::instance_host::{code_number, guarded, set_error};
-use crate::waker::with_waker;
 
 /// What a call computes.
 type CallFuture = Pin<Box<dyn Future<Output = Result<String, EngineError>> + Send>>;

@@ -9,12 +9,12 @@ use rdd_core::{EngineError, ErrorCode};
 use rdd_plugin_contract::EngineConnection;
 use rdd_plugin_contract::liveness::{ConnectionGuard, EngineLiveness};
 use rdd_sdk_abi as abi;
+use rdd_sdk_abi::waker::with_waker;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::instance_host::{HostContext, argument, code_number, guarded, set_error};
-use crate::waker::with_waker;
 
 /// The opening of a connection.
 type ConnectFuture = Pin<Box<dyn Future<Output = Result<EngineConnection, EngineError>> + Send>>;

@@ -59,7 +59,6 @@ mod instance_host;
 
 mod foreign;
 mod library_fault;
-mod waker;
 
 mod json;
 mod stream_item;

@@ -5,12 +5,12 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use rdd_sdk_abi as abi;
+use rdd_sdk_abi::waker::WakerSlot;
 
 use crate::foreign;
 use crate::library_fault::{CallError, LibraryFault, contract_fault};
 use crate::library_instance::LibraryInstance;
 use crate::thread_tracker::CallSite;
-use crate::waker::WakerSlot;
 
 /// A call in progress. As a future, it has the text of the result. Dropping it
 /// cancels the call.

@@ -7,12 +7,12 @@ use std::task::{Context, Poll};
 
 use rdd_core::{EngineError, EntryBatch, TerminalSize};
 use rdd_sdk_abi as abi;
+use rdd_sdk_abi::waker::WakerSlot;
 
 use crate::foreign;
 use crate::library_fault::{CallError, LibraryFault, contract_fault};
 use crate::library_instance::LibraryInstance;
 use crate::thread_tracker::CallSite;
-use crate::waker::WakerSlot;
 
 /// The name of the structure in the header.
 const VTABLE: &str = "rdd_stream_vtable";

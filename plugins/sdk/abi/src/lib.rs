@@ -8,6 +8,10 @@
 //! Function pointers are `Option`s, since a structure from the other side may
 //! contain NULL.
 
+#![allow(unsafe_code, reason = "wakers cross the boundary by their C functions")]
+
+pub mod waker;
+
 use std::ptr;
 
 /// The major version of the ABI.

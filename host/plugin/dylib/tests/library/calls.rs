@@ -8,7 +8,9 @@ use rdd_core::{
 };
 use rdd_plugin_contract::BackendInstance as _;
 
-use crate::support::{eventually, NoEngine, backend_with, container, finish, launched, limits, reference};
+use crate::support::{
+    NoEngine, backend_with, container, eventually, finish, launched, limits, reference,
+};
 
 #[tokio::test]
 async fn an_inspected_container_has_all_fields() {

@@ -6,7 +6,7 @@ use futures::StreamExt as _;
 use rdd_core::{ContainerEngine as _, ErrorCode, LogOptions};
 use rdd_plugin_contract::{BackendInstance as _, PluginBackend as _};
 
-use crate::support::{eventually, backend, container, impatient, limits, reference};
+use crate::support::{backend, container, eventually, impatient, limits, reference};
 
 #[tokio::test]
 async fn a_fault_ends_the_instance_with_a_message_and_the_next_one_works() {

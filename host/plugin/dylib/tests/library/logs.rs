@@ -4,7 +4,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use rdd_core::{ContainerEngine as _, ErrorCode, LogOptions, OutputSource};
 use rdd_plugin_contract::BackendInstance as _;
 
-use crate::support::{eventually, container, finish, launched, limits};
+use crate::support::{container, eventually, finish, launched, limits};
 
 #[tokio::test]
 async fn a_log_has_its_lines_from_their_sources() {

@@ -4,7 +4,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use rdd_core::{ContainerEngine as _, ErrorCode, ExecOptions, LogStream, TerminalSize};
 use rdd_plugin_contract::BackendInstance as _;
 
-use crate::support::{eventually, container, finish, launched, limits};
+use crate::support::{container, eventually, finish, launched, limits};
 
 fn options(program: &str) -> ExecOptions {
     ExecOptions {

@@ -25,7 +25,10 @@ pub(crate) const NAME: &str = "c-library";
 pub(crate) fn fixture(flags: &[&str]) -> PathBuf {
     static BUILT: Mutex<Option<HashMap<String, PathBuf>>> = Mutex::new(None);
     let key = flags.join(" ");
-    let mut built = BUILT.lock().unwrap();
+    // Another test may have failed to compile its variant.
+    let mut built = BUILT
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     let built = built.get_or_insert_default();
     if let Some(file) = built.get(&key) {
         return file.clone();

@@ -1,74 +1,75 @@
-//! Wakers across the boundary, in both directions.
+//! Wakers across the boundary, in both directions. The host and the SDK use the
+//! same conversion, each with its own copy of the tables.
 
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::task::{Context, RawWaker, RawWakerVTable, Waker};
 
-use rdd_sdk_abi as abi;
+use crate as abi;
 
-/// A waker of the host as the library sees it. The reference count of the `Arc`
-/// counts the library's clones.
+/// A waker of this side as the other side sees it. The reference count of the
+/// `Arc` counts the other side's clones.
 #[repr(C)]
-struct HostWaker {
+struct LocalWaker {
     base: abi::Waker,
     waker: Waker,
 }
 
 // SAFETY: the pointer in `base` is the address of a static that is never changed.
-unsafe impl Send for HostWaker {}
+unsafe impl Send for LocalWaker {}
 // SAFETY: as above.
-unsafe impl Sync for HostWaker {}
+unsafe impl Sync for LocalWaker {}
 
-static HOST_VTABLE: abi::WakerVtable = abi::WakerVtable {
+static LOCAL_VTABLE: abi::WakerVtable = abi::WakerVtable {
     size: size_of::<abi::WakerVtable>(),
-    clone: Some(clone_host),
-    wake: Some(wake_host),
-    wake_by_ref: Some(wake_host_by_ref),
-    drop: Some(drop_host),
+    clone: Some(clone_local),
+    wake: Some(wake_local),
+    wake_by_ref: Some(wake_local_by_ref),
+    drop: Some(drop_local),
 };
 
-unsafe extern "C" fn clone_host(waker: *const abi::Waker) -> *mut abi::Waker {
-    let waker = waker.cast::<HostWaker>();
-    // SAFETY: wakers with `HOST_VTABLE` are made by `Arc::into_raw` or
+unsafe extern "C" fn clone_local(waker: *const abi::Waker) -> *mut abi::Waker {
+    let waker = waker.cast::<LocalWaker>();
+    // SAFETY: wakers with `LOCAL_VTABLE` are made by `Arc::into_raw` or
     // `Arc::as_ptr` of an `Arc` that lives at least as long as this call.
     unsafe { Arc::increment_strong_count(waker) };
     waker.cast_mut().cast()
 }
 
-unsafe extern "C" fn wake_host(waker: *mut abi::Waker) {
-    // SAFETY: the library gives back a reference that it got from `clone_host`.
-    let waker = unsafe { Arc::from_raw(waker.cast::<HostWaker>().cast_const()) };
+unsafe extern "C" fn wake_local(waker: *mut abi::Waker) {
+    // SAFETY: the other side gives back a reference that it got from `clone_local`.
+    let waker = unsafe { Arc::from_raw(waker.cast::<LocalWaker>().cast_const()) };
     waker.waker.wake_by_ref();
 }
 
-unsafe extern "C" fn wake_host_by_ref(waker: *const abi::Waker) {
-    // SAFETY: the library has a reference, so the waker is alive.
-    let waker = unsafe { &*waker.cast::<HostWaker>() };
+unsafe extern "C" fn wake_local_by_ref(waker: *const abi::Waker) {
+    // SAFETY: the other side has a reference, so the waker is alive.
+    let waker = unsafe { &*waker.cast::<LocalWaker>() };
     waker.waker.wake_by_ref();
 }
 
-unsafe extern "C" fn drop_host(waker: *mut abi::Waker) {
-    // SAFETY: as in `wake_host`.
-    drop(unsafe { Arc::from_raw(waker.cast::<HostWaker>().cast_const()) });
+unsafe extern "C" fn drop_local(waker: *mut abi::Waker) {
+    // SAFETY: as in `wake_local`.
+    drop(unsafe { Arc::from_raw(waker.cast::<LocalWaker>().cast_const()) });
 }
 
-/// The waker that one function of an object of the library gets, kept from call
-/// to call so that it is allocated once.
+/// The waker that one function of the other side's object gets, kept from call to
+/// call so that it is allocated once.
 #[derive(Default)]
-pub(crate) struct WakerSlot(Option<Arc<HostWaker>>);
+pub struct WakerSlot(Option<Arc<LocalWaker>>);
 
 impl WakerSlot {
-    /// Returns the waker of `cx` for the library. The pointer is valid until the
-    /// next call of this function.
-    pub(crate) fn pointer(&mut self, cx: &Context<'_>) -> *const abi::Waker {
+    /// Returns the waker of `cx` for the other side. The pointer is valid until
+    /// the next call of this function.
+    pub fn pointer(&mut self, cx: &Context<'_>) -> *const abi::Waker {
         let reusable = self
             .0
             .take()
             .filter(|current| current.waker.will_wake(cx.waker()));
         let waker = self.0.insert(reusable.unwrap_or_else(|| {
-            Arc::new(HostWaker {
+            Arc::new(LocalWaker {
                 base: abi::Waker {
-                    vtable: &raw const HOST_VTABLE,
+                    vtable: &raw const LOCAL_VTABLE,
                 },
                 waker: cx.waker().clone(),
             })
@@ -77,13 +78,14 @@ impl WakerSlot {
     }
 }
 
-/// Runs `poll` with a context that wakes the waker of the library. Returns `None`
-/// if the waker is not valid.
+/// Runs `poll` with a context that wakes the other side's waker. Returns `None` if
+/// the waker is not valid.
 ///
 /// # Safety
 ///
-/// What the ABI demands: `waker` is NULL or a waker that is valid during the call.
-pub(crate) unsafe fn with_waker<T>(
+/// What the ABI demands: `waker` is NULL or a waker that is valid during the
+/// call.
+pub unsafe fn with_waker<T>(
     waker: *const abi::Waker,
     poll: impl FnOnce(&mut Context<'_>) -> T,
 ) -> Option<T> {
@@ -92,11 +94,11 @@ pub(crate) unsafe fn with_waker<T>(
     }
     // SAFETY: not NULL, and valid according to the ABI.
     let vtable = unsafe { (*waker).vtable };
-    if std::ptr::eq(vtable, &raw const HOST_VTABLE) {
-        // The library passes on the waker that it got.
+    if std::ptr::eq(vtable, &raw const LOCAL_VTABLE) {
+        // The other side passes on the waker that it got.
         // SAFETY: only this file makes wakers with this table.
-        let host = unsafe { &*waker.cast::<HostWaker>() };
-        return Some(poll(&mut Context::from_waker(&host.waker)));
+        let local = unsafe { &*waker.cast::<LocalWaker>() };
+        return Some(poll(&mut Context::from_waker(&local.waker)));
     }
     // SAFETY: the ABI demands that a waker has a valid table.
     if vtable.is_null() || !unsafe { is_complete(&*vtable) } {
@@ -117,7 +119,7 @@ fn is_complete(vtable: &abi::WakerVtable) -> bool {
         && vtable.drop.is_some()
 }
 
-/// The functions of a [`Waker`] whose data is a waker of the library.
+/// The functions of a [`Waker`] whose data is a waker of the other side.
 static FOREIGN: RawWakerVTable = RawWakerVTable::new(
     clone_foreign,
     wake_foreign,
@@ -140,7 +142,7 @@ unsafe fn clone_foreign(waker: *const ()) -> RawWaker {
     });
     match clone {
         Some(clone) if !clone.is_null() => RawWaker::new(clone.cast_const().cast(), &FOREIGN),
-        // Against the ABI. The call is not woken, which is the library's loss.
+        // Against the ABI. The call is not woken, which is that side's loss.
         _ => {
             let noop = Waker::noop();
             RawWaker::new(noop.data(), noop.vtable())
@@ -195,13 +197,13 @@ mod tests {
         let mut slot = WakerSlot::default();
         let pointer = slot.pointer(&Context::from_waker(&waker));
         // SAFETY: the slot has the waker.
-        let clone = unsafe { clone_host(pointer) };
+        let clone = unsafe { clone_local(pointer) };
         assert_eq!(slot.pointer(&Context::from_waker(&waker)), pointer);
         drop(slot);
-        // SAFETY: `clone` is a reference, which `wake_host` gives back.
+        // SAFETY: `clone` is a reference, which `wake_local` gives back.
         unsafe {
-            wake_host_by_ref(clone);
-            wake_host(clone);
+            wake_local_by_ref(clone);
+            wake_local(clone);
         }
         assert_eq!(counter.0.load(Ordering::Relaxed), 2);
         drop(waker);
