@@ -29,8 +29,8 @@ use crate::json::{
 use crate::library_fault::LibraryFault;
 use crate::library_stream::ItemView;
 use crate::stream_call::{self, StreamCall};
-use crate::stream_reader::{MAX_QUEUED_BATCHES, StreamReader};
-use crate::{exec_session, probe, stream_item};
+use crate::stream_reader::StreamReader;
+use crate::{exec_session, probe, stream_batch, stream_item};
 
 /// The capacity of the channel to the control instance. Each request holds a
 /// permit, so the channel is never full for long.
@@ -319,7 +319,7 @@ impl ContainerEngine for BackendHandle {
 
     async fn watch(&self) -> Result<WatchStream, EngineError> {
         let permit = self.acquire_watch_permit().await?;
-        let (batches, received) = mpsc::channel(MAX_QUEUED_BATCHES);
+        let (batches, received) = stream_batch::channel();
         let (reply, replied) = oneshot::channel();
         let stop = self.shutdown.child_token();
         let guard = stop.clone().drop_guard();

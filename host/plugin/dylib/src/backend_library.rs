@@ -91,7 +91,7 @@ impl From<LibraryFault> for LoadError {
 /// every use of it.
 pub struct BackendLibrary {
     functions: LibraryFunctions,
-    _library: ManuallyDrop<Library>,
+    _library: Option<ManuallyDrop<Library>>,
 }
 
 impl fmt::Debug for BackendLibrary {
@@ -154,7 +154,26 @@ impl BackendLibrary {
         let functions = LibraryFunctions::read(functions)?;
         Ok(Self {
             functions,
-            _library: library,
+            _library: Some(library),
+        })
+    }
+
+    /// Uses a library that is linked into this program, such as a test.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the library needs another version of the ABI, or violates it.
+    ///
+    /// # Safety
+    ///
+    /// `entry` must be the function `rdd_backend_library` of a library that
+    /// follows the ABI.
+    pub unsafe fn from_entry(entry: abi::Entry) -> Result<Self, LoadError> {
+        // SAFETY: the caller guarantees it.
+        let functions = unsafe { entry(MAJOR, MAX_MINOR) };
+        Ok(Self {
+            functions: LibraryFunctions::read(functions)?,
+            _library: None,
         })
     }
 

@@ -14,16 +14,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::library_fault::{CallError, LibraryFault};
 use crate::library_instance::LibraryInstance;
-use crate::library_stream::{BatchLimits, ItemView, StreamBatch};
-use crate::stream_call::{OpenReply, pump};
+use crate::library_stream::ItemView;
+use crate::stream_batch::{BatchLimits, BatchSender, pump};
+use crate::stream_call::OpenReply;
 use crate::stream_item;
-
-/// The limits of a batch of events: enough to amortize the cost, few enough that
-/// the reader gets the first ones early.
-const WATCH_BATCH: BatchLimits = BatchLimits {
-    items: 64,
-    bytes: 8 * 1024 * 1024,
-};
 
 /// A request to the control instance.
 pub(crate) struct ControlRequest {
@@ -47,7 +41,7 @@ pub(crate) enum ControlCall {
     },
     /// The watch.
     Watch {
-        batches: mpsc::Sender<StreamBatch<WatchEvent>>,
+        batches: BatchSender<WatchEvent>,
         reply: OpenReply,
     },
 }
@@ -145,7 +139,7 @@ async fn run(
 async fn watch(
     instance: &Rc<LibraryInstance>,
     info: &BackendInfo,
-    batches: &mpsc::Sender<StreamBatch<WatchEvent>>,
+    batches: &BatchSender<WatchEvent>,
     reply: OpenReply,
 ) -> Result<(), LibraryFault> {
     let opened = async {
@@ -166,6 +160,6 @@ async fn watch(
     reply.send(Ok(())).ok();
     let mut validator = WatchValidator::new(info);
     let convert = |item: ItemView<'_>| stream_item::event(&item, &mut validator);
-    pump(&stream, batches, WATCH_BATCH, convert).await?;
+    pump(&stream, batches, BatchLimits::EVENTS, convert).await?;
     Ok(())
 }

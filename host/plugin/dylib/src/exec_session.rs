@@ -13,25 +13,20 @@ use crate::backend_context::BackendContext;
 use crate::instance_host::MAX_TIMERS;
 use crate::instance_thread::{self, InstanceSpec};
 use crate::library_fault::{CallError, LibraryFault};
-use crate::library_stream::{BatchLimits, ItemView, LibraryStream, StreamBatch, WriteProgress};
-use crate::stream_call::{StreamCall, check_threads, pump, start, wait_for_reply};
+use crate::library_stream::{ItemView, LibraryStream, WriteProgress};
+use crate::stream_batch::{self, BatchLimits, BatchSender, pump};
+use crate::stream_call::{StreamCall, check_threads, start, wait_for_reply};
 use crate::stream_item;
-use crate::stream_reader::{MAX_QUEUED_BATCHES, StreamReader, stream_error};
+use crate::stream_reader::{StreamReader, stream_error};
 
 /// The number of messages to the standard input that wait for the library. The
 /// caller limits their size.
 const MAX_QUEUED_INPUTS: usize = 4;
-/// The limits of a batch of output, as for logs.
-const BATCH_LIMITS: BatchLimits = BatchLimits {
-    items: 256,
-    bytes: 64 * 1024,
-};
-
 /// The ends of the channels of a session that the instance has.
 struct SessionChannels {
     input: mpsc::Receiver<Bytes>,
     sizes: watch::Receiver<Option<TerminalSize>>,
-    output: mpsc::Sender<StreamBatch<OutputChunk>>,
+    output: BatchSender<OutputChunk>,
     exit_code: oneshot::Sender<Result<i32, EngineError>>,
     has_input: bool,
     has_terminal: bool,
@@ -46,7 +41,7 @@ pub(crate) async fn open(
     let name = call.stream;
     let (stdin, input) = mpsc::channel(MAX_QUEUED_INPUTS);
     let (resizes, sizes) = watch::channel(None);
-    let (output, received) = mpsc::channel(MAX_QUEUED_BATCHES);
+    let (output, received) = stream_batch::channel();
     let (exit_code, exited) = oneshot::channel();
     let (reply, replied) = oneshot::channel();
     let channels = SessionChannels {
@@ -141,11 +136,11 @@ impl SessionChannels {
 /// Sends the output and then the exit code.
 async fn send_output(
     stream: &LibraryStream,
-    output: mpsc::Sender<StreamBatch<OutputChunk>>,
+    output: BatchSender<OutputChunk>,
     mut exit_code: oneshot::Sender<Result<i32, EngineError>>,
 ) -> Result<(), LibraryFault> {
     let chunk = |item: ItemView<'_>| stream_item::chunk(&item);
-    let result = match pump(stream, &output, BATCH_LIMITS, chunk).await? {
+    let result = match pump(stream, &output, BatchLimits::OUTPUT, chunk).await? {
         // The reader is gone, and the instance is about to be stopped.
         None => return Ok(()),
         Some(Err(error)) => Err(error),

@@ -109,11 +109,12 @@ where
     };
     // When a branch is chosen, the others are dropped, which closes the objects.
     tokio::select! {
+        biased;
+        () = stop.cancelled() => ExitReason::shutdown(),
         result = work(instance) => match result {
             Ok(()) => ExitReason::shutdown(),
             Err(fault) => ExitReason::guest_fault(fault.to_string()),
         },
-        () = stop.cancelled() => ExitReason::shutdown(),
         // It has returned after all; the reason was published before.
         () = thread.tracker.wait_until_abandoned() => ExitReason::shutdown(),
     }

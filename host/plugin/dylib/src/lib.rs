@@ -46,6 +46,7 @@ mod thread_tracker;
 mod control;
 mod exec_session;
 mod probe;
+mod stream_batch;
 mod stream_call;
 mod stream_reader;
 

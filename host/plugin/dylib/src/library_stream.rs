@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use rdd_core::{EngineError, EntryBatch, TerminalSize};
+use rdd_core::{EntryBatch, TerminalSize};
 use rdd_sdk_abi as abi;
 use rdd_sdk_abi::waker::WakerSlot;
 
@@ -50,24 +50,10 @@ pub(crate) struct ItemView<'a> {
     pub(crate) gap: u32,
 }
 
-/// The limits of a batch.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct BatchLimits {
-    pub(crate) items: usize,
-    pub(crate) bytes: usize,
-}
-
 /// A converted item, and the memory in bytes that it holds.
 pub(crate) struct SizedItem<T> {
     pub(crate) item: T,
     pub(crate) bytes: usize,
-}
-
-/// Consecutive items of a stream.
-pub(crate) struct StreamBatch<T> {
-    pub(crate) items: Vec<T>,
-    /// The result that accompanies the stream, if these were the last items.
-    pub(crate) end: Option<Result<(), EngineError>>,
 }
 
 /// The outcome of writing to a process.
@@ -138,39 +124,13 @@ impl LibraryStream {
         poll_fn(|cx| self.poll_unit(site, self.poll_open, &self.open_waker, cx)).await
     }
 
-    /// Waits for the next items, and converts them. Takes what is available, but
-    /// not more than `limits` after the last item.
-    pub(crate) async fn next_batch<T>(
+    /// Waits for the next item, and converts it. Returns `None` at the end. The
+    /// future may be dropped without losing an item.
+    pub(crate) async fn next<T>(
         &self,
-        limits: BatchLimits,
-        mut convert: impl FnMut(ItemView<'_>) -> Result<SizedItem<T>, LibraryFault>,
-    ) -> Result<StreamBatch<T>, LibraryFault> {
-        let mut items = Vec::new();
-        let mut bytes = 0;
-        poll_fn(|cx| {
-            while items.len() < limits.items && bytes < limits.bytes {
-                let end = match self.poll_next(cx, &mut convert) {
-                    Poll::Ready(Ok(Some(next))) => {
-                        items.push(next.item);
-                        bytes += next.bytes;
-                        continue;
-                    }
-                    Poll::Pending if items.is_empty() => return Poll::Pending,
-                    Poll::Pending => break,
-                    Poll::Ready(Ok(None)) => Ok(()),
-                    Poll::Ready(Err(CallError::Failed(error))) => Err(error),
-                    Poll::Ready(Err(CallError::Fault(fault))) => return Poll::Ready(Err(fault)),
-                };
-                let items = std::mem::take(&mut items);
-                return Poll::Ready(Ok(StreamBatch {
-                    items,
-                    end: Some(end),
-                }));
-            }
-            let items = std::mem::take(&mut items);
-            Poll::Ready(Ok(StreamBatch { items, end: None }))
-        })
-        .await
+        convert: &mut impl FnMut(ItemView<'_>) -> Result<SizedItem<T>, LibraryFault>,
+    ) -> Result<Option<SizedItem<T>>, CallError> {
+        poll_fn(|cx| self.poll_next(cx, &mut *convert)).await
     }
 
     fn poll_next<T>(

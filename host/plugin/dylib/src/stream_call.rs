@@ -7,22 +7,16 @@ use std::sync::Arc;
 use rdd_core::EngineError;
 use rdd_plugin_contract::ExitReason;
 use rdd_sdk_abi as abi;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use crate::backend_context::BackendContext;
 use crate::instance_host::{InstancePurpose, MAX_TIMERS};
 use crate::instance_thread::{self, InstanceSpec};
 use crate::library_fault::{CallError, LibraryFault};
 use crate::library_instance::LibraryInstance;
-use crate::library_stream::{BatchLimits, ItemView, LibraryStream, SizedItem, StreamBatch};
-use crate::stream_reader::{MAX_QUEUED_BATCHES, StreamReader, stream_error};
-
-/// The limits of a batch: with [`MAX_QUEUED_BATCHES`] and one that is being
-/// filled, about 256 KiB wait for a reader.
-const BATCH_LIMITS: BatchLimits = BatchLimits {
-    items: 256,
-    bytes: 64 * 1024,
-};
+use crate::library_stream::{ItemView, LibraryStream, SizedItem};
+use crate::stream_batch::{self, BatchLimits, pump};
+use crate::stream_reader::{StreamReader, stream_error};
 
 /// A call to begin.
 pub(crate) struct StreamCall {
@@ -48,7 +42,7 @@ pub(crate) async fn open<T: Send + 'static>(
     mut convert: impl FnMut(ItemView<'_>) -> Result<SizedItem<T>, LibraryFault> + Send + 'static,
 ) -> Result<StreamReader<T>, EngineError> {
     let stream = call.stream;
-    let (batches, received) = mpsc::channel(MAX_QUEUED_BATCHES);
+    let (batches, received) = stream_batch::channel();
     let (reply, replied) = oneshot::channel();
     // Dropped if the caller stops waiting, which ends the instance.
     let stop = context.shutdown.child_token();
@@ -63,7 +57,7 @@ pub(crate) async fn open<T: Send + 'static>(
         let Some(stream) = start(&instance, &call, reply).await? else {
             return Ok(());
         };
-        pump(&stream, &batches, BATCH_LIMITS, &mut convert).await?;
+        pump(&stream, &batches, BatchLimits::OUTPUT, &mut convert).await?;
         Ok(())
     })?;
     wait_for_reply(context, stream, replied, exit.clone()).await?;
@@ -126,26 +120,4 @@ pub(crate) async fn start(
     // If the caller is gone, the instance is about to be stopped.
     reply.send(result).ok();
     Ok(stream)
-}
-
-/// Sends the items of a stream to the reader. Returns the result that accompanies
-/// the stream, or `None` if the reader is gone.
-pub(crate) async fn pump<T>(
-    stream: &LibraryStream,
-    batches: &mpsc::Sender<StreamBatch<T>>,
-    limits: BatchLimits,
-    mut convert: impl FnMut(ItemView<'_>) -> Result<SizedItem<T>, LibraryFault>,
-) -> Result<Option<Result<(), EngineError>>, LibraryFault> {
-    loop {
-        // The library is asked for more only when there is space for it.
-        let Ok(slot) = batches.reserve().await else {
-            return Ok(None);
-        };
-        let batch = stream.next_batch(limits, &mut convert).await?;
-        let end = batch.end.clone();
-        slot.send(batch);
-        if end.is_some() {
-            return Ok(end);
-        }
-    }
 }

@@ -9,10 +9,7 @@ use rdd_plugin_contract::ExitReason;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::library_stream::StreamBatch;
-
-/// The number of batches that wait for the reader.
-pub(crate) const MAX_QUEUED_BATCHES: usize = 2;
+use crate::stream_batch::StreamBatch;
 
 /// The reader's end of a stream. Dropping it before the end stops the call.
 pub(crate) struct StreamReader<T> {
