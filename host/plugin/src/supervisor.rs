@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use rdd_core::{BackendInfo, LoadedBackend};
+use rdd_core::{BackendInfo, Capabilities, ContainerEngine, DerivedLogs, LoadedBackend};
 use rdd_plugin_contract::{
-    BackendLimits, BackendServices, EngineTransport, ExitReason, LaunchError, PluginBackend,
+    BackendInstance, BackendLimits, BackendServices, EngineTransport, ExitReason, LaunchError,
+    PluginBackend,
 };
 use rdd_plugin_wasm::{ComponentBackend, ComponentRuntime, LinkedComponent, LoadError};
 use tokio::task::JoinError;
@@ -39,6 +40,16 @@ enum LoadPluginError {
     Component(#[from] LoadError),
     #[error("cannot load the component: {0}; please report this")]
     Task(JoinError),
+}
+
+/// Returns an engine that has both forms of logs if the backend has one.
+fn with_both_logs(instance: Arc<dyn BackendInstance>) -> Arc<dyn ContainerEngine> {
+    let Capabilities { logs, entries, .. } = instance.info().capabilities;
+    if logs == entries {
+        instance
+    } else {
+        Arc::new(DerivedLogs::new(instance))
+    }
 }
 
 impl BackendSupervisor {
@@ -105,7 +116,7 @@ impl BackendSupervisor {
                     }
                     generation += 1;
                     self.entry.set_ready(LoadedBackend {
-                        engine: instance.clone(),
+                        engine: with_both_logs(instance.clone()),
                         generation,
                     });
                     tokio::select! {

@@ -20,6 +20,7 @@ mod time;
 pub mod types;
 
 pub mod demux;
+pub mod entries;
 pub mod http;
 
 pub mod bindings;

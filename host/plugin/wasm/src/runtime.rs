@@ -204,8 +204,15 @@ impl ComponentRuntime {
                 component
             }
         };
-        self.check_version(&component)?;
+        // A component of another version may import what this host does not have.
+        let version = self.contract_version(&component)?;
+        if let Some(version) = &version {
+            check_version(version)?;
+        }
         self.check_imports(&component)?;
+        if version.is_none() {
+            return Err(LoadError::NoBackend);
+        }
         let interface = |error: wasmtime::Error| LoadError::Interface(format!("{error:#}"));
         let pre: InstancePre<HostState> =
             self.linker.instantiate_pre(&component).map_err(interface)?;
@@ -216,16 +223,16 @@ impl ComponentRuntime {
         })
     }
 
-    /// Checks that all interfaces of the contract have one version, which this
-    /// host supports. Without this check, wasmtime would link a component to a
-    /// compatible version by semver, whatever it was built for.
-    fn check_version(&self, component: &Component) -> Result<(), LoadError> {
+    /// Returns the version of the contract that the component exports, which all
+    /// its interfaces must have. Without a check of it, wasmtime would link a
+    /// component to a compatible version by semver, whatever it was built for.
+    fn contract_version(&self, component: &Component) -> Result<Option<Version>, LoadError> {
         let component_type = component.component_type();
         let exports = component_type.exports(&self.engine).map(|(name, _)| name);
         let imports = component_type.imports(&self.engine).map(|(name, _)| name);
         let exported: Vec<Version> = exports.filter_map(contract_version).collect();
         let Some(first) = exported.first() else {
-            return Err(LoadError::NoBackend);
+            return Ok(None);
         };
         let imported: Vec<Version> = imports.filter_map(contract_version).collect();
         if let Some(second) = exported.iter().chain(&imported).find(|it| *it != first) {
@@ -234,7 +241,7 @@ impl ComponentRuntime {
                 second: second.clone(),
             });
         }
-        Ok(check_version(first)?)
+        Ok(Some(first.clone()))
     }
 
     fn check_imports(&self, component: &Component) -> Result<(), LoadError> {
