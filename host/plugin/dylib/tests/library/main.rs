@@ -11,6 +11,7 @@ mod support;
 
 mod calls;
 mod entries;
+mod example;
 mod faults;
 mod loading;
 mod logs;

@@ -21,10 +21,20 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 /// The name in the fixture's description.
 pub(crate) const NAME: &str = "c-library";
 
-/// Compiles the fixture with additional flags, once per process and flags.
+/// The folder of plugins.
+fn plugins() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../plugins")
+}
+
+/// Compiles the fixture with additional flags.
 pub(crate) fn fixture(flags: &[&str]) -> PathBuf {
+    compile("c-library", flags)
+}
+
+/// Compiles all C files of a fixture to a library, once per process and flags.
+pub(crate) fn compile(fixture: &str, flags: &[&str]) -> PathBuf {
     static BUILT: Mutex<Option<HashMap<String, PathBuf>>> = Mutex::new(None);
-    let key = flags.join(" ");
+    let key = format!("{fixture} {}", flags.join(" "));
     // Another test may have failed to compile its variant.
     let mut built = BUILT
         .lock()
@@ -33,11 +43,11 @@ pub(crate) fn fixture(flags: &[&str]) -> PathBuf {
     if let Some(file) = built.get(&key) {
         return file.clone();
     }
-    let plugins = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../plugins");
-    let name = format!("fixture-{}-{}.so", std::process::id(), built.len());
+    let name = format!("{fixture}-{}.so", built.len());
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let sources = plugins.join("fixtures/c-library");
-    let mut sources: Vec<_> = std::fs::read_dir(sources)
+    // Under a name of this process until it is complete: another one may use it.
+    let unfinished = file.with_extension(std::process::id().to_string());
+    let mut sources: Vec<_> = std::fs::read_dir(plugins().join("fixtures").join(fixture))
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "c"))
@@ -56,12 +66,12 @@ pub(crate) fn fixture(flags: &[&str]) -> PathBuf {
             "-O1",
         ])
         .args(["-fPIC", "-fvisibility=hidden", "-shared", "-pthread", "-I"])
-        .arg(plugins.join("sdk/include"))
-        .args(extra.split_whitespace())
+        .arg(plugins().join("sdk/include"))
         .args(flags)
         .args(&sources)
+        .args(extra.split_whitespace())
         .arg("-o")
-        .arg(&file)
+        .arg(&unfinished)
         .output()
         .expect("cannot run cc; install gcc");
     assert!(
@@ -69,6 +79,7 @@ pub(crate) fn fixture(flags: &[&str]) -> PathBuf {
         "cc: {}",
         String::from_utf8_lossy(&output.stderr)
     );
+    std::fs::rename(&unfinished, &file).unwrap();
     built.insert(key, file.clone());
     file
 }
@@ -162,6 +173,13 @@ pub(crate) fn backend_with(
         ..BackendServices::new(Arc::new(transport))
     };
     LibraryBackend::new(NAME, library, limits, services)
+}
+
+/// The example of docs/abi.md.
+pub(crate) fn minimal_backend() -> LibraryBackend {
+    let library = BackendLibrary::load(&compile("c-minimal", &[])).unwrap();
+    let services = BackendServices::new(Arc::new(NoEngine));
+    LibraryBackend::new("minimal", library, limits(), services)
 }
 
 pub(crate) fn backend(limits: BackendLimits) -> LibraryBackend {

@@ -184,8 +184,9 @@ async fn streams_pass_their_items_and_their_end() {
     assert_eq!(chunk.bytes, "first\n");
     assert_eq!(error.code, ErrorCode::Unavailable);
 
-    let log = handle.get_entries(&container("lines"), &EntryOptions::default());
-    let batches: Vec<_> = log.await.unwrap().try_collect().await.unwrap();
+    let options = EntryOptions::default();
+    let log = handle.get_entries(&container("lines"), &options).await;
+    let batches: Vec<_> = log.unwrap().try_collect().await.unwrap();
     let entries: Vec<_> = batches
         .iter()
         .flat_map(|batch| batch.entries())

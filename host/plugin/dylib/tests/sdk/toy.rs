@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::poll_fn;
+use hyper::rt::{Read as _, Write as _};
 use rdd_core as core;
 use rdd_sdk::types::{
     Action, BackendInfo, Capabilities, Container, ContainerRef, ContainerSpec, ContainerState,
