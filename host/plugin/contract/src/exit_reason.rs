@@ -73,10 +73,16 @@ impl ExitReason {
         }
     }
 
-    /// Returns the error for each call that the end of the instance interrupted.
+    /// Returns the error for each call that the end of the instance interrupted. If
+    /// the host ended it, the backend did not fail, and a retry may reach its
+    /// successor.
     pub fn to_error(&self, backend: &str) -> EngineError {
+        let code = match self.is_guest_fault {
+            true => ErrorCode::PluginFailed,
+            false => ErrorCode::Unavailable,
+        };
         EngineError::new(
-            ErrorCode::PluginFailed,
+            code,
             format!("the backend {backend} {}", self.message),
         )
     }
