@@ -11,7 +11,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// The workspace crates that each crate may depend on. Dev-dependencies are not
 /// restricted.
-const RULES: [(&str, &[&str]); 18] = [
+const RULES: [(&str, &[&str]); 20] = [
     ("rdd-core", &[]),
     ("rdd-api", &[]),
     ("rdd-gateway", &["rdd-core"]),
@@ -19,6 +19,10 @@ const RULES: [(&str, &[&str]); 18] = [
     ("rdd-mirror", &["rdd-api", "rdd-core"]),
     ("rdd-plugin-contract", &["rdd-core"]),
     ("rdd-plugin-wasm", &["rdd-core", "rdd-plugin-contract"]),
+    (
+        "rdd-plugin-dylib",
+        &["rdd-core", "rdd-plugin-contract", "rdd-sdk-abi"],
+    ),
     (
         "rdd-plugin",
         &["rdd-core", "rdd-plugin-contract", "rdd-plugin-wasm"],
@@ -52,7 +56,8 @@ const RULES: [(&str, &[&str]); 18] = [
         ],
     ),
     ("rdd-testkit", &["rdd-core"]),
-    ("rdd-sdk", &[]),
+    ("rdd-sdk-abi", &[]),
+    ("rdd-sdk", &["rdd-sdk-abi"]),
     ("xtask", &[]),
     ("rdd-bench", &["rdd-api"]),
 ];
