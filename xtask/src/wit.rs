@@ -2,7 +2,7 @@
 //! released version is not changed.
 //!
 //! The files in wit/ are the version to be released next. A release copies them
-//! to wit/VERSION, which never changes afterward.
+//! to a directory named after it, which never changes afterward.
 
 use std::collections::BTreeMap;
 use std::fs;

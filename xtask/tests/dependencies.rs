@@ -11,7 +11,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// The workspace crates that each crate may depend on. Dev-dependencies are not
 /// restricted.
-const RULES: [(&str, &[&str]); 20] = [
+const RULES: [(&str, &[&str]); 22] = [
     ("rdd-core", &[]),
     ("rdd-api", &[]),
     ("rdd-gateway", &["rdd-core"]),
@@ -48,14 +48,18 @@ const RULES: [(&str, &[&str]); 20] = [
         &[
             "rdd-api",
             "rdd-apiserver",
+            "rdd-conformance",
             "rdd-core",
             "rdd-gateway",
             "rdd-mirror",
             "rdd-passthrough",
             "rdd-plugin",
+            "rdd-toy-engine",
         ],
     ),
     ("rdd-testkit", &["rdd-core"]),
+    ("rdd-toy-engine", &["rdd-core"]),
+    ("rdd-conformance", &["rdd-core", "rdd-toy-engine"]),
     ("rdd-sdk-abi", &[]),
     ("rdd-sdk", &["rdd-sdk-abi"]),
     ("xtask", &[]),

@@ -15,7 +15,7 @@ const MANIFEST_FILE: &str = "plugin.toml";
 /// The maximum size of a manifest in bytes: a hundred times the usual size.
 const MAX_MANIFEST_BYTES: u64 = 64 * 1024;
 /// The maximum size of a component in bytes: thirty times the default backend.
-const MAX_COMPONENT_BYTES: u64 = 64 * 1024 * 1024;
+pub(crate) const MAX_COMPONENT_BYTES: u64 = 64 * 1024 * 1024;
 /// The maximum number of plugins in one directory. A directory with more is
 /// probably not a plugin directory.
 const MAX_PLUGINS: usize = 256;
@@ -176,7 +176,7 @@ fn scan_dir(dir: &Path) -> Vec<DiscoveredPlugin> {
     plugins
 }
 
-fn read_manifest(name: &str, path: &Path) -> Result<PluginManifest, DiscoveryError> {
+pub(crate) fn read_manifest(name: &str, path: &Path) -> Result<PluginManifest, DiscoveryError> {
     if !is_backend_name(name) {
         return Err(DiscoveryError::Name(name.to_owned()));
     }
@@ -205,7 +205,11 @@ pub(crate) fn read_component(
     Ok(bytes)
 }
 
-fn read_file(path: &Path, name: &str, max_bytes: u64) -> Result<Vec<u8>, PluginFileError> {
+pub(crate) fn read_file(
+    path: &Path,
+    name: &str,
+    max_bytes: u64,
+) -> Result<Vec<u8>, PluginFileError> {
     require_trusted(path, name, fs::Metadata::is_file)?;
     let unreadable = |error| PluginFileError::Unreadable {
         name: name.to_owned(),

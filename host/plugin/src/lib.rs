@@ -19,12 +19,14 @@ mod transport;
 mod discovery;
 mod manifest;
 mod plugin_entry;
+mod plugin_file;
 mod supervisor;
 mod supervisor_tracker;
 
 pub use engine_endpoint::{EndpointError, EngineEndpoint, TlsFiles, redact_password};
 pub use host::{PluginHost, PluginHostOptions, StartError};
-pub use rdd_plugin_contract::{BackendLimits, INTERFACE};
+pub use plugin_file::{LoadFileError, LoadedPlugin, load_plugin};
+pub use rdd_plugin_contract::{BackendInstance, BackendLimits, INTERFACE, PluginBackend};
 pub use rdd_plugin_wasm::{
     CacheError, CompilerError, ComponentCache, ComponentCompiler, LoadError, compile,
 };

@@ -17,7 +17,7 @@ use crate::actions::{self, ActionArgs, RemoveArgs};
 use crate::output::{self, OutputArgs, OutputError};
 use crate::plugin_dirs::PluginDirArgs;
 use crate::state_dir::StateDir;
-use crate::{compiler, ctl, logs, plugins, serve, status, version};
+use crate::{compiler, ctl, logs, plugin_test, plugins, serve, status, toy_engine, version};
 
 /// Serve a container engine as Kubernetes objects, and its logs over WebSockets
 #[derive(Parser)]
@@ -94,6 +94,10 @@ enum PluginCommand {
         #[command(flatten)]
         output: OutputArgs,
     },
+    /// Test whether a backend keeps the contract; exit code 1 if it does not
+    Test(plugin_test::TestArgs),
+    /// Run the toy engine, a container engine in memory for authors of backends, in the foreground
+    ToyEngine(toy_engine::ToyEngineArgs),
 }
 
 /// Options of `rdd serve`.
@@ -218,13 +222,14 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Serve(args) => serve::run(state_dir, *args).await,
         Command::Ctl { args } => match ctl::run(&state_dir, &args)? {},
         Command::Logs(args) => logs::run(&state_dir, args).await,
-        Command::Plugin {
-            command:
-                PluginCommand::List {
-                    plugin_dirs,
-                    output,
-                },
-        } => plugins::list(&state_dir, plugin_dirs, output).await,
+        Command::Plugin { command } => match command {
+            PluginCommand::List {
+                plugin_dirs,
+                output,
+            } => plugins::list(&state_dir, plugin_dirs, output).await,
+            PluginCommand::Test(args) => plugin_test::run(&state_dir, args).await,
+            PluginCommand::ToyEngine(args) => toy_engine::run(args).await,
+        },
         Command::Start(args) => act(ActionName::Start, args).await,
         Command::Stop(args) => act(ActionName::Stop, args).await,
         Command::Restart(args) => act(ActionName::Restart, args).await,

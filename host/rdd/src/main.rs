@@ -8,8 +8,10 @@ mod serve;
 mod actions;
 mod ctl;
 mod logs;
+mod plugin_test;
 mod plugins;
 mod status;
+mod toy_engine;
 mod version;
 
 mod client;

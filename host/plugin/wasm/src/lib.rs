@@ -50,6 +50,7 @@ mod cache;
 mod exports;
 mod host_state;
 mod plugin_instance;
+mod wasi;
 
 mod registry;
 mod transport;

@@ -12,10 +12,11 @@ use crate::cache::ComponentCache;
 use crate::epoch::EpochTicker;
 use crate::exports::ExportIndices;
 use crate::host_state::HostState;
+use crate::wasi;
 
-/// The interfaces of the contract that a component may import. None of them gives
-/// access to files, the network, the environment, or the daemon.
-const ALLOWED_IMPORTS: [&str; 4] = ["types", "transport", "host", "registry"];
+/// The interfaces of the contract that a component may import. It may also import
+/// the ones of WASI that are linked.
+const CONTRACT_IMPORTS: [&str; 4] = ["types", "transport", "host", "registry"];
 
 /// The stack size of a guest in bytes. Far below wasmtime's default of 2 MiB,
 /// since a backend recurses little; only touched pages cost memory.
@@ -124,7 +125,7 @@ pub enum LoadError {
     },
     /// The component imports something that backends do not get.
     #[error(
-        "the component imports {0}, which backends must not import; build it without WASI, for wasm32-unknown-unknown, with the SDK of {PACKAGE}@{CURRENT_VERSION}"
+        "the component imports {0}, which this host does not have; a backend may import the interfaces of {PACKAGE}@{CURRENT_VERSION}, and of WASI 0.2 cli, clocks, filesystem, io, random, and sockets"
     )]
     Import(String),
     /// The component lacks an export, or an export has another type.
@@ -156,6 +157,7 @@ impl ComponentRuntime {
         let failed = |error: wasmtime::Error| RuntimeError::Engine(format!("{error:#}"));
         let engine = new_engine().map_err(failed)?;
         let mut linker = Linker::new(&engine);
+        wasi::add_to_linker(&mut linker).map_err(failed)?;
         Bindings::add_to_linker::<_, HasSelf<HostState>>(&mut linker, |state| state)
             .map_err(failed)?;
         Ok(Arc::new(Self {
@@ -209,7 +211,7 @@ impl ComponentRuntime {
         if let Some(version) = &version {
             check_version(version)?;
         }
-        self.check_imports(&component)?;
+        let imports_wasi = self.check_imports(&component)?;
         if version.is_none() {
             return Err(LoadError::NoBackend);
         }
@@ -220,6 +222,7 @@ impl ComponentRuntime {
             exports: ExportIndices::new(&pre).map_err(interface)?,
             pre,
             runtime: self.clone(),
+            imports_wasi,
         })
     }
 
@@ -244,19 +247,20 @@ impl ComponentRuntime {
         Ok(Some(first.clone()))
     }
 
-    fn check_imports(&self, component: &Component) -> Result<(), LoadError> {
+    /// Returns whether the component imports WASI.
+    fn check_imports(&self, component: &Component) -> Result<bool, LoadError> {
         let component_type = component.component_type();
-        let mut forbidden: Vec<&str> = component_type
+        let (linked, other): (Vec<&str>, Vec<&str>) = component_type
             .imports(&self.engine)
             .map(|(name, _)| name)
-            .filter(|name| {
-                !contract_interface(name)
-                    .is_some_and(|interface| ALLOWED_IMPORTS.contains(&interface))
-            })
-            .collect();
+            .partition(|name| wasi::is_linked(name));
+        let mut forbidden = other;
+        forbidden.retain(|name| {
+            !contract_interface(name).is_some_and(|interface| CONTRACT_IMPORTS.contains(&interface))
+        });
         forbidden.sort_unstable();
         if forbidden.is_empty() {
-            Ok(())
+            Ok(!linked.is_empty())
         } else {
             Err(LoadError::Import(forbidden.join(", ")))
         }
@@ -288,6 +292,8 @@ pub struct LinkedComponent {
     pub(crate) pre: InstancePre<HostState>,
     pub(crate) exports: ExportIndices,
     pub(crate) runtime: Arc<ComponentRuntime>,
+    /// Whether its stores need the state of WASI.
+    pub(crate) imports_wasi: bool,
 }
 
 #[cfg(test)]
