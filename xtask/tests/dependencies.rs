@@ -11,7 +11,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// The workspace crates that each crate may depend on. Dev-dependencies are not
 /// restricted.
-const RULES: [(&str, &[&str]); 20] = [
+const RULES: [(&str, &[&str]); 22] = [
     ("rdd-core", &[]),
     ("rdd-api", &[]),
     ("rdd-gateway", &["rdd-core"]),
@@ -20,6 +20,10 @@ const RULES: [(&str, &[&str]); 20] = [
     ("rdd-distribution", &["rdd-core"]),
     ("rdd-plugin-contract", &["rdd-core"]),
     ("rdd-plugin-wasm", &["rdd-core", "rdd-plugin-contract"]),
+    (
+        "rdd-plugin-dylib",
+        &["rdd-core", "rdd-plugin-contract", "rdd-sdk-abi"],
+    ),
     (
         "rdd-plugin",
         &[
@@ -63,7 +67,8 @@ const RULES: [(&str, &[&str]); 20] = [
     ("rdd-testkit", &["rdd-core"]),
     ("rdd-toy-engine", &["rdd-core"]),
     ("rdd-conformance", &["rdd-core", "rdd-toy-engine"]),
-    ("rdd-sdk", &[]),
+    ("rdd-sdk-abi", &[]),
+    ("rdd-sdk", &["rdd-sdk-abi"]),
     ("xtask", &[]),
     ("rdd-bench", &["rdd-api"]),
 ];

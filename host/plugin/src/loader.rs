@@ -43,14 +43,24 @@ pub(crate) enum LoadFailure {
     #[error(transparent)]
     Component(#[from] LoadError),
     /// The library is not valid.
-    #[error("{error}{}", rdd_core::text::causes(error))]
-    Library {
-        /// What the loader says.
-        error: LibraryLoadError,
-    },
+    #[error("{}", with_causes(.0))]
+    Library(LibraryLoadError),
     /// The private copy of the library cannot be written.
     #[error("cannot copy the library for loading: {0}; check the disk and the state directory")]
     Copy(#[from] PrivateFileError),
+}
+
+/// Joins the messages of an error and its causes, since the state of a plugin is
+/// one sentence.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }
 
 /// The loader of components.
@@ -114,7 +124,7 @@ impl PluginLoader for LibraryLoader {
     fn load(&self, request: LoadRequest) -> Result<Box<dyn PluginBackend>, LoadFailure> {
         let path = self.copy(&request)?;
         let library =
-            BackendLibrary::load(&path).map_err(|error| LoadFailure::Library { error })?;
+            BackendLibrary::load(&path).map_err(LoadFailure::Library)?;
         let LoadRequest {
             name,
             limits,

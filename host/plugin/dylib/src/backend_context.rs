@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::backend_library::BackendLibrary;
-use crate::instance_host::HostContext;
+use crate::host_context::HostContext;
 use crate::thread_tracker::ThreadTracker;
 
 /// The maximum number of threads of one backend that were given up and have not

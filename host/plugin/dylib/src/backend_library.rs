@@ -24,7 +24,7 @@ const MAX_MINOR: u32 = abi::ABI_MINOR;
 /// A library that cannot be used. The message is one sentence with the cause and
 /// the remedy.
 #[derive(Debug, thiserror::Error)]
-pub enum LoadError {
+pub enum LibraryLoadError {
     /// The dynamic linker rejects the file.
     #[error(
         "cannot load the library {path}; install the build of the plugin for this operating system and processor"
@@ -56,7 +56,7 @@ pub enum LoadError {
         /// The version of the library.
         library: AbiVersion,
         /// The versions of the host.
-        supported: &'static str,
+        supported: String,
         /// Which side to replace.
         remedy: &'static str,
     },
@@ -80,7 +80,7 @@ impl fmt::Display for AbiVersion {
     }
 }
 
-impl From<LibraryFault> for LoadError {
+impl From<LibraryFault> for LibraryLoadError {
     fn from(fault: LibraryFault) -> Self {
         Self::Contract(fault.to_string())
     }
@@ -131,13 +131,13 @@ impl BackendLibrary {
     ///
     /// Fails if the file cannot be loaded, is no backend, needs another version
     /// of the ABI, or violates it.
-    pub fn load(path: &Path) -> Result<Self, LoadError> {
+    pub fn load(path: &Path) -> Result<Self, LibraryLoadError> {
         let display = || path.display().to_string();
         // A name without a slash would be searched for in the system's folders.
         let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let name: &OsStr = absolute.as_os_str();
         // SAFETY: the library's initializers run, which the user has approved.
-        let library = unsafe { Library::new(name) }.map_err(|source| LoadError::Open {
+        let library = unsafe { Library::new(name) }.map_err(|source| LibraryLoadError::Open {
             path: display(),
             source,
         })?;
@@ -145,7 +145,7 @@ impl BackendLibrary {
         let library = ManuallyDrop::new(library);
         // SAFETY: the ABI says that the symbol of this name has this type.
         let entry = unsafe { library.get::<abi::Entry>(abi::ENTRY_SYMBOL.as_bytes()) };
-        let entry = entry.map_err(|source| LoadError::Symbol {
+        let entry = entry.map_err(|source| LibraryLoadError::Symbol {
             path: display(),
             source,
         })?;
@@ -168,7 +168,7 @@ impl BackendLibrary {
     ///
     /// `entry` must be the function `rdd_backend_library` of a library that
     /// follows the ABI.
-    pub unsafe fn from_entry(entry: abi::Entry) -> Result<Self, LoadError> {
+    pub unsafe fn from_entry(entry: abi::Entry) -> Result<Self, LibraryLoadError> {
         // SAFETY: the caller guarantees it.
         let functions = unsafe { entry(MAJOR, MAX_MINOR) };
         Ok(Self {
@@ -257,7 +257,7 @@ impl BackendLibrary {
 
 impl LibraryFunctions {
     /// Reads and checks what the entry function returned.
-    fn read(library: *const abi::Library) -> Result<Self, LoadError> {
+    fn read(library: *const abi::Library) -> Result<Self, LibraryLoadError> {
         const SITE: CallSite = CallSite::new(abi::ENTRY_SYMBOL, "");
         check_version(SITE, library)?;
         // SAFETY: the ABI demands that the pointer refers to a structure of its
@@ -321,7 +321,7 @@ impl foreign::SizedStruct for LibraryHead {
     const NAME: &'static str = "rdd_library";
 }
 
-fn check_version(site: CallSite, library: *const abi::Library) -> Result<(), LoadError> {
+fn check_version(site: CallSite, library: *const abi::Library) -> Result<(), LibraryLoadError> {
     // SAFETY: the ABI demands that the pointer refers to a structure of its size,
     // which in all versions begins with these fields.
     let LibraryHead { major, minor, .. } =
@@ -334,15 +334,23 @@ fn check_version(site: CallSite, library: *const abi::Library) -> Result<(), Loa
     } else {
         return Ok(());
     };
-    Err(LoadError::Version {
+    Err(LibraryLoadError::Version {
         library,
-        supported: const { supported_versions() },
+        supported: supported_versions(),
         remedy,
     })
 }
 
-/// Returns the text for the supported versions. Checked when the constants change.
-const fn supported_versions() -> &'static str {
-    assert!(MAJOR == 0 && MIN_MINOR == 1 && MAX_MINOR == 1);
-    "0.1"
+/// Returns the supported versions, such as `0.1` or `0.1 to 0.3`.
+fn supported_versions() -> String {
+    let version = |minor| AbiVersion {
+        major: MAJOR,
+        minor,
+    };
+    let (first, last) = (version(MIN_MINOR), version(MAX_MINOR));
+    if first == last {
+        last.to_string()
+    } else {
+        format!("{first} to {last}")
+    }
 }

@@ -56,7 +56,7 @@ pub(crate) async fn open(
     // Dropped if the caller stops waiting, which ends the instance.
     let guard = stop.clone().drop_guard();
     let spec = InstanceSpec {
-        purpose: call.purpose.clone(),
+        kind: call.kind.clone(),
         timer_permits: Arc::new(Semaphore::new(MAX_TIMERS)),
         stop: stop.clone(),
     };

@@ -33,7 +33,7 @@ static VTABLE: abi::CallVtable = abi::CallVtable {
 
 impl HostCall {
     /// Creates a call, which the library owns.
-    pub(crate) fn new(
+    pub(crate) fn create(
         runtime: Handle,
         future: impl Future<Output = Result<String, EngineError>> + Send + 'static,
     ) -> *mut abi::Call {
@@ -56,7 +56,7 @@ unsafe extern "C" fn poll(
     error: *mut abi::Error,
 ) -> abi::Status {
     let poll = || {
-        // SAFETY: the ABI demands that `call` is one that `new` returned and that
+        // SAFETY: the ABI demands that `call` is one that `create` returned and that
         // was not closed, and that one thread at a time uses it.
         let call = unsafe { &mut *call.cast::<HostCall>() };
         let Some(future) = call.future.as_mut() else {

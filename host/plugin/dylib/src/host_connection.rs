@@ -14,7 +14,8 @@ use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::instance_host::{HostContext, argument, code_number, guarded, set_error};
+use crate::host_context::HostContext;
+use crate::instance_host::{argument, code_number, guarded, set_error};
 
 /// The opening of a connection.
 type ConnectFuture = Pin<Box<dyn Future<Output = Result<EngineConnection, EngineError>> + Send>>;
@@ -61,7 +62,7 @@ type PollIo = Poll<Result<IoProgress, EngineError>>;
 
 impl HostConnection {
     /// Creates a connection that is not connected yet. The library owns it.
-    pub(crate) fn new(
+    pub(crate) fn create(
         context: &Arc<HostContext>,
         permit: OwnedSemaphorePermit,
     ) -> *mut abi::Connection {
@@ -176,7 +177,7 @@ fn connection_error(error: &std::io::Error) -> EngineError {
 ///
 /// # Safety
 ///
-/// What the ABI demands: `connection` was returned by `new` and not closed, one
+/// What the ABI demands: `connection` was returned by `create` and not closed, one
 /// thread at a time uses it, and the other pointers are NULL or valid.
 unsafe fn run(
     connection: *mut abi::Connection,

@@ -4,18 +4,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rdd_core::{EngineError, ErrorCode, RegistryCredentialStore, Timestamp, text};
-use rdd_plugin_contract::liveness::EngineLiveness;
-use rdd_plugin_contract::log_limiter::LogLimiter;
-use rdd_plugin_contract::{EngineTransport, GrantedDirectory};
+use rdd_core::{EngineError, ErrorCode, Timestamp, text};
+use rdd_plugin_contract::GrantedDirectory;
 use rdd_sdk_abi as abi;
 use ring::rand::{SecureRandom, SystemRandom};
-use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tracing::Span;
 
 use crate::host_call::HostCall;
 use crate::host_connection::HostConnection;
+use crate::host_context::{HostContext, InstanceKind};
 use crate::json;
 
 /// The maximum length in bytes of a line that a backend logs, from the contract.
@@ -30,41 +27,6 @@ const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(60);
 /// The maximum length of a registry's host name and port.
 const MAX_REGISTRY_BYTES: usize = 300;
 
-/// What the instances of one backend share.
-pub(crate) struct HostContext {
-    /// The backend's name.
-    pub(crate) name: String,
-    pub(crate) transport: Arc<dyn EngineTransport>,
-    pub(crate) credentials: Arc<dyn RegistryCredentialStore>,
-    pub(crate) directories: Vec<GrantedDirectory>,
-    pub(crate) connection_permits: Arc<Semaphore>,
-    pub(crate) max_connections: usize,
-    /// One additional connection for the instance that answers liveness probes:
-    /// an engine must not count as lost because all other connections are in use
-    /// and idle.
-    pub(crate) probe_permit: Arc<Semaphore>,
-    pub(crate) liveness: Arc<EngineLiveness>,
-    pub(crate) log_limiter: LogLimiter,
-    /// Drives timers and the transport.
-    pub(crate) runtime: Handle,
-    /// The span in which the backend logs.
-    pub(crate) span: Span,
-}
-
-/// What an instance is for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum InstancePurpose {
-    /// The engine and changes to it.
-    Control,
-    /// A log or a process.
-    Stream,
-    /// A transfer.
-    Transfer {
-        /// The registry for which the instance gets credentials.
-        registry: String,
-    },
-}
-
 /// The host of one instance, as the library sees it. It is on the heap, and the
 /// library uses it on any thread, so everything in it is `Sync` and unchanged
 /// after its creation.
@@ -73,7 +35,7 @@ pub(crate) struct InstanceHost {
     base: abi::Host,
     context: Arc<HostContext>,
     timer_permits: Arc<Semaphore>,
-    purpose: InstancePurpose,
+    kind: InstanceKind,
     created_at: Instant,
     random: SystemRandom,
     /// The memory that `base` refers to.
@@ -95,7 +57,7 @@ impl InstanceHost {
     /// Creates the host of an instance.
     pub(crate) fn new(
         context: Arc<HostContext>,
-        purpose: InstancePurpose,
+        kind: InstanceKind,
         timer_permits: Arc<Semaphore>,
     ) -> Box<Self> {
         let directories: Box<[_]> = context
@@ -123,7 +85,7 @@ impl InstanceHost {
         Box::new(Self {
             base,
             timer_permits,
-            purpose,
+            kind,
             created_at: Instant::now(),
             random: SystemRandom::new(),
             _directories: directories,
@@ -142,11 +104,9 @@ impl InstanceHost {
             ..
         } = &*self.context;
         let permit = connection_permits.clone().try_acquire_owned();
-        let permit = match &self.purpose {
-            InstancePurpose::Control => {
-                permit.or_else(|_| probe_permit.clone().try_acquire_owned())
-            }
-            InstancePurpose::Stream | InstancePurpose::Transfer { .. } => permit,
+        let permit = match &self.kind {
+            InstanceKind::Control => permit.or_else(|_| probe_permit.clone().try_acquire_owned()),
+            InstanceKind::Stream | InstanceKind::Transfer { .. } => permit,
         };
         permit.ok()
     }
@@ -315,7 +275,7 @@ unsafe extern "C" fn sleep(
             let _entered = runtime.enter();
             tokio::time::sleep(duration)
         };
-        let call = HostCall::new(runtime, async move {
+        let call = HostCall::create(runtime, async move {
             let _permit = permit;
             sleep.await;
             Ok(String::new())
@@ -348,7 +308,7 @@ unsafe extern "C" fn connect(
         let Some(permit) = host.acquire_connection() else {
             return fail(abi::error_code::UNAVAILABLE, &host.too_many_connections);
         };
-        let created = HostConnection::new(context, permit);
+        let created = HostConnection::create(context, permit);
         // SAFETY: not NULL, and valid according to the ABI.
         unsafe { connection.write(created) };
         abi::READY
@@ -381,8 +341,8 @@ unsafe extern "C" fn get_credentials(
             return fail(abi::error_code::INVALID_ARGUMENT, INVALID_REGISTRY);
         };
         let is_granted = matches!(
-            &host.purpose,
-            InstancePurpose::Transfer { registry: granted } if granted == registry
+            &host.kind,
+            InstanceKind::Transfer { registry: granted } if granted == registry
         );
         if !is_granted {
             return fail(abi::error_code::PERMISSION_DENIED, OTHER_REGISTRY);
@@ -406,7 +366,7 @@ unsafe extern "C" fn get_credentials(
                 )
             })
         };
-        let created = HostCall::new(host.context.runtime.clone(), request);
+        let created = HostCall::create(host.context.runtime.clone(), request);
         // SAFETY: not NULL, and valid according to the ABI.
         unsafe { call.write(created) };
         abi::READY

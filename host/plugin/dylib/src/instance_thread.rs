@@ -14,7 +14,8 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::backend_context::{BackendContext, WatchedThread};
-use crate::instance_host::{InstanceHost, InstancePurpose};
+use crate::host_context::InstanceKind;
+use crate::instance_host::InstanceHost;
 use crate::library_fault::{CallError, LibraryFault};
 use crate::library_instance::LibraryInstance;
 use crate::thread_tracker::ThreadTracker;
@@ -25,7 +26,7 @@ const STACK_BYTES: usize = 2 * 1024 * 1024;
 
 /// An instance to start.
 pub(crate) struct InstanceSpec {
-    pub(crate) purpose: InstancePurpose,
+    pub(crate) kind: InstanceKind,
     /// The permits for timers of the instance.
     pub(crate) timer_permits: Arc<Semaphore>,
     /// Ends the instance.
@@ -94,11 +95,11 @@ where
     F: Future<Output = Result<(), LibraryFault>>,
 {
     let InstanceSpec {
-        purpose,
+        kind,
         timer_permits,
         stop,
     } = spec;
-    let host = InstanceHost::new(context.host.clone(), purpose, timer_permits);
+    let host = InstanceHost::new(context.host.clone(), kind, timer_permits);
     let functions = *context.library.functions();
     let instance = match LibraryInstance::create(functions, thread.tracker.clone(), host) {
         Ok(instance) => instance,

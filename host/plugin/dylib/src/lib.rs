@@ -35,15 +35,16 @@
     reason = "the boundary to native code; each block names what it relies on"
 )]
 
-mod backend;
 mod backend_context;
-mod backend_handle;
 mod backend_library;
+mod library_backend;
+mod library_handle;
 
 mod instance_thread;
 mod thread_tracker;
 
 mod control;
+mod engine_calls;
 mod exec_session;
 mod probe;
 mod stream_batch;
@@ -56,6 +57,7 @@ mod library_stream;
 
 mod host_call;
 mod host_connection;
+mod host_context;
 mod instance_host;
 
 mod foreign;
@@ -64,6 +66,6 @@ mod library_fault;
 mod json;
 mod stream_item;
 
-pub use backend::LibraryBackend;
-pub use backend_handle::BackendHandle;
-pub use backend_library::{AbiVersion, BackendLibrary, LoadError};
+pub use backend_library::{AbiVersion, BackendLibrary, LibraryLoadError};
+pub use library_backend::LibraryBackend;
+pub use library_handle::LibraryHandle;

@@ -10,7 +10,8 @@ use rdd_sdk_abi as abi;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use crate::backend_context::BackendContext;
-use crate::instance_host::{InstancePurpose, MAX_TIMERS};
+use crate::host_context::InstanceKind;
+use crate::instance_host::MAX_TIMERS;
 use crate::instance_thread::{self, InstanceSpec};
 use crate::library_fault::{CallError, LibraryFault};
 use crate::library_instance::LibraryInstance;
@@ -26,7 +27,7 @@ pub(crate) struct StreamCall {
     pub(crate) stream: &'static str,
     pub(crate) function: abi::StartStream,
     pub(crate) parameters: String,
-    pub(crate) purpose: InstancePurpose,
+    pub(crate) kind: InstanceKind,
     /// Given back when the call has ended in the library.
     pub(crate) _permit: OwnedSemaphorePermit,
 }
@@ -48,7 +49,7 @@ pub(crate) async fn open<T: Send + 'static>(
     let stop = context.shutdown.child_token();
     let guard = stop.clone().drop_guard();
     let spec = InstanceSpec {
-        purpose: call.purpose.clone(),
+        kind: call.kind.clone(),
         timer_permits: Arc::new(Semaphore::new(MAX_TIMERS)),
         stop: stop.clone(),
     };

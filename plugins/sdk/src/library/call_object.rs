@@ -8,7 +8,7 @@ use rdd_sdk_abi as abi;
 use rdd_sdk_abi::waker::with_waker;
 use serde::Serialize;
 
-use super::guard::{Loan, Outcome, catch};
+use super::guard::{PollOutcome, ReturnBuffer, catch};
 use super::records;
 use crate::types::Error;
 
@@ -18,7 +18,7 @@ pub(super) struct CallObject {
     base: abi::Call,
     /// The result as JSON; `None` after it has completed or panicked.
     future: Option<LocalBoxFuture<'static, Result<Vec<u8>, Error>>>,
-    loan: Loan,
+    returned: ReturnBuffer,
 }
 
 static VTABLE: abi::CallVtable = abi::CallVtable {
@@ -52,32 +52,32 @@ impl CallObject {
                 vtable: &raw const VTABLE,
             },
             future: Some(future),
-            loan: Loan::default(),
+            returned: ReturnBuffer::default(),
         });
         Box::into_raw(call).cast()
     }
 
-    fn poll(&mut self, waker: *const abi::Waker, result: *mut abi::Bytes) -> Outcome {
+    fn poll(&mut self, waker: *const abi::Waker, result: *mut abi::Bytes) -> PollOutcome {
         let Some(mut future) = self.future.take() else {
-            return Outcome::Failed(Error::internal("the call has completed before"));
+            return PollOutcome::Failed(Error::internal("the call has completed before"));
         };
         // SAFETY: the host passes a valid waker.
         let polled = unsafe { with_waker(waker, |cx| future.poll_unpin(cx)) };
         match polled {
             Some(Poll::Pending) => {
                 self.future = Some(future);
-                Outcome::Pending
+                PollOutcome::Pending
             }
             Some(Poll::Ready(Ok(bytes))) => {
-                self.loan.bytes = bytes;
+                self.returned.bytes = bytes;
                 // SAFETY: the host passes a valid pointer.
                 if let Some(result) = unsafe { result.as_mut() } {
-                    *result = abi::Bytes::new(&self.loan.bytes);
+                    *result = abi::Bytes::new(&self.returned.bytes);
                 }
-                Outcome::Ready
+                PollOutcome::Ready
             }
-            Some(Poll::Ready(Err(error))) => Outcome::Failed(error),
-            None => Outcome::Failed(Error::internal("the host's waker is not valid")),
+            Some(Poll::Ready(Err(error))) => PollOutcome::Failed(error),
+            None => PollOutcome::Failed(Error::internal("the host's waker is not valid")),
         }
     }
 }
@@ -92,7 +92,7 @@ unsafe extern "C" fn poll(
     let call = unsafe { &mut *call.cast::<CallObject>() };
     let outcome = catch(|| call.poll(waker, result));
     // SAFETY: the host passes a valid pointer.
-    unsafe { call.loan.finish(error, outcome) }
+    unsafe { call.returned.finish(error, outcome) }
 }
 
 unsafe extern "C" fn close(call: *mut abi::Call) {

@@ -7,7 +7,7 @@ use rdd_sdk_abi as abi;
 use serde::de::DeserializeOwned;
 
 use super::call_object::CallObject;
-use super::guard::{Loan, Outcome, catch};
+use super::guard::{PollOutcome, ReturnBuffer, catch};
 use super::host::LibraryHost;
 use super::records::{
     self, ActParameters, ContainerParameters, InspectParameters, RemoveParameters, SpecParameters,
@@ -52,12 +52,12 @@ pub const fn functions<E: LibraryExports>() -> abi::Library {
 /// An instance. The host knows its address only.
 struct LibraryInstance<E: LibraryExports> {
     backend: Rc<E::Backend>,
-    loan: Loan,
+    returned: ReturnBuffer,
 }
 
 thread_local! {
     /// What functions without an instance lend to the host.
-    static LOAN: std::cell::RefCell<Loan> = std::cell::RefCell::default();
+    static RETURNED: std::cell::RefCell<ReturnBuffer> = std::cell::RefCell::default();
 }
 
 /// Converts the result of a function without an instance.
@@ -67,11 +67,11 @@ thread_local! {
 /// `error` is NULL or valid.
 unsafe fn finish_without_instance(
     error: *mut abi::Error,
-    outcome: Result<Outcome, super::guard::Panic>,
+    outcome: Result<PollOutcome, super::guard::PanicMessage>,
 ) -> abi::Status {
-    LOAN.with_borrow_mut(|loan| {
+    RETURNED.with_borrow_mut(|returned| {
         // SAFETY: passed on to the caller.
-        unsafe { loan.finish(error, outcome) }
+        unsafe { returned.finish(error, outcome) }
     })
 }
 
@@ -84,12 +84,12 @@ unsafe extern "C" fn describe<E: LibraryExports>(
             Some(text) => text,
             None => match records::encode(&E::Backend::describe()) {
                 Ok(text) => E::description().get_or_init(|| text),
-                Err(error) => return Outcome::Failed(error),
+                Err(error) => return PollOutcome::Failed(error),
             },
         };
         // SAFETY: the host passes a valid pointer.
         unsafe { info.write(abi::Bytes::new(text)) };
-        Outcome::Ready
+        PollOutcome::Ready
     });
     // SAFETY: the host passes a valid pointer.
     unsafe { finish_without_instance(error, outcome) }
@@ -105,11 +105,11 @@ unsafe extern "C" fn create<E: LibraryExports>(
         let host = Host::new(unsafe { LibraryHost::new(host) });
         let created = Box::new(LibraryInstance::<E> {
             backend: Rc::new(E::Backend::new(host)),
-            loan: Loan::default(),
+            returned: ReturnBuffer::default(),
         });
         // SAFETY: the host passes a valid pointer.
         unsafe { instance.write(Box::into_raw(created).cast()) };
-        Outcome::Ready
+        PollOutcome::Ready
     });
     // SAFETY: the host passes a valid pointer.
     unsafe { finish_without_instance(error, outcome) }
@@ -143,13 +143,13 @@ unsafe fn start<E: LibraryExports, P: DeserializeOwned, O>(
             Ok(parameters) => {
                 // SAFETY: the caller guarantees it.
                 unsafe { object.write(begin(backend, parameters)) };
-                Outcome::Ready
+                PollOutcome::Ready
             }
-            Err(error) => Outcome::Failed(error),
+            Err(error) => PollOutcome::Failed(error),
         }
     });
     // SAFETY: the caller guarantees it.
-    unsafe { instance.loan.finish(error, outcome) }
+    unsafe { instance.returned.finish(error, outcome) }
 }
 
 /// Defines the function of a call. `$parameters` is the type of the parameters,

@@ -8,24 +8,25 @@ use rdd_sdk_abi::error_code as codes;
 
 use crate::types::{Error, ErrorCode};
 
-/// What an object or an instance lends to the host until the next call.
+/// What an object or an instance has returned, which the host borrows until the
+/// next call.
 #[derive(Default)]
-pub(super) struct Loan {
+pub(super) struct ReturnBuffer {
     message: String,
     name: String,
     pub(super) bytes: Vec<u8>,
 }
 
 /// The outcome of a function.
-pub(super) enum Outcome {
+pub(super) enum PollOutcome {
     Ready,
     Pending,
     End,
     Failed(Error),
 }
 
-impl Loan {
-    /// Sets an error whose texts live in the loan.
+impl ReturnBuffer {
+    /// Sets an error whose texts live in this buffer.
     ///
     /// # Safety
     ///
@@ -49,19 +50,19 @@ impl Loan {
     pub(super) unsafe fn finish(
         &mut self,
         error: *mut abi::Error,
-        outcome: Result<Outcome, Panic>,
+        outcome: Result<PollOutcome, PanicMessage>,
     ) -> abi::Status {
         match outcome {
-            Ok(Outcome::Ready) => abi::READY,
-            Ok(Outcome::Pending) => abi::PENDING,
-            Ok(Outcome::End) => abi::END,
-            Ok(Outcome::Failed(Error { code, message })) => {
+            Ok(PollOutcome::Ready) => abi::READY,
+            Ok(PollOutcome::Pending) => abi::PENDING,
+            Ok(PollOutcome::End) => abi::END,
+            Ok(PollOutcome::Failed(Error { code, message })) => {
                 let (code, name) = number(&code);
                 // SAFETY: passed on to the caller.
                 unsafe { self.set_error(error, code, name, message) };
                 abi::ERROR
             }
-            Err(Panic(message)) => {
+            Err(PanicMessage(message)) => {
                 // SAFETY: passed on to the caller.
                 unsafe { self.set_error(error, codes::INTERNAL, "", message) };
                 abi::PANIC
@@ -90,15 +91,15 @@ fn number(code: &ErrorCode) -> (u32, &str) {
 
 /// The message of a panic.
 #[derive(Clone, Debug)]
-pub(super) struct Panic(pub(super) String);
+pub(super) struct PanicMessage(pub(super) String);
 
 /// Runs `function`, and catches a panic.
-pub(super) fn catch<T>(function: impl FnOnce() -> T) -> Result<T, Panic> {
+pub(super) fn catch<T>(function: impl FnOnce() -> T) -> Result<T, PanicMessage> {
     catch_unwind(AssertUnwindSafe(function)).map_err(|payload| {
         let message = message_of(&*payload);
         // Its destructor could panic again.
         std::mem::forget(payload);
-        Panic(message)
+        PanicMessage(message)
     })
 }
 

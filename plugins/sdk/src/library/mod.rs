@@ -18,6 +18,7 @@ mod guard;
 mod records;
 
 mod call_object;
+mod process_input;
 mod stream_item;
 mod stream_object;
 mod task;

@@ -1,25 +1,20 @@
 //! A call with a stream, as the host sees it (`rdd_stream`).
 
-use std::cell::RefCell;
-use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::vec;
 
-use bytes::Bytes;
 use futures::channel::{mpsc, oneshot};
-use futures::future::{LocalBoxFuture, poll_fn};
+use futures::future::LocalBoxFuture;
 use futures::{FutureExt, StreamExt};
 use rdd_sdk_abi as abi;
 use rdd_sdk_abi::waker::with_waker;
 
-use super::guard::{Loan, Outcome, Panic, borrow, catch};
+use super::guard::{PanicMessage, PollOutcome, ReturnBuffer, borrow, catch};
+use super::process_input::ProcessInput;
 use super::stream_item::{ItemBuffer, StreamItem};
-use super::task::{SharedTask, Slot};
+use super::task::{FunctionSlot, SharedTask};
 use crate::types::{Error, TerminalSize};
-use crate::{ExecInput, InputReader, InputStream, StreamResponder};
-
-/// The maximum number of bytes of standard input that are copied at once.
-const MAX_INPUT_BYTES: usize = 64 * 1024;
+use crate::{ExecInput, StreamResponder};
 
 /// A stream, which begins with the pointer to its functions.
 #[repr(C)]
@@ -27,9 +22,9 @@ pub(super) struct StreamObject {
     base: abi::Stream,
     call: Box<dyn PolledStream>,
     buffer: ItemBuffer,
-    loan: Loan,
+    returned: ReturnBuffer,
     /// A panic in a function that has no status.
-    panic: Option<Panic>,
+    panic: Option<PanicMessage>,
 }
 
 static VTABLE: abi::StreamVtable = abi::StreamVtable {
@@ -45,17 +40,22 @@ static VTABLE: abi::StreamVtable = abi::StreamVtable {
 
 /// A stream of any type.
 trait PolledStream {
-    fn poll_open(&mut self, cx: &mut Context<'_>) -> Outcome;
+    fn poll_open(&mut self, cx: &mut Context<'_>) -> PollOutcome;
     fn poll_next(
         &mut self,
         cx: &mut Context<'_>,
         buffer: &mut ItemBuffer,
         item: &mut abi::Item,
-    ) -> Outcome;
-    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8], accepted: &mut usize) -> Outcome;
+    ) -> PollOutcome;
+    fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+        accepted: &mut usize,
+    ) -> PollOutcome;
     fn shut_down(&mut self);
     fn resize(&mut self, size: TerminalSize);
-    fn poll_exit(&mut self, cx: &mut Context<'_>, exit_code: &mut i32) -> Outcome;
+    fn poll_exit(&mut self, cx: &mut Context<'_>, exit_code: &mut i32) -> PollOutcome;
 }
 
 /// The result that accompanies a stream.
@@ -85,20 +85,6 @@ struct StreamCall<T, R> {
     input: Option<ProcessInput>,
 }
 
-/// The host's end of the input of a process.
-struct ProcessInput {
-    /// `None` after the end of the input.
-    stdin: Option<mpsc::Sender<Bytes>>,
-    size: Rc<RefCell<LatestSize>>,
-}
-
-/// The size of the terminal that the backend has not read yet.
-#[derive(Default)]
-struct LatestSize {
-    size: Option<TerminalSize>,
-    waker: Option<Waker>,
-}
-
 impl StreamObject {
     /// Creates a stream from a call that writes to a responder. The host owns it.
     pub(super) fn create<T, R, F>(call: impl FnOnce(StreamResponder<T>) -> F) -> *mut abi::Stream
@@ -118,17 +104,7 @@ impl StreamObject {
         T: StreamItem,
         F: Future<Output = Result<i32, Error>> + 'static,
     {
-        // One piece waits: more is accepted when the backend has read it.
-        let (stdin, pieces) = mpsc::channel(0);
-        let size = Rc::new(RefCell::new(LatestSize::default()));
-        let input = ExecInput {
-            stdin: InputStream::new(Box::new(pieces)),
-            resizes: InputStream::new(Box::new(size.clone())),
-        };
-        let host = ProcessInput {
-            stdin: Some(stdin),
-            size,
-        };
+        let (host, input) = ProcessInput::new();
         Self::new(Some(host), |responder| call(input, responder).boxed_local())
     }
 
@@ -152,7 +128,7 @@ impl StreamObject {
             },
             call: Box::new(call),
             buffer: ItemBuffer::default(),
-            loan: Loan::default(),
+            returned: ReturnBuffer::default(),
             panic: None,
         });
         Box::into_raw(stream).cast()
@@ -160,17 +136,17 @@ impl StreamObject {
 }
 
 impl<T: StreamItem, R: StreamResult> PolledStream for StreamCall<T, R> {
-    fn poll_open(&mut self, cx: &mut Context<'_>) -> Outcome {
-        self.task.register(Slot::Next, cx);
+    fn poll_open(&mut self, cx: &mut Context<'_>) -> PollOutcome {
+        self.task.register(FunctionSlot::Next, cx);
         let ended = self.task.run().map(|result| result.as_ref().err().cloned());
         if let Ok(Some(())) = self.accepted.try_recv() {
-            return Outcome::Ready;
+            return PollOutcome::Ready;
         }
         match ended {
-            None => Outcome::Pending,
-            Some(Some(error)) => Outcome::Failed(error),
+            None => PollOutcome::Pending,
+            Some(Some(error)) => PollOutcome::Failed(error),
             // It returned without accepting: an empty stream.
-            Some(None) => Outcome::Ready,
+            Some(None) => PollOutcome::Ready,
         }
     }
 
@@ -179,109 +155,82 @@ impl<T: StreamItem, R: StreamResult> PolledStream for StreamCall<T, R> {
         cx: &mut Context<'_>,
         buffer: &mut ItemBuffer,
         item: &mut abi::Item,
-    ) -> Outcome {
+    ) -> PollOutcome {
         loop {
             if let Some(next) = self.current.next() {
                 return match next.lend(buffer, item) {
-                    Ok(()) => Outcome::Ready,
-                    Err(error) => Outcome::Failed(error),
+                    Ok(()) => PollOutcome::Ready,
+                    Err(error) => PollOutcome::Failed(error),
                 };
             }
-            self.task.register(Slot::Next, cx);
+            self.task.register(FunctionSlot::Next, cx);
             let result = self.task.run().map(|result| result.as_ref().err().cloned());
             // Other functions run the task, too, so this one must be woken then.
             match self.items.poll_next_unpin(cx) {
                 Poll::Ready(Some(items)) => self.current = items.into_iter(),
                 Poll::Ready(None) => {
                     return match result {
-                        Some(Some(error)) => Outcome::Failed(error),
-                        Some(None) => Outcome::End,
+                        Some(Some(error)) => PollOutcome::Failed(error),
+                        Some(None) => PollOutcome::End,
                         // The exit code comes later; other results are waited for.
-                        None if self.input.is_some() => Outcome::End,
-                        None => Outcome::Pending,
+                        None if self.input.is_some() => PollOutcome::End,
+                        None => PollOutcome::Pending,
                     };
                 }
-                Poll::Pending => return Outcome::Pending,
+                Poll::Pending => return PollOutcome::Pending,
             }
         }
     }
 
-    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8], accepted: &mut usize) -> Outcome {
-        self.task.register(Slot::Write, cx);
+    fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+        accepted: &mut usize,
+    ) -> PollOutcome {
+        self.task.register(FunctionSlot::Write, cx);
         self.task.run();
-        let Some(stdin) = self.input.as_mut().and_then(|input| input.stdin.as_mut()) else {
-            return Outcome::End;
+        let Some(input) = &mut self.input else {
+            return PollOutcome::End;
         };
-        match stdin.poll_ready(cx) {
-            Poll::Pending => return Outcome::Pending,
-            Poll::Ready(Err(_)) => return Outcome::End,
-            Poll::Ready(Ok(())) => {}
+        match input.poll_write(cx, bytes) {
+            Poll::Pending => PollOutcome::Pending,
+            Poll::Ready(None) => PollOutcome::End,
+            Poll::Ready(Some(count)) => {
+                *accepted = count;
+                self.task.run();
+                PollOutcome::Ready
+            }
         }
-        let piece = bytes.get(..MAX_INPUT_BYTES).unwrap_or(bytes);
-        if stdin.start_send(Bytes::copy_from_slice(piece)).is_err() {
-            return Outcome::End;
-        }
-        *accepted = piece.len();
-        self.task.run();
-        Outcome::Ready
     }
 
     fn shut_down(&mut self) {
         if let Some(input) = &mut self.input {
-            input.stdin = None;
+            input.shut_down();
         }
         self.task.run();
     }
 
     fn resize(&mut self, size: TerminalSize) {
-        let Some(input) = &self.input else { return };
-        let waker = {
-            let mut latest = input.size.borrow_mut();
-            latest.size = Some(size);
-            latest.waker.take()
-        };
-        if let Some(waker) = waker {
-            waker.wake();
+        if let Some(input) = &self.input {
+            input.resize(size);
         }
         self.task.run();
     }
 
-    fn poll_exit(&mut self, cx: &mut Context<'_>, exit_code: &mut i32) -> Outcome {
-        self.task.register(Slot::Exit, cx);
+    fn poll_exit(&mut self, cx: &mut Context<'_>, exit_code: &mut i32) -> PollOutcome {
+        self.task.register(FunctionSlot::Exit, cx);
         match self.task.run() {
-            None => Outcome::Pending,
-            Some(Err(error)) => Outcome::Failed(error.clone()),
+            None => PollOutcome::Pending,
+            Some(Err(error)) => PollOutcome::Failed(error.clone()),
             Some(Ok(result)) => match result.exit_code() {
                 Some(code) => {
                     *exit_code = code;
-                    Outcome::Ready
+                    PollOutcome::Ready
                 }
-                None => Outcome::Failed(Error::internal("the call has no exit code")),
+                None => PollOutcome::Failed(Error::internal("the call has no exit code")),
             },
         }
-    }
-}
-
-impl<T> InputReader<T> for mpsc::Receiver<T> {
-    fn next(&mut self) -> LocalBoxFuture<'_, Option<T>> {
-        StreamExt::next(self).boxed_local()
-    }
-}
-
-impl InputReader<TerminalSize> for Rc<RefCell<LatestSize>> {
-    /// Never ends: the host keeps its end for as long as the process runs.
-    fn next(&mut self) -> LocalBoxFuture<'_, Option<TerminalSize>> {
-        poll_fn(|cx| {
-            let mut latest = self.borrow_mut();
-            match latest.size.take() {
-                Some(size) => Poll::Ready(Some(size)),
-                None => {
-                    latest.waker = Some(cx.waker().clone());
-                    Poll::Pending
-                }
-            }
-        })
-        .boxed_local()
     }
 }
 
@@ -295,14 +244,14 @@ unsafe fn run(
     stream: *mut abi::Stream,
     waker: *const abi::Waker,
     error: *mut abi::Error,
-    function: impl FnOnce(&mut dyn PolledStream, &mut ItemBuffer, &mut Context<'_>) -> Outcome,
+    function: impl FnOnce(&mut dyn PolledStream, &mut ItemBuffer, &mut Context<'_>) -> PollOutcome,
 ) -> abi::Status {
     // SAFETY: the caller guarantees it.
     let stream = unsafe { &mut *stream.cast::<StreamObject>() };
     let StreamObject {
         call,
         buffer,
-        loan,
+        returned,
         panic,
         ..
     } = stream;
@@ -312,12 +261,12 @@ unsafe fn run(
             // SAFETY: the caller guarantees it.
             let polled = unsafe { with_waker(waker, |cx| function(&mut **call, buffer, cx)) };
             polled.unwrap_or_else(|| {
-                Outcome::Failed(Error::internal("the host's waker is not valid"))
+                PollOutcome::Failed(Error::internal("the host's waker is not valid"))
             })
         }),
     };
     // SAFETY: the caller guarantees it.
-    unsafe { loan.finish(error, outcome) }
+    unsafe { returned.finish(error, outcome) }
 }
 
 unsafe extern "C" fn poll_open(
@@ -365,7 +314,7 @@ unsafe extern "C" fn poll_shutdown(
 ) -> abi::Status {
     let shut_down = |call: &mut dyn PolledStream, _: &mut ItemBuffer, _: &mut Context<'_>| {
         call.shut_down();
-        Outcome::Ready
+        PollOutcome::Ready
     };
     // SAFETY: passed on to the host.
     unsafe { run(stream, waker, error, shut_down) }

@@ -10,7 +10,7 @@ use futures::future::LocalBoxFuture;
 
 /// The functions that may be pending at the same time.
 #[derive(Clone, Copy)]
-pub(super) enum Slot {
+pub(super) enum FunctionSlot {
     /// `poll_open`, and after it `poll_next`.
     Next,
     /// `poll_write` and `poll_shutdown`.
@@ -19,7 +19,7 @@ pub(super) enum Slot {
     Exit,
 }
 
-/// The number of [`Slot`]s.
+/// The number of [`FunctionSlot`]s.
 const SLOTS: usize = 3;
 
 /// The wakers of the functions that are pending.
@@ -72,7 +72,7 @@ impl<R> SharedTask<R> {
     }
 
     /// Wakes the waker of `cx` when the future is worth polling again.
-    pub(super) fn register(&self, slot: Slot, cx: &Context<'_>) {
+    pub(super) fn register(&self, slot: FunctionSlot, cx: &Context<'_>) {
         let waker = cx.waker();
         let replaced = {
             let mut wakers = self
@@ -156,7 +156,10 @@ mod tests {
             .boxed_local(),
         );
         let counters = [Arc::new(Counter::default()), Arc::new(Counter::default())];
-        for (slot, counter) in [Slot::Next, Slot::Write].into_iter().zip(&counters) {
+        for (slot, counter) in [FunctionSlot::Next, FunctionSlot::Write]
+            .into_iter()
+            .zip(&counters)
+        {
             let waker = Waker::from(counter.clone());
             task.register(slot, &Context::from_waker(&waker));
             assert!(task.run().is_none());
@@ -169,7 +172,7 @@ mod tests {
         // A function that is pending is woken by the end, whoever runs the task.
         let [first, _] = &counters;
         let waker = Waker::from(first.clone());
-        task.register(Slot::Exit, &Context::from_waker(&waker));
+        task.register(FunctionSlot::Exit, &Context::from_waker(&waker));
         assert_eq!(task.run(), Some(&Ok(7)));
         assert_eq!(first.0.load(Ordering::Relaxed), 2);
         assert_eq!(task.run(), Some(&Ok(7)));

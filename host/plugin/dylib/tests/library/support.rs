@@ -15,7 +15,7 @@ use rdd_plugin_contract::{
     BackendInstance as _, BackendLimits, BackendServices, EngineConnection, EngineTransport,
     PluginBackend as _, UsageSnapshot,
 };
-use rdd_plugin_dylib::{BackendHandle, BackendLibrary, LibraryBackend};
+use rdd_plugin_dylib::{BackendLibrary, LibraryBackend, LibraryHandle};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 
 /// The name in the fixture's description.
@@ -187,7 +187,7 @@ pub(crate) fn backend(limits: BackendLimits) -> LibraryBackend {
 }
 
 /// A backend and its running instance.
-pub(crate) async fn launched(limits: BackendLimits) -> (LibraryBackend, BackendHandle) {
+pub(crate) async fn launched(limits: BackendLimits) -> (LibraryBackend, LibraryHandle) {
     let backend = backend(limits);
     let handle = backend.launch().await.unwrap();
     (backend, handle)
@@ -211,7 +211,7 @@ pub(crate) async fn eventually(what: &str, condition: impl Fn() -> bool) {
 }
 
 /// Waits until nothing uses the backend, and shuts it down.
-pub(crate) async fn finish(backend: LibraryBackend, handle: BackendHandle) {
+pub(crate) async fn finish(backend: LibraryBackend, handle: LibraryHandle) {
     eventually("nothing uses the backend", || {
         handle.usage() == UsageSnapshot::default()
     })

@@ -24,7 +24,7 @@ use rdd_plugin_contract::{
     BackendInstance as _, BackendLimits, BackendServices, EngineConnection, EngineTransport,
     PluginBackend as _, UsageSnapshot,
 };
-use rdd_plugin_dylib::{BackendHandle, BackendLibrary, LibraryBackend};
+use rdd_plugin_dylib::{BackendLibrary, LibraryBackend, LibraryHandle};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 unsafe extern "C" {
@@ -72,7 +72,7 @@ impl RegistryCredentialStore for Jane {
     }
 }
 
-async fn launched() -> (LibraryBackend, BackendHandle) {
+async fn launched() -> (LibraryBackend, LibraryHandle) {
     // SAFETY: the SDK follows the ABI.
     let library = unsafe { BackendLibrary::from_entry(entry) }.unwrap();
     let services = BackendServices {
@@ -84,7 +84,7 @@ async fn launched() -> (LibraryBackend, BackendHandle) {
     (backend, handle)
 }
 
-async fn finish(backend: LibraryBackend, handle: BackendHandle) {
+async fn finish(backend: LibraryBackend, handle: LibraryHandle) {
     rdd_testkit::eventually("nothing uses the backend", || {
         let usage = handle.usage();
         std::future::ready(match usage == UsageSnapshot::default() {

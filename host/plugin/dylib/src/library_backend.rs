@@ -16,10 +16,10 @@ use tokio::sync::Semaphore;
 use tracing::{Instrument as _, Span};
 
 use crate::backend_context::BackendContext;
-use crate::backend_handle::BackendHandle;
 use crate::backend_library::BackendLibrary;
-use crate::instance_host::HostContext;
+use crate::host_context::HostContext;
 use crate::library_fault::CallError;
+use crate::library_handle::LibraryHandle;
 
 /// A library with the services and limits of one backend.
 pub struct LibraryBackend {
@@ -78,7 +78,7 @@ impl LibraryBackend {
     ///
     /// Fails if the backend does not match its manifest or the contract, or if
     /// too many of its threads have not returned.
-    pub async fn launch(&self) -> Result<BackendHandle, LaunchError> {
+    pub async fn launch(&self) -> Result<LibraryHandle, LaunchError> {
         let context = &self.context;
         let name = &context.host.name;
         let exited = |exit| LaunchError::Exited {
@@ -107,7 +107,7 @@ impl LibraryBackend {
                 info.name
             )));
         }
-        BackendHandle::spawn(context, info).await.map_err(exited)
+        LibraryHandle::spawn(context, info).await.map_err(exited)
     }
 
     /// Calls `describe` on a blocking thread, which is given up if it does not
