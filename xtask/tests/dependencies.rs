@@ -11,7 +11,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// The workspace crates that each crate may depend on. Dev-dependencies are not
 /// restricted.
-const RULES: [(&str, &[&str]); 22] = [
+const RULES: [(&str, &[&str]); 23] = [
     ("rdd-core", &[]),
     ("rdd-api", &[]),
     ("rdd-gateway", &["rdd-core"]),

@@ -242,7 +242,11 @@ mod tests {
     fn layout(tags: &[&str]) -> (tempfile::TempDir, Vec<ContentDigest>) {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir_all(dir.path().join("blobs/sha256")).unwrap();
-        fs::write(dir.path().join(MARKER_FILE), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
+        fs::write(
+            dir.path().join(MARKER_FILE),
+            r#"{"imageLayoutVersion":"1.0.0"}"#,
+        )
+        .unwrap();
         let mut digests = Vec::new();
         let manifests: Vec<_> = tags
             .iter()
@@ -273,9 +277,15 @@ mod tests {
         assert_eq!(two.content, b"manifest of two");
         assert_eq!(two.digest, digests[1]);
         let error = root(None).await.unwrap_err().to_string();
-        assert!(error.contains("one, two") && error.contains("oci:DIR:TAG"), "{error}");
+        assert!(
+            error.contains("one, two") && error.contains("oci:DIR:TAG"),
+            "{error}"
+        );
         let error = root(Some("three")).await.unwrap_err().to_string();
-        assert!(error.contains("\"three\"") && error.contains("one, two"), "{error}");
+        assert!(
+            error.contains("\"three\"") && error.contains("one, two"),
+            "{error}"
+        );
         let (dir, _) = layout(&["only"]);
         let only = ImageLayout::open(dir.path(), None).unwrap();
         assert_eq!(only.root().await.unwrap().content, b"manifest of only");

@@ -44,8 +44,7 @@ pub use digest::{ContentDigest, DigestError, DigestWriter};
 pub use image_layout::{ImageLayout, LayoutError};
 pub use package::{
     COMPONENT_MEDIA_TYPE, LIBRARY_MEDIA_TYPE, MANIFEST_ANNOTATION, PackageError, PackageForm,
-    PackageLabels,
-    PackageUpload, PluginPackage, UploadedFile,
+    PackageLabels, PackageUpload, PluginPackage, UploadedFile,
 };
 pub use platform::{Platform, PlatformError};
 pub use reference::{ArtifactReference, ReferenceError};

@@ -106,7 +106,10 @@ impl PluginPackage {
             let index: ImageIndex = serde_json::from_slice(&root.content)?;
             let entry = select_platform(&index, platform)?;
             let document = source.document(entry).await?;
-            (serde_json::from_slice(&document.content)?, index.annotations)
+            (
+                serde_json::from_slice(&document.content)?,
+                index.annotations,
+            )
         } else {
             let manifest: ArtifactManifest = serde_json::from_slice(&root.content)?;
             (manifest, BTreeMap::new())
@@ -240,7 +243,10 @@ impl PackageUpload {
             "layerDigests": [layer.digest],
             "component": {"imports": imports, "exports": exports, "target": null},
         }))?;
-        let config = (Descriptor::of(COMPONENT_CONFIG, &config), Bytes::from(config));
+        let config = (
+            Descriptor::of(COMPONENT_CONFIG, &config),
+            Bytes::from(config),
+        );
         let root = document(
             MANIFEST_MEDIA_TYPE,
             &ArtifactManifest {
@@ -316,7 +322,10 @@ impl PackageUpload {
 
     /// Returns the number of bytes of all contents.
     pub fn bytes(&self) -> u64 {
-        self.blobs.iter().map(|(descriptor, _)| descriptor.size).sum()
+        self.blobs
+            .iter()
+            .map(|(descriptor, _)| descriptor.size)
+            .sum()
     }
 
     /// Writes the artifact to the empty directory `dir` as an image layout with
@@ -345,7 +354,9 @@ impl PackageUpload {
 
 fn layer(media_type: &str, file: &UploadedFile) -> Descriptor {
     let mut layer = Descriptor::of(media_type, &file.content);
-    layer.annotations.insert(TITLE.to_owned(), file.name.clone());
+    layer
+        .annotations
+        .insert(TITLE.to_owned(), file.name.clone());
     layer
 }
 
@@ -411,7 +422,9 @@ mod tests {
         let upload =
             PackageUpload::component("name = 1", &labels(), file(b"wasm"), &[], &[]).unwrap();
         let (_dir, layout) = stored(&upload).await;
-        let package = PluginPackage::read(&layout, &Platform::current()).await.unwrap();
+        let package = PluginPackage::read(&layout, &Platform::current())
+            .await
+            .unwrap();
         assert_eq!(package.manifest.as_deref(), Some("name = 1"));
         assert_eq!(package.form, PackageForm::Component);
         assert_eq!(package.vendor.as_deref(), Some("Example"));
@@ -430,7 +443,9 @@ mod tests {
         ];
         let upload = PackageUpload::library("name = 1", &labels(), files).unwrap();
         let (_dir, layout) = stored(&upload).await;
-        let package = PluginPackage::read(&layout, &platform("darwin/arm64")).await.unwrap();
+        let package = PluginPackage::read(&layout, &platform("darwin/arm64"))
+            .await
+            .unwrap();
         assert_eq!(package.form, PackageForm::Library);
         assert_eq!(package.manifest.as_deref(), Some("name = 1"));
         assert_eq!(package.file.digest, ContentDigest::of(b"mach-o"));

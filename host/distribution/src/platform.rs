@@ -76,9 +76,7 @@ impl FromStr for Platform {
                 os: os.to_owned(),
                 architecture: architecture.to_owned(),
             }),
-            _ => Err(PlatformError(
-                rdd_core::text::truncate(text, 80).to_owned(),
-            )),
+            _ => Err(PlatformError(rdd_core::text::truncate(text, 80).to_owned())),
         }
     }
 }
@@ -111,7 +109,14 @@ mod tests {
     fn a_platform_is_an_operating_system_and_an_architecture() {
         let current = Platform::current();
         assert_eq!(current.to_string().parse(), Ok(current));
-        for invalid in ["linux", "linux/", "/amd64", "linux/amd64/v8", "Linux/amd64", "../x"] {
+        for invalid in [
+            "linux",
+            "linux/",
+            "/amd64",
+            "linux/amd64/v8",
+            "Linux/amd64",
+            "../x",
+        ] {
             assert!(invalid.parse::<Platform>().is_err(), "{invalid}");
         }
     }

@@ -43,7 +43,9 @@ pub enum ReferenceError {
     )]
     Tag(String),
     /// The digest is not valid.
-    #[error("{0:?} does not end with a valid digest; use '@sha256:' and 64 lower-case hexadecimal digits")]
+    #[error(
+        "{0:?} does not end with a valid digest; use '@sha256:' and 64 lower-case hexadecimal digits"
+    )]
     Digest(String),
 }
 
@@ -57,7 +59,9 @@ impl ArtifactReference {
         let quoted = || rdd_core::text::truncate(text, 300).to_owned();
         let (name, digest) = match text.split_once('@') {
             Some((name, digest)) => {
-                let digest = digest.parse().map_err(|_| ReferenceError::Digest(quoted()))?;
+                let digest = digest
+                    .parse()
+                    .map_err(|_| ReferenceError::Digest(quoted()))?;
                 (name, Some(digest))
             }
             None => (text, None),
@@ -236,7 +240,14 @@ mod tests {
 
     #[test]
     fn a_path_is_not_like_a_reference() {
-        for path in ["./a.b/c", "/a.b/c", "../a.b/c", "plugins/moby", "moby.wasm", "oci"] {
+        for path in [
+            "./a.b/c",
+            "/a.b/c",
+            "../a.b/c",
+            "plugins/moby",
+            "moby.wasm",
+            "oci",
+        ] {
             assert!(!ArtifactReference::is_like(path), "{path}");
         }
     }

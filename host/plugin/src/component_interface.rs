@@ -93,7 +93,10 @@ mod tests {
     #[test]
     fn a_core_module_and_other_files_are_no_components() {
         let module = b"\0asm\x01\0\0\0";
-        assert_eq!(ComponentInterface::read(module), Err(ComponentFileError::CoreModule));
+        assert_eq!(
+            ComponentInterface::read(module),
+            Err(ComponentFileError::CoreModule)
+        );
         for bytes in [&b""[..], b"#!/bin/sh", b"\0asm", b"\x7fELF\x02\x01\x01\0"] {
             let error = ComponentInterface::read(bytes).unwrap_err().to_string();
             assert!(error.contains("not a WebAssembly component"), "{error}");

@@ -186,7 +186,10 @@ pub(crate) fn discover(dirs: &PluginDirs) -> PluginSet {
     };
     let mut plugins = PluginSet::default();
     for dir in &dirs.search {
-        let is_user_dir = dirs.user.as_ref().is_some_and(|user| is_same_dir(user, dir));
+        let is_user_dir = dirs
+            .user
+            .as_ref()
+            .is_some_and(|user| is_same_dir(user, dir));
         for plugin in scan_dir(dir, is_user_dir, &lock) {
             match plugins.by_name.get(&plugin.name) {
                 Some(first) => {
@@ -331,7 +334,9 @@ fn read_plugin(
             return Err(DiscoveryError::NotInstalled);
         };
         let source_name = any.source.clone();
-        let entry = lock.entries(name).find(|entry| entry.manifest_digest == digest);
+        let entry = lock
+            .entries(name)
+            .find(|entry| entry.manifest_digest == digest);
         Some(entry.ok_or(DiscoveryError::Changed { source_name })?)
     } else {
         if lock.other(name).is_some_and(|other| !other.enabled) {

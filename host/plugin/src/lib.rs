@@ -38,12 +38,12 @@ pub use component_interface::{ComponentFileError, ComponentInterface};
 pub use discovery::{ArtifactFileError, DiscoveryError, PluginDirs, PluginGrant, is_same_dir};
 pub use engine_endpoint::{EndpointError, EngineEndpoint, TlsFiles, redact_password};
 pub use host::{PluginHost, PluginHostOptions, StartError};
-pub use plugin_file::{LoadFileError, LoadFileOptions, LoadedPlugin, load_plugin};
 pub use lock_file::{LOCK_FILE, LockEntry, LockFile, LockFileError, OverrideEntry};
 pub use manifest::{
     ArtifactFile, DirectoryGrant, DirectoryRequest, MANIFEST_FILE, MAX_MANIFEST_BYTES,
     ManifestError, ManifestLimits, PlaceholderDirs, PluginArtifact, PluginManifest,
 };
+pub use plugin_file::{LoadFileError, LoadFileOptions, LoadedPlugin, load_plugin};
 pub use rdd_distribution::Platform;
 pub use rdd_plugin_contract::{
     BackendInstance, BackendLimits, INTERFACE, PluginBackend, is_backend_name,

@@ -7,8 +7,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rdd_plugin_contract::{BackendLimits, BackendServices, PluginBackend};
 use rdd_core::{PrivateFileError, create_private_dir, write_private};
+use rdd_plugin_contract::{BackendLimits, BackendServices, PluginBackend};
 use rdd_plugin_dylib::{BackendLibrary, LibraryBackend, LibraryLoadError};
 use rdd_plugin_wasm::{ComponentBackend, ComponentRuntime, LoadError};
 
@@ -123,8 +123,7 @@ impl LibraryLoader {
 impl PluginLoader for LibraryLoader {
     fn load(&self, request: LoadRequest) -> Result<Box<dyn PluginBackend>, LoadFailure> {
         let path = self.copy(&request)?;
-        let library =
-            BackendLibrary::load(&path).map_err(LoadFailure::Library)?;
+        let library = BackendLibrary::load(&path).map_err(LoadFailure::Library)?;
         let LoadRequest {
             name,
             limits,

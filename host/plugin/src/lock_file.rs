@@ -21,7 +21,8 @@ const FORMAT_VERSION: u32 = 1;
 /// The maximum size of the file in bytes: a thousand plugins.
 const MAX_BYTES: u64 = 1024 * 1024;
 /// What the file says to people who open it.
-const HEADER: &str = "# Written by 'rdd plugin'. Only the tables [plugins.limits] are meant to be edited.\n";
+const HEADER: &str =
+    "# Written by 'rdd plugin'. Only the tables [plugins.limits] are meant to be edited.\n";
 
 /// The content of the lock file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -197,7 +198,10 @@ impl LockFile {
             }
             limits.validate().map_err(|error| {
                 let text = error.to_string();
-                format!("the limits of {name}: {}", text.replace("plugin.toml has ", ""))
+                format!(
+                    "the limits of {name}: {}",
+                    text.replace("plugin.toml has ", "")
+                )
             })?;
         }
         Ok(())
@@ -285,11 +289,19 @@ mod tests {
             ("version = 1", "version = 2", "format 2"),
             ("version = 1", "version = [", "line 2"),
             ("version = 1", "", "missing field `version`"),
-            ("enabled = true", "enabled = true\nsurprise = 1", "unknown field"),
+            (
+                "enabled = true",
+                "enabled = true\nsurprise = 1",
+                "unknown field",
+            ),
             ("name = \"a\"", "name = \"../a\"", "not a plugin name"),
             (&"0".repeat(64), "00", "not a SHA-256"),
             ("\"/home/me/logs\"", "\"logs\"", "not absolute"),
-            ("log-streams = 2000", "log-streams = 0", "limits.log-streams = 0"),
+            (
+                "log-streams = 2000",
+                "log-streams = 0",
+                "limits.log-streams = 0",
+            ),
         ] {
             let text = valid.replacen(from, to, 1);
             assert_ne!(text, valid, "{from}");

@@ -142,11 +142,7 @@ fn directory_request(
     path: &Path,
     services: BackendServices,
 ) -> Result<(LoadRequest, bool), LoadFileError> {
-    let text = trusted_file::read(
-        &path.join(MANIFEST_FILE),
-        MANIFEST_FILE,
-        MAX_MANIFEST_BYTES,
-    )?;
+    let text = trusted_file::read(&path.join(MANIFEST_FILE), MANIFEST_FILE, MAX_MANIFEST_BYTES)?;
     let text = String::from_utf8(text).map_err(|_| LoadFileError::Encoding)?;
     let manifest = PluginManifest::parse(&text)?;
     let file = manifest.file_for(&Platform::current())?.clone();
@@ -165,10 +161,7 @@ fn directory_request(
     Ok((request, is_native))
 }
 
-fn component_request(
-    path: &Path,
-    services: BackendServices,
-) -> Result<LoadRequest, LoadFileError> {
+fn component_request(path: &Path, services: BackendServices) -> Result<LoadRequest, LoadFileError> {
     let name = path
         .file_stem()
         .ok_or_else(|| LoadFileError::Path(path.to_owned()))?;

@@ -9,8 +9,7 @@ use rdd_core::{
 };
 use rdd_plugin_contract::{
     BackendInstance, BackendLimits, BackendServices, EngineTransport, ExitReason, GrantedDirectory,
-    LaunchError,
-    PluginBackend,
+    LaunchError, PluginBackend,
 };
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;

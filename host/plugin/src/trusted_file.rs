@@ -158,11 +158,22 @@ mod tests {
         fs::write(&path, "content").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         assert_eq!(read(7).unwrap(), b"content");
-        assert!(read(6).unwrap_err().contains("larger than the maximum of 6"));
-        for (mode, writers) in [(0o664, "its group"), (0o646, "everyone"), (0o666, "everyone")] {
+        assert!(
+            read(6)
+                .unwrap_err()
+                .contains("larger than the maximum of 6")
+        );
+        for (mode, writers) in [
+            (0o664, "its group"),
+            (0o646, "everyone"),
+            (0o666, "everyone"),
+        ] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
             let error = read(9).unwrap_err();
-            assert!(error.contains(writers) && error.contains("chmod go-w"), "{error}");
+            assert!(
+                error.contains(writers) && error.contains("chmod go-w"),
+                "{error}"
+            );
         }
         fs::remove_file(&path).unwrap();
         symlink("/etc/hostname", &path).unwrap();
@@ -176,7 +187,10 @@ mod tests {
     fn a_named_pipe_does_not_block() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("pipe");
-        let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+        let made = std::process::Command::new("mkfifo")
+            .arg(&path)
+            .status()
+            .unwrap();
         assert!(made.success());
         let error = read(&path, "pipe", 9).unwrap_err().to_string();
         assert!(error.contains("wrong file type"), "{error}");
@@ -193,7 +207,9 @@ mod tests {
         let error = check_dir(&path, "dir").unwrap_err().to_string();
         assert!(error.contains("its group"), "{error}");
         symlink(&path, dir.path().join("link")).unwrap();
-        let error = check_dir(&dir.path().join("link"), "link").unwrap_err().to_string();
+        let error = check_dir(&dir.path().join("link"), "link")
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("symbolic link"), "{error}");
     }
 }

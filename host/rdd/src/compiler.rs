@@ -99,7 +99,10 @@ pub(crate) fn run(cache_dir: &Path, digest: &str) -> Result<ExitCode> {
         .take(length)
         .read_to_end(&mut bytes)
         .context(unreadable)?;
-    anyhow::ensure!(bytes.len() as u64 == length, "{unreadable}: it is incomplete");
+    anyhow::ensure!(
+        bytes.len() as u64 == length,
+        "{unreadable}: it is incomplete"
+    );
     drop(input);
     std::thread::Builder::new()
         .name("daemon-watch".to_owned())

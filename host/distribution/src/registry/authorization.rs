@@ -109,12 +109,11 @@ impl RegistryAuthorization {
                 })?;
         let has_credentials = credentials.is_some();
         let header = match (parse_challenge(headers), credentials) {
-            (_, Some(RegistryCredentials::RegistryToken(token))) => {
-                Some(format!("Bearer {token}"))
-            }
-            (Some(Challenge::Basic), Some(RegistryCredentials::Password { username, password })) => {
-                Some(basic(&username, &password))
-            }
+            (_, Some(RegistryCredentials::RegistryToken(token))) => Some(format!("Bearer {token}")),
+            (
+                Some(Challenge::Basic),
+                Some(RegistryCredentials::Password { username, password }),
+            ) => Some(basic(&username, &password)),
             (Some(Challenge::Bearer { realm, service }), credentials) => {
                 let request =
                     token_request(reference, &realm, service.as_deref(), credentials, write)?;
@@ -127,7 +126,10 @@ impl RegistryAuthorization {
             None => None,
             Some(text) => {
                 let mut header = HeaderValue::from_str(&text).map_err(|_| {
-                    violation(reference, "its token contains characters that are not allowed")
+                    violation(
+                        reference,
+                        "its token contains characters that are not allowed",
+                    )
                 })?;
                 header.set_sensitive(true);
                 Some(header)

@@ -15,7 +15,9 @@ pub enum RegistryError {
     #[error("cannot use the proxy: {0}")]
     Proxy(String),
     /// The registry cannot be reached.
-    #[error("cannot {action}: the registry {registry} cannot be reached; check its name and the network")]
+    #[error(
+        "cannot {action}: the registry {registry} cannot be reached; check its name and the network"
+    )]
     Connect {
         /// The registry.
         registry: String,
@@ -77,7 +79,9 @@ pub enum RegistryError {
         error: EngineError,
     },
     /// The response is larger than announced or allowed.
-    #[error("cannot {action}: {reference} is larger than {max_bytes} bytes, its announced or allowed size")]
+    #[error(
+        "cannot {action}: {reference} is larger than {max_bytes} bytes, its announced or allowed size"
+    )]
     TooLarge {
         /// The artifact.
         reference: String,
@@ -97,7 +101,9 @@ pub enum RegistryError {
         actual: u64,
     },
     /// The content is not the requested one.
-    #[error("{reference} has the digest {actual} instead of {expected}; do not use this registry before you know why")]
+    #[error(
+        "{reference} has the digest {actual} instead of {expected}; do not use this registry before you know why"
+    )]
     Digest {
         /// The artifact.
         reference: String,
@@ -182,7 +188,13 @@ fn registry_message(body: &[u8]) -> String {
         .unwrap_or_default();
     let printable: String = message
         .chars()
-        .map(|character| if character.is_control() { ' ' } else { character })
+        .map(|character| {
+            if character.is_control() {
+                ' '
+            } else {
+                character
+            }
+        })
         .collect();
     rdd_core::text::truncate(printable.trim(), MAX_BYTES).to_owned()
 }

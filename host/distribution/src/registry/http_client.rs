@@ -139,7 +139,9 @@ impl HttpClient {
             let Some(frame) = frame else { return Ok(()) };
             let frame = frame.map_err(|error| HttpError::Connect(error.into()))?;
             // Trailers are not used.
-            let Ok(data) = frame.into_data() else { continue };
+            let Ok(data) = frame.into_data() else {
+                continue;
+            };
             bytes += data.len() as u64;
             if bytes > max_bytes {
                 return Err(HttpError::TooLarge { max_bytes });

@@ -155,7 +155,9 @@ impl RegistryClient {
                 ..self.get("blobs/uploads/", "begin an upload")?
             })
             .await?;
-        let started = self.expect(started, StatusCode::ACCEPTED, "begin an upload").await?;
+        let started = self
+            .expect(started, StatusCode::ACCEPTED, "begin an upload")
+            .await?;
         let location = started
             .headers()
             .get(LOCATION)
@@ -178,7 +180,8 @@ impl RegistryClient {
                 timeout: self.transfer_timeout,
             })
             .await?;
-        self.expect(stored, StatusCode::CREATED, "upload a content").await?;
+        self.expect(stored, StatusCode::CREATED, "upload a content")
+            .await?;
         Ok(())
     }
 
@@ -198,7 +201,8 @@ impl RegistryClient {
                 ..self.get(&format!("manifests/{name}"), "upload the manifest")?
             })
             .await?;
-        self.expect(stored, StatusCode::CREATED, "upload the manifest").await?;
+        self.expect(stored, StatusCode::CREATED, "upload the manifest")
+            .await?;
         Ok(())
     }
 
@@ -250,7 +254,10 @@ impl RegistryClient {
         output: &mut (dyn Write + Send),
     ) -> Result<(), RegistryError> {
         let response = self
-            .fetch(self.get(&format!("blobs/{}", descriptor.digest), "download the plugin")?)
+            .fetch(self.get(
+                &format!("blobs/{}", descriptor.digest),
+                "download the plugin",
+            )?)
             .await?;
         let mut writer = DigestWriter::new(output);
         self.http
@@ -322,8 +329,8 @@ impl RegistryClient {
             return Err(self.violation("it redirects to a server without encryption"));
         }
         // Another server, such as the storage of contents, gets no credentials.
-        let is_registry = url.authority().map(http::uri::Authority::as_str)
-            == Some(self.authorization.host());
+        let is_registry =
+            url.authority().map(http::uri::Authority::as_str) == Some(self.authorization.host());
         let mut is_retry = false;
         loop {
             let authorization = match is_registry {

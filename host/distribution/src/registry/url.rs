@@ -61,8 +61,17 @@ mod tests {
         let base = Uri::from_static("https://r.example/v2/a/blobs/x");
         let resolved = |location| resolve(&base, location).map(|url| url.to_string());
         assert_eq!(resolved("/y?z=1").unwrap(), "https://r.example/y?z=1");
-        assert_eq!(resolved("https://cdn.example/y").unwrap(), "https://cdn.example/y");
-        for invalid in ["y", "//cdn.example/y", "file:///etc/passwd", "https://me@cdn.example/", ""] {
+        assert_eq!(
+            resolved("https://cdn.example/y").unwrap(),
+            "https://cdn.example/y"
+        );
+        for invalid in [
+            "y",
+            "//cdn.example/y",
+            "file:///etc/passwd",
+            "https://me@cdn.example/",
+            "",
+        ] {
             assert_eq!(resolved(invalid), None, "{invalid}");
         }
     }
@@ -70,7 +79,13 @@ mod tests {
     #[test]
     fn a_parameter_is_added_to_those_that_are_there() {
         let with = |url| with_query(&Uri::from_static(url), "digest", "sha256:0").unwrap();
-        assert_eq!(with("http://a/b").to_string(), "http://a/b?digest=sha256%3A0");
-        assert_eq!(with("http://a/b?c=d").to_string(), "http://a/b?c=d&digest=sha256%3A0");
+        assert_eq!(
+            with("http://a/b").to_string(),
+            "http://a/b?digest=sha256%3A0"
+        );
+        assert_eq!(
+            with("http://a/b?c=d").to_string(),
+            "http://a/b?c=d&digest=sha256%3A0"
+        );
     }
 }

@@ -11,7 +11,9 @@ async fn download(response: impl Fn() -> ScriptedResponse + Send + Sync + 'stati
     let reference = ArtifactReference::parse(&format!("{}/a:1", server.address)).unwrap();
     let descriptor = Descriptor::of("application/wasm", b"the bytes");
     let mut output = Vec::new();
-    let result = client(&reference, None).blob(&descriptor, &mut output).await;
+    let result = client(&reference, None)
+        .blob(&descriptor, &mut output)
+        .await;
     match result {
         Ok(()) => {
             assert_eq!(output, b"the bytes");
@@ -43,7 +45,11 @@ fn ok(body: &'static [u8]) -> impl Fn() -> ScriptedResponse {
 async fn only_the_expected_content_is_accepted() {
     assert_eq!(download(ok(b"the bytes")).await, "");
     assert!(download(ok(b"the bytez")).await.contains("has the digest"));
-    assert!(download(ok(b"the b")).await.contains("ended after 5 of 9 bytes"));
+    assert!(
+        download(ok(b"the b"))
+            .await
+            .contains("ended after 5 of 9 bytes")
+    );
     let larger = download(ok(b"the bytes and more")).await;
     assert!(larger.contains("larger than 9 bytes"), "{larger}");
 }
@@ -79,7 +85,11 @@ async fn an_endless_response_is_cut_off() {
     };
     let server = ScriptedServer::start(endless).await;
     let reference = ArtifactReference::parse(&format!("{}/a:1", server.address)).unwrap();
-    let error = client(&reference, None).root().await.unwrap_err().to_string();
+    let error = client(&reference, None)
+        .root()
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("larger than 4194304 bytes"), "{error}");
 }
 
@@ -90,7 +100,10 @@ async fn an_error_of_the_registry_is_shown_without_control_characters() {
         ScriptedResponse::new("429 Too Many Requests", "", body)
     })
     .await;
-    assert!(error.contains("status 429 (too many  [31mrequests)"), "{error}");
+    assert!(
+        error.contains("status 429 (too many  [31mrequests)"),
+        "{error}"
+    );
     let error = download(|| ScriptedResponse::new("500 Oh", "", &[b'x'; 200_000])).await;
     assert!(error.contains("status 500"), "{error}");
 }
@@ -117,7 +130,11 @@ async fn a_manifest_is_compared_with_the_digest_in_its_reference() {
     let digest = ContentDigest::of(b"wanted");
     let reference = format!("{}/a@{digest}", server.address);
     let reference = ArtifactReference::parse(&reference).unwrap();
-    let error = client(&reference, None).root().await.unwrap_err().to_string();
+    let error = client(&reference, None)
+        .root()
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(error.contains(&digest.to_string()), "{error}");
 }
 
@@ -128,8 +145,15 @@ async fn a_server_that_is_not_there_is_named() {
     let address = free.local_addr().unwrap();
     drop(free);
     let reference = ArtifactReference::parse(&format!("{address}/a:1")).unwrap();
-    let error = client(&reference, None).root().await.unwrap_err().to_string();
-    assert!(error.contains(&format!("{address} cannot be reached")), "{error}");
+    let error = client(&reference, None)
+        .root()
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains(&format!("{address} cannot be reached")),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -140,7 +164,12 @@ async fn a_registry_elsewhere_is_not_used_without_encryption() {
     let reference = ArtifactReference::parse(&format!("0.0.0.0:{port}/a:1")).unwrap();
     client(&reference, None).root().await.unwrap_err();
     // What arrived is the beginning of a TLS handshake, which is no request.
-    assert!(plain.requests().iter().all(|request| !request.line.contains("/v2/")));
+    assert!(
+        plain
+            .requests()
+            .iter()
+            .all(|request| !request.line.contains("/v2/"))
+    );
     let mut options = options(None);
     options.plain_http = true;
     let plain_client = rdd_distribution::RegistryClient::new(reference, options).unwrap();

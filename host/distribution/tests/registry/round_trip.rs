@@ -18,7 +18,9 @@ async fn a_component_is_published_and_downloaded() {
     client(&reference, None).push(&upload).await.unwrap();
 
     let source = client(&reference, None);
-    let package = PluginPackage::read(&source, &Platform::current()).await.unwrap();
+    let package = PluginPackage::read(&source, &Platform::current())
+        .await
+        .unwrap();
     assert_eq!(package.form, PackageForm::Component);
     assert_eq!(package.manifest.as_deref(), Some("name = \"toy\"\n"));
     assert_eq!(&package.digest, upload.digest());
@@ -31,8 +33,13 @@ async fn a_component_is_published_and_downloaded() {
     assert_eq!(&package.unwrap().digest, upload.digest());
     for missing in ["team/toy:2.0", "team/other:1.0"] {
         let source = client(&registry.reference(missing), None);
-        let error = PluginPackage::read(&source, &Platform::current()).await.unwrap_err();
-        assert!(error.to_string().contains("there is no artifact"), "{error}");
+        let error = PluginPackage::read(&source, &Platform::current())
+            .await
+            .unwrap_err();
+        assert!(
+            error.to_string().contains("there is no artifact"),
+            "{error}"
+        );
     }
 }
 
@@ -63,14 +70,25 @@ async fn a_registry_with_credentials_requires_the_right_ones() {
     };
     let reference = registry.reference("toy:1");
     let upload = component(b"x");
-    let denied = client(&reference, None).push(&upload).await.unwrap_err().to_string();
+    let denied = client(&reference, None)
+        .push(&upload)
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(denied.contains("log in with 'docker login"), "{denied}");
     let wrong = Some(password("me", "wrong"));
-    let denied = client(&reference, wrong).push(&upload).await.unwrap_err().to_string();
+    let denied = client(&reference, wrong)
+        .push(&upload)
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(denied.contains("with your credentials"), "{denied}");
     assert!(!denied.contains("wrong"), "{denied}");
     let right = Some(password(USER.0, USER.1));
-    client(&reference, right.clone()).push(&upload).await.unwrap();
+    client(&reference, right.clone())
+        .push(&upload)
+        .await
+        .unwrap();
     let read = async |credentials| {
         let source = client(&reference, credentials);
         PluginPackage::read(&source, &Platform::current()).await

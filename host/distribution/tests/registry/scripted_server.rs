@@ -92,9 +92,7 @@ impl ScriptedServer {
     }
 }
 
-async fn read_request(
-    stream: &mut BufStream<tokio::net::TcpStream>,
-) -> Option<ReceivedRequest> {
+async fn read_request(stream: &mut BufStream<tokio::net::TcpStream>) -> Option<ReceivedRequest> {
     let mut lines = Vec::new();
     loop {
         let mut line = String::new();

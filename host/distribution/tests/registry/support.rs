@@ -35,7 +35,10 @@ impl PrivateRegistry {
             true => {
                 std::fs::write(path("htpasswd"), HTPASSWD).unwrap();
                 let htpasswd = path("htpasswd");
-                format!("auth: {{htpasswd: {{realm: test, path: {}}}}}\n", htpasswd.display())
+                format!(
+                    "auth: {{htpasswd: {{realm: test, path: {}}}}}\n",
+                    htpasswd.display()
+                )
             }
         };
         let config = format!(
@@ -58,7 +61,10 @@ impl PrivateRegistry {
             Ok(process) => process,
             Err(error) => {
                 let is_required = std::env::var("RDD_TEST_REQUIRE_ALL").as_deref() == Ok("1");
-                assert!(!is_required, "cannot run docker-registry (Debian: apt-get install docker-registry): {error}");
+                assert!(
+                    !is_required,
+                    "cannot run docker-registry (Debian: apt-get install docker-registry): {error}"
+                );
                 println!("skipped: docker-registry is not installed");
                 return None;
             }
@@ -81,7 +87,9 @@ impl PrivateRegistry {
 
 fn listening_address(log: &Path) -> Result<String, String> {
     let text = std::fs::read_to_string(log).unwrap();
-    let (_, rest) = text.split_once("listening on ").ok_or_else(|| text.clone())?;
+    let (_, rest) = text
+        .split_once("listening on ")
+        .ok_or_else(|| text.clone())?;
     let end = rest.find(['"', '\n', ',']).ok_or_else(|| text.clone())?;
     Ok(rest[..end].to_owned())
 }

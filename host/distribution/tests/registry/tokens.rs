@@ -16,14 +16,16 @@ async fn token_service() -> ScriptedServer {
 /// A registry that requires the token of a service.
 async fn registry(service: &ScriptedServer) -> ScriptedServer {
     let realm = format!("http://{}/token", service.address);
-    ScriptedServer::start(move |request| match request.header("authorization").as_deref() {
-        Some("Bearer access") => ScriptedResponse::new("200 OK", "", b"{}"),
-        _ => ScriptedResponse::new(
-            "401 Unauthorized",
-            &format!("WWW-Authenticate: Bearer realm=\"{realm}\",service=\"here\"\r\n"),
-            b"",
-        ),
-    })
+    ScriptedServer::start(
+        move |request| match request.header("authorization").as_deref() {
+            Some("Bearer access") => ScriptedResponse::new("200 OK", "", b"{}"),
+            _ => ScriptedResponse::new(
+                "401 Unauthorized",
+                &format!("WWW-Authenticate: Bearer realm=\"{realm}\",service=\"here\"\r\n"),
+                b"",
+            ),
+        },
+    )
     .await
 }
 
@@ -37,7 +39,10 @@ async fn a_token_is_exchanged_for_the_users_credentials() {
         let service = token_service().await;
         let registry = registry(&service).await;
         let reference = ArtifactReference::parse(&format!("{}/a/b:1", registry.address)).unwrap();
-        let document = client(&reference, credentials.clone()).root().await.unwrap();
+        let document = client(&reference, credentials.clone())
+            .root()
+            .await
+            .unwrap();
         assert_eq!(document.content, b"{}");
         let requests = service.requests();
         assert_eq!(requests.len(), 1, "{requests:?}");
@@ -46,8 +51,14 @@ async fn a_token_is_exchanged_for_the_users_credentials() {
         match credentials {
             Some(RegistryCredentials::IdentityToken(_)) => {
                 assert_eq!(request.line, "POST /token");
-                assert!(request.body.contains("refresh_token=refresh"), "{request:?}");
-                assert!(request.body.contains("scope=repository%3Aa%2Fb%3Apull"), "{request:?}");
+                assert!(
+                    request.body.contains("refresh_token=refresh"),
+                    "{request:?}"
+                );
+                assert!(
+                    request.body.contains("scope=repository%3Aa%2Fb%3Apull"),
+                    "{request:?}"
+                );
             }
             credentials => {
                 let scope = "scope=repository%3Aa%2Fb%3Apull&service=here";
@@ -59,7 +70,10 @@ async fn a_token_is_exchanged_for_the_users_credentials() {
         // The credentials themselves are not for the registry.
         for request in registry.requests() {
             let sent = request.header("authorization");
-            assert!(sent.is_none() || sent.as_deref() == Some("Bearer access"), "{sent:?}");
+            assert!(
+                sent.is_none() || sent.as_deref() == Some("Bearer access"),
+                "{sent:?}"
+            );
         }
     }
 }
@@ -71,29 +85,30 @@ async fn a_token_with_control_characters_is_an_error() {
             .await;
     let registry = registry(&service).await;
     let reference = ArtifactReference::parse(&format!("{}/a:1", registry.address)).unwrap();
-    let error = client(&reference, None).root().await.unwrap_err().to_string();
+    let error = client(&reference, None)
+        .root()
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("not allowed"), "{error}");
 }
 
 #[tokio::test]
 async fn another_server_gets_no_credentials() {
-    let storage = Arc::new(
-        ScriptedServer::start(|_| ScriptedResponse::new("200 OK", "", b"{}")).await,
-    );
+    let storage =
+        Arc::new(ScriptedServer::start(|_| ScriptedResponse::new("200 OK", "", b"{}")).await);
     let target = format!("http://{}/content", storage.address);
-    let registry = ScriptedServer::start(move |request| {
-        match request.header("authorization") {
-            Some(_) => ScriptedResponse::new(
-                "307 Temporary Redirect",
-                &format!("Location: {target}\r\n"),
-                b"",
-            ),
-            None => ScriptedResponse::new(
-                "401 Unauthorized",
-                "WWW-Authenticate: Basic realm=\"x\"\r\n",
-                b"",
-            ),
-        }
+    let registry = ScriptedServer::start(move |request| match request.header("authorization") {
+        Some(_) => ScriptedResponse::new(
+            "307 Temporary Redirect",
+            &format!("Location: {target}\r\n"),
+            b"",
+        ),
+        None => ScriptedResponse::new(
+            "401 Unauthorized",
+            "WWW-Authenticate: Basic realm=\"x\"\r\n",
+            b"",
+        ),
     })
     .await;
     let reference = ArtifactReference::parse(&format!("{}/a:1", registry.address)).unwrap();

@@ -81,10 +81,7 @@ impl ExitReason {
             true => ErrorCode::PluginFailed,
             false => ErrorCode::Unavailable,
         };
-        EngineError::new(
-            code,
-            format!("the backend {backend} {}", self.message),
-        )
+        EngineError::new(code, format!("the backend {backend} {}", self.message))
     }
 
     /// Returns the error for a stream, such as a `log stream`, that ended with an

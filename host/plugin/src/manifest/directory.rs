@@ -121,7 +121,9 @@ impl DirectoryRequest {
             }
             let (start, rest) = split_placeholder(&path);
             let has_start = start.is_none_or(|start| PlaceholderDirs::NAMES.contains(&start));
-            if !has_start || path.len() > MAX_PATH_BYTES || !is_plain(Path::new(rest), start.is_some())
+            if !has_start
+                || path.len() > MAX_PATH_BYTES
+                || !is_plain(Path::new(rest), start.is_some())
             {
                 return Err(invalid(
                     "has an invalid path; use an absolute path without '..', or one that begins with $HOME/, $XDG_DATA_HOME/, $XDG_STATE_HOME/, or $XDG_RUNTIME_DIR/",

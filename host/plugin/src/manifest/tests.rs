@@ -56,21 +56,49 @@ fn an_invalid_manifest_is_rejected_with_the_reason() {
         ("0.1.0\"\nkind", "one\"\nkind", "semantic version"),
         ("\"component\"", "\"script\"", "use \"component\" or"),
         ("\"component\"", "\"library\"", "move them there"),
-        ("\"moby.component.wasm\"", "\"../x.wasm\"", "name a file in the same directory"),
-        ("\"moby.component.wasm\"", "\"/x.wasm\"", "name a file in the same directory"),
-        ("\"moby.component.wasm\"", "\".hidden\"", "name a file in the same directory"),
-        ("\"moby.component.wasm\"", "\"plugin.toml\"", "name a file in the same directory"),
-        ("file = \"moby.component.wasm\"", "", "requires the keys file and sha256"),
+        (
+            "\"moby.component.wasm\"",
+            "\"../x.wasm\"",
+            "name a file in the same directory",
+        ),
+        (
+            "\"moby.component.wasm\"",
+            "\"/x.wasm\"",
+            "name a file in the same directory",
+        ),
+        (
+            "\"moby.component.wasm\"",
+            "\".hidden\"",
+            "name a file in the same directory",
+        ),
+        (
+            "\"moby.component.wasm\"",
+            "\"plugin.toml\"",
+            "name a file in the same directory",
+        ),
+        (
+            "file = \"moby.component.wasm\"",
+            "",
+            "requires the keys file and sha256",
+        ),
         ("e3b0", "E3B0", "64 lowercase"),
         ("e3b0", "", "64 lowercase"),
-        ("rancher-desktop:engine@0.1.0", "other:engine@0.1.0", "use \"rancher-desktop:engine@"),
+        (
+            "rancher-desktop:engine@0.1.0",
+            "other:engine@0.1.0",
+            "use \"rancher-desktop:engine@",
+        ),
         ("engine@0.1.0", "engine", "use \"rancher-desktop:engine@"),
         ("kind", "surprise = 1\nkind", "unknown field `surprise`"),
         ("kind = \"component\"", "", "missing field `kind`"),
         ("kind = ", "kind = [", "at line"),
         ("kind", "publisher = \"a\\nb\"\nkind", "invalid publisher"),
         ("kind", "publisher = \"\"\nkind", "invalid publisher"),
-        ("kind", "description = \"\\u202egnp\"\nkind", "invalid description"),
+        (
+            "kind",
+            "description = \"\\u202egnp\"\nkind",
+            "invalid description",
+        ),
     ] {
         let text = VALID.replacen(from, to, 1);
         assert_ne!(text, VALID, "{from}");
@@ -106,19 +134,37 @@ fn a_library_has_a_file_for_each_platform() {
     let file = |platform: &str| manifest.file_for(&platform.parse().unwrap());
     assert_eq!(file("darwin/arm64").unwrap().name, "libmoby.dylib");
     let error = file("linux/riscv64").unwrap_err().to_string();
-    assert!(error.contains("only for darwin/arm64, linux/amd64"), "{error}");
+    assert!(
+        error.contains("only for darwin/arm64, linux/amd64"),
+        "{error}"
+    );
     for (from, to, expected) in [
-        ("darwin/arm64", "linux/amd64", "two libraries for linux/amd64"),
+        (
+            "darwin/arm64",
+            "linux/amd64",
+            "two libraries for linux/amd64",
+        ),
         ("darwin/arm64", "macOS", "is not a platform"),
         ("libmoby.dylib", "../x", "name a file in the same directory"),
-        ("kind = \"library\"", "kind = \"component\"", "requires the keys"),
-        ("kind = \"library\"", "kind = \"library\"\nfile = \"x\"", "move them there"),
+        (
+            "kind = \"library\"",
+            "kind = \"component\"",
+            "requires the keys",
+        ),
+        (
+            "kind = \"library\"",
+            "kind = \"library\"\nfile = \"x\"",
+            "move them there",
+        ),
     ] {
         let text = LIBRARY.replacen(from, to, 1);
         assert_ne!(text, LIBRARY, "{from}");
         reject(&text, expected);
     }
-    reject(LIBRARY.split("[[").next().unwrap(), "requires a table [[libraries]]");
+    reject(
+        LIBRARY.split("[[").next().unwrap(),
+        "requires a table [[libraries]]",
+    );
 }
 
 fn directories(tables: &str) -> Result<Vec<DirectoryRequest>, ManifestError> {
@@ -140,16 +186,34 @@ fn a_directory_is_granted_at_its_path_or_below_a_placeholder() {
         let requests = directories(&directory("logs", path)).unwrap();
         requests[0].grant(&dirs).map(|grant| grant.path)
     };
-    assert_eq!(granted("/var/log/pods"), Some(PathBuf::from("/var/log/pods")));
-    assert_eq!(granted("$HOME/.rd/logs"), Some(PathBuf::from("/home/me/.rd/logs")));
+    assert_eq!(
+        granted("/var/log/pods"),
+        Some(PathBuf::from("/var/log/pods"))
+    );
+    assert_eq!(
+        granted("$HOME/.rd/logs"),
+        Some(PathBuf::from("/home/me/.rd/logs"))
+    );
     assert_eq!(granted("$XDG_RUNTIME_DIR/x"), None);
 }
 
 #[test]
 fn a_directory_outside_of_what_may_be_asked_for_is_rejected() {
     for path in [
-        "", "/", "logs", "./logs", "../logs", "/var/../etc", "$HOME", "$HOME/", "$HOME/../x",
-        "$HOME//etc/..", "$PATH/x", "$HOME/$HOME/..", "~/logs", "/a\nb",
+        "",
+        "/",
+        "logs",
+        "./logs",
+        "../logs",
+        "/var/../etc",
+        "$HOME",
+        "$HOME/",
+        "$HOME/../x",
+        "$HOME//etc/..",
+        "$PATH/x",
+        "$HOME/$HOME/..",
+        "~/logs",
+        "/a\nb",
     ] {
         let result = directories(&directory("logs", path));
         assert!(result.is_err(), "{path:?}: {result:?}");
@@ -167,9 +231,19 @@ fn a_directory_outside_of_what_may_be_asked_for_is_rejected() {
         assert!(directories(&directory(name, "/x")).is_err(), "{name:?}");
     }
     let twice = format!("{}{}", directory("a", "/x"), directory("a", "/y"));
-    assert!(directories(&twice).unwrap_err().to_string().contains("listed twice"));
+    assert!(
+        directories(&twice)
+            .unwrap_err()
+            .to_string()
+            .contains("listed twice")
+    );
     let many: String = (0..17).map(|i| directory(&format!("d{i}"), "/x")).collect();
-    assert!(directories(&many).unwrap_err().to_string().contains("at most 16"));
+    assert!(
+        directories(&many)
+            .unwrap_err()
+            .to_string()
+            .contains("at most 16")
+    );
 }
 
 #[test]

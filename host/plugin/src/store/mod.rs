@@ -233,9 +233,9 @@ impl StoreGuard {
         let before = self.lock.clone();
         let name = entry.name.clone();
         // Installed twice, the same manifest has one entry.
-        self.lock.plugins.retain(|known| {
-            known.name != name || known.manifest_digest != entry.manifest_digest
-        });
+        self.lock
+            .plugins
+            .retain(|known| known.name != name || known.manifest_digest != entry.manifest_digest);
         self.lock.plugins.push(entry.clone());
         self.save().inspect_err(|_| {
             // In memory as on disk.

@@ -117,7 +117,10 @@ fn staging_dirs(dir: &Path) -> io::Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
-        let is_ours = entry.file_name().to_string_lossy().starts_with(STAGING_PREFIX);
+        let is_ours = entry
+            .file_name()
+            .to_string_lossy()
+            .starts_with(STAGING_PREFIX);
         if is_ours && entry.file_type()?.is_dir() {
             paths.push(entry.path());
         }

@@ -29,13 +29,19 @@ fn entry(name: &str, manifest: &str) -> LockEntry {
 
 fn staged(store: &PluginStore, manifest: &str) -> StagedPlugin {
     let staged = store.stage().unwrap();
-    staged.write_file("plugin.toml", manifest.as_bytes()).unwrap();
+    staged
+        .write_file("plugin.toml", manifest.as_bytes())
+        .unwrap();
     staged
 }
 
 fn install(store: &PluginStore, name: &str, manifest: &str) -> InstallOutcome {
     let staged = staged(store, manifest);
-    store.lock().unwrap().install(staged, entry(name, manifest)).unwrap()
+    store
+        .lock()
+        .unwrap()
+        .install(staged, entry(name, manifest))
+        .unwrap()
 }
 
 /// Returns the names in the directory.
@@ -57,7 +63,10 @@ fn a_plugin_is_installed_replaced_and_removed() {
     let (_dir, store) = store();
     assert_eq!(install(&store, "a", "1"), InstallOutcome::Installed);
     assert_eq!(content(&store, "a"), "1");
-    let mode = fs::metadata(store.dir().join("a")).unwrap().permissions().mode();
+    let mode = fs::metadata(store.dir().join("a"))
+        .unwrap()
+        .permissions()
+        .mode();
     assert_eq!(mode & 0o777, 0o700);
     let replaced = install(&store, "a", "2");
     assert_eq!(replaced, InstallOutcome::Replaced("1".to_owned()));
@@ -78,7 +87,10 @@ fn a_directory_that_was_not_installed_is_never_replaced_or_removed() {
     fs::write(store.dir().join("a/plugin.toml"), "mine").unwrap();
     let staged = staged(&store, "1");
     let mut guard = store.lock().unwrap();
-    let error = guard.install(staged, entry("a", "1")).unwrap_err().to_string();
+    let error = guard
+        .install(staged, entry("a", "1"))
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("move it to another place"), "{error}");
     guard.remove("a").unwrap_err();
     assert_eq!(content(&store, "a"), "mine");
@@ -121,7 +133,10 @@ fn after_an_interrupted_upgrade_the_entry_that_matches_the_disk_applies() {
         guard.lock.plugins.push(entry("a", other));
         guard.save().unwrap();
         drop(guard);
-        assert_eq!(store.lock().unwrap().lock_file().plugins, [entry("a", on_disk)]);
+        assert_eq!(
+            store.lock().unwrap().lock_file().plugins,
+            [entry("a", on_disk)]
+        );
         assert_eq!(store.lock_file().unwrap().plugins, [entry("a", on_disk)]);
     }
 }
@@ -177,7 +192,10 @@ fn decisions_are_recorded_with_the_plugin_or_by_name() {
     let lock = store.lock_file().unwrap();
     assert!(!lock.plugins[0].enabled && lock.plugins[0].allow_native);
     assert!(!lock.other("moby").unwrap().enabled);
-    assert_eq!(lock.other("lib").unwrap().allow_native.as_ref(), Some(&digest));
+    assert_eq!(
+        lock.other("lib").unwrap().allow_native.as_ref(),
+        Some(&digest)
+    );
     assert!(guard.set_enabled("moby", true).unwrap());
     assert_eq!(store.lock_file().unwrap().other("moby"), None);
 }
@@ -185,7 +203,10 @@ fn decisions_are_recorded_with_the_plugin_or_by_name() {
 #[test]
 fn the_daemon_does_not_read_while_a_command_changes_the_directory() {
     let (_dir, store) = store();
-    assert!(try_lock_shared(store.dir()).unwrap().is_none(), "no guard file yet");
+    assert!(
+        try_lock_shared(store.dir()).unwrap().is_none(),
+        "no guard file yet"
+    );
     let guard = store.lock().unwrap();
     assert!(try_lock_shared(store.dir()).is_none());
     drop(guard);

@@ -190,5 +190,8 @@ async fn nothing_is_loaded_from_a_directory_to_which_others_can_add_plugins() {
     let reports = host.reports();
     assert_eq!(reports.len(), 1, "{reports:?}");
     assert_eq!(reports[0].path, dir.path());
-    assert!(reports[0].reason.contains("writable by its group"), "{reports:?}");
+    assert!(
+        reports[0].reason.contains("writable by its group"),
+        "{reports:?}"
+    );
 }

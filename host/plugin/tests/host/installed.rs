@@ -24,7 +24,9 @@ fn store() -> (tempfile::TempDir, PluginStore) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_the_installed_files_are_loaded_from_the_users_directory() {
     let (_dir, store) = store();
-    let names = ["healthy1", "othermod", "otherman", "bothdiff", "disabled", "vanished"];
+    let names = [
+        "healthy1", "othermod", "otherman", "bothdiff", "disabled", "vanished",
+    ];
     for name in names {
         install_in_store(&store, name, "1.0.0");
     }
@@ -37,12 +39,20 @@ async fn only_the_installed_files_are_loaded_from_the_users_directory() {
     fs::write(path("othermod", "it.wasm"), &changed).unwrap();
     // The manifest is exchanged.
     let text = fs::read_to_string(path("otherman", "plugin.toml")).unwrap();
-    fs::write(path("otherman", "plugin.toml"), text + "[limits]\nexecs = 1\n").unwrap();
+    fs::write(
+        path("otherman", "plugin.toml"),
+        text + "[limits]\nexecs = 1\n",
+    )
+    .unwrap();
     // Both are exchanged, consistently.
     let manifest = other_manifest.replace("othermod", "bothdiff");
     fs::write(path("bothdiff", "plugin.toml"), manifest).unwrap();
     fs::write(path("bothdiff", "it.wasm"), other).unwrap();
-    store.lock().unwrap().set_enabled("disabled", false).unwrap();
+    store
+        .lock()
+        .unwrap()
+        .set_enabled("disabled", false)
+        .unwrap();
     fs::remove_dir_all(store.dir().join("vanished")).unwrap();
 
     let host = start(installed_options(&store, &[])).await;
@@ -50,7 +60,10 @@ async fn only_the_installed_files_are_loaded_from_the_users_directory() {
     for (name, expected) in [
         ("othermod", "but plugin.toml has"),
         ("otherman", "rdd plugin install r.example/otherman:1.0.0"),
-        ("bothdiff", "plugin.toml was changed since the plugin was installed"),
+        (
+            "bothdiff",
+            "plugin.toml was changed since the plugin was installed",
+        ),
         ("byhand00", "was not installed with"),
         ("vanished", "rdd plugin remove vanished"),
     ] {
@@ -58,7 +71,10 @@ async fn only_the_installed_files_are_loaded_from_the_users_directory() {
     }
     let disabled = report(&host, "disabled");
     assert_eq!(disabled.state, PluginState::Disabled);
-    assert!(disabled.reason.contains("rdd plugin enable disabled"), "{disabled:?}");
+    assert!(
+        disabled.reason.contains("rdd plugin enable disabled"),
+        "{disabled:?}"
+    );
     assert_eq!(host.names(), ["healthy1"]);
 
     // Without a daemon, the result is the same.
@@ -68,7 +84,11 @@ async fn only_the_installed_files_are_loaded_from_the_users_directory() {
     });
     for plugin in verified {
         let report = report(&host, &plugin.name);
-        assert_eq!(plugin.problem.is_none(), report.state == PluginState::Ready, "{plugin:?}");
+        assert_eq!(
+            plugin.problem.is_none(),
+            report.state == PluginState::Ready,
+            "{plugin:?}"
+        );
         assert_eq!(plugin.problem.unwrap_or_default(), report.reason);
     }
     in_time(host.shutdown()).await;
@@ -81,13 +101,23 @@ async fn what_the_user_installed_takes_precedence_over_other_directories() {
     install(shipped.path(), "aaaaaaaa");
     install(shipped.path(), "bbbbbbbb");
     install_in_store(&store, "aaaaaaaa", "2.0.0");
-    store.lock().unwrap().set_enabled("bbbbbbbb", false).unwrap();
+    store
+        .lock()
+        .unwrap()
+        .set_enabled("bbbbbbbb", false)
+        .unwrap();
     let host = start(installed_options(&store, &[shipped.path()])).await;
     let reports = host.reports();
     // Reports of the same name are sorted by their path, which is random.
     let mut versions: Vec<_> = reports
         .iter()
-        .map(|report| (report.name.as_str(), report.state, report.version.as_deref()))
+        .map(|report| {
+            (
+                report.name.as_str(),
+                report.state,
+                report.version.as_deref(),
+            )
+        })
         .collect();
     versions.sort_by_key(|(name, _, version)| (*name, std::cmp::Reverse(*version)));
     assert_eq!(

@@ -35,7 +35,11 @@ async fn each_change_of_an_installed_plugin_is_noticed() {
     let second = loaded(&host, "aaaaaaaa").await;
     assert!(second.generation > first.generation);
 
-    store.lock().unwrap().set_enabled("aaaaaaaa", false).unwrap();
+    store
+        .lock()
+        .unwrap()
+        .set_enabled("aaaaaaaa", false)
+        .unwrap();
     let disabled = |report: &rdd_plugin::PluginReport| report.state == PluginState::Disabled;
     wait_for_report(&host, "aaaaaaaa", disabled).await;
     let BackendState::NotInstalled { reason } = host.state("aaaaaaaa") else {
@@ -99,7 +103,13 @@ async fn a_stream_of_a_plugin_that_ends_asks_to_try_again() {
             .unwrap();
         match change {
             "upgrade" => install_in_store(&store, "aaaaaaaa", "2.0.0"),
-            "disable" => drop(store.lock().unwrap().set_enabled("aaaaaaaa", false).unwrap()),
+            "disable" => drop(
+                store
+                    .lock()
+                    .unwrap()
+                    .set_enabled("aaaaaaaa", false)
+                    .unwrap(),
+            ),
             _ => drop(store.lock().unwrap().remove("aaaaaaaa").unwrap()),
         }
         let error = in_time(async {
@@ -129,5 +139,8 @@ async fn a_command_in_progress_is_not_read_half_way() {
     fs::rename(store.dir().join(".aside"), store.dir().join("aaaaaaaa")).unwrap();
     drop(guard);
     tokio::time::sleep(Duration::from_millis(200)).await;
-    assert_eq!(loaded(&host, "aaaaaaaa").await.generation, before.generation);
+    assert_eq!(
+        loaded(&host, "aaaaaaaa").await.generation,
+        before.generation
+    );
 }

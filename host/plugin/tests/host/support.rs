@@ -11,8 +11,7 @@ use rdd_core::{
 };
 use rdd_plugin::{
     BackendLimits, EngineEndpoint, LockEntry, ManifestLimits, PluginDirs, PluginHost,
-    PluginHostOptions, PluginReport, PluginState, PluginStore,
-    RestartPolicy,
+    PluginHostOptions, PluginReport, PluginState, PluginStore, RestartPolicy,
 };
 use rdd_testkit::PATIENCE;
 use sha2::{Digest as _, Sha256};
@@ -77,7 +76,8 @@ pub(crate) fn set_mode(path: &Path, mode: u32) {
 /// Returns the manifest and the component of a plugin with this version.
 pub(crate) fn plugin_files(name: &str, version: &str) -> (String, Vec<u8>) {
     let bytes = fixture_named(name);
-    let manifest = manifest(name, &sha256(&bytes)).replace("\"0.1.0\"\nkind", &format!("{version:?}\nkind"));
+    let manifest =
+        manifest(name, &sha256(&bytes)).replace("\"0.1.0\"\nkind", &format!("{version:?}\nkind"));
     (manifest, bytes)
 }
 
@@ -95,7 +95,9 @@ pub(crate) fn install_files(
     bytes: &[u8],
 ) {
     let staged = store.stage().unwrap();
-    staged.write_file("plugin.toml", manifest.as_bytes()).unwrap();
+    staged
+        .write_file("plugin.toml", manifest.as_bytes())
+        .unwrap();
     staged.write_file("it.wasm", bytes).unwrap();
     let entry = LockEntry {
         name: name.to_owned(),

@@ -6,8 +6,7 @@ use std::time::Duration;
 use rdd_core::{BackendRegistry, ErrorCode};
 use rdd_plugin::{
     EndpointError, EngineDialer, EngineEndpoint, PluginDirs, PluginHost, PluginHostOptions,
-    StartError,
-    TlsFiles,
+    StartError, TlsFiles,
 };
 use rdd_plugin_contract::{EngineConnection, EngineTransport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

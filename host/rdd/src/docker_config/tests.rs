@@ -44,13 +44,23 @@ async fn credentials_are_found_by_registry_in_each_form() {
         ("r.example", Some(password("me", "word"))),
         ("docker.io", Some(password("hub", "x"))),
         ("old.example", Some(password("me", "word"))),
-        ("token.example", Some(RegistryCredentials::IdentityToken("identity".to_owned()))),
-        ("bearer.example", Some(RegistryCredentials::RegistryToken("bearer".to_owned()))),
+        (
+            "token.example",
+            Some(RegistryCredentials::IdentityToken("identity".to_owned())),
+        ),
+        (
+            "bearer.example",
+            Some(RegistryCredentials::RegistryToken("bearer".to_owned())),
+        ),
         ("empty.example", None),
         ("r.example:5000", None),
         ("example", None),
     ] {
-        assert_eq!(query(config, registry).await.unwrap(), expected, "{registry}");
+        assert_eq!(
+            query(config, registry).await.unwrap(),
+            expected,
+            "{registry}"
+        );
     }
 }
 
@@ -95,11 +105,22 @@ async fn a_helper_gets_the_server_and_returns_a_password_or_a_token() {
         "echo",
         r#"[ "$1" = get ] || exit 9; printf '{"ServerURL":"x","Username":"%s","Secret":"s"}' "$(cat)""#,
     );
-    assert_eq!(echo.get("r.example").await.unwrap(), Some(password("r.example", "s")));
-    let token = helper(dir.path(), "token", r#"cat >&2; echo '{"Username":"<token>","Secret":"t"}'"#);
+    assert_eq!(
+        echo.get("r.example").await.unwrap(),
+        Some(password("r.example", "s"))
+    );
+    let token = helper(
+        dir.path(),
+        "token",
+        r#"cat >&2; echo '{"Username":"<token>","Secret":"t"}'"#,
+    );
     let expected = RegistryCredentials::IdentityToken("t".to_owned());
     assert_eq!(token.get("r.example").await.unwrap(), Some(expected));
-    let none = helper(dir.path(), "none", &format!("echo '{NOT_FOUND_TEXT}'; exit 1"));
+    let none = helper(
+        dir.path(),
+        "none",
+        &format!("echo '{NOT_FOUND_TEXT}'; exit 1"),
+    );
     assert_eq!(none.get("r.example").await.unwrap(), None);
 }
 
@@ -114,7 +135,10 @@ async fn a_helper_that_fails_is_named_without_its_output() {
         ("prints", "echo hunter2"),
         ("floods", "yes hunter2"),
     ] {
-        let error = helper(dir.path(), name, script).get("r.example").await.unwrap_err();
+        let error = helper(dir.path(), name, script)
+            .get("r.example")
+            .await
+            .unwrap_err();
         assert!(error.message.contains(name), "{error}");
         assert!(!error.message.contains("hunter2"), "{error}");
     }
@@ -156,5 +180,8 @@ async fn a_helper_is_selected_for_a_registry_or_for_all() {
     assert!(error.contains("docker-credential-rdd-all"), "{error}");
     let path = r#"{"credsStore": "../../bin/sh"}"#;
     let error = registry_of(path, "r.example").await.unwrap_err();
-    assert!(error.contains("is not the name of a credential helper"), "{error}");
+    assert!(
+        error.contains("is not the name of a credential helper"),
+        "{error}"
+    );
 }

@@ -93,8 +93,8 @@ impl PluginCandidate {
 
     fn open_local(path: &Path) -> Result<Self> {
         let plugin = LocalPlugin::open(path)?;
-        let absolute = std::path::absolute(path)
-            .with_context(|| format!("cannot use {}", path.display()))?;
+        let absolute =
+            std::path::absolute(path).with_context(|| format!("cannot use {}", path.display()))?;
         Ok(Self {
             file: plugin.manifest.file_for(&Platform::current())?.clone(),
             manifest_text: plugin.manifest_text.clone(),
@@ -140,7 +140,9 @@ impl PluginCandidate {
         let sha256 = package.file.digest.hex().to_owned();
         let manifest_text = match (&package.manifest, package.form) {
             (Some(text), _) if text.len() as u64 > MAX_MANIFEST_BYTES => {
-                bail!("{name}: its plugin.toml is larger than the maximum of {MAX_MANIFEST_BYTES} bytes")
+                bail!(
+                    "{name}: its plugin.toml is larger than the maximum of {MAX_MANIFEST_BYTES} bytes"
+                )
             }
             (Some(text), _) => text.clone(),
             (None, PackageForm::Component) => DerivedManifest {
@@ -213,7 +215,9 @@ impl PluginCandidate {
                     .with_context(|| format!("cannot use {}", self.source))?;
             }
         }
-        writer.flush().with_context(|| format!("cannot save {name}"))?;
+        writer
+            .flush()
+            .with_context(|| format!("cannot save {name}"))?;
         let (_, digest) = writer.finish();
         if digest.hex() != sha256 {
             bail!(

@@ -93,7 +93,10 @@ mod tests {
     #[test]
     fn the_name_is_that_of_the_file_and_the_version_that_of_the_tag() {
         let with_tag = manifest("toy.component", Some("v1.2.3")).unwrap();
-        assert_eq!((with_tag.name.as_str(), with_tag.version.as_str()), ("toy", "1.2.3"));
+        assert_eq!(
+            (with_tag.name.as_str(), with_tag.version.as_str()),
+            ("toy", "1.2.3")
+        );
         for tag in [None, Some("latest"), Some("1.2")] {
             let version = manifest("toy", tag).unwrap().version;
             assert_eq!(version, "0.0.0+sha256.abababababab");

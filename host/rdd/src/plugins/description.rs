@@ -135,15 +135,17 @@ impl CommandReport for PluginDescription {
             "library" => "dynamic library: native code with all rights of the daemon",
             _ => "component: runs in a sandbox",
         };
-        let size = size_bytes.map_or_else(String::new, |bytes| format!(" ({} KiB)", bytes.div_ceil(1024)));
+        let size = size_bytes.map_or_else(String::new, |bytes| {
+            format!(" ({} KiB)", bytes.div_ceil(1024))
+        });
         let mut rows = vec![
             ["name".to_owned(), name.clone()],
             ["version".to_owned(), version.clone()],
             [
                 "publisher".to_owned(),
-                publisher
-                    .as_ref()
-                    .map_or("none named".to_owned(), |name| format!("{name} (not verified)")),
+                publisher.as_ref().map_or("none named".to_owned(), |name| {
+                    format!("{name} (not verified)")
+                }),
             ],
             ["form".to_owned(), form.to_owned()],
             ["source".to_owned(), source.clone()],
@@ -182,7 +184,12 @@ impl CommandReport for PluginDescription {
             .map(|limit| format!("{} = {}", limit.name, limit.value))
             .collect();
         if !raised.is_empty() {
-            writeln!(text, "It asks for more than the default limits: {}", raised.join(", ")).ok();
+            writeln!(
+                text,
+                "It asks for more than the default limits: {}",
+                raised.join(", ")
+            )
+            .ok();
         }
         text
     }

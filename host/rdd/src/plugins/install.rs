@@ -167,7 +167,9 @@ fn grants(candidate: &PluginCandidate) -> Result<Vec<DirectoryGrant>> {
 /// Asks the user on the terminal.
 async fn confirm() -> Result<bool> {
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        bail!("cannot ask for confirmation without a terminal; check the description above, then pass --yes");
+        bail!(
+            "cannot ask for confirmation without a terminal; check the description above, then pass --yes"
+        );
     }
     // If the question cannot be written, the answer decides nevertheless.
     write!(io::stderr(), "Install it? [y/N] ").ok();
@@ -179,5 +181,8 @@ async fn confirm() -> Result<bool> {
     .await
     .context("cannot read the answer")?
     .context("cannot read the answer")?;
-    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+    Ok(matches!(
+        answer.trim().to_ascii_lowercase().as_str(),
+        "y" | "yes"
+    ))
 }

@@ -99,7 +99,11 @@ pub(crate) fn check_backend(host: &PluginHost, dirs: &PluginDirs, name: &str) ->
     } else {
         format!("installed: {}", installed.join(", "))
     };
-    let dirs: Vec<_> = dirs.search.iter().map(|dir| dir.display().to_string()).collect();
+    let dirs: Vec<_> = dirs
+        .search
+        .iter()
+        .map(|dir| dir.display().to_string())
+        .collect();
     bail!(
         "no backend named {name:?} is installed ({known}; looked in {}); select another with --backend, or install it with 'rdd plugin install'",
         dirs.join(" and ")

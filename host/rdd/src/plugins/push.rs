@@ -60,7 +60,10 @@ pub(super) async fn run(args: PushArgs) -> Result<ExitCode> {
         bail!("{reference} names a digest, which is computed; name a tag instead");
     }
     if !path.exists() {
-        bail!("there is no file or directory {}; check the path", path.display());
+        bail!(
+            "there is no file or directory {}; check the path",
+            path.display()
+        );
     }
     let plugin = LocalPlugin::open(&path)?;
     let upload = upload(&plugin)?;
@@ -91,7 +94,13 @@ fn upload(plugin: &LocalPlugin) -> Result<PackageUpload> {
             let content = read(plugin, manifest, file)?;
             let interface = check_component(&content.content)
                 .with_context(|| format!("cannot publish {}", file.name))?;
-            PackageUpload::component(text, &labels, content, &interface.imports, &interface.exports)?
+            PackageUpload::component(
+                text,
+                &labels,
+                content,
+                &interface.imports,
+                &interface.exports,
+            )?
         }
         PluginArtifact::Library(files) => {
             let files = files
@@ -103,7 +112,11 @@ fn upload(plugin: &LocalPlugin) -> Result<PackageUpload> {
     })
 }
 
-fn read(plugin: &LocalPlugin, manifest: &PluginManifest, file: &ArtifactFile) -> Result<UploadedFile> {
+fn read(
+    plugin: &LocalPlugin,
+    manifest: &PluginManifest,
+    file: &ArtifactFile,
+) -> Result<UploadedFile> {
     let ArtifactFile { name, sha256 } = file;
     let max_bytes = manifest.artifact.max_bytes();
     let mut content = Vec::new();

@@ -12,9 +12,7 @@ use rdd_conformance::{
     ResourceUsage, SuiteOptions, TargetError, TestEnvironment, ToyEnvironment,
 };
 use rdd_core::ContainerEngine;
-use rdd_plugin::{
-    BackendInstance, EngineEndpoint, LoadFileOptions, LoadedPlugin, PluginBackend,
-};
+use rdd_plugin::{BackendInstance, EngineEndpoint, LoadFileOptions, LoadedPlugin, PluginBackend};
 use rdd_toy_engine::{ToyEngine, ToyServer};
 use tempfile::TempDir;
 

@@ -278,7 +278,10 @@ impl DaemonHandle {
 
     async fn become_ready(&mut self) -> Result<()> {
         let loading = self.plugin_host.wait_until_backend_loaded(&self.backend);
-        if tokio::time::timeout(BACKEND_LOAD_LIMIT, loading).await.is_err() {
+        if tokio::time::timeout(BACKEND_LOAD_LIMIT, loading)
+            .await
+            .is_err()
+        {
             tracing::warn!(
                 backend = self.backend,
                 "the backend is still being loaded; requests for its engine fail until it is"
