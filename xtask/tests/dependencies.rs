@@ -30,6 +30,7 @@ const RULES: [(&str, &[&str]); 23] = [
             "rdd-core",
             "rdd-distribution",
             "rdd-plugin-contract",
+            "rdd-plugin-dylib",
             "rdd-plugin-wasm",
         ],
     ),
