@@ -417,6 +417,26 @@ pub(crate) async fn follows_entries(example: &Example) {
     assert_eq!(example.handle.usage().log_streams, 0);
 }
 
+/// A log for which there is always something to read does not count as a guest that
+/// never yields, with [`restless`].
+pub(crate) async fn reads_without_a_pause(example: &Example) {
+    let flood = flood(example, 100_000).await;
+    let whole = EntryOptions {
+        follow: false,
+        ..EntryOptions::default()
+    };
+    let all = drain(entries(example, &flood, &whole).await).await;
+    assert!(all.len() > 50_000, "{} entries", all.len());
+}
+
+/// Limits with which [`reads_without_a_pause`] does not take long.
+pub(crate) fn restless() -> BackendLimits {
+    BackendLimits {
+        yield_timeout: Duration::from_millis(300),
+        ..BackendLimits::default()
+    }
+}
+
 /// A reader that leaves a flood ends it, also while the backend waits to write.
 pub(crate) async fn leaves_a_flood(example: &Example) {
     let flood = flood(example, 200_000).await;
