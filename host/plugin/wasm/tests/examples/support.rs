@@ -15,7 +15,6 @@ use rdd_core::{
 };
 use rdd_plugin_contract::{
     BackendInstance as _, BackendLimits, BackendServices, EngineConnection, EngineTransport,
-    PluginBackend as _,
 };
 use rdd_plugin_wasm::{BackendHandle, ComponentBackend, ComponentRuntime, LinkedComponent};
 use rdd_testkit::{PATIENCE, eventually};
@@ -401,7 +400,11 @@ pub(crate) async fn follows_entries(example: &Example) {
             .write(&web, OutputSource::Stdout, line.clone())
             .unwrap();
         let mut all = Vec::new();
-        append(&mut all, &mut None, &in_time(log.next()).await.unwrap().unwrap());
+        append(
+            &mut all,
+            &mut None,
+            &in_time(log.next()).await.unwrap().unwrap(),
+        );
         assert_eq!(all[0].4, line.trim_end().as_bytes());
     }
     drop(log);
