@@ -112,7 +112,7 @@ def respond(ends, copy, connection):
             try:
                 await copy(connection, writer)
             except Err as error:
-                result = error
+                result = Err(error.value)  # without its traceback, which would keep everything
         await end_writer.write(result)
 
     spawn(run())

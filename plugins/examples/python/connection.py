@@ -7,7 +7,7 @@ import componentize_py_runtime as runtime
 import wit_world
 from componentize_py_async_support import await_result, spawn
 from componentize_py_types import Err
-from wit_world.imports import transport, types
+from wit_world.imports import host, transport, types
 
 READ_BYTES = 64 * 1024
 MAX_LINE_BYTES = 1024 * 1024
@@ -58,6 +58,7 @@ class Connection:
         self.stop = stop  # resolves when the host no longer needs the call
         self.buffer = b""
         self.position = 0
+        self.is_reading = self.is_closed = False
 
     @classmethod
     async def open(cls, stop, *request):
@@ -81,9 +82,23 @@ class Connection:
         self.close()
 
     def close(self):
-        """Closes the connection. The engine then closes its side, which completes
-        a pending read."""
+        """Closes the connection. A read that is pending keeps it until the engine
+        sends something or closes its side."""
+        self.is_closed = True
         self.sender.__exit__(None, None, None)
+        self.end.__exit__(None, None, None)
+        if not self.is_reading:
+            self.receiver.__exit__(None, None, None)
+
+    async def receive(self):
+        """Reads from the connection, which may have been closed meanwhile."""
+        self.is_reading = True
+        await host.sleep(0)  # lets the host do other work, even if there is always something to read
+        received = await self.receiver.read(READ_BYTES)
+        self.is_reading = False
+        if self.is_closed:
+            self.receiver.__exit__(None, None, None)
+        return received
 
     def has_line(self):
         """Returns whether a whole line was received already."""
@@ -118,7 +133,7 @@ class Connection:
 
     async def read(self):
         """Receives more bytes, unless the host stops the call meanwhile."""
-        reading = in_background(self.receiver.read(READ_BYTES))
+        reading = in_background(self.receive())
         waiting = {reading, self.stop} if self.stop else {reading}
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         if self.stop and self.stop.done():

@@ -2,7 +2,7 @@
 
 use rdd_plugin_contract::BackendLimits;
 
-use crate::support::{self, Example, impatient};
+use crate::support::{self, Example, impatient, restless};
 
 async fn example(limits: BackendLimits) -> Example {
     Example::start("c-component", "toy-c", limits).await
@@ -41,6 +41,11 @@ async fn it_reads_entries() {
 #[tokio::test]
 async fn it_follows_entries() {
     support::follows_entries(&example(BackendLimits::default()).await).await;
+}
+
+#[tokio::test]
+async fn it_yields_while_there_is_something_to_read() {
+    support::reads_without_a_pause(&example(restless()).await).await;
 }
 
 #[tokio::test]

@@ -15,7 +15,6 @@ use rdd_core::{
 };
 use rdd_plugin_contract::{
     BackendInstance as _, BackendLimits, BackendServices, EngineConnection, EngineTransport,
-    PluginBackend as _,
 };
 use rdd_plugin_wasm::{BackendHandle, ComponentBackend, ComponentRuntime, LinkedComponent};
 use rdd_testkit::{PATIENCE, eventually};
@@ -419,6 +418,26 @@ pub(crate) async fn follows_entries(example: &Example) {
     }
     example.no_connections().await;
     assert_eq!(example.handle.usage().log_streams, 0);
+}
+
+/// A log for which there is always something to read does not count as a guest that
+/// never yields, with [`restless`].
+pub(crate) async fn reads_without_a_pause(example: &Example) {
+    let flood = flood(example, 100_000).await;
+    let whole = EntryOptions {
+        follow: false,
+        ..EntryOptions::default()
+    };
+    let all = drain(entries(example, &flood, &whole).await).await;
+    assert!(all.len() > 50_000, "{} entries", all.len());
+}
+
+/// Limits with which [`reads_without_a_pause`] does not take long.
+pub(crate) fn restless() -> BackendLimits {
+    BackendLimits {
+        yield_timeout: Duration::from_millis(300),
+        ..BackendLimits::default()
+    }
 }
 
 /// A reader that leaves a flood ends it, also while the backend waits to write.
