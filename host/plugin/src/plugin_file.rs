@@ -121,7 +121,10 @@ pub async fn load_plugin(
     })
 }
 
-fn load_directory(path: &Path, runtime: &Arc<ComponentRuntime>) -> Result<PluginFiles, LoadFileError> {
+fn load_directory(
+    path: &Path,
+    runtime: &Arc<ComponentRuntime>,
+) -> Result<PluginFiles, LoadFileError> {
     // The name of `.` or `x/..` is that of the directory itself.
     let full_path = path
         .canonicalize()
@@ -139,7 +142,10 @@ fn load_directory(path: &Path, runtime: &Arc<ComponentRuntime>) -> Result<Plugin
     })
 }
 
-fn load_component(path: &Path, runtime: &Arc<ComponentRuntime>) -> Result<PluginFiles, LoadFileError> {
+fn load_component(
+    path: &Path,
+    runtime: &Arc<ComponentRuntime>,
+) -> Result<PluginFiles, LoadFileError> {
     let name = path
         .file_stem()
         .ok_or_else(|| LoadFileError::Path(path.to_owned()))?;
