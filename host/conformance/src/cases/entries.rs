@@ -93,7 +93,7 @@ pub(super) async fn same_bytes(context: CaseContext) -> CaseResult {
 pub(super) async fn odd_bytes(context: CaseContext) -> CaseResult {
     context.require(&["entries"])?;
     let container = context.container().await?;
-    let written = odd_output();
+    let written = odd_output(&context);
     context
         .write(&container, OutputSource::Stdout, &written)
         .await?;

@@ -1,16 +1,23 @@
 //! Many calls at once, and many one after another.
 
+use futures::StreamExt;
 use futures::future::join_all;
-use rdd_core::{ErrorCode, LogOptions, ObjectRef, OutputSource};
+use futures::stream::BoxStream;
+use rdd_core::{
+    ContainerRef, EngineError, EntryOptions, ErrorCode, LogOptions, ObjectRef, OutputSource,
+};
 use tokio::time::{Duration, Instant};
 
 use super::watch::open_connections;
 use crate::case::{CaseContext, CaseFailure, CaseResult, STOP_LIMIT, check, fault};
-use crate::reading::LimitedStream;
+use crate::reading::{EntryList, LimitedStream};
 use crate::rules;
 
 /// The number of logs that are read at once.
 const LOGS: usize = 1_000;
+
+/// The number of logs that have to be possible even where files are limited.
+const MIN_LOGS: usize = 16;
 
 /// How long a trend is watched in a long run and in a short one.
 const DURATIONS: (Duration, Duration) = (Duration::from_secs(600), Duration::from_secs(3));
@@ -18,11 +25,33 @@ const DURATIONS: (Duration, Duration) = (Duration::from_secs(600), Duration::fro
 /// The growth of the memory that is tolerated, in bytes.
 const TOLERATED_BYTES: u64 = 8 * 1024 * 1024;
 
+/// Opens a followed log in the form that the backend has, as bytes.
+async fn open_log(
+    context: &CaseContext,
+    container: &ContainerRef,
+) -> Result<BoxStream<'static, Result<Vec<u8>, EngineError>>, EngineError> {
+    if context.info().capabilities.logs {
+        let options = LogOptions::default();
+        let log = context.engine.get_logs(container, &options).await?;
+        return Ok(log.map(|chunk| Ok(chunk?.bytes.to_vec())).boxed());
+    }
+    let options = EntryOptions::default();
+    let log = context.engine.get_entries(container, &options).await?;
+    Ok(log
+        .map(|batch| {
+            let mut list = EntryList::default();
+            list.push(&batch?);
+            Ok(list.output().stdout)
+        })
+        .boxed())
+}
+
 pub(super) async fn thousand_logs(context: CaseContext) -> CaseResult {
-    context.require(&["logs"])?;
+    if !context.info().capabilities.entries {
+        context.require(&["logs"])?;
+    }
     let container = context.container().await?;
-    let options = LogOptions::default();
-    let opened = join_all((0..LOGS).map(|_| context.engine.get_logs(&container, &options))).await;
+    let opened = join_all((0..LOGS).map(|_| open_log(&context, &container))).await;
     let mut logs = Vec::new();
     for log in opened {
         match log {
@@ -40,8 +69,8 @@ pub(super) async fn thousand_logs(context: CaseContext) -> CaseResult {
     }
     check(
         rules::CONCURRENT,
-        logs.len() >= 16,
-        "at least 16 logs at once",
+        logs.len() >= MIN_LOGS,
+        format_args!("at least {MIN_LOGS} logs at once"),
         format_args!("{} of them", logs.len()),
     )?;
     context
@@ -49,8 +78,8 @@ pub(super) async fn thousand_logs(context: CaseContext) -> CaseResult {
         .await?;
     for log in &mut logs {
         let mut bytes = Vec::new();
-        log.until("the line in each of the followed logs", |chunk| {
-            bytes.extend_from_slice(&chunk.bytes);
+        log.until("the line in each of the followed logs", |part| {
+            bytes.extend_from_slice(part);
             bytes == b"to all\n"
         })
         .await?;

@@ -5,8 +5,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use futures::StreamExt;
 use rdd_core::{
-    BackendInfo, ContainerAction, ContainerEngine, ContainerRef, ContainerSpec, ErrorCode,
-    ExecOptions, OutputSource, RemoveRequest, RemoveTarget,
+    BackendInfo, ContainerAction, ContainerEngine, ContainerRef, ContainerSpec, EngineError,
+    EngineObject, ErrorCode, ExecOptions, ObjectKind, ObjectRef, OutputSource, RemoveRequest,
+    RemoveTarget,
 };
 
 use super::{EngineDisturbance, ExecScript, SetupError, TestContainerSpec, TestEnvironment};
@@ -16,6 +17,11 @@ const NAME_PREFIX: &str = "rdd-conformance-";
 
 /// The program of a container: it waits, and ends at once when it is stopped.
 const WAIT: &str = "trap 'exit 0' TERM; while :; do sleep 3600 & wait $!; done";
+
+/// Prints the size of the terminal when it changes, until the input ends: a signal
+/// ends `read` too, with a code above 128.
+const SIZE: &str = "trap 'stty size' WINCH; stty size; \
+    while :; do read -r _ && continue; [ $? -gt 128 ] || exit 0; done";
 
 /// A real engine, whose containers are set up with the capabilities of the
 /// backend under test. Everything that it creates has a name of its own, and only
@@ -187,15 +193,18 @@ impl TestEnvironment for EngineEnvironment {
             ExecScript::Kill(signal) => shell(&format!("kill -{signal} $$")),
             ExecScript::Missing => vec!["no-such-program".to_owned()],
             ExecScript::NotExecutable => vec!["/etc/passwd".to_owned()],
-            ExecScript::Size => {
-                shell("trap 'stty size' WINCH; stty size; while read -r _; do :; done")
-            }
+            ExecScript::Size => shell(SIZE),
             ExecScript::Env => shell("echo \"$RDD_TEST\""),
             ExecScript::WorkingDir => vec!["pwd".to_owned()],
             ExecScript::CloseInput => shell("exec 0<&-; echo closed; sleep 1"),
             ExecScript::Yes => vec!["yes".to_owned()],
             ExecScript::Sleep => vec!["sleep".to_owned(), "3600".to_owned()],
         })
+    }
+
+    fn keeps_invalid_utf8(&self) -> bool {
+        // The default log driver of Docker writes JSON.
+        false
     }
 
     fn created(&self, object: RemoveRequest) {
@@ -213,11 +222,8 @@ impl TestEnvironment for EngineEnvironment {
                 // other one fails here.
                 engine.act(&container, ContainerAction::Unpause).await.ok();
             }
-            match engine.remove(request).await {
-                Err(error) if error.code != ErrorCode::NotFound => {
-                    errors.push(format!("{:?}: {error}", request.target));
-                }
-                _ => {}
+            if let Err(error) = remove_created(engine, request).await {
+                errors.push(format!("{:?}: {error}", request.target));
             }
         }
         errors
@@ -232,6 +238,34 @@ pub(super) fn removal(container: &ContainerRef) -> RemoveRequest {
             id: container.id.clone(),
         },
     }
+}
+
+/// Removes what a case created, unless the case has removed it.
+async fn remove_created(
+    engine: &dyn ContainerEngine,
+    request: &RemoveRequest,
+) -> Result<(), EngineError> {
+    let (kind, id) = match &request.target {
+        RemoveTarget::Container { id } => (ObjectKind::Container, id),
+        RemoveTarget::Volume { name, .. } => (ObjectKind::Volume, name),
+        RemoveTarget::Image { id } => (ObjectKind::Image, id),
+        RemoveTarget::ImageTag { image_id, .. } => (ObjectKind::Image, image_id),
+    };
+    let reference = ObjectRef::new(kind, &request.namespace, id);
+    let mut request = request.clone();
+    match engine.inspect(&reference).await {
+        Err(error) if error.code == ErrorCode::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+        Ok(found) => {
+            if let (RemoveTarget::Volume { created_at, .. }, EngineObject::Volume(volume)) =
+                (&mut request.target, found.object)
+            {
+                *created_at = volume.created_at;
+            }
+        }
+    }
+    // Not found is an error here: the object was there a moment ago.
+    engine.remove(&request).await
 }
 
 fn require(engine: &dyn ContainerEngine, capability: &str) -> Result<(), SetupError> {

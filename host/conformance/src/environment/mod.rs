@@ -223,6 +223,12 @@ pub trait TestEnvironment: Send + Sync + 'static {
     /// Returns the command that does this in a container of this environment.
     fn command(&self, script: &ExecScript) -> Option<Vec<String>>;
 
+    /// Returns whether the engine's logs have the bytes of a container's output
+    /// also where they are not UTF-8.
+    fn keeps_invalid_utf8(&self) -> bool {
+        true
+    }
+
     /// Returns an image that can be pulled and that the engine does not have.
     fn pullable_image(&self) -> Option<String> {
         None

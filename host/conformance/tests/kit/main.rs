@@ -4,7 +4,8 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::useless_vec,
     reason = "a test fails by panicking"
 )]
 
