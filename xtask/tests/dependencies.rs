@@ -11,12 +11,13 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// The workspace crates that each crate may depend on. Dev-dependencies are not
 /// restricted.
-const RULES: [(&str, &[&str]); 22] = [
+const RULES: [(&str, &[&str]); 23] = [
     ("rdd-core", &[]),
     ("rdd-api", &[]),
     ("rdd-gateway", &["rdd-core"]),
     ("rdd-passthrough", &["rdd-core", "rdd-gateway"]),
     ("rdd-mirror", &["rdd-api", "rdd-core"]),
+    ("rdd-distribution", &["rdd-core"]),
     ("rdd-plugin-contract", &["rdd-core"]),
     ("rdd-plugin-wasm", &["rdd-core", "rdd-plugin-contract"]),
     (
@@ -25,7 +26,13 @@ const RULES: [(&str, &[&str]); 22] = [
     ),
     (
         "rdd-plugin",
-        &["rdd-core", "rdd-plugin-contract", "rdd-plugin-wasm"],
+        &[
+            "rdd-core",
+            "rdd-distribution",
+            "rdd-plugin-contract",
+            "rdd-plugin-dylib",
+            "rdd-plugin-wasm",
+        ],
     ),
     ("rdd-apiserver-storage", &[]),
     ("rdd-apiserver-schema", &[]),
@@ -50,6 +57,7 @@ const RULES: [(&str, &[&str]); 22] = [
             "rdd-apiserver",
             "rdd-conformance",
             "rdd-core",
+            "rdd-distribution",
             "rdd-gateway",
             "rdd-mirror",
             "rdd-passthrough",

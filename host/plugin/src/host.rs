@@ -3,27 +3,31 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use rdd_core::{BackendRegistry, BackendState};
-use rdd_plugin_contract::{BackendLimits, EngineTransport};
+use rdd_core::{BackendRegistry, BackendState, NoCredentialStore, RegistryCredentialStore};
+use rdd_plugin_contract::BackendLimits;
 use rdd_plugin_wasm::{ComponentCache, ComponentCompiler, ComponentRuntime, RuntimeError};
 use tokio::sync::watch;
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument as _, info_span};
 
-use crate::discovery::{self, PluginSet};
-use crate::plugin_entry::PluginEntry;
-use crate::supervisor::BackendSupervisor;
+use crate::discovery::PluginDirs;
+use crate::loader::{ComponentLoader, LibraryLoader};
+use crate::plugin_table::PluginTable;
+use crate::reloader::{EngineTransports, PluginReloader, PluginScan};
+use crate::supervisor::SupervisorContext;
 use crate::supervisor_tracker::SupervisorTracker;
-use crate::{EngineDialer, EngineEndpoint, PluginReport, RestartPolicy, TransportError};
+use crate::{EngineEndpoint, PluginReport, RestartPolicy, TransportError};
 
 /// The configuration of a [`PluginHost`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct PluginHostOptions {
-    /// The directories that contain plugins as `<dir>/<name>/plugin.toml`. The
-    /// first plugin of a name wins. A missing directory counts as empty.
-    pub plugin_dirs: Vec<PathBuf>,
+    /// Where plugins are looked for.
+    pub dirs: PluginDirs,
+    /// How often the directories are checked for changes. With `None`, they are
+    /// read once.
+    pub poll_interval: Option<Duration>,
     /// The directory of the compiled components, used for nothing else. With
     /// `None`, components are compiled at each start.
     pub cache_dir: Option<PathBuf>,
@@ -35,21 +39,30 @@ pub struct PluginHostOptions {
     /// Endpoints that replace `endpoint` for single backends, by the backend's
     /// name.
     pub endpoints: BTreeMap<String, EngineEndpoint>,
-    /// The limits of a backend whose manifest does not request others.
+    /// The user's credentials for registries, for backends that pull and push.
+    pub credentials: Arc<dyn RegistryCredentialStore>,
+    /// The default limits of a backend. Its manifest can lower them, and raise
+    /// them as far as the user allowed it at the installation.
     pub limits: BackendLimits,
     /// When and how often a failed backend is started again.
     pub restarts: RestartPolicy,
 }
 
 impl PluginHostOptions {
+    /// The default of `poll_interval`: short enough that a user who installed a
+    /// plugin sees it at once. A check is a few queries of file metadata.
+    pub const POLL_INTERVAL: Duration = Duration::from_secs(2);
+
     /// Returns options with the default limits and one engine for all backends.
-    pub fn new(plugin_dirs: Vec<PathBuf>, cache_dir: PathBuf, endpoint: EngineEndpoint) -> Self {
+    pub fn new(dirs: PluginDirs, cache_dir: PathBuf, endpoint: EngineEndpoint) -> Self {
         Self {
-            plugin_dirs,
+            dirs,
+            poll_interval: Some(Self::POLL_INTERVAL),
             cache_dir: Some(cache_dir),
             compiler: None,
             endpoint,
             endpoints: BTreeMap::new(),
+            credentials: Arc::new(NoCredentialStore),
             limits: BackendLimits::default(),
             restarts: RestartPolicy::default(),
         }
@@ -75,11 +88,14 @@ pub enum StartError {
 ///
 /// ```no_run
 /// use rdd_core::{BackendRegistry as _, BackendState};
-/// use rdd_plugin::{EngineEndpoint, PluginHost, PluginHostOptions};
+/// use rdd_plugin::{EngineEndpoint, PluginDirs, PluginHost, PluginHostOptions};
 ///
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// let host = PluginHost::start(PluginHostOptions::new(
-///     vec!["/usr/lib/rdd/plugins".into()],
+///     PluginDirs {
+///         search: vec!["/usr/lib/rdd/plugins".into()],
+///         user: None,
+///     },
 ///     "/var/cache/rdd/plugins".into(),
 ///     EngineEndpoint::parse("unix:///var/run/docker.sock")?,
 /// ))
@@ -96,17 +112,16 @@ pub enum StartError {
 /// # }
 /// ```
 pub struct PluginHost {
-    entries: BTreeMap<String, Arc<PluginEntry>>,
-    unused: Vec<PluginReport>,
-    plugin_dirs: Vec<PathBuf>,
-    changes: watch::Sender<u64>,
+    table: Arc<PluginTable>,
+    dirs: PluginDirs,
     shutdown: CancellationToken,
-    supervisors: SupervisorTracker,
+    supervisors: Arc<SupervisorTracker>,
 }
 
 impl PluginHost {
     /// Finds the plugins and starts to load them concurrently. Returns before
-    /// they are loaded; see [`PluginHost::wait_until_loaded`].
+    /// they are loaded; see [`PluginHost::wait_until_loaded`]. From then on,
+    /// plugins that are installed, upgraded, disabled, or removed are noticed.
     ///
     /// # Errors
     ///
@@ -114,16 +129,19 @@ impl PluginHost {
     /// cannot run components.
     pub async fn start(options: PluginHostOptions) -> Result<Self, StartError> {
         let PluginHostOptions {
-            plugin_dirs,
+            dirs,
+            poll_interval,
             cache_dir,
             compiler,
             endpoint,
-            mut endpoints,
+            endpoints,
+            credentials,
             limits,
             restarts,
         } = options;
-        let default_transport: Arc<dyn EngineTransport> = Arc::new(EngineDialer::new(endpoint)?);
-        let dirs = plugin_dirs.clone();
+        let transports = EngineTransports::new(endpoint, endpoints)?;
+        let searched = dirs.clone();
+        let library_dir = cache_dir.as_ref().map(|dir| dir.join("libraries"));
         let prepare = tokio::task::spawn_blocking(move || {
             let cache = cache_dir.and_then(|dir| {
                 ComponentCache::open(&dir)
@@ -133,63 +151,36 @@ impl PluginHost {
                     .ok()
             });
             let runtime = ComponentRuntime::with_compiler(cache, compiler);
-            (discovery::discover(&dirs), runtime)
+            (PluginScan::of(&searched), runtime)
         });
-        let (PluginSet { by_name, unused }, runtime) =
-            prepare.await.map_err(StartError::Discovery)?;
-        let runtime = runtime?;
-        let (changes, _) = watch::channel(0);
+        let (scan, runtime) = prepare.await.map_err(StartError::Discovery)?;
+        let context = Arc::new(SupervisorContext {
+            limits,
+            restarts,
+            credentials,
+            components: Arc::new(ComponentLoader { runtime: runtime? }),
+            libraries: Arc::new(LibraryLoader::new(library_dir)),
+        });
+        let table = Arc::new(PluginTable::default());
         let shutdown = CancellationToken::new();
-        let supervisors = SupervisorTracker::default();
-        let mut entries = BTreeMap::new();
-        for (name, plugin) in by_name {
-            let entry = Arc::new(PluginEntry::new(&plugin, changes.clone()));
-            match plugin.manifest {
-                Ok(manifest) => {
-                    let transport = match endpoints.remove(&name) {
-                        Some(endpoint) => Arc::new(EngineDialer::new(endpoint)?),
-                        None => default_transport.clone(),
-                    };
-                    let supervisor = BackendSupervisor {
-                        entry: entry.clone(),
-                        path: plugin.path,
-                        manifest,
-                        limits: limits.clone(),
-                        restarts: restarts.clone(),
-                        runtime: runtime.clone(),
-                        transport,
-                        shutdown: shutdown.clone(),
-                    };
-                    let span = info_span!("backend", name);
-                    supervisors.spawn(&name, supervisor.run().instrument(span));
-                }
-                Err(error) => {
-                    tracing::error!(
-                        %error,
-                        backend = name,
-                        path = %plugin.path.display(),
-                        "plugin refused"
-                    );
-                }
-            }
-            entries.insert(name, entry);
+        let supervisors = Arc::new(SupervisorTracker::default());
+        let mut reloader = PluginReloader {
+            dirs: dirs.clone(),
+            table: table.clone(),
+            context,
+            transports,
+            supervisors: supervisors.clone(),
+            shutdown: shutdown.clone(),
+            known: BTreeMap::new(),
+            generations: BTreeMap::new(),
+        };
+        reloader.apply(scan.plugins).await;
+        if let Some(interval) = poll_interval {
+            supervisors.spawn("plugin-reloader", reloader.run(interval, scan.fingerprint));
         }
-        let unused = unused
-            .iter()
-            .map(|plugin| PluginEntry::new(plugin, changes.clone()).report())
-            .inspect(|report| {
-                tracing::warn!(
-                    error = report.reason,
-                    path = %report.path.display(),
-                    "plugin ignored"
-                );
-            })
-            .collect();
         Ok(Self {
-            entries,
-            unused,
-            plugin_dirs,
-            changes,
+            table,
+            dirs,
             shutdown,
             supervisors,
         })
@@ -198,9 +189,19 @@ impl PluginHost {
     /// Waits until every plugin has been loaded or refused, or until a
     /// supervisor has panicked.
     pub async fn wait_until_loaded(&self) {
-        let mut changes = self.changes.subscribe();
+        self.wait_while(PluginTable::is_any_loading).await;
+    }
+
+    /// Waits until the plugin of this name has been loaded or refused, whatever
+    /// the others do. Returns at once if there is none.
+    pub async fn wait_until_backend_loaded(&self, name: &str) {
+        self.wait_while(|table| table.is_loading(name)).await;
+    }
+
+    async fn wait_while(&self, is_waiting: impl Fn(&PluginTable) -> bool) {
+        let mut changes = self.table.changes().subscribe();
         let loaded = async {
-            while self.entries.values().any(|entry| entry.is_loading()) {
+            while is_waiting(&self.table) {
                 if changes.changed().await.is_err() {
                     return;
                 }
@@ -214,14 +215,7 @@ impl PluginHost {
 
     /// Returns the reports of all plugins that were found, sorted by name.
     pub fn reports(&self) -> Vec<PluginReport> {
-        let mut reports: Vec<_> = self
-            .entries
-            .values()
-            .map(|entry| entry.report())
-            .chain(self.unused.iter().cloned())
-            .collect();
-        reports.sort_by(|a, b| (&a.name, &a.path).cmp(&(&b.name, &b.path)));
-        reports
+        self.table.reports()
     }
 
     /// Waits for the supervisor of a backend to panic and returns a message that
@@ -231,7 +225,8 @@ impl PluginHost {
         self.supervisors.wait_for_panic().await
     }
 
-    /// Stops all backends and waits until their tasks have ended.
+    /// Stops all backends and waits until their tasks have ended. A compilation
+    /// in progress is not waited for.
     pub async fn shutdown(&self) {
         self.shutdown.cancel();
         self.supervisors.wait().await;
@@ -246,39 +241,34 @@ impl Drop for PluginHost {
 
 impl BackendRegistry for PluginHost {
     fn state(&self, name: &str) -> BackendState {
-        match self.entries.get(name) {
-            Some(entry) => entry.backend_state(),
-            None => {
-                let names = self.names();
-                let installed = if names.is_empty() {
-                    "installed: none".to_owned()
-                } else {
-                    format!("installed: {}", names.join(", "))
-                };
-                let dirs: Vec<String> = self
-                    .plugin_dirs
-                    .iter()
-                    .map(|dir| dir.display().to_string())
-                    .collect();
-                BackendState::NotInstalled {
-                    reason: format!(
-                        "no backend named {name:?} is installed ({installed}); put its directory into {} and restart the daemon",
-                        dirs.join(" or ")
-                    ),
-                }
-            }
+        if let Some(state) = self.table.backend_state(name) {
+            return state;
+        }
+        let names = self.names();
+        let installed = if names.is_empty() {
+            "installed: none".to_owned()
+        } else {
+            format!("installed: {}", names.join(", "))
+        };
+        let dirs: Vec<String> = self
+            .dirs
+            .search
+            .iter()
+            .map(|dir| dir.display().to_string())
+            .collect();
+        BackendState::NotInstalled {
+            reason: format!(
+                "no backend named {name:?} is installed ({installed}; looked in {}); install it with 'rdd plugin install'",
+                dirs.join(" and ")
+            ),
         }
     }
 
     fn names(&self) -> Vec<String> {
-        self.entries
-            .values()
-            .filter(|entry| entry.is_installed())
-            .map(|entry| entry.name.clone())
-            .collect()
+        self.table.installed_names()
     }
 
     fn changes(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
+        self.table.changes().subscribe()
     }
 }

@@ -16,20 +16,44 @@ mod restart;
 mod engine_endpoint;
 mod transport;
 
-mod discovery;
 mod manifest;
+mod trusted_file;
+
+mod lock_file;
+mod store;
+
+mod component_interface;
+mod discovery;
+
+mod loader;
 mod plugin_entry;
 mod plugin_file;
+mod plugin_table;
+mod reloader;
 mod supervisor;
 mod supervisor_tracker;
+mod verification;
 
+pub use component_interface::{ComponentFileError, ComponentInterface};
+pub use discovery::{ArtifactFileError, DiscoveryError, PluginDirs, PluginGrant, is_same_dir};
 pub use engine_endpoint::{EndpointError, EngineEndpoint, TlsFiles, redact_password};
 pub use host::{PluginHost, PluginHostOptions, StartError};
-pub use plugin_file::{LoadFileError, LoadedPlugin, load_plugin};
-pub use rdd_plugin_contract::{BackendInstance, BackendLimits, INTERFACE, PluginBackend};
+pub use lock_file::{LOCK_FILE, LockEntry, LockFile, LockFileError, OverrideEntry};
+pub use manifest::{
+    ArtifactFile, DirectoryGrant, DirectoryRequest, MANIFEST_FILE, MAX_MANIFEST_BYTES,
+    ManifestError, ManifestLimits, PlaceholderDirs, PluginArtifact, PluginManifest,
+};
+pub use plugin_file::{LoadFileError, LoadFileOptions, LoadedPlugin, load_plugin};
+pub use rdd_distribution::Platform;
+pub use rdd_plugin_contract::{
+    BackendInstance, BackendLimits, INTERFACE, PluginBackend, is_backend_name,
+};
 pub use rdd_plugin_wasm::{
     CacheError, CompilerError, ComponentCache, ComponentCompiler, LoadError, compile,
 };
 pub use report::{PluginReport, PluginState};
 pub use restart::RestartPolicy;
+pub use store::{InstallOutcome, PluginStore, StagedPlugin, StoreError, StoreGuard};
 pub use transport::{EngineDialer, TransportError};
+pub use trusted_file::{PluginFileError, open_regular_file};
+pub use verification::{NativeDigestError, VerifiedPlugin, native_digest, verify};

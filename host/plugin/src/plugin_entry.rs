@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use rdd_core::{BackendState, Capabilities, LoadedBackend};
 use tokio::sync::watch;
 
-use crate::discovery::DiscoveredPlugin;
+use crate::discovery::{DiscoveredPlugin, DiscoveryError};
 use crate::{PluginReport, PluginState};
 
 /// The name, version, and current state of one plugin. Only the plugin's
@@ -18,6 +19,9 @@ pub(crate) struct PluginEntry {
     path: PathBuf,
     current: ArcSwap<EntrySnapshot>,
     changes: watch::Sender<u64>,
+    /// The generation of the latest start of a plugin of this name. It never
+    /// decreases, also across upgrades, so that readers notice each start.
+    generations: Arc<AtomicU64>,
 }
 
 /// The state of a plugin at one moment.
@@ -31,30 +35,40 @@ struct EntrySnapshot {
 }
 
 impl PluginEntry {
-    /// Creates an entry that is either refused or about to be loaded.
-    pub(crate) fn new(plugin: &DiscoveredPlugin, changes: watch::Sender<u64>) -> Self {
-        let (state, reason, version) = match &plugin.manifest {
-            Ok(manifest) => (
+    /// Creates an entry that is either refused, disabled, or about to be loaded.
+    /// `generations` is the counter of the plugin's name.
+    pub(crate) fn new(
+        plugin: &DiscoveredPlugin,
+        generations: Arc<AtomicU64>,
+        changes: watch::Sender<u64>,
+    ) -> Self {
+        let (state, reason) = match &plugin.plugin {
+            Ok(_) => (
                 PluginState::Loading,
-                "it is being loaded; compiling it for the first time takes a few seconds"
-                    .to_owned(),
-                Some(manifest.version.clone()),
+                "it is being loaded; compiling it for the first time may take a while".to_owned(),
             ),
-            Err(error) => (PluginState::Refused, error.to_string(), None),
+            Err(error @ DiscoveryError::Disabled(_)) => (PluginState::Disabled, error.to_string()),
+            Err(error) => (PluginState::Refused, error.to_string()),
         };
         Self {
             name: plugin.name.clone(),
-            version,
+            version: plugin.version.clone(),
             path: plugin.path.clone(),
             current: ArcSwap::from_pointee(EntrySnapshot {
                 state,
                 reason,
                 loaded: None,
                 capabilities: None,
-                generation: 0,
+                generation: generations.load(Ordering::Relaxed),
             }),
             changes,
+            generations,
         }
+    }
+
+    /// Returns the generation of the start that follows.
+    pub(crate) fn next_generation(&self) -> u64 {
+        self.generations.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// Marks the plugin as ready for calls.
@@ -92,7 +106,7 @@ impl PluginEntry {
     pub(crate) fn is_installed(&self) -> bool {
         !matches!(
             self.current.load().state,
-            PluginState::Refused | PluginState::Failed
+            PluginState::Refused | PluginState::Failed | PluginState::Disabled
         )
     }
 
@@ -106,7 +120,7 @@ impl PluginEntry {
         };
         match (current.state, &current.loaded) {
             (PluginState::Ready, Some(loaded)) => BackendState::Loaded(loaded.clone()),
-            (PluginState::Refused | PluginState::Failed, _) => {
+            (PluginState::Refused | PluginState::Failed | PluginState::Disabled, _) => {
                 BackendState::NotInstalled { reason: reason() }
             }
             (PluginState::Loading | PluginState::Restarting | PluginState::Ready, _) => {

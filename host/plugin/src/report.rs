@@ -20,6 +20,8 @@ pub enum PluginState {
     Failed,
     /// The plugin is not usable as installed.
     Refused,
+    /// The user disabled the plugin.
+    Disabled,
 }
 
 impl std::fmt::Display for PluginState {
@@ -31,6 +33,7 @@ impl std::fmt::Display for PluginState {
             Self::Restarting => "restarting",
             Self::Failed => "failed",
             Self::Refused => "refused",
+            Self::Disabled => "disabled",
         })
     }
 }

@@ -4,28 +4,38 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use rdd_core::{BackendInfo, Capabilities, ContainerEngine, DerivedLogs, LoadedBackend};
-use rdd_plugin_contract::{
-    BackendInstance, BackendLimits, BackendServices, EngineTransport, ExitReason, LaunchError,
-    PluginBackend,
+use rdd_core::{
+    BackendInfo, Capabilities, ContainerEngine, DerivedLogs, LoadedBackend, RegistryCredentialStore,
 };
-use rdd_plugin_wasm::{ComponentBackend, ComponentRuntime, LinkedComponent, LoadError};
+use rdd_plugin_contract::{
+    BackendInstance, BackendLimits, BackendServices, EngineTransport, ExitReason, GrantedDirectory,
+    LaunchError, PluginBackend,
+};
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
-use crate::discovery::{self, ComponentFileError};
-use crate::manifest::PluginManifest;
+use crate::discovery::{self, ArtifactFileError, UsablePlugin};
+use crate::loader::{LoadFailure, LoadRequest, PluginLoader};
+use crate::manifest::PluginArtifact;
 use crate::plugin_entry::PluginEntry;
 use crate::{PluginState, RestartPolicy};
 
-/// The supervisor of one plugin.
-pub(crate) struct BackendSupervisor {
-    pub(crate) entry: Arc<PluginEntry>,
-    pub(crate) path: PathBuf,
-    pub(crate) manifest: PluginManifest,
+/// What all supervisors of a host share.
+pub(crate) struct SupervisorContext {
+    /// The default limits.
     pub(crate) limits: BackendLimits,
     pub(crate) restarts: RestartPolicy,
-    pub(crate) runtime: Arc<ComponentRuntime>,
+    pub(crate) credentials: Arc<dyn RegistryCredentialStore>,
+    pub(crate) components: Arc<dyn PluginLoader>,
+    pub(crate) libraries: Arc<dyn PluginLoader>,
+}
+
+/// The supervisor of one plugin.
+pub(crate) struct BackendSupervisor {
+    pub(crate) context: Arc<SupervisorContext>,
+    pub(crate) entry: Arc<PluginEntry>,
+    pub(crate) path: PathBuf,
+    pub(crate) plugin: UsablePlugin,
     pub(crate) transport: Arc<dyn EngineTransport>,
     pub(crate) shutdown: CancellationToken,
 }
@@ -35,10 +45,10 @@ pub(crate) struct BackendSupervisor {
 #[derive(Debug, thiserror::Error)]
 enum LoadPluginError {
     #[error(transparent)]
-    File(#[from] ComponentFileError),
+    File(#[from] ArtifactFileError),
     #[error(transparent)]
-    Component(#[from] LoadError),
-    #[error("cannot load the component: {0}; please report this")]
+    Form(#[from] LoadFailure),
+    #[error("cannot load the plugin: {0}; please report this")]
     Task(JoinError),
 }
 
@@ -54,50 +64,74 @@ fn with_both_logs(instance: Arc<dyn BackendInstance>) -> Arc<dyn ContainerEngine
 
 impl BackendSupervisor {
     /// Runs the plugin. Returns when the plugin is refused or has failed too
-    /// often, or when the daemon shuts down.
+    /// often, or when it must end. Its streams have then ended.
     pub(crate) async fn run(self) {
         let started_at = Instant::now();
         let loaded = tokio::select! {
             loaded = self.load() => loaded,
-            // A running compiler cannot be canceled; its thread ends with the process.
+            // A running compiler cannot be canceled. Nothing waits for its
+            // thread, and what it returns is dropped.
             () = self.shutdown.cancelled() => return,
         };
-        let component = match loaded {
-            Ok(component) => component,
+        let backend = match loaded {
+            Ok(backend) => backend,
             Err(error) => return self.refuse(error.to_string()),
         };
         tracing::info!(elapsed = ?started_at.elapsed(), "backend loaded");
-        let backend = ComponentBackend::new(
-            &self.entry.name,
-            component,
-            self.manifest.limits.apply(&self.limits),
-            BackendServices::new(self.transport.clone()),
-        );
-        self.run_backend(&backend).await;
+        self.run_backend(&*backend).await;
         backend.shutdown().await;
     }
 
-    /// Reads, checks, and compiles the component, on a blocking thread.
-    async fn load(&self) -> Result<LinkedComponent, LoadPluginError> {
+    /// Reads, checks, and loads the plugin, on a blocking thread.
+    async fn load(&self) -> Result<Box<dyn PluginBackend>, LoadPluginError> {
         let Self {
+            context,
             path,
-            manifest,
-            runtime,
+            plugin,
+            transport,
             ..
         } = self;
-        let (path, manifest, runtime) = (path.clone(), manifest.clone(), runtime.clone());
+        let loader = match &plugin.manifest.artifact {
+            PluginArtifact::Component(_) => context.components.clone(),
+            PluginArtifact::Library(_) => context.libraries.clone(),
+        };
+        let limits = plugin
+            .manifest
+            .limits
+            .effective(plugin.grant.limits, &context.limits);
+        let services = BackendServices {
+            transport: transport.clone(),
+            credentials: context.credentials.clone(),
+            directories: plugin
+                .grant
+                .directories
+                .iter()
+                .map(|grant| GrantedDirectory {
+                    name: grant.name.clone(),
+                    path: grant.path.clone(),
+                })
+                .collect(),
+        };
+        let (path, plugin) = (path.clone(), plugin.clone());
         let span = tracing::Span::current();
         let load = tokio::task::spawn_blocking(move || {
             let _entered = span.enter();
-            let bytes = discovery::read_component(&path, &manifest)?;
-            Ok(runtime.load(&bytes, &manifest.sha256)?)
+            let UsablePlugin { manifest, file, .. } = plugin;
+            let bytes = discovery::read_artifact(&path, &manifest, &file)?;
+            Ok(loader.load(LoadRequest {
+                name: manifest.name,
+                path: path.join(&file.name),
+                bytes,
+                digest: file.sha256,
+                limits,
+                services,
+            })?)
         });
         load.await.map_err(LoadPluginError::Task)?
     }
 
     async fn run_backend(&self, backend: &dyn PluginBackend) {
         let mut failures = 0;
-        let mut generation = 0;
         let mut first_info: Option<BackendInfo> = None;
         loop {
             let started_at = Instant::now();
@@ -114,7 +148,7 @@ impl BackendSupervisor {
                                 .to_owned(),
                         );
                     }
-                    generation += 1;
+                    let generation = self.entry.next_generation();
                     self.entry.set_ready(LoadedBackend {
                         engine: with_both_logs(instance.clone()),
                         generation,
@@ -129,7 +163,7 @@ impl BackendSupervisor {
                 }
                 Err(LaunchError::Exited { exit, .. }) => exit,
             };
-            if started_at.elapsed() >= self.restarts.reset_after {
+            if started_at.elapsed() >= self.context.restarts.reset_after {
                 failures = 0;
             }
             if !self.back_off(&exit, &mut failures).await {
@@ -144,10 +178,11 @@ impl BackendSupervisor {
             message,
             is_guest_fault,
         } = exit;
+        let restarts = &self.context.restarts;
         if *is_guest_fault {
             *failures += 1;
         }
-        if *failures >= self.restarts.max_failures {
+        if *failures >= restarts.max_failures {
             tracing::error!(
                 error = message,
                 failures,
@@ -161,7 +196,7 @@ impl BackendSupervisor {
             );
             return false;
         }
-        let delay = self.restarts.delay((*failures).max(1));
+        let delay = restarts.delay((*failures).max(1));
         tracing::warn!(
             error = message,
             failures,

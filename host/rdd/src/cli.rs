@@ -16,8 +16,9 @@ use rdd_gateway::{AllowedHost, TrustedOrigin};
 use crate::actions::{self, ActionArgs, RemoveArgs};
 use crate::output::{self, OutputArgs, OutputError};
 use crate::plugin_dirs::PluginDirArgs;
+use crate::plugins::PluginCommand;
 use crate::state_dir::StateDir;
-use crate::{compiler, ctl, logs, plugin_test, plugins, serve, status, toy_engine, version};
+use crate::{compiler, ctl, logs, plugins, serve, status, version};
 
 /// Serve a container engine as Kubernetes objects, and its logs over WebSockets
 #[derive(Parser)]
@@ -54,7 +55,7 @@ enum Command {
     },
     /// Fetch the log of a container
     Logs(logs::LogsArgs),
-    /// Show the installed engine backends
+    /// Install, show, and remove engine backends
     Plugin {
         #[command(subcommand)]
         command: PluginCommand,
@@ -83,21 +84,6 @@ enum Command {
     Status(OutputArgs),
     /// Show version and build information
     Version(OutputArgs),
-}
-
-#[derive(Subcommand)]
-enum PluginCommand {
-    /// List the installed backends and their state
-    List {
-        #[command(flatten)]
-        plugin_dirs: PluginDirArgs,
-        #[command(flatten)]
-        output: OutputArgs,
-    },
-    /// Test whether a backend keeps the contract; exit code 1 if it does not
-    Test(plugin_test::TestArgs),
-    /// Run the toy engine, a container engine in memory for authors of backends, in the foreground
-    ToyEngine(toy_engine::ToyEngineArgs),
 }
 
 /// Options of `rdd serve`.
@@ -222,14 +208,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Serve(args) => serve::run(state_dir, *args).await,
         Command::Ctl { args } => match ctl::run(&state_dir, &args)? {},
         Command::Logs(args) => logs::run(&state_dir, args).await,
-        Command::Plugin { command } => match command {
-            PluginCommand::List {
-                plugin_dirs,
-                output,
-            } => plugins::list(&state_dir, plugin_dirs, output).await,
-            PluginCommand::Test(args) => plugin_test::run(&state_dir, args).await,
-            PluginCommand::ToyEngine(args) => toy_engine::run(args).await,
-        },
+        Command::Plugin { command } => plugins::run(&state_dir, command).await,
         Command::Start(args) => act(ActionName::Start, args).await,
         Command::Stop(args) => act(ActionName::Stop, args).await,
         Command::Restart(args) => act(ActionName::Restart, args).await,

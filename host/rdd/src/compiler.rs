@@ -56,10 +56,16 @@ impl ChildProcessCompiler {
             .stderr(Stdio::piped())
             .spawn()
             .map_err(io_error)?;
-        // This cannot deadlock: the child reads all of its input first, and its
-        // standard error is one line.
-        let sent = child.stdin.take().map(|mut input| input.write_all(bytes));
+        // This cannot deadlock: the child reads the component first, and its
+        // standard error is one line. Its input stays open until it has ended: the
+        // end of the input means that the daemon is gone.
+        let mut input = child.stdin.take();
+        let sent = input.as_mut().map(|input| {
+            input.write_all(&(bytes.len() as u64).to_be_bytes())?;
+            input.write_all(bytes)
+        });
         let output = child.wait_with_output().map_err(io_error)?;
+        drop(input);
         if !output.status.success() {
             let stderr = String::from_utf8_lossy(&output.stderr);
             return Err(ChildProcessError::Exit {
@@ -78,13 +84,38 @@ impl ComponentCompiler for ChildProcessCompiler {
     }
 }
 
-/// Runs [`COMMAND`]: compiles the component on standard input.
+/// Runs [`COMMAND`]: compiles the component on standard input, which begins with
+/// its length. Exits early if the daemon is gone, so that compiling a large
+/// component does not outlive it.
 pub(crate) fn run(cache_dir: &Path, digest: &str) -> Result<ExitCode> {
+    let unreadable = "cannot read the component from standard input";
+    let mut input = io::stdin().lock();
+    let mut length = [0; 8];
+    input.read_exact(&mut length).context(unreadable)?;
+    let length = u64::from_be_bytes(length);
     let mut bytes = Vec::new();
-    std::io::stdin()
-        .lock()
+    input
+        .by_ref()
+        .take(length)
         .read_to_end(&mut bytes)
-        .context("cannot read the component from standard input")?;
+        .context(unreadable)?;
+    anyhow::ensure!(
+        bytes.len() as u64 == length,
+        "{unreadable}: it is incomplete"
+    );
+    drop(input);
+    std::thread::Builder::new()
+        .name("daemon-watch".to_owned())
+        .spawn(exit_with_daemon)
+        .context("cannot start a thread")?;
     rdd_plugin::compile(&ComponentCache::open(cache_dir)?, &bytes, digest)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Exits when standard input ends.
+fn exit_with_daemon() {
+    let mut byte = [0];
+    // The daemon sends nothing more, so this returns only when it is gone.
+    io::stdin().lock().read_exact(&mut byte).ok();
+    std::process::exit(1);
 }

@@ -52,6 +52,11 @@ impl DockerEnvironment {
         }
     }
 
+    /// Returns the directory of the docker CLI's configuration.
+    pub(crate) fn config_dir(&self) -> Option<PathBuf> {
+        self.config_dir.clone()
+    }
+
     /// Resolves the endpoint: `flag` (`--engine-endpoint`), `DOCKER_HOST`, the
     /// current context, or the default socket, in this order.
     pub(crate) fn resolve(&self, flag: Option<&str>) -> Result<ResolvedEndpoint> {

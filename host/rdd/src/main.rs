@@ -8,14 +8,13 @@ mod serve;
 mod actions;
 mod ctl;
 mod logs;
-mod plugin_test;
 mod plugins;
 mod status;
-mod toy_engine;
 mod version;
 
 mod client;
 mod compiler;
+mod docker_config;
 mod docker_context;
 mod plugin_dirs;
 mod proxy;

@@ -4,9 +4,11 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::PathBuf;
 
+use anyhow::{Context as _, Result};
 use clap::builder::ValueParser;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
+use rdd_plugin::PluginDirs;
 
 /// The directories of `--plugin-dir` or `RDD_PLUGIN_DIR`. Each occurrence of the
 /// option is one directory, even with `:` in its name. The variable is a list in
@@ -18,6 +20,8 @@ pub(crate) struct PluginDirArgs(Vec<PathBuf>);
 
 /// The name of the argument within clap.
 const ID: &str = "plugin_dirs";
+/// The environment variable.
+const VARIABLE: &str = "RDD_PLUGIN_DIR";
 
 impl PluginDirArgs {
     /// Returns whether no directory was given.
@@ -25,25 +29,26 @@ impl PluginDirArgs {
         self.0.is_empty()
     }
 
-    /// Returns the given directories, or else the one beside the program and the
-    /// user's, `$XDG_DATA_HOME/rdd/plugins`.
-    pub(crate) fn or_default(self) -> Vec<PathBuf> {
+    /// Returns the given directories, or else the user's, and then the one beside
+    /// the program. What the user installed takes precedence over what came with
+    /// the program.
+    pub(crate) fn into_dirs(self) -> PluginDirs {
+        let user = user_dir();
         if !self.is_empty() {
-            return self.0;
+            return PluginDirs {
+                search: self.0,
+                user,
+            };
         }
         // The installed program is a link, which macOS does not resolve.
         let beside = std::env::current_exe()
             .and_then(fs::canonicalize)
             .ok()
             .and_then(|program| Some(program.parent()?.join("plugins")));
-        let data = std::env::var_os("XDG_DATA_HOME")
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-            .or_else(|| Some(std::env::home_dir()?.join(".local/share")));
-        beside
-            .into_iter()
-            .chain(data.map(|data| data.join("rdd/plugins")))
-            .collect()
+        PluginDirs {
+            search: user.iter().cloned().chain(beside).collect(),
+            user,
+        }
     }
 
     fn from_variable(list: &OsStr) -> Self {
@@ -56,16 +61,37 @@ impl PluginDirArgs {
     }
 }
 
+/// Returns the user's plugin directory, `$XDG_DATA_HOME/rdd/plugins`.
+fn user_dir() -> Option<PathBuf> {
+    let data = std::env::var_os("XDG_DATA_HOME")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute())
+        .or_else(|| Some(std::env::home_dir()?.join(".local/share")));
+    data.map(|data| data.join("rdd/plugins"))
+}
+
+/// Returns the user's plugin directory for a command that changes it.
+pub(crate) fn required_user_dir() -> Result<PathBuf> {
+    user_dir().context("there is no home directory for plugins; set XDG_DATA_HOME")
+}
+
+/// Returns the directories of `RDD_PLUGIN_DIR`, if it is set.
+pub(crate) fn explicit_dirs() -> Option<Vec<PathBuf>> {
+    let list = std::env::var_os(VARIABLE)?;
+    let PluginDirArgs(dirs) = PluginDirArgs::from_variable(&list);
+    (!dirs.is_empty()).then_some(dirs)
+}
+
 impl Args for PluginDirArgs {
     fn augment_args(command: Command) -> Command {
         command.arg(
             Arg::new(ID)
                 .long("plugin-dir")
-                .env("RDD_PLUGIN_DIR")
+                .env(VARIABLE)
                 .value_name("DIR")
                 .action(ArgAction::Append)
                 .value_parser(ValueParser::os_string())
-                .help("Directory with backends; can be repeated, or a list separated by ':' in the variable [default: beside the program, then the user's]"),
+                .help("Directory with backends; can be repeated, or a list separated by ':' in the variable [default: the user's, then beside the program]"),
         )
     }
 
@@ -75,7 +101,7 @@ impl Args for PluginDirArgs {
 }
 
 impl FromArgMatches for PluginDirArgs {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
+    fn from_arg_matches(matches: &ArgMatches) -> std::result::Result<Self, Error> {
         let values = matches.get_many::<OsString>(ID).unwrap_or_default();
         Ok(match matches.value_source(ID) {
             Some(ValueSource::EnvVariable) => {
@@ -86,7 +112,7 @@ impl FromArgMatches for PluginDirArgs {
         })
     }
 
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> std::result::Result<(), Error> {
         *self = Self::from_arg_matches(matches)?;
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Writes the files of a plugin, unless they are up to date.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -37,8 +38,19 @@ pub(super) fn write(out: &Path, plugin: &PluginPackage, component: &[u8]) -> Res
         sha256: &sha256,
         interface: INTERFACE,
     })?;
-    let changed = write_if_changed(&directory.join(file), component)?
-        | write_if_changed(&directory.join("plugin.toml"), manifest.as_bytes())?;
+    let (file, manifest_file) = (directory.join(file), directory.join("plugin.toml"));
+    let changed = write_if_changed(&file, component)?
+        | write_if_changed(&manifest_file, manifest.as_bytes())?;
+    // Where the umask lets the group write, the host would refuse the plugin.
+    for (path, mode) in [
+        (out, 0o755),
+        (&directory, 0o755),
+        (&file, 0o644),
+        (&manifest_file, 0o644),
+    ] {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode))
+            .with_context(|| format!("cannot change the mode of {}", path.display()))?;
+    }
     let state = if changed { "built" } else { "up to date" };
     report(&format!(
         "{} {}: {state}, {} KiB in {}",

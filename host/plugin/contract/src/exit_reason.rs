@@ -73,12 +73,15 @@ impl ExitReason {
         }
     }
 
-    /// Returns the error for each call that the end of the instance interrupted.
+    /// Returns the error for each call that the end of the instance interrupted. If
+    /// the host ended it, the backend did not fail, and a retry may reach its
+    /// successor.
     pub fn to_error(&self, backend: &str) -> EngineError {
-        EngineError::new(
-            ErrorCode::PluginFailed,
-            format!("the backend {backend} {}", self.message),
-        )
+        let code = match self.is_guest_fault {
+            true => ErrorCode::PluginFailed,
+            false => ErrorCode::Unavailable,
+        };
+        EngineError::new(code, format!("the backend {backend} {}", self.message))
     }
 
     /// Returns the error for a stream, such as a `log stream`, that ended with an

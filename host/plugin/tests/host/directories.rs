@@ -85,8 +85,17 @@ async fn a_bad_plugin_is_refused_and_a_good_one_runs() {
     install_as(root, "other-na", &manifest("another0", &sha256(b"")), b"");
     let escaping = manifest("escapes0", &sha256(b"")).replace("it.wasm", "../healthy1/it.wasm");
     install_as(root, "escapes0", &escaping, b"");
-    let dylib = manifest("a-dylib0", &sha256(b"")).replace("component", "dylib");
-    install_as(root, "a-dylib0", &dylib, b"");
+    let script = manifest("a-script", &sha256(b"")).replace("component", "script");
+    install_as(root, "a-script", &script, b"");
+    let library = "name = \"library0\"\nversion = \"1.0.0\"\nkind = \"library\"\ninterface = \"rancher-desktop:engine@0.1.0\"\n";
+    let platform = rdd_plugin::Platform::current();
+    let library = format!(
+        "{library}[[libraries]]\nplatform = \"{platform}\"\nfile = \"it.wasm\"\nsha256 = {:?}\n",
+        sha256(b"")
+    );
+    install_as(root, "library0", &library, b"");
+    let newer = manifest("newer-00", &sha256(b"")).replace("engine@0.1.0", "engine@9.0.0");
+    install_as(root, "newer-00", &newer, b"");
     fs::create_dir(root.join("nothing0")).unwrap();
     let huge = format!(
         "{}# {}",
@@ -116,7 +125,9 @@ async fn a_bad_plugin_is_refused_and_a_good_one_runs() {
         ("unclear0", "plugin.toml is not valid at line 1"),
         ("other-na", "make them equal"),
         ("escapes0", "name a file in the same directory"),
-        ("a-dylib0", "cannot load"),
+        ("a-script", "use \"component\" or \"library\""),
+        ("library0", "rdd plugin enable library0 --allow-native"),
+        ("newer-00", "upgrade rdd"),
         ("nothing0", "there is no plugin.toml"),
         ("huge-man", "larger than the maximum of 65536 bytes"),
         ("imposter", "reports the name \"healthy1\""),
@@ -130,8 +141,8 @@ async fn a_bad_plugin_is_refused_and_a_good_one_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn symbolic_links_and_world_writable_files_are_refused() {
-    use std::os::unix::fs::{PermissionsExt, symlink};
+async fn symbolic_links_and_files_that_others_can_write_to_are_refused() {
+    use std::os::unix::fs::symlink;
     let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let root = dir.path();
     let real = install(elsewhere.path(), "linked-d");
@@ -144,10 +155,15 @@ async fn symbolic_links_and_world_writable_files_are_refused() {
     };
     relink("linked-m", "plugin.toml");
     relink("linked-f", "it.wasm");
-    let open = install(root, "open-dir");
-    fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
-    let open = install(root, "open-fil");
-    fs::set_permissions(open.join("it.wasm"), fs::Permissions::from_mode(0o666)).unwrap();
+    for (name, file, mode) in [
+        ("open-dir", "", 0o777),
+        ("open-fil", "it.wasm", 0o666),
+        ("groupdir", "", 0o775),
+        ("groupman", "plugin.toml", 0o664),
+        ("groupfil", "it.wasm", 0o664),
+    ] {
+        set_mode(&install(root, name).join(file), mode);
+    }
 
     let host = start(options(&[root])).await;
     for (name, expected) in [
@@ -156,7 +172,26 @@ async fn symbolic_links_and_world_writable_files_are_refused() {
         ("linked-f", "symbolic link"),
         ("open-dir", "writable by everyone"),
         ("open-fil", "writable by everyone"),
+        ("groupdir", "writable by its group"),
+        ("groupman", "writable by its group"),
+        ("groupfil", "writable by its group"),
     ] {
         assert_refused(&host, name, expected);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_loaded_from_a_directory_to_which_others_can_add_plugins() {
+    let dir = tempfile::tempdir().unwrap();
+    install(dir.path(), "aaaaaaaa");
+    set_mode(dir.path(), 0o775);
+    let host = start(options(&[dir.path()])).await;
+    assert_eq!(host.names(), Vec::<String>::new());
+    let reports = host.reports();
+    assert_eq!(reports.len(), 1, "{reports:?}");
+    assert_eq!(reports[0].path, dir.path());
+    assert!(
+        reports[0].reason.contains("writable by its group"),
+        "{reports:?}"
+    );
 }

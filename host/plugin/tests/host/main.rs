@@ -9,6 +9,8 @@
 
 mod conformance;
 mod directories;
+mod installed;
+mod reload;
 mod supervision;
 mod support;
 mod tls;

@@ -10,8 +10,8 @@ use rdd_core::{
     ObjectRef,
 };
 use rdd_plugin::{
-    BackendLimits, EngineEndpoint, PluginHost, PluginHostOptions, PluginReport, PluginState,
-    RestartPolicy,
+    BackendLimits, EngineEndpoint, LockEntry, ManifestLimits, PluginDirs, PluginHost,
+    PluginHostOptions, PluginReport, PluginState, PluginStore, RestartPolicy,
 };
 use rdd_testkit::PATIENCE;
 use sha2::{Digest as _, Sha256};
@@ -61,7 +61,72 @@ pub(crate) fn install_as(dir: &Path, name: &str, manifest: &str, bytes: &[u8]) -
     fs::create_dir_all(&path).unwrap();
     fs::write(path.join("plugin.toml"), manifest).unwrap();
     fs::write(path.join("it.wasm"), bytes).unwrap();
+    // Whatever the umask of the tests is.
+    set_mode(&path, 0o755);
+    set_mode(&path.join("plugin.toml"), 0o644);
+    set_mode(&path.join("it.wasm"), 0o644);
     path
+}
+
+pub(crate) fn set_mode(path: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// Returns the manifest and the component of a plugin with this version.
+pub(crate) fn plugin_files(name: &str, version: &str) -> (String, Vec<u8>) {
+    let bytes = fixture_named(name);
+    let manifest =
+        manifest(name, &sha256(&bytes)).replace("\"0.1.0\"\nkind", &format!("{version:?}\nkind"));
+    (manifest, bytes)
+}
+
+/// Installs a plugin as the command does.
+pub(crate) fn install_in_store(store: &PluginStore, name: &str, version: &str) {
+    let (manifest, bytes) = plugin_files(name, version);
+    install_files(store, name, version, &manifest, &bytes);
+}
+
+pub(crate) fn install_files(
+    store: &PluginStore,
+    name: &str,
+    version: &str,
+    manifest: &str,
+    bytes: &[u8],
+) {
+    let staged = store.stage().unwrap();
+    staged
+        .write_file("plugin.toml", manifest.as_bytes())
+        .unwrap();
+    staged.write_file("it.wasm", bytes).unwrap();
+    let entry = LockEntry {
+        name: name.to_owned(),
+        version: version.to_owned(),
+        source: format!("r.example/{name}:{version}"),
+        digest: sha256(bytes),
+        manifest_digest: sha256(manifest.as_bytes()),
+        enabled: true,
+        allow_native: false,
+        directories: Vec::new(),
+        limits: ManifestLimits::default(),
+    };
+    store.lock().unwrap().install(staged, entry).unwrap();
+}
+
+/// Waits until the report of a plugin satisfies `is_expected`.
+pub(crate) async fn wait_for_report(
+    host: &PluginHost,
+    name: &str,
+    is_expected: impl Fn(&PluginReport) -> bool,
+) -> PluginReport {
+    rdd_testkit::eventually("the plugin's report changes", || async {
+        let reports = host.reports();
+        match reports.iter().find(|report| report.name == name) {
+            Some(report) if is_expected(report) => Ok(report.clone()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await
 }
 
 /// Returns the cache directory of all tests, since most load the same component.
@@ -87,8 +152,12 @@ pub(crate) fn options(dirs: &[&Path]) -> PluginHostOptions {
             max_failures: 3,
             reset_after: Duration::from_secs(3600),
         },
+        poll_interval: Some(Duration::from_millis(50)),
         ..PluginHostOptions::new(
-            dirs.iter().map(|dir| (*dir).to_owned()).collect(),
+            PluginDirs {
+                search: dirs.iter().map(|dir| (*dir).to_owned()).collect(),
+                user: None,
+            },
             cache_dir(),
             EngineEndpoint::Unix("/nonexistent/engine.sock".into()),
         )

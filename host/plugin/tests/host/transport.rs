@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use rdd_core::{BackendRegistry, ErrorCode};
 use rdd_plugin::{
-    EndpointError, EngineDialer, EngineEndpoint, PluginHost, PluginHostOptions, StartError,
-    TlsFiles,
+    EndpointError, EngineDialer, EngineEndpoint, PluginDirs, PluginHost, PluginHostOptions,
+    StartError, TlsFiles,
 };
 use rdd_plugin_contract::{EngineConnection, EngineTransport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -67,7 +67,7 @@ async fn an_endpoint_that_can_never_be_reached_fails_the_start() {
         .unwrap()
         .with_tls(TlsFiles::in_dir(dir.path()))
         .unwrap();
-    let options = PluginHostOptions::new(Vec::new(), dir.path().join("cache"), tls);
+    let options = PluginHostOptions::new(PluginDirs::default(), dir.path().join("cache"), tls);
     let Err(error) = PluginHost::start(options).await else {
         panic!("the host started without certificates");
     };

@@ -2,7 +2,7 @@
 //! down.
 
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use jiff::Timestamp;
@@ -26,10 +26,16 @@ use super::{
     remove_kubeconfig,
 };
 use crate::cli::ServeArgs;
+use crate::docker_config::DockerCredentialStore;
 use crate::docker_context::{DockerEnvironment, ResolvedEndpoint};
 use crate::progress_line::ProgressLine;
 use crate::state_dir::StateDir;
 use crate::{compiler, output, plugins};
+
+/// How long readiness waits for the selected backend, which is usually loaded
+/// sooner than the rest of the daemon. Compiling a large one for the first time
+/// takes minutes.
+const BACKEND_LOAD_LIMIT: Duration = Duration::from_secs(10);
 
 /// The running parts of the daemon.
 pub(super) struct DaemonHandle {
@@ -42,6 +48,8 @@ pub(super) struct DaemonHandle {
     passthrough: Passthrough,
     serving: watch::Receiver<ServingSnapshot>,
     progress: watch::Receiver<MirrorProgress>,
+    /// The backend that the App selected at the start.
+    backend: String,
     discovery: DiscoveryEntry,
     discovery_config_map: ConfigMapWriter,
     /// The content that the task `discovery` publishes once the daemon is ready.
@@ -84,11 +92,12 @@ impl DaemonHandle {
             resync,
         } = args;
         let descriptors = DescriptorBudget::raise()?;
+        let docker_environment = DockerEnvironment::read();
         let ResolvedEndpoint {
             url,
             tls_dir,
             source,
-        } = DockerEnvironment::read().resolve(engine_endpoint.as_deref())?;
+        } = docker_environment.resolve(engine_endpoint.as_deref())?;
         let display_url = redact_password(&url);
         let unusable = || format!("cannot use the engine endpoint {display_url:?} (from {source})");
         let mut endpoint = EngineEndpoint::parse(&url).with_context(unusable)?;
@@ -121,12 +130,14 @@ impl DaemonHandle {
         let mut observers = observe_api_server(&supervisor, &cluster);
 
         // Backends load in the background, so this starts before other slow parts.
-        let plugin_dirs = plugin_dirs.or_default();
+        let plugin_dirs = plugin_dirs.into_dirs();
         let mut plugin_options = rdd_plugin::PluginHostOptions::new(
             plugin_dirs.clone(),
             state_dir.plugin_cache(),
             endpoint,
         );
+        plugin_options.credentials =
+            Arc::new(DockerCredentialStore::new(docker_environment.config_dir()));
         plugin_options.compiler = compiler::compiler(state_dir.plugin_cache());
         let plugin_host = PluginHost::start(plugin_options)
             .await
@@ -236,6 +247,7 @@ impl DaemonHandle {
             passthrough,
             serving,
             progress,
+            backend: app.spec.container_engine.name,
             discovery,
             discovery_config_map,
             published,
@@ -265,7 +277,16 @@ impl DaemonHandle {
     }
 
     async fn become_ready(&mut self) -> Result<()> {
-        self.plugin_host.wait_until_loaded().await;
+        let loading = self.plugin_host.wait_until_backend_loaded(&self.backend);
+        if tokio::time::timeout(BACKEND_LOAD_LIMIT, loading)
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                backend = self.backend,
+                "the backend is still being loaded; requests for its engine fail until it is"
+            );
+        }
         let mirrors = self
             .progress
             .wait_for(|progress| progress.ready)
@@ -312,6 +333,7 @@ impl DaemonHandle {
             passthrough,
             serving: _,
             progress: _,
+            backend: _,
             discovery: _,
             discovery_config_map,
             published: _published,

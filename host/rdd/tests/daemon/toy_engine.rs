@@ -56,6 +56,9 @@ async fn a_plugin_that_cannot_be_tested_is_an_error_that_names_it() {
         let output = output.unwrap().unwrap();
         let error = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{error}");
-        assert!(error.starts_with("error: ") && error.contains(cause), "{error}");
+        assert!(
+            error.starts_with("error: ") && error.contains(cause),
+            "{error}"
+        );
     }
 }

@@ -3,13 +3,11 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use futures::FutureExt;
+use futures::SinkExt;
 use futures::channel::mpsc;
-use futures::future::LocalBoxFuture;
-use futures::{SinkExt, StreamExt};
 use rdd_sdk::native::CallHandle;
 use rdd_sdk::types::{Error, ErrorCode, ExecOptions, OutputChunk, OutputSource, TerminalSize};
-use rdd_sdk::{Backend, ExecInput, InputReader, InputStream};
+use rdd_sdk::{Backend, ExecInput, InputStream};
 
 use crate::fixture::{self, EngineFixture, container_ref};
 
@@ -27,15 +25,6 @@ fn options(command: &[&str]) -> ExecOptions {
 }
 
 type Session = CallHandle<OutputChunk, i32>;
-
-/// The receiver of a channel as the input of a process.
-struct ChannelReader<T>(mpsc::Receiver<T>);
-
-impl<T> InputReader<T> for ChannelReader<T> {
-    fn next(&mut self) -> LocalBoxFuture<'_, Option<T>> {
-        self.0.next().boxed_local()
-    }
-}
 
 async fn exec(
     fixture: &EngineFixture,
@@ -128,7 +117,7 @@ fn input_is_copied_while_output_is_and_its_end_half_closes() {
         // More than all buffers, so that both directions must go on.
         let (mut sender, receiver) = mpsc::channel(0);
         let input = ExecInput {
-            stdin: InputStream::new(Box::new(ChannelReader(receiver))),
+            stdin: InputStream::new(Box::new(receiver)),
             resizes: ExecInput::from_items(Vec::new(), Vec::new()).resizes,
         };
         let session = exec(&fixture, &id, options, input).await.unwrap();
@@ -149,8 +138,8 @@ fn a_terminal_has_a_size_and_one_output() {
         let (mut sizes, receiver) = mpsc::channel(0);
         let (mut stdin, input) = mpsc::channel(0);
         let input = ExecInput {
-            stdin: InputStream::new(Box::new(ChannelReader(input))),
-            resizes: InputStream::new(Box::new(ChannelReader(receiver))),
+            stdin: InputStream::new(Box::new(input)),
+            resizes: InputStream::new(Box::new(receiver)),
         };
         let options = ExecOptions {
             tty: true,

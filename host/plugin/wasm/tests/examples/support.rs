@@ -401,7 +401,11 @@ pub(crate) async fn follows_entries(example: &Example) {
             .write(&web, OutputSource::Stdout, line.clone())
             .unwrap();
         let mut all = Vec::new();
-        append(&mut all, &mut None, &in_time(log.next()).await.unwrap().unwrap());
+        append(
+            &mut all,
+            &mut None,
+            &in_time(log.next()).await.unwrap().unwrap(),
+        );
         assert_eq!(all[0].4, line.trim_end().as_bytes());
     }
     drop(log);

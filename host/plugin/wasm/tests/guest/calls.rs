@@ -268,9 +268,11 @@ async fn calls_of_a_backend_that_was_shut_down_fail() {
     let ended = in_time(handle.inspect(&container("one")))
         .await
         .unwrap_err();
-    assert_failed(&ended, "was shut down");
-    let (_, ended) = drain_logs(log).await;
-    assert_failed(&ended.unwrap(), "was shut down");
+    let (_, log_ended) = drain_logs(log).await;
+    for error in [ended, log_ended.unwrap()] {
+        assert_eq!(error.code, ErrorCode::Unavailable, "{error}");
+        assert!(error.message.contains("was shut down"), "{error}");
+    }
 }
 
 /// A subscriber that counts the lines that a backend logs on its thread.

@@ -1,10 +1,9 @@
 //! `rdd plugin list`, and the validation of `--backend`.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use rdd_plugin::{PluginHost, PluginReport};
+use rdd_plugin::{PluginDirs, PluginHost, PluginReport};
 use serde::Serialize;
 
 use crate::output::{self, CommandReport, OutputArgs};
@@ -21,7 +20,7 @@ struct PluginListReport {
 impl CommandReport for PluginListReport {
     fn text(&self) -> String {
         if self.plugins.is_empty() {
-            return "no engine backend is installed; 'make build' installs the moby backend beside the program\n".to_owned();
+            return "no engine backend is installed; 'rdd plugin install' installs one, and 'make build' puts the moby backend beside the program\n".to_owned();
         }
         let header = ["NAME", "VERSION", "STATE", "PATH"].map(str::to_owned);
         let rows = self.plugins.iter().map(|plugin| {
@@ -53,10 +52,11 @@ impl CommandReport for PluginListReport {
 }
 
 /// Discovers and loads the installed backends like a daemon, then unloads them.
-async fn load_once(state_dir: &StateDir, dirs: Vec<PathBuf>) -> Result<Vec<PluginReport>> {
+async fn load_once(state_dir: &StateDir, dirs: PluginDirs) -> Result<Vec<PluginReport>> {
     // Loading a backend does not connect to the engine, so any address works.
     let endpoint = rdd_plugin::EngineEndpoint::parse("unix:///var/run/docker.sock")?;
     let mut options = rdd_plugin::PluginHostOptions::new(dirs, state_dir.plugin_cache(), endpoint);
+    options.poll_interval = None;
     if !state_dir.root().exists() {
         options.cache_dir = None;
     }
@@ -76,7 +76,7 @@ pub(crate) async fn list(
     let plugins = if state_dir.kubeconfig().exists() && state_dir.is_locked() && dirs.is_empty() {
         plugin_reports::read(state_dir)?
     } else {
-        load_once(state_dir, dirs.or_default()).await?
+        load_once(state_dir, dirs.into_dirs()).await?
     };
     output.print(&PluginListReport { plugins })?;
     Ok(ExitCode::SUCCESS)
@@ -84,7 +84,7 @@ pub(crate) async fn list(
 
 /// Rejects a backend that is not installed before it is selected in the App. A
 /// backend that is installed but unusable is reported by the App's conditions.
-pub(crate) fn check_backend(host: &PluginHost, dirs: &[PathBuf], name: &str) -> Result<()> {
+pub(crate) fn check_backend(host: &PluginHost, dirs: &PluginDirs, name: &str) -> Result<()> {
     let mut installed: Vec<_> = host
         .reports()
         .into_iter()
@@ -99,9 +99,13 @@ pub(crate) fn check_backend(host: &PluginHost, dirs: &[PathBuf], name: &str) -> 
     } else {
         format!("installed: {}", installed.join(", "))
     };
-    let dirs: Vec<_> = dirs.iter().map(|dir| dir.display().to_string()).collect();
+    let dirs: Vec<_> = dirs
+        .search
+        .iter()
+        .map(|dir| dir.display().to_string())
+        .collect();
     bail!(
-        "no backend named {name:?} is installed ({known}); select another with --backend, or copy its directory to {}",
-        dirs.join(" or ")
+        "no backend named {name:?} is installed ({known}; looked in {}); select another with --backend, or install it with 'rdd plugin install'",
+        dirs.join(" and ")
     )
 }

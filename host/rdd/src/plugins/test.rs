@@ -12,7 +12,7 @@ use rdd_conformance::{
     ResourceUsage, SuiteOptions, TargetError, TestEnvironment, ToyEnvironment,
 };
 use rdd_core::ContainerEngine;
-use rdd_plugin::{BackendInstance, EngineEndpoint, LoadedPlugin, PluginBackend};
+use rdd_plugin::{BackendInstance, EngineEndpoint, LoadFileOptions, LoadedPlugin, PluginBackend};
 use rdd_toy_engine::{ToyEngine, ToyServer};
 use tempfile::TempDir;
 
@@ -30,6 +30,9 @@ pub(crate) struct TestArgs {
     /// Image for the containers in a real engine, which must have it; needs sh, cat, and stty
     #[arg(long, value_name = "REF", default_value = "busybox:latest")]
     image: String,
+    /// Load a dynamic library, which runs with all your rights
+    #[arg(long)]
+    allow_native: bool,
     /// Only the cases whose name matches, such as 'logs/*', or does not match, such as '!limits/*'
     #[arg(long, value_name = "GLOB")]
     filter: Option<NameFilter>,
@@ -130,8 +133,13 @@ impl TestEngine {
 pub(crate) async fn run(state_dir: &StateDir, args: TestArgs) -> Result<ExitCode> {
     let (engine, endpoint) = TestEngine::start(args.engine.as_deref())?;
     let cache_dir = state_dir.root().exists().then(|| state_dir.plugin_cache());
-    let LoadedPlugin { name, backend } =
-        rdd_plugin::load_plugin(&args.path, endpoint, cache_dir).await?;
+    let options = LoadFileOptions {
+        endpoint,
+        cache_dir,
+        allow_native: args.allow_native,
+    };
+    let LoadedPlugin { name, backend } = rdd_plugin::load_plugin(&args.path, options).await?;
+    let backend: Arc<dyn PluginBackend> = Arc::from(backend);
     let target = Arc::new(PluginTarget {
         backend: backend.clone(),
         instances: Mutex::default(),
