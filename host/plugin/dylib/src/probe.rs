@@ -11,15 +11,19 @@ use crate::control::{CallCounter, ControlCall, ControlRequest};
 
 /// Pings the engine whenever it is idle while something waits for it. Never
 /// returns.
-///
-/// What a library waits for cannot be seen, so a connection that is open counts:
-/// a backend that keeps idle connections is pinged a little too often.
 pub(crate) async fn run(
     context: Arc<BackendContext>,
     calls: CallCounter,
     requests: mpsc::WeakSender<ControlRequest>,
 ) {
-    let BackendContext { limits, host, .. } = &*context;
+    let BackendContext {
+        limits,
+        host,
+        log_permits,
+        exec_permits,
+        transfer_permits,
+        ..
+    } = &*context;
     let probe = LivenessProbe {
         idle_timeout: limits.idle_before_ping,
         ping_timeout: limits.ping_timeout,
@@ -27,10 +31,10 @@ pub(crate) async fn run(
     let ping_permit = Arc::new(Semaphore::new(1));
     loop {
         probe.wait_until_idle(&host.liveness).await;
-        let open = limits
-            .max_connections
-            .saturating_sub(host.connection_permits.available_permits());
-        if calls.get() == 0 && open == 0 {
+        let has_streams = log_permits.available_permits() < limits.max_log_streams
+            || exec_permits.available_permits() < limits.max_execs
+            || transfer_permits.available_permits() < limits.max_transfers;
+        if calls.get() == 0 && !has_streams {
             tokio::time::sleep(probe.idle_timeout).await;
             continue;
         }

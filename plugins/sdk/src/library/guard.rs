@@ -97,8 +97,10 @@ pub(super) struct PanicMessage(pub(super) String);
 pub(super) fn catch<T>(function: impl FnOnce() -> T) -> Result<T, PanicMessage> {
     catch_unwind(AssertUnwindSafe(function)).map_err(|payload| {
         let message = message_of(&*payload);
-        // Its destructor could panic again.
-        std::mem::forget(payload);
+        // Its destructor could panic again. What that leaves is leaked.
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(move || drop(payload))) {
+            std::mem::forget(payload);
+        }
         PanicMessage(message)
     })
 }

@@ -131,6 +131,7 @@ macro_rules! variants {
             #[serde(rename_all = "kebab-case")]
             enum Encoded<'a> { $($case $((&'a $value))?),* }
 
+            #[allow(clippy::large_enum_variant, reason = "the shape is the contract's")]
             #[derive(Deserialize)]
             #[serde(rename_all = "kebab-case")]
             enum Decoded { $($case $(($value))?),* }

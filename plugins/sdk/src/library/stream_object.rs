@@ -93,7 +93,7 @@ impl StreamObject {
         R: StreamResult,
         F: Future<Output = Result<R, Error>> + 'static,
     {
-        Self::new(None, |responder| call(responder).boxed_local())
+        Self::begin(None, |responder| call(responder).boxed_local())
     }
 
     /// Creates the stream of a process, whose call also reads an input.
@@ -105,10 +105,10 @@ impl StreamObject {
         F: Future<Output = Result<i32, Error>> + 'static,
     {
         let (host, input) = ProcessInput::new();
-        Self::new(Some(host), |responder| call(input, responder).boxed_local())
+        Self::begin(Some(host), |responder| call(input, responder).boxed_local())
     }
 
-    fn new<T: StreamItem, R: StreamResult>(
+    fn begin<T: StreamItem, R: StreamResult>(
         input: Option<ProcessInput>,
         call: impl FnOnce(StreamResponder<T>) -> LocalBoxFuture<'static, Result<R, Error>>,
     ) -> *mut abi::Stream {

@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
+use futures::StreamExt as _;
 use rdd_core::{
-    ContainerAction, ContainerEngine as _, EngineObject, ErrorCode, RemoveRequest, RemoveTarget,
-    VolumeSpec,
+    ContainerAction, ContainerEngine as _, EngineObject, ErrorCode, LogOptions, RemoveRequest,
+    RemoveTarget, VolumeSpec,
 };
 use rdd_plugin_contract::BackendInstance as _;
+use rdd_plugin_contract::BackendLimits;
 
 use crate::support::{
-    NoEngine, backend_with, container, eventually, finish, launched, limits, reference,
+    NoEngine, SilentEngine, backend_with, container, eventually, finish, launched, limits,
+    reference,
 };
 
 #[tokio::test]
@@ -161,4 +164,25 @@ async fn lines_beyond_the_limit_are_dropped_without_an_error() {
     let (backend, handle) = launched(limits()).await;
     handle.inspect(&reference("log-flood")).await.unwrap();
     finish(backend, handle).await;
+}
+
+#[tokio::test]
+async fn an_engine_that_does_not_answer_a_ping_is_lost() {
+    let limits = BackendLimits {
+        idle_before_ping: Duration::from_millis(50),
+        ping_timeout: Duration::from_millis(50),
+        ..limits()
+    };
+    let backend = backend_with(&[], limits, SilentEngine);
+    let handle = backend.launch().await.unwrap();
+    let error = handle.inspect(&reference("echo")).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::Unavailable);
+    assert!(error.message.contains("not even to a ping"), "{error}");
+    let options = LogOptions::default();
+    let log = handle.get_logs(&container("relay"), &options).await;
+    let items: Vec<_> = log.unwrap().collect().await;
+    let [Err(error)] = &items[..] else {
+        panic!("{items:?}");
+    };
+    assert_eq!(error.code, ErrorCode::Unavailable);
 }

@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,7 +18,7 @@ use rdd_plugin_contract::{
     PluginBackend as _, UsageSnapshot,
 };
 use rdd_plugin_dylib::{BackendLibrary, LibraryBackend, LibraryHandle};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, ReadBuf};
 
 /// The name in the fixture's description.
 pub(crate) const NAME: &str = "c-library";
@@ -121,6 +123,33 @@ impl EngineTransport for NoEngine {
             ErrorCode::Unavailable,
             "no engine listens",
         ))
+    }
+}
+
+/// An engine that accepts connections and sends nothing.
+pub(crate) struct SilentEngine;
+
+#[async_trait]
+impl EngineTransport for SilentEngine {
+    async fn connect(&self) -> Result<EngineConnection, EngineError> {
+        let (reader, writer) = (Silence, tokio::io::sink());
+        Ok(EngineConnection {
+            reader: Box::new(reader),
+            writer: Box::new(writer),
+        })
+    }
+}
+
+/// Never ready to be read.
+struct Silence;
+
+impl AsyncRead for Silence {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        _: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Poll::Pending
     }
 }
 
