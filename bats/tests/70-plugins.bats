@@ -243,7 +243,7 @@ EOF
   printf x >>"$INSTALLED/moby/moby.wasm"
   try "${PATIENCE[@]}" has_state moby refused
   rdd plugin remove moby
-  gone() { lacks "$(rdd plugin list)" moby; }
+  gone() { same "$(rdd plugin list -o name)" ""; }
   try "${PATIENCE[@]}" gone
 }
 

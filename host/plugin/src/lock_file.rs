@@ -287,7 +287,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         for (from, to, expected) in [
             ("version = 1", "version = 2", "format 2"),
-            ("version = 1", "version = [", "line 2"),
+            ("enabled = true", "enabled = maybe", "is not valid: line"),
             ("version = 1", "", "missing field `version`"),
             (
                 "enabled = true",

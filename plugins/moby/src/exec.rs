@@ -28,8 +28,10 @@ const NOT_FOUND: i32 = 127;
 const MIN_POLL_DELAY: Duration = Duration::from_millis(20);
 const MAX_POLL_DELAY: Duration = Duration::from_secs(1);
 
-/// The bytes of an engine's message about a process that it cannot start.
-const MAX_MESSAGE_BYTES: usize = 1024;
+/// The begin of an engine's message about a process that it cannot start, and its
+/// maximum length.
+const MESSAGE_PREFIX: &[u8] = b"OCI runtime exec failed";
+const MAX_MESSAGE_BYTES: usize = 4 * 1024;
 
 /// How often a new size is sent to a process that the engine is still starting,
 /// and the time between.
@@ -131,12 +133,51 @@ pub(crate) async fn run(
         // Only the end of the output ends the copying.
         pending::<()>().await;
     };
-    let begin = match select(output, pin!(input)).await {
-        Either::Left((begin, _)) => begin?,
-        Either::Right(((), _)) => Vec::new(),
+    let Either::Left((copied, _)) = select(output, pin!(input)).await else {
+        // Unreachable: the input never ends the copying.
+        return Err(Error::internal("the output was not copied"));
     };
-    let code = wait_for_exit(moby, &exec).await?;
-    Ok(code_of_failed_start(code, &begin))
+    let CopiedOutput { mut sink, message } = copied?;
+    let mut code = wait_for_exit(moby, &exec).await?;
+    if message.is_empty() {
+        return Ok(code);
+    }
+    // The engine writes its message to standard output.
+    let mut source = OutputSource::Stdout;
+    if code == NOT_EXECUTABLE || code == NOT_FOUND {
+        code = code_of_failed_start(code, &concat(&message));
+        if has_stderr {
+            source = OutputSource::Stderr;
+        }
+    }
+    let message = message
+        .into_iter()
+        .map(|chunk| OutputChunk { source, ..chunk });
+    sink.send(message.collect()).await?;
+    Ok(code)
+}
+
+/// The end of the output.
+struct CopiedOutput {
+    sink: OutputSink,
+    /// The whole output, if it may be a message of the engine about a command that
+    /// it cannot run. It was not sent.
+    message: Vec<OutputChunk>,
+}
+
+fn concat(chunks: &[OutputChunk]) -> Vec<u8> {
+    chunks
+        .iter()
+        .flat_map(|chunk| &chunk.bytes)
+        .copied()
+        .collect()
+}
+
+/// Returns whether an output that begins like this may be a message of the engine.
+fn is_message_so_far(chunks: &[OutputChunk]) -> bool {
+    let begin = concat(chunks);
+    let common = begin.len().min(MESSAGE_PREFIX.len());
+    begin.len() <= MAX_MESSAGE_BYTES && begin.get(..common) == MESSAGE_PREFIX.get(..common)
 }
 
 /// Creates a process that is not started. Returns its ID.
@@ -207,14 +248,15 @@ async fn wait_for_exit(moby: &MobyBackend, exec: &str) -> Result<i32, Error> {
     }
 }
 
-/// Copies the output to the host, which applies back-pressure. Returns its first
-/// bytes.
+/// Copies the output to the host, which applies back-pressure.
 async fn copy_output(
     mut reader: UpgradedReader,
     tty: bool,
     mut sink: OutputSink,
-) -> Result<Vec<u8>, Error> {
-    let mut begin = Vec::new();
+) -> Result<CopiedOutput, Error> {
+    // What may be a message of the engine, as standard output, until the end of the
+    // output or the next byte shows what it is.
+    let mut message = Some(Vec::new());
     let mut demuxer = if tty {
         LogDemuxer::raw()
     } else {
@@ -223,16 +265,23 @@ async fn copy_output(
     loop {
         let mut pushed = Ok(());
         let more = reader.read(|bytes| pushed = demuxer.push(bytes)).await;
-        let chunks = demuxer.take_chunks();
-        for chunk in &chunks {
-            let room = MAX_MESSAGE_BYTES.saturating_sub(begin.len());
-            begin.extend(chunk.bytes.iter().take(room));
+        let mut chunks = demuxer.take_chunks();
+        if let Some(held) = &mut message {
+            let can_be_message = chunks.iter().all(|it| it.source == OutputSource::Stdout);
+            held.extend(chunks.drain(..));
+            if !can_be_message || !is_message_so_far(held) {
+                chunks.append(held);
+                message = None;
+            }
         }
         sink.send(chunks).await?;
         pushed?;
         if !more? {
             demuxer.finish()?;
-            return Ok(begin);
+            return Ok(CopiedOutput {
+                sink,
+                message: message.unwrap_or_default(),
+            });
         }
     }
 }
@@ -303,7 +352,7 @@ fn code_of_refused_start(status: Option<StatusCode>, error: &Error) -> Option<i3
 /// reports as output. Some report 126 also for a program that they do not find.
 fn code_of_failed_start(code: i32, output: &[u8]) -> i32 {
     let output = String::from_utf8_lossy(output);
-    let is_not_found = output.starts_with("OCI runtime exec failed")
+    let is_not_found = output.as_bytes().starts_with(MESSAGE_PREFIX)
         && (output.contains("executable file not found") || output.contains("no such file"));
     match code {
         NOT_EXECUTABLE if is_not_found => NOT_FOUND,

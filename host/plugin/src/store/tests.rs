@@ -165,7 +165,7 @@ fn a_plugin_is_replaced_where_directories_cannot_be_exchanged() {
 }
 
 #[test]
-fn a_failed_exchange_keeps_the_old_entry() {
+fn a_staging_directory_that_is_gone_changes_nothing() {
     let (_dir, store) = store();
     install(&store, "a", "1");
     let staged = staged(&store, "2");
