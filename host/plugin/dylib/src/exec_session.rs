@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::{Buf as _, Bytes};
 use futures::{FutureExt as _, StreamExt as _};
-use rdd_core::{EngineError, ExecOptions, ExecSession, OutputChunk, TerminalSize};
+use rdd_core::{EngineError, ErrorCode, ExecOptions, ExecSession, OutputChunk, TerminalSize};
 use rdd_plugin_contract::ExitReason;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
@@ -70,6 +70,10 @@ pub(crate) async fn open(
     wait_for_reply(context, name, replied, exit.clone()).await?;
     guard.disarm();
     let backend = context.host.name.clone();
+    let is_closed = {
+        let (stop, shutdown) = (stop.clone(), context.shutdown.clone());
+        move || stop.is_cancelled() && !shutdown.is_cancelled()
+    };
     let reader = StreamReader::new(&backend, Some(name), received, exit.clone(), stop);
     Ok(ExecSession {
         stdin,
@@ -79,7 +83,7 @@ pub(crate) async fn open(
             .into_stream()
             .take_while(|item| std::future::ready(item.is_ok()))
             .boxed(),
-        exit: wait_for_exit_code(exited, exit, name, backend).boxed(),
+        exit: wait_for_exit_code(exited, exit, name, backend, is_closed).boxed(),
     })
 }
 
@@ -88,6 +92,7 @@ async fn wait_for_exit_code(
     mut exit: watch::Receiver<Option<ExitReason>>,
     name: &'static str,
     backend: String,
+    is_closed: impl Fn() -> bool,
 ) -> Result<i32, EngineError> {
     let exited = tokio::select! {
         biased;
@@ -96,6 +101,10 @@ async fn wait_for_exit_code(
     };
     match exited {
         Some(result) => result,
+        None if is_closed() => Err(EngineError::new(
+            ErrorCode::Cancelled,
+            "the session was closed before the process exited",
+        )),
         None => {
             let exit = ExitReason::wait(&mut exit).await;
             Err(stream_error(&exit, Some(name), &backend))

@@ -4,7 +4,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use rdd_core::{ContainerEngine as _, ErrorCode, LogOptions, OutputSource};
 use rdd_plugin_contract::BackendInstance as _;
 
-use crate::support::{container, eventually, finish, launched, limits};
+use crate::support::{container, eventually, finish, launched, limits, reference};
 
 #[tokio::test]
 async fn a_log_has_its_lines_from_their_sources() {
@@ -85,6 +85,24 @@ async fn errors_of_the_call_and_of_the_stream_are_distinct() {
     assert_eq!(items[0].as_ref().unwrap().bytes, "first\n");
     assert_eq!(items[1].as_ref().unwrap_err().code, ErrorCode::Unavailable);
     assert_eq!(items.len(), 2);
+    finish(backend, handle).await;
+}
+
+#[tokio::test]
+async fn what_was_sent_before_a_fault_arrives_at_a_slow_reader() {
+    const LINES: usize = 200;
+    let (backend, handle) = launched(limits()).await;
+    let id = container("breaks-200");
+    let log = handle.get_logs(&id, &LogOptions::default()).await.unwrap();
+    // By then, the library has gone on to the fault as far as it is asked to.
+    handle.inspect(&reference("slow")).await.unwrap();
+    let items: Vec<_> = log.collect().await;
+    assert_eq!(items.len(), LINES + 1);
+    assert_eq!(items[LINES - 1].as_ref().unwrap().bytes, "line 199\n");
+    assert_eq!(
+        items[LINES].as_ref().unwrap_err().code,
+        ErrorCode::StreamFailed
+    );
     finish(backend, handle).await;
 }
 

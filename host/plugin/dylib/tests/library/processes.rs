@@ -115,7 +115,7 @@ async fn a_dropped_session_is_closed_in_the_library() {
     assert_eq!(handle.usage().execs, 1);
     drop(session.output);
     let error = session.exit.await.unwrap_err();
-    assert_eq!(error.code, ErrorCode::PluginFailed, "{error}");
+    assert_eq!(error.code, ErrorCode::Cancelled, "{error}");
     finish(backend, handle).await;
 }
 
