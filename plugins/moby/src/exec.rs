@@ -268,7 +268,7 @@ async fn copy_output(
         let mut chunks = demuxer.take_chunks();
         if let Some(held) = &mut message {
             let can_be_message = chunks.iter().all(|it| it.source == OutputSource::Stdout);
-            held.extend(chunks.drain(..));
+            held.append(&mut chunks);
             if !can_be_message || !is_message_so_far(held) {
                 chunks.append(held);
                 message = None;

@@ -198,7 +198,8 @@ fn token_request(
     let is_local = realm
         .authority()
         .is_some_and(|authority| super::is_loopback(authority.as_str()));
-    if !is_encrypted && !(is_local && realm.scheme_str() == Some("http")) {
+    let is_local_http = is_local && realm.scheme_str() == Some("http");
+    if !is_encrypted && !is_local_http {
         return Err(violation(
             reference,
             "it names a token service without encryption",
