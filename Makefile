@@ -55,6 +55,10 @@ test: ## run all tests, on a private dockerd
 test-unit: ## run the tests that need neither Docker nor root
 	scripts/test-unit $(ARGS)
 
+.PHONY: sanitize
+sanitize: ## run the tests of dynamic libraries under AddressSanitizer (needs nightly Rust)
+	scripts/sanitize $(ARGS)
+
 .PHONY: bench
 bench: build ## compare the release build with its rivals (about six minutes)
 	scripts/bench $(ARGS)

@@ -11,7 +11,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// The workspace crates that each crate may depend on. Dev-dependencies are not
 /// restricted.
-const RULES: [(&str, &[&str]); 19] = [
+const RULES: [(&str, &[&str]); 23] = [
     ("rdd-core", &[]),
     ("rdd-api", &[]),
     ("rdd-gateway", &["rdd-core"]),
@@ -21,11 +21,16 @@ const RULES: [(&str, &[&str]); 19] = [
     ("rdd-plugin-contract", &["rdd-core"]),
     ("rdd-plugin-wasm", &["rdd-core", "rdd-plugin-contract"]),
     (
+        "rdd-plugin-dylib",
+        &["rdd-core", "rdd-plugin-contract", "rdd-sdk-abi"],
+    ),
+    (
         "rdd-plugin",
         &[
             "rdd-core",
             "rdd-distribution",
             "rdd-plugin-contract",
+            "rdd-plugin-dylib",
             "rdd-plugin-wasm",
         ],
     ),
@@ -50,16 +55,21 @@ const RULES: [(&str, &[&str]); 19] = [
         &[
             "rdd-api",
             "rdd-apiserver",
+            "rdd-conformance",
             "rdd-core",
             "rdd-distribution",
             "rdd-gateway",
             "rdd-mirror",
             "rdd-passthrough",
             "rdd-plugin",
+            "rdd-toy-engine",
         ],
     ),
     ("rdd-testkit", &["rdd-core"]),
-    ("rdd-sdk", &[]),
+    ("rdd-toy-engine", &["rdd-core"]),
+    ("rdd-conformance", &["rdd-core", "rdd-toy-engine"]),
+    ("rdd-sdk-abi", &[]),
+    ("rdd-sdk", &["rdd-sdk-abi"]),
     ("xtask", &[]),
     ("rdd-bench", &["rdd-api"]),
 ];

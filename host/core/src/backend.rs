@@ -92,6 +92,12 @@ impl Capabilities {
         push: true,
     };
 
+    /// Returns whether logs can be read in any form. The other form is derived by
+    /// [`DerivedLogs`](crate::DerivedLogs).
+    pub fn has_any_log(self) -> bool {
+        self.logs || self.entries
+    }
+
     /// Returns each capability with the name that the WIT package gives it, in
     /// its order.
     ///

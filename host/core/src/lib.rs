@@ -24,6 +24,8 @@ mod transfer;
 
 mod engine;
 mod error;
+
+mod derived_logs;
 mod read_only;
 
 mod backend;
@@ -38,6 +40,7 @@ pub use backend::{
     BackendInfo, BackendRegistry, BackendState, Capabilities, IdFormat, LoadedBackend,
 };
 pub use creation::{ContainerRestartPolicy, ContainerSpec, MountKind, MountSpec, VolumeSpec};
+pub use derived_logs::DerivedLogs;
 pub use engine::{
     ContainerAction, ContainerEngine, InspectResponse, LogOptions, LogStream, RemoveRequest,
     RemoveTarget, WatchEvent, WatchStream,

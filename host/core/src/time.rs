@@ -73,6 +73,23 @@ impl Timestamp {
         }
     }
 
+    /// Creates a timestamp from nanoseconds since the Unix epoch, as log entries
+    /// have them.
+    ///
+    /// ```
+    /// use rdd_core::Timestamp;
+    ///
+    /// let time = Timestamp::from_unix_nanoseconds(-1);
+    /// assert_eq!(time.to_string(), "1969-12-31T23:59:59.999999999Z");
+    /// ```
+    pub const fn from_unix_nanoseconds(nanoseconds: i64) -> Self {
+        Self {
+            seconds: nanoseconds.div_euclid(SECOND as i64),
+            // Less than a second.
+            nanoseconds: nanoseconds.rem_euclid(SECOND as i64) as u32,
+        }
+    }
+
     /// Returns the seconds since the Unix epoch, rounded down.
     pub const fn seconds(self) -> i64 {
         self.seconds
@@ -161,10 +178,15 @@ impl FromStr for Timestamp {
 }
 
 impl fmt::Display for Timestamp {
-    /// Formats as RFC 3339, or as Unix seconds outside the years 0 to 9999.
+    /// Formats as RFC 3339, or as Unix seconds outside the years 0 to 9999. A
+    /// precision such as `{:.9}` is the number of digits of the fraction.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.to_civil() {
-            Some(time) if time.year() >= 0 => write!(f, "{time}Z"),
+            Some(time) if time.year() >= 0 => {
+                // The precision of `f` applies.
+                fmt::Display::fmt(&time, f)?;
+                f.write_str("Z")
+            }
             _ => write!(f, "{}.{:09}", self.seconds, self.nanoseconds),
         }
     }
@@ -191,6 +213,11 @@ mod tests {
         }
         let time: Timestamp = "1969-12-31T23:59:58.000000001-00:30".parse().unwrap();
         assert_eq!(time, Timestamp::new(1_798, 1).unwrap());
+        assert_eq!(format!("{time:.9}"), "1970-01-01T00:29:58.000000001Z");
+        assert_eq!(
+            format!("{:.9}", Timestamp::from_seconds(0)),
+            "1970-01-01T00:00:00.000000000Z"
+        );
         let before: Timestamp = "1969-12-31T23:59:58.25Z".parse().unwrap();
         assert_eq!(before, Timestamp::new(-2, 250_000_000).unwrap());
         assert_eq!(before.to_string(), "1969-12-31T23:59:58.25Z");

@@ -44,7 +44,7 @@ pub(crate) async fn open_log(
     }
     // 501 takes precedence over 503: waiting does not install a backend.
     if let Some(info) = &snapshot.info
-        && !info.capabilities.logs
+        && !info.capabilities.has_any_log()
     {
         return Err(StreamRequestError::LogsUnsupported {
             backend: info.name.clone(),

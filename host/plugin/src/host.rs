@@ -13,7 +13,7 @@ use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
 use crate::discovery::PluginDirs;
-use crate::loader::ComponentLoader;
+use crate::loader::{ComponentLoader, LibraryLoader};
 use crate::plugin_table::PluginTable;
 use crate::reloader::{EngineTransports, PluginReloader, PluginScan};
 use crate::supervisor::SupervisorContext;
@@ -141,6 +141,7 @@ impl PluginHost {
         } = options;
         let transports = EngineTransports::new(endpoint, endpoints)?;
         let searched = dirs.clone();
+        let library_dir = cache_dir.as_ref().map(|dir| dir.join("libraries"));
         let prepare = tokio::task::spawn_blocking(move || {
             let cache = cache_dir.and_then(|dir| {
                 ComponentCache::open(&dir)
@@ -158,7 +159,7 @@ impl PluginHost {
             restarts,
             credentials,
             components: Arc::new(ComponentLoader { runtime: runtime? }),
-            libraries: None,
+            libraries: Arc::new(LibraryLoader::new(library_dir)),
         });
         let table = Arc::new(PluginTable::default());
         let shutdown = CancellationToken::new();

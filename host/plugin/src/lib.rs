@@ -28,6 +28,7 @@ mod discovery_error;
 
 mod loader;
 mod plugin_entry;
+mod plugin_file;
 mod plugin_table;
 mod reloader;
 mod supervisor;
@@ -44,8 +45,11 @@ pub use manifest::{
     ArtifactFile, DirectoryGrant, DirectoryRequest, MANIFEST_FILE, MAX_MANIFEST_BYTES,
     ManifestError, ManifestLimits, PlaceholderDirs, PluginArtifact, PluginManifest,
 };
+pub use plugin_file::{LoadFileError, LoadFileOptions, LoadedPlugin, load_plugin};
 pub use rdd_distribution::Platform;
-pub use rdd_plugin_contract::{BackendLimits, INTERFACE, is_backend_name};
+pub use rdd_plugin_contract::{
+    BackendInstance, BackendLimits, INTERFACE, PluginBackend, is_backend_name,
+};
 pub use rdd_plugin_wasm::{
     CacheError, CompilerError, ComponentCache, ComponentCompiler, LoadError, compile,
 };

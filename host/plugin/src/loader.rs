@@ -7,7 +7,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use rdd_core::{PrivateFileError, create_private_dir, write_private};
 use rdd_plugin_contract::{BackendLimits, BackendServices, PluginBackend};
+use rdd_plugin_dylib::{BackendLibrary, LibraryBackend, LibraryLoadError};
 use rdd_plugin_wasm::{ComponentBackend, ComponentRuntime, LoadError};
 
 /// The file of a plugin, compared with its digest, and what the plugin gets.
@@ -15,7 +17,6 @@ pub(crate) struct LoadRequest {
     /// The name of the backend.
     pub(crate) name: String,
     /// The path of the file. It may have been replaced since it was read.
-    #[expect(dead_code, reason = "for forms that the operating system loads")]
     pub(crate) path: PathBuf,
     /// The content of the file.
     pub(crate) bytes: Vec<u8>,
@@ -41,6 +42,25 @@ pub(crate) enum LoadFailure {
     /// The component is not valid.
     #[error(transparent)]
     Component(#[from] LoadError),
+    /// The library is not valid.
+    #[error("{}", with_causes(.0))]
+    Library(LibraryLoadError),
+    /// The private copy of the library cannot be written.
+    #[error("cannot copy the library for loading: {0}; check the disk and the state directory")]
+    Copy(#[from] PrivateFileError),
+}
+
+/// Joins the messages of an error and its causes, since the state of a plugin is
+/// one sentence.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }
 
 /// The loader of components.
@@ -61,6 +81,57 @@ impl PluginLoader for ComponentLoader {
         let component = self.runtime.load(&bytes, &digest)?;
         Ok(Box::new(ComponentBackend::new(
             &name, component, limits, services,
+        )))
+    }
+}
+
+/// The loader of dynamic libraries.
+///
+/// A library stays in memory for as long as the process lives, and the operating
+/// system reads parts of its file later. So a copy with the digest as its name is
+/// loaded, which nobody overwrites when the plugin is upgraded.
+pub(crate) struct LibraryLoader {
+    /// The directory of the copies. Without it, the file itself is loaded.
+    dir: Option<PathBuf>,
+}
+
+impl LibraryLoader {
+    /// Creates a loader with its directory for copies.
+    pub(crate) fn new(dir: Option<PathBuf>) -> Self {
+        Self { dir }
+    }
+
+    /// Returns the path of the file to load.
+    fn copy(&self, request: &LoadRequest) -> Result<PathBuf, LoadFailure> {
+        let Some(dir) = &self.dir else {
+            return Ok(request.path.clone());
+        };
+        create_private_dir(dir)?;
+        let path = dir.join(format!(
+            "{}{}",
+            request.digest,
+            std::env::consts::DLL_SUFFIX
+        ));
+        let is_complete = std::fs::read(&path).is_ok_and(|bytes| bytes == request.bytes);
+        if !is_complete {
+            write_private(&path, &request.bytes)?;
+        }
+        Ok(path)
+    }
+}
+
+impl PluginLoader for LibraryLoader {
+    fn load(&self, request: LoadRequest) -> Result<Box<dyn PluginBackend>, LoadFailure> {
+        let path = self.copy(&request)?;
+        let library = BackendLibrary::load(&path).map_err(LoadFailure::Library)?;
+        let LoadRequest {
+            name,
+            limits,
+            services,
+            ..
+        } = request;
+        Ok(Box::new(LibraryBackend::new(
+            &name, library, limits, services,
         )))
     }
 }

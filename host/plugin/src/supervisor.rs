@@ -4,10 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use rdd_core::{BackendInfo, LoadedBackend, RegistryCredentialStore};
+use rdd_core::{
+    BackendInfo, Capabilities, ContainerEngine, DerivedLogs, LoadedBackend, RegistryCredentialStore,
+};
 use rdd_plugin_contract::{
-    BackendLimits, BackendServices, EngineTransport, ExitReason, GrantedDirectory, LaunchError,
-    PluginBackend,
+    BackendInstance, BackendLimits, BackendServices, EngineTransport, ExitReason, GrantedDirectory,
+    LaunchError, PluginBackend,
 };
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
@@ -26,8 +28,7 @@ pub(crate) struct SupervisorContext {
     pub(crate) restarts: RestartPolicy,
     pub(crate) credentials: Arc<dyn RegistryCredentialStore>,
     pub(crate) components: Arc<dyn PluginLoader>,
-    /// The loader of dynamic libraries, if this program has one.
-    pub(crate) libraries: Option<Arc<dyn PluginLoader>>,
+    pub(crate) libraries: Arc<dyn PluginLoader>,
 }
 
 /// The supervisor of one plugin.
@@ -48,12 +49,18 @@ enum LoadPluginError {
     File(#[from] ArtifactFileError),
     #[error(transparent)]
     Form(#[from] LoadFailure),
-    #[error(
-        "it is a dynamic library, which this build of rdd cannot load; install it as a component"
-    )]
-    NoLoader,
     #[error("cannot load the plugin: {0}; please report this")]
     Task(JoinError),
+}
+
+/// Returns an engine that has both forms of logs if the backend has one.
+fn with_both_logs(instance: Arc<dyn BackendInstance>) -> Arc<dyn ContainerEngine> {
+    let Capabilities { logs, entries, .. } = instance.info().capabilities;
+    if logs == entries {
+        instance
+    } else {
+        Arc::new(DerivedLogs::new(instance))
+    }
 }
 
 impl BackendSupervisor {
@@ -87,9 +94,7 @@ impl BackendSupervisor {
         } = self;
         let loader = match &plugin.manifest.artifact {
             PluginArtifact::Component(_) => context.components.clone(),
-            PluginArtifact::Library(_) => {
-                context.libraries.clone().ok_or(LoadPluginError::NoLoader)?
-            }
+            PluginArtifact::Library(_) => context.libraries.clone(),
         };
         let limits = plugin
             .manifest
@@ -146,7 +151,7 @@ impl BackendSupervisor {
                     }
                     let generation = self.entry.next_generation();
                     self.entry.set_ready(LoadedBackend {
-                        engine: instance.clone(),
+                        engine: with_both_logs(instance.clone()),
                         generation,
                     });
                     tokio::select! {

@@ -32,5 +32,7 @@ pub use blocking_pool::{is_ready_without_blocking, with_one_blocking_thread};
 pub use captured_log::CapturedLog;
 pub use eventually::{PATIENCE, eventually, eventually_within};
 pub use fake_backends::FakeBackends;
-pub use fake_engine::{CallGate, EngineCall, EngineOperation, FakeEngine, LogScript};
+pub use fake_engine::{
+    CallGate, EngineCall, EngineOperation, FakeEngine, LogScript, TransferScript,
+};
 pub use fixture_component::fixture_component;

@@ -5,16 +5,22 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use rdd_sdk::types::{
-    Action, BackendInfo, Capabilities, ContainerRef, Error, IdForm, Inspection, LogOptions,
-    ObjectRef, Removal, RemovalTarget,
+    Action, BackendInfo, Capabilities, ContainerRef, ContainerSpec, EntryOptions, Error,
+    ExecOptions, IdForm, Inspection, LogOptions, ObjectRef, PullSpec, PushSpec, Removal,
+    RemovalTarget, VolumeSpec,
 };
-use rdd_sdk::{Backend, Host, LogResponder, WatchResponder};
+use rdd_sdk::{
+    Backend, EntryResponder, ExecInput, Host, LogResponder, OutputResponder, TransferResponder,
+    WatchResponder,
+};
 
 use crate::client::DockerClient;
 use crate::event::ChangeEvent;
 use crate::volume_times::VolumeTimes;
 use crate::watch::StaleSet;
-use crate::{actions, logs, objects, record, removals, url, watch};
+use crate::{
+    actions, creations, entries, exec, logs, objects, record, removals, transfers, url, watch,
+};
 
 /// The time limit of a ping. It is longer than the host's own: the host decides
 /// when an engine is lost, and a slow response still counts.
@@ -48,7 +54,7 @@ impl Backend for MobyBackend {
             engine: "Docker Engine".to_owned(),
             id_form: IdForm::LowerHex(url::CONTAINER_ID_DIGITS as u32),
             namespaces: vec![record::NAMESPACE.to_owned()],
-            capabilities: Capabilities::LOGS | Capabilities::ACTIONS | Capabilities::REMOVALS,
+            capabilities: Capabilities::all(),
         }
     }
 
@@ -92,15 +98,61 @@ impl Backend for MobyBackend {
         }
         result
     }
+
+    async fn get_entries(
+        &self,
+        container: ContainerRef,
+        options: EntryOptions,
+        responder: EntryResponder,
+    ) -> Result<(), Error> {
+        let id = container_id(container)?;
+        entries::run(self, &id, &options, responder).await
+    }
+
+    async fn create_container(&self, spec: ContainerSpec) -> Result<String, Error> {
+        check_namespace(&spec.namespace)?;
+        creations::create_container(self, spec).await
+    }
+
+    async fn create_volume(&self, spec: VolumeSpec) -> Result<String, Error> {
+        check_namespace(&spec.namespace)?;
+        creations::create_volume(self, spec).await
+    }
+
+    async fn exec(
+        &self,
+        container: ContainerRef,
+        options: ExecOptions,
+        input: ExecInput,
+        responder: OutputResponder,
+    ) -> Result<i32, Error> {
+        let id = container_id(container)?;
+        exec::run(self, &id, options, input, responder).await
+    }
+
+    async fn pull(&self, spec: PullSpec, responder: TransferResponder) -> Result<(), Error> {
+        check_namespace(&spec.namespace)?;
+        transfers::pull(self, &spec, responder).await
+    }
+
+    async fn push(&self, spec: PushSpec, responder: TransferResponder) -> Result<(), Error> {
+        check_namespace(&spec.namespace)?;
+        transfers::push(self, &spec, responder).await
+    }
 }
 
 /// Returns the ID of a container. Fails unless it is in Docker's only namespace.
 fn container_id(container: ContainerRef) -> Result<String, Error> {
     let ContainerRef { namespace, id } = container;
+    check_namespace(&namespace)?;
+    Ok(id)
+}
+
+fn check_namespace(namespace: &str) -> Result<(), Error> {
     if namespace == record::NAMESPACE {
-        Ok(id)
+        Ok(())
     } else {
-        Err(objects::unknown_namespace(&namespace))
+        Err(objects::unknown_namespace(namespace))
     }
 }
 

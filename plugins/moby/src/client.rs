@@ -8,6 +8,7 @@ use futures::stream::{self, Stream};
 use rdd_sdk::Host;
 use rdd_sdk::http::{
     HttpClient, HttpRequest, HttpResponse, Method, ResponseBody, ResponseHead, StatusCode,
+    UpgradeResponse, UpgradedReader, UpgradedWriter,
 };
 use rdd_sdk::types::{Error, ErrorCode, Timestamp};
 use serde::de::DeserializeOwned;
@@ -171,7 +172,17 @@ impl DockerClient {
     /// Sends a `GET` request and returns the response with a body that may be
     /// endless.
     pub(crate) async fn stream(&self, path: &str) -> Result<(ResponseHead, ResponseBody), Error> {
-        let request = HttpRequest::get(self.versioned_path(path).await?);
+        self.stream_request(path, HttpRequest::get).await
+    }
+
+    /// Sends the request that `build` creates for the versioned path. Otherwise
+    /// like [`stream`](Self::stream).
+    pub(crate) async fn stream_request(
+        &self,
+        path: &str,
+        build: impl FnOnce(String) -> HttpRequest,
+    ) -> Result<(ResponseHead, ResponseBody), Error> {
+        let request = build(self.versioned_path(path).await?);
         let (head, mut body) = self.http.stream(request).await?;
         if head.status.is_success() {
             return Ok((head, body));
@@ -183,6 +194,34 @@ impl DockerClient {
                 .await?
         {}
         Err(self.response_error(head.status, &text))
+    }
+
+    /// Sends the `POST` request that `build` creates for the versioned path, to
+    /// switch the connection to raw bytes. A response other than that is the
+    /// engine's error, with its status.
+    pub(crate) async fn upgrade(
+        &self,
+        path: &str,
+        build: impl FnOnce(HttpRequest) -> HttpRequest,
+    ) -> Result<(UpgradedReader, UpgradedWriter), (Option<StatusCode>, Error)> {
+        let path = self
+            .versioned_path(path)
+            .await
+            .map_err(|error| (None, error))?;
+        let request = build(HttpRequest::new(Method::POST, path));
+        match self.http.upgrade(request, "tcp").await {
+            Ok(UpgradeResponse::Upgraded { reader, writer, .. }) => Ok((reader, writer)),
+            Ok(UpgradeResponse::Refused(response)) => {
+                let status = response.head.status;
+                let error = if status.is_success() {
+                    Error::unsupported("the engine does not switch the connection to raw bytes")
+                } else {
+                    self.response_error(status, &response.body)
+                };
+                Err((Some(status), error))
+            }
+            Err(error) => Err((None, error)),
+        }
     }
 
     async fn versioned_path(&self, path: &str) -> Result<String, Error> {

@@ -1,7 +1,8 @@
 //! The backend for Docker Engine, and for other engines with its API.
 //!
 //! - `backend` implements the contract's calls by means of `watch`, `logs`,
-//!   `actions`, `removals`, and `objects`.
+//!   `entries`, `actions`, `creations`, `exec`, `removals`, `transfers`, and
+//!   `objects`.
 //! - `client` sends requests to the engine and converts its failures to the
 //!   contract's errors.
 //! - `model` has the engine's documents, parsed leniently; `record` converts
@@ -15,13 +16,19 @@ mod backend;
 
 mod watch;
 
-mod actions;
+mod entries;
 mod logs;
+
+mod actions;
+mod creations;
+mod exec;
 mod removals;
+mod transfers;
 
 mod objects;
 
 mod event;
+mod log_source;
 mod model;
 mod record;
 mod volume_times;

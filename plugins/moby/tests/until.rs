@@ -15,7 +15,7 @@ use futures::future::LocalBoxFuture;
 use hyper_util::rt::TokioIo;
 use rdd_backend_moby::MobyBackend;
 use rdd_sdk::native::CallHandle;
-use rdd_sdk::types::{ContainerRef, Error, LogLevel, LogOptions, Timestamp};
+use rdd_sdk::types::{ContainerRef, Credentials, Error, LogLevel, LogOptions, Timestamp};
 use rdd_sdk::{Backend as _, BoxConnection, Host, HostApi};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::time::Instant;
@@ -54,6 +54,21 @@ impl HostApi for ScriptedEngine {
 
     fn now(&self) -> Timestamp {
         panic!("the engine's clock is used")
+    }
+
+    fn monotonic_now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn random(&self) -> u64 {
+        0
+    }
+
+    fn credentials(
+        &self,
+        _: String,
+    ) -> LocalBoxFuture<'static, Result<Option<Credentials>, Error>> {
+        std::future::ready(Ok(None)).boxed_local()
     }
 
     fn log(&self, _: LogLevel, _: &str) {}

@@ -127,11 +127,12 @@ pub trait Backend: 'static {
     }
 }
 
-/// Exports the named [`Backend`] as the crate's plugin.
+/// Exports the named [`Backend`] as the crate's plugin: as a component in a build
+/// for WebAssembly, and as a dynamic library in another build with the feature
+/// `library` of this crate.
 ///
-/// The crate must be a `cdylib`. In a build for another target than
-/// WebAssembly, such as a test, the macro only checks that the type implements
-/// [`Backend`].
+/// The crate must be a `cdylib`. In any other build, such as a test, the macro
+/// only checks that the type implements [`Backend`].
 #[macro_export]
 macro_rules! export_backend {
     ($backend:ty) => {
@@ -139,6 +140,8 @@ macro_rules! export_backend {
             const fn is_backend<B: $crate::Backend>() {}
             is_backend::<$backend>();
         };
+
+        $crate::export_library!($backend);
 
         #[cfg(target_family = "wasm")]
         const _: () = {
@@ -162,4 +165,45 @@ macro_rules! export_backend {
     $crate::bindings::export!(Exports with_types_in $crate::bindings);
         };
     };
+}
+
+/// The part of [`export_backend!`](crate::export_backend) for dynamic libraries.
+/// In a macro of its own, since the feature is that of this crate.
+#[cfg(all(feature = "library", not(target_family = "wasm")))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! export_library {
+    ($backend:ty) => {
+        const _: () = {
+            struct Exports;
+
+            impl $crate::library::LibraryExports for Exports {
+                type Backend = $backend;
+
+                fn description() -> &'static ::std::sync::OnceLock<::std::vec::Vec<u8>> {
+                    static DESCRIPTION: ::std::sync::OnceLock<::std::vec::Vec<u8>> =
+                        ::std::sync::OnceLock::new();
+                    &DESCRIPTION
+                }
+            }
+
+            static LIBRARY: $crate::library::abi::Library = $crate::library::functions::<Exports>();
+
+            #[allow(unsafe_code, reason = "the name is that of the ABI")]
+            #[unsafe(no_mangle)]
+            extern "C" fn rdd_backend_library(
+                _host_major: u32,
+                _host_minor: u32,
+            ) -> *const $crate::library::abi::Library {
+                &raw const LIBRARY
+            }
+        };
+    };
+}
+
+#[cfg(not(all(feature = "library", not(target_family = "wasm"))))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! export_library {
+    ($backend:ty) => {};
 }

@@ -3,8 +3,9 @@
 //! # For maintainers
 //!
 //! The code that depends on the component model is in `component` and
-//! [`bindings`], the code that depends on a runtime in `native`. Everything
-//! else, and every backend, is the same in both forms of a plugin.
+//! [`bindings`], the code that depends on the C ABI in `library`, and the code
+//! that depends on a runtime in `native`. Everything else, and every backend, is
+//! the same in both forms of a plugin.
 
 // The generated code refers to this crate by its full name, also from within.
 extern crate self as rdd_sdk;
@@ -19,11 +20,14 @@ mod time;
 pub mod types;
 
 pub mod demux;
+pub mod entries;
 pub mod http;
 
 pub mod bindings;
 #[cfg(target_family = "wasm")]
 pub mod component;
+#[cfg(all(feature = "library", not(target_family = "wasm")))]
+pub mod library;
 #[cfg(all(feature = "native", not(target_family = "wasm")))]
 pub mod native;
 

@@ -6,14 +6,14 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
+use futures::StreamExt;
 use futures::channel::mpsc;
 use futures::future::{Either, LocalBoxFuture, select};
-use futures::{SinkExt, StreamExt};
 use hyper_util::rt::TokioIo;
 use tokio::task::{JoinError, JoinHandle};
 
 use crate::types::{Credentials, Error, LogLevel, Timestamp};
-use crate::{BoxConnection, Host, HostApi, SinkWriter, StreamResponder};
+use crate::{BoxConnection, Host, HostApi, StreamResponder};
 
 /// A host whose engine listens on a unix socket.
 pub struct UnixHost {
@@ -168,10 +168,4 @@ fn no_response() -> Error {
 
 fn join_result<R>(ended: Result<Result<R, Error>, JoinError>) -> Result<R, Error> {
     ended.unwrap_or_else(|error| Err(Error::internal(format!("the backend panicked: {error}"))))
-}
-
-impl<T> SinkWriter<T> for mpsc::Sender<Vec<T>> {
-    fn write(&mut self, items: Vec<T>) -> LocalBoxFuture<'_, bool> {
-        async { self.send(items).await.is_ok() }.boxed_local()
-    }
 }

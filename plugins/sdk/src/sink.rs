@@ -4,8 +4,9 @@
 //! result that accompanies the stream. [`StreamResponder::accept`] separates
 //! them: an error before it is the call's, an error after it is the stream's.
 
-use futures::channel::oneshot;
+use futures::channel::{mpsc, oneshot};
 use futures::future::LocalBoxFuture;
+use futures::{FutureExt, SinkExt};
 
 use crate::types::{EntryBatch, Error, Event, OutputChunk, TransferProgress};
 
@@ -75,5 +76,12 @@ impl<T> StreamSink<T> {
         } else {
             Err(Error::cancelled("the host stopped reading"))
         }
+    }
+}
+
+/// For the forms of a plugin without streams of their own.
+impl<T> SinkWriter<T> for mpsc::Sender<Vec<T>> {
+    fn write(&mut self, items: Vec<T>) -> LocalBoxFuture<'_, bool> {
+        async { self.send(items).await.is_ok() }.boxed_local()
     }
 }

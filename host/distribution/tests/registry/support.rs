@@ -1,5 +1,6 @@
 //! A private registry, credentials, and plugins to publish.
 
+use std::io::Write as _;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -65,7 +66,15 @@ impl PrivateRegistry {
                     !is_required,
                     "cannot run docker-registry (Debian: apt-get install docker-registry): {error}"
                 );
-                println!("skipped: docker-registry is not installed");
+                #[expect(
+                    clippy::explicit_write,
+                    reason = "the test harness hides the output of eprintln! in passing tests"
+                )]
+                writeln!(
+                    std::io::stderr(),
+                    "skipped: docker-registry is not installed (Debian: apt-get install docker-registry)"
+                )
+                .unwrap();
                 return None;
             }
         };

@@ -304,7 +304,7 @@ pub(crate) fn removals(engine: &FakeEngine) -> Vec<RemoveTarget> {
         .into_iter()
         .filter_map(|call| match call {
             EngineCall::Remove(request) => Some(request.target),
-            EngineCall::Act { .. } => None,
+            _ => None,
         })
         .collect()
 }

@@ -146,6 +146,6 @@ where
 /// Returns `info` for a backend that cannot read logs.
 pub(crate) fn without_logs(info: &BackendInfo) -> BackendInfo {
     let mut info = info.clone();
-    info.capabilities.logs = false;
+    info.capabilities = rdd_core::Capabilities::default();
     info
 }

@@ -42,6 +42,13 @@ impl ExitReason {
         ))
     }
 
+    /// Returns the reason for a store that calls of WASI blocked for `limit`.
+    pub fn blocked(limit: Duration) -> Self {
+        Self::guest_fault(format!(
+            "blocked all its calls for {limit:?} in a call of WASI; wait for the engine and for timers with the functions of the contract instead"
+        ))
+    }
+
     /// Returns the reason for a step, named `what`, that exceeded its limit.
     pub fn timed_out(what: &str, limit: Duration) -> Self {
         Self::guest_fault(format!("did not finish {what} within {limit:?}"))

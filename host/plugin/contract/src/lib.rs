@@ -24,6 +24,9 @@ mod transport;
 
 mod limits;
 
+pub mod liveness;
+pub mod log_limiter;
+
 mod arguments;
 pub mod validation;
 

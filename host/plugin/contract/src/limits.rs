@@ -17,7 +17,8 @@ pub struct BackendLimits {
     /// The maximum linear memory of the store of one log stream, in which a few
     /// chunks of 64 KiB are in flight.
     pub log_memory_bytes: usize,
-    /// The maximum linear memory of all stores of the backend together.
+    /// The maximum linear memory of all stores of the backend together: a bit more
+    /// than the log streams need. Only the part that is touched takes memory.
     pub total_memory_bytes: usize,
     /// The maximum number of open log streams.
     pub max_log_streams: usize,
@@ -78,7 +79,7 @@ impl Default for BackendLimits {
         Self {
             control_memory_bytes: 128 * MIB,
             log_memory_bytes: 32 * MIB,
-            total_memory_bytes: 1024 * MIB,
+            total_memory_bytes: 2048 * MIB,
             max_log_streams: 1_000,
             max_execs: 100,
             max_transfers: 16,

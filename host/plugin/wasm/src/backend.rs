@@ -98,7 +98,7 @@ impl ComponentBackend {
         let BackendServices {
             transport,
             credentials,
-            directories: _,
+            directories,
         } = services;
         let host = HostContext {
             name: name.to_owned(),
@@ -108,6 +108,7 @@ impl ComponentBackend {
             max_connections: limits.max_connections,
             probe_permit: Arc::new(Semaphore::new(1)),
             log_limiter: LogLimiter::new(),
+            directories,
             liveness: EngineLiveness::new(),
         };
         Self {

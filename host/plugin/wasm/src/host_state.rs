@@ -16,9 +16,8 @@ use crate::call_tracker::{CallState, CallTracker, calling_task};
 use crate::limits::StoreLimiter;
 use crate::liveness::EngineLiveness;
 use crate::log_limiter::LogLimiter;
+use crate::wasi::{MAX_LOG_LINE_BYTES, WasiState};
 
-/// The maximum length in bytes of a line that a backend logs.
-const MAX_LOG_LINE_BYTES: usize = 8 * 1024;
 /// The longest sleep that the contract allows.
 const MAX_SLEEP: Duration = Duration::from_secs(3600);
 /// The maximum number of concurrent sleeps in one store. The SDK sleeps once or
@@ -38,6 +37,28 @@ pub(crate) struct HostContext {
     pub(crate) probe_permit: Arc<Semaphore>,
     pub(crate) liveness: Arc<EngineLiveness>,
     pub(crate) log_limiter: LogLimiter,
+    /// The directories that the backend may read.
+    pub(crate) directories: Vec<rdd_plugin_contract::GrantedDirectory>,
+}
+
+impl HostContext {
+    /// Writes a line of the backend to the daemon's log.
+    pub(crate) fn log(&self, level: LogLevel, message: &str) {
+        let Some(dropped) = self.log_limiter.admit() else {
+            return;
+        };
+        if dropped > 0 {
+            tracing::warn!(dropped, "backend logged too many lines");
+        }
+        let message = rdd_core::text::truncate(message, MAX_LOG_LINE_BYTES);
+        match level {
+            LogLevel::Trace => tracing::trace!("{message}"),
+            LogLevel::Debug => tracing::debug!("{message}"),
+            LogLevel::Info => tracing::info!("{message}"),
+            LogLevel::Warn => tracing::warn!("{message}"),
+            LogLevel::Error => tracing::error!("{message}"),
+        }
+    }
 }
 
 /// The data of one store.
@@ -52,19 +73,32 @@ pub(crate) struct HostState {
     /// The zero of the guest's monotonic clock.
     created_at: Instant,
     random: SystemRandom,
+    /// Only a component that imports WASI has it.
+    wasi: Option<Box<WasiState>>,
 }
 
 impl HostState {
-    pub(crate) fn new(host: Arc<HostContext>, limiter: StoreLimiter) -> Self {
+    pub(crate) fn new(
+        host: Arc<HostContext>,
+        limiter: StoreLimiter,
+        wasi: Option<WasiState>,
+    ) -> Self {
         Self {
             host,
             limiter,
+            wasi: wasi.map(Box::new),
             calls: Arc::default(),
             sleep_permits: Arc::new(Semaphore::new(MAX_SLEEPS)),
             registry: None,
             created_at: Instant::now(),
             random: SystemRandom::new(),
         }
+    }
+
+    /// Returns what WASI needs.
+    pub(crate) fn wasi_state(&mut self) -> &mut WasiState {
+        let Self { host, wasi, .. } = self;
+        wasi.get_or_insert_with(|| Box::new(WasiState::unused(host)))
     }
 
     /// Acquires the permit for another connection on behalf of `call`.
@@ -99,20 +133,7 @@ impl types::Host for HostState {}
 
 impl host::Host for HostState {
     fn log(&mut self, level: LogLevel, message: String) {
-        let Some(dropped) = self.host.log_limiter.admit() else {
-            return;
-        };
-        if dropped > 0 {
-            tracing::warn!(dropped, "backend logged too many lines");
-        }
-        let message = rdd_core::text::truncate(&message, MAX_LOG_LINE_BYTES);
-        match level {
-            LogLevel::Trace => tracing::trace!("{message}"),
-            LogLevel::Debug => tracing::debug!("{message}"),
-            LogLevel::Info => tracing::info!("{message}"),
-            LogLevel::Warn => tracing::warn!("{message}"),
-            LogLevel::Error => tracing::error!("{message}"),
-        }
+        self.host.log(level, &message);
     }
 
     fn now(&mut self) -> Timestamp {

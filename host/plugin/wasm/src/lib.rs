@@ -50,6 +50,7 @@ mod cache;
 mod exports;
 mod host_state;
 mod plugin_instance;
+mod wasi;
 
 mod registry;
 mod transport;
@@ -64,11 +65,12 @@ mod convert;
 mod call_tracker;
 mod connection_tracker;
 mod epoch;
-mod liveness;
-mod log_limiter;
 mod probe;
 
 mod bindings;
+
+// Shared by all forms of backends.
+use rdd_plugin_contract::{liveness, log_limiter};
 
 pub use backend::ComponentBackend;
 pub use backend_handle::BackendHandle;

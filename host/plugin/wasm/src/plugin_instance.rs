@@ -19,6 +19,7 @@ use crate::exports::InstanceExports;
 use crate::host_state::{HostContext, HostState};
 use crate::limits::{MemoryBudget, StoreLimiter, TRANSFER_BYTES};
 use crate::runtime::LinkedComponent;
+use crate::wasi::{BlockingWatch, WasiState, limit_blocking};
 
 /// The maximum number of handles (streams, futures, tasks) that a guest may hold
 /// at once. A call takes about five, a connection four.
@@ -44,6 +45,9 @@ pub(crate) struct PluginInstance {
     store: Store<HostState>,
     exports: InstanceExports,
     watchdog: EpochWatchdog,
+    /// Only a component that imports WASI has it.
+    blocking: Option<BlockingWatch>,
+    max_blocking: Duration,
     component: LinkedComponent,
 }
 
@@ -57,7 +61,13 @@ impl PluginInstance {
         host: Arc<HostContext>,
         memory: Arc<MemoryBudget>,
     ) -> Result<Self, ExitReason> {
-        let state = HostState::new(host, StoreLimiter::new(max_memory_bytes, memory));
+        let wasi = match component.imports_wasi {
+            true => Some(WasiState::new(&host)?),
+            false => None,
+        };
+        let blocking = wasi.as_ref().map(WasiState::blocking);
+        let limiter = StoreLimiter::new(max_memory_bytes, memory);
+        let state = HostState::new(host, limiter, wasi);
         let mut store = Store::new(&component.runtime.engine, state);
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(TRANSFER_BYTES);
@@ -77,6 +87,8 @@ impl PluginInstance {
                 store,
                 exports,
                 watchdog,
+                blocking,
+                max_blocking: limits.stall_timeout,
                 component: component.clone(),
             }),
             Ok(Err(error)) => Err(exit_reason(&store, &error)),
@@ -138,18 +150,31 @@ impl PluginInstance {
             store,
             exports,
             watchdog,
+            blocking,
+            max_blocking,
             component,
         } = self;
+        let blocking = blocking.as_ref();
         let run = store.run_concurrent(async |accessor| {
             let mut body = pin!(body(accessor, exports));
             poll_fn(|cx| {
                 // Polled only while no guest code runs.
                 watchdog.reset();
+                if let Some(blocking) = blocking {
+                    blocking.reset();
+                }
                 body.as_mut().poll(cx)
             })
             .await
         });
-        match component.runtime.ticker.with_epoch_ticks(run).await {
+        let run = component.runtime.ticker.with_epoch_ticks(run);
+        let result = match blocking {
+            None => run.await,
+            Some(blocking) => limit_blocking(run, blocking, *max_blocking)
+                .await
+                .ok_or_else(|| ExitReason::blocked(*max_blocking))?,
+        };
+        match result {
             Ok(Ok(result)) => Ok(result),
             Ok(Err(RunError::Host(exit))) => Err(exit),
             Ok(Err(RunError::Guest(error))) | Err(error) => Err(exit_reason(&self.store, &error)),
@@ -187,6 +212,9 @@ pub(crate) fn stop_future(
     accessor.with(|mut access| {
         FutureReader::new(&mut access, async move {
             stop.cancelled_owned().await;
+            // Never complete when the guest begins to read: componentize-py 0.25
+            // cannot read a complete future that has no value.
+            tokio::task::yield_now().await;
             wasmtime::error::Ok(())
         })
     })

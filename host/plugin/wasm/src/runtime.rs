@@ -12,10 +12,11 @@ use crate::cache::ComponentCache;
 use crate::epoch::EpochTicker;
 use crate::exports::ExportIndices;
 use crate::host_state::HostState;
+use crate::wasi;
 
-/// The interfaces of the contract that a component may import. None of them gives
-/// access to files, the network, the environment, or the daemon.
-const ALLOWED_IMPORTS: [&str; 4] = ["types", "transport", "host", "registry"];
+/// The interfaces of the contract that a component may import. It may also import
+/// the ones of WASI that are linked.
+const CONTRACT_IMPORTS: [&str; 4] = ["types", "transport", "host", "registry"];
 
 /// The stack size of a guest in bytes. Far below wasmtime's default of 2 MiB,
 /// since a backend recurses little; only touched pages cost memory.
@@ -124,7 +125,7 @@ pub enum LoadError {
     },
     /// The component imports something that backends do not get.
     #[error(
-        "the component imports {0}, which backends must not import; build it without WASI, for wasm32-unknown-unknown, with the SDK of {PACKAGE}@{CURRENT_VERSION}"
+        "the component imports {0}, which this host does not have; a backend may import the interfaces of {PACKAGE}@{CURRENT_VERSION}, and of WASI 0.2 cli, clocks, filesystem, io, random, and sockets"
     )]
     Import(String),
     /// The component lacks an export, or an export has another type.
@@ -156,6 +157,7 @@ impl ComponentRuntime {
         let failed = |error: wasmtime::Error| RuntimeError::Engine(format!("{error:#}"));
         let engine = new_engine().map_err(failed)?;
         let mut linker = Linker::new(&engine);
+        wasi::add_to_linker(&mut linker).map_err(failed)?;
         Bindings::add_to_linker::<_, HasSelf<HostState>>(&mut linker, |state| state)
             .map_err(failed)?;
         Ok(Arc::new(Self {
@@ -204,8 +206,15 @@ impl ComponentRuntime {
                 component
             }
         };
-        self.check_version(&component)?;
-        self.check_imports(&component)?;
+        // A component of another version may import what this host does not have.
+        let version = self.contract_version(&component)?;
+        if let Some(version) = &version {
+            check_version(version)?;
+        }
+        let imports_wasi = self.check_imports(&component)?;
+        if version.is_none() {
+            return Err(LoadError::NoBackend);
+        }
         let interface = |error: wasmtime::Error| LoadError::Interface(format!("{error:#}"));
         let pre: InstancePre<HostState> =
             self.linker.instantiate_pre(&component).map_err(interface)?;
@@ -213,19 +222,20 @@ impl ComponentRuntime {
             exports: ExportIndices::new(&pre).map_err(interface)?,
             pre,
             runtime: self.clone(),
+            imports_wasi,
         })
     }
 
-    /// Checks that all interfaces of the contract have one version, which this
-    /// host supports. Without this check, wasmtime would link a component to a
-    /// compatible version by semver, whatever it was built for.
-    fn check_version(&self, component: &Component) -> Result<(), LoadError> {
+    /// Returns the version of the contract that the component exports, which all
+    /// its interfaces must have. Without a check of it, wasmtime would link a
+    /// component to a compatible version by semver, whatever it was built for.
+    fn contract_version(&self, component: &Component) -> Result<Option<Version>, LoadError> {
         let component_type = component.component_type();
         let exports = component_type.exports(&self.engine).map(|(name, _)| name);
         let imports = component_type.imports(&self.engine).map(|(name, _)| name);
         let exported: Vec<Version> = exports.filter_map(contract_version).collect();
         let Some(first) = exported.first() else {
-            return Err(LoadError::NoBackend);
+            return Ok(None);
         };
         let imported: Vec<Version> = imports.filter_map(contract_version).collect();
         if let Some(second) = exported.iter().chain(&imported).find(|it| *it != first) {
@@ -234,22 +244,23 @@ impl ComponentRuntime {
                 second: second.clone(),
             });
         }
-        Ok(check_version(first)?)
+        Ok(Some(first.clone()))
     }
 
-    fn check_imports(&self, component: &Component) -> Result<(), LoadError> {
+    /// Returns whether the component imports WASI.
+    fn check_imports(&self, component: &Component) -> Result<bool, LoadError> {
         let component_type = component.component_type();
-        let mut forbidden: Vec<&str> = component_type
+        let (linked, other): (Vec<&str>, Vec<&str>) = component_type
             .imports(&self.engine)
             .map(|(name, _)| name)
-            .filter(|name| {
-                !contract_interface(name)
-                    .is_some_and(|interface| ALLOWED_IMPORTS.contains(&interface))
-            })
-            .collect();
+            .partition(|name| wasi::is_linked(name));
+        let mut forbidden = other;
+        forbidden.retain(|name| {
+            !contract_interface(name).is_some_and(|interface| CONTRACT_IMPORTS.contains(&interface))
+        });
         forbidden.sort_unstable();
         if forbidden.is_empty() {
-            Ok(())
+            Ok(!linked.is_empty())
         } else {
             Err(LoadError::Import(forbidden.join(", ")))
         }
@@ -281,6 +292,8 @@ pub struct LinkedComponent {
     pub(crate) pre: InstancePre<HostState>,
     pub(crate) exports: ExportIndices,
     pub(crate) runtime: Arc<ComponentRuntime>,
+    /// Whether its stores need the state of WASI.
+    pub(crate) imports_wasi: bool,
 }
 
 #[cfg(test)]

@@ -51,6 +51,13 @@ type GuestStreams<G, R> = (StreamReader<G>, FutureReader<Result<R, types::Error>
 /// The export that a call calls.
 pub(crate) type StreamFunction<G, R, P> = TypedFunc<P, (Result<GuestStreams<G, R>, types::Error>,)>;
 
+/// Returns the export that a call calls, if the component has it.
+type FunctionOf<G, R, P> = fn(&InstanceExports) -> Option<StreamFunction<G, R, P>>;
+
+/// Creates the parameters of a call. The last one is the stop signal.
+type ParamsOf<P> =
+    Box<dyn FnOnce(&mut Access<'_, HostState>, FutureReader<()>) -> wasmtime::Result<P> + Send>;
+
 /// A call that returns a stream of `T` and then an `R`, with the parameters `P`.
 pub(crate) struct StreamCall<T: StreamItem, R, P> {
     /// The name of the export.
@@ -58,11 +65,8 @@ pub(crate) struct StreamCall<T: StreamItem, R, P> {
     /// What the stream is called in errors, such as `log stream`.
     pub(crate) stream: &'static str,
     /// Returns the export.
-    pub(crate) function: fn(&InstanceExports) -> Option<StreamFunction<T::Guest, R, P>>,
-    /// Creates the parameters. The last one is the stop signal.
-    #[expect(clippy::type_complexity, reason = "used once")]
-    pub(crate) params:
-        Box<dyn FnOnce(&mut Access<'_, HostState>, FutureReader<()>) -> wasmtime::Result<P> + Send>,
+    pub(crate) function: FunctionOf<T::Guest, R, P>,
+    pub(crate) params: ParamsOf<P>,
     /// The registry whose credentials the guest may ask for.
     pub(crate) registry: Option<String>,
 }

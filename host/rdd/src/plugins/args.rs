@@ -2,6 +2,8 @@
 
 use clap::{Args, Subcommand};
 
+use super::test::TestArgs;
+use super::toy_engine::ToyEngineArgs;
 use crate::output::OutputArgs;
 use crate::plugin_dirs::PluginDirArgs;
 
@@ -30,6 +32,10 @@ pub(crate) enum PluginCommand {
     Remove(NameArgs),
     /// Publish a plugin to a registry
     Push(PushArgs),
+    /// Test whether a backend keeps the contract; exit code 1 if it does not
+    Test(TestArgs),
+    /// Run the toy engine, a container engine in memory for authors of backends, in the foreground
+    ToyEngine(ToyEngineArgs),
 }
 
 /// What a plugin is read from.

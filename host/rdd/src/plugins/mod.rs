@@ -14,6 +14,9 @@ mod manage;
 mod push;
 mod verify;
 
+mod test;
+mod toy_engine;
+
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -37,5 +40,7 @@ pub(crate) async fn run(state_dir: &StateDir, command: PluginCommand) -> Result<
         PluginCommand::Disable(args) => manage::disable(args),
         PluginCommand::Remove(args) => manage::remove(args),
         PluginCommand::Push(args) => push::run(args).await,
+        PluginCommand::Test(args) => test::run(state_dir, args).await,
+        PluginCommand::ToyEngine(args) => toy_engine::run(args).await,
     }
 }

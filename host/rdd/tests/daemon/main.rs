@@ -13,3 +13,4 @@ mod partial_state;
 mod status;
 mod stop;
 mod supervision;
+mod toy_engine;

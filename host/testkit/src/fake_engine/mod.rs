@@ -11,10 +11,18 @@ mod user;
 
 mod script;
 
+mod creation;
 mod state;
 
+mod container_log;
+mod entries;
+mod exec;
 mod logs;
+mod transfer;
 mod watch;
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -31,6 +39,7 @@ pub use logs::LogScript;
 use script::CallScript;
 pub use script::{CallGate, EngineCall, EngineOperation};
 use state::EngineState;
+pub use transfer::TransferScript;
 
 /// A scripted [`ContainerEngine`]. Clones share one state.
 #[derive(Clone)]
@@ -70,12 +79,7 @@ impl FakeEngine {
             engine: "Fake Engine".to_owned(),
             id_format: IdFormat::LowerHex(64),
             namespaces: vec![name.to_owned()],
-            capabilities: Capabilities {
-                logs: true,
-                actions: true,
-                removals: true,
-                ..Capabilities::default()
-            },
+            capabilities: Capabilities::ALL,
         })
     }
 
@@ -177,7 +181,7 @@ impl ContainerEngine for FakeEngine {
     ) -> Result<LogStream, EngineError> {
         self.perform(EngineOperation::GetLogs, &container.id)
             .await?;
-        logs::stream(Arc::clone(&self.shared), container.clone(), options.clone())
+        logs::stream(Arc::clone(&self.shared), container.clone(), options)
     }
 
     async fn act(
@@ -208,39 +212,54 @@ impl ContainerEngine for FakeEngine {
 
     async fn get_entries(
         &self,
-        _: &ContainerRef,
-        _: &EntryOptions,
+        container: &ContainerRef,
+        options: &EntryOptions,
     ) -> Result<EntryStream, EngineError> {
-        Err(unsupported("read logs as entries"))
+        self.perform(EngineOperation::GetEntries, &container.id)
+            .await?;
+        entries::stream(Arc::clone(&self.shared), container.clone(), options)
     }
 
-    async fn create_container(&self, _: &ContainerSpec) -> Result<String, EngineError> {
-        Err(unsupported("create containers"))
+    async fn create_container(&self, spec: &ContainerSpec) -> Result<String, EngineError> {
+        self.script(|script| script.record(EngineCall::CreateContainer(spec.clone())));
+        let name = spec.name.as_deref().unwrap_or_default();
+        self.perform(EngineOperation::CreateContainer, name).await?;
+        self.change(|state| state.create_container(spec))
     }
 
-    async fn create_volume(&self, _: &VolumeSpec) -> Result<String, EngineError> {
-        Err(unsupported("create volumes"))
+    async fn create_volume(&self, spec: &VolumeSpec) -> Result<String, EngineError> {
+        self.script(|script| script.record(EngineCall::CreateVolume(spec.clone())));
+        let name = spec.name.as_deref().unwrap_or_default();
+        self.perform(EngineOperation::CreateVolume, name).await?;
+        self.change(|state| state.create_volume(spec))
     }
 
-    async fn exec(&self, _: &ContainerRef, _: &ExecOptions) -> Result<ExecSession, EngineError> {
-        Err(unsupported("run processes"))
+    async fn exec(
+        &self,
+        container: &ContainerRef,
+        options: &ExecOptions,
+    ) -> Result<ExecSession, EngineError> {
+        self.script(|script| {
+            script.record(EngineCall::Exec {
+                container: container.clone(),
+                options: options.clone(),
+            });
+        });
+        self.perform(EngineOperation::Exec, &container.id).await?;
+        exec::start(&self.shared, container, options)
     }
 
-    async fn pull(&self, _: &PullSpec) -> Result<TransferStream, EngineError> {
-        Err(unsupported("pull images"))
+    async fn pull(&self, spec: &PullSpec) -> Result<TransferStream, EngineError> {
+        self.script(|script| script.record(EngineCall::Pull(spec.clone())));
+        self.perform(EngineOperation::Pull, &spec.image).await?;
+        Ok(transfer::pull(&self.shared, spec))
     }
 
-    async fn push(&self, _: &PushSpec) -> Result<TransferStream, EngineError> {
-        Err(unsupported("push images"))
+    async fn push(&self, spec: &PushSpec) -> Result<TransferStream, EngineError> {
+        self.script(|script| script.record(EngineCall::Push(spec.clone())));
+        self.perform(EngineOperation::Push, &spec.image).await?;
+        transfer::push(&self.shared, spec)
     }
-}
-
-/// Returns the error of a call that the fake engine does not implement.
-fn unsupported(operation: &str) -> EngineError {
-    EngineError::new(
-        ErrorCode::Unsupported,
-        format!("the fake engine cannot {operation}"),
-    )
 }
 
 /// Returns the error of a real engine for an object that does not exist.

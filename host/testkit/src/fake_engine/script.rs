@@ -4,10 +4,13 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdd_core::{ContainerAction, ContainerRef, EngineError, ErrorCode, RemoveRequest};
+use rdd_core::{
+    ContainerAction, ContainerRef, ContainerSpec, EngineError, ErrorCode, ExecOptions, PullSpec,
+    PushSpec, RemoveRequest, VolumeSpec,
+};
 use tokio::sync::watch;
 
-use super::FakeEngine;
+use super::{FakeEngine, TransferScript};
 
 /// An operation that can be scripted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -18,10 +21,22 @@ pub enum EngineOperation {
     Inspect,
     /// [`ContainerEngine::get_logs`](rdd_core::ContainerEngine::get_logs).
     GetLogs,
+    /// [`ContainerEngine::get_entries`](rdd_core::ContainerEngine::get_entries).
+    GetEntries,
     /// [`ContainerEngine::act`](rdd_core::ContainerEngine::act).
     Act,
     /// [`ContainerEngine::remove`](rdd_core::ContainerEngine::remove).
     Remove,
+    /// [`ContainerEngine::create_container`](rdd_core::ContainerEngine::create_container).
+    CreateContainer,
+    /// [`ContainerEngine::create_volume`](rdd_core::ContainerEngine::create_volume).
+    CreateVolume,
+    /// [`ContainerEngine::exec`](rdd_core::ContainerEngine::exec).
+    Exec,
+    /// [`ContainerEngine::pull`](rdd_core::ContainerEngine::pull).
+    Pull,
+    /// [`ContainerEngine::push`](rdd_core::ContainerEngine::push).
+    Push,
 }
 
 /// A changing call, recorded when it started.
@@ -36,14 +51,30 @@ pub enum EngineCall {
     },
     /// [`ContainerEngine::remove`](rdd_core::ContainerEngine::remove).
     Remove(RemoveRequest),
+    /// [`ContainerEngine::create_container`](rdd_core::ContainerEngine::create_container).
+    CreateContainer(ContainerSpec),
+    /// [`ContainerEngine::create_volume`](rdd_core::ContainerEngine::create_volume).
+    CreateVolume(VolumeSpec),
+    /// [`ContainerEngine::exec`](rdd_core::ContainerEngine::exec).
+    Exec {
+        /// The container.
+        container: ContainerRef,
+        /// The process.
+        options: ExecOptions,
+    },
+    /// [`ContainerEngine::pull`](rdd_core::ContainerEngine::pull).
+    Pull(PullSpec),
+    /// [`ContainerEngine::push`](rdd_core::ContainerEngine::push).
+    Push(PushSpec),
 }
 
 /// Blocks calls until the test opens it. Clones share one gate.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct CallGate(Arc<watch::Sender<bool>>);
 
 impl CallGate {
-    fn closed() -> Self {
+    /// Returns a gate that blocks until it is opened.
+    pub fn closed() -> Self {
         Self(Arc::new(watch::Sender::new(false)))
     }
 
@@ -72,9 +103,18 @@ pub(super) struct CallScript {
     standing_failures: HashMap<CallKey, EngineError>,
     panics: HashSet<EngineOperation>,
     offline: Option<EngineError>,
+    transfers: HashMap<String, TransferScript>,
 }
 
 impl CallScript {
+    pub(super) fn set_transfer(&mut self, image: &str, script: TransferScript) {
+        self.transfers.insert(image.to_owned(), script);
+    }
+
+    pub(super) fn transfer(&self, image: &str) -> Option<TransferScript> {
+        self.transfers.get(image).cloned()
+    }
+
     pub(super) fn record(&mut self, call: EngineCall) {
         self.calls.push(call);
     }
@@ -136,8 +176,8 @@ fn lookup<'a, V>(
         .or_else(|| map.get(&CallKey(operation, None)))
 }
 
-/// The scripting methods. `on` is an ID, a tag, or a volume name; `None` means
-/// any.
+/// The scripting methods. `on` is an ID, a tag, or a volume name; the requested
+/// name of a creation; the requested image of a transfer. `None` means any.
 impl FakeEngine {
     /// Returns every changing call so far, in the order in which they started.
     pub fn calls(&self) -> Vec<EngineCall> {

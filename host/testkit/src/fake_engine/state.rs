@@ -8,7 +8,7 @@ use rdd_core::{
     Image, ObjectKind, ObjectRef, RemoveRequest, RemoveTarget, Timestamp, WatchEvent,
 };
 
-use super::logs::ContainerLog;
+use super::container_log::ContainerLog;
 use super::not_found;
 use super::script::CallScript;
 
@@ -25,11 +25,13 @@ pub(super) struct EngineState {
     pub(super) held_from: usize,
     /// The number of times that the running watches were disconnected.
     pub(super) disconnects: u64,
+    /// The number of times that the open logs were disconnected.
+    pub(super) log_disconnects: u64,
     pub(super) script: CallScript,
 }
 
 /// 2026-01-01T00:00:00Z.
-const EPOCH: i64 = 1_767_225_600;
+pub(super) const EPOCH: i64 = 1_767_225_600;
 
 impl EngineState {
     pub(super) fn new() -> Self {
@@ -42,6 +44,7 @@ impl EngineState {
             events_held: false,
             held_from: 0,
             disconnects: 0,
+            log_disconnects: 0,
             script: CallScript::default(),
         }
     }
@@ -51,14 +54,27 @@ impl EngineState {
         self.clock
     }
 
+    /// Returns the time of the clock without advancing it.
+    pub(super) fn time(&self) -> Timestamp {
+        self.clock
+    }
+
     pub(super) fn set_serial(&mut self, serial: u64) {
         self.serial = serial;
     }
 
     pub(super) fn next_id(&mut self) -> String {
-        self.serial += 1;
         // Spread over all digits, so that IDs differ in their first digits.
-        format!("{:016x}", self.serial.wrapping_mul(0x9e37_79b9_7f4a_7c15)).repeat(4)
+        format!(
+            "{:016x}",
+            self.next_serial().wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        )
+        .repeat(4)
+    }
+
+    pub(super) fn next_serial(&mut self) -> u64 {
+        self.serial += 1;
+        self.serial
     }
 
     pub(super) fn init(&self) -> VecDeque<WatchEvent> {

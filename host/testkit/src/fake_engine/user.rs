@@ -11,7 +11,7 @@ use rdd_core::{
     Timestamp, Volume,
 };
 
-use super::logs::ContainerLog;
+use super::container_log::ContainerLog;
 use super::state::EngineState;
 use super::{FakeEngine, not_found};
 

@@ -113,6 +113,15 @@ impl FakeEngine {
         self.change(|state| state.disconnects += 1);
     }
 
+    /// Ends the running watches and the open logs with an error. The engine stays
+    /// reachable.
+    pub fn cut_streams(&self) {
+        self.change(|state| {
+            state.disconnects += 1;
+            state.log_disconnects += 1;
+        });
+    }
+
     /// Starts a new listing on the running watches.
     pub fn reinit(&self) {
         self.change(|state| {

@@ -103,6 +103,11 @@ impl EngineFixture {
         format!("{}-{suffix}", self.prefix)
     }
 
+    /// Returns the label of the test's objects.
+    pub(crate) fn label(&self) -> (String, String) {
+        ("test".to_owned(), self.prefix.clone())
+    }
+
     /// Creates a container that runs a shell script, without starting it.
     pub(crate) async fn create(&self, suffix: &str, script: &str, tty: bool) -> String {
         self.create_from(IMAGE, suffix, script, tty).await

@@ -12,6 +12,9 @@
 )]
 
 mod actions;
+mod creations;
+mod entries;
+mod exec;
 mod fixture;
 mod identity;
 mod logs;

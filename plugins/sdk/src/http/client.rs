@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderValue, UPGRADE, USER_AGENT};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderName, HeaderValue, UPGRADE, USER_AGENT};
 use hyper::{HeaderMap, Method, StatusCode};
 
 use super::body::ResponseBody;
@@ -30,6 +30,7 @@ const DEFAULT_MAX_BODY_BYTES: usize = 4 << 20;
 pub struct HttpRequest {
     method: Method,
     path: String,
+    headers: HeaderMap,
     body: Bytes,
     timeout: Option<Duration>,
     max_body_bytes: usize,
@@ -42,6 +43,7 @@ impl HttpRequest {
         Self {
             method,
             path: path.into(),
+            headers: HeaderMap::new(),
             body: Bytes::new(),
             timeout: None,
             max_body_bytes: DEFAULT_MAX_BODY_BYTES,
@@ -51,6 +53,13 @@ impl HttpRequest {
     /// Creates a `GET` request.
     pub fn get(path: impl Into<String>) -> Self {
         Self::new(Method::GET, path)
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
     }
 
     /// Sets the body, a JSON document.
@@ -104,9 +113,13 @@ impl HttpRequest {
         if !self.body.is_empty() {
             request = request.header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        request.body(Full::new(self.body.clone())).map_err(|error| {
-            Error::invalid_argument(format!("invalid request {}: {error}", self.log_name()))
-        })
+        let mut request = request
+            .body(Full::new(self.body.clone()))
+            .map_err(|error| {
+                Error::invalid_argument(format!("invalid request {}: {error}", self.log_name()))
+            })?;
+        request.headers_mut().extend(self.headers.clone());
+        Ok(request)
     }
 }
 

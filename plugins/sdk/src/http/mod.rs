@@ -14,5 +14,6 @@ mod upgrade;
 
 pub use body::ResponseBody;
 pub use client::{HttpClient, HttpRequest, HttpResponse, ResponseHead, UpgradeResponse};
+pub use hyper::header::{HeaderName, HeaderValue};
 pub use hyper::{HeaderMap, Method, StatusCode};
 pub use upgrade::{UpgradedReader, UpgradedWriter};

@@ -207,15 +207,15 @@ fn importing(name: &str) -> Vec<u8> {
 #[test]
 fn a_forbidden_import_is_refused_by_name() {
     let runtime = ComponentRuntime::new(None).unwrap();
-    let Err(refused) = runtime.load(&importing("wasi:cli/environment@0.2.0"), DIGEST) else {
+    let Err(refused) = runtime.load(&importing("wasi:http/types@0.2.0"), DIGEST) else {
         panic!("the component was loaded");
     };
     assert_eq!(
         refused,
-        LoadError::Import("wasi:cli/environment@0.2.0".to_owned())
+        LoadError::Import("wasi:http/types@0.2.0".to_owned())
     );
     let message = refused.to_string();
-    assert!(message.contains("without WASI"), "{message}");
+    assert!(message.contains("of WASI 0.2 cli, clocks"), "{message}");
 }
 
 #[test]
@@ -225,11 +225,46 @@ fn a_component_without_the_exports_is_refused() {
     let Err(refused) = runtime.load(b"\0asm\x0d\0\x01\0", DIGEST) else {
         panic!("the component was loaded");
     };
-    assert!(matches!(refused, LoadError::Interface(_)), "{refused}");
+    assert_eq!(refused, LoadError::NoBackend);
     assert!(
-        refused
-            .to_string()
-            .contains("rancher-desktop:engine/engine@0.1.0"),
+        refused.to_string().contains("rancher-desktop:engine@0.1.0"),
         "{refused}"
     );
+}
+
+/// Returns the fixture with every name of the contract changed to this version.
+fn fixture_of_version(version: &[u8; 5]) -> Vec<u8> {
+    let mut bytes = fixture_bytes();
+    let offsets: Vec<_> = bytes
+        .windows(6)
+        .enumerate()
+        .filter(|(_, window)| window == b"@0.1.0")
+        .map(|(offset, _)| offset + 1)
+        .collect();
+    assert!(!offsets.is_empty());
+    for offset in offsets {
+        bytes[offset..offset + version.len()].copy_from_slice(version);
+    }
+    bytes
+}
+
+#[test]
+fn a_component_of_another_version_is_refused_with_both_versions() {
+    let runtime = ComponentRuntime::new(None).unwrap();
+    for (version, remedy) in [
+        (b"0.4.0", "upgrade rdd"),
+        (b"0.0.9", "install a version of the plugin"),
+        // Wasmtime by itself would link it.
+        (b"0.1.7", "upgrade rdd"),
+    ] {
+        let Err(refused) = runtime.load(&fixture_of_version(version), DIGEST) else {
+            panic!("the component was loaded");
+        };
+        assert!(matches!(refused, LoadError::Version(_)), "{refused:?}");
+        let message = refused.to_string();
+        let version = String::from_utf8_lossy(version);
+        for part in [&version, "supports 0.1.0", remedy] {
+            assert!(message.contains(part), "{message:?} lacks {part:?}");
+        }
+    }
 }

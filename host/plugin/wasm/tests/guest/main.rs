@@ -19,4 +19,5 @@ mod processes;
 mod stalls;
 mod support;
 mod transfers;
+mod wasi;
 mod watch;

@@ -49,13 +49,11 @@ async fn is_closed(handle: &BackendHandle) {
 async fn input_is_delivered_until_it_is_half_closed() {
     let backend = backend();
     let handle = launch(&backend).await;
-    let mut session = exec(&handle, &options(&["cat"])).await;
+    let session = exec(&handle, &options(&["cat"])).await;
     let message = Bytes::from(vec![b'x'; 1_000_000]);
     let writing = async {
-        let ExecSession { stdin, .. } = &mut session;
-        let stdin = stdin.clone();
-        for _ in 0..3 {
-            stdin.send(message.clone()).await.unwrap();
+        for _ in 0..20 {
+            session.stdin.send(message.clone()).await.unwrap();
         }
     };
     // The output is not read while the input is written, so both have windows.

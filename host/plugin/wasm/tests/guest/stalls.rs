@@ -130,7 +130,7 @@ async fn many_stalled_calls_end_the_store_despite_other_calls() {
     let handle = Arc::new(launch(&backend).await);
     let stop = act(&handle, "request-stop");
     let _request = expect_request(&mut requests, "request-stop").await;
-    let never = container("never");
+    let never = container("ignores-stop");
     let all = futures::future::join_all((0..32).map(|_| handle.inspect(&never)));
     in_time(all).await;
     let error = in_time(stop).await.unwrap().unwrap_err();

@@ -10,6 +10,7 @@ use rdd_core::{
     ContainerEngine, ContainerRef, EngineError, ErrorCode, LogOptions, LogStream, ObjectRef,
     OutputChunk, WatchEvent, WatchStream,
 };
+pub(crate) use rdd_plugin_contract::{BackendInstance as _, PluginBackend as _};
 use rdd_plugin_contract::{BackendLimits, BackendServices, EngineConnection, EngineTransport};
 use rdd_plugin_wasm::{BackendHandle, ComponentBackend, ComponentRuntime, LinkedComponent};
 use rdd_testkit::{PATIENCE, fixture_component};

@@ -18,7 +18,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// The liveness of one engine, shared by all stores of its backend.
 #[derive(Debug)]
-pub(crate) struct EngineLiveness {
+pub struct EngineLiveness {
     created_at: Instant,
     /// When the engine last sent something, in milliseconds after `created_at`.
     last_received_millis: AtomicU64,
@@ -38,7 +38,8 @@ struct OpenConnection {
 }
 
 impl EngineLiveness {
-    pub(crate) fn new() -> Arc<Self> {
+    /// Returns the liveness of an engine that has sent nothing yet.
+    pub fn new() -> Arc<Self> {
         Arc::new(Self {
             created_at: Instant::now(),
             last_received_millis: AtomicU64::new(0),
@@ -47,7 +48,7 @@ impl EngineLiveness {
     }
 
     /// Records that the engine sent something.
-    pub(crate) fn record_received(&self) {
+    pub fn record_received(&self) {
         let millis = u64::try_from(self.created_at.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.last_received_millis
             .fetch_max(millis, Ordering::Relaxed);
@@ -55,12 +56,12 @@ impl EngineLiveness {
 
     /// Returns when the engine last sent something, rounded down to a
     /// millisecond.
-    pub(crate) fn last_received(&self) -> Instant {
+    pub fn last_received(&self) -> Instant {
         self.created_at + Duration::from_millis(self.last_received_millis.load(Ordering::Relaxed))
     }
 
     /// Registers a new connection until the returned guard is dropped.
-    pub(crate) fn register_connection(self: &Arc<Self>) -> ConnectionGuard {
+    pub fn register_connection(self: &Arc<Self>) -> ConnectionGuard {
         let lost = CancellationToken::new();
         let mut connections = self.lock();
         let id = connections.next_id;
@@ -101,7 +102,7 @@ impl EngineLiveness {
 
 /// The registration of one connection. It is ready once the engine is lost.
 #[derive(Debug)]
-pub(crate) struct ConnectionGuard {
+pub struct ConnectionGuard {
     liveness: Arc<EngineLiveness>,
     id: u64,
     lost: Pin<Box<WaitForCancellationFutureOwned>>,
@@ -109,7 +110,7 @@ pub(crate) struct ConnectionGuard {
 
 impl ConnectionGuard {
     /// Returns ready once the engine is lost.
-    pub(crate) fn poll_lost(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub fn poll_lost(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.lost.as_mut().poll(cx)
     }
 }
@@ -122,16 +123,16 @@ impl Drop for ConnectionGuard {
 
 /// The timing of liveness probes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct LivenessProbe {
+pub struct LivenessProbe {
     /// How long the engine may send nothing before it is pinged.
-    pub(crate) idle_timeout: Duration,
+    pub idle_timeout: Duration,
     /// How long the engine may take to send something after a ping.
-    pub(crate) ping_timeout: Duration,
+    pub ping_timeout: Duration,
 }
 
 /// The outcome of a ping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ProbeOutcome {
+pub enum ProbeOutcome {
     /// The engine sent something.
     Alive,
     /// The engine sent nothing and is lost.
@@ -140,7 +141,7 @@ pub(crate) enum ProbeOutcome {
 
 impl LivenessProbe {
     /// Waits until the engine has sent nothing for `idle_timeout`.
-    pub(crate) async fn wait_until_idle(self, liveness: &EngineLiveness) {
+    pub async fn wait_until_idle(self, liveness: &EngineLiveness) {
         loop {
             let idle_at = liveness.last_received() + self.idle_timeout;
             if idle_at <= Instant::now() {
@@ -153,7 +154,7 @@ impl LivenessProbe {
     /// Runs `ping` and waits for the engine to send something on any connection.
     /// The result of `ping` does not matter, since a response counts as
     /// something sent.
-    pub(crate) async fn ping(self, liveness: &EngineLiveness, ping: impl Future) -> ProbeOutcome {
+    pub async fn ping(self, liveness: &EngineLiveness, ping: impl Future) -> ProbeOutcome {
         let started_at = Instant::now();
         let before = liveness.last_received();
         let deadline = started_at + self.ping_timeout;

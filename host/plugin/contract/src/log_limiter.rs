@@ -13,15 +13,22 @@ const MAX_LINES_PER_SECOND: u64 = 100;
 
 /// Limits the lines per second and counts those that it drops.
 #[derive(Debug)]
-pub(crate) struct LogLimiter {
+pub struct LogLimiter {
     created_at: Instant,
     /// The current second in the upper half, the lines in that second in the
     /// lower half.
     window: AtomicU64,
 }
 
+impl Default for LogLimiter {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl LogLimiter {
-    pub(crate) fn new() -> Self {
+    /// Creates a limiter that has admitted nothing yet.
+    pub fn new() -> Self {
         Self {
             created_at: Instant::now(),
             window: AtomicU64::new(0),
@@ -30,7 +37,7 @@ impl LogLimiter {
 
     /// Returns `None` if the line must be dropped, otherwise the number of lines
     /// that were dropped since the last admitted one.
-    pub(crate) fn admit(&self) -> Option<u64> {
+    pub fn admit(&self) -> Option<u64> {
         self.admit_at(self.created_at.elapsed().as_secs())
     }
 

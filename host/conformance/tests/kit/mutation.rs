@@ -1,0 +1,372 @@
+//! The faults that the table has to find, each with the cases that are meant for
+//! it.
+
+/// One fault of a backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mutation {
+    DescribesAVersionThatIsNone,
+    DescribesItselfDifferently,
+    PushesWithoutTheCapability,
+    ListsAnObjectTwice,
+    OmitsTheThirdContainer,
+    OmitsTheOtherNamespace,
+    HoldsBackThatAContainerRuns,
+    DropsRemovals,
+    DropsNamespaces,
+    LosesTheEndOfABurst,
+    EndsACutWatchWithInternal,
+    EndsACutWatchWithoutAnError,
+    WatchesOnAfterStop,
+    InspectsTheDefaultNamespace,
+    HasNoVolumesButInternalErrors,
+    KnowsNoCreationTimes,
+    InspectsAnotherProcess,
+    AcceptsMalformedIds,
+    ClaimsHexadecimalIds,
+    TrimsNames,
+    ShowsSecrets,
+    HangsAfterAStoppedInspect,
+    LosesALine,
+    ReplacesInvalidBytes,
+    JoinsChunks,
+    DoublesTheLastLineOfAFollowedLog,
+    DelaysOutput,
+    SplitsATerminal,
+    FailsUnknownLogsWithInternal,
+    EndsACutLogSilently,
+    FollowsAfterStop,
+    CountsTheTailWrong,
+    ExcludesSince,
+    IgnoresUntil,
+    FollowsBeyondUntil,
+    WritesOtherTimestamps,
+    MixesSources,
+    IgnoresSinceWithTail,
+    MarksAnEntryPartial,
+    ReordersTheSourcesOfEntries,
+    ReplacesInvalidBytesInEntries,
+    ForgetsThatPartsArePartial,
+    HasTimesWithoutTheCapability,
+    CountsTheTailOfEntriesWrong,
+    ExcludesSinceInEntries,
+    MixesSourcesOfEntries,
+    DoublesTheLastEntryOfAFollowedLog,
+    FailsUnknownEntriesWithInternal,
+    FollowsEntriesAfterStop,
+    ReadsInAnotherOrderEachTime,
+    DoublesAnEntryOnResume,
+    CountsPositionsAmongAllSources,
+    SkipsEarlierTimesOnResume,
+    DoesNotFollowOnResume,
+    HidesGaps,
+    ReturnsBeforeARestart,
+    DoesNotUnpause,
+    RefusesToPauseTwice,
+    PausesWhatIsStopped,
+    ActsOnUnknownContainersWithConflict,
+    RemovesTwice,
+    RemovesUnknownVolumes,
+    RemovesInTheDefaultNamespace,
+    IgnoresTheTimeOfAVolume,
+    IgnoresTheImageOfATag,
+    FailsOnWhatIsInUseWithInternal,
+    StartsWhatItCreates,
+    GeneratesOneName,
+    FailsOnUsedNamesWithInvalidArgument,
+    FailsOnUnknownImagesWithUnavailable,
+    DropsLabelsOfVolumes,
+    ReturnsVolumesThatExist,
+    ChangesExitCodes,
+    WritesErrorsToStdout,
+    ReturnsBothSourcesAlways,
+    DropsTheEnvironment,
+    FailsWhenACommandCannotRun,
+    ReturnsSignalsAsTheyAre,
+    KeepsTheInputOpen,
+    ResizesOnce,
+    NeverResolvesTheExit,
+    ExecsInUnknownContainersWithInternal,
+    ExecsInStoppedContainersWithInternal,
+    NeverCompletesALayer,
+    PullsUnknownImagesWithUnavailable,
+    PullsAfterStop,
+    PushesWithoutProgress,
+    PushesUnknownTagsWithInternal,
+    LimitsLogsWithInternal,
+    LeaksAConnection,
+    LeaksMemory,
+}
+
+use Mutation::*;
+
+/// Each fault with the cases that fail because of it, and no other ones.
+pub(crate) const MUTATIONS: &[(Mutation, &[&str])] = &[
+    (DescribesAVersionThatIsNone, &["describe/is-valid"]),
+    (
+        DescribesItselfDifferently,
+        &["describe/is-the-same-each-time"],
+    ),
+    (
+        PushesWithoutTheCapability,
+        &["describe/a-call-without-its-capability-is-unsupported"],
+    ),
+    (
+        // The listing is the basis of each watch.
+        ListsAnObjectTwice,
+        &[
+            "watch/begins-with-a-listing",
+            "watch/lists-each-existing-object",
+            "watch/lists-equal-ids-of-two-namespaces",
+            "watch/reports-changes-in-order",
+            "watch/reports-removals",
+            "watch/reports-namespaces",
+            "watch/ends-a-burst-in-the-last-state",
+            "watch/a-cut-connection-ends-it-with-unavailable",
+            "watch/nothing-is-missed-across-a-cut",
+            "watch/ends-within-a-second",
+        ],
+    ),
+    (
+        OmitsTheThirdContainer,
+        &["watch/lists-each-existing-object"],
+    ),
+    (
+        OmitsTheOtherNamespace,
+        &["watch/lists-equal-ids-of-two-namespaces"],
+    ),
+    (
+        HoldsBackThatAContainerRuns,
+        &["watch/reports-changes-in-order"],
+    ),
+    (DropsRemovals, &["watch/reports-removals"]),
+    (DropsNamespaces, &["watch/reports-namespaces"]),
+    (
+        LosesTheEndOfABurst,
+        &["watch/ends-a-burst-in-the-last-state"],
+    ),
+    (
+        EndsACutWatchWithInternal,
+        &["watch/a-cut-connection-ends-it-with-unavailable"],
+    ),
+    (
+        EndsACutWatchWithoutAnError,
+        &[
+            "watch/a-cut-connection-ends-it-with-unavailable",
+            "watch/nothing-is-missed-across-a-cut",
+        ],
+    ),
+    (WatchesOnAfterStop, &["watch/ends-within-a-second"]),
+    (
+        InspectsTheDefaultNamespace,
+        &[
+            "inspect/looks-in-the-namespace-only",
+            "remove/leaves-other-namespaces-alone",
+        ],
+    ),
+    (
+        HasNoVolumesButInternalErrors,
+        &["inspect/an-unknown-object-is-not-found"],
+    ),
+    (KnowsNoCreationTimes, &["inspect/returns-the-object"]),
+    (
+        InspectsAnotherProcess,
+        &["inspect/equals-the-listed-object"],
+    ),
+    (AcceptsMalformedIds, &["inspect/a-malformed-id-is-rejected"]),
+    (
+        ClaimsHexadecimalIds,
+        &["inspect/an-id-has-the-declared-form"],
+    ),
+    (TrimsNames, &["inspect/odd-names-survive"]),
+    (ShowsSecrets, &["inspect/raw-is-json-without-secrets"]),
+    (
+        HangsAfterAStoppedInspect,
+        &["inspect/an-unresponsive-engine-blocks-no-other-call"],
+    ),
+    (LosesALine, &["logs/has-every-byte-in-order"]),
+    (ReplacesInvalidBytes, &["logs/odd-bytes-survive"]),
+    (JoinsChunks, &["logs/a-chunk-is-bounded"]),
+    (
+        DoublesTheLastLineOfAFollowedLog,
+        &["logs/follow-continues-and-ends-with-the-container"],
+    ),
+    (DelaysOutput, &["logs/output-is-not-delayed"]),
+    (SplitsATerminal, &["logs/a-terminal-is-one-source"]),
+    (
+        FailsUnknownLogsWithInternal,
+        &["logs/an-unknown-container-is-not-found"],
+    ),
+    (EndsACutLogSilently, &["logs/a-cut-connection-is-an-error"]),
+    (FollowsAfterStop, &["logs/ends-within-a-second"]),
+    (CountsTheTailWrong, &["logs/tail"]),
+    (ExcludesSince, &["logs/since", "logs/options-in-pairs"]),
+    (IgnoresUntil, &["logs/until"]),
+    (FollowsBeyondUntil, &["logs/until-ends-a-followed-log"]),
+    (
+        // The cases learn the times of lines from the timestamps.
+        WritesOtherTimestamps,
+        &[
+            "logs/tail",
+            "logs/since",
+            "logs/until",
+            "logs/until-ends-a-followed-log",
+            "logs/timestamps",
+            "logs/sources",
+            "logs/options-in-pairs",
+        ],
+    ),
+    (MixesSources, &["logs/sources"]),
+    (IgnoresSinceWithTail, &["logs/options-in-pairs"]),
+    (
+        MarksAnEntryPartial,
+        &["entries/have-the-bytes-of-the-other-form"],
+    ),
+    (
+        ReordersTheSourcesOfEntries,
+        &["entries/keep-the-order-of-both-sources"],
+    ),
+    (
+        ReplacesInvalidBytesInEntries,
+        &["entries/odd-bytes-survive"],
+    ),
+    (
+        ForgetsThatPartsArePartial,
+        &["entries/a-long-line-comes-in-parts"],
+    ),
+    (HasTimesWithoutTheCapability, &["entries/have-times"]),
+    (CountsTheTailOfEntriesWrong, &["entries/tail"]),
+    (ExcludesSinceInEntries, &["entries/since-and-until"]),
+    (MixesSourcesOfEntries, &["entries/sources"]),
+    (
+        DoublesTheLastEntryOfAFollowedLog,
+        &["entries/follow-continues-and-ends-with-the-container"],
+    ),
+    (
+        FailsUnknownEntriesWithInternal,
+        &["entries/an-unknown-container-is-not-found"],
+    ),
+    (FollowsEntriesAfterStop, &["entries/ends-within-a-second"]),
+    (
+        // Without a stable order, a position means nothing.
+        ReadsInAnotherOrderEachTime,
+        &[
+            "resume/the-order-of-equal-times-is-stable",
+            "resume/loses-and-doubles-nothing",
+        ],
+    ),
+    (
+        DoublesAnEntryOnResume,
+        &["resume/loses-and-doubles-nothing"],
+    ),
+    (
+        CountsPositionsAmongAllSources,
+        &["resume/counts-among-the-selected-sources"],
+    ),
+    (
+        SkipsEarlierTimesOnResume,
+        &["resume/includes-earlier-times"],
+    ),
+    (DoesNotFollowOnResume, &["resume/follows"]),
+    (HidesGaps, &["resume/a-lost-position-is-a-gap"]),
+    (ReturnsBeforeARestart, &["act/starts-and-stops"]),
+    (DoesNotUnpause, &["act/pauses-and-unpauses"]),
+    (RefusesToPauseTwice, &["act/is-idempotent"]),
+    (
+        PausesWhatIsStopped,
+        &["act/a-state-that-forbids-it-is-a-conflict"],
+    ),
+    (
+        ActsOnUnknownContainersWithConflict,
+        &["act/an-unknown-container-is-not-found"],
+    ),
+    (RemovesTwice, &["remove/removes-the-container"]),
+    (
+        RemovesUnknownVolumes,
+        &["remove/an-unknown-object-is-not-found"],
+    ),
+    (
+        RemovesInTheDefaultNamespace,
+        &["remove/leaves-other-namespaces-alone"],
+    ),
+    (IgnoresTheTimeOfAVolume, &["remove/a-replaced-volume-stays"]),
+    (IgnoresTheImageOfATag, &["remove/a-moved-tag-stays"]),
+    (
+        FailsOnWhatIsInUseWithInternal,
+        &["remove/what-is-in-use-is-a-conflict"],
+    ),
+    (
+        StartsWhatItCreates,
+        &["create/makes-the-specified-container"],
+    ),
+    (GeneratesOneName, &["create/generates-a-name"]),
+    (
+        FailsOnUsedNamesWithInvalidArgument,
+        &["create/a-name-in-use-is-a-conflict"],
+    ),
+    (
+        FailsOnUnknownImagesWithUnavailable,
+        &["create/an-unknown-image-is-not-found"],
+    ),
+    (DropsLabelsOfVolumes, &["create/makes-the-specified-volume"]),
+    (
+        ReturnsVolumesThatExist,
+        &["create/a-volume-that-exists-is-a-conflict"],
+    ),
+    (ChangesExitCodes, &["exec/returns-output-and-exit-code"]),
+    (WritesErrorsToStdout, &["exec/keeps-the-sources-apart"]),
+    (
+        ReturnsBothSourcesAlways,
+        &["exec/returns-only-the-requested-sources"],
+    ),
+    (DropsTheEnvironment, &["exec/passes-its-options"]),
+    (
+        FailsWhenACommandCannotRun,
+        &["exec/a-command-that-cannot-run-is-126-or-127"],
+    ),
+    (
+        ReturnsSignalsAsTheyAre,
+        &["exec/a-signal-is-128-plus-its-number"],
+    ),
+    (
+        KeepsTheInputOpen,
+        &[
+            "exec/half-closes-the-input",
+            "exec/input-and-output-are-independent",
+        ],
+    ),
+    (ResizesOnce, &["exec/a-terminal-has-a-size"]),
+    (NeverResolvesTheExit, &["exec/ends-within-a-second"]),
+    (
+        ExecsInUnknownContainersWithInternal,
+        &["exec/an-unknown-container-is-not-found"],
+    ),
+    (
+        ExecsInStoppedContainersWithInternal,
+        &["exec/a-stopped-container-is-a-conflict"],
+    ),
+    (
+        NeverCompletesALayer,
+        &["pull/reports-each-layer-and-adds-the-image"],
+    ),
+    (
+        PullsUnknownImagesWithUnavailable,
+        &["pull/an-unknown-image-is-not-found"],
+    ),
+    (PullsAfterStop, &["pull/ends-within-a-second"]),
+    (PushesWithoutProgress, &["push/reports-each-layer"]),
+    (
+        PushesUnknownTagsWithInternal,
+        &["push/an-unknown-tag-is-not-found"],
+    ),
+    (LimitsLogsWithInternal, &["limits/a-thousand-logs-at-once"]),
+    (LeaksAConnection, &["limits/nothing-stays-open"]),
+    (LeaksMemory, &["limits/memory-does-not-grow"]),
+];
+
+/// The cases for which no fault is simulated.
+pub(crate) const WITHOUT_MUTATION: &[&str] = &[
+    // Each process without input proves it: a fault hangs all of them.
+    "exec/without-input-it-ends-at-once",
+    // A wrapper cannot keep the input of a process that closed it.
+    "exec/a-closed-input-does-not-end-it",
+];

@@ -1,0 +1,53 @@
+//! What a library does wrong, and how a call into it fails.
+
+use rdd_core::{EngineError, ErrorCode};
+use rdd_plugin_contract::ContractError;
+
+/// A fault of a library, after which its instance ends. The message is the end
+/// of a sentence that begins with the backend's name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum LibraryFault {
+    /// It violated the ABI or the contract.
+    #[error("violated the contract: {0}")]
+    Contract(String),
+    /// It caught a panic.
+    #[error("panicked: {0}")]
+    Panic(String),
+}
+
+impl From<ContractError> for LibraryFault {
+    fn from(ContractError(message): ContractError) -> Self {
+        Self::Contract(message)
+    }
+}
+
+/// Creates a [`LibraryFault::Contract`] from a format string.
+macro_rules! contract_fault {
+    ($($text:tt)*) => { $crate::library_fault::LibraryFault::Contract(format!($($text)*)) };
+}
+pub(crate) use contract_fault;
+
+/// The failure of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum CallError {
+    /// The call returned an error.
+    Failed(EngineError),
+    /// The library is faulty.
+    Fault(LibraryFault),
+}
+
+impl From<LibraryFault> for CallError {
+    fn from(fault: LibraryFault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl CallError {
+    /// Returns the error of a call that the host ended.
+    pub(crate) fn cancelled() -> Self {
+        Self::Failed(EngineError::new(
+            ErrorCode::Cancelled,
+            "the daemon stopped the call",
+        ))
+    }
+}

@@ -1,0 +1,251 @@
+//! The fixture, compiled, and an engine for it.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rdd_core::{
+    ContainerRef, EngineError, ErrorCode, ObjectKind, ObjectRef, RegistryCredentialStore,
+    RegistryCredentials,
+};
+use rdd_plugin_contract::{
+    BackendInstance as _, BackendLimits, BackendServices, EngineConnection, EngineTransport,
+    PluginBackend as _, UsageSnapshot,
+};
+use rdd_plugin_dylib::{BackendLibrary, LibraryBackend, LibraryHandle};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, ReadBuf};
+
+/// The name in the fixture's description.
+pub(crate) const NAME: &str = "c-library";
+
+/// The folder of plugins.
+fn plugins() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../plugins")
+}
+
+/// Compiles the fixture with additional flags.
+pub(crate) fn fixture(flags: &[&str]) -> PathBuf {
+    compile("c-library", flags)
+}
+
+/// Compiles all C files of a fixture to a library, once per process and flags.
+pub(crate) fn compile(fixture: &str, flags: &[&str]) -> PathBuf {
+    static BUILT: Mutex<Option<HashMap<String, PathBuf>>> = Mutex::new(None);
+    let key = format!("{fixture} {}", flags.join(" "));
+    // Another test may have failed to compile its variant.
+    let mut built = BUILT
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let built = built.get_or_insert_default();
+    if let Some(file) = built.get(&key) {
+        return file.clone();
+    }
+    let name = format!("{fixture}-{}.so", built.len());
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    // Under a name of this process until it is complete: another one may use it.
+    let unfinished = file.with_extension(std::process::id().to_string());
+    let mut sources: Vec<_> = std::fs::read_dir(plugins().join("fixtures").join(fixture))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "c"))
+        .collect();
+    sources.sort();
+    // Additional flags, for a sanitizer.
+    let extra = std::env::var("RDD_FIXTURE_CFLAGS").unwrap_or_default();
+    let output = Command::new("cc")
+        .args([
+            "-std=c17",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            "-pedantic",
+            "-g",
+            "-O1",
+        ])
+        .args(["-fPIC", "-fvisibility=hidden", "-shared", "-pthread", "-I"])
+        .arg(plugins().join("sdk/include"))
+        .args(flags)
+        .args(&sources)
+        .args(extra.split_whitespace())
+        .arg("-o")
+        .arg(&unfinished)
+        .output()
+        .expect("cannot run cc; install gcc");
+    assert!(
+        output.status.success(),
+        "cc: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    std::fs::rename(&unfinished, &file).unwrap();
+    built.insert(key, file.clone());
+    file
+}
+
+/// An engine that answers `ping` with a byte, echoes everything else until the
+/// client half-closes, and then closes.
+struct ToyEngine;
+
+#[async_trait]
+impl EngineTransport for ToyEngine {
+    async fn connect(&self) -> Result<EngineConnection, EngineError> {
+        /// Less than what tests send, so that writes wait.
+        const BUFFER_BYTES: usize = 1024;
+        let (client, server) = tokio::io::duplex(BUFFER_BYTES);
+        tokio::spawn(serve(server));
+        let (reader, writer) = tokio::io::split(client);
+        Ok(EngineConnection {
+            reader: Box::new(reader),
+            writer: Box::new(writer),
+        })
+    }
+}
+
+async fn serve(mut server: DuplexStream) {
+    server.write_all(b"hello ").await.ok();
+    let mut buffer = [0; 256];
+    while let Ok(count @ 1..) = server.read(&mut buffer).await {
+        server.write_all(&buffer[..count]).await.ok();
+    }
+}
+
+/// An engine that cannot be reached.
+pub(crate) struct NoEngine;
+
+#[async_trait]
+impl EngineTransport for NoEngine {
+    async fn connect(&self) -> Result<EngineConnection, EngineError> {
+        Err(EngineError::new(
+            ErrorCode::Unavailable,
+            "no engine listens",
+        ))
+    }
+}
+
+/// An engine that accepts connections and sends nothing.
+pub(crate) struct SilentEngine;
+
+#[async_trait]
+impl EngineTransport for SilentEngine {
+    async fn connect(&self) -> Result<EngineConnection, EngineError> {
+        let (reader, writer) = (Silence, tokio::io::sink());
+        Ok(EngineConnection {
+            reader: Box::new(reader),
+            writer: Box::new(writer),
+        })
+    }
+}
+
+/// Never ready to be read.
+struct Silence;
+
+impl AsyncRead for Silence {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        _: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+/// A store with credentials for one registry.
+struct OneRegistry;
+
+#[async_trait]
+impl RegistryCredentialStore for OneRegistry {
+    async fn credentials(
+        &self,
+        registry: &str,
+    ) -> Result<Option<RegistryCredentials>, EngineError> {
+        match registry {
+            "registry.example" => Ok(Some(RegistryCredentials::Password {
+                username: "jane".to_owned(),
+                password: "hunter2".to_owned(),
+            })),
+            "broken.example" => Err(EngineError::new(ErrorCode::Unavailable, "no helper")),
+            _ => Ok(None),
+        }
+    }
+}
+
+pub(crate) fn limits() -> BackendLimits {
+    BackendLimits {
+        max_log_streams: 8,
+        max_connections: 8,
+        ..BackendLimits::default()
+    }
+}
+
+/// Limits under which a function that does not return is soon given up.
+pub(crate) fn impatient() -> BackendLimits {
+    BackendLimits {
+        yield_timeout: Duration::from_millis(500),
+        start_timeout: Duration::from_millis(500),
+        stop_grace: Duration::from_millis(200),
+        ..limits()
+    }
+}
+
+pub(crate) fn backend_with(
+    flags: &[&str],
+    limits: BackendLimits,
+    transport: impl EngineTransport,
+) -> LibraryBackend {
+    let library = BackendLibrary::load(&fixture(flags)).unwrap();
+    let services = BackendServices {
+        credentials: Arc::new(OneRegistry),
+        ..BackendServices::new(Arc::new(transport))
+    };
+    LibraryBackend::new(NAME, library, limits, services)
+}
+
+/// The example of docs/abi.md.
+pub(crate) fn minimal_backend() -> LibraryBackend {
+    let library = BackendLibrary::load(&compile("c-minimal", &[])).unwrap();
+    let services = BackendServices::new(Arc::new(NoEngine));
+    LibraryBackend::new("minimal", library, limits(), services)
+}
+
+pub(crate) fn backend(limits: BackendLimits) -> LibraryBackend {
+    backend_with(&[], limits, ToyEngine)
+}
+
+/// A backend and its running instance.
+pub(crate) async fn launched(limits: BackendLimits) -> (LibraryBackend, LibraryHandle) {
+    let backend = backend(limits);
+    let handle = backend.launch().await.unwrap();
+    (backend, handle)
+}
+
+pub(crate) fn container(id: &str) -> ContainerRef {
+    ContainerRef::new("default", id)
+}
+
+pub(crate) fn reference(id: &str) -> ObjectRef {
+    ObjectRef::new(ObjectKind::Container, "default", id)
+}
+
+/// Waits until `condition` is true. `what` names it.
+pub(crate) async fn eventually(what: &str, condition: impl Fn() -> bool) {
+    rdd_testkit::eventually(what, || {
+        let checked = condition().then_some(()).ok_or("not true".to_owned());
+        std::future::ready(checked)
+    })
+    .await;
+}
+
+/// Waits until nothing uses the backend, and shuts it down.
+pub(crate) async fn finish(backend: LibraryBackend, handle: LibraryHandle) {
+    eventually("nothing uses the backend", || {
+        handle.usage() == UsageSnapshot::default()
+    })
+    .await;
+    drop(handle);
+    backend.shutdown().await;
+    assert_eq!(backend.abandoned_threads(), 0);
+}

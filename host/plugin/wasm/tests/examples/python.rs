@@ -1,0 +1,124 @@
+//! The example in Python.
+
+use futures::StreamExt as _;
+use rdd_core::{
+    ContainerAction, ContainerEngine as _, ErrorCode, LogOptions, OutputChunk, OutputSource,
+    RemoveRequest, RemoveTarget,
+};
+use rdd_plugin_contract::BackendLimits;
+
+use crate::support::{self, Example, impatient, in_time, restless};
+
+async fn example(limits: BackendLimits) -> Example {
+    Example::start("python", "toy-python", limits).await
+}
+
+#[tokio::test]
+async fn it_watches() {
+    support::watches(&example(BackendLimits::default()).await, false).await;
+}
+
+#[tokio::test]
+async fn it_inspects() {
+    support::inspects(&example(BackendLimits::default()).await).await;
+}
+
+#[tokio::test]
+async fn it_leaves_nothing_behind() {
+    support::repeats(&example(BackendLimits::default()).await, 1_000).await;
+}
+
+#[tokio::test]
+async fn it_gives_up_on_an_engine_that_does_not_answer() {
+    support::gives_up(&example(BackendLimits::default()).await, false).await;
+}
+
+#[tokio::test]
+async fn it_pings() {
+    support::pings(&example(impatient()).await).await;
+}
+
+#[tokio::test]
+async fn it_reads_entries() {
+    support::reads_entries(&example(BackendLimits::default()).await).await;
+}
+
+#[tokio::test]
+async fn it_follows_entries() {
+    support::follows_entries(&example(BackendLimits::default()).await).await;
+}
+
+#[tokio::test]
+async fn it_yields_while_there_is_something_to_read() {
+    support::reads_without_a_pause(&example(restless()).await).await;
+}
+
+#[tokio::test]
+async fn it_stops_a_flood() {
+    support::leaves_a_flood(&example(BackendLimits::default()).await).await;
+}
+
+#[tokio::test]
+async fn it_acts_and_removes() {
+    let example = example(BackendLimits::default()).await;
+    let web = example.container("main", "web");
+    in_time(example.handle.act(&web, ContainerAction::Stop))
+        .await
+        .unwrap();
+    let error = in_time(example.handle.act(&web, ContainerAction::Pause))
+        .await
+        .unwrap_err();
+    assert_eq!(error.code, ErrorCode::Conflict, "{error}");
+    let request = RemoveRequest {
+        namespace: "main".to_owned(),
+        target: RemoveTarget::Container { id: web.id.clone() },
+    };
+    in_time(example.handle.remove(&request)).await.unwrap();
+    let error = in_time(example.handle.remove(&request)).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::NotFound, "{error}");
+    example.no_connections().await;
+}
+
+#[tokio::test]
+async fn it_reads_bytes_with_and_without_times() {
+    let example = example(BackendLimits::default()).await;
+    let web = example.container("main", "web");
+    let long = vec![b'x'; 65_536];
+    let time = 1_767_225_600_000_000_001;
+    for (source, bytes) in [
+        (OutputSource::Stdout, b"one\n".as_slice()),
+        (OutputSource::Stderr, b"err\xff\n"),
+        (OutputSource::Stdout, &long),
+        (OutputSource::Stdout, b"\nend"),
+    ] {
+        let bytes = bytes.to_vec();
+        example.engine.write_at(&web, time, source, bytes).unwrap();
+    }
+    for timestamps in [false, true] {
+        let options = LogOptions {
+            follow: false,
+            timestamps,
+            ..LogOptions::default()
+        };
+        let log = in_time(example.handle.get_logs(&web, &options))
+            .await
+            .unwrap();
+        let chunks: Vec<OutputChunk> = in_time(log.map(Result::unwrap).collect()).await;
+        let of = |source| {
+            let chunks = chunks.iter().filter(|chunk| chunk.source == source);
+            chunks
+                .flat_map(|chunk| chunk.bytes.to_vec())
+                .collect::<Vec<u8>>()
+        };
+        let prefix = match timestamps {
+            true => b"2026-01-01T00:00:00.000000001Z ".as_slice(),
+            false => b"",
+        };
+        assert_eq!(of(OutputSource::Stderr), [prefix, b"err\xff\n"].concat());
+        let expected = [prefix, b"one\n", prefix, &long, b"\n", prefix, b"end"].concat();
+        assert!(
+            of(OutputSource::Stdout) == expected,
+            "timestamps: {timestamps}"
+        );
+    }
+}

@@ -1,0 +1,478 @@
+//! Pulls and pushes of images.
+//!
+//! The engine does the transfer and reports its progress as JSON documents, one
+//! for each change of a layer. An error of the registry is the last one.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE;
+use rdd_sdk::http::{HeaderName, HeaderValue, HttpRequest, Method};
+use rdd_sdk::types::{
+    Credentials, Error, ErrorCode, PasswordCredentials, PullSpec, PushSpec, TransferPhase,
+    TransferProgress,
+};
+use rdd_sdk::{TransferResponder, TransferSink};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::backend::MobyBackend;
+use crate::url;
+
+/// The header with the credentials for the registry.
+const REGISTRY_AUTH: HeaderName = HeaderName::from_static("x-registry-auth");
+/// The tag of an image that is named without one.
+const DEFAULT_TAG: &str = "latest";
+/// The registry of an image that is named without one.
+const DOCKER_HUB: &str = "docker.io";
+/// The name by which engines know Docker Hub in credentials.
+const DOCKER_HUB_ADDRESS: &str = "https://index.docker.io/v1/";
+/// The minimum time between two reports on a layer in the same phase.
+const REPORT_INTERVAL: Duration = Duration::from_millis(100);
+/// The maximum size of one document. A usual one has 200 bytes.
+const MAX_DOCUMENT_BYTES: usize = 64 * 1024;
+/// The maximum number of layers that are reported, from the contract.
+const MAX_LAYERS: usize = 1_000;
+const BATCH_BYTES: usize = 16 * 1024;
+
+/// A document of the engine.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ProgressDocument {
+    #[serde(default)]
+    status: String,
+    #[serde(default)]
+    id: String,
+    #[serde(default)]
+    progress_detail: ProgressDetail,
+    error_detail: Option<ErrorDetail>,
+    error: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+struct ProgressDetail {
+    #[serde(default)]
+    current: i64,
+    #[serde(default)]
+    total: i64,
+}
+
+#[derive(Deserialize)]
+struct ErrorDetail {
+    #[serde(default)]
+    message: String,
+}
+
+/// The parts of an image reference.
+#[derive(Debug, PartialEq, Eq)]
+struct ImageReference<'a> {
+    repository: &'a str,
+    /// A tag or a digest.
+    tag: &'a str,
+}
+
+impl<'a> ImageReference<'a> {
+    fn parse(image: &'a str) -> Self {
+        let (repository, tag) = match image.rsplit_once('@') {
+            Some((repository, digest)) => (repository, digest),
+            None => match image.rsplit_once(':') {
+                // Otherwise it is the port of the registry.
+                Some((repository, tag)) if !tag.contains('/') => (repository, tag),
+                _ => (image, DEFAULT_TAG),
+            },
+        };
+        Self { repository, tag }
+    }
+
+    fn registry(&self) -> &'a str {
+        match self.repository.split_once('/') {
+            Some(("index.docker.io" | "registry-1.docker.io", _)) => DOCKER_HUB,
+            Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => host,
+            _ => DOCKER_HUB,
+        }
+    }
+}
+
+/// Pulls an image.
+pub(crate) async fn pull(
+    moby: &MobyBackend,
+    spec: &PullSpec,
+    responder: TransferResponder,
+) -> Result<(), Error> {
+    let image = ImageReference::parse(url::image_tag(&spec.image)?);
+    let mut query = vec![
+        ("fromImage", image.repository.to_owned()),
+        ("tag", image.tag.to_owned()),
+    ];
+    if let Some(platform) = &spec.platform {
+        query.push(("platform", platform.clone()));
+    }
+    let path = url::with_query("/images/create", query);
+    transfer(moby, &image, &path, responder).await
+}
+
+/// Pushes an image.
+pub(crate) async fn push(
+    moby: &MobyBackend,
+    spec: &PushSpec,
+    responder: TransferResponder,
+) -> Result<(), Error> {
+    let image = ImageReference::parse(url::image_tag(&spec.image)?);
+    let path = url::with_query(
+        &format!("/images/{}/push", image.repository),
+        [("tag", image.tag.to_owned())],
+    );
+    transfer(moby, &image, &path, responder).await
+}
+
+async fn transfer(
+    moby: &MobyBackend,
+    image: &ImageReference<'_>,
+    path: &str,
+    responder: TransferResponder,
+) -> Result<(), Error> {
+    let registry = image.registry();
+    let credentials = moby.host.credentials(registry).await?;
+    let header = auth_header(registry, credentials)?;
+    let build = |path| HttpRequest::new(Method::POST, path).header(REGISTRY_AUTH, header);
+    let (_, mut body) = moby
+        .client
+        .stream_request(path, build)
+        .await
+        .map_err(classify)?;
+    let mut sink = responder.accept();
+    let mut reporter = ProgressReporter::default();
+    let mut pending = Vec::new();
+    loop {
+        let mut documents = Vec::new();
+        let more = body
+            .read_batch(BATCH_BYTES, |bytes| documents.extend_from_slice(&bytes))
+            .await?;
+        pending.extend_from_slice(&documents);
+        let now = moby.host.monotonic_now();
+        let complete = pending
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |at| at + 1);
+        let lines: Vec<u8> = pending.drain(..complete).collect();
+        let result = reporter.add(&lines, now);
+        send(&mut sink, &mut reporter).await?;
+        result?;
+        if pending.len() > MAX_DOCUMENT_BYTES {
+            return Err(Error::internal(format!(
+                "the engine sent a progress document of more than {MAX_DOCUMENT_BYTES} bytes"
+            )));
+        }
+        if !more {
+            let result = reporter.add(&pending, now);
+            reporter.flush();
+            send(&mut sink, &mut reporter).await?;
+            return result;
+        }
+    }
+}
+
+async fn send(sink: &mut TransferSink, reporter: &mut ProgressReporter) -> Result<(), Error> {
+    sink.send(std::mem::take(&mut reporter.due)).await
+}
+
+/// Reduces the engine's documents to what the contract allows.
+#[derive(Default)]
+struct ProgressReporter {
+    layers: HashMap<String, LayerState>,
+    /// The values to report now.
+    due: Vec<TransferProgress>,
+}
+
+struct LayerState {
+    reported: TransferPhase,
+    reported_at: Duration,
+    /// The latest value, unless it was reported.
+    latest: Option<TransferProgress>,
+}
+
+impl ProgressReporter {
+    /// Adds documents, one on each line.
+    ///
+    /// # Errors
+    ///
+    /// Fails with the error of the transfer, if a document reports one.
+    fn add(&mut self, documents: &[u8], now: Duration) -> Result<(), Error> {
+        for line in documents.split(|byte| *byte == b'\n') {
+            let line = line.trim_ascii();
+            if line.is_empty() {
+                continue;
+            }
+            // A document that this version cannot read is no reason to fail.
+            let Ok(document) = serde_json::from_slice::<ProgressDocument>(line) else {
+                continue;
+            };
+            if let Some(error) = document.failure() {
+                return Err(classify(Error::internal(error)));
+            }
+            if let Some(progress) = document.progress() {
+                self.add_progress(progress, now);
+            }
+        }
+        Ok(())
+    }
+
+    fn add_progress(&mut self, progress: TransferProgress, now: Duration) {
+        let has_room = self.layers.len() < MAX_LAYERS;
+        match self.layers.get_mut(&progress.layer) {
+            Some(state) => {
+                let is_due = state.reported != progress.phase
+                    || now.saturating_sub(state.reported_at) >= REPORT_INTERVAL;
+                if is_due {
+                    state.reported = progress.phase;
+                    state.reported_at = now;
+                    state.latest = None;
+                    self.due.push(progress);
+                } else {
+                    state.latest = Some(progress);
+                }
+            }
+            None if has_room => {
+                let state = LayerState {
+                    reported: progress.phase,
+                    reported_at: now,
+                    latest: None,
+                };
+                self.layers.insert(progress.layer.clone(), state);
+                self.due.push(progress);
+            }
+            None => {}
+        }
+    }
+
+    /// Reports the latest value of each layer.
+    fn flush(&mut self) {
+        let latest = self.layers.values_mut().filter_map(|it| it.latest.take());
+        self.due.extend(latest);
+    }
+}
+
+impl ProgressDocument {
+    fn failure(&self) -> Option<String> {
+        match (&self.error_detail, &self.error) {
+            (Some(detail), _) if !detail.message.is_empty() => Some(detail.message.clone()),
+            (_, Some(error)) => Some(error.clone()),
+            (Some(_), None) => Some("the engine reported an error without a message".to_owned()),
+            (None, None) => None,
+        }
+    }
+
+    fn progress(self) -> Option<TransferProgress> {
+        let phase = match self.status.as_str() {
+            "Pulling fs layer" | "Waiting" | "Preparing" => TransferPhase::Waiting,
+            "Downloading" => TransferPhase::Downloading,
+            "Verifying Checksum" => TransferPhase::Verifying,
+            "Download complete" => TransferPhase::Downloaded,
+            "Extracting" => TransferPhase::Extracting,
+            "Pushing" => TransferPhase::Uploading,
+            "Already exists" | "Layer already exists" => TransferPhase::Exists,
+            "Pull complete" | "Pushed" => TransferPhase::Complete,
+            status if status.starts_with("Mounted from ") => TransferPhase::Exists,
+            status if status.starts_with("Retrying in ") => TransferPhase::Waiting,
+            // Its ID is the tag.
+            status if status.starts_with("Pulling from ") => return None,
+            _ => TransferPhase::Unknown,
+        };
+        if self.id.is_empty() {
+            return None;
+        }
+        let ProgressDetail { current, total } = self.progress_detail;
+        Some(TransferProgress {
+            layer: self.id,
+            phase,
+            bytes_done: u64::try_from(current).unwrap_or(0),
+            bytes_total: u64::try_from(total).ok().filter(|total| *total > 0),
+        })
+    }
+}
+
+/// Returns an error with the code that its message implies: engines report the
+/// errors of a registry as text.
+fn classify(error: Error) -> Error {
+    if error.code != ErrorCode::Internal && error.code != ErrorCode::NotFound {
+        return error;
+    }
+    let message = error.message.to_lowercase();
+    let contains = |texts: &[&str]| texts.iter().any(|text| message.contains(text));
+    let code = if contains(&[
+        "denied",
+        "unauthorized",
+        "authentication required",
+        "no basic auth",
+    ]) {
+        ErrorCode::PermissionDenied
+    } else if contains(&[
+        "not found",
+        "manifest unknown",
+        "does not exist",
+        "no matching manifest",
+    ]) {
+        ErrorCode::NotFound
+    } else if contains(&[
+        "connection refused",
+        "no such host",
+        "i/o timeout",
+        "dial tcp",
+        "tls: ",
+    ]) {
+        ErrorCode::Unavailable
+    } else {
+        error.code
+    };
+    Error::new(code, error.message)
+}
+
+/// Returns the header with the credentials. Engines require it for a push even
+/// without credentials.
+fn auth_header(registry: &str, credentials: Option<Credentials>) -> Result<HeaderValue, Error> {
+    let address = match registry {
+        DOCKER_HUB => DOCKER_HUB_ADDRESS,
+        registry => registry,
+    };
+    let document = match credentials {
+        None => json!({}),
+        Some(Credentials::Password(PasswordCredentials { username, password })) => {
+            json!({"username": username, "password": password, "serveraddress": address})
+        }
+        Some(Credentials::IdentityToken(token)) => {
+            json!({"identitytoken": token, "serveraddress": address})
+        }
+        Some(Credentials::RegistryToken(token)) => {
+            json!({"registrytoken": token, "serveraddress": address})
+        }
+    };
+    let mut value = HeaderValue::try_from(URL_SAFE.encode(document.to_string()))
+        .map_err(|_| Error::internal("the credentials cannot be encoded as a header"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_reference_has_a_repository_a_tag_and_a_registry() {
+        for (image, repository, tag, registry) in [
+            ("busybox", "busybox", "latest", "docker.io"),
+            ("busybox:1.36", "busybox", "1.36", "docker.io"),
+            (
+                "localhost:5000/a/b",
+                "localhost:5000/a/b",
+                "latest",
+                "localhost:5000",
+            ),
+            (
+                "localhost:5000/a:1",
+                "localhost:5000/a",
+                "1",
+                "localhost:5000",
+            ),
+            (
+                "r.example/a@sha256:00",
+                "r.example/a",
+                "sha256:00",
+                "r.example",
+            ),
+        ] {
+            let reference = ImageReference::parse(image);
+            assert_eq!(reference, ImageReference { repository, tag }, "{image}");
+            assert_eq!(reference.registry(), registry, "{image}");
+        }
+    }
+
+    fn documents(lines: &[&str]) -> Vec<u8> {
+        lines.join("\r\n").into_bytes()
+    }
+
+    #[test]
+    fn the_progress_of_a_layer_is_thinned_but_not_its_phases() {
+        let mut reporter = ProgressReporter::default();
+        let downloading = |current: u32| {
+            format!(
+                r#"{{"status":"Downloading","id":"a","progressDetail":{{"current":{current},"total":99}}}}"#
+            )
+        };
+        let lines = documents(&[
+            r#"{"status":"Pulling from library/busybox","id":"latest"}"#,
+            r#"{"status":"Pulling fs layer","progressDetail":{},"id":"a"}"#,
+            &downloading(1),
+            &downloading(2),
+            &downloading(3),
+            r#"{"status":"Pull complete","progressDetail":{},"id":"a"}"#,
+            r#"{"status":"Digest: sha256:00"}"#,
+            "not json",
+        ]);
+        reporter.add(&lines, Duration::ZERO).unwrap();
+        let phases: Vec<_> = reporter.due.iter().map(|it| it.phase).collect();
+        assert_eq!(
+            phases,
+            [
+                TransferPhase::Waiting,
+                TransferPhase::Downloading,
+                TransferPhase::Complete
+            ]
+        );
+        assert_eq!(reporter.due[1].bytes_total, Some(99));
+        reporter.due.clear();
+        reporter
+            .add(downloading(4).as_bytes(), Duration::ZERO)
+            .unwrap();
+        reporter.due.clear();
+        reporter
+            .add(downloading(5).as_bytes(), REPORT_INTERVAL)
+            .unwrap();
+        assert_eq!(reporter.due[0].bytes_done, 5);
+        reporter.due.clear();
+        reporter
+            .add(downloading(6).as_bytes(), REPORT_INTERVAL)
+            .unwrap();
+        assert!(reporter.due.is_empty());
+        reporter.flush();
+        assert_eq!(reporter.due[0].bytes_done, 6);
+    }
+
+    #[test]
+    fn an_error_of_the_registry_gets_its_code() {
+        let code = |message: &str| {
+            let document =
+                format!(r#"{{"errorDetail":{{"message":"{message}"}},"error":"{message}"}}"#);
+            ProgressReporter::default()
+                .add(document.as_bytes(), Duration::ZERO)
+                .unwrap_err()
+                .code
+        };
+        assert_eq!(
+            code("pull access denied for x"),
+            ErrorCode::PermissionDenied
+        );
+        assert_eq!(code("manifest for x:1 not found"), ErrorCode::NotFound);
+        assert_eq!(
+            code("dial tcp 127.0.0.1:5000: connect: connection refused"),
+            ErrorCode::Unavailable
+        );
+        assert_eq!(code("disk on fire"), ErrorCode::Internal);
+    }
+
+    #[test]
+    fn credentials_are_encoded_and_never_printed() {
+        let credentials = Credentials::Password(PasswordCredentials {
+            username: "alice".to_owned(),
+            password: "hunter2".to_owned(),
+        });
+        let header = auth_header("docker.io", Some(credentials)).unwrap();
+        assert!(header.is_sensitive());
+        assert_eq!(format!("{header:?}"), "Sensitive");
+        let document = URL_SAFE.decode(header.as_bytes()).unwrap();
+        let document: serde_json::Value = serde_json::from_slice(&document).unwrap();
+        assert_eq!(document["password"], "hunter2");
+        assert_eq!(document["serveraddress"], DOCKER_HUB_ADDRESS);
+        assert_eq!(auth_header("a.example", None).unwrap().as_bytes(), b"e30=");
+    }
+}
