@@ -101,12 +101,15 @@ async fn wait_for_exit_code(
     };
     match exited {
         Some(result) => result,
-        None if is_closed() => Err(EngineError::new(
-            ErrorCode::Cancelled,
-            "the session was closed before the process exited",
-        )),
         None => {
             let exit = ExitReason::wait(&mut exit).await;
+            // After a fault, the reader of the output has closed the session, too.
+            if !exit.is_guest_fault && is_closed() {
+                return Err(EngineError::new(
+                    ErrorCode::Cancelled,
+                    "the session was closed before the process exited",
+                ));
+            }
             Err(stream_error(&exit, Some(name), &backend))
         }
     }
