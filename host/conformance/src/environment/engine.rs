@@ -18,10 +18,9 @@ const NAME_PREFIX: &str = "rdd-conformance-";
 /// The program of a container: it waits, and ends at once when it is stopped.
 const WAIT: &str = "trap 'exit 0' TERM; while :; do sleep 3600 & wait $!; done";
 
-/// Prints the size of the terminal when it changes, until the input ends: a signal
-/// ends `read` too, with a code above 128.
-const SIZE: &str = "trap 'stty size' WINCH; stty size; \
-    while :; do read -r _ && continue; [ $? -gt 128 ] || exit 0; done";
+/// Prints the size of the terminal when it changes: a shell runs a trap between
+/// two commands.
+const SIZE: &str = "trap 'stty size' WINCH; stty size; while :; do sleep 0.1; done";
 
 /// A real engine, whose containers are set up with the capabilities of the
 /// backend under test. Everything that it creates has a name of its own, and only

@@ -66,7 +66,7 @@ pub enum ExecScript {
     /// Exists and cannot be executed.
     NotExecutable,
     /// Writes the size of the terminal as `ROWS COLUMNS` when it changes, until
-    /// its input ends.
+    /// it is ended.
     Size,
     /// Writes the value of the environment variable `RDD_TEST`.
     Env,

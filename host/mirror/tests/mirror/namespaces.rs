@@ -125,7 +125,9 @@ async fn a_removed_object_takes_along_no_object_of_another_namespace() {
     // A listing that confirms what is left.
     engine.reinit();
     let marker = engine.create_container_with("marker", |marker| marker.id = "marker".to_owned());
-    mirror.wait_for_container(&marker, |_| true).await;
+    mirror
+        .wait_for_container(&marker, |container| container.status.is_some())
+        .await;
     let after = container_mirrors(&mirror).await;
     assert!(!after.contains_key("shop"), "{after:?}");
     for name in &before["moby"] {

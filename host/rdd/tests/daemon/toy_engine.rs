@@ -44,10 +44,13 @@ async fn the_toy_engine_runs_demo_containers_until_it_is_terminated() {
 #[tokio::test]
 async fn a_plugin_that_cannot_be_tested_is_an_error_that_names_it() {
     let instance = TestInstance::new();
+    let dir = tempfile::tempdir().unwrap();
+    let without_manifest = dir.path().join("toy");
+    std::fs::create_dir(&without_manifest).unwrap();
     for (arguments, cause) in [
         (vec!["/nonexist/toy.wasm"], "/nonexist/toy.wasm"),
         (vec!["/nonexist/toy.wasm", "--engine", "ftp://x"], "ftp"),
-        (vec!["/tmp"], "plugin.toml"),
+        (vec![without_manifest.to_str().unwrap()], "plugin.toml"),
     ] {
         let mut arguments = arguments;
         arguments.splice(0..0, ["plugin", "test"]);
