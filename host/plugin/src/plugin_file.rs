@@ -9,7 +9,8 @@ use rdd_plugin_wasm::{CacheError, ComponentCache, ComponentRuntime, RuntimeError
 use sha2::{Digest as _, Sha256};
 use tokio::task::JoinError;
 
-use crate::discovery::{self, ArtifactFileError};
+use crate::discovery;
+use crate::discovery_error::ArtifactFileError;
 use crate::loader::{ComponentLoader, LibraryLoader, LoadFailure, LoadRequest, PluginLoader as _};
 use crate::manifest::{
     MANIFEST_FILE, MAX_MANIFEST_BYTES, ManifestError, PluginArtifact, PluginManifest,

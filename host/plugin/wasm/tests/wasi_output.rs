@@ -53,10 +53,10 @@ async fn run(handle: &BackendHandle, command: &str) {
 async fn output_goes_to_the_log_line_by_line() {
     let (log, _guard) = capture();
     let (backend, handle) = launch().await;
-    run(&handle, "stdout first\\nsec").await;
-    run(&handle, "stdout ond\\n").await;
+    run(&handle, "stdout first\\nhalf a ").await;
+    run(&handle, "stdout line\\n").await;
     run(&handle, "stderr problem\\nunfinished").await;
-    for line in ["INFO", "first\n", "second\n", "WARN", "problem\n"] {
+    for line in ["INFO", "first\n", "half a line\n", "WARN", "problem\n"] {
         assert!(log.text().contains(line), "{}", log.text());
     }
     assert!(!log.text().contains("unfinished"), "{}", log.text());
