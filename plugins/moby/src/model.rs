@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::lenient::{list, map, or_default};
 
@@ -93,6 +94,9 @@ pub(crate) struct ContainerConfig {
     pub(crate) image: String,
     #[serde(deserialize_with = "map")]
     pub(crate) labels: BTreeMap<String, String>,
+    /// Also those of a container that does not run, which has no network settings.
+    #[serde(deserialize_with = "map")]
+    pub(crate) exposed_ports: BTreeMap<String, IgnoredAny>,
     #[serde(deserialize_with = "or_default")]
     pub(crate) tty: bool,
 }

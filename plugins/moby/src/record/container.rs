@@ -41,7 +41,7 @@ pub(crate) fn container_from_inspect(from: model::ContainerInspectResponse) -> C
         created_at: time::parse(&created),
         started_at: time::parse(&state.started_at),
         finished_at: time::parse(&state.finished_at),
-        ports: ports(network_settings),
+        ports: ports(network_settings, config.exposed_ports.into_keys()),
         running: state.running,
         paused: state.paused,
         restarting: state.restarting,
@@ -130,10 +130,13 @@ fn exit_code(code: i64) -> i32 {
     }
 }
 
-fn ports(settings: model::NetworkSettings) -> Vec<Port> {
-    // The map is already sorted by name.
-    settings
-        .ports
+fn ports(settings: model::NetworkSettings, exposed: impl Iterator<Item = String>) -> Vec<Port> {
+    let mut ports = settings.ports;
+    for name in exposed {
+        ports.entry(name).or_default();
+    }
+    // The map is sorted by name.
+    ports
         .into_iter()
         .map(|(name, model::PortBindings(bindings))| {
             let mut bindings: Vec<PortBinding> = bindings.into_iter().map(binding).collect();
@@ -210,6 +213,21 @@ mod tests {
             let record = read(json!({"Id": "ab", "Name": name}));
             assert_eq!((&*record.namespace, &*record.name), ("moby", expected));
         }
+    }
+
+    #[test]
+    fn a_container_that_does_not_run_has_its_exposed_ports() {
+        let record = read(json!({
+            "Id": "ab",
+            "Config": {"ExposedPorts": {"80/tcp": {}, "53/udp": {}}},
+            "NetworkSettings": {"Ports": {"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}]}}
+        }));
+        let ports: Vec<_> = record
+            .ports
+            .iter()
+            .map(|port| (port.name.as_str(), port.bindings.len()))
+            .collect();
+        assert_eq!(ports, [("53/udp", 0), ("80/tcp", 1)]);
     }
 
     #[test]

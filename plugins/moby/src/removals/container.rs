@@ -15,13 +15,16 @@
 //!    original name.
 //!
 //! Two cases remain. A container may be given the name of step 2 between steps 3
-//! and 4, which does not happen by accident. And a half-removed container that
-//! the engine cannot rename is removed by its ID, after step 1.
+//! and 4, which does not happen by accident. And a container that the engine
+//! cannot rename is removed by its ID, after step 1: a half-removed one, or one
+//! whose network sandbox the engine has lost, which Docker 20.10 reports as if the
+//! container did not exist.
 
 use rdd_sdk::types::{Error, ErrorCode, LogLevel};
 
 use super::delete;
 use crate::backend::MobyBackend;
+use crate::model::ContainerInspectResponse;
 use crate::{objects, url};
 
 /// The text between the name and the ID in the temporary name of a container
@@ -36,7 +39,7 @@ pub(super) async fn remove(moby: &MobyBackend, id: &str) -> Result<(), Error> {
     if !names.is_renamed
         && let Err(error) = rename(moby, id, &names.temporary).await
     {
-        if error.code == ErrorCode::Internal && container.state.dead {
+        if cannot_be_renamed(moby, id, &container, &error).await {
             return delete(moby, &format!("/containers/{id}?force=1")).await;
         }
         return Err(error);
@@ -58,6 +61,24 @@ pub(super) async fn remove(moby: &MobyBackend, id: &str) -> Result<(), Error> {
             restore_name(moby, &names.temporary, &names.original).await;
             Err(detect_rename(moby, id, error).await)
         }
+    }
+}
+
+/// Returns whether a container exists whose renaming failed with `error`, and the
+/// engine can never rename it.
+async fn cannot_be_renamed(
+    moby: &MobyBackend,
+    id: &str,
+    container: &ContainerInspectResponse,
+    error: &Error,
+) -> bool {
+    match error.code {
+        ErrorCode::Internal => container.state.dead,
+        ErrorCode::NotFound => {
+            error.message.contains("sandbox")
+                && objects::inspect_container(&moby.client, id).await.is_ok()
+        }
+        _ => false,
     }
 }
 
