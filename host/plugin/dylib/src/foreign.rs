@@ -59,7 +59,7 @@ pub(crate) unsafe fn bytes<'a>(
 ///
 /// # Safety
 ///
-/// As for [`bytes`].
+/// As for [`bytes()`].
 pub(crate) unsafe fn text(
     site: CallSite,
     what: &str,
@@ -80,7 +80,7 @@ pub(crate) unsafe fn text(
 ///
 /// # Safety
 ///
-/// As for [`bytes`].
+/// As for [`bytes()`].
 pub(crate) unsafe fn headers<'a>(
     site: CallSite,
     item: &abi::Item,
@@ -114,7 +114,7 @@ pub(crate) unsafe fn headers<'a>(
 ///
 /// # Safety
 ///
-/// As for [`bytes`], for the texts of the error.
+/// As for [`bytes()`], for the texts of the error.
 pub(crate) unsafe fn failure(site: CallSite, status: abi::Status, error: &abi::Error) -> CallError {
     // SAFETY: passed on to the caller.
     let message = unsafe { text(site, "error message", error.message) };
@@ -140,7 +140,7 @@ pub(crate) unsafe fn failure(site: CallSite, status: abi::Status, error: &abi::E
 
 /// # Safety
 ///
-/// As for [`bytes`], for the name of the code.
+/// As for [`bytes()`], for the name of the code.
 unsafe fn error_code(site: CallSite, error: &abi::Error) -> Result<ErrorCode, LibraryFault> {
     use abi::error_code as codes;
     Ok(match error.code {

@@ -79,5 +79,5 @@ pub struct Library {
     pub push: Option<StartStream>,
 }
 
-/// The type of the exported function [`ENTRY_SYMBOL`].
+/// The type of the exported function [`ENTRY_SYMBOL`](crate::ENTRY_SYMBOL).
 pub type Entry = unsafe extern "C" fn(host_major: u32, host_minor: u32) -> *const Library;
