@@ -26,6 +26,17 @@ async fn drain(mut entries: EntryStream) -> (Vec<EntryBatch>, Option<EngineError
     (batches, None)
 }
 
+/// Waits until no log is open.
+async fn all_closed(handle: &BackendHandle) {
+    rdd_testkit::eventually("all logs are closed", || async {
+        match handle.usage().log_streams {
+            0 => Ok(()),
+            open => Err(format!("{open} open")),
+        }
+    })
+    .await;
+}
+
 fn lines(batches: &[EntryBatch]) -> Vec<String> {
     batches
         .iter()
@@ -48,7 +59,7 @@ async fn entries_arrive_in_order_with_source_and_time() {
     assert_eq!(headers[0].source, OutputSource::Stdout);
     assert_eq!(headers[1].source, OutputSource::Stderr);
     assert!(headers.iter().all(|header| !header.is_partial));
-    assert_eq!(handle.usage().log_streams, 0);
+    all_closed(&handle).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -118,13 +129,7 @@ async fn a_dropped_log_stops_and_frees_its_permit() {
     in_time(log.next()).await.unwrap().unwrap();
     assert_eq!(handle.usage().log_streams, 1);
     drop(log);
-    rdd_testkit::eventually("the log is closed", || async {
-        match handle.usage().log_streams {
-            0 => Ok(()),
-            open => Err(format!("{open} open")),
-        }
-    })
-    .await;
+    all_closed(&handle).await;
     let missing = handle
         .get_entries(&container_ref("missing"), &EntryOptions::default())
         .await;
