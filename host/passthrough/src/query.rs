@@ -9,7 +9,6 @@ const MAX_NAMESPACE_BYTES: usize = 76;
 
 /// The names of all parameters, in the order of the documentation.
 const PARAMETERS: [&str; 8] = [
-    "namespace",
     "follow",
     "tail",
     "since",
@@ -17,6 +16,7 @@ const PARAMETERS: [&str; 8] = [
     "timestamps",
     "stdout",
     "stderr",
+    "namespace",
 ];
 
 /// An invalid query parameter.
