@@ -23,7 +23,7 @@ use crate::validation::{self, ContractError};
 /// # };
 /// let validator = ArgumentValidator::new(&info);
 /// let error = validator
-///     .container(&ContainerRef::new("default", "../x"))
+///     .inspect(&ContainerRef::new("default", "../x").into())
 ///     .unwrap_err();
 /// assert_eq!(error.code, ErrorCode::InvalidArgument);
 /// ```
@@ -36,38 +36,13 @@ impl<'a> ArgumentValidator<'a> {
         Self(info)
     }
 
-    /// Fails with `Unsupported` unless `is_supported`. `operation` is a verb
-    /// phrase, such as `read logs`.
+    /// Checks a call of `inspect`.
     ///
     /// # Errors
     ///
-    /// Fails if the backend does not have the capability.
-    pub fn capability(self, is_supported: bool, operation: &str) -> Result<(), EngineError> {
-        if is_supported {
-            return Ok(());
-        }
-        Err(EngineError::new(
-            ErrorCode::Unsupported,
-            format!("the backend {} cannot {operation}", self.0.name),
-        ))
-    }
-
-    /// Checks a reference to a container.
-    ///
-    /// # Errors
-    ///
-    /// Fails with `InvalidArgument`, as all functions below.
-    pub fn container(self, container: &ContainerRef) -> Result<(), EngineError> {
-        self.container_id(&container.id)?;
-        namespace(&container.namespace)
-    }
-
-    /// Checks a reference to an object.
-    ///
-    /// # Errors
-    ///
-    /// See [`ArgumentValidator::container`].
-    pub fn object(self, object: &ObjectRef) -> Result<(), EngineError> {
+    /// Fails with `InvalidArgument`, as all functions below. These also fail with
+    /// `Unsupported` if the backend does not have the capability.
+    pub fn inspect(self, object: &ObjectRef) -> Result<(), EngineError> {
         let ObjectRef {
             kind,
             namespace: of,
@@ -82,12 +57,43 @@ impl<'a> ArgumentValidator<'a> {
         namespace(of)
     }
 
-    /// Checks a request to remove an object.
+    /// Checks a call of `get-logs`.
     ///
     /// # Errors
     ///
-    /// See [`ArgumentValidator::container`].
-    pub fn remove_request(self, request: &RemoveRequest) -> Result<(), EngineError> {
+    /// See [`ArgumentValidator::inspect`].
+    pub fn get_logs(self, container: &ContainerRef) -> Result<(), EngineError> {
+        self.require(self.0.capabilities.logs, "read logs")?;
+        self.container(container)
+    }
+
+    /// Checks a call of `get-entries`.
+    ///
+    /// # Errors
+    ///
+    /// See [`ArgumentValidator::inspect`].
+    pub fn get_entries(self, container: &ContainerRef) -> Result<(), EngineError> {
+        self.require(self.0.capabilities.entries, "read logs as entries")?;
+        self.container(container)
+    }
+
+    /// Checks a call of `act`.
+    ///
+    /// # Errors
+    ///
+    /// See [`ArgumentValidator::inspect`].
+    pub fn act(self, container: &ContainerRef) -> Result<(), EngineError> {
+        self.require(self.0.capabilities.actions, "start or stop containers")?;
+        self.container(container)
+    }
+
+    /// Checks a call of `remove`.
+    ///
+    /// # Errors
+    ///
+    /// See [`ArgumentValidator::inspect`].
+    pub fn remove(self, request: &RemoveRequest) -> Result<(), EngineError> {
+        self.require(self.0.capabilities.removals, "remove objects")?;
         match &request.target {
             RemoveTarget::Container { id } => self.container_id(id)?,
             RemoveTarget::ImageTag { tag, image_id } => {
@@ -100,12 +106,13 @@ impl<'a> ArgumentValidator<'a> {
         namespace(&request.namespace)
     }
 
-    /// Checks a container to create.
+    /// Checks a call of `create-container`.
     ///
     /// # Errors
     ///
-    /// See [`ArgumentValidator::container`].
-    pub fn container_spec(self, spec: &ContainerSpec) -> Result<(), EngineError> {
+    /// See [`ArgumentValidator::inspect`].
+    pub fn create_container(self, spec: &ContainerSpec) -> Result<(), EngineError> {
+        self.require(self.0.capabilities.create_containers, "create containers")?;
         namespace(&spec.namespace)?;
         name("image", &spec.image)?;
         if let Some(container) = &spec.name {
@@ -118,12 +125,13 @@ impl<'a> ArgumentValidator<'a> {
             .try_for_each(|mount| absolute_path("mount target", Some(&mount.target)))
     }
 
-    /// Checks a volume to create.
+    /// Checks a call of `create-volume`.
     ///
     /// # Errors
     ///
-    /// See [`ArgumentValidator::container`].
-    pub fn volume_spec(self, spec: &VolumeSpec) -> Result<(), EngineError> {
+    /// See [`ArgumentValidator::inspect`].
+    pub fn create_volume(self, spec: &VolumeSpec) -> Result<(), EngineError> {
+        self.require(self.0.capabilities.create_volumes, "create volumes")?;
         namespace(&spec.namespace)?;
         if let Some(volume) = &spec.name {
             name("volume name", volume)?;
@@ -131,12 +139,13 @@ impl<'a> ArgumentValidator<'a> {
         Ok(())
     }
 
-    /// Checks a process to run.
+    /// Checks a call of `exec`.
     ///
     /// # Errors
     ///
-    /// See [`ArgumentValidator::container`].
+    /// See [`ArgumentValidator::inspect`].
     pub fn exec(self, container: &ContainerRef, options: &ExecOptions) -> Result<(), EngineError> {
+        self.require(self.0.capabilities.exec, "run processes")?;
         self.container(container)?;
         if options.command.is_empty() {
             return Err(invalid("the command is empty; specify a program"));
@@ -150,24 +159,42 @@ impl<'a> ArgumentValidator<'a> {
         absolute_path("working directory", options.working_dir.as_deref())
     }
 
-    /// Checks an image to pull.
+    /// Checks a call of `pull`.
     ///
     /// # Errors
     ///
-    /// See [`ArgumentValidator::container`].
-    pub fn pull_spec(self, spec: &PullSpec) -> Result<(), EngineError> {
+    /// See [`ArgumentValidator::inspect`].
+    pub fn pull(self, spec: &PullSpec) -> Result<(), EngineError> {
+        self.require(self.0.capabilities.pull, "pull images")?;
         namespace(&spec.namespace)?;
         name("image", &spec.image)
     }
 
-    /// Checks an image to push.
+    /// Checks a call of `push`.
     ///
     /// # Errors
     ///
-    /// See [`ArgumentValidator::container`].
-    pub fn push_spec(self, spec: &PushSpec) -> Result<(), EngineError> {
+    /// See [`ArgumentValidator::inspect`].
+    pub fn push(self, spec: &PushSpec) -> Result<(), EngineError> {
+        self.require(self.0.capabilities.push, "push images")?;
         namespace(&spec.namespace)?;
         name("image", &spec.image)
+    }
+
+    /// Fails unless the backend `is_supported`; `operation` is a verb phrase.
+    fn require(self, is_supported: bool, operation: &str) -> Result<(), EngineError> {
+        if is_supported {
+            return Ok(());
+        }
+        Err(EngineError::new(
+            ErrorCode::Unsupported,
+            format!("the backend {} cannot {operation}", self.0.name),
+        ))
+    }
+
+    fn container(self, container: &ContainerRef) -> Result<(), EngineError> {
+        self.container_id(&container.id)?;
+        namespace(&container.namespace)
     }
 
     fn container_id(self, id: &str) -> Result<(), EngineError> {

@@ -23,6 +23,7 @@ mod services;
 mod transport;
 
 mod limits;
+mod permits;
 
 pub mod liveness;
 pub mod log_limiter;
@@ -34,6 +35,7 @@ pub use arguments::ArgumentValidator;
 pub use backend::{BackendInstance, LaunchError, PluginBackend, UsageSnapshot};
 pub use exit_reason::ExitReason;
 pub use limits::BackendLimits;
+pub use permits::{BackendPermits, StreamPermits};
 pub use services::{BackendServices, GrantedDirectory, image_registry};
 pub use transport::{EngineConnection, EngineTransport};
 pub use validation::{ContractError, is_backend_name};

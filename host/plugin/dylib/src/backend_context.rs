@@ -4,9 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use rdd_core::{EngineError, ErrorCode};
-use rdd_plugin_contract::{BackendLimits, ExitReason};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use rdd_plugin_contract::{BackendLimits, BackendPermits, ExitReason};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -29,9 +28,7 @@ pub(crate) struct BackendContext {
     pub(crate) shutdown: CancellationToken,
     /// The threads of all instances, and the other tasks.
     pub(crate) tasks: TaskTracker,
-    pub(crate) log_permits: Arc<Semaphore>,
-    pub(crate) exec_permits: Arc<Semaphore>,
-    pub(crate) transfer_permits: Arc<Semaphore>,
+    pub(crate) permits: BackendPermits,
     pub(crate) abandoned_threads: Arc<AtomicUsize>,
     threads: Mutex<Vec<Weak<WatchedThread>>>,
 }
@@ -63,55 +60,13 @@ impl BackendContext {
     ) -> Arc<Self> {
         Arc::new(Self {
             library,
+            permits: BackendPermits::new(&host.name, &limits),
             host,
             shutdown: CancellationToken::new(),
             tasks: TaskTracker::new(),
-            log_permits: Arc::new(Semaphore::new(limits.max_log_streams)),
-            exec_permits: Arc::new(Semaphore::new(limits.max_execs)),
-            transfer_permits: Arc::new(Semaphore::new(limits.max_transfers)),
             abandoned_threads: Arc::default(),
             threads: Mutex::default(),
             limits,
-        })
-    }
-
-    /// Acquires the permit for another log stream.
-    pub(crate) fn acquire_log_permit(&self) -> Result<OwnedSemaphorePermit, EngineError> {
-        self.acquire(
-            &self.log_permits,
-            self.limits.max_log_streams,
-            "log streams",
-        )
-    }
-
-    /// Acquires the permit for another process.
-    pub(crate) fn acquire_exec_permit(&self) -> Result<OwnedSemaphorePermit, EngineError> {
-        self.acquire(&self.exec_permits, self.limits.max_execs, "exec sessions")
-    }
-
-    /// Acquires the permit for another pull or push.
-    pub(crate) fn acquire_transfer_permit(&self) -> Result<OwnedSemaphorePermit, EngineError> {
-        self.acquire(
-            &self.transfer_permits,
-            self.limits.max_transfers,
-            "pulls and pushes",
-        )
-    }
-
-    fn acquire(
-        &self,
-        permits: &Arc<Semaphore>,
-        max: usize,
-        what: &str,
-    ) -> Result<OwnedSemaphorePermit, EngineError> {
-        permits.clone().try_acquire_owned().map_err(|_| {
-            EngineError::new(
-                ErrorCode::Unavailable,
-                format!(
-                    "{max} {what} of the backend {} are open, the maximum; close some and try again",
-                    self.host.name
-                ),
-            )
         })
     }
 

@@ -79,7 +79,7 @@ impl ContainerEngine for LibraryHandle {
     }
 
     async fn inspect(&self, object: &ObjectRef) -> Result<InspectResponse, EngineError> {
-        self.arguments().object(object)?;
+        self.arguments().inspect(object)?;
         let parameters = encode(&InspectParameters::new(object))?;
         let permit = self.acquire_permit(&self.read_permits).await?;
         let stop = self.shutdown.child_token();
@@ -99,15 +99,13 @@ impl ContainerEngine for LibraryHandle {
         container: &ContainerRef,
         options: &LogOptions,
     ) -> Result<LogStream, EngineError> {
-        let arguments = self.arguments();
-        arguments.capability(self.info.capabilities.logs, "read logs")?;
-        arguments.container(container)?;
+        self.arguments().get_logs(container)?;
         let call = self.stream_call(
             ("get_logs", "log stream"),
             self.context.library.functions().get_logs,
             &ContainerParameters::new(container, options),
             InstanceKind::Stream,
-            self.context.acquire_log_permit()?,
+            self.context.permits.logs.acquire()?,
         )?;
         let reader =
             stream_call::open(&self.context, call, |item| stream_item::chunk(&item)).await?;
@@ -119,15 +117,13 @@ impl ContainerEngine for LibraryHandle {
         container: &ContainerRef,
         options: &EntryOptions,
     ) -> Result<EntryStream, EngineError> {
-        let arguments = self.arguments();
-        arguments.capability(self.info.capabilities.entries, "read logs as entries")?;
-        arguments.container(container)?;
+        self.arguments().get_entries(container)?;
         let call = self.stream_call(
             ("get_entries", "log stream"),
             self.context.library.functions().get_entries,
             &ContainerParameters::new(container, options),
             InstanceKind::Stream,
-            self.context.acquire_log_permit()?,
+            self.context.permits.logs.acquire()?,
         )?;
         let reader =
             stream_call::open(&self.context, call, |item| stream_item::entries(&item)).await?;
@@ -139,28 +135,21 @@ impl ContainerEngine for LibraryHandle {
         container: &ContainerRef,
         action: ContainerAction,
     ) -> Result<(), EngineError> {
-        let arguments = self.arguments();
-        arguments.capability(self.info.capabilities.actions, "start or stop containers")?;
-        arguments.container(container)?;
+        self.arguments().act(container)?;
         let function = ("act", self.context.library.functions().act);
         let parameters = ActParameters::new(container, action);
         self.change(function, &parameters, |_| Ok(())).await
     }
 
     async fn remove(&self, request: &RemoveRequest) -> Result<(), EngineError> {
-        let arguments = self.arguments();
-        arguments.capability(self.info.capabilities.removals, "remove objects")?;
-        arguments.remove_request(request)?;
+        self.arguments().remove(request)?;
         let function = ("remove", self.context.library.functions().remove);
         let parameters = RemoveParameters::new(request);
         self.change(function, &parameters, |_| Ok(())).await
     }
 
     async fn create_container(&self, spec: &ContainerSpec) -> Result<String, EngineError> {
-        let arguments = self.arguments();
-        let capabilities = self.info.capabilities;
-        arguments.capability(capabilities.create_containers, "create containers")?;
-        arguments.container_spec(spec)?;
+        self.arguments().create_container(spec)?;
         let functions = self.context.library.functions();
         let function = ("create_container", functions.create_container);
         let id_format = self.info.id_format;
@@ -173,9 +162,7 @@ impl ContainerEngine for LibraryHandle {
     }
 
     async fn create_volume(&self, spec: &VolumeSpec) -> Result<String, EngineError> {
-        let arguments = self.arguments();
-        arguments.capability(self.info.capabilities.create_volumes, "create volumes")?;
-        arguments.volume_spec(spec)?;
+        self.arguments().create_volume(spec)?;
         let functions = self.context.library.functions();
         let function = ("create_volume", functions.create_volume);
         self.change(function, &SpecParameters::new(spec), |text| {
@@ -191,43 +178,37 @@ impl ContainerEngine for LibraryHandle {
         container: &ContainerRef,
         options: &ExecOptions,
     ) -> Result<ExecSession, EngineError> {
-        let arguments = self.arguments();
-        arguments.capability(self.info.capabilities.exec, "run processes")?;
-        arguments.exec(container, options)?;
+        self.arguments().exec(container, options)?;
         let call = self.stream_call(
             ("exec", "exec session"),
             self.context.library.functions().exec,
             &ContainerParameters::new(container, options),
             InstanceKind::Stream,
-            self.context.acquire_exec_permit()?,
+            self.context.permits.execs.acquire()?,
         )?;
         exec_session::open(&self.context, call, options).await
     }
 
     async fn pull(&self, spec: &PullSpec) -> Result<TransferStream, EngineError> {
-        let arguments = self.arguments();
-        arguments.capability(self.info.capabilities.pull, "pull images")?;
-        arguments.pull_spec(spec)?;
+        self.arguments().pull(spec)?;
         let call = self.stream_call(
             ("pull", "pull"),
             self.context.library.functions().pull,
             &SpecParameters::new(spec),
             transfer_kind(&spec.image),
-            self.context.acquire_transfer_permit()?,
+            self.context.permits.transfers.acquire()?,
         )?;
         self.transfer(call).await
     }
 
     async fn push(&self, spec: &PushSpec) -> Result<TransferStream, EngineError> {
-        let arguments = self.arguments();
-        arguments.capability(self.info.capabilities.push, "push images")?;
-        arguments.push_spec(spec)?;
+        self.arguments().push(spec)?;
         let call = self.stream_call(
             ("push", "push"),
             self.context.library.functions().push,
             &SpecParameters::new(spec),
             transfer_kind(&spec.image),
-            self.context.acquire_transfer_permit()?,
+            self.context.permits.transfers.acquire()?,
         )?;
         self.transfer(call).await
     }

@@ -235,9 +235,7 @@ impl BackendInstance for LibraryHandle {
         let BackendContext {
             limits,
             host,
-            log_permits,
-            exec_permits,
-            transfer_permits,
+            permits,
             ..
         } = &*self.context;
         let used =
@@ -248,9 +246,9 @@ impl BackendInstance for LibraryHandle {
             changes: used(BackendLimits::MAX_CHANGES, &self.change_permits),
             watches: used(1, &self.watch_permit),
             sleeps: used(MAX_TIMERS, &self.timer_permits),
-            log_streams: used(limits.max_log_streams, log_permits),
-            execs: used(limits.max_execs, exec_permits),
-            transfers: used(limits.max_transfers, transfer_permits),
+            log_streams: permits.logs.used(),
+            execs: permits.execs.used(),
+            transfers: permits.transfers.used(),
             connections: used(limits.max_connections, &host.connection_permits),
             // The library shares the daemon's memory.
             memory_bytes: 0,

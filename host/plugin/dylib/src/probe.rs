@@ -19,9 +19,7 @@ pub(crate) async fn run(
     let BackendContext {
         limits,
         host,
-        log_permits,
-        exec_permits,
-        transfer_permits,
+        permits,
         ..
     } = &*context;
     let probe = LivenessProbe {
@@ -31,9 +29,7 @@ pub(crate) async fn run(
     let ping_permit = Arc::new(Semaphore::new(1));
     loop {
         probe.wait_until_idle(&host.liveness).await;
-        let has_streams = log_permits.available_permits() < limits.max_log_streams
-            || exec_permits.available_permits() < limits.max_execs
-            || transfer_permits.available_permits() < limits.max_transfers;
+        let has_streams = !permits.is_idle();
         if calls.get() == 0 && !has_streams {
             tokio::time::sleep(probe.idle_timeout).await;
             continue;

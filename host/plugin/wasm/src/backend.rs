@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rdd_core::{EngineError, ErrorCode};
 use rdd_plugin_contract::{
-    BackendInstance, BackendLimits, BackendServices, ContractError, LaunchError, PluginBackend,
+    BackendInstance, BackendLimits, BackendPermits, BackendServices, ContractError, LaunchError,
+    PluginBackend,
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Span;
@@ -32,51 +32,7 @@ pub(crate) struct BackendContext {
     pub(crate) tasks: TaskTracker,
     /// The span in which the tasks run.
     pub(crate) span: Span,
-    pub(crate) log_permits: Arc<Semaphore>,
-    pub(crate) exec_permits: Arc<Semaphore>,
-    pub(crate) transfer_permits: Arc<Semaphore>,
-}
-
-impl BackendContext {
-    /// Acquires the permit for another log stream.
-    pub(crate) fn acquire_log_permit(&self) -> Result<OwnedSemaphorePermit, EngineError> {
-        self.acquire(
-            &self.log_permits,
-            self.limits.max_log_streams,
-            "log streams",
-        )
-    }
-
-    /// Acquires the permit for another process.
-    pub(crate) fn acquire_exec_permit(&self) -> Result<OwnedSemaphorePermit, EngineError> {
-        self.acquire(&self.exec_permits, self.limits.max_execs, "exec sessions")
-    }
-
-    /// Acquires the permit for another pull or push.
-    pub(crate) fn acquire_transfer_permit(&self) -> Result<OwnedSemaphorePermit, EngineError> {
-        self.acquire(
-            &self.transfer_permits,
-            self.limits.max_transfers,
-            "pulls and pushes",
-        )
-    }
-
-    fn acquire(
-        &self,
-        permits: &Arc<Semaphore>,
-        max: usize,
-        what: &str,
-    ) -> Result<OwnedSemaphorePermit, EngineError> {
-        permits.clone().try_acquire_owned().map_err(|_| {
-            EngineError::new(
-                ErrorCode::Unavailable,
-                format!(
-                    "{max} {what} of the backend {} are open, the maximum; close some and try again",
-                    self.host.name
-                ),
-            )
-        })
-    }
+    pub(crate) permits: BackendPermits,
 }
 
 /// A component with its transport and limits. Starts a [`BackendHandle`] at each
@@ -119,9 +75,7 @@ impl ComponentBackend {
                 shutdown: CancellationToken::new(),
                 tasks: TaskTracker::new(),
                 span: Span::current(),
-                log_permits: Arc::new(Semaphore::new(limits.max_log_streams)),
-                exec_permits: Arc::new(Semaphore::new(limits.max_execs)),
-                transfer_permits: Arc::new(Semaphore::new(limits.max_transfers)),
+                permits: BackendPermits::new(name, &limits),
                 limits,
             }),
         }

@@ -162,9 +162,7 @@ impl BackendInstance for BackendHandle {
             limits,
             host,
             memory,
-            log_permits,
-            exec_permits,
-            transfer_permits,
+            permits,
             ..
         } = &*self.context;
         let used =
@@ -175,9 +173,9 @@ impl BackendInstance for BackendHandle {
             changes: used(BackendLimits::MAX_CHANGES, &self.change_permits),
             watches: used(1, &self.watch_permit),
             sleeps: used(MAX_SLEEPS, &self.sleep_permits),
-            log_streams: used(limits.max_log_streams, log_permits),
-            execs: used(limits.max_execs, exec_permits),
-            transfers: used(limits.max_transfers, transfer_permits),
+            log_streams: permits.logs.used(),
+            execs: permits.execs.used(),
+            transfers: permits.transfers.used(),
             connections: used(limits.max_connections, &host.connection_permits),
             memory_bytes: memory.used_bytes(),
         }
@@ -211,7 +209,7 @@ impl ContainerEngine for BackendHandle {
     }
 
     async fn inspect(&self, object: &ObjectRef) -> Result<InspectResponse, EngineError> {
-        self.arguments().object(object)?;
+        self.arguments().inspect(object)?;
         let object = object.clone();
         let stop = CancellationToken::new();
         let _guard = stop.clone().drop_guard();
@@ -230,9 +228,7 @@ impl ContainerEngine for BackendHandle {
         container: &ContainerRef,
         options: &LogOptions,
     ) -> Result<LogStream, EngineError> {
-        let arguments = self.arguments();
-        arguments.capability(self.info.capabilities.logs, "read logs")?;
-        arguments.container(container)?;
+        self.arguments().get_logs(container)?;
         let container = convert::to_container_ref(container);
         let options = convert::to_log_options(options);
         let call = StreamCall::<OutputChunk, (), _> {
@@ -241,8 +237,9 @@ impl ContainerEngine for BackendHandle {
             function: |exports| Some(exports.logs.as_ref()?.func_get_logs()),
             params: Box::new(move |_, stop| Ok((container, options, stop))),
             registry: None,
+            has_late_result: false,
         };
-        let permit = self.context.acquire_log_permit()?;
+        let permit = self.context.permits.logs.acquire()?;
         Ok(stream_call::open(&self.context, permit, call)
             .await?
             .into_stream())
@@ -253,9 +250,7 @@ impl ContainerEngine for BackendHandle {
         container: &ContainerRef,
         options: &EntryOptions,
     ) -> Result<EntryStream, EngineError> {
-        let arguments = self.arguments();
-        arguments.capability(self.info.capabilities.entries, "read logs as entries")?;
-        arguments.container(container)?;
+        self.arguments().get_entries(container)?;
         let container = convert::to_container_ref(container);
         let options = convert::to_entry_options(options);
         let call = StreamCall::<EntryBatch, (), _> {
@@ -264,8 +259,9 @@ impl ContainerEngine for BackendHandle {
             function: |exports| Some(exports.logs.as_ref()?.func_get_entries()),
             params: Box::new(move |_, stop| Ok((container, options, stop))),
             registry: None,
+            has_late_result: false,
         };
-        let permit = self.context.acquire_log_permit()?;
+        let permit = self.context.permits.logs.acquire()?;
         Ok(stream_call::open(&self.context, permit, call)
             .await?
             .into_stream())
@@ -276,9 +272,7 @@ impl ContainerEngine for BackendHandle {
         container: &ContainerRef,
         action: ContainerAction,
     ) -> Result<(), EngineError> {
-        let arguments = self.arguments();
-        arguments.capability(self.info.capabilities.actions, "start or stop containers")?;
-        arguments.container(container)?;
+        self.arguments().act(container)?;
         let container = container.clone();
         self.call(self.acquire_permit(&self.change_permits), |reply| {
             GuestCall::Act {
@@ -291,9 +285,7 @@ impl ContainerEngine for BackendHandle {
     }
 
     async fn remove(&self, request: &RemoveRequest) -> Result<(), EngineError> {
-        let arguments = self.arguments();
-        arguments.capability(self.info.capabilities.removals, "remove objects")?;
-        arguments.remove_request(request)?;
+        self.arguments().remove(request)?;
         let request = request.clone();
         self.call(self.acquire_permit(&self.change_permits), |reply| {
             GuestCall::Remove { request, reply }
@@ -302,12 +294,7 @@ impl ContainerEngine for BackendHandle {
     }
 
     async fn create_container(&self, spec: &ContainerSpec) -> Result<String, EngineError> {
-        let arguments = self.arguments();
-        arguments.capability(
-            self.info.capabilities.create_containers,
-            "create containers",
-        )?;
-        arguments.container_spec(spec)?;
+        self.arguments().create_container(spec)?;
         let spec = Box::new(spec.clone());
         self.call(self.acquire_permit(&self.change_permits), |reply| {
             GuestCall::CreateContainer { spec, reply }
@@ -316,9 +303,7 @@ impl ContainerEngine for BackendHandle {
     }
 
     async fn create_volume(&self, spec: &VolumeSpec) -> Result<String, EngineError> {
-        let arguments = self.arguments();
-        arguments.capability(self.info.capabilities.create_volumes, "create volumes")?;
-        arguments.volume_spec(spec)?;
+        self.arguments().create_volume(spec)?;
         let spec = Box::new(spec.clone());
         self.call(self.acquire_permit(&self.change_permits), |reply| {
             GuestCall::CreateVolume { spec, reply }
@@ -331,9 +316,7 @@ impl ContainerEngine for BackendHandle {
         container: &ContainerRef,
         options: &ExecOptions,
     ) -> Result<ExecSession, EngineError> {
-        let arguments = self.arguments();
-        arguments.capability(self.info.capabilities.exec, "run processes")?;
-        arguments.exec(container, options)?;
+        self.arguments().exec(container, options)?;
         let container = convert::to_container_ref(container);
         let (stdin, input) = mpsc::channel(MAX_QUEUED_INPUTS);
         let (resizes, sizes) = watch::channel(None);
@@ -354,8 +337,10 @@ impl ContainerEngine for BackendHandle {
                 Ok((container, options, stdin, resizes, stop))
             }),
             registry: None,
+            // A process may live long after it has closed its output.
+            has_late_result: true,
         };
-        let permit = self.context.acquire_exec_permit()?;
+        let permit = self.context.permits.execs.acquire()?;
         let open = stream_call::open(&self.context, permit, call).await?;
         Ok(ExecSession {
             stdin,
@@ -366,9 +351,7 @@ impl ContainerEngine for BackendHandle {
     }
 
     async fn pull(&self, spec: &PullSpec) -> Result<TransferStream, EngineError> {
-        let arguments = self.arguments();
-        arguments.capability(self.info.capabilities.pull, "pull images")?;
-        arguments.pull_spec(spec)?;
+        self.arguments().pull(spec)?;
         let registry = Some(image_registry(&spec.image).to_owned());
         let spec = convert::to_pull_spec(spec);
         let call = StreamCall::<TransferProgress, (), _> {
@@ -377,17 +360,16 @@ impl ContainerEngine for BackendHandle {
             function: |exports| Some(exports.images.as_ref()?.func_pull()),
             params: Box::new(move |_, stop| Ok((spec, stop))),
             registry,
+            has_late_result: false,
         };
-        let permit = self.context.acquire_transfer_permit()?;
+        let permit = self.context.permits.transfers.acquire()?;
         Ok(stream_call::open(&self.context, permit, call)
             .await?
             .into_stream())
     }
 
     async fn push(&self, spec: &PushSpec) -> Result<TransferStream, EngineError> {
-        let arguments = self.arguments();
-        arguments.capability(self.info.capabilities.push, "push images")?;
-        arguments.push_spec(spec)?;
+        self.arguments().push(spec)?;
         let registry = Some(image_registry(&spec.image).to_owned());
         let spec = convert::to_push_spec(spec);
         let call = StreamCall::<TransferProgress, (), _> {
@@ -396,8 +378,9 @@ impl ContainerEngine for BackendHandle {
             function: |exports| Some(exports.images.as_ref()?.func_push()),
             params: Box::new(move |_, stop| Ok((spec, stop))),
             registry,
+            has_late_result: false,
         };
-        let permit = self.context.acquire_transfer_permit()?;
+        let permit = self.context.permits.transfers.acquire()?;
         Ok(stream_call::open(&self.context, permit, call)
             .await?
             .into_stream())

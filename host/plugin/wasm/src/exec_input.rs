@@ -4,7 +4,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf as _, Bytes};
+use bytes::{BufMut as _, Bytes};
 use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
 use rdd_core::TerminalSize;
@@ -56,12 +56,9 @@ impl<D: 'static> StreamProducer<D> for StdinProducer {
             };
         }
         let mut guest = destination.as_direct(store, DEFAULT_WRITE_BYTES);
-        let buffer = guest.remaining();
+        let mut buffer = guest.remaining();
         let count = buffer.len().min(self.rest.len());
-        for (to, from) in buffer.iter_mut().zip(self.rest.iter()) {
-            *to = *from;
-        }
-        self.rest.advance(count);
+        buffer.put(self.rest.split_to(count));
         guest.mark_written(count);
         Poll::Ready(Ok(StreamResult::Completed))
     }

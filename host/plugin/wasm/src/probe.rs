@@ -9,8 +9,7 @@ use crate::call_tracker::CallTracker;
 use crate::control::{ControlRequest, GuestCall};
 use crate::liveness::{LivenessProbe, ProbeOutcome};
 
-/// Pings the engine whenever it is idle while a call or a log stream waits for
-/// it. Never returns.
+/// Pings the engine whenever it is idle while a call or a stream waits for it. Never returns.
 pub(crate) async fn run(
     context: Arc<BackendContext>,
     calls: Arc<CallTracker>,
@@ -19,7 +18,7 @@ pub(crate) async fn run(
     let BackendContext {
         limits,
         host,
-        log_permits,
+        permits,
         ..
     } = &*context;
     let probe = LivenessProbe {
@@ -29,7 +28,7 @@ pub(crate) async fn run(
     let ping_permit = Arc::new(Semaphore::new(1));
     loop {
         probe.wait_until_idle(&host.liveness).await;
-        if calls.len() == 0 && log_permits.available_permits() == limits.max_log_streams {
+        if calls.len() == 0 && permits.is_idle() {
             tokio::time::sleep(probe.idle_timeout).await;
             continue;
         }

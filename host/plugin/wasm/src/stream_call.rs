@@ -30,14 +30,9 @@ use crate::plugin_instance::{
     OneshotConsumer, PluginInstance, RunError, close_streams, stop_future, stop_overdue,
 };
 
-/// The largest item in bytes: a batch of entries with the maximum of bytes and
-/// of headers, rounded up.
-const MAX_ITEM_BYTES: usize = 192 * 1024;
 /// An item is read from the guest only while at most this many bytes wait for
-/// the reader, so that the largest one still fits.
+/// the reader. With the largest item, a batch of entries of 160 KiB, 352 KiB wait.
 const HIGH_WATER_BYTES: usize = 192 * 1024;
-/// The maximum number of bytes of one stream that wait for its reader.
-const _: () = assert!(HIGH_WATER_BYTES + MAX_ITEM_BYTES <= 384 * 1024);
 /// The maximum number of batches that wait for the reader. A busy guest sends one
 /// item at a time, and reaches the limit in bytes first.
 const MAX_QUEUED_BATCHES: usize = 16;
@@ -69,6 +64,8 @@ pub(crate) struct StreamCall<T: StreamItem, R, P> {
     pub(crate) params: ParamsOf<P>,
     /// The registry whose credentials the guest may ask for.
     pub(crate) registry: Option<String>,
+    /// Whether the result may come long after the end of the stream.
+    pub(crate) has_late_result: bool,
 }
 
 /// The bytes that wait for the reader, and the waker of the guest's stream.
@@ -323,6 +320,7 @@ where
         function,
         params,
         registry,
+        has_late_result,
     } = call;
     let mut instance = PluginInstance::instantiate(
         &context.component,
@@ -387,10 +385,9 @@ where
             })?;
             // Nothing is ever sent: the error says that the consumer was dropped.
             closed.await.err();
-            let guest_end = match name {
-                // A process may live long after it has closed its output.
-                "exec" => Ok(guest_end.await),
-                _ => tokio::time::timeout(context.limits.stop_grace, guest_end).await,
+            let guest_end = match has_late_result {
+                true => Ok(guest_end.await),
+                false => tokio::time::timeout(context.limits.stop_grace, guest_end).await,
             };
             match guest_end {
                 Ok(Ok(result)) => Ok(result.map_err(convert::engine_error)),

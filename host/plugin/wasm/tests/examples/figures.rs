@@ -12,7 +12,7 @@ use rdd_plugin_contract::{BackendInstance as _, BackendLimits};
 use crate::support::{Example, component, entries, flood};
 
 #[tokio::test]
-#[ignore = "measures"]
+#[ignore = "a measurement, not a test: it asserts nothing"]
 async fn figures() {
     for (folder, name) in [("c-component", "toy-c"), ("python", "toy-python")] {
         let start = Instant::now();

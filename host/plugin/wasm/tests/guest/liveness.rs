@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
-use rdd_core::{ContainerEngine, ErrorCode, LogOptions, WatchEvent};
+use rdd_core::{ContainerEngine, ErrorCode, ExecOptions, LogOptions, PullSpec, WatchEvent};
 use rdd_plugin_contract::BackendLimits;
 use tokio::io::AsyncWriteExt;
 
@@ -61,6 +61,32 @@ async fn everything_that_waits_for_a_lost_engine_fails() {
         }
     }
     drop(next_watch);
+}
+
+/// Without a call or a log, nothing but these would ask for pings.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_and_a_pull_alone_notice_a_lost_engine() {
+    let (engine, mut requests) = scripted_transport();
+    let backend = backend_with(short(), engine);
+    let handle = launch(&backend).await;
+    let options = ExecOptions {
+        command: vec!["relay".to_owned()],
+        ..ExecOptions::default()
+    };
+    let session = in_time(handle.exec(&container_ref("one"), &options))
+        .await
+        .unwrap();
+    let _request = expect_request(&mut requests, "relay").await;
+    let error = in_time(session.exit).await.unwrap_err();
+    assert!(error.message.contains("not even to a ping"), "{error}");
+    let spec = PullSpec {
+        namespace: "default".to_owned(),
+        image: "relay".to_owned(),
+        platform: None,
+    };
+    let mut pull = in_time(handle.pull(&spec)).await.unwrap();
+    let error = in_time(pull.next()).await.unwrap().unwrap_err();
+    assert!(error.message.contains("not even to a ping"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
