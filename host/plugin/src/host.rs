@@ -142,6 +142,8 @@ impl PluginHost {
         let transports = EngineTransports::new(endpoint, endpoints)?;
         let searched = dirs.clone();
         let library_dir = cache_dir.as_ref().map(|dir| dir.join("libraries"));
+        let libraries = Arc::new(LibraryLoader::new(library_dir));
+        let old_libraries = libraries.clone();
         let prepare = tokio::task::spawn_blocking(move || {
             let cache = cache_dir.and_then(|dir| {
                 ComponentCache::open(&dir)
@@ -150,6 +152,9 @@ impl PluginHost {
                     })
                     .ok()
             });
+            if let Err(error) = old_libraries.remove_old_copies() {
+                tracing::warn!(%error, "cannot remove old copies of dynamic libraries");
+            }
             let runtime = ComponentRuntime::with_compiler(cache, compiler);
             (PluginScan::of(&searched), runtime)
         });
@@ -159,7 +164,7 @@ impl PluginHost {
             restarts,
             credentials,
             components: Arc::new(ComponentLoader { runtime: runtime? }),
-            libraries: Arc::new(LibraryLoader::new(library_dir)),
+            libraries,
         });
         let table = Arc::new(PluginTable::default());
         let shutdown = CancellationToken::new();

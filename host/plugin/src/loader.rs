@@ -7,6 +7,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use rdd_core::text::is_lower_hex;
 use rdd_core::{PrivateFileError, create_private_dir, write_private};
 use rdd_plugin_contract::{BackendLimits, BackendServices, PluginBackend};
 use rdd_plugin_dylib::{BackendLibrary, LibraryBackend, LibraryLoadError};
@@ -85,6 +86,9 @@ impl PluginLoader for ComponentLoader {
     }
 }
 
+/// The number of hexadecimal digits of a SHA-256.
+const SHA256_DIGITS: usize = 64;
+
 /// The loader of dynamic libraries.
 ///
 /// A library stays in memory for as long as the process lives, and the operating
@@ -99,6 +103,35 @@ impl LibraryLoader {
     /// Creates a loader with its directory for copies.
     pub(crate) fn new(dir: Option<PathBuf>) -> Self {
         Self { dir }
+    }
+
+    /// Removes the copies that an earlier process made. A library that is in use
+    /// elsewhere stays in memory.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the directory cannot be read, or a copy cannot be removed.
+    pub(crate) fn remove_old_copies(&self) -> std::io::Result<()> {
+        let Some(dir) = &self.dir else {
+            return Ok(());
+        };
+        let entries = match std::fs::read_dir(dir) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        for entry in entries {
+            let entry = entry?;
+            let name = entry.file_name();
+            let is_copy = name
+                .to_str()
+                .and_then(|name| name.strip_suffix(std::env::consts::DLL_SUFFIX))
+                .is_some_and(|digest| is_lower_hex(digest, SHA256_DIGITS));
+            if is_copy {
+                std::fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
     }
 
     /// Returns the path of the file to load.
@@ -133,5 +166,31 @@ impl PluginLoader for LibraryLoader {
         Ok(Box::new(LibraryBackend::new(
             &name, library, limits, services,
         )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_copies_of_an_earlier_process_are_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let copy = format!("{}{}", "0a".repeat(32), std::env::consts::DLL_SUFFIX);
+        for name in [copy.as_str(), "mine.so", "notes.txt"] {
+            std::fs::write(dir.path().join(name), "").unwrap();
+        }
+        let loader = LibraryLoader::new(Some(dir.path().to_owned()));
+        loader.remove_old_copies().unwrap();
+        let mut left: Vec<_> = std::fs::read_dir(dir.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        left.sort();
+        assert_eq!(left, ["mine.so", "notes.txt"]);
+        // A directory that does not exist has no copies.
+        LibraryLoader::new(Some(dir.path().join("none")))
+            .remove_old_copies()
+            .unwrap();
     }
 }
