@@ -68,10 +68,6 @@ impl EntryBatcher {
 
     /// Adds an entry. One with more than [`MAX_CHUNK_BYTES`] is divided as the
     /// contract requires.
-    ///
-    /// # Panics
-    ///
-    /// Never, since an entry's part is shorter than 4 GiB.
     pub fn push(&mut self, time: i64, source: OutputSource, bytes: &[u8], is_partial: bool) {
         if let Some(search) = &mut self.skip {
             if time == search.position.time {
