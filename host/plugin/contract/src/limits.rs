@@ -17,8 +17,9 @@ pub struct BackendLimits {
     /// The maximum linear memory of the store of one log stream, in which a few
     /// chunks of 64 KiB are in flight.
     pub log_memory_bytes: usize,
-    /// The maximum linear memory of all stores of the backend together: a bit more
-    /// than the log streams need. Only the part that is touched takes memory.
+    /// The maximum linear memory of the stores of all streams together: a bit more
+    /// than the log streams of a small component need. Only the part that is
+    /// touched takes memory.
     pub total_memory_bytes: usize,
     /// The maximum number of open log streams.
     pub max_log_streams: usize,

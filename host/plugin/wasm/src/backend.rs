@@ -26,7 +26,11 @@ pub(crate) struct BackendContext {
     pub(crate) component: LinkedComponent,
     pub(crate) limits: BackendLimits,
     pub(crate) host: Arc<HostContext>,
-    pub(crate) memory: Arc<MemoryBudget>,
+    /// The memory of the control stores, each of which has its own limit: streams
+    /// that use all of theirs must not keep the backend from starting.
+    pub(crate) control_memory: Arc<MemoryBudget>,
+    /// The memory of the stores of streams.
+    pub(crate) stream_memory: Arc<MemoryBudget>,
     pub(crate) shutdown: CancellationToken,
     /// The tasks of all stores.
     pub(crate) tasks: TaskTracker,
@@ -71,7 +75,8 @@ impl ComponentBackend {
             context: Arc::new(BackendContext {
                 component,
                 host: Arc::new(host),
-                memory: MemoryBudget::new(limits.total_memory_bytes),
+                control_memory: MemoryBudget::new(usize::MAX),
+                stream_memory: MemoryBudget::new(limits.total_memory_bytes),
                 shutdown: CancellationToken::new(),
                 tasks: TaskTracker::new(),
                 span: Span::current(),
@@ -104,7 +109,7 @@ impl ComponentBackend {
             &context.limits,
             context.limits.control_memory_bytes,
             context.host.clone(),
-            context.memory.clone(),
+            context.control_memory.clone(),
         )
         .await
         .map_err(exited)?;

@@ -161,7 +161,8 @@ impl BackendInstance for BackendHandle {
         let BackendContext {
             limits,
             host,
-            memory,
+            control_memory,
+            stream_memory,
             permits,
             ..
         } = &*self.context;
@@ -177,7 +178,7 @@ impl BackendInstance for BackendHandle {
             execs: permits.execs.used(),
             transfers: permits.transfers.used(),
             connections: used(limits.max_connections, &host.connection_permits),
-            memory_bytes: memory.used_bytes(),
+            memory_bytes: control_memory.used_bytes() + stream_memory.used_bytes(),
         }
     }
 }

@@ -23,7 +23,7 @@ const MAX_MEMORIES: usize = 8;
 /// function pointers, about one for each function that is called indirectly.
 const MAX_TABLE_ELEMENTS: usize = 200_000;
 
-/// The linear memory that all stores of one backend share.
+/// The linear memory that several stores of one backend share.
 #[derive(Debug)]
 pub(crate) struct MemoryBudget {
     used_bytes: AtomicUsize,
@@ -64,6 +64,8 @@ pub(crate) struct StoreLimiter {
     table_elements: usize,
     memory: Arc<MemoryBudget>,
     denial: Option<String>,
+    /// Whether the last denied request was within the store's own limit.
+    is_budget_exhausted: bool,
 }
 
 impl StoreLimiter {
@@ -74,6 +76,7 @@ impl StoreLimiter {
             table_elements: 0,
             memory,
             denial: None,
+            is_budget_exhausted: false,
         }
     }
 
@@ -81,6 +84,11 @@ impl StoreLimiter {
     /// follows, since an allocator that gets no memory aborts.
     pub(crate) fn denial(&self) -> Option<&str> {
         self.denial.as_deref()
+    }
+
+    /// Returns whether a request was denied because other stores use the memory.
+    pub(crate) fn is_budget_exhausted(&self) -> bool {
+        self.is_budget_exhausted
     }
 }
 
@@ -111,8 +119,9 @@ impl ResourceLimiter for StoreLimiter {
             return Ok(false);
         }
         if !self.memory.try_reserve(growth) {
+            self.is_budget_exhausted = true;
             self.denial = Some(format!(
-                "ran out of memory: all its stores together may use {} MiB",
+                "ran out of memory: all its streams together may use {} MiB",
                 self.memory.max_bytes / MIB
             ));
             return Ok(false);
@@ -190,7 +199,7 @@ mod tests {
         assert!(
             second
                 .denial()
-                .is_some_and(|denial| denial.contains("all its stores"))
+                .is_some_and(|denial| denial.contains("all its streams"))
         );
         drop(first);
         assert!(second.memory_growing(0, 4 * MIB, None).unwrap());

@@ -91,6 +91,14 @@ impl PluginInstance {
                 max_blocking: limits.stall_timeout,
                 component: component.clone(),
             }),
+            // Not a fault of this instance, which has not begun.
+            Ok(Err(_)) if store.data().limiter.is_budget_exhausted() => Err(ExitReason {
+                message: format!(
+                    "{}; close some and try again",
+                    store.data().limiter.denial().unwrap_or_default()
+                ),
+                is_guest_fault: false,
+            }),
             Ok(Err(error)) => Err(exit_reason(&store, &error)),
             Err(_) => Err(ExitReason::timed_out(
                 "its instantiation",

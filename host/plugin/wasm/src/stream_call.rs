@@ -327,7 +327,7 @@ where
         &context.limits,
         context.limits.log_memory_bytes,
         context.host.clone(),
-        context.memory.clone(),
+        context.stream_memory.clone(),
     )
     .await?;
     instance.set_registry(registry);

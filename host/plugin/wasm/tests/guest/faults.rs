@@ -160,7 +160,7 @@ async fn an_invalid_result_fails_only_that_call() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn all_stores_of_a_backend_share_a_budget() {
+async fn all_streams_of_a_backend_share_a_budget() {
     let limits = BackendLimits {
         total_memory_bytes: 8 << 20,
         ..limits()
@@ -168,10 +168,48 @@ async fn all_stores_of_a_backend_share_a_budget() {
     let backend = backend_with(limits, UnreachableTransport);
     let handle = launch(&backend).await;
     let (_, error) = drain_logs(logs(&handle, "late-allocate").await).await;
-    assert_stream_failed(&error.unwrap(), "all its stores together may use 8 MiB");
+    assert_stream_failed(&error.unwrap(), "all its streams together may use 8 MiB");
     // The memory of the ended store is free again.
     let (chunks, error) = drain_logs(logs(&handle, "lines-10").await).await;
     assert_eq!((chunks.len(), error), (10, None));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_that_use_all_memory_make_others_unavailable_but_not_the_backend() {
+    let limits = BackendLimits {
+        total_memory_bytes: 8 << 20,
+        ..limits()
+    };
+    let backend = backend_with(limits, UnreachableTransport);
+    let handle = launch(&backend).await;
+    let mut open = Vec::new();
+    let error = loop {
+        assert!(open.len() < 100, "the budget is not used up");
+        let (idle, options) = (container_ref("idle"), LogOptions::default());
+        match in_time(handle.get_logs(&idle, &options)).await {
+            Ok(log) => open.push(log),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.code, ErrorCode::Unavailable, "{error}");
+    assert!(
+        error.message.contains("close some and try again"),
+        "{error}"
+    );
+    // Another control store does not need the memory of the streams.
+    let restarted = launch(&backend).await;
+    in_time(restarted.inspect(&container("one"))).await.unwrap();
+    open.clear();
+    rdd_testkit::eventually("another log can be opened", || async {
+        match handle
+            .get_logs(&container_ref("idle"), &LogOptions::default())
+            .await
+        {
+            Ok(_) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        }
+    })
+    .await;
 }
 
 #[tokio::test]
