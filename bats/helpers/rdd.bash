@@ -5,7 +5,7 @@
 # The environment comes from scripts/test: RDD_TEST_BIN, RDD_TEST_PLUGINS,
 # RDD_TEST_DOCKER_HOST, RDD_TEST_KUBECTL.
 
-: "${RDD_TEST_BIN:?run the tests with make test}" "${RDD_TEST_PLUGINS:?}" "${RDD_TEST_DOCKER_HOST:?}" "${RDD_TEST_KUBECTL:?}"
+: "${RDD_TEST_BIN:?run the tests with make test}" "${RDD_TEST_PLUGINS:?}" "${RDD_TEST_PLUGIN_LIBRARIES:?}" "${RDD_TEST_DOCKER_HOST:?}" "${RDD_TEST_KUBECTL:?}"
 HELPERS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 ROOT=${HELPERS%/bats/helpers}
 export LOGS=/passthrough/engine/logs

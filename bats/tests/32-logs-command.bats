@@ -39,7 +39,7 @@ teardown_file() { end_file; }
   digit=$(printf '%.1s\n' "${ids[@]}" | sort | uniq -d | head -n 1)
   run -1 rdd logs "$digit"
   known=$(kubectl get containers -o 'jsonpath={range .items[*]}{.metadata.name} ({.status.name}){"\n"}{end}' | grep "^$digit")
-  contains "$output" "is the prefix of $(wc -l <<<"$known") container IDs"
+  contains "$output" "is the prefix of $(wc -l <<<"$known") containers"
   contains "$output" "$(head -n 1 <<<"$known")"
   contains "$output" "use a longer prefix or a name"
 }

@@ -26,6 +26,8 @@ const LINE: usize = 100;
 const HEAD: usize = 8;
 /// The number of lines per write: about the size of an engine's buffers.
 const LINES_PER_CHUNK: usize = 640;
+/// What the engine puts before a line if it is asked for its time.
+const TIME: &str = "2026-01-01T00:00:00.000000000Z ";
 const API_VERSION: &str = "1.41";
 
 type Body = BoxBody<Bytes, Infallible>;
@@ -45,13 +47,18 @@ impl FakeLogServer {
     pub(crate) fn start(socket: &Path, log_bytes: u64) -> Result<Self> {
         let listener = UnixListener::bind(socket)?;
         let chunks = log_bytes / (LINES_PER_CHUNK * LINE) as u64;
-        let chunk = chunk();
+        let (plain, timed) = (chunk(""), chunk(TIME));
         Ok(Self(tokio::spawn(async move {
             // If an accept fails, the reader receives nothing.
             while let Ok((stream, _)) = listener.accept().await {
-                let chunk = chunk.clone();
+                let (plain, timed) = (plain.clone(), timed.clone());
                 let service = service_fn(move |request: Request<Incoming>| {
-                    let response = answer(request.uri().path(), &chunk, chunks);
+                    let query = request.uri().query().unwrap_or_default();
+                    let has_times = query
+                        .split('&')
+                        .any(|parameter| parameter == "timestamps=1");
+                    let chunk = if has_times { &timed } else { &plain };
+                    let response = answer(request.uri().path(), chunk, chunks);
                     async move { Ok::<_, Infallible>(response) }
                 });
                 tokio::spawn(
@@ -69,11 +76,13 @@ impl FakeLogServer {
     }
 }
 
-/// Returns lines of standard output in the multiplexed format of the engine.
-fn chunk() -> Bytes {
-    let mut line = [b'x'; HEAD + LINE];
-    line[..HEAD].copy_from_slice(&[1, 0, 0, 0, 0, 0, 0, LINE as u8]);
-    line[HEAD + LINE - 1] = b'\n';
+/// Returns lines of standard output in the multiplexed format of the engine, each
+/// with this prefix.
+fn chunk(prefix: &str) -> Bytes {
+    let mut line = vec![1, 0, 0, 0, 0, 0, 0, (prefix.len() + LINE) as u8];
+    line.extend_from_slice(prefix.as_bytes());
+    line.resize(HEAD + prefix.len() + LINE - 1, b'x');
+    line.push(b'\n');
     line.repeat(LINES_PER_CHUNK).into()
 }
 

@@ -30,6 +30,9 @@ struct Args {
     /// Path of kubectl, for the rows that measure it
     #[arg(long)]
     kubectl: PathBuf,
+    /// Directory of the backend as a dynamic library, for the rows that compare the forms
+    #[arg(long, value_name = "DIR")]
+    library: Option<PathBuf>,
     /// Directory for state directories, on the disk to measure
     #[arg(long)]
     work_dir: PathBuf,
@@ -44,6 +47,9 @@ struct Args {
 /// The configuration of all rows.
 struct BenchmarkConfig {
     rdd: PathBuf,
+    /// The backend that is beside the program.
+    component: PathBuf,
+    library: Option<PathBuf>,
     kubectl: PathBuf,
     work_dir: PathBuf,
     rounds: u32,
@@ -64,6 +70,8 @@ async fn main() -> Result<()> {
         .with_context(|| format!("cannot create {}", args.work_dir.display()))?;
     let bench = BenchmarkConfig {
         docker: docker::DockerClient::connect(&args.engine).await?,
+        component: args.rdd.with_file_name("plugins").join("moby"),
+        library: args.library,
         rdd: args.rdd,
         kubectl: args.kubectl,
         work_dir: args.work_dir,

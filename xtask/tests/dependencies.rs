@@ -71,7 +71,7 @@ const RULES: [(&str, &[&str]); 23] = [
     ("rdd-sdk-abi", &[]),
     ("rdd-sdk", &["rdd-sdk-abi"]),
     ("xtask", &[]),
-    ("rdd-bench", &["rdd-api"]),
+    ("rdd-bench", &["rdd-api", "rdd-core", "rdd-plugin"]),
 ];
 
 /// The workspace crates that a plugin may depend on: the SDK, but never the host.

@@ -31,18 +31,11 @@ pub(crate) async fn fake(bench: &BenchmarkConfig, table: &mut BenchmarkReport) -
     let _engine = FakeLogServer::start(&socket, FAKE_LOG)?;
     let host = format!("unix://{}", socket.display());
     let bytes = FakeLogServer::log_bytes(FAKE_LOG);
-    let measured = compare(bench, &host, fake_log_server::ID, bytes, Some(&socket)).await?;
+    let measured = compare(bench, &host, fake_log_server::ID, bytes).await?;
     measured.add_to(
         table,
         "1 GiB of 100-byte lines, fake engine, WebSocket ÷ `docker logs >/dev/null`",
         "rate ≥ 0.9",
-    );
-    table.add(
-        "the same, through the component ÷ the bare socket, nothing decoded",
-        rate(bytes, measured.socket.median()),
-        rate(bytes, measured.raw.median()),
-        ratio(measured.raw.median(), measured.socket.median()),
-        "none: the library form comes later",
     );
     Ok(())
 }
@@ -61,7 +54,7 @@ pub(crate) async fn real(bench: &BenchmarkConfig, table: &mut BenchmarkReport) -
         "the engine stored {bytes} bytes of the log"
     );
     let host = bench.docker.host.clone();
-    let measured = compare(bench, &host, &id, bytes, None).await?;
+    let measured = compare(bench, &host, &id, bytes).await?;
     measured.add_to(
         table,
         "64 MiB of 100-byte lines, real engine, WebSocket ÷ `docker logs >/dev/null`",
@@ -79,7 +72,6 @@ struct LogTimings {
     command: SampleSet,
     docker: SampleSet,
     docker_cpu: SampleSet,
-    raw: SampleSet,
 }
 
 impl LogTimings {
@@ -111,13 +103,7 @@ impl LogTimings {
 
 /// Reads the same log with each program in turn, so that other load on the machine
 /// affects all of them.
-async fn compare(
-    bench: &BenchmarkConfig,
-    host: &str,
-    id: &str,
-    bytes: u64,
-    raw: Option<&Path>,
-) -> Result<LogTimings> {
+async fn compare(bench: &BenchmarkConfig, host: &str, id: &str, bytes: u64) -> Result<LogTimings> {
     let state = tempfile::tempdir_in(&bench.work_dir)?;
     let daemon = BenchmarkDaemon::start(&bench.rdd, state.path(), host).await?;
     let mut measured = LogTimings {
@@ -145,12 +131,6 @@ async fn compare(
         measured
             .command
             .add_time(docker::time_command(command).await?.wall);
-
-        if let Some(socket) = raw {
-            let begun = Instant::now();
-            read_raw(socket, id).await?;
-            measured.raw.add_time(begun.elapsed());
-        }
     }
     daemon.stop().await?;
     Ok(measured)
@@ -173,12 +153,14 @@ async fn read_socket(daemon: &BenchmarkDaemon, id: &str) -> Result<u64> {
 }
 
 /// Reads and discards the response of the fake engine, to measure the socket.
-async fn read_raw(socket: &Path, id: &str) -> Result<()> {
+pub(super) async fn read_raw(socket: &Path, id: &str, timestamps: bool) -> Result<()> {
     let stream = UnixStream::connect(socket).await?;
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let connection = tokio::spawn(connection);
-    let request = http::Request::get(format!("/containers/{id}/logs?stdout=1&stderr=1"))
+    let timestamps = if timestamps { "&timestamps=1" } else { "" };
+    let uri = format!("/containers/{id}/logs?stdout=1&stderr=1{timestamps}");
+    let request = http::Request::get(uri)
         .header("host", "docker")
         .body(Empty::<bytes::Bytes>::new())?;
     let mut body = sender.send_request(request).await?.into_body();
@@ -189,7 +171,7 @@ async fn read_raw(socket: &Path, id: &str) -> Result<()> {
     Ok(())
 }
 
-fn rate(bytes: u64, seconds: f64) -> String {
+pub(super) fn rate(bytes: u64, seconds: f64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
     let mib = bytes as f64 / MIB as f64;
     format!("{:.1} MiB/s", mib / seconds)

@@ -1,5 +1,6 @@
 //! The rows of the table, each measured separately.
 
+mod backends;
 mod events;
 mod idle;
 mod lines;
@@ -20,6 +21,8 @@ pub(crate) enum BenchmarkKind {
     FakeLogs,
     /// Throughput of a log from a real engine
     Logs,
+    /// Throughput, start, and memory of the forms of a backend
+    Backends,
     /// Latency from an engine event to the watch event
     Events,
     /// Latency of a log line
@@ -46,6 +49,7 @@ pub(crate) async fn run(
     match row {
         BenchmarkKind::FakeLogs => logs::fake(bench, table).await,
         BenchmarkKind::Logs => logs::real(bench, table).await,
+        BenchmarkKind::Backends => backends::run(bench, table).await,
         BenchmarkKind::Events => events::run(bench, table).await,
         BenchmarkKind::Lines => lines::run(bench, table).await,
         BenchmarkKind::Sync => sync::run(bench, table).await,

@@ -7,6 +7,7 @@
 //!   is how a call fails.
 //! - [`BackendRegistry`] holds the backends, [`ServingSnapshot`] the one that
 //!   is in use.
+//! - [`ContainerIndex`] has the containers, for whoever must find one.
 //! - [`Authenticator`] maps [`Credentials`] to a [`UserIdentity`].
 //!
 //! Invariant: nothing here names a framework (no Kubernetes client, no
@@ -29,6 +30,7 @@ mod derived_logs;
 mod read_only;
 
 mod backend;
+mod container_index;
 mod serving;
 
 mod identity;
@@ -39,6 +41,7 @@ pub mod text;
 pub use backend::{
     BackendInfo, BackendRegistry, BackendState, Capabilities, IdFormat, LoadedBackend,
 };
+pub use container_index::{ContainerIndex, ContainerLookup, IndexedContainer};
 pub use creation::{ContainerRestartPolicy, ContainerSpec, MountKind, MountSpec, VolumeSpec};
 pub use derived_logs::DerivedLogs;
 pub use engine::{

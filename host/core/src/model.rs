@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::Timestamp;
 
 /// The state of a container. The names are docker's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ContainerState {
     /// Created and never started.
@@ -27,6 +27,7 @@ pub enum ContainerState {
     /// Partly removed: the engine failed to complete the removal.
     Dead,
     /// A state that this version does not support.
+    #[default]
     Unknown,
 }
 
@@ -50,7 +51,7 @@ pub struct ExposedPort {
 
 /// A container. Its environment variables are left out because they often hold
 /// secrets.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Container {
     /// The engine's full ID, in the backend's [`IdFormat`](crate::IdFormat).
     pub id: String,

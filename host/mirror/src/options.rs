@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::Client;
-use rdd_core::{BackendRegistry, ServingSnapshot};
+use rdd_core::{BackendRegistry, ContainerIndex, ServingSnapshot};
 use tokio::sync::watch;
 
 use crate::instance::InstanceId;
@@ -26,6 +26,9 @@ pub struct MirrorOptions {
     /// The snapshot that request handlers read, from
     /// [`ServingSnapshot::channel`]. It must have no other writer.
     pub serving: watch::Sender<ServingSnapshot>,
+    /// The containers of the selected backend, from
+    /// [`ContainerIndex::channel`]. It must have no other writer.
+    pub containers: watch::Sender<ContainerIndex>,
     /// The progress of the mirror controller, for a caller that displays it or
     /// waits for it.
     pub progress: watch::Sender<MirrorProgress>,
@@ -40,6 +43,7 @@ pub struct MirrorOptions {
 impl MirrorOptions {
     /// Returns options with the default intervals and the system clock,
     /// together with the receivers of the serving snapshot and of the progress.
+    /// Readers of the containers subscribe to the sender.
     pub fn new(
         client: Client,
         backends: Arc<dyn BackendRegistry>,
@@ -56,6 +60,7 @@ impl MirrorOptions {
             instance,
             backends,
             serving,
+            containers: ContainerIndex::channel().0,
             progress,
             read_only: false,
             timing: MirrorTiming::default(),

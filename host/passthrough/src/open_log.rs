@@ -3,75 +3,116 @@
 
 use jiff::Timestamp;
 use rdd_core::{
-    ContainerRef, IdFormat, LogOptions, LogStream, ServingSnapshot, ServingState, text,
+    ContainerIndex, ContainerLookup, ContainerRef, IdFormat, LogOptions, LogStream,
+    ServingSnapshot, ServingState, text,
 };
 
 use crate::limits;
 use crate::query::{self, LogRequest};
 use crate::request_error::StreamRequestError;
 
-/// Validates a request for the log of `id` and opens the log. A probe runs the
-/// same checks without reading any content.
-pub(crate) async fn open_log(
-    snapshot: &ServingSnapshot,
-    id: &str,
-    query: &str,
-    now: Timestamp,
-    is_probe: bool,
-) -> Result<LogStream, StreamRequestError> {
-    let format = snapshot
-        .info
-        .as_ref()
-        .map_or(IdFormat::Identifier(limits::MAX_ID_LENGTH), |info| {
-            info.id_format
-        });
-    if !format.matches(id) {
-        return Err(StreamRequestError::InvalidId {
-            id: text::quote(id, limits::MAX_QUOTED_ID),
-            format,
-        });
-    }
-    let LogRequest {
-        namespace,
-        mut options,
-    } = query::parse_log_request(query, now.into())?;
-    if is_probe {
-        options = LogOptions {
-            follow: false,
-            tail: Some(0),
-            ..options
-        };
-    }
-    // 501 takes precedence over 503: waiting does not install a backend.
-    if let Some(info) = &snapshot.info
-        && !info.capabilities.has_any_log()
-    {
-        return Err(StreamRequestError::LogsUnsupported {
-            backend: info.name.clone(),
-        });
-    }
-    let engine = match &snapshot.serving {
-        ServingState::Ready(engine) => engine,
-        ServingState::Unavailable(reason) => {
-            return Err(StreamRequestError::from_unavailable(
-                &snapshot.backend,
-                reason,
-            ));
+/// The container whose log a request asks for.
+pub(crate) struct LogTarget<'a> {
+    pub(crate) snapshot: &'a ServingSnapshot,
+    pub(crate) containers: ContainerIndex,
+    /// The container as in the path: the name of its mirror, or its ID.
+    pub(crate) container: &'a str,
+}
+
+impl LogTarget<'_> {
+    /// Validates the request and opens the log. A probe runs the same checks
+    /// without reading any content.
+    pub(crate) async fn open(
+        &self,
+        query: &str,
+        now: Timestamp,
+        is_probe: bool,
+    ) -> Result<LogStream, StreamRequestError> {
+        let Self {
+            snapshot,
+            container,
+            ..
+        } = self;
+        self.check_form()?;
+        let LogRequest {
+            namespace,
+            mut options,
+        } = query::parse_log_request(query, now.into())?;
+        if is_probe {
+            options = LogOptions {
+                follow: false,
+                tail: Some(0),
+                ..options
+            };
         }
-    };
-    let namespace = namespace.unwrap_or_else(|| engine.info().default_namespace().to_owned());
-    let container = ContainerRef::new(namespace, id);
-    let log = engine.get_logs(&container, &options);
-    match tokio::time::timeout(limits::ENGINE_TIMEOUT, log).await {
-        Ok(Ok(stream)) => Ok(stream),
-        Ok(Err(error)) => Err(StreamRequestError::from_engine_error(
-            &snapshot.backend,
-            id,
-            error,
-        )),
-        Err(_) => Err(StreamRequestError::EngineUnreachable {
-            backend: snapshot.backend.clone(),
-            reason: format!("no answer within {} s", limits::ENGINE_TIMEOUT.as_secs()),
-        }),
+        // 501 takes precedence over 503: waiting does not install a backend.
+        if let Some(info) = &snapshot.info
+            && !info.capabilities.has_any_log()
+        {
+            return Err(StreamRequestError::LogsUnsupported {
+                backend: info.name.clone(),
+            });
+        }
+        let engine = match &snapshot.serving {
+            ServingState::Ready(engine) => engine,
+            ServingState::Unavailable(reason) => {
+                return Err(StreamRequestError::from_unavailable(
+                    &snapshot.backend,
+                    reason,
+                ));
+            }
+        };
+        let reference = self.reference(namespace, engine.info().default_namespace())?;
+        let log = engine.get_logs(&reference, &options);
+        match tokio::time::timeout(limits::ENGINE_TIMEOUT, log).await {
+            Ok(Ok(stream)) => Ok(stream),
+            Ok(Err(error)) => Err(StreamRequestError::from_engine_error(
+                &snapshot.backend,
+                container,
+                error,
+            )),
+            Err(_) => Err(StreamRequestError::EngineUnreachable {
+                backend: snapshot.backend.clone(),
+                reason: format!("no answer within {} s", limits::ENGINE_TIMEOUT.as_secs()),
+            }),
+        }
+    }
+
+    /// Checks that the text may be the name of a mirror or an ID.
+    fn check_form(&self) -> Result<(), StreamRequestError> {
+        let format = self
+            .snapshot
+            .info
+            .as_ref()
+            .map_or(IdFormat::Identifier(limits::MAX_ID_LENGTH), |info| {
+                info.id_format
+            });
+        if format.matches(self.container) || self.containers.get(self.container).is_some() {
+            return Ok(());
+        }
+        Err(StreamRequestError::InvalidId {
+            id: text::quote(self.container, limits::MAX_QUOTED_ID),
+            format,
+        })
+    }
+
+    /// Returns the reference to the container. One that is not in the index is
+    /// looked for in the default namespace, since the engine may have it.
+    fn reference(
+        &self,
+        namespace: Option<String>,
+        default_namespace: &str,
+    ) -> Result<ContainerRef, StreamRequestError> {
+        match self.containers.find(self.container, namespace.as_deref()) {
+            ContainerLookup::Found(reference) => Ok(reference),
+            ContainerLookup::Ambiguous { namespaces } => Err(StreamRequestError::AmbiguousId {
+                id: self.container.to_owned(),
+                namespaces,
+            }),
+            ContainerLookup::NotFound => {
+                let namespace = namespace.unwrap_or_else(|| default_namespace.to_owned());
+                Ok(ContainerRef::new(namespace, self.container))
+            }
+        }
     }
 }

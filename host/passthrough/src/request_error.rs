@@ -22,6 +22,11 @@ pub(crate) enum StreamRequestError {
         "{id} is not a full container ID: it must be {format}; names and short IDs are resolved by 'rdd logs' or the Kubernetes API"
     )]
     InvalidId { id: String, format: IdFormat },
+    #[error(
+        "the ID {id} exists in several namespaces of the engine ({}); add the parameter namespace, or use the name of the Container object",
+        namespaces.join(", ")
+    )]
+    AmbiguousId { id: String, namespaces: Vec<String> },
     #[error(transparent)]
     InvalidParameter(#[from] ParameterError),
     #[error("the container engine backend {backend:?} cannot be used: {reason}")]
@@ -111,6 +116,7 @@ impl StreamRequestError {
             Self::InvalidId { .. } | Self::InvalidParameter(_) | Self::InvalidHandshake(_) => {
                 StatusCode::BAD_REQUEST
             }
+            Self::AmbiguousId { .. } => StatusCode::CONFLICT,
             Self::BackendNotInstalled { .. }
             | Self::LogsUnsupported { .. }
             | Self::LogUnreadable { .. } => StatusCode::NOT_IMPLEMENTED,

@@ -8,14 +8,14 @@ use std::task::{Context, Poll};
 use futures::future::BoxFuture;
 use http::{Method, Request, Response};
 use jiff::Timestamp;
-use rdd_core::{ServingSnapshot, UserIdentity};
+use rdd_core::{ContainerIndex, ServingSnapshot, UserIdentity};
 use rdd_gateway::GatewayBody;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
-use crate::open_log::open_log;
+use crate::open_log::LogTarget;
 use crate::request_error::StreamRequestError;
 use crate::routes::{self, RequestRoute};
 use crate::session::LogSession;
@@ -26,6 +26,8 @@ use crate::upgrade_request::UpgradeRequest;
 pub struct PassthroughOptions {
     /// The state of the engine, written by the reconciler of the App.
     pub serving: watch::Receiver<ServingSnapshot>,
+    /// The containers of the engine, written by the mirror.
+    pub containers: watch::Receiver<ContainerIndex>,
     /// The maximum number of streams, as far as file descriptors allow. Values
     /// above [`limits::MAX_STREAMS`](crate::limits::MAX_STREAMS) are reduced
     /// to it.
@@ -36,14 +38,16 @@ pub struct PassthroughOptions {
 /// sessions.
 ///
 /// ```
-/// use rdd_core::{ServingSnapshot, UserIdentity};
+/// use rdd_core::{ContainerIndex, ServingSnapshot, UserIdentity};
 /// use rdd_passthrough::{Passthrough, PassthroughOptions};
 /// use tower::ServiceExt as _;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let (_sender, serving) = ServingSnapshot::channel();
-/// let passthrough = Passthrough::new(PassthroughOptions { serving, max_streams: 16 });
+/// let (_mirror, containers) = ContainerIndex::channel();
+/// let options = PassthroughOptions { serving, containers, max_streams: 16 };
+/// let passthrough = Passthrough::new(options);
 ///
 /// let identity = UserIdentity { user: "jane".to_owned(), groups: Vec::new() };
 /// let request = http::Request::get("/passthrough/engine/logs/0123")
@@ -63,6 +67,7 @@ pub struct Passthrough {
 
 struct PassthroughState {
     serving: watch::Receiver<ServingSnapshot>,
+    containers: watch::Receiver<ContainerIndex>,
     limiter: StreamLimiter,
     sessions: TaskTracker,
     shutdown: CancellationToken,
@@ -73,11 +78,13 @@ impl Passthrough {
     pub fn new(options: PassthroughOptions) -> Self {
         let PassthroughOptions {
             serving,
+            containers,
             max_streams,
         } = options;
         Self {
             state: Arc::new(PassthroughState {
                 serving,
+                containers,
                 limiter: StreamLimiter::new(max_streams),
                 sessions: TaskTracker::new(),
                 shutdown: CancellationToken::new(),
@@ -111,6 +118,7 @@ impl Passthrough {
     ) -> Result<Response<GatewayBody>, StreamRequestError> {
         let PassthroughState {
             serving,
+            containers,
             limiter,
             sessions,
             shutdown,
@@ -122,8 +130,8 @@ impl Passthrough {
             .extensions()
             .get::<UserIdentity>()
             .map_or_else(String::new, |identity| identity.user.clone());
-        let RequestRoute::Logs(id) = routes::parse_path(request.uri().path())?;
-        let id = id.to_owned();
+        let RequestRoute::Logs(container) = routes::parse_path(request.uri().path())?;
+        let container = container.to_owned();
         if request.method() != Method::GET {
             return Err(StreamRequestError::MethodNotAllowed {
                 method: request.method().clone(),
@@ -133,17 +141,17 @@ impl Passthrough {
         let upgrade_request = UpgradeRequest::parse(request);
         let query = request.uri().query().unwrap_or_default();
         let snapshot = serving.borrow().clone();
+        let target = LogTarget {
+            snapshot: &snapshot,
+            containers: containers.borrow().clone(),
+            container: &container,
+        };
         let is_probe = upgrade_request.is_err();
-        let logs = open_log(&snapshot, &id, query, Timestamp::now(), is_probe).await?;
+        let logs = target.open(query, Timestamp::now(), is_probe).await?;
         let upgrade_request = upgrade_request?;
 
         let upgrade = hyper::upgrade::on(request);
-        let span = tracing::info_span!(
-            "log_session",
-            backend = snapshot.backend,
-            container = id,
-            user
-        );
+        let span = tracing::info_span!("log_session", backend = snapshot.backend, container, user);
         let session = LogSession {
             logs,
             frame_format: upgrade_request.frame_format(),

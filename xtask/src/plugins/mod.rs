@@ -1,5 +1,5 @@
 //! `cargo xtask plugins`: builds backends as components, in
-//! `<out>/<name>/{plugin.toml,<name>.wasm}`.
+//! `<out>/<name>/{plugin.toml,<name>.wasm}`, or as dynamic libraries.
 //!
 //! The manifest of a package declares it as a backend:
 //!
@@ -11,6 +11,7 @@
 
 mod component;
 mod guest_build;
+mod library;
 mod output;
 
 use std::path::PathBuf;
@@ -21,14 +22,18 @@ use cargo_metadata::{Metadata, MetadataCommand, Package};
 /// Arguments of the task.
 #[derive(clap::Args)]
 pub(crate) struct PluginsArgs {
-    /// Output directory [default: `plugins` in the target directory, or
-    /// `plugin-fixtures` for fixtures]
+    /// Output directory [default: `plugins` in the target directory,
+    /// `plugin-fixtures` for fixtures, or `plugin-libraries` for libraries]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 
     /// Build the test fixtures instead
     #[arg(long)]
     fixtures: bool,
+
+    /// Build dynamic libraries for this machine instead of components
+    #[arg(long, conflicts_with = "fixtures")]
+    libraries: bool,
 
     /// Use this toolchain instead of the first one found
     #[arg(long = "way", value_enum, value_name = "TOOLCHAIN")]
@@ -44,6 +49,8 @@ struct PluginPackage {
     /// The name of the library, and of the compiled module.
     library: String,
     version: String,
+    /// Whether the package can also be built as a dynamic library.
+    has_library_form: bool,
 }
 
 /// Builds all backends, or all fixtures.
@@ -51,13 +58,15 @@ pub(crate) fn run(args: &PluginsArgs) -> Result<()> {
     let PluginsArgs {
         out,
         fixtures,
+        libraries,
         toolchain: way,
     } = args;
     let metadata = MetadataCommand::new()
         .no_deps()
         .exec()
         .context("cannot read the workspace")?;
-    let plugins = find_plugins(&metadata, *fixtures)?;
+    let mut plugins = find_plugins(&metadata, *fixtures)?;
+    plugins.retain(|plugin| plugin.has_library_form || !libraries);
     ensure!(!plugins.is_empty(), "the workspace has no plugin packages");
     let target_directory = metadata.target_directory.as_std_path();
     let out = match out {
@@ -65,20 +74,27 @@ pub(crate) fn run(args: &PluginsArgs) -> Result<()> {
         // A separate directory, so that a developer's daemon does not load the
         // fixtures.
         None if *fixtures => target_directory.join("plugin-fixtures"),
+        None if *libraries => target_directory.join("plugin-libraries"),
         None => target_directory.join("plugins"),
     };
 
     let packages: Vec<&str> = plugins.iter().map(|p| p.package.as_str()).collect();
-    let modules = guest_build::build(
-        metadata.workspace_root.as_std_path(),
-        target_directory,
-        &packages,
-        *way,
-    )?;
+    let workspace = metadata.workspace_root.as_std_path();
+    if *libraries {
+        let built = library::build(workspace, target_directory, &packages)?;
+        for plugin in &plugins {
+            let file = built.join(library::file_name(&plugin.library));
+            let library =
+                std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+            output::write_library(&out, plugin, &library)?;
+        }
+        return Ok(());
+    }
+    let modules = guest_build::build(workspace, target_directory, &packages, *way)?;
     for plugin in &plugins {
         let module = modules.join(&plugin.library).with_extension("wasm");
         let component = component::encode(&module)?;
-        output::write(&out, plugin, &component)?;
+        output::write_component(&out, plugin, &component)?;
     }
     Ok(())
 }
@@ -113,5 +129,6 @@ fn parse_plugin(package: &Package, metadata: &serde_json::Value) -> Result<Plugi
         package: package.name.to_string(),
         library: library.name.replace('-', "_"),
         version: package.version.to_string(),
+        has_library_form: package.features.contains_key(library::FEATURE),
     })
 }

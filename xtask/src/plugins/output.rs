@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
-use super::PluginPackage;
+use super::{PluginPackage, library};
 
 /// The interface that the components implement.
 const INTERFACE: &str = "rancher-desktop:engine@0.1.0";
@@ -18,29 +18,73 @@ struct PluginManifest<'a> {
     name: &'a str,
     version: &'a str,
     kind: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<&'a str>,
+    interface: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    libraries: Vec<LibraryTable<'a>>,
+}
+
+/// The library for one platform.
+#[derive(serde::Serialize)]
+struct LibraryTable<'a> {
+    platform: &'a str,
     file: &'a str,
     sha256: &'a str,
-    interface: &'a str,
 }
 
 /// Writes the component and its manifest to `out/<name>`.
-pub(super) fn write(out: &Path, plugin: &PluginPackage, component: &[u8]) -> Result<()> {
-    let directory = out.join(&plugin.name);
-    fs::create_dir_all(&directory)
-        .with_context(|| format!("cannot create {}", directory.display()))?;
+pub(super) fn write_component(out: &Path, plugin: &PluginPackage, component: &[u8]) -> Result<()> {
     let file = format!("{}.wasm", plugin.name);
     let sha256 = format!("{:x}", Sha256::digest(component));
     let manifest = toml::to_string(&PluginManifest {
         name: &plugin.name,
         version: &plugin.version,
         kind: "component",
-        file: &file,
-        sha256: &sha256,
+        file: Some(&file),
+        sha256: Some(&sha256),
         interface: INTERFACE,
+        libraries: Vec::new(),
     })?;
+    write(out, plugin, &file, component, &manifest)
+}
+
+/// Writes the library and its manifest to `out/<name>`.
+pub(super) fn write_library(out: &Path, plugin: &PluginPackage, library: &[u8]) -> Result<()> {
+    let file = format!("{}{}", plugin.name, std::env::consts::DLL_SUFFIX);
+    let sha256 = format!("{:x}", Sha256::digest(library));
+    let platform = library::platform();
+    let manifest = toml::to_string(&PluginManifest {
+        name: &plugin.name,
+        version: &plugin.version,
+        kind: "library",
+        file: None,
+        sha256: None,
+        interface: INTERFACE,
+        libraries: vec![LibraryTable {
+            platform: &platform,
+            file: &file,
+            sha256: &sha256,
+        }],
+    })?;
+    write(out, plugin, &file, library, &manifest)
+}
+
+fn write(
+    out: &Path,
+    plugin: &PluginPackage,
+    file: &str,
+    content: &[u8],
+    manifest: &str,
+) -> Result<()> {
+    let directory = out.join(&plugin.name);
+    fs::create_dir_all(&directory)
+        .with_context(|| format!("cannot create {}", directory.display()))?;
     let (file, manifest_file) = (directory.join(file), directory.join("plugin.toml"));
-    let changed = write_if_changed(&file, component)?
-        | write_if_changed(&manifest_file, manifest.as_bytes())?;
+    let changed =
+        write_if_changed(&file, content)? | write_if_changed(&manifest_file, manifest.as_bytes())?;
     // Where the umask lets the group write, the host would refuse the plugin.
     for (path, mode) in [
         (out, 0o755),
@@ -56,7 +100,7 @@ pub(super) fn write(out: &Path, plugin: &PluginPackage, component: &[u8]) -> Res
         "{} {}: {state}, {} KiB in {}",
         plugin.name,
         plugin.version,
-        component.len() / 1024,
+        content.len() / 1024,
         directory.display()
     ));
     Ok(())

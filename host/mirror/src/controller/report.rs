@@ -1,5 +1,5 @@
 //! Publishes the controller's state: the status of the App, the serving
-//! snapshot, and the progress.
+//! snapshot, the containers, and the progress.
 
 use std::sync::Arc;
 
@@ -15,7 +15,8 @@ use crate::app::{self, ConditionContext, EnginePhase};
 use crate::options::MirrorProgress;
 
 impl MirrorController {
-    /// Updates the App's status, the serving snapshot, and the progress. Cheap
+    /// Updates the App's status, the serving snapshot, the containers, and the
+    /// progress. Cheap
     /// if nothing has changed.
     pub(super) fn publish_status(&mut self) {
         if self.phase == EnginePhase::Syncing && self.state.is_synced() {
@@ -23,6 +24,9 @@ impl MirrorController {
             info!("all objects of the engine are mirrored");
         }
         self.check_pruned();
+        if let Some(containers) = self.state.take_changed_containers() {
+            self.options.containers.send_replace(containers);
+        }
         self.publish_serving();
         self.write_app_status();
         let (total, waiting) = self.state.backlog();

@@ -1,10 +1,12 @@
 //! The engine's side: events of its watch, and whether it can be called.
 
-use rdd_core::{BackendInfo, WatchEvent};
+use std::sync::Arc;
+
+use rdd_core::{BackendInfo, ContainerIndex, WatchEvent};
 
 use super::{MirrorState, MirrorTimer};
 use crate::desired_state::DesiredState;
-use crate::key::MirrorKey;
+use crate::key::{MirrorKey, MirrorKind};
 use crate::view::{DesiredChange, WatchProtocolError};
 
 impl MirrorState {
@@ -102,6 +104,7 @@ impl MirrorState {
 
     pub(super) fn apply_changes(&mut self, changes: Vec<DesiredChange>) {
         for change in changes {
+            self.index_container(&change);
             match change {
                 DesiredChange::Set(key, desired) => {
                     let entry = self.entries.entry(key.clone()).or_default();
@@ -139,6 +142,27 @@ impl MirrorState {
                 }
             }
         }
+    }
+}
+
+impl MirrorState {
+    /// Returns the containers if they changed since the last call.
+    pub(crate) fn take_changed_containers(&mut self) -> Option<ContainerIndex> {
+        std::mem::take(&mut self.containers_changed).then(|| self.containers.clone())
+    }
+
+    fn index_container(&mut self, change: &DesiredChange) {
+        match change {
+            DesiredChange::Set(key, DesiredState::Container(container)) => {
+                let name = Arc::clone(&key.name);
+                self.containers.insert(name, Arc::clone(container));
+            }
+            DesiredChange::Removed(key) if key.kind == MirrorKind::Container => {
+                self.containers.remove(&key.name);
+            }
+            DesiredChange::Set(..) | DesiredChange::Removed(_) => return,
+        }
+        self.containers_changed = true;
     }
 }
 

@@ -15,6 +15,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use rdd_core::ContainerIndex;
 
 pub(crate) use mirror_events::MirrorEvent;
 pub(crate) use timers::MirrorTimer;
@@ -80,6 +81,10 @@ pub(crate) struct MirrorState {
     listings: HashMap<MirrorKind, KindListing>,
     writes_in_flight: usize,
     desired_count: usize,
+    /// The containers of the selected backend.
+    containers: ContainerIndex,
+    /// Whether they changed since they were last taken.
+    containers_changed: bool,
     /// Number of volumes that have been new so far.
     volume_generation: u64,
     requests: PendingRequests,
@@ -107,6 +112,8 @@ impl MirrorState {
             listings: HashMap::new(),
             writes_in_flight: 0,
             desired_count: 0,
+            containers: ContainerIndex::default(),
+            containers_changed: false,
             volume_generation: 0,
             requests: PendingRequests::default(),
         }
@@ -118,6 +125,8 @@ impl MirrorState {
         self.scope = scope;
         self.pending_sync = None;
         self.desired_count = 0;
+        self.containers.clear();
+        self.containers_changed = true;
         self.pending_removals.clear();
         self.failing_writes.clear();
         for (key, entry) in &mut self.entries {

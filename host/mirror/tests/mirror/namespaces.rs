@@ -5,10 +5,11 @@ use kube::ResourceExt;
 use kube::api::DeleteParams;
 use rdd_api::{Container, ContainerNamespace, Image, Volume};
 use rdd_core::{
-    BackendInfo, ContainerAction, ContainerEngine as _, ContainerRef, EngineObject, IdFormat,
-    RemoveRequest, RemoveTarget,
+    BackendInfo, ContainerAction, ContainerEngine as _, ContainerIndex, ContainerRef, EngineObject,
+    IdFormat, RemoveRequest, RemoveTarget,
 };
 use rdd_testkit::{EngineCall, FakeEngine};
+use serde_json::json;
 use std::collections::BTreeMap;
 
 use crate::test_mirror::{TestMirror, status};
@@ -104,6 +105,30 @@ async fn equal_names_in_two_namespaces_have_a_mirror_each() {
         .collect();
     volumes.sort_unstable();
     assert_eq!(volumes, [("moby", "data"), ("shop", "data")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_index_has_the_containers_as_their_mirrors_are_named() {
+    let engine = engine();
+    let mirror = synced(&engine).await;
+    let indexed = |mirror: &TestMirror| {
+        let index = mirror.containers.borrow().clone();
+        let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for entry in index.iter() {
+            let namespace = entry.container.namespace.clone();
+            let name = entry.mirror_name.to_string();
+            names.entry(namespace).or_default().push(name);
+        }
+        names
+    };
+    assert_eq!(indexed(&mirror), container_mirrors(&mirror).await);
+    engine.in_namespace("shop").remove_container("web");
+    let mut containers = mirror.containers.clone();
+    let is_removed = |index: &ContainerIndex| index.len() == 3;
+    containers.wait_for(is_removed).await.unwrap();
+    assert_eq!(indexed(&mirror)["shop"].len(), 1);
+    mirror.patch_app(json!({"running": false})).await;
+    containers.wait_for(ContainerIndex::is_empty).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use kube::api::{Api, ListParams, Patch, PatchParams};
 use kube::{Client, Resource};
 use rdd_api::{App, Container, Image};
-use rdd_core::{RemoveTarget, ServingSnapshot};
+use rdd_core::{ContainerIndex, RemoveTarget, ServingSnapshot};
 use rdd_mirror::{
     AppOptions, InstanceId, LeaseTiming, MirrorOptions, MirrorProgress, MirrorTiming,
 };
@@ -50,6 +50,7 @@ pub(crate) struct TestMirror {
     pub(crate) faults: ApiFaults,
     pub(crate) backends: FakeBackends,
     pub(crate) serving: watch::Receiver<ServingSnapshot>,
+    pub(crate) containers: watch::Receiver<ContainerIndex>,
     pub(crate) progress: watch::Receiver<MirrorProgress>,
     pub(crate) tasks: JoinSet<()>,
     pub(crate) instance: InstanceId,
@@ -101,6 +102,7 @@ impl TestMirror {
             faults,
             backends: FakeBackends::with(engine.clone()),
             serving: ServingSnapshot::channel().1,
+            containers: ContainerIndex::channel().1,
             progress: watch::channel(MirrorProgress::default()).1,
             tasks: JoinSet::new(),
             instance: InstanceId::parse("first").unwrap(),
@@ -121,6 +123,7 @@ impl TestMirror {
             faults: ApiFaults::default(),
             backends: FakeBackends::with(engine.clone()),
             serving: ServingSnapshot::channel().1,
+            containers: ContainerIndex::channel().1,
             progress: watch::channel(MirrorProgress::default()).1,
             tasks: JoinSet::new(),
             instance: InstanceId::parse(instance).unwrap(),
@@ -153,6 +156,7 @@ impl TestMirror {
         );
         options.timing = self.timing;
         options.read_only = self.read_only;
+        self.containers = options.containers.subscribe();
         self.tasks = JoinSet::new();
         self.tasks
             .spawn(rdd_mirror::run(options, CancellationToken::new()));

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use http::Request;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
-use rdd_core::{BackendInfo, ContainerEngine as _, ServingSnapshot, ServingState, UserIdentity};
+use rdd_core::{
+    BackendInfo, Container, ContainerEngine as _, ContainerIndex, ServingSnapshot, ServingState,
+    UserIdentity,
+};
 use rdd_passthrough::{Passthrough, PassthroughOptions};
 use rdd_testkit::FakeEngine;
 use tokio::net::{TcpListener, TcpStream};
@@ -22,6 +25,7 @@ pub(crate) struct TestServer {
     pub(crate) address: SocketAddr,
     pub(crate) engine: FakeEngine,
     pub(crate) serving: watch::Sender<ServingSnapshot>,
+    pub(crate) containers: watch::Sender<ContainerIndex>,
     pub(crate) passthrough: Passthrough,
 }
 
@@ -45,8 +49,10 @@ impl TestServer {
     /// Starts a server with a specific snapshot.
     pub(crate) async fn start_with(engine: FakeEngine, snapshot: ServingSnapshot) -> Self {
         let (serving, receiver) = watch::channel(snapshot);
+        let (containers, containers_receiver) = ContainerIndex::channel();
         let passthrough = Passthrough::new(PassthroughOptions {
             serving: receiver,
+            containers: containers_receiver,
             max_streams: rdd_passthrough::limits::MAX_STREAMS,
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -79,8 +85,20 @@ impl TestServer {
             address,
             engine,
             serving,
+            containers,
             passthrough,
         }
+    }
+
+    /// Adds a container to the index.
+    pub(crate) fn index(&self, mirror: &str, namespace: &str, id: &str) {
+        let container = Arc::new(Container {
+            id: id.to_owned(),
+            namespace: namespace.to_owned(),
+            ..Container::default()
+        });
+        self.containers
+            .send_modify(|index| index.insert(mirror.into(), container));
     }
 
     /// Opens a WebSocket at `path`.

@@ -59,6 +59,22 @@ async fn an_id_in_another_format_than_the_backends_is_400() {
 }
 
 #[tokio::test]
+async fn an_id_of_several_namespaces_is_409_and_they_are_named() {
+    let server = TestServer::start().await;
+    for (mirror, namespace) in [("ctr-1", "shop"), ("ctr-2", "play")] {
+        server.index(mirror, namespace, UNKNOWN_ID);
+    }
+    let (status, _, body) = rejection(&server, &logs(UNKNOWN_ID)).await;
+    assert_eq!(status, 409, "{body}");
+    assert!(body.contains("(play, shop)"), "{body}");
+    let one = format!("{}?namespace=shop", logs(UNKNOWN_ID));
+    let (status, _, body) = rejection(&server, &one).await;
+    assert_eq!(status, 404, "the engine was asked: {body}");
+    let (status, _, body) = rejection(&server, &logs("ctr-3")).await;
+    assert_eq!(status, 400, "no such mirror: {body}");
+}
+
+#[tokio::test]
 async fn an_invalid_parameter_is_400_and_named() {
     let server = TestServer::start().await;
     let id = server.engine.run_container("web");

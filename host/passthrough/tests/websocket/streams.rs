@@ -33,6 +33,9 @@ async fn wait_for_no_readers(server: &TestServer, id: &str) {
     .await;
 }
 
+/// The name of the mirror of a container in another namespace than the default.
+const MIRROR: &str = "ctr-0000000000000000000000000000000000000000000000000000000000000000";
+
 #[tokio::test]
 async fn bytes_are_forwarded_unchanged() {
     let server = TestServer::start().await;
@@ -73,6 +76,26 @@ async fn the_namespace_selects_one_of_two_containers_with_equal_ids() {
         let (bytes, _) = read_to_close(&mut socket).await;
         assert_eq!(bytes, expected.as_bytes(), "{query}");
     }
+}
+
+#[tokio::test]
+async fn the_name_of_a_mirror_and_an_unambiguous_id_lead_to_a_container() {
+    let server = TestServer::start().await;
+    let id = server.engine.run_container("web");
+    let shop = server.engine.in_namespace("shop");
+    shop.create_container_with("web", |container| container.id.clone_from(&id));
+    shop.write_log(&id, OutputSource::Stdout, "shop\n");
+    server.index(MIRROR, "shop", &id);
+    for text in [MIRROR, &id] {
+        let mut socket = server.connect(&logs(text, "follow=false")).await.unwrap();
+        let (bytes, _) = read_to_close(&mut socket).await;
+        assert_eq!(bytes, b"shop\n", "{text}");
+    }
+    // The default namespace's mirror has the ID as its name.
+    server.engine.write_log(&id, OutputSource::Stdout, "moby\n");
+    server.index(&id, "moby", &id);
+    let mut socket = server.connect(&logs(&id, "follow=false")).await.unwrap();
+    assert_eq!(read_to_close(&mut socket).await.0, b"moby\n");
 }
 
 #[tokio::test]

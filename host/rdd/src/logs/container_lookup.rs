@@ -1,4 +1,4 @@
-//! Resolves a name or an ID prefix to a container's full ID.
+//! Resolves a name or an ID prefix to the mirror of a container.
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use kube::api::{Api, ListParams};
@@ -7,29 +7,39 @@ use rdd_api::{APP_NAME, App, Container, condition};
 /// The maximum number of candidates in the error for an ambiguous prefix.
 const MAX_CANDIDATES: usize = 5;
 
-/// Returns the ID of the container with this name, ID, or unique ID prefix.
+/// Returns the name of the mirror of the container with this name, ID, or unique
+/// ID prefix.
 pub(crate) async fn resolve_container(client: kube::Client, text: &str) -> Result<String> {
     let containers: Api<Container> = Api::all(client.clone());
     let list = containers
         .list(&ListParams::default())
         .await
         .context("cannot list the containers")?;
-    let containers: Vec<(String, String)> = list
+    let containers: Vec<KnownContainer> = list
         .items
         .into_iter()
         .filter_map(|container| {
-            let name = container
-                .status
-                .as_ref()
-                .map(|status| status.name.clone())
-                .unwrap_or_default();
-            Some((container.metadata.name?, name))
+            let status = container.status.unwrap_or_default();
+            Some(KnownContainer {
+                mirror: container.metadata.name?,
+                name: status.name,
+                namespace: status.namespace,
+            })
         })
         .collect();
     match find_match(&containers, text)? {
-        Some(id) => Ok(id.to_owned()),
+        Some(mirror) => Ok(mirror.to_owned()),
         None => Err(not_found_error(&app(client).await?, text)),
     }
+}
+
+/// A container as its mirror describes it.
+struct KnownContainer {
+    /// The name of the mirror: the full ID, or a hash of it.
+    mirror: String,
+    name: String,
+    /// The engine's namespace.
+    namespace: String,
 }
 
 /// Reads the App, for the reason why there are no containers.
@@ -64,42 +74,97 @@ fn not_found_error(app: &App, text: &str) -> anyhow::Error {
 
 /// Finds a container. A full ID takes precedence over a name, and a name over an
 /// ID prefix, as with docker. Returns `None` if nothing matches.
-fn find_match<'a>(known: &'a [(String, String)], text: &str) -> Result<Option<&'a str>> {
+fn find_match<'a>(known: &'a [KnownContainer], text: &str) -> Result<Option<&'a str>> {
+    if let Some(container) = known.iter().find(|container| container.mirror == text) {
+        return Ok(Some(&container.mirror));
+    }
     let name = text.strip_prefix('/').unwrap_or(text);
-    let by_id = known.iter().find(|(id, _)| id == text);
-    if let Some((id, _)) = by_id.or_else(|| known.iter().find(|(_, known)| known == name)) {
-        return Ok(Some(id));
-    }
-    let matches: Vec<_> = known
+    let by_name: Vec<_> = known
         .iter()
-        .filter(|(id, _)| !text.is_empty() && id.starts_with(text))
+        .filter(|container| !name.is_empty() && container.name == name)
         .collect();
-    match matches.as_slice() {
-        [(id, _)] => Ok(Some(id)),
-        [] => Ok(None),
-        many => {
-            let shown: Vec<_> = many
-                .iter()
-                .take(MAX_CANDIDATES)
-                .map(|(id, name)| format!("{id} ({name})"))
-                .collect();
-            let more = if many.len() > MAX_CANDIDATES {
-                ", …"
-            } else {
-                ""
-            };
-            bail!(
-                "{text:?} is the prefix of {} container IDs: {}{more}; use a longer prefix or a name",
-                many.len(),
-                shown.join(", ")
-            )
-        }
+    if let Some(mirror) = only_match(&by_name, "name", text, "use the name of a Container object")?
+    {
+        return Ok(Some(mirror));
     }
+    let by_prefix: Vec<_> = known
+        .iter()
+        .filter(|container| !text.is_empty() && container.mirror.starts_with(text))
+        .collect();
+    only_match(&by_prefix, "prefix", text, "use a longer prefix or a name")
+}
+
+/// Returns the name of the only mirror. For several, the error lists them.
+fn only_match<'a>(
+    found: &[&'a KnownContainer],
+    relation: &str,
+    text: &str,
+    remedy: &str,
+) -> Result<Option<&'a str>> {
+    let [first, others @ ..] = found else {
+        return Ok(None);
+    };
+    if others.is_empty() {
+        return Ok(Some(&first.mirror));
+    }
+    let namespaces_differ = others
+        .iter()
+        .any(|other| other.namespace != first.namespace);
+    let shown: Vec<_> = found
+        .iter()
+        .take(MAX_CANDIDATES)
+        .map(|container| {
+            let KnownContainer {
+                mirror,
+                name,
+                namespace,
+            } = container;
+            if namespaces_differ {
+                format!("{mirror} ({name} in {namespace})")
+            } else {
+                format!("{mirror} ({name})")
+            }
+        })
+        .collect();
+    let more = if found.len() > MAX_CANDIDATES {
+        ", …"
+    } else {
+        ""
+    };
+    bail!(
+        "{text:?} is the {relation} of {} containers: {}{more}; {remedy}",
+        found.len(),
+        shown.join(", ")
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn container(mirror: &str, name: &str, namespace: &str) -> KnownContainer {
+        KnownContainer {
+            mirror: mirror.to_owned(),
+            name: name.to_owned(),
+            namespace: namespace.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_name_in_two_namespaces_is_ambiguous() {
+        let known = [
+            container("aa11", "web", "default"),
+            container("ctr-22", "web", "shop"),
+        ];
+        let error = find_match(&known, "web").unwrap_err().to_string();
+        assert!(
+            error.contains(
+                "2 containers: aa11 (web in default), ctr-22 (web in shop); use the name"
+            ),
+            "{error}"
+        );
+        assert_eq!(find_match(&known, "ctr-22").unwrap(), Some("ctr-22"));
+    }
 
     #[test]
     fn an_id_takes_precedence_over_a_name_and_a_name_over_a_prefix() {
@@ -110,7 +175,7 @@ mod tests {
             ("aa22", "db"),
             ("bb33", "aa"),
         ]
-        .map(|(id, name)| (id.to_owned(), name.to_owned()));
+        .map(|(mirror, name)| container(mirror, name, "default"));
         for (text, id) in [
             ("web", "aa11"),
             ("/web", "aa11"),

@@ -81,9 +81,9 @@ pub(crate) async fn run(state_dir: &StateDir, args: LogsArgs) -> Result<ExitCode
         }
     }
     let api = client::connect(state_dir).await?;
-    let id = container_lookup::resolve_container(api.clone(), &container).await?;
+    let mirror = container_lookup::resolve_container(api.clone(), &container).await?;
     let endpoint = socket::LogEndpoint::discover(state_dir)?;
-    let socket = socket::open(&endpoint, &id, &query.finish()).await?;
+    let socket = socket::open(&endpoint, &mirror, &query.finish()).await?;
     let (queue, frames) = mpsc::channel(QUEUE_CAPACITY);
     let streams = print::OutputStreams::new();
     // A blocking thread, since a pager may stall the output for hours.

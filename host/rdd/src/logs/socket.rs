@@ -49,8 +49,8 @@ impl LogEndpoint {
     }
 }
 
-/// Opens the log of a container.
-pub(crate) async fn open(endpoint: &LogEndpoint, id: &str, query: &str) -> Result<LogSocket> {
+/// Opens the log of a container, by the name of its mirror.
+pub(crate) async fn open(endpoint: &LogEndpoint, mirror: &str, query: &str) -> Result<LogSocket> {
     let LogEndpoint { url, roots, token } = endpoint;
     let authority = url
         .authority()
@@ -74,7 +74,7 @@ pub(crate) async fn open(endpoint: &LogEndpoint, id: &str, query: &str) -> Resul
 
     let path = url.path().trim_end_matches('/');
     let mut request =
-        format!("wss://{address}{path}/engine/logs/{id}?{query}").into_client_request()?;
+        format!("wss://{address}{path}/engine/logs/{mirror}?{query}").into_client_request()?;
     let headers = request.headers_mut();
     let mut bearer = HeaderValue::from_str(&format!("Bearer {}", token.trim()))?;
     bearer.set_sensitive(true);

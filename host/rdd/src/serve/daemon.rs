@@ -164,6 +164,7 @@ impl DaemonHandle {
 
         let passthrough = Passthrough::new(rdd_passthrough::PassthroughOptions {
             serving: serving.clone(),
+            containers: mirror.containers.subscribe(),
             max_streams: descriptors.streams,
         });
         let metrics =

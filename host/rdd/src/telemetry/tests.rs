@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use jiff::Timestamp;
-use rdd_core::{ContainerEngine as _, OutputSource, ServingSnapshot, ServingState};
+use rdd_core::{ContainerEngine as _, ContainerIndex, OutputSource, ServingSnapshot, ServingState};
 use rdd_gateway::{
     BearerToken, CertificateSet, ConnectionLimits, DaemonPhase, Gateway, GatewayOptions,
     HealthReport, HostOriginPolicy, LocalAuthenticator, RequestHandler,
@@ -60,6 +60,7 @@ async fn read_log(state_dir: &StateDir) -> String {
     });
     let passthrough = Passthrough::new(PassthroughOptions {
         serving: snapshot,
+        containers: ContainerIndex::channel().1,
         max_streams: 16,
     });
     let (_health, reported) = watch::channel(HealthReport {

@@ -207,8 +207,8 @@ impl EngineState {
             RemoveTarget::Volume { name, created_at } => {
                 let reference = reference(ObjectKind::Volume, name);
                 let found = self.find(&reference)?;
-                if let (EngineObject::Volume(volume), Some(meant)) = (&found, created_at)
-                    && volume.created_at.as_ref() != Some(meant)
+                if let EngineObject::Volume(volume) = &found
+                    && volume.created_at != *created_at
                 {
                     return Err(replaced(name));
                 }
