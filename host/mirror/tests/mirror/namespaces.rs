@@ -107,6 +107,14 @@ async fn equal_names_in_two_namespaces_have_a_mirror_each() {
     assert_eq!(volumes, [("moby", "data"), ("shop", "data")]);
 }
 
+async fn wait_for_index(mirror: &TestMirror, is_reached: impl FnMut(&ContainerIndex) -> bool) {
+    let mut containers = mirror.containers.clone();
+    tokio::time::timeout(rdd_testkit::PATIENCE, containers.wait_for(is_reached))
+        .await
+        .expect("the index must follow the engine in time")
+        .unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_index_has_the_containers_as_their_mirrors_are_named() {
     let engine = engine();
@@ -123,12 +131,10 @@ async fn the_index_has_the_containers_as_their_mirrors_are_named() {
     };
     assert_eq!(indexed(&mirror), container_mirrors(&mirror).await);
     engine.in_namespace("shop").remove_container("web");
-    let mut containers = mirror.containers.clone();
-    let is_removed = |index: &ContainerIndex| index.len() == 3;
-    containers.wait_for(is_removed).await.unwrap();
+    wait_for_index(&mirror, |index| index.len() == 3).await;
     assert_eq!(indexed(&mirror)["shop"].len(), 1);
     mirror.patch_app(json!({"running": false})).await;
-    containers.wait_for(ContainerIndex::is_empty).await.unwrap();
+    wait_for_index(&mirror, ContainerIndex::is_empty).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
