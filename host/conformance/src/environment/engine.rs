@@ -191,7 +191,8 @@ impl TestEnvironment for EngineEnvironment {
             ExecScript::Exit(code) => shell(&format!("exit {code}")),
             ExecScript::Kill(signal) => shell(&format!("kill -{signal} $$")),
             ExecScript::Missing => vec!["no-such-program".to_owned()],
-            ExecScript::NotExecutable => vec!["/etc/passwd".to_owned()],
+            // Engines write it into every container, whatever the image has.
+            ExecScript::NotExecutable => vec!["/etc/hosts".to_owned()],
             ExecScript::Size => shell(SIZE),
             ExecScript::Env => shell("echo \"$RDD_TEST\""),
             ExecScript::WorkingDir => vec!["pwd".to_owned()],
