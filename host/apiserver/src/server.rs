@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
+use crate::metrics::ApiMetrics;
 use crate::admission::AdmissionPolicy;
 use crate::crd;
 use crate::gc;
@@ -126,6 +127,7 @@ pub(crate) struct ServerState {
     /// Cancelled when the server shuts down: watches end.
     pub(crate) shutdown: CancellationToken,
     pub(crate) controllers: ControllerSet,
+    pub(crate) metrics: ApiMetrics,
 }
 
 impl ServerState {
@@ -151,6 +153,7 @@ impl ServerState {
             large_lists: LargeRequestLimiter::default(),
             shutdown: CancellationToken::new(),
             controllers: ControllerSet::default(),
+            metrics: ApiMetrics::default(),
         })
     }
 

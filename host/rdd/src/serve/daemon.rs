@@ -166,8 +166,17 @@ impl DaemonHandle {
             serving: serving.clone(),
             max_streams: descriptors.streams,
         });
+        let daemon_metrics = metrics::DaemonCollector {
+            start_time,
+            passthrough: passthrough.clone(),
+            serving: serving.clone(),
+            progress: progress.clone(),
+            mirror: mirror.metrics.clone(),
+            api_server: cluster.api_server().cloned(),
+        };
+        let measured_host = plugin_host.clone();
         let metrics =
-            metrics::MetricsRegistry::new(start_time, passthrough.clone(), serving.clone());
+            metrics::MetricsRegistry::new(daemon_metrics, move || measured_host.samples());
         let gateway = listener::bind(
             &state_dir,
             rdd_gateway::GatewayOptions {
@@ -177,7 +186,7 @@ impl DaemonHandle {
                 host_origin_policy: HostOriginPolicy::new(&allowed_hosts, &trusted_origins),
                 passthrough: BoxCloneSyncService::new(passthrough.clone()),
                 api: cluster.handler(),
-                metrics: Arc::new(move || metrics.render()),
+                metrics: metrics.into_handler(),
                 health: supervisor.health(),
                 limits: descriptors.connections,
                 shutdown_grace: SHUTDOWN_GRACE,

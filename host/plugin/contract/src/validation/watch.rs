@@ -3,29 +3,60 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rdd_core::{BackendInfo, IdFormat, ObjectRef, WatchEvent};
 
 use super::{ContractError, contract_error, object, object_ref, quote};
+use crate::{BackendLimits, HeldMemory, InstanceMemory, MemoryError};
 
 /// The maximum number of objects that one watch may report at the same time: ten
 /// times the largest engine in this project's benchmarks.
 const MAX_OBJECTS: usize = 100_000;
-/// The maximum size in bytes of the objects of one watch together. A container
-/// with its labels has about 2 KiB.
-const MAX_BYTES: usize = 512 * 1024 * 1024;
 /// The maximum number of events between two finished listings. It leaves space
 /// for objects that change while they are listed and for listings that start
 /// over.
 const MAX_UNFINISHED_EVENTS: usize = 4 * MAX_OBJECTS;
 
+/// The window in which changes are counted.
+const FLOOD_WINDOW: Duration = Duration::from_secs(60);
+
+/// An event that a watch must not send.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WatchFault {
+    /// It violates the contract.
+    #[error(transparent)]
+    Contract(#[from] ContractError),
+    /// The objects need more memory than the backend may use.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+    /// There were too many changes. The message is the end of a sentence that
+    /// begins with the backend's name.
+    #[error(
+        "flooded the daemon: its watch sent {changes} changes within {window:?}; {max} are allowed, and a new listing replaces any number of them"
+    )]
+    Flood {
+        /// The number of changes.
+        changes: usize,
+        /// The time in which they were sent.
+        window: Duration,
+        /// The limit.
+        max: usize,
+    },
+}
+
 /// Follows a watch and rejects events that its protocol does not allow.
+///
+/// What it counts as the memory of the instance is what the reader of the watch
+/// keeps: the objects of the last complete listing with all changes since, and
+/// those of a listing in progress.
 #[derive(Debug)]
 pub struct WatchValidator {
     id_format: IdFormat,
     max_objects: usize,
-    max_bytes: usize,
     max_unfinished_events: usize,
+    max_changes: usize,
     phase: Phase,
     /// Hashes identify the objects. They are only used to count the objects and
     /// their bytes, so a collision among 100,000 objects miscounts by one object.
@@ -36,10 +67,15 @@ pub struct WatchValidator {
     listed: HashMap<u64, usize>,
     /// The total size of `known` and `listed`.
     bytes: usize,
+    /// The same number, as memory of the instance.
+    held: HeldMemory,
     /// The size of the object in the last event.
     last_object_bytes: usize,
     /// The number of events since the last finished listing.
     unfinished_events: usize,
+    /// The number of changes since `changes_since`.
+    changes: usize,
+    changes_since: Instant,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,13 +86,17 @@ enum Phase {
 }
 
 impl WatchValidator {
-    /// Creates a validator for one watch of the backend.
-    pub fn new(info: &BackendInfo) -> Self {
+    /// Creates a validator for one watch of the backend, whose objects count as
+    /// `memory`.
+    pub fn new(info: &BackendInfo, limits: &BackendLimits, memory: &Arc<InstanceMemory>) -> Self {
         Self {
             id_format: info.id_format,
             max_objects: MAX_OBJECTS,
-            max_bytes: MAX_BYTES,
             max_unfinished_events: MAX_UNFINISHED_EVENTS,
+            max_changes: limits.max_changes_per_minute,
+            held: HeldMemory::empty(memory.clone()),
+            changes: 0,
+            changes_since: Instant::now(),
             phase: Phase::BeforeListing,
             hasher: RandomState::new(),
             known: HashMap::new(),
@@ -71,8 +111,8 @@ impl WatchValidator {
     ///
     /// # Errors
     ///
-    /// Fails if the contract does not allow it now.
-    pub fn validate(&mut self, event: &mut WatchEvent) -> Result<(), ContractError> {
+    /// Fails if the contract does not allow it now, or if it exceeds a limit.
+    pub fn validate(&mut self, event: &mut WatchEvent) -> Result<(), WatchFault> {
         self.last_object_bytes = 0;
         match event {
             WatchEvent::InitBegin => {
@@ -80,7 +120,7 @@ impl WatchValidator {
                 let abandoned: usize = self.listed.drain().map(|(_, bytes)| bytes).sum();
                 self.bytes -= abandoned;
                 self.phase = Phase::Listing;
-                Ok(())
+                Ok(self.held.resize(self.bytes)?)
             }
             WatchEvent::Applied(applied) => {
                 let bytes = object(self.id_format, applied)?;
@@ -91,7 +131,8 @@ impl WatchValidator {
                         return Err(contract_error!(
                             "watch applied {reference} before init-begin",
                             reference = describe(&reference)
-                        ));
+                        )
+                        .into());
                     }
                     Phase::Listing => {
                         self.count_listing_event()?;
@@ -99,6 +140,7 @@ impl WatchValidator {
                         self.bytes = self.bytes - before.unwrap_or(0) + bytes;
                     }
                     Phase::Live => {
+                        self.count_change()?;
                         let before = self.known.insert(self.hasher.hash_one(&reference), bytes);
                         self.bytes = self.bytes - before.unwrap_or(0) + bytes;
                     }
@@ -109,14 +151,15 @@ impl WatchValidator {
                 if self.phase != Phase::Listing {
                     return Err(contract_error!(
                         "watch sent init-done without an init-begin"
-                    ));
+                    )
+                    .into());
                 }
                 let replaced: usize = self.known.values().sum();
                 self.known = std::mem::take(&mut self.listed);
                 self.bytes -= replaced;
                 self.unfinished_events = 0;
                 self.phase = Phase::Live;
-                Ok(())
+                Ok(self.held.resize(self.bytes)?)
             }
             WatchEvent::Removed(reference) => {
                 object_ref(self.id_format, reference)?;
@@ -124,14 +167,16 @@ impl WatchValidator {
                     return Err(contract_error!(
                         "watch removed {} before init-done",
                         describe(reference)
-                    ));
+                    )
+                    .into());
                 }
+                self.count_change()?;
                 let bytes = self
                     .known
                     .remove(&self.hasher.hash_one(&*reference))
                     .unwrap_or(0);
                 self.bytes -= bytes;
-                Ok(())
+                Ok(self.held.resize(self.bytes)?)
             }
         }
     }
@@ -152,22 +197,34 @@ impl WatchValidator {
         Ok(())
     }
 
-    fn check_limits(&self) -> Result<(), ContractError> {
+    fn count_change(&mut self) -> Result<(), WatchFault> {
+        self.changes += 1;
+        if self.changes <= self.max_changes {
+            return Ok(());
+        }
+        let (now, changes) = (Instant::now(), self.changes);
+        let window = now.saturating_duration_since(self.changes_since);
+        (self.changes, self.changes_since) = (1, now);
+        match window < FLOOD_WINDOW {
+            true => Err(WatchFault::Flood {
+                changes,
+                window,
+                max: self.max_changes,
+            }),
+            false => Ok(()),
+        }
+    }
+
+    fn check_limits(&mut self) -> Result<(), WatchFault> {
         let objects = self.known.len().max(self.listed.len());
         if objects > self.max_objects {
             return Err(contract_error!(
                 "watch reported {objects} objects; {} are allowed",
                 self.max_objects
-            ));
+            )
+            .into());
         }
-        if self.bytes > self.max_bytes {
-            return Err(contract_error!(
-                "watch reported objects of {} bytes; {} are allowed",
-                self.bytes,
-                self.max_bytes
-            ));
-        }
-        Ok(())
+        Ok(self.held.resize(self.bytes)?)
     }
 }
 
@@ -182,14 +239,21 @@ mod tests {
     use super::*;
 
     fn validator() -> WatchValidator {
-        WatchValidator::new(&BackendInfo {
+        limited(usize::MAX)
+    }
+
+    /// Returns the validator of an instance with this limit of memory.
+    fn limited(max_bytes: usize) -> WatchValidator {
+        let info = BackendInfo {
             name: "test".to_owned(),
             version: "0.0.0".to_owned(),
             engine: "Test".to_owned(),
             id_format: IdFormat::LowerHex(4),
             namespaces: vec!["first".to_owned(), "second".to_owned()],
             capabilities: rdd_core::Capabilities::default(),
-        })
+        };
+        let memory = InstanceMemory::new(max_bytes, crate::MemoryBudget::new(usize::MAX));
+        WatchValidator::new(&info, &BackendLimits::default(), &memory)
     }
 
     fn applied(name: &str) -> WatchEvent {
@@ -203,7 +267,7 @@ mod tests {
     fn validate_all(
         validator: &mut WatchValidator,
         mut events: Vec<WatchEvent>,
-    ) -> Result<(), ContractError> {
+    ) -> Result<(), WatchFault> {
         events
             .iter_mut()
             .try_for_each(|event| validator.validate(event))
@@ -263,7 +327,7 @@ mod tests {
             ),
         ] {
             let error = validate_all(&mut validator(), events).unwrap_err();
-            assert!(error.0.contains(expected), "{error}");
+            assert!(error.to_string().contains(expected), "{error}");
         }
     }
 
@@ -289,7 +353,7 @@ mod tests {
                 WatchEvent::Removed(reference),
             ];
             let error = validate_all(&mut validator(), events).unwrap_err();
-            assert!(error.0.contains(expected), "{error}");
+            assert!(error.to_string().contains(expected), "{error}");
         }
     }
 
@@ -326,7 +390,7 @@ mod tests {
         let mut events = vec![WatchEvent::InitBegin];
         events.extend((0..10).map(|_| applied("same")));
         let error = validate_all(&mut validator, events).unwrap_err();
-        assert!(error.0.contains("without an init-done"), "{error}");
+        assert!(error.to_string().contains("without an init-done"), "{error}");
     }
 
     #[test]
@@ -334,7 +398,7 @@ mod tests {
         let mut validator = validator();
         validator.max_unfinished_events = 10;
         let error = validate_all(&mut validator, vec![WatchEvent::InitBegin; 11]).unwrap_err();
-        assert!(error.0.contains("without an init-done"), "{error}");
+        assert!(error.to_string().contains("without an init-done"), "{error}");
     }
 
     #[test]
@@ -364,10 +428,9 @@ mod tests {
             ],
         )
         .unwrap_err();
-        assert!(error.0.contains("3 objects"), "{error}");
+        assert!(error.to_string().contains("3 objects"), "{error}");
 
-        let mut large = validator();
-        large.max_bytes = 100;
+        let mut large = limited(100);
         let error = validate_all(
             &mut large,
             vec![
@@ -379,6 +442,38 @@ mod tests {
             ],
         )
         .unwrap_err();
-        assert!(error.0.contains("bytes"), "{error}");
+        assert!(matches!(error, WatchFault::Memory(_)), "{error}");
+    }
+
+    #[test]
+    fn what_is_gone_is_no_longer_held() {
+        let budget = crate::MemoryBudget::new(usize::MAX);
+        let mut validator = validator();
+        validator.held = HeldMemory::empty(InstanceMemory::new(usize::MAX, budget.clone()));
+        let events = vec![
+            WatchEvent::InitBegin,
+            applied("a"),
+            applied("b"),
+            WatchEvent::InitDone,
+        ];
+        validate_all(&mut validator, events).unwrap();
+        assert!(budget.host_bytes() > 0);
+        validate_all(&mut validator, vec![removed("a"), removed("b")]).unwrap();
+        assert_eq!(budget.host_bytes(), 0);
+    }
+
+    #[test]
+    fn a_flood_of_changes_is_rejected_and_a_long_stream_of_them_is_not() {
+        let mut validator = validator();
+        validator.max_changes = 100;
+        let listing = vec![WatchEvent::InitBegin, WatchEvent::InitDone];
+        validate_all(&mut validator, listing).unwrap();
+        let changes = |count| (0..count).map(|_| applied("same")).collect();
+        validate_all(&mut validator, changes(100)).unwrap();
+        validator.changes_since -= FLOOD_WINDOW;
+        validate_all(&mut validator, changes(100)).unwrap();
+        let error = validate_all(&mut validator, changes(1)).unwrap_err();
+        let expected = "flooded the daemon: its watch sent 101 changes within";
+        assert!(error.to_string().starts_with(expected), "{error}");
     }
 }
