@@ -12,11 +12,11 @@ use tokio::sync::watch;
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
-use crate::metrics::ApiMetrics;
 use crate::admission::AdmissionPolicy;
 use crate::crd;
 use crate::gc;
 use crate::large_requests::LargeRequestLimiter;
+use crate::metrics::ApiMetrics;
 use crate::namespaces;
 use crate::registry::ResourceRegistry;
 use crate::system_namespaces;

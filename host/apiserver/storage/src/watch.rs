@@ -155,6 +155,8 @@ impl StoreWatch {
 
 impl Drop for StoreWatch {
     fn drop(&mut self) {
-        self.shared.broadcaster.unsubscribe(&self.prefix, &self.position);
+        self.shared
+            .broadcaster
+            .unsubscribe(&self.prefix, &self.position);
     }
 }

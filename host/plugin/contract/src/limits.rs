@@ -35,7 +35,9 @@ pub struct BackendLimits {
     /// mirror compares some thousands each second; no engine in this project's
     /// benchmarks has more than some hundreds for longer than a burst.
     pub max_changes_per_minute: usize,
-    /// How long a guest may run without yielding to the event loop of its store.
+    /// How long a guest may run without yielding to the event loop of its store, and
+    /// without making progress. One that is slower than the engine and the reader
+    /// never has to wait for either, so it may copy a log in a single run.
     /// Parsing a listing of 10,000 containers takes a fifth of a second on an
     /// idle machine; the default allows fifty times as much for a busy one.
     pub yield_timeout: Duration,

@@ -101,7 +101,9 @@ impl ContainerEngine for MeteredEngine {
         let call = self.instance.get_entries(container, options);
         let stream = self.measure(method, call).await?;
         let delivered = self.metrics.log_bytes.clone();
-        Ok(self.meter(method, stream, delivered, |batch: &EntryBatch| batch.bytes().len()))
+        Ok(self.meter(method, stream, delivered, |batch: &EntryBatch| {
+            batch.bytes().len()
+        }))
     }
 
     async fn act(

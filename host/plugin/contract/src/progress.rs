@@ -30,7 +30,8 @@ impl ProgressCounter {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn get(&self) -> u64 {
+    /// Returns the number of steps.
+    pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
@@ -142,7 +143,10 @@ mod tests {
                 progress.record();
                 steps -= 1.0;
             }
-            if watchdog.record_run(ran, start + elapsed, &progress).is_err() {
+            if watchdog
+                .record_run(ran, start + elapsed, &progress)
+                .is_err()
+            {
                 return Some(elapsed.as_secs());
             }
         }
@@ -155,9 +159,15 @@ mod tests {
 
     #[test]
     fn an_instance_that_runs_all_the_time_without_progress_is_reported() {
-        assert_eq!(reported_after(micros(10_000), micros(10_000), 0.0), Some(30));
+        assert_eq!(
+            reported_after(micros(10_000), micros(10_000), 0.0),
+            Some(30)
+        );
         // On a machine on which it gets half of a processor.
-        assert_eq!(reported_after(micros(10_000), micros(20_000), 0.0), Some(30));
+        assert_eq!(
+            reported_after(micros(10_000), micros(20_000), 0.0),
+            Some(30)
+        );
     }
 
     #[test]
@@ -169,7 +179,10 @@ mod tests {
     fn the_ping_of_the_engine_hides_no_endless_loop() {
         let steps_per_ping = 5.0;
         let steps = steps_per_ping / 15.0;
-        assert_eq!(reported_after(micros(10_000), micros(10_000), steps), Some(30));
+        assert_eq!(
+            reported_after(micros(10_000), micros(10_000), steps),
+            Some(30)
+        );
     }
 
     #[test]
@@ -190,6 +203,8 @@ mod tests {
         let mut watchdog = BusyWatchdog::new(WINDOW, start);
         let hour = start + Duration::from_secs(3600);
         watchdog.record_run(WINDOW, hour, &progress).unwrap();
-        watchdog.record_run(WINDOW, hour + WINDOW, &progress).unwrap_err();
+        watchdog
+            .record_run(WINDOW, hour + WINDOW, &progress)
+            .unwrap_err();
     }
 }

@@ -228,12 +228,10 @@ impl ContainerEngine for BackendHandle {
         let object = object.clone();
         let stop = CancellationToken::new();
         let _guard = stop.clone().drop_guard();
-        self.call(self.acquire_read_permit(), |reply| {
-            GuestCall::Inspect {
-                object,
-                stop,
-                reply,
-            }
+        self.call(self.acquire_read_permit(), |reply| GuestCall::Inspect {
+            object,
+            stop,
+            reply,
         })
         .await
     }
@@ -289,12 +287,10 @@ impl ContainerEngine for BackendHandle {
     ) -> Result<(), EngineError> {
         self.arguments().act(container)?;
         let container = container.clone();
-        self.call(self.acquire_change_permit(), |reply| {
-            GuestCall::Act {
-                container,
-                action,
-                reply,
-            }
+        self.call(self.acquire_change_permit(), |reply| GuestCall::Act {
+            container,
+            action,
+            reply,
         })
         .await
     }
@@ -302,8 +298,9 @@ impl ContainerEngine for BackendHandle {
     async fn remove(&self, request: &RemoveRequest) -> Result<(), EngineError> {
         self.arguments().remove(request)?;
         let request = request.clone();
-        self.call(self.acquire_change_permit(), |reply| {
-            GuestCall::Remove { request, reply }
+        self.call(self.acquire_change_permit(), |reply| GuestCall::Remove {
+            request,
+            reply,
         })
         .await
     }

@@ -72,12 +72,13 @@ impl PluginInstance {
         let blocking = wasi.as_ref().map(WasiState::blocking);
         let limiter = StoreLimiter::new(memory);
         let state = HostState::new(host, limiter, wasi);
+        let progress = state.progress.clone();
         let mut store = Store::new(&component.runtime.engine, state);
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(TRANSFER_BYTES);
         store.set_max_component_handles(MAX_HANDLES);
         let watchdog = EpochWatchdog::default();
-        watchdog.attach(&mut store, limits.yield_timeout);
+        watchdog.attach(&mut store, limits.yield_timeout, progress);
         let instantiated = {
             let instantiate = async {
                 let instance = component.pre.instantiate_async(&mut store).await?;
@@ -174,7 +175,10 @@ impl PluginInstance {
             busy_window,
             component,
         } = self;
-        let (metrics, progress) = (store.data().host.metrics.clone(), store.data().progress.clone());
+        let (metrics, progress) = (
+            store.data().host.metrics.clone(),
+            store.data().progress.clone(),
+        );
         let blocking = blocking.as_ref();
         let run = store.run_concurrent(async |accessor| {
             let mut body = pin!(body(accessor, exports));

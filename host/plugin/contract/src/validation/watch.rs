@@ -34,7 +34,8 @@ pub enum WatchFault {
     /// There were too many changes. The message is the end of a sentence that
     /// begins with the backend's name.
     #[error(
-        "flooded the daemon: its watch sent {changes} changes within {window:?}; {max} are allowed, and a new listing replaces any number of them"
+        "flooded the daemon: its watch sent {changes} changes within {:.1} s; {max} are allowed per minute, and a new listing replaces any number of them",
+        .window.as_secs_f64()
     )]
     Flood {
         /// The number of changes.
@@ -149,10 +150,9 @@ impl WatchValidator {
             }
             WatchEvent::InitDone => {
                 if self.phase != Phase::Listing {
-                    return Err(contract_error!(
-                        "watch sent init-done without an init-begin"
-                    )
-                    .into());
+                    return Err(
+                        contract_error!("watch sent init-done without an init-begin").into(),
+                    );
                 }
                 let replaced: usize = self.known.values().sum();
                 self.known = std::mem::take(&mut self.listed);
@@ -390,7 +390,10 @@ mod tests {
         let mut events = vec![WatchEvent::InitBegin];
         events.extend((0..10).map(|_| applied("same")));
         let error = validate_all(&mut validator, events).unwrap_err();
-        assert!(error.to_string().contains("without an init-done"), "{error}");
+        assert!(
+            error.to_string().contains("without an init-done"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -398,7 +401,10 @@ mod tests {
         let mut validator = validator();
         validator.max_unfinished_events = 10;
         let error = validate_all(&mut validator, vec![WatchEvent::InitBegin; 11]).unwrap_err();
-        assert!(error.to_string().contains("without an init-done"), "{error}");
+        assert!(
+            error.to_string().contains("without an init-done"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -61,7 +61,10 @@ async fn the_time_in_the_guest_is_counted() {
     let (_, error) = drain_logs(logs(&handle, "late-spin").await).await;
     assert_stream_failed(&error.unwrap(), "without yielding");
     // The limit for one run is 300 ms.
-    assert!(metrics.guest_time() >= Duration::from_millis(200), "{metrics:?}");
+    assert!(
+        metrics.guest_time() >= Duration::from_millis(200),
+        "{metrics:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -44,7 +44,10 @@ impl Collector for DaemonCollector {
 impl DaemonCollector {
     fn encode_process(&self, encoder: &mut FamilyEncoder<'_>) -> Result<(), Error> {
         encoder.gauge(
-            seconds("process_start_time", "Start time of the process in Unix time"),
+            seconds(
+                "process_start_time",
+                "Start time of the process in Unix time",
+            ),
             Some(self.start_time.as_duration().as_secs_f64()),
         )?;
         encoder.gauges(
@@ -72,7 +75,10 @@ impl DaemonCollector {
             Some(to_i64(total)),
         )?;
         encoder.gauge(
-            family("rdd_mirror_pending_writes", "Mirrors that wait to be compared or written"),
+            family(
+                "rdd_mirror_pending_writes",
+                "Mirrors that wait to be compared or written",
+            ),
             Some(to_i64(waiting)),
         )?;
         encoder.gauge(
@@ -87,7 +93,10 @@ impl DaemonCollector {
     fn encode_api(&self, encoder: &mut FamilyEncoder<'_>) -> Result<(), Error> {
         let server = self.api_server.as_ref();
         encoder.gauge(
-            family("rdd_api_watches", "Open watches, those of the daemon included"),
+            family(
+                "rdd_api_watches",
+                "Open watches, those of the daemon included",
+            ),
             server.map(|server| to_i64(server.watch_count())),
         )?;
         encoder.gauge(
@@ -98,7 +107,10 @@ impl DaemonCollector {
             server.map(|server| to_i64(server.events_behind())),
         )?;
         encoder.metric(
-            family("rdd_api_requests", "Requests by verb and status code, those of the daemon included"),
+            family(
+                "rdd_api_requests",
+                "Requests by verb and status code, those of the daemon included",
+            ),
             MetricType::Counter,
             server.map(|server| &server.metrics().requests),
         )
@@ -126,7 +138,10 @@ impl DaemonCollector {
             metrics.map(|metrics| &metrics.commit_duration),
         )?;
         encoder.gauge(
-            family("rdd_storage_queued_writes", "Writes that wait for a transaction"),
+            family(
+                "rdd_storage_queued_writes",
+                "Writes that wait for a transaction",
+            ),
             server.map(|server| to_i64(server.queued_writes())),
         )
     }

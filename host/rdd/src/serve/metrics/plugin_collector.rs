@@ -63,7 +63,10 @@ fn encode_lifecycle(
         .map(|state| (*state, state.to_string()))
         .collect();
     encoder.gauges(
-        family("rdd_plugin_state", "1 for the state of the plugin, 0 for the others"),
+        family(
+            "rdd_plugin_state",
+            "1 for the state of the plugin, 0 for the others",
+        ),
         samples.iter().flat_map(|sample| {
             names.iter().map(|(state, name)| {
                 let labels = [plugin(sample), ("state", name.as_str())];
@@ -72,7 +75,10 @@ fn encode_lifecycle(
         }),
     )?;
     encoder.counters(
-        family("rdd_plugin_loads", "Loads of the plugin's file by their result"),
+        family(
+            "rdd_plugin_loads",
+            "Loads of the plugin's file by their result",
+        ),
         samples.iter().flat_map(|sample| {
             let metrics = &sample.metrics;
             [("ok", &metrics.loads), ("error", &metrics.load_failures)]
@@ -84,19 +90,28 @@ fn encode_lifecycle(
             "rdd_plugin_load_duration",
             "Duration of the latest load, with the compilation",
         ),
-        samples
-            .iter()
-            .map(|sample| ([plugin(sample)], sample.metrics.load_duration().as_secs_f64())),
+        samples.iter().map(|sample| {
+            (
+                [plugin(sample)],
+                sample.metrics.load_duration().as_secs_f64(),
+            )
+        }),
     )?;
     encoder.counters(
-        family("rdd_plugin_exits", "Ends of the backend's control instance by their reason"),
+        family(
+            "rdd_plugin_exits",
+            "Ends of the backend's control instance by their reason",
+        ),
         samples.iter().flat_map(|sample| {
             let exits = sample.metrics.exits();
             exits.map(|(reason, count)| ([plugin(sample), ("reason", reason)], count))
         }),
     )?;
     encoder.counters(
-        family("rdd_plugin_restarts", "Restarts of the backend by the reason of the end before"),
+        family(
+            "rdd_plugin_restarts",
+            "Restarts of the backend by the reason of the end before",
+        ),
         samples.iter().flat_map(|sample| {
             let restarts = sample.metrics.restarts();
             restarts.map(|(reason, count)| ([plugin(sample), ("reason", reason)], count))
@@ -134,7 +149,10 @@ fn encode_calls(encoder: &mut FamilyEncoder<'_>, samples: &[PluginSample]) -> Re
             }),
     )?;
     encoder.counters(
-        family("rdd_plugin_stream_failures", "Open streams that ended with an error"),
+        family(
+            "rdd_plugin_stream_failures",
+            "Open streams that ended with an error",
+        ),
         methods().flat_map(|(sample, method, metrics)| {
             metrics.failures().map(move |(result, count)| {
                 let labels = [plugin(sample), ("method", method), ("result", result)];
@@ -143,11 +161,17 @@ fn encode_calls(encoder: &mut FamilyEncoder<'_>, samples: &[PluginSample]) -> Re
         }),
     )?;
     encoder.gauges(
-        family("rdd_plugin_active_calls", "Calls in the control instance that have not ended"),
+        family(
+            "rdd_plugin_active_calls",
+            "Calls in the control instance that have not ended",
+        ),
         gauge(samples, |sample| sample.usage.calls),
     )?;
     encoder.gauges(
-        family("rdd_plugin_waiting_calls", "Calls that wait for others to end"),
+        family(
+            "rdd_plugin_waiting_calls",
+            "Calls that wait for others to end",
+        ),
         samples.iter().flat_map(|sample| {
             let metrics = &sample.metrics;
             [
@@ -175,7 +199,10 @@ fn encode_streams(encoder: &mut FamilyEncoder<'_>, samples: &[PluginSample]) -> 
         }),
     )?;
     encoder.counters(
-        bytes("rdd_plugin_delivered", "Bytes that streams delivered to their readers"),
+        bytes(
+            "rdd_plugin_delivered",
+            "Bytes that streams delivered to their readers",
+        ),
         samples.iter().flat_map(|sample| {
             let metrics = &sample.metrics;
             [("log", &metrics.log_bytes), ("exec", &metrics.exec_bytes)]
@@ -189,7 +216,10 @@ fn encode_streams(encoder: &mut FamilyEncoder<'_>, samples: &[PluginSample]) -> 
             .map(|sample| ([plugin(sample)], sample.metrics.watch_events.get())),
     )?;
     encoder.gauges(
-        family("rdd_plugin_queued_events", "Events of the watch that have not been taken"),
+        family(
+            "rdd_plugin_queued_events",
+            "Events of the watch that have not been taken",
+        ),
         gauge(samples, |sample| sample.metrics.queued_events.get()),
     )
 }
@@ -226,7 +256,10 @@ fn encode_resources(
             .map(|sample| ([plugin(sample)], sample.metrics.guest_time().as_secs_f64())),
     )?;
     encoder.gauges(
-        bytes("rdd_plugin_memory", "Memory of the backend, and memory that the daemon holds for it"),
+        bytes(
+            "rdd_plugin_memory",
+            "Memory of the backend, and memory that the daemon holds for it",
+        ),
         samples.iter().flat_map(|sample| {
             let usage = &sample.usage;
             [("guest", usage.memory_bytes), ("host", usage.held_bytes)]

@@ -43,7 +43,11 @@ async fn registry(
         serving,
         progress,
         mirror: MirrorMetrics::default(),
-        api_server: Some(ApiServer::open(ApiServerOptions::in_memory()).await.unwrap()),
+        api_server: Some(
+            ApiServer::open(ApiServerOptions::in_memory())
+                .await
+                .unwrap(),
+        ),
     };
     MetricsRegistry::new(daemon, plugins)
 }
@@ -108,7 +112,10 @@ async fn the_metrics_of_plugins_are_by_name_and_end_with_the_plugin() {
     let missing = EngineError::new(ErrorCode::NotFound, "no such container");
     inspect.record::<()>(&Err(missing), Duration::from_millis(5));
     toy.metrics.log_bytes.inc_by(77);
-    let plugins = Arc::new(Mutex::new(vec![toy, sample("odd\"one", PluginState::Failed)]));
+    let plugins = Arc::new(Mutex::new(vec![
+        toy,
+        sample("odd\"one", PluginState::Failed),
+    ]));
     let source = plugins.clone();
     let registry = registry(move || source.lock().unwrap().clone()).await;
     let text = rendered(&registry);
@@ -124,12 +131,21 @@ async fn the_metrics_of_plugins_are_by_name_and_end_with_the_plugin() {
         "rdd_plugin_streams{plugin=\"toy\",kind=\"log\"} 3",
         "rdd_plugin_memory_bytes{plugin=\"toy\",holder=\"guest\"} 1024",
     ] {
-        assert!(text.contains(&format!("\n{line}\n")), "{line} is not in {text}");
+        assert!(
+            text.contains(&format!("\n{line}\n")),
+            "{line} is not in {text}"
+        );
     }
-    assert!(!text.contains("method=\"act\""), "it was never called: {text}");
+    assert!(
+        !text.contains("method=\"act\""),
+        "it was never called: {text}"
+    );
     assert!(text.ends_with("\n# EOF\n"));
 
-    plugins.lock().unwrap().retain(|sample| sample.name != "toy");
+    plugins
+        .lock()
+        .unwrap()
+        .retain(|sample| sample.name != "toy");
     let text = rendered(&registry);
     assert!(!text.contains("\"toy\""), "{text}");
     assert!(text.contains("odd"), "{text}");
@@ -139,13 +155,24 @@ async fn the_metrics_of_plugins_are_by_name_and_end_with_the_plugin() {
 async fn a_client_gets_the_format_that_it_accepts() {
     let registry = registry(Vec::new).await;
     for (accept, expected) in [
-        (None, "application/openmetrics-text; version=1.0.0; charset=utf-8"),
-        (Some("*/*"), "application/openmetrics-text; version=1.0.0; charset=utf-8"),
         (
-            Some("application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.4,*/*;q=0.1"),
+            None,
             "application/openmetrics-text; version=1.0.0; charset=utf-8",
         ),
-        (Some("text/plain;version=0.0.4"), "text/plain; version=0.0.4; charset=utf-8"),
+        (
+            Some("*/*"),
+            "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        ),
+        (
+            Some(
+                "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.4,*/*;q=0.1",
+            ),
+            "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        ),
+        (
+            Some("text/plain;version=0.0.4"),
+            "text/plain; version=0.0.4; charset=utf-8",
+        ),
     ] {
         let mut headers = HeaderMap::new();
         headers.extend(accept.map(|accept| (ACCEPT, HeaderValue::from_static(accept))));
