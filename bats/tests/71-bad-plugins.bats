@@ -13,13 +13,13 @@ state_of() { rdd plugin list | awk -v name="$1" '$1 == name { print $3 }'; }
 has_state() { same "$(state_of "$1")" "$2"; }
 reason_of() {
   rdd plugin list -o json | python3 -c 'import json, sys
-print(next(p["reason"] for p in json.load(sys.stdin) if p["name"] == sys.argv[1]))' "$1"
+print(next(p["reason"] for p in json.load(sys.stdin)["plugins"] if p["name"] == sys.argv[1]))' "$1"
 }
 has_reason() { contains "$(reason_of "$1")" "$2"; }
 
 # component NAME FILE: a plugin directory with this file as its component
 component() {
-  local dir=$RDD_PLUGIN_DIR/$1
+  local dir=$DIR/$1
   mkdir -p "$dir"
   [ "$2" -ef "$dir/it.wasm" ] || cp "$2" "$dir/it.wasm"
   cat >"$dir/plugin.toml" <<TOML
@@ -34,13 +34,13 @@ TOML
 }
 # bad NAME: the fixture, whose name of eight bytes selects the fault
 bad() {
-  mkdir -p "$RDD_PLUGIN_DIR/$1"
-  LC_ALL=C sed "s/scripted/$1/g" "$FIXTURE" >"$RDD_PLUGIN_DIR/$1/it.wasm"
-  component "$1" "$RDD_PLUGIN_DIR/$1/it.wasm"
+  mkdir -p "$DIR/$1"
+  LC_ALL=C sed "s/scripted/$1/g" "$FIXTURE" >"$DIR/$1/it.wasm"
+  component "$1" "$DIR/$1/it.wasm"
 }
 # library NAME [CC OPTION…]: the fixture in C
 library() {
-  local dir=$RDD_PLUGIN_DIR/$1 platform=linux/amd64
+  local dir=$DIR/$1 platform=linux/amd64
   [ "$(uname -m)" = x86_64 ] || platform=linux/arm64
   mkdir -p "$dir"
   cc -std=c17 -O1 -fPIC -fvisibility=hidden -shared -pthread -I "$ROOT/plugins/sdk/include" \
@@ -60,32 +60,33 @@ TOML
 
 setup_file() {
   begin_file
-  export RDD_PLUGIN_DIR=$BATS_FILE_TMPDIR/plugins XDG_DATA_HOME=$BATS_FILE_TMPDIR/data
-  mkdir -p "$RDD_PLUGIN_DIR"
-  cp -r "$RDD_TEST_PLUGINS/moby" "$RDD_PLUGIN_DIR/moby"
+  export DIR=$BATS_FILE_TMPDIR/plugins XDG_DATA_HOME=$BATS_FILE_TMPDIR/data
+  unset RDD_PLUGIN_DIR
+  mkdir -p "$DIR"
+  cp -r "$RDD_TEST_PLUGINS/moby" "$DIR/moby"
   library c-library
   local python name
   if python=$("$ROOT/scripts/example" python 2>"$BATS_FILE_TMPDIR/python.log"); then
     name=$(sed -n 's/^name = "\(.*\)"/\1/p' "$python/plugin.toml")
-    cp -r "$python" "$RDD_PLUGIN_DIR/$name"
+    cp -r "$python" "$DIR/$name"
     echo "$name" >"$BATS_FILE_TMPDIR/python"
   fi
   for name in trap spin naps eats hold leak lies init stop late rush post; do
     bad "bad-$name"
   done
   bad bad-vers
-  LC_ALL=C sed -i 's/@0\.1\.0/@0.9.0/g' "$RDD_PLUGIN_DIR/bad-vers/it.wasm"
-  component bad-vers "$RDD_PLUGIN_DIR/bad-vers/it.wasm"
+  LC_ALL=C sed -i 's/@0\.1\.0/@0.9.0/g' "$DIR/bad-vers/it.wasm"
+  component bad-vers "$DIR/bad-vers/it.wasm"
   bad bad-trun
-  truncate -s 100000 "$RDD_PLUGIN_DIR/bad-trun/it.wasm"
-  component bad-trun "$RDD_PLUGIN_DIR/bad-trun/it.wasm"
+  truncate -s 100000 "$DIR/bad-trun/it.wasm"
+  component bad-trun "$DIR/bad-trun/it.wasm"
   bad bad-size
-  truncate -s 65M "$RDD_PLUGIN_DIR/bad-size/it.wasm"
+  truncate -s 65M "$DIR/bad-size/it.wasm"
   library bad-clib -DFAULT_SIZE=0xdeadbeef
-  rdd plugin enable c-library --allow-native
-  rdd plugin enable bad-clib --allow-native
-  # Not with the plugins of the other tests.
-  "$RDD_TEST_BIN" serve --state-dir "$STATE" --engine-endpoint "$RDD_TEST_DOCKER_HOST" >>"$STATE.log" 2>&1 3>&- &
+  RDD_PLUGIN_DIR=$DIR rdd plugin enable c-library --allow-native
+  RDD_PLUGIN_DIR=$DIR rdd plugin enable bad-clib --allow-native
+  # Only the daemon gets the directory: with it, `rdd plugin list` would load all of them itself.
+  "$RDD_TEST_BIN" serve --state-dir "$STATE" --plugin-dir "$DIR" --engine-endpoint "$RDD_TEST_DOCKER_HOST" >>"$STATE.log" 2>&1 3>&- &
   echo $! >"$STATE.pid"
   try --max 1200 --delay 0.1 ready_or_dead
   [ -f "$STATE/kubeconfig" ] || { cat "$STATE.log"; return 1; }
@@ -95,7 +96,7 @@ teardown_file() { end_file; }
 
 # select_backend NAME: makes the daemon mirror this backend
 select_backend() {
-  kubectl patch app app --type merge -p "{\"spec\": {\"containerEngine\": {\"name\": \"$1\"}}}"
+  kubectl patch app app --type merge -p "{\"spec\": {\"containerEngine\": {\"name\": \"$1\"}}}" </dev/null
 }
 metrics() { curl -sk -H "Authorization: Bearer $(token)" "$@" "$(server)/metrics"; }
 # value SERIES: the value of a metric, 0 if there is none
@@ -175,7 +176,7 @@ assert any(s.value > 0 for s in families["rdd_plugin_guest_seconds"].samples)' <
   at_least 'rdd_plugin_exits_total{plugin="bad-hold",reason="memory"}' 1
   at_least 'rdd_plugin_loads_total{plugin="bad-vers",result="error"}' 1
   at_least 'rdd_plugin_engine_received_bytes_total{plugin="moby"}' 1000
-  rm -r "$RDD_PLUGIN_DIR/bad-vers"
+  rm -r "$DIR/bad-vers"
   gone() { metrics >"$BATS_TEST_TMPDIR/now" && fails grep -q bad-vers "$BATS_TEST_TMPDIR/now"; }
   try "${PATIENCE[@]}" gone
 }

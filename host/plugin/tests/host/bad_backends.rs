@@ -4,6 +4,7 @@
 //! With `--nocapture`, the latencies of the healthy one are printed. They are only
 //! meaningful on an idle machine, so the test asserts no more than that nothing
 //! stalls.
+#![allow(clippy::print_stdout, reason = "figures for who asks for them")]
 
 use std::fs;
 use std::path::Path;

@@ -28,7 +28,6 @@ async fn a_backend_that_loops_over_short_sleeps_is_ended() {
         assert_failed(&error.unwrap(), "used the processor for");
         let exit = in_time(handle.wait_for_exit()).await;
         assert_eq!(exit.kind, ExitKind::Busy, "{mode}: {exit:?}");
-        println!("{mode}: {}", exit.message);
     }
 }
 
