@@ -155,7 +155,7 @@ REASONS
   try --max 600 --delay 0.1 connected
   id=$(container rdd-test sh -c 'echo hello; sleep 600')
   mirrored "$id"
-  contains "$(rdd logs "$id" --no-follow)" hello
+  contains "$(rdd logs "$id")" hello
   has_state moby ready
 }
 
