@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
-/// Compiles all C files of `plugins/fixtures/NAME` with additional `flags`, once per
-/// process, and returns the library.
+/// Compiles all C files of the fixture in `plugins/fixtures` with additional `flags`,
+/// once per process, and returns the library.
 ///
 /// # Panics
 ///
