@@ -71,11 +71,13 @@ mod tasks;
 mod health;
 mod large_requests;
 mod limits;
+mod metrics;
 
 pub use admission::{AdmissionError, AdmissionOperation, AdmissionPolicy, AdmissionRequest};
 pub use body::ResponseBody;
 pub use health::VERSION;
-pub use rdd_apiserver_storage::{Clock, HistoryLimits, SetAsideError, SystemClock};
+pub use metrics::{ApiMetrics, RequestLabels};
+pub use rdd_apiserver_storage::{Clock, HistoryLimits, SetAsideError, StoreMetrics, SystemClock};
 pub use server::{ApiServer, ApiServerOptions, OpenError, set_aside};
 pub use status::{ApiError, StatusCause};
 pub use tasks::ServerTask;

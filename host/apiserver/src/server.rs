@@ -16,6 +16,7 @@ use crate::admission::AdmissionPolicy;
 use crate::crd;
 use crate::gc;
 use crate::large_requests::LargeRequestLimiter;
+use crate::metrics::ApiMetrics;
 use crate::namespaces;
 use crate::registry::ResourceRegistry;
 use crate::system_namespaces;
@@ -126,6 +127,7 @@ pub(crate) struct ServerState {
     /// Cancelled when the server shuts down: watches end.
     pub(crate) shutdown: CancellationToken,
     pub(crate) controllers: ControllerSet,
+    pub(crate) metrics: ApiMetrics,
 }
 
 impl ServerState {
@@ -151,6 +153,7 @@ impl ServerState {
             large_lists: LargeRequestLimiter::default(),
             shutdown: CancellationToken::new(),
             controllers: ControllerSet::default(),
+            metrics: ApiMetrics::default(),
         })
     }
 

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -77,9 +77,11 @@ where
         shape: negotiate::ObjectShape::Whole,
         pretty: format.pretty,
     };
-    let mut response = route(server, parts, query, plain, body, span)
+    let (metrics, verb) = (server.metrics.clone(), OnceLock::new());
+    let mut response = route(server, parts, query, plain, body, span, &verb)
         .await
         .unwrap_or_else(|error| render::error(&error, plain));
+    metrics.record(verb.get().copied().unwrap_or_default(), response.status());
     if is_head {
         *response.body_mut() = ResponseBody::empty();
     }
@@ -108,6 +110,7 @@ async fn route<B>(
     format: ResponseFormat,
     body: B,
     span: &Span,
+    recorded_verb: &OnceLock<&'static str>,
 ) -> Result<Response<ResponseBody>, ApiError>
 where
     B: http_body::Body<Data = Bytes> + Send,
@@ -131,7 +134,8 @@ where
     }
     match target {
         RequestTarget::Resource(path) => {
-            resource(server, parts, query, path, user, body, span).await
+            let caller = Caller { user, span };
+            resource(server, parts, query, path, caller, body, recorded_verb).await
         }
         RequestTarget::Root => Ok(render::value(200, &discovery::root(&registry), format)),
         RequestTarget::Version => {
@@ -207,14 +211,20 @@ fn unknown(registry: &ResourceRegistry, group: Option<&str>) -> ApiError {
     }
 }
 
+/// Who sent a request, and the span in which it is logged.
+struct Caller<'a> {
+    user: UserInfo,
+    span: &'a Span,
+}
+
 async fn resource<B>(
     server: Arc<ServerState>,
     parts: Parts,
     query: QueryParams,
     path: ResourcePath,
-    user: UserInfo,
+    Caller { user, span }: Caller<'_>,
     body: B,
-    span: &Span,
+    recorded_verb: &OnceLock<&'static str>,
 ) -> Result<Response<ResponseBody>, ApiError>
 where
     B: http_body::Body<Data = Bytes> + Send,
@@ -222,6 +232,7 @@ where
 {
     if review::is_review(&path) {
         request_span::record_resource(span, "create", &path);
+        recorded_verb.get_or_init(|| "create");
         let format = negotiate::format(&parts.headers, &query, true)?;
         let body = read_body(body).await?;
         return review::respond(&server, &path, &parts, &user, &body, format).await;
@@ -235,6 +246,7 @@ where
     };
     let verb = RequestVerb::determine(&parts, &path, &resource, &query)?;
     request_span::record_resource(span, verb.name(), &path);
+    recorded_verb.get_or_init(|| verb.name());
     let mut format = negotiate::format(&parts.headers, &query, resource.is_builtin())?;
     if path.subresource.as_deref() == Some("scale") {
         format.shape = negotiate::ObjectShape::Whole;

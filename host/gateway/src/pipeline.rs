@@ -17,7 +17,7 @@ use crate::health::{self, HealthReport};
 use crate::host_origin_policy::HostOriginPolicy;
 use crate::limits::{CONNECTIONS_RETRY_AFTER_SECONDS, STARTING_RETRY_AFTER_SECONDS};
 use crate::registry::{ConnectionLimitError, ConnectionPermit};
-use crate::response::{GatewayBody, error_response, text_response};
+use crate::response::{GatewayBody, error_response};
 
 /// A service for one part of the URL space. It receives only requests that
 /// passed every check, with the caller's [`rdd_core::UserIdentity`] among their
@@ -30,7 +30,7 @@ pub(crate) struct RequestPipeline {
     pub(crate) host_origin_policy: HostOriginPolicy,
     pub(crate) passthrough: RequestHandler,
     pub(crate) api: Option<RequestHandler>,
-    pub(crate) metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    pub(crate) metrics: RequestHandler,
     pub(crate) health: watch::Receiver<HealthReport>,
 }
 
@@ -129,7 +129,7 @@ impl RequestPipeline {
             },
         };
         let handler = match request.uri().path() {
-            "/metrics" => return text_response(StatusCode::OK, (self.metrics)()),
+            "/metrics" => &self.metrics,
             path if path == "/passthrough" || path.starts_with("/passthrough/") => {
                 &self.passthrough
             }

@@ -36,8 +36,8 @@ pub struct GatewayOptions {
     pub passthrough: RequestHandler,
     /// Serves everything else. `None` if an external cluster serves the API.
     pub api: Option<RequestHandler>,
-    /// Renders `/metrics`.
-    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// Serves `/metrics`.
+    pub metrics: RequestHandler,
     /// The state of the daemon: the content of `/readyz`, and whether requests
     /// are dispatched.
     pub health: watch::Receiver<HealthReport>,
@@ -95,8 +95,8 @@ pub enum BindError {
 ///     authenticator: Arc::new(LocalAuthenticator::new(token)),
 ///     host_origin_policy: HostOriginPolicy::new(&[], &[]),
 ///     passthrough: hello.clone(),
-///     api: Some(hello),
-///     metrics: Arc::new(String::new),
+///     api: Some(hello.clone()),
+///     metrics: hello,
 ///     health: reported,
 ///     limits: ConnectionLimits::default(),
 ///     shutdown_grace: Duration::from_secs(3),

@@ -9,6 +9,7 @@ use rdd_core::{BackendRegistry, ContainerIndex, ServingSnapshot};
 use tokio::sync::watch;
 
 use crate::instance::InstanceId;
+use crate::metrics::MirrorMetrics;
 
 /// The wall clock of the mirror controller: conditions, actions, and Leases get
 /// their timestamps from it. Timeouts use tokio's clock.
@@ -32,6 +33,8 @@ pub struct MirrorOptions {
     /// The progress of the mirror controller, for a caller that displays it or
     /// waits for it.
     pub progress: watch::Sender<MirrorProgress>,
+    /// What is measured about the controller.
+    pub metrics: MirrorMetrics,
     /// Whether every change of the engine is refused.
     pub read_only: bool,
     /// Intervals and limits.
@@ -62,6 +65,7 @@ impl MirrorOptions {
             serving,
             containers: ContainerIndex::channel().0,
             progress,
+            metrics: MirrorMetrics::default(),
             read_only: false,
             timing: MirrorTiming::default(),
             clock: Arc::new(Timestamp::now),

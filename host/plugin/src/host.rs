@@ -18,7 +18,7 @@ use crate::plugin_table::PluginTable;
 use crate::reloader::{EngineTransports, PluginReloader, PluginScan};
 use crate::supervisor::SupervisorContext;
 use crate::supervisor_tracker::SupervisorTracker;
-use crate::{EngineEndpoint, PluginReport, RestartPolicy, TransportError};
+use crate::{EngineEndpoint, PluginReport, PluginSample, RestartPolicy, TransportError};
 
 /// The configuration of a [`PluginHost`].
 #[derive(Clone)]
@@ -221,6 +221,11 @@ impl PluginHost {
     /// Returns the reports of all plugins that were found, sorted by name.
     pub fn reports(&self) -> Vec<PluginReport> {
         self.table.reports()
+    }
+
+    /// Returns what is measured about each plugin, sorted by name.
+    pub fn samples(&self) -> Vec<PluginSample> {
+        self.table.samples()
     }
 
     /// Waits for the supervisor of a backend to panic and returns a message that

@@ -29,6 +29,7 @@ mod discovery_error;
 mod loader;
 mod plugin_entry;
 mod plugin_file;
+mod plugin_sample;
 mod plugin_table;
 mod reloader;
 mod supervisor;
@@ -46,9 +47,11 @@ pub use manifest::{
     ManifestError, ManifestLimits, PlaceholderDirs, PluginArtifact, PluginManifest,
 };
 pub use plugin_file::{LoadFileError, LoadFileOptions, LoadedPlugin, load_plugin};
+pub use plugin_sample::PluginSample;
 pub use rdd_distribution::Platform;
 pub use rdd_plugin_contract::{
-    BackendInstance, BackendLimits, INTERFACE, PluginBackend, is_backend_name,
+    BackendInstance, BackendLimits, BackendMetrics, CallMethod, INTERFACE, PluginBackend,
+    UsageSnapshot, is_backend_name,
 };
 pub use rdd_plugin_wasm::{
     CacheError, CompilerError, ComponentCache, ComponentCompiler, LoadError, compile,

@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use rdd_core::{BackendState, Capabilities, LoadedBackend};
+use rdd_plugin_contract::{BackendInstance, BackendMetrics};
 use tokio::sync::watch;
 
 use crate::discovery::DiscoveredPlugin;
 use crate::discovery_error::DiscoveryError;
+use crate::plugin_sample::PluginSample;
 use crate::{PluginReport, PluginState};
 
 /// The name, version, and current state of one plugin. Only the plugin's
@@ -23,6 +25,8 @@ pub(crate) struct PluginEntry {
     /// The generation of the latest start of a plugin of this name. It never
     /// decreases, also across upgrades, so that readers notice each start.
     generations: Arc<AtomicU64>,
+    /// What is counted, across upgrades.
+    metrics: Arc<BackendMetrics>,
 }
 
 /// The state of a plugin at one moment.
@@ -31,16 +35,18 @@ struct EntrySnapshot {
     state: PluginState,
     reason: String,
     loaded: Option<LoadedBackend>,
+    instance: Option<Arc<dyn BackendInstance>>,
     capabilities: Option<Capabilities>,
     generation: u64,
 }
 
 impl PluginEntry {
     /// Creates an entry that is either refused, disabled, or about to be loaded.
-    /// `generations` is the counter of the plugin's name.
+    /// `generations` and `metrics` are those of the plugin's name.
     pub(crate) fn new(
         plugin: &DiscoveredPlugin,
         generations: Arc<AtomicU64>,
+        metrics: Arc<BackendMetrics>,
         changes: watch::Sender<u64>,
     ) -> Self {
         let (state, reason) = match &plugin.plugin {
@@ -59,11 +65,33 @@ impl PluginEntry {
                 state,
                 reason,
                 loaded: None,
+                instance: None,
                 capabilities: None,
                 generation: generations.load(Ordering::Relaxed),
             }),
             changes,
             generations,
+            metrics,
+        }
+    }
+
+    /// Returns what is counted about the plugin.
+    pub(crate) fn metrics(&self) -> &Arc<BackendMetrics> {
+        &self.metrics
+    }
+
+    /// Returns what is measured about the plugin now.
+    pub(crate) fn sample(&self) -> PluginSample {
+        let current = self.current.load();
+        PluginSample {
+            name: self.name.clone(),
+            state: current.state,
+            usage: current
+                .instance
+                .as_ref()
+                .map(|instance| instance.usage())
+                .unwrap_or_default(),
+            metrics: self.metrics.clone(),
         }
     }
 
@@ -72,14 +100,15 @@ impl PluginEntry {
         self.generations.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// Marks the plugin as ready for calls.
-    pub(crate) fn set_ready(&self, loaded: LoadedBackend) {
+    /// Marks the plugin as ready for calls. `instance` is the one behind `loaded`.
+    pub(crate) fn set_ready(&self, loaded: LoadedBackend, instance: Arc<dyn BackendInstance>) {
         self.store(EntrySnapshot {
             state: PluginState::Ready,
             reason: String::new(),
             capabilities: Some(loaded.engine.info().capabilities),
             generation: loaded.generation,
             loaded: Some(loaded),
+            instance: Some(instance),
         });
     }
 
@@ -90,6 +119,7 @@ impl PluginEntry {
             state,
             reason,
             loaded: None,
+            instance: None,
             capabilities: before.capabilities,
             generation: before.generation,
         });

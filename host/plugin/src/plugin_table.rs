@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use crate::PluginReport;
 use crate::plugin_entry::PluginEntry;
+use crate::plugin_sample::PluginSample;
 
 /// The entries of all plugins. Only the reloader writes it.
 #[derive(Default)]
@@ -67,6 +68,16 @@ impl PluginTable {
             .values()
             .filter(|entry| entry.is_installed())
             .map(|entry| entry.name.clone())
+            .collect()
+    }
+
+    /// Returns what is measured about each plugin that may be used, sorted by name.
+    pub(crate) fn samples(&self) -> Vec<PluginSample> {
+        let current = self.current.load();
+        current
+            .entries
+            .values()
+            .map(|entry| entry.sample())
             .collect()
     }
 

@@ -15,7 +15,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use futures::future::join_all;
-use rdd_plugin_contract::EngineTransport;
+use rdd_plugin_contract::{BackendMetrics, EngineTransport};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, info_span};
 
@@ -250,8 +250,9 @@ impl PluginReloader {
             .iter()
             .filter_map(|(_, _, _, predecessor)| predecessor.as_ref());
         join_all(gone.values().chain(replaced).map(stop)).await;
-        for (name, plugin, files, _) in changed {
-            let known = self.start(&plugin, files);
+        for (name, plugin, files, predecessor) in changed {
+            let metrics = predecessor.map(|known| known.entry.metrics().clone());
+            let known = self.start(&plugin, files, metrics.unwrap_or_default());
             kept.insert(name, known);
         }
         self.known = kept;
@@ -263,7 +264,8 @@ impl PluginReloader {
         let unused = unused
             .iter()
             .map(|plugin| {
-                PluginEntry::new(plugin, Arc::default(), self.table.changes().clone()).report()
+                let changes = self.table.changes().clone();
+                PluginEntry::new(plugin, Arc::default(), Arc::default(), changes).report()
             })
             .inspect(|report| {
                 tracing::warn!(
@@ -277,11 +279,17 @@ impl PluginReloader {
     }
 
     /// Starts the supervisor of a plugin that may run.
-    fn start(&mut self, plugin: &DiscoveredPlugin, files: Vec<FileFingerprint>) -> KnownPlugin {
+    fn start(
+        &mut self,
+        plugin: &DiscoveredPlugin,
+        files: Vec<FileFingerprint>,
+        metrics: Arc<BackendMetrics>,
+    ) -> KnownPlugin {
         let generations = self.generations.entry(plugin.name.clone()).or_default();
         let entry = Arc::new(PluginEntry::new(
             plugin,
             generations.clone(),
+            metrics,
             self.table.changes().clone(),
         ));
         let stop = self.shutdown.child_token();

@@ -8,8 +8,8 @@ use rdd_core::{
     BackendInfo, Capabilities, ContainerEngine, DerivedLogs, LoadedBackend, RegistryCredentialStore,
 };
 use rdd_plugin_contract::{
-    BackendInstance, BackendLimits, BackendServices, EngineTransport, ExitReason, GrantedDirectory,
-    LaunchError, PluginBackend,
+    BackendLimits, BackendServices, EngineTransport, ExitReason, GrantedDirectory, LaunchError,
+    MeteredEngine, MeteredTransport, PluginBackend,
 };
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
@@ -54,12 +54,12 @@ enum LoadPluginError {
 }
 
 /// Returns an engine that has both forms of logs if the backend has one.
-fn with_both_logs(instance: Arc<dyn BackendInstance>) -> Arc<dyn ContainerEngine> {
-    let Capabilities { logs, entries, .. } = instance.info().capabilities;
+fn with_both_logs(engine: MeteredEngine) -> Arc<dyn ContainerEngine> {
+    let Capabilities { logs, entries, .. } = engine.info().capabilities;
     if logs == entries {
-        instance
+        Arc::new(engine)
     } else {
-        Arc::new(DerivedLogs::new(instance))
+        Arc::new(DerivedLogs::new(Arc::new(engine)))
     }
 }
 
@@ -74,10 +74,16 @@ impl BackendSupervisor {
             // thread, and what it returns is dropped.
             () = self.shutdown.cancelled() => return,
         };
+        let metrics = self.entry.metrics();
+        metrics.set_load_duration(started_at.elapsed());
         let backend = match loaded {
             Ok(backend) => backend,
-            Err(error) => return self.refuse(error.to_string()),
+            Err(error) => {
+                metrics.load_failures.inc();
+                return self.refuse(error.to_string());
+            }
         };
+        metrics.loads.inc();
         tracing::info!(elapsed = ?started_at.elapsed(), "backend loaded");
         self.run_backend(&*backend).await;
         backend.shutdown().await;
@@ -101,7 +107,11 @@ impl BackendSupervisor {
             .limits
             .effective(plugin.grant.limits, &context.limits);
         let services = BackendServices {
-            transport: transport.clone(),
+            transport: Arc::new(MeteredTransport::new(
+                transport.clone(),
+                self.entry.metrics().clone(),
+            )),
+            metrics: self.entry.metrics().clone(),
             credentials: context.credentials.clone(),
             directories: plugin
                 .grant
@@ -150,10 +160,12 @@ impl BackendSupervisor {
                         );
                     }
                     let generation = self.entry.next_generation();
-                    self.entry.set_ready(LoadedBackend {
-                        engine: with_both_logs(instance.clone()),
+                    let metrics = self.entry.metrics().clone();
+                    let loaded = LoadedBackend {
+                        engine: with_both_logs(MeteredEngine::new(instance.clone(), metrics)),
                         generation,
-                    });
+                    };
+                    self.entry.set_ready(loaded, instance.clone());
                     tokio::select! {
                         exit = instance.wait_for_exit() => exit,
                         () = self.shutdown.cancelled() => return,
@@ -178,7 +190,9 @@ impl BackendSupervisor {
         let ExitReason {
             message,
             is_guest_fault,
+            kind,
         } = exit;
+        self.entry.metrics().record_exit(*kind);
         let restarts = &self.context.restarts;
         if *is_guest_fault {
             *failures += 1;
@@ -209,9 +223,11 @@ impl BackendSupervisor {
             format!("it {message}; it restarts in {:.1} s", delay.as_secs_f64()),
         );
         tokio::select! {
-            () = tokio::time::sleep(delay) => true,
-            () = self.shutdown.cancelled() => false,
+            () = tokio::time::sleep(delay) => {}
+            () = self.shutdown.cancelled() => return false,
         }
+        self.entry.metrics().record_restart(*kind);
+        true
     }
 
     fn refuse(&self, reason: String) {

@@ -23,6 +23,7 @@ mod fake_backends;
 mod fake_engine;
 
 mod fixture_component;
+mod fixture_library;
 
 mod blocking_pool;
 mod captured_log;
@@ -36,3 +37,4 @@ pub use fake_engine::{
     CallGate, EngineCall, EngineOperation, FakeEngine, LogScript, TransferScript,
 };
 pub use fixture_component::fixture_component;
+pub use fixture_library::fixture_library;

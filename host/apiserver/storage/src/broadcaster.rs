@@ -30,6 +30,8 @@ type Topics = BTreeMap<Arc<str>, Topic>;
 #[derive(Debug)]
 struct Topic {
     watchers: usize,
+    /// How far each watcher has read.
+    positions: Vec<Arc<AtomicU64>>,
     window: watch::Sender<WatchWindow>,
 }
 
@@ -55,6 +57,14 @@ impl WatchWindow {
             .events
             .partition_point(|event| event.revision <= revision);
         self.events.range(start..)
+    }
+
+    /// Returns the number of events newer than `revision`.
+    fn count_after(&self, revision: u64) -> usize {
+        let start = self
+            .events
+            .partition_point(|event| event.revision <= revision);
+        self.events.len().saturating_sub(start)
     }
 
     fn evict(&mut self, revision: u64) {
@@ -83,28 +93,39 @@ impl EventBroadcaster {
         self.published_revision.load(Ordering::Acquire)
     }
 
-    /// Adds a watcher of `prefix`. Returns `None` if the store is closed.
-    pub(crate) fn subscribe(&self, prefix: &Arc<str>) -> Option<watch::Receiver<WatchWindow>> {
+    /// Adds a watcher of `prefix` that has read everything up to the revision in
+    /// `position`. Returns `None` if the store is closed.
+    pub(crate) fn subscribe(
+        &self,
+        prefix: &Arc<str>,
+        position: &Arc<AtomicU64>,
+    ) -> Option<watch::Receiver<WatchWindow>> {
         let mut topics = self.lock();
         let topic = topics
             .as_mut()?
             .entry(Arc::clone(prefix))
             .or_insert_with(|| Topic {
                 watchers: 0,
+                positions: Vec::new(),
                 window: watch::Sender::default(),
             });
         topic.watchers += 1;
+        topic.positions.push(Arc::clone(position));
         Some(topic.window.subscribe())
     }
 
-    /// Removes a watcher of `prefix`, and with the last one the topic.
-    pub(crate) fn unsubscribe(&self, prefix: &str) {
+    /// Removes the watcher of `prefix` with this position, and with the last one the
+    /// topic.
+    pub(crate) fn unsubscribe(&self, prefix: &str, position: &Arc<AtomicU64>) {
         let mut topics = self.lock();
         let Some(topics) = topics.as_mut() else {
             return;
         };
         if let Some(topic) = topics.get_mut(prefix) {
             topic.watchers -= 1;
+            topic
+                .positions
+                .retain(|other| !Arc::ptr_eq(other, position));
             if topic.watchers == 0 {
                 topics.remove(prefix);
             }
@@ -149,6 +170,31 @@ impl EventBroadcaster {
             }
         }
         self.published_revision.store(revision, Ordering::Release);
+    }
+
+    /// Returns the number of watchers.
+    pub(crate) fn watcher_count(&self) -> usize {
+        let topics = self.lock();
+        topics
+            .iter()
+            .flat_map(BTreeMap::values)
+            .map(|topic| topic.watchers)
+            .sum()
+    }
+
+    /// Returns how many events of its prefix the slowest watcher has not read.
+    pub(crate) fn events_behind(&self) -> usize {
+        let topics = self.lock();
+        topics
+            .iter()
+            .flat_map(BTreeMap::values)
+            .filter_map(|topic| {
+                let positions = topic.positions.iter();
+                let slowest = positions.map(|it| it.load(Ordering::Relaxed)).min()?;
+                Some(topic.window.borrow().count_after(slowest))
+            })
+            .max()
+            .unwrap_or(0)
     }
 
     /// Ends each watch after the events that it has not read yet.
@@ -207,6 +253,7 @@ mod tests {
         for (index, prefix) in prefixes.iter().enumerate() {
             let topic = Topic {
                 watchers: index,
+                positions: Vec::new(),
                 window: watch::Sender::default(),
             };
             topics.insert((*prefix).into(), topic);
@@ -222,14 +269,17 @@ mod tests {
         let broadcaster = EventBroadcaster::new(1);
         let prefix: Arc<str> = "a/".into();
         let topics = || broadcaster.lock().as_ref().map(BTreeMap::len);
-        let _first = broadcaster.subscribe(&prefix).unwrap();
-        let _second = broadcaster.subscribe(&prefix).unwrap();
-        broadcaster.unsubscribe(&prefix);
+        let (first, second): (Arc<AtomicU64>, Arc<AtomicU64>) = Default::default();
+        let _first = broadcaster.subscribe(&prefix, &first).unwrap();
+        let _second = broadcaster.subscribe(&prefix, &second).unwrap();
+        assert_eq!(broadcaster.watcher_count(), 2);
+        broadcaster.unsubscribe(&prefix, &first);
         assert_eq!(topics(), Some(1));
-        broadcaster.unsubscribe(&prefix);
+        broadcaster.unsubscribe(&prefix, &second);
         assert_eq!(topics(), Some(0));
+        assert_eq!(broadcaster.watcher_count(), 0);
         broadcaster.close();
-        assert!(broadcaster.subscribe(&prefix).is_none());
+        assert!(broadcaster.subscribe(&prefix, &first).is_none());
     }
 
     proptest::proptest! {

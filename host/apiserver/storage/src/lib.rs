@@ -36,6 +36,7 @@
 
 mod clock;
 mod error;
+mod metrics;
 mod options;
 mod record;
 mod store;
@@ -58,6 +59,7 @@ pub use error::{
     CommitError, SetAsideError, SnapshotError, StoreOpenError, WatchEndReason, WatchError,
     WriterError,
 };
+pub use metrics::StoreMetrics;
 pub use options::{HistoryLimits, StoreOptions};
 pub use record::{
     EventKind, EventMemo, RecordChange, RecordEncoder, RecordGuard, StoreEvent, StoredRecord,

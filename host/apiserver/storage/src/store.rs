@@ -13,6 +13,7 @@ use crate::database_files;
 use crate::error::{
     CommitError, SetAsideError, SnapshotError, StoreOpenError, WatchError, WriterError,
 };
+use crate::metrics::StoreMetrics;
 use crate::options::StoreOptions;
 use crate::record::{RecordChange, RecordGuard, StoredRecord, WritePrecondition};
 use crate::snapshot::{StoreSnapshot, StoreState};
@@ -24,6 +25,7 @@ use crate::writer::{QUEUE_CAPACITY, StoreWriter, WriterRequest};
 pub(crate) struct SharedState {
     pub(crate) state: ArcSwap<StoreState>,
     pub(crate) broadcaster: EventBroadcaster,
+    pub(crate) metrics: StoreMetrics,
 }
 
 /// A handle of a store. Cheap to clone; the writer thread exits when the last
@@ -81,6 +83,7 @@ impl Store {
         let shared = Arc::new(SharedState {
             broadcaster: EventBroadcaster::new(allocated_revision),
             state: ArcSwap::from_pointee(opened.state),
+            metrics: StoreMetrics::default(),
         });
         let (requests, received) = mpsc::channel(QUEUE_CAPACITY);
         let (report, state) = watch::channel(WriterState::Running);
@@ -194,6 +197,29 @@ impl Store {
     /// [`Store::close`].
     pub fn watch(&self, prefix: &str, after: u64) -> Result<StoreWatch, WatchError> {
         StoreWatch::new(Arc::clone(&self.shared), prefix, after)
+    }
+
+    /// Returns what the store counts.
+    pub fn metrics(&self) -> &StoreMetrics {
+        &self.shared.metrics
+    }
+
+    /// Returns the number of writes that wait for the writer.
+    pub fn queued_writes(&self) -> usize {
+        self.requests
+            .max_capacity()
+            .saturating_sub(self.requests.capacity())
+    }
+
+    /// Returns the number of open watches.
+    pub fn watch_count(&self) -> usize {
+        self.shared.broadcaster.watcher_count()
+    }
+
+    /// Returns how many events of its prefix the slowest watch has not read, of
+    /// those since it began.
+    pub fn events_behind(&self) -> usize {
+        self.shared.broadcaster.events_behind()
     }
 
     /// Finishes the queued writes, checkpoints the database, and releases it.

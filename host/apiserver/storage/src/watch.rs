@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::watch;
 
@@ -29,6 +30,8 @@ pub struct StoreWatch {
     /// The topic has all events after this revision.
     subscribed_at: u64,
     pending: VecDeque<Arc<StoreEvent>>,
+    /// The revision up to which events were returned, for the broadcaster.
+    position: Arc<AtomicU64>,
 }
 
 impl StoreWatch {
@@ -40,9 +43,10 @@ impl StoreWatch {
         let prefix: Arc<str> = prefix.into();
         // Subscribe first, then load the state: an event that is published in
         // between is in both, and the cursor skips the second copy.
+        let position = Arc::new(AtomicU64::new(after));
         let window = shared
             .broadcaster
-            .subscribe(&prefix)
+            .subscribe(&prefix, &position)
             .ok_or(WatchError::Closed)?;
         let state = shared.state.load_full();
         let watch = Self {
@@ -52,6 +56,7 @@ impl StoreWatch {
             cursor: after,
             subscribed_at: state.revision,
             pending: VecDeque::new(),
+            position,
         };
         if after > state.revision {
             return Err(WatchError::Future {
@@ -75,6 +80,7 @@ impl StoreWatch {
     pub async fn next(&mut self) -> Result<Arc<StoreEvent>, WatchEndReason> {
         loop {
             if let Some(event) = self.pending.pop_front() {
+                self.position.store(event.revision, Ordering::Relaxed);
                 return Ok(event);
             }
             if self.cursor < self.subscribed_at {
@@ -149,6 +155,8 @@ impl StoreWatch {
 
 impl Drop for StoreWatch {
     fn drop(&mut self) {
-        self.shared.broadcaster.unsubscribe(&self.prefix);
+        self.shared
+            .broadcaster
+            .unsubscribe(&self.prefix, &self.position);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
@@ -134,7 +134,13 @@ impl StoreWriter {
             };
         }
         self.allocated_revision = batch.revision();
-        match self.write(batch.events()) {
+        let started_at = Instant::now();
+        let written = self.write(batch.events());
+        if !batch.events().is_empty() {
+            let metrics = &self.shared.metrics;
+            metrics.record(batch.events().len(), started_at.elapsed(), written.is_ok());
+        }
+        match written {
             Ok(()) => {
                 self.publish_batch(&batch);
                 batch.acknowledge();

@@ -77,7 +77,7 @@ pub(crate) async fn start_with(limits: ConnectionLimits, api: RequestHandler) ->
         host_origin_policy: HostOriginPolicy::new(&[], &[]),
         passthrough: echo_handler("passthrough"),
         api: Some(api),
-        metrics: Arc::new(|| "metrics".to_owned()),
+        metrics: echo_handler("metrics"),
         health: reported,
         limits,
         shutdown_grace: PATIENCE,

@@ -131,7 +131,7 @@ impl MirrorController {
                 } else {
                     loaded.engine
                 };
-                let (sender, events) = engine_watcher::channel();
+                let (sender, events) = engine_watcher::channel(&self.options.metrics);
                 let relist = Arc::new(Notify::new());
                 let watcher = engine_watcher::run(
                     Arc::clone(&engine),
@@ -206,7 +206,7 @@ impl MirrorController {
         let Some(session) = &mut self.session else {
             return;
         };
-        let (sender, events) = engine_watcher::channel();
+        let (sender, events) = engine_watcher::channel(&self.options.metrics);
         let engine = Arc::clone(&session.engine);
         let relist = Arc::clone(&session.relist);
         let timing = self.options.timing;

@@ -10,6 +10,7 @@ use rdd_core::{ContainerEngine, EngineError, ErrorCode, WatchEvent};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep, sleep_until};
 
+use crate::metrics::MirrorMetrics;
 use crate::options::MirrorTiming;
 
 /// Capacity of the channel to the controller, in events. A full channel slows
@@ -113,9 +114,14 @@ async fn sleep_until_some(at: Option<Instant>) {
     }
 }
 
-/// Creates the channel from the watcher to the controller.
-pub(crate) fn channel() -> (mpsc::Sender<EngineEvent>, mpsc::Receiver<EngineEvent>) {
-    mpsc::channel(CHANNEL_CAPACITY)
+/// Creates the channel from the watcher to the controller, whose length `metrics`
+/// has from then on.
+pub(crate) fn channel(
+    metrics: &MirrorMetrics,
+) -> (mpsc::Sender<EngineEvent>, mpsc::Receiver<EngineEvent>) {
+    let (sender, receiver) = mpsc::channel(CHANNEL_CAPACITY);
+    metrics.set_events(sender.downgrade());
+    (sender, receiver)
 }
 
 /// Returns the interval with ±10 % of jitter, so that daemons that started at

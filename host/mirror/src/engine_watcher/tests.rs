@@ -3,6 +3,7 @@
 use rdd_testkit::{EngineOperation, FakeEngine};
 
 use super::*;
+use crate::metrics::MirrorMetrics;
 
 /// A running engine watcher.
 struct TestWatcher {
@@ -12,7 +13,7 @@ struct TestWatcher {
 }
 
 fn start(engine: &FakeEngine) -> TestWatcher {
-    let (sender, events) = channel();
+    let (sender, events) = channel(&MirrorMetrics::default());
     let relist = Arc::new(Notify::new());
     let run = run(
         Arc::new(engine.clone()),
@@ -174,7 +175,7 @@ impl ContainerEngine for SlowListing {
 async fn a_listing_that_takes_longer_than_the_interval_is_completed() {
     let interval = Duration::from_secs(1);
     let listing = 10 * interval;
-    let (sender, events) = channel();
+    let (sender, events) = channel(&MirrorMetrics::default());
     let relist = Arc::new(Notify::new());
     let timing = MirrorTiming {
         resync_interval: interval,
@@ -205,7 +206,7 @@ async fn a_listing_that_takes_longer_than_the_interval_is_completed() {
 async fn a_listing_that_the_backend_starts_itself_is_completed() {
     let interval = Duration::from_secs(1);
     let listing = 10 * interval;
-    let (sender, events) = channel();
+    let (sender, events) = channel(&MirrorMetrics::default());
     let relist = Arc::new(Notify::new());
     let timing = MirrorTiming {
         resync_interval: interval,

@@ -80,4 +80,7 @@ pub struct UsageSnapshot {
     pub connections: usize,
     /// Memory of the backend in bytes, as far as its form can tell.
     pub memory_bytes: usize,
+    /// Memory in bytes that the host holds for the backend: objects and events of
+    /// its watch, and what is reserved for the buffers of its streams.
+    pub held_bytes: usize,
 }

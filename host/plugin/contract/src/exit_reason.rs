@@ -5,6 +5,43 @@ use std::time::Duration;
 use rdd_core::{EngineError, ErrorCode};
 use tokio::sync::watch;
 
+use crate::{BusyError, MemoryError};
+
+/// The kind of the reason why an instance ended, for metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExitKind {
+    /// The guest trapped, or the library caught a panic.
+    Trap,
+    /// It needed more memory than it may use.
+    Memory,
+    /// It violated the contract.
+    Contract,
+    /// It did not return, or waited for nothing.
+    Unresponsive,
+    /// It used the processor without making progress.
+    Busy,
+    /// It reported more changes than the daemon can follow.
+    Flood,
+    /// Anything else that the backend caused.
+    Failed,
+    /// The host ended it.
+    Shutdown,
+}
+
+impl ExitKind {
+    /// All kinds, with their names.
+    pub const ALL: [(Self, &'static str); 8] = [
+        (Self::Trap, "trap"),
+        (Self::Memory, "memory"),
+        (Self::Contract, "contract"),
+        (Self::Unresponsive, "unresponsive"),
+        (Self::Busy, "busy"),
+        (Self::Flood, "flood"),
+        (Self::Failed, "failed"),
+        (Self::Shutdown, "shutdown"),
+    ];
+}
+
 /// The reason why an instance ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExitReason {
@@ -14,6 +51,26 @@ pub struct ExitReason {
     /// Whether the backend caused the end. If so, it counts toward the number
     /// of failures after which the backend is not started again.
     pub is_guest_fault: bool,
+    /// The kind of the reason.
+    pub kind: ExitKind,
+}
+
+impl From<BusyError> for ExitReason {
+    fn from(error: BusyError) -> Self {
+        Self::guest_fault(error.to_string()).with_kind(ExitKind::Busy)
+    }
+}
+
+impl From<MemoryError> for ExitReason {
+    /// An instance that exceeds its own limit is at fault. One that gets no memory
+    /// because other streams have it all is not.
+    fn from(error: MemoryError) -> Self {
+        Self {
+            is_guest_fault: matches!(error, MemoryError::Instance { .. }),
+            message: error.to_string(),
+            kind: ExitKind::Memory,
+        }
+    }
 }
 
 impl ExitReason {
@@ -23,7 +80,20 @@ impl ExitReason {
         Self {
             message: message.into(),
             is_guest_fault: true,
+            kind: ExitKind::Failed,
         }
+    }
+
+    /// Returns the reason for a violation of the contract. `message` is the end of
+    /// a sentence that begins with the backend's name.
+    pub fn violation(message: impl Into<String>) -> Self {
+        Self::guest_fault(message).with_kind(ExitKind::Contract)
+    }
+
+    /// Returns the same reason with another kind.
+    #[must_use]
+    pub fn with_kind(self, kind: ExitKind) -> Self {
+        Self { kind, ..self }
     }
 
     /// Returns the reason for an instance that the host ended.
@@ -31,6 +101,7 @@ impl ExitReason {
         Self {
             message: "was shut down".to_owned(),
             is_guest_fault: false,
+            kind: ExitKind::Shutdown,
         }
     }
 
@@ -40,6 +111,7 @@ impl ExitReason {
         Self::guest_fault(format!(
             "stalled: {what} has waited for neither the engine nor a timer for {limit:?}"
         ))
+        .with_kind(ExitKind::Unresponsive)
     }
 
     /// Returns the reason for a store that calls of WASI blocked for `limit`.
@@ -47,11 +119,13 @@ impl ExitReason {
         Self::guest_fault(format!(
             "blocked all its calls for {limit:?} in a call of WASI; wait for the engine and for timers with the functions of the contract instead"
         ))
+        .with_kind(ExitKind::Unresponsive)
     }
 
     /// Returns the reason for a step, named `what`, that exceeded its limit.
     pub fn timed_out(what: &str, limit: Duration) -> Self {
         Self::guest_fault(format!("did not finish {what} within {limit:?}"))
+            .with_kind(ExitKind::Unresponsive)
     }
 
     /// Returns the reason for an instance whose task ended without a reason, which

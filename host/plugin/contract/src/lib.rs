@@ -23,7 +23,13 @@ mod services;
 mod transport;
 
 mod limits;
+mod memory;
 mod permits;
+mod progress;
+
+mod metered_engine;
+mod metered_transport;
+mod metrics;
 
 pub mod liveness;
 pub mod log_limiter;
@@ -33,9 +39,16 @@ pub mod validation;
 
 pub use arguments::ArgumentValidator;
 pub use backend::{BackendInstance, LaunchError, PluginBackend, UsageSnapshot};
-pub use exit_reason::ExitReason;
+pub use exit_reason::{ExitKind, ExitReason};
 pub use limits::BackendLimits;
+pub use memory::{HeldMemory, InstanceMemory, MemoryBudget, MemoryError};
+pub use metered_engine::MeteredEngine;
+pub use metered_transport::MeteredTransport;
+pub use metrics::{
+    BackendMetrics, CallMethod, CallResult, MethodMetrics, QueueCounter, QueueGuard,
+};
 pub use permits::{BackendPermits, StreamPermits};
+pub use progress::{BusyError, BusyWatchdog, ProgressCounter};
 pub use services::{BackendServices, GrantedDirectory, image_registry};
 pub use transport::{EngineConnection, EngineTransport};
 pub use validation::{ContractError, is_backend_name};

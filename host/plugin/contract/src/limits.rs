@@ -11,11 +11,12 @@ const MIB: usize = 1024 * 1024;
 /// [`BackendLimits::MAX_CONTROL_MEMORY_BYTES`] and the other `MAX_` constants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BackendLimits {
-    /// The maximum linear memory of the control store, in which a whole listing
-    /// of the engine is parsed.
+    /// The maximum memory of the control store: its linear memory, in which a whole
+    /// listing of the engine is parsed, and the objects and events that the host
+    /// holds for it.
     pub control_memory_bytes: usize,
-    /// The maximum linear memory of the store of one log stream, in which a few
-    /// chunks of 64 KiB are in flight.
+    /// The maximum memory of the store of one log stream, in which a few chunks of
+    /// 64 KiB are in flight, with what waits for the reader.
     pub log_memory_bytes: usize,
     /// The maximum linear memory of the stores of all streams together: a bit more
     /// than the log streams of a small component need. Only the part that is
@@ -30,7 +31,13 @@ pub struct BackendLimits {
     /// The maximum number of open connections to the engine: one for each log
     /// stream and each call.
     pub max_connections: usize,
-    /// How long a guest may run without yielding to the event loop of its store.
+    /// The maximum number of changes that a watch may report within a minute. The
+    /// mirror compares some thousands each second; no engine in this project's
+    /// benchmarks has more than some hundreds for longer than a burst.
+    pub max_changes_per_minute: usize,
+    /// How long a guest may run without yielding to the event loop of its store, and
+    /// without making progress. One that is slower than the engine and the reader
+    /// never has to wait for either, so it may copy a log in a single run.
     /// Parsing a listing of 10,000 containers takes a fifth of a second on an
     /// idle machine; the default allows fifty times as much for a busy one.
     pub yield_timeout: Duration,
@@ -41,6 +48,9 @@ pub struct BackendLimits {
     /// before it counts as stalled; also how long a listing may then send
     /// nothing. A call that waits for the engine has no time limit.
     pub stall_timeout: Duration,
+    /// The window in which a backend must make progress if it is busy. As long as
+    /// the time after which a call counts as stalled.
+    pub busy_window: Duration,
     /// How long the engine may send nothing on any connection before it is
     /// pinged.
     pub idle_before_ping: Duration,
@@ -85,9 +95,11 @@ impl Default for BackendLimits {
             max_execs: 100,
             max_transfers: 16,
             max_connections: 1_400,
+            max_changes_per_minute: 300_000,
             yield_timeout: Duration::from_secs(10),
             start_timeout: Duration::from_secs(10),
             stall_timeout: Duration::from_secs(30),
+            busy_window: Duration::from_secs(30),
             idle_before_ping: Duration::from_secs(15),
             ping_timeout: Duration::from_secs(30),
             stop_grace: Duration::from_secs(2),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rdd_core::{NoCredentialStore, RegistryCredentialStore};
 
-use crate::EngineTransport;
+use crate::{BackendMetrics, EngineTransport};
 
 /// What the host provides to one backend.
 #[derive(Clone)]
@@ -16,6 +16,8 @@ pub struct BackendServices {
     pub credentials: Arc<dyn RegistryCredentialStore>,
     /// The directories that the user has granted.
     pub directories: Vec<GrantedDirectory>,
+    /// What the host counts about it.
+    pub metrics: Arc<BackendMetrics>,
 }
 
 /// A directory that a backend may read.
@@ -34,6 +36,7 @@ impl BackendServices {
             transport,
             credentials: Arc::new(NoCredentialStore),
             directories: Vec::new(),
+            metrics: Arc::default(),
         }
     }
 }

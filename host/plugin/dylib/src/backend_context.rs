@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use rdd_plugin_contract::{BackendLimits, BackendPermits, ExitReason};
+use rdd_plugin_contract::{BackendLimits, BackendPermits, ExitKind, ExitReason, MemoryBudget};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -29,6 +29,9 @@ pub(crate) struct BackendContext {
     /// The threads of all instances, and the other tasks.
     pub(crate) tasks: TaskTracker,
     pub(crate) permits: BackendPermits,
+    /// What the host holds for the control instances. The library's own memory is
+    /// part of the daemon's.
+    pub(crate) control_memory: Arc<MemoryBudget>,
     pub(crate) abandoned_threads: Arc<AtomicUsize>,
     threads: Mutex<Vec<Weak<WatchedThread>>>,
 }
@@ -62,6 +65,7 @@ impl BackendContext {
             library,
             permits: BackendPermits::new(&host.name, &limits),
             host,
+            control_memory: MemoryBudget::new(usize::MAX),
             shutdown: CancellationToken::new(),
             tasks: TaskTracker::new(),
             abandoned_threads: Arc::default(),
@@ -107,9 +111,9 @@ impl BackendContext {
                         ?limit,
                         "the library has not returned; giving up its thread"
                     );
-                    thread.publish_exit(ExitReason::guest_fault(format!(
-                        "has not returned from {site} for {limit:?}"
-                    )));
+                    let message = format!("has not returned from {site} for {limit:?}");
+                    let exit = ExitReason::guest_fault(message);
+                    thread.publish_exit(exit.with_kind(ExitKind::Unresponsive));
                 }
             }
         }

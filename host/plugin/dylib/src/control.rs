@@ -8,13 +8,14 @@ use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use rdd_core::{BackendInfo, EngineError, WatchEvent};
 use rdd_plugin_contract::validation::WatchValidator;
+use rdd_plugin_contract::{BackendLimits, InstanceMemory, QueueCounter};
 use rdd_sdk_abi as abi;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::library_fault::{CallError, LibraryFault};
 use crate::library_instance::LibraryInstance;
-use crate::library_stream::ItemView;
+use crate::library_stream::{ItemView, QueuedMemory};
 use crate::stream_batch::{BatchLimits, BatchSender, pump};
 use crate::stream_call::OpenReply;
 use crate::stream_item;
@@ -75,29 +76,40 @@ impl Drop for CallGuard {
     }
 }
 
-/// Runs the requests until a call shows a fault of the library, or the handle is
-/// dropped.
-pub(crate) async fn serve(
-    instance: Rc<LibraryInstance>,
-    info: BackendInfo,
-    calls: CallCounter,
-    mut requests: mpsc::Receiver<ControlRequest>,
-) -> Result<(), LibraryFault> {
-    let mut running = FuturesUnordered::new();
-    loop {
-        tokio::select! {
-            request = requests.recv() => match request {
-                Some(request) => running.push(run(&instance, &info, calls.count(), request)),
-                None => return Ok(()),
-            },
-            Some(ended) = running.next() => ended?,
+/// What runs the calls of a control instance.
+pub(crate) struct ControlTask {
+    pub(crate) info: BackendInfo,
+    pub(crate) calls: CallCounter,
+    pub(crate) limits: BackendLimits,
+    /// What the host holds for the instance.
+    pub(crate) memory: Arc<InstanceMemory>,
+    pub(crate) queued_events: QueueCounter,
+}
+
+impl ControlTask {
+    /// Runs the requests until a call shows a fault of the library, or the handle
+    /// is dropped.
+    pub(crate) async fn serve(
+        &self,
+        instance: Rc<LibraryInstance>,
+        mut requests: mpsc::Receiver<ControlRequest>,
+    ) -> Result<(), LibraryFault> {
+        let mut running = FuturesUnordered::new();
+        loop {
+            tokio::select! {
+                request = requests.recv() => match request {
+                    Some(request) => running.push(run(&instance, self, self.calls.count(), request)),
+                    None => return Ok(()),
+                },
+                Some(ended) = running.next() => ended?,
+            }
         }
     }
 }
 
 async fn run(
     instance: &Rc<LibraryInstance>,
-    info: &BackendInfo,
+    task: &ControlTask,
     _call: CallGuard,
     request: ControlRequest,
 ) -> Result<(), LibraryFault> {
@@ -129,7 +141,7 @@ async fn run(
         }
         ControlCall::Watch { batches, reply } => {
             tokio::select! {
-                result = watch(instance, info, &batches, reply) => result,
+                result = watch(instance, task, &batches, reply) => result,
                 () = stop.cancelled() => Ok(()),
             }
         }
@@ -138,7 +150,7 @@ async fn run(
 
 async fn watch(
     instance: &Rc<LibraryInstance>,
-    info: &BackendInfo,
+    task: &ControlTask,
     batches: &BatchSender<WatchEvent>,
     reply: OpenReply,
 ) -> Result<(), LibraryFault> {
@@ -158,8 +170,22 @@ async fn watch(
     };
     // If the caller is gone, the watch is about to be stopped.
     reply.send(Ok(())).ok();
-    let mut validator = WatchValidator::new(info);
-    let convert = |item: ItemView<'_>| stream_item::event(&item, &mut validator);
+    let ControlTask {
+        info,
+        limits,
+        memory,
+        queued_events,
+        ..
+    } = task;
+    let mut validator = WatchValidator::new(info, limits, memory);
+    let convert = |item: ItemView<'_>| {
+        let mut event = stream_item::event(&item, &mut validator)?;
+        event.queued = Some(QueuedMemory {
+            _queued: queued_events.enter(1),
+            _held: memory.hold(event.bytes).map_err(LibraryFault::Memory)?,
+        });
+        Ok(event)
+    };
     pump(&stream, batches, BatchLimits::EVENTS, convert).await?;
     Ok(())
 }

@@ -81,7 +81,10 @@ impl ContainerEngine for LibraryHandle {
     async fn inspect(&self, object: &ObjectRef) -> Result<InspectResponse, EngineError> {
         self.arguments().inspect(object)?;
         let parameters = encode(&InspectParameters::new(object))?;
-        let permit = self.acquire_permit(&self.read_permits).await?;
+        let permit = {
+            let _waiting = self.context.host.metrics.waiting_reads.enter(1);
+            self.acquire_permit(&self.read_permits).await?
+        };
         let stop = self.shutdown.child_token();
         let _guard = stop.clone().drop_guard();
         let function = ("inspect", self.context.library.functions().inspect);

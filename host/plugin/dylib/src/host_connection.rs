@@ -16,6 +16,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::host_context::HostContext;
 use crate::instance_host::{argument, code_number, guarded, set_error};
+use crate::thread_tracker::ThreadTracker;
 
 /// The opening of a connection.
 type ConnectFuture = Pin<Box<dyn Future<Output = Result<EngineConnection, EngineError>> + Send>>;
@@ -31,6 +32,7 @@ pub(crate) struct HostConnection {
     message: String,
     runtime: Handle,
     liveness: Arc<EngineLiveness>,
+    tracker: Arc<ThreadTracker>,
     /// Ready once the engine is lost.
     registration: ConnectionGuard,
     _permit: OwnedSemaphorePermit,
@@ -64,6 +66,7 @@ impl HostConnection {
     /// Creates a connection that is not connected yet. The library owns it.
     pub(crate) fn create(
         context: &Arc<HostContext>,
+        tracker: Arc<ThreadTracker>,
         permit: OwnedSemaphorePermit,
     ) -> *mut abi::Connection {
         let transport = context.transport.clone();
@@ -77,6 +80,7 @@ impl HostConnection {
             runtime: context.runtime.clone(),
             registration: context.liveness.register_connection(),
             liveness: context.liveness.clone(),
+            tracker,
             _permit: permit,
         });
         Box::into_raw(connection).cast()
@@ -117,6 +121,7 @@ impl HostConnection {
             return Poll::Ready(Ok(IoProgress::End));
         }
         self.liveness.record_received();
+        self.tracker.progress.record();
         Poll::Ready(Ok(IoProgress::Done))
     }
 
@@ -140,6 +145,7 @@ impl HostConnection {
             return Poll::Ready(Err(connection_error(&std::io::ErrorKind::WriteZero.into())));
         }
         self.is_flushing = true;
+        self.tracker.progress.record();
         // The bytes were accepted: an error fails the next call.
         if let Poll::Ready(Ok(_)) = self.poll_flush(cx) {
             self.is_flushing = false;

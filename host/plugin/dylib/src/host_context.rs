@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rdd_core::RegistryCredentialStore;
 use rdd_plugin_contract::liveness::EngineLiveness;
 use rdd_plugin_contract::log_limiter::LogLimiter;
-use rdd_plugin_contract::{EngineTransport, GrantedDirectory};
+use rdd_plugin_contract::{BackendMetrics, EngineTransport, GrantedDirectory};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tracing::Span;
@@ -25,6 +25,7 @@ pub(crate) struct HostContext {
     pub(crate) probe_permit: Arc<Semaphore>,
     pub(crate) liveness: Arc<EngineLiveness>,
     pub(crate) log_limiter: LogLimiter,
+    pub(crate) metrics: Arc<BackendMetrics>,
     /// Drives timers and the transport.
     pub(crate) runtime: Handle,
     /// The span in which the backend logs.

@@ -14,6 +14,7 @@ use crate::host_call::HostCall;
 use crate::host_connection::HostConnection;
 use crate::host_context::{HostContext, InstanceKind};
 use crate::json;
+use crate::thread_tracker::ThreadTracker;
 
 /// The maximum length in bytes of a line that a backend logs, from the contract.
 const MAX_LOG_LINE_BYTES: usize = 8 * 1024;
@@ -34,6 +35,8 @@ const MAX_REGISTRY_BYTES: usize = 300;
 pub(crate) struct InstanceHost {
     base: abi::Host,
     context: Arc<HostContext>,
+    /// What the instance's thread does.
+    tracker: Arc<ThreadTracker>,
     timer_permits: Arc<Semaphore>,
     kind: InstanceKind,
     created_at: Instant,
@@ -57,6 +60,7 @@ impl InstanceHost {
     /// Creates the host of an instance.
     pub(crate) fn new(
         context: Arc<HostContext>,
+        tracker: Arc<ThreadTracker>,
         kind: InstanceKind,
         timer_permits: Arc<Semaphore>,
     ) -> Box<Self> {
@@ -84,6 +88,7 @@ impl InstanceHost {
         };
         Box::new(Self {
             base,
+            tracker,
             timer_permits,
             kind,
             created_at: Instant::now(),
@@ -308,7 +313,7 @@ unsafe extern "C" fn connect(
         let Some(permit) = host.acquire_connection() else {
             return fail(abi::error_code::UNAVAILABLE, &host.too_many_connections);
         };
-        let created = HostConnection::create(context, permit);
+        let created = HostConnection::create(context, host.tracker.clone(), permit);
         // SAFETY: not NULL, and valid according to the ABI.
         unsafe { connection.write(created) };
         abi::READY

@@ -49,7 +49,11 @@ where
     F: Future<Output = Result<(), LibraryFault>>,
 {
     let (exit, receiver) = watch::channel(None);
-    let tracker = Arc::new(ThreadTracker::new(context.abandoned_threads.clone()));
+    let tracker = Arc::new(ThreadTracker::new(
+        context.abandoned_threads.clone(),
+        context.host.metrics.clone(),
+        context.limits.busy_window,
+    ));
     let thread = Arc::new(WatchedThread { tracker, exit });
     context.watch_thread(&thread);
     let token = context.tasks.token();
@@ -99,14 +103,15 @@ where
         timer_permits,
         stop,
     } = spec;
-    let host = InstanceHost::new(context.host.clone(), kind, timer_permits);
+    let tracker = thread.tracker.clone();
+    let host = InstanceHost::new(context.host.clone(), tracker, kind, timer_permits);
     let functions = *context.library.functions();
     let instance = match LibraryInstance::create(functions, thread.tracker.clone(), host) {
         Ok(instance) => instance,
         Err(CallError::Failed(error)) => {
             return ExitReason::guest_fault(format!("failed to create an instance: {error}"));
         }
-        Err(CallError::Fault(fault)) => return ExitReason::guest_fault(fault.to_string()),
+        Err(CallError::Fault(fault)) => return ExitReason::from(&fault),
     };
     // When a branch is chosen, the others are dropped, which closes the objects.
     tokio::select! {
@@ -114,8 +119,9 @@ where
         () = stop.cancelled() => ExitReason::shutdown(),
         result = work(instance) => match result {
             Ok(()) => ExitReason::shutdown(),
-            Err(fault) => ExitReason::guest_fault(fault.to_string()),
+            Err(fault) => ExitReason::from(&fault),
         },
+        error = thread.tracker.wait_until_busy() => error.into(),
         // It has returned after all; the reason was published before.
         () = thread.tracker.wait_until_abandoned() => ExitReason::shutdown(),
     }

@@ -44,6 +44,7 @@ impl LibraryBackend {
             transport,
             credentials,
             directories,
+            metrics,
         } = services;
         let host = HostContext {
             name: name.to_owned(),
@@ -55,6 +56,7 @@ impl LibraryBackend {
             probe_permit: Arc::new(Semaphore::new(1)),
             liveness: EngineLiveness::new(),
             log_limiter: LogLimiter::new(),
+            metrics,
             runtime: Handle::current(),
             span: Span::current(),
         };

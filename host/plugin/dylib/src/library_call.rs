@@ -73,6 +73,9 @@ impl Future for LibraryCall {
             // and the pointers are valid.
             unsafe { (this.poll)(this.call, waker, &raw mut result, &raw mut error) }
         };
+        if status != abi::PENDING {
+            this.instance.tracker().progress.record();
+        }
         match status {
             // SAFETY: nothing was called since then.
             abi::READY => Poll::Ready(

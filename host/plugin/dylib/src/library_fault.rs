@@ -1,7 +1,8 @@
 //! What a library does wrong, and how a call into it fails.
 
 use rdd_core::{EngineError, ErrorCode};
-use rdd_plugin_contract::ContractError;
+use rdd_plugin_contract::validation::WatchFault;
+use rdd_plugin_contract::{ContractError, ExitKind, ExitReason, MemoryError};
 
 /// A fault of a library, after which its instance ends. The message is the end
 /// of a sentence that begins with the backend's name.
@@ -13,6 +14,34 @@ pub(crate) enum LibraryFault {
     /// It caught a panic.
     #[error("panicked: {0}")]
     Panic(String),
+    /// The host would hold too much for it.
+    #[error(transparent)]
+    Memory(MemoryError),
+    /// It sent too many changes, as the message says.
+    #[error("{0}")]
+    Flood(String),
+}
+
+impl From<WatchFault> for LibraryFault {
+    fn from(fault: WatchFault) -> Self {
+        match fault {
+            WatchFault::Contract(error) => error.into(),
+            WatchFault::Memory(error) => Self::Memory(error),
+            WatchFault::Flood { .. } => Self::Flood(fault.to_string()),
+        }
+    }
+}
+
+impl From<&LibraryFault> for ExitReason {
+    fn from(fault: &LibraryFault) -> Self {
+        let kind = match fault {
+            LibraryFault::Contract(_) => ExitKind::Contract,
+            LibraryFault::Panic(_) => ExitKind::Trap,
+            LibraryFault::Memory(_) => ExitKind::Memory,
+            LibraryFault::Flood(_) => ExitKind::Flood,
+        };
+        Self::guest_fault(fault.to_string()).with_kind(kind)
+    }
 }
 
 impl From<ContractError> for LibraryFault {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use rdd_core::{BackendInfo, EngineError, ErrorCode};
 use rdd_plugin_contract::{
-    ArgumentValidator, BackendInstance, BackendLimits, ExitReason, UsageSnapshot,
+    ArgumentValidator, BackendInstance, BackendLimits, ExitReason, InstanceMemory, UsageSnapshot,
 };
 use rdd_sdk_abi as abi;
 use serde::Serialize;
@@ -14,7 +14,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::Instrument as _;
 
 use crate::backend_context::BackendContext;
-use crate::control::{self, CallCounter, ControlCall, ControlRequest};
+use crate::control::{CallCounter, ControlCall, ControlRequest, ControlTask};
 use crate::host_context::InstanceKind;
 use crate::instance_host::MAX_TIMERS;
 use crate::instance_thread::{self, InstanceSpec};
@@ -58,11 +58,20 @@ impl LibraryHandle {
             stop: shutdown.clone(),
         };
         let (created, is_created) = oneshot::channel();
-        let (served_info, served_calls) = (info.clone(), calls.clone());
+        let task = ControlTask {
+            info: info.clone(),
+            calls: calls.clone(),
+            limits: context.limits.clone(),
+            memory: InstanceMemory::new(
+                context.limits.control_memory_bytes,
+                context.control_memory.clone(),
+            ),
+            queued_events: context.host.metrics.queued_events.clone(),
+        };
         let exit = instance_thread::spawn(context, spec, async move |instance| {
             // Fails if the launch was given up, which also ends this instance.
             created.send(()).ok();
-            control::serve(instance, served_info, served_calls, received).await
+            task.serve(instance, received).await
         })
         .map_err(|error| ExitReason::guest_fault(format!("cannot be started: {error}")))?;
         let handle = Self {
@@ -177,7 +186,10 @@ impl LibraryHandle {
     ) -> Result<T, EngineError> {
         let function = self.required(name, function)?;
         let parameters = encode(parameters)?;
-        let permit = self.acquire_permit(&self.change_permits).await?;
+        let permit = {
+            let _waiting = self.context.host.metrics.waiting_changes.enter(1);
+            self.acquire_permit(&self.change_permits).await?
+        };
         let stop = self.shutdown.clone();
         self.call(permit, stop, (name, function), parameters, decode)
             .await
@@ -236,6 +248,7 @@ impl BackendInstance for LibraryHandle {
             limits,
             host,
             permits,
+            control_memory,
             ..
         } = &*self.context;
         let used =
@@ -252,6 +265,7 @@ impl BackendInstance for LibraryHandle {
             connections: used(limits.max_connections, &host.connection_permits),
             // The library shares the daemon's memory.
             memory_bytes: 0,
+            held_bytes: control_memory.host_bytes(),
         }
     }
 }

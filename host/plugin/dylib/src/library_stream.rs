@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use rdd_core::{EntryBatch, TerminalSize};
+use rdd_plugin_contract::{HeldMemory, QueueGuard};
 use rdd_sdk_abi as abi;
 use rdd_sdk_abi::waker::WakerSlot;
 
@@ -54,6 +55,14 @@ pub(crate) struct ItemView<'a> {
 pub(crate) struct SizedItem<T> {
     pub(crate) item: T,
     pub(crate) bytes: usize,
+    /// What counts the item until the reader has taken it; only events are counted.
+    pub(crate) queued: Option<QueuedMemory>,
+}
+
+/// Counts an event that waits for its reader.
+pub(crate) struct QueuedMemory {
+    pub(crate) _queued: QueueGuard,
+    pub(crate) _held: HeldMemory,
 }
 
 /// The outcome of writing to a process.
@@ -150,6 +159,7 @@ impl LibraryStream {
         };
         match status {
             abi::READY => {
+                self.instance.tracker().progress.record();
                 // SAFETY: nothing of the instance is called before `convert` returns.
                 let bytes =
                     unsafe { foreign::bytes(site, "item", item.bytes, foreign::MAX_TEXT_BYTES)? };

@@ -4,7 +4,7 @@ use rdd_core::EngineError;
 use tokio::sync::mpsc;
 
 use crate::library_fault::{CallError, LibraryFault};
-use crate::library_stream::{ItemView, LibraryStream, SizedItem};
+use crate::library_stream::{ItemView, LibraryStream, QueuedMemory, SizedItem};
 
 /// The number of batches that wait for the reader.
 const MAX_QUEUED_BATCHES: usize = 2;
@@ -34,6 +34,8 @@ impl BatchLimits {
 /// Consecutive items of a stream.
 pub(crate) struct StreamBatch<T> {
     pub(crate) items: Vec<T>,
+    /// What counts these items, if they are counted.
+    pub(crate) queued: Vec<QueuedMemory>,
     /// The result that accompanies the stream, if these were the last items.
     pub(crate) end: Option<Result<(), EngineError>>,
 }
@@ -59,7 +61,7 @@ pub(crate) async fn pump<T>(
     limits: BatchLimits,
     mut convert: impl FnMut(ItemView<'_>) -> Result<SizedItem<T>, LibraryFault>,
 ) -> Result<Option<Result<(), EngineError>>, LibraryFault> {
-    let mut items = Vec::new();
+    let (mut items, mut queued) = (Vec::new(), Vec::new());
     let mut bytes = 0;
     let end = loop {
         let is_full = items.len() >= limits.items || bytes >= limits.bytes;
@@ -68,8 +70,9 @@ pub(crate) async fn pump<T>(
             slot = batches.reserve(), if !items.is_empty() => {
                 let Ok(slot) = slot else { return Ok(None) };
                 let items = std::mem::take(&mut items);
+                let queued = std::mem::take(&mut queued);
                 bytes = 0;
-                slot.send(StreamBatch { items, end: None });
+                slot.send(StreamBatch { items, queued, end: None });
                 continue;
             }
             next = stream.next(&mut convert), if !is_full => next,
@@ -78,6 +81,7 @@ pub(crate) async fn pump<T>(
         match next {
             Ok(Some(next)) => {
                 items.push(next.item);
+                queued.extend(next.queued);
                 bytes += next.bytes;
             }
             Ok(None) => break Ok(Ok(())),
@@ -87,6 +91,7 @@ pub(crate) async fn pump<T>(
     };
     let batch = StreamBatch {
         items,
+        queued,
         end: end.as_ref().ok().cloned(),
     };
     // If the reader is gone, nothing is left to do.

@@ -33,6 +33,7 @@ pub(crate) fn event(
     let mut event = json::event(text(item)?)?;
     validator.validate(&mut event)?;
     Ok(SizedItem {
+        queued: None,
         item: event,
         bytes: validator.last_object_bytes() + FIELD_BYTES,
     })
@@ -52,6 +53,7 @@ pub(crate) fn chunk(item: &ItemView<'_>) -> Result<SizedItem<OutputChunk>, Libra
         }
     };
     Ok(SizedItem {
+        queued: None,
         bytes: item.bytes.len() + FIELD_BYTES,
         item: OutputChunk {
             source,
@@ -100,6 +102,7 @@ pub(crate) fn entries(item: &ItemView<'_>) -> Result<SizedItem<EntryBatch>, Libr
     let batch = EntryBatch::new(gap, headers, Bytes::copy_from_slice(item.bytes))
         .map_err(|error| contract_fault!("{error}"))?;
     Ok(SizedItem {
+        queued: None,
         bytes: batch.memory_bytes() + FIELD_BYTES,
         item: batch,
     })
@@ -113,6 +116,7 @@ pub(crate) fn progress(
     let progress = json::progress(text(item)?)?;
     validator.validate(&progress)?;
     Ok(SizedItem {
+        queued: None,
         bytes: progress.layer.len() + FIELD_BYTES,
         item: progress,
     })

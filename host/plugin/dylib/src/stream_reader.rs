@@ -9,6 +9,7 @@ use rdd_plugin_contract::ExitReason;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::library_stream::QueuedMemory;
 use crate::stream_batch::StreamBatch;
 
 /// The reader's end of a stream. Dropping it before the end stops the call.
@@ -22,6 +23,7 @@ pub(crate) struct StreamReader<T> {
     pub(crate) exit: watch::Receiver<Option<ExitReason>>,
     pub(crate) stop: CancellationToken,
     current: vec::IntoIter<T>,
+    queued: Vec<QueuedMemory>,
     /// The result that accompanies the stream, once it was read.
     end: Option<Result<(), EngineError>>,
 }
@@ -41,6 +43,7 @@ impl<T: Send + 'static> StreamReader<T> {
             exit,
             stop,
             current: Vec::new().into_iter(),
+            queued: Vec::new(),
             end: None,
         }
     }
@@ -61,6 +64,7 @@ impl<T: Send + 'static> StreamReader<T> {
     async fn next(&mut self) -> Result<Option<T>, EngineError> {
         loop {
             if let Some(item) = self.current.next() {
+                drop(self.queued.pop());
                 return Ok(Some(item));
             }
             if let Some(end) = &self.end {
@@ -76,8 +80,9 @@ impl<T: Send + 'static> StreamReader<T> {
                 },
             };
             match batch {
-                Some(StreamBatch { items, end }) => {
+                Some(StreamBatch { items, queued, end }) => {
                     self.current = items.into_iter();
+                    self.queued = queued;
                     self.end = end;
                 }
                 None => {

@@ -6,7 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rdd_plugin_contract::{BackendMetrics, BusyError, BusyWatchdog, ProgressCounter};
+use rustix::time::{ClockId, clock_gettime};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+
+/// How often the thread's clock is read, which takes a system call.
+const CLOCK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A function of a library, for messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +52,11 @@ pub(crate) struct ThreadTracker {
     abandoned: CancellationToken,
     /// The number of threads that were given up and have not returned.
     abandoned_count: Arc<AtomicUsize>,
+    metrics: Arc<BackendMetrics>,
+    /// The progress that the instance makes.
+    pub(crate) progress: ProgressCounter,
+    /// Notified when `busy_error` is set.
+    busy: Notify,
 }
 
 #[derive(Debug)]
@@ -53,6 +64,33 @@ struct ThreadActivity {
     phase: ThreadPhase,
     /// The function that the thread is in.
     inside: Option<(CallSite, Instant)>,
+    busy_watchdog: BusyWatchdog,
+    clock: ThreadClock,
+    busy_error: Option<BusyError>,
+}
+
+/// The processor time of the thread, as it was last read.
+#[derive(Debug)]
+struct ThreadClock {
+    read_at: Instant,
+    /// `None` until the thread has read it.
+    used: Option<Duration>,
+}
+
+impl ThreadClock {
+    /// Returns the processor time since the latest reading, if it is time for
+    /// another. Must be called by the thread itself.
+    fn advance(&mut self, now: Instant) -> Duration {
+        if self.used.is_some() && now.saturating_duration_since(self.read_at) < CLOCK_INTERVAL {
+            return Duration::ZERO;
+        }
+        self.read_at = now;
+        let time = clock_gettime(ClockId::ThreadCPUTime);
+        let seconds = Duration::from_secs(u64::try_from(time.tv_sec).unwrap_or_default());
+        let used = seconds + Duration::from_nanos(u64::try_from(time.tv_nsec).unwrap_or_default());
+        let before = self.used.replace(used).unwrap_or(used);
+        used.saturating_sub(before)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,11 +101,25 @@ enum ThreadPhase {
 }
 
 impl ThreadTracker {
-    pub(crate) fn new(abandoned_count: Arc<AtomicUsize>) -> Self {
+    pub(crate) fn new(
+        abandoned_count: Arc<AtomicUsize>,
+        metrics: Arc<BackendMetrics>,
+        busy_window: Duration,
+    ) -> Self {
+        let now = Instant::now();
         Self {
+            metrics,
+            progress: ProgressCounter::default(),
+            busy: Notify::new(),
             activity: Mutex::new(ThreadActivity {
                 phase: ThreadPhase::Running,
                 inside: None,
+                busy_watchdog: BusyWatchdog::new(busy_window, now),
+                clock: ThreadClock {
+                    read_at: now,
+                    used: None,
+                },
+                busy_error: None,
             }),
             abandoned: CancellationToken::new(),
             abandoned_count,
@@ -79,6 +131,38 @@ impl ThreadTracker {
     pub(crate) fn enter(&self, site: CallSite) -> EntryGuard<'_> {
         self.lock().inside = Some((site, Instant::now()));
         EntryGuard(self)
+    }
+
+    /// Records that the thread has returned from a function of the library.
+    fn leave(&self) {
+        let now = Instant::now();
+        let mut activity = self.lock();
+        let ThreadActivity {
+            inside,
+            busy_watchdog,
+            clock,
+            busy_error,
+            ..
+        } = &mut *activity;
+        if let Some((_, since)) = inside.take() {
+            self.metrics
+                .record_guest_time(now.saturating_duration_since(since));
+        }
+        let used = clock.advance(now);
+        if let Err(error) = busy_watchdog.record_run(used, now, &self.progress) {
+            *busy_error = Some(error);
+            self.busy.notify_one();
+        }
+    }
+
+    /// Waits until the instance has been busy without progress for too long.
+    pub(crate) async fn wait_until_busy(&self) -> BusyError {
+        loop {
+            if let Some(error) = self.lock().busy_error {
+                return error;
+            }
+            self.busy.notified().await;
+        }
     }
 
     /// Gives the thread up if it has been in one function for `limit`. Returns
@@ -122,7 +206,7 @@ pub(crate) struct EntryGuard<'a>(&'a ThreadTracker);
 
 impl Drop for EntryGuard<'_> {
     fn drop(&mut self) {
-        self.0.lock().inside = None;
+        self.0.leave();
     }
 }
 
@@ -131,11 +215,44 @@ mod tests {
     use super::*;
 
     const SITE: CallSite = CallSite::new("get_logs", "poll_next");
+    const WINDOW: Duration = Duration::from_millis(500);
+
+    /// Calls `function` again and again for some windows, and returns whether the
+    /// thread was then reported as busy.
+    fn is_busy(mut function: impl FnMut(&ThreadTracker)) -> bool {
+        let tracker = ThreadTracker::new(Arc::default(), Arc::default(), WINDOW);
+        let end = Instant::now() + 4 * WINDOW;
+        while Instant::now() < end {
+            let _entry = tracker.enter(SITE);
+            function(&tracker);
+        }
+        tracker.lock().busy_error.is_some()
+    }
+
+    #[test]
+    fn a_thread_that_computes_without_progress_is_busy() {
+        let compute = || {
+            let end = Instant::now() + Duration::from_millis(10);
+            while Instant::now() < end {
+                std::hint::spin_loop();
+            }
+        };
+        assert!(is_busy(|_| compute()));
+        assert!(!is_busy(|tracker| {
+            compute();
+            tracker.progress.record();
+        }));
+    }
+
+    #[test]
+    fn a_thread_that_blocks_is_not_busy() {
+        assert!(!is_busy(|_| std::thread::sleep(Duration::from_millis(10))));
+    }
 
     #[test]
     fn only_a_thread_in_the_library_is_given_up_and_once() {
         let count = Arc::new(AtomicUsize::new(0));
-        let tracker = ThreadTracker::new(count.clone());
+        let tracker = ThreadTracker::new(count.clone(), Arc::default(), WINDOW);
         assert_eq!(tracker.abandon_after(Duration::ZERO), None);
         let guard = tracker.enter(SITE);
         assert_eq!(tracker.abandon_after(Duration::from_secs(3600)), None);

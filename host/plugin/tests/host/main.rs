@@ -7,6 +7,7 @@
     reason = "a failed test panics"
 )]
 
+mod bad_backends;
 mod conformance;
 mod directories;
 mod installed;

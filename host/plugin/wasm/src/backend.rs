@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use rdd_plugin_contract::{
-    BackendInstance, BackendLimits, BackendPermits, BackendServices, ContractError, LaunchError,
-    PluginBackend,
+    BackendInstance, BackendLimits, BackendPermits, BackendServices, ContractError, InstanceMemory,
+    LaunchError, MemoryBudget, PluginBackend,
 };
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -15,7 +15,6 @@ use tracing::Span;
 use crate::backend_handle::BackendHandle;
 use crate::convert;
 use crate::host_state::HostContext;
-use crate::limits::MemoryBudget;
 use crate::liveness::EngineLiveness;
 use crate::log_limiter::LogLimiter;
 use crate::plugin_instance::PluginInstance;
@@ -59,6 +58,7 @@ impl ComponentBackend {
             transport,
             credentials,
             directories,
+            metrics,
         } = services;
         let host = HostContext {
             name: name.to_owned(),
@@ -70,6 +70,7 @@ impl ComponentBackend {
             log_limiter: LogLimiter::new(),
             directories,
             liveness: EngineLiveness::new(),
+            metrics,
         };
         Self {
             context: Arc::new(BackendContext {
@@ -104,12 +105,15 @@ impl ComponentBackend {
             backend: name.clone(),
             problem,
         };
+        let memory = InstanceMemory::new(
+            context.limits.control_memory_bytes,
+            context.control_memory.clone(),
+        );
         let mut instance = PluginInstance::instantiate(
             &context.component,
             &context.limits,
-            context.limits.control_memory_bytes,
             context.host.clone(),
-            context.control_memory.clone(),
+            memory,
         )
         .await
         .map_err(exited)?;

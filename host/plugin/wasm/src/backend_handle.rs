@@ -68,6 +68,9 @@ impl BackendHandle {
             limits: context.limits.clone(),
             calls: calls.clone(),
             counter: CallCounter::default(),
+            memory: instance.memory(),
+            progress: instance.progress(),
+            queued_events: context.host.metrics.queued_events.clone(),
         };
         let probes = probe::run(context.clone(), calls.clone(), requests.downgrade());
         let task = async move {
@@ -116,6 +119,16 @@ impl BackendHandle {
             Some(reply) => reply,
             None => Err(self.wait_for_exit().await.to_error(&self.info.name)),
         }
+    }
+
+    async fn acquire_read_permit(&self) -> Result<OwnedSemaphorePermit, EngineError> {
+        let _waiting = self.context.host.metrics.waiting_reads.enter(1);
+        self.acquire_permit(&self.read_permits).await
+    }
+
+    async fn acquire_change_permit(&self) -> Result<OwnedSemaphorePermit, EngineError> {
+        let _waiting = self.context.host.metrics.waiting_changes.enter(1);
+        self.acquire_permit(&self.change_permits).await
     }
 
     async fn acquire_permit(
@@ -178,7 +191,8 @@ impl BackendInstance for BackendHandle {
             execs: permits.execs.used(),
             transfers: permits.transfers.used(),
             connections: used(limits.max_connections, &host.connection_permits),
-            memory_bytes: control_memory.used_bytes() + stream_memory.used_bytes(),
+            memory_bytes: control_memory.guest_bytes() + stream_memory.guest_bytes(),
+            held_bytes: control_memory.host_bytes() + stream_memory.host_bytes(),
         }
     }
 }
@@ -214,12 +228,10 @@ impl ContainerEngine for BackendHandle {
         let object = object.clone();
         let stop = CancellationToken::new();
         let _guard = stop.clone().drop_guard();
-        self.call(self.acquire_permit(&self.read_permits), |reply| {
-            GuestCall::Inspect {
-                object,
-                stop,
-                reply,
-            }
+        self.call(self.acquire_read_permit(), |reply| GuestCall::Inspect {
+            object,
+            stop,
+            reply,
         })
         .await
     }
@@ -275,12 +287,10 @@ impl ContainerEngine for BackendHandle {
     ) -> Result<(), EngineError> {
         self.arguments().act(container)?;
         let container = container.clone();
-        self.call(self.acquire_permit(&self.change_permits), |reply| {
-            GuestCall::Act {
-                container,
-                action,
-                reply,
-            }
+        self.call(self.acquire_change_permit(), |reply| GuestCall::Act {
+            container,
+            action,
+            reply,
         })
         .await
     }
@@ -288,8 +298,9 @@ impl ContainerEngine for BackendHandle {
     async fn remove(&self, request: &RemoveRequest) -> Result<(), EngineError> {
         self.arguments().remove(request)?;
         let request = request.clone();
-        self.call(self.acquire_permit(&self.change_permits), |reply| {
-            GuestCall::Remove { request, reply }
+        self.call(self.acquire_change_permit(), |reply| GuestCall::Remove {
+            request,
+            reply,
         })
         .await
     }
@@ -297,7 +308,7 @@ impl ContainerEngine for BackendHandle {
     async fn create_container(&self, spec: &ContainerSpec) -> Result<String, EngineError> {
         self.arguments().create_container(spec)?;
         let spec = Box::new(spec.clone());
-        self.call(self.acquire_permit(&self.change_permits), |reply| {
+        self.call(self.acquire_change_permit(), |reply| {
             GuestCall::CreateContainer { spec, reply }
         })
         .await
@@ -306,7 +317,7 @@ impl ContainerEngine for BackendHandle {
     async fn create_volume(&self, spec: &VolumeSpec) -> Result<String, EngineError> {
         self.arguments().create_volume(spec)?;
         let spec = Box::new(spec.clone());
-        self.call(self.acquire_permit(&self.change_permits), |reply| {
+        self.call(self.acquire_change_permit(), |reply| {
             GuestCall::CreateVolume { spec, reply }
         })
         .await

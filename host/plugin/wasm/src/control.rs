@@ -17,7 +17,9 @@ use rdd_core::{
     InspectResponse, ObjectRef, RemoveRequest, VolumeSpec,
 };
 use rdd_plugin_contract::validation::{self, WatchValidator};
-use rdd_plugin_contract::{BackendLimits, ContractError, ExitReason};
+use rdd_plugin_contract::{
+    BackendLimits, ContractError, ExitReason, InstanceMemory, ProgressCounter, QueueCounter,
+};
 use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use wasmtime::component::{
@@ -105,6 +107,9 @@ pub(crate) struct ControlTask {
     pub(crate) limits: BackendLimits,
     pub(crate) calls: Arc<CallTracker>,
     pub(crate) counter: CallCounter,
+    pub(crate) memory: Arc<InstanceMemory>,
+    pub(crate) progress: Arc<ProgressCounter>,
+    pub(crate) queued_events: QueueCounter,
 }
 
 /// The numbers of active and stalled calls in a store. A watch does not count,
@@ -367,7 +372,13 @@ impl ControlTask {
         let active = self.counter.count_active();
         let stalled = pin!(call.state().stalled(self.limits.stall_timeout));
         match select(pin!(result), stalled).await {
-            Either::Left((result, _)) => send_reply(reply, convert(result?.0)),
+            Either::Left((result, _)) => {
+                // A ping goes on as long as anything else does.
+                if !call.state().is_probe() {
+                    self.progress.record();
+                }
+                send_reply(reply, convert(result?.0));
+            }
             Either::Right(((), result)) => {
                 let exit = ExitReason::stalled(name, self.limits.stall_timeout);
                 let message = format!("the backend {} {}", self.info.name, exit.message);
@@ -395,8 +406,14 @@ impl ControlTask {
         let (batches, events) = mpsc::channel(watch_stream::MAX_QUEUED_BATCHES);
         let (guest_end_sender, guest_end) = oneshot::channel();
         accessor.with(|mut access| {
-            let validator = WatchValidator::new(&self.info);
-            stream.pipe(&mut access, WatchConsumer::new(batches, validator))?;
+            let consumer = WatchConsumer::new(
+                batches,
+                WatchValidator::new(&self.info, &self.limits, &self.memory),
+                self.memory.clone(),
+                self.progress.clone(),
+                self.queued_events.clone(),
+            );
+            stream.pipe(&mut access, consumer)?;
             end.pipe(&mut access, OneshotConsumer::new(guest_end_sender))
         })?;
         let (end_sender, end) = oneshot::channel();
@@ -415,7 +432,7 @@ impl ControlTask {
                 }
                 Ok(())
             }
-            () = stop_overdue(stop, grace) => Err(RunError::Host(ExitReason::guest_fault(format!(
+            () = stop_overdue(stop, grace) => Err(RunError::Host(ExitReason::violation(format!(
                 "violated the contract: a watch continued for {grace:?} after its stop signal"
             )))),
         }
@@ -426,7 +443,7 @@ impl ControlTask {
 /// exports at the launch, so it is missing only after a bug of the host.
 fn lifecycle(exports: &InstanceExports) -> Result<&crate::bindings::lifecycle::Guest, RunError> {
     exports.lifecycle.as_ref().ok_or_else(|| {
-        RunError::Host(ExitReason::guest_fault(
+        RunError::Host(ExitReason::violation(
             "violated the contract: it does not export lifecycle",
         ))
     })

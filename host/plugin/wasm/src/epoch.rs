@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use rdd_plugin_contract::ProgressCounter;
 use wasmtime::{Engine, Store, UpdateDeadline};
 
 /// The interval at which a running guest must yield. Short enough that the other
@@ -105,11 +106,22 @@ pub(crate) struct EpochWatchdog(Arc<AtomicU32>);
 
 impl EpochWatchdog {
     /// Makes guests in `store` yield at each tick, and ends the store if a guest
-    /// does nothing but compute for `limit`.
-    pub(crate) fn attach<T>(&self, store: &mut Store<T>, limit: Duration) {
+    /// does nothing but compute for `limit`. A guest that makes progress does not:
+    /// what it waits for was always there.
+    pub(crate) fn attach<T>(
+        &self,
+        store: &mut Store<T>,
+        limit: Duration,
+        progress: Arc<ProgressCounter>,
+    ) {
         let max_ticks = u32::try_from(limit.as_millis() / TICK.as_millis()).unwrap_or(u32::MAX);
         let ticks = self.0.clone();
+        let mut steps_before = 0;
         store.epoch_deadline_callback(move |_| {
+            let steps = progress.get();
+            if std::mem::replace(&mut steps_before, steps) != steps {
+                ticks.store(0, Ordering::Relaxed);
+            }
             if ticks.fetch_add(1, Ordering::Relaxed) >= max_ticks {
                 return Err(YieldTimeout(limit).into());
             }

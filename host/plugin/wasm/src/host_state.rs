@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdd_core::{EngineError, ErrorCode, RegistryCredentialStore};
-use rdd_plugin_contract::EngineTransport;
+use rdd_plugin_contract::{BackendMetrics, EngineTransport, ProgressCounter};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::AsContextMut;
@@ -39,6 +39,7 @@ pub(crate) struct HostContext {
     pub(crate) log_limiter: LogLimiter,
     /// The directories that the backend may read.
     pub(crate) directories: Vec<rdd_plugin_contract::GrantedDirectory>,
+    pub(crate) metrics: Arc<BackendMetrics>,
 }
 
 impl HostContext {
@@ -67,6 +68,8 @@ pub(crate) struct HostState {
     pub(crate) limiter: StoreLimiter,
     pub(crate) calls: Arc<CallTracker>,
     pub(crate) sleep_permits: Arc<Semaphore>,
+    /// The progress that the guest makes.
+    pub(crate) progress: Arc<ProgressCounter>,
     /// The registry whose credentials the guest may ask for: that of the pull or
     /// push that runs in this store.
     pub(crate) registry: Option<String>,
@@ -89,6 +92,7 @@ impl HostState {
             wasi: wasi.map(Box::new),
             calls: Arc::default(),
             sleep_permits: Arc::new(Semaphore::new(MAX_SLEEPS)),
+            progress: Arc::default(),
             registry: None,
             created_at: Instant::now(),
             random: SystemRandom::new(),

@@ -1,8 +1,8 @@
 //! The limits of stores: memory, tables, and transfers.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
+use rdd_plugin_contract::{InstanceMemory, MemoryError};
 use wasmtime::ResourceLimiter;
 
 const MIB: usize = 1024 * 1024;
@@ -23,78 +23,39 @@ const MAX_MEMORIES: usize = 8;
 /// function pointers, about one for each function that is called indirectly.
 const MAX_TABLE_ELEMENTS: usize = 200_000;
 
-/// The linear memory that several stores of one backend share.
-#[derive(Debug)]
-pub(crate) struct MemoryBudget {
-    used_bytes: AtomicUsize,
-    max_bytes: usize,
-}
-
-impl MemoryBudget {
-    pub(crate) fn new(max_bytes: usize) -> Arc<Self> {
-        Arc::new(Self {
-            used_bytes: AtomicUsize::new(0),
-            max_bytes,
-        })
-    }
-
-    fn try_reserve(&self, bytes: usize) -> bool {
-        self.used_bytes
-            .try_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
-                used.checked_add(bytes).filter(|sum| *sum <= self.max_bytes)
-            })
-            .is_ok()
-    }
-
-    /// Returns the number of bytes in use.
-    pub(crate) fn used_bytes(&self) -> usize {
-        self.used_bytes.load(Ordering::Relaxed)
-    }
-
-    fn release(&self, bytes: usize) {
-        self.used_bytes.fetch_sub(bytes, Ordering::Relaxed);
-    }
-}
-
-/// The resource limiter of one store. Releases the store's memory when dropped.
+/// The resource limiter of one store.
 #[derive(Debug)]
 pub(crate) struct StoreLimiter {
-    used_bytes: usize,
-    max_bytes: usize,
+    memory: Arc<InstanceMemory>,
     table_elements: usize,
-    memory: Arc<MemoryBudget>,
-    denial: Option<String>,
-    /// Whether the last denied request was within the store's own limit.
-    is_budget_exhausted: bool,
+    memory_denial: Option<MemoryError>,
+    table_denial: Option<String>,
 }
 
 impl StoreLimiter {
-    pub(crate) fn new(max_bytes: usize, memory: Arc<MemoryBudget>) -> Self {
+    pub(crate) fn new(memory: Arc<InstanceMemory>) -> Self {
         Self {
-            used_bytes: 0,
-            max_bytes,
-            table_elements: 0,
             memory,
-            denial: None,
-            is_budget_exhausted: false,
+            table_elements: 0,
+            memory_denial: None,
+            table_denial: None,
         }
     }
 
-    /// Returns the last denied request, to explain the trap that usually
+    /// Returns the account of the store's memory.
+    pub(crate) fn memory(&self) -> &Arc<InstanceMemory> {
+        &self.memory
+    }
+
+    /// Returns the last denied request for memory, to explain the trap that usually
     /// follows, since an allocator that gets no memory aborts.
-    pub(crate) fn denial(&self) -> Option<&str> {
-        self.denial.as_deref()
+    pub(crate) fn memory_denial(&self) -> Option<&MemoryError> {
+        self.memory_denial.as_ref()
     }
 
-    /// Returns whether a request was denied because other stores use the memory.
-    pub(crate) fn is_budget_exhausted(&self) -> bool {
-        self.is_budget_exhausted
-    }
-}
-
-impl Drop for StoreLimiter {
-    fn drop(&mut self) {
-        self.memory.release(self.used_bytes);
+    /// Returns the last denied request for table elements.
+    pub(crate) fn table_denial(&self) -> Option<&str> {
+        self.table_denial.as_deref()
     }
 }
 
@@ -108,26 +69,13 @@ impl ResourceLimiter for StoreLimiter {
         if maximum.is_some_and(|maximum| desired > maximum) {
             return Ok(false);
         }
-        let growth = desired.saturating_sub(current);
-        let sum = self.used_bytes.saturating_add(growth);
-        if sum > self.max_bytes {
-            self.denial = Some(format!(
-                "ran out of memory: one store may use {} MiB, and it requested {} MiB",
-                self.max_bytes / MIB,
-                sum.div_ceil(MIB)
-            ));
-            return Ok(false);
+        match self.memory.grow_guest(desired.saturating_sub(current)) {
+            Ok(()) => Ok(true),
+            Err(denial) => {
+                self.memory_denial = Some(denial);
+                Ok(false)
+            }
         }
-        if !self.memory.try_reserve(growth) {
-            self.is_budget_exhausted = true;
-            self.denial = Some(format!(
-                "ran out of memory: all its streams together may use {} MiB",
-                self.memory.max_bytes / MIB
-            ));
-            return Ok(false);
-        }
-        self.used_bytes = sum;
-        Ok(true)
     }
 
     fn table_growing(
@@ -143,7 +91,7 @@ impl ResourceLimiter for StoreLimiter {
             .table_elements
             .saturating_add(desired.saturating_sub(current));
         if sum > MAX_TABLE_ELEMENTS {
-            self.denial = Some(format!(
+            self.table_denial = Some(format!(
                 "requested {sum} table elements; {MAX_TABLE_ELEMENTS} are allowed"
             ));
             return Ok(false);
@@ -167,51 +115,39 @@ impl ResourceLimiter for StoreLimiter {
 
 #[cfg(test)]
 mod tests {
+    use rdd_plugin_contract::MemoryBudget;
+
     use super::*;
+
+    fn limiter(max_bytes: usize) -> StoreLimiter {
+        StoreLimiter::new(InstanceMemory::new(max_bytes, MemoryBudget::new(100 * MIB)))
+    }
 
     #[test]
     fn a_store_cannot_exceed_its_own_limit() {
-        let budget = MemoryBudget::new(100 * MIB);
-        let mut limiter = StoreLimiter::new(10 * MIB, budget);
+        let mut limiter = limiter(10 * MIB);
         assert!(limiter.memory_growing(0, 8 * MIB, None).unwrap());
         assert!(!limiter.memory_growing(8 * MIB, 11 * MIB, None).unwrap());
-        assert_eq!(
-            limiter.denial(),
-            Some("ran out of memory: one store may use 10 MiB, and it requested 11 MiB")
-        );
+        assert!(matches!(
+            limiter.memory_denial(),
+            Some(MemoryError::Instance { .. })
+        ));
         assert!(limiter.memory_growing(8 * MIB, 10 * MIB, None).unwrap());
     }
 
     #[test]
     fn all_memories_of_a_store_count_together() {
-        let mut limiter = StoreLimiter::new(10 * MIB, MemoryBudget::new(100 * MIB));
+        let mut limiter = limiter(10 * MIB);
         assert!(limiter.memory_growing(0, 6 * MIB, None).unwrap());
         assert!(!limiter.memory_growing(0, 6 * MIB, None).unwrap());
     }
 
     #[test]
-    fn stores_share_a_budget_and_release_it() {
-        let budget = MemoryBudget::new(10 * MIB);
-        let mut first = StoreLimiter::new(8 * MIB, budget.clone());
-        let mut second = StoreLimiter::new(8 * MIB, budget.clone());
-        assert!(first.memory_growing(0, 8 * MIB, None).unwrap());
-        assert!(!second.memory_growing(0, 4 * MIB, None).unwrap());
-        assert!(
-            second
-                .denial()
-                .is_some_and(|denial| denial.contains("all its streams"))
-        );
-        drop(first);
-        assert!(second.memory_growing(0, 4 * MIB, None).unwrap());
-        drop(second);
-        assert_eq!(budget.used_bytes(), 0);
-    }
-
-    #[test]
     fn tables_are_bounded() {
-        let mut limiter = StoreLimiter::new(MIB, MemoryBudget::new(MIB));
+        let mut limiter = limiter(MIB);
         assert!(limiter.table_growing(0, 1_000, None).unwrap());
         assert!(!limiter.table_growing(1_000, 1_000_000, None).unwrap());
+        assert!(limiter.table_denial().is_some());
         assert!(!limiter.table_growing(1_000, 1_002, Some(1_001)).unwrap());
     }
 }

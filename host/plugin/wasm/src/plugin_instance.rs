@@ -6,7 +6,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use rdd_plugin_contract::{BackendLimits, ContractError, ExitReason};
+use rdd_plugin_contract::validation::WatchFault;
+use rdd_plugin_contract::{
+    BackendLimits, ContractError, ExitKind, ExitReason, InstanceMemory, MemoryError,
+    ProgressCounter,
+};
 use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 use wasmtime::component::{Accessor, FutureConsumer, FutureReader, Lift, Source, StreamReader};
@@ -16,8 +20,9 @@ use crate::bindings::engine;
 use crate::call_tracker::CallTracker;
 use crate::epoch::{EpochWatchdog, YieldTimeout};
 use crate::exports::InstanceExports;
+use crate::guest_time::meter_guest_time;
 use crate::host_state::{HostContext, HostState};
-use crate::limits::{MemoryBudget, StoreLimiter, TRANSFER_BYTES};
+use crate::limits::{StoreLimiter, TRANSFER_BYTES};
 use crate::runtime::LinkedComponent;
 use crate::wasi::{BlockingWatch, WasiState, limit_blocking};
 
@@ -48,32 +53,32 @@ pub(crate) struct PluginInstance {
     /// Only a component that imports WASI has it.
     blocking: Option<BlockingWatch>,
     max_blocking: Duration,
+    busy_window: Duration,
     component: LinkedComponent,
 }
 
 impl PluginInstance {
-    /// Instantiates `component` in a new store with at most `max_memory_bytes`
-    /// of linear memory.
+    /// Instantiates `component` in a new store, whose memory is part of `memory`.
     pub(crate) async fn instantiate(
         component: &LinkedComponent,
         limits: &BackendLimits,
-        max_memory_bytes: usize,
         host: Arc<HostContext>,
-        memory: Arc<MemoryBudget>,
+        memory: Arc<InstanceMemory>,
     ) -> Result<Self, ExitReason> {
         let wasi = match component.imports_wasi {
             true => Some(WasiState::new(&host)?),
             false => None,
         };
         let blocking = wasi.as_ref().map(WasiState::blocking);
-        let limiter = StoreLimiter::new(max_memory_bytes, memory);
+        let limiter = StoreLimiter::new(memory);
         let state = HostState::new(host, limiter, wasi);
+        let progress = state.progress.clone();
         let mut store = Store::new(&component.runtime.engine, state);
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(TRANSFER_BYTES);
         store.set_max_component_handles(MAX_HANDLES);
         let watchdog = EpochWatchdog::default();
-        watchdog.attach(&mut store, limits.yield_timeout);
+        watchdog.attach(&mut store, limits.yield_timeout, progress);
         let instantiated = {
             let instantiate = async {
                 let instance = component.pre.instantiate_async(&mut store).await?;
@@ -89,17 +94,14 @@ impl PluginInstance {
                 watchdog,
                 blocking,
                 max_blocking: limits.stall_timeout,
+                busy_window: limits.busy_window,
                 component: component.clone(),
             }),
-            // Not a fault of this instance, which has not begun.
-            Ok(Err(_)) if store.data().limiter.is_budget_exhausted() => Err(ExitReason {
-                message: format!(
-                    "{}; close some and try again",
-                    store.data().limiter.denial().unwrap_or_default()
-                ),
-                is_guest_fault: false,
-            }),
-            Ok(Err(error)) => Err(exit_reason(&store, &error)),
+            Ok(Err(error)) => match store.data().limiter.memory_denial() {
+                // Not a fault of this instance, which has not begun.
+                Some(denial @ MemoryError::Budget { .. }) => Err(denial.clone().into()),
+                _ => Err(exit_reason(&store, &error)),
+            },
             Err(_) => Err(ExitReason::timed_out(
                 "its instantiation",
                 limits.start_timeout,
@@ -116,6 +118,16 @@ impl PluginInstance {
     /// [`MAX_SLEEPS`](crate::host_state::MAX_SLEEPS).
     pub(crate) fn sleep_permits(&self) -> Arc<Semaphore> {
         self.store.data().sleep_permits.clone()
+    }
+
+    /// Returns the account of the store's memory.
+    pub(crate) fn memory(&self) -> Arc<InstanceMemory> {
+        self.store.data().limiter.memory().clone()
+    }
+
+    /// Returns the counter of the progress that the guest makes.
+    pub(crate) fn progress(&self) -> Arc<ProgressCounter> {
+        self.store.data().progress.clone()
     }
 
     /// Sets the registry whose credentials the guest may ask for.
@@ -160,8 +172,13 @@ impl PluginInstance {
             watchdog,
             blocking,
             max_blocking,
+            busy_window,
             component,
         } = self;
+        let (metrics, progress) = (
+            store.data().host.metrics.clone(),
+            store.data().progress.clone(),
+        );
         let blocking = blocking.as_ref();
         let run = store.run_concurrent(async |accessor| {
             let mut body = pin!(body(accessor, exports));
@@ -176,11 +193,12 @@ impl PluginInstance {
             .await
         });
         let run = component.runtime.ticker.with_epoch_ticks(run);
+        let run = meter_guest_time(run, &metrics, &progress, *busy_window);
         let result = match blocking {
-            None => run.await,
+            None => run.await?,
             Some(blocking) => limit_blocking(run, blocking, *max_blocking)
                 .await
-                .ok_or_else(|| ExitReason::blocked(*max_blocking))?,
+                .ok_or_else(|| ExitReason::blocked(*max_blocking))??,
         };
         match result {
             Ok(Ok(result)) => Ok(result),
@@ -195,18 +213,38 @@ fn exit_reason(store: &Store<HostState>, error: &wasmtime::Error) -> ExitReason 
     tracing::debug!(?error, "store ended");
     let chain = || error.chain();
     if let Some(error) = chain().find_map(|cause| cause.downcast_ref::<ContractError>()) {
-        return ExitReason::guest_fault(error.to_string());
+        return ExitReason::violation(error.to_string());
+    }
+    if let Some(fault) = chain().find_map(|cause| cause.downcast_ref::<WatchFault>()) {
+        return match fault {
+            WatchFault::Contract(error) => ExitReason::violation(error.to_string()),
+            WatchFault::Memory(error) => error.clone().into(),
+            WatchFault::Flood { .. } => {
+                ExitReason::guest_fault(fault.to_string()).with_kind(ExitKind::Flood)
+            }
+        };
+    }
+    if let Some(error) = chain().find_map(|cause| cause.downcast_ref::<MemoryError>()) {
+        return error.clone().into();
     }
     if let Some(error) = chain().find_map(|cause| cause.downcast_ref::<YieldTimeout>()) {
-        return ExitReason::guest_fault(error.to_string());
+        return ExitReason::guest_fault(error.to_string()).with_kind(ExitKind::Unresponsive);
     }
-    if let Some(denial) = store.data().limiter.denial() {
-        return ExitReason::guest_fault(denial);
+    let limiter = &store.data().limiter;
+    if let Some(denial) = limiter.memory_denial() {
+        // Whichever limit it was: an instance that goes on without memory fails.
+        return ExitReason {
+            is_guest_fault: true,
+            ..denial.clone().into()
+        };
+    }
+    if let Some(denial) = limiter.table_denial() {
+        return ExitReason::guest_fault(denial).with_kind(ExitKind::Memory);
     }
     if let Some(trap) = chain().find_map(|cause| cause.downcast_ref::<Trap>()) {
         let trap = trap.to_string();
         let trap = trap.strip_prefix("wasm trap: ").unwrap_or(&trap);
-        return ExitReason::guest_fault(format!("trapped: {trap}"));
+        return ExitReason::guest_fault(format!("trapped: {trap}")).with_kind(ExitKind::Trap);
     }
     ExitReason::guest_fault(format!("failed: {}", error.root_cause()))
 }

@@ -11,7 +11,7 @@ use futures::stream::BoxStream;
 use futures::task::AtomicWaker;
 use futures::{FutureExt, Stream, StreamExt};
 use rdd_core::EngineError;
-use rdd_plugin_contract::ExitReason;
+use rdd_plugin_contract::{ExitReason, InstanceMemory, ProgressCounter};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard, PollSender};
 use tracing::Instrument as _;
@@ -36,6 +36,10 @@ const HIGH_WATER_BYTES: usize = 192 * 1024;
 /// The maximum number of batches that wait for the reader. A busy guest sends one
 /// item at a time, and reaches the limit in bytes first.
 const MAX_QUEUED_BATCHES: usize = 16;
+/// What the host may hold for one stream, as above. It is part of the memory of the
+/// store from its beginning: to count what actually waits would cost an operation
+/// on a counter that all streams share, for each chunk.
+const BUFFER_BYTES: usize = HIGH_WATER_BYTES + 160 * 1024;
 /// The maximum number of items in one batch. It bounds what the host allocates
 /// for a guest that sends thousands of tiny items.
 const MAX_BATCH_ITEMS: usize = 256;
@@ -80,6 +84,7 @@ struct ItemConsumer<T: StreamItem> {
     batches: PollSender<Vec<T>>,
     backpressure: Arc<Backpressure>,
     validator: T::Validator,
+    progress: Arc<ProgressCounter>,
     /// Dropped with the consumer, after the guest's last item.
     _open: oneshot::Sender<()>,
 }
@@ -129,6 +134,7 @@ impl<D, T: StreamItem> StreamConsumer<D> for ItemConsumer<T> {
             this.batches.abort_send();
             return Poll::Ready(Ok(StreamResult::Completed));
         }
+        this.progress.record();
         Poll::Ready(Ok(match this.batches.send_item(batch) {
             Ok(()) => StreamResult::Completed,
             Err(_) => StreamResult::Dropped,
@@ -284,7 +290,7 @@ where
         let (grace, stream) = (context.limits.stop_grace, call.stream);
         let ended = tokio::select! {
             ended = run_call(&context, &stop, call, reply) => ended,
-            () = stop_overdue(&stop, grace) => Err(ExitReason::guest_fault(format!(
+            () = stop_overdue(&stop, grace) => Err(ExitReason::violation(format!(
                 "violated the contract: it continued for {grace:?} after its stop signal"
             ))),
             () = context.shutdown.cancelled() => Err(ExitReason::shutdown()),
@@ -322,22 +328,26 @@ where
         registry,
         has_late_result,
     } = call;
+    let memory = InstanceMemory::new(
+        context.limits.log_memory_bytes,
+        context.stream_memory.clone(),
+    );
+    let _buffers = memory.hold(BUFFER_BYTES)?;
     let mut instance = PluginInstance::instantiate(
         &context.component,
         &context.limits,
-        context.limits.log_memory_bytes,
         context.host.clone(),
-        context.stream_memory.clone(),
+        memory,
     )
     .await?;
     instance.set_registry(registry);
-    let calls = instance.calls();
+    let (calls, progress) = (instance.calls(), instance.progress());
     let stall_timeout = context.limits.stall_timeout;
     instance
         .run(async |accessor, exports| {
             let Some(function) = function(exports) else {
                 // Checked at launch, when the capabilities were read.
-                return Err(RunError::Host(ExitReason::guest_fault(format!(
+                return Err(RunError::Host(ExitReason::violation(format!(
                     "violated the contract: it does not export {name}"
                 ))));
             };
@@ -377,6 +387,7 @@ where
                 batches: PollSender::new(batch_sender),
                 backpressure,
                 validator: T::Validator::default(),
+                progress,
                 _open: open,
             };
             accessor.with(|mut access| {
@@ -391,7 +402,7 @@ where
             };
             match guest_end {
                 Ok(Ok(result)) => Ok(result.map_err(convert::engine_error)),
-                Ok(Err(_)) | Err(_) => Err(RunError::Host(ExitReason::guest_fault(
+                Ok(Err(_)) | Err(_) => Err(RunError::Host(ExitReason::violation(
                     "violated the contract: it ended without a result",
                 ))),
             }

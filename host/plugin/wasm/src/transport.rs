@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use rdd_core::{EngineError, ErrorCode};
-use rdd_plugin_contract::EngineConnection;
+use rdd_plugin_contract::{EngineConnection, ProgressCounter};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::oneshot;
 use wasmtime::component::{
@@ -44,6 +44,7 @@ struct EngineReader {
     liveness: Arc<EngineLiveness>,
     registration: ConnectionGuard,
     tracker: Arc<ConnectionTracker>,
+    progress: Arc<ProgressCounter>,
     /// Whether the guest waits for bytes.
     is_waiting: bool,
 }
@@ -113,6 +114,7 @@ impl<D: 'static> StreamProducer<D> for EngineReader {
             Ok(bytes) => {
                 guest.mark_written(bytes);
                 this.liveness.record_received();
+                this.progress.record();
                 this.set_waiting(false);
                 StreamResult::Completed
             }
@@ -128,6 +130,7 @@ struct EngineWriter {
     is_flushing: bool,
     registration: ConnectionGuard,
     tracker: Arc<ConnectionTracker>,
+    progress: Arc<ProgressCounter>,
     calls: Arc<CallTracker>,
 }
 
@@ -161,7 +164,10 @@ impl EngineWriter {
                 // A writer that accepts no bytes never will, and a failed
                 // connection returns its error on the reading side.
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(StreamResult::Dropped),
-                Poll::Ready(Ok(bytes)) => guest.mark_read(bytes),
+                Poll::Ready(Ok(bytes)) => {
+                    guest.mark_read(bytes);
+                    self.progress.record();
+                }
             }
             self.is_flushing = true;
         }
@@ -210,7 +216,7 @@ impl transport::HostWithStore<HostState> for HasSelf<HostState> {
     ) -> wasmtime::Result<Result<(StreamReader<u8>, FutureReader<Result<(), Error>>), Error>> {
         // Closes the stream if the guest cancels the call while it connects.
         let tx = tx.guard(accessor);
-        let (permit, calls, liveness, call) = accessor.with(|mut access| {
+        let (permit, calls, liveness, progress, call) = accessor.with(|mut access| {
             let task = calling_task(&mut access.as_context_mut());
             let state = access.get();
             let call = state.calls.get(task);
@@ -218,6 +224,7 @@ impl transport::HostWithStore<HostState> for HasSelf<HostState> {
                 state.acquire_connection(call.as_deref()),
                 state.calls.clone(),
                 state.host.liveness.clone(),
+                state.progress.clone(),
                 call,
             )
         });
@@ -242,6 +249,7 @@ impl transport::HostWithStore<HostState> for HasSelf<HostState> {
             is_flushing: false,
             registration: liveness.register_connection(),
             tracker: tracker.clone(),
+            progress: progress.clone(),
             calls,
         };
         let reader = EngineReader {
@@ -250,6 +258,7 @@ impl transport::HostWithStore<HostState> for HasSelf<HostState> {
             registration: liveness.register_connection(),
             liveness,
             tracker,
+            progress,
             is_waiting: false,
         };
         let tx = tx.into_stream();

@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use rdd_core::{EngineError, ErrorCode, WatchEvent, WatchStream};
-use rdd_plugin_contract::ExitReason;
 use rdd_plugin_contract::validation::WatchValidator;
+use rdd_plugin_contract::{
+    ExitReason, HeldMemory, InstanceMemory, ProgressCounter, QueueCounter, QueueGuard,
+};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::{DropGuard, PollSender};
 use wasmtime::StoreContextMut;
@@ -27,17 +29,45 @@ const MAX_BATCH_EVENTS: usize = 64;
 /// object that takes it beyond [`TRANSFER_BYTES`]; a usual one has 100 KiB.
 pub(crate) const MAX_QUEUED_BATCHES: usize = 4;
 
+/// Events on their way to the reader. They count as memory of the store, and as
+/// queued, until the reader has taken the last one.
+pub(crate) struct EventBatch {
+    events: std::vec::IntoIter<WatchEvent>,
+    queued: QueueGuard,
+    _held: HeldMemory,
+}
+
+impl EventBatch {
+    fn next(&mut self) -> Option<WatchEvent> {
+        let event = self.events.next()?;
+        self.queued.leave_one();
+        Some(event)
+    }
+}
+
 /// The consumer of the guest's stream.
 pub(crate) struct WatchConsumer {
-    batches: PollSender<Vec<WatchEvent>>,
+    batches: PollSender<EventBatch>,
     validator: WatchValidator,
+    memory: Arc<InstanceMemory>,
+    progress: Arc<ProgressCounter>,
+    queue: QueueCounter,
 }
 
 impl WatchConsumer {
-    pub(crate) fn new(batches: mpsc::Sender<Vec<WatchEvent>>, validator: WatchValidator) -> Self {
+    pub(crate) fn new(
+        batches: mpsc::Sender<EventBatch>,
+        validator: WatchValidator,
+        memory: Arc<InstanceMemory>,
+        progress: Arc<ProgressCounter>,
+        queue: QueueCounter,
+    ) -> Self {
         Self {
             batches: PollSender::new(batches),
             validator,
+            memory,
+            progress,
+            queue,
         }
     }
 }
@@ -74,7 +104,13 @@ impl<D> StreamConsumer<D> for WatchConsumer {
             self.batches.abort_send();
             return Poll::Ready(Ok(StreamResult::Completed));
         }
-        Poll::Ready(Ok(match self.batches.send_item(events) {
+        let batch = EventBatch {
+            queued: self.queue.enter(events.len()),
+            _held: self.memory.hold(bytes)?,
+            events: events.into_iter(),
+        };
+        self.progress.record();
+        Poll::Ready(Ok(match self.batches.send_item(batch) {
             Ok(()) => StreamResult::Completed,
             Err(_) => StreamResult::Dropped,
         }))
@@ -83,7 +119,7 @@ impl<D> StreamConsumer<D> for WatchConsumer {
 
 /// A running watch, as the control task returns it.
 pub(crate) struct WatchHandle {
-    pub(crate) events: mpsc::Receiver<Vec<WatchEvent>>,
+    pub(crate) events: mpsc::Receiver<EventBatch>,
     pub(crate) end: oneshot::Receiver<Result<(), types::Error>>,
     /// What the guest's call waits for.
     pub(crate) call: Arc<CallState>,
@@ -109,7 +145,7 @@ impl WatchReader {
         let state = WatchState {
             reader: self,
             handle,
-            batch: Vec::new().into_iter(),
+            batch: None,
             is_listing: true,
         };
         futures::stream::unfold(Some(state), |state| async {
@@ -127,7 +163,7 @@ impl WatchReader {
 struct WatchState {
     reader: WatchReader,
     handle: WatchHandle,
-    batch: std::vec::IntoIter<WatchEvent>,
+    batch: Option<EventBatch>,
     /// Whether the next events belong to a listing, which must not stall.
     is_listing: bool,
 }
@@ -135,7 +171,7 @@ struct WatchState {
 impl WatchState {
     async fn next(&mut self) -> Option<Result<WatchEvent, EngineError>> {
         loop {
-            if let Some(event) = self.batch.next() {
+            if let Some(event) = self.batch.as_mut().and_then(EventBatch::next) {
                 match event {
                     WatchEvent::InitBegin => self.is_listing = true,
                     WatchEvent::InitDone => self.is_listing = false,
@@ -143,6 +179,8 @@ impl WatchState {
                 }
                 return Some(Ok(event));
             }
+            // Its memory is free before the reader waits for the next one.
+            self.batch = None;
             let batch = if self.is_listing {
                 let WatchReader {
                     stall_timeout,
@@ -165,7 +203,7 @@ impl WatchState {
                 self.handle.events.recv().await
             };
             match batch {
-                Some(batch) => self.batch = batch.into_iter(),
+                Some(batch) => self.batch = Some(batch),
                 None => return self.end().await.err().map(Err),
             }
         }
@@ -183,7 +221,7 @@ impl WatchState {
             Ok(Ok(Ok(()))) => Ok(()),
             Ok(Ok(Err(error))) => Err(convert::engine_error(error)),
             Ok(Err(_)) => Err(ExitReason::wait(exit).await.to_error(backend)),
-            Err(_) => Err(ExitReason::guest_fault(
+            Err(_) => Err(ExitReason::violation(
                 "violated the contract: a watch ended without a result",
             )
             .to_error(backend)),

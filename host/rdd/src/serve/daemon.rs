@@ -167,8 +167,17 @@ impl DaemonHandle {
             containers: mirror.containers.subscribe(),
             max_streams: descriptors.streams,
         });
+        let daemon_metrics = metrics::DaemonCollector {
+            start_time,
+            passthrough: passthrough.clone(),
+            serving: serving.clone(),
+            progress: progress.clone(),
+            mirror: mirror.metrics.clone(),
+            api_server: cluster.api_server().cloned(),
+        };
+        let measured_host = plugin_host.clone();
         let metrics =
-            metrics::MetricsRegistry::new(start_time, passthrough.clone(), serving.clone());
+            metrics::MetricsRegistry::new(daemon_metrics, move || measured_host.samples());
         let gateway = listener::bind(
             &state_dir,
             rdd_gateway::GatewayOptions {
@@ -178,7 +187,7 @@ impl DaemonHandle {
                 host_origin_policy: HostOriginPolicy::new(&allowed_hosts, &trusted_origins),
                 passthrough: BoxCloneSyncService::new(passthrough.clone()),
                 api: cluster.handler(),
-                metrics: Arc::new(move || metrics.render()),
+                metrics: metrics.into_handler(),
                 health: supervisor.health(),
                 limits: descriptors.connections,
                 shutdown_grace: SHUTDOWN_GRACE,

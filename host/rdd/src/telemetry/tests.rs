@@ -74,7 +74,7 @@ async fn read_log(state_dir: &StateDir) -> String {
         host_origin_policy: HostOriginPolicy::new(&[], &[]),
         passthrough: RequestHandler::new(passthrough.clone()),
         api: None,
-        metrics: Arc::new(String::new),
+        metrics: RequestHandler::new(passthrough.clone()),
         health: reported,
         limits: ConnectionLimits::default(),
         shutdown_grace: Duration::from_secs(1),

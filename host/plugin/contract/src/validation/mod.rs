@@ -14,7 +14,7 @@ pub use object::{object, object_ref};
 pub use response::{
     TransferValidator, created_container, created_volume, engine_error, inspection, output_chunk,
 };
-pub use watch::WatchValidator;
+pub use watch::{WatchFault, WatchValidator};
 
 /// A violation of the contract by a backend. The message is the end of a
 /// sentence that begins with the backend's name.

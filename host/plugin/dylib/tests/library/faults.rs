@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use rdd_core::{ContainerEngine as _, ErrorCode, LogOptions};
-use rdd_plugin_contract::{BackendInstance as _, PluginBackend as _};
+use rdd_plugin_contract::{BackendInstance as _, BackendLimits, ExitKind, PluginBackend as _};
 
 use crate::support::{backend, container, eventually, impatient, limits, reference};
 
@@ -101,6 +101,42 @@ async fn a_fault_of_a_log_ends_only_that_log() {
         .unwrap();
     assert_eq!(error.code, ErrorCode::StreamFailed);
     handle.inspect(&reference("web")).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_instance_that_is_busy_without_progress_is_ended() {
+    let backend = backend(BackendLimits {
+        busy_window: Duration::from_millis(500),
+        ..limits()
+    });
+    let handle = backend.launch().await.unwrap();
+    let error = handle.inspect(&reference("busy")).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::PluginFailed);
+    let expected = "used the processor for";
+    assert!(error.message.contains(expected), "{error}");
+    assert_eq!(handle.wait_for_exit().await.kind, ExitKind::Busy);
+    // Its thread has ended, unlike that of a function that does not return.
+    assert_eq!(backend.abandoned_threads(), 0);
+    let handle = backend.launch().await.unwrap();
+    handle.inspect(&reference("web")).await.unwrap();
+    drop(handle);
+    backend.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_instance_that_copies_a_log_is_not_ended() {
+    let backend = backend(BackendLimits {
+        busy_window: Duration::from_millis(100),
+        ..limits()
+    });
+    let handle = backend.launch().await.unwrap();
+    let log = handle
+        .get_logs(&container("flood-200"), &LogOptions::default())
+        .await;
+    let mut items = log.unwrap();
+    while let Some(item) = items.next().await {
+        item.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -1,10 +1,8 @@
 //! The fixture, compiled, and an engine for it.
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::Pin;
-use std::process::Command;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -23,67 +21,9 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, 
 /// The name in the fixture's description.
 pub(crate) const NAME: &str = "c-library";
 
-/// The folder of plugins.
-fn plugins() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../plugins")
-}
-
 /// Compiles the fixture with additional flags.
 pub(crate) fn fixture(flags: &[&str]) -> PathBuf {
-    compile("c-library", flags)
-}
-
-/// Compiles all C files of a fixture to a library, once per process and flags.
-pub(crate) fn compile(fixture: &str, flags: &[&str]) -> PathBuf {
-    static BUILT: Mutex<Option<HashMap<String, PathBuf>>> = Mutex::new(None);
-    let key = format!("{fixture} {}", flags.join(" "));
-    // Another test may have failed to compile its variant.
-    let mut built = BUILT
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
-    let built = built.get_or_insert_default();
-    if let Some(file) = built.get(&key) {
-        return file.clone();
-    }
-    let name = format!("{fixture}-{}.so", built.len());
-    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    // Under a name of this process until it is complete: another one may use it.
-    let unfinished = file.with_extension(std::process::id().to_string());
-    let mut sources: Vec<_> = std::fs::read_dir(plugins().join("fixtures").join(fixture))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "c"))
-        .collect();
-    sources.sort();
-    // Additional flags, for a sanitizer.
-    let extra = std::env::var("RDD_FIXTURE_CFLAGS").unwrap_or_default();
-    let output = Command::new("cc")
-        .args([
-            "-std=c17",
-            "-Wall",
-            "-Wextra",
-            "-Werror",
-            "-pedantic",
-            "-g",
-            "-O1",
-        ])
-        .args(["-fPIC", "-fvisibility=hidden", "-shared", "-pthread", "-I"])
-        .arg(plugins().join("sdk/include"))
-        .args(flags)
-        .args(&sources)
-        .args(extra.split_whitespace())
-        .arg("-o")
-        .arg(&unfinished)
-        .output()
-        .expect("cannot run cc; install gcc");
-    assert!(
-        output.status.success(),
-        "cc: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    std::fs::rename(&unfinished, &file).unwrap();
-    built.insert(key, file.clone());
-    file
+    rdd_testkit::fixture_library("c-library", flags)
 }
 
 /// An engine that answers `ping` with a byte, echoes everything else until the
@@ -206,7 +146,7 @@ pub(crate) fn backend_with(
 
 /// The example of docs/abi.md.
 pub(crate) fn minimal_backend() -> LibraryBackend {
-    let library = BackendLibrary::load(&compile("c-minimal", &[])).unwrap();
+    let library = BackendLibrary::load(&rdd_testkit::fixture_library("c-minimal", &[])).unwrap();
     let services = BackendServices::new(Arc::new(NoEngine));
     LibraryBackend::new("minimal", library, limits(), services)
 }

@@ -57,7 +57,7 @@ async fn a_faulty_call_ends_only_its_store() {
     for (id, expected) in [
         ("trap", "trapped: wasm `unreachable`"),
         ("spin", "without yielding"),
-        ("allocate", "ran out of memory: one store may use 64 MiB"),
+        ("allocate", "ran out of memory: one instance may use 64 MiB"),
         ("sleeps", "calls of host.sleep"),
     ] {
         let backend = backend();
@@ -119,7 +119,7 @@ async fn a_faulty_log_ends_only_its_stream() {
     for (id, expected) in [
         ("trap", "trapped: wasm `unreachable`"),
         ("spin", "without yielding"),
-        ("allocate", "ran out of memory: one store may use 32 MiB"),
+        ("allocate", "ran out of memory: one instance may use 32 MiB"),
     ] {
         let Err(error) = in_time(handle.get_logs(&container_ref(id), &LogOptions::default())).await
         else {

@@ -7,6 +7,7 @@
     reason = "a failed test panics"
 )]
 
+mod busy;
 mod cache;
 mod calls;
 mod cancellation;

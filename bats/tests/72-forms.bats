@@ -44,8 +44,9 @@ for item in items:
 same_objects() { same "$(component objects "$1")" "$(library objects "$1")"; }
 
 @test "each daemon runs the form that it was given" {
-  contains "$(component rdd plugin list -o json)" '"kind":"component"'
-  contains "$(library rdd plugin list -o json)" '"kind":"library"'
+  contains "$(component rdd plugin list -o json)" "$RDD_TEST_PLUGINS/moby"
+  contains "$(library rdd plugin list -o json)" "$XDG_DATA_HOME/rdd/plugins/moby"
+  contains "$(rdd plugin inspect moby -o json)" '"kind": "library"'
 }
 
 @test "both forms report the same objects" {

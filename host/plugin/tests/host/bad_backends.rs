@@ -1,0 +1,306 @@
+//! Sixteen bad backends beside a healthy one, all in one host: each fails with a
+//! sentence that names its fault, and the healthy one goes on.
+//!
+//! With `--nocapture`, the latencies of the healthy one are printed. They are only
+//! meaningful on an idle machine, so the test asserts no more than that nothing
+//! stalls.
+#![allow(clippy::print_stdout, reason = "figures for who asks for them")]
+
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use rdd_core::{ContainerEngine, WatchEvent};
+use rdd_plugin::{
+    BackendLimits, LockEntry, ManifestLimits, PluginDirs, PluginHost, PluginHostOptions,
+    PluginState, PluginStore, RestartPolicy,
+};
+use tokio::task::JoinHandle;
+
+use crate::support::*;
+
+/// How long the healthy backend may take for a call, whatever the others do, on a
+/// machine that does other things, too.
+const MAX_LATENCY: Duration = Duration::from_secs(2);
+/// How long latencies are measured at least.
+const MEASURED: Duration = Duration::from_secs(1);
+
+/// What a bad backend needs to show its fault.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Provocation {
+    /// Nothing: it cannot be loaded.
+    Load,
+    /// Somebody who reads its watch.
+    Watch,
+    /// Somebody who reads a listing and then closes the watch.
+    CloseWatch,
+}
+
+use Provocation::{CloseWatch, Load, Watch};
+
+/// The bad backends: the name, which selects the fault in the fixture, what it
+/// needs to show it, and a part of the reason that `rdd plugin list` shows.
+const BAD: [(&str, Provocation, &str); 16] = [
+    (
+        "bad-trap",
+        Watch,
+        "it trapped: wasm `unreachable` instruction executed",
+    ),
+    ("bad-spin", Watch, "it ran for 300ms without yielding"),
+    ("bad-naps", Watch, "it used the processor for"),
+    (
+        "bad-eats",
+        Watch,
+        "it ran out of memory: one instance may use 64 MiB",
+    ),
+    ("bad-hold", Watch, "MiB, of which the daemon holds"),
+    (
+        "bad-leak",
+        Watch,
+        "it failed: cannot allocate another handle",
+    ),
+    (
+        "bad-lies",
+        Watch,
+        "it violated the contract: the container ID \"../../etc\"",
+    ),
+    ("bad-init", Watch, "events without an init-done"),
+    (
+        "bad-stop",
+        CloseWatch,
+        "a watch continued for 500ms after its stop signal",
+    ),
+    (
+        "bad-vers",
+        Load,
+        "is built for version 0.9.0 of the contract",
+    ),
+    (
+        "bad-trun",
+        Load,
+        "the file is not a component that this host can compile",
+    ),
+    ("bad-size", Load, "is larger than"),
+    (
+        "bad-late",
+        Watch,
+        "it trapped: wasm `unreachable` instruction executed",
+    ),
+    (
+        "bad-rush",
+        Watch,
+        "it flooded the daemon: its watch sent 20001 changes within",
+    ),
+    (
+        "bad-post",
+        CloseWatch,
+        "cannot write after being notified that the readable end dropped",
+    ),
+    (
+        "bad-clib",
+        Load,
+        "an rdd_library whose size is 3735928559, which cannot be right",
+    ),
+];
+
+/// Installs all bad backends, and a healthy one, in `dir`; the library in `user`.
+fn install_all(dir: &Path, user: &Path) {
+    install(dir, "healthy1");
+    for (name, _, _) in BAD {
+        match name {
+            "bad-vers" => {
+                let bytes = fs::read(install(dir, name).join("it.wasm")).unwrap();
+                install_bytes(dir, name, &replaced(bytes, b"@0.1.0", b"@0.9.0"));
+            }
+            "bad-trun" => {
+                let bytes = fs::read(install(dir, name).join("it.wasm")).unwrap();
+                install_bytes(dir, name, &bytes[..bytes.len() / 2]);
+            }
+            "bad-size" => {
+                let file = install(dir, name).join("it.wasm");
+                let file = fs::OpenOptions::new().write(true).open(file).unwrap();
+                // A byte more than is allowed, of which the disk stores nothing.
+                file.set_len((64 << 20) + 1).unwrap();
+            }
+            "bad-clib" => install_library(user, name),
+            _ => {
+                install(dir, name);
+            }
+        }
+    }
+}
+
+fn install_bytes(dir: &Path, name: &str, bytes: &[u8]) {
+    install_as(dir, name, &manifest(name, &sha256(bytes)), bytes);
+}
+
+fn replaced(mut bytes: Vec<u8>, old: &[u8], new: &[u8]) -> Vec<u8> {
+    assert_eq!(old.len(), new.len());
+    let offsets: Vec<_> = (0..bytes.len() - old.len())
+        .filter(|offset| bytes[*offset..].starts_with(old))
+        .collect();
+    assert!(!offsets.is_empty());
+    for offset in offsets {
+        bytes[offset..offset + new.len()].copy_from_slice(new);
+    }
+    bytes
+}
+
+/// Installs a library whose table has a size that cannot be right, as a user does
+/// who allows it.
+fn install_library(user: &Path, name: &str) {
+    let library = rdd_testkit::fixture_library("c-library", &["-DFAULT_SIZE=0xdeadbeef"]);
+    let bytes = fs::read(library).unwrap();
+    let manifest = format!(
+        "name = {name:?}\nversion = \"1.0.0\"\nkind = \"library\"\ninterface = \"rancher-desktop:engine@0.1.0\"\n[[libraries]]\nplatform = \"{}\"\nfile = \"it.so\"\nsha256 = {:?}\n",
+        rdd_plugin::Platform::current(),
+        sha256(&bytes),
+    );
+    let store = PluginStore::new(user.to_owned());
+    let staged = store.stage().unwrap();
+    staged
+        .write_file("plugin.toml", manifest.as_bytes())
+        .unwrap();
+    staged.write_file("it.so", &bytes).unwrap();
+    let entry = LockEntry {
+        name: name.to_owned(),
+        version: "1.0.0".to_owned(),
+        source: "a test".to_owned(),
+        digest: sha256(&bytes),
+        manifest_digest: sha256(manifest.as_bytes()),
+        enabled: true,
+        allow_native: true,
+        directories: Vec::new(),
+        limits: ManifestLimits::default(),
+    };
+    store.lock().unwrap().install(staged, entry).unwrap();
+}
+
+/// Calls of the healthy backend, one after the other, and how long each took.
+struct SteadyLoad {
+    latencies: Arc<Mutex<Vec<Duration>>>,
+    task: JoinHandle<()>,
+}
+
+impl SteadyLoad {
+    fn start(engine: Arc<dyn ContainerEngine>) -> Self {
+        let latencies = Arc::new(Mutex::new(Vec::new()));
+        let measured = latencies.clone();
+        let task = tokio::spawn(async move {
+            loop {
+                let started_at = Instant::now();
+                engine.inspect(&container("one")).await.unwrap();
+                measured.lock().unwrap().push(started_at.elapsed());
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        });
+        Self { latencies, task }
+    }
+
+    /// Returns the 99th percentile of what was measured since the last call.
+    fn take_p99(&self) -> Duration {
+        assert!(!self.task.is_finished(), "the healthy backend failed");
+        let mut latencies = std::mem::take(&mut *self.latencies.lock().unwrap());
+        latencies.sort();
+        let index = latencies.len() * 99 / 100;
+        let p99 = latencies.get(index).copied();
+        p99.expect("the healthy backend returned nothing")
+    }
+}
+
+/// Lets a backend show its fault.
+async fn provoke(host: &PluginHost, name: &str, provocation: Provocation) {
+    if provocation == Load {
+        return;
+    }
+    let engine = loaded(host, name).await.engine;
+    let mut watch = in_time(engine.watch()).await.unwrap();
+    loop {
+        match in_time(watch.next()).await {
+            Some(Ok(WatchEvent::InitDone)) if provocation == CloseWatch => return,
+            Some(Ok(_)) => {}
+            Some(Err(_)) | None => return,
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sixteen_bad_backends_fail_with_their_reasons_and_a_healthy_one_goes_on() {
+    let (dir, user) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    install_all(dir.path(), user.path());
+    let defaults = options(&[dir.path(), user.path()]);
+    let host = start(PluginHostOptions {
+        dirs: PluginDirs {
+            user: Some(user.path().to_owned()),
+            ..defaults.dirs
+        },
+        limits: BackendLimits {
+            control_memory_bytes: 64 << 20,
+            busy_window: Duration::from_secs(1),
+            max_changes_per_minute: 20_000,
+            ..defaults.limits
+        },
+        // A failed backend stays in the state in which it failed.
+        restarts: RestartPolicy {
+            min_delay: Duration::from_secs(3600),
+            max_delay: Duration::from_secs(3600),
+            ..defaults.restarts
+        },
+        ..defaults
+    })
+    .await;
+    let healthy = loaded(&host, "healthy1").await;
+    let load = SteadyLoad::start(healthy.engine.clone());
+    // The first calls are slower.
+    tokio::time::sleep(MEASURED).await;
+    load.take_p99();
+    tokio::time::sleep(3 * MEASURED).await;
+    let alone = load.take_p99();
+    println!("healthy alone: p99 {alone:?}");
+
+    for (name, provocation, expected) in BAD {
+        let started_at = Instant::now();
+        provoke(&host, name, provocation).await;
+        let report = wait_for_report(&host, name, |report| {
+            !matches!(report.state, PluginState::Ready | PluginState::Loading)
+        })
+        .await;
+        // What is left of the time is measured, too: threads and memory are freed.
+        tokio::time::sleep(MEASURED.saturating_sub(started_at.elapsed())).await;
+        let beside = load.take_p99();
+        println!(
+            "beside {name}: p99 {beside:?} ({:.2} times); {}: {}",
+            beside.as_secs_f64() / alone.as_secs_f64(),
+            report.state,
+            report.reason
+        );
+        let state = match provocation {
+            Load => PluginState::Refused,
+            Watch | CloseWatch => PluginState::Restarting,
+        };
+        assert_eq!(report.state, state, "{report:?}");
+        assert!(report.reason.contains(expected), "{report:?}");
+        assert!(beside < MAX_LATENCY, "{name}: {beside:?}");
+    }
+
+    // The reasons are still there, and nothing else has changed.
+    for (name, _, expected) in BAD {
+        let report = report(&host, name);
+        assert!(report.reason.contains(expected), "{report:?}");
+    }
+    let samples = host.samples();
+    assert_eq!(samples.len(), BAD.len() + 1);
+    for sample in samples {
+        let exits: u64 = sample.metrics.exits().map(|(_, count)| count).sum();
+        let is_expected = BAD
+            .iter()
+            .any(|(name, provocation, _)| *name == sample.name && *provocation != Load);
+        assert_eq!(exits, u64::from(is_expected), "{}", sample.name);
+    }
+    assert_eq!(report(&host, "healthy1").generation, healthy.generation);
+    assert!(!load.task.is_finished(), "the healthy backend failed");
+    load.task.abort();
+    in_time(host.shutdown()).await;
+}
