@@ -21,7 +21,11 @@ pub mod types;
 
 pub mod demux;
 pub mod entries;
+#[cfg(feature = "grpc")]
+pub mod grpc;
 pub mod http;
+#[cfg(feature = "http2")]
+pub mod http2;
 
 pub mod bindings;
 #[cfg(target_family = "wasm")]

@@ -31,9 +31,10 @@ pub struct HttpRequest {
     method: Method,
     path: String,
     headers: HeaderMap,
+    content_type: HeaderValue,
     body: Bytes,
-    timeout: Option<Duration>,
-    max_body_bytes: usize,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) max_body_bytes: usize,
 }
 
 impl HttpRequest {
@@ -44,6 +45,7 @@ impl HttpRequest {
             method,
             path: path.into(),
             headers: HeaderMap::new(),
+            content_type: HeaderValue::from_static("application/json"),
             body: Bytes::new(),
             timeout: None,
             max_body_bytes: DEFAULT_MAX_BODY_BYTES,
@@ -71,6 +73,16 @@ impl HttpRequest {
         }
     }
 
+    /// Sets the body and its type.
+    #[must_use]
+    pub fn body(self, content_type: HeaderValue, body: impl Into<Bytes>) -> Self {
+        Self {
+            content_type,
+            body: body.into(),
+            ..self
+        }
+    }
+
     /// Limits the time to the whole response for [`HttpClient::send`], and to
     /// its head for [`HttpClient::stream`]. Without a limit, the engine may take
     /// as long as it needs: the host detects an engine that hangs and closes
@@ -93,25 +105,45 @@ impl HttpRequest {
         }
     }
 
+    /// Returns the path with its query.
+    #[cfg(feature = "http2")]
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
     /// Returns the method and path for messages. The query is left out, since
     /// it may contain secrets.
-    fn log_name(&self) -> String {
+    pub(crate) fn log_name(&self) -> String {
         let path = self.path.split('?').next().unwrap_or_default();
         format!("{} {path}", self.method)
     }
 
+    /// Returns whether sending the request again has no side effects.
+    pub(crate) fn is_safe(&self) -> bool {
+        self.method.is_safe()
+    }
+
     fn to_hyper(&self) -> Result<hyper::Request<Full<Bytes>>, Error> {
+        let mut request = self.to_hyper_at(&self.path)?;
+        // HTTP/1.1 requires the header; only the host has the address.
+        request
+            .headers_mut()
+            .entry(HOST)
+            .or_insert(HeaderValue::from_static("localhost"));
+        Ok(request)
+    }
+
+    /// Converts the request, with its whole URI.
+    pub(crate) fn to_hyper_at(&self, uri: &str) -> Result<hyper::Request<Full<Bytes>>, Error> {
         let mut request = hyper::Request::builder()
             .method(self.method.clone())
-            .uri(self.path.as_str())
-            // HTTP/1.1 requires the header; only the host has the address.
-            .header(HOST, HeaderValue::from_static("localhost"))
+            .uri(uri)
             .header(
                 USER_AGENT,
                 HeaderValue::from_static(concat!("rdd/", env!("CARGO_PKG_VERSION"))),
             );
         if !self.body.is_empty() {
-            request = request.header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            request = request.header(CONTENT_TYPE, self.content_type.clone());
         }
         let mut request = request
             .body(Full::new(self.body.clone()))

@@ -13,6 +13,8 @@ mod connection;
 mod upgrade;
 
 pub use body::ResponseBody;
+#[cfg(feature = "http2")]
+pub(crate) use connection::error_chain;
 pub use client::{HttpClient, HttpRequest, HttpResponse, ResponseHead, UpgradeResponse};
 pub use hyper::header::{HeaderName, HeaderValue};
 pub use hyper::{HeaderMap, Method, StatusCode};
