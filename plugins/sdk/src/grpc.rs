@@ -54,7 +54,10 @@ impl GrpcRequest {
         framed.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
         framed.put(message);
         let http = HttpRequest::new(Method::POST, path)
-            .body(HeaderValue::from_static("application/grpc"), framed.freeze())
+            .body(
+                HeaderValue::from_static("application/grpc"),
+                framed.freeze(),
+            )
             .header(TE, HeaderValue::from_static("trailers"));
         Self {
             http,

@@ -10,6 +10,7 @@ use futures::FutureExt;
 use futures::future::{Either, LocalBoxFuture, select};
 use wit_bindgen::{FutureReader, FutureWriter, StreamReader, StreamResult, StreamWriter};
 
+use super::call_scope::CallScope;
 use crate::bindings::exports::rancher_desktop::engine::{
     engine, images, lifecycle, logs, processes,
 };
@@ -55,7 +56,7 @@ impl<I: BackendInstance> engine::Guest for ComponentExports<I> {
     }
 
     async fn ping() -> Result<(), Error> {
-        I::backend().ping().await
+        CallScope::new().run(I::backend().ping()).await
     }
 
     async fn inspect(object: ObjectRef, stop: FutureReader<()>) -> Result<Inspection, Error> {
@@ -175,10 +176,14 @@ async fn run_call<R>(
     stop: FutureReader<()>,
     call: impl Future<Output = Result<R, Error>>,
 ) -> Result<R, Error> {
-    match select(pin!(call), stop.into_future().boxed_local()).await {
-        Either::Left((result, _)) => result,
-        Either::Right(_) => Err(stopped()),
-    }
+    let scope = CallScope::new();
+    let work = async {
+        match select(pin!(call), stop.into_future().boxed_local()).await {
+            Either::Left((result, _)) => result,
+            Either::Right(_) => Err(stopped()),
+        }
+    };
+    scope.run(work).await
 }
 
 fn stopped() -> Error {
@@ -201,6 +206,7 @@ where
     R: 'static,
     F: Future<Output = Result<R, Error>> + 'static,
 {
+    let scope = CallScope::new();
     let (responder, accepted) = StreamResponder::new(Box::new(writer));
     // When the host stops the call, `select` drops the backend's future. That
     // cancels its reads and writes and closes its connections.
@@ -214,12 +220,15 @@ where
     })
     .boxed_local();
     let mut accepted = accepted.fuse();
-    let ended = match select(Pin::new(&mut work), &mut accepted).await {
-        Either::Left((ended, _)) => Some(ended),
-        // The responder was dropped: the backend is about to return.
-        Either::Right((Err(_), _)) => Some((&mut work).await),
-        Either::Right((Ok(()), _)) => None,
+    let beginning = async {
+        match select(Pin::new(&mut work), &mut accepted).await {
+            Either::Left((ended, _)) => Some(ended),
+            // The responder was dropped: the backend is about to return.
+            Either::Right((Err(_), _)) => Some((&mut work).await),
+            Either::Right((Ok(()), _)) => None,
+        }
     };
+    let ended = scope.run(beginning).await;
     let was_accepted = ended.is_none() || accepted.now_or_never().is_some_and(|r| r.is_ok());
     if let Some(CallOutcome::Returned(Err(error))) = &ended
         && !was_accepted
@@ -229,8 +238,10 @@ where
     wit_bindgen::spawn_local(async move {
         let ended = match ended {
             Some(ended) => ended,
-            None => work.await,
+            None => scope.run(work).await,
         };
+        // Before the host learns of the end.
+        drop(scope);
         let result = match ended {
             CallOutcome::Returned(result) => result,
             CallOutcome::Stopped => Err(stopped()),

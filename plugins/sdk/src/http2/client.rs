@@ -132,9 +132,7 @@ impl Http2Client {
     async fn start(&self, request: &HttpRequest) -> Result<(ResponseHead, Http2Body), Error> {
         let name = request.log_name();
         match self.try_start(request, &name).await {
-            Err(failed)
-                if failed.was_unprocessed || (failed.was_closed && request.is_safe()) =>
-            {
+            Err(failed) if failed.was_unprocessed || (failed.was_closed && request.is_safe()) => {
                 self.try_start(request, &name).await
             }
             result => result,
@@ -178,7 +176,9 @@ impl Http2Client {
         // Streams of a connection that accepts no more keep it until they end.
         let mut connections = self.connections.borrow_mut();
         connections.retain(|connection| connection.is_usable());
-        let connection = connections.iter().find(|connection| !connection.is_full())?;
+        let connection = connections
+            .iter()
+            .find(|connection| !connection.is_full())?;
         Some(OpenStream::new(Rc::clone(connection)))
     }
 }

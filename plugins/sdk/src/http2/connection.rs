@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http2::{Builder, SendRequest};
 
 use super::connection_tasks::{ConnectionTasks, SpawnQueue};
-use super::error::{RequestError, connection_error};
+use super::error::{RequestError, connection_error, request_error};
 use super::stream::PieceStream;
 use crate::Host;
 use crate::types::Error;
@@ -53,7 +53,7 @@ pub(super) struct Http2Connection {
     open_streams: Cell<u32>,
     resets: Cell<u32>,
     /// Why the connection ended, if it failed.
-    failure: Rc<RefCell<Option<Error>>>,
+    failure: Rc<RefCell<Option<hyper::Error>>>,
 }
 
 impl Http2Connection {
@@ -76,7 +76,7 @@ impl Http2Connection {
         tasks.spawn(
             async move {
                 if let Err(error) = driver.await {
-                    *failed.borrow_mut() = Some(connection_error(&error));
+                    *failed.borrow_mut() = Some(error);
                 }
             }
             .boxed_local(),
@@ -123,7 +123,7 @@ impl Http2Connection {
             if let Some(failure) = &*self.failure.borrow()
                 && failed.error().is_canceled()
             {
-                error.error = failure.clone();
+                error.error = request_error(name, failure);
             }
             error
         })

@@ -1,5 +1,7 @@
 //! The errors of requests and connections.
 
+use std::io;
+
 use h2::Reason;
 
 use crate::http::error_chain;
@@ -49,43 +51,53 @@ pub(super) fn connection_error(error: &hyper::Error) -> Error {
 /// Converts hyper's error of the request `name`, or of a connection if the name
 /// is empty.
 pub(super) fn request_error(name: &str, error: &hyper::Error) -> Error {
-    let Some(cause) = protocol_error(error) else {
+    let request = match name {
+        "" => "a request".to_owned(),
+        name => format!("the request {name}"),
+    };
+    // h2's name for the end of the connection.
+    if find_source::<io::Error>(error).is_some_and(|io| io.kind() == io::ErrorKind::BrokenPipe) {
+        return Error::unavailable(format!("the engine closed the connection during {request}"));
+    }
+    let cause = protocol_error(error);
+    let Some((cause, reason)) = cause.and_then(|cause| Some((cause, cause.reason()?))) else {
         return Error::unavailable(format!(
             "the connection to the engine failed: {}",
             error_chain(error)
         ));
     };
-    let subject = match name {
-        _ if !cause.is_reset() => "the connection".to_owned(),
-        "" => "a request".to_owned(),
-        name => format!("the request {name}"),
+    let subject = match cause.is_reset() {
+        true => request,
+        false => "the connection".to_owned(),
     };
-    let Some(reason) = cause.reason() else {
-        return Error::unavailable(format!("{subject} to the engine failed: {cause}"));
-    };
+    if cause.is_library() {
+        return Error::internal(format!("the engine violated HTTP/2 on {subject}: {reason}"));
+    }
     if !cause.is_remote() {
-        // Found by this side.
-        let message = format!("the engine violated HTTP/2 on {subject}: {reason}");
-        return Error::internal(message);
+        return Error::cancelled(format!("{subject} was canceled before its end"));
     }
     let message = format!(
         "the engine ended {subject} with the HTTP/2 error {}: {reason}",
         u32::from(reason)
     );
     match reason {
-        Reason::NO_ERROR | Reason::REFUSED_STREAM | Reason::ENHANCE_YOUR_CALM => {
+        Reason::NO_ERROR | Reason::REFUSED_STREAM | Reason::ENHANCE_YOUR_CALM | Reason::CANCEL => {
             Error::unavailable(message)
         }
-        Reason::CANCEL => Error::unavailable(message),
         _ if cause.is_go_away() => Error::unavailable(message),
         _ => Error::internal(message),
     }
 }
 
 fn protocol_error(error: &hyper::Error) -> Option<&h2::Error> {
+    find_source(error)
+}
+
+/// Returns the first cause that has this type.
+fn find_source<T: std::error::Error + 'static>(error: &hyper::Error) -> Option<&T> {
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
-        if let Some(cause) = cause.downcast_ref::<h2::Error>() {
+        if let Some(cause) = cause.downcast_ref() {
             return Some(cause);
         }
         source = cause.source();
