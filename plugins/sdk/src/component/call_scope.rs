@@ -10,7 +10,7 @@
 //! task of its own.
 
 use std::cell::{Cell, RefCell};
-use std::pin::pin;
+use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
 
@@ -35,8 +35,8 @@ pub(super) trait HeldConnection {
 }
 
 /// Adds a connection to those that a call releases at its end.
-pub(super) fn register(connection: &Rc<impl HeldConnection + 'static>) {
-    let connection: Weak<dyn HeldConnection> = Rc::<_>::downgrade(connection);
+pub(super) fn register(connection: Rc<dyn HeldConnection>) {
+    let connection = Rc::downgrade(&connection);
     CONNECTIONS.with_borrow_mut(|connections| {
         connections.retain(|known| known.strong_count() > 0);
         connections.push(connection);
@@ -54,16 +54,54 @@ impl CallScope {
         Self(id)
     }
 
-    /// Runs a part of the call.
-    pub(super) async fn run<T>(&self, part: impl Future<Output = T>) -> T {
-        let mut part = pin!(part);
-        std::future::poll_fn(|cx| {
-            let outer = CURRENT.replace(self.0);
-            let polled = part.as_mut().poll(cx);
-            CURRENT.set(outer);
-            polled
+    /// Returns a part of the call whose operations belong to the call.
+    pub(super) fn part<'a, T>(&self, part: LocalBoxFuture<'a, T>) -> CallPart<'a, T> {
+        CallPart {
+            call: self.0,
+            future: Some(part),
+        }
+    }
+}
+
+/// A part of a call. Its future is boxed, so that there is one copy of this code
+/// for all calls with the same output.
+pub(super) struct CallPart<'a, T> {
+    call: CallId,
+    /// `None` once it is ready.
+    future: Option<LocalBoxFuture<'a, T>>,
+}
+
+impl<T> CallPart<'_, T> {
+    /// Runs `work` on behalf of the call.
+    fn enter<R>(&mut self, work: impl FnOnce(&mut Self) -> R) -> R {
+        let outer = CURRENT.replace(self.call);
+        let output = work(self);
+        CURRENT.set(outer);
+        output
+    }
+}
+
+impl<T> Future for CallPart<'_, T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        self.enter(|part| match &mut part.future {
+            Some(future) => {
+                let polled = future.as_mut().poll(cx);
+                if polled.is_ready() {
+                    part.future = None;
+                }
+                polled
+            }
+            None => Poll::Pending,
         })
-        .await
+    }
+}
+
+impl<T> Drop for CallPart<'_, T> {
+    fn drop(&mut self) {
+        // A stream that is dropped polls its connection.
+        self.enter(|part| part.future = None);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::future::IntoFuture;
 use std::marker::PhantomData;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -41,6 +41,12 @@ pub struct ComponentExports<I>(PhantomData<I>);
 /// A stream and the result that accompanies it.
 type StreamResponse<T, R = ()> = (StreamReader<T>, FutureReader<Result<R, Error>>);
 
+/// Both ends of the result that accompanies a stream.
+type EndFuture<R> = (
+    FutureWriter<Result<R, Error>>,
+    FutureReader<Result<R, Error>>,
+);
+
 impl<I: BackendInstance> engine::Guest for ComponentExports<I> {
     fn describe() -> BackendInfo {
         I::Backend::describe()
@@ -56,7 +62,9 @@ impl<I: BackendInstance> engine::Guest for ComponentExports<I> {
     }
 
     async fn ping() -> Result<(), Error> {
-        CallScope::new().run(I::backend().ping()).await
+        let backend = I::backend();
+        let scope = CallScope::new();
+        scope.part(backend.ping().boxed_local()).await
     }
 
     async fn inspect(object: ObjectRef, stop: FutureReader<()>) -> Result<Inspection, Error> {
@@ -177,13 +185,15 @@ async fn run_call<R>(
     call: impl Future<Output = Result<R, Error>>,
 ) -> Result<R, Error> {
     let scope = CallScope::new();
-    let work = async {
-        match select(pin!(call), stop.into_future().boxed_local()).await {
-            Either::Left((result, _)) => result,
-            Either::Right(_) => Err(stopped()),
+    let call = scope.part(call.boxed_local());
+    match select(call, stop.into_future().boxed_local()).await {
+        Either::Left((result, _)) => result,
+        Either::Right((_, call)) => {
+            // Closes what the call has opened, before the scope ends.
+            drop(call);
+            Err(stopped())
         }
-    };
-    scope.run(work).await
+    }
 }
 
 fn stopped() -> Error {
@@ -195,10 +205,7 @@ fn stopped() -> Error {
 async fn run_stream_call<T, R, F>(
     stop: FutureReader<()>,
     (writer, reader): (StreamWriter<T>, StreamReader<T>),
-    (end, end_reader): (
-        FutureWriter<Result<R, Error>>,
-        FutureReader<Result<R, Error>>,
-    ),
+    (end, end_reader): EndFuture<R>,
     call: impl FnOnce(StreamResponder<T>) -> F,
 ) -> Result<StreamResponse<T, R>, Error>
 where
@@ -211,7 +218,7 @@ where
     // When the host stops the call, `select` drops the backend's future. That
     // cancels its reads and writes and closes its connections.
     let mut work: LocalBoxFuture<'static, CallOutcome<R>> = select(
-        call(responder).boxed_local(),
+        scope.part(call(responder).boxed_local()),
         stop.into_future().boxed_local(),
     )
     .map(|first| match first {
@@ -220,15 +227,12 @@ where
     })
     .boxed_local();
     let mut accepted = accepted.fuse();
-    let beginning = async {
-        match select(Pin::new(&mut work), &mut accepted).await {
-            Either::Left((ended, _)) => Some(ended),
-            // The responder was dropped: the backend is about to return.
-            Either::Right((Err(_), _)) => Some((&mut work).await),
-            Either::Right((Ok(()), _)) => None,
-        }
+    let ended = match select(Pin::new(&mut work), &mut accepted).await {
+        Either::Left((ended, _)) => Some(ended),
+        // The responder was dropped: the backend is about to return.
+        Either::Right((Err(_), _)) => Some((&mut work).await),
+        Either::Right((Ok(()), _)) => None,
     };
-    let ended = scope.run(beginning).await;
     let was_accepted = ended.is_none() || accepted.now_or_never().is_some_and(|r| r.is_ok());
     if let Some(CallOutcome::Returned(Err(error))) = &ended
         && !was_accepted
@@ -238,7 +242,7 @@ where
     wit_bindgen::spawn_local(async move {
         let ended = match ended {
             Some(ended) => ended,
-            None => scope.run(work).await,
+            None => work.await,
         };
         // Before the host learns of the end.
         drop(scope);

@@ -67,7 +67,7 @@ impl StreamConnection {
             }),
             writing: RefCell::new(WriteState::Idle(tx, Vec::new())),
         });
-        call_scope::register(&state);
+        call_scope::register(Rc::<ConnectionState>::clone(&state));
         Self(state)
     }
 }

@@ -37,12 +37,14 @@
 mod body;
 mod client;
 mod connection;
+mod request;
 mod upgrade;
 
 pub use body::ResponseBody;
-pub use client::{HttpClient, HttpRequest, HttpResponse, ResponseHead, UpgradeResponse};
+pub use client::{HttpClient, HttpResponse, ResponseHead, UpgradeResponse};
 #[cfg(feature = "http2")]
 pub(crate) use connection::error_chain;
 pub use hyper::header::{HeaderName, HeaderValue};
 pub use hyper::{HeaderMap, Method, StatusCode};
+pub use request::HttpRequest;
 pub use upgrade::{UpgradedReader, UpgradedWriter};

@@ -153,14 +153,14 @@ async fn calls_share_a_connection_and_go_on_when_others_end_or_are_stopped() {
     let (slow, other) = (object("http2 /slow"), object("http2 /slow"));
     let mut stopped = Box::pin(handle.inspect(&slow));
     let mut kept = Box::pin(handle.inspect(&other));
-    let mut next = async |call: &mut std::pin::Pin<Box<_>>| {
-        tokio::select! {
-            request = in_time(requests.recv()) => request.unwrap(),
-            _ = call => panic!("the call ended"),
-        }
+    let mut first = tokio::select! {
+        request = in_time(requests.recv()) => request.unwrap(),
+        _ = &mut stopped => panic!("the call ended"),
     };
-    let mut first = next(&mut stopped).await;
-    let second = next(&mut kept).await;
+    let second = tokio::select! {
+        request = in_time(requests.recv()) => request.unwrap(),
+        _ = &mut kept => panic!("the call ended"),
+    };
     drop(stopped);
     let reason = in_time(std::future::poll_fn(|cx| first.responder.poll_reset(cx))).await;
     assert_eq!(reason.unwrap(), h2::Reason::CANCEL);
@@ -172,6 +172,22 @@ async fn calls_share_a_connection_and_go_on_when_others_end_or_are_stopped() {
     assert_eq!(in_time(kept).await.unwrap().raw, "late");
     events.send_data("d\n".into(), false).unwrap();
     next_event(&mut watch).await;
+
+    // Nor does it leave anything else in the instance.
+    let before: u32 = run(&handle, "handle").await.parse().unwrap();
+    for _ in 0..30 {
+        let mut stopped = Box::pin(handle.inspect(&slow));
+        let mut request = tokio::select! {
+            request = in_time(requests.recv()) => request.unwrap(),
+            _ = &mut stopped => panic!("the call ended"),
+        };
+        drop(stopped);
+        in_time(std::future::poll_fn(|cx| request.responder.poll_reset(cx)))
+            .await
+            .unwrap();
+    }
+    let after: u32 = run(&handle, "handle").await.parse().unwrap();
+    assert!(after <= before + 5, "{before} before and {after} after");
 
     connections.recv().await.unwrap();
     assert!(

@@ -1,35 +1,13 @@
-//! Tests of the test helpers: they must fail when they should.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    missing_docs,
-    reason = "tests fail by panicking"
-)]
+//! Tests of the scripted host and the scripted engine.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use rdd_sdk::http::{HttpClient, HttpRequest, Method, StatusCode, UpgradeResponse};
-use rdd_sdk::testing::{
-    self, CallHandle, ConnectionScript, EngineResponse, ScriptedEngine, ScriptedHost,
-};
-use rdd_sdk::types::{
-    BackendInfo, ContainerRef, Credentials, Error, ErrorCode, Event, ExecOptions, Inspection,
-    LogLevel, ObjectRef, OutputChunk, OutputSource, PasswordCredentials,
-};
-use rdd_sdk::{Backend, ExecInput, Host, OutputResponder, WatchResponder};
+use rdd_sdk::testing::{self, ConnectionScript, EngineResponse, ScriptedEngine, ScriptedHost};
+use rdd_sdk::types::{Credentials, Error, ErrorCode, LogLevel, PasswordCredentials};
 
-/// Runs a test that must fail, and returns its message.
-fn failure(test: impl AsyncFnOnce()) -> String {
-    let outcome = catch_unwind(AssertUnwindSafe(|| testing::run(test())));
-    let panic = outcome.expect_err("the test passed");
-    panic
-        .downcast_ref::<String>()
-        .cloned()
-        .unwrap_or_else(|| (*panic.downcast_ref::<&str>().unwrap()).to_owned())
-}
+use crate::failure;
 
 async fn get(host: &ScriptedHost, path: &str) -> Result<Bytes, Error> {
     let client = HttpClient::new(host.handle());
@@ -148,7 +126,10 @@ fn a_failed_expectation_names_what_was_expected_and_what_came() {
 fn a_panic_of_the_engine_fails_the_test() {
     let message = failure(async || {
         let host = ScriptedHost::new();
-        host.serve(|_| async { panic!("the engine must not be asked") });
+        host.serve(|connection| async move {
+            let _open = connection;
+            panic!("the engine must not be asked")
+        });
         get(&host, "/").await.unwrap_err();
     });
     assert_eq!(message, "the engine must not be asked");
@@ -274,130 +255,4 @@ fn an_engine_can_be_slow_stalled_broken_and_upgraded() {
         drop((reader, writer, body));
         assert_eq!(engine.open_connections(), 0);
     });
-}
-
-/// A backend that echoes the input of its processes, and whose watch never ends.
-struct EchoBackend(Host);
-
-impl Backend for EchoBackend {
-    fn new(host: Host) -> Self {
-        Self(host)
-    }
-
-    fn describe() -> BackendInfo {
-        unreachable!()
-    }
-
-    async fn watch(&self, responder: WatchResponder) -> Result<(), Error> {
-        let _connection = self.0.connect().await?;
-        let mut sink = responder.accept();
-        sink.send(vec![Event::InitBegin, Event::InitDone]).await?;
-        std::future::pending().await
-    }
-
-    async fn ping(&self) -> Result<(), Error> {
-        unreachable!()
-    }
-
-    async fn inspect(&self, _: ObjectRef) -> Result<Inspection, Error> {
-        unreachable!()
-    }
-
-    async fn exec(
-        &self,
-        _: ContainerRef,
-        options: ExecOptions,
-        mut input: ExecInput,
-        responder: OutputResponder,
-    ) -> Result<i32, Error> {
-        if options.command.is_empty() {
-            return Err(Error::invalid_argument("there is no command"));
-        }
-        let mut sink = responder.accept();
-        let mut source = OutputSource::Stdout;
-        while let Some(bytes) = input.stdin.next().await {
-            let bytes = bytes.to_vec();
-            sink.send(vec![OutputChunk { source, bytes }]).await?;
-            source = OutputSource::Stderr;
-        }
-        Ok(3)
-    }
-}
-
-fn container() -> ContainerRef {
-    ContainerRef {
-        namespace: "default".to_owned(),
-        id: "a".to_owned(),
-    }
-}
-
-fn exec_options(command: &[&str]) -> ExecOptions {
-    ExecOptions {
-        command: command.iter().map(ToString::to_string).collect(),
-        env: Vec::new(),
-        working_dir: None,
-        user: None,
-        tty: false,
-        stdin: true,
-        stdout: true,
-        stderr: true,
-    }
-}
-
-#[test]
-fn a_process_gets_its_input_and_returns_its_output_and_exit_code() {
-    testing::run(async {
-        let backend = Rc::new(EchoBackend::new(ScriptedHost::new().handle()));
-        let input = || ExecInput::from_items(vec!["in".into(), "err".into()], Vec::new());
-        let call = testing::exec(&backend, container(), exec_options(&["cat"]), input());
-        let outcome = testing::collect_output(call.await.unwrap()).await;
-        assert_eq!(outcome.stdout, b"in");
-        assert_eq!(outcome.stderr, b"err");
-        assert_eq!(outcome.result, Ok(3));
-        let call = testing::exec(&backend, container(), exec_options(&[]), input());
-        assert_eq!(call.await.err().unwrap().code, ErrorCode::InvalidArgument);
-    });
-}
-
-#[test]
-fn a_canceled_watch_drops_its_connections() {
-    testing::run(async {
-        let host = ScriptedHost::new();
-        host.script(ConnectionScript::new().hold());
-        let backend = Rc::new(EchoBackend::new(host.handle()));
-        let mut watch = testing::watch(&backend).await.unwrap();
-        assert!(watch.listing().await.is_empty());
-        assert_eq!(host.open_connections(), 1);
-        watch.cancel().await;
-        assert_eq!(host.open_connections(), 0);
-        assert_eq!(Rc::strong_count(&backend), 1);
-    });
-}
-
-#[test]
-fn a_missing_event_fails_the_test_and_names_the_events_before() {
-    let message = failure(async || {
-        let host = ScriptedHost::new();
-        host.script(ConnectionScript::new().hold());
-        let backend = Rc::new(EchoBackend::new(host.handle()));
-        let mut watch = testing::watch(&backend).await.unwrap();
-        watch.listing().await;
-        watch.next().await;
-    });
-    assert!(
-        message.contains("nothing came in 600 s after [Event::InitBegin, Event::InitDone]"),
-        "{message}"
-    );
-    let message = failure(async || {
-        let call = CallHandle::start(|to| async move {
-            to.accept().send(vec![Event::InitBegin]).await?;
-            Err(Error::unavailable("the engine stopped"))
-        });
-        let mut watch = testing::WatchReader::new(call.await.unwrap());
-        watch.listing().await;
-    });
-    assert!(
-        message.contains("expected the end of a listing") && message.contains("the engine stopped"),
-        "{message}"
-    );
 }
