@@ -2,7 +2,8 @@
 //! released version is not changed.
 //!
 //! The files in wit/ are the version to be released next. A release copies them
-//! to a directory named after it, which never changes afterward.
+//! to a directory named after it, which never changes afterward. The SDK has a
+//! copy of its own, since its package must be complete.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -27,17 +28,74 @@ pub(crate) struct WitArgs {
     freeze: bool,
 }
 
-/// Compares the versions of the contract with their digests, or records that of
-/// the working copy. Comments and layout do not affect a digest.
+/// Compares the versions of the contract with their digests and the copies, or
+/// records and copies the working copy. Comments and layout do not affect a
+/// digest.
 pub(crate) fn run(args: &WitArgs) -> Result<()> {
-    let contract = Contract::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit"))?;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let contract = Contract::open(&root.join("wit"))?;
+    let copy = WitCopy {
+        source: root.join("wit"),
+        copy: root.join("plugins/sdk/wit"),
+    };
     if args.freeze {
         contract.freeze()
     } else if args.check {
-        contract.check()
+        contract.check()?;
+        copy.check()
     } else {
-        contract.record()
+        contract.record()?;
+        copy.update()
     }
+}
+
+/// A copy of the files of a directory.
+struct WitCopy {
+    source: PathBuf,
+    copy: PathBuf,
+}
+
+impl WitCopy {
+    fn check(&self) -> Result<()> {
+        ensure!(
+            wit_files(&self.source)? == wit_files(&self.copy)?,
+            "{} differs from {}; copy the files with 'cargo xtask wit'",
+            self.copy.display(),
+            self.source.display()
+        );
+        Ok(())
+    }
+
+    fn update(&self) -> Result<()> {
+        let source = wit_files(&self.source)?;
+        for name in wit_files(&self.copy)?.keys() {
+            if !source.contains_key(name) {
+                fs::remove_file(self.copy.join(name))
+                    .with_context(|| format!("cannot remove {name}"))?;
+            }
+        }
+        for (name, content) in source {
+            let path = self.copy.join(name);
+            fs::write(&path, content)
+                .with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads the WIT files of a directory, by name.
+fn wit_files(dir: &Path) -> Result<BTreeMap<String, String>> {
+    let mut files = BTreeMap::new();
+    for entry in fs::read_dir(dir).with_context(|| format!("cannot read {}", dir.display()))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|it| it == "wit") {
+            let content = fs::read_to_string(&path)
+                .with_context(|| format!("cannot read {}", path.display()))?;
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            files.insert(name.into_owned(), content);
+        }
+    }
+    Ok(files)
 }
 
 /// The versions of the contract.
@@ -209,6 +267,27 @@ mod tests {
         let other_shape = WIT.replace("ping: func()", "ping: func() -> u32");
         let error = contract(dir.path(), &other_shape).check().unwrap_err();
         assert!(error.to_string().contains("record the change"), "{error}");
+    }
+
+    #[test]
+    fn a_copy_has_exactly_the_files_of_its_source() {
+        let (source, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let files = WitCopy {
+            source: source.path().to_owned(),
+            copy: copy.path().to_owned(),
+        };
+        fs::write(source.path().join("engine.wit"), WIT).unwrap();
+        fs::write(source.path().join("README.md"), "not copied").unwrap();
+        fs::write(copy.path().join("old.wit"), WIT).unwrap();
+        let error = files.check().unwrap_err();
+        assert!(error.to_string().contains("cargo xtask wit"), "{error}");
+        files.update().unwrap();
+        files.check().unwrap();
+        let names: Vec<_> = wit_files(copy.path()).unwrap().into_keys().collect();
+        assert_eq!(names, ["engine.wit"]);
+        // Comments count, since authors read the copy.
+        fs::write(copy.path().join("engine.wit"), WIT.replace("Pings.", "?")).unwrap();
+        files.check().unwrap_err();
     }
 
     #[test]

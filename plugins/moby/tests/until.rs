@@ -6,18 +6,15 @@
     reason = "a test fails by panicking"
 )]
 
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::time::Duration;
 
-use futures::FutureExt as _;
-use futures::future::LocalBoxFuture;
-use hyper_util::rt::TokioIo;
 use rdd_backend_moby::MobyBackend;
-use rdd_sdk::native::CallHandle;
-use rdd_sdk::types::{ContainerRef, Credentials, Error, LogLevel, LogOptions, Timestamp};
-use rdd_sdk::{Backend as _, BoxConnection, Host, HostApi};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+use rdd_sdk::Backend as _;
+use rdd_sdk::http::Method;
+use rdd_sdk::testing::{
+    self, CallHandle, EngineRequest, EngineResponse, ScriptedEngine, ScriptedHost,
+};
+use rdd_sdk::types::{ContainerRef, LogOptions, Timestamp};
 use tokio::time::Instant;
 
 /// The time at the beginning of each test: 2026-01-01T00:00:00Z.
@@ -27,129 +24,63 @@ const LINE: &[u8] = b"a line\n";
 /// The pauses of the engine before each line of a log.
 type Script = Vec<Duration>;
 
-/// An engine that sends a log line after each pause of `script`. A followed log
-/// then remains open.
-struct ScriptedEngine {
-    started: Instant,
-    script: Script,
-    log_requests: Rc<RefCell<Vec<String>>>,
-}
-
-impl HostApi for ScriptedEngine {
-    fn connect(&self) -> LocalBoxFuture<'static, Result<BoxConnection, Error>> {
-        let (near, far) = tokio::io::duplex(64 * 1024);
-        let connection = serve(
-            far,
-            self.started,
-            self.script.clone(),
-            self.log_requests.clone(),
-        );
-        tokio::task::spawn_local(connection);
-        async move { Ok(Box::new(TokioIo::new(near)) as BoxConnection) }.boxed_local()
-    }
-
-    fn sleep(&self, duration: Duration) -> LocalBoxFuture<'static, ()> {
-        tokio::time::sleep(duration).boxed_local()
-    }
-
-    fn now(&self) -> Timestamp {
-        panic!("the engine's clock is used")
-    }
-
-    fn monotonic_now(&self) -> Duration {
-        self.started.elapsed()
-    }
-
-    fn random(&self) -> u64 {
-        0
-    }
-
-    fn credentials(
-        &self,
-        _: String,
-    ) -> LocalBoxFuture<'static, Result<Option<Credentials>, Error>> {
-        std::future::ready(Ok(None)).boxed_local()
-    }
-
-    fn log(&self, _: LogLevel, _: &str) {}
-}
-
-/// Serves the requests of one connection.
-async fn serve(
-    mut stream: DuplexStream,
-    started: Instant,
-    script: Script,
-    log_requests: Rc<RefCell<Vec<String>>>,
-) {
-    loop {
-        let mut request = Vec::new();
-        while !request.ends_with(b"\r\n\r\n") {
-            match stream.read_u8().await {
-                Ok(byte) => request.push(byte),
-                Err(_) => return,
-            }
-        }
-        let request = String::from_utf8(request).unwrap();
-        let path = request.split(' ').nth(1).unwrap().to_owned();
+/// Starts an engine that sends a log line after each pause of `script`. A
+/// followed log then remains open.
+fn start_engine(script: Script) -> ScriptedEngine {
+    // The clock of the host is far behind that of the engine, which counts.
+    let engine = ScriptedEngine::on(ScriptedHost::starting_at(Timestamp {
+        seconds: 0,
+        nanoseconds: 0,
+    }));
+    let started = Instant::now();
+    let dated = move |response: EngineResponse| {
         let now = jiff::Timestamp::from_second(BEGIN).unwrap()
             + jiff::SignedDuration::try_from(started.elapsed()).unwrap();
-        let date = now.strftime("%a, %d %b %Y %H:%M:%S GMT");
-        let head = format!("HTTP/1.1 200 OK\r\nApi-Version: 1.48\r\nDate: {date}\r\n");
-        if path == "/_ping" {
-            let head = format!("{head}Content-Length: 2\r\n\r\nOK");
-            stream.write_all(head.as_bytes()).await.unwrap();
-            continue;
-        }
-        if path.ends_with("/json") {
-            let id = path.split('/').rev().nth(1).unwrap();
-            let body = format!(r#"{{"Id":"{id}","Name":"/web","Config":{{"Tty":true}}}}"#);
-            let head = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
-            stream.write_all(head.as_bytes()).await.unwrap();
-            continue;
-        }
-        let follows = path.contains("follow=1");
-        log_requests.borrow_mut().push(path);
-        let head = format!(
-            "{head}Content-Type: application/vnd.docker.raw-stream\r\nConnection: close\r\n\r\n"
-        );
-        stream.write_all(head.as_bytes()).await.unwrap();
-        for pause in script {
-            tokio::time::sleep(pause).await;
-            if stream.write_all(LINE).await.is_err() {
-                return;
+        let date = now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        response.header("api-version", "1.48").header("date", &date)
+    };
+    engine.route(Method::GET, "/_ping", move |_| {
+        dated(EngineResponse::text("OK"))
+    });
+    engine.route(Method::GET, "/{}/containers/{}/json", move |request| {
+        let id = request.path().split('/').nth(3).unwrap();
+        let container = format!(r#"{{"Id":"{id}","Name":"/web","Config":{{"Tty":true}}}}"#);
+        dated(EngineResponse::json(container))
+    });
+    engine.route(Method::GET, "/{}/containers/{}/logs", move |request| {
+        let follows = request.query().contains("follow=1");
+        let (mut sender, response) = EngineResponse::stream();
+        let script = script.clone();
+        tokio::task::spawn_local(async move {
+            for pause in script {
+                tokio::time::sleep(pause).await;
+                if sender.send(LINE).await.is_err() {
+                    return;
+                }
             }
-        }
-        if follows {
-            std::future::pending::<()>().await;
-        }
-        return;
-    }
+            if follows {
+                std::future::pending::<()>().await;
+            }
+        });
+        dated(response.header("content-type", "application/vnd.docker.raw-stream"))
+    });
+    engine
 }
 
 /// The outcome of a followed log.
 struct Outcome {
     lines: usize,
     took: Duration,
-    log_requests: Vec<String>,
+    log_requests: Vec<EngineRequest>,
 }
 
 /// Follows a log until the time `until` after the beginning. The reader pauses
 /// for `pace` after each batch.
 fn follow(until: Duration, script: Script, pace: Duration) -> Outcome {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .unwrap();
-    tokio::task::LocalSet::new().block_on(&runtime, async {
-        let log_requests = Rc::default();
+    testing::run(async {
         let started = Instant::now();
-        let engine = ScriptedEngine {
-            started,
-            script,
-            log_requests: Rc::clone(&log_requests),
-        };
-        let moby = MobyBackend::new(Host::new(engine));
+        let engine = start_engine(script);
+        let moby = MobyBackend::new(engine.host());
         let options = LogOptions {
             follow: true,
             tail: None,
@@ -179,7 +110,11 @@ fn follow(until: Duration, script: Script, pace: Duration) -> Outcome {
         Outcome {
             lines: bytes / LINE.len(),
             took: started.elapsed(),
-            log_requests: log_requests.take(),
+            log_requests: engine
+                .requests()
+                .into_iter()
+                .filter(|request| request.path().ends_with("/logs"))
+                .collect(),
         }
     })
 }
@@ -196,7 +131,7 @@ fn a_log_is_not_followed_if_until_is_soon() {
         assert_eq!(outcome.lines, 20, "{until:?}");
         assert!(outcome.took >= seconds(600), "{:?}", outcome.took);
         assert!(
-            outcome.log_requests[0].contains("follow=0"),
+            outcome.log_requests[0].query().contains("follow=0"),
             "{:?}",
             outcome.log_requests
         );
@@ -210,7 +145,7 @@ fn lines_that_the_engine_still_has_to_send_at_until_are_sent() {
     let outcome = follow(seconds(10), vec![seconds(1); 60], seconds(5));
     assert_eq!(outcome.lines, 60);
     assert!(
-        outcome.log_requests[0].contains("follow=1"),
+        outcome.log_requests[0].query().contains("follow=1"),
         "{:?}",
         outcome.log_requests
     );

@@ -1,4 +1,5 @@
-//! The Rust bindings of the contract in `wit/`, generated only here.
+//! The Rust bindings of the contract in `wit/`, generated only here. The files
+//! are this package's copy of the contract; `cargo xtask wit` makes it.
 #![allow(
     clippy::all,
     clippy::undocumented_unsafe_blocks,
@@ -10,7 +11,7 @@
 )]
 
 wit_bindgen::generate!({
-    path: "../../wit",
+    path: "wit",
     world: "backend",
     pub_export_macro: true,
     default_bindings_module: "rdd_sdk::bindings",

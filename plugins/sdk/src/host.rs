@@ -47,6 +47,25 @@ pub trait HostApi: 'static {
 }
 
 /// A handle to the host. Cheap to clone.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use rdd_sdk::Host;
+/// use rdd_sdk::types::{Error, LogLevel};
+///
+/// /// Retries a request, and logs why.
+/// async fn retry<T>(host: &Host, mut request: impl AsyncFnMut() -> Result<T, Error>) -> Result<T, Error> {
+///     for seconds in [1, 2, 4] {
+///         match request().await {
+///             Ok(response) => return Ok(response),
+///             Err(error) => host.log(LogLevel::Warn, &format!("retry in {seconds} s: {}", error.message)),
+///         }
+///         host.sleep(Duration::from_secs(seconds)).await;
+///     }
+///     host.timeout(Duration::from_secs(10), "a response", request()).await
+/// }
+/// ```
 #[derive(Clone)]
 pub struct Host(Rc<dyn HostApi>);
 

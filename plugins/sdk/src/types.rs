@@ -1,5 +1,34 @@
 //! The contract's records and enumerations, re-exported from the generated
 //! bindings, and its limits.
+//!
+//! # Errors
+//!
+//! Every call fails with an [`Error`]: a code for programs, and a message for
+//! people. `wit/` lists the codes of each call. There is a constructor for each
+//! code; a message is one sentence in lower case without a full stop, and is the
+//! engine's own if it gave one:
+//!
+//! ```
+//! use rdd_sdk::http::{HttpResponse, StatusCode};
+//! use rdd_sdk::types::{Error, ErrorCode};
+//!
+//! fn check(response: HttpResponse) -> Result<HttpResponse, Error> {
+//!     let message = String::from_utf8_lossy(&response.body).into_owned();
+//!     match response.head.status {
+//!         status if status.is_success() => Ok(response),
+//!         StatusCode::NOT_FOUND => Err(Error::not_found(message)),
+//!         StatusCode::CONFLICT => Err(Error::conflict(message)),
+//!         // A code of the engine's own, for programs that know it.
+//!         StatusCode::INSUFFICIENT_STORAGE => {
+//!             Err(Error::new(ErrorCode::Other("disk-full".to_owned()), message))
+//!         }
+//!         status => Err(Error::internal(format!("the engine returned {status}: {message}"))),
+//!     }
+//! }
+//! ```
+//!
+//! The errors of a [`Host`](crate::Host) and of the clients in this crate are of
+//! the same type, so that `?` is usually right.
 
 pub use crate::bindings::exports::rancher_desktop::engine::engine::{
     BackendInfo, Capabilities, Event, IdForm, Inspection,

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rdd_sdk::http::{HttpClient, HttpRequest, Method, StatusCode};
-use rdd_sdk::native::UnixHost;
+use rdd_sdk::testing::UnixHost;
 use rdd_sdk::types::ErrorCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};

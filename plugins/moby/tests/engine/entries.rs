@@ -1,9 +1,6 @@
 //! Tests of logs as entries.
 
-use std::rc::Rc;
-
-use rdd_sdk::Backend;
-use rdd_sdk::native::CallHandle;
+use rdd_sdk::testing::{self, CallHandle};
 use rdd_sdk::types::{
     ENTRY_PARTIAL, ENTRY_STDERR, EntryBatch, EntryOptions, EntryPosition, Error, ErrorCode,
     GapReason, LogOptions,
@@ -31,8 +28,7 @@ async fn open(
     id: &str,
     options: EntryOptions,
 ) -> Result<CallHandle<EntryBatch>, Error> {
-    let (moby, container) = (Rc::clone(&fixture.moby), container_ref(id));
-    CallHandle::start(|to| async move { moby.get_entries(container, options, to).await }).await
+    testing::get_entries(&fixture.moby, container_ref(id), options).await
 }
 
 /// Returns the entries of a log that ends, and the gap before the first one.

@@ -1,13 +1,11 @@
 //! Tests of processes in containers.
 
-use std::rc::Rc;
-
 use bytes::Bytes;
 use futures::SinkExt;
 use futures::channel::mpsc;
-use rdd_sdk::native::CallHandle;
-use rdd_sdk::types::{Error, ErrorCode, ExecOptions, OutputChunk, OutputSource, TerminalSize};
-use rdd_sdk::{Backend, ExecInput, InputStream};
+use rdd_sdk::testing::{self, CallHandle};
+use rdd_sdk::types::{Error, ErrorCode, ExecOptions, OutputChunk, TerminalSize};
+use rdd_sdk::{ExecInput, InputStream};
 
 use crate::fixture::{self, EngineFixture, container_ref};
 
@@ -32,23 +30,15 @@ async fn exec(
     options: ExecOptions,
     input: ExecInput,
 ) -> Result<Session, Error> {
-    let (moby, container) = (Rc::clone(&fixture.moby), container_ref(id));
-    CallHandle::start(|to| async move { moby.exec(container, options, input, to).await }).await
+    testing::exec(&fixture.moby, container_ref(id), options, input).await
 }
 
 /// Returns standard output, standard error, and the exit code.
-async fn finish(mut session: Session) -> (String, String, i32) {
-    let (mut out, mut err) = (Vec::new(), Vec::new());
-    while let Some(chunks) = session.next().await {
-        for chunk in chunks {
-            match chunk.source {
-                OutputSource::Stdout => out.extend(chunk.bytes),
-                OutputSource::Stderr => err.extend(chunk.bytes),
-            }
-        }
-    }
+async fn finish(session: Session) -> (String, String, i32) {
+    let outcome = testing::collect_output(session).await;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (text(&out), text(&err), session.result().await.unwrap())
+    let (out, err) = (text(&outcome.stdout), text(&outcome.stderr));
+    (out, err, outcome.result.unwrap())
 }
 
 async fn run(fixture: &EngineFixture, id: &str, options: ExecOptions) -> (String, String, i32) {

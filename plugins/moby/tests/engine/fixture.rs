@@ -17,11 +17,8 @@ use bollard::query_parameters::{
 use futures::{FutureExt, StreamExt};
 use rdd_backend_moby::MobyBackend;
 use rdd_sdk::Backend;
-use rdd_sdk::native::{CallHandle, UnixHost};
-use rdd_sdk::types::{
-    ContainerRef, Event, LogOptions, Object, ObjectRef, OutputChunk, OutputSource, Removal,
-    RemovalTarget,
-};
+use rdd_sdk::testing::{self, CallHandle, UnixHost, WatchReader};
+use rdd_sdk::types::{ContainerRef, LogOptions, OutputChunk, Removal, RemovalTarget};
 
 /// The image that `make engine` creates from busybox.
 pub(crate) const IMAGE: &str = "rdd-test:latest";
@@ -46,11 +43,7 @@ pub(crate) fn run<F: Future<Output = ()>>(name: &str, test: impl FnOnce(Rc<Engin
     let socket = address
         .strip_prefix("unix://")
         .expect("RDD_TEST_DOCKER_HOST is not a unix:// address");
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    tokio::task::LocalSet::new().block_on(&runtime, async {
+    testing::run_live(async {
         let fixture = Rc::new(EngineFixture {
             docker: Docker::connect_with_unix(socket, 120, bollard::API_DEFAULT_VERSION)
                 .unwrap()
@@ -209,25 +202,14 @@ impl EngineFixture {
     }
 
     pub(crate) async fn logs(&self, id: &str, options: LogOptions) -> CallHandle<OutputChunk> {
-        let (moby, id) = (Rc::clone(&self.moby), id.to_owned());
-        CallHandle::start(|responder| async move {
-            moby.get_logs(container_ref(&id), options, responder).await
-        })
-        .await
-        .unwrap()
+        testing::get_logs(&self.moby, container_ref(id), options)
+            .await
+            .unwrap()
     }
 
     pub(crate) async fn watch(&self) -> WatchReader {
-        let moby = Rc::clone(&self.moby);
-        let call = CallHandle::start(|responder| async move { moby.watch(responder).await })
-            .await
-            .unwrap();
-        let mut watch = WatchReader {
-            call,
-            pending: Vec::new(),
-        };
-        assert_eq!(watch.next().await, Event::InitBegin);
-        watch
+        let watch = testing::watch(&self.moby).await.unwrap();
+        watch.with_patience(PATIENCE)
     }
 
     /// Removes the test's objects. Errors are ignored, since the test may have
@@ -281,53 +263,6 @@ impl EngineFixture {
     }
 }
 
-/// A watch that returns single events.
-pub(crate) struct WatchReader {
-    call: CallHandle<Event>,
-    /// The events of the last batch, in reverse order.
-    pending: Vec<Event>,
-}
-
-impl WatchReader {
-    pub(crate) async fn next(&mut self) -> Event {
-        while self.pending.is_empty() {
-            self.pending = tokio::time::timeout(PATIENCE, self.call.next())
-                .await
-                .expect("no event in time")
-                .expect("the watch ended");
-            self.pending.reverse();
-        }
-        self.pending.pop().unwrap()
-    }
-
-    /// Returns the objects of the listing.
-    pub(crate) async fn listing(&mut self) -> Vec<Object> {
-        let mut objects = Vec::new();
-        loop {
-            match self.next().await {
-                Event::Applied(object) => objects.push(object),
-                Event::InitDone => return objects,
-                other => panic!("{other:?} within a listing"),
-            }
-        }
-    }
-
-    /// Returns the first result of `select`. Skips the events of other tests.
-    pub(crate) async fn until<T>(&mut self, mut select: impl FnMut(&Event) -> Option<T>) -> T {
-        loop {
-            let event = self.next().await;
-            if let Some(found) = select(&event) {
-                return found;
-            }
-        }
-    }
-
-    pub(crate) async fn until_removed(&mut self, object: ObjectRef) {
-        self.until(|event| (*event == Event::Removed(object.clone())).then_some(()))
-            .await;
-    }
-}
-
 /// Options for the whole log, without following.
 pub(crate) fn whole_log() -> LogOptions {
     LogOptions {
@@ -342,18 +277,10 @@ pub(crate) fn whole_log() -> LogOptions {
 }
 
 /// Reads a log to its end and returns standard output and standard error.
-pub(crate) async fn read(mut log: CallHandle<OutputChunk>) -> (Vec<u8>, Vec<u8>) {
-    let (mut out, mut err) = (Vec::new(), Vec::new());
-    while let Some(chunks) = log.next().await {
-        for chunk in chunks {
-            match chunk.source {
-                OutputSource::Stdout => out.extend(chunk.bytes),
-                OutputSource::Stderr => err.extend(chunk.bytes),
-            }
-        }
-    }
-    log.result().await.unwrap();
-    (out, err)
+pub(crate) async fn read(log: CallHandle<OutputChunk>) -> (Vec<u8>, Vec<u8>) {
+    let outcome = testing::collect_output(log).await;
+    outcome.result.unwrap();
+    (outcome.stdout, outcome.stderr)
 }
 
 /// Returns the reference to a container.

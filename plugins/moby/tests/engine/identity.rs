@@ -10,6 +10,7 @@ use bollard::query_parameters::{
 };
 use futures::FutureExt;
 use rdd_sdk::Backend;
+use rdd_sdk::testing;
 use rdd_sdk::types::{Action, ErrorCode, RemovalTarget};
 
 use crate::fixture::{self, EngineFixture, container_ref, read, removal, whole_log};
@@ -75,14 +76,7 @@ fn an_id_that_is_the_name_of_another_container_is_rejected() {
             .await
             .unwrap_err();
         assert_eq!(error.code, ErrorCode::NotFound, "{}", error.message);
-        let moby = Rc::clone(&fixture.moby);
-        let log = rdd_sdk::native::CallHandle::start({
-            let id = id.clone();
-            |responder| async move {
-                moby.get_logs(container_ref(&id), whole_log(), responder)
-                    .await
-            }
-        });
+        let log = testing::get_logs(&fixture.moby, container_ref(&id), whole_log());
         let error = log
             .await
             .err()

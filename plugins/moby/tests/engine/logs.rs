@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 use bollard::container::LogOutput;
 use bollard::query_parameters::LogsOptionsBuilder;
 use futures::StreamExt;
-use rdd_sdk::Backend;
-use rdd_sdk::native::CallHandle;
+use rdd_sdk::testing;
 use rdd_sdk::types::{ErrorCode, LogOptions, Timestamp};
 
 use crate::fixture::{self, EngineFixture, PATIENCE, container_ref, read, whole_log};
@@ -219,12 +218,7 @@ fn errors_of_the_engine_fail_the_call() {
                 ErrorCode::InvalidArgument,
             ),
         ] {
-            let moby = fixture.moby.clone();
-            let id = id.to_owned();
-            let result = CallHandle::start(|to| async move {
-                moby.get_logs(container_ref(&id), options, to).await
-            })
-            .await;
+            let result = testing::get_logs(&fixture.moby, container_ref(id), options).await;
             assert_eq!(result.err().unwrap().code, code);
         }
     });

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use futures::future::LocalBoxFuture;
 use rdd_backend_moby::MobyBackend;
 use rdd_sdk::Backend;
-use rdd_sdk::native::UnixHost;
+use rdd_sdk::testing::UnixHost;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 

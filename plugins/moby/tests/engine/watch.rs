@@ -4,9 +4,10 @@ use bollard::models::VolumeCreateRequest;
 use bollard::query_parameters::{
     RemoveImageOptions, RemoveVolumeOptions, RenameContainerOptionsBuilder,
 };
+use rdd_sdk::testing::WatchReader;
 use rdd_sdk::types::{Container, ContainerState, Event, Object, ObjectKind, ObjectRef};
 
-use crate::fixture::{self, WatchReader};
+use crate::fixture;
 
 async fn container(
     watch: &mut WatchReader,

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use rdd_sdk::native::CallHandle;
+use rdd_sdk::http::StatusCode;
+use rdd_sdk::testing::{CallHandle, EngineResponse};
 use rdd_sdk::types::{Event, Object, ObjectKind};
 use serde_json::json;
-use tokio::sync::mpsc;
 
-use crate::server::{FakeResponse, FakeServer, next};
+use crate::server::{self, next};
 
 const IMAGES: usize = 5_000;
 const TAGS: usize = 4;
@@ -32,19 +32,19 @@ fn summary(n: usize, tags: usize) -> String {
     .to_string()
 }
 
-fn inspection(path: &str) -> FakeResponse {
+fn inspection(path: &str) -> EngineResponse {
     let id = path
         .trim_start_matches("/images/")
         .trim_end_matches("/json");
-    FakeResponse::json(&json!({
+    EngineResponse::json(json!({
         "Id": id, "Created": "9999-12-31T23:59:59Z", "Architecture": "arm64", "Os": "linux", "Size": 5,
         "Config": {"Labels": {"description": "x".repeat(1_000)}},
     }))
 }
 
 /// Sends a list of these summaries, with a pause before each.
-fn send(pause: Duration, summaries: impl Iterator<Item = String> + 'static) -> FakeResponse {
-    let (sender, receiver) = mpsc::channel(1);
+fn send(pause: Duration, summaries: impl Iterator<Item = String> + 'static) -> EngineResponse {
+    let (mut sender, response) = EngineResponse::stream();
     tokio::task::spawn_local(async move {
         let mut separator = "[";
         for summary in summaries {
@@ -54,9 +54,9 @@ fn send(pause: Duration, summaries: impl Iterator<Item = String> + 'static) -> F
             sender.send(piece).await.ok();
             separator = ",";
         }
-        sender.send(b"]".to_vec()).await.ok();
+        sender.send("]").await.ok();
     });
-    FakeResponse::Pieces(receiver)
+    response
 }
 
 /// Reads to the end of the listing and returns the number of tags of each image.
@@ -85,7 +85,7 @@ async fn thousands_of_images_are_listed_and_then_only_changes_are_reported() {
     // tags.
     let changed = Rc::new(Cell::new(false));
     let events = Rc::new(RefCell::new(None));
-    let server = FakeServer::start("images", {
+    let server = server::start({
         let (inspected, changed, events) = (
             Rc::clone(&inspected),
             Rc::clone(&changed),
@@ -97,28 +97,28 @@ async fn thousands_of_images_are_listed_and_then_only_changes_are_reported() {
                 (1..=IMAGES).map(|n| summary(n, if n == 7 { 1 } else { TAGS })),
             ),
             "/images/json" => send(Duration::ZERO, (0..IMAGES).map(|n| summary(n, TAGS))),
-            "/volumes" => FakeResponse::json(&json!({"Volumes": null})),
-            path if path.starts_with("/containers/json") => FakeResponse::json(&json!([])),
+            "/volumes" => EngineResponse::json(json!({"Volumes": null})),
+            path if path.starts_with("/containers/json") => EngineResponse::json(json!([])),
             path if path.starts_with("/events") => {
-                let (sender, receiver) = mpsc::channel(1);
+                let (sender, response) = EngineResponse::stream();
                 *events.borrow_mut() = Some(sender);
-                FakeResponse::Pieces(receiver)
+                response
             }
             path if path.starts_with("/images/") => {
                 inspected.set(inspected.get() + 1);
                 inspection(path)
             }
-            _ => FakeResponse::NotFound,
+            _ => server::refusal(StatusCode::NOT_FOUND),
         }
     });
-    let mut watch = server.watch().await;
+    let mut watch = server::watch(&server).await;
     let found = listing(&mut watch).await;
     assert_eq!(found.len(), IMAGES);
     assert_eq!(found.values().sum::<usize>(), IMAGES * TAGS);
     assert_eq!(inspected.get(), IMAGES);
 
     changed.set(true);
-    let sender = events.borrow().clone().unwrap();
+    let mut sender = events.borrow().clone().unwrap();
     let event = json!({"Type": "image", "Action": "untag", "Actor": {"ID": id(7)}});
     sender
         .send(format!("{event}\n").into_bytes())
@@ -147,16 +147,16 @@ async fn thousands_of_images_are_listed_and_then_only_changes_are_reported() {
 
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn a_listing_may_take_as_long_as_the_engine_sends() {
-    let server = FakeServer::start("slow", |path| match path {
+    let server = server::start(|path| match path {
         // Half an hour in total, with pauses of less than a minute.
         "/images/json" => send(Duration::from_secs(45), (0..40).map(|n| summary(n, 1))),
-        "/volumes" => FakeResponse::json(&json!({"Volumes": []})),
-        path if path.starts_with("/containers/json") => FakeResponse::json(&json!([])),
-        path if path.starts_with("/events") => FakeResponse::Stalled(""),
+        "/volumes" => EngineResponse::json(json!({"Volumes": []})),
+        path if path.starts_with("/containers/json") => EngineResponse::json(json!([])),
+        path if path.starts_with("/events") => EngineResponse::stalled(""),
         path if path.starts_with("/images/") => inspection(path),
-        _ => FakeResponse::NotFound,
+        _ => server::refusal(StatusCode::NOT_FOUND),
     });
-    let mut watch = server.watch().await;
+    let mut watch = server::watch(&server).await;
     let mut found = 0;
     'listing: loop {
         for event in next(&mut watch).await {
@@ -172,13 +172,13 @@ async fn a_listing_may_take_as_long_as_the_engine_sends() {
 
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn a_stalled_listing_times_out() {
-    let server = FakeServer::start("still", |path| match path {
-        "/images/json" => FakeResponse::Stalled("["),
-        "/volumes" => FakeResponse::json(&json!({"Volumes": []})),
-        path if path.starts_with("/events") => FakeResponse::Stalled(""),
-        _ => FakeResponse::NotFound,
+    let server = server::start(|path| match path {
+        "/images/json" => EngineResponse::stalled("["),
+        "/volumes" => EngineResponse::json(json!({"Volumes": []})),
+        path if path.starts_with("/events") => EngineResponse::stalled(""),
+        _ => server::refusal(StatusCode::NOT_FOUND),
     });
-    let mut watch = server.watch().await;
+    let mut watch = server::watch(&server).await;
     while watch.next().await.is_some() {}
     let error = watch.result().await.unwrap_err();
     assert!(

@@ -4,13 +4,14 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use rdd_sdk::native::CallHandle;
+use rdd_sdk::http::StatusCode;
+use rdd_sdk::testing::{BodySender, CallHandle, EngineResponse, ScriptedEngine};
 use rdd_sdk::types::{Event, Object, ObjectKind};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
-use crate::server::{FakeResponse, FakeServer, next};
+use crate::server::{self, next};
 
 const VOLUME: &str = "data";
 
@@ -27,9 +28,9 @@ struct RetryFixture {
     response: Rc<Cell<VolumeResponse>>,
     /// The times of the requests for the volume.
     requests: mpsc::UnboundedReceiver<Instant>,
-    events: mpsc::Sender<Vec<u8>>,
+    events: BodySender,
     watch: CallHandle<Event>,
-    _server: FakeServer,
+    _server: ScriptedEngine,
 }
 
 fn volume() -> Value {
@@ -37,35 +38,36 @@ fn volume() -> Value {
 }
 
 impl RetryFixture {
-    /// `name` must be unique among the tests.
-    async fn new(name: &str) -> Self {
+    async fn new() -> Self {
         let response = Rc::new(Cell::new(VolumeResponse::Found));
         let events = Rc::new(RefCell::new(None));
         let (sender, requests) = mpsc::unbounded_channel();
-        let server = FakeServer::start(name, {
+        let server = server::start({
             let (response, events) = (Rc::clone(&response), Rc::clone(&events));
             move |path| match path {
-                "/images/json" => FakeResponse::json(&json!([])),
-                "/volumes" => FakeResponse::json(&json!({"Volumes": [volume()]})),
+                "/images/json" => EngineResponse::json(json!([])),
+                "/volumes" => EngineResponse::json(json!({"Volumes": [volume()]})),
                 "/volumes/data" => {
                     // The test may have ended.
                     sender.send(Instant::now()).ok();
                     match response.get() {
-                        VolumeResponse::Found => FakeResponse::json(&volume()),
-                        VolumeResponse::NotFound => FakeResponse::NotFound,
-                        VolumeResponse::Failed => FakeResponse::ServerError,
+                        VolumeResponse::Found => EngineResponse::json(volume()),
+                        VolumeResponse::NotFound => server::refusal(StatusCode::NOT_FOUND),
+                        VolumeResponse::Failed => {
+                            server::refusal(StatusCode::INTERNAL_SERVER_ERROR)
+                        }
                     }
                 }
-                path if path.starts_with("/containers/json") => FakeResponse::json(&json!([])),
+                path if path.starts_with("/containers/json") => EngineResponse::json(json!([])),
                 path if path.starts_with("/events") => {
-                    let (sender, receiver) = mpsc::channel(1);
+                    let (sender, response) = EngineResponse::stream();
                     *events.borrow_mut() = Some(sender);
-                    FakeResponse::Pieces(receiver)
+                    response
                 }
-                _ => FakeResponse::NotFound,
+                _ => server::refusal(StatusCode::NOT_FOUND),
             }
         });
-        let mut watch = server.watch().await;
+        let mut watch = server::watch(&server).await;
         while !next(&mut watch).await.contains(&Event::InitDone) {}
         let events = events.borrow().clone().unwrap();
         Self {
@@ -78,7 +80,7 @@ impl RetryFixture {
     }
 
     /// Sends an event of the volume.
-    async fn send_event(&self, action: &str) {
+    async fn send_event(&mut self, action: &str) {
         let event = json!({"Type": "volume", "Action": action, "Actor": {"ID": VOLUME}});
         let line = format!("{event}\n").into_bytes();
         self.events.send(line).await.unwrap();
@@ -118,7 +120,7 @@ async fn waits(fixture: &mut RetryFixture, action: &str, count: usize) -> Vec<u6
 
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn a_failed_read_is_retried_with_backoff() {
-    let mut fixture = RetryFixture::new("retries").await;
+    let mut fixture = RetryFixture::new().await;
     for action in ["create", "destroy"] {
         fixture.response.set(VolumeResponse::Failed);
         let waits = waits(&mut fixture, action, 9).await;
@@ -136,7 +138,7 @@ async fn a_failed_read_is_retried_with_backoff() {
 
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn an_object_that_was_removed_meanwhile_is_reported_once() {
-    let mut fixture = RetryFixture::new("gone").await;
+    let mut fixture = RetryFixture::new().await;
     fixture.response.set(VolumeResponse::Failed);
     fixture.send_event("create").await;
     fixture.next_request().await;
@@ -146,7 +148,7 @@ async fn an_object_that_was_removed_meanwhile_is_reported_once() {
 
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn an_object_has_one_pending_retry_however_often_it_fails() {
-    let mut fixture = RetryFixture::new("one-wait").await;
+    let mut fixture = RetryFixture::new().await;
     fixture.response.set(VolumeResponse::Failed);
     for action in ["create", "destroy"].repeat(10) {
         fixture.send_event(action).await;

@@ -3,16 +3,17 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use rdd_sdk::http::StatusCode;
+use rdd_sdk::testing::EngineResponse;
 use rdd_sdk::types::{ContainerState, Event, Object};
 use serde_json::json;
-use tokio::sync::mpsc;
 
-use crate::server::{FakeResponse, FakeServer, next};
+use crate::server::{self, next};
 
 const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
-fn container(state: &str) -> FakeResponse {
-    FakeResponse::json(&json!({
+fn container(state: &str) -> EngineResponse {
+    EngineResponse::json(json!({
         "Id": ID, "Name": "/web", "State": {"Status": state, "Dead": state == "dead"},
     }))
 }
@@ -20,24 +21,24 @@ fn container(state: &str) -> FakeResponse {
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn a_partly_failed_removal_is_reported_within_seconds() {
     let state = Rc::new(Cell::new("exited"));
-    let server = FakeServer::start("dead", {
+    let server = server::start({
         let state = Rc::clone(&state);
         move |path| match path {
-            "/images/json" | "/containers/json" => FakeResponse::json(&json!([])),
-            "/volumes" => FakeResponse::json(&json!({"Volumes": []})),
+            "/images/json" | "/containers/json" => EngineResponse::json(json!([])),
+            "/volumes" => EngineResponse::json(json!({"Volumes": []})),
             "/containers/json?all=1" => {
-                FakeResponse::json(&json!([{"Id": ID, "State": state.get()}]))
+                EngineResponse::json(json!([{"Id": ID, "State": state.get()}]))
             }
             path if path.starts_with("/containers/json?all=1&filters=") => match state.get() {
-                "dead" => FakeResponse::json(&json!([{"Id": ID, "State": "dead"}])),
-                _ => FakeResponse::json(&json!([])),
+                "dead" => EngineResponse::json(json!([{"Id": ID, "State": "dead"}])),
+                _ => EngineResponse::json(json!([])),
             },
             path if path.starts_with("/containers/") => container(state.get()),
-            path if path.starts_with("/events") => FakeResponse::Stalled(""),
-            _ => FakeResponse::NotFound,
+            path if path.starts_with("/events") => EngineResponse::stalled(""),
+            _ => server::refusal(StatusCode::NOT_FOUND),
         }
     });
-    let mut watch = server.watch().await;
+    let mut watch = server::watch(&server).await;
     let mut seen = Vec::new();
     let started = tokio::time::Instant::now();
     'watch: loop {
@@ -71,25 +72,25 @@ async fn a_partly_failed_removal_is_reported_within_seconds() {
 async fn a_burst_that_may_have_lost_events_leads_to_a_new_listing() {
     let events = Rc::new(RefCell::new(None));
     let name = Rc::new(RefCell::new("before".to_owned()));
-    let server = FakeServer::start("burst", {
+    let server = server::start({
         let (events, name) = (Rc::clone(&events), Rc::clone(&name));
         move |path| match path {
-            "/images/json" => FakeResponse::json(&json!([])),
-            "/volumes" => FakeResponse::json(&json!({"Volumes": []})),
-            "/containers/json?all=1" => FakeResponse::json(&json!([{"Id": ID}])),
-            path if path.starts_with("/containers/json") => FakeResponse::json(&json!([])),
-            path if path.starts_with("/containers/") => FakeResponse::json(&json!({
+            "/images/json" => EngineResponse::json(json!([])),
+            "/volumes" => EngineResponse::json(json!({"Volumes": []})),
+            "/containers/json?all=1" => EngineResponse::json(json!([{"Id": ID}])),
+            path if path.starts_with("/containers/json") => EngineResponse::json(json!([])),
+            path if path.starts_with("/containers/") => EngineResponse::json(json!({
                 "Id": ID, "Name": format!("/{}", name.borrow()), "State": {"Status": "running"},
             })),
             path if path.starts_with("/events") => {
-                let (sender, receiver) = mpsc::channel(1);
+                let (sender, response) = EngineResponse::stream();
                 *events.borrow_mut() = Some(sender);
-                FakeResponse::Pieces(receiver)
+                response
             }
-            _ => FakeResponse::NotFound,
+            _ => server::refusal(StatusCode::NOT_FOUND),
         }
     });
-    let mut watch = server.watch().await;
+    let mut watch = server::watch(&server).await;
     let (mut listings, mut reported) = (0, String::new());
     while listings < 2 || reported != "after" {
         for event in next(&mut watch).await {
@@ -103,8 +104,8 @@ async fn a_burst_that_may_have_lost_events_leads_to_a_new_listing() {
                         let other =
                             json!({"Type": "network", "Action": "create", "Actor": {"ID": "n"}});
                         let burst = format!("{other}\n").repeat(2_000).into_bytes();
-                        let sender = events.borrow().clone().unwrap();
-                        sender.try_send(burst).unwrap();
+                        let mut sender = events.borrow().clone().unwrap();
+                        sender.send(burst).await.unwrap();
                     }
                 }
                 Event::Applied(Object::Container(container)) => reported = container.name,

@@ -2,7 +2,7 @@
 
 use std::future::IntoFuture;
 use std::marker::PhantomData;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -10,6 +10,7 @@ use futures::FutureExt;
 use futures::future::{Either, LocalBoxFuture, select};
 use wit_bindgen::{FutureReader, FutureWriter, StreamReader, StreamResult, StreamWriter};
 
+use super::call_scope::CallScope;
 use crate::bindings::exports::rancher_desktop::engine::{
     engine, images, lifecycle, logs, processes,
 };
@@ -40,6 +41,12 @@ pub struct ComponentExports<I>(PhantomData<I>);
 /// A stream and the result that accompanies it.
 type StreamResponse<T, R = ()> = (StreamReader<T>, FutureReader<Result<R, Error>>);
 
+/// Both ends of the result that accompanies a stream.
+type EndFuture<R> = (
+    FutureWriter<Result<R, Error>>,
+    FutureReader<Result<R, Error>>,
+);
+
 impl<I: BackendInstance> engine::Guest for ComponentExports<I> {
     fn describe() -> BackendInfo {
         I::Backend::describe()
@@ -55,7 +62,9 @@ impl<I: BackendInstance> engine::Guest for ComponentExports<I> {
     }
 
     async fn ping() -> Result<(), Error> {
-        I::backend().ping().await
+        let backend = I::backend();
+        let scope = CallScope::new();
+        scope.part(backend.ping().boxed_local()).await
     }
 
     async fn inspect(object: ObjectRef, stop: FutureReader<()>) -> Result<Inspection, Error> {
@@ -175,9 +184,15 @@ async fn run_call<R>(
     stop: FutureReader<()>,
     call: impl Future<Output = Result<R, Error>>,
 ) -> Result<R, Error> {
-    match select(pin!(call), stop.into_future().boxed_local()).await {
+    let scope = CallScope::new();
+    let call = scope.part(call.boxed_local());
+    match select(call, stop.into_future().boxed_local()).await {
         Either::Left((result, _)) => result,
-        Either::Right(_) => Err(stopped()),
+        Either::Right((_, call)) => {
+            // Closes what the call has opened, before the scope ends.
+            drop(call);
+            Err(stopped())
+        }
     }
 }
 
@@ -190,10 +205,7 @@ fn stopped() -> Error {
 async fn run_stream_call<T, R, F>(
     stop: FutureReader<()>,
     (writer, reader): (StreamWriter<T>, StreamReader<T>),
-    (end, end_reader): (
-        FutureWriter<Result<R, Error>>,
-        FutureReader<Result<R, Error>>,
-    ),
+    (end, end_reader): EndFuture<R>,
     call: impl FnOnce(StreamResponder<T>) -> F,
 ) -> Result<StreamResponse<T, R>, Error>
 where
@@ -201,11 +213,12 @@ where
     R: 'static,
     F: Future<Output = Result<R, Error>> + 'static,
 {
+    let scope = CallScope::new();
     let (responder, accepted) = StreamResponder::new(Box::new(writer));
     // When the host stops the call, `select` drops the backend's future. That
     // cancels its reads and writes and closes its connections.
     let mut work: LocalBoxFuture<'static, CallOutcome<R>> = select(
-        call(responder).boxed_local(),
+        scope.part(call(responder).boxed_local()),
         stop.into_future().boxed_local(),
     )
     .map(|first| match first {
@@ -231,6 +244,8 @@ where
             Some(ended) => ended,
             None => work.await,
         };
+        // Before the host learns of the end.
+        drop(scope);
         let result = match ended {
             CallOutcome::Returned(result) => result,
             CallOutcome::Stopped => Err(stopped()),

@@ -1,5 +1,6 @@
 //! A backend as a WebAssembly component: its exports and its host.
 
+mod call_scope;
 mod exports;
 mod stream_connection;
 

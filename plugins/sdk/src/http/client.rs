@@ -4,13 +4,13 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderName, HeaderValue, UPGRADE, USER_AGENT};
-use hyper::{HeaderMap, Method, StatusCode};
+use hyper::header::{CONNECTION, HeaderValue, UPGRADE};
+use hyper::{HeaderMap, StatusCode};
 
 use super::body::ResponseBody;
 use super::connection::{HttpConnection, RequestError, UpgradeOutcome};
+use super::request::HttpRequest;
 use super::upgrade::{UpgradedReader, UpgradedWriter};
 use crate::Host;
 use crate::types::Error;
@@ -21,107 +21,6 @@ const MAX_IDLE_CONNECTIONS: usize = 16;
 
 /// The minimum size of a batch when a whole body is read.
 const BATCH_BYTES: usize = 256 * 1024;
-
-/// The default limit for the body of a response.
-const DEFAULT_MAX_BODY_BYTES: usize = 4 << 20;
-
-/// A request to the engine.
-#[derive(Clone, Debug)]
-pub struct HttpRequest {
-    method: Method,
-    path: String,
-    headers: HeaderMap,
-    body: Bytes,
-    timeout: Option<Duration>,
-    max_body_bytes: usize,
-}
-
-impl HttpRequest {
-    /// Creates a request without a body. `path` begins with `/` and may include
-    /// a query; both must be percent-encoded.
-    pub fn new(method: Method, path: impl Into<String>) -> Self {
-        Self {
-            method,
-            path: path.into(),
-            headers: HeaderMap::new(),
-            body: Bytes::new(),
-            timeout: None,
-            max_body_bytes: DEFAULT_MAX_BODY_BYTES,
-        }
-    }
-
-    /// Creates a `GET` request.
-    pub fn get(path: impl Into<String>) -> Self {
-        Self::new(Method::GET, path)
-    }
-
-    /// Adds a header.
-    #[must_use]
-    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.insert(name, value);
-        self
-    }
-
-    /// Sets the body, a JSON document.
-    #[must_use]
-    pub fn json(self, body: impl Into<Bytes>) -> Self {
-        Self {
-            body: body.into(),
-            ..self
-        }
-    }
-
-    /// Limits the time to the whole response for [`HttpClient::send`], and to
-    /// its head for [`HttpClient::stream`]. Without a limit, the engine may take
-    /// as long as it needs: the host detects an engine that hangs and closes
-    /// its connections.
-    #[must_use]
-    pub fn timeout(self, timeout: Duration) -> Self {
-        Self {
-            timeout: Some(timeout),
-            ..self
-        }
-    }
-
-    /// Limits the body of the response for [`HttpClient::send`]; the default is
-    /// 4 MiB.
-    #[must_use]
-    pub fn max_body_bytes(self, max_body_bytes: usize) -> Self {
-        Self {
-            max_body_bytes,
-            ..self
-        }
-    }
-
-    /// Returns the method and path for messages. The query is left out, since
-    /// it may contain secrets.
-    fn log_name(&self) -> String {
-        let path = self.path.split('?').next().unwrap_or_default();
-        format!("{} {path}", self.method)
-    }
-
-    fn to_hyper(&self) -> Result<hyper::Request<Full<Bytes>>, Error> {
-        let mut request = hyper::Request::builder()
-            .method(self.method.clone())
-            .uri(self.path.as_str())
-            // HTTP/1.1 requires the header; only the host has the address.
-            .header(HOST, HeaderValue::from_static("localhost"))
-            .header(
-                USER_AGENT,
-                HeaderValue::from_static(concat!("rdd/", env!("CARGO_PKG_VERSION"))),
-            );
-        if !self.body.is_empty() {
-            request = request.header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        }
-        let mut request = request
-            .body(Full::new(self.body.clone()))
-            .map_err(|error| {
-                Error::invalid_argument(format!("invalid request {}: {error}", self.log_name()))
-            })?;
-        request.headers_mut().extend(self.headers.clone());
-        Ok(request)
-    }
-}
 
 /// The status and headers of a response.
 #[derive(Clone, Debug)]
@@ -313,7 +212,7 @@ impl HttpClient {
     /// Sends a request, on an idle connection if the request may be sent twice,
     /// and reads the head of the response.
     async fn start(&self, request: &HttpRequest) -> Result<(ResponseHead, ResponseBody), Error> {
-        if request.method.is_safe()
+        if request.is_safe()
             && let Some(connection) = self.take_idle().await
         {
             match Self::send_on(connection, request).await {

@@ -191,7 +191,7 @@ pub(super) fn connection_error(error: &hyper::Error) -> Error {
 }
 
 /// Joins the messages of an error and its sources in one line.
-fn error_chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

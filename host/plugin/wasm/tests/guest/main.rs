@@ -14,6 +14,7 @@ mod cancellation;
 mod creations;
 mod entries;
 mod faults;
+mod http2;
 mod liveness;
 mod logs;
 mod processes;

@@ -71,7 +71,7 @@ impl EngineTransport for EchoTransport {
     }
 }
 
-fn connection(socket: UnixStream) -> EngineConnection {
+pub(crate) fn connection(socket: UnixStream) -> EngineConnection {
     let (reader, writer) = socket.into_split();
     EngineConnection {
         reader: Box::new(reader),
