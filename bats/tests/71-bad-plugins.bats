@@ -124,7 +124,7 @@ at_least() { awk -v have="$(value "$1")" -v want="$2" 'BEGIN { exit !(have >= wa
     try --max 900 --delay 0.1 has_reason "bad-$name" "$reason"
   done <<'REASONS'
 trap|it trapped: wasm `unreachable` instruction executed
-eats|it ran out of memory: one instance may use 128 MiB
+eats|it ran out of memory: one instance may use 256 MiB
 hold|of which the daemon holds
 leak|it failed: cannot allocate another handle
 lies|violated the contract: the container ID

@@ -88,7 +88,7 @@ impl BackendLimits {
 impl Default for BackendLimits {
     fn default() -> Self {
         Self {
-            control_memory_bytes: 128 * MIB,
+            control_memory_bytes: 256 * MIB,
             log_memory_bytes: 32 * MIB,
             total_memory_bytes: 2048 * MIB,
             max_log_streams: 1_000,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http_body_util::BodyExt as _;
 use rdd_apiserver::{ApiServer, ApiServerOptions};
-use rdd_core::{EngineError, ErrorCode, ServingSnapshot};
+use rdd_core::{ContainerIndex, EngineError, ErrorCode, ServingSnapshot};
 use rdd_mirror::{MirrorMetrics, MirrorProgress};
 use rdd_passthrough::{Passthrough, PassthroughOptions};
 use rdd_plugin::{CallMethod, PluginState, UsageSnapshot};
@@ -34,6 +34,7 @@ async fn registry(
     let (_, serving) = ServingSnapshot::channel();
     let passthrough = Passthrough::new(PassthroughOptions {
         serving: serving.clone(),
+        containers: ContainerIndex::channel().1,
         max_streams: 1,
     });
     let (_, progress) = watch::channel(MirrorProgress::default());
