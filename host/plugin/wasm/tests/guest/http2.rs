@@ -9,7 +9,7 @@ use h2::server::SendResponse;
 use rdd_core::{
     ContainerEngine as _, EngineError, EngineObject, ObjectKind, ObjectRef, WatchEvent, WatchStream,
 };
-use rdd_plugin_contract::{BackendServices, EngineConnection, EngineTransport, PluginBackend as _};
+use rdd_plugin_contract::{BackendServices, EngineConnection, EngineTransport};
 use rdd_plugin_wasm::{BackendHandle, ComponentBackend, ComponentRuntime, LinkedComponent};
 use rdd_testkit::fixture_component;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
