@@ -55,8 +55,8 @@ impl CallScope {
     }
 
     /// Returns a part of the call whose operations belong to the call.
-    pub(super) fn part<'a, T>(&self, part: LocalBoxFuture<'a, T>) -> CallPart<'a, T> {
-        CallPart {
+    pub(super) fn part<'a, T>(&self, part: LocalBoxFuture<'a, T>) -> CallFuture<'a, T> {
+        CallFuture {
             call: self.0,
             future: Some(part),
         }
@@ -65,13 +65,13 @@ impl CallScope {
 
 /// A part of a call. Its future is boxed, so that there is one copy of this code
 /// for all calls with the same output.
-pub(super) struct CallPart<'a, T> {
+pub(super) struct CallFuture<'a, T> {
     call: CallId,
     /// `None` once it is ready.
     future: Option<LocalBoxFuture<'a, T>>,
 }
 
-impl<T> CallPart<'_, T> {
+impl<T> CallFuture<'_, T> {
     /// Runs `work` on behalf of the call.
     fn enter<R>(&mut self, work: impl FnOnce(&mut Self) -> R) -> R {
         let outer = CURRENT.replace(self.call);
@@ -81,7 +81,7 @@ impl<T> CallPart<'_, T> {
     }
 }
 
-impl<T> Future for CallPart<'_, T> {
+impl<T> Future for CallFuture<'_, T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
@@ -98,7 +98,7 @@ impl<T> Future for CallPart<'_, T> {
     }
 }
 
-impl<T> Drop for CallPart<'_, T> {
+impl<T> Drop for CallFuture<'_, T> {
     fn drop(&mut self) {
         // A stream that is dropped polls its connection.
         self.enter(|part| part.future = None);

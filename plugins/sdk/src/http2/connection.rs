@@ -10,7 +10,7 @@ use http_body_util::{Either, Full, StreamBody};
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{Builder, SendRequest};
 
-use super::connection_tasks::{ConnectionTasks, SpawnQueue};
+use super::task_set::{TaskSet, SpawnQueue};
 use super::error::{RequestError, connection_error, request_error};
 use super::stream::PieceStream;
 use crate::Host;
@@ -49,7 +49,7 @@ pub(super) type RequestBody = Either<Full<Bytes>, StreamBody<PieceStream>>;
 /// A connection, driven by the futures that wait for its streams.
 pub(super) struct Http2Connection {
     sender: SendRequest<RequestBody>,
-    tasks: ConnectionTasks,
+    tasks: TaskSet,
     open_streams: Cell<u32>,
     resets: Cell<u32>,
     /// Why the connection ended, if it failed.
@@ -71,7 +71,7 @@ impl Http2Connection {
             .await
             .map_err(|error| connection_error(&error))?;
         let failure = Rc::new(RefCell::new(None));
-        let tasks = ConnectionTasks::new(spawned);
+        let tasks = TaskSet::new(spawned);
         let failed = Rc::clone(&failure);
         tasks.spawn(
             async move {
@@ -102,7 +102,7 @@ impl Http2Connection {
         self.open_streams.get() >= MAX_STREAMS
     }
 
-    pub(super) fn tasks(&self) -> &ConnectionTasks {
+    pub(super) fn tasks(&self) -> &TaskSet {
         &self.tasks
     }
 

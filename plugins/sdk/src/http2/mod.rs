@@ -41,7 +41,7 @@
 
 mod client;
 mod connection;
-mod connection_tasks;
+mod task_set;
 mod error;
 mod stream;
 

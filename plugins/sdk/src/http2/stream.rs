@@ -125,14 +125,8 @@ impl Http2Response {
     /// # Errors
     ///
     /// See [`Http2Client`](super::Http2Client).
-    pub async fn head(mut self) -> Result<(ResponseHead, Http2Body), Error> {
-        let response = &mut self.response;
-        let received = self
-            .stream
-            .connection()
-            .tasks()
-            .drive(|cx| response.as_mut().poll(cx))
-            .await?;
+    pub async fn head(self) -> Result<(ResponseHead, Http2Body), Error> {
+        let received = self.response.await?;
         Ok(Http2Body::new(received, self.stream, self.name))
     }
 }

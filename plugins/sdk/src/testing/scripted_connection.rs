@@ -61,7 +61,7 @@ impl ConnectionStatus {
 
 /// The numbers of connections.
 #[derive(Default)]
-pub(super) struct ConnectionCounts {
+pub(super) struct ConnectionCounter {
     pub(super) total: Cell<usize>,
     pub(super) open: Cell<usize>,
     /// The maximum number of open connections.
@@ -72,11 +72,11 @@ pub(super) struct ConnectionCounts {
 pub(super) struct BackendConnection {
     io: TokioIo<DuplexStream>,
     status: Rc<ConnectionStatus>,
-    counts: Rc<ConnectionCounts>,
+    counts: Rc<ConnectionCounter>,
 }
 
 /// Creates both ends of a connection.
-pub(super) fn connect(counts: &Rc<ConnectionCounts>) -> (BackendConnection, ScriptedConnection) {
+pub(super) fn connect(counts: &Rc<ConnectionCounter>) -> (BackendConnection, ScriptedConnection) {
     let (near, far) = tokio::io::duplex(BUFFER_BYTES);
     let number = counts.total.get();
     counts.total.set(number + 1);

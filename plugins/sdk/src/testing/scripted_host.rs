@@ -13,7 +13,7 @@ use futures::future::LocalBoxFuture;
 use tokio::time::Instant;
 
 use super::connection_script::ConnectionScript;
-use super::scripted_connection::{self, ConnectionCounts, ConnectionStatus, ScriptedConnection};
+use super::scripted_connection::{self, ConnectionCounter, ConnectionStatus, ScriptedConnection};
 use crate::types::{Credentials, Error, LogLevel, Timestamp};
 use crate::{BoxConnection, Host, HostApi};
 
@@ -69,7 +69,7 @@ struct HostState {
     log: RefCell<Vec<LogMessage>>,
     scripts: RefCell<VecDeque<ConnectionScript>>,
     handler: RefCell<Option<ConnectionHandler>>,
-    counts: Rc<ConnectionCounts>,
+    counts: Rc<ConnectionCounter>,
     failures: RefCell<Vec<String>>,
     connections: RefCell<Vec<Rc<ConnectionStatus>>>,
 }

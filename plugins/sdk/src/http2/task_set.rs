@@ -31,13 +31,13 @@ where
 }
 
 /// The tasks of a connection.
-pub(super) struct ConnectionTasks {
+pub(super) struct TaskSet {
     spawned: SpawnQueue,
     running: RefCell<FuturesUnordered<LocalBoxFuture<'static, ()>>>,
     waiters: Arc<WaiterSet>,
 }
 
-impl ConnectionTasks {
+impl TaskSet {
     pub(super) fn new(spawned: SpawnQueue) -> Self {
         Self {
             spawned,
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn a_task_goes_on_when_the_future_that_drove_it_last_is_dropped() {
-        let tasks = ConnectionTasks::new(SpawnQueue::default());
+        let tasks = TaskSet::new(SpawnQueue::default());
         let (sender, receiver) = oneshot::channel::<()>();
         let is_done = Rc::new(Cell::new(false));
         let done = Rc::clone(&is_done);
@@ -230,7 +230,7 @@ mod tests {
     #[test]
     fn tasks_that_a_task_spawns_run_at_once() {
         let queue = SpawnQueue::default();
-        let tasks = ConnectionTasks::new(queue.clone());
+        let tasks = TaskSet::new(queue.clone());
         let runs = Rc::new(Cell::new(0));
         let counted = Rc::clone(&runs);
         tasks.spawn(Box::pin(async move {
