@@ -9,7 +9,6 @@
 //! fixture = false    # true if it is only for the tests of the host
 //! ```
 
-mod component;
 mod guest_build;
 mod output;
 
@@ -77,8 +76,10 @@ pub(crate) fn run(args: &PluginsArgs) -> Result<()> {
     )?;
     for plugin in &plugins {
         let module = modules.join(&plugin.library).with_extension("wasm");
-        let component = component::encode(&module)?;
-        output::write(&out, plugin, &component)?;
+        let module =
+            std::fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?;
+        output::write(&out, plugin, &module)
+            .with_context(|| format!("cannot write the plugin {}", plugin.name))?;
     }
     Ok(())
 }

@@ -205,7 +205,7 @@ impl ControlTask {
             GuestCall::Watch { stop, reply } => {
                 let stop_reader = stop_future(accessor, &stop)?;
                 let (call, result) =
-                    self.start_call(accessor, engine.func_watch(), (stop_reader,))?;
+                    self.start_call(accessor, engine.func_watch(), (stop_reader,), &stop)?;
                 let result = pin!(result);
                 let stalled = pin!(call.state().stalled(self.limits.stall_timeout));
                 let watch = match select(result, stalled).await {
@@ -233,7 +233,7 @@ impl ControlTask {
                     convert::to_object_ref(&object),
                     stop_future(accessor, &stop)?,
                 );
-                let started = self.start_call(accessor, engine.func_inspect(), params)?;
+                let started = self.start_call(accessor, engine.func_inspect(), params, &stop)?;
                 let finished = self.finish_call("inspect", started, reply, |result| match result {
                     Ok(inspection) => convert::inspection(self.info.id_format, &object, inspection)
                         .map_err(|error| self.violation(&error)),
@@ -253,7 +253,7 @@ impl ControlTask {
                     convert::to_action(action),
                     stop_future(accessor, &ended)?,
                 );
-                let started = self.start_call(accessor, lifecycle.func_act(), params)?;
+                let started = self.start_call(accessor, lifecycle.func_act(), params, &ended)?;
                 self.finish_call("act", started, reply, convert_unit)
                     .await?;
             }
@@ -263,7 +263,7 @@ impl ControlTask {
                     convert::to_removal(&request),
                     stop_future(accessor, &ended)?,
                 );
-                let started = self.start_call(accessor, lifecycle.func_remove(), params)?;
+                let started = self.start_call(accessor, lifecycle.func_remove(), params, &ended)?;
                 self.finish_call("remove", started, reply, convert_unit)
                     .await?;
             }
@@ -274,7 +274,7 @@ impl ControlTask {
                     stop_future(accessor, &ended)?,
                 );
                 let started =
-                    self.start_call(accessor, lifecycle.func_create_container(), params)?;
+                    self.start_call(accessor, lifecycle.func_create_container(), params, &ended)?;
                 self.finish_call("create-container", started, reply, |result| {
                     let id = result.map_err(convert::engine_error)?;
                     validation::created_container(self.info.id_format, &id)
@@ -289,7 +289,8 @@ impl ControlTask {
                     convert::to_volume_spec(&spec),
                     stop_future(accessor, &ended)?,
                 );
-                let started = self.start_call(accessor, lifecycle.func_create_volume(), params)?;
+                let started =
+                    self.start_call(accessor, lifecycle.func_create_volume(), params, &ended)?;
                 self.finish_call("create-volume", started, reply, |result| {
                     let name = result.map_err(convert::engine_error)?;
                     validation::created_volume(&name).map_err(|error| self.violation(&error))?;
@@ -298,7 +299,7 @@ impl ControlTask {
                 .await?;
             }
             GuestCall::Ping { reply } => {
-                let started = self.start_call(accessor, engine.func_ping(), ())?;
+                let started = self.start_call(accessor, engine.func_ping(), (), &ended)?;
                 started.0.state().set_probe();
                 self.finish_call("ping", started, reply, convert_unit)
                     .await?;
@@ -342,6 +343,7 @@ impl ControlTask {
         accessor: &'a Accessor<HostState>,
         function: TypedFunc<P, R>,
         params: P,
+        stop: &CancellationToken,
     ) -> wasmtime::Result<(
         TrackedCall,
         impl Future<Output = wasmtime::Result<R>> + use<'a, P, R>,
@@ -352,6 +354,7 @@ impl ControlTask {
     {
         let call = accessor.with(|store| function.start_call_concurrent(store, params))?;
         let tracked = self.calls.track(call.task());
+        tracked.state().set_stop(stop.clone());
         Ok((tracked, function.finish_call_concurrent(accessor, call)))
     }
 
