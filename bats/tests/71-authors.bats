@@ -5,7 +5,6 @@ bats_require_minimum_version 1.5.0
 load ../helpers/rdd
 
 setup_file() { begin_file; }
-teardown_file() { end_file; }
 
 # Each test has a home of its own, without plugins.
 setup() {
@@ -52,7 +51,7 @@ follows_the_guide() {
   start_toy_engine
   start_with "$2"
   try "${PATIENCE[@]}" has_container web
-  contains "$(rdd logs web --tail 1)" "line"
+  contains "$(rdd logs web --tail 1)" "tick"
 }
 
 @test "a new backend in C serves the containers and logs of the toy engine" {
