@@ -22,7 +22,7 @@ teardown() {
 }
 
 start_toy_engine() {
-  rdd plugin toy-engine --listen "unix://$SOCKET" 3>&- &
+  "$RDD_TEST_BIN" plugin toy-engine --listen "unix://$SOCKET" 3>&- &
   echo $! >"$SOCKET.pid"
   try "${PATIENCE[@]}" test -S "$SOCKET"
 }
