@@ -11,7 +11,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// The workspace crates that each crate may depend on. Dev-dependencies are not
 /// restricted.
-const RULES: [(&str, &[&str]); 23] = [
+const RULES: [(&str, &[&str]); 24] = [
     ("rdd-core", &[]),
     ("rdd-api", &[]),
     ("rdd-gateway", &["rdd-core"]),
@@ -62,6 +62,7 @@ const RULES: [(&str, &[&str]); 23] = [
             "rdd-mirror",
             "rdd-passthrough",
             "rdd-plugin",
+            "rdd-plugin-project",
             "rdd-toy-engine",
         ],
     ),
@@ -70,7 +71,8 @@ const RULES: [(&str, &[&str]); 23] = [
     ("rdd-conformance", &["rdd-core", "rdd-toy-engine"]),
     ("rdd-sdk-abi", &[]),
     ("rdd-sdk", &["rdd-sdk-abi"]),
-    ("xtask", &[]),
+    ("rdd-plugin-project", &[]),
+    ("xtask", &["rdd-plugin-project"]),
     ("rdd-bench", &["rdd-api", "rdd-core", "rdd-plugin"]),
 ];
 

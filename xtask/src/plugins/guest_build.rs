@@ -6,12 +6,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use rdd_plugin_project::GUEST_TARGET as TARGET;
 
 use super::output::report;
-
-/// The target of guests. It has no system interface, so a component imports
-/// nothing but the engine interface.
-const TARGET: &str = "wasm32-unknown-unknown";
 
 /// The profile in the manifest of the workspace.
 const PROFILE: &str = "guest";

@@ -9,7 +9,6 @@
 //! fixture = false    # true if it is only for the tests of the host
 //! ```
 
-mod component;
 mod guest_build;
 mod library;
 mod output;
@@ -86,15 +85,17 @@ pub(crate) fn run(args: &PluginsArgs) -> Result<()> {
             let file = built.join(library::file_name(&plugin.library));
             let library =
                 std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
-            output::write_library(&out, plugin, &library)?;
+            output::write_library(&out, plugin, library)?;
         }
         return Ok(());
     }
     let modules = guest_build::build(workspace, target_directory, &packages, *way)?;
     for plugin in &plugins {
         let module = modules.join(&plugin.library).with_extension("wasm");
-        let component = component::encode(&module)?;
-        output::write_component(&out, plugin, &component)?;
+        let module =
+            std::fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?;
+        output::write_component(&out, plugin, &module)
+            .with_context(|| format!("cannot write the plugin {}", plugin.name))?;
     }
     Ok(())
 }

@@ -7,10 +7,11 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use wasmtime::StoreContextMut;
 use wasmtime::component::GuestTaskId;
 
@@ -82,7 +83,11 @@ impl<K: Copy + Eq + Hash> Drop for TrackedCall<K> {
 
 /// The progress of one call.
 #[derive(Debug)]
-pub(crate) struct CallState(Mutex<Inner>);
+pub(crate) struct CallState {
+    inner: Mutex<Inner>,
+    /// Canceled when the host no longer needs the call.
+    stop: OnceLock<CancellationToken>,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -96,11 +101,28 @@ struct Inner {
 
 impl CallState {
     fn new() -> Self {
-        Self(Mutex::new(Inner {
-            waits: 0,
-            last_progress: Instant::now(),
-            is_probe: false,
-        }))
+        Self {
+            inner: Mutex::new(Inner {
+                waits: 0,
+                last_progress: Instant::now(),
+                is_probe: false,
+            }),
+            stop: OnceLock::new(),
+        }
+    }
+
+    /// Sets what is canceled when the host no longer needs the call.
+    pub(crate) fn set_stop(&self, stop: CancellationToken) {
+        // A call has one signal, which is set when it starts.
+        self.stop.set(stop).ok();
+    }
+
+    /// Waits until the host no longer needs the call.
+    pub(crate) async fn stopped(&self) {
+        match self.stop.get() {
+            Some(stop) => stop.cancelled().await,
+            None => std::future::pending().await,
+        }
     }
 
     /// Marks the call as the ping of a liveness probe.
@@ -144,7 +166,7 @@ impl CallState {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // A panic while the lock is held leaves the fields valid.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -57,6 +57,11 @@ impl ConnectionTracker {
         state.user = Some(call);
     }
 
+    /// Returns the call that last used the connection.
+    pub(crate) fn user(&self) -> Option<Arc<CallState>> {
+        self.lock().user.clone()
+    }
+
     /// Records whether the guest waits in this direction.
     pub(crate) fn set_waiting(&self, direction: StreamDirection, is_waiting: bool) {
         let mut state = self.lock();

@@ -210,7 +210,7 @@ impl ControlTask {
             GuestCall::Watch { stop, reply } => {
                 let stop_reader = stop_future(accessor, &stop)?;
                 let (call, result) =
-                    self.start_call(accessor, engine.func_watch(), (stop_reader,))?;
+                    self.start_call(accessor, engine.func_watch(), (stop_reader,), &stop)?;
                 let result = pin!(result);
                 let stalled = pin!(call.state().stalled(self.limits.stall_timeout));
                 let watch = match select(result, stalled).await {
@@ -238,7 +238,7 @@ impl ControlTask {
                     convert::to_object_ref(&object),
                     stop_future(accessor, &stop)?,
                 );
-                let started = self.start_call(accessor, engine.func_inspect(), params)?;
+                let started = self.start_call(accessor, engine.func_inspect(), params, &stop)?;
                 let finished = self.finish_call("inspect", started, reply, |result| match result {
                     Ok(inspection) => convert::inspection(self.info.id_format, &object, inspection)
                         .map_err(|error| self.violation(&error)),
@@ -258,7 +258,7 @@ impl ControlTask {
                     convert::to_action(action),
                     stop_future(accessor, &ended)?,
                 );
-                let started = self.start_call(accessor, lifecycle.func_act(), params)?;
+                let started = self.start_call(accessor, lifecycle.func_act(), params, &ended)?;
                 self.finish_call("act", started, reply, convert_unit)
                     .await?;
             }
@@ -268,7 +268,7 @@ impl ControlTask {
                     convert::to_removal(&request),
                     stop_future(accessor, &ended)?,
                 );
-                let started = self.start_call(accessor, lifecycle.func_remove(), params)?;
+                let started = self.start_call(accessor, lifecycle.func_remove(), params, &ended)?;
                 self.finish_call("remove", started, reply, convert_unit)
                     .await?;
             }
@@ -279,7 +279,7 @@ impl ControlTask {
                     stop_future(accessor, &ended)?,
                 );
                 let started =
-                    self.start_call(accessor, lifecycle.func_create_container(), params)?;
+                    self.start_call(accessor, lifecycle.func_create_container(), params, &ended)?;
                 self.finish_call("create-container", started, reply, |result| {
                     let id = result.map_err(convert::engine_error)?;
                     validation::created_container(self.info.id_format, &id)
@@ -294,7 +294,8 @@ impl ControlTask {
                     convert::to_volume_spec(&spec),
                     stop_future(accessor, &ended)?,
                 );
-                let started = self.start_call(accessor, lifecycle.func_create_volume(), params)?;
+                let started =
+                    self.start_call(accessor, lifecycle.func_create_volume(), params, &ended)?;
                 self.finish_call("create-volume", started, reply, |result| {
                     let name = result.map_err(convert::engine_error)?;
                     validation::created_volume(&name).map_err(|error| self.violation(&error))?;
@@ -303,7 +304,7 @@ impl ControlTask {
                 .await?;
             }
             GuestCall::Ping { reply } => {
-                let started = self.start_call(accessor, engine.func_ping(), ())?;
+                let started = self.start_call(accessor, engine.func_ping(), (), &ended)?;
                 started.0.state().set_probe();
                 self.finish_call("ping", started, reply, convert_unit)
                     .await?;
@@ -347,6 +348,7 @@ impl ControlTask {
         accessor: &'a Accessor<HostState>,
         function: TypedFunc<P, R>,
         params: P,
+        stop: &CancellationToken,
     ) -> wasmtime::Result<(
         TrackedCall,
         impl Future<Output = wasmtime::Result<R>> + use<'a, P, R>,
@@ -357,6 +359,7 @@ impl ControlTask {
     {
         let call = accessor.with(|store| function.start_call_concurrent(store, params))?;
         let tracked = self.calls.track(call.task());
+        tracked.state().set_stop(stop.clone());
         Ok((tracked, function.finish_call_concurrent(accessor, call)))
     }
 

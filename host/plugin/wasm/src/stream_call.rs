@@ -357,6 +357,7 @@ where
                 function.start_call_concurrent(access, params)
             })?;
             let tracked = calls.track(call.task());
+            tracked.state().set_stop(stop.clone());
             let result = tokio::select! {
                 result = function.finish_call_concurrent(accessor, call) => result?.0,
                 () = tracked.state().stalled(stall_timeout) => {

@@ -35,6 +35,18 @@ enum ConnectionError {
     /// Reading failed.
     #[error("the connection to the engine failed: {0}")]
     Read(std::io::Error),
+    /// Nobody needs the rest of the response.
+    #[error("the host stopped the call that used the connection")]
+    Stopped,
+}
+
+impl ConnectionError {
+    fn code(&self) -> WitCode {
+        match self {
+            Self::Lost | Self::Read(_) => WitCode::Unavailable,
+            Self::Stopped => WitCode::Cancelled,
+        }
+    }
 }
 
 /// The producer of the guest's stream of bytes from the engine.
@@ -47,6 +59,10 @@ struct EngineReader {
     progress: Arc<ProgressCounter>,
     /// Whether the guest waits for bytes.
     is_waiting: bool,
+    /// Resolves when the guest has ended its side, and the host has stopped the
+    /// call that last wrote to it. A guest whose toolchain cannot cancel a read
+    /// has no other way to close the connection.
+    abandoned: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
 impl EngineReader {
@@ -62,7 +78,7 @@ impl EngineReader {
         self.set_waiting(false);
         if let Some(end) = self.end.take() {
             let result = result.map_err(|error| Error {
-                code: WitCode::Unavailable,
+                code: error.code(),
                 message: error.to_string(),
             });
             // Fails if the guest dropped the future.
@@ -104,6 +120,9 @@ impl<D: 'static> StreamProducer<D> for EngineReader {
             Poll::Pending if this.registration.poll_lost(cx).is_ready() => {
                 return Poll::Ready(Ok(this.end(Err(ConnectionError::Lost))));
             }
+            Poll::Pending if this.abandoned.as_mut().poll(cx).is_ready() => {
+                return Poll::Ready(Ok(this.end(Err(ConnectionError::Stopped))));
+            }
             Poll::Pending => {
                 this.set_waiting(true);
                 return Poll::Pending;
@@ -132,11 +151,26 @@ struct EngineWriter {
     tracker: Arc<ConnectionTracker>,
     progress: Arc<ProgressCounter>,
     calls: Arc<CallTracker>,
+    /// Gets the call that last wrote, when the guest has ended its side.
+    ended: Option<oneshot::Sender<Arc<CallState>>>,
 }
 
 impl Drop for EngineWriter {
     fn drop(&mut self) {
         self.tracker.set_waiting(StreamDirection::ToEngine, false);
+        if let (Some(ended), Some(user)) = (self.ended.take(), self.tracker.user()) {
+            // Fails if the reader is gone, too.
+            ended.send(user).ok();
+        }
+    }
+}
+
+/// Returns when a call that `ended` names was stopped.
+async fn abandoned(ended: oneshot::Receiver<Arc<CallState>>) {
+    match ended.await {
+        Ok(call) => call.stopped().await,
+        // No call used the connection.
+        Err(_) => std::future::pending().await,
     }
 }
 
@@ -244,6 +278,7 @@ impl transport::HostWithStore<HostState> for HasSelf<HostState> {
         };
         let tracker = Arc::new(ConnectionTracker::new(permit, call));
         let (end_sender, end) = oneshot::channel();
+        let (ended_sender, ended) = oneshot::channel();
         let writer = EngineWriter {
             writer,
             is_flushing: false,
@@ -251,6 +286,7 @@ impl transport::HostWithStore<HostState> for HasSelf<HostState> {
             tracker: tracker.clone(),
             progress: progress.clone(),
             calls,
+            ended: Some(ended_sender),
         };
         let reader = EngineReader {
             reader,
@@ -260,6 +296,7 @@ impl transport::HostWithStore<HostState> for HasSelf<HostState> {
             tracker,
             progress,
             is_waiting: false,
+            abandoned: Box::pin(abandoned(ended)),
         };
         let tx = tx.into_stream();
         accessor.with(|mut access| {

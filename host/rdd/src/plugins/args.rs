@@ -2,6 +2,8 @@
 
 use clap::{Args, Subcommand};
 
+use super::build::BuildArgs;
+use super::new::NewArgs;
 use super::test::TestArgs;
 use super::toy_engine::ToyEngineArgs;
 use crate::output::OutputArgs;
@@ -32,6 +34,10 @@ pub(crate) enum PluginCommand {
     Remove(NameArgs),
     /// Publish a plugin to a registry
     Push(PushArgs),
+    /// Write a new backend for the toy engine to a directory, to make your own of it
+    New(NewArgs),
+    /// Build the plugin of a project with the tools of its language
+    Build(BuildArgs),
     /// Test whether a backend keeps the contract; exit code 1 if it does not
     Test(TestArgs),
     /// Run the toy engine, a container engine in memory for authors of backends, in the foreground

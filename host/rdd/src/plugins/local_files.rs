@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use rdd_plugin::{
     ComponentInterface, MANIFEST_FILE, MAX_MANIFEST_BYTES, PluginManifest, open_regular_file,
 };
+use rdd_plugin_project::ProjectManifest;
 use sha2::{Digest as _, Sha256};
 
 use super::derived_manifest::DerivedManifest;
@@ -26,8 +27,10 @@ pub(super) struct LocalPlugin {
 }
 
 impl LocalPlugin {
-    /// Reads a plugin's directory, its `plugin.toml`, or a component.
+    /// Reads a plugin's directory, its `plugin.toml`, or a component. A project stands
+    /// for the plugin that was built of it.
     pub(super) fn open(path: &Path) -> Result<Self> {
+        let path = &*ProjectManifest::resolve(path)?;
         if path.is_dir() {
             return Self::open_dir(path);
         }

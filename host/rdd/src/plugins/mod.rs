@@ -1,4 +1,5 @@
-//! `rdd plugin`: lists, installs, and removes backends, and publishes them.
+//! `rdd plugin`: lists, installs, and removes backends, and publishes them; for
+//! their authors, writes, builds, and tests new ones.
 
 mod args;
 pub(crate) mod list;
@@ -14,6 +15,8 @@ mod manage;
 mod push;
 mod verify;
 
+mod build;
+mod new;
 mod test;
 mod toy_engine;
 
@@ -40,6 +43,8 @@ pub(crate) async fn run(state_dir: &StateDir, command: PluginCommand) -> Result<
         PluginCommand::Disable(args) => manage::disable(args),
         PluginCommand::Remove(args) => manage::remove(args),
         PluginCommand::Push(args) => push::run(args).await,
+        PluginCommand::New(args) => new::run(args),
+        PluginCommand::Build(args) => build::run(args).await,
         PluginCommand::Test(args) => test::run(state_dir, args).await,
         PluginCommand::ToyEngine(args) => toy_engine::run(args).await,
     }

@@ -13,6 +13,7 @@ use rdd_conformance::{
 };
 use rdd_core::ContainerEngine;
 use rdd_plugin::{BackendInstance, EngineEndpoint, LoadFileOptions, LoadedPlugin, PluginBackend};
+use rdd_plugin_project::ProjectManifest;
 use rdd_toy_engine::{ToyEngine, ToyServer};
 use tempfile::TempDir;
 
@@ -22,7 +23,7 @@ use crate::state_dir::StateDir;
 /// Options of `rdd plugin test`.
 #[derive(Args, Clone)]
 pub(crate) struct TestArgs {
-    /// Plugin directory, or component whose file has the name of its backend, such as toy.wasm
+    /// Project that was built, plugin directory, or component whose file has the name of its backend, such as toy.wasm
     path: PathBuf,
     /// URL of a real engine to test with, in which only objects named rdd-conformance-… are created and removed [default: a toy engine in this process]
     #[arg(long, value_name = "URL")]
@@ -138,7 +139,8 @@ pub(crate) async fn run(state_dir: &StateDir, args: TestArgs) -> Result<ExitCode
         cache_dir,
         allow_native: args.allow_native,
     };
-    let LoadedPlugin { name, backend } = rdd_plugin::load_plugin(&args.path, options).await?;
+    let path = ProjectManifest::resolve(&args.path)?;
+    let LoadedPlugin { name, backend } = rdd_plugin::load_plugin(&path, options).await?;
     let backend: Arc<dyn PluginBackend> = Arc::from(backend);
     let target = Arc::new(PluginTarget {
         backend: backend.clone(),

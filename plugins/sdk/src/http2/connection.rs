@@ -10,9 +10,9 @@ use http_body_util::{Either, Full, StreamBody};
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{Builder, SendRequest};
 
-use super::task_set::{TaskSet, SpawnQueue};
 use super::error::{RequestError, connection_error, request_error};
 use super::stream::PieceStream;
+use super::task_set::{SpawnQueue, TaskSet};
 use crate::Host;
 use crate::types::Error;
 

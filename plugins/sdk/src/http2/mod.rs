@@ -41,9 +41,9 @@
 
 mod client;
 mod connection;
-mod task_set;
 mod error;
 mod stream;
+mod task_set;
 
 pub use client::Http2Client;
 pub use stream::{Http2Body, Http2Response, Http2Writer};

@@ -14,7 +14,11 @@ use crate::support::{Example, component, entries, flood};
 #[tokio::test]
 #[ignore = "a measurement, not a test: it asserts nothing"]
 async fn figures() {
-    for (folder, name) in [("c-component", "toy-c"), ("python", "toy-python")] {
+    for (folder, name) in [
+        ("rust", "toy-rust"),
+        ("c", "toy-c"),
+        ("python", "toy-python"),
+    ] {
         let start = Instant::now();
         component(folder, name);
         println!("{name}: compiled in {:?}", start.elapsed());

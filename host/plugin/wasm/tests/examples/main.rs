@@ -7,7 +7,8 @@
     reason = "a failed test panics"
 )]
 
-mod c_component;
+mod c;
 mod figures;
 mod python;
+mod rust;
 mod support;

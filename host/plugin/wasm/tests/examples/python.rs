@@ -1,10 +1,7 @@
 //! The example in Python.
 
 use futures::StreamExt as _;
-use rdd_core::{
-    ContainerAction, ContainerEngine as _, ErrorCode, LogOptions, OutputChunk, OutputSource,
-    RemoveRequest, RemoveTarget,
-};
+use rdd_core::{ContainerEngine as _, LogOptions, OutputChunk, OutputSource};
 use rdd_plugin_contract::BackendLimits;
 
 use crate::support::{self, Example, impatient, in_time, restless};
@@ -15,7 +12,7 @@ async fn example(limits: BackendLimits) -> Example {
 
 #[tokio::test]
 async fn it_watches() {
-    support::watches(&example(BackendLimits::default()).await, false).await;
+    support::watches(&example(BackendLimits::default()).await).await;
 }
 
 #[tokio::test]
@@ -30,7 +27,7 @@ async fn it_leaves_nothing_behind() {
 
 #[tokio::test]
 async fn it_gives_up_on_an_engine_that_does_not_answer() {
-    support::gives_up(&example(BackendLimits::default()).await, false).await;
+    support::gives_up(&example(BackendLimits::default()).await).await;
 }
 
 #[tokio::test]
@@ -60,23 +57,7 @@ async fn it_stops_a_flood() {
 
 #[tokio::test]
 async fn it_acts_and_removes() {
-    let example = example(BackendLimits::default()).await;
-    let web = example.container("main", "web");
-    in_time(example.handle.act(&web, ContainerAction::Stop))
-        .await
-        .unwrap();
-    let error = in_time(example.handle.act(&web, ContainerAction::Pause))
-        .await
-        .unwrap_err();
-    assert_eq!(error.code, ErrorCode::Conflict, "{error}");
-    let request = RemoveRequest {
-        namespace: "main".to_owned(),
-        target: RemoveTarget::Container { id: web.id.clone() },
-    };
-    in_time(example.handle.remove(&request)).await.unwrap();
-    let error = in_time(example.handle.remove(&request)).await.unwrap_err();
-    assert_eq!(error.code, ErrorCode::NotFound, "{error}");
-    example.no_connections().await;
+    support::acts_and_removes(&example(BackendLimits::default()).await).await;
 }
 
 #[tokio::test]

@@ -139,9 +139,9 @@ async fn next_event(watch: &mut WatchStream) -> WatchEvent {
 }
 
 /// The watch has exactly the engine's objects, then its changes, until it is
-/// dropped. A backend that cannot cancel a read then keeps the connection until the
-/// engine sends something.
-pub(crate) async fn watches(example: &Example, can_cancel: bool) {
+/// dropped. Its connection is closed then, also by a backend that cannot cancel a
+/// read.
+pub(crate) async fn watches(example: &Example) {
     let web = example.container("main", "web");
     example.container("other", "web");
     let spec = VolumeSpec {
@@ -175,16 +175,6 @@ pub(crate) async fn watches(example: &Example, can_cancel: bool) {
         }
     }
     drop(watch);
-    if !can_cancel {
-        eventually("the watch is closed", async || {
-            match example.handle.usage().watches {
-                0 => Ok(()),
-                count => Err(format!("{count} watches")),
-            }
-        })
-        .await;
-        example.container("main", "later");
-    }
     example.no_connections().await;
 
     // The next watch works, and ends with the engine's connection.
@@ -222,9 +212,9 @@ pub(crate) async fn repeats(example: &Example, calls: usize) {
     example.no_connections().await;
 }
 
-/// A call to an engine that does not answer ends when its caller leaves. A backend
-/// that cannot cancel a read keeps the connection until the engine closes it.
-pub(crate) async fn gives_up(example: &Example, can_cancel: bool) {
+/// A call to an engine that does not answer ends when its caller leaves, with its
+/// connection.
+pub(crate) async fn gives_up(example: &Example) {
     let web = ObjectRef::from(example.container("main", "web"));
     let usage = || example.handle.usage();
     example.engine.set_answering(false);
@@ -244,7 +234,6 @@ pub(crate) async fn gives_up(example: &Example, can_cancel: bool) {
         eventually("the call has ended", async || {
             match (usage().calls, usage().connections) {
                 (0, 0) => Ok(()),
-                (0, _) if !can_cancel => Ok(()),
                 busy => Err(format!("{busy:?}")),
             }
         })
@@ -471,4 +460,24 @@ pub(crate) async fn flood(example: &Example, lines: usize) -> ContainerRef {
             .unwrap();
     }
     container
+}
+
+/// Actions and removals have their effects, and the errors of the engine.
+pub(crate) async fn acts_and_removes(example: &Example) {
+    let web = example.container("main", "web");
+    in_time(example.handle.act(&web, ContainerAction::Stop))
+        .await
+        .unwrap();
+    let error = in_time(example.handle.act(&web, ContainerAction::Pause))
+        .await
+        .unwrap_err();
+    assert_eq!(error.code, ErrorCode::Conflict, "{error}");
+    let request = RemoveRequest {
+        namespace: "main".to_owned(),
+        target: RemoveTarget::Container { id: web.id.clone() },
+    };
+    in_time(example.handle.remove(&request)).await.unwrap();
+    let error = in_time(example.handle.remove(&request)).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::NotFound, "{error}");
+    example.no_connections().await;
 }
