@@ -77,9 +77,9 @@ setup_file() {
   bad bad-vers
   LC_ALL=C sed -i 's/@0\.1\.0/@0.9.0/g' "$DIR/bad-vers/it.wasm"
   component bad-vers "$DIR/bad-vers/it.wasm"
-  bad bad-trun
-  truncate -s 100000 "$DIR/bad-trun/it.wasm"
-  component bad-trun "$DIR/bad-trun/it.wasm"
+  bad bad-half
+  truncate -s 100000 "$DIR/bad-half/it.wasm"
+  component bad-half "$DIR/bad-half/it.wasm"
   bad bad-size
   truncate -s 65M "$DIR/bad-size/it.wasm"
   library bad-clib -DFAULT_SIZE=0xdeadbeef
@@ -108,10 +108,10 @@ at_least() { awk -v have="$(value "$1")" -v want="$2" 'BEGIN { exit !(have >= wa
   try "${PATIENCE[@]}" has_state c-library ready
   [ ! -f "$BATS_FILE_TMPDIR/python" ] || try --max 600 --delay 1 has_state "$(cat "$BATS_FILE_TMPDIR/python")" ready
   try "${PATIENCE[@]}" has_reason bad-vers "is built for version 0.9.0 of the contract"
-  try "${PATIENCE[@]}" has_reason bad-trun "is not a component that this host can compile"
+  try "${PATIENCE[@]}" has_reason bad-half "is not a component that this host can compile"
   try "${PATIENCE[@]}" has_reason bad-size "is larger than the maximum"
   try "${PATIENCE[@]}" has_reason bad-clib "an rdd_library whose size is 3735928559"
-  for name in vers trun size clib; do has_state "bad-$name" refused; done
+  for name in vers half size clib; do has_state "bad-$name" refused; done
   # The others show their faults when they are used.
   for name in trap spin naps eats hold leak lies init stop late rush post; do
     try "${PATIENCE[@]}" has_state "bad-$name" ready

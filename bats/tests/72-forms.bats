@@ -70,6 +70,7 @@ same_objects() { same "$(component objects "$1")" "$(library objects "$1")"; }
 @test "both forms return the same bytes of a log" {
   # Lines of both streams, one without end, bytes that are not UTF-8, and a line of
   # 40 KB, which the engine stores in parts.
+  # shellcheck disable=SC2016 # expanded in the container
   id=$(container rdd-test sh -c '
     for i in $(seq 2000); do echo "out $i"; echo "err $i" >&2; done
     printf "\377\376\000bytes\n"

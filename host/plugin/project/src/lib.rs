@@ -1,5 +1,5 @@
-//! Projects of engine backends: [`create`] writes a new one from a template, and
-//! [`build`] makes the plugin of it with the tools of its language.
+//! Projects of engine backends: [`create()`] writes a new one from a template, and
+//! [`build()`] makes the plugin of it with the tools of its language.
 //!
 //! A project is a directory whose `plugin.toml` has a table `[build]`. Everything
 //! that a project needs of this repository is in the program, and is written into

@@ -78,7 +78,7 @@ const BAD: [(&str, Provocation, &str); 16] = [
         "is built for version 0.9.0 of the contract",
     ),
     (
-        "bad-trun",
+        "bad-half",
         Load,
         "the file is not a component that this host can compile",
     ),
@@ -114,7 +114,7 @@ fn install_all(dir: &Path, user: &Path) {
                 let bytes = fs::read(install(dir, name).join("it.wasm")).unwrap();
                 install_bytes(dir, name, &replaced(bytes, b"@0.1.0", b"@0.9.0"));
             }
-            "bad-trun" => {
+            "bad-half" => {
                 let bytes = fs::read(install(dir, name).join("it.wasm")).unwrap();
                 install_bytes(dir, name, &bytes[..bytes.len() / 2]);
             }

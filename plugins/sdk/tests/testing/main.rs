@@ -2,6 +2,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::expect_used,
     missing_docs,
     reason = "tests fail by panicking"
 )]
