@@ -271,12 +271,12 @@ fn a_limit_is_the_smaller_one_of_what_is_asked_for_and_what_is_allowed() {
 fn only_limits_above_the_defaults_need_to_be_allowed() {
     let host = BackendLimits::default();
     let request = ManifestLimits {
-        control_memory_mib: Some(256),
+        control_memory_mib: Some(300),
         log_streams: Some(10),
         ..ManifestLimits::default()
     };
     let above: Vec<_> = request.above(&host).named().collect();
-    assert_eq!(above, [("control-memory-mib", 256)]);
+    assert_eq!(above, [("control-memory-mib", 300)]);
 }
 
 #[test]
