@@ -48,7 +48,7 @@ impl ProgressCounter {
 /// let mut watchdog = BusyWatchdog::new(Duration::from_secs(30), start);
 /// let (ran, now) = (Duration::from_secs(20), start + Duration::from_secs(31));
 /// let error = watchdog.record_run(ran, now, &progress).unwrap_err();
-/// assert!(error.to_string().starts_with("used the processor for 20 s of 31 s"));
+/// assert!(error.to_string().starts_with("used the processor for 20.000 s of 31 s"));
 /// ```
 #[derive(Debug)]
 pub struct BusyWatchdog {
