@@ -81,6 +81,7 @@ where
     let mut response = route(server, parts, query, plain, body, span, &verb)
         .await
         .unwrap_or_else(|error| render::error(&error, plain));
+    // A request that was rejected before it was routed has no verb.
     metrics.record(verb.get().copied().unwrap_or_default(), response.status());
     if is_head {
         *response.body_mut() = ResponseBody::empty();

@@ -33,7 +33,7 @@ impl LogTarget<'_> {
             container,
             ..
         } = self;
-        self.check_form()?;
+        let format = self.check_form()?;
         let LogRequest {
             namespace,
             mut options,
@@ -62,7 +62,7 @@ impl LogTarget<'_> {
                 ));
             }
         };
-        let reference = self.reference(namespace, engine.info().default_namespace())?;
+        let reference = self.reference(format, namespace, engine.info().default_namespace())?;
         let log = engine.get_logs(&reference, &options);
         match tokio::time::timeout(limits::ENGINE_TIMEOUT, log).await {
             Ok(Ok(stream)) => Ok(stream),
@@ -78,8 +78,9 @@ impl LogTarget<'_> {
         }
     }
 
-    /// Checks that the text may be the name of a mirror or an ID.
-    fn check_form(&self) -> Result<(), StreamRequestError> {
+    /// Checks that the text may be the name of a mirror or an ID, and returns the
+    /// format of IDs.
+    fn check_form(&self) -> Result<IdFormat, StreamRequestError> {
         let format = self
             .snapshot
             .info
@@ -88,7 +89,7 @@ impl LogTarget<'_> {
                 info.id_format
             });
         if format.matches(self.container) || self.containers.get(self.container).is_some() {
-            return Ok(());
+            return Ok(format);
         }
         Err(StreamRequestError::InvalidId {
             id: text::quote(self.container, limits::MAX_QUOTED_ID),
@@ -100,6 +101,7 @@ impl LogTarget<'_> {
     /// looked for in the default namespace, since the engine may have it.
     fn reference(
         &self,
+        format: IdFormat,
         namespace: Option<String>,
         default_namespace: &str,
     ) -> Result<ContainerRef, StreamRequestError> {
@@ -109,6 +111,13 @@ impl LogTarget<'_> {
                 id: self.container.to_owned(),
                 namespaces,
             }),
+            // The name of a mirror, whose container is in another namespace.
+            ContainerLookup::NotFound if !format.matches(self.container) => {
+                Err(StreamRequestError::ContainerNotFound {
+                    backend: self.snapshot.backend.clone(),
+                    id: self.container.to_owned(),
+                })
+            }
             ContainerLookup::NotFound => {
                 let namespace = namespace.unwrap_or_else(|| default_namespace.to_owned());
                 Ok(ContainerRef::new(namespace, self.container))

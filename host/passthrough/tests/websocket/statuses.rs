@@ -70,6 +70,12 @@ async fn an_id_of_several_namespaces_is_409_and_they_are_named() {
     let one = format!("{}?namespace=shop", logs(UNKNOWN_ID));
     let (status, _, body) = rejection(&server, &one).await;
     assert_eq!(status, 404, "the engine was asked: {body}");
+    // A name that is no ID is not passed on to the engine.
+    let calls = server.engine.call_count(EngineOperation::GetLogs);
+    let other = format!("{}?namespace=play", logs("ctr-1"));
+    let (status, _, body) = rejection(&server, &other).await;
+    assert_eq!(status, 404, "{body}");
+    assert_eq!(server.engine.call_count(EngineOperation::GetLogs), calls);
     let (status, _, body) = rejection(&server, &logs("ctr-3")).await;
     assert_eq!(status, 400, "no such mirror: {body}");
 }

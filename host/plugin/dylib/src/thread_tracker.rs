@@ -86,6 +86,7 @@ impl ThreadClock {
         }
         self.read_at = now;
         let time = clock_gettime(ClockId::ThreadCPUTime);
+        // The clock begins with the thread, so neither part is negative.
         let seconds = Duration::from_secs(u64::try_from(time.tv_sec).unwrap_or_default());
         let used = seconds + Duration::from_nanos(u64::try_from(time.tv_nsec).unwrap_or_default());
         let before = self.used.replace(used).unwrap_or(used);

@@ -8,6 +8,7 @@
 )]
 
 mod c;
+mod common_tests;
 mod figures;
 mod python;
 mod rust;
