@@ -37,7 +37,7 @@ pub const MAX_EXEC_ITEMS: usize = 1024;
 
 /// The maximum number of bytes in the parameters of a process. HTTP libraries
 /// allow about 64 KiB for a whole URL, in which a character takes up to three
-/// bytes; what is longer belongs into standard input.
+/// bytes; what is longer belongs in standard input.
 pub const MAX_EXEC_PARAMETER_BYTES: usize = 32 * 1024;
 
 /// How often a connection is checked that is not read, because the process does
