@@ -11,6 +11,17 @@ pub struct UserIdentity {
     pub groups: Vec<String>,
 }
 
+/// What a request is about to do, as far as a cluster distinguishes it when it
+/// authorizes the user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AccessScope {
+    /// Reads logs: `get` of `containers/log`. Also the scope of requests that
+    /// have none of their own.
+    ContainerLog,
+    /// Runs processes in containers: `create` of `containers/exec`.
+    ContainerExec,
+}
+
 /// The credentials of a request. Never logged.
 #[derive(Clone)]
 pub enum Credentials {
@@ -57,6 +68,11 @@ pub trait Authenticator: Send + Sync + 'static {
         credentials: &Credentials,
     ) -> Option<Result<UserIdentity, AuthError>>;
 
-    /// Authenticates, with a request to a remote service if necessary.
-    async fn authenticate(&self, credentials: &Credentials) -> Result<UserIdentity, AuthError>;
+    /// Authenticates, with a request to a remote service if necessary, and checks
+    /// that the user may do what `scope` says.
+    async fn authenticate(
+        &self,
+        credentials: &Credentials,
+        scope: AccessScope,
+    ) -> Result<UserIdentity, AuthError>;
 }

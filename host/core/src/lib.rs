@@ -50,7 +50,7 @@ pub use engine::{
 };
 pub use error::{EngineError, ErrorCode};
 pub use exec::{ExecOptions, ExecSession, TerminalSize};
-pub use identity::{AuthError, Authenticator, Credentials, UserIdentity};
+pub use identity::{AccessScope, AuthError, Authenticator, Credentials, UserIdentity};
 pub use log_entry::{
     EntryBatch, EntryBatchError, EntryHeader, EntryOptions, EntryPosition, EntryStream, GapReason,
     LogEntry,

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
-use rdd_core::{AuthError, Authenticator, Credentials, UserIdentity};
+use rdd_core::{AccessScope, AuthError, Authenticator, Credentials, UserIdentity};
 use x509_parser::prelude::FromDer as _;
 
 use crate::token::BearerToken;
@@ -69,7 +69,12 @@ impl Authenticator for LocalAuthenticator {
         Some(self.check(credentials))
     }
 
-    async fn authenticate(&self, credentials: &Credentials) -> Result<UserIdentity, AuthError> {
+    /// Users of the instance may do everything.
+    async fn authenticate(
+        &self,
+        credentials: &Credentials,
+        _: AccessScope,
+    ) -> Result<UserIdentity, AuthError> {
         self.check(credentials)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
-use rdd_core::{AuthError, Authenticator, UserIdentity};
+use rdd_core::{AccessScope, AuthError, Authenticator, UserIdentity};
 use tokio::sync::watch;
 use tower::ServiceExt as _;
 use tower::util::BoxCloneSyncService;
@@ -27,6 +27,7 @@ pub type RequestHandler = BoxCloneSyncService<Request<Incoming>, Response<Gatewa
 /// Authenticates, checks, and dispatches requests.
 pub(crate) struct RequestPipeline {
     pub(crate) authenticator: Arc<dyn Authenticator>,
+    pub(crate) access_scope: fn(&str) -> AccessScope,
     pub(crate) host_origin_policy: HostOriginPolicy,
     pub(crate) passthrough: RequestHandler,
     pub(crate) api: Option<RequestHandler>,
@@ -118,7 +119,11 @@ impl RequestPipeline {
         }
         let identity = match known {
             Some(identity) => identity,
-            None => match self.authenticator.authenticate(&credentials).await {
+            None => match self
+                .authenticator
+                .authenticate(&credentials, (self.access_scope)(request.uri().path()))
+                .await
+            {
                 Ok(identity) => {
                     if let Err(error) = on_authenticated(&identity, connection) {
                         return too_many_connections(&request, error);

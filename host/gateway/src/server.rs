@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdd_core::Authenticator;
+use rdd_core::{AccessScope, Authenticator};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -30,6 +30,8 @@ pub struct GatewayOptions {
     pub tls: Arc<rustls::ServerConfig>,
     /// Validates credentials.
     pub authenticator: Arc<dyn Authenticator>,
+    /// Returns what a request for a path is about to do.
+    pub access_scope: fn(&str) -> AccessScope,
     /// The allowed values of `Host` and `Origin`.
     pub host_origin_policy: HostOriginPolicy,
     /// Serves `/passthrough/…`.
@@ -73,6 +75,7 @@ pub enum BindError {
 /// use std::time::Duration;
 ///
 /// use http::StatusCode;
+/// use rdd_core::AccessScope;
 /// use rdd_gateway::{
 ///     BearerToken, CertificateSet, ConnectionLimits, Gateway, GatewayOptions, HealthReport,
 ///     HostOriginPolicy, LocalAuthenticator, RequestHandler, text_response,
@@ -93,6 +96,7 @@ pub enum BindError {
 ///     listen: "127.0.0.1:0".parse()?,
 ///     tls: certificates.server,
 ///     authenticator: Arc::new(LocalAuthenticator::new(token)),
+///     access_scope: |_| AccessScope::ContainerLog,
 ///     host_origin_policy: HostOriginPolicy::new(&[], &[]),
 ///     passthrough: hello.clone(),
 ///     api: Some(hello.clone()),
@@ -126,6 +130,7 @@ impl Gateway {
             listen,
             tls,
             authenticator,
+            access_scope,
             host_origin_policy,
             passthrough,
             api,
@@ -147,6 +152,7 @@ impl Gateway {
         let address = listener.local_addr().map_err(cannot_listen)?;
         let pipeline = RequestPipeline {
             authenticator,
+            access_scope,
             host_origin_policy,
             passthrough,
             api,

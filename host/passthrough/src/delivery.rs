@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
+use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
@@ -27,6 +29,12 @@ pub(crate) trait DeliveryTracker {
         None
     }
 
+    /// Returns whether the peer has shut down its side of the connection, or reset
+    /// it, although bytes may be unread. False if the platform does not report it.
+    fn is_read_closed(&self) -> bool {
+        false
+    }
+
     /// Sets how long bytes may stay unacknowledged before the system drops the
     /// connection. A peer whose receive buffer is full is probed at least that
     /// often.
@@ -39,6 +47,12 @@ impl DeliveryTracker for TcpStream {
         return linux::delivery(self);
         #[cfg(not(target_os = "linux"))]
         return None;
+    }
+
+    fn is_read_closed(&self) -> bool {
+        // Ready at once if there is anything to read, also the end.
+        let ready = self.ready(Interest::READABLE).now_or_never();
+        matches!(ready, Some(Ok(ready)) if ready.is_read_closed())
     }
 
     fn set_user_timeout(&self, _timeout: Duration) {
@@ -54,6 +68,10 @@ impl<T: DeliveryTracker> DeliveryTracker for TlsStream<T> {
         self.get_ref().0.delivery()
     }
 
+    fn is_read_closed(&self) -> bool {
+        self.get_ref().0.is_read_closed()
+    }
+
     fn set_user_timeout(&self, timeout: Duration) {
         self.get_ref().0.set_user_timeout(timeout);
     }
@@ -62,6 +80,10 @@ impl<T: DeliveryTracker> DeliveryTracker for TlsStream<T> {
 impl<T: DeliveryTracker> DeliveryTracker for TokioIo<T> {
     fn delivery(&self) -> Option<DeliveryState> {
         self.inner().delivery()
+    }
+
+    fn is_read_closed(&self) -> bool {
+        self.inner().is_read_closed()
     }
 
     fn set_user_timeout(&self, timeout: Duration) {
@@ -117,10 +139,30 @@ mod linux {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
-    use tokio::io::AsyncReadExt as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
     use super::*;
+
+    #[tokio::test]
+    async fn the_end_of_the_peers_side_is_reported_behind_unread_bytes() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut client = TcpStream::connect(address).await.unwrap();
+        let (server, _) = listener.accept().await.unwrap();
+        assert!(!server.is_read_closed(), "nothing was sent");
+        client.write_all(b"unread").await.unwrap();
+        server.readable().await.unwrap();
+        assert!(!server.is_read_closed(), "only bytes were sent");
+        client.shutdown().await.unwrap();
+        rdd_testkit::eventually("the end is reported", || async {
+            match server.is_read_closed() {
+                true => Ok(()),
+                false => Err("not yet".to_owned()),
+            }
+        })
+        .await;
+    }
 
     #[tokio::test]
     async fn bytes_are_pending_until_the_peers_system_acknowledges_them() {

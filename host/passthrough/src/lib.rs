@@ -2,18 +2,22 @@
 //!
 //! This crate validates stream requests (every error is returned before the
 //! upgrade, in a fixed order), and runs the sessions that forward an engine's
-//! log to a client. It uses the engine through [`rdd_core`] only, and reads its
-//! state as a snapshot: a request never waits for a sync or a reconnect.
+//! log to a client, or connect a client to a process in a container. It uses the
+//! engine through [`rdd_core`] only, and reads its state as a snapshot: a request
+//! never waits for a sync or a reconnect.
 //!
 //! Invariants:
 //! - A session buffers at most [`limits::MAX_SESSION_BUFFER`] bytes, whatever
-//!   its peer does.
+//!   its peer does; that of a process also a few messages of its client, of at
+//!   most [`limits::MAX_EXEC_MESSAGE`] bytes.
 //! - When a session ends for any reason, its stream from the engine is closed
 //!   within a second.
 //! - Bytes are forwarded unchanged.
 
 mod service;
 mod session;
+
+mod exec;
 
 mod open_log;
 mod query;
@@ -27,5 +31,5 @@ mod peer_connection;
 
 pub mod limits;
 
-pub use routes::endpoints;
+pub use routes::{access_scope, endpoints};
 pub use service::{Passthrough, PassthroughOptions};

@@ -22,6 +22,33 @@ pub const PEER_CHECK_INTERVAL: Duration = Duration::from_secs(5);
 /// a future subscription message.
 pub const MAX_INBOUND_MESSAGE: usize = 4 * 1024;
 
+/// The maximum size of a client's message to a process in bytes; larger ones are
+/// closed with 1009. Clients of Kubernetes send what they read at once: kubectl
+/// 32 KiB, others a whole file.
+pub const MAX_EXEC_MESSAGE: usize = 1024 * 1024;
+
+/// How many bytes of a client's message are passed on to a process at once, so
+/// that a backend gets pieces of the size that it also sends.
+pub const EXEC_INPUT_CHUNK: usize = 64 * 1024;
+
+/// The maximum number of arguments of a command, and of environment variables:
+/// more than people write.
+pub const MAX_EXEC_ITEMS: usize = 1024;
+
+/// The maximum number of bytes in the parameters of a process. HTTP libraries
+/// allow about 64 KiB for a whole URL, in which a character takes up to three
+/// bytes; what is longer belongs in standard input.
+pub const MAX_EXEC_PARAMETER_BYTES: usize = 32 * 1024;
+
+/// How often a connection is checked that is not read, because the process does
+/// not read its standard input. As soon as the end of a stream is noticed
+/// elsewhere.
+pub const UNREAD_CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The size of the buffer for reading, if messages may be larger: two TLS records
+/// of 16 KiB.
+pub const READ_BUFFER_SIZE: usize = 32 * 1024;
+
 /// How many bytes of frames are gathered before they are written to the socket:
 /// several TLS records of 16 KiB.
 pub const WRITE_BUFFER_SIZE: usize = 64 * 1024;

@@ -80,7 +80,7 @@ impl LogTarget<'_> {
 
     /// Checks that the text may be the name of a mirror or an ID, and returns the
     /// format of IDs.
-    fn check_form(&self) -> Result<IdFormat, StreamRequestError> {
+    pub(crate) fn check_form(&self) -> Result<IdFormat, StreamRequestError> {
         let format = self
             .snapshot
             .info
@@ -99,7 +99,7 @@ impl LogTarget<'_> {
 
     /// Returns the reference to the container. One that is not in the index is
     /// looked for in the default namespace, since the engine may have it.
-    fn reference(
+    pub(crate) fn reference(
         &self,
         format: IdFormat,
         namespace: Option<String>,

@@ -55,6 +55,28 @@ impl<T: DeliveryTracker> PeerConnection<T> {
             .is_some_and(|delivery| delivery.is_pending)
     }
 
+    /// Checks the peer while the connection is not read on purpose, so that its
+    /// pongs are unread as well. It counts as active as long as its system
+    /// acknowledges our pings, which are written as usual.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the peer closed its side of the connection, or if its system does
+    /// not acknowledge anything for [`limits::PEER_TIMEOUT`].
+    pub(crate) fn check_unread(&mut self) -> io::Result<()> {
+        if self.inner.is_read_closed() {
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
+        let is_silent = |delivery: DeliveryState| {
+            delivery.is_pending && delivery.since_last_ack >= limits::PEER_TIMEOUT
+        };
+        if self.inner.delivery().is_some_and(is_silent) {
+            return Err(peer_timeout());
+        }
+        self.last_activity = Instant::now();
+        Ok(())
+    }
+
     /// Fails if the peer was inactive for too long. Otherwise, wakes the task for
     /// the next check.
     fn poll_peer_timeout(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
@@ -66,10 +88,7 @@ impl<T: DeliveryTracker> PeerConnection<T> {
         if self.last_activity.elapsed() < limits::PEER_TIMEOUT {
             return Ok(());
         }
-        Err(io::Error::new(
-            io::ErrorKind::TimedOut,
-            "the peer does not respond",
-        ))
+        Err(peer_timeout())
     }
 
     fn record_delivery(&mut self, delivery: DeliveryState) {
@@ -107,6 +126,10 @@ impl<T: DeliveryTracker> PeerConnection<T> {
             Poll::Ready(_) => {}
         }
     }
+}
+
+fn peer_timeout() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "the peer does not respond")
 }
 
 impl<T: AsyncRead + DeliveryTracker + Unpin> AsyncRead for PeerConnection<T> {

@@ -80,7 +80,7 @@ pub(crate) fn parse_log_request(query: &str, now: Timestamp) -> Result<LogReques
     Ok(LogRequest { namespace, options })
 }
 
-fn parse_namespace(value: &str) -> Result<String, ParameterError> {
+pub(crate) fn parse_namespace(value: &str) -> Result<String, ParameterError> {
     if text::is_identifier(value, MAX_NAMESPACE_BYTES) {
         Ok(value.to_owned())
     } else {
@@ -88,7 +88,7 @@ fn parse_namespace(value: &str) -> Result<String, ParameterError> {
     }
 }
 
-fn parse_boolean(name: &str, value: &str) -> Result<bool, ParameterError> {
+pub(crate) fn parse_boolean(name: &str, value: &str) -> Result<bool, ParameterError> {
     match value.to_ascii_lowercase().as_str() {
         "true" | "t" | "1" => Ok(true),
         "false" | "f" | "0" => Ok(false),

@@ -4,6 +4,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use rdd_core::{EngineError, ErrorCode, IdFormat, UnavailableReason};
 use rdd_gateway::GatewayBody;
 
+use crate::exec::ExecParameterError;
 use crate::limits;
 use crate::query::ParameterError;
 
@@ -11,7 +12,9 @@ use crate::query::ParameterError;
 /// names the remedy.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StreamRequestError {
-    #[error("no such path: {path}; logs are at /passthrough/engine/logs/CONTAINER-ID")]
+    #[error(
+        "no such path: {path}; logs are at /passthrough/engine/logs/CONTAINER-ID, and processes at /passthrough/engine/exec/CONTAINER-ID"
+    )]
     UnknownPath { path: String },
     #[error("method {method} is not allowed here; use GET")]
     MethodNotAllowed { method: http::Method },
@@ -61,6 +64,20 @@ pub(crate) enum StreamRequestError {
     InvalidHandshake(&'static str),
     #[error("the daemon is shutting down")]
     ShuttingDown,
+    #[error(
+        "rdd runs with --read-only and runs no process in a container; start it without --read-only, or use the engine's own tools"
+    )]
+    ExecReadOnly,
+    #[error(transparent)]
+    InvalidExecParameter(#[from] ExecParameterError),
+    #[error("the backend {backend:?} cannot run processes in containers")]
+    ExecUnsupported { backend: String },
+    #[error("no process can run in container {id}: {reason}")]
+    ContainerConflict { id: String, reason: String },
+    #[error("the process cannot be started: {0}")]
+    ExecFailed(String),
+    #[error("the input and output of a process are streamed over a WebSocket: {0}")]
+    ExecUpgradeRequired(&'static str),
 }
 
 impl StreamRequestError {
@@ -89,6 +106,29 @@ impl StreamRequestError {
         }
     }
 
+    /// Converts the error of a call to run a process.
+    pub(crate) fn from_exec_error(backend: &str, id: &str, error: EngineError) -> Self {
+        match error.code {
+            ErrorCode::Unsupported => Self::ExecUnsupported {
+                backend: backend.to_owned(),
+            },
+            ErrorCode::Conflict => Self::ContainerConflict {
+                id: id.to_owned(),
+                reason: error.message,
+            },
+            ErrorCode::StreamFailed => Self::ExecFailed(error.message),
+            _ => Self::from_engine_error(backend, id, error),
+        }
+    }
+
+    /// Returns the same error in the words of the exec endpoint.
+    pub(crate) fn for_exec(self) -> Self {
+        match self {
+            Self::UpgradeRequired(reason) => Self::ExecUpgradeRequired(reason),
+            error => error,
+        }
+    }
+
     /// Converts the reason why no engine is available.
     pub(crate) fn from_unavailable(backend: &str, reason: &UnavailableReason) -> Self {
         match reason.clone() {
@@ -113,13 +153,16 @@ impl StreamRequestError {
             Self::UnknownPath { .. } | Self::ContainerNotFound { .. } => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooManyStreams { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::InvalidId { .. } | Self::InvalidParameter(_) | Self::InvalidHandshake(_) => {
-                StatusCode::BAD_REQUEST
-            }
-            Self::AmbiguousId { .. } => StatusCode::CONFLICT,
+            Self::InvalidId { .. }
+            | Self::InvalidParameter(_)
+            | Self::InvalidExecParameter(_)
+            | Self::InvalidHandshake(_) => StatusCode::BAD_REQUEST,
+            Self::ExecReadOnly => StatusCode::FORBIDDEN,
+            Self::AmbiguousId { .. } | Self::ContainerConflict { .. } => StatusCode::CONFLICT,
             Self::BackendNotInstalled { .. }
             | Self::LogsUnsupported { .. }
-            | Self::LogUnreadable { .. } => StatusCode::NOT_IMPLEMENTED,
+            | Self::LogUnreadable { .. }
+            | Self::ExecUnsupported { .. } => StatusCode::NOT_IMPLEMENTED,
             Self::EngineStopped
             | Self::EngineStarting
             | Self::EngineUnreachable { .. }
@@ -128,8 +171,10 @@ impl StreamRequestError {
             Self::EngineRejected(error) if error.code == ErrorCode::InvalidArgument => {
                 StatusCode::BAD_REQUEST
             }
-            Self::EngineRejected(_) | Self::StreamFailed(_) => StatusCode::BAD_GATEWAY,
-            Self::UpgradeRequired(_) => StatusCode::UPGRADE_REQUIRED,
+            Self::EngineRejected(_) | Self::StreamFailed(_) | Self::ExecFailed(_) => {
+                StatusCode::BAD_GATEWAY
+            }
+            Self::UpgradeRequired(_) | Self::ExecUpgradeRequired(_) => StatusCode::UPGRADE_REQUIRED,
         }
     }
 
@@ -152,7 +197,7 @@ impl StreamRequestError {
             Self::MethodNotAllowed { .. } => {
                 set(http::header::ALLOW, "GET");
             }
-            Self::UpgradeRequired(_) => {
+            Self::UpgradeRequired(_) | Self::ExecUpgradeRequired(_) => {
                 set(http::header::UPGRADE, "websocket");
                 set(http::header::CONNECTION, "Upgrade");
                 set(http::header::SEC_WEBSOCKET_VERSION, "13");

@@ -2,14 +2,36 @@
 
 use std::collections::BTreeMap;
 
+use rdd_core::AccessScope;
+
 use crate::request_error::StreamRequestError;
 
 const ENGINE: &str = "engine";
+const EXEC: &str = "exec";
 const LOGS: &str = "logs";
 
 /// Returns the endpoints by controller, both sorted, as published by discovery.
 pub fn endpoints() -> BTreeMap<String, Vec<String>> {
-    BTreeMap::from([(ENGINE.to_owned(), vec![LOGS.to_owned()])])
+    BTreeMap::from([(ENGINE.to_owned(), vec![EXEC.to_owned(), LOGS.to_owned()])])
+}
+
+/// Returns what a request for `path` is about to do, for the authorization by a
+/// cluster.
+///
+/// ```
+/// use rdd_core::AccessScope;
+/// use rdd_passthrough::access_scope;
+///
+/// let exec = access_scope("/passthrough/engine/exec/4c0f");
+/// assert_eq!(exec, AccessScope::ContainerExec);
+/// let logs = access_scope("/passthrough/engine/logs/4c0f");
+/// assert_eq!(logs, AccessScope::ContainerLog);
+/// ```
+pub fn access_scope(path: &str) -> AccessScope {
+    match parse_path(path) {
+        Ok(RequestRoute::Exec(_)) => AccessScope::ContainerExec,
+        Ok(RequestRoute::Logs(_)) | Err(_) => AccessScope::ContainerLog,
+    }
 }
 
 /// The endpoint that a path addresses.
@@ -17,6 +39,8 @@ pub fn endpoints() -> BTreeMap<String, Vec<String>> {
 pub(crate) enum RequestRoute<'a> {
     /// The log of a container. The ID is not validated yet.
     Logs(&'a str),
+    /// A process in a container. The ID is not validated yet.
+    Exec(&'a str),
 }
 
 /// Parses `/passthrough/<controller>/<endpoint>/…`, with or without a trailing
@@ -32,6 +56,7 @@ pub(crate) fn parse_path(path: &str) -> Result<RequestRoute<'_>, StreamRequestEr
         segments.next(),
     ) {
         (Some(ENGINE), Some(LOGS), Some(id), None) => Ok(RequestRoute::Logs(id)),
+        (Some(ENGINE), Some(EXEC), Some(id), None) => Ok(RequestRoute::Exec(id)),
         _ => Err(StreamRequestError::UnknownPath {
             path: path.to_owned(),
         }),
@@ -57,6 +82,21 @@ mod tests {
     }
 
     #[test]
+    fn every_path_of_the_exec_endpoint_has_its_scope() {
+        for path in [
+            "/passthrough/engine/exec/abc",
+            "/passthrough/engine/exec/abc/",
+            "/passthrough/engine/exec/%61bc",
+        ] {
+            assert!(
+                matches!(parse_path(path), Ok(RequestRoute::Exec(_))),
+                "{path}"
+            );
+            assert_eq!(access_scope(path), AccessScope::ContainerExec, "{path}");
+        }
+    }
+
+    #[test]
     fn any_other_path_is_not_found() {
         for path in [
             "/passthrough",
@@ -64,7 +104,9 @@ mod tests {
             "/passthrough/engine",
             "/passthrough/engine/logs",
             "/passthrough/engine/logs/",
-            "/passthrough/engine/exec/abc",
+            "/passthrough/engine/exec",
+            "/passthrough/engine/exec/abc/def",
+            "/passthrough/engine/EXEC/abc",
             "/passthrough/other/logs/abc",
             "/passthrough/engine/logs/abc/def",
             "/passthrough//engine/logs/abc",

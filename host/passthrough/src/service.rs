@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use futures::future::BoxFuture;
 use http::{Method, Request, Response};
+use hyper::upgrade::OnUpgrade;
 use jiff::Timestamp;
 use rdd_core::{ContainerIndex, ServingSnapshot, UserIdentity};
 use rdd_gateway::GatewayBody;
@@ -15,11 +16,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
+use crate::exec::{self, ExecProtocol, ProcessSession};
 use crate::open_log::LogTarget;
 use crate::request_error::StreamRequestError;
 use crate::routes::{self, RequestRoute};
 use crate::session::LogSession;
-use crate::stream_limiter::StreamLimiter;
+use crate::session::connection::{self, SessionHandler};
+use crate::stream_limiter::{StreamLimiter, StreamPermit};
 use crate::upgrade_request::UpgradeRequest;
 
 /// What a [`Passthrough`] is made of.
@@ -32,6 +35,8 @@ pub struct PassthroughOptions {
     /// above [`limits::MAX_STREAMS`](crate::limits::MAX_STREAMS) are reduced
     /// to it.
     pub max_streams: usize,
+    /// Whether the engine must not be changed. Then no process is run.
+    pub read_only: bool,
 }
 
 /// The WebSocket endpoints as a tower service. Clones are cheap and share their
@@ -46,7 +51,7 @@ pub struct PassthroughOptions {
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let (_sender, serving) = ServingSnapshot::channel();
 /// let (_mirror, containers) = ContainerIndex::channel();
-/// let options = PassthroughOptions { serving, containers, max_streams: 16 };
+/// let options = PassthroughOptions { serving, containers, max_streams: 16, read_only: false };
 /// let passthrough = Passthrough::new(options);
 ///
 /// let identity = UserIdentity { user: "jane".to_owned(), groups: Vec::new() };
@@ -71,6 +76,7 @@ struct PassthroughState {
     limiter: StreamLimiter,
     sessions: TaskTracker,
     shutdown: CancellationToken,
+    read_only: bool,
 }
 
 impl Passthrough {
@@ -80,6 +86,7 @@ impl Passthrough {
             serving,
             containers,
             max_streams,
+            read_only,
         } = options;
         Self {
             state: Arc::new(PassthroughState {
@@ -88,6 +95,7 @@ impl Passthrough {
                 limiter: StreamLimiter::new(max_streams),
                 sessions: TaskTracker::new(),
                 shutdown: CancellationToken::new(),
+                read_only,
             }),
         }
     }
@@ -120,8 +128,9 @@ impl Passthrough {
             serving,
             containers,
             limiter,
-            sessions,
+            sessions: _,
             shutdown,
+            read_only,
         } = &*self.state;
         if shutdown.is_cancelled() {
             return Err(StreamRequestError::ShuttingDown);
@@ -130,8 +139,13 @@ impl Passthrough {
             .extensions()
             .get::<UserIdentity>()
             .map_or_else(String::new, |identity| identity.user.clone());
-        let RequestRoute::Logs(container) = routes::parse_path(request.uri().path())?;
+        let route = routes::parse_path(request.uri().path())?;
+        let is_exec = matches!(route, RequestRoute::Exec(_));
+        let (RequestRoute::Logs(container) | RequestRoute::Exec(container)) = route;
         let container = container.to_owned();
+        if is_exec && *read_only {
+            return Err(StreamRequestError::ExecReadOnly);
+        }
         if request.method() != Method::GET {
             return Err(StreamRequestError::MethodNotAllowed {
                 method: request.method().clone(),
@@ -146,6 +160,24 @@ impl Passthrough {
             containers: containers.borrow().clone(),
             container: &container,
         };
+        if is_exec {
+            let (process, upgrade_request) =
+                exec::open_process(&target, query, upgrade_request).await?;
+            let protocol = ExecProtocol::select(request.headers());
+            let mut response = upgrade_request.into_response();
+            protocol.write_to(&mut response);
+            let span =
+                tracing::info_span!("exec_session", backend = snapshot.backend, container, user);
+            let session = ProcessSession {
+                process,
+                protocol,
+                backend: snapshot.backend.clone(),
+                serving: serving.clone(),
+                shutdown: shutdown.clone(),
+            };
+            self.spawn_session(session, hyper::upgrade::on(request), permit, span);
+            return Ok(response);
+        }
         let is_probe = upgrade_request.is_err();
         let logs = target.open(query, Timestamp::now(), is_probe).await?;
         let upgrade_request = upgrade_request?;
@@ -159,17 +191,28 @@ impl Passthrough {
             serving: serving.clone(),
             shutdown: shutdown.clone(),
         };
-        sessions.spawn(
+        self.spawn_session(session, upgrade, permit, span);
+        Ok(upgrade_request.into_response())
+    }
+
+    /// Runs a session on the connection of its request, once that is upgraded.
+    fn spawn_session(
+        &self,
+        session: impl SessionHandler + 'static,
+        upgrade: OnUpgrade,
+        permit: StreamPermit,
+        span: tracing::Span,
+    ) {
+        self.state.sessions.spawn(
             async move {
                 let _permit = permit;
                 match upgrade.await {
-                    Ok(upgraded) => session.run(upgraded).await,
+                    Ok(upgraded) => connection::run(session, upgraded).await,
                     Err(error) => tracing::debug!(%error, "connection lost before the upgrade"),
                 }
             }
             .instrument(span),
         );
-        Ok(upgrade_request.into_response())
     }
 }
 

@@ -18,7 +18,7 @@ use crate::output::{self, OutputArgs, OutputError};
 use crate::plugin_dirs::PluginDirArgs;
 use crate::plugins::PluginCommand;
 use crate::state_dir::StateDir;
-use crate::{compiler, ctl, logs, plugins, serve, status, version};
+use crate::{compiler, ctl, exec, logs, plugins, serve, status, version};
 
 /// Serve a container engine as Kubernetes objects, and its logs over WebSockets
 #[derive(Parser)]
@@ -55,6 +55,8 @@ enum Command {
     },
     /// Fetch the log of a container
     Logs(logs::LogsArgs),
+    /// Execute a command in a running container
+    Exec(exec::ExecArgs),
     /// Install, show, and remove engine backends
     Plugin {
         #[command(subcommand)]
@@ -208,6 +210,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Serve(args) => serve::run(state_dir, *args).await,
         Command::Ctl { args } => match ctl::run(&state_dir, &args)? {},
         Command::Logs(args) => logs::run(&state_dir, args).await,
+        Command::Exec(args) => exec::run(&state_dir, args).await,
         Command::Plugin { command } => plugins::run(&state_dir, command).await,
         Command::Start(args) => act(ActionName::Start, args).await,
         Command::Stop(args) => act(ActionName::Stop, args).await,

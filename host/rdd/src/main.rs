@@ -7,6 +7,7 @@ mod serve;
 
 mod actions;
 mod ctl;
+mod exec;
 mod logs;
 mod plugins;
 mod status;

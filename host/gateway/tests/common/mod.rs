@@ -10,7 +10,7 @@ use http::{Request, Response, StatusCode};
 use http_body_util::Empty;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use jiff::Timestamp;
-use rdd_core::UserIdentity;
+use rdd_core::{AccessScope, UserIdentity};
 use rdd_gateway::{
     BearerToken, CertificateSet, ConnectionLimits, DaemonPhase, Gateway, GatewayBody,
     GatewayOptions, HealthReport, HostOriginPolicy, LocalAuthenticator, RequestHandler,
@@ -74,6 +74,7 @@ pub(crate) async fn start_with(limits: ConnectionLimits, api: RequestHandler) ->
         listen: "127.0.0.1:0".parse().unwrap(),
         tls: certificates.server.clone(),
         authenticator: Arc::new(LocalAuthenticator::new(token.clone())),
+        access_scope: |_| AccessScope::ContainerLog,
         host_origin_policy: HostOriginPolicy::new(&[], &[]),
         passthrough: echo_handler("passthrough"),
         api: Some(api),

@@ -12,10 +12,10 @@ use std::task::{Context, Poll, ready};
 use futures::{SinkExt as _, StreamExt as _};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, timeout_at};
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
+use super::connection::SessionSocket;
 use crate::delivery::DeliveryTracker;
 use crate::limits;
 use crate::peer_connection::PeerConnection;
@@ -23,12 +23,13 @@ use crate::peer_connection::PeerConnection;
 /// The size of the buffer for discarded bytes.
 const DISCARD_BUFFER: usize = 4 * 1024;
 
-type Socket<T> = WebSocketStream<PeerConnection<T>>;
-
 /// Sends `frame`, or the answer to the peer's close frame if there is none,
 /// waits for that of the peer, and closes the connection without losing bytes
 /// that were sent.
-pub(super) async fn close<T>(mut socket: Socket<T>, frame: Option<CloseFrame>) -> Result<(), Error>
+pub(super) async fn close<T>(
+    mut socket: SessionSocket<T>,
+    frame: Option<CloseFrame>,
+) -> Result<(), Error>
 where
     T: AsyncRead + AsyncWrite + DeliveryTracker + Unpin,
 {
@@ -40,7 +41,7 @@ where
 
 /// Writes the remaining bytes and the close frame, and reads the peer's.
 async fn exchange_close_frames<T>(
-    socket: &mut Socket<T>,
+    socket: &mut SessionSocket<T>,
     frame: Option<CloseFrame>,
 ) -> Result<(), Error>
 where

@@ -48,12 +48,24 @@ impl TestServer {
 
     /// Starts a server with a specific snapshot.
     pub(crate) async fn start_with(engine: FakeEngine, snapshot: ServingSnapshot) -> Self {
+        Self::start_as(engine, snapshot, false).await
+    }
+
+    /// Starts a server with a ready engine that must not be changed.
+    pub(crate) async fn start_read_only() -> Self {
+        let engine = FakeEngine::named("moby");
+        let snapshot = ready(&engine);
+        Self::start_as(engine, snapshot, true).await
+    }
+
+    async fn start_as(engine: FakeEngine, snapshot: ServingSnapshot, read_only: bool) -> Self {
         let (serving, receiver) = watch::channel(snapshot);
         let (containers, containers_receiver) = ContainerIndex::channel();
         let passthrough = Passthrough::new(PassthroughOptions {
             serving: receiver,
             containers: containers_receiver,
             max_streams: rdd_passthrough::limits::MAX_STREAMS,
+            read_only,
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

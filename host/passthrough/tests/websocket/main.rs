@@ -9,6 +9,7 @@
 
 mod closing;
 mod common;
+mod exec;
 mod raw;
 mod statuses;
 mod streams;

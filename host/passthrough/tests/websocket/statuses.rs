@@ -223,7 +223,7 @@ async fn an_unknown_controller_or_endpoint_is_404() {
     let server = TestServer::start().await;
     for path in [
         "/passthrough/",
-        "/passthrough/engine/exec/x",
+        "/passthrough/engine/attach/x",
         "/passthrough/git/logs/x",
         "/passthrough/engine/logs",
     ] {

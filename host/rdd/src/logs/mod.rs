@@ -4,7 +4,7 @@ pub(crate) mod container_lookup;
 pub(crate) mod socket;
 mod time_argument;
 
-mod print;
+pub(crate) mod print;
 mod receive;
 mod terminal;
 

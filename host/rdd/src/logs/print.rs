@@ -49,6 +49,21 @@ impl OutputStreams {
 }
 
 impl OutputStreams {
+    /// Prints raw bytes, also to a terminal, which a process that the user runs
+    /// may control.
+    pub(crate) fn unfiltered() -> Self {
+        Self {
+            out: OutputSink {
+                inner: io::stdout(),
+                filter: None,
+            },
+            err: OutputSink {
+                inner: io::stderr(),
+                filter: None,
+            },
+        }
+    }
+
     /// Writes a frame to its stream, and flushes if `flush`.
     fn write(&mut self, frame: &[u8], flush: bool) -> io::Result<()> {
         let Self { out, err } = self;
@@ -84,7 +99,7 @@ impl<W: Write> OutputSink<W> {
 ///
 /// Fails if the output cannot be written, or its reader has closed the pipe, as
 /// `head` does.
-pub(super) fn print(
+pub(crate) fn print(
     mut frames: mpsc::Receiver<Bytes>,
     mut streams: OutputStreams,
 ) -> Result<(), OutputError> {

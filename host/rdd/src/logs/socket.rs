@@ -1,4 +1,4 @@
-//! The WebSocket to the daemon's log endpoint.
+//! The WebSocket to an endpoint of the daemon for one container.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
 use crate::state_dir::StateDir;
 
-/// The subprotocol whose frames begin with one byte for their source.
+/// The subprotocol of a log whose frames begin with one byte for their source.
 const SUBPROTOCOL: &str = "rdd.logs.v1+source";
 
 /// The connection of an open log.
@@ -51,6 +51,16 @@ impl LogEndpoint {
 
 /// Opens the log of a container, by the name of its mirror.
 pub(crate) async fn open(endpoint: &LogEndpoint, mirror: &str, query: &str) -> Result<LogSocket> {
+    connect(endpoint, &format!("logs/{mirror}"), query, SUBPROTOCOL).await
+}
+
+/// Opens a path below the engine's endpoints with a subprotocol.
+pub(crate) async fn connect(
+    endpoint: &LogEndpoint,
+    path_of_endpoint: &str,
+    query: &str,
+    subprotocol: &'static str,
+) -> Result<LogSocket> {
     let LogEndpoint { url, roots, token } = endpoint;
     let authority = url
         .authority()
@@ -74,7 +84,7 @@ pub(crate) async fn open(endpoint: &LogEndpoint, mirror: &str, query: &str) -> R
 
     let path = url.path().trim_end_matches('/');
     let mut request =
-        format!("wss://{address}{path}/engine/logs/{mirror}?{query}").into_client_request()?;
+        format!("wss://{address}{path}/engine/{path_of_endpoint}?{query}").into_client_request()?;
     let headers = request.headers_mut();
     let mut bearer = HeaderValue::from_str(&format!("Bearer {}", token.trim()))?;
     bearer.set_sensitive(true);
@@ -82,7 +92,7 @@ pub(crate) async fn open(endpoint: &LogEndpoint, mirror: &str, query: &str) -> R
     headers.insert(ACCEPT, HeaderValue::from_static("text/plain"));
     headers.insert(
         SEC_WEBSOCKET_PROTOCOL,
-        HeaderValue::from_static(SUBPROTOCOL),
+        HeaderValue::from_static(subprotocol),
     );
     match tokio_tungstenite::client_async(request, stream).await {
         Ok((socket, _)) => Ok(socket),
@@ -95,6 +105,6 @@ pub(crate) async fn open(endpoint: &LogEndpoint, mirror: &str, query: &str) -> R
                 .unwrap_or_default();
             bail!("{} ({status})", body.trim())
         }
-        Err(error) => Err(error).context("the daemon did not open the log"),
+        Err(error) => Err(error).context("the daemon did not open the stream"),
     }
 }

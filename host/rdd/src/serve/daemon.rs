@@ -166,6 +166,7 @@ impl DaemonHandle {
             serving: serving.clone(),
             containers: mirror.containers.subscribe(),
             max_streams: descriptors.streams,
+            read_only,
         });
         let daemon_metrics = metrics::DaemonCollector {
             start_time,
@@ -184,6 +185,7 @@ impl DaemonHandle {
                 listen,
                 tls: certificates.server.clone(),
                 authenticator: cluster.authenticator(token.clone()),
+                access_scope: rdd_passthrough::access_scope,
                 host_origin_policy: HostOriginPolicy::new(&allowed_hosts, &trusted_origins),
                 passthrough: BoxCloneSyncService::new(passthrough.clone()),
                 api: cluster.handler(),

@@ -62,6 +62,7 @@ async fn read_log(state_dir: &StateDir) -> String {
         serving: snapshot,
         containers: ContainerIndex::channel().1,
         max_streams: 16,
+        read_only: false,
     });
     let (_health, reported) = watch::channel(HealthReport {
         phase: DaemonPhase::Ready,
@@ -71,6 +72,7 @@ async fn read_log(state_dir: &StateDir) -> String {
         listen: "127.0.0.1:0".parse().unwrap(),
         tls: certificates.unwrap().server,
         authenticator: Arc::new(LocalAuthenticator::new(token)),
+        access_scope: rdd_passthrough::access_scope,
         host_origin_policy: HostOriginPolicy::new(&[], &[]),
         passthrough: RequestHandler::new(passthrough.clone()),
         api: None,

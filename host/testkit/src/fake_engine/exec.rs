@@ -1,7 +1,23 @@
 //! Processes in containers: a few built-in commands.
+//!
+//! | command | what it does |
+//! |---|---|
+//! | `echo WORD…`, `err WORD…` | prints a line to standard output or error |
+//! | `cat` | copies its input |
+//! | `yes WORD` | prints without end, and does not read |
+//! | `sleep` | waits for the end of its input, or for ever without one |
+//! | `exit CODE`, `kill SIGNAL` | exits |
+//! | `crash` | fails with its backend |
+//! | `close-input` | closes its input |
+//! | `close-output` | closes its output, then waits for the end of its input |
+//! | `size` | prints each size of its terminal until its input ends |
+//! | `env`, `pwd`, `id` | prints an option of the call |
+//! | `/fake/data` | cannot be run (126); any other command is not found (127) |
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
 
 use bytes::Bytes;
 use futures::future::FutureExt;
@@ -12,7 +28,7 @@ use rdd_core::{
 };
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::SharedEngine;
+use super::{FakeEngine, SharedEngine};
 
 /// The number of chunks that wait in each direction.
 const QUEUE: usize = 8;
@@ -22,7 +38,32 @@ struct FakeProcess {
     options: ExecOptions,
     stdin: mpsc::Receiver<Bytes>,
     resizes: watch::Receiver<Option<TerminalSize>>,
-    output: mpsc::Sender<OutputChunk>,
+    /// `None` once the process closed its output.
+    output: Option<mpsc::Sender<OutputChunk>>,
+}
+
+/// Counts a process as long as it runs.
+struct ProcessGuard(Arc<SharedEngine>);
+
+impl ProcessGuard {
+    fn new(shared: &Arc<SharedEngine>) -> Self {
+        shared.processes.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(shared))
+    }
+}
+
+impl Drop for ProcessGuard {
+    fn drop(&mut self) {
+        self.0.processes.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl FakeEngine {
+    /// Returns the number of processes that were started by
+    /// [`exec`](rdd_core::ContainerEngine::exec) and are connected.
+    pub fn process_count(&self) -> usize {
+        self.shared.processes.load(Ordering::SeqCst)
+    }
 }
 
 pub(super) fn start(
@@ -52,35 +93,54 @@ pub(super) fn start(
     let (stdin, stdin_receiver) = mpsc::channel(QUEUE);
     let (resizes, resize_receiver) = watch::channel(None);
     let (output, mut chunks) = mpsc::channel(QUEUE);
-    let (exit_sender, exit) = oneshot::channel();
+    let (mut exit_sender, exit) = oneshot::channel();
+    // Resolves with an error if the caller drops the output before its end.
+    let (ended, output_end) = oneshot::channel::<()>();
+    let mut ended = Some(ended);
     let mut process = FakeProcess {
         options: options.clone(),
         stdin: stdin_receiver,
         resizes: resize_receiver,
-        output: output.clone(),
+        output: Some(output),
     };
     if !options.stdin {
         process.stdin.close();
     }
+    let guard = ProcessGuard::new(shared);
     let (shared, container) = (Arc::clone(shared), container.clone());
     tokio::spawn(async move {
-        let end = tokio::select! {
-            code = process.run() => Ok(code),
-            end = container_end(&shared, &container) => end,
-            () = output.closed() => Err(EngineError::new(
-                ErrorCode::Cancelled,
-                "the session was stopped",
-            )),
+        let _guard = guard;
+        let dropped = async {
+            if output_end.await.is_ok() {
+                std::future::pending::<()>().await;
+            }
         };
+        let stopped = || EngineError::new(ErrorCode::Cancelled, "the session was stopped");
+        let end = tokio::select! {
+            end = process.run() => end,
+            end = container_end(&shared, &container) => end,
+            () = dropped => Err(stopped()),
+            () = exit_sender.closed() => Err(stopped()),
+        };
+        drop(process);
         // A caller that is gone needs no exit code.
         exit_sender.send(end).ok();
     });
     Ok(ExecSession {
         stdin,
         resizes,
-        output: stream::poll_fn(move |context| chunks.poll_recv(context))
-            .map(Ok)
-            .boxed(),
+        output: stream::poll_fn(move |context| {
+            let next = chunks.poll_recv(context);
+            if matches!(next, Poll::Ready(None))
+                && let Some(ended) = ended.take()
+            {
+                // A process that is gone does not need to know.
+                ended.send(()).ok();
+            }
+            next
+        })
+        .map(Ok)
+        .boxed(),
         exit: exit
             .map(|end| {
                 end.unwrap_or_else(|_| {
@@ -116,10 +176,23 @@ async fn container_end(
 
 impl FakeProcess {
     /// Runs the command and returns its exit code.
-    async fn run(&mut self) -> i32 {
+    async fn run(&mut self) -> Result<i32, EngineError> {
         let command = self.options.command.clone();
         let words: Vec<&str> = command.iter().map(String::as_str).collect();
-        match words.as_slice() {
+        Ok(match words.as_slice() {
+            ["crash"] => {
+                let message = "the fake backend crashed";
+                return Err(EngineError::new(ErrorCode::PluginFailed, message));
+            }
+            ["yes", word] => loop {
+                let line = format!("{word}\n").repeat(1024);
+                self.write(OutputSource::Stdout, line.into()).await;
+            },
+            ["close-output"] => {
+                self.output = None;
+                while self.stdin.recv().await.is_some() {}
+                0
+            }
             ["echo", words @ ..] => self.line(OutputSource::Stdout, &words.join(" ")).await,
             ["err", words @ ..] => self.line(OutputSource::Stderr, &words.join(" ")).await,
             ["cat"] => {
@@ -171,7 +244,7 @@ impl FakeProcess {
                 self.line(OutputSource::Stderr, &message).await;
                 127
             }
-        }
+        })
     }
 
     /// Prints each size of the terminal until the input ends.
@@ -225,8 +298,10 @@ impl FakeProcess {
                 source,
                 bytes: bytes.split_to(len),
             };
-            // The session is stopped elsewhere when the caller is gone.
-            self.output.send(chunk).await.ok();
+            if let Some(output) = &self.output {
+                // The session is stopped elsewhere when the caller is gone.
+                output.send(chunk).await.ok();
+            }
         }
     }
 }

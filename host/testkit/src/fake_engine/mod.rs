@@ -24,6 +24,7 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -55,6 +56,8 @@ struct SharedEngine {
     state: Mutex<EngineState>,
     /// Notified of every change of the state, the logs, and the script.
     changed: Notify,
+    /// The number of connected processes.
+    processes: AtomicUsize,
 }
 
 impl SharedEngine {
@@ -92,6 +95,7 @@ impl FakeEngine {
             shared: Arc::new(SharedEngine {
                 state: Mutex::new(EngineState::new()),
                 changed: Notify::new(),
+                processes: AtomicUsize::new(0),
             }),
         }
     }

@@ -3,69 +3,21 @@
 mod closing;
 mod liveness;
 
-use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::stream;
 use rdd_core::LogStream;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, ReadBuf};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
+use super::test_pipe::{FakeSystem, PIPE, Pipe, delivered, stalled};
 use super::*;
-use crate::delivery::DeliveryState;
-
-/// The size of the pipe's buffer in each direction, like the socket buffers of a
-/// system.
-const PIPE: usize = 64 * 1024;
-
-/// The delivery state that the system of a pipe reports, as set by a test.
-#[derive(Clone, Default)]
-struct FakeSystem(Arc<Mutex<Option<DeliveryState>>>);
-
-/// A pipe with a delivery state that records whether it was shut down, as TLS
-/// requires.
-struct Pipe {
-    inner: DuplexStream,
-    system: FakeSystem,
-    is_shut_down: Arc<AtomicBool>,
-}
-
-impl DeliveryTracker for Pipe {
-    fn delivery(&self) -> Option<DeliveryState> {
-        *self.system.0.lock().unwrap()
-    }
-}
-
-impl AsyncRead for Pipe {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Pipe {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, buf)
-    }
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
-    }
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        self.is_shut_down.store(true, Ordering::SeqCst);
-        Pin::new(&mut self.inner).poll_shutdown(cx)
-    }
-}
 
 /// A session on a pipe.
 struct RunningSession {
@@ -164,18 +116,6 @@ async fn a_session_buffers_no_more_than_its_limit_for_a_stalled_reader() {
 }
 
 #[test]
-fn a_close_reason_is_truncated_at_a_character_boundary() {
-    let message = "ü".repeat(100);
-    let frame = close_frame(CloseReason::EngineFailed(EngineError::new(
-        ErrorCode::Internal,
-        message,
-    )))
-    .unwrap();
-    assert_eq!(frame.code, CloseCode::Error);
-    assert_eq!(frame.reason.len(), limits::MAX_CLOSE_REASON - 1);
-}
-
-#[test]
 fn the_limits_are_consistent() {
     assert!(limits::PEER_TIMEOUT + limits::PEER_CHECK_INTERVAL < Duration::from_secs(70));
     assert!(
@@ -189,22 +129,4 @@ fn the_limits_are_consistent() {
         );
     }
     const { assert!(limits::MAX_STREAMS_PER_USER < limits::MAX_STREAMS) };
-}
-
-/// Bytes are pending, and the last acknowledgment was `since_last_ack` ago.
-fn stalled(since_answer: Duration) -> Option<DeliveryState> {
-    Some(DeliveryState {
-        is_pending: true,
-        acknowledged: 1,
-        since_last_ack: since_answer,
-    })
-}
-
-/// All bytes are delivered.
-fn delivered() -> Option<DeliveryState> {
-    Some(DeliveryState {
-        is_pending: false,
-        acknowledged: 2,
-        since_last_ack: Duration::ZERO,
-    })
 }

@@ -36,6 +36,7 @@ async fn registry(
         serving: serving.clone(),
         containers: ContainerIndex::channel().1,
         max_streams: 1,
+        read_only: false,
     });
     let (_, progress) = watch::channel(MirrorProgress::default());
     let daemon = DaemonCollector {

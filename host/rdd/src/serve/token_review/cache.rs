@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use lru::LruCache;
-use rdd_core::{AuthError, UserIdentity};
+use rdd_core::{AccessScope, AuthError, UserIdentity};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
@@ -20,9 +20,9 @@ const ACCEPTED_TTL: Duration = Duration::from_secs(10);
 /// a role.
 const REJECTED_TTL: Duration = Duration::from_secs(3);
 
-/// The maximum number of cached tokens; the least recently used one is evicted.
-/// More than one daemon has users, and about 100 KiB at most.
-const MAX_TOKENS: usize = 1024;
+/// The maximum number of cached reviews; the least recently used one is evicted.
+/// More than one daemon has users and scopes, and about 100 KiB at most.
+const MAX_REVIEWS: usize = 1024;
 
 /// The SHA-256 of a token: the cache does not store secrets.
 type TokenHash = [u8; 32];
@@ -30,30 +30,31 @@ type TokenHash = [u8; 32];
 /// The result of a review and its time. Empty while the review is in progress.
 type Review = Arc<OnceCell<(Instant, Result<UserIdentity, AuthError>)>>;
 
-/// Token reviews by the hash of the token.
-pub(super) struct ReviewCache(Mutex<LruCache<TokenHash, Review>>);
+/// Token reviews by the hash of the token and what it is used for.
+pub(super) struct ReviewCache(Mutex<LruCache<(TokenHash, AccessScope), Review>>);
 
 impl Default for ReviewCache {
     fn default() -> Self {
         Self(Mutex::new(LruCache::new(
-            NonZeroUsize::new(MAX_TOKENS).unwrap_or(NonZeroUsize::MIN),
+            NonZeroUsize::new(MAX_REVIEWS).unwrap_or(NonZeroUsize::MIN),
         )))
     }
 }
 
 impl ReviewCache {
-    /// Returns the cached review of `token`, or else the result of `review`.
-    /// Concurrent calls with the same token share one review. An unavailable
+    /// Returns the cached review of `token` for `scope`, or else the result of
+    /// `review`. Concurrent calls with the same token and scope share one review. An unavailable
     /// cluster is not cached.
     pub(super) async fn get_or_review<F>(
         &self,
         token: &str,
+        scope: AccessScope,
         review: impl Fn() -> F,
     ) -> Result<UserIdentity, AuthError>
     where
         F: Future<Output = Result<UserIdentity, AuthError>>,
     {
-        let entry = self.entry(Sha256::digest(token).into());
+        let entry = self.entry((Sha256::digest(token).into(), scope));
         let (_, outcome) = entry
             .get_or_try_init(|| async {
                 match review().await {
@@ -65,7 +66,7 @@ impl ReviewCache {
         outcome.clone()
     }
 
-    fn entry(&self, key: TokenHash) -> Review {
+    fn entry(&self, key: (TokenHash, AccessScope)) -> Review {
         // Held for a lookup, never across an await.
         let mut reviews = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(review) = reviews.get(&key).filter(|review| is_fresh(review)) {
@@ -117,12 +118,20 @@ mod tests {
         }
 
         async fn get(&self, token: &str) -> Result<UserIdentity, AuthError> {
+            self.get_for(token, AccessScope::ContainerLog).await
+        }
+
+        async fn get_for(
+            &self,
+            token: &str,
+            scope: AccessScope,
+        ) -> Result<UserIdentity, AuthError> {
             let review = || async {
                 self.reviews.fetch_add(1, Ordering::SeqCst);
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 self.outcome.clone()
             };
-            self.cache.get_or_review(token, review).await
+            self.cache.get_or_review(token, scope, review).await
         }
 
         /// Returns the number of reviews since the last call.
@@ -156,7 +165,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn concurrent_calls_share_one_review_per_token() {
+    async fn concurrent_calls_share_one_review_per_token_and_scope() {
         let cluster = Cluster::new(Ok(identity()));
         let callers = (0..50).map(|_| cluster.get("token"));
         for outcome in futures::future::join_all(callers).await {
@@ -164,6 +173,9 @@ mod tests {
         }
         assert_eq!(cluster.take_reviews(), 1);
         cluster.get("another").await.unwrap();
+        assert_eq!(cluster.take_reviews(), 1);
+        let scope = AccessScope::ContainerExec;
+        cluster.get_for("token", scope).await.unwrap();
         assert_eq!(cluster.take_reviews(), 1);
     }
 
@@ -179,8 +191,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_number_of_cached_tokens_is_limited() {
         let cluster = Cluster::new(Err(AuthError::Unauthenticated("no".to_owned())));
-        let tokens: Vec<_> = (0..MAX_TOKENS * 2).map(|token| token.to_string()).collect();
+        let tokens: Vec<_> = (0..MAX_REVIEWS * 2)
+            .map(|token| token.to_string())
+            .collect();
         futures::future::join_all(tokens.iter().map(|token| cluster.get(token))).await;
-        assert_eq!(cluster.cache.0.lock().unwrap().len(), MAX_TOKENS);
+        assert_eq!(cluster.cache.0.lock().unwrap().len(), MAX_REVIEWS);
     }
 }

@@ -9,13 +9,13 @@ use k8s_openapi::api::authorization::v1::{
 };
 use kube::Client;
 use kube::api::{Api, PostParams};
-use rdd_core::{AuthError, Authenticator, Credentials, UserIdentity};
+use rdd_core::{AccessScope, AuthError, Authenticator, Credentials, UserIdentity};
 use rdd_gateway::LocalAuthenticator;
 
 use self::cache::ReviewCache;
 
 /// Accepts the token of the instance, and tokens of the cluster whose user may
-/// read container logs.
+/// do what a request is about to do.
 pub(crate) struct ClusterAuthenticator {
     local: LocalAuthenticator,
     client: Client,
@@ -32,9 +32,9 @@ impl ClusterAuthenticator {
         }
     }
 
-    async fn review(&self, token: &str) -> Result<UserIdentity, AuthError> {
+    async fn review(&self, token: &str, scope: AccessScope) -> Result<UserIdentity, AuthError> {
         let identity = self.review_token(token).await?;
-        self.review_access(&identity).await?;
+        self.review_access(&identity, scope).await?;
         Ok(identity)
     }
 
@@ -65,7 +65,16 @@ impl ClusterAuthenticator {
         })
     }
 
-    async fn review_access(&self, identity: &UserIdentity) -> Result<(), AuthError> {
+    async fn review_access(
+        &self,
+        identity: &UserIdentity,
+        scope: AccessScope,
+    ) -> Result<(), AuthError> {
+        // The verbs and subresources of pods.
+        let (verb, subresource) = match scope {
+            AccessScope::ContainerLog => ("get", "log"),
+            AccessScope::ContainerExec => ("create", "exec"),
+        };
         let review = SubjectAccessReview {
             spec: SubjectAccessReviewSpec {
                 user: Some(identity.user.clone()),
@@ -73,8 +82,8 @@ impl ClusterAuthenticator {
                 resource_attributes: Some(ResourceAttributes {
                     group: Some(rdd_api::CONTAINERS_GROUP.to_owned()),
                     resource: Some("containers".to_owned()),
-                    subresource: Some("log".to_owned()),
-                    verb: Some("get".to_owned()),
+                    subresource: Some(subresource.to_owned()),
+                    verb: Some(verb.to_owned()),
                     ..ResourceAttributes::default()
                 }),
                 ..SubjectAccessReviewSpec::default()
@@ -92,7 +101,7 @@ impl ClusterAuthenticator {
             return Ok(());
         }
         Err(AuthError::Forbidden(format!(
-            "user {:?} may not get containers/log in group {}; grant it with a role in the cluster",
+            "user {:?} may not {verb} containers/{subresource} in group {}; grant it with a role in the cluster",
             identity.user,
             rdd_api::CONTAINERS_GROUP
         )))
@@ -117,11 +126,15 @@ impl Authenticator for ClusterAuthenticator {
         }
     }
 
-    async fn authenticate(&self, credentials: &Credentials) -> Result<UserIdentity, AuthError> {
+    async fn authenticate(
+        &self,
+        credentials: &Credentials,
+        scope: AccessScope,
+    ) -> Result<UserIdentity, AuthError> {
         match (self.authenticate_locally(credentials), credentials) {
             (None, Credentials::Bearer(token)) => {
                 self.reviews
-                    .get_or_review(token, || self.review(token))
+                    .get_or_review(token, scope, || self.review(token, scope))
                     .await
             }
             (Some(decided), _) => decided,

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-/// Accepts the token `jane`, and returns whether she may read logs.
+/// Accepts the token `jane`, and returns whether she may do what is asked.
 #[derive(Default)]
 struct FakeCluster {
     is_down: Mutex<bool>,
@@ -73,8 +73,17 @@ impl TestAuthenticator {
     }
 
     async fn authenticate(&self, token: &str) -> Result<UserIdentity, AuthError> {
+        self.authenticate_for(token, AccessScope::ContainerLog)
+            .await
+    }
+
+    async fn authenticate_for(
+        &self,
+        token: &str,
+        scope: AccessScope,
+    ) -> Result<UserIdentity, AuthError> {
         let credentials = Credentials::Bearer(token.to_owned());
-        self.authenticator.authenticate(&credentials).await
+        self.authenticator.authenticate(&credentials, scope).await
     }
 }
 
@@ -104,6 +113,30 @@ async fn a_token_whose_user_may_read_logs_is_accepted() {
                 "group": "containers.rancherdesktop.io", "resource": "containers",
                 "subresource": "log", "verb": "get",
             },
+        })
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_user_who_may_read_logs_needs_another_right_to_run_processes() {
+    let fixture = TestAuthenticator::new();
+    *fixture.cluster.allowed.lock().unwrap() = true;
+    fixture.authenticate("jane").await.unwrap();
+    fixture.cluster.take_reviews();
+    *fixture.cluster.allowed.lock().unwrap() = false;
+    let result = fixture
+        .authenticate_for("jane", AccessScope::ContainerExec)
+        .await;
+    assert!(
+        matches!(&result, Err(AuthError::Forbidden(reason)) if reason.contains("create containers/exec")),
+        "{result:?}"
+    );
+    let reviews = fixture.cluster.take_reviews();
+    assert_eq!(
+        reviews[1].1["resourceAttributes"],
+        json!({
+            "group": "containers.rancherdesktop.io", "resource": "containers",
+            "subresource": "exec", "verb": "create",
         })
     );
 }
@@ -141,7 +174,10 @@ async fn only_foreign_tokens_are_reviewed_by_the_cluster() {
         fixture.authenticate(&fixture.own).await.unwrap().user,
         "rdd-admin"
     );
-    let none = fixture.authenticator.authenticate(&Credentials::None).await;
+    let none = fixture
+        .authenticator
+        .authenticate(&Credentials::None, AccessScope::ContainerLog)
+        .await;
     assert!(
         matches!(none, Err(AuthError::Unauthenticated(_))),
         "{none:?}"

@@ -1,0 +1,6 @@
+//! The exec endpoint.
+
+mod channels;
+mod client;
+mod ends;
+mod statuses;
