@@ -136,6 +136,15 @@ impl ContainerIndex {
         self.by_mirror.get(mirror_name)
     }
 
+    /// Returns the container that an engine identifies by this reference.
+    pub fn by_reference(&self, reference: &ContainerRef) -> Option<IndexedContainer> {
+        let names = self.by_id.get(&*reference.id).into_iter().flatten();
+        let mut found = names.filter_map(|name| self.get(name));
+        found
+            .find(|entry| entry.container.namespace == reference.namespace)
+            .cloned()
+    }
+
     /// Returns all containers, ordered by the names of their mirrors.
     pub fn iter(&self) -> impl Iterator<Item = &IndexedContainer> {
         self.by_mirror.values()

@@ -20,6 +20,7 @@ mod time;
 
 mod creation;
 mod exec;
+mod label_predicate;
 mod log_entry;
 mod transfer;
 
@@ -51,6 +52,7 @@ pub use engine::{
 pub use error::{EngineError, ErrorCode};
 pub use exec::{ExecOptions, ExecSession, TerminalSize};
 pub use identity::{AccessScope, AuthError, Authenticator, Credentials, UserIdentity};
+pub use label_predicate::{LabelPredicate, SelectorParser, SelectorTextError};
 pub use log_entry::{
     EntryBatch, EntryBatchError, EntryHeader, EntryOptions, EntryPosition, EntryStream, GapReason,
     LogEntry,

@@ -215,6 +215,20 @@ impl EntryBatch {
         })
     }
 
+    /// Returns the entries after the first `count`, without the gap.
+    #[must_use]
+    pub fn skip(&self, count: usize) -> Self {
+        let count = count.min(self.headers.len());
+        let (skipped, left) = self.headers.split_at(count);
+        let bytes: usize = skipped.iter().map(|header| header.length as usize).sum();
+        Self {
+            gap: None,
+            headers: left.to_vec(),
+            // `new` has compared the sum of all lengths with the bytes.
+            bytes: self.bytes.slice(bytes..),
+        }
+    }
+
     /// Returns the memory in bytes that the batch holds.
     pub fn memory_bytes(&self) -> usize {
         self.bytes.len() + self.headers.len() * size_of::<EntryHeader>()
@@ -232,6 +246,21 @@ mod tests {
             source: OutputSource::Stdout,
             is_partial: false,
         }
+    }
+
+    #[test]
+    fn skipped_entries_take_their_bytes_with_them() {
+        let headers = vec![header(2), header(0), header(3)];
+        let batch =
+            EntryBatch::new(Some(GapReason::Rotated), headers, b"abxyz"[..].into()).unwrap();
+        let rest = |count| {
+            let rest = batch.skip(count);
+            (rest.gap(), rest.headers().len(), rest.bytes().to_vec())
+        };
+        assert_eq!(rest(0), (None, 3, b"abxyz".to_vec()));
+        assert_eq!(rest(1), (None, 2, b"xyz".to_vec()));
+        assert_eq!(rest(3), (None, 0, Vec::new()));
+        assert_eq!(rest(9), (None, 0, Vec::new()));
     }
 
     #[test]

@@ -19,6 +19,12 @@ mod session;
 
 mod exec;
 
+mod entries;
+mod log_format;
+mod log_hub;
+mod log_reader;
+mod mux;
+
 mod open_log;
 mod query;
 mod request_error;

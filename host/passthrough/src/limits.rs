@@ -76,6 +76,42 @@ pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 /// An engine that does not respond within this time counts as unreachable.
 pub const ENGINE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How many lines from the end of a log a shared engine stream begins with: a
+/// screen or two of a viewer, so that the usual first view and everybody who joins
+/// later read no more from the engine.
+pub const FOLLOWED_TAIL: u64 = 512;
+
+/// The maximum number of bytes of the last entries of a followed log, with their
+/// descriptions. Who falls behind further reads from the engine.
+pub const MAX_RING_BYTES: usize = 256 * 1024;
+
+/// How long an engine stream without viewers is kept: a page that is reloaded finds
+/// it again.
+pub const UNVIEWED_LOG_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a viewer that has read an entry from the engine waits for it in the
+/// shared stream, which receives it at about the same time.
+pub const RING_LAG_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The maximum number of subscriptions of a connection.
+pub const MAX_MUX_SUBSCRIPTIONS: usize = 64;
+
+/// The maximum number of sources of a connection. Each one may be an engine stream.
+pub const MAX_MUX_SOURCES: usize = 512;
+
+/// How many items of sources are gathered before they are written.
+pub const MAX_GATHERED_ITEMS: usize = 256;
+
+/// How often a source whose engine stream failed is opened again.
+pub const LOST_SOURCE_INTERVAL: Duration = Duration::from_secs(2);
+
+/// How often a stopped container is inspected if the mirror reports no change.
+pub const RUN_CHECK_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The pause before the log of a running container is opened again after the engine
+/// has ended its stream.
+pub const REOPEN_INTERVAL: Duration = Duration::from_millis(200);
+
 /// The maximum number of streams. Each one uses the memory of a plugin instance
 /// and a connection to the engine; engines allow about a thousand connections.
 pub const MAX_STREAMS: usize = 512;

@@ -1,15 +1,31 @@
 //! `GET /passthrough/engine/logs/{container}`: validates the request, in the
 //! documented order, and opens the engine's stream.
 
+use std::sync::Arc;
+
+use async_stream::stream;
+use futures::stream::BoxStream;
+use futures::{Stream, StreamExt as _};
 use jiff::Timestamp;
 use rdd_core::{
-    ContainerIndex, ContainerLookup, ContainerRef, IdFormat, LogOptions, LogStream,
-    ServingSnapshot, ServingState, text,
+    ContainerEngine, ContainerIndex, ContainerLookup, ContainerRef, EngineError, IdFormat,
+    LogOptions, ServingSnapshot, ServingState, text,
 };
+use tokio::sync::watch;
+use tokio_tungstenite::tungstenite::Message;
 
+use crate::entries::cursor::CursorScope;
+use crate::entries::time_census::with_timeout;
 use crate::limits;
-use crate::query::{self, LogRequest};
+use crate::log_format::{LogEncoder, encode_chunk};
+use crate::log_hub::LogHub;
+use crate::log_reader::{FollowMode, LogItem, LogItemStream, LogStart, LogView};
+use crate::query::{self, LogRequest, ParameterError};
 use crate::request_error::StreamRequestError;
+use crate::upgrade_request::FrameFormat;
+
+/// The messages of a log, in the format that the client selected.
+pub(crate) type MessageStream = BoxStream<'static, Result<Message, EngineError>>;
 
 /// The container whose log a request asks for.
 pub(crate) struct LogTarget<'a> {
@@ -19,30 +35,46 @@ pub(crate) struct LogTarget<'a> {
     pub(crate) container: &'a str,
 }
 
+/// How a client reads a log.
+pub(crate) struct LogReading<'a> {
+    pub(crate) query: &'a str,
+    pub(crate) format: FrameFormat,
+    /// Whether only the checks are run, without reading any content.
+    pub(crate) is_probe: bool,
+    pub(crate) now: Timestamp,
+}
+
 impl LogTarget<'_> {
-    /// Validates the request and opens the log. A probe runs the same checks
-    /// without reading any content.
+    /// Validates the request and opens the log.
     pub(crate) async fn open(
         &self,
-        query: &str,
-        now: Timestamp,
-        is_probe: bool,
-    ) -> Result<LogStream, StreamRequestError> {
+        reading: LogReading<'_>,
+        index: &watch::Receiver<ContainerIndex>,
+        hub: &LogHub,
+    ) -> Result<MessageStream, StreamRequestError> {
+        let LogReading {
+            query,
+            format,
+            is_probe,
+            now,
+        } = reading;
         let Self {
             snapshot,
             container,
             ..
         } = self;
-        let format = self.check_form()?;
-        let LogRequest {
-            namespace,
-            mut options,
-        } = query::parse_log_request(query, now.into())?;
+        let id_format = self.check_form()?;
+        let mut request = query::parse_log_request(query, now.into())?;
+        request.check_format(format)?;
         if is_probe {
-            options = LogOptions {
-                follow: false,
-                tail: Some(0),
-                ..options
+            request = LogRequest {
+                options: LogOptions {
+                    follow: false,
+                    tail: Some(0),
+                    ..request.options
+                },
+                follow: FollowMode::No,
+                ..request
             };
         }
         // 501 takes precedence over 503: waiting does not install a backend.
@@ -62,20 +94,34 @@ impl LogTarget<'_> {
                 ));
             }
         };
-        let reference = self.reference(format, namespace, engine.info().default_namespace())?;
-        let log = engine.get_logs(&reference, &options);
-        match tokio::time::timeout(limits::ENGINE_TIMEOUT, log).await {
-            Ok(Ok(stream)) => Ok(stream),
-            Ok(Err(error)) => Err(StreamRequestError::from_engine_error(
-                &snapshot.backend,
-                container,
-                error,
-            )),
-            Err(_) => Err(StreamRequestError::EngineUnreachable {
-                backend: snapshot.backend.clone(),
-                reason: format!("no answer within {} s", limits::ENGINE_TIMEOUT.as_secs()),
-            }),
+        let capabilities = engine.info().capabilities;
+        if request.needs_entries(format) && !capabilities.entry_times {
+            return Err(StreamRequestError::EntriesUnsupported {
+                backend: engine.info().name.clone(),
+            });
         }
+        let namespace = request.namespace.clone();
+        let reference = self.reference(id_format, namespace, engine.info().default_namespace())?;
+        let indexed = self.containers.by_reference(&reference);
+        let indexed = indexed.as_ref().map(|indexed| &*indexed.container);
+        // Lines of a terminal cannot be told from its bytes in every engine.
+        let has_lines = indexed.is_some_and(|container| !container.tty);
+        let is_shareable = capabilities.entry_times && has_lines && request.is_shareable();
+        let opened = if request.needs_entries(format) || is_shareable {
+            let created_at = indexed.and_then(|container| container.created_at);
+            let scope = CursorScope::new(&reference, created_at, request.sources());
+            let view = request.view(engine, reference, index.clone(), &scope)?;
+            let encoder = LogEncoder::new(format, scope, view.start.last_time());
+            let opened = view.open(hub).await;
+            opened.map(|items| encode_items(items, encoder).boxed())
+        } else {
+            let log = with_timeout(engine.get_logs(&reference, &request.options)).await;
+            let encode = move |chunk| encode_chunk(format, chunk);
+            log.map(|chunks| chunks.map(move |chunk| chunk.map(encode)).boxed())
+        };
+        opened.map_err(|error| {
+            StreamRequestError::from_engine_error(&snapshot.backend, container, error)
+        })
     }
 
     /// Checks that the text may be the name of a mirror or an ID, and returns the
@@ -121,6 +167,86 @@ impl LogTarget<'_> {
             ContainerLookup::NotFound => {
                 let namespace = namespace.unwrap_or_else(|| default_namespace.to_owned());
                 Ok(ContainerRef::new(namespace, self.container))
+            }
+        }
+    }
+}
+
+impl LogRequest {
+    fn check_format(&self, format: FrameFormat) -> Result<(), ParameterError> {
+        if self.options.timestamps && format.has_entries() {
+            return Err(ParameterError::TimestampsOfEntries);
+        }
+        if self.options.timestamps && self.needs_entries(format) {
+            return Err(ParameterError::TimestampsOfResumable);
+        }
+        Ok(())
+    }
+
+    /// Returns whether the log has to be read as entries.
+    fn needs_entries(&self, format: FrameFormat) -> bool {
+        format.has_entries() || self.cursor.is_some() || self.follow == FollowMode::Restart
+    }
+
+    /// Returns whether the bytes of the log can come from a shared engine stream.
+    fn is_shareable(&self) -> bool {
+        self.follow == FollowMode::Yes && self.options.until.is_none() && !self.options.timestamps
+    }
+
+    fn view(
+        &self,
+        engine: &Arc<dyn ContainerEngine>,
+        container: ContainerRef,
+        containers: watch::Receiver<ContainerIndex>,
+        scope: &CursorScope,
+    ) -> Result<LogView, ParameterError> {
+        let LogOptions {
+            tail, since, until, ..
+        } = self.options;
+        let mut start = LogStart::Selected { tail, since };
+        let mut is_replaced = false;
+        if let Some(cursor) = &self.cursor {
+            let cursor = scope
+                .accept(cursor)
+                .map_err(|reason| ParameterError::OtherCursor { reason })?;
+            is_replaced = cursor.is_replaced;
+            start = LogStart::After(cursor.position.filter(|_| !is_replaced));
+        }
+        Ok(LogView {
+            engine: Arc::clone(engine),
+            container,
+            containers,
+            start,
+            is_replaced,
+            until,
+            follow: self.follow,
+            sources: self.sources(),
+        })
+    }
+}
+
+/// Encodes the items of a log. If it fails, a last message with the reason comes
+/// before the error.
+fn encode_items(
+    mut items: LogItemStream,
+    mut encoder: LogEncoder,
+) -> impl Stream<Item = Result<Message, EngineError>> + Send {
+    stream! {
+        while let Some(item) = items.next().await {
+            match item {
+                Ok(item) => {
+                    for message in encoder.encode(&item) {
+                        yield Ok(message);
+                    }
+                }
+                Err(error) => {
+                    let reason = LogItem::End(error.message.clone().into());
+                    for message in encoder.encode(&reason) {
+                        yield Ok(message);
+                    }
+                    yield Err(error);
+                    return;
+                }
             }
         }
     }

@@ -3,12 +3,18 @@
 use jiff::SignedDuration;
 use rdd_core::{LogOptions, Timestamp, text};
 
+use crate::entries::cursor::{CursorError, ParsedCursor, SourceSet};
+use crate::log_reader::FollowMode;
+
 /// The maximum length of an engine's namespace in bytes, that of the contract
 /// with backends.
 const MAX_NAMESPACE_BYTES: usize = 76;
 
+/// How many bytes of an invalid cursor an error message quotes.
+const MAX_QUOTED_CURSOR: usize = 80;
+
 /// The names of all parameters, in the order of the documentation.
-const PARAMETERS: [&str; 8] = [
+const PARAMETERS: [&str; 9] = [
     "follow",
     "tail",
     "since",
@@ -17,6 +23,7 @@ const PARAMETERS: [&str; 8] = [
     "stdout",
     "stderr",
     "namespace",
+    "cursor",
 ];
 
 /// An invalid query parameter.
@@ -26,6 +33,20 @@ pub(crate) enum ParameterError {
     Unknown(String),
     #[error("parameter {0:?} is given twice")]
     Duplicate(String),
+    #[error("parameter follow={0:?} is neither a Boolean nor 'restart'")]
+    InvalidFollow(String),
+    #[error("parameter cursor={value:?}: {reason}", value = text::quote(.value, MAX_QUOTED_CURSOR))]
+    InvalidCursor { value: String, reason: CursorError },
+    #[error("parameter cursor cannot be combined with {0}: a cursor says where the log begins")]
+    CursorWithStart(&'static str),
+    #[error("parameter cursor: {reason}")]
+    OtherCursor { reason: CursorError },
+    #[error("parameter timestamps cannot be combined with cursor or follow=restart")]
+    TimestampsOfResumable,
+    #[error(
+        "parameter timestamps is not for the subprotocols with entries, which have times anyway"
+    )]
+    TimestampsOfEntries,
     #[error("parameter {name}={value:?} is not a Boolean; use true or false")]
     InvalidBoolean { name: String, value: String },
     #[error(
@@ -43,19 +64,32 @@ pub(crate) enum ParameterError {
 }
 
 /// The parameters of a log request.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct LogRequest {
     /// The engine's namespace of the container; `None` for the default one.
     pub(crate) namespace: Option<String>,
+    /// `follow` is as in [`Self::follow`].
     pub(crate) options: LogOptions,
+    pub(crate) follow: FollowMode,
+    pub(crate) cursor: Option<ParsedCursor>,
+}
+
+impl LogRequest {
+    /// Returns the selected sources.
+    pub(crate) fn sources(&self) -> SourceSet {
+        SourceSet {
+            stdout: self.options.stdout,
+            stderr: self.options.stderr,
+        }
+    }
 }
 
 /// Parses a query string. Durations are relative to `now`.
 pub(crate) fn parse_log_request(query: &str, now: Timestamp) -> Result<LogRequest, ParameterError> {
-    let LogRequest {
-        mut namespace,
-        mut options,
-    } = LogRequest::default();
+    let mut namespace = None;
+    let mut options = LogOptions::default();
+    let mut follow = FollowMode::default();
+    let mut cursor = None;
     let mut seen = Vec::new();
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         if seen.contains(&name) {
@@ -63,7 +97,8 @@ pub(crate) fn parse_log_request(query: &str, now: Timestamp) -> Result<LogReques
         }
         match name.as_ref() {
             "namespace" => namespace = Some(parse_namespace(&value)?),
-            "follow" => options.follow = parse_boolean(&name, &value)?,
+            "follow" => follow = parse_follow(&value)?,
+            "cursor" => cursor = Some(value.clone().into_owned()),
             "tail" => options.tail = parse_tail(&value)?,
             "since" => options.since = Some(parse_time(&name, &value, now)?),
             "until" => options.until = parse_until(&name, &value, now)?,
@@ -77,7 +112,39 @@ pub(crate) fn parse_log_request(query: &str, now: Timestamp) -> Result<LogReques
     if !options.stdout && !options.stderr {
         return Err(ParameterError::NoStreamSelected);
     }
-    Ok(LogRequest { namespace, options })
+    options.follow = follow != FollowMode::No;
+    let mut request = LogRequest {
+        namespace,
+        options,
+        follow,
+        cursor: None,
+    };
+    if let Some(value) = cursor {
+        if let Some(start) = ["tail", "since"]
+            .into_iter()
+            .find(|it| seen.iter().any(|name| name == it))
+        {
+            return Err(ParameterError::CursorWithStart(start));
+        }
+        request.cursor = Some(parse_cursor(value, request.sources())?);
+    }
+    Ok(request)
+}
+
+fn parse_cursor(value: String, sources: SourceSet) -> Result<ParsedCursor, ParameterError> {
+    ParsedCursor::parse(&value, sources)
+        .map_err(|reason| ParameterError::InvalidCursor { value, reason })
+}
+
+fn parse_follow(value: &str) -> Result<FollowMode, ParameterError> {
+    if value == "restart" {
+        return Ok(FollowMode::Restart);
+    }
+    match parse_boolean("follow", value) {
+        Ok(true) => Ok(FollowMode::Yes),
+        Ok(false) => Ok(FollowMode::No),
+        Err(_) => Err(ParameterError::InvalidFollow(value.to_owned())),
+    }
 }
 
 pub(crate) fn parse_namespace(value: &str) -> Result<String, ParameterError> {
@@ -99,7 +166,7 @@ pub(crate) fn parse_boolean(name: &str, value: &str) -> Result<bool, ParameterEr
     }
 }
 
-fn parse_tail(value: &str) -> Result<Option<u64>, ParameterError> {
+pub(crate) fn parse_tail(value: &str) -> Result<Option<u64>, ParameterError> {
     if value == "all" {
         return Ok(None);
     }
@@ -113,7 +180,7 @@ fn parse_tail(value: &str) -> Result<Option<u64>, ParameterError> {
 
 /// Parses `until`. Docker clients send `0` or Go's zero time if there is no
 /// limit.
-fn parse_until(
+pub(crate) fn parse_until(
     name: &str,
     value: &str,
     now: Timestamp,
@@ -124,7 +191,11 @@ fn parse_until(
     parse_time(name, value, now).map(|time| (time != Timestamp::GO_ZERO).then_some(time))
 }
 
-fn parse_time(name: &str, value: &str, now: Timestamp) -> Result<Timestamp, ParameterError> {
+pub(crate) fn parse_time(
+    name: &str,
+    value: &str,
+    now: Timestamp,
+) -> Result<Timestamp, ParameterError> {
     parse_unix_seconds(value)
         .or_else(|| value.parse().ok())
         .or_else(|| {
@@ -153,6 +224,7 @@ fn parse_unix_seconds(value: &str) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::entries::cursor::CursorScope;
 
     fn now() -> Timestamp {
         "2026-01-31T12:00:00Z".parse().unwrap()
@@ -204,6 +276,48 @@ mod tests {
             ok("since=1767225600.000000001").since,
             at("2026-01-01T00:00:00.000000001Z")
         );
+    }
+
+    #[test]
+    fn a_log_is_followed_over_restarts_on_request() {
+        for (text, follow) in [
+            ("follow=restart", FollowMode::Restart),
+            ("follow=true", FollowMode::Yes),
+            ("follow=0", FollowMode::No),
+            ("", FollowMode::Yes),
+        ] {
+            let request = parse_log_request(text, now()).unwrap();
+            assert_eq!(request.follow, follow, "{text}");
+            assert_eq!(request.options.follow, follow != FollowMode::No, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_cursor_excludes_another_start() {
+        let container = rdd_core::ContainerRef::new("moby", "4c0f");
+        let scope = CursorScope::new(&container, None, SourceSet::ALL);
+        let cursor = scope.encode(None);
+        let parse = |query: &str| parse_log_request(&format!("cursor={cursor}{query}"), now());
+        assert!(parse("").unwrap().cursor.is_some());
+        assert_eq!(
+            parse("&tail=1"),
+            Err(ParameterError::CursorWithStart("tail"))
+        );
+        assert_eq!(
+            parse("&tail=all"),
+            Err(ParameterError::CursorWithStart("tail"))
+        );
+        assert_eq!(
+            parse("&since=1m"),
+            Err(ParameterError::CursorWithStart("since"))
+        );
+        assert!(matches!(
+            parse("&stdout=false"),
+            Err(ParameterError::InvalidCursor {
+                reason: CursorError::OtherSources,
+                ..
+            })
+        ));
     }
 
     #[test]
@@ -260,6 +374,9 @@ mod tests {
             "namespace=",
             "namespace=a/b",
             "follow=yes",
+            "follow=Restart",
+            "cursor=",
+            "cursor=xyz",
             "follow=",
             "tail=-1",
             "tail=+1",

@@ -36,6 +36,10 @@ pub(crate) enum StreamRequestError {
     BackendNotInstalled { backend: String, reason: String },
     #[error("the backend {backend:?} cannot read logs")]
     LogsUnsupported { backend: String },
+    #[error(
+        "the backend {backend:?} does not report when the entries of a log were written, so a log cannot be resumed; use the subprotocol rdd.logs.v1+raw without cursor and follow=restart"
+    )]
+    EntriesUnsupported { backend: String },
     #[error("the backend {backend:?} cannot read the log of container {id}: {reason}")]
     LogUnreadable {
         backend: String,
@@ -60,6 +64,10 @@ pub(crate) enum StreamRequestError {
     StreamFailed(String),
     #[error("a log is streamed over a WebSocket: {0}")]
     UpgradeRequired(&'static str),
+    #[error(
+        "the logs of many containers need the subprotocol {}; name it in Sec-WebSocket-Protocol", crate::mux::SUBPROTOCOL
+    )]
+    SubprotocolRequired,
     #[error("the WebSocket handshake is invalid: {0}")]
     InvalidHandshake(&'static str),
     #[error("the daemon is shutting down")]
@@ -148,12 +156,13 @@ impl StreamRequestError {
         }
     }
 
-    fn status(&self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::UnknownPath { .. } | Self::ContainerNotFound { .. } => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooManyStreams { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::InvalidId { .. }
+            | Self::SubprotocolRequired
             | Self::InvalidParameter(_)
             | Self::InvalidExecParameter(_)
             | Self::InvalidHandshake(_) => StatusCode::BAD_REQUEST,
@@ -161,6 +170,7 @@ impl StreamRequestError {
             Self::AmbiguousId { .. } | Self::ContainerConflict { .. } => StatusCode::CONFLICT,
             Self::BackendNotInstalled { .. }
             | Self::LogsUnsupported { .. }
+            | Self::EntriesUnsupported { .. }
             | Self::LogUnreadable { .. }
             | Self::ExecUnsupported { .. } => StatusCode::NOT_IMPLEMENTED,
             Self::EngineStopped

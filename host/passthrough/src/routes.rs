@@ -30,7 +30,7 @@ pub fn endpoints() -> BTreeMap<String, Vec<String>> {
 pub fn access_scope(path: &str) -> AccessScope {
     match parse_path(path) {
         Ok(RequestRoute::Exec(_)) => AccessScope::ContainerExec,
-        Ok(RequestRoute::Logs(_)) | Err(_) => AccessScope::ContainerLog,
+        Ok(RequestRoute::Logs(_) | RequestRoute::LogsMux) | Err(_) => AccessScope::ContainerLog,
     }
 }
 
@@ -39,6 +39,8 @@ pub fn access_scope(path: &str) -> AccessScope {
 pub(crate) enum RequestRoute<'a> {
     /// The log of a container. The ID is not validated yet.
     Logs(&'a str),
+    /// The logs of many containers.
+    LogsMux,
     /// A process in a container. The ID is not validated yet.
     Exec(&'a str),
 }
@@ -56,6 +58,7 @@ pub(crate) fn parse_path(path: &str) -> Result<RequestRoute<'_>, StreamRequestEr
         segments.next(),
     ) {
         (Some(ENGINE), Some(LOGS), Some(id), None) => Ok(RequestRoute::Logs(id)),
+        (Some(ENGINE), Some(LOGS), None, None) => Ok(RequestRoute::LogsMux),
         (Some(ENGINE), Some(EXEC), Some(id), None) => Ok(RequestRoute::Exec(id)),
         _ => Err(StreamRequestError::UnknownPath {
             path: path.to_owned(),
@@ -97,13 +100,18 @@ mod tests {
     }
 
     #[test]
+    fn the_logs_of_many_containers_have_no_container_in_their_path() {
+        for path in ["/passthrough/engine/logs", "/passthrough/engine/logs/"] {
+            assert_eq!(parse_path(path).ok(), Some(RequestRoute::LogsMux), "{path}");
+        }
+    }
+
+    #[test]
     fn any_other_path_is_not_found() {
         for path in [
             "/passthrough",
             "/passthrough/",
             "/passthrough/engine",
-            "/passthrough/engine/logs",
-            "/passthrough/engine/logs/",
             "/passthrough/engine/exec",
             "/passthrough/engine/exec/abc/def",
             "/passthrough/engine/EXEC/abc",

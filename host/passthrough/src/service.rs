@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use http::{Method, Request, Response};
 use hyper::upgrade::OnUpgrade;
 use jiff::Timestamp;
-use rdd_core::{ContainerIndex, ServingSnapshot, UserIdentity};
+use rdd_core::{ContainerIndex, SelectorParser, ServingSnapshot, ServingState, UserIdentity};
 use rdd_gateway::GatewayBody;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -17,13 +17,15 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
 use crate::exec::{self, ExecProtocol, ProcessSession};
-use crate::open_log::LogTarget;
+use crate::log_hub::LogHub;
+use crate::mux::{self, MuxSession};
+use crate::open_log::{LogReading, LogTarget};
 use crate::request_error::StreamRequestError;
 use crate::routes::{self, RequestRoute};
 use crate::session::LogSession;
 use crate::session::connection::{self, SessionHandler};
 use crate::stream_limiter::{StreamLimiter, StreamPermit};
-use crate::upgrade_request::UpgradeRequest;
+use crate::upgrade_request::{self, FrameFormat, LOG_SUBPROTOCOLS, UpgradeRequest};
 
 /// What a [`Passthrough`] is made of.
 pub struct PassthroughOptions {
@@ -37,13 +39,15 @@ pub struct PassthroughOptions {
     pub max_streams: usize,
     /// Whether the engine must not be changed. Then no process is run.
     pub read_only: bool,
+    /// The parser of label selectors, which is that of the API server.
+    pub parse_selector: SelectorParser,
 }
 
 /// The WebSocket endpoints as a tower service. Clones are cheap and share their
 /// sessions.
 ///
 /// ```
-/// use rdd_core::{ContainerIndex, ServingSnapshot, UserIdentity};
+/// use rdd_core::{ContainerIndex, SelectorTextError, ServingSnapshot, UserIdentity};
 /// use rdd_passthrough::{Passthrough, PassthroughOptions};
 /// use tower::ServiceExt as _;
 ///
@@ -51,7 +55,13 @@ pub struct PassthroughOptions {
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let (_sender, serving) = ServingSnapshot::channel();
 /// let (_mirror, containers) = ContainerIndex::channel();
-/// let options = PassthroughOptions { serving, containers, max_streams: 16, read_only: false };
+/// let options = PassthroughOptions {
+///     serving,
+///     containers,
+///     max_streams: 16,
+///     read_only: false,
+///     parse_selector: |text| Err(SelectorTextError(format!("no selectors here: {text}"))),
+/// };
 /// let passthrough = Passthrough::new(options);
 ///
 /// let identity = UserIdentity { user: "jane".to_owned(), groups: Vec::new() };
@@ -74,9 +84,11 @@ struct PassthroughState {
     serving: watch::Receiver<ServingSnapshot>,
     containers: watch::Receiver<ContainerIndex>,
     limiter: StreamLimiter,
+    hub: LogHub,
     sessions: TaskTracker,
     shutdown: CancellationToken,
     read_only: bool,
+    parse_selector: SelectorParser,
 }
 
 impl Passthrough {
@@ -87,15 +99,18 @@ impl Passthrough {
             containers,
             max_streams,
             read_only,
+            parse_selector,
         } = options;
         Self {
             state: Arc::new(PassthroughState {
                 serving,
                 containers,
                 limiter: StreamLimiter::new(max_streams),
+                hub: LogHub::default(),
                 sessions: TaskTracker::new(),
                 shutdown: CancellationToken::new(),
                 read_only,
+                parse_selector,
             }),
         }
     }
@@ -111,6 +126,7 @@ impl Passthrough {
         self.state.shutdown.cancel();
         self.state.sessions.close();
         self.state.sessions.wait().await;
+        self.state.hub.shutdown().await;
     }
 
     async fn handle<B: Send>(self, mut request: Request<B>) -> Response<GatewayBody> {
@@ -128,9 +144,11 @@ impl Passthrough {
             serving,
             containers,
             limiter,
+            hub,
             sessions: _,
             shutdown,
             read_only,
+            parse_selector: _,
         } = &*self.state;
         if shutdown.is_cancelled() {
             return Err(StreamRequestError::ShuttingDown);
@@ -141,8 +159,10 @@ impl Passthrough {
             .map_or_else(String::new, |identity| identity.user.clone());
         let route = routes::parse_path(request.uri().path())?;
         let is_exec = matches!(route, RequestRoute::Exec(_));
-        let (RequestRoute::Logs(container) | RequestRoute::Exec(container)) = route;
-        let container = container.to_owned();
+        let container = match route {
+            RequestRoute::Logs(container) | RequestRoute::Exec(container) => container.to_owned(),
+            RequestRoute::LogsMux => return self.open_mux(request, user),
+        };
         if is_exec && *read_only {
             return Err(StreamRequestError::ExecReadOnly);
         }
@@ -164,8 +184,7 @@ impl Passthrough {
             let (process, upgrade_request) =
                 exec::open_process(&target, query, upgrade_request).await?;
             let protocol = ExecProtocol::select(request.headers());
-            let mut response = upgrade_request.into_response();
-            protocol.write_to(&mut response);
+            let response = upgrade_request.into_response(protocol.name());
             let span =
                 tracing::info_span!("exec_session", backend = snapshot.backend, container, user);
             let session = ProcessSession {
@@ -178,21 +197,76 @@ impl Passthrough {
             self.spawn_session(session, hyper::upgrade::on(request), permit, span);
             return Ok(response);
         }
-        let is_probe = upgrade_request.is_err();
-        let logs = target.open(query, Timestamp::now(), is_probe).await?;
+        let selected = upgrade_request::select_subprotocol(request.headers(), &LOG_SUBPROTOCOLS);
+        let frame_format = selected.map_or(FrameFormat::Raw, |(_, format)| format);
+        let reading = LogReading {
+            query,
+            format: frame_format,
+            is_probe: upgrade_request.is_err(),
+            now: Timestamp::now(),
+        };
+        let messages = target.open(reading, containers, hub).await?;
         let upgrade_request = upgrade_request?;
 
         let upgrade = hyper::upgrade::on(request);
         let span = tracing::info_span!("log_session", backend = snapshot.backend, container, user);
         let session = LogSession {
-            logs,
-            frame_format: upgrade_request.frame_format(),
+            messages,
+            frame_format,
             backend: snapshot.backend.clone(),
             serving: serving.clone(),
             shutdown: shutdown.clone(),
         };
         self.spawn_session(session, upgrade, permit, span);
-        Ok(upgrade_request.into_response())
+        Ok(upgrade_request.into_response(selected.map(|(name, _)| name)))
+    }
+
+    /// Opens the logs of many containers. What they are is said on the connection.
+    fn open_mux<B: Send>(
+        &self,
+        request: &mut Request<B>,
+        user: String,
+    ) -> Result<Response<GatewayBody>, StreamRequestError> {
+        let state = &*self.state;
+        if request.method() != Method::GET {
+            return Err(StreamRequestError::MethodNotAllowed {
+                method: request.method().clone(),
+            });
+        }
+        let permit = state.limiter.acquire(&user)?;
+        let upgrade_request = UpgradeRequest::parse(request);
+        let known = [(mux::SUBPROTOCOL, ())];
+        let selected = upgrade_request::select_subprotocol(request.headers(), &known);
+        if selected.is_none() && upgrade_request.is_ok() {
+            return Err(StreamRequestError::SubprotocolRequired);
+        }
+        let snapshot = state.serving.borrow().clone();
+        if let Some(info) = &snapshot.info
+            && !info.capabilities.has_any_log()
+        {
+            return Err(StreamRequestError::LogsUnsupported {
+                backend: info.name.clone(),
+            });
+        }
+        if let ServingState::Unavailable(reason) = &snapshot.serving {
+            return Err(StreamRequestError::from_unavailable(
+                &snapshot.backend,
+                reason,
+            ));
+        }
+        let upgrade_request = upgrade_request?;
+        let upgrade = hyper::upgrade::on(request);
+        let span = tracing::info_span!("mux_session", backend = snapshot.backend, user);
+        let session = MuxSession {
+            backend: snapshot.backend,
+            serving: state.serving.clone(),
+            containers: state.containers.clone(),
+            hub: state.hub.clone(),
+            parse_selector: state.parse_selector,
+            shutdown: state.shutdown.clone(),
+        };
+        self.spawn_session(session, upgrade, permit, span);
+        Ok(upgrade_request.into_response(selected.map(|(name, ())| name)))
     }
 
     /// Runs a session on the connection of its request, once that is upgraded.

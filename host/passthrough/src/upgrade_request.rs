@@ -11,14 +11,15 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::request_error::StreamRequestError;
 
-/// The supported subprotocols, in order of preference.
-const SUBPROTOCOLS: [(&str, FrameFormat); 2] = [
-    // Used by `rdd logs` to separate standard error.
-    ("rdd.logs.v1+source", FrameFormat::WithSource),
+/// The subprotocols of one container's log.
+pub(crate) const LOG_SUBPROTOCOLS: [(&str, FrameFormat); 4] = [
     // The same format as without a subprotocol, for clients that have to select
     // one: a browser that sends its token as a subprotocol needs a second one
     // that the server can accept.
     ("rdd.logs.v1+raw", FrameFormat::Raw),
+    ("rdd.logs.v1+source", FrameFormat::WithSource),
+    ("rdd.logs.v1+json", FrameFormat::Json),
+    ("rdd.logs.v1+binary", FrameFormat::Binary),
 ];
 
 /// The format of data frames.
@@ -29,12 +30,22 @@ pub(crate) enum FrameFormat {
     /// One byte for the source (1 standard output, 2 standard error), then bytes
     /// of the log.
     WithSource,
+    /// Entries as JSON, in text messages.
+    Json,
+    /// Entries in a binary form.
+    Binary,
+}
+
+impl FrameFormat {
+    /// Returns whether the messages have entries with times and cursors.
+    pub(crate) fn has_entries(self) -> bool {
+        matches!(self, Self::Json | Self::Binary)
+    }
 }
 
 /// A valid request for a WebSocket.
 pub(crate) struct UpgradeRequest {
     accept: HeaderValue,
-    subprotocol: Option<(&'static str, FrameFormat)>,
 }
 
 impl UpgradeRequest {
@@ -67,41 +78,46 @@ impl UpgradeRequest {
             ))?;
         let accept = HeaderValue::from_str(&derive_accept_key(key.as_bytes()))
             .map_err(|_| StreamRequestError::InvalidHandshake("Sec-WebSocket-Key is malformed"))?;
-        let subprotocol = SUBPROTOCOLS
-            .into_iter()
-            .find(|(name, _)| has_token(headers, &SEC_WEBSOCKET_PROTOCOL, name));
-        Ok(Self {
-            accept,
-            subprotocol,
-        })
+        Ok(Self { accept })
     }
 
-    /// Returns the frame format that the client selected.
-    pub(crate) fn frame_format(&self) -> FrameFormat {
-        self.subprotocol
-            .map_or(FrameFormat::Raw, |(_, framing)| framing)
-    }
-
-    /// Returns the response with status 101.
-    pub(crate) fn into_response<B: Default>(self) -> Response<B> {
+    /// Returns the response with status 101, which names the subprotocol that was
+    /// selected.
+    pub(crate) fn into_response<B: Default>(
+        self,
+        subprotocol: Option<&'static str>,
+    ) -> Response<B> {
         let mut response = Response::new(B::default());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         let headers = response.headers_mut();
         headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         headers.insert(SEC_WEBSOCKET_ACCEPT, self.accept);
-        if let Some((name, _)) = self.subprotocol {
+        if let Some(name) = subprotocol {
             headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(name));
         }
         response
     }
 }
 
+/// Returns the first subprotocol that the client offers and the endpoint has.
+pub(crate) fn select_subprotocol<T: Copy>(
+    headers: &HeaderMap,
+    known: &[(&'static str, T)],
+) -> Option<(&'static str, T)> {
+    tokens(headers, &SEC_WEBSOCKET_PROTOCOL)
+        .find_map(|offered| known.iter().find(|(name, _)| *name == offered).copied())
+}
+
 fn has_token(headers: &HeaderMap, name: &http::HeaderName, token: &str) -> bool {
+    tokens(headers, name).any(|part| part.eq_ignore_ascii_case(token))
+}
+
+fn tokens<'a>(headers: &'a HeaderMap, name: &'a http::HeaderName) -> impl Iterator<Item = &'a str> {
     headers
         .get_all(name)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .any(|part| part.trim().eq_ignore_ascii_case(token))
+        .map(str::trim)
 }

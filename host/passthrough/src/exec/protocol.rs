@@ -1,7 +1,8 @@
 //! The subprotocols of processes.
 
-use http::header::SEC_WEBSOCKET_PROTOCOL;
-use http::{HeaderMap, HeaderValue, Response};
+use http::HeaderMap;
+
+use crate::upgrade_request::select_subprotocol;
 
 /// What the messages of a process mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,19 +26,7 @@ impl ExecProtocol {
     /// Returns the first of the client's subprotocols that is supported, or
     /// [`ExecProtocol::Raw`] if none is.
     pub(crate) fn select(headers: &HeaderMap) -> Self {
-        headers
-            .get_all(SEC_WEBSOCKET_PROTOCOL)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .find_map(|offered| {
-                let known = |(name, _): &&(&str, Self)| *name == offered.trim();
-                SUBPROTOCOLS
-                    .iter()
-                    .find(known)
-                    .map(|&(_, protocol)| protocol)
-            })
-            .unwrap_or(Self::Raw)
+        select_subprotocol(headers, &SUBPROTOCOLS).map_or(Self::Raw, |(_, protocol)| protocol)
     }
 
     /// Returns whether messages begin with their channel.
@@ -45,20 +34,17 @@ impl ExecProtocol {
         self != Self::Raw
     }
 
-    /// Names the subprotocol in the response to the upgrade.
-    pub(crate) fn write_to<B>(self, response: &mut Response<B>) {
-        let headers = response.headers_mut();
-        headers.remove(SEC_WEBSOCKET_PROTOCOL);
-        for (name, protocol) in SUBPROTOCOLS {
-            if protocol == self {
-                headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(name));
-            }
-        }
+    /// Returns the name of the subprotocol, if it has one.
+    pub(crate) fn name(self) -> Option<&'static str> {
+        let mut known = SUBPROTOCOLS.into_iter();
+        known.find_map(|(name, protocol)| (protocol == self).then_some(name))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use http::header::SEC_WEBSOCKET_PROTOCOL;
+
     use super::*;
 
     fn select(offered: &[&str]) -> ExecProtocol {
@@ -87,18 +73,10 @@ mod tests {
     }
 
     #[test]
-    fn the_response_names_the_selected_subprotocol_only() {
-        for (protocol, name) in [
-            (ExecProtocol::ChannelV5, Some("v5.channel.k8s.io")),
-            (ExecProtocol::ChannelV4, Some("v4.channel.k8s.io")),
-            (ExecProtocol::Raw, None),
-        ] {
-            let mut response = Response::new(());
-            let other = HeaderValue::from_static("rdd.logs.v1+raw");
-            response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, other);
-            protocol.write_to(&mut response);
-            let named = response.headers().get(SEC_WEBSOCKET_PROTOCOL);
-            assert_eq!(named.map(|name| name.to_str().unwrap()), name);
+    fn a_subprotocol_has_the_name_that_selects_it() {
+        for protocol in [ExecProtocol::ChannelV5, ExecProtocol::ChannelV4] {
+            assert_eq!(select(&[protocol.name().unwrap()]), protocol);
         }
+        assert_eq!(ExecProtocol::Raw.name(), None);
     }
 }

@@ -7,7 +7,7 @@ pub(crate) mod connection;
 pub(crate) mod test_pipe;
 
 use futures::{SinkExt as _, Stream, StreamExt as _};
-use rdd_core::{EngineError, LogStream, OutputChunk, OutputSource, ServingSnapshot};
+use rdd_core::{EngineError, ServingSnapshot};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
@@ -18,12 +18,14 @@ use self::close_reason::{CloseReason, serving_lost};
 use self::connection::SessionHandler;
 use crate::delivery::DeliveryTracker;
 use crate::limits;
+use crate::log_format::LogEncoder;
+use crate::open_log::MessageStream;
 use crate::upgrade_request::FrameFormat;
 
 /// The log of a session, and the signals that end it.
 pub(crate) struct LogSession {
-    /// The log stream of the engine.
-    pub(crate) logs: LogStream,
+    /// The log, in the format of data frames.
+    pub(crate) messages: MessageStream,
     /// The format of data frames.
     pub(crate) frame_format: FrameFormat,
     /// The backend that provides the log.
@@ -41,14 +43,12 @@ impl SessionHandler for LogSession {
         T: AsyncRead + AsyncWrite + DeliveryTracker + Unpin + Send,
     {
         let Self {
-            logs,
+            mut messages,
             frame_format,
             backend,
             mut serving,
             shutdown,
         } = self;
-        let mut messages =
-            logs.map(move |chunk| chunk.map(|chunk| encode_chunk(frame_format, chunk)));
         let socket = connection::open_socket(connection, read, limits::MAX_INBOUND_MESSAGE).await;
         let (mut sink, mut stream) = socket.split();
         let reason = tokio::select! {
@@ -60,28 +60,19 @@ impl SessionHandler for LogSession {
         // Close the engine's stream first, so that the closing handshake with a
         // slow peer does not keep it open.
         drop(messages);
+        if let CloseReason::ServingLost(reason) = reason
+            && let Some(message) = LogEncoder::end_message(frame_format, reason)
+        {
+            // A client that reads slowly gets the close frame only.
+            tokio::time::timeout(limits::LINGER_TIMEOUT, sink.send(message))
+                .await
+                .ok();
+        }
         // Both halves are of the same socket.
         if let Ok(socket) = sink.reunite(stream) {
             connection::close(socket, reason, &shutdown).await;
         }
     }
-}
-
-/// Encodes a chunk in the format that the client selected.
-fn encode_chunk(frame_format: FrameFormat, chunk: OutputChunk) -> Message {
-    Message::Binary(match frame_format {
-        FrameFormat::Raw => chunk.bytes,
-        FrameFormat::WithSource => {
-            let source = match chunk.source {
-                OutputSource::Stdout => 1,
-                OutputSource::Stderr => 2,
-            };
-            let mut frame = Vec::with_capacity(1 + chunk.bytes.len());
-            frame.push(source);
-            frame.extend_from_slice(&chunk.bytes);
-            frame.into()
-        }
-    })
 }
 
 /// Forwards the log to the peer, with backpressure on the engine.

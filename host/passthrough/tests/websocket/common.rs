@@ -65,6 +65,7 @@ impl TestServer {
             serving: receiver,
             containers: containers_receiver,
             max_streams: rdd_passthrough::limits::MAX_STREAMS,
+            parse_selector,
             read_only,
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -111,6 +112,35 @@ impl TestServer {
         });
         self.containers
             .send_modify(|index| index.insert(mirror.into(), container));
+    }
+
+    /// Runs a container in the engine and adds it to the index. Returns its ID.
+    pub(crate) fn run_indexed(&self, name: &str) -> String {
+        let id = self.engine.run_container(name);
+        self.refresh_index(&id);
+        id
+    }
+
+    /// Stops a container. Its log ends until it is started.
+    pub(crate) fn stop_indexed(&self, id: &str) {
+        self.engine.stop(id);
+        self.refresh_index(id);
+    }
+
+    /// Starts a container.
+    pub(crate) fn start_indexed(&self, id: &str) {
+        self.engine.start(id);
+        self.refresh_index(id);
+    }
+
+    fn refresh_index(&self, id: &str) {
+        self.index_container(id, self.engine.container(id).unwrap());
+    }
+
+    /// Adds or replaces a container of the index.
+    pub(crate) fn index_container(&self, mirror: &str, container: Container) {
+        self.containers
+            .send_modify(|index| index.insert(mirror.into(), Arc::new(container)));
     }
 
     /// Opens a WebSocket at `path`.
@@ -171,6 +201,25 @@ where
         }
     }
     (bytes, close)
+}
+
+/// A selector of one label and its value.
+struct OneLabel(String, String);
+
+impl rdd_core::LabelPredicate for OneLabel {
+    fn matches(&self, labels: &std::collections::BTreeMap<String, String>) -> bool {
+        labels.get(&self.0) == Some(&self.1)
+    }
+}
+
+/// Parses `key=value`.
+fn parse_selector(
+    text: &str,
+) -> Result<Box<dyn rdd_core::LabelPredicate>, rdd_core::SelectorTextError> {
+    match text.split_once('=') {
+        Some((key, value)) => Ok(Box::new(OneLabel(key.to_owned(), value.to_owned()))),
+        None => Err(rdd_core::SelectorTextError(format!("no operator in {text:?}"))),
+    }
 }
 
 /// Returns `info` for a backend that cannot read logs.

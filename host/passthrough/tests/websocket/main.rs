@@ -9,6 +9,7 @@
 
 mod closing;
 mod common;
+mod entries;
 mod exec;
 mod raw;
 mod statuses;

@@ -48,7 +48,8 @@ pub(super) struct ContainerLog {
     /// The number of lines that were discarded before `lines`.
     discarded: usize,
     pub(super) script: Option<LogScript>,
-    ended: bool,
+    /// Whether streams that follow the log end after the last line.
+    pub(super) ended: bool,
     failure: Option<EngineError>,
     /// The number of open streams.
     readers: usize,

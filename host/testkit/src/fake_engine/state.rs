@@ -134,6 +134,13 @@ impl EngineState {
         }
     }
 
+    /// Ends the streams that follow a log, or lets later ones follow it.
+    fn set_log_ended(&mut self, container: &ContainerRef, is_ended: bool) {
+        if let Some(log) = self.logs.get_mut(container) {
+            log.ended = is_ended;
+        }
+    }
+
     pub(super) fn act(
         &mut self,
         reference: &ContainerRef,
@@ -158,8 +165,14 @@ impl EngineState {
             ContainerAction::Unpause if !container.paused => {
                 return Err(conflict(&format!("container {id} is not paused")));
             }
-            ContainerAction::Start => begin(&mut container, now),
-            ContainerAction::Stop => end(&mut container, now),
+            ContainerAction::Start => {
+                begin(&mut container, now);
+                self.set_log_ended(reference, false);
+            }
+            ContainerAction::Stop => {
+                end(&mut container, now);
+                self.set_log_ended(reference, true);
+            }
             ContainerAction::Restart => {
                 if container.running {
                     end(&mut container, now);

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::stream;
-use rdd_core::LogStream;
+use rdd_core::{LogStream, OutputChunk, OutputSource};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -18,6 +18,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::test_pipe::{FakeSystem, PIPE, Pipe, delivered, stalled};
 use super::*;
+use crate::log_format::encode_chunk;
 
 /// A session on a pipe.
 struct RunningSession {
@@ -40,7 +41,9 @@ fn start(logs: LogStream) -> RunningSession {
         is_shut_down: is_shut_down.clone(),
     };
     let session = LogSession {
-        logs,
+        messages: logs
+            .map(|chunk| chunk.map(|chunk| encode_chunk(FrameFormat::Raw, chunk)))
+            .boxed(),
         frame_format: FrameFormat::Raw,
         backend: serving.borrow().backend.clone(),
         serving: is_serving,

@@ -1,0 +1,262 @@
+//! The position of each entry in a log.
+
+use std::collections::VecDeque;
+
+use rdd_core::{EntryBatch, EntryHeader, EntryPosition, OutputSource};
+
+/// The number of distinct times whose counts are kept. Times that run backward are
+/// those of the two sources, which cross by a few lines, and those after a clock
+/// step, which hardly ever repeat a time to the nanosecond.
+const KEPT_TIMES: usize = 1024;
+
+/// A position between two entries: that after an entry.
+///
+/// The engine's order counts, never the time, and an entry is found again by its
+/// time and the number of entries with the same time before it. The rest of a long
+/// line has the time of its first part, which may be older than that of any line
+/// of the other source in between, so the lines that are not complete belong to
+/// the position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct LogPosition {
+    /// The last entry before the position.
+    pub(crate) last: EntryPosition,
+    /// The last part of an incomplete line of standard output and of standard
+    /// error, if it is not `last`.
+    pub(crate) open_lines: [Option<EntryPosition>; 2],
+}
+
+/// The number of entries with one time.
+#[derive(Clone, Copy, Debug)]
+struct TimeCount {
+    time: i64,
+    count: u32,
+    /// Whether there may be more of them, before the read.
+    is_partial: bool,
+}
+
+/// The index of an entry whose position is not known.
+const UNKNOWN_INDEX: u32 = u32::MAX;
+
+/// A counter that finds the position of each entry of a read, which must begin at
+/// a known place of the log and select both sources.
+#[derive(Clone, Debug)]
+pub(crate) struct PositionCounter {
+    /// Whether entries may precede the read. A time that is later than all others is
+    /// new all the same: that a clock is set back and meets the same nanosecond again
+    /// is not considered.
+    has_earlier: bool,
+    latest: Option<i64>,
+    /// The counts of the last distinct times, in the order of their first entry.
+    counts: VecDeque<TimeCount>,
+    open_lines: [Option<EntryPosition>; 2],
+}
+
+impl PositionCounter {
+    /// Creates the counter of a read from the beginning of the log, or from a
+    /// time: all entries with an equal time are read.
+    pub(crate) fn from_beginning() -> Self {
+        Self {
+            has_earlier: false,
+            latest: None,
+            counts: VecDeque::new(),
+            open_lines: [None; 2],
+        }
+    }
+
+    /// Creates the counter of a read after `position`.
+    pub(crate) fn after(position: LogPosition) -> Self {
+        let LogPosition { last, open_lines } = position;
+        let known = open_lines.into_iter().flatten().chain([last]);
+        let counts = known.map(|known| TimeCount {
+            time: known.time,
+            count: known.index.saturating_add(1),
+            is_partial: false,
+        });
+        Self {
+            has_earlier: true,
+            latest: Some(last.time),
+            counts: counts.collect(),
+            open_lines,
+        }
+    }
+
+    /// Creates the counter of a read of the last lines of a log, whose first entry
+    /// has this time.
+    pub(crate) fn from_tail(first_time: i64) -> Self {
+        Self {
+            has_earlier: true,
+            latest: Some(first_time),
+            ..Self::from_beginning()
+        }
+    }
+
+    /// Returns a time of which the log may have entries before the read, if the
+    /// position after these entries depends on their number.
+    /// [`set_count`](Self::set_count) then has to tell it before the entries are
+    /// counted.
+    pub(crate) fn uncounted_time(&self, headers: &[EntryHeader]) -> Option<i64> {
+        if !self.has_earlier {
+            return None;
+        }
+        let last_of = |source| headers.iter().rev().find(|header| header.source == source);
+        let ends = [
+            headers.last(),
+            last_of(OutputSource::Stdout).filter(|header| header.is_partial),
+            last_of(OutputSource::Stderr).filter(|header| header.is_partial),
+        ];
+        let mut times = ends.into_iter().flatten().map(|header| header.time);
+        let is_new = |time: i64| {
+            let mut latest = self.latest;
+            headers.iter().any(|header| {
+                let is_later = latest.is_none_or(|latest| header.time > latest);
+                if is_later {
+                    latest = Some(header.time);
+                }
+                is_later && header.time == time
+            })
+        };
+        times.find(|time| {
+            if is_new(*time) {
+                return false;
+            }
+            let mut counts = self.counts.iter();
+            !counts.any(|known| known.time == *time && !known.is_partial)
+        })
+    }
+
+    /// Counts the next entry and returns its index among those with its time.
+    fn count(&mut self, header: &EntryHeader) -> u32 {
+        let time = header.time;
+        let is_new = self.latest.is_none_or(|latest| time > latest);
+        let known = if is_new { None } else { self.find(time) };
+        let index = match known {
+            Some(found) => {
+                let index = found.count;
+                found.count = index.saturating_add(1);
+                if found.is_partial {
+                    UNKNOWN_INDEX
+                } else {
+                    index
+                }
+            }
+            None => {
+                let is_partial = !is_new && self.has_earlier;
+                self.remember(TimeCount {
+                    time,
+                    count: 1,
+                    is_partial,
+                });
+                if is_partial { UNKNOWN_INDEX } else { 0 }
+            }
+        };
+        if is_new {
+            self.latest = Some(time);
+        }
+        let position = EntryPosition { time, index };
+        let [stdout, stderr] = &mut self.open_lines;
+        let open = match header.source {
+            OutputSource::Stdout => stdout,
+            OutputSource::Stderr => stderr,
+        };
+        *open = header.is_partial.then_some(position);
+        index
+    }
+
+    /// Records that `count` entries with this time precede the next one.
+    pub(crate) fn set_count(&mut self, time: i64, count: u32) {
+        let counted = TimeCount {
+            time,
+            count,
+            is_partial: false,
+        };
+        match self.find(time) {
+            Some(found) => *found = counted,
+            None => self.remember(counted),
+        }
+    }
+
+    fn find(&mut self, time: i64) -> Option<&mut TimeCount> {
+        self.counts.iter_mut().rev().find(|it| it.time == time)
+    }
+
+    fn remember(&mut self, counted: TimeCount) {
+        if self.counts.len() == KEPT_TIMES {
+            self.counts.pop_front();
+        }
+        self.counts.push_back(counted);
+    }
+}
+
+/// Consecutive entries of one log with their positions.
+#[derive(Clone, Debug)]
+pub(crate) struct PositionedBatch {
+    batch: EntryBatch,
+    /// The index of each entry among those with its time, or [`UNKNOWN_INDEX`].
+    indexes: Vec<u32>,
+    /// The incomplete lines before the first entry.
+    open_lines: [Option<EntryPosition>; 2],
+}
+
+impl PositionedBatch {
+    /// Counts the entries of `batch`.
+    pub(crate) fn new(batch: EntryBatch, counter: &mut PositionCounter) -> Self {
+        let open_lines = counter.open_lines;
+        let headers = batch.headers().iter();
+        let indexes = headers.map(|header| counter.count(header)).collect();
+        Self {
+            batch,
+            indexes,
+            open_lines,
+        }
+    }
+
+    /// Returns the entries.
+    pub(crate) fn batch(&self) -> &EntryBatch {
+        &self.batch
+    }
+
+    /// Returns the number of entries.
+    pub(crate) fn len(&self) -> usize {
+        self.indexes.len()
+    }
+
+    /// Returns the position of each entry, in order. The last one is known.
+    pub(crate) fn entry_positions(&self) -> impl DoubleEndedIterator<Item = EntryPosition> {
+        let headers = self.batch.headers().iter();
+        let indexes = self.indexes.iter();
+        headers.zip(indexes).map(|(header, index)| EntryPosition {
+            time: header.time,
+            index: *index,
+        })
+    }
+
+    /// Returns the position after the first `count` entries; `None` if it is not
+    /// known, or if `count` is 0. That after all entries is known.
+    pub(crate) fn position_after(&self, count: usize) -> Option<LogPosition> {
+        let mut open_lines = self.open_lines;
+        let mut last = None;
+        let headers = self.batch.headers().iter();
+        for (header, position) in headers.zip(self.entry_positions()).take(count) {
+            let [stdout, stderr] = &mut open_lines;
+            let open = match header.source {
+                OutputSource::Stdout => stdout,
+                OutputSource::Stderr => stderr,
+            };
+            *open = header.is_partial.then_some(position);
+            last = Some(position);
+        }
+        let is_known = |entry: &EntryPosition| entry.index != UNKNOWN_INDEX;
+        let last = last.filter(is_known)?;
+        let open_lines = open_lines.map(|open| open.filter(|open| *open != last));
+        open_lines
+            .iter()
+            .flatten()
+            .all(is_known)
+            .then_some(LogPosition { last, open_lines })
+    }
+
+    /// Returns the memory in bytes that the batch holds.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.batch.memory_bytes() + self.indexes.len() * size_of::<u32>() + size_of::<Self>()
+    }
+}

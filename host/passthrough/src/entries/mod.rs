@@ -1,0 +1,5 @@
+//! Entries of a log with their positions, and the cursors that viewers resume at.
+
+pub(crate) mod cursor;
+pub(crate) mod log_position;
+pub(crate) mod time_census;

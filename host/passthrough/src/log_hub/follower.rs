@@ -1,0 +1,203 @@
+//! The follower of one container's log: the engine's only following stream of it,
+//! however many viewers there are.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+use rdd_core::{
+    ContainerEngine, ContainerRef, EngineError, EntryBatch, EntryOptions, EntryStream, GapReason,
+};
+use tokio::sync::watch;
+
+use super::log_ring::{LogEnd, LogRing, RingItem};
+use crate::entries::log_position::{PositionCounter, PositionedBatch};
+use crate::entries::time_census::{count_uncounted, with_timeout};
+use crate::limits;
+
+/// A followed log that was opened, before its first entry was read.
+pub(super) struct LogFollower {
+    engine: Arc<dyn ContainerEngine>,
+    container: ContainerRef,
+    stream: EntryStream,
+    counter: PositionCounter,
+    head: LogHead,
+    /// The time of the last entry when the log was opened.
+    last_time: Option<i64>,
+}
+
+/// How far the beginning of the stream was read. The last lines of a log may begin
+/// among entries with equal times, whose positions are not known. They are left out:
+/// a viewer who needs them reads them from the engine.
+#[derive(Clone, Copy)]
+enum LogHead {
+    /// Nothing was read.
+    Unread,
+    /// Only entries with this or an earlier time were read.
+    Within(i64),
+    /// The positions of the next entries are known.
+    Read,
+}
+
+/// What a short read tells about the end of a log.
+struct LogCensus {
+    entries: usize,
+    last_time: Option<i64>,
+}
+
+impl LogFollower {
+    /// Opens the log, and returns the empty ring for its entries.
+    pub(super) async fn open(
+        engine: Arc<dyn ContainerEngine>,
+        container: ContainerRef,
+    ) -> Result<(Self, LogRing), EngineError> {
+        let options = EntryOptions {
+            follow: true,
+            tail: Some(limits::FOLLOWED_TAIL),
+            ..EntryOptions::default()
+        };
+        let stream = with_timeout(engine.get_entries(&container, &options)).await?;
+        // Read after the stream was opened, so an entry that is missing here comes
+        // from the stream.
+        let census = LogCensus::read(&*engine, &container).await?;
+        let is_whole = census.entries <= limits::FOLLOWED_TAIL as usize;
+        let follower = Self {
+            engine,
+            container,
+            stream,
+            counter: PositionCounter::from_beginning(),
+            head: if is_whole {
+                LogHead::Read
+            } else {
+                LogHead::Unread
+            },
+            last_time: census.last_time,
+        };
+        Ok((follower, LogRing::new(is_whole)))
+    }
+
+    /// Copies the log into the ring until the log ends, or until nobody has read
+    /// the ring for [`limits::UNVIEWED_LOG_TIMEOUT`].
+    pub(super) async fn run(mut self, ring: &watch::Sender<LogRing>, retire: impl Fn() -> bool) {
+        if self.last_time.is_none() {
+            ring.send_modify(LogRing::set_caught_up);
+        }
+        let mut unviewed = pin!(unviewed(ring));
+        loop {
+            tokio::select! {
+                next = self.stream.next() => {
+                    let end = match next {
+                        Some(Ok(batch)) => match self.add(batch, ring).await {
+                            Ok(()) => continue,
+                            Err(error) => LogEnd::Failed(error),
+                        },
+                        Some(Err(error)) => LogEnd::Failed(error),
+                        None => LogEnd::Ended,
+                    };
+                    ring.send_modify(|ring| ring.set_end(end));
+                    return;
+                }
+                () = &mut unviewed => {
+                    if retire() {
+                        return;
+                    }
+                    unviewed.set(self::unviewed(ring));
+                }
+            }
+        }
+    }
+
+    async fn add(
+        &mut self,
+        batch: EntryBatch,
+        ring: &watch::Sender<LogRing>,
+    ) -> Result<(), EngineError> {
+        let gap = batch.gap();
+        let is_caught_up = self
+            .last_time
+            .is_none_or(|last| batch.headers().iter().any(|header| header.time >= last));
+        let batch = Arc::new(self.position(batch).await?);
+        ring.send_modify(|ring| {
+            if let Some(reason) = gap {
+                ring.push(RingItem::Gap(reason));
+            }
+            if batch.len() > 0 {
+                ring.push(RingItem::Batch(batch));
+            }
+            if is_caught_up {
+                ring.set_caught_up();
+            }
+        });
+        Ok(())
+    }
+
+    /// Finds the positions of the entries, without those whose position is not
+    /// known.
+    async fn position(&mut self, mut batch: EntryBatch) -> Result<PositionedBatch, EngineError> {
+        if let Some(first) = batch.headers().first() {
+            let first_time = match self.head {
+                LogHead::Unread => {
+                    self.counter = PositionCounter::from_tail(first.time);
+                    Some(first.time)
+                }
+                LogHead::Within(time) => Some(time),
+                LogHead::Read => None,
+            };
+            if let Some(first_time) = first_time {
+                let later = batch.headers().iter().position(|it| it.time > first_time);
+                // If no entry is later, the equal ones have to be counted.
+                let has_later = self.last_time.is_some_and(|last| last > first_time);
+                let unknown = later.unwrap_or(if has_later { batch.headers().len() } else { 0 });
+                self.head = match later {
+                    None if has_later => LogHead::Within(first_time),
+                    _ => LogHead::Read,
+                };
+                batch = batch.skip(unknown);
+            }
+        }
+        count_uncounted(
+            &*self.engine,
+            &self.container,
+            &mut self.counter,
+            batch.headers(),
+        )
+        .await?;
+        Ok(PositionedBatch::new(batch, &mut self.counter))
+    }
+}
+
+/// Resolves when nobody has read the ring for a while.
+async fn unviewed(ring: &watch::Sender<LogRing>) {
+    ring.closed().await;
+    tokio::time::sleep(limits::UNVIEWED_LOG_TIMEOUT).await;
+}
+
+impl LogCensus {
+    async fn read(
+        engine: &dyn ContainerEngine,
+        container: &ContainerRef,
+    ) -> Result<Self, EngineError> {
+        let options = EntryOptions {
+            follow: false,
+            tail: Some(limits::FOLLOWED_TAIL + 1),
+            ..EntryOptions::default()
+        };
+        let mut census = Self {
+            entries: 0,
+            last_time: None,
+        };
+        let mut stream = with_timeout(engine.get_entries(container, &options)).await?;
+        while let Some(batch) = stream.next().await {
+            let batch = batch?;
+            // The stream that is followed begins there, too.
+            if batch.gap().is_some_and(|gap| gap != GapReason::Lagged) {
+                census.entries = 0;
+            }
+            census.entries += batch.headers().len();
+            if let Some(last) = batch.headers().last() {
+                census.last_time = Some(last.time);
+            }
+        }
+        Ok(census)
+    }
+}

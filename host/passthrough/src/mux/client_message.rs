@@ -1,0 +1,125 @@
+//! The messages of a client of the multiplexer.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// A message of `rdd.logs-mux.v1` from the client. Other members are ignored.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(tag = "op", rename_all = "camelCase")]
+pub(super) enum ClientMessage {
+    /// Begins a subscription.
+    Subscribe(Box<SubscribeRequest>),
+    /// Lets the daemon send more.
+    Credit {
+        /// The subscription.
+        id: u32,
+        /// The number of bytes of entries to add.
+        bytes: u32,
+    },
+    /// Ends a subscription.
+    Unsubscribe {
+        /// The subscription.
+        id: u32,
+    },
+}
+
+/// A subscription to the logs of one or more containers. Exactly one of
+/// `container`, `selector`, and `project` is there.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(super) struct SubscribeRequest {
+    /// Chosen by the client, and not in use.
+    pub(super) id: u32,
+    /// The name of a Container object, or the engine's ID.
+    pub(super) container: Option<String>,
+    /// A label selector in Kubernetes' syntax, over the container's own labels.
+    pub(super) selector: Option<String>,
+    /// The name of a Docker Compose project.
+    pub(super) project: Option<String>,
+    /// The number of lines from the end of each log; all lines if it is absent.
+    pub(super) tail: Option<TailNumber>,
+    /// A time as in the parameter `since`.
+    pub(super) since: Option<String>,
+    /// A time as in the parameter `until`.
+    pub(super) until: Option<String>,
+    /// Whether to continue at the end of a log.
+    #[serde(default)]
+    pub(super) follow: FollowValue,
+    /// Whether to send standard output.
+    #[serde(default = "default_true")]
+    pub(super) stdout: bool,
+    /// Whether to send standard error.
+    #[serde(default = "default_true")]
+    pub(super) stderr: bool,
+    /// Where the logs of containers begin, by container.
+    #[serde(default)]
+    pub(super) cursors: BTreeMap<String, String>,
+    /// The number of bytes of entries that may be sent.
+    #[serde(default)]
+    pub(super) credit: u32,
+}
+
+/// A number of lines, or `all`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum TailNumber {
+    /// A number of lines.
+    Lines(u64),
+    /// The same as text, or `all`.
+    Text(String),
+}
+
+/// Whether a log is followed.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum FollowValue {
+    /// Whether it is followed until the container stops.
+    Boolean(bool),
+    /// It is followed until the container is removed.
+    Text(RestartWord),
+}
+
+/// The word for a log that is followed over restarts.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum RestartWord {
+    /// Followed until the container is removed.
+    Restart,
+}
+
+impl Default for FollowValue {
+    fn default() -> Self {
+        Self::Boolean(true)
+    }
+}
+
+fn default_true() -> bool {
+    true
+}
+
+/// A message that cannot be understood, with the ID that it names.
+#[derive(Debug)]
+pub(super) struct InvalidMessage {
+    pub(super) id: Option<u32>,
+    pub(super) reason: String,
+}
+
+impl ClientMessage {
+    /// Parses a text message.
+    pub(super) fn parse(text: &str) -> Result<Self, InvalidMessage> {
+        serde_json::from_str(text).map_err(|error| InvalidMessage {
+            // Only a subscription is answered by its ID.
+            id: subscribed_id(text),
+            reason: format!("the message is not valid: {error}"),
+        })
+    }
+}
+
+fn subscribed_id(text: &str) -> Option<u32> {
+    let value: serde_json::Value = serde_json::from_str(text).ok()?;
+    if value.get("op")?.as_str()? != "subscribe" {
+        return None;
+    }
+    u32::try_from(value.get("id")?.as_u64()?).ok()
+}

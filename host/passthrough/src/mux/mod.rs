@@ -1,0 +1,403 @@
+//! `GET /passthrough/engine/logs`: the logs of many containers on one WebSocket.
+
+mod client_message;
+mod server_message;
+mod source_stream;
+mod subscription;
+
+use std::collections::HashMap;
+
+use bytes::{BufMut as _, BytesMut};
+use futures::stream::SelectAll;
+use futures::{FutureExt as _, Sink, SinkExt as _, StreamExt as _};
+use jiff::Timestamp;
+use rdd_core::{ContainerIndex, EngineError, ErrorCode, SelectorParser, ServingSnapshot};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until};
+use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
+use tokio_util::sync::CancellationToken;
+
+use self::client_message::{ClientMessage, InvalidMessage, SubscribeRequest};
+use self::server_message::ServerMessage;
+use self::source_stream::{SourceItem, SourceStream};
+use self::subscription::{SourceContext, Subscription, SubscriptionError};
+use crate::delivery::DeliveryTracker;
+use crate::limits;
+use crate::log_format::{put_entries, to_json};
+use crate::log_hub::LogHub;
+use crate::log_reader::{LogItem, LogStart};
+use crate::request_error::StreamRequestError;
+use crate::session::close_reason::{CloseReason, serving_lost};
+use crate::session::connection::{self, SessionHandler};
+
+/// The subprotocol of the multiplexer.
+pub(crate) const SUBPROTOCOL: &str = "rdd.logs-mux.v1";
+
+/// The number of messages of the client that wait while the daemon cannot send.
+const QUEUED_MESSAGES: usize = 16;
+
+/// The logs that one client subscribes to.
+pub(crate) struct MuxSession {
+    /// The backend that provides the logs.
+    pub(crate) backend: String,
+    pub(crate) serving: watch::Receiver<ServingSnapshot>,
+    pub(crate) containers: watch::Receiver<ContainerIndex>,
+    pub(crate) hub: LogHub,
+    pub(crate) parse_selector: SelectorParser,
+    /// Cancelled when the daemon shuts down.
+    pub(crate) shutdown: CancellationToken,
+}
+
+/// What arrives from a client.
+type ReceivedMessage = Result<ClientMessage, InvalidMessage>;
+
+impl SessionHandler for MuxSession {
+    async fn run_on<T>(self, connection: T, read: Bytes)
+    where
+        T: AsyncRead + AsyncWrite + DeliveryTracker + Unpin + Send,
+    {
+        let socket = connection::open_socket(connection, read, limits::MAX_INBOUND_MESSAGE).await;
+        let (mut sink, mut stream) = socket.split();
+        let (queue, messages) = mpsc::channel(QUEUED_MESSAGES);
+        let (backend, shutdown) = (self.backend.clone(), self.shutdown.clone());
+        let mut serving = self.serving.clone();
+        let mut connection = MuxConnection::new(self, messages);
+        let reason = tokio::select! {
+            reason = connection.forward(&mut sink) => reason,
+            reason = read_messages(&mut stream, queue) => reason,
+            reason = serving_lost(&mut serving, &backend) => reason,
+            () = shutdown.cancelled() => CloseReason::SHUTDOWN,
+        };
+        // Close the engine's streams first, so that the closing handshake with a
+        // slow peer does not keep them open.
+        drop(connection);
+        if let Ok(socket) = sink.reunite(stream) {
+            connection::close(socket, reason, &shutdown).await;
+        }
+    }
+}
+
+/// Reads the client's messages, at most [`QUEUED_MESSAGES`] ahead.
+async fn read_messages<S>(stream: &mut S, queue: mpsc::Sender<ReceivedMessage>) -> CloseReason
+where
+    S: futures::Stream<Item = Result<Message, Error>> + Unpin,
+{
+    loop {
+        let message = match stream.next().await {
+            Some(Ok(Message::Close(_))) => return CloseReason::PeerClosed,
+            Some(Ok(Message::Text(text))) => ClientMessage::parse(&text),
+            Some(Ok(Message::Binary(_))) => Err(InvalidMessage {
+                id: None,
+                reason: "messages to this endpoint are text, one JSON object each".to_owned(),
+            }),
+            Some(Ok(_)) => continue,
+            Some(Err(error)) => {
+                return CloseReason::from_read_error(error, limits::MAX_INBOUND_MESSAGE);
+            }
+            None => return CloseReason::PeerLost(Error::ConnectionClosed),
+        };
+        if queue.send(message).await.is_err() {
+            // The other half of the session ends, and says why.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// The subscriptions of a connection.
+struct MuxConnection {
+    session: MuxSession,
+    messages: mpsc::Receiver<ReceivedMessage>,
+    subscriptions: HashMap<u32, Subscription>,
+    sources: SelectAll<SourceStream>,
+    next_source: u32,
+    outbox: Vec<Message>,
+}
+
+impl MuxConnection {
+    fn new(session: MuxSession, messages: mpsc::Receiver<ReceivedMessage>) -> Self {
+        Self {
+            session,
+            messages,
+            subscriptions: HashMap::new(),
+            sources: SelectAll::new(),
+            next_source: 1,
+            outbox: Vec::new(),
+        }
+    }
+
+    /// Answers messages and forwards entries until the connection is lost.
+    async fn forward<S>(&mut self, sink: &mut S) -> CloseReason
+    where
+        S: Sink<Message, Error = Error> + Unpin,
+    {
+        let mut ping = Instant::now() + limits::PING_INTERVAL;
+        let mut containers = self.session.containers.clone();
+        let mut serving = self.session.serving.clone();
+        loop {
+            let retry = Instant::now() + limits::LOST_SOURCE_INTERVAL;
+            let has_lost = self.subscriptions.values().any(Subscription::has_lost_sources);
+            tokio::select! {
+                biased;
+                () = sleep_until(ping) => {
+                    ping = Instant::now() + limits::PING_INTERVAL;
+                    self.outbox.push(Message::Ping(Bytes::new()));
+                }
+                message = self.messages.recv() => match message {
+                    Some(message) => self.receive(message),
+                    // The reading half ends, and says why.
+                    None => std::future::pending().await,
+                },
+                Ok(()) = containers.changed() => self.join_all(),
+                Ok(()) = serving.changed() => self.join_all(),
+                () = sleep_until(retry), if has_lost => self.join_all(),
+                Some(item) = self.sources.next() => self.forward_item(item),
+            }
+            // Gather what is ready, then flush.
+            let mut gathered = 0;
+            loop {
+                for message in self.outbox.drain(..) {
+                    if let Err(error) = sink.feed(message).await {
+                        return CloseReason::PeerLost(error);
+                    }
+                }
+                gathered += 1;
+                if gathered == limits::MAX_GATHERED_ITEMS {
+                    break;
+                }
+                match self.sources.next().now_or_never() {
+                    Some(Some(item)) => self.forward_item(item),
+                    _ => break,
+                }
+            }
+            if let Err(error) = sink.flush().await {
+                return CloseReason::PeerLost(error);
+            }
+        }
+    }
+
+    fn receive(&mut self, message: ReceivedMessage) {
+        match message {
+            Ok(ClientMessage::Subscribe(request)) => self.subscribe(*request),
+            Ok(ClientMessage::Credit { id, bytes }) => {
+                // Credit may cross the end of its subscription.
+                if let Some(subscription) = self.subscriptions.get(&id) {
+                    subscription.add_credit(bytes);
+                }
+            }
+            Ok(ClientMessage::Unsubscribe { id }) => {
+                if let Some(subscription) = self.subscriptions.remove(&id) {
+                    subscription.close();
+                    self.send(&ServerMessage::End { id });
+                }
+            }
+            Err(InvalidMessage { id, reason }) => {
+                let id = id.filter(|id| !self.subscriptions.contains_key(id));
+                self.send(&ServerMessage::Error {
+                    id,
+                    code: 400,
+                    message: &reason,
+                });
+            }
+        }
+    }
+
+    fn subscribe(&mut self, request: SubscribeRequest) {
+        let id = request.id;
+        let refuse = |code, message: &str| SubscriptionError {
+            code,
+            message: message.to_owned(),
+        };
+        let created = if self.subscriptions.contains_key(&id) {
+            Err(refuse(409, "a subscription with this id exists; choose another id"))
+        } else if self.subscriptions.len() == limits::MAX_MUX_SUBSCRIPTIONS {
+            Err(refuse(
+                429,
+                "a connection has at most 64 subscriptions; end one, or open another connection",
+            ))
+        } else {
+            let now = Timestamp::now().into();
+            Subscription::new(request, self.session.parse_selector, now)
+        };
+        match created {
+            Ok(subscription) => {
+                self.subscriptions.insert(id, subscription);
+                let begin = self.outbox.len();
+                self.join(id);
+                if self.subscriptions.contains_key(&id) {
+                    let message = Message::text(to_json(&ServerMessage::Subscribed { id }));
+                    self.outbox.insert(begin, message);
+                    self.end_if_empty(id);
+                }
+            }
+            Err(error) => self.send_error(id, &error),
+        }
+    }
+
+    fn join_all(&mut self) {
+        let ids: Vec<u32> = self.subscriptions.keys().copied().collect();
+        for id in ids {
+            self.join(id);
+        }
+    }
+
+    /// Joins the containers that a subscription selects by now.
+    fn join(&mut self, id: u32) {
+        let others: usize = self
+            .subscriptions
+            .iter()
+            .filter(|(other, _)| **other != id)
+            .map(|(_, subscription)| subscription.joined.len())
+            .sum();
+        let Some(subscription) = self.subscriptions.get_mut(&id) else {
+            return;
+        };
+        let context = SourceContext {
+            serving: &self.session.serving,
+            containers: &self.session.containers,
+            hub: &self.session.hub,
+        };
+        let max_sources = limits::MAX_MUX_SOURCES.saturating_sub(others);
+        match subscription.join_selected(&context, self.next_source, max_sources) {
+            Ok(joining) => {
+                for joined in joining {
+                    self.next_source = joined.source.saturating_add(1);
+                    self.send(&ServerMessage::Joined {
+                        id,
+                        source: joined.source,
+                        container: &joined.indexed.mirror_name,
+                        name: &joined.indexed.container.name,
+                        labels: &joined.indexed.container.labels,
+                    });
+                    self.sources.push(joined.stream);
+                }
+            }
+            Err(error) => self.fail(id, &error),
+        }
+    }
+
+    fn forward_item(&mut self, item: SourceItem) {
+        let SourceItem { id, source, item } = item;
+        let Some(subscription) = self.subscriptions.get_mut(&id) else {
+            return;
+        };
+        let Some(log) = subscription.joined.get_mut(&source) else {
+            return;
+        };
+        let item = match item {
+            Ok(item) => item,
+            Err(error) => return self.source_failed(id, source, error),
+        };
+        match item {
+            LogItem::Entries(selection) => {
+                let position = selection.end();
+                log.position = LogStart::After(position);
+                // Entries of the other source are skipped with the next ones.
+                if selection.last_time().is_some() {
+                    log.encoder.record(&selection);
+                    let cursor = log.scope.encode(position.as_ref());
+                    let data = data_message(id, source, |bytes| {
+                        put_entries(bytes, &cursor, &selection);
+                    });
+                    self.outbox.push(data);
+                }
+            }
+            LogItem::Position(position) => {
+                log.position = LogStart::After(position);
+                let cursor = log.scope.encode(position.as_ref());
+                let data = data_message(id, source, |bytes| {
+                    crate::log_format::put_cursor(bytes, &cursor);
+                });
+                self.outbox.push(data);
+            }
+            LogItem::Gap { reason, before } => {
+                let gap = log.encoder.describe_gap(reason, before);
+                self.send(&ServerMessage::Gap { id, source, gap });
+            }
+            LogItem::Stopped(run) => self.send(&ServerMessage::Stopped {
+                id,
+                source,
+                time: run.time.map(crate::log_format::messages::MessageTime),
+                exit_code: run.exit_code,
+            }),
+            LogItem::Started(run) => self.send(&ServerMessage::Started {
+                id,
+                source,
+                time: run.time.map(crate::log_format::messages::MessageTime),
+            }),
+            LogItem::End(reason) => self.source_left(id, source, &reason, false),
+        }
+    }
+
+    fn source_left(&mut self, id: u32, source: u32, reason: &str, is_lost: bool) {
+        if let Some(subscription) = self.subscriptions.get_mut(&id) {
+            subscription.leave(source, is_lost);
+            self.send(&ServerMessage::Left { id, source, reason });
+            self.end_if_empty(id);
+            // It may have been started again meanwhile.
+            self.join(id);
+        }
+    }
+
+    fn source_failed(&mut self, id: u32, source: u32, error: EngineError) {
+        let Some(subscription) = self.subscriptions.get(&id) else {
+            return;
+        };
+        if subscription.is_single() {
+            let container = subscription.joined.get(&source);
+            let container = container.map_or("", |log| &log.container.id);
+            let error =
+                StreamRequestError::from_engine_error(&self.session.backend, container, error);
+            self.fail(id, &error.into());
+            return;
+        }
+        let is_lost = error.is_retryable() || error.code == ErrorCode::StreamFailed;
+        if let Some(subscription) = self.subscriptions.get_mut(&id) {
+            subscription.leave(source, is_lost);
+            self.send(&ServerMessage::Left {
+                id,
+                source,
+                reason: &error.message,
+            });
+            self.end_if_empty(id);
+        }
+    }
+
+    /// Ends a subscription with its last source, unless more may join.
+    fn end_if_empty(&mut self, id: u32) {
+        let is_over = self.subscriptions.get(&id).is_some_and(|subscription| {
+            subscription.joined.is_empty() && subscription.ends_with_sources()
+        });
+        if is_over {
+            self.subscriptions.remove(&id);
+            self.send(&ServerMessage::End { id });
+        }
+    }
+
+    fn fail(&mut self, id: u32, error: &SubscriptionError) {
+        if let Some(subscription) = self.subscriptions.remove(&id) {
+            subscription.close();
+        }
+        self.send_error(id, error);
+    }
+
+    fn send_error(&mut self, id: u32, error: &SubscriptionError) {
+        self.send(&ServerMessage::Error {
+            id: Some(id),
+            code: error.code,
+            message: &error.message,
+        });
+    }
+
+    fn send(&mut self, message: &ServerMessage<'_>) {
+        self.outbox.push(Message::text(to_json(message)));
+    }
+}
+
+fn data_message(id: u32, source: u32, put: impl FnOnce(&mut BytesMut)) -> Message {
+    let mut bytes = BytesMut::new();
+    bytes.put_u32(id);
+    bytes.put_u32(source);
+    put(&mut bytes);
+    Message::Binary(bytes.freeze())
+}

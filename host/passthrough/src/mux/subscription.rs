@@ -1,0 +1,416 @@
+//! One subscription: what it selects, and its sources.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use futures::FutureExt as _;
+use rdd_core::{
+    ContainerEngine, ContainerIndex, ContainerLookup, ContainerRef, IndexedContainer,
+    LabelPredicate, ServingSnapshot, ServingState, Timestamp, text,
+};
+use tokio::sync::watch;
+
+use super::client_message::{FollowValue, RestartWord, SubscribeRequest, TailNumber};
+use super::source_stream::{CreditBalance, SourceGate, SourceStream};
+use crate::entries::cursor::{CursorScope, ParsedCursor, SourceSet};
+use crate::limits;
+use crate::log_format::LogEncoder;
+use crate::log_hub::LogHub;
+use crate::log_reader::{FollowMode, LogStart, LogView};
+use crate::query::{self, ParameterError};
+use crate::request_error::StreamRequestError;
+use crate::upgrade_request::FrameFormat;
+
+/// The label that Docker Compose gives the containers of a project.
+const PROJECT_LABEL: &str = "com.docker.compose.project";
+
+/// An error that ends a subscription.
+#[derive(Debug)]
+pub(super) struct SubscriptionError {
+    /// As an HTTP status.
+    pub(super) code: u16,
+    pub(super) message: String,
+}
+
+impl From<StreamRequestError> for SubscriptionError {
+    fn from(error: StreamRequestError) -> Self {
+        Self {
+            code: error.status().as_u16(),
+            message: error.to_string(),
+        }
+    }
+}
+
+impl From<ParameterError> for SubscriptionError {
+    fn from(error: ParameterError) -> Self {
+        StreamRequestError::from(error).into()
+    }
+}
+
+/// The containers of a subscription.
+enum ContainerSelection {
+    One(String),
+    Labels(Box<dyn LabelPredicate>),
+    Project(String),
+}
+
+/// A source of a subscription: the log of one container.
+pub(super) struct LogSource {
+    pub(super) container: ContainerRef,
+    pub(super) encoder: LogEncoder,
+    pub(super) scope: CursorScope,
+    gate: Arc<SourceGate>,
+    /// When the run began that the source was joined for.
+    started_at: Option<Timestamp>,
+    /// After the last entry that was sent.
+    pub(super) position: LogStart,
+}
+
+/// A container whose log has ended, which may join again.
+struct FormerSource {
+    started_at: Option<Timestamp>,
+    position: LogStart,
+    /// Whether it is tried again without a new run, since the engine failed.
+    is_lost: bool,
+}
+
+/// What the sources of a connection are made of.
+pub(super) struct SourceContext<'a> {
+    pub(super) serving: &'a watch::Receiver<ServingSnapshot>,
+    pub(super) containers: &'a watch::Receiver<ContainerIndex>,
+    pub(super) hub: &'a LogHub,
+}
+
+/// A subscription of a connection.
+pub(super) struct Subscription {
+    id: u32,
+    selection: ContainerSelection,
+    tail: Option<u64>,
+    since: Option<Timestamp>,
+    until: Option<Timestamp>,
+    pub(super) follow: FollowMode,
+    sources: SourceSet,
+    cursors: BTreeMap<String, ParsedCursor>,
+    credit: Arc<CreditBalance>,
+    pub(super) joined: HashMap<u32, LogSource>,
+    former: HashMap<ContainerRef, FormerSource>,
+    /// Whether the containers that were there at first have joined.
+    is_begun: bool,
+}
+
+/// A container that joins a subscription.
+pub(super) struct JoiningSource {
+    pub(super) source: u32,
+    pub(super) indexed: IndexedContainer,
+    pub(super) stream: SourceStream,
+}
+
+impl Subscription {
+    /// Creates a subscription without sources.
+    pub(super) fn new(
+        request: SubscribeRequest,
+        parse_selector: rdd_core::SelectorParser,
+        now: Timestamp,
+    ) -> Result<Self, SubscriptionError> {
+        let invalid = |message: String| SubscriptionError { code: 400, message };
+        let SubscribeRequest {
+            id,
+            container,
+            selector,
+            project,
+            tail,
+            since,
+            until,
+            follow,
+            stdout,
+            stderr,
+            cursors,
+            credit,
+        } = request;
+        let selection = match (container, selector, project) {
+            (Some(container), None, None) => ContainerSelection::One(container),
+            (None, Some(selector), None) => ContainerSelection::Labels(
+                parse_selector(&selector).map_err(|error| invalid(error.to_string()))?,
+            ),
+            (None, None, Some(project)) => ContainerSelection::Project(project),
+            _ => {
+                return Err(invalid(
+                    "a subscription has exactly one of container, selector, and project".to_owned(),
+                ));
+            }
+        };
+        let sources = SourceSet { stdout, stderr };
+        if !stdout && !stderr {
+            return Err(ParameterError::NoStreamSelected.into());
+        }
+        let parse_cursor = |(container, text): (String, String)| {
+            let cursor = ParsedCursor::parse(&text, sources);
+            let cursor = cursor.map_err(|reason| ParameterError::InvalidCursor {
+                value: text,
+                reason,
+            })?;
+            Ok::<_, ParameterError>((container, cursor))
+        };
+        let balance = CreditBalance::default();
+        balance.add(credit);
+        Ok(Self {
+            id,
+            selection,
+            tail: match tail {
+                None => None,
+                Some(TailNumber::Lines(lines)) => Some(lines),
+                Some(TailNumber::Text(text)) => query::parse_tail(&text)?,
+            },
+            since: match since {
+                None => None,
+                Some(text) => Some(query::parse_time("since", &text, now)?),
+            },
+            until: match until {
+                None => None,
+                Some(text) => query::parse_until("until", &text, now)?,
+            },
+            follow: match follow {
+                FollowValue::Boolean(true) => FollowMode::Yes,
+                FollowValue::Boolean(false) => FollowMode::No,
+                FollowValue::Text(RestartWord::Restart) => FollowMode::Restart,
+            },
+            sources,
+            cursors: cursors.into_iter().map(parse_cursor).collect::<Result<_, _>>()?,
+            credit: Arc::new(balance),
+            joined: HashMap::new(),
+            former: HashMap::new(),
+            is_begun: false,
+        })
+    }
+
+    /// Adds credit, and has the sources polled again.
+    pub(super) fn add_credit(&self, bytes: u32) {
+        self.credit.add(bytes);
+        for source in self.joined.values() {
+            source.gate.wake();
+        }
+    }
+
+    /// Ends all sources.
+    pub(super) fn close(&self) {
+        for source in self.joined.values() {
+            source.gate.close();
+        }
+    }
+
+    /// Returns whether it ends with its last source.
+    pub(super) fn ends_with_sources(&self) -> bool {
+        self.follow == FollowMode::No || matches!(self.selection, ContainerSelection::One(_))
+    }
+
+    /// Returns whether it names a single container.
+    pub(super) fn is_single(&self) -> bool {
+        matches!(self.selection, ContainerSelection::One(_))
+    }
+
+    /// Removes a source whose log has ended. `is_lost` says that the engine failed,
+    /// so that the source joins again when the engine is back.
+    pub(super) fn leave(&mut self, source: u32, is_lost: bool) {
+        if let Some(left) = self.joined.remove(&source) {
+            let former = FormerSource {
+                started_at: left.started_at,
+                position: left.position,
+                is_lost,
+            };
+            self.former.insert(left.container, former);
+        }
+    }
+
+    /// Returns whether a source waits for the engine.
+    pub(super) fn has_lost_sources(&self) -> bool {
+        self.former.values().any(|former| former.is_lost)
+    }
+
+    /// Joins the containers that the subscription selects and does not have yet.
+    /// `next_source` is the number of the first one.
+    pub(super) fn join_selected(
+        &mut self,
+        context: &SourceContext<'_>,
+        next_source: u32,
+        max_sources: usize,
+    ) -> Result<Vec<JoiningSource>, SubscriptionError> {
+        let snapshot = context.serving.borrow().clone();
+        let engine = match snapshot.serving {
+            ServingState::Ready(engine) => engine,
+            ServingState::Unavailable(_) if self.is_begun => return Ok(Vec::new()),
+            ServingState::Unavailable(reason) => {
+                return Err(StreamRequestError::from_unavailable(&snapshot.backend, &reason).into());
+            }
+        };
+        let capabilities = engine.info().capabilities;
+        if !capabilities.entry_times {
+            let backend = engine.info().name.clone();
+            return Err(if capabilities.has_any_log() {
+                StreamRequestError::EntriesUnsupported { backend }.into()
+            } else {
+                StreamRequestError::LogsUnsupported { backend }.into()
+            });
+        }
+        let index = context.containers.borrow().clone();
+        let is_first = !self.is_begun;
+        self.is_begun = true;
+        let selected = self.selected(&*engine, &index, is_first)?;
+        self.former.retain(|container, _| {
+            index.by_reference(container).is_some()
+        });
+        let mut joining = Vec::new();
+        for indexed in selected {
+            let container = indexed.reference();
+            if self.joined.values().any(|source| source.container == container) {
+                continue;
+            }
+            let started_at = indexed.container.started_at;
+            let start = match self.former.get(&container) {
+                Some(former) if !former.is_lost && former.started_at == started_at => continue,
+                Some(former) => former.position,
+                None if is_first => LogStart::Selected {
+                    tail: self.tail,
+                    since: self.since,
+                },
+                // The whole log of a container that was created later.
+                None => LogStart::Selected {
+                    tail: None,
+                    since: None,
+                },
+            };
+            if self.joined.len() + 1 > max_sources {
+                return Err(SubscriptionError {
+                    code: 429,
+                    message: format!(
+                        "a connection has at most {} sources; narrow the selection, or open another connection",
+                        limits::MAX_MUX_SOURCES
+                    ),
+                });
+            }
+            let count = u32::try_from(joining.len()).unwrap_or(u32::MAX);
+            let source = next_source.saturating_add(count);
+            let stream = self.join(&engine, context, &indexed, source, start)?;
+            self.former.remove(&container);
+            joining.push(JoiningSource {
+                source,
+                indexed,
+                stream,
+            });
+        }
+        Ok(joining)
+    }
+
+    fn selected(
+        &self,
+        engine: &dyn ContainerEngine,
+        index: &ContainerIndex,
+        is_first: bool,
+    ) -> Result<Vec<IndexedContainer>, SubscriptionError> {
+        let by_label = |is_selected: &dyn Fn(&BTreeMap<String, String>) -> bool| {
+            let all = index.iter();
+            all.filter(|indexed| is_selected(&indexed.container.labels))
+                .cloned()
+                .collect()
+        };
+        let name = match &self.selection {
+            ContainerSelection::Labels(predicate) => {
+                return Ok(by_label(&|labels| predicate.matches(labels)));
+            }
+            ContainerSelection::Project(project) => {
+                return Ok(by_label(&|labels| {
+                    labels.get(PROJECT_LABEL) == Some(project)
+                }));
+            }
+            ContainerSelection::One(name) => name,
+        };
+        if !is_first {
+            return Ok(Vec::new());
+        }
+        let format = engine.info().id_format;
+        let reference = match index.find(name, None) {
+            ContainerLookup::Found(reference) => reference,
+            ContainerLookup::Ambiguous { namespaces } => {
+                return Err(StreamRequestError::AmbiguousId {
+                    id: name.clone(),
+                    namespaces,
+                }
+                .into());
+            }
+            // The engine may have one that it has not reported yet.
+            ContainerLookup::NotFound if format.matches(name) => {
+                ContainerRef::new(engine.info().default_namespace(), &**name)
+            }
+            ContainerLookup::NotFound => {
+                return Err(StreamRequestError::InvalidId {
+                    id: text::quote(name, limits::MAX_QUOTED_ID),
+                    format,
+                }
+                .into());
+            }
+        };
+        let unknown = || IndexedContainer {
+            mirror_name: name.as_str().into(),
+            container: Arc::new(rdd_core::Container {
+                id: reference.id.clone(),
+                namespace: reference.namespace.clone(),
+                ..rdd_core::Container::default()
+            }),
+        };
+        Ok(vec![index.by_reference(&reference).unwrap_or_else(unknown)])
+    }
+
+    fn join(
+        &mut self,
+        engine: &Arc<dyn ContainerEngine>,
+        context: &SourceContext<'_>,
+        indexed: &IndexedContainer,
+        source: u32,
+        mut start: LogStart,
+    ) -> Result<SourceStream, SubscriptionError> {
+        let container = indexed.reference();
+        let scope = CursorScope::new(&container, indexed.container.created_at, self.sources);
+        let mut is_replaced = false;
+        // A container is named as in the path: by its object, or by its ID.
+        let names = [&*indexed.mirror_name, &*container.id];
+        let cursor = names.into_iter().find_map(|name| self.cursors.remove(name));
+        if let Some(cursor) = cursor
+            && matches!(start, LogStart::Selected { .. })
+        {
+            let cursor = scope
+                .accept(&cursor)
+                .map_err(|reason| ParameterError::OtherCursor { reason })?;
+            is_replaced = cursor.is_replaced;
+            start = LogStart::After(cursor.position.filter(|_| !is_replaced));
+        }
+        let view = LogView {
+            engine: Arc::clone(engine),
+            container: container.clone(),
+            containers: context.containers.clone(),
+            start,
+            is_replaced,
+            until: self.until,
+            follow: self.follow,
+            sources: self.sources,
+        };
+        let hub = context.hub.clone();
+        let opening = async move { view.open(&hub).await }.boxed();
+        let gate = Arc::new(SourceGate::default());
+        let stream = SourceStream::new(
+            (self.id, source),
+            opening,
+            self.is_single(),
+            Arc::clone(&self.credit),
+            Arc::clone(&gate),
+        );
+        let joined = LogSource {
+            container,
+            encoder: LogEncoder::new(FrameFormat::Binary, scope, start.last_time()),
+            scope,
+            gate,
+            started_at: indexed.container.started_at,
+            position: start,
+        };
+        self.joined.insert(source, joined);
+        Ok(stream)
+    }
+}

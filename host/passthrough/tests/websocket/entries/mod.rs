@@ -1,0 +1,6 @@
+//! Logs as entries: formats, cursors, gaps, restarts, and shared engine streams.
+
+mod formats;
+mod resume;
+mod shared;
+mod viewer;
