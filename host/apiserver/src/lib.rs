@@ -78,6 +78,7 @@ pub use body::ResponseBody;
 pub use health::VERSION;
 pub use metrics::{ApiMetrics, RequestLabels};
 pub use rdd_apiserver_storage::{Clock, HistoryLimits, SetAsideError, StoreMetrics, SystemClock};
+pub use selectors::{SelectorError, label::LabelSelector};
 pub use server::{ApiServer, ApiServerOptions, OpenError, set_aside};
 pub use status::{ApiError, StatusCause};
 pub use tasks::ServerTask;

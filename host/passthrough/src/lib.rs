@@ -23,6 +23,8 @@ mod entries;
 mod log_format;
 mod log_hub;
 mod log_reader;
+#[cfg(test)]
+mod message_schemas;
 mod mux;
 
 mod open_log;

@@ -81,6 +81,10 @@ pub const ENGINE_TIMEOUT: Duration = Duration::from_secs(10);
 /// later read no more from the engine.
 pub const FOLLOWED_TAIL: u64 = 512;
 
+/// The maximum number of logs that are opened at the same time, so that a client
+/// with hundreds of subscriptions does not flood the engine.
+pub const MAX_OPENING_LOGS: usize = 16;
+
 /// The maximum number of bytes of the last entries of a followed log, with their
 /// descriptions. Who falls behind further reads from the engine.
 pub const MAX_RING_BYTES: usize = 256 * 1024;

@@ -65,7 +65,8 @@ pub(crate) enum StreamRequestError {
     #[error("a log is streamed over a WebSocket: {0}")]
     UpgradeRequired(&'static str),
     #[error(
-        "the logs of many containers need the subprotocol {}; name it in Sec-WebSocket-Protocol", crate::mux::SUBPROTOCOL
+        "the logs of many containers need the subprotocol {}; name it in Sec-WebSocket-Protocol",
+        crate::mux::SUBPROTOCOL
     )]
     SubprotocolRequired,
     #[error("the WebSocket handshake is invalid: {0}")]

@@ -1,5 +1,7 @@
 //! Label selectors: `app=x,tier in (1,2),!old`.
 
+use std::collections::BTreeMap;
+
 use rdd_apiserver_schema::names;
 use serde_json::Value;
 
@@ -23,8 +25,21 @@ struct LabelRequirement {
 }
 
 /// A parsed label selector; the empty one matches everything.
+///
+/// ```
+/// use std::collections::BTreeMap;
+/// use rdd_apiserver::LabelSelector;
+///
+/// let selector = LabelSelector::parse("app=web,tier in (front,back),!old")?;
+/// let labels = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+///     pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+/// };
+/// assert!(selector.matches_labels(&labels(&[("app", "web"), ("tier", "back")])));
+/// assert!(!selector.matches_labels(&labels(&[("app", "web")])));
+/// # Ok::<(), rdd_apiserver::SelectorError>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct LabelSelector(Vec<LabelRequirement>);
+pub struct LabelSelector(Vec<LabelRequirement>);
 
 #[derive(Debug, Clone, PartialEq)]
 enum SelectorToken {
@@ -285,8 +300,9 @@ impl LabelSelector {
     /// Parses a selector.
     ///
     /// # Errors
-    /// The text is not a selector, or it has too many terms and values.
-    pub(crate) fn parse(text: &str) -> Result<Self, SelectorError> {
+    ///
+    /// Fails if the text is not a selector, or if it has too many terms and values.
+    pub fn parse(text: &str) -> Result<Self, SelectorError> {
         let mut parser = SelectorParser {
             tokens: tokenize(text),
             position: 0,
@@ -304,10 +320,17 @@ impl LabelSelector {
     /// Returns whether the labels of an object match.
     pub(crate) fn matches(&self, object: &Value) -> bool {
         let labels = object.pointer("/metadata/labels");
+        self.matches_values(|key| labels?.get(key)?.as_str())
+    }
+
+    /// Returns whether these labels match.
+    pub fn matches_labels(&self, labels: &BTreeMap<String, String>) -> bool {
+        self.matches_values(|key| labels.get(key).map(String::as_str))
+    }
+
+    fn matches_values<'a>(&self, value_of: impl Fn(&str) -> Option<&'a str>) -> bool {
         self.0.iter().all(|requirement| {
-            let value = labels
-                .and_then(|labels| labels.get(&requirement.key))
-                .and_then(Value::as_str);
+            let value = value_of(&requirement.key);
             let number = || value.and_then(|text| text.parse::<i64>().ok());
             match requirement.operator {
                 LabelOperator::In => {

@@ -10,30 +10,46 @@ use crate::limits::MAX_SELECTOR_TERMS;
 
 /// A selector that cannot be parsed, in the words of kube-apiserver.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum SelectorError {
+pub enum SelectorError {
     /// More terms and values than a selector may have.
     #[error("the selector has {size} terms and values, the most is {MAX_SELECTOR_TERMS}")]
-    TooLarge { size: usize },
+    TooLarge {
+        /// The number of both.
+        size: usize,
+    },
     /// A token of a label selector that is not expected there.
     #[error("found '{found}', expected: {expected}")]
     Unexpected {
+        /// The token.
         found: String,
+        /// What could stand there.
         expected: &'static str,
     },
     /// Values of a label requirement that do not begin with a parenthesis.
     #[error("found '{found}' expected: '('")]
-    NoValues { found: String },
+    NoValues {
+        /// The token.
+        found: String,
+    },
     /// A requirement of a label selector.
     #[error("unable to parse requirement: {0}")]
     Requirement(Box<SelectorError>),
     /// The key of a label requirement.
     #[error("key: Invalid value: \"{key}\": {reason}")]
-    Key { key: String, reason: String },
+    Key {
+        /// The key.
+        key: String,
+        /// A sentence.
+        reason: String,
+    },
     /// A value of a label requirement.
     #[error("values[0][{key}]: Invalid value: \"{value}\": {reason}")]
     Value {
+        /// The key.
         key: String,
+        /// The value.
         value: String,
+        /// A sentence.
         reason: String,
     },
     /// A backslash in a field selector before a character that needs none.
@@ -44,7 +60,12 @@ pub(crate) enum SelectorError {
     Unescaped(String),
     /// A term of a field selector without an operator.
     #[error("invalid selector: '{selector}'; can't understand '{term}'")]
-    NoOperator { selector: String, term: String },
+    NoOperator {
+        /// The whole selector.
+        selector: String,
+        /// The term.
+        term: String,
+    },
 }
 
 /// Checks the number of terms and values of a selector.

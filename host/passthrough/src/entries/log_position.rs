@@ -32,6 +32,8 @@ struct TimeCount {
     count: u32,
     /// Whether there may be more of them, before the read.
     is_partial: bool,
+    /// How many of them were read before the anchor.
+    before_anchor: u32,
 }
 
 /// The index of an entry whose position is not known.
@@ -46,6 +48,8 @@ pub(crate) struct PositionCounter {
     /// is not considered.
     has_earlier: bool,
     latest: Option<i64>,
+    /// An entry at the beginning of the read whose position is known.
+    anchor: Option<EntryPosition>,
     /// The counts of the last distinct times, in the order of their first entry.
     counts: VecDeque<TimeCount>,
     open_lines: [Option<EntryPosition>; 2],
@@ -58,6 +62,7 @@ impl PositionCounter {
         Self {
             has_earlier: false,
             latest: None,
+            anchor: None,
             counts: VecDeque::new(),
             open_lines: [None; 2],
         }
@@ -71,10 +76,12 @@ impl PositionCounter {
             time: known.time,
             count: known.index.saturating_add(1),
             is_partial: false,
+            before_anchor: 0,
         });
         Self {
             has_earlier: true,
             latest: Some(last.time),
+            anchor: Some(last),
             counts: counts.collect(),
             open_lines,
         }
@@ -145,6 +152,7 @@ impl PositionCounter {
                     time,
                     count: 1,
                     is_partial,
+                    before_anchor: 0,
                 });
                 if is_partial { UNKNOWN_INDEX } else { 0 }
             }
@@ -153,6 +161,12 @@ impl PositionCounter {
             self.latest = Some(time);
         }
         let position = EntryPosition { time, index };
+        if self.has_earlier && self.anchor.is_none() && index != UNKNOWN_INDEX {
+            self.anchor = Some(position);
+            for counted in &mut self.counts {
+                counted.before_anchor = counted.count;
+            }
+        }
         let [stdout, stderr] = &mut self.open_lines;
         let open = match header.source {
             OutputSource::Stdout => stdout,
@@ -162,16 +176,27 @@ impl PositionCounter {
         index
     }
 
-    /// Records that `count` entries with this time precede the next one.
+    /// Returns an entry of this read whose position is known, or the one before the
+    /// read.
+    pub(crate) fn anchor(&self) -> Option<EntryPosition> {
+        self.anchor
+    }
+
+    /// Records that the log has `count` entries with this time before the anchor, or
+    /// before the read if there is no anchor.
     pub(crate) fn set_count(&mut self, time: i64, count: u32) {
-        let counted = TimeCount {
-            time,
-            count,
-            is_partial: false,
-        };
         match self.find(time) {
-            Some(found) => *found = counted,
-            None => self.remember(counted),
+            Some(found) => {
+                let after = found.count.saturating_sub(found.before_anchor);
+                found.count = count.saturating_add(after);
+                found.is_partial = false;
+            }
+            None => self.remember(TimeCount {
+                time,
+                count,
+                is_partial: false,
+                before_anchor: count,
+            }),
         }
     }
 

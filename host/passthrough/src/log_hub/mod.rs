@@ -14,10 +14,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rdd_core::{ContainerEngine, ContainerRef, EngineError};
-use tokio::sync::{OnceCell, watch};
+use tokio::sync::{OnceCell, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::limits;
 use follower::LogFollower;
 pub(crate) use log_ring::{LogEnd, LogRing, RingItem, RingLookup, RingPlace};
 
@@ -32,7 +33,18 @@ struct HubState {
     /// Locked for a lookup or a change of the map only.
     logs: Mutex<HashMap<ContainerRef, Arc<FollowedLog>>>,
     followers: TaskTracker,
+    /// One for each log that is being opened.
+    openings: OpeningLimiter,
     shutdown: CancellationToken,
+}
+
+/// Permits for opening logs: a client may subscribe to hundreds at once.
+struct OpeningLimiter(Semaphore);
+
+impl Default for OpeningLimiter {
+    fn default() -> Self {
+        Self(Semaphore::new(limits::MAX_OPENING_LOGS))
+    }
 }
 
 /// A log that is followed, or about to be.
@@ -86,6 +98,8 @@ impl LogHub {
         container: &ContainerRef,
         log: &Arc<FollowedLog>,
     ) -> Result<Arc<watch::Sender<LogRing>>, EngineError> {
+        // Nobody closes it, so an error cannot happen.
+        let _permit = self.shared.openings.0.acquire().await.ok();
         let (follower, ring) = LogFollower::open(Arc::clone(engine), container.clone()).await?;
         let ring = Arc::new(watch::Sender::new(ring));
         let sender = Arc::clone(&ring);

@@ -146,8 +146,11 @@ impl LogView {
             let read = self.open_alone().await?;
             return Ok(self.read_alone(read).boxed());
         }
-        let ring = hub.join(&self.engine, &self.container).await?;
-        Ok(self.read_shared(hub.clone(), ring).boxed())
+        let mut ring = hub.join(&self.engine, &self.container).await?;
+        // The last lines are those of now, also for a viewer who reads them later.
+        wait_until(&mut ring, LogRing::is_caught_up).await;
+        let place = find_place(&ring.borrow(), self.start);
+        Ok(self.read_shared(hub.clone(), ring, place).boxed())
     }
 
     /// Returns whether nothing is read but the position of the end.
@@ -221,9 +224,13 @@ impl LogView {
         self,
         hub: LogHub,
         ring: watch::Receiver<LogRing>,
+        mut first_place: Option<RingPlace>,
     ) -> impl futures::Stream<Item = Result<LogItem, EngineError>> + Send {
         try_stream! {
             let mut start = self.start;
+            if let Some(place) = first_place {
+                start = LogStart::After(ring.borrow().position_before(place));
+            }
             let mut runs = RunWatcher::new(&self);
             let mut is_first = true;
             if self.is_replaced {
@@ -238,7 +245,9 @@ impl LogView {
                 let end = 'attached: loop {
                     wait_until(&mut ring, LogRing::is_caught_up).await;
                     let before = ring.borrow().newest();
-                    let mut place = find_place(&ring.borrow(), start);
+                    let mut place = first_place
+                        .take()
+                        .or_else(|| find_place(&ring.borrow(), start));
                     if place.is_none() {
                         let mut read_any = false;
                         let options = start.options(false, None);

@@ -8,7 +8,7 @@ use serde::Deserialize;
 /// A message of `rdd.logs-mux.v1` from the client. Other members are ignored.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(tag = "op", rename_all = "camelCase")]
-pub(super) enum ClientMessage {
+pub(crate) enum ClientMessage {
     /// Begins a subscription.
     Subscribe(Box<SubscribeRequest>),
     /// Lets the daemon send more.
@@ -28,7 +28,7 @@ pub(super) enum ClientMessage {
 /// A subscription to the logs of one or more containers. Exactly one of
 /// `container`, `selector`, and `project` is there.
 #[derive(Debug, Deserialize, JsonSchema)]
-pub(super) struct SubscribeRequest {
+pub(crate) struct SubscribeRequest {
     /// Chosen by the client, and not in use.
     pub(super) id: u32,
     /// The name of a Container object, or the engine's ID.
@@ -63,7 +63,7 @@ pub(super) struct SubscribeRequest {
 /// A number of lines, or `all`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
-pub(super) enum TailNumber {
+pub(crate) enum TailNumber {
     /// A number of lines.
     Lines(u64),
     /// The same as text, or `all`.
@@ -73,7 +73,7 @@ pub(super) enum TailNumber {
 /// Whether a log is followed.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
-pub(super) enum FollowValue {
+pub(crate) enum FollowValue {
     /// Whether it is followed until the container stops.
     Boolean(bool),
     /// It is followed until the container is removed.
@@ -83,7 +83,7 @@ pub(super) enum FollowValue {
 /// The word for a log that is followed over restarts.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) enum RestartWord {
+pub(crate) enum RestartWord {
     /// Followed until the container is removed.
     Restart,
 }

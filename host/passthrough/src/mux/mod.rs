@@ -18,8 +18,9 @@ use tokio::time::{Instant, sleep_until};
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 use tokio_util::sync::CancellationToken;
 
-use self::client_message::{ClientMessage, InvalidMessage, SubscribeRequest};
-use self::server_message::ServerMessage;
+pub(crate) use self::client_message::ClientMessage;
+use self::client_message::{InvalidMessage, SubscribeRequest};
+pub(crate) use self::server_message::ServerMessage;
 use self::source_stream::{SourceItem, SourceStream};
 use self::subscription::{SourceContext, Subscription, SubscriptionError};
 use crate::delivery::DeliveryTracker;
@@ -136,7 +137,10 @@ impl MuxConnection {
         let mut serving = self.session.serving.clone();
         loop {
             let retry = Instant::now() + limits::LOST_SOURCE_INTERVAL;
-            let has_lost = self.subscriptions.values().any(Subscription::has_lost_sources);
+            let has_lost = self
+                .subscriptions
+                .values()
+                .any(Subscription::has_lost_sources);
             tokio::select! {
                 biased;
                 () = sleep_until(ping) => {
@@ -209,7 +213,10 @@ impl MuxConnection {
             message: message.to_owned(),
         };
         let created = if self.subscriptions.contains_key(&id) {
-            Err(refuse(409, "a subscription with this id exists; choose another id"))
+            Err(refuse(
+                409,
+                "a subscription with this id exists; choose another id",
+            ))
         } else if self.subscriptions.len() == limits::MAX_MUX_SUBSCRIPTIONS {
             Err(refuse(
                 429,

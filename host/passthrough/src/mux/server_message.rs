@@ -10,7 +10,7 @@ use crate::log_format::messages::{GapDescription, MessageTime};
 /// A message of `rdd.logs-mux.v1` from the daemon. Entries are binary messages.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "camelCase")]
-pub(super) enum ServerMessage<'a> {
+pub(crate) enum ServerMessage<'a> {
     /// The subscription was accepted.
     Subscribed {
         /// The subscription.

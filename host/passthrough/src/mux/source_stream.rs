@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::task::{Context, Poll};
 
+use futures::future::BoxFuture;
 use futures::task::AtomicWaker;
 use futures::{FutureExt as _, Stream, StreamExt as _};
-use futures::future::BoxFuture;
 use rdd_core::EngineError;
 
 use crate::log_reader::{EntrySelection, LogItem, LogItemStream};
@@ -69,7 +69,7 @@ pub(super) struct SourceItem {
 }
 
 enum SourceState {
-    /// The log is opened once there is credit.
+    /// The log is opened without credit, so that it begins where it ends now.
     Opening(BoxFuture<'static, Result<LogItemStream, EngineError>>),
     Open(LogItemStream),
     Ended,
@@ -80,9 +80,6 @@ pub(super) struct SourceStream {
     pub(super) id: u32,
     pub(super) source: u32,
     state: SourceState,
-    /// Whether the log is opened without credit, so that an error is reported at
-    /// once.
-    opens_at_once: bool,
     /// The entries for which there was no credit.
     rest: Option<EntrySelection>,
     credit: Arc<CreditBalance>,
@@ -94,7 +91,6 @@ impl SourceStream {
     pub(super) fn new(
         (id, source): (u32, u32),
         opening: BoxFuture<'static, Result<LogItemStream, EngineError>>,
-        opens_at_once: bool,
         credit: Arc<CreditBalance>,
         gate: Arc<SourceGate>,
     ) -> Self {
@@ -102,7 +98,6 @@ impl SourceStream {
             id,
             source,
             state: SourceState::Opening(opening),
-            opens_at_once,
             rest: None,
             credit,
             gate,
@@ -149,9 +144,6 @@ impl Stream for SourceStream {
             let has_credit = this.credit.is_positive();
             let item = match &mut this.state {
                 SourceState::Ended => return Poll::Ready(None),
-                SourceState::Opening(_) if !has_credit && !this.opens_at_once => {
-                    return Poll::Pending;
-                }
                 SourceState::Opening(opening) => match opening.poll_unpin(cx) {
                     Poll::Pending => return Poll::Pending,
                     Poll::Ready(Ok(items)) => {

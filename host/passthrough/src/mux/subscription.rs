@@ -175,7 +175,10 @@ impl Subscription {
                 FollowValue::Text(RestartWord::Restart) => FollowMode::Restart,
             },
             sources,
-            cursors: cursors.into_iter().map(parse_cursor).collect::<Result<_, _>>()?,
+            cursors: cursors
+                .into_iter()
+                .map(parse_cursor)
+                .collect::<Result<_, _>>()?,
             credit: Arc::new(balance),
             joined: HashMap::new(),
             former: HashMap::new(),
@@ -239,7 +242,9 @@ impl Subscription {
             ServingState::Ready(engine) => engine,
             ServingState::Unavailable(_) if self.is_begun => return Ok(Vec::new()),
             ServingState::Unavailable(reason) => {
-                return Err(StreamRequestError::from_unavailable(&snapshot.backend, &reason).into());
+                return Err(
+                    StreamRequestError::from_unavailable(&snapshot.backend, &reason).into(),
+                );
             }
         };
         let capabilities = engine.info().capabilities;
@@ -255,13 +260,16 @@ impl Subscription {
         let is_first = !self.is_begun;
         self.is_begun = true;
         let selected = self.selected(&*engine, &index, is_first)?;
-        self.former.retain(|container, _| {
-            index.by_reference(container).is_some()
-        });
+        self.former
+            .retain(|container, _| index.by_reference(container).is_some());
         let mut joining = Vec::new();
         for indexed in selected {
             let container = indexed.reference();
-            if self.joined.values().any(|source| source.container == container) {
+            if self
+                .joined
+                .values()
+                .any(|source| source.container == container)
+            {
                 continue;
             }
             let started_at = indexed.container.started_at;
@@ -398,7 +406,6 @@ impl Subscription {
         let stream = SourceStream::new(
             (self.id, source),
             opening,
-            self.is_single(),
             Arc::clone(&self.credit),
             Arc::clone(&gate),
         );

@@ -218,7 +218,9 @@ fn parse_selector(
 ) -> Result<Box<dyn rdd_core::LabelPredicate>, rdd_core::SelectorTextError> {
     match text.split_once('=') {
         Some((key, value)) => Ok(Box::new(OneLabel(key.to_owned(), value.to_owned()))),
-        None => Err(rdd_core::SelectorTextError(format!("no operator in {text:?}"))),
+        None => Err(rdd_core::SelectorTextError(format!(
+            "no operator in {text:?}"
+        ))),
     }
 }
 

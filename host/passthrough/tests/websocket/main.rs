@@ -11,6 +11,7 @@ mod closing;
 mod common;
 mod entries;
 mod exec;
+mod mux;
 mod raw;
 mod statuses;
 mod streams;

@@ -22,8 +22,8 @@ use super::descriptors::DescriptorBudget;
 use super::discovery::{self, DiscoveryEntry};
 use super::supervisor::{TaskHandle, TaskSupervisor};
 use super::{
-    SHUTDOWN_GRACE, admission, listener, metrics, notify_service_manager, plugin_reports,
-    remove_kubeconfig,
+    SHUTDOWN_GRACE, admission, label_selector, listener, metrics, notify_service_manager,
+    plugin_reports, remove_kubeconfig,
 };
 use crate::cli::ServeArgs;
 use crate::docker_config::DockerCredentialStore;
@@ -167,6 +167,7 @@ impl DaemonHandle {
             containers: mirror.containers.subscribe(),
             max_streams: descriptors.streams,
             read_only,
+            parse_selector: label_selector::parse,
         });
         let daemon_metrics = metrics::DaemonCollector {
             start_time,

@@ -7,6 +7,7 @@ mod supervisor;
 mod cluster;
 mod console;
 pub(crate) mod discovery;
+mod label_selector;
 mod listener;
 pub(crate) mod plugin_reports;
 mod signals;

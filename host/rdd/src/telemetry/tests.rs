@@ -63,6 +63,7 @@ async fn read_log(state_dir: &StateDir) -> String {
         containers: ContainerIndex::channel().1,
         max_streams: 16,
         read_only: false,
+        parse_selector: |text| Err(rdd_core::SelectorTextError(text.to_owned())),
     });
     let (_health, reported) = watch::channel(HealthReport {
         phase: DaemonPhase::Ready,

@@ -3,4 +3,4 @@
 mod formats;
 mod resume;
 mod shared;
-mod viewer;
+pub(crate) mod viewer;

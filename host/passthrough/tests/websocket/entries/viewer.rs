@@ -15,22 +15,22 @@ use crate::common::TestServer;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ReceivedEntry {
-    pub(super) time: i64,
-    pub(super) is_stderr: bool,
-    pub(super) bytes: Vec<u8>,
-    pub(super) is_partial: bool,
+pub(crate) struct ReceivedEntry {
+    pub(crate) time: i64,
+    pub(crate) is_stderr: bool,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) is_partial: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum EntryFormat {
+pub(crate) enum EntryFormat {
     Json,
     Binary,
 }
 
 /// A message, in the same form whatever the format is.
 #[derive(Clone, Debug)]
-pub(super) enum ReceivedMessage {
+pub(crate) enum ReceivedMessage {
     Entries {
         entries: Vec<ReceivedEntry>,
         cursor: String,
@@ -40,13 +40,13 @@ pub(super) enum ReceivedMessage {
     Close(u16, String),
 }
 
-pub(super) struct LogViewer {
+pub(crate) struct LogViewer {
     socket: WebSocketStream<TcpStream>,
     format: EntryFormat,
 }
 
 impl EntryFormat {
-    pub(super) fn subprotocol(self) -> &'static str {
+    pub(crate) fn subprotocol(self) -> &'static str {
         match self {
             Self::Json => "rdd.logs.v1+json",
             Self::Binary => "rdd.logs.v1+binary",
@@ -55,7 +55,7 @@ impl EntryFormat {
 }
 
 impl LogViewer {
-    pub(super) async fn open(server: &TestServer, path: &str, format: EntryFormat) -> Self {
+    pub(crate) async fn open(server: &TestServer, path: &str, format: EntryFormat) -> Self {
         let header = [("sec-websocket-protocol", format.subprotocol())];
         let (socket, response) = server
             .upgrade(path, &header)
@@ -73,7 +73,7 @@ impl LogViewer {
         Self { socket, format }
     }
 
-    pub(super) async fn next(&mut self) -> ReceivedMessage {
+    pub(crate) async fn next(&mut self) -> ReceivedMessage {
         loop {
             let message = tokio::time::timeout(PATIENCE, self.socket.next()).await;
             let message = message.expect("a message arrives");
@@ -96,7 +96,7 @@ impl LogViewer {
     }
 
     /// Returns the next entries and the cursor after them.
-    pub(super) async fn entries(&mut self) -> (Vec<ReceivedEntry>, String) {
+    pub(crate) async fn entries(&mut self) -> (Vec<ReceivedEntry>, String) {
         match self.next().await {
             ReceivedMessage::Entries { entries, cursor } => (entries, cursor),
             other => panic!("{other:?}"),
@@ -104,7 +104,7 @@ impl LogViewer {
     }
 
     /// Returns the next message, which has to have this type.
-    pub(super) async fn other(&mut self, kind: &str) -> Value {
+    pub(crate) async fn other(&mut self, kind: &str) -> Value {
         match self.next().await {
             ReceivedMessage::Other(found, value) if found == kind => value,
             other => panic!("{kind}: {other:?}"),
@@ -112,7 +112,7 @@ impl LogViewer {
     }
 
     /// Reads to the end. Returns all entries, and the last cursor.
-    pub(super) async fn read_to_end(&mut self) -> (Vec<ReceivedEntry>, Option<String>) {
+    pub(crate) async fn read_to_end(&mut self) -> (Vec<ReceivedEntry>, Option<String>) {
         let (mut all, mut last) = (Vec::new(), None);
         loop {
             match self.next().await {
@@ -130,7 +130,7 @@ impl LogViewer {
     }
 }
 
-pub(super) fn texts(entries: &[ReceivedEntry]) -> Vec<String> {
+pub(crate) fn texts(entries: &[ReceivedEntry]) -> Vec<String> {
     let text = |entry: &ReceivedEntry| String::from_utf8(entry.bytes.clone()).unwrap();
     entries.iter().map(text).collect()
 }
@@ -190,7 +190,7 @@ fn parse_binary(message: &[u8]) -> ReceivedMessage {
 }
 
 /// Parses a cursor and the entries after it.
-pub(super) fn parse_binary_entries(bytes: &[u8]) -> (Vec<ReceivedEntry>, String) {
+pub(crate) fn parse_binary_entries(bytes: &[u8]) -> (Vec<ReceivedEntry>, String) {
     let (length, rest) = bytes.split_first().unwrap();
     let (cursor, mut rest) = rest.split_at(usize::from(*length));
     let mut entries = Vec::new();

@@ -37,6 +37,7 @@ async fn registry(
         containers: ContainerIndex::channel().1,
         max_streams: 1,
         read_only: false,
+        parse_selector: |text| Err(rdd_core::SelectorTextError(text.to_owned())),
     });
     let (_, progress) = watch::channel(MirrorProgress::default());
     let daemon = DaemonCollector {

@@ -1,0 +1,432 @@
+//! Many containers on one socket.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures::{SinkExt as _, StreamExt as _};
+use rdd_core::OutputSource;
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::common::TestServer;
+use crate::entries::viewer::{parse_binary_entries, texts};
+
+const OUT: OutputSource = OutputSource::Stdout;
+const PATH: &str = "/passthrough/engine/logs";
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A message of the daemon.
+#[derive(Debug)]
+enum MuxMessage {
+    Data {
+        id: u32,
+        source: u32,
+        texts: Vec<String>,
+        cursor: String,
+    },
+    Event(Value),
+}
+
+struct MuxClient(WebSocketStream<TcpStream>);
+
+impl MuxClient {
+    async fn open(server: &TestServer) -> Self {
+        let header = [("sec-websocket-protocol", "rdd.logs-mux.v1")];
+        Self(server.connect_with(PATH, &header).await.unwrap())
+    }
+
+    async fn send(&mut self, message: Value) {
+        self.0
+            .send(Message::text(message.to_string()))
+            .await
+            .unwrap();
+    }
+
+    async fn next(&mut self) -> MuxMessage {
+        loop {
+            let next = tokio::time::timeout(PATIENCE, self.0.next()).await;
+            match next.expect("a message arrives").unwrap().unwrap() {
+                Message::Text(text) => {
+                    return MuxMessage::Event(serde_json::from_str(&text).unwrap());
+                }
+                Message::Binary(bytes) => {
+                    let number = |at| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap());
+                    let (entries, cursor) = parse_binary_entries(&bytes[8..]);
+                    return MuxMessage::Data {
+                        id: number(0),
+                        source: number(4),
+                        texts: texts(&entries),
+                        cursor,
+                    };
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Returns the next message, which has to be text of this type.
+    async fn event(&mut self, kind: &str) -> Value {
+        match self.next().await {
+            MuxMessage::Event(value) if value["type"] == kind => value,
+            other => panic!("{kind}: {other:?}"),
+        }
+    }
+
+    /// Reads entries until a source has this many. Returns them, and the cursor.
+    async fn texts(&mut self, of: &Value, count: usize) -> (Vec<String>, String) {
+        let (mut all, mut last) = (Vec::new(), String::new());
+        while all.len() < count {
+            match self.next().await {
+                MuxMessage::Data {
+                    source,
+                    texts,
+                    cursor,
+                    ..
+                } if json!(source) == *of => {
+                    all.extend(texts);
+                    last = cursor;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        (all, last)
+    }
+}
+
+fn labeled(server: &TestServer, name: &str, labels: &[(&str, &str)]) -> String {
+    let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+    let labels: BTreeMap<_, _> = labels.iter().map(owned).collect();
+    let id = server.run_indexed(name);
+    server
+        .engine
+        .edit_container(&id, |container| container.labels = labels);
+    server.index_container(&id, server.engine.container(&id).unwrap());
+    id
+}
+
+#[tokio::test]
+async fn containers_are_subscribed_by_name_label_and_project() {
+    let server = TestServer::start().await;
+    let web = labeled(
+        &server,
+        "web",
+        &[("tier", "front"), ("com.docker.compose.project", "shop")],
+    );
+    let db = labeled(&server, "db", &[("com.docker.compose.project", "shop")]);
+    server.engine.write_log(&web, OUT, &b"hello\n"[..]);
+    let mut client = MuxClient::open(&server).await;
+    for (id, selection, expected) in [
+        (1, json!({"container": web}), vec![&web]),
+        (2, json!({"selector": "tier=front"}), vec![&web]),
+        (3, json!({"project": "shop"}), vec![&web, &db]),
+    ] {
+        let mut message = selection;
+        message["op"] = json!("subscribe");
+        message["id"] = json!(id);
+        message["unknown"] = json!(1);
+        client.send(message).await;
+        assert_eq!(client.event("subscribed").await["id"], id);
+        let mut joined = BTreeMap::new();
+        for _ in &expected {
+            let event = client.event("joined").await;
+            assert_eq!(event["id"], id);
+            joined.insert(event["container"].as_str().unwrap().to_owned(), event);
+        }
+        for container in expected {
+            let event = &joined[container];
+            let name = if *container == web { "web" } else { "db" };
+            assert_eq!(event["name"], name);
+            assert_eq!(event["labels"]["com.docker.compose.project"], "shop");
+        }
+    }
+    // Credit opens the log.
+    client
+        .send(json!({"op": "credit", "id": 2, "bytes": 100}))
+        .await;
+    let MuxMessage::Data { id, texts, .. } = client.next().await else {
+        panic!("entries follow the credit");
+    };
+    assert_eq!((id, texts), (2, vec!["hello".to_owned()]));
+}
+
+#[tokio::test]
+async fn containers_that_come_and_go_join_and_leave() {
+    let server = TestServer::start().await;
+    let mut client = MuxClient::open(&server).await;
+    let subscribe = json!({"op": "subscribe", "id": 7, "selector": "app=x", "credit": 10_000});
+    client.send(subscribe).await;
+    client.event("subscribed").await;
+
+    let id = labeled(&server, "one", &[("app", "x")]);
+    let source = client.event("joined").await["source"].clone();
+    server.engine.write_log(&id, OUT, &b"first\n"[..]);
+    // The cursor of the empty log may come first.
+    assert_eq!(client.texts(&source, 1).await.0, ["first"]);
+    server.stop_indexed(&id);
+    let left = client.event("left").await;
+    assert_eq!(
+        (&left["source"], &left["reason"]),
+        (&source, &json!("the log ended"))
+    );
+
+    // Written before the next run is seen.
+    server.engine.write_log(&id, OUT, &b"second\n"[..]);
+    server.start_indexed(&id);
+    let again = client.event("joined").await["source"].clone();
+    assert_ne!(again, source);
+    assert_eq!(client.texts(&again, 1).await.0, ["second"]);
+
+    server.containers.send_modify(|index| index.remove(&id));
+    server.engine.remove_container(&id);
+    client.event("left").await;
+    client.send(json!({"op": "unsubscribe", "id": 7})).await;
+    assert_eq!(client.event("end").await["id"], 7);
+}
+
+#[tokio::test]
+async fn credit_is_spent_by_bytes_and_overdrawn_by_one_entry() {
+    let server = TestServer::start().await;
+    let id = server.run_indexed("web");
+    for number in 0..6 {
+        server
+            .engine
+            .write_log(&id, OUT, format!("{number}{}\n", "x".repeat(9)));
+    }
+    server.engine.write_log(&id, OUT, &b"\n\n\n"[..]);
+    let mut client = MuxClient::open(&server).await;
+    client
+        .send(json!({"op": "subscribe", "id": 1, "container": id, "credit": 15}))
+        .await;
+    client.event("subscribed").await;
+    let source = client.event("joined").await["source"].clone();
+    let (entries, cursor) = client.texts(&source, 2).await;
+    assert_eq!(
+        entries.len(),
+        2,
+        "15 bytes pay for one entry, and for a part of the next"
+    );
+    // The debt of 5 is carried: 10 more bytes leave 5.
+    client
+        .send(json!({"op": "credit", "id": 1, "bytes": 5}))
+        .await;
+    client
+        .send(json!({"op": "credit", "id": 1, "bytes": 5}))
+        .await;
+    let (entries, _) = client.texts(&source, 1).await;
+    assert_eq!(entries, ["2xxxxxxxxx"]);
+    client
+        .send(json!({"op": "credit", "id": 99, "bytes": 5}))
+        .await;
+
+    // A cursor within a batch resumes exactly there.
+    let path = format!("{PATH}/{id}?follow=false&cursor={cursor}");
+    let mut single = crate::entries::viewer::LogViewer::open(
+        &server,
+        &path,
+        crate::entries::viewer::EntryFormat::Json,
+    )
+    .await;
+    let (entries, _) = single.read_to_end().await;
+    assert_eq!(&texts(&entries)[..2], ["2xxxxxxxxx", "3xxxxxxxxx"]);
+}
+
+#[tokio::test]
+async fn a_subscription_without_credit_delays_nobody_and_loses_nothing() {
+    let server = TestServer::start().await;
+    let id = server.run_indexed("web");
+    let mut client = MuxClient::open(&server).await;
+    client
+        .send(json!({"op": "subscribe", "id": 1, "container": id, "tail": 0}))
+        .await;
+    client.event("subscribed").await;
+    let paused = client.event("joined").await["source"].clone();
+    client
+        .send(json!({"op": "subscribe", "id": 2, "container": id, "credit": 4_000_000_000_u32}))
+        .await;
+    client.event("subscribed").await;
+    let running = client.event("joined").await["source"].clone();
+    let mut count = 0;
+    for number in 0..3_000 {
+        server
+            .engine
+            .write_log(&id, OUT, format!("{number} {}\n", "x".repeat(1_000)));
+        if number % 20 == 0 {
+            count += client.texts(&running, number + 1 - count).await.0.len();
+        }
+    }
+    client.texts(&running, 3_000 - count).await;
+    client
+        .send(json!({"op": "credit", "id": 1, "bytes": 4_000_000_000_u32}))
+        .await;
+    let (entries, _) = client.texts(&paused, 3_000).await;
+    for (number, entry) in entries.iter().enumerate() {
+        assert!(entry.starts_with(&format!("{number} ")), "{number}");
+    }
+}
+
+#[tokio::test]
+async fn logs_that_are_not_followed_end_the_subscription() {
+    let server = TestServer::start().await;
+    for name in ["a", "b"] {
+        let id = labeled(&server, name, &[("app", "x")]);
+        server.engine.write_log(&id, OUT, format!("{name}\n"));
+    }
+    let mut client = MuxClient::open(&server).await;
+    client
+        .send(
+            json!({"op": "subscribe", "id": 3, "selector": "app=x", "follow": false, "credit": 99}),
+        )
+        .await;
+    client.event("subscribed").await;
+    client.event("joined").await;
+    client.event("joined").await;
+    let (mut lines, mut left) = (Vec::new(), 0);
+    loop {
+        match client.next().await {
+            MuxMessage::Data { texts, .. } => lines.extend(texts),
+            MuxMessage::Event(event) if event["type"] == "left" => left += 1,
+            MuxMessage::Event(event) => {
+                assert_eq!(event, json!({"type": "end", "id": 3}));
+                break;
+            }
+        }
+    }
+    lines.sort();
+    assert_eq!((lines, left), (vec!["a".to_owned(), "b".to_owned()], 2));
+}
+
+#[tokio::test]
+async fn errors_name_their_subscription_and_leave_the_others_alone() {
+    let server = TestServer::start().await;
+    let id = server.run_indexed("web");
+    let mut client = MuxClient::open(&server).await;
+    let subscribe = json!({"op": "subscribe", "id": 1, "container": id, "credit": 1000});
+    client.send(subscribe.clone()).await;
+    client.event("subscribed").await;
+    let source = client.event("joined").await["source"].clone();
+    let absent = "0".repeat(64);
+    for (message, id, code) in [
+        (subscribe, json!(1), 409),
+        (json!({"op": "subscribe", "id": 2}), json!(2), 400),
+        (
+            json!({"op": "subscribe", "id": 2, "container": "x", "project": "y"}),
+            json!(2),
+            400,
+        ),
+        (
+            json!({"op": "subscribe", "id": 2, "container": "no such"}),
+            json!(2),
+            400,
+        ),
+        (
+            json!({"op": "subscribe", "id": 2, "selector": "((("}),
+            json!(2),
+            400,
+        ),
+        (
+            json!({"op": "subscribe", "id": 2, "container": id, "tail": -1}),
+            json!(2),
+            400,
+        ),
+        (
+            json!({"op": "subscribe", "id": 2, "container": id, "follow": "maybe"}),
+            json!(2),
+            400,
+        ),
+        (
+            json!({"op": "subscribe", "id": 2, "container": id, "since": "soon"}),
+            json!(2),
+            400,
+        ),
+        (
+            json!({"op": "subscribe", "id": 2, "container": id, "cursors": {&*id: "x"}}),
+            json!(2),
+            400,
+        ),
+        (json!({"op": "fly", "id": 2}), Value::Null, 400),
+        (json!([1]), Value::Null, 400),
+        (
+            json!({"op": "credit", "id": -1, "bytes": 1}),
+            Value::Null,
+            400,
+        ),
+    ] {
+        client.send(message.clone()).await;
+        // The first one may still have its first cursor to send.
+        let error = loop {
+            match client.next().await {
+                MuxMessage::Data { texts, .. } if texts.is_empty() => {}
+                MuxMessage::Event(event) => break event,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(
+            (&error["type"], &error["id"], &error["code"]),
+            (&json!("error"), &id, &json!(code)),
+            "{message}: {error}"
+        );
+        assert!(!error["message"].as_str().unwrap().is_empty());
+    }
+    client
+        .send(json!({"op": "subscribe", "id": 5, "container": absent, "credit": 1}))
+        .await;
+    loop {
+        if let MuxMessage::Event(event) = client.next().await
+            && event["type"] == "error"
+        {
+            assert_eq!((&event["id"], &event["code"]), (&json!(5), &json!(404)));
+            break;
+        }
+    }
+    server.engine.write_log(&id, OUT, &b"alive\n"[..]);
+    assert_eq!(client.texts(&source, 1).await.0, ["alive"]);
+}
+
+#[tokio::test]
+async fn subscriptions_and_sources_are_limited() {
+    let server = TestServer::start().await;
+    for number in 0..9 {
+        labeled(&server, &format!("c{number}"), &[("app", "x")]);
+    }
+    let mut client = MuxClient::open(&server).await;
+    let mut joined = 0;
+    let mut codes = Vec::new();
+    for id in 0..65 {
+        client
+            .send(json!({"op": "subscribe", "id": id, "selector": "app=x"}))
+            .await;
+        loop {
+            let MuxMessage::Event(event) = client.next().await else {
+                panic!("there is no credit");
+            };
+            match event["type"].as_str().unwrap() {
+                "subscribed" => {
+                    for _ in 0..9 {
+                        client.event("joined").await;
+                        joined += 1;
+                    }
+                    break;
+                }
+                "error" => {
+                    assert_eq!(event["id"], id);
+                    codes.push(event["code"].clone());
+                    break;
+                }
+                other => panic!("{other}"),
+            }
+        }
+    }
+    assert_eq!(joined, 504, "the next nine sources would be more than 512");
+    assert_eq!(codes, vec![json!(429); 65 - 56]);
+}
+
+#[tokio::test]
+async fn the_subprotocol_is_required() {
+    let server = TestServer::start().await;
+    let response = server.connect(PATH).await.unwrap_err();
+    assert_eq!(response.status(), 400);
+    let body = String::from_utf8(response.body().clone().unwrap()).unwrap();
+    assert!(body.contains("rdd.logs-mux.v1"), "{body}");
+}
