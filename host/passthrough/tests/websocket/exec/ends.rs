@@ -63,7 +63,7 @@ async fn fill(client: &mut ExecClient) -> usize {
             Ok(result) => result.unwrap(),
             Err(_) => return sent,
         }
-        sent += piece.len();
+        sent += piece.len() - 1;
         assert!(
             sent < 256 * 1024 * 1024,
             "the input is buffered without limit"
