@@ -110,7 +110,7 @@ pub(crate) struct ServeArgs {
     /// Use the cluster of this kubeconfig instead of the embedded API server
     #[arg(long, env = "RDD_KUBECONFIG", value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,
-    /// Never change the engine: reject actions and deletions
+    /// Never change the engine: reject actions, deletions, and processes in containers
     #[arg(long, env = "RDD_READ_ONLY", value_parser = BoolishValueParser::new())]
     pub(crate) read_only: bool,
     /// Format of the daemon's log on stderr

@@ -298,9 +298,12 @@ impl FakeProcess {
                 source,
                 bytes: bytes.split_to(len),
             };
-            if let Some(output) = &self.output {
-                // The session is stopped elsewhere when the caller is gone.
-                output.send(chunk).await.ok();
+            if let Some(output) = &self.output
+                && output.send(chunk).await.is_err()
+            {
+                // The caller is gone, for which the session is stopped. A process
+                // that writes without end must not keep the thread busy until then.
+                std::future::pending::<()>().await;
             }
         }
     }

@@ -60,7 +60,7 @@ impl DaemonCollector {
             Some(i64::from(is_serving)),
         )?;
         encoder.gauge(
-            family("rdd_log_sessions", "Open log sessions"),
+            family("rdd_log_sessions", "Open log and exec sessions"),
             Some(to_i64(self.passthrough.session_count())),
         )
     }
