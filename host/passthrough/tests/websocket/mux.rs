@@ -397,25 +397,21 @@ async fn subscriptions_and_sources_are_limited() {
         client
             .send(json!({"op": "subscribe", "id": id, "selector": "app=x"}))
             .await;
-        loop {
-            let MuxMessage::Event(event) = client.next().await else {
-                panic!("there is no credit");
-            };
-            match event["type"].as_str().unwrap() {
-                "subscribed" => {
-                    for _ in 0..9 {
-                        client.event("joined").await;
-                        joined += 1;
-                    }
-                    break;
+        let MuxMessage::Event(event) = client.next().await else {
+            panic!("there is no credit");
+        };
+        match event["type"].as_str().unwrap() {
+            "subscribed" => {
+                for _ in 0..9 {
+                    client.event("joined").await;
+                    joined += 1;
                 }
-                "error" => {
-                    assert_eq!(event["id"], id);
-                    codes.push(event["code"].clone());
-                    break;
-                }
-                other => panic!("{other}"),
             }
+            "error" => {
+                assert_eq!(event["id"], id);
+                codes.push(event["code"].clone());
+            }
+            other => panic!("{other}"),
         }
     }
     assert_eq!(joined, 504, "the next nine sources would be more than 512");
