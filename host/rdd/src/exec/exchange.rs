@@ -169,7 +169,7 @@ where
                 let end = async { while let Some(Ok(_)) = stream.next().await {} };
                 timeout(CLOSE_TIMEOUT, end).await.ok();
                 return match status {
-                    Some(status) => ProcessOutcome::Ended(status),
+                    Some(status) => ProcessOutcome::Ended(Box::new(status)),
                     None => ProcessOutcome::Closed(frame),
                 };
             }
@@ -186,7 +186,7 @@ fn lost(
     error: Option<Error>,
 ) -> ProcessOutcome {
     match status {
-        Some(status) => ProcessOutcome::Ended(status),
+        Some(status) => ProcessOutcome::Ended(Box::new(status)),
         None => ProcessOutcome::ConnectionLost(error),
     }
 }

@@ -14,7 +14,7 @@ const MAY_STILL_RUN: &str = "the process may still run";
 #[derive(Debug)]
 pub(super) enum ProcessOutcome {
     /// The daemon sent a status.
-    Ended(Status),
+    Ended(Box<Status>),
     /// The daemon closed the connection without one.
     Closed(Option<CloseFrame>),
     /// The connection was lost.
