@@ -112,7 +112,7 @@ async fn requests_and_log_sessions_are_logged_with_the_fields_of_their_spans() {
         let id = read_log(&state_dir).await;
         let path = format!("/passthrough/engine/logs/{id}");
         let request = log.line("request handled").await;
-        let session = log.line("log session ended").await;
+        let session = log.line("session ended").await;
         match format {
             LogFormat::Json => {
                 let request: Value = serde_json::from_str(&request).unwrap();
