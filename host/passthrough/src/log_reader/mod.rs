@@ -1,7 +1,9 @@
 //! One viewer's read of a log: what the engine has, then what it adds, as entries
 //! with their positions.
 
+mod entry_selection;
 mod past_read;
+mod ring_search;
 mod run_state;
 
 use std::borrow::Cow;
@@ -12,18 +14,17 @@ use std::sync::Arc;
 use async_stream::try_stream;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
-use rdd_core::{
-    ContainerEngine, ContainerIndex, ContainerRef, EngineError, EntryHeader, GapReason, LogEntry,
-    Timestamp,
-};
+use rdd_core::{ContainerEngine, ContainerIndex, ContainerRef, EngineError, GapReason, Timestamp};
 use tokio::sync::watch;
 
 use crate::entries::cursor::SourceSet;
 use crate::entries::log_position::{LogPosition, PositionedBatch};
 use crate::limits;
 use crate::log_hub::{LogEnd, LogHub, LogRing, RingItem, RingLookup, RingPlace};
+pub(crate) use entry_selection::EntrySelection;
 pub(crate) use past_read::LogStart;
 use past_read::PastRead;
+use ring_search::{find_place, is_behind, meet, wait_for_place, wait_until};
 pub(crate) use run_state::ContainerRun;
 use run_state::{RunChange, RunWatcher};
 
@@ -77,58 +78,6 @@ pub(crate) enum LogItem {
     Started(ContainerRun),
     /// The log ended; the reason is a sentence.
     End(Cow<'static, str>),
-}
-
-/// Consecutive entries of a batch, restricted to what a viewer selects.
-#[derive(Clone, Debug)]
-pub(crate) struct EntrySelection {
-    pub(crate) batch: Arc<PositionedBatch>,
-    /// The entries of the batch.
-    pub(crate) range: Range<usize>,
-    pub(crate) sources: SourceSet,
-    /// The earliest time.
-    pub(crate) since: Option<i64>,
-}
-
-impl EntrySelection {
-    /// Returns the position after the last entry.
-    pub(crate) fn end(&self) -> Option<LogPosition> {
-        self.batch.position_after(self.range.end)
-    }
-
-    /// Returns the selected entries.
-    pub(crate) fn entries(&self) -> impl Iterator<Item = LogEntry<'_>> {
-        let Range { start, end } = self.range;
-        let entries = self.batch.batch().entries().skip(start);
-        let entries = entries.take(end.saturating_sub(start));
-        entries.filter(|entry| self.has(&entry.header))
-    }
-
-    /// Returns the number in the batch and the length of each selected entry.
-    pub(crate) fn costs(&self) -> impl Iterator<Item = (usize, usize)> {
-        let numbered = (self.range.start..).zip(self.headers());
-        let selected = numbered.filter(|(_, header)| self.has(header));
-        selected.map(|(number, header)| (number, header.length as usize))
-    }
-
-    /// Returns the time of the first selected entry.
-    pub(crate) fn first_time(&self) -> Option<i64> {
-        self.headers().find(|it| self.has(it)).map(|it| it.time)
-    }
-
-    /// Returns the time of the last selected entry.
-    pub(crate) fn last_time(&self) -> Option<i64> {
-        self.headers().rfind(|it| self.has(it)).map(|it| it.time)
-    }
-
-    fn headers(&self) -> impl DoubleEndedIterator<Item = &EntryHeader> {
-        let headers = self.batch.batch().headers();
-        headers.get(self.range.clone()).unwrap_or_default().iter()
-    }
-
-    fn has(&self, header: &EntryHeader) -> bool {
-        self.sources.has(header.source) && self.since.is_none_or(|since| header.time >= since)
-    }
 }
 
 /// A read of a log in progress. It ends after [`LogItem::End`], or with an error.
@@ -394,68 +343,6 @@ impl LogView {
             yield LogItem::End(ENDED.into());
         }
     }
-}
-
-/// Returns the place in the ring at which a read from `start` continues.
-fn find_place(ring: &LogRing, start: LogStart) -> Option<RingPlace> {
-    match start {
-        LogStart::Selected { tail: Some(0), .. } => Some(ring.newest()),
-        LogStart::Selected {
-            tail: Some(tail),
-            since: None,
-        } => ring.tail(tail),
-        LogStart::Selected {
-            tail: Some(_),
-            since: Some(_),
-        } => None,
-        // Entries before `since` are left out by the selection.
-        LogStart::Selected { tail: None, .. } | LogStart::After(None) => ring.beginning(),
-        LogStart::After(Some(position)) => ring.after(position.last),
-    }
-}
-
-/// Returns whether the ring has not reached `start`, as far as its last entry tells.
-fn is_behind(ring: &LogRing, start: LogStart) -> bool {
-    match (start, ring.last_entry()) {
-        (LogStart::After(Some(position)), Some(last)) => last.time < position.last.time,
-        _ => false,
-    }
-}
-
-/// Returns the number of entries of a read before the first one that the ring has,
-/// and the place of that one.
-fn meet(ring: &LogRing, read: &PositionedBatch) -> Option<(usize, RingPlace)> {
-    let first = ring.first_entry()?;
-    // Reading is cheaper than searching, and most of a long log is older.
-    let last = read.batch().headers().last()?;
-    if last.time < first.time {
-        return None;
-    }
-    let count = read
-        .entry_positions()
-        .position(|position| position == first)?;
-    Some((count, ring.oldest_entry()))
-}
-
-/// Waits until the ring has the state, or the log has ended.
-async fn wait_until(ring: &mut watch::Receiver<LogRing>, is_reached: impl Fn(&LogRing) -> bool) {
-    let reached = ring.wait_for(|ring| is_reached(ring) || ring.end().is_some());
-    // If the follower has ended, waiting does not help. If it takes too long, the
-    // viewer reads from the engine what is missing.
-    tokio::time::timeout(limits::ENGINE_TIMEOUT, reached)
-        .await
-        .ok();
-}
-
-/// Waits until the ring has the place of `start`, for a moment only.
-async fn wait_for_place(ring: &mut watch::Receiver<LogRing>, start: LogStart) {
-    if !matches!(start, LogStart::After(Some(_))) {
-        return;
-    }
-    let reached = wait_until(ring, |ring| find_place(ring, start).is_some());
-    tokio::time::timeout(limits::RING_LAG_TIMEOUT, reached)
-        .await
-        .ok();
 }
 
 fn unix_nanoseconds(time: Timestamp) -> i64 {
