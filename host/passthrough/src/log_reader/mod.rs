@@ -205,7 +205,10 @@ impl LogView {
                         while let Some(next) = read.next().await? {
                             let all = 0..next.entries.len();
                             let before = self.select(Arc::clone(&next.entries), all).first_time();
-                            let met = meet(&ring.borrow(), &next.entries);
+                            // A message ends where a cursor is possible.
+                            let met = meet(&ring.borrow(), &next.entries).filter(|(count, _)| {
+                                *count == 0 || next.entries.position_after(*count).is_some()
+                            });
                             let count = met.map_or(next.entries.len(), |(count, _)| count);
                             let selection = self.select(next.entries, 0..count);
                             if let Some(reason) = next.gap {
