@@ -58,6 +58,16 @@ pub const WRITE_BUFFER_SIZE: usize = 64 * 1024;
 /// either.
 pub const MAX_SESSION_BUFFER: usize = 256 * 1024;
 
+/// The size in bytes above which entries in JSON are divided into messages, unless a
+/// single entry is longer.
+pub const JSON_MESSAGE_BYTES: usize = 96 * 1024;
+
+/// The same as [`MAX_SESSION_BUFFER`] for entries in JSON, in which a control
+/// character takes six bytes: an entry of 64 KiB becomes 384 KiB. Where no cursor is
+/// possible within a batch, a message also has the descriptions of its 4,096
+/// entries, of 100 bytes each.
+pub const MAX_JSON_BUFFER: usize = 1024 * 1024;
+
 /// How often the system of a peer is probed while its receive buffer is full.
 /// At least twice per `PEER_TIMEOUT`, so that one probe may be lost, and several
 /// times `PEER_CHECK_INTERVAL`, so that a daemon that was suspended for a few of
@@ -102,6 +112,9 @@ pub const MAX_MUX_SUBSCRIPTIONS: usize = 64;
 
 /// The maximum number of sources of a connection. Each one may be an engine stream.
 pub const MAX_MUX_SOURCES: usize = 512;
+
+/// The maximum number of bytes of the labels of a container in a message about it.
+pub const MAX_JOINED_LABELS: usize = 64 * 1024;
 
 /// How many items of sources are gathered before they are written.
 pub const MAX_GATHERED_ITEMS: usize = 256;

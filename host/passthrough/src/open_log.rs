@@ -15,10 +15,10 @@ use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::entries::cursor::CursorScope;
-use crate::entries::time_census::with_timeout;
+use crate::entries::engine_call::with_timeout;
 use crate::limits;
 use crate::log_format::{LogEncoder, encode_chunk};
-use crate::log_hub::LogHub;
+use crate::log_hub::{LogHub, LogOpenError};
 use crate::log_reader::{FollowMode, LogItem, LogItemStream, LogStart, LogView};
 use crate::query::{self, LogRequest, ParameterError};
 use crate::request_error::StreamRequestError;
@@ -36,7 +36,7 @@ pub(crate) struct LogTarget<'a> {
 }
 
 /// How a client reads a log.
-pub(crate) struct LogReading<'a> {
+pub(crate) struct LogParams<'a> {
     pub(crate) query: &'a str,
     pub(crate) format: FrameFormat,
     /// Whether only the checks are run, without reading any content.
@@ -48,11 +48,11 @@ impl LogTarget<'_> {
     /// Validates the request and opens the log.
     pub(crate) async fn open(
         &self,
-        reading: LogReading<'_>,
+        reading: LogParams<'_>,
         index: &watch::Receiver<ContainerIndex>,
         hub: &LogHub,
     ) -> Result<MessageStream, StreamRequestError> {
-        let LogReading {
+        let LogParams {
             query,
             format,
             is_probe,
@@ -85,15 +85,7 @@ impl LogTarget<'_> {
                 backend: info.name.clone(),
             });
         }
-        let engine = match &snapshot.serving {
-            ServingState::Ready(engine) => engine,
-            ServingState::Unavailable(reason) => {
-                return Err(StreamRequestError::from_unavailable(
-                    &snapshot.backend,
-                    reason,
-                ));
-            }
-        };
+        let engine = ready_engine(snapshot)?;
         let capabilities = engine.info().capabilities;
         if request.needs_entries(format) && !capabilities.entry_times {
             return Err(StreamRequestError::EntriesUnsupported {
@@ -112,15 +104,16 @@ impl LogTarget<'_> {
             let scope = CursorScope::new(&reference, created_at, request.sources());
             let view = request.view(engine, reference, index.clone(), &scope)?;
             let encoder = LogEncoder::new(format, scope, view.start.last_time());
-            let opened = view.open(hub).await;
+            let opened = with_timeout(view.open(hub)).await;
             opened.map(|items| encode_items(items, encoder).boxed())
         } else {
             let log = with_timeout(engine.get_logs(&reference, &request.options)).await;
             let encode = move |chunk| encode_chunk(format, chunk);
             log.map(|chunks| chunks.map(move |chunk| chunk.map(encode)).boxed())
+                .map_err(LogOpenError::Engine)
         };
         opened.map_err(|error| {
-            StreamRequestError::from_engine_error(&snapshot.backend, container, error)
+            StreamRequestError::from_open_error(&snapshot.backend, container, error)
         })
     }
 
@@ -169,6 +162,19 @@ impl LogTarget<'_> {
                 Ok(ContainerRef::new(namespace, self.container))
             }
         }
+    }
+}
+
+/// Returns the engine of a snapshot.
+pub(crate) fn ready_engine(
+    snapshot: &ServingSnapshot,
+) -> Result<&Arc<dyn ContainerEngine>, StreamRequestError> {
+    match &snapshot.serving {
+        ServingState::Ready(engine) => Ok(engine),
+        ServingState::Unavailable(reason) => Err(StreamRequestError::from_unavailable(
+            &snapshot.backend,
+            reason,
+        )),
     }
 }
 

@@ -6,6 +6,7 @@ use rdd_gateway::GatewayBody;
 
 use crate::exec::ExecParameterError;
 use crate::limits;
+use crate::log_hub::LogOpenError;
 use crate::query::ParameterError;
 
 /// A request that is not upgraded to a stream. The message is for the client and
@@ -135,6 +136,14 @@ impl StreamRequestError {
         match self {
             Self::UpgradeRequired(reason) => Self::ExecUpgradeRequired(reason),
             error => error,
+        }
+    }
+
+    /// Converts the error of opening a log.
+    pub(crate) fn from_open_error(backend: &str, id: &str, error: LogOpenError) -> Self {
+        match error {
+            LogOpenError::Engine(error) => Self::from_engine_error(backend, id, error),
+            LogOpenError::TooManyStreams { limit } => Self::TooManyStreams { limit },
         }
     }
 

@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use http::{Method, Request, Response};
 use hyper::upgrade::OnUpgrade;
 use jiff::Timestamp;
-use rdd_core::{ContainerIndex, SelectorParser, ServingSnapshot, ServingState, UserIdentity};
+use rdd_core::{ContainerIndex, SelectorParser, ServingSnapshot, UserIdentity};
 use rdd_gateway::GatewayBody;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -17,9 +17,10 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
 use crate::exec::{self, ExecProtocol, ProcessSession};
+use crate::limits;
 use crate::log_hub::LogHub;
 use crate::mux::{self, MuxSession};
-use crate::open_log::{LogReading, LogTarget};
+use crate::open_log::{LogParams, LogTarget, ready_engine};
 use crate::request_error::StreamRequestError;
 use crate::routes::{self, RequestRoute};
 use crate::session::LogSession;
@@ -106,7 +107,7 @@ impl Passthrough {
                 serving,
                 containers,
                 limiter: StreamLimiter::new(max_streams),
-                hub: LogHub::default(),
+                hub: LogHub::new(max_streams.min(limits::MAX_STREAMS)),
                 sessions: TaskTracker::new(),
                 shutdown: CancellationToken::new(),
                 read_only,
@@ -199,7 +200,7 @@ impl Passthrough {
         }
         let selected = upgrade_request::select_subprotocol(request.headers(), &LOG_SUBPROTOCOLS);
         let frame_format = selected.map_or(FrameFormat::Raw, |(_, format)| format);
-        let reading = LogReading {
+        let reading = LogParams {
             query,
             format: frame_format,
             is_probe: upgrade_request.is_err(),
@@ -248,12 +249,7 @@ impl Passthrough {
                 backend: info.name.clone(),
             });
         }
-        if let ServingState::Unavailable(reason) = &snapshot.serving {
-            return Err(StreamRequestError::from_unavailable(
-                &snapshot.backend,
-                reason,
-            ));
-        }
+        ready_engine(&snapshot)?;
         let upgrade_request = upgrade_request?;
         let upgrade = hyper::upgrade::on(request);
         let span = tracing::info_span!("mux_session", backend = snapshot.backend, user);

@@ -123,7 +123,9 @@ impl PositionCounter {
             })
         };
         times.find(|time| {
-            if is_new(*time) {
+            let is_open = self.open_lines.iter().flatten();
+            let mut is_open = is_open.filter(|open| open.index != UNKNOWN_INDEX);
+            if is_new(*time) || is_open.any(|open| open.time == *time) {
                 return false;
             }
             let mut counts = self.counts.iter();
@@ -135,6 +137,7 @@ impl PositionCounter {
     fn count(&mut self, header: &EntryHeader) -> u32 {
         let time = header.time;
         let is_new = self.latest.is_none_or(|latest| time > latest);
+        let open = self.open_line(header.source, time).filter(|_| !is_new);
         let known = if is_new { None } else { self.find(time) };
         let index = match known {
             Some(found) => {
@@ -145,6 +148,17 @@ impl PositionCounter {
                 } else {
                     index
                 }
+            }
+            // The rest of a line that began many lines of the other source ago.
+            None if let Some(open) = open => {
+                let index = open.index.saturating_add(1);
+                self.remember(TimeCount {
+                    time,
+                    count: index.saturating_add(1),
+                    is_partial: false,
+                    before_anchor: 0,
+                });
+                index
             }
             None => {
                 let is_partial = !is_new && self.has_earlier;
@@ -198,6 +212,17 @@ impl PositionCounter {
                 before_anchor: count,
             }),
         }
+    }
+
+    /// Returns the last part of the incomplete line of a source, if it has this time
+    /// and its position is known.
+    fn open_line(&self, source: OutputSource, time: i64) -> Option<EntryPosition> {
+        let [stdout, stderr] = self.open_lines;
+        let open = match source {
+            OutputSource::Stdout => stdout,
+            OutputSource::Stderr => stderr,
+        };
+        open.filter(|open| open.time == time && open.index != UNKNOWN_INDEX)
     }
 
     fn find(&mut self, time: i64) -> Option<&mut TimeCount> {
@@ -283,5 +308,92 @@ impl PositionedBatch {
     /// Returns the memory in bytes that the batch holds.
     pub(crate) fn memory_bytes(&self) -> usize {
         self.batch.memory_bytes() + self.indexes.len() * size_of::<u32>() + size_of::<Self>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OUT: OutputSource = OutputSource::Stdout;
+    const ERR: OutputSource = OutputSource::Stderr;
+
+    fn header(time: i64, source: OutputSource, is_partial: bool) -> EntryHeader {
+        EntryHeader {
+            time,
+            length: 0,
+            source,
+            is_partial,
+        }
+    }
+
+    fn batch(headers: Vec<EntryHeader>, counter: &mut PositionCounter) -> PositionedBatch {
+        let batch = EntryBatch::new(None, headers, Vec::new().into()).unwrap();
+        PositionedBatch::new(batch, counter)
+    }
+
+    fn entry(time: i64, index: u32) -> EntryPosition {
+        EntryPosition { time, index }
+    }
+
+    #[test]
+    fn the_rest_of_a_line_is_counted_however_many_lines_of_the_other_source_are_between() {
+        for between in [1, 3 * KEPT_TIMES as i64] {
+            let mut counter = PositionCounter::from_beginning();
+            batch(
+                vec![header(0, OUT, false), header(0, OUT, true)],
+                &mut counter,
+            );
+            let others = (1..=between).map(|time| header(time, ERR, false));
+            batch(others.collect(), &mut counter);
+            assert_eq!(counter.uncounted_time(&[header(0, OUT, false)]), None);
+            let rest = batch(vec![header(0, OUT, false)], &mut counter);
+            assert_eq!(rest.entry_positions().collect::<Vec<_>>(), [entry(0, 2)]);
+        }
+    }
+
+    #[test]
+    fn a_position_has_the_incomplete_lines_that_are_not_its_own() {
+        let mut counter = PositionCounter::from_beginning();
+        let headers = vec![
+            header(5, OUT, true),
+            header(6, ERR, true),
+            header(5, OUT, false),
+            header(6, ERR, false),
+        ];
+        let batch = batch(headers, &mut counter);
+        let position = |last, stdout, stderr| {
+            Some(LogPosition {
+                last,
+                open_lines: [stdout, stderr],
+            })
+        };
+        assert_eq!(batch.position_after(0), None);
+        assert_eq!(batch.position_after(1), position(entry(5, 0), None, None));
+        let open = Some(entry(5, 0));
+        assert_eq!(batch.position_after(2), position(entry(6, 0), open, None));
+        let open = Some(entry(6, 0));
+        assert_eq!(batch.position_after(3), position(entry(5, 1), None, open));
+        assert_eq!(batch.position_after(4), position(entry(6, 1), None, None));
+    }
+
+    #[test]
+    fn a_time_that_may_precede_the_read_has_to_be_counted_where_a_batch_ends() {
+        let mut counter = PositionCounter::from_tail(7);
+        let first = [header(7, OUT, false)];
+        let then = [header(7, OUT, false), header(8, OUT, false)];
+        assert_eq!(counter.uncounted_time(&first), Some(7));
+        assert_eq!(counter.uncounted_time(&then), None, "a later time is new");
+        // A line that is not complete belongs to the position, too.
+        let open = [header(7, ERR, true), header(8, OUT, false)];
+        assert_eq!(counter.uncounted_time(&open), Some(7));
+        let counted = batch(then.to_vec(), &mut counter);
+        assert_eq!(counted.position_after(1), None, "not known");
+        assert_eq!(counter.anchor(), Some(entry(8, 0)));
+        assert_eq!(counter.uncounted_time(&first), Some(7));
+        // Three before the anchor, of which the read had one.
+        counter.set_count(7, 3);
+        let counted = batch(first.to_vec(), &mut counter);
+        assert_eq!(counted.entry_positions().collect::<Vec<_>>(), [entry(7, 3)]);
     }
 }

@@ -1,5 +1,6 @@
 //! Entries of a log with their positions, and the cursors that viewers resume at.
 
 pub(crate) mod cursor;
+pub(crate) mod engine_call;
 pub(crate) mod log_position;
 pub(crate) mod time_census;

@@ -2,12 +2,11 @@
 
 use futures::StreamExt as _;
 use rdd_core::{
-    ContainerEngine, ContainerRef, EngineError, EntryHeader, EntryOptions, EntryPosition,
-    ErrorCode, Timestamp,
+    ContainerEngine, ContainerRef, EngineError, EntryHeader, EntryOptions, EntryPosition, Timestamp,
 };
 
+use super::engine_call::with_timeout;
 use super::log_position::PositionCounter;
-use crate::limits;
 
 /// How many lines more than those of a batch are read to find the entries that
 /// precede it: more than the parts of a line of 4 MiB.
@@ -91,17 +90,4 @@ impl TimeCensus {
         }
         Ok(census)
     }
-}
-
-/// Bounds the wait for the engine's first response.
-pub(crate) async fn with_timeout<T>(
-    call: impl Future<Output = Result<T, EngineError>>,
-) -> Result<T, EngineError> {
-    let limit = limits::ENGINE_TIMEOUT;
-    tokio::time::timeout(limit, call).await.unwrap_or_else(|_| {
-        Err(EngineError::new(
-            ErrorCode::Timeout,
-            format!("no answer within {} s", limit.as_secs()),
-        ))
-    })
 }

@@ -2,12 +2,12 @@
 
 use rdd_core::{
     ContainerEngine, ContainerRef, ContainerState, EngineError, EngineObject, ErrorCode,
-    ExecOptions, ExecSession, ObjectRef, ServingState,
+    ExecOptions, ExecSession, ObjectRef,
 };
 
 use super::parameters::{self, ExecParams};
-use crate::limits;
-use crate::open_log::LogTarget;
+use crate::entries::engine_call::with_timeout;
+use crate::open_log::{LogTarget, ready_engine};
 use crate::request_error::StreamRequestError;
 use crate::upgrade_request::UpgradeRequest;
 
@@ -39,15 +39,7 @@ pub(crate) async fn open_process(
             backend: info.name.clone(),
         });
     }
-    let engine = match &snapshot.serving {
-        ServingState::Ready(engine) => engine,
-        ServingState::Unavailable(reason) => {
-            return Err(StreamRequestError::from_unavailable(
-                &snapshot.backend,
-                reason,
-            ));
-        }
-    };
+    let engine = ready_engine(snapshot)?;
     let reference = target.reference(format, namespace, engine.info().default_namespace())?;
     let call = async {
         Ok(match handshake {
@@ -61,17 +53,13 @@ pub(crate) async fn open_process(
             }
         })
     };
-    match tokio::time::timeout(limits::ENGINE_TIMEOUT, call).await {
-        Ok(Ok(outcome)) => outcome,
-        Ok(Err(error)) => Err(StreamRequestError::from_exec_error(
+    match with_timeout(call).await {
+        Ok(outcome) => outcome,
+        Err(error) => Err(StreamRequestError::from_exec_error(
             &snapshot.backend,
             container,
             error,
         )),
-        Err(_) => Err(StreamRequestError::EngineUnreachable {
-            backend: snapshot.backend.clone(),
-            reason: format!("no answer within {} s", limits::ENGINE_TIMEOUT.as_secs()),
-        }),
     }
 }
 

@@ -109,6 +109,17 @@ pub(crate) struct EntryObject<'a> {
     partial: bool,
 }
 
+impl EntryObject<'_> {
+    /// Returns the number of bytes of the JSON object for an entry, or a few more.
+    pub(crate) fn json_bytes(content: &[u8]) -> usize {
+        /// The members other than the text.
+        const FRAME: usize = 100;
+        // A control character becomes `\u0000`. Base64 is shorter than that.
+        let escaped = |byte: &&u8| **byte < 0x20 || **byte == b'"' || **byte == b'\\';
+        FRAME + content.len() + content.len() / 3 + 5 * content.iter().filter(escaped).count()
+    }
+}
+
 /// The bytes of an entry.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

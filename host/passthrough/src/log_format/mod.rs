@@ -8,6 +8,8 @@ use serde::Serialize;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::entries::cursor::CursorScope;
+use crate::entries::log_position::LogPosition;
+use crate::limits;
 use crate::log_reader::{EntrySelection, LogItem};
 use crate::upgrade_request::FrameFormat;
 use messages::{EntryObject, GapDescription, LogMessage, MessageTime};
@@ -50,10 +52,42 @@ impl LogEncoder {
                 LogItem::Entries(entries) => encode_bytes(self.format, entries),
                 _ => Vec::new(),
             },
-            FrameFormat::Json | FrameFormat::Binary => {
-                self.encode_typed(item).into_iter().collect()
-            }
+            FrameFormat::Json => match item {
+                LogItem::Entries(selection) => self.encode_json(selection),
+                item => self.encode_typed(item).into_iter().collect(),
+            },
+            FrameFormat::Binary => self.encode_typed(item).into_iter().collect(),
         }
+    }
+
+    /// Encodes entries as JSON, in messages of a limited size.
+    fn encode_json(&mut self, selection: &EntrySelection) -> Vec<Message> {
+        self.record(selection);
+        let mut messages = Vec::new();
+        let (mut entries, mut bytes) = (Vec::new(), 0);
+        let mut send = |entries, position: Option<&LogPosition>| {
+            let cursor = self.scope.encode(position);
+            let message = LogMessage::Entries { entries, cursor };
+            messages.push(encode_message(self.format, ENTRIES, &message));
+        };
+        let numbers = selection.costs().map(|(number, _)| number);
+        for (number, entry) in numbers.zip(selection.entries()) {
+            let length = EntryObject::json_bytes(entry.bytes);
+            // A message ends where a cursor is possible.
+            if bytes + length > limits::JSON_MESSAGE_BYTES
+                && !entries.is_empty()
+                && let Some(position) = selection.batch.position_after(number)
+            {
+                send(std::mem::take(&mut entries), Some(&position));
+                bytes = 0;
+            }
+            bytes += length;
+            entries.push(EntryObject::from(entry));
+        }
+        if !entries.is_empty() {
+            send(entries, selection.end().as_ref());
+        }
+        messages
     }
 
     fn encode_typed(&mut self, item: &LogItem) -> Option<Message> {
@@ -63,14 +97,10 @@ impl LogEncoder {
                 let last = selection.last_time()?;
                 self.last_time = Some(last);
                 let cursor = self.scope.encode(selection.end().as_ref());
-                if is_binary {
-                    let mut bytes = BytesMut::with_capacity(selection.wire_bytes());
-                    bytes.put_u8(ENTRIES);
-                    put_entries(&mut bytes, &cursor, selection);
-                    return Some(Message::Binary(bytes.freeze()));
-                }
-                let entries = selection.entries().map(EntryObject::from).collect();
-                (ENTRIES, LogMessage::Entries { entries, cursor })
+                let mut bytes = BytesMut::with_capacity(selection.wire_bytes());
+                bytes.put_u8(ENTRIES);
+                put_entries(&mut bytes, &cursor, selection);
+                return Some(Message::Binary(bytes.freeze()));
             }
             LogItem::Position(position) => {
                 let cursor = self.scope.encode(position.as_ref());

@@ -10,9 +10,10 @@ use rdd_core::{
 };
 use tokio::sync::watch;
 
+use super::engine_stream_limiter::EngineStreamPermit;
 use super::log_ring::{LogEnd, LogRing, RingItem};
 use crate::entries::log_position::{PositionCounter, PositionedBatch};
-use crate::entries::time_census::{count_uncounted, with_timeout};
+use crate::entries::time_census::count_uncounted;
 use crate::limits;
 
 /// A followed log that was opened, before its first entry was read.
@@ -20,6 +21,7 @@ pub(super) struct LogFollower {
     engine: Arc<dyn ContainerEngine>,
     container: ContainerRef,
     stream: EntryStream,
+    _permit: EngineStreamPermit,
     counter: PositionCounter,
     head: LogHead,
     /// The time of the last entry when the log was opened.
@@ -50,13 +52,14 @@ impl LogFollower {
     pub(super) async fn open(
         engine: Arc<dyn ContainerEngine>,
         container: ContainerRef,
+        permit: EngineStreamPermit,
     ) -> Result<(Self, LogRing), EngineError> {
         let options = EntryOptions {
             follow: true,
             tail: Some(limits::FOLLOWED_TAIL),
             ..EntryOptions::default()
         };
-        let stream = with_timeout(engine.get_entries(&container, &options)).await?;
+        let stream = engine.get_entries(&container, &options).await?;
         // Read after the stream was opened, so an entry that is missing here comes
         // from the stream.
         let census = LogCensus::read(&*engine, &container).await?;
@@ -65,6 +68,7 @@ impl LogFollower {
             engine,
             container,
             stream,
+            _permit: permit,
             counter: PositionCounter::from_beginning(),
             head: if is_whole {
                 LogHead::Read
@@ -186,7 +190,7 @@ impl LogCensus {
             entries: 0,
             last_time: None,
         };
-        let mut stream = with_timeout(engine.get_entries(container, &options)).await?;
+        let mut stream = engine.get_entries(container, &options).await?;
         while let Some(batch) = stream.next().await {
             let batch = batch?;
             // The stream that is followed begins there, too.

@@ -7,44 +7,39 @@
 //! the viewer reads from the engine up to an entry that the ring has, so nobody
 //! waits for anybody else.
 
+mod engine_stream_limiter;
 mod follower;
 mod log_ring;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rdd_core::{ContainerEngine, ContainerRef, EngineError};
+use rdd_core::{ContainerEngine, ContainerRef, EngineError, ErrorCode};
 use tokio::sync::{OnceCell, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::entries::engine_call::with_timeout;
 use crate::limits;
+use engine_stream_limiter::EngineStreamLimiter;
+pub(crate) use engine_stream_limiter::{EngineStreamPermit, LogOpenError};
 use follower::LogFollower;
 pub(crate) use log_ring::{LogEnd, LogRing, RingItem, RingLookup, RingPlace};
 
 /// The followed logs of an engine. Clones are cheap and share them.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct LogHub {
     shared: Arc<HubState>,
 }
 
-#[derive(Default)]
 struct HubState {
     /// Locked for a lookup or a change of the map only.
     logs: Mutex<HashMap<ContainerRef, Arc<FollowedLog>>>,
     followers: TaskTracker,
-    /// One for each log that is being opened.
-    openings: OpeningLimiter,
+    /// One permit for each log that is being opened.
+    openings: Semaphore,
+    limiter: EngineStreamLimiter,
     shutdown: CancellationToken,
-}
-
-/// Permits for opening logs: a client may subscribe to hundreds at once.
-struct OpeningLimiter(Semaphore);
-
-impl Default for OpeningLimiter {
-    fn default() -> Self {
-        Self(Semaphore::new(limits::MAX_OPENING_LOGS))
-    }
 }
 
 /// A log that is followed, or about to be.
@@ -54,30 +49,85 @@ struct FollowedLog {
     ring: OnceCell<Arc<watch::Sender<LogRing>>>,
 }
 
+/// A caller that waits for a log to be opened. However it ends, a log that nobody
+/// has opened does not stay in the map.
+struct JoiningCaller<'a> {
+    hub: &'a LogHub,
+    container: &'a ContainerRef,
+    log: Arc<FollowedLog>,
+}
+
+impl Drop for JoiningCaller<'_> {
+    fn drop(&mut self) {
+        let mut logs = self.hub.logs();
+        // Others who wait hold the log, too: the map, this caller, and they.
+        if !self.log.ring.initialized() && Arc::strong_count(&self.log) <= 2 {
+            remove_from(&mut logs, self.container, &self.log);
+        }
+    }
+}
+
+/// The follower's task. However it ends, its ring has an end, and its log is no
+/// longer in the map.
+struct FollowerTask {
+    hub: LogHub,
+    container: ContainerRef,
+    log: Arc<FollowedLog>,
+    ring: Arc<watch::Sender<LogRing>>,
+}
+
+impl Drop for FollowerTask {
+    fn drop(&mut self) {
+        remove_from(&mut self.hub.logs(), &self.container, &self.log);
+        self.ring.send_modify(|ring| {
+            if ring.end().is_none() {
+                let message = "the stream of the log was closed";
+                let error = EngineError::new(ErrorCode::Unavailable, message);
+                ring.set_end(LogEnd::Failed(error));
+            }
+        });
+    }
+}
+
 impl LogHub {
+    /// Creates the hub, which reads at most `max_streams` streams from the engine.
+    pub(crate) fn new(max_streams: usize) -> Self {
+        Self {
+            shared: Arc::new(HubState {
+                logs: Mutex::default(),
+                followers: TaskTracker::new(),
+                openings: Semaphore::new(limits::MAX_OPENING_LOGS),
+                limiter: EngineStreamLimiter::new(max_streams),
+                shutdown: CancellationToken::new(),
+            }),
+        }
+    }
+
+    /// Returns the limiter of all streams of entries.
+    pub(crate) fn limiter(&self) -> &EngineStreamLimiter {
+        &self.shared.limiter
+    }
+
     /// Returns the ring of the container's log, and opens the log if nobody
     /// follows it.
     ///
     /// # Errors
     ///
-    /// Fails if the engine cannot open the log. Whoever comes next asks the engine
-    /// again.
+    /// Fails if the log cannot be opened. Whoever comes next tries again.
     pub(crate) async fn join(
         &self,
         engine: &Arc<dyn ContainerEngine>,
         container: &ContainerRef,
-    ) -> Result<watch::Receiver<LogRing>, EngineError> {
-        let log = self.find_or_insert(engine, container);
-        let opened = log
-            .ring
-            .get_or_try_init(|| self.open(engine, container, &log));
-        match opened.await {
-            Ok(ring) => Ok(ring.subscribe()),
-            Err(error) => {
-                self.remove(container, &log);
-                Err(error)
-            }
-        }
+    ) -> Result<watch::Receiver<LogRing>, LogOpenError> {
+        let caller = JoiningCaller {
+            hub: self,
+            container,
+            log: self.find_or_insert(engine, container),
+        };
+        let log = &caller.log;
+        let opening = || self.open(engine, container, log);
+        let ring = log.ring.get_or_try_init(opening).await?;
+        Ok(ring.subscribe())
     }
 
     /// Closes all engine streams, and waits until they are closed.
@@ -97,21 +147,28 @@ impl LogHub {
         engine: &Arc<dyn ContainerEngine>,
         container: &ContainerRef,
         log: &Arc<FollowedLog>,
-    ) -> Result<Arc<watch::Sender<LogRing>>, EngineError> {
-        // Nobody closes it, so an error cannot happen.
-        let _permit = self.shared.openings.0.acquire().await.ok();
-        let (follower, ring) = LogFollower::open(Arc::clone(engine), container.clone()).await?;
+    ) -> Result<Arc<watch::Sender<LogRing>>, LogOpenError> {
+        // Nobody closes the semaphore, so an error cannot happen.
+        let _opening = self.shared.openings.acquire().await.ok();
+        let permit = self.limiter().acquire()?;
+        let opening = LogFollower::open(Arc::clone(engine), container.clone(), permit);
+        let (follower, ring) = with_timeout(opening).await?;
         let ring = Arc::new(watch::Sender::new(ring));
-        let sender = Arc::clone(&ring);
-        let (hub, container, log) = (self.clone(), container.clone(), Arc::clone(log));
+        let task = FollowerTask {
+            hub: self.clone(),
+            container: container.clone(),
+            log: Arc::clone(log),
+            ring: Arc::clone(&ring),
+        };
         self.shared.followers.spawn(async move {
-            let shutdown = &hub.shared.shutdown;
-            let retire = || hub.retire(&container, &log, &sender);
-            let run = follower.run(&sender, retire);
-            // A cancelled run leaves a ring without end, whose readers end by
-            // themselves.
-            shutdown.run_until_cancelled(run).await;
-            hub.remove(&container, &log);
+            let FollowerTask {
+                hub,
+                container,
+                log,
+                ring,
+            } = &task;
+            let run = follower.run(ring, || hub.retire(container, log, ring));
+            hub.shared.shutdown.run_until_cancelled(run).await;
         });
         Ok(ring)
     }
@@ -154,10 +211,6 @@ impl LogHub {
         is_unused
     }
 
-    fn remove(&self, container: &ContainerRef, log: &Arc<FollowedLog>) {
-        remove_from(&mut self.logs(), container, log);
-    }
-
     fn logs(&self) -> std::sync::MutexGuard<'_, HashMap<ContainerRef, Arc<FollowedLog>>> {
         // No operation on the map panics halfway.
         self.shared
@@ -180,3 +233,6 @@ fn remove_from(
         logs.remove(container);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,11 +20,11 @@ use tokio::sync::watch;
 use crate::entries::cursor::SourceSet;
 use crate::entries::log_position::{LogPosition, PositionedBatch};
 use crate::limits;
-use crate::log_hub::{LogEnd, LogHub, LogRing, RingItem, RingLookup, RingPlace};
+use crate::log_hub::{LogEnd, LogHub, LogOpenError, LogRing, RingItem, RingLookup, RingPlace};
 pub(crate) use entry_selection::EntrySelection;
 pub(crate) use past_read::LogStart;
 use past_read::PastRead;
-use ring_search::{find_place, is_behind, meet, wait_for_place, wait_until};
+use ring_search::{find_place, is_behind, meet, start_of, wait_for_place, wait_until};
 pub(crate) use run_state::ContainerRun;
 use run_state::{RunChange, RunWatcher};
 
@@ -88,18 +88,24 @@ impl LogView {
     ///
     /// # Errors
     ///
-    /// Fails with the engine's error if the log cannot be opened.
-    pub(crate) async fn open(self, hub: &LogHub) -> Result<LogItemStream, EngineError> {
+    /// Fails with the engine's error if the log cannot be opened, or if too many
+    /// logs are open.
+    pub(crate) async fn open(self, hub: &LogHub) -> Result<LogItemStream, LogOpenError> {
         // A log that ends at a time is not shared: the engine has to end it.
         if self.follow == FollowMode::No || self.until.is_some() {
-            let read = self.open_alone().await?;
+            let read = self.open_alone(hub).await?;
             return Ok(self.read_alone(read).boxed());
         }
         let mut ring = hub.join(&self.engine, &self.container).await?;
         // The last lines are those of now, also for a viewer who reads them later.
         wait_until(&mut ring, LogRing::is_caught_up).await;
-        let place = find_place(&ring.borrow(), self.start);
-        Ok(self.read_shared(hub.clone(), ring, place).boxed())
+        let begin = {
+            let ring = ring.borrow();
+            let place = find_place(&ring, self.start);
+            let start = place.and_then(|place| start_of(&ring, place));
+            (place, start.unwrap_or(self.start))
+        };
+        Ok(self.read_shared(hub.clone(), ring, begin).boxed())
     }
 
     /// Returns whether nothing is read but the position of the end.
@@ -108,7 +114,7 @@ impl LogView {
             && matches!(self.start, LogStart::Selected { tail: Some(0), .. })
     }
 
-    async fn open_alone(&self) -> Result<PastRead, EngineError> {
+    async fn open_alone(&self, hub: &LogHub) -> Result<PastRead, LogOpenError> {
         let start = if self.is_empty_tail() {
             // The last entry tells the position.
             LogStart::Selected {
@@ -119,7 +125,7 @@ impl LogView {
             self.start
         };
         let options = start.options(self.follow != FollowMode::No, self.until);
-        PastRead::open(&self.engine, &self.container, start, &options).await
+        PastRead::open(hub, &self.engine, &self.container, start, &options).await
     }
 
     /// Reads the log from an engine stream of its own.
@@ -168,18 +174,16 @@ impl LogView {
     }
 
     /// Reads the log from a shared engine stream, and what it does not have from
-    /// the engine.
+    /// the engine. `begin` is the place in the ring, as long as the ring has it, and
+    /// the same place in the engine's log.
     fn read_shared(
         self,
         hub: LogHub,
         ring: watch::Receiver<LogRing>,
-        mut first_place: Option<RingPlace>,
+        begin: (Option<RingPlace>, LogStart),
     ) -> impl futures::Stream<Item = Result<LogItem, EngineError>> + Send {
         try_stream! {
-            let mut start = self.start;
-            if let Some(place) = first_place {
-                start = LogStart::After(ring.borrow().position_before(place));
-            }
+            let (mut first_place, mut start) = begin;
             let mut runs = RunWatcher::new(&self);
             let mut is_first = true;
             if self.is_replaced {
@@ -201,7 +205,8 @@ impl LogView {
                         let mut read_any = false;
                         let options = start.options(false, None);
                         let mut read =
-                            PastRead::open(&self.engine, &self.container, start, &options).await?;
+                            PastRead::open(&hub, &self.engine, &self.container, start, &options)
+                                .await?;
                         while let Some(next) = read.next().await? {
                             let all = 0..next.entries.len();
                             let before = self.select(Arc::clone(&next.entries), all).first_time();
@@ -242,7 +247,7 @@ impl LogView {
                         }
                         if place.is_none() && is_behind(&ring.borrow(), start) {
                             let view = Self { start, is_replaced: false, ..self.clone() };
-                            let read = view.open_alone().await?;
+                            let read = view.open_alone(&hub).await?;
                             let mut alone = pin!(view.read_alone(read));
                             while let Some(item) = alone.next().await {
                                 match item? {
@@ -259,11 +264,8 @@ impl LogView {
                             }
                             break 'attached LogEnd::Ended;
                         }
-                        place = place.or(Some(before));
                     }
-                    let Some(mut place) = place else {
-                        continue 'attached;
-                    };
+                    let mut place = place.unwrap_or(before);
                     if is_first {
                         // A viewer can resume also if nothing is written.
                         is_first = false;
@@ -304,13 +306,8 @@ impl LogView {
                             }
                             RingLookup::Discarded => continue 'attached,
                             RingLookup::Pending => {
-                                // The follower sets the end before it ends.
-                                if ring.changed().await.is_err() {
-                                    let found = ring.borrow().get(place.item);
-                                    if matches!(found, RingLookup::Pending) {
-                                        break 'attached LogEnd::Ended;
-                                    }
-                                }
+                                // A follower sets the end before it is dropped.
+                                ring.changed().await.ok();
                             }
                             RingLookup::End(end) => break 'attached end,
                         }

@@ -7,8 +7,10 @@ use rdd_core::{
     ContainerEngine, ContainerRef, EngineError, EntryOptions, EntryStream, GapReason, Timestamp,
 };
 
+use crate::entries::engine_call::with_timeout;
 use crate::entries::log_position::{LogPosition, PositionCounter, PositionedBatch};
-use crate::entries::time_census::{count_uncounted, with_timeout};
+use crate::entries::time_census::count_uncounted;
+use crate::log_hub::{EngineStreamPermit, LogHub, LogOpenError};
 
 /// Where a viewer begins to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +77,7 @@ pub(super) struct PastRead {
     engine: Arc<dyn ContainerEngine>,
     container: ContainerRef,
     stream: EntryStream,
+    _permit: EngineStreamPermit,
     start: LogStart,
     counter: Option<PositionCounter>,
 }
@@ -82,16 +85,19 @@ pub(super) struct PastRead {
 impl PastRead {
     /// Opens the log.
     pub(super) async fn open(
+        hub: &LogHub,
         engine: &Arc<dyn ContainerEngine>,
         container: &ContainerRef,
         start: LogStart,
         options: &EntryOptions,
-    ) -> Result<Self, EngineError> {
+    ) -> Result<Self, LogOpenError> {
+        let permit = hub.limiter().acquire()?;
         let stream = with_timeout(engine.get_entries(container, options)).await?;
         Ok(Self {
             engine: Arc::clone(engine),
             container: container.clone(),
             stream,
+            _permit: permit,
             start,
             counter: None,
         })

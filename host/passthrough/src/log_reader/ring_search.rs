@@ -1,5 +1,6 @@
 //! The place in a shared stream at which a viewer continues.
 
+use rdd_core::Timestamp;
 use tokio::sync::watch;
 
 use super::past_read::LogStart;
@@ -23,6 +24,23 @@ pub(super) fn find_place(ring: &LogRing, start: LogStart) -> Option<RingPlace> {
         LogStart::Selected { tail: None, .. } | LogStart::After(None) => ring.beginning(),
         LogStart::After(Some(position)) => ring.after(position.last),
     }
+}
+
+/// Returns where a read from `place` begins in the engine's log; `None` if the ring
+/// cannot tell.
+pub(super) fn start_of(ring: &LogRing, place: RingPlace) -> Option<LogStart> {
+    if let Some(position) = ring.position_before(place) {
+        return Some(LogStart::After(Some(position)));
+    }
+    if ring.beginning() == Some(place) {
+        return Some(LogStart::After(None));
+    }
+    // The entry before it is not in the ring.
+    let first = ring.first_entry()?;
+    Some(LogStart::Selected {
+        tail: None,
+        since: Some(Timestamp::from_unix_nanoseconds(first.time)),
+    })
 }
 
 /// Returns whether the ring has not reached `start`, as far as its last entry tells.

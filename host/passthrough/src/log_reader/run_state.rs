@@ -9,7 +9,7 @@ use rdd_core::{
 use tokio::sync::watch;
 
 use super::LogView;
-use crate::entries::time_census::with_timeout;
+use crate::entries::engine_call::with_timeout;
 use crate::limits;
 
 /// The beginning or the end of a run.

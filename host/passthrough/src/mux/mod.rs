@@ -1,11 +1,12 @@
 //! `GET /passthrough/engine/logs`: the logs of many containers on one WebSocket.
 
 mod client_message;
+mod container_selection;
 mod server_message;
 mod source_stream;
 mod subscription;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use bytes::{BufMut as _, BytesMut};
 use futures::stream::SelectAll;
@@ -22,11 +23,12 @@ pub(crate) use self::client_message::ClientMessage;
 use self::client_message::{InvalidMessage, SubscribeRequest};
 pub(crate) use self::server_message::ServerMessage;
 use self::source_stream::{SourceItem, SourceStream};
-use self::subscription::{SourceContext, Subscription, SubscriptionError};
+use self::subscription::{JoiningSource, SourceContext, Subscription, SubscriptionError};
 use crate::delivery::DeliveryTracker;
 use crate::limits;
-use crate::log_format::{put_entries, to_json};
-use crate::log_hub::LogHub;
+use crate::log_format::messages::MessageTime;
+use crate::log_format::{put_cursor, put_entries, to_json};
+use crate::log_hub::{LogHub, LogOpenError};
 use crate::log_reader::{LogItem, LogStart};
 use crate::request_error::StreamRequestError;
 use crate::session::close_reason::{CloseReason, serving_lost};
@@ -58,7 +60,13 @@ impl SessionHandler for MuxSession {
     where
         T: AsyncRead + AsyncWrite + DeliveryTracker + Unpin + Send,
     {
-        let socket = connection::open_socket(connection, read, limits::MAX_INBOUND_MESSAGE).await;
+        let socket = connection::open_socket(
+            connection,
+            read,
+            limits::MAX_INBOUND_MESSAGE,
+            limits::MAX_JSON_BUFFER,
+        )
+        .await;
         let (mut sink, mut stream) = socket.split();
         let (queue, messages) = mpsc::channel(QUEUED_MESSAGES);
         let (backend, shutdown) = (self.backend.clone(), self.shutdown.clone());
@@ -135,8 +143,8 @@ impl MuxConnection {
         let mut ping = Instant::now() + limits::PING_INTERVAL;
         let mut containers = self.session.containers.clone();
         let mut serving = self.session.serving.clone();
+        let mut retry = Instant::now() + limits::LOST_SOURCE_INTERVAL;
         loop {
-            let retry = Instant::now() + limits::LOST_SOURCE_INTERVAL;
             let has_lost = self
                 .subscriptions
                 .values()
@@ -154,7 +162,10 @@ impl MuxConnection {
                 },
                 Ok(()) = containers.changed() => self.join_all(),
                 Ok(()) = serving.changed() => self.join_all(),
-                () = sleep_until(retry), if has_lost => self.join_all(),
+                () = sleep_until(retry), if has_lost => {
+                    retry = Instant::now() + limits::LOST_SOURCE_INTERVAL;
+                    self.join_all();
+                }
                 Some(item) = self.sources.next() => self.forward_item(item),
             }
             // Gather what is ready, then flush.
@@ -269,18 +280,27 @@ impl MuxConnection {
             Ok(joining) => {
                 for joined in joining {
                     self.next_source = joined.source.saturating_add(1);
-                    self.send(&ServerMessage::Joined {
-                        id,
-                        source: joined.source,
-                        container: &joined.indexed.mirror_name,
-                        name: &joined.indexed.container.name,
-                        labels: &joined.indexed.container.labels,
-                    });
+                    self.send_joined(id, &joined);
                     self.sources.push(joined.stream);
                 }
             }
             Err(error) => self.fail(id, &error),
         }
+    }
+
+    fn send_joined(&mut self, id: u32, joined: &JoiningSource) {
+        let container = &joined.indexed.container;
+        let none = BTreeMap::new();
+        let lengths = container.labels.iter();
+        let bytes: usize = lengths.map(|(key, value)| key.len() + value.len()).sum();
+        let is_short = bytes <= limits::MAX_JOINED_LABELS;
+        self.send(&ServerMessage::Joined {
+            id,
+            source: joined.source,
+            container: &joined.indexed.mirror_name,
+            name: &container.name,
+            labels: if is_short { &container.labels } else { &none },
+        });
     }
 
     fn forward_item(&mut self, item: SourceItem) {
@@ -313,7 +333,7 @@ impl MuxConnection {
                 log.position = LogStart::After(position);
                 let cursor = log.scope.encode(position.as_ref());
                 let data = data_message(id, source, |bytes| {
-                    crate::log_format::put_cursor(bytes, &cursor);
+                    put_cursor(bytes, &cursor);
                 });
                 self.outbox.push(data);
             }
@@ -324,13 +344,13 @@ impl MuxConnection {
             LogItem::Stopped(run) => self.send(&ServerMessage::Stopped {
                 id,
                 source,
-                time: run.time.map(crate::log_format::messages::MessageTime),
+                time: run.time.map(MessageTime),
                 exit_code: run.exit_code,
             }),
             LogItem::Started(run) => self.send(&ServerMessage::Started {
                 id,
                 source,
-                time: run.time.map(crate::log_format::messages::MessageTime),
+                time: run.time.map(MessageTime),
             }),
             LogItem::End(reason) => self.source_left(id, source, &reason, false),
         }
@@ -346,7 +366,7 @@ impl MuxConnection {
         }
     }
 
-    fn source_failed(&mut self, id: u32, source: u32, error: EngineError) {
+    fn source_failed(&mut self, id: u32, source: u32, error: LogOpenError) {
         let Some(subscription) = self.subscriptions.get(&id) else {
             return;
         };
@@ -354,10 +374,11 @@ impl MuxConnection {
             let container = subscription.joined.get(&source);
             let container = container.map_or("", |log| &log.container.id);
             let error =
-                StreamRequestError::from_engine_error(&self.session.backend, container, error);
+                StreamRequestError::from_open_error(&self.session.backend, container, error);
             self.fail(id, &error.into());
             return;
         }
+        let error = EngineError::from(error);
         let is_lost = error.is_retryable() || error.code == ErrorCode::StreamFailed;
         if let Some(subscription) = self.subscriptions.get_mut(&id) {
             subscription.leave(source, is_lost);

@@ -26,7 +26,7 @@ pub(crate) enum ServerMessage<'a> {
         container: &'a str,
         /// The container's own name.
         name: &'a str,
-        /// The container's own labels.
+        /// The container's own labels; none if they have more than 64 KiB.
         labels: &'a BTreeMap<String, String>,
     },
     /// The log of a container no longer belongs to the subscription.

@@ -9,16 +9,16 @@ use std::task::{Context, Poll};
 use futures::future::BoxFuture;
 use futures::task::AtomicWaker;
 use futures::{FutureExt as _, Stream, StreamExt as _};
-use rdd_core::EngineError;
 
+use crate::log_hub::LogOpenError;
 use crate::log_reader::{EntrySelection, LogItem, LogItemStream};
 
 /// The credit of a subscription, in bytes. It may be negative, since the last entry
 /// may overdraw it.
 #[derive(Debug, Default)]
-pub(super) struct CreditBalance(AtomicI64);
+pub(super) struct CreditCounter(AtomicI64);
 
-impl CreditBalance {
+impl CreditCounter {
     /// Returns whether entries may be sent.
     fn is_positive(&self) -> bool {
         self.0.load(Ordering::Relaxed) > 0
@@ -42,12 +42,12 @@ impl CreditBalance {
 
 /// The switch of one source, shared with the subscription.
 #[derive(Debug, Default)]
-pub(super) struct SourceGate {
+pub(super) struct SourceHandle {
     is_closed: AtomicBool,
     waker: AtomicWaker,
 }
 
-impl SourceGate {
+impl SourceHandle {
     /// Has the source polled again, after the credit grew.
     pub(super) fn wake(&self) {
         self.waker.wake();
@@ -65,12 +65,12 @@ pub(super) struct SourceItem {
     /// The subscription.
     pub(super) id: u32,
     pub(super) source: u32,
-    pub(super) item: Result<LogItem, EngineError>,
+    pub(super) item: Result<LogItem, LogOpenError>,
 }
 
 enum SourceState {
     /// The log is opened without credit, so that it begins where it ends now.
-    Opening(BoxFuture<'static, Result<LogItemStream, EngineError>>),
+    Opening(BoxFuture<'static, Result<LogItemStream, LogOpenError>>),
     Open(LogItemStream),
     Ended,
 }
@@ -82,17 +82,17 @@ pub(super) struct SourceStream {
     state: SourceState,
     /// The entries for which there was no credit.
     rest: Option<EntrySelection>,
-    credit: Arc<CreditBalance>,
-    gate: Arc<SourceGate>,
+    credit: Arc<CreditCounter>,
+    handle: Arc<SourceHandle>,
 }
 
 impl SourceStream {
     /// Creates the stream of a log that is not opened yet.
     pub(super) fn new(
         (id, source): (u32, u32),
-        opening: BoxFuture<'static, Result<LogItemStream, EngineError>>,
-        credit: Arc<CreditBalance>,
-        gate: Arc<SourceGate>,
+        opening: BoxFuture<'static, Result<LogItemStream, LogOpenError>>,
+        credit: Arc<CreditCounter>,
+        handle: Arc<SourceHandle>,
     ) -> Self {
         Self {
             id,
@@ -100,7 +100,7 @@ impl SourceStream {
             state: SourceState::Opening(opening),
             rest: None,
             credit,
-            gate,
+            handle,
         }
     }
 
@@ -136,8 +136,8 @@ impl Stream for SourceStream {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<SourceItem>> {
         let this = &mut *self;
-        this.gate.waker.register(cx.waker());
-        if this.gate.is_closed.load(Ordering::Relaxed) {
+        this.handle.waker.register(cx.waker());
+        if this.handle.is_closed.load(Ordering::Relaxed) {
             this.state = SourceState::Ended;
         }
         loop {
@@ -163,7 +163,7 @@ impl Stream for SourceStream {
                         match items.poll_next_unpin(cx) {
                             Poll::Pending => return Poll::Pending,
                             Poll::Ready(None) => return Poll::Ready(None),
-                            Poll::Ready(Some(item)) => item,
+                            Poll::Ready(Some(item)) => item.map_err(LogOpenError::from),
                         }
                     }
                 }

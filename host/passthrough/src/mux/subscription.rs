@@ -1,17 +1,18 @@
 //! One subscription: what it selects, and its sources.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use futures::FutureExt as _;
 use rdd_core::{
-    ContainerEngine, ContainerIndex, ContainerLookup, ContainerRef, IndexedContainer,
-    LabelPredicate, ServingSnapshot, ServingState, Timestamp, text,
+    ContainerEngine, ContainerIndex, ContainerRef, IndexedContainer, ServingSnapshot, ServingState,
+    Timestamp,
 };
 use tokio::sync::watch;
 
 use super::client_message::{FollowValue, RestartWord, SubscribeRequest, TailNumber};
-use super::source_stream::{CreditBalance, SourceGate, SourceStream};
+use super::container_selection::ContainerSelection;
+use super::source_stream::{CreditCounter, SourceHandle, SourceStream};
 use crate::entries::cursor::{CursorScope, ParsedCursor, SourceSet};
 use crate::limits;
 use crate::log_format::LogEncoder;
@@ -20,9 +21,6 @@ use crate::log_reader::{FollowMode, LogStart, LogView};
 use crate::query::{self, ParameterError};
 use crate::request_error::StreamRequestError;
 use crate::upgrade_request::FrameFormat;
-
-/// The label that Docker Compose gives the containers of a project.
-const PROJECT_LABEL: &str = "com.docker.compose.project";
 
 /// An error that ends a subscription.
 #[derive(Debug)]
@@ -47,19 +45,12 @@ impl From<ParameterError> for SubscriptionError {
     }
 }
 
-/// The containers of a subscription.
-enum ContainerSelection {
-    One(String),
-    Labels(Box<dyn LabelPredicate>),
-    Project(String),
-}
-
 /// A source of a subscription: the log of one container.
 pub(super) struct LogSource {
     pub(super) container: ContainerRef,
     pub(super) encoder: LogEncoder,
     pub(super) scope: CursorScope,
-    gate: Arc<SourceGate>,
+    handle: Arc<SourceHandle>,
     /// When the run began that the source was joined for.
     started_at: Option<Timestamp>,
     /// After the last entry that was sent.
@@ -91,7 +82,7 @@ pub(super) struct Subscription {
     pub(super) follow: FollowMode,
     sources: SourceSet,
     cursors: BTreeMap<String, ParsedCursor>,
-    credit: Arc<CreditBalance>,
+    credit: Arc<CreditCounter>,
     pub(super) joined: HashMap<u32, LogSource>,
     former: HashMap<ContainerRef, FormerSource>,
     /// Whether the containers that were there at first have joined.
@@ -151,7 +142,7 @@ impl Subscription {
             })?;
             Ok::<_, ParameterError>((container, cursor))
         };
-        let balance = CreditBalance::default();
+        let balance = CreditCounter::default();
         balance.add(credit);
         Ok(Self {
             id,
@@ -190,14 +181,14 @@ impl Subscription {
     pub(super) fn add_credit(&self, bytes: u32) {
         self.credit.add(bytes);
         for source in self.joined.values() {
-            source.gate.wake();
+            source.handle.wake();
         }
     }
 
     /// Ends all sources.
     pub(super) fn close(&self) {
         for source in self.joined.values() {
-            source.gate.close();
+            source.handle.close();
         }
     }
 
@@ -257,19 +248,20 @@ impl Subscription {
             });
         }
         let index = context.containers.borrow().clone();
+        let joined: HashSet<_> = self
+            .joined
+            .values()
+            .map(|it| it.container.clone())
+            .collect();
         let is_first = !self.is_begun;
         self.is_begun = true;
-        let selected = self.selected(&*engine, &index, is_first)?;
+        let selected = self.selection.find(&*engine, &index, is_first)?;
         self.former
             .retain(|container, _| index.by_reference(container).is_some());
         let mut joining = Vec::new();
         for indexed in selected {
             let container = indexed.reference();
-            if self
-                .joined
-                .values()
-                .any(|source| source.container == container)
-            {
+            if joined.contains(&container) {
                 continue;
             }
             let started_at = indexed.container.started_at;
@@ -308,65 +300,6 @@ impl Subscription {
         Ok(joining)
     }
 
-    fn selected(
-        &self,
-        engine: &dyn ContainerEngine,
-        index: &ContainerIndex,
-        is_first: bool,
-    ) -> Result<Vec<IndexedContainer>, SubscriptionError> {
-        let by_label = |is_selected: &dyn Fn(&BTreeMap<String, String>) -> bool| {
-            let all = index.iter();
-            all.filter(|indexed| is_selected(&indexed.container.labels))
-                .cloned()
-                .collect()
-        };
-        let name = match &self.selection {
-            ContainerSelection::Labels(predicate) => {
-                return Ok(by_label(&|labels| predicate.matches(labels)));
-            }
-            ContainerSelection::Project(project) => {
-                return Ok(by_label(&|labels| {
-                    labels.get(PROJECT_LABEL) == Some(project)
-                }));
-            }
-            ContainerSelection::One(name) => name,
-        };
-        if !is_first {
-            return Ok(Vec::new());
-        }
-        let format = engine.info().id_format;
-        let reference = match index.find(name, None) {
-            ContainerLookup::Found(reference) => reference,
-            ContainerLookup::Ambiguous { namespaces } => {
-                return Err(StreamRequestError::AmbiguousId {
-                    id: name.clone(),
-                    namespaces,
-                }
-                .into());
-            }
-            // The engine may have one that it has not reported yet.
-            ContainerLookup::NotFound if format.matches(name) => {
-                ContainerRef::new(engine.info().default_namespace(), &**name)
-            }
-            ContainerLookup::NotFound => {
-                return Err(StreamRequestError::InvalidId {
-                    id: text::quote(name, limits::MAX_QUOTED_ID),
-                    format,
-                }
-                .into());
-            }
-        };
-        let unknown = || IndexedContainer {
-            mirror_name: name.as_str().into(),
-            container: Arc::new(rdd_core::Container {
-                id: reference.id.clone(),
-                namespace: reference.namespace.clone(),
-                ..rdd_core::Container::default()
-            }),
-        };
-        Ok(vec![index.by_reference(&reference).unwrap_or_else(unknown)])
-    }
-
     fn join(
         &mut self,
         engine: &Arc<dyn ContainerEngine>,
@@ -402,18 +335,18 @@ impl Subscription {
         };
         let hub = context.hub.clone();
         let opening = async move { view.open(&hub).await }.boxed();
-        let gate = Arc::new(SourceGate::default());
+        let handle = Arc::new(SourceHandle::default());
         let stream = SourceStream::new(
             (self.id, source),
             opening,
             Arc::clone(&self.credit),
-            Arc::clone(&gate),
+            Arc::clone(&handle),
         );
         let joined = LogSource {
             container,
             encoder: LogEncoder::new(FrameFormat::Binary, scope, start.last_time()),
             scope,
-            gate,
+            handle,
             started_at: indexed.container.started_at,
             position: start,
         };

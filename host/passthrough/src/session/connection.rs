@@ -42,11 +42,13 @@ pub(crate) async fn run(session: impl SessionHandler, upgraded: Upgraded) {
 }
 
 /// Returns the WebSocket on `connection`. Messages of the peer have at most
-/// `max_message` bytes.
+/// `max_message` bytes, and at most `max_buffer` bytes wait for the peer, which no
+/// message to it may exceed.
 pub(crate) async fn open_socket<T>(
     connection: T,
     read: Bytes,
     max_message: usize,
+    max_buffer: usize,
 ) -> SessionSocket<T>
 where
     T: AsyncRead + AsyncWrite + DeliveryTracker + Unpin,
@@ -56,7 +58,7 @@ where
         .max_frame_size(Some(max_message))
         .read_buffer_size(cmp::min(max_message, limits::READ_BUFFER_SIZE))
         .write_buffer_size(limits::WRITE_BUFFER_SIZE)
-        .max_write_buffer_size(limits::MAX_SESSION_BUFFER);
+        .max_write_buffer_size(max_buffer);
     WebSocketStream::from_partially_read(
         PeerConnection::new(connection),
         read.into(),

@@ -6,7 +6,7 @@ pub(crate) mod connection;
 #[cfg(test)]
 pub(crate) mod test_pipe;
 
-use futures::{SinkExt as _, Stream, StreamExt as _};
+use futures::{FutureExt as _, SinkExt as _, Stream, StreamExt as _};
 use rdd_core::{EngineError, ServingSnapshot};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
@@ -49,7 +49,12 @@ impl SessionHandler for LogSession {
             mut serving,
             shutdown,
         } = self;
-        let socket = connection::open_socket(connection, read, limits::MAX_INBOUND_MESSAGE).await;
+        let max_buffer = match frame_format {
+            FrameFormat::Json => limits::MAX_JSON_BUFFER,
+            _ => limits::MAX_SESSION_BUFFER,
+        };
+        let max_message = limits::MAX_INBOUND_MESSAGE;
+        let socket = connection::open_socket(connection, read, max_message, max_buffer).await;
         let (mut sink, mut stream) = socket.split();
         let reason = tokio::select! {
             reason = forward_log(&mut sink, &mut messages) => reason,
@@ -63,10 +68,9 @@ impl SessionHandler for LogSession {
         if let CloseReason::ServingLost(reason) = reason
             && let Some(message) = LogEncoder::end_message(frame_format, reason)
         {
-            // A client that reads slowly gets the close frame only.
-            tokio::time::timeout(limits::LINGER_TIMEOUT, sink.send(message))
-                .await
-                .ok();
+            // A client that reads slowly gets the close frame only; what is queued is
+            // written with it.
+            sink.send(message).now_or_never();
         }
         // Both halves are of the same socket.
         if let Ok(socket) = sink.reunite(stream) {

@@ -48,23 +48,39 @@ impl TestServer {
 
     /// Starts a server with a specific snapshot.
     pub(crate) async fn start_with(engine: FakeEngine, snapshot: ServingSnapshot) -> Self {
-        Self::start_as(engine, snapshot, false).await
+        let max_streams = rdd_passthrough::limits::MAX_STREAMS;
+        Self::start_limited(engine, snapshot, max_streams).await
+    }
+
+    /// Starts a server that allows this number of streams.
+    pub(crate) async fn start_limited(
+        engine: FakeEngine,
+        snapshot: ServingSnapshot,
+        max_streams: usize,
+    ) -> Self {
+        Self::start_as(engine, snapshot, max_streams, false).await
     }
 
     /// Starts a server with a ready engine that must not be changed.
     pub(crate) async fn start_read_only() -> Self {
         let engine = FakeEngine::named("moby");
         let snapshot = ready(&engine);
-        Self::start_as(engine, snapshot, true).await
+        let max_streams = rdd_passthrough::limits::MAX_STREAMS;
+        Self::start_as(engine, snapshot, max_streams, true).await
     }
 
-    async fn start_as(engine: FakeEngine, snapshot: ServingSnapshot, read_only: bool) -> Self {
+    async fn start_as(
+        engine: FakeEngine,
+        snapshot: ServingSnapshot,
+        max_streams: usize,
+        read_only: bool,
+    ) -> Self {
         let (serving, receiver) = watch::channel(snapshot);
         let (containers, containers_receiver) = ContainerIndex::channel();
         let passthrough = Passthrough::new(PassthroughOptions {
             serving: receiver,
             containers: containers_receiver,
-            max_streams: rdd_passthrough::limits::MAX_STREAMS,
+            max_streams,
             parse_selector,
             read_only,
         });

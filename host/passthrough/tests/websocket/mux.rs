@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures::{SinkExt as _, StreamExt as _};
 use rdd_core::OutputSource;
+use rdd_testkit::eventually;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
@@ -45,8 +46,10 @@ impl MuxClient {
     }
 
     async fn next(&mut self) -> MuxMessage {
+        // Pings come anyway, so they must not extend the time.
+        let limit = tokio::time::Instant::now() + PATIENCE;
         loop {
-            let next = tokio::time::timeout(PATIENCE, self.0.next()).await;
+            let next = tokio::time::timeout_at(limit, self.0.next()).await;
             match next.expect("a message arrives").unwrap().unwrap() {
                 Message::Text(text) => {
                     return MuxMessage::Event(serde_json::from_str(&text).unwrap());
@@ -425,4 +428,135 @@ async fn the_subprotocol_is_required() {
     assert_eq!(response.status(), 400);
     let body = String::from_utf8(response.body().clone().unwrap()).unwrap();
     assert!(body.contains("rdd.logs-mux.v1"), "{body}");
+}
+
+#[tokio::test]
+async fn the_streams_of_the_engine_are_limited_for_all_connections_together() {
+    let engine = rdd_testkit::FakeEngine::named("moby");
+    let snapshot = crate::common::ready(&engine);
+    let server = TestServer::start_limited(engine, snapshot, 2).await;
+    let ids: Vec<_> = ["a", "b", "c"].map(|name| server.run_indexed(name)).into();
+    let mut client = MuxClient::open(&server).await;
+    for (number, id) in ids.iter().enumerate() {
+        let number = u32::try_from(number).unwrap();
+        client
+            .send(json!({"op": "subscribe", "id": number, "container": id, "credit": 10}))
+            .await;
+    }
+    let (mut refused, mut opened) = (0, 0);
+    while refused < 1 || opened < 2 {
+        match client.next().await {
+            // The first cursor of an empty log.
+            MuxMessage::Data { .. } => opened += 1,
+            MuxMessage::Event(event) if event["type"] == "error" => {
+                assert_eq!(event["code"], 429, "{event}");
+                refused += 1;
+            }
+            MuxMessage::Event(_) => {}
+        }
+    }
+    // Two of the same container are one stream.
+    client
+        .send(json!({"op": "subscribe", "id": 9, "container": ids[0], "credit": 10}))
+        .await;
+    client.event("subscribed").await;
+    client.event("joined").await;
+    server.engine.write_log(&ids[0], OUT, &b"x\n"[..]);
+    let mut received = 0;
+    while received < 2 {
+        match client.next().await {
+            MuxMessage::Data { texts, .. } => received += texts.len(),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn sources_come_back_after_the_engine_did_while_others_are_busy() {
+    let server = TestServer::start().await;
+    let id = labeled(&server, "one", &[("app", "x")]);
+    let busy = labeled(&server, "two", &[("app", "y")]);
+    server.engine.write_log(&id, OUT, &b"before\n"[..]);
+    let mut client = MuxClient::open(&server).await;
+    for (number, app) in [(1, "x"), (2, "y")] {
+        let selector = format!("app={app}");
+        let credit = 4_000_000_000_u32;
+        client
+            .send(json!({"op": "subscribe", "id": number, "selector": selector, "credit": credit}))
+            .await;
+    }
+    let mut lines = Vec::new();
+    let mut left = 0;
+    let mut is_cut = false;
+    let mut written = 0;
+    while lines.len() < 2 {
+        written += 1;
+        server.engine.write_log(&busy, OUT, format!("{written}\n"));
+        match client.next().await {
+            MuxMessage::Data { id: 1, texts, .. } => lines.extend(texts),
+            MuxMessage::Event(event) if event["type"] == "left" => left += 1,
+            MuxMessage::Event(event) => assert_ne!(event["type"], "error", "{event}"),
+            MuxMessage::Data { .. } => {}
+        }
+        if !is_cut && lines.len() == 1 {
+            is_cut = true;
+            server.engine.cut_streams();
+            server.engine.write_log(&id, OUT, &b"after\n"[..]);
+        }
+    }
+    assert_eq!(lines, ["before", "after"]);
+    assert!(left >= 1);
+}
+
+#[tokio::test]
+async fn the_last_lines_are_those_of_the_subscription_however_late_the_credit_comes() {
+    let server = TestServer::start().await;
+    let id = server.run_indexed("web");
+    let mut written: Vec<_> = (0..700).map(|number| number.to_string()).collect();
+    for line in &written {
+        server.engine.write_log(&id, OUT, format!("{line}\n"));
+    }
+    for tail in [0, 1, 500, 511] {
+        let mut client = MuxClient::open(&server).await;
+        client
+            .send(json!({"op": "subscribe", "id": 1, "container": id, "tail": tail}))
+            .await;
+        client.event("subscribed").await;
+        let source = client.event("joined").await["source"].clone();
+        // Another one that is read shows that the log was opened.
+        client
+            .send(json!({"op": "subscribe", "id": 2, "container": id, "tail": 1, "credit": 1}))
+            .await;
+        client.event("subscribed").await;
+        let other = client.event("joined").await["source"].clone();
+        let (last, _) = client.texts(&other, 1).await;
+        assert_eq!(last.last(), written.last());
+        client.send(json!({"op": "unsubscribe", "id": 2})).await;
+        client.event("end").await;
+        let expected = written.split_off(written.len() - tail);
+        // The shared stream keeps none of the lines that were there.
+        written = (0..400)
+            .map(|number| format!("{tail} {number} {}", "x".repeat(1_000)))
+            .collect();
+        for line in &written {
+            server.engine.write_log(&id, OUT, format!("{line}\n"));
+        }
+        client
+            .send(json!({"op": "credit", "id": 1, "bytes": 4_000_000_000_u32}))
+            .await;
+        let (lines, _) = client.texts(&source, tail + 400).await;
+        assert_eq!(lines, [expected, written.clone()].concat(), "{tail}");
+        drop(client);
+        eventually("the log is closed", || async {
+            match server.engine.log_readers(&id) {
+                0 => Ok(()),
+                count => Err(count.to_string()),
+            }
+        })
+        .await;
+        for line in (0..400).map(|number| format!("short {number}")) {
+            server.engine.write_log(&id, OUT, format!("{line}\n"));
+            written.push(line);
+        }
+    }
 }

@@ -12,9 +12,9 @@ const MAX_DESCRIPTORS: u64 = 65_536;
 /// The number of descriptors for everything else: standard streams, the runtime,
 /// the database, the listener, and the backends' connections to engines.
 const RESERVE: u64 = 128;
-/// The number of descriptors per log stream: the connections to its client and
-/// to the engine.
-const PER_STREAM: u64 = 2;
+/// The number of descriptors per stream: the connection to its client, one to the
+/// engine, and one of the shared streams of logs, of which there may be as many.
+const PER_STREAM: u64 = 3;
 /// Connections may use one part of the free descriptors in this many.
 const CONNECTIONS_DIVISOR: u64 = 4;
 /// The minimum number of connections and of streams. With fewer, the daemon is

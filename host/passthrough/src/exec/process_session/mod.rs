@@ -54,7 +54,13 @@ impl SessionHandler for ProcessSession {
         } = self;
         // Neither the command nor the variables, which may be secrets.
         tracing::info!("process started");
-        let socket = connection::open_socket(connection, read, limits::MAX_EXEC_MESSAGE).await;
+        let socket = connection::open_socket(
+            connection,
+            read,
+            limits::MAX_EXEC_MESSAGE,
+            limits::MAX_SESSION_BUFFER,
+        )
+        .await;
         let mut exchange = ProcessExchange::new(socket, process, protocol);
         let reason = tokio::select! {
             reason = poll_fn(|cx| exchange.poll(cx)) => reason,

@@ -210,3 +210,28 @@ async fn a_daemon_that_ends_says_so() {
     shutdown.await.unwrap();
     assert_eq!(server.engine.log_readers(&id), 0);
 }
+
+#[tokio::test]
+async fn entries_that_are_long_as_json_are_divided_and_complete() {
+    let server = TestServer::start().await;
+    let id = server.run_indexed("web");
+    for _ in 0..10_000 {
+        server.engine.write_log(&id, OUT, &b"\n"[..]);
+    }
+    // Each byte takes six.
+    let controls = vec![1; 64 * 1024];
+    server
+        .engine
+        .write_log(&id, OUT, [&controls[..], b"\n"].concat());
+    server.engine.write_log(&id, ERR, vec![0xff; 64 * 1024]);
+    for format in FORMATS {
+        let mut viewer = LogViewer::open(&server, &path(&id, "follow=false"), format).await;
+        let (entries, cursor) = viewer.read_to_end().await;
+        assert_eq!(entries.len(), 10_002, "{format:?}");
+        assert_eq!(entries[10_000].bytes, controls);
+        assert_eq!(entries[10_001].bytes.len(), 64 * 1024);
+        let query = format!("follow=false&cursor={}", cursor.unwrap());
+        let mut viewer = LogViewer::open(&server, &path(&id, &query), format).await;
+        assert_eq!(viewer.read_to_end().await.0, []);
+    }
+}

@@ -74,8 +74,10 @@ impl LogViewer {
     }
 
     pub(crate) async fn next(&mut self) -> ReceivedMessage {
+        // Pings come anyway, so they must not extend the time.
+        let limit = tokio::time::Instant::now() + PATIENCE;
         loop {
-            let message = tokio::time::timeout(PATIENCE, self.socket.next()).await;
+            let message = tokio::time::timeout_at(limit, self.socket.next()).await;
             let message = message.expect("a message arrives");
             match message.expect("the socket was not closed").unwrap() {
                 Message::Text(text) => {
