@@ -241,3 +241,44 @@ impl EntrySelection {
         batch.bytes().len() + batch.headers().len() * ENTRY_HEADER_BYTES + 256
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rdd_core::{ContainerRef, EntryBatch, EntryHeader};
+
+    use super::*;
+    use crate::entries::cursor::SourceSet;
+    use crate::entries::log_position::{PositionCounter, PositionedBatch};
+
+    #[test]
+    fn many_short_entries_are_several_messages_in_json() {
+        let header = |time| EntryHeader {
+            time,
+            length: 0,
+            source: OutputSource::Stdout,
+            is_partial: false,
+        };
+        let headers: Vec<_> = (0..EntryBatch::MAX_ENTRIES as i64).map(header).collect();
+        let batch = EntryBatch::new(None, headers, Vec::new().into()).unwrap();
+        let batch = PositionedBatch::new(batch, &mut PositionCounter::from_beginning());
+        let selection = EntrySelection {
+            range: 0..batch.len(),
+            batch: Arc::new(batch),
+            sources: SourceSet::ALL,
+            since: None,
+        };
+        let container = ContainerRef::new("moby", "4c0f");
+        let scope = CursorScope::new(&container, None, SourceSet::ALL);
+        let mut encoder = LogEncoder::new(FrameFormat::Json, scope, None);
+        let messages = encoder.encode(&LogItem::Entries(selection));
+        let lengths: Vec<_> = messages.iter().map(Message::len).collect();
+        assert!(lengths.len() > 1, "{lengths:?}");
+        let is_short = |length: &usize| *length <= limits::JSON_MESSAGE_BYTES;
+        assert!(lengths.iter().all(is_short), "{lengths:?}");
+        let count = |message: &Message| message.to_text().unwrap().matches("stdout").count();
+        let total: usize = messages.iter().map(count).sum();
+        assert_eq!(total, EntryBatch::MAX_ENTRIES);
+    }
+}

@@ -143,6 +143,9 @@ impl MuxConnection {
         let mut ping = Instant::now() + limits::PING_INTERVAL;
         let mut containers = self.session.containers.clone();
         let mut serving = self.session.serving.clone();
+        // A subscription reads the current state when it begins.
+        containers.mark_unchanged();
+        serving.mark_unchanged();
         let mut retry = Instant::now() + limits::LOST_SOURCE_INTERVAL;
         loop {
             let has_lost = self

@@ -260,3 +260,37 @@ async fn a_log_is_followed_over_restarts_of_its_container() {
     ));
     assert!(!cursor.is_empty());
 }
+
+#[tokio::test]
+async fn a_log_is_resumed_where_a_read_met_the_shared_stream_within_a_line() {
+    let server = TestServer::start().await;
+    let id = server.run_indexed("web");
+    let write = |nanoseconds, source, text: &str| {
+        let at = Timestamp::new(1_700_000_000, nanoseconds).unwrap();
+        server.engine.write_log_at(&id, at, source, text.to_owned());
+    };
+    // The line of standard output goes on after all those of standard error. Its
+    // first part is not among the lines that the viewer selects.
+    write(100, OUT, "one ");
+    write(100, OUT, "two ");
+    for number in 1..=800 {
+        write(100 + number, ERR, &format!("{number}\n"));
+    }
+    write(100, OUT, "three\n");
+    let path = format!("/passthrough/engine/logs/{id}");
+    let first = format!("{path}?tail=802");
+    let mut viewer = LogViewer::open(&server, &first, EntryFormat::Binary).await;
+    let (mut lines, cursor) = viewer.entries().await;
+    drop(viewer);
+    server.engine.end_log(&id);
+    let resumed = format!("{path}?cursor={cursor}");
+    let mut viewer = LogViewer::open(&server, &resumed, EntryFormat::Binary).await;
+    lines.extend(viewer.read_to_end().await.0);
+    let numbers = (1..=800).map(|number| number.to_string());
+    let expected: Vec<_> = ["two ".to_owned()]
+        .into_iter()
+        .chain(numbers)
+        .chain(["three".to_owned()])
+        .collect();
+    assert_eq!(texts(&lines), expected);
+}
