@@ -489,7 +489,9 @@ async fn sources_come_back_after_the_engine_did_while_others_are_busy() {
     let mut left = 0;
     let mut cuts = 0;
     let mut written = 0;
+    let limit = tokio::time::Instant::now() + PATIENCE;
     while lines.len() < 3 {
+        assert!(tokio::time::Instant::now() < limit, "only {lines:?} came");
         written += 1;
         server.engine.write_log(&busy, OUT, format!("{written}\n"));
         match client.next().await {

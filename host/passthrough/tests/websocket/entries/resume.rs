@@ -277,8 +277,9 @@ async fn a_log_is_resumed_where_a_read_met_the_shared_stream_within_a_line() {
         write(100 + number, ERR, &format!("{number}\n"));
     }
     write(100, OUT, "three\n");
+    write(1_000, ERR, "end\n");
     let path = format!("/passthrough/engine/logs/{id}");
-    let first = format!("{path}?tail=802");
+    let first = format!("{path}?tail=803");
     let mut viewer = LogViewer::open(&server, &first, EntryFormat::Binary).await;
     let (mut lines, cursor) = viewer.entries().await;
     drop(viewer);
@@ -290,7 +291,7 @@ async fn a_log_is_resumed_where_a_read_met_the_shared_stream_within_a_line() {
     let expected: Vec<_> = ["two ".to_owned()]
         .into_iter()
         .chain(numbers)
-        .chain(["three".to_owned()])
+        .chain(["three".to_owned(), "end".to_owned()])
         .collect();
     assert_eq!(texts(&lines), expected);
 }
