@@ -74,12 +74,12 @@ pushes_and_pulls() { # TAG
   tag=$PRIVATE/team/$(unique denied):1
   image_with_layer "$tag"
   run -1 kit push/reports-each-layer --push "$tag"
-  contains "$output" "permission-denied"
+  contains "$output" "(permission denied)"
   contains "$output" "requires credentials, and none are saved"
   contains "$output" "run 'docker login $PRIVATE'"
   login "$PRIVATE" me:not-the-one
   run -1 kit push/reports-each-layer --push "$tag"
-  contains "$output" "permission-denied"
+  contains "$output" "(permission denied)"
   contains "$output" "$PRIVATE rejected the saved credentials"
   lacks "$output" not-the-one
   docker rmi "$tag"
@@ -89,9 +89,9 @@ pushes_and_pulls() { # TAG
 
 @test "an image that the registry does not have is not found, and an unreachable registry is unavailable" {
   run -1 kit pull/reports-each-layer-and-adds-the-image --pull "$REGISTRY/team/$(unique nothing):1"
-  contains "$output" "not-found"
+  contains "$output" "(not found)"
   run -1 kit pull/reports-each-layer-and-adds-the-image --pull "127.0.0.1:1/team/nothing:1"
-  contains "$output" "unavailable"
+  contains "$output" "(unavailable)"
 }
 
 @test "the kit neither pulls over an image of the user nor removes it" {
