@@ -89,7 +89,7 @@ fn cause(output: &str) -> &str {
     };
     lines()
         .find(|line| line.starts_with("ERROR"))
-        .or_else(|| lines().last())
+        .or_else(|| lines().next_back())
         .unwrap_or("it printed nothing")
 }
 
