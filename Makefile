@@ -60,7 +60,7 @@ sanitize: ## run the tests of dynamic libraries under AddressSanitizer (needs ni
 	scripts/sanitize $(ARGS)
 
 .PHONY: bench
-bench: build ## compare the release build with its rivals (about six minutes)
+bench: build ## compare the release build with its rivals (about ten minutes)
 	scripts/bench $(ARGS)
 
 .PHONY: soak

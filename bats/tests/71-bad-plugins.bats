@@ -126,7 +126,7 @@ at_least() { awk -v have="$(value "$1")" -v want="$2" 'BEGIN { exit !(have >= wa
 trap|it trapped: wasm `unreachable` instruction executed
 eats|it ran out of memory: one instance may use 256 MiB
 hold|of which the daemon holds
-leak|it failed: cannot allocate another handle
+leak|it ran out of handles: one instance may hold
 lies|violated the contract: the container ID
 late|it trapped: wasm `unreachable` instruction executed
 spin|it ran for 10s without yielding
@@ -134,7 +134,7 @@ naps|it used the processor for
 REASONS
   # These fail when somebody closes their watch.
   local name reason
-  for name in stop:contract post:failed; do
+  for name in stop:contract post:contract; do
     reason=${name#*:} name=bad-${name%:*}
     select_backend "$name"
     try --max 600 --delay 0.1 at_least "rdd_plugin_streams{plugin=\"$name\",kind=\"watch\"}" 1

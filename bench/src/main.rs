@@ -33,6 +33,9 @@ struct Args {
     /// Directory of the backend as a dynamic library, for the rows that compare the forms
     #[arg(long, value_name = "DIR")]
     library: Option<PathBuf>,
+    /// Directory of the components of plugins/fixtures, for the row with bad backends
+    #[arg(long, value_name = "DIR")]
+    fixtures: Option<PathBuf>,
     /// Directory for state directories, on the disk to measure
     #[arg(long)]
     work_dir: PathBuf,
@@ -50,6 +53,7 @@ struct BenchmarkConfig {
     /// The backend that is beside the program.
     component: PathBuf,
     library: Option<PathBuf>,
+    fixtures: Option<PathBuf>,
     kubectl: PathBuf,
     work_dir: PathBuf,
     rounds: u32,
@@ -72,6 +76,7 @@ async fn main() -> Result<()> {
         docker: docker::DockerClient::connect(&args.engine).await?,
         component: args.rdd.with_file_name("plugins").join("moby"),
         library: args.library,
+        fixtures: args.fixtures,
         rdd: args.rdd,
         kubectl: args.kubectl,
         work_dir: args.work_dir,

@@ -33,6 +33,11 @@ impl BenchmarkReport {
         self.rows.push(line);
     }
 
+    /// Shows what was measured for a row that has only the worst of several values.
+    pub(crate) fn show(&self, line: &[String]) {
+        eprint_line(line);
+    }
+
     /// Prints the table as Markdown to standard output.
     pub(crate) fn print(&self, engine: &str) -> Result<()> {
         let cores = std::thread::available_parallelism()?;
@@ -51,7 +56,7 @@ impl BenchmarkReport {
     }
 }
 
-fn eprint_line(line: &[String; 5]) {
+fn eprint_line(line: &[String]) {
     let mut err = std::io::stderr().lock();
     // Progress that cannot be shown must not abort the run.
     writeln!(err, "{}", line.join("; ")).ok();
@@ -60,6 +65,11 @@ fn eprint_line(line: &[String; 5]) {
 /// Formats the ratio of two values with the same unit.
 pub(crate) fn ratio(ours: f64, rival: f64) -> String {
     format!("{:.2}", ours / rival)
+}
+
+/// Formats seconds as microseconds.
+pub(crate) fn microseconds(seconds: f64) -> String {
+    format!("{:.0} µs", seconds * 1_000_000.0)
 }
 
 /// Formats seconds as milliseconds.

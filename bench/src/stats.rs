@@ -15,6 +15,10 @@ impl SampleSet {
         self.add(time.as_secs_f64());
     }
 
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }

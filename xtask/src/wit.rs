@@ -1,9 +1,10 @@
 //! `cargo xtask wit`: checks that the contract in wit/ is valid, and that a
 //! released version is not changed.
 //!
-//! The files in wit/ are the version to be released next. A release copies them
-//! to a directory named after it, which never changes afterward. The SDK has a
-//! copy of its own, since its package must be complete.
+//! The files in wit/ are the version to be released next, or the one that was
+//! released last until something is to be added. A release copies them to a
+//! directory named after it, which never changes afterward. The SDK has a copy of
+//! its own, since its package must be complete.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,8 +15,15 @@ use clap::Args as ClapArgs;
 use sha2::{Digest as _, Sha256};
 use wit_component::{DecodedWasm, WitPrinter};
 
-/// The file with one line per package version: its digest and its name.
+/// The file with one line per package version: its digest, its name, and
+/// [`RELEASED`] if it is.
 const LOCK: &str = "wit.lock";
+
+/// The mark of a released version, so that its directory is missed when it is gone.
+const RELEASED: &str = "released";
+
+/// The separator in a line of the file.
+const SEPARATOR: &str = "  ";
 
 /// Options of the task.
 #[derive(ClapArgs)]
@@ -34,18 +42,15 @@ pub(crate) struct WitArgs {
 pub(crate) fn run(args: &WitArgs) -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let contract = Contract::open(&root.join("wit"))?;
-    let copy = WitCopy {
-        source: root.join("wit"),
-        copy: root.join("plugins/sdk/wit"),
-    };
+    let copies = contract.copies(root.join("plugins/sdk/wit"));
     if args.freeze {
         contract.freeze()
     } else if args.check {
         contract.check()?;
-        copy.check()
+        copies.iter().try_for_each(WitCopy::check)
     } else {
         contract.record()?;
-        copy.update()
+        copies.iter().try_for_each(WitCopy::update)
     }
 }
 
@@ -104,8 +109,15 @@ struct Contract {
     working: PackageVersion,
     /// The released versions, by the name of their directory.
     frozen: BTreeMap<String, PackageVersion>,
-    /// The recorded digests, by the name of the package with its version.
-    recorded: BTreeMap<String, String>,
+    /// The recorded versions, by the name of the package with its version.
+    recorded: BTreeMap<String, LockEntry>,
+}
+
+/// What is recorded of a version.
+#[derive(Clone)]
+struct LockEntry {
+    digest: String,
+    is_released: bool,
 }
 
 /// One version of the contract.
@@ -134,7 +146,30 @@ impl Contract {
         })
     }
 
+    /// Returns the copies that have the files of wit/: that of the SDK, and the
+    /// directory of the version if it is released, so that a comment is corrected
+    /// in both.
+    fn copies(&self, sdk: PathBuf) -> Vec<WitCopy> {
+        let released = self.frozen.contains_key(&self.working.version);
+        let released = released.then(|| self.dir.join(&self.working.version));
+        [Some(sdk), released]
+            .into_iter()
+            .flatten()
+            .map(|copy| WitCopy {
+                source: self.dir.clone(),
+                copy,
+            })
+            .collect()
+    }
+
     fn check(&self) -> Result<()> {
+        for (name, entry) in &self.recorded {
+            let is_there = || self.frozen.values().any(|frozen| frozen.name == *name);
+            ensure!(
+                !entry.is_released || is_there(),
+                "the directory of {name} in wit/ is missing, although {LOCK} says that it is released; restore it"
+            );
+        }
         for (dir, package) in &self.frozen {
             ensure!(
                 *dir == package.version,
@@ -146,12 +181,17 @@ impl Contract {
                 "wit/{dir} differs from the digest of {} in {LOCK}; a released version must not change: restore the directory, and change wit/ under a new version instead",
                 package.name
             );
+            ensure!(
+                self.is_released(package),
+                "wit/{dir} is there, but {LOCK} does not say that {} is released; remove the directory, and release the version with 'cargo xtask wit --freeze'",
+                package.name
+            );
         }
         ensure!(
             self.is_recorded(&self.working),
             "wit/ differs from the digest of {} in {LOCK}; {}",
             self.working.name,
-            match self.frozen.contains_key(&self.working.version) {
+            match self.is_released(&self.working) {
                 true => "this version is released, so give the package a new one",
                 false => "record the change with 'cargo xtask wit'",
             }
@@ -165,23 +205,20 @@ impl Contract {
             return Ok(());
         }
         ensure!(
-            !self.frozen.contains_key(&self.working.version),
+            !self.is_released(&self.working),
             "wit/ differs from wit/{0}, which is released; give the package in wit/ a version after {0}",
             self.working.version
         );
-        self.recorded
-            .insert(self.working.name.clone(), self.working.digest.clone());
-        let lines: String = self
-            .recorded
-            .iter()
-            .map(|(package, digest)| format!("{digest}  {package}\n"))
-            .collect();
-        let path = self.dir.join(LOCK);
-        fs::write(&path, lines).with_context(|| format!("cannot write {}", path.display()))
+        let entry = LockEntry {
+            digest: self.working.digest.clone(),
+            is_released: false,
+        };
+        self.recorded.insert(self.working.name.clone(), entry);
+        write_lock(&self.dir.join(LOCK), &self.recorded)
     }
 
     /// Copies the working copy to the directory of its version.
-    fn freeze(&self) -> Result<()> {
+    fn freeze(mut self) -> Result<()> {
         self.check()?;
         let target = self.dir.join(&self.working.version);
         if self.frozen.contains_key(&self.working.version) {
@@ -197,11 +234,20 @@ impl Contract {
                     .with_context(|| format!("cannot copy {}", path.display()))?;
             }
         }
-        Ok(())
+        if let Some(entry) = self.recorded.get_mut(&self.working.name) {
+            entry.is_released = true;
+        }
+        write_lock(&self.dir.join(LOCK), &self.recorded)
     }
 
     fn is_recorded(&self, package: &PackageVersion) -> bool {
-        self.recorded.get(&package.name) == Some(&package.digest)
+        let entry = self.recorded.get(&package.name);
+        entry.is_some_and(|entry| entry.digest == package.digest)
+    }
+
+    fn is_released(&self, package: &PackageVersion) -> bool {
+        let entry = self.recorded.get(&package.name);
+        entry.is_some_and(|entry| entry.is_released)
     }
 }
 
@@ -232,17 +278,43 @@ impl PackageVersion {
     }
 }
 
-fn read_lock(path: &Path) -> Result<BTreeMap<String, String>> {
+fn read_lock(path: &Path) -> Result<BTreeMap<String, LockEntry>> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
     };
-    Ok(text
-        .lines()
-        .filter_map(|line| line.split_once("  "))
-        .map(|(digest, package)| (package.to_owned(), digest.to_owned()))
-        .collect())
+    let mut recorded = BTreeMap::new();
+    for line in text.lines() {
+        let (digest, rest) = line.split_once(SEPARATOR).with_context(|| {
+            format!("{} has the line {line:?}; restore the file", path.display())
+        })?;
+        let (name, mark) = rest.split_once(SEPARATOR).unwrap_or((rest, ""));
+        ensure!(
+            ["", RELEASED].contains(&mark),
+            "{} has the unknown mark {mark:?}; restore the file",
+            path.display()
+        );
+        let entry = LockEntry {
+            digest: digest.to_owned(),
+            is_released: mark == RELEASED,
+        };
+        recorded.insert(name.to_owned(), entry);
+    }
+    Ok(recorded)
+}
+
+fn write_lock(path: &Path, recorded: &BTreeMap<String, LockEntry>) -> Result<()> {
+    let mut lines = String::new();
+    for (name, entry) in recorded {
+        let mut words = vec![entry.digest.as_str(), name];
+        if entry.is_released {
+            words.push(RELEASED);
+        }
+        lines.push_str(&words.join(SEPARATOR));
+        lines.push('\n');
+    }
+    fs::write(path, lines).with_context(|| format!("cannot write {}", path.display()))
 }
 
 #[cfg(test)]
@@ -312,11 +384,60 @@ mod tests {
         fs::write(dir.path().join("0.1.0/engine.wit"), &shape).unwrap();
         let error = contract(dir.path(), &next).check().unwrap_err();
         assert!(error.to_string().contains("must not change"), "{error}");
+        fs::write(dir.path().join("0.1.0/engine.wit"), WIT).unwrap();
+        contract(dir.path(), &next).check().unwrap();
         fs::rename(dir.path().join("0.1.0"), dir.path().join("0.3.0")).unwrap();
         let error = contract(dir.path(), &next).check().unwrap_err();
         assert!(
             error.to_string().contains("name of its directory"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_released_version_that_is_gone_is_missed() {
+        let dir = tempfile::tempdir().unwrap();
+        contract(dir.path(), WIT).record().unwrap();
+        contract(dir.path(), WIT).freeze().unwrap();
+        fs::remove_dir_all(dir.path().join("0.1.0")).unwrap();
+        // Neither the version itself nor a later one hides it.
+        for wit in [WIT.to_owned(), WIT.replace("0.1.0", "0.2.0")] {
+            contract(dir.path(), &wit).record().unwrap();
+            let error = contract(dir.path(), &wit).check().unwrap_err();
+            assert!(error.to_string().contains("missing"), "{error}");
+        }
+        let shape = WIT.replace("ping: func()", "ping: func() -> u32");
+        let error = contract(dir.path(), &shape).record().unwrap_err();
+        assert!(error.to_string().contains("released"), "{error}");
+    }
+
+    #[test]
+    fn a_directory_that_was_not_released_is_rejected() {
+        let dir = tempfile::tempdir().unwrap();
+        contract(dir.path(), WIT).record().unwrap();
+        fs::create_dir(dir.path().join("0.1.0")).unwrap();
+        fs::write(dir.path().join("0.1.0/engine.wit"), WIT).unwrap();
+        let error = contract(dir.path(), WIT).check().unwrap_err();
+        assert!(error.to_string().contains("--freeze"), "{error}");
+    }
+
+    #[test]
+    fn a_comment_is_corrected_in_the_released_version_too() {
+        let (dir, sdk) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let copies = |wit: &str| contract(dir.path(), wit).copies(sdk.path().to_owned());
+        contract(dir.path(), WIT).record().unwrap();
+        contract(dir.path(), WIT).freeze().unwrap();
+        let corrected = WIT.replace("Pings.", "Sends a ping.");
+        assert_eq!(copies(&corrected).len(), 2);
+        copies(&corrected)[1].check().unwrap_err();
+        copies(&corrected)
+            .iter()
+            .for_each(|copy| copy.update().unwrap());
+        copies(&corrected)
+            .iter()
+            .for_each(|copy| copy.check().unwrap());
+        contract(dir.path(), &corrected).check().unwrap();
+        // A version that is not released has no directory.
+        assert_eq!(copies(&corrected.replace("0.1.0", "0.2.0")).len(), 1);
     }
 }

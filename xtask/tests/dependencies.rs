@@ -73,7 +73,10 @@ const RULES: [(&str, &[&str]); 24] = [
     ("rdd-sdk", &["rdd-sdk-abi"]),
     ("rdd-plugin-project", &[]),
     ("xtask", &["rdd-plugin-project"]),
-    ("rdd-bench", &["rdd-api", "rdd-core", "rdd-plugin"]),
+    (
+        "rdd-bench",
+        &["rdd-api", "rdd-core", "rdd-plugin", "rdd-testkit"],
+    ),
 ];
 
 /// The workspace crates that a plugin may depend on: the SDK, but never the host.

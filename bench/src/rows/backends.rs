@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, ensure};
 use futures::{Stream, StreamExt as _};
 use procfs::process::Process;
-use rdd_core::{ContainerRef, EntryOptions, LogOptions};
+use rdd_core::{ContainerRef, EntryOptions, LogOptions, NoCredentialStore};
 use rdd_plugin::{BackendInstance, EngineEndpoint, LoadFileOptions, LoadedPlugin, PluginBackend};
 
 use super::logs::{rate, read_raw};
@@ -94,6 +94,7 @@ pub(crate) async fn run(bench: &BenchmarkConfig, table: &mut BenchmarkReport) ->
         endpoint: EngineEndpoint::parse(&format!("unix://{}", socket.display()))?,
         cache_dir: Some(dir.path().join("cache")),
         allow_native: true,
+        credentials: Arc::new(NoCredentialStore),
     };
     // Fills the cache of compiled components, as the first start does.
     let compiled = BackendForm::load(&bench.component, &options).await?;

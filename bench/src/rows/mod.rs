@@ -1,6 +1,7 @@
 //! The rows of the table, each measured separately.
 
 mod backends;
+mod bad_backends;
 mod events;
 mod idle;
 mod lines;
@@ -23,6 +24,8 @@ pub(crate) enum BenchmarkKind {
     Logs,
     /// Throughput, start, and memory of the forms of a backend
     Backends,
+    /// Latency of a backend beside bad ones
+    BadBackends,
     /// Latency from an engine event to the watch event
     Events,
     /// Latency of a log line
@@ -50,6 +53,7 @@ pub(crate) async fn run(
         BenchmarkKind::FakeLogs => logs::fake(bench, table).await,
         BenchmarkKind::Logs => logs::real(bench, table).await,
         BenchmarkKind::Backends => backends::run(bench, table).await,
+        BenchmarkKind::BadBackends => bad_backends::run(bench, table).await,
         BenchmarkKind::Events => events::run(bench, table).await,
         BenchmarkKind::Lines => lines::run(bench, table).await,
         BenchmarkKind::Sync => sync::run(bench, table).await,

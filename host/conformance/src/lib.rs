@@ -39,8 +39,8 @@ mod reflector;
 pub use case::{CaseFailure, ConformanceCase};
 pub use cases::table;
 pub use environment::{
-    EngineDisturbance, EngineEnvironment, ExecScript, SetupError, TestContainerSpec,
-    TestEnvironment, ToyEnvironment,
+    EngineDisturbance, EngineEnvironment, ExecScript, ImageReference, ImageReferenceError,
+    SetupError, TestContainerSpec, TestEnvironment, ToyEnvironment, TransferSpec,
 };
 pub use report::{CaseOutcome, CaseRecord, ConformanceReport, ReportError};
 pub use rules::{ContractRule, all_rules};

@@ -51,7 +51,7 @@ pub use plugin_sample::PluginSample;
 pub use rdd_distribution::Platform;
 pub use rdd_plugin_contract::{
     BackendInstance, BackendLimits, BackendMetrics, CallMethod, INTERFACE, PluginBackend,
-    UsageSnapshot, is_backend_name,
+    UsageSnapshot, VersionError, check_version, is_backend_name,
 };
 pub use rdd_plugin_wasm::{
     CacheError, CompilerError, ComponentCache, ComponentCompiler, LoadError, compile,

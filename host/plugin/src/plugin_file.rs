@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rdd_core::RegistryCredentialStore;
 use rdd_distribution::Platform;
 use rdd_plugin_contract::{BackendLimits, BackendServices, PluginBackend};
 use rdd_plugin_wasm::{CacheError, ComponentCache, ComponentRuntime, RuntimeError};
@@ -69,7 +70,7 @@ impl From<LoadFailure> for LoadFileError {
 }
 
 /// How a plugin is loaded by its path.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct LoadFileOptions {
     /// The engine to connect to.
     pub endpoint: EngineEndpoint,
@@ -78,6 +79,8 @@ pub struct LoadFileOptions {
     pub cache_dir: Option<PathBuf>,
     /// Whether native code may be loaded.
     pub allow_native: bool,
+    /// The user's credentials for registries.
+    pub credentials: Arc<dyn RegistryCredentialStore>,
 }
 
 /// A plugin that was loaded by its path.
@@ -111,8 +114,12 @@ pub async fn load_plugin(
         endpoint,
         cache_dir,
         allow_native,
+        credentials,
     } = options;
-    let services = BackendServices::new(Arc::new(EngineDialer::new(endpoint)?));
+    let services = BackendServices {
+        credentials,
+        ..BackendServices::new(Arc::new(EngineDialer::new(endpoint)?))
+    };
     let path = path.to_owned();
     let load = tokio::task::spawn_blocking(move || {
         let (request, is_native) = if path.is_dir() {

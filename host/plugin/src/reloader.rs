@@ -368,3 +368,30 @@ fn scan_if_changed(dirs: &PluginDirs, before: &DirsFingerprint) -> Option<Plugin
     };
     Some(PluginScan::of(dirs))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::PluginStore;
+
+    #[test]
+    fn a_change_is_read_once_no_command_holds_the_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let dirs = PluginDirs {
+            search: vec![dir.path().to_owned()],
+            user: Some(dir.path().to_owned()),
+        };
+        let store = PluginStore::new(dir.path().to_owned());
+        // The first command creates the file to lock.
+        drop(store.lock().unwrap());
+        let before = fingerprint(&dirs);
+        assert!(scan_if_changed(&dirs, &before).is_none());
+        let guard = store.lock().unwrap();
+        fs::create_dir(dir.path().join("half-written")).unwrap();
+        assert!(scan_if_changed(&dirs, &before).is_none());
+        drop(guard);
+        let scan = scan_if_changed(&dirs, &before).unwrap();
+        assert!(scan.plugins.set.by_name.contains_key("half-written"));
+        assert!(scan_if_changed(&dirs, &scan.fingerprint).is_none());
+    }
+}

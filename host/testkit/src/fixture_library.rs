@@ -11,7 +11,6 @@ use std::sync::{Mutex, PoisonError};
 /// # Panics
 ///
 /// Panics if there is no C compiler, or if it fails.
-#[expect(clippy::panic, reason = "a test helper fails its test by panicking")]
 pub fn fixture_library(name: &str, flags: &[&str]) -> PathBuf {
     static BUILT: Mutex<Option<HashMap<String, PathBuf>>> = Mutex::new(None);
     let key = format!("{name} {}", flags.join(" "));
@@ -21,7 +20,7 @@ pub fn fixture_library(name: &str, flags: &[&str]) -> PathBuf {
     if let Some(file) = built.get(&key) {
         return file.clone();
     }
-    let fail = |problem: String| -> ! { panic!("cannot build the fixture {name}: {problem}") };
+    let fail = |problem: String| -> ! { cannot_build(name, &problem) };
     let dir = match std::env::current_exe() {
         // TARGET/debug/deps/TEST
         Ok(test) => test
@@ -36,6 +35,19 @@ pub fn fixture_library(name: &str, flags: &[&str]) -> PathBuf {
     }
     // Of this process: another one may compile the same at the same time.
     let file = dir.join(format!("{name}-{}-{}.so", std::process::id(), built.len()));
+    compile_fixture_library(name, flags, &file);
+    built.insert(key, file.clone());
+    file
+}
+
+/// Compiles all C files of the fixture in `plugins/fixtures` with additional `flags`
+/// to the library `file`.
+///
+/// # Panics
+///
+/// Panics if there is no C compiler, or if it fails.
+pub fn compile_fixture_library(name: &str, flags: &[&str], file: &Path) {
+    let fail = |problem: String| -> ! { cannot_build(name, &problem) };
     let plugins = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins");
     let mut sources: Vec<_> = match std::fs::read_dir(plugins.join("fixtures").join(name)) {
         Ok(entries) => entries
@@ -57,13 +69,16 @@ pub fn fixture_library(name: &str, flags: &[&str]) -> PathBuf {
         .args(&sources)
         .args(extra.split_whitespace())
         .arg("-o")
-        .arg(&file)
+        .arg(file)
         .output();
     match output {
         Ok(output) if output.status.success() => {}
         Ok(output) => fail(String::from_utf8_lossy(&output.stderr).into_owned()),
         Err(error) => fail(format!("cannot run cc; install gcc: {error}")),
     }
-    built.insert(key, file.clone());
-    file
+}
+
+#[expect(clippy::panic, reason = "a test helper fails its test by panicking")]
+fn cannot_build(name: &str, problem: &str) -> ! {
+    panic!("cannot build the fixture {name}: {problem}")
 }

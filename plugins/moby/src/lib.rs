@@ -22,6 +22,8 @@ mod logs;
 mod actions;
 mod creations;
 mod exec;
+mod image_reference;
+mod registry_context;
 mod removals;
 mod transfers;
 

@@ -10,22 +10,19 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
 use rdd_sdk::http::{HeaderName, HeaderValue, HttpRequest, Method};
 use rdd_sdk::types::{
-    Credentials, Error, ErrorCode, PasswordCredentials, PullSpec, PushSpec, TransferPhase,
-    TransferProgress,
+    Credentials, Error, PasswordCredentials, PullSpec, PushSpec, TransferPhase, TransferProgress,
 };
 use rdd_sdk::{TransferResponder, TransferSink};
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::backend::MobyBackend;
+use crate::image_reference::{DOCKER_HUB, ImageReference};
+use crate::registry_context::RegistryContext;
 use crate::url;
 
 /// The header with the credentials for the registry.
 const REGISTRY_AUTH: HeaderName = HeaderName::from_static("x-registry-auth");
-/// The tag of an image that is named without one.
-const DEFAULT_TAG: &str = "latest";
-/// The registry of an image that is named without one.
-const DOCKER_HUB: &str = "docker.io";
 /// The name by which engines know Docker Hub in credentials.
 const DOCKER_HUB_ADDRESS: &str = "https://index.docker.io/v1/";
 /// The minimum time between two reports on a layer in the same phase.
@@ -62,36 +59,6 @@ struct ProgressDetail {
 struct ErrorDetail {
     #[serde(default)]
     message: String,
-}
-
-/// The parts of an image reference.
-#[derive(Debug, PartialEq, Eq)]
-struct ImageReference<'a> {
-    repository: &'a str,
-    /// A tag or a digest.
-    tag: &'a str,
-}
-
-impl<'a> ImageReference<'a> {
-    fn parse(image: &'a str) -> Self {
-        let (repository, tag) = match image.rsplit_once('@') {
-            Some((repository, digest)) => (repository, digest),
-            None => match image.rsplit_once(':') {
-                // Otherwise it is the port of the registry.
-                Some((repository, tag)) if !tag.contains('/') => (repository, tag),
-                _ => (image, DEFAULT_TAG),
-            },
-        };
-        Self { repository, tag }
-    }
-
-    fn registry(&self) -> &'a str {
-        match self.repository.split_once('/') {
-            Some(("index.docker.io" | "registry-1.docker.io", _)) => DOCKER_HUB,
-            Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => host,
-            _ => DOCKER_HUB,
-        }
-    }
 }
 
 /// Pulls an image.
@@ -134,13 +101,17 @@ async fn transfer(
 ) -> Result<(), Error> {
     let registry = image.registry();
     let credentials = moby.host.credentials(registry).await?;
+    let context = RegistryContext {
+        registry,
+        has_credentials: credentials.is_some(),
+    };
     let header = auth_header(registry, credentials)?;
     let build = |path| HttpRequest::new(Method::POST, path).header(REGISTRY_AUTH, header);
     let (_, mut body) = moby
         .client
         .stream_request(path, build)
         .await
-        .map_err(classify)?;
+        .map_err(|error| context.classify(error))?;
     let mut sink = responder.accept();
     let mut reporter = ProgressReporter::default();
     let mut pending = Vec::new();
@@ -158,7 +129,7 @@ async fn transfer(
         let lines: Vec<u8> = pending.drain(..complete).collect();
         let result = reporter.add(&lines, now);
         send(&mut sink, &mut reporter).await?;
-        result?;
+        result.map_err(|error| context.classify(error))?;
         if pending.len() > MAX_DOCUMENT_BYTES {
             return Err(Error::internal(format!(
                 "the engine sent a progress document of more than {MAX_DOCUMENT_BYTES} bytes"
@@ -168,7 +139,7 @@ async fn transfer(
             let result = reporter.add(&pending, now);
             reporter.flush();
             send(&mut sink, &mut reporter).await?;
-            return result;
+            return result.map_err(|error| context.classify(error));
         }
     }
 }
@@ -209,7 +180,7 @@ impl ProgressReporter {
                 continue;
             };
             if let Some(error) = document.failure() {
-                return Err(classify(Error::internal(error)));
+                return Err(Error::internal(error));
             }
             if let Some(progress) = document.progress() {
                 self.add_progress(progress, now);
@@ -292,42 +263,6 @@ impl ProgressDocument {
     }
 }
 
-/// Returns an error with the code that its message implies: engines report the
-/// errors of a registry as text.
-fn classify(error: Error) -> Error {
-    if error.code != ErrorCode::Internal && error.code != ErrorCode::NotFound {
-        return error;
-    }
-    let message = error.message.to_lowercase();
-    let contains = |texts: &[&str]| texts.iter().any(|text| message.contains(text));
-    let code = if contains(&[
-        "denied",
-        "unauthorized",
-        "authentication required",
-        "no basic auth",
-    ]) {
-        ErrorCode::PermissionDenied
-    } else if contains(&[
-        "not found",
-        "manifest unknown",
-        "does not exist",
-        "no matching manifest",
-    ]) {
-        ErrorCode::NotFound
-    } else if contains(&[
-        "connection refused",
-        "no such host",
-        "i/o timeout",
-        "dial tcp",
-        "tls: ",
-    ]) {
-        ErrorCode::Unavailable
-    } else {
-        error.code
-    };
-    Error::new(code, error.message)
-}
-
 /// Returns the header with the credentials. Engines require it for a push even
 /// without credentials.
 fn auth_header(registry: &str, credentials: Option<Credentials>) -> Result<HeaderValue, Error> {
@@ -356,36 +291,6 @@ fn auth_header(registry: &str, credentials: Option<Credentials>) -> Result<Heade
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_image_reference_has_a_repository_a_tag_and_a_registry() {
-        for (image, repository, tag, registry) in [
-            ("busybox", "busybox", "latest", "docker.io"),
-            ("busybox:1.36", "busybox", "1.36", "docker.io"),
-            (
-                "localhost:5000/a/b",
-                "localhost:5000/a/b",
-                "latest",
-                "localhost:5000",
-            ),
-            (
-                "localhost:5000/a:1",
-                "localhost:5000/a",
-                "1",
-                "localhost:5000",
-            ),
-            (
-                "r.example/a@sha256:00",
-                "r.example/a",
-                "sha256:00",
-                "r.example",
-            ),
-        ] {
-            let reference = ImageReference::parse(image);
-            assert_eq!(reference, ImageReference { repository, tag }, "{image}");
-            assert_eq!(reference.registry(), registry, "{image}");
-        }
-    }
 
     fn documents(lines: &[&str]) -> Vec<u8> {
         lines.join("\r\n").into_bytes()
@@ -439,25 +344,16 @@ mod tests {
     }
 
     #[test]
-    fn an_error_of_the_registry_gets_its_code() {
-        let code = |message: &str| {
-            let document =
-                format!(r#"{{"errorDetail":{{"message":"{message}"}},"error":"{message}"}}"#);
-            ProgressReporter::default()
+    fn an_error_of_the_registry_ends_the_transfer_with_its_message() {
+        for document in [
+            r#"{"errorDetail":{"message":"no space left"},"error":"no space"}"#,
+            r#"{"errorDetail":{},"error":"no space left"}"#,
+        ] {
+            let error = ProgressReporter::default()
                 .add(document.as_bytes(), Duration::ZERO)
-                .unwrap_err()
-                .code
-        };
-        assert_eq!(
-            code("pull access denied for x"),
-            ErrorCode::PermissionDenied
-        );
-        assert_eq!(code("manifest for x:1 not found"), ErrorCode::NotFound);
-        assert_eq!(
-            code("dial tcp 127.0.0.1:5000: connect: connection refused"),
-            ErrorCode::Unavailable
-        );
-        assert_eq!(code("disk on fire"), ErrorCode::Internal);
+                .unwrap_err();
+            assert_eq!(error.message, "no space left");
+        }
     }
 
     #[test]

@@ -10,7 +10,9 @@ use rdd_core::{
     RemoveTarget,
 };
 
-use super::{EngineDisturbance, ExecScript, SetupError, TestContainerSpec, TestEnvironment};
+use super::{
+    EngineDisturbance, ExecScript, SetupError, TestContainerSpec, TestEnvironment, TransferSpec,
+};
 
 /// The beginning of the names of everything that is created.
 const NAME_PREFIX: &str = "rdd-conformance-";
@@ -30,6 +32,7 @@ pub struct EngineEnvironment {
     namespace: String,
     image: String,
     prefix: String,
+    transfers: TransferSpec,
     serial: std::sync::atomic::AtomicU32,
     created: Mutex<Vec<RemoveRequest>>,
 }
@@ -42,9 +45,16 @@ impl EngineEnvironment {
             namespace: info.default_namespace().to_owned(),
             image: image.to_owned(),
             prefix: format!("{NAME_PREFIX}{:08x}", fastrand::u32(..)),
+            transfers: TransferSpec::default(),
             serial: std::sync::atomic::AtomicU32::new(0),
             created: Mutex::default(),
         }
+    }
+
+    /// Transfers these images, too.
+    #[must_use]
+    pub fn with_transfers(self, transfers: TransferSpec) -> Self {
+        Self { transfers, ..self }
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<RemoveRequest>> {
@@ -200,6 +210,20 @@ impl TestEnvironment for EngineEnvironment {
             ExecScript::Yes => vec!["yes".to_owned()],
             ExecScript::Sleep => vec!["sleep".to_owned(), "3600".to_owned()],
         })
+    }
+
+    fn pullable_image(&self) -> Option<String> {
+        self.transfers.pull.as_ref().map(ToString::to_string)
+    }
+
+    fn missing_image(&self) -> Option<String> {
+        // In a repository that exists: a registry may hide which others do.
+        let known = self.transfers.pull.as_ref()?;
+        Some(known.with_tag(&self.unique_name()).to_string())
+    }
+
+    fn pushable_image(&self) -> Option<String> {
+        self.transfers.push.as_ref().map(ToString::to_string)
     }
 
     fn keeps_invalid_utf8(&self) -> bool {

@@ -2,6 +2,7 @@
 
 mod engine;
 mod toy;
+mod transfer_spec;
 
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use rdd_core::{ContainerEngine, ContainerRef, EngineError, OutputSource};
 
 pub use engine::EngineEnvironment;
 pub use toy::ToyEnvironment;
+pub use transfer_spec::{ImageReference, ImageReferenceError, TransferSpec};
 
 /// An object that cannot be set up.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -17,6 +17,7 @@ use rdd_plugin::{
     BackendLimits, LockEntry, ManifestLimits, PluginDirs, PluginHost, PluginHostOptions,
     PluginState, PluginStore, RestartPolicy,
 };
+use rdd_testkit::{BAD_PLUGINS, BadPlugin, FaultEvent};
 use tokio::task::JoinHandle;
 
 use crate::support::*;
@@ -27,131 +28,81 @@ const MAX_LATENCY: Duration = Duration::from_secs(2);
 /// How long latencies are measured at least.
 const MEASURED: Duration = Duration::from_secs(1);
 
-/// What a bad backend needs to show its fault.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Provocation {
-    /// Nothing: it cannot be loaded.
-    Load,
-    /// Somebody who reads its watch.
-    Watch,
-    /// Somebody who reads a listing and then closes the watch.
-    CloseWatch,
-}
-
-use Provocation::{CloseWatch, Load, Watch};
-
-/// The bad backends: the name, which selects the fault in the fixture, what it
-/// needs to show it, and a part of the reason that `rdd plugin list` shows.
-const BAD: [(&str, Provocation, &str); 16] = [
+/// A part of the reason that `rdd plugin list` shows of each bad plugin.
+const REASONS: [(&str, &str); BAD_PLUGINS.len()] = [
     (
         "bad-trap",
-        Watch,
         "it trapped: wasm `unreachable` instruction executed",
     ),
-    ("bad-spin", Watch, "it ran for 300ms without yielding"),
-    ("bad-naps", Watch, "it used the processor for"),
+    ("bad-spin", "it ran for 300ms without yielding"),
+    ("bad-naps", "it used the processor for"),
     (
         "bad-eats",
-        Watch,
         "it ran out of memory: one instance may use 64 MiB",
     ),
-    ("bad-hold", Watch, "MiB, of which the daemon holds"),
+    ("bad-hold", "MiB, of which the daemon holds"),
     (
         "bad-leak",
-        Watch,
-        "it failed: cannot allocate another handle",
+        "it ran out of handles: one instance may hold 20000 streams, futures, and tasks",
     ),
     (
         "bad-lies",
-        Watch,
         "it violated the contract: the container ID \"../../etc\"",
     ),
-    ("bad-init", Watch, "events without an init-done"),
+    ("bad-init", "events without an init-done"),
     (
         "bad-stop",
-        CloseWatch,
         "a watch continued for 500ms after its stop signal",
     ),
-    (
-        "bad-vers",
-        Load,
-        "is built for version 0.9.0 of the contract",
-    ),
+    ("bad-vers", "is built for version 0.9.0 of the contract"),
     (
         "bad-half",
-        Load,
         "the file is not a component that this host can compile",
     ),
-    ("bad-size", Load, "is larger than"),
+    ("bad-size", "is larger than"),
     (
         "bad-late",
-        Watch,
         "it trapped: wasm `unreachable` instruction executed",
     ),
     (
         "bad-rush",
-        Watch,
         "it flooded the daemon: its watch sent 20001 changes within",
     ),
     (
         "bad-post",
-        CloseWatch,
-        "cannot write after being notified that the readable end dropped",
+        "it violated the contract: it wrote to a stream or future after",
     ),
     (
         "bad-clib",
-        Load,
         "an rdd_library whose size is 3735928559, which cannot be right",
     ),
 ];
 
+/// Returns the bad plugins with their reasons.
+fn bad_plugins() -> impl Iterator<Item = (BadPlugin, &'static str)> {
+    BAD_PLUGINS
+        .into_iter()
+        .zip(REASONS)
+        .map(|(plugin, (name, reason))| {
+            assert_eq!(plugin.name, name);
+            (plugin, reason)
+        })
+}
+
 /// Installs all bad backends, and a healthy one, in `dir`; the library in `user`.
 fn install_all(dir: &Path, user: &Path) {
     install(dir, "healthy1");
-    for (name, _, _) in BAD {
-        match name {
-            "bad-vers" => {
-                let bytes = fs::read(install(dir, name).join("it.wasm")).unwrap();
-                install_bytes(dir, name, &replaced(bytes, b"@0.1.0", b"@0.9.0"));
-            }
-            "bad-half" => {
-                let bytes = fs::read(install(dir, name).join("it.wasm")).unwrap();
-                install_bytes(dir, name, &bytes[..bytes.len() / 2]);
-            }
-            "bad-size" => {
-                let file = install(dir, name).join("it.wasm");
-                let file = fs::OpenOptions::new().write(true).open(file).unwrap();
-                // A byte more than is allowed, of which the disk stores nothing.
-                file.set_len((64 << 20) + 1).unwrap();
-            }
-            "bad-clib" => install_library(user, name),
-            _ => {
-                install(dir, name);
-            }
+    for plugin in BAD_PLUGINS {
+        match plugin.library_flags() {
+            Some(flags) => install_library(user, plugin.name, flags),
+            None => plugin.write_component(dir, &fixture_bytes()).unwrap(),
         }
     }
 }
 
-fn install_bytes(dir: &Path, name: &str, bytes: &[u8]) {
-    install_as(dir, name, &manifest(name, &sha256(bytes)), bytes);
-}
-
-fn replaced(mut bytes: Vec<u8>, old: &[u8], new: &[u8]) -> Vec<u8> {
-    assert_eq!(old.len(), new.len());
-    let offsets: Vec<_> = (0..bytes.len() - old.len())
-        .filter(|offset| bytes[*offset..].starts_with(old))
-        .collect();
-    assert!(!offsets.is_empty());
-    for offset in offsets {
-        bytes[offset..offset + new.len()].copy_from_slice(new);
-    }
-    bytes
-}
-
-/// Installs a library whose table has a size that cannot be right, as a user does
-/// who allows it.
-fn install_library(user: &Path, name: &str) {
-    let library = rdd_testkit::fixture_library("c-library", &["-DFAULT_SIZE=0xdeadbeef"]);
+/// Installs a library with a fault, as a user does who allows it.
+fn install_library(user: &Path, name: &str, flags: &[&str]) {
+    let library = rdd_testkit::fixture_library("c-library", flags);
     let bytes = fs::read(library).unwrap();
     let manifest = format!(
         "name = {name:?}\nversion = \"1.0.0\"\nkind = \"library\"\ninterface = \"rancher-desktop:engine@0.1.0\"\n[[libraries]]\nplatform = \"{}\"\nfile = \"it.so\"\nsha256 = {:?}\n",
@@ -211,15 +162,15 @@ impl SteadyLoad {
 }
 
 /// Lets a backend show its fault.
-async fn provoke(host: &PluginHost, name: &str, provocation: Provocation) {
-    if provocation == Load {
+async fn provoke(host: &PluginHost, name: &str, trigger: FaultEvent) {
+    if trigger == FaultEvent::Load {
         return;
     }
     let engine = loaded(host, name).await.engine;
     let mut watch = in_time(engine.watch()).await.unwrap();
     loop {
         match in_time(watch.next()).await {
-            Some(Ok(WatchEvent::InitDone)) if provocation == CloseWatch => return,
+            Some(Ok(WatchEvent::InitDone)) if trigger == FaultEvent::CloseWatch => return,
             Some(Ok(_)) => {}
             Some(Err(_)) | None => return,
         }
@@ -260,9 +211,9 @@ async fn sixteen_bad_backends_fail_with_their_reasons_and_a_healthy_one_goes_on(
     let alone = load.take_p99();
     println!("healthy alone: p99 {alone:?}");
 
-    for (name, provocation, expected) in BAD {
+    for (BadPlugin { name, trigger }, expected) in bad_plugins() {
         let started_at = Instant::now();
-        provoke(&host, name, provocation).await;
+        provoke(&host, name, trigger).await;
         let report = wait_for_report(&host, name, |report| {
             !matches!(report.state, PluginState::Ready | PluginState::Loading)
         })
@@ -276,9 +227,9 @@ async fn sixteen_bad_backends_fail_with_their_reasons_and_a_healthy_one_goes_on(
             report.state,
             report.reason
         );
-        let state = match provocation {
-            Load => PluginState::Refused,
-            Watch | CloseWatch => PluginState::Restarting,
+        let state = match trigger {
+            FaultEvent::Load => PluginState::Refused,
+            FaultEvent::Watch | FaultEvent::CloseWatch => PluginState::Restarting,
         };
         assert_eq!(report.state, state, "{report:?}");
         assert!(report.reason.contains(expected), "{report:?}");
@@ -286,17 +237,17 @@ async fn sixteen_bad_backends_fail_with_their_reasons_and_a_healthy_one_goes_on(
     }
 
     // The reasons are still there, and nothing else has changed.
-    for (name, _, expected) in BAD {
-        let report = report(&host, name);
+    for (plugin, expected) in bad_plugins() {
+        let report = report(&host, plugin.name);
         assert!(report.reason.contains(expected), "{report:?}");
     }
     let samples = host.samples();
-    assert_eq!(samples.len(), BAD.len() + 1);
+    assert_eq!(samples.len(), BAD_PLUGINS.len() + 1);
     for sample in samples {
         let exits: u64 = sample.metrics.exits().map(|(_, count)| count).sum();
-        let is_expected = BAD
+        let is_expected = BAD_PLUGINS
             .iter()
-            .any(|(name, provocation, _)| *name == sample.name && *provocation != Load);
+            .any(|bad| bad.name == sample.name && bad.trigger != FaultEvent::Load);
         assert_eq!(exits, u64::from(is_expected), "{}", sample.name);
     }
     assert_eq!(report(&host, "healthy1").generation, healthy.generation);

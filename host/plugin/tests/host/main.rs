@@ -11,6 +11,7 @@ mod bad_backends;
 mod conformance;
 mod directories;
 mod installed;
+mod released;
 mod reload;
 mod supervision;
 mod support;

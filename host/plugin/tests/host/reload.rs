@@ -1,7 +1,6 @@
 //! Changes of the plugin directories while the host runs.
 
 use std::fs;
-use std::time::Duration;
 
 use futures::StreamExt as _;
 use rdd_core::{BackendRegistry as _, BackendState, ErrorCode, LogOptions};
@@ -131,14 +130,26 @@ async fn a_command_in_progress_is_not_read_half_way() {
     let (_dir, store, host) = host().await;
     install_in_store(&store, "aaaaaaaa", "1.0.0");
     let before = loaded(&host, "aaaaaaaa").await;
+    // A host that does not wait for commands, with the same interval: when it has
+    // noticed a change, the other one has had the time to.
+    let observer = start(options(&[store.dir()])).await;
+    loaded(&observer, "aaaaaaaa").await;
     let guard = store.lock().unwrap();
-    fs::rename(store.dir().join("aaaaaaaa"), store.dir().join(".aside")).unwrap();
-    // Several polls later, the plugin still runs.
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    assert_eq!(report(&host, "aaaaaaaa").state, PluginState::Ready);
-    fs::rename(store.dir().join(".aside"), store.dir().join("aaaaaaaa")).unwrap();
+    let aside = store.dir().join(".aside");
+    for _ in 0..3 {
+        fs::rename(store.dir().join("aaaaaaaa"), &aside).unwrap();
+        wait_for_state(&observer, "aaaaaaaa", |state| {
+            matches!(state, BackendState::NotInstalled { .. })
+        })
+        .await;
+        assert_eq!(report(&host, "aaaaaaaa").state, PluginState::Ready);
+        fs::rename(&aside, store.dir().join("aaaaaaaa")).unwrap();
+        loaded(&observer, "aaaaaaaa").await;
+    }
     drop(guard);
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    // Now the directories are read again, and the plugin is as it was.
+    install_in_store(&store, "bbbbbbbb", "1.0.0");
+    loaded(&host, "bbbbbbbb").await;
     assert_eq!(
         loaded(&host, "aaaaaaaa").await.generation,
         before.generation

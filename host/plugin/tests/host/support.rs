@@ -14,40 +14,15 @@ use rdd_plugin::{
     PluginHostOptions, PluginReport, PluginState, PluginStore, RestartPolicy,
 };
 use rdd_testkit::PATIENCE;
-use sha2::{Digest as _, Sha256};
-
-/// The name in the fixture. The name of a copy must have the same length.
-const NAME: &[u8; 8] = b"scripted";
-
-fn fixture_bytes() -> Vec<u8> {
-    fs::read(rdd_testkit::fixture_component("scripted")).unwrap()
-}
+pub(crate) use rdd_testkit::{component_manifest as manifest, sha256_hex as sha256};
 
 /// Returns the fixture under another name of eight bytes.
 fn fixture_named(name: &str) -> Vec<u8> {
-    assert_eq!(name.len(), NAME.len(), "{name}");
-    let mut bytes = fixture_bytes();
-    let offsets: Vec<_> = bytes
-        .windows(NAME.len())
-        .enumerate()
-        .filter(|(_, window)| window == NAME)
-        .map(|(offset, _)| offset)
-        .collect();
-    assert!(!offsets.is_empty());
-    for offset in offsets {
-        bytes[offset..offset + NAME.len()].copy_from_slice(name.as_bytes());
-    }
-    bytes
+    rdd_testkit::renamed_component(&fixture_bytes(), name)
 }
 
-pub(crate) fn sha256(bytes: &[u8]) -> String {
-    format!("{:x}", Sha256::digest(bytes))
-}
-
-pub(crate) fn manifest(name: &str, sha256: &str) -> String {
-    format!(
-        "name = {name:?}\nversion = \"0.1.0\"\nkind = \"component\"\nfile = \"it.wasm\"\nsha256 = {sha256:?}\ninterface = \"rancher-desktop:engine@0.1.0\"\n"
-    )
+pub(crate) fn fixture_bytes() -> Vec<u8> {
+    fs::read(rdd_testkit::fixture_component("scripted")).unwrap()
 }
 
 /// Installs the fixture under another name.
@@ -57,15 +32,7 @@ pub(crate) fn install(dir: &Path, name: &str) -> PathBuf {
 }
 
 pub(crate) fn install_as(dir: &Path, name: &str, manifest: &str, bytes: &[u8]) -> PathBuf {
-    let path = dir.join(name);
-    fs::create_dir_all(&path).unwrap();
-    fs::write(path.join("plugin.toml"), manifest).unwrap();
-    fs::write(path.join("it.wasm"), bytes).unwrap();
-    // Whatever the umask of the tests is.
-    set_mode(&path, 0o755);
-    set_mode(&path.join("plugin.toml"), 0o644);
-    set_mode(&path.join("it.wasm"), 0o644);
-    path
+    rdd_testkit::write_plugin(dir, name, manifest, bytes).unwrap()
 }
 
 pub(crate) fn set_mode(path: &Path, mode: u32) {

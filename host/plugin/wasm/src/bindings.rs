@@ -1,4 +1,4 @@
-//! Bindings generated from `wit/`.
+//! Bindings of version 0.1.0 of the contract, generated from its released files.
 #![allow(
     missing_docs,
     unreachable_pub,
@@ -10,7 +10,7 @@
 )]
 
 wasmtime::component::bindgen!({
-    path: "../../../wit",
+    path: "../../../wit/0.1.0",
     world: "backend",
     imports: {
         // Too many timers cause a trap, since `sleep` returns no error.

@@ -65,6 +65,7 @@ mod convert;
 mod call_tracker;
 mod connection_tracker;
 mod epoch;
+mod guest_fault;
 mod guest_time;
 mod probe;
 

@@ -20,6 +20,7 @@ use crate::bindings::engine;
 use crate::call_tracker::CallTracker;
 use crate::epoch::{EpochWatchdog, YieldTimeout};
 use crate::exports::InstanceExports;
+use crate::guest_fault::GuestFault;
 use crate::guest_time::meter_guest_time;
 use crate::host_state::{HostContext, HostState};
 use crate::limits::{StoreLimiter, TRANSFER_BYTES};
@@ -28,7 +29,7 @@ use crate::wasi::{BlockingWatch, WasiState, limit_blocking};
 
 /// The maximum number of handles (streams, futures, tasks) that a guest may hold
 /// at once. A call takes about five, a connection four.
-const MAX_HANDLES: usize = 20_000;
+pub(crate) const MAX_HANDLES: usize = 20_000;
 
 /// An error that ends a store from within its event loop.
 pub(crate) enum RunError {
@@ -246,7 +247,10 @@ fn exit_reason(store: &Store<HostState>, error: &wasmtime::Error) -> ExitReason 
         let trap = trap.strip_prefix("wasm trap: ").unwrap_or(&trap);
         return ExitReason::guest_fault(format!("trapped: {trap}")).with_kind(ExitKind::Trap);
     }
-    ExitReason::guest_fault(format!("failed: {}", error.root_cause()))
+    match GuestFault::of(error) {
+        Some(fault) => fault.into(),
+        None => ExitReason::guest_fault(format!("failed: {}", error.root_cause())),
+    }
 }
 
 /// Creates a future for the guest that resolves when `stop` is canceled.

@@ -11,9 +11,10 @@ use rdd_distribution::{
     PluginPackage, RegistryClient, RegistryOptions,
 };
 use rdd_plugin::{
-    ArtifactFile, ComponentInterface, MANIFEST_FILE, MAX_MANIFEST_BYTES, Platform, PluginArtifact,
-    PluginManifest, StagedPlugin,
+    ArtifactFile, ComponentInterface, INTERFACE, MANIFEST_FILE, MAX_MANIFEST_BYTES, Platform,
+    PluginArtifact, PluginManifest, StagedPlugin, check_version,
 };
+use semver::Version;
 
 use super::args::RegistryArgs;
 use super::derived_manifest::DerivedManifest;
@@ -238,15 +239,15 @@ impl PluginCandidate {
 /// names, which is this host's.
 pub(super) fn check_component(bytes: &[u8]) -> Result<ComponentInterface> {
     let interface = ComponentInterface::read(bytes)?;
-    match interface.contract() {
-        Some(contract) if contract == rdd_plugin::INTERFACE => Ok(interface),
-        Some(contract) => bail!(
-            "the component is built for {contract}, but plugin.toml has {}; build it again",
-            rdd_plugin::INTERFACE
-        ),
-        None => bail!(
-            "the component does not export {}; build it with the SDK of that version",
-            rdd_plugin::INTERFACE
-        ),
+    let Some(contract) = interface.contract() else {
+        bail!("the component does not export {INTERFACE}; build it with the SDK of that version");
+    };
+    if contract == INTERFACE {
+        return Ok(interface);
     }
+    let (_, version) = contract.rsplit_once('@').unwrap_or_default();
+    if let Ok(version) = Version::parse(version) {
+        check_version(&version)?;
+    }
+    bail!("the component is built for {contract}, but plugin.toml has {INTERFACE}; build it again")
 }

@@ -8,15 +8,18 @@ use anyhow::{Context as _, Result};
 use async_trait::async_trait;
 use clap::{Args, ValueEnum};
 use rdd_conformance::{
-    BackendTarget, ConformanceReport, ConformanceSuite, EngineEnvironment, NameFilter,
-    ResourceUsage, SuiteOptions, TargetError, TestEnvironment, ToyEnvironment,
+    BackendTarget, ConformanceReport, ConformanceSuite, EngineEnvironment, ImageReference,
+    NameFilter, ResourceUsage, SuiteOptions, TargetError, TestEnvironment, ToyEnvironment,
+    TransferSpec,
 };
-use rdd_core::ContainerEngine;
+use rdd_core::{ContainerEngine, NoCredentialStore, RegistryCredentialStore};
 use rdd_plugin::{BackendInstance, EngineEndpoint, LoadFileOptions, LoadedPlugin, PluginBackend};
 use rdd_plugin_project::ProjectManifest;
 use rdd_toy_engine::{ToyEngine, ToyServer};
 use tempfile::TempDir;
 
+use crate::docker_config::DockerCredentialStore;
+use crate::docker_context::DockerEnvironment;
 use crate::output;
 use crate::state_dir::StateDir;
 
@@ -31,6 +34,12 @@ pub(crate) struct TestArgs {
     /// Image for the containers in a real engine, which must have it; needs sh, cat, and stty
     #[arg(long, value_name = "REF", default_value = "busybox:latest")]
     image: String,
+    /// Also pull this tag into the real engine, which must not have it, and remove it again; with the credentials of 'docker login'
+    #[arg(long, value_name = "TAG", requires = "engine")]
+    pull: Option<ImageReference>,
+    /// Also push this tag, which the real engine must have, to its registry; with the credentials of 'docker login'
+    #[arg(long, value_name = "TAG", requires = "engine")]
+    push: Option<ImageReference>,
     /// Load a dynamic library, which runs with all your rights
     #[arg(long)]
     allow_native: bool,
@@ -130,6 +139,17 @@ impl TestEngine {
     }
 }
 
+/// Returns the user's credentials if images are to be transferred, and otherwise
+/// none: a toy engine needs none.
+fn credentials(args: &TestArgs) -> Arc<dyn RegistryCredentialStore> {
+    if args.pull.is_none() && args.push.is_none() {
+        return Arc::new(NoCredentialStore);
+    }
+    Arc::new(DockerCredentialStore::new(
+        DockerEnvironment::read().config_dir(),
+    ))
+}
+
 /// Runs the table on the plugin and prints the report.
 pub(crate) async fn run(state_dir: &StateDir, args: TestArgs) -> Result<ExitCode> {
     let (engine, endpoint) = TestEngine::start(args.engine.as_deref())?;
@@ -138,6 +158,7 @@ pub(crate) async fn run(state_dir: &StateDir, args: TestArgs) -> Result<ExitCode
         endpoint,
         cache_dir,
         allow_native: args.allow_native,
+        credentials: credentials(&args),
     };
     let path = ProjectManifest::resolve(&args.path)?;
     let LoadedPlugin { name, backend } = rdd_plugin::load_plugin(&path, options).await?;
@@ -150,7 +171,11 @@ pub(crate) async fn run(state_dir: &StateDir, args: TestArgs) -> Result<ExitCode
         TestEngine::Toy { engine, .. } => Arc::new(ToyEnvironment::new(engine.clone())),
         TestEngine::Real => {
             let instance = target.launch().await?;
-            Arc::new(EngineEnvironment::new(instance.info(), &args.image))
+            let transfers = TransferSpec {
+                pull: args.pull,
+                push: args.push,
+            };
+            Arc::new(EngineEnvironment::new(instance.info(), &args.image).with_transfers(transfers))
         }
     };
     let options = SuiteOptions {
@@ -186,10 +211,15 @@ fn conclude(report: &ConformanceReport, engine: &TestEngine) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let cannot_list = report.failed().contains(&"watch/begins-with-a-listing");
-    if cannot_list && matches!(engine, TestEngine::Toy { .. }) {
-        output::print_note(
-            "the backend was connected to the toy engine; pass --engine if it is for another engine",
-        );
+    if cannot_list {
+        output::print_note(match engine {
+            TestEngine::Toy { .. } => {
+                "the backend was connected to the toy engine; pass --engine if it is for another engine"
+            }
+            TestEngine::Real => {
+                "the backend cannot list what the engine has; check that --engine is the engine that it is for"
+            }
+        });
     }
     ExitCode::FAILURE
 }

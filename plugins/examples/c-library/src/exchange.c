@@ -71,6 +71,14 @@ rdd_status take_line(exchange_t *exchange, line_t *line, rdd_error *error) {
   return equals(line->field[0], "error") ? fail_as(error, line) : RDD_READY;
 }
 
+// The error of another engine than the one that this backend is for.
+static rdd_status fail_as_other(rdd_error *error) {
+  static const char message[] = "the engine's response does not begin with ok or error, as a toy engine's does; check the engine's URL";
+  error->code = RDD_INTERNAL;
+  error->message = (rdd_bytes){(const uint8_t *)message, sizeof message - 1};
+  return RDD_ERROR;
+}
+
 rdd_status poll_accepted(exchange_t *exchange, const rdd_waker *waker, rdd_error *error) {
   rdd_connection *connection = exchange->connection;
   if (!exchange->is_connected) {
@@ -89,7 +97,10 @@ rdd_status poll_accepted(exchange_t *exchange, const rdd_waker *waker, rdd_error
     line_t line;
     rdd_status status = take_line(exchange, &line, error);
     if (status == RDD_PENDING) status = poll_more(exchange, waker, error);
-    else if (status == RDD_READY) exchange->is_accepted = true;
+    else if (status == RDD_READY) {
+      exchange->is_accepted = equals(line.field[0], "ok");
+      if (!exchange->is_accepted) return fail_as_other(error);
+    }
     if (status != RDD_READY) return status;
   }
   return RDD_READY;

@@ -106,6 +106,9 @@ static void fail(call_t *call, uint8_t code, const char *message) {
   call->result.is_err = true;
 }
 
+// The error of another engine than the one that this backend is for.
+#define NOT_TOY "the engine's response does not begin with ok or error, as a toy engine's does; check the engine's URL"
+
 // Fails with what the engine says in a line `error`.
 static void fail_as(call_t *call, const line_t *line) {
   static const char *const codes[] = {
@@ -282,7 +285,8 @@ static step_t process(call_t *call) {
     split_line(text, &fields);
     call->begin += line;
     call->is_accepted = equals(fields.field[0], "ok");
-    if (!call->is_accepted) fail_as(call, &fields);
+    if (equals(fields.field[0], "error")) fail_as(call, &fields);
+    else if (!call->is_accepted) fail(call, TYPES_ERROR_CODE_INTERNAL, NOT_TOY);
     if (!call->is_accepted || call->kind == PING) return IS_OVER;
     if (call->kind != INSPECT) respond(call);
     return AGAIN;

@@ -10,6 +10,8 @@ from componentize_py_types import Err
 from wit_world.imports import host, transport, types
 
 READ_BYTES = 64 * 1024
+# The error of another engine than the one that this backend is for.
+NOT_TOY = "the engine's response does not begin with ok or error, as a toy engine's does; check the engine's URL"
 MAX_LINE_BYTES = 1024 * 1024
 
 
@@ -69,7 +71,8 @@ class Connection:
         lines = "".join("\t".join(map(escape, line)) + "\n" for line in request)
         try:
             await connection.sender.write_all(lines.encode() + b"\n")
-            await connection.line()
+            if (await connection.line())[0] != "ok":
+                raise failure(types.ErrorCode_Internal(), NOT_TOY)
         except Err:
             connection.close()
             raise

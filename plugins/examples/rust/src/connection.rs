@@ -29,6 +29,9 @@ pub(crate) struct ToyConnection {
     chunk: Vec<u8>,
 }
 
+/// The error of another engine than the one that this backend is for.
+const NOT_TOY: &str = "the engine's response does not begin with ok or error, as a toy engine's does; check the engine's URL";
+
 impl ToyConnection {
     /// Sends a request and reads the `ok` of the response.
     pub(crate) async fn open(host: &Host, request: EngineRequest) -> Result<Self, Error> {
@@ -39,8 +42,11 @@ impl ToyConnection {
             chunk: vec![0; READ_BYTES],
         };
         connection.send(&request.into_bytes()).await?;
-        connection.line().await?;
-        Ok(connection)
+        // An error of the engine is that of `line`.
+        match connection.line().await?.words().first() {
+            Some(&"ok") => Ok(connection),
+            _ => Err(Error::internal(NOT_TOY)),
+        }
     }
 
     async fn send(&mut self, mut bytes: &[u8]) -> Result<(), Error> {

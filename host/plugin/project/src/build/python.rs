@@ -60,12 +60,37 @@ fn install(context: &BuildContext) -> Result<PathBuf, BuildError> {
             .args(["-m", "venv", "--clear"])
             .arg(&environment),
     )?;
-    context.log.run(
-        Command::new(environment.join("bin/python"))
-            .args(["-m", "pip", "install", "--disable-pip-version-check"])
-            .arg(format!("componentize-py=={VERSION}")),
-    )?;
-    Ok(program)
+    let mut pip = Command::new(environment.join("bin/python"));
+    pip.args(["-m", "pip", "install", "--disable-pip-version-check"])
+        .arg(format!("componentize-py=={VERSION}"));
+    match context.log.run(&mut pip) {
+        Ok(()) => Ok(program),
+        Err(BuildError::Failed { output, log, .. }) => Err(BuildError::Tool {
+            what: format!(
+                "pip cannot install componentize-py {VERSION} ({}; all of its output is in {})",
+                cause(&output),
+                log.display()
+            ),
+            remedy: format!(
+                "connect to PyPI, name another index in PIP_INDEX_URL, or put componentize-py {VERSION} on PATH"
+            ),
+        }),
+        Err(error) => Err(error),
+    }
+}
+
+/// Returns the first error that pip printed, or else its last line.
+fn cause(output: &str) -> &str {
+    let lines = || {
+        output
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+    };
+    lines()
+        .find(|line| line.starts_with("ERROR"))
+        .or_else(|| lines().next_back())
+        .unwrap_or("it printed nothing")
 }
 
 fn check_python(python: &std::ffi::OsStr) -> Result<(), BuildError> {
