@@ -35,7 +35,7 @@ pub struct PassthroughOptions {
     /// The containers of the engine, written by the mirror.
     pub containers: watch::Receiver<ContainerIndex>,
     /// The maximum number of streams, as far as file descriptors allow. Values
-    /// above [`limits::MAX_STREAMS`](crate::limits::MAX_STREAMS) are reduced
+    /// above [`MAX_STREAMS`](crate::limits::MAX_STREAMS) are reduced
     /// to it.
     pub max_streams: usize,
     /// Whether the engine must not be changed. Then no process is run.
