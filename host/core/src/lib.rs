@@ -58,7 +58,7 @@ pub use log_entry::{
     LogEntry,
 };
 pub use model::{
-    Container, ContainerRef, ContainerState, EngineObject, ExposedPort, Image, ObjectKind,
+    COMPOSE_PROJECT_LABEL, Container, ContainerRef, ContainerState, EngineObject, ExposedPort, Image, ObjectKind,
     ObjectRef, PortBinding, Volume,
 };
 pub use output::{OutputChunk, OutputSource};
