@@ -36,7 +36,9 @@ Setup:
 
 /// Returns the part of the program that answers scripts.
 pub(crate) fn environment<F: Fn() -> Command>(command: F) -> CompleteEnv<'static, F> {
-    CompleteEnv::with_factory(command).var(VARIABLE).bin(PROGRAM)
+    CompleteEnv::with_factory(command)
+        .var(VARIABLE)
+        .bin(PROGRAM)
 }
 
 /// Returns the parser of a shell's name.
@@ -91,9 +93,8 @@ fn name_candidates(
     let offered = known
         .iter()
         .filter(|known| is_offered(known) && begins_with(&known.name, current));
-    let described = offered.map(|known| {
-        CompletionCandidate::new(&known.name).help(Some(known.image.clone().into()))
-    });
+    let described = offered
+        .map(|known| CompletionCandidate::new(&known.name).help(Some(known.image.clone().into())));
     described.collect()
 }
 
@@ -113,7 +114,8 @@ fn known_containers() -> Vec<KnownContainer> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
-    let listed = runtime.map(|runtime| runtime.block_on(tokio::time::timeout(MAX_WAIT, list)));
+    let listed = runtime
+        .map(|runtime| runtime.block_on(async { tokio::time::timeout(MAX_WAIT, list).await }));
     match listed {
         Ok(Ok(Ok(containers))) => containers,
         _ => Vec::new(),

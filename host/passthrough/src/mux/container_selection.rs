@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rdd_core::{
-    COMPOSE_PROJECT_LABEL, Container, ContainerEngine, ContainerIndex, ContainerLookup, ContainerRef, IndexedContainer,
-    LabelPredicate, text,
+    COMPOSE_PROJECT_LABEL, Container, ContainerEngine, ContainerIndex, ContainerLookup,
+    ContainerRef, IndexedContainer, LabelPredicate, text,
 };
 
 use super::subscription::SubscriptionError;

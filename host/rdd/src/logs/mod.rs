@@ -21,7 +21,7 @@ use std::collections::HashMap;
 use std::process::ExitCode;
 
 use anstream::{AutoStream, ColorChoice};
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use http::StatusCode;
 use rdd_core::COMPOSE_PROJECT_LABEL;
 use tokio::sync::mpsc;
@@ -67,7 +67,10 @@ pub(crate) async fn run(state_dir: &StateDir, args: LogsArgs) -> Result<ExitCode
         has_prefix: args.has_prefix(plan.is_single),
         has_timestamps: args.timestamps,
         use_color,
-        highlight: filter.highlight().filter(|_| use_color != [false; 2]).cloned(),
+        highlight: filter
+            .highlight()
+            .filter(|_| use_color != [false; 2])
+            .cloned(),
     };
     let options = PrinterOptions {
         order: match args.follow() {
@@ -130,7 +133,8 @@ async fn plan(state_dir: &StateDir, args: &LogsArgs) -> Result<Option<LogPlan>> 
     let mut found = container_lookup::list_containers(api).await?;
     match &selection {
         LogSelection::Selector(text) => {
-            let selector = rdd_apiserver::LabelSelector::parse(text)?;
+            let selector = rdd_apiserver::LabelSelector::parse(text)
+                .with_context(|| format!("the label selector {text:?} is not valid"))?;
             found.retain(|known| selector.matches_labels(&known.labels));
         }
         LogSelection::Project(project) => {

@@ -61,9 +61,7 @@ fn exit_code(outcome: ReceiveOutcome) -> Result<ExitCode> {
             ),
             code => bail!("the log was interrupted: {} ({code})", frame.reason),
         },
-        ReceiveOutcome::Closed(None) => {
-            Err(interrupted(anyhow!("the daemon gave no reason")))
-        }
+        ReceiveOutcome::Closed(None) => Err(interrupted(anyhow!("the daemon gave no reason"))),
         ReceiveOutcome::ConnectionLost(error) => Err(interrupted(connection_lost(error))),
     }
 }

@@ -26,7 +26,11 @@ const NOTE: u8 = 3;
 impl FrameStream {
     /// Returns the stream of a container's output.
     pub(crate) fn output(is_stderr: bool) -> Self {
-        if is_stderr { Self::Stderr } else { Self::Stdout }
+        if is_stderr {
+            Self::Stderr
+        } else {
+            Self::Stdout
+        }
     }
 
     /// Returns the first byte of a frame.

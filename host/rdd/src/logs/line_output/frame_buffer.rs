@@ -23,8 +23,7 @@ pub(super) struct PrinterGone;
 impl FrameBuffer {
     /// Returns the buffer to which output of a stream is appended.
     pub(super) fn stream(&mut self, stream: FrameStream) -> &mut Vec<u8> {
-        if self.current.first() != Some(&stream.first_byte()) || self.current.len() >= FRAME_BYTES
-        {
+        if self.current.first() != Some(&stream.first_byte()) || self.current.len() >= FRAME_BYTES {
             self.complete();
             self.current.push(stream.first_byte());
         }

@@ -16,9 +16,7 @@ use crate::logs::mux_client::LogId;
 
 /// The colors of containers, in the order in which they join: none of them is the
 /// red of standard error.
-const CONTAINER_COLORS: [&str; 10] = [
-    "36", "33", "32", "35", "34", "96", "93", "92", "95", "94",
-];
+const CONTAINER_COLORS: [&str; 10] = ["36", "33", "32", "35", "34", "96", "93", "92", "95", "94"];
 /// Reverse video on and off, which leaves the colors of the line as they are.
 const HIGHLIGHT: (&[u8], &[u8]) = (b"\x1b[7m", b"\x1b[27m");
 const RESET: &[u8] = b"\x1b[0m";

@@ -1,11 +1,10 @@
 //! Templates of `rdd logs -o template`.
 
 use minijinja::value::Value;
-use minijinja::{Environment, Error, ErrorKind, context};
+use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, context};
 
-use super::line_format::LogSource;
 use super::line_assembler::LogLine;
-use super::line_format::{display_time, stream_name};
+use super::line_format::{LogSource, display_time, stream_name};
 
 const NAME: &str = "template";
 
@@ -19,6 +18,8 @@ impl LineTemplate {
     /// Parses a template.
     pub(crate) fn new(text: &str) -> Result<Self, Error> {
         let mut environment = Environment::new();
+        // Members of a message that is not JSON are nothing, too.
+        environment.set_undefined_behavior(UndefinedBehavior::Chainable);
         environment.add_filter("fromjson", from_json);
         environment.add_template_owned(NAME, text.to_owned())?;
         Ok(Self { environment })

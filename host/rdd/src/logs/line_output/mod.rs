@@ -18,8 +18,8 @@ use tokio_tungstenite::tungstenite::Bytes;
 use self::frame_buffer::{FrameBuffer, PrinterGone};
 use self::line_assembler::{LineAssembler, LogLine};
 pub(crate) use self::line_filter::{LineFilter, parse_pattern};
-use self::line_format::{LogSource, put_time};
 pub(crate) use self::line_format::{LineForm, LineFormat};
+use self::line_format::{LogSource, put_time};
 pub(crate) use self::line_template::{LineTemplate, describe_error};
 use self::time_merge::{QueuedLine, TimeMerge};
 use super::mux_client::{LogEntry, LogEvent, LogId, LogSelection, SubscriptionRef};
@@ -190,7 +190,8 @@ impl LogPrinter {
             }
             LogEvent::Stopped { log, exit_code } => {
                 self.finish_lines(&log)?;
-                let code = exit_code.map_or(String::new(), |code| format!(" with exit code {code}"));
+                let code =
+                    exit_code.map_or(String::new(), |code| format!(" with exit code {code}"));
                 self.note_of(&log, &format!("the container stopped{code}"))?;
             }
             LogEvent::Started { log } => self.note_of(&log, "the container started")?,
@@ -386,3 +387,6 @@ impl LogPrinter {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

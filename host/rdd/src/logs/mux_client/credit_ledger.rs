@@ -30,7 +30,7 @@ struct CreditBalance {
 
 impl CreditLedger {
     /// Records entries that were received.
-    pub(super) fn receive(&self, id: u32, bytes: usize) {
+    pub(crate) fn receive(&self, id: u32, bytes: usize) {
         self.lock().entry(id).or_default().held += bytes as u64;
     }
 
@@ -47,7 +47,7 @@ impl CreditLedger {
     }
 
     /// Returns the credit for a new connection.
-    pub(super) fn begin(&self, id: u32) -> u32 {
+    pub(crate) fn begin(&self, id: u32) -> u32 {
         let mut balances = self.lock();
         let balance = balances.entry(id).or_default();
         balance.printed = 0;
@@ -76,6 +76,12 @@ impl CreditLedger {
         }
     }
 
+    /// Returns the bytes that are not printed yet.
+    #[cfg(test)]
+    pub(crate) fn held(&self, id: u32) -> u64 {
+        self.lock().get(&id).map_or(0, |balance| balance.held)
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<u32, CreditBalance>> {
         // Each change is complete before anything could panic.
         self.balances.lock().unwrap_or_else(PoisonError::into_inner)
@@ -98,7 +104,10 @@ mod tests {
         ledger.settle(1, STEP - 1);
         assert_eq!(ledger.due().now_or_never(), None);
         ledger.settle(1, 2);
-        assert_eq!(ledger.due().now_or_never(), Some(vec![(1, CREDIT_STEP + 1)]));
+        assert_eq!(
+            ledger.due().now_or_never(),
+            Some(vec![(1, CREDIT_STEP + 1)])
+        );
         assert_eq!(ledger.due().now_or_never(), None);
     }
 

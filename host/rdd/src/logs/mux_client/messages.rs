@@ -88,7 +88,6 @@ pub(super) enum ServerMessage {
         id: u32,
     },
     Joined {
-        id: u32,
         source: u32,
         container: String,
         name: String,
@@ -169,9 +168,8 @@ impl EntriesMessage {
         let mut entries = Vec::new();
         while !message.is_empty() {
             let header = split(&mut message, ENTRY_HEADER_BYTES)?;
-            let &[
-                t0, t1, t2, t3, t4, t5, t6, t7, flags, l0, l1, l2, l3,
-            ] = header.first_chunk().ok_or(TruncatedMessage)?;
+            let &[t0, t1, t2, t3, t4, t5, t6, t7, flags, l0, l1, l2, l3] =
+                header.first_chunk().ok_or(TruncatedMessage)?;
             let length = usize::try_from(u32::from_be_bytes([l0, l1, l2, l3]));
             entries.push(LogEntry {
                 time: i64::from_be_bytes([t0, t1, t2, t3, t4, t5, t6, t7]),
@@ -219,7 +217,15 @@ mod tests {
         let entries: Vec<_> = decoded
             .entries
             .iter()
-            .map(|it| (it.time, it.is_stderr, it.is_partial, &it.bytes[..], it.cost()))
+            .map(|it| {
+                (
+                    it.time,
+                    it.is_stderr,
+                    it.is_partial,
+                    &it.bytes[..],
+                    it.cost(),
+                )
+            })
             .collect();
         assert_eq!(
             entries,

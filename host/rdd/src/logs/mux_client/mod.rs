@@ -20,8 +20,8 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 
 pub(crate) use self::credit_ledger::CreditLedger;
-pub(crate) use self::messages::{FollowMode, LogEntry, LogRange, LogSelection};
 use self::messages::{ClientMessage, EntriesMessage, ServerMessage};
+pub(crate) use self::messages::{FollowMode, LogEntry, LogRange, LogSelection};
 pub(crate) use self::subscription::LogId;
 use self::subscription::Subscription;
 use super::receive::{CLOSE_TIMEOUT, PONG_INTERVAL};
@@ -90,6 +90,10 @@ pub(crate) struct SubscriptionRef {
 }
 
 impl SubscriptionRef {
+    pub(crate) fn new(id: u32, ledger: Arc<CreditLedger>) -> Self {
+        Self { id, ledger }
+    }
+
     /// Records that entries were printed.
     pub(crate) fn settle(&self, bytes: usize) {
         self.ledger.settle(self.id, bytes);
@@ -308,10 +312,7 @@ impl MuxClient {
             .receive(id, entries.iter().map(LogEntry::cost).sum());
         Ok(Some(LogEvent::Entries {
             log: Arc::clone(log),
-            subscription: SubscriptionRef {
-                id,
-                ledger: Arc::clone(&self.ledger),
-            },
+            subscription: SubscriptionRef::new(id, Arc::clone(&self.ledger)),
             entries,
         }))
     }
@@ -326,7 +327,6 @@ impl MuxClient {
                 None
             }
             ServerMessage::Joined {
-                id: _,
                 source,
                 container,
                 name,
@@ -354,7 +354,9 @@ impl MuxClient {
             ServerMessage::Stopped { source, exit_code } => {
                 log_of(&source).map(|log| LogEvent::Stopped { log, exit_code })
             }
-            ServerMessage::Started { source } => log_of(&source).map(|log| LogEvent::Started { log }),
+            ServerMessage::Started { source } => {
+                log_of(&source).map(|log| LogEvent::Started { log })
+            }
             ServerMessage::Error {
                 id: None,
                 code,
