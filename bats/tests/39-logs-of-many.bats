@@ -106,13 +106,13 @@ PYTHON
 }
 
 @test "a followed selector has containers that are created later, and a restarted one" {
-  local label first second
+  local label first
   label=$(unique later)
   first=$(container --name "$label-1" --label "later=$label" rdd-test sh -c 'echo begun; exec sleep 1000')
   mirrored "$first"
   rdd logs -l "later=$label" --follow --tail 0 >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" 3>&- &
   follower=$!
-  second=$(container --name "$label-2" --label "later=$label" rdd-test sh -c 'echo second; exec sleep 1000')
+  container --name "$label-2" --label "later=$label" rdd-test sh -c 'echo second; exec sleep 1000'
   try "${PATIENCE[@]}" grep -qxF "$label-2 | second" "$BATS_TEST_TMPDIR/out"
   docker restart -t 0 "$first" >/dev/null
   try "${PATIENCE[@]}" grep -qxF "$label-1 | begun" "$BATS_TEST_TMPDIR/out"
