@@ -10,8 +10,8 @@ use crate::log_reader::FollowMode;
 /// with backends.
 const MAX_NAMESPACE_BYTES: usize = 76;
 
-/// How many bytes of an invalid cursor an error message quotes.
-const MAX_QUOTED_CURSOR: usize = 80;
+/// How many bytes of an invalid value an error message quotes.
+const MAX_QUOTED: usize = 80;
 
 /// The names of all parameters, in the order of the documentation.
 const PARAMETERS: [&str; 9] = [
@@ -29,13 +29,17 @@ const PARAMETERS: [&str; 9] = [
 /// An invalid query parameter.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ParameterError {
-    #[error("unknown parameter {0:?}; known parameters are {known}", known = PARAMETERS.join(", "))]
+    #[error(
+        "unknown parameter {}; known parameters are {}",
+        text::quote(.0, MAX_QUOTED),
+        PARAMETERS.join(", ")
+    )]
     Unknown(String),
     #[error("parameter {0:?} is given twice")]
     Duplicate(String),
-    #[error("parameter follow={0:?} is neither a Boolean nor 'restart'")]
+    #[error("parameter follow={} is neither a Boolean nor 'restart'", text::quote(.0, MAX_QUOTED))]
     InvalidFollow(String),
-    #[error("parameter cursor={value:?}: {reason}", value = text::quote(.value, MAX_QUOTED_CURSOR))]
+    #[error("parameter cursor={value:?}: {reason}", value = text::quote(.value, MAX_QUOTED))]
     InvalidCursor { value: String, reason: CursorError },
     #[error("parameter cursor cannot be combined with {0}: a cursor says where the log begins")]
     CursorWithStart(&'static str),
@@ -47,16 +51,24 @@ pub(crate) enum ParameterError {
         "parameter timestamps is not for the subprotocols with entries, which have times anyway"
     )]
     TimestampsOfEntries,
-    #[error("parameter {name}={value:?} is not a Boolean; use true or false")]
+    #[error(
+        "parameter {name}={value} is not a Boolean; use true or false",
+        value = text::quote(.value, MAX_QUOTED)
+    )]
     InvalidBoolean { name: String, value: String },
     #[error(
-        "parameter namespace={0:?} is not a namespace of the engine; see 'kubectl get containernamespaces -A'"
+        "parameter namespace={} is not a namespace of the engine; see 'kubectl get containernamespaces -A'",
+        text::quote(.0, MAX_QUOTED)
     )]
     InvalidNamespace(String),
-    #[error("parameter tail={0:?} is neither 'all' nor a whole number of lines")]
+    #[error(
+        "parameter tail={} is neither 'all' nor a whole number of lines",
+        text::quote(.0, MAX_QUOTED)
+    )]
     InvalidTail(String),
     #[error(
-        "parameter {name}={value:?} is not a time; use RFC 3339 (2026-01-31T12:00:00Z), Unix seconds (1767225600.5), or a duration before now (10m)"
+        "parameter {name}={value} is not a time; use RFC 3339 (2026-01-31T12:00:00Z), Unix seconds (1767225600.5), or a duration before now (10m)",
+        value = text::quote(.value, MAX_QUOTED)
     )]
     InvalidTime { name: String, value: String },
     #[error("stdout and stderr are both false, so there is nothing to stream")]
@@ -197,16 +209,25 @@ pub(crate) fn parse_time(
     now: Timestamp,
 ) -> Result<Timestamp, ParameterError> {
     parse_unix_seconds(value)
-        .or_else(|| value.parse().ok())
+        // Texts can also have years before 1.
         .or_else(|| {
-            // A negative duration is in the future, as with docker.
-            let before_now: SignedDuration = value.parse().ok()?;
-            Some(now.saturating_sub(before_now))
+            value
+                .parse()
+                .ok()
+                .filter(|time| *time >= Timestamp::GO_ZERO)
         })
+        .or_else(|| parse_duration(value).map(|before_now| now.saturating_sub(before_now)))
         .ok_or_else(|| ParameterError::InvalidTime {
             name: name.to_owned(),
             value: value.to_owned(),
         })
+}
+
+/// Parses `10m`. A negative duration is in the future, as with docker.
+fn parse_duration(value: &str) -> Option<SignedDuration> {
+    let duration: SignedDuration = value.parse().ok()?;
+    // `10m ago` is negative, too, and would mean the opposite.
+    (duration.is_negative() == value.starts_with('-') || duration.is_zero()).then_some(duration)
 }
 
 /// Parses `1767225600`, with an optional fraction of up to nine digits. A
@@ -389,6 +410,9 @@ mod tests {
             "since=-5",
             "since=99999999999999999999",
             "since=10000-01-01T00:00:00Z",
+            "since=0000-12-31T23:59:59Z",
+            "until=-000001-01-01T00:00:00Z",
+            "since=10m ago",
             "until=9999-12-31",
             "until=9999-13-31T23:59:59Z",
             "since=1.",
@@ -405,6 +429,16 @@ mod tests {
                 .to_string();
             let name = query.split('=').next().unwrap();
             assert!(error.contains(name), "{query}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_long_value_is_quoted_in_part() {
+        let long = "\u{1}".repeat(1000);
+        for name in PARAMETERS.into_iter().chain([&*long]) {
+            let error = parse_log_request(&format!("{name}={long}"), now()).unwrap_err();
+            let message = error.to_string();
+            assert!(message.len() < 1000 && message.contains('…'), "{message}");
         }
     }
 

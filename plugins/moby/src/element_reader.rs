@@ -168,9 +168,9 @@ impl<T: DeserializeOwned> ElementReader<T> {
                 self.retry_at = 0;
                 Ok(Some(value))
             }
-            Some(Err(error)) if !error.is_eof() => Err(Error::internal(format!(
-                "cannot parse the engine's response: {error}"
-            ))),
+            Some(Err(error)) if !error.is_eof() && !ends_within_number(rest) => Err(
+                Error::internal(format!("cannot parse the engine's response: {error}")),
+            ),
             _ if rest.len() > MAX_ELEMENT_BYTES => Err(Error::internal(format!(
                 "an element of the engine's response is larger than {MAX_ELEMENT_BYTES} bytes"
             ))),
@@ -180,6 +180,12 @@ impl<T: DeserializeOwned> ElementReader<T> {
             }
         }
     }
+}
+
+/// Returns whether the last byte may be followed by a digit. For a value that is
+/// skipped, `serde_json` then reports an invalid number instead of the end.
+fn ends_within_number(bytes: &[u8]) -> bool {
+    matches!(bytes.last(), Some(b'-' | b'+' | b'.' | b'e' | b'E'))
 }
 
 #[cfg(test)]
@@ -233,6 +239,11 @@ mod tests {
                 vec![3],
             ),
             (Some("V"), r#"{"V":null}"#, vec![]),
+            (
+                Some("V"),
+                r#"{"W": -1, "X": [1.5, {"Y": -2.5E+3}], "V": [4]}"#,
+                vec![4],
+            ),
         ] {
             for piece in 1..=document.len() {
                 let (found, _) = read(key, document, piece);

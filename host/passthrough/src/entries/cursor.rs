@@ -19,6 +19,9 @@ const HAS_OPEN_STDERR: u8 = 1 << 4;
 /// The bytes of the digests, enough to tell the containers of one engine apart.
 const CONTAINER_BYTES: usize = 8;
 const CREATION_BYTES: usize = 4;
+/// The highest index of an entry in a cursor. No log has so many entries with one
+/// time, and those that follow can still be counted.
+const MAX_INDEX: u32 = u32::MAX / 2;
 
 /// The sources of a log that a viewer selects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -222,10 +225,9 @@ impl CursorReader<'_> {
     }
 
     fn entry(&mut self) -> Option<EntryPosition> {
-        Some(EntryPosition {
-            time: i64::from_be_bytes(self.take()?),
-            index: u32::from_be_bytes(self.take()?),
-        })
+        let time = i64::from_be_bytes(self.take()?);
+        let index = u32::from_be_bytes(self.take()?);
+        (index <= MAX_INDEX).then_some(EntryPosition { time, index })
     }
 
     fn entry_if(&mut self, is_set: bool) -> Option<Option<EntryPosition>> {
@@ -259,7 +261,7 @@ mod tests {
         let positions = [
             None,
             Some(LogPosition {
-                last: entry(i64::MIN, u32::MAX),
+                last: entry(i64::MIN, MAX_INDEX),
                 open_lines: [None, None],
             }),
             Some(LogPosition {
@@ -317,6 +319,18 @@ mod tests {
                 .unwrap()
                 .is_replaced
         );
+    }
+
+    #[test]
+    fn an_index_after_which_entries_could_not_be_counted_is_rejected() {
+        for (last, open) in [(MAX_INDEX + 1, 0), (0, u32::MAX)] {
+            let position = LogPosition {
+                last: entry(1, last),
+                open_lines: [None, Some(entry(2, open))],
+            };
+            let text = scope().encode(Some(&position));
+            assert_eq!(decode(&scope(), &text), Err(CursorError::Malformed));
+        }
     }
 
     #[test]

@@ -62,6 +62,10 @@ pub(super) fn parse_input(
     Ok(match (channel.first().copied(), &*message) {
         (Some(STDIN), [_, ..]) => InputMessage::Stdin(message),
         (Some(RESIZE), size) => {
+            // serde also takes an array for an object.
+            if !size.trim_ascii_start().starts_with(b"{") {
+                return Err(ResizeError);
+            }
             let WindowSize { width, height } =
                 serde_json::from_slice(size).map_err(|_| ResizeError)?;
             if width == 0 || height == 0 {
@@ -166,6 +170,7 @@ mod tests {
             "",
             "{}",
             "80x24",
+            "[80,24]",
             "{\"Width\":80}",
             "{\"Width\":70000,\"Height\":1}",
         ] {

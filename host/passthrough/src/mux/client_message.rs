@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 /// A message of `rdd.logs-mux.v1` from the client. Other members are ignored.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -99,11 +101,21 @@ pub(crate) enum FollowValue {
 }
 
 /// The word for a log that is followed over restarts.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, JsonSchema)]
+#[schemars(rename_all = "camelCase")]
 pub(crate) enum RestartWord {
     /// Followed until the container is removed.
     Restart,
+}
+
+impl<'de> Deserialize<'de> for RestartWord {
+    /// Written by hand: a derived implementation also takes `{"restart":null}`.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match String::deserialize(deserializer)?.as_str() {
+            "restart" => Ok(Self::Restart),
+            word => Err(D::Error::unknown_variant(word, &["restart"])),
+        }
+    }
 }
 
 impl Default for FollowValue {
@@ -126,18 +138,52 @@ pub(super) struct InvalidMessage {
 impl ClientMessage {
     /// Parses a text message.
     pub(super) fn parse(text: &str) -> Result<Self, InvalidMessage> {
-        serde_json::from_str(text).map_err(|error| InvalidMessage {
+        Self::parse_object(text).map_err(|error| InvalidMessage {
             // Only a subscription is answered by its ID.
             id: subscribed_id(text),
             reason: format!("the message is not valid: {error}"),
         })
     }
+
+    fn parse_object(text: &str) -> Result<Self, serde_json::Error> {
+        // serde also takes an array for an object, and a number for the name of a
+        // variant.
+        let value: Value = serde_json::from_str(text)?;
+        if !value.get("op").is_some_and(Value::is_string) {
+            return Err(serde_json::Error::custom("it has no text op"));
+        }
+        serde_json::from_str(text)
+    }
 }
 
 fn subscribed_id(text: &str) -> Option<u32> {
-    let value: serde_json::Value = serde_json::from_str(text).ok()?;
+    let value: Value = serde_json::from_str(text).ok()?;
     if value.get("op")?.as_str()? != "subscribe" {
         return None;
     }
     u32::try_from(value.get("id")?.as_u64()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_documented_forms_of_a_message_are_accepted() {
+        for text in [
+            r#"{"op":"unsubscribe","id":1}"#,
+            r#"{"op":"subscribe","id":1,"follow":"restart"}"#,
+        ] {
+            assert!(ClientMessage::parse(text).is_ok(), "{text}");
+        }
+        for text in [
+            r#"["unsubscribe",1]"#,
+            r#"{"op":2,"id":1}"#,
+            r#"{"id":1}"#,
+            r#"{"op":"subscribe","id":1,"follow":{"restart":null}}"#,
+            r#"{"op":"subscribe","id":1,"follow":"Restart"}"#,
+        ] {
+            assert!(ClientMessage::parse(text).is_err(), "{text}");
+        }
+    }
 }

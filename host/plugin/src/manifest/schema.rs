@@ -52,7 +52,8 @@ pub(super) fn parse(text: &str) -> Result<PluginManifest, ManifestError> {
             .map(|span| text.get(..span.start).unwrap_or(text));
         ManifestError::Syntax {
             line: before.map(|before| before.matches('\n').count() + 1),
-            message: error.message().replace('\n', ", "),
+            // It repeats keys, which may have any character.
+            message: escape_unprintable(&error.message().replace('\n', ", ")),
         }
     })?;
     if !is_backend_name(&name) {
@@ -89,19 +90,33 @@ fn check_interface(interface: &str) -> Result<(), ManifestError> {
     Ok(check_version(&version)?)
 }
 
+/// Whether a character may change what a terminal shows of a text around it.
+fn is_unprintable(character: char) -> bool {
+    character.is_control()
+        // Marks that change the direction of text, to disguise a name.
+        || matches!(character, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+fn escape_unprintable(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        if is_unprintable(character) {
+            escaped.extend(character.escape_default());
+        } else {
+            escaped.push(character);
+        }
+    }
+    escaped
+}
+
 /// Rejects a text that could not be shown on one line of a terminal.
 pub(super) fn one_line(
     key: &'static str,
     text: String,
     max_bytes: usize,
 ) -> Result<String, ManifestError> {
-    let is_valid = !text.trim().is_empty()
-        && text.len() <= max_bytes
-        && !text.chars().any(|character| {
-            character.is_control()
-                // Marks that change the direction of text, to disguise a name.
-                || matches!(character, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-        });
+    let is_valid =
+        !text.trim().is_empty() && text.len() <= max_bytes && !text.chars().any(is_unprintable);
     match is_valid {
         true => Ok(text),
         false => Err(ManifestError::Text { key, max_bytes }),

@@ -293,3 +293,13 @@ fn a_limit_is_at_least_one_and_has_a_maximum() {
         reject(&format!("{VALID}[limits]\n{limits}"), expected);
     }
 }
+
+#[test]
+fn an_error_has_no_escape_sequence_of_a_manifest() {
+    for (key, expected) in [("\\u001b[31m", r"\u{1b}[31m"), ("\\u202e", r"\u{202e}")] {
+        let text = format!("{VALID}\"{key}\" = 1");
+        reject(&text, expected);
+        let error = PluginManifest::parse(&text).unwrap_err().to_string();
+        assert!(!error.contains(['\u{1b}', '\u{202e}']), "{error:?}");
+    }
+}

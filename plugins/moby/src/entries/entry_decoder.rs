@@ -12,10 +12,10 @@ const STDERR: u8 = 2;
 const SYSTEM_ERROR: u8 = 3;
 const MAX_SOURCE: u8 = SYSTEM_ERROR;
 /// The maximum length of a timestamp and the space after it.
-const MAX_TIMESTAMP_BYTES: usize = 40;
+pub(super) const MAX_TIMESTAMP_BYTES: usize = 40;
 /// The bytes of a message that are kept until it is complete: the timestamp, the
 /// longest entry, and a newline. A longer message is divided.
-const MAX_KEPT_BYTES: usize = MAX_TIMESTAMP_BYTES + MAX_CHUNK_BYTES + 1;
+pub(super) const MAX_KEPT_BYTES: usize = MAX_TIMESTAMP_BYTES + MAX_CHUNK_BYTES + 1;
 
 /// A decoded entry.
 #[derive(Debug, PartialEq, Eq)]
@@ -107,15 +107,22 @@ impl EntryDecoder {
                     return Ok(());
                 }
                 *have = 0;
-                let [of, _, _, _, length @ ..] = *header;
+                let [of, padding @ .., a, b, c, d] = *header;
                 if of > MAX_SOURCE {
                     return Err(Error::internal(format!(
                         "the engine sent a frame of the log with the unknown source {of}"
                     )));
                 }
+                if padding != [0; 3] {
+                    return Err(Error::internal(format!(
+                        "the engine sent a corrupt log: a frame begins with {of:#04x} {padding:02x?}"
+                    )));
+                }
                 *source = of;
-                *left = u32::from_be_bytes(length) as usize;
-                continue;
+                *left = u32::from_be_bytes([a, b, c, d]) as usize;
+                if *left > 0 || of != SYSTEM_ERROR {
+                    continue;
+                }
             }
             let (now, later) = input.split_at((*left).min(input.len()));
             *left -= now.len();
@@ -376,6 +383,16 @@ mod tests {
             "{}",
             error.message
         );
+        let error = decode(false, &frame(3, b""), 5).unwrap_err();
+        assert!(
+            error.message.contains("cannot read the log"),
+            "{}",
+            error.message
+        );
+        let mut corrupt = frame(1, b"1970-01-01T00:00:01.000000002Z one\n");
+        corrupt[2] = 1;
+        let error = decode(false, &corrupt, 5).unwrap_err();
+        assert!(error.message.contains("corrupt"), "{}", error.message);
         let error = decode(false, &frame(9, b"x"), 5).unwrap_err();
         assert!(
             error.message.contains("unknown source 9"),

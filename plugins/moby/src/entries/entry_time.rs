@@ -27,6 +27,8 @@ impl EntryTimeParser {
         if let Some((seconds, fraction)) = text.split_at_checked(SECONDS_BYTES)
             && text.len() == TIMESTAMP_BYTES
             && let Some(fraction) = fraction.strip_suffix(b"Z")
+            // The initial text has no dot.
+            && seconds.last() == Some(&b'.')
         {
             let mut nanoseconds = 0;
             for digit in fraction {
@@ -39,12 +41,16 @@ impl EntryTimeParser {
             if self.text == seconds {
                 return Some(self.nanoseconds.saturating_add(nanoseconds));
             }
-            if seconds.last() == Some(&b'.') {
-                let whole = Self::parse_slowly(text)?;
-                self.nanoseconds = whole.saturating_sub(nanoseconds);
+            let time = Self::parse_slowly(text)?;
+            // The nearest time of one that does not fit is none of this second.
+            if time != i64::MIN
+                && time != i64::MAX
+                && let Some(begin) = time.checked_sub(nanoseconds)
+            {
+                self.nanoseconds = begin;
                 self.text.copy_from_slice(seconds);
-                return Some(whole);
             }
+            return Some(time);
         }
         Self::parse_slowly(text)
     }
@@ -54,11 +60,9 @@ impl EntryTimeParser {
             seconds,
             nanoseconds,
         } = time::parse(str::from_utf8(text).ok()?)?;
-        Some(
-            seconds
-                .saturating_mul(SECOND)
-                .saturating_add(nanoseconds.into()),
-        )
+        let time = i128::from(seconds) * i128::from(SECOND) + i128::from(nanoseconds);
+        let nearest = time.clamp(i64::MIN.into(), i64::MAX.into());
+        i64::try_from(nearest).ok()
     }
 }
 
@@ -69,6 +73,8 @@ mod tests {
     #[test]
     fn timestamps_are_parsed_to_nanoseconds() {
         let mut parser = EntryTimeParser::default();
+        let zeros = [&[0; SECONDS_BYTES], &b"000000001Z"[..]].concat();
+        assert_eq!(parser.parse(&zeros), None);
         for (text, expected) in [
             (
                 "2026-11-26T20:43:35.123456789Z",
@@ -92,7 +98,25 @@ mod tests {
                 Some(1_795_725_815_500_000_000),
             ),
             ("1969-12-31T23:59:59.500000000Z", Some(-500_000_000)),
+            ("9999-12-31T23:59:59.900000000Z", Some(i64::MAX)),
             ("9999-12-31T23:59:59.000000000Z", Some(i64::MAX)),
+            ("2262-04-11T23:47:16.854775807Z", Some(i64::MAX)),
+            (
+                "2262-04-11T23:47:16.000000000Z",
+                Some(9_223_372_036_000_000_000),
+            ),
+            ("2262-04-11T23:47:16.999999999Z", Some(i64::MAX)),
+            ("0001-01-01T00:00:00.900000000Z", Some(i64::MIN)),
+            ("0001-01-01T00:00:00.000000000Z", None),
+            (
+                "1677-09-21T00:12:43.200000000Z",
+                Some(-9_223_372_036_800_000_000),
+            ),
+            (
+                "1677-09-21T00:12:43.300000000Z",
+                Some(-9_223_372_036_700_000_000),
+            ),
+            ("1677-09-21T00:12:43.000000000Z", Some(i64::MIN)),
             ("2026-11-26T20:43:35.12345678xZ", None),
             ("2026-13-26T20:43:35.123456789Z", None),
             ("", None),
