@@ -1,7 +1,7 @@
 """A WebSocket client that reads its socket as slowly as it is told, and nothing ahead:
 what it has not read is in the buffers of the system. It answers pings and close frames
-when it gets to them, and sends nothing else. The content of a log goes to standard
-output, and these lines to standard error:
+when it gets to them, gives credit for what it has received, and sends nothing else. The
+content of a log goes to standard output, and these lines to standard error:
 
     pings N                how many pings it has answered
     answered MILLISECONDS  the time from its own close frame to that of the daemon
@@ -20,6 +20,7 @@ import time
 from entries import parse_binary, parse_json
 from websockets.client import ClientProtocol
 from websockets.frames import Frame, Opcode
+from websockets.protocol import State
 from websockets.uri import parse_uri
 
 PIECE = 1024  # bytes that are read at once
@@ -37,7 +38,8 @@ def arguments() -> argparse.Namespace:
     options.add_argument("--token-file", required=True)
     options.add_argument("--ca", required=True)
     options.add_argument("--subprotocol")
-    options.add_argument("--mux", help="subscription to send, as JSON")
+    options.add_argument("--mux", help="container to subscribe to, at the endpoint of many containers")
+    options.add_argument("--credit", type=int, help="bytes that it may then be sent ahead")
     options.add_argument("--rate", type=int, help="bytes per second to read")
     options.add_argument("--seconds", type=float, help="how long to read at this rate")
     options.add_argument("--pause-at", type=int, help="bytes of the log after which it stops reading")
@@ -105,8 +107,12 @@ class Client:
             elif self.protocol.handshake_exc:
                 sys.exit(f"{self.protocol.handshake_exc}: {event.body}")
             elif self.options.mux:
-                self.protocol.send_text(self.options.mux.encode())
+                self.send(op="subscribe", container=self.options.mux, credit=self.options.credit)
         return True
+
+    def send(self, **message: object) -> None:
+        if self.protocol.state is State.OPEN:
+            self.protocol.send_text(json.dumps(message | {"id": 1}).encode())
 
     def handle(self, frame: Frame) -> None:
         if frame.opcode is Opcode.PING:
@@ -127,6 +133,7 @@ class Client:
             return frame.data
         if frame.opcode is Opcode.BINARY:  # after the subscription and the source
             _, entries = parse_binary(frame.data[8:])
+            self.send(op="credit", bytes=sum(max(1, len(data)) for _, data, _ in entries))
         else:
             message = json.loads(frame.data)
             if self.options.mux and message["type"] in ("end", "error"):

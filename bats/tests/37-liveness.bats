@@ -12,30 +12,36 @@ PAUSE=${RDD_TEST_LIVENESS_SECONDS:-66}
 # How long a client reads slowly
 SLOW=$((2 * PAUSE))
 RATE=5000 # bytes per second
+mux=(--subprotocol rdd.logs-mux.v1 --mux)
 
 setup_file() {
   start_file
   WEBSOCKETS=$("$ROOT/scripts/websockets")
   export WEBSOCKETS
-  # More than all buffers together, then a line every second until everybody has read for a while.
-  TALKER=$(container rdd-test sh -c 'awk "BEGIN { for (i = 0; i < 200000; i++) printf \"%0100d\\n\", i }"
-    for i in $(seq '$((SLOW + 20))'); do echo "line $i"; sleep 1; done')
-  export TALKER
-  try "${PATIENCE[@]}" has_line "$TALKER" 'line 1'
-  mirrored "$TALKER"
+  BIG=$(talker 200000) # 20 MB, more than all buffers together
+  export BIG
 
-  start_client slow "$(server)" "/$TALKER" --rate "$RATE" --seconds "$SLOW"
-  start_client entries "$(server)" "/$TALKER" --subprotocol rdd.logs.v1+json --pause-at 50000 --pause "$PAUSE"
-  start_client mux "$(server)" "" --subprotocol rdd.logs-mux.v1 \
-    --mux "{\"op\": \"subscribe\", \"id\": 1, \"container\": \"$TALKER\", \"credit\": 4294967295}" --pause-at 50000 --pause "$PAUSE"
+  start_client slow "$(server)" "/$BIG" --rate "$RATE" --seconds "$SLOW"
+  start_client entries "$(server)" "/$BIG" --subprotocol rdd.logs.v1+json --pause-at 50000 --pause "$PAUSE"
+  start_client mux "$(server)" "" "${mux[@]}" "$BIG" --credit 1000000000 --pause-at 50000 --pause "$PAUSE"
   start_relay
-  start_client proxied "$RELAYED" "/$TALKER"
+  start_client proxied "$RELAYED" "/$BIG"
   background command sh -c '"$0" --state-dir "$1" logs -f "$2" | { head -c 1; sleep "$3"; cat; }' \
-    "$RDD_TEST_BIN" "$STATE" "$TALKER" "$PAUSE"
+    "$RDD_TEST_BIN" "$STATE" "$BIG" "$PAUSE"
 }
 teardown_file() {
   kill "$(cat "$BATS_FILE_TMPDIR/relay.pid")" || true
   end_file # the other clients end with the daemon
+}
+# talker LINES: starts a container that writes so many lines of 100 bytes, then one every
+# second for as long as the clients read slowly, and a while longer; prints its ID.
+talker() {
+  local id
+  id=$(container rdd-test sh -c 'awk "BEGIN { for (i = 0; i < '"$1"'; i++) printf \"%0100d\\n\", i }"
+    for i in $(seq '$((SLOW + 20))'); do echo "line $i"; sleep 1; done')
+  try "${PATIENCE[@]}" has_line "$id" 'line 1' >&2
+  mirrored "$id" >&2
+  echo "$id"
 }
 has_line() { docker logs --tail 100 "$1" 2>&1 | grep -qx "$2"; }
 
@@ -65,47 +71,47 @@ start_relay() {
   RELAYED=${url%:*}:$(sed -n 's/^port //p' "$BATS_FILE_TMPDIR/relay.out")
 }
 
-# complete NAME: the client ends with 0, and has what docker logs prints.
+# complete NAME CONTAINER: the client ends with 0, and has what docker logs prints.
 complete() {
   local path=$BATS_FILE_TMPDIR/$1
   try --max $((SLOW + 300)) --delay 1 test -e "$path.status"
   same "$(cat "$path.status")" 0 || { cat "$path.err" >&2; return 1; }
-  docker logs "$TALKER" | cmp - "$path.out"
+  docker logs "$2" | cmp - "$path.out"
 }
 
 @test "rdd logs -f into a reader that pauses loses nothing" {
-  complete command
+  complete command "$BIG"
   same "$(cat "$BATS_FILE_TMPDIR/command.err")" ''
 }
 
 @test "a client of entries that does not read for a while gets every entry" {
-  complete entries
+  complete entries "$BIG"
   closed "$BATS_FILE_TMPDIR/entries.err" 1000
 }
 
 @test "a client of many containers that does not read for a while gets every entry" {
-  complete mux
+  complete mux "$BIG"
 }
 
 @test "a reader of 5 KB/s that only answers pings gets every byte" {
-  complete slow
+  complete slow "$BIG"
   closed "$BATS_FILE_TMPDIR/slow.err" 1000
   fails grep -qx 'pings 0' "$BATS_FILE_TMPDIR/slow.err"
 }
 
 @test "a client behind a proxy that buffers and forwards pings late gets every byte" {
-  complete proxied
+  complete proxied "$BIG"
   closed "$BATS_FILE_TMPDIR/proxied.err" 1000
   fails grep -qx 'pings 0' "$BATS_FILE_TMPDIR/proxied.err"
 }
 
 @test "the close frame of a client is answered with its code while data are in flight" {
-  local subscription="{\"op\": \"subscribe\", \"id\": 1, \"container\": \"$TALKER\", \"credit\": 4294967295}" code format
+  local code format
   for format in raw json mux; do
     case $format in
-      raw) set -- "/$TALKER" ;;
-      json) set -- "/$TALKER" --subprotocol rdd.logs.v1+json ;;
-      mux) set -- "" --subprotocol rdd.logs-mux.v1 --mux "$subscription" ;;
+      raw) set -- "/$BIG" ;;
+      json) set -- "/$BIG" --subprotocol rdd.logs.v1+json ;;
+      mux) set -- "" "${mux[@]}" "$BIG" --credit 1000000000 ;;
     esac
     for code in '' 1000 3000 4999; do
       slow "$(server)" "$@" --close-at 100000 ${code:+--code "$code"} >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err"
