@@ -19,13 +19,18 @@ setup_file() {
   WEBSOCKETS=$("$ROOT/scripts/websockets")
   export WEBSOCKETS
   BIG=$(talker 200000) # 20 MB, more than all buffers together
-  export BIG
+  MIDDLE=$(talker 5000) # 500 KB, which a proxy buffers
+  SMALL=$(talker 300) # 30 KB, which the system of a client buffers
+  export BIG MIDDLE SMALL
 
   start_client slow "$(server)" "/$BIG" --rate "$RATE" --seconds "$SLOW"
   start_client entries "$(server)" "/$BIG" --subprotocol rdd.logs.v1+json --pause-at 50000 --pause "$PAUSE"
   start_client mux "$(server)" "" "${mux[@]}" "$BIG" --credit 1000000000 --pause-at 50000 --pause "$PAUSE"
+  start_client received "$(server)" "/$SMALL" --pause-at 1000 --pause "$PAUSE"
+  start_client credited "$(server)" "" "${mux[@]}" "$BIG" --credit 60000 --pause-at 50000 --pause "$PAUSE"
   start_relay
   start_client proxied "$RELAYED" "/$BIG"
+  start_client buffered "$RELAYED" "/$MIDDLE"
   background command sh -c '"$0" --state-dir "$1" logs -f "$2" | { head -c 1; sleep "$3"; cat; }' \
     "$RDD_TEST_BIN" "$STATE" "$BIG" "$PAUSE"
 }
@@ -93,6 +98,15 @@ complete() {
   complete mux "$BIG"
 }
 
+@test "a client that pauses when its system has received everything gets every later byte" {
+  complete received "$SMALL"
+  closed "$BATS_FILE_TMPDIR/received.err" 1000
+}
+
+@test "a client of many containers that pauses when its credit is used up gets every entry" {
+  complete credited "$BIG"
+}
+
 @test "a reader of 5 KB/s that only answers pings gets every byte" {
   complete slow "$BIG"
   closed "$BATS_FILE_TMPDIR/slow.err" 1000
@@ -103,6 +117,11 @@ complete() {
   complete proxied "$BIG"
   closed "$BATS_FILE_TMPDIR/proxied.err" 1000
   fails grep -qx 'pings 0' "$BATS_FILE_TMPDIR/proxied.err"
+}
+
+@test "a client behind a proxy that has received everything gets every later byte" {
+  complete buffered "$MIDDLE"
+  closed "$BATS_FILE_TMPDIR/buffered.err" 1000
 }
 
 @test "the close frame of a client is answered with its code while data are in flight" {
