@@ -190,6 +190,31 @@ equal_logs() {
   done
 }
 
+# joined_times COUNT: all clients were told so many times that a container joined.
+joined_times() {
+  local client
+  for client in $CLIENTS; do same "$(grep -c ' joined' "$BATS_TEST_TMPDIR/$client.err")" "$1" || return 1; done
+}
+
+@test "the logs of more containers than have their cursors in one message are resumed" {
+  local tier client number
+  tier=$(unique tier)
+  for number in $(seq 15); do
+    container --name "$tier-$number" --label "tier=$tier" rdd-test sh -c 'echo once; exec sleep 100000' >/dev/null
+  done
+  relay
+  follow --selector "tier=$tier"
+  try "${PATIENCE[@]}" joined_times 15
+  for client in $CLIENTS; do try "${PATIENCE[@]}" has_lines "$client" "$tier-.* | once" 15; done
+  kill -USR1 "$RELAY"
+  try "${PATIENCE[@]}" joined_times 30
+  container --name "$tier-16" --label "tier=$tier" rdd-test sh -c 'echo last; exec sleep 100000' >/dev/null
+  for client in $CLIENTS; do
+    try "${PATIENCE[@]}" has_lines "$client" "$tier-16 | last" 1
+    has_lines "$client" "$tier-.* | once" 15
+  done
+}
+
 @test "a wrong name, an invalid selector, and invalid credentials are errors" {
   local client
   mkdir -p "$BATS_TEST_TMPDIR/wrong"

@@ -83,7 +83,7 @@ function handleEvent({ type, id, source, container, name, labels, ...details }, 
   if (type === 'left' || type === 'gap') log.lines.forEach((line, output) => line.length && printLine(log, output));
   if (type === 'error' && TEMPORARY.includes(details.code)) return socket.terminate();
   if (type === 'error') process.exitCode = 1;
-  if (type === 'error' && id === null) throw new Error('the daemon did not understand a message');
+  if (type === 'error' && id === null) subscriptions.clear(); // a message was not understood
   if (type === 'error' || type === 'end') subscriptions.delete(id);
 }
 

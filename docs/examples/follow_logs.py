@@ -76,7 +76,7 @@ def handle_event(sources, type, id, source=None, container=None, name=None, labe
     if type == "error" and details["code"] in TEMPORARY:
         raise ConnectionError(details["message"])
     if type in ("error", "end"):
-        del subscriptions[id]
+        subscriptions.clear() if id is None else subscriptions.pop(id)  # none: a message was not understood
         state.status |= type == "error"
 
 
