@@ -79,6 +79,10 @@ bench: build ## compare the release build with its rivals (about ten minutes)
 soak: build ## run the daemon under load for an hour; report growth and loss
 	scripts/soak $(ARGS)
 
+.PHONY: liveness
+liveness: build ## hold slow and paused clients of logs for ten minutes; report loss
+	scripts/liveness $(ARGS)
+
 .PHONY: two-daemons
 two-daemons: build ## run two daemons on one cluster for ten minutes; report loss
 	scripts/two-daemons $(ARGS)
