@@ -67,6 +67,10 @@ bench: build ## compare the release build with its rivals (about ten minutes)
 soak: build ## run the daemon under load for an hour; report growth and loss
 	scripts/soak $(ARGS)
 
+.PHONY: floods
+floods: build ## flood the daemon with slow, hostile, and very many clients (about ten minutes)
+	scripts/floods $(ARGS)
+
 .PHONY: two-daemons
 two-daemons: build ## run two daemons on one cluster for ten minutes; report loss
 	scripts/two-daemons $(ARGS)
