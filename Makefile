@@ -83,6 +83,10 @@ soak: build ## run the daemon under load for an hour; report growth and loss
 liveness: build ## hold slow and paused clients of logs for ten minutes; report loss
 	scripts/liveness $(ARGS)
 
+.PHONY: floods
+floods: build ## flood the daemon with slow, hostile, and very many clients (about ten minutes)
+	scripts/floods $(ARGS)
+
 .PHONY: two-daemons
 two-daemons: build ## run two daemons on one cluster for ten minutes; report loss
 	scripts/two-daemons $(ARGS)

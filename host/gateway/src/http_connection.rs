@@ -15,7 +15,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::activity::ConnectionActivity;
-use crate::limits::{CLOSE_GRACE, ConnectionLimits, HTTP2_PING_INTERVAL, HTTP2_PING_TIMEOUT};
+use crate::limits::{
+    CLOSE_GRACE, ConnectionLimits, HTTP2_PING_INTERVAL, HTTP2_PING_TIMEOUT, MAX_HTTP1_BUFFER,
+};
 use crate::pipeline::{ConnectionContext, RequestPipeline};
 use crate::registry::ConnectionPermit;
 use crate::tls_connection::TlsConnection;
@@ -114,6 +116,7 @@ fn http_builder() -> Builder<StreamExecutor> {
     builder
         .http1()
         .timer(TokioTimer::new())
+        .max_buf_size(MAX_HTTP1_BUFFER)
         .header_read_timeout(None);
     builder
         .http2()

@@ -27,6 +27,7 @@ mod registry;
 mod tls_connection;
 
 mod limits;
+mod request_body;
 mod response;
 
 pub use allow_list::{AllowListError, AllowedHost, TrustedOrigin};
@@ -37,6 +38,7 @@ pub use host_origin_policy::{HostOriginError, HostOriginPolicy};
 pub use kubeconfig::InstanceKubeconfig;
 pub use limits::ConnectionLimits;
 pub use pipeline::RequestHandler;
+pub use request_body::{RequestBody, RequestBodyError};
 pub use response::{GatewayBody, error_response, text_response};
 pub use server::{BindError, Gateway, GatewayOptions};
 pub use tls_connection::{TlsConnection, into_tls_connection};

@@ -9,6 +9,11 @@ pub(crate) const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(30);
 /// closed.
 pub(crate) const HTTP2_PING_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// The maximum number of bytes that are buffered of an HTTP/1.1 request: its head,
+/// with a URI of up to 64 KiB. 256 connections without credentials then hold 32 MiB.
+/// Heads of HTTP/2 have 16 KiB at most.
+pub(crate) const MAX_HTTP1_BUFFER: usize = 128 * 1024;
+
 /// How long a connection without requests may take to close gracefully. A peer
 /// that reads needs one round trip; this allows for a busy machine. A peer that
 /// does not read is disconnected, even when the daemon shuts down.
@@ -43,9 +48,20 @@ pub struct ConnectionLimits {
     /// How long an anonymous connection may be idle before its first request,
     /// and between requests. An HTTP/2 ping does not count as a request.
     pub anonymous_idle: Duration,
+    /// How long a request may take to send its body, from its headers on. A peer
+    /// that stops in the middle would keep its connection forever.
+    pub body: Duration,
     /// How long an authenticated connection may have no request in flight. A
     /// watch is in flight until it ends.
     pub idle: Duration,
+}
+
+impl ConnectionLimits {
+    /// Returns the maximum number of authenticated connections of one user: three
+    /// quarters, so that one user cannot use all of them.
+    pub(crate) fn authenticated_per_user(&self) -> usize {
+        (self.authenticated * 3 / 4).max(1)
+    }
 }
 
 impl Default for ConnectionLimits {
@@ -61,6 +77,9 @@ impl Default for ConnectionLimits {
             // Clients send a request as soon as they are connected. Browsers
             // preconnect, but reconnect when they need to.
             anonymous_idle: Duration::from_secs(10),
+            // Bodies of the API have 3 MiB at most, and kube-apiserver has a minute
+            // for a whole request.
+            body: Duration::from_secs(60),
             // The idle timeout of Go's HTTP client, and so of kubectl: a
             // connection is rarely closed just as a request is sent.
             idle: Duration::from_secs(90),

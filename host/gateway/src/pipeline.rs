@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -17,12 +18,14 @@ use crate::health::{self, HealthReport};
 use crate::host_origin_policy::HostOriginPolicy;
 use crate::limits::{CONNECTIONS_RETRY_AFTER_SECONDS, STARTING_RETRY_AFTER_SECONDS};
 use crate::registry::{ConnectionLimitError, ConnectionPermit};
+use crate::request_body::RequestBody;
 use crate::response::{GatewayBody, error_response};
 
 /// A service for one part of the URL space. It receives only requests that
 /// passed every check, with the caller's [`rdd_core::UserIdentity`] among their
 /// extensions.
-pub type RequestHandler = BoxCloneSyncService<Request<Incoming>, Response<GatewayBody>, Infallible>;
+pub type RequestHandler =
+    BoxCloneSyncService<Request<RequestBody>, Response<GatewayBody>, Infallible>;
 
 /// Authenticates, checks, and dispatches requests.
 pub(crate) struct RequestPipeline {
@@ -33,6 +36,8 @@ pub(crate) struct RequestPipeline {
     pub(crate) api: Option<RequestHandler>,
     pub(crate) metrics: RequestHandler,
     pub(crate) health: watch::Receiver<HealthReport>,
+    /// How long a request may take to send its body.
+    pub(crate) body_timeout: Duration,
 }
 
 /// The connection that a request arrived on.
@@ -151,6 +156,7 @@ impl RequestPipeline {
             },
         };
         request.extensions_mut().insert(identity);
+        let request = request.map(|body| RequestBody::new(body, self.body_timeout));
         match handler.clone().oneshot(request).await {
             Ok(response) => response,
             Err(never) => match never {},
@@ -170,7 +176,7 @@ fn on_authenticated(
     }
     connection
         .permit
-        .mark_authenticated()
+        .mark_authenticated(&identity.user)
         .inspect_err(|_| connection.activity.clear_authenticated())
 }
 

@@ -1,6 +1,6 @@
 //! The open connections, and which one is evicted for a new one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
@@ -22,7 +22,10 @@ struct RegistryState {
     next_id: u64,
     /// Keyed by age: the first entry is the oldest connection.
     anonymous: BTreeMap<u64, CancellationToken>,
-    authenticated: usize,
+    /// The authenticated connections and their users.
+    authenticated: HashMap<u64, Arc<str>>,
+    /// The number of authenticated connections by user.
+    by_user: HashMap<Arc<str>, usize>,
     /// The number of evictions since the last log line.
     evicted: u64,
     logged_at: Option<Instant>,
@@ -30,9 +33,13 @@ struct RegistryState {
 
 /// The maximum number of authenticated connections is open.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{limit} connections are open; close some, or try again later")]
-pub(crate) struct ConnectionLimitError {
-    pub(crate) limit: usize,
+pub(crate) enum ConnectionLimitError {
+    /// In total.
+    #[error("{0} connections are open; close some, or try again later")]
+    Total(usize),
+    /// Of the user.
+    #[error("{0} connections of this user are open; close some, or try again later")]
+    User(usize),
 }
 
 impl ConnectionRegistry {
@@ -103,17 +110,23 @@ impl ConnectionPermit {
         self.evicted.cancelled().await;
     }
 
-    /// Moves the connection to the authenticated ones. Must be called at most
-    /// once.
-    pub(crate) fn mark_authenticated(&self) -> Result<(), ConnectionLimitError> {
-        let limit = self.registry.limits.authenticated;
+    /// Moves the connection to the authenticated ones of `user`. Must be called at
+    /// most once.
+    pub(crate) fn mark_authenticated(&self, user: &str) -> Result<(), ConnectionLimitError> {
+        let limits = &self.registry.limits;
         let mut state = self.registry.state();
-        if state.authenticated >= limit {
-            return Err(ConnectionLimitError { limit });
+        if state.authenticated.len() >= limits.authenticated {
+            return Err(ConnectionLimitError::Total(limits.authenticated));
+        }
+        let of_user = state.by_user.get(user).copied().unwrap_or_default();
+        if of_user >= limits.authenticated_per_user() {
+            return Err(ConnectionLimitError::User(limits.authenticated_per_user()));
         }
         // A connection that was just evicted closes without being counted.
         if state.anonymous.remove(&self.id).is_some() {
-            state.authenticated += 1;
+            let user: Arc<str> = user.into();
+            state.authenticated.insert(self.id, Arc::clone(&user));
+            state.by_user.insert(user, of_user + 1);
         }
         Ok(())
     }
@@ -122,8 +135,15 @@ impl ConnectionPermit {
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let mut state = self.registry.state();
-        if state.anonymous.remove(&self.id).is_none() && !self.evicted.is_cancelled() {
-            state.authenticated -= 1;
+        state.anonymous.remove(&self.id);
+        let Some(user) = state.authenticated.remove(&self.id) else {
+            return;
+        };
+        if let Some(count) = state.by_user.get_mut(&user) {
+            *count -= 1;
+            if *count == 0 {
+                state.by_user.remove(&user);
+            }
         }
     }
 }
@@ -142,7 +162,9 @@ mod tests {
 
     fn counts(registry: &ConnectionRegistry) -> (usize, usize) {
         let state = registry.state();
-        (state.anonymous.len(), state.authenticated)
+        let of_users: usize = state.by_user.values().sum();
+        assert_eq!(state.authenticated.len(), of_users);
+        (state.anonymous.len(), of_users)
     }
 
     #[test]
@@ -160,7 +182,7 @@ mod tests {
     fn an_authenticated_connection_is_never_evicted_for_an_anonymous_one() {
         let registry = registry(1, 2);
         let authenticated = registry.admit();
-        authenticated.mark_authenticated().unwrap();
+        authenticated.mark_authenticated("a").unwrap();
         let anonymous: Vec<_> = (0..9).map(|_| registry.admit()).collect();
         assert!(!authenticated.evicted.is_cancelled());
         assert_eq!(counts(&registry), (1, 1));
@@ -173,15 +195,34 @@ mod tests {
     fn authenticated_connections_have_their_own_limit_and_release_their_permits() {
         let registry = registry(4, 1);
         let (first, second) = (registry.admit(), registry.admit());
-        first.mark_authenticated().unwrap();
+        first.mark_authenticated("a").unwrap();
         assert_eq!(
-            second.mark_authenticated(),
-            Err(ConnectionLimitError { limit: 1 })
+            second.mark_authenticated("b"),
+            Err(ConnectionLimitError::Total(1))
         );
         drop(first);
-        second.mark_authenticated().unwrap();
+        second.mark_authenticated("b").unwrap();
         drop(second);
         assert_eq!(counts(&registry), (0, 0));
+    }
+
+    #[test]
+    fn one_user_cannot_use_all_connections() {
+        let registry = registry(8, 4);
+        let connections: Vec<_> = (0..3).map(|_| registry.admit()).collect();
+        for connection in &connections {
+            connection.mark_authenticated("a").unwrap();
+        }
+        let next = registry.admit();
+        assert_eq!(
+            next.mark_authenticated("a"),
+            Err(ConnectionLimitError::User(3))
+        );
+        next.mark_authenticated("b").unwrap();
+        assert_eq!(counts(&registry), (0, 4));
+        drop((connections, next));
+        assert_eq!(counts(&registry), (0, 0));
+        assert!(registry.state().by_user.is_empty());
     }
 
     #[test]
@@ -189,8 +230,8 @@ mod tests {
         let registry = registry(1, 2);
         let (evicted, other) = (registry.admit(), registry.admit());
         // Its request was in flight when it was evicted.
-        evicted.mark_authenticated().unwrap();
-        other.mark_authenticated().unwrap();
+        evicted.mark_authenticated("a").unwrap();
+        other.mark_authenticated("a").unwrap();
         drop(evicted);
         assert_eq!(counts(&registry), (0, 1));
         drop(other);

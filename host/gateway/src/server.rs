@@ -158,6 +158,7 @@ impl Gateway {
             api,
             metrics,
             health,
+            body_timeout: limits.body,
         };
         Ok(Self {
             listener,

@@ -38,6 +38,7 @@ fn generous_limits() -> ConnectionLimits {
         anonymous: 4,
         handshake: NEVER,
         anonymous_idle: NEVER,
+        body: NEVER,
         idle: NEVER,
     }
 }
@@ -61,7 +62,7 @@ async fn exchange(stream: &mut TlsStream<TcpStream>, request: &str, end: &str) -
 /// A handler whose response is a piece per `interval`, until `end`.
 fn streaming_handler(interval: Duration, end: CancellationToken) -> RequestHandler {
     BoxCloneSyncService::new(tower::service_fn(
-        move |_: Request<hyper::body::Incoming>| {
+        move |_: Request<rdd_gateway::RequestBody>| {
             let end = end.clone();
             async move {
                 let pieces = futures::stream::unfold((0, end), move |(count, end)| async move {
@@ -141,7 +142,8 @@ async fn authenticated_connections_above_the_limit_get_429() {
     gateway.become_ready();
     let request = gateway.request("/api", &gateway.bearer());
     let mut authenticated = Vec::new();
-    for _ in 0..generous_limits().authenticated {
+    // Three of four, which is the share of one user.
+    for _ in 0..generous_limits().authenticated - 1 {
         let mut stream = gateway.connect("http/1.1").await;
         exchange(&mut stream, &request, "secret=false").await;
         authenticated.push(stream);
@@ -194,6 +196,48 @@ async fn a_peer_that_sends_no_request_is_disconnected() {
     let mut stream = gateway.connect("http/1.1").await;
     exchange(&mut stream, &gateway.request("/livez", ""), "ok").await;
     wait_for_close(&mut stream).await;
+}
+
+/// A handler that reads the whole body and returns its size, or the error.
+fn body_handler() -> RequestHandler {
+    BoxCloneSyncService::new(tower::service_fn(
+        |request: Request<rdd_gateway::RequestBody>| async {
+            let content = match request.into_body().collect().await {
+                Ok(body) => format!("{} bytes\n", body.to_bytes().len()),
+                Err(error) => format!("{error}\n"),
+            };
+            Ok::<_, Infallible>(rdd_gateway::text_response(http::StatusCode::OK, content))
+        },
+    ))
+}
+
+#[tokio::test]
+async fn a_peer_that_does_not_finish_the_body_of_its_request_is_disconnected() {
+    let limits = ConnectionLimits {
+        body: SOON,
+        ..generous_limits()
+    };
+    let gateway = start_with(limits, body_handler()).await;
+    gateway.become_ready();
+    let head = gateway.request(
+        "/api",
+        &format!("{}content-length: 9\r\n", gateway.bearer()),
+    );
+    let post = head.replacen("GET", "POST", 1);
+
+    let mut whole = gateway.connect("http/1.1").await;
+    exchange(&mut whole, &format!("{post}123456789"), "9 bytes\n").await;
+    // The same connection can send another one.
+    exchange(&mut whole, &format!("{post}123456789"), "9 bytes\n").await;
+
+    let mut partial = gateway.connect("http/1.1").await;
+    exchange(
+        &mut partial,
+        &format!("{post}12345678"),
+        "did not arrive within 300ms\n",
+    )
+    .await;
+    wait_for_close(&mut partial).await;
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ async fn a_panic_is_logged_with_the_peer_and_without_the_token() {
     // The gateway runs on the thread of the test.
     let _default = tracing::subscriber::set_default(subscriber);
     let panicking: RequestHandler = BoxCloneSyncService::new(tower::service_fn(
-        |_: Request<hyper::body::Incoming>| async { panic!("injected") },
+        |_: Request<rdd_gateway::RequestBody>| async { panic!("injected") },
     ));
     let gateway = start_with(ConnectionLimits::default(), panicking).await;
     gateway.become_ready();

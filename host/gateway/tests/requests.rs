@@ -140,6 +140,18 @@ async fn a_foreign_origin_or_host_is_rejected_despite_valid_credentials() {
 }
 
 #[tokio::test]
+async fn a_long_query_is_accepted_and_a_head_that_does_not_end_is_not() {
+    let gateway = start().await;
+    gateway.become_ready();
+    let path = format!("/api?{}", "x".repeat(60 * 1024));
+    let response = gateway.send(&path, &gateway.bearer()).await;
+    assert_eq!(status(&response), "200", "{response}");
+    let headers = format!("{}x: {}\r\n", gateway.bearer(), "x".repeat(200 * 1024));
+    let response = gateway.send("/api", &headers).await;
+    assert_eq!(status(&response), "431", "{response}");
+}
+
+#[tokio::test]
 async fn a_port_in_use_is_named_with_the_remedy() {
     let gateway = start().await;
     let taken = GatewayOptions {
@@ -159,7 +171,7 @@ async fn an_upgraded_connection_can_be_unwrapped() {
     let (unwrapped, received) = tokio::sync::oneshot::channel();
     let unwrapped = Arc::new(std::sync::Mutex::new(Some(unwrapped)));
     let passthrough = BoxCloneSyncService::new(tower::service_fn(
-        move |request: Request<hyper::body::Incoming>| {
+        move |request: Request<rdd_gateway::RequestBody>| {
             let unwrapped = unwrapped.lock().unwrap().take();
             async move {
                 tokio::spawn(async move {

@@ -22,8 +22,14 @@ use crate::limits;
 ///   missing pongs do not count.
 ///
 /// Once all bytes are delivered, only received bytes count.
+///
+/// After each read with a result, the next one is pending once. The WebSocket library
+/// reads until a read is pending, so a peer that sends very many empty messages would
+/// keep the thread busy for seconds otherwise.
 pub(crate) struct PeerConnection<T> {
     inner: T,
+    /// Whether the next read is pending, to give other tasks their turn.
+    is_turn_over: bool,
     last_activity: Instant,
     write_blocked: bool,
     check: Interval,
@@ -41,6 +47,7 @@ impl<T: DeliveryTracker> PeerConnection<T> {
         check.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
             inner,
+            is_turn_over: false,
             last_activity: now,
             write_blocked: false,
             check,
@@ -138,11 +145,17 @@ impl<T: AsyncRead + DeliveryTracker + Unpin> AsyncRead for PeerConnection<T> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.is_turn_over {
+            self.is_turn_over = false;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let before = buffer.filled().len();
         let result = Pin::new(&mut self.inner).poll_read(cx, buffer);
         if buffer.filled().len() > before {
             self.last_activity = Instant::now();
         }
+        self.is_turn_over = result.is_ready();
         if result.is_pending() {
             self.poll_peer_timeout(cx)?;
         }
@@ -179,5 +192,43 @@ impl<T: AsyncWrite + DeliveryTracker + Unpin> AsyncWrite for PeerConnection<T> {
             self.poll_peer_timeout(cx)?;
         }
         result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt as _;
+
+    use super::*;
+
+    /// A connection that always has something to read.
+    struct EndlessInput;
+
+    impl DeliveryTracker for EndlessInput {}
+
+    impl AsyncRead for EndlessInput {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            buffer.put_slice(&[0]);
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_always_sends_lets_other_tasks_run() {
+        let mut connection = PeerConnection::new(EndlessInput);
+        let reads = async {
+            for _ in 0..1000 {
+                connection.read_u8().await.unwrap();
+            }
+        };
+        tokio::select! {
+            biased;
+            () = reads => panic!("nobody else had a turn"),
+            () = tokio::task::yield_now() => {}
+        }
     }
 }

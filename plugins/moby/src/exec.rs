@@ -122,6 +122,8 @@ pub(crate) async fn run(
             return Ok(code);
         }
     };
+    // An idle connection would use a file descriptor for as long as the process runs.
+    moby.client.close_idle(0);
     let output = pin!(copy_output(reader, tty, responder.accept()));
     let ExecInput { stdin, resizes } = input;
     let input = async {
@@ -321,6 +323,8 @@ async fn copy_sizes(moby: &MobyBackend, exec: &str, mut resizes: InputStream<Ter
                 _ => break,
             }
         }
+        // Each size is sent on a new connection.
+        moby.client.close_idle(0);
     }
 }
 

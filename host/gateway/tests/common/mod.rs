@@ -43,7 +43,7 @@ pub(crate) struct TestGateway {
 /// A handler that returns its name and the user.
 pub(crate) fn echo_handler(name: &'static str) -> RequestHandler {
     BoxCloneSyncService::new(tower::service_fn(
-        move |request: Request<hyper::body::Incoming>| async move {
+        move |request: Request<rdd_gateway::RequestBody>| async move {
             let user = request
                 .extensions()
                 .get::<UserIdentity>()

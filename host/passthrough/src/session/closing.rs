@@ -1,9 +1,9 @@
 //! The closing handshake.
 //!
 //! With a slow reader, the end of a log and the close frame after it may be in
-//! flight for minutes. So no timeout runs while bytes are being delivered: the
-//! only limit for the peer's close frame is [`limits::PEER_TIMEOUT`], which
-//! [`PeerConnection`] enforces.
+//! flight for minutes. So no timeout runs while bytes are being delivered. Then the
+//! peer has [`limits::PEER_TIMEOUT`] for its close frame, also one that sends
+//! everything else.
 
 use std::io;
 use std::pin::Pin;
@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 
 use futures::{SinkExt as _, StreamExt as _};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
@@ -49,6 +49,9 @@ where
 {
     let mut frame = frame.map(|frame| Message::Close(Some(frame)));
     let mut open = true;
+    let mut check = interval(limits::PEER_CHECK_INTERVAL);
+    check.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut delivered_at = Instant::now();
     std::future::poll_fn(|cx| {
         let answered = loop {
             match socket.poll_next_unpin(cx) {
@@ -69,10 +72,16 @@ where
         }
         ready!(socket.poll_flush_unpin(cx))?;
         if answered {
-            Poll::Ready(Ok(()))
-        } else {
-            Poll::Pending
+            return Poll::Ready(Ok(()));
         }
+        while check.poll_tick(cx).is_ready() {
+            if socket.get_ref().has_pending_bytes() {
+                delivered_at = Instant::now();
+            } else if delivered_at.elapsed() >= limits::PEER_TIMEOUT {
+                return Poll::Ready(Err(io::Error::from(io::ErrorKind::TimedOut).into()));
+            }
+        }
+        Poll::Pending
     })
     .await
 }

@@ -136,7 +136,7 @@ impl ClusterConnection {
         };
         let service = server
             .clone()
-            .map_request(|mut request: Request<hyper::body::Incoming>| {
+            .map_request(|mut request: Request<rdd_gateway::RequestBody>| {
                 if let Some(identity) = request.extensions_mut().remove::<UserIdentity>() {
                     request.extensions_mut().insert(user_info(identity));
                 }
@@ -222,6 +222,6 @@ async fn open_database(options: &rdd_apiserver::ApiServerOptions) -> Result<ApiS
 #[allow(dead_code, reason = "not called: it only has to compile")]
 fn assert_infallible(
     server: ApiServer,
-) -> impl Service<Request<hyper::body::Incoming>, Error = Infallible> {
+) -> impl Service<Request<rdd_gateway::RequestBody>, Error = Infallible> {
     server
 }

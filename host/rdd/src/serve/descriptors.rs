@@ -52,8 +52,37 @@ impl DescriptorBudget {
                 "the limit of open files is {limit}; raise it, for example with 'ulimit -n 1024'"
             )
         })?;
-        tracing::debug!(limit, ?budget, "divided the file descriptors");
+        budget.log(limit);
         Ok(budget)
+    }
+
+    /// Logs how many connections and streams there may be, loudly if there may be
+    /// fewer than documented.
+    fn log(&self, limit: u64) {
+        let Self {
+            connections:
+                ConnectionLimits {
+                    anonymous,
+                    authenticated,
+                    ..
+                },
+            streams,
+        } = *self;
+        let defaults = ConnectionLimits::default();
+        let is_lowered = streams < rdd_passthrough::limits::MAX_STREAMS
+            || authenticated < defaults.authenticated
+            || anonymous < defaults.anonymous;
+        if is_lowered {
+            tracing::warn!(
+                limit,
+                anonymous,
+                authenticated,
+                streams,
+                "the limit of open files is low, so fewer connections and log streams are allowed"
+            );
+        } else {
+            tracing::debug!(limit, "the limit of open files suffices");
+        }
     }
 
     fn allocate(limit: u64) -> Result<Self> {

@@ -13,6 +13,11 @@ async fn more_connections_than_descriptors_do_not_affect_clients() {
     let mut instance = TestInstance::new();
     instance.limit_open_files(200);
     instance.start().await;
+    assert!(
+        instance.log().contains("the limit of open files is low"),
+        "{}",
+        instance.log()
+    );
     let mut connections = Vec::new();
     for _ in 0..300 {
         connections.push(instance.connect().await);

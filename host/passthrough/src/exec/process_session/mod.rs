@@ -24,7 +24,8 @@ use crate::limits;
 use crate::session::close_reason::{CloseReason, serving_lost};
 use crate::session::connection::{self, SessionHandler, SessionSocket};
 
-/// How many messages are sent before the input is looked after again.
+/// How many messages are read, and how many are sent, before the other direction and
+/// other tasks get their turn.
 const MAX_BURST: usize = 32;
 
 /// The process of a session, and the signals that end it.
@@ -138,7 +139,7 @@ where
     /// Reads from the client as long as the process takes what was read. The
     /// library answers control frames.
     fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
-        loop {
+        for _ in 0..MAX_BURST {
             if self.input.poll_pass_on(cx).is_pending() {
                 return self.poll_unread(cx);
             }
@@ -161,6 +162,8 @@ where
                 return Poll::Ready(CloseReason::PeerViolation(CloseCode::Invalid, text));
             }
         }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// Checks the client while it is not read.

@@ -53,6 +53,25 @@ async fn a_peer_that_does_not_answer_the_close_frame_is_disconnected_after_the_e
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_peer_that_sends_everything_but_its_close_frame_is_disconnected() {
+    let (running, begun) = (start(Box::pin(stream::empty())), Instant::now());
+    *running.system.0.lock().unwrap() = delivered();
+    let (mut reader, mut writer) = tokio::io::split(running.client);
+    let discarded = tokio::spawn(async move {
+        let mut discarded = Vec::new();
+        reader.read_to_end(&mut discarded).await.unwrap();
+    });
+    // Empty pongs, masked
+    while writer.write_all(&[0x8a, 0x80, 0, 0, 0, 0]).await.is_ok() {
+        assert!(begun.elapsed() <= Duration::from_secs(70));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    running.task.await.unwrap();
+    discarded.await.unwrap();
+    assert!(begun.elapsed() >= limits::PEER_TIMEOUT);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_shutdown_does_not_wait_for_a_peer_that_does_not_read() {
     let running = start(endless());
     *running.system.0.lock().unwrap() = stalled(Duration::ZERO);

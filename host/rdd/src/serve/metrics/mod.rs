@@ -75,7 +75,7 @@ impl MetricsRegistry {
     pub(super) fn into_handler(self) -> RequestHandler {
         let registry = Arc::new(self);
         RequestHandler::new(service_fn(
-            move |request: http::Request<hyper::body::Incoming>| {
+            move |request: http::Request<rdd_gateway::RequestBody>| {
                 let response = registry.respond(request.headers());
                 std::future::ready(Ok::<_, Infallible>(response))
             },
