@@ -26,41 +26,13 @@ WATCH = f"{CONTAINERS}?watch=true"
 
 def client_certificate(context: FloodContext, user: str):
     """Issues a certificate with the daemon's authority, as its owner can."""
-    tls, key, certificate = context.daemon.state / "tls", context.work / f"{user}.key", context.work / f"{user}.crt"
-    request = context.work / f"{user}.csr"
-    extensions = context.work / "client.cnf"
+    tls, work = context.daemon.state / "tls", context.work
+    key, request, certificate, extensions = (work / f"{user}.{kind}" for kind in ("key", "csr", "crt", "cnf"))
     extensions.write_text("extendedKeyUsage=clientAuth\n")
-    for command in (
-        [
-            "req",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-            "-nodes",
-            "-subj",
-            f"/CN={user}",
-            "-keyout",
-            key,
-            "-out",
-            request,
-        ],
-        [
-            "x509",
-            "-req",
-            "-in",
-            request,
-            "-CA",
-            tls / "ca.crt",
-            "-CAkey",
-            tls / "ca.key",
-            "-CAcreateserial",
-            "-days",
-            "2",
-        ]
-        + ["-CAserial", context.work / "serial", "-extfile", extensions, "-out", certificate],
-    ):
-        subprocess.run(["openssl", *command], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    new_key = f"req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN={user} -keyout {key} -out {request}"
+    sign = f"x509 -req -in {request} -CA {tls}/ca.crt -CAkey {tls}/ca.key -CAcreateserial -CAserial {work}/serial"
+    for command in (new_key, f"{sign} -days 2 -extfile {extensions} -out {certificate}"):
+        subprocess.run(["openssl", *command.split()], check=True, capture_output=True)
     return context.daemon.tls_context(certificate=(certificate, key))
 
 
@@ -225,9 +197,7 @@ async def run_processes(context: FloodContext, second) -> None:
         return start
 
     idle = daemon.descriptors()
-    processes = await open_all(FEW_DESCRIPTORS // 4, opening(None)) + await open_all(
-        FEW_DESCRIPTORS // 4, opening(second)
-    )
+    processes = [it for tls in (None, second) for it in await open_all(FEW_DESCRIPTORS // 4, opening(tls))]
     count = count_open(processes)
     report.add("processes of two users", count, "some", count > 0)
 

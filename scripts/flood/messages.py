@@ -160,8 +160,8 @@ async def check_codes(context: FloodContext, endpoint: Endpoint) -> None:
 
 
 async def send_endlessly(context: FloodContext, endpoint: Endpoint, name: str, begin: bytes, data: bytes) -> None:
-    """Sends frames without an end on many sockets, and reads nothing on them. Their
-    pings are answered, or they are closed; the daemon's memory is bounded."""
+    """Sends frames without an end on many sockets, and reads nothing on them. The
+    daemon's memory is bounded, and it serves others meanwhile."""
     daemon = context.daemon
     sockets = [await endpoint.open(daemon) for _ in range(ENDLESS_AT_ONCE)]
     before, sent, lost, peak = daemon.memory_kib(), 0, 0, 0
