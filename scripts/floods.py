@@ -37,7 +37,13 @@ def arguments() -> argparse.Namespace:
     options = argparse.ArgumentParser(
         prog="scripts/floods", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    options.add_argument("parts", nargs="*", choices=[[], *PARTS], metavar="PART", help=f"parts to run (default: all): {', '.join(PARTS)}")
+    options.add_argument(
+        "parts",
+        nargs="*",
+        choices=[[], *PARTS],
+        metavar="PART",
+        help=f"parts to run (default: all): {', '.join(PARTS)}",
+    )
     options.add_argument("--short", action="store_true", help="a short form of each part")
     options.add_argument("--rdd", required=True, help="the program (default: target/release/rdd)")
     options.add_argument("--plugin-dir", help="directory with its backends (default: next to the program)")

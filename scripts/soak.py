@@ -9,17 +9,15 @@ is exceeded or anything was lost.
 
 import argparse
 import asyncio
-import contextlib
 import csv
 import json
-import os
-import re
-import signal
-import ssl
 import sys
 import time
 from pathlib import Path
 
+from testbed.daemon import LOGS, Daemon
+from testbed.docker import Docker
+from testbed.http import HttpError
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
@@ -35,13 +33,10 @@ LIVES_AT_ONCE = 8  # with more, the engine would be the bottleneck
 TALKERS = 3  # containers whose logs are followed, each by both kinds of client
 LINE_PAUSE = "0.1"  # seconds between lines
 SAMPLE_SECONDS, SHORTEST_SAMPLE = 10.0, 2.0
-START_SECONDS = 120.0  # a debug build on a busy machine
 LISTING_SECONDS = 5.0  # a listing takes milliseconds; this long means that the daemon hung
 DIVERGED_SECONDS = 8.0  # a mirror follows within milliseconds on an idle machine
 SETTLE_SECONDS = 30.0  # for the last events to arrive after the load has ended
-NAMESPACE = "rancher-desktop"
 LABEL = "rdd-soak"
-LOGS = "/passthrough/engine/logs"
 
 
 def arguments() -> argparse.Namespace:
@@ -59,74 +54,16 @@ def arguments() -> argparse.Namespace:
     return options.parse_args()
 
 
-class HttpError(Exception):
-    """An error response."""
-
-    def __init__(self, method: str, path: str, status: int, body: bytes):
-        super().__init__(f"{method} {path}: {status} {body.decode(errors='replace').strip()}")
-        self.status = status
-
-
-async def request(opening, method, path, headers=(), body=None):
-    """Sends one HTTP/1.1 request on a new connection; returns the body."""
-    reader, writer = await opening()
-    try:
-        payload = b"" if body is None else json.dumps(body).encode()
-        head = [f"{method} {path} HTTP/1.1", "Host: localhost", "Connection: close", f"Content-Length: {len(payload)}"]
-        head += ["Content-Type: application/json", *headers, "", ""]
-        writer.write("\r\n".join(head).encode() + payload)
-        await writer.drain()
-        answer = await reader.read()
-    finally:
-        writer.close()
-        with contextlib.suppress(OSError, ssl.SSLError):
-            await writer.wait_closed()
-    head, _, content = answer.partition(b"\r\n\r\n")
-    status = int(head.split(b" ", 2)[1])
-    if b"transfer-encoding: chunked" in head.lower():
-        content = join_chunks(content)
-    if status >= 400:
-        raise HttpError(method, path, status, content)
-    return content
-
-
-def join_chunks(content: bytes) -> bytes:
-    whole, at = [], 0
-    while at < len(content):
-        end = content.index(b"\r\n", at)
-        size = int(content[at:end].split(b";")[0], 16)
-        if size == 0:
-            break
-        whole.append(content[end + 2 : end + 2 + size])
-        at = end + 2 + size + 2
-    return b"".join(whole)
-
-
-class Docker:
-    """The engine's API."""
+class BusyEngine(Docker):
+    """The engine under load, whose events are counted."""
 
     def __init__(self, socket: str):
-        self.socket = socket
+        super().__init__(socket, LABEL)
         self.events = 0
-
-    async def call(self, method, path, body=None):
-        content = await request(lambda: asyncio.open_unix_connection(self.socket), method, path, body=body)
-        return json.loads(content) if content.strip().startswith((b"{", b"[")) else content
-
-    async def create(self, script: str) -> str:
-        body = {
-            "Image": "rdd-test",
-            "Cmd": ["sh", "-c", script],
-            "Labels": {LABEL: ""},
-            "StopTimeout": 0,
-            "HostConfig": {"NetworkMode": "none"},
-        }
-        return (await self.call("POST", "/containers/create", body))["Id"]
 
     async def live(self) -> None:
         """Takes one container through its life cycle."""
-        container = await self.create("exec sleep 1000")
-        await self.call("POST", f"/containers/{container}/start")
+        container = await self.run("exec sleep 1000")
         command = await self.call("POST", f"/containers/{container}/exec", {"Cmd": ["true"], "AttachStdout": True})
         await self.call("POST", f"/exec/{command['Id']}/start", {"Detach": True})
         await self.call("POST", f"/containers/{container}/restart?t=0")
@@ -140,67 +77,6 @@ class Docker:
         writer.write(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
         while line := await reader.readline():
             self.events += line.startswith(b"{")
-
-
-class Daemon:
-    """The daemon's process and API."""
-
-    def __init__(self, options):
-        self.options = options
-        self.state = Path(options.state_dir)
-        self.log = self.state.with_suffix(".log")
-
-    async def start(self) -> None:
-        command = [self.options.rdd, "serve", "--state-dir", str(self.state), "--resync", self.options.resync]
-        command += ["--engine-endpoint", f"unix://{self.options.engine}", "--log-format", "json"]
-        if self.options.plugin_dir:
-            command += ["--plugin-dir", self.options.plugin_dir]
-        with open(self.log, "wb") as log:
-            self.process = await asyncio.create_subprocess_exec(*command, stdout=log, stderr=log)
-        deadline = time.monotonic() + START_SECONDS
-        while not (self.state / "kubeconfig").exists():
-            if self.process.returncode is not None or time.monotonic() > deadline:
-                sys.exit(f"the daemon did not start:\n{self.log.read_text()}")
-            await asyncio.sleep(0.1)
-        config = (self.state / "kubeconfig").read_text()
-        self.address = re.search(r'https://([^"\s]+)', config)[1]
-        self.token = (self.state / "token").read_text().strip()
-        self.tls = ssl.create_default_context(cafile=str(self.state / "tls" / "ca.crt"))
-
-    def opening(self):
-        host, port = self.address.rsplit(":", 1)
-        return asyncio.open_connection(host, int(port), ssl=self.tls, limit=2**20)
-
-    async def get(self, path: str):
-        return await request(self.opening, "GET", path, [f"Authorization: Bearer {self.token}", "Accept: application/json"])
-
-    async def mirrors(self) -> set:
-        path = f"/apis/containers.rancherdesktop.io/v1alpha1/namespaces/{NAMESPACE}/containers"
-        return {item["metadata"]["name"] for item in json.loads(await self.get(path))["items"]}
-
-    def usage(self) -> dict:
-        base = Path(f"/proc/{self.process.pid}")
-        status = dict(line.split(":", 1) for line in (base / "status").read_text().splitlines() if ":" in line)
-        return {
-            "memory_kib": int(status["VmRSS"].split()[0]),
-            "descriptors": len(os.listdir(base / "fd")),
-            "threads": int(status["Threads"]),
-        }
-
-    def warnings(self) -> list:
-        """Warnings and errors of the daemon's log."""
-        found = []
-        for line in self.log.read_text(errors="replace").splitlines():
-            with contextlib.suppress(ValueError):
-                entry = json.loads(line)
-                if entry.get("level") in ("WARN", "ERROR"):
-                    found.append(entry)
-        return found
-
-    async def stop(self) -> int:
-        if self.process.returncode is None:
-            self.process.send_signal(signal.SIGTERM)
-        return await asyncio.wait_for(self.process.wait(), SETTLE_SECONDS)
 
 
 class Follower:
@@ -229,7 +105,7 @@ class Follower:
                 self.ended = f"closed with {closed.rcvd.code if closed.rcvd else 1006}"
 
     async def command(self, daemon: Daemon) -> None:
-        command = [daemon.options.rdd, "--state-dir", str(daemon.state), "logs", "-f", self.container]
+        command = [daemon.rdd, "--state-dir", str(daemon.state), "logs", "-f", self.container]
         process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
         while data := await process.stdout.read(2**16):
             self.take(data)
@@ -243,10 +119,10 @@ class Mirrors:
     def __init__(self):
         self.since, self.diverged, self.slowest = {}, set(), 0.0
 
-    async def compare(self, docker: Docker, daemon: Daemon) -> tuple:
+    async def compare(self, docker: BusyEngine, daemon: Daemon) -> tuple:
         before = await docker.ids()
         asked = time.monotonic()
-        mirrored = await daemon.mirrors()
+        mirrored = set(await daemon.mirrors())
         self.slowest = max(self.slowest, time.monotonic() - asked)
         after = await docker.ids()
         now = time.monotonic()
@@ -254,6 +130,10 @@ class Mirrors:
         self.since = {name: self.since.get(name, now) for name in different}
         self.diverged |= {name for name, since in self.since.items() if now - since > DIVERGED_SECONDS}
         return len(after), len(mirrored)
+
+
+def usage(daemon: Daemon) -> dict:
+    return {"memory_kib": daemon.memory_kib(), "descriptors": daemon.descriptors(), "threads": daemon.threads()}
 
 
 def trend(samples: list, field: str) -> float:
@@ -268,7 +148,7 @@ def trend(samples: list, field: str) -> float:
     return slope * (times[-1] - times[0])
 
 
-async def load(docker: Docker, rate: float, until: float) -> int:
+async def load(docker: BusyEngine, rate: float, until: float) -> int:
     """Starts life cycles at a steady rate; a slow one does not delay the next."""
     lives, failures, begun = set(), 0, time.monotonic()
     slots = asyncio.Semaphore(LIVES_AT_ONCE)
@@ -295,9 +175,9 @@ async def load(docker: Docker, rate: float, until: float) -> int:
     return failures
 
 
-async def settled(docker: Docker, daemon: Daemon) -> bool:
+async def settled(docker: BusyEngine, daemon: Daemon) -> bool:
     deadline = time.monotonic() + SETTLE_SECONDS
-    while await docker.ids() != await daemon.mirrors():
+    while await docker.ids() != set(await daemon.mirrors()):
         if time.monotonic() > deadline:
             return False
         await asyncio.sleep(0.2)
@@ -306,13 +186,12 @@ async def settled(docker: Docker, daemon: Daemon) -> bool:
 
 async def main() -> int:
     options = arguments()
-    docker, daemon = Docker(options.engine), Daemon(options)
-    await daemon.start()
+    docker = BusyEngine(options.engine)
+    daemon = Daemon(options.rdd, Path(options.state_dir), options.engine, options.plugin_dir)
+    await daemon.start("--resync", options.resync)
     counting = asyncio.create_task(docker.count_events())
     script = f"i=0; while [ ! -e /tmp/end ]; do echo $i; i=$((i+1)); sleep {LINE_PAUSE}; done"
-    talkers = [await docker.create(script) for _ in range(TALKERS)]
-    for talker in talkers:
-        await docker.call("POST", f"/containers/{talker}/start")
+    talkers = [await docker.run(script) for _ in range(TALKERS)]
     if not await settled(docker, daemon):
         sys.exit(f"the first sync did not complete:\n{daemon.log.read_text()}")
     followers = [Follower(kind, talker) for talker in talkers for kind in ("websocket", "command")]
@@ -326,9 +205,9 @@ async def main() -> int:
         rows = None
         while not loading.done() and daemon.process.returncode is None:
             containers, mirrored = await mirrors.compare(docker, daemon)
-            sample = {"seconds": round(time.monotonic() - begun, 1), **daemon.usage()}
+            sample = {"seconds": round(time.monotonic() - begun, 1), **usage(daemon)}
             sample |= {"containers": containers, "mirrors": mirrored, "events": docker.events}
-            sample |= {"lines": sum(follower.lines for follower in followers), "warnings": len(daemon.warnings())}
+            sample |= {"lines": sum(follower.lines for follower in followers), "warnings": len(daemon.problems())}
             rows = rows or csv.DictWriter(file, sample.keys())
             if not samples:
                 rows.writeheader()
@@ -343,15 +222,14 @@ async def main() -> int:
     equal = await settled(docker, daemon)
 
     for talker in talkers:
-        command = await docker.call("POST", f"/containers/{talker}/exec", {"Cmd": ["touch", "/tmp/end"]})
-        await docker.call("POST", f"/exec/{command['Id']}/start", {"Detach": True})
+        await docker.execute(talker, "touch", "/tmp/end")
     await asyncio.wait(following, timeout=SETTLE_SECONDS)
     written = {}
     for talker in talkers:
         content = await docker.call("GET", f"/containers/{talker}/logs?stdout=true&tail=1")
         written[talker] = int(content[8:]) + 1
     counting.cancel()
-    warnings = daemon.warnings()
+    warnings = daemon.problems()
     ended = await daemon.stop()
 
     warm = [sample for sample in samples if sample["seconds"] >= min(took * WARM_UP, LONGEST_WARM_UP)]

@@ -35,10 +35,14 @@ def framing() -> list:
     found = []
     for section, opcode in (("1.1", TEXT), ("1.2", BINARY)):
         for number, size in enumerate((0, 125, 126, 127, 128, LIMIT - 1, LIMIT), 1):
-            found.append(Case(f"{section}.{number}", f"a message of {size} bytes", [Send(frame(opcode, b"*" * size)), Echo()]))
+            found.append(
+                Case(f"{section}.{number}", f"a message of {size} bytes", [Send(frame(opcode, b"*" * size)), Echo()])
+            )
         found.append(Case(f"{section}.8", "128 bytes, byte by byte", [Send(frame(opcode, b"*" * 128), 1), Echo()]))
         for number, size in enumerate((LIMIT + 1, 65535, 65536), 9):
-            found.append(Case(f"{section}.{number}", f"a message of {size} bytes", [Send(frame(opcode, b"*" * size)), TOO_BIG]))
+            found.append(
+                Case(f"{section}.{number}", f"a message of {size} bytes", [Send(frame(opcode, b"*" * size)), TOO_BIG])
+            )
     return found
 
 
@@ -66,7 +70,13 @@ def reserved_bits() -> list:
     ]
     for number, piece in (("3.2", 0), ("3.3", 16), ("3.4", 1)):
         data = text("one") + text("two", reserved=2) + frame(PING)
-        found.append(Case(number, f"reserved bits 2 after a text, pieces of {piece}", [Send(data, piece), PossibleEcho("one"), PROTOCOL]))
+        found.append(
+            Case(
+                number,
+                f"reserved bits 2 after a text, pieces of {piece}",
+                [Send(data, piece), PossibleEcho("one"), PROTOCOL],
+            )
+        )
     found += [
         Case("3.5", "reserved bits 5 of a binary message", [Send(frame(BINARY, b"\0\xff", reserved=5)), PROTOCOL]),
         Case("3.6", "reserved bits 6 of a ping", [Send(frame(PING, reserved=6)), PROTOCOL]),
@@ -83,7 +93,11 @@ def opcodes() -> list:
             if number < 3:
                 steps = [Send(frame(code, payload)), PROTOCOL]
             else:
-                steps = [Send(text("one") + frame(code, payload) + frame(PING), 0 if number == 3 else 1), PossibleEcho("one"), PROTOCOL]
+                steps = [
+                    Send(text("one") + frame(code, payload) + frame(PING), 0 if number == 3 else 1),
+                    PossibleEcho("one"),
+                    PROTOCOL,
+                ]
             found.append(Case(f"{section}.{number}", f"opcode {code}", steps))
     return found
 
@@ -100,14 +114,36 @@ def fragmentation() -> list:
     add("5.1", "a ping in fragments", Send(frame(PING, b"a", is_last=False) + frame(CONTINUATION, b"b")), PROTOCOL)
     add("5.2", "a pong in fragments", Send(frame(PONG, b"a", is_last=False) + frame(CONTINUATION, b"b")), PROTOCOL)
     for number, piece, pause in ((3, 0, 0), (4, len(first), PAUSE), (5, 1, 0)):
-        add(f"5.{number}", f"two fragments, pieces of {piece}", Send(first + second, piece, pause), Echo("two fragments"))
+        add(
+            f"5.{number}",
+            f"two fragments, pieces of {piece}",
+            Send(first + second, piece, pause),
+            Echo("two fragments"),
+        )
     for number, piece, pause in ((6, 0, 0), (7, len(first), PAUSE), (8, 1, 0)):
         data = first + ping + second
-        add(f"5.{number}", f"a ping between fragments, pieces of {piece}", Send(data, piece, pause), Pong(b"between"), Echo("two fragments"))
+        add(
+            f"5.{number}",
+            f"a ping between fragments, pieces of {piece}",
+            Send(data, piece, pause),
+            Pong(b"between"),
+            Echo("two fragments"),
+        )
     for number, name, wrong in ((9, "the end", nothing), (12, "a continuation", unfinished)):
         for offset, piece in enumerate((0, len(wrong), 1)):
-            add(f"5.{number + offset}", f"{name} of nothing, pieces of {piece}", Send(wrong + text("late"), piece), PROTOCOL)
-    add("5.15", "a continuation after the end", Send(first + second + unfinished + text("late")), PossibleEcho("two fragments"), PROTOCOL)
+            add(
+                f"5.{number + offset}",
+                f"{name} of nothing, pieces of {piece}",
+                Send(wrong + text("late"), piece),
+                PROTOCOL,
+            )
+    add(
+        "5.15",
+        "a continuation after the end",
+        Send(first + second + unfinished + text("late")),
+        PossibleEcho("two fragments"),
+        PROTOCOL,
+    )
     add("5.16", "a continuation of nothing and its text, repeatedly", Send((unfinished + text("x")) * 2), PROTOCOL)
     add("5.17", "the end of nothing and a text, repeatedly", Send((nothing + text("x")) * 2), PROTOCOL)
     add("5.18", "a text within a text", Send(first + text("x")), PROTOCOL)
@@ -125,7 +161,14 @@ def fragmentation() -> list:
 
 
 # Text of characters of one to four bytes, and at the edges of each length
-VALID = ["Hello-µ@ßöäüàá-UTF-8!!", "κόσμε", "\u0080\u07ff\u0800\uffff", "\ud7ff\ue000\ufffd", "\U00010000\U0010ffff", "\u007f"]
+VALID = [
+    "Hello-µ@ßöäüàá-UTF-8!!",
+    "κόσμε",
+    "\u0080\u07ff\u0800\uffff",
+    "\ud7ff\ue000\ufffd",
+    "\U00010000\U0010ffff",
+    "\u007f",
+]
 NON_CHARACTERS = ["\ufffe", "\uffff", "\ufdd0", "\U0001fffe", "\U0010ffff"]
 INVALID = {
     "a lone continuation byte": b"\x80",
@@ -157,11 +200,22 @@ INVALID = {
 def utf8() -> list:
     found = [
         Case("6.1.1", "a text without bytes", [Send(frame(TEXT)), Echo()]),
-        Case("6.1.2", "three empty fragments", [Send(frame(TEXT, is_last=False) + frame(CONTINUATION, is_last=False) + frame(CONTINUATION)), Echo()]),
+        Case(
+            "6.1.2",
+            "three empty fragments",
+            [Send(frame(TEXT, is_last=False) + frame(CONTINUATION, is_last=False) + frame(CONTINUATION)), Echo()],
+        ),
         Case(
             "6.1.3",
             "a fragment between empty ones",
-            [Send(frame(TEXT, is_last=False) + frame(CONTINUATION, named("middle"), is_last=False) + frame(CONTINUATION)), Echo("middle")],
+            [
+                Send(
+                    frame(TEXT, is_last=False)
+                    + frame(CONTINUATION, named("middle"), is_last=False)
+                    + frame(CONTINUATION)
+                ),
+                Echo("middle"),
+            ],
         ),
     ]
     for number, valid in enumerate([*VALID, *NON_CHARACTERS], 1):
@@ -169,11 +223,15 @@ def utf8() -> list:
             found.append(Case(f"6.2.{number}", f"valid text {valid!r}{way}", [send, Echo(valid)]))
         for size in (1, 3):
             data = b"".join(fragments(named(valid), size))
-            found.append(Case(f"6.2.{number}", f"valid text {valid!r} in fragments of {size}", [Send(data), Echo(valid)]))
+            found.append(
+                Case(f"6.2.{number}", f"valid text {valid!r} in fragments of {size}", [Send(data), Echo(valid)])
+            )
     for number, (name, invalid) in enumerate(INVALID.items(), 1):
         payload = b"valid, then " + invalid
         found.append(Case(f"6.3.{number}", name, [Send(frame(TEXT, payload)), NOT_UTF8]))
-        found.append(Case(f"6.3.{number}", f"{name}, in fragments of 1", [Send(b"".join(fragments(payload, 1))), NOT_UTF8]))
+        found.append(
+            Case(f"6.3.{number}", f"{name}, in fragments of 1", [Send(b"".join(fragments(payload, 1))), NOT_UTF8])
+        )
     # The message is not finished: who fails fast does not wait for the rest.
     unfinished = frame(TEXT, b"valid, then \xf4\x90", is_last=False) + frame(CONTINUATION, b"more", is_last=False)
     found.append(Case("6.4.1", "text that cannot become valid any more", [Send(unfinished), NOT_UTF8]))
@@ -220,12 +278,26 @@ def limits() -> list:
         found.append(Case(f"9.2.{number}", f"binary of {size} bytes", [Send(frame(BINARY, data)), Bytes(data)]))
     data = b"0123456789abcdef" * (EXEC_LIMIT // 16)
     for number, size in enumerate((64, 256, 1024, 4096, 16384, 65536), 1):
-        found.append(Case(f"9.3.{number}", f"fragments of {size} bytes", [Send(b"".join(fragments(data, size, BINARY))), Bytes(data)]))
+        found.append(
+            Case(
+                f"9.3.{number}",
+                f"fragments of {size} bytes",
+                [Send(b"".join(fragments(data, size, BINARY))), Bytes(data)],
+            )
+        )
         found.append(Case(f"9.5.{number}", f"pieces of {size} bytes", [Send(frame(TEXT, data), size), Bytes(data)]))
     above = frame(BINARY, data + b"x")
     found.append(Case("9.2.7", "binary above the limit", [Send(above), TOO_BIG]))
-    found.append(Case("9.3.7", "fragments above the limit", [Send(b"".join(fragments(data + b"x", 65536, BINARY))), TOO_BIG]))
-    found.append(Case("10.1.1", "64 KiB in fragments of 1,300 bytes", [Send(b"".join(fragments(data[:65536], 1300))), Bytes(data[:65536])]))
+    found.append(
+        Case("9.3.7", "fragments above the limit", [Send(b"".join(fragments(data + b"x", 65536, BINARY))), TOO_BIG])
+    )
+    found.append(
+        Case(
+            "10.1.1",
+            "64 KiB in fragments of 1,300 bytes",
+            [Send(b"".join(fragments(data[:65536], 1300))), Bytes(data[:65536])],
+        )
+    )
     return found
 
 
@@ -233,14 +305,36 @@ def round_trips() -> list:
     found = []
     for section, opcode in (("9.7", TEXT), ("9.8", BINARY)):
         for number, size in enumerate((0, 16, 64, 256, 1024, LIMIT), 1):
-            found.append(Case(f"{section}.{number}", f"1,000 messages of {size} bytes", [Send(frame(opcode, b"x" * size)), Echo()] * 1000))
+            found.append(
+                Case(
+                    f"{section}.{number}",
+                    f"1,000 messages of {size} bytes",
+                    [Send(frame(opcode, b"x" * size)), Echo()] * 1000,
+                )
+            )
     return found
 
 
 def compression() -> list:
     compressed = struct.pack(">B", 0xAA) + b"\0"
-    return [Case("12.1", "a compressed message, which was not negotiated", [Send(frame(TEXT, compressed, reserved=4)), PROTOCOL])]
+    return [
+        Case(
+            "12.1",
+            "a compressed message, which was not negotiated",
+            [Send(frame(TEXT, compressed, reserved=4)), PROTOCOL],
+        )
+    ]
 
 
-MUX_CASES = [*framing(), *pings(), *reserved_bits(), *opcodes(), *fragmentation(), *utf8(), *closing(), *round_trips(), *compression()]
+MUX_CASES = [
+    *framing(),
+    *pings(),
+    *reserved_bits(),
+    *opcodes(),
+    *fragmentation(),
+    *utf8(),
+    *closing(),
+    *round_trips(),
+    *compression(),
+]
 EXEC_CASES = limits()

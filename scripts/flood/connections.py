@@ -84,6 +84,8 @@ async def run(context: FloodContext) -> None:
         report.add(f"  {failure[:80]}", "", "", False)
     for what in ("descriptors", "memory (KiB)"):
         limit = int(before[what] * (1 + GROWTH))
-        report.add(f"{what}, before and after", f"{before[what]} {after[what]}", f"at most {limit}", after[what] <= limit)
+        report.add(
+            f"{what}, before and after", f"{before[what]} {after[what]}", f"at most {limit}", after[what] <= limit
+        )
     for name in GONE:
         report.equal(name.replace('plugin="moby",', ""), after[name], 0)

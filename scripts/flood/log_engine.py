@@ -172,7 +172,9 @@ async def serve(ticker: Ticker, reader, writer) -> None:
 
 async def main() -> None:
     ticker = Ticker()
-    server = await asyncio.start_unix_server(lambda reader, writer: serve(ticker, reader, writer), sys.argv[1], backlog=1024)
+    server = await asyncio.start_unix_server(
+        lambda reader, writer: serve(ticker, reader, writer), sys.argv[1], backlog=1024
+    )
     async with server:
         await server.serve_forever()
 

@@ -79,5 +79,8 @@ async def run(context: FloodContext) -> None:
         report.equal(f"viewer {name}: errors, gaps, and ends", len(reader.client.errors), 0)
         for fault in [*reader.faults[:3], *reader.client.errors[:3]]:
             report.add(f"  {fault}", "", "", False)
-    report.add("latency before the other one joins, p50 p99", f"{percentile(latencies, 0.5):.1f} {percentile(latencies, 0.99):.1f} ms")
+    report.add(
+        "latency before the other one joins, p50 p99",
+        f"{percentile(latencies, 0.5):.1f} {percentile(latencies, 0.99):.1f} ms",
+    )
     report.add("CPU of the daemon, of one core", f"{100 * cpu / took:.0f} %")

@@ -19,6 +19,7 @@ LOG_MESSAGE, EXEC_MESSAGE = 4 * KIB, 1024 * KIB
 ENGINE_CLOSE_SECONDS = 1.0  # documented
 ENGINE_CLOSE_SLACK = 3.0  # of a busy machine, for the slowest one
 CLOSE_SECONDS = 10.0  # for a close frame that is sent at once
+CLOSE_LIMIT = 65.0  # for the close frame of a client: documented, and checked every 5 s
 TOO_BIG, PROTOCOL, NOT_UTF8, NORMAL = 1009, 1002, 1007, 1000
 NO_CLOSE = None  # the connection stays open
 
@@ -64,7 +65,9 @@ class InvalidInput(NamedTuple):
 
 def fragments(opcode: int, sizes: list) -> bytes:
     """A message in pieces."""
-    pieces = [frame(opcode if at == 0 else CONTINUATION, b"x" * size, at == len(sizes) - 1) for at, size in enumerate(sizes)]
+    pieces = [
+        frame(opcode if at == 0 else CONTINUATION, b"x" * size, at == len(sizes) - 1) for at, size in enumerate(sizes)
+    ]
     return b"".join(pieces)
 
 
@@ -97,7 +100,9 @@ def inputs(limit: int) -> list:
             NOT_UTF8,
         ),
     ]
-    found += [InvalidInput(f"reserved bits {bits:03b}", frame(TEXT, b"x", reserved=bits), PROTOCOL) for bits in (1, 2, 4, 7)]
+    found += [
+        InvalidInput(f"reserved bits {bits:03b}", frame(TEXT, b"x", reserved=bits), PROTOCOL) for bits in (1, 2, 4, 7)
+    ]
     found += [InvalidInput(f"opcode {code}", frame(code, b""), PROTOCOL) for code in (3, 7, 11, 15)]
     return found
 
@@ -148,13 +153,15 @@ async def check_codes(context: FloodContext, endpoint: Endpoint) -> None:
     report.equal(f"{endpoint.name}: wrong close codes, of {len(found)}", len(wrong), 0)
     for line in wrong:
         report.add(f"  {line}", "", "", False)
-    report.at_most(f"{endpoint.name}: the engine's stream ended, median", percentile(seconds, 0.5), ENGINE_CLOSE_SECONDS, " s")
+    report.at_most(
+        f"{endpoint.name}: the engine's stream ended, median", percentile(seconds, 0.5), ENGINE_CLOSE_SECONDS, " s"
+    )
     report.at_most(f"{endpoint.name}: the engine's stream ended, slowest", max(seconds), ENGINE_CLOSE_SLACK, " s")
 
 
 async def send_endlessly(context: FloodContext, endpoint: Endpoint, name: str, begin: bytes, data: bytes) -> None:
-    """Sends frames without an end on many sockets, and reads nothing on them. Their
-    pings are answered, or they are closed; the daemon's memory is bounded."""
+    """Sends frames without an end on many sockets, and reads nothing on them. The
+    daemon's memory is bounded, and it serves others meanwhile."""
     daemon = context.daemon
     sockets = [await endpoint.open(daemon) for _ in range(ENDLESS_AT_ONCE)]
     before, sent, lost, peak = daemon.memory_kib(), 0, 0, 0
@@ -191,6 +198,33 @@ async def send_endlessly(context: FloodContext, endpoint: Endpoint, name: str, b
     context.report.equal(f"{endpoint.name}: {name}: streams that stay", not released, False)
 
 
+async def ignore_close_frame(context: FloodContext) -> None:
+    """Sends pongs and no close frame after the log has ended: the client is
+    disconnected nevertheless."""
+    daemon = context.daemon
+    container = await context.docker.run("exec sleep 5")
+    await mirrored(context, [container])
+    socket = await connect(daemon, f"{LOGS}/{container}")
+    code, begun = await socket.close_code(), time.monotonic()
+
+    async def pongs() -> None:
+        while True:
+            await socket.send(frame(PONG))
+            await asyncio.sleep(1)
+
+    sending = asyncio.create_task(pongs())
+    try:
+        await asyncio.wait_for(socket.close_code(), CLOSE_LIMIT + CLOSE_SECONDS)
+    except asyncio.TimeoutError:
+        pass
+    took = time.monotonic() - begun
+    sending.cancel()
+    await asyncio.gather(sending, return_exceptions=True)
+    socket.reset()
+    context.report.equal("code at the end of a log", code, NORMAL)
+    context.report.at_most("a client that sends no close frame: disconnected after", took, CLOSE_LIMIT, " s")
+
+
 async def run(context: FloodContext) -> None:
     talker = await context.docker.run("echo hello; exec sleep 100000")
     await mirrored(context, [talker])
@@ -208,3 +242,5 @@ async def run(context: FloodContext) -> None:
         await send_endlessly(context, endpoint, "empty continuations", begin, frame(CONTINUATION, is_last=False))
         await send_endlessly(context, endpoint, "pings", b"", frame(PING, b"x" * 125))
         await send_endlessly(context, endpoint, "empty messages", b"", frame(TEXT))
+    if not context.is_short:
+        await ignore_close_frame(context)

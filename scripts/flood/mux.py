@@ -28,7 +28,7 @@ class MuxClient:
 
     def __init__(self, socket: WebSocket):
         self.socket = socket
-        self.sources, self.errors, self.begun = {}, [], set()
+        self.sources, self.errors, self.begun, self.lines = {}, [], set(), 0
 
     @classmethod
     async def open(cls, daemon: Daemon, tls=None) -> "MuxClient":
@@ -55,9 +55,15 @@ class MuxClient:
             elif received.opcode == BINARY:
                 _, source, entries = parse_entries(received.payload)
                 self.begun.add(source)
+                self.lines += len(entries)
                 return source, entries
 
     async def wait_for_sources(self, count: int) -> None:
         """Reads until this number of sources has begun, or one has failed."""
         while len(self.begun) < count and not self.errors:
+            await self.entries()
+
+    async def wait_for_lines(self, count: int) -> None:
+        """Reads until this number of lines has arrived, or a source has failed."""
+        while self.lines < count and not self.errors:
             await self.entries()

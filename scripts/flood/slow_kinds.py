@@ -71,7 +71,9 @@ KINDS = [
     SlowKind("TLS ClientHello", None, no_bytes, b"", HANDSHAKE_LIMIT),
     SlowKind("TLS, then nothing", "http/1.1", no_bytes, None, REQUEST_LIMIT),
     SlowKind("HTTP/1.1 request line", "http/1.1", text("GET /"), b"x", REQUEST_LIMIT),
-    SlowKind("HTTP/1.1 headers", "http/1.1", text(f"GET {PATH} HTTP/1.1\r\nHost: localhost\r\nX: "), b"x", REQUEST_LIMIT),
+    SlowKind(
+        "HTTP/1.1 headers", "http/1.1", text(f"GET {PATH} HTTP/1.1\r\nHost: localhost\r\nX: "), b"x", REQUEST_LIMIT
+    ),
     SlowKind("HTTP/2 preface in part", "h2", lambda: http2.PREFACE[:10], None, REQUEST_LIMIT),
     SlowKind("HTTP/2 preface, then nothing", "h2", frames(), None, REQUEST_LIMIT),
     SlowKind(

@@ -66,6 +66,10 @@ class Daemon:
         return tls
 
     @property
+    def address(self) -> str:
+        return f"{self.host}:{self.port}"
+
+    @property
     def credentials(self) -> str:
         return f"Authorization: Bearer {self.token}"
 
@@ -81,10 +85,9 @@ class Daemon:
 
     async def mirrors(self) -> dict:
         """Returns the mirrors of containers by name."""
-        response = await self.request("GET", CONTAINERS)
-        if response.status != 200:
-            return {}
-        return {item["metadata"]["name"]: item for item in json.loads(response.body)["items"]}
+        headers = [self.credentials, "Accept: application/json"]
+        items = json.loads(await http.call(self.open, "GET", CONTAINERS, headers))["items"]
+        return {item["metadata"]["name"]: item for item in items}
 
     async def metrics(self) -> dict:
         """Returns the values of /metrics, by name and labels."""
@@ -105,6 +108,9 @@ class Daemon:
 
     def descriptors(self) -> int:
         return len(os.listdir(self.proc("fd")))
+
+    def threads(self) -> int:
+        return len(os.listdir(self.proc("task")))
 
     def descriptor_limits(self) -> tuple:
         """Returns the soft and the hard limit of open files."""

@@ -21,8 +21,8 @@ class Docker:
         content = await call(lambda: asyncio.open_unix_connection(self.socket), method, path, body=body)
         return json.loads(content) if content.strip().startswith((b"{", b"[")) else content
 
-    async def run(self, script: str) -> str:
-        """Starts a container that runs a script of its shell; returns the ID."""
+    async def create(self, script: str) -> str:
+        """Creates a container that runs a script of its shell; returns the ID."""
         body = {
             "Image": IMAGE,
             "Cmd": ["sh", "-c", script],
@@ -32,8 +32,18 @@ class Docker:
         }
         container = (await self.call("POST", "/containers/create", body))["Id"]
         self.created.append(container)
+        return container
+
+    async def run(self, script: str) -> str:
+        """Creates and starts such a container; returns the ID."""
+        container = await self.create(script)
         await self.call("POST", f"/containers/{container}/start")
         return container
+
+    async def execute(self, container: str, *command: str) -> None:
+        """Starts a process in a container."""
+        created = await self.call("POST", f"/containers/{container}/exec", {"Cmd": command})
+        await self.call("POST", f"/exec/{created['Id']}/start", {"Detach": True})
 
     async def remove(self) -> None:
         """Removes what was created."""
