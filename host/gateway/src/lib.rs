@@ -29,6 +29,10 @@ mod tls_connection;
 mod limits;
 mod response;
 
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
+
 pub use allow_list::{AllowListError, AllowedHost, TrustedOrigin};
 pub use auth::LocalAuthenticator;
 pub use certificates::{CertificateError, CertificateSet};

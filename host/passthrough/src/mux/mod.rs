@@ -6,6 +6,9 @@ mod server_message;
 mod source_stream;
 mod subscription;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
+
 use std::collections::{BTreeMap, HashMap};
 
 use bytes::{BufMut as _, BytesMut};
