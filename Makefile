@@ -71,6 +71,10 @@ test-unit: ## run the tests that need neither Docker nor root
 sanitize: ## run the tests of dynamic libraries under AddressSanitizer (needs nightly Rust)
 	scripts/sanitize $(ARGS)
 
+.PHONY: fuzz
+fuzz: ## search for inputs that break a parser, a minute each (needs nightly Rust and cargo-fuzz)
+	scripts/fuzz $(ARGS)
+
 .PHONY: bench
 bench: build ## compare the release build with its rivals (about ten minutes)
 	scripts/bench $(ARGS)

@@ -11,8 +11,8 @@ use std::process::Command;
 use cargo_metadata::MetadataCommand;
 
 /// The prefixes that identify a path of the repository in a text.
-const FOLDERS: [&str; 9] = [
-    "bats/", "bench/", "crds/", "docs/", "host/", "plugins/", "scripts/", "wit/", "xtask/",
+const FOLDERS: [&str; 10] = [
+    "bats/", "bench/", "crds/", "docs/", "fuzz/", "host/", "plugins/", "scripts/", "wit/", "xtask/",
 ];
 
 fn root() -> PathBuf {

@@ -73,6 +73,10 @@ mod large_requests;
 mod limits;
 mod metrics;
 
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
+
 pub use admission::{AdmissionError, AdmissionOperation, AdmissionPolicy, AdmissionRequest};
 pub use body::ResponseBody;
 pub use health::VERSION;

@@ -17,7 +17,7 @@ const ADMIN_GROUP: &str = "system:masters";
 const AUTHENTICATED_GROUP: &str = "system:authenticated";
 /// The prefix of a subprotocol that carries a token, for browsers, which cannot
 /// set headers on a WebSocket.
-const BEARER_PROTOCOL: &str = "base64url.bearer.authorization.k8s.io.";
+pub(crate) const BEARER_PROTOCOL: &str = "base64url.bearer.authorization.k8s.io.";
 
 /// Authenticates the token of the instance and the client certificates of its
 /// authority.

@@ -30,6 +30,10 @@ mod limits;
 mod request_body;
 mod response;
 
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
+
 pub use allow_list::{AllowListError, AllowedHost, TrustedOrigin};
 pub use auth::LocalAuthenticator;
 pub use certificates::{CertificateError, CertificateSet};

@@ -37,6 +37,10 @@ mod upgrade_request;
 mod delivery;
 mod peer_connection;
 
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
+
 pub mod limits;
 
 pub use routes::{access_scope, endpoints};

@@ -14,7 +14,7 @@ const MAX_NAMESPACE_BYTES: usize = 76;
 const MAX_QUOTED: usize = 80;
 
 /// The names of all parameters, in the order of the documentation.
-const PARAMETERS: [&str; 9] = [
+pub(crate) const PARAMETERS: [&str; 9] = [
     "follow",
     "tail",
     "since",

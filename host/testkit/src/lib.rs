@@ -31,6 +31,8 @@ mod blocking_pool;
 mod captured_log;
 mod eventually;
 
+mod fuzz_corpus;
+
 pub use bad_plugin::{BAD_PLUGINS, BadPlugin, FaultEvent};
 pub use blocking_pool::{is_ready_without_blocking, with_one_blocking_thread};
 pub use captured_log::CapturedLog;
@@ -41,6 +43,7 @@ pub use fake_engine::{
 };
 pub use fixture_component::fixture_component;
 pub use fixture_library::{compile_fixture_library, fixture_library};
+pub use fuzz_corpus::replay_corpus;
 pub use plugin_directory::{
     COMPONENT_FILE, component_manifest, renamed_component, replaced, sha256_hex, write_plugin,
 };

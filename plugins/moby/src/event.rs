@@ -9,7 +9,7 @@ use crate::{time, url};
 
 /// The maximum size of an event. Events include the labels of their object as
 /// attributes.
-const MAX_LINE_BYTES: usize = 1 << 20;
+pub(crate) const MAX_LINE_BYTES: usize = 1 << 20;
 
 /// The actions that do not change a container's record. Each health check
 /// produces three of them.
@@ -92,6 +92,12 @@ impl EventDecoder {
             bytes = later.get(1..).unwrap_or_default();
         }
         self.buffer(bytes);
+    }
+
+    /// Returns the number of bytes that are buffered.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn buffered_bytes(&self) -> usize {
+        self.line.len()
     }
 
     fn buffer(&mut self, bytes: &[u8]) {

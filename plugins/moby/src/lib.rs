@@ -41,6 +41,10 @@ mod lenient;
 mod time;
 mod url;
 
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
+
 pub use backend::MobyBackend;
 
 rdd_sdk::export_backend!(MobyBackend);

@@ -184,6 +184,23 @@ pub(crate) struct ParsedCursor {
     position: Option<LogPosition>,
 }
 
+#[cfg(any(test, fuzzing))]
+impl ParsedCursor {
+    /// Returns the scope that the cursor was made for.
+    pub(crate) fn scope(&self) -> CursorScope {
+        CursorScope {
+            sources: self.sources,
+            container: self.container,
+            creation: self.creation,
+        }
+    }
+
+    /// Returns the selection that it was made for.
+    pub(crate) fn sources(&self) -> SourceSet {
+        self.sources
+    }
+}
+
 impl CursorReader<'_> {
     fn read(mut self) -> Option<ParsedCursor> {
         let [version, flags] = self.take()?;

@@ -11,6 +11,9 @@ mod exec_status;
 mod process_input;
 mod process_session;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
+
 pub(crate) use open_process::open_process;
 pub(crate) use parameters::ExecParameterError;
 pub(crate) use process_session::ProcessSession;

@@ -7,7 +7,7 @@ use crate::limits;
 use crate::query::{self, ParameterError};
 
 /// The names of all parameters, in the order of the documentation.
-const PARAMETERS: [&str; 9] = [
+pub(crate) const PARAMETERS: [&str; 9] = [
     "command",
     "stdin",
     "stdout",

@@ -8,6 +8,9 @@ mod source_stream;
 mod subscription;
 mod waiting_cursors;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
+
 use std::collections::{BTreeMap, HashMap};
 
 use bytes::{BufMut as _, BytesMut};

@@ -196,6 +196,20 @@ impl Subscription {
         })
     }
 
+    /// Returns the same options as of one log.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn options(&self) -> rdd_core::LogOptions {
+        rdd_core::LogOptions {
+            follow: self.follow != FollowMode::No,
+            tail: self.tail,
+            since: self.since,
+            until: self.until,
+            timestamps: false,
+            stdout: self.sources.stdout,
+            stderr: self.sources.stderr,
+        }
+    }
+
     /// Adds credit, and has the sources polled again.
     pub(super) fn add_credit(&self, bytes: u32) {
         self.credit.add(bytes);

@@ -5,6 +5,9 @@ mod directory;
 mod limits;
 mod schema;
 
+// The target in `fuzz` includes this module, since the crate compiles for long.
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 #[cfg(test)]
 mod tests;
 

@@ -152,6 +152,12 @@ impl EntryDecoder {
         Ok(())
     }
 
+    /// Returns the number of bytes that are kept.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn kept_bytes(&self) -> usize {
+        self.kept.len()
+    }
+
     /// Adds bytes of one frame. `is_end` says that they complete it.
     fn push_message(
         &mut self,

@@ -11,6 +11,9 @@
 mod entry_decoder;
 mod entry_time;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
+
 use rdd_sdk::entries::EntryBatcher;
 use rdd_sdk::types::{EntryOptions, EntryPosition, Error, GapReason, LogOptions, Timestamp};
 use rdd_sdk::{EntryResponder, EntrySink};

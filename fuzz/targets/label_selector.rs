@@ -1,0 +1,4 @@
+//! Label selectors.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| rdd_apiserver::fuzzing::label_selector(data));
