@@ -25,7 +25,7 @@ const subscriptions = new Map(); // by id, until they end: { container }, { sele
 const logs = new Map(); // by Container object, over all connections: { name, cursor, hasLeft, lines }
 let failures = 0; // since the last entries
 const note = (...words) => console.error('#', ...words);
-const failure = (code, message) => Object.assign(new Error(`${message} (${code})`), { code });
+const failure = (code, message) => Object.assign(new Error(`${message.trim()} (${code})`), { code });
 
 // Returns subscriptions, which take the names of Container objects instead of the containers' own.
 async function findContainers() {
