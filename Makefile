@@ -30,18 +30,30 @@ run: build ## run the daemon with this machine's Docker engine
 # DESTDIR stages the files for a package. The program is a link, since it looks for plugins next to its real path.
 PREFIX ?= /usr/local
 INSTALL_DIR = $(DESTDIR)$(PREFIX)/lib/rdd
+MAN_DIR = $(DESTDIR)$(PREFIX)/share/man/man1
 .PHONY: install
 install: build ## install into PREFIX (default: /usr/local); honors DESTDIR
 	install -d "$(DESTDIR)$(PREFIX)/bin" "$(INSTALL_DIR)/plugins/moby"
 	install -m 755 "$(TARGET_DIR)/release/rdd" "$(INSTALL_DIR)/rdd"
 	install -m 644 "$(TARGET_DIR)"/release/plugins/moby/* "$(INSTALL_DIR)/plugins/moby/"
 	ln -sf ../lib/rdd/rdd "$(DESTDIR)$(PREFIX)/bin/rdd"
+	"$(INSTALL_DIR)/rdd" man-pages "$(MAN_DIR)" >/dev/null
 	echo "installed $(DESTDIR)$(PREFIX)/bin/rdd"
 
 .PHONY: uninstall
 uninstall: ## remove what install put into PREFIX
+	if [ -x "$(INSTALL_DIR)/rdd" ]; then
+		pages=$$(mktemp -d)
+		"$(INSTALL_DIR)/rdd" man-pages "$$pages" >/dev/null
+		for page in "$$pages"/*; do rm -f "$(MAN_DIR)/$${page##*/}"; done
+		rm -r "$$pages"
+	fi
 	rm -f "$(DESTDIR)$(PREFIX)/bin/rdd" "$(INSTALL_DIR)/rdd" "$(INSTALL_DIR)"/plugins/moby/{plugin.toml,moby.wasm}
 	rmdir "$(INSTALL_DIR)/plugins/moby" "$(INSTALL_DIR)/plugins" "$(INSTALL_DIR)" 2>/dev/null || true
+
+.PHONY: man
+man: build ## write the man pages into target/man
+	"$(TARGET_DIR)/release/rdd" man-pages "$(TARGET_DIR)/man"
 
 .PHONY: engine
 engine: ## start a private dockerd with a test image; print its DOCKER_HOST
@@ -70,6 +82,10 @@ bench: build ## compare the release build with its rivals (about ten minutes)
 .PHONY: soak
 soak: build ## run the daemon under load for an hour; report growth and loss
 	scripts/soak $(ARGS)
+
+.PHONY: liveness
+liveness: build ## hold slow and paused clients of logs for ten minutes; report loss
+	scripts/liveness $(ARGS)
 
 .PHONY: two-daemons
 two-daemons: build ## run two daemons on one cluster for ten minutes; report loss

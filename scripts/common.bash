@@ -20,6 +20,16 @@ apt_install() {
     'apt-get update -qq && apt-get install -y -qq --no-install-recommends "$@"' _ "$@" >&2
 }
 
+# Debian's packages for backends in C as components.
+# shellcheck disable=SC2034 # used by scripts that include this one
+wasm_clang_packages=(clang lld wasi-libc libclang-rt-dev-wasm32)
+
+# Whether clang can compile and link a component that uses the C library.
+has_wasm_clang() {
+  printf '#include <stdlib.h>\nvoid *f(void);\nvoid *f(void) { return malloc(1); }\n' |
+    clang --target=wasm32-wasi -mexec-model=reactor -x c -o /dev/null - 2>/dev/null
+}
+
 # fetch_once PATH COMMAND…: creates PATH unless it exists. The command gets a temporary
 # directory and leaves the result there as `done`, so an interrupted download is
 # never mistaken for a complete one.

@@ -137,8 +137,13 @@ class Client:
                     await socket.send(json.dumps({"op": "credit", "id": 1, "bytes": spent}))
 
 
-client = Client()
-try:
-    asyncio.run(client.multiplex() if client.options.mux else client.follow())
-except ConnectionClosed as error:
-    sys.exit(f"the connection was closed: {error}")
+def main() -> None:
+    client = Client()
+    try:
+        asyncio.run(client.multiplex() if client.options.mux else client.follow())
+    except ConnectionClosed as error:
+        sys.exit(f"the connection was closed: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -58,8 +58,8 @@ pub use log_entry::{
     LogEntry,
 };
 pub use model::{
-    Container, ContainerRef, ContainerState, EngineObject, ExposedPort, Image, ObjectKind,
-    ObjectRef, PortBinding, Volume,
+    COMPOSE_PROJECT_LABEL, Container, ContainerRef, ContainerState, EngineObject, ExposedPort,
+    Image, ObjectKind, ObjectRef, PortBinding, Volume,
 };
 pub use output::{OutputChunk, OutputSource};
 pub use private_file::{

@@ -49,6 +49,9 @@ pub struct ExposedPort {
     pub bindings: Vec<PortBinding>,
 }
 
+/// The label that Docker Compose gives the containers of a project.
+pub const COMPOSE_PROJECT_LABEL: &str = "com.docker.compose.project";
+
 /// A container. Its environment variables are left out because they often hold
 /// secrets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

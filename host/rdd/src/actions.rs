@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
@@ -25,6 +26,7 @@ use rdd_api::{
 use serde_json::json;
 
 use crate::client;
+use crate::completion;
 use crate::logs::container_lookup;
 use crate::output;
 use crate::state_dir::StateDir;
@@ -43,7 +45,11 @@ const INTERRUPTED_EXIT_CODE: u8 = 130;
 #[derive(Args)]
 pub(crate) struct ActionArgs {
     /// Names, IDs, or unique ID prefixes of containers
-    #[arg(required = true, value_name = "CONTAINER")]
+    #[arg(
+        required = true,
+        value_name = "CONTAINER",
+        add = ArgValueCompleter::new(completion::containers)
+    )]
     containers: Vec<String>,
     /// Maximum time to wait for the outcome, such as 30s; the request is not canceled after that [default: no limit]
     #[arg(long, value_name = "DURATION", value_parser = crate::cli::parse_duration)]

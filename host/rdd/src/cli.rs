@@ -18,7 +18,7 @@ use crate::output::{self, OutputArgs, OutputError};
 use crate::plugin_dirs::PluginDirArgs;
 use crate::plugins::PluginCommand;
 use crate::state_dir::StateDir;
-use crate::{compiler, ctl, exec, logs, plugins, serve, status, version};
+use crate::{compiler, completion, ctl, exec, logs, man_pages, plugins, serve, status, version};
 
 /// Serve a container engine as Kubernetes objects, and its logs over WebSockets
 #[derive(Parser)]
@@ -86,6 +86,19 @@ enum Command {
     Status(OutputArgs),
     /// Show version and build information
     Version(OutputArgs),
+    /// Print the completion script for a shell, which completes options and the names of containers
+    #[command(after_help = completion::SETUP_HELP)]
+    Completion {
+        /// Shell
+        #[arg(value_parser = completion::shell_names())]
+        shell: String,
+    },
+    /// Write the man pages to a directory
+    #[command(hide = true)]
+    ManPages {
+        /// Directory of the pages, such as /usr/local/share/man/man1
+        directory: PathBuf,
+    },
 }
 
 /// Options of `rdd serve`.
@@ -221,6 +234,8 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::CompileBackend { cache_dir, digest } => compiler::run(&cache_dir, &digest),
         Command::Status(output) => status::run(&state_dir, output).await,
         Command::Version(output) => version::run(output),
+        Command::Completion { shell } => completion::print_script(&shell),
+        Command::ManPages { directory } => man_pages::write(&directory),
     }
 }
 

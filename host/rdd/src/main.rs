@@ -13,6 +13,9 @@ mod plugins;
 mod status;
 mod version;
 
+mod completion;
+mod man_pages;
+
 mod client;
 mod compiler;
 mod docker_config;
@@ -25,7 +28,7 @@ mod output;
 mod progress_line;
 mod telemetry;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 // The allocator of the C library keeps the memory of a burst of work. jemalloc
 // returns it within a second (settings in .cargo/config.toml, ADR 023).
@@ -37,6 +40,8 @@ fn main() -> std::process::ExitCode {
     rustls::crypto::ring::default_provider()
         .install_default()
         .ok();
+    // A completion script runs the program with a variable that says so.
+    completion::environment(cli::Cli::command).complete();
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {

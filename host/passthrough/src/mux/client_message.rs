@@ -20,6 +20,15 @@ pub(crate) enum ClientMessage {
         /// The number of bytes of entries to add.
         bytes: u32,
     },
+    /// Says where logs begin that the subscription with this ID will have. Sent
+    /// before `subscribe`, as often as needed, when its own `cursors` would make it
+    /// too long.
+    Cursors {
+        /// The ID of the later subscription.
+        id: u32,
+        /// Where the logs of containers begin, by container.
+        cursors: BTreeMap<String, String>,
+    },
     /// Ends a subscription.
     Unsubscribe {
         /// The subscription.
@@ -60,6 +69,15 @@ pub(crate) struct SubscribeRequest {
     /// The number of bytes of entries that may be sent.
     #[serde(default)]
     pub(super) credit: u32,
+}
+
+impl SubscribeRequest {
+    /// Adds cursors that were sent before. Those of the request have precedence.
+    pub(super) fn add_cursors(&mut self, earlier: BTreeMap<String, String>) {
+        for (container, cursor) in earlier {
+            self.cursors.entry(container).or_insert(cursor);
+        }
+    }
 }
 
 /// A number of lines, or `all`.

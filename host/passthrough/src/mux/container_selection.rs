@@ -4,16 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rdd_core::{
-    Container, ContainerEngine, ContainerIndex, ContainerLookup, ContainerRef, IndexedContainer,
-    LabelPredicate, text,
+    COMPOSE_PROJECT_LABEL, Container, ContainerEngine, ContainerIndex, ContainerLookup,
+    ContainerRef, IndexedContainer, LabelPredicate, text,
 };
 
 use super::subscription::SubscriptionError;
 use crate::limits;
 use crate::request_error::StreamRequestError;
-
-/// The label that Docker Compose gives the containers of a project.
-const PROJECT_LABEL: &str = "com.docker.compose.project";
 
 /// The containers of a subscription.
 pub(super) enum ContainerSelection {
@@ -46,7 +43,7 @@ impl ContainerSelection {
             }
             Self::Project(project) => {
                 return Ok(by_label(&|labels| {
-                    labels.get(PROJECT_LABEL) == Some(project)
+                    labels.get(COMPOSE_PROJECT_LABEL) == Some(project)
                 }));
             }
             Self::One(name) => name,

@@ -1,10 +1,12 @@
 //! `GET /passthrough/engine/logs`: the logs of many containers on one WebSocket.
 
 mod client_message;
-mod container_selection;
 mod server_message;
+
+mod container_selection;
 mod source_stream;
 mod subscription;
+mod waiting_cursors;
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
@@ -27,6 +29,7 @@ use self::client_message::{InvalidMessage, SubscribeRequest};
 pub(crate) use self::server_message::ServerMessage;
 use self::source_stream::{SourceItem, SourceStream};
 use self::subscription::{JoiningSource, SourceContext, Subscription, SubscriptionError};
+use self::waiting_cursors::WaitingCursors;
 use crate::delivery::DeliveryTracker;
 use crate::limits;
 use crate::log_format::messages::MessageTime;
@@ -121,6 +124,7 @@ struct MuxConnection {
     session: MuxSession,
     messages: mpsc::Receiver<ReceivedMessage>,
     subscriptions: HashMap<u32, Subscription>,
+    waiting_cursors: WaitingCursors,
     sources: SelectAll<SourceStream>,
     next_source: u32,
     outbox: Vec<Message>,
@@ -132,6 +136,7 @@ impl MuxConnection {
             session,
             messages,
             subscriptions: HashMap::new(),
+            waiting_cursors: WaitingCursors::default(),
             sources: SelectAll::new(),
             next_source: 1,
             outbox: Vec::new(),
@@ -206,7 +211,18 @@ impl MuxConnection {
                     subscription.add_credit(bytes);
                 }
             }
+            Ok(ClientMessage::Cursors { id, cursors }) => {
+                let added = if self.subscriptions.contains_key(&id) {
+                    Err(SubscriptionError::id_in_use())
+                } else {
+                    self.waiting_cursors.add(id, cursors)
+                };
+                if let Err(error) = added {
+                    self.send_error(id, &error);
+                }
+            }
             Ok(ClientMessage::Unsubscribe { id }) => {
+                self.waiting_cursors.take(id);
                 if let Some(subscription) = self.subscriptions.remove(&id) {
                     subscription.close();
                     self.send(&ServerMessage::End { id });
@@ -223,23 +239,15 @@ impl MuxConnection {
         }
     }
 
-    fn subscribe(&mut self, request: SubscribeRequest) {
+    fn subscribe(&mut self, mut request: SubscribeRequest) {
         let id = request.id;
-        let refuse = |code, message: &str| SubscriptionError {
-            code,
-            message: message.to_owned(),
-        };
         let created = if self.subscriptions.contains_key(&id) {
-            Err(refuse(
-                409,
-                "a subscription with this id exists; choose another id",
-            ))
+            Err(SubscriptionError::id_in_use())
         } else if self.subscriptions.len() == limits::MAX_MUX_SUBSCRIPTIONS {
-            Err(refuse(
-                429,
-                "a connection has at most 64 subscriptions; end one, or open another connection",
-            ))
+            self.waiting_cursors.take(id);
+            Err(SubscriptionError::too_many_subscriptions())
         } else {
+            request.add_cursors(self.waiting_cursors.take(id));
             let now = Timestamp::now().into();
             Subscription::new(request, self.session.parse_selector, now)
         };

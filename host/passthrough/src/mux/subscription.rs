@@ -30,6 +30,25 @@ pub(super) struct SubscriptionError {
     pub(super) message: String,
 }
 
+impl SubscriptionError {
+    pub(super) fn id_in_use() -> Self {
+        Self {
+            code: 409,
+            message: "a subscription with this id exists; choose another id".to_owned(),
+        }
+    }
+
+    pub(super) fn too_many_subscriptions() -> Self {
+        Self {
+            code: 429,
+            message: format!(
+                "a connection has at most {} subscriptions; end one, or open another connection",
+                limits::MAX_MUX_SUBSCRIPTIONS
+            ),
+        }
+    }
+}
+
 impl From<StreamRequestError> for SubscriptionError {
     fn from(error: StreamRequestError) -> Self {
         Self {

@@ -562,3 +562,60 @@ async fn the_last_lines_are_those_of_the_subscription_however_late_the_credit_co
         }
     }
 }
+
+#[tokio::test]
+async fn cursors_may_come_before_their_subscription_in_several_messages() {
+    let server = TestServer::start().await;
+    let mut client = MuxClient::open(&server).await;
+    let ids = ["one", "two"].map(|name| labeled(&server, name, &[("app", "x")]));
+    for id in &ids {
+        server.engine.write_log(id, OUT, &b"first\n"[..]);
+        let subscribe = json!({"op": "subscribe", "id": 1, "container": id, "credit": 100});
+        client.send(subscribe).await;
+        client.event("subscribed").await;
+        let source = client.event("joined").await["source"].clone();
+        let (texts, cursor) = client.texts(&source, 1).await;
+        assert_eq!(texts, ["first"]);
+        client.send(json!({"op": "unsubscribe", "id": 1})).await;
+        client.event("end").await;
+        server.engine.write_log(id, OUT, &b"second\n"[..]);
+        client
+            .send(json!({"op": "cursors", "id": 2, "cursors": {&**id: cursor}}))
+            .await;
+    }
+    let subscribe = json!({"op": "subscribe", "id": 2, "selector": "app=x", "credit": 100});
+    client.send(subscribe).await;
+    client.event("subscribed").await;
+    for _ in &ids {
+        client.event("joined").await;
+    }
+    for _ in &ids {
+        let MuxMessage::Data { texts, .. } = client.next().await else {
+            panic!("entries follow");
+        };
+        assert_eq!(texts, ["second"]);
+    }
+
+    client
+        .send(json!({"op": "cursors", "id": 2, "cursors": {}}))
+        .await;
+    let error = client.event("error").await;
+    assert_eq!((&error["id"], &error["code"]), (&json!(2), &json!(409)));
+    for name in 0..=512 {
+        let cursors = json!({name.to_string(): "x"});
+        client
+            .send(json!({"op": "cursors", "id": 3, "cursors": cursors}))
+            .await;
+    }
+    let error = client.event("error").await;
+    assert_eq!((&error["id"], &error["code"]), (&json!(3), &json!(429)));
+    // A subscription that ends before it begins has no cursors.
+    client.send(json!({"op": "unsubscribe", "id": 3})).await;
+    client
+        .send(json!({"op": "cursors", "id": 4, "cursors": {"a": "x"}}))
+        .await;
+    client
+        .send(json!({"op": "subscribe", "id": 4, "container": ids[0]}))
+        .await;
+    assert_eq!(client.event("error").await["code"], 400);
+}

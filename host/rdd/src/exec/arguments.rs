@@ -2,6 +2,9 @@
 
 use anyhow::{Result, bail};
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
+
+use crate::completion;
 
 /// The maximum length of the query in bytes. HTTP libraries allow about 64 KiB for
 /// a whole URL; the daemon has a limit of its own for what is in it.
@@ -26,6 +29,7 @@ pub(crate) struct ExecArgs {
     #[arg(short, long, value_name = "NAME=VALUE")]
     env: Vec<String>,
     /// Name, ID, or unique ID prefix of the container
+    #[arg(add = ArgValueCompleter::new(completion::running_containers))]
     container: String,
     /// Program and its arguments
     #[arg(

@@ -1,8 +1,10 @@
 //! Resolves a name or an ID prefix to the mirror of a container.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context as _, Result, anyhow, bail};
 use kube::api::{Api, ListParams};
-use rdd_api::{APP_NAME, App, Container, condition};
+use rdd_api::{APP_NAME, App, Container, ContainerState, condition};
 
 /// The maximum number of candidates in the error for an ambiguous prefix.
 const MAX_CANDIDATES: usize = 5;
@@ -10,36 +12,67 @@ const MAX_CANDIDATES: usize = 5;
 /// Returns the name of the mirror of the container with this name, ID, or unique
 /// ID prefix.
 pub(crate) async fn resolve_container(client: kube::Client, text: &str) -> Result<String> {
-    let containers: Api<Container> = Api::all(client.clone());
+    let found = resolve_containers(client, std::slice::from_ref(&text)).await?;
+    found
+        .into_iter()
+        .next()
+        .map(|container| container.mirror)
+        .context("the lookup of one container returned none")
+}
+
+/// Returns the containers with these names, IDs, or unique ID prefixes, each one
+/// once.
+pub(crate) async fn resolve_containers(
+    client: kube::Client,
+    texts: &[impl AsRef<str>],
+) -> Result<Vec<KnownContainer>> {
+    let containers = list_containers(client.clone()).await?;
+    let mut found: Vec<KnownContainer> = Vec::new();
+    for text in texts {
+        let text = text.as_ref();
+        let Some(container) = find_match(&containers, text)? else {
+            return Err(not_found_error(&app(client).await?, text));
+        };
+        if !found.iter().any(|known| known.mirror == container.mirror) {
+            found.push(container.clone());
+        }
+    }
+    Ok(found)
+}
+
+/// Lists the containers.
+pub(crate) async fn list_containers(client: kube::Client) -> Result<Vec<KnownContainer>> {
+    let containers: Api<Container> = Api::all(client);
     let list = containers
         .list(&ListParams::default())
         .await
         .context("cannot list the containers")?;
-    let containers: Vec<KnownContainer> = list
-        .items
-        .into_iter()
-        .filter_map(|container| {
-            let status = container.status.unwrap_or_default();
-            Some(KnownContainer {
-                mirror: container.metadata.name?,
-                name: status.name,
-                namespace: status.namespace,
-            })
+    let known = list.items.into_iter().filter_map(|container| {
+        let status = container.status.unwrap_or_default();
+        Some(KnownContainer {
+            mirror: container.metadata.name?,
+            name: status.name,
+            namespace: status.namespace,
+            image: status.image_name,
+            is_running: status.status == ContainerState::Running,
+            labels: status.labels,
         })
-        .collect();
-    match find_match(&containers, text)? {
-        Some(mirror) => Ok(mirror.to_owned()),
-        None => Err(not_found_error(&app(client).await?, text)),
-    }
+    });
+    Ok(known.collect())
 }
 
 /// A container as its mirror describes it.
-struct KnownContainer {
+#[derive(Clone, Debug)]
+pub(crate) struct KnownContainer {
     /// The name of the mirror: the full ID, or a hash of it.
-    mirror: String,
-    name: String,
+    pub(crate) mirror: String,
+    pub(crate) name: String,
     /// The engine's namespace.
-    namespace: String,
+    pub(crate) namespace: String,
+    /// The image, as it was given when the container was created.
+    pub(crate) image: String,
+    pub(crate) is_running: bool,
+    pub(crate) labels: BTreeMap<String, String>,
 }
 
 /// Reads the App, for the reason why there are no containers.
@@ -74,9 +107,9 @@ fn not_found_error(app: &App, text: &str) -> anyhow::Error {
 
 /// Finds a container. A full ID takes precedence over a name, and a name over an
 /// ID prefix, as with docker. Returns `None` if nothing matches.
-fn find_match<'a>(known: &'a [KnownContainer], text: &str) -> Result<Option<&'a str>> {
+fn find_match<'a>(known: &'a [KnownContainer], text: &str) -> Result<Option<&'a KnownContainer>> {
     if let Some(container) = known.iter().find(|container| container.mirror == text) {
-        return Ok(Some(&container.mirror));
+        return Ok(Some(container));
     }
     let name = text.strip_prefix('/').unwrap_or(text);
     let by_name: Vec<_> = known
@@ -94,18 +127,18 @@ fn find_match<'a>(known: &'a [KnownContainer], text: &str) -> Result<Option<&'a 
     only_match(&by_prefix, "prefix", text, "use a longer prefix or a name")
 }
 
-/// Returns the name of the only mirror. For several, the error lists them.
+/// Returns the only container. For several, the error lists them.
 fn only_match<'a>(
     found: &[&'a KnownContainer],
     relation: &str,
     text: &str,
     remedy: &str,
-) -> Result<Option<&'a str>> {
+) -> Result<Option<&'a KnownContainer>> {
     let [first, others @ ..] = found else {
         return Ok(None);
     };
     if others.is_empty() {
-        return Ok(Some(&first.mirror));
+        return Ok(Some(first));
     }
     let namespaces_differ = others
         .iter()
@@ -118,6 +151,7 @@ fn only_match<'a>(
                 mirror,
                 name,
                 namespace,
+                ..
             } = container;
             if namespaces_differ {
                 format!("{mirror} ({name} in {namespace})")
@@ -147,7 +181,14 @@ mod tests {
             mirror: mirror.to_owned(),
             name: name.to_owned(),
             namespace: namespace.to_owned(),
+            image: String::new(),
+            is_running: false,
+            labels: BTreeMap::new(),
         }
+    }
+
+    fn find<'a>(known: &'a [KnownContainer], text: &str) -> Option<&'a str> {
+        find_match(known, text).unwrap().map(|it| &*it.mirror)
     }
 
     #[test]
@@ -163,7 +204,7 @@ mod tests {
             ),
             "{error}"
         );
-        assert_eq!(find_match(&known, "ctr-22").unwrap(), Some("ctr-22"));
+        assert_eq!(find(&known, "ctr-22"), Some("ctr-22"));
     }
 
     #[test]
@@ -185,16 +226,16 @@ mod tests {
             ("aa", "bb33"),
             ("ab", "ab44"),
         ] {
-            assert_eq!(find_match(&known, text).unwrap(), Some(id), "{text}");
+            assert_eq!(find(&known, text), Some(id), "{text}");
         }
         let error = find_match(&known, "a").unwrap_err().to_string();
         assert!(
             error.contains("aa11 (web)") && error.contains("aa22 (db)"),
             "{error}"
         );
-        assert_eq!(find_match(&known, "zz").unwrap(), None);
-        assert_eq!(find_match(&known, "").unwrap(), None);
-        assert_eq!(find_match(&known, "//web").unwrap(), None);
+        assert_eq!(find(&known, "zz"), None);
+        assert_eq!(find(&known, ""), None);
+        assert_eq!(find(&known, "//web"), None);
     }
 
     #[test]

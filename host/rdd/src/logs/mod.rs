@@ -1,147 +1,225 @@
-//! `rdd logs`: prints a container's log to standard output and standard error.
+//! `rdd logs`: prints the logs of containers to standard output and standard error.
+//!
+//! A connection receives entries and remembers their cursors, so that it continues
+//! after an interruption. A task makes lines of them, and a thread prints, which a
+//! pager may stall for hours.
 
+mod arguments;
 pub(crate) mod container_lookup;
-pub(crate) mod socket;
 mod time_argument;
 
-pub(crate) mod print;
+mod mux_client;
+mod plain_log;
 mod receive;
+pub(crate) mod socket;
+
+mod line_output;
+pub(crate) mod print;
 mod terminal;
 
+use std::collections::HashMap;
 use std::process::ExitCode;
 
-use anyhow::{Result, anyhow, bail};
-use clap::Args;
+use anstream::{AutoStream, ColorChoice};
+use anyhow::{Context as _, Result};
+use http::StatusCode;
+use rdd_core::COMPOSE_PROJECT_LABEL;
 use tokio::sync::mpsc;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio::task::JoinSet;
+use tokio_tungstenite::tungstenite::Bytes;
 
-use self::receive::ReceiveOutcome;
+pub(crate) use self::arguments::LogsArgs;
+use self::container_lookup::KnownContainer;
+use self::line_output::{LineFormat, LineOrder, LogPrinter, PrinterOptions};
+use self::mux_client::{
+    FollowMode, LogEvent, LogId, LogSelection, MAX_SUBSCRIPTIONS, MuxClient, SubscriptionFailure,
+};
 use crate::client;
+use crate::output;
 use crate::state_dir::StateDir;
 
 /// The maximum number of frames that wait to be printed: 1 MiB with the largest
 /// frames of the daemon.
 const QUEUE_CAPACITY: usize = 16;
 
-/// Options of `rdd logs`, with the names of `docker logs`.
-#[derive(Args)]
-pub(crate) struct LogsArgs {
-    /// Name, ID, or unique ID prefix of the container
-    container: String,
-    /// Follow log output
-    #[arg(short, long)]
-    follow: bool,
-    /// Show logs since a timestamp (2026-01-31T12:00:00Z), Unix seconds, or a duration before now (10m)
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    since: Option<String>,
-    /// Show logs before a timestamp, Unix seconds, or a duration before now; a negative duration is in the future
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    until: Option<String>,
-    /// Number of lines to show from the end of the log; all lines if negative
-    #[arg(
-        short = 'n',
-        long,
-        default_value = "all",
-        value_name = "LINES",
-        allow_hyphen_values = true
-    )]
-    tail: String,
-    /// Show timestamps
-    #[arg(short, long)]
-    timestamps: bool,
-    /// Show extra details (not supported)
-    #[arg(long, hide = true)]
-    details: bool,
+/// What is read.
+struct LogPlan {
+    selections: Vec<LogSelection>,
+    names: HashMap<LogId, String>,
+    is_single: bool,
 }
 
-/// Prints the log until it ends.
+/// Prints the logs until they end.
 pub(crate) async fn run(state_dir: &StateDir, args: LogsArgs) -> Result<ExitCode> {
-    let LogsArgs {
-        container,
-        follow,
-        since,
-        until,
-        tail,
-        timestamps,
-        details,
-    } = args;
-    if details {
-        bail!(
-            "--details is not supported: engine backends do not report the log driver's attributes"
-        );
-    }
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    query.append_pair("follow", if follow { "true" } else { "false" });
-    query.append_pair("tail", &tail_parameter(&tail));
-    query.append_pair("timestamps", if timestamps { "true" } else { "false" });
-    for (name, value) in [("since", since), ("until", until)] {
-        // An empty value means none, as with docker: scripts pass empty variables.
-        if let Some(value) = value.filter(|value| !value.is_empty()) {
-            query.append_pair(name, &time_argument::normalize_time(&value));
-        }
-    }
-    let api = client::connect(state_dir).await?;
-    let mirror = container_lookup::resolve_container(api.clone(), &container).await?;
-    let endpoint = socket::LogEndpoint::discover(state_dir)?;
-    let socket = socket::open(&endpoint, &mirror, &query.finish()).await?;
+    args.check()?;
+    let (form, filter) = (args.form()?, args.filter()?);
+    let Some(plan) = plan(state_dir, &args).await? else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    args.color().write_global();
+    let use_color = [
+        AutoStream::choice(&std::io::stdout()),
+        AutoStream::choice(&std::io::stderr()),
+    ]
+    .map(|choice| choice != ColorChoice::Never);
+    let format = LineFormat {
+        form,
+        has_prefix: args.has_prefix(plan.is_single),
+        has_timestamps: args.timestamps,
+        use_color,
+        highlight: filter
+            .highlight()
+            .filter(|_| use_color != [false; 2])
+            .cloned(),
+    };
+    let options = PrinterOptions {
+        order: match args.follow() {
+            _ if plan.is_single => LineOrder::Arrival,
+            FollowMode::No => LineOrder::Time,
+            FollowMode::Yes | FollowMode::Restart => LineOrder::TimeWindow,
+        },
+        format,
+        filter,
+        is_single: plan.is_single,
+        max_logs: args.max_log_requests.into(),
+        names: plan.names.clone(),
+    };
+    let prints_bytes = options.prints_bytes();
     let (queue, frames) = mpsc::channel(QUEUE_CAPACITY);
     let streams = print::OutputStreams::new();
-    // A blocking thread, since a pager may stall the output for hours.
     let printing = tokio::task::spawn_blocking(move || print::print(frames, streams));
-    let outcome = receive::run(socket, queue).await;
-    // Print what has arrived, however the stream ended.
+    let mut result = read(state_dir, &args, &plan, options, queue.clone()).await;
+    if let Some(mirror) = plan.only_container()
+        && prints_bytes
+        && is_not_implemented(&result)
+    {
+        // The backend does not report times; bytes it may have.
+        result = plain_log::run(
+            state_dir,
+            mirror,
+            args.range(),
+            args.follow(),
+            args.timestamps,
+            queue.clone(),
+        )
+        .await;
+    }
+    drop(queue);
+    // Print what has arrived, however the logs ended.
     printing.await??;
-    exit_code(outcome)
+    result
 }
 
-/// Returns the value of the parameter `tail`. A negative number means all lines,
-/// as with docker. The daemon rejects what is not a number.
-fn tail_parameter(tail: &str) -> String {
-    match tail.parse::<i64>() {
-        Ok(count) if count < 0 => "all".to_owned(),
-        Ok(count) => count.to_string(),
-        Err(_) if tail.is_empty() => "all".to_owned(),
-        Err(_) => tail.to_owned(),
+/// Returns what is read, or `None` after a note if no container is selected.
+async fn plan(state_dir: &StateDir, args: &LogsArgs) -> Result<Option<LogPlan>> {
+    let api = client::connect(state_dir).await?;
+    let follows = args.follow() != FollowMode::No;
+    let selection = match (&args.selector, &args.project) {
+        (Some(selector), _) => LogSelection::Selector(selector.clone()),
+        (None, Some(project)) => LogSelection::Project(project.clone()),
+        (None, None) => {
+            let found = container_lookup::resolve_containers(api, &args.containers).await?;
+            check_count(found.len(), args)?;
+            return Ok(Some(LogPlan::of_containers(found, true)));
+        }
+    };
+    if follows {
+        return Ok(Some(LogPlan {
+            selections: vec![selection],
+            names: HashMap::new(),
+            is_single: false,
+        }));
     }
+    let mut found = container_lookup::list_containers(api).await?;
+    match &selection {
+        LogSelection::Selector(text) => {
+            let selector = rdd_apiserver::LabelSelector::parse(text)
+                .with_context(|| format!("the label selector {text:?} is not valid"))?;
+            found.retain(|known| selector.matches_labels(&known.labels));
+        }
+        LogSelection::Project(project) => {
+            found.retain(|known| known.labels.get(COMPOSE_PROJECT_LABEL) == Some(project));
+        }
+        LogSelection::Container(mirror) => found.retain(|known| known.mirror == *mirror),
+    }
+    if found.is_empty() {
+        output::print_note("no container matches");
+        return Ok(None);
+    }
+    check_count(found.len(), args)?;
+    Ok(Some(LogPlan::of_containers(found, false)))
 }
 
-/// Converts the outcome of a stream to the exit code of the command.
-fn exit_code(outcome: ReceiveOutcome) -> Result<ExitCode> {
-    match outcome {
-        ReceiveOutcome::PrinterGone => Ok(ExitCode::SUCCESS),
-        ReceiveOutcome::Closed(Some(frame)) => match frame.code {
-            CloseCode::Normal => Ok(ExitCode::SUCCESS),
-            CloseCode::Again => bail!(
-                "the log was interrupted: {} (1013); run the command again when the engine is back",
-                frame.reason
-            ),
-            code => bail!("the log was interrupted: {} ({code})", frame.reason),
-        },
-        ReceiveOutcome::Closed(None) => bail!("the log was interrupted: the daemon gave no reason"),
-        ReceiveOutcome::ConnectionLost(Some(error)) => Err(anyhow!(error)
-            .context("the log was interrupted: the connection to the daemon was lost")),
-        ReceiveOutcome::ConnectionLost(None) => {
-            bail!("the log was interrupted: the connection to the daemon was lost")
+fn check_count(count: usize, args: &LogsArgs) -> Result<()> {
+    anyhow::ensure!(
+        count <= args.max_log_requests.into(),
+        "{count} containers are selected; narrow the selection, or raise the limit with --max-log-requests"
+    );
+    Ok(())
+}
+
+impl LogPlan {
+    fn of_containers(containers: Vec<KnownContainer>, are_named: bool) -> Self {
+        Self {
+            is_single: are_named && containers.len() == 1,
+            names: containers
+                .iter()
+                .map(|known| (LogId::from(&*known.mirror), known.name.clone()))
+                .collect(),
+            selections: containers
+                .into_iter()
+                .map(|known| LogSelection::Container(known.mirror))
+                .collect(),
+        }
+    }
+
+    fn only_container(&self) -> Option<&str> {
+        match &*self.selections {
+            [LogSelection::Container(mirror)] if self.is_single => Some(mirror),
+            _ => None,
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tail_is_parsed_like_docker_does() {
-        for (given, sent) in [
-            ("-1", "all"),
-            ("-5", "all"),
-            ("", "all"),
-            ("all", "all"),
-            ("0", "0"),
-            ("+2", "2"),
-            ("ten", "ten"),
-        ] {
-            assert_eq!(tail_parameter(given), sent, "{given:?}");
-        }
+/// Reads and prints the logs.
+async fn read(
+    state_dir: &StateDir,
+    args: &LogsArgs,
+    plan: &LogPlan,
+    options: PrinterOptions,
+    queue: mpsc::Sender<Bytes>,
+) -> Result<ExitCode> {
+    let (sender, events) = mpsc::channel::<LogEvent>(QUEUE_CAPACITY);
+    let mut clients = JoinSet::new();
+    for selections in plan.selections.chunks(MAX_SUBSCRIPTIONS) {
+        let client = MuxClient::new(
+            state_dir.clone(),
+            selections.to_vec(),
+            &args.range(),
+            args.follow(),
+            sender.clone(),
+        );
+        clients.spawn(client.run());
     }
+    drop(sender);
+    let printed = LogPrinter::new(options, queue).run(events).await;
+    while let Some(ended) = clients.join_next().await {
+        ended??;
+    }
+    Ok(if printed? {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Returns whether a log could not begin since the backend lacks a capability.
+fn is_not_implemented(result: &Result<ExitCode>) -> bool {
+    let failure = result
+        .as_ref()
+        .err()
+        .and_then(|error| error.downcast_ref::<SubscriptionFailure>());
+    failure.is_some_and(|failure| {
+        failure.code == StatusCode::NOT_IMPLEMENTED.as_u16() && !failure.has_begun
+    })
 }

@@ -9,8 +9,39 @@ use tokio_tungstenite::tungstenite::Bytes;
 use super::terminal::{RED, TerminalFilter};
 use crate::output::OutputError;
 
-/// The first byte of a frame from standard error.
+/// Where a frame is printed. Its first byte says so, as in the subprotocol
+/// `rdd.logs.v1+source` and in the channels of processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FrameStream {
+    Stdout,
+    Stderr,
+    /// Standard error, but not what a container wrote.
+    Note,
+}
+
+const STDOUT: u8 = 1;
 const STDERR: u8 = 2;
+const NOTE: u8 = 3;
+
+impl FrameStream {
+    /// Returns the stream of a container's output.
+    pub(crate) fn output(is_stderr: bool) -> Self {
+        if is_stderr {
+            Self::Stderr
+        } else {
+            Self::Stdout
+        }
+    }
+
+    /// Returns the first byte of a frame.
+    pub(crate) fn first_byte(self) -> u8 {
+        match self {
+            Self::Stdout => STDOUT,
+            Self::Stderr => STDERR,
+            Self::Note => NOTE,
+        }
+    }
+}
 
 /// The output streams of this process.
 pub(crate) struct OutputStreams {
@@ -72,6 +103,10 @@ impl OutputStreams {
                 // Preserve the order of the two streams.
                 out.inner.flush()?;
                 err.write(bytes)?;
+            }
+            Some((&NOTE, bytes)) => {
+                out.inner.flush()?;
+                err.inner.write_all(bytes)?;
             }
             Some((_, bytes)) => out.write(bytes)?,
             None => {}

@@ -1,4 +1,4 @@
-//! Receives frames from the daemon and queues them for printing.
+//! Receives the bytes of one log and queues them for printing.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 /// The interval of unsolicited pongs, the same as that of the daemon's pings. The
 /// daemon disconnects a peer without activity after 60 s, and while a pager stalls
 /// the output, its pings wait unread behind the log.
-const PONG_INTERVAL: Duration = Duration::from_secs(10);
+pub(super) const PONG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How long the daemon may take to close the connection after both close frames.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Why a stream of frames ended.
 #[derive(Debug)]

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow};
 use http::header::{ACCEPT, AUTHORIZATION, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
+use http::uri::Authority;
 use http::{StatusCode, Uri};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -13,11 +14,9 @@ use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::handshake::client::Request;
 
 use crate::state_dir::StateDir;
-
-/// The subprotocol of a log whose frames begin with one byte for their source.
-const SUBPROTOCOL: &str = "rdd.logs.v1+source";
 
 /// The connection of an open log.
 pub(crate) type LogSocket = WebSocketStream<TlsStream<TcpStream>>;
@@ -49,9 +48,33 @@ impl LogEndpoint {
     }
 }
 
-/// Opens the log of a container, by the name of its mirror.
-pub(crate) async fn open(endpoint: &LogEndpoint, mirror: &str, query: &str) -> Result<LogSocket> {
-    connect(endpoint, &format!("logs/{mirror}"), query, SUBPROTOCOL).await
+/// Why a WebSocket could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConnectError {
+    /// The daemon answered with an error.
+    #[error("{message} ({status})")]
+    Rejected {
+        /// The status of the response.
+        status: StatusCode,
+        /// Its text.
+        message: String,
+    },
+    /// There was no answer.
+    #[error(transparent)]
+    Unreachable(#[from] anyhow::Error),
+}
+
+impl ConnectError {
+    /// Returns whether a later attempt may succeed.
+    pub(crate) fn is_retryable(&self) -> bool {
+        match self {
+            Self::Rejected { status, .. } => matches!(
+                *status,
+                StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+            ),
+            Self::Unreachable(_) => true,
+        }
+    }
 }
 
 /// Opens a path below the engine's endpoints with a subprotocol.
@@ -60,28 +83,58 @@ pub(crate) async fn connect(
     path_of_endpoint: &str,
     query: &str,
     subprotocol: &'static str,
-) -> Result<LogSocket> {
-    let LogEndpoint { url, roots, token } = endpoint;
-    let authority = url
-        .authority()
-        .context("the daemon published an endpoint without a host")?;
+) -> Result<LogSocket, ConnectError> {
+    let stream = connect_tls(endpoint).await?;
+    let request = upgrade_request(endpoint, path_of_endpoint, query, subprotocol)?;
+    match tokio_tungstenite::client_async(request, stream).await {
+        Ok((socket, _)) => Ok(socket),
+        Err(Error::Http(response)) => {
+            let body = response.body().as_deref();
+            let body = body.map(String::from_utf8_lossy).unwrap_or_default();
+            Err(ConnectError::Rejected {
+                status: response.status(),
+                message: body.trim().to_owned(),
+            })
+        }
+        Err(error) => Err(anyhow!(error)
+            .context("the daemon did not open the stream")
+            .into()),
+    }
+}
+
+fn authority(url: &Uri) -> Result<&Authority> {
+    url.authority()
+        .context("the daemon published an endpoint without a host")
+}
+
+async fn connect_tls(endpoint: &LogEndpoint) -> Result<TlsStream<TcpStream>> {
+    let authority = authority(&endpoint.url)?;
     let address = authority.as_str();
     let stream = TcpStream::connect(address).await.with_context(|| {
         format!("cannot reach the daemon at {address}; check it with 'rdd status'")
     })?;
     let tls = rustls::ClientConfig::builder()
-        .with_root_certificates(roots.clone())
+        .with_root_certificates(endpoint.roots.clone())
         .with_no_client_auth();
     let host = authority
         .host()
         .trim_start_matches('[')
         .trim_end_matches(']')
         .to_owned();
-    let stream = TlsConnector::from(Arc::new(tls))
+    TlsConnector::from(Arc::new(tls))
         .connect(ServerName::try_from(host)?, stream)
         .await
-        .context("the TLS handshake with the daemon failed")?;
+        .context("the TLS handshake with the daemon failed")
+}
 
+fn upgrade_request(
+    endpoint: &LogEndpoint,
+    path_of_endpoint: &str,
+    query: &str,
+    subprotocol: &'static str,
+) -> Result<Request> {
+    let LogEndpoint { url, token, .. } = endpoint;
+    let address = authority(url)?.as_str();
     let path = url.path().trim_end_matches('/');
     let mut request =
         format!("wss://{address}{path}/engine/{path_of_endpoint}?{query}").into_client_request()?;
@@ -94,17 +147,5 @@ pub(crate) async fn connect(
         SEC_WEBSOCKET_PROTOCOL,
         HeaderValue::from_static(subprotocol),
     );
-    match tokio_tungstenite::client_async(request, stream).await {
-        Ok((socket, _)) => Ok(socket),
-        Err(Error::Http(response)) => {
-            let status: StatusCode = response.status();
-            let body = response
-                .body()
-                .as_deref()
-                .map(String::from_utf8_lossy)
-                .unwrap_or_default();
-            bail!("{} ({status})", body.trim())
-        }
-        Err(error) => Err(error).context("the daemon did not open the stream"),
-    }
+    Ok(request)
 }

@@ -90,7 +90,9 @@ async fn read_log(state_dir: &StateDir) -> String {
     let server = tokio::spawn(gateway.serve(std::future::pending()));
 
     let endpoint = LogEndpoint::discover(state_dir).unwrap();
-    let mut log = socket::open(&endpoint, &id, "follow=false").await.unwrap();
+    let path = format!("logs/{id}");
+    let log = socket::connect(&endpoint, &path, "follow=false", "rdd.logs.v1+source").await;
+    let mut log = log.unwrap();
     while let Some(Ok(_)) = log.next().await {}
     drop(log);
     passthrough.shutdown().await;
