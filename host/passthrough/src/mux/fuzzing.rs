@@ -98,6 +98,9 @@ fn write(message: &ClientMessage) -> Value {
         ClientMessage::Credit { id, bytes } => {
             return json!({"op": "credit", "id": id, "bytes": bytes});
         }
+        ClientMessage::Cursors { id, cursors } => {
+            return json!({"op": "cursors", "id": id, "cursors": cursors});
+        }
         ClientMessage::Unsubscribe { id } => return json!({"op": "unsubscribe", "id": id}),
     };
     let SubscribeRequest {
