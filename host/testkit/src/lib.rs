@@ -31,7 +31,7 @@ mod blocking_pool;
 mod captured_log;
 mod eventually;
 
-mod fuzz_corpus;
+mod replay_corpus;
 
 pub use bad_plugin::{BAD_PLUGINS, BadPlugin, FaultEvent};
 pub use blocking_pool::{is_ready_without_blocking, with_one_blocking_thread};
@@ -43,7 +43,7 @@ pub use fake_engine::{
 };
 pub use fixture_component::fixture_component;
 pub use fixture_library::{compile_fixture_library, fixture_library};
-pub use fuzz_corpus::replay_corpus;
 pub use plugin_directory::{
     COMPONENT_FILE, component_manifest, renamed_component, replaced, sha256_hex, write_plugin,
 };
+pub use replay_corpus::replay_corpus;

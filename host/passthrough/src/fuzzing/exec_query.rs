@@ -2,7 +2,7 @@
 
 use rdd_core::ExecOptions;
 
-use super::query_text::{QueryPairs, encode};
+use super::query_params::{QueryParams, encode};
 use crate::exec::fuzzing::{EXEC_PARAMETERS, ExecParams, parse_exec_params};
 use crate::limits;
 
@@ -15,7 +15,7 @@ pub fn exec_query(data: &[u8]) {
     let Ok(query) = str::from_utf8(data) else {
         return;
     };
-    let pairs = QueryPairs::parse(query);
+    let pairs = QueryParams::parse(query);
     match parse_exec_params(query) {
         Ok(params) => {
             assert_eq!(parse_exec_params(&pairs.sorted()).as_ref(), Ok(&params));

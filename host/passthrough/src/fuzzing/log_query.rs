@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use rdd_core::{ContainerRef, Timestamp};
 
-use super::query_text::{QueryPairs, encode};
+use super::query_params::{QueryParams, encode};
 use crate::entries::cursor::CursorScope;
 use crate::log_reader::FollowMode;
 use crate::query::{LogRequest, PARAMETERS, parse_log_request};
@@ -21,7 +21,7 @@ pub fn log_query(data: &[u8]) {
         return;
     };
     let parse = |query: &str| parse_log_request(query, NOW);
-    let pairs = QueryPairs::parse(query);
+    let pairs = QueryParams::parse(query);
     match parse(query) {
         Ok(request) => {
             assert_eq!(parse(&pairs.sorted()).as_ref(), Ok(&request));

@@ -12,10 +12,10 @@
 mod cursor;
 mod exec_query;
 mod log_query;
-mod query_text;
+mod query_params;
 mod subprotocol;
 
-mod json_schema;
+mod schema_validator;
 
 pub use cursor::cursor;
 pub use exec_query::exec_query;
@@ -25,7 +25,7 @@ pub use subprotocol::subprotocol;
 pub use crate::exec::fuzzing::exec_messages;
 pub use crate::mux::fuzzing::mux_message;
 
-pub(crate) use json_schema::JsonSchema;
+pub(crate) use schema_validator::SchemaValidator;
 
 #[cfg(test)]
 mod tests {

@@ -18,12 +18,12 @@ use super::client_message::{
 };
 use super::subscription::Subscription;
 use crate::entries::cursor::{ParsedCursor, SourceSet};
-use crate::fuzzing::JsonSchema;
+use crate::fuzzing::SchemaValidator;
 use crate::limits;
 use crate::query::parse_log_request;
 
-static SCHEMA: LazyLock<JsonSchema> = LazyLock::new(|| {
-    JsonSchema::parse(include_str!(
+static SCHEMA: LazyLock<SchemaValidator> = LazyLock::new(|| {
+    SchemaValidator::parse(include_str!(
         "../../../../docs/schemas/mux-client-message.json"
     ))
 });
@@ -97,6 +97,9 @@ fn write(message: &ClientMessage) -> Value {
         ClientMessage::Subscribe(request) => request,
         ClientMessage::Credit { id, bytes } => {
             return json!({"op": "credit", "id": id, "bytes": bytes});
+        }
+        ClientMessage::Cursors { id, cursors } => {
+            return json!({"op": "cursors", "id": id, "cursors": cursors});
         }
         ClientMessage::Unsubscribe { id } => return json!({"op": "unsubscribe", "id": id}),
     };

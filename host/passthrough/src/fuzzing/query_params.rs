@@ -10,9 +10,9 @@ use rdd_core::text;
 const MAX_MESSAGE_BYTES: usize = 1024;
 
 /// The parameters of a query in order, decoded.
-pub(super) struct QueryPairs(Vec<(String, String)>);
+pub(super) struct QueryParams(Vec<(String, String)>);
 
-impl QueryPairs {
+impl QueryParams {
     pub(super) fn parse(query: &str) -> Self {
         Self(
             form_urlencoded::parse(query.as_bytes())

@@ -7,11 +7,11 @@ use serde_json::{Map, Value};
 const ANNOTATIONS: [&str; 5] = ["$schema", "$defs", "title", "description", "default"];
 
 /// A schema.
-pub(crate) struct JsonSchema {
+pub(crate) struct SchemaValidator {
     root: Value,
 }
 
-impl JsonSchema {
+impl SchemaValidator {
     pub(crate) fn parse(text: &str) -> Self {
         Self {
             root: serde_json::from_str(text).unwrap(),
@@ -147,7 +147,7 @@ mod tests {
                 json!(1),
             ),
         ] {
-            let schema = JsonSchema { root: schema };
+            let schema = SchemaValidator { root: schema };
             assert!(schema.has(&valid), "{}: {valid}", schema.root);
             assert!(!schema.has(&invalid), "{}: {invalid}", schema.root);
         }
