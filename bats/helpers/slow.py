@@ -5,6 +5,7 @@ content of a log goes to standard output, and these lines to standard error:
 
     pings N                how many pings it has answered
     answered MILLISECONDS  the time from its own close frame to that of the daemon
+    cursor CURSOR          where the log continues, if it came as entries
     closed CODE REASON     how the stream ended ("none" if the connection broke)
 
 Exits with 0 after a close frame, 1 after a broken connection.
@@ -44,6 +45,7 @@ def arguments() -> argparse.Namespace:
     options.add_argument("--seconds", type=float, help="how long to read at this rate")
     options.add_argument("--pause-at", type=int, help="bytes of the log after which it stops reading")
     options.add_argument("--pause", type=float, help="seconds for which it then does not read")
+    options.add_argument("--withhold", type=float, help="seconds for which it gives no credit")
     options.add_argument("--close-at", type=int, help="bytes of the log after which it sends a close frame")
     options.add_argument("--code", type=int, help="code of that close frame; none if absent")
     return options.parse_args()
@@ -53,6 +55,8 @@ class Client:
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
         self.received = 0
+        self.credit_due = 0
+        self.cursor = None
         self.pings = 0
         self.close_sent_at = None
         uri = parse_uri(options.url)
@@ -71,6 +75,9 @@ class Client:
         begun = time.monotonic()
         options = self.options
         while self.read():
+            if self.credit_due and time.monotonic() - begun >= (options.withhold or 0):
+                self.send(op="credit", bytes=self.credit_due)
+                self.credit_due = 0
             if options.rate and time.monotonic() - begun < options.seconds:
                 time.sleep(PIECE / options.rate)
             if options.pause_at is not None and self.received >= options.pause_at:
@@ -81,6 +88,8 @@ class Client:
                 self.protocol.send_close(options.code)
                 self.close_sent_at = time.monotonic()
         say("pings", self.pings)
+        if self.cursor:
+            say("cursor", self.cursor)
         closed = self.protocol.close_rcvd
         if closed is None:
             say("closed none")
@@ -132,8 +141,8 @@ class Client:
         if self.options.subprotocol not in ("rdd.logs.v1+json", "rdd.logs-mux.v1"):
             return frame.data
         if frame.opcode is Opcode.BINARY:  # after the subscription and the source
-            _, entries = parse_binary(frame.data[8:])
-            self.send(op="credit", bytes=sum(max(1, len(data)) for _, data, _ in entries))
+            self.cursor, entries = parse_binary(frame.data[8:])
+            self.credit_due += sum(max(1, len(data)) for _, data, _ in entries)
         else:
             message = json.loads(frame.data)
             if self.options.mux and message["type"] in ("end", "error"):
@@ -141,7 +150,7 @@ class Client:
                 self.protocol.send_close(1000)
             if message["type"] != "entries":
                 return b""
-            _, entries = parse_json(message)
+            self.cursor, entries = parse_json(message)
         return b"".join(data + (b"" if partial else b"\n") for _, data, partial in entries)
 
 

@@ -19,18 +19,16 @@ setup_file() {
   WEBSOCKETS=$("$ROOT/scripts/websockets")
   export WEBSOCKETS
   BIG=$(talker 200000) # 20 MB, more than all buffers together
-  MIDDLE=$(talker 5000) # 500 KB, which a proxy buffers
   SMALL=$(talker 300) # 30 KB, which the system of a client buffers
-  export BIG MIDDLE SMALL
+  export BIG SMALL
 
   start_client slow "$(server)" "/$BIG" --rate "$RATE" --seconds "$SLOW"
   start_client entries "$(server)" "/$BIG" --subprotocol rdd.logs.v1+json --pause-at 50000 --pause "$PAUSE"
   start_client mux "$(server)" "" "${mux[@]}" "$BIG" --credit 1000000000 --pause-at 50000 --pause "$PAUSE"
-  start_client received "$(server)" "/$SMALL" --pause-at 1000 --pause "$PAUSE"
-  start_client credited "$(server)" "" "${mux[@]}" "$BIG" --credit 60000 --pause-at 50000 --pause "$PAUSE"
+  start_client credited "$(server)" "" "${mux[@]}" "$BIG" --credit 60000 --withhold "$PAUSE"
+  start_client deaf "$(server)" "/$SMALL" --subprotocol rdd.logs.v1+json --pause-at 1000 --pause "$PAUSE"
   start_relay
   start_client proxied "$RELAYED" "/$BIG"
-  start_client buffered "$RELAYED" "/$MIDDLE"
   background command sh -c '"$0" --state-dir "$1" logs -f "$2" | { head -c 1; sleep "$3"; cat; }' \
     "$RDD_TEST_BIN" "$STATE" "$BIG" "$PAUSE"
 }
@@ -76,12 +74,16 @@ start_relay() {
   RELAYED=${url%:*}:$(sed -n 's/^port //p' "$BATS_FILE_TMPDIR/relay.out")
 }
 
-# complete NAME CONTAINER: the client ends with 0, and has what docker logs prints.
-complete() {
+# ended NAME STATUS: waits until the client has ended with the status.
+ended() {
   local path=$BATS_FILE_TMPDIR/$1
   try --max $((SLOW + 300)) --delay 1 test -e "$path.status"
-  same "$(cat "$path.status")" 0 || { cat "$path.err" >&2; return 1; }
-  docker logs "$2" | cmp - "$path.out"
+  same "$(cat "$path.status")" "$2" || { cat "$path.err" >&2; return 1; }
+}
+# complete NAME CONTAINER: the client ends with 0, and has what docker logs prints.
+complete() {
+  ended "$1" 0
+  docker logs "$2" | cmp - "$BATS_FILE_TMPDIR/$1.out"
 }
 
 @test "rdd logs -f into a reader that pauses loses nothing" {
@@ -98,13 +100,19 @@ complete() {
   complete mux "$BIG"
 }
 
-@test "a client that pauses when its system has received everything gets every later byte" {
-  complete received "$SMALL"
-  closed "$BATS_FILE_TMPDIR/received.err" 1000
+@test "a client of many containers that gives no credit for a while gets every entry" {
+  complete credited "$BIG"
+  fails grep -qx 'pings 0' "$BATS_FILE_TMPDIR/credited.err"
 }
 
-@test "a client of many containers that pauses when its credit is used up gets every entry" {
-  complete credited "$BIG"
+@test "a client that answers no pings although everything has reached its system is disconnected, and continues at its cursor" {
+  local path=$BATS_FILE_TMPDIR/deaf
+  ended deaf 1
+  closed "$path.err" none
+  same "$(sed -n 's/^pings //p' "$path.err")" 0
+  slow "$(server)" "/$SMALL?cursor=$(sed -n 's/^cursor //p' "$path.err")" \
+    --subprotocol rdd.logs.v1+json >>"$path.out" 2>"$path.err"
+  docker logs "$SMALL" | cmp - "$path.out"
 }
 
 @test "a reader of 5 KB/s that only answers pings gets every byte" {
@@ -117,11 +125,6 @@ complete() {
   complete proxied "$BIG"
   closed "$BATS_FILE_TMPDIR/proxied.err" 1000
   fails grep -qx 'pings 0' "$BATS_FILE_TMPDIR/proxied.err"
-}
-
-@test "a client behind a proxy that has received everything gets every later byte" {
-  complete buffered "$MIDDLE"
-  closed "$BATS_FILE_TMPDIR/buffered.err" 1000
 }
 
 @test "the close frame of a client is answered with its code while data are in flight" {
