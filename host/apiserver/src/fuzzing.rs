@@ -161,8 +161,8 @@ impl DescribedRequirement {
 
     fn is_met(&self, value: Option<&str>) -> bool {
         // A list without values is one with the empty value.
-        let is_listed = |value| match self.values.is_empty() {
-            true => value == "",
+        let is_listed = |value: &str| match self.values.is_empty() {
+            true => value.is_empty(),
             false => self.values.contains(&value),
         };
         let number = || value.and_then(|value| value.parse::<i64>().ok());

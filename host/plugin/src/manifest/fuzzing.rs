@@ -23,7 +23,7 @@ use super::{
 ///   not show on one line.
 /// - It is written as one that is the same.
 /// - An error is one line without control characters.
-pub fn plugin_manifest(data: &[u8]) {
+pub(crate) fn plugin_manifest(data: &[u8]) {
     let Ok(text) = str::from_utf8(data) else {
         return;
     };
