@@ -108,8 +108,7 @@ complete() {
 @test "a client that answers no pings although everything has reached its system is disconnected, and continues at its cursor" {
   local path=$BATS_FILE_TMPDIR/deaf cursor
   ended deaf 1
-  closed "$path.err" none
-  same "$(sed -n 's/^pings //p' "$path.err")" 0
+  grep -qx 'closed none' "$path.err" # there was no close frame
   cursor=$(sed -n 's/^cursor //p' "$path.err")
   slow "$(server)" "/$SMALL?cursor=$cursor" --subprotocol rdd.logs.v1+json >>"$path.out" 2>"$path.err"
   docker logs "$SMALL" | cmp - "$path.out"

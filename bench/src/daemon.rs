@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use http::Uri;
-use http::header::{AUTHORIZATION, HeaderValue};
+use http::header::{AUTHORIZATION, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 use procfs::process::Process;
 use rustls::pki_types::pem::PemObject as _;
@@ -18,6 +18,8 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+
+use crate::log_format::LogFormat;
 
 /// The timeout for a daemon to become ready.
 const START_LIMIT: Duration = Duration::from_secs(120);
@@ -87,8 +89,18 @@ impl BenchmarkDaemon {
         Ok(kube::Client::try_from(self.config.clone())?)
     }
 
-    /// Opens the log of a container.
+    /// Opens the log of a container as bytes.
     pub(crate) async fn open_log(&self, id: &str, query: &str) -> Result<LogSocket> {
+        self.open_log_as(LogFormat::Bytes, id, query).await
+    }
+
+    /// Opens the log of a container in a format.
+    pub(crate) async fn open_log_as(
+        &self,
+        format: LogFormat,
+        id: &str,
+        query: &str,
+    ) -> Result<LogSocket> {
         let url: &Uri = &self.config.cluster_url;
         let authority = url.authority().context("the kubeconfig has no server")?;
         let stream = TcpStream::connect(authority.as_str()).await?;
@@ -102,8 +114,25 @@ impl BenchmarkDaemon {
             AUTHORIZATION,
             HeaderValue::from_str(&format!("Bearer {}", token.trim()))?,
         );
+        if let Some(subprotocol) = format.subprotocol() {
+            request.headers_mut().insert(
+                SEC_WEBSOCKET_PROTOCOL,
+                HeaderValue::from_static(subprotocol),
+            );
+        }
         let (log, _) = tokio_tungstenite::client_async(request, stream).await?;
         Ok(log)
+    }
+
+    /// Returns the sum of a gauge's series whose labels include this text.
+    pub(crate) async fn metric(&self, name: &str, labels: &str) -> Result<f64> {
+        let request = http::Request::get("/metrics").body(Vec::new())?;
+        let text = self.client()?.request_text(request).await?;
+        let series = text
+            .lines()
+            .filter(|line| line.starts_with(name) && line.contains(labels));
+        let values = series.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok());
+        Ok(values.sum())
     }
 
     fn process(&self) -> Result<Process> {

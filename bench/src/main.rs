@@ -6,6 +6,7 @@
 mod daemon;
 mod docker;
 mod fake_log_server;
+mod log_format;
 mod report;
 mod rows;
 mod stats;

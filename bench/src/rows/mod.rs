@@ -8,6 +8,7 @@ mod lines;
 mod logs;
 mod start;
 mod sync;
+mod viewers;
 
 use anyhow::Result;
 use clap::ValueEnum;
@@ -30,6 +31,10 @@ pub(crate) enum BenchmarkKind {
     Events,
     /// Latency of a log line
     Lines,
+    /// CPU of a hundred viewers of one container
+    Viewers,
+    /// Latency of a log line beside a viewer that does not read
+    StalledViewer,
     /// First sync of a thousand containers
     Sync,
     /// Memory and CPU of an idle daemon
@@ -56,6 +61,8 @@ pub(crate) async fn run(
         BenchmarkKind::BadBackends => bad_backends::run(bench, table).await,
         BenchmarkKind::Events => events::run(bench, table).await,
         BenchmarkKind::Lines => lines::run(bench, table).await,
+        BenchmarkKind::Viewers => viewers::run(bench, table).await,
+        BenchmarkKind::StalledViewer => viewers::stalled(bench, table).await,
         BenchmarkKind::Sync => sync::run(bench, table).await,
         BenchmarkKind::Idle => idle::run(bench, table).await,
         BenchmarkKind::Start => start::run(bench, table).await,
