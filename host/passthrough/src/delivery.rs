@@ -77,6 +77,20 @@ impl<T: DeliveryTracker> DeliveryTracker for TlsStream<T> {
     }
 }
 
+impl<T: DeliveryTracker> DeliveryTracker for Box<T> {
+    fn delivery(&self) -> Option<DeliveryState> {
+        (**self).delivery()
+    }
+
+    fn is_read_closed(&self) -> bool {
+        (**self).is_read_closed()
+    }
+
+    fn set_user_timeout(&self, timeout: Duration) {
+        (**self).set_user_timeout(timeout);
+    }
+}
+
 impl<T: DeliveryTracker> DeliveryTracker for TokioIo<T> {
     fn delivery(&self) -> Option<DeliveryState> {
         self.inner().delivery()

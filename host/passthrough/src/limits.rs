@@ -45,8 +45,9 @@ pub const MAX_EXEC_PARAMETER_BYTES: usize = 32 * 1024;
 /// elsewhere.
 pub const UNREAD_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The size of the buffer for reading, if messages may be larger: two TLS records
-/// of 16 KiB.
+/// The size of the buffer for reading, if messages may be much larger: two TLS
+/// records of 16 KiB. Otherwise, it is an eighth of the largest message, which most
+/// messages fit into.
 pub const READ_BUFFER_SIZE: usize = 32 * 1024;
 
 /// How many bytes of frames are gathered before they are written to the socket:

@@ -8,7 +8,6 @@ mod run_state;
 
 use std::borrow::Cow;
 use std::ops::Range;
-use std::pin::pin;
 use std::sync::Arc;
 
 use async_stream::try_stream;
@@ -182,6 +181,7 @@ impl LogView {
         ring: watch::Receiver<LogRing>,
         begin: (Option<RingPlace>, LogStart),
     ) -> impl futures::Stream<Item = Result<LogItem, EngineError>> + Send {
+        // What is rarely needed is boxed: a viewer that waits holds all other variables.
         try_stream! {
             let (mut first_place, mut start) = begin;
             let mut runs = RunWatcher::new(&self);
@@ -193,7 +193,7 @@ impl LogView {
             loop {
                 let mut ring = match joined.take() {
                     Some(ring) => ring,
-                    None => hub.join(&self.engine, &self.container).await?,
+                    None => Box::pin(hub.join(&self.engine, &self.container)).await?,
                 };
                 let end = 'attached: loop {
                     wait_until(&mut ring, LogRing::is_caught_up).await;
@@ -204,9 +204,10 @@ impl LogView {
                     if place.is_none() {
                         let mut read_any = false;
                         let options = start.options(false, None);
-                        let mut read =
-                            PastRead::open(&hub, &self.engine, &self.container, start, &options)
-                                .await?;
+                        let mut read = Box::pin(PastRead::open(
+                            &hub, &self.engine, &self.container, start, &options,
+                        ))
+                        .await?;
                         while let Some(next) = read.next().await? {
                             let all = 0..next.entries.len();
                             let before = self.select(Arc::clone(&next.entries), all).first_time();
@@ -247,8 +248,8 @@ impl LogView {
                         }
                         if place.is_none() && is_behind(&ring.borrow(), start) {
                             let view = Self { start, is_replaced: false, ..self.clone() };
-                            let read = view.open_alone(&hub).await?;
-                            let mut alone = pin!(view.read_alone(read));
+                            let read = Box::pin(view.open_alone(&hub)).await?;
+                            let mut alone = Box::pin(view.read_alone(read));
                             while let Some(item) = alone.next().await {
                                 match item? {
                                     LogItem::End(_) | LogItem::Position(_) => {}

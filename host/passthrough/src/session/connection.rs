@@ -17,8 +17,9 @@ use crate::delivery::DeliveryTracker;
 use crate::limits;
 use crate::peer_connection::PeerConnection;
 
-/// The WebSocket of a session.
-pub(crate) type SessionSocket<T> = WebSocketStream<PeerConnection<T>>;
+/// The WebSocket of a session. It is boxed, since the future of a session has a place
+/// for it in each of its steps.
+pub(crate) type SessionSocket<T> = Box<WebSocketStream<PeerConnection<T>>>;
 
 /// A session that runs on a connection of any type.
 pub(crate) trait SessionHandler: Sized + Send {
@@ -31,12 +32,19 @@ pub(crate) trait SessionHandler: Sized + Send {
 
 /// Runs a session on the connection of a request.
 pub(crate) async fn run(session: impl SessionHandler, upgraded: Upgraded) {
-    // The inner connection reports the delivery state, `Upgraded` does not.
+    // The inner connection reports the delivery state, `Upgraded` does not. It is
+    // boxed, too.
     match rdd_gateway::into_tls_connection(upgraded) {
-        Ok((connection, read)) => session.run_on(connection, read).await,
+        Ok((connection, read)) => session.run_on(Box::new(connection), read).await,
         Err(upgraded) => match upgraded.downcast::<TokioIo<TcpStream>>() {
-            Ok(parts) => session.run_on(parts.io.into_inner(), parts.read_buf).await,
-            Err(upgraded) => session.run_on(TokioIo::new(upgraded), Bytes::new()).await,
+            Ok(parts) => {
+                let connection = parts.io.into_inner();
+                session.run_on(Box::new(connection), parts.read_buf).await;
+            }
+            Err(upgraded) => {
+                let connection = TokioIo::new(upgraded);
+                session.run_on(Box::new(connection), Bytes::new()).await;
+            }
         },
     }
 }
@@ -56,16 +64,17 @@ where
     let config = WebSocketConfig::default()
         .max_message_size(Some(max_message))
         .max_frame_size(Some(max_message))
-        .read_buffer_size(cmp::min(max_message, limits::READ_BUFFER_SIZE))
+        .read_buffer_size(cmp::min(max_message / 8, limits::READ_BUFFER_SIZE))
         .write_buffer_size(limits::WRITE_BUFFER_SIZE)
         .max_write_buffer_size(max_buffer);
-    WebSocketStream::from_partially_read(
+    let socket = WebSocketStream::from_partially_read(
         PeerConnection::new(connection),
-        read.into(),
+        // A copy: mostly of nothing, while `read` keeps the buffer of the request.
+        read.to_vec(),
         Role::Server,
         Some(config),
-    )
-    .await
+    );
+    Box::new(socket.await)
 }
 
 /// Closes the socket of a session that ended, unless the peer is lost.
@@ -94,4 +103,28 @@ pub(crate) async fn close<T>(
 async fn drain_timeout(shutdown: &CancellationToken) {
     shutdown.cancelled().await;
     tokio::time::sleep(limits::DRAIN_TIMEOUT).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mux::MuxSession;
+    use crate::session::LogSession;
+
+    /// Returns the size of the future of a session.
+    fn future_size<S: SessionHandler>() -> usize {
+        fn of<S, F>(_: impl FnOnce(S, Upgraded) -> F) -> usize {
+            size_of::<F>()
+        }
+        of(|session: S, upgraded| run(session, upgraded))
+    }
+
+    #[test]
+    fn the_future_of_an_idle_session_is_small() {
+        let sizes = [future_size::<LogSession>(), future_size::<MuxSession>()];
+        assert!(
+            sizes.iter().all(|size| *size <= 7 * 1024),
+            "{sizes:?} bytes"
+        );
+    }
 }
