@@ -53,7 +53,7 @@ enum Command {
         )]
         args: Vec<OsString>,
     },
-    /// Fetch the log of a container
+    /// Fetch the logs of one or more containers
     Logs(logs::LogsArgs),
     /// Execute a command in a running container
     Exec(exec::ExecArgs),
