@@ -74,15 +74,15 @@ start_relay() {
   RELAYED=${url%:*}:$(sed -n 's/^port //p' "$BATS_FILE_TMPDIR/relay.out")
 }
 
-# ended NAME STATUS: waits until the client has ended with the status.
-ended() {
+# client_ended NAME STATUS: waits until the client has ended with the status.
+client_ended() {
   local path=$BATS_FILE_TMPDIR/$1
   try --max $((SLOW + 300)) --delay 1 test -e "$path.status"
   same "$(cat "$path.status")" "$2" || { cat "$path.err" >&2; return 1; }
 }
 # complete NAME CONTAINER: the client ends with 0, and has what docker logs prints.
 complete() {
-  ended "$1" 0
+  client_ended "$1" 0
   docker logs "$2" | cmp - "$BATS_FILE_TMPDIR/$1.out"
 }
 
@@ -107,7 +107,7 @@ complete() {
 
 @test "a client that answers no pings although everything has reached its system is disconnected, and continues at its cursor" {
   local path=$BATS_FILE_TMPDIR/deaf cursor
-  ended deaf 1
+  client_ended deaf 1
   grep -qx 'closed none' "$path.err" # there was no close frame
   cursor=$(sed -n 's/^cursor //p' "$path.err")
   slow "$(server)" "/$SMALL?cursor=$cursor" --subprotocol rdd.logs.v1+json >>"$path.out" 2>"$path.err"
