@@ -11,7 +11,7 @@ setup_file() {
 }
 teardown_file() { stop_daemon; }
 
-refused() { # MESSAGE COMMAND…: the command is forbidden with this message
+forbidden() { # MESSAGE COMMAND…: the command is forbidden with this message
   local says=$1 out
   shift
   out=$("$@" 2>&1) && return 1
@@ -38,8 +38,8 @@ refused() { # MESSAGE COMMAND…: the command is forbidden with this message
   same "$(kubectl auth can-i delete configmaps)" yes
   contains "$(kubectl auth can-i --list)" "*.*"
   contains "$(kubectl auth whoami)" rdd-admin
-  refused "cannot impersonate" kubectl get configmaps --as=somebody
-  refused "cannot impersonate" kubectl create configmap never --from-literal=a=b --as=somebody --as-group=others
+  forbidden "cannot impersonate" kubectl get configmaps --as=somebody
+  forbidden "cannot impersonate" kubectl create configmap never --from-literal=a=b --as=somebody --as-group=others
 }
 
 @test "cascading deletions complete" {
@@ -59,9 +59,9 @@ refused() { # MESSAGE COMMAND…: the command is forbidden with this message
 
 @test "what the daemon depends on cannot be deleted" {
   for how in --dry-run=server --cascade=background --cascade=foreground --cascade=orphan; do
-    refused spec.running kubectl delete namespace "$NAMESPACE" "$how"
-    refused "stop the daemon" kubectl delete namespace rdd-system "$how"
-    refused spec.running kubectl delete crd containers.containers.rancherdesktop.io "$how"
+    forbidden spec.running kubectl delete namespace "$NAMESPACE" "$how"
+    forbidden "stop the daemon" kubectl delete namespace rdd-system "$how"
+    forbidden spec.running kubectl delete crd containers.containers.rancherdesktop.io "$how"
   done
   same "$(kubectl get namespace "$NAMESPACE" -o 'jsonpath={.status.phase}')" Active
 }
@@ -72,10 +72,10 @@ apiVersion: containers.rancherdesktop.io/v1alpha1
 kind: Container
 metadata: {name: nobodys}
 YAML
-  refused --read-only kubectl annotate container nobodys containers.rancherdesktop.io/action=stop
-  refused --read-only kubectl delete container nobodys
+  forbidden --read-only kubectl annotate container nobodys containers.rancherdesktop.io/action=stop
+  forbidden --read-only kubectl delete container nobodys
   for kind in containers images volumes; do
-    refused --read-only kubectl delete --raw "/apis/containers.rancherdesktop.io/v1alpha1/namespaces/$NAMESPACE/$kind"
+    forbidden --read-only kubectl delete --raw "/apis/containers.rancherdesktop.io/v1alpha1/namespaces/$NAMESPACE/$kind"
   done
   kubectl label container nobodys tried=yes
 }
