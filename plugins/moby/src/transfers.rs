@@ -254,11 +254,17 @@ impl ProgressDocument {
             return None;
         }
         let ProgressDetail { current, total } = self.progress_detail;
+        let bytes_done = u64::try_from(current).unwrap_or(0);
+        // For a push, the engine takes the size of the layer's files for the total, but
+        // counts the bytes of its archive, which has headers and padding as well.
+        let bytes_total = u64::try_from(total)
+            .ok()
+            .filter(|total| *total > 0 && *total >= bytes_done);
         Some(TransferProgress {
             layer: self.id,
             phase,
-            bytes_done: u64::try_from(current).unwrap_or(0),
-            bytes_total: u64::try_from(total).ok().filter(|total| *total > 0),
+            bytes_done,
+            bytes_total,
         })
     }
 }
@@ -294,6 +300,19 @@ mod tests {
 
     fn documents(lines: &[&str]) -> Vec<u8> {
         lines.join("\r\n").into_bytes()
+    }
+
+    #[test]
+    fn a_total_that_is_exceeded_is_unknown() {
+        let mut reporter = ProgressReporter::default();
+        for (current, layer) in [(3_000_000, "a"), (3_010_560, "b")] {
+            let line = format!(
+                r#"{{"status":"Pushing","id":"{layer}","progressDetail":{{"current":{current},"total":3000000}}}}"#
+            );
+            reporter.add(line.as_bytes(), Duration::ZERO).unwrap();
+        }
+        let totals: Vec<_> = reporter.due.iter().map(|it| it.bytes_total).collect();
+        assert_eq!(totals, [Some(3_000_000), None]);
     }
 
     #[test]
