@@ -26,7 +26,7 @@ setup_file() {
   start_client entries "$(server)" "/$BIG" --subprotocol rdd.logs.v1+json --pause-at 50000 --pause "$PAUSE"
   start_client mux "$(server)" "" "${mux[@]}" "$BIG" --credit 1000000000 --pause-at 50000 --pause "$PAUSE"
   start_client credited "$(server)" "" "${mux[@]}" "$BIG" --credit 60000 --withhold "$PAUSE"
-  start_client deaf "$(server)" "/$SMALL" --subprotocol rdd.logs.v1+json --pause-at 1000 --pause "$PAUSE"
+  start_client silent "$(server)" "/$SMALL" --subprotocol rdd.logs.v1+json --pause-at 1000 --pause "$PAUSE"
   start_relay
   start_client proxied "$RELAYED" "/$BIG"
   background command sh -c '"$0" --state-dir "$1" logs -f "$2" | { head -c 1; sleep "$3"; cat; }' \
@@ -106,8 +106,8 @@ complete() {
 }
 
 @test "a client that answers no pings although everything has reached its system is disconnected, and continues at its cursor" {
-  local path=$BATS_FILE_TMPDIR/deaf cursor
-  client_ended deaf 1
+  local path=$BATS_FILE_TMPDIR/silent cursor
+  client_ended silent 1
   grep -qx 'closed none' "$path.err" # there was no close frame
   cursor=$(sed -n 's/^cursor //p' "$path.err")
   slow "$(server)" "/$SMALL?cursor=$cursor" --subprotocol rdd.logs.v1+json >>"$path.out" 2>"$path.err"
