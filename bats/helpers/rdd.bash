@@ -17,6 +17,8 @@ NAMESPACE=rancher-desktop
 PATIENCE=(--max 300 --delay 0.1)
 # Command prefix that daemons are started with, to run them as another user
 AS=()
+# script(1) runs its command with this shell, and only bash reads what printf %q writes.
+export SHELL=$BASH
 unset DOCKER_CONTEXT RDD_STATE_DIR RDD_INSTANCE RDD_ENGINE_ENDPOINT
 # ENGINE overrides the tests' engine, for docker and for daemons that are started.
 export DOCKER_HOST=${ENGINE:-$RDD_TEST_DOCKER_HOST}
