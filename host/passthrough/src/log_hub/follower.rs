@@ -1,6 +1,7 @@
 //! The follower of one container's log: the engine's only following stream of it,
 //! however many viewers there are.
 
+use std::future;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -9,9 +10,11 @@ use rdd_core::{
     ContainerEngine, ContainerRef, EngineError, EntryBatch, EntryOptions, EntryStream, GapReason,
 };
 use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
 
 use super::engine_stream_limiter::EngineStreamPermit;
 use super::log_ring::{LogEnd, LogRing, RingItem};
+use super::wakeup_limiter::WakeupLimiter;
 use crate::entries::log_position::{PositionCounter, PositionedBatch};
 use crate::entries::time_census::count_uncounted;
 use crate::limits;
@@ -24,6 +27,7 @@ pub(super) struct LogFollower {
     _permit: EngineStreamPermit,
     counter: PositionCounter,
     head: LogHead,
+    wakeups: WakeupLimiter,
     /// The time of the last entry when the log was opened.
     last_time: Option<i64>,
 }
@@ -75,6 +79,7 @@ impl LogFollower {
             } else {
                 LogHead::Unread
             },
+            wakeups: WakeupLimiter::new(),
             last_time: census.last_time,
         };
         Ok((follower, LogRing::new(is_whole)))
@@ -88,6 +93,7 @@ impl LogFollower {
         }
         let mut unviewed = pin!(unviewed(ring));
         loop {
+            let wakeup = self.wakeups.due();
             tokio::select! {
                 next = self.stream.next() => {
                     let end = match next {
@@ -101,6 +107,7 @@ impl LogFollower {
                     ring.send_modify(|ring| ring.set_end(end));
                     return;
                 }
+                () = wait_for(wakeup) => self.wakeups.wake(ring),
                 () = &mut unviewed => {
                     if retire() {
                         return;
@@ -121,17 +128,22 @@ impl LogFollower {
             .last_time
             .is_none_or(|last| batch.headers().iter().any(|header| header.time >= last));
         let batch = Arc::new(self.position(batch).await?);
-        ring.send_modify(|ring| {
+        let bytes = batch.memory_bytes();
+        // Whoever waits until the ring is caught up is woken at once.
+        ring.send_if_modified(|ring| {
             if let Some(reason) = gap {
                 ring.push(RingItem::Gap(reason));
             }
             if batch.len() > 0 {
                 ring.push(RingItem::Batch(batch));
             }
-            if is_caught_up {
+            let is_first_time = is_caught_up && !ring.is_caught_up();
+            if is_first_time {
                 ring.set_caught_up();
             }
+            is_first_time
         });
+        self.wakeups.add(bytes, ring);
         Ok(())
     }
 
@@ -167,6 +179,14 @@ impl LogFollower {
         )
         .await?;
         Ok(PositionedBatch::new(batch, &mut self.counter))
+    }
+}
+
+/// Resolves at the time; never, if there is none.
+async fn wait_for(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => future::pending().await,
     }
 }
 

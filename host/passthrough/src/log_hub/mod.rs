@@ -10,6 +10,7 @@
 mod engine_stream_limiter;
 mod follower;
 mod log_ring;
+mod wakeup_limiter;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -38,10 +38,13 @@ async fn a_hundred_viewers_of_a_container_are_one_engine_stream() {
         .engine
         .call_count(rdd_testkit::EngineOperation::GetEntries);
     assert!(calls <= 2, "{calls} calls");
-    server.engine.write_log(&id, OUT, &b"5\n"[..]);
-    for viewer in &mut viewers {
-        let (entries, _) = viewer.entries().await;
-        assert_eq!(texts(&entries), ["5"]);
+    // Each one is written during the pause after the one before.
+    for number in 5..8 {
+        server.engine.write_log(&id, OUT, format!("{number}\n"));
+        for viewer in &mut viewers {
+            let (entries, _) = viewer.entries().await;
+            assert_eq!(texts(&entries), [number.to_string()]);
+        }
     }
     // A stream that nobody views ends.
     drop(viewers);
