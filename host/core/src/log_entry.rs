@@ -1,7 +1,7 @@
 //! A container's log as entries: the form of the multiplexer, which resumes a
 //! log at the position of an entry.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures::stream::BoxStream;
 
 use crate::{EngineError, OutputSource, Timestamp};
@@ -229,6 +229,28 @@ impl EntryBatch {
         }
     }
 
+    /// Adds the entries of the next batch, without its gap.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the batch would become too large. Then it is unchanged.
+    pub fn append(&mut self, next: &Self) -> Result<(), EntryBatchError> {
+        let entries = self.headers.len() + next.headers.len();
+        if entries > Self::MAX_ENTRIES {
+            return Err(EntryBatchError::Entries(entries));
+        }
+        let bytes = self.bytes.len() + next.bytes.len();
+        if bytes > Self::MAX_BYTES {
+            return Err(EntryBatchError::Bytes(bytes));
+        }
+        // The bytes are copied only if something else has them.
+        let mut joined = BytesMut::from(std::mem::take(&mut self.bytes));
+        joined.extend_from_slice(&next.bytes);
+        self.bytes = joined.freeze();
+        self.headers.extend_from_slice(&next.headers);
+        Ok(())
+    }
+
     /// Returns the memory in bytes that the batch holds.
     pub fn memory_bytes(&self) -> usize {
         self.bytes.len() + self.headers.len() * size_of::<EntryHeader>()
@@ -261,6 +283,27 @@ mod tests {
         assert_eq!(rest(1), (None, 2, b"xyz".to_vec()));
         assert_eq!(rest(3), (None, 0, Vec::new()));
         assert_eq!(rest(9), (None, 0, Vec::new()));
+    }
+
+    #[test]
+    fn appended_entries_follow_within_the_limits() {
+        let batch = |length: u32| {
+            let bytes = vec![b'x'; length as usize];
+            EntryBatch::new(Some(GapReason::Rotated), vec![header(length)], bytes.into()).unwrap()
+        };
+        let mut joined = batch(2);
+        joined.append(&batch(3)).unwrap();
+        let lengths: Vec<_> = joined.entries().map(|entry| entry.bytes.len()).collect();
+        assert_eq!(lengths, [2, 3]);
+        assert_eq!(joined.gap(), Some(GapReason::Rotated));
+
+        let before = joined.clone();
+        let long = batch(65_532);
+        assert_eq!(joined.append(&long), Err(EntryBatchError::Bytes(65_537)));
+        let empty = vec![header(0); EntryBatch::MAX_ENTRIES - 1];
+        let many = EntryBatch::new(None, empty, Bytes::new()).unwrap();
+        assert_eq!(joined.append(&many), Err(EntryBatchError::Entries(4_097)));
+        assert_eq!(joined, before);
     }
 
     #[test]

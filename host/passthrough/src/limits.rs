@@ -100,18 +100,14 @@ pub const MAX_OPENING_LOGS: usize = 16;
 /// descriptions. Who falls behind further reads from the engine.
 pub const MAX_RING_BYTES: usize = 256 * 1024;
 
-/// How much longer the readers of a followed log wait for their next wakeup with each
-/// reader more: several times what waking one costs, so that however many there are,
-/// they use a small part of a processor.
-pub const WAKEUP_PAUSE_PER_READER: Duration = Duration::from_micros(500);
+/// How much longer the entries of a followed log are gathered for each reader but
+/// one: several times what an item costs for a reader, so that however many there
+/// are, they use a small part of a processor.
+pub const ITEM_PAUSE_PER_READER: Duration = Duration::from_micros(500);
 
-/// The longest pause between the wakeups of the readers of a followed log: shorter
+/// The longest time for which the entries of a followed log are gathered: shorter
 /// than what people notice on a page.
-pub const MAX_WAKEUP_PAUSE: Duration = Duration::from_millis(50);
-
-/// How many bytes may be added to a followed log without waking its readers: a
-/// quarter of the ring, so that they find them there.
-pub const MAX_UNANNOUNCED_BYTES: usize = MAX_RING_BYTES / 4;
+pub const MAX_ITEM_PAUSE: Duration = Duration::from_millis(50);
 
 /// How long an engine stream without viewers is kept: a page that is reloaded finds
 /// it again.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use rdd_core::{EntryBatch, EntryHeader, EntryPosition, OutputSource};
+use rdd_core::{EntryHeader, EntryPosition, OutputSource};
 
 /// The number of distinct times whose counts are kept. Times that run backward are
 /// those of the two sources, which cross by a few lines, and those after a clock
@@ -37,7 +37,7 @@ struct TimeCount {
 }
 
 /// The index of an entry whose position is not known.
-const UNKNOWN_INDEX: u32 = u32::MAX;
+pub(super) const UNKNOWN_INDEX: u32 = u32::MAX;
 
 /// A counter that finds the position of each entry of a read, which must begin at
 /// a known place of the log and select both sources.
@@ -52,7 +52,7 @@ pub(crate) struct PositionCounter {
     anchor: Option<EntryPosition>,
     /// The counts of the last distinct times, in the order of their first entry.
     counts: VecDeque<TimeCount>,
-    open_lines: [Option<EntryPosition>; 2],
+    pub(super) open_lines: [Option<EntryPosition>; 2],
 }
 
 impl PositionCounter {
@@ -134,7 +134,7 @@ impl PositionCounter {
     }
 
     /// Counts the next entry and returns its index among those with its time.
-    fn count(&mut self, header: &EntryHeader) -> u32 {
+    pub(super) fn count(&mut self, header: &EntryHeader) -> u32 {
         let time = header.time;
         let is_new = self.latest.is_none_or(|latest| time > latest);
         let open = self.open_line(header.source, time).filter(|_| !is_new);
@@ -237,83 +237,12 @@ impl PositionCounter {
     }
 }
 
-/// Consecutive entries of one log with their positions.
-#[derive(Clone, Debug)]
-pub(crate) struct PositionedBatch {
-    batch: EntryBatch,
-    /// The index of each entry among those with its time, or [`UNKNOWN_INDEX`].
-    indexes: Vec<u32>,
-    /// The incomplete lines before the first entry.
-    open_lines: [Option<EntryPosition>; 2],
-}
-
-impl PositionedBatch {
-    /// Counts the entries of `batch`.
-    pub(crate) fn new(batch: EntryBatch, counter: &mut PositionCounter) -> Self {
-        let open_lines = counter.open_lines;
-        let headers = batch.headers().iter();
-        let indexes = headers.map(|header| counter.count(header)).collect();
-        Self {
-            batch,
-            indexes,
-            open_lines,
-        }
-    }
-
-    /// Returns the entries.
-    pub(crate) fn batch(&self) -> &EntryBatch {
-        &self.batch
-    }
-
-    /// Returns the number of entries.
-    pub(crate) fn len(&self) -> usize {
-        self.indexes.len()
-    }
-
-    /// Returns the position of each entry, in order. The last one is known.
-    pub(crate) fn entry_positions(&self) -> impl DoubleEndedIterator<Item = EntryPosition> {
-        let headers = self.batch.headers().iter();
-        let indexes = self.indexes.iter();
-        headers.zip(indexes).map(|(header, index)| EntryPosition {
-            time: header.time,
-            index: *index,
-        })
-    }
-
-    /// Returns the position after the first `count` entries; `None` if it is not
-    /// known, or if `count` is 0. That after all entries is known.
-    pub(crate) fn position_after(&self, count: usize) -> Option<LogPosition> {
-        let mut open_lines = self.open_lines;
-        let mut last = None;
-        let headers = self.batch.headers().iter();
-        for (header, position) in headers.zip(self.entry_positions()).take(count) {
-            let [stdout, stderr] = &mut open_lines;
-            let open = match header.source {
-                OutputSource::Stdout => stdout,
-                OutputSource::Stderr => stderr,
-            };
-            *open = header.is_partial.then_some(position);
-            last = Some(position);
-        }
-        let is_known = |entry: &EntryPosition| entry.index != UNKNOWN_INDEX;
-        let last = last.filter(is_known)?;
-        let open_lines = open_lines.map(|open| open.filter(|open| *open != last));
-        open_lines
-            .iter()
-            .flatten()
-            .all(is_known)
-            .then_some(LogPosition { last, open_lines })
-    }
-
-    /// Returns the memory in bytes that the batch holds.
-    pub(crate) fn memory_bytes(&self) -> usize {
-        self.batch.memory_bytes() + self.indexes.len() * size_of::<u32>() + size_of::<Self>()
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use rdd_core::EntryBatch;
+
     use super::*;
+    use crate::entries::positioned_batch::PositionedBatch;
 
     const OUT: OutputSource = OutputSource::Stdout;
     const ERR: OutputSource = OutputSource::Stderr;

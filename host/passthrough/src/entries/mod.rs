@@ -3,4 +3,5 @@
 pub(crate) mod cursor;
 pub(crate) mod engine_call;
 pub(crate) mod log_position;
+pub(crate) mod positioned_batch;
 pub(crate) mod time_census;

@@ -5,7 +5,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rdd_core::{ContainerRef, EntryBatch, EntryHeader, EntryPosition, OutputSource, Timestamp};
 
 use crate::entries::cursor::{CursorError, CursorScope, MAX_CURSOR_BYTES, ParsedCursor, SourceSet};
-use crate::entries::log_position::{LogPosition, PositionCounter, PositionedBatch};
+use crate::entries::log_position::{LogPosition, PositionCounter};
+use crate::entries::positioned_batch::PositionedBatch;
 
 /// The first byte has the selection of sources and the meaning of the others: a
 /// text, the decoded bytes of a text, or a position.

@@ -250,7 +250,8 @@ mod tests {
 
     use super::*;
     use crate::entries::cursor::SourceSet;
-    use crate::entries::log_position::{PositionCounter, PositionedBatch};
+    use crate::entries::log_position::PositionCounter;
+    use crate::entries::positioned_batch::PositionedBatch;
 
     #[test]
     fn many_short_entries_are_several_messages_in_json() {

@@ -13,9 +13,10 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::engine_stream_limiter::EngineStreamPermit;
-use super::log_ring::{LogEnd, LogRing, RingItem};
-use super::wakeup_limiter::WakeupLimiter;
-use crate::entries::log_position::{PositionCounter, PositionedBatch};
+use super::log_ring::{LogEnd, LogRing};
+use super::ring_writer::RingWriter;
+use crate::entries::log_position::PositionCounter;
+use crate::entries::positioned_batch::PositionedBatch;
 use crate::entries::time_census::count_uncounted;
 use crate::limits;
 
@@ -27,7 +28,7 @@ pub(super) struct LogFollower {
     _permit: EngineStreamPermit,
     counter: PositionCounter,
     head: LogHead,
-    wakeups: WakeupLimiter,
+    writer: RingWriter,
     /// The time of the last entry when the log was opened.
     last_time: Option<i64>,
 }
@@ -79,7 +80,7 @@ impl LogFollower {
             } else {
                 LogHead::Unread
             },
-            wakeups: WakeupLimiter::new(),
+            writer: RingWriter::new(),
             last_time: census.last_time,
         };
         Ok((follower, LogRing::new(is_whole)))
@@ -89,11 +90,11 @@ impl LogFollower {
     /// the ring for [`limits::UNVIEWED_LOG_TIMEOUT`].
     pub(super) async fn run(mut self, ring: &watch::Sender<LogRing>, retire: impl Fn() -> bool) {
         if self.last_time.is_none() {
-            ring.send_modify(LogRing::set_caught_up);
+            self.writer.write(ring, LogRing::set_caught_up);
         }
         let mut unviewed = pin!(unviewed(ring));
         loop {
-            let wakeup = self.wakeups.due();
+            let due = self.writer.due();
             tokio::select! {
                 next = self.stream.next() => {
                     let end = match next {
@@ -104,10 +105,10 @@ impl LogFollower {
                         Some(Err(error)) => LogEnd::Failed(error),
                         None => LogEnd::Ended,
                     };
-                    ring.send_modify(|ring| ring.set_end(end));
+                    self.writer.write(ring, |ring| ring.set_end(end));
                     return;
                 }
-                () = wait_for(wakeup) => self.wakeups.wake(ring),
+                () = wait_for(due) => self.writer.flush(ring),
                 () = &mut unviewed => {
                     if retire() {
                         return;
@@ -127,23 +128,14 @@ impl LogFollower {
         let is_caught_up = self
             .last_time
             .is_none_or(|last| batch.headers().iter().any(|header| header.time >= last));
-        let batch = Arc::new(self.position(batch).await?);
-        let bytes = batch.memory_bytes();
-        // Whoever waits until the ring is caught up is woken at once.
-        ring.send_if_modified(|ring| {
-            if let Some(reason) = gap {
-                ring.push(RingItem::Gap(reason));
-            }
-            if batch.len() > 0 {
-                ring.push(RingItem::Batch(batch));
-            }
-            let is_first_time = is_caught_up && !ring.is_caught_up();
-            if is_first_time {
-                ring.set_caught_up();
-            }
-            is_first_time
-        });
-        self.wakeups.add(bytes, ring);
+        let batch = self.position(batch).await?;
+        match gap {
+            Some(reason) => self.writer.add_gap(reason, batch, ring),
+            None => self.writer.add(batch, ring),
+        }
+        if is_caught_up && !ring.borrow().is_caught_up() {
+            self.writer.write(ring, LogRing::set_caught_up);
+        }
         Ok(())
     }
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use rdd_core::{EngineError, EntryPosition, GapReason};
 
-use crate::entries::log_position::{LogPosition, PositionedBatch};
+use crate::entries::log_position::LogPosition;
+use crate::entries::positioned_batch::PositionedBatch;
 use crate::limits;
 
 /// One item of a followed log.

@@ -10,7 +10,7 @@
 mod engine_stream_limiter;
 mod follower;
 mod log_ring;
-mod wakeup_limiter;
+mod ring_writer;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use rdd_core::{EntryHeader, LogEntry};
 
 use crate::entries::cursor::SourceSet;
-use crate::entries::log_position::{LogPosition, PositionedBatch};
+use crate::entries::log_position::LogPosition;
+use crate::entries::positioned_batch::PositionedBatch;
 
 /// Consecutive entries of a batch, restricted to what a viewer selects.
 #[derive(Clone, Debug)]

@@ -17,7 +17,8 @@ use rdd_core::{ContainerEngine, ContainerIndex, ContainerRef, EngineError, GapRe
 use tokio::sync::watch;
 
 use crate::entries::cursor::SourceSet;
-use crate::entries::log_position::{LogPosition, PositionedBatch};
+use crate::entries::log_position::LogPosition;
+use crate::entries::positioned_batch::PositionedBatch;
 use crate::limits;
 use crate::log_hub::{LogEnd, LogHub, LogOpenError, LogRing, RingItem, RingLookup, RingPlace};
 pub(crate) use entry_selection::EntrySelection;

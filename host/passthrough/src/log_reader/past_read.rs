@@ -8,7 +8,8 @@ use rdd_core::{
 };
 
 use crate::entries::engine_call::with_timeout;
-use crate::entries::log_position::{LogPosition, PositionCounter, PositionedBatch};
+use crate::entries::log_position::{LogPosition, PositionCounter};
+use crate::entries::positioned_batch::PositionedBatch;
 use crate::entries::time_census::count_uncounted;
 use crate::log_hub::{EngineStreamPermit, LogHub, LogOpenError};
 

@@ -4,7 +4,7 @@ use rdd_core::Timestamp;
 use tokio::sync::watch;
 
 use super::past_read::LogStart;
-use crate::entries::log_position::PositionedBatch;
+use crate::entries::positioned_batch::PositionedBatch;
 use crate::limits;
 use crate::log_hub::{LogRing, RingPlace};
 
