@@ -321,7 +321,7 @@ async fn type_checking_warns_about_fields_that_a_matched_type_does_not_have() {
     ];
     let spec = json!({
         "matchConstraints": {"resourceRules": rules},
-        "validations": [{"expression": "object.spec.sise < 5"}, {"expression": "object.metadata.name != ''"}],
+        "validations": [{"expression": "object.spec.width < 5"}, {"expression": "object.metadata.name != ''"}],
     });
     client.post(POLICIES, &policy(spec)).await;
     let response = client
@@ -342,7 +342,7 @@ async fn type_checking_warns_about_fields_that_a_matched_type_does_not_have() {
         ),
         "{text}"
     );
-    assert!(text.contains("example.com/v1, Kind=Widget: compilation failed: ERROR: <input>:1:12: undefined field 'sise'"), "{text}");
+    assert!(text.contains("example.com/v1, Kind=Widget: compilation failed: ERROR: <input>:1:12: undefined field 'width'"), "{text}");
 }
 
 #[tokio::test]
