@@ -273,7 +273,7 @@ impl PolicyCompiler {
         let path = path.field(field);
         let source = text(item, field);
         if source.trim().is_empty() {
-            self.errors.push(FieldError::required(&path, missing));
+            self.errors.push(FieldError::required(path, missing));
             return None;
         }
         self.compile_expression(source, expected, &path)
