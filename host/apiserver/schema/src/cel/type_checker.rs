@@ -233,7 +233,9 @@ impl TypeChecker<'_> {
                 value.as_ref().clone(),
                 element_order(self.list_order(operand)),
             ),
-            CelType::Dyn => (CelType::Dyn, element_order(self.list_order(operand))),
+            CelType::Dyn | CelType::Var(_) => {
+                (CelType::Dyn, element_order(self.list_order(operand)))
+            }
             other => {
                 return self.report(
                     id,
