@@ -10,7 +10,8 @@
 //!
 //! The embedder authenticates each request and inserts a [`UserInfo`] as an
 //! extension. All authenticated users may do everything; an
-//! [`AdmissionPolicy`] restricts writes.
+//! [`AdmissionPolicy`] of the embedder restricts writes, and so do the
+//! ValidatingAdmissionPolicies of clients.
 //!
 //! This crate owns the meaning of requests: paths, verbs, negotiation,
 //! definitions, controllers, and the registry of served resources.
@@ -64,6 +65,7 @@ mod controller_loop;
 mod crd;
 mod gc;
 mod namespaces;
+mod policies;
 mod records;
 mod system_namespaces;
 mod tasks;

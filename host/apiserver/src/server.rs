@@ -18,6 +18,7 @@ use crate::gc;
 use crate::large_requests::LargeRequestLimiter;
 use crate::metrics::ApiMetrics;
 use crate::namespaces;
+use crate::policies::{self, PolicySnapshot};
 use crate::registry::ResourceRegistry;
 use crate::system_namespaces;
 use crate::tasks::{ControllerSet, ServerTask};
@@ -119,6 +120,8 @@ pub(crate) struct ServerState {
     pub(crate) address: String,
     pub(crate) tokens: Option<Arc<dyn TokenAuthenticator>>,
     pub(crate) admission: Vec<Arc<dyn AdmissionPolicy>>,
+    /// The ValidatingAdmissionPolicies in force.
+    pub(crate) policies: ArcSwap<PolicySnapshot>,
     /// The revision up to which `registry` reflects the definitions.
     pub(crate) registry_revision: watch::Sender<u64>,
     /// Separate from `large_lists`, so that lists do not wait for writes.
@@ -148,6 +151,7 @@ impl ServerState {
             address,
             tokens,
             admission,
+            policies: ArcSwap::from_pointee(PolicySnapshot::default()),
             registry_revision: watch::Sender::new(0),
             large_writes: LargeRequestLimiter::default(),
             large_lists: LargeRequestLimiter::default(),
@@ -163,6 +167,10 @@ impl ServerState {
             (
                 ServerTask::DefinitionController,
                 crd::controller::start(self, shutdown()).await?,
+            ),
+            (
+                ServerTask::PolicyController,
+                policies::controller::start(self, shutdown()).await?,
             ),
             (
                 ServerTask::NamespaceController,

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -260,6 +260,7 @@ where
         headers: parts.headers,
         format,
         user,
+        warnings: Mutex::default(),
     };
     let body = if verb.has_body() {
         read_body(body).await
@@ -281,6 +282,7 @@ where
         Err(error) => Err(error),
     };
     let mut response = result.unwrap_or_else(|error| render::error(&error, call.plain_format()));
+    render::add_warnings(response.headers_mut(), &call.take_warnings());
     if let Some(warning) = call
         .resource
         .custom()

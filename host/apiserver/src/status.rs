@@ -333,6 +333,13 @@ impl ApiError {
         })
     }
 
+    /// Replaces the status code and the reason.
+    pub(crate) fn with_reason(mut self, code: u16, reason: &'static str) -> Self {
+        self.0.code = code;
+        self.0.reason = reason;
+        self
+    }
+
     /// Adds the UID of the object in the details.
     pub fn with_uid(mut self, uid: &str) -> Self {
         if let Some(details) = &mut self.0.details {

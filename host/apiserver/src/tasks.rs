@@ -14,6 +14,8 @@ use crate::controller_loop::ControllerHandle;
 pub enum ServerTask {
     /// Serves the resources that CustomResourceDefinitions define.
     DefinitionController,
+    /// Compiles ValidatingAdmissionPolicies.
+    PolicyController,
     /// Empties and deletes terminating namespaces.
     NamespaceController,
     /// Deletes the dependents of deleted objects.
@@ -24,8 +26,9 @@ pub enum ServerTask {
 
 impl ServerTask {
     /// All tasks.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::DefinitionController,
+        Self::PolicyController,
         Self::NamespaceController,
         Self::GarbageCollector,
         Self::StorageWriter,
@@ -35,6 +38,7 @@ impl ServerTask {
     pub const fn name(self) -> &'static str {
         match self {
             Self::DefinitionController => "crd-controller",
+            Self::PolicyController => "policy-controller",
             Self::NamespaceController => "namespace-controller",
             Self::GarbageCollector => "garbage-collector",
             Self::StorageWriter => "storage-writer",

@@ -1,4 +1,5 @@
-//! Structural schemas of CustomResourceDefinitions: parsing, defaulting, pruning, validation, and CEL rules.
+//! Structural schemas of CustomResourceDefinitions: parsing, defaulting, pruning, validation, and CEL rules. Also the
+//! CEL expressions of ValidatingAdmissionPolicies, which share the compiler and the evaluator with the rules.
 //!
 //! This crate owns the meaning of a CRD's `openAPIV3Schema`. It is pure: it works on `serde_json::Value`, without a
 //! clock, input, or output. Its invariant: a [`StructuralSchema`] exists only if every construct in it is supported and
@@ -27,6 +28,10 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+pub use crate::cel::admission::{
+    AdmissionInput, ExpressionWarning, FailureReason, MatchedType, PolicyProgram, PolicyReport,
+    ValidationFailure,
+};
 pub use crate::error::{FieldError, FieldErrorKind};
 use crate::node::SchemaNode;
 

@@ -1,7 +1,7 @@
 //! The collection of one object: it is deleted, loses the references to absent
 //! owners, or loses its finalizer when it waits for nothing any longer.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use http::HeaderMap;
 use rdd_apiserver_storage::StoredRecord;
@@ -42,7 +42,7 @@ impl CollectError {
         match self {
             Self::Record(RecordError::Unreadable { .. }) => false,
             Self::Record(_) => true,
-            Self::Delete(error) => error.code() != 403,
+            Self::Delete(error) => !matches!(error.code(), 403 | 413 | 422),
         }
     }
 }
@@ -278,5 +278,6 @@ fn call(
             groups: vec!["system:serviceaccounts".to_owned()],
             ..UserInfo::default()
         },
+        warnings: Mutex::default(),
     }
 }

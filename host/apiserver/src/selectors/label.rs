@@ -313,6 +313,33 @@ impl LabelSelector {
         Ok(Self(requirements))
     }
 
+    /// Reads a `LabelSelector` in an object, which was validated when it was
+    /// written. One that is absent matches everything.
+    pub(crate) fn from_object(selector: &Value) -> Self {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let labels = selector["matchLabels"].as_object().into_iter().flatten();
+        let labels = labels.map(|(key, value)| LabelRequirement {
+            key: key.clone(),
+            operator: LabelOperator::In,
+            values: vec![text(value)],
+        });
+        let expressions = selector["matchExpressions"].as_array();
+        let expressions = expressions.into_iter().flatten().map(|expression| {
+            let values = expression["values"].as_array();
+            LabelRequirement {
+                key: text(&expression["key"]),
+                operator: match expression["operator"].as_str() {
+                    Some("NotIn") => LabelOperator::NotIn,
+                    Some("Exists") => LabelOperator::Exists,
+                    Some("DoesNotExist") => LabelOperator::Absent,
+                    _ => LabelOperator::In,
+                },
+                values: values.into_iter().flatten().map(text).collect(),
+            }
+        });
+        Self(labels.chain(expressions).collect())
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

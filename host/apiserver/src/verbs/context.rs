@@ -1,6 +1,6 @@
 //! One request for a resource, with everything that its handler needs.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use http::HeaderMap;
 use http::header::USER_AGENT;
@@ -11,6 +11,7 @@ use super::write_options::FIELD_MANAGER_MAX_LENGTH;
 use crate::admission::{AdmissionOperation, AdmissionRequest};
 use crate::negotiate::{ObjectShape, ResponseFormat};
 use crate::path::ResourcePath;
+use crate::policies;
 use crate::query::QueryParams;
 use crate::resource::ServedResource;
 use crate::server::ServerState;
@@ -26,6 +27,9 @@ pub(crate) struct RequestContext {
     pub(crate) headers: HeaderMap,
     pub(crate) format: ResponseFormat,
     pub(crate) user: UserInfo,
+    /// Warnings that a response has whether the request succeeds or not. Locked
+    /// to add or take some, never across an `await`.
+    pub(crate) warnings: Mutex<Vec<String>>,
 }
 
 /// The object in a response.
@@ -91,6 +95,57 @@ impl RequestContext {
         ApiError::conflict(self.group(), &self.resource.kind.plural, name, reason)
     }
 
+    /// Adds a warning to the response, whether the request succeeds or not.
+    pub(crate) fn add_warning(&self, text: String) {
+        let warnings = self.warnings.lock();
+        warnings.unwrap_or_else(PoisonError::into_inner).push(text);
+    }
+
+    /// Returns the warnings of [`RequestContext::add_warning`].
+    pub(crate) fn take_warnings(&self) -> Vec<String> {
+        let warnings = self.warnings.lock();
+        std::mem::take(&mut *warnings.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Passes a valid write to the ValidatingAdmissionPolicies.
+    ///
+    /// # Errors
+    /// 403, 413, or 422 with the message of a policy that denies the write.
+    pub(crate) async fn check_policies(
+        &self,
+        operation: AdmissionOperation,
+        name: &str,
+        object: Option<&Value>,
+        old_object: Option<&Value>,
+        dry_run: bool,
+    ) -> Result<(), ApiError> {
+        let request = self.admission_request(operation, name, object, old_object, dry_run);
+        policies::admit(self, &request).await
+    }
+
+    fn admission_request<'a>(
+        &'a self,
+        operation: AdmissionOperation,
+        name: &'a str,
+        object: Option<&'a Value>,
+        old_object: Option<&'a Value>,
+        dry_run: bool,
+    ) -> AdmissionRequest<'a> {
+        let kind = &self.resource.kind;
+        AdmissionRequest {
+            user: &self.user,
+            operation,
+            group: &kind.group,
+            resource: &kind.plural,
+            subresource: self.path.subresource.as_deref(),
+            namespace: self.namespace(),
+            name,
+            object,
+            old_object,
+            dry_run,
+        }
+    }
+
     /// Passes a write to the embedder's admission policies.
     ///
     /// # Errors
@@ -104,18 +159,7 @@ impl RequestContext {
         dry_run: bool,
     ) -> Result<(), ApiError> {
         let kind = &self.resource.kind;
-        let request = AdmissionRequest {
-            user: &self.user,
-            operation,
-            group: &kind.group,
-            resource: &kind.plural,
-            subresource: self.path.subresource.as_deref(),
-            namespace: self.namespace(),
-            name,
-            object,
-            old_object,
-            dry_run,
-        };
+        let request = self.admission_request(operation, name, object, old_object, dry_run);
         for policy in &*self.server.admission {
             policy.admit(&request).map_err(|error| {
                 let message = error.to_string();

@@ -85,6 +85,14 @@ pub(crate) async fn create_object(
     if !causes.is_empty() {
         return Err(invalid_object(ctx, &object, causes));
     }
+    ctx.check_policies(
+        AdmissionOperation::Create,
+        &name,
+        Some(&object),
+        None,
+        options.dry_run,
+    )
+    .await?;
     let warnings = request_object::object_warnings(ctx, &object);
     let response = |payload| HandlerResponse {
         code: 201,

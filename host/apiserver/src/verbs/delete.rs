@@ -261,6 +261,14 @@ pub(crate) async fn delete_object(
             Some(&live),
             options.dry_run,
         )?;
+        ctx.check_policies(
+            AdmissionOperation::Delete,
+            name,
+            None,
+            Some(&live),
+            options.dry_run,
+        )
+        .await?;
         let mut object = live.clone();
         let finalizers = options.finalizers(&live);
         let live_finalizers: Vec<&str> = meta::finalizers(&live);

@@ -133,6 +133,14 @@ pub(crate) async fn guaranteed_update(
             payload,
             warnings: warnings.clone(),
         };
+        ctx.check_policies(
+            AdmissionOperation::Update,
+            name,
+            Some(&object),
+            Some(&live),
+            options.dry_run,
+        )
+        .await?;
         if object == live {
             return Ok(response(ResponsePayload::Record(record)));
         }

@@ -20,6 +20,7 @@ mod impersonation;
 mod limits;
 mod lists;
 mod namespaces;
+mod policies;
 mod protobuf;
 mod protocol;
 mod reflector;

@@ -11,6 +11,7 @@ async fn the_daemon_names_a_task_that_ends_and_exits_non_zero() {
         "discovery",
         "plugin-host",
         "crd-controller",
+        "policy-controller",
         "namespace-controller",
         "garbage-collector",
         "storage-writer",

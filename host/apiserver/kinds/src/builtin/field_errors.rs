@@ -51,6 +51,15 @@ pub(super) fn too_long(field: impl Into<String>, bytes: usize) -> FieldError {
     )
 }
 
+pub(super) fn too_many(field: impl Into<String>, count: usize, max: usize) -> FieldError {
+    error(
+        FieldErrorKind::TooMany,
+        field,
+        Some(count.into()),
+        &format!("must have at most {max} items"),
+    )
+}
+
 pub(super) fn unsupported(
     field: impl Into<String>,
     bad_value: impl Into<Value>,

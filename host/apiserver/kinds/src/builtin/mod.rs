@@ -4,11 +4,13 @@
 //! group-version. Only [`BuiltinKind::to_storage`] and
 //! [`BuiltinKind::from_storage`] deal with kinds that share their objects.
 
+mod admission_policy;
 mod config_map;
 mod crd;
 mod decode;
 mod event;
 mod field_errors;
+mod label_selector;
 mod lease;
 mod namespace;
 mod registry;

@@ -4,7 +4,8 @@
 use std::sync::LazyLock;
 
 use super::{
-    BuiltinKind, KindStrategy, config_map, crd, event, lease, namespace, secret, service_account,
+    BuiltinKind, KindStrategy, admission_policy, config_map, crd, event, lease, namespace, secret,
+    service_account,
 };
 use crate::kind::{
     KindOrigin, ResourceKind, SUBRESOURCE_VERBS, SubresourceKind, storage_version_hash,
@@ -21,6 +22,8 @@ const VERBS: [&str; 8] = [
     "update",
     "watch",
 ];
+/// The group of admission policies.
+const ADMISSION_GROUP: &str = "admissionregistration.k8s.io";
 /// Namespaces cannot be deleted as a collection.
 const NAMESPACE_VERBS: [&str; 7] = [
     "create", "delete", "get", "list", "patch", "update", "watch",
@@ -36,6 +39,8 @@ static KINDS: LazyLock<Vec<BuiltinKind>> = LazyLock::new(|| {
         events_event_kind(),
         lease_kind(),
         crd_kind(),
+        admission_policy_kind(),
+        admission_policy_binding_kind(),
     ]
 });
 
@@ -278,6 +283,57 @@ fn crd_kind() -> BuiltinKind {
             kind,
             ("apiextensions.k8s.io", PLURAL),
             "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition",
+            rules,
+        )
+    }
+}
+
+/// Returns a cluster-scoped kind of the group of admission policies.
+fn admission_kind(plural: &str, kind: &str) -> ResourceKind {
+    let mut kind = namespaced_kind(ADMISSION_GROUP, plural, kind, &[]);
+    kind.namespaced = false;
+    kind.categories = vec!["api-extensions".into()];
+    kind
+}
+
+fn admission_policy_kind() -> BuiltinKind {
+    const PLURAL: &str = "validatingadmissionpolicies";
+    let mut kind = admission_kind(PLURAL, "ValidatingAdmissionPolicy");
+    kind.subresources = vec![subresource(&kind, "status", &SUBRESOURCE_VERBS)];
+    let rules = KindStrategy {
+        prepare_create: admission_policy::prepare_create,
+        prepare_update: admission_policy::prepare_update,
+        validate_create: admission_policy::validate,
+        validate_update: admission_policy::validate_update,
+        validate_status: admission_policy::validate_status,
+        ..KindStrategy::DEFAULT
+    };
+    BuiltinKind {
+        has_generation: true,
+        ..builtin_kind(
+            kind,
+            (ADMISSION_GROUP, PLURAL),
+            "io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicy",
+            rules,
+        )
+    }
+}
+
+fn admission_policy_binding_kind() -> BuiltinKind {
+    const PLURAL: &str = "validatingadmissionpolicybindings";
+    let rules = KindStrategy {
+        prepare_create: admission_policy::binding::prepare_create,
+        prepare_update: admission_policy::binding::prepare_update,
+        validate_create: admission_policy::binding::validate,
+        validate_update: admission_policy::binding::validate_update,
+        ..KindStrategy::DEFAULT
+    };
+    BuiltinKind {
+        has_generation: true,
+        ..builtin_kind(
+            admission_kind(PLURAL, "ValidatingAdmissionPolicyBinding"),
+            (ADMISSION_GROUP, PLURAL),
+            "io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicyBinding",
             rules,
         )
     }

@@ -27,7 +27,7 @@ impl ZeroValue {
 
 /// Fields in which an empty value differs from an absent one. Upstream declares
 /// them as pointers.
-const POINTER_FIELDS: [(&str, &[&str]); 12] = [
+const POINTER_FIELDS: [(&str, &[&str]); 18] = [
     ("ConfigMap", &["immutable"]),
     ("Secret", &["immutable"]),
     ("ServiceAccount", &["automountServiceAccountToken"]),
@@ -48,6 +48,12 @@ const POINTER_FIELDS: [(&str, &[&str]); 12] = [
     ("WebhookClientConfig", &["url"]),
     ("ServiceReference", &["path", "port"]),
     ("ValidationRule", &["optionalOldSelf", "reason"]),
+    ("ValidatingAdmissionPolicySpec", &["failurePolicy"]),
+    ("MatchResources", &["matchPolicy"]),
+    ("NamedRuleWithOperations", &["scope"]),
+    ("RuleWithOperations", &["scope"]),
+    ("Validation", &["reason"]),
+    ("ParamRef", &["parameterNotFoundAction"]),
     (
         "JSONSchemaProps",
         &[
@@ -74,7 +80,7 @@ const POINTER_FIELDS: [(&str, &[&str]); 12] = [
 
 /// Fields that are written even if they are empty, by the suffix of the schema's
 /// name. Upstream declares them without `omitempty`.
-const ALWAYS_WRITTEN: [(&str, &[(&str, ZeroValue)]); 24] = [
+const ALWAYS_WRITTEN: [(&str, &[(&str, ZeroValue)]); 32] = [
     (
         "core.v1.Namespace",
         &[
@@ -216,6 +222,51 @@ const ALWAYS_WRITTEN: [(&str, &[(&str, ZeroValue)]); 24] = [
     ),
     ("SelectableField", &[("jsonPath", ZeroValue::String)]),
     ("ValidationRule", &[("rule", ZeroValue::String)]),
+    (
+        "ValidatingAdmissionPolicy",
+        &[
+            ("metadata", ZeroValue::Object),
+            ("spec", ZeroValue::Object),
+            ("status", ZeroValue::Object),
+        ],
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
+        &[("metadata", ZeroValue::Object), ("spec", ZeroValue::Object)],
+    ),
+    ("Validation", &[("expression", ZeroValue::String)]),
+    (
+        "AuditAnnotation",
+        &[
+            ("key", ZeroValue::String),
+            ("valueExpression", ZeroValue::String),
+        ],
+    ),
+    (
+        "MatchCondition",
+        &[
+            ("name", ZeroValue::String),
+            ("expression", ZeroValue::String),
+        ],
+    ),
+    (
+        "Variable",
+        &[
+            ("name", ZeroValue::String),
+            ("expression", ZeroValue::String),
+        ],
+    ),
+    (
+        "ExpressionWarning",
+        &[
+            ("fieldRef", ZeroValue::String),
+            ("warning", ZeroValue::String),
+        ],
+    ),
+    (
+        "LabelSelectorRequirement",
+        &[("key", ZeroValue::String), ("operator", ZeroValue::String)],
+    ),
 ];
 
 fn fields_of<T>(table: &[(&str, &'static [T])], type_name: &str) -> &'static [T] {
@@ -259,10 +310,11 @@ fn is_always_written(type_name: &str, field: &str) -> bool {
 
 /// Returns whether a field is a map rather than a struct.
 fn is_map(type_name: &str, field: &str) -> bool {
-    const MAPS: [(&str, &[&str]); 4] = [
+    const MAPS: [(&str, &[&str]); 5] = [
         ("ObjectMeta", &["labels", "annotations"]),
         ("ConfigMap", &["data", "binaryData"]),
         ("Secret", &["data", "stringData"]),
+        ("LabelSelector", &["matchLabels"]),
         (
             "JSONSchemaProps",
             &[

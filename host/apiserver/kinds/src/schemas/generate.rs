@@ -1,6 +1,8 @@
 //! Generation of the schemas from the API bindings.
 
-use k8s_openapi::api::{authentication, authorization, autoscaling, coordination, core, events};
+use k8s_openapi::api::{
+    admissionregistration, authentication, authorization, autoscaling, coordination, core, events,
+};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions;
 use k8s_openapi::apimachinery::pkg::apis::meta;
 use schemars::JsonSchema;
@@ -26,6 +28,8 @@ pub(super) fn generate() -> Map<String, Value> {
     add_type::<coordination::v1::Lease>(&mut generator);
     add_type::<events::v1::Event>(&mut generator);
     add_type::<apiextensions::v1::CustomResourceDefinition>(&mut generator);
+    add_type::<admissionregistration::v1::ValidatingAdmissionPolicy>(&mut generator);
+    add_type::<admissionregistration::v1::ValidatingAdmissionPolicyBinding>(&mut generator);
     add_type::<authentication::v1::SelfSubjectReview>(&mut generator);
     add_type::<authentication::v1::TokenReview>(&mut generator);
     add_type::<authorization::v1::LocalSubjectAccessReview>(&mut generator);

@@ -30,7 +30,7 @@ const UNTYPED_UNIONS: [&str; 4] = [
 ];
 
 /// Types of request and response bodies, with their group, version, and kind.
-const TOP_LEVEL_TYPES: [(&str, &str, &str, &str); 17] = [
+const TOP_LEVEL_TYPES: [(&str, &str, &str, &str); 19] = [
     ("io.k8s.api.core.v1.Namespace", "", "v1", "Namespace"),
     ("io.k8s.api.core.v1.ConfigMap", "", "v1", "ConfigMap"),
     ("io.k8s.api.core.v1.Secret", "", "v1", "Secret"),
@@ -53,6 +53,18 @@ const TOP_LEVEL_TYPES: [(&str, &str, &str, &str); 17] = [
         "apiextensions.k8s.io",
         "v1",
         "CustomResourceDefinition",
+    ),
+    (
+        "io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicy",
+        "admissionregistration.k8s.io",
+        "v1",
+        "ValidatingAdmissionPolicy",
+    ),
+    (
+        "io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicyBinding",
+        "admissionregistration.k8s.io",
+        "v1",
+        "ValidatingAdmissionPolicyBinding",
     ),
     (
         "io.k8s.api.authentication.v1.SelfSubjectReview",

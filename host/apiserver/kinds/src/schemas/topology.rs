@@ -12,13 +12,15 @@ pub(super) enum FieldTopology {
     AtomicList,
     /// A set of scalars.
     Set,
+    /// A set of scalars that a strategic merge patch replaces.
+    ReplacedSet,
     /// A list whose items are identified by one field.
     Keyed(&'static str),
 }
 
 /// The topology of each list and map: the type without its package, the field (empty for the type
 /// itself), and the topology.
-pub(super) const TOPOLOGIES: [(&str, &str, FieldTopology); 27] = [
+pub(super) const TOPOLOGIES: [(&str, &str, FieldTopology); 49] = [
     ("ObjectMeta", "finalizers", FieldTopology::Set),
     ("ObjectMeta", "managedFields", FieldTopology::AtomicList),
     ("ObjectMeta", "ownerReferences", FieldTopology::Keyed("uid")),
@@ -94,6 +96,88 @@ pub(super) const TOPOLOGIES: [(&str, &str, FieldTopology); 27] = [
         "x-kubernetes-validations",
         FieldTopology::Keyed("rule"),
     ),
+    ("NamedRuleWithOperations", "", FieldTopology::AtomicMap),
+    (
+        "NamedRuleWithOperations",
+        "apiGroups",
+        FieldTopology::AtomicList,
+    ),
+    (
+        "NamedRuleWithOperations",
+        "apiVersions",
+        FieldTopology::AtomicList,
+    ),
+    (
+        "NamedRuleWithOperations",
+        "operations",
+        FieldTopology::AtomicList,
+    ),
+    (
+        "NamedRuleWithOperations",
+        "resourceNames",
+        FieldTopology::AtomicList,
+    ),
+    (
+        "NamedRuleWithOperations",
+        "resources",
+        FieldTopology::AtomicList,
+    ),
+    ("MatchResources", "", FieldTopology::AtomicMap),
+    (
+        "MatchResources",
+        "excludeResourceRules",
+        FieldTopology::AtomicList,
+    ),
+    ("MatchResources", "resourceRules", FieldTopology::AtomicList),
+    ("ParamKind", "", FieldTopology::AtomicMap),
+    ("ParamRef", "", FieldTopology::AtomicMap),
+    ("Variable", "", FieldTopology::AtomicMap),
+    ("LabelSelector", "", FieldTopology::AtomicMap),
+    (
+        "LabelSelector",
+        "matchExpressions",
+        FieldTopology::AtomicList,
+    ),
+    (
+        "LabelSelectorRequirement",
+        "values",
+        FieldTopology::AtomicList,
+    ),
+    (
+        "ValidatingAdmissionPolicySpec",
+        "auditAnnotations",
+        FieldTopology::AtomicList,
+    ),
+    (
+        "ValidatingAdmissionPolicySpec",
+        "matchConditions",
+        FieldTopology::Keyed("name"),
+    ),
+    (
+        "ValidatingAdmissionPolicySpec",
+        "validations",
+        FieldTopology::AtomicList,
+    ),
+    (
+        "ValidatingAdmissionPolicySpec",
+        "variables",
+        FieldTopology::Keyed("name"),
+    ),
+    (
+        "ValidatingAdmissionPolicyStatus",
+        "conditions",
+        FieldTopology::Keyed("type"),
+    ),
+    (
+        "TypeChecking",
+        "expressionWarnings",
+        FieldTopology::AtomicList,
+    ),
+    (
+        "ValidatingAdmissionPolicyBindingSpec",
+        "validationActions",
+        FieldTopology::ReplacedSet,
+    ),
 ];
 
 /// Adds the topologies of a type's lists and maps to its schema.
@@ -121,6 +205,9 @@ impl FieldTopology {
             Self::Set => {
                 schema.insert("x-kubernetes-list-type".into(), "set".into());
                 schema.insert("x-kubernetes-patch-strategy".into(), "merge".into());
+            }
+            Self::ReplacedSet => {
+                schema.insert("x-kubernetes-list-type".into(), "set".into());
             }
             Self::Keyed(key) => {
                 schema.insert("x-kubernetes-list-type".into(), "map".into());

@@ -74,8 +74,69 @@ pub(super) fn builtin_columns(group: &str, kind: &str) -> Option<Vec<PrinterColu
                 |o, _| string_cell(&o["metadata"]["creationTimestamp"]),
             ),
         ],
+        ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy") => vec![
+            PrinterColumn::name(),
+            PrinterColumn::computed(
+                "Validations",
+                "integer",
+                "",
+                0,
+                "Validations indicates the number of validation rules defined in this configuration",
+                |o, _| count_cell(&[&o["spec"]["validations"]]),
+            ),
+            PrinterColumn::computed(
+                "ParamKind",
+                "string",
+                "",
+                0,
+                "ParamKind specifies the kind of resources used to parameterize this policy",
+                |o, _| param_kind_cell(&o["spec"]["paramKind"]),
+            ),
+            age_column(),
+        ],
+        ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding") => vec![
+            PrinterColumn::name(),
+            PrinterColumn::computed(
+                "PolicyName",
+                "string",
+                "",
+                0,
+                "PolicyName indicates the policy definition which the policy binding binded to",
+                |o, _| string_cell(&o["spec"]["policyName"]),
+            ),
+            PrinterColumn::computed(
+                "ParamRef",
+                "string",
+                "",
+                0,
+                "ParamRef indicates the param resource which sets the configuration param",
+                |o, _| param_ref_cell(&o["spec"]["paramRef"]),
+            ),
+            age_column(),
+        ],
         _ => return None,
     })
+}
+
+/// The cell of a policy or a binding without parameters.
+const UNSET_CELL: &str = "<unset>";
+
+fn param_kind_cell(param_kind: &Value) -> Value {
+    if !param_kind.is_object() {
+        return UNSET_CELL.into();
+    }
+    let text = |field: &str| param_kind[field].as_str().unwrap_or_default();
+    format!("{}/{}", text("apiVersion"), text("kind")).into()
+}
+
+fn param_ref_cell(param_ref: &Value) -> Value {
+    match (param_ref["namespace"].as_str(), param_ref["name"].as_str()) {
+        (Some(namespace), Some(name)) => format!("{namespace}/{name}").into(),
+        // The kind of the parameters, which may have namespaces, is in the policy.
+        (None, Some(name)) => format!("*/{name}").into(),
+        (_, None) if param_ref["selector"].is_object() => param_ref["selector"].to_string().into(),
+        (_, None) => UNSET_CELL.into(),
+    }
 }
 
 fn described_column(

@@ -23,7 +23,8 @@ impl TypeChecker<'_> {
             ],
         ) = (call.func_name.as_str(), call.args.as_slice())
         {
-            return self.infer_optional_select(id, operand, name.inner());
+            let operand = self.infer(operand);
+            return self.infer_optional_select(id, &operand, name.inner());
         }
         let (name, target) = match call.target.as_deref() {
             None => (call.func_name.clone(), None),

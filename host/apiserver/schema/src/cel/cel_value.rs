@@ -120,7 +120,7 @@ fn call_constructor(function: &str, argument: String) -> Option<Value> {
 }
 
 /// Converts a value without a schema.
-fn untyped_value(value: &Json) -> Value {
+pub(super) fn untyped_value(value: &Json) -> Value {
     match value {
         Json::Null => Value::Null,
         Json::Bool(flag) => Value::Bool(*flag),

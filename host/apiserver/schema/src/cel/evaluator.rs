@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use cel::Value;
 use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue};
-use cel::objects::{Key, KeyRef, Map};
+use cel::objects::{Key, KeyRef, Map, OptionalValue};
 use cel::parser::Expression;
 
 use super::equality::is_equal_as_declared;
@@ -39,12 +39,27 @@ pub(super) fn failure(text: impl Into<String>) -> EvaluationError {
 /// The value of an expression, or the error.
 pub(super) type EvaluationResult = Result<Value, EvaluationError>;
 
+/// The values of the variables of an expression.
+pub(super) trait VariableSource {
+    /// Returns the value of a variable; `None` if it is not declared.
+    fn value(&self, name: &str) -> Option<EvaluationResult>;
+
+    /// Returns a field of a variable whose fields are evaluated on their first use, within `budget`. Returns `None` if
+    /// there is no such variable or field.
+    fn field_value(
+        &self,
+        _variable: &str,
+        _field: &str,
+        _budget: &mut u64,
+    ) -> Option<EvaluationResult> {
+        None
+    }
+}
+
 /// The state of one evaluation.
 pub(super) struct Evaluator<'a> {
-    /// The value of `self`.
-    pub(super) self_value: Value,
-    /// The value of `oldSelf`; an optional if the rule sets `optionalOldSelf`.
-    pub(super) old_self: Option<Value>,
+    /// The values of the declared variables.
+    pub(super) variables: &'a dyn VariableSource,
     /// The comparisons, by expression ID, that ignore the order of some lists.
     pub(super) unordered_comparisons: &'a HashMap<u64, Arc<DeclType>>,
     /// The patterns that were compiled with the expression.
@@ -63,7 +78,17 @@ impl<'a> Evaluator<'a> {
             Expr::Literal(literal) => Ok(literal_value(literal)),
             Expr::Ident(name) => self.evaluate_ident(name),
             Expr::Select(select) => {
+                if let Some(value) = self.evaluate_field_variable(&select.operand, &select.field) {
+                    return if select.test {
+                        Ok(Value::Bool(true))
+                    } else {
+                        value
+                    };
+                }
                 let operand = self.evaluate(&select.operand)?;
+                if let Value::Opaque(_) = &operand {
+                    return select_optional(&operand, &select.field, select.test);
+                }
                 let Value::Map(map) = &operand else {
                     return Err(failure("no such overload"));
                 };
@@ -115,14 +140,25 @@ impl<'a> Evaluator<'a> {
         if let Some((_, local)) = self.locals.iter().rev().find(|(local, _)| *local == name) {
             return local.clone();
         }
-        match name {
-            "self" => Ok(self.self_value.clone()),
-            "oldSelf" => self
-                .old_self
-                .clone()
-                .ok_or_else(|| failure("no such attribute: oldSelf")),
-            name => Ok(type_value(name)),
+        self.variables
+            .value(name)
+            .unwrap_or_else(|| Ok(type_value(name)))
+    }
+
+    /// Evaluates the field of a variable whose fields are evaluated on their first use; returns `None` for any other
+    /// operand.
+    fn evaluate_field_variable(
+        &mut self,
+        operand: &Expression,
+        field: &str,
+    ) -> Option<EvaluationResult> {
+        let Expr::Ident(name) = &operand.expr else {
+            return None;
+        };
+        if self.locals.iter().any(|(local, _)| local == name) {
+            return None;
         }
+        self.variables.field_value(name, field, self.budget)
     }
 
     fn evaluate_call(&mut self, id: u64, call: &'a CallExpr) -> EvaluationResult {
@@ -142,6 +178,13 @@ impl<'a> Evaluator<'a> {
                     Err(EvaluationError::BudgetExceeded) => Err(EvaluationError::BudgetExceeded),
                     outcome => Ok(Value::Bool(!matches!(outcome, Ok(Value::Bool(false))))),
                 };
+            }
+            ("_?._", [operand, field]) => {
+                if let Expr::Literal(LiteralValue::String(field)) = &field.expr
+                    && let Some(value) = self.evaluate_field_variable(operand, field.inner())
+                {
+                    return value.map(|value| Value::Opaque(Arc::new(OptionalValue::of(value))));
+                }
             }
             _ => {}
         }
@@ -270,6 +313,16 @@ impl<'a> Evaluator<'a> {
         }
         self.locals.truncate(depth + 1);
         Ok(())
+    }
+}
+
+/// Selects a field of an optional: the result is an optional, or for `has`, whether it has a value.
+fn select_optional(operand: &Value, field: &str, is_test: bool) -> EvaluationResult {
+    let selected = optional_index(operand, &Value::String(Arc::new(field.to_owned())))?;
+    if is_test {
+        call_function("hasValue", Some(selected), Vec::new())
+    } else {
+        Ok(selected)
     }
 }
 

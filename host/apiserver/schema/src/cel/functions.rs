@@ -65,8 +65,16 @@ pub(super) fn call_function(
         ("bool", None, [Value::String(text)]) => match text.as_str() {
             "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(Value::Bool(true)),
             "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(Value::Bool(false)),
-            _ => Err(failure("type conversion error from 'string' to 'bool'")),
+            _ => Err(conversion_error("bool")),
         },
+        ("int", None, [Value::String(text)]) => text
+            .parse()
+            .map(Value::Int)
+            .map_err(|_| conversion_error("int")),
+        ("uint", None, [Value::String(text)]) => text
+            .parse()
+            .map(Value::UInt)
+            .map_err(|_| conversion_error("uint")),
         ("string", None, [Value::Bool(flag)]) => Ok(Value::String(Arc::new(flag.to_string()))),
         ("string", None, [Value::Duration(duration)]) => {
             let nanos = duration.num_nanoseconds().ok_or_else(|| failure("range"))?;
@@ -104,6 +112,13 @@ pub(super) fn call_function(
         ("optional.none", None, []) => Ok(Value::Opaque(Arc::new(OptionalValue::none()))),
         _ => call_library(name, target, args),
     }
+}
+
+/// Returns the error of a string that cannot be converted to the type.
+fn conversion_error(type_name: &str) -> EvaluationError {
+    failure(format!(
+        "type conversion error from 'string' to '{type_name}'"
+    ))
 }
 
 /// Formats nanoseconds as seconds, with as few digits as possible: `90s`, `1.5s`.

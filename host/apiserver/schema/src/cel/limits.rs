@@ -47,12 +47,17 @@ pub(super) fn check_source(source: &str) -> Result<(), ExpressionLimitError> {
     Ok(())
 }
 
-/// Rejects an expression that is nested too deeply.
-pub(super) fn check_nesting(expression: &Expression) -> Result<(), ExpressionLimitError> {
-    if nesting_depth(expression) > MAX_NESTING {
+/// Rejects an expression that is nested too deeply. Returns its depth.
+pub(super) fn check_nesting(expression: &Expression) -> Result<usize, ExpressionLimitError> {
+    check_depth(nesting_depth(expression))
+}
+
+/// Rejects a depth that would take too much of a stack. Returns it otherwise.
+pub(super) fn check_depth(depth: usize) -> Result<usize, ExpressionLimitError> {
+    if depth > MAX_NESTING {
         return Err(ExpressionLimitError::Nesting);
     }
-    Ok(())
+    Ok(depth)
 }
 
 fn nesting_depth(expression: &Expression) -> usize {

@@ -15,11 +15,14 @@
 mod rule_compiler;
 mod validate_rules;
 
+pub(crate) mod admission;
+
 mod compile_error;
 mod limits;
 mod program;
 
 mod declarations;
+mod environment;
 mod overloads;
 mod types;
 

@@ -63,6 +63,7 @@ pub(super) fn contains(item: &Value, container: &Value) -> EvaluationResult {
 /// Evaluates `container[index]`.
 pub(super) fn index(container: &Value, index: &Value) -> EvaluationResult {
     match (container, index) {
+        (Value::Opaque(_), index) => optional_index(container, index),
         (Value::List(items), Value::Int(position)) => {
             let found = usize::try_from(*position)
                 .ok()

@@ -43,7 +43,7 @@ _/_(int,int) int|(uint,uint) uint|(double,double) double
 _%_(int,int) int|(uint,uint) uint
 -_(int) int|(double) double
 @in(A,list(A)) bool|(A,map(A,B)) bool
-_[_](list(A),int) A|(map(A,B),A) B
+_[_](list(A),int) A|(map(A,B),A) B|(optional(list(A)),int) optional(A)|(optional(map(A,B)),A) optional(B)
 _[?_](list(A),int) optional(A)|(map(A,B),A) optional(B)|(optional(list(A)),int) optional(A)|(optional(map(A,B)),A) optional(B)
 
 size(string) int|(bytes) int|(list(A)) int|(map(A,B)) int

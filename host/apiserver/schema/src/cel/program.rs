@@ -5,14 +5,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use cel::Value;
+use cel::common::ast::{Expr, LiteralValue};
 use cel::parser::{Expression, ParseErrors, Parser};
 
 use super::compile_error::{CompileError, SourceError};
-use super::evaluator::{EvaluationError, Evaluator};
+use super::environment::VariableEnvironment;
+use super::evaluator::{EvaluationError, Evaluator, VariableSource};
 use super::limits;
 use super::pattern_set::PatternSet;
-use super::type_checker::{self, CheckError, RuleEnvironment};
+use super::type_checker::{self, CheckError};
 use super::types::{CelType, DeclType};
+use super::visit::visit;
 
 /// A compiled expression.
 #[derive(Debug)]
@@ -24,17 +27,19 @@ pub(super) struct CelProgram {
     /// The maximum estimated cost of one evaluation.
     pub(super) max_cost: u64,
     pub(super) uses_old_self: bool,
+    /// How deeply the expression is nested.
+    pub(super) nesting: usize,
 }
 
 impl CelProgram {
     /// Parses and checks an expression.
     pub(super) fn compile(
         source: &str,
-        environment: &RuleEnvironment,
+        environment: &VariableEnvironment,
     ) -> Result<Self, CompileError> {
         limits::check_source(source)?;
         let expression = parse(source)?;
-        limits::check_nesting(&expression)?;
+        let nesting = limits::check_nesting(&expression)?;
         let checked = type_checker::check_expression(&expression, environment)
             .map_err(|errors| CompileError::Source(locate(source, &errors)))?;
         let patterns = PatternSet::compile_literals(&expression)?;
@@ -45,21 +50,42 @@ impl CelProgram {
             result_type: checked.result_type,
             max_cost: checked.max_cost,
             uses_old_self: checked.uses_old_self,
+            nesting,
         })
+    }
+
+    /// Returns the fields of a variable that the expression selects by name.
+    pub(super) fn selected_fields(&self, variable: &str) -> Vec<&str> {
+        let mut fields = Vec::new();
+        let is_variable =
+            |operand: &Expression| matches!(&operand.expr, Expr::Ident(name) if name == variable);
+        visit(&self.expression, &mut |expression| match &expression.expr {
+            Expr::Select(select) if is_variable(&select.operand) => {
+                fields.push(select.field.as_str());
+            }
+            Expr::Call(call) if call.func_name == "_?._" => {
+                if let [operand, field] = call.args.as_slice()
+                    && is_variable(operand)
+                    && let Expr::Literal(LiteralValue::String(field)) = &field.expr
+                {
+                    fields.push(field.inner());
+                }
+            }
+            _ => {}
+        });
+        fields
     }
 
     /// Evaluates the expression; subtracts the steps that this takes from `budget`.
     pub(super) fn evaluate(
         &self,
-        self_value: Value,
-        old_self: Option<Value>,
+        variables: &dyn VariableSource,
         budget: &mut u64,
     ) -> Result<Value, EvaluationError> {
         // The libraries may panic on unexpected input. That must be an error on this object only.
         catch_unwind(AssertUnwindSafe(|| {
             Evaluator {
-                self_value,
-                old_self,
+                variables,
                 unordered_comparisons: &self.unordered_comparisons,
                 patterns: &self.patterns,
                 budget,

@@ -2,9 +2,9 @@
 
 use super::cost::{MAX_RULE_COST, MAX_SCHEMA_COST};
 use super::declarations::{MAX_REQUEST_BYTES, declare_schema};
+use super::environment::VariableEnvironment;
 use super::program::CelProgram;
 use super::rule_field_path::{self, FieldPathSegment};
-use super::type_checker::RuleEnvironment;
 use super::types::CelType;
 use crate::error::{FieldError, FieldErrorKind};
 use crate::node::{self, AdditionalProperties, ListType, SchemaNode};
@@ -142,10 +142,8 @@ impl RuleCompiler {
             .unwrap_or(MAX_REQUEST_BYTES / (self_decl.min_serialized_size + 1));
         let mut compiled = Vec::with_capacity(rules.len());
         for (index, rule) in rules.iter().enumerate() {
-            let environment = RuleEnvironment {
-                self_decl: self_decl.clone(),
-                optional_old_self: rule.optional_old_self == Some(true),
-            };
+            let environment =
+                VariableEnvironment::for_rule(&self_decl, rule.optional_old_self == Some(true));
             compiled.extend(self.compile_rule(
                 rule,
                 node,
@@ -161,7 +159,7 @@ impl RuleCompiler {
         &mut self,
         rule: &ValidationRule<'_>,
         node: &SchemaNode,
-        environment: &RuleEnvironment,
+        environment: &VariableEnvironment,
         (context, max_cardinality): (&CelSchemaContext, u64),
         path: &PathRef<'_>,
     ) -> Option<CompiledRule> {
@@ -234,14 +232,14 @@ impl RuleCompiler {
             message,
             error_kind,
             field_path,
-            optional_old_self: environment.optional_old_self,
+            optional_old_self: rule.optional_old_self == Some(true),
         })
     }
 
     fn compile_message_expression(
         &mut self,
         rule: &ValidationRule<'_>,
-        environment: &RuleEnvironment,
+        environment: &VariableEnvironment,
         path: &PathRef<'_>,
     ) -> Option<CelProgram> {
         if rule.message_expression.is_empty() {

@@ -7,19 +7,11 @@ use cel::common::ast::{Expr, SelectExpr};
 use cel::parser::Expression;
 
 use super::cost::{EstimateRange, OperandEstimate};
+use super::environment::{OLD_SELF, VariableEnvironment};
 use super::escape::escape_reserved;
 use super::type_unifier::TypeUnifier;
 use super::typed_expression::{TypedExpression, typed_literal};
 use super::types::{CelType, DeclKind, DeclType, ListOrder};
-
-/// The declarations of the variables of a rule.
-#[derive(Clone, Debug)]
-pub(super) struct RuleEnvironment {
-    /// The declaration of `self`.
-    pub(super) self_decl: Arc<DeclType>,
-    /// Whether `oldSelf` is an optional.
-    pub(super) optional_old_self: bool,
-}
 
 /// The result of checking an expression.
 #[derive(Debug)]
@@ -42,7 +34,7 @@ pub(super) struct CheckError {
 /// Checks an expression and infers its type and its cost.
 pub(super) fn check_expression(
     expression: &Expression,
-    environment: &RuleEnvironment,
+    environment: &VariableEnvironment,
 ) -> Result<CheckedExpression, Vec<CheckError>> {
     let mut checker = TypeChecker {
         environment,
@@ -102,7 +94,7 @@ pub(super) fn named_type(name: &str) -> Option<CelType> {
 
 /// The state of one check.
 pub(super) struct TypeChecker<'a> {
-    environment: &'a RuleEnvironment,
+    environment: &'a VariableEnvironment,
     pub(super) locals: Vec<(String, TypedExpression)>,
     pub(super) types: TypeUnifier,
     errors: Vec<CheckError>,
@@ -153,31 +145,27 @@ impl TypeChecker<'_> {
                 ..local.clone()
             };
         }
-        match name {
-            "self" => TypedExpression::declared(&self.environment.self_decl, EstimateRange::ONE),
-            "oldSelf" => {
-                self.uses_old_self = true;
-                let mut old =
-                    TypedExpression::declared(&self.environment.self_decl, EstimateRange::ONE);
-                if self.environment.optional_old_self {
-                    old.cel_type = CelType::optional(old.cel_type);
-                    old.decl = None;
-                }
-                old
-            }
-            name => match named_type(name) {
-                Some(ty) => TypedExpression::new(CelType::Meta(Arc::new(ty)), EstimateRange::ONE),
-                None => self.report(
-                    id,
-                    format!("undeclared reference to '{name}' (in container '')"),
-                ),
-            },
+        if let Some(variable) = self.environment.find(name) {
+            self.uses_old_self |= name == OLD_SELF;
+            return variable;
+        }
+        match named_type(name) {
+            Some(ty) => TypedExpression::new(CelType::Meta(Arc::new(ty)), EstimateRange::ONE),
+            None => self.report(id, self.environment.undeclared_message(name)),
         }
     }
 
     fn infer_select(&mut self, id: u64, select: &SelectExpr) -> TypedExpression {
         let operand = self.infer(&select.operand);
         let ty = self.types.resolve(&operand.cel_type);
+        if let CelType::Optional(_) = ty {
+            let selected = self.infer_optional_select(id, &operand, &select.field);
+            return if select.test {
+                TypedExpression::new(CelType::Bool, selected.cost)
+            } else {
+                selected
+            };
+        }
         let step = if select.test || matches!(ty, CelType::Dyn) {
             EstimateRange::ZERO
         } else {
@@ -221,14 +209,13 @@ impl TypeChecker<'_> {
         }
     }
 
-    /// Infers the type of `operand.?field`: an optional, empty if the operand is empty or has no such field.
+    /// Infers the type of `operand.?field`, and of `operand.field` where the operand is an optional: an optional, empty if the operand is empty or has no such field.
     pub(super) fn infer_optional_select(
         &mut self,
         id: u64,
-        operand: &Expression,
+        operand: &TypedExpression,
         name: &str,
     ) -> TypedExpression {
-        let operand = self.infer(operand);
         let cost = operand.cost.plus(EstimateRange::ONE);
         let ty = match self.types.resolve(&operand.cel_type) {
             CelType::Optional(inner) => self.types.resolve(&inner),
@@ -244,9 +231,11 @@ impl TypeChecker<'_> {
             },
             CelType::Map(_, value) => (
                 value.as_ref().clone(),
-                element_order(self.list_order(&operand)),
+                element_order(self.list_order(operand)),
             ),
-            CelType::Dyn => (CelType::Dyn, element_order(self.list_order(&operand))),
+            CelType::Dyn | CelType::Var(_) => {
+                (CelType::Dyn, element_order(self.list_order(operand)))
+            }
             other => {
                 return self.report(
                     id,

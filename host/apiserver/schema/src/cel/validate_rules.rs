@@ -8,7 +8,8 @@ use cel::objects::OptionalValue;
 use serde_json::Value;
 
 use super::cel_value::to_cel_value;
-use super::evaluator::EvaluationError;
+use super::environment::OLD_SELF;
+use super::evaluator::{EvaluationError, EvaluationResult, VariableSource, failure};
 use super::rule_compiler::CompiledRule;
 use super::rule_field_path;
 use crate::error::{FieldError, FieldErrorKind};
@@ -40,6 +41,28 @@ pub(crate) fn validate_rules(
     };
     validator.validate_value(root, is_resource, new, old, &PathRef::Root(base));
     validator.errors
+}
+
+/// The values of the variables of a rule.
+struct RuleVariables {
+    /// The value of `self`.
+    self_value: CelValue,
+    /// The value of `oldSelf`; an optional if the rule sets `optionalOldSelf`.
+    old_self: Option<CelValue>,
+}
+
+impl VariableSource for RuleVariables {
+    fn value(&self, name: &str) -> Option<EvaluationResult> {
+        match name {
+            "self" => Some(Ok(self.self_value.clone())),
+            OLD_SELF => Some(
+                self.old_self
+                    .clone()
+                    .ok_or_else(|| failure("no such attribute: oldSelf")),
+            ),
+            _ => None,
+        }
+    }
 }
 
 struct RuleValidator {
@@ -124,8 +147,11 @@ impl RuleValidator {
             } else {
                 old_value.clone()
             };
-            let Some(error) = self.apply_rule(rule, node, (new, &self_value), old_self, path)
-            else {
+            let variables = RuleVariables {
+                self_value: self_value.clone(),
+                old_self,
+            };
+            let Some(error) = self.apply_rule(rule, node, new, &variables, path) else {
                 continue;
             };
             // Ratcheting: an unchanged value may keep violating a rule, unless the rule compares it with the old one.
@@ -142,8 +168,8 @@ impl RuleValidator {
         &mut self,
         rule: &CompiledRule,
         node: &SchemaNode,
-        (new, self_value): (&Value, &CelValue),
-        old_self: Option<CelValue>,
+        new: &Value,
+        variables: &RuleVariables,
         path: &PathRef<'_>,
     ) -> Option<FieldError> {
         // Objects and lists are not shown, as upstream does not show them.
@@ -154,9 +180,7 @@ impl RuleValidator {
         .then(|| new.clone());
         let budget = MAX_RULE_STEPS.min(self.remaining_steps);
         let mut remaining = budget;
-        let result = rule
-            .program
-            .evaluate(self_value.clone(), old_self.clone(), &mut remaining);
+        let result = rule.program.evaluate(variables, &mut remaining);
         self.remaining_steps -= budget - remaining;
         let detail = match result {
             Ok(CelValue::Bool(true)) => return None,
@@ -171,7 +195,7 @@ impl RuleValidator {
                 let detail = if rule.error_kind == FieldErrorKind::Duplicate {
                     String::new()
                 } else {
-                    failure_message(rule, self_value, old_self)
+                    failure_message(rule, variables)
                 };
                 let field = display_field(field);
                 return Some(FieldError::new(rule.error_kind, field, bad_value, detail));
@@ -204,16 +228,12 @@ impl RuleValidator {
 
 /// Returns the message of the message expression; the plain message if the expression fails or returns an empty text
 /// or one with line breaks.
-fn failure_message(
-    rule: &CompiledRule,
-    self_value: &CelValue,
-    old_self: Option<CelValue>,
-) -> String {
+fn failure_message(rule: &CompiledRule, variables: &RuleVariables) -> String {
     let mut budget = MAX_RULE_STEPS;
     let result = rule
         .message_program
         .as_ref()
-        .map(|program| program.evaluate(self_value.clone(), old_self, &mut budget));
+        .map(|program| program.evaluate(variables, &mut budget));
     match result {
         Some(Ok(CelValue::String(text)))
             if !text.trim().is_empty() && !text.contains(['\n', '\r']) =>

@@ -1,27 +1,19 @@
 //! Tests of estimates: each equals upstream's, so that both accept the same rules.
 
-use std::sync::Arc;
-
 use serde_json::{Value, json};
 
 use crate::cel::declarations::declare_schema;
+use crate::cel::environment::VariableEnvironment;
 use crate::cel::program::CelProgram;
-use crate::cel::type_checker::RuleEnvironment;
 use crate::parse::parse;
 
 fn cost(schema: &Value, rule: &str) -> u64 {
     let root = parse("", &json!({"type": "object", "properties": {"x": schema}}))
         .map_err(|errors| errors[0].to_string());
     let value = declare_schema(&root.unwrap().root.properties["x"], false).unwrap();
-    CelProgram::compile(
-        rule,
-        &RuleEnvironment {
-            self_decl: Arc::clone(&value),
-            optional_old_self: false,
-        },
-    )
-    .unwrap()
-    .max_cost
+    CelProgram::compile(rule, &VariableEnvironment::for_rule(&value, false))
+        .unwrap()
+        .max_cost
 }
 
 fn schema_of(name: &str) -> Value {

@@ -1,0 +1,94 @@
+//! The policies in force.
+
+use std::sync::Arc;
+
+use rdd_apiserver_schema::{FieldError, PolicyProgram};
+use serde_json::Value;
+
+use super::match_predicate::MatchPredicate;
+use super::params::{ParamKind, ParamSelection};
+
+/// All policies that have bindings, in the order of their names.
+#[derive(Debug, Default)]
+pub(crate) struct PolicySnapshot {
+    pub(super) entries: Vec<PolicyEntry>,
+}
+
+impl PolicySnapshot {
+    /// Returns whether no request needs to be looked at.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
+
+/// A policy with its bindings.
+#[derive(Debug)]
+pub(super) struct PolicyEntry {
+    pub(super) policy: Arc<PolicyDefinition>,
+    pub(super) bindings: Vec<Arc<BindingEntry>>,
+}
+
+/// A compiled policy.
+#[derive(Debug)]
+pub(super) struct PolicyDefinition {
+    pub(super) name: String,
+    pub(super) predicate: MatchPredicate,
+    pub(super) param_kind: Option<ParamKind>,
+    pub(super) ignores_errors: bool,
+    pub(super) program: Result<PolicyProgram, ProgramError>,
+}
+
+/// The errors of a stored policy that cannot be compiled any longer.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", join(.0))]
+pub(super) struct ProgramError(Vec<FieldError>);
+
+fn join(errors: &[FieldError]) -> String {
+    let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    texts.join(", ")
+}
+
+impl PolicyDefinition {
+    /// Compiles a stored policy.
+    pub(super) fn compile(name: &str, spec: &Value) -> Self {
+        Self {
+            name: name.to_owned(),
+            predicate: MatchPredicate::from_resources(&spec["matchConstraints"]),
+            param_kind: ParamKind::from_spec(spec),
+            ignores_errors: spec["failurePolicy"] == "Ignore",
+            program: PolicyProgram::compile(spec).map_err(ProgramError),
+        }
+    }
+}
+
+/// A binding.
+#[derive(Debug)]
+pub(super) struct BindingEntry {
+    pub(super) name: String,
+    pub(super) policy: String,
+    pub(super) predicate: MatchPredicate,
+    pub(super) params: Option<ParamSelection>,
+    pub(super) denies: bool,
+    pub(super) warns: bool,
+    pub(super) audits: bool,
+}
+
+impl BindingEntry {
+    /// Reads a stored binding.
+    pub(super) fn from_spec(name: &str, spec: &Value) -> Self {
+        let has_action = |action: &str| {
+            spec["validationActions"]
+                .as_array()
+                .is_some_and(|actions| actions.iter().any(|other| other == action))
+        };
+        Self {
+            name: name.to_owned(),
+            policy: spec["policyName"].as_str().unwrap_or_default().to_owned(),
+            predicate: MatchPredicate::from_resources(&spec["matchResources"]),
+            params: ParamSelection::from_spec(spec),
+            denies: has_action("Deny"),
+            warns: has_action("Warn"),
+            audits: has_action("Audit"),
+        }
+    }
+}
