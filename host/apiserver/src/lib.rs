@@ -34,6 +34,7 @@ mod user;
 mod decode;
 mod negotiate;
 mod path;
+mod protobuf;
 mod query;
 mod request_span;
 mod request_verb;
@@ -49,9 +50,11 @@ mod verbs;
 
 mod body;
 mod cause;
+mod compression;
 mod encode;
 mod render;
 mod status;
+mod status_details;
 mod timestamp;
 
 mod builtin;

@@ -2,13 +2,14 @@
 //! strict field validation reports.
 
 mod json;
-mod protobuf;
 mod yaml;
 
+use rdd_apiserver_kinds::go_json;
 use serde_json::{Number, Value};
 
-use self::protobuf::ProtobufError;
-use self::yaml::YamlError;
+pub(crate) use self::yaml::YamlError;
+use crate::negotiate;
+use crate::protobuf::{self, ProtobufError};
 use crate::status::ApiError;
 
 /// A decoded body.
@@ -76,23 +77,49 @@ pub(crate) fn accepted_content_type(
         Some(accepted @ (ContentType::Json | ContentType::Yaml)) => Ok(accepted),
         Some(ContentType::Protobuf) if has_message => Ok(ContentType::Protobuf),
         Some(ContentType::Protobuf) | None => Err(ApiError::unsupported_media(format!(
-            "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml{}",
-            if has_message {
-                ", application/vnd.kubernetes.protobuf"
-            } else {
-                ""
-            }
+            "the body of the request was in an unknown format - accepted media types include: {}",
+            negotiate::MEDIA_TYPES
         ))),
     }
 }
 
+/// Returns the message for a body whose type cannot be determined.
+pub(crate) fn unreadable_type(reason: &str) -> String {
+    format!("couldn't get version/kind; json parse error: {reason}")
+}
+
 /// Returns the message for a body that cannot be decoded.
-pub(crate) fn unreadable(content_type: ContentType, error: &DecodeError) -> String {
-    match content_type {
-        ContentType::Json | ContentType::Yaml => {
-            format!("couldn't get version/kind; json parse error: {error}")
+pub(crate) fn unreadable(error: &DecodeError) -> String {
+    match error {
+        DecodeError::Json(error) => unreadable_type(&error.to_string()),
+        DecodeError::Yaml(error) => error.to_string(),
+        DecodeError::Protobuf(error) => format!("the protobuf body cannot be read: {error}"),
+    }
+}
+
+/// A JSON document that cannot be decoded.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum JsonError {
+    /// Its syntax is invalid, in the words of Go.
+    #[error("{0}")]
+    Syntax(String),
+    /// It has a number that is too large.
+    #[error("json: cannot unmarshal number {0} into Go value of type float64")]
+    NumberRange(String),
+    /// It exceeds a limit.
+    #[error(transparent)]
+    Limit(serde_json::Error),
+}
+
+impl JsonError {
+    fn new(bytes: &[u8], error: serde_json::Error) -> Self {
+        if let Some(message) = go_json::syntax_error(bytes) {
+            return Self::Syntax(message);
         }
-        ContentType::Protobuf => format!("the protobuf body cannot be read: {error}"),
+        match go_json::number_out_of_range(bytes) {
+            Some(number) => Self::NumberRange(number),
+            None => Self::Limit(error),
+        }
     }
 }
 
@@ -101,7 +128,7 @@ pub(crate) fn unreadable(content_type: ContentType, error: &DecodeError) -> Stri
 pub(crate) enum DecodeError {
     /// A JSON body.
     #[error(transparent)]
-    Json(#[from] serde_json::Error),
+    Json(#[from] JsonError),
     /// A YAML body.
     #[error(transparent)]
     Yaml(#[from] YamlError),
@@ -114,11 +141,13 @@ pub(crate) enum DecodeError {
 ///
 /// # Errors
 /// The body is not JSON, or it exceeds a limit.
-pub(crate) fn parse_json(bytes: &[u8]) -> Result<DecodedBody, serde_json::Error> {
-    json::parse(bytes).or_else(|error| match replace_lone_surrogates(bytes) {
-        Some(replaced) => json::parse(&replaced),
-        None => Err(error),
-    })
+pub(crate) fn parse_json(bytes: &[u8]) -> Result<DecodedBody, JsonError> {
+    json::parse(bytes)
+        .or_else(|error| match replace_lone_surrogates(bytes) {
+            Some(replaced) => json::parse(&replaced),
+            None => Err(error),
+        })
+        .map_err(|error| JsonError::new(bytes, error))
 }
 
 /// Parses a YAML body, which may be JSON.

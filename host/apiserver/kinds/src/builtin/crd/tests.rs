@@ -180,10 +180,12 @@ fn a_stored_version_cannot_be_removed() {
     ));
     crd["status"]["storedVersions"] = json!(["v1"]);
     assert!(
-        texts(validate_status(&crd, &old))
+        texts(validate_update(&crd, &old))
             .iter()
             .any(|e| e.ends_with("must have the storage version v2"))
     );
+    crd["spec"]["versions"] = json!([{"name": "v1"}, {"name": "v2", "storage": true}]);
+    assert!(texts(validate_status(&crd, &old)).is_empty());
 }
 
 #[test]
