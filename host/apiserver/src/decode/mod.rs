@@ -20,6 +20,23 @@ pub(crate) struct DecodedBody {
     pub(crate) duplicates: Vec<String>,
 }
 
+/// Returns the message of an object that fails strict field validation. go-yaml
+/// reports all duplicate keys as one error; as warnings, they come one by one.
+pub(crate) fn strict_message(errors: &[String]) -> String {
+    let is_yaml_key =
+        |error: &str| error.starts_with("line ") && error.ends_with(yaml::DUPLICATE_KEY);
+    let (keys, others): (Vec<&str>, Vec<&str>) = errors
+        .iter()
+        .map(String::as_str)
+        .partition(|error| is_yaml_key(error));
+    let keys = match keys.as_slice() {
+        [] => None,
+        keys => Some(format!("yaml: unmarshal errors:\n  {}", keys.join("\n  "))),
+    };
+    let parts: Vec<&str> = keys.as_deref().into_iter().chain(others).collect();
+    format!("strict decoding error: {}", parts.join(", "))
+}
+
 /// The encoding of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ContentType {

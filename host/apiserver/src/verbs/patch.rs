@@ -198,7 +198,7 @@ fn decode_patched(
         FieldValidation::Strict if !strict_errors.is_empty() => {
             return Err(invalid_patch(
                 shown(),
-                &format!("strict decoding error: {}", strict_errors.join(", ")),
+                &decode::strict_message(&strict_errors),
             ));
         }
         FieldValidation::Ignore => Vec::new(),

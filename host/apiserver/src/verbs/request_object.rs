@@ -244,7 +244,7 @@ pub(crate) fn handle_strict_errors(
         FieldValidation::Strict => Err(decode_error(
             ctx,
             &ctx.resource.kind.kind,
-            format!("strict decoding error: {}", strict_errors.join(", ")),
+            decode::strict_message(&strict_errors),
         )),
     }
 }

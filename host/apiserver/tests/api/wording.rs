@@ -93,7 +93,7 @@ async fn a_body_that_cannot_be_decoded_is_described_as_by_go() {
 }
 
 #[tokio::test]
-async fn duplicate_yaml_keys_are_one_error() {
+async fn duplicate_yaml_keys_are_one_error_or_several_warnings() {
     let client = TestClient::new().await;
     let body =
         "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\ndata:\n  k: a\n  k: b\n  k: c\n";
@@ -102,6 +102,15 @@ async fn duplicate_yaml_keys_are_one_error() {
     assert_eq!(
         message(&response),
         "ConfigMap in version \"v1\" cannot be handled as a ConfigMap: strict decoding error: yaml: unmarshal errors:\n  line 7: key \"k\" already set in map\n  line 8: key \"k\" already set in map"
+    );
+    let path = format!("{CONFIG_MAPS}?fieldValidation=Warn");
+    let response = send(&client, "POST", &path, YAML, body).await;
+    assert_eq!(
+        response.warnings(),
+        [
+            "299 - \"line 7: key \\\"k\\\" already set in map\"",
+            "299 - \"line 8: key \\\"k\\\" already set in map\"",
+        ]
     );
 }
 

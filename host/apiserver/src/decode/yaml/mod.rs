@@ -17,6 +17,9 @@ pub(crate) use self::error::YamlError;
 use super::DecodedBody;
 use crate::limits::{self, DocumentBudget};
 
+/// The end of the message for a duplicate key.
+pub(super) const DUPLICATE_KEY: &str = " already set in map";
+
 /// The size of a node, which an alias copies.
 #[derive(Debug, Clone, Copy, Default)]
 struct NodeSize {
@@ -75,12 +78,10 @@ pub(crate) fn parse(text: &str) -> Result<DecodedBody, YamlError> {
             Some(_) => {}
         }
     }
-    // go-yaml reports all of them as one error.
-    let duplicates = match builder.duplicates.as_slice() {
-        [] => Vec::new(),
-        lines => vec![format!("yaml: unmarshal errors:\n  {}", lines.join("\n  "))],
-    };
-    Ok(DecodedBody { value, duplicates })
+    Ok(DecodedBody {
+        value,
+        duplicates: builder.duplicates,
+    })
 }
 
 impl<'a> DocumentBuilder<'a> {
@@ -196,7 +197,7 @@ impl<'a> DocumentBuilder<'a> {
             }
             if out.contains_key(&key) && self.duplicates.len() < limits::MAX_REPORTED_FIELDS {
                 self.duplicates
-                    .push(format!("line {line}: key \"{key}\" already set in map"));
+                    .push(format!("line {line}: key \"{key}\"{DUPLICATE_KEY}"));
             }
             out.insert(key, value);
         }

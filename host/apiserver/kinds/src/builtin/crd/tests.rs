@@ -160,10 +160,16 @@ fn exactly_one_version_must_be_the_storage_version() {
         })
     };
     assert_eq!(second(false, "v2"), Vec::<String>::new());
-    assert!(
-        second(true, "v2")[0].ends_with("must have exactly one version marked as storage version")
-    );
-    assert!(second(false, "v1")[0].ends_with("must contain unique version names"));
+    for (errors, expected) in [
+        (
+            second(true, "v2"),
+            "must have exactly one version marked as storage version",
+        ),
+        (second(false, "v1"), "must contain unique version names"),
+    ] {
+        assert!(errors[0].starts_with("spec.versions: "), "{errors:?}");
+        assert!(errors[0].ends_with(expected), "{errors:?}");
+    }
 }
 
 #[test]

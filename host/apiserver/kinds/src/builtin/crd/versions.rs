@@ -81,11 +81,7 @@ pub(super) fn validate(object: &Value) -> Vec<FieldError> {
         .enumerate()
         .any(|(i, v)| versions.iter().take(i).any(|w| w["name"] == v["name"]))
     {
-        errors.push(invalid(
-            STORED_VERSIONS,
-            value(),
-            "must contain unique version names",
-        ));
+        errors.push(invalid(FIELD, value(), "must contain unique version names"));
     }
     if versions
         .iter()
@@ -94,7 +90,7 @@ pub(super) fn validate(object: &Value) -> Vec<FieldError> {
         != 1
     {
         errors.push(invalid(
-            STORED_VERSIONS,
+            FIELD,
             value(),
             "must have exactly one version marked as storage version",
         ));
