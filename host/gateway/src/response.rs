@@ -96,8 +96,8 @@ impl ErrorFormat {
     }
 }
 
-/// Returns a `Status`. That of a request without valid credentials is
-/// kube-apiserver's: clients explain it in words of their own.
+/// Returns a `Status`. That of a request without valid credentials has no details,
+/// as in kube-apiserver.
 fn kubernetes_status(status: StatusCode, message: &str, retry_after: Option<u32>) -> String {
     let is_unauthorized = status == StatusCode::UNAUTHORIZED;
     let mut body = serde_json::json!({
@@ -105,7 +105,7 @@ fn kubernetes_status(status: StatusCode, message: &str, retry_after: Option<u32>
         "apiVersion": "v1",
         "metadata": {},
         "status": "Failure",
-        "message": if is_unauthorized { "Unauthorized" } else { message },
+        "message": message,
         "reason": reason(status),
         "code": status.as_u16(),
     });
@@ -221,7 +221,7 @@ mod tests {
                 status,
                 serde_json::json!({
                     "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-                    "message": "Unauthorized", "reason": "Unauthorized", "code": 401,
+                    "message": "no credentials", "reason": "Unauthorized", "code": 401,
                 })
             );
         }
