@@ -185,9 +185,9 @@ impl<I: Iterator<Item = u8>> JsonScanner<I> {
             }
             b'"' => self.text(),
             b'-' | b'0'..=b'9' => self.number(byte),
-            b't' => self.literal("true", b"rue"),
-            b'f' => self.literal("false", b"alse"),
-            b'n' => self.literal("null", b"ull"),
+            b't' => self.literal("true"),
+            b'f' => self.literal("false"),
+            b'n' => self.literal("null"),
             _ => Err(invalid(byte, "looking for beginning of value")),
         }
     }
@@ -296,8 +296,9 @@ impl<I: Iterator<Item = u8>> JsonScanner<I> {
         Ok(())
     }
 
-    fn literal(&mut self, name: &str, rest: &[u8]) -> ScanResult<()> {
-        for &expected in rest {
+    /// Scans what follows the first letter of a literal.
+    fn literal(&mut self, name: &str) -> ScanResult<()> {
+        for expected in name.bytes().skip(1) {
             let byte = self.next()?;
             if byte != expected {
                 let expected = char::from(expected);
